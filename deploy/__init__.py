@@ -1,0 +1,1 @@
+"""How Gridline is run: the native stack, compose, Helm, Prometheus, Grafana, and the data it routes by."""

@@ -1,0 +1,1 @@
+"""Gridline: one Python package; every service is a folder in it."""

@@ -1,0 +1,387 @@
+"""The messages on the topics, one class a fact.
+
+Decided here: what each fact must carry. A field is only ever added, optional; it is never renamed or given a
+new meaning (a break is a new ``.v<n>`` topic). We refuse unknown fields in what we make and ignore them in what
+we read (``services.contracts.envelope.decode``).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from services.contracts.ids import derive
+from services.contracts.values import (
+    Attachment,
+    Channel,
+    CustomerClass,
+    DeviceRef,
+    Etr,
+    IncidentState,
+    Language,
+    Name,
+    OrderStatus,
+    Place,
+    Position,
+    Priority,
+    ProgressStage,
+    Recipient,
+    Text,
+    TicketState,
+    Timestamp,
+    Value,
+    Word,
+)
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Message(Value):
+    """A fact with a type, an id of its own and the time it happened."""
+
+    ce_type: ClassVar[str]
+
+    @property
+    def message_id(self) -> UUID:
+        """Identity for counting once: equal ids are the same fact."""
+        raise NotImplementedError
+
+    @property
+    def occurred(self) -> Timestamp:
+        """When the fact happened, by the clock of whoever saw it."""
+        raise NotImplementedError
+
+    @property
+    def partition_key(self) -> str:
+        """Kafka key."""
+        raise NotImplementedError
+
+
+class ContactReceived(Message):
+    """One accepted inbound event on a channel. Immutable."""
+
+    ce_type: ClassVar[str] = "gridline.contact.received.v1"
+
+    contact_id: UUID
+    ticket_id: UUID
+    ticket_ref: Name
+    source: Name = Field(description="Configured sender: which IVR, app, site or official account")
+    source_event_id: Name = Field(description="The sender's own id of the event")
+    channel: Channel
+    event: Word = Field(description="The channel's own kind of event: report, started, dtmf, text, location, …")
+    occurred_at: Timestamp = Field(description="By the sender's clock, which may lie")
+    received_at: Timestamp = Field(description="By our clock, when we accepted it")
+    business_type: Word | None = Field(default=None, description="What the customer chose on the channel")
+    text: Text | None = None
+    language: Language | None = Field(default=None, description="What the customer chose on the channel")
+    account_id: Name | None = None
+    phone: Name | None = None
+    address: Annotated[str, StringConstraints(max_length=500)] | None = None
+    position: Position | None = None
+    reply_to: Recipient | None = None
+    attachments: tuple[Attachment, ...] = ()
+    hazard: bool = Field(default=False, description="The channel's own danger choice was made")
+    final: bool = Field(default=True, description="False while more of the same ticket is expected (a call goes on)")
+    unconfirmed: bool = Field(default=False, description="Inferred, not said: a call abandoned after the fault menu")
+    facts: dict[Word, str | int | float | bool] = Field(
+        default_factory=dict, description="What only this channel knows: menu path, queue wait, agent"
+    )
+    raw_sha256: Sha256 = Field(description="Of the payload as sent, after decryption")
+
+    @property
+    def message_id(self) -> UUID:
+        return self.contact_id
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.occurred_at
+
+    @property
+    def partition_key(self) -> str:
+        return str(self.ticket_id)
+
+
+class RouteReason(Value):
+    """Why a ticket is in its queue."""
+
+    route: Name = Field(description="Path of the matching route in the tree")
+    rule: Word = Field(description="What decided the business type: channel_choice, keyword, default, …")
+    matched: tuple[Name, ...] = Field(default=(), description="The matchers or keywords that held")
+    tree_hash: Name = Field(description="Hash of the route tree in force")
+
+
+class TicketRouted(Message):
+    """A ticket as it stands in its skill queue; a higher version replaces a lower one."""
+
+    ce_type: ClassVar[str] = "gridline.ticket.routed.v1"
+
+    ticket_id: UUID
+    ticket_ref: Name
+    version: int = Field(ge=1)
+    queue: Word
+    state: TicketState
+    channel: Channel
+    business_type: Word
+    priority: Priority
+    hazards: tuple[Word, ...] = ()
+    language: Language
+    customer_class: CustomerClass = CustomerClass.NORMAL
+    place: Place
+    text: Text | None = None
+    phone: Name | None = None
+    contacts: int = Field(default=1, ge=1, description="Contacts in this ticket so far")
+    reason: RouteReason
+    opened_at: Timestamp
+    routed_at: Timestamp
+
+    @property
+    def message_id(self) -> UUID:
+        return derive("ticket.routed", self.ticket_id, self.version)
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.routed_at
+
+    @property
+    def partition_key(self) -> str:
+        return self.queue
+
+
+class OutageReported(Message):
+    """A ticket's claim that power is out, at a place and a time. Immutable."""
+
+    ce_type: ClassVar[str] = "gridline.outage.reported.v1"
+
+    type: Literal["outage.reported"] = "outage.reported"
+    area: Name
+    report_id: UUID
+    ticket_id: UUID
+    ticket_ref: Name
+    contact_id: UUID
+    channel: Channel
+    place: Place
+    reported_at: Timestamp = Field(description="Event time bounded by arrival time")
+    received_at: Timestamp
+    hazards: tuple[Word, ...] = ()
+    single_premise: bool = Field(default=False, description="The customer says it is only their own premises")
+    unconfirmed: bool = False
+    address: Annotated[str, StringConstraints(max_length=500)] | None = None
+    language: Language = "zh-Hans-CN"
+    recipient: Recipient | None = None
+
+    @property
+    def message_id(self) -> UUID:
+        return self.report_id
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.reported_at
+
+    @property
+    def partition_key(self) -> str:
+        return self.area
+
+
+class FieldProgress(Message):
+    """What a field-repair system reports of an order: posted over HTTP or to ``dispatch.progress.v1``."""
+
+    ce_type: ClassVar[str] = "gridline.dispatch.progress.v1"
+
+    progress_id: UUID = Field(description="The sender's id of this report; the same id again changes nothing")
+    order_id: UUID
+    stage: ProgressStage
+    at: Timestamp
+    etr: Etr | None = None
+    crew: Name | None = None
+    cause: Name | None = None
+    note: Text | None = None
+
+    @property
+    def message_id(self) -> UUID:
+        return self.progress_id
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.at
+
+    @property
+    def partition_key(self) -> str:
+        return str(self.order_id)
+
+
+class FieldProgressed(Message):
+    """A ``FieldProgress`` re-keyed by the area of its order."""
+
+    ce_type: ClassVar[str] = "gridline.outage.field_progressed.v1"
+
+    type: Literal["outage.field_progressed"] = "outage.field_progressed"
+    area: Name
+    incident_id: UUID
+    progress: FieldProgress
+
+    @property
+    def message_id(self) -> UUID:
+        return derive("field_progressed", self.progress.progress_id)
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.progress.at
+
+    @property
+    def partition_key(self) -> str:
+        return self.area
+
+
+class TimerFired(Message):
+    """A moment that a decision asked to be woken at has come. In the topic, so that a replay sees it too."""
+
+    ce_type: ClassVar[str] = "gridline.outage.timer_fired.v1"
+
+    type: Literal["outage.timer_fired"] = "outage.timer_fired"
+    area: Name
+    timer_id: UUID
+    kind: Word
+    subject: UUID = Field(description="The incident the timer is about")
+    due_at: Timestamp
+    fired_at: Timestamp
+
+    @property
+    def message_id(self) -> UUID:
+        return self.timer_id
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.due_at
+
+    @property
+    def partition_key(self) -> str:
+        return self.area
+
+
+OutageInput = OutageReported | FieldProgressed | TimerFired
+"""Everything that can change an incident."""
+
+
+class OrderVersion(Message):
+    """One version of the one dispatch order of an incident, with what a crew needs and no more.
+
+    Apply it only if ``version`` is greater than the one you hold for ``order_id``, and store the version in the
+    same transaction as your action. Records repeat; an older version may come again after a newer one; equal
+    ``(order_id, version)`` are equal bytes.
+    """
+
+    ce_type: ClassVar[str] = "gridline.dispatch.order.v1"
+
+    order_id: UUID
+    version: int = Field(ge=1)
+    incident_id: UUID
+    status: OrderStatus
+    priority: Priority
+    area: Name
+    device: DeviceRef = Field(description="Predicted device, or the one a crew confirmed")
+    hazards: tuple[Word, ...] = ()
+    life_support: int = Field(default=0, ge=0, description="Life-support customers among the reports")
+    important: int = Field(default=0, ge=0, description="Important customers among the reports")
+    reports: int = Field(ge=1, description="Reports in the incident when this version was made")
+    customers_served: int = Field(ge=0, description="Customers under the device; 0 where no model covers it")
+    addresses: tuple[Annotated[str, StringConstraints(max_length=500)], ...] = Field(
+        default=(), max_length=5, description="Where people reported from, at most five"
+    )
+    first_reported_at: Timestamp
+    issued_at: Timestamp
+    superseded_by: UUID | None = Field(default=None, description="Order that took over, on a cancelled one")
+    reason: Word = Field(description="Why this version was made")
+
+    @property
+    def message_id(self) -> UUID:
+        return derive("order", self.order_id, self.version)
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.issued_at
+
+    @property
+    def partition_key(self) -> str:
+        return str(self.order_id)
+
+
+class Member(Value):
+    """A report of an incident, as far as telling its customer needs."""
+
+    report_id: UUID
+    ticket_id: UUID
+    ticket_ref: Name
+    language: Language
+    recipient: Recipient | None = None
+
+
+class IncidentChanged(Message):
+    """An incident as it stands, and who joined or left with this change.
+
+    ``joined`` and ``left`` are deltas: a reader that tells customers consumes every revision (the topic keeps
+    them longer than any tolerated outage before compaction); a reader that only draws a map needs the last.
+    """
+
+    ce_type: ClassVar[str] = "gridline.incident.changed.v1"
+
+    incident_id: UUID
+    revision: int = Field(ge=1)
+    state: IncidentState
+    area: Name
+    device: DeviceRef
+    order_id: UUID | None = None
+    reports: int = Field(ge=0)
+    customers_served: int = Field(ge=0)
+    hazards: tuple[Word, ...] = ()
+    stage: ProgressStage | None = Field(default=None, description="Last thing the crew said")
+    etr: Etr | None = None
+    cause: Name | None = None
+    opened_at: Timestamp = Field(description="Earliest report's time")
+    changed_at: Timestamp
+    restored_at: Timestamp | None = None
+    merged_into: UUID | None = Field(default=None, description="Where the reports went, on a cancelled incident")
+    joined: tuple[Member, ...] = ()
+    left: tuple[UUID, ...] = Field(default=(), description="Reports that went to another incident")
+    reason: Word = Field(description="Rule that made this change")
+
+    @property
+    def message_id(self) -> UUID:
+        return derive("incident.changed", self.incident_id, self.revision)
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.changed_at
+
+    @property
+    def partition_key(self) -> str:
+        return str(self.incident_id)
+
+
+class ReportSettled(Message):
+    """A report that did not go into an incident: it was answered as known, or a person must look."""
+
+    ce_type: ClassVar[str] = "gridline.report.settled.v1"
+
+    report_id: UUID
+    ticket_id: UUID
+    ticket_ref: Name
+    area: Name
+    outcome: Literal["answered", "needs_person"]
+    reason: Word = Field(description="arrears, already_restored, device_unknown, …")
+    settled_at: Timestamp
+    language: Language
+    recipient: Recipient | None = None
+
+    @property
+    def message_id(self) -> UUID:
+        return derive("report.settled", self.report_id, self.outcome, self.reason)
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.settled_at
+
+    @property
+    def partition_key(self) -> str:
+        return str(self.ticket_id)

@@ -1,0 +1,144 @@
+"""The one table of topics: what is on each, by what key, how long, who writes and who reads.
+
+``gridline topics apply`` makes the cluster agree with it; AsyncAPI is generated from it; a test holds it complete.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from services.contracts import messages as m
+
+if TYPE_CHECKING:
+    from services.contracts.messages import Message
+
+_DAY_MS: Final = 24 * 3600 * 1000
+MAX_RECORD_BYTES: Final = 900_000
+"""Largest value we publish: below the broker's default ``max.message.bytes`` of 1 MiB, with room for headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic.
+
+    Attributes:
+        name: ``<noun>.<past tense or noun>.v<n>``.
+        messages: Types that may be on it.
+        key: What the key is, in words.
+        partitions: Default; a cluster may have more.
+        retention_ms: How long records are kept.
+        producers: Rooms that write it; ``outside`` for other companies' systems.
+        consumers: Rooms that read it.
+        compacted: Keep the last record a key for ever, after ``retention_ms`` in full.
+        structured: CloudEvents structured mode, for readers outside.
+    """
+
+    name: str
+    messages: tuple[type[Message], ...]
+    key: str
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    description: str
+    partitions: int = 6
+    retention_ms: int = 14 * _DAY_MS
+    compacted: bool = False
+    structured: bool = False
+
+    @property
+    def types(self) -> dict[str, type[Message]]:
+        """CloudEvents type to message class."""
+        return {message.ce_type: message for message in self.messages}
+
+    @property
+    def dead_letters(self) -> str:
+        """Name of the topic for its records that could not be used."""
+        return f"{self.name}.dlq"
+
+    @property
+    def config(self) -> dict[str, str]:
+        """Kafka topic configuration."""
+        if self.compacted:
+            return {
+                "cleanup.policy": "compact",
+                "min.compaction.lag.ms": str(self.retention_ms),
+                "max.message.bytes": str(MAX_RECORD_BYTES + 100_000),
+            }
+        return {
+            "cleanup.policy": "delete",
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(MAX_RECORD_BYTES + 100_000),
+        }
+
+
+CONTACT_RECEIVED: Final = Topic(
+    name="contact.received.v1",
+    messages=(m.ContactReceived,),
+    key="ticket_id: the events of one call stay in order",
+    producers=("intake",),
+    consumers=("router",),
+    description="Every accepted inbound event, on every channel.",
+)
+TICKET_ROUTED: Final = Topic(
+    name="ticket.routed.v1",
+    messages=(m.TicketRouted,),
+    key="queue",
+    producers=("router",),
+    consumers=("outside",),
+    description="Tickets as they stand in their skill queues, for agents' desktops and chat systems.",
+)
+OUTAGE_INPUT: Final = Topic(
+    name="outage.input.v1",
+    messages=(m.OutageReported, m.FieldProgressed, m.TimerFired),
+    key="area: one writer an area, in order",
+    producers=("router", "dedup"),
+    consumers=("dedup",),
+    retention_ms=30 * _DAY_MS,
+    description="Everything that can change an incident; folding it again gives the same incidents.",
+)
+DISPATCH_PROGRESS: Final = Topic(
+    name="dispatch.progress.v1",
+    messages=(m.FieldProgress,),
+    key="order_id",
+    producers=("outside",),
+    consumers=("dedup",),
+    description="What field-repair systems report of their orders.",
+)
+DISPATCH_ORDER: Final = Topic(
+    name="dispatch.order.v1",
+    messages=(m.OrderVersion,),
+    key="order_id",
+    producers=("dedup",),
+    consumers=("outside",),
+    structured=True,
+    retention_ms=30 * _DAY_MS,
+    description="One order per outage, version by version, for field-repair systems.",
+)
+INCIDENT_CHANGED: Final = Topic(
+    name="incident.changed.v1",
+    messages=(m.IncidentChanged,),
+    key="incident_id",
+    producers=("dedup",),
+    consumers=("notify", "outside"),
+    compacted=True,
+    description="Incidents as they stand, with who joined and left.",
+)
+REPORT_SETTLED: Final = Topic(
+    name="report.settled.v1",
+    messages=(m.ReportSettled,),
+    key="ticket_id",
+    producers=("dedup",),
+    consumers=("router", "notify"),
+    description="Reports answered without an incident, or handed to a person.",
+)
+
+TOPICS: Final[tuple[Topic, ...]] = (
+    CONTACT_RECEIVED,
+    TICKET_ROUTED,
+    OUTAGE_INPUT,
+    DISPATCH_PROGRESS,
+    DISPATCH_ORDER,
+    INCIDENT_CHANGED,
+    REPORT_SETTLED,
+)
+BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}

@@ -1,0 +1,218 @@
+"""The small values that messages are made of.
+
+Decided here: the closed vocabularies (channel, priority, stage, state) and the shape of a place and a person.
+Open vocabularies that operators edit (business types, queues, hazard words) are data, not enums; they are only
+checked for form here.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+
+def _printable(value: str) -> str:
+    """Refuse what no database or terminal should meet: NUL and lone surrogates.
+
+    PostgreSQL cannot store U+0000 in text, so a record that carries one would poison its whole batch.
+    """
+    if "\x00" in value:
+        raise ValueError("must not contain the NUL character")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode text") from None
+    return value
+
+
+Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_printable)]
+"""Free text of a person: up to 4,000 characters."""
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
+"""An identifier or label that another system chose: 1 to 200 characters."""
+
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.:-]{0,63}$")]
+"""A machine word from operators' data: business type, queue, hazard, evidence, reason."""
+
+Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+"""A BCP 47 language tag."""
+
+Timestamp = AwareDatetime
+"""An instant with its offset. Naive times are refused: a hotline spans time zones and clocks that lie."""
+
+
+class Channel(StrEnum):
+    """How a contact reached the hotline (a superset of CIM ``TroubleTicket.reportingKind``)."""
+
+    PHONE = "phone"
+    WEB = "web"
+    APP = "app"
+    WECHAT = "wechat"
+    SMS = "sms"
+    API = "api"
+
+
+class Crs(StrEnum):
+    """Datum of a position. China's map services shift WGS-84 by some 500 m, so a position must say."""
+
+    WGS84 = "wgs84"
+    GCJ02 = "gcj02"
+    BD09 = "bd09"
+
+
+class Priority(StrEnum):
+    """Urgency of a ticket or an order, most urgent first."""
+
+    EMERGENCY = "emergency"
+    """Danger to life: a hazard was reported."""
+    URGENT = "urgent"
+    """A life-support or important customer, or a whole feeder."""
+    HIGH = "high"
+    """Power is out."""
+    NORMAL = "normal"
+
+
+class CustomerClass(StrEnum):
+    """``priority`` of a customer in customers.csv (DESIGN §8)."""
+
+    NORMAL = "normal"
+    IMPORTANT = "important"
+    LIFE_SUPPORT = "life_support"
+
+
+class CustomerStatus(StrEnum):
+    """``status`` of a customer in customers.csv; ``suspended`` means cut off for arrears."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+class Basis(StrEnum):
+    """Which evidence placed a report, strongest first."""
+
+    ACCOUNT = "account"
+    PHONE = "phone"
+    POSITION = "position"
+    CELL = "cell"
+    """Only a position, where no network model covers the ground: an H3 cell stands for the device."""
+    NONE = "none"
+
+
+class Value(BaseModel):
+    """An immutable value. Unknown fields are refused when we make one and ignored when we read one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Position(Value):
+    """A point on the ground as the sender measured it."""
+
+    lat: float = Field(ge=-90, le=90, description="Degrees north")
+    lon: float = Field(ge=-180, le=180, description="Degrees east")
+    crs: Crs = Crs.WGS84
+    accuracy_m: float | None = Field(default=None, ge=0, le=1_000_000, description="Radius in metres, 95 %")
+
+
+class Recipient(Value):
+    """Where one customer can be told: never shown to another customer, never logged."""
+
+    channel: Channel
+    address: Name = Field(description="Phone number, WeChat openid, app installation id or web session")
+    account: Name | None = Field(default=None, description="Official account or app the address belongs to")
+
+
+class Attachment(Value):
+    """Something sent along, by reference: the bytes stay with the channel."""
+
+    kind: Literal["image", "voice", "video", "recording", "link"]
+    ref: Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(_printable)]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class Place(Value):
+    """Where a report is, as far as the evidence goes."""
+
+    area: Name | None = Field(default=None, description="Unit of merging; absent where nothing placed the report")
+    feeder: Name | None = None
+    transformer_id: Name | None = Field(
+        default=None, description="Device the report hangs on; in an unmodelled area an H3 res-9 cell: cell:<index>"
+    )
+    account_id: Name | None = None
+    lat: float | None = Field(default=None, ge=-90, le=90, description="Degrees north, WGS-84")
+    lon: float | None = Field(default=None, ge=-180, le=180, description="Degrees east, WGS-84")
+    confidence: float = Field(default=0.0, ge=0, le=1)
+    basis: Basis = Basis.NONE
+    evidence: tuple[Word, ...] = ()
+    customer_class: CustomerClass = CustomerClass.NORMAL
+    customer_status: CustomerStatus = CustomerStatus.ACTIVE
+
+
+class DeviceRef(Value):
+    """A device of the network, enough of it for a crew to drive to."""
+
+    id: Name
+    type: Word
+    feeder: Name | None = None
+    lat: float | None = Field(default=None, ge=-90, le=90)
+    lon: float | None = Field(default=None, ge=-180, le=180)
+
+
+class TicketState(StrEnum):
+    """Where a ticket stands with the router."""
+
+    QUEUED = "queued"
+    """Waiting in a skill queue for a person."""
+    WITH_DEDUP = "with_dedup"
+    """Its outage report is out for merging; it is in an incident, answered, or on its way back to a queue."""
+    ANSWERED = "answered"
+    """Known outage, arrears or already restored: answered without a person."""
+    CLOSED = "closed"
+
+
+class IncidentState(StrEnum):
+    """Life of an incident."""
+
+    PREDICTED = "predicted"
+    CONFIRMED = "confirmed"
+    RESTORED = "restored"
+    CANCELLED = "cancelled"
+    """It stopped standing for an outage of its own: its reports went to another incident."""
+
+
+class OrderStatus(StrEnum):
+    """What a version of a dispatch order asks of the field."""
+
+    ISSUED = "issued"
+    UPDATED = "updated"
+    CANCELLED = "cancelled"
+    CLOSED = "closed"
+
+
+class ProgressStage(StrEnum):
+    """What a crew reports of an order, in the usual sequence."""
+
+    ACCEPTED = "accepted"
+    EN_ROUTE = "en_route"
+    ARRIVED = "arrived"
+    DIAGNOSED = "diagnosed"
+    REPAIRING = "repairing"
+    RESTORED = "restored"
+    RETURNED = "returned"
+    """The crew cannot take it (退单); the note says why."""
+
+
+class Confidence(StrEnum):
+    """Confidence of an estimate (CIM ``EstimatedRestorationTime.confidenceKind``)."""
+
+    HIGH = "high"
+    LOW = "low"
+
+
+class Etr(Value):
+    """Estimated time of restoration."""
+
+    at: Timestamp
+    source: Literal["crew", "history", "dispatcher"] = "crew"
+    confidence: Confidence = Confidence.LOW

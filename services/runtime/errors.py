@@ -1,0 +1,22 @@
+"""The failures a service knows. Everything else is a bug: it is logged, the process exits and is restarted.
+
+Invalid input is ``services.contracts.envelope.RefusedError``: the record goes to the dead-letter topic.
+"""
+
+from __future__ import annotations
+
+
+class UnavailableError(Exception):
+    """Kafka, Postgres or another system cannot be reached now: back off, then the same message again."""
+
+
+class FencedError(Exception):
+    """Another owner has taken these partitions: what was decided on them is void."""
+
+    def __init__(self, partitions: list[tuple[str, int]]) -> None:
+        super().__init__(f"another owner holds {sorted(partitions)}")
+        self.partitions = partitions
+
+
+class HaltError(Exception):
+    """Going on would lose or spoil data: the service stops and says what an operator must look at."""

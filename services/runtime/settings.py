@@ -1,0 +1,85 @@
+"""Settings every service has, read once from the environment (prefix ``GRIDLINE_``) and passed down.
+
+Nothing reads the environment at import. A missing or wrong setting is reported together with all the others.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ServiceSettings(BaseSettings):
+    """Where Kafka and Postgres are, how to reach them, and how this process presents itself."""
+
+    model_config = SettingsConfigDict(env_prefix="GRIDLINE_", extra="ignore", frozen=True)
+
+    kafka_bootstrap: str = Field(default="127.0.0.1:19092", description="Kafka brokers, host:port, comma-separated")
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_ca_file: Path | None = Field(default=None, description="CA certificate for SSL; the system's if absent")
+    topic_prefix: str = Field(
+        default="", pattern=r"^[a-z0-9._-]{0,40}$", description="Put before every topic name, to share a cluster"
+    )
+    postgres_dsn: SecretStr = Field(
+        default=SecretStr("postgresql://gridline@127.0.0.1:15432/gridline"), description="PostgreSQL address"
+    )
+    postgres_pool: int = Field(default=8, ge=3, le=100, description="Most connections of one process")
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8000, ge=0, le=65535)
+    instance: str = Field(default="", description="Name of this process in logs; the host and pid if empty")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    drain_seconds: float = Field(default=15.0, gt=0, le=120, description="Longest drain after SIGTERM")
+
+    batch_records: int = Field(default=1000, ge=1, le=10_000, description="Most records in one transaction")
+    session_timeout_ms: int = Field(default=30_000, ge=6_000, le=300_000)
+    outbox_shards: int = Field(default=1, ge=1, le=64, description="Relays of one service across its processes")
+    produce_deadline_s: float = Field(default=5.0, gt=0, le=60)
+    watchdog_seconds: float = Field(default=60.0, ge=5, description="Exit if the consume loop stands still longer")
+
+    def kafka_client(self) -> dict[str, Any]:
+        """Arguments that any aiokafka client needs to reach the cluster."""
+        arguments: dict[str, Any] = {
+            "bootstrap_servers": self.kafka_bootstrap,
+            "security_protocol": self.kafka_security,
+        }
+        if "SSL" in self.kafka_security:
+            arguments["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ca_file)
+        if self.kafka_security.startswith("SASL"):
+            arguments["sasl_mechanism"] = self.kafka_sasl_mechanism
+            arguments["sasl_plain_username"] = self.kafka_username
+            arguments["sasl_plain_password"] = self.kafka_password.get_secret_value() if self.kafka_password else None
+        return arguments
+
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+class SettingsError(Exception):
+    """The settings do not fit; the text lists every one with its variable and the reason."""
+
+
+def read_settings(kind: type[S], overrides: Mapping[str, Any] | None = None) -> S:
+    """Read settings from the environment.
+
+    Raises:
+        SettingsError: one or more settings are missing or wrong; all of them are named at once.
+    """
+    try:
+        return kind(**(overrides or {}))
+    except ValidationError as error:
+        prefix = str(kind.model_config.get("env_prefix", ""))
+        lines = [
+            f"  {prefix}{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}"
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        raise SettingsError("settings that do not fit:\n" + "\n".join(lines)) from None
