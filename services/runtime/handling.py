@@ -13,13 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    import asyncpg
-
     from services.contracts.envelope import Refusal
     from services.contracts.messages import Message
     from services.contracts.topics import Topic
+    from services.runtime.postgres import Connection
 
-    Transaction = asyncpg.Connection[asyncpg.Record]
+    Transaction = Connection
 
 
 @dataclass(frozen=True, slots=True)

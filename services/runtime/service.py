@@ -1,4 +1,327 @@
 """Start a service, keep it, drain it on SIGTERM.
 
-Interface (body follows): a room calls ``run("router", RouterSettings, build)`` in its ``__main__``.
+A room calls ``run(name, Settings, build)`` in its ``__main__``. Everything that runs is in one task group: the first
+task that fails stops the process, and the supervisor starts it again. Nothing waits without a bound on the way out.
 """
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+import structlog
+import uvicorn
+import uvloop
+from aiokafka.errors import KafkaError
+
+from services.runtime import clock, failpoints, logs, metrics, outbox, positions
+from services.runtime.batch import Transactor
+from services.runtime.consumer import Consumer
+from services.runtime.errors import HaltError, UnavailableError
+from services.runtime.http import make_app
+from services.runtime.outbox import Outbox, Relay
+from services.runtime.postgres import migrate, open_pool, translated
+from services.runtime.producer import Producer
+from services.runtime.settings import ServiceSettings, SettingsError, read_settings
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from fastapi import APIRouter
+
+    from services.runtime.handling import Handler
+    from services.runtime.postgres import Pool
+
+EXIT_SETTINGS: Final = 78  # EX_CONFIG of sysexits.h: starting again will not help
+EXIT_HALT: Final = 65  # EX_DATAERR
+_MEASURE_SECONDS: Final = 2.0
+_PRUNE_ROUNDS: Final = 150
+_RETRY_SECONDS: Final = 1.0
+_READY_SECONDS: Final = 2.0
+_CLOSE_SECONDS: Final = 10.0
+_DRAIN_POLL_SECONDS: Final = 0.05
+S = TypeVar("S", bound=ServiceSettings)
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a room builds itself from: pool and outbox for rooms with a database, the producer for intake."""
+
+    settings: ServiceSettings
+    _pool: Pool | None
+    _outbox: Outbox | None
+    _producer: Producer | None
+
+    @property
+    def pool(self) -> Pool:
+        """The database pool, working in the service's schema."""
+        if self._pool is None:
+            raise AssertionError("this service has no database")
+        return self._pool
+
+    @property
+    def outbox(self) -> Outbox:
+        """The outbox, for APIs and timers that publish in a transaction of their own."""
+        if self._outbox is None:
+            raise AssertionError("this service has no outbox")
+        return self._outbox
+
+    @property
+    def producer(self) -> Producer:
+        """The producer, for intake."""
+        if self._producer is None:
+            raise AssertionError("this service has no producer")
+        return self._producer
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a room is made of.
+
+    Attributes:
+        handler: Its consumer, if it reads topics.
+        routers: Its HTTP doors.
+        background: Coroutines that run for the life of the service; one that ends or fails stops it.
+        ready: Further readiness checks: None is ready, a text says why not.
+        imbalance: From the exact counts, accepted less accounted for; must be 0.
+    """
+
+    handler: Handler | None = None
+    routers: tuple[APIRouter, ...] = ()
+    background: tuple[Callable[[], Awaitable[None]], ...] = ()
+    ready: tuple[Callable[[], Awaitable[str | None]], ...] = ()
+    imbalance: Callable[[Counter[str]], int] | None = None
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn inside our task group: signals are ours to handle."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run(
+    name: str,
+    kind: type[S],
+    build: Callable[[Runtime], Awaitable[Parts]],
+    *,
+    schema_sql: Path | None = None,
+    wants_producer: bool = False,
+) -> NoReturn:
+    """Run a service until SIGTERM and exit: 0 drained, 78 wrong settings, 65 halted on data, 1 a bug.
+
+    Args:
+        name: Service name; also its schema and consumer group.
+        kind: Its settings class.
+        build: Makes the room's parts from the runtime.
+        schema_sql: The room's DDL; absent for a room without a database.
+        wants_producer: Whether the room publishes directly (intake) rather than through the outbox.
+    """
+    try:
+        settings = read_settings(kind)
+        failpoints.arm(os.environ.get("GRIDLINE_FAILPOINT"))
+    except (SettingsError, ValueError) as error:
+        sys.stderr.write(f"gridline {name}: {error}\n")
+        sys.exit(EXIT_SETTINGS)
+    instance = settings.instance or f"{socket.gethostname()}-{os.getpid()}"
+    logs.configure(settings.log_level, service=name, instance=instance)
+    service = _Service(name, settings, instance)
+    code = uvloop.run(service.main(build, schema_sql=schema_sql, wants_producer=wants_producer))
+    sys.stdout.flush()
+    os._exit(code)  # a library thread or an open socket must not keep a drained process alive
+
+
+class _Service:
+    """One running service: prepare, run until a task fails or SIGTERM comes, drain."""
+
+    def __init__(self, name: str, settings: ServiceSettings, instance: str) -> None:
+        self._name = name
+        self._settings = settings
+        self._instance = instance
+        self._stop = asyncio.Event()
+        self._producer = Producer(settings)
+        self._pool: Pool | None = None
+        self._outbox: Outbox | None = None
+        self._consumer: Consumer | None = None
+        self._parts = Parts()
+
+    async def main(
+        self, build: Callable[[Runtime], Awaitable[Parts]], *, schema_sql: Path | None, wants_producer: bool
+    ) -> int:
+        """Run and return the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        try:
+            if not await self._prepare(build, schema_sql, wants_producer=wants_producer):
+                return 0
+            await self._run_until_stopped()
+        except SettingsError as error:
+            sys.stderr.write(f"gridline {self._name}: {error}\n")
+            return EXIT_SETTINGS
+        except HaltError as error:
+            _log.critical("halted", reason=str(error))
+            return EXIT_HALT
+        except Exception as error:  # noqa: BLE001 - the one place where a bug ends the process
+            _log.critical("bug", exc_info=error)
+            return 1
+        _log.info("drained")
+        return 0
+
+    async def _prepare(
+        self, build: Callable[[Runtime], Awaitable[Parts]], schema_sql: Path | None, *, wants_producer: bool
+    ) -> bool:
+        """Open the database and build the room; wait for Postgres as long as it takes. False if stopped first."""
+        if schema_sql is not None:
+            dsn = self._settings.postgres_dsn.get_secret_value()
+            while True:
+                try:
+                    await migrate(dsn, self._name, schema_sql)
+                    self._pool = await open_pool(dsn, schema=self._name, size=self._settings.postgres_pool)
+                    break
+                except UnavailableError as error:
+                    _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
+                if await self._stopped_within(_RETRY_SECONDS):
+                    return False
+            self._outbox = Outbox(f"gridline/{self._name}", shards=self._settings.outbox_shards)
+        producer = self._producer if wants_producer else None
+        self._parts = await build(Runtime(self._settings, self._pool, self._outbox, producer))
+        handler = self._parts.handler
+        if handler is not None:
+            if self._pool is None or self._outbox is None:
+                raise AssertionError("a service that consumes has a schema")
+            transactor = Transactor(self._pool, handler, self._outbox, self._name)
+            self._consumer = Consumer(self._settings, transactor, group=f"gridline-{self._name}", owner=self._instance)
+        return True
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        return self._stop.is_set()
+
+    async def _run_until_stopped(self) -> None:
+        """Run everything; the first task to end ends the service, and its failure is the service's."""
+        server = self._make_server()
+        tasks: list[asyncio.Task[None]] = [asyncio.create_task(server.serve(), name="http")]
+        if self._consumer is not None:
+            tasks.append(asyncio.create_task(self._consumer.run(), name="consumer"))
+        tasks += [asyncio.create_task(self._connect(), name="kafka")]
+        if self._pool is not None and self._outbox is not None:
+            for shard in range(self._settings.outbox_shards):
+                relay = Relay(self._pool, self._producer, self._outbox, schema=self._name, shard=shard)
+                tasks.append(asyncio.create_task(relay.run(), name=f"relay-{shard}"))
+            tasks.append(asyncio.create_task(self._measure(), name="measure"))
+        tasks += [asyncio.ensure_future(start()) for start in self._parts.background]
+        stop: asyncio.Task[Any] = asyncio.create_task(self._stop.wait(), name="stop")
+        try:
+            done, _ = await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            _log.info("draining")
+            await self._drain(server, {task.get_name(): task for task in tasks})
+        finally:
+            stop.cancel()
+            for task in tasks:
+                task.cancel()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await asyncio.gather(stop, *tasks, return_exceptions=True)
+                    await self._producer.stop()
+                    if self._pool is not None:
+                        await self._pool.close()
+        for task in done - {stop}:
+            await task
+            raise AssertionError(f"the task {task.get_name()} ended by itself")
+
+    async def _drain(self, server: uvicorn.Server, tasks: dict[str, asyncio.Task[None]]) -> None:
+        """Refuse new requests, finish the batch under way, publish what is committed: all within the bound."""
+        server.should_exit = True
+        if self._consumer is not None:
+            self._consumer.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.drain_seconds):
+                await asyncio.wait([tasks[name] for name in ("http", "consumer") if name in tasks])
+                while self._pool is not None and self._producer.connected:
+                    async with self._pool.acquire() as connection:
+                        if not await outbox.measure(connection, clock.now()):
+                            break
+                    await asyncio.sleep(_DRAIN_POLL_SECONDS)
+
+    def _make_server(self) -> _Server:
+        app = make_app(self._name, ready=self._why_not_ready)
+        for router in self._parts.routers:
+            app.include_router(router)
+        return _Server(
+            uvicorn.Config(
+                app,
+                host=self._settings.http_host,
+                port=self._settings.http_port,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=max(1, int(self._settings.drain_seconds)),
+                limit_concurrency=None,
+                server_header=False,
+                h11_max_incomplete_event_size=16 * 1024,
+            )
+        )
+
+    async def _connect(self) -> None:
+        """Connect the producer, however long Kafka takes to come; the service is alive but not ready until then."""
+        while not self._producer.connected:
+            try:
+                await self._producer.start()
+            except UnavailableError as error:
+                metrics.UNAVAILABLE.labels("kafka").inc()
+                _log.warning("waiting_for", what="kafka", reason=str(error)[:200])
+                await asyncio.sleep(_RETRY_SECONDS)
+        await asyncio.Event().wait()
+
+    async def _why_not_ready(self) -> list[str]:
+        reasons: list[str] = []
+        if self._stop.is_set():
+            reasons.append("draining")
+        if not await self._producer.reachable():
+            reasons.append("kafka does not answer")
+        if self._pool is not None:
+            try:
+                with translated():
+                    async with asyncio.timeout(_READY_SECONDS):
+                        await self._pool.fetchval("SELECT 1")
+            except UnavailableError:
+                reasons.append("postgres does not answer")
+        if self._consumer is not None and (idle := self._consumer.idle_reason):
+            reasons.append(idle)
+        reasons += [why for check in self._parts.ready if (why := await check())]
+        return reasons
+
+    async def _measure(self) -> None:
+        """Keep the gauges that come from the database; prune what is long published."""
+        rounds = 0
+        while True:
+            try:
+                with translated():
+                    async with self._pool.acquire() as connection:  # type: ignore[union-attr] # started only with one
+                        await outbox.measure(connection, clock.now())
+                        found = await positions.totals(connection)
+                        if rounds % _PRUNE_ROUNDS == 0:
+                            await outbox.prune(connection)
+                for name, n in found.items():
+                    metrics.TALLY.labels(name).set(n)
+                if self._parts.imbalance is not None:
+                    metrics.IMBALANCE.set(self._parts.imbalance(found))
+                if self._consumer is not None:
+                    await self._consumer.measure_lag()
+            except (UnavailableError, KafkaError, TimeoutError):
+                metrics.UNAVAILABLE.labels("measure").inc()
+            rounds += 1
+            await asyncio.sleep(_MEASURE_SECONDS)

@@ -1,0 +1,195 @@
+"""What a supervisor keeps running, and the rule by which it starts a thing again.
+
+Decided here: the delays between starts and when to give up. Never here: the order of things (supervisor).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from deploy.native.child import Child, Command, log_tail, wait_until
+from deploy.native.errors import StartError
+from deploy.native.ports import LOOPBACK
+from deploy.native.state import ProcessInfo, identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from deploy.native.plan import Service
+
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 10.0
+QUICK_SECONDS = 30.0  # a run shorter than this is a quick failure
+MOST_QUICK_FAILURES = 8
+# Starting again will not help: services.runtime.service, after sysexits.h (wrong settings; halted on the data).
+FINAL_EXITS = frozenset({78, 65})
+_PROBE_EVERY = 0.1
+_PROBE_SECONDS = 2.0
+
+
+class Part(Protocol):
+    """A process that can be started again and again: a service, Kafka, Postgres."""
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs, else None."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status of the last run, negative for a signal."""
+
+    def launch(self) -> None:
+        """Start it; returns at once."""
+
+    def wait_ready(self, timeout: float, on_wait: Callable[[], None]) -> None:
+        """Wait until it can be used, or raise StartError."""
+
+    def request_stop(self) -> None:
+        """Ask it to stop; returns at once."""
+
+    def stop(self, timeout: float) -> None:
+        """Ask it to stop, wait, kill it in the end."""
+
+
+class ServiceProcess:
+    """One of the services, as a `Part`."""
+
+    def __init__(self, service: Service, environment: Mapping[str, str], log: Path) -> None:
+        self._service = service
+        self._command = Command(
+            name=service.name,
+            arguments=service.arguments,
+            environment={
+                **environment,
+                "GRIDLINE_HTTP_HOST": LOOPBACK,
+                "GRIDLINE_HTTP_PORT": str(service.port),
+                **service.environment,
+            },
+            log=log,
+        )
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs, else None."""
+        return self._child.pid if self._child is not None and self._child.alive else None
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status of the last run, negative for a signal."""
+        return None if self._child is None else self._child.returncode
+
+    def launch(self) -> None:
+        """Start it; returns at once."""
+        self._child = Child(self._command)
+
+    def wait_ready(self, timeout: float, on_wait: Callable[[], None]) -> None:
+        """Wait until `/readyz` answers 200.
+
+        Raises:
+            StartError: it ended, or did not in `timeout` seconds; with its last answer and the end of its log.
+        """
+        last = "no answer"
+
+        def settled() -> bool:
+            nonlocal last
+            if self.pid is None:
+                return True
+            time.sleep(_PROBE_EVERY)
+            status, last = readiness(self._service.port)
+            return status == http.client.OK
+
+        if wait_until(settled, timeout, on_wait) and self.pid is not None:
+            return
+        name, log = self._service.name, self._command.log
+        why = (
+            f"ended with status {self.returncode}"
+            if self.pid is None
+            else f"was not ready in {timeout:g} s ({self._service.address}/readyz: {last})"
+        )
+        raise StartError(f"The service {name} {why}. The end of {log}:\n{log_tail(log)}")
+
+    def request_stop(self) -> None:
+        """Ask it to drain; returns at once."""
+        if self._child is not None:
+            self._child.request_stop()
+
+    def stop(self, timeout: float) -> None:
+        """Drain, and kill -9 after `timeout` seconds."""
+        if self._child is not None:
+            self._child.stop(timeout)
+
+
+def readiness(port: int) -> tuple[int, str]:
+    """Ask a service whether it is ready.
+
+    Returns: the HTTP status (0: no answer) and what it says, on one line of at most 200 characters.
+    """
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_PROBE_SECONDS)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", "/readyz")
+            answer = connection.getresponse()
+            text = answer.read().decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException) as error:
+            return 0, f"no answer ({error})"
+    return answer.status, f"{answer.status} {' '.join(text.split())[:200]}"
+
+
+@dataclass(slots=True)
+class Kept:
+    """A part, and what has happened to it. Times are readings of one monotonic clock, in seconds."""
+
+    name: str
+    part: Part
+    address: str
+    log: Path
+    launched_at: float = 0.0
+    quick_failures: int = 0
+    restarts: int = 0
+    restart_at: float | None = None
+    gave_up: str = ""
+
+    def launch(self, now: float) -> None:
+        """Start it, for the first time or again."""
+        if self.restart_at is not None:
+            self.restarts += 1
+        self.restart_at = None
+        self.launched_at = now
+        self.part.launch()
+
+    def ended(self, now: float) -> str:
+        """Decide what follows its end: another start at `restart_at`, or none (`gave_up`).
+
+        Returns: one line for the log.
+        """
+        status = self.part.returncode
+        quick = now - self.launched_at < QUICK_SECONDS
+        self.quick_failures = self.quick_failures + 1 if quick else 1
+        if status in FINAL_EXITS:
+            self.gave_up = f"ended with status {status}, which another start will not change"
+        elif self.quick_failures >= MOST_QUICK_FAILURES:
+            self.gave_up = f"ended {self.quick_failures} times within {QUICK_SECONDS:g} s of its start"
+        if self.gave_up:
+            return f"{self.name} is given up: it {self.gave_up}; see {self.log}"
+        delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** (self.quick_failures - 1))
+        self.restart_at = now + delay
+        return f"{self.name} ended with status {status}; starting it again in {delay:g} s"
+
+    def info(self) -> ProcessInfo:
+        """What the state file says of it."""
+        pid = self.part.pid
+        return ProcessInfo(
+            name=self.name,
+            pid=pid,
+            identity=None if pid is None else identity(pid),
+            address=self.address,
+            log=str(self.log),
+            restarts=self.restarts,
+            gave_up=self.gave_up,
+        )

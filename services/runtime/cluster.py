@@ -1,0 +1,91 @@
+"""Make a Kafka cluster agree with the table of topics. Topics are never made by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, for_code
+
+from services.contracts.topics import MAX_RECORD_BYTES, TOPICS
+from services.runtime.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from services.runtime.settings import ServiceSettings
+
+_SECONDS: Final = 30.0
+_TOPIC_ALREADY_EXISTS: Final = 36
+_DLQ_RETENTION_MS: Final = 90 * 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A topic as it should be: name without prefix, partitions, configuration."""
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was done to one topic."""
+
+    name: str
+    done: Literal["created", "partitions added", "unchanged"]
+    partitions: int
+
+
+def wanted(*, partitions: int | None = None) -> list[Wanted]:
+    """List every topic and the dead-letter topic of each that a service reads."""
+    dead = {"cleanup.policy": "delete", "retention.ms": str(_DLQ_RETENTION_MS)}
+    dead["max.message.bytes"] = str(MAX_RECORD_BYTES + 200_000)
+    found: list[Wanted] = []
+    for topic in TOPICS:
+        found.append(Wanted(topic.name, partitions or topic.partitions, topic.config))
+        if set(topic.consumers) - {"outside"}:
+            found.append(Wanted(topic.dead_letters, 1, dead))
+    return found
+
+
+async def apply_topics(
+    settings: ServiceSettings, *, partitions: int | None = None, replication: int = 1
+) -> list[Change]:
+    """Create missing topics, add missing partitions, set the configuration. Nothing is ever deleted or shrunk.
+
+    Raises:
+        UnavailableError: the cluster does not answer, or refuses.
+    """
+    admin = AIOKafkaAdminClient(request_timeout_ms=int(_SECONDS * 1000), **settings.kafka_client())
+    try:
+        async with asyncio.timeout(_SECONDS):
+            await admin.start()
+            return [
+                await _apply(admin, one, settings.topic_prefix, replication) for one in wanted(partitions=partitions)
+            ]
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise UnavailableError(f"kafka: {type(error).__name__}: {error}") from error
+    finally:
+        await admin.close()
+
+
+async def _apply(admin: AIOKafkaAdminClient, one: Wanted, prefix: str, replication: int) -> Change:
+    name = prefix + one.name
+    answer = await admin.create_topics(
+        [NewTopic(name, one.partitions, replication, topic_configs=one.config)], validate_only=False
+    )
+    code = answer.topic_errors[0][1]
+    if not code:
+        return Change(one.name, "created", one.partitions)
+    if code != _TOPIC_ALREADY_EXISTS:
+        raise for_code(code)(f"topic {name}")
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, one.config)])
+    described = await admin.describe_topics([name])
+    have = len(described[0]["partitions"])
+    if have < one.partitions:
+        await admin.create_partitions({name: NewPartitions(one.partitions)})
+        return Change(one.name, "partitions added", one.partitions)
+    return Change(one.name, "unchanged", have)

@@ -1,0 +1,381 @@
+"""The one consume loop. It alone commits; handlers load, decide, save and return messages.
+
+Positions live in Postgres (``positions``); Kafka's own committed offsets are written for lag monitoring only.
+A partition is *ready* once it is claimed and sought; records of others are ignored, because aiokafka delivers
+records before an assignment callback has finished. There is one way to recover from anything: drop the
+partition's cached state, claim it again, go on from the position in the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import zlib
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from services.contracts.topics import BY_NAME
+from services.runtime import batch as batches
+from services.runtime import clock, metrics, positions
+from services.runtime.errors import FencedError, HaltError, UnavailableError
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from services.runtime.batch import Outcome, Read, Transactor
+    from services.runtime.positions import Claim
+    from services.runtime.settings import ServiceSettings
+
+_POLL_MS: Final = 500
+_FETCH_WAIT_MS: Final = 20
+"""aiokafka asks a broker for nothing more while a fetch to it is under way, so a partition that was just drained
+waits for the long poll of the others: this bounds that wait."""
+_FENCED_PAUSE_SECONDS: Final = 5.0
+"""After being fenced, how long to leave a partition to the other owner before claiming it again."""
+_BACKOFF_FIRST: Final = 0.2
+_BACKOFF_LAST: Final = 10.0
+_COMMIT_SECONDS: Final = 1.0
+_STOP_SECONDS: Final = 10.0
+_LIMIT_WINDOW: Final = 500
+_LIMIT_LEAST: Final = 100
+_LIMIT_SHARE: Final = 0.9
+_log = structlog.get_logger()
+
+
+class DeadLetterLimit:
+    """Stops the service when nearly everything is invalid: then the fault is ours, not the senders'."""
+
+    def __init__(self) -> None:
+        self._recent: deque[bool] = deque(maxlen=_LIMIT_WINDOW)
+
+    def note(self, *, good: int, bad: int) -> None:
+        """Count a batch.
+
+        Raises:
+            HaltError: at least 100 of the last 500 records were read and 90 % of them were dead letters.
+        """
+        self._recent.extend([False] * good + [True] * bad)
+        if bad and len(self._recent) >= _LIMIT_LEAST and sum(self._recent) >= _LIMIT_SHARE * len(self._recent):
+            raise HaltError(
+                f"{sum(self._recent)} of the last {len(self._recent)} records became dead letters: most likely this "
+                "version cannot read what is on the topic. Look at `gridline dlq list`, mend the cause, start again."
+            )
+
+
+class Watchdog:
+    """Ends the process from a thread of its own if the loop stands still, even when the event loop is blocked."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last = clock.monotonic()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin watching."""
+        self.beat()
+        self._thread.start()
+
+    def beat(self) -> None:
+        """The loop is alive."""
+        self._last = clock.monotonic()
+
+    def stop(self) -> None:
+        """End watching."""
+        self._stopped.set()
+
+    def _watch(self) -> None:
+        step = self._seconds / 4
+        stamp = clock.monotonic()
+        while not self._stopped.wait(step):
+            woke = clock.monotonic()
+            # A process that was frozen as a whole (SIGSTOP, a suspended machine) is not a stuck loop.
+            frozen = woke - stamp > 2 * step
+            stamp = woke
+            if frozen:
+                self.beat()
+            elif woke - self._last > self._seconds:
+                _log.critical("watchdog_exit", seconds=round(woke - self._last, 1))
+                os._exit(70)
+
+
+class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
+    """Reads a handler's topics and runs its batches until stopped."""
+
+    def __init__(self, settings: ServiceSettings, transactor: Transactor, *, group: str, owner: str) -> None:
+        self._settings = settings
+        self._transactor = transactor
+        self._owner = owner
+        self._names = {settings.topic_prefix + topic.name: topic.name for topic in transactor.handler.topics}
+        self._ready: dict[TopicPartition, Claim] = {}
+        self._rest_until: dict[TopicPartition, float] = {}
+        self._in_flight = asyncio.Lock()
+        self._stopping = asyncio.Event()
+        self._limit = DeadLetterLimit()
+        self._failures = 0
+        self._jitter = 0.5 + zlib.crc32(owner.encode()) / 2**33  # 0.5 to 1, different for every process
+        self._committed_at = 0.0
+        self._to_commit: dict[TopicPartition, int] = {}
+        self._commits: set[asyncio.Task[None]] = set()
+        self._watchdog = Watchdog(settings.watchdog_seconds)
+        self._consumer = AIOKafkaConsumer(
+            group_id=settings.topic_prefix + group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            session_timeout_ms=settings.session_timeout_ms,
+            heartbeat_interval_ms=max(1000, settings.session_timeout_ms // 10),
+            rebalance_timeout_ms=2 * settings.session_timeout_ms,
+            max_poll_interval_ms=300_000,
+            max_poll_records=settings.batch_records,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            fetch_max_bytes=16 * 1024 * 1024,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            **settings.kafka_client(),
+        )
+
+    # --- rebalance callbacks (their exceptions are swallowed by aiokafka, so nothing here may matter and fail) ---
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Stop using partitions, and let the batch under way end before they go."""
+        for at in revoked:
+            self._ready.pop(at, None)
+        async with self._in_flight:
+            self._transactor.handler.forget(self._plain(revoked))
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Nothing: the loop claims what it is assigned, where a failure can be retried."""
+        self._rest_until.clear()
+        _log.info("partitions_assigned", partitions=len(assigned))
+
+    # --- the loop ---
+
+    @property
+    def idle_reason(self) -> str | None:
+        """None while every assigned partition is claimed and being read, else why not."""
+        assigned = self._consumer.assignment()
+        if not assigned:
+            return "no partition is assigned to this process"
+        waiting = len(assigned - self._ready.keys())
+        return f"{waiting} of {len(assigned)} partitions are not claimed yet" if waiting else None
+
+    def stop(self) -> None:
+        """Finish the batch under way and leave the loop."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Consume until stopped.
+
+        Raises:
+            HaltError: the log and the database disagree, or nearly everything is invalid.
+        """
+        self._watchdog.start()
+        try:
+            if not await self._join():
+                return
+            while not self._stopping.is_set():
+                self._watchdog.beat()
+                await self._once()
+        finally:
+            self._watchdog.stop()
+            await self._leave()
+
+    async def _join(self) -> bool:
+        """Connect and subscribe, waiting for Kafka as long as it takes; False if stopped first."""
+        while not self._stopping.is_set():
+            self._watchdog.beat()
+            try:
+                async with asyncio.timeout(20):
+                    await self._consumer.start()
+            except (KafkaError, OSError, TimeoutError) as error:
+                await self._back_off("kafka", error)
+                continue
+            self._consumer.subscribe(topics=list(self._names), listener=self)
+            return True
+        return False
+
+    async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._commit(force=True)
+                await self._consumer.stop()
+        except (KafkaError, TimeoutError, OSError) as error:
+            _log.warning("consumer_did_not_close", error=type(error).__name__)
+
+    async def _once(self) -> None:
+        """Claim what is new, poll, run one batch."""
+        try:
+            await self._claim_assigned()
+            fetched = await self._poll()
+            if fetched and not self._stopping.is_set():
+                async with self._in_flight:
+                    await self._process(fetched)
+            await self._commit()
+            self._failures = 0
+        except FencedError as error:
+            metrics.FENCED.inc()
+            _log.warning("fenced", partitions=[list(at) for at in error.partitions])
+            fenced = {self._kafka(at) for at in error.partitions}
+            self._release(self._ready.keys() - fenced)
+            self._release(fenced, rest=_FENCED_PAUSE_SECONDS)
+        except UnavailableError as error:
+            self._release(list(self._ready))
+            await self._back_off("postgres", error)
+        except (KafkaError, OSError) as error:
+            self._release(list(self._ready))
+            await self._back_off("kafka", error)
+
+    async def _back_off(self, what: str, error: Exception) -> None:
+        """Wait before trying the same again, longer each time, never in step with other processes."""
+        metrics.UNAVAILABLE.labels(what).inc()
+        self._failures += 1
+        longest = min(_BACKOFF_LAST, _BACKOFF_FIRST * 2**self._failures)
+        delay = longest * self._jitter
+        _log.warning("waiting_for", what=what, reason=str(error)[:200], seconds=round(delay, 2))
+        try:
+            async with asyncio.timeout(delay):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    def _release(self, partitions: Iterable[TopicPartition], *, rest: float = 0.0) -> None:
+        """Give up what we believe of these partitions; the next round claims them again if they are still ours."""
+        dropped = list(partitions)
+        for at in dropped:
+            self._ready.pop(at, None)
+            if rest:
+                self._rest_until[at] = clock.monotonic() + rest
+        self._transactor.handler.forget(self._plain(dropped))
+
+    async def _claim_assigned(self) -> None:
+        """Claim and seek every assigned partition that is not ready.
+
+        Raises:
+            HaltError: the position in the database is outside the log.
+        """
+        now = clock.monotonic()
+        assigned = self._consumer.assignment()
+        waiting = sorted(at for at in assigned - self._ready.keys() if self._rest_until.get(at, 0.0) <= now)
+        if waiting:
+            async with asyncio.timeout(20):
+                begins = await self._consumer.beginning_offsets(waiting)
+                ends = await self._consumer.end_offsets(waiting)
+            with translated():
+                async with self._transactor.pool.acquire() as connection:
+                    for at in waiting:
+                        name = self._names[at.topic]
+                        claim = await positions.claim(
+                            connection, (name, at.partition), first=begins[at], owner=self._owner, now=clock.now()
+                        )
+                        self._check_log(at, claim, begins[at], ends[at])
+                        if at not in self._consumer.assignment():
+                            continue  # taken away while we claimed; the epoch we raised costs the new owner one retry
+                        self._consumer.seek(at, claim.next_offset)
+                        self._ready[at] = claim
+                        metrics.CLAIMS.labels(name).inc()
+        for name in self._names.values():
+            metrics.OWNED.labels(name).set(sum(1 for at in self._ready if self._names[at.topic] == name))
+
+    def _check_log(self, at: TopicPartition, claim: Claim, begin: int, end: int) -> None:
+        compacted = BY_NAME[self._names[at.topic]].compacted
+        if claim.next_offset > end or (claim.next_offset < begin and not compacted):
+            raise HaltError(
+                f"{at.topic}[{at.partition}] holds offsets {begin} to {end}, but this service stands at "
+                f"{claim.next_offset}: records were deleted before they were read, or the topic was made anew. "
+                "Going on would lose records silently. Restore the topic, or decide with `gridline positions set`."
+            )
+
+    async def _poll(self) -> list[Read]:
+        """Fetch what there is for ready partitions, decoded."""
+        try:
+            fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=self._settings.batch_records)
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+            # Not sought yet, or the log moved under us: claiming again seeks, and checks the log's bounds.
+            self._release(list(self._ready))
+            return []
+        found: list[Read] = []
+        for at, records in fetched.items():
+            claim = self._ready.get(at)
+            if claim is None:
+                continue
+            name = self._names[at.topic]
+            wanted = [batches.read(record, name) for record in records if record.offset >= claim.next_offset]
+            if wanted and wanted[0].offset > claim.next_offset and not BY_NAME[name].compacted:
+                raise HaltError(
+                    f"{at.topic}[{at.partition}] jumps from offset {claim.next_offset} to {wanted[0].offset}: records "
+                    "are missing from the log. Restore the topic, or decide with `gridline positions set`."
+                )
+            found += wanted
+        return found
+
+    async def _process(self, fetched: list[Read]) -> None:
+        """Run one batch over the partitions still ready."""
+        batch = [one for one in fetched if self._kafka(one.at) in self._ready]
+        if not batch:
+            return
+        claims = {one.at: self._ready[self._kafka(one.at)] for one in batch}
+        started = clock.monotonic()
+        outcome = await self._transactor.run(batch, claims, clock.now())
+        self._transactor.outbox.wake()
+        for one in batch:
+            at = self._kafka(one.at)
+            if at in self._ready:
+                self._ready[at] = positions.Claim(claims[one.at].epoch, one.offset + 1)
+            self._to_commit[at] = one.offset + 1
+        self._observe(batch, outcome, clock.monotonic() - started)
+        good = outcome.named("accepted") + outcome.named("duplicate")
+        self._limit.note(good=good, bad=outcome.named("dead_lettered"))
+
+    def _observe(self, batch: list[Read], outcome: Outcome, seconds: float) -> None:
+        metrics.BATCH_SECONDS.observe(seconds)
+        metrics.BATCH_RECORDS.observe(len(batch))
+        batches.observe(outcome)
+        now_ms = clock.now().timestamp() * 1000
+        for one in batch:
+            metrics.HOP_SECONDS.labels(one.topic).observe(max(0.0, (now_ms - one.timestamp_ms) / 1000))
+
+    async def _commit(self, *, force: bool = False) -> None:
+        """Tell Kafka how far we are, for its lag tools. Never ahead of the database; a failure does not matter."""
+        if not self._to_commit or (not force and clock.monotonic() - self._committed_at < _COMMIT_SECONDS):
+            return
+        self._committed_at = clock.monotonic()
+        offsets = {at: offset for at, offset in self._to_commit.items() if at in self._ready}
+        self._to_commit.clear()
+        if not offsets:
+            return
+        task = asyncio.get_running_loop().create_task(self._commit_offsets(offsets))
+        self._commits.add(task)
+        task.add_done_callback(self._commits.discard)
+        if force:
+            await task
+
+    async def _commit_offsets(self, offsets: dict[TopicPartition, int]) -> None:
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._consumer.commit(offsets)
+        except (KafkaError, TimeoutError, OSError) as error:
+            _log.debug("kafka_commit_skipped", error=type(error).__name__)
+
+    async def measure_lag(self) -> None:
+        """Set the lag gauge from the partitions' ends and our own positions."""
+        ready = dict(self._ready)
+        if not ready:
+            return
+        async with asyncio.timeout(10):
+            ends = await self._consumer.end_offsets(list(ready))
+        for name in self._names.values():
+            behind = sum(ends[at] - claim.next_offset for at, claim in ready.items() if self._names[at.topic] == name)
+            metrics.LAG.labels(name).set(max(0, behind))
+
+    def _plain(self, partitions: Iterable[TopicPartition]) -> set[tuple[str, int]]:
+        return {(self._names[at.topic], at.partition) for at in partitions}
+
+    def _kafka(self, at: tuple[str, int]) -> TopicPartition:
+        return TopicPartition(self._settings.topic_prefix + at[0], at[1])

@@ -1,0 +1,41 @@
+"""The kernel's metrics, one inventory. Labels are small closed sets; never an id, a place or a person."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+RECORDS: Final = Counter(
+    "gridline_records_total",
+    "Records read, by topic and what became of them: accepted, duplicate, conflict, dead_lettered",
+    ("topic", "outcome"),
+)
+DEAD_LETTERS: Final = Counter("gridline_dead_letters_total", "Dead letters, by topic and reason", ("topic", "reason"))
+BATCH_SECONDS: Final = Histogram("gridline_batch_seconds", "Duration of one batch's transaction", buckets=SECONDS)
+BATCH_RECORDS: Final = Histogram(
+    "gridline_batch_records", "Records in one batch", buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)
+)
+HOP_SECONDS: Final = Histogram(
+    "gridline_hop_seconds", "From a record's Kafka timestamp to the commit of its batch", ("topic",), buckets=SECONDS
+)
+FENCED: Final = Counter("gridline_fenced_total", "Batches void because another owner had taken a partition")
+CLAIMS: Final = Counter("gridline_claims_total", "Partitions claimed, by topic", ("topic",))
+OWNED: Final = Gauge("gridline_partitions_owned", "Partitions this process reads, by topic", ("topic",))
+LAG: Final = Gauge("gridline_lag_records", "Records between our position and the end of the log", ("topic",))
+UNAVAILABLE: Final = Counter("gridline_unavailable_total", "Times Kafka or Postgres could not answer", ("what",))
+OUTBOX_UNPUBLISHED: Final = Gauge("gridline_outbox_unpublished", "Rows committed and not yet published")
+OUTBOX_AGE: Final = Gauge("gridline_outbox_oldest_seconds", "Age of the oldest unpublished row; 0 if none")
+PUBLISHED: Final = Counter("gridline_published_total", "Records the relay published, by topic", ("topic",))
+PUBLISH_SECONDS: Final = Histogram(
+    "gridline_outbox_publish_seconds", "From a row's creation to Kafka's acknowledgement", buckets=SECONDS
+)
+PRODUCER_REBUILDS: Final = Counter("gridline_producer_rebuilds_total", "Producers discarded after a fatal error")
+TALLY: Final = Gauge("gridline_tally", "The service's exact counts, from its database", ("name",))
+IMBALANCE: Final = Gauge(
+    "gridline_conservation_imbalance",
+    "Accepted less what is accounted for; anything but 0 means a message was lost or counted twice",
+)
+LOOP_BEAT: Final = Gauge("gridline_loop_last_beat_seconds", "Monotonic seconds since the consume loop last polled")

@@ -1,0 +1,203 @@
+"""The outbox and its relay: what a transaction decided is published after it commits, at least once, in order.
+
+A row's bytes are settled when it is written, so every copy is equal. The relay takes rows that are not published
+(never "above the last id"), one relay a shard under an advisory lock, publishes in id order, waits for all
+acknowledgements, then marks. Dying between the two repeats records; nothing is skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.contracts.envelope import Outgoing, encode
+from services.runtime import clock, metrics
+from services.runtime.errors import UnavailableError
+from services.runtime.failpoints import failpoint
+from services.runtime.postgres import translated
+from services.runtime.producer import refuse_oversize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from services.runtime.handling import Publication
+    from services.runtime.postgres import Connection, Pool
+    from services.runtime.producer import Producer
+
+_LOCK_SPACE: Final = 0x0B0C
+_PAGE: Final = 1000
+_IDLE_SECONDS: Final = 1.0
+"""How long the relay sleeps when nothing wakes it: the bound for rows committed by another process."""
+_LOCK_RETRY_SECONDS: Final = 1.0
+_KEEP_DAYS: Final = 14
+
+_INSERT: Final = """
+INSERT INTO outbox (shard, topic, key, value, header_names, header_values, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+_UNPUBLISHED: Final = """
+SELECT id, topic, key, value, header_names, header_values, created_at
+FROM outbox WHERE published_at IS NULL AND shard = $1 ORDER BY id LIMIT $2
+"""
+_MARK: Final = "UPDATE outbox SET published_at = $2 WHERE id = ANY($1::bigint[])"
+_OLDEST: Final = "SELECT count(*) AS n, min(created_at) AS oldest FROM outbox WHERE published_at IS NULL"
+_PRUNE: Final = f"""
+DELETE FROM outbox WHERE id IN (
+    SELECT id FROM outbox WHERE published_at < now() - interval '{_KEEP_DAYS} days' ORDER BY published_at LIMIT 10000
+)
+"""  # noqa: S608 - a constant of ours, no input
+
+
+class Outbox:
+    """Writes rows for the relay and wakes it."""
+
+    def __init__(self, source: str, *, shards: int) -> None:
+        """Make the outbox of the service ``source`` (the CloudEvents source, ``gridline/<service>``)."""
+        self._source = source
+        self._shards = shards
+        self._wake = asyncio.Event()
+
+    def settle(self, publications: Iterable[Publication]) -> list[Outgoing]:
+        """Turn publications into records.
+
+        Raises:
+            RefusedError: one of them is larger than a record may be.
+        """
+        settled = [
+            encode(
+                one.message,
+                topic=one.topic.name,
+                source=self._source,
+                structured=one.topic.structured,
+                traceparent=one.traceparent,
+            )
+            for one in publications
+        ]
+        for record in settled:
+            refuse_oversize(record)
+        return settled
+
+    async def write(self, tx: Connection, records: Sequence[Outgoing], now: datetime) -> None:
+        """Insert rows, in order, inside the caller's transaction. Call ``wake`` after it commits."""
+        if not records:
+            return
+        await tx.executemany(
+            _INSERT,
+            [
+                (
+                    zlib.crc32(record.key) % self._shards,
+                    record.topic,
+                    record.key,
+                    record.value,
+                    [name for name, _ in record.headers],
+                    [raw for _, raw in record.headers],
+                    now,
+                )
+                for record in records
+            ],
+        )
+
+    async def publish(self, tx: Connection, publications: Iterable[Publication], now: datetime) -> None:
+        """Settle and write: for an API or a timer that acts outside the consume loop, in its own transaction."""
+        await self.write(tx, self.settle(publications), now)
+
+    def wake(self) -> None:
+        """Tell the relay of this process that rows have been committed."""
+        self._wake.set()
+
+    async def wait(self) -> None:
+        """Return when woken, or after the idle time."""
+        try:
+            async with asyncio.timeout(_IDLE_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def rest(self) -> None:
+        """Forget earlier wake-ups; called before looking, so that a later one is never missed."""
+        self._wake.clear()
+
+
+class Relay:
+    """Publishes one shard of the outbox while it holds the shard's lock."""
+
+    def __init__(self, pool: Pool, producer: Producer, outbox: Outbox, *, schema: str, shard: int) -> None:
+        self._pool = pool
+        self._producer = producer
+        self._outbox = outbox
+        self._schema = schema
+        self._shard = shard
+        self._log = structlog.get_logger().bind(shard=shard)
+
+    async def run(self) -> None:
+        """Hold the lock and publish, for ever; start over when Kafka or Postgres was away."""
+        while True:
+            try:
+                with translated():
+                    async with self._pool.acquire() as connection:
+                        await self._hold(connection)
+            except UnavailableError as error:
+                metrics.UNAVAILABLE.labels("relay").inc()
+                self._log.warning("relay_waits", reason=str(error))
+            await asyncio.sleep(_LOCK_RETRY_SECONDS)
+
+    async def _hold(self, connection: Connection) -> None:
+        """Publish for as long as this session lives: losing the session is losing the lock."""
+        key = zlib.crc32(f"{self._schema}/{self._shard}".encode()) - 2**31
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK_SPACE, key):
+            return
+        try:
+            while True:
+                self._outbox.rest()
+                if not await self.publish_page(connection):
+                    await self._outbox.wait()
+        finally:
+            if not connection.is_closed():
+                await connection.execute("SELECT pg_advisory_unlock($1, $2)", _LOCK_SPACE, key)
+
+    async def publish_page(self, connection: Connection) -> int:
+        """Publish the oldest unpublished rows and mark them; return how many.
+
+        Raises:
+            UnavailableError: not everything was acknowledged; the rows stay unpublished and are sent again.
+        """
+        rows = await connection.fetch(_UNPUBLISHED, self._shard, _PAGE)
+        if not rows:
+            return 0
+        await self._producer.send_batch(
+            [
+                Outgoing(
+                    topic=row["topic"],
+                    key=row["key"],
+                    value=row["value"],
+                    headers=tuple(zip(row["header_names"], row["header_values"], strict=True)),
+                )
+                for row in rows
+            ]
+        )
+        failpoint("relay.published")
+        now = clock.now()
+        await connection.execute(_MARK, [row["id"] for row in rows], now)
+        for row in rows:
+            metrics.PUBLISHED.labels(row["topic"]).inc()
+            metrics.PUBLISH_SECONDS.observe(max(0.0, (now - row["created_at"]).total_seconds()))
+        return len(rows)
+
+
+async def measure(connection: Connection, now: datetime) -> int:
+    """Set the outbox gauges; return the number of unpublished rows."""
+    row = await connection.fetchrow(_OLDEST)
+    count = int(row["n"]) if row else 0
+    oldest = row["oldest"] if row else None
+    metrics.OUTBOX_UNPUBLISHED.set(count)
+    metrics.OUTBOX_AGE.set(max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
+    return count
+
+
+async def prune(connection: Connection) -> None:
+    """Delete rows published long ago, a bounded number at a time."""
+    await connection.execute(_PRUNE)

@@ -1,0 +1,110 @@
+"""Where a service stands in each partition, kept beside its state, and who may move it.
+
+Claiming a partition raises its epoch. Moving a position is a compare-and-set on (epoch, next_offset): an owner
+that was paused while another took over matches no row, and everything it decided is rolled back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from services.runtime.errors import FencedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from services.runtime.postgres import Connection
+
+TopicPartition = tuple[str, int]
+
+_CLAIM: Final = """
+INSERT INTO consumer_partition AS p (topic, partition, epoch, next_offset, owner, claimed_at)
+VALUES ($1, $2, 1, $3, $4, $5)
+ON CONFLICT (topic, partition) DO UPDATE
+SET epoch = p.epoch + 1, owner = excluded.owner, claimed_at = excluded.claimed_at
+RETURNING epoch, next_offset
+"""
+_ADVANCE: Final = """
+UPDATE consumer_partition AS p SET next_offset = v.target
+FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
+     AS v (topic, partition, epoch, expected, target)
+WHERE p.topic = v.topic AND p.partition = v.partition AND p.epoch = v.epoch AND p.next_offset = v.expected
+RETURNING p.topic, p.partition
+"""
+_COUNT: Final = """
+INSERT INTO tally AS t (topic, partition, name, n)
+SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::bigint[])
+ON CONFLICT (topic, partition, name) DO UPDATE SET n = t.n + excluded.n
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Our right to a partition, and where it goes on."""
+
+    epoch: int
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A step of one partition: under ``epoch``, from ``expected`` to ``target``."""
+
+    epoch: int
+    expected: int
+    target: int
+
+
+async def claim(connection: Connection, at: TopicPartition, *, first: int, owner: str, now: datetime) -> Claim:
+    """Take a partition over. ``first`` is where a service that never read it begins."""
+    row = await connection.fetchrow(_CLAIM, at[0], at[1], first, owner, now)
+    if row is None:
+        raise AssertionError("an upsert returns its row")
+    return Claim(epoch=row["epoch"], next_offset=row["next_offset"])
+
+
+async def advance(tx: Connection, moves: Mapping[TopicPartition, Move]) -> None:
+    """Move positions, all or none. The first statement of every batch.
+
+    Raises:
+        FencedError: naming the partitions that another owner has taken or moved.
+    """
+    ordered = sorted(moves)
+    rows = await tx.fetch(
+        _ADVANCE,
+        [at[0] for at in ordered],
+        [at[1] for at in ordered],
+        [moves[at].epoch for at in ordered],
+        [moves[at].expected for at in ordered],
+        [moves[at].target for at in ordered],
+    )
+    missing = set(ordered) - {(row["topic"], row["partition"]) for row in rows}
+    if missing:
+        raise FencedError(sorted(missing))
+
+
+async def count(tx: Connection, counts: Mapping[tuple[str, int, str], int]) -> None:
+    """Add to the exact counts, in the transaction that makes them true."""
+    changed = sorted((key, n) for key, n in counts.items() if n)
+    if changed:
+        await tx.execute(
+            _COUNT,
+            [key[0] for key, _ in changed],
+            [key[1] for key, _ in changed],
+            [key[2] for key, _ in changed],
+            [n for _, n in changed],
+        )
+
+
+async def totals(connection: Connection) -> Counter[str]:
+    """Return the service's counts, summed over partitions, by ``<topic>/<name>`` for the kernel's and by name."""
+    found: Counter[str] = Counter()
+    for row in await connection.fetch("SELECT topic, name, sum(n)::bigint AS n FROM tally GROUP BY topic, name"):
+        found[f"{row['topic']}/{row['name']}" if row["name"] in KERNEL_NAMES else row["name"]] += row["n"]
+    return found
+
+
+KERNEL_NAMES: Final[Sequence[str]] = ("accepted", "duplicate", "conflict", "dead_lettered")

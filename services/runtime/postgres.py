@@ -1,0 +1,117 @@
+"""The Postgres pool of a service, its schema, and which database errors mean what.
+
+Three kinds (DESIGN §6.3): data that Postgres cannot hold is invalid input, a server that cannot be reached or
+that asks to retry is unavailable, anything else is a bug.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+
+from services.contracts.envelope import Refusal, RefusedError
+from services.runtime.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+_KERNEL: Final = Path(__file__).parent / "kernel.sql"
+_MIGRATION_LOCK: Final = 0x95598  # one migration at a time per database
+_STATEMENT_SECONDS: Final = 30.0
+_FROZEN_SECONDS: Final = 10.0
+
+_UNAVAILABLE: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutdown, crash recovery, query cancelled
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.TransactionRollbackError,  # deadlock, serialization
+    asyncpg.ReadOnlySQLTransactionError,  # a failover left us on a replica
+    asyncpg.CannotConnectNowError,
+    asyncpg.LockNotAvailableError,
+    ConnectionError,
+    OSError,
+    TimeoutError,
+    asyncio.IncompleteReadError,
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn database errors into the kinds a service knows.
+
+    Raises:
+        UnavailableError: the server cannot answer now.
+        RefusedError: the data does not fit a column's type; it would fail again.
+    """
+    try:
+        yield
+    except asyncpg.DataError as error:
+        # The text of the error quotes the value, which may be personal, so only its kind is kept.
+        raise RefusedError(Refusal.UNPROCESSABLE, f"the database refused a value: {type(error).__name__}") from error
+    except asyncpg.InterfaceError as error:
+        # One class for "the connection is closed" and for our own mistakes; only the first may be tried again.
+        if "clos" not in str(error):
+            raise
+        raise UnavailableError(f"postgres: {error}") from error
+    except _UNAVAILABLE as error:
+        raise UnavailableError(f"postgres: {type(error).__name__}: {error}") from error
+
+
+async def open_pool(dsn: str, *, schema: str, size: int) -> Pool:
+    """Open a pool whose connections work in ``schema``.
+
+    Commits wait for the disk (``synchronous_commit=on``) whatever the server's default: a position that could be
+    forgotten would be read twice.
+
+    Raises:
+        UnavailableError: the server cannot be reached.
+    """
+    with translated():
+        return await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=size,
+            command_timeout=_STATEMENT_SECONDS,
+            server_settings={
+                "search_path": schema,
+                "application_name": f"gridline-{schema}",
+                "synchronous_commit": "on",
+                # An owner frozen inside a transaction holds its rows; after this its successor gets them.
+                "idle_in_transaction_session_timeout": str(int(_FROZEN_SECONDS * 1000)),
+            },
+        )
+
+
+async def migrate(dsn: str, schema: str, *sql_files: Path, kernel: bool = True) -> None:
+    """Create the schema with the kernel's tables and a room's own. Running it again changes nothing.
+
+    Args:
+        dsn: PostgreSQL address.
+        schema: Name of the schema, which is the name of the service.
+        sql_files: The room's idempotent DDL, run in order with ``search_path`` set to the schema.
+        kernel: Whether the room consumes and so needs the kernel's tables.
+
+    Raises:
+        UnavailableError: the server cannot be reached.
+    """
+    files = ((_KERNEL,) if kernel else ()) + sql_files
+    with translated():
+        connection = await asyncpg.connect(dsn, command_timeout=_STATEMENT_SECONDS)
+        try:
+            async with connection.transaction():
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
+                await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+                await connection.execute(f'SET LOCAL search_path = "{schema}"')
+                for file in files:
+                    await connection.execute(file.read_text(encoding="utf-8"))
+        finally:
+            await connection.close()

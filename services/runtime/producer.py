@@ -1,0 +1,173 @@
+"""The one way to Kafka: idempotent, ``acks=all``, every wait bounded, rebuilt after a fatal error.
+
+aiokafka 0.14 never rolls back a sequence number, so one non-retriable error poisons a partition for the life of
+the producer; and with idempotence it never gives up on a batch by itself. Hence: oversize is refused before the
+producer sees it, a fatal error replaces the producer, and a deadline means "outcome unknown", never "failed".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, NodeNotReadyError
+
+from services.contracts.envelope import Refusal, RefusedError
+from services.contracts.topics import MAX_RECORD_BYTES
+from services.runtime import metrics
+from services.runtime.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.contracts.envelope import Outgoing
+    from services.runtime.settings import ServiceSettings
+
+_STOP_SECONDS: Final = 5.0
+_START_SECONDS: Final = 20.0
+_REACH_SECONDS: Final = 2.0
+_log = structlog.get_logger()
+
+
+def refuse_oversize(outgoing: Outgoing) -> None:
+    """Refuse what the broker would refuse, before it can spoil the producer.
+
+    Raises:
+        RefusedError: the record is larger than ``MAX_RECORD_BYTES``.
+    """
+    size = len(outgoing.value) + len(outgoing.key) + sum(len(name) + len(raw) for name, raw in outgoing.headers)
+    if size > MAX_RECORD_BYTES:
+        raise RefusedError(Refusal.OVERSIZE, f"the record for {outgoing.topic} has {size} bytes")
+
+
+class Producer:
+    """An idempotent producer that is discarded and made anew when it fails for good."""
+
+    def __init__(self, settings: ServiceSettings, *, linger_ms: int = 0) -> None:
+        self._settings = settings
+        self._linger_ms = linger_ms
+        self._producer: AIOKafkaProducer | None = None
+        self._building = asyncio.Lock()
+        self._retired: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            UnavailableError: no broker answers.
+        """
+        await self._current()
+
+    async def stop(self) -> None:
+        """Flush what is under way and close, within a bound."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await self._close(producer)
+        if self._retired:
+            await asyncio.wait(self._retired, timeout=_STOP_SECONDS)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a producer stands."""
+        return self._producer is not None
+
+    async def reachable(self) -> bool:
+        """Whether a broker answers a metadata request now."""
+        producer = self._producer
+        if producer is None:
+            return False
+        try:
+            async with asyncio.timeout(_REACH_SECONDS):
+                await producer.client.fetch_all_metadata()
+        except (KafkaError, TimeoutError, OSError):
+            return False
+        return True
+
+    async def send(self, outgoing: Outgoing, *, deadline_s: float | None = None) -> None:
+        """Publish one record and wait until every in-sync replica has it.
+
+        Raises:
+            RefusedError: oversize; nothing was sent.
+            UnavailableError: not acknowledged in time. It may still be delivered.
+        """
+        refuse_oversize(outgoing)
+        await self._send_all((outgoing,), deadline_s or self._settings.produce_deadline_s)
+
+    async def send_batch(self, batch: Sequence[Outgoing], *, deadline_s: float | None = None) -> None:
+        """Publish records in order and wait for all acknowledgements.
+
+        Raises:
+            UnavailableError: not all were acknowledged in time; any of them may be delivered.
+        """
+        await self._send_all(batch, deadline_s or self._settings.produce_deadline_s)
+
+    async def _send_all(self, batch: Sequence[Outgoing], deadline_s: float) -> None:
+        producer: AIOKafkaProducer | None = None
+        prefix = self._settings.topic_prefix
+        try:
+            async with asyncio.timeout(deadline_s):
+                producer = self._producer or await self._current()
+                waits = [
+                    await producer.send(prefix + one.topic, value=one.value, key=one.key, headers=list(one.headers))
+                    for one in batch
+                ]
+                if len(waits) == 1:
+                    await asyncio.shield(waits[0])
+                else:
+                    await asyncio.gather(*map(asyncio.shield, waits))
+        except TimeoutError:
+            metrics.UNAVAILABLE.labels("kafka").inc()
+            raise UnavailableError(f"kafka: no acknowledgement within {deadline_s:g} s, outcome unknown") from None
+        except KafkaError as error:
+            metrics.UNAVAILABLE.labels("kafka").inc()
+            if producer is not None and not isinstance(error, KafkaConnectionError | KafkaTimeoutError):
+                self._discard(producer, error)
+            raise UnavailableError(f"kafka: {type(error).__name__}") from error
+
+    async def _current(self) -> AIOKafkaProducer:
+        async with self._building:
+            if self._producer is not None:
+                return self._producer
+            arguments: dict[str, Any] = self._settings.kafka_client()
+            producer = AIOKafkaProducer(
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=self._linger_ms,
+                max_batch_size=256 * 1024,
+                max_request_size=MAX_RECORD_BYTES + 100_000,
+                **arguments,
+            )
+            try:
+                async with asyncio.timeout(_START_SECONDS):
+                    await producer.start()
+            except (KafkaError, NodeNotReadyError, OSError, TimeoutError) as error:
+                await self._close(producer)
+                raise UnavailableError(f"kafka: {type(error).__name__}: {error}") from error
+            except asyncio.CancelledError:
+                self._retire(producer)
+                raise
+            self._producer = producer
+            return producer
+
+    def _discard(self, producer: AIOKafkaProducer, error: KafkaError) -> None:
+        """Replace a producer whose sequence numbers can no longer be trusted; resends carry the same ids."""
+        if self._producer is producer:
+            self._producer = None
+            metrics.PRODUCER_REBUILDS.inc()
+            _log.warning("producer_discarded", error=type(error).__name__)
+            self._retire(producer)
+
+    def _retire(self, producer: AIOKafkaProducer) -> None:
+        task = asyncio.get_running_loop().create_task(self._close(producer))
+        self._retired.add(task)
+        task.add_done_callback(self._retired.discard)
+
+    @staticmethod
+    async def _close(producer: AIOKafkaProducer) -> None:
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await producer.stop()
+        except (KafkaError, TimeoutError, OSError) as error:
+            _log.warning("producer_did_not_close", error=type(error).__name__)

@@ -1,0 +1,171 @@
+"""The real Kafka and Postgres every integration and end-to-end test shares.
+
+Started once a session, on free ports in a folder of the session's own, and only when a test asks: unit tests never
+start them. They fail when they cannot start; they never skip. GRIDLINE_TEST_KAFKA (host:port) and
+GRIDLINE_TEST_POSTGRES (a DSN whose user may create databases) name servers to use instead; tests that stop a server
+then fail, as they must.
+
+For tests that use the servers: `kafka_bootstrap`, `unique_name` (for topics and groups), `database_dsn` (a database of
+the test's own), `make_database` (several, or copies of a template).
+For tests that stop, kill or pause them: `kafka_broker`, `postgres_server`; they run again for the next test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from deploy.native.kafka import KafkaBroker
+from deploy.native.kafka_jars import default_cache, ensure_jars
+from deploy.native.ports import free_port
+from deploy.native.postgres import PostgresServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_KAFKA = "GRIDLINE_TEST_KAFKA"
+_POSTGRES = "GRIDLINE_TEST_POSTGRES"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def servers_folder() -> Iterator[Path]:
+    """A folder that an account without rights can pass through, as Postgres needs where the tests run as root."""
+    folder = Path(tempfile.mkdtemp(prefix="gridline-test-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kafka_jars() -> list[Path]:
+    return ensure_jars(default_cache())
+
+
+@pytest.fixture(scope="session")
+def kafka_session_broker(servers_folder: Path, kafka_jars: list[Path]) -> Iterator[KafkaBroker]:
+    broker = KafkaBroker(
+        servers_folder / "kafka",
+        port=free_port(),
+        controller_port=free_port(),
+        jars=kafka_jars,
+        log=servers_folder / "logs" / "kafka.log",
+        archive_folder=default_cache(),
+        # Tests kill it and want it back soon; one second without a heartbeat is long for an idle broker.
+        settings={"broker.session.timeout.ms": "1000", "broker.heartbeat.interval.ms": "200"},
+        jvm_flags=["-XX:TieredStopAtLevel=1"],
+    )
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def kafka_broker(kafka_session_broker: KafkaBroker) -> Iterator[KafkaBroker]:
+    """The broker, to be stopped, killed or paused by the test; it runs again after it."""
+    if _KAFKA in os.environ:
+        pytest.fail(f"This test stops Kafka; unset {_KAFKA} to let it start one of its own.")
+    yield kafka_session_broker
+    if kafka_session_broker.pid is None:
+        kafka_session_broker.start()
+    else:
+        kafka_session_broker.resume()
+        kafka_session_broker.wait_ready()
+
+
+@pytest.fixture
+def kafka_bootstrap(request: pytest.FixtureRequest) -> str:
+    """`host:port` of a running broker. Topics are not made by themselves: give yours names of their own."""
+    if _KAFKA in os.environ:
+        return os.environ[_KAFKA]
+    broker: KafkaBroker = request.getfixturevalue("kafka_session_broker")
+    return broker.bootstrap
+
+
+@pytest.fixture(scope="session")
+def postgres_session_server(servers_folder: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(servers_folder / "postgres", port=free_port(), log=servers_folder / "logs" / "postgres.log")
+    server.start()
+    yield server
+    server.stop()
+    server.remove_data()
+
+
+@pytest.fixture
+def postgres_server(postgres_session_server: PostgresServer) -> Iterator[PostgresServer]:
+    """The server, to be stopped or killed by the test; it runs again after it."""
+    if _POSTGRES in os.environ:
+        pytest.fail(f"This test stops Postgres; unset {_POSTGRES} to let it start one of its own.")
+    yield postgres_session_server
+    if postgres_session_server.pid is None:
+        postgres_session_server.start()
+    else:
+        postgres_session_server.resume()
+        postgres_session_server.wait_ready()
+
+
+@pytest.fixture
+def unique_name() -> str:
+    """A name no other test and no other session uses, fit for a topic, a group or a database."""
+    return f"t{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture
+def make_database(request: pytest.FixtureRequest) -> Iterator[Callable[..., str]]:
+    """Make a database of the test's own, `make_database(template="template1") -> dsn`; gone after the test."""
+    if _POSTGRES in os.environ:
+        admin = os.environ[_POSTGRES]
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_session_server")
+        admin = server.dsn("postgres")
+    made: list[str] = []
+
+    def make(template: str = "template1") -> str:
+        name = f"gridline_test_{os.getpid()}_{next(_numbers)}"
+        _execute(admin, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        made.append(name)
+        return urlsplit(admin)._replace(path=f"/{name}").geturl()
+
+    yield make
+    for name in made:
+        _execute(admin, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def database_dsn(make_database: Callable[..., str]) -> str:
+    """The DSN of an empty database of this test's own."""
+    return make_database()
+
+
+def _execute(dsn: str, statement: str) -> None:
+    """Run one statement, from a sync fixture, whatever event loop the test has."""
+    failures: list[BaseException] = []
+
+    async def execute() -> None:
+        connection = await asyncpg.connect(dsn)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    def run() -> None:
+        try:
+            asyncio.run(execute())
+        except BaseException as failure:  # noqa: BLE001 - carried to the caller's thread
+            failures.append(failure)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]

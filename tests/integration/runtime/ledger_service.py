@@ -1,0 +1,168 @@
+"""A small real service on the real kernel, for breaking it.
+
+It keeps a running number per area, cached in memory as dedup keeps its state, and publishes each number as an order
+version. A lost record leaves too few effects, one counted twice too many, a stale owner two bodies under one version:
+every protection of the kernel that fails shows in the table or on the topic.
+
+``LEDGER_WITHOUT`` takes a protection out, for the negative controls.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from services.contracts import ids, topics
+from services.contracts.envelope import Outgoing, Refusal, RefusedError
+from services.contracts.messages import OrderVersion, OutageReported
+from services.contracts.values import DeviceRef, OrderStatus, Priority
+from services.runtime import batch, clock, outbox, positions, service
+from services.runtime.handling import Decided, Publication, Refused
+from services.runtime.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from services.runtime.handling import Received, Transaction
+
+OPENING = UUID(int=1)
+
+
+class Ledger:
+    """Numbers the reports of each area."""
+
+    topics = (topics.OUTAGE_INPUT,)
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
+        decided = Decided()
+        for record in batch:
+            report = record.message
+            assert isinstance(report, OutageReported)
+            await self._misbehave(tx, report, record, decided)
+            if any(bad.record is record for bad in decided.refused):
+                continue
+            if report.area not in self._numbers:
+                number = await tx.fetchval("SELECT n FROM running WHERE area = $1", report.area)
+                self._numbers[report.area] = number or 0
+            self._numbers[report.area] += 1
+            number = self._numbers[report.area]
+            await tx.execute(
+                "INSERT INTO running VALUES ($1, $2) ON CONFLICT (area) DO UPDATE SET n = $2", report.area, number
+            )
+            await tx.execute("INSERT INTO effect VALUES ($1, $2, $3)", report.report_id, report.area, number)
+            decided.publish.append(Publication(topics.DISPATCH_ORDER, self._order(report, number, now)))
+            decided.tally["effects"] += 1
+        return decided
+
+    def forget(self, partitions: Iterable[tuple[str, int]]) -> None:
+        self._numbers.clear()
+
+    async def _misbehave(self, tx: Transaction, report: OutageReported, record: Received, decided: Decided) -> None:
+        match report.address:
+            case "refused":
+                decided.refused.append(Refused(record, Refusal.UNKNOWN_SUBJECT, "asked to"))
+            case "raises":
+                raise RefusedError(Refusal.UNPROCESSABLE, "asked to")
+            case "overflow":
+                await tx.execute(
+                    "INSERT INTO effect VALUES ($1, $2, $3)", report.report_id, report.area, 2**31 - 1 + 2**20
+                )
+            case "overflow-server":
+                await tx.execute(
+                    "INSERT INTO effect SELECT $1, $2, 2147483647 + length($2)", report.report_id, report.area
+                )
+            case "large":
+                oversized = self._order(report, 1, record.message.occurred)
+                oversized = oversized.model_copy(update={"hazards": tuple(f"h{n:06d}" for n in range(200_000))})
+                decided.publish.append(Publication(topics.DISPATCH_ORDER, oversized))
+            case "block":
+                time.sleep(3600)
+            case "bug":
+                raise ZeroDivisionError("asked to")
+
+    def _order(self, report: OutageReported, number: int, now: datetime) -> OrderVersion:
+        return OrderVersion(
+            order_id=ids.order_id(report.area, OPENING),
+            version=number,
+            incident_id=ids.incident_id(report.area, OPENING),
+            status=OrderStatus.ISSUED,
+            priority=Priority.HIGH,
+            area=report.area,
+            device=DeviceRef(id=str(report.report_id), type="transformer"),
+            reports=number,
+            customers_served=number,
+            first_reported_at=report.reported_at,
+            issued_at=now,
+            reason="numbered",
+        )
+
+
+async def build(runtime: service.Runtime) -> service.Parts:
+    return service.Parts(
+        handler=Ledger(),
+        imbalance=lambda found: found["outage.input.v1/accepted"] - found["effects"],
+    )
+
+
+def take_out(protection: str) -> None:
+    """Disable one protection, so that a test can show it would be missed."""
+    if protection == "fence":
+
+        async def moved_blindly(tx: Transaction, moves: dict[tuple[str, int], Any]) -> None:
+            await tx.executemany(
+                "UPDATE consumer_partition SET next_offset = $3 WHERE topic = $1 AND partition = $2",
+                [(topic, partition, move.target) for (topic, partition), move in moves.items()],
+            )
+
+        positions.advance = moved_blindly  # type: ignore[assignment]
+    elif protection == "inbox":
+
+        async def all_unseen(_self: Any, _tx: Any, records: Any, *_rest: Any) -> Any:
+            return list(records)
+
+        batch.Transactor._unseen = all_unseen  # type: ignore[method-assign]
+    elif protection == "atomic position":
+        inside = positions.advance
+
+        async def moved_apart(_tx: Transaction, moves: dict[tuple[str, int], Any]) -> None:
+            async with POOL[0].acquire() as own:
+                await inside(own, moves)
+
+        positions.advance = moved_apart  # type: ignore[assignment]
+        opened = service.open_pool
+
+        async def remembered(*args: Any, **kwargs: Any) -> Any:
+            POOL.append(await opened(*args, **kwargs))
+            return POOL[0]
+
+        service.open_pool = remembered  # type: ignore[assignment]
+    elif protection == "mark after publish":
+
+        async def marks_first(self: Any, connection: Any) -> int:
+            rows = await connection.fetch(outbox._UNPUBLISHED, self._shard, 1000)
+            await connection.execute(outbox._MARK, [row["id"] for row in rows], clock.now())
+            outbox.failpoint("relay.published")
+            for row in rows:
+                headers = tuple(zip(row["header_names"], row["header_values"], strict=True))
+                await self._producer.send(Outgoing(row["topic"], row["key"], row["value"], headers))
+            return len(rows)
+
+        outbox.Relay.publish_page = marks_first  # type: ignore[method-assign]
+    elif protection:
+        raise ValueError(protection)
+
+
+POOL: list[Any] = []
+
+if __name__ == "__main__":
+    take_out(os.environ.get("LEDGER_WITHOUT", ""))
+    sys.argv[0] = "ledger"
+    service.run("ledger", ServiceSettings, build, schema_sql=Path(__file__).with_name("ledger.sql"))

@@ -1,0 +1,166 @@
+"""What cannot be used becomes a dead letter with its cause and its bytes, and nothing beside it is lost."""
+
+from __future__ import annotations
+
+import json
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from services.contracts import topics
+from services.contracts.envelope import Outgoing
+from services.runtime.consumer import DeadLetterLimit
+from services.runtime.errors import HaltError
+from tests.integration.runtime.test_exactly_one_effect import exits
+from tests.integration.runtime.world import World, a_record, a_report
+
+DLQ = topics.OUTAGE_INPUT.dead_letters
+TOPIC = topics.OUTAGE_INPUT.name
+
+
+def with_headers(record: Outgoing, **changed: bytes | None) -> Outgoing:
+    headers = {**dict(record.headers), **changed}
+    return Outgoing(record.topic, record.key, record.value, tuple((k, v) for k, v in headers.items() if v is not None))
+
+
+def poison() -> dict[str, Outgoing]:
+    """One record for each way of being unusable, by the reason it must be given."""
+    good = a_record(a_report(9000))
+    body = json.loads(good.value)
+    nul = json.dumps({**body, "address": "x", "place": {**body["place"], "account_id": "a\x00b"}}).encode()
+    return {
+        "no_id": with_headers(good, ce_id=None),
+        "bad_id": with_headers(good, ce_id=b"42"),
+        "unknown_type": with_headers(good, ce_type=b"gridline.weather.v1"),
+        "not_json": Outgoing(TOPIC, b"k", b"{", (("content-type", b"application/cloudevents+json"),)),
+        "bad_field": Outgoing(TOPIC, b"k", b'{"area": 1', good.headers),
+        "bad_field nul": Outgoing(TOPIC, b"k", nul, good.headers),
+        "unknown_subject": a_record(a_report(9001, address="refused")),
+        "unprocessable": a_record(a_report(9002, address="raises")),
+        "unprocessable overflow": a_record(a_report(9003, address="overflow")),
+        "unprocessable overflow-server": a_record(a_report(9004, address="overflow-server")),
+        "oversize": a_record(a_report(9005, address="large")),
+    }
+
+
+@pytest.mark.integration
+async def test_poison_goes_to_the_dead_letters_with_its_cause_and_its_neighbours_are_kept(world: World):
+    reports = [a_report(n) for n in range(100)]
+    bad = poison()
+    records = [a_record(one) for one in reports]
+    for place, one in enumerate(bad.values()):
+        records.insert(place * 9, one)
+    world.start()
+    await world.produce(records)
+    await world.settled(len(records))
+    assert await world.findings(reports) == []
+    letters = await world.records(DLQ)
+    reasons = sorted(headers["dlq.reason"].decode() for _, _, headers in letters)
+    assert reasons == sorted(name.split()[0] for name in bad)
+    by_value = {one.value: one for one in bad.values()}
+    for key, value, headers in letters:
+        original = by_value[value]
+        assert key == original.key
+        assert headers.items() >= dict(original.headers).items() or headers["dlq.reason"] in {
+            b"no_id",
+            b"bad_id",
+            b"unknown_type",
+        }
+        assert headers["dlq.topic"] == TOPIC.encode()
+        assert headers["dlq.consumer"] == b"ledger"
+        assert int(headers["dlq.offset"]) >= 0
+        assert b"somewhere" not in headers["dlq.detail"]
+
+
+@pytest.mark.integration
+async def test_a_record_without_a_value_is_a_dead_letter(world: World):
+    producer = AIOKafkaProducer(bootstrap_servers=world.bootstrap)
+    await producer.start()
+    await producer.send_and_wait(world.prefix + TOPIC, None, key=b"k")
+    await producer.stop()
+    world.start()
+    await world.settled(1)
+    [(_, _, headers)] = await world.records(DLQ)
+    assert headers["dlq.reason"] == b"no_value"
+    assert headers["dlq.null-value"] == b"1"
+
+
+@pytest.mark.integration
+async def test_the_same_id_with_another_body_keeps_the_first_and_dead_letters_the_other(world: World):
+    reports = [a_report(n) for n in range(30)]
+    other = a_record(a_report(5).model_copy(update={"address": "elsewhere"}))
+    world.start()
+    await world.produce([*(a_record(one) for one in reports), other])
+    await world.settled(31)
+    assert await world.findings(reports) == []
+    [(_, value, headers)] = await world.records(DLQ)
+    assert headers["dlq.reason"] == b"same_id_other_body"
+    assert value == other.value
+
+
+@pytest.mark.integration
+async def test_a_dead_letter_that_is_sent_again_once_its_cause_is_mended_is_accepted(world: World):
+    bad = a_record(a_report(7, address="refused"))
+    first = world.start()
+    await world.produce([bad])
+    await world.settled(1)
+    first.terminate()
+    await exits(first, 0)
+    assert await world.query("SELECT id FROM inbox") == []
+
+
+@pytest.mark.integration
+async def test_a_topic_made_anew_under_us_stops_the_service_instead_of_losing_records(world: World):
+    from aiokafka import TopicPartition
+    from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+    first = world.start()
+    await world.produce([a_record(a_report(n, area="area-1")) for n in range(10)])
+    await world.settled(10)
+    first.terminate()
+    await exits(first, 0)
+    await world.produce([a_record(a_report(n, area="area-1")) for n in range(10, 30)])
+    partition = (await world.query("SELECT partition FROM consumer_partition WHERE next_offset = 10"))[0]["partition"]
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.bootstrap)
+    await admin.start()
+    await admin.delete_records({TopicPartition(world.prefix + TOPIC, partition): RecordsToDelete(before_offset=15)})
+    await admin.close()
+    await exits(world.start(), 65)
+    assert "records were deleted before they were read" in world.log()
+
+
+@pytest.mark.integration
+async def test_a_bug_ends_the_process_and_keeps_the_record(world: World):
+    await world.produce([a_record(a_report(1, address="bug"))])
+    await exits(world.start(), 1)
+    assert await world.query("SELECT n FROM tally") == []
+
+
+@pytest.mark.integration
+async def test_a_blocked_event_loop_ends_the_process(world: World):
+    await world.produce([a_record(a_report(1, address="block"))])
+    await exits(world.start(GRIDLINE_WATCHDOG_SECONDS="5"), 70, seconds=30)
+    assert "watchdog_exit" in world.log()
+
+
+@pytest.mark.integration
+async def test_the_service_stops_when_nearly_everything_is_invalid(world: World):
+    good = a_record(a_report(1))
+    await world.produce(
+        [with_headers(good, ce_id=str(uuid4()).encode(), ce_type=b"gridline.other.v9") for _ in range(300)]
+    )
+    await exits(world.start(), 65)
+    assert "gridline dlq list" in world.log()
+
+
+def test_some_dead_letters_among_many_good_records_do_not_stop_the_service():
+    limit = DeadLetterLimit()
+    for _ in range(20):
+        limit.note(good=50, bad=40)
+
+
+def test_control_the_limit_counts():
+    limit = DeadLetterLimit()
+    with pytest.raises(HaltError):
+        limit.note(good=5, bad=200)

@@ -1,0 +1,91 @@
+"""SIGTERM, health and settings: how a service comes and goes."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.integration.runtime.test_exactly_one_effect import exits
+from tests.integration.runtime.world import a_record, a_report
+
+if TYPE_CHECKING:
+    from deploy.native.kafka import KafkaBroker
+    from tests.integration.runtime.world import World
+
+pytestmark = pytest.mark.integration
+
+
+async def answer(world: World, path: str, *, port: int, until: int = 200, seconds: float = 30) -> httpx.Response:
+    """Ask until the answer has the wanted status."""
+    deadline = time.monotonic() + seconds
+    async with httpx.AsyncClient() as client:
+        while True:
+            try:
+                response = await client.get(f"http://127.0.0.1:{port}{path}", timeout=5)
+                if response.status_code == until or time.monotonic() > deadline:
+                    return response
+            except httpx.TransportError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+
+
+async def test_sigterm_finishes_the_batch_and_publishes_what_was_committed(world: World):
+    reports = [a_report(n) for n in range(500)]
+    process = world.start()
+    await world.produce([a_record(one) for one in reports])
+    await answer(world, "/readyz", port=process.port)
+    process.terminate()
+    await exits(process, 0, seconds=20)
+    assert '"drained"' in world.log()
+    waiting = await world.query("SELECT count(*) AS n FROM outbox WHERE published_at IS NULL")
+    assert waiting[0]["n"] == 0
+    world.start()
+    await world.settled(len(reports))
+    assert await world.findings(reports) == []
+
+
+async def test_a_service_is_alive_but_not_ready_while_kafka_is_away(world: World, kafka_broker: KafkaBroker):
+    process = world.start()
+    assert (await answer(world, "/readyz", port=process.port)).status_code == 200
+    kafka_broker.pause()
+    not_ready = await answer(world, "/readyz", port=process.port, until=503)
+    assert not_ready.headers["content-type"] == "application/problem+json"
+    assert "kafka" in not_ready.json()["detail"]
+    assert (await answer(world, "/healthz", port=process.port)).json() == {"status": "alive"}
+    kafka_broker.resume()
+    assert (await answer(world, "/readyz", port=process.port)).status_code == 200
+
+
+async def test_metrics_tell_the_counts_and_a_zero_imbalance(world: World):
+    reports = [a_report(n) for n in range(50)]
+    process = world.start()
+    await world.produce([a_record(one) for one in [*reports, *reports[:10]]])
+    await world.settled(60)
+    time.sleep(2.5)  # the gauges are refreshed every two seconds
+    text = (await answer(world, "/metrics", port=process.port)).text
+    assert 'gridline_records_total{outcome="accepted",topic="outage.input.v1"} 50.0' in text
+    assert 'gridline_records_total{outcome="duplicate",topic="outage.input.v1"} 10.0' in text
+    assert "gridline_conservation_imbalance 0.0" in text
+    assert 'gridline_lag_records{topic="outage.input.v1"} 0.0' in text
+
+
+async def test_every_wrong_setting_is_named_at_once(world: World):
+    process = world.start(GRIDLINE_HTTP_PORT="99999", GRIDLINE_LOG_LEVEL="loud")
+    await exits(process, 78)
+    assert "GRIDLINE_HTTP_PORT" in world.log()
+    assert "GRIDLINE_LOG_LEVEL" in world.log()
+
+
+async def test_logs_are_json_lines_with_the_service_and_no_personal_data(world: World):
+    world.start()
+    await world.produce([a_record(a_report(1))])
+    await world.settled(1)
+    lines = [json.loads(line) for line in world.log().splitlines()]
+    assert lines
+    assert all(line["service"] == "ledger" for line in lines)
+    assert "somewhere" not in world.log()

@@ -1,0 +1,178 @@
+"""Break the kernel on the real servers; every report must have exactly one effect and the topic tell one story.
+
+Each protection has its negative control: the same breakage with the protection taken out, which must show.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.runtime.world import a_record, a_report
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from deploy.native.kafka import KafkaBroker
+    from deploy.native.postgres import PostgresServer
+    from services.contracts.messages import OutageReported
+    from tests.integration.runtime.world import World
+
+pytestmark = pytest.mark.integration
+STEPS = ["batch.begun", "batch.fenced", "batch.inbox", "batch.handled", "batch.outbox", "batch.committed"]
+
+
+async def exits(process: subprocess.Popen[bytes], code: int, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    assert process.poll() == code
+
+
+async def kill_at(world: World, failpoint: str, *, without: str = "") -> list[OutageReported]:
+    """Let an owner die at a step of its third batch, and another go on; both with a protection taken out or none."""
+    reports = [a_report(n) for n in range(200)]
+    await world.produce([a_record(one) for one in reports])
+    await exits(world.start(failpoint=f"{failpoint}:exit:3", without=without), 137)
+    world.start(without=without)
+    await world.settled(len(reports))
+    return reports
+
+
+@pytest.mark.parametrize("step", [*STEPS, "relay.published"])
+async def test_an_owner_killed_at_any_step_of_a_batch_loses_nothing_and_counts_nothing_twice(world: World, step: str):
+    if step == "relay.published":
+        step_at = "relay.published"
+        reports = [a_report(n) for n in range(200)]
+        await world.produce([a_record(one) for one in reports])
+        await exits(world.start(failpoint=f"{step_at}:exit:1"), 137)
+        world.start()
+        await world.settled(len(reports))
+    else:
+        reports = await kill_at(world, step)
+    assert await world.findings(reports) == []
+
+
+async def test_control_a_position_moved_outside_the_transaction_loses_records(world: World):
+    reports = await kill_at(world, "batch.handled", without="atomic position")
+    assert any(finding.startswith("I1") for finding in await world.findings(reports))
+
+
+async def test_control_a_relay_that_marks_before_it_publishes_loses_orders(world: World):
+    reports = [a_report(n) for n in range(200)]
+    await world.produce([a_record(one) for one in reports])
+    await exits(world.start(failpoint="relay.published:exit:1", without="mark after publish"), 137)
+    world.start()
+    await world.settled(len(reports))
+    assert any(finding.startswith("I4") for finding in await world.findings(reports))
+
+
+async def pause_at(world: World, failpoint: str, *, without: str = "") -> list[OutageReported]:
+    """Freeze an owner at a step past its session, let another take over and finish, then wake it."""
+    reports = [a_report(n) for n in range(300)]
+    frozen = world.start(failpoint=f"{failpoint}:stop:2", without=without)
+    await world.produce([a_record(one) for one in reports])
+    deadline = time.monotonic() + 30
+    while "T" not in _state(frozen.pid) and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    assert "T" in _state(frozen.pid), "the first owner never reached the failpoint"
+    world.start(without=without)
+    await world.settled(len(reports))
+    more = [a_report(n) for n in range(300, 400)]
+    await world.produce([a_record(one) for one in more])
+    await world.settled(len(reports) + len(more))
+    frozen.send_signal(18)  # SIGCONT: it goes on with the batch it held
+    await asyncio.sleep(3)
+    last = [a_report(n) for n in range(400, 450)]
+    await world.produce([a_record(one) for one in last])
+    await world.settled(450)
+    return [*reports, *more, *last]
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+
+
+@pytest.mark.parametrize("step", ["batch.begun", "batch.handled"])
+async def test_an_owner_paused_past_its_session_spoils_nothing_when_it_wakes(world: World, step: str):
+    reports = await pause_at(world, step)
+    assert await world.findings(reports) == []
+
+
+async def test_control_without_the_compare_and_set_the_paused_owner_rewinds_and_renumbers(world: World):
+    reports = await pause_at(world, "batch.begun", without="fence")
+    rewound = await world.query("SELECT count(*) AS n FROM effect")
+    findings = await world.findings(reports)
+    assert findings, f"expected the stale owner to spoil something: {rewound}"
+
+
+async def deliver_badly(world: World, *, without: str = "") -> list[OutageReported]:
+    """Every input at least twice and out of order, in several productions."""
+    reports = [a_report(n) for n in range(200)]
+    records = [a_record(one) for one in reports] * 2
+    shuffle = random.Random(7).shuffle
+    shuffle(records)
+    world.start(without=without)
+    await world.produce(records[:250])
+    await world.produce(records[250:])
+    await world.settled(len(records))
+    return reports
+
+
+async def test_every_input_twice_and_out_of_order_counts_once(world: World):
+    reports = await deliver_badly(world)
+    assert await world.findings(reports) == []
+    counts = {row["name"]: row["n"] for row in await world.query("SELECT name, sum(n) AS n FROM tally GROUP BY name")}
+    assert counts == {"accepted": 200, "duplicate": 200, "effects": 200}
+
+
+async def test_control_without_the_inbox_a_repeat_counts_again(world: World):
+    reports = await deliver_badly(world, without="inbox")
+    assert any(finding.startswith("I10") for finding in await world.findings(reports))
+
+
+async def test_a_broker_restart_under_load_loses_nothing(world: World, kafka_broker: KafkaBroker):
+    reports = [a_report(n) for n in range(400)]
+    world.start()
+    await world.produce([a_record(one) for one in reports[:200]])
+    kafka_broker.kill()
+    await asyncio.sleep(1)
+    kafka_broker.start()
+    await world.produce([a_record(one) for one in reports[200:]])
+    await world.settled(len(reports), seconds=90)
+    assert await world.findings(reports) == []
+
+
+async def test_a_database_crash_under_load_loses_nothing(world: World, postgres_server: PostgresServer):
+    reports = [a_report(n) for n in range(400)]
+    world.start()
+    await world.produce([a_record(one) for one in reports[:200]])
+    await asyncio.sleep(0.5)
+    postgres_server.kill()
+    await world.produce([a_record(one) for one in reports[200:]])
+    await asyncio.sleep(1)
+    postgres_server.start()
+    await world.settled(len(reports), seconds=90)
+    assert await world.findings(reports) == []
+
+
+async def test_owners_that_come_and_go_share_the_partitions_and_spoil_nothing(world: World):
+    reports = [a_report(n) for n in range(600)]
+    first = world.start()
+    for start in range(0, 600, 100):
+        await world.produce([a_record(one) for one in reports[start : start + 100]])
+        await asyncio.sleep(0.3)
+        if start == 100:
+            second = world.start()
+        if start == 300:
+            first.kill()
+        if start == 400:
+            second.terminate()
+            world.start()
+    await world.settled(len(reports), seconds=90)
+    assert await world.findings(reports) == []
