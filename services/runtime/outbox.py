@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from services.runtime.handling import Publication
     from services.runtime.postgres import Connection, Pool
     from services.runtime.producer import Producer
+    from services.runtime.settings import ServiceSettings
 
 _LOCK_SPACE: Final = 0x0B0C
 _PAGE: Final = 1000
 _IDLE_SECONDS: Final = 1.0
 """How long the relay sleeps when nothing wakes it: the bound for rows committed by another process."""
 _LOCK_RETRY_SECONDS: Final = 1.0
+_SILENCE_SECONDS: Final = 5.0
 _KEEP_DAYS: Final = 14
 
 _INSERT: Final = """
@@ -125,11 +127,13 @@ class Outbox:
 class Relay:
     """Publishes one shard of the outbox while it holds the shard's lock."""
 
-    def __init__(self, pool: Pool, producer: Producer, outbox: Outbox, *, schema: str, shard: int) -> None:
+    def __init__(
+        self, pool: Pool, producer: Producer, outbox: Outbox, *, settings: ServiceSettings, shard: int
+    ) -> None:
+        self._silence_ms = int(1000 * (_SILENCE_SECONDS + settings.produce_deadline_s))
         self._pool = pool
         self._producer = producer
         self._outbox = outbox
-        self._schema = schema
         self._shard = shard
         self._log = structlog.get_logger().bind(shard=shard)
 
@@ -146,8 +150,14 @@ class Relay:
             await asyncio.sleep(_LOCK_RETRY_SECONDS)
 
     async def _hold(self, connection: Connection) -> None:
-        """Publish for as long as this session lives: losing the session is losing the lock."""
-        key = zlib.crc32(f"{self._schema}/{self._shard}".encode()) - 2**31
+        """Publish for as long as this session lives: losing the session is losing the lock.
+
+        A process that is frozen while it holds the lock would keep every order back, so Postgres ends a session
+        that says nothing for longer than any page takes, and another relay goes on.
+        """
+        await connection.execute("SELECT set_config('idle_session_timeout', $1, false)", str(self._silence_ms))
+        schema = await connection.fetchval("SELECT current_schema()")
+        key = zlib.crc32(f"{schema}/{self._shard}".encode()) - 2**31
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK_SPACE, key):
             return
         try:

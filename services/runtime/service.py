@@ -219,7 +219,7 @@ class _Service:
         tasks += [asyncio.create_task(self._connect(), name="kafka")]
         if self._pool is not None and self._outbox is not None:
             for shard in range(self._settings.outbox_shards):
-                relay = Relay(self._pool, self._producer, self._outbox, schema=self._name, shard=shard)
+                relay = Relay(self._pool, self._producer, self._outbox, settings=self._settings, shard=shard)
                 tasks.append(asyncio.create_task(relay.run(), name=f"relay-{shard}"))
             tasks.append(asyncio.create_task(self._measure(), name="measure"))
         tasks += [asyncio.ensure_future(start()) for start in self._parts.background]

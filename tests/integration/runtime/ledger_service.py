@@ -148,6 +148,8 @@ def take_out(protection: str) -> None:
 
         async def marks_first(self: Any, connection: Any) -> int:
             rows = await connection.fetch(outbox._UNPUBLISHED, self._shard, 1000)
+            if not rows:
+                return 0
             await connection.execute(outbox._MARK, [row["id"] for row in rows], clock.now())
             outbox.failpoint("relay.published")
             for row in rows:
@@ -163,6 +165,7 @@ def take_out(protection: str) -> None:
 POOL: list[Any] = []
 
 if __name__ == "__main__":
-    take_out(os.environ.get("LEDGER_WITHOUT", ""))
+    for named in os.environ.get("LEDGER_WITHOUT", "").split(","):
+        take_out(named)
     sys.argv[0] = "ledger"
     service.run("ledger", ServiceSettings, build, schema_sql=Path(__file__).with_name("ledger.sql"))

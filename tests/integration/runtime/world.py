@@ -20,6 +20,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.native.ports import free_port
 from services.contracts import envelope, ids, topics
@@ -126,24 +127,34 @@ class World:
 
     async def records(self, name: str) -> list[tuple[bytes, bytes, dict[str, bytes]]]:
         """Everything on a topic, partition by partition."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
         await consumer.start()
         try:
-            await consumer._client.force_metadata_update()
-            parts = [
-                TopicPartition(self.prefix + name, n) for n in consumer.partitions_for_topic(self.prefix + name) or ()
-            ]
+            parts = [TopicPartition(self.prefix + name, n) for n in await self.partitions(name)]
             consumer.assign(parts)
             ends = await consumer.end_offsets(parts)
+            begins = await consumer.beginning_offsets(parts)
             found = []
-            for part in parts:
-                await consumer.seek_to_beginning(part)
+            # No seek_to_beginning: aiokafka's own first look for a position may undo it.
             while any([await consumer.position(part) < ends[part] for part in parts]):
                 for batch in (await consumer.getmany(timeout_ms=200)).values():
                     found += [(one.key, one.value, dict(one.headers)) for one in batch]
+            assert len(found) >= sum(ends[part] - begins[part] for part in parts), "the reader missed records"
             return found
         finally:
             await consumer.stop()
+
+    async def partitions(self, name: str) -> list[int]:
+        """The topic's partitions, from the cluster itself: a new consumer's metadata may lag."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            [described] = await admin.describe_topics([self.prefix + name])
+            return sorted(part["partition"] for part in described["partitions"])
+        finally:
+            await admin.close()
 
     async def query(self, sql: str, *args: object) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.dsn, server_settings={"search_path": "ledger"})
