@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints
 
 from services.contracts.ids import derive
 from services.contracts.values import (
+    AddressLine,
     Attachment,
     Channel,
     CustomerClass,
@@ -78,7 +79,7 @@ class ContactReceived(Message):
     language: Language | None = Field(default=None, description="What the customer chose on the channel")
     account_id: Name | None = None
     phone: Name | None = None
-    address: Annotated[str, StringConstraints(max_length=500)] | None = None
+    address: AddressLine | None = None
     position: Position | None = None
     reply_to: Recipient | None = None
     attachments: tuple[Attachment, ...] = ()
@@ -167,7 +168,7 @@ class OutageReported(Message):
     hazards: tuple[Word, ...] = ()
     single_premise: bool = Field(default=False, description="The customer says it is only their own premises")
     unconfirmed: bool = False
-    address: Annotated[str, StringConstraints(max_length=500)] | None = None
+    address: AddressLine | None = None
     language: Language = "zh-Hans-CN"
     recipient: Recipient | None = None
 
@@ -286,7 +287,7 @@ class OrderVersion(Message):
     important: int = Field(default=0, ge=0, description="Important customers among the reports")
     reports: int = Field(ge=1, description="Reports in the incident when this version was made")
     customers_served: int = Field(ge=0, description="Customers under the device; 0 where no model covers it")
-    addresses: tuple[Annotated[str, StringConstraints(max_length=500)], ...] = Field(
+    addresses: tuple[AddressLine, ...] = Field(
         default=(), max_length=5, description="Where people reported from, at most five"
     )
     first_reported_at: Timestamp

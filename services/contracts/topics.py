@@ -17,6 +17,13 @@ _DAY_MS: Final = 24 * 3600 * 1000
 MAX_RECORD_BYTES: Final = 900_000
 """Largest value we publish: below the broker's default ``max.message.bytes`` of 1 MiB, with room for headers."""
 
+AT_LEAST_ONCE: Final = (
+    "Every fact is written at least once. A record may be repeated; records with equal ce_id are the same fact, so "
+    "act on the first and drop the others. Per key, first appearances are in the order the facts were decided. "
+    "Ignore fields you do not know, and expect new words in enumerations."
+)
+"""What holds on every topic, in the words of the contract."""
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
@@ -32,6 +39,7 @@ class Topic:
         consumers: Rooms that read it.
         compacted: Keep the last record a key for ever, after ``retention_ms`` in full.
         structured: CloudEvents structured mode, for readers outside.
+        guarantee: What a reader may rely on and must do, beyond ``AT_LEAST_ONCE``; published in AsyncAPI.
     """
 
     name: str
@@ -44,6 +52,7 @@ class Topic:
     retention_ms: int = 14 * _DAY_MS
     compacted: bool = False
     structured: bool = False
+    guarantee: str = ""
 
     @property
     def types(self) -> dict[str, type[Message]]:
@@ -86,6 +95,7 @@ TICKET_ROUTED: Final = Topic(
     producers=("router",),
     consumers=("outside",),
     description="Tickets as they stand in their skill queues, for agents' desktops and chat systems.",
+    guarantee="Apply a record only if its version is greater than the version you hold for that ticket_id.",
 )
 OUTAGE_INPUT: Final = Topic(
     name="outage.input.v1",
@@ -113,6 +123,13 @@ DISPATCH_ORDER: Final = Topic(
     structured=True,
     retention_ms=30 * _DAY_MS,
     description="One order per outage, version by version, for field-repair systems.",
+    guarantee=(
+        "For each incident, at most one order_id ever exists. Every version of the order committed in our database is "
+        "written to this topic at least once. A record may be repeated, and an older version may reappear after a "
+        "newer one. Records with equal (order_id, version) are byte-identical. Per key, first appearances are in "
+        "version order. Apply a record only if its version is greater than the version you have stored for that "
+        "order_id, and store that version in the same transaction as your action."
+    ),
 )
 INCIDENT_CHANGED: Final = Topic(
     name="incident.changed.v1",
@@ -122,6 +139,10 @@ INCIDENT_CHANGED: Final = Topic(
     consumers=("notify", "outside"),
     compacted=True,
     description="Incidents as they stand, with who joined and left.",
+    guarantee=(
+        "Apply a record only if its revision is greater than the revision you hold for that incident_id. The last "
+        "record of an incident is kept for ever; earlier ones may be compacted away once retention has passed."
+    ),
 )
 REPORT_SETTLED: Final = Topic(
     name="report.settled.v1",

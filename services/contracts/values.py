@@ -27,11 +27,21 @@ def _printable(value: str) -> str:
     return value
 
 
+def _one_line(value: str) -> str:
+    """Refuse control characters too: the parts of an id are joined with one of them."""
+    if any(char < " " or char == "\x7f" for char in value):
+        raise ValueError("must not contain control characters")
+    return _printable(value)
+
+
 Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_printable)]
 """Free text of a person: up to 4,000 characters."""
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 """An identifier or label that another system chose: 1 to 200 characters."""
+
+AddressLine = Annotated[str, StringConstraints(max_length=500), AfterValidator(_printable)]
+"""An address as people say it: up to 500 characters."""
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.:-]{0,63}$")]
 """A machine word from operators' data: business type, queue, hazard, evidence, reason."""
