@@ -1,0 +1,43 @@
+"""One form for a telephone number, so that a caller's number finds the customer's.
+
+Decided here: which spellings are the same number. Never here: I/O, or whose number it is.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+_EXTENSION: Final = re.compile(r"转|ext|[x#,;]", re.IGNORECASE)
+_SHORTEST: Final = 7  # a Chinese landline without its area code; anything shorter is a service number
+_LONGEST: Final = 15  # ITU-T E.164
+_MOBILE: Final = 11
+
+
+def phone_key(raw: str | None) -> str | None:
+    """Return the form under which a number is stored and looked up; None where there is no usable number.
+
+    Chinese mobile numbers become 11 digits, landlines start with the 0 of their area code, other countries keep
+    ``+`` and their code. Extensions are cut off. Withheld and service numbers (``anonymous``, 95598) give None.
+    """
+    if not raw:
+        return None
+    text = _EXTENSION.split(unicodedata.normalize("NFKC", raw).strip(), maxsplit=1)[0]
+    digits = "".join(char for char in text if char.isascii() and char.isdigit())
+    foreign = text.startswith("+") or digits.startswith("00")
+    digits = digits.removeprefix("00")
+    if not _SHORTEST <= len(digits) <= _LONGEST:
+        return None
+    if digits.startswith("86") and (foreign or _is_mobile(digits[2:])):
+        national = digits[2:]
+        return national if _is_mobile(national) or national.startswith("0") else f"0{national}"
+    if foreign:
+        return f"+{digits}"
+    if digits.startswith("0") and _is_mobile(digits[1:]):
+        return digits[1:]
+    return digits
+
+
+def _is_mobile(digits: str) -> bool:
+    return len(digits) == _MOBILE and digits.startswith("1")

@@ -1,0 +1,396 @@
+"""The network tree of one or more areas, as operated.
+
+Decided here: what is upstream of what, the area and the feeder of a device, which devices may be predicted to
+have opened. Never here: I/O, a clock, customers as persons (they are counts a transformer), incidents.
+
+The devices lie in depth-first order in flat arrays, so the devices under one device are a slice: "is it under",
+"how many customers are under it" take constant time, a common ancestor takes the depth of the tree.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+
+class DeviceType(StrEnum):
+    """Type of a device in network.csv (DESIGN §8)."""
+
+    SUBSTATION = "substation"
+    BREAKER = "breaker"
+    RECLOSER = "recloser"
+    SWITCH = "switch"
+    SECTIONALIZER = "sectionalizer"
+    FUSE = "fuse"
+    TRANSFORMER = "transformer"
+    LINE = "line"
+    OTHER = "other"
+    """Any type this model does not know: carried, never predicted."""
+
+    @classmethod
+    def of(cls, word: str) -> DeviceType:
+        """Return the type a file's word means; ``OTHER`` where the word is unknown."""
+        return _TYPES.get(word, cls.OTHER)
+
+
+_TYPES: Final = {member.value: member for member in DeviceType}
+_ORDER: Final = tuple(DeviceType)
+_RANK: Final = {member: rank for rank, member in enumerate(_ORDER)}
+
+PROTECTIVE: Final = frozenset(
+    {
+        DeviceType.SUBSTATION,
+        DeviceType.BREAKER,
+        DeviceType.RECLOSER,
+        DeviceType.SWITCH,
+        DeviceType.SECTIONALIZER,
+        DeviceType.FUSE,
+    }
+)
+"""Types that can open and darken all that is under them: the classes an incident may be lifted to."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """One device as network.csv gives it: ``parent`` is None for a substation; degrees are WGS-84."""
+
+    id: str
+    parent: str | None
+    type: str
+    normally_open: bool
+    lat: float
+    lon: float
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device with what the tree knows of it.
+
+    Attributes:
+        area: Id of the substation at the top.
+        feeder: Id of the topmost breaker on the way down, or of the substation where there is none.
+        child_count: Devices directly under it.
+        transformer_count: Transformers under it, itself included.
+        customer_count: Customers under it, itself included.
+    """
+
+    id: str
+    parent: str | None
+    type: DeviceType
+    normally_open: bool
+    lat: float
+    lon: float
+    area: str
+    feeder: str
+    child_count: int
+    transformer_count: int
+    customer_count: int
+
+
+class Fault(NamedTuple):
+    """What keeps a row from being part of a radial network; rows count from 0.
+
+    ``earlier`` is the row it collides with, where there is one.
+    """
+
+    row: int
+    reason: str
+    earlier: int | None = None
+
+
+class NotRadialError(ValueError):
+    """The rows are no radial network; ``faults`` says why, by row."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("; ".join(f"row {fault.row}: {fault.reason}" for fault in faults))
+        self.faults = faults
+
+
+class UnknownDeviceError(LookupError):
+    """The tree has no such device."""
+
+
+def radial_faults(rows: Sequence[DeviceRow]) -> list[Fault]:
+    """Return what keeps ``rows`` from being radial as operated, by row.
+
+    A duplicate id, a parent that is not there, a device other than a substation without a parent, a device fed
+    through a normally open one, a cycle (told once, at its first row).
+    """
+    faults: list[Fault] = []
+    at: dict[str, int] = {}
+    for n, row in enumerate(rows):
+        if (first := at.setdefault(row.id, n)) != n:
+            faults.append(Fault(n, f"id {row.id!r} is used twice", first))
+    for n, row in enumerate(rows):
+        if row.parent is None:
+            if row.type != DeviceType.SUBSTATION:
+                faults.append(Fault(n, f"{row.id!r} is an orphan: only a substation has no parent"))
+        elif row.parent not in at:
+            faults.append(Fault(n, f"{row.id!r} is an orphan: its parent {row.parent!r} is not in the network"))
+        elif rows[at[row.parent]].normally_open:
+            faults.append(Fault(n, f"{row.id!r} is fed through {row.parent!r}, which is normally open"))
+    faults += _cycles(rows, at)
+    return sorted(faults, key=lambda fault: fault.row)
+
+
+def _cycles(rows: Sequence[DeviceRow], at: Mapping[str, int]) -> Iterator[Fault]:
+    unseen, clear = 0, -1
+    mark = array("i", [unseen]) * len(rows)  # which walk met a row first; clear once a walk has ended
+    for start in range(len(rows)):
+        walk, n = start + 1, start
+        path: list[int] = []
+        while mark[n] == unseen:
+            mark[n] = walk
+            path.append(n)
+            parent = rows[n].parent
+            if parent is None or parent not in at:
+                break
+            n = at[parent]
+        else:
+            if mark[n] == walk:
+                loop = path[path.index(n) :]
+                yield Fault(min(loop), f"cycle: {_loop_text([rows[i].id for i in loop])}")
+        for i in path:
+            mark[i] = clear
+
+
+def _loop_text(ids: list[str], shown: int = 8) -> str:
+    """Say who feeds whom: ``a ← b`` is "b feeds a"."""
+    if len(ids) > shown:
+        return f"{' ← '.join(ids[:shown])} ← … ({len(ids)} devices)"
+    return " ← ".join([*ids, ids[0]])
+
+
+class Tree:
+    """A radial network: every device has one path up to its substation.
+
+    Device ids go in and come out. A device counts as under itself. Every method raises ``UnknownDeviceError``
+    for an id the tree does not have.
+    """
+
+    __slots__ = (
+        "_customers",
+        "_depth",
+        "_end",
+        "_feeder",
+        "_guard",
+        "_ids",
+        "_index",
+        "_lat",
+        "_lon",
+        "_open",
+        "_parent",
+        "_root",
+        "_transformers",
+        "_type",
+    )
+
+    def __init__(self, rows: Iterable[DeviceRow], customers: Mapping[str, int] | None = None) -> None:
+        """Build the tree; equal rows in any order give equal trees.
+
+        Args:
+            rows: The devices, parents before or after their children.
+            customers: Customers connected directly to each transformer; absent means none.
+
+        Raises:
+            NotRadialError: the rows are no radial network.
+            ValueError: ``customers`` names a device that is not there.
+        """
+        given = sorted(rows, key=lambda row: row.id)
+        if faults := radial_faults(given):
+            raise NotRadialError(faults)
+        order = _depth_first(given)
+        count = len(order)
+        self._ids = tuple(given[n].id for n in order)
+        self._index = {device: i for i, device in enumerate(self._ids)}
+        self._parent = array("i", (-1 if (p := given[n].parent) is None else self._index[p] for n in order))
+        self._type = bytes(_RANK[DeviceType.of(given[n].type)] for n in order)
+        self._open = bytes(given[n].normally_open for n in order)
+        self._lat = array("d", (given[n].lat for n in order))
+        self._lon = array("d", (given[n].lon for n in order))
+        self._end = array("i", range(1, count + 1))
+        self._depth = array("i", bytes(4 * count))
+        self._root = array("i", range(count))
+        self._feeder = array("i", range(count))
+        self._guard = array("i", [-1]) * count
+        self._descend()
+        direct = array("q", bytes(8 * count))
+        for device, number in (customers or {}).items():
+            if device not in self._index:
+                raise ValueError(f"customers are connected to {device!r}, which is not in the network")
+            direct[self._index[device]] = number
+        transformer = _RANK[DeviceType.TRANSFORMER]
+        self._customers = array("q", accumulate(direct, initial=0))
+        self._transformers = array("i", accumulate((kind == transformer for kind in self._type), initial=0))
+
+    def _descend(self) -> None:
+        """Fill what a device takes from its parent, and the end of each device's slice."""
+        breaker = _RANK[DeviceType.BREAKER]
+        guards = {_RANK[kind] for kind in PROTECTIVE}
+        for i, parent in enumerate(self._parent):
+            if parent < 0:
+                continue
+            self._depth[i] = self._depth[parent] + 1
+            self._root[i] = self._root[parent]
+            self._guard[i] = parent if self._type[parent] in guards else self._guard[parent]
+            above = self._feeder[parent]
+            if self._type[above] == breaker:
+                self._feeder[i] = above
+            elif self._type[i] != breaker:
+                self._feeder[i] = self._root[i]
+        for i in range(len(self._parent) - 1, 0, -1):
+            parent = self._parent[i]
+            if parent >= 0 and self._end[parent] < self._end[i]:
+                self._end[parent] = self._end[i]
+
+    def _at(self, device: str) -> int:
+        try:
+            return self._index[device]
+        except KeyError:
+            raise UnknownDeviceError(f"no device {device!r} in this network") from None
+
+    def __contains__(self, device: object) -> bool:
+        return device in self._index
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield every device, a parent before its children; the order depends on ids only."""
+        return iter(self._ids)
+
+    def device(self, device: str) -> Device:
+        """Return what the tree knows of a device."""
+        i = self._at(device)
+        return Device(
+            id=self._ids[i],
+            parent=self.parent(device),
+            type=_ORDER[self._type[i]],
+            normally_open=bool(self._open[i]),
+            lat=self._lat[i],
+            lon=self._lon[i],
+            area=self._ids[self._root[i]],
+            feeder=self._ids[self._feeder[i]],
+            child_count=sum(1 for _ in self._children(i)),
+            transformer_count=self._transformers[self._end[i]] - self._transformers[i],
+            customer_count=self._customers[self._end[i]] - self._customers[i],
+        )
+
+    def type_of(self, device: str) -> DeviceType:
+        """Return the type of a device."""
+        return _ORDER[self._type[self._at(device)]]
+
+    def areas(self) -> tuple[str, ...]:
+        """Return the substations at the top, one an area."""
+        return tuple(self._ids[i] for i, parent in enumerate(self._parent) if parent < 0)
+
+    def area_of(self, device: str) -> str:
+        """Return the substation at the top of a device's path: the unit of merging."""
+        return self._ids[self._root[self._at(device)]]
+
+    def feeder_of(self, device: str) -> str:
+        """Return the topmost breaker on a device's path (itself included), else the substation."""
+        return self._ids[self._feeder[self._at(device)]]
+
+    def parent(self, device: str) -> str | None:
+        """Return the device directly upstream; None for a substation at the top."""
+        parent = self._parent[self._at(device)]
+        return None if parent < 0 else self._ids[parent]
+
+    def children(self, device: str) -> tuple[str, ...]:
+        """Return the devices directly downstream, by id."""
+        return tuple(self._ids[i] for i in self._children(self._at(device)))
+
+    def _children(self, i: int) -> Iterator[int]:
+        child, end = i + 1, self._end[i]
+        while child < end:
+            yield child
+            child = self._end[child]
+
+    def ancestors(self, device: str) -> tuple[str, ...]:
+        """Return what is upstream of a device, nearest first, itself not included."""
+        return self._climb(self._at(device), self._parent)
+
+    def protective_ancestors(self, device: str) -> tuple[str, ...]:
+        """Return the devices upstream that could have opened, nearest first, itself not included.
+
+        Their types are ``PROTECTIVE``; lines, transformers and unknown types are passed over.
+        """
+        return self._climb(self._at(device), self._guard)
+
+    def _climb(self, i: int, up: array[int]) -> tuple[str, ...]:
+        path = []
+        while (i := up[i]) >= 0:
+            path.append(self._ids[i])
+        return tuple(path)
+
+    def depth(self, device: str) -> int:
+        """Return how many devices are upstream of a device: 0 for a substation at the top."""
+        return self._depth[self._at(device)]
+
+    def is_under(self, device: str, ancestor: str) -> bool:
+        """Tell whether power to ``device`` comes through ``ancestor``; a device is under itself."""
+        top = self._at(ancestor)
+        return top <= self._at(device) < self._end[top]
+
+    def common_ancestor(self, devices: Iterable[str]) -> str | None:
+        """Return the lowest device that all of ``devices`` are under; None across areas or of no devices.
+
+        One of them may itself be the answer. It may be of a type that is never predicted: see
+        ``protective_at_or_above``.
+        """
+        places = [self._at(device) for device in devices]
+        if not places:
+            return None
+        i, last = min(places), max(places)
+        while i >= 0 and self._end[i] <= last:
+            i = self._parent[i]
+        return None if i < 0 else self._ids[i]
+
+    def protective_at_or_above(self, device: str) -> str | None:
+        """Return the device itself if it could have opened, else the nearest one upstream that could."""
+        i = self._at(device)
+        if _ORDER[self._type[i]] not in PROTECTIVE:
+            i = self._guard[i]
+        return None if i < 0 else self._ids[i]
+
+    def customers_under(self, device: str) -> int:
+        """Return how many customers are fed through a device."""
+        i = self._at(device)
+        return self._customers[self._end[i]] - self._customers[i]
+
+    def transformer_count(self, device: str) -> int:
+        """Return how many transformers are fed through a device, itself included."""
+        i = self._at(device)
+        return self._transformers[self._end[i]] - self._transformers[i]
+
+    def transformers_under(self, device: str) -> tuple[str, ...]:
+        """Return the transformers fed through a device, itself included."""
+        i = self._at(device)
+        transformer = _RANK[DeviceType.TRANSFORMER]
+        return tuple(self._ids[j] for j in range(i, self._end[i]) if self._type[j] == transformer)
+
+
+def _depth_first(rows: Sequence[DeviceRow]) -> list[int]:
+    """Return row numbers, each parent before its children and each subtree in one piece."""
+    at = {row.id: n for n, row in enumerate(rows)}
+    below: dict[int, list[int]] = {}
+    stack: list[int] = []
+    for n in range(len(rows) - 1, -1, -1):  # from the end, as a stack gives back what came last
+        parent = rows[n].parent
+        if parent is None:
+            stack.append(n)
+        else:
+            below.setdefault(at[parent], []).append(n)
+    order: list[int] = []
+    while stack:
+        n = stack.pop()
+        order.append(n)
+        stack += below.get(n, ())
+    return order

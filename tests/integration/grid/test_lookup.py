@@ -1,0 +1,142 @@
+"""Places from a real Postgres: what the files say, by one query a batch, at a cost that does not grow."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+
+import pytest
+
+from services.contracts.values import Basis
+from services.grid.book import CustomerBook
+from services.grid.lookup import FIND, columns, resolve_places
+from services.grid.network_file import open_network
+from services.grid.place import PlaceEvidence, ask
+from services.grid.store import import_network
+from services.grid.tree import Tree
+
+pytestmark = pytest.mark.integration
+
+BATCH = 300
+
+
+def storm(customers, seed, size=BATCH):
+    """Reports of every kind: right and wrong accounts, phones, positions near and far, in any mixture."""
+    chance = random.Random(seed)
+    reports = []
+    for _ in range(size):
+        row = chance.choice(customers)
+        lat = row.lat + chance.gauss(0, chance.choice([0.0001, 0.001, 0.01, 0.5]))
+        lon = row.lon + chance.gauss(0, 0.0003)
+        placed = chance.random() < 0.7
+        reports.append(
+            PlaceEvidence(
+                account_id=chance.choice([None, None, row.account_id, f" {row.account_id}", "no such account"]),
+                phone=chance.choice([None, row.phone, f"+86{row.phone}", chance.choice(customers).phone, "95598"]),
+                lat=lat if placed else None,
+                lon=lon if placed else None,
+                crs=chance.choice([None, "wgs84", "gcj02", "bd09"]),
+                accuracy_m=chance.choice([None, 5.0, 60.0, 199.0, 500.0]),
+            )
+        )
+    return reports
+
+
+async def cost_of(connection, reports):
+    """Pages touched by the query of a batch, and the tables it read from end to end."""
+    questions = [ask(report) for report in reports]
+    ((plan,),) = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {FIND}", *columns(questions))
+    top = json.loads(plan)[0]["Plan"]
+    scanned, todo = set(), [top]
+    while todo:
+        node = todo.pop()
+        if node["Node Type"] == "Seq Scan" and node["Actual Loops"]:
+            scanned.add(node["Relation Name"])
+        todo += node.get("Plans", [])
+    return top["Shared Hit Blocks"] + top["Shared Read Blocks"], scanned
+
+
+async def test_postgres_finds_what_the_files_say(grid, tiled):
+    network, customers = tiled(4, tiles_per_area=2, suspended_every=50, life_support_every=40, important_every=9)
+    await import_network(grid, network, customers)
+    files = open_network(network, customers)
+    rows = list(files.read_customers())
+    book = CustomerBook(Tree(files.devices), rows)
+    bases = Counter()
+    for seed in range(4):
+        reports = storm(rows, seed)
+        places = await resolve_places(grid, reports)
+        for report, place in zip(reports, places, strict=True):
+            expected = book.resolve(report)
+            assert place == expected, report
+            bases[place.basis] += 1
+    assert all(bases[basis] > 20 for basis in Basis), bases
+
+
+async def test_a_batch_is_one_query_whatever_its_size(grid, tiled):
+    network, customers = tiled(2)
+    await import_network(grid, network, customers)
+    rows = list(open_network(network, customers).read_customers())
+    await resolve_places(grid, storm(rows, 0, 1))  # the driver learns the array types once a connection
+    for size in (1, 10, 1000, 0):
+        queries = []
+        with grid.query_logger(queries.append):
+            assert len(await resolve_places(grid, storm(rows, size, size))) == size
+            await asyncio.sleep(0)  # the driver logs a turn later
+        assert len(queries) == min(size, 1)
+
+
+async def test_the_cost_of_a_batch_does_not_grow_with_the_customers(grid, tiled, shipped):
+    few = shipped("ieee123")
+    many = tiled(75)
+    cost, scanned, loaded = [], [], []
+    for files in (few, many):
+        loaded.append((await import_network(grid, *files)).version.customers)
+        rows = list(open_network(*files).read_customers())
+        pages, tables = await cost_of(grid, storm(rows, 7))
+        cost.append(pages)
+        scanned.append(tables - {"network_version"})
+    assert loaded == [351, 102_900]
+    assert scanned[1] == set()
+    # 293 times the customers: an index is one level deeper, no more.
+    assert cost[1] < 2.5 * cost[0], (cost, scanned)
+    # The control: without its index the cost of the large network shows.
+    await grid.execute("DROP INDEX grid.customer_v2_account_id_idx")
+    pages, tables = await cost_of(grid, storm(rows, 7))
+    assert tables >= {"customer_v2"}
+    assert pages > 20 * cost[0]
+
+
+async def test_without_any_network_a_position_becomes_a_cell_and_the_rest_goes_to_people(grid):
+    position, account = await resolve_places(
+        grid, [PlaceEvidence(lat=31.2, lon=118.4, accuracy_m=10), PlaceEvidence(account_id="A1", phone="13900000001")]
+    )
+    assert position.basis is Basis.CELL
+    assert position.area.startswith("cell:85")
+    assert position.transformer_id.startswith("cell:89")
+    assert (account.basis, account.area) == (Basis.NONE, None)
+
+
+async def test_a_phone_several_customers_have_names_none_of_them(grid, shipped, tmp_path):
+    network, customers = shipped("ieee123")
+    header, first, second, third, *rest = customers.read_text(encoding="utf-8").splitlines()
+    phone = first.rsplit(",", 1)[1]
+    alike = [f"{row.rsplit(',', 1)[0]},{phone}" for row in (first, second, third)]
+    changed = tmp_path / "customers.csv"
+    changed.write_text("\n".join([header, *alike, *rest, ""]), encoding="utf-8")
+    await import_network(grid, network, changed)
+    account = third.split(",")[0]
+    lone, with_account = await resolve_places(
+        grid, [PlaceEvidence(phone=phone), PlaceEvidence(phone=phone, account_id=account)]
+    )
+    assert (lone.basis, lone.evidence) == (Basis.NONE, ("phone_shared",))
+    assert (with_account.account_id, with_account.evidence) == (account, ("account", "phone_agrees"))
+
+
+async def test_text_no_database_can_hold_does_not_harm_the_batch(grid, shipped):
+    await import_network(grid, *shipped("ieee123"))
+    poison = [PlaceEvidence(account_id=text, phone=text) for text in ("A\0", "\ud800", "x" * 100_000, "'; --")]
+    *_, good = await resolve_places(grid, [*poison, PlaceEvidence(account_id="A0900001")])
+    assert good.account_id == "A0900001"

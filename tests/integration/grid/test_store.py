@@ -1,0 +1,138 @@
+"""Importing a network into a real Postgres: whole or not at all, beside readers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from services.grid.lookup import resolve_places
+from services.grid.network_file import NetworkFileError, open_network
+from services.grid.place import PlaceEvidence
+from services.grid.store import current_version, import_network, load_tree, load_trees, migrate
+from services.grid.tree import Tree
+
+pytestmark = pytest.mark.integration
+
+
+async def tables_of(connection):
+    records = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'grid' ORDER BY 1")
+    return {record["tablename"] for record in records}
+
+
+async def test_an_imported_network_gives_the_trees_of_its_files(grid, tiled):
+    network, customers = tiled(3, tiles_per_area=2)
+    imported = await import_network(grid, network, customers)
+    assert imported.changed
+    assert imported.version == await current_version(grid)
+    assert (imported.version.areas, imported.version.feeders, imported.version.customers) == (3, 6, 6 * 1372)
+    files = open_network(network, customers)
+    whole = Tree(files.devices, Counter(row.transformer_id for row in files.read_customers()))
+    trees = await load_trees(grid)
+    assert set(trees) == set(whole.areas())
+    assert sum(len(tree) for tree in trees.values()) == len(whole) == imported.version.devices
+    for tree in trees.values():
+        assert [tree.device(device) for device in tree] == [whole.device(device) for device in tree]
+
+
+async def test_one_area_is_loaded_alone(grid, tiled):
+    await import_network(grid, *tiled(2))
+    tree = await load_tree(grid, "T002-A0SU00000")
+    assert tree is not None
+    assert tree.areas() == ("T002-A0SU00000",)
+    assert await load_tree(grid, "T009-A0SU00000") is None
+    assert await load_tree(grid, "T002-A0BR00001") is None
+
+
+async def test_before_any_import_there_is_no_version_and_no_tree(grid):
+    assert await current_version(grid) is None
+    assert await load_trees(grid) == {}
+
+
+async def test_the_same_files_are_not_imported_twice(grid, shipped):
+    first = await import_network(grid, *shipped("ieee123"))
+    again = await import_network(grid, *shipped("ieee123"))
+    assert not again.changed
+    assert again.version == first.version
+
+
+async def test_a_changed_file_makes_a_new_version_and_the_third_drops_the_first(grid, shipped):
+    versions = [(await import_network(grid, *shipped(name))).version for name in ("ieee123", "ckt5", "ieee123")]
+    assert [version.version for version in versions] == [1, 2, 3]
+    assert versions[0].content_hash == versions[2].content_hash != versions[1].content_hash
+    assert await current_version(grid) == versions[2]
+    tables = await tables_of(grid)
+    assert {"customer_v3", "customer_v2"} <= tables
+    assert not {table for table in tables if table.endswith("_v1")}
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "reason"),
+    [
+        (0, "X,NOWHERE,fuse,0,31,118,,,\n", "orphan"),
+        (1, "A0900001,A0TR00020,31.1,118.3,x,1\n", "used twice"),
+        (1, "A9999999,A0TR99999,31.1,118.3,x,1\n", "not in the network"),
+    ],
+)
+async def test_of_bad_files_nothing_is_imported(grid, shipped, tmp_path, file, line, reason):
+    good = await import_network(grid, *shipped("ckt5"))
+    before = await tables_of(grid)
+    bad = [tmp_path / "network.csv", tmp_path / "customers.csv"]
+    for source, target in zip(shipped("ieee123"), bad, strict=True):
+        target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    with bad[file].open("a", encoding="utf-8") as appended:
+        appended.write(line)
+    with pytest.raises(NetworkFileError, match=reason):
+        await import_network(grid, *bad)
+    assert await current_version(grid) == good.version
+    assert await tables_of(grid) == before
+    assert (await import_network(grid, *shipped("ieee123"))).changed
+
+
+async def test_a_missing_file_is_told_as_a_problem(grid, shipped, tmp_path):
+    network, _ = shipped("ieee123")
+    with pytest.raises(NetworkFileError, match=r"gone\.csv: cannot be read"):
+        await import_network(grid, network, tmp_path / "gone.csv")
+
+
+async def test_readers_keep_the_old_version_until_the_import_commits(grid, reader, shipped):
+    await import_network(grid, *shipped("ieee123"))
+    said = [PlaceEvidence(account_id="A0901372")]  # an account only ckt5 has
+    async with grid.transaction():
+        await import_network(grid, *shipped("ckt5"))
+        (before,) = await resolve_places(reader, said)
+        assert (await current_version(reader)).version == 1
+    (after,) = await resolve_places(reader, said)
+    assert (before.account_id, after.account_id) == (None, "A0901372")
+
+
+async def test_a_version_a_reader_holds_is_dropped_by_a_later_import(grid, reader, shipped):
+    await import_network(grid, *shipped("ieee123"))
+    await import_network(grid, *shipped("ckt5"))
+    async with reader.transaction():
+        await reader.fetch("SELECT * FROM grid.customer_v1")
+        await import_network(grid, *shipped("ieee123"))
+        assert "customer_v1" in await tables_of(grid)
+    await import_network(grid, *shipped("ckt5"))
+    assert {t for t in await tables_of(grid) if t.startswith("customer_v")} == {"customer_v3", "customer_v4"}
+
+
+async def test_two_imports_at_once_run_one_after_the_other(grid, reader, shipped):
+    done = await asyncio.gather(import_network(grid, *shipped("ieee123")), import_network(reader, *shipped("ieee123")))
+    assert sorted(imported.changed for imported in done) == [False, True]
+    assert {imported.version.version for imported in done} == {1}
+
+
+async def test_progress_is_told_to_the_end(grid, tiled):
+    told = []
+    await import_network(grid, *tiled(8), progress=lambda *step: told.append(step))
+    assert [done for stage, done, _ in told if stage == "customers"] == [10_000, 8 * 1372]
+    assert all(done <= total for _, done, total in told)
+    assert told[-1] == ("indexes", 1, 1)
+
+
+async def test_migrating_again_keeps_what_is_there(grid, shipped):
+    imported = await import_network(grid, *shipped("ieee123"))
+    await migrate(grid)
+    assert await current_version(grid) == imported.version

@@ -1,0 +1,256 @@
+"""Every problem of a network file is named with its file and line, and nothing of it is used."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.contracts.values import CustomerClass, CustomerStatus
+from services.grid.network_file import (
+    CustomerRow,
+    NetworkFileError,
+    open_network,
+    read_customers,
+    read_devices,
+    write_customers,
+    write_devices,
+)
+from services.grid.tree import DeviceRow
+
+HEADER = "id,parent,type,normally_open,lat,lon"
+DEVICES = f"""{HEADER}
+S,,substation,0,31.1,118.1
+B,S,breaker,0,31.1,118.1
+F,B,fuse,0,31.1,118.2
+TIE,B,switch,1,31.1,118.2
+T1,F,transformer,0,31.1,118.3
+T2,B,transformer,0,31.2,118.3
+"""
+CUSTOMERS_HEADER = "account_id,transformer_id,lat,lon,address,phone"
+
+
+@pytest.fixture
+def network(tmp_path):
+    path = tmp_path / "network.csv"
+    path.write_text(DEVICES, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def customers(tmp_path):
+    def write(*lines, header=CUSTOMERS_HEADER):
+        path = tmp_path / "customers.csv"
+        path.write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+        return path
+
+    return write
+
+
+def problems_of(call, *args):
+    with pytest.raises(NetworkFileError) as caught:
+        list(call(*args))
+    return [(problem.line, problem.reason) for problem in caught.value.problems]
+
+
+def check_devices(tmp_path, *lines, header=HEADER):
+    path = tmp_path / "network.csv"
+    path.write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+    return problems_of(read_devices, path)
+
+
+def test_a_good_network_is_read_whole(network):
+    devices = read_devices(network)
+    assert [d.id for d in devices] == ["S", "B", "F", "TIE", "T1", "T2"]
+    assert devices[0].parent is None
+    assert devices[3].normally_open
+    assert devices[4] == DeviceRow("T1", "F", "transformer", normally_open=False, lat=31.1, lon=118.3)
+
+
+def test_other_columns_any_order_and_a_byte_order_mark_are_fine(tmp_path):
+    path = tmp_path / "network.csv"
+    path.write_text("lon,LAT,note,normally_open,type,parent,id\n118.1,31.1,x,0,Substation,,S\n", encoding="utf-8-sig")
+    assert read_devices(path) == [DeviceRow("S", None, "substation", normally_open=False, lat=31.1, lon=118.1)]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("X,B,fuse,0,91,118", "lat 91, lon 118: not degrees on the globe"),
+        ("X,B,fuse,0,118.3,31.2", "(swapped?)"),
+        ("X,B,fuse,0,nan,118", "not degrees"),
+        ("X,B,fuse,0,,118", "lat is empty"),
+        ("X,B,fuse,0,31,", "lon is empty"),
+        ("X,B,fuse,0,31 N,118", "not two numbers"),
+        ("X,B,fuse,yes,31,118", "normally_open must be 0 or 1, not 'yes'"),
+        ("X,B,,0,31,118", "type is empty"),
+        (",B,fuse,0,31,118", "id is empty"),
+        ("cell:x,B,fuse,0,31,118", "must not start with 'cell:'"),
+        ("X,Y,fuse,0,31,118", "orphan: its parent 'Y'"),
+        ("X,,fuse,0,31,118", "only a substation has no parent"),
+        ("X,X,fuse,0,31,118", "cycle: X ← X"),
+        ("B,S,fuse,0,31,118", "id 'B' is used twice, first on line 3"),
+        ("X,B,fuse,0,31", "5 fields where the header has 6"),
+        ("X,B,fuse,0,31,118,9", "put a text with a comma in quotes"),
+    ],
+)
+def test_a_bad_device_is_named_with_its_line(tmp_path, line, reason):
+    ((at, told),) = check_devices(tmp_path, *DEVICES.splitlines()[1:3], line)
+    assert at == 4
+    assert reason in told
+
+
+def test_every_problem_is_told_by_line_across_blank_lines(tmp_path):
+    found = check_devices(tmp_path, "S,,substation,0,31,118", "", "A,S,fuse,2,31,118", "B,S,fuse,0,x,118")
+    assert [line for line, _ in found] == [4, 5]
+
+
+def test_a_cycle_is_told_at_its_first_line(tmp_path):
+    found = check_devices(
+        tmp_path, "S,,substation,0,31,118", "A,C,fuse,0,31,118", "B,A,fuse,0,31,118", "C,B,fuse,0,31,118"
+    )
+    assert found == [(3, "cycle: A ← C ← B ← A")]
+
+
+def test_twenty_problems_are_told_and_the_rest_counted(tmp_path):
+    path = tmp_path / "network.csv"
+    path.write_text(
+        "\n".join([HEADER, "S,,substation,0,1,1", *(f"D{n},S,fuse,0,x,1" for n in range(50))]), encoding="utf-8"
+    )
+    with pytest.raises(NetworkFileError) as caught:
+        read_devices(path)
+    assert (len(caught.value.problems), caught.value.total) == (20, 50)
+    assert str(caught.value).splitlines()[0].startswith("network.csv:3: ")
+    assert str(caught.value).splitlines()[-1] == "and 30 more"
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "reason"),
+    [
+        (b"", 1, "no column id, parent"),
+        (b"id,parent,type,lat,lon\n", 1, "no column normally_open; the header has id, parent, type, lat, lon"),
+        (b"id,id,parent,type,normally_open,lat,lon\n", 1, "column id comes twice"),
+        (HEADER.encode() + b"\n", 0, "has no device"),
+        (HEADER.encode() + "\nS,,substation,0,31,118,变电站\n".encode("gbk"), 2, "not UTF-8"),
+        (DEVICES.encode("utf-16"), 1, "not UTF-8"),
+        (HEADER.encode() + b"\nS\0,,substation,0,31,118\n", 2, "NUL"),
+        (HEADER.encode() + b'\nS,,substation,0,31,"118\n', 2, "not CSV"),
+    ],
+)
+def test_a_file_that_is_no_such_csv_is_refused_at_its_line(tmp_path, content, line, reason):
+    path = tmp_path / "network.csv"
+    path.write_bytes(content)
+    (at, told), *_ = problems_of(read_devices, path)
+    assert at == line
+    assert reason in told
+
+
+def test_a_missing_file_is_a_problem_not_a_traceback(tmp_path):
+    ((line, reason),) = problems_of(read_devices, tmp_path / "nothing.csv")
+    assert line == 0
+    assert "No such file" in reason
+
+
+def test_customers_are_read_with_defaults_for_optional_columns(network, customers):
+    path = customers('A1,T1,31.1,118.3,"1区 5栋, 301室",13800000000', "A2,T2,31.2,118.3,,")
+    first, second = open_network(network, path).read_customers()
+    assert first.address == "1区 5栋, 301室"
+    assert (second.status, second.priority, second.language) == (CustomerStatus.ACTIVE, CustomerClass.NORMAL, "")
+
+
+def test_optional_columns_of_customers_are_read_where_present(network, customers):
+    path = customers(
+        "A1,T1,31.1,118.3,x,1,李,suspended,life_support,bo-CN",
+        header=CUSTOMERS_HEADER + ",name,status,priority,language",
+    )
+    (row,) = open_network(network, path).read_customers()
+    assert (row.name, row.status, row.priority, row.language) == (
+        "李",
+        CustomerStatus.SUSPENDED,
+        CustomerClass.LIFE_SUPPORT,
+        "bo-CN",
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("A2,T9,31,118,x,1,,,", "transformer_id 'T9' is not in the network"),
+        ("A2,F,31,118,x,1,,,", "transformer_id 'F' is a fuse, not a transformer"),
+        ("A2,,31,118,x,1,,,", "transformer_id is empty"),
+        (",T1,31,118,x,1,,,", "account_id is empty"),
+        ("A1,T1,31,118,x,1,,,", "account_id 'A1' is used twice, first on line 2"),
+        ("A2,T1,,118,x,1,,,", "lat is empty"),
+        ("A2,T1,31,1e9,x,1,,,", "not degrees"),
+        ("A2,T1,31,118,x,1,closed,,", "status must be active or suspended, not 'closed'"),
+        ("A2,T1,31,118,x,1,,vip,", "priority must be normal, important or life_support, not 'vip'"),
+        ("A2,T1,31,118,x,1,,,chinese!", "no BCP 47 tag"),
+        (f"A2,T1,31,118,{'x' * 4001},1,,,", "longer than 4000"),
+    ],
+)
+def test_a_bad_customer_is_named_with_its_line(network, customers, line, reason):
+    path = customers("A1,T1,31,118,x,1,,,", line, header=CUSTOMERS_HEADER + ",status,priority,language")
+    ((at, told),) = problems_of(read_customers, path, read_devices(network))
+    assert at == 3
+    assert reason in told
+
+
+def test_the_problems_of_both_files_are_told_in_one_go(tmp_path, customers):
+    network = tmp_path / "network.csv"
+    network.write_text(DEVICES + "X,NONE,fuse,0,31,118\n", encoding="utf-8")
+    path = customers("A1,T1,31,118,x,1", "A1,T1,31,118,x,1", "A3,X,31,118,x,1")
+    with pytest.raises(NetworkFileError) as caught:
+        open_network(network, path)
+    assert [(p.file, p.line) for p in caught.value.problems] == [
+        ("network.csv", 8),
+        ("customers.csv", 4),
+        ("customers.csv", 3),
+    ]
+
+
+def test_no_customer_is_given_out_after_a_problem(network, customers):
+    path = customers("A1,T1,31,118,x,1", "A2,T9,31,118,x,1", "A3,T1,31,118,x,1")
+    rows = read_customers(path, read_devices(network))
+    assert next(rows).account_id == "A1"
+    with pytest.raises(NetworkFileError):
+        next(rows)
+
+
+def test_accounts_are_found_twice_among_many(network, customers):
+    path = customers(*(f"A{n},T1,31,118,x,1" for n in range(3000)), "A17,T1,31,118,x,1", "A5,T2,31,118,x,1")
+    found = problems_of(read_customers, path, read_devices(network))
+    assert found == [
+        (3002, "account_id 'A17' is used twice, first on line 19"),
+        (3003, "account_id 'A5' is used twice, first on line 7"),
+    ]
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12).map(str.strip)
+DEGREES = st.floats(-80, 80, allow_nan=False)
+
+
+CUSTOMERS = st.builds(
+    CustomerRow,
+    account_id=TEXT.filter(lambda text: text and text.isprintable() and not text.startswith("cell:")),
+    transformer_id=st.just("T1"),
+    lat=DEGREES,
+    lon=DEGREES,
+    address=TEXT,
+    phone=TEXT,
+    name=TEXT,
+    status=st.sampled_from(CustomerStatus),
+    priority=st.sampled_from(CustomerClass),
+    language=st.sampled_from(["", "zh-Hans-CN", "bo-CN"]),
+)
+
+
+@given(st.lists(CUSTOMERS, unique_by=lambda row: row.account_id))
+def test_what_is_written_is_read_again(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("files")
+    devices = [DeviceRow("S", None, "substation", normally_open=False, lat=0.1, lon=-7.25)]
+    devices.append(DeviceRow("T1", "S", "transformer", normally_open=False, lat=1e-7, lon=179.9999999))
+    assert write_devices(folder / "network.csv", devices) == 2
+    assert write_customers(folder / "customers.csv", rows) == len(rows)
+    files = open_network(folder / "network.csv", folder / "customers.csv")
+    assert list(files.devices) == devices
+    assert list(files.read_customers()) == rows

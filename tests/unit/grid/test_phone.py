@@ -1,0 +1,47 @@
+"""One number, many spellings."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.grid.phone import phone_key
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "13912345678",
+        "+8613912345678",
+        "+86 139-1234-5678",
+        "008613912345678",
+        "8613912345678",
+        "013912345678",
+        "１３９１２３４５６７８",
+    ],
+)
+def test_a_mobile_number_is_known_in_every_spelling(spelling):
+    assert phone_key(spelling) == "13912345678"
+
+
+@pytest.mark.parametrize(
+    "spelling", ["021-62345678", "(021) 6234 5678", "+86 21 62345678", "+86-021-62345678", "021-62345678转801"]
+)
+def test_a_landline_is_known_in_every_spelling(spelling):
+    assert phone_key(spelling) == "02162345678"
+
+
+def test_a_foreign_number_keeps_its_country():
+    assert phone_key("+1 202 555 0123") == phone_key("0012025550123") == "+12025550123"
+
+
+@pytest.mark.parametrize("spelling", [None, "", "anonymous", "unknown", "95598", "110", "+", "1" * 16])
+def test_withheld_service_and_endless_numbers_are_no_number(spelling):
+    assert phone_key(spelling) is None
+
+
+@given(st.text(max_size=30))
+def test_the_key_of_a_key_is_the_key(raw):
+    key = phone_key(raw)
+    assert key is None or phone_key(key) == key
