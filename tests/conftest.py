@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import secrets
 import shutil
 import tempfile
 import threading
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _KAFKA = "GRIDLINE_TEST_KAFKA"
 _POSTGRES = "GRIDLINE_TEST_POSTGRES"
 _numbers = itertools.count(1)
+_session = secrets.token_hex(4)  # not the process id: a server from the environment outlives many sessions
 
 
 @pytest.fixture(scope="session")
@@ -117,7 +119,7 @@ def postgres_server(postgres_session_server: PostgresServer) -> Iterator[Postgre
 @pytest.fixture
 def unique_name() -> str:
     """A name no other test and no other session uses, fit for a topic, a group or a database."""
-    return f"t{os.getpid()}-{next(_numbers)}"
+    return f"t{_session}-{next(_numbers)}"
 
 
 @pytest.fixture
@@ -131,7 +133,7 @@ def make_database(request: pytest.FixtureRequest) -> Iterator[Callable[..., str]
     made: list[str] = []
 
     def make(template: str = "template1") -> str:
-        name = f"gridline_test_{os.getpid()}_{next(_numbers)}"
+        name = f"gridline_test_{_session}_{next(_numbers)}"
         _execute(admin, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         made.append(name)
         return urlsplit(admin)._replace(path=f"/{name}").geturl()

@@ -1,7 +1,7 @@
 """Running Postgres when we are root: it refuses root, so it runs as an account without rights.
 
 Decided here: which account (`nobody`), whether it can reach a path, and where its files go when it cannot (a project
-under a home of mode 0700, as /root is): a folder of our own under /var/tmp.
+under a home of mode 0700): a folder of our own under /var/tmp.
 Never here: making a system user, or changing the permissions of a folder we did not make.
 """
 
@@ -107,14 +107,14 @@ def copy_for(account: Account | None, root: Path, parts: Sequence[str], version:
         account: who shall run it.
         root: folder that holds the parts.
         parts: folders below `root`, those that exist are copied; the first decides whether `root` is reachable.
-        version: names the copy; two clones with the same version share it.
+        version: a part of the copy's name, so that another version gets another copy.
 
     Raises:
         StackError: the copy's place is taken by somebody else's folder.
     """
     if can_reach(account, root / parts[0]):
         return root
-    place = own_folder_name("programs", version)
+    place = own_folder_name("programs", version, str(root))
     if not place.exists():
         partial = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=_OUTSIDE))
         try:

@@ -13,6 +13,7 @@ import queue
 import shutil
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ _COORDINATES = (
 )
 _PARALLEL = 8
 _TIMEOUT_SECONDS = 30
+_LEAVE_SECONDS = 2.0
 
 
 def fetch_jars(cache: Path, jars: list[Jar], repository: str | None, on_progress: Callable[[int, int], None]) -> None:
@@ -84,16 +86,25 @@ def _fetch_missing(
                 outcomes.put(None)
 
     # Daemon threads: Ctrl-C must not wait for a slow download.
-    for _ in range(_PARALLEL):
-        threading.Thread(target=work, daemon=True).start()
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(_PARALLEL)]
+    for thread in threads:
+        thread.start()
     here = len(jars) - len(missing)
-    on_progress(here, len(jars))
-    for _ in missing:
-        failure = outcomes.get()
-        if failure is not None:
-            raise DownloadError(_no_download(cache, len(jars) - here, failure)) from failure
-        here += 1
+    try:
         on_progress(here, len(jars))
+        for _ in missing:
+            failure = outcomes.get()
+            if failure is not None:
+                raise DownloadError(_no_download(cache, len(jars) - here, failure)) from failure
+            here += 1
+            on_progress(here, len(jars))
+    finally:
+        with contextlib.suppress(queue.Empty):  # nothing more to do: the threads end with the file they are at
+            while True:
+                todo.get_nowait()
+        deadline = time.monotonic() + _LEAVE_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _fetch_one(jar: Jar, cache: Path, staging: Path, repository: str | None) -> None:

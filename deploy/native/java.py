@@ -29,18 +29,19 @@ _DUMP_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class ClassArchive:
-    """The two archive files of one Java and one class path, in `folder`."""
+    """The two archive files, in `folder`: `java` names the base one, `key` the one with the class path's classes."""
 
     folder: Path
+    java: str
     key: str
 
     @property
     def _base(self) -> Path:
-        return self.folder / f"{self.key}-base.jsa"
+        return self.folder / f"{self.java}.jsa"
 
     @property
     def _full(self) -> Path:
-        return self.folder / f"{self.key}-full.jsa"
+        return self.folder / f"{self.key}.jsa"
 
     @property
     def _being_made(self) -> Path:
@@ -50,7 +51,7 @@ class ClassArchive:
         """Make the archive of Java's own classes if it is missing; about 1 s. Fails silently: it is only speed."""
         if self._base.exists():
             return
-        partial = self.folder / f"{self.key}-{os.getpid()}.base.jsa"
+        partial = self.folder / f"{self.java}-{os.getpid()}.part.jsa"
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             self.folder.mkdir(parents=True, exist_ok=True)
             subprocess.run(
@@ -83,8 +84,12 @@ class ClassArchive:
 
 def class_archive(folder: Path, jars: Sequence[Path]) -> ClassArchive:
     """The archive for this Java with this class path; it holds absolute paths, so they are part of its name."""
-    text = "\n".join([str(JAVA_VERSION), str(JAVA), *COMMON_FLAGS, *map(str, jars)])
-    return ClassArchive(folder, f"classes-{hashlib.sha256(text.encode()).hexdigest()[:12]}")
+    java = [str(JAVA_VERSION), str(JAVA), *COMMON_FLAGS]
+    return ClassArchive(folder, f"java-{_digest(java)}", f"classes-{_digest([*java, *map(str, jars)])}")
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 def java_command(jars: Sequence[Path], flags: Sequence[str], main_class: str, arguments: Sequence[str]) -> list[str]:

@@ -71,9 +71,19 @@ class PostgresServer:
         port: where clients connect, on 127.0.0.1.
         log: file its output is appended to.
         settings: server settings that replace or add to ours.
+        wheel_folder: where the wheel is installed, if it is not where Python finds it.
     """
 
-    def __init__(self, folder: Path, *, port: int, log: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int,
+        log: Path,
+        settings: Mapping[str, str] | None = None,
+        wheel_folder: Path | None = None,
+    ) -> None:
+        self._wheel_folder = wheel_folder or _site_packages()
         self._folder = folder
         self._port = port
         self._log = log
@@ -143,7 +153,7 @@ class PostgresServer:
         """
         self.check()
         self._account = account_for_postgres()
-        root = copy_for(self._account, _site_packages(), _PARTS, _wheel_version())
+        root = copy_for(self._account, self._wheel_folder, _PARTS, _wheel_version())
         self._programs = root / _INSTALL / "bin"
         self._folder.mkdir(parents=True, exist_ok=True)
         place = folder_for(self._account, self._folder)
@@ -201,7 +211,7 @@ class PostgresServer:
             StackError: the statement failed; with the server's words.
         """
         ran = subprocess.run(
-            [str(_site_packages() / _INSTALL / "bin" / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", statement],
+            [str(self._wheel_folder / _INSTALL / "bin" / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", statement],
             check=False,
             capture_output=True,
             text=True,

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _LISTEN_SECONDS = 0.25
 _HTTP_OK = 200
+_STARTER_GONE_SECONDS = 3.0
 _SUPERVISOR = "deploy.native.supervisor"
 # Supervisors of stacks this process left running: kept so that Python reaps them if they end before it does.
 _left_running: list[subprocess.Popen[bytes]] = []
@@ -91,7 +92,7 @@ class StackStatus:
 
 
 class Running:
-    """A stack that ends with the `with` block it came from, unless it is kept."""
+    """A stack that ends with the `with` block it came from, unless it is kept and no exception leaves the block."""
 
     def __init__(self, info: StackInfo, channel: Channel, supervisor: subprocess.Popen[bytes]) -> None:
         self.info = info
@@ -100,8 +101,8 @@ class Running:
 
     def keep(self) -> StackInfo:
         """Let go of it: it runs until `down`, whatever becomes of this process."""
-        self._channel.let_go()
         _left_running.append(self._supervisor)
+        self._channel.let_go()
         return self.info
 
 
@@ -171,8 +172,12 @@ def running(
         finally:
             theirs.close()
         channel.send(plan.to_json())
-        stack = Running(_await_ready(channel, supervisor, settings, on_progress), channel, supervisor)
-        yield stack
+        yield Running(_await_ready(channel, supervisor, settings, on_progress), channel, supervisor)
+    except BaseException:
+        if supervisor in _left_running:  # Ctrl-C in the moment between being kept and being returned
+            _left_running.remove(supervisor)
+            supervisor.terminate()
+        raise
     finally:
         # Closing the channel asks the supervisor to take everything down, unless it was told to go on.
         channel.close()
@@ -200,6 +205,7 @@ def down(settings: StackSettings) -> bool:
         with contextlib.suppress(ProcessLookupError):
             os.kill(info.supervisor_pid, number)
         if wait_until(lambda: not is_locked(settings.run_folder), bound):
+            _reap(info.supervisor_pid, settings)
             clear_leftovers(settings)
             return True
     raise StackError(f"The stack's supervisor, process {info.supervisor_pid}, does not end. End it by hand.")
@@ -255,9 +261,14 @@ def _refuse_second(settings: StackSettings) -> None:
     if not is_locked(settings.run_folder):
         return
     info = _known(settings)
-    phase = {"starting": "being started", "stopping": "going down"}.get(info.phase if info else "", "running")
+    phase = info.phase if info else "starting"
+    # One whose starter was killed needs a moment to notice and take itself down.
+    patience = {"stopping": settings.longest_stop, "starting": _STARTER_GONE_SECONDS}.get(phase, 0.0)
+    if wait_until(lambda: not is_locked(settings.run_folder), patience):
+        return
+    words = {"starting": "being started", "stopping": "going down"}.get(phase, "running")
     raise StackError(
-        f"A stack is {phase} in {settings.run_folder} already. Run `gridline stack down` first, or set "
+        f"A stack is {words} in {settings.run_folder} already. Run `gridline stack down` first, or set "
         f"{PREFIX}RUN_FOLDER and the ports for a second one."
     )
 
@@ -355,6 +366,14 @@ def _await_end(supervisor: subprocess.Popen[bytes], settings: StackSettings) -> 
         clear_leftovers(settings)
         if not isinstance(reason, subprocess.TimeoutExpired):
             raise
+
+
+def _reap(pid: int, settings: StackSettings) -> None:
+    """If it was this process that started it, see it off: between the lock's end and its own lie moments."""
+    for supervisor in [each for each in _left_running if each.pid == pid]:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            supervisor.wait(settings.stop_seconds)
+        _left_running.remove(supervisor)
 
 
 def _process_status(process: ProcessInfo) -> ProcessStatus:

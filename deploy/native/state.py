@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _STATE = "stack.json"
 _LOCK = "lock"
 _GONE_SECONDS = 10.0
+_GLANCE_SECONDS = 1.0
 _ON_LINUX = sys.platform == "linux"
 
 
@@ -99,28 +100,38 @@ def remove_state(run_folder: Path) -> None:
 
 def take_lock(run_folder: Path) -> IO[str] | None:
     """Become the one supervisor of this folder; None when there is one. Keep the file open for as long."""
-    run_folder.mkdir(parents=True, exist_ok=True)
-    file = (run_folder / _LOCK).open("w", encoding="ascii")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+    deadline = time.monotonic() + _GLANCE_SECONDS  # somebody's glance (`is_locked`) is no supervisor
+    while (lock := _lock(run_folder, fcntl.LOCK_EX)) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return lock
 
 
 def is_locked(run_folder: Path) -> bool:
-    """Whether a supervisor of this folder lives."""
+    """Whether a supervisor of this folder lives.
+
+    Raises:
+        StackError: the lock cannot be opened.
+    """
     if not (run_folder / _LOCK).exists():
         return False
     try:
-        lock = take_lock(run_folder)
+        lock = _lock(run_folder, fcntl.LOCK_SH)
     except OSError as error:
         raise StackError(f"{run_folder / _LOCK} cannot be opened: {error.strerror}. Is it another user's?") from error
     if lock is None:
         return True
     lock.close()
     return False
+
+
+def _lock(run_folder: Path, kind: int) -> IO[str] | None:
+    file = (run_folder / _LOCK).open("a", encoding="ascii")
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
 
 
 def identity(pid: int) -> str | None:

@@ -60,6 +60,8 @@ class Supervisor:
             jars=[Path(jar) for jar in plan.jars],
             log=log_file(self._settings, "kafka"),
             archive_folder=self._settings.jar_cache,
+            settings=self._settings.kafka_settings,
+            jvm_flags=self._settings.kafka_java_options.split(),
         )
 
     def run(self) -> int:
@@ -101,7 +103,7 @@ class Supervisor:
             if not self._postgres.has_database(USER):
                 self._postgres.create_database(USER)
             self._kafka.wait_ready(timeout, self._check)
-        environment = {**os.environ, **addresses(self._kafka.bootstrap, self._postgres.dsn())}
+        environment = {"PYTHONUNBUFFERED": "1", **os.environ, **addresses(self._kafka.bootstrap, self._postgres.dsn())}
         for preparation in self._plan.preparations:
             with self._step(preparation.name):
                 log = log_file(self._settings, "prepare")

@@ -1,0 +1,71 @@
+"""When the supervisor starts a thing again, and when it gives up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deploy.native.errors import StackError
+from deploy.native.parts import Kept
+from deploy.native.settings import read_settings
+
+
+@dataclass
+class Ended:
+    """A part whose every run has ended at once."""
+
+    returncode: int
+    pid: None = None
+    launches: int = 0
+
+    def launch(self):
+        self.launches += 1
+
+
+def test_the_delay_doubles_to_ten_seconds_and_eight_quick_ends_are_enough():
+    kept = Kept("notify", Ended(1), "", Path("notify.log"))
+    delays, now = [], 0.0
+    kept.launch(now)
+    while True:
+        line = kept.ended(now)
+        if kept.gave_up:
+            break
+        delays.append(kept.restart_at - now)
+        now = kept.restart_at
+        kept.launch(now)
+    assert delays == [0.5, 1, 2, 4, 8, 10, 10]
+    assert line == "notify is given up: it ended 8 times within 30 s of its start; see notify.log"
+    assert (kept.restarts, kept.part.launches) == (7, 8)
+
+
+def test_a_long_run_makes_the_next_delay_short_again():
+    kept = Kept("notify", Ended(1), "", Path("notify.log"))
+    for started, ended in ((0.0, 1.0), (2.0, 3.0), (10.0, 41.0)):
+        kept.launch(started)
+        kept.ended(ended)
+    assert kept.restart_at == 41.5
+
+
+@pytest.mark.parametrize("status", [78, 65])
+def test_an_end_that_another_start_will_not_change_is_final(status):
+    kept = Kept("router", Ended(status), "", Path("router.log"))
+    kept.launch(0.0)
+    kept.ended(100.0)
+    assert kept.gave_up
+    assert kept.restart_at is None
+
+
+def test_wrong_settings_are_listed_all_at_once(monkeypatch):
+    monkeypatch.setenv("GRIDLINE_STACK_KAFKA_PORT", "many")
+    monkeypatch.setenv("GRIDLINE_STACK_STOP_SECONDS", "0")
+    with pytest.raises(StackError) as refused:
+        read_settings()
+    assert "GRIDLINE_STACK_KAFKA_PORT: " in str(refused.value)
+    assert "GRIDLINE_STACK_STOP_SECONDS: " in str(refused.value)
+
+
+def test_two_things_on_one_port_are_refused_by_name():
+    with pytest.raises(StackError, match="GRIDLINE_STACK_INTAKE_PORT and GRIDLINE_STACK_ROUTER_PORT are both 8002"):
+        read_settings(intake_port=8002)
