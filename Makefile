@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup
+.PHONY: help setup demo up down status logs test check bench docs
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -18,3 +18,34 @@ $(READY): requirements.lock requirements.bootstrap.lock pyproject.toml
 	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e .
 	@touch $@
+
+demo: setup ## A storm from end to end on a real Kafka and Postgres; DEMO="--keep" leaves it up
+	@$(BIN)/gridline demo $(DEMO)
+
+up: setup ## Start Kafka, Postgres and the four services, and leave them running
+	@$(BIN)/gridline stack up
+
+down: setup ## Stop them in order; the data stays
+	@$(BIN)/gridline stack down
+
+status: setup ## Show every process and whether it is ready
+	@$(BIN)/gridline stack status
+
+logs: setup ## Show the last lines of every log; LOGS="dedup -n 100 -f" for one
+	@$(BIN)/gridline stack logs $(LOGS)
+
+test: setup ## All tests: unit, contract, integration, end to end; TEST="tests/unit" for some
+	@$(BIN)/pytest $(TEST)
+
+check: setup ## What CI runs: linters, types, import contracts, tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest
+
+bench: setup ## Measure floor and product in one run; writes bench-results/
+	@$(BIN)/python -m tests.bench $(BENCH)
+
+docs: setup ## Generate JSON Schemas, AsyncAPI and OpenAPI under docs/
+	@$(BIN)/gridline docs

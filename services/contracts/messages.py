@@ -221,6 +221,9 @@ class FieldProgressed(Message):
     area: Name
     incident_id: UUID
     progress: FieldProgress
+    received_at: Timestamp | None = Field(
+        default=None, description="By our clock, when we took it in: a crew's clock may be ahead, and is bounded by it"
+    )
 
     @property
     def message_id(self) -> UUID:

@@ -7,10 +7,13 @@ checked for form here.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _printable(value: str) -> str:
@@ -29,7 +32,7 @@ def _printable(value: str) -> str:
 
 def _one_line(value: str) -> str:
     """Refuse control characters too: the parts of an id are joined with one of them."""
-    if any(char < " " or char == "\x7f" for char in value):
+    if _CONTROL.search(value):
         raise ValueError("must not contain control characters")
     return _printable(value)
 

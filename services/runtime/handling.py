@@ -34,11 +34,15 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A message to publish, once the transaction has committed."""
+    """A message to publish, once the transaction has committed.
+
+    ``content`` is the fingerprint to send where the message's bytes may differ between two sendings of one event.
+    """
 
     topic: Topic
     message: Message
     traceparent: str | None = None
+    content: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

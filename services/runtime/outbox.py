@@ -47,11 +47,11 @@ FROM outbox WHERE published_at IS NULL AND shard = $1 ORDER BY id LIMIT $2
 """
 _MARK: Final = "UPDATE outbox SET published_at = $2 WHERE id = ANY($1::bigint[])"
 _OLDEST: Final = "SELECT count(*) AS n, min(created_at) AS oldest FROM outbox WHERE published_at IS NULL"
-_PRUNE: Final = f"""
+_PRUNE: Final = """
 DELETE FROM outbox WHERE id IN (
-    SELECT id FROM outbox WHERE published_at < now() - interval '{_KEEP_DAYS} days' ORDER BY published_at LIMIT 10000
+    SELECT id FROM outbox WHERE published_at < now() - $1 * interval '1 day' ORDER BY published_at LIMIT 10000
 )
-"""  # noqa: S608 - a constant of ours, no input
+"""
 
 
 class Outbox:
@@ -76,6 +76,7 @@ class Outbox:
                 source=self._source,
                 structured=one.topic.structured,
                 traceparent=one.traceparent,
+                content=one.content,
             )
             for one in publications
         ]
@@ -210,4 +211,4 @@ async def measure(connection: Connection, now: datetime) -> int:
 
 async def prune(connection: Connection) -> None:
     """Delete rows published long ago, a bounded number at a time."""
-    await connection.execute(_PRUNE)
+    await connection.execute(_PRUNE, _KEEP_DAYS)

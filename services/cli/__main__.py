@@ -1,0 +1,139 @@
+"""Entry point of ``gridline``: the commands, and the one place where an error becomes a line of text.
+
+Decided here: which commands there are, and which failure has which exit code. A command's module is loaded when it is
+asked for, so that a small one starts fast. Never here: work.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from deploy.native.errors import StackError
+from services.cli.console import err
+from services.cli.errors import CommandError, Exit
+from services.runtime.errors import UnavailableError
+from services.runtime.settings import SettingsError
+
+if TYPE_CHECKING:
+    from typer._click import Command, Context
+
+_COMMANDS: Final = (
+    "demo",
+    "stack",
+    "grid",
+    "storm",
+    "incidents",
+    "routes",
+    "dlq",
+    "replay",
+    "conformance",
+    "topics",
+    "db",
+    "docs",
+)
+"""Names of the commands, in the order help lists them; each is a module of ``services.cli.commands``."""
+
+_NAMES: Final = {"help_option_names": ["-h", "--help"]}
+
+
+class _Commands(TyperGroup):
+    """Loads a command's module when it is asked for."""
+
+    def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - the base class's signature
+        """Name all commands."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002 - as above
+        """Return a command: a module's ``app``, or its function of the same name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"services.cli.commands.{cmd_name}")
+        part = getattr(module, "app", None)
+        if part is None:
+            part = typer.Typer(context_settings=_NAMES, rich_markup_mode="rich")
+            part.command(name=cmd_name)(getattr(module, cmd_name))
+        return typer.main.get_command(part)
+
+
+app = typer.Typer(
+    name="gridline",
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings=_NAMES,
+    epilog=(
+        "Exit codes: 0 done · 1 done, and the answer is no · 2 wrong command line · 3 something does not answer · "
+        "4 a file or request was refused · 5 the local stack failed · 70 a bug of ours · 130 interrupted. "
+        "GRIDLINE_DEBUG=1 shows the traceback of any error."
+    ),
+)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - only this option needs it
+
+        print(f"gridline {version('gridline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def gridline(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Outage-call intake, skill routing, outage merging and dispatch for an electricity hotline.
+
+    [bold]Try it:[/bold]  gridline demo
+
+    [bold]Work with it:[/bold]  gridline stack up;  gridline grid import --network FILE --customers FILE;
+    gridline storm;  gridline incidents list;  gridline stack down
+    """
+
+
+def main() -> None:
+    """Run a command; an expected failure is told in two lines, a bug keeps its traceback."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters of it comes as an error of ours
+    try:
+        app(prog_name="gridline")
+    except Exception as error:
+        if os.environ.get("GRIDLINE_DEBUG"):
+            raise
+        what, advice, code = explain(error)
+        err.print(f"[bold red]error:[/bold red] {escape(what)}", soft_wrap=True)
+        if advice:
+            err.print(f"[bold]do:[/bold] {escape(advice)}", soft_wrap=True)
+        sys.exit(code)
+
+
+def explain(error: Exception) -> tuple[str, str, Exit]:
+    """Return what is wrong, what to do, and the exit code."""
+    match error:
+        case CommandError():
+            return error.what, error.advice, error.code
+        case SettingsError():
+            return str(error), "Correct these environment variables.", Exit.REFUSED
+        case StackError():
+            return str(error), "", Exit.STACK  # its texts carry the next step
+        case UnavailableError():
+            start = "Start it (`gridline stack up`), or set GRIDLINE_KAFKA_BOOTSTRAP and GRIDLINE_POSTGRES_DSN."
+            return str(error), start, Exit.UNREACHABLE
+        case OSError() if error.filename is not None:
+            return f"{error.filename}: {error.strerror}", "Check the path and its permissions.", Exit.REFUSED
+        case _:
+            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            return f"a bug of ours: {what}", "Run it again with GRIDLINE_DEBUG=1 and report what it shows.", Exit.BUG
+
+
+if __name__ == "__main__":
+    main()

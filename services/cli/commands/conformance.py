@@ -1,0 +1,68 @@
+"""``gridline conformance``: shows whether a consumer of dispatch orders keeps the contract."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
+from typing import Annotated
+
+import typer
+
+from services.cli import addresses, conformance
+from services.cli.console import out
+from services.cli.errors import CommandError, Exit
+
+app = typer.Typer(
+    name="conformance",
+    no_args_is_help=True,
+    help="Does your consumer of dispatch orders keep the contract? Publish a script to it, judge its action log.",
+)
+
+_Run = Annotated[str, typer.Option(help="Name of this run; a new name makes new orders.")]
+
+
+@app.command()
+def publish(
+    topic: Annotated[str, typer.Option(help="Topic your consumer follows for this test.")],
+    run: _Run = "1",
+) -> None:
+    """Publish duplicates, reversals, gaps, unknown fields and types, a tombstone and garbage.
+
+    Point your consumer at a topic of its own, empty it, publish, wait until it has read to the end, then judge what it
+    did with `gridline conformance judge`.
+
+    For example:  gridline conformance publish --topic acme.conformance --run 1
+    """
+    script = conformance.script(run)
+    asyncio.run(conformance.publish(addresses.find().settings, topic, script.steps))
+    for number, step in enumerate(script.steps, 1):
+        out.print(f"{number:3d}  {step.says}")
+    out.print(f"Your consumer has read everything when it has acted on order {script.last}.")
+
+
+@app.command()
+def judge(
+    log: Annotated[
+        Path, typer.Argument(help="Your action log, oldest first, a JSON object a line: order_id, version, status.")
+    ],
+    run: _Run = "1",
+) -> None:
+    """Judge an action log. Exit code 1 if the consumer does not conform.
+
+    For example:  gridline conformance judge actions.jsonl --run 1
+    """
+    actions = []
+    for number, line in enumerate(log.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            action = json.loads(line)
+            actions.append({name: action[name] for name in ("order_id", "version", "status")})
+        except (ValueError, KeyError, TypeError):
+            what = f"{log}:{number}: not a JSON object with order_id, version and status"
+            raise CommandError(what, "Write one action a line, oldest first.") from None
+    wrong = conformance.judge(conformance.script(run), actions)
+    for problem in wrong:
+        out.print(f"[red]wrong[/red]  {problem}")
+    if wrong:
+        raise typer.Exit(Exit.NO)
+    out.print("[green]It conforms.[/green]")

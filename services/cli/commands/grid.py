@@ -1,0 +1,177 @@
+"""``gridline grid``: the network model: importing one, making a larger one out of it, and looking at it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
+from typing import TYPE_CHECKING, Annotated
+
+import asyncpg
+import typer
+
+from services.cli import addresses
+from services.cli.console import err, out, print_json, progress, table
+from services.cli.errors import CommandError, Exit
+from services.grid import store
+from services.grid.network_file import NetworkFileError, open_network, write_customers, write_devices
+from services.grid.tile import Base, Tiling, tile_customers, tile_devices
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeVar
+
+    from services.grid.tree import Tree
+
+    T = TypeVar("T")
+
+app = typer.Typer(name="grid", no_args_is_help=True, help="The network model: devices, customers, who feeds whom.")
+
+_SHOWN_CHILDREN = 40
+
+
+@app.command("import")
+def import_network(
+    network: Annotated[Path, typer.Option(help="network.csv: id,parent,type,normally_open,lat,lon")],
+    customers: Annotated[Path, typer.Option(help="customers.csv: account_id,transformer_id,lat,lon,address,phone")],
+) -> None:
+    """Import a network and its customers as a new version, and switch to it: whole or not at all.
+
+    A cycle, an orphan, a duplicate id or a bad coordinate is named with its line, and nothing is imported. Services
+    see the new version within moments; files that are current already are not imported again.
+
+    For example:  gridline grid import --network deploy/networks/ieee123/network.csv
+    --customers deploy/networks/ieee123/customers.csv
+    """
+    with progress() as display:
+        task = display.add_task("reading", total=None)
+
+        def tell(stage: str, done: int, total: int) -> None:
+            display.update(task, description=stage, completed=done, total=total)
+
+        imported = asyncio.run(connected(lambda c: store.import_network(c, network, customers, progress=tell)))
+    version = imported.version
+    what = "is current now" if imported.changed else "was current already"
+    out.print(
+        f"Version {version.version} {what}: {version.areas} areas, {version.feeders} feeders, "
+        f"{version.devices:,} devices, {version.customers:,} customers."
+    )
+
+
+@app.command()
+def tile(
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder for network.csv and customers.csv.")],
+    base: Annotated[
+        list[Path], typer.Option("--base", help="Folder with network.csv and customers.csv; repeat it to mix several.")
+    ],
+    areas: Annotated[int, typer.Option(min=1, help="Substations.")] = 3,
+    tiles: Annotated[int, typer.Option(min=1, help="Copies under each substation.")] = 4,
+    suspended_every: Annotated[int, typer.Option(min=0, help="Every n-th customer is cut off for arrears.")] = 0,
+    important_every: Annotated[int, typer.Option(min=0, help="Every n-th customer is important.")] = 0,
+    life_support_every: Annotated[int, typer.Option(min=0, help="Every n-th depends on life support.")] = 0,
+) -> None:
+    """Make a larger network: copies of small ones side by side, several to a substation.
+
+    For example:  gridline grid tile --base deploy/networks/ckt5 --base deploy/networks/ieee123
+    --areas 3 --tiles 8 --out /tmp/city
+    """
+    files = [open_network(folder / "network.csv", folder / "customers.csv") for folder in base]
+    bases = [Base(one.devices, list(one.read_customers())) for one in files]
+    tiling = Tiling(
+        areas,
+        tiles,
+        suspended_every=suspended_every,
+        important_every=important_every,
+        life_support_every=life_support_every,
+    )
+    out_folder.mkdir(parents=True, exist_ok=True)
+    devices = write_devices(out_folder / "network.csv", tile_devices(bases, tiling))
+    customers = write_customers(out_folder / "customers.csv", tile_customers(bases, tiling))
+    out.print(f"{devices:,} devices and {customers:,} customers in {areas} areas: {out_folder}")
+
+
+@app.command()
+def show(
+    device: Annotated[str | None, typer.Argument(help="A device; without one, the areas.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the current network's areas, or one device: what feeds it and what it feeds.
+
+    For example:
+
+      gridline grid show
+
+      gridline grid show T001-A0BR00001
+    """
+    version, trees = asyncio.run(connected(_read))
+    if version is None:
+        raise CommandError("no network has been imported", "Run `gridline grid import`.", Exit.NO)
+    if device is None:
+        _show_areas(version, trees, as_json=as_json)
+        return
+    tree = next((tree for tree in trees.values() if device in tree), None)
+    if tree is None:
+        raise CommandError(f"the network has no device {device!r}", "See the areas: gridline grid show.", Exit.NO)
+    _show_device(tree, device, as_json=as_json)
+
+
+async def connected(work: Callable[[asyncpg.Connection[asyncpg.Record]], Awaitable[T]]) -> T:
+    """Run ``work`` on a connection to the database.
+
+    Raises:
+        UnavailableError: Postgres cannot be reached.
+        CommandError: files were refused, or the schema is not there.
+    """
+    dsn = addresses.find().settings.postgres_dsn.get_secret_value()
+    try:
+        with translated():
+            connection = await asyncpg.connect(dsn)
+            try:
+                return await work(connection)
+            finally:
+                await connection.close()
+    except NetworkFileError as error:
+        raise CommandError(f"nothing was imported:\n{error}", "Correct these lines and run it again.") from None
+    except asyncpg.UndefinedTableError as error:
+        raise CommandError(f"the schema is not there: {error}", "Run `gridline db migrate`.") from None
+
+
+async def _read(
+    connection: asyncpg.Connection[asyncpg.Record],
+) -> tuple[store.NetworkVersion | None, dict[str, Tree]]:
+    return await store.current_version(connection), await store.load_trees(connection)
+
+
+def _show_areas(version: store.NetworkVersion, trees: dict[str, Tree], *, as_json: bool) -> None:
+    rows = [
+        (
+            area,
+            len({tree.feeder_of(device) for device in tree} - {area}),
+            len(tree),
+            tree.transformer_count(area),
+            tree.customers_under(area),
+        )
+        for area, tree in trees.items()
+    ]
+    columns = ("area", "feeders", "devices", "transformers", "customers")
+    if as_json:
+        print_json({"version": version.version, "areas": [dict(zip(columns, row, strict=True)) for row in rows]})
+        return
+    out.print(table(f"Network version {version.version}", columns, rows, right=columns[1:]))
+
+
+def _show_device(tree: Tree, device: str, *, as_json: bool) -> None:
+    found = tree.device(device)
+    above, below = tree.ancestors(device), tree.children(device)
+    if as_json:
+        fields = {name: getattr(found, name) for name in found.__slots__}
+        print_json({**fields, "ancestors": above, "children": below})
+        return
+    out.print(f"[bold]{found.id}[/bold]  {found.type} at {found.lat:.6f}, {found.lon:.6f}")
+    if found.normally_open:
+        err.print("It is normally open: nothing is fed through it.")
+    out.print(f"area {found.area} · feeder {found.feeder}")
+    out.print(f"feeds {found.customer_count:,} customers at {found.transformer_count:,} transformers")
+    out.print(f"fed through: {' ← '.join(above) or 'nothing: it is a substation'}")
+    more = f" and {len(below) - _SHOWN_CHILDREN} more" if len(below) > _SHOWN_CHILDREN else ""
+    out.print(f"directly below: {', '.join(below[:_SHOWN_CHILDREN]) or 'customers only'}{more}")

@@ -1,0 +1,140 @@
+"""``gridline storm``: a simulated storm, sent to the intake or written to files, with its truth."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+from datetime import datetime  # noqa: TC003 - typer reads annotations at run time
+from pathlib import Path  # noqa: TC003 - as above
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli import addresses
+from services.cli.commands.grid import connected
+from services.cli.console import err, out, progress
+from services.cli.errors import CommandError, Exit
+from services.cli.score import percentile
+from services.cli.storm.faults import Network
+from services.cli.storm.files import write_storm
+from services.cli.storm.generate import draw_storm
+from services.cli.storm.imported import read_network
+from services.cli.storm.payloads import Senders, at_steady_rate, events_of, render
+from services.cli.storm.sender import Answers, send
+from services.cli.storm.shape import Shape
+from services.contracts.values import Channel
+from services.grid.network_file import open_network, write_customers, write_devices
+from services.intake.security import DEVELOPMENT_KEYS, DEVELOPMENT_WECHAT
+from services.runtime import clock
+
+if TYPE_CHECKING:
+    from services.cli.storm.generate import Storm
+    from services.cli.storm.payloads import Request
+
+_WORST = 10
+
+
+def storm(
+    faults: Annotated[int, typer.Option(min=1, max=100_000, help="True outages; their sizes follow real ones.")] = 60,
+    seed: Annotated[int, typer.Option(help="The same seed on the same network gives the same storm.")] = 1,
+    seconds: Annotated[float, typer.Option(min=1, help="Send the storm evenly within this time.")] = 20.0,
+    areas: Annotated[int, typer.Option(min=1, help="Strike the first so many areas of the imported network.")] = 10,
+    network: Annotated[Path | None, typer.Option(help="network.csv, in place of the imported network.")] = None,
+    customers: Annotated[Path | None, typer.Option(help="customers.csv that goes with it.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Write what is true of each contact that is sent: a CSV.")] = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Write network, customers, reports, restorations, truth; send nothing.")
+    ] = None,
+    hours: Annotated[float, typer.Option(min=0.1, help="With --out: length of the storm in its own time.")] = 12.0,
+    start: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="With --out: when it begins.")
+    ] = "2026-07-01T18:00:00+0800",  # type: ignore[assignment]  # typer reads the text by its formats
+) -> None:
+    """Simulate a storm: faults, the people who report them by phone, web, app and WeChat, and other business.
+
+    Sizes of outages and the share of customers who report follow real figures; accounts are wrong or missing at times,
+    positions are off, people report again, senders send twice, some see danger. Every contact's truth is known.
+
+    For example:
+
+      gridline storm --faults 20 --seconds 10
+
+      gridline storm --network network.csv --customers customers.csv --faults 500 --out /tmp/storm
+    """
+    if (network is None) != (customers is None):
+        raise CommandError("--network and --customers go together", "Name both files, or neither.", Exit.USAGE)
+    if out_folder is not None:
+        shape = Shape(faults=faults, seconds=hours * 3600, restores=True)
+        _write(draw_storm(_network(network, customers, areas), shape, seed), start, out_folder)
+        return
+    drawn = draw_storm(_network(network, customers, areas), Shape(faults=faults), seed)
+    events = at_steady_rate(events_of(drawn), seconds)
+    requests = render(drawn, events, clock.now(), development_senders())
+    answers = Answers()
+    with progress() as display:
+        task = display.add_task(f"{len(drawn.faults)} faults, {len(drawn.cases)} people", total=len(requests))
+        url = addresses.find().urls["intake"]
+        asyncio.run(send(requests, url, answers, lambda _: display.advance(task)))
+    if truth is not None:
+        write_truth(truth, drawn, requests)
+    _tell(answers, url)
+
+
+def development_senders() -> Senders:
+    """Return the senders of the shipped ``deploy/sources.yaml``."""
+    names = {Channel.PHONE: "ivr-dev", Channel.WEB: "web-dev", Channel.APP: "app-dev"}
+    account, token = next(iter(DEVELOPMENT_WECHAT.items()))
+    keys = {channel: DEVELOPMENT_KEYS[name] for channel, name in names.items()}
+    return Senders(sources=names, keys=keys, account=account, token=token)
+
+
+def write_truth(path: Path, storm: Storm, requests: list[Request]) -> None:
+    """Write contact, ticket, case, fault, kind and customer of everything that was sent."""
+    cases = {case.number: case for case in storm.cases}
+    seen: set[object] = set()
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("contact_id", "ticket_id", "case", "fault_id", "kind", "account_id", "again", "misplaced"))
+        for request in requests:
+            if request.contact_id in seen:
+                continue
+            seen.add(request.contact_id)
+            case = cases[request.case]
+            account = "" if case.customer is None else storm.network.customers[case.customer].account_id
+            ids = (request.contact_id, request.ticket_id, case.number)
+            about = (case.fault or "", case.kind.value, account, int(case.again), int(case.misplaced))
+            writer.writerow((*ids, *about))
+
+
+def _network(network: Path | None, customers: Path | None, areas: int) -> Network:
+    if network is None or customers is None:
+        return asyncio.run(connected(lambda connection: read_network(connection, areas)))
+    files = open_network(network, customers)
+    return Network(files.devices, files.read_customers())
+
+
+def _write(storm: Storm, start: datetime, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tree = storm.network.tree
+    write_devices(folder / "network.csv", storm.network.devices)
+    write_customers(folder / "customers.csv", storm.network.customers)
+    written = write_storm(storm, start, folder)
+    out.print(
+        f"{written.reports:,} reports of {written.truth:,} cases and {written.faults:,} faults, "
+        f"{written.restorations:,} restorations, on {len(tree):,} devices: {folder}"
+    )
+
+
+def _tell(answers: Answers, url: str) -> None:
+    by_channel = ", ".join(f"{channel} {n:,}" for channel, n in sorted(answers.contacts.items()))
+    out.print(f"{len(answers.accepted):,} contacts accepted ({by_channel}); {answers.resent:,} were sent twice.")
+    milliseconds = [1000 * percentile(answers.latencies, share) for share in (0.5, 0.99)]
+    out.print(f"Due to accepted: p50 {milliseconds[0]:.1f} ms, p99 {milliseconds[1]:.1f} ms.")
+    for status, text in answers.refused[:_WORST]:
+        err.print(f"[red]{status}[/red] {text}", markup=True)
+    if answers.refused:
+        what = f"the intake refused {len(answers.refused)} requests"
+        raise CommandError(what, "Look at its log: gridline stack logs intake.", Exit.NO)
+    if answers.unknown:
+        what = f"{len(answers.unknown)} contacts got no clear answer from {url}"
+        raise CommandError(what, "Start the stack (`gridline stack up`), or set GRIDLINE_INTAKE_URL.", Exit.UNREACHABLE)

@@ -1,0 +1,53 @@
+"""The two consoles: answers on stdout, progress and troubles on stderr, so that an answer can be piped.
+
+Decided here: what is shown how. Never here: what is true.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import JustifyMethod
+
+_PIPE_COLUMNS: Final = 200  # rich would fold everything that is piped to 80
+
+out: Final = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+err: Final = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPE_COLUMNS)
+
+
+def progress() -> Progress:
+    """Return a progress display with a bar, a count and the time left; it is gone when it is done."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+    )
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> Table:
+    """Make a table; the columns named in ``right`` hold numbers."""
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for place, column in enumerate(columns):
+        justify: JustifyMethod = "right" if column in right else "left"
+        made.add_column(column, justify=justify, overflow="fold", no_wrap=place == 0)  # an id is copied whole
+    for row in rows:
+        made.add_row(*("" if cell is None else str(cell) for cell in row))
+    return made
+
+
+def print_json(value: Any) -> None:
+    """Print JSON for another program to read, in one piece and without colours."""
+    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))

@@ -1,0 +1,121 @@
+"""Dead letters: reading them with their cause, and publishing them again.
+
+Decided here: what a replay is: the original key, value and headers, so that the id stays and the event counts once,
+to the topic it came from. Never here: deleting or changing a dead letter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from services.cli.topics import Record, reader
+from services.contracts.envelope import Outgoing
+from services.contracts.topics import BY_NAME, TOPICS, Topic
+from services.runtime.producer import Producer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from services.runtime.settings import ServiceSettings
+
+CAUSE: Final = "dlq."
+"""Prefix of the headers that tell the cause; all others are the original's."""
+
+REQUIRED: Final = ("dlq.reason", "dlq.topic", "dlq.partition", "dlq.offset", "dlq.consumer", "dlq.at")
+"""Cause headers that every dead letter has."""
+
+_DEADLINE_S: Final = 30.0
+_BATCH: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that could not be used.
+
+    Attributes:
+        id: ``<partition>:<offset>`` in the dead-letter topic: how the commands name it.
+        came_from: Topic, partition and offset of the original.
+    """
+
+    record: Record
+
+    @property
+    def id(self) -> str:
+        """How the commands name it: ``<partition>:<offset>`` in its dead-letter topic."""
+        return f"{self.record.partition}:{self.record.offset}"
+
+    @property
+    def topic(self) -> str:
+        """Topic the original was on."""
+        return self.record.header("dlq.topic") or self.record.topic.removesuffix(".dlq")
+
+    @property
+    def reason(self) -> str:
+        """Word for the cause."""
+        return self.record.header("dlq.reason") or "unknown"
+
+    @property
+    def cause(self) -> dict[str, str]:
+        """All cause headers, without their prefix."""
+        return {
+            name.removeprefix(CAUSE): raw.decode("utf-8", "replace")
+            for name, raw in self.record.headers
+            if name.startswith(CAUSE)
+        }
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is something to publish again: a record without a value would only come back."""
+        return "null-value" not in self.cause
+
+    def original(self) -> Outgoing:
+        """Return the record as it was, for the topic it came from."""
+        return Outgoing(
+            topic=self.topic,
+            key=self.record.key or b"",
+            value=self.record.value or b"",
+            headers=tuple((name, raw) for name, raw in self.record.headers if not name.startswith(CAUSE)),
+        )
+
+
+def dead_letter_topics() -> tuple[Topic, ...]:
+    """Return the topics that a service of ours reads: those that can have dead letters."""
+    return tuple(topic for topic in TOPICS if set(topic.consumers) - {"outside"})
+
+
+async def read_letters(settings: ServiceSettings, topics: Iterable[str]) -> list[DeadLetter]:
+    """Read all dead letters of some topics, oldest first.
+
+    Args:
+        settings: How to reach Kafka.
+        topics: Names of the original topics.
+
+    Raises:
+        UnavailableError: Kafka cannot be reached.
+    """
+    async with reader(settings) as kafka:
+        bounds = await kafka.bounds([BY_NAME[name].dead_letters for name in topics])
+        letters = [DeadLetter(record) async for record in kafka.records(bounds)]
+    return sorted(letters, key=lambda letter: (letter.record.timestamp_ms, letter.topic, letter.record.offset))
+
+
+async def replay(
+    settings: ServiceSettings, letters: Sequence[DeadLetter], on_sent: Callable[[int], None] = lambda _: None
+) -> int:
+    """Publish dead letters again, in their order, and return how many.
+
+    Raises:
+        UnavailableError: Kafka did not acknowledge in time; any of them may be delivered, and may be sent again.
+    """
+    usable = [letter for letter in letters if letter.usable]
+    producer = Producer(settings)
+    await producer.start()
+    try:
+        for first in range(0, len(usable), _BATCH):
+            batch = usable[first : first + _BATCH]
+            await producer.send_batch([letter.original() for letter in batch], deadline_s=_DEADLINE_S)
+            on_sent(len(batch))
+    finally:
+        await producer.stop()
+    return len(usable)

@@ -1,0 +1,61 @@
+"""Asking a service of ours over HTTP, with its refusals and silences told as the command line tells them.
+
+Decided here: how RFC 9457 problem details read on a terminal. Never here: which service is asked what.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import httpx
+
+from services.cli.errors import CommandError, Exit
+
+_TIMEOUT_SECONDS: Final = 15.0
+_NOT_FOUND: Final = 404
+_OURS: Final = 500
+
+
+def get(service: str, url: str, path: str, **query: Any) -> Any:
+    """Return the JSON of a GET.
+
+    Raises:
+        CommandError: no answer, or a refusal, with what the service said.
+    """
+    asked = {name: value for name, value in query.items() if value is not None}
+    return _call(service, url, "GET", path, params=asked)
+
+
+def post(service: str, url: str, path: str, body: Any) -> Any:
+    """Return the JSON of a POST.
+
+    Raises:
+        CommandError: no answer, or a refusal, with what the service said.
+    """
+    return _call(service, url, "POST", path, json=body)
+
+
+def _call(service: str, url: str, method: str, path: str, **arguments: Any) -> Any:
+    try:
+        response = httpx.request(method, url + path, timeout=_TIMEOUT_SECONDS, **arguments)
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        what = f"{service} at {url} does not answer ({type(error).__name__})"
+        advice = f"Start it (`gridline stack up`), or set GRIDLINE_{service.upper()}_URL."
+        raise CommandError(what, advice, Exit.UNREACHABLE) from None
+    if response.is_success:
+        return response.json()
+    what, advice = _problem(response)
+    code = Exit.NO if response.status_code == _NOT_FOUND else Exit.REFUSED
+    if response.status_code >= _OURS:
+        code, advice = Exit.UNREACHABLE, advice or f"Look at its log: gridline stack logs {service}."
+    raise CommandError(f"{service}: {what}", advice or "Correct the request.", code)
+
+
+def _problem(response: httpx.Response) -> tuple[str, str]:
+    try:
+        problem = response.json()
+        what = ": ".join(part for part in (problem["title"], problem.get("detail", "")) if part)
+        wrong = [f"{error.get('field')}: {error.get('reason')}" for error in problem.get("errors", ())]
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return f"HTTP {response.status_code}", ""
+    return what, "; ".join(wrong)

@@ -1,0 +1,105 @@
+"""How right a system's merging was, held against the storm it was sent. Pure.
+
+Decided here: what is an item (an outage report that dedup has in an incident), what its truth is (the fault its
+customer suffered), and what is not judged as merging: dangers, which have incidents of their own on purpose, and
+reports that were answered or are with people. Never here: the definitions of the scores (``score``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.cli.score import Dispatch, Score, b_cubed, dispatch, pairwise
+from services.cli.storm.words import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from services.cli.evidence import Evidence
+    from services.cli.storm.cases import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """The figures of one storm.
+
+    Attributes:
+        merged: Outage reports in incidents: what the scores are over.
+        faults: True faults among all cases.
+        unplaced: Outage cases of which no report went into an incident: with people, or answered.
+        hazards: Cases in which somebody saw danger.
+        absorbed: Of those, reports that share an incident, or have none and no person: must be 0.
+        unheard: Of those, cases the system did not recognise as danger.
+    """
+
+    b_cubed: Score
+    pairwise: Score
+    dispatch: Dispatch
+    merged: int
+    faults: int
+    unplaced: int
+    hazards: int
+    absorbed: int
+    unheard: int
+
+
+def judge(evidence: Evidence, cases: Mapping[UUID, Case]) -> Merging:
+    """Hold the incidents and orders against the truth.
+
+    Args:
+        evidence: The system at rest.
+        cases: Ticket to the case it came from.
+    """
+    predicted: dict[str, UUID] = {}
+    truth: dict[str, str] = {}
+    fault_of: dict[str, str | None] = {}
+    reached: set[int] = set()
+    dangers = {n for n, row in evidence.incidents.items() if row.kind == "hazard"}
+    for report_id, row in evidence.reports.items():
+        case = cases.get(row.ticket_id)
+        if case is None:
+            continue
+        fault_of[str(report_id)] = case.fault
+        if row.incidents:
+            reached.add(case.number)
+        if row.incidents and row.incidents[0] not in dangers and case.fault is not None:
+            predicted[str(report_id)] = row.incidents[0]
+            truth[str(report_id)] = case.fault
+    ever: dict[str, list[str]] = {
+        str(row.order_id): [str(report) for report in evidence.ever.get(incident, ())]
+        for incident, row in evidence.incidents.items()
+        if incident not in dangers and (row.order_id, 1) in evidence.orders
+    }
+    hazards, absorbed, unheard = _hazards(evidence, cases)
+    outages = {case.number for case in cases.values() if case.fault is not None}
+    return Merging(
+        b_cubed=b_cubed(predicted, truth),
+        pairwise=pairwise(predicted, truth),
+        dispatch=dispatch(ever, {report: fault for report, fault in fault_of.items() if report in predicted}),
+        merged=len(predicted),
+        faults=len({case.fault for case in cases.values() if case.fault is not None}),
+        unplaced=len(outages - reached),
+        hazards=hazards,
+        absorbed=absorbed,
+        unheard=unheard,
+    )
+
+
+def _hazards(evidence: Evidence, cases: Mapping[UUID, Case]) -> tuple[int, int, int]:
+    """Count dangers, those merged away, and those nobody recognised."""
+    report_of = {row.ticket_id: row for row in evidence.reports.values()}
+    hazards: set[int] = set()
+    absorbed: set[int] = set()
+    attended: set[int] = set()
+    for ticket_id, case in cases.items():
+        if case.kind is not Kind.HAZARD:
+            continue
+        hazards.add(case.number)
+        ticket, report = evidence.tickets.get(ticket_id), report_of.get(ticket_id)
+        if ticket is not None and ticket.priority == "emergency" and ticket.state == "queued":
+            attended.add(case.number)
+        if report is not None and any(evidence.incidents[i].reports > 1 for i in report.incidents):
+            absorbed.add(case.number)
+    return len(hazards), len(absorbed), len(hazards - attended)

@@ -1,0 +1,75 @@
+"""The OpenAPI document of each service, from the very doors it opens.
+
+Never here: a server. The doors are described, never opened, so they get no database; the settings are the defaults,
+whatever the environment says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from services.dedup.api import routes as dedup_doors
+from services.intake.api import routes as intake_doors
+from services.intake.security import load_sources
+from services.intake.settings import IntakeSettings
+from services.notify.api import make_router as notify_doors
+from services.notify.settings import NotifySettings
+from services.notify.templates import TemplateFile
+from services.router.api import make_router as router_doors
+from services.router.settings import RouterSettings
+from services.router.tree.book import RuleBook
+from services.runtime.http import make_app
+from services.runtime.outbox import Outbox
+from services.runtime.producer import Producer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import APIRouter
+
+    from services.runtime.postgres import Pool
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """Return the document of each service by its name."""
+    return {service: _document(service, doors()) for service, doors in _DOORS.items()}
+
+
+def _document(service: str, doors: APIRouter) -> dict[str, Any]:
+    app = make_app(service, ready=_unasked)
+    app.include_router(doors)
+    return app.openapi()
+
+
+async def _unasked() -> list[str]:
+    raise AssertionError("a description is not served")
+
+
+def _intake() -> APIRouter:
+    settings = IntakeSettings.model_construct()
+    return intake_doors(settings, load_sources(settings.sources_file), Producer(settings))
+
+
+def _router() -> APIRouter:
+    settings = RouterSettings.model_construct()
+    return router_doors(_no_pool(), RuleBook(settings.routes_file, settings.classify_file))
+
+
+def _dedup() -> APIRouter:
+    return dedup_doors(_no_pool(), Outbox("gridline/dedup", shards=1))
+
+
+def _notify() -> APIRouter:
+    return notify_doors(_no_pool(), TemplateFile(NotifySettings.model_construct().notify_templates))
+
+
+def _no_pool() -> Pool:
+    return cast("Pool", None)
+
+
+_DOORS: dict[str, Callable[[], APIRouter]] = {
+    "intake": _intake,
+    "router": _router,
+    "dedup": _dedup,
+    "notify": _notify,
+}

@@ -1,0 +1,44 @@
+"""One storm from one seed.
+
+Decided here: which draws depend on what, so that changing one figure of the shape does not reshuffle the rest. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from services.cli.storm.cases import draw_cases
+from services.cli.storm.faults import draw_faults
+
+if TYPE_CHECKING:
+    from services.cli.storm.cases import Case
+    from services.cli.storm.faults import Fault, Network
+    from services.cli.storm.shape import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """A storm with its truth: every case names its fault."""
+
+    network: Network
+    shape: Shape
+    seed: int
+    faults: tuple[Fault, ...]
+    cases: tuple[Case, ...]
+
+
+def draw_storm(network: Network, shape: Shape, seed: int) -> Storm:
+    """Draw a storm; equal arguments give equal storms, on any machine.
+
+    Raises:
+        ValueError: the network has no customers.
+    """
+    faults = draw_faults(network, shape, dice(seed, "faults"))
+    return Storm(network, shape, seed, faults, draw_cases(network, faults, shape, dice(seed, "cases")))
+
+
+def dice(seed: int, purpose: str) -> Random:
+    """Return a generator of its own for one purpose."""
+    return Random(f"gridline/{seed}/{purpose}")  # noqa: S311 - a simulator must be repeatable, not unguessable

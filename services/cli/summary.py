@@ -1,0 +1,198 @@
+"""What a storm came to, as a dispatcher would want to hear it.
+
+Decided here: which figures are told, and how the time from accepted to ordered is measured. Never here: whether the
+count is right (``invariants``) or the merging is (``merging``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from services.cli.console import table
+from services.cli.score import percentile
+from services.contracts.ids import order_id
+from services.contracts.messages import OutageReported
+from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import RenderableType
+
+    from services.cli.evidence import Evidence
+    from services.cli.invariants import Counts, Verdict
+    from services.cli.merging import Merging
+    from services.cli.storm.sender import Answers
+
+_TOP: Final = 8
+_SHOWN_FINDINGS: Final = 12
+
+
+def order_seconds(evidence: Evidence) -> list[float]:
+    """Return, for each incident, the time from accepting its opening contact to its order on the topic.
+
+    From ``received_at`` of the contact that made the report ready (the intake's clock) to the record's time in the
+    topic (set when dedup hands it to Kafka, same machine).
+    """
+    received: dict[UUID, datetime] = {}
+    for record in evidence.records.get(OUTAGE_INPUT.name, ()):
+        if record.header("ce_type") == OutageReported.ce_type and record.value:
+            fields = json.loads(record.value)
+            order = order_id(fields["area"], UUID(fields["report_id"]))
+            received[order] = datetime.fromisoformat(fields["received_at"])
+    first: dict[UUID, int] = {}
+    for record in evidence.records.get(DISPATCH_ORDER.name, ()):
+        if record.value:
+            first.setdefault(UUID(json.loads(record.value)["data"]["order_id"]), record.timestamp_ms)
+    return [at / 1000 - received[order].timestamp() for order, at in first.items() if order in received]
+
+
+def render(evidence: Evidence, verdict: Verdict, merging: Merging, answers: Answers) -> RenderableType:
+    """Return the whole summary."""
+    return Group(
+        _contacts(answers),
+        Text(),
+        _queues(evidence),
+        Text(),
+        _incidents(evidence),
+        Text(),
+        _dispatch(evidence),
+        Text(),
+        _merging(merging),
+        Text(),
+        _conservation(verdict.counts),
+        *_findings(verdict),
+    )
+
+
+def _contacts(answers: Answers) -> Table:
+    rows = [(channel, answers.contacts[channel], answers.requests[channel]) for channel in sorted(answers.requests)]
+    rows.append(("all", len(answers.accepted), sum(answers.requests.values())))
+    columns = ("channel", "contacts accepted", "requests, repeats included")
+    made = table("Contacts", columns, rows, right=columns[1:])
+    milliseconds = [1000 * percentile(answers.latencies, share) for share in (0.5, 0.99)]
+    made.caption = f"due to accepted: p50 {milliseconds[0]:.0f} ms, p99 {milliseconds[1]:.0f} ms"
+    made.caption_justify = "left"
+    return made
+
+
+def _queues(evidence: Evidence) -> Table:
+    waiting = Counter(row.queue for row in evidence.tickets.values() if row.state == "queued")
+    urgent = Counter(
+        row.queue for row in evidence.tickets.values() if row.state == "queued" and row.priority == "emergency"
+    )
+    states = Counter(row.state for row in evidence.tickets.values())
+    rows = [(queue, n, urgent[queue] or "") for queue, n in waiting.most_common()]
+    columns = ("skill queue", "tickets waiting", "emergencies")
+    made = table("Tickets that wait for a person, by skill queue", columns, rows, right=columns[1:])
+    made.caption = (
+        f"{len(evidence.tickets)} tickets: {states['with_dedup']} taken care of by an incident, "
+        f"{states['answered']} answered, {states['queued']} waiting"
+    )
+    made.caption_justify = "left"
+    return made
+
+
+def _incidents(evidence: Evidence) -> Table:
+    outages = [row for row in evidence.incidents.values() if row.state != "cancelled"]
+    largest = sorted(outages, key=lambda row: (-row.reports, row.area, row.device))[:_TOP]
+    rows = [
+        (escape(row.device), row.device_type, escape(row.area), row.customers_served, row.reports, row.state)
+        for row in largest
+    ]
+    columns = ("device", "type", "area", "customers", "reports", "state")
+    made = table("Largest incidents", columns, rows, right=("customers", "reports"))
+    kinds = Counter(row.kind for row in outages)
+    states = Counter(row.state for row in outages)
+    made.caption = (
+        f"{len(outages)} incidents: {kinds['outage']} outages, {kinds['single']} single homes, {kinds['hazard']} "
+        f"dangers; {states['restored']} restored; {len(evidence.incidents) - len(outages)} were taken over by others"
+    )
+    made.caption_justify = "left"
+    return made
+
+
+def _dispatch(evidence: Evidence) -> Table:
+    newest: dict[UUID, int] = {}
+    status: dict[UUID, str] = {}
+    for record in evidence.records.get(DISPATCH_ORDER.name, ()):
+        if record.value:
+            fields = json.loads(record.value)["data"]
+            order, version = UUID(fields["order_id"]), int(fields["version"])
+            if version >= newest.get(order, 0):
+                newest[order], status[order] = version, fields["status"]
+    ended = Counter(status.values())
+    seconds = order_seconds(evidence)
+    notices = Counter(row.stage for row in evidence.notices if row.state == "sent")
+    made = Table.grid(padding=(0, 2))
+    made.title, made.title_justify, made.title_style = "To the field and to the customers", "left", "bold"
+    made.add_row(
+        "orders",
+        f"{len(newest)} issued, {sum(newest.values()) - len(newest)} later versions, "
+        f"{ended['cancelled']} cancelled for a common cause, {ended['closed']} closed",
+    )
+    made.add_row(
+        "accept to order",
+        f"p50 {1000 * percentile(seconds, 0.5):.0f} ms, p99 {1000 * percentile(seconds, 0.99):.0f} ms, "
+        f"over {len(seconds)} orders",
+    )
+    stages = ", ".join(f"{stage} {n}" for stage, n in notices.most_common()) or "none"
+    made.add_row("notices", f"{notices.total()} sent: {stages}")
+    return made
+
+
+def _merging(merging: Merging) -> Table:
+    score, pairs, orders = merging.b_cubed, merging.pairwise, merging.dispatch
+    made = Table.grid(padding=(0, 2))
+    made.title, made.title_justify, made.title_style = (
+        "How right the merging was, against the simulator's truth",
+        "left",
+        "bold",
+    )
+    made.add_row(
+        "reports merged",
+        f"{merging.merged} of {merging.faults} true faults; {merging.unplaced} people gave nothing to place them by or "
+        "were answered",
+    )
+    made.add_row("B-cubed", f"precision {score.precision:.3f}, recall {score.recall:.3f}, F1 {score.f1:.3f}")
+    made.add_row("pairwise", f"precision {pairs.precision:.3f}, recall {pairs.recall:.3f}, F1 {pairs.f1:.3f}")
+    made.add_row(
+        "orders per true fault",
+        f"{orders.orders_per_fault:.2f} ({orders.orders} orders, {orders.faults} faults, {orders.spare} to spare)",
+    )
+    made.add_row("faults without an own order", f"{orders.hidden} ({100 * orders.hidden_rate:.1f} %)")
+    made.add_row(
+        "dangers", f"{merging.hazards}: {merging.absorbed} merged away, {merging.unheard} not recognised as danger"
+    )
+    return made
+
+
+def _conservation(counts: Counts) -> Table:
+    made = Table.grid(padding=(0, 1))
+    made.title, made.title_justify, made.title_style = "Every contact is in one place", "left", "bold"
+    sign = "[green]=[/green]" if counts.exact else "[bold red]≠[/bold red]"
+    made.add_row(
+        f"{counts.accepted} accepted {sign} {counts.in_incidents} in incidents + {counts.answered} answered + "
+        f"{counts.in_queues} in queues + {counts.dead_lettered} dead-lettered"
+    )
+    return made
+
+
+def _findings(verdict: Verdict) -> Iterable[RenderableType]:
+    if not verdict.findings:
+        yield Text("Invariants I1 to I12 hold.", style="green")
+        return
+    yield Text(f"{len(verdict.findings)} promises were not kept:", style="bold red")
+    for finding in verdict.findings[:_SHOWN_FINDINGS]:
+        yield Text(f"  {finding}")
+    if len(verdict.findings) > _SHOWN_FINDINGS:
+        yield Text(f"  and {len(verdict.findings) - _SHOWN_FINDINGS} more")

@@ -1,0 +1,181 @@
+"""What a Kafka cluster has: its topics, their ends, and their records from the first to the last.
+
+Decided here: that looking leaves no trace: no consumer group, no committed offset. Never here: making a topic
+(``services.runtime.cluster``) or publishing.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from services.runtime.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from services.runtime.settings import ServiceSettings
+
+_TIMEOUT_MS: Final = 20_000
+_POLL_MS: Final = 500
+_QUIET_POLLS: Final = 20  # polls without a record before the rest is given up: compaction leaves holes at the end
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it lies in a topic; the topic's name is without the prefix."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+    def header(self, name: str) -> str | None:
+        """Return the last header of that name as text."""
+        found = [raw for known, raw in self.headers if known == name]
+        return found[-1].decode("utf-8", "replace") if found else None
+
+    @property
+    def event_id(self) -> UUID | None:
+        """The event's id from its header; None where there is none, or none that is a UUID."""
+        try:
+            return UUID(self.header("ce_id") or "")
+        except ValueError:
+            return None
+
+
+async def list_topics(settings: ServiceSettings) -> dict[str, tuple[int, int]]:
+    """Return the cluster's topics, by full name, with their partitions and copies.
+
+    Raises:
+        UnavailableError: the cluster cannot be reached.
+    """
+    admin = AIOKafkaAdminClient(request_timeout_ms=_TIMEOUT_MS, **settings.kafka_client())
+    async with _reaching(settings):
+        try:
+            await admin.start()
+            return {
+                topic["topic"]: (
+                    len(topic["partitions"]),
+                    min((len(partition["replicas"]) for partition in topic["partitions"]), default=0),
+                )
+                for topic in await admin.describe_topics()
+            }
+        finally:
+            await admin.close()
+
+
+async def committed_offsets(settings: ServiceSettings, group: str) -> dict[tuple[str, int], int]:
+    """Return what a consumer group has committed to Kafka, by topic (without prefix) and partition.
+
+    Raises:
+        UnavailableError: the cluster cannot be reached.
+    """
+    admin = AIOKafkaAdminClient(request_timeout_ms=_TIMEOUT_MS, **settings.kafka_client())
+    async with _reaching(settings):
+        try:
+            await admin.start()
+            found = await admin.list_consumer_group_offsets(group)
+        finally:
+            await admin.close()
+    prefix = settings.topic_prefix
+    return {(at.topic.removeprefix(prefix), at.partition): value.offset for at, value in found.items()}
+
+
+class Reader:
+    """Reads topics from the outside, without a group."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, prefix: str) -> None:
+        self._consumer = consumer
+        self._admin = admin
+        self._prefix = prefix
+        self._partitions: dict[str, tuple[int, ...]] = {}
+
+    async def bounds(self, topics: Iterable[str]) -> dict[tuple[str, int], tuple[int, int]]:
+        """Return the first offset and the one after the last, of every partition of those topics that exist.
+
+        A topic's partitions are asked for once: one that is made or grows later is not seen by this reader.
+        """
+        names = [self._prefix + topic for topic in topics]
+        if set(names) - self._partitions.keys():
+            for topic in await self._admin.describe_topics():
+                self._partitions[topic["topic"]] = tuple(sorted(part["partition"] for part in topic["partitions"]))
+        at = [TopicPartition(name, partition) for name in names for partition in self._partitions.get(name, ())]
+        if not at:
+            return {}
+        first, end = await self._consumer.beginning_offsets(at), await self._consumer.end_offsets(at)
+        return {(one.topic.removeprefix(self._prefix), one.partition): (first[one], end[one]) for one in at}
+
+    async def records(self, bounds: Mapping[tuple[str, int], tuple[int, int]]) -> AsyncIterator[Record]:
+        """Yield the records within ``bounds``; those of one partition in order."""
+        wanted = {
+            TopicPartition(self._prefix + topic, partition): span
+            for (topic, partition), span in bounds.items()
+            if span[0] < span[1]
+        }
+        if not wanted:
+            return
+        self._consumer.assign(list(wanted))
+        for at, (first, _) in wanted.items():
+            self._consumer.seek(at, first)
+        quiet = 0
+        while wanted and quiet < _QUIET_POLLS:
+            found = await self._consumer.getmany(*wanted, timeout_ms=_POLL_MS)
+            quiet = 0 if found else quiet + 1
+            for at, records in found.items():
+                end = wanted[at][1]
+                for record in records:
+                    if record.offset < end:
+                        yield Record(
+                            topic=at.topic.removeprefix(self._prefix),
+                            partition=at.partition,
+                            offset=record.offset,
+                            timestamp_ms=record.timestamp,
+                            key=record.key,
+                            value=record.value,
+                            headers=tuple((name, bytes(raw)) for name, raw in record.headers),
+                        )
+                if records and records[-1].offset + 1 >= end:
+                    del wanted[at]
+
+
+@asynccontextmanager
+async def reader(settings: ServiceSettings) -> AsyncIterator[Reader]:
+    """Connect a reader.
+
+    Raises:
+        UnavailableError: the cluster cannot be reached.
+    """
+    consumer = AIOKafkaConsumer(
+        **settings.kafka_client(),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        request_timeout_ms=_TIMEOUT_MS,
+        fetch_max_wait_ms=100,
+    )
+    admin = AIOKafkaAdminClient(request_timeout_ms=_TIMEOUT_MS, **settings.kafka_client())
+    async with _reaching(settings):
+        try:
+            await consumer.start()
+            await admin.start()
+            yield Reader(consumer, admin, settings.topic_prefix)
+        finally:
+            await consumer.stop()
+            await admin.close()
+
+
+@asynccontextmanager
+async def _reaching(settings: ServiceSettings) -> AsyncIterator[None]:
+    try:
+        yield
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise UnavailableError(f"kafka at {settings.kafka_bootstrap}: {type(error).__name__}: {error}") from error

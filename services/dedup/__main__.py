@@ -1,0 +1,55 @@
+"""``python -m services.dedup``: which reports are one outage, and its one order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NoReturn
+
+from services.dedup.api import routes
+from services.dedup.ground import Ground
+from services.dedup.handler import DedupHandler, imbalance
+from services.dedup.rules_file import RulesFileError
+from services.dedup.settings import DedupSettings
+from services.dedup.timers import watch_timers
+from services.grid.store import SCHEMA as GRID_SCHEMA
+from services.runtime.postgres import migrate
+from services.runtime.service import Parts, Runtime, run
+from services.runtime.settings import SettingsError
+
+SCHEMA: Final = Path(__file__).parent / "schema.sql"
+
+
+async def build(runtime: Runtime) -> Parts:
+    """Make the parts.
+
+    Raises:
+        SettingsError: the rules file cannot be used; every fault has its line.
+    """
+    settings = runtime.settings
+    if not isinstance(settings, DedupSettings):
+        raise TypeError("dedup runs on DedupSettings")
+    try:
+        ground = Ground(settings.thresholds_file)
+    except RulesFileError as error:
+        raise SettingsError(f"rules that do not fit:\n{error}") from None
+    # Every area looks for its tree; the tables are empty until a network is imported.
+    await migrate(settings.postgres_dsn.get_secret_value(), "grid", GRID_SCHEMA, kernel=False)
+    await ground.look_at_network(runtime.pool)
+    return Parts(
+        handler=DedupHandler(ground, cached_areas=settings.cached_areas),
+        routers=(routes(runtime.pool, runtime.outbox),),
+        background=(
+            lambda: ground.watch(runtime.pool, settings.reload_seconds),
+            lambda: watch_timers(runtime.pool, runtime.outbox, settings.timer_seconds),
+        ),
+        imbalance=imbalance,
+    )
+
+
+def main() -> NoReturn:
+    """Run dedup until it is told to stop."""
+    run("dedup", DedupSettings, build, schema_sql=SCHEMA)
+
+
+if __name__ == "__main__":
+    main()

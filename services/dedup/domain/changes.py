@@ -1,0 +1,183 @@
+"""What a batch of messages changed: for the store, and as messages for the other rooms and companies.
+
+Decided here: that several changes of one incident in one batch become one revision, and how long a record may get.
+Every version of an order is told, however short its life was. Never here: what happens (``decide``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from services.contracts.messages import IncidentChanged, ReportSettled
+from services.contracts.values import IncidentState
+from services.dedup.domain import events as e
+from services.dedup.domain.evolve import evolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.contracts.messages import Member, Message, OrderVersion
+    from services.dedup.domain.report import Report
+    from services.dedup.domain.state import AreaState, Incident
+
+_JOINED: Final = 300
+"""Members in one record: at the longest names and addresses 2.6 kB each, together under 900 kB."""
+_LEFT: Final = 10_000
+"""Reports that left in one record: 39 bytes each."""
+
+
+class Told(NamedTuple):
+    """A message and the trace of what caused it."""
+
+    message: Message
+    traceparent: str | None
+
+
+@dataclass(slots=True)
+class Touched:
+    """One incident a batch changed, as it stands after the batch."""
+
+    area: str
+    incident: Incident
+    reason: str = ""
+    traceparent: str | None = None
+    joined: dict[UUID, Report] = field(default_factory=dict)
+    left: list[UUID] = field(default_factory=list)
+
+
+class Changes:
+    """Collects what the messages of a batch did.
+
+    Attributes:
+        areas: Every area that was changed.
+        events: Every event with its area and the id of the message that caused it, in order.
+        touched: Every incident that changed, in the order they first did.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        self.areas: dict[str, AreaState] = {}
+        self.events: list[tuple[str, e.Event]] = []
+        self.touched: dict[UUID, Touched] = {}
+        self._orders: list[Told] = []
+        self._settled: list[Told] = []
+        self._now = now
+
+    def apply(self, state: AreaState, events: Sequence[e.Event], traceparent: str | None = None) -> None:
+        """Fold events into ``state``, in place, and keep what they changed."""
+        self.areas[state.area] = state
+        for event in events:
+            self.events.append((state.area, event))
+            self._before(state, event)
+            evolve(state, event)
+            self._after(state, event, traceparent)
+
+    def _before(self, state: AreaState, event: e.Event) -> None:
+        """Keep hold of an incident that the event may close."""
+        if isinstance(event, e.IncidentAbsorbed | e.IncidentRestored):
+            self._touch(state, event.incident_id)
+
+    def _touch(self, state: AreaState, incident_id: UUID) -> Touched:
+        touched = self.touched.get(incident_id)
+        if touched is None:
+            touched = self.touched[incident_id] = Touched(state.area, state.incidents[incident_id])
+        return touched
+
+    def _after(self, state: AreaState, event: e.Event, traceparent: str | None) -> None:
+        if isinstance(event, e.ReportJoined):
+            touched = self._touch(state, event.incident_id)
+            touched.joined[event.report.report_id] = event.report
+            self._because(touched, event.rule, traceparent)
+        elif isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed):
+            touched = self._touch(state, event.order.incident_id)
+            touched.reason = touched.reason or event.order.reason
+            self._orders.append(Told(event.order, traceparent))
+        elif isinstance(event, e.ReportMoved):
+            self._report_moved(state, event)
+        elif isinstance(event, e.ReportAnswered | e.ReportNeedsPerson):
+            self._settled.append(Told(self._settlement(state.area, event), traceparent))
+        elif isinstance(event, e.IncidentOpened | e.PredictionMoved | e.IncidentAbsorbed):
+            self._because(self._touch(state, event.incident_id), event.rule, traceparent)
+        elif isinstance(event, e.ProgressNoted):
+            self._because(self._touch(state, event.incident_id), e.Rule.CREW_PROGRESS, traceparent)
+        elif isinstance(event, e.EtrSet):
+            self._because(self._touch(state, event.incident_id), e.Rule.CREW_ESTIMATE, traceparent)
+        elif isinstance(event, e.IncidentRestored):
+            self._because(self.touched[event.incident_id], e.Rule.CREW_RESTORED, traceparent)
+
+    @staticmethod
+    def _because(touched: Touched, rule: e.Rule, traceparent: str | None) -> None:
+        touched.reason = rule.value
+        touched.traceparent = traceparent
+
+    def _report_moved(self, state: AreaState, event: e.ReportMoved) -> None:
+        source = self._touch(state, event.source)
+        if source.joined.pop(event.report_id, None) is None:
+            source.left.append(event.report_id)  # it had been told to be there
+        target = self._touch(state, event.target)
+        target.joined[event.report_id] = target.incident.reports[event.report_id]
+
+    def _settlement(self, area: str, event: e.ReportAnswered | e.ReportNeedsPerson) -> ReportSettled:
+        report = event.report
+        return ReportSettled(
+            report_id=report.report_id,
+            ticket_id=report.ticket_id,
+            ticket_ref=report.ticket_ref,
+            area=area,
+            outcome="answered" if isinstance(event, e.ReportAnswered) else "needs_person",
+            reason=event.rule.value,
+            settled_at=self._now,
+            language=report.language,
+            recipient=report.recipient,
+        )
+
+    def orders(self) -> list[OrderVersion]:
+        """Return every order version of the batch, in order."""
+        return [
+            event.order
+            for _, event in self.events
+            if isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed)
+        ]
+
+    def messages(self) -> Iterator[Told]:
+        """Yield what is to be published, orders first. Counts up the incidents' revisions: call it once."""
+        yield from self._orders
+        for touched in self.touched.values():
+            yield from self._revisions(touched)
+        yield from self._settled
+
+    def _revisions(self, touched: Touched) -> Iterator[Told]:
+        joined = [report.member() for report in touched.joined.values()]
+        left = touched.left
+        while True:
+            touched.incident.revision += 1
+            yield Told(self._snapshot(touched, joined[:_JOINED], left[:_LEFT]), touched.traceparent)
+            joined, left = joined[_JOINED:], left[_LEFT:]
+            if not joined and not left:
+                return
+
+    def _snapshot(self, touched: Touched, joined: Sequence[Member], left: Sequence[UUID]) -> IncidentChanged:
+        incident = touched.incident
+        return IncidentChanged(
+            incident_id=incident.incident_id,
+            revision=incident.revision,
+            state=incident.state,
+            area=touched.area,
+            device=incident.device,
+            order_id=incident.order_id if incident.order is not None else None,
+            reports=0 if incident.state is IncidentState.CANCELLED else len(incident.reports),
+            customers_served=incident.customers_served,
+            hazards=incident.standing.hazards,
+            stage=incident.stage,
+            etr=incident.etr,
+            cause=incident.cause,
+            opened_at=incident.opened_at,
+            changed_at=self._now,
+            restored_at=incident.restored_at,
+            merged_into=incident.merged_into,
+            joined=tuple(joined),
+            left=tuple(left),
+            reason=touched.reason,
+        )

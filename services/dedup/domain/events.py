@@ -1,0 +1,251 @@
+"""What can happen to reports, incidents and orders. Every event says by which rule.
+
+An event carries all that ``evolve`` and the store need, so that folding events gives the state that decided them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.contracts.messages import FieldProgress, OrderVersion
+    from services.contracts.values import DeviceRef, Etr
+    from services.dedup.domain.report import Report
+
+    Evidence = Mapping[str, str | int | float]
+
+
+class Kind(StrEnum):
+    """What an incident stands for."""
+
+    OUTAGE = "outage"
+    """A device is believed open: reports under it join, and it may move up or be absorbed."""
+    SINGLE = "single"
+    """One customer's own premises. It never counts as evidence and is never absorbed."""
+    HAZARD = "hazard"
+    """Danger to life. It has one report, is never absorbed, and nothing joins it."""
+
+
+class Rule(StrEnum):
+    """Why something was decided. The word is in the ledger, the message, the log and the metric."""
+
+    FIRST_REPORT = "first_report"
+    SAME_DEVICE = "same_device"
+    UNDER_OPEN_INCIDENT = "under_open_incident"
+    COMMON_UPSTREAM = "common_upstream_device"
+    OUT_AGAIN = "out_again"
+    SINGLE_PREMISE = "single_premise"
+    SAME_PREMISE = "same_premise"
+    HAZARD = "hazard"
+
+    LIFE_SUPPORT = "life_support_customer"
+    IMPORTANT = "important_customer"
+    PRIORITY_RAISED = "priority_raised"
+    HOLD_OVER = "hold_over"
+    ABSORBED = "absorbed"
+
+    CREW_PROGRESS = "crew_progress"
+    CREW_ESTIMATE = "crew_estimate"
+    CREW_RESTORED = "crew_restored"
+    NOT_OPEN = "incident_not_open"
+    STALE = "older_than_known"
+
+    ARREARS = "arrears"
+    ALREADY_RESTORED = "already_restored"
+    DEVICE_UNKNOWN = "device_unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentOpened:
+    """A new outage is believed.
+
+    Attributes:
+        seq: Place in the area's ledger; orders incidents by age.
+        premises: Account of the only customer of a ``SINGLE`` incident.
+        related_to: Open incident that covers the place of a hazard.
+    """
+
+    incident_id: UUID
+    order_id: UUID
+    kind: Kind
+    device: DeviceRef
+    customers_served: int
+    seq: int
+    rule: Rule
+    premises: str | None = None
+    related_to: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportJoined:
+    """A report is in an incident: one ledger row.
+
+    Attributes:
+        seq: Number of the row in the area's ledger.
+        evidence_at: Time from which its transformer counts as evidence; None where it adds none.
+    """
+
+    report: Report
+    incident_id: UUID
+    seq: int
+    rule: Rule
+    evidence_at: datetime | None
+    evidence: Evidence = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportMoved:
+    """A report went from one incident to another: ledger row ``seq`` says it left, ``seq + 1`` that it joined."""
+
+    report_id: UUID
+    source: UUID
+    target: UUID
+    seq: int
+    rule: Rule
+    evidence: Evidence = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionMoved:
+    """The evidence is better explained by a device further up."""
+
+    incident_id: UUID
+    device: DeviceRef
+    customers_served: int
+    rule: Rule
+    evidence: Evidence = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentAbsorbed:
+    """The incident stopped standing for an outage of its own; its reports have moved to ``successor``."""
+
+    incident_id: UUID
+    successor: UUID
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class OrderIssued:
+    """Version 1 of the order of an incident."""
+
+    order: OrderVersion
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdated:
+    """A later version: the device or the urgency changed."""
+
+    order: OrderVersion
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCancelled:
+    """The last version of an order that another took over."""
+
+    order: OrderVersion
+
+
+@dataclass(frozen=True, slots=True)
+class OrderClosed:
+    """The last version of an order whose power is back."""
+
+    order: OrderVersion
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressNoted:
+    """A crew said where it stands. ``confirmed``: a crew is on the spot, so the prediction is frozen."""
+
+    incident_id: UUID
+    progress: FieldProgress
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressIgnored:
+    """A crew's word that changes nothing, kept for the record."""
+
+    incident_id: UUID
+    progress: FieldProgress
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class EtrSet:
+    """The estimated time of restoration is known or has changed."""
+
+    incident_id: UUID
+    etr: Etr
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRestored:
+    """Power is back. ``restored_at`` is the crew's time, not before the first report and not after arrival."""
+
+    incident_id: UUID
+    restored_at: datetime
+    progress: FieldProgress
+
+
+@dataclass(frozen=True, slots=True)
+class ReportAnswered:
+    """The report is known and needs no order. ``incident_id`` names the outage it was about, if one."""
+
+    report: Report
+    rule: Rule
+    incident_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportNeedsPerson:
+    """The report cannot be placed; a person must look."""
+
+    report: Report
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class TimerSet:
+    """Wake the area at ``due_at`` with a ``TimerFired`` about ``incident_id``."""
+
+    timer_id: UUID
+    kind: str
+    incident_id: UUID
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TimerCleared:
+    """The moment is no longer waited for."""
+
+    timer_id: UUID
+    incident_id: UUID
+
+
+OrderEvent = OrderIssued | OrderUpdated | OrderCancelled | OrderClosed
+Event = (
+    IncidentOpened
+    | ReportJoined
+    | ReportMoved
+    | PredictionMoved
+    | IncidentAbsorbed
+    | OrderIssued
+    | OrderUpdated
+    | OrderCancelled
+    | OrderClosed
+    | ProgressNoted
+    | ProgressIgnored
+    | EtrSet
+    | IncidentRestored
+    | ReportAnswered
+    | ReportNeedsPerson
+    | TimerSet
+    | TimerCleared
+)

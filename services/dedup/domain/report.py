@@ -1,0 +1,97 @@
+"""One outage report as the core needs it: a slim copy of ``OutageReported``, kept while its incident is open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.contracts.messages import Member
+from services.contracts.values import CustomerClass, CustomerStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.contracts.messages import OutageReported
+    from services.contracts.values import Channel, Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A claim that power is out.
+
+    Attributes:
+        device: What the report hangs on: a transformer as a rule, a ``cell:`` where no model covers the ground.
+        reported_at: Event time, bounded by arrival.
+        received_at: Arrival at intake.
+        lat: Degrees north, WGS-84.
+        lon: Degrees east, WGS-84.
+    """
+
+    report_id: UUID
+    ticket_id: UUID
+    ticket_ref: str
+    contact_id: UUID
+    channel: Channel
+    device: str | None
+    feeder: str | None
+    account_id: str | None
+    customer_class: CustomerClass
+    suspended: bool
+    hazards: tuple[str, ...]
+    single_premise: bool
+    unconfirmed: bool
+    lat: float | None
+    lon: float | None
+    address: str | None
+    language: str
+    recipient: Recipient | None
+    reported_at: datetime
+    received_at: datetime
+
+    @classmethod
+    def of(cls, message: OutageReported) -> Report:
+        """Take from the message what merging, telling the customer and sending a crew need."""
+        place = message.place
+        return cls(
+            message.report_id,
+            message.ticket_id,
+            message.ticket_ref,
+            message.contact_id,
+            message.channel,
+            place.transformer_id,
+            place.feeder,
+            place.account_id,
+            place.customer_class,
+            place.customer_status is CustomerStatus.SUSPENDED,
+            message.hazards,
+            message.single_premise,
+            message.unconfirmed,
+            place.lat,
+            place.lon,
+            message.address,
+            message.language,
+            message.recipient,
+            message.reported_at,
+            message.received_at,
+        )
+
+    @property
+    def special(self) -> bool:
+        """Whether a life-support or important customer made it."""
+        return self.customer_class is not CustomerClass.NORMAL
+
+    @property
+    def customer(self) -> str:
+        """What tells this customer from others: the account, or the report where there is none."""
+        return self.account_id or str(self.report_id)
+
+    def member(self) -> Member:
+        """Return the report as far as telling its customer needs."""
+        return Member(
+            report_id=self.report_id,
+            ticket_id=self.ticket_id,
+            ticket_ref=self.ticket_ref,
+            language=self.language,
+            recipient=self.recipient,
+        )

@@ -1,0 +1,296 @@
+"""What is known of one area: its open incidents, their reports, the evidence, the recent restorations.
+
+Indexed so that a report costs the depth of the network and not the number of open incidents. Changed only by
+``evolve``; read by ``decide``. Never here: a decision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from services.contracts.values import CustomerClass, IncidentState
+from services.dedup.domain.evidence import Evidence, Step
+from services.grid.tree import DeviceType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.contracts.messages import OrderVersion
+    from services.contracts.values import DeviceRef, Etr, ProgressStage
+    from services.dedup.domain.events import Kind
+    from services.dedup.domain.report import Report
+    from services.dedup.domain.rules import Rules
+    from services.grid.tree import Tree
+
+ADDRESSES = 5
+"""Addresses an order carries at most."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """What the reports of an incident add up to: all that an order says of them."""
+
+    reports: int = 0
+    hazards: tuple[str, ...] = ()
+    life_support: set[str] = field(default_factory=set)
+    important: set[str] = field(default_factory=set)
+    addresses: list[str] = field(default_factory=list)
+    said: bool = False
+    """Whether somebody said it, and not only hung up after the fault menu."""
+    first_reported_at: datetime | None = None
+
+    def add(self, report: Report) -> None:
+        """Count one more report."""
+        self.reports += 1
+        if report.hazards:
+            self.hazards = tuple(sorted({*self.hazards, *report.hazards}))
+        if report.customer_class is CustomerClass.LIFE_SUPPORT:
+            self.life_support.add(report.customer)
+        elif report.customer_class is CustomerClass.IMPORTANT:
+            self.important.add(report.customer)
+        self._keep(report.address)
+        self.said = self.said or not report.unconfirmed
+        if self.first_reported_at is None or report.reported_at < self.first_reported_at:
+            self.first_reported_at = report.reported_at
+
+    def merge(self, other: Standing) -> None:
+        """Count the reports of another incident too."""
+        self.reports += other.reports
+        self.hazards = tuple(sorted({*self.hazards, *other.hazards}))
+        self.life_support |= other.life_support
+        self.important |= other.important
+        for address in other.addresses:
+            self._keep(address)
+        self.said = self.said or other.said
+        first = other.first_reported_at
+        if first is not None and (self.first_reported_at is None or first < self.first_reported_at):
+            self.first_reported_at = first
+
+    def _keep(self, address: str | None) -> None:
+        if address and len(self.addresses) < ADDRESSES and address not in self.addresses:
+            self.addresses.append(address)
+
+    def copy(self) -> Standing:
+        """Return an independent copy."""
+        return Standing(
+            self.reports,
+            self.hazards,
+            set(self.life_support),
+            set(self.important),
+            list(self.addresses),
+            self.said,
+            self.first_reported_at,
+        )
+
+    def knows(self, report: Report) -> bool:
+        """Tell whether a special customer is counted already."""
+        return report.customer in self.life_support or report.customer in self.important
+
+
+class Hold(NamedTuple):
+    """An order that waits for more evidence."""
+
+    timer_id: UUID
+    due_at: datetime
+
+
+@dataclass(slots=True)
+class Incident:
+    """One believed outage.
+
+    Attributes:
+        opened_seq: Place in the area's ledger: the lower, the older.
+        since_seq: Place in the ledger from which it stands at its device.
+        premises: Account of the only customer of a single-premises incident.
+        reports: Live members by id, in the order they joined.
+        leaves: Transformers this incident's reports were first to bring evidence of, with its time.
+        customers: Accounts of the members.
+        anonymous: Members without an account.
+        order: The last version; None while the order is held.
+        stage_at: Time of the crew's last word.
+        revision: Of the last published snapshot; counted by the shell.
+    """
+
+    incident_id: UUID
+    order_id: UUID
+    kind: Kind
+    device: DeviceRef
+    customers_served: int
+    opened_seq: int
+    since_seq: int
+    premises: str | None = None
+    related_to: UUID | None = None
+    state: IncidentState = IncidentState.PREDICTED
+    reports: dict[UUID, Report] = field(default_factory=dict)
+    standing: Standing = field(default_factory=Standing)
+    leaves: dict[str, datetime] = field(default_factory=dict)
+    customers: set[str] = field(default_factory=set)
+    anonymous: int = 0
+    order: OrderVersion | None = None
+    hold: Hold | None = None
+    stage: ProgressStage | None = None
+    stage_at: datetime | None = None
+    etr: Etr | None = None
+    cause: str | None = None
+    restored_at: datetime | None = None
+    restored_seq: int | None = None
+    merged_into: UUID | None = None
+    revision: int = 0
+
+    @property
+    def opened_at(self) -> datetime:
+        """Time of the earliest report."""
+        if self.standing.first_reported_at is None:
+            raise AssertionError("an incident has a report")
+        return self.standing.first_reported_at
+
+    @property
+    def frozen(self) -> bool:
+        """Whether a crew has confirmed it: then reports may join, but nothing moves it."""
+        return self.state is not IncidentState.PREDICTED
+
+    def only_of(self, account: str | None) -> bool:
+        """Tell whether every report is of this one customer."""
+        return account is not None and not self.anonymous and self.customers == {account}
+
+    def add(self, report: Report) -> None:
+        """Take a report in."""
+        self.reports[report.report_id] = report
+        self.standing.add(report)
+        if report.account_id is None:
+            self.anonymous += 1
+        else:
+            self.customers.add(report.account_id)
+
+    def take_over(self, other: Incident) -> None:
+        """Take in what another incident's reports add up to; the reports themselves have moved one by one."""
+        self.standing.merge(other.standing)
+        self.leaves.update(other.leaves)
+        self.customers |= other.customers
+        self.anonymous += other.anonymous
+
+
+class Restored(NamedTuple):
+    """A restoration that can still answer late reports. ``seq`` is its place in the area's ledger."""
+
+    restored_at: datetime
+    seq: int
+    incident_id: UUID
+
+
+class AreaState:
+    """One area as known. Build it empty, or load it (``services.dedup.store``).
+
+    Attributes:
+        area: Substation, or ``cell`` where no model covers the ground.
+        tree: Network of the area; None where no model covers it.
+        rules: Thresholds in force. A change of tree or rules needs a new state, loaded again.
+        incidents: Open incidents.
+        members: Live report to its incident.
+        by_device: The open outage predicted at each device.
+        by_premises: The open single incident of each account.
+        below: The open outages predicted strictly below each device.
+        counted: Which incident's evidence each transformer is.
+        restored: Last restoration of each device.
+        restored_premises: Last restoration of each account's own premises.
+        latest: Time of the latest report; evidence ages by it.
+        next_seq: Number of the next ledger row.
+    """
+
+    __slots__ = (
+        "_paths",
+        "area",
+        "below",
+        "by_device",
+        "by_premises",
+        "counted",
+        "evidence",
+        "incidents",
+        "latest",
+        "members",
+        "next_seq",
+        "restored",
+        "restored_premises",
+        "rules",
+        "tree",
+    )
+
+    def __init__(self, area: str, tree: Tree | None, rules: Rules) -> None:
+        self.area = area
+        self.tree = tree
+        self.rules = rules
+        self.incidents: dict[UUID, Incident] = {}
+        self.members: dict[UUID, UUID] = {}
+        self.by_device: dict[str, UUID] = {}
+        self.by_premises: dict[str, UUID] = {}
+        self.below: dict[str, dict[UUID, None]] = {}
+        self.counted: dict[str, UUID] = {}
+        self.restored: dict[str, Restored] = {}
+        self.restored_premises: dict[str, Restored] = {}
+        self.latest: datetime | None = None
+        self.next_seq = 1
+        self.evidence = Evidence(rules.lifts.values())
+        self._paths: dict[str, tuple[Step, ...]] = {}
+
+    def leaf(self, device: str | None) -> str | None:
+        """Return the device a report counts for: its own, or the nearest above it that can be predicted.
+
+        None where the area has no such device.
+        """
+        if device is None:
+            return None
+        if self.tree is None:
+            return device if device.startswith("cell:") else None
+        if device in self._paths or device in self.by_device:
+            return device
+        if device not in self.tree:
+            return None
+        if self.tree.type_of(device) is DeviceType.TRANSFORMER:
+            return device
+        return self.tree.protective_at_or_above(device)
+
+    def path(self, leaf: str) -> tuple[Step, ...]:
+        """Return the devices upstream of a leaf that could have opened, nearest first."""
+        found = self._paths.get(leaf)
+        if found is None:
+            if self.tree is None or leaf not in self.tree:
+                return ()
+            found = self._paths[leaf] = tuple(self._steps(self.tree, leaf))
+        return found
+
+    def _steps(self, tree: Tree, leaf: str) -> Iterable[Step]:
+        branch = leaf
+        for device in tree.protective_ancestors(leaf):
+            lift = self.rules.lifts.get(tree.type_of(device))
+            yield Step(device, branch, lift, tree.transformer_count(device))
+            branch = device
+
+    def seen_from(self, reported_at: datetime) -> datetime:
+        """Return the time of the latest report, if ``reported_at`` had come too."""
+        return reported_at if self.latest is None else max(self.latest, reported_at)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return everything that decides, in a form that two equal states share."""
+        remembered = None if self.latest is None else self.latest - self.rules.restored_memory
+        return {
+            "area": self.area,
+            "latest": self.latest,
+            "next_seq": self.next_seq,
+            "incidents": {key: self.incidents[key] for key in sorted(self.incidents)},
+            "order_of_reports": {key: list(self.incidents[key].reports) for key in sorted(self.incidents)},
+            "members": dict(sorted(self.members.items())),
+            "by_device": dict(sorted(self.by_device.items())),
+            "by_premises": dict(sorted(self.by_premises.items())),
+            "below": {device: sorted(found) for device, found in sorted(self.below.items()) if found},
+            "counted": dict(sorted(self.counted.items())),
+            "evidence": self.evidence.snapshot(),
+            "restored": _remembered(self.restored, remembered),
+            "restored_premises": _remembered(self.restored_premises, remembered),
+        }
+
+
+def _remembered(restored: dict[str, Restored], since: datetime | None) -> dict[str, Restored]:
+    return {key: one for key, one in sorted(restored.items()) if since is None or one.restored_at >= since}

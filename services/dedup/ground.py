@@ -1,0 +1,111 @@
+"""What decisions stand on and what may change under them: the rules in force and the version of the network.
+
+Decided here: a changed rules file counts once it has stood still between two looks, and only if it is good;
+otherwise the old rules hold, with an error in the log and a metric. When either changes, ``generation`` does, and
+whatever was built on the old ground must be built again. Never here: a decision about a report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, cast
+
+import structlog
+
+from services.dedup import metrics
+from services.dedup.rules_file import RulesFileError, load_rules
+from services.dedup.store.views import count_open
+from services.grid.store import current_version
+from services.runtime.errors import UnavailableError
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import asyncpg
+
+    from services.dedup.domain.rules import Rules
+    from services.runtime.postgres import Pool
+
+Stamp = tuple[int, int, int] | None
+_log: Final = structlog.get_logger()
+
+
+class Ground:
+    """Holds the rules in force and knows which network is current.
+
+    Attributes:
+        rules: The rules in force. Take them once a batch.
+        generation: Goes up when rules or network change.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read the rules.
+
+        Raises:
+            RulesFileError: they cannot be used.
+        """
+        self._path = path
+        self._taken = self._seen = _stamp(path)
+        self._network: int | None = None
+        self.rules: Rules = load_rules(path)
+        self.generation = 0
+        metrics.RULES_STALE.set(0)
+        _log.info("rules_loaded", rules_hash=self.rules.hash)
+
+    def look_at_rules(self) -> None:
+        """Look at the file once and take in a change that has settled."""
+        stamp = _stamp(self._path)
+        settled = stamp == self._seen
+        self._seen = stamp
+        if not settled or stamp == self._taken:
+            return
+        self._taken = stamp
+        try:
+            rules = load_rules(self._path)
+        except RulesFileError as error:
+            metrics.RULE_LOADS.labels("refused").inc()
+            metrics.RULES_STALE.set(1)
+            _log.error("rules_refused_old_ones_hold", faults=str(error).splitlines(), rules_hash=self.rules.hash)
+            return
+        metrics.RULES_STALE.set(0)
+        changed = rules.hash != self.rules.hash
+        metrics.RULE_LOADS.labels("loaded" if changed else "unchanged").inc()
+        if changed:
+            _log.info("rules_reloaded", rules_hash=rules.hash, before=self.rules.hash)
+            self.rules = rules
+            self.generation += 1
+
+    async def look_at_network(self, pool: Pool) -> None:
+        """Ask once which network is current, and count the open incidents for the gauge."""
+        with translated():
+            async with pool.acquire() as connection:
+                plain = cast("asyncpg.Connection[asyncpg.Record]", connection)  # a proxy is one in all but type
+                current = await current_version(plain)
+                found = await count_open(connection)
+        metrics.OPEN.clear()
+        for kind, device_class, count in found:
+            metrics.OPEN.labels(kind, device_class).set(count)
+        version = None if current is None else current.version
+        if version != self._network:
+            _log.info("network_version", version=version, before=self._network)
+            self._network = version
+            self.generation += 1
+
+    async def watch(self, pool: Pool, every_s: float) -> None:
+        """Look again and again, for the life of the service."""
+        while True:
+            await asyncio.to_thread(self.look_at_rules)
+            try:
+                await self.look_at_network(pool)
+            except UnavailableError as error:
+                _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
+            await asyncio.sleep(every_s)
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -1,0 +1,218 @@
+"""The consumer of dedup: reports, crews' words and timers of an area, decided in order.
+
+Decided here: nothing of the domain. A state is taken out of the cache before the first event touches it and goes
+back in only after the commit, so whatever fails in between leaves no half-changed state: it is loaded again.
+Never here: a commit, a publication that is not returned.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from typing import TYPE_CHECKING, Final, cast
+
+from services.contracts.envelope import Refusal
+from services.contracts.messages import (
+    FieldProgress,
+    FieldProgressed,
+    IncidentChanged,
+    OrderVersion,
+    OutageReported,
+    TimerFired,
+)
+from services.contracts.topics import (
+    DISPATCH_ORDER,
+    DISPATCH_PROGRESS,
+    INCIDENT_CHANGED,
+    OUTAGE_INPUT,
+    REPORT_SETTLED,
+)
+from services.dedup import metrics
+from services.dedup.domain import decide
+from services.dedup.domain import events as e
+from services.dedup.domain.changes import Changes
+from services.dedup.progress import rekeyed
+from services.dedup.store.load import load_areas
+from services.dedup.store.save import save
+from services.dedup.store.views import orders_by_id
+from services.grid.store import load_trees
+from services.runtime import clock
+from services.runtime.handling import Decided, Publication, Received, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    import asyncpg
+
+    from services.contracts.topics import Topic
+    from services.dedup.domain.changes import Told
+    from services.dedup.domain.state import AreaState
+    from services.dedup.ground import Ground
+    from services.runtime.handling import Transaction
+
+_INPUT_TALLY: Final = {FieldProgressed: "input_progress", TimerFired: "input_timer"}
+_OUTCOME: Final = {
+    e.ReportJoined: "in_incident",
+    e.ReportAnswered: "answered",
+    e.ReportNeedsPerson: "needs_person",
+}
+_TALLY: Final = {
+    e.ReportJoined: "report_in_incident",
+    e.ReportAnswered: "report_answered",
+    e.ReportNeedsPerson: "report_needs_person",
+    e.IncidentOpened: "incident_opened",
+    e.IncidentAbsorbed: "incident_absorbed",
+    e.IncidentRestored: "incident_restored",
+    e.OrderIssued: "order_issued",
+}
+
+
+def imbalance(counts: Counter[str]) -> int:
+    """Return the accepted inputs less what they came to: 0 unless something was lost or counted twice."""
+    placed = ("report_in_incident", "report_answered", "report_needs_person", "input_progress", "input_timer")
+    return counts[f"{OUTAGE_INPUT.name}/accepted"] - sum(counts[name] for name in placed)
+
+
+class DedupHandler:
+    """Decides what a batch means."""
+
+    def __init__(self, ground: Ground, *, cached_areas: int) -> None:
+        """Start with nothing cached.
+
+        Args:
+            ground: Rules in force and network version.
+            cached_areas: Areas kept in memory at most; the longest unused go first.
+        """
+        self._ground = ground
+        self._most = cached_areas
+        self._generation = ground.generation
+        self._cache: OrderedDict[tuple[int, str], AreaState] = OrderedDict()
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """Everything that can change an incident, and what field-repair systems post."""
+        return (OUTAGE_INPUT, DISPATCH_PROGRESS)
+
+    def forget(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Drop the areas of these partitions."""
+        dropped = {partition for topic, partition in partitions if topic == OUTAGE_INPUT.name}
+        for key in [key for key in self._cache if key[0] in dropped]:
+            del self._cache[key]
+        metrics.AREAS_CACHED.set(len(self._cache))
+
+    async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
+        """Load the batch's areas, decide message by message, save, return what to publish."""
+        decided = Decided()
+        await self._rekey(tx, [one for one in batch if isinstance(one.message, FieldProgress)], decided, now)
+        inputs = [one for one in batch if isinstance(one.message, OutageReported | FieldProgressed | TimerFired)]
+        if not inputs:
+            return decided
+        states = await self._take(tx, inputs)
+        started = clock.monotonic()
+        changes = Changes(now)
+        issued_for: list[datetime] = []
+        for one in inputs:
+            message = one.message
+            if not isinstance(message, OutageReported | FieldProgressed | TimerFired):
+                continue
+            state = states[one.partition, message.area]
+            events = decide(state, message, now)
+            changes.apply(state, events, one.traceparent)
+            if isinstance(message, OutageReported):
+                issued_for += [message.received_at for event in events if isinstance(event, e.OrderIssued)]
+            else:
+                decided.tally[_INPUT_TALLY[type(message)]] += 1
+        decided.publish += [_publication(told) for told in changes.messages()]
+        seconds = clock.monotonic() - started
+        await save(tx, changes, now)
+        for _, event in changes.events:
+            if type(event) in _TALLY:
+                decided.tally[_TALLY[type(event)]] += 1
+
+        def committed() -> None:
+            self._put_back(states)
+            _observe(changes, issued_for, seconds)
+
+        decided.after_commit = committed
+        return decided
+
+    async def _rekey(self, tx: Transaction, batch: Sequence[Received], decided: Decided, now: datetime) -> None:
+        """Send crews' words on to the area of their order."""
+        said = [(one, one.message) for one in batch if isinstance(one.message, FieldProgress)]
+        if not said:
+            return
+        known = await orders_by_id(tx, [message.order_id for _, message in said])
+        for one, message in said:
+            order = known.get(message.order_id)
+            if order is None:
+                detail = f"order_id: no order {message.order_id} was ever issued here"
+                decided.refused.append(Refused(one, Refusal.UNKNOWN_SUBJECT, detail))
+                continue
+            decided.publish.append(rekeyed(order, message, now, one.traceparent))
+
+    async def _take(self, tx: Transaction, inputs: Sequence[Received]) -> dict[tuple[int, str], AreaState]:
+        """Take the batch's areas out of the cache, or load them, a constant number of queries for all."""
+        rules = self._ground.rules
+        if self._generation != self._ground.generation:
+            self._generation = self._ground.generation
+            self._cache.clear()
+        wanted = dict.fromkeys((one.partition, one.message.partition_key) for one in inputs)
+        states = {key: self._cache.pop(key) for key in wanted if key in self._cache}
+        missing = {area: partition for partition, area in wanted if (partition, area) not in states}
+        if missing:
+            plain = cast("asyncpg.Connection[asyncpg.Record]", tx)  # a pool's proxy is one in all but type
+            trees = await load_trees(plain, list(missing))
+            loaded = await load_areas(tx, list(missing), trees, rules)
+            states.update({(missing[area], area): state for area, state in loaded.items()})
+            metrics.AREA_LOADS.inc(len(missing))
+        return states
+
+    def _put_back(self, states: dict[tuple[int, str], AreaState]) -> None:
+        self._cache.update(states)
+        while len(self._cache) > self._most:
+            self._cache.popitem(last=False)
+        metrics.AREAS_CACHED.set(len(self._cache))
+
+
+def _publication(told: Told) -> Publication:
+    if isinstance(told.message, OrderVersion):
+        topic = DISPATCH_ORDER
+    elif isinstance(told.message, IncidentChanged):
+        topic = INCIDENT_CHANGED
+    else:
+        topic = REPORT_SETTLED
+    return Publication(topic, told.message, told.traceparent)
+
+
+def _observe(changes: Changes, issued_for: Sequence[datetime], seconds: float) -> None:
+    """Put a committed batch into the metrics."""
+    metrics.DECIDE_SECONDS.observe(seconds)
+    committed_at = clock.now()
+    for received_at in issued_for:
+        metrics.ORDER_SECONDS.observe(max(0.0, (committed_at - received_at).total_seconds()))
+    counts: Counter[tuple[str, str]] = Counter()
+    for _, event in changes.events:
+        if isinstance(event, e.ReportJoined | e.ReportAnswered | e.ReportNeedsPerson):
+            counts[_OUTCOME[type(event)], event.rule.value] += 1
+        else:
+            _observe_one(changes, event)
+    for (outcome, rule), n in counts.items():
+        metrics.REPORTS.labels(outcome, rule).inc(n)
+
+
+def _observe_one(changes: Changes, event: e.Event) -> None:
+    if isinstance(event, e.IncidentOpened):
+        metrics.OPENED.labels(event.kind.value, event.device.type).inc()
+    elif isinstance(event, e.PredictionMoved):
+        metrics.LIFTED.labels(event.device.type).inc()
+    elif isinstance(event, e.IncidentAbsorbed):
+        metrics.ABSORBED.labels(changes.touched[event.incident_id].incident.device.type).inc()
+    elif isinstance(event, e.IncidentRestored):
+        metrics.RESTORED.labels(changes.touched[event.incident_id].incident.device.type).inc()
+        metrics.PROGRESS.labels(event.progress.stage.value, "noted").inc()
+    elif isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed):
+        metrics.ORDERS.labels(event.order.status.value, event.order.priority.value).inc()
+    elif isinstance(event, e.ProgressNoted):
+        metrics.PROGRESS.labels(event.progress.stage.value, "noted").inc()
+    elif isinstance(event, e.ProgressIgnored):
+        metrics.PROGRESS.labels(event.progress.stage.value, event.rule.value).inc()

@@ -1,0 +1,53 @@
+"""The dedup service's own metrics, one inventory. Labels are small closed sets; never an id, a place or a person."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from services.runtime.metrics import SECONDS
+
+REPORTS: Final = Counter(
+    "gridline_dedup_reports_total",
+    "Reports decided, by outcome (in_incident, answered, needs_person) and rule",
+    ("outcome", "rule"),
+)
+OPENED: Final = Counter(
+    "gridline_dedup_incidents_opened_total", "Incidents opened, by kind and device class", ("kind", "device_class")
+)
+LIFTED: Final = Counter(
+    "gridline_dedup_predictions_moved_total", "Predictions moved, by the new class", ("device_class",)
+)
+ABSORBED: Final = Counter(
+    "gridline_dedup_incidents_absorbed_total",
+    "Incidents absorbed, by their device class",
+    ("device_class",),
+)
+RESTORED: Final = Counter("gridline_dedup_incidents_restored_total", "Incidents restored, by class", ("device_class",))
+ORDERS: Final = Counter(
+    "gridline_dedup_order_versions_total", "Order versions, by status and urgency", ("status", "priority")
+)
+PROGRESS: Final = Counter(
+    "gridline_dedup_progress_total", "Crews' words, by stage and outcome (noted, or why ignored)", ("stage", "outcome")
+)
+OPEN: Final = Gauge(
+    "gridline_dedup_incidents_open",
+    "Open incidents in the database, by kind and class",
+    ("kind", "device_class"),
+)
+DECIDE_SECONDS: Final = Histogram(
+    "gridline_dedup_decide_seconds", "Deciding and applying the messages of one batch, without I/O", buckets=SECONDS
+)
+ORDER_SECONDS: Final = Histogram(
+    "gridline_dedup_accept_to_order_seconds",
+    "From a contact's acceptance to the commit of the order it opened, orders that were not held",
+    buckets=SECONDS,
+)
+TIMERS: Final = Counter("gridline_dedup_timers_fired_total", "Timers fired, by kind", ("kind",))
+AREAS_CACHED: Final = Gauge("gridline_dedup_areas_cached", "Areas kept in memory by this process")
+AREA_LOADS: Final = Counter("gridline_dedup_area_loads_total", "Areas loaded from the database")
+RULE_LOADS: Final = Counter(
+    "gridline_dedup_rule_loads_total", "Changed rules files looked at: loaded, unchanged, refused", ("result",)
+)
+RULES_STALE: Final = Gauge("gridline_dedup_rules_stale", "1 while the file on disk is refused and older rules hold")

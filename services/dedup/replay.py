@@ -1,0 +1,317 @@
+"""The same core over files, by arrival time, without Kafka or Postgres.
+
+Decided here: only what a file says in place of a person: a restoration of a device or an account is a crew's "done"
+for the incidents there. Online: what is decided about a report uses only what had arrived before. Never here: a
+rule of merging.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from services.contracts.ids import derive, ticket_ref
+from services.contracts.messages import FieldProgress, FieldProgressed, OutageReported, TimerFired
+from services.contracts.values import ProgressStage
+from services.dedup.domain import AreaState, decide, evolve
+from services.dedup.domain import events as e
+from services.dedup.replay_files import (
+    Assignment,
+    IssuedOrder,
+    ReportLine,
+    read_reports,
+    read_restorations,
+    write_assignments,
+    write_orders,
+)
+from services.grid.book import CustomerBook
+from services.grid.network_file import open_network
+from services.grid.place import PlaceEvidence
+from services.grid.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+    from uuid import UUID
+
+    from services.contracts.messages import OutageInput
+    from services.dedup.domain.rules import Rules
+    from services.dedup.domain.state import Incident
+    from services.dedup.replay_files import Restoration
+
+    Progress = Callable[[str, int, int], None]
+    """Called with the stage, steps done and steps in all."""
+
+_EVENT_LAG: Final = timedelta(hours=24)
+"""How long before its arrival a report may say it was made; as in the router."""
+_TELL_EVERY: Final = 2000
+
+
+class Heard(NamedTuple):
+    """What the words of a report say of danger and of whose power is out."""
+
+    hazards: tuple[str, ...] = ()
+    single_premise: bool = False
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What came of a replay. Reports are counted once an event."""
+
+    assignments: list[Assignment] = field(default_factory=list)
+    orders: list[IssuedOrder] = field(default_factory=list)
+    lines: int = 0
+    repeated: int = 0
+    in_incidents: int = 0
+    answered: int = 0
+    need_person: int = 0
+    incidents: int = 0
+    restorations_unknown: int = 0
+
+
+def replay_files(
+    *,
+    network: Path,
+    customers: Path,
+    reports: Path,
+    restorations: Path | None,
+    out: Path,
+    rules: Rules,
+    hear: Callable[[str], Heard] | None = None,
+    progress: Progress | None = None,
+) -> Replayed:
+    """Replay files and write ``assignments.csv`` and ``orders.csv`` into the folder ``out``.
+
+    Args:
+        network: network.csv.
+        customers: customers.csv.
+        reports: reports.jsonl.
+        restorations: restorations.csv, if there is one.
+        out: An existing folder.
+        rules: Thresholds to decide by.
+        hear: Finds danger and "only my house" in a report's text; without it texts say nothing.
+        progress: Told how far it is.
+
+    Raises:
+        NetworkFileError: the network or the customers cannot be used.
+        ReplayFileError: the reports or restorations cannot be used.
+    """
+    tell = progress or (lambda _stage, _done, _total: None)
+    tell("network", 0, 1)
+    files = open_network(network, customers)
+    rows = list(files.read_customers())
+    connected: dict[str, int] = {}
+    for row in rows:
+        connected[row.transformer_id] = connected.get(row.transformer_id, 0) + 1
+    tree = Tree(files.devices, connected)
+    book = CustomerBook(tree, rows)
+    homes = {row.account_id: row.transformer_id for row in rows}
+    tell("network", 1, 1)
+    lines = read_reports(reports)
+    restored = read_restorations(restorations) if restorations else []
+    replayed = Replay(tree, book, homes, rules, hear).run(lines, restored, tell)
+    write_assignments(out / "assignments.csv", replayed.assignments)
+    write_orders(out / "orders.csv", replayed.orders)
+    return replayed
+
+
+class Replay:
+    """One run over one network."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        book: CustomerBook,
+        homes: Mapping[str, str],
+        rules: Rules,
+        hear: Callable[[str], Heard] | None = None,
+    ) -> None:
+        """Start with nothing reported.
+
+        Args:
+            tree: All areas of the network.
+            book: Its customers.
+            homes: Account to transformer.
+            rules: Thresholds to decide by.
+            hear: Finds danger and "only my house" in a report's text.
+        """
+        self._tree = tree
+        self._book = book
+        self._homes = homes
+        self._rules = rules
+        self._hear = hear
+        self._areas: dict[str, AreaState] = {}
+        self._timers: list[tuple[datetime, UUID, str, e.TimerSet]] = []
+        self._places: dict[UUID, list[UUID]] = {}  # report to the incidents it was in, first to last
+        self._orders: dict[UUID, IssuedOrder] = {}  # by incident
+        self._result = Replayed()
+
+    def run(self, lines: Iterable[ReportLine], restored: Iterable[Restoration], tell: Progress) -> Replayed:
+        """Replay everything in the order it arrived; of what arrived at once, restorations first."""
+        reports = sorted(lines, key=lambda line: line.received_at)
+        ahead = sorted(restored, key=lambda one: one.restored_at, reverse=True)
+        events: dict[str, UUID] = {}
+        for done, line in enumerate(reports):
+            while ahead and ahead[-1].restored_at <= line.received_at:
+                self._restore(ahead.pop())
+            if line.event_id in events:
+                self._result.repeated += 1
+            else:
+                events[line.event_id] = derive("replay", line.event_id)
+                self._fire_until(line.received_at)
+                self._report(line, events[line.event_id])
+            if done % _TELL_EVERY == 0:
+                tell("reports", done, len(reports))
+        while ahead:
+            self._restore(ahead.pop())
+        for timer in list(self._timers):
+            self._fire_until(timer[0])
+        tell("reports", len(reports), len(reports))
+        self._result.lines = len(reports)
+        self._result.orders = list(self._orders.values())
+        self._result.assignments = [self._assignment(event, report) for event, report in events.items()]
+        return self._result
+
+    def _assignment(self, event_id: str, report: UUID) -> Assignment:
+        places = self._places.get(report, [])
+        orders = dict.fromkeys(self._orders[place].order_id for place in places if place in self._orders)
+        return Assignment(event_id, places[-1] if places else None, tuple(orders))
+
+    # --- messages ---
+
+    def _report(self, line: ReportLine, report_id: UUID) -> None:
+        place = self._book.resolve(
+            PlaceEvidence(
+                account_id=line.account_id,
+                phone=line.phone,
+                lat=line.lat,
+                lon=line.lon,
+                crs=line.crs,
+                accuracy_m=line.accuracy_m,
+                address=line.address,
+                text=line.text,
+            )
+        )
+        if place.area is None:
+            self._result.need_person += 1
+            return
+        heard = self._hear(line.text) if self._hear is not None and line.text else Heard()
+        message = OutageReported(
+            area=place.area,
+            report_id=report_id,
+            ticket_id=report_id,
+            ticket_ref=ticket_ref(report_id),
+            contact_id=report_id,
+            channel=line.channel,
+            place=place.as_value(),
+            reported_at=max(min(line.reported_at, line.received_at), line.received_at - _EVENT_LAG),
+            received_at=line.received_at,
+            hazards=heard.hazards,
+            single_premise=heard.single_premise,
+            address=line.address,
+        )
+        self._take(message, line.received_at)
+
+    def _area(self, area: str) -> AreaState:
+        state = self._areas.get(area)
+        if state is None:
+            tree = self._tree if area in self._tree else None
+            state = self._areas[area] = AreaState(area, tree, self._rules)
+        return state
+
+    def _take(self, message: OutageInput, now: datetime) -> None:
+        state = self._area(message.area)
+        for event in decide(state, message, now):
+            evolve(state, event)
+            self._note(message.area, event)
+
+    def _note(self, area: str, event: e.Event) -> None:
+        result = self._result
+        if isinstance(event, e.ReportJoined):
+            self._places[event.report.report_id] = [event.incident_id]
+            result.in_incidents += 1
+        elif isinstance(event, e.ReportMoved):
+            self._places[event.report_id].append(event.target)
+        elif isinstance(event, e.ReportAnswered):
+            if event.incident_id is not None:
+                self._places[event.report.report_id] = [event.incident_id]
+            result.answered += 1
+        elif isinstance(event, e.ReportNeedsPerson):
+            result.need_person += 1
+        elif isinstance(event, e.IncidentOpened):
+            result.incidents += 1
+        elif isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed):
+            order = event.order
+            known = self._orders.get(order.incident_id)
+            issued_at = order.issued_at if known is None else known.issued_at
+            self._orders[order.incident_id] = IssuedOrder(
+                order.order_id, order.incident_id, issued_at, order.device.id, order.superseded_by
+            )
+        elif isinstance(event, e.TimerSet):
+            heapq.heappush(self._timers, (event.due_at, event.timer_id, area, event))
+
+    def _fire_until(self, now: datetime) -> None:
+        while self._timers and self._timers[0][0] <= now:
+            due_at, timer_id, area, timer = heapq.heappop(self._timers)
+            fired = TimerFired(
+                area=area,
+                timer_id=timer_id,
+                kind=timer.kind,
+                subject=timer.incident_id,
+                due_at=due_at,
+                fired_at=due_at,
+            )
+            self._take(fired, due_at)
+
+    # --- restorations ---
+
+    def _restore(self, restored: Restoration) -> None:
+        self._fire_until(restored.restored_at)
+        what = restored.device_or_account
+        transformer = self._homes.get(what)
+        if transformer is not None:
+            state = self._area(self._tree.area_of(transformer))
+            found = self._of_account(state, what, transformer)
+        elif what in self._tree:
+            state = self._area(self._tree.area_of(what))
+            found = self._at_device(state, what)
+        else:
+            self._result.restorations_unknown += 1
+            return
+        for incident in found:
+            progress = FieldProgress(
+                progress_id=derive("replay restored", incident.incident_id),
+                order_id=incident.order_id,
+                stage=ProgressStage.RESTORED,
+                at=restored.restored_at,
+            )
+            self._take(
+                FieldProgressed(area=state.area, incident_id=incident.incident_id, progress=progress),
+                restored.restored_at,
+            )
+
+    @staticmethod
+    def _of_account(state: AreaState, account: str, transformer: str) -> list[Incident]:
+        """Return the open incidents of this one customer: their own, or one no other known customer is in."""
+        keys = [state.by_premises.get(account), state.by_device.get(transformer)]
+        found = [state.incidents[key] for key in keys if key is not None]
+        return [one for one in found if one.kind is e.Kind.SINGLE or one.customers <= {account}]
+
+    def _at_device(self, state: AreaState, device: str) -> list[Incident]:
+        """Return the open outages at a device, under it, and above it if all their reports lie under it."""
+        keys = [*state.below.get(device, ())]
+        if device in state.by_device:
+            keys.append(state.by_device[device])
+        found = [state.incidents[key] for key in keys]
+        for step in state.path(device):
+            key = state.by_device.get(step.device)
+            if key is not None and self._all_under(state.incidents[key], device):
+                found.append(state.incidents[key])
+        return found
+
+    def _all_under(self, incident: Incident, device: str) -> bool:
+        places = (report.device for report in incident.reports.values())
+        return all(place is not None and place in self._tree and self._tree.is_under(place, device) for place in places)

@@ -1,0 +1,226 @@
+"""The files of a replay (DESIGN §8): reports and restorations in, assignments and orders out.
+
+Decided here: what a well-formed line is. A file with a problem is refused whole, every problem with its line.
+Never here: a decision about a report.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
+
+from services.contracts.envelope import parse_time
+from services.contracts.values import Channel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+    from uuid import UUID
+
+SHOWN: Final = 20
+_TEXTS: Final = ("account_id", "phone", "address", "text", "crs")
+_LONGEST: Final = 200
+_LONGEST_ADDRESS: Final = 500
+
+
+class ReplayFileError(Exception):
+    """A file cannot be replayed. The text names the first 20 problems with file and line."""
+
+    def __init__(self, path: Path, problems: list[tuple[int, str]]) -> None:
+        self.problems = problems
+        lines = [f"{path.name}:{line}: {reason}" if line else f"{path.name}: {reason}" for line, reason in problems]
+        if len(lines) > SHOWN:
+            lines[SHOWN:] = [f"and {len(problems) - SHOWN} more"]
+        super().__init__("\n".join(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLine:
+    """One line of reports.jsonl; degrees in ``crs``, WGS-84 where it says nothing."""
+
+    event_id: str
+    channel: Channel
+    reported_at: datetime
+    received_at: datetime
+    account_id: str | None
+    phone: str | None
+    lat: float | None
+    lon: float | None
+    accuracy_m: float | None
+    crs: str | None
+    address: str | None
+    text: str | None
+
+
+class Restoration(NamedTuple):
+    """One line of restorations.csv."""
+
+    restored_at: datetime
+    device_or_account: str
+
+
+class Assignment(NamedTuple):
+    """Where an event of the input ended; ``orders`` are all it ever was under."""
+
+    event_id: str
+    incident_id: UUID | None
+    orders: tuple[UUID, ...]
+
+
+class IssuedOrder(NamedTuple):
+    """An order that was ever issued, as its last version stands."""
+
+    order_id: UUID
+    incident_id: UUID
+    issued_at: datetime
+    device: str
+    superseded_by: UUID | None
+
+
+def read_reports(path: Path) -> list[ReportLine]:
+    """Return the reports in the order of their lines.
+
+    Raises:
+        ReplayFileError: a line is no JSON object, or lacks or garbles what it needs.
+    """
+    found: list[ReportLine] = []
+    problems: list[tuple[int, str]] = []
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    found.append(_report(orjson.loads(line)))
+                except orjson.JSONDecodeError as error:
+                    problems.append((number, f"is not JSON: {error.msg}"))
+                except (KeyError, ValueError, TypeError) as error:
+                    problems.append((number, _reason(error)))
+    except OSError as error:
+        raise ReplayFileError(path, [(0, f"cannot be read: {error.strerror}")]) from None
+    if problems:
+        raise ReplayFileError(path, problems)
+    return found
+
+
+def _reason(error: Exception) -> str:
+    return f"lacks {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
+
+
+def _report(line: Any) -> ReportLine:
+    if not isinstance(line, dict):
+        raise TypeError("is not a JSON object")
+    texts = {name: _text(line, name) for name in _TEXTS}
+    event_id = _text(line, "event_id")
+    if event_id is None:
+        raise KeyError("event_id")
+    address = texts["address"]
+    return ReportLine(
+        event_id=event_id,
+        channel=_channel(line["channel"]),
+        reported_at=_time(line, "reported_at"),
+        received_at=_time(line, "received_at"),
+        account_id=texts["account_id"],
+        phone=texts["phone"],
+        lat=_number(line, "lat"),
+        lon=_number(line, "lon"),
+        accuracy_m=_number(line, "accuracy_m"),
+        crs=texts["crs"],
+        address=None if address is None else address[:_LONGEST_ADDRESS],
+        text=texts["text"],
+    )
+
+
+def _channel(word: Any) -> Channel:
+    try:
+        return Channel(word)
+    except ValueError:
+        raise ValueError(f"channel must be one of {', '.join(Channel)}") from None
+
+
+def _text(line: dict[str, Any], name: str) -> str | None:
+    """Return a text; numbers are taken as they are written, empty texts and NUL characters as nothing."""
+    value = line.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool | dict | list):
+        raise TypeError(f"{name} must be text")
+    return str(value).replace("\x00", "").strip() or None
+
+
+def _number(line: dict[str, Any], name: str) -> float | None:
+    value = line.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be a number")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number") from None
+
+
+def _time(line: dict[str, Any], name: str) -> datetime:
+    try:
+        return parse_time(line[name]).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(f"{name} must be an ISO 8601 time with its offset") from None
+
+
+def read_restorations(path: Path) -> list[Restoration]:
+    """Return the restorations in the order of their lines.
+
+    Raises:
+        ReplayFileError: a column is missing, or a line has no time or no device or account.
+    """
+    found: list[Restoration] = []
+    problems: list[tuple[int, str]] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for number, row in _rows(file):
+                what = (row.get("device_or_account") or "").strip()
+                try:
+                    at = _time(row, "restored_at")
+                except (KeyError, ValueError) as error:
+                    problems.append((number, _reason(error)))
+                    continue
+                if not what:
+                    problems.append((number, "device_or_account is empty"))
+                found.append(Restoration(at, what))
+    except OSError as error:
+        raise ReplayFileError(path, [(0, f"cannot be read: {error.strerror}")]) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ReplayFileError(path, [(0, f"is not CSV in UTF-8: {error}")]) from None
+    if problems:
+        raise ReplayFileError(path, problems)
+    return found
+
+
+def _rows(file: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.DictReader(file)
+    for row in reader:
+        yield reader.line_num, row
+
+
+def write_assignments(path: Path, rows: Iterable[Assignment]) -> None:
+    """Write assignments.csv: one row for each distinct event."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("event_id", "incident_id", "order_ids"))
+        for row in rows:
+            writer.writerow((row.event_id, row.incident_id or "", ";".join(map(str, row.orders))))
+
+
+def write_orders(path: Path, rows: Iterable[IssuedOrder]) -> None:
+    """Write orders.csv: one row for each order ever issued."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(IssuedOrder._fields)
+        for row in rows:
+            issued_at = row.issued_at.isoformat()
+            writer.writerow((row.order_id, row.incident_id, issued_at, row.device, row.superseded_by or ""))

@@ -1,0 +1,133 @@
+-- Incidents, who is in them and why, their orders. Written by the consume loop only; people and systems read it.
+
+-- One row an area: what evidence ages by, and the number of the next ledger row.
+CREATE TABLE IF NOT EXISTS area (
+    area     text        PRIMARY KEY,
+    latest   timestamptz, -- time of the latest report
+    next_seq bigint      NOT NULL
+);
+
+-- An incident as it stands. Its ids come from the area and the opening report, so a report can open one incident
+-- and an incident have one order, for ever.
+CREATE TABLE IF NOT EXISTS incident (
+    incident_id      uuid        PRIMARY KEY,
+    order_id         uuid        NOT NULL UNIQUE,
+    area             text        NOT NULL,
+    kind             text        NOT NULL, -- outage, single, hazard
+    state            text        NOT NULL, -- predicted, confirmed, restored, cancelled
+    device_id        text        NOT NULL,
+    device_type      text        NOT NULL,
+    feeder           text,
+    lat              double precision,
+    lon              double precision,
+    customers_served int         NOT NULL,
+    reports          int         NOT NULL,
+    hazards          text[]      NOT NULL,
+    opened_seq       bigint      NOT NULL, -- place in the area's ledger: the lower, the older
+    since_seq        bigint      NOT NULL, -- from where it stands at its device
+    opened_at        timestamptz NOT NULL, -- earliest report
+    premises         text,                 -- account, of a single incident
+    related_to       uuid,
+    merged_into      uuid,
+    stage            text,
+    stage_at         timestamptz,
+    etr              jsonb,
+    cause            text,
+    restored_at      timestamptz,
+    restored_seq     bigint,
+    hold_timer       uuid,
+    hold_due_at      timestamptz,
+    revision         int         NOT NULL, -- of the last published snapshot
+    changed_at       timestamptz NOT NULL,
+    UNIQUE (area, opened_seq)
+);
+CREATE INDEX IF NOT EXISTS incident_open ON incident (area) WHERE state IN ('predicted', 'confirmed');
+CREATE INDEX IF NOT EXISTS incident_restored ON incident (area, restored_at) WHERE state = 'restored';
+CREATE INDEX IF NOT EXISTS incident_by_age ON incident (opened_at, incident_id);
+
+-- A report and the one place it is in now. Name, phone and address stay here; they are not in logs or metrics.
+CREATE TABLE IF NOT EXISTS report (
+    report_id      uuid        PRIMARY KEY,
+    area           text        NOT NULL,
+    ticket_id      uuid        NOT NULL,
+    ticket_ref     text        NOT NULL,
+    contact_id     uuid        NOT NULL,
+    channel        text        NOT NULL,
+    device_id      text,
+    feeder         text,
+    account_id     text,
+    customer_class text        NOT NULL,
+    suspended      boolean     NOT NULL,
+    hazards        text[]      NOT NULL,
+    single_premise boolean     NOT NULL,
+    unconfirmed    boolean     NOT NULL,
+    lat            double precision,
+    lon            double precision,
+    address        text,
+    language       text        NOT NULL,
+    recipient      jsonb,
+    reported_at    timestamptz NOT NULL,
+    received_at    timestamptz NOT NULL,
+    outcome        text        NOT NULL, -- in_incident, answered, needs_person
+    reason         text        NOT NULL,
+    incident_id    uuid,                 -- where it is, or the known outage that answered it
+    seq            bigint,               -- ledger row by which it is there
+    evidence_at    timestamptz           -- from when its transformer counts as evidence; null where it adds none
+);
+CREATE INDEX IF NOT EXISTS report_by_incident ON report (incident_id, seq) WHERE outcome = 'in_incident';
+
+-- Why a report is, or was, in an incident. Rows are only ever added.
+CREATE TABLE IF NOT EXISTS membership (
+    area        text        NOT NULL,
+    seq         bigint      NOT NULL,
+    report_id   uuid        NOT NULL,
+    incident_id uuid        NOT NULL,
+    action      text        NOT NULL, -- joined, left
+    rule        text        NOT NULL,
+    evidence    jsonb       NOT NULL,
+    rules_hash  text        NOT NULL,
+    author      text        NOT NULL, -- engine, or the person who moved it
+    at          timestamptz NOT NULL,
+    PRIMARY KEY (area, seq)
+);
+CREATE INDEX IF NOT EXISTS membership_by_report ON membership (report_id);
+
+-- Every version of every order, as it was published.
+CREATE TABLE IF NOT EXISTS order_version (
+    order_id      uuid        NOT NULL,
+    version       int         NOT NULL,
+    incident_id   uuid        NOT NULL,
+    status        text        NOT NULL,
+    priority      text        NOT NULL,
+    device_id     text        NOT NULL,
+    superseded_by uuid,
+    reason        text        NOT NULL,
+    issued_at     timestamptz NOT NULL,
+    body          jsonb       NOT NULL,
+    PRIMARY KEY (order_id, version)
+);
+
+-- What crews said, also what changed nothing.
+CREATE TABLE IF NOT EXISTS progress (
+    progress_id uuid        PRIMARY KEY,
+    incident_id uuid        NOT NULL,
+    order_id    uuid        NOT NULL,
+    stage       text        NOT NULL,
+    at          timestamptz NOT NULL,
+    crew        text,
+    cause       text,
+    note        text,
+    outcome     text        NOT NULL, -- noted, or the rule by which it was ignored
+    noted_at    timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS progress_by_incident ON progress (incident_id, at);
+
+-- Moments to be woken at. A row goes in the transaction that publishes its firing.
+CREATE TABLE IF NOT EXISTS timer (
+    timer_id uuid        PRIMARY KEY,
+    area     text        NOT NULL,
+    kind     text        NOT NULL,
+    subject  uuid        NOT NULL,
+    due_at   timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS timer_due ON timer (due_at);

@@ -1,0 +1,24 @@
+"""Settings of dedup: where its rules are and how often it looks at what may change under it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field
+
+from services.runtime.settings import ServiceSettings
+
+RULES: Final = Path(__file__).parents[2] / "deploy" / "dedup.yaml"
+
+
+class DedupSettings(ServiceSettings):
+    """What an operator can set."""
+
+    http_port: int = Field(default=8003, ge=0, le=65535)
+    thresholds_file: Path = Field(default=RULES, description="When predictions move up, holds; YAML")
+    reload_seconds: float = Field(
+        default=5.0, gt=0, le=3600, description="How often to look for new rules and a new network version"
+    )
+    timer_seconds: float = Field(default=0.5, gt=0, le=60, description="How often to look for timers that are due")
+    cached_areas: int = Field(default=5000, ge=1, description="Areas kept in memory; others are loaded when needed")

@@ -1,0 +1,145 @@
+"""Areas out of Postgres: what is known of them, equal to what was in memory when it was saved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from services.contracts.messages import OrderVersion
+from services.contracts.values import (
+    Channel,
+    CustomerClass,
+    DeviceRef,
+    Etr,
+    IncidentState,
+    ProgressStage,
+    Recipient,
+)
+from services.dedup.domain.events import Kind
+from services.dedup.domain.evolve import count, install, remember
+from services.dedup.domain.report import Report
+from services.dedup.domain.state import AreaState, Hold, Incident, Restored
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    import asyncpg
+
+    from services.dedup.domain.rules import Rules
+    from services.grid.tree import Tree
+    from services.runtime.postgres import Connection
+
+_AREAS: Final = "SELECT area, latest, next_seq FROM area WHERE area = ANY($1::text[])"
+_OPEN: Final = """
+SELECT * FROM incident
+WHERE area = ANY($1::text[]) AND state IN ('predicted', 'confirmed')
+ORDER BY area, opened_seq
+"""
+_REPORTS: Final = """
+SELECT r.* FROM incident AS i JOIN report AS r USING (incident_id)
+WHERE i.area = ANY($1::text[]) AND i.state IN ('predicted', 'confirmed') AND r.outcome = 'in_incident'
+ORDER BY r.area, r.seq
+"""
+_ORDERS: Final = """
+SELECT DISTINCT ON (v.order_id) v.incident_id, i.area, v.body
+FROM incident AS i JOIN order_version AS v USING (order_id)
+WHERE i.area = ANY($1::text[]) AND i.state IN ('predicted', 'confirmed')
+ORDER BY v.order_id, v.version DESC
+"""
+_RESTORED: Final = """
+SELECT i.area, i.incident_id, i.kind, i.device_id, i.premises, i.restored_at, i.restored_seq
+FROM incident AS i JOIN area AS a USING (area)
+WHERE i.area = ANY($1::text[]) AND i.state = 'restored' AND i.restored_at >= a.latest - $2::interval
+"""
+
+
+async def load_areas(
+    connection: Connection, areas: Collection[str], trees: Mapping[str, Tree], rules: Rules
+) -> dict[str, AreaState]:
+    """Return the state of each area; one nobody reported from yet is empty.
+
+    Args:
+        connection: Inside the batch's transaction.
+        areas: Which areas.
+        trees: The networks of those areas that have one.
+        rules: Thresholds in force.
+    """
+    states = {area: AreaState(area, trees.get(area), rules) for area in areas}
+    names = list(states)
+    for row in await connection.fetch(_AREAS, names):
+        state = states[row["area"]]
+        state.next_seq = row["next_seq"]
+        state.latest = row["latest"]
+        if state.latest is not None:
+            state.evidence.advance(state.latest)
+    for row in await connection.fetch(_OPEN, names):
+        install(states[row["area"]], _incident(row))
+    for row in await connection.fetch(_REPORTS, names):
+        _take_in(states[row["area"]], row)
+    for row in await connection.fetch(_ORDERS, names):
+        states[row["area"]].incidents[row["incident_id"]].order = OrderVersion.model_validate_json(row["body"])
+    for row in await connection.fetch(_RESTORED, names, rules.restored_memory):
+        restored = Restored(row["restored_at"], row["restored_seq"], row["incident_id"])
+        remember(states[row["area"]], Kind(row["kind"]), row["device_id"], row["premises"], restored)
+    return states
+
+
+def _incident(row: asyncpg.Record) -> Incident:
+    return Incident(
+        incident_id=row["incident_id"],
+        order_id=row["order_id"],
+        kind=Kind(row["kind"]),
+        device=DeviceRef(
+            id=row["device_id"], type=row["device_type"], feeder=row["feeder"], lat=row["lat"], lon=row["lon"]
+        ),
+        customers_served=row["customers_served"],
+        opened_seq=row["opened_seq"],
+        since_seq=row["since_seq"],
+        premises=row["premises"],
+        related_to=row["related_to"],
+        state=IncidentState(row["state"]),
+        hold=None if row["hold_timer"] is None else Hold(row["hold_timer"], row["hold_due_at"]),
+        stage=None if row["stage"] is None else ProgressStage(row["stage"]),
+        stage_at=row["stage_at"],
+        etr=None if row["etr"] is None else Etr.model_validate_json(row["etr"]),
+        cause=row["cause"],
+        revision=row["revision"],
+    )
+
+
+def _take_in(state: AreaState, row: asyncpg.Record) -> None:
+    report = _report(row)
+    incident = state.incidents[row["incident_id"]]
+    incident.add(report)
+    state.members[report.report_id] = incident.incident_id
+    leaf = state.leaf(report.device)
+    if row["evidence_at"] is None or leaf is None:
+        return
+    if incident.frozen:
+        incident.leaves[leaf] = row["evidence_at"]  # remembered, but what a crew has confirmed counts for nothing
+    else:
+        count(state, incident, leaf, row["evidence_at"])
+
+
+def _report(row: asyncpg.Record) -> Report:
+    return Report(
+        report_id=row["report_id"],
+        ticket_id=row["ticket_id"],
+        ticket_ref=row["ticket_ref"],
+        contact_id=row["contact_id"],
+        channel=Channel(row["channel"]),
+        device=row["device_id"],
+        feeder=row["feeder"],
+        account_id=row["account_id"],
+        customer_class=CustomerClass(row["customer_class"]),
+        suspended=row["suspended"],
+        hazards=tuple(row["hazards"]),
+        single_premise=row["single_premise"],
+        unconfirmed=row["unconfirmed"],
+        lat=row["lat"],
+        lon=row["lon"],
+        address=row["address"],
+        language=row["language"],
+        recipient=None if row["recipient"] is None else Recipient.model_validate_json(row["recipient"]),
+        reported_at=row["reported_at"],
+        received_at=row["received_at"],
+    )

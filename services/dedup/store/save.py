@@ -1,0 +1,221 @@
+"""What a batch changed, into Postgres: at most nine statements, however many messages the batch had."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from services.dedup.domain import events as e
+from services.dedup.store import columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.dedup.domain.changes import Changes, Touched
+    from services.dedup.domain.report import Report
+    from services.runtime.postgres import Connection
+
+ENGINE: Final = "engine"
+
+_AREAS: Final = """
+INSERT INTO area (area, latest, next_seq)
+SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::bigint[])
+ON CONFLICT (area) DO UPDATE SET latest = excluded.latest, next_seq = excluded.next_seq
+"""
+_CLEAR_INCIDENTS: Final = "DELETE FROM incident WHERE incident_id = ANY($1::uuid[])"
+_MOVE: Final = """
+UPDATE report AS r SET incident_id = v.incident_id, seq = v.seq
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS v (report_id, incident_id, seq)
+WHERE r.report_id = v.report_id
+"""
+_CLEAR_TIMERS: Final = "DELETE FROM timer WHERE timer_id = ANY($1::uuid[])"
+
+Row = tuple[Any, ...]
+
+
+async def save(tx: Connection, changes: Changes, now: datetime) -> None:
+    """Keep what a batch changed. Call it after the batch's messages were made, which counts up the revisions."""
+    rows = _Rows(now)
+    for area, event in changes.events:
+        rows.take(area, changes.areas[area].rules.hash, event)
+    if changes.areas:
+        areas = [changes.areas[name] for name in sorted(changes.areas)]
+        await tx.execute(_AREAS, [a.area for a in areas], [a.latest for a in areas], [a.next_seq for a in areas])
+    await _copy(tx, "report", columns.REPORT, rows.reports.values())
+    await _copy(tx, "membership", columns.MEMBERSHIP, rows.memberships)
+    if rows.moved:
+        where = list(rows.moved.values())
+        await tx.execute(_MOVE, list(rows.moved), [one[0] for one in where], [one[1] for one in where])
+    if changes.touched:
+        await tx.execute(_CLEAR_INCIDENTS, list(changes.touched))
+        await _copy(tx, "incident", columns.INCIDENT, (_incident(one, now) for one in changes.touched.values()))
+    await _copy(tx, "order_version", columns.ORDER_VERSION, rows.orders)
+    await _copy(tx, "progress", columns.PROGRESS, rows.progress)
+    await _copy(tx, "timer", columns.TIMER, rows.timers.values())
+    if rows.cleared:
+        await tx.execute(_CLEAR_TIMERS, rows.cleared)
+
+
+async def _copy(tx: Connection, table: str, names: Sequence[str], rows: Iterable[Row]) -> None:
+    records = list(rows)
+    if records:
+        await tx.copy_records_to_table(table, columns=names, records=records)
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The rows of a batch's events."""
+
+    now: datetime
+    reports: dict[UUID, Row] = field(default_factory=dict)
+    memberships: list[Row] = field(default_factory=list)
+    moved: dict[UUID, tuple[UUID, int]] = field(default_factory=dict)
+    orders: list[Row] = field(default_factory=list)
+    progress: list[Row] = field(default_factory=list)
+    timers: dict[UUID, Row] = field(default_factory=dict)
+    cleared: list[UUID] = field(default_factory=list)
+
+    def take(self, area: str, rules_hash: str, event: e.Event) -> None:
+        """Turn one event into rows."""
+        if isinstance(event, e.ReportJoined):
+            report = event.report
+            self.reports[report.report_id] = (
+                *_report(area, report),
+                *("in_incident", event.rule.value, event.incident_id, event.seq, event.evidence_at),
+            )
+            self._ledger(area, rules_hash, event.seq, report.report_id, event.incident_id, "joined", event)
+        elif isinstance(event, e.ReportMoved):
+            self._ledger(area, rules_hash, event.seq, event.report_id, event.source, "left", event)
+            self._ledger(area, rules_hash, event.seq + 1, event.report_id, event.target, "joined", event)
+            self.moved[event.report_id] = (event.target, event.seq + 1)
+        elif isinstance(event, e.ReportAnswered):
+            place = ("answered", event.rule.value, event.incident_id, None, None)
+            self.reports[event.report.report_id] = (*_report(area, event.report), *place)
+        elif isinstance(event, e.ReportNeedsPerson):
+            nowhere = ("needs_person", event.rule.value, None, None, None)
+            self.reports[event.report.report_id] = (*_report(area, event.report), *nowhere)
+        elif isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed):
+            self.orders.append(_order(event))
+        elif isinstance(event, e.ProgressNoted | e.IncidentRestored):
+            self._crew(event.incident_id, event, "noted")
+        elif isinstance(event, e.ProgressIgnored):
+            self._crew(event.incident_id, event, event.rule.value)
+        elif isinstance(event, e.TimerSet):
+            self.timers[event.timer_id] = (event.timer_id, area, event.kind, event.incident_id, event.due_at)
+        elif isinstance(event, e.TimerCleared) and self.timers.pop(event.timer_id, None) is None:
+            self.cleared.append(event.timer_id)
+
+    def _ledger(
+        self,
+        area: str,
+        rules_hash: str,
+        seq: int,
+        report_id: UUID,
+        incident_id: UUID,
+        action: str,
+        event: e.ReportJoined | e.ReportMoved,
+    ) -> None:
+        evidence = json.dumps(dict(event.evidence), ensure_ascii=False)
+        self.memberships.append(
+            (area, seq, report_id, incident_id, action, event.rule.value, evidence, rules_hash, ENGINE, self.now)
+        )
+
+    def _crew(
+        self, incident_id: UUID, event: e.ProgressNoted | e.IncidentRestored | e.ProgressIgnored, outcome: str
+    ) -> None:
+        said = event.progress
+        self.progress.append(
+            (
+                said.progress_id,
+                incident_id,
+                said.order_id,
+                said.stage.value,
+                said.at,
+                said.crew,
+                said.cause,
+                said.note,
+                outcome,
+                self.now,
+            )
+        )
+
+
+def _report(area: str, report: Report) -> Row:
+    return (
+        report.report_id,
+        area,
+        report.ticket_id,
+        report.ticket_ref,
+        report.contact_id,
+        report.channel.value,
+        report.device,
+        report.feeder,
+        report.account_id,
+        report.customer_class.value,
+        report.suspended,
+        report.hazards,
+        report.single_premise,
+        report.unconfirmed,
+        report.lat,
+        report.lon,
+        report.address,
+        report.language,
+        None if report.recipient is None else report.recipient.model_dump_json(exclude_none=True),
+        report.reported_at,
+        report.received_at,
+    )
+
+
+def _order(event: e.OrderEvent) -> Row:
+    order = event.order
+    return (
+        order.order_id,
+        order.version,
+        order.incident_id,
+        order.status.value,
+        order.priority.value,
+        order.device.id,
+        order.superseded_by,
+        order.reason,
+        order.issued_at,
+        order.model_dump_json(exclude_none=True),
+    )
+
+
+def _incident(touched: Touched, now: datetime) -> Row:
+    incident = touched.incident
+    device = incident.device
+    return (
+        incident.incident_id,
+        incident.order_id,
+        touched.area,
+        incident.kind.value,
+        incident.state.value,
+        device.id,
+        device.type,
+        device.feeder,
+        device.lat,
+        device.lon,
+        incident.customers_served,
+        len(incident.reports),
+        incident.standing.hazards,
+        incident.opened_seq,
+        incident.since_seq,
+        incident.opened_at,
+        incident.premises,
+        incident.related_to,
+        incident.merged_into,
+        None if incident.stage is None else incident.stage.value,
+        incident.stage_at,
+        None if incident.etr is None else incident.etr.model_dump_json(),
+        incident.cause,
+        incident.restored_at,
+        incident.restored_seq,
+        None if incident.hold is None else incident.hold.timer_id,
+        None if incident.hold is None else incident.hold.due_at,
+        incident.revision,
+        now,
+    )

@@ -1,0 +1,142 @@
+"""Reading for people, for the API and for timers: each question one query."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    import asyncpg
+
+    from services.runtime.postgres import Connection
+
+_ORDERS: Final = "SELECT order_id, incident_id, area FROM incident WHERE order_id = ANY($1::uuid[])"
+_OPEN: Final = """
+SELECT kind, device_type, count(*) AS n FROM incident
+WHERE state IN ('predicted', 'confirmed') GROUP BY kind, device_type
+"""
+_DUE: Final = """
+DELETE FROM timer WHERE timer_id IN (
+    SELECT timer_id FROM timer WHERE due_at <= $1 ORDER BY due_at, timer_id LIMIT $2 FOR UPDATE SKIP LOCKED
+) RETURNING timer_id, area, kind, subject, due_at
+"""
+_PAGE: Final = """
+SELECT * FROM incident
+WHERE ($1::text[] IS NULL OR state = ANY($1)) AND ($2::text IS NULL OR area = $2)
+  AND ($3::timestamptz IS NULL OR (opened_at, incident_id) < ($3, $4::uuid))
+ORDER BY opened_at DESC, incident_id DESC LIMIT $5
+"""
+_SUCCESSOR: Final = """
+WITH RECURSIVE way (incident_id, merged_into, steps) AS (
+    SELECT incident_id, merged_into, 0 FROM incident WHERE incident_id = $1
+    UNION ALL
+    SELECT i.incident_id, i.merged_into, way.steps + 1 FROM way JOIN incident AS i ON i.incident_id = way.merged_into
+)
+SELECT incident_id FROM way ORDER BY steps DESC LIMIT 1
+"""
+_INCIDENT: Final = "SELECT * FROM incident WHERE incident_id = $1"
+_MEMBERS: Final = """
+SELECT report_id, ticket_ref, channel, device_id, customer_class, reported_at, address, reason
+FROM report WHERE incident_id = $1 AND outcome = 'in_incident' ORDER BY seq LIMIT $2
+"""
+_VERSIONS: Final = """
+SELECT v.version, v.status, v.priority, v.device_id, v.superseded_by, v.reason, v.issued_at
+FROM incident AS i JOIN order_version AS v USING (order_id) WHERE i.incident_id = $1 ORDER BY v.version
+"""
+_PROGRESS: Final = """
+SELECT stage, at, crew, cause, note, outcome, noted_at FROM progress WHERE incident_id = $1 ORDER BY noted_at, at
+"""
+_REPORT: Final = """
+SELECT report_id, ticket_ref, area, device_id, reported_at, received_at, outcome, reason, incident_id
+FROM report WHERE report_id = $1
+"""
+_LEDGER: Final = """
+SELECT at, action, incident_id, rule, evidence, rules_hash, author FROM membership WHERE report_id = $1 ORDER BY seq
+"""
+
+
+class OrderKey(NamedTuple):
+    """Whose an order is."""
+
+    incident_id: UUID
+    area: str
+
+
+class Timer(NamedTuple):
+    """A moment somebody waits for."""
+
+    timer_id: UUID
+    area: str
+    kind: str
+    subject: UUID
+    due_at: datetime
+
+
+async def orders_by_id(connection: Connection, orders: Collection[UUID]) -> dict[UUID, OrderKey]:
+    """Return the incident and area of each order that is known."""
+    rows = await connection.fetch(_ORDERS, list(set(orders)))
+    return {row["order_id"]: OrderKey(row["incident_id"], row["area"]) for row in rows}
+
+
+async def count_open(connection: Connection) -> list[tuple[str, str, int]]:
+    """Return kind, device class and number of the open incidents."""
+    return [(row["kind"], row["device_type"], row["n"]) for row in await connection.fetch(_OPEN)]
+
+
+async def take_due_timers(tx: Connection, now: datetime, limit: int) -> list[Timer]:
+    """Delete and return timers that are due, oldest first; those another process is taking are passed over."""
+    rows = await tx.fetch(_DUE, now, limit)
+    return sorted((Timer(**dict(row)) for row in rows), key=lambda timer: (timer.due_at, timer.timer_id))
+
+
+async def page_of_incidents(
+    connection: Connection,
+    states: Sequence[str] | None,
+    area: str | None,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[asyncpg.Record]:
+    """Return incidents, youngest first, that come after the one at ``after``."""
+    opened_at, incident_id = after or (None, None)
+    return await connection.fetch(_PAGE, states, area, opened_at, incident_id, limit)
+
+
+async def successor_of(connection: Connection, incident_id: UUID) -> UUID | None:
+    """Return where an incident's reports are now: itself, or the last it was merged into; None if unknown."""
+    found: UUID | None = await connection.fetchval(_SUCCESSOR, incident_id)
+    return found
+
+
+async def incident_of(connection: Connection, incident_id: UUID) -> asyncpg.Record | None:
+    """Return one incident."""
+    return await connection.fetchrow(_INCIDENT, incident_id)
+
+
+async def members_of(connection: Connection, incident_id: UUID, limit: int) -> list[asyncpg.Record]:
+    """Return reports of an incident in the order they joined, without name, phone or account."""
+    return await connection.fetch(_MEMBERS, incident_id, limit)
+
+
+async def order_versions_of(connection: Connection, incident_id: UUID) -> list[asyncpg.Record]:
+    """Return the versions of an incident's order, first to last."""
+    return await connection.fetch(_VERSIONS, incident_id)
+
+
+async def progress_of(connection: Connection, incident_id: UUID) -> list[asyncpg.Record]:
+    """Return what crews said of an incident."""
+    return await connection.fetch(_PROGRESS, incident_id)
+
+
+async def report_of(connection: Connection, report_id: UUID) -> asyncpg.Record | None:
+    """Return one report without the customer."""
+    return await connection.fetchrow(_REPORT, report_id)
+
+
+async def ledger_of(connection: Connection, report_id: UUID) -> list[dict[str, Any]]:
+    """Return a report's ledger rows in order, with their evidence decoded."""
+    rows = await connection.fetch(_LEDGER, report_id)
+    return [{**dict(row), "evidence": json.loads(row["evidence"])} for row in rows]

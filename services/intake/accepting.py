@@ -1,0 +1,100 @@
+"""The moment of acceptance: a contact is accepted when every in-sync replica has it, and not before.
+
+Decided here: how many requests may wait for Kafka at once. Beyond that a sender hears 503 at once instead of
+queueing in our memory. Never here: a retry or a spool; the sender has the event and sends it again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from services.contracts.envelope import RefusedError, encode
+from services.contracts.topics import CONTACT_RECEIVED
+from services.intake.channels.contact import contact_fingerprint
+from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.runtime.errors import UnavailableError
+from services.runtime.metrics import SECONDS
+
+if TYPE_CHECKING:
+    from services.contracts.messages import ContactReceived
+    from services.runtime.producer import Producer
+
+ACCEPTED: Final = Counter(
+    "gridline_intake_contacts_accepted_total", "Contacts Kafka acknowledged", ("channel", "source")
+)
+REFUSED: Final = Counter("gridline_intake_refusals_total", "Requests refused, by reason", ("channel", "reason"))
+NO_CONTACT: Final = Counter(
+    "gridline_intake_events_without_contact_total", "Events that are answered and open no ticket", ("channel",)
+)
+ACCEPT_SECONDS: Final = Histogram(
+    "gridline_intake_accept_seconds", "From the request's headers to the answer 202", ("channel",), buckets=SECONDS
+)
+UNRESOLVED: Final = Gauge("gridline_intake_unresolved_sends", "Contacts that wait for Kafka's acknowledgement")
+
+_SOURCE: Final = "gridline/intake"
+_log = structlog.get_logger()
+
+
+class Acceptance:
+    """Publishes contacts, a bounded number at a time."""
+
+    def __init__(self, producer: Producer, *, most_unresolved: int) -> None:
+        self._producer = producer
+        self._most = most_unresolved
+        self._unresolved = 0
+        self._answering = True
+        UNRESOLVED.set_function(lambda: self._unresolved)
+
+    def refuse_if_busy(self) -> None:
+        """Refuse before a body is read while too many contacts wait.
+
+        Raises:
+            PayloadRefusedError: too many contacts wait for Kafka.
+        """
+        if self._unresolved >= self._most:
+            raise PayloadRefusedError(
+                Reason.BUSY, "Too many contacts wait to be stored. Nothing was stored: send this one again."
+            )
+
+    async def accept(self, contact: ContactReceived, traceparent: str | None) -> None:
+        """Publish a contact and wait until it is kept.
+
+        Raises:
+            PayloadRefusedError: nothing was stored, or the outcome is unknown.
+        """
+        self.refuse_if_busy()
+        outgoing = encode(
+            contact,
+            topic=CONTACT_RECEIVED.name,
+            source=_SOURCE,
+            traceparent=traceparent,
+            content=contact_fingerprint(contact),
+        )
+        self._unresolved += 1
+        try:
+            await self._producer.send(outgoing)
+        except RefusedError as refusal:
+            raise PayloadRefusedError(Reason.OVERSIZE, "The contact is too large to be stored.") from refusal
+        except UnavailableError as error:
+            self._note(answering=False, reason=str(error))
+            raise PayloadRefusedError(
+                Reason.OUTCOME_UNKNOWN,
+                "It was not confirmed in time that this is stored; the outcome is unknown. Send it again with the same"
+                " id: it is counted once.",
+            ) from error
+        finally:
+            self._unresolved -= 1
+        self._note(answering=True)
+        ACCEPTED.labels(contact.channel.value, contact.source).inc()
+
+    def _note(self, *, answering: bool, reason: str = "") -> None:
+        """Log the change, not every request."""
+        if answering is not self._answering:
+            self._answering = answering
+            if answering:
+                _log.info("contacts_accepted_again")
+            else:
+                _log.warning("contacts_not_accepted", reason=reason)

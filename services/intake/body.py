@@ -1,0 +1,68 @@
+"""Reading a request's body within bounds of size, time, kind and encoding, before anybody looks into it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from services.intake.channels.refusal import PayloadRefusedError, Reason
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+_LONGEST_NUMBER: Final = 9
+_UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii"})
+
+
+def require_kind(request: Request, kinds: frozenset[str]) -> None:
+    """Refuse a body of another media type, another encoding or in compressed form.
+
+    Raises:
+        PayloadRefusedError: media type, charset or content encoding is not one we read.
+    """
+    headers = request.headers
+    content_type = headers.get("content-type", "")
+    if content_type in kinds and "content-encoding" not in headers:
+        return
+    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    if kind not in kinds:
+        wanted = " or ".join(sorted(kinds))
+        raise PayloadRefusedError(Reason.MEDIA_TYPE, f"Send the body as {wanted}, and say so in Content-Type.")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name == "charset" and value.strip('"') not in _UTF8:
+            raise PayloadRefusedError(Reason.MEDIA_TYPE, "Send the body in UTF-8.")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise PayloadRefusedError(Reason.MEDIA_TYPE, "Send the body uncompressed, without Content-Encoding.")
+
+
+async def read_body(request: Request, *, limit: int, deadline_s: float) -> bytes:
+    """Read the body, stopping at ``limit`` bytes and after ``deadline_s`` seconds.
+
+    Raises:
+        PayloadRefusedError: it is larger, slower, or the sender has gone.
+    """
+    declared = request.headers.get("content-length", "")
+    if len(declared) > _LONGEST_NUMBER or (declared.isdigit() and int(declared) > limit):
+        raise _oversize(limit)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(deadline_s):
+            while True:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise PayloadRefusedError(Reason.DISCONNECTED, "The sender went away while sending.")
+                chunk: bytes = message.get("body", b"")
+                size += len(chunk)
+                if size > limit:
+                    raise _oversize(limit)
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    return b"".join(chunks)
+    except TimeoutError:
+        raise PayloadRefusedError(Reason.SLOW_BODY, f"The body did not arrive within {deadline_s:g} s.") from None
+
+
+def _oversize(limit: int) -> PayloadRefusedError:
+    return PayloadRefusedError(Reason.OVERSIZE, f"The body is larger than {limit} bytes.")

@@ -1,0 +1,83 @@
+"""What every channel's payload becomes: one contact, its ids derived, and the fingerprint of its content.
+
+Decided here: which fields tell two sendings of one event from two different events under one id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from services.contracts.envelope import fingerprint
+from services.contracts.ids import contact_id, ticket_id, ticket_ref
+from services.contracts.messages import ContactReceived
+from services.intake.channels.refusal import from_validation
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from services.contracts.values import Channel
+    from services.intake.channels.source import Source
+
+TIMED_BY_US: Final = "timed_by_us"
+"""Fact on a contact whose sender gave no time: ``occurred_at`` is then our arrival time."""
+
+_DIFFERS_BY_SENDING: Final = ("received_at", "raw_sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A contact ready to be published.
+
+    Attributes:
+        contact: The contact.
+        ignored: Fields of the payload we do not know.
+    """
+
+    contact: ContactReceived
+    ignored: tuple[str, ...] = ()
+
+
+def contact_of(
+    source: Source, channel: Channel, source_event_id: str, *, thread: str | None, now: datetime, **told: Any
+) -> ContactReceived:
+    """Return the contact, its ids derived from the source and the sender's own ids.
+
+    Args:
+        source: Who sent it.
+        channel: On which channel.
+        source_event_id: The sender's id of the event.
+        thread: What joins the events of one ticket (the call); None where each event is a ticket.
+        now: When it arrived.
+        told: The remaining fields of ``ContactReceived``.
+
+    Raises:
+        PayloadRefusedError: a field that the contract does not allow.
+    """
+    contact = contact_id(source.name, source_event_id)
+    ticket = ticket_id(source.name, thread, contact)
+    try:
+        return ContactReceived(
+            contact_id=contact,
+            ticket_id=ticket,
+            ticket_ref=ticket_ref(ticket),
+            source=source.name,
+            source_event_id=source_event_id,
+            channel=channel,
+            received_at=now,
+            **told,
+        )
+    except ValidationError as error:
+        raise from_validation(error) from None
+
+
+def contact_fingerprint(contact: ContactReceived) -> bytes:
+    """Return the digest of what was said, equal for two sendings of one event.
+
+    Arrival time is left out, and so are the raw payload's hash (a retry may carry a counter we ignore) and an
+    ``occurred_at`` that is only our arrival time.
+    """
+    without = (*_DIFFERS_BY_SENDING, "occurred_at") if TIMED_BY_US in contact.facts else _DIFFERS_BY_SENDING
+    return fingerprint(contact, without=without)

@@ -1,0 +1,193 @@
+"""The telephone: one event of a call, as an IVR or call-centre platform tells it.
+
+Decided here: one call is one ticket, whatever the number and order of its events; which menu choice is which
+business; when a call given up is a report all the same. An event without an id is named by its call, its kind and
+the digest of all it says, its time included. Each event stands alone, since nothing is remembered here: a sender
+repeats ``menu_path`` on ``queue_exit`` and ``ended``.
+
+Never here: the digits a caller keyed in. They may be a password; what matters of them comes as ``menu_path``
+and ``account_no``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import Field, StrictBool, StrictFloat, StringConstraints
+
+from services.contracts.values import Attachment, Channel, Name, Recipient, Text
+from services.grid.phone import phone_key
+from services.intake.channels.contact import Accepted, contact_of
+from services.intake.channels.payload import (
+    Instant,
+    Locale,
+    Payload,
+    event_id,
+    ignored_fields,
+    language_tag,
+    read_object,
+    validated,
+)
+from services.intake.channels.refusal import FieldError, bad_fields
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from services.intake.channels.source import PhoneSource
+
+CallId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
+Number = Annotated[Text, StringConstraints(max_length=64)]
+MenuKey = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z*#]{1,16}$")]
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[\x21-\x7e]+$", max_length=2000)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+_A_DAY_S: Final = 86_400
+_DIGEST: Final = 32
+
+
+class Transcript(Payload):
+    """What speech recognition heard so far."""
+
+    text: Text
+    lang: Locale | None = None
+    confidence: StrictFloat | None = Field(default=None, ge=0, le=1)
+    final: StrictBool = Field(default=True, description="False for an interim result")
+
+
+class Recording(Payload):
+    """Where the recording is; it is not fetched here."""
+
+    url: HttpUrl
+    sha256: Sha256 | None = None
+    duration: StrictFloat | None = Field(default=None, ge=0, le=_A_DAY_S, description="Seconds")
+
+
+class QueueLeg(Payload):
+    """The caller's wait for an agent."""
+
+    name: Name | None = None
+    entered: Instant | None = Field(default=None, description="When the caller began to wait")
+    answered: StrictBool = Field(description="False: the caller gave up, or was sent away")
+    wait_s: StrictFloat | None = Field(default=None, ge=0, le=_A_DAY_S, description="Seconds")
+
+
+class PhoneEvent(Payload):
+    """One event of one call. Events may come late, repeated and in any order; the last is ``ended``."""
+
+    source: Name | None = Field(default=None, description="If sent, it must be the source the API key belongs to")
+    event_id: Name | None = Field(default=None, description="Derived from the content if absent")
+    external_call_id: CallId = Field(description="Your id of this call or call leg")
+    linked_call_id: CallId | None = Field(
+        default=None, description="Id that all legs of the call share; they become one ticket"
+    )
+    event: Literal["started", "dtmf", "transcript", "recording", "queue_exit", "ended"]
+    occurred_at: Instant = Field(description="With an offset, unless this source has a default_offset")
+    ani: Number | None = Field(default=None, description="Calling number; withheld, shared or false at times")
+    dnis: Number | None = Field(default=None, description="Number called")
+    language: Locale | None = Field(default=None, description="What the caller chose", examples=["zh-Hans-CN"])
+    menu_path: tuple[MenuKey, ...] = Field(default=(), max_length=10, description="Menu choices so far, from the top")
+    digits: Annotated[str, StringConstraints(pattern=r"^[0-9A-D*#]{0,64}$")] | None = Field(
+        default=None, description="Keys pressed; read only as a menu choice where menu_path is absent, never kept"
+    )
+    transcript: Transcript | None = None
+    recording: Recording | None = None
+    queue: QueueLeg | None = None
+    agent_id: Name | None = None
+    account_no: Name | None = Field(default=None, description="Account the caller keyed in, as text")
+
+
+_NEEDS: Final = {"transcript": "transcript", "recording": "recording", "queue_exit": "queue"}
+
+
+def accept(source: PhoneSource, body: bytes, idempotency_key: str | None, now: datetime) -> Accepted:
+    """Turn a call event into a contact.
+
+    Raises:
+        PayloadRefusedError: it cannot become a contact.
+    """
+    read = read_object(body)
+    event = validated(PhoneEvent, read)
+    occurred_at = _checked(source, event)
+    given_id = event_id(idempotency_key, event.event_id)
+    path = event.menu_path or ((event.digits,) if event.digits and event.event == "dtmf" else ())
+    business_type = source.business_type(path)
+    abandoned = _abandoned(event)
+    caller = event.ani if phone_key(event.ani) else None
+    transcript = event.transcript
+    contact = contact_of(
+        source,
+        Channel.PHONE,
+        given_id or f"{event.external_call_id}:{event.event}:{read.sha256[:_DIGEST]}",
+        thread=event.linked_call_id or event.external_call_id,
+        now=now,
+        event=event.event,
+        occurred_at=occurred_at,
+        business_type=business_type,
+        text=transcript.text if transcript else None,
+        language=language_tag(event.language or (transcript.lang if transcript else None)),
+        account_id=event.account_no,
+        phone=caller,
+        reply_to=Recipient(channel=Channel.PHONE, address=caller) if caller else None,
+        attachments=_attachments(event),
+        hazard=source.is_hazard(path),
+        final=event.event == "ended" or (event.event == "queue_exit" and abandoned),
+        unconfirmed=abandoned and business_type in source.fault_types,
+        facts=_facts(event, abandoned=abandoned, known_caller=caller is not None),
+        raw_sha256=read.sha256,
+    )
+    return Accepted(contact, ignored_fields(PhoneEvent, read))
+
+
+def _checked(source: PhoneSource, event: PhoneEvent) -> datetime:
+    """Check what one field demands of another; return the time with its offset."""
+    wrong = []
+    occurred_at = event.occurred_at
+    if occurred_at.tzinfo is None:
+        occurred_at = occurred_at.replace(tzinfo=source.default_offset)
+    if occurred_at.tzinfo is None:
+        wrong.append(FieldError("occurred_at", "has no offset, and this source has no default_offset"))
+    if event.source is not None and event.source != source.name:
+        wrong.append(FieldError("source", "is not the source this API key belongs to"))
+    needed = _NEEDS.get(event.event)
+    if needed is not None and getattr(event, needed) is None:
+        wrong.append(FieldError(needed, f"is required when event is {event.event}"))
+    if event.event == "dtmf" and not event.menu_path and not event.digits:
+        wrong.append(FieldError("menu_path", "this or digits is required when event is dtmf"))
+    if wrong:
+        raise bad_fields(*wrong)
+    return occurred_at
+
+
+def _abandoned(event: PhoneEvent) -> bool:
+    """Whether the caller went without having spoken to anyone: in the queue, or still in the menu."""
+    if event.event == "queue_exit":
+        return event.queue is not None and not event.queue.answered
+    if event.event == "ended":
+        answered = event.agent_id is not None or (event.queue is not None and event.queue.answered)
+        return not answered and event.transcript is None
+    return False
+
+
+def _attachments(event: PhoneEvent) -> tuple[Attachment, ...]:
+    recording = event.recording
+    return () if recording is None else (Attachment(kind="recording", ref=recording.url, sha256=recording.sha256),)
+
+
+def _facts(event: PhoneEvent, *, abandoned: bool, known_caller: bool) -> dict[str, Any]:
+    """What only a call knows."""
+    queue, transcript, recording = event.queue, event.transcript, event.recording
+    facts = {
+        "call_id": event.external_call_id,
+        "menu_path": ".".join(event.menu_path) or None,
+        "dnis": event.dnis or None,
+        "caller_withheld": True if event.ani is not None and not known_caller else None,
+        "abandoned": True if abandoned else None,
+        "agent_id": event.agent_id,
+        "answered": queue and queue.answered,
+        "queue": queue and queue.name,
+        "queue_wait_s": queue and queue.wait_s,
+        "transcript_final": transcript and transcript.final,
+        "transcript_confidence": transcript and transcript.confidence,
+        "recording_s": recording and recording.duration,
+    }
+    return {name: fact for name, fact in facts.items() if fact is not None}

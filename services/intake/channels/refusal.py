@@ -1,0 +1,69 @@
+"""Why a request is refused, in one closed vocabulary.
+
+The word is in the metric, the log and the answer's title. A refusal names fields and rules and never repeats
+what was sent: it may be personal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+_MOST_FIELDS: Final = 20
+
+
+class Reason(StrEnum):
+    """Why nothing was put on Kafka."""
+
+    OVERSIZE = "oversize"
+    SLOW_BODY = "slow_body"
+    DISCONNECTED = "disconnected"
+    MEDIA_TYPE = "media_type"
+    CREDENTIALS = "credentials"
+    NOT_UTF8 = "not_utf8"
+    MALFORMED = "malformed"
+    TOO_DEEP = "too_deep"
+    TOO_MANY_PARTS = "too_many_parts"
+    NO_EVENT_ID = "no_event_id"
+    BAD_FIELD = "bad_field"
+    BUSY = "busy"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One wrong field: its path (``position.lat``) and what is wrong with it, without its value."""
+
+    field: str
+    reason: str
+
+
+class PayloadRefusedError(ValueError):
+    """A payload that cannot become a contact."""
+
+    def __init__(self, reason: Reason, detail: str, fields: tuple[FieldError, ...] = ()) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.fields = fields
+
+
+def bad_fields(*fields: FieldError) -> PayloadRefusedError:
+    """Return the refusal that lists these fields."""
+    count = f"{len(fields)} field{'s do' if len(fields) > 1 else ' does'} not fit"
+    return PayloadRefusedError(Reason.BAD_FIELD, f"{count}; each is named in errors.", fields[:_MOST_FIELDS])
+
+
+def from_validation(error: ValidationError) -> PayloadRefusedError:
+    """Return the refusal that lists what a model found wrong."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return bad_fields(
+        *(
+            FieldError(".".join(map(str, item["loc"])) or "body", item["msg"].removeprefix("Value error, "))
+            for item in found
+        )
+    )

@@ -1,0 +1,123 @@
+"""What a web form and a mobile app post alike: a matter in words or by choice, and where it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar
+
+from pydantic import Field, StrictBool, StringConstraints
+
+from services.contracts.values import Name, Text, Word  # noqa: TC001 - pydantic reads the annotations
+from services.intake.channels.contact import TIMED_BY_US, Accepted, contact_of
+from services.intake.channels.payload import (
+    Instant,
+    Locale,
+    Payload,
+    PositionPayload,
+    ignored_fields,
+    language_tag,
+    read_object,
+    required_event_id,
+    validated,
+)
+from services.intake.channels.refusal import FieldError, bad_fields
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from services.contracts.values import Channel, Recipient
+    from services.intake.channels.source import ReportSource
+
+_NO_OFFSET: Final = FieldError("reported_at", "has no offset: end it with Z or an offset such as +08:00")
+
+
+class ReportPayload(Payload):
+    """A report or another matter, as a customer filled it in."""
+
+    event_id: Name | None = Field(
+        default=None, description="Your id of this event; or send it as the Idempotency-Key header"
+    )
+    business_type: Word | None = Field(
+        default=None, description="What the customer chose, such as fault_report", examples=["fault_report"]
+    )
+    text: Text | None = Field(default=None, description="In the customer's own words", examples=["整栋楼都停电了"])
+    account_id: Name | None = Field(default=None, description="Account number, as text: leading zeros count")
+    phone: Name | None = None
+    address: Annotated[Text, StringConstraints(max_length=500)] | None = None
+    position: PositionPayload | None = None
+    language: Locale | None = Field(default=None, examples=["zh-Hans-CN"])
+    hazard: StrictBool = Field(default=False, description="The customer reported danger: fire, a wire down, a shock")
+    single_premise: StrictBool = Field(default=False, description="The customer says only their own home is out")
+    reported_at: Instant | None = Field(
+        default=None, description="By the customer's clock, with its offset; our arrival time if absent"
+    )
+
+
+R = TypeVar("R", bound=ReportPayload)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard(Generic[R]):
+    """A report that was read and checked."""
+
+    payload: R
+    event_id: str
+    sha256: str
+    ignored: tuple[str, ...]
+
+    def accepted(
+        self,
+        source: ReportSource,
+        channel: Channel,
+        now: datetime,
+        *,
+        reply_to: Recipient | None,
+        facts: dict[str, Any],
+    ) -> Accepted:
+        """Return it as a contact: a ticket of its own.
+
+        Raises:
+            PayloadRefusedError: a field that the contract does not allow.
+        """
+        payload = self.payload
+        if payload.reported_at is None:
+            facts[TIMED_BY_US] = True
+        if payload.single_premise:
+            facts["single_premise"] = True
+        contact = contact_of(
+            source,
+            channel,
+            self.event_id,
+            thread=None,
+            now=now,
+            event="report",
+            occurred_at=payload.reported_at or now,
+            business_type=payload.business_type,
+            text=payload.text,
+            language=language_tag(payload.language),
+            account_id=payload.account_id,
+            phone=payload.phone,
+            address=payload.address,
+            position=payload.position and payload.position.position(),
+            reply_to=reply_to,
+            hazard=payload.hazard,
+            facts=facts,
+            raw_sha256=self.sha256,
+        )
+        return Accepted(contact, self.ignored)
+
+
+def read_report(model: type[R], body: bytes, idempotency_key: str | None) -> Heard[R]:
+    """Read and check a report.
+
+    Raises:
+        PayloadRefusedError: it cannot become a contact.
+    """
+    read = read_object(body)
+    payload = validated(model, read)
+    event_id = required_event_id(idempotency_key, payload.event_id)
+    if payload.reported_at is not None and payload.reported_at.tzinfo is None:
+        raise bad_fields(_NO_OFFSET)
+    if payload.text is None and payload.business_type is None and not payload.hazard:
+        raise bad_fields(FieldError("text", "say what it is about: text, business_type or hazard is required"))
+    return Heard(payload, event_id, read.sha256, ignored_fields(model, read))

@@ -1,0 +1,140 @@
+"""What is configured about each sender: the part of ``sources.yaml`` that gives a payload its meaning.
+
+Credentials are checked in ``services.intake.security``; they are declared here because one entry of the file
+describes one sender.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta, timezone
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from services.contracts.values import Crs, Word
+
+_LARGEST_OFFSET: Final = timedelta(hours=14)
+
+KeyHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""Sha256 of an API key, in lower-case hexadecimal."""
+
+MenuPath = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z*#]{1,16}(\.[0-9A-Za-z*#]{1,16}){0,9}$")]
+"""Choices of an IVR menu from the top, joined by dots: ``1`` or ``1.2``."""
+
+
+def _offset(value: object) -> timezone:
+    if isinstance(value, timezone):
+        return value
+    text = str(value)
+    try:
+        sign = {"+": 1, "-": -1}[text[0]]
+        hours, minutes = text[1:].split(":")
+        offset = sign * timedelta(hours=int(hours), minutes=int(minutes))
+    except (ValueError, KeyError, IndexError):
+        raise ValueError('must be an offset in quotes such as "+08:00"') from None
+    if not -_LARGEST_OFFSET <= offset <= _LARGEST_OFFSET:
+        raise ValueError("is more than 14 hours")
+    return timezone(offset)
+
+
+Offset = Annotated[timezone, BeforeValidator(_offset)]
+
+SourceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Source(BaseModel):
+    """One sender. Its name is part of every id it causes: renaming it makes its old events new."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    name: SourceName
+    """The key of its entry."""
+
+
+class JsonSource(Source):
+    """A sender that authenticates with an API key."""
+
+    api_keys_sha256: tuple[KeyHash, ...] = Field(min_length=1, max_length=2)
+    """Two while a key is being changed for another."""
+
+
+class PhoneSource(JsonSource):
+    """An IVR or call-centre platform."""
+
+    default_offset: Offset | None = None
+    """For times that lack one; without it such times are refused."""
+    menu: Mapping[MenuPath, Word] = Field(default_factory=dict)
+    """Menu path to business type; the longest path that begins the caller's wins."""
+    fault_types: frozenset[Word] = frozenset({"fault_report"})
+    """Business types that make a call given up a report all the same."""
+    hazard_menus: frozenset[MenuPath] = frozenset()
+    """Menu choices that mean danger to life."""
+
+    def business_type(self, path: Iterable[str]) -> Word | None:
+        """Return what the caller's way through the menu means; None where nothing is configured."""
+        return _longest(self.menu, tuple(path))
+
+    def is_hazard(self, path: Iterable[str]) -> bool:
+        """Whether the caller chose an entry that means danger."""
+        return _longest(dict.fromkeys(self.hazard_menus, "hazard"), tuple(path)) is not None
+
+
+class ReportSource(JsonSource):
+    """A web site or a mobile app's back end."""
+
+
+class WeChatSource(Source):
+    """An official account; the name is its original id (``gh_…``), the ``ToUserName`` of its messages."""
+
+    token: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{3,32}$")]
+    """The token entered in the platform's console: the platform signs with it, so it cannot be kept hashed."""
+    location_crs: Crs = Crs.GCJ02
+    """Datum of location messages. No official statement exists: settle it with a field test."""
+    menu: Mapping[str, Word] = Field(default_factory=dict)
+    """EventKey of a menu click to business type; a click that is not here opens no ticket."""
+
+
+class Sources(BaseModel):
+    """Every sender we take contacts from, by channel and name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    phone: Mapping[SourceName, PhoneSource] = Field(default_factory=dict)
+    web: Mapping[SourceName, ReportSource] = Field(default_factory=dict)
+    app: Mapping[SourceName, ReportSource] = Field(default_factory=dict)
+    wechat: Mapping[SourceName, WeChatSource] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _entries_carry_their_name(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {
+            channel: {
+                name: {**entry, "name": name} if isinstance(entry, dict) else entry for name, entry in entries.items()
+            }
+            if isinstance(entries, dict)
+            else entries
+            for channel, entries in data.items()
+        }
+
+    @model_validator(mode="after")
+    def _names_and_keys_are_unique(self) -> Self:
+        everyone = [*self.phone.values(), *self.web.values(), *self.app.values(), *self.wechat.values()]
+        names = [source.name for source in everyone]
+        keys = [key for source in everyone if isinstance(source, JsonSource) for key in source.api_keys_sha256]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"names in use by two sources: {', '.join(twice)}; a name is part of every id it causes")
+        if len(set(keys)) < len(keys):
+            raise ValueError("two sources share an API key; a key must tell who is calling")
+        return self
+
+
+def _longest(paths: Mapping[str, str], path: tuple[str, ...]) -> str | None:
+    for length in range(len(path), 0, -1):
+        found = paths.get(".".join(path[:length]))
+        if found is not None:
+            return found
+    return None

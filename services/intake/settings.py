@@ -1,0 +1,27 @@
+"""Settings of the intake, beside those every service has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from services.runtime.settings import ServiceSettings
+
+_SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "sources.yaml"
+
+
+class IntakeSettings(ServiceSettings):
+    """Who may send, how much at once, and how long a sender waits."""
+
+    http_port: int = Field(default=8001, ge=0, le=65535)
+    produce_deadline_s: float = Field(
+        default=4.0, gt=0, le=60, description="Longest wait for Kafka; WeChat hangs up after 5 s"
+    )
+    sources_file: Path = Field(default=_SHIPPED, description="Senders and their credentials, YAML")
+    max_body_bytes: int = Field(default=64 * 1024, ge=1024, le=512 * 1024, description="Largest request body")
+    body_deadline_s: float = Field(default=10.0, gt=0, le=120, description="Longest wait for a request body")
+    max_unresolved_sends: int = Field(
+        default=4096, ge=1, le=100_000, description="Requests waiting for Kafka beyond which new ones get 503"
+    )
+    retry_after_s: int = Field(default=2, ge=1, le=600, description="Retry-After of a 503, in seconds")

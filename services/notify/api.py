@@ -1,0 +1,132 @@
+"""The doors of notify: what is happening to my report, and what was told of an incident.
+
+Never here: an address, or anything of one customer shown to another.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from services.contracts.ids import parse_ticket_ref
+from services.contracts.values import Language  # noqa: TC001 - FastAPI reads it when the routes are made
+from services.notify import store
+from services.notify.domain.decide import present
+from services.notify.domain.notice import Stage, Template, settled_stage
+from services.runtime import clock
+from services.runtime.http import Problem
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from services.notify.store import Asked
+    from services.notify.templates import TemplateFile
+    from services.notify.wording import Wording
+    from services.runtime.postgres import Pool
+
+
+class ReportStatus(BaseModel):
+    """What is true of a report now."""
+
+    stage: Stage
+    text: str = Field(description="For the customer, with times in the hotline's zone")
+    language: str = Field(description="BCP 47 tag of the text")
+    etr: datetime | None = Field(default=None, description="When power is expected back; absent once that has passed")
+    restored_at: datetime | None = None
+    updated_at: datetime | None = Field(default=None, description="When this last changed")
+
+
+class Status(BaseModel):
+    """Reports with a reference: nearly always one. Two in ten million tickets may share a reference."""
+
+    ticket_ref: str
+    reports: list[ReportStatus]
+
+
+class NoticeCounts(BaseModel):
+    """Notices of an incident that share stage, channel and state."""
+
+    stage: str
+    channel: str
+    state: str = Field(description="pending, sending, sent, failed, unknown or superseded")
+    count: int
+    last_revision: int = Field(description="Highest revision of the incident among them")
+    first_made_at: datetime
+    last_sent_at: datetime | None
+
+
+class IncidentNotices(BaseModel):
+    """What was told of an incident, to how many."""
+
+    incident_id: UUID
+    notices: list[NoticeCounts]
+
+
+def make_router(pool: Pool, templates: TemplateFile) -> APIRouter:
+    """Make the routes."""
+    router = APIRouter(prefix="/v1")
+
+    @router.get("/status", tags=["customers"], summary="What is happening to my report")
+    async def status(
+        ticket_ref: Annotated[str, Query(max_length=40, description="As given to the customer: 7K3M-9QPX-2HD")],
+        language: Annotated[
+            Language | None, Query(description="Language of the text; that of the report if absent")
+        ] = None,
+    ) -> Status:
+        try:
+            ref = parse_ticket_ref(ticket_ref)
+        except ValueError as error:
+            raise Problem(
+                422, "some fields do not fit", errors=[{"field": "ticket_ref", "reason": str(error)}]
+            ) from None
+        with translated():
+            found = await store.find_reports(pool, ref)
+        if not found:
+            raise Problem(404, f"no outage report has the reference {ref}, or it was made only moments ago")
+        wording, now = templates.current, clock.now()
+        return Status(ticket_ref=ref, reports=[_status(one, ref, language, wording, now) for one in found])
+
+    @router.get("/notices", tags=["operations"], summary="What was told of an incident")
+    async def notices(incident_id: UUID) -> IncidentNotices:
+        with translated():
+            counts = await store.count_notices(pool, incident_id)
+        if counts is None:
+            raise Problem(404, f"notify has not heard of an incident {incident_id}")
+        return IncidentNotices(
+            incident_id=incident_id,
+            notices=[
+                NoticeCounts(
+                    stage=one.stage,
+                    channel=one.channel,
+                    state=one.state,
+                    count=one.n,
+                    last_revision=one.last_revision,
+                    first_made_at=one.first_made_at,
+                    last_sent_at=one.last_sent_at,
+                )
+                for one in counts
+            ],
+        )
+
+    return router
+
+
+def _status(asked: Asked, ref: str, language: str | None, wording: Wording, now: datetime) -> ReportStatus:
+    """Say what is true of a report: its incident, unless it was settled after it had joined that."""
+    standing, settled = asked.standing, asked.settled
+    etr = restored_at = updated_at = None
+    if standing is not None and not (settled and asked.joined_at and settled.at > asked.joined_at):
+        truth = present(standing, joined_revision=asked.joined_revision, now=now)
+        stage, template, etr = truth.stage, truth.template, truth.etr
+        restored_at, updated_at = standing.restored_at, standing.changed_at
+    elif settled is not None:
+        (stage, template), updated_at = settled_stage(settled.outcome, settled.reason), settled.at
+    else:
+        stage, template = Stage.RECEIVED, Template.RECEIVED  # on its way between two incidents
+    shown = wording.render(template, language or asked.language, ref=ref, etr=etr, restored_at=restored_at)
+    return ReportStatus(
+        stage=stage, text=shown.text, language=shown.language, etr=etr, restored_at=restored_at, updated_at=updated_at
+    )

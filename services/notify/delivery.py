@@ -1,0 +1,257 @@
+"""The loop that sends what was decided: claim, call, write down.
+
+Decided here: how many calls run at once, how long each may take, when to try again. A notice's row says ``sending``
+before anything leaves this process. If the process dies before the outcome is written, the claim ends after a while
+and any instance settles it: through a sender whose receivers drop repeats it is sent again (fail open), otherwise it
+stays ``unknown`` (at most once).
+
+Never here: two calls for one notice at once. An attempt that comes late to its own claim (the process was paused) is
+not made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.notify import metrics, pending
+from services.notify.pending import Attempt, Outcome
+from services.notify.senders import Delivered, Letter, Refused, Retry
+from services.runtime import clock
+from services.runtime.errors import UnavailableError
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from uuid import UUID
+
+    from services.contracts.values import Channel
+    from services.notify.pending import Became, Claimed
+    from services.notify.senders import Answer, Sender
+    from services.notify.templates import TemplateFile
+    from services.runtime.postgres import Pool
+
+_CLAIM_MARGIN_SECONDS: Final = 20.0
+"""A claim outlasts the longest call by this, so that a slow outcome is still written by who made the call."""
+_IDLE_SECONDS: Final = 1.0
+_WATCH_SECONDS: Final = 5.0
+_UNAVAILABLE_SECONDS: Final = 1.0
+_DRAIN_SECONDS: Final = 5.0
+_SPREAD: Final = 0.2
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How patiently to send.
+
+    Attributes:
+        calls: Most calls at once of one sender.
+        call_s: Longest one attempt may take.
+        attempts: Attempts before a notice has failed.
+        first_s: Wait after the first attempt; it doubles with each.
+        longest_s: Longest wait.
+    """
+
+    calls: int
+    call_s: float
+    attempts: int
+    first_s: float
+    longest_s: float
+
+    def wait(self, notice: UUID, attempt: int, asked: float | None) -> float:
+        """Return the seconds to wait after ``attempt``; ``asked`` is what the receiver asked for.
+
+        Spread over a fifth by the notice's id, so that notices which failed together do not come back together.
+        """
+        doubled = self.first_s * 2.0 ** min(attempt - 1, 30)
+        return min(self.longest_s, max(doubled, asked or 0.0)) * (1.0 + _SPREAD * (notice.int % 1000) / 1000)
+
+
+class Delivery:
+    """Sends pending notices for the life of the service, through one lane a sender."""
+
+    def __init__(
+        self, pool: Pool, templates: TemplateFile, carriers: Iterable[tuple[Sender, Sequence[Channel]]], how: Patience
+    ) -> None:
+        """Make it; ``carriers`` are the senders and the channels each serves."""
+        self._pool = pool
+        self._how = how
+        self._lanes = [Lane(pool, templates, sender, channels, how) for sender, channels in carriers if channels]
+
+    def wake(self) -> None:
+        """Tell the lanes that notices have been committed."""
+        for lane in self._lanes:
+            lane.wake()
+
+    async def run(self) -> None:
+        """Send for ever. When cancelled, let the calls under way end, for a bounded time."""
+        async with asyncio.TaskGroup() as group:
+            for lane in self._lanes:
+                group.create_task(lane.run())
+            group.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        """Settle what died instances left behind, and keep the gauges."""
+        while True:
+            with suppress(UnavailableError), translated():
+                await self.recover()
+                count, oldest = await pending.backlog(self._pool)
+                metrics.PENDING.set(count)
+                metrics.OLDEST.set(oldest)
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    async def recover(self) -> list[Became]:
+        """Settle attempts whose claim has ended without an outcome."""
+        repeatable = [lane.sender.name for lane in self._lanes if lane.sender.repeatable]
+        became = await pending.recover(self._pool, repeatable=repeatable, most_attempts=self._how.attempts)
+        if became:
+            _log.warning("claims_ended_without_outcome", notices=len(became))
+            _observe(became)
+            self.wake()
+        return became
+
+
+class Lane:
+    """Sends the notices of a sender's channels, so that one slow sender holds up no other."""
+
+    def __init__(
+        self, pool: Pool, templates: TemplateFile, sender: Sender, channels: Sequence[Channel], how: Patience
+    ) -> None:
+        self.sender = sender
+        self._pool = pool
+        self._templates = templates
+        self._channels = channels
+        self._how = how
+        self._claim_s = how.call_s + _CLAIM_MARGIN_SECONDS
+        self._woken = asyncio.Event()
+        self._calls: set[asyncio.Task[Attempt]] = set()
+        self._ended: list[Attempt] = []
+
+    def wake(self) -> None:
+        """Something has changed: look again."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Send for ever."""
+        try:
+            while True:
+                self._woken.clear()
+                try:
+                    with translated():
+                        await self.step()
+                except UnavailableError as error:
+                    _log.warning("delivery_waits", sender=self.sender.name, reason=str(error)[:200])
+                    await asyncio.sleep(_UNAVAILABLE_SECONDS)
+                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_IDLE_SECONDS):
+                        await self._woken.wait()
+        finally:
+            await self._drain()
+
+    async def step(self) -> None:
+        """Write down what has ended, begin what is due.
+
+        Raises:
+            UnavailableError: Postgres cannot answer; ended attempts are kept for the next step.
+        """
+        await self._settle()
+        free = self._how.calls - len(self._calls)
+        if free <= 0:
+            return
+        asked_at = clock.monotonic()
+        claimed = await pending.claim(
+            self._pool, self._channels, sender=self.sender.name, most=free, claim_s=self._claim_s
+        )
+        for one in claimed:
+            call = asyncio.create_task(self._call(one, asked_at))
+            self._calls.add(call)
+            call.add_done_callback(lambda _: self._woken.set())
+
+    async def _settle(self) -> None:
+        done = {call for call in self._calls if call.done()}
+        self._calls -= done
+        self._ended += [call.result() for call in done]
+        if self._ended:
+            became = await pending.settle(self._pool, self._ended, most_attempts=self._how.attempts)
+            self._ended.clear()
+            _observe(became)
+
+    async def _call(self, one: Claimed, claimed_at: float) -> Attempt:
+        """Make one attempt, unless the claim is about to end: then it is another's to make."""
+        letter = self._write(one)
+        if clock.monotonic() - claimed_at > _CLAIM_MARGIN_SECONDS / 2:
+            return Attempt(one.notice_id, one.attempt, Outcome.RETRY, "late")
+        answer: Answer
+        try:
+            async with asyncio.timeout(self._how.call_s):
+                answer = await self.sender.send(letter, clock.now())
+        except TimeoutError:
+            if not self.sender.repeatable:
+                return Attempt(one.notice_id, one.attempt, Outcome.UNKNOWN, "timeout")
+            answer = Retry("timeout")
+        match answer:
+            case Delivered():
+                return Attempt(one.notice_id, one.attempt, Outcome.DELIVERED)
+            case Refused(reason):
+                return Attempt(one.notice_id, one.attempt, Outcome.REFUSED, reason)
+            case Retry(reason, asked):
+                delay = self._how.wait(one.notice_id, one.attempt, asked)
+                return Attempt(one.notice_id, one.attempt, Outcome.RETRY, reason, delay)
+
+    def _write(self, one: Claimed) -> Letter:
+        rendered = self._templates.current.render(
+            one.template, one.language, ref=one.ticket_ref, etr=one.etr, restored_at=one.restored_at
+        )
+        return Letter(
+            notice_id=one.notice_id,
+            channel=one.channel,
+            address=one.address,
+            account=one.account,
+            stage=one.stage,
+            revision=one.revision,
+            language=rendered.language,
+            text=rendered.text,
+            ticket_ref=one.ticket_ref,
+            incident_id=one.incident_id,
+            etr=one.etr,
+            restored_at=one.restored_at,
+            made_at=one.made_at,
+        )
+
+    async def _drain(self) -> None:
+        """Let the calls under way end and write their outcomes; what does not end in time stays ``sending``."""
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=_DRAIN_SECONDS)
+        for call in self._calls:
+            call.cancel()  # does nothing to those that have ended
+        self._calls = {call for call in self._calls if call.done()}
+        try:
+            with translated():
+                async with asyncio.timeout(_DRAIN_SECONDS / 2):
+                    await self._settle()
+        except UnavailableError as error:
+            _log.warning("outcomes_not_written", sender=self.sender.name, reason=str(error)[:200])
+
+
+def _observe(became: Iterable[Became]) -> None:
+    """Put outcomes into the metrics, and into the log those that will not be delivered."""
+    for one in became:
+        metrics.BECAME.labels(one.stage, one.channel, one.state).inc()
+        if one.state == "sent":
+            metrics.SECONDS.labels(one.stage).observe(max(0.0, one.seconds))
+        elif one.state in {"failed", "unknown"}:
+            _log.error(
+                "notice_not_delivered",
+                notice_id=str(one.notice_id),
+                stage=one.stage,
+                channel=one.channel,
+                state=one.state,
+                reason=one.reason,
+            )

@@ -1,0 +1,250 @@
+"""Whom to tell what: pure.
+
+Two things are kept apart, as in Alertmanager's notification log: what is true of an incident (``Standing``) and what
+a customer was already told (``Told``). ``needs_notice`` compares them, and answers with a stage or with the reason
+for silence. Every notice carries the whole truth of its moment, so the last one made is what its customer knows.
+
+Never here: I/O, the clock, wording; and never a second notice to one customer of the same incident, stage and
+revision, in whatever order, batches or number of copies the snapshots come.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from services.contracts.values import IncidentState
+from services.notify.domain.incident import Standing, Subscription
+from services.notify.domain.notice import Notice, Quiet, Reporter, Stage, Tell, Template, Told, make_notice
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from services.notify.domain.incident import News
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What was known before the batch of everyone it may concern.
+
+    Attributes:
+        reporters: Of every subscription here, where the report was ever seen.
+        subscriptions: Of the announced incidents, all; of the others, those of the reports in the batch and of their
+            customers. Of each of these reports, those in other incidents too.
+        told: Per recipient, the notices made of those incidents, oldest first.
+    """
+
+    reporters: Mapping[UUID, Reporter] = field(default_factory=dict)
+    subscriptions: Mapping[tuple[UUID, UUID], Subscription] = field(default_factory=dict)
+    told: Mapping[UUID, Sequence[Told]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Decision:
+    """What to save: subscriptions that changed, notices to make, and why the others stay silent."""
+
+    subscriptions: list[Subscription] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    quiet: Counter[Quiet] = field(default_factory=Counter)
+
+
+def needs_notice(
+    standing: Standing, told: Told | None, *, joined: tuple[int, int], etr_moved_by: timedelta, now: datetime
+) -> Tell | Quiet:
+    """Compare what is true of an incident with what a customer was last told of it.
+
+    The revision of what is told is the incident's revision that made it true for this customer: the one that brought
+    the ETR or the restoration, or the one with which their report joined, if that is later.
+
+    Args:
+        standing: The incident.
+        told: The last notice made to the customer, of this incident or of one that their report came from.
+        joined: Revisions with which the customer's first and last report joined.
+        etr_moved_by: An ETR must have moved by more than this since the customer was told one.
+        now: An ETR that is not after this is not told.
+    """
+    first, last = joined
+    if standing.state is IncidentState.CANCELLED:
+        return Quiet.INCIDENT_CANCELLED
+    if standing.state is IncidentState.RESTORED:
+        if told is not None and told.stage is Stage.RESTORED:
+            return Quiet.ALREADY_TOLD
+        return Tell(Stage.RESTORED, max(standing.state_since, last), Template.RESTORED)
+    etr = standing.etr if standing.etr is not None and standing.etr > now else None
+    if told is None:
+        knew = standing.known_since is not None and standing.known_since <= first
+        return _first_word(standing, etr, last, knew=knew)
+    if told.stage is Stage.RESTORED:  # it did not hold, or their report went to an outage that goes on
+        return _first_word(standing, etr, last, knew=True)
+    return _next_word(standing, etr, last, told, etr_moved_by)
+
+
+def _first_word(standing: Standing, etr: datetime | None, joined: int, *, knew: bool) -> Tell:
+    """Return what to tell a customer who knows of no outage that is going on. ``knew``: we did when they joined."""
+    revision = max(standing.state_since, joined)
+    if etr is not None:
+        if knew:
+            return Tell(Stage.JOINED_KNOWN, max(standing.etr_since, revision), Template.JOINED_KNOWN_ETR, etr)
+        return Tell(Stage.ETR_SET, max(standing.etr_since, revision), Template.ETR_SET, etr)
+    if knew:
+        return Tell(Stage.JOINED_KNOWN, revision, Template.JOINED_KNOWN)
+    return Tell(Stage.RECEIVED, revision, Template.RECEIVED)
+
+
+def _next_word(
+    standing: Standing, etr: datetime | None, joined: int, told: Told, etr_moved_by: timedelta
+) -> Tell | Quiet:
+    """Return what to tell a customer who knows of the outage: only what its estimate has become."""
+    if etr is None:
+        if told.etr is None:
+            return Quiet.ETR_PAST if standing.etr else Quiet.ALREADY_TOLD
+        if standing.etr is None:
+            return Quiet.ETR_WITHDRAWN
+        return Quiet.ALREADY_TOLD if standing.etr == told.etr else Quiet.ETR_PAST
+    revision = max(standing.etr_since, joined)
+    if told.etr is None:
+        return Tell(Stage.ETR_SET, revision, Template.ETR_SET, etr)
+    if etr == told.etr:
+        return Quiet.ALREADY_TOLD
+    if abs(etr - told.etr) <= etr_moved_by:
+        return Quiet.ETR_MOVED_LITTLE
+    return Tell(Stage.ETR_CHANGED, revision, Template.ETR_CHANGED, etr)
+
+
+def decide(news: News, book: Book, *, etr_moved_by: timedelta, now: datetime) -> Decision:
+    """Decide what to tell whom after a batch.
+
+    A batch is judged by its end: a customer whose incident was opened and restored within it is told once, that the
+    power is back.
+    """
+    decision = Decision(quiet=Counter(news.quiet))
+    reporters = {**book.reporters, **news.reporters}
+    subscriptions = _subscribe(news, book, decision)
+    homes = _homes(subscriptions.values())
+    by_incident: defaultdict[UUID, list[Subscription]] = defaultdict(list)
+    incidents_of: defaultdict[UUID, set[UUID]] = defaultdict(set)
+    for one in subscriptions.values():
+        incidents_of[one.report_id].add(one.incident_id)
+        if one.active and one.joined_at == homes.get(one.report_id):
+            by_incident[one.incident_id].append(one)
+    joined_reports: defaultdict[UUID, set[UUID]] = defaultdict(set)
+    for incident, report in news.joined:
+        joined_reports[incident].add(report)
+    told = {who: list(made) for who, made in book.told.items()}
+    for incident in sorted(news.standings):
+        joined = joined_reports[incident]
+        customers = _customers(by_incident[incident], reporters, joined, decision)
+        for who, theirs in sorted(customers.items()):
+            new = sum(one.report_id in joined for one in theirs)
+            if not new and incident not in news.announced:
+                continue
+            decision.quiet[Quiet.SAME_CUSTOMER] += max(0, new - 1)
+            about = set().union(*(incidents_of[one.report_id] for one in theirs))
+            verdict = _tell(
+                news.standings[incident],
+                sorted(theirs, key=_by_joining),
+                reporters,
+                [one for one in told.get(who, ()) if one.incident_id in about],
+                about=about,
+                etr_moved_by=etr_moved_by,
+                now=now,
+            )
+            if isinstance(verdict, Quiet):
+                decision.quiet[verdict] += 1
+            else:
+                decision.notices.append(verdict)
+                told.setdefault(who, []).append(Told(incident, verdict.stage, verdict.revision, verdict.etr))
+    return decision
+
+
+def _customers(
+    subscriptions: Iterable[Subscription],
+    reporters: Mapping[UUID, Reporter],
+    joined: Collection[UUID],
+    decision: Decision,
+) -> dict[UUID, list[Subscription]]:
+    """Group an incident's subscriptions by customer; leave out those who cannot be told."""
+    customers: defaultdict[UUID, list[Subscription]] = defaultdict(list)
+    for one in subscriptions:
+        who = reporters[one.report_id].recipient_id
+        if who is not None:
+            customers[who].append(one)
+        elif one.report_id in joined:
+            decision.quiet[Quiet.NO_RECIPIENT] += 1
+    return customers
+
+
+def _by_joining(one: Subscription) -> tuple[int, UUID]:
+    return one.joined_revision, one.report_id
+
+
+def _subscribe(news: News, book: Book, decision: Decision) -> dict[tuple[UUID, UUID], Subscription]:
+    """Fold who joined and left into the subscriptions; note those that changed."""
+    subscriptions = dict(book.subscriptions)
+    for key in sorted(news.joined.keys() | news.left.keys()):
+        before = subscriptions.get(key, Subscription(*key))
+        after = before
+        if key in news.joined and news.joined[key][0] > before.joined_revision:
+            after = replace(after, joined_revision=news.joined[key][0], joined_at=news.joined[key][1])
+        if news.left.get(key, 0) > before.left_revision:
+            after = replace(after, left_revision=news.left[key])
+            decision.quiet[Quiet.LEFT] += 1
+        if after != before:
+            subscriptions[key] = after
+            decision.subscriptions.append(after)
+    return subscriptions
+
+
+def _homes(subscriptions: Iterable[Subscription]) -> dict[UUID, datetime]:
+    """When each report joined the incident it is in now.
+
+    A report is in one incident at a time, but the record of its leaving comes on another partition than that of its
+    joining elsewhere; until both are here, the latest joining holds.
+    """
+    homes: dict[UUID, datetime] = {}
+    for one in subscriptions:
+        if one.active and one.joined_at is not None:
+            homes[one.report_id] = max(one.joined_at, homes.get(one.report_id, one.joined_at))
+    return homes
+
+
+def _tell(
+    standing: Standing,
+    theirs: Sequence[Subscription],
+    reporters: Mapping[UUID, Reporter],
+    told: Sequence[Told],
+    *,
+    about: Collection[UUID],
+    etr_moved_by: timedelta,
+    now: datetime,
+) -> Notice | Quiet:
+    """Make the notice to one customer, whose reports in the incident are ``theirs``, the first to join first."""
+    joined = theirs[0].joined_revision, theirs[-1].joined_revision
+    tell = needs_notice(standing, told[-1] if told else None, joined=joined, etr_moved_by=etr_moved_by, now=now)
+    if isinstance(tell, Quiet):
+        return tell
+    incident = standing.incident_id
+    if any((one.incident_id, one.stage, one.revision) == (incident, tell.stage, tell.revision) for one in told):
+        return Quiet.ALREADY_TOLD
+    return make_notice(
+        reporters[theirs[0].report_id],
+        tell,
+        incident_id=incident,
+        language=reporters[theirs[-1].report_id].language,
+        restored_at=standing.restored_at,
+        caused_at=standing.changed_at,
+        replaces=tuple(sorted(about)),
+    )
+
+
+def present(standing: Standing, *, joined_revision: int, now: datetime) -> Tell:
+    """Return what is true of a report's incident now, for a customer who asks."""
+    if standing.state is IncidentState.RESTORED:
+        return Tell(Stage.RESTORED, standing.state_since, Template.RESTORED)
+    if standing.etr is not None and standing.etr > now:
+        return Tell(Stage.ETR_SET, standing.etr_since, Template.ETR_SET, standing.etr)
+    knew = standing.state_since > 0 or (standing.known_since is not None and standing.known_since <= joined_revision)
+    return _first_word(standing, None, joined_revision, knew=knew)

@@ -1,0 +1,194 @@
+"""The words of telling: stages, texts, reasons for silence, and a notice.
+
+Decided here: what a notice carries, whose it is, and what is said of a report that has no incident.
+Never here: I/O, the clock, wording.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from services.contracts import ids
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.contracts.messages import ReportSettled
+    from services.contracts.values import Channel, Recipient
+
+
+class Stage(StrEnum):
+    """What a notice is about."""
+
+    RECEIVED = "received"
+    """The report is in an incident of which nothing more is known yet."""
+    JOINED_KNOWN = "joined_known"
+    """The report joined an incident that a crew or an ETR had already spoken of."""
+    ETR_SET = "etr_set"
+    ETR_CHANGED = "etr_changed"
+    RESTORED = "restored"
+    ANSWERED = "answered"
+    """No incident: arrears, already restored, or another known answer."""
+    WITH_PERSON = "with_person"
+    """No incident: a person looks into it."""
+
+
+class Template(StrEnum):
+    """Which text a notice is rendered with: a stage, or a stage in one of its circumstances."""
+
+    RECEIVED = "received"
+    JOINED_KNOWN = "joined_known"
+    JOINED_KNOWN_ETR = "joined_known_etr"
+    ETR_SET = "etr_set"
+    ETR_CHANGED = "etr_changed"
+    RESTORED = "restored"
+    ANSWERED = "answered"
+    ANSWERED_ARREARS = "answered_arrears"
+    ANSWERED_ALREADY_RESTORED = "answered_already_restored"
+    WITH_PERSON = "with_person"
+
+
+class Quiet(StrEnum):
+    """Why there is no notice. The word is in the metric and the log."""
+
+    NO_RECIPIENT = "no_recipient"
+    """The report came without a way to tell its customer."""
+    ALREADY_TOLD = "already_told"
+    """Nothing differs from what the customer was last told."""
+    SAME_CUSTOMER = "same_customer"
+    """Another report of the same customer in the same incident is told."""
+    ETR_MOVED_LITTLE = "etr_moved_little"
+    ETR_PAST = "etr_past"
+    """The estimate had passed before anyone could be told."""
+    ETR_WITHDRAWN = "etr_withdrawn"
+    """There is no estimate any more; no stage says so, the next estimate or the restoration will."""
+    NOTHING_TO_TELL = "nothing_to_tell"
+    """The incident changed in a way customers are not told of."""
+    STALE_REVISION = "stale_revision"
+    """A newer snapshot was here before; only who joined and left still counts."""
+    LEFT = "left"
+    """The report went to another incident, which tells its customer from now on."""
+    INCIDENT_CANCELLED = "incident_cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """A report, as far as telling its customer needs."""
+
+    report_id: UUID
+    ticket_id: UUID
+    ticket_ref: str
+    language: str
+    recipient: Recipient | None
+
+    @property
+    def recipient_id(self) -> UUID | None:
+        """Whom to tell; the same for every report of one customer on one channel."""
+        return recipient_id(self.recipient) if self.recipient else None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notice already made, whatever became of it since."""
+
+    incident_id: UUID
+    stage: Stage
+    revision: int
+    etr: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """A stage that a customer must be told."""
+
+    stage: Stage
+    revision: int
+    template: Template
+    etr: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing to tell one customer.
+
+    Attributes:
+        incident_id: None for a report that was settled without an incident.
+        caused_at: When the change happened that is told.
+        replaces: Incidents of which earlier notices to this customer, if still unsent, are out of date now.
+    """
+
+    notice_id: UUID
+    recipient_id: UUID
+    channel: Channel
+    incident_id: UUID | None
+    report_id: UUID
+    ticket_ref: str
+    language: str
+    stage: Stage
+    revision: int
+    template: Template
+    etr: datetime | None
+    restored_at: datetime | None
+    caused_at: datetime
+    replaces: tuple[UUID, ...] = ()
+
+
+def recipient_id(recipient: Recipient) -> UUID:
+    """Identity of a customer's address on a channel."""
+    return ids.derive("recipient", recipient.channel, recipient.address)
+
+
+def settle(message: ReportSettled) -> Notice | Quiet:
+    """Make the notice of a report that was answered without an incident, or handed to a person."""
+    if message.recipient is None:
+        return Quiet.NO_RECIPIENT
+    reporter = Reporter(message.report_id, message.ticket_id, message.ticket_ref, message.language, message.recipient)
+    stage, template = settled_stage(message.outcome, message.reason)
+    return make_notice(reporter, Tell(stage, 1, template), incident_id=None, caused_at=message.settled_at)
+
+
+def settled_stage(outcome: str, reason: str) -> tuple[Stage, Template]:
+    """Return the stage and text for a settlement; a reason without a text of its own gets the general answer."""
+    if outcome != "answered":
+        return Stage.WITH_PERSON, Template.WITH_PERSON
+    own = {"arrears": Template.ANSWERED_ARREARS, "already_restored": Template.ANSWERED_ALREADY_RESTORED}
+    return Stage.ANSWERED, own.get(reason, Template.ANSWERED)
+
+
+def make_notice(
+    reporter: Reporter,
+    tell: Tell,
+    *,
+    incident_id: UUID | None,
+    caused_at: datetime,
+    language: str | None = None,
+    restored_at: datetime | None = None,
+    replaces: tuple[UUID, ...] = (),
+) -> Notice:
+    """Address what is to be told to the customer of ``reporter``, who must have a recipient.
+
+    A report that was settled without an incident stands in the incident's place in the notice's id.
+    """
+    to = reporter.recipient
+    if to is None:
+        raise AssertionError("a notice has a recipient")
+    subject = incident_id or reporter.report_id
+    return Notice(
+        notice_id=ids.notice_id(to.channel, to.address, subject, tell.stage, tell.revision),
+        recipient_id=recipient_id(to),
+        channel=to.channel,
+        incident_id=incident_id,
+        report_id=reporter.report_id,
+        ticket_ref=reporter.ticket_ref,
+        language=language or reporter.language,
+        stage=tell.stage,
+        revision=tell.revision,
+        template=tell.template,
+        etr=tell.etr,
+        restored_at=restored_at if tell.stage is Stage.RESTORED else None,
+        caused_at=caused_at,
+        replaces=replaces,
+    )

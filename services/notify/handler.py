@@ -1,0 +1,98 @@
+"""Incident snapshots and settled reports in, notices into the queue: load, decide, save.
+
+Never here: sending. A notice is committed with the position of the record it comes from, and only then may anyone
+see it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import structlog
+
+from services.contracts.messages import IncidentChanged, ReportSettled
+from services.contracts.topics import INCIDENT_CHANGED, REPORT_SETTLED
+from services.notify import metrics, store
+from services.notify.domain.decide import decide
+from services.notify.domain.incident import fold
+from services.notify.domain.notice import Notice, Quiet, settle
+from services.runtime.handling import Decided
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from services.contracts.topics import Topic
+    from services.notify.store import Saved
+    from services.notify.templates import TemplateFile
+    from services.runtime.handling import Received, Transaction
+
+_log = structlog.get_logger()
+
+
+class NotifyHandler:
+    """Decides what a batch's customers are told."""
+
+    def __init__(self, templates: TemplateFile, wake: Callable[[], None]) -> None:
+        """Make it; ``wake`` is called when notices have been committed."""
+        self._templates = templates
+        self._wake = wake
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """What it reads."""
+        return INCIDENT_CHANGED, REPORT_SETTLED
+
+    async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
+        """Load, decide, save."""
+        changes = [one.message for one in batch if isinstance(one.message, IncidentChanged)]
+        settled = [one.message for one in batch if isinstance(one.message, ReportSettled)]
+        wording = self._templates.current
+        notices: list[Notice] = []
+        quiet: Counter[Quiet] = Counter()
+
+        news = fold(await store.load_standings(tx, {change.incident_id for change in changes}), changes)
+        joined, answered = [one.recipient for one in news.reporters.values()], [one.recipient for one in settled]
+        await store.lock_customers(tx, [one for one in joined + answered if one is not None], news.announced)
+        await store.save_reports(tx, news.reporters.values(), settled)
+        if changes:
+            book = await store.load_book(tx, news)
+            decision = decide(news, book, etr_moved_by=wording.etr_moved_by, now=now)
+            await store.save_news(tx, news.standings.values(), decision.subscriptions)
+            notices += decision.notices
+            quiet += decision.quiet
+        for message in settled:
+            verdict = settle(message)
+            if isinstance(verdict, Quiet):
+                quiet[verdict] += 1
+            else:
+                notices.append(verdict)
+        saved = await store.add_notices(tx, notices, rules=wording.digest, now=now)
+        quiet[Quiet.ALREADY_TOLD] += len(notices) - len(saved.new)
+
+        def committed() -> None:
+            self._observe(notices, saved, quiet)
+            if saved.new:
+                self._wake()
+
+        return Decided(tally=Counter({"notices": len(saved.new)}), after_commit=committed)
+
+    def forget(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Nothing is cached."""
+
+    @staticmethod
+    def _observe(notices: Sequence[Notice], saved: Saved, quiet: Counter[Quiet]) -> None:
+        for one in notices:
+            if one.notice_id in saved.new:
+                metrics.MADE.labels(one.stage, one.channel).inc()
+        for stage, channel in saved.superseded:
+            metrics.BECAME.labels(stage, channel, "superseded").inc()
+        for reason, n in quiet.items():
+            metrics.QUIET.labels(reason).inc(n)
+        _log.debug(
+            "notices_decided",
+            notices=len(saved.new),
+            superseded=len(saved.superseded),
+            quiet={reason.value: n for reason, n in quiet.items() if n},
+        )

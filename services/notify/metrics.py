@@ -1,0 +1,26 @@
+"""Notify's metrics. Labels are small closed sets; never an id, a place or a person."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+MADE: Final = Counter("gridline_notify_notices_total", "Notices decided, by stage and channel", ("stage", "channel"))
+QUIET: Final = Counter("gridline_notify_quiet_total", "Times a customer was told nothing, by reason", ("reason",))
+BECAME: Final = Counter(
+    "gridline_notify_outcomes_total",
+    "What notices became: sent, pending (an attempt failed, another follows), failed, unknown, superseded",
+    ("stage", "channel", "outcome"),
+)
+SECONDS: Final = Histogram(
+    "gridline_notify_delivery_seconds",
+    "From the change of an incident or report to the delivery of a notice of it",
+    ("stage",),
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600),
+)
+PENDING: Final = Gauge("gridline_notify_pending", "Notices made and not settled, of all instances together")
+OLDEST: Final = Gauge("gridline_notify_oldest_pending_seconds", "Age of the oldest of them; 0 if none")
+TEMPLATES_REFUSED: Final = Gauge(
+    "gridline_notify_templates_refused", "1 while the templates file on disk has a fault and an older one is in force"
+)

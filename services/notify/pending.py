@@ -1,0 +1,209 @@
+"""The queue of notices to send: claiming them, and writing down what came of each.
+
+Decided here: when an attempt begins (its row says ``sending`` before anything leaves this process), when one without
+an outcome counts as lost, and what happens to it then. Times are the database's, so that instances with different
+clocks agree on when a claim ends. Never here: sending, or a claim on a row that another instance holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from services.contracts.values import Channel
+from services.notify.domain.notice import Stage, Template
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.runtime.postgres import Pool
+
+# Of one customer's notices of one incident at most one is pending, as newer ones supersede it; and it waits here while
+# an older one is on its way: so they arrive in the order in which they were made.
+_CLAIM: Final = """
+WITH due AS (
+    SELECT n.notice_id
+    FROM notice n
+    WHERE n.state = 'pending' AND n.channel = ANY($1::text[]) AND n.next_attempt_at <= now()
+      AND NOT EXISTS (SELECT FROM notice o WHERE o.state = 'sending' AND o.recipient_id = n.recipient_id)
+    ORDER BY n.next_attempt_at, n.seq
+    LIMIT $2
+    FOR UPDATE OF n SKIP LOCKED
+)
+UPDATE notice n
+SET state = 'sending', attempts = n.attempts + 1, sender = $3, sending_until = now() + make_interval(secs => $4)
+FROM due, recipient r
+WHERE n.notice_id = due.notice_id AND r.recipient_id = n.recipient_id
+RETURNING n.notice_id, n.attempts, n.channel, r.address, r.account, n.incident_id, n.ticket_ref, n.language, n.stage,
+          n.revision, n.template, n.etr, n.restored_at, n.caused_at, n.made_at
+"""
+# Rows are locked in the order of their ids, as ``store`` does when it supersedes. A delivery counts even where its
+# claim had ended: it is a fact. Any other outcome counts only while the claim holds.
+_SETTLE: Final = """
+WITH settled AS (
+    SELECT n.notice_id, v.outcome, v.reason, v.delay
+    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::float8[])
+         AS v (notice_id, attempt, outcome, reason, delay)
+    JOIN notice n ON n.notice_id = v.notice_id AND n.attempts = v.attempt
+    WHERE n.state = 'sending' OR (v.outcome = 'delivered' AND n.state <> 'sent')
+    ORDER BY n.notice_id FOR UPDATE OF n
+)
+UPDATE notice n
+SET state = CASE
+        WHEN s.outcome = 'delivered' THEN 'sent'
+        WHEN s.outcome = 'unknown' THEN 'unknown'
+        WHEN s.outcome = 'refused' THEN 'failed'
+        WHEN n.superseded_by IS NOT NULL THEN 'superseded'
+        WHEN n.attempts >= $6 THEN 'failed'
+        ELSE 'pending'
+    END,
+    reason = s.reason,
+    sent_at = CASE WHEN s.outcome = 'delivered' THEN now() END,
+    next_attempt_at = now() + make_interval(secs => s.delay),
+    sending_until = NULL
+FROM settled s WHERE n.notice_id = s.notice_id
+RETURNING n.notice_id, n.stage, n.channel, n.state, n.reason, extract(epoch FROM now() - n.caused_at)::float8 AS seconds
+"""
+_RECOVER: Final = """
+WITH lost AS (
+    SELECT notice_id FROM notice WHERE state = 'sending' AND sending_until < now()
+    ORDER BY notice_id LIMIT 1000 FOR UPDATE SKIP LOCKED
+)
+UPDATE notice n
+SET state = CASE
+        WHEN NOT n.sender = ANY($1::text[]) OR n.attempts >= $2 THEN 'unknown'
+        WHEN n.superseded_by IS NOT NULL THEN 'superseded'
+        ELSE 'pending'
+    END,
+    reason = 'outcome_unknown', next_attempt_at = now(), sending_until = NULL
+FROM lost WHERE n.notice_id = lost.notice_id
+RETURNING n.notice_id, n.stage, n.channel, n.state, n.reason, extract(epoch FROM now() - n.caused_at)::float8 AS seconds
+"""
+_BACKLOG: Final = """
+SELECT count(*) AS n, coalesce(extract(epoch FROM now() - min(made_at)), 0)::float8 AS oldest_seconds
+FROM notice WHERE state IN ('pending', 'sending')
+"""
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    """Not delivered, or perhaps delivered through a sender that drops repeats: to be tried again."""
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    """Perhaps delivered, through a sender that cannot drop repeats: not tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A notice this process may attempt to send until its claim ends."""
+
+    notice_id: UUID
+    attempt: int
+    channel: Channel
+    address: str
+    account: str | None
+    incident_id: UUID | None
+    ticket_ref: str
+    language: str
+    stage: Stage
+    revision: int
+    template: Template
+    etr: datetime | None
+    restored_at: datetime | None
+    caused_at: datetime
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt ended; ``delay_s`` is how long to wait before the next."""
+
+    notice_id: UUID
+    attempt: int
+    outcome: Outcome
+    reason: str | None = None
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What a notice has become. ``seconds`` have gone by since the change it tells of."""
+
+    notice_id: UUID
+    stage: str
+    channel: str
+    state: str
+    reason: str | None
+    seconds: float
+
+
+async def claim(pool: Pool, channels: Sequence[Channel], *, sender: str, most: int, claim_s: float) -> list[Claimed]:
+    """Take due notices of these channels, and write that an attempt through ``sender`` begins.
+
+    Args:
+        pool: The service's pool.
+        channels: Channels to take from.
+        sender: Name of the sender they will go through.
+        most: How many to take at most.
+        claim_s: Seconds until an attempt without an outcome counts as lost.
+    """
+    rows = await pool.fetch(_CLAIM, list(channels), most, sender, claim_s)
+    return [
+        Claimed(
+            notice_id=row["notice_id"],
+            attempt=row["attempts"],
+            channel=Channel(row["channel"]),
+            address=row["address"],
+            account=row["account"],
+            incident_id=row["incident_id"],
+            ticket_ref=row["ticket_ref"],
+            language=row["language"],
+            stage=Stage(row["stage"]),
+            revision=row["revision"],
+            template=Template(row["template"]),
+            etr=row["etr"],
+            restored_at=row["restored_at"],
+            caused_at=row["caused_at"],
+            made_at=row["made_at"],
+        )
+        for row in rows
+    ]
+
+
+async def settle(pool: Pool, attempts: Sequence[Attempt], *, most_attempts: int) -> list[Became]:
+    """Write down how attempts ended, and return what their notices have become.
+
+    One whose claim has ended meanwhile is left out, unless it was delivered.
+    """
+    rows = await pool.fetch(
+        _SETTLE,
+        [one.notice_id for one in attempts],
+        [one.attempt for one in attempts],
+        [one.outcome for one in attempts],
+        [one.reason for one in attempts],
+        [one.delay_s for one in attempts],
+        most_attempts,
+    )
+    return [Became(**row) for row in rows]
+
+
+async def recover(pool: Pool, *, repeatable: Sequence[str], most_attempts: int) -> list[Became]:
+    """Settle attempts whose claim has ended without an outcome: their process died or was cut off.
+
+    Those that went through one of the ``repeatable`` senders are queued again, the others stay ``unknown``.
+    """
+    return [Became(**row) for row in await pool.fetch(_RECOVER, list(repeatable), most_attempts)]
+
+
+async def backlog(pool: Pool) -> tuple[int, float]:
+    """Return how many notices are not settled yet, and the age of the oldest in seconds."""
+    row = await pool.fetchrow(_BACKLOG)
+    if row is None:
+        raise AssertionError("an aggregate returns its row")
+    return row["n"], row["oldest_seconds"]

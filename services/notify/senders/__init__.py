@@ -1,0 +1,89 @@
+"""Ways to tell a customer. A sender takes one letter and says what came of it; it keeps no state of its own.
+
+Adding one: a module here with a class that has ``Sender``'s three members, its name in ``settings.SenderName``, its
+making in ``__main__``. ``repeatable`` decides what happens when an attempt's outcome is unknown (the process died, the
+other side did not answer): True only where whoever receives a notice drops a second one with the same notice id. Then
+the attempt is repeated until its outcome is known (fail open: rather twice than never, and the receiver makes it once).
+False: it is never repeated (at most once) and the notice stays ``unknown`` for people to see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.contracts.values import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One notice, addressed and worded.
+
+    Attributes:
+        notice_id: The same at every attempt.
+        language: Of ``text``; may differ from what the customer speaks.
+    """
+
+    notice_id: UUID
+    channel: Channel
+    address: str
+    account: str | None
+    stage: str
+    revision: int
+    language: str
+    text: str
+    ticket_ref: str
+    incident_id: UUID | None
+    etr: datetime | None
+    restored_at: datetime | None
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The receiver took it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """It was not taken now, or that is not known; another attempt may succeed.
+
+    Attributes:
+        reason: A word for log and metric.
+        after_s: Seconds the receiver asks us to wait; None leaves it to us.
+    """
+
+    reason: str
+    after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The receiver will never take this notice."""
+
+    reason: str
+
+
+Answer = Delivered | Retry | Refused
+
+
+class Sender(Protocol):
+    """Sends letters one at a time; many calls may be under way at once."""
+
+    @property
+    def name(self) -> str:
+        """The word for settings and rows; never changes."""
+        ...
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether receivers drop a repeat with the same notice id."""
+        ...
+
+    async def send(self, letter: Letter, now: datetime) -> Answer:
+        """Try once. The caller bounds how long it may take; anything raised is a bug."""
+        ...

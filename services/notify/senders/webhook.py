@@ -1,0 +1,156 @@
+"""Posts notices to a gateway (SMS, WeChat, push) as signed webhooks.
+
+Source: Standard Webhooks 1.0.0: ``webhook-id``, ``webhook-timestamp``, ``webhook-signature``, HMAC-SHA256 over
+``id.timestamp.body``. The webhook-id is the notice id and the same at every attempt, so a receiver that keeps the
+contract drops repeats; attempts are therefore repeated until one is known to have been taken.
+
+Never here: a redirect followed (it would carry an address elsewhere), an answer's body read into memory, a URL or a
+secret in a log or an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import logging
+import ssl
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, Self
+
+import httpx
+import orjson
+
+from services.notify.senders import Delivered, Refused, Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+    from types import TracebackType
+
+    from services.notify.senders import Answer, Letter
+
+_DRAIN_BYTES: Final = 16 * 1024
+_DRAIN_SECONDS: Final = 1.0
+_TYPE: Final = "gridline.notice.v1"
+# The receiver says that this notice is wrong. Every other answer may be the receiver's fault or the network's, or ours
+# and mended by an operator (401, 404, a redirect): then all notices fail alike and none must be given up for it.
+_THIS_NOTICE: Final = frozenset({400, 413, 422})
+
+
+def sign(keys: Sequence[bytes], webhook_id: str, timestamp: int, body: bytes) -> str:
+    """Return the ``webhook-signature`` header: one signature for each key, so that keys can be changed over."""
+    content = f"{webhook_id}.{timestamp}.".encode() + body
+    digests = (hmac.digest(key, content, hashlib.sha256) for key in keys)
+    return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
+
+
+def payload(letter: Letter) -> bytes:
+    """Return the body: the same bytes at every attempt as long as the wording is the same."""
+    data = {
+        "notice_id": letter.notice_id,
+        "incident_id": letter.incident_id,
+        "ticket_ref": letter.ticket_ref,
+        "stage": letter.stage,
+        "revision": letter.revision,
+        "channel": letter.channel,
+        "address": letter.address,
+        "account": letter.account,
+        "language": letter.language,
+        "text": letter.text,
+        "etr": letter.etr,
+        "restored_at": letter.restored_at,
+    }
+    return orjson.dumps({"type": _TYPE, "timestamp": letter.made_at, "data": data})
+
+
+class WebhookSender:
+    """Posts to one URL. Use it as an asynchronous context manager: it keeps connections open."""
+
+    name = "webhook"
+    repeatable = True
+
+    def __init__(
+        self, url: str, keys: Sequence[bytes], *, timeout_s: float, connections: int, ca_file: Path | None = None
+    ) -> None:
+        """Make it.
+
+        Args:
+            url: Where to post.
+            keys: Signing keys, the newest first.
+            timeout_s: Longest wait for a connection, and between two packets.
+            connections: Most connections at once.
+            ca_file: CA certificate for https; the system's if absent.
+        """
+        # httpx logs every request with its URL, which may hold a token of the gateway.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        self._url = url
+        self._keys = tuple(keys)
+        self._client = httpx.AsyncClient(
+            follow_redirects=False,
+            timeout=timeout_s,
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            verify=ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else False,
+            trust_env=False,  # settings say where to connect, not the environment of the process
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def send(self, letter: Letter, now: datetime) -> Answer:
+        """Post once. Whatever is not a clear answer is a retry: the receiver drops repeats by webhook-id."""
+        body = payload(letter)
+        webhook_id = str(letter.notice_id)
+        timestamp = int(now.timestamp())
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "gridline-notify",
+            "webhook-id": webhook_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign(self._keys, webhook_id, timestamp, body),
+        }
+        try:
+            async with self._client.stream("POST", self._url, content=body, headers=headers) as response:
+                answer = _answer(response)
+                await _drain(response)
+                return answer
+        except httpx.TimeoutException:
+            return Retry("timeout")
+        except httpx.TransportError as error:
+            return Retry("no_connection" if isinstance(error, httpx.ConnectError) else "broken_connection")
+
+
+def _answer(response: httpx.Response) -> Answer:
+    status = response.status_code
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return Delivered()
+    if status in _THIS_NOTICE:
+        return Refused(f"http_{status}")
+    return Retry(f"http_{status}", after_s=_retry_after(response.headers.get("retry-after")))
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Read Retry-After in its form of seconds; the form of a date needs the receiver's clock and is left out."""
+    return float(text) if text and text.isascii() and text.isdigit() and len(text) <= len("86400") else None
+
+
+async def _drain(response: httpx.Response) -> None:
+    """Read a short body so that the connection can be used again; a long or slow one costs the connection.
+
+    The status has decided already, so nothing that happens here matters.
+    """
+    with suppress(httpx.HTTPError, TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            size = 0
+            async for chunk in response.aiter_raw():
+                size += len(chunk)
+                if size > _DRAIN_BYTES:
+                    return

@@ -1,0 +1,319 @@
+"""What notify keeps: incidents as they stand, who belongs to them, what they were told.
+
+Decided here: what is loaded and locked for a batch, in a number of statements that does not grow with it.
+Never here: what to tell (``domain``), sending (``pending``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from services.contracts.values import Channel, IncidentState, Recipient
+from services.notify.domain.decide import Book
+from services.notify.domain.incident import Standing, Subscription
+from services.notify.domain.notice import Notice, Reporter, Stage, Told, recipient_id
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from _typeshed import DataclassInstance
+    from asyncpg import Record
+
+    from services.contracts.messages import ReportSettled
+    from services.notify.domain.incident import News
+    from services.runtime.postgres import Connection, Pool
+
+_STANDINGS: Final = """
+SELECT incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at
+FROM incident WHERE incident_id = ANY($1::uuid[])
+"""
+_ADD_RECIPIENTS: Final = """
+INSERT INTO recipient (recipient_id, channel, address, account)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS v (recipient_id, channel, address, account)
+ORDER BY v.recipient_id
+ON CONFLICT (recipient_id) DO NOTHING
+"""
+# Always in the order of their ids, so that two batches wait for one another and never in a circle.
+_LOCK_RECIPIENTS: Final = """
+SELECT recipient_id FROM recipient
+WHERE recipient_id IN (
+    SELECT unnest($1::uuid[])
+    UNION
+    SELECT r.recipient_id FROM subscription s JOIN report r USING (report_id) WHERE s.incident_id = ANY($2::uuid[])
+)
+ORDER BY recipient_id FOR NO KEY UPDATE OF recipient
+"""
+_SUBSCRIPTIONS: Final = """
+WITH concerned AS (
+    SELECT unnest($1::uuid[]) AS report_id
+    UNION
+    SELECT report_id FROM subscription WHERE incident_id = ANY($2::uuid[])
+    UNION
+    SELECT s.report_id FROM report r JOIN subscription s USING (report_id)
+    WHERE r.recipient_id = ANY($3::uuid[]) AND s.incident_id = ANY($4::uuid[])
+)
+SELECT s.incident_id, s.report_id, s.joined_revision, s.left_revision, s.joined_at,
+       r.ticket_id, r.ticket_ref, r.language, p.channel, p.address, p.account
+FROM concerned
+JOIN subscription s USING (report_id)
+LEFT JOIN report r USING (report_id)
+LEFT JOIN recipient p USING (recipient_id)
+"""
+_TOLD: Final = """
+SELECT recipient_id, incident_id, stage, revision, etr
+FROM notice WHERE incident_id = ANY($1::uuid[]) AND recipient_id = ANY($2::uuid[])
+ORDER BY seq
+"""
+_SAVE_STANDINGS: Final = """
+INSERT INTO incident (incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at)
+SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[], $5::int[], $6::timestamptz[], $7::int[],
+                     $8::int[], $9::timestamptz[])
+ON CONFLICT (incident_id) DO UPDATE SET
+    revision = excluded.revision, state = excluded.state, etr = excluded.etr, etr_since = excluded.etr_since,
+    restored_at = excluded.restored_at, state_since = excluded.state_since, known_since = excluded.known_since,
+    changed_at = excluded.changed_at
+"""
+# A report's incident and its settlement may be told of by two partitions at once: the order of ids again.
+_SAVE_REPORTS: Final = """
+INSERT INTO report (report_id, ticket_id, ticket_ref, language, recipient_id, outcome, reason, settled_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[],
+                     $8::timestamptz[]) AS v (report_id)
+ORDER BY v.report_id
+ON CONFLICT (report_id) DO UPDATE SET
+    outcome = excluded.outcome, reason = excluded.reason, settled_at = excluded.settled_at
+WHERE excluded.settled_at IS NOT NULL AND excluded.settled_at >= coalesce(report.settled_at, '-infinity')
+"""
+_SAVE_SUBSCRIPTIONS: Final = """
+INSERT INTO subscription (incident_id, report_id, joined_revision, left_revision, joined_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::timestamptz[])
+ON CONFLICT (incident_id, report_id) DO UPDATE SET
+    joined_revision = excluded.joined_revision, left_revision = excluded.left_revision, joined_at = excluded.joined_at
+"""
+_ADD_NOTICES: Final = """
+INSERT INTO notice (notice_id, recipient_id, channel, incident_id, report_id, ticket_ref, language, stage, revision,
+                    template, etr, restored_at, caused_at, rules, made_at)
+SELECT v.*, $14, $15 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
+    $8::text[], $9::int[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[]) AS v
+ON CONFLICT (notice_id) DO NOTHING
+RETURNING notice_id, seq
+"""
+# Rows are locked in the order of their ids, as ``pending`` does when it writes outcomes.
+_SUPERSEDE: Final = """
+WITH outdated AS (
+    SELECT n.notice_id, v.successor
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS v (successor, recipient_id, incident_id)
+    JOIN notice n ON n.incident_id = v.incident_id AND n.recipient_id = v.recipient_id
+    WHERE n.state IN ('pending', 'sending') AND n.seq < $4
+    ORDER BY n.notice_id FOR UPDATE OF n
+)
+UPDATE notice n
+SET superseded_by = outdated.successor, state = CASE n.state WHEN 'pending' THEN 'superseded' ELSE n.state END
+FROM outdated WHERE n.notice_id = outdated.notice_id
+RETURNING n.stage, n.channel, n.state
+"""
+_STATUS: Final = """
+SELECT r.report_id, r.language, r.outcome, r.reason, r.settled_at, s.joined_revision, s.joined_at,
+       i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
+       i.changed_at
+FROM report r
+LEFT JOIN LATERAL (
+    SELECT * FROM subscription
+    WHERE subscription.report_id = r.report_id AND joined_revision > left_revision
+    ORDER BY joined_at DESC LIMIT 1
+) AS s ON true
+LEFT JOIN incident i ON i.incident_id = s.incident_id
+WHERE r.ticket_ref = $1
+ORDER BY r.report_id
+"""
+_COUNTS: Final = """
+SELECT stage, channel, state, count(*) AS n, max(revision) AS last_revision, min(made_at) AS first_made_at,
+       max(sent_at) AS last_sent_at
+FROM notice WHERE incident_id = $1
+GROUP BY stage, channel, state ORDER BY min(seq)
+"""
+_KNOWS_INCIDENT: Final = "SELECT EXISTS (SELECT FROM incident WHERE incident_id = $1)"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a report was settled without an incident."""
+
+    outcome: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is known of a report that somebody asks about."""
+
+    language: str
+    settled: Settled | None
+    joined_revision: int
+    joined_at: datetime | None
+    standing: Standing | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeCount:
+    """Notices of an incident that share stage, channel and state."""
+
+    stage: str
+    channel: str
+    state: str
+    n: int
+    last_revision: int
+    first_made_at: datetime
+    last_sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What came of saving notices: which are new, and the stage and channel of those they made out of date."""
+
+    new: frozenset[UUID]
+    superseded: tuple[tuple[str, str], ...]
+
+
+async def load_standings(tx: Connection, incidents: Collection[UUID]) -> dict[UUID, Standing]:
+    """Return the incidents known, by id."""
+    rows = await tx.fetch(_STANDINGS, list(incidents))
+    return {row["incident_id"]: _standing(row) for row in rows}
+
+
+async def lock_customers(tx: Connection, recipients: Iterable[Recipient], announced: Collection[UUID]) -> None:
+    """Remember these recipients, and lock them and every subscriber of the announced incidents until the commit."""
+    by_id = {recipient_id(one): one for one in recipients}
+    if by_id:
+        await tx.execute(
+            _ADD_RECIPIENTS,
+            list(by_id),
+            [one.channel for one in by_id.values()],
+            [one.address for one in by_id.values()],
+            [one.account for one in by_id.values()],
+        )
+    await tx.fetch(_LOCK_RECIPIENTS, list(by_id), list(announced))
+
+
+async def load_book(tx: Connection, news: News) -> Book:
+    """Load what is known of everyone whom ``news`` may concern. Their recipients are locked already."""
+    reports = {report for _, report in news.joined.keys() | news.left.keys()}
+    customers = [who for one in news.reporters.values() if (who := one.recipient_id)]
+    rows = await tx.fetch(_SUBSCRIPTIONS, list(reports), list(news.announced), customers, list(news.standings))
+    reporters = {row["report_id"]: _reporter(row) for row in rows if row["ticket_ref"] is not None}
+    subscriptions = {
+        (row["incident_id"], row["report_id"]): Subscription(
+            row["incident_id"], row["report_id"], row["joined_revision"], row["left_revision"], row["joined_at"]
+        )
+        for row in rows
+    }
+    everyone = {who for one in reporters.values() if (who := one.recipient_id)} | set(customers)
+    incidents = news.standings.keys() | {incident for incident, _ in subscriptions}
+    told: dict[UUID, list[Told]] = {}
+    for row in await tx.fetch(_TOLD, list(incidents), list(everyone)):
+        made = Told(row["incident_id"], Stage(row["stage"]), row["revision"], row["etr"])
+        told.setdefault(row["recipient_id"], []).append(made)
+    return Book(reporters, subscriptions, told)
+
+
+async def save_reports(tx: Connection, reporters: Iterable[Reporter], settled: Iterable[ReportSettled]) -> None:
+    """Remember reports and their settlements; of two settlements of a report the later one."""
+    rows: dict[UUID, tuple[Any, ...]] = {
+        one.report_id: (one.report_id, one.ticket_id, one.ticket_ref, one.language, one.recipient_id, None, None, None)
+        for one in reporters
+    }
+    for message in sorted(settled, key=lambda one: one.settled_at):
+        who = recipient_id(message.recipient) if message.recipient else None
+        rows[message.report_id] = (
+            *(message.report_id, message.ticket_id, message.ticket_ref, message.language, who),
+            *(message.outcome, message.reason, message.settled_at),
+        )
+    if rows:
+        await tx.execute(_SAVE_REPORTS, *_columns(rows.values()))
+
+
+async def save_news(tx: Connection, standings: Collection[Standing], subscriptions: Collection[Subscription]) -> None:
+    """Save incidents as they stand and the subscriptions that changed."""
+    await tx.execute(_SAVE_STANDINGS, *_fields(Standing, standings))
+    await tx.execute(_SAVE_SUBSCRIPTIONS, *_fields(Subscription, subscriptions))
+
+
+async def add_notices(tx: Connection, notices: Sequence[Notice], *, rules: str, now: datetime) -> Saved:
+    """Put notices in the queue, and take from it those that they make out of date.
+
+    Args:
+        tx: The batch's transaction.
+        notices: What was decided, in that order. One that was made before is left as it is.
+        rules: Digest of the templates file in force.
+        now: The batch's instant.
+    """
+    if not notices:
+        return Saved(frozenset(), ())
+    columns = _fields(Notice, notices, without="replaces")
+    rows = await tx.fetch(_ADD_NOTICES, *columns, rules, now)
+    new: Mapping[UUID, int] = {row["notice_id"]: row["seq"] for row in rows}
+    replaced = [
+        (one.notice_id, one.recipient_id, incident)
+        for one in notices
+        if one.notice_id in new
+        for incident in one.replaces
+    ]
+    if not replaced:
+        return Saved(frozenset(new), ())
+    rows = await tx.fetch(_SUPERSEDE, *_columns(replaced), min(new.values()))
+    return Saved(frozenset(new), tuple((row["stage"], row["channel"]) for row in rows if row["state"] == "superseded"))
+
+
+async def find_reports(pool: Pool, ticket_ref: str) -> list[Asked]:
+    """Return what is known of the reports with this reference: nearly always one, or none."""
+    return [
+        Asked(
+            language=row["language"],
+            settled=Settled(row["outcome"], row["reason"], row["settled_at"]) if row["settled_at"] else None,
+            joined_revision=row["joined_revision"] or 0,
+            joined_at=row["joined_at"],
+            standing=_standing(row) if row["incident_id"] else None,
+        )
+        for row in await pool.fetch(_STATUS, ticket_ref)
+    ]
+
+
+async def count_notices(pool: Pool, incident: UUID) -> list[NoticeCount] | None:
+    """Count an incident's notices; None for an incident never heard of."""
+    async with pool.acquire() as connection:
+        if not await connection.fetchval(_KNOWS_INCIDENT, incident):
+            return None
+        return [NoticeCount(**row) for row in await connection.fetch(_COUNTS, incident)]
+
+
+def _columns(rows: Iterable[Iterable[Any]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _fields(kind: type[DataclassInstance], values: Collection[object], *, without: str = "") -> list[list[Any]]:
+    """Return the fields of dataclass values as columns, in the order they are declared."""
+    return [[getattr(one, field.name) for one in values] for field in fields(kind) if field.name != without]
+
+
+def _standing(row: Record) -> Standing:
+    return Standing(
+        incident_id=row["incident_id"],
+        revision=row["revision"],
+        state=IncidentState(row["state"]),
+        etr=row["etr"],
+        etr_since=row["etr_since"],
+        restored_at=row["restored_at"],
+        state_since=row["state_since"],
+        known_since=row["known_since"],
+        changed_at=row["changed_at"],
+    )
+
+
+def _reporter(row: Record) -> Reporter:
+    recipient = None
+    if row["channel"] is not None:
+        recipient = Recipient(channel=Channel(row["channel"]), address=row["address"], account=row["account"])
+    return Reporter(row["report_id"], row["ticket_id"], row["ticket_ref"], row["language"], recipient)

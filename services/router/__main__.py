@@ -1,0 +1,53 @@
+"""``python -m services.router``: the router."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NoReturn
+
+from services.grid.store import SCHEMA as GRID_SCHEMA
+from services.router.api import make_router, measure_queues
+from services.router.handler import RouterHandler, imbalance
+from services.router.settings import RouterSettings
+from services.router.tree.book import RuleBook
+from services.router.tree.reading import RulesError
+from services.runtime.postgres import migrate
+from services.runtime.service import Parts, Runtime, run
+from services.runtime.settings import SettingsError
+
+SCHEMA: Final = Path(__file__).parent / "schema.sql"
+
+
+async def build(runtime: Runtime) -> Parts:
+    """Make the router's parts.
+
+    Raises:
+        SettingsError: the rule files cannot be used; every fault has its line.
+    """
+    settings = runtime.settings
+    if not isinstance(settings, RouterSettings):
+        raise TypeError("the router runs on RouterSettings")
+    try:
+        book = RuleBook(settings.routes_file, settings.classify_file)
+    except RulesError as error:
+        raise SettingsError(f"rules that do not fit:\n{error}") from None
+    # Every batch reads the network model; its tables are empty until a network is imported.
+    await migrate(settings.postgres_dsn.get_secret_value(), "grid", GRID_SCHEMA, kernel=False)
+    return Parts(
+        handler=RouterHandler(book, settings.bounds()),
+        routers=(make_router(runtime.pool, book),),
+        background=(
+            lambda: book.watch(settings.rules_poll_seconds),
+            lambda: measure_queues(runtime.pool, book, settings.queue_gauge_seconds),
+        ),
+        imbalance=imbalance,
+    )
+
+
+def main() -> NoReturn:
+    """Run the router until it is told to stop."""
+    run("router", RouterSettings, build, schema_sql=SCHEMA)
+
+
+if __name__ == "__main__":
+    main()

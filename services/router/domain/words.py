@@ -1,0 +1,161 @@
+"""Finding operators' words in what people write, and telling which script they write in.
+
+Decided here: when a word counts as found, in Chinese and in languages that put spaces between words. Never here: what
+a word means; that is the operators' data.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_INVISIBLE: Final = re.compile("[\u200b\u2060\ufeff]")
+_SPACE: Final = re.compile(r"\s+")
+_SPACED_HAN: Final = re.compile(f"(?<=[{_HAN}]) (?=[{_HAN}])")
+_LETTER: Final = "a-z0-9\u00df-\u024f"
+_LATIN: Final = re.compile(f"[{_LETTER}]")
+_BEGINS: Final = f"(?<![{_LETTER}])"
+_ENDS: Final = f"(?![{_LETTER}])"
+_GAP: Final = r"(?: \S+){0,3}? "
+
+
+def normalise(text: str) -> str:
+    """Return ``text`` in the one form words are looked for in.
+
+    Full-width and compatibility forms become plain (NFKC), case is folded, runs of white space become one space, and
+    none is left between two Chinese characters.
+    """
+    plain = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold().replace("\u2019", "'")
+    return _SPACED_HAN.sub("", _SPACE.sub(" ", plain).strip())
+
+
+class WordList:
+    """Words and phrases, any of which may be found in a text.
+
+    A word in Latin letters must stand alone; ``spark*`` finds any ending, and ``power * out`` lets up to three words
+    come between. A word in any other script is found anywhere: Chinese puts no spaces between words.
+    """
+
+    __slots__ = ("_exact", "_ignored", "_wanted", "_wild")
+
+    def __init__(self, words: Iterable[str], ignore: Iterable[str] = ()) -> None:
+        """Prepare the list.
+
+        Args:
+            words: What to find.
+            ignore: Phrases taken out of the text first, so that the words inside them are not found.
+
+        Raises:
+            ValueError: a word has no letter or digit to look for, or begins with a wildcard.
+        """
+        plain = {normalise(word): word for word in words}
+        self._wanted = _Search(plain)
+        self._ignored = _Search(map(normalise, ignore))
+        self._exact = {form: word for form, word in plain.items() if "*" not in form}
+        self._wild = tuple((re.compile(_pattern(form)), word) for form, word in plain.items() if "*" in form)
+
+    def find(self, text: str) -> str | None:
+        """Return the first word of the list that a normalised text has; None if it has none.
+
+        The word is returned as it stands in the list: what a wildcard stood for is the customer's own.
+        """
+        found = self._wanted.first(text)
+        if found is not None and self._ignored.first(text) is not None:
+            found = self._wanted.first(self._ignored.blanked(text))
+        if found is None:
+            return None
+        return self._exact.get(found) or next(word for pattern, word in self._wild if pattern.fullmatch(found))
+
+
+def check_word(word: str) -> None:
+    """Check that a word can be looked for.
+
+    Raises:
+        ValueError: it has no letter or digit, or begins with a wildcard.
+    """
+    _pattern(normalise(word))
+
+
+class _Search:
+    """One pass over a text for many words, those in Latin letters apart from the others."""
+
+    __slots__ = ("_latin", "_other")
+
+    def __init__(self, words: Iterable[str]) -> None:
+        plain = sorted(set(words), key=lambda word: (-len(word), word))
+        latin = [word for word in plain if _LATIN.match(word)]
+        other = [word for word in plain if not _LATIN.match(word)]
+        # The boundaries stand outside the alternatives, so that most places of a text are passed over at once.
+        self._latin = re.compile(f"{_BEGINS}(?:{_either(latin)}){_ENDS}") if latin else None
+        self._other = re.compile(_either(other)) if other else None
+
+    def first(self, text: str) -> str | None:
+        if self._latin is not None and (found := self._latin.search(text)) is not None:
+            return found.group()
+        if self._other is not None and not text.isascii() and (found := self._other.search(text)) is not None:
+            return found.group()
+        return None
+
+    def blanked(self, text: str) -> str:
+        for pattern in (self._latin, self._other):
+            if pattern is not None:
+                text = pattern.sub(" \ufffc ", text)  # no letter, so that the rests do not grow together
+        return text
+
+
+def _either(words: Iterable[str]) -> str:
+    return "|".join(map(_pattern, words))
+
+
+def _pattern(plain: str) -> str:
+    if not any(char.isalnum() for char in plain):
+        raise ValueError(f"{plain!r} has no letter to look for")
+    if plain.startswith("*"):
+        raise ValueError(f"{plain!r} begins with a wildcard: it stands between words or at the end of one")
+    pattern = ""
+    gap = ""
+    for part in plain.split(" "):
+        if part == "*":
+            gap = _GAP
+            continue
+        ending = f"[{_LETTER}]*" if part.endswith("*") else ""
+        pattern += (gap or " " if pattern else "") + re.escape(part.removesuffix("*")) + ending
+        gap = ""
+    return pattern
+
+
+class Script(StrEnum):
+    """Writing systems told apart by their Unicode blocks. The rare ones come first and win a tie."""
+
+    TIBETAN = "tibetan"
+    MONGOLIAN = "mongolian"
+    YI = "yi"
+    HANGUL = "hangul"
+    ARABIC = "arabic"
+    HAN = "han"
+    LATIN = "latin"
+
+
+_UNITS: Final = {
+    # One unit is about one syllable or word, so that "Transformer爆炸了" is Chinese although Latin letters lead.
+    Script.TIBETAN: re.compile("[\u0f40-\u0fbc]+"),
+    Script.MONGOLIAN: re.compile("[\u1820-\u18aa]+"),
+    Script.YI: re.compile("[\ua000-\ua4cf]"),
+    Script.HANGUL: re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]"),
+    Script.ARABIC: re.compile("[\u0620-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufefc]+"),
+    Script.HAN: re.compile(f"[{_HAN}]"),
+    Script.LATIN: re.compile("[A-Za-z\u00c0-\u024f]+"),
+}
+
+
+def script_of(text: str) -> Script | None:
+    """Return the script most of ``text`` is written in; None if it has no letter of a known one."""
+    counts = {script: len(unit.findall(text)) for script, unit in _UNITS.items()}
+    script = max(counts, key=lambda each: counts[each])  # the first of equals, in the order of ``Script``
+    return script if counts[script] else None

@@ -1,0 +1,41 @@
+"""The router's settings (prefix ``GRIDLINE_``)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field
+
+from services.router.domain.facts import Bounds
+from services.runtime.settings import ServiceSettings
+
+_SHIPPED: Final = Path(__file__).parents[2] / "deploy"
+
+
+class RouterSettings(ServiceSettings):
+    """Which rules, how often they are looked at, how far a contact's clock is trusted."""
+
+    http_port: int = Field(default=8002, ge=0, le=65535)
+    routes_file: Path = Field(default=_SHIPPED / "routes.yaml", description="Route tree and queues")
+    classify_file: Path = Field(default=_SHIPPED / "classify.yaml", description="Business types and words")
+    rules_poll_seconds: float = Field(
+        default=2.0,
+        gt=0,
+        le=3600,
+        description="How often both files are looked at; a change counts once it stands still",
+    )
+    queue_gauge_seconds: float = Field(default=10.0, gt=0, le=3600, description="How often waiting tickets are counted")
+    event_lag_hours: float = Field(
+        default=24.0, gt=0, le=24 * 31, description="Longest time before its arrival a contact may say it happened"
+    )
+    follow_up_minutes: float = Field(
+        default=30.0, gt=0, le=24 * 60, description="Further words after this long bring a reported outage to a person"
+    )
+
+    def bounds(self) -> Bounds:
+        """How far decisions trust and wait."""
+        return Bounds(
+            event_lag=timedelta(hours=self.event_lag_hours), follow_up=timedelta(minutes=self.follow_up_minutes)
+        )

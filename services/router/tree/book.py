@@ -1,0 +1,110 @@
+"""The rules in force, and taking in changed files without a restart.
+
+Decided here: a change is taken in only once the files have stood still between two looks (an editor may be half way
+through), only if both are good, and both at once. Otherwise the old rules hold, with an error in the log and a metric
+that stays up until the files are mended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.router import metrics
+from services.router.domain.ticket import Rules
+from services.router.tree.keywords import read_keywords
+from services.router.tree.reading import Fault, RulesError
+from services.router.tree.routes import read_tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Stamp = tuple[tuple[int, int, int] | None, ...]
+_HASH_DIGITS: Final = 16
+_log = structlog.get_logger()
+
+
+def load_rules(routes: Path, classify: Path) -> Rules:
+    """Read both files.
+
+    Raises:
+        RulesError: one of them cannot be read or has faults; every fault of that file is named.
+    """
+    texts = {path: _text(path) for path in (classify, routes)}
+    keywords = read_keywords(str(classify), texts[classify])
+    tree = read_tree(str(routes), texts[routes], keywords)
+    digest = hashlib.sha256("\0".join((texts[routes], texts[classify])).encode()).hexdigest()
+    return Rules(keywords=keywords, tree=tree, hash=digest[:_HASH_DIGITS])
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RulesError(str(path), [Fault(0, f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise RulesError(str(path), [Fault(line, "is not UTF-8")]) from None
+
+
+class RuleBook:
+    """Holds the rules in force."""
+
+    def __init__(self, routes: Path, classify: Path) -> None:
+        """Read both files.
+
+        Raises:
+            RulesError: they cannot be used.
+        """
+        self._files = (routes, classify)
+        self._taken = self._seen = self._stamp()
+        self._rules = load_rules(routes, classify)
+        metrics.RULES_STALE.set(0)
+        _log.info("rules_loaded", tree_hash=self._rules.hash, queues=len(self._rules.tree.queues))
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force. Take them once a batch: they may be exchanged between two looks."""
+        return self._rules
+
+    def look(self) -> None:
+        """Look at the files once and take in a change that has settled."""
+        stamp = self._stamp()
+        settled = stamp == self._seen
+        self._seen = stamp
+        if not settled or stamp == self._taken:
+            return
+        self._taken = stamp
+        try:
+            rules = load_rules(*self._files)
+        except RulesError as error:
+            metrics.RULE_LOADS.labels("refused").inc()
+            metrics.RULES_STALE.set(1)
+            _log.error("rules_refused_old_ones_hold", faults=str(error).splitlines(), tree_hash=self._rules.hash)
+            return
+        changed = rules.hash != self._rules.hash
+        metrics.RULE_LOADS.labels("loaded" if changed else "unchanged").inc()
+        metrics.RULES_STALE.set(0)
+        if changed:
+            _log.info("rules_reloaded", tree_hash=rules.hash, before=self._rules.hash)
+            self._rules = rules
+
+    async def watch(self, every_s: float) -> None:
+        """Look again and again, for the life of the service."""
+        while True:
+            await asyncio.sleep(every_s)
+            await asyncio.to_thread(self.look)
+
+    def _stamp(self) -> Stamp:
+        return tuple(_stat(path) for path in self._files)
+
+
+def _stat(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

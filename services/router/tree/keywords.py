@@ -1,0 +1,131 @@
+"""``classify.yaml`` to the words that tell what customers want."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from services.router.domain.classify import OUTAGE, REPORTED_DANGER, Keywords
+from services.router.domain.words import Script, WordList, check_word
+from services.router.tree.reading import Reader, line_of, meant
+from services.router.tree.routes import check_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from yaml.nodes import Node
+
+_KEYS: Final = ("version", "business_types", "rules", "default", "faults", "hazards", "only_mine", "languages")
+_LONGEST_TAG: Final = 35
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+
+
+def read_keywords(file: str, text: str) -> Keywords:
+    """Read the word lists.
+
+    Raises:
+        RulesError: every fault, with its line and what is allowed.
+    """
+    reader = Reader(file, text)
+    top = reader.fields(reader.root, "the file", _KEYS, _KEYS)
+    if "version" in top:
+        check_version(reader, top["version"])
+    types = _types(reader, top["business_types"]) if "business_types" in top else {}
+    fault_type, faults = _faults(reader, top["faults"], types) if "faults" in top else ("", ())
+    rules = _rules(reader, top["rules"], types) if "rules" in top else ()
+    if "rules" in top and fault_type and fault_type not in {business_type for business_type, _ in rules}:
+        reason = f"rules has none for {fault_type!r}: its place in the order says when words of faults decide"
+        reader.fault(line_of(top["rules"]), reason)
+    default = reader.word(top["default"], "business type", types) if "default" in top else None
+    hazards = _named_lists(reader, top["hazards"], "hazards") if "hazards" in top else ()
+    only_mine = _words(reader, top["only_mine"], "only_mine") if "only_mine" in top else WordList(())
+    languages, default_language = _languages(reader, top["languages"]) if "languages" in top else ({}, "")
+    reader.finish()
+    return Keywords(
+        business_types=types,
+        rules=rules,
+        fault_type=fault_type,
+        faults=faults,
+        hazards=hazards,
+        only_mine=only_mine,
+        default_type=default or "",
+        languages=languages,
+        default_language=default_language,
+    )
+
+
+def _types(reader: Reader, node: Node) -> dict[str, str]:
+    types: dict[str, str] = {}
+    for entry in reader.entries(node, "business_types"):
+        word = reader.checked_word(entry.key, entry.line, "business type")
+        name = reader.text(entry.value, f"the name of {entry.key!r}")
+        if word is not None and name is not None:
+            types[word] = name
+    return types
+
+
+def _words(reader: Reader, node: Node, what: str) -> WordList:
+    fields = reader.fields(node, what, {"words", "ignore"}, ("words",))
+    found: dict[str, list[str]] = {"words": [], "ignore": []}
+    for key, value in fields.items():
+        for text, line in reader.texts(value, f"{key} of {what}"):
+            try:
+                check_word(text)
+            except ValueError as error:
+                reader.fault(line, str(error))
+            else:
+                found[key].append(text)
+    if "words" in fields and not found["words"]:
+        reader.fault(line_of(fields["words"]), f"{what} has no words")
+    return WordList(found["words"], found["ignore"])
+
+
+def _rules(reader: Reader, node: Node, types: Mapping[str, str]) -> tuple[tuple[str, WordList], ...]:
+    rules: list[tuple[str, WordList]] = []
+    for item in reader.items(node, "rules"):
+        entries = list(reader.entries(item, "a rule"))
+        if len(entries) != 1:
+            reader.fault(line_of(item), "a rule is one business type with its words: 'complaint: {words: [...]}'")
+        for entry in entries:
+            if entry.key not in types:
+                reader.fault(entry.line, f"{entry.key!r} is no business type; {meant(entry.key, types)}")
+            rules.append((entry.key, _words(reader, entry.value, f"rule {entry.key!r}")))
+    return tuple(rules)
+
+
+def _faults(reader: Reader, node: Node, types: Mapping[str, str]) -> tuple[str, tuple[tuple[str, WordList], ...]]:
+    fields = reader.fields(node, "faults", ("business_type", "kinds"), ("business_type", "kinds"))
+    fault_type = reader.word(fields["business_type"], "business type", types) if "business_type" in fields else None
+    kinds = _named_lists(reader, fields["kinds"], "kinds") if "kinds" in fields else ()
+    if "kinds" in fields and OUTAGE not in {kind for kind, _ in kinds}:
+        reader.fault(line_of(fields["kinds"]), f"kinds has no {OUTAGE!r}: the fault that is reported for merging")
+    return fault_type or "", kinds
+
+
+def _named_lists(reader: Reader, node: Node, what: str) -> tuple[tuple[str, WordList], ...]:
+    lists: list[tuple[str, WordList]] = []
+    for entry in reader.entries(node, what):
+        word = reader.checked_word(entry.key, entry.line, f"name in {what}")
+        if word == REPORTED_DANGER:
+            reader.fault(entry.line, f"{REPORTED_DANGER!r} is the channel's own danger choice and has no words")
+        lists.append((entry.key, _words(reader, entry.value, f"{what} {entry.key!r}")))
+    if not lists:
+        reader.fault(line_of(node), f"{what} is empty")
+    return tuple(lists)
+
+
+def _languages(reader: Reader, node: Node) -> tuple[dict[Script, str], str]:
+    fields = reader.fields(node, "languages", ("default", "scripts"), ("default", "scripts"))
+    default = _language(reader, fields["default"]) if "default" in fields else ""
+    scripts: dict[Script, str] = {}
+    if "scripts" in fields:
+        for name, value in reader.fields(fields["scripts"], "scripts", tuple(Script)).items():
+            scripts[Script(name)] = _language(reader, value)
+    return scripts, default
+
+
+def _language(reader: Reader, node: Node) -> str:
+    tag = reader.text(node, "a language") or ""
+    if tag and (_LANGUAGE.fullmatch(tag) is None or len(tag) > _LONGEST_TAG):
+        reader.fault(line_of(node), f"{tag!r} is no BCP 47 language tag such as zh-Hans-CN or en")
+    return tag

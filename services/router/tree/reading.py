@@ -1,0 +1,195 @@
+"""YAML with line numbers: every fault of a file is collected, with its line and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+_BOOL: Final = "tag:yaml.org,2002:bool"
+_NULL: Final = "tag:yaml.org,2002:null"
+_TRUE: Final = frozenset({"true", "yes", "on"})
+_WORD: Final = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,63}")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_DEEPEST: Final = 40
+_SHOWN: Final = 30
+
+
+class Fault(NamedTuple):
+    """One thing wrong: lines count from 1."""
+
+    line: int
+    reason: str
+
+
+class RulesError(Exception):
+    """A rule file cannot be used; the text has a line for every fault."""
+
+    def __init__(self, file: str, faults: list[Fault]) -> None:
+        self.file = file
+        self.faults = sorted(set(faults))
+        lines = [f"{file}:{fault.line}: {fault.reason}" for fault in self.faults[:_SHOWN]]
+        if len(self.faults) > _SHOWN:
+            lines.append(f"{file}: and {len(self.faults) - _SHOWN} more")
+        super().__init__("\n".join(lines))
+
+
+def line_of(node: Node) -> int:
+    """Return the line a node begins on, from 1."""
+    return int(node.start_mark.line) + 1
+
+
+def allowed(words: Collection[str]) -> str:
+    """Return a list of what may stand there."""
+    return "allowed: " + ", ".join(sorted(words))
+
+
+def meant(wrong: str, words: Collection[str]) -> str:
+    """Return what is allowed, with the nearest word first if one is near."""
+    near = difflib.get_close_matches(wrong, [str(word) for word in words], n=1)
+    return (f"did you mean {near[0]!r}? " if near else "") + allowed(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key of a mapping with its value."""
+
+    key: str
+    line: int
+    value: Node
+
+
+class Reader:
+    """Reads one file; faults collect in ``faults`` and what is wrong is left out of what is returned."""
+
+    def __init__(self, file: str, text: str) -> None:
+        """Parse ``text``.
+
+        Raises:
+            RulesError: it is not YAML, is empty, or nests endlessly.
+        """
+        self.file = file
+        self.faults: list[Fault] = []
+        try:
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = 1 if mark is None else mark.line + 1
+            raise RulesError(file, [Fault(line, f"not YAML: {error.problem or error.context}")]) from None
+        except yaml.YAMLError as error:
+            raise RulesError(file, [Fault(1, f"not YAML: {error}")]) from None
+        if root is None:
+            raise RulesError(file, [Fault(1, "the file is empty")])
+        if _too_deep(root):
+            raise RulesError(file, [Fault(line_of(root), f"nested deeper than {_DEEPEST} levels")])
+        self.root: Node = root
+
+    def fault(self, line: int, reason: str) -> None:
+        """Note a fault."""
+        self.faults.append(Fault(line, reason))
+
+    def finish(self) -> None:
+        """Raise what was found.
+
+        Raises:
+            RulesError: there was a fault.
+        """
+        if self.faults:
+            raise RulesError(self.file, self.faults)
+
+    def entries(self, node: Node, what: str) -> Iterator[Entry]:
+        """Yield the keys of a mapping, each once, in order."""
+        if not isinstance(node, MappingNode):
+            self.fault(line_of(node), f"{what} must be a mapping (key: value)")
+            return
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            if not isinstance(key, ScalarNode):
+                self.fault(line_of(key), f"a key of {what} must be a word")
+            elif key.value in seen:
+                self.fault(line_of(key), f"{key.value!r} stands twice in {what}, first on line {seen[key.value]}")
+            else:
+                seen[key.value] = line_of(key)
+                yield Entry(key.value, line_of(key), value)
+
+    def fields(self, node: Node, what: str, known: Collection[str], required: Collection[str] = ()) -> dict[str, Node]:
+        """Return the values of a mapping whose keys are known."""
+        found: dict[str, Node] = {}
+        for entry in self.entries(node, what):
+            if entry.key in known:
+                found[entry.key] = entry.value
+            else:
+                self.fault(entry.line, f"unknown key {entry.key!r} in {what}; {meant(entry.key, known)}")
+        if isinstance(node, MappingNode):
+            for key in required:
+                if key not in found:
+                    self.fault(line_of(node), f"{what} has no {key!r}")
+        return found
+
+    def items(self, node: Node, what: str) -> list[Node]:
+        """Return the items of a list."""
+        if not isinstance(node, SequenceNode):
+            self.fault(line_of(node), f"{what} must be a list")
+            return []
+        return list(node.value)
+
+    def text(self, node: Node, what: str) -> str | None:
+        """Return a scalar as it is written: ``no`` stays ``no``."""
+        if not isinstance(node, ScalarNode) or node.tag == _NULL or not node.value.strip():
+            self.fault(line_of(node), f"{what} must be a text, and is empty or a list or a mapping")
+            return None
+        text = str(node.value).strip()
+        if _CONTROL.search(text):
+            self.fault(line_of(node), f"{what} must be one line without control characters")
+            return None
+        return text
+
+    def texts(self, node: Node, what: str) -> list[tuple[str, int]]:
+        """Return a list of texts with their lines."""
+        found = [(self.text(item, f"each of {what}"), line_of(item)) for item in self.items(node, what)]
+        return [(text, line) for text, line in found if text is not None]
+
+    def word(self, node: Node, what: str, known: Collection[str] | None = None) -> str | None:
+        """Return a machine word, one of ``known`` if given."""
+        text = self.text(node, what)
+        return None if text is None else self.checked_word(text, line_of(node), what, known)
+
+    def checked_word(self, text: str, line: int, what: str, known: Collection[str] | None = None) -> str | None:
+        """Return ``text`` if it is a machine word, one of ``known`` if given."""
+        if known is not None and text not in known:
+            self.fault(line, f"{text!r} is no {what}; {meant(text, known)}")
+        elif _WORD.fullmatch(text) is None:
+            self.fault(line, f"{what} {text!r} must be small letters, digits and _ . : -, at most 64, no space")
+        else:
+            return text
+        return None
+
+    def truth(self, node: Node, what: str) -> bool | None:
+        """Return a boolean."""
+        if isinstance(node, ScalarNode) and node.tag == _BOOL:
+            return node.value.lower() in _TRUE
+        self.fault(line_of(node), f"{what} must be true or false")
+        return None
+
+
+def _too_deep(root: Node) -> bool:
+    """Tell whether the nodes nest too deep; an alias inside what it stands for nests without end."""
+    level: list[Node] = [root]
+    for _ in range(_DEEPEST):
+        below: dict[int, Node] = {}
+        for node in level:
+            if isinstance(node, SequenceNode):
+                below.update((id(child), child) for child in node.value)
+            elif isinstance(node, MappingNode):
+                below.update((id(child), child) for pair in node.value for child in pair)
+        if not below:
+            return False
+        level = list(below.values())
+    return True

@@ -1,0 +1,212 @@
+"""``routes.yaml`` to a resolved route tree."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
+from services.contracts.values import Priority
+from services.router.domain.routes import ATTRIBUTES, BOOLEANS, Matcher, Queue, Route, RouteTree
+from services.router.tree.reading import Reader, line_of, meant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from yaml.nodes import Node
+
+    from services.router.domain.classify import Keywords
+
+FORMAT: Final = "1"
+_ROOT: Final = "root"
+_ALWAYS: Final = frozenset(
+    {"business_type", "classified_by", "language", "channel", "priority", "customer_class", "customer_status"}
+    | {attribute for attribute, values in ATTRIBUTES.items() if values == BOOLEANS}
+)
+"""Attributes every ticket has, so that asking whether they are present is a mistake."""
+_ROUTE_KEYS: Final = frozenset({"name", "match", "continue", "queue", "raise_priority", "add_tags", "routes"})
+_LONGEST_PATH: Final = 200
+
+
+def read_tree(file: str, text: str, keywords: Keywords) -> RouteTree:
+    """Read a route tree, checked against the words it matches on.
+
+    Raises:
+        RulesError: every fault, with its line and what is allowed.
+    """
+    reader = Reader(file, text)
+    top = reader.fields(reader.root, "the file", {"version", "queues", "route"}, ("version", "queues", "route"))
+    if "version" in top:
+        check_version(reader, top["version"])
+    queues = _queues(reader, top["queues"]) if "queues" in top else {}
+    vocabulary = {
+        **ATTRIBUTES,
+        "business_type": frozenset(keywords.business_types),
+        "hazards": keywords.hazard_words,
+        "fault": frozenset(kind for kind, _ in keywords.faults),
+    }
+    root = _Routes(reader, queues, vocabulary).root(top["route"]) if "route" in top else None
+    reader.finish()
+    if root is None:
+        raise AssertionError("a tree without a root has a fault")
+    return RouteTree(root=root, queues=queues)
+
+
+def check_version(reader: Reader, node: Node) -> None:
+    """Note a fault if the file is of a format this release does not read."""
+    if reader.text(node, "version") not in {FORMAT, None}:
+        reader.fault(line_of(node), f"version must be {FORMAT}: the format this release reads")
+
+
+def _queues(reader: Reader, node: Node) -> dict[str, Queue]:
+    queues: dict[str, Queue] = {}
+    for entry in reader.entries(node, "queues"):
+        name = reader.checked_word(entry.key, entry.line, "queue name")
+        what = f"queue {entry.key!r}"
+        if isinstance(entry.value, ScalarNode):
+            title, description = reader.text(entry.value, f"the title of {what}"), None
+        else:
+            told = reader.fields(entry.value, what, {"title", "description"}, ("title",))
+            title = reader.text(told["title"], f"the title of {what}") if "title" in told else None
+            description = reader.text(told["description"], what) if "description" in told else None
+        if name is not None:
+            queues[name] = Queue(name, title or name, description or "")
+    if not node.value:
+        reader.fault(line_of(node), "queues must declare at least one queue (name: title)")
+    return queues
+
+
+@dataclass(frozen=True, slots=True)
+class _Routes:
+    reader: Reader
+    queues: Mapping[str, Queue]
+    vocabulary: Mapping[str, frozenset[str] | None]
+
+    def root(self, node: Node) -> Route | None:
+        fields = self.reader.fields(node, "the root route", _ROUTE_KEYS, ("queue",))
+        for key in ("match", "continue", "name"):
+            if key in fields:
+                reason = f"the root route catches everything and is called root: it has no {key!r}"
+                self.reader.fault(line_of(fields.pop(key)), reason)
+        queue = self._queue(fields, None)
+        return self._route(node, fields, _ROOT, queue, ()) if isinstance(node, MappingNode) else None
+
+    def _route(
+        self, node: Node, fields: Mapping[str, Node], path: str, queue: str, matchers: tuple[Matcher, ...]
+    ) -> Route:
+        go_on = "continue" in fields and self.reader.truth(fields["continue"], "continue") is True
+        raised = (
+            self.reader.word(fields["raise_priority"], "priority", tuple(Priority))
+            if "raise_priority" in fields
+            else None
+        )
+        tags = self.reader.texts(fields["add_tags"], "add_tags") if "add_tags" in fields else []
+        checked = [self.reader.checked_word(tag, line, "tag") for tag, line in tags]
+        if go_on:
+            for key in ("queue", "routes"):
+                if key in fields:
+                    reason = f"a route with continue takes no ticket, so it has no {key!r}"
+                    self.reader.fault(line_of(fields[key]), reason)
+            if not checked and raised is None:
+                self.reader.fault(
+                    line_of(node), f"route {path!r} continues and adds nothing: give it raise_priority or add_tags"
+                )
+        return Route(
+            path=path,
+            line=line_of(node),
+            queue=queue,
+            matchers=matchers,
+            go_on=go_on,
+            raise_priority=None if raised is None else Priority(raised),
+            tags=tuple(tag for tag in checked if tag is not None),
+            routes=() if go_on or "routes" not in fields else self._children(fields["routes"], path, queue),
+        )
+
+    def _children(self, node: Node, path: str, queue: str) -> tuple[Route, ...]:
+        children: list[Route] = []
+        names: dict[str, int] = {}
+        for item in self.reader.items(node, f"routes of {path!r}"):
+            fields = self.reader.fields(item, "a route", _ROUTE_KEYS, ("name", "match"))
+            name = self.reader.word(fields["name"], "route name") if "name" in fields else None
+            if name is None:
+                name = "?"  # a fault was noted; go on, to find the others
+            elif name in names:
+                self.reader.fault(line_of(item), f"route {name!r} stands twice here, first on line {names[name]}")
+            names.setdefault(name, line_of(item))
+            below = f"{path}/{name}"
+            if len(below) > _LONGEST_PATH:
+                self.reader.fault(line_of(item), f"the path {below[:40]!r}… is longer than {_LONGEST_PATH} characters")
+            matchers = self._matchers(fields["match"], below) if "match" in fields else ()
+            children.append(self._route(item, fields, below, self._queue(fields, queue), matchers))
+        return tuple(children)
+
+    def _queue(self, fields: Mapping[str, Node], inherited: str | None) -> str:
+        if "queue" in fields:
+            return self.reader.word(fields["queue"], "declared queue", tuple(self.queues)) or ""
+        return inherited or ""
+
+    def _matchers(self, node: Node, path: str) -> tuple[Matcher, ...]:
+        matchers: list[Matcher] = []
+        entries = list(self.reader.entries(node, f"match of {path!r}"))
+        if isinstance(node, MappingNode) and not node.value:
+            self.reader.fault(
+                line_of(node), f"match of {path!r} is empty: what is to catch everything is the parent itself"
+            )
+        for entry in entries:
+            if entry.key not in self.vocabulary:
+                reason = f"unknown matcher {entry.key!r}; {meant(entry.key, self.vocabulary)}"
+                self.reader.fault(entry.line, reason)
+            elif (matcher := self._matcher(entry.key, entry.value)) is not None:
+                matchers.append(matcher)
+        return tuple(matchers)
+
+    def _matcher(self, attribute: str, node: Node) -> Matcher | None:
+        if isinstance(node, SequenceNode):
+            values = {self._value(attribute, item) for item in self.reader.items(node, attribute)}
+            if not values:
+                self.reader.fault(line_of(node), f"{attribute} has an empty list: it would never match")
+            if None in values or not values:
+                return None
+            known = frozenset(value for value in values if value is not None)
+            return Matcher(attribute, f"{attribute} in [{', '.join(sorted(known))}]", values=known)
+        if isinstance(node, ScalarNode):
+            value = self._value(attribute, node)
+            return None if value is None else Matcher(attribute, f"{attribute} = {value}", values=frozenset({value}))
+        return self._operator(attribute, node)
+
+    def _operator(self, attribute: str, node: Node) -> Matcher | None:
+        fields = self.reader.fields(node, f"the matcher {attribute}", {"regex", "present"})
+        if len(fields) != 1:
+            if len(fields) == len(node.value):  # else the unknown key was told
+                self.reader.fault(line_of(node), f"{attribute} needs one of regex and present")
+            return None
+        if "present" in fields:
+            present = self.reader.truth(fields["present"], "present")
+            if attribute in _ALWAYS:
+                self.reader.fault(line_of(node), f"every ticket has {attribute}: match one of its values instead")
+            return (
+                None
+                if present is None
+                else Matcher(attribute, f"{attribute} {'present' if present else 'absent'}", present=present)
+            )
+        pattern = self.reader.text(fields["regex"], "regex")
+        if pattern is None:
+            return None
+        try:
+            return Matcher(attribute, f"{attribute} =~ {pattern}", pattern=re.compile(pattern))
+        except re.error as error:
+            self.reader.fault(line_of(fields["regex"]), f"regex {pattern!r} does not compile: {error}")
+            return None
+
+    def _value(self, attribute: str, node: Node) -> str | None:
+        known = self.vocabulary[attribute]
+        if known == BOOLEANS:
+            truth = self.reader.truth(node, attribute)
+            return None if truth is None else str(truth).lower()
+        value = self.reader.text(node, attribute)
+        if value is not None and known is not None and value not in known:
+            self.reader.fault(line_of(node), f"{value!r} is no {attribute}; {meant(value, known)}")
+            return None
+        return value

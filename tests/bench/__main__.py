@@ -1,0 +1,86 @@
+"""``python -m tests.bench``: measure Gridline against floors on the same machine, and say how it stands.
+
+Exit status 0 whatever the figures are: they depend on the machine and on who else uses it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from tests.bench import intake
+from tests.bench.grids import Grids
+from tests.bench.plan import Plan
+from tests.bench.report import Results
+from tests.bench.servers import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MEASUREMENTS: dict[str, Callable[[Plan], None]] = {
+    "intake": intake.measure,
+}
+
+
+def main() -> int:
+    """Run the measurements that were asked for."""
+    arguments = _arguments()
+    console = Console()
+    results = Results()
+    began = time.monotonic()
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as display:
+        task = display.add_task("starting Kafka and Postgres")
+
+        def tell(what: str) -> None:
+            display.update(task, description=what)
+            if not display.console.is_terminal:
+                display.console.print(f"{time.monotonic() - began:6.1f} s  {what}")
+
+        with servers() as running:
+            plan = Plan(
+                servers=running,
+                grids=Grids(running, tell),
+                results=results,
+                rounds=arguments.rounds or (2 if arguments.quick else 3),
+                quick=arguments.quick,
+                tell=tell,
+            )
+            for name in arguments.only:
+                plan.tell(name)
+                MEASUREMENTS[name](plan)
+            tell("stopping")
+    results.show(console)
+    file = arguments.json or Path("bench-results") / ("quick.json" if arguments.quick else "bench.json")
+    results.write(file, quick=arguments.quick, seconds=round(time.monotonic() - began, 1))
+    console.print(f"{file} has every sample. It took {time.monotonic() - began:.0f} s.")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument(
+        "--only", type=_names, default=list(MEASUREMENTS), help=f"comma-separated: {','.join(MEASUREMENTS)}"
+    )
+    parser.add_argument("--rounds", type=int, default=0, help="repetitions (default 3, quick 2)")
+    parser.add_argument("--quick", action="store_true", help="smaller amounts, under two minutes")
+    parser.add_argument("--json", type=Path, help="where the figures go (default bench-results/bench.json)")
+    return parser.parse_args()
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in MEASUREMENTS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not one of {', '.join(MEASUREMENTS)}")
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""How many contacts a second the intake accepts, against the least endpoint that puts a body on the same Kafka.
+
+The two run by turns, A B A B, in closed loop; the figure is the ratio within each pair, so that a neighbour who comes
+and goes falls on both. Then both get the same open load at half the floor's capacity, for latency.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from datetime import timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from services.cli.storm.shape import Shape
+from services.contracts.topics import CONTACT_RECEIVED
+from services.contracts.values import Channel
+from services.runtime.cluster import apply_topics
+from tests.bench import http_load
+from tests.bench.grids import MEDIUM, SMALL
+from tests.bench.http_load import Load
+from tests.bench.machine import Spell, processor_seconds, watched
+from tests.bench.report import Figure, Reach, percentile
+from tests.bench.workload import START, Storms, as_http, requests_of
+
+if TYPE_CHECKING:
+    from tests.bench.plan import Plan
+    from tests.bench.servers import Process
+
+GROUP = "intake: contacts accepted over HTTP (202 after acks=all)"
+REACH = Reach("at least", 60.0)
+CONNECTIONS = 64
+_DISTINCT = 12_000
+_WARM_SECONDS = 1.0
+_FLOOR_PATH = "/v1/reports"
+_DOORS = {"app": Channel.APP, "phone": Channel.PHONE}
+
+
+def measure(plan: Plan) -> None:
+    """Measure the app's and the phone's door."""
+    servers = plan.servers
+    prefix = servers.prefix()
+    settings = servers.settings("postgresql://nowhere", prefix)
+    asyncio.run(apply_topics(settings))
+    bodies = _requests()
+    floor_topic = {"FLOOR_TOPIC": f"{prefix}{CONTACT_RECEIVED.name}"}
+    with ExitStack() as running:
+        start = servers.running
+        floor = running.enter_context(
+            start("floor", "", prefix, "-m", "tests.bench.floor_endpoint", ready="/openapi.json", **floor_topic)
+        )
+        intake = running.enter_context(start("intake", "", prefix))
+        for door, (floors, ours) in bodies.items():
+            _capacity(plan, door, (floor, floors), (intake, ours))
+
+
+def _requests() -> dict[str, tuple[list[bytes], list[bytes]]]:
+    """Return by door the same bodies, to the floor's path and to the product's."""
+    storms = Storms(SMALL, Shape(faults=150))
+    found: dict[str, list[bytes]] = {door: [] for door in _DOORS}
+    made = {}
+    for door, channel in _DOORS.items():
+        requests = []
+        for copy in range(100):
+            if len(requests) >= _DISTINCT:
+                break
+            requests += [
+                one
+                for one in requests_of(storms.drawn(1), START + timedelta(days=copy), copy=copy)
+                if one.channel is channel and not one.resend
+            ]
+        chosen = list(islice(requests, _DISTINCT))
+        made[door] = (as_http(chosen, _FLOOR_PATH), as_http(chosen))
+    del found
+    return made
+
+
+def _capacity(plan: Plan, door: str, floor: tuple[Process, list[bytes]], ours: tuple[Process, list[bytes]]) -> None:
+    """Pairs in closed loop, then both in open loop at half the floor's median."""
+    seconds = plan.scaled(4.0, quick=2.0)
+    loads: dict[str, list[Load]] = {"floor": [], "product": []}
+    spells: dict[str, list[Spell]] = {"floor": [], "product": []}
+    cores: dict[str, list[float]] = {"floor": [], "product": []}
+    sides = {"floor": floor, "product": ours}
+    for side, (process, requests) in sides.items():
+        plan.tell(f"{door}: warming the {side}")
+        plan.run(http_load.closed(process.port, requests, connections=CONNECTIONS, seconds=_WARM_SECONDS))
+    for number in range(plan.rounds):
+        for side, (process, requests) in sides.items():
+            plan.tell(f"{door}: {side}, round {number + 1} of {plan.rounds}")
+            used = processor_seconds(process.pid)
+            with watched() as spell:
+                load = plan.run(http_load.closed(process.port, requests, connections=CONNECTIONS, seconds=seconds))
+            loads[side].append(load)
+            spells[side].append(spell)
+            cores[side].append((processor_seconds(process.pid) - used) / load.seconds)
+    ratios = [
+        100 * ours.rate / base.rate for base, ours in zip(loads["floor"], loads["product"], strict=True)
+    ]
+    generators = max(load.generator_cores for both in loads.values() for load in both)
+    note = f"{CONNECTIONS} connections; generator used at most {generators:.2f} of a core"
+    plan.results.add(
+        GROUP,
+        Figure(f"{door} door / floor", "%", ratios, REACH, note, spells["product"]),
+        Figure(f"{door}: floor", "requests/s", [one.rate for one in loads["floor"]], spells=spells["floor"]),
+        Figure(f"{door}: product", "requests/s", [one.rate for one in loads["product"]], spells=spells["product"]),
+        Figure(f"{door}: floor, processor", "µs/request", _each(cores["floor"], loads["floor"])),
+        Figure(f"{door}: product, processor", "µs/request", _each(cores["product"], loads["product"])),
+    )
+    rate = 0.5 * sorted(one.rate for one in loads["floor"])[len(loads["floor"]) // 2]
+    for side, (process, requests) in sides.items():
+        plan.tell(f"{door}: {side} at {rate:,.0f} requests/s")
+        sent = requests[: int(rate * seconds)]
+        with watched() as spell:
+            load = plan.run(http_load.opened(process.port, sent, rate=rate, connections=4 * CONNECTIONS))
+        behind = f"open loop at {rate:,.0f}/s, half the floor; generator {load.generator_cores:.2f} of a core"
+        plan.results.add(
+            GROUP,
+            Figure(f"{door}: {side} p50", "ms", [1000 * percentile(load.latencies, 0.50)], note=behind, spells=[spell]),
+            Figure(f"{door}: {side} p99", "ms", [1000 * percentile(load.latencies, 0.99)]),
+        )
+
+
+def _each(cores: list[float], loads: list[Load]) -> list[float]:
+    return [1e6 * busy / load.rate for busy, load in zip(cores, loads, strict=True)]

@@ -1,0 +1,43 @@
+"""What a run is to do, and what every measurement shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import uvloop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from tests.bench.grids import Grids
+    from tests.bench.report import Results
+    from tests.bench.servers import Servers
+
+T = TypeVar("T")
+
+
+@dataclass
+class Plan:
+    """One run.
+
+    Attributes:
+        rounds: Repetitions of what is repeated.
+        quick: Smaller amounts: for a look, not for a figure.
+        tell: Shows what is going on.
+    """
+
+    servers: Servers
+    grids: Grids
+    results: Results
+    rounds: int
+    quick: bool
+    tell: Callable[[str], None]
+
+    def scaled(self, usual: T, *, quick: T) -> T:
+        """Return the amount for this kind of run."""
+        return quick if self.quick else usual
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop the services use too."""
+        return uvloop.run(work)

@@ -1,0 +1,146 @@
+"""The reference consumer of dispatch orders keeps the contract, on a real topic; one that does not is caught."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import sqlite3
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from services.cli.conformance import judge, publish, script
+from services.runtime.settings import ServiceSettings
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "field_repair_consumer.py"
+READ_SECONDS = 40.0
+
+
+async def make_topic(bootstrap: str, name: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(name, 3, 1)])
+    finally:
+        await admin.close()
+
+
+def actions(store: Path) -> list[dict[str, object]]:
+    with contextlib.closing(sqlite3.connect(store)) as db:
+        db.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in db.execute("SELECT order_id, version, status FROM action ORDER BY n")]
+        except sqlite3.OperationalError:
+            return []  # not made yet
+
+
+@contextlib.asynccontextmanager
+async def consumer(bootstrap: str, topic: str, store: Path, log: Path):
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(EXAMPLE), "--kafka", bootstrap, "--topic", topic),
+            *("--group", topic, "--store", str(store)),
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 15)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def until_read(store: Path, steps: int, log: Path) -> None:
+    """Wait until every record was read: the consumer prints a line for each."""
+    deadline = time.monotonic() + READ_SECONDS
+    while time.monotonic() < deadline:
+        lines = [line for line in log.read_text().splitlines() if line[:1].isdigit()]
+        if len(lines) >= steps:
+            return
+        await asyncio.sleep(0.1)
+    pytest.fail(f"not everything was read:\n{log.read_text()}")
+
+
+@pytest.mark.integration
+async def test_the_reference_consumer_conforms(kafka_bootstrap, unique_name, tmp_path):
+    wanted = script("one")
+    await make_topic(kafka_bootstrap, unique_name)
+    store, log = tmp_path / "field.db", tmp_path / "log"
+    async with consumer(kafka_bootstrap, unique_name, store, log):
+        await publish(ServiceSettings(kafka_bootstrap=kafka_bootstrap), unique_name, wanted.steps)
+        await until_read(store, len(wanted.steps), log)
+    assert judge(wanted, actions(store)) == []
+    with contextlib.closing(sqlite3.connect(store)) as db:
+        assert db.execute("SELECT count(*) FROM unreadable").fetchone() == (1,)
+
+
+@pytest.mark.integration
+async def test_it_conforms_when_it_is_killed_and_everything_comes_again(kafka_bootstrap, unique_name, tmp_path):
+    wanted = script("two")
+    await make_topic(kafka_bootstrap, unique_name)
+    settings = ServiceSettings(kafka_bootstrap=kafka_bootstrap)
+    store, log = tmp_path / "field.db", tmp_path / "log"
+    half = len(wanted.steps) // 2
+    async with consumer(kafka_bootstrap, unique_name, store, log) as process:
+        await publish(settings, unique_name, wanted.steps[:half])
+        await until_read(store, half, log)
+        process.kill()
+    log.write_text("")
+    await publish(settings, unique_name, wanted.steps)  # all of it, from the beginning
+    async with consumer(kafka_bootstrap, unique_name, store, log):
+        await until_read(store, len(wanted.steps), log)
+    assert judge(wanted, actions(store)) == []
+
+
+def right(wanted):
+    return [
+        {"order_id": str(order), "version": version, "status": status}
+        for order, versions in wanted.actions.items()
+        for version, status in versions
+    ]
+
+
+def test_the_judge_finds_nothing_wrong_with_the_right_actions():
+    wanted = script("three")
+    assert judge(wanted, right(wanted)) == []
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_the_judge_names_an_action_left_out(number):
+    wanted = script("three")
+    done = right(wanted)
+    left_out = done.pop(number)
+    assert [left_out["order_id"] in problem for problem in judge(wanted, done)] == [True]
+
+
+def test_the_judge_names_an_action_done_twice():
+    wanted = script("three")
+    done = right(wanted)
+    assert len(judge(wanted, [done[0], *done])) == 1
+
+
+def test_the_judge_names_an_old_version_acted_on_after_a_new_one():
+    wanted = script("three")
+    done = right(wanted)
+    assert len(judge(wanted, [*done, done[0]])) == 1
+
+
+def test_equal_versions_in_the_script_are_equal_bytes():
+    """The script itself keeps the producer's side of the contract."""
+    wanted = script("four")
+    bodies = {}
+    for step in wanted.steps:
+        if step.value is not None and b'"version":' in step.value and "mode" not in step.says:
+            bodies.setdefault((step.key, step.value), []).append(step)
+    again = next(step for step in wanted.steps if "again" in step.says)
+    assert len(bodies[again.key, again.value]) >= 2
+    assert dataclasses.is_dataclass(again)

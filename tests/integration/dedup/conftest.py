@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from services.dedup.__main__ import SCHEMA
+from services.dedup.ground import Ground
+from services.dedup.settings import RULES
+from services.grid.store import SCHEMA as GRID_SCHEMA
+from services.grid.store import import_network
+from services.runtime.postgres import migrate, open_pool
+from tests.integration.dedup.room import Room
+from tests.unit.dedup.timeline import NETWORKS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@pytest.fixture
+async def room(database_dsn: str, tmp_path: Path) -> AsyncIterator[Room]:
+    """Dedup over the IEEE 123-node feeder, under a copy of the shipped rules that a test may change."""
+    await migrate(database_dsn, "dedup", SCHEMA)
+    await migrate(database_dsn, "grid", GRID_SCHEMA, kernel=False)
+    folder = NETWORKS / "ieee123"
+    connection = await asyncpg.connect(database_dsn)
+    try:
+        await import_network(connection, folder / "network.csv", folder / "customers.csv")
+    finally:
+        await connection.close()
+    rules = tmp_path / "dedup.yaml"
+    rules.write_bytes(RULES.read_bytes())
+    pool = await open_pool(database_dsn, schema="dedup", size=4)
+    try:
+        yield Room(pool, Ground(rules))
+    finally:
+        await pool.close()

@@ -1,0 +1,350 @@
+"""The consumer of dedup on a real Postgres: what is kept, what is told, what a failure leaves."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from services.contracts.envelope import fingerprint, open_record
+from services.contracts.ids import derive
+from services.contracts.messages import FieldProgress, FieldProgressed, IncidentChanged, OrderVersion, ReportSettled
+from services.contracts.topics import DISPATCH_ORDER, INCIDENT_CHANGED, OUTAGE_INPUT, REPORT_SETTLED
+from services.contracts.values import CustomerClass, Etr, OrderStatus, ProgressStage, Recipient
+from services.dedup.handler import imbalance
+from services.dedup.timers import fire_due
+from services.grid.store import import_network
+from services.runtime.handling import Received
+from services.runtime.positions import totals
+from tests.unit.dedup.timeline import NETWORKS, a_report, minute
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from services.contracts.messages import Message
+    from services.dedup.domain.state import AreaState
+    from tests.integration.dedup.room import Room
+
+pytestmark = pytest.mark.integration
+
+AREA = "A0SU00000"
+CELLS = "cell:85318d9bfffffff"
+TRANSFORMERS = [f"A0TR000{n}" for n in (23, 24, 25, 26, 27, 28, 30, 31, 32, 33, 92, 93, 20, 34)]
+
+
+def same(one: AreaState, other: AreaState) -> bool:
+    return one.snapshot() == other.snapshot()
+
+
+def random_report(rng: random.Random, name: str, at: float) -> Message:
+    flavour: dict[str, Any] = rng.choice(
+        [
+            *({},) * 8,
+            {"hazards": ("fire", "smoke")},
+            {"only_mine": True},
+            {"customer_class": CustomerClass.LIFE_SUPPORT},
+            {"customer_class": CustomerClass.IMPORTANT, "unconfirmed": True},
+            {"suspended": True},
+            {"unconfirmed": True},
+        ]
+    )
+    if rng.random() < 0.15:
+        cell = rng.choice(["cell:89318d9a543ffff", "cell:89318d9a547ffff"])
+        return a_report(CELLS, cell, name, at, lat=31.0, lon=118.0, **flavour)
+    device = rng.choice([*TRANSFORMERS, *TRANSFORMERS, "A0TR99999", None])
+    account = rng.choice([None, "A1", "A2", "A3", "A4", "A5"])
+    made = at - rng.choice([0, 0, 0, 2, 30, 200])
+    address = rng.choice([None, *(f"黄河中路{n}号" for n in range(9))])
+    return a_report(
+        AREA, device, name, made, arrives=at, account=account, address=address, feeder="A0BR00001", **flavour
+    )
+
+
+async def some_progress(room: Room, rng: random.Random, at: float) -> FieldProgressed | None:
+    row = await room.pool.fetchrow(
+        "SELECT area, incident_id, order_id FROM incident ORDER BY (hashtext(order_id::text || $1))  LIMIT 1", str(at)
+    )
+    if row is None:
+        return None
+    progress = FieldProgress(
+        progress_id=derive("test", rng.random()),
+        order_id=row["order_id"],
+        stage=rng.choice(list(ProgressStage)),
+        at=minute(at - rng.choice([0, 1, 20])),
+        etr=rng.choice([None, Etr(at=minute(at + 90))]),
+        crew="7",
+        cause=rng.choice([None, "tree"]),
+    )
+    return FieldProgressed(area=row["area"], incident_id=row["incident_id"], progress=progress, received_at=minute(at))
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_what_is_loaded_equals_what_was_in_memory(room: Room, seed: int) -> None:
+    rng = random.Random(seed)
+    if seed % 2:
+        await hold_orders(room)
+    at, sent = 0.0, 0
+    for _ in range(25):
+        batch: list[Message] = []
+        for _ in range(rng.choice([1, 3, 12])):
+            at += rng.choice([0.1, 0.5, 2, 15])
+            sent += 1
+            batch.append(random_report(rng, f"{seed} {sent}", at))
+        if (said := await some_progress(room, rng, at)) is not None:
+            batch.insert(rng.randrange(len(batch) + 1), said)
+        await room.feed(batch, minute(at))
+        stored = await room.loaded(AREA, CELLS)
+        for area in {message.partition_key for message in batch}:
+            assert same(stored[area], room.cached(area)), f"after {sent} reports in {area}"
+        if rng.random() < 0.3:
+            room.handler.forget([(OUTAGE_INPUT.name, 0)])
+    async with room.pool.acquire() as connection:
+        counts = await totals(connection)
+    assert imbalance(counts) == 0
+    placed = counts["report_in_incident"] + counts["report_answered"] + counts["report_needs_person"]
+    assert placed == sent == await room.pool.fetchval("SELECT count(*) FROM report")
+    told = await everything_told(room)
+    assert len([m for m in told if isinstance(m, ReportSettled)]) == sent - counts["report_in_incident"]
+    check_orders([m for m in told if isinstance(m, OrderVersion)], counts)
+    await check_membership(room, [m for m in told if isinstance(m, IncidentChanged)])
+
+
+async def everything_told(room: Room) -> list[Message]:
+    return [
+        *await room.published(DISPATCH_ORDER.name),
+        *await room.published(INCIDENT_CHANGED.name),
+        *await room.published(REPORT_SETTLED.name),
+    ]
+
+
+def check_orders(versions: list[OrderVersion], counts: Counter[str]) -> None:
+    seen: dict[object, list[OrderVersion]] = {}
+    for version in versions:
+        seen.setdefault(version.order_id, []).append(version)
+    assert len(seen) == counts["order_issued"]
+    for of_one in seen.values():
+        assert [one.version for one in of_one] == list(range(1, len(of_one) + 1))
+        assert len({one.incident_id for one in of_one}) == 1
+    hazards = [of_one for of_one in seen.values() if of_one[0].hazards]
+    assert not [o for of_one in hazards for o in of_one if o.status is OrderStatus.CANCELLED]
+
+
+async def check_membership(room: Room, changes: list[IncidentChanged]) -> None:
+    """Who was told to be in an incident is who the database says is in it."""
+    told: dict[object, set[object]] = {}
+    revisions: dict[object, int] = {}
+    for change in changes:
+        assert change.revision > revisions.get(change.incident_id, 0)
+        revisions[change.incident_id] = change.revision
+        told.setdefault(change.incident_id, set()).difference_update(change.left)
+        told[change.incident_id].update(member.report_id for member in change.joined)
+    stored: dict[object, set[object]] = {}
+    for row in await room.pool.fetch("SELECT report_id, incident_id FROM report WHERE outcome = 'in_incident'"):
+        stored.setdefault(row["incident_id"], set()).add(row["report_id"])
+    assert {key: found for key, found in told.items() if found} == stored
+    ledger = Counter[object]()
+    for row in await room.pool.fetch("SELECT report_id, action FROM membership ORDER BY area, seq"):
+        ledger[row["report_id"]] += 1 if row["action"] == "joined" else -1
+        assert ledger[row["report_id"]] in {0, 1}, "a report is in one incident at a time"
+    assert {report for report, n in ledger.items() if n} == set().union(*stored.values())
+
+
+async def hold_orders(room: Room) -> None:
+    path = room.ground._path
+    path.write_text(path.read_text().replace("transformer: 0", "transformer: 300"))
+    room.ground.look_at_rules()
+    room.ground.look_at_rules()
+    assert room.ground.rules.hold("transformer").total_seconds() == 300
+
+
+async def test_the_same_batch_again_changes_nothing(room: Room) -> None:
+    batch = [a_report(AREA, device, device, 0.0) for device in TRANSFORMERS]
+    await room.feed(batch, minute(1))
+    before = await room.loaded(AREA)
+    again = await room.feed(batch, minute(2))
+
+    assert again.named("duplicate") == len(batch)
+    assert same((await room.loaded(AREA))[AREA], before[AREA])
+
+
+async def test_a_transaction_that_fails_leaves_no_half_changed_state(room: Room) -> None:
+    await room.feed([a_report(AREA, "A0TR00023", "first", 0)], minute(0))
+    lost = a_report(AREA, "A0TR00024", "lost", 1)
+    async with room.pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await room.handler.handle(connection, [Received(OUTAGE_INPUT.name, 0, 1, lost, None)], minute(1))
+        await transaction.rollback()
+    await room.feed([a_report(AREA, "A0TR00026", "second", 2)], minute(2))
+
+    assert same((await room.loaded(AREA))[AREA], room.cached(AREA))
+    assert lost.report_id not in room.cached(AREA).members
+
+
+class Counting:
+    """A connection that notes every statement sent through it."""
+
+    def __init__(self, connection: object) -> None:
+        self._connection = connection
+        self.sent: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._connection, name)
+
+        async def counted(*args: Any, **named: Any) -> Any:
+            self.sent.append(f"{name} {args[0]}")
+            return await method(*args, **named)
+
+        return counted
+
+
+async def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(room: Room) -> None:
+    async def statements(batch: list[Message], at: float) -> list[str]:
+        async with room.pool.acquire() as connection, connection.transaction():
+            counting = Counting(connection)
+            received = [Received(OUTAGE_INPUT.name, 0, n, message, None) for n, message in enumerate(batch)]
+            decided = await room.handler.handle(counting, received, minute(at))
+        assert decided.after_commit is not None
+        decided.after_commit()
+        return counting.sent
+
+    rng = random.Random(1)
+    cold = await statements([random_report(rng, f"cold {n}", 0) for n in range(200)], 0)
+    few = await statements([random_report(rng, f"few {n}", 1) for n in range(40)], 1)
+    many = await statements([random_report(rng, f"many {n}", 60) for n in range(800)], 60)
+    assert len(few) == len(many) <= 8
+    assert len(cold) <= 8 + 6, "a tree and five tables more, for all areas at once"
+
+
+async def test_a_crews_word_is_sent_on_to_the_area_of_its_order(room: Room) -> None:
+    await room.feed([a_report(AREA, "A0TR00023", "first", 0)], minute(0))
+    (order,) = await room.published(DISPATCH_ORDER.name)
+    assert isinstance(order, OrderVersion)
+    known = FieldProgress(
+        progress_id=derive("test", 1), order_id=order.order_id, stage=ProgressStage.ARRIVED, at=minute(500)
+    )
+    unknown = known.model_copy(update={"progress_id": derive("test", 2), "order_id": derive("nobody's")})
+    outcome = await room.post_progress([known, unknown], minute(30))
+
+    (sent,) = await room.published(OUTAGE_INPUT.name)
+    assert isinstance(sent, FieldProgressed)
+    assert (sent.area, sent.incident_id, sent.progress) == (AREA, order.incident_id, known)
+    assert sent.received_at == minute(30)
+    assert outcome.reasons == {("dispatch.progress.v1", "unknown_subject"): 1}
+    assert outcome.named("accepted") == 1
+
+    await room.feed([sent], minute(31))
+    assert await room.pool.fetchval("SELECT stage_at FROM incident") == minute(30), "bounded by arrival"
+
+
+async def test_a_crews_word_sent_on_twice_is_one_event_although_it_arrives_twice(room: Room) -> None:
+    await room.feed([a_report(AREA, "A0TR00023", "first", 0)], minute(0))
+    order = await room.pool.fetchrow("SELECT order_id, incident_id FROM incident")
+    said = FieldProgress(
+        progress_id=derive("test", 1), order_id=order["order_id"], stage=ProgressStage.ARRIVED, at=minute(9)
+    )
+    for at in (10, 12):
+        received = Received("dispatch.progress.v1", 0, at, said, None)
+        async with room.pool.acquire() as connection, connection.transaction():
+            decided = await room.handler.handle(connection, [received], minute(at))
+            await room.outbox.publish(connection, decided.publish, minute(at))
+    rows = await room.pool.fetch(
+        "SELECT value, header_names, header_values FROM outbox WHERE topic = $1", OUTAGE_INPUT.name
+    )
+    opened = [open_record(r["value"], list(zip(r["header_names"], r["header_values"], strict=True))) for r in rows]
+    assert opened[0].id == opened[1].id
+    assert (
+        opened[0].fingerprint
+        == opened[1].fingerprint
+        == fingerprint(FieldProgressed(area=AREA, incident_id=order["incident_id"], progress=said))
+    )
+
+
+async def test_a_held_order_goes_out_when_its_timer_has_fired_once(room: Room) -> None:
+    await hold_orders(room)
+    await room.feed([a_report(AREA, "A0TR00023", "first", 0)], minute(0))
+    assert await room.published(DISPATCH_ORDER.name) == []
+
+    assert await fire_due(room.pool, room.outbox, minute(4.9)) == 0
+    assert await fire_due(room.pool, room.outbox, minute(5.1)) == 1
+    assert await fire_due(room.pool, room.outbox, minute(5.2)) == 0
+    fired = await room.published(OUTAGE_INPUT.name)
+    await room.feed(fired, minute(5.3))
+
+    (order,) = await room.published(DISPATCH_ORDER.name)
+    assert isinstance(order, OrderVersion)
+    assert (order.version, order.reason) == (1, "hold_over")
+    assert same((await room.loaded(AREA))[AREA], room.cached(AREA))
+
+
+async def test_a_held_order_whose_incident_is_absorbed_has_no_timer_left(room: Room) -> None:
+    await hold_orders(room)
+    batch = [a_report(AREA, device, device, 0) for device in ("A0TR00023", "A0TR00026", "A0TR00028")]
+    await room.feed(batch[:2], minute(0))
+    assert await room.pool.fetchval("SELECT count(*) FROM timer") == 2
+    await room.feed(batch[2:], minute(1))
+
+    assert await room.pool.fetchval("SELECT count(*) FROM timer") == 0
+    assert [o.device.id for o in await room.published(DISPATCH_ORDER.name)] == ["A0SW00015"]
+
+
+async def test_changed_rules_hold_from_the_next_batch_on(room: Room) -> None:
+    await room.feed([a_report(AREA, "A0TR00023", "first", 0)], minute(0))
+    path = room.ground._path
+    path.write_text(path.read_text().replace("fuse:          {transformers: 2", "fuse:          {transformers: 3"))
+    room.ground.look_at_rules()
+    await room.feed([a_report(AREA, "A0TR00104", "elsewhere", 1)], minute(1))
+    old = await room.pool.fetchval("SELECT count(DISTINCT rules_hash) FROM membership")
+    room.ground.look_at_rules()
+    await room.feed([a_report(AREA, "A0TR00024", "second", 2)], minute(2))
+
+    assert old == 1, "a file that is still being written is not taken in"
+    assert await room.pool.fetchval("SELECT count(DISTINCT rules_hash) FROM membership") == 2
+    assert await room.pool.fetchval("SELECT count(*) FROM incident WHERE device_type = 'fuse'") == 0
+
+
+async def test_bad_rules_are_refused_and_the_old_ones_hold(room: Room) -> None:
+    before = room.ground.rules
+    room.ground._path.write_text("version: 1\nlift: nothing\n")
+    room.ground.look_at_rules()
+    room.ground.look_at_rules()
+
+    assert room.ground.rules is before
+    assert room.ground.generation == 0
+
+
+async def test_a_new_network_version_is_used_from_the_next_batch_on(
+    room: Room, database_dsn: str, tmp_path: Path
+) -> None:
+    await room.ground.look_at_network(room.pool)
+    await room.feed([a_report(AREA, "A0TR00023", "first", 0), a_report(AREA, "A0TR90001", "too early", 0)], minute(0))
+    folder = NETWORKS / "ieee123"
+    larger = tmp_path / "network.csv"
+    larger.write_text(
+        (folder / "network.csv").read_text() + "A0TR90001,A0FU00016,transformer,0,31.19,118.36,,new,rule\n"
+    )
+    connection = await asyncpg.connect(database_dsn)
+    await import_network(connection, larger, folder / "customers.csv")
+    await connection.close()
+    await room.ground.look_at_network(room.pool)
+    await room.feed([a_report(AREA, "A0TR90001", "second", 1)], minute(1))
+
+    (incident,) = room.cached(AREA).incidents.values()
+    assert incident.device.id == "A0FU00016"
+    assert {report.device for report in incident.reports.values()} == {"A0TR00023", "A0TR90001"}
+
+
+async def test_an_outage_of_thousands_is_told_in_records_that_fit(room: Room) -> None:
+    batch = []
+    for n in range(1500):
+        report = a_report(AREA, "A0TR00023", f"r{n}", 0, address="黄" * 500)
+        recipient = Recipient(channel=report.channel, address="汉" * 200, account="字" * 200)
+        batch.append(report.model_copy(update={"recipient": recipient, "ticket_ref": "长" * 200}))
+    await room.feed(batch, minute(0))
+
+    told = [m for m in await room.published(INCIDENT_CHANGED.name) if isinstance(m, IncidentChanged)]
+    assert sum(len(m.joined) for m in told) == 1500
+    assert [m.revision for m in told] == list(range(1, len(told) + 1))

@@ -1,0 +1,247 @@
+"""The handler on a real Postgres: what it saves, what it locks, what it costs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.contracts.messages import ReportSettled
+from services.contracts.values import IncidentState
+from tests.integration.notify.conftest import Desk
+from tests.unit.notify.snapshots import ACTIONS, NOW, Dedup, Memory, Snapshots
+
+pytestmark = pytest.mark.integration
+
+ETR = NOW + timedelta(hours=2)
+RESTORED = IncidentState.RESTORED
+
+
+def settled(report=1, customer=1, outcome="needs_person", reason="device_unknown", minute=0):
+    fields = Snapshots.member(report, customer).model_dump()
+    at = NOW + timedelta(minutes=minute)
+    return ReportSettled(**fields, area="S1", outcome=outcome, reason=reason, settled_at=at)
+
+
+async def test_a_notice_waits_in_the_queue_with_all_that_sending_needs(desk):
+    made = await desk.take(desk.make.changed(1, 1, joined=[desk.make.member(1, 1)]))
+
+    (row,) = await desk.notices()
+    assert made == 1
+    assert desk.woken == 1
+    assert (row["stage"], row["state"], row["attempts"], row["channel"]) == ("received", "pending", 0, "sms")
+    assert row["caused_at"] == NOW + timedelta(minutes=1)
+    assert row["rules"] == desk.templates.current.digest
+    address = await desk.pool.fetchval("SELECT address FROM recipient WHERE recipient_id = $1", row["recipient_id"])
+    assert address == "13800000001"
+
+
+async def test_personal_data_is_in_one_table(desk):
+    await desk.take(desk.make.changed(1, 1, joined=[desk.make.member(1, 1)]), settled(2, 1))
+
+    for table in ("incident", "report", "subscription", "notice"):
+        rows = await desk.pool.fetch(f"SELECT {table}::text AS text FROM {table}")  # noqa: S608 - names of ours
+        assert rows
+        assert not any("13800000001" in row["text"] for row in rows)
+
+
+async def test_a_newer_notice_takes_the_place_of_one_not_sent_yet(desk):
+    await desk.take(desk.make.changed(1, 1, joined=[desk.make.member(1, 1), desk.make.member(2, 2)]))
+    await desk.take(desk.make.changed(1, 2, etr=ETR))
+    await desk.take(desk.make.changed(1, 3, state=RESTORED))
+
+    assert Counter(await desk.states()) == {
+        ("received", "superseded"): 2,
+        ("etr_set", "superseded"): 2,
+        ("restored", "pending"): 2,
+    }
+    by_id = {row["notice_id"]: row for row in await desk.notices()}
+    for row in by_id.values():
+        if row["state"] == "superseded":
+            successor = by_id[row["superseded_by"]]
+            assert successor["recipient_id"] == row["recipient_id"]
+            assert successor["seq"] > row["seq"]
+
+
+async def test_a_move_takes_the_unsent_word_of_the_old_incident_along(desk):
+    member = desk.make.member(1, 1)
+    await desk.take(desk.make.changed(1, 1, joined=[member]))
+    await desk.take(desk.make.changed(1, 2, etr=ETR, minute=2))
+    await desk.take(desk.make.changed(1, 3, etr=ETR, left=[1], minute=3))
+    await desk.take(desk.make.changed(2, 1, etr=ETR + timedelta(hours=3), joined=[member], minute=3))
+
+    assert await desk.states() == [("received", "superseded"), ("etr_set", "superseded"), ("etr_changed", "pending")]
+
+
+async def test_a_settled_report_is_told_once_and_a_later_settlement_replaces_the_first_for_who_asks(desk):
+    assert await desk.take(settled(), settled(minute=1, reason="place_unknown")) == 1
+    assert await desk.take(settled(minute=2, outcome="answered", reason="arrears")) == 1
+    assert await desk.take(settled(minute=1, outcome="answered", reason="already_restored")) == 0
+
+    assert await desk.states() == [("with_person", "pending"), ("answered", "pending")]
+    row = await desk.pool.fetchrow("SELECT outcome, reason FROM report")
+    assert tuple(row) == ("answered", "arrears")
+
+
+async def test_a_person_first_and_an_incident_later_are_both_told(desk):
+    await desk.take(settled())
+    await desk.take(desk.make.changed(1, 1, joined=[desk.make.member(1, 1)]))
+
+    assert await desk.states() == [("with_person", "pending"), ("received", "pending")]
+
+
+async def test_a_rolled_back_batch_leaves_nothing_and_comes_again(desk):
+    change = desk.make.changed(1, 1, joined=[desk.make.member(1, 1)])
+    async with desk.pool.acquire() as connection:
+        outer = connection.transaction()
+        await outer.start()
+        assert await desk.handle(connection, [change]) == 1
+        await outer.rollback()
+    assert await desk.notices() == []
+
+    assert await desk.take(change) == 1
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), actions=ACTIONS)
+def test_the_store_loads_all_that_a_decision_needs(event_loop_pool, data, actions):
+    """With Postgres beneath and with everything in memory, every batch makes the same notices."""
+    desk, run = event_loop_pool
+    dedup = Dedup(Snapshots())
+    for action in actions:
+        dedup.act(action)
+    order = data.draw(st.permutations(dedup.sent))
+    order += data.draw(st.lists(st.sampled_from(order), max_size=4))
+    memory = Memory()
+
+    async def compare():
+        await desk.pool.execute("TRUNCATE incident, recipient, report, subscription, notice")
+        rest = order
+        while rest:
+            size = data.draw(st.integers(1, 5))
+            batch, rest = rest[:size], rest[size:]
+            expected = {one.notice_id for one in memory.take(batch)}
+            before = {row["notice_id"] for row in await desk.notices()}
+            await desk.take(*batch, now=memory.now)
+            after = {row["notice_id"] for row in await desk.notices()}
+            assert after - before == expected
+
+    run(compare())
+
+
+@pytest.fixture
+def event_loop_pool(database_dsn, templates):
+    """A desk on an event loop of its own, for tests that hypothesis calls many times."""
+    from services.notify.__main__ import SCHEMA
+    from services.runtime.postgres import migrate, open_pool
+
+    with asyncio.Runner() as runner:
+        runner.run(migrate(database_dsn, "notify", SCHEMA))
+        pool = runner.run(open_pool(database_dsn, schema="notify", size=2))
+        yield Desk(pool, templates), runner.run
+        runner.run(pool.close())
+
+
+async def at_the_same_moment(desk, first, second):
+    """Handle two batches as two processes would, the first committing last; return how many notices the second made."""
+    async with desk.pool.acquire() as one, desk.pool.acquire() as other:
+        held = one.transaction()
+        await held.start()
+        assert await desk.handle(one, [first]) == 1
+        waiting = asyncio.create_task(desk.handle(other, [second]))
+        done, _ = await asyncio.wait([waiting], timeout=0.3)
+        assert not done, "the second must wait until the first has committed"
+        await held.commit()
+        return await waiting
+
+
+async def test_two_incidents_on_two_partitions_do_not_receive_one_report_twice(desk):
+    member = desk.make.member(1, 1)
+    first = desk.make.changed(1, 1, joined=[member], minute=1)
+    second = desk.make.changed(2, 1, joined=[member], minute=2)
+
+    assert await at_the_same_moment(desk, first, second) == 0
+    assert await desk.states() == [("received", "pending")]
+
+
+async def test_a_customer_who_moves_while_the_old_incident_speaks_hears_it_once(desk):
+    member = desk.make.member(1, 1)
+    await desk.take(desk.make.changed(1, 1, joined=[member], minute=1))
+    old = desk.make.changed(1, 2, etr=ETR, minute=2)
+    new = desk.make.changed(2, 1, etr=ETR, joined=[member], minute=3)
+
+    assert await at_the_same_moment(desk, old, new) == 0
+    assert await desk.states() == [("received", "superseded"), ("etr_set", "pending")]
+
+
+async def test_a_second_report_finds_its_customer_told_by_the_incident_their_first_came_from(desk):
+    first = desk.make.member(1, 1)
+    await desk.take(desk.make.changed(1, 1, joined=[first], minute=1))
+    await desk.take(desk.make.changed(1, 2, left=[1], minute=2), desk.make.changed(2, 1, joined=[first], minute=2))
+
+    assert await desk.take(desk.make.changed(2, 2, joined=[desk.make.member(2, 1)], minute=3)) == 0
+    assert await desk.states() == [("received", "pending")]
+
+
+async def test_batches_that_share_customers_never_wait_in_a_circle(desk):
+    """Many small transactions over the same customers in opposite orders, on several connections."""
+    customers = range(1, 13)
+    rounds = 6
+
+    async def process(incident, order):
+        for revision in range(1, rounds):
+            members = [desk.make.member(100 * incident + n, n) for n in order]
+            etr = ETR + timedelta(hours=revision)
+            await desk.take(desk.make.changed(incident, revision, joined=members, etr=etr))
+
+    await asyncio.gather(*(process(n, customers if n % 2 else reversed(customers)) for n in range(1, 7)))
+
+    rows = await desk.notices()
+    assert len({row["notice_id"] for row in rows}) == len(rows) == 6 * 12 * (rounds - 1)
+
+
+async def statements_of(desk, messages):
+    seen = []
+    async with desk.pool.acquire() as connection:
+        connection.add_query_logger(logger := lambda record: seen.append(record.query))
+        await desk.handle(connection, messages)
+        connection.remove_query_logger(logger)
+    return len(seen)
+
+
+async def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(desk):
+    def storm(size, start):
+        return [
+            change
+            for n in range(start, start + size)
+            for change in (
+                desk.make.changed(n, 1, joined=[desk.make.member(n, n)]),
+                desk.make.changed(n, 2, etr=ETR),
+                settled(10_000 + n, n),
+            )
+        ]
+
+    async with desk.pool.acquire() as connection:
+        await desk.handle(connection, storm(1, 1))  # the driver asks for types once a connection
+    few, many = await statements_of(desk, storm(1, 2)), await statements_of(desk, storm(200, 1000))
+
+    assert few == many
+    assert many <= 16
+
+
+async def test_a_restoration_reaches_two_thousand_customers_in_one_batch(desk):
+    members = [desk.make.member(n, n) for n in range(1, 2001)]
+    await desk.take(*(desk.make.changed(1, n + 1, joined=members[50 * n : 50 * n + 50]) for n in range(40)))
+
+    began = time.perf_counter()
+    made = await desk.take(desk.make.changed(1, 41, state=RESTORED))
+    took = time.perf_counter() - began
+
+    assert made == 2000
+    assert Counter(await desk.states()) == {("received", "superseded"): 2000, ("restored", "pending"): 2000}
+    assert took < 5

@@ -1,0 +1,203 @@
+"""The four services as processes on the real servers, and a small storm with everything that ops want to see."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from deploy.native.ports import free_port
+from services.contracts.topics import CONTACT_RECEIVED
+from services.grid import store as grid
+from services.intake.security import DEVELOPMENT_KEYS, DEVELOPMENT_WECHAT
+from services.runtime.cluster import apply_topics
+from services.runtime.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from deploy.native.kafka import KafkaBroker
+
+PROJECT = Path(__file__).parents[3]
+NETWORK = PROJECT / "deploy" / "networks" / "ieee123"
+SERVICES = ("intake", "router", "dedup", "notify")
+HOUSES = 80
+
+
+@dataclass
+class Scene:
+    """A topic prefix, a database, four processes."""
+
+    bootstrap: str
+    dsn: str
+    prefix: str
+    folder: Path
+    ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in SERVICES})
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    sent: int = 0
+
+    def url(self, service: str) -> str:
+        return f"http://127.0.0.1:{self.ports[service]}"
+
+    async def start(self) -> None:
+        await apply_topics(ServiceSettings(kafka_bootstrap=self.bootstrap, topic_prefix=self.prefix), partitions=2)
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            await grid.migrate(connection)
+            await grid.import_network(connection, NETWORK / "network.csv", NETWORK / "customers.csv")
+        finally:
+            await connection.close()
+        for name in SERVICES:
+            environment = {
+                **{variable: text for variable, text in os.environ.items() if not variable.startswith("GRIDLINE_")},
+                "GRIDLINE_KAFKA_BOOTSTRAP": self.bootstrap,
+                "GRIDLINE_POSTGRES_DSN": self.dsn,
+                "GRIDLINE_TOPIC_PREFIX": self.prefix,
+                "GRIDLINE_HTTP_PORT": str(self.ports[name]),
+                "GRIDLINE_SESSION_TIMEOUT_MS": "10000",
+                "GRIDLINE_PRODUCE_DEADLINE_S": "0.5",
+                "GRIDLINE_QUEUE_GAUGE_SECONDS": "0.5",
+                # Nobody answers there: every notice to the app is tried again and again.
+                "GRIDLINE_NOTIFY_SENDERS": "app=webhook",
+                "GRIDLINE_NOTIFY_WEBHOOK_URL": f"http://127.0.0.1:{free_port()}/notices",
+                "GRIDLINE_NOTIFY_WEBHOOK_SECRETS": "whsec_" + "QUJD" * 8,
+            }
+            with (self.folder / f"{name}.log").open("wb") as log:
+                self.processes[name] = subprocess.Popen(
+                    [sys.executable, "-m", f"services.{name}"], cwd=PROJECT, env=environment, stdout=log, stderr=log
+                )
+        async with httpx.AsyncClient() as client:
+            for name in SERVICES:
+                await self._ready(client, name)
+
+    async def _ready(self, client: httpx.AsyncClient, name: str, seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        why = "no answer"
+        while time.monotonic() < end and self.processes[name].poll() is None:
+            try:
+                answer = await client.get(f"{self.url(name)}/readyz", timeout=5)
+                if answer.status_code == 200:
+                    return
+                why = answer.text
+            except httpx.TransportError as error:
+                why = repr(error)
+            await asyncio.sleep(0.2)
+        pytest.fail(f"{name} is not ready: {why}\n{self.log(name)}")
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")[-3000:]
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes.values():
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)
+
+    async def wave(self, client: httpx.AsyncClient) -> None:
+        """Reports by four channels from all over a feeder, other business, a hazard, and what must be refused."""
+        with (NETWORK / "customers.csv").open(encoding="utf-8", newline="") as file:
+            accounts = [row["account_id"] for row in csv.DictReader(file)][:: 352 // HOUSES][:HOUSES]
+        for number, account in enumerate(accounts):
+            await self._post(client, number, account)
+        await self.report(client, "web", text="电费单算错了两次", business_type="complaint")
+        await self.report(client, "app", text="电线掉在地上冒火花", hazard=True, account_id=accounts[0])
+        refused = await client.post(f"{self.url('intake')}/v1/web/reports", json={}, headers={"X-API-Key": "wrong"})
+        assert refused.status_code == 401
+        await self._poison()
+
+    async def _post(self, client: httpx.AsyncClient, number: int, account: str) -> None:
+        match number % 5:
+            case 0:
+                await self.report(client, "app", text="家里停电了", account_id=account, installation_id=f"i-{account}")
+            case 1:
+                await self.call(client, account)
+            case 2:
+                await self.wechat(client, number)
+            case _:
+                await self.report(client, "web", text="整栋楼都停电了", account_id=account, phone=f"+8610{number:09}")
+
+    async def report(self, client: httpx.AsyncClient, channel: str, **fields: Any) -> int:
+        body = {"event_id": str(uuid4()), "business_type": "fault_report", **fields}
+        headers = {"X-API-Key": DEVELOPMENT_KEYS[f"{channel}-dev"]}
+        answer = await client.post(f"{self.url('intake')}/v1/{channel}/reports", json=body, headers=headers)
+        self.sent += answer.status_code == 202
+        return answer.status_code
+
+    async def call(self, client: httpx.AsyncClient, account: str) -> None:
+        event = {
+            "event": "dtmf",
+            "event_id": str(uuid4()),
+            "external_call_id": str(uuid4()),
+            "occurred_at": datetime.now(UTC).isoformat(),
+            "menu_path": ["1"],
+            "account_no": account,
+        }
+        headers = {"X-API-Key": DEVELOPMENT_KEYS["ivr-dev"]}
+        answer = await client.post(f"{self.url('intake')}/v1/phone/events", json=event, headers=headers)
+        assert answer.status_code == 202, answer.text
+        self.sent += 1
+
+    async def wechat(self, client: httpx.AsyncClient, number: int) -> None:
+        account, token = next(iter(DEVELOPMENT_WECHAT.items()))
+        stamp, nonce = str(int(time.time())), str(number)
+        signature = hashlib.sha1("".join(sorted((token, stamp, nonce))).encode()).hexdigest()  # noqa: S324 - WeChat's
+        body = (
+            f"<xml><ToUserName>{account}</ToUserName><FromUserName>openid-{number}</FromUserName>"
+            f"<CreateTime>{stamp}</CreateTime><MsgType>text</MsgType>"
+            f"<Content>停电了</Content><MsgId>{uuid4().int >> 65}</MsgId></xml>"
+        )
+        answer = await client.post(
+            f"{self.url('intake')}/v1/wechat/{account}",
+            params={"signature": signature, "timestamp": stamp, "nonce": nonce},
+            content=body.encode(),
+            headers={"Content-Type": "text/xml"},
+        )
+        assert answer.text == "success", answer.text
+        self.sent += 1
+
+    async def _poison(self) -> None:
+        """A record that no consumer can read."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap)
+        await producer.start()
+        try:
+            headers = [("ce_id", str(uuid4()).encode()), ("ce_type", b"gridline.contact.received.v1")]
+            await producer.send_and_wait(self.prefix + CONTACT_RECEIVED.name, b"{}", key=b"k", headers=headers)
+        finally:
+            await producer.stop()
+
+    async def crews(self, client: httpx.AsyncClient, *stages: str) -> None:
+        """Crews report on every open order."""
+        answer = await client.get(f"{self.url('dedup')}/v1/incidents", params={"limit": 200})
+        open_ones = [one for one in answer.json()["incidents"] if one["state"] in {"predicted", "confirmed"}]
+        assert open_ones, answer.text[:500]
+        for incident in open_ones:
+            for stage in stages:
+                body = {"progress_id": str(uuid4()), "stage": stage, "at": datetime.now(UTC).isoformat()}
+                path = f"{self.url('dedup')}/v1/orders/{incident['order_id']}/progress"
+                answer = await client.post(path, json=body)
+                assert answer.status_code == 202, answer.text
+
+    async def outage_of(self, broker: KafkaBroker, client: httpx.AsyncClient) -> None:
+        """Kafka stands still for a moment: the intake answers 503."""
+        broker.pause()
+        try:
+            assert await self.report(client, "web", text="停电") == 503
+        finally:
+            broker.resume()

@@ -1,0 +1,140 @@
+"""What ops look at shows something: every query of the dashboard and every alert, on a real Prometheus that scraped the
+real services while a small storm went through them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+import yaml
+
+from tests.integration.ops.prometheus import SHIPPED, Prometheus, binary, selectors
+from tests.integration.ops.scene import SERVICES, Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.integration
+
+DASHBOARDS = Path(__file__).parents[3] / "deploy" / "grafana" / "dashboards"
+SECONDS = 60.0
+
+
+def dashboard_queries() -> dict[str, str]:
+    """Every query of every panel and annotation of every dashboard, by where it stands."""
+    found: dict[str, str] = {}
+    for path in sorted(DASHBOARDS.glob("*.json")):
+        board = json.loads(path.read_text(encoding="utf-8"))
+        for panel in board["panels"]:
+            for target in panel.get("targets", ()):
+                found[f"{path.stem} / {panel['title']} / {target['refId']}"] = target["expr"]
+    return found
+
+
+def alert_expressions() -> dict[str, str]:
+    groups = yaml.safe_load((SHIPPED / "rules.yml").read_text(encoding="utf-8"))["groups"]
+    return {rule["alert"]: rule["expr"] for group in groups for rule in group["rules"]}
+
+
+@pytest.fixture
+def scene(kafka_bootstrap: str, database_dsn: str, unique_name: str, tmp_path: Path) -> Iterator[Scene]:
+    for name in ("prometheus", "promtool"):
+        binary(name)
+    made = Scene(kafka_bootstrap, database_dsn, f"{unique_name}.", tmp_path)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def prometheus(scene: Scene, tmp_path: Path) -> Iterator[Prometheus]:
+    made = Prometheus(tmp_path / "prometheus", scene.ports)
+    yield made
+    made.stop()
+
+
+def without_data(prometheus: Prometheus) -> list[str]:
+    """Queries that give nothing, or only NaN, and series that an alert reads and nobody has."""
+    found = []
+    for where, expression in dashboard_queries().items():
+        values = prometheus.query(expression.replace("$__rate_interval", "3m"))
+        if not any(math.isfinite(value) for _, value in values):
+            found.append(f"{where}: {expression}")
+    for where, expression in (alert_expressions() | dashboard_queries()).items():
+        found += [f"{where}: {one}" for one in selectors(expression) if not prometheus.query(one)]
+    return found
+
+
+async def test_every_query_and_every_alert_finds_its_data(scene: Scene, prometheus: Prometheus, kafka_broker):
+    await scene.start()
+    prometheus.start()
+    async with httpx.AsyncClient(timeout=30) as client:
+        # Twice: a rate needs a counter that was there before it rose.
+        await scene.wave(client)
+        await settled(prometheus, scene)
+        await scene.crews(client, "accepted", "arrived", "restored")
+        await scene.outage_of(kafka_broker, client)
+        await asyncio.sleep(3)
+        await scene.wave(client)
+        await settled(prometheus, scene)
+        await scene.crews(client, "accepted", "restored")
+        await settled(prometheus, scene)
+        await scene.wave(client)  # so that some outages are open at the end
+    end = time.monotonic() + SECONDS
+    while (missing := without_data(prometheus)) and time.monotonic() < end:
+        await asyncio.sleep(1)
+    assert not missing, "\n".join(missing)
+
+    rules = prometheus.ask("rules")["groups"][0]["rules"]
+    assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"} == {}
+    assert {rule["name"] for rule in rules} == set(alert_expressions())
+    firing = {one["labels"]["alertname"] for one in prometheus.ask("alerts")["alerts"] if one["state"] == "firing"}
+    assert firing & {"GridlineConservationImbalance", "GridlineServiceDown", "GridlineServiceMissing"} == set()
+    assert "GridlineDeadLetters" in firing, "two records were poison"
+
+    # The figures are the flow's own: nothing sent is missing from them.
+    [(_, accepted)] = prometheus.query("sum(gridline_intake_contacts_accepted_total)")
+    assert accepted == scene.sent
+    assert len(prometheus.query('up{job="gridline"} == 1')) == len(SERVICES)
+
+    # And a query with a slip in it would be found.
+    assert selectors("sum(rate(gridline_recrods_total[1m]))") == {"gridline_recrods_total"}
+    assert prometheus.query("gridline_recrods_total") == []
+    assert not prometheus.query('gridline_records_total{outcome="acepted"}')
+
+
+async def settled(prometheus: Prometheus, scene: Scene) -> None:
+    """Wait until everything sent was read and everything decided is published, as Prometheus sees it."""
+    end = time.monotonic() + SECONDS
+    rest = "(sum(gridline_lag_records) + sum(gridline_outbox_unpublished)) == 0"
+    seen = 'sum(gridline_records_total{topic="contact.received.v1", outcome="accepted"})'
+    while time.monotonic() < end:
+        read = prometheus.query(seen)
+        if read and read[0][1] >= scene.sent and prometheus.query(rest):
+            return
+        await asyncio.sleep(0.5)
+    pytest.fail(f"sent {scene.sent}, read {read}\n" + "\n".join(scene.log(name) for name in SERVICES))
+
+
+def test_the_test_reads_every_metric_of_an_expression():
+    expression = (
+        'sum by (a) (rate(gridline_x_total{b=~"c|d"}[5m])) / (up{job="gridline"} + {__name__=~"gridline_(e|f)"})'
+    )
+    assert selectors(expression) == {'gridline_x_total{b=~"c|d"}', 'up{job="gridline"}', '{__name__=~"gridline_(e|f)"}'}
+
+
+def test_a_machine_without_prometheus_leaves_the_test_out_unless_it_is_required(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("GRIDLINE_REQUIRE_PROMETHEUS", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="apt-get install prometheus"):
+        binary("prometheus")
+    monkeypatch.setenv("GRIDLINE_REQUIRE_PROMETHEUS", "1")
+    with pytest.raises(pytest.fail.Exception, match="requires it"):
+        binary("prometheus")
+    assert os.environ["PATH"] == "/nowhere"

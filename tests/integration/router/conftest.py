@@ -1,0 +1,59 @@
+"""A small network in a real Postgres, and the router's handler on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from services.grid.store import SCHEMA as GRID_SCHEMA
+from services.grid.store import import_network
+from services.router.__main__ import SCHEMA as ROUTER_SCHEMA
+from services.router.tree.book import RuleBook
+from services.runtime.postgres import migrate
+from tests.integration.router.desk import Desk
+from tests.unit.router.making import CLASSIFY, ROUTES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+NETWORK = """\
+id,parent,type,normally_open,lat,lon
+S1,,substation,0,30.000,110.000
+B1,S1,breaker,0,30.001,110.001
+T1,B1,transformer,0,30.010,110.010
+T2,B1,transformer,0,30.020,110.020
+S2,,substation,0,31.000,111.000
+T9,S2,transformer,0,31.010,111.010
+"""
+CUSTOMERS = """\
+account_id,transformer_id,lat,lon,address,phone,name,status,priority,language
+A1,T1,30.0101,110.0101,1 Road,13800000001,,active,normal,
+A2,T2,30.0201,110.0201,2 Road,13800000002,,active,life_support,
+A3,T1,30.0102,110.0102,3 Road,13800000003,,suspended,normal,
+A4,T9,31.0101,111.0101,4 Road,13800000004,,active,normal,en
+"""
+
+
+@pytest.fixture
+async def router_dsn(database_dsn: str, tmp_path: Path) -> str:
+    """A database with the router's schema and a small network."""
+    (tmp_path / "network.csv").write_text(NETWORK)
+    (tmp_path / "customers.csv").write_text(CUSTOMERS)
+    await migrate(database_dsn, "grid", GRID_SCHEMA, kernel=False)
+    await migrate(database_dsn, "router", ROUTER_SCHEMA)
+    connection = await asyncpg.connect(database_dsn)
+    try:
+        await import_network(connection, tmp_path / "network.csv", tmp_path / "customers.csv")
+    finally:
+        await connection.close()
+    return database_dsn
+
+
+@pytest.fixture
+async def desk(router_dsn: str) -> AsyncIterator[Desk]:
+    connection = await asyncpg.connect(router_dsn, server_settings={"search_path": "router"})
+    yield Desk(connection, RuleBook(ROUTES, CLASSIFY))
+    await connection.close()

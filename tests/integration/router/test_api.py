@@ -1,0 +1,187 @@
+"""The router's doors on a real Postgres."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from services.contracts.values import Channel
+from services.router.api import make_router
+from services.router.tree.book import RuleBook
+from services.runtime.http import make_app
+from services.runtime.postgres import open_pool
+from tests.unit.router.making import CLASSIFY, ROUTES, SHIPPED, contact
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.integration.router.desk import Desk
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def client(router_dsn: str) -> AsyncIterator[httpx.AsyncClient]:
+    async def ready() -> list[str]:
+        return []
+
+    pool = await open_pool(router_dsn, schema="router", size=3)
+    app = make_app("router", ready=ready)
+    app.include_router(make_router(pool, RuleBook(ROUTES, CLASSIFY)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://router") as opened:
+        yield opened
+    await pool.close()
+
+
+async def test_a_ticket_is_found_by_its_id_and_by_its_reference_as_people_say_it(
+    client: httpx.AsyncClient, desk: Desk
+) -> None:
+    said = contact(text="停电了", account_id="A1", address="1 Road", phone="13800000001")
+    await desk.take(said)
+    by_id = (await client.get(f"/v1/tickets/{said.ticket_id}")).json()
+    spoken = said.ticket_ref.lower().replace("-", " ")
+    assert (await client.get(f"/v1/tickets/{spoken}")).json() == by_id
+    [ticket] = by_id["tickets"]
+    assert ticket["queue"] == "repair"
+    assert ticket["state"] == "with_dedup"
+    assert ticket["report"] == "sent"
+    assert ticket["place"]["transformer_id"] == "T1"
+    assert ticket["reason"]["tree_hash"] == SHIPPED.hash
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "detail"),
+    [
+        (str(uuid4()), 404, "no ticket"),
+        ("7K3M-9QPX-2H", 400, "a ticket reference has 11 characters"),
+        ("7K3M-9QPX-2HD", 400, "the check character does not fit"),
+    ],
+)
+async def test_a_key_that_finds_nothing_says_why(client: httpx.AsyncClient, key: str, status: int, detail: str) -> None:
+    answer = await client.get(f"/v1/tickets/{key}")
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert detail in answer.json()["detail"]
+
+
+async def test_queues_show_what_waits_and_for_how_long(client: httpx.AsyncClient, desk: Desk) -> None:
+    await desk.take(
+        contact("1", text="着火了"),
+        contact("2", text="查电费"),
+        contact("3", minutes=-9, text="查账单"),
+        contact("4", text="停电了", account_id="A1"),
+    )
+    await desk.connection.execute(
+        "UPDATE ticket SET queue = 'gone' WHERE body->'facts'->'texts'->0->>'value' = '着火了'"
+    )
+    answer = (await client.get("/v1/queues")).json()
+    queues = {queue["name"]: queue for queue in answer["queues"]}
+    assert answer["tree_hash"] == SHIPPED.hash
+    assert set(queues) == {*SHIPPED.tree.queues, "gone"}
+    assert queues["consultation"]["waiting"] == 2
+    assert queues["consultation"]["by_priority"] == {"normal": 2}
+    assert queues["consultation"]["oldest_seconds"] > 9 * 60
+    assert queues["repair"]["waiting"] == 0  # its report is with dedup
+    assert queues["repair"]["oldest_seconds"] == 0
+    assert queues["gone"]["declared"] is False
+    assert queues["gone"]["by_priority"] == {"emergency": 1}
+
+
+async def test_the_head_of_a_queue_is_the_most_urgent_then_the_oldest(client: httpx.AsyncClient, desk: Desk) -> None:
+    said = [
+        contact("1", minutes=3, text="停电了"),
+        contact("2", minutes=1, text="停电了"),
+        contact("3", minutes=2, text="停电了"),
+    ]
+    await desk.take(*said)
+    await desk.connection.execute("UPDATE ticket SET priority = 1 WHERE ticket_id = $1", said[2].ticket_id)
+    answer = (await client.get("/v1/queues/locate", params={"limit": 2})).json()
+    assert answer["queue"]["waiting"] == 3
+    assert [ticket["ticket_ref"] for ticket in answer["tickets"]] == [said[2].ticket_ref, said[1].ticket_ref]
+
+
+async def test_reading_a_queue_uses_its_index(desk: Desk) -> None:
+    await desk.take(*(contact(f"{n}", text="查电费") for n in range(300)))
+    await desk.connection.execute("ANALYZE ticket")
+    await desk.connection.execute("SET enable_seqscan = off")
+    plan = await desk.connection.fetch(
+        "EXPLAIN SELECT * FROM ticket WHERE queue = 'consultation' AND state = 'queued'"
+        " ORDER BY priority, opened_at, ticket_id LIMIT 10"
+    )
+    text = "\n".join(row[0] for row in plan)
+    assert "ticket_waiting" in text
+    assert "Sort" not in text
+
+
+async def test_an_unknown_queue_is_told_with_those_there_are(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/queues/emergancy")
+    assert answer.status_code == 404
+    assert "emergency" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("limit", [0, 501, "x"])
+async def test_a_limit_has_bounds(client: httpx.AsyncClient, limit: object) -> None:
+    answer = await client.get("/v1/queues/repair", params={"limit": str(limit)})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "limit"
+
+
+async def test_explain_tells_the_queue_and_every_route_tried(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/routes/explain", json={"business_type": "fault_report", "language": "en-GB"})
+    told = answer.json()
+    assert (told["queue"], told["route"], told["priority"]) == ("repair.en", "root/faults/english", "high")
+    assert told["tried"][0]["why"] == "the root matches everything"
+    assert told["tried"][-1]["held"] is True
+    failed = next(each for each in told["tried"] if each["route"] == "root/danger")
+    assert failed["why"] == "hazards present does not hold: hazards is nothing"
+    assert ROUTES.read_text(encoding="utf-8").splitlines()[failed["line"] - 1].strip() == "- name: danger"
+
+
+async def test_explain_agrees_with_what_the_handler_did(client: httpx.AsyncClient, desk: Desk) -> None:
+    for n, told in enumerate(
+        [
+            {"text": "停电了"},
+            {"text": "停电了", "account_id": "A2"},
+            {"text": "着火了", "account_id": "A1"},
+            {"business_type": "complaint", "language": "bo-CN"},
+            {"business_type": "fault_report", "text": "电压低", "channel": Channel.SMS},
+        ]
+    ):
+        said = contact(f"{n}", **told)
+        await desk.take(said)
+        ticket = await desk.ticket(said)
+        about = ticket.classification
+        asked = {
+            "business_type": about.business_type,
+            "classified_by": about.type_rule,
+            "fault": about.fault,
+            "hazards": about.hazards,
+            "language": about.language,
+            "customer_class": ticket.place.customer_class,
+            "placed": ticket.place.area is not None,
+        }
+        answer = (await client.post("/v1/routes/explain", json=asked)).json()
+        assert (answer["queue"], answer["route"]) == (ticket.queue, ticket.taken.path)
+        assert answer["priority"] == ticket.priority
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "reason"),
+    [
+        ({"business_type": "fault"}, "business_type", "is none of classify.yaml: fault_report"),
+        ({"business_type": "fault_report", "hazards": ["flood"]}, "hazards", "flood: none of classify.yaml"),
+        ({"business_type": "fault_report", "colour": "red"}, "colour", "Extra inputs"),
+        ({}, "business_type", "Field required"),
+    ],
+)
+async def test_explain_refuses_what_is_no_attribute(
+    client: httpx.AsyncClient, asked: dict[str, object], field: str, reason: str
+) -> None:
+    answer = await client.post("/v1/routes/explain", json=asked)
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["field"] == field
+    assert error["reason"].startswith(reason)

@@ -1,0 +1,275 @@
+"""Contacts to tickets and reports in a real Postgres."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.contracts import ids
+from services.contracts.envelope import Refusal
+from services.contracts.messages import ContactReceived, ReportSettled
+from services.contracts.topics import OUTAGE_INPUT, TICKET_ROUTED
+from services.contracts.values import Basis, Channel, Crs, CustomerClass, Position, Priority, TicketState
+from services.router import metrics
+from services.router.domain.ticket import ReportState
+from tests.unit.router.making import BOUNDS, NOON, contact
+
+if TYPE_CHECKING:
+    from tests.integration.router.desk import Desk
+
+pytestmark = pytest.mark.integration
+
+
+def settled(of: ContactReceived, outcome: str = "needs_person", reason: str = "device_unknown") -> ReportSettled:
+    return ReportSettled(
+        report_id=ids.report_id(of.ticket_id),
+        ticket_id=of.ticket_id,
+        ticket_ref=of.ticket_ref,
+        area="S1",
+        outcome=outcome,
+        reason=reason,
+        settled_at=NOON,
+        language="zh-Hans-CN",
+    )
+
+
+async def test_an_outage_of_a_known_account_is_reported_by_area_and_kept_out_of_peoples_way(desk: Desk) -> None:
+    said = contact(text="家里停电了", account_id="A1", address="1 Road")
+    decided = await desk.take(said, trace="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+    [report], [routed] = desk.reports, desk.routed
+    assert report.partition_key == report.area == "S1"
+    assert (report.place.transformer_id, report.place.feeder, report.place.basis) == ("T1", "B1", Basis.ACCOUNT)
+    assert (routed.queue, routed.state, routed.version) == ("repair", TicketState.WITH_DEDUP, 1)
+    assert [each.topic for each in decided.publish] == [OUTAGE_INPUT, TICKET_ROUTED]
+    assert {each.traceparent for each in decided.publish} == {"00-" + "a" * 32 + "-" + "b" * 16 + "-01"}
+    assert desk.tally == {"contact_outage": 1, "report_sent": 1}
+
+
+@pytest.mark.parametrize(
+    ("told", "basis", "area"),
+    [
+        ({"phone": "+8613800000001"}, Basis.PHONE, "S1"),
+        ({"position": Position(lat=30.0201, lon=110.0201, accuracy_m=20)}, Basis.POSITION, "S1"),
+        ({"position": Position(lat=10.0, lon=20.0, accuracy_m=20)}, Basis.CELL, "cell:"),
+        ({"account_id": "A4", "position": Position(lat=30.0, lon=110.0, crs=Crs.GCJ02)}, Basis.ACCOUNT, "S2"),
+    ],
+)
+async def test_any_evidence_places_an_outage(desk: Desk, told: dict[str, object], basis: Basis, area: str) -> None:
+    await desk.take(contact(text="停电了", **told))
+    [report] = desk.reports
+    assert report.place.basis is basis
+    assert report.area.startswith(area)
+
+
+async def test_an_outage_nobody_can_place_waits_for_people_who_locate(desk: Desk) -> None:
+    await desk.take(contact(text="停电了", account_id="no such account"))
+    assert desk.reports == []
+    assert [(each.queue, each.state) for each in desk.routed] == [("locate", TicketState.QUEUED)]
+    assert desk.tally == {"contact_queued": 1}
+
+
+async def test_danger_waits_for_a_person_and_is_reported_as_well(desk: Desk) -> None:
+    await desk.take(contact(text="电线掉在地上", account_id="A1"))
+    [report], [routed] = desk.reports, desk.routed
+    assert report.hazards == ("fallen_wire",)
+    assert (routed.queue, routed.state, routed.priority) == ("emergency", TicketState.QUEUED, Priority.EMERGENCY)
+    assert desk.tally == {"contact_outage": 1, "report_sent": 1}
+
+
+async def test_a_life_support_customer_waits_for_a_person_and_is_reported_as_well(desk: Desk) -> None:
+    await desk.take(contact(text="停电了", account_id="A2"))
+    [report], [routed] = desk.reports, desk.routed
+    assert report.place.customer_class is CustomerClass.LIFE_SUPPORT
+    assert (routed.queue, routed.state, routed.priority) == ("key_customers", TicketState.QUEUED, Priority.URGENT)
+
+
+async def test_the_language_in_the_customers_file_serves_where_there_is_nothing_to_read(desk: Desk) -> None:
+    await desk.take(contact(business_type="fault_report", account_id="A4", channel=Channel.PHONE))
+    assert [each.language for each in desk.routed] == ["en"]
+    assert [each.language for each in desk.reports] == ["en"]
+
+
+async def test_a_call_is_one_ticket_and_one_report_over_several_batches(desk: Desk) -> None:
+    call = [
+        contact("started", thread="c", final=False, phone="13800000001", channel=Channel.PHONE),
+        contact("dtmf", thread="c", minutes=1, final=False, business_type="fault_report", channel=Channel.PHONE),
+        contact("ended", thread="c", minutes=2, unconfirmed=True, channel=Channel.PHONE),
+        contact("late", thread="c", minutes=3, text="整栋楼停电", channel=Channel.PHONE),
+    ]
+    await desk.take(call[0], call[1])
+    assert desk.reports == []
+    assert [each.version for each in desk.routed] == [2]
+    assert desk.tally == {"contact_queued": 2}
+    await desk.take(call[2])
+    [report] = desk.reports
+    assert report.contact_id == call[2].contact_id
+    assert report.unconfirmed
+    assert report.reported_at == NOON + timedelta(minutes=1)
+    assert desk.tally == {"contact_queued": 0, "contact_outage": 3, "report_sent": 1}
+    await desk.take(call[3])
+    assert len(desk.reports) == 1
+    assert [each.version for each in desk.routed] == [2, 3, 4]
+    assert desk.routed[-1].contacts == 4
+    assert desk.tally == {"contact_queued": 0, "contact_outage": 4, "report_sent": 1}
+
+
+async def test_the_same_batch_boundaries_or_others_make_the_same_report(desk: Desk) -> None:
+    def call(name: str) -> list[ContactReceived]:
+        told = {"channel": Channel.PHONE, "business_type": "fault_report"}
+        return [
+            contact(f"{name}1", thread=name, final=False, account_id="A1", **told),
+            contact(f"{name}2", thread=name, minutes=1, account_id="A4", address="4 Road", text="停电", **told),
+        ]
+
+    await desk.take(*call("whole"))
+    for each in call("parts"):
+        await desk.take(each)
+    whole, parts = desk.reports
+    varying = {"report_id", "ticket_id", "ticket_ref", "contact_id"}
+    assert whole.model_dump(exclude=varying) == parts.model_dump(exclude=varying)
+    assert whole.place.account_id == "A1"
+
+
+async def test_a_contact_seen_before_changes_nothing_even_without_the_inbox(desk: Desk) -> None:
+    said = contact(text="停电了", account_id="A1")
+    await desk.take(said, said)
+    await desk.take(said)
+    assert (len(desk.reports), len(desk.routed)) == (1, 1)
+    assert desk.tally == {"contact_outage": 1, "report_sent": 1}
+
+
+async def test_a_report_given_back_moves_its_contacts_to_a_queue(desk: Desk) -> None:
+    one, two = contact("a", thread="c", text="停电了", account_id="A1"), contact("b", thread="c", minutes=1)
+    await desk.take(one, two)
+    await desk.take(settled(one))
+    last = desk.routed[-1]
+    assert (last.queue, last.state, last.version) == ("locate", TicketState.QUEUED, 3)
+    assert desk.tally == {"contact_outage": 0, "contact_queued": 2, "report_sent": 1}
+    await desk.take(contact("c", thread="c", minutes=2, text="停电了", account_id="A1"))
+    assert len(desk.reports) == 1
+    assert desk.tally == {"contact_outage": 0, "contact_queued": 3, "report_sent": 1}
+
+
+async def test_an_answered_report_stays_counted_with_dedup(desk: Desk) -> None:
+    said = contact(text="停电了", account_id="A3")
+    await desk.take(said)
+    await desk.take(settled(said, "answered", "arrears"))
+    ticket = await desk.ticket(said)
+    assert (ticket.state, ticket.report) == (TicketState.ANSWERED, ReportState.ANSWERED)
+    assert desk.tally == {"contact_outage": 1, "report_sent": 1}
+
+
+async def test_a_report_and_its_settlement_in_one_batch_are_taken_in_turn(desk: Desk) -> None:
+    said = contact(text="停电了", account_id="A1")
+    await desk.take(said, settled(said))
+    assert len(desk.reports) == 1
+    assert [(each.version, each.queue) for each in desk.routed] == [(2, "locate")]
+    assert desk.tally == {"contact_queued": 1, "report_sent": 1}
+
+
+async def test_a_settlement_nobody_knows_of_is_refused_and_the_rest_of_the_batch_is_not(desk: Desk) -> None:
+    unknown, enquiry = contact("unknown"), contact("enquiry", text="查电费")
+    await desk.take(enquiry, settled(unknown), settled(enquiry))
+    assert [(message.message_id, reason) for message, reason in desk.refused] == [
+        (settled(unknown).message_id, Refusal.UNKNOWN_SUBJECT),
+        (settled(enquiry).message_id, Refusal.UNKNOWN_SUBJECT),
+    ]
+    assert [each.queue for each in desk.routed] == ["consultation"]
+
+
+async def test_a_batch_costs_three_queries_whatever_its_size(desk: Desk) -> None:
+    first = contact("first", text="停电了", account_id="A1")
+    await desk.take(first, settled(first))  # a connection's first use of an array type looks the type up
+    for size in (1, 10, 400):
+        said = [contact(f"{size}-{n}", text="停电了", account_id="A1") for n in range(size)]
+        with desk.queries() as asked:
+            await desk.take(*said, *(settled(each) for each in said[: size // 2]))
+        assert len(asked) == 3, asked
+
+
+async def test_what_is_stored_is_what_was_decided(desk: Desk) -> None:
+    said = contact(text="停电了，只有我家", account_id="A1", phone="13800000001", address="1 Road")
+    await desk.take(said)
+    row = await desk.connection.fetchrow("SELECT * FROM ticket WHERE ticket_id = $1", said.ticket_id)
+    assert row is not None
+    assert (row["queue"], row["state"], row["priority"], row["area"]) == ("repair", "with_dedup", 2, "S1")
+    assert (row["report"], row["language"], row["channel"]) == ("sent", "zh-Hans-CN", "web")
+    ticket = await desk.ticket(said)
+    assert ticket.contacts == {said.contact_id}
+    assert ticket.taken.tags == ("single_premise",)
+    [contact_row] = await desk.connection.fetch("SELECT * FROM ticket_contact")
+    assert (contact_row["contact_id"], contact_row["ticket_id"]) == (said.contact_id, said.ticket_id)
+
+
+async def test_a_clock_that_says_the_year_1_loses_nothing(desk: Desk) -> None:
+    wrong = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=8)))
+    await desk.take(contact(text="停电了", account_id="A1", occurred_at=wrong, received_at=NOON))
+    [report] = desk.reports
+    assert report.reported_at == NOON - BOUNDS.event_lag
+
+
+async def test_a_rolled_back_batch_leaves_nothing(desk: Desk) -> None:
+    said = contact(text="停电了", account_id="A1")
+    transaction = desk.connection.transaction()
+    await transaction.start()
+    await desk.handler.handle(desk.connection, [desk._received(said, None)], NOON)
+    await transaction.rollback()
+    assert await desk.connection.fetchval("SELECT count(*) FROM ticket") == 0
+    await desk.take(said)
+    assert (len(desk.reports), desk.routed[0].version) == (1, 1)
+
+
+async def test_metrics_count_what_was_committed(desk: Desk) -> None:
+    routed = metrics.ROUTED.labels("emergency", "fault_report", "hazard")
+    basis, hazard = metrics.PLACES.labels("account"), metrics.HAZARDS.labels("fire")
+    before = [each._value.get() for each in (routed, basis, hazard)]
+    await desk.take(contact("a", text="着火了", account_id="A1"))
+    assert [each._value.get() for each in (routed, basis, hazard)] == [n + 1 for n in before]
+
+
+async def test_every_accepted_contact_is_counted_once_whatever_happens_to_its_ticket(desk: Desk) -> None:
+    chance = random.Random(20260701)
+    accepted = 0
+    by_ticket: dict[str, ContactReceived] = {}
+    texts = [None, "停电了", "我要投诉", "着火了", "查电费", "no power", "电压低"]
+    for round_ in range(30):
+        batch: list[ContactReceived | ReportSettled] = []
+        for n in range(chance.randrange(1, 12)):
+            thread = chance.choice([None, *(f"call-{k}" for k in range(15))])
+            said = contact(
+                f"{round_}-{n}",
+                thread=thread,
+                minutes=chance.randrange(-60, 120),
+                text=chance.choice(texts),
+                account_id=chance.choice([None, "A1", "A2", "no such"]),
+                final=chance.random() < 0.5,
+                hazard=chance.random() < 0.1,
+            )
+            accepted += 1
+            by_ticket[str(said.ticket_id)] = said
+            batch.append(said)
+        for said in chance.sample(sorted(by_ticket.values(), key=lambda each: each.source_event_id), 1):
+            outcome = chance.choice(["answered", "needs_person"])
+            batch.append(settled(said, outcome, chance.choice(["arrears", "device_unknown"])))
+        chance.shuffle(batch)
+        await desk.take(*batch)
+        assert desk.tally["contact_queued"] + desk.tally["contact_outage"] == accepted
+        assert min(desk.tally["contact_queued"], desk.tally["contact_outage"]) >= 0
+    rows = await desk.connection.fetch(
+        "SELECT report IN ('sent', 'answered') AS with_dedup, count(*) AS n FROM ticket"
+        " JOIN ticket_contact USING (ticket_id) GROUP BY 1"
+    )
+    assert {row["with_dedup"]: row["n"] for row in rows} == {
+        True: desk.tally["contact_outage"],
+        False: desk.tally["contact_queued"],
+    }
+    reported = await desk.connection.fetchval("SELECT count(*) FROM ticket WHERE report <> 'none'")
+    assert reported == len(desk.reports) == desk.tally["report_sent"]
+    assert len({each.report_id for each in desk.reports}) == len(desk.reports)
+    versions: dict[object, int] = {}
+    for each in desk.routed:
+        assert each.version > versions.get(each.ticket_id, 0)
+        versions[each.ticket_id] = each.version

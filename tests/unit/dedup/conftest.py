@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.dedup.timeline import Timeline, shipped_rules, shipped_tree
+
+if TYPE_CHECKING:
+    from services.dedup.domain.rules import Rules
+    from services.grid.tree import Tree
+
+
+@pytest.fixture(scope="session")
+def rules() -> Rules:
+    return shipped_rules()
+
+
+@pytest.fixture(scope="session")
+def ieee123() -> Tree:
+    return shipped_tree("ieee123")
+
+
+@pytest.fixture(scope="session")
+def ckt5() -> Tree:
+    return shipped_tree("ckt5")
+
+
+@pytest.fixture
+def storm(ieee123: Tree, rules: Rules) -> Timeline:
+    """The IEEE 123-node feeder under the shipped rules."""
+    return Timeline("A0SU00000", ieee123, rules)
+
+
+@pytest.fixture
+def held(ieee123: Tree, rules: Rules) -> Timeline:
+    """The same feeder, where the order of a transformer waits five minutes and that of a fuse ten."""
+    holds = {"transformer": timedelta(minutes=5), "fuse": timedelta(minutes=10)}
+    return Timeline("A0SU00000", ieee123, replace(rules, holds=holds))
+
+
+@pytest.fixture
+def unmodelled(rules: Rules) -> Timeline:
+    """An area that no network model covers."""
+    return Timeline("cell:85318d9bfffffff", None, rules)

@@ -1,0 +1,221 @@
+"""Laws of the core, whatever comes in whatever order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from services.contracts.values import CustomerClass, IncidentState, OrderStatus, ProgressStage
+from services.dedup.domain import AreaState, decide
+from services.dedup.domain import events as e
+from services.dedup.domain.evolve import count, install
+from tests.unit.dedup.timeline import Timeline, fold, shipped_rules, shipped_tree
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from services.dedup.domain.rules import Rules
+    from services.dedup.domain.state import Incident
+
+AREA = "A0SU00000"
+TREE = shipped_tree("ieee123")
+RULES = shipped_rules()
+HELD = replace(RULES, holds={"transformer": timedelta(minutes=4), "fuse": timedelta(minutes=2)})
+DEVICES = [
+    *(f"A0TR000{n}" for n in (23, 24, 25, 26, 27, 28, 30, 31, 32, 33, 92, 93, 20, 34)),
+    *("A0FU00016", "A0TR99999", None),
+]
+
+
+class Core(RuleBasedStateMachine):
+    """Reports, repeats, crews and time against one area."""
+
+    area_rules: Rules = RULES
+    reports = Bundle("reports")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.story = Timeline(AREA, TREE, self.area_rules)
+        self.minute = 0.0
+        self.sent: list[UUID] = []
+        self.hazards: set[UUID] = set()
+        self.pinned: dict[UUID, str] = {}
+
+    def build(self) -> AreaState:
+        return AreaState(AREA, TREE, self.area_rules)
+
+    @rule(minutes=st.sampled_from([0.2, 1, 7, 45, 200, 24 * 60]))
+    def time_passes(self, minutes: float) -> None:
+        self.minute += minutes
+        self.story.at(self.minute)
+
+    @rule(
+        target=reports,
+        device=st.sampled_from(DEVICES),
+        account=st.sampled_from([None, "A1", "A2", "A3", "A4"]),
+        age=st.sampled_from([0, 0, 0, 3, 40, 300]),
+        flavour=st.sampled_from(["", "", "", "", "hazard", "only_mine", "life_support", "arrears", "abandoned"]),
+    )
+    def somebody_reports(self, device: str | None, account: str | None, age: float, flavour: str) -> UUID:
+        said: dict[str, object] = {"account": account, "made": self.minute - age}
+        if flavour == "hazard":
+            said["hazards"] = ("fire",)
+        elif flavour == "only_mine":
+            said["only_mine"] = True
+        elif flavour == "life_support":
+            said["customer_class"] = CustomerClass.LIFE_SUPPORT
+        elif flavour == "arrears":
+            said["suspended"] = True
+        elif flavour == "abandoned":
+            said["unconfirmed"] = True
+        report = self.story.report(device, f"report {len(self.sent)}", **said)
+        self.sent.append(report)
+        if flavour == "hazard" and report in self.story.state.members:
+            self.hazards.add(report)
+            assert self.story.order_of(report).order_id == self.story.orders[-1].order_id, "danger: an order at once"
+        return report
+
+    @rule(
+        device=st.sampled_from(["A0FU00016", "A0FU00017", "A0FU00018", "A0SW00015", "A0FU00019"]),
+        every=st.integers(1, 3),
+    )
+    def a_device_opens(self, device: str, every: int) -> None:
+        for transformer in TREE.transformers_under(device)[::every]:
+            self.minute += 0.5
+            self.story.at(self.minute)
+            self.sent.append(self.story.report(transformer, f"report {len(self.sent)}"))
+
+    @rule(report=reports)
+    def a_live_report_is_delivered_again(self, report: UUID) -> None:
+        if report in self.story.state.members:
+            message, now = next(one for one in self.story.inputs if one[0].message_id == report)
+            before = self.story.state.snapshot()
+            assert decide(self.story.state, message, now) == []
+            assert self.story.state.snapshot() == before
+
+    @rule(number=st.integers(0, 10_000), stage=st.sampled_from(ProgressStage))
+    def a_crew_speaks(self, number: int, stage: ProgressStage) -> None:
+        if self.story.orders:
+            order = self.story.orders[number % len(self.story.orders)]
+            self.story.crew(order.order_id, stage, etr=self.minute + 30)
+
+    @invariant()
+    def every_report_is_in_exactly_one_place(self) -> None:
+        placed = Counter(
+            event.report.report_id
+            for event in self.story.events
+            if isinstance(event, e.ReportJoined | e.ReportAnswered | e.ReportNeedsPerson)
+        )
+        assert placed == Counter(self.sent)
+        live = [report for incident in self.story.state.incidents.values() for report in incident.reports]
+        assert sorted(live) == sorted(self.story.state.members)
+        for report, incident in self.story.state.members.items():
+            assert report in self.story.state.incidents[incident].reports
+
+    @invariant()
+    def an_incident_has_one_order_whose_versions_ascend_by_one(self) -> None:
+        versions: dict[UUID, list[int]] = {}
+        owner: dict[UUID, UUID] = {}
+        ended: set[UUID] = set()
+        for order in self.story.orders:
+            assert order.order_id not in ended, "nothing follows the last version"
+            versions.setdefault(order.order_id, []).append(order.version)
+            assert owner.setdefault(order.order_id, order.incident_id) == order.incident_id
+            if order.status in {OrderStatus.CANCELLED, OrderStatus.CLOSED}:
+                ended.add(order.order_id)
+        assert all(seen == list(range(1, len(seen) + 1)) for seen in versions.values())
+        assert len(set(owner.values())) == len(owner)
+        live = {owner[order] for order in versions.keys() - ended}
+        waiting = {key for key, incident in self.story.state.incidents.items() if incident.order is None}
+        assert live == self.story.state.incidents.keys() - waiting
+        assert all(self.story.state.incidents[key].hold is not None for key in waiting), "no order only if held"
+
+    @invariant()
+    def a_cancelled_order_names_one_that_was_issued(self) -> None:
+        issued = {order.order_id for order in self.story.orders}
+        for order in self.story.orders:
+            assert (order.superseded_by in issued) if order.status is OrderStatus.CANCELLED else True
+
+    @invariant()
+    def danger_is_never_absorbed(self) -> None:
+        assert not self.hazards & {ev.report_id for ev in self.story.events if isinstance(ev, e.ReportMoved)}
+        for incident in self.story.state.incidents.values():
+            if self.hazards & incident.reports.keys():
+                assert len(incident.reports) == 1
+
+    @invariant()
+    def what_a_crew_confirmed_stays_where_it_is(self) -> None:
+        for key, incident in self.story.state.incidents.items():
+            if incident.state is IncidentState.CONFIRMED:
+                assert self.pinned.setdefault(key, incident.device.id) == incident.device.id
+        absorbed = {ev.incident_id for ev in self.story.events if isinstance(ev, e.IncidentAbsorbed)}
+        assert not self.pinned.keys() & absorbed
+
+    @invariant()
+    def those_who_were_told_of_an_incident_are_in_it(self) -> None:
+        told: dict[UUID, set[UUID]] = {}
+        revisions: dict[UUID, int] = {}
+        for change in self.story.changed:
+            assert change.revision == revisions.get(change.incident_id, 0) + 1
+            revisions[change.incident_id] = change.revision
+            members = told.setdefault(change.incident_id, set())
+            assert set(change.left) <= members
+            members -= set(change.left)
+            joined = {member.report_id for member in change.joined}
+            assert not joined & members
+            members |= joined
+            assert len(members) == change.reports
+        for key, incident in self.story.state.incidents.items():
+            assert told[key] == set(incident.reports)
+
+    @invariant()
+    def folding_the_events_gives_the_state(self) -> None:
+        again = fold(self.build, self.story.events)
+        for key, incident in again.incidents.items():
+            incident.revision = self.story.state.incidents[key].revision  # counted by the shell, not by events
+        assert again.snapshot() == self.story.state.snapshot()
+
+    @invariant()
+    def the_indexes_are_those_of_building_them_anew(self) -> None:
+        known = self.story.state
+        again = self.build()
+        again.latest, again.next_seq, again.members = known.latest, known.next_seq, known.members
+        again.restored, again.restored_premises = known.restored, known.restored_premises
+        if known.latest is not None:
+            again.evidence.advance(known.latest)
+        for incident in known.incidents.values():
+            fresh = copy_of(incident)
+            install(again, fresh)
+            for leaf, at in incident.leaves.items():
+                if not incident.frozen:
+                    count(again, fresh, leaf, at)
+        assert again.snapshot() == known.snapshot()
+
+    def teardown(self) -> None:
+        """Replaying the messages gives the same events."""
+        again = Timeline(AREA, TREE, self.area_rules)
+        for message, now in self.story.inputs:
+            again.take(message, now)
+        assert again.events == self.story.events
+
+
+def copy_of(incident: Incident) -> Incident:
+    return replace(incident, leaves=dict(incident.leaves))
+
+
+class HeldCore(Core):
+    """The same laws where orders wait."""
+
+    area_rules = HELD
+
+
+TestCore = Core.TestCase
+TestCore.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestHeldCore = HeldCore.TestCase
+TestHeldCore.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)

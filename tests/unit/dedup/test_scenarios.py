@@ -1,0 +1,453 @@
+"""Outages as a dispatcher would tell them, on the IEEE 123-node feeder under the shipped rules.
+
+Part of it: switch SW00015 feeds fuse FU00016 (transformers TR00023 to 25), fuse FU00017 (TR00026, 27) and fuse
+FU00018 (TR00028, 30 to 33).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.contracts.values import (
+    CustomerClass,
+    IncidentState,
+    OrderStatus,
+    Priority,
+    ProgressStage,
+)
+from services.dedup.domain.events import TimerSet
+from services.dedup.domain.rules import Lift
+from services.grid.tree import DeviceType
+from tests.unit.dedup.timeline import Timeline
+
+if TYPE_CHECKING:
+    from services.dedup.domain.rules import Rules
+    from services.grid.tree import Tree
+
+
+def test_one_report_is_one_order_at_once(storm: Timeline) -> None:
+    report = storm.at(0).report("A0TR00023", address="1区黄河中路154号")
+
+    (order,) = storm.orders
+    assert (order.version, order.status, order.priority) == (1, OrderStatus.ISSUED, Priority.HIGH)
+    assert (order.device.id, order.device.type, order.device.feeder) == ("A0TR00023", "transformer", "A0BR00001")
+    assert order.customers_served == 2
+    assert order.addresses == ("1区黄河中路154号",)
+    assert storm.incident_of(report).state is IncidentState.PREDICTED
+
+
+def test_neighbours_on_one_transformer_share_the_order(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    for minute in (1, 3, 40, 200, 900):
+        report = storm.at(minute).report("A0TR00023")
+        assert storm.order_of(report).order_id == storm.order_of(first).order_id
+
+    assert len(storm.orders) == 1, "more reports of the same make no new version"
+    assert storm.changed[-1].reports == 6
+
+
+def test_reports_under_one_fuse_move_the_order_up_to_the_fuse(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    storm.at(4).report("A0TR00024")
+
+    order = storm.order_of(first)
+    assert storm.history(order.order_id) == [(1, "issued", "A0TR00023"), (2, "updated", "A0FU00016")]
+    assert order.customers_served == sum(
+        storm.state.tree.customers_under(t) for t in ("A0TR00023", "A0TR00024", "A0TR00025")
+    )
+    assert storm.live_orders().keys() == {"A0FU00016"}
+
+
+def test_a_report_under_a_device_that_is_predicted_open_joins_it(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    storm.at(4).report("A0TR00024")
+    third = storm.at(300).report("A0TR00025")
+
+    assert storm.incident_of(third) is storm.incident_of(first)
+    assert len(storm.orders) == 2
+
+
+def test_laterals_that_fail_together_become_one_outage_of_the_switch_above(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    storm.at(1).report("A0TR00024")
+    second = storm.at(2).report("A0TR00027")
+
+    survivor = storm.order_of(first)
+    assert storm.incident_of(second) is storm.incident_of(first)
+    assert storm.live_orders().keys() == {"A0SW00015"}
+    assert storm.history(survivor.order_id)[-1] == (3, "updated", "A0SW00015")
+
+
+def test_an_absorbed_incident_hands_over_its_reports_and_cancels_its_order(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00026", "oldest")
+    oldest = storm.orders[0]
+    younger = storm.at(2).report("A0TR00023", "younger")
+    absorbed = storm.order_of(younger)
+    storm.at(3).report("A0TR00030", "the one that shows it")
+
+    assert storm.live_orders().keys() == {"A0SW00015"}
+    assert storm.live_orders()["A0SW00015"].order_id == oldest.order_id, "the oldest incident keeps its order"
+    cancelled = [o for o in storm.orders if o.order_id == absorbed.order_id][-1]
+    assert cancelled.status is OrderStatus.CANCELLED
+    assert cancelled.superseded_by == oldest.order_id
+    assert storm.incident_of(younger).order_id == oldest.order_id
+    told = {c.incident_id: c for c in storm.changed}
+    gone = told[absorbed.incident_id]
+    assert (gone.state, gone.merged_into, gone.reports) == (IncidentState.CANCELLED, oldest.incident_id, 0)
+    assert gone.left == (younger,)
+    assert younger in {m.report_id for m in told[oldest.incident_id].joined}
+
+
+def test_two_laterals_far_apart_stay_two_outages(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00023")
+    storm.at(0).report("A0TR00024")
+    storm.at(5).report("A0TR00104")
+
+    assert storm.live_orders().keys() == {"A0FU00016", "A0TR00104"}
+
+
+def test_laterals_that_fail_hours_apart_stay_two_outages(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00023")
+    storm.at(1).report("A0TR00024")
+    storm.at(120).report("A0TR00026")
+    storm.at(121).report("A0TR00027")
+
+    assert storm.live_orders().keys() == {"A0FU00016", "A0FU00017"}
+
+
+def test_late_callers_of_a_long_outage_join_it_and_move_nothing(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00028")
+    storm.at(1).report("A0TR00030")
+    for minute, device in ((180, "A0TR00031"), (185, "A0TR00032"), (190, "A0TR00033")):
+        late = storm.at(minute).report(device)
+        assert storm.incident_of(late) is storm.incident_of(first)
+    storm.at(192).report("A0TR00026")
+
+    assert storm.live_orders().keys() == {"A0FU00018", "A0TR00026"}
+
+
+def test_a_whole_feeder_is_one_urgent_order(storm: Timeline) -> None:
+    tree = storm.state.tree
+    devices = tree.transformers_under("A0BR00001")[::6]
+    for n, device in enumerate(devices):
+        storm.at(n / 4).report(device)
+
+    (device,) = storm.live_orders()
+    assert device == "A0BR00001"
+    assert storm.live_orders()[device].priority is Priority.URGENT
+    assert len(storm.state.incidents) == 1
+
+
+def test_one_customers_own_problem_stays_one(storm: Timeline) -> None:
+    alone = storm.at(0).report("A0TR00023", account="A1", only_mine=True)
+    storm.at(1).report("A0TR00024", account="A2")
+    storm.at(2).report("A0TR00025", account="A3")
+
+    assert storm.incident_of(alone).standing.reports == 1
+    assert storm.live_orders().keys() == {"A0TR00023", "A0FU00016"}
+    assert storm.order_of(alone).customers_served == 1
+
+
+def test_one_customers_own_problem_stays_one_under_an_open_outage(storm: Timeline) -> None:
+    outage = storm.at(0).report("A0TR00023", account="A1")
+    storm.at(1).report("A0TR00024", account="A2")
+    alone = storm.at(5).report("A0TR00023", account="A3", only_mine=True)
+
+    assert storm.incident_of(alone) is not storm.incident_of(outage)
+    assert storm.order_of(alone).order_id != storm.order_of(outage).order_id
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_customer_who_repeats_their_own_problem_gets_no_second_order(storm: Timeline, again: bool) -> None:
+    first = storm.at(0).report("A0TR00023", account="A1", only_mine=True)
+    second = storm.at(30).report("A0TR00023", account="A1", only_mine=again)
+
+    assert storm.incident_of(second) is storm.incident_of(first)
+    assert len(storm.orders) == 1
+
+
+def test_a_customer_who_says_later_that_only_they_are_out_gets_no_second_order(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023", account="A1")
+    second = storm.at(9).report("A0TR00023", account="A1", only_mine=True)
+
+    assert storm.incident_of(second) is storm.incident_of(first)
+
+
+def test_danger_has_an_order_of_its_own_at_once_and_is_never_absorbed(storm: Timeline) -> None:
+    outage = storm.at(0).report("A0TR00023")
+    storm.at(1).report("A0TR00024")
+    danger = storm.at(2).report("A0TR00023", hazards=("fallen_wire",))
+    storm.at(3).report("A0TR00026")
+    storm.at(4).report("A0TR00030")
+
+    incident = storm.incident_of(danger)
+    assert storm.order_of(danger).priority is Priority.EMERGENCY
+    assert storm.order_of(danger).hazards == ("fallen_wire",)
+    assert incident.related_to == storm.incident_of(outage).incident_id
+    assert storm.incident_of(outage).device.id == "A0SW00015"
+    assert incident.standing.reports == 1
+
+
+def test_every_report_of_danger_has_its_own_order(storm: Timeline) -> None:
+    one = storm.at(0).report("A0TR00023", account="A1", hazards=("fire",))
+    other = storm.at(1).report("A0TR00023", account="A1", hazards=("fire",))
+
+    assert storm.order_of(one).order_id != storm.order_of(other).order_id
+
+
+def test_danger_seen_where_no_device_is_known_sends_a_crew_to_the_place(storm: Timeline) -> None:
+    danger = storm.at(0).report(None, hazards=("smoke",), lat=31.19, lon=118.35, address="黄河中路路口")
+
+    order = storm.order_of(danger)
+    assert (order.device.type, order.device.lat, order.device.lon) == ("place", 31.19, 118.35)
+    assert order.addresses == ("黄河中路路口",)
+
+
+def test_a_life_support_customer_raises_the_order_at_once(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023", account="A1")
+    storm.at(5).report("A0TR00023", account="A2", customer_class=CustomerClass.LIFE_SUPPORT)
+
+    order = storm.order_of(first)
+    assert (order.version, order.priority, order.life_support) == (2, Priority.URGENT, 1)
+    assert order.reason == "life_support_customer"
+
+
+def test_a_second_life_support_customer_makes_a_version_and_a_repeated_call_none(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023", account="A1", customer_class=CustomerClass.LIFE_SUPPORT)
+    storm.at(1).report("A0TR00023", account="A1", customer_class=CustomerClass.LIFE_SUPPORT)
+    assert storm.order_of(first).version == 1
+    storm.at(2).report("A0TR00023", account="A2", customer_class=CustomerClass.LIFE_SUPPORT)
+
+    assert (storm.order_of(first).version, storm.order_of(first).life_support) == (2, 2)
+
+
+def test_an_abandoned_call_is_less_urgent_until_somebody_says_it(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023", unconfirmed=True)
+    assert storm.order_of(first).priority is Priority.NORMAL
+    storm.at(2).report("A0TR00023")
+
+    assert (storm.order_of(first).version, storm.order_of(first).priority) == (2, Priority.HIGH)
+
+
+def test_a_customer_in_arrears_is_answered_and_no_crew_goes(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00023", suspended=True)
+
+    assert storm.answers() == [("answered", "arrears")]
+    assert not storm.orders
+
+
+def test_danger_at_a_customer_in_arrears_is_danger(storm: Timeline) -> None:
+    danger = storm.at(0).report("A0TR00023", suspended=True, hazards=("fire",))
+
+    assert storm.order_of(danger).priority is Priority.EMERGENCY
+
+
+@pytest.mark.parametrize("device", [None, "A0TR99999", "cell:89318d9a543ffff"])
+def test_a_report_that_cannot_be_placed_goes_to_a_person(storm: Timeline, device: str | None) -> None:
+    storm.at(0).report(device)
+
+    assert storm.answers() == [("needs_person", "device_unknown")]
+    assert not storm.orders
+
+
+def test_where_no_model_covers_the_ground_reports_of_one_cell_are_one_outage(unmodelled: Timeline) -> None:
+    one = unmodelled.at(0).report("cell:89318d9a543ffff", lat=31.0, lon=118.0)
+    two = unmodelled.at(5).report("cell:89318d9a543ffff")
+    other = unmodelled.at(6).report("cell:89318d9a547ffff")
+
+    assert unmodelled.incident_of(one) is unmodelled.incident_of(two)
+    assert unmodelled.incident_of(one) is not unmodelled.incident_of(other)
+    order = unmodelled.order_of(one)
+    assert (order.device.type, order.device.lat, order.customers_served) == ("cell", 31.0, 0)
+
+
+# --- the crew ---
+
+
+def test_power_back_closes_order_and_incident(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    storm.at(1).report("A0TR00024")
+    order = storm.order_of(first)
+    storm.at(60).crew(order.order_id, ProgressStage.RESTORED)
+
+    assert storm.history(order.order_id)[-1] == (3, "closed", "A0FU00016")
+    last = storm.changed[-1]
+    assert (last.state, last.restored_at, last.reports) == (IncidentState.RESTORED, storm.orders[-1].issued_at, 2)
+    assert not storm.state.incidents
+
+
+def test_after_power_is_back_a_new_report_is_a_new_outage(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    closed = storm.order_of(first).order_id
+    storm.at(60).crew(closed, ProgressStage.RESTORED)
+    again = storm.at(65).report("A0TR00023")
+
+    assert storm.order_of(again).order_id != closed
+
+
+def test_a_report_made_before_power_was_back_and_arriving_after_is_answered(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    storm.at(1).report("A0TR00024")
+    storm.at(60).crew(storm.order_of(first).order_id, ProgressStage.RESTORED)
+    orders = len(storm.orders)
+    storm.at(64).report("A0TR00025", made=50)
+
+    assert storm.answers() == [("answered", "already_restored")]
+    assert len(storm.orders) == orders
+
+
+def test_a_report_made_before_and_arriving_days_after_is_not_taken_for_known(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    storm.at(60).crew(storm.order_of(first).order_id, ProgressStage.RESTORED)
+    storm.at(60 + 25 * 60).report("A0TR00104")
+    late = storm.at(60 + 25 * 60).report("A0TR00023", made=50)
+
+    assert storm.order_of(late).device.id == "A0TR00023"
+
+
+def test_a_device_restored_inside_a_larger_outage_is_not_covered_by_it_again(storm: Timeline) -> None:
+    """The fuse's own outage was older and confirmed; then the switch above failed; the fuse came back alone."""
+    fuse = storm.at(0).report("A0TR00023")
+    storm.at(1).report("A0TR00024")
+    order = storm.order_of(fuse).order_id
+    storm.at(2).crew(order, ProgressStage.ARRIVED)
+    above = storm.at(90).report("A0TR00026")
+    storm.at(91).report("A0TR00027")
+    storm.at(92).report("A0TR00030")
+    assert storm.incident_of(above).device.id == "A0SW00015"
+    storm.at(120).crew(order, ProgressStage.RESTORED)
+
+    late = storm.at(125).report("A0TR00025", made=110)
+    again = storm.at(130).report("A0TR00025")
+
+    assert late not in storm.state.members
+    assert storm.answers() == [("answered", "already_restored")]
+    assert storm.incident_of(again) is not storm.incident_of(above)
+    assert storm.incident_of(again).device.id == "A0TR00025"
+
+
+def test_what_a_crew_has_confirmed_is_not_moved(storm: Timeline) -> None:
+    fuse = storm.at(0).report("A0TR00023")
+    storm.at(1).report("A0TR00024")
+    confirmed = storm.order_of(fuse)
+    storm.at(2).crew(confirmed.order_id, ProgressStage.ARRIVED)
+    storm.at(3).report("A0TR00026")
+    storm.at(4).report("A0TR00028")
+    storm.at(5).report("A0TR00030")
+    joins = storm.at(6).report("A0TR00025")
+
+    assert storm.incident_of(fuse).state is IncidentState.CONFIRMED
+    assert storm.order_of(fuse) == confirmed
+    assert storm.incident_of(joins) is storm.incident_of(fuse), "reports still join it"
+    assert "A0FU00016" in storm.live_orders()
+
+
+def test_a_crews_estimate_is_told_once(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    order = storm.order_of(first).order_id
+    storm.at(5).crew(order, ProgressStage.EN_ROUTE, etr=90)
+    storm.at(6).crew(order, ProgressStage.EN_ROUTE, etr=90)
+    storm.at(9).crew(order, ProgressStage.REPAIRING, etr=120)
+
+    told = [c.etr.at.minute for c in storm.changed if c.etr and c.reason == "crew_estimate"]
+    assert told == [30, 0]
+    assert len(storm.orders) == 1, "progress is the crew's own word: it makes no order version"
+
+
+def test_a_crews_older_word_does_not_replace_a_newer_one(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    order = storm.order_of(first).order_id
+    storm.at(20).crew(order, ProgressStage.REPAIRING, made=19)
+    storm.at(21).crew(order, ProgressStage.EN_ROUTE, made=8)
+
+    assert storm.incident_of(first).stage is ProgressStage.REPAIRING
+
+
+def test_a_crews_clock_ahead_of_ours_is_bounded_by_arrival(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    storm.at(30).crew(storm.order_of(first).order_id, ProgressStage.RESTORED, made=500)
+
+    assert storm.changed[-1].restored_at == storm.changed[-1].changed_at
+
+
+def test_power_back_on_an_order_that_was_superseded_closes_nothing(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00026")
+    younger = storm.at(2).report("A0TR00023")
+    superseded = storm.order_of(younger).order_id
+    storm.at(3).report("A0TR00030")
+    before = len(storm.orders)
+    storm.at(40).crew(superseded, ProgressStage.RESTORED)
+
+    assert len(storm.orders) == before
+    assert storm.live_orders().keys() == {"A0SW00015"}
+
+
+# --- the hold ---
+
+
+def test_with_a_hold_the_order_waits_and_then_goes_out(held: Timeline) -> None:
+    first = held.at(0).report("A0TR00023")
+    assert not held.orders
+    held.at(4.9)
+    assert not held.orders
+    held.at(5)
+
+    assert held.order_of(first).reason == "hold_over"
+
+
+def test_evidence_that_comes_during_the_hold_saves_an_order(held: Timeline) -> None:
+    held.at(0).report("A0TR00023")
+    held.at(2).report("A0TR00026")
+    held.at(3).report("A0TR00028")
+    held.at(60)
+
+    assert [(o.version, o.device.id) for o in held.orders] == [(1, "A0SW00015")]
+
+
+def test_a_device_class_without_a_hold_goes_out_as_soon_as_it_is_predicted(held: Timeline) -> None:
+    held.at(0).report("A0TR00023")
+    held.at(2).report("A0TR00026")
+    held.at(3).report("A0TR00028")
+
+    assert held.live_orders().keys() == {"A0SW00015"}
+
+
+@pytest.mark.parametrize(
+    "said", [{"hazards": ("fire",)}, {"customer_class": CustomerClass.LIFE_SUPPORT, "account": "A1"}]
+)
+def test_danger_and_life_support_are_never_held(held: Timeline, said: dict[str, object]) -> None:
+    report = held.at(0).report("A0TR00023", **said)
+
+    assert held.order_of(report).version == 1
+
+
+def test_a_life_support_customer_who_joins_lets_a_held_order_out(held: Timeline) -> None:
+    held.at(0).report("A0TR00023")
+    report = held.at(1).report("A0TR00023", account="A1", customer_class=CustomerClass.IMPORTANT)
+    assert held.order_of(report).priority is Priority.URGENT
+    held.at(30)
+
+    assert len(held.orders) == 1
+
+
+def test_an_order_that_is_out_already_is_never_left_without_a_successor(ieee123: Tree, rules: Rules) -> None:
+    """Timers may come late: the older incident's order still waits when the younger one's is out."""
+    five, ten = timedelta(minutes=5), timedelta(minutes=10)
+    switch = Lift(transformers=3, share=0, branches=2, window=timedelta(minutes=30))
+    rules = replace(rules, lifts={DeviceType.SWITCH: switch}, holds={"transformer": five, "switch": ten})
+    storm = Timeline("A0SU00000", ieee123, rules)
+    storm.at(0).report("A0TR00023")
+    younger = storm.at(1).report("A0TR00104")
+    storm.fire(next(event for event in reversed(storm.events) if isinstance(event, TimerSet)))
+    out = storm.order_of(younger)
+    last = storm.at(2).report("A0TR00094")
+
+    (live,) = storm.live_orders().values()
+    assert live == storm.order_of(last)
+    assert live.device.id == "A0SW00012"
+    assert storm.history(out.order_id)[-1][1] == "cancelled"
+    assert storm.orders[-2].superseded_by == live.order_id

@@ -1,0 +1,215 @@
+"""A storm told as a timeline, for tests: reports and crews at given minutes, and what must come of it.
+
+Drives the core alone: every message through ``decide`` and ``Changes``, as the handler does.
+"""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from services.contracts.ids import derive
+from services.contracts.messages import (
+    FieldProgress,
+    FieldProgressed,
+    IncidentChanged,
+    OrderVersion,
+    OutageReported,
+    ReportSettled,
+    TimerFired,
+)
+from services.contracts.values import (
+    Basis,
+    Channel,
+    CustomerClass,
+    CustomerStatus,
+    Etr,
+    OrderStatus,
+    Place,
+    ProgressStage,
+)
+from services.dedup.domain import AreaState, decide, evolve
+from services.dedup.domain.changes import Changes
+from services.dedup.domain.events import TimerCleared, TimerSet
+from services.dedup.rules_file import load_rules
+from services.dedup.settings import RULES
+from services.grid.network_file import read_customers, read_devices
+from services.grid.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.contracts.messages import OutageInput
+    from services.dedup.domain.events import Event
+    from services.dedup.domain.rules import Rules
+    from services.dedup.domain.state import Incident
+
+NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
+_numbers = itertools.count(1)
+
+
+def shipped_rules() -> Rules:
+    return load_rules(RULES)
+
+
+def shipped_tree(name: str) -> Tree:
+    """The tree of a shipped network with its real customer counts."""
+    folder = NETWORKS / name
+    rows = read_devices(folder / "network.csv")
+    customers: dict[str, int] = {}
+    for row in read_customers(folder / "customers.csv", rows):
+        customers[row.transformer_id] = customers.get(row.transformer_id, 0) + 1
+    return Tree(rows, customers)
+
+
+def minute(at: float) -> datetime:
+    return NOON + timedelta(minutes=at)
+
+
+def a_report(area: str, device: str | None, name: str, at: float, **said: Any) -> OutageReported:
+    """A report of ``device`` at minute ``at``, which arrives at once unless ``arrives`` says later."""
+    ticket = derive("test ticket", name)
+    return OutageReported(
+        area=area,
+        report_id=derive("test report", name),
+        ticket_id=ticket,
+        ticket_ref="7K3M-9QPX-2HD",
+        contact_id=derive("test contact", name),
+        channel=Channel.PHONE,
+        place=Place(
+            area=area,
+            feeder=said.get("feeder"),
+            transformer_id=device,
+            account_id=said.get("account"),
+            lat=said.get("lat"),
+            lon=said.get("lon"),
+            confidence=0.9,
+            basis=Basis.ACCOUNT,
+            customer_class=said.get("customer_class", CustomerClass.NORMAL),
+            customer_status=CustomerStatus.SUSPENDED if said.get("suspended") else CustomerStatus.ACTIVE,
+        ),
+        reported_at=minute(at),
+        received_at=minute(said.get("arrives", at)),
+        hazards=said.get("hazards", ()),
+        single_premise=said.get("only_mine", False),
+        unconfirmed=said.get("unconfirmed", False),
+        address=said.get("address"),
+    )
+
+
+class Timeline:
+    """One area as time goes by."""
+
+    def __init__(self, area: str, tree: Tree | None, rules: Rules) -> None:
+        self.state = AreaState(area, tree, rules)
+        self.events: list[Event] = []
+        self.orders: list[OrderVersion] = []
+        self.settled: list[ReportSettled] = []
+        self.changed: list[IncidentChanged] = []
+        self.inputs: list[tuple[OutageInput, datetime]] = []
+        self._minute = 0.0
+        self._timers: dict[UUID, TimerSet] = {}
+
+    def at(self, at: float) -> Timeline:
+        """Let time pass; holds that end on the way end in their order."""
+        for timer in sorted(self._timers.values(), key=lambda timer: timer.due_at):
+            if timer.due_at <= minute(at):
+                self.fire(timer)
+        self._minute = at
+        return self
+
+    def fire(self, timer: TimerSet) -> None:
+        """A moment that was waited for has come."""
+        del self._timers[timer.timer_id]
+        fired = TimerFired(
+            area=self.state.area,
+            timer_id=timer.timer_id,
+            kind=timer.kind,
+            subject=timer.incident_id,
+            due_at=timer.due_at,
+            fired_at=timer.due_at,
+        )
+        self.take(fired, timer.due_at)
+
+    def report(self, device: str | None, name: str | None = None, **said: Any) -> UUID:
+        """Somebody reports; ``made`` is the minute they did, if not now. Returns the report's id."""
+        made = said.pop("made", self._minute)
+        name = name or f"report {next(_numbers)}"
+        message = a_report(self.state.area, device, name, made, arrives=self._minute, **said)
+        self.take(message, minute(self._minute))
+        return message.report_id
+
+    def crew(self, order_id: UUID, stage: ProgressStage, etr: float | None = None, **said: Any) -> None:
+        """A crew says where it stands; ``made`` is the minute by its own clock."""
+        incident = next(order.incident_id for order in self.orders if order.order_id == order_id)
+        progress = FieldProgress(
+            progress_id=derive("test progress", next(_numbers)),
+            order_id=order_id,
+            stage=stage,
+            at=minute(said.get("made", self._minute)),
+            etr=None if etr is None else Etr(at=minute(etr)),
+        )
+        message = FieldProgressed(area=self.state.area, incident_id=incident, progress=progress)
+        self.take(message, minute(self._minute))
+
+    def take(self, message: OutageInput, now: datetime) -> list[Event]:
+        """Decide and apply one message; returns its events."""
+        self.inputs.append((message, now))
+        events = decide(self.state, message, now)
+        changes = Changes(now)
+        changes.apply(self.state, events)
+        self.events += events
+        for told in changes.messages():
+            if isinstance(told.message, OrderVersion):
+                self.orders.append(told.message)
+            elif isinstance(told.message, IncidentChanged):
+                self.changed.append(told.message)
+            elif isinstance(told.message, ReportSettled):
+                self.settled.append(told.message)
+        for event in events:
+            if isinstance(event, TimerSet):
+                self._timers[event.timer_id] = event
+            elif isinstance(event, TimerCleared):
+                self._timers.pop(event.timer_id, None)
+        return events
+
+    # --- what came of it ---
+
+    def incident_of(self, report: UUID) -> Incident:
+        """The open incident a report is in."""
+        return self.state.incidents[self.state.members[report]]
+
+    def order_of(self, report: UUID) -> OrderVersion:
+        """The order of the open incident a report is in, in its last version."""
+        order = self.incident_of(report).order
+        assert order is not None, "the incident has no order yet"
+        return order
+
+    def live_orders(self) -> dict[str, OrderVersion]:
+        """Device to order, of all orders that ask for work now."""
+        last: dict[UUID, OrderVersion] = {}
+        for order in self.orders:
+            last[order.order_id] = order
+        live = [o for o in last.values() if o.status in {OrderStatus.ISSUED, OrderStatus.UPDATED}]
+        assert len({o.incident_id for o in live}) == len(live), "two live orders for one incident"
+        return {order.device.id: order for order in live}
+
+    def history(self, order_id: UUID) -> list[tuple[int, str, str]]:
+        """Version, status and device of an order, as they were told."""
+        return [(o.version, o.status.value, o.device.id) for o in self.orders if o.order_id == order_id]
+
+    def answers(self) -> list[tuple[str, str]]:
+        """Outcome and reason of the reports that went into no incident."""
+        return [(settled.outcome, settled.reason) for settled in self.settled]
+
+
+def fold(build: Callable[[], AreaState], events: list[Event]) -> AreaState:
+    """The state that the events give, from the start."""
+    state = build()
+    for event in events:
+        evolve(state, event)
+    return state

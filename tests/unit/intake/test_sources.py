@@ -1,0 +1,156 @@
+"""The sources file: every error with its line, and who a credential belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.intake.channels.wechat import signature
+from services.intake.security import (
+    DEVELOPMENT_KEYS,
+    DEVELOPMENT_WECHAT,
+    Accounts,
+    KeyRing,
+    SourcesError,
+    development_credentials,
+    load_sources,
+)
+from services.intake.settings import IntakeSettings
+
+SHIPPED: Path = IntakeSettings.model_fields["sources_file"].default
+
+
+def hashed(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def errors(tmp_path: Path, text: str) -> str:
+    file = tmp_path / "sources.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SourcesError) as caught:
+        load_sources(file)
+    return str(caught.value)
+
+
+def test_the_shipped_file_takes_the_published_development_credentials_and_is_known_to() -> None:
+    sources = load_sources(SHIPPED)
+    rings = {**sources.phone, **sources.web, **sources.app}
+    assert {name: KeyRing(rings).source(key).name for name, key in DEVELOPMENT_KEYS.items()} == {
+        name: name for name in DEVELOPMENT_KEYS
+    }
+    assert {name: account.token for name, account in sources.wechat.items()} == DEVELOPMENT_WECHAT
+    assert sorted(development_credentials(sources)) == sorted([*DEVELOPMENT_KEYS, *DEVELOPMENT_WECHAT])
+
+
+def test_every_error_is_listed_with_its_line(tmp_path: Path) -> None:
+    found = errors(
+        tmp_path,
+        f"""phone:
+  ivr:
+    api_keys_sha256: [{hashed("a")}]
+    default_offset: "8 hours"
+    menu:
+      1: fault_report
+      "2": Fault Report
+      "menu 3": enquiry
+web:
+  site:
+    api_key: abc
+wechat:
+  gh_1:
+    token: "no spaces please"
+    location_crs: mars
+fax: {{}}
+""",
+    )
+    assert "line 4: phone.ivr.default_offset: must be an offset" in found
+    assert "menu.1" not in found  # quoted or not, a menu choice is text
+    assert "line 7: phone.ivr.menu.2: " in found
+    assert "line 8: phone.ivr.menu.menu 3: " in found
+    assert "line 10: web.site.api_keys_sha256: Field required" in found
+    assert "line 11: web.site.api_key: Extra inputs are not permitted" in found
+    assert "line 14: wechat.gh_1.token: " in found
+    assert "line 15: wechat.gh_1.location_crs: " in found
+    assert "line 16: fax: Extra inputs are not permitted" in found
+    assert "no spaces please" not in found
+
+
+def test_a_key_that_stands_twice_is_an_error_with_its_line(tmp_path: Path) -> None:
+    entry = f"  site:\n    api_keys_sha256: [{hashed('a')}]\n"
+    assert "line 4: web.site: stands twice" in errors(tmp_path, "web:\n" + entry + entry)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("web: [\n", "line 2: "),
+        ("web:\n\t- x", "line 2: "),
+        ("a: 1\n...\n--- \nb: 2", "line 3: "),
+        ("- web", "line 1: file: "),
+        ("web: &a {b: *a}", "nested too deeply"),
+        ("web:\n  s: !!python/object:os.system {}", "line 2: web.s.api_keys_sha256: Field required"),
+        ("? {a: b}\n: c", "line 1: "),
+        ("web:\n  s:\n    api_keys_sha256: [2026-99-99, 1]", "line 3: "),
+    ],
+)
+def test_what_is_not_a_sources_file_is_refused_with_a_line(tmp_path: Path, text: str, reason: str) -> None:
+    assert reason in errors(tmp_path, text)
+
+
+def test_a_missing_file_names_the_setting(tmp_path: Path) -> None:
+    with pytest.raises(SourcesError, match="GRIDLINE_SOURCES_FILE"):
+        load_sources(tmp_path / "none.yaml")
+
+
+def test_names_and_keys_are_unique_over_all_channels(tmp_path: Path) -> None:
+    one, two = hashed("a"), hashed("b")
+    found = errors(tmp_path, f"web:\n  s:\n    api_keys_sha256: [{one}]\napp:\n  s:\n    api_keys_sha256: [{two}]\n")
+    assert "names in use by two sources: s" in found
+    found = errors(tmp_path, f"web:\n  s:\n    api_keys_sha256: [{one}]\n  t:\n    api_keys_sha256: [{one}]\n")
+    assert "share an API key" in found
+
+
+def test_two_keys_of_a_source_are_both_good_while_one_is_changed_for_the_other(tmp_path: Path) -> None:
+    file = tmp_path / "sources.yaml"
+    file.write_text(f"web:\n  s:\n    api_keys_sha256:\n      - {hashed('old')}\n      - {hashed('new')}\n")
+    ring = KeyRing(load_sources(file).web)
+    assert ring.source("old").name == ring.source("new").name == "s"
+
+
+@pytest.mark.parametrize("key", [None, "", "wrong", "gridline-dev-app-key", "gridline-dev-web-key ", "ключ"])
+def test_a_key_that_is_missing_wrong_or_of_another_channel_is_refused_alike(key: str | None) -> None:
+    with pytest.raises(PayloadRefusedError) as caught:
+        KeyRing(load_sources(SHIPPED).web).source(key)
+    assert caught.value.reason is Reason.CREDENTIALS
+    assert caught.value.detail == "The credential is missing or not known."
+
+
+def query(token: str, **changes: str) -> dict[str, str]:
+    parts = {"timestamp": "1714037059", "nonce": "486452656"}
+    return {**parts, "signature": signature(token, **parts), **changes}
+
+
+def test_an_account_is_known_by_the_signature_made_with_its_token() -> None:
+    accounts = Accounts(load_sources(SHIPPED).wechat)
+    ((name, token),) = DEVELOPMENT_WECHAT.items()
+    assert accounts.source(name, query(token)).name == name
+    for account, told in [
+        (name, query("othertoken")),
+        (name, query(token, nonce="1")),
+        (name, {}),
+        ("gh_other", query(token)),
+        ("gh_other", query("0" * 32)),
+    ]:
+        with pytest.raises(PayloadRefusedError) as caught:
+            accounts.source(account, told)
+        assert caught.value.reason is Reason.CREDENTIALS
+        assert caught.value.detail == "The credential is missing or not known."
+
+
+def test_encrypted_mode_is_refused_for_an_account_set_to_plaintext() -> None:
+    ((name, token),) = DEVELOPMENT_WECHAT.items()
+    with pytest.raises(PayloadRefusedError, match="plaintext mode"):
+        Accounts(load_sources(SHIPPED).wechat).source(name, query(token, encrypt_type="aes"))

@@ -1,0 +1,170 @@
+"""Snapshots of incidents, a small dedup that makes them, and a memory of what was decided on them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from hypothesis import strategies as st
+
+from services.contracts.messages import IncidentChanged, Member
+from services.contracts.values import Channel, DeviceRef, Etr, IncidentState, ProgressStage, Recipient
+from services.notify.domain.decide import Book, decide
+from services.notify.domain.incident import Standing, Subscription, fold
+from services.notify.domain.notice import Notice, Quiet, Reporter, Stage, Told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class Memory:
+    """Holds everything, where the store loads what a batch needs."""
+
+    now: datetime = NOW
+    etr_moved_by: timedelta = timedelta(minutes=20)
+    standings: dict[UUID, Standing] = field(default_factory=dict)
+    reporters: dict[UUID, Reporter] = field(default_factory=dict)
+    subscriptions: dict[tuple[UUID, UUID], Subscription] = field(default_factory=dict)
+    notices: list[Notice] = field(default_factory=list)
+    quiet: Counter[Quiet] = field(default_factory=Counter)
+
+    def take(self, batch: Iterable[IncidentChanged]) -> list[Notice]:
+        """Decide a batch and keep what came of it; return the notices."""
+        news = fold(self.standings, batch)
+        told: dict[UUID, list[Told]] = {}
+        for one in self.notices:
+            if one.incident_id is not None:
+                made = Told(one.incident_id, one.stage, one.revision, one.etr)
+                told.setdefault(one.recipient_id, []).append(made)
+        book = Book(self.reporters, self.subscriptions, told)
+        decision = decide(news, book, etr_moved_by=self.etr_moved_by, now=self.now)
+        self.standings |= news.standings
+        self.reporters = news.reporters | self.reporters
+        self.subscriptions |= {(one.incident_id, one.report_id): one for one in decision.subscriptions}
+        self.notices += decision.notices
+        self.quiet += decision.quiet
+        return decision.notices
+
+
+class Snapshots:
+    """Makes messages. Incidents, reports and customers are small numbers."""
+
+    now = NOW
+
+    @staticmethod
+    def id(number: int) -> UUID:
+        return UUID(int=number)
+
+    @staticmethod
+    def member(report: int, customer: int | None, language: str = "zh-Hans-CN") -> Member:
+        recipient = None
+        if customer is not None:
+            recipient = Recipient(channel=Channel.SMS, address=f"1380000{customer:04}")
+        return Member(
+            report_id=UUID(int=report),
+            ticket_id=UUID(int=report),
+            ticket_ref=f"REF-{report}",
+            language=language,
+            recipient=recipient,
+        )
+
+    def changed(
+        self,
+        incident: int,
+        revision: int,
+        *,
+        joined: Sequence[Member] = (),
+        left: Sequence[int] = (),
+        etr: datetime | None = None,
+        minute: float | None = None,
+        **fields: Any,
+    ) -> IncidentChanged:
+        return IncidentChanged(
+            incident_id=UUID(int=incident),
+            revision=revision,
+            **{"state": IncidentState.PREDICTED, "area": "S1", "reports": 1, "customers_served": 1, **fields},
+            device=DeviceRef(id="F1", type="breaker"),
+            opened_at=NOW,
+            changed_at=NOW + timedelta(minutes=revision if minute is None else minute),
+            etr=None if etr is None else Etr(at=etr),
+            joined=tuple(joined),
+            left=tuple(UUID(int=report) for report in left),
+            reason="test",
+        )
+
+
+CUSTOMER_OF = {1: 1, 2: 1, 3: 3, 4: 4, 5: None, 6: 6}  # customer 1 reports twice, report 5 leaves no address
+SINGLE = {customer: report for report, customer in CUSTOMER_OF.items() if customer not in {1, None}}
+INCIDENTS = (101, 102, 103)
+FIRST_WORDS = {Stage.RECEIVED, Stage.JOINED_KNOWN}
+
+
+@dataclass
+class Dedup:
+    """A small dedup: makes snapshots that agree with one another."""
+
+    make: object
+    minute: float = 0
+    revision: Counter = field(default_factory=Counter)
+    state: dict = field(default_factory=lambda: dict.fromkeys(INCIDENTS, IncidentState.PREDICTED))
+    etr: dict = field(default_factory=lambda: dict.fromkeys(INCIDENTS))
+    crew: dict = field(default_factory=lambda: dict.fromkeys(INCIDENTS))
+    home: dict = field(default_factory=dict)
+    sent: list = field(default_factory=list)
+
+    def emit(self, incident, *, joined=(), left=()):
+        self.revision[incident] += 1
+        members = [self.make.member(report, CUSTOMER_OF[report]) for report in joined]
+        change = self.make.changed(
+            incident,
+            self.revision[incident],
+            joined=members,
+            left=left,
+            etr=self.etr[incident],
+            minute=self.minute,
+            state=self.state[incident],
+            stage=self.crew[incident],
+        )
+        self.sent.append(change)
+
+    def act(self, action):
+        self.minute += 1
+        what, incident, number = action
+        match what:
+            case "report":
+                report = 1 + number % len(CUSTOMER_OF)
+                before = self.home.get(report)
+                if before == incident:
+                    return
+                self.home[report] = incident
+                if before is not None:
+                    self.emit(before, left=[report])
+                self.emit(incident, joined=[report])
+            case "etr":
+                hours = (None, 1.0, 1.2, 3.0)[number % 4]
+                self.etr[incident] = None if hours is None else self.make.now + timedelta(days=1, hours=hours)
+                self.emit(incident)
+            case "crew":
+                self.crew[incident] = ProgressStage.ARRIVED
+                self.emit(incident)
+            case "power":
+                restored = self.state[incident] is IncidentState.RESTORED
+                self.state[incident] = IncidentState.PREDICTED if restored else IncidentState.RESTORED
+                self.emit(incident)
+
+
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["report", "report", "report", "etr", "etr", "crew", "power"]),
+        st.sampled_from(INCIDENTS),
+        st.integers(0, 11),
+    ),
+    min_size=1,
+    max_size=30,
+)

@@ -1,0 +1,225 @@
+"""Who is told what after a batch of snapshots."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from services.contracts import ids
+from services.contracts.messages import ReportSettled
+from services.contracts.values import IncidentState, ProgressStage
+from services.notify.domain.notice import Quiet, Stage, Template, settle
+
+
+def stages(notices):
+    return [(one.stage.value, one.ticket_ref) for one in notices]
+
+
+def test_a_report_that_opens_an_incident_is_received(memory, snapshots):
+    notices = memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])])
+
+    assert stages(notices) == [("received", "REF-1")]
+    one = notices[0]
+    assert one.notice_id == ids.notice_id("sms", "13800000001", snapshots.id(1), "received", 1)
+    assert (one.incident_id, one.report_id, one.language) == (snapshots.id(1), snapshots.id(1), "zh-Hans-CN")
+
+
+def test_who_joins_a_known_outage_hears_that_it_is_known_and_until_when(memory, snapshots):
+    etr = snapshots.now + timedelta(hours=2)
+    memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])])
+    memory.take([snapshots.changed(1, 2, etr=etr, stage=ProgressStage.ARRIVED)])
+
+    notices = memory.take([snapshots.changed(1, 3, etr=etr, joined=[snapshots.member(2, 2)])])
+
+    assert stages(notices) == [("joined_known", "REF-2")]
+    assert notices[0].template is Template.JOINED_KNOWN_ETR
+    assert notices[0].etr == etr
+
+
+def test_everyone_hears_of_an_estimate_and_of_the_restoration(memory, snapshots):
+    memory.take([snapshots.changed(1, 1, joined=[snapshots.member(n, n) for n in (1, 2, 3)])])
+    etr = snapshots.now + timedelta(hours=2)
+
+    estimated = memory.take([snapshots.changed(1, 2, etr=etr)])
+    restored = memory.take([snapshots.changed(1, 3, etr=etr, state=IncidentState.RESTORED, restored_at=snapshots.now)])
+
+    assert sorted(stages(estimated)) == [("etr_set", f"REF-{n}") for n in (1, 2, 3)]
+    assert sorted(stages(restored)) == [("restored", f"REF-{n}") for n in (1, 2, 3)]
+    assert {one.restored_at for one in restored} == {snapshots.now}
+    assert {one.replaces for one in restored} == {(snapshots.id(1),)}
+
+
+def test_a_customer_who_reported_twice_is_told_once(memory, snapshots):
+    together = memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1), snapshots.member(2, 1)])])
+    later = memory.take([snapshots.changed(1, 2, joined=[snapshots.member(3, 1)])])
+    restored = memory.take([snapshots.changed(1, 3, state=IncidentState.RESTORED)])
+
+    assert stages(together) == [("received", "REF-1")]
+    assert later == []
+    assert stages(restored) == [("restored", "REF-1")]
+    assert memory.quiet[Quiet.SAME_CUSTOMER] == 1
+    assert memory.quiet[Quiet.ALREADY_TOLD] == 1
+
+
+def test_a_customer_is_told_in_the_language_of_their_last_report(memory, snapshots):
+    memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])])
+    memory.take([snapshots.changed(1, 2, joined=[snapshots.member(2, 1, language="en")])])
+
+    restored = memory.take([snapshots.changed(1, 3, state=IncidentState.RESTORED)])
+
+    assert [one.language for one in restored] == ["en"]
+
+
+def test_a_report_without_an_address_is_counted_once_and_never_told(memory, snapshots):
+    memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, None)])])
+    memory.take([snapshots.changed(1, 2, state=IncidentState.RESTORED)])
+
+    assert memory.notices == []
+    assert memory.quiet[Quiet.NO_RECIPIENT] == 1
+
+
+def test_an_outage_opened_and_restored_within_a_batch_is_told_as_restored(memory, snapshots):
+    notices = memory.take(
+        [
+            snapshots.changed(1, 1, joined=[snapshots.member(1, 1)]),
+            snapshots.changed(1, 2, etr=snapshots.now + timedelta(hours=2)),
+            snapshots.changed(1, 3, state=IncidentState.RESTORED),
+        ]
+    )
+
+    assert stages(notices) == [("restored", "REF-1")]
+
+
+def test_an_estimate_that_creeps_is_told_once_it_has_moved_enough_in_all(memory, snapshots):
+    memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])])
+    first = snapshots.now + timedelta(hours=2)
+    told = []
+    for step in range(5):  # 0, 9, 18, 27, 36 minutes later; the threshold is 20
+        etr = first + timedelta(minutes=9 * step)
+        told += [one.etr for one in memory.take([snapshots.changed(1, 2 + step, etr=etr)])]
+
+    assert told == [first, first + timedelta(minutes=27)]
+    assert memory.quiet[Quiet.ETR_MOVED_LITTLE] == 3
+
+
+def test_a_late_joiner_is_measured_against_what_they_were_told_themselves(memory, snapshots):
+    first = snapshots.now + timedelta(hours=2)
+    memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)], etr=first)])
+    crept = first + timedelta(minutes=15)
+    memory.take([snapshots.changed(1, 2, joined=[snapshots.member(2, 2)], etr=crept)])
+
+    moved = memory.take([snapshots.changed(1, 3, etr=first + timedelta(minutes=30))])
+
+    assert stages(moved) == [("etr_changed", "REF-1")]  # 30 minutes for the first, 15 for the second
+
+
+def test_a_report_that_moves_is_not_received_again_and_hears_only_of_the_new_incident(memory, snapshots):
+    memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])])
+    moved = memory.take([snapshots.changed(1, 2, left=[1]), snapshots.changed(2, 1, joined=[snapshots.member(1, 1)])])
+    old = memory.take([snapshots.changed(1, 3, etr=snapshots.now + timedelta(hours=2))])
+    new = memory.take([snapshots.changed(2, 2, etr=snapshots.now + timedelta(hours=3))])
+
+    assert moved == []
+    assert old == []
+    assert stages(new) == [("etr_set", "REF-1")]
+    assert new[0].incident_id == snapshots.id(2)
+    assert set(new[0].replaces) == {snapshots.id(1), snapshots.id(2)}  # what is unsent of the old one is out of date
+    assert memory.quiet[Quiet.LEFT] == 1
+
+
+def test_a_merge_undone_gives_the_estimate_of_the_first_incident_back(memory, snapshots):
+    member = snapshots.member(1, 1)
+    first, second = snapshots.now + timedelta(hours=2), snapshots.now + timedelta(hours=8)
+    memory.take([snapshots.changed(1, 1, joined=[member])])
+    memory.take([snapshots.changed(1, 2, etr=first)])
+    memory.take([snapshots.changed(1, 3, etr=first + timedelta(hours=1))])
+    memory.take([snapshots.changed(1, 4, etr=first + timedelta(hours=1), left=[1], minute=10)])
+    memory.take([snapshots.changed(2, 1, etr=second, joined=[member], minute=10)])
+    memory.take([snapshots.changed(2, 2, etr=second, left=[1], minute=20)])
+    memory.take([snapshots.changed(1, 5, etr=first + timedelta(hours=1), joined=[member], minute=20)])
+
+    assert [(one.stage.value, one.etr) for one in memory.notices] == [
+        ("received", None),
+        ("etr_set", first),
+        ("etr_changed", first + timedelta(hours=1)),
+        ("etr_changed", second),
+        ("etr_changed", first + timedelta(hours=1)),
+    ]
+    assert len({one.notice_id for one in memory.notices}) == 5
+
+
+def test_joining_the_next_incident_may_be_heard_of_before_leaving_the_last(memory, snapshots):
+    member = snapshots.member(1, 1)
+    memory.take([snapshots.changed(1, 1, joined=[member], minute=1)])
+    memory.take([snapshots.changed(2, 1, joined=[member], minute=5)])
+
+    late = memory.take([snapshots.changed(1, 2, etr=snapshots.now + timedelta(hours=2), minute=3)])
+
+    assert late == []  # the record of the leaving is still on its way, and the old incident is no more theirs
+
+
+def test_a_snapshot_older_than_the_one_held_changes_nothing_but_who_joined(memory, snapshots):
+    etr = snapshots.now + timedelta(hours=2)
+    memory.take([snapshots.changed(1, 3, etr=etr)])
+
+    notices = memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])])
+
+    assert stages(notices) == [("etr_set", "REF-1")]
+    assert notices[0].etr == etr
+    assert memory.standings[snapshots.id(1)].revision == 3
+    assert memory.quiet[Quiet.STALE_REVISION] == 1
+
+
+def test_leaving_may_be_heard_of_before_joining(memory, snapshots):
+    memory.take([snapshots.changed(1, 2, left=[1])])
+    assert memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])]) == []
+    assert memory.take([snapshots.changed(1, 3, state=IncidentState.RESTORED)]) == []
+
+
+def test_the_same_snapshot_again_says_nothing(memory, snapshots):
+    change = snapshots.changed(1, 1, joined=[snapshots.member(1, 1)], etr=snapshots.now + timedelta(hours=2))
+
+    assert len(memory.take([change, change])) == 1
+    assert memory.take([change]) == []
+
+
+def test_a_change_that_is_no_news_to_customers_has_that_reason(memory, snapshots):
+    memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])])
+    memory.take([snapshots.changed(1, 2, stage=ProgressStage.EN_ROUTE)])
+
+    assert memory.quiet[Quiet.NOTHING_TO_TELL] == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "stage", "template"),
+    [
+        ("answered", "arrears", Stage.ANSWERED, Template.ANSWERED_ARREARS),
+        ("answered", "already_restored", Stage.ANSWERED, Template.ANSWERED_ALREADY_RESTORED),
+        ("answered", "planned_outage", Stage.ANSWERED, Template.ANSWERED),
+        ("needs_person", "device_unknown", Stage.WITH_PERSON, Template.WITH_PERSON),
+    ],
+)
+def test_a_settled_report_is_answered_or_with_a_person(snapshots, outcome, reason, stage, template):
+    member = snapshots.member(7, 1, language="en")
+    fields = member.model_dump() | {"area": "S1", "outcome": outcome, "reason": reason, "settled_at": snapshots.now}
+    notice = settle(ReportSettled(**fields))
+
+    assert (notice.stage, notice.template, notice.language) == (stage, template, "en")
+    assert notice.incident_id is None
+    assert notice.notice_id == ids.notice_id("sms", "13800000001", member.report_id, stage, 1)
+    assert settle(ReportSettled(**(fields | {"recipient": None}))) is Quiet.NO_RECIPIENT
+
+
+def test_every_reason_for_silence_is_reached_by_a_test_of_this_room():
+    here = {
+        Quiet.SAME_CUSTOMER,
+        Quiet.NO_RECIPIENT,
+        Quiet.LEFT,
+        Quiet.STALE_REVISION,
+        Quiet.NOTHING_TO_TELL,
+        Quiet.ETR_MOVED_LITTLE,
+        Quiet.ALREADY_TOLD,
+    }
+    in_the_table = {Quiet.ETR_PAST, Quiet.ETR_WITHDRAWN, Quiet.INCIDENT_CANCELLED}
+    assert here | in_the_table == set(Quiet)

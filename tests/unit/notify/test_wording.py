@@ -1,0 +1,156 @@
+"""Texts, languages, times, and what a templates file may not be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+import deploy
+from services.notify.domain.notice import Template
+from services.notify.templates import TemplateFile
+from services.notify.wording import WordingError, parse_wording
+
+SHIPPED = Path(deploy.__file__).parent / "templates.yaml"
+MOMENT = datetime(2026, 1, 5, 20, 3, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def source():
+    return SHIPPED.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def wording(source):
+    return parse_wording(source)
+
+
+def changed(source, change):
+    """The shipped file with one thing changed in its data."""
+    data = yaml.safe_load(source)
+    change(data)
+    return yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
+
+
+@pytest.mark.parametrize("template", list(Template))
+@pytest.mark.parametrize("language", ["zh-Hans-CN", "en"])
+def test_every_text_that_ships_can_be_rendered(wording, template, language):
+    shown = wording.render(template, language, ref="7K3M-9QPX-2HD", etr=MOMENT, restored_at=MOMENT)
+
+    assert shown.language == language
+    assert "7K3M-9QPX-2HD" in shown.text
+    assert "{" not in shown.text
+
+
+def test_times_are_those_of_the_hotline(wording):
+    assert "1月6日04:03" in wording.render(Template.ETR_SET, "zh-Hans-CN", ref="X", etr=MOMENT).text
+    assert "2026-01-06 04:03" in wording.render(Template.RESTORED, "en", ref="X", restored_at=MOMENT).text
+    assert wording.etr_moved_by == timedelta(minutes=20)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("zh-Hans-CN", "zh-Hans-CN"),
+        ("ZH-hans-cn", "zh-Hans-CN"),
+        ("en-GB", "en"),
+        ("en", "en"),
+        ("bo-CN", "zh-Hans-CN"),
+        ("zh-Hant-TW", "zh-Hans-CN"),
+        ("e", "zh-Hans-CN"),
+    ],
+)
+def test_a_language_falls_back_to_its_shorter_forms_and_then_to_the_national_one(wording, asked, given):
+    assert wording.language_for(asked) == given
+
+
+def test_a_language_may_be_added_by_its_short_form(source):
+    more = parse_wording(changed(source, lambda data: data["languages"].update(bo=data["languages"]["en"])))
+
+    assert more.language_for("bo-CN") == "bo"
+    assert more.digest != parse_wording(source).digest
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda d: d["languages"]["en"]["texts"].pop("restored"), "en: texts: restored is missing"),
+        (lambda d: d["languages"]["en"]["texts"].update(sent="x"), "unknown field sent"),
+        (lambda d: d["languages"]["en"]["texts"].update(received="{name}"), "unknown placeholder {name}"),
+        (lambda d: d["languages"]["en"]["texts"].update(received="{ref.__class__}"), "unknown placeholder"),
+        (lambda d: d["languages"]["en"]["texts"].update(received="{}"), "unknown placeholder {}"),
+        (lambda d: d["languages"]["en"]["texts"].update(received="{ref:{x}}"), "cannot be filled in"),
+        (lambda d: d["languages"]["en"]["texts"].update(received="{ref"), "expected '}'"),
+        (lambda d: d["languages"]["en"]["texts"].update(received=" "), "is empty"),
+        (lambda d: d["languages"]["en"]["texts"].update(received="x" * 501), "501 characters"),
+        (lambda d: d["languages"]["en"]["texts"].update(received=["x"]), "must be a text"),
+        (lambda d: d["languages"]["en"]["texts"].update(etr_set="soon, {ref}"), "must say {etr}"),
+        (lambda d: d["languages"]["en"].update(time="{hour:02}:{second}"), "unknown placeholder {second}"),
+        (lambda d: d["languages"].pop("zh-Hans-CN"), "zh-Hans-CN is missing"),
+        (lambda d: d["languages"].update(english=d["languages"]["en"], EN=d["languages"]["en"]), "EN is given twice"),
+        (lambda d: d["languages"].update({"e_n": d["languages"]["en"]}), "is not a language tag"),
+        (lambda d: d.update(time_zone="Asia/Nowhere"), "time_zone: 'Asia/Nowhere'"),
+        (lambda d: d.update(etr_moved_by_minutes=-5), "a whole number"),
+        (lambda d: d.update(version=2), "version must be 1"),
+        (lambda d: d.pop("languages"), "languages is missing"),
+        (lambda d: d.update(languages="en"), "languages: must be names with values"),
+    ],
+)
+def test_a_fault_is_named_and_nothing_of_the_file_is_used(source, change, fault):
+    with pytest.raises(WordingError) as refused:
+        parse_wording(changed(source, change), name="texts.yaml")
+
+    assert fault in str(refused.value)
+    assert all(line.startswith("texts.yaml line ") for line in str(refused.value).splitlines())
+
+
+def test_every_fault_is_named_at_once_with_its_line(source):
+    lines = source.splitlines()
+    first = next(n for n, line in enumerate(lines, 1) if "etr_set:" in line)
+    lines[first - 1] = '      etr_set: "at {time}"'
+    last = next(n for n, line in enumerate(lines, 1) if n > first and "received:" in line)
+    lines.insert(last, lines[last - 1])
+
+    with pytest.raises(WordingError) as refused:
+        parse_wording("\n".join(lines), name="texts.yaml")
+
+    assert str(refused.value).splitlines() == [
+        f"texts.yaml line {first}: zh-Hans-CN: etr_set: unknown placeholder {{time}}; it may use {{etr}}, {{ref}}",
+        f"texts.yaml line {last + 1}: en: texts: received is given twice",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "- 1", "\tx: 1", "just words"])
+def test_what_is_not_such_a_file_at_all_is_refused(text):
+    with pytest.raises(WordingError, match="line"):
+        parse_wording(text)
+
+
+def test_a_changed_file_comes_into_force_and_a_broken_one_does_not(tmp_path, source):
+    path = tmp_path / "templates.yaml"
+    path.write_text(source, encoding="utf-8")
+    templates = TemplateFile(path)
+    before = templates.current
+
+    path.write_text(source.replace("etr_moved_by_minutes: 20", "etr_moved_by_minutes: many"), encoding="utf-8")
+    templates.look()
+    assert templates.current is before
+
+    path.unlink()
+    templates.look()
+    assert templates.current is before
+
+    path.write_bytes(b"\xff")
+    templates.look()
+    assert templates.current is before
+
+    path.write_text(source.replace("etr_moved_by_minutes: 20", "etr_moved_by_minutes: 30"), encoding="utf-8")
+    templates.look()
+    assert templates.current.etr_moved_by == timedelta(minutes=30)
+
+
+def test_a_service_does_not_start_without_its_texts(tmp_path):
+    with pytest.raises(WordingError, match="cannot be read"):
+        TemplateFile(tmp_path / "nowhere.yaml")

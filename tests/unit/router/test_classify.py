@@ -1,0 +1,242 @@
+"""What customers want, by the shipped words and by their own choice."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.contracts.values import CustomerClass, Priority
+from services.router.domain.classify import (
+    REPORTED_DANGER,
+    Classification,
+    LanguageRule,
+    PriorityRule,
+    TypeRule,
+    classify,
+    priority_of,
+)
+from services.router.domain.words import normalise
+from tests.unit.router.making import SHIPPED, contact, folded
+
+
+def about(
+    text: str = "",
+    *,
+    choice: str | None = None,
+    language: str | None = None,
+    customer_language: str | None = None,
+    single_premise: bool = False,
+) -> Classification:
+    words = SHIPPED.keywords
+    return classify(
+        words,
+        choice=choice,
+        language=language,
+        customer_language=customer_language,
+        text=text,
+        hazards=words.hazards_in(normalise(text)),
+        single_premise=single_premise,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "business_type"),
+    [
+        ("家里停电了", "fault_report"),
+        ("跳闸了，推不上去", "fault_report"),
+        ("请问什么时候来电", "fault_report"),
+        ("我家停電了", "fault_report"),
+        ("停电了，谢谢帮忙看看", "fault_report"),
+        ("The power just went out, thank you for your help", "fault_report"),
+        ("No electricity since this morning", "fault_report"),
+        ("电压太低，空调带不动", "fault_report"),
+        ("the meter is broken", "fault_report"),
+        ("我要报修", "fault_report"),
+        ("我要投诉，上周停电一整天没人管", "complaint"),
+        ("I want to complain, we had no power last week", "complaint"),
+        ("举报邻居偷电", "whistleblow"),
+        ("My neighbour is stealing electricity", "whistleblow"),
+        ("昨天停电师傅修得很快，特此表扬", "praise"),
+        ("Great job by the crew after the outage", "praise"),
+        ("建议停电前提前通知", "suggestion"),
+        ("对收费有意见", "opinion"),
+        ("今天有计划停电吗", "enquiry"),
+        ("查询停电通知", "enquiry"),
+        ("上个月电费多少", "enquiry"),
+        ("Where can I see my bill?", "enquiry"),
+        ("Is there a planned outage tomorrow?", "enquiry"),
+        ("新装电表怎么办理", "consultation"),
+        ("请问营业厅几点上班", "consultation"),
+        ("How do I change the name on the account?", "consultation"),
+        ("申请过户", "service_request"),
+        ("I would like to apply for a new connection", "service_request"),
+    ],
+)
+def test_words_tell_the_business_type(text: str, business_type: str) -> None:
+    found = about(text)
+    assert (found.business_type, found.type_rule) == (business_type, TypeRule.KEYWORD)
+    assert found.words
+
+
+def test_the_customers_choice_outranks_their_words() -> None:
+    found = about("家里停电了", choice="enquiry")
+    assert (found.business_type, found.type_rule) == ("enquiry", TypeRule.CHANNEL_CHOICE)
+    assert not found.is_outage
+
+
+def test_a_choice_that_is_not_in_the_data_counts_as_none() -> None:
+    found = about("家里停电了", choice="no_such_type")
+    assert (found.business_type, found.type_rule) == ("fault_report", TypeRule.KEYWORD)
+
+
+def test_nothing_to_go_by_is_said_to_be_the_default() -> None:
+    assert about("你好").type_rule is TypeRule.DEFAULT
+    assert about("").business_type == SHIPPED.keywords.default_type
+
+
+@pytest.mark.parametrize(
+    ("text", "choice", "fault"),
+    [
+        ("家里停电了", None, "outage"),
+        ("", "fault_report", "outage"),
+        ("快来人", "fault_report", "outage"),
+        ("电压不稳", "fault_report", "voltage"),
+        ("The lights keep flickering", "fault_report", "voltage"),
+        ("电压不稳，现在没电了", "fault_report", "outage"),
+        ("电表坏了", "fault_report", "metering"),
+        ("没停电，就是电压低", None, "voltage"),
+        ("小区没有电梯", "fault_report", "outage"),
+        ("停电了", "complaint", None),
+        ("查电费", None, None),
+    ],
+)
+def test_only_a_fault_that_means_no_power_is_an_outage(text: str, choice: str | None, fault: str | None) -> None:
+    found = about(text, choice=choice)
+    assert found.fault == fault
+    assert found.is_outage is (fault == "outage")
+
+
+@pytest.mark.parametrize(
+    ("text", "hazard"),
+    [
+        ("有人触电了", "electric_shock"),
+        ("有人觸電", "electric_shock"),
+        ("外壳漏电，手麻", "electric_shock"),
+        ("My son got an electric shock", "electric_shock"),
+        ("He was electrocuted", "electric_shock"),
+        ("变压器着火", "fire"),
+        ("电表箱起火", "fire"),
+        ("闻到焦味", "fire"),
+        ("The pole is on fire", "fire"),
+        ("There is a burning smell", "fire"),
+        ("楼下变压器冒烟", "smoke"),
+        ("Smoke is coming from the box", "smoke"),
+        ("变压器爆炸了", "explosion"),
+        ("The transformer exploded", "explosion"),
+        ("电线冒火花", "sparking"),
+        ("wires are sparking", "sparking"),
+        ("断线落地", "fallen_wire"),
+        ("电线掉在地上", "fallen_wire"),
+        ("电线杆倒了", "fallen_wire"),
+        ("fallen wire on the road", "fallen_wire"),
+        ("A power line is down", "fallen_wire"),
+        ("a pole came down", "fallen_wire"),
+        ("there is a downed power line", "fallen_wire"),
+        ("配电房进水了", "flooding"),
+        ("家里有呼吸机病人", "life_support"),
+        ("My father is on a ventilator", "life_support"),
+        ("有人被困", "trapped"),
+        ("Someone is trapped in the lift", "trapped"),
+    ],
+)
+def test_danger_is_found_in_either_language_whatever_was_chosen(text: str, hazard: str) -> None:
+    for choice in (None, "fault_report", "enquiry", "praise"):
+        found = about(text, choice=choice)
+        assert hazard in found.hazards
+        assert priority_of(found, CustomerClass.NORMAL) == (Priority.EMERGENCY, PriorityRule.HAZARD)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "小区停电，电梯也停了",
+        "漏电保护器跳了",
+        "电动车充放电",
+        "充电桩坏了",
+        "No smoking sign at your office is broken",
+        "You should be fired",
+        "怕烧坏电器",
+        "I want to explore tariffs",
+    ],
+)
+def test_everyday_words_are_no_danger(text: str) -> None:
+    assert about(text).hazards == ()
+
+
+def test_danger_alone_is_a_fault_somebody_must_go_to() -> None:
+    found = about("楼下变压器冒烟")
+    assert (found.business_type, found.type_rule, found.fault) == ("fault_report", TypeRule.HAZARD, "outage")
+
+
+def test_the_channels_danger_choice_is_a_danger_without_words() -> None:
+    assert folded(contact(hazard=True)).hazards == (REPORTED_DANGER,)
+
+
+@pytest.mark.parametrize(
+    ("text", "single"),
+    [
+        ("只有我家停电", True),
+        ("就我家没电，别人家都亮着", True),
+        ("停电了，邻居有电", True),
+        ("Only my house has no power", True),
+        ("My power is out but the neighbours have power", True),
+        ("整栋楼都停电了", False),
+        ("The whole street is dark", False),
+    ],
+)
+def test_only_my_house_is_heard(text: str, single: bool) -> None:
+    assert about(text).single_premise is single
+
+
+def test_only_my_house_can_be_a_choice() -> None:
+    assert about("停电了", single_premise=True).single_premise
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "customer_language", "expected", "rule"),
+    [
+        ("家里停电了", "en", "bo-CN", "en", LanguageRule.CHANNEL_CHOICE),
+        ("家里停电了", None, "bo-CN", "zh-Hans-CN", LanguageRule.SCRIPT),
+        ("My power is out", None, None, "en", LanguageRule.SCRIPT),
+        ("གློག་ཆད་སོང་།", None, None, "bo-CN", LanguageRule.SCRIPT),
+        ("توك ئۈزۈلۈپ قالدى", None, None, "ug-Arab-CN", LanguageRule.SCRIPT),
+        ("ᠴᠠᠬᠢᠯᠭᠠᠨ", None, None, "mn-Mong-CN", LanguageRule.SCRIPT),
+        ("정전", None, None, "ko-CN", LanguageRule.SCRIPT),
+        ("ꄷꋓꀋꐥ", None, None, "ii-CN", LanguageRule.SCRIPT),
+        ("", None, "bo-CN", "bo-CN", LanguageRule.CUSTOMER),
+        ("", None, None, "zh-Hans-CN", LanguageRule.DEFAULT),
+        ("123", None, None, "zh-Hans-CN", LanguageRule.DEFAULT),
+    ],
+)
+def test_language_is_the_choice_then_the_script_then_the_file_then_the_default(
+    text: str, language: str | None, customer_language: str | None, expected: str, rule: LanguageRule
+) -> None:
+    found = about(text, language=language, customer_language=customer_language)
+    assert (found.language, found.language_rule) == (expected, rule)
+
+
+@pytest.mark.parametrize(
+    ("text", "customer_class", "priority", "rule"),
+    [
+        ("着火了", CustomerClass.NORMAL, Priority.EMERGENCY, PriorityRule.HAZARD),
+        ("着火了", CustomerClass.LIFE_SUPPORT, Priority.EMERGENCY, PriorityRule.HAZARD),
+        ("停电了", CustomerClass.LIFE_SUPPORT, Priority.URGENT, PriorityRule.LIFE_SUPPORT),
+        ("停电了", CustomerClass.IMPORTANT, Priority.URGENT, PriorityRule.IMPORTANT),
+        ("停电了", CustomerClass.NORMAL, Priority.HIGH, PriorityRule.OUTAGE),
+        ("电压低", CustomerClass.NORMAL, Priority.NORMAL, PriorityRule.DEFAULT),
+        ("查电费", CustomerClass.NORMAL, Priority.NORMAL, PriorityRule.DEFAULT),
+    ],
+)
+def test_priority_is_danger_then_who_depends_on_power_then_the_outage(
+    text: str, customer_class: CustomerClass, priority: Priority, rule: PriorityRule
+) -> None:
+    assert priority_of(about(text), customer_class) == (priority, rule)

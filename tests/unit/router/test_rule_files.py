@@ -1,0 +1,291 @@
+"""What is wrong with a rule file is said with its line and with what is allowed; and a running book keeps the old."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from services.router import metrics
+from services.router.tree.book import RuleBook, load_rules
+from services.router.tree.keywords import read_keywords
+from services.router.tree.reading import RulesError
+from services.router.tree.routes import read_tree
+from tests.unit.router.making import CLASSIFY, ROUTES, SHIPPED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = "version: 1\nqueues: {general: G, repair: R}\n"
+
+
+def refused(text: str) -> list[str]:
+    with pytest.raises(RulesError) as error:
+        read_tree("routes.yaml", text, SHIPPED.keywords)
+    return str(error.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "routes.yaml:1: the file is empty"),
+        ("a: [1,\n b", "routes.yaml:2: not YAML: "),
+        ("version: 1\n\tqueues: x", "routes.yaml:2: not YAML: "),
+        ("- 1", "routes.yaml:1: the file must be a mapping (key: value)"),
+        ("version: 1\nqueues: {g: G}\n", "routes.yaml:1: the file has no 'route'"),
+        ("version: 2\nqueues: {g: G}\nroute: {queue: g}\n", "routes.yaml:1: version must be 1"),
+        (
+            f"{HEAD}rout: x\nroute: {{queue: general}}\n",
+            "routes.yaml:3: unknown key 'rout' in the file; did you mean 'route'?",
+        ),
+        ("version: 1\nqueues: {}\nroute: {queue: g}\n", "routes.yaml:2: queues must declare at least one queue"),
+        (
+            "version: 1\nqueues:\n  General Desk: G\nroute: {queue: g}\n",
+            "routes.yaml:3: queue name 'General Desk' must be",
+        ),
+        (
+            "version: 1\nqueues:\n  g: G\n  g: H\nroute: {queue: g}\n",
+            "routes.yaml:4: 'g' stands twice in queues, first on line 3",
+        ),
+        ("version: 1\nqueues:\n  g:\nroute: {queue: g}\n", "routes.yaml:3: the title of queue 'g' must be a text"),
+        (f"{HEAD}route: {{routes: []}}\n", "routes.yaml:3: the root route has no 'queue'"),
+        (f"{HEAD}route: general\n", "routes.yaml:3: the root route must be a mapping"),
+        (
+            f"{HEAD}route: {{queue: genral}}\n",
+            "routes.yaml:3: 'genral' is no declared queue; did you mean 'general'? allowed: general, repair",
+        ),
+        (f"{HEAD}route:\n  queue: general\n  match: {{area: x}}\n", "routes.yaml:5: the root route catches everything"),
+        (f"{HEAD}route:\n  queue: general\n  routes: {{}}\n", "routes.yaml:5: routes of 'root' must be a list"),
+        (
+            f"{HEAD}route:\n  queue: general\n  routes:\n    - {{match: {{area: x}}}}\n",
+            "routes.yaml:6: a route has no 'name'",
+        ),
+        (f"{HEAD}route:\n  queue: general\n  routes:\n    - {{name: a}}\n", "routes.yaml:6: a route has no 'match'"),
+        (
+            f"{HEAD}route:\n  queue: general\n  routes:\n    - {{name: a, match: {{}}}}\n",
+            "routes.yaml:6: match of 'root/a' is empty",
+        ),
+    ],
+)
+def test_a_faulty_file_is_refused_with_the_line(text: str, expected: str) -> None:
+    assert refused(text)[0].startswith(expected)
+
+
+def one_route(route: str) -> str:
+    return f"{HEAD}route:\n  queue: general\n  routes:\n    - name: a\n{route}"
+
+
+@pytest.mark.parametrize(
+    ("route", "expected"),
+    [
+        (
+            "      match: {area: x}\n      queue: nowhere\n",
+            "8: 'nowhere' is no declared queue; allowed: general, repair",
+        ),
+        (
+            "      match: {area: x}\n      queues: repair\n",
+            "8: unknown key 'queues' in a route; did you mean 'queue'? allowed: ",
+        ),
+        (
+            "      match: {buisness_type: x}\n",
+            "7: unknown matcher 'buisness_type'; did you mean 'business_type'? allowed: ",
+        ),
+        (
+            "      match: {business_type: fault_reprot}\n",
+            "7: 'fault_reprot' is no business_type; did you mean 'fault_report'?",
+        ),
+        (
+            "      match:\n        channel: [web, fax]\n",
+            "8: 'fax' is no channel; allowed: api, app, phone, sms, web, wechat",
+        ),
+        (
+            "      match: {priority: hihg}\n",
+            "7: 'hihg' is no priority; did you mean 'high'? allowed: emergency, high, normal, urgent",
+        ),
+        (
+            "      match: {customer_class: vip}\n",
+            "7: 'vip' is no customer_class; allowed: important, life_support, normal",
+        ),
+        ("      match: {hazards: fier}\n", "7: 'fier' is no hazards; did you mean 'fire'? allowed: "),
+        ("      match: {fault: power}\n", "7: 'power' is no fault; allowed: metering, outage, voltage"),
+        ("      match: {placed: maybe}\n", "7: placed must be true or false"),
+        ('      match: {area: "a\\nb"}\n', "7: area must be one line without control characters"),
+        ("      match: {area: []}\n", "7: area has an empty list: it would never match"),
+        ("      match: {area: }\n", "7: area must be a text"),
+        ("      match: {area: {regex: '(('}}\n", "7: regex '((' does not compile: "),
+        ("      match: {area: {regexp: x}}\n", "7: unknown key 'regexp' in the matcher area; did you mean 'regex'?"),
+        ("      match: {area: {regex: x, present: true}}\n", "7: area needs one of regex and present"),
+        ("      match: {area: {present: 7}}\n", "7: present must be true or false"),
+        ("      match: {channel: {present: true}}\n", "7: every ticket has channel: match one of its values instead"),
+        ("      match: {placed: {present: true}}\n", "7: every ticket has placed: match one of its values instead"),
+        ("      match: {area: x}\n      continue: 1\n", "8: continue must be true or false"),
+        ("      match: {area: x}\n      continue: true\n", "6: route 'root/a' continues and adds nothing"),
+        (
+            "      match: {area: x}\n      continue: true\n      add_tags: [t]\n      queue: repair\n",
+            "10: a route with continue takes no ticket, so it has no 'queue'",
+        ),
+        ("      match: {area: x}\n      raise_priority: top\n", "8: 'top' is no priority; allowed: "),
+        ("      match: {area: x}\n      add_tags: [Big Tag]\n", "8: tag 'Big Tag' must be small letters"),
+        (
+            "      match: {area: x}\n    - name: a\n      match: {area: y}\n",
+            "8: route 'a' stands twice here, first on line 6",
+        ),
+        ("      match: {area: x, area: y}\n", "7: 'area' stands twice in match of 'root/a', first on line 7"),
+    ],
+)
+def test_a_faulty_route_is_refused_with_the_line_and_what_is_allowed(route: str, expected: str) -> None:
+    assert refused(one_route(route))[0].startswith(f"routes.yaml:{expected}")
+
+
+def test_every_fault_is_told_at_once_in_the_order_of_lines() -> None:
+    lines = refused(one_route("      match: {nope: x}\n      queue: nowhere\n      colour: red\n"))
+    assert [line.split(":")[1] for line in lines] == ["7", "8", "9"]
+
+
+def test_an_alias_inside_what_it_stands_for_is_refused_and_not_followed_for_ever() -> None:
+    text = f"{HEAD}route:\n  queue: general\n  routes: &again\n    - {{name: a, match: {{area: x}}, routes: *again}}\n"
+    assert "nested deeper" in refused(text)[0]
+
+
+def test_a_word_of_yaml_that_means_no_is_a_text_where_a_text_belongs() -> None:
+    tree = read_tree("routes.yaml", one_route("      match: {area: no, feeder: 007}\n"), SHIPPED.keywords)
+    area, feeder = tree.root.routes[0].matchers
+    assert (area.values, feeder.values) == (frozenset({"no"}), frozenset({"007"}))
+
+
+def test_a_child_without_a_queue_has_its_parents() -> None:
+    nested = "      match: {area: x}\n      queue: repair\n      routes:\n        - {name: b, match: {feeder: f}}\n"
+    tree = read_tree("routes.yaml", one_route(nested), SHIPPED.keywords)
+    assert tree.root.routes[0].routes[0].queue == "repair"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "default: consultation",
+            "default: consulting",
+            "'consulting' is no business type; did you mean 'consultation'?",
+        ),
+        ("  - whistleblow:\n", "  - whistle:\n", "'whistle' is no business type; did you mean 'whistleblow'?"),
+        ("    outage:\n", "    blackout:\n", "kinds has no 'outage'"),
+        ("    latin: en", "    latin: english language", "'english language' is no BCP 47 language tag"),
+        ("    latin: en", "    latn: en", "unknown key 'latn' in scripts; did you mean 'latin'?"),
+        ("    words: [触电, ", "    words: ['*', ", "'*' has no letter to look for"),
+        ("    words: [触电, ", "    words: ['* down', ", "'* down' begins with a wildcard"),
+        ("  electric_shock:", "  reported_danger:", "'reported_danger' is the channel's own danger choice"),
+        ("  business_type: fault_report", "  business_type: fault", "'fault' is no business type"),
+        ("hazards:\n", "hazard:\n", "unknown key 'hazard' in the file; did you mean 'hazards'?"),
+    ],
+)
+def test_a_fault_in_the_word_lists_is_refused_with_the_line(old: str, new: str, expected: str) -> None:
+    text = CLASSIFY.read_text(encoding="utf-8")
+    assert text.count(old) == 1, "the test must know the shipped file"
+    where = text[: text.index(old)].count("\n") + 1
+    with pytest.raises(RulesError) as error:
+        read_keywords("classify.yaml", text.replace(old, new))
+    faults = [str(fault.reason) for fault in error.value.faults if fault.line in range(where, where + 3)]
+    assert any(reason.startswith(expected) for reason in faults), error.value
+
+
+def test_a_fault_rule_is_needed_to_say_when_words_of_faults_decide() -> None:
+    text = CLASSIFY.read_text(encoding="utf-8").replace("  - fault_report:\n", "  - enquiry:\n")
+    with pytest.raises(RulesError, match="rules has none for 'fault_report'"):
+        read_keywords("classify.yaml", text)
+
+
+def test_a_missing_file_and_one_that_is_not_utf_8_are_told(tmp_path: Path) -> None:
+    with pytest.raises(RulesError, match=r"gone\.yaml:0: cannot be read: No such file"):
+        load_rules(tmp_path / "gone.yaml", CLASSIFY)
+    (tmp_path / "latin.yaml").write_bytes(b"version: 1\n# \xe9\n")
+    with pytest.raises(RulesError, match=r"latin\.yaml:2: is not UTF-8"):
+        load_rules(tmp_path / "latin.yaml", CLASSIFY)
+
+
+def test_the_hash_follows_either_file(tmp_path: Path) -> None:
+    routes, classify = copies(tmp_path)
+    assert load_rules(routes, classify).hash == SHIPPED.hash
+    write(routes, ROUTES.read_text(encoding="utf-8") + "# more\n")
+    one = load_rules(routes, classify).hash
+    write(classify, CLASSIFY.read_text(encoding="utf-8") + "# more\n")
+    assert len({one, load_rules(routes, classify).hash, SHIPPED.hash}) == 3
+
+
+def copies(folder: Path) -> tuple[Path, Path]:
+    routes, classify = folder / "routes.yaml", folder / "classify.yaml"
+    shutil.copy(ROUTES, routes)
+    shutil.copy(CLASSIFY, classify)
+    return routes, classify
+
+
+def write(path: Path, text: str) -> None:
+    stamp = path.stat().st_mtime_ns if path.exists() else 0
+    path.write_text(text, encoding="utf-8")
+    os.utime(path, ns=(stamp + 1_000_000, stamp + 1_000_000))
+
+
+def loads(result: str) -> float:
+    return metrics.RULE_LOADS.labels(result)._value.get()
+
+
+def test_a_good_change_is_taken_in_once_it_stands_still(tmp_path: Path) -> None:
+    routes, classify = copies(tmp_path)
+    book = RuleBook(routes, classify)
+    loaded = loads("loaded")
+    write(routes, ROUTES.read_text(encoding="utf-8").replace("queue: general\n  routes", "queue: english\n  routes"))
+    book.look()
+    assert book.rules.hash == SHIPPED.hash  # it may still be being written
+    book.look()
+    assert book.rules.tree.root.queue == "english"
+    assert loads("loaded") == loaded + 1
+
+
+def test_a_bad_change_is_refused_with_an_error_and_the_old_rules_hold_until_it_is_mended(tmp_path: Path) -> None:
+    routes, classify = copies(tmp_path)
+    book = RuleBook(routes, classify)
+    counted = loads("refused")
+    write(routes, ROUTES.read_text(encoding="utf-8").replace("queue: emergency", "queue: emergancy"))
+    with capture_logs() as logs:
+        for _ in range(5):
+            book.look()
+    assert book.rules.hash == SHIPPED.hash
+    assert loads("refused") == counted + 1
+    assert metrics.RULES_STALE._value.get() == 1
+    [log] = [each for each in logs if each["log_level"] == "error"]
+    assert log["event"] == "rules_refused_old_ones_hold"
+    assert "is no declared queue; did you mean 'emergency'?" in log["faults"][0]
+    write(routes, ROUTES.read_text(encoding="utf-8"))
+    book.look()
+    book.look()
+    assert metrics.RULES_STALE._value.get() == 0
+
+
+def test_words_the_tree_needs_cannot_be_taken_away_under_it(tmp_path: Path) -> None:
+    routes, classify = copies(tmp_path)
+    book = RuleBook(routes, classify)
+    text = CLASSIFY.read_text(encoding="utf-8")
+    write(classify, text.replace("  praise: 表扬\n", "  laud: 表扬\n").replace("  - praise:", "  - laud:"))
+    book.look()
+    book.look()
+    assert book.rules.hash == SHIPPED.hash
+    assert metrics.RULES_STALE._value.get() == 1
+
+
+def test_a_file_that_vanishes_leaves_the_old_rules(tmp_path: Path) -> None:
+    routes, classify = copies(tmp_path)
+    book = RuleBook(routes, classify)
+    routes.unlink()
+    book.look()
+    book.look()
+    assert book.rules.hash == SHIPPED.hash
+    assert metrics.RULES_STALE._value.get() == 1
+
+
+def test_a_service_does_not_start_on_a_bad_file(tmp_path: Path) -> None:
+    routes, classify = copies(tmp_path)
+    write(routes, "version: 1\n")
+    with pytest.raises(RulesError, match="has no 'queues'"):
+        RuleBook(routes, classify)

@@ -1,0 +1,311 @@
+"""Tickets: contacts in any order and any number of times, the one report, and what comes back from dedup."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.contracts import ids
+from services.contracts.values import (
+    Attachment,
+    Basis,
+    Channel,
+    Crs,
+    CustomerClass,
+    Position,
+    Priority,
+    TicketState,
+)
+from services.router.domain.classify import TypeRule
+from services.router.domain.facts import bounded
+from services.router.domain.ticket import FOLLOW_UP, ReportState, Ticket, outage_reported, routed, settle
+from tests.unit.router.making import (
+    AT_HOME,
+    BOUNDS,
+    BY_PHONE,
+    NOON,
+    NOWHERE,
+    SHIPPED,
+    after,
+    contact,
+    folded,
+    home_of,
+)
+
+if TYPE_CHECKING:
+    from services.contracts.messages import ContactReceived
+
+texts = st.none() | st.sampled_from(["停电了", "着火了", "只有我家", "the power is out", "我要投诉", "x" * 1500, " "])
+
+
+def thread_contacts() -> st.SearchStrategy[list[ContactReceived]]:
+    told = st.fixed_dictionaries(
+        {
+            "minutes": st.integers(-3, 3),
+            "channel": st.sampled_from(list(Channel)),
+            "text": texts,
+            "business_type": st.none() | st.sampled_from(["fault_report", "complaint", "no_such_type"]),
+            "language": st.none() | st.sampled_from(["en", "bo-CN"]),
+            "account_id": st.none() | st.sampled_from(["A1", "A2"]),
+            "phone": st.none() | st.sampled_from(["13800000000", "13900000000"]),
+            "address": st.none() | st.sampled_from(["1 Road", "2 Road", ""]),
+            "position": st.none() | st.just(Position(lat=30.0, lon=110.0, crs=Crs.GCJ02)),
+            "hazard": st.booleans(),
+            "final": st.booleans(),
+            "unconfirmed": st.booleans(),
+            "facts": st.sampled_from([{}, {"single_premise": True}, {"transcript_final": False}]),
+        }
+    )
+    return st.lists(told, min_size=1, max_size=7).map(
+        lambda each: [contact(f"e{n}", thread="call", **one) for n, one in enumerate(each)]
+    )
+
+
+@given(thread_contacts(), st.data())
+@settings(deadline=None)
+def test_the_same_contacts_in_any_order_and_any_number_of_times_give_the_same_facts(
+    contacts: list[ContactReceived], data: st.DataObject
+) -> None:
+    again = data.draw(st.permutations(contacts + data.draw(st.lists(st.sampled_from(contacts), max_size=5))))
+    assert folded(*again) == folded(*contacts)
+
+
+@given(thread_contacts(), st.data())
+@settings(deadline=None)
+def test_the_same_contacts_in_any_order_give_the_same_ticket_but_for_when_the_report_went(
+    contacts: list[ContactReceived], data: st.DataObject
+) -> None:
+    def comparable(ticket: Ticket) -> dict[str, Any]:
+        return ticket.model_dump(exclude={"reported_at", "routed_at", "needs_person", "state", "taken", "report"})
+
+    shuffled = data.draw(st.permutations(contacts))
+    one, other = after(*contacts, located=NOWHERE), after(*shuffled, located=NOWHERE)
+    assert comparable(one) == comparable(other)
+    assert one.contacts == other.contacts
+    assert one.queue == other.queue
+
+
+@given(thread_contacts(), st.data())
+@settings(deadline=None)
+def test_a_contact_that_comes_again_changes_nothing(contacts: list[ContactReceived], data: st.DataObject) -> None:
+    ticket = after(*contacts)
+    assert after(data.draw(st.sampled_from(contacts)), before=ticket) is ticket
+
+
+@given(thread_contacts())
+@settings(deadline=None)
+def test_a_stored_ticket_reads_back_as_it_was(contacts: list[ContactReceived]) -> None:
+    ticket = after(*contacts)
+    read = Ticket.model_validate_json(ticket.model_dump_json(exclude_none=True))
+    assert read.model_copy(update={"contacts": ticket.contacts}) == ticket
+
+
+@given(thread_contacts())
+@settings(deadline=None)
+def test_every_ticket_has_one_queue_a_message_and_a_version_a_contact(contacts: list[ContactReceived]) -> None:
+    ticket = after(*contacts)
+    message = routed(ticket)
+    assert message.queue in SHIPPED.tree.queues
+    assert message.version == message.contacts == len(contacts)
+    assert ticket.facts.opened_at == min(each.occurred_at for each in contacts)
+
+
+def test_the_later_word_wins_whichever_came_first() -> None:
+    early = contact("a", thread="c", minutes=0, account_id="A1", language="en", business_type="enquiry")
+    late = contact("b", thread="c", minutes=2, account_id="A2", business_type="fault_report")
+    for order in itertools.permutations([early, late]):
+        facts = folded(*order)
+        assert facts.account_id is not None
+        assert facts.account_id.value == "A2"
+        assert facts.language is not None
+        assert facts.language.value == "en"
+        assert facts.business_type is not None
+        assert facts.business_type.value == "fault_report"
+        assert facts.opened_at == NOON
+
+
+def test_texts_stand_in_the_order_they_were_said() -> None:
+    first, second = contact("a", thread="c", text="停电了"), contact("b", thread="c", minutes=1, text="快来")
+    assert folded(second, first).text == "停电了\n快来"
+
+
+def test_a_flood_of_text_is_cut_but_danger_in_what_is_cut_is_kept() -> None:
+    facts = folded(
+        *(contact(f"e{n}", thread="c", minutes=n, text="长" * 1500) for n in range(6)),
+        contact("last", thread="c", minutes=9, text="着火了"),
+    )
+    assert facts.text is not None
+    assert len(facts.text) == 4000
+    assert facts.hazards == ("fire",)
+
+
+def test_what_speech_recognition_may_still_correct_gives_way_to_what_it_settled_on() -> None:
+    interim = contact("a", thread="c", minutes=0, text="听电", facts={"transcript_final": False})
+    final = contact("b", thread="c", minutes=1, text="停电了", facts={"transcript_final": True})
+    assert folded(interim).text == "听电"
+    assert folded(final, interim).text == folded(interim, final).text == "停电了"
+
+
+@pytest.mark.parametrize(
+    ("occurred", "expected"),
+    [
+        (timedelta(hours=-1), timedelta(hours=-1)),
+        (timedelta(hours=5), timedelta(0)),
+        (timedelta(days=-9), -BOUNDS.event_lag),
+    ],
+)
+def test_a_phones_clock_is_bounded_by_our_own(occurred: timedelta, expected: timedelta) -> None:
+    assert bounded(NOON + occurred, NOON, BOUNDS.event_lag) == NOON + expected
+
+
+def test_a_placed_outage_makes_its_report_and_leaves_the_queue() -> None:
+    said = contact(text="停电了，只有我家", address="1 Road", occurred_at=NOON - timedelta(minutes=3), received_at=NOON)
+    ticket = after(said)
+    assert (ticket.report, ticket.state, ticket.queue) == (ReportState.SENT, TicketState.WITH_DEDUP, "repair")
+    report = outage_reported(ticket, said)
+    assert report.report_id == ids.report_id(ticket.ticket_id)
+    assert report.contact_id == said.contact_id
+    assert (report.area, report.place) == ("S1", ticket.place)
+    assert report.reported_at == NOON - timedelta(minutes=3)
+    assert report.received_at == NOON
+    assert report.single_premise
+    assert report.address == "1 Road"
+    assert report.recipient == said.reply_to
+
+
+def test_an_outage_without_a_place_waits_for_people() -> None:
+    ticket = after(contact(text="停电了"), located=NOWHERE)
+    assert (ticket.report, ticket.state) == (ReportState.NONE, TicketState.QUEUED)
+    with pytest.raises(ValueError, match="placed"):
+        outage_reported(ticket, contact(text="停电了"))
+
+
+@pytest.mark.parametrize(
+    "told", [{"text": "电压低"}, {"text": "停电了", "business_type": "complaint"}, {"text": "查电费"}]
+)
+def test_what_is_no_outage_makes_no_report(told: dict[str, Any]) -> None:
+    ticket = after(contact(**told))
+    assert (ticket.report, ticket.state) == (ReportState.NONE, TicketState.QUEUED)
+
+
+@pytest.mark.parametrize(
+    ("basis", "final", "sent"),
+    [
+        (Basis.PHONE, False, False),
+        (Basis.PHONE, True, True),
+        (Basis.ACCOUNT, False, True),
+        (Basis.POSITION, False, True),
+        (Basis.CELL, False, True),
+    ],
+)
+def test_a_call_that_goes_on_is_reported_once_more_than_the_callers_number_places_it(
+    basis: Basis, final: bool, sent: bool
+) -> None:
+    place = AT_HOME.place.model_copy(update={"basis": basis})
+    ticket = after(contact(business_type="fault_report", final=final), located=type(AT_HOME)(place))
+    assert (ticket.report is ReportState.SENT) is sent
+
+
+def test_the_events_of_a_call_in_any_order_make_one_report() -> None:
+    events = [
+        contact("started", thread="c", minutes=0, final=False, phone="13800000000", channel=Channel.PHONE),
+        contact("dtmf", thread="c", minutes=1, final=False, business_type="fault_report", channel=Channel.PHONE),
+        contact("ended", thread="c", minutes=2, final=True, channel=Channel.PHONE),
+    ]
+    for order in itertools.permutations(events):
+        ticket: Ticket | None = None
+        reports = 0
+        for each in order:
+            was = ticket
+            ticket = after(each, before=ticket, located=BY_PHONE)
+            reports += ticket.report is ReportState.SENT and (was is None or was.report is ReportState.NONE)
+        assert ticket is not None
+        assert (reports, ticket.version, ticket.state) == (1, 3, TicketState.WITH_DEDUP)
+        assert ticket.reported_at == NOON + timedelta(minutes=1)  # when the caller chose "fault"
+
+
+@pytest.mark.parametrize(
+    ("told", "customer_class"),
+    [
+        ({"text": "电线掉在地上，停电了"}, CustomerClass.NORMAL),
+        ({"business_type": "fault_report", "hazard": True}, CustomerClass.NORMAL),
+        ({"text": "停电了"}, CustomerClass.LIFE_SUPPORT),
+        ({"text": "停电了"}, CustomerClass.IMPORTANT),
+    ],
+)
+def test_danger_and_key_customers_wait_for_a_person_beside_their_report(
+    told: dict[str, Any], customer_class: CustomerClass
+) -> None:
+    ticket = after(contact(**told), located=home_of(customer_class))
+    assert (ticket.report, ticket.state) == (ReportState.SENT, TicketState.QUEUED)
+    assert ticket.counted_with_dedup
+    answered = settle(ticket, answered=True, reason="already_restored", rules=SHIPPED, now=NOON)
+    assert (answered.report, answered.state) == (ReportState.ANSWERED, TicketState.QUEUED)
+
+
+def test_danger_named_after_the_report_went_brings_a_person_at_once() -> None:
+    ticket = after(contact("a", thread="c", text="停电了"), contact("b", thread="c", text="冒烟了"))
+    assert (ticket.queue, ticket.state, ticket.priority) == ("emergency", TicketState.QUEUED, Priority.EMERGENCY)
+
+
+def test_a_ticket_that_turns_into_a_complaint_is_read_by_people_although_its_report_is_out() -> None:
+    ticket = after(contact("a", thread="c", text="停电了"), contact("b", thread="c", minutes=1, text="我要投诉"))
+    assert (ticket.queue, ticket.state, ticket.report) == ("complaint", TicketState.QUEUED, ReportState.SENT)
+
+
+def test_an_answered_report_needs_nobody() -> None:
+    ticket = settle(after(contact(text="停电了")), answered=True, reason="arrears", rules=SHIPPED, now=NOON)
+    assert (ticket.report, ticket.state, ticket.version) == (ReportState.ANSWERED, TicketState.ANSWERED, 2)
+    assert ticket.counted_with_dedup
+
+
+def test_a_report_given_back_waits_for_a_person_and_stays_there() -> None:
+    sent = after(contact(text="停电了"))
+    given = settle(sent, answered=False, reason="device_unknown", rules=SHIPPED, now=NOON)
+    assert (given.report, given.state, given.counted_with_dedup) == (ReportState.RETURNED, TicketState.QUEUED, False)
+    assert settle(given, answered=False, reason="device_unknown", rules=SHIPPED, now=NOON) is given
+    assert settle(given, answered=True, reason="arrears", rules=SHIPPED, now=NOON) is given
+
+
+def test_an_answer_that_proves_wrong_brings_a_person() -> None:
+    answered = settle(after(contact(text="停电了")), answered=True, reason="arrears", rules=SHIPPED, now=NOON)
+    given = settle(answered, answered=False, reason="still_off", rules=SHIPPED, now=NOON)
+    assert (given.report, given.state) == (ReportState.RETURNED, TicketState.QUEUED)
+
+
+def test_a_ticket_without_a_report_has_nothing_to_settle() -> None:
+    ticket = after(contact(text="查电费"))
+    assert settle(ticket, answered=True, reason="arrears", rules=SHIPPED, now=NOON) is ticket
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told", "follows"),
+    [
+        (5, {"text": "快点"}, False),
+        (31, {"text": "还没来电"}, True),
+        (31, {}, False),
+        (31, {"attachments": (Attachment(kind="recording", ref="r"),)}, False),
+        (31, {"attachments": (Attachment(kind="image", ref="r"),)}, True),
+    ],
+)
+def test_further_words_long_after_the_report_bring_a_person(
+    minutes: float, told: dict[str, Any], follows: bool
+) -> None:
+    ticket = after(contact("a", thread="c", text="停电了"), contact("b", thread="c", minutes=minutes, **told))
+    assert ticket.needs_person == (FOLLOW_UP if follows else None)
+    assert ticket.state is (TicketState.QUEUED if follows else TicketState.WITH_DEDUP)
+
+
+def test_the_message_says_why() -> None:
+    ticket = after(contact(text="电线冒火花，停电了", phone="13800000000"))
+    message = routed(ticket)
+    assert message.reason.route == "root/danger"
+    assert message.reason.rule == TypeRule.KEYWORD
+    assert message.reason.tree_hash == SHIPPED.hash
+    assert message.reason.matched == ("hazards present", "word:停电", "language:script", "priority:hazard")
+    assert (message.phone, message.text) == ("13800000000", "电线冒火花，停电了")

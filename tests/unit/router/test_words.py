@@ -1,0 +1,102 @@
+"""When a word counts as found, and which script a text is in."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.router.domain.words import Script, WordList, normalise, script_of
+from tests.unit.router.making import SHIPPED
+
+
+@pytest.mark.parametrize(
+    ("word", "text", "found"),
+    [
+        ("停电", "家里停电了", True),
+        ("停电", "家里 停 电 了", True),
+        ("停电", "没事", False),
+        ("no power", "We have NO   power here", True),
+        ("no power", "我家no power了", True),
+        ("no power", "ＮＯ ＰＯＷＥＲ", True),
+        ("fire", "You will be fired", False),
+        ("fire", "campfire", False),
+        ("fire", "FIRE!", True),
+        ("spark*", "it is sparking", True),
+        ("spark*", "a spark", True),
+        ("spark*", "desparking", False),
+        ("power * out", "the power is still out", True),
+        ("power * out", "power out", True),
+        ("power * out", "power has just now gone out", False),
+        ("steal* power", "stealing power", True),
+        ("wire* * on * ground", "wires lie on the wet ground", True),
+        ("power's out", "The power\u2019s out", True),
+        ("触电", "有人触\u200b电了", True),
+        ("停電", "停電了", True),
+    ],
+)
+def test_a_word_is_found_as_its_language_writes_it(word: str, text: str, found: bool) -> None:
+    assert (WordList([word]).find(normalise(text)) == word) is found
+
+
+def test_what_a_wildcard_stood_for_is_not_given_back_since_it_is_the_customers_own() -> None:
+    assert WordList(["power * out"]).find("power at zhang's out") == "power * out"
+
+
+def test_an_ignored_phrase_hides_only_the_words_inside_it() -> None:
+    words = WordList(["停电"], ignore=["计划停电"])
+    assert words.find("计划停电吗") is None
+    assert words.find("计划停电结束了还在停电") == "停电"
+
+
+def test_taking_out_an_ignored_phrase_does_not_make_a_word_of_what_is_left() -> None:
+    assert WordList(["停电"], ignore=["计划"]).find("停计划电") is None
+
+
+@pytest.mark.parametrize("word", ["", " ", "*", " * ", "!"])
+def test_a_word_without_a_letter_is_refused(word: str) -> None:
+    with pytest.raises(ValueError, match="no letter"):
+        WordList([word])
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("家里停电了", Script.HAN),
+        ("The power is out", Script.LATIN),
+        ("Transformer爆炸了", Script.HAN),
+        ("power out at 中山 since 8 am", Script.LATIN),
+        ("གློག་ཆད་སོང་།", Script.TIBETAN),
+        ("གློག་ཆད་སོང་། 中山路", Script.TIBETAN),
+        ("ᠴᠠᠬᠢᠯᠭᠠᠨ ᠲᠠᠰᠤᠷᠠᠪᠠ", Script.MONGOLIAN),
+        ("정전이 되었어요", Script.HANGUL),
+        ("توك ئۈزۈلۈپ قالدى", Script.ARABIC),
+        ("ꄷꋓꀋꐥ", Script.YI),
+        ("12345 !?", None),
+        ("", None),
+        ("\ue000\U0001f600", None),
+    ],
+)
+def test_the_script_is_that_of_most_words(text: str, script: Script | None) -> None:
+    assert script_of(text) is script
+
+
+@given(st.text(max_size=300))
+def test_normalising_again_changes_nothing_and_any_text_can_be_searched(text: str) -> None:
+    plain = normalise(text)
+    assert normalise(plain) == plain
+    SHIPPED.keywords.hazards_in(plain)
+    script_of(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["power " * 660, "wire" + " a" * 1990, "停" * 4000, "no " * 1333, "lights wire power " * 220]
+)
+def test_the_longest_text_takes_no_time_to_speak_of(text: str) -> None:
+    plain = normalise(text)
+    started = time.perf_counter()
+    SHIPPED.keywords.hazards_in(plain)
+    SHIPPED.keywords.fault_in(plain)
+    assert time.perf_counter() - started < 0.5
