@@ -37,6 +37,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+AT_ONCE = 8  # progress reports under way at a time
 ORDER_TYPE = "gridline.dispatch.order.v1"
 ACTIONS = {"issued": "send_crew", "updated": "update_crew", "cancelled": "recall_crew", "closed": "close"}
 
@@ -66,7 +67,7 @@ class Crews:
     share: float = 0.5  # the other orders stay open
     accept: float = 0.05  # when they accept, leave and arrive, in parts of the time to power
     leave: float = 0.1
-    arrive: float = 0.8
+    arrive: float = 0.9
 
 
 def open_event(headers: dict[str, bytes], value: bytes) -> tuple[str, dict[str, Any]]:
@@ -200,18 +201,27 @@ async def follow_orders(options: argparse.Namespace, system: FieldRepair) -> Non
 
 
 async def send_progress(options: argparse.Namespace, system: FieldRepair) -> None:
-    """Send what crews report, in order, again until Gridline answers."""
+    """Send what crews report, again until Gridline answers; of one order in order, of several orders at once."""
     async with httpx.AsyncClient(base_url=options.gridline, timeout=10) as client:
         while True:
+            first_of: dict[str, tuple[str, float, dict[str, Any]]] = {}
             for progress_id, order_id, due, body in system.due(time.time()):
-                try:
-                    response = await client.post(f"/v1/orders/{order_id}/progress", json=body | {"at": _iso(due)})
-                except httpx.TransportError:
-                    break  # later: the same id again
-                if response.status_code in {429, 502, 503, 504}:
-                    break
-                system.answered(progress_id, str(response.status_code))
-            await asyncio.sleep(0.1)
+                first_of.setdefault(order_id, (progress_id, due, body))
+            posts = [send_one(client, system, order_id, *said) for order_id, said in list(first_of.items())[:AT_ONCE]]
+            await asyncio.gather(*posts)
+            await asyncio.sleep(0.01 if posts else 0.1)
+
+
+async def send_one(
+    client: httpx.AsyncClient, system: FieldRepair, order_id: str, progress_id: str, due: float, body: dict[str, Any]
+) -> None:
+    """Send one report; without an answer, or with one that says "later", it stays and is sent again."""
+    try:
+        response = await client.post(f"/v1/orders/{order_id}/progress", json=body | {"at": _iso(due)})
+    except httpx.TransportError:
+        return
+    if response.status_code not in {429, 502, 503, 504}:
+        system.answered(progress_id, str(response.status_code))
 
 
 def _iso(seconds: float) -> str:

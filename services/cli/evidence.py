@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter, defaultdict
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -209,13 +209,23 @@ async def gather(settings: ServiceSettings) -> Evidence:
     with translated():
         connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
         try:
-            for name in CONSUMERS:
-                await connection.execute(f'SET search_path = "{name}"')
-                room = found.rooms[name] = await _room(connection)
-                room.committed = await committed_offsets(settings, f"gridline-{name}")
-                await _FILL[name](connection, found)
+            found = await read_tables(connection, found)
         finally:
             await connection.close()
+    for name, room in found.rooms.items():
+        room.committed = await committed_offsets(settings, f"gridline-{name}")
+    return found
+
+
+async def read_tables(connection: Connection, topics: Evidence) -> Evidence:
+    """Return evidence with the topics, answers and actions of ``topics`` and the tables as ``connection`` sees them."""
+    found = replace(topics, rooms={}, tickets={}, contacts={}, reports={}, incidents={}, ever={}, orders={}, notices=[])
+    for name in CONSUMERS:
+        await connection.execute(f'SET search_path = "{name}"')
+        found.rooms[name] = await _room(connection)
+        if name in topics.rooms:
+            found.rooms[name].committed = topics.rooms[name].committed
+        await _FILL[name](connection, found)
     return found
 
 

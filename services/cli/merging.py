@@ -30,8 +30,9 @@ class Merging:
         faults: True faults among all cases.
         unplaced: Outage cases of which no report went into an incident: with people, or answered.
         hazards: Cases in which somebody saw danger.
-        absorbed: Of those, reports that share an incident, or have none and no person: must be 0.
-        unheard: Of those, cases the system did not recognise as danger.
+        own_order: Of those, cases that have an incident, and so an order, of their own.
+        attended: Of those, cases that wait in a queue as an emergency.
+        absorbed: Of those, cases with neither: merged away. Must be 0.
     """
 
     b_cubed: Score
@@ -41,8 +42,9 @@ class Merging:
     faults: int
     unplaced: int
     hazards: int
+    own_order: int
+    attended: int
     absorbed: int
-    unheard: int
 
 
 def judge(evidence: Evidence, cases: Mapping[UUID, Case]) -> Merging:
@@ -72,7 +74,7 @@ def judge(evidence: Evidence, cases: Mapping[UUID, Case]) -> Merging:
         for incident, row in evidence.incidents.items()
         if incident not in dangers and (row.order_id, 1) in evidence.orders
     }
-    hazards, absorbed, unheard = _hazards(evidence, cases)
+    hazards, own_order, attended = _hazards(evidence, cases)
     outages = {case.number for case in cases.values() if case.fault is not None}
     return Merging(
         b_cubed=b_cubed(predicted, truth),
@@ -81,17 +83,18 @@ def judge(evidence: Evidence, cases: Mapping[UUID, Case]) -> Merging:
         merged=len(predicted),
         faults=len({case.fault for case in cases.values() if case.fault is not None}),
         unplaced=len(outages - reached),
-        hazards=hazards,
-        absorbed=absorbed,
-        unheard=unheard,
+        hazards=len(hazards),
+        own_order=len(own_order),
+        attended=len(attended),
+        absorbed=len(hazards - own_order - attended),
     )
 
 
-def _hazards(evidence: Evidence, cases: Mapping[UUID, Case]) -> tuple[int, int, int]:
-    """Count dangers, those merged away, and those nobody recognised."""
+def _hazards(evidence: Evidence, cases: Mapping[UUID, Case]) -> tuple[set[int], set[int], set[int]]:
+    """Return the cases that saw danger: all, those with an incident of their own, those a person attends to."""
     report_of = {row.ticket_id: row for row in evidence.reports.values()}
     hazards: set[int] = set()
-    absorbed: set[int] = set()
+    own_order: set[int] = set()
     attended: set[int] = set()
     for ticket_id, case in cases.items():
         if case.kind is not Kind.HAZARD:
@@ -100,6 +103,6 @@ def _hazards(evidence: Evidence, cases: Mapping[UUID, Case]) -> tuple[int, int, 
         ticket, report = evidence.tickets.get(ticket_id), report_of.get(ticket_id)
         if ticket is not None and ticket.priority == "emergency" and ticket.state == "queued":
             attended.add(case.number)
-        if report is not None and any(evidence.incidents[i].reports > 1 for i in report.incidents):
-            absorbed.add(case.number)
-    return len(hazards), len(absorbed), len(hazards - attended)
+        if report is not None and any(evidence.incidents[i].reports == 1 for i in report.incidents):
+            own_order.add(case.number)
+    return hazards, own_order, attended

@@ -24,12 +24,13 @@ from services.contracts.messages import OutageReported
 from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rich.console import RenderableType
 
+    from services.cli.conservation import Counts
     from services.cli.evidence import Evidence
-    from services.cli.invariants import Counts, Verdict
+    from services.cli.invariants import Verdict
     from services.cli.merging import Merging
     from services.cli.storm.sender import Answers
 
@@ -59,33 +60,36 @@ def order_seconds(evidence: Evidence) -> list[float]:
 def render(evidence: Evidence, verdict: Verdict, merging: Merging, answers: Answers) -> RenderableType:
     """Return the whole summary."""
     return Group(
-        _contacts(answers),
-        Text(),
-        _queues(evidence),
-        Text(),
-        _incidents(evidence),
-        Text(),
-        _dispatch(evidence),
-        Text(),
-        _merging(merging),
-        Text(),
-        _conservation(verdict.counts),
+        *_contacts(answers),
+        *_queues(evidence),
+        *_incidents(evidence),
+        *_facts("To the field and to the customers", _dispatch(evidence)),
+        *_facts("How right the merging was, against the simulator's truth", _merging(merging)),
+        *_conservation(verdict.counts),
         *_findings(verdict),
     )
 
 
-def _contacts(answers: Answers) -> Table:
+def _facts(title: str, facts: Iterable[tuple[str, str]]) -> Iterator[RenderableType]:
+    """A heading and facts under it, each with its name."""
+    yield Text(title, style="bold")
+    grid = Table.grid(padding=(0, 2))
+    for name, fact in facts:
+        grid.add_row(name, fact)
+    yield grid
+    yield Text()
+
+
+def _contacts(answers: Answers) -> Iterator[RenderableType]:
     rows = [(channel, answers.contacts[channel], answers.requests[channel]) for channel in sorted(answers.requests)]
     rows.append(("all", len(answers.accepted), sum(answers.requests.values())))
     columns = ("channel", "contacts accepted", "requests, repeats included")
-    made = table("Contacts", columns, rows, right=columns[1:])
+    yield table("Contacts", columns, rows, right=columns[1:])
     milliseconds = [1000 * percentile(answers.latencies, share) for share in (0.5, 0.99)]
-    made.caption = f"due to accepted: p50 {milliseconds[0]:.0f} ms, p99 {milliseconds[1]:.0f} ms"
-    made.caption_justify = "left"
-    return made
+    yield Text(f"due to accepted: p50 {milliseconds[0]:.0f} ms, p99 {milliseconds[1]:.0f} ms\n")
 
 
-def _queues(evidence: Evidence) -> Table:
+def _queues(evidence: Evidence) -> Iterator[RenderableType]:
     waiting = Counter(row.queue for row in evidence.tickets.values() if row.state == "queued")
     urgent = Counter(
         row.queue for row in evidence.tickets.values() if row.state == "queued" and row.priority == "emergency"
@@ -93,16 +97,14 @@ def _queues(evidence: Evidence) -> Table:
     states = Counter(row.state for row in evidence.tickets.values())
     rows = [(queue, n, urgent[queue] or "") for queue, n in waiting.most_common()]
     columns = ("skill queue", "tickets waiting", "emergencies")
-    made = table("Tickets that wait for a person, by skill queue", columns, rows, right=columns[1:])
-    made.caption = (
+    yield table("Tickets that wait for a person, by skill queue", columns, rows, right=columns[1:])
+    yield Text(
         f"{len(evidence.tickets)} tickets: {states['with_dedup']} taken care of by an incident, "
-        f"{states['answered']} answered, {states['queued']} waiting"
+        f"{states['answered']} answered, {states['queued']} waiting\n"
     )
-    made.caption_justify = "left"
-    return made
 
 
-def _incidents(evidence: Evidence) -> Table:
+def _incidents(evidence: Evidence) -> Iterator[RenderableType]:
     outages = [row for row in evidence.incidents.values() if row.state != "cancelled"]
     largest = sorted(outages, key=lambda row: (-row.reports, row.area, row.device))[:_TOP]
     rows = [
@@ -110,18 +112,16 @@ def _incidents(evidence: Evidence) -> Table:
         for row in largest
     ]
     columns = ("device", "type", "area", "customers", "reports", "state")
-    made = table("Largest incidents", columns, rows, right=("customers", "reports"))
+    yield table("Largest incidents", columns, rows, right=("customers", "reports"))
     kinds = Counter(row.kind for row in outages)
     states = Counter(row.state for row in outages)
-    made.caption = (
+    yield Text(
         f"{len(outages)} incidents: {kinds['outage']} outages, {kinds['single']} single homes, {kinds['hazard']} "
-        f"dangers; {states['restored']} restored; {len(evidence.incidents) - len(outages)} were taken over by others"
+        f"dangers; {states['restored']} restored; {len(evidence.incidents) - len(outages)} were taken over by others\n"
     )
-    made.caption_justify = "left"
-    return made
 
 
-def _dispatch(evidence: Evidence) -> Table:
+def _dispatch(evidence: Evidence) -> Iterator[tuple[str, str]]:
     newest: dict[UUID, int] = {}
     status: dict[UUID, str] = {}
     for record in evidence.records.get(DISPATCH_ORDER.name, ()):
@@ -131,63 +131,58 @@ def _dispatch(evidence: Evidence) -> Table:
             if version >= newest.get(order, 0):
                 newest[order], status[order] = version, fields["status"]
     ended = Counter(status.values())
-    seconds = order_seconds(evidence)
-    notices = Counter(row.stage for row in evidence.notices if row.state == "sent")
-    made = Table.grid(padding=(0, 2))
-    made.title, made.title_justify, made.title_style = "To the field and to the customers", "left", "bold"
-    made.add_row(
+    yield (
         "orders",
-        f"{len(newest)} issued, {sum(newest.values()) - len(newest)} later versions, "
-        f"{ended['cancelled']} cancelled for a common cause, {ended['closed']} closed",
+        (
+            f"{len(newest)} issued, {sum(newest.values()) - len(newest)} later versions, "
+            f"{ended['cancelled']} cancelled for a common cause, {ended['closed']} closed"
+        ),
     )
-    made.add_row(
-        "accept to order",
-        f"p50 {1000 * percentile(seconds, 0.5):.0f} ms, p99 {1000 * percentile(seconds, 0.99):.0f} ms, "
-        f"over {len(seconds)} orders",
-    )
+    seconds = order_seconds(evidence)
+    p50, p99 = (1000 * percentile(seconds, share) for share in (0.5, 0.99))
+    yield "accept to order", f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, over {len(seconds)} orders"
+    notices = Counter(row.stage for row in evidence.notices if row.state == "sent")
     stages = ", ".join(f"{stage} {n}" for stage, n in notices.most_common()) or "none"
-    made.add_row("notices", f"{notices.total()} sent: {stages}")
-    return made
+    yield "notices", f"{notices.total()} sent: {stages}"
 
 
-def _merging(merging: Merging) -> Table:
+def _merging(merging: Merging) -> Iterator[tuple[str, str]]:
     score, pairs, orders = merging.b_cubed, merging.pairwise, merging.dispatch
-    made = Table.grid(padding=(0, 2))
-    made.title, made.title_justify, made.title_style = (
-        "How right the merging was, against the simulator's truth",
-        "left",
-        "bold",
-    )
-    made.add_row(
+    yield (
         "reports merged",
-        f"{merging.merged} of {merging.faults} true faults; {merging.unplaced} people gave nothing to place them by or "
-        "were answered",
+        (
+            f"{merging.merged}, of {merging.faults} true faults; {merging.unplaced} more people who are out gave "
+            "nothing to place them by, or were answered"
+        ),
     )
-    made.add_row("B-cubed", f"precision {score.precision:.3f}, recall {score.recall:.3f}, F1 {score.f1:.3f}")
-    made.add_row("pairwise", f"precision {pairs.precision:.3f}, recall {pairs.recall:.3f}, F1 {pairs.f1:.3f}")
-    made.add_row(
+    yield "B-cubed", f"precision {score.precision:.3f}, recall {score.recall:.3f}, F1 {score.f1:.3f}"
+    yield "pairwise", f"precision {pairs.precision:.3f}, recall {pairs.recall:.3f}, F1 {pairs.f1:.3f}"
+    yield (
         "orders per true fault",
         f"{orders.orders_per_fault:.2f} ({orders.orders} orders, {orders.faults} faults, {orders.spare} to spare)",
     )
-    made.add_row("faults without an own order", f"{orders.hidden} ({100 * orders.hidden_rate:.1f} %)")
-    made.add_row(
-        "dangers", f"{merging.hazards}: {merging.absorbed} merged away, {merging.unheard} not recognised as danger"
+    yield "faults without an own order", f"{orders.hidden} ({100 * orders.hidden_rate:.1f} %)"
+    yield (
+        "dangers",
+        (
+            f"{merging.hazards}: {merging.own_order} with an order of their own, {merging.attended} with a person at "
+            f"once, {merging.absorbed} with neither"
+        ),
     )
-    return made
 
 
-def _conservation(counts: Counts) -> Table:
-    made = Table.grid(padding=(0, 1))
-    made.title, made.title_justify, made.title_style = "Every contact is in one place", "left", "bold"
-    sign = "[green]=[/green]" if counts.exact else "[bold red]≠[/bold red]"
-    made.add_row(
-        f"{counts.accepted} accepted {sign} {counts.in_incidents} in incidents + {counts.answered} answered + "
-        f"{counts.in_queues} in queues + {counts.dead_lettered} dead-lettered"
+def _conservation(counts: Counts) -> Iterator[RenderableType]:
+    yield Text("Every contact is in one place", style="bold")
+    line = Text(f"{counts.accepted} accepted ")
+    line.append("=" if counts.exact else "≠", style="green" if counts.exact else "bold red")
+    line.append(
+        f" {counts.in_incidents} in incidents + {counts.answered} answered + {counts.in_queues} in queues + "
+        f"{counts.dead_lettered} dead-lettered"
     )
-    return made
+    yield line
 
 
-def _findings(verdict: Verdict) -> Iterable[RenderableType]:
+def _findings(verdict: Verdict) -> Iterator[RenderableType]:
     if not verdict.findings:
         yield Text("Invariants I1 to I12 hold.", style="green")
         return

@@ -26,7 +26,7 @@ from services.runtime import clock
 from services.runtime.http import Problem, ProblemDetails
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
     from datetime import datetime
 
     from services.intake.channels.contact import Accepted
@@ -91,14 +91,15 @@ class _Intake:
     async def json(self, request: Request, door: _Door[S]) -> Response:
         """Take a JSON payload: 202 once it is kept."""
         started = clock.monotonic()
+        headers = _headers(request)
         source: S | None = None
         try:
             self._acceptance.refuse_if_busy()
-            require_kind(request, _JSON)
-            source = door.keys.source(request.headers.get(API_KEY_HEADER))
-            body = await self._body(request)
-            accepted = door.accept(source, body, request.headers.get("idempotency-key"), clock.now())
-            await self._acceptance.accept(accepted.contact, request.headers.get("traceparent"))
+            require_kind(headers, _JSON)
+            source = door.keys.source(headers.get(API_KEY_HEADER.lower()))
+            body = await self._body(headers, request)
+            accepted = door.accept(source, body, headers.get("idempotency-key"), clock.now())
+            await self._acceptance.accept(accepted.contact, headers.get("traceparent"))
         except PayloadRefusedError as refusal:
             raise self._problem(refusal, door.channel, source.name if source else None) from None
         ACCEPT_SECONDS.labels(door.channel.value).observe(clock.monotonic() - started)
@@ -107,17 +108,18 @@ class _Intake:
     async def wechat(self, request: Request, account: str) -> Response:
         """Take what the platform posts: ``success`` once it is kept, or where there is nothing to keep."""
         started = clock.monotonic()
+        headers = _headers(request)
         known: WeChatSource | None = None
         try:
             self._acceptance.refuse_if_busy()
             known = self._accounts.source(account, request.query_params)
-            require_kind(request, _XML)
-            body = await self._body(request)
+            require_kind(headers, _XML)
+            body = await self._body(headers, request)
             accepted = wechat.accept(known, body, clock.now())
             if isinstance(accepted, wechat.NotAContact):
                 NO_CONTACT.labels(Channel.WECHAT.value).inc()
             else:
-                await self._acceptance.accept(accepted.contact, request.headers.get("traceparent"))
+                await self._acceptance.accept(accepted.contact, headers.get("traceparent"))
         except PayloadRefusedError as refusal:
             raise self._problem(refusal, Channel.WECHAT, known.name if known else None) from None
         ACCEPT_SECONDS.labels(Channel.WECHAT.value).observe(clock.monotonic() - started)
@@ -135,8 +137,11 @@ class _Intake:
             headers={"X-Content-Type-Options": "nosniff"},
         )
 
-    async def _body(self, request: Request) -> bytes:
-        return await read_body(request, limit=self._settings.max_body_bytes, deadline_s=self._settings.body_deadline_s)
+    async def _body(self, headers: Mapping[str, str], request: Request) -> bytes:
+        settings = self._settings
+        return await read_body(
+            headers, request.receive, limit=settings.max_body_bytes, deadline_s=settings.body_deadline_s
+        )
 
     def _problem(self, refusal: PayloadRefusedError, channel: Channel, source: str | None) -> Problem:
         """Count, log and answer a refusal. A stranger's is only counted: anybody can cause those."""
@@ -164,6 +169,11 @@ class _Intake:
             errors=[{"field": field.field, "reason": field.reason} for field in refusal.fields],
             headers=headers,
         )
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """The headers by lower-case name: six are looked up, and Starlette would walk the list for each."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
 
 
 def _accepted(accepted: Accepted) -> Response:

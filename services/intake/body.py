@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Final
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from collections.abc import Mapping
+
+    from starlette.types import Receive
 
 _LONGEST_NUMBER: Final = 9
 _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
-def require_kind(request: Request, kinds: frozenset[str]) -> None:
+def require_kind(headers: Mapping[str, str], kinds: frozenset[str]) -> None:
     """Refuse a body of another media type, another encoding or in compressed form.
 
     Raises:
         PayloadRefusedError: media type, charset or content encoding is not one we read.
     """
-    headers = request.headers
     content_type = headers.get("content-type", "")
     if content_type in kinds and "content-encoding" not in headers:
         return
@@ -36,13 +37,13 @@ def require_kind(request: Request, kinds: frozenset[str]) -> None:
         raise PayloadRefusedError(Reason.MEDIA_TYPE, "Send the body uncompressed, without Content-Encoding.")
 
 
-async def read_body(request: Request, *, limit: int, deadline_s: float) -> bytes:
+async def read_body(headers: Mapping[str, str], receive: Receive, *, limit: int, deadline_s: float) -> bytes:
     """Read the body, stopping at ``limit`` bytes and after ``deadline_s`` seconds.
 
     Raises:
         PayloadRefusedError: it is larger, slower, or the sender has gone.
     """
-    declared = request.headers.get("content-length", "")
+    declared = headers.get("content-length", "")
     if len(declared) > _LONGEST_NUMBER or (declared.isdigit() and int(declared) > limit):
         raise _oversize(limit)
     chunks: list[bytes] = []
@@ -50,7 +51,7 @@ async def read_body(request: Request, *, limit: int, deadline_s: float) -> bytes
     try:
         async with asyncio.timeout(deadline_s):
             while True:
-                message = await request.receive()
+                message = await receive()
                 if message["type"] == "http.disconnect":
                     raise PayloadRefusedError(Reason.DISCONNECTED, "The sender went away while sending.")
                 chunk: bytes = message.get("body", b"")

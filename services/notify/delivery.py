@@ -1,6 +1,7 @@
 """The loop that sends what was decided: claim, call, write down.
 
-Decided here: how many calls run at once, how long each may take, when to try again. A notice's row says ``sending``
+Decided here: how many calls run at once, how long each may take, when to try again, and that an ETR which passed
+while its notice waited is not told any more. A notice's row says ``sending``
 before anything leaves this process. If the process dies before the outcome is written, the claim ends after a while
 and any instance settles it: through a sender whose receivers drop repeats it is sent again (fail open), otherwise it
 stays ``unknown`` (at most once).
@@ -143,8 +144,7 @@ class Lane:
             while True:
                 self._woken.clear()
                 try:
-                    with translated():
-                        await self.step()
+                    await self.step()
                 except UnavailableError as error:
                     _log.warning("delivery_waits", sender=self.sender.name, reason=str(error)[:200])
                     await asyncio.sleep(_UNAVAILABLE_SECONDS)
@@ -166,9 +166,10 @@ class Lane:
         if free <= 0:
             return
         asked_at = clock.monotonic()
-        claimed = await pending.claim(
-            self._pool, self._channels, sender=self.sender.name, most=free, claim_s=self._claim_s
-        )
+        with translated():
+            claimed = await pending.claim(
+                self._pool, self._channels, sender=self.sender.name, most=free, claim_s=self._claim_s
+            )
         for one in claimed:
             call = asyncio.create_task(self._call(one, asked_at))
             self._calls.add(call)
@@ -179,19 +180,22 @@ class Lane:
         self._calls -= done
         self._ended += [call.result() for call in done]
         if self._ended:
-            became = await pending.settle(self._pool, self._ended, most_attempts=self._how.attempts)
+            with translated():
+                became = await pending.settle(self._pool, self._ended, most_attempts=self._how.attempts)
             self._ended.clear()
             _observe(became)
 
     async def _call(self, one: Claimed, claimed_at: float) -> Attempt:
         """Make one attempt, unless the claim is about to end: then it is another's to make."""
-        letter = self._write(one)
+        letter, now = self._write(one), clock.now()
+        if one.etr is not None and one.etr <= now:
+            return Attempt(one.notice_id, one.attempt, Outcome.REFUSED, "etr_past")  # it waited until it became untrue
         if clock.monotonic() - claimed_at > _CLAIM_MARGIN_SECONDS / 2:
             return Attempt(one.notice_id, one.attempt, Outcome.RETRY, "late")
         answer: Answer
         try:
             async with asyncio.timeout(self._how.call_s):
-                answer = await self.sender.send(letter, clock.now())
+                answer = await self.sender.send(letter, now)
         except TimeoutError:
             if not self.sender.repeatable:
                 return Attempt(one.notice_id, one.attempt, Outcome.UNKNOWN, "timeout")
@@ -233,10 +237,9 @@ class Lane:
             call.cancel()  # does nothing to those that have ended
         self._calls = {call for call in self._calls if call.done()}
         try:
-            with translated():
-                async with asyncio.timeout(_DRAIN_SECONDS / 2):
-                    await self._settle()
-        except UnavailableError as error:
+            async with asyncio.timeout(_DRAIN_SECONDS / 2):
+                await self._settle()
+        except (UnavailableError, TimeoutError) as error:
             _log.warning("outcomes_not_written", sender=self.sender.name, reason=str(error)[:200])
 
 

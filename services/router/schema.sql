@@ -23,6 +23,7 @@ CREATE INDEX IF NOT EXISTS ticket_by_ref ON ticket (ticket_ref);
 -- and cost follow the backlog and not the history.
 CREATE INDEX IF NOT EXISTS ticket_waiting ON ticket (queue, priority, opened_at, ticket_id) WHERE state = 'queued';
 
+-- Which contacts a ticket has is in its body, under its lock; this is for asking the other way, and for counting.
 CREATE TABLE IF NOT EXISTS ticket_contact (
     contact_id  uuid        PRIMARY KEY,
     ticket_id   uuid        NOT NULL, -- no foreign key: both rows are written by one statement

@@ -110,6 +110,7 @@ class Grids:
         try:
             await migrate(connection)
             done = await import_network(connection, devices, customers)
+            await connection.execute("VACUUM")  # as autovacuum would within a minute, in the midst of a measurement
         finally:
             await connection.close()
             devices.unlink()

@@ -17,13 +17,14 @@ from services.contracts.topics import CONTACT_RECEIVED
 from services.contracts.values import Channel
 from services.runtime.cluster import apply_topics
 from tests.bench import http_load
-from tests.bench.grids import MEDIUM, SMALL
-from tests.bench.http_load import Load
+from tests.bench.grids import SMALL
 from tests.bench.machine import Spell, processor_seconds, watched
 from tests.bench.report import Figure, Reach, percentile
 from tests.bench.workload import START, Storms, as_http, requests_of
 
 if TYPE_CHECKING:
+    from services.cli.storm.payloads import Request
+    from tests.bench.http_load import Load
     from tests.bench.plan import Plan
     from tests.bench.servers import Process
 
@@ -57,10 +58,9 @@ def measure(plan: Plan) -> None:
 def _requests() -> dict[str, tuple[list[bytes], list[bytes]]]:
     """Return by door the same bodies, to the floor's path and to the product's."""
     storms = Storms(SMALL, Shape(faults=150))
-    found: dict[str, list[bytes]] = {door: [] for door in _DOORS}
-    made = {}
+    made: dict[str, tuple[list[bytes], list[bytes]]] = {}
     for door, channel in _DOORS.items():
-        requests = []
+        requests: list[Request] = []
         for copy in range(100):
             if len(requests) >= _DISTINCT:
                 break
@@ -71,7 +71,6 @@ def _requests() -> dict[str, tuple[list[bytes], list[bytes]]]:
             ]
         chosen = list(islice(requests, _DISTINCT))
         made[door] = (as_http(chosen, _FLOOR_PATH), as_http(chosen))
-    del found
     return made
 
 
@@ -94,9 +93,7 @@ def _capacity(plan: Plan, door: str, floor: tuple[Process, list[bytes]], ours: t
             loads[side].append(load)
             spells[side].append(spell)
             cores[side].append((processor_seconds(process.pid) - used) / load.seconds)
-    ratios = [
-        100 * ours.rate / base.rate for base, ours in zip(loads["floor"], loads["product"], strict=True)
-    ]
+    ratios = [100 * ours.rate / base.rate for base, ours in zip(loads["floor"], loads["product"], strict=True)]
     generators = max(load.generator_cores for both in loads.values() for load in both)
     note = f"{CONNECTIONS} connections; generator used at most {generators:.2f} of a core"
     plan.results.add(

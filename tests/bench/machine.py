@@ -39,7 +39,7 @@ class Spell:
 
     def as_json(self) -> dict[str, Any]:
         """Return it rounded."""
-        others = None if self.others != self.others else round(self.others, 3)  # noqa: PLR0124 - not a number
+        others = None if self.others != self.others else round(self.others, 3)
         return {
             "seconds": round(self.seconds, 3),
             "our_cores": round(self.ours, 3),

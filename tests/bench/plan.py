@@ -38,6 +38,22 @@ class Plan:
         """Return the amount for this kind of run."""
         return quick if self.quick else usual
 
+    @property
+    def server_pids(self) -> dict[str, int]:
+        """Process ids of Kafka and Postgres by name."""
+        pid = self.servers.broker.pid
+        if pid is None:
+            raise RuntimeError("Kafka has ended")
+        return {"Kafka": pid, "Postgres": self.postgres_pid}
+
+    @property
+    def postgres_pid(self) -> int:
+        """The postmaster's process id."""
+        pid = self.servers.postgres.pid
+        if pid is None:
+            raise RuntimeError("Postgres has ended")
+        return pid
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop the services use too."""
         return uvloop.run(work)

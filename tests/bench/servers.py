@@ -138,7 +138,7 @@ def _wait_for_200(process: Process, path: str) -> None:
     while time.monotonic() < deadline:
         process.check()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{process.port}{path}", timeout=5) as answer:  # noqa: S310 - ours
+            with urllib.request.urlopen(f"http://127.0.0.1:{process.port}{path}", timeout=5) as answer:
                 if answer.status == 200:
                     return
         except urllib.error.HTTPError as error:

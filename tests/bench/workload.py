@@ -16,10 +16,9 @@ import asyncpg
 
 from services.cli.commands.storm import development_senders
 from services.cli.storm.generate import Storm, dice, draw_storm
-from services.cli.storm.payloads import events_of, render
+from services.cli.storm.payloads import at_steady_rate, events_of, render
 from services.contracts.envelope import Outgoing, encode
 from services.contracts.ids import contact_id, derive, report_id, ticket_ref
-from services.contracts.messages import ContactReceived, OutageReported
 from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT
 from services.contracts.values import Channel
 from services.grid.book import CustomerBook
@@ -36,16 +35,21 @@ from tests.bench.grids import Size, in_memory
 from tests.bench.http_load import post
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from uuid import UUID
 
     from services.cli.storm.cases import Case
     from services.cli.storm.faults import Network
     from services.cli.storm.payloads import Request
     from services.cli.storm.shape import Shape
+    from services.contracts.messages import ContactReceived, OutageReported
     from services.contracts.values import Place
 
 START = datetime(2026, 7, 1, 18, tzinfo=UTC)
+STORM = Size("storm", 6)
+"""What a storm is drawn on where it is copied side by side: six substations, some 20,000 customers."""
+SEEDS = 4
+"""Different storms among the copies."""
 _TILE = re.compile(r"T(\d+)-")
 _ROWS = """
 SELECT c.account_id, coalesce(c.phone, '') AS phone, c.lat, c.lon, c.address
@@ -116,6 +120,17 @@ def _moved_case(storm: Storm, case: Case, move: Move, shift: int, target: asyncp
     return replace(case, said=replace(said, account=account, lat=lat, lon=lon, phone=telephone, home=home))
 
 
+def copies(size: Size, storm_size: Size, most: int) -> Iterator[tuple[int, int, int, timedelta]]:
+    """Yield copies of storms: number, seed, by how many feeders it is moved, how much later it is.
+
+    Each has areas of its own while there are any left; then they are struck again, by another storm three hours later.
+    """
+    places = size.tiles // storm_size.tiles
+    for copy in range(most):
+        lap, place = divmod(copy, places)
+        yield copy, 1 + (copy + lap) % SEEDS, place * storm_size.tiles, timedelta(hours=3 * lap, seconds=place)
+
+
 class Storms:
     """Storms on the first feeders, drawn once a seed."""
 
@@ -138,10 +153,20 @@ class Storms:
         return self._drawn[seed]
 
 
-def requests_of(storm: Storm, start: datetime, *, copy: int = 0) -> list[Request]:
-    """Return every request of a storm, by due time in storm seconds; copies have ids of their own."""
+def requests_of(storm: Storm, start: datetime, *, copy: int = 0, seconds: float | None = None) -> list[Request]:
+    """Return every request of a storm, by due time; copies have ids of their own.
+
+    Args:
+        storm: What happens.
+        start: Its second 0.
+        copy: Number of this copy.
+        seconds: Spread it evenly over so many; in storm time if absent.
+    """
     numbered = replace(storm, seed=1000 * (copy + 1) + storm.seed)
-    return render(numbered, events_of(numbered), start + timedelta(milliseconds=copy), development_senders())
+    events = events_of(numbered)
+    if seconds is not None:
+        events = at_steady_rate(events, seconds)
+    return render(numbered, events, start + timedelta(milliseconds=copy), development_senders())
 
 
 def as_http(requests: Iterable[Request], path: str | None = None) -> list[bytes]:
@@ -169,7 +194,7 @@ class Doors:
         else:
             accepted = web.accept(self._sources.web[senders.sources[Channel.WEB]], request.body, None, now)
         if isinstance(accepted, wechat.NotAContact):
-            raise AssertionError("a storm sends contacts only")
+            raise TypeError("a storm sends contacts only")
         return accepted.contact
 
     def contacts(self, requests: Iterable[Request], start: datetime) -> list[ContactReceived]:
@@ -214,8 +239,8 @@ def reports_of(network: Network, contacts: Sequence[ContactReceived]) -> list[Ou
     return list(reports.values())
 
 
-def copied(report: OutageReported, copy: int, move: Move, shift: int) -> OutageReported:
-    """Return a report of another ticket, ``shift`` feeders further on."""
+def copied(report: OutageReported, copy: int, move: Move, shift: int, later: timedelta) -> OutageReported:
+    """Return a report of another ticket, ``shift`` feeders further on and so much later."""
     ticket = derive("bench ticket", report.ticket_id, copy)
     return report.model_copy(
         update={
@@ -225,6 +250,8 @@ def copied(report: OutageReported, copy: int, move: Move, shift: int) -> OutageR
             "ticket_ref": ticket_ref(ticket),
             "contact_id": contact_id("bench", str(ticket)),
             "place": _copied_place(report.place, move, shift),
+            "reported_at": report.reported_at + later,
+            "received_at": report.received_at + later,
         }
     )
 

@@ -51,8 +51,9 @@ _NETWORKS = _PROJECT / "deploy" / "networks"
 _CONSUMER = _PROJECT / "examples" / "field_repair_consumer.py"
 _TILING = Tiling(areas=3, tiles_per_area=8, suspended_every=150, important_every=300, life_support_every=500)
 _LOOK_SECONDS = 1.0
-_CREWS_SECONDS = 3.0  # after the last contact, for crews to bring power back
-_REPAIR_SHARE = 0.35
+_REPAIR_SHARE = 0.4
+_REPAIR = 1.2  # of the storm's length: crews arrive when most have called, as in life; what they confirm stands
+_CREWS = 0.4  # of the storm's length, after the last contact: until power is back at the first orders
 _QUIET_SECONDS = 90.0
 _STOP_SECONDS = 10.0
 
@@ -136,7 +137,7 @@ async def _drive(
             try:
                 await send(requests, info.services["intake"], answers)
                 display.phase("crews at work")
-                await asyncio.sleep(_CREWS_SECONDS)
+                await asyncio.sleep(_CREWS * seconds)
             finally:
                 looking.cancel()
                 await asyncio.gather(looking, return_exceptions=True)
@@ -181,7 +182,7 @@ def _crews(settings: StackSettings, info: StackInfo, seconds: float) -> Iterator
             str(_CONSUMER),
             *("--kafka", info.kafka_bootstrap, "--gridline", info.services["dedup"]),
             *("--store", str(settings.run_folder / "field_repair.db"), "--crews"),
-            *("--repair-seconds", str(seconds), "--repair-share", str(_REPAIR_SHARE)),
+            *("--repair-seconds", str(_REPAIR * seconds), "--repair-share", str(_REPAIR_SHARE)),
         ],
         environment={"LANG": "C.UTF-8"},
         log=settings.logs_folder / "field-repair.log",

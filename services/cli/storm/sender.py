@@ -8,12 +8,13 @@ Never here: what is sent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import httpx
-
+from services.cli.storm.connection import Answer, Connections
 from services.runtime import clock
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Answers:
     latencies: list[float] = field(default_factory=list)
     wrong_ids: list[UUID] = field(default_factory=list)
     behind: float = 0.0
-    """Longest a request was posted after it was due, seconds: the load generator's own lateness."""
+    """Longest a request came to be posted after it was due, seconds: the load generator's own lateness."""
 
 
 async def send(
@@ -73,10 +74,10 @@ async def send(
         answers: Filled in while it runs, so that a display can look at it.
         on_answer: Called after each request is settled.
     """
-    limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
-    async with httpx.AsyncClient(base_url=intake_url, timeout=_TIMEOUT_SECONDS, limits=limits) as client:
-        sender = _Sender(client, answers, on_answer)
-        begun = clock.monotonic()
+    connections = Connections(intake_url, _CONNECTIONS, _TIMEOUT_SECONDS)
+    sender = _Sender(connections, answers, on_answer)
+    begun = clock.monotonic()
+    try:
         async with asyncio.TaskGroup() as group:
             for request in requests:
                 due = begun + request.at
@@ -84,31 +85,30 @@ async def send(
                 if wait > 0:
                     await asyncio.sleep(wait)
                 group.create_task(sender.settle(request, due))
-        answers.unknown -= answers.accepted
+    finally:
+        connections.close()
+    answers.unknown -= answers.accepted
 
 
 class _Sender:
     """Settles requests, one at a time each."""
 
-    def __init__(self, client: httpx.AsyncClient, answers: Answers, on_answer: Callable[[Request], None]) -> None:
-        self._client = client
+    def __init__(self, connections: Connections, answers: Answers, on_answer: Callable[[Request], None]) -> None:
+        self._connections = connections
         self._answers = answers
         self._on_answer = on_answer
-        self._places = asyncio.Semaphore(_CONNECTIONS)
 
     async def settle(self, request: Request, due: float) -> None:
         """Post until accepted, refused, or out of attempts."""
         answers = self._answers
         for attempt in range(_ATTEMPTS):
-            async with self._places:
-                if attempt == 0:
-                    answers.behind = max(answers.behind, clock.monotonic() - due)
-                answers.attempts += 1
-                try:
-                    response = await self._client.post(request.path, content=request.body, headers=request.headers)
-                except httpx.TransportError:
-                    response = None
-            if response is not None and response.status_code not in _BUSY:
+            if attempt == 0:
+                answers.behind = max(answers.behind, clock.monotonic() - due)
+            answers.attempts += 1
+            response: Answer | None = None
+            with contextlib.suppress(OSError, TimeoutError):
+                response = await self._connections.post(request.path, request.headers, request.body)
+            if response is not None and response.status not in _BUSY:
                 self._answered(request, response, due)
                 self._on_answer(request)
                 return
@@ -118,13 +118,13 @@ class _Sender:
         answers.unknown.add(request.contact_id)
         self._on_answer(request)
 
-    def _answered(self, request: Request, response: httpx.Response, due: float) -> None:
+    def _answered(self, request: Request, response: Answer, due: float) -> None:
         answers = self._answers
-        wechat = response.status_code == _OK and response.content == _WECHAT_OK
-        if response.status_code != _ACCEPTED and not wechat:
-            answers.refused.append((response.status_code, response.text[:300]))
+        wechat = response.status == _OK and response.body == _WECHAT_OK
+        if response.status != _ACCEPTED and not wechat:
+            answers.refused.append((response.status, response.body[:300].decode("utf-8", "replace")))
             return
-        if not wechat and response.json().get("contact_id") != str(request.contact_id):
+        if not wechat and json.loads(response.body)["contact_id"] != str(request.contact_id):
             answers.wrong_ids.append(request.contact_id)
         answers.requests[request.channel.value] += 1
         answers.latencies.append(clock.monotonic() - due)

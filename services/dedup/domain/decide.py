@@ -159,24 +159,26 @@ class _Draft:
         if it came after the incident stood there, has taken the device out of it.
         """
         state = self._state
-        last: Restored | None = None
-        for device in (leaf, *(step.device for step in state.path(leaf))):
-            restored = state.restored.get(device)
-            if restored is not None and (last is None or restored > last):
-                last = restored
-            if device not in state.by_device:
-                continue
-            incident = state.incidents[state.by_device[device]]
-            if last is not None and self._was_before(report, last):
-                return _Cover(answer=last, rule=e.Rule.ALREADY_RESTORED)
-            if device == leaf:
-                return _Cover(incident, rule=e.Rule.SAME_DEVICE)
-            if last is not None and last.seq > incident.since_seq and self._remembered(report, last):
-                return _Cover(rule=e.Rule.OUT_AGAIN)
-            return _Cover(incident, rule=e.Rule.UNDER_OPEN_INCIDENT)
+        by_device, restored = state.by_device, state.restored
+        last = restored.get(leaf)
+        key = by_device.get(leaf)
+        if key is None:
+            for step in state.path(leaf):
+                if restored and (found := restored.get(step.device)) is not None and (last is None or found > last):
+                    last = found
+                key = by_device.get(step.device)
+                if key is not None:
+                    break
         if last is not None and self._was_before(report, last):
             return _Cover(answer=last, rule=e.Rule.ALREADY_RESTORED)
-        return _Cover()
+        if key is None:
+            return _Cover()
+        incident = state.incidents[key]
+        if incident.device.id == leaf:
+            return _Cover(incident, rule=e.Rule.SAME_DEVICE)
+        if last is not None and last.seq > incident.since_seq and self._remembered(report, last):
+            return _Cover(rule=e.Rule.OUT_AGAIN)
+        return _Cover(incident, rule=e.Rule.UNDER_OPEN_INCIDENT)
 
     def _was_before(self, report: Report, restored: Restored) -> bool:
         before = report.reported_at + self._state.rules.restored_tolerance <= restored.restored_at

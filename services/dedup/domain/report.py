@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from services.contracts.messages import Member
@@ -72,8 +73,8 @@ class Report:
             message.address,
             message.language,
             message.recipient,
-            message.reported_at,
-            message.received_at,
+            message.reported_at.astimezone(UTC),  # times of one zone compare several times as fast
+            message.received_at.astimezone(UTC),
         )
 
     @property

@@ -14,7 +14,6 @@ from services.dedup.domain.evidence import Evidence, Step
 from services.grid.tree import DeviceType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
 
@@ -258,15 +257,21 @@ class AreaState:
         if found is None:
             if self.tree is None or leaf not in self.tree:
                 return ()
-            found = self._paths[leaf] = tuple(self._steps(self.tree, leaf))
+            found = self._find_path(self.tree, leaf)
         return found
 
-    def _steps(self, tree: Tree, leaf: str) -> Iterable[Step]:
-        branch = leaf
-        for device in tree.protective_ancestors(leaf):
-            lift = self.rules.lifts.get(tree.type_of(device))
-            yield Step(device, branch, lift, tree.transformer_count(device))
-            branch = device
+    def _find_path(self, tree: Tree, leaf: str) -> tuple[Step, ...]:
+        """Build a path from the top down, and with it those of the devices on it, which share their steps."""
+        upstream = (leaf, *tree.protective_ancestors(leaf))
+        above: tuple[Step, ...] = ()
+        self._paths[upstream[-1]] = above
+        for device, branch in zip(upstream[:0:-1], upstream[-2::-1], strict=True):
+            known = self._paths.get(branch)
+            if known is None:
+                lift = self.rules.lifts.get(tree.type_of(device))
+                known = self._paths[branch] = (Step(device, branch, lift, tree.transformer_count(device)), *above)
+            above = known
+        return above
 
     def seen_from(self, reported_at: datetime) -> datetime:
         """Return the time of the latest report, if ``reported_at`` had come too."""

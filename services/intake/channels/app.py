@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from services.contracts.values import Channel, Name, Recipient
+from services.contracts.values import Channel, Name
+from services.intake.channels.contact import reply_to
 from services.intake.channels.report import ReportPayload, read_report
 
 if TYPE_CHECKING:
@@ -31,10 +32,7 @@ def accept(source: ReportSource, body: bytes, idempotency_key: str | None, now: 
     """
     heard = read_report(AppReport, body, idempotency_key)
     payload = heard.payload
-    reply_to: Recipient | None = None
-    if payload.installation_id:
-        reply_to = Recipient(channel=Channel.APP, address=payload.installation_id, account=source.name)
-    elif payload.phone:
-        reply_to = Recipient(channel=Channel.SMS, address=payload.phone)
+    push = reply_to(Channel.APP, payload.installation_id, source.name)
+    recipient = push or reply_to(Channel.SMS, payload.phone)
     facts: dict[str, Any] = {"app_version": payload.app_version} if payload.app_version else {}
-    return heard.accepted(source, Channel.APP, now, reply_to=reply_to, facts=facts)
+    return heard.accepted(source, Channel.APP, now, recipient=recipient, facts=facts)

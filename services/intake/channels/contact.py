@@ -1,6 +1,6 @@
-"""What every channel's payload becomes: one contact, its ids derived, and the fingerprint of its content.
+"""What every channel's payload becomes: one contact, its ids derived, and its fingerprint.
 
-Decided here: which fields tell two sendings of one event from two different events under one id.
+Decided here: what tells two sendings of one event from two different events under one id.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from services.contracts.envelope import fingerprint
 from services.contracts.ids import contact_id, ticket_id, ticket_ref
 from services.contracts.messages import ContactReceived
 from services.intake.channels.refusal import from_validation
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 TIMED_BY_US: Final = "timed_by_us"
 """Fact on a contact whose sender gave no time: ``occurred_at`` is then our arrival time."""
 
-_DIFFERS_BY_SENDING: Final = ("received_at", "raw_sha256")
-
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -38,6 +35,11 @@ class Accepted:
 
     contact: ContactReceived
     ignored: tuple[str, ...] = ()
+
+
+def reply_to(channel: Channel, address: str | None, account: str | None = None) -> dict[str, Any] | None:
+    """Return where the customer can be told, for ``contact_of`` to check; None where no address is known."""
+    return {"channel": channel, "address": address, "account": account} if address else None
 
 
 def contact_of(
@@ -74,10 +76,9 @@ def contact_of(
 
 
 def contact_fingerprint(contact: ContactReceived) -> bytes:
-    """Return the digest of what was said, equal for two sendings of one event.
+    """Return the digest that two sendings of one event share: of the payload, whatever its spacing and key order.
 
-    Arrival time is left out, and so are the raw payload's hash (a retry may carry a counter we ignore) and an
-    ``occurred_at`` that is only our arrival time.
+    Of what was sent, not of what we made of it: that changes with our arrival time, our configuration and our
+    version, and a retry must not look like another event because we were upgraded in between.
     """
-    without = (*_DIFFERS_BY_SENDING, "occurred_at") if TIMED_BY_US in contact.facts else _DIFFERS_BY_SENDING
-    return fingerprint(contact, without=without)
+    return bytes.fromhex(contact.raw_sha256)

@@ -157,8 +157,8 @@ def validated(model: type[P], read: Read) -> P:
 
 def ignored_fields(model: type[Payload], read: Read) -> tuple[str, ...]:
     """Names of the fields we do not know, the first twenty."""
-    unknown = read.fields.keys() - model.model_fields.keys()
-    return tuple(sorted(unknown)[:_SHOWN_FIELDS]) if unknown else ()
+    known = model.__pydantic_fields__
+    return tuple(sorted(name for name in read.fields if name not in known)[:_SHOWN_FIELDS])
 
 
 def event_id(header: str | None, field: Name | None) -> str | None:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StringConstraints
 
-from services.contracts.values import Attachment, Channel, Name, Recipient, Text
+from services.contracts.values import Attachment, Channel, Name, Text
 from services.grid.phone import phone_key
-from services.intake.channels.contact import Accepted, contact_of
+from services.intake.channels.contact import Accepted, contact_of, reply_to
 from services.intake.channels.payload import (
     Instant,
     Locale,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from services.intake.channels.source import PhoneSource
 
 CallId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
-Number = Annotated[Text, StringConstraints(max_length=64)]
+Number = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=64)]
 MenuKey = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z*#]{1,16}$")]
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[\x21-\x7e]+$", max_length=2000)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -127,7 +127,7 @@ def accept(source: PhoneSource, body: bytes, idempotency_key: str | None, now: d
         language=language_tag(event.language or (transcript.lang if transcript else None)),
         account_id=event.account_no,
         phone=caller,
-        reply_to=Recipient(channel=Channel.PHONE, address=caller) if caller else None,
+        reply_to=reply_to(Channel.PHONE, caller),
         attachments=_attachments(event),
         hazard=source.is_hazard(path),
         final=event.event == "ended" or (event.event == "queue_exit" and abandoned),

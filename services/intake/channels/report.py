@@ -25,7 +25,7 @@ from services.intake.channels.refusal import FieldError, bad_fields
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from services.contracts.values import Channel, Recipient
+    from services.contracts.values import Channel
     from services.intake.channels.source import ReportSource
 
 _NO_OFFSET: Final = FieldError("reported_at", "has no offset: end it with Z or an offset such as +08:00")
@@ -71,7 +71,7 @@ class Heard(Generic[R]):
         channel: Channel,
         now: datetime,
         *,
-        reply_to: Recipient | None,
+        recipient: dict[str, Any] | None,
         facts: dict[str, Any],
     ) -> Accepted:
         """Return it as a contact: a ticket of its own.
@@ -99,7 +99,7 @@ class Heard(Generic[R]):
             phone=payload.phone,
             address=payload.address,
             position=payload.position and payload.position.position(),
-            reply_to=reply_to,
+            reply_to=recipient,
             hazard=payload.hazard,
             facts=facts,
             raw_sha256=self.sha256,

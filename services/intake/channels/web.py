@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.contracts.values import Channel, Recipient
+from services.contracts.values import Channel
+from services.intake.channels.contact import reply_to
 from services.intake.channels.report import ReportPayload, read_report
 
 if TYPE_CHECKING:
@@ -25,6 +26,4 @@ def accept(source: ReportSource, body: bytes, idempotency_key: str | None, now: 
         PayloadRefusedError: it cannot become a contact.
     """
     heard = read_report(WebReport, body, idempotency_key)
-    phone = heard.payload.phone
-    reply_to = Recipient(channel=Channel.SMS, address=phone) if phone else None
-    return heard.accepted(source, Channel.WEB, now, reply_to=reply_to, facts={})
+    return heard.accepted(source, Channel.WEB, now, recipient=reply_to(Channel.SMS, heard.payload.phone), facts={})

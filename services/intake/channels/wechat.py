@@ -20,8 +20,8 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from pydantic import ValidationError
 
-from services.contracts.values import Attachment, Channel, Position, Recipient
-from services.intake.channels.contact import Accepted, contact_of
+from services.contracts.values import Attachment, Channel, Position
+from services.intake.channels.contact import Accepted, contact_of, reply_to
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def accept(source: WeChatSource, body: bytes, now: datetime) -> Accepted | NotAC
             thread=None,
             now=now,
             occurred_at=occurred_at,
-            reply_to=Recipient(channel=Channel.WECHAT, address=openid, account=source.name),
+            reply_to=reply_to(Channel.WECHAT, openid, source.name),
             raw_sha256=hashlib.sha256(body).hexdigest(),
             **told,
         )

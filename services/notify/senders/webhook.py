@@ -51,8 +51,8 @@ def sign(keys: Sequence[bytes], webhook_id: str, timestamp: int, body: bytes) ->
 def payload(letter: Letter) -> bytes:
     """Return the body: the same bytes at every attempt as long as the wording is the same."""
     data = {
-        "notice_id": letter.notice_id,
-        "incident_id": letter.incident_id,
+        "notice_id": str(letter.notice_id),  # the driver's own class of UUID is unknown to the encoder
+        "incident_id": str(letter.incident_id) if letter.incident_id else None,
         "ticket_ref": letter.ticket_ref,
         "stage": letter.stage,
         "revision": letter.revision,

@@ -77,7 +77,7 @@ class Ticket(Value):
 
     Attributes:
         version: Counts changes, one a contact or settlement; the highest holds.
-        contacts: Ids of the contacts folded in; kept in a table of their own.
+        contacts: Ids of the contacts folded in.
         customer_language: Language in the customer's file.
         reported_at: Time of the outage as reported, once it was.
         needs_person: Why dedup or a follow-up asks for a person, if one does.
@@ -87,7 +87,7 @@ class Ticket(Value):
     ticket_id: UUID
     ticket_ref: Name
     version: int = Field(ge=1)
-    contacts: frozenset[UUID] = Field(default=frozenset(), exclude=True)
+    contacts: frozenset[UUID]
     facts: Facts
     place: Place
     customer_language: Language | None = None

@@ -7,12 +7,11 @@ import pytest
 
 from services.dedup.__main__ import SCHEMA
 from services.dedup.ground import Ground
-from services.dedup.settings import RULES
 from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.grid.store import import_network
 from services.runtime.postgres import migrate, open_pool
 from tests.integration.dedup.room import Room
-from tests.unit.dedup.timeline import NETWORKS
+from tests.unit.dedup.timeline import NETWORKS, RULES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def room(database_dsn: str, tmp_path: Path) -> AsyncIterator[Room]:
-    """Dedup over the IEEE 123-node feeder, under a copy of the shipped rules that a test may change."""
+    """Dedup over the IEEE 123-node feeder, under a copy of the tests' rules that a test may change."""
     await migrate(database_dsn, "dedup", SCHEMA)
     await migrate(database_dsn, "grid", GRID_SCHEMA, kernel=False)
     folder = NETWORKS / "ieee123"

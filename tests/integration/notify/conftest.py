@@ -84,6 +84,16 @@ class Desk:
         except TimeoutError:
             raise AssertionError(f"expected {sorted(expected)}, found {sorted(found)}") from None
 
+    async def wait_row(self, seconds: float = 20, **values: Any) -> dict[str, Any]:
+        """Wait until a notice has these values, and return it."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not (found := await self.notices(**values)):
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"no notice with {values} among {await self.notices()}") from None
+        return found[0]
+
 
 @dataclass
 class Deliveries:

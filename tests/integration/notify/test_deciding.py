@@ -148,7 +148,7 @@ def event_loop_pool(database_dsn, templates):
 
 
 async def at_the_same_moment(desk, first, second):
-    """Handle two batches as two processes would, the first committing last; return how many notices the second made."""
+    """Handle two batches as two processes would, overlapping; return how many notices the second made."""
     async with desk.pool.acquire() as one, desk.pool.acquire() as other:
         held = one.transaction()
         await held.start()

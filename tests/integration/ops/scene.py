@@ -97,6 +97,10 @@ class Scene:
             await asyncio.sleep(0.2)
         pytest.fail(f"{name} is not ready: {why}\n{self.log(name)}")
 
+    def alive(self) -> None:
+        for name, process in self.processes.items():
+            assert process.poll() is None, f"{name} ended by itself\n{self.log(name)}"
+
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")[-3000:]
 

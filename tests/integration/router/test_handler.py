@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections import Counter
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
+from services.cli.record_examples import examples_of
 from services.contracts import ids
-from services.contracts.envelope import Refusal
+from services.contracts.envelope import Refusal, decode, open_record
 from services.contracts.messages import ContactReceived, ReportSettled
-from services.contracts.topics import OUTAGE_INPUT, TICKET_ROUTED
+from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, REPORT_SETTLED, TICKET_ROUTED
 from services.contracts.values import Basis, Channel, Crs, CustomerClass, Position, Priority, TicketState
 from services.router import metrics
 from services.router.domain.ticket import ReportState
-from tests.unit.router.making import BOUNDS, NOON, contact
-
-if TYPE_CHECKING:
-    from tests.integration.router.desk import Desk
+from services.router.tree.book import RuleBook
+from tests.integration.router.desk import Desk
+from tests.unit.router.making import BOUNDS, CLASSIFY, NOON, ROUTES, contact
 
 pytestmark = pytest.mark.integration
 
@@ -273,3 +275,41 @@ async def test_every_accepted_contact_is_counted_once_whatever_happens_to_its_ti
     for each in desk.routed:
         assert each.version > versions.get(each.ticket_id, 0)
         versions[each.ticket_id] = each.version
+
+
+async def test_a_contact_and_a_settlement_taken_by_two_processes_at_once_are_both_counted(
+    desk: Desk, router_dsn: str
+) -> None:
+    one = contact("a", thread="c", text="停电了", account_id="A1")
+    two = contact("b", thread="c", minutes=1, text="快来")
+    await desk.take(one)
+    connection = await asyncpg.connect(router_dsn, server_settings={"search_path": "router"})
+    other = Desk(connection, RuleBook(ROUTES, CLASSIFY))
+    first = desk.connection.transaction()
+    await first.start()
+    decided = await desk.handler.handle(desk.connection, [desk._received(two, None)], NOON)
+    waiting = asyncio.create_task(other.take(settled(one)))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()  # it waits for the ticket's row
+    await first.commit()
+    await waiting
+    total = Counter(desk.tally)
+    for tally in (decided.tally, other.tally):
+        total.update(tally)
+    assert +total == {"contact_queued": 2, "report_sent": 1}
+    assert (await desk.ticket(one)).contacts == {one.contact_id, two.contact_id}
+    assert [each.version for each in other.routed] == [3]
+    await connection.close()
+
+
+async def test_the_contracts_examples_pass_through(desk: Desk) -> None:
+    examples = [*examples_of(CONTACT_RECEIVED), *examples_of(REPORT_SETTLED)]
+    messages = [
+        decode(open_record(one.record.value, one.record.headers), {**CONTACT_RECEIVED.types, **REPORT_SETTLED.types})
+        for one in examples
+    ]
+    await desk.take(*messages)
+    contacts = [each for each in messages if isinstance(each, ContactReceived)]
+    assert desk.tally["contact_queued"] + desk.tally["contact_outage"] == len(contacts) > 0
+    assert {each.ticket_id for each in desk.routed} == {each.ticket_id for each in contacts}
+    assert all(reason is Refusal.UNKNOWN_SUBJECT for _, reason in desk.refused)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.dedup.timeline import Timeline, shipped_rules, shipped_tree
+from tests.unit.dedup.timeline import Timeline, rules_of_tests, shipped_tree
 
 if TYPE_CHECKING:
     from services.dedup.domain.rules import Rules
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def rules() -> Rules:
-    return shipped_rules()
+    return rules_of_tests()
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def ckt5() -> Tree:
 
 @pytest.fixture
 def storm(ieee123: Tree, rules: Rules) -> Timeline:
-    """The IEEE 123-node feeder under the shipped rules."""
+    """The IEEE 123-node feeder under the tests' rules."""
     return Timeline("A0SU00000", ieee123, rules)
 
 

@@ -15,7 +15,7 @@ from services.contracts.values import CustomerClass, IncidentState, OrderStatus,
 from services.dedup.domain import AreaState, decide
 from services.dedup.domain import events as e
 from services.dedup.domain.evolve import count, install
-from tests.unit.dedup.timeline import Timeline, fold, shipped_rules, shipped_tree
+from tests.unit.dedup.timeline import Timeline, fold, rules_of_tests, shipped_tree
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 AREA = "A0SU00000"
 TREE = shipped_tree("ieee123")
-RULES = shipped_rules()
+RULES = rules_of_tests()
 HELD = replace(RULES, holds={"transformer": timedelta(minutes=4), "fuse": timedelta(minutes=2)})
 DEVICES = [
     *(f"A0TR000{n}" for n in (23, 24, 25, 26, 27, 28, 30, 31, 32, 33, 92, 93, 20, 34)),

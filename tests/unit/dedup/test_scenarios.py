@@ -1,4 +1,4 @@
-"""Outages as a dispatcher would tell them, on the IEEE 123-node feeder under the shipped rules.
+"""Outages as a dispatcher would tell them, on the IEEE 123-node feeder under the rules of rules.yaml.
 
 Part of it: switch SW00015 feeds fuse FU00016 (transformers TR00023 to 25), fuse FU00017 (TR00026, 27) and fuse
 FU00018 (TR00028, 30 to 33).

@@ -35,7 +35,6 @@ from services.dedup.domain import AreaState, decide, evolve
 from services.dedup.domain.changes import Changes
 from services.dedup.domain.events import TimerCleared, TimerSet
 from services.dedup.rules_file import load_rules
-from services.dedup.settings import RULES
 from services.grid.network_file import read_customers, read_devices
 from services.grid.tree import Tree
 
@@ -48,11 +47,12 @@ if TYPE_CHECKING:
     from services.dedup.domain.state import Incident
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+RULES = Path(__file__).with_name("rules.yaml")
 NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
 _numbers = itertools.count(1)
 
 
-def shipped_rules() -> Rules:
+def rules_of_tests() -> Rules:
     return load_rules(RULES)
 
 

@@ -36,7 +36,18 @@ scalars = (
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=40)
-    | st.sampled_from(["", "\x00", "2026-11-22T08:30:00", "2026-11-22T08:30:00+23:59", "1", "fault_report", "x" * 300])
+    | st.sampled_from(
+        [
+            "",
+            "\x00",
+            "13800\x1f138000",
+            "2026-11-22T08:30:00",
+            "2026-11-22T08:30:00+23:59",
+            "1",
+            "fault_report",
+            "x" * 300,
+        ]
+    )
 )
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)

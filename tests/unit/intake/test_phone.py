@@ -199,6 +199,8 @@ def test_the_senders_clock_is_not_corrected() -> None:
         ({"account_no": 12345}, {"account_no"}),
         ({"account_no": "12\x00"}, {"account_no"}),
         ({"ani": "138\x00"}, {"ani"}),
+        ({"ani": "1380013\x1f8000"}, {"ani"}),
+        ({"dnis": "9\x7f5598"}, {"dnis"}),
         ({"recording": {"url": "file:///etc/passwd"}}, {"recording.url"}),
         ({"transcript": {"text": "x" * 4001}}, {"transcript.text"}),
         ({"source": "x", "event": "recording"}, {"source", "recording"}),

@@ -68,6 +68,7 @@ def seen(**given: str | tuple[str, ...]) -> Attributes:
         ({"business_type": "fault_report", "language": "en"}, "repair.en", "root/faults/english"),
         ({"business_type": "fault_report", "language": "en-GB"}, "repair.en", "root/faults/english"),
         ({"business_type": "fault_report", "language": "ben"}, "repair", "root/faults"),
+        ({"business_type": "fault_report", "language": "eng"}, "repair", "root/faults"),
         ({"business_type": "fault_report", "area": "N2", "placed": "true"}, "repair", "root/faults/north"),
         ({"business_type": "fault_report", "area": "N2"}, "repair", "root/faults"),
         ({"business_type": "fault_report", "hazards": ("fire", "smoke")}, "emergency", "root/danger"),

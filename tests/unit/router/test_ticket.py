@@ -101,8 +101,7 @@ def test_a_contact_that_comes_again_changes_nothing(contacts: list[ContactReceiv
 @settings(deadline=None)
 def test_a_stored_ticket_reads_back_as_it_was(contacts: list[ContactReceived]) -> None:
     ticket = after(*contacts)
-    read = Ticket.model_validate_json(ticket.model_dump_json(exclude_none=True))
-    assert read.model_copy(update={"contacts": ticket.contacts}) == ticket
+    assert Ticket.model_validate_json(ticket.model_dump_json(exclude_none=True)) == ticket
 
 
 @given(thread_contacts())

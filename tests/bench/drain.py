@@ -1,0 +1,241 @@
+"""How fast a backlog is worked off: dedup and the router, against a loop that only moves positions and copies bytes.
+
+Each round drains the same backlog twice: by the floor, then by the service from nothing (its schema is dropped).
+A drain counts from the first progress that is seen, so starting up is not in it. It ends twice: when every record is
+decided, and when everything decided is published too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from services.cli.storm.shape import Shape
+from services.contracts.topics import BY_NAME, CONTACT_RECEIVED, OUTAGE_INPUT
+from services.runtime.cluster import apply_topics
+from services.runtime.producer import Producer
+from tests.bench.grids import LARGE, MEDIUM
+from tests.bench.machine import Spell, processor_seconds, watched
+from tests.bench.report import Figure, Reach
+from tests.bench.workload import (
+    SEEDS,
+    START,
+    STORM,
+    Doors,
+    Move,
+    Storms,
+    contact_records,
+    copied,
+    copies,
+    moved,
+    report_records,
+    reports_of,
+    requests_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.contracts.envelope import Outgoing
+    from services.contracts.topics import Topic
+    from services.runtime.settings import ServiceSettings
+    from tests.bench.grids import Grid, Size
+    from tests.bench.plan import Plan
+    from tests.bench.servers import Process
+
+REACH = Reach("at least", 20.0)
+_POLL_SECONDS = 0.02
+_PATIENCE_SECONDS = 240.0
+_PAGE = 2000
+_STATE = """
+SELECT coalesce((SELECT sum(next_offset) FROM {schema}.consumer_partition WHERE topic = $1), 0)::bigint AS done,
+       EXISTS (SELECT 1 FROM {schema}.outbox WHERE published_at IS NULL) AS waiting
+"""
+
+
+def measure(plan: Plan) -> None:
+    """Measure dedup, then the router."""
+    size = plan.scaled(LARGE, quick=MEDIUM)
+    storms = Storms(STORM, Shape(faults=150))
+    grid = plan.grids.imported(size)
+    plan.tell("making outage reports")
+    _drain(plan, grid, "dedup", OUTAGE_INPUT, _reports(storms, size, plan.scaled(60_000, quick=10_000)), REACH)
+    plan.tell("making contacts")
+    contacts = plan.run(_contacts(storms, grid, plan.scaled(30_000, quick=6_000)))
+    _drain(plan, grid, "router", CONTACT_RECEIVED, contacts, None)
+
+
+def _reports(storms: Storms, size: Size, wanted: int) -> list[Outgoing]:
+    doors, move = Doors(), Move(size)
+    drawn = {
+        seed: reports_of(storms.network, doors.contacts(requests_of(storms.drawn(seed), START), START))
+        for seed in range(1, SEEDS + 1)
+    }
+    found = []
+    for copy, seed, shift, later in copies(size, STORM, wanted):
+        found += [copied(one, copy, move, shift, later) for one in drawn[seed]]
+        if len(found) >= wanted:
+            break
+    found.sort(key=lambda one: one.received_at)
+    return report_records(found[:wanted])
+
+
+async def _contacts(storms: Storms, grid: Grid, wanted: int) -> list[Outgoing]:
+    doors = Doors()
+    found = []
+    for copy, seed, shift, later in copies(grid.size, STORM, wanted):
+        storm = await moved(storms.drawn(seed), grid.dsn, grid.size, lambda _, shift=shift: shift)  # type: ignore[misc]
+        start = START + later
+        found += doors.contacts(requests_of(storm, start, copy=copy), start)
+        if len(found) >= wanted:
+            break
+    found.sort(key=lambda one: one.received_at)
+    return contact_records(found[:wanted])
+
+
+@dataclass
+class Drained:
+    """One drain, by a service.
+
+    Attributes:
+        records: Records decided after the first progress was seen.
+        decided_s: Seconds from there until all were decided.
+        published_s: Seconds from there until the outbox was empty as well.
+        service_s: Processor seconds of the service, from its being ready.
+        postgres_s: Of all of Postgres.
+    """
+
+    records: int
+    decided_s: float
+    published_s: float
+    service_s: float = 0.0
+    postgres_s: float = 0.0
+
+
+async def drained(dsn: str, schema: str, topic: Topic, total: int, process: Process) -> Drained:
+    """Watch a service until it has decided ``total`` records and published what came of them.
+
+    Raises:
+        RuntimeError: it ended, or it took too long.
+    """
+    connection = await asyncpg.connect(dsn)
+    statement = _STATE.format(schema=schema)
+    deadline = time.perf_counter() + _PATIENCE_SECONDS
+    first: tuple[float, int] | None = None
+    decided: float | None = None
+    done = 0
+    try:
+        while time.perf_counter() < deadline:
+            process.check()
+            try:
+                row = await connection.fetchrow(statement, topic.name)
+            except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+                row = None  # the service has not made its tables yet
+            now = time.perf_counter()
+            if row is None:
+                await asyncio.sleep(_POLL_SECONDS)
+                continue
+            done = row["done"]
+            if first is None and done:
+                first = (now, done)
+            if first is not None and decided is None and done >= total:
+                decided = now
+            if first is not None and decided is not None and not row["waiting"]:
+                return Drained(total - first[1], decided - first[0], now - first[0])
+            await asyncio.sleep(_POLL_SECONDS)
+    finally:
+        await connection.close()
+    raise RuntimeError(f"{process.name} decided {done} of {total} in {_PATIENCE_SECONDS:g} s:\n{process.tail()}")
+
+
+async def preload(settings: ServiceSettings, records: Sequence[Outgoing]) -> None:
+    """Put records on their topic."""
+    producer = Producer(settings)
+    await producer.start()
+    try:
+        for place in range(0, len(records), _PAGE):
+            await producer.send_batch(records[place : place + _PAGE], deadline_s=60)
+    finally:
+        await producer.stop()
+
+
+@dataclass
+class _Rounds:
+    """What the rounds gave."""
+
+    floors: list[float] = field(default_factory=list)
+    services: list[Drained] = field(default_factory=list)
+    spells: list[Spell] = field(default_factory=list)
+    floor_spells: list[Spell] = field(default_factory=list)
+
+
+def _drain(
+    plan: Plan, grid: Grid, service: str, topic: Topic, records: Sequence[Outgoing], reach: Reach | None
+) -> None:
+    prefix = plan.servers.prefix()
+    settings = plan.servers.settings(grid.dsn, prefix)
+    plan.tell(f"{service}: preloading {len(records):,} records")
+    plan.run(apply_topics(settings))
+    plan.run(preload(settings, records))
+    rounds = _Rounds()
+    for number in range(plan.rounds):
+        grid.clear()
+        plan.tell(f"{service}: floor, round {number + 1} of {plan.rounds}")
+        with watched() as spell:
+            rounds.floors.append(_floor(plan, grid, topic, prefix, len(records)))
+        rounds.floor_spells.append(spell)
+        grid.clear()
+        plan.tell(f"{service}: drain, round {number + 1} of {plan.rounds}")
+        with plan.servers.running(service, grid.dsn, prefix, ready=None) as process, watched() as spell:
+            used = processor_seconds(plan.postgres_pid)
+            one = plan.run(drained(grid.dsn, service, topic, len(records), process))
+            one.service_s = processor_seconds(process.pid)
+            one.postgres_s = processor_seconds(plan.postgres_pid) - used
+        rounds.services.append(one)
+        rounds.spells.append(spell)
+    _tell(plan, service, len(records), rounds, reach)
+
+
+def _floor(plan: Plan, grid: Grid, topic: Topic, prefix: str, total: int) -> float:
+    """Return records a second."""
+    partitions = BY_NAME[topic.name].partitions
+    about = {
+        "FLOOR_TOPIC": f"{prefix}{topic.name}",
+        "FLOOR_PARTITIONS": str(partitions),
+        "FLOOR_TOTAL": str(total),
+    }
+    with plan.servers.running(
+        "floor-drain", grid.dsn, prefix, "-m", "tests.bench.floor_drain", ready=None, **about
+    ) as process:
+        process.child.wait(_PATIENCE_SECONDS)
+        if process.child.returncode:
+            raise RuntimeError(f"the floor failed:\n{process.tail()}")
+    said = json.loads(process.tail().strip().splitlines()[-1])
+    if said["read"] < total:
+        raise RuntimeError(f"the floor read {said['read']} of {total} records")
+    return float(said["records"] / said["seconds"])
+
+
+def _tell(plan: Plan, service: str, total: int, rounds: _Rounds, reach: Reach | None) -> None:
+    decided = [one.records / one.decided_s for one in rounds.services]
+    published = [one.records / one.published_s for one in rounds.services]
+
+    def against(rates: list[float]) -> list[float]:
+        return [100 * rate / floor for rate, floor in zip(rates, rounds.floors, strict=True)]
+
+    group = f"drain: {service} works off {total:,} preloaded records"
+    plan.results.add(
+        group,
+        Figure("decided / floor", "%", against(decided), reach, "until every record is decided", rounds.spells),
+        Figure("published / floor", "%", against(published), None, "until the outbox is empty too"),
+        Figure("floor", "records/s", rounds.floors, None, "move, inbox, one outbox row", rounds.floor_spells),
+        Figure("decided", "records/s", decided),
+        Figure("decided and published", "records/s", published),
+        Figure("processor, service", "µs/record", [1e6 * one.service_s / total for one in rounds.services]),
+        Figure("processor, Postgres", "µs/record", [1e6 * one.postgres_s / total for one in rounds.services]),
+    )

@@ -1,0 +1,378 @@
+"""The delivery loop on a real Postgres and a real gateway: once each, in order, patient, and never two at once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from services.contracts.values import Channel, IncidentState
+from services.notify import pending
+from services.notify.senders import Delivered, Retry
+from services.notify.senders.log import LogSender
+from services.runtime.clock import now
+from tests.integration.notify.receiver import Receiver
+
+pytestmark = pytest.mark.integration
+
+ETR = now() + timedelta(hours=2)
+SENT = ("received", "sent")
+
+
+async def opened(desk, customers=1, incident=1):
+    """An incident with this many customers, each with a notice to be sent."""
+    members = [desk.make.member(1000 * incident + n, 1000 * incident + n) for n in range(customers)]
+    assert await desk.take(desk.make.changed(incident, 1, joined=members)) == customers
+
+
+class Slow:
+    """A sender that may be told what to do; `repeatable` as its receiver would be."""
+
+    def __init__(self, *, repeatable):
+        self.name = "slow-repeatable" if repeatable else "slow"
+        self.repeatable = repeatable
+        self.letters = []
+        self.free = asyncio.Event()
+        self.answer = Delivered()
+
+    async def send(self, letter, now):
+        self.letters.append(letter)
+        await self.free.wait()
+        return self.answer
+
+
+async def test_a_notice_is_posted_signed_and_written_down(desk, deliveries, receiver):
+    await opened(desk)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await desk.wait_states(SENT)
+
+    (row,) = await desk.notices()
+    (post,) = receiver.posts
+    assert receiver.forged == []
+    assert post.id == str(row["notice_id"])
+    assert post.path == "/notices?token=of-the-gateway"
+    assert post.data["address"] == "13800001000"
+    assert post.data["stage"] == "received"
+    assert "REF-1000" in post.data["text"]
+    assert (row["attempts"], row["sender"], row["reason"]) == (1, "webhook", None)
+    assert row["sent_at"] is not None
+
+
+async def test_a_gateway_that_knows_another_key_takes_nothing_as_genuine(desk, deliveries, receiver):
+    """The control of the receiver's own check."""
+    await opened(desk)
+    sender = deliveries.webhook(receiver.url)
+    sender._keys = (b"another key of thirty-two bytes.",)
+    deliveries.start(deliveries.make(sender))
+    await desk.wait_states(SENT)
+
+    assert receiver.posts == []
+    assert len(receiver.forged) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        (500, "http_500"),
+        (503, "http_503"),
+        (429, "http_429"),
+        (401, "http_401"),
+        (404, "http_404"),
+        ("drop", "broken_connection"),
+        ("hang", "timeout"),
+    ],
+)
+async def test_trouble_is_tried_again_with_the_same_id_and_the_same_bytes(desk, deliveries, receiver, trouble, reason):
+    receiver.script.append(trouble)
+    await opened(desk)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url, timeout_s=0.3), first_s=0.3))
+    await desk.wait_row(state="pending", reason=reason)
+    await desk.wait_states(SENT)
+    first, second = receiver.posts
+    assert (first.id, first.body) == (second.id, second.body)
+    (row,) = await desk.notices()
+    assert (row["attempts"], row["reason"]) == (2, None)
+
+
+async def test_the_whole_attempt_is_bounded_not_only_each_wait(desk, deliveries, receiver):
+    receiver.hold()
+    await opened(desk)
+    deliveries.start(
+        deliveries.make(deliveries.webhook(receiver.url, timeout_s=30), call_s=0.3, first_s=60, longest_s=60)
+    )
+
+    await desk.wait_row(state="pending", reason="timeout", seconds=5)
+
+
+async def test_an_unreachable_gateway_is_waited_for(desk, deliveries):
+    async with Receiver() as receiver:
+        port = receiver.port
+    await opened(desk)
+    deliveries.start(deliveries.make(deliveries.webhook(f"http://127.0.0.1:{port}/notices")))
+    await desk.wait_row(state="pending", reason="no_connection")
+
+    async with Receiver(port=port) as receiver:
+        await desk.wait_states(SENT)
+        assert len(receiver.posts) == 1
+
+
+async def test_a_redirect_carries_no_address_elsewhere(desk, deliveries, receiver):
+    async with Receiver() as elsewhere:
+        receiver.script.append((307, {"location": elsewhere.url}))
+        await opened(desk)
+        deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+        await desk.wait_states(SENT)
+
+        assert elsewhere.posts == []
+        assert elsewhere.forged == []
+        assert len(receiver.posts) == 2
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_a_refused_notice_has_failed_and_is_not_tried_again(desk, deliveries, receiver, status):
+    receiver.script.append(status)
+    await opened(desk)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await desk.wait_states(("received", "failed"))
+    await asyncio.sleep(0.4)
+
+    assert len(receiver.posts) == 1
+    assert [row["reason"] for row in await desk.notices()] == [f"http_{status}"]
+
+
+async def test_patience_ends(desk, deliveries, receiver):
+    receiver.script.extend([500] * 10)
+    await opened(desk)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url), attempts=3))
+    await desk.wait_states(("received", "failed"))
+
+    assert len(receiver.posts) == 3
+
+
+async def test_no_more_calls_run_at_once_than_the_setting_says(desk, deliveries, receiver):
+    receiver.hold()
+    await opened(desk, customers=30)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url), calls=4))
+    await receiver.wait_posts(4)
+    await asyncio.sleep(0.2)
+    assert receiver.open_now == 4
+
+    receiver.free.set()
+    await desk.wait_states(*[SENT] * 30)
+    assert receiver.open_most == 4
+    assert set(receiver.counts.values()) == {1}
+
+
+async def test_a_slow_gateway_holds_up_no_other_channel(desk, deliveries, receiver):
+    receiver.hold()
+    await opened(desk, customers=10)
+    fields = desk.make.member(7, 7).model_dump()
+    fields["recipient"] = {"channel": Channel.WECHAT, "address": "openid-7"}
+    member = type(desk.make.member(7, 7))(**fields)
+    await desk.take(desk.make.changed(2, 1, joined=[member]))
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url), (LogSender(), (Channel.WECHAT,)), calls=2))
+    await receiver.wait_posts(2)
+
+    await desk.wait_row(channel="wechat", state="sent", seconds=5)
+    assert not await desk.notices(channel="sms", state="sent")
+
+
+async def test_two_instances_never_send_one_notice_twice(desk, deliveries, receiver):
+    for _ in range(2):
+        deliveries.start(deliveries.make(deliveries.webhook(receiver.url), calls=16))
+    for incident in range(1, 11):
+        await opened(desk, customers=40, incident=incident)
+    await desk.wait_states(*[SENT] * 400)
+
+    assert len(receiver.counts) == 400
+    assert set(receiver.counts.values()) == {1}
+    assert {row["attempts"] for row in await desk.notices()} == {1}
+
+
+async def test_a_notice_that_is_out_of_date_is_not_sent_at_all(desk, deliveries, receiver):
+    await opened(desk)
+    await desk.take(desk.make.changed(1, 2, etr=ETR))
+    await desk.take(desk.make.changed(1, 3, state=IncidentState.RESTORED))
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await desk.wait_states(("received", "superseded"), ("etr_set", "superseded"), ("restored", "sent"))
+
+    assert [post.data["stage"] for post in receiver.posts] == ["restored"]
+
+
+async def test_an_estimate_that_passed_while_its_notice_waited_is_not_told(desk, deliveries, receiver):
+    past = now() - timedelta(minutes=1)
+    await desk.take(desk.make.changed(1, 1, joined=[desk.make.member(1, 1)], etr=past))
+    assert [row["etr"] for row in await desk.notices()] == [past], "true when it was decided"
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await desk.wait_row(stage="joined_known", state="failed", reason="etr_past")
+
+    assert receiver.posts == []
+
+
+async def test_an_attempt_that_fails_after_newer_news_is_not_tried_again(desk, deliveries, receiver):
+    receiver.hold()
+    receiver.script.append(500)
+    await opened(desk)
+    deliveries.start(delivery := deliveries.make(deliveries.webhook(receiver.url)))
+    await receiver.wait_posts(1)
+    await desk.take(desk.make.changed(1, 2, etr=ETR))
+    delivery.wake()
+    await asyncio.sleep(0.3)
+    assert len(receiver.posts) == 1, "the newer notice waits while the older one is on its way"
+
+    receiver.free.set()
+    await desk.wait_states(("received", "superseded"), ("etr_set", "sent"))
+    assert [post.data["stage"] for post in receiver.posts] == ["received", "etr_set"]
+
+
+async def test_an_attempt_that_succeeds_after_newer_news_was_sent_first(desk, deliveries, receiver):
+    receiver.hold()
+    await opened(desk)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await receiver.wait_posts(1)
+    await desk.take(desk.make.changed(1, 2, state=IncidentState.RESTORED))
+    receiver.free.set()
+    await desk.wait_states(SENT, ("restored", "sent"))
+
+    assert [post.data["stage"] for post in receiver.posts] == ["received", "restored"]
+
+
+async def abandoned(desk, sender_name, *, attempts=1):
+    """A notice that a process began to send before it died, long ago."""
+    await opened(desk)
+    for _ in range(attempts):
+        (one,) = await pending.claim(desk.pool, [Channel.SMS], sender=sender_name, most=5, claim_s=0.0)
+    await asyncio.sleep(0.01)
+    return one
+
+
+async def test_an_abandoned_attempt_is_repeated_where_the_receiver_drops_repeats(desk, deliveries, receiver):
+    one = await abandoned(desk, "webhook")
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await desk.wait_states(SENT)
+
+    assert [post.id for post in receiver.posts] == [str(one.notice_id)]
+    assert [row["attempts"] for row in await desk.notices()] == [2]
+
+
+async def test_an_abandoned_attempt_is_never_repeated_where_it_might_be_told_twice(desk, deliveries):
+    await abandoned(desk, "log")
+    sender = Slow(repeatable=False)
+    deliveries.start(deliveries.make(sender))
+    await desk.wait_states(("received", "unknown"))
+    await asyncio.sleep(0.3)
+
+    assert sender.letters == []
+
+
+async def test_an_attempt_under_way_is_not_taken_for_abandoned(desk, deliveries):
+    sender = Slow(repeatable=True)
+    await opened(desk)
+    delivery = deliveries.make(sender)
+    deliveries.start(delivery)
+    while not sender.letters:
+        await asyncio.sleep(0.01)
+
+    assert await delivery.recover() == []
+    sender.free.set()
+    await desk.wait_states(SENT)
+    assert len(sender.letters) == 1
+
+
+@pytest.mark.parametrize(("repeatable", "state"), [(True, "pending"), (False, "unknown")])
+async def test_no_answer_in_time_is_a_retry_or_unknown(desk, deliveries, repeatable, state):
+    sender = Slow(repeatable=repeatable)
+    await opened(desk)
+    deliveries.start(deliveries.make(sender, call_s=0.2, first_s=60, longest_s=60))
+
+    await desk.wait_row(state=state, reason="timeout")
+
+
+async def test_a_late_success_counts_even_though_the_claim_had_ended(desk):
+    one = await abandoned(desk, "webhook")
+    await pending.recover(desk.pool, repeatable=["webhook"], most_attempts=9)
+    assert await desk.states() == [("received", "pending")]
+
+    late = pending.Attempt(one.notice_id, one.attempt, pending.Outcome.DELIVERED)
+    assert [became.state for became in await pending.settle(desk.pool, [late], most_attempts=9)] == ["sent"]
+    assert await pending.settle(desk.pool, [late], most_attempts=9) == []
+
+
+@pytest.mark.parametrize("outcome", [pending.Outcome.RETRY, pending.Outcome.REFUSED, pending.Outcome.UNKNOWN])
+async def test_a_late_failure_says_nothing_of_the_attempt_that_followed(desk, outcome):
+    one = await abandoned(desk, "webhook")
+    await pending.recover(desk.pool, repeatable=["webhook"], most_attempts=9)
+    (again,) = await pending.claim(desk.pool, [Channel.SMS], sender="webhook", most=5, claim_s=60)
+
+    assert again.attempt == 2
+    assert await pending.settle(desk.pool, [pending.Attempt(one.notice_id, 1, outcome)], most_attempts=9) == []
+    assert await desk.states() == [("received", "sending")]
+
+
+async def test_a_process_paused_past_its_claim_does_not_send(desk, deliveries, monkeypatch):
+    """Frozen between claiming and calling; by then the notice may be another's."""
+    sender = Slow(repeatable=True)
+    sender.free.set()
+    await opened(desk)
+    ticks = iter([0.0, 100.0])  # the claim is asked for, then much later the call is about to be made
+    monkeypatch.setattr("services.notify.delivery.clock.monotonic", lambda: next(ticks, 100.0))
+    deliveries.start(deliveries.make(sender))
+
+    await desk.wait_row(state="sent", attempts=2)
+    assert len(sender.letters) == 1
+
+
+async def test_what_the_receiver_asks_for_is_waited(desk, deliveries):
+    sender = Slow(repeatable=True)
+    sender.free.set()
+    sender.answer = Retry("busy", after_s=30.0)
+    await opened(desk)
+    deliveries.start(deliveries.make(sender, longest_s=120))
+    await desk.wait_row(state="pending", reason="busy")
+
+    wait = await desk.pool.fetchval("SELECT extract(epoch FROM next_attempt_at - now()) FROM notice")
+    assert 20 < wait <= 36
+
+
+async def test_a_service_that_stops_lets_its_calls_end_and_writes_them_down(desk, deliveries, receiver):
+    receiver.hold()
+    await opened(desk, customers=3)
+    task = deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await receiver.wait_posts(3)
+    asyncio.get_running_loop().call_later(0.3, receiver.free.set)
+    await deliveries.stop(task)
+
+    assert await desk.states() == [SENT] * 3
+
+
+async def test_postgres_away_during_a_call_costs_no_second_call(desk, deliveries, receiver, postgres_server):
+    receiver.hold()
+    await opened(desk)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await receiver.wait_posts(1)
+    postgres_server.stop_immediately()
+    receiver.free.set()
+    await asyncio.sleep(0.5)
+    postgres_server.start()
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await desk.wait_states(SENT, seconds=10)
+                break
+            except (OSError, asyncio.IncompleteReadError):
+                await asyncio.sleep(0.1)
+
+    assert len(receiver.posts) == 1
+
+
+async def test_a_bug_in_a_sender_ends_the_loop_so_that_the_service_stops(desk, deliveries):
+    class Broken(Slow):
+        async def send(self, letter, now):
+            raise KeyError("a bug")
+
+    await opened(desk)
+    task = asyncio.create_task(deliveries.make(Broken(repeatable=True)).run())
+    with pytest.raises(ExceptionGroup) as group:
+        await task
+    assert group.value.subgroup(KeyError) is not None

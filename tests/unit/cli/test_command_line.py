@@ -1,0 +1,253 @@
+"""The command line teaches, and tells every expected failure in two lines with the right exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.native.errors import PortTakenError
+from deploy.native.ports import free_port
+from services.cli import __main__ as cli
+from services.cli import conformance
+from services.cli.errors import CommandError, Exit
+from services.runtime.errors import UnavailableError
+from services.runtime.settings import SettingsError
+
+NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
+
+
+@pytest.fixture(autouse=True)
+def somewhere_else(monkeypatch, tmp_path):
+    """No command here may meet a stack that runs on this machine."""
+    monkeypatch.setenv("GRIDLINE_STACK_RUN_FOLDER", str(tmp_path / "run"))
+    monkeypatch.setenv("GRIDLINE_KAFKA_BOOTSTRAP", f"127.0.0.1:{free_port()}")
+    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", f"postgresql://nobody@127.0.0.1:{free_port()}/nothing")
+    for name in ("INTAKE", "ROUTER", "DEDUP", "NOTIFY"):
+        monkeypatch.setenv(f"GRIDLINE_{name}_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("GRIDLINE_DEBUG", raising=False)
+
+
+@pytest.fixture
+def gridline(monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gridline", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        said = capsys.readouterr()
+        return left.value.code or 0, said.out, said.err
+
+    return run
+
+
+def commands():
+    """Every command and sub-command there is."""
+    for name in cli._COMMANDS:
+        yield (name,)
+        module = __import__(f"services.cli.commands.{name}", fromlist=["app"])
+        group = getattr(module, "app", None)
+        for command in group.registered_commands if group is not None else ():
+            yield name, command.name or command.callback.__name__
+
+
+@pytest.mark.parametrize("command", [*commands()], ids=" ".join)
+def test_every_command_has_help_and_every_working_one_an_example(gridline, command):
+    code, out, _ = gridline(*command, "--help")
+    assert code == Exit.DONE
+    assert "Usage: gridline" in out
+    if len(command) == 2 or not hasattr(__import__(f"services.cli.commands.{command[0]}", fromlist=["x"]), "app"):
+        assert f"gridline {' '.join(command)}" in out.split("Options")[0].replace("Usage:", "").split(command[-1], 1)[1]
+
+
+def test_the_first_help_lists_the_commands_and_the_exit_codes(gridline):
+    code, out, _ = gridline("--help")
+    assert code == Exit.DONE
+    for name in cli._COMMANDS:
+        assert f" {name} " in out
+    for number in Exit:
+        assert str(number.value) in out.split("Exit codes")[1]
+
+
+def test_the_version_is_told(gridline):
+    assert gridline("--version")[1].startswith("gridline 0.")
+
+
+@pytest.mark.parametrize("arguments", [("nonsense",), ("grid", "nonsense"), ("storm", "--faults", "many"), ()])
+def test_a_wrong_command_line_is_code_2(gridline, arguments):
+    code, out, err = gridline(*arguments)
+    assert code == Exit.USAGE
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("topics", "list"),
+        ("topics", "apply"),
+        ("dlq", "list"),
+        ("db", "migrate"),
+        ("grid", "show"),
+        ("incidents", "list"),
+        ("routes", "explain"),
+        ("routes", "queues"),
+        ("conformance", "publish", "--topic", "x"),
+        ("storm", "--faults", "5"),
+    ],
+    ids=" ".join,
+)
+def test_what_does_not_answer_is_code_3_with_what_to_do(gridline, arguments):
+    code, _, err = gridline(*arguments)
+    assert code == Exit.UNREACHABLE
+    assert err.startswith("error: ")
+    assert "do: Start it (`gridline stack up`)" in err
+    assert "Traceback" not in err
+
+
+def test_a_service_that_does_not_answer_is_named_with_its_variable(gridline):
+    _, _, err = gridline("incidents", "list")
+    assert "dedup at http://127.0.0.1:" in err
+    assert "GRIDLINE_DEDUP_URL" in err
+
+
+def test_a_bad_network_file_is_refused_with_file_and_line(gridline, tmp_path):
+    (tmp_path / "network.csv").write_text(
+        "id,parent,type,normally_open,lat,lon\nS,,substation,0,31,118\nT,X,transformer,0,31,118\n"
+    )
+    (tmp_path / "customers.csv").write_text("account_id,transformer_id,lat,lon,address,phone\n")
+    arguments = ("--network", tmp_path / "network.csv", "--customers", tmp_path / "customers.csv")
+    code, _, err = gridline("storm", *arguments, "--out", tmp_path / "out")
+    assert code == Exit.REFUSED
+    assert "network.csv:3: 'T' is an orphan" in err
+
+
+def test_a_file_that_is_not_there_is_named(gridline, tmp_path):
+    code, _, err = gridline("conformance", "judge", tmp_path / "nowhere.jsonl")
+    assert code == Exit.REFUSED
+    assert "nowhere.jsonl: No such file or directory" in err
+
+
+def test_a_storm_written_to_files_can_be_replayed_and_scored(gridline, tmp_path):
+    base = NETWORKS / "ieee123"
+    arguments = ("--network", base / "network.csv", "--customers", base / "customers.csv", "--out", tmp_path)
+    code, out, err = gridline("storm", *arguments, "--faults", 12)
+    assert (code, err) == (Exit.DONE, "")
+    assert "12 faults" in out
+    names = {name: tmp_path / f"{name}.csv" for name in ("network", "customers", "restorations", "truth")}
+    options = [option for name, path in names.items() for option in (f"--{name}", path)]
+    code, out, err = gridline("replay", *options, "--reports", tmp_path / "reports.jsonl", "--out", tmp_path)
+    assert (code, err) == (Exit.DONE, "")
+    assert "B-cubed" in out
+    events = {json.loads(line)["event_id"] for line in (tmp_path / "reports.jsonl").read_text().splitlines()}
+    assigned = [line.split(",")[0] for line in (tmp_path / "assignments.csv").read_text().splitlines()[1:]]
+    assert sorted(assigned) == sorted(events)
+    assert (tmp_path / "orders.csv").read_text().startswith("order_id,incident_id,issued_at,device,superseded_by\n")
+
+
+def test_bad_reports_are_refused_with_the_line_and_nothing_is_written(gridline, tmp_path):
+    base = NETWORKS / "ieee123"
+    (tmp_path / "reports.jsonl").write_text('{"event_id": "1"}\nnonsense\n')
+    out_folder = tmp_path / "out"
+    code, _, err = gridline(
+        *("replay", "--network", base / "network.csv", "--customers", base / "customers.csv"),
+        *("--reports", tmp_path / "reports.jsonl", "--out", out_folder),
+    )
+    assert code == Exit.REFUSED
+    assert "reports.jsonl:1:" in err
+    assert "reports.jsonl:2:" in err
+    assert not list(out_folder.iterdir())
+
+
+def test_tiling_makes_a_network_that_can_be_read_again(gridline, tmp_path):
+    code, out, _ = gridline(
+        "grid", "tile", "--base", NETWORKS / "ieee123", "--areas", 2, "--tiles", 3, "--out", tmp_path
+    )
+    assert code == Exit.DONE
+    assert "2,106 customers in 2 areas" in out
+    assert len((tmp_path / "customers.csv").read_text().splitlines()) == 2107
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("dlq", "replay"), "replay needs to know which"),
+        (("dlq", "replay", "--letter", "0:1"), "--letter needs --topic"),
+        (("dlq", "list", "--topic", "nonsense.v1"), "nonsense.v1 is no topic of ours"),
+        (("dlq", "list", "--topic", "dispatch.order.v1"), "read by others only"),
+        (("storm", "--network", "n.csv"), "--network and --customers go together"),
+    ],
+)
+def test_arguments_that_do_not_fit_together_are_code_2(gridline, arguments, said):
+    code, _, err = gridline(*arguments)
+    assert code == Exit.USAGE
+    assert said in err
+    assert "do: " in err
+
+
+def test_a_setting_that_does_not_fit_is_named(gridline, monkeypatch):
+    monkeypatch.setenv("GRIDLINE_POSTGRES_POOL", "many")
+    monkeypatch.setenv("GRIDLINE_HTTP_PORT", "-1")
+    code, _, err = gridline("topics", "list")
+    assert code == Exit.REFUSED
+    assert "GRIDLINE_POSTGRES_POOL" in err
+    assert "GRIDLINE_HTTP_PORT" in err
+
+
+def test_the_status_of_no_stack_is_down_and_code_1(gridline):
+    code, out, _ = gridline("stack", "status")
+    assert code == Exit.NO
+    assert "The stack is down." in out
+
+
+def test_logs_of_an_unknown_process_name_what_there_is(gridline):
+    code, _, err = gridline("stack", "logs", "nonsense")
+    assert code == Exit.NO
+    assert "no log of nonsense" in err
+
+
+def test_the_judge_of_conformance_says_yes_and_no(gridline, tmp_path):
+    script = conformance.script("1")
+    right = [
+        json.dumps({"order_id": str(order), "version": version, "status": status})
+        for order, versions in script.actions.items()
+        for version, status in versions
+    ]
+    log = tmp_path / "actions.jsonl"
+    log.write_text("\n".join(right))
+    assert gridline("conformance", "judge", log)[0] == Exit.DONE
+    log.write_text("\n".join([*right, right[0]]))
+    assert gridline("conformance", "judge", log)[0] == Exit.NO
+    log.write_text("nonsense\n")
+    code, _, err = gridline("conformance", "judge", log)
+    assert (code, "actions.jsonl:1" in err) == (Exit.REFUSED, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (CommandError("x", "y", Exit.NO), Exit.NO),
+        (SettingsError("x"), Exit.REFUSED),
+        (PortTakenError("x"), Exit.STACK),
+        (UnavailableError("x"), Exit.UNREACHABLE),
+        (FileNotFoundError(2, "No such file", "x"), Exit.REFUSED),
+        (RuntimeError("x"), Exit.BUG),
+        (OSError("x"), Exit.BUG),
+    ],
+)
+def test_each_failure_has_its_exit_code(error, code):
+    assert cli.explain(error)[2] == code
+
+
+def test_a_bug_is_told_as_ours_and_debugging_shows_the_traceback(gridline, monkeypatch):
+    def broken(_topics):
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr("services.cli.topics.list_topics", broken)
+    code, _, err = gridline("topics", "list")
+    assert code == Exit.BUG
+    assert "a bug of ours: RuntimeError: planted" in err
+    monkeypatch.setenv("GRIDLINE_DEBUG", "1")
+    monkeypatch.setattr(sys, "argv", ["gridline", "topics", "list"])
+    with pytest.raises(RuntimeError, match="planted"):
+        cli.main()

@@ -1,0 +1,315 @@
+"""A replay over files: the same core, by arrival, and what it writes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from services.dedup.replay import Heard, replay_files
+from services.dedup.replay_files import ReplayFileError, read_reports, read_restorations
+from services.grid.network_file import read_customers, read_devices
+from tests.unit.dedup.timeline import NETWORKS, minute
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from services.dedup.domain.rules import Rules
+    from services.dedup.replay import Replayed
+
+FOLDER = NETWORKS / "ieee123"
+
+
+def homes() -> dict[str, list[Any]]:
+    """Transformer to its customers."""
+    found: dict[str, list[Any]] = {}
+    for row in read_customers(FOLDER / "customers.csv", read_devices(FOLDER / "network.csv")):
+        found.setdefault(row.transformer_id, []).append(row)
+    return found
+
+
+HOMES = homes()
+
+
+class Files:
+    """The files of a replay, as a test writes them, and what came out."""
+
+    def __init__(self, folder: Path, rules: Rules) -> None:
+        self.folder = folder
+        self.rules = rules
+        self.lines: list[dict[str, Any]] = []
+        self.restored: list[tuple[str, str]] = []
+
+    def report(
+        self, event: str, at: float, transformer: str | None = None, *, made: float | None = None, **said: Any
+    ) -> None:
+        customer = said.pop("customer", 0)
+        if transformer is not None:
+            said.setdefault("account_id", HOMES[transformer][customer].account_id)
+        line = {"event_id": event, "channel": "app", "received_at": minute(at).isoformat(), **said}
+        line["reported_at"] = minute(at if made is None else made).isoformat()
+        self.lines.append(line)
+
+    def power_back(self, at: float, what: str) -> None:
+        self.restored.append((minute(at).isoformat(), what))
+
+    def run(self, **more: Any) -> Replayed:
+        reports, restorations = self.folder / "reports.jsonl", self.folder / "restorations.csv"
+        reports.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in self.lines))
+        rows = "".join(f"{at},{what}\n" for at, what in self.restored)
+        restorations.write_text("restored_at,device_or_account\n" + rows)
+        return replay_files(
+            network=FOLDER / "network.csv",
+            customers=FOLDER / "customers.csv",
+            reports=reports,
+            restorations=restorations,
+            out=self.folder,
+            rules=self.rules,
+            **more,
+        )
+
+    def assignments(self) -> dict[str, tuple[str, list[str]]]:
+        with (self.folder / "assignments.csv").open() as file:
+            rows = list(csv.reader(file))
+        assert rows.pop(0) == ["event_id", "incident_id", "order_ids"]
+        found = {event: (incident, orders.split(";") if orders else []) for event, incident, orders in rows}
+        assert len(found) == len(rows)
+        return found
+
+    def orders(self) -> list[dict[str, str]]:
+        with (self.folder / "orders.csv").open() as file:
+            reader = csv.DictReader(file)
+            assert reader.fieldnames == ["order_id", "incident_id", "issued_at", "device", "superseded_by"]
+            return list(reader)
+
+
+@pytest.fixture
+def files(tmp_path: Path, rules: Rules) -> Files:
+    return Files(tmp_path, rules)
+
+
+def test_reports_of_one_lateral_are_assigned_to_one_incident_and_every_order_is_listed(files: Files) -> None:
+    files.report("first", 0, "A0TR00026")
+    files.report("second", 2, "A0TR00023")
+    files.report("third", 3, "A0TR00030")
+    files.report("elsewhere", 4, "A0TR00104")
+    replayed = files.run()
+
+    found = files.assignments()
+    assert len({found[event][0] for event in ("first", "second", "third")}) == 1
+    assert found["elsewhere"][0] != found["first"][0]
+    orders = {row["order_id"]: row for row in files.orders()}
+    assert len(orders) == 3
+    (survivor,) = found["first"][1]
+    absorbed, also_survivor = found["second"][1]
+    assert also_survivor == survivor, "an order once issued always counts"
+    assert orders[absorbed]["superseded_by"] == survivor
+    assert orders[survivor]["device"] == "A0SW00015"
+    assert orders[survivor]["issued_at"] == minute(0).isoformat()
+    assert (replayed.in_incidents, replayed.incidents) == (4, 3)
+
+
+def test_the_order_of_lines_does_not_matter_but_that_of_arrival_does(files: Files) -> None:
+    files.report("late", 9, "A0TR00023", made=0)
+    files.report("early", 1, "A0TR00024")
+    files.run()
+    forth = (files.folder / "orders.csv").read_bytes()
+    files.lines.reverse()
+    files.run()
+
+    assert (files.folder / "orders.csv").read_bytes() == forth
+    assert files.orders()[0]["issued_at"] == minute(1).isoformat()
+
+
+def test_an_event_that_comes_twice_is_one_event(files: Files) -> None:
+    files.report("same", 0, "A0TR00023")
+    files.report("same", 5, "A0TR00104")
+    replayed = files.run()
+
+    assert (len(files.orders()), replayed.repeated, replayed.lines) == (1, 1, 2)
+    assert files.assignments().keys() == {"same"}
+
+
+def test_what_cannot_be_placed_has_no_incident_and_no_order(files: Files) -> None:
+    files.report("address only", 0, address="黄河中路154号")
+    files.report("unknown account", 0, account_id="nobody's")
+    replayed = files.run()
+
+    assert files.assignments() == {"address only": ("", []), "unknown account": ("", [])}
+    assert replayed.need_person == 2
+
+
+def test_a_position_where_no_network_is_makes_an_incident_of_its_cell(files: Files) -> None:
+    files.report("far away", 0, lat=45.0, lon=100.0, accuracy_m=10)
+    files.run()
+
+    (order,) = files.orders()
+    assert order["device"].startswith("cell:")
+
+
+@pytest.mark.parametrize("device", ["A0TR00023", "A0FU00016", "A0SW00015", "A0SU00000"])
+def test_power_back_at_or_above_a_device_ends_its_incident(files: Files, device: str) -> None:
+    files.report("before", 0, "A0TR00023")
+    files.power_back(30, device)
+    files.report("after", 31, "A0TR00023")
+    files.run()
+
+    found = files.assignments()
+    assert found["before"][0] != found["after"][0]
+
+
+def test_power_back_below_a_device_ends_an_incident_whose_reports_all_lie_there(files: Files) -> None:
+    files.report("one", 0, "A0TR00023")
+    files.report("two", 1, "A0TR00024")
+    files.report("three", 2, "A0TR00027")
+    files.power_back(30, "A0FU00016")
+    files.report("still there", 31, "A0TR00026")
+    files.power_back(40, "A0SW00015")
+    files.report("new", 41, "A0TR00026")
+    files.run()
+
+    found = files.assignments()
+    assert found["still there"][0] == found["one"][0], "not all its reports were under the fuse"
+    assert found["new"][0] != found["one"][0]
+
+
+def test_power_back_of_an_account_ends_only_what_was_that_customers(files: Files) -> None:
+    account = HOMES["A0TR00023"][0].account_id
+    files.report("alone", 0, "A0TR00023")
+    files.report("shared", 0, "A0TR00024")
+    files.report("neighbour", 1, "A0TR00024", customer=1)
+    files.report("far away", 2, "A0TR00104")
+    files.power_back(30, account)
+    files.power_back(30, HOMES["A0TR00104"][0].account_id)
+    files.report("alone again", 31, "A0TR00023")
+    files.report("far away again", 32, "A0TR00104")
+    files.run()
+
+    found = files.assignments()
+    assert found["alone again"][0] == found["shared"][0], "the fuse's outage was more than one customer's"
+    assert found["far away again"][0] != found["far away"][0]
+
+
+def test_a_report_made_before_power_was_back_is_assigned_to_the_outage_that_answered_it(files: Files) -> None:
+    files.report("first", 0, "A0TR00023")
+    files.power_back(30, "A0TR00023")
+    files.report("late", 45, "A0TR00023", made=10, customer=1)
+    replayed = files.run()
+
+    assert files.assignments()["late"] == files.assignments()["first"]
+    assert replayed.answered == 1
+
+
+def test_a_clock_ahead_is_bounded_by_arrival_and_one_far_behind_by_a_day(files: Files) -> None:
+    files.report("ahead", 0, "A0TR00023", made=600)
+    files.report("behind", 1, "A0TR00024", made=-3000)
+    files.run()
+
+    assert len(files.orders()) == 2, "a day apart is no evidence for the fuse"
+
+
+def test_words_of_danger_and_of_only_my_house_are_heard_if_there_is_an_ear(files: Files) -> None:
+    def hear(text: str) -> Heard:
+        return Heard(("fire",) if "火" in text else (), "只有我家" in text)
+
+    files.report("outage", 0, "A0TR00023")
+    files.report("danger", 1, "A0TR00023", text="电线着火了")
+    files.report("mine", 2, "A0TR00023", customer=1, text="只有我家停电")
+    files.run(hear=hear)
+    assert len(files.orders()) == 3
+    files.run()
+    assert len(files.orders()) == 1
+
+
+def test_holds_end_by_themselves(files: Files, rules: Rules) -> None:
+    files.rules = replace(rules, holds={"transformer": timedelta(minutes=5)})
+    files.report("held", 0, "A0TR00023")
+    files.report("much later", 60, "A0TR00104")
+    files.run()
+
+    issued = {row["device"]: row["issued_at"] for row in files.orders()}
+    assert issued == {"A0TR00023": minute(5).isoformat(), "A0TR00104": minute(65).isoformat()}
+
+
+def test_it_tells_how_far_it_is(files: Files) -> None:
+    files.report("one", 0, "A0TR00023")
+    told: list[tuple[str, int, int]] = []
+    files.run(progress=lambda *step: told.append(step))
+
+    assert told[0] == ("network", 0, 1)
+    assert told[-1] == ("reports", 1, 1)
+
+
+def test_a_restoration_of_something_unknown_is_counted(files: Files) -> None:
+    files.report("one", 0, "A0TR00023")
+    files.power_back(1, "X")
+
+    assert files.run().restorations_unknown == 1
+
+
+GOOD = '{"event_id":"1","channel":"app","reported_at":"2026-07-01T12:00:00Z","received_at":"2026-07-01T12:00:00Z"}'
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is not a JSON object"),
+        (GOOD.replace('"event_id":"1",', ""), "lacks 'event_id'"),
+        (GOOD.replace('"1"', '""'), "lacks 'event_id'"),
+        (GOOD.replace('"app"', '"pigeon"'), "channel must be one of phone"),
+        (GOOD.replace("12:00:00Z", "noon"), "reported_at must be an ISO 8601 time with its offset"),
+        (GOOD.replace("12:00:00Z", "12:00:00"), "reported_at must be an ISO 8601 time with its offset"),
+        (GOOD.replace('"channel"', '"lat":"north","channel"'), "lat must be a number"),
+        (GOOD.replace('"channel"', '"text":["a"],"channel"'), "text must be text"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
+    path = tmp_path / "reports.jsonl"
+    path.write_text(f"{GOOD}\n\n{line}\n")
+
+    with pytest.raises(ReplayFileError) as refused:
+        read_reports(path)
+    assert str(refused.value).startswith(f"reports.jsonl:3: {reason}")
+
+
+def test_numbers_written_as_text_and_text_written_as_numbers_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "reports.jsonl"
+    path.write_text(GOOD.replace('"channel"', '"lat":"31.5","lon":118,"account_id":900001,"phone":"","channel"'))
+
+    (line,) = read_reports(path)
+    assert (line.lat, line.lon, line.account_id, line.phone) == (31.5, 118.0, "900001", None)
+
+
+def test_only_the_first_problems_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "reports.jsonl"
+    path.write_text("{\n" * 50)
+
+    with pytest.raises(ReplayFileError, match="and 30 more"):
+        read_reports(path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ("noon,A0TR00023", "restorations.csv:2: restored_at must be"),
+        ("2026-07-01T12:00:00Z,", "restorations.csv:2: device_or_account is empty"),
+        ("2026-07-01T12:00:00Z", "restorations.csv:2: device_or_account is empty"),
+    ],
+)
+def test_a_bad_restoration_is_named(tmp_path: Path, rows: str, reason: str) -> None:
+    path = tmp_path / "restorations.csv"
+    path.write_text(f"restored_at,device_or_account\n{rows}\n")
+
+    with pytest.raises(ReplayFileError, match=reason):
+        read_restorations(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    for read in (read_reports, read_restorations):
+        with pytest.raises(ReplayFileError, match="none: cannot be read"):
+            read(tmp_path / "none")

@@ -1,0 +1,95 @@
+"""The rules file: the shipped one is good, and every mistake is named with its line."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.dedup.rules_file import RulesFileError, load_rules
+from services.dedup.settings import RULES as SHIPPED
+from services.grid.tree import PROTECTIVE, DeviceType
+from tests.unit.dedup.timeline import RULES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_shipped_rules_name_every_class_that_can_open_and_hold_nothing() -> None:
+    rules = load_rules(SHIPPED)
+
+    assert rules.lifts.keys() == PROTECTIVE
+    assert not any(rules.holds.values())
+
+
+def test_the_hash_is_of_the_content(tmp_path: Path) -> None:
+    same, other = tmp_path / "same.yaml", tmp_path / "other.yaml"
+    same.write_bytes(RULES.read_bytes())
+    other.write_bytes(RULES.read_bytes() + b"\n")
+
+    assert load_rules(same).hash == load_rules(RULES).hash != load_rules(other).hash
+
+
+def test_numbers_mean_what_their_names_say() -> None:
+    rules = load_rules(RULES)
+
+    fuse = rules.lifts[DeviceType.FUSE]
+    assert (fuse.transformers, fuse.share, fuse.branches, fuse.window) == (2, 0.2, 2, timedelta(minutes=30))
+    assert rules.restored_memory == timedelta(hours=24)
+    assert rules.hold("no such class") == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("version: 1", "version: 2", "version must be a whole number from 1 to 1"),
+        ("lift:", "lifts:", "the file has no 'lifts'"),
+        ("  fuse:", "  fuze:", "lift has no 'fuze'"),
+        ("transformers: 2,", "transformers: 1,", "transformers must be a whole number from 2"),
+        ("transformers: 2,", "transformers: 2.5,", "transformers must be a whole number"),
+        ("share: 0.20", "share: 20%", "share must be a number from 0 to 1"),
+        ("share: 0.20", "share: .nan", "share must be a number from 0 to 1"),
+        ("share: 0.20", "share: true", "share must be a number from 0 to 1"),
+        ("share: 0.20, ", "", "lift.fuse lacks 'share'"),
+        ("separation_minutes: 60", "separation_minutes: -1", "separation_minutes must be a number"),
+        ("  cell: 0", "  cell: [0]", "hold_seconds.cell must be a number from 0 to 3600"),
+        ("  cell: 0", "  cell: 0\n  cell: 5", "hold_seconds has 'cell' twice"),
+        ("  memory_hours: 24", "  memory: 24", "already_restored lacks 'memory_hours'"),
+        ("already_restored:", "already_restored: never\nx:", "already_restored must be a mapping"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    text = RULES.read_text()
+    assert old in text
+    changed = tmp_path / "dedup.yaml"
+    changed.write_text(text.replace(old, new, 1))
+
+    with pytest.raises(RulesFileError) as refused:
+        load_rules(changed)
+    line = text[: text.index(old)].count("\n") + 1
+    told = [reason for at, reason in refused.value.problems if abs(at - line) <= 1]
+    assert any(problem in reason for reason in told), refused.value
+
+
+def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    changed = tmp_path / "dedup.yaml"
+    changed.write_text(RULES.read_text().replace("share: 0.20", "share: 2").replace("version: 1", "version: x"))
+
+    with pytest.raises(RulesFileError) as refused:
+        load_rules(changed)
+    assert len(refused.value.problems) == 2
+
+
+@pytest.mark.parametrize("text", ["", "[]", "version: 1", "a: [", "\x00", "\xff", "version: 1\nlift: &a [*a]"])
+def test_what_is_no_rules_file_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "dedup.yaml"
+    path.write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(RulesFileError):
+        load_rules(path)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RulesFileError, match="cannot be read"):
+        load_rules(tmp_path / "none.yaml")
