@@ -49,3 +49,6 @@ bench: setup ## Measure floor and product in one run; writes bench-results/
 
 docs: setup ## Generate JSON Schemas, AsyncAPI and OpenAPI under docs/
 	@$(BIN)/gridline docs
+
+lock: setup ## Pin the dependencies of pyproject.toml again, with hashes
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock

@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from deploy.native.errors import StackError
 from services.cli.console import err
 from services.cli.errors import CommandError, Exit
+from services.grid.network_file import NetworkFileError
 from services.runtime.errors import UnavailableError
 from services.runtime.settings import SettingsError
 
@@ -123,6 +124,8 @@ def explain(error: Exception) -> tuple[str, str, Exit]:
             return error.what, error.advice, error.code
         case SettingsError():
             return str(error), "Correct these environment variables.", Exit.REFUSED
+        case NetworkFileError():
+            return f"the network files cannot be used:\n{error}", "Correct these lines and run it again.", Exit.REFUSED
         case StackError():
             return str(error), "", Exit.STACK  # its texts carry the next step
         case UnavailableError():

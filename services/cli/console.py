@@ -9,14 +9,15 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rich.console import JustifyMethod
+    from rich.console import JustifyMethod, RenderableType
 
 _PIPE_COLUMNS: Final = 200  # rich would fold everything that is piped to 80
 
@@ -25,7 +26,7 @@ err: Final = Console(stderr=True, highlight=False, width=None if sys.stderr.isat
 
 
 def progress() -> Progress:
-    """Return a progress display with a bar, a count and the time left; it is gone when it is done."""
+    """Return a progress display with a bar, a count and the time left; gone when done, and only on a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -34,18 +35,21 @@ def progress() -> Progress:
         TimeRemainingColumn(),
         console=err,
         transient=True,
+        disable=not err.is_terminal,
     )
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> Table:
-    """Make a table; the columns named in ``right`` hold numbers."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
+) -> RenderableType:
+    """Make a table under its title; the columns named in ``right`` hold numbers."""
+    made = Table(header_style="bold", box=None, pad_edge=False)
     for place, column in enumerate(columns):
         justify: JustifyMethod = "right" if column in right else "left"
         made.add_column(column, justify=justify, overflow="fold", no_wrap=place == 0)  # an id is copied whole
     for row in rows:
         made.add_row(*("" if cell is None else str(cell) for cell in row))
-    return made
+    return Group(Text(title, style="bold"), made) if title else made  # rich would fold a title to the table's width
 
 
 def print_json(value: Any) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from services.runtime.settings import ServiceSettings
 
 _SECONDS: Final = 30.0
+_FEWEST_SPARE: Final = 2
 _TOPIC_ALREADY_EXISTS: Final = 36
 _DLQ_RETENTION_MS: Final = 90 * 24 * 3600 * 1000
 
@@ -74,15 +75,17 @@ async def apply_topics(
 
 async def _apply(admin: AIOKafkaAdminClient, one: Wanted, prefix: str, replication: int) -> Change:
     name = prefix + one.name
+    # acks=all means little when one replica is "all": with copies to spare, two must have a record.
+    config = one.config | ({"min.insync.replicas": "2"} if replication > _FEWEST_SPARE else {})
     answer = await admin.create_topics(
-        [NewTopic(name, one.partitions, replication, topic_configs=one.config)], validate_only=False
+        [NewTopic(name, one.partitions, replication, topic_configs=config)], validate_only=False
     )
     code = answer.topic_errors[0][1]
     if not code:
         return Change(one.name, "created", one.partitions)
     if code != _TOPIC_ALREADY_EXISTS:
         raise for_code(code)(f"topic {name}")
-    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, one.config)])
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, config)])
     described = await admin.describe_topics([name])
     have = len(described[0]["partitions"])
     if have < one.partitions:

@@ -81,6 +81,7 @@ class Watchdog:
     def start(self) -> None:
         """Begin watching."""
         self.beat()
+        metrics.LOOP_SILENT.set_function(lambda: clock.monotonic() - self._last)
         self._thread.start()
 
     def beat(self) -> None:

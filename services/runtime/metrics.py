@@ -38,4 +38,4 @@ IMBALANCE: Final = Gauge(
     "gridline_conservation_imbalance",
     "Accepted less what is accounted for; anything but 0 means a message was lost or counted twice",
 )
-LOOP_BEAT: Final = Gauge("gridline_loop_last_beat_seconds", "Monotonic seconds since the consume loop last polled")
+LOOP_SILENT: Final = Gauge("gridline_loop_silent_seconds", "Seconds since the consume loop last came round")

@@ -109,14 +109,18 @@ class Producer:
         try:
             async with asyncio.timeout(deadline_s):
                 producer = self._producer or await self._current()
+                if len(batch) == 1:
+                    [one] = batch
+                    headers = list(one.headers)
+                    # Shielded: our deadline ends our waiting, not a delivery that others may share a batch with.
+                    sent = await producer.send(prefix + one.topic, value=one.value, key=one.key, headers=headers)
+                    await asyncio.shield(sent)
+                    return
                 waits = [
                     await producer.send(prefix + one.topic, value=one.value, key=one.key, headers=list(one.headers))
                     for one in batch
                 ]
-                if len(waits) == 1:
-                    await asyncio.shield(waits[0])
-                else:
-                    await asyncio.gather(*map(asyncio.shield, waits))
+                await asyncio.gather(*map(asyncio.shield, waits))
         except TimeoutError:
             metrics.UNAVAILABLE.labels("kafka").inc()
             raise UnavailableError(f"kafka: no acknowledgement within {deadline_s:g} s, outcome unknown") from None

@@ -27,13 +27,13 @@ def migrate() -> None:
 
     Running it again changes nothing. A service also does this for its own schema when it starts.
 
-    For example:  GRIDLINE_POSTGRES_DSN=postgresql://gridline@db/gridline gridline db migrate
+    For example:  gridline db migrate
     """
     asyncio.run(_migrate(addresses.find().settings.postgres_dsn.get_secret_value()))
 
 
 async def _migrate(dsn: str) -> None:
-    await migrate_schema(dsn, "grid", _ddl("grid"), kernel=False)
+    await migrate_schema(dsn, "grid", _ddl("grid"), kernel=False)  # first: the others' services look into it
     print("grid: up to date")
     for room in _ROOMS:
         await migrate_schema(dsn, room, _ddl(room))

@@ -64,8 +64,9 @@ def _leave_device(state: AreaState, incident: Incident) -> None:
 
 
 def _note_time(state: AreaState, reported_at: datetime) -> None:
-    state.latest = state.seen_from(reported_at)
-    state.evidence.advance(state.latest)
+    if state.latest is None or reported_at > state.latest:
+        state.latest = reported_at
+        state.evidence.advance(reported_at)
 
 
 def _joined(state: AreaState, event: e.ReportJoined) -> None:
