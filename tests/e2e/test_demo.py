@@ -81,8 +81,16 @@ def test_the_demonstration_proves_its_count_and_leaves_nothing_running(run_folde
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="left-over processes are looked for in /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("moment", ["kafka", "notify", "sending"])
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("kafka", signal.SIGINT),
+        ("kafka", signal.SIGKILL),
+        ("notify", signal.SIGTERM),
+        ("sending", signal.SIGINT),
+        ("sending", signal.SIGKILL),
+    ],
+)
 def test_stopped_at_any_moment_it_leaves_nothing(run_folder: Path, moment: str, number: signal.Signals):
     """Stopped while Kafka starts, as the last service is ready, and in the middle of the storm."""
     process = subprocess.Popen(

@@ -1,0 +1,162 @@
+"""Topics and dead letters from the command line, on a real Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from services.cli import __main__ as cli
+from services.cli.errors import Exit
+from services.cli.topics import committed_offsets, reader
+from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, TOPICS
+from services.runtime.settings import ServiceSettings
+
+pytestmark = pytest.mark.integration
+
+ORIGINAL = (("ce_id", b"0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11"), ("ce_type", b"x"), ("traceparent", b"00-1-2-01"))
+
+
+@pytest.fixture
+def settings(kafka_bootstrap, unique_name, monkeypatch, tmp_path):
+    monkeypatch.setenv("GRIDLINE_KAFKA_BOOTSTRAP", kafka_bootstrap)
+    monkeypatch.setenv("GRIDLINE_TOPIC_PREFIX", f"{unique_name}.")
+    monkeypatch.setenv("GRIDLINE_STACK_RUN_FOLDER", str(tmp_path))
+    return ServiceSettings()
+
+
+@pytest.fixture
+def gridline(settings, monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gridline", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        said = capsys.readouterr()
+        return left.value.code or 0, said.out, said.err
+
+    return run
+
+
+def letter(offset: int, *, reason: str = "bad_field", value: bytes = b'{"a": 1}', null: bool = False) -> dict:
+    cause = {
+        "dlq.reason": reason,
+        "dlq.detail": "text: too long",
+        "dlq.topic": CONTACT_RECEIVED.name,
+        "dlq.partition": "3",
+        "dlq.offset": str(offset),
+        "dlq.timestamp": "1700000000000",
+        "dlq.consumer": "router",
+        "dlq.at": "2026-07-01T12:00:00+00:00",
+    }
+    if null:
+        cause["dlq.null-value"] = "1"
+    headers = [*ORIGINAL, *((name, text.encode()) for name, text in cause.items())]
+    return {"key": b"ticket", "value": value, "headers": headers}
+
+
+def put(settings: ServiceSettings, topic: str, *records: dict) -> None:
+    async def send() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap)
+        await producer.start()
+        try:
+            for record in records:
+                await producer.send_and_wait(settings.topic_prefix + topic, **record)
+        finally:
+            await producer.stop()
+
+    asyncio.run(send())
+
+
+def records_of(settings: ServiceSettings, topic: str) -> list:
+    async def read() -> list:
+        async with reader(settings) as kafka:
+            return [record async for record in kafka.records(await kafka.bounds([topic]))]
+
+    return asyncio.run(read())
+
+
+def test_applying_creates_every_topic_and_again_changes_nothing(gridline, settings):
+    code, out, _ = gridline("topics", "apply")
+    assert code == Exit.DONE
+    assert all(f"{topic.name}: created" in out for topic in TOPICS)
+    code, out, _ = gridline("topics", "apply")
+    assert code == Exit.DONE
+    assert "created" not in out
+    listed = json.loads(gridline("topics", "list", "--json")[1])
+    partitions = {one["topic"]: one["partitions"] for one in listed}
+    assert all(partitions[topic.name] == topic.partitions for topic in TOPICS)
+    assert partitions[CONTACT_RECEIVED.dead_letters] == 1
+    assert f"{CONTACT_RECEIVED.name}.dlq" in partitions
+
+
+def test_applying_adds_partitions_and_takes_none_away(gridline):
+    gridline("topics", "apply", "--partitions", 3)
+    assert "partitions added, 5 partitions" in gridline("topics", "apply", "--partitions", 5)[1]
+    assert "partitions added" not in gridline("topics", "apply", "--partitions", 2)[1]
+
+
+def test_missing_topics_are_told_with_what_to_do(gridline):
+    code, out, _ = gridline("topics", "list")
+    assert code == Exit.DONE
+    assert "missing" in out
+    assert "gridline topics apply" in out
+
+
+def test_dead_letters_are_listed_and_shown_with_their_cause(gridline, settings):
+    gridline("topics", "apply")
+    assert "No dead letters." in gridline("dlq", "list")[1]
+    put(settings, CONTACT_RECEIVED.dead_letters, letter(7), letter(9, reason="unknown_type"))
+    code, out, _ = gridline("dlq", "list")
+    assert code == Exit.DONE
+    assert "Dead letters: 2" in out
+    assert "3:7" in out
+    assert "bad_field 1" in out
+    assert "unknown_type" not in gridline("dlq", "list", "--reason", "bad_field", "--json")[1]
+    assert "No dead letters." in gridline("dlq", "list", "--topic", OUTAGE_INPUT.name)[1]
+    shown = json.loads(gridline("dlq", "show", CONTACT_RECEIVED.name, "0:1", "--json")[1])
+    assert shown["cause"]["reason"] == "unknown_type"
+    assert shown["headers"] == {name: raw.decode() for name, raw in ORIGINAL}
+    assert (shown["key"], shown["value"]) == ("ticket", '{"a": 1}')
+    code, _, err = gridline("dlq", "show", CONTACT_RECEIVED.name, "0:99")
+    assert code == Exit.NO
+    assert "no dead letter 0:99" in err
+
+
+def test_a_value_that_is_no_text_can_be_shown(gridline, settings):
+    gridline("topics", "apply")
+    put(settings, CONTACT_RECEIVED.dead_letters, letter(7, value=b"\xff\xfe{[bold]"))
+    code, out, _ = gridline("dlq", "show", CONTACT_RECEIVED.name, "0:0")
+    assert code == Exit.DONE
+    assert "\\xff\\xfe{[bold]" in out
+
+
+def test_a_replay_publishes_the_original_as_it_was(gridline, settings):
+    gridline("topics", "apply")
+    put(settings, CONTACT_RECEIVED.dead_letters, letter(7), letter(8, reason="unknown_type"), letter(9, null=True))
+    code, out, err = gridline("dlq", "replay", "--reason", "bad_field", "--yes")
+    assert (code, "Published 1 records again." in out) == (Exit.DONE, True)
+    assert "1 had no value" in err
+    (record,) = records_of(settings, CONTACT_RECEIVED.name)
+    assert (record.key, record.value, record.headers) == (b"ticket", b'{"a": 1}', ORIGINAL)
+    assert len(records_of(settings, CONTACT_RECEIVED.dead_letters)) == 3  # nothing is taken out
+
+
+def test_a_replay_can_name_its_letters(gridline, settings):
+    gridline("topics", "apply")
+    put(settings, CONTACT_RECEIVED.dead_letters, *(letter(n) for n in range(4)))
+    arguments = ("dlq", "replay", "--topic", CONTACT_RECEIVED.name, "--yes")
+    assert "Published 2 records" in gridline(*arguments, "--letter", "0:0", "--letter", "0:3")[1]
+    code, _, err = gridline(*arguments, "--letter", "0:7")
+    assert code == Exit.NO
+    assert "0:7" in err
+
+
+def test_looking_leaves_no_trace_in_the_cluster(gridline, settings):
+    gridline("topics", "apply")
+    put(settings, CONTACT_RECEIVED.dead_letters, letter(7))
+    gridline("dlq", "list")
+    assert asyncio.run(committed_offsets(settings, f"nobody-{uuid4()}")) == {}
