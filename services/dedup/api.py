@@ -50,7 +50,7 @@ class IncidentView(BaseModel):
     """An incident as it stands."""
 
     incident_id: UUID
-    order_id: UUID | None = Field(description="Absent while the order is held")
+    order_id: UUID | None = Field(description="Absent until the order is issued")
     area: str
     kind: str = Field(description="outage, single or hazard")
     state: IncidentState
@@ -258,7 +258,7 @@ def _progress_id(given: str) -> UUID:
 def _incident(row: asyncpg.Record) -> IncidentView:
     return IncidentView(
         **{name: row[name] for name in _SAME},
-        order_id=None if row["hold_timer"] is not None else row["order_id"],
+        order_id=row["order_id"] if row["ordered"] else None,
         device=DeviceView(
             id=row["device_id"], type=row["device_type"], feeder=row["feeder"], lat=row["lat"], lon=row["lon"]
         ),

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS incident (
     lat              double precision,
     lon              double precision,
     customers_served int         NOT NULL,
+    ordered          boolean     NOT NULL, -- whether its order was ever issued; false while it is held
     reports          int         NOT NULL,
     hazards          text[]      NOT NULL,
     opened_seq       bigint      NOT NULL, -- place in the area's ledger: the lower, the older

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import InvalidPartitionsError, KafkaError, for_code
 
 from services.contracts.topics import MAX_RECORD_BYTES, TOPICS
 from services.runtime.errors import UnavailableError
@@ -89,6 +89,9 @@ async def _apply(admin: AIOKafkaAdminClient, one: Wanted, prefix: str, replicati
     described = await admin.describe_topics([name])
     have = len(described[0]["partitions"])
     if have < one.partitions:
-        await admin.create_partitions({name: NewPartitions(one.partitions)})
+        try:
+            await admin.create_partitions({name: NewPartitions(one.partitions)})
+        except InvalidPartitionsError:  # it has them: a topic made a moment ago was described before it was whole
+            return Change(one.name, "unchanged", one.partitions)
         return Change(one.name, "partitions added", one.partitions)
     return Change(one.name, "unchanged", have)

@@ -163,10 +163,8 @@ def requests_of(storm: Storm, start: datetime, *, copy: int = 0, seconds: float 
         seconds: Spread it evenly over so many; in storm time if absent.
     """
     numbered = replace(storm, seed=1000 * (copy + 1) + storm.seed)
-    events = events_of(numbered)
-    if seconds is not None:
-        events = at_steady_rate(events, seconds)
-    return render(numbered, events, start + timedelta(milliseconds=copy), development_senders())
+    requests = render(numbered, events_of(numbered), start + timedelta(milliseconds=copy), development_senders())
+    return requests if seconds is None else at_steady_rate(requests, seconds)
 
 
 def as_http(requests: Iterable[Request], path: str | None = None) -> list[bytes]:

@@ -31,7 +31,7 @@ from services.cli.invariants import check
 from services.cli.merging import judge
 from services.cli.storm.faults import Network
 from services.cli.storm.generate import draw_storm
-from services.cli.storm.payloads import at_steady_rate, events_of, render
+from services.cli.storm.payloads import at_steady_rate, begun_before, events_of, render
 from services.cli.storm.sender import Answers, send
 from services.cli.storm.shape import Shape
 from services.cli.watch import watching
@@ -153,7 +153,9 @@ async def stormed(system: System) -> After:
     if id(system) in _after:
         return _after[id(system)]
     storm = draw_storm(system.network, Shape(faults=30), seed=11)
-    requests = render(storm, at_steady_rate(events_of(storm), STORM_SECONDS), clock.now(), development_senders())
+    events = events_of(storm)
+    start = begun_before(clock.now(), events)
+    requests = at_steady_rate(render(storm, events, start, development_senders()), STORM_SECONDS)
     answers = Answers()
     sending = asyncio.create_task(send(requests, system.info.services["intake"], answers))
     await asyncio.sleep(STORM_SECONDS * 0.25)

@@ -28,7 +28,7 @@ from services.cli.errors import CommandError, Exit
 from services.cli.live import LiveDisplay
 from services.cli.storm.faults import Network
 from services.cli.storm.generate import draw_storm
-from services.cli.storm.payloads import at_steady_rate, events_of, render
+from services.cli.storm.payloads import at_steady_rate, begun_before, events_of, render
 from services.cli.storm.sender import Answers, send
 from services.cli.storm.shape import Shape
 from services.cli.watch import watching
@@ -126,8 +126,8 @@ async def _drive(
     settings: ServiceSettings, info: StackInfo, storm: Storm, seconds: float, crews: Child
 ) -> tuple[Evidence, Answers, list[Request]]:
     """Send the storm while looking on; wait until the system is at rest; read everything there is."""
-    events = at_steady_rate(events_of(storm), seconds)
-    requests = render(storm, events, clock.now(), development_senders())
+    events = events_of(storm)
+    requests = at_steady_rate(render(storm, events, begun_before(clock.now(), events), development_senders()), seconds)
     answers = Answers()
     planned = Counter(request.channel.value for request in requests)
     title = f"A storm of {len(storm.faults)} faults and {len(storm.cases)} people"

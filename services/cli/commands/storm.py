@@ -19,7 +19,7 @@ from services.cli.storm.faults import Network
 from services.cli.storm.files import write_storm
 from services.cli.storm.generate import draw_storm
 from services.cli.storm.imported import read_network
-from services.cli.storm.payloads import Senders, at_steady_rate, events_of, render
+from services.cli.storm.payloads import Senders, at_steady_rate, begun_before, events_of, render
 from services.cli.storm.sender import Answers, send
 from services.cli.storm.shape import Shape
 from services.contracts.values import Channel
@@ -68,8 +68,8 @@ def storm(
         _write(draw_storm(_network(network, customers, areas), shape, seed), start, out_folder)
         return
     drawn = draw_storm(_network(network, customers, areas), Shape(faults=faults), seed)
-    events = at_steady_rate(events_of(drawn), seconds)
-    requests = render(drawn, events, clock.now(), development_senders())
+    events = events_of(drawn)
+    requests = at_steady_rate(render(drawn, events, begun_before(clock.now(), events), development_senders()), seconds)
     answers = Answers()
     with progress() as display:
         task = display.add_task(f"{len(drawn.faults)} faults, {len(drawn.cases)} people", total=len(requests))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -124,10 +124,19 @@ def _steps(case: Case, *, gives_up: bool) -> Iterator[tuple[str, float]]:
         yield "report", 0.0
 
 
-def at_steady_rate(events: Sequence[Event], seconds: float) -> list[Event]:
-    """Spread the events evenly over ``seconds``, in their order: a storm of hours in a demonstration's time."""
-    step = seconds / max(1, len(events))
-    return [Event(e.case, e.step, place * step, e.resend) for place, e in enumerate(events)]
+def at_steady_rate(requests: Sequence[Request], seconds: float) -> list[Request]:
+    """Send the requests evenly over ``seconds``, in their order: a storm of hours in a demonstration's time.
+
+    What they say of when things happened stays in storm time. Merging looks at that and not at arrival; squeezed
+    together, two hours' faults would look like one.
+    """
+    step = seconds / max(1, len(requests))
+    return [replace(request, at=place * step) for place, request in enumerate(requests)]
+
+
+def begun_before(now: datetime, events: Sequence[Event]) -> datetime:
+    """Return the instant of second 0 of a storm whose last event has just happened."""
+    return now - timedelta(seconds=max((event.at for event in events), default=0.0))
 
 
 def render(storm: Storm, events: Sequence[Event], start: datetime, senders: Senders) -> list[Request]:

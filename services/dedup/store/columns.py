@@ -16,6 +16,7 @@ INCIDENT: Final = (
     "lat",
     "lon",
     "customers_served",
+    "ordered",
     "reports",
     "hazards",
     "opened_seq",

@@ -200,6 +200,7 @@ def _incident(touched: Touched, now: datetime) -> Row:
         device.lat,
         device.lon,
         incident.customers_served,
+        incident.order is not None,
         len(incident.reports),
         incident.standing.hazards,
         incident.opened_seq,

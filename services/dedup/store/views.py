@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from services.runtime.postgres import Connection
 
-_ORDERS: Final = "SELECT order_id, incident_id, area FROM incident WHERE order_id = ANY($1::uuid[])"
+_ORDERS: Final = "SELECT order_id, incident_id, area FROM incident WHERE order_id = ANY($1::uuid[]) AND ordered"
 _OPEN: Final = """
 SELECT kind, device_type, count(*) AS n FROM incident
 WHERE state IN ('predicted', 'confirmed') GROUP BY kind, device_type
@@ -77,7 +77,7 @@ class Timer(NamedTuple):
 
 
 async def orders_by_id(connection: Connection, orders: Collection[UUID]) -> dict[UUID, OrderKey]:
-    """Return the incident and area of each order that is known."""
+    """Return the incident and area of each order that was issued."""
     rows = await connection.fetch(_ORDERS, list(set(orders)))
     return {row["order_id"]: OrderKey(row["incident_id"], row["area"]) for row in rows}
 

@@ -6,16 +6,19 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
 from services.cli import __main__ as cli
 from services.cli.errors import CommandError, Exit
-from services.cli.storm.faults import Network
 from services.cli.storm.generate import draw_storm
 from services.cli.storm.imported import read_network
 from services.cli.storm.shape import Shape
+
+if TYPE_CHECKING:
+    from services.cli.storm.faults import Network
 
 pytestmark = pytest.mark.integration
 

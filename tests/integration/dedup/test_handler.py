@@ -15,6 +15,7 @@ from services.contracts.messages import FieldProgress, FieldProgressed, Incident
 from services.contracts.topics import DISPATCH_ORDER, INCIDENT_CHANGED, OUTAGE_INPUT, REPORT_SETTLED
 from services.contracts.values import CustomerClass, Etr, OrderStatus, ProgressStage, Recipient
 from services.dedup.handler import imbalance
+from services.dedup.store.views import orders_by_id
 from services.dedup.timers import fire_due
 from services.grid.store import import_network
 from services.runtime.handling import Received
@@ -267,6 +268,8 @@ async def test_a_held_order_goes_out_when_its_timer_has_fired_once(room: Room) -
     await hold_orders(room)
     await room.feed([a_report(AREA, "A0TR00023", "first", 0)], minute(0))
     assert await room.published(DISPATCH_ORDER.name) == []
+    key = await room.pool.fetchval("SELECT order_id FROM incident")
+    assert await orders_by_id(room.pool, [key]) == {}, "a crew cannot speak of an order nobody was given"
 
     assert await fire_due(room.pool, room.outbox, minute(4.9)) == 0
     assert await fire_due(room.pool, room.outbox, minute(5.1)) == 1

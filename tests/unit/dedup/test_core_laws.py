@@ -137,6 +137,21 @@ class Core(RuleBasedStateMachine):
         assert all(self.story.state.incidents[key].hold is not None for key in waiting), "no order only if held"
 
     @invariant()
+    def a_moment_is_waited_for_while_an_order_is_held_and_no_longer(self) -> None:
+        held = {i.hold.timer_id for i in self.story.state.incidents.values() if i.hold is not None}
+        assert self.story.waiting() == held
+
+    @invariant()
+    def ledger_rows_are_numbered_without_gap_or_repeat(self) -> None:
+        numbers: list[int] = []
+        for event in self.story.events:
+            if isinstance(event, e.IncidentOpened | e.ReportJoined):
+                numbers.append(event.seq)
+            elif isinstance(event, e.ReportMoved):
+                numbers += [event.seq, event.seq + 1]
+        assert numbers == list(range(1, self.story.state.next_seq))
+
+    @invariant()
     def a_cancelled_order_names_one_that_was_issued(self) -> None:
         issued = {order.order_id for order in self.story.orders}
         for order in self.story.orders:

@@ -119,6 +119,29 @@ def test_laterals_that_fail_hours_apart_stay_two_outages(storm: Timeline) -> Non
     assert storm.live_orders().keys() == {"A0FU00016", "A0FU00017"}
 
 
+def test_an_older_outage_stays_one_of_its_own_when_the_device_above_fails(storm: Timeline) -> None:
+    older = storm.at(0).report("A0TR00028")
+    storm.at(1).report("A0TR00030")
+    storm.at(120).report("A0TR00023")
+    storm.at(121).report("A0TR00024")
+    storm.at(122).report("A0TR00026")
+
+    assert storm.live_orders().keys() == {"A0FU00018", "A0SW00015"}
+    assert storm.incident_of(older).standing.reports == 2
+
+
+def test_an_older_outage_under_a_younger_larger_one_is_not_moved_by_its_evidence(storm: Timeline) -> None:
+    older = storm.at(0).report("A0TR00028")
+    storm.at(1).report("A0TR00030")
+    for at, number in enumerate((23, 26, 53, 62, 21, 97, 35, 48, 34, 38)):
+        younger = storm.at(40 + at / 4).report(f"A0TR000{number}")
+    assert storm.incident_of(younger).device.id == "A0BR00001"
+    again = storm.at(45).report("A0TR00031")
+
+    assert storm.incident_of(again) is storm.incident_of(older)
+    assert storm.incident_of(older).device.id == "A0FU00018"
+
+
 def test_late_callers_of_a_long_outage_join_it_and_move_nothing(storm: Timeline) -> None:
     first = storm.at(0).report("A0TR00028")
     storm.at(1).report("A0TR00030")

@@ -202,6 +202,10 @@ class Timeline:
         """Version, status and device of an order, as they were told."""
         return [(o.version, o.status.value, o.device.id) for o in self.orders if o.order_id == order_id]
 
+    def waiting(self) -> set[UUID]:
+        """Timers that were set and neither fired nor cleared."""
+        return set(self._timers)
+
     def answers(self) -> list[tuple[str, str]]:
         """Outcome and reason of the reports that went into no incident."""
         return [(settled.outcome, settled.reason) for settled in self.settled]

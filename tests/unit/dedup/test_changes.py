@@ -1,0 +1,109 @@
+"""What a batch of several messages comes to: one revision an incident, every version of every order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.contracts.messages import IncidentChanged, OrderVersion, ReportSettled
+from services.contracts.values import IncidentState
+from services.dedup.domain import AreaState, decide
+from services.dedup.domain import changes as under_test
+from services.dedup.domain.changes import Changes
+from tests.unit.dedup.timeline import a_report, minute
+
+if TYPE_CHECKING:
+    import pytest
+
+    from services.contracts.messages import Message
+    from services.dedup.domain.rules import Rules
+    from services.grid.tree import Tree
+
+AREA = "A0SU00000"
+
+
+def batch(
+    state: AreaState, *messages: Message
+) -> tuple[list[OrderVersion], list[IncidentChanged], list[ReportSettled]]:
+    changes = Changes(minute(9))
+    for message in messages:
+        changes.apply(state, decide(state, message, minute(9)), f"trace of {message.message_id}")
+    told = [one.message for one in changes.messages()]
+    orders = [one for one in told if isinstance(one, OrderVersion)]
+    assert told[: len(orders)] == orders, "orders first"
+    assert orders == changes.orders()
+    return (
+        orders,
+        [one for one in told if isinstance(one, IncidentChanged)],
+        [one for one in told if isinstance(one, ReportSettled)],
+    )
+
+
+def test_many_reports_of_one_incident_are_one_revision(ieee123: Tree, rules: Rules) -> None:
+    state = AreaState(AREA, ieee123, rules)
+    reports = [a_report(AREA, "A0TR00023", f"r{n}", n / 10) for n in range(50)]
+    orders, changed, _ = batch(state, *reports)
+
+    (change,) = changed
+    assert (change.revision, change.reports) == (1, 50)
+    assert [member.report_id for member in change.joined] == [report.report_id for report in reports]
+    assert len(orders) == 1
+
+
+def test_an_incident_that_opened_and_was_absorbed_in_one_batch_leaves_nobody_behind(
+    ieee123: Tree, rules: Rules
+) -> None:
+    state = AreaState(AREA, ieee123, rules)
+    reports = [a_report(AREA, f"A0TR000{n}", f"r{n}", at) for at, n in enumerate((26, 23, 30))]
+    orders, changed, _ = batch(state, *reports)
+
+    survivor, absorbed = changed
+    assert {member.report_id for member in survivor.joined} == {report.report_id for report in reports}
+    assert (absorbed.state, absorbed.merged_into) == (IncidentState.CANCELLED, survivor.incident_id)
+    assert (absorbed.joined, absorbed.left) == ((), ()), "nobody was ever told to be in it"
+    assert [(o.version, o.status.value) for o in orders] == [
+        (1, "issued"),
+        (1, "issued"),
+        (2, "cancelled"),
+        (2, "updated"),
+    ], "but its order was issued, and whoever has it must be told"
+
+
+def test_a_report_that_moved_leaves_one_incident_and_joins_the_other(ieee123: Tree, rules: Rules) -> None:
+    state = AreaState(AREA, ieee123, rules)
+    first, second, third = (a_report(AREA, f"A0TR000{n}", f"r{n}", at) for at, n in enumerate((26, 23, 30)))
+    batch(state, first, second)
+    _, changed, _ = batch(state, third)
+
+    by_state = {change.state: change for change in changed}
+    assert by_state[IncidentState.CANCELLED].left == (second.message_id,)
+    joined = {member.report_id for member in by_state[IncidentState.PREDICTED].joined}
+    assert joined == {second.message_id, third.message_id}
+
+
+def test_a_settlement_carries_what_telling_the_customer_needs(ieee123: Tree, rules: Rules) -> None:
+    state = AreaState(AREA, ieee123, rules)
+    report = a_report(AREA, None, "nowhere", 0)
+    _, _, (settled,) = batch(state, report)
+
+    assert (settled.outcome, settled.reason) == ("needs_person", "device_unknown")
+    assert (settled.ticket_id, settled.ticket_ref) == (report.ticket_id, report.ticket_ref)
+
+
+def test_a_long_list_of_members_is_told_in_several_revisions(
+    ieee123: Tree, rules: Rules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(under_test, "_JOINED", 20)
+    state = AreaState(AREA, ieee123, rules)
+    _, changed, _ = batch(state, *(a_report(AREA, "A0TR00023", f"r{n}", 0) for n in range(50)))
+
+    assert [(change.revision, len(change.joined)) for change in changed] == [(1, 20), (2, 20), (3, 10)]
+
+
+def test_the_trace_is_that_of_the_message_that_caused_it(ieee123: Tree, rules: Rules) -> None:
+    state = AreaState(AREA, ieee123, rules)
+    changes = Changes(minute(0))
+    for n in range(2):
+        report = a_report(AREA, "A0TR00023", f"r{n}", 0)
+        changes.apply(state, decide(state, report, minute(0)), f"trace {n}")
+
+    assert [told.traceparent for told in changes.messages()] == ["trace 0", "trace 1"]
