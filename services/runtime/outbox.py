@@ -35,7 +35,6 @@ _IDLE_SECONDS: Final = 1.0
 """How long the relay sleeps when nothing wakes it: the bound for rows committed by another process."""
 _LOCK_RETRY_SECONDS: Final = 1.0
 _SILENCE_SECONDS: Final = 5.0
-_KEEP_DAYS: Final = 14
 
 _INSERT: Final = """
 INSERT INTO outbox (shard, topic, key, value, header_names, header_values, created_at)
@@ -47,11 +46,6 @@ FROM outbox WHERE published_at IS NULL AND shard = $1 ORDER BY id LIMIT $2
 """
 _MARK: Final = "UPDATE outbox SET published_at = $2 WHERE id = ANY($1::bigint[])"
 _OLDEST: Final = "SELECT count(*) AS n, min(created_at) AS oldest FROM outbox WHERE published_at IS NULL"
-_PRUNE: Final = """
-DELETE FROM outbox WHERE id IN (
-    SELECT id FROM outbox WHERE published_at < now() - $1 * interval '1 day' ORDER BY published_at LIMIT 10000
-)
-"""
 
 
 class Outbox:
@@ -207,8 +201,3 @@ async def measure(connection: Connection, now: datetime) -> int:
     metrics.OUTBOX_UNPUBLISHED.set(count)
     metrics.OUTBOX_AGE.set(max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
     return count
-
-
-async def prune(connection: Connection) -> None:
-    """Delete rows published long ago, a bounded number at a time."""
-    await connection.execute(_PRUNE, _KEEP_DAYS)

@@ -20,7 +20,7 @@ import uvicorn
 import uvloop
 from aiokafka.errors import KafkaError
 
-from services.runtime import clock, failpoints, logs, metrics, outbox, positions
+from services.runtime import clock, failpoints, logs, metrics, outbox, positions, retention
 from services.runtime.batch import Transactor
 from services.runtime.consumer import Consumer
 from services.runtime.errors import HaltError, UnavailableError
@@ -314,7 +314,7 @@ class _Service:
                         await outbox.measure(connection, clock.now())
                         found = await positions.totals(connection)
                         if rounds % _PRUNE_ROUNDS == 0:
-                            await outbox.prune(connection)
+                            await retention.prune(connection)
                 for name, n in found.items():
                     metrics.TALLY.labels(name).set(n)
                 if self._parts.imbalance is not None:

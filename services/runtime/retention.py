@@ -1,0 +1,32 @@
+"""How long the kernel's rows are kept, and their deletion a bounded number at a time.
+
+An id must be remembered for longer than its record can come again: longer than any topic keeps it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from services.contracts.topics import TOPICS
+
+if TYPE_CHECKING:
+    from services.runtime.postgres import Connection
+
+PUBLISHED_DAYS: Final = 14
+SEEN_DAYS: Final = 15 + max(topic.retention_ms for topic in TOPICS) // (24 * 3600 * 1000)
+
+_ROWS: Final = 10_000
+_OUTBOX: Final = """
+DELETE FROM outbox WHERE id IN (
+    SELECT id FROM outbox WHERE published_at < now() - $1 * interval '1 day' ORDER BY published_at LIMIT $2
+)
+"""
+_INBOX: Final = """
+DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE seen_at < now() - $1 * interval '1 day' LIMIT $2)
+"""
+
+
+async def prune(connection: Connection) -> None:
+    """Delete some of what is past its time: published outbox rows, and ids whose records are long gone."""
+    await connection.execute(_OUTBOX, PUBLISHED_DAYS, _ROWS)
+    await connection.execute(_INBOX, SEEN_DAYS, _ROWS)

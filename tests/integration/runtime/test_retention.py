@@ -1,0 +1,45 @@
+"""Old rows go, and only old ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from services.contracts.topics import TOPICS
+from services.runtime import retention
+from services.runtime.postgres import migrate
+
+if TYPE_CHECKING:
+    from tests.integration.runtime.world import World
+
+
+@pytest.mark.integration
+async def test_only_rows_past_their_time_are_deleted(world: World):
+    await migrate(world.dsn, "ledger", Path(__file__).with_name("ledger.sql"))
+    connection = await asyncpg.connect(world.dsn, server_settings={"search_path": "ledger"})
+    ages = (0, retention.PUBLISHED_DAYS - 1, retention.PUBLISHED_DAYS + 1, retention.SEEN_DAYS + 1)
+    await connection.execute(
+        "INSERT INTO outbox (shard, topic, key, value, header_names, header_values, created_at, published_at)"
+        " SELECT 0, 't', '', '', '{}', '{}', now(), now() - age * interval '1 day' FROM unnest($1::int[]) AS age",
+        ages,
+    )
+    await connection.execute(
+        "INSERT INTO outbox (shard, topic, key, value, header_names, header_values, created_at)"
+        " VALUES (0, 't', '', '', '{}', '{}', now() - interval '90 days')"
+    )
+    await connection.execute(
+        "INSERT INTO inbox SELECT gen_random_uuid(), '', 't', 0, 0, now() - age * interval '1 day'"
+        " FROM unnest($1::int[]) AS age",
+        ages,
+    )
+    await retention.prune(connection)
+    assert await connection.fetchval("SELECT count(*) FROM outbox") == 3  # two young, one never published
+    assert await connection.fetchval("SELECT count(*) FROM inbox") == 3
+    await connection.close()
+
+
+def test_an_id_is_remembered_longer_than_any_topic_keeps_its_record():
+    assert max(topic.retention_ms for topic in TOPICS) < retention.SEEN_DAYS * 24 * 3600 * 1000
