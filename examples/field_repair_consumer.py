@@ -200,16 +200,17 @@ async def follow_orders(options: argparse.Namespace, system: FieldRepair) -> Non
         await consumer.stop()
 
 
-async def send_progress(options: argparse.Namespace, system: FieldRepair) -> None:
+async def send_progress(options: argparse.Namespace, system: FieldRepair, off_duty: asyncio.Event) -> None:
     """Send what crews report, again until Gridline answers; of one order in order, of several orders at once."""
     async with httpx.AsyncClient(base_url=options.gridline, timeout=10) as client:
-        while True:
+        while not off_duty.is_set():
             first_of: dict[str, tuple[str, float, dict[str, Any]]] = {}
             for progress_id, order_id, due, body in system.due(time.time()):
                 first_of.setdefault(order_id, (progress_id, due, body))
             posts = [send_one(client, system, order_id, *said) for order_id, said in list(first_of.items())[:AT_ONCE]]
             await asyncio.gather(*posts)
             await asyncio.sleep(0.01 if posts else 0.1)
+    await asyncio.Event().wait()  # orders are still followed
 
 
 async def send_one(
@@ -229,17 +230,19 @@ def _iso(seconds: float) -> str:
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Follow orders and send progress until SIGTERM or Ctrl-C."""
+    """Follow orders and send progress until SIGTERM or Ctrl-C; SIGUSR1 sends the simulated crews home."""
     crews = None
     if options.crews:
         crews = Crews(repair=options.repair_seconds, share=options.repair_share)
     system = FieldRepair(options.store, crews)
-    stop = asyncio.Event()
+    stop, off_duty = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGUSR1, off_duty.set)
     tasks = [asyncio.create_task(follow_orders(options, system)), asyncio.create_task(stop.wait())]
     if crews is not None:
-        tasks.append(asyncio.create_task(send_progress(options, system)))
+        tasks.append(asyncio.create_task(send_progress(options, system, off_duty)))
     done, running = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in running:
         task.cancel()

@@ -98,18 +98,16 @@ class Reader:
         self._consumer = consumer
         self._admin = admin
         self._prefix = prefix
-        self._partitions: dict[str, tuple[int, ...]] = {}
 
     async def bounds(self, topics: Iterable[str]) -> dict[tuple[str, int], tuple[int, int]]:
-        """Return the first offset and the one after the last, of every partition of those topics that exist.
-
-        A topic's partitions are asked for once: one that is made or grows later is not seen by this reader.
-        """
-        names = [self._prefix + topic for topic in topics]
-        if set(names) - self._partitions.keys():
-            for topic in await self._admin.describe_topics():
-                self._partitions[topic["topic"]] = tuple(sorted(part["partition"] for part in topic["partitions"]))
-        at = [TopicPartition(name, partition) for name in names for partition in self._partitions.get(name, ())]
+        """Return the first offset and the one after the last, of every partition of those topics that exist."""
+        names = {self._prefix + topic for topic in topics}
+        at = [
+            TopicPartition(topic["topic"], part["partition"])
+            for topic in await self._admin.describe_topics()
+            if topic["topic"] in names
+            for part in topic["partitions"]
+        ]
         if not at:
             return {}
         first, end = await self._consumer.beginning_offsets(at), await self._consumer.end_offsets(at)

@@ -31,7 +31,9 @@ from services.cli.storm.generate import draw_storm
 from services.cli.storm.payloads import at_steady_rate, begun_before, events_of, render
 from services.cli.storm.sender import Answers, send
 from services.cli.storm.shape import Shape
+from services.cli.topics import committed_offsets, reader
 from services.cli.watch import watching
+from services.contracts.topics import DISPATCH_ORDER
 from services.grid.network_file import open_network, write_customers, write_devices
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
 from services.runtime import clock
@@ -50,7 +52,9 @@ _PROJECT = Path(__file__).parents[3]
 _NETWORKS = _PROJECT / "deploy" / "networks"
 _CONSUMER = _PROJECT / "examples" / "field_repair_consumer.py"
 _TILING = Tiling(areas=3, tiles_per_area=8, suspended_every=150, important_every=300, life_support_every=500)
+_GROUP = "field-repair-example"
 _LOOK_SECONDS = 1.0
+_POLL_SECONDS = 0.2
 _REPAIR_SHARE = 0.4
 _REPAIR = 1.2  # of the storm's length: crews arrive when most have called, as in life; what they confirm stands
 _CREWS = 0.4  # of the storm's length, after the last contact: until power is back at the first orders
@@ -141,13 +145,31 @@ async def _drive(
             finally:
                 looking.cancel()
                 await asyncio.gather(looking, return_exceptions=True)
+            crews.signal(signal.SIGUSR1)  # they go home; their system still follows the orders
             display.phase("coming to rest")
             await watch.until_quiet(_QUIET_SECONDS, display.on_look)
-            # The crews stop only now, so that they have seen every order; then nothing is left that could move.
-            crews.stop(_STOP_SECONDS)
-            await watch.until_quiet(_QUIET_SECONDS, display.on_look)
+            await _until_read(settings, _GROUP, _QUIET_SECONDS)
             display.phase("counting")
             return await evidences.gather(settings), answers, requests
+
+
+async def _until_read(settings: ServiceSettings, group: str, seconds: float) -> None:
+    """Wait until another company's consumer has read every order.
+
+    Raises:
+        CommandError: it has not after ``seconds``.
+    """
+    deadline = clock.monotonic() + seconds
+    async with reader(settings) as kafka:
+        while True:
+            bounds = await kafka.bounds([DISPATCH_ORDER.name])
+            stands = await committed_offsets(settings, group)
+            if all(stands.get(at, first) >= end for at, (first, end) in bounds.items()):
+                return
+            if clock.monotonic() > deadline:
+                what = f"{group} has not read every order after {seconds:g} s"
+                raise CommandError(what, "Look at field-repair.log in the run folder.", Exit.NO)
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _keep_looking(watch: Watch, display: LiveDisplay) -> None:
@@ -181,7 +203,7 @@ def _crews(settings: StackSettings, info: StackInfo, seconds: float) -> Iterator
             sys.executable,
             str(_CONSUMER),
             *("--kafka", info.kafka_bootstrap, "--gridline", info.services["dedup"]),
-            *("--store", str(settings.run_folder / "field_repair.db"), "--crews"),
+            *("--group", _GROUP, "--store", str(settings.run_folder / "field_repair.db"), "--crews"),
             *("--repair-seconds", str(_REPAIR * seconds), "--repair-share", str(_REPAIR_SHARE)),
         ],
         environment={"LANG": "C.UTF-8"},

@@ -81,20 +81,22 @@ class Evidence:
 class _Window:
     """The leaves counted for the classes that share one window."""
 
-    __slots__ = ("_branches", "_counted", "_length", "_since", "_totals", "queue")
+    __slots__ = ("_branches", "_counted", "_latest", "_length", "_next", "_totals", "queue")
 
     def __init__(self, length: timedelta) -> None:
         self._length = length
-        self._since: datetime | None = None
+        self._latest: datetime | None = None
+        self._next: datetime | None = None  # after this the oldest leaf expires
         self.queue: list[tuple[datetime, str]] = []
         self._counted: dict[str, tuple[datetime, tuple[tuple[str, str], ...]]] = {}
         self._totals: dict[str, int] = {}
         self._branches: dict[str, dict[str, int]] = {}
 
     def add(self, leaf: str, at: datetime, links: tuple[tuple[str, str], ...]) -> None:
-        if leaf in self._counted or (self._since is not None and at < self._since):
+        if leaf in self._counted or (self._latest is not None and at < self._latest - self._length):
             return
         insort(self.queue, (at, leaf))
+        self._next = self.queue[0][0] + self._length
         self._counted[leaf] = (at, links)
         for device, branch in links:
             self._totals[device] = self._totals.get(device, 0) + 1
@@ -105,17 +107,19 @@ class _Window:
         found = self._counted.get(leaf)
         if found is not None:
             del self.queue[bisect_left(self.queue, (found[0], leaf))]
+            self._next = self.queue[0][0] + self._length if self.queue else None
             self._discount(leaf)
 
     def advance(self, latest: datetime) -> None:
-        since = latest - self._length
-        if self._since is not None and since <= self._since:
+        if self._latest is None or latest > self._latest:
+            self._latest = latest
+        if self._next is None or self._latest <= self._next:
             return
-        self._since = since
-        expired = bisect_left(self.queue, (since, ""))
+        expired = bisect_left(self.queue, (self._latest - self._length, ""))
         for _, leaf in self.queue[:expired]:
             self._discount(leaf)
         del self.queue[:expired]
+        self._next = self.queue[0][0] + self._length if self.queue else None
 
     def _discount(self, leaf: str) -> None:
         _, links = self._counted.pop(leaf)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from services.dedup.domain import events as e
 from services.dedup.store import columns
@@ -118,7 +119,7 @@ class _Rows:
         action: str,
         event: e.ReportJoined | e.ReportMoved,
     ) -> None:
-        evidence = json.dumps(dict(event.evidence), ensure_ascii=False)
+        evidence = orjson.dumps(event.evidence).decode()
         self.memberships.append(
             (area, seq, report_id, incident_id, action, event.rule.value, evidence, rules_hash, ENGINE, self.now)
         )
