@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ async def answer(world: World, path: str, *, port: int, until: int = 200, second
             except httpx.TransportError:
                 if time.monotonic() > deadline:
                     raise
-            time.sleep(0.1)
+            await asyncio.sleep(0.1)
 
 
 async def test_sigterm_finishes_the_batch_and_publishes_what_was_committed(world: World):
@@ -66,12 +67,17 @@ async def test_metrics_tell_the_counts_and_a_zero_imbalance(world: World):
     process = world.start()
     await world.produce([a_record(one) for one in [*reports, *reports[:10]]])
     await world.settled(60)
-    time.sleep(2.5)  # the gauges are refreshed every two seconds
-    text = (await answer(world, "/metrics", port=process.port)).text
-    assert 'gridline_records_total{outcome="accepted",topic="outage.input.v1"} 50.0' in text
-    assert 'gridline_records_total{outcome="duplicate",topic="outage.input.v1"} 10.0' in text
-    assert "gridline_conservation_imbalance 0.0" in text
-    assert 'gridline_lag_records{topic="outage.input.v1"} 0.0' in text
+    wanted = {
+        'gridline_records_total{outcome="accepted",topic="outage.input.v1"} 50.0',
+        'gridline_records_total{outcome="duplicate",topic="outage.input.v1"} 10.0',
+        'gridline_tally{name="effects"} 50.0',
+        "gridline_conservation_imbalance 0.0",
+        'gridline_lag_records{topic="outage.input.v1"} 0.0',
+    }
+    deadline = time.monotonic() + 20  # the gauges are refreshed every two seconds
+    while missing := wanted - set((await answer(world, "/metrics", port=process.port)).text.splitlines()):
+        assert time.monotonic() < deadline, f"never seen: {missing}"
+        await asyncio.sleep(0.2)
 
 
 async def test_every_wrong_setting_is_named_at_once(world: World):
