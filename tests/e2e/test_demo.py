@@ -62,6 +62,10 @@ def until_nothing_is_left(run_folder: Path) -> None:
     assert not is_locked(run_folder / "demo")
 
 
+def nothing_is_stored(run_folder: Path) -> bool:
+    return not (run_folder / "demo").exists()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="left-over processes are looked for in /proc")
 def test_the_demonstration_proves_its_count_and_leaves_nothing_running(run_folder: Path):
     ran = subprocess.run(
@@ -78,6 +82,7 @@ def test_the_demonstration_proves_its_count_and_leaves_nothing_running(run_folde
     for heading in ("Contacts", "by skill queue", "Largest incidents", "accept to order", "B-cubed", "notices"):
         assert heading in ran.stdout
     until_nothing_is_left(run_folder)
+    assert nothing_is_stored(run_folder)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="left-over processes are looked for in /proc")
@@ -110,6 +115,7 @@ def test_stopped_at_any_moment_it_leaves_nothing(run_folder: Path, moment: str, 
         process.stderr.close()
     assert code == (-signal.SIGKILL if number is signal.SIGKILL else 130)
     until_nothing_is_left(run_folder)
+    assert nothing_is_stored(run_folder) or number is signal.SIGKILL  # then the next one clears up
 
 
 def test_a_demonstration_that_was_kept_is_not_overrun(run_folder: Path):

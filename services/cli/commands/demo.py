@@ -88,12 +88,27 @@ def demo(
         raise CommandError(what, f"Stop it: {_command(settings, 'stack down')}.", Exit.STACK)
     if not _CONSUMER.exists():
         raise CommandError(f"{_CONSUMER} is not there", "Run the demonstration from a clone of the project.")
+    proved = interrupted = False
     with _sigterm_as_ctrl_c():
-        stack.reset(settings)
-        shutil.rmtree(settings.run_folder, ignore_errors=True)
-        kept = _run(settings, keep=keep, shape=Shape(faults=faults), seconds=seconds, seed=seed)
-    if not kept:
+        _clear(settings)
+        try:
+            proved = _run(settings, keep=keep, shape=Shape(faults=faults), seconds=seconds, seed=seed)
+        except KeyboardInterrupt:
+            interrupted = True
+            raise
+        finally:
+            if not is_locked(settings.run_folder) and (proved or interrupted):
+                _clear(settings)
+            elif not proved and not interrupted:
+                err.print(f"The logs stay in {settings.logs_folder}.", soft_wrap=True)
+    if not proved:
         raise typer.Exit(Exit.NO)
+
+
+def _clear(settings: StackSettings) -> None:
+    """Delete what an earlier demonstration, or this one, left in its folder."""
+    stack.reset(settings)
+    shutil.rmtree(settings.run_folder, ignore_errors=True)
 
 
 def _run(settings: StackSettings, *, keep: bool, shape: Shape, seconds: float, seed: int) -> bool:
@@ -123,7 +138,7 @@ def _run(settings: StackSettings, *, keep: bool, shape: Shape, seconds: float, s
             show_addresses(info)
             out.print(f"Use it: {_command(settings, 'incidents list')}", soft_wrap=True)
             out.print(f"Stop it: {_command(settings, 'stack down')}", soft_wrap=True)
-    return verdict.kept and not answers.refused and not answers.unknown
+    return verdict.kept and not (answers.refused or answers.unknown or answers.wrong_ids)
 
 
 async def _drive(

@@ -245,7 +245,8 @@ class _Writer:
             "language": "en" if said.english else "zh-Hans-CN",
             "hazard": True if case.kind is Kind.HAZARD and self._chooses[case.number] else None,
             "single_premise": True if said.only_mine and self._chooses[case.number] else None,
-            "reported_at": self._at(event.at + said.clock_error),
+            # A clock that is ahead would be cut at the arrival: of a squeezed storm that is hours after its last event.
+            "reported_at": self._at(event.at + min(0.0, said.clock_error)),
         }
         if case.channel is Channel.APP:
             body |= {"installation_id": f"app-{case.customer or case.number}", "app_version": "5.2.1"}
