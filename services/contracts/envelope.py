@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -28,6 +29,7 @@ Headers = tuple[tuple[str, bytes], ...]
 
 STRUCTURED: Final = "application/cloudevents+json"
 _BINARY: Final = "application/json"
+_TRACE: Final = re.compile(r"[^-]*-([0-9a-f]{32})-[^-]*-[^-]*")
 
 
 class Refusal(StrEnum):
@@ -84,10 +86,10 @@ def trace_parent(cause: UUID, hop: str) -> str:
 
 def child_trace(parent: str | None, cause: UUID, hop: str) -> str:
     """Continue ``parent`` if it is well formed, else start the trace of ``cause``."""
-    parts = (parent or "").split("-")
-    if len(parts) == 4 and len(parts[1]) == 32 and set(parts[1]) <= set("0123456789abcdef"):  # noqa: PLR2004 - W3C
+    found = _TRACE.fullmatch(parent or "")
+    if found is not None:
         span = hashlib.sha256(f"{parent}{cause}{hop}".encode()).hexdigest()[:16]
-        return f"00-{parts[1]}-{span}-01"
+        return f"00-{found[1]}-{span}-01"
     return trace_parent(cause, hop)
 
 
@@ -117,8 +119,9 @@ def encode(
             CloudEvents extension attribute ``fingerprint``.
     """
     data = message.model_dump_json(exclude_none=True).encode()
-    event_id = str(message.message_id)
-    trace = child_trace(traceparent, message.message_id, source)
+    cause = message.message_id  # once: it may be derived each time
+    event_id = str(cause)
+    trace = child_trace(traceparent, cause, source)
     headers: list[tuple[str, bytes]] = [("ce_id", event_id.encode()), ("ce_type", message.ce_type.encode())]
     if structured:
         attributes = {

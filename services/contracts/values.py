@@ -21,6 +21,8 @@ def _printable(value: str) -> str:
 
     PostgreSQL cannot store U+0000 in text, so a record that carries one would poison its whole batch.
     """
+    if value.isprintable():  # nearly every text; neither NUL nor a surrogate is printable
+        return value
     if "\x00" in value:
         raise ValueError("must not contain the NUL character")
     try:
@@ -32,6 +34,8 @@ def _printable(value: str) -> str:
 
 def _one_line(value: str) -> str:
     """Refuse control characters too: the parts of an id are joined with one of them."""
+    if value.isprintable():  # nearly every name; no control character is printable
+        return value
     if _CONTROL.search(value):
         raise ValueError("must not contain control characters")
     return _printable(value)

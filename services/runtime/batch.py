@@ -43,6 +43,7 @@ RETURNING id
 """
 _SEEN: Final = "SELECT id, fingerprint FROM inbox WHERE id = ANY($1::uuid[])"
 _UNSEE: Final = "DELETE FROM inbox WHERE id = ANY($1::uuid[])"
+_TYPES: Final = {topic.name: topic.types for topic in BY_NAME.values()}
 _log = structlog.get_logger()
 
 
@@ -75,7 +76,7 @@ def read(record: ConsumerRecord[bytes | None, bytes | None], topic: str) -> Read
     headers = tuple((name, bytes(raw)) for name, raw in record.headers)
     try:
         incoming = open_record(record.value, headers)
-        message = decode(incoming, BY_NAME[topic].types)
+        message = decode(incoming, _TYPES[topic])
     except RefusedError as error:
         refusal = error
     return Read(

@@ -339,8 +339,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         metrics.BATCH_RECORDS.observe(len(batch))
         batches.observe(outcome)
         now_ms = clock.now().timestamp() * 1000
+        hops = {name: metrics.HOP_SECONDS.labels(name) for name in self._names.values()}
         for one in batch:
-            metrics.HOP_SECONDS.labels(one.topic).observe(max(0.0, (now_ms - one.timestamp_ms) / 1000))
+            hops[one.topic].observe(max(0.0, (now_ms - one.timestamp_ms) / 1000))
 
     async def _commit(self, *, force: bool = False) -> None:
         """Tell Kafka how far we are, for its lag tools. Never ahead of the database; a failure does not matter."""

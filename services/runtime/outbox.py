@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -187,8 +188,9 @@ class Relay:
         failpoint("relay.published")
         now = clock.now()
         await connection.execute(_MARK, [row["id"] for row in rows], now)
+        for topic, n in Counter(row["topic"] for row in rows).items():
+            metrics.PUBLISHED.labels(topic).inc(n)
         for row in rows:
-            metrics.PUBLISHED.labels(row["topic"]).inc()
             metrics.PUBLISH_SECONDS.observe(max(0.0, (now - row["created_at"]).total_seconds()))
         return len(rows)
 

@@ -20,7 +20,7 @@ from services.runtime import metrics
 from services.runtime.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from services.contracts.envelope import Outgoing
     from services.runtime.settings import ServiceSettings
@@ -40,6 +40,27 @@ def refuse_oversize(outgoing: Outgoing) -> None:
     size = len(outgoing.value) + len(outgoing.key) + sum(len(name) + len(raw) for name, raw in outgoing.headers)
     if size > MAX_RECORD_BYTES:
         raise RefusedError(Refusal.OVERSIZE, f"the record for {outgoing.topic} has {size} bytes")
+
+
+async def _all_acknowledged(waits: Collection[asyncio.Future[Any]]) -> None:
+    """Return when all are done; raise what the first to fail raised. The deliveries go on whatever becomes of us.
+
+    Waiting does not cancel what it waits for, so nothing needs shielding: that took longer than the sending.
+    """
+    try:
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_EXCEPTION)
+        for wait in done:
+            wait.result()
+    except BaseException:
+        for wait in waits:
+            wait.add_done_callback(_note)
+        raise
+
+
+def _note(wait: asyncio.Future[Any]) -> None:
+    """Look at a failure nobody waits for any more, so that it is not reported as forgotten."""
+    if not wait.cancelled():
+        wait.exception()
 
 
 class Producer:
@@ -120,7 +141,7 @@ class Producer:
                     await producer.send(prefix + one.topic, value=one.value, key=one.key, headers=list(one.headers))
                     for one in batch
                 ]
-                await asyncio.gather(*map(asyncio.shield, waits))
+                await _all_acknowledged(waits)
         except TimeoutError:
             metrics.UNAVAILABLE.labels("kafka").inc()
             raise UnavailableError(f"kafka: no acknowledgement within {deadline_s:g} s, outcome unknown") from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -48,6 +49,7 @@ _RETRY_SECONDS: Final = 1.0
 _READY_SECONDS: Final = 2.0
 _CLOSE_SECONDS: Final = 10.0
 _DRAIN_POLL_SECONDS: Final = 0.05
+_COLLECT_AFTER: Final = (50_000, 20, 50)
 S = TypeVar("S", bound=ServiceSettings)
 _log = structlog.get_logger()
 
@@ -100,6 +102,17 @@ class Parts:
     background: tuple[Callable[[], Awaitable[None]], ...] = ()
     ready: tuple[Callable[[], Awaitable[str | None]], ...] = ()
     imbalance: Callable[[Counter[str]], int] | None = None
+
+
+def _let_the_collector_rest() -> None:
+    """Make Python look for cycles rarely, and never among what was built at the start.
+
+    A batch makes ten thousands of objects and next to no cycles. By Python's own thresholds the collector went through
+    them, and through every cached tree, hundreds of times a second: 40 % of dedup's time, measured by `make bench`.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
 
 
 class _Server(uvicorn.Server):
@@ -165,6 +178,7 @@ class _Service:
         try:
             if not await self._prepare(build, schema_sql, wants_producer=wants_producer):
                 return 0
+            _let_the_collector_rest()
             await self._run_until_stopped()
         except SettingsError as error:
             sys.stderr.write(f"gridline {self._name}: {error}\n")

@@ -15,6 +15,7 @@ from services.contracts.values import CustomerClass, Language, Priority, Value, 
 from services.router.domain.words import Script, WordList, normalise, script_of
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Collection, Mapping
 
 OUTAGE: Final = "outage"
@@ -67,6 +68,7 @@ class Keywords:
         default_type: Business type where nothing else decides.
         languages: The language a script stands for.
         default_language: Where the text says nothing.
+        accounts: How people write an account number into a text, the number as group 1; None if it is not looked for.
     """
 
     business_types: Mapping[str, str]
@@ -78,6 +80,12 @@ class Keywords:
     default_type: str
     languages: Mapping[Script, str]
     default_language: str
+    accounts: re.Pattern[str] | None = None
+
+    def account_in(self, text: str) -> str | None:
+        """Return the account number written in a text; None if there is none, or more than one to choose from."""
+        found = set(self.accounts.findall(text)) if self.accounts is not None else set()
+        return found.pop() if len(found) == 1 else None
 
     @property
     def hazard_words(self) -> frozenset[str]:

@@ -140,7 +140,7 @@ def fold(facts: Facts | None, contact: ContactReceived, keywords: Keywords, boun
         channel=min(old.channel, opening, key=_when),
         business_type=latest(choice, old.business_type),
         language=latest(contact.language, old.language),
-        account_id=latest(contact.account_id, old.account_id),
+        account_id=latest(contact.account_id or keywords.account_in(text), old.account_id),
         phone=latest(contact.phone, old.phone),
         address=latest(contact.address or None, old.address),
         position=latest(contact.position, old.position),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from yaml.nodes import Node
 
 _KEYS: Final = ("version", "business_types", "rules", "default", "faults", "hazards", "only_mine", "languages")
+_MAY: Final = (*_KEYS, "accounts")
 _LONGEST_TAG: Final = 35
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
@@ -27,7 +28,7 @@ def read_keywords(file: str, text: str) -> Keywords:
         RulesError: every fault, with its line and what is allowed.
     """
     reader = Reader(file, text)
-    top = reader.fields(reader.root, "the file", _KEYS, _KEYS)
+    top = reader.fields(reader.root, "the file", _MAY, _KEYS)
     if "version" in top:
         check_version(reader, top["version"])
     types = _types(reader, top["business_types"]) if "business_types" in top else {}
@@ -40,6 +41,7 @@ def read_keywords(file: str, text: str) -> Keywords:
     hazards = _named_lists(reader, top["hazards"], "hazards") if "hazards" in top else ()
     only_mine = _words(reader, top["only_mine"], "only_mine") if "only_mine" in top else WordList(())
     languages, default_language = _languages(reader, top["languages"]) if "languages" in top else ({}, "")
+    accounts = _accounts(reader, top["accounts"]) if "accounts" in top else None
     reader.finish()
     return Keywords(
         business_types=types,
@@ -51,6 +53,7 @@ def read_keywords(file: str, text: str) -> Keywords:
         default_type=default or "",
         languages=languages,
         default_language=default_language,
+        accounts=accounts,
     )
 
 
@@ -112,6 +115,26 @@ def _named_lists(reader: Reader, node: Node, what: str) -> tuple[tuple[str, Word
     if not lists:
         reader.fault(line_of(node), f"{what} is empty")
     return tuple(lists)
+
+
+def _accounts(reader: Reader, node: Node) -> re.Pattern[str] | None:
+    """A label, perhaps a word or a mark between, and the number."""
+    fields = reader.fields(node, "accounts", ("labels", "number"), ("labels", "number"))
+    if len(fields) < len(("labels", "number")):
+        return None
+    labels = [re.escape(text) for text, _ in reader.texts(fields["labels"], "labels of accounts")]
+    number = reader.text(fields["number"], "number of accounts") or ""
+    try:
+        pattern = re.compile(number)
+    except re.error as error:
+        reader.fault(line_of(fields["number"]), f"{number!r} is no regular expression: {error}")
+        return None
+    if pattern.groups or pattern.fullmatch(""):
+        reader.fault(line_of(fields["number"]), "the number's expression has a group, or fits nothing at all")
+        return None
+    label = "|".join(sorted(labels, key=len, reverse=True))
+    between = r"\s{0,3}(?:是|为|is|no\.?)?\s{0,3}[:：#]?\s{0,3}"
+    return re.compile(rf"(?:{label}){between}({number})(?![0-9A-Za-z-])", re.IGNORECASE)
 
 
 def _languages(reader: Reader, node: Node) -> tuple[dict[Script, str], str]:

@@ -240,3 +240,21 @@ def test_priority_is_danger_then_who_depends_on_power_then_the_outage(
     text: str, customer_class: CustomerClass, priority: Priority, rule: PriorityRule
 ) -> None:
     assert priority_of(about(text), customer_class) == (priority, rule)
+
+
+@pytest.mark.parametrize(
+    ("text", "account"),
+    [
+        ("停电了，户号A0900001，1区黄河中路", "A0900001"),
+        ("户号：T001-A0900001 没电", "T001-A0900001"),
+        ("我家用电户号是 0321456789012，没电了", "0321456789012"),
+        ("No power, account number: 3300123456.", "3300123456"),
+        ("my account is suspended again", None),
+        ("户号A0900001，邻居的户号是A0900002", None),
+        ("户号A0900001，再说一遍户号A0900001", "A0900001"),
+        ("停电了，电话13800000000", None),
+        ("户号12", None),
+    ],
+)
+def test_an_account_number_written_into_a_text_is_found_if_it_is_one(text: str, account: str | None):
+    assert SHIPPED.keywords.account_in(text) == account

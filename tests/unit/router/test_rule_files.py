@@ -289,3 +289,21 @@ def test_a_service_does_not_start_on_a_bad_file(tmp_path: Path) -> None:
     write(routes, "version: 1\n")
     with pytest.raises(RulesError, match="has no 'queues'"):
         RuleBook(routes, classify)
+
+
+@pytest.mark.parametrize(
+    ("accounts", "expected"),
+    [
+        ('{labels: [户号], number: "[0-9"}', "'[0-9' is no regular expression"),
+        ('{labels: [户号], number: "([0-9]+)"}', "the number's expression has a group"),
+        ('{labels: [户号], number: "[0-9]*"}', "or fits nothing at all"),
+        ("{labels: [户号]}", "accounts has no 'number'"),
+    ],
+)
+def test_an_expression_for_account_numbers_that_cannot_work_is_refused_with_its_line(accounts: str, expected: str):
+    text = CLASSIFY.read_text(encoding="utf-8")
+    start = text.index("accounts:\n")
+    end = text.index("\n\n", start)
+    with pytest.raises(RulesError, match=r"^classify\.yaml:\d+: ") as error:
+        read_keywords("classify.yaml", f"{text[:start]}accounts: {accounts}{text[end:]}")
+    assert expected in str(error.value)
