@@ -65,7 +65,6 @@ def kafka_session_broker(servers_folder: Path, kafka_jars: list[Path]) -> Iterat
         archive_folder=default_cache(),
         # Tests kill it and want it back soon; one second without a heartbeat is long for an idle broker.
         settings={"broker.session.timeout.ms": "1000", "broker.heartbeat.interval.ms": "200"},
-        jvm_flags=["-XX:TieredStopAtLevel=1"],
     )
     broker.start()
     yield broker

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 FORMAT_SECONDS = 60.0
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
+# The optimising compiler takes a quarter of a core for the first minutes, which is all a demonstration or a test runs.
+# A broker that lives for days gets it back with -XX:TieredStopAtLevel=4.
 _FAST_START_FLAGS = ("-XX:TieredStopAtLevel=1",)
 _RETRY_SECONDS = 0.05
 _LOGGING = Path(__file__).with_name("log4j2.properties")
@@ -178,7 +180,7 @@ class KafkaBroker:
         """Start the process; returns at once."""
         if self.pid is not None:
             raise StartError(f"Kafka already runs as process {self.pid}.")
-        flags = ["-Xms64m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError", *self._jvm_flags]
+        flags = ["-Xms64m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError", *_FAST_START_FLAGS, *self._jvm_flags]
         self._child = Child(
             self._command("kafka", "kafka.Kafka", [*flags, *self._archive.completing()], "server.properties")
         )

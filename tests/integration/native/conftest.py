@@ -39,7 +39,6 @@ def stack_settings(servers_folder: Path, kafka_jars) -> StackSettings:
         run_folder=servers_folder / "stack",
         stop_seconds=10,
         kafka_settings=quick,
-        kafka_java_options="-XX:TieredStopAtLevel=1",
         **ports,
     )
 

@@ -25,7 +25,6 @@ def new_broker(tmp_path, kafka_jars):
         jars=kafka_jars,
         log=tmp_path / "kafka.log",
         archive_folder=default_cache(),
-        jvm_flags=["-XX:TieredStopAtLevel=1"],
     )
     yield broker
     broker.kill()
