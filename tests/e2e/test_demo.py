@@ -99,7 +99,13 @@ def test_the_demonstration_proves_its_count_and_leaves_nothing_running(run_folde
 def test_stopped_at_any_moment_it_leaves_nothing(run_folder: Path, moment: str, number: signal.Signals):
     """Stopped while Kafka starts, as the last service is ready, and in the middle of the storm."""
     process = subprocess.Popen(
-        COMMAND, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment(run_folder)
+        COMMAND,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(run_folder),
+        # A shell without job control starts its background jobs, and so perhaps these tests, with Ctrl-C ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - these tests have one thread
     )
     assert process.stderr is not None
     try:
