@@ -17,6 +17,7 @@ import itertools
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 import threading
 from pathlib import Path
@@ -33,6 +34,11 @@ from deploy.native.postgres import PostgresServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+# A shell without job control starts background jobs with Ctrl-C ignored, and their children inherit that: tests that
+# press Ctrl-C on a process would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _KAFKA = "GRIDLINE_TEST_KAFKA"
 _POSTGRES = "GRIDLINE_TEST_POSTGRES"

@@ -104,8 +104,6 @@ def test_stopped_at_any_moment_it_leaves_nothing(run_folder: Path, moment: str, 
         stderr=subprocess.PIPE,
         text=True,
         env=environment(run_folder),
-        # A shell without job control starts its background jobs, and so perhaps these tests, with Ctrl-C ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - these tests have one thread
     )
     assert process.stderr is not None
     try:
