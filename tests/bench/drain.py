@@ -106,18 +106,22 @@ class Drained:
         records: Records decided after the first progress was seen.
         decided_s: Seconds from there until all were decided.
         published_s: Seconds from there until the outbox was empty as well.
-        service_s: Processor seconds of the service, from its being ready.
+        service_s: Processor seconds of the service in that time; of the floor, in its own.
         postgres_s: Of all of Postgres.
     """
 
     records: int
     decided_s: float
     published_s: float
-    service_s: float = 0.0
-    postgres_s: float = 0.0
+    service_s: float
+    postgres_s: float
+
+    def micros(self, seconds: float) -> float:
+        """Return microseconds a record."""
+        return 1e6 * seconds / self.records
 
 
-async def drained(dsn: str, schema: str, topic: Topic, total: int, process: Process) -> Drained:
+async def drained(dsn: str, schema: str, topic: Topic, total: int, process: Process, postgres: int) -> Drained:
     """Watch a service until it has decided ``total`` records and published what came of them.
 
     Raises:
@@ -127,6 +131,7 @@ async def drained(dsn: str, schema: str, topic: Topic, total: int, process: Proc
     statement = _STATE.format(schema=schema)
     deadline = time.perf_counter() + _PATIENCE_SECONDS
     first: tuple[float, int] | None = None
+    before = (0.0, 0.0)
     decided: float | None = None
     done = 0
     try:
@@ -143,10 +148,13 @@ async def drained(dsn: str, schema: str, topic: Topic, total: int, process: Proc
             done = row["done"]
             if first is None and done:
                 first = (now, done)
+                before = (processor_seconds(process.pid), processor_seconds(postgres))
             if first is not None and decided is None and done >= total:
                 decided = now
             if first is not None and decided is not None and not row["waiting"]:
-                return Drained(total - first[1], decided - first[0], now - first[0])
+                service_s = processor_seconds(process.pid) - before[0]
+                postgres_s = processor_seconds(postgres) - before[1]
+                return Drained(total - first[1], decided - first[0], now - first[0], service_s, postgres_s)
             await asyncio.sleep(_POLL_SECONDS)
     finally:
         await connection.close()
@@ -168,7 +176,7 @@ async def preload(settings: ServiceSettings, records: Sequence[Outgoing]) -> Non
 class _Rounds:
     """What the rounds gave."""
 
-    floors: list[float] = field(default_factory=list)
+    floors: list[Drained] = field(default_factory=list)
     services: list[Drained] = field(default_factory=list)
     spells: list[Spell] = field(default_factory=list)
     floor_spells: list[Spell] = field(default_factory=list)
@@ -192,23 +200,20 @@ def _drain(
         grid.clear()
         plan.tell(f"{service}: drain, round {number + 1} of {plan.rounds}")
         with plan.servers.running(service, grid.dsn, prefix, ready=None) as process, watched() as spell:
-            used = processor_seconds(plan.postgres_pid)
-            one = plan.run(drained(grid.dsn, service, topic, len(records), process))
-            one.service_s = processor_seconds(process.pid)
-            one.postgres_s = processor_seconds(plan.postgres_pid) - used
+            one = plan.run(drained(grid.dsn, service, topic, len(records), process, plan.postgres_pid))
         rounds.services.append(one)
         rounds.spells.append(spell)
     _tell(plan, service, len(records), rounds, reach)
 
 
-def _floor(plan: Plan, grid: Grid, topic: Topic, prefix: str, total: int) -> float:
-    """Return records a second."""
+def _floor(plan: Plan, grid: Grid, topic: Topic, prefix: str, total: int) -> Drained:
     partitions = BY_NAME[topic.name].partitions
     about = {
         "FLOOR_TOPIC": f"{prefix}{topic.name}",
         "FLOOR_PARTITIONS": str(partitions),
         "FLOOR_TOTAL": str(total),
     }
+    used = processor_seconds(plan.postgres_pid)
     with plan.servers.running(
         "floor-drain", grid.dsn, prefix, "-m", "tests.bench.floor_drain", ready=None, **about
     ) as process:
@@ -218,24 +223,27 @@ def _floor(plan: Plan, grid: Grid, topic: Topic, prefix: str, total: int) -> flo
     said = json.loads(process.tail().strip().splitlines()[-1])
     if said["read"] < total:
         raise RuntimeError(f"the floor read {said['read']} of {total} records")
-    return float(said["records"] / said["seconds"])
+    postgres_s = processor_seconds(plan.postgres_pid) - used
+    return Drained(said["records"], said["seconds"], said["seconds"], said["processor_s"], postgres_s)
 
 
 def _tell(plan: Plan, service: str, total: int, rounds: _Rounds, reach: Reach | None) -> None:
+    floors = [one.records / one.decided_s for one in rounds.floors]
     decided = [one.records / one.decided_s for one in rounds.services]
     published = [one.records / one.published_s for one in rounds.services]
 
     def against(rates: list[float]) -> list[float]:
-        return [100 * rate / floor for rate, floor in zip(rates, rounds.floors, strict=True)]
+        return [100 * rate / floor for rate, floor in zip(rates, floors, strict=True)]
 
-    group = f"drain: {service} works off {total:,} preloaded records"
     plan.results.add(
-        group,
+        f"drain: {service} works off {total:,} preloaded records",
         Figure("decided / floor", "%", against(decided), reach, "until every record is decided", rounds.spells),
         Figure("published / floor", "%", against(published), None, "until the outbox is empty too"),
-        Figure("floor", "records/s", rounds.floors, None, "move, inbox, one outbox row", rounds.floor_spells),
+        Figure("floor", "records/s", floors, None, "position, inbox, one outbox row", rounds.floor_spells),
         Figure("decided", "records/s", decided),
         Figure("decided and published", "records/s", published),
-        Figure("processor, service", "µs/record", [1e6 * one.service_s / total for one in rounds.services]),
-        Figure("processor, Postgres", "µs/record", [1e6 * one.postgres_s / total for one in rounds.services]),
+        Figure("processor, floor", "µs/record", [one.micros(one.service_s) for one in rounds.floors]),
+        Figure("processor, floor's Postgres", "µs/record", [one.micros(one.postgres_s) for one in rounds.floors]),
+        Figure("processor, service", "µs/record", [one.micros(one.service_s) for one in rounds.services]),
+        Figure("processor, its Postgres", "µs/record", [one.micros(one.postgres_s) for one in rounds.services]),
     )
