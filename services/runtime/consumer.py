@@ -37,6 +37,9 @@ _POLL_MS: Final = 500
 _FETCH_WAIT_MS: Final = 20
 """aiokafka asks a broker for nothing more while a fetch to it is under way, so a partition that was just drained
 waits for the long poll of the others: this bounds that wait."""
+_METADATA_MS: Final = 5_000
+"""How soon a topic or partition that was not there when we joined is noticed. By default it takes five minutes, in
+which a group that joined a moment too early reads nothing."""
 _FENCED_PAUSE_SECONDS: Final = 5.0
 """After being fenced, how long to leave a partition to the other owner before claiming it again."""
 _BACKOFF_FIRST: Final = 0.2
@@ -134,6 +137,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             heartbeat_interval_ms=max(1000, settings.session_timeout_ms // 10),
             rebalance_timeout_ms=2 * settings.session_timeout_ms,
             max_poll_interval_ms=300_000,
+            metadata_max_age_ms=_METADATA_MS,
             max_poll_records=settings.batch_records,
             max_partition_fetch_bytes=4 * 1024 * 1024,
             fetch_max_bytes=16 * 1024 * 1024,

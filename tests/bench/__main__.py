@@ -30,11 +30,15 @@ MEASUREMENTS: dict[str, Callable[[Plan], None]] = {
     "scale": scale.measure,
 }
 
+_WIDTH = 150  # of the tables where nobody looks on
+
 
 def main() -> int:
     """Run the measurements that were asked for."""
     arguments = _arguments()
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
     results = Results()
     began = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())

@@ -6,6 +6,7 @@ are not known and shown as such.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import defaultdict
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TICK = os.sysconf("SC_CLK_TCK")
+_PROC = Path("/proc/self/stat")
 _UTIME = 11  # of the fields after the name, counted from 0: utime, stime, cutime, cstime; source: proc(5)
 
 
@@ -39,13 +41,17 @@ class Spell:
 
     def as_json(self) -> dict[str, Any]:
         """Return it rounded."""
-        others = None if self.others != self.others else round(self.others, 3)
         return {
             "seconds": round(self.seconds, 3),
-            "our_cores": round(self.ours, 3),
-            "other_cores": others,
+            "our_cores": known(self.ours),
+            "other_cores": known(self.others),
             "load_average": round(self.load, 2),
         }
+
+
+def known(value: float) -> float | None:
+    """Return a rounded value, or None for what is not a number: JSON has no such thing."""
+    return None if math.isnan(value) else round(value, 3)
 
 
 @contextmanager
@@ -73,7 +79,12 @@ def _busy() -> float:
 
 
 def processor_seconds(pid: int) -> float:
-    """Return the processor time of a process and all that it started, the ended ones included."""
+    """Return the processor time of a process and all that it started, the ended ones included.
+
+    Not a number where there is no /proc.
+    """
+    if not _PROC.exists():
+        return float("nan")
     times = {one: found for one in _family(pid) if (found := _times(one)) is not None}
     return sum(sum(found) for found in times.values())
 
@@ -84,6 +95,8 @@ def resident_mb(pid: int, *, proportional: bool = False) -> float:
     ``proportional`` counts a shared page once among the processes that share it: right for Postgres, whose
     processes all map the same buffers.
     """
+    if not _PROC.exists():
+        return float("nan")
     name, file = ("Pss:", "smaps_rollup") if proportional else ("VmRSS:", "status")
     total = 0
     for one in _family(pid):

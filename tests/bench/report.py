@@ -7,6 +7,7 @@ machine meanwhile. Never here: a verdict that ends in an exit status; a slow nei
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rich.markup import escape
 from rich.table import Table
+
+from tests.bench.machine import known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,10 +71,10 @@ class Figure:
         return {
             "name": self.name,
             "unit": self.unit,
-            "median": self.median,
-            "min": min(self.samples),
-            "max": max(self.samples),
-            "samples": self.samples,
+            "median": known(self.median),
+            "min": known(min(self.samples)),
+            "max": known(max(self.samples)),
+            "samples": [known(sample) for sample in self.samples],
             "reach": f"{self.reach.sense} {shown(self.reach.value)} {self.unit}" if self.reach else None,
             "reached": self.reach.holds(self.median) if self.reach else None,
             "note": self.note,
@@ -91,6 +94,8 @@ class Figure:
 
 def shown(value: float) -> str:
     """Three digits that matter."""
+    if math.isnan(value):
+        return "unknown"
     if abs(value) >= _WHOLE:
         return f"{value:,.0f}"
     return f"{value:.0f}" if abs(value) >= _PLAIN else f"{value:.3g}"

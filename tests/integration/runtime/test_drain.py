@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from services.runtime.cluster import apply_topics
 from tests.integration.runtime.test_exactly_one_effect import exits
 from tests.integration.runtime.world import a_record, a_report
 
@@ -95,3 +96,15 @@ async def test_logs_are_json_lines_with_the_service_and_no_personal_data(world: 
     assert lines
     assert all(line["service"] == "ledger" for line in lines)
     assert "somewhere" not in world.log()
+
+
+async def test_a_service_that_starts_before_its_topics_reads_them_once_they_are_there(world: World):
+    world.prefix += "late."
+    process = world.start()
+    not_ready = await answer(world, "/readyz", port=process.port, until=503)
+    assert "no partition is assigned" in not_ready.json()["detail"]
+    await apply_topics(world.settings(), partitions=3)
+    reports = [a_report(n) for n in range(20)]
+    await world.produce([a_record(one) for one in reports])
+    await world.settled(len(reports), seconds=40)
+    assert await world.findings(reports) == []
