@@ -1,0 +1,128 @@
+"""A dry run of the route tree.
+
+Never here: a ticket that exists.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.contracts.values import Channel, CustomerClass, CustomerStatus, Language, Name, Place, Priority, Word
+from services.router.domain.classify import OUTAGE, Classification, LanguageRule, TypeRule, priority_of
+from services.router.domain.routes import Tried, take
+from services.router.domain.ticket import attributes as attributes_of
+from services.runtime.http import Problem
+
+if TYPE_CHECKING:
+    from services.router.domain.routes import Attributes
+    from services.router.domain.ticket import Rules
+    from services.router.tree.book import RuleBook
+
+
+class Explain(BaseModel):
+    """A ticket's attributes; what is left out is as in a plain, placed, finished ticket."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    business_type: Word = Field(description="One of classify.yaml", examples=["fault_report"])
+    classified_by: TypeRule = TypeRule.CHANNEL_CHOICE
+    fault: Word | None = Field(default=None, description="Kind of fault; outage for a fault_report that says none")
+    hazards: tuple[Word, ...] = ()
+    single_premise: bool = False
+    language: Language | None = Field(default=None, description="The default of classify.yaml if absent")
+    channel: Channel = Channel.PHONE
+    priority: Priority | None = Field(default=None, description="Follows from the others if absent")
+    customer_class: CustomerClass = CustomerClass.NORMAL
+    customer_status: CustomerStatus = CustomerStatus.ACTIVE
+    placed: bool = True
+    area: Name | None = None
+    feeder: Name | None = None
+    final: bool = True
+    unconfirmed: bool = False
+    needs_person: Word | None = None
+
+
+class TriedView(BaseModel):
+    """A route that was looked at."""
+
+    route: str
+    line: int = Field(description="Line in routes.yaml")
+    held: bool
+    why: str
+
+
+class Explained(BaseModel):
+    """Where the tree in force puts such a ticket, and every route that was looked at, in order."""
+
+    queue: Word
+    route: Name
+    matched: tuple[Name, ...]
+    priority: Priority
+    tags: tuple[Word, ...]
+    tree_hash: str
+    attributes: dict[str, tuple[str, ...]]
+    tried: list[TriedView]
+
+
+def explain_doors(book: RuleBook) -> APIRouter:
+    """Make the door of the dry run."""
+    router = APIRouter(tags=["routes"])
+
+    @router.post("/routes/explain", summary="What the route tree does with a ticket, and why")
+    async def explain(asked: Explain) -> Explained:
+        rules = book.rules
+        tried: list[Tried] = []
+        attributes = _attributes(asked, rules)
+        taken = take(rules.tree, attributes, tried)
+        return Explained(
+            queue=taken.queue,
+            route=taken.path,
+            matched=taken.matched,
+            priority=taken.priority,
+            tags=taken.tags,
+            tree_hash=rules.hash,
+            attributes=attributes,
+            tried=[TriedView(route=each.path, line=each.line, held=each.held, why=each.why) for each in tried],
+        )
+
+    return router
+
+
+def _attributes(asked: Explain, rules: Rules) -> Attributes:
+    keywords = rules.keywords
+    wrong: list[dict[str, str]] = []
+    if asked.business_type not in keywords.business_types:
+        allowed = ", ".join(keywords.business_types)
+        wrong.append({"field": "business_type", "reason": f"is none of classify.yaml: {allowed}"})
+    if unknown := set(asked.hazards) - keywords.hazard_words:
+        allowed = ", ".join(sorted(keywords.hazard_words))
+        wrong.append({"field": "hazards", "reason": f"{', '.join(sorted(unknown))}: none of classify.yaml: {allowed}"})
+    if wrong:
+        raise Problem(422, "some attributes do not fit the rules in force", errors=wrong)
+    fault = asked.fault or (OUTAGE if asked.business_type == keywords.fault_type else None)
+    about = Classification(
+        business_type=asked.business_type,
+        type_rule=asked.classified_by,
+        fault=fault,
+        hazards=tuple(sorted(set(asked.hazards))),
+        language=asked.language or keywords.default_language,
+        language_rule=LanguageRule.CHANNEL_CHOICE if asked.language else LanguageRule.DEFAULT,
+        single_premise=asked.single_premise,
+    )
+    return attributes_of(
+        about,
+        Place(
+            area=asked.area or ("any" if asked.placed else None),
+            feeder=asked.feeder,
+            customer_class=asked.customer_class,
+            customer_status=asked.customer_status,
+        ),
+        channel=asked.channel,
+        final=asked.final,
+        unconfirmed=asked.unconfirmed,
+        priority=asked.priority or priority_of(about, asked.customer_class)[0],
+        needs_person=asked.needs_person,
+    )

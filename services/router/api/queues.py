@@ -1,0 +1,135 @@
+"""How the queues are shown: what waits in them, and for how long.
+
+Never here: a change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Final
+
+import structlog
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from services.contracts.values import Priority, Word
+from services.router import metrics, store
+from services.router.api.tickets import TicketView, view
+from services.router.domain.classify import URGENCY
+from services.runtime import clock
+from services.runtime.errors import UnavailableError
+from services.runtime.http import Problem
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from services.router.domain.routes import Queue
+    from services.router.domain.ticket import Rules
+    from services.router.store import Depth
+    from services.router.tree.book import RuleBook
+    from services.runtime.postgres import Pool
+
+_MOST: Final = 500
+_log = structlog.get_logger()
+
+
+class QueueView(BaseModel):
+    """A skill queue and what waits in it."""
+
+    name: Word
+    title: str
+    description: str
+    declared: bool = Field(description="False: the tree in force lacks it, yet tickets wait in it")
+    waiting: int
+    oldest_seconds: float = Field(description="Age of the ticket that waits longest; 0 if none")
+    by_priority: dict[Priority, int]
+
+
+class QueuesView(BaseModel):
+    """Every queue of the tree in force."""
+
+    queues: list[QueueView]
+    tree_hash: str
+
+
+class QueueTicketsView(BaseModel):
+    """The head of a queue, in the order it is to be worked: most urgent first, then the oldest."""
+
+    queue: QueueView
+    tickets: list[TicketView]
+
+
+def queue_doors(pool: Pool, book: RuleBook) -> APIRouter:
+    """Make the doors of the queues."""
+    router = APIRouter(tags=["queues"])
+
+    @router.get("/queues", summary="Every queue, with what waits in it")
+    async def get_queues() -> QueuesView:
+        rules = book.rules
+        with translated():
+            async with pool.acquire() as connection:
+                depths = await store.depths(connection)
+        names = [*rules.tree.queues, *sorted({depth.queue for depth in depths} - set(rules.tree.queues))]
+        now = clock.now()
+        views = [_queue_view(name, rules.tree.queues, depths, now) for name in names]
+        return QueuesView(queues=views, tree_hash=rules.hash)
+
+    @router.get("/queues/{name}", summary="The head of a queue")
+    async def get_queue(name: str, limit: Annotated[int, Query(ge=1, le=_MOST)] = 50) -> QueueTicketsView:
+        rules = book.rules
+        with translated():
+            async with pool.acquire() as connection:
+                depths = await store.depths(connection, name)
+                tickets = await store.waiting(connection, name, limit)
+        if name not in rules.tree.queues and not depths:
+            raise Problem(404, f"no such queue; there are {', '.join(rules.tree.queues)}")
+        head = _queue_view(name, rules.tree.queues, depths, clock.now())
+        return QueueTicketsView(queue=head, tickets=[view(ticket) for ticket in tickets])
+
+    return router
+
+
+def _queue_view(name: str, queues: Mapping[str, Queue], depths: Sequence[Depth], now: datetime) -> QueueView:
+    mine = [depth for depth in depths if depth.queue == name]
+    declared = queues.get(name)
+    return QueueView(
+        name=name,
+        title=declared.title if declared else name,
+        description=declared.description if declared else "",
+        declared=declared is not None,
+        waiting=sum(depth.waiting for depth in mine),
+        oldest_seconds=_age(mine, now),
+        by_priority={depth.priority: depth.waiting for depth in mine},
+    )
+
+
+def _age(depths: Sequence[Depth], now: datetime) -> float:
+    return max((max(0.0, (now - depth.oldest_at).total_seconds()) for depth in depths), default=0.0)
+
+
+async def measure_queues(pool: Pool, book: RuleBook, every_s: float) -> None:
+    """Keep the gauges of waiting tickets, for the life of the service."""
+    while True:
+        try:
+            with translated():
+                async with pool.acquire() as connection:
+                    depths = await store.depths(connection)
+        except UnavailableError as error:
+            _log.warning("queues_not_measured", reason=str(error)[:200])
+        else:
+            _measure(depths, book.rules)
+        await asyncio.sleep(every_s)
+
+
+def _measure(depths: Sequence[Depth], rules: Rules) -> None:
+    now = clock.now()
+    metrics.WAITING.clear()
+    metrics.OLDEST.clear()
+    for name in {*rules.tree.queues, *(depth.queue for depth in depths)}:
+        mine = [depth for depth in depths if depth.queue == name]
+        counts = {depth.priority: depth.waiting for depth in mine}
+        for priority in URGENCY:
+            metrics.WAITING.labels(name, priority.value).set(counts.get(priority, 0))
+        metrics.OLDEST.labels(name).set(_age(mine, now))
