@@ -1,0 +1,80 @@
+"""How doors describe themselves in the OpenAPI document, from the very models that check their bodies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Response
+from pydantic import BaseModel, Field
+
+from services.intake.security import API_KEY_HEADER
+from services.runtime.http import ProblemDetails
+
+if TYPE_CHECKING:
+    from services.intake.channels.payload import Payload
+
+
+class AcceptedAnswer(BaseModel):
+    """The contact is kept."""
+
+    contact_id: str = Field(
+        description="The same event gives the same id", examples=["0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11"]
+    )
+    ticket_ref: str = Field(description="Reference to read out to the customer", examples=["7K3M-9QPX-2HD"])
+    ignored_fields: list[str] = Field(default=[], description="Fields of your payload that we do not know, if any")
+
+
+def json_door(tag: str, summary: str, model: type[Payload]) -> dict[str, Any]:
+    """Describe a JSON door: FastAPI cannot see the body, since the handler reads bytes."""
+    return {
+        "tags": [tag],
+        "summary": summary,
+        "status_code": 202,
+        "response_class": Response,
+        "responses": {
+            202: {"model": AcceptedAnswer, "description": "Kept: every in-sync replica has it"},
+            **problem_responses(400, 401, 408, 413, 415, 422, 503),
+        },
+        "openapi_extra": {
+            "parameters": [
+                parameter(API_KEY_HEADER, "header", "The source's key; it decides which source this is"),
+                parameter(
+                    "Idempotency-Key", "header", "Your id of this event, unless the body has event_id", required=False
+                ),
+                parameter("traceparent", "header", "W3C trace context to continue", required=False),
+            ],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": schema(model)}}},
+        },
+    }
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the refusals of a door."""
+    described: dict[int | str, dict[str, Any]] = {status: {"model": ProblemDetails} for status in statuses}
+    if 503 in described:  # noqa: PLR2004 - HTTP
+        described[503] |= {
+            "description": "Not confirmed in time: the outcome is unknown; send it again with the same id",
+            "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}},
+        }
+    return described
+
+
+def parameter(name: str, where: str, description: str, *, required: bool = True) -> dict[str, Any]:
+    """Describe a parameter that is text."""
+    return {"name": name, "in": where, "required": required, "description": description, "schema": {"type": "string"}}
+
+
+def schema(model: type[BaseModel]) -> dict[str, Any]:
+    """JSON Schema of a model with its definitions put in place: OpenAPI resolves no ``$defs``."""
+    found = model.model_json_schema(mode="validation")
+    definitions: dict[str, Any] = found.pop("$defs", {})
+
+    def placed(node: Any) -> Any:
+        if isinstance(node, dict):
+            name = str(node.get("$ref", "")).removeprefix("#/$defs/")
+            rest = {key: placed(value) for key, value in node.items() if key != "$ref"}
+            return {**placed(definitions[name]), **rest} if name else rest
+        return [placed(item) for item in node] if isinstance(node, list) else node
+
+    placed_schema: dict[str, Any] = placed(found)
+    return placed_schema

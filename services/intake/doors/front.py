@@ -1,0 +1,212 @@
+"""What every door does: size, kind and credential first, then the channel's parser, then Kafka, then the answer.
+
+Handlers read raw bytes: the payload is hashed and parsed once, and signatures cover bytes, not objects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+
+import orjson
+import structlog
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from services.intake.accepting import ACCEPT_SECONDS, NO_CONTACT, REFUSED, Acceptance
+from services.intake.body import read_body, require_kind
+from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.intake.channels.source import JsonSource
+from services.intake.security import API_KEY_HEADER, KeyRing
+from services.runtime import clock
+from services.runtime.http import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from datetime import datetime
+    from types import TracebackType
+
+    from services.contracts.messages import ContactReceived
+    from services.contracts.values import Channel
+    from services.intake.channels.contact import Accepted
+    from services.intake.settings import IntakeSettings
+    from services.runtime.producer import Producer
+
+JSON: Final = frozenset({"application/json"})
+_log = structlog.get_logger()
+
+_STATUS: Final = {
+    Reason.OVERSIZE: 413,
+    Reason.SLOW_BODY: 408,
+    Reason.DISCONNECTED: 400,
+    Reason.MEDIA_TYPE: 415,
+    Reason.CREDENTIALS: 401,
+    Reason.NOT_UTF8: 400,
+    Reason.MALFORMED: 400,
+    Reason.TOO_DEEP: 400,
+    Reason.TOO_MANY_PARTS: 400,
+    Reason.NO_EVENT_ID: 400,
+    Reason.BAD_FIELD: 422,
+    Reason.BUSY: 503,
+    Reason.OUTCOME_UNKNOWN: 503,
+}
+_BODY_UNREAD: Final = frozenset({Reason.OVERSIZE, Reason.SLOW_BODY, Reason.MEDIA_TYPE, Reason.CREDENTIALS})
+"""After these the connection is closed, or the sender could go on sending what nobody reads."""
+
+
+class Front:
+    """What all doors share: the limits of the settings, and the one way a contact is accepted."""
+
+    def __init__(self, settings: IntakeSettings, producer: Producer) -> None:
+        self.settings = settings
+        self.acceptance = Acceptance(producer, most_unresolved=settings.max_unresolved_sends)
+
+    def visit(self, request: Request, channel: Channel) -> Visit:
+        """Return the visit of one request, to be entered with ``with``."""
+        return Visit(self, request, channel)
+
+
+class Visit:
+    """One request at one door: what is read of it, and how its refusal is counted and answered.
+
+    Attributes:
+        headers: By lower-case name.
+        source: Name of the source, once the credential said which; None while it is a stranger.
+    """
+
+    __slots__ = ("_channel", "_front", "_request", "_started", "headers", "source")
+
+    def __init__(self, front: Front, request: Request, channel: Channel) -> None:
+        self._front = front
+        self._request = request
+        self._channel = channel
+        self._started = 0.0
+        self.headers = _headers(request)
+        self.source: str | None = None
+
+    def __enter__(self) -> Self:
+        self._started = clock.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Answer a refusal as a problem; note the time of a visit that went well.
+
+        Raises:
+            Problem: the visit was refused.
+        """
+        if isinstance(error, PayloadRefusedError):
+            raise self._problem(error) from None
+        if error is None:
+            ACCEPT_SECONDS.labels(self._channel.value).observe(clock.monotonic() - self._started)
+
+    def require(self, kinds: frozenset[str]) -> None:
+        """Refuse before anything is read: while too many contacts wait, or a body of another kind.
+
+        Raises:
+            PayloadRefusedError: as said.
+        """
+        self._front.acceptance.refuse_if_busy()
+        require_kind(self.headers, kinds)
+
+    async def body(self) -> bytes:
+        """Read the body.
+
+        Raises:
+            PayloadRefusedError: it is larger or slower than the settings allow.
+        """
+        settings = self._front.settings
+        return await read_body(
+            self.headers, self._request.receive, limit=settings.max_body_bytes, deadline_s=settings.body_deadline_s
+        )
+
+    async def keep(self, contact: ContactReceived) -> None:
+        """Wait until the contact is kept.
+
+        Raises:
+            PayloadRefusedError: nothing was stored, or the outcome is unknown.
+        """
+        await self._front.acceptance.accept(contact, self.headers.get("traceparent"))
+
+    def nothing_to_keep(self) -> None:
+        """Count an event that is answered and opens no ticket."""
+        NO_CONTACT.labels(self._channel.value).inc()
+
+    def _problem(self, refusal: PayloadRefusedError) -> Problem:
+        """Count, log and answer a refusal. A stranger's is only counted: anybody can cause those."""
+        REFUSED.labels(self._channel.value, refusal.reason.value).inc()
+        status = _STATUS[refusal.reason]
+        if self.source is not None and status < 500:  # noqa: PLR2004 - unavailability is logged once, where it begins
+            _log.info(
+                "contact_refused",
+                channel=self._channel.value,
+                source=self.source,
+                reason=refusal.reason.value,
+                fields=[field.field for field in refusal.fields],
+            )
+        headers: dict[str, str] = {}
+        if refusal.reason is Reason.CREDENTIALS:
+            headers["WWW-Authenticate"] = "ApiKey"
+        if refusal.reason in _BODY_UNREAD:
+            headers["Connection"] = "close"
+        if status == 503:  # noqa: PLR2004 - as above
+            headers["Retry-After"] = str(self._front.settings.retry_after_s)
+        return Problem(
+            status,
+            refusal.detail,
+            title=refusal.reason.value.replace("_", " ").capitalize(),
+            errors=[{"field": field.field, "reason": field.reason} for field in refusal.fields],
+            headers=headers,
+        )
+
+
+S = TypeVar("S", bound=JsonSource)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonDoor(Generic[S]):
+    """One JSON door: who may knock, and what its payload means."""
+
+    front: Front
+    channel: Channel
+    keys: KeyRing[S]
+    accept: Callable[[S, bytes, str | None, datetime], Accepted]
+
+    async def take(self, request: Request) -> Response:
+        """Take a payload: 202 once it is kept."""
+        with self.front.visit(request, self.channel) as visit:
+            visit.require(JSON)
+            source = self.keys.source(visit.headers.get(API_KEY_HEADER.lower()))
+            visit.source = source.name
+            body = await visit.body()
+            accepted = self.accept(source, body, visit.headers.get("idempotency-key"), clock.now())
+            await visit.keep(accepted.contact)
+        return accepted_answer(accepted)
+
+
+def accepted_answer(accepted: Accepted) -> Response:
+    """Return 202 with the contact's id and the reference to read out."""
+    contact = accepted.contact
+    answer: dict[str, Any] = {"contact_id": contact.contact_id, "ticket_ref": contact.ticket_ref}
+    if accepted.ignored:
+        answer["ignored_fields"] = accepted.ignored
+    return Response(orjson.dumps(answer), 202, media_type="application/json")
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """The headers by lower-case name: six are looked up, and Starlette would walk the list for each."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+
+
+class BytesRoute(APIRoute):
+    """A route whose endpoint takes the request and returns the response itself.
+
+    FastAPI would solve an endpoint's parameters and serialise its result; ours has none of either, and the saving
+    is a good part of a request. The OpenAPI document still has the route.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the endpoint itself."""
+        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return handler
