@@ -107,11 +107,16 @@ class CustomerStatus(StrEnum):
 
 
 class Basis(StrEnum):
-    """Which evidence placed a report, strongest first."""
+    """Which evidence spoke loudest for the place of a report."""
 
     ACCOUNT = "account"
     PHONE = "phone"
     POSITION = "position"
+    ADDRESS = "address"
+    DEVICE = "device"
+    """A line, pole or transformer that the words name."""
+    MANUAL = "manual"
+    """A person placed it."""
     CELL = "cell"
     """Only a position, where no network model covers the ground: an H3 cell stands for the device."""
     NONE = "none"
@@ -148,8 +153,24 @@ class Attachment(Value):
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
+class PlaceCandidate(Value):
+    """One of the places a report may be at."""
+
+    area: Name
+    feeder: Name | None = None
+    transformer_id: Name
+    account_id: Name | None = Field(default=None, description="The customer there that the evidence names, if any")
+    lat: float | None = Field(default=None, ge=-90, le=90, description="Degrees north, WGS-84")
+    lon: float | None = Field(default=None, ge=-180, le=180, description="Degrees east, WGS-84")
+    weight: float = Field(ge=0, le=1, description="Probability by the evidence alone; all together at most 1")
+
+
 class Place(Value):
-    """Where a report is, as far as the evidence goes."""
+    """Where a report is, as far as the evidence goes.
+
+    With a ``transformer_id`` the report hangs on it. With an ``area`` but none, the evidence leaves several open: one
+    of the ``candidates`` of the area, heaviest first, or none of them. Without an ``area`` nothing places it.
+    """
 
     area: Name | None = Field(default=None, description="Unit of merging; absent where nothing placed the report")
     feeder: Name | None = None
@@ -162,6 +183,11 @@ class Place(Value):
     confidence: float = Field(default=0.0, ge=0, le=1)
     basis: Basis = Basis.NONE
     evidence: tuple[Word, ...] = ()
+    candidates: tuple[PlaceCandidate, ...] | None = Field(
+        default=None,
+        max_length=8,
+        description="Where it may be, heaviest first; absent where the evidence leaves nothing open",
+    )
     customer_class: CustomerClass = CustomerClass.NORMAL
     customer_status: CustomerStatus = CustomerStatus.ACTIVE
 
