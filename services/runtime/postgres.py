@@ -62,6 +62,10 @@ def translated() -> Iterator[None]:
         if "clos" not in str(error):
             raise
         raise UnavailableError(f"postgres: {error}") from error
+    except asyncpg.InternalClientError as error:
+        # A server that dies says so on idle connections too, and closes them a moment later; a statement begun
+        # between the two fails in asyncpg's own state machine instead of as a connection error.
+        raise UnavailableError(f"postgres: {error}") from error
     except _UNAVAILABLE as error:
         raise UnavailableError(f"postgres: {type(error).__name__}: {error}") from error
 

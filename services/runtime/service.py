@@ -240,7 +240,7 @@ class _Service:
         stop: asyncio.Task[Any] = asyncio.create_task(self._stop.wait(), name="stop")
         try:
             done, _ = await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-            _log.info("draining")
+            _log.info("draining", because=sorted(task.get_name() for task in done))
             await self._drain(server, {task.get_name(): task for task in tasks})
         finally:
             stop.cancel()
@@ -265,9 +265,15 @@ class _Service:
             async with asyncio.timeout(self._settings.drain_seconds):
                 await asyncio.wait([tasks[name] for name in ("http", "consumer") if name in tasks])
                 while self._pool is not None and self._producer.connected:
-                    async with self._pool.acquire() as connection:
-                        if not await outbox.measure(connection, clock.now()):
-                            break
+                    try:
+                        with translated():
+                            async with self._pool.acquire() as connection:
+                                if not await outbox.measure(connection, clock.now()):
+                                    break
+                    except UnavailableError:
+                        # Without the database nothing more can be published; the rows are there when we come back.
+                        # It must not hide why we are leaving, either.
+                        metrics.UNAVAILABLE.labels("drain").inc()
                     await asyncio.sleep(_DRAIN_POLL_SECONDS)
 
     def _make_server(self) -> _Server:

@@ -45,8 +45,8 @@ def test_bd09_goes_back_through_gcj02(gcj02, wgs84):
 
 @given(st.floats(18, 53.5), st.floats(73.5, 135), st.sampled_from([Crs.GCJ02, Crs.BD09]))
 def test_in_china_there_and_back_is_the_same_place_to_a_millimetre(lat, lon, crs):
+    # How far the shift goes is held by the vectors above: west of Xining there are places where it is hardly any.
     assert apart(to_wgs84(*from_wgs84(lat, lon, crs), crs), (lat, lon)) < 0.001
-    assert apart(from_wgs84(lat, lon, crs), (lat, lon)) > 100
 
 
 @given(st.floats(-85, 85), st.floats(-180, 180))

@@ -1,0 +1,93 @@
+"""What a dying server says on a quiet connection must be read as "unavailable", never as our bug."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from services.runtime.errors import UnavailableError
+from services.runtime.postgres import open_pool, translated
+
+pytestmark = pytest.mark.integration
+
+_DYING = b"SFATAL\0VFATAL\0C57P02\0Mterminating connection because of crash of another server process\0\0"
+FAREWELL = b"E" + (len(_DYING) + 4).to_bytes(4, "big") + _DYING
+"""The ErrorResponse that every session gets when one of them crashes, before the connection closes."""
+
+
+class Between:
+    """Passes bytes between a client and the real server, and can speak for the server."""
+
+    def __init__(self, dsn: str) -> None:
+        self._address = urlsplit(dsn)
+        self._to_clients: list[asyncio.StreamWriter] = []
+        self._to_server: list[asyncio.StreamWriter] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Between:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.dsn = self._address._replace(netloc=f"{self._address.netloc.rsplit(':', 1)[0]}:{port}").geturl()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in (*self._to_clients, *self._to_server):
+            writer.transport.abort()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, here = await asyncio.open_connection(self._address.hostname, self._address.port)
+        self._to_clients.append(writer)
+        self._to_server.append(here)
+        for source, target in ((reader, here), (there, writer)):
+            task = asyncio.create_task(self._copy(source, target))
+            self._tasks.add(task)
+
+    @staticmethod
+    async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await source.read(65536):
+                target.write(data)
+                await target.drain()
+        target.close()
+
+    def farewell(self) -> None:
+        """Say what a crashing server says, and do not close yet."""
+        for writer in self._to_clients:
+            writer.write(FAREWELL)
+
+
+async def test_a_statement_after_the_servers_last_word_is_unavailable_and_the_pool_recovers(database_dsn: str):
+    async with Between(database_dsn) as between:
+        pool = await open_pool(between.dsn, schema="public", size=1)
+        try:
+            with pytest.raises(UnavailableError), translated():
+                async with pool.acquire() as connection:
+                    assert await connection.fetchval("SELECT 1") == 1
+                    between.farewell()
+                    await asyncio.sleep(0.2)
+                    await connection.fetchval("SELECT 2")
+            assert await pool.fetchval("SELECT 3") == 3
+        finally:
+            pool.terminate()
+
+
+async def test_control_asyncpg_itself_calls_it_an_internal_error(database_dsn: str):
+    async with Between(database_dsn) as between:
+        connection = await asyncpg.connect(between.dsn)
+        try:
+            between.farewell()
+            await asyncio.sleep(0.2)
+            with pytest.raises(asyncpg.InternalClientError):
+                await connection.fetchval("SELECT 2")
+        finally:
+            connection.terminate()
