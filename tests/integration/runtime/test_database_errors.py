@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Self
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -28,7 +29,7 @@ class Between:
         self._to_server: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> Between:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
         self.dsn = self._address._replace(netloc=f"{self._address.netloc.rsplit(':', 1)[0]}:{port}").geturl()
@@ -66,16 +67,21 @@ class Between:
             writer.write(FAREWELL)
 
 
+async def ask_after_the_farewell(pool: asyncpg.Pool, between: Between) -> None:
+    with translated():
+        async with pool.acquire() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+            between.farewell()
+            await asyncio.sleep(0.2)
+            await connection.fetchval("SELECT 2")
+
+
 async def test_a_statement_after_the_servers_last_word_is_unavailable_and_the_pool_recovers(database_dsn: str):
     async with Between(database_dsn) as between:
         pool = await open_pool(between.dsn, schema="public", size=1)
         try:
-            with pytest.raises(UnavailableError), translated():
-                async with pool.acquire() as connection:
-                    assert await connection.fetchval("SELECT 1") == 1
-                    between.farewell()
-                    await asyncio.sleep(0.2)
-                    await connection.fetchval("SELECT 2")
+            with pytest.raises(UnavailableError):
+                await ask_after_the_farewell(pool, between)
             assert await pool.fetchval("SELECT 3") == 3
         finally:
             pool.terminate()
