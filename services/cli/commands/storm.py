@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+from dataclasses import replace
 from datetime import datetime  # noqa: TC003 - typer reads annotations at run time
 from pathlib import Path  # noqa: TC003 - as above
 from typing import TYPE_CHECKING, Annotated
@@ -20,18 +21,24 @@ from services.cli.storm.files import write_storm
 from services.cli.storm.generate import draw_storm
 from services.cli.storm.imported import read_network
 from services.cli.storm.payloads import Senders, at_steady_rate, begun_before, events_of, render
+from services.cli.storm.presets import PRESETS, STORM, tiled
 from services.cli.storm.sender import Answers, send
 from services.cli.storm.shape import Shape
 from services.contracts.values import Channel
 from services.grid.network_file import open_network, write_customers, write_devices
+from services.grid.tile import Base
 from services.intake.security import DEVELOPMENT_KEYS, DEVELOPMENT_WECHAT
 from services.runtime import clock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from services.cli.storm.generate import Storm
     from services.cli.storm.payloads import Request
 
 _WORST = 10
+_STAGES = 4
+_HALF = 0.5  # of a small network's customers stay lit, so that many faults fit in
 
 
 def storm(
@@ -44,6 +51,14 @@ def storm(
     truth: Annotated[Path | None, typer.Option(help="Write what is true of each contact that is sent: a CSV.")] = None,
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Write network, customers, reports, restorations, truth; send nothing.")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help=f"With --out: a network and storm by name: {', '.join(PRESETS)}.", rich_help_panel="Files"),
+    ] = None,
+    tiles: Annotated[
+        str | None,
+        typer.Option(help="With --out: make of the network AREASxFEEDERS copies, as 10x4.", rich_help_panel="Files"),
     ] = None,
     hours: Annotated[float, typer.Option(min=0.1, help="With --out: length of the storm in its own time.")] = 12.0,
     start: Annotated[
@@ -59,14 +74,35 @@ def storm(
 
       gridline storm --faults 20 --seconds 10
 
-      gridline storm --network network.csv --customers customers.csv --faults 500 --out /tmp/storm
+      gridline storm --preset ieee123 --seed 7 --out /tmp/storm
+
+      gridline storm --network network.csv --customers customers.csv --tiles 10x4 --faults 500 --out /tmp/storm
+
+    docs/storm-files.md says what each file means.
     """
     if (network is None) != (customers is None):
         raise CommandError("--network and --customers go together", "Name both files, or neither.", Exit.USAGE)
     if out_folder is not None:
-        shape = Shape(faults=faults, seconds=hours * 3600, restores=True)
-        _write(draw_storm(_network(network, customers, areas), shape, seed), start, out_folder)
+        if preset is not None and (network is not None or tiles is not None):
+            raise CommandError("--preset brings its own network", "Leave out --network, --tiles.", Exit.USAGE)
+        if preset is not None and preset not in PRESETS:
+            raise CommandError(f"no preset {preset!r}", f"There are {', '.join(PRESETS)}.", Exit.USAGE)
+        with progress() as display:
+            task = display.add_task("network", total=_STAGES)
+
+            def tell(stage: str) -> None:
+                display.update(task, description=stage, advance=1)
+
+            if preset is None:
+                shape = replace(STORM, faults=faults, seconds=hours * 3600, darkest=_HALF)
+                struck = _tiled(_network(network, customers, areas), tiles)
+            else:
+                shape, struck = PRESETS[preset].shape(seed), PRESETS[preset].network()
+            tell("storm")
+            _write(draw_storm(struck, shape, seed), start, out_folder, tell)
         return
+    if preset is not None or tiles is not None:
+        raise CommandError("--preset and --tiles are for files", "Name a folder: --out DIR.", Exit.USAGE)
     drawn = draw_storm(_network(network, customers, areas), Shape(faults=faults), seed)
     events = events_of(drawn)
     requests = at_steady_rate(render(drawn, events, begun_before(clock.now(), events), development_senders()), seconds)
@@ -113,12 +149,26 @@ def _network(network: Path | None, customers: Path | None, areas: int) -> Networ
     return Network(files.devices, files.read_customers())
 
 
-def _write(storm: Storm, start: datetime, folder: Path) -> None:
+def _tiled(network: Network, tiles: str | None) -> Network:
+    if tiles is None:
+        return network
+    areas, _, feeders = tiles.partition("x")
+    try:
+        return tiled([Base(network.devices, network.customers)], int(areas), int(feeders))
+    except ValueError as error:
+        what = f"--tiles {tiles}: {error}" if areas.isdigit() and feeders.isdigit() else f"--tiles {tiles}"
+        raise CommandError(what, "Say areas x feeders, as 10x4.", Exit.USAGE) from None
+
+
+def _write(storm: Storm, start: datetime, folder: Path, tell: Callable[[str], None]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tree = storm.network.tree
+    tell("network.csv, customers.csv")
     write_devices(folder / "network.csv", storm.network.devices)
     write_customers(folder / "customers.csv", storm.network.customers)
+    tell("reports and truth")
     written = write_storm(storm, start, folder)
+    tell("done")
     out.print(
         f"{written.reports:,} reports of {written.truth:,} cases and {written.faults:,} faults, "
         f"{written.restorations:,} restorations, on {len(tree):,} devices: {folder}"

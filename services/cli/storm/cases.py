@@ -10,9 +10,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from services.cli.storm.spoken import spoken
 from services.cli.storm.words import (
     AGAIN_TEXTS,
     HAZARD_TEXTS,
+    NAMING_TEXTS,
     ONLY_MINE_TEXTS,
     OTHER_MIX,
     OUTAGE_TEXTS,
@@ -43,7 +45,7 @@ class Said:
         phone: Number the call or form came with.
         lat: Degrees, WGS-84.
         accuracy_m: Radius the phone claims, 95 %.
-        home: Address as it stands in the customer file.
+        home: Address as they say it.
         english: Language of the text.
         only_mine: Says that only their own home is dark.
         clock_error: Seconds the sender's clock is ahead.
@@ -108,19 +110,23 @@ class _People:
         self._weights = [weight for _, weight in shape.channels]
 
     def report(self, fault: Fault) -> Iterator[Case]:
-        """Yield the reports of a fault: at least one, as an outage nobody reports is in no record either."""
+        """Yield the reports of a fault: at least one, as an outage nobody reports is in no record either.
+
+        Who is under a nested fault tells of the larger one until that one's power is back.
+        """
         rng, shape = self._rng, self._shape
         share = rng.uniform(*shape.reporting)
         count = max(1, sum(rng.random() < share for _ in fault.customers))
-        end = min(shape.seconds, fault.restored)
         hazards = 1 if fault.type != "service" and rng.random() < shape.hazards else 0
         reporters = rng.sample(fault.customers, count)
         for order, customer in enumerate(reporters):
-            at = fault.start + self._delay()
+            home = self._network.customers[customer].transformer_id
+            end = min(shape.seconds, fault.power_back(self._network.tree, home))
+            at = fault.shows + self._delay()
             if at >= end:
                 if order:
                     continue  # calls when the storm is over, or has power again by then
-                at = fault.start + (end - fault.start) * rng.random()
+                at = fault.shows + (end - fault.shows) * rng.random()
             first = self._outage(fault, customer, at, hazard=order < hazards)
             yield first
             if rng.random() < shape.repeats:
@@ -160,6 +166,9 @@ class _People:
         channel = self._channel()
         said, misplaced = self._said(customer, channel, texts)
         said = replace(said, only_mine=only_mine)
+        if texts is OUTAGE_TEXTS and self._rng.random() < self._shape.names_device:
+            plate = self._network.customers[customer].transformer_id
+            said = replace(said, text=self._rng.choice(NAMING_TEXTS["en" if said.english else "zh"]).format(plate))
         kind = Kind.HAZARD if hazard else Kind.OUTAGE
         return Case(0, at, channel, kind, fault.id, customer, said, misplaced=misplaced)
 
@@ -187,18 +196,16 @@ class _People:
         rng, shape = self._rng, self._shape
         customer = self._network.customers[number]
         said = self._text(texts)
-        if rng.random() < shape.no_place:
+        luck = rng.random()
+        if luck < shape.no_place:
             return said, False
+        if luck < shape.no_place + shape.address_only:
+            return replace(said, home=spoken(customer.address, rng) or None), False
         gives_account, gives_phone, gives_position, gives_home = _GIVES[channel]
         misplaced = False
         if rng.random() < gives_account:
-            luck = rng.random()
-            if luck < shape.wrong_account:
-                said, misplaced = replace(said, account=self._anyone().account_id), True
-            elif luck < shape.wrong_account + shape.unknown_account:
-                said = replace(said, account=f"{customer.account_id}{rng.randrange(10)}")
-            else:
-                said = replace(said, account=customer.account_id)
+            account, misplaced = self._account(customer)
+            said = replace(said, account=account)
         if rng.random() < gives_phone:
             said = replace(said, phone=customer.phone or self._stranger())
         elif channel is Channel.PHONE and rng.random() < _SHOWS_NUMBER:
@@ -211,10 +218,21 @@ class _People:
             known = said.account is not None or (said.phone is not None and said.phone == customer.phone)
             misplaced = misplaced or (away and not known)
         if rng.random() < gives_home:
-            said = replace(said, home=customer.address or None)
-        if channel is Channel.APP and rng.random() < shape.clock_off:
+            said = replace(said, home=spoken(customer.address, rng) or None)
+        if (said.account, said.phone, said.lat, said.home) == (None, None, None, None) and rng.random() < _IS_ASKED:
+            said = replace(said, home=spoken(customer.address, rng) or None)
+        if channel is not Channel.PHONE and rng.random() < shape.clock_off:
             said = replace(said, clock_error=rng.choice((-1, 1)) * rng.lognormvariate(math.log(1800), 1.5))
         return said, misplaced
+
+    def _account(self, customer: CustomerRow) -> tuple[str, bool]:
+        """Return the account a customer gives, and whether it is another's."""
+        luck, shape = self._rng.random(), self._shape
+        if luck < shape.wrong_account:
+            return self._anyone().account_id, True
+        if luck < shape.wrong_account + shape.unknown_account:
+            return f"{customer.account_id}{self._rng.randrange(10)}", False
+        return customer.account_id, False
 
     def _text(self, texts: Texts) -> Said:
         english = self._rng.random() < self._shape.english
@@ -237,6 +255,7 @@ class _People:
         )
 
 
+_IS_ASKED: Final = 0.8  # of those who gave nothing to be found by: asked for the address, and say it
 _SHOWS_NUMBER: Final = 0.8  # of those who call from a number the utility does not know
 _GIVES: Final = {
     # account, registered phone, position, address

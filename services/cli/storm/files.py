@@ -1,6 +1,7 @@
-"""A storm as files: the neutral formats of DESIGN §8 and the truth beside them.
+"""A storm as files: the neutral formats of DESIGN §8 and the truth beside them (docs/storm-files.md).
 
-Decided here: what each file says of a storm. Never here: what a storm is, or sending it.
+Decided here: what each file says of a storm, and what crews tell of restorations. Never here: what a storm is, or
+sending it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import json
 import math
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from services.cli.storm.faults import SERVICE
 from services.cli.storm.generate import Storm, dice
 from services.cli.storm.words import Kind
-from services.contracts.values import Channel
+from services.contracts.values import Channel, Crs
+from services.grid.datum import from_wgs84
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,11 +27,15 @@ if TYPE_CHECKING:
     from services.cli.storm.cases import Case
     from services.cli.storm.faults import Fault
 
-TRUTH_COLUMNS = ("event_id", "fault_id", "kind", "account_id", "again", "misplaced")
-FAULT_COLUMNS = ("fault_id", "device", "type", "area", "customers", "started_at", "restored_at")
+TRUTH_COLUMNS = ("event_id", "fault_id", "kind", "account_id", "transformer_id", "happened_at", "again", "misplaced")
+FAULT_COLUMNS = (
+    *("fault_id", "device", "type", "area", "customers", "started_at", "restored_at"),
+    *("under_fault", "shows_at", "reports"),
+)
 _CLAIMS_OUTAGE = frozenset({Kind.OUTAGE, Kind.HAZARD, Kind.ARREARS})
 _CALL_SECONDS = 75.0  # until an IVR or agent has heard a call out
-_OFFLINE = 0.02  # app reports that wait for the network to come back
+_CHINESE_MAPS: Final = {Channel.WECHAT: Crs.GCJ02, Channel.WEB: Crs.BD09}
+"""Datum of the positions a channel gives, where it is not WGS-84."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +62,14 @@ def write_storm(storm: Storm, start: datetime, folder: Path) -> Written:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     claims = [case for case in storm.cases if case.kind in _CLAIMS_OUTAGE]
     restored = sorted(_restorations(storm, start))
+    of_fault: dict[str, int] = {}
+    for case in claims:
+        if case.fault is not None:
+            of_fault[case.fault] = of_fault.get(case.fault, 0) + 1
     _write(folder / "restorations.csv", ("restored_at", "device_or_account"), restored)
-    _write(folder / "truth.csv", TRUTH_COLUMNS, (truth_row(storm, case) for case in claims))
-    _write(folder / "faults.csv", FAULT_COLUMNS, (fault_row(fault, start) for fault in storm.faults))
+    _write(folder / "truth.csv", TRUTH_COLUMNS, (truth_row(storm, case, start) for case in claims))
+    faults = (fault_row(fault, start, of_fault.get(fault.id, 0)) for fault in storm.faults)
+    _write(folder / "faults.csv", FAULT_COLUMNS, faults)
     return Written(len(reports), len(claims), len(storm.faults), len(restored))
 
 
@@ -66,16 +78,19 @@ def event_id(case: Case) -> str:
     return f"E{case.number:06d}"
 
 
-def truth_row(storm: Storm, case: Case) -> tuple[str, ...]:
+def truth_row(storm: Storm, case: Case, start: datetime) -> tuple[str, ...]:
     """What is true of a case; ``fault_id`` is empty where there was no outage."""
-    account = "" if case.customer is None else storm.network.customers[case.customer].account_id
-    return (event_id(case), case.fault or "", case.kind, account, str(int(case.again)), str(int(case.misplaced)))
+    customer = None if case.customer is None else storm.network.customers[case.customer]
+    where = ("", "") if customer is None else (customer.account_id, customer.transformer_id)
+    flags = (str(int(case.again)), str(int(case.misplaced)))
+    return (event_id(case), case.fault or "", case.kind, *where, _at(start, case.at), *flags)
 
 
-def fault_row(fault: Fault, start: datetime) -> tuple[str, ...]:
+def fault_row(fault: Fault, start: datetime, reports: int) -> tuple[str, ...]:
     """What is true of a fault; ``restored_at`` is empty if it did not end."""
     ended = "" if math.isinf(fault.restored) else _at(start, fault.restored)
-    return (fault.id, fault.device, fault.type, fault.area, str(len(fault.customers)), _at(start, fault.start), ended)
+    what = (fault.id, fault.device, fault.type, fault.area, str(len(fault.customers)))
+    return (*what, _at(start, fault.start), ended, fault.under or "", _at(start, fault.shows), str(reports))
 
 
 def report_lines(storm: Storm, start: datetime) -> list[dict[str, Any]]:
@@ -87,7 +102,7 @@ def report_lines(storm: Storm, start: datetime) -> list[dict[str, Any]]:
             continue
         said = case.said
         arrived = case.at + (_CALL_SECONDS if case.channel is Channel.PHONE else rng.uniform(0.2, 3.0))
-        if case.channel is Channel.APP and rng.random() < _OFFLINE:
+        if case.channel is Channel.APP and rng.random() < storm.shape.offline:
             arrived += rng.uniform(60, 1800)
         line: dict[str, Any] = {
             "event_id": event_id(case),
@@ -96,12 +111,10 @@ def report_lines(storm: Storm, start: datetime) -> list[dict[str, Any]]:
             "received_at": _at(start, arrived),
             "account_id": said.account,
             "phone": said.phone,
-            "lat": said.lat,
-            "lon": said.lon,
             "address": said.home,
             "text": said.text,
         }
-        line = {name: value for name, value in line.items() if value not in {None, ""}}
+        line = {name: value for name, value in line.items() if value not in {None, ""}} | _position(case)
         lines.append((arrived, line))
         if rng.random() < storm.shape.resends:
             again = arrived + rng.uniform(1, 120)
@@ -110,12 +123,29 @@ def report_lines(storm: Storm, start: datetime) -> list[dict[str, Any]]:
     return [line for _, line in lines]
 
 
+def _position(case: Case) -> dict[str, Any]:
+    """Return the position in the datum its channel gives it in; the accuracy is not one of the format's columns."""
+    if case.said.lat is None or case.said.lon is None:
+        return {}
+    datum = _CHINESE_MAPS.get(case.channel)
+    if datum is None:
+        return {"lat": case.said.lat, "lon": case.said.lon}
+    lat, lon = from_wgs84(case.said.lat, case.said.lon, datum)
+    return {"lat": round(lat, 6), "lon": round(lon, 6), "crs": datum.value}
+
+
 def _restorations(storm: Storm, start: datetime) -> Iterator[tuple[str, str]]:
+    """Yield what crews tell: each step and each end, but for those nobody tells; some late."""
+    rng, shape = dice(storm.seed, "restorations"), storm.shape
     for fault in storm.faults:
-        if not math.isinf(fault.restored):
-            own_line = fault.type == "service"
-            where = storm.network.customers[fault.customers[0]].account_id if own_line else fault.device
-            yield _at(start, fault.restored), where
+        if math.isinf(fault.restored):
+            continue
+        where = storm.network.customers[fault.customers[0]].account_id if fault.type == SERVICE else fault.device
+        for at, what in (*fault.steps, (fault.restored, where)):
+            luck, late = rng.random(), rng.lognormvariate(math.log(1200.0), 1.0)
+            if luck >= shape.restoration_missing:
+                is_late = luck < shape.restoration_missing + shape.restoration_late
+                yield _at(start, at + late if is_late else at), what
 
 
 def _at(start: datetime, seconds: float) -> str:

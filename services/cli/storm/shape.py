@@ -38,9 +38,15 @@ class Shape:
     Shares are 0 to 1, times are seconds of storm time.
 
     Attributes:
-        faults: True outages.
+        faults: True outages, nested ones not counted.
         seconds: From the first fault to the last report.
+        peak: Alpha and beta of the starts' beta distribution over ``seconds``: the storm rises fast, dies out slowly.
         restores: Whether faults end, and people who have power again keep still.
+        darkest: Share of an area's customers that large faults may take in the whole storm, one after another.
+        nested: Faults of ten customers and more under which something else is broken too, found when power is back.
+        steps: Faults of twenty customers and more whose power comes back branch by branch.
+        restoration_missing: Restorations that no crew ever tells of.
+        restoration_late: Restorations that a crew tells of only later, half of them within twenty minutes.
         reporting: Lowest and highest share of a fault's customers who report it. Schneider Electric 2012: 8 to 12 %.
         delay_median: Half of those who report do so within this time.
         delay_spread: Sigma of the log-normal delay: a heavy tail, some call hours later.
@@ -55,13 +61,22 @@ class Shape:
         wrong_account: Given accounts that are another customer's.
         unknown_account: Given accounts that nobody has.
         no_place: Reports that carry nothing to place them by.
-        clock_off: App reports by a clock that is minutes to a day off.
+        address_only: Reports that carry an address as people say it and nothing else.
+        names_device: Reports whose words name the transformer: its plate hangs on the pole.
+        clock_off: App, web and WeChat reports by a clock that is minutes to a day off.
+        offline: App reports that wait minutes to half an hour for the network to come back.
         english: People who write or speak English.
     """
 
     faults: int = 150
     seconds: float = 2 * 3600.0
+    peak: tuple[float, float] = (2.0, 4.0)
     restores: bool = False
+    darkest: float = 0.5
+    nested: float = 0.0
+    steps: float = 0.0
+    restoration_missing: float = 0.0
+    restoration_late: float = 0.0
     reporting: tuple[float, float] = (0.08, 0.12)
     delay_median: float = 300.0
     delay_spread: float = 1.3
@@ -81,5 +96,8 @@ class Shape:
     wrong_account: float = 0.02
     unknown_account: float = 0.02
     no_place: float = 0.03
+    address_only: float = 0.05
+    names_device: float = 0.01
     clock_off: float = 0.02
+    offline: float = 0.02
     english: float = 0.08

@@ -51,6 +51,11 @@ OUTAGE_TEXTS: Final[Texts] = {
         "Lights went off after the thunder, whole street is dark",
     ),
 }
+NAMING_TEXTS: Final[Texts] = {
+    "zh": ("停电了，旁边电线杆上的变压器是{}", "{}变压器这一片没电了", "我家是{}这台变压器供的电，停电了"),
+    "en": ("No power here, the plate on the transformer says {}",),
+}
+"""What people say who read the plate; ``{}`` is the transformer."""
 AGAIN_TEXTS: Final[Texts] = {
     "zh": ("还是没电，刚才报过了", "报过修了，怎么还停电？", "停电到现在还没来电，催一下"),
     "en": ("Still no power, I reported it before", "Power is still out, any news?"),

@@ -242,5 +242,5 @@ def test_report_lines_come_by_arrival_and_repeat_an_event_unchanged(network):
         assert {"event_id", "channel", "reported_at", "received_at"} <= line.keys()
         assert line.keys() <= {
             *("event_id", "channel", "reported_at", "received_at"),
-            *("account_id", "phone", "lat", "lon", "address", "text"),
+            *("account_id", "phone", "lat", "lon", "crs", "address", "text"),
         }
