@@ -113,6 +113,15 @@ class RouteReason(Value):
     tree_hash: Name = Field(description="Hash of the route tree in force")
 
 
+class Due(Value):
+    """By when a ticket must have come how far."""
+
+    stage: Word = Field(description="As the operators' clocks name it: respond, dispatch, contact, answer")
+    due_at: Timestamp | None = Field(default=None, description="Absent while the clock is paused")
+    met_at: Timestamp | None = None
+    level: int = Field(default=0, ge=0, le=4, description="Highest warning given so far: 0 none, 4 the last")
+
+
 class TicketRouted(Message):
     """A ticket as it stands in its skill queue; a higher version replaces a lower one."""
 
@@ -136,6 +145,16 @@ class TicketRouted(Message):
     reason: RouteReason
     opened_at: Timestamp
     routed_at: Timestamp
+    change: Word | None = Field(
+        default=None, description="What people did that made this version: offered, claimed, transferred, completed, …"
+    )
+    agent: Name | None = Field(default=None, description="Who has it, or, of a closed ticket, who completed it")
+    until: Timestamp | None = Field(default=None, description="When an offer lapses")
+    held_for: Name | None = Field(default=None, description="Agent it is kept for, for a short while, before others")
+    outcome: Word | None = Field(default=None, description="Of a closed ticket")
+    merged_into: UUID | None = Field(default=None, description="The ticket that stands for this one")
+    urges: int | None = Field(default=None, ge=1, description="Times the customer or a supervisor urged it")
+    due: tuple[Due, ...] | None = Field(default=None, description="Its clock, a stage an entry")
 
     @property
     def message_id(self) -> UUID:

@@ -211,7 +211,16 @@ class TicketState(StrEnum):
     """Its outage report is out for merging; it is in an incident, answered, or on its way back to a queue."""
     ANSWERED = "answered"
     """Known outage, arrears or already restored: answered without a person."""
+    OFFERED = "offered"
+    """Kept for one agent until they accept, decline or the time for it is over."""
+    ASSIGNED = "assigned"
+    """An agent works on it."""
+    WRAP_UP = "wrap_up"
+    """The agent has ended the contact and writes it up."""
     CLOSED = "closed"
+    """An agent completed it, or the customer withdrew it. Further words open it again."""
+    MERGED = "merged"
+    """Another ticket stands for it, until that is undone."""
 
 
 class IncidentState(StrEnum):

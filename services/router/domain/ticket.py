@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import Field
 
 from services.contracts.ids import report_id
-from services.contracts.messages import OutageReported, RouteReason, TicketRouted
+from services.contracts.messages import Due, OutageReported, RouteReason, TicketRouted
 from services.contracts.values import (
     Basis,
     Channel,
@@ -31,13 +31,16 @@ from services.contracts.values import (
 from services.router.domain.classify import Classification, PriorityRule, classify, priority_of
 from services.router.domain.facts import Facts, bounded
 from services.router.domain.routes import Taken, take
+from services.router.domain.work import UNTOUCHED, Phase, Work, fold
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from services.contracts.messages import ContactReceived
     from services.router.domain.classify import Keywords
     from services.router.domain.facts import Bounds
+    from services.router.domain.log import Event
     from services.router.domain.routes import Attributes, RouteTree
 
 FOLLOW_UP: Final = "follow_up"
@@ -81,6 +84,9 @@ class Ticket(Value):
         customer_language: Language in the customer's file.
         reported_at: Time of the outage as reported, once it was.
         needs_person: Why dedup or a follow-up asks for a person, if one does.
+        state: As the router decided; people come on top of it: ``standing``.
+        work: What people did with it, if anything.
+        change: What made this version, if it was not the router.
         routed_at: When this was decided.
     """
 
@@ -99,22 +105,37 @@ class Ticket(Value):
     report: ReportState = ReportState.NONE
     reported_at: Timestamp | None = None
     needs_person: Word | None = None
+    work: Work | None = None
+    change: Word | None = None
     routed_at: Timestamp
 
     @property
     def queue(self) -> str:
-        """The one queue it sits in."""
-        return self.taken.queue
+        """The one queue it sits in: the tree's, unless a person moved it."""
+        moved = None if self.work is None else self.work.queue
+        return moved or self.taken.queue
 
     @property
     def priority(self) -> Priority:
-        """How urgent it is, the tree's raises included."""
-        return self.taken.priority
+        """How urgent it is, the tree's raises included; a supervisor may say otherwise, but not of a danger."""
+        said = None if self.work is None or self.classification.hazards else self.work.priority
+        return said or self.taken.priority
+
+    @property
+    def standing(self) -> TicketState:
+        """Where it stands, people included."""
+        return self.state if self.work is None else self.work.stands(self.state)
 
     @property
     def counted_with_dedup(self) -> bool:
         """Whether the conservation count has its contacts under its report rather than with people."""
         return self.report in {ReportState.SENT, ReportState.ANSWERED}
+
+    @property
+    def counted_closed(self) -> bool:
+        """Whether its contacts left the queues by people's hands: completed, or carried by another ticket."""
+        done = self.work is not None and self.work.phase in {Phase.CLOSED, Phase.MERGED}
+        return done and not self.counted_with_dedup
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +151,7 @@ class _Case:
     report: ReportState
     reported_at: datetime | None
     needs_person: str | None
+    work: Work | None
 
 
 def receive(
@@ -160,13 +182,14 @@ def receive(
         report, reported_at = before.report, before.reported_at
         needs_person = before.needs_person or _follow_up(before, contact, bounds)
         contacts |= before.contacts
-    classification = _classification(facts, located, rules.keywords)
+    work = None if before is None else before.work
+    classification = _classification(facts, located, rules.keywords, work)
     if report is ReportState.NONE and _ready(classification, facts, located.place):
         report = ReportState.SENT
         reported_at = bounded(facts.outage_at or facts.opened_at, contact.received_at, bounds.event_lag)
     case = _Case(
-        ticket_id=contact.ticket_id,
-        ticket_ref=contact.ticket_ref,
+        ticket_id=contact.ticket_id if before is None else before.ticket_id,
+        ticket_ref=contact.ticket_ref if before is None else before.ticket_ref,
         version=1 if before is None else before.version + 1,
         contacts=contacts,
         facts=facts,
@@ -174,6 +197,7 @@ def receive(
         report=report,
         reported_at=reported_at,
         needs_person=needs_person,
+        work=work,
     )
     return _decide(case, classification, rules, now)
 
@@ -221,15 +245,47 @@ def settle(before: Ticket, *, answered: bool, reason: str, rules: Rules, now: da
         report=ReportState.ANSWERED if answered else ReportState.RETURNED,
         reported_at=before.reported_at,
         needs_person=before.needs_person if answered else reason,
+        work=before.work,
     )
-    return _decide(case, _classification(before.facts, located, rules.keywords), rules, now)
+    return _decide(case, _classification(before.facts, located, rules.keywords, before.work), rules, now)
 
 
-def _classification(facts: Facts, located: Located, keywords: Keywords) -> Classification:
+def worked(before: Ticket, events: Sequence[Event], now: datetime) -> Ticket:
+    """Return a ticket after what people did; as it was if they did nothing."""
+    if not events:
+        return before
+    work = fold(events, before.work or UNTOUCHED)
+    change = {"work": work, "version": before.version + 1, "change": events[-1].did.value, "routed_at": now}
+    return before.model_copy(update=change)
+
+
+def route_again(before: Ticket, rules: Rules, now: datetime) -> Ticket:
+    """Return a ticket decided on anew by the rules in force, in the same version: a person corrected what it is."""
+    located = Located(before.place, before.customer_language)
+    case = _Case(
+        ticket_id=before.ticket_id,
+        ticket_ref=before.ticket_ref,
+        version=before.version,
+        contacts=before.contacts,
+        facts=before.facts,
+        located=located,
+        report=before.report,
+        reported_at=before.reported_at,
+        needs_person=before.needs_person,
+        work=before.work,
+    )
+    decided = _decide(case, _classification(before.facts, located, rules.keywords, before.work), rules, now)
+    return decided.model_copy(update={"change": before.change})
+
+
+def _classification(facts: Facts, located: Located, keywords: Keywords, work: Work | None) -> Classification:
+    """Say what the facts mean; what a person corrected counts before what the customer chose."""
+    choice = facts.business_type.value if facts.business_type else None
+    language = facts.language.value if facts.language else None
     return classify(
         keywords,
-        choice=facts.business_type.value if facts.business_type else None,
-        language=facts.language.value if facts.language else None,
+        choice=(work and work.corrected_type) or choice,
+        language=(work and work.corrected_language) or language,
         customer_language=located.language,
         text=facts.text or "",
         hazards=facts.hazards,
@@ -265,6 +321,7 @@ def _decide(case: _Case, classification: Classification, rules: Rules, now: date
         report=case.report,
         reported_at=case.reported_at,
         needs_person=case.needs_person,
+        work=case.work,
         routed_at=now,
     )
 
@@ -323,18 +380,19 @@ def _yes(value: bool) -> tuple[str, ...]:  # noqa: FBT001 - the value itself, no
     return ("true" if value else "false",)
 
 
-def routed(ticket: Ticket) -> TicketRouted:
-    """Return the message that says where the ticket stands."""
+def routed(ticket: Ticket, due: tuple[Due, ...] = ()) -> TicketRouted:
+    """Return the message that says where the ticket stands; ``due`` is its clock."""
     facts, taken, about = ticket.facts, ticket.taken, ticket.classification
+    work = ticket.work or UNTOUCHED
     return TicketRouted(
         ticket_id=ticket.ticket_id,
         ticket_ref=ticket.ticket_ref,
         version=ticket.version,
-        queue=taken.queue,
-        state=ticket.state,
+        queue=ticket.queue,
+        state=ticket.standing,
         channel=facts.channel.value,
         business_type=about.business_type,
-        priority=taken.priority,
+        priority=ticket.priority,
         hazards=about.hazards,
         language=about.language,
         customer_class=ticket.place.customer_class,
@@ -356,6 +414,14 @@ def routed(ticket: Ticket) -> TicketRouted:
         ),
         opened_at=facts.opened_at,
         routed_at=ticket.routed_at,
+        change=ticket.change,
+        agent=work.agent,
+        until=work.until,
+        held_for=work.held_for,
+        outcome=work.outcome,
+        merged_into=work.merged_into,
+        urges=work.urges or None,
+        due=due or None,
     )
 
 

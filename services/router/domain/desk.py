@@ -1,0 +1,215 @@
+"""How a ticket stands for the people who work: its lane, its place in it, its clock, and when to look at it again.
+
+Decided here: which agents may have which tickets, and in which order. The order ages: a ticket stands where it would
+if it had been opened earlier by the head start of its priority, so every ticket waits behind only those opened at most
+that much later, and its place is a constant that an index can keep. Never here: what an act changes (``work``), I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from pydantic import Field
+
+from services.contracts.messages import Due
+from services.contracts.values import Language, Name, Priority, TicketState, Value, Word
+from services.router.domain.log import Did, Event
+from services.router.domain.sla import Clock, due_levels, met_at, next_level, reached
+from services.router.domain.work import UNTOUCHED, Case, Timings, lapsed, wakes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from services.contracts.messages import ContactReceived
+    from services.router.domain.ticket import Ticket
+    from services.router.domain.work import Work
+
+GRIDLINE: Final = "gridline"
+"""Who did what no person did."""
+ANY: Final = "*"
+_SEPARATOR: Final = "|"
+_HEAD_STARTS: Final = {
+    Priority.EMERGENCY: timedelta(hours=24),
+    Priority.URGENT: timedelta(hours=2),
+    Priority.HIGH: timedelta(minutes=30),
+    Priority.NORMAL: timedelta(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DeskRules:
+    """The operators' data for the desk (``desk.yaml``).
+
+    Attributes:
+        head_start: How much earlier a ticket of a priority counts as opened.
+        clocks: The first that fits a ticket is its clock.
+        answer_within: The y of "x % in y seconds".
+        answer_share: The x, from 0 to 1.
+    """
+
+    timings: Timings = field(default_factory=Timings)
+    head_start: Mapping[Priority, timedelta] = field(default_factory=lambda: dict(_HEAD_STARTS))
+    clocks: tuple[Clock, ...] = ()
+    answer_within: timedelta = timedelta(seconds=20)
+    answer_share: float = 0.8
+    hash: str = ""
+
+
+class Agent(Value):
+    """Who works: what they can, and how much at a time.
+
+    Attributes:
+        queues: Names, or ``*`` for every queue.
+        languages: Ranges as in RFC 4647: ``mn`` covers ``mn-Mong-CN``, ``mn-Mong`` does not cover ``mn-Cyrl``.
+        capacity: Most tickets on offer, in hand and in wrap-up together.
+    """
+
+    agent_id: Name
+    name: Name | None = None
+    queues: tuple[Word, ...] | tuple[str, ...] = Field(min_length=1, max_length=100)
+    languages: tuple[Language | str, ...] = Field(default=("zh",), min_length=1, max_length=50)
+    skills: tuple[Word, ...] = Field(default=(), max_length=100)
+    capacity: int = Field(default=1, ge=0, le=50)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the queues, the timers and the message need of a ticket.
+
+    Attributes:
+        lane: What an agent must serve to have it.
+        rank_at: Its place: the earliest goes first.
+        wake_at: When time alone changes it, if ever.
+        due: Its clock, for people to see; empty where it waits for no person.
+    """
+
+    lane: str
+    rank_at: datetime
+    wake_at: datetime | None
+    due: tuple[Due, ...]
+
+
+def lane_of(queue: str, language: str) -> str:
+    """Return the name of the lane of tickets that need the same of an agent."""
+    return f"{queue}{_SEPARATOR}{language}"
+
+
+def serves(agent: Agent, lane: str) -> bool:
+    """Tell whether an agent can have the tickets of a lane."""
+    queue, _, language = lane.partition(_SEPARATOR)
+    if queue not in agent.queues and ANY not in agent.queues:
+        return False
+    return any(_covers(spoken, language) for spoken in agent.languages)
+
+
+def _covers(spoken: str, language: str) -> bool:
+    spoken, language = spoken.lower(), language.lower()
+    return spoken in {ANY, language} or language.startswith(f"{spoken}-")
+
+
+def work_of(ticket: Ticket) -> Work:
+    """Return the work on a ticket, also of one that nobody touched."""
+    return ticket.work or UNTOUCHED
+
+
+def clock_of(ticket: Ticket, rules: DeskRules) -> Clock | None:
+    """Return the clock of a ticket that people have to do with."""
+    work = work_of(ticket)
+    if not work.open or (ticket.state is not TicketState.QUEUED and not work.in_hand):
+        return None
+    about = ticket.classification
+    attributes = {
+        "business_type": (about.business_type,),
+        "fault": () if about.fault is None else (about.fault,),
+        "priority": (ticket.priority.value,),
+        "customer_class": (ticket.place.customer_class.value,),
+        "channel": (ticket.facts.channel.value.value,),
+        "queue": (ticket.queue,),
+    }
+    return next((clock for clock in rules.clocks if clock.fits(attributes)), None)
+
+
+CLOCK_ATTRIBUTES: Final = frozenset({"business_type", "fault", "priority", "customer_class", "channel", "queue"})
+"""What a clock can be matched on."""
+
+
+def clock_start(ticket: Ticket) -> datetime:
+    """Return when the clock began: with the first customer who spoke, those of tickets merged into it included."""
+    work = work_of(ticket)
+    if work.elapsed.start is not None:
+        return work.elapsed.start
+    return min((ticket.facts.opened_at, *(each.opened_at for each in work.carries)))
+
+
+def stand(ticket: Ticket, rules: DeskRules) -> Standing:
+    """Return how a ticket stands."""
+    work, clock = work_of(ticket), clock_of(ticket, rules)
+    wake = wakes(work) if ticket.work is not None else None
+    due: tuple[Due, ...] = ()
+    if clock is not None:
+        start = clock_start(ticket)
+        warn = next_level(clock, work.elapsed, start)
+        wake = min((moment for moment in (wake, warn) if moment is not None), default=None)
+        due = tuple(
+            Due(
+                stage=stage.name,
+                due_at=reached(stage, work.elapsed, start),
+                met_at=met_at(stage, work.elapsed),
+                level=work.elapsed.told.get(stage.name, 0),
+            )
+            for stage in clock.stages
+        )
+    rank = clock_start(ticket) if work.carries else ticket.facts.opened_at
+    return Standing(
+        lane=lane_of(ticket.queue, ticket.classification.language),
+        rank_at=rank - rules.head_start[ticket.priority],
+        wake_at=wake,
+        due=due,
+    )
+
+
+def case_of(ticket: Ticket, rules: DeskRules) -> Case:
+    """Return a ticket as acts are judged by it."""
+    clock, work = clock_of(ticket, rules), work_of(ticket)
+    last = None
+    if clock is not None and clock.stages:
+        last = reached(clock.stages[-1], work.elapsed, clock_start(ticket))
+    return Case(
+        opened_at=ticket.facts.opened_at,
+        queue=ticket.queue,
+        waits=ticket.state is TicketState.QUEUED,
+        danger=bool(ticket.classification.hazards),
+        contacts=len(ticket.contacts),
+        last_due=last,
+    )
+
+
+def passing(ticket: Ticket, rules: DeskRules, now: datetime) -> Iterator[Event]:
+    """Yield what the passing of time alone does to a ticket: offers that lapse, warnings of its clock."""
+    work, clock = work_of(ticket), clock_of(ticket, rules)
+    yield from lapsed(work, rules.timings, now, GRIDLINE)
+    if clock is not None:
+        for stage, level in due_levels(clock, work.elapsed, clock_start(ticket), now):
+            yield Event(did=Did.ESCALATED, at=now, by=GRIDLINE, stage=stage.name, level=level, agent=work.agent)
+
+
+def following(
+    before: Ticket | None, ticket: Ticket, contact: ContactReceived, rules: DeskRules, now: datetime
+) -> Iterator[Event]:
+    """Yield what a contact does to the work on its ticket, once it was folded in and routed."""
+    work = work_of(ticket)
+    queue = ticket.queue
+    danger = bool(ticket.classification.hazards) and not (before and before.classification.hazards)
+    says = bool(contact.text or contact.hazard or contact.attachments)
+    if before is not None and not work.open and says:
+        keep = None if danger else work.known_agent
+        until = now + rules.timings.hold if keep else None
+        yield Event(did=Did.REOPENED, at=now, by=GRIDLINE, queue=queue, to_agent=keep, until=until)
+    if danger and (work.in_hand or work.queue is not None):
+        yield Event(did=Did.RECALLED, at=now, by=GRIDLINE, queue=queue, reason="danger", agent=work.agent)
+    given_up = ticket.facts.is_unconfirmed and not (before and before.facts.is_unconfirmed)
+    if given_up and work.rounds == 0 and work.open:
+        yield Event(did=Did.ABANDONED, at=now, by=GRIDLINE, queue=queue)

@@ -1,0 +1,128 @@
+"""The one clock of a ticket: by when what must have happened, and which warnings are due.
+
+Decided here: due times and levels of warning, from a start, the pauses and what has been met: that is, from the log
+alone, so that a transfer, a merge or another route changes only which clock is read, never what has passed. Never here:
+who is told, the time of day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pydantic import Field
+
+from services.contracts.values import Timestamp, Value, Word
+from services.router.domain.working_time import ALWAYS, WorkingTime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime, timedelta
+
+LEVELS: Final = 4
+"""Of warning (四级预警): the first two before the target is missed, by default."""
+DEFAULT_LEVELS: Final = (0.75, 0.9, 1.0, 1.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How far a ticket must have come, and by when.
+
+    Attributes:
+        target: Working time from the start.
+        met_by: Events of the log that meet it; the first of them counts.
+        levels: Parts of the target at which each level of warning is due, ascending.
+        calendar: Which time counts.
+    """
+
+    name: str
+    target: timedelta
+    met_by: frozenset[str]
+    levels: tuple[float, ...] = DEFAULT_LEVELS
+    calendar: WorkingTime = ALWAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The stages of one kind of ticket, and which tickets it is for: all of ``match`` must hold."""
+
+    name: str
+    stages: tuple[Stage, ...]
+    match: Mapping[str, frozenset[str]]
+
+    def fits(self, attributes: Mapping[str, tuple[str, ...]]) -> bool:
+        """Tell whether a ticket with these attributes has this clock."""
+        return all(not values.isdisjoint(attributes[name]) for name, values in self.match.items())
+
+
+class Pause(Value):
+    """A while the clock stood still, for a reason that is the customer's."""
+
+    start: Timestamp
+    end: Timestamp | None = None
+
+
+class Elapsed(Value):
+    """What the log says of a ticket's clock.
+
+    Attributes:
+        start: When it began; the ticket's opening if absent.
+        pauses: In order; only the last may be open.
+        met: When each event that could meet a stage first happened.
+        told: The highest level of warning given, by stage.
+    """
+
+    start: Timestamp | None = None
+    pauses: tuple[Pause, ...] = ()
+    met: dict[Word, Timestamp] = Field(default_factory=dict)
+    told: dict[Word, int] = Field(default_factory=dict)
+
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still now."""
+        return bool(self.pauses) and self.pauses[-1].end is None
+
+
+def reached(stage: Stage, elapsed: Elapsed, start: datetime, part: float = 1.0) -> datetime | None:
+    """Return when ``part`` of the stage's target is used up; None if the clock stands still before that."""
+    left, begins = stage.target * part, start
+    for pause in elapsed.pauses:
+        ran = stage.calendar.between(begins, pause.start)
+        if ran >= left:
+            break
+        left -= ran
+        if pause.end is None:
+            return None
+        begins = max(pause.end, begins)
+    return stage.calendar.add(begins, left)
+
+
+def met_at(stage: Stage, elapsed: Elapsed) -> datetime | None:
+    """Return when the stage was met, if it was."""
+    return min((at for event, at in elapsed.met.items() if event in stage.met_by), default=None)
+
+
+def levels(stage: Stage, elapsed: Elapsed, start: datetime) -> Iterator[tuple[int, datetime]]:
+    """Yield the levels not told yet and when each is due, ascending; none once the stage is met."""
+    if met_at(stage, elapsed) is not None:
+        return
+    for level, part in enumerate(stage.levels, 1):
+        if level > elapsed.told.get(stage.name, 0):
+            at = reached(stage, elapsed, start, part)
+            if at is None:
+                return
+            yield level, at
+
+
+def due_levels(clock: Clock, elapsed: Elapsed, start: datetime, now: datetime) -> Iterator[tuple[Stage, int]]:
+    """Yield, for each stage, the highest level that is due and not told: lower ones are passed over, never late."""
+    for stage in clock.stages:
+        due = [level for level, at in levels(stage, elapsed, start) if at <= now]
+        if due:
+            yield stage, due[-1]
+
+
+def next_level(clock: Clock, elapsed: Elapsed, start: datetime) -> datetime | None:
+    """Return the next moment a warning is due, if there is one."""
+    firsts = (next(levels(stage, elapsed, start), None) for stage in clock.stages)
+    return min((first[1] for first in firsts if first is not None), default=None)

@@ -1,0 +1,237 @@
+"""The state machine of the work on a ticket: every act in every phase, and any sequence of acts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from services.contracts.values import Priority, TicketState
+from services.router.domain.log import Did, Event, NotAllowedError, Why
+from services.router.domain.work import ALLOWED, UNTOUCHED, Case, Phase, Timings, Work, decide, evolve, fold, lapsed
+from tests.unit.router.making import NOON
+
+OTHER = UUID(int=7)
+CASE = Case(opened_at=NOON, queue="general", waits=True)
+TIMINGS = Timings()
+FURTHER = {
+    Did.OFFERED: {"until": NOON + timedelta(hours=9)},
+    Did.COMPLETED: {"outcome": "solved"},
+    Did.REPRIORITISED: {"priority": Priority.URGENT},
+    Did.MERGED: {"ticket": OTHER},
+    Did.CARRIED: {"ticket": OTHER, "opened_at": NOON},
+    Did.RELEASED: {"ticket": OTHER},
+    Did.TRANSFERRED: {"to_queue": "repair"},
+    Did.ESCALATED: {"stage": "respond", "level": 2},
+}
+BY_AGENT = {
+    Did.OFFERED,
+    Did.CLAIMED,
+    Did.ACCEPTED,
+    Did.DECLINED,
+    Did.WRAPPED_UP,
+    Did.COMPLETED,
+    Did.CONTACTED,
+    Did.TRANSFERRED,
+    Did.RETURNED,
+}
+
+
+def act(did: Did, *, agent: str = "ann", seconds: float = 0, **told: object) -> Event:
+    given = {**FURTHER.get(did, {}), **({"agent": agent} if did in BY_AGENT else {}), **told}
+    return Event.model_validate({"did": did, "at": NOON + timedelta(seconds=seconds), "by": "test", **given})
+
+
+def after(*events: Event) -> Work:
+    work = UNTOUCHED
+    for event in events:
+        decided = decide(work, event, CASE)
+        assert decided is not None
+        work = evolve(work, decided)
+    return work
+
+
+AT = {
+    Phase.WAITING: UNTOUCHED,
+    Phase.OFFERED: after(act(Did.OFFERED)),
+    Phase.ASSIGNED: after(act(Did.CLAIMED)),
+    Phase.WRAP_UP: after(act(Did.CLAIMED), act(Did.WRAPPED_UP)),
+    Phase.CLOSED: after(act(Did.CLAIMED), act(Did.COMPLETED)),
+    Phase.MERGED: after(act(Did.MERGED)),
+}
+
+
+def test_every_act_and_every_phase_is_in_the_tables() -> None:
+    assert set(ALLOWED) == set(Did)
+    assert {phase: work.phase for phase, work in AT.items()} == {phase: phase for phase in Phase}
+
+
+@pytest.mark.parametrize("did", Did)
+@pytest.mark.parametrize("phase", Phase)
+def test_an_act_is_done_where_the_table_allows_it_and_refused_by_name_elsewhere(did: Did, phase: Phase) -> None:
+    work, asked = AT[phase], act(did, seconds=5, **({"ticket": UUID(int=8)} if did is Did.MERGED else {}))
+    if did is Did.RESUMED and phase in ALLOWED[did]:
+        work = evolve(work, act(Did.PAUSED, seconds=1))
+    if did is Did.COMPLETED:
+        asked = asked.model_copy(update={"outcome": "other"})
+    already = {(Did.ACCEPTED, Phase.ASSIGNED), (Did.WRAPPED_UP, Phase.WRAP_UP)}
+    if (did, phase) in already:
+        assert decide(work, asked, CASE) is None
+    elif phase in ALLOWED[did]:
+        decided = decide(work, asked, CASE)
+        assert decided is not None
+        assert decided.did is did
+    else:
+        with pytest.raises(NotAllowedError) as refused:
+            decide(work, asked, CASE)
+        assert refused.value.why in set(Why)
+
+
+@pytest.mark.parametrize("did", sorted(BY_AGENT - {Did.OFFERED, Did.CLAIMED}))
+def test_only_the_agent_who_has_it_can_go_on_with_it(did: Did) -> None:
+    work = AT[Phase.OFFERED] if did in {Did.ACCEPTED, Did.DECLINED} else AT[Phase.ASSIGNED]
+    with pytest.raises(NotAllowedError) as refused:
+        decide(work, act(did, agent="bob"), CASE)
+    assert refused.value.why is Why.NOT_YOURS
+
+
+@pytest.mark.parametrize(
+    ("work", "asked", "case", "why"),
+    [
+        (UNTOUCHED, act(Did.CLAIMED), Case(NOON, "repair", waits=False), Why.NOT_WAITING),
+        (AT[Phase.ASSIGNED], act(Did.CLAIMED, agent="bob"), CASE, Why.NOT_WAITING),
+        (
+            after(act(Did.CLAIMED), act(Did.TRANSFERRED, to_agent="cy", until=NOON + timedelta(seconds=30))),
+            act(Did.CLAIMED, seconds=29, agent="bob"),
+            CASE,
+            Why.KEPT_FOR_ANOTHER,
+        ),
+        (
+            after(act(Did.OFFERED, until=NOON + timedelta(seconds=20))),
+            act(Did.ACCEPTED, seconds=20),
+            CASE,
+            Why.OFFER_LAPSED,
+        ),
+        (UNTOUCHED, act(Did.REPRIORITISED), Case(NOON, "emergency", waits=True, danger=True), Why.DANGER),
+        (after(act(Did.PAUSED)), act(Did.PAUSED), CASE, Why.ALREADY_PAUSED),
+        (UNTOUCHED, act(Did.RESUMED), CASE, Why.NOT_PAUSED),
+        (UNTOUCHED, act(Did.COMPLETED), CASE, Why.NOT_IN_HAND),
+        (AT[Phase.CLOSED], act(Did.CLAIMED), CASE, Why.CLOSED),
+        (AT[Phase.MERGED], act(Did.COMPLETED), CASE, Why.MERGED),
+    ],
+    ids=lambda value: value.value if isinstance(value, Why) else "",
+)
+def test_what_is_refused_has_a_name(work: Work, asked: Event, case: Case, why: Why) -> None:
+    with pytest.raises(NotAllowedError) as refused:
+        decide(work, asked, case)
+    assert refused.value.why is why
+
+
+def test_asking_again_for_what_is_done_changes_nothing() -> None:
+    assert decide(AT[Phase.CLOSED], act(Did.COMPLETED, seconds=9), CASE) is None
+    assert decide(AT[Phase.MERGED], act(Did.MERGED, seconds=9), CASE) is None
+
+
+def test_the_wait_until_a_person_counts_the_offers_that_came_to_nothing() -> None:
+    work = after(
+        act(Did.OFFERED, seconds=10, until=NOON + timedelta(seconds=30)),
+        act(Did.LAPSED, seconds=30, until=NOON + timedelta(seconds=150)),
+        act(Did.OFFERED, agent="bob", seconds=40),
+    )
+    assert work.passed == ("ann",)
+    taken = decide(work, act(Did.ACCEPTED, agent="bob", seconds=45), CASE)
+    assert taken is not None
+    assert taken.seconds == 45
+
+
+def test_undoing_a_merge_gives_the_old_place_back() -> None:
+    work = after(act(Did.MERGED, seconds=100), act(Did.UNMERGED, seconds=200))
+    taken = decide(work, act(Did.CLAIMED, seconds=300), CASE)
+    assert taken is not None
+    assert taken.seconds == 300
+    assert work.stands(TicketState.QUEUED) is TicketState.QUEUED
+
+
+def test_first_contact_resolution_is_one_person_one_contact_nothing_before() -> None:
+    closed = decide(AT[Phase.ASSIGNED], act(Did.COMPLETED), CASE)
+    assert closed is not None
+    assert closed.first
+    moved = after(act(Did.CLAIMED), act(Did.TRANSFERRED), act(Did.CLAIMED, agent="bob"))
+    again = decide(moved, act(Did.COMPLETED, agent="bob"), CASE)
+    assert again is not None
+    assert not again.first
+
+
+class AnySequence(RuleBasedStateMachine):
+    """Any acts by any agents at any times: the work is always the fold of its log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.work, self.log, self.now = UNTOUCHED, list[Event](), NOON
+
+    @rule(did=st.sampled_from(Did), agent=st.sampled_from(["ann", "bob"]), wait=st.integers(0, 90))
+    def ask(self, did: Did, agent: str, wait: int) -> None:
+        self.now += timedelta(seconds=wait)
+        asked = act(did, agent=agent).model_copy(update={"at": self.now})
+        if did is Did.OFFERED:
+            asked = asked.model_copy(update={"until": self.now + TIMINGS.offer})
+        if did in {Did.TRANSFERRED, Did.REOPENED}:
+            asked = asked.model_copy(update={"to_agent": "bob", "until": self.now + TIMINGS.hold})
+        try:
+            decided = decide(self.work, asked, CASE)
+        except NotAllowedError as refused:
+            assert refused.why in set(Why)  # noqa: PT017 - most sequences are allowed, none need be refused
+            return
+        if decided is not None:
+            self.log.append(decided)
+            self.work = evolve(self.work, decided)
+
+    @rule(wait=st.integers(0, 300))
+    def pass_time(self, wait: int) -> None:
+        self.now += timedelta(seconds=wait)
+        for event in lapsed(self.work, TIMINGS, self.now, "gridline"):
+            decided = decide(self.work, event, CASE)
+            assert decided is not None
+            self.log.append(decided)
+            self.work = evolve(self.work, decided)
+        assert not list(lapsed(self.work, TIMINGS, self.now, "gridline"))
+
+    @invariant()
+    def folding_the_log_gives_the_work(self) -> None:
+        assert fold(self.log) == self.work
+
+    @invariant()
+    def it_is_with_one_agent_or_with_none(self) -> None:
+        assert (self.work.agent is not None) or not self.work.in_hand
+        assert self.work.phase is not Phase.WAITING or self.work.agent is None
+        assert self.work.phase is Phase.WAITING or self.work.held_for is None
+        assert (self.work.until is not None) == (self.work.phase is Phase.OFFERED)
+
+    @invariant()
+    def each_taking_was_of_a_ticket_nobody_had(self) -> None:
+        holder: str | None = None
+        for event in self.log:
+            if event.did in {Did.OFFERED, Did.CLAIMED}:
+                assert holder is None
+                holder = event.agent
+            elif event.did in {
+                Did.DECLINED,
+                Did.LAPSED,
+                Did.COMPLETED,
+                Did.WITHDRAWN,
+                Did.TRANSFERRED,
+                Did.RETURNED,
+                Did.REQUEUED,
+                Did.MERGED,
+                Did.LOST,
+                Did.RECALLED,
+            }:
+                holder = None
+
+
+TestAnySequence = AnySequence.TestCase
+TestAnySequence.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
