@@ -78,8 +78,14 @@ class Plan:
 
 def default_services(settings: StackSettings) -> list[Service]:
     """The four services, in the order a contact passes through them."""
+    extra = {"intake": {"GRIDLINE_NOTIFY_URL": f"http://{LOOPBACK}:{settings.notify_port}"}}
     return [
-        Service(name, (sys.executable, "-m", f"services.{name}"), getattr(settings, f"{name}_port"))
+        Service(
+            name,
+            (sys.executable, "-m", f"services.{name}"),
+            getattr(settings, f"{name}_port"),
+            extra.get(name, {}),
+        )
         for name in _SERVICES
     ]
 

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 
+from services.intake.announcing import Announcer, Outages
 from services.intake.api import routes
+from services.intake.channels.spoken import Spoken
 from services.intake.security import development_credentials, load_sources
 from services.intake.settings import IntakeSettings
+from services.intake.yaml_file import read_yaml
 from services.runtime.service import Parts, run
 
 if TYPE_CHECKING:
@@ -21,7 +24,11 @@ async def build(runtime: Runtime) -> Parts:
     sources = load_sources(settings.sources_file)
     if public := development_credentials(sources):
         structlog.get_logger().warning("development_credentials_accepted", sources=public)
-    return Parts(routers=(routes(settings, sources, runtime.producer),))
+    spoken = read_yaml(settings.ivr_file, Spoken, setting="GRIDLINE_IVR_FILE")
+    if settings.notify_url is None:
+        return Parts(routers=(routes(settings, sources, runtime.producer),))
+    announcer = Announcer(Outages(settings.notify_url, deadline_s=settings.notify_deadline_s), spoken)
+    return Parts(routers=(routes(settings, sources, runtime.producer, announcer),), background=(announcer.run,))
 
 
 if __name__ == "__main__":

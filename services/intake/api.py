@@ -10,14 +10,17 @@ from services.intake.doors import app, phone, web, wechat
 from services.intake.doors.front import BytesRoute, Front
 
 if TYPE_CHECKING:
+    from services.intake.announcing import Announcer
     from services.intake.channels.source import Sources
     from services.intake.settings import IntakeSettings
     from services.runtime.producer import Producer
 
 
-def routes(settings: IntakeSettings, sources: Sources, producer: Producer) -> APIRouter:
+def routes(
+    settings: IntakeSettings, sources: Sources, producer: Producer, announcer: Announcer | None = None
+) -> APIRouter:
     """Return the doors."""
-    front = Front(settings, producer)
+    front = Front(settings, producer, announcer)
     router = APIRouter(prefix="/v1", route_class=BytesRoute)
     for channel in (phone, web, app, wechat):
         channel.add(router, front, sources)

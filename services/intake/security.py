@@ -10,13 +10,11 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-import yaml
-from pydantic import ValidationError
-
+from services.intake.channels import twilio
 from services.intake.channels.refusal import PayloadRefusedError, Reason
-from services.intake.channels.source import JsonSource, Sources, WeChatSource
+from services.intake.channels.source import JsonSource, Sources, TwilioSource, WeChatSource
 from services.intake.channels.wechat import signed
-from services.runtime.settings import SettingsError
+from services.intake.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,86 +35,17 @@ DEVELOPMENT_WECHAT: Final = {"gh_gridline_dev": "gridlinedevtoken"}
 
 
 API_KEY_HEADER: Final = "X-API-Key"
-_DEEPEST: Final = 6
 _UNIFORM: Final = "The credential is missing or not known."
 """One text for every way of not being known: it tells a stranger nothing."""
-
-
-class SourcesError(SettingsError):
-    """The sources file cannot be used; the text lists everything wrong with its line."""
 
 
 def load_sources(path: Path) -> Sources:
     """Read and check the sources file.
 
     Raises:
-        SourcesError: it cannot be read, or it has errors; all of them are named, each with its line.
+        SettingsError: it cannot be read, or it has errors; all of them are named, each with its line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourcesError(f"GRIDLINE_SOURCES_FILE {path}: {error}") from None
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise SourcesError(f"{path}: {_yaml_problem(error)}") from None
-    walk = _Walk()
-    data = {} if root is None else walk.plain(root, ())
-    problems = walk.problems
-    try:
-        sources = Sources.model_validate(data)
-    except ValidationError as error:
-        for found in error.errors(include_url=False, include_input=False, include_context=False):
-            location = tuple(str(part) for part in found["loc"] if part != "[key]")
-            reason = found["msg"].removeprefix("Value error, ")
-            problems.append((walk.line(location), f"{'.'.join(location) or 'file'}: {reason}"))
-    else:
-        if not problems:
-            return sources
-    listed = "\n".join(f"  line {line}: {problem}" for line, problem in sorted(problems))
-    raise SourcesError(f"{path} has errors:\n{listed}")
-
-
-def _yaml_problem(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "it is not YAML"
-    return f"line {mark.line + 1}: {problem}" if mark else str(problem)
-
-
-class _Walk:
-    """Turn YAML nodes into plain data, every scalar as text, remembering lines.
-
-    As text, since YAML would take a hash of digits for a number and menu ``1`` for an integer.
-    """
-
-    def __init__(self) -> None:
-        self.problems: list[tuple[int, str]] = []
-        self._lines: dict[tuple[str, ...], int] = {}
-
-    def plain(self, node: yaml.Node, path: tuple[str, ...]) -> Any:
-        """Return the data of a node; note keys that stand twice, of which YAML would keep the last in silence."""
-        self._lines.setdefault(path, node.start_mark.line + 1)
-        if len(path) > _DEEPEST:
-            self.problems.append((self.line(path), f"{'.'.join(path[:_DEEPEST])}: is nested too deeply"))
-            return None
-        if isinstance(node, yaml.MappingNode):
-            data: dict[str, Any] = {}
-            for key, value in node.value:
-                name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
-                if name in data:
-                    self.problems.append((key.start_mark.line + 1, f"{'.'.join((*path, name))}: stands twice"))
-                self._lines[*path, name] = key.start_mark.line + 1
-                data[name] = self.plain(value, (*path, name))
-            return data
-        if isinstance(node, yaml.SequenceNode):
-            return [self.plain(value, (*path, str(place))) for place, value in enumerate(node.value)]
-        return node.value
-
-    def line(self, location: tuple[str, ...]) -> int:
-        """Line of the entry, or of the nearest one around it."""
-        while location and location not in self._lines:
-            location = location[:-1]
-        return self._lines.get(location, 1)
+    return read_yaml(path, Sources, setting="GRIDLINE_SOURCES_FILE")
 
 
 S = TypeVar("S", bound=JsonSource)
@@ -168,6 +97,38 @@ class Accounts:
             raise PayloadRefusedError(Reason.CREDENTIALS, _UNIFORM)
         if query.get("encrypt_type", "raw") != "raw":
             raise PayloadRefusedError(Reason.MALFORMED, "Set this account to plaintext mode in the platform's console.")
+        return known
+
+
+_NOBODY_SIGNS: Final = TwilioSource.model_validate(
+    {"name": "nobody", "account_sid": f"AC{0:032x}", "auth_tokens": ["0" * 32], "public_url": "https://nobody.invalid"}
+)
+
+
+class TwilioAccounts:
+    """The Twilio accounts and their signatures."""
+
+    def __init__(self, sources: Mapping[str, TwilioSource]) -> None:
+        self._accounts = {source.account_sid: source for source in sources.values()}
+
+    def source(self, form: twilio.Form, path: str, signature: str) -> TwilioSource:
+        """Return the account that signed a webhook.
+
+        Args:
+            form: The fields of the body; one says which account it is.
+            path: Path and query of the address, as they were called.
+            signature: ``X-Twilio-Signature``.
+
+        Raises:
+            PayloadRefusedError: no such account, or not its signature.
+        """
+        known = self._accounts.get(dict(form).get("AccountSid", ""))
+        account = known or _NOBODY_SIGNS
+        fits = False
+        for token in account.auth_tokens:
+            fits |= twilio.signed(token.get_secret_value(), account.public_url + path, form, signature)
+        if known is None or not fits:
+            raise PayloadRefusedError(Reason.CREDENTIALS, _UNIFORM)
         return known
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from services.runtime.settings import ServiceSettings
 
-_SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "sources.yaml"
+_DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
 
 class IntakeSettings(ServiceSettings):
@@ -18,10 +18,17 @@ class IntakeSettings(ServiceSettings):
     produce_deadline_s: float = Field(
         default=4.0, gt=0, le=60, description="Longest wait for Kafka; WeChat hangs up after 5 s"
     )
-    sources_file: Path = Field(default=_SHIPPED, description="Senders and their credentials, YAML")
+    sources_file: Path = Field(default=_DEPLOY / "sources.yaml", description="Senders and their credentials, YAML")
     max_body_bytes: int = Field(default=64 * 1024, ge=1024, le=512 * 1024, description="Largest request body")
     body_deadline_s: float = Field(default=10.0, gt=0, le=120, description="Longest wait for a request body")
     max_unresolved_sends: int = Field(
         default=4096, ge=1, le=100_000, description="Requests waiting for Kafka beyond which new ones get 503"
     )
     retry_after_s: int = Field(default=2, ge=1, le=600, description="Retry-After of a 503, in seconds")
+    notify_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#\s]+$",
+        description="Where notify answers, http://host:8004: callers are told of a known outage; if absent, nothing",
+    )
+    notify_deadline_s: float = Field(default=0.12, gt=0, le=5, description="Longest a caller's answer waits for it")
+    ivr_file: Path = Field(default=_DEPLOY / "ivr.yaml", description="What callers hear, YAML")

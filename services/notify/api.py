@@ -6,15 +6,16 @@ Never here: an address, or anything of one customer shown to another.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.ids import parse_ticket_ref
-from services.contracts.values import Language  # noqa: TC001 - FastAPI reads it when the routes are made
-from services.notify import store
+from services.contracts.values import Crs, IncidentState, Language, Name
+from services.grid.place import PlaceEvidence
+from services.notify import places, store
 from services.notify.domain.decide import present
 from services.notify.domain.notice import Stage, Template, settled_stage
 from services.runtime import clock
@@ -22,6 +23,7 @@ from services.runtime.http import Problem
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
+    from services.notify.places import AtPlace
     from services.notify.store import Asked
     from services.notify.templates import TemplateFile
     from services.notify.wording import Wording
@@ -44,6 +46,40 @@ class Status(BaseModel):
 
     ticket_ref: str
     reports: list[ReportStatus]
+
+
+class PlaceQuestion(BaseModel):
+    """A place, by any of these."""
+
+    account_id: Name | None = None
+    phone: Name | None = None
+    lat: float | None = Field(default=None, ge=-90, le=90)
+    lon: float | None = Field(default=None, ge=-180, le=180)
+    crs: Crs = Crs.WGS84
+    accuracy_m: float | None = Field(default=None, ge=0, le=1_000_000)
+
+
+class PlaceQuestions(BaseModel):
+    """Up to 100 places."""
+
+    questions: list[PlaceQuestion] = Field(min_length=1, max_length=100)
+
+
+class PlaceStatus(BaseModel):
+    """What is known of the power at a place; nothing of whoever lives there."""
+
+    outage: Literal["known", "restored", "not_known"]
+    placed: bool = Field(description="Whether the network model knows the place")
+    progress: str | None = Field(default=None, description="Last thing the crew said: accepted, en_route, arrived, …")
+    etr: datetime | None = Field(default=None, description="When power is expected back; absent once that has passed")
+    restored_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class PlaceStatuses(BaseModel):
+    """Answers in the order of the questions."""
+
+    answers: list[PlaceStatus]
 
 
 class NoticeCounts(BaseModel):
@@ -89,6 +125,19 @@ def make_router(pool: Pool, templates: TemplateFile) -> APIRouter:
         wording, now = templates.current, clock.now()
         return Status(ticket_ref=ref, reports=[_status(one, ref, language, wording, now) for one in found])
 
+    @router.post(
+        "/status/places",
+        tags=["operations"],
+        summary="Whether an outage is known at these places",
+        description="For the hotline's own systems, such as the intake that answers an IVR. A body and not a query: a"
+        " telephone number must not stand in a proxy's log.",
+    )
+    async def status_at_places(asked: PlaceQuestions) -> PlaceStatuses:
+        evidence = [PlaceEvidence(**one.model_dump()) for one in asked.questions]
+        with translated():
+            found = await places.find(pool, evidence, clock.now())
+        return PlaceStatuses(answers=[_place_status(one) for one in found])
+
     @router.get("/notices", tags=["operations"], summary="What was told of an incident")
     async def notices(incident_id: UUID) -> IncidentNotices:
         with translated():
@@ -112,6 +161,20 @@ def make_router(pool: Pool, templates: TemplateFile) -> APIRouter:
         )
 
     return router
+
+
+def _place_status(found: AtPlace) -> PlaceStatus:
+    if found.state is None:
+        return PlaceStatus(outage="not_known", placed=found.placed)
+    over = found.state is IncidentState.RESTORED
+    return PlaceStatus(
+        outage="restored" if over else "known",
+        placed=found.placed,
+        progress=None if over else found.progress,
+        etr=None if over else found.etr,
+        restored_at=found.restored_at,
+        updated_at=found.changed_at,
+    )
 
 
 def _status(asked: Asked, ref: str, language: str | None, wording: Wording, now: datetime) -> ReportStatus:

@@ -12,6 +12,10 @@ CREATE TABLE IF NOT EXISTS incident (
     known_since  int,
     changed_at   timestamptz NOT NULL
 );
+-- Added later: where it is, and the last thing the crew said, for those who ask of a place.
+ALTER TABLE incident ADD COLUMN IF NOT EXISTS area text, ADD COLUMN IF NOT EXISTS device text,
+    ADD COLUMN IF NOT EXISTS progress text;
+CREATE INDEX IF NOT EXISTS incident_device ON incident (area, device);
 
 -- Where customers can be told. A batch locks the rows of everyone it may tell, in order of their ids, so that two
 -- incidents on two partitions never tell one customer the same thing at once.

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from services.runtime.postgres import Connection, Pool
 
 _STANDINGS: Final = """
-SELECT incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at
+SELECT incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at, area, device,
+       progress
 FROM incident WHERE incident_id = ANY($1::uuid[])
 """
 _ADD_RECIPIENTS: Final = """
@@ -68,13 +69,14 @@ FROM notice WHERE incident_id = ANY($1::uuid[]) AND recipient_id = ANY($2::uuid[
 ORDER BY seq
 """
 _SAVE_STANDINGS: Final = """
-INSERT INTO incident (incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at)
+INSERT INTO incident (incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at,
+                      area, device, progress)
 SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[], $5::int[], $6::timestamptz[], $7::int[],
-                     $8::int[], $9::timestamptz[])
+                     $8::int[], $9::timestamptz[], $10::text[], $11::text[], $12::text[])
 ON CONFLICT (incident_id) DO UPDATE SET
     revision = excluded.revision, state = excluded.state, etr = excluded.etr, etr_since = excluded.etr_since,
     restored_at = excluded.restored_at, state_since = excluded.state_since, known_since = excluded.known_since,
-    changed_at = excluded.changed_at
+    changed_at = excluded.changed_at, area = excluded.area, device = excluded.device, progress = excluded.progress
 """
 # A report's incident and its settlement may be told of by two partitions at once: the order of ids again.
 _SAVE_REPORTS: Final = """
@@ -117,7 +119,7 @@ RETURNING n.stage, n.channel, n.state
 _STATUS: Final = """
 SELECT r.report_id, r.language, r.outcome, r.reason, r.settled_at, s.joined_revision, s.joined_at,
        i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
-       i.changed_at
+       i.changed_at, i.area, i.device, i.progress
 FROM report r
 LEFT JOIN LATERAL (
     SELECT * FROM subscription
@@ -309,6 +311,9 @@ def _standing(row: Record) -> Standing:
         state_since=row["state_since"],
         known_since=row["known_since"],
         changed_at=row["changed_at"],
+        area=row["area"],
+        device=row["device"],
+        progress=row["progress"],
     )
 
 

@@ -37,6 +37,17 @@ class Accepted:
     ignored: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class NotAContact:
+    """An event that is only answered: it opens no ticket and adds to none.
+
+    Attributes:
+        event: The sender's word for it.
+    """
+
+    event: str
+
+
 def reply_to(channel: Channel, address: str | None, account: str | None = None) -> dict[str, Any] | None:
     """Return where the customer can be told, for ``contact_of`` to check; None where no address is known."""
     return {"channel": channel, "address": address, "account": account} if address else None

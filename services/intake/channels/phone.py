@@ -3,7 +3,8 @@
 Decided here: one call is one ticket, whatever the number and order of its events; which menu choice is which
 business; when a call given up is a report all the same. An event without an id is named by its call, its kind and
 the digest of all it says, its time included. Each event stands alone, since nothing is remembered here: a sender
-repeats ``menu_path`` on ``queue_exit`` and ``ended``.
+repeats ``menu_path`` on ``queue_exit`` and ``ended`` where it can. Where it cannot, a call given up is unconfirmed
+whatever it was about: the router knows from the call's other events whether that was a fault.
 
 Never here: the digits a caller keyed in. They may be a password; what matters of them comes as ``menu_path``
 and ``account_no``.
@@ -31,9 +32,11 @@ from services.intake.channels.payload import (
 from services.intake.channels.refusal import FieldError, bad_fields
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from services.intake.channels.source import PhoneSource
+    from services.contracts.messages import ContactReceived
+    from services.intake.channels.source import CallSource, PhoneSource
 
 CallId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
 Number = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=64)]
@@ -107,17 +110,43 @@ def accept(source: PhoneSource, body: bytes, idempotency_key: str | None, now: d
     """
     read = read_object(body)
     event = validated(PhoneEvent, read)
-    occurred_at = _checked(source, event)
     given_id = event_id(idempotency_key, event.event_id)
+    contact = contact_of_event(source, event, now=now, sha256=read.sha256, given_id=given_id)
+    return Accepted(contact, ignored_fields(PhoneEvent, read))
+
+
+def contact_of_event(
+    source: CallSource,
+    event: PhoneEvent,
+    *,
+    now: datetime,
+    sha256: str,
+    given_id: str | None = None,
+    more_facts: Mapping[str, str | float | bool] | None = None,
+) -> ContactReceived:
+    """Return the contact of a call event, whichever system's words it was read from.
+
+    Args:
+        source: Who sent it.
+        event: The event in our words.
+        now: When it arrived.
+        sha256: Of what was sent; it also names an event that has no id of its own.
+        given_id: The sender's id of the event.
+        more_facts: What only this sender knows.
+
+    Raises:
+        PayloadRefusedError: it cannot become a contact.
+    """
+    occurred_at = _checked(source, event)
     path = event.menu_path or ((event.digits,) if event.digits and event.event == "dtmf" else ())
     business_type = source.business_type(path)
     abandoned = _abandoned(event)
     caller = event.ani if phone_key(event.ani) else None
     transcript = event.transcript
-    contact = contact_of(
+    return contact_of(
         source,
         Channel.PHONE,
-        given_id or f"{event.external_call_id}:{event.event}:{read.sha256[:_DIGEST]}",
+        given_id or f"{event.external_call_id}:{event.event}:{sha256[:_DIGEST]}",
         thread=event.linked_call_id or event.external_call_id,
         now=now,
         event=event.event,
@@ -131,14 +160,13 @@ def accept(source: PhoneSource, body: bytes, idempotency_key: str | None, now: d
         attachments=_attachments(event),
         hazard=source.is_hazard(path),
         final=event.event == "ended" or (event.event == "queue_exit" and abandoned),
-        unconfirmed=abandoned and business_type in source.fault_types,
-        facts=_facts(event, abandoned=abandoned, known_caller=caller is not None),
-        raw_sha256=read.sha256,
+        unconfirmed=abandoned and (business_type in source.fault_types or not path),
+        facts={**_facts(event, abandoned=abandoned, known_caller=caller is not None), **(more_facts or {})},
+        raw_sha256=sha256,
     )
-    return Accepted(contact, ignored_fields(PhoneEvent, read))
 
 
-def _checked(source: PhoneSource, event: PhoneEvent) -> datetime:
+def _checked(source: CallSource, event: PhoneEvent) -> datetime:
     """Check what one field demands of another; return the time with its offset."""
     wrong = []
     occurred_at = event.occurred_at
@@ -151,8 +179,8 @@ def _checked(source: PhoneSource, event: PhoneEvent) -> datetime:
     needed = _NEEDS.get(event.event)
     if needed is not None and getattr(event, needed) is None:
         wrong.append(FieldError(needed, f"is required when event is {event.event}"))
-    if event.event == "dtmf" and not event.menu_path and not event.digits:
-        wrong.append(FieldError("menu_path", "this or digits is required when event is dtmf"))
+    if event.event == "dtmf" and not event.menu_path and not event.digits and not event.account_no:
+        wrong.append(FieldError("menu_path", "this, digits or account_no is required when event is dtmf"))
     if wrong:
         raise bad_fields(*wrong)
     return occurred_at

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta, timezone
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
-from services.contracts.values import Crs, Word
+from services.contracts.values import Crs, Name, Word
 
 _LARGEST_OFFSET: Final = timedelta(hours=14)
 
@@ -40,6 +40,9 @@ def _offset(value: object) -> timezone:
 
 Offset = Annotated[timezone, BeforeValidator(_offset)]
 
+Token = Annotated[SecretStr, Field(min_length=8, max_length=128)]
+"""A secret shared with a sender that signs; never shown."""
+
 SourceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -59,8 +62,8 @@ class JsonSource(Source):
     """Two while a key is being changed for another."""
 
 
-class PhoneSource(JsonSource):
-    """An IVR or call-centre platform."""
+class CallSource(Source):
+    """What is configured about calls, whoever tells of them."""
 
     default_offset: Offset | None = None
     """For times that lack one; without it such times are refused."""
@@ -70,6 +73,8 @@ class PhoneSource(JsonSource):
     """Business types that make a call given up a report all the same."""
     hazard_menus: frozenset[MenuPath] = frozenset()
     """Menu choices that mean danger to life."""
+    menu_contexts: frozenset[Name] = frozenset()
+    """Asterisk's dialplan contexts in which one key is a choice of the first menu; elsewhere keys may be a password."""
 
     def business_type(self, path: Iterable[str]) -> Word | None:
         """Return what the caller's way through the menu means; None where nothing is configured."""
@@ -80,8 +85,29 @@ class PhoneSource(JsonSource):
         return _longest(dict.fromkeys(self.hazard_menus, "hazard"), tuple(path)) is not None
 
 
+class PhoneSource(CallSource, JsonSource):
+    """An IVR or call-centre platform with an API key."""
+
+
+class TwilioSource(CallSource):
+    """A Twilio account, or subaccount, whose voice webhooks come here."""
+
+    account_sid: Annotated[str, StringConstraints(pattern=r"^AC[0-9a-fA-F]{32}$")]
+    """It is in every webhook and says which token signed it."""
+    auth_tokens: tuple[Token, ...] = Field(min_length=1, max_length=2)
+    """Twilio signs with the account's auth token, so it cannot be kept hashed; two while one is changed."""
+    public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/?#\s]+$")]
+    """Scheme and host that Twilio calls, before any proxy: the signature covers the address as Twilio knows it."""
+    continue_url: Annotated[str, StringConstraints(pattern=r"^https?://[\x21-\x7e]+$", max_length=2000)] | None = None
+    """Where Twilio goes on with the call when the caller has heard the answer; the call ends there if absent."""
+
+
 class ReportSource(JsonSource):
     """A web site or a mobile app's back end."""
+
+
+class FormSource(Source):
+    """The report form that this service shows. Anybody may use it: it has no credential."""
 
 
 class WeChatSource(Source):
@@ -101,8 +127,10 @@ class Sources(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     phone: Mapping[SourceName, PhoneSource] = Field(default_factory=dict)
+    twilio: Mapping[SourceName, TwilioSource] = Field(default_factory=dict)
     web: Mapping[SourceName, ReportSource] = Field(default_factory=dict)
     app: Mapping[SourceName, ReportSource] = Field(default_factory=dict)
+    form: Mapping[SourceName, FormSource] = Field(default_factory=dict, max_length=1)
     wechat: Mapping[SourceName, WeChatSource] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -121,7 +149,7 @@ class Sources(BaseModel):
 
     @model_validator(mode="after")
     def _names_and_keys_are_unique(self) -> Self:
-        everyone = [*self.phone.values(), *self.web.values(), *self.app.values(), *self.wechat.values()]
+        everyone: list[Source] = [source for channel in self._channels() for source in channel.values()]
         names = [source.name for source in everyone]
         keys = [key for source in everyone if isinstance(source, JsonSource) for key in source.api_keys_sha256]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -129,7 +157,13 @@ class Sources(BaseModel):
             raise ValueError(f"names in use by two sources: {', '.join(twice)}; a name is part of every id it causes")
         if len(set(keys)) < len(keys):
             raise ValueError("two sources share an API key; a key must tell who is calling")
+        accounts = [source.account_sid for source in self.twilio.values()]
+        if len(set(accounts)) < len(accounts):
+            raise ValueError("two twilio sources share an account_sid; it must tell who is calling")
         return self
+
+    def _channels(self) -> tuple[Mapping[str, Source], ...]:
+        return self.phone, self.twilio, self.web, self.app, self.form, self.wechat
 
 
 def _longest(paths: Mapping[str, str], path: tuple[str, ...]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import Response
 from pydantic import BaseModel, Field
@@ -11,6 +11,8 @@ from services.intake.security import API_KEY_HEADER
 from services.runtime.http import ProblemDetails
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from services.intake.channels.payload import Payload
 
 
@@ -24,15 +26,46 @@ class AcceptedAnswer(BaseModel):
     ignored_fields: list[str] = Field(default=[], description="Fields of your payload that we do not know, if any")
 
 
-def json_door(tag: str, summary: str, model: type[Payload]) -> dict[str, Any]:
-    """Describe a JSON door: FastAPI cannot see the body, since the handler reads bytes."""
+class AnnouncedAnswer(AcceptedAnswer):
+    """The contact is kept, and what the caller can be told at once."""
+
+    outage: Literal["known", "restored", "not_known"] | None = Field(
+        default=None, description="Whether an outage is known where this caller is; on a call's start and an account"
+    )
+    say: str | None = Field(default=None, description="What to say to the caller", examples=["您所在位置已知停电。"])
+    say_language: str | None = Field(
+        default=None, description="Language of it, for a speech engine", examples=["zh-CN"]
+    )
+    etr: str | None = Field(default=None, description="When power is expected back, if that is known")
+
+
+def json_door(
+    tag: str,
+    summary: str,
+    model: type[Payload] | None,
+    *,
+    answer: type[BaseModel] = AcceptedAnswer,
+    bodies: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Describe a JSON door: FastAPI cannot see the body, since the handler reads bytes.
+
+    Args:
+        tag: The channel.
+        summary: In a line.
+        model: What checks the body; None where ``bodies`` show another system's.
+        answer: What 202 answers.
+        bodies: Media type to its OpenAPI description, where the body is another system's.
+    """
+    content = {"application/json": {"schema": schema(model)}} if model else dict(bodies or {})
+    nothing = {} if model else {204: {"description": "An event that opens no ticket and adds to none"}}
     return {
         "tags": [tag],
         "summary": summary,
         "status_code": 202,
         "response_class": Response,
         "responses": {
-            202: {"model": AcceptedAnswer, "description": "Kept: every in-sync replica has it"},
+            202: {"model": answer, "description": "Kept: every in-sync replica has it"},
+            **nothing,
             **problem_responses(400, 401, 408, 413, 415, 422, 503),
         },
         "openapi_extra": {
@@ -43,7 +76,7 @@ def json_door(tag: str, summary: str, model: type[Payload]) -> dict[str, Any]:
                 ),
                 parameter("traceparent", "header", "W3C trace context to continue", required=False),
             ],
-            "requestBody": {"required": True, "content": {"application/json": {"schema": schema(model)}}},
+            "requestBody": {"required": True, "content": content},
         },
     }
 

@@ -6,6 +6,7 @@ Handlers read raw bytes: the payload is hashed and parsed once, and signatures c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 import orjson
@@ -15,6 +16,7 @@ from fastapi.routing import APIRoute
 
 from services.intake.accepting import ACCEPT_SECONDS, NO_CONTACT, REFUSED, Acceptance
 from services.intake.body import read_body, require_kind
+from services.intake.channels.contact import NotAContact
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.intake.channels.source import JsonSource
 from services.intake.security import API_KEY_HEADER, KeyRing
@@ -22,12 +24,13 @@ from services.runtime import clock
 from services.runtime.http import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from datetime import datetime
     from types import TracebackType
 
     from services.contracts.messages import ContactReceived
     from services.contracts.values import Channel
+    from services.intake.announcing import Announcer
     from services.intake.channels.contact import Accepted
     from services.intake.settings import IntakeSettings
     from services.runtime.producer import Producer
@@ -57,9 +60,14 @@ _BODY_UNREAD: Final = frozenset({Reason.OVERSIZE, Reason.SLOW_BODY, Reason.MEDIA
 class Front:
     """What all doors share: the limits of the settings, and the one way a contact is accepted."""
 
-    def __init__(self, settings: IntakeSettings, producer: Producer) -> None:
+    def __init__(self, settings: IntakeSettings, producer: Producer, announcer: Announcer | None = None) -> None:
         self.settings = settings
+        self._announcer = announcer
         self.acceptance = Acceptance(producer, most_unresolved=settings.max_unresolved_sends)
+
+    def announce(self, contact: ContactReceived) -> Awaitable[Mapping[str, str]] | None:
+        """Begin to find out what a caller can be told at once, if anything can."""
+        return self._announcer.begin(contact) if self._announcer else None
 
     def visit(self, request: Request, channel: Channel) -> Visit:
         """Return the visit of one request, to be entered with ``with``."""
@@ -171,24 +179,31 @@ class JsonDoor(Generic[S]):
     front: Front
     channel: Channel
     keys: KeyRing[S]
-    accept: Callable[[S, bytes, str | None, datetime], Accepted]
+    accept: Callable[[S, bytes, str | None, datetime], Accepted | NotAContact]
+    kinds: frozenset[str] = JSON
+    begin: Callable[[ContactReceived], Awaitable[Mapping[str, str]] | None] | None = None
+    """What to add to the answer. It begins before the contact is kept, so that neither waits for the other."""
 
     async def take(self, request: Request) -> Response:
         """Take a payload: 202 once it is kept."""
         with self.front.visit(request, self.channel) as visit:
-            visit.require(JSON)
+            visit.require(self.kinds)
             source = self.keys.source(visit.headers.get(API_KEY_HEADER.lower()))
             visit.source = source.name
             body = await visit.body()
             accepted = self.accept(source, body, visit.headers.get("idempotency-key"), clock.now())
+            if isinstance(accepted, NotAContact):
+                visit.nothing_to_keep()
+                return Response(status_code=204)
+            more = self.begin(accepted.contact) if self.begin else None
             await visit.keep(accepted.contact)
-        return accepted_answer(accepted)
+        return accepted_answer(accepted, await more if more else {})
 
 
-def accepted_answer(accepted: Accepted) -> Response:
-    """Return 202 with the contact's id and the reference to read out."""
+def accepted_answer(accepted: Accepted, more: Mapping[str, str] = MappingProxyType({})) -> Response:
+    """Return 202 with the contact's id and the reference to read out, and what more a channel has to say."""
     contact = accepted.contact
-    answer: dict[str, Any] = {"contact_id": contact.contact_id, "ticket_ref": contact.ticket_ref}
+    answer: dict[str, Any] = {"contact_id": contact.contact_id, "ticket_ref": contact.ticket_ref, **more}
     if accepted.ignored:
         answer["ignored_fields"] = accepted.ignored
     return Response(orjson.dumps(answer), 202, media_type="application/json")

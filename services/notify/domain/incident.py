@@ -28,6 +28,9 @@ class Standing:
         etr_since: Revision that brought this ETR; 0 where there is none.
         state_since: Revision in which it was last restored or reopened; 0: neither yet.
         known_since: Lowest revision seen in which a crew had spoken or an ETR stood; None: not yet.
+        area: Area of the device; None in what was saved before it was kept.
+        device: Device believed to be out.
+        progress: Last thing the crew said.
     """
 
     incident_id: UUID
@@ -39,6 +42,9 @@ class Standing:
     state_since: int
     known_since: int | None
     changed_at: datetime
+    area: str | None = None
+    device: str | None = None
+    progress: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,9 @@ def evolve(standing: Standing | None, change: IncidentChanged) -> Standing:
         state_since=change.revision if restored != was_restored else standing.state_since if standing else 0,
         known_since=known_since,
         changed_at=change.changed_at,
+        area=change.area,
+        device=change.device.id,
+        progress=change.stage,
     )
 
 

@@ -72,6 +72,7 @@ class Facts(Value):
         channel: Of the earliest contact. Every fact below is of the latest contact that said it.
         business_type: Chosen on the channel, and known to the operators' data.
         unconfirmed: By a final contact; the ones on the way to it confirm nothing.
+        answered: A person spoke with the caller, by any contact: then the call's end leaves nothing unconfirmed.
         texts: What was written or said, in order of time, up to the first 4,000 characters.
         interim: What speech recognition heard last and may still correct.
         hazards: Every one named so far.
@@ -90,6 +91,7 @@ class Facts(Value):
     position: Said[Position] | None = None
     reply_to: Said[Recipient] | None = None
     unconfirmed: Said[bool] | None = None
+    answered: bool = False
     texts: tuple[Said[Text], ...] = ()
     interim: Said[Text] | None = None
     hazards: tuple[Word, ...] = ()
@@ -99,7 +101,7 @@ class Facts(Value):
     @property
     def is_unconfirmed(self) -> bool:
         """Whether the matter is inferred from a call given up, and nobody confirmed it since."""
-        return self.unconfirmed is not None and self.unconfirmed.value
+        return self.unconfirmed is not None and self.unconfirmed.value and not self.answered
 
     @property
     def text(self) -> str | None:
@@ -146,6 +148,7 @@ def fold(facts: Facts | None, contact: ContactReceived, keywords: Keywords, boun
         position=latest(contact.position, old.position),
         reply_to=latest(contact.reply_to, old.reply_to),
         unconfirmed=latest(contact.unconfirmed if contact.final else None, old.unconfirmed),
+        answered=old.answered or contact.facts.get("answered") is True,
         texts=old.texts if interim or not text else _with_text(old.texts, at, contact.contact_id, text),
         interim=latest(text or None, old.interim) if interim else old.interim,
         hazards=tuple(sorted(hazards.union(old.hazards))),

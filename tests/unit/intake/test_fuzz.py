@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.contracts.envelope import decode, encode, open_record
 from services.contracts.topics import CONTACT_RECEIVED
-from services.intake.channels import app, phone, web, wechat
+from services.intake.channels import app, asterisk, connect, huawei, phone, web, wechat
 from services.intake.channels.contact import Accepted, contact_fingerprint
 from services.intake.channels.refusal import PayloadRefusedError
 from services.intake.security import load_sources
@@ -24,6 +24,9 @@ ACCOUNT = SOURCES.wechat["gh_gridline_dev"]
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 CHANNELS: dict[str, Any] = {
     "phone": lambda body, now: phone.accept(IVR, body, None, now),
+    "connect": lambda body, now: connect.accept(IVR, body, None, now),
+    "asterisk": lambda body, now: asterisk.accept(IVR, body, None, now),
+    "huawei": lambda body, now: huawei.accept(IVR, body, None, now),
     "web": lambda body, now: web.accept(SITE, body, None, now),
     "app": lambda body, now: app.accept(SITE, body, None, now),
     "wechat": lambda body, now: wechat.accept(ACCOUNT, body, now),
@@ -126,6 +129,51 @@ whole: dict[str, dict[str, Any]] = {
         "single_premise": False,
         "reported_at": "2026-11-22T08:30:00Z",
     },
+}
+leg = {"id": "1.1", "caller": {"number": "1"}, "dialplan": {"context": "main", "exten": "2"}, "language": "zh"}
+whole["asterisk"] = {
+    "type": "ChannelUserevent",
+    "eventname": "gridline",
+    "timestamp": "2026-11-22T08:30:00.000+0800",
+    "digit": "1",
+    "channel": leg,
+    "userevent": {
+        "event": "dtmf",
+        "menu_path": "1.2",
+        "account_no": "1",
+        "text": "t",
+        "answered": "1",
+        "linkedid": "l",
+    },
+}
+whole["connect"] = {
+    "Details": {
+        "ContactData": {
+            "Channel": "VOICE",
+            "ContactId": "c",
+            "CustomerEndpoint": {"Address": "1"},
+            "Attributes": {"menu_path": "1"},
+            "Queue": {"Name": "q"},
+        },
+        "Parameters": {"event": "queue_exit", "event_id": "e", "text": "t"},
+    },
+    "detail-type": "x",
+    "detail": {"eventType": "DISCONNECTED", "channel": "VOICE", "contactId": "c", "agentInfo": {"agentArn": "a/b"}},
+    "time": "2026-11-22T08:30:00Z",
+    "id": "i",
+}
+whole["huawei"] = {
+    "SYS": {"callId": "1", "language": "zh_CN"},
+    "SYS.createTime": "20261122083000",
+    "event": "queue_exit",
+    "event_id": "e",
+    "occurred_at": "2026-11-22T08:30:00Z",
+    "menu_path": "1.2",
+    "digits": "1",
+    "account_no": "1",
+    "text": "t",
+    "answered": True,
+    "agent_id": "a",
 }
 whole["app"] = {**whole["web"], "installation_id": "i", "app_version": "1"}
 

@@ -14,11 +14,11 @@ from services.intake.security import (
     DEVELOPMENT_WECHAT,
     Accounts,
     KeyRing,
-    SourcesError,
     development_credentials,
     load_sources,
 )
 from services.intake.settings import IntakeSettings
+from services.runtime.settings import SettingsError
 
 SHIPPED: Path = IntakeSettings.model_fields["sources_file"].default
 
@@ -30,7 +30,7 @@ def hashed(key: str) -> str:
 def errors(tmp_path: Path, text: str) -> str:
     file = tmp_path / "sources.yaml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(SourcesError) as caught:
+    with pytest.raises(SettingsError) as caught:
         load_sources(file)
     return str(caught.value)
 
@@ -101,7 +101,7 @@ def test_what_is_not_a_sources_file_is_refused_with_a_line(tmp_path: Path, text:
 
 
 def test_a_missing_file_names_the_setting(tmp_path: Path) -> None:
-    with pytest.raises(SourcesError, match="GRIDLINE_SOURCES_FILE"):
+    with pytest.raises(SettingsError, match="GRIDLINE_SOURCES_FILE"):
         load_sources(tmp_path / "none.yaml")
 
 

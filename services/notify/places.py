@@ -1,0 +1,88 @@
+"""What is known of the power at a place: an account or a telephone number to a device, that to an incident above it.
+
+Decided here: which incident speaks for a place (one that goes on before one that is over, the nearest device first) and
+how long one that is over does. Never here: whose account or number it is; that never leaves the network model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import asyncpg
+
+from services.contracts.values import IncidentState
+from services.grid.lookup import resolve_places
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from services.grid.place import PlaceEvidence
+    from services.runtime.postgres import Pool
+
+_OVER_FOR: Final = timedelta(hours=2)
+_DEEPEST: Final = 200  # devices from a customer up to the substation; also ends a cycle that should not be there
+
+# The way up is as operated: parents. In a place without a network model the device is a cell and has no parent.
+_AT: Final = """
+WITH RECURSIVE up AS (
+    SELECT n, area, device, 0 AS above
+    FROM unnest($1::int[], $2::text[], $3::text[]) AS asked (n, area, device)
+    UNION ALL
+    SELECT up.n, up.area, d.parent, up.above + 1
+    FROM up CROSS JOIN LATERAL (
+        SELECT parent FROM grid.device
+        WHERE version = (SELECT version FROM grid.network_version WHERE is_current) AND id = up.device
+        LIMIT 1
+    ) AS d
+    WHERE d.parent IS NOT NULL AND up.above < $4
+)
+SELECT DISTINCT ON (up.n) up.n, i.state, i.progress, i.etr, i.restored_at, i.changed_at
+FROM up JOIN incident i ON i.area = up.area AND i.device = up.device
+WHERE i.state IN ('predicted', 'confirmed') OR (i.state = 'restored' AND i.restored_at > $5)
+ORDER BY up.n, i.state = 'restored', up.above, i.changed_at DESC
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AtPlace:
+    """What is known of a place. It says nothing of any customer.
+
+    Attributes:
+        placed: Whether the network model knows the place.
+        state: Of the incident there; None where there is none.
+        progress: Last thing the crew said.
+    """
+
+    placed: bool
+    state: IncidentState | None = None
+    progress: str | None = None
+    etr: datetime | None = None
+    restored_at: datetime | None = None
+    changed_at: datetime | None = None
+
+
+async def find(pool: Pool, asked: Sequence[PlaceEvidence], now: datetime) -> list[AtPlace]:
+    """Return what is known of each place, in order, by two queries."""
+    async with pool.acquire() as connection:
+        try:
+            places = await resolve_places(cast("asyncpg.Connection[asyncpg.Record]", connection), asked)
+        except asyncpg.UndefinedTableError:  # no network model was ever imported here
+            return [AtPlace(placed=False)] * len(asked)
+        known = [(n, one.area, one.transformer_id or one.area) for n, one in enumerate(places) if one.area]
+        columns: list[list[Any]] = [list(column) for column in zip(*known, strict=True)] or [[], [], []]
+        rows = await connection.fetch(_AT, *columns, _DEEPEST, now - _OVER_FOR) if known else []
+    found = {
+        row["n"]: AtPlace(
+            placed=True,
+            state=IncidentState(row["state"]),
+            progress=row["progress"],
+            etr=row["etr"] if row["etr"] is not None and row["etr"] > now else None,
+            restored_at=row["restored_at"],
+            changed_at=row["changed_at"],
+        )
+        for row in rows
+    }
+    return [found.get(n) or AtPlace(placed=one.area is not None) for n, one in enumerate(places)]

@@ -1,0 +1,150 @@
+"""What notify answers of a place: the incident above it, by a real network model, and nothing of any customer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from services.contracts.values import DeviceRef, IncidentState, ProgressStage
+from services.grid.store import import_network, migrate
+from services.notify.api import make_router
+from services.runtime import clock
+from services.runtime.http import make_app
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from services.contracts.messages import IncidentChanged
+    from tests.integration.notify.conftest import Desk
+
+pytestmark = pytest.mark.integration
+
+NETWORK = """id,parent,type,normally_open,lat,lon
+S1,,substation,0,32.0,118.7
+F1,S1,breaker,0,32.0,118.7
+F2,S1,breaker,0,32.1,118.8
+T1,F1,transformer,0,32.001,118.701
+T2,F2,transformer,0,32.101,118.801
+"""
+CUSTOMERS = """account_id,transformer_id,lat,lon,address,phone
+A1,T1,32.0011,118.7011,鼓楼区1号,13800138001
+A2,T2,32.1011,118.8011,鼓楼区2号,13800138002
+"""
+
+
+@pytest.fixture
+async def client(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    async def ready() -> list[str]:
+        return []
+
+    app = make_app("notify", ready=ready)
+    app.include_router(make_router(desk.pool, desk.templates))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://notify") as opened:
+        yield opened
+
+
+async def import_grid(desk: Desk, folder: Path) -> None:
+    (folder / "network.csv").write_text(NETWORK, encoding="utf-8")
+    (folder / "customers.csv").write_text(CUSTOMERS, encoding="utf-8")
+    async with desk.pool.acquire() as connection:
+        await migrate(connection)  # type: ignore[arg-type]  # the pool's proxy is a connection
+        await import_network(connection, folder / "network.csv", folder / "customers.csv")  # type: ignore[arg-type]
+
+
+def changed(desk: Desk, incident: int, revision: int, *, device: str, **fields: Any) -> IncidentChanged:
+    snapshot = desk.make.changed(incident, revision, **fields)
+    return snapshot.model_copy(update={"device": DeviceRef(id=device, type="breaker")})
+
+
+async def at(client: httpx.AsyncClient, *questions: dict[str, Any]) -> list[dict[str, Any]]:
+    answer = await client.post("/v1/status/places", json={"questions": list(questions)})
+    assert answer.status_code == 200, answer.text
+    answers: list[dict[str, Any]] = answer.json()["answers"]
+    return answers
+
+
+async def test_before_a_network_is_imported_nothing_is_known(client: httpx.AsyncClient) -> None:
+    (answer,) = await at(client, {"phone": "13800138001"})
+    assert (answer["outage"], answer["placed"]) == ("not_known", False)
+
+
+async def test_an_account_or_a_number_finds_the_incident_of_its_feeder_and_no_other(
+    desk: Desk, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    await import_grid(desk, tmp_path)
+    now = clock.now()
+    outage = changed(desk, 1, 1, area="S1", device="F1", etr=now + timedelta(hours=2))
+    await desk.take(outage, now=now)
+    by_number, by_account, beside, unknown, over_there = await at(
+        client,
+        {"phone": "+86 138 0013 8001"},
+        {"account_id": "A1"},
+        {"account_id": "A2"},
+        {"phone": "13900139000"},
+        {"lat": 32.0011, "lon": 118.7011, "accuracy_m": 20},
+    )
+    for found in (by_number, by_account, over_there):
+        assert (found["outage"], found["placed"]) == ("known", True)
+        assert found["etr"] is not None
+        assert found["progress"] is None
+    assert (beside["outage"], beside["placed"]) == ("not_known", True)
+    assert (unknown["outage"], unknown["placed"]) == ("not_known", False)
+
+    on_the_way = changed(
+        desk,
+        1,
+        2,
+        area="S1",
+        device="F1",
+        etr=now - timedelta(hours=2),
+        stage=ProgressStage.EN_ROUTE,
+    )
+    await desk.take(on_the_way, now=now)
+    (found,) = await at(client, {"account_id": "A1"})
+    assert (found["progress"], found["etr"]) == ("en_route", None)
+
+    over = changed(
+        desk,
+        1,
+        3,
+        area="S1",
+        device="F1",
+        state=IncidentState.RESTORED,
+        restored_at=now - timedelta(minutes=5),
+    )
+    await desk.take(over, now=now)
+    (found,) = await at(client, {"account_id": "A1"})
+    assert (found["outage"], found["progress"], found["etr"]) == ("restored", None, None)
+
+    again = changed(desk, 2, 1, area="S1", device="T1")
+    await desk.take(again, now=now)
+    (found,) = await at(client, {"account_id": "A1"})
+    assert found["outage"] == "known"
+
+
+async def test_an_outage_that_ended_hours_ago_is_not_spoken_of(
+    desk: Desk, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    await import_grid(desk, tmp_path)
+    over = changed(
+        desk,
+        1,
+        1,
+        area="S1",
+        device="S1",
+        state=IncidentState.RESTORED,
+        restored_at=clock.now() - timedelta(hours=3),
+    )
+    await desk.take(over)
+    (found,) = await at(client, {"account_id": "A1"})
+    assert (found["outage"], found["placed"]) == ("not_known", True)
+
+
+async def test_questions_that_do_not_fit_are_named(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/status/places", json={"questions": [{"lat": 91}]})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "questions.0.lat"

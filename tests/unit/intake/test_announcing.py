@@ -1,0 +1,191 @@
+"""What a caller hears: the words for what is known, in their language, and never a wait for a notify that hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+import deploy
+from services.intake.announcing import Announcer, Outages
+from services.intake.channels import phone
+from services.intake.channels.source import PhoneSource
+from services.intake.channels.spoken import Outage, OutageAnswer, Progress, Spoken
+from services.intake.yaml_file import read_yaml
+from services.runtime.settings import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+SHIPPED = Path(deploy.__file__).parent / "ivr.yaml"
+SPOKEN = read_yaml(SHIPPED, Spoken, setting="GRIDLINE_IVR_FILE")
+NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+SOON, BEFORE = NOW + timedelta(hours=2), NOW - timedelta(hours=1)
+SOURCE = PhoneSource.model_validate({"name": "ivr", "api_keys_sha256": ["0" * 64]})
+
+
+def call(**fields: Any) -> Any:
+    event = {"external_call_id": "c", "event": "started", "occurred_at": "2026-11-22T08:30:00Z", **fields}
+    return phone.accept(SOURCE, orjson.dumps(event), None, NOW).contact
+
+
+@pytest.mark.parametrize("tag", list(SPOKEN.languages))
+def test_every_shipped_language_has_words_for_everything(tag: str) -> None:
+    said = set()
+    for outage in Outage:
+        for progress in (None, *Progress, "unheard_of"):
+            for etr, restored in ((None, None), (SOON, BEFORE)):
+                answer = OutageAnswer(outage=outage, progress=progress, etr=etr, restored_at=restored)
+                more = SPOKEN.say(answer, tag, NOW)
+                assert more["outage"] == outage
+                assert "{" not in more["say"]
+                said.add(more["say"])
+    assert len(said) == 14  # not known, restored, and known with and without an estimate for each progress
+
+
+def test_the_estimate_is_said_in_the_zone_of_the_file_and_one_that_has_passed_is_not() -> None:
+    known = OutageAnswer(outage=Outage.KNOWN, progress="en_route", etr=SOON)
+    more = SPOKEN.say(known, "zh-Hans", NOW)
+    assert "11月22日11点00分" in more["say"]
+    assert "正在赶往现场" in more["say"]
+    assert more["etr"] == "2026-11-22T03:00:00+00:00"
+    assert more["say_language"] == "zh-CN"
+    late = SPOKEN.say(known, "en-GB", SOON + timedelta(minutes=1))
+    assert "etr" not in late
+    assert "on its way" in late["say"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("{etr}", "soon", "line [0-9]+: .*must say {etr}"),
+        ('not_known: "', 'not_known: "{phone}', "cannot be filled in"),
+        ("zh-Hans-CN:", "zh-Hant:", "languages lacks zh-Hans-CN"),
+        ("Asia/Shanghai", "Asia/Nowhere", "IANA"),
+        ("      arrived:", "      arived:", "arived"),
+        ("version: 1", "version: 2", "line [0-9]+: version"),
+    ],
+)
+def test_a_file_with_a_fault_is_refused_with_its_line(tmp_path: Path, before: str, after: str, expected: str) -> None:
+    text = SHIPPED.read_text(encoding="utf-8")
+    assert before in text
+    head, _, tail = text.partition(before) if before != "{etr}" else text.rpartition("{etr}")
+    file = tmp_path / "ivr.yaml"
+    file.write_text(head + after + tail, encoding="utf-8")
+    with pytest.raises(SettingsError, match=expected):
+        read_yaml(file, Spoken, setting="GRIDLINE_IVR_FILE")
+
+
+class Notify:
+    """Answers on a socket as notify does, or does not answer."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[dict[str, Any]]] = []
+        self.answer: dict[str, Any] | None = {"outage": "known", "progress": "arrived", "new_field": 1}
+        self.status = 200
+        self.held = asyncio.Event()
+        self.held.set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+                questions = orjson.loads(await reader.readexactly(length))["questions"]
+                self.asked.append(questions)
+                await self.held.wait()
+                body = orjson.dumps({"answers": [self.answer] * len(questions)}) if self.answer else b"nonsense"
+                writer.write(f"HTTP/1.1 {self.status} X\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+                await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def notify() -> AsyncIterator[tuple[Notify, str]]:
+    made = Notify()
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    yield made, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    made.held.set()
+    server.close()
+
+
+async def test_a_caller_is_told_what_notify_knows_of_their_number_or_account(notify: tuple[Notify, str]) -> None:
+    server, url = notify
+    outages = Outages(url, deadline_s=30)
+    announcer = Announcer(outages, SPOKEN)
+    started = announcer.begin(call(ani="13800138000", language="en"))
+    assert started is not None
+    said = await started
+    assert said["outage"] == "known"
+    assert "arrived" in said["say"]
+    keyed = announcer.begin(call(event="dtmf", account_no="42", ani="13800138000"))
+    assert keyed is not None
+    await keyed
+    assert server.asked == [[{"phone": "13800138000"}], [{"account_id": "42", "phone": "13800138000"}]]
+    await outages.close()
+
+
+async def test_nobody_is_asked_of_a_withheld_number_nor_of_an_event_that_awaits_no_words(
+    notify: tuple[Notify, str],
+) -> None:
+    server, url = notify
+    outages = Outages(url, deadline_s=30)
+    announcer = Announcer(outages, SPOKEN)
+    withheld = announcer.begin(call(ani="anonymous"))
+    assert withheld is not None
+    assert (await withheld)["outage"] == "not_known"
+    assert announcer.begin(call(event="ended", ani="13800138000")) is None
+    assert announcer.begin(call(event="dtmf", menu_path=["1"], ani="13800138000")) is None
+    assert server.asked == []
+    await outages.close()
+
+
+async def test_questions_that_come_while_notify_answers_go_together(notify: tuple[Notify, str]) -> None:
+    server, url = notify
+    outages = Outages(url, deadline_s=30)
+    server.held.clear()
+    first = asyncio.create_task(outages.at({"phone": "0"}))
+    while not server.asked:
+        await asyncio.sleep(0.001)
+    others = [asyncio.create_task(outages.at({"phone": str(number)})) for number in range(1, 151)]
+    await asyncio.sleep(0)
+    server.held.set()
+    assert all(answer is not None for answer in await asyncio.gather(first, *others))
+    assert [len(questions) for questions in server.asked] == [1, 100, 50]
+    await outages.close()
+
+
+async def test_a_notify_that_hangs_is_given_up_and_left_alone_a_while(notify: tuple[Notify, str]) -> None:
+    server, url = notify
+    server.held.clear()
+    outages = Outages(url, deadline_s=0.05)
+    assert await outages.at({"phone": "1"}) is None
+    while outages._resting_until == float("-inf"):
+        await asyncio.sleep(0.001)
+    assert await outages.at({"phone": "2"}) is None
+    assert len(server.asked) <= 1
+    await outages.close()
+
+
+@pytest.mark.parametrize(("status", "answer"), [(500, {}), (200, None), (200, {"outage": "perhaps"})])
+async def test_an_answer_that_cannot_be_used_is_none(
+    notify: tuple[Notify, str], status: int, answer: dict[str, Any] | None
+) -> None:
+    server, url = notify
+    server.status, server.answer = status, answer
+    outages = Outages(url, deadline_s=30)
+    assert await outages.at({"phone": "1"}) is None
+    await outages.close()
+
+
+async def test_without_a_notify_callers_are_asked_to_report() -> None:
+    outages = Outages("http://127.0.0.1:1", deadline_s=30)
+    started = Announcer(outages, SPOKEN).begin(call(ani="13800138000", language="en"))
+    assert started is not None
+    assert (await started)["say"] == SPOKEN.languages["en"].texts.not_known
+    await outages.close()

@@ -1,0 +1,199 @@
+"""Vendors' adapters beyond their samples: Twilio's signature, wrong fields under the vendor's names, TwiML."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.intake.channels import asterisk, connect, huawei, twilio
+from services.intake.channels.contact import Accepted, NotAContact
+from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.intake.channels.source import PhoneSource, Sources, TwilioSource
+from services.intake.security import TwilioAccounts
+
+NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+BASE = {"name": "ivr", "menu": {"1": "fault_report"}}
+SOURCE = PhoneSource.model_validate({**BASE, "api_keys_sha256": ["0" * 64], "menu_contexts": ["main"]})
+SID = f"AC{1:032x}"
+TWILIO_ENTRY = {"account_sid": SID, "auth_tokens": ["new-token", "old-token"], "public_url": "https://hotline.example"}
+TWILIO = TwilioSource.model_validate({**BASE, **TWILIO_ENTRY})
+PUBLISHED = {"CallSid": "CA1234567890ABCDE", "Digits": "1234", "To": "+18005551212"}
+
+
+@pytest.mark.parametrize(
+    ("caller", "expected"),
+    [("+14158675309", "RSOYDt4T1cUTdK1PDd93/VVr8B8="), ("+12349013030", "0/KCTR6DLpKmkAf8muzZqo1nDgQ=")],
+)
+def test_the_published_signatures_are_made(caller: str, expected: str) -> None:
+    form = tuple({**PUBLISHED, "From": caller, "Caller": caller}.items())
+    url = "https://mycompany.com/myapp.php?foo=1&bar=2"
+    assert twilio.signature("12345", url, form) == expected
+    assert twilio.signed("12345", url, form, expected)
+    assert not twilio.signed("12346", url, form, expected)
+    assert not twilio.signed("12345", f"{url}3", form, expected)
+    assert not twilio.signed("12345", url, (*form, ("Digits", "1")), expected)
+
+
+def test_either_of_two_tokens_signs_and_nobody_else_is_an_account() -> None:
+    accounts = TwilioAccounts({"twilio": TWILIO})
+    form = (("AccountSid", SID), ("CallSid", "CA1"))
+    path = "/v1/phone/twilio?menu_path=1"
+    for token in ("new-token", "old-token"):
+        made = twilio.signature(token, f"https://hotline.example{path}", form)
+        assert accounts.source(form, path, made) is TWILIO
+    good = twilio.signature("new-token", f"https://hotline.example{path}", form)
+    for wrong in (
+        (form, path, ""),
+        (form, path, "☃"),
+        (form, "/v1/phone/twilio?menu_path=2", good),
+        ((("AccountSid", f"AC{2:032x}"), ("CallSid", "CA1")), path, good),
+        ((("CallSid", "CA1"),), path, good),
+    ):
+        with pytest.raises(PayloadRefusedError) as caught:
+            accounts.source(*wrong)
+        assert caught.value.reason is Reason.CREDENTIALS
+
+
+def test_a_twilio_token_is_never_shown() -> None:
+    assert "new-token" not in repr(TWILIO)
+    assert "new-token" not in TWILIO.model_dump_json()
+
+
+def test_two_sources_of_one_twilio_account_are_refused() -> None:
+    with pytest.raises(ValueError, match="share an account_sid"):
+        Sources.model_validate({"twilio": {"a": TWILIO_ENTRY, "b": TWILIO_ENTRY}})
+
+
+def webhook(query: str = "", **fields: str) -> Accepted | NotAContact:
+    form = twilio.read_form(urlencode({"CallSid": "CA1", "CallStatus": "in-progress", **fields}).encode())
+    return twilio.accept(TWILIO, form, query, NOW)
+
+
+def heard(answer: Accepted | NotAContact) -> Any:
+    assert isinstance(answer, Accepted)
+    return answer.contact
+
+
+def test_keys_are_the_next_choice_of_the_menu_unless_they_are_an_account() -> None:
+    assert heard(webhook(Digits="1")).business_type == "fault_report"
+    assert heard(webhook("menu_path=1", Digits="7")).facts["menu_path"] == "1.7"
+    account = heard(webhook("menu_path=1&gather=account", Digits="0123456789#"))
+    assert (account.account_id, account.facts["menu_path"]) == ("0123456789", "1")
+    assert heard(webhook("gather=account", Digits="10")).business_type is None
+    assert isinstance(webhook(Digits=""), NotAContact)
+
+
+def test_the_same_webhook_again_is_the_same_contact_and_the_same_key_elsewhere_is_another() -> None:
+    first = heard(webhook(Digits="1"))
+    assert heard(webhook(Digits="1")).contact_id == first.contact_id
+    assert heard(webhook("menu_path=1", Digits="1")).contact_id != first.contact_id
+    assert first.occurred_at == NOW
+    assert first.facts["timed_by_us"] is True
+
+
+@pytest.mark.parametrize(
+    ("fields", "answered"),
+    [
+        ({"QueueResult": "bridged"}, True),
+        ({"QueueResult": "hangup"}, False),
+        ({"QueueResult": "queue-full"}, False),
+        ({"DialCallStatus": "completed"}, True),
+        ({"DialCallStatus": "no-answer"}, False),
+    ],
+)
+def test_a_queue_or_a_dial_ends_answered_or_given_up(fields: dict[str, str], answered: bool) -> None:
+    made = heard(webhook(**fields))
+    assert (made.event, made.facts["answered"], made.final) == ("queue_exit", answered, not answered)
+
+
+def test_of_an_outbound_call_the_customer_is_the_one_called() -> None:
+    made = heard(webhook(Direction="outbound-api", From="+8695598", To="+8613800138000"))
+    assert made.phone == "+8613800138000"
+
+
+def wrong_fields(call: Any) -> set[str]:
+    with pytest.raises(PayloadRefusedError) as caught:
+        call()
+    assert caught.value.reason is Reason.BAD_FIELD
+    return {field.field for field in caught.value.fields}
+
+
+def test_a_wrong_field_has_the_vendors_name() -> None:
+    assert wrong_fields(lambda: webhook(CallSid="")) == {"CallSid"}
+    assert wrong_fields(lambda: webhook(CallStatus="completed", Timestamp="yesterday")) == {"Timestamp"}
+    assert wrong_fields(lambda: webhook(SpeechResult="x", Confidence="high")) == {"Confidence"}
+    assert wrong_fields(lambda: webhook(RecordingUrl="file:///etc/passwd", RecordingSid="RE1")) == {"RecordingUrl"}
+    assert wrong_fields(lambda: webhook("menu_path=1.;", Digits="1")) == {"menu_path"}
+
+    def flow(data: dict[str, Any], **parameters: Any) -> Any:
+        details = {"ContactData": {"Channel": "VOICE", "ContactId": "c", **data}, "Parameters": parameters}
+        return lambda: connect.accept(SOURCE, json.dumps({"Details": details}).encode(), None, NOW)
+
+    assert wrong_fields(flow({"ContactId": None})) == {"ContactId"}
+    assert wrong_fields(flow({}, event="ringing")) == {"Parameters.event"}
+    assert wrong_fields(flow({}, event="started", occurred_at="now")) == {"Parameters.occurred_at"}
+    assert wrong_fields(lambda: connect.accept(SOURCE, b"{}", None, NOW)) == {"Details.ContactData"}
+
+    def manager(text: str) -> Any:
+        return lambda: asterisk.accept(SOURCE, text.encode(), None, NOW)
+
+    assert wrong_fields(manager("Event: Newchannel\r\nUniqueid: \r\n")) == {"Uniqueid"}
+    assert wrong_fields(manager("Event: Hangup\r\nUniqueid: 1\r\nTimestamp: soon")) == {"Timestamp"}
+    assert wrong_fields(manager("Event: AgentConnect\r\nUniqueid: 1\r\nHoldTime: long")) == {"HoldTime"}
+    assert wrong_fields(manager('{"type": "StasisStart"}')) == {"channel.id"}
+    assert wrong_fields(manager('{"Event": "Hangup", "Uniqueid": 7}')) == {"Uniqueid"}
+
+    def flow_of_cec(**fields: Any) -> Any:
+        return lambda: huawei.accept(SOURCE, json.dumps(fields).encode(), None, NOW)
+
+    assert wrong_fields(flow_of_cec()) == {"SYS.callId"}
+    assert wrong_fields(flow_of_cec(**{"SYS.callId": "1", "SYS.createTime": "20261322083000"})) == {"SYS.createTime"}
+    assert wrong_fields(flow_of_cec(**{"SYS.callId": "1", "event": "queue_exit", "answered": "no"})) == {"answered"}
+    no_offset = {"SYS.callId": "1", "SYS.createTime": "20261122083000"}
+    assert wrong_fields(flow_of_cec(**no_offset)) == {"occurred_at"}
+
+
+def test_what_a_caller_hears_is_escaped_and_the_call_goes_on() -> None:
+    document = twilio.twiml("a < b & 'c'", "zh-CN", "https://ivr.example/menu?a=1&b=2").decode()
+    assert document == (
+        '<?xml version="1.0" encoding="UTF-8"?><Response><Say language="zh-CN">a &lt; b &amp; \'c\'</Say>'
+        '<Redirect method="POST">https://ivr.example/menu?a=1&amp;b=2</Redirect></Response>'
+    )
+    assert twilio.twiml(None, None, None).endswith(b"<Response></Response>")
+
+
+FIELDS = st.sampled_from(
+    [
+        *("AccountSid", "CallSid", "ParentCallSid", "CallStatus", "From", "To", "Direction", "Digits", "SpeechResult"),
+        *("Confidence", "RecordingUrl", "RecordingSid", "RecordingStatus", "RecordingDuration", "QueueResult"),
+        *("QueueTime", "DialCallStatus", "CallbackSource", "Timestamp", "TranscriptionText", "menu_path", "gather"),
+    ]
+)
+VALUES = st.text(max_size=30) | st.sampled_from(
+    ["completed", "ringing", "1", "1.2", "nan", "1e999", "Tue, 14 Jul 2026 11:36:20 -0000", "account", "x" * 300]
+)
+
+
+@settings(max_examples=300)
+@given(fields=st.dictionaries(FIELDS, VALUES), query=st.dictionaries(FIELDS, VALUES), raw=st.text(max_size=40))
+def test_any_webhook_is_read_or_refused(fields: dict[str, str], query: dict[str, str], raw: str) -> None:
+    for asked in (urlencode(query, errors="surrogatepass"), raw):
+        try:
+            form = twilio.read_form(urlencode({"CallSid": "CA1", **fields}, errors="surrogatepass").encode())
+            twilio.accept(TWILIO, form, asked, NOW)
+        except PayloadRefusedError:
+            pass
+
+
+@settings(max_examples=200)
+@given(body=st.binary(max_size=200))
+def test_any_bytes_are_a_form_or_refused(body: bytes) -> None:
+    with contextlib.suppress(PayloadRefusedError):
+        twilio.signature("12345678", "https://x.example/", twilio.read_form(body))
