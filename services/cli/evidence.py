@@ -134,6 +134,7 @@ class Evidence:
         ends: Offset after the last record, by topic and partition.
         rooms: Kernel tables by service.
         contacts: ``ticket_contact``: a contact and the tickets it is in (right is one).
+        joined: Ticket ids that are another ticket: their contacts told again of a matter that was open.
         ever: Every report that was ever in an incident, by incident.
         orders: Versions of orders committed in dedup's database: order and version to its incident.
         accepted: Contacts a client was told are kept; None where no client kept a record.
@@ -147,6 +148,7 @@ class Evidence:
     rooms: dict[str, Room] = field(default_factory=dict)
     tickets: dict[UUID, TicketRow] = field(default_factory=dict)
     contacts: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
+    joined: dict[UUID, UUID] = field(default_factory=dict)
     reports: dict[UUID, ReportRow] = field(default_factory=dict)
     incidents: dict[UUID, IncidentRow] = field(default_factory=dict)
     ever: dict[UUID, set[UUID]] = field(default_factory=dict)
@@ -179,6 +181,7 @@ SELECT t.ticket_id, t.queue, t.state, t.priority, t.report,
        ARRAY(SELECT c.contact_id FROM ticket_contact AS c WHERE c.ticket_id = t.ticket_id) AS contacts
 FROM ticket AS t
 """
+_JOINED: Final = "SELECT ticket_id, into_id FROM ticket_alias"
 _REPORTS: Final = "SELECT report_id, ticket_id, outcome FROM report"
 _LEDGER: Final = "SELECT report_id, incident_id, action FROM membership ORDER BY area, seq"
 _INCIDENTS: Final = """
@@ -219,7 +222,9 @@ async def gather(settings: ServiceSettings) -> Evidence:
 
 async def read_tables(connection: Connection, topics: Evidence) -> Evidence:
     """Return evidence with the topics, answers and actions of ``topics`` and the tables as ``connection`` sees them."""
-    found = replace(topics, rooms={}, tickets={}, contacts={}, reports={}, incidents={}, ever={}, orders={}, notices=[])
+    found = replace(
+        topics, rooms={}, tickets={}, contacts={}, joined={}, reports={}, incidents={}, ever={}, orders={}, notices=[]
+    )
     for name in CONSUMERS:
         await connection.execute(f'SET search_path = "{name}"')
         found.rooms[name] = await _room(connection)
@@ -277,6 +282,7 @@ async def _fill_router(connection: Connection, found: Evidence) -> None:
         for contact in ids:
             contacts[contact].append(row["ticket_id"])
     found.contacts = {contact: tuple(tickets) for contact, tickets in contacts.items()}
+    found.joined = {row["ticket_id"]: row["into_id"] for row in await connection.fetch(_JOINED)}
 
 
 async def _fill_dedup(connection: Connection, found: Evidence) -> None:

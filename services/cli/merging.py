@@ -7,6 +7,7 @@ reports that were answered or are with people. Never here: the definitions of th
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,10 @@ def judge(evidence: Evidence, cases: Mapping[UUID, Case]) -> Merging:
     fault_of: dict[str, str | None] = {}
     reached: set[int] = set()
     dangers = {n for n, row in evidence.incidents.items() if row.kind == "hazard"}
+    joined: dict[UUID, set[int]] = defaultdict(set)
+    for ticket_id, into in evidence.joined.items():
+        if ticket_id in cases:
+            joined[into].add(cases[ticket_id].number)
     for report_id, row in evidence.reports.items():
         case = cases.get(row.ticket_id)
         if case is None:
@@ -66,6 +71,7 @@ def judge(evidence: Evidence, cases: Mapping[UUID, Case]) -> Merging:
         fault_of[str(report_id)] = case.fault
         if row.incidents:
             reached.add(case.number)
+            reached.update(joined[row.ticket_id])
         if row.incidents and row.incidents[0] not in dangers and case.fault is not None:
             predicted[str(report_id)] = row.incidents[0]
             truth[str(report_id)] = case.fault
@@ -100,7 +106,8 @@ def _hazards(evidence: Evidence, cases: Mapping[UUID, Case]) -> tuple[set[int], 
         if case.kind is not Kind.HAZARD:
             continue
         hazards.add(case.number)
-        ticket, report = evidence.tickets.get(ticket_id), report_of.get(ticket_id)
+        now = evidence.joined.get(ticket_id, ticket_id)
+        ticket, report = evidence.tickets.get(now), report_of.get(now)
         if ticket is not None and ticket.priority == "emergency" and ticket.state == "queued":
             attended.add(case.number)
         if report is not None and any(evidence.incidents[i].reports == 1 for i in report.incidents):

@@ -155,6 +155,8 @@ class TicketRouted(Message):
     merged_into: UUID | None = Field(default=None, description="The ticket that stands for this one")
     urges: int | None = Field(default=None, ge=1, description="Times the customer or a supervisor urged it")
     due: tuple[Due, ...] | None = Field(default=None, description="Its clock, a stage an entry")
+    repeats: int | None = Field(default=None, ge=1, description="Times the reporter told of it again, each counted")
+    repeat_of: UUID | None = Field(default=None, description="Earlier ticket of the same reporter and matter")
 
     @property
     def message_id(self) -> UUID:

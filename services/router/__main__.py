@@ -7,6 +7,7 @@ from typing import Final, NoReturn
 
 from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.router.api import make_router, measure_queues
+from services.router.forgetting import forget_reporters
 from services.router.handler import RouterHandler, imbalance
 from services.router.settings import RouterSettings
 from services.router.tree.book import RuleBook
@@ -39,6 +40,7 @@ async def build(runtime: Runtime) -> Parts:
         background=(
             lambda: book.watch(settings.rules_poll_seconds),
             lambda: measure_queues(runtime.pool, book, settings.queue_gauge_seconds),
+            lambda: forget_reporters(runtime.pool, settings.bounds()),
         ),
         imbalance=imbalance,
     )

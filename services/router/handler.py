@@ -17,7 +17,9 @@ So accepted(contact.received.v1) = contact_queued + contact_outage, always; and 
 dedup once it has caught up. The names follow the report, not the ticket's state: a ticket with a danger, of a key
 customer, or whose customer spoke again, waits for a person as well (state ``queued``) while its contacts stay in
 ``contact_outage``. ``needs_person`` moves all contacts of the ticket to ``contact_queued``; ``answered`` moves none.
-``contact_queued`` may so be the sum of positive and negative changes.
+``contact_queued`` may so be the sum of positive and negative changes. A contact that joined an open ticket is counted
+with that one; the ticket it had opened, if it had, is closed and counts none. ``contact_repeats`` counts the contacts
+by which reporters told of a matter again.
 """
 
 from __future__ import annotations
@@ -34,26 +36,30 @@ from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, REPORT_SET
 from services.grid.lookup import resolve_places
 from services.grid.place import PlaceEvidence
 from services.router import metrics, store
-from services.router.domain.facts import Facts, bounded, fold
-from services.router.domain.ticket import Located, ReportState, Ticket, outage_reported, receive, routed, settle
+from services.router.domain.batch import Book, read
+from services.router.domain.facts import bounded
+from services.router.domain.ticket import Located, ReportState, outage_reported, routed, settle
 from services.runtime.handling import Decided, Publication, Received, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
     import asyncpg
 
     from services.contracts.topics import Topic
+    from services.router.domain.batch import Clues, Said
     from services.router.domain.facts import Bounds
-    from services.router.domain.ticket import Rules
+    from services.router.domain.ticket import Ticket
     from services.router.tree.book import RuleBook
     from services.runtime.handling import Transaction
 
 QUEUED: Final = "contact_queued"
 OUTAGE: Final = "contact_outage"
 REPORT_SENT: Final = "report_sent"
+REPEATS: Final = "contact_repeats"
+_MOST_LOOKS: Final = 3
 _log = structlog.get_logger()
 
 
@@ -63,20 +69,17 @@ def imbalance(counts: Counter[str]) -> int:
 
 
 @dataclass(slots=True)
-class _Batch:
-    """The tickets of a batch as they stand while its records are decided one by one."""
+class _Outcome:
+    """What deciding a batch came to."""
 
-    rules: Rules
-    now: datetime
-    tickets: dict[UUID, Ticket]
+    book: Book
     traces: dict[UUID, str | None] = field(default_factory=dict)
-    contacts: list[ContactReceived] = field(default_factory=list)
+    contacts: list[tuple[ContactReceived, UUID]] = field(default_factory=list)
     reports: list[Publication] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
 
-    def put(self, ticket: Ticket, received: Received) -> None:
-        self.tickets[ticket.ticket_id] = ticket
-        self.traces[ticket.ticket_id] = received.traceparent
+    def note(self, touched: Iterable[UUID], received: Received) -> None:
+        self.traces.update(dict.fromkeys(touched, received.traceparent))
 
 
 class RouterHandler:
@@ -95,28 +98,38 @@ class RouterHandler:
         """Nothing is cached between batches."""
 
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
-        """Route a batch: three queries, however many records (one less where there are no contacts)."""
-        messages = [received.message for received in batch]
-        wanted = {message.ticket_id for message in messages if isinstance(message, ContactReceived | ReportSettled)}
-        before = await store.load(tx, wanted)
-        work = _Batch(rules=self._book.rules, now=now, tickets=dict(before))
-        folded = self._folded(batch, before, work.rules)
-        places = await _located(tx, folded)
-        for n, received in enumerate(batch):
-            message = received.message
-            if isinstance(message, ContactReceived):
-                if n in folded:
-                    self._on_contact_received(work, received, message, folded[n], places[n])
-            elif isinstance(message, ReportSettled):
-                _on_report_settled(work, received, message)
-            else:
-                detail = f"the router has no use for {message.ce_type}"
-                work.refused.append(Refused(received, Refusal.UNPROCESSABLE, detail))
-        changed = [work.tickets[ticket_id] for ticket_id in work.traces]
+        """Route a batch: four queries, however many records (fewer where there are no contacts).
+
+        A place that could not be foreseen, as when a customer's position joins what they wrote in the same batch,
+        costs one more, or two.
+        """
+        rules, bounds = self._book.rules, self._bounds
+        said = {
+            n: read(each.message, rules, bounds)
+            for n, each in enumerate(batch)
+            if isinstance(each.message, ContactReceived)
+        }
+        wanted = {each.message.ticket_id for each in batch if isinstance(each.message, ContactReceived | ReportSettled)}
+        handles = {handle for each in said.values() for handle in each.handles}
+        stored = await store.load(tx, wanted, handles)
+        fresh = Book(rules, bounds, now)
+        fresh.open.update({handle: stored.open.get(handle, ()) for handle in handles})
+        fresh.load(stored.tickets)
+        places = await _located(tx, fresh.foresee(said.values()))
+        for _ in range(_MOST_LOOKS):
+            work = _decide(fresh, places, batch, said)
+            if not work.book.missing:
+                break
+            places |= await _located(tx, work.book.missing)
+        before = fresh.tickets
+        changed = [work.book.tickets[ticket_id] for ticket_id in work.traces]
         if changed:
-            lag = self._bounds.event_lag
-            contacts = [(each, bounded(each.occurred_at, each.received_at, lag)) for each in work.contacts]
-            await store.save(tx, changed, contacts)
+            lag = bounds.event_lag
+            contacts = [
+                (each, work.book.ids[ticket_id], bounded(each.occurred_at, each.received_at, lag))
+                for each, ticket_id in work.contacts
+            ]
+            await store.save(tx, changed, contacts, work.book, stored)
         return Decided(
             publish=[
                 *work.reports,
@@ -124,89 +137,107 @@ class RouterHandler:
             ],
             refused=work.refused,
             tally=_tally(before, changed, len(work.reports)),
-            after_commit=lambda: _observe(before, changed, work.contacts),
+            after_commit=lambda: _observe(before, changed, work),
         )
 
-    def _folded(self, batch: Sequence[Received], before: dict[UUID, Ticket], rules: Rules) -> dict[int, Facts]:
-        """Return, for each record that is a new contact, the facts of its ticket once it is added."""
-        facts = {ticket_id: ticket.facts for ticket_id, ticket in before.items()}
-        seen = {contact for ticket in before.values() for contact in ticket.contacts}
-        folded: dict[int, Facts] = {}
-        for n, received in enumerate(batch):
-            contact = received.message
-            if isinstance(contact, ContactReceived) and contact.contact_id not in seen:
-                seen.add(contact.contact_id)
-                folded[n] = fold(facts.get(contact.ticket_id), contact, rules.keywords, self._bounds)
-                facts[contact.ticket_id] = folded[n]
-        return folded
 
-    def _on_contact_received(
-        self, work: _Batch, received: Received, contact: ContactReceived, facts: Facts, located: Located
-    ) -> None:
-        was = work.tickets.get(contact.ticket_id)
-        ticket = receive(was, contact, facts, located, work.rules, self._bounds, work.now)
-        work.put(ticket, received)
-        work.contacts.append(contact)
-        if ticket.report is ReportState.SENT and (was is None or was.report is ReportState.NONE):
-            report = outage_reported(ticket, contact)
-            work.reports.append(Publication(OUTAGE_INPUT, report, received.traceparent))
+def _decide(fresh: Book, places: dict[Clues, Located], batch: Sequence[Received], said: dict[int, Said]) -> _Outcome:
+    """Decide a batch from the tickets as they were stored."""
+    work = _Outcome(
+        Book(
+            fresh.rules,
+            fresh.bounds,
+            fresh.now,
+            tickets=dict(fresh.tickets),
+            ids=dict(fresh.ids),
+            open=dict(fresh.open),
+            places=places,
+        )
+    )
+    for n, received in enumerate(batch):
+        if n in said:
+            _on_contact(work, received, said[n])
+        elif isinstance(received.message, ReportSettled):
+            _on_report_settled(work, received, received.message)
+        else:
+            detail = f"the router has no use for {received.message.ce_type}"
+            work.refused.append(Refused(received, Refusal.UNPROCESSABLE, detail))
+    return work
 
 
-def _on_report_settled(work: _Batch, received: Received, settled: ReportSettled) -> None:
-    was = work.tickets.get(settled.ticket_id)
+def _on_contact(work: _Outcome, received: Received, said: Said) -> None:
+    was, ticket = work.book.take(said)
+    if was is ticket:
+        return
+    work.note(work.book.drain(), received)
+    work.contacts.append((said.contact, ticket.ticket_id))
+    if ticket.report is ReportState.SENT and (was is None or was.report is ReportState.NONE):
+        report = outage_reported(ticket, said.contact)
+        work.reports.append(Publication(OUTAGE_INPUT, report, received.traceparent))
+
+
+def _on_report_settled(work: _Outcome, received: Received, settled: ReportSettled) -> None:
+    was = work.book.tickets.get(settled.ticket_id)
     if was is None or was.report is ReportState.NONE:
         detail = "no ticket of this id has sent an outage report"
         work.refused.append(Refused(received, Refusal.UNKNOWN_SUBJECT, detail))
         return
     answered = settled.outcome == "answered"
-    ticket = settle(was, answered=answered, reason=settled.reason, rules=work.rules, now=work.now)
+    ticket = settle(was, answered=answered, reason=settled.reason, rules=work.book.rules, now=work.book.now)
     if ticket is was:
         _log.info(
             "settlement_changes_nothing", ticket_id=str(was.ticket_id), report=was.report, outcome=settled.outcome
         )
         return
-    work.put(ticket, received)
+    work.book.put(ticket)
+    work.note(work.book.drain(), received)
 
 
-async def _located(tx: Transaction, folded: dict[int, Facts]) -> dict[int, Located]:
-    """Find the place of each set of facts, all by one query; equal evidence is asked for once."""
-    evidence = {n: _evidence(facts) for n, facts in folded.items()}
-    distinct = list(dict.fromkeys(evidence.values()))
+async def _located(tx: Transaction, wanted: Iterable[Clues]) -> dict[Clues, Located]:
+    """Find the place of each set of clues, all by one query."""
+    asked = list(wanted)
     connection = cast("asyncpg.Connection[asyncpg.Record]", tx)  # a pool's proxy is one in all but type
-    resolved = dict(zip(distinct, await resolve_places(connection, distinct), strict=True))
-    return {n: Located(resolved[each].as_value(), resolved[each].language) for n, each in evidence.items()}
+    found = await resolve_places(connection, [_evidence(each) for each in asked])
+    return {each: Located(place.as_value(), place.language) for each, place in zip(asked, found, strict=True)}
 
 
-def _evidence(facts: Facts) -> PlaceEvidence:
-    position = facts.position.value if facts.position else None
+def _evidence(said: Clues) -> PlaceEvidence:
+    position = said.position
     return PlaceEvidence(
-        account_id=facts.account_id.value if facts.account_id else None,
-        phone=facts.phone.value if facts.phone else None,
+        account_id=said.account_id,
+        phone=said.phone,
         lat=position.lat if position else None,
         lon=position.lon if position else None,
         crs=position.crs.value if position else None,
         accuracy_m=position.accuracy_m if position else None,
-        address=facts.address.value if facts.address else None,
+        address=said.address,
     )
 
 
-def _tally(before: dict[UUID, Ticket], changed: Sequence[Ticket], reports: int) -> Counter[str]:
+def _tally(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], reports: int) -> Counter[str]:
     tally: Counter[str] = Counter()
     for ticket in changed:
-        tally[OUTAGE if ticket.counted_with_dedup else QUEUED] += len(ticket.contacts)
+        tally[OUTAGE if ticket.counted_with_dedup else QUEUED] += ticket.counted
+        tally[REPEATS] += 0 if ticket.merged_into is not None else ticket.repeats
         if (was := before.get(ticket.ticket_id)) is not None:
-            tally[OUTAGE if was.counted_with_dedup else QUEUED] -= len(was.contacts)
+            tally[OUTAGE if was.counted_with_dedup else QUEUED] -= was.counted
+            tally[REPEATS] -= was.repeats
     tally[REPORT_SENT] += reports
     return Counter({name: n for name, n in tally.items() if n})
 
 
-def _observe(before: dict[UUID, Ticket], changed: Sequence[Ticket], contacts: Sequence[ContactReceived]) -> None:
+def _observe(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], work: _Outcome) -> None:
     """Put a committed batch into the metrics."""
     types = {ticket.ticket_id: ticket.classification.business_type for ticket in changed}
-    for contact in contacts:
-        metrics.CONTACTS.labels(contact.channel.value, types[contact.ticket_id]).inc()
+    for contact, ticket_id in work.contacts:
+        metrics.CONTACTS.labels(contact.channel.value, types[work.book.ids[ticket_id]]).inc()
     for ticket in changed:
         was, about = before.get(ticket.ticket_id), ticket.classification
+        metrics.REPEATS.labels("repeats").inc(max(0, ticket.repeats - (was.repeats if was else 0)))
+        metrics.REPEATS.labels("urges").inc(max(0, ticket.urges - (was.urges if was else 0)))
+        if ticket.merged_into is not None:
+            metrics.REPEATS.labels("merged").inc()
+            continue
         metrics.ROUTED.labels(ticket.queue, about.business_type, about.type_rule.value).inc()
         for hazard in set(about.hazards).difference(was.classification.hazards if was else ()):
             metrics.HAZARDS.labels(hazard).inc()

@@ -18,6 +18,9 @@ HAZARDS: Final = Counter("gridline_router_hazards_total", "Tickets in which a da
 LANGUAGES: Final = Counter("gridline_router_languages_total", "Tickets opened, by language rule", ("rule",))
 PLACES: Final = Counter("gridline_router_places_total", "Tickets opened, by the evidence that placed them", ("basis",))
 REPORTS: Final = Counter("gridline_router_reports_total", "Outage reports: sent, answered, returned", ("step",))
+REPEATS: Final = Counter(
+    "gridline_router_repeats_total", "Matters told again: repeats, urges that counted, tickets merged", ("what",)
+)
 RULE_LOADS: Final = Counter(
     "gridline_router_rule_loads_total", "Changed rule files looked at: loaded, unchanged, refused", ("result",)
 )

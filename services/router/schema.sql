@@ -34,3 +34,23 @@ CREATE TABLE IF NOT EXISTS ticket_contact (
 );
 
 CREATE INDEX IF NOT EXISTS ticket_contact_by_ticket ON ticket_contact (ticket_id);
+
+-- The tickets that are another one now, for their references and the later events of their threads, for ever.
+CREATE TABLE IF NOT EXISTS ticket_alias (
+    ticket_id  uuid PRIMARY KEY,
+    ticket_ref text NOT NULL,
+    into_id    uuid NOT NULL
+);
+
+CREATE INDEX IF NOT EXISTS ticket_alias_by_ref ON ticket_alias (ticket_ref);
+CREATE INDEX IF NOT EXISTS ticket_alias_by_into ON ticket_alias (into_id);
+
+-- What a reporter has open, by a digest of each of their handles (account, number, chat identity, session): the table
+-- holds no personal data. Rows are few and short-lived; what is in them is checked against the tickets.
+CREATE TABLE IF NOT EXISTS ticket_reporter (
+    reporter   uuid        PRIMARY KEY,
+    tickets    uuid[]      NOT NULL, -- the latest last, at most eight
+    touched_at timestamptz NOT NULL
+);
+
+CREATE INDEX IF NOT EXISTS ticket_reporter_by_age ON ticket_reporter USING brin (touched_at);

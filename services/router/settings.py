@@ -34,8 +34,22 @@ class RouterSettings(ServiceSettings):
         default=30.0, gt=0, le=24 * 60, description="Further words after this long bring a reported outage to a person"
     )
 
+    matter_hours: float = Field(
+        default=24.0, gt=0, le=24 * 7, description="After its last contact, a ticket may be what a reporter speaks of"
+    )
+    talk_minutes: float = Field(
+        default=30.0, gt=0, le=24 * 60, description="Words without a matter of their own join what was said before"
+    )
+    urge_minutes: float = Field(
+        default=30.0, ge=0, le=24 * 60, description="Between two urges (催办) that have an effect; all are counted"
+    )
+
     def bounds(self) -> Bounds:
         """How far decisions trust and wait."""
         return Bounds(
-            event_lag=timedelta(hours=self.event_lag_hours), follow_up=timedelta(minutes=self.follow_up_minutes)
+            event_lag=timedelta(hours=self.event_lag_hours),
+            follow_up=timedelta(minutes=self.follow_up_minutes),
+            matter=timedelta(hours=self.matter_hours),
+            talk=timedelta(minutes=self.talk_minutes),
+            urge_every=timedelta(minutes=self.urge_minutes),
         )

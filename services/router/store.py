@@ -8,8 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pydantic import TypeAdapter
+
+from services.contracts.ids import ticket_ref
 from services.router.domain.classify import URGENCY
 from services.router.domain.ticket import Ticket
+from services.runtime.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -18,13 +22,26 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import ContactReceived
     from services.contracts.values import Priority
+    from services.router.domain.batch import Book
+    from services.router.domain.repeats import Reporter
     from services.runtime.postgres import Connection
 
+_TICKET: Final = TypeAdapter(Ticket)
+
+# The rows of handles are locked first, in order of key, then the tickets, in order of id, and new handles are inserted
+# last, in order of key: two processes that need the same never wait for each other in a ring.
+_OPEN: Final = """
+SELECT reporter, tickets FROM ticket_reporter
+WHERE reporter = ANY($1::uuid[])
+ORDER BY reporter
+FOR UPDATE
+"""
 # In order of id, so that two processes that need the same tickets never wait for each other in a ring. All that is
 # decided on is in the locked row: another table would be read as it was before a lock was waited for.
 _LOAD: Final = """
 SELECT body::text AS body FROM ticket
 WHERE ticket_id = ANY($1::uuid[])
+   OR ticket_id = ANY(ARRAY(SELECT into_id FROM ticket_alias WHERE ticket_id = ANY($1::uuid[])))
 ORDER BY ticket_id
 FOR UPDATE
 """
@@ -56,15 +73,41 @@ WITH saved AS (
         opened_at = excluded.opened_at,
         routed_at = excluded.routed_at,
         body = excluded.body
+), added AS (
+    INSERT INTO ticket_contact (contact_id, ticket_id, channel, event, occurred_at, received_at)
+    SELECT * FROM unnest($15::uuid[], $16::uuid[], $17::text[], $18::text[], $19::timestamptz[], $20::timestamptz[])
+), named AS (
+    INSERT INTO ticket_alias (ticket_id, ticket_ref, into_id)
+    SELECT * FROM unnest($21::uuid[], $22::text[], $23::uuid[])
+    ON CONFLICT (ticket_id) DO UPDATE SET into_id = excluded.into_id
+), moved AS (
+    UPDATE ticket_contact AS c SET ticket_id = m.into_id
+    FROM unnest($21::uuid[], $23::uuid[]) AS m (ticket_id, into_id)
+    WHERE c.ticket_id = m.ticket_id
+), remembered AS (
+    INSERT INTO ticket_reporter (reporter, tickets, touched_at)
+    SELECT reporter, string_to_array(tickets, ',')::uuid[], $26
+    FROM unnest($24::uuid[], $25::text[]) AS r (reporter, tickets)
+    ON CONFLICT (reporter) DO UPDATE SET tickets = excluded.tickets, touched_at = excluded.touched_at
+    WHERE ticket_reporter.reporter = ANY($27::uuid[])
+    RETURNING 1
 )
-INSERT INTO ticket_contact (contact_id, ticket_id, channel, event, occurred_at, received_at)
-SELECT * FROM unnest($15::uuid[], $16::uuid[], $17::text[], $18::text[], $19::timestamptz[], $20::timestamptz[])
+SELECT count(*) FROM remembered
 """
+_FORGET: Final = "DELETE FROM ticket_reporter WHERE touched_at < $1"
 _BY_ID: Final = """
-SELECT body::text AS body FROM ticket WHERE ticket_id = $1
+SELECT body::text AS body FROM ticket
+WHERE ticket_id = coalesce((SELECT into_id FROM ticket_alias WHERE ticket_id = $1), $1)
 """
 _BY_REF: Final = """
-SELECT body::text AS body FROM ticket WHERE ticket_ref = $1 ORDER BY opened_at DESC LIMIT 20
+SELECT body::text AS body FROM ticket
+WHERE ticket_id IN (
+    SELECT coalesce(a.into_id, t.ticket_id)
+    FROM ticket AS t LEFT JOIN ticket_alias AS a USING (ticket_id) WHERE t.ticket_ref = $1
+    UNION
+    SELECT into_id FROM ticket_alias WHERE ticket_ref = $1
+)
+ORDER BY opened_at DESC LIMIT 20
 """
 _WAITING: Final = """
 SELECT body::text AS body FROM ticket
@@ -81,16 +124,57 @@ ORDER BY queue, priority
 """
 
 
-async def load(tx: Connection, ticket_ids: Collection[UUID]) -> dict[UUID, Ticket]:
-    """Return the tickets that exist, locked until the transaction ends."""
-    tickets = [_ticket(row["body"]) for row in await tx.fetch(_LOAD, list(ticket_ids))]
-    return {ticket.ticket_id: ticket for ticket in tickets}
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a batch needs, as it stood.
+
+    Attributes:
+        tickets: Those of the threads, those that they are now, and those that reporters have open.
+        open: A reporter's handle to the ids of their open tickets, the latest last.
+    """
+
+    tickets: list[Ticket]
+    open: dict[Reporter, tuple[UUID, ...]]
 
 
-async def save(tx: Connection, tickets: Sequence[Ticket], contacts: Sequence[tuple[ContactReceived, datetime]]) -> None:
-    """Store tickets as they stand, and the contacts that are new to them with their bounded event times."""
+async def load(tx: Connection, ticket_ids: Collection[UUID], handles: Collection[Reporter]) -> Stored:
+    """Return the tickets that exist, and what the reporters have open, locked until the transaction ends.
+
+    Raises:
+        UnavailableError: what was read is of two moments.
+    """
+    by_key = {handle.key: handle for handle in handles}
+    rows = await tx.fetch(_OPEN, sorted(by_key)) if by_key else []
+    opened = {by_key[row["reporter"]]: tuple(row["tickets"]) for row in rows}
+    wanted = {*ticket_ids, *(each for tickets in opened.values() for each in tickets)}
+    tickets = [_ticket(row["body"]) for row in await tx.fetch(_LOAD, list(wanted))]
+    live = {each for ticket in tickets if ticket.merged_into is None for each in ticket.also}
+    if any(ticket.merged_into is not None and ticket.ticket_id not in live for ticket in tickets):
+        raise UnavailableError("a ticket was merged while its row was waited for: the batch is decided again")
+    return Stored(tickets, opened)
+
+
+async def save(
+    tx: Connection,
+    tickets: Sequence[Ticket],
+    contacts: Sequence[tuple[ContactReceived, UUID, datetime]],
+    book: Book,
+    stored: Stored,
+) -> None:
+    """Store tickets as they stand, and the contacts that are new to them with their bounded event times.
+
+    Raises:
+        UnavailableError: another process opened a ticket for one of the reporters in this very moment; it must be
+            seen before the batch is decided.
+    """
     ordered = sorted(tickets, key=lambda ticket: ticket.ticket_id)
-    await tx.execute(
+    aliases = sorted(book.aliases.items())
+    remembered = sorted(
+        (handle.key, ",".join(map(str, opened)))
+        for handle, opened in book.open.items()
+        if stored.open.get(handle, ()) != opened
+    )
+    kept = await tx.fetchval(
         _SAVE,
         [ticket.ticket_id for ticket in ordered],
         [ticket.ticket_ref for ticket in ordered],
@@ -105,14 +189,28 @@ async def save(tx: Connection, tickets: Sequence[Ticket], contacts: Sequence[tup
         [ticket.report.value for ticket in ordered],
         [ticket.facts.opened_at for ticket in ordered],
         [ticket.routed_at for ticket in ordered],
-        [ticket.model_dump_json(exclude_none=True) for ticket in ordered],
-        [contact.contact_id for contact, _ in contacts],
-        [contact.ticket_id for contact, _ in contacts],
-        [contact.channel.value for contact, _ in contacts],
-        [contact.event for contact, _ in contacts],
-        [at for _, at in contacts],  # not as sent: a clock may say the year 1, which the database cannot hold
-        [contact.received_at for contact, _ in contacts],
+        [_TICKET.dump_json(ticket, exclude_none=True).decode() for ticket in ordered],
+        [contact.contact_id for contact, _, _ in contacts],
+        [ticket_id for _, ticket_id, _ in contacts],
+        [contact.channel.value for contact, _, _ in contacts],
+        [contact.event for contact, _, _ in contacts],
+        [at for _, _, at in contacts],  # not as sent: a clock may say the year 1, which the database cannot hold
+        [contact.received_at for contact, _, _ in contacts],
+        [ticket_id for ticket_id, _ in aliases],
+        [ticket_ref(ticket_id) for ticket_id, _ in aliases],
+        [into for _, into in aliases],
+        [key for key, _ in remembered],
+        [opened for _, opened in remembered],
+        book.now,
+        [handle.key for handle in stored.open],
     )
+    if kept != len(remembered):
+        raise UnavailableError("another process opened a ticket for the same reporter: the batch is decided again")
+
+
+async def forget_reporters(connection: Connection, before: datetime) -> None:
+    """Forget whose handles nobody has used since: what they had open is no longer the same matter."""
+    await connection.execute(_FORGET, before)
 
 
 async def by_id(connection: Connection, ticket_id: UUID) -> list[Ticket]:
@@ -150,4 +248,4 @@ async def depths(connection: Connection, queue: str | None = None) -> list[Depth
 
 def _ticket(body: str) -> Ticket:
     # A field that a newer release added is passed over, so that a release can be taken back.
-    return Ticket.model_validate_json(body, extra="ignore")
+    return _TICKET.validate_json(body)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.contracts.values import Channel, CustomerClass, CustomerStatus, Language, Name, Place, Priority, Word
 from services.router.domain.classify import OUTAGE, Classification, LanguageRule, TypeRule, priority_of
 from services.router.domain.routes import Tried, take
+from services.router.domain.ticket import Standing
 from services.router.domain.ticket import attributes as attributes_of
 from services.runtime.http import Problem
 
@@ -43,6 +44,8 @@ class Explain(BaseModel):
     final: bool = True
     unconfirmed: bool = False
     needs_person: Word | None = None
+    repeats: int = Field(default=0, ge=0, description="Times the reporter told of it again")
+    urges: int = Field(default=0, ge=0, description="Times they asked to hurry")
 
 
 class TriedView(BaseModel):
@@ -120,9 +123,13 @@ def _attributes(asked: Explain, rules: Rules) -> Attributes:
             customer_class=asked.customer_class,
             customer_status=asked.customer_status,
         ),
-        channel=asked.channel,
-        final=asked.final,
-        unconfirmed=asked.unconfirmed,
-        priority=asked.priority or priority_of(about, asked.customer_class)[0],
-        needs_person=asked.needs_person,
+        Standing(
+            channel=asked.channel,
+            priority=asked.priority or priority_of(about, asked.customer_class)[0],
+            final=asked.final,
+            unconfirmed=asked.unconfirmed,
+            needs_person=asked.needs_person,
+            repeats=asked.repeats,
+            urges=asked.urges,
+        ),
     )

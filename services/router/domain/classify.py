@@ -7,11 +7,11 @@ or the language. Never here: the words themselves (operators' data), a queue.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from services.contracts.values import CustomerClass, Language, Priority, Value, Word
+from services.contracts.values import CustomerClass, Priority
 from services.router.domain.words import Script, WordList, normalise, script_of
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class Keywords:
         languages: The language a script stands for.
         default_language: Where the text says nothing.
         accounts: How people write an account number into a text, the number as group 1; None if it is not looked for.
+        urges: How people ask to hurry (催办).
+        unurgent: Business types that such words do not turn into an urge of something else.
     """
 
     business_types: Mapping[str, str]
@@ -81,6 +83,12 @@ class Keywords:
     languages: Mapping[Script, str]
     default_language: str
     accounts: re.Pattern[str] | None = None
+    urges: WordList = field(default_factory=lambda: WordList(()))
+    unurgent: frozenset[str] = frozenset()
+
+    def without_account(self, text: str) -> str:
+        """Return a text without the account number written in it, and its label."""
+        return text if self.accounts is None else self.accounts.sub(" ", text)
 
     def account_in(self, text: str) -> str | None:
         """Return the account number written in a text; None if there is none, or more than one to choose from."""
@@ -105,16 +113,17 @@ class Keywords:
         return any(words.find(text) is not None for kind, words in self.faults if kind == OUTAGE)
 
 
-class Classification(Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification:
     """What a ticket is about, with the reasons."""
 
-    business_type: Word
+    business_type: str
     type_rule: TypeRule
     words: tuple[str, ...] = ()
     """The keywords that decided business type and fault, as found."""
-    fault: Word | None = None
-    hazards: tuple[Word, ...] = ()
-    language: Language
+    fault: str | None = None
+    hazards: tuple[str, ...] = ()
+    language: str
     language_rule: LanguageRule
     single_premise: bool = False
 

@@ -8,28 +8,15 @@ are event times bounded by arrival times, since a phone's clock may lie. Never h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
-from uuid import UUID
+from uuid import UUID  # noqa: TC003 - facts are read from their stored form by these annotations
 
-from services.contracts.values import (
-    AddressLine,
-    Channel,
-    Language,
-    Name,
-    Position,
-    Recipient,
-    Text,
-    Timestamp,
-    Value,
-    Word,
-)
+from services.contracts.values import Channel, Position, Recipient  # noqa: TC001
 from services.router.domain.classify import REPORTED_DANGER
 from services.router.domain.words import normalise
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from services.contracts.messages import ContactReceived
     from services.router.domain.classify import Keywords
 
@@ -43,27 +30,36 @@ class Bounds:
 
     Attributes:
         event_lag: How long before its arrival a contact may say it happened.
-        follow_up: How long after its report went out a customer's further words need no person.
+        follow_up: How long after its report went out a customer's further words need no person, and the same claim
+            is the same outage.
+        matter: How long after its last contact a ticket may still be what a reporter speaks of.
+        talk: How long after the last contact words without a matter belong to it.
+        urge_every: Between two urges that count; those between are noted.
     """
 
     event_lag: timedelta = timedelta(hours=24)
     follow_up: timedelta = timedelta(minutes=30)
+    matter: timedelta = timedelta(hours=24)
+    talk: timedelta = timedelta(minutes=30)
+    urge_every: timedelta = timedelta(minutes=30)
 
 
-class Said(Value, Generic[T]):
+@dataclass(frozen=True, slots=True)
+class Said(Generic[T]):
     """A fact with the contact that it came from."""
 
     value: T
-    at: Timestamp
+    at: datetime
     contact_id: UUID
 
+    @property
+    def when(self) -> tuple[datetime, UUID]:
+        """Its place in the order of what was said: two contacts of one instant go by id."""
+        return self.at, self.contact_id
 
-# Named once: to name a parametrised model costs as much as to make one.
-_SaidChannel: Final = Said[Channel]
-_SaidText: Final = Said[Text]
 
-
-class Facts(Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
     """What is known of a ticket from its contacts: equal for equal contacts, in whatever order they came.
 
     Attributes:
@@ -80,21 +76,21 @@ class Facts(Value):
         final: No more is expected of this ticket.
     """
 
-    opened_at: Timestamp
-    outage_at: Timestamp | None = None
+    opened_at: datetime
+    outage_at: datetime | None = None
     channel: Said[Channel]
-    business_type: Said[Word] | None = None
-    language: Said[Language] | None = None
-    account_id: Said[Name] | None = None
-    phone: Said[Name] | None = None
-    address: Said[AddressLine] | None = None
+    business_type: Said[str] | None = None
+    language: Said[str] | None = None
+    account_id: Said[str] | None = None
+    phone: Said[str] | None = None
+    address: Said[str] | None = None
     position: Said[Position] | None = None
     reply_to: Said[Recipient] | None = None
     unconfirmed: Said[bool] | None = None
     answered: bool = False
-    texts: tuple[Said[Text], ...] = ()
-    interim: Said[Text] | None = None
-    hazards: tuple[Word, ...] = ()
+    texts: tuple[Said[str], ...] = ()
+    interim: Said[str] | None = None
+    hazards: tuple[str, ...] = ()
     single_premise: bool = False
     final: bool = False
 
@@ -107,7 +103,7 @@ class Facts(Value):
     def text(self) -> str | None:
         """All that was written or said, a line a contact; None if nothing was."""
         texts = self.texts
-        if self.interim is not None and (not texts or _when(texts[-1]) < _when(self.interim)):
+        if self.interim is not None and (not texts or texts[-1].when < self.interim.when):
             texts = (*texts, self.interim)
         return "\n".join(said.value for said in texts)[:_LONGEST_TEXT] or None
 
@@ -117,60 +113,94 @@ def bounded(occurred_at: datetime, received_at: datetime, lag: timedelta) -> dat
     return min(max(occurred_at, received_at - lag), received_at)
 
 
-def fold(facts: Facts | None, contact: ContactReceived, keywords: Keywords, bounds: Bounds) -> Facts:
-    """Return the facts with a contact added."""
+def said_in(contact: ContactReceived, keywords: Keywords, bounds: Bounds) -> Facts:
+    """Return what one contact says by itself."""
     at = bounded(contact.occurred_at, contact.received_at, bounds.event_lag)
+    who = contact.contact_id
     text = contact.text.strip() if contact.text else ""
     plain = normalise(text)
     choice = contact.business_type if contact.business_type in keywords.business_types else None
     claims = choice == keywords.fault_type or (choice is None and keywords.says_outage(plain))
-    hazards = set(keywords.hazards_in(plain))
+    hazards = keywords.hazards_in(plain)
     if contact.hazard:
-        hazards.add(REPORTED_DANGER)
+        hazards = tuple(sorted({REPORTED_DANGER, *hazards}))
     interim = contact.facts.get("transcript_final") is False
-    opening = _SaidChannel(value=contact.channel, at=at, contact_id=contact.contact_id)
-    old = facts or Facts(opened_at=at, channel=opening)
 
-    def latest(value: T | None, was: Said[T] | None) -> Said[T] | None:
-        if value is None or (was is not None and _when(was) > (at, contact.contact_id)):
-            return was
-        return Said(value=value, at=at, contact_id=contact.contact_id)
+    def said(value: T | None) -> Said[T] | None:
+        return None if value is None else Said(value, at, who)
 
+    heard = said(text or None)
     return Facts(
-        opened_at=min(old.opened_at, at),
-        outage_at=min(old.outage_at or at, at) if claims else old.outage_at,
-        channel=min(old.channel, opening, key=_when),
-        business_type=latest(choice, old.business_type),
-        language=latest(contact.language, old.language),
-        account_id=latest(contact.account_id or keywords.account_in(text), old.account_id),
-        phone=latest(contact.phone, old.phone),
-        address=latest(contact.address or None, old.address),
-        position=latest(contact.position, old.position),
-        reply_to=latest(contact.reply_to, old.reply_to),
-        unconfirmed=latest(contact.unconfirmed if contact.final else None, old.unconfirmed),
-        answered=old.answered or contact.facts.get("answered") is True,
-        texts=old.texts if interim or not text else _with_text(old.texts, at, contact.contact_id, text),
-        interim=latest(text or None, old.interim) if interim else old.interim,
-        hazards=tuple(sorted(hazards.union(old.hazards))),
-        single_premise=old.single_premise or contact.facts.get("single_premise") is True,
-        final=old.final or contact.final,
+        opened_at=at,
+        outage_at=at if claims else None,
+        channel=Said(contact.channel, at, who),
+        business_type=said(choice),
+        language=said(contact.language),
+        account_id=said(contact.account_id or keywords.account_in(text)),
+        phone=said(contact.phone),
+        address=said(contact.address or None),
+        position=said(contact.position),
+        reply_to=said(contact.reply_to),
+        unconfirmed=said(contact.unconfirmed if contact.final else None),
+        answered=contact.facts.get("answered") is True,
+        texts=() if interim or heard is None else (heard,),
+        interim=heard if interim else None,
+        hazards=hazards,
+        single_premise=contact.facts.get("single_premise") is True,
+        final=contact.final,
     )
 
 
+def join(one: Facts, other: Facts) -> Facts:
+    """Return what both sets of contacts say together; the order of the two does not matter."""
+    return Facts(
+        opened_at=min(one.opened_at, other.opened_at),
+        outage_at=min(filter(None, (one.outage_at, other.outage_at)), default=None),
+        channel=min(one.channel, other.channel, key=_when),
+        business_type=_later(one.business_type, other.business_type),
+        language=_later(one.language, other.language),
+        account_id=_later(one.account_id, other.account_id),
+        phone=_later(one.phone, other.phone),
+        address=_later(one.address, other.address),
+        position=_later(one.position, other.position),
+        reply_to=_later(one.reply_to, other.reply_to),
+        unconfirmed=_later(one.unconfirmed, other.unconfirmed),
+        answered=one.answered or other.answered,
+        texts=_in_order(one.texts, other.texts),
+        interim=_later(one.interim, other.interim),
+        hazards=one.hazards if one.hazards == other.hazards else tuple(sorted({*one.hazards, *other.hazards})),
+        single_premise=one.single_premise or other.single_premise,
+        final=one.final or other.final,
+    )
+
+
+def fold(facts: Facts | None, contact: ContactReceived, keywords: Keywords, bounds: Bounds) -> Facts:
+    """Return the facts with a contact added."""
+    new = said_in(contact, keywords, bounds)
+    return new if facts is None else join(facts, new)
+
+
 def _when(said: Said[T]) -> tuple[datetime, UUID]:
-    return said.at, said.contact_id
+    return said.when
 
 
-def _with_text(texts: tuple[Said[Text], ...], at: datetime, contact_id: UUID, text: str) -> tuple[Said[Text], ...]:
+def _later(one: Said[T] | None, other: Said[T] | None) -> Said[T] | None:
+    if one is None or other is None:
+        return one or other
+    return one if one.when >= other.when else other
+
+
+def _in_order(one: tuple[Said[str], ...], other: tuple[Said[str], ...]) -> tuple[Said[str], ...]:
     """Keep texts in order while fewer than 4,000 characters come before them.
 
     Cut so, what is kept does not depend on the order of arrival: whatever is dropped once has 4,000 characters before
     it, and further texts only add to them.
     """
-    new = _SaidText(value=text, at=at, contact_id=contact_id)
-    kept: list[Said[Text]] = []
+    if not one or not other:
+        return one or other
+    kept: list[Said[str]] = []
     before = 0
-    for said in sorted({_when(each): each for each in (*texts, new)}.values(), key=_when):
+    for said in sorted({each.when: each for each in (*one, *other)}.values(), key=_when):
         if before >= _LONGEST_TEXT:
             break
         kept.append(said)

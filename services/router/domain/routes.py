@@ -15,10 +15,7 @@ from services.contracts.values import (
     Channel,
     CustomerClass,
     CustomerStatus,
-    Name,
     Priority,
-    Value,
-    Word,
 )
 from services.router.domain.classify import TypeRule, more_urgent
 
@@ -45,6 +42,8 @@ ATTRIBUTES: Final[Mapping[str, frozenset[str] | None]] = {
     "final": BOOLEANS,
     "unconfirmed": BOOLEANS,
     "needs_person": None,
+    "repeats": None,
+    "urged": BOOLEANS,
     "tags": None,
 }
 """What a route can match on, with the values an attribute of a closed vocabulary can have."""
@@ -124,15 +123,16 @@ class RouteTree:
     queues: Mapping[str, Queue]
 
 
-class Taken(Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
     """Where a ticket sits and why."""
 
-    queue: Word
-    path: Name
-    matched: tuple[Name, ...] = ()
+    queue: str
+    path: str
+    matched: tuple[str, ...] = ()
     """Conditions that held on the way, those of ``continue`` routes included."""
     priority: Priority
-    tags: tuple[Word, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

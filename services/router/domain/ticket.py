@@ -6,36 +6,24 @@ reports are one outage.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime  # noqa: TC003 - a ticket is read from its stored form by these annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
-
-from pydantic import Field
+from uuid import UUID  # noqa: TC003
 
 from services.contracts.ids import report_id
+from services.contracts.ids import ticket_ref as ref_of
 from services.contracts.messages import Due, OutageReported, RouteReason, TicketRouted
-from services.contracts.values import (
-    Basis,
-    Channel,
-    CustomerClass,
-    Language,
-    Name,
-    Place,
-    Priority,
-    TicketState,
-    Timestamp,
-    Value,
-    Word,
-)
+from services.contracts.values import Basis, Channel, CustomerClass, Place, Priority, TicketState
 from services.router.domain.classify import Classification, PriorityRule, classify, priority_of
 from services.router.domain.facts import Facts, bounded
+from services.router.domain.repeats import Relation
 from services.router.domain.routes import Taken, take
 from services.router.domain.work import UNTOUCHED, Phase, Work, fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from services.contracts.messages import ContactReceived
     from services.router.domain.classify import Keywords
@@ -75,7 +63,8 @@ class ReportState(StrEnum):
     """Dedup gave it back: a person must look."""
 
 
-class Ticket(Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
     """A case: the facts, and what was decided on them last.
 
     Attributes:
@@ -88,26 +77,40 @@ class Ticket(Value):
         work: What people did with it, if anything.
         change: What made this version, if it was not the router.
         routed_at: When this was decided.
+        last_at: Time of the latest contact.
+        also: Ids of tickets that are this one now.
+        repeats: Times the reporter told of it again, by a contact of its own.
+        urges: Times they asked to hurry, those within the interval not counted.
+        urged_at: When the last counted one was.
+        repeat_of: The earlier ticket of the same reporter and matter, where this one could not join it.
+        merged_into: The ticket its contacts are in now; this one is closed.
     """
 
     ticket_id: UUID
-    ticket_ref: Name
-    version: int = Field(ge=1)
+    ticket_ref: str
+    version: int
     contacts: frozenset[UUID]
     facts: Facts
     place: Place
-    customer_language: Language | None = None
+    customer_language: str | None = None
     classification: Classification
     priority_rule: PriorityRule
     taken: Taken
-    tree_hash: Name
+    tree_hash: str
     state: TicketState
     report: ReportState = ReportState.NONE
-    reported_at: Timestamp | None = None
-    needs_person: Word | None = None
+    reported_at: datetime | None = None
+    needs_person: str | None = None
     work: Work | None = None
-    change: Word | None = None
-    routed_at: Timestamp
+    change: str | None = None
+    routed_at: datetime
+    last_at: datetime
+    also: frozenset[UUID] = frozenset()
+    repeats: int = 0
+    urges: int = 0
+    urged_at: datetime | None = None
+    repeat_of: UUID | None = None
+    merged_into: UUID | None = None
 
     @property
     def queue(self) -> str:
@@ -137,21 +140,65 @@ class Ticket(Value):
         done = self.work is not None and self.work.phase in {Phase.CLOSED, Phase.MERGED}
         return done and not self.counted_with_dedup
 
+    @property
+    def counted(self) -> int:
+        """Contacts the conservation count has in this ticket: those of a merged one are in another."""
+        return 0 if self.merged_into is not None else len(self.contacts)
+
+    @property
+    def is_young(self) -> bool:
+        """Whether it can still turn out to be another ticket's matter: nothing went out for it, nobody has it."""
+        waits = self.report is ReportState.NONE and self.state is TicketState.QUEUED
+        return waits and self.needs_person is None and self.work is None
+
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """How a ticket is opened otherwise than by the first contact of its thread.
+
+    Attributes:
+        ticket_id: Its id.
+        repeat_of: The ticket in which the reporter told of the same before.
+    """
+
+    ticket_id: UUID
+    repeat_of: Ticket | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """How a contact came to a ticket that is not of its own thread.
+
+    Attributes:
+        relation: What it is to the ticket.
+        thread: Id of the ticket it would have had.
+        young: That ticket, where earlier contacts had opened it: it becomes part of this one.
+    """
+
+    relation: Relation
+    thread: UUID
+    young: Ticket | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
     """A ticket before it is decided on."""
 
     ticket_id: UUID
-    ticket_ref: str
     version: int
     contacts: frozenset[UUID]
     facts: Facts
     located: Located
-    report: ReportState
-    reported_at: datetime | None
-    needs_person: str | None
-    work: Work | None
+    report: ReportState = ReportState.NONE
+    reported_at: datetime | None = None
+    needs_person: str | None = None
+    work: Work | None = None
+    last_at: datetime
+    also: frozenset[UUID] = frozenset()
+    repeats: int = 0
+    urges: int = 0
+    urged_at: datetime | None = None
+    repeat_of: UUID | None = None
 
 
 def receive(
@@ -162,6 +209,7 @@ def receive(
     rules: Rules,
     bounds: Bounds,
     now: datetime,
+    entry: Opened | Joined | None = None,
 ) -> Ticket:
     """Add a contact to its ticket, or open one; the same contact again changes nothing.
 
@@ -173,36 +221,93 @@ def receive(
         rules: The operators' data in force.
         bounds: How far to trust and wait.
         now: The time of the decision.
+        entry: How it came here, if not as one more contact of the ticket's own thread.
     """
-    if before is not None and contact.contact_id in before.contacts:
+    at = bounded(contact.occurred_at, contact.received_at, bounds.event_lag)
+    if before is None:
+        opened = entry if isinstance(entry, Opened) else Opened(contact.ticket_id)
+        repeat_of = opened.repeat_of
+        case = _Case(
+            ticket_id=opened.ticket_id,
+            version=1,
+            contacts=frozenset({contact.contact_id}),
+            facts=facts,
+            located=located,
+            last_at=at,
+            repeats=0 if repeat_of is None else repeat_of.repeats + 1,
+            repeat_of=None if repeat_of is None else repeat_of.ticket_id,
+        )
+    elif contact.contact_id in before.contacts:
         return before
-    report, reported_at, needs_person = ReportState.NONE, None, None
-    contacts = frozenset({contact.contact_id})
-    if before is not None:
-        report, reported_at = before.report, before.reported_at
-        needs_person = before.needs_person or _follow_up(before, contact, bounds)
-        contacts |= before.contacts
-    work = None if before is None else before.work
-    classification = _classification(facts, located, rules.keywords, work)
-    if report is ReportState.NONE and _ready(classification, facts, located.place):
-        report = ReportState.SENT
+    else:
+        case = replace(
+            _case(before),
+            version=before.version + 1,
+            contacts=before.contacts | {contact.contact_id},
+            facts=facts,
+            located=located,
+            needs_person=before.needs_person or _follow_up(before, contact, bounds),
+            last_at=max(before.last_at, at),
+        )
+        if isinstance(entry, Joined):
+            case = _with_thread(case, entry, at, bounds)
+    classification = classification_of(facts, located, rules.keywords, case.work)
+    if case.report is ReportState.NONE and is_ready(classification, facts, located.place):
         reported_at = bounded(facts.outage_at or facts.opened_at, contact.received_at, bounds.event_lag)
-    case = _Case(
-        ticket_id=contact.ticket_id if before is None else before.ticket_id,
-        ticket_ref=contact.ticket_ref if before is None else before.ticket_ref,
-        version=1 if before is None else before.version + 1,
-        contacts=contacts,
-        facts=facts,
-        located=located,
-        report=report,
-        reported_at=reported_at,
-        needs_person=needs_person,
-        work=work,
-    )
+        case = replace(case, report=ReportState.SENT, reported_at=reported_at)
     return _decide(case, classification, rules, now)
 
 
-def _ready(classification: Classification, facts: Facts, place: Place) -> bool:
+def _case(ticket: Ticket) -> _Case:
+    return _Case(
+        ticket_id=ticket.ticket_id,
+        version=ticket.version,
+        contacts=ticket.contacts,
+        facts=ticket.facts,
+        located=Located(ticket.place, ticket.customer_language),
+        report=ticket.report,
+        reported_at=ticket.reported_at,
+        needs_person=ticket.needs_person,
+        work=ticket.work,
+        last_at=ticket.last_at,
+        also=ticket.also,
+        repeats=ticket.repeats,
+        urges=ticket.urges,
+        urged_at=ticket.urged_at,
+        repeat_of=ticket.repeat_of,
+    )
+
+
+def _with_thread(case: _Case, joined: Joined, at: datetime, bounds: Bounds) -> _Case:
+    """Note another thread of the same matter. Every one is counted; of urges, one an interval has an effect."""
+    also = case.also | {joined.thread}
+    contacts = case.contacts
+    if joined.young is not None:
+        also |= joined.young.also
+        contacts |= joined.young.contacts
+    needs_person = case.needs_person
+    if joined.relation is Relation.REMARK and case.report is not ReportState.NONE:
+        needs_person = needs_person or FOLLOW_UP  # words that nobody understood are not closed by a machine
+    tells_again = joined.relation in {Relation.REPEAT, Relation.URGE}
+    since = case.urged_at or case.facts.opened_at
+    counts = joined.relation is Relation.URGE and at - since >= bounds.urge_every
+    return replace(
+        case,
+        also=also,
+        contacts=contacts,
+        needs_person=needs_person,
+        repeats=case.repeats + tells_again,
+        urges=case.urges + counts,
+        urged_at=at if counts else case.urged_at,
+    )
+
+
+def merged(young: Ticket, into: UUID, now: datetime) -> Ticket:
+    """Return a ticket that turned out to be another one: its contacts are there."""
+    return replace(young, version=young.version + 1, state=TicketState.MERGED, merged_into=into, routed_at=now)
+
+
+def is_ready(classification: Classification, facts: Facts, place: Place) -> bool:
     """Tell whether the outage report can go out.
 
     While a call goes on, the caller's number alone does not place it: the account they are about to enter may be
@@ -234,20 +339,13 @@ def settle(before: Ticket, *, answered: bool, reason: str, rules: Rules, now: da
     """
     if before.report not in ({ReportState.SENT} if answered else {ReportState.SENT, ReportState.ANSWERED}):
         return before
-    located = Located(before.place, before.customer_language)
-    case = _Case(
-        ticket_id=before.ticket_id,
-        ticket_ref=before.ticket_ref,
+    case = replace(
+        _case(before),
         version=before.version + 1,
-        contacts=before.contacts,
-        facts=before.facts,
-        located=located,
         report=ReportState.ANSWERED if answered else ReportState.RETURNED,
-        reported_at=before.reported_at,
         needs_person=before.needs_person if answered else reason,
-        work=before.work,
     )
-    return _decide(case, _classification(before.facts, located, rules.keywords, before.work), rules, now)
+    return _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
 
 
 def worked(before: Ticket, events: Sequence[Event], now: datetime) -> Ticket:
@@ -255,31 +353,18 @@ def worked(before: Ticket, events: Sequence[Event], now: datetime) -> Ticket:
     if not events:
         return before
     work = fold(events, before.work or UNTOUCHED)
-    change = {"work": work, "version": before.version + 1, "change": events[-1].did.value, "routed_at": now}
-    return before.model_copy(update=change)
+    return replace(before, work=work, version=before.version + 1, change=events[-1].did.value, routed_at=now)
 
 
 def route_again(before: Ticket, rules: Rules, now: datetime) -> Ticket:
     """Return a ticket decided on anew by the rules in force, in the same version: a person corrected what it is."""
-    located = Located(before.place, before.customer_language)
-    case = _Case(
-        ticket_id=before.ticket_id,
-        ticket_ref=before.ticket_ref,
-        version=before.version,
-        contacts=before.contacts,
-        facts=before.facts,
-        located=located,
-        report=before.report,
-        reported_at=before.reported_at,
-        needs_person=before.needs_person,
-        work=before.work,
-    )
-    decided = _decide(case, _classification(before.facts, located, rules.keywords, before.work), rules, now)
-    return decided.model_copy(update={"change": before.change})
+    case = _case(before)
+    decided = _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
+    return replace(decided, change=before.change)
 
 
-def _classification(facts: Facts, located: Located, keywords: Keywords, work: Work | None) -> Classification:
-    """Say what the facts mean; what a person corrected counts before what the customer chose."""
+def classification_of(facts: Facts, located: Located, keywords: Keywords, work: Work | None = None) -> Classification:
+    """Return what facts mean; what a person corrected counts before what the customer chose."""
     choice = facts.business_type.value if facts.business_type else None
     language = facts.language.value if facts.language else None
     return classify(
@@ -296,18 +381,19 @@ def _classification(facts: Facts, located: Located, keywords: Keywords, work: Wo
 def _decide(case: _Case, classification: Classification, rules: Rules, now: datetime) -> Ticket:
     place = case.located.place
     priority, priority_rule = priority_of(classification, place.customer_class)
-    seen = attributes(
-        classification,
-        place,
+    standing = Standing(
         channel=case.facts.channel.value,
         priority=priority,
         final=case.facts.final,
         unconfirmed=case.facts.is_unconfirmed,
         needs_person=case.needs_person,
+        repeats=case.repeats,
+        urges=case.urges,
     )
+    seen = attributes(classification, place, standing)
     return Ticket(
         ticket_id=case.ticket_id,
-        ticket_ref=case.ticket_ref,
+        ticket_ref=ref_of(case.ticket_id),
         version=case.version,
         contacts=case.contacts,
         facts=case.facts,
@@ -323,6 +409,12 @@ def _decide(case: _Case, classification: Classification, rules: Rules, now: date
         needs_person=case.needs_person,
         work=case.work,
         routed_at=now,
+        last_at=case.last_at,
+        also=case.also,
+        repeats=case.repeats,
+        urges=case.urges,
+        urged_at=case.urged_at,
+        repeat_of=case.repeat_of,
     )
 
 
@@ -339,16 +431,20 @@ def _state(case: _Case, classification: Classification) -> TicketState:
     return TicketState.ANSWERED if case.report is ReportState.ANSWERED else TicketState.QUEUED
 
 
-def attributes(
-    about: Classification,
-    place: Place,
-    *,
-    channel: Channel,
-    priority: Priority,
-    final: bool,
-    unconfirmed: bool,
-    needs_person: str | None,
-) -> Attributes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a ticket is beside what it is about and where: how it came, how it stands."""
+
+    channel: Channel
+    priority: Priority
+    final: bool = True
+    unconfirmed: bool = False
+    needs_person: str | None = None
+    repeats: int = 0
+    urges: int = 0
+
+
+def attributes(about: Classification, place: Place, standing: Standing) -> Attributes:
     """Return a ticket as the route tree sees it."""
     return {
         "business_type": (about.business_type,),
@@ -358,16 +454,18 @@ def attributes(
         "hazards": about.hazards,
         "single_premise": _yes(about.single_premise),
         "language": (about.language,),
-        "channel": (channel.value,),
-        "priority": (priority.value,),
+        "channel": (standing.channel.value,),
+        "priority": (standing.priority.value,),
         "customer_class": (place.customer_class.value,),
         "customer_status": (place.customer_status.value,),
         "placed": _yes(place.area is not None),
         "area": _some(place.area),
         "feeder": _some(place.feeder),
-        "final": _yes(final),
-        "unconfirmed": _yes(unconfirmed),
-        "needs_person": _some(needs_person),
+        "final": _yes(standing.final),
+        "unconfirmed": _yes(standing.unconfirmed),
+        "needs_person": _some(standing.needs_person),
+        "repeats": (str(standing.repeats),),
+        "urged": _yes(standing.urges > 0),
         "tags": (),
     }
 
@@ -419,9 +517,11 @@ def routed(ticket: Ticket, due: tuple[Due, ...] = ()) -> TicketRouted:
         until=work.until,
         held_for=work.held_for,
         outcome=work.outcome,
-        merged_into=work.merged_into,
-        urges=work.urges or None,
+        merged_into=ticket.merged_into or work.merged_into,
+        urges=(ticket.urges + work.urges) or None,
         due=due or None,
+        repeats=ticket.repeats or None,
+        repeat_of=ticket.repeat_of,
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from yaml.nodes import Node
 
 _KEYS: Final = ("version", "business_types", "rules", "default", "faults", "hazards", "only_mine", "languages")
-_MAY: Final = (*_KEYS, "accounts")
+_MAY: Final = (*_KEYS, "accounts", "urges")
 _LONGEST_TAG: Final = 35
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
@@ -42,6 +42,7 @@ def read_keywords(file: str, text: str) -> Keywords:
     only_mine = _words(reader, top["only_mine"], "only_mine") if "only_mine" in top else WordList(())
     languages, default_language = _languages(reader, top["languages"]) if "languages" in top else ({}, "")
     accounts = _accounts(reader, top["accounts"]) if "accounts" in top else None
+    urges, unurgent = _urges(reader, top["urges"], types) if "urges" in top else (WordList(()), frozenset[str]())
     reader.finish()
     return Keywords(
         business_types=types,
@@ -54,6 +55,8 @@ def read_keywords(file: str, text: str) -> Keywords:
         languages=languages,
         default_language=default_language,
         accounts=accounts,
+        urges=urges,
+        unurgent=unurgent,
     )
 
 
@@ -68,10 +71,13 @@ def _types(reader: Reader, node: Node) -> dict[str, str]:
 
 
 def _words(reader: Reader, node: Node, what: str) -> WordList:
-    fields = reader.fields(node, what, {"words", "ignore"}, ("words",))
+    return _list_of(reader, reader.fields(node, what, {"words", "ignore"}, ("words",)), what)
+
+
+def _list_of(reader: Reader, fields: Mapping[str, Node], what: str) -> WordList:
     found: dict[str, list[str]] = {"words": [], "ignore": []}
-    for key, value in fields.items():
-        for text, line in reader.texts(value, f"{key} of {what}"):
+    for key in found.keys() & fields.keys():
+        for text, line in reader.texts(fields[key], f"{key} of {what}"):
             try:
                 check_word(text)
             except ValueError as error:
@@ -81,6 +87,13 @@ def _words(reader: Reader, node: Node, what: str) -> WordList:
     if "words" in fields and not found["words"]:
         reader.fault(line_of(fields["words"]), f"{what} has no words")
     return WordList(found["words"], found["ignore"])
+
+
+def _urges(reader: Reader, node: Node, types: Mapping[str, str]) -> tuple[WordList, frozenset[str]]:
+    fields = reader.fields(node, "urges", ("words", "ignore", "not_of"), ("words",))
+    listed = reader.items(fields["not_of"], "not_of of urges") if "not_of" in fields else []
+    checked = {reader.word(item, "business type", types) for item in listed}
+    return _list_of(reader, fields, "urges"), frozenset(word for word in checked if word is not None)
 
 
 def _rules(reader: Reader, node: Node, types: Mapping[str, str]) -> tuple[tuple[str, WordList], ...]:

@@ -40,7 +40,7 @@ def contact(event: str = "e1", *, thread: str | None = None, minutes: float = 0,
         "event": "report",
         "occurred_at": at,
         "received_at": at,
-        "reply_to": Recipient(channel=Channel.WEB, address="session-1"),
+        "reply_to": Recipient(channel=Channel.WEB, address=f"session-{thread or event}"),
         **told,
     }
     return ContactReceived(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from services.contracts import ids
 from services.contracts.values import (
@@ -81,7 +83,8 @@ def test_the_same_contacts_in_any_order_give_the_same_ticket_but_for_when_the_re
     contacts: list[ContactReceived], data: st.DataObject
 ) -> None:
     def comparable(ticket: Ticket) -> dict[str, Any]:
-        return ticket.model_dump(exclude={"reported_at", "routed_at", "needs_person", "state", "taken", "report"})
+        varying = {"reported_at", "routed_at", "needs_person", "state", "taken", "report"}
+        return {name: value for name, value in asdict(ticket).items() if name not in varying}
 
     shuffled = data.draw(st.permutations(contacts))
     one, other = after(*contacts, located=NOWHERE), after(*shuffled, located=NOWHERE)
@@ -101,7 +104,8 @@ def test_a_contact_that_comes_again_changes_nothing(contacts: list[ContactReceiv
 @settings(deadline=None)
 def test_a_stored_ticket_reads_back_as_it_was(contacts: list[ContactReceived]) -> None:
     ticket = after(*contacts)
-    assert Ticket.model_validate_json(ticket.model_dump_json(exclude_none=True)) == ticket
+    codec = TypeAdapter(Ticket)
+    assert codec.validate_json(codec.dump_json(ticket, exclude_none=True)) == ticket
 
 
 @given(thread_contacts())

@@ -1,0 +1,224 @@
+"""A batch of contacts decided one after the other: which ticket each is in, and what becomes of that ticket.
+
+Decided here: the ticket a contact goes to (its thread's, an open one of the same reporter, or a new one). Places are
+looked up for a whole batch at once, so they are given; one that was not foreseen is noted in ``missing`` and the batch
+is decided again. Never here: I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from services.contracts.values import Place, TicketState
+from services.router.domain.facts import bounded, join, said_in
+from services.router.domain.repeats import again, choose, reporters
+from services.router.domain.ticket import (
+    Joined,
+    Located,
+    Opened,
+    ReportState,
+    Ticket,
+    classification_of,
+    is_ready,
+    merged,
+    receive,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.contracts.messages import ContactReceived
+    from services.contracts.values import Position
+    from services.router.domain.facts import Bounds, Facts
+    from services.router.domain.repeats import Joining, Reporter
+    from services.router.domain.ticket import Rules
+
+_UNKNOWN: Final = Located(Place())
+_MOST_OPEN: Final = 8
+"""Tickets of one reporter that are remembered as open: the latest ones."""
+
+
+class Clues(NamedTuple):
+    """What facts say of a place; equal clues are the same place."""
+
+    account_id: str | None
+    phone: str | None
+    position: Position | None
+    address: str | None
+
+
+def clues(facts: Facts) -> Clues:
+    """Return what facts say of their place."""
+    return Clues(
+        facts.account_id.value if facts.account_id else None,
+        facts.phone.value if facts.phone else None,
+        facts.position.value if facts.position else None,
+        facts.address.value if facts.address else None,
+    )
+
+
+class Said(NamedTuple):
+    """A contact with what it says by itself and whose handles it has."""
+
+    contact: ContactReceived
+    facts: Facts
+    handles: tuple[Reporter, ...]
+
+
+def read(contact: ContactReceived, rules: Rules, bounds: Bounds) -> Said:
+    """Read a contact once, however often its batch is decided."""
+    facts = said_in(contact, rules.keywords, bounds)
+    return Said(contact, facts, reporters(facts))
+
+
+@dataclass(slots=True)
+class Book:
+    """Tickets, and which a reporter has open, as they stand while a batch is decided.
+
+    Attributes:
+        tickets: By id.
+        ids: A ticket id to the ticket that it is now.
+        open: Every handle of the batch to the tickets its reporter has open, the latest last.
+        places: What is known of clues.
+        missing: Clues that were asked for and are not known.
+        touched: Tickets changed since ``drain``.
+        aliases: Ticket ids that became another ticket in this batch.
+    """
+
+    rules: Rules
+    bounds: Bounds
+    now: datetime
+    tickets: dict[UUID, Ticket] = field(default_factory=dict)
+    ids: dict[UUID, UUID] = field(default_factory=dict)
+    open: dict[Reporter, tuple[UUID, ...]] = field(default_factory=dict)
+    places: Mapping[Clues, Located] = field(default_factory=dict)
+    missing: set[Clues] = field(default_factory=set)
+    touched: dict[UUID, None] = field(default_factory=dict)
+    aliases: dict[UUID, UUID] = field(default_factory=dict)
+
+    def load(self, tickets: Iterable[Ticket]) -> None:
+        """Take in tickets as they were stored."""
+        for ticket in tickets:
+            self.tickets[ticket.ticket_id] = ticket
+            if ticket.merged_into is None:
+                self.ids.update(dict.fromkeys(ticket.also, ticket.ticket_id))
+        for ticket_id, ticket in self.tickets.items():
+            if ticket.merged_into is None:
+                self.ids[ticket_id] = ticket_id
+
+    def foresee(self, batch: Iterable[Said]) -> set[Clues]:
+        """Return the clues the batch will most likely ask for: alone, with its thread, with what is open."""
+        wanted: set[Clues] = set()
+        threads: dict[UUID, Facts] = {}
+        for said in batch:
+            ticket_id = self.ids.get(said.contact.ticket_id, said.contact.ticket_id)
+            known = threads.get(ticket_id) or (self.tickets[ticket_id].facts if ticket_id in self.tickets else None)
+            own = threads[ticket_id] = said.facts if known is None else join(known, said.facts)
+            wanted.add(clues(own))
+            for ticket in self._open_for(said.handles):
+                wanted.add(clues(join(ticket.facts, own)))
+        return wanted
+
+    def take(self, said: Said) -> tuple[Ticket | None, Ticket]:
+        """Put a contact where it belongs; return that ticket as it was before and as it is."""
+        contact = said.contact
+        own_id = self.ids.get(contact.ticket_id, contact.ticket_id)
+        own = self.tickets.get(own_id)
+        if own is not None and contact.contact_id in own.contacts:
+            return own, own
+        if own is not None and self._is_new_danger(own, said):
+            own_id, own = contact.contact_id, None
+        facts = said.facts if own is None else join(own.facts, said.facts)
+        joins = repeats = None
+        others = [ticket for ticket in self._open_for(said.handles) if ticket.ticket_id != own_id]
+        if others and (own is None or own.is_young):
+            joins, repeats = self._joins(own, said, facts, others)
+        if joins is not None:
+            return self._join(joins, own, own_id, said, facts)
+        located = self._located(clues(facts), own)
+        opened = Opened(own_id, repeats)
+        ticket = receive(own, contact, facts, located, self.rules, self.bounds, self.now, opened)
+        self.put(ticket)
+        return own, ticket
+
+    def put(self, ticket: Ticket) -> None:
+        """Keep a ticket as it is now."""
+        self.tickets[ticket.ticket_id] = ticket
+        self.touched[ticket.ticket_id] = None
+        if ticket.merged_into is not None:
+            return
+        self.ids[ticket.ticket_id] = ticket.ticket_id
+        for handle in reporters(ticket.facts):
+            have = self.open.get(handle)
+            if have is None:
+                continue  # noted when it was said; this batch does not hold its row
+            if not have or have[-1] != ticket.ticket_id:
+                live = [each for each in have if each != ticket.ticket_id and self._is_open(each)]
+                self.open[handle] = (*live, ticket.ticket_id)[-_MOST_OPEN:]
+
+    def drain(self) -> list[UUID]:
+        """Return the tickets changed since it was asked last."""
+        changed = list(self.touched)
+        self.touched.clear()
+        return changed
+
+    def _is_open(self, ticket_id: UUID) -> bool:
+        ticket = self.tickets.get(ticket_id)
+        if ticket is None or ticket.standing in {TicketState.CLOSED, TicketState.MERGED}:
+            return False
+        return self.now - ticket.last_at <= self.bounds.matter + self.bounds.event_lag
+
+    def _is_new_danger(self, own: Ticket, said: Said) -> bool:
+        """Tell whether a contact of a thread that joined another ticket names a danger its report does not carry."""
+        joined = said.contact.ticket_id != own.ticket_id
+        gone = own.report is not ReportState.NONE
+        return joined and gone and not set(said.facts.hazards) <= set(own.facts.hazards)
+
+    def _open_for(self, handles: Iterable[Reporter]) -> list[Ticket]:
+        found = dict.fromkeys(self.ids.get(each, each) for handle in handles for each in self.open.get(handle, ()))
+        tickets = (self.tickets.get(each) for each in found)
+        return [ticket for ticket in tickets if ticket is not None and ticket.merged_into is None]
+
+    def _joins(
+        self, own: Ticket | None, said: Said, facts: Facts, others: list[Ticket]
+    ) -> tuple[Joining | None, Ticket | None]:
+        """Return the ticket a contact joins, or the one that an own ticket repeats."""
+        located = self._located(clues(facts), own)
+        about = classification_of(facts, located, self.rules.keywords)
+        contact = said.contact
+        at = bounded(contact.occurred_at, contact.received_at, self.bounds.event_lag)
+        settled = facts.final or is_ready(about, facts, located.place)
+        joins = choose(facts, about, at, others, self.rules.keywords, self.bounds) if settled else None
+        if joins is not None:
+            known = clues(join(joins.ticket.facts, facts))
+            if known in self.places or known == clues(joins.ticket.facts):
+                return joins, None
+            self.missing.add(known)
+        return None, again(facts, about, at, others, self.bounds) if own is None else None
+
+    def _join(
+        self, joins: Joining, own: Ticket | None, own_id: UUID, said: Said, facts: Facts
+    ) -> tuple[Ticket | None, Ticket]:
+        whole = join(joins.ticket.facts, facts)
+        how = Joined(joins.relation, own_id, own)
+        located = self._located(clues(whole), joins.ticket)
+        ticket = receive(joins.ticket, said.contact, whole, located, self.rules, self.bounds, self.now, how)
+        now_this = {own_id}
+        if own is not None:
+            self.put(merged(own, ticket.ticket_id, self.now))
+            now_this |= own.also
+        self.aliases.update(dict.fromkeys(now_this, ticket.ticket_id))
+        self.ids.update(dict.fromkeys(now_this, ticket.ticket_id))
+        self.put(ticket)
+        return joins.ticket, ticket
+
+    def _located(self, wanted: Clues, ticket: Ticket | None) -> Located:
+        found = self.places.get(wanted)
+        if found is not None:
+            return found
+        if ticket is None or wanted != clues(ticket.facts):
+            self.missing.add(wanted)
+        return _UNKNOWN if ticket is None else Located(ticket.place, ticket.customer_language)

@@ -1,0 +1,35 @@
+"""Forgetting whose handles nobody has used since: what they had open is no longer the same matter.
+
+Decided here: when a handle is old enough. Never here: a ticket; those stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.router import store
+from services.runtime import clock
+from services.runtime.errors import UnavailableError
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from services.router.domain.facts import Bounds
+    from services.runtime.postgres import Pool
+
+_EVERY_S: Final = 3600.0
+_log = structlog.get_logger()
+
+
+async def forget_reporters(pool: Pool, bounds: Bounds, every_s: float = _EVERY_S) -> None:
+    """Forget what is old, again and again, for the life of the service."""
+    while True:
+        try:
+            with translated():
+                async with pool.acquire() as connection:
+                    await store.forget_reporters(connection, clock.now() - bounds.matter - bounds.event_lag)
+        except UnavailableError as error:
+            _log.warning("reporters_not_forgotten", reason=str(error)[:200])
+        await asyncio.sleep(every_s)

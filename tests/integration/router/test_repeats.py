@@ -1,0 +1,98 @@
+"""Contacts about an open matter, in a real Postgres: one ticket, whoever takes them and in however many batches."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from services.contracts.values import Channel, Crs, Position, Recipient, TicketState
+from services.grid.datum import from_wgs84
+from services.router import store
+from services.router.domain.ticket import ReportState
+from services.router.tree.book import RuleBook
+from services.runtime.errors import UnavailableError
+from tests.integration.router.desk import Desk
+from tests.unit.router.making import BOUNDS, CLASSIFY, NOON, ROUTES, contact
+
+if TYPE_CHECKING:
+    from services.contracts.messages import ContactReceived
+
+pytestmark = pytest.mark.integration
+
+WRITER = {"channel": Channel.WECHAT, "reply_to": Recipient(channel=Channel.WECHAT, address="o-1", account="gh_1")}
+SAID = contact("said", text="停电了", **WRITER)
+_LAT, _LON = from_wgs84(30.0201, 110.0201, Crs.GCJ02)
+SENT = contact("sent", minutes=1, position=Position(lat=_LAT, lon=_LON, crs=Crs.GCJ02, accuracy_m=20), **WRITER)
+HURRY = contact("hurry", minutes=2, text="快点", **WRITER)
+
+
+@pytest.mark.parametrize("batches", [[[SAID], [SENT], [HURRY]], [[SAID, SENT, HURRY]], [[SAID], [SENT, HURRY, SAID]]])
+async def test_what_one_writer_says_is_one_ticket_and_their_position_places_its_report(
+    desk: Desk, batches: list[list[ContactReceived]]
+) -> None:
+    for batch in batches:
+        await desk.take(*batch)
+    ticket = await desk.ticket(SAID)
+    assert ticket.contacts == {each.contact_id for each in (SAID, SENT, HURRY)}
+    assert (ticket.report, ticket.repeats) == (ReportState.SENT, 1)
+    [report] = desk.reports
+    assert (report.ticket_id, report.place.transformer_id) == (SAID.ticket_id, "T2")
+    assert +desk.tally == {"contact_outage": 3, "report_sent": 1, "contact_repeats": 1}
+    for ref in (SAID.ticket_ref, SENT.ticket_ref, HURRY.ticket_ref):
+        [found] = await store.by_ref(desk.connection, ref)
+        assert found.ticket_id == SAID.ticket_id
+    [found] = await store.by_id(desk.connection, HURRY.ticket_id)
+    assert found.ticket_id == SAID.ticket_id
+    before = len(desk.published)
+    await desk.take(SENT, HURRY)  # long after the inbox forgot them
+    assert len(desk.published) == before
+
+
+async def test_a_call_that_joins_moves_its_contacts_and_its_reference_answers_the_live_ticket(desk: Desk) -> None:
+    call = {"channel": Channel.PHONE, "phone": "13700000000", "reply_to": None}
+    form = contact("form", text="停电了", phone="13700000000")
+    started = contact("started", thread="call", minutes=1, final=False, **call)
+    ended = contact("ended", thread="call", minutes=2, text="停电了", **call)
+    late = contact("late", thread="call", minutes=3, text="谢谢师傅", **call)
+    await desk.take(form)
+    await desk.take(started)
+    assert desk.tally["contact_queued"] == 2
+    await desk.take(ended)
+    await desk.take(late)
+    [live] = await store.by_ref(desk.connection, started.ticket_ref)
+    assert (live.ticket_id, len(live.contacts)) == (form.ticket_id, 4)
+    rows = await desk.connection.fetch("SELECT DISTINCT ticket_id FROM ticket_contact")
+    assert [row["ticket_id"] for row in rows] == [form.ticket_id]
+    assert (desk.tally["contact_queued"], desk.tally["contact_repeats"]) == (4, 1)
+    closed = [each for each in desk.routed if each.ticket_id == started.ticket_id][-1]
+    assert (closed.state, closed.merged_into, closed.version) == (TicketState.MERGED, form.ticket_id, 2)
+
+
+async def test_two_processes_that_meet_a_writer_in_one_moment_open_one_ticket(desk: Desk, router_dsn: str) -> None:
+    connection = await asyncpg.connect(router_dsn, server_settings={"search_path": "router"})
+    other = Desk(connection, RuleBook(ROUTES, CLASSIFY))
+    first = desk.connection.transaction()
+    await first.start()
+    await desk.handler.handle(desk.connection, [desk._received(SAID, None)], NOON)
+    waiting = asyncio.create_task(other.take(SENT))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()  # it waits for the writer's handle
+    await first.commit()
+    with pytest.raises(UnavailableError, match="same reporter"):
+        await waiting
+    await other.take(SENT)
+    assert await connection.fetchval("SELECT count(*) FROM ticket") == 1
+    assert len(other.reports) == 1
+    await connection.close()
+
+
+async def test_handles_are_forgotten_once_nothing_can_join(desk: Desk) -> None:
+    await desk.take(SAID)
+    await store.forget_reporters(desk.connection, NOON - timedelta(seconds=1))
+    assert await desk.connection.fetchval("SELECT count(*) FROM ticket_reporter") == 1
+    await store.forget_reporters(desk.connection, NOON + BOUNDS.matter)
+    assert await desk.connection.fetchval("SELECT count(*) FROM ticket_reporter") == 0

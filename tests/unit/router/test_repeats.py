@@ -1,0 +1,231 @@
+"""Contacts about a matter that is open: which ticket they join, and when they must not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.contracts.values import Basis, Channel, Crs, Place, Position, Priority, Recipient, TicketState
+from services.router.domain.batch import Book, Clues, read
+from services.router.domain.ticket import FOLLOW_UP, Located, ReportState, Ticket
+from tests.unit.router.making import AT_HOME, BOUNDS, NOON, SHIPPED, contact
+
+if TYPE_CHECKING:
+    from services.contracts.messages import ContactReceived
+
+WECHAT = {"channel": Channel.WECHAT, "reply_to": Recipient(channel=Channel.WECHAT, address="o-1", account="gh_1")}
+HOME = Position(lat=30.01, lon=110.01, crs=Crs.GCJ02)
+NOWHERE = Located(Place())
+
+
+def located(said: Clues) -> Located:
+    """A world in which every account but A9, every position and no telephone number is known."""
+    if said.account_id == "A9" or not (said.account_id or said.position):
+        return NOWHERE
+    basis = Basis.ACCOUNT if said.account_id else Basis.POSITION
+    return Located(AT_HOME.place.model_copy(update={"basis": basis, "lat": 30.01, "lon": 110.01}))
+
+
+class World:
+    """Decides contacts as a batch each, or all as one."""
+
+    def __init__(self) -> None:
+        self.book = Book(SHIPPED, BOUNDS, NOON + timedelta(days=2))
+        self.reports = 0
+
+    def take(self, *contacts: ContactReceived) -> Ticket:
+        for each in contacts:
+            said = read(each, SHIPPED, BOUNDS)
+            for handle in said.handles:
+                self.book.open.setdefault(handle, ())
+            self.book.places = {one: located(one) for one in self.book.foresee([said])}
+            self.book.now = each.received_at
+            was, ticket = self.book.take(said)
+            assert not self.book.missing
+            self.reports += ticket.report is not ReportState.NONE and (was is None or was.report is ReportState.NONE)
+        return ticket
+
+    @property
+    def live(self) -> list[Ticket]:
+        return [each for each in self.book.tickets.values() if each.merged_into is None]
+
+
+def after(*contacts: ContactReceived) -> World:
+    world = World()
+    world.take(*contacts)
+    return world
+
+
+def test_a_position_sent_after_the_outage_joins_it_and_places_its_report() -> None:
+    world = after(contact("a", text="停电了", **WECHAT))
+    assert world.live[0].report is ReportState.NONE
+    ticket = world.take(contact("b", minutes=2, position=HOME, address="1 Road", **WECHAT))
+    assert [each.ticket_id for each in world.live] == [contact("a").ticket_id]
+    assert (ticket.report, ticket.repeats, world.reports) == (ReportState.SENT, 0, 1)
+    assert ticket.reported_at == NOON
+
+
+def test_an_account_sent_after_the_outage_joins_it() -> None:
+    world = after(contact("a", text="停电了", **WECHAT), contact("b", minutes=1, text="户号 1234567890", **WECHAT))
+    [ticket] = world.live
+    assert (ticket.facts.account_id is not None, ticket.report) == (True, ReportState.SENT)
+
+
+def test_a_place_that_was_not_found_may_be_corrected() -> None:
+    world = after(
+        contact("a", text="停电了", account_id="A9", **WECHAT), contact("b", minutes=1, account_id="A1", **WECHAT)
+    )
+    [ticket] = world.live
+    assert ticket.report is ReportState.SENT
+
+
+def test_the_same_claim_again_is_counted_and_makes_no_second_report() -> None:
+    world = after(*(contact(f"e{n}", minutes=n, text="停电了", account_id="A1", **WECHAT) for n in range(4)))
+    [ticket] = world.live
+    assert (ticket.repeats, len(ticket.contacts), world.reports, ticket.counted) == (3, 4, 1, 4)
+
+
+def test_a_claim_long_after_the_report_is_a_report_again_with_the_earlier_one_named() -> None:
+    world = after(
+        contact("a", text="停电了", account_id="A1", **WECHAT),
+        contact("b", minutes=31, text="又停电了", account_id="A1", **WECHAT),
+    )
+    assert world.reports == 2
+    second = world.book.tickets[contact("b").ticket_id]
+    assert (second.repeat_of, second.repeats) == (contact("a").ticket_id, 1)
+
+
+@pytest.mark.parametrize("report_gone", [True, False])
+def test_a_new_danger_gets_a_report_of_its_own_unless_the_first_will_carry_it(report_gone: bool) -> None:
+    home = {"account_id": "A1"} if report_gone else {}
+    world = after(contact("a", text="停电了", **home, **WECHAT))
+    ticket = world.take(contact("b", minutes=1, text="电线着火了", **WECHAT))
+    assert ticket.priority is Priority.EMERGENCY
+    assert len(world.live) == (2 if report_gone else 1)
+    if report_gone:
+        assert (ticket.ticket_id, ticket.queue) == (contact("b").ticket_id, "emergency")
+    else:
+        world.take(contact("c", minutes=2, position=HOME, **WECHAT))
+        [only] = world.live
+        assert (only.report, only.classification.hazards) == (ReportState.SENT, ("fire",))
+
+
+def test_a_danger_in_a_call_that_had_joined_gets_a_ticket_of_its_own() -> None:
+    call = {"channel": Channel.PHONE, "phone": "13800000000", "account_id": "A1", "reply_to": None}
+    world = after(
+        contact("web", text="停电了", phone="13800000000", account_id="A1"),
+        contact("dtmf", thread="call", minutes=1, business_type="fault_report", final=False, **call),
+        contact("said", thread="call", minutes=2, text="冒烟了", **call),
+        contact("ended", thread="call", minutes=3, text="好", **call),
+    )
+    danger = world.book.tickets[contact("said").contact_id]
+    assert (danger.classification.hazards, danger.report) == (("smoke",), ReportState.SENT)
+    first = world.book.tickets[contact("web").ticket_id]
+    assert len(first.contacts) == 3
+    assert sum(each.counted for each in world.book.tickets.values()) == 4
+
+
+def test_a_call_that_turns_out_to_be_about_the_open_matter_becomes_part_of_it() -> None:
+    call = {"channel": Channel.PHONE, "phone": "13800000000", "reply_to": None}
+    world = after(
+        contact("form", text="停电了", phone="+86 138 0000 0000"),
+        contact("started", thread="call", minutes=5, final=False, **call),
+        contact("ended", thread="call", minutes=6, text="家里停电了", **call),
+        contact("late", thread="call", minutes=7, text="好的", **call),
+    )
+    [ticket] = world.live
+    assert (ticket.repeats, len(ticket.contacts), ticket.also) == (1, 4, {contact("x", thread="call").ticket_id})
+    closed = world.book.tickets[contact("x", thread="call").ticket_id]
+    assert (closed.state, closed.merged_into, closed.counted) == (TicketState.MERGED, ticket.ticket_id, 0)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "urges"), [((1, 2), 0), ((31, 32), 1), ((31, 62), 2), ((31, 60, 61), 2), ((40, 50, 69), 1)]
+)
+def test_every_urge_is_noted_and_one_an_interval_counts(minutes: tuple[int, ...], urges: int) -> None:
+    urged = [contact(f"u{n}", minutes=n, text="怎么还没来人，快点", **WECHAT) for n in minutes]
+    world = after(contact("a", text="电压低", **WECHAT), *urged)
+    [ticket] = world.live
+    assert (ticket.repeats, ticket.urges) == (len(minutes), urges)
+
+
+def test_an_urge_that_is_not_counted_still_carries_its_danger() -> None:
+    world = after(contact("a", text="电压低", **WECHAT), contact("b", minutes=1, text="快点，电表冒烟了", **WECHAT))
+    assert max(world.live, key=lambda each: each.last_at).queue == "emergency"
+
+
+def test_words_nobody_understood_bring_a_person_to_a_ticket_that_had_none() -> None:
+    world = after(
+        contact("a", text="停电了", account_id="A1", **WECHAT), contact("b", minutes=1, text="嗯嗯", **WECHAT)
+    )
+    [ticket] = world.live
+    assert (ticket.state, ticket.needs_person) == (TicketState.QUEUED, FOLLOW_UP)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"text": "我要投诉", **WECHAT},
+        {"text": "查电费", **WECHAT},
+        {"text": "停电了", "account_id": "A2", **WECHAT},
+        {"text": "停电了", "position": Position(lat=31.0, lon=111.0), **WECHAT},
+        {"text": "停电了", "address": "9 Street", **WECHAT},
+        {"text": "停电了", "channel": Channel.WECHAT, "reply_to": Recipient(channel=Channel.WECHAT, address="o-2")},
+        {"text": "停电了", "account_id": "A1"},  # somebody else of the house, told by their own session
+    ],
+)
+def test_another_matter_another_place_or_another_person_is_another_ticket(told: dict[str, Any]) -> None:
+    world = after(contact("a", text="停电了", account_id="A1", address="1 Road", **WECHAT))
+    world.take(contact("b", minutes=1, **told))
+    assert len(world.live) == 2
+
+
+def test_two_complaints_of_one_day_are_two() -> None:
+    complaints = [contact(f"c{n}", minutes=n, text="我要投诉", **WECHAT) for n in (0, 5, 300)]
+    assert len(after(*complaints).live) == 2
+
+
+def events() -> st.SearchStrategy[list[ContactReceived]]:
+    told = st.fixed_dictionaries(
+        {
+            "minutes": st.integers(0, 90),
+            "text": st.sampled_from(
+                [None, "停电了", "着火了", "我要投诉", "快点", "嗯", "电压低", "冒烟", "户号 12345678"]
+            ),
+            "account_id": st.sampled_from([None, "A1", "A9"]),
+            "phone": st.sampled_from([None, "13800000000", "13900000000"]),
+            "position": st.sampled_from([None, HOME]),
+            "final": st.booleans(),
+            "channel": st.sampled_from([Channel.PHONE, Channel.WECHAT]),
+            "reply_to": st.sampled_from([None, WECHAT["reply_to"]]),
+        }
+    )
+    threads = st.sampled_from([None, "one", "two"])
+    return st.lists(st.tuples(threads, told), min_size=1, max_size=8).map(
+        lambda each: [contact(f"e{n}", thread=thread, **one) for n, (thread, one) in enumerate(each)]
+    )
+
+
+@given(events(), st.data())
+@settings(deadline=None, max_examples=60)
+def test_every_contact_is_in_one_ticket_and_no_danger_is_hidden(
+    contacts: list[ContactReceived], data: st.DataObject
+) -> None:
+    again = data.draw(st.lists(st.sampled_from(contacts), max_size=3))
+    world = after(*contacts, *again)
+    live = world.live
+    assert sorted(each for ticket in live for each in ticket.contacts) == sorted(each.contact_id for each in contacts)
+    assert sum(ticket.counted for ticket in world.book.tickets.values()) == len(contacts)
+    assert world.reports == sum(ticket.report is not ReportState.NONE for ticket in world.book.tickets.values())
+    for ticket in live:
+        if ticket.facts.hazards:
+            assert (ticket.queue, ticket.state) == ("emergency", TicketState.QUEUED)
+    for each in contacts:
+        named = read(each, SHIPPED, BOUNDS).facts.hazards
+        [mine] = [ticket for ticket in live if each.contact_id in ticket.contacts]
+        assert set(named) <= set(mine.facts.hazards)
+    assert all(world.book.ids[each] in {ticket.ticket_id for ticket in live} for each in world.book.ids)
