@@ -32,8 +32,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     topic         text        NOT NULL,
     key           bytea       NOT NULL,
     value         bytea       NOT NULL,
-    header_names  text[]      NOT NULL,
-    header_values bytea[]     NOT NULL,
+    headers       bytea       NOT NULL, -- JSON pairs of name and value, a character a byte
     created_at    timestamptz NOT NULL,
     published_at  timestamptz
 );

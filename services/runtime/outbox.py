@@ -12,6 +12,7 @@ import zlib
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+import orjson
 import structlog
 
 from services.contracts.envelope import Outgoing, encode
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    import asyncpg
+
+    from services.contracts.envelope import Headers
     from services.runtime.handling import Publication
     from services.runtime.postgres import Connection, Pool
     from services.runtime.producer import Producer
@@ -37,16 +41,36 @@ _IDLE_SECONDS: Final = 1.0
 _LOCK_RETRY_SECONDS: Final = 1.0
 _SILENCE_SECONDS: Final = 5.0
 
+# Ids are drawn in the order of the rows: Postgres sorts before it computes a default.
 _INSERT: Final = """
-INSERT INTO outbox (shard, topic, key, value, header_names, header_values, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO outbox (shard, topic, key, value, headers, created_at)
+SELECT shard, topic, key, value, headers, $6
+FROM unnest($1::smallint[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[]) WITH ORDINALITY
+     AS v (shard, topic, key, value, headers, n)
+ORDER BY n
 """
 _UNPUBLISHED: Final = """
-SELECT id, topic, key, value, header_names, header_values, created_at
+SELECT id, topic, key, value, headers, created_at
 FROM outbox WHERE published_at IS NULL AND shard = $1 ORDER BY id LIMIT $2
 """
-_MARK: Final = "UPDATE outbox SET published_at = $2 WHERE id = ANY($1::bigint[])"
+# A statement does not see its own mark, so the next page leaves these rows out by id.
+_MARK_AND_NEXT: Final = """
+WITH marked AS (UPDATE outbox SET published_at = $2 WHERE id = ANY($1::bigint[]))
+SELECT id, topic, key, value, headers, created_at
+FROM outbox WHERE published_at IS NULL AND shard = $3 AND id NOT IN (SELECT unnest($1::bigint[]))
+ORDER BY id LIMIT $4
+"""
 _OLDEST: Final = "SELECT count(*) AS n, min(created_at) AS oldest FROM outbox WHERE published_at IS NULL"
+
+
+def pack_headers(headers: Headers) -> bytes:
+    """Return headers as one value: JSON pairs, each byte of a header's value one character."""
+    return orjson.dumps([(name, raw.decode("latin-1")) for name, raw in headers])
+
+
+def unpack_headers(packed: bytes) -> Headers:
+    """Return what ``pack_headers`` was given."""
+    return tuple((name, text.encode("latin-1")) for name, text in orjson.loads(packed))
 
 
 class Outbox:
@@ -83,20 +107,14 @@ class Outbox:
         """Insert rows, in order, inside the caller's transaction. Call ``wake`` after it commits."""
         if not records:
             return
-        await tx.executemany(
+        await tx.execute(
             _INSERT,
-            [
-                (
-                    zlib.crc32(record.key) % self._shards,
-                    record.topic,
-                    record.key,
-                    record.value,
-                    [name for name, _ in record.headers],
-                    [raw for _, raw in record.headers],
-                    now,
-                )
-                for record in records
-            ],
+            [zlib.crc32(record.key) % self._shards for record in records],
+            [record.topic for record in records],
+            [record.key for record in records],
+            [record.value for record in records],
+            [pack_headers(record.headers) for record in records],
+            now,
         )
 
     async def publish(self, tx: Connection, publications: Iterable[Publication], now: datetime) -> None:
@@ -151,51 +169,45 @@ class Relay:
         A process that is frozen while it holds the lock would keep every order back, so Postgres ends a session
         that says nothing for longer than any page takes, and another relay goes on.
         """
-        await connection.execute("SELECT set_config('idle_session_timeout', $1, false)", str(self._silence_ms))
-        # A mark that a crash forgets is a record published twice, which every reader must bear anyway: so a mark
-        # need not wait for the disk, and the next page goes out sooner.
-        await connection.execute("SET synchronous_commit = off")
         schema = await connection.fetchval("SELECT current_schema()")
         key = zlib.crc32(f"{schema}/{self._shard}".encode()) - 2**31
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK_SPACE, key):
             return
         try:
+            await connection.execute("SELECT set_config('idle_session_timeout', $1, false)", str(self._silence_ms))
+            # A mark that a crash forgets is a record published twice, which every reader must bear anyway: so a mark
+            # need not wait for the disk, and the next page goes out sooner.
+            await connection.execute("SET synchronous_commit = off")
+            page = await self._unpublished(connection)
             while True:
                 self._outbox.rest()
-                if not await self.publish_page(connection):
+                page = await self._publish(connection, page) if page else await self._unpublished(connection)
+                if not page:
                     await self._outbox.wait()
         finally:
-            if not connection.is_closed():
-                await connection.execute("SELECT pg_advisory_unlock($1, $2)", _LOCK_SPACE, key)
+            # This session is no longer like a fresh one: it goes with its lock.
+            connection.terminate()
 
-    async def publish_page(self, connection: Connection) -> int:
-        """Publish the oldest unpublished rows and mark them; return how many.
+    async def _unpublished(self, connection: Connection) -> list[asyncpg.Record]:
+        return await connection.fetch(_UNPUBLISHED, self._shard, _PAGE)
+
+    async def _publish(self, connection: Connection, page: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
+        """Publish a page and mark it; return the next.
 
         Raises:
             UnavailableError: not everything was acknowledged; the rows stay unpublished and are sent again.
         """
-        rows = await connection.fetch(_UNPUBLISHED, self._shard, _PAGE)
-        if not rows:
-            return 0
         await self._producer.send_batch(
-            [
-                Outgoing(
-                    topic=row["topic"],
-                    key=row["key"],
-                    value=row["value"],
-                    headers=tuple(zip(row["header_names"], row["header_values"], strict=True)),
-                )
-                for row in rows
-            ]
+            [Outgoing(row["topic"], row["key"], row["value"], unpack_headers(row["headers"])) for row in page]
         )
         failpoint("relay.published")
         now = clock.now()
-        await connection.execute(_MARK, [row["id"] for row in rows], now)
-        for topic, n in Counter(row["topic"] for row in rows).items():
+        following = await connection.fetch(_MARK_AND_NEXT, [row["id"] for row in page], now, self._shard, _PAGE)
+        for topic, n in Counter(row["topic"] for row in page).items():
             metrics.PUBLISHED.labels(topic).inc(n)
-        for row in rows:
+        for row in page:
             metrics.PUBLISH_SECONDS.observe(max(0.0, (now - row["created_at"]).total_seconds()))
-        return len(rows)
+        return following
 
 
 async def measure(connection: Connection, now: datetime) -> int:

@@ -12,7 +12,7 @@ from services.dedup.handler import DedupHandler
 from services.dedup.store.load import load_areas
 from services.grid.store import load_trees
 from services.runtime.batch import Read, Transactor
-from services.runtime.outbox import Outbox
+from services.runtime.outbox import Outbox, unpack_headers
 from services.runtime.positions import Claim, claim
 
 if TYPE_CHECKING:
@@ -76,11 +76,9 @@ class Room:
 
     async def published(self, topic: str) -> list[Message]:
         """What was put in the outbox for a topic, in order."""
-        rows = await self.pool.fetch(
-            "SELECT value, header_names, header_values FROM outbox WHERE topic = $1 ORDER BY id", topic
-        )
+        rows = await self.pool.fetch("SELECT value, headers FROM outbox WHERE topic = $1 ORDER BY id", topic)
         found = []
         for row in rows:
-            headers = list(zip(row["header_names"], row["header_values"], strict=True))
+            headers = unpack_headers(row["headers"])
             found.append(envelope.decode(envelope.open_record(row["value"], headers), BY_NAME[topic].types))
         return found

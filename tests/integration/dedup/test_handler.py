@@ -19,6 +19,7 @@ from services.dedup.store.views import orders_by_id
 from services.dedup.timers import fire_due
 from services.grid.store import import_network
 from services.runtime.handling import Received
+from services.runtime.outbox import unpack_headers
 from services.runtime.positions import totals
 from tests.unit.dedup.timeline import NETWORKS, a_report, minute
 
@@ -252,10 +253,8 @@ async def test_a_crews_word_sent_on_twice_is_one_event_although_it_arrives_twice
         async with room.pool.acquire() as connection, connection.transaction():
             decided = await room.handler.handle(connection, [received], minute(at))
             await room.outbox.publish(connection, decided.publish, minute(at))
-    rows = await room.pool.fetch(
-        "SELECT value, header_names, header_values FROM outbox WHERE topic = $1", OUTAGE_INPUT.name
-    )
-    opened = [open_record(r["value"], list(zip(r["header_names"], r["header_values"], strict=True))) for r in rows]
+    rows = await room.pool.fetch("SELECT value, headers FROM outbox WHERE topic = $1", OUTAGE_INPUT.name)
+    opened = [open_record(r["value"], unpack_headers(r["headers"])) for r in rows]
     assert opened[0].id == opened[1].id
     assert (
         opened[0].fingerprint

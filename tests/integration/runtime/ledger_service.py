@@ -146,18 +146,16 @@ def take_out(protection: str) -> None:
         service.open_pool = remembered  # type: ignore[assignment]
     elif protection == "mark after publish":
 
-        async def marks_first(self: Any, connection: Any) -> int:
-            rows = await connection.fetch(outbox._UNPUBLISHED, self._shard, 1000)
-            if not rows:
-                return 0
-            await connection.execute(outbox._MARK, [row["id"] for row in rows], clock.now())
+        async def marks_first(self: Any, connection: Any, page: Any) -> Any:
+            mark = "UPDATE outbox SET published_at = $2 WHERE id = ANY($1::bigint[])"
+            await connection.execute(mark, [row["id"] for row in page], clock.now())
             outbox.failpoint("relay.published")
-            for row in rows:
-                headers = tuple(zip(row["header_names"], row["header_values"], strict=True))
+            for row in page:
+                headers = outbox.unpack_headers(row["headers"])
                 await self._producer.send(Outgoing(row["topic"], row["key"], row["value"], headers))
-            return len(rows)
+            return []
 
-        outbox.Relay.publish_page = marks_first  # type: ignore[method-assign]
+        outbox.Relay._publish = marks_first  # type: ignore[method-assign]
     elif protection:
         raise ValueError(protection)
 
