@@ -35,6 +35,8 @@ _COMMANDS: Final = (
     "routes",
     "dlq",
     "replay",
+    "score",
+    "quality",
     "conformance",
     "topics",
     "db",

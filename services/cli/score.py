@@ -10,12 +10,13 @@ nobody in the field publishes any (research: over-merging hides a fault, under-m
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,13 @@ class Dispatch:
         return self.hidden / self.faults if self.faults else 0.0
 
 
+class Owned(NamedTuple):
+    """The dispatch figures, and the fault that each order belongs to; orders of no fault are not in ``owner``."""
+
+    dispatch: Dispatch
+    owner: dict[str, Hashable]
+
+
 def dispatch(orders: Mapping[str, Iterable[str]], truth: Mapping[str, Hashable | None]) -> Dispatch:
     """Hold the orders against the faults.
 
@@ -126,18 +134,27 @@ def dispatch(orders: Mapping[str, Iterable[str]], truth: Mapping[str, Hashable |
         orders: Every order ever issued, with the reports it was for.
         truth: Report to its fault; None for a report of no fault (a false alarm).
     """
-    faults = {fault for fault in truth.values() if fault is not None}
-    owners: dict[Hashable, int] = defaultdict(int)
-    for reports in orders.values():
+    return dispatch_owners(orders, truth, {fault for fault in truth.values() if fault is not None}).dispatch
+
+
+def dispatch_owners(
+    orders: Mapping[str, Iterable[str]], truth: Mapping[str, Hashable | None], faults: AbstractSet[Hashable]
+) -> Owned:
+    """Hold the orders against ``faults``, and say whose each order is: the majority of its reports.
+
+    A tie goes to a fault before a false alarm, then by name, so that equal input gives equal output.
+    """
+    owner: dict[str, Hashable] = {}
+    for order, reports in orders.items():
         of = Counter(truth.get(report) for report in reports)
         if not of:
             continue
-        # the majority; a tie goes to a fault before a false alarm, then by name, so that equal input gives equal output
         fault, _ = min(of.items(), key=lambda item: (-item[1], item[0] is None, str(item[0])))
-        if fault is not None:
-            owners[fault] += 1
+        if fault is not None and fault in faults:
+            owner[order] = fault
+    served = len(set(owner.values()))
     total = sum(1 for _ in orders)
-    return Dispatch(faults=len(faults), orders=total, spare=total - len(owners), hidden=len(faults) - len(owners))
+    return Owned(Dispatch(faults=len(faults), orders=total, spare=total - served, hidden=len(faults) - served), owner)
 
 
 def percentile(values: Iterable[float], share: float) -> float:

@@ -7,12 +7,14 @@ rule of merging.
 
 from __future__ import annotations
 
+import gc
 import heapq
+from collections.abc import Mapping  # noqa: TC003 - a named tuple evaluates it
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.contracts.ids import derive, ticket_ref
+from services.contracts.ids import derive
 from services.contracts.messages import FieldProgress, FieldProgressed, OutageReported, TimerFired
 from services.contracts.values import ProgressStage
 from services.dedup.domain import AreaState, decide, evolve
@@ -20,6 +22,7 @@ from services.dedup.domain import events as e
 from services.dedup.replay_files import (
     Assignment,
     IssuedOrder,
+    ReplayFileError,
     ReportLine,
     read_reports,
     read_restorations,
@@ -32,7 +35,7 @@ from services.grid.place import PlaceEvidence
 from services.grid.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
     from uuid import UUID
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from services.dedup.domain.rules import Rules
     from services.dedup.domain.state import Incident
     from services.dedup.replay_files import Restoration
+    from services.grid.place import ResolvedPlace
 
     Progress = Callable[[str, int, int], None]
     """Called with the stage, steps done and steps in all."""
@@ -48,6 +52,25 @@ if TYPE_CHECKING:
 _EVENT_LAG: Final = timedelta(hours=24)
 """How long before its arrival a report may say it was made; as in the router."""
 _TELL_EVERY: Final = 2000
+_NO_TICKET: Final = "REPL-AYED-000"
+"""In place of the reference a customer would be told: nobody is told anything here."""
+
+
+class OrderStep(NamedTuple):
+    """A moment of an order's life: where it sent a crew from then on; nowhere any more where ``device`` is None."""
+
+    order_id: UUID
+    at: datetime
+    device: str | None
+
+
+class Prepared(NamedTuple):
+    """An event as the core gets it; ``message`` is None where nothing placed it: it is with people."""
+
+    event_id: str
+    report_id: UUID
+    received_at: datetime
+    message: OutageReported | None
 
 
 class Heard(NamedTuple):
@@ -59,10 +82,12 @@ class Heard(NamedTuple):
 
 @dataclass(slots=True)
 class Replayed:
-    """What came of a replay. Reports are counted once an event."""
+    """What came of a replay. Reports are counted once an event; ``steps`` are the orders' lives, by time."""
 
     assignments: list[Assignment] = field(default_factory=list)
     orders: list[IssuedOrder] = field(default_factory=list)
+    steps: list[OrderStep] = field(default_factory=list)
+    refused: list[ReplayFileError] = field(default_factory=list)
     lines: int = 0
     repeated: int = 0
     in_incidents: int = 0
@@ -85,6 +110,9 @@ def replay_files(
 ) -> Replayed:
     """Replay files and write ``assignments.csv`` and ``orders.csv`` into the folder ``out``.
 
+    A line of the reports or restorations that cannot be used is left out and named in ``refused``: one broken sender
+    must not cost the others their crew.
+
     Args:
         network: network.csv.
         customers: customers.csv.
@@ -97,25 +125,68 @@ def replay_files(
 
     Raises:
         NetworkFileError: the network or the customers cannot be used.
-        ReplayFileError: the reports or restorations cannot be used.
+        ReplayFileError: the reports or restorations cannot be read, or no line of the reports can be used.
     """
     tell = progress or (lambda _stage, _done, _total: None)
     tell("network", 0, 1)
+    served = load_served(network, customers)
+    tell("network", 1, 1)
+    refused: list[ReplayFileError] = []
+    lines = read_reports(reports, refused)
+    if refused and not lines:
+        raise refused[0]
+    restored = read_restorations(restorations, refused) if restorations else []
+    replayed = Replay(served.tree, served.book, served.homes, rules, hear).run(lines, restored, tell)
+    replayed.refused = refused
+    write_assignments(out / "assignments.csv", replayed.assignments)
+    write_orders(out / "orders.csv", replayed.orders)
+    return replayed
+
+
+class Served(NamedTuple):
+    """A network with its customers, ready to be replayed on any number of times; ``homes``: account to transformer."""
+
+    tree: Tree
+    book: CustomerBook
+    homes: Mapping[str, str]
+
+
+def load_served(network: Path, customers: Path) -> Served:
+    """Read network.csv and customers.csv.
+
+    Raises:
+        NetworkFileError: they cannot be used.
+    """
     files = open_network(network, customers)
     rows = list(files.read_customers())
     connected: dict[str, int] = {}
     for row in rows:
         connected[row.transformer_id] = connected.get(row.transformer_id, 0) + 1
     tree = Tree(files.devices, connected)
-    book = CustomerBook(tree, rows)
-    homes = {row.account_id: row.transformer_id for row in rows}
-    tell("network", 1, 1)
-    lines = read_reports(reports)
-    restored = read_restorations(restorations) if restorations else []
-    replayed = Replay(tree, book, homes, rules, hear).run(lines, restored, tell)
-    write_assignments(out / "assignments.csv", replayed.assignments)
-    write_orders(out / "orders.csv", replayed.orders)
-    return replayed
+    served = Served(tree, CustomerBook(tree, rows), {row.account_id: row.transformer_id for row in rows})
+    gc.freeze()  # it stays: looking through it for garbage again and again is a fifth of the time
+    return served
+
+
+def place_of(book: CustomerBook, line: ReportLine) -> ResolvedPlace:
+    """Return where a report is, as the router would find it."""
+    return book.resolve(
+        PlaceEvidence(
+            account_id=line.account_id,
+            phone=line.phone,
+            lat=line.lat,
+            lon=line.lon,
+            crs=line.crs,
+            accuracy_m=line.accuracy_m,
+            address=line.address,
+            text=line.text,
+        )
+    )
+
+
+def event_time(line: ReportLine) -> datetime:
+    """Return when a report says it was made, bounded by its arrival: a phone's clock may lie."""
+    return max(min(line.reported_at, line.received_at), line.received_at - _EVENT_LAG)
 
 
 class Replay:
@@ -151,28 +222,44 @@ class Replay:
 
     def run(self, lines: Iterable[ReportLine], restored: Iterable[Restoration], tell: Progress) -> Replayed:
         """Replay everything in the order it arrived; of what arrived at once, restorations first."""
+        return self.decide_all(self.prepare(lines, tell), restored, tell)
+
+    def prepare(self, lines: Iterable[ReportLine], tell: Progress) -> list[Prepared]:
+        """Return each event at its first arrival, with the message the router would make of it, by arrival.
+
+        A place depends on the report and the network alone, so all are found before the first is decided.
+        """
         reports = sorted(lines, key=lambda line: line.received_at)
-        ahead = sorted(restored, key=lambda one: one.restored_at, reverse=True)
-        events: dict[str, UUID] = {}
+        found: dict[str, Prepared] = {}
         for done, line in enumerate(reports):
-            while ahead and ahead[-1].restored_at <= line.received_at:
-                self._restore(ahead.pop())
-            if line.event_id in events:
-                self._result.repeated += 1
-            else:
-                events[line.event_id] = derive("replay", line.event_id)
-                self._fire_until(line.received_at)
-                self._report(line, events[line.event_id])
+            if line.event_id not in found:
+                found[line.event_id] = self._prepared(line)
             if done % _TELL_EVERY == 0:
-                tell("reports", done, len(reports))
+                tell("places", done, len(reports))
+        self._result.lines = len(reports)
+        self._result.repeated = len(reports) - len(found)
+        return list(found.values())
+
+    def decide_all(self, prepared: Sequence[Prepared], restored: Iterable[Restoration], tell: Progress) -> Replayed:
+        """Decide about reports and restorations in the order they arrived."""
+        ahead = sorted(restored, key=lambda one: one.restored_at, reverse=True)
+        for done, report in enumerate(prepared):
+            while ahead and ahead[-1].restored_at <= report.received_at:
+                self._restore(ahead.pop())
+            self._fire_until(report.received_at)
+            if report.message is None:
+                self._result.need_person += 1
+            else:
+                self._take(report.message, report.received_at)
+            if done % _TELL_EVERY == 0:
+                tell("reports", done, len(prepared))
         while ahead:
             self._restore(ahead.pop())
         for timer in list(self._timers):
             self._fire_until(timer[0])
-        tell("reports", len(reports), len(reports))
-        self._result.lines = len(reports)
+        tell("reports", len(prepared), len(prepared))
         self._result.orders = list(self._orders.values())
-        self._result.assignments = [self._assignment(event, report) for event, report in events.items()]
+        self._result.assignments = [self._assignment(one.event_id, one.report_id) for one in prepared]
         return self._result
 
     def _assignment(self, event_id: str, report: UUID) -> Assignment:
@@ -182,38 +269,27 @@ class Replay:
 
     # --- messages ---
 
-    def _report(self, line: ReportLine, report_id: UUID) -> None:
-        place = self._book.resolve(
-            PlaceEvidence(
-                account_id=line.account_id,
-                phone=line.phone,
-                lat=line.lat,
-                lon=line.lon,
-                crs=line.crs,
-                accuracy_m=line.accuracy_m,
-                address=line.address,
-                text=line.text,
-            )
-        )
+    def _prepared(self, line: ReportLine) -> Prepared:
+        report_id = derive("replay", line.event_id)
+        place = place_of(self._book, line)
         if place.area is None:
-            self._result.need_person += 1
-            return
+            return Prepared(line.event_id, report_id, line.received_at, None)
         heard = self._hear(line.text) if self._hear is not None and line.text else Heard()
         message = OutageReported(
             area=place.area,
             report_id=report_id,
             ticket_id=report_id,
-            ticket_ref=ticket_ref(report_id),
+            ticket_ref=_NO_TICKET,
             contact_id=report_id,
             channel=line.channel,
             place=place.as_value(),
-            reported_at=max(min(line.reported_at, line.received_at), line.received_at - _EVENT_LAG),
+            reported_at=event_time(line),
             received_at=line.received_at,
             hazards=heard.hazards,
             single_premise=heard.single_premise,
             address=line.address,
         )
-        self._take(message, line.received_at)
+        return Prepared(line.event_id, report_id, line.received_at, message)
 
     def _area(self, area: str) -> AreaState:
         state = self._areas.get(area)
@@ -245,6 +321,8 @@ class Replay:
             result.incidents += 1
         elif isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed):
             order = event.order
+            ended = isinstance(event, e.OrderCancelled | e.OrderClosed)
+            result.steps.append(OrderStep(order.order_id, order.issued_at, None if ended else order.device.id))
             known = self._orders.get(order.incident_id)
             issued_at = order.issued_at if known is None else known.issued_at
             self._orders[order.incident_id] = IssuedOrder(

@@ -1,6 +1,6 @@
 """The files of a replay (DESIGN §8): reports and restorations in, assignments and orders out.
 
-Decided here: what a well-formed line is. A file with a problem is refused whole, every problem with its line.
+Decided here: what a well-formed line is. Every line that is not is named.
 Never here: a decision about a report.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 20
 _TEXTS: Final = ("account_id", "phone", "address", "text", "crs")
-_LONGEST: Final = 200
+_CHANNELS: Final = {channel.value: channel for channel in Channel}
 _LONGEST_ADDRESS: Final = 500
 
 
@@ -82,11 +82,16 @@ class IssuedOrder(NamedTuple):
     superseded_by: UUID | None
 
 
-def read_reports(path: Path) -> list[ReportLine]:
+def read_reports(path: Path, refused: list[ReplayFileError] | None = None) -> list[ReportLine]:
     """Return the reports in the order of their lines.
 
+    Args:
+        path: reports.jsonl.
+        refused: Told of lines that cannot be used, and the others are returned.
+
     Raises:
-        ReplayFileError: a line is no JSON object, or lacks or garbles what it needs.
+        ReplayFileError: the file cannot be read; or a line is no JSON object, or lacks or garbles what it needs, and
+            nobody is there to be told.
     """
     found: list[ReportLine] = []
     problems: list[tuple[int, str]] = []
@@ -103,9 +108,16 @@ def read_reports(path: Path) -> list[ReportLine]:
                     problems.append((number, _reason(error)))
     except OSError as error:
         raise ReplayFileError(path, [(0, f"cannot be read: {error.strerror}")]) from None
-    if problems:
-        raise ReplayFileError(path, problems)
+    _refuse(path, problems, refused)
     return found
+
+
+def _refuse(path: Path, problems: list[tuple[int, str]], refused: list[ReplayFileError] | None) -> None:
+    if problems:
+        error = ReplayFileError(path, problems)
+        if refused is None:
+            raise error
+        refused.append(error)
 
 
 def _reason(error: Exception) -> str:
@@ -137,10 +149,10 @@ def _report(line: Any) -> ReportLine:
 
 
 def _channel(word: Any) -> Channel:
-    try:
-        return Channel(word)
-    except ValueError:
-        raise ValueError(f"channel must be one of {', '.join(Channel)}") from None
+    """Return the channel; one we have no word for is another program's: nothing is decided by it."""
+    if not isinstance(word, str):
+        raise TypeError("channel must be text")
+    return _CHANNELS.get(word, Channel.API)
 
 
 def _text(line: dict[str, Any], name: str) -> str | None:
@@ -172,11 +184,16 @@ def _time(line: dict[str, Any], name: str) -> datetime:
         raise ValueError(f"{name} must be an ISO 8601 time with its offset") from None
 
 
-def read_restorations(path: Path) -> list[Restoration]:
+def read_restorations(path: Path, refused: list[ReplayFileError] | None = None) -> list[Restoration]:
     """Return the restorations in the order of their lines.
 
+    Args:
+        path: restorations.csv.
+        refused: Told of lines that cannot be used, and the others are returned.
+
     Raises:
-        ReplayFileError: a column is missing, or a line has no time or no device or account.
+        ReplayFileError: the file cannot be read as CSV; or a line has no time or no device or account, and nobody is
+            there to be told.
     """
     found: list[Restoration] = []
     problems: list[tuple[int, str]] = []
@@ -189,15 +206,15 @@ def read_restorations(path: Path) -> list[Restoration]:
                 except (KeyError, ValueError) as error:
                     problems.append((number, _reason(error)))
                     continue
-                if not what:
+                if what:
+                    found.append(Restoration(at, what))
+                else:
                     problems.append((number, "device_or_account is empty"))
-                found.append(Restoration(at, what))
     except OSError as error:
         raise ReplayFileError(path, [(0, f"cannot be read: {error.strerror}")]) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ReplayFileError(path, [(0, f"is not CSV in UTF-8: {error}")]) from None
-    if problems:
-        raise ReplayFileError(path, problems)
+    _refuse(path, problems, refused)
     return found
 
 

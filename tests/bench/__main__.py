@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.bench import drain, intake, latency, scale
+from tests.bench import drain, intake, latency, replay, scale
 from tests.bench.grids import Grids
-from tests.bench.plan import Plan
+from tests.bench.plan import Plan, Work
 from tests.bench.report import Results
 from tests.bench.servers import servers
 
@@ -30,6 +30,9 @@ MEASUREMENTS: dict[str, Callable[[Plan], None]] = {
     "scale": scale.measure,
 }
 
+WITHOUT_SERVERS: dict[str, Callable[[Work], None]] = {"replay": replay.measure}
+
+_NAMES = (*MEASUREMENTS, *WITHOUT_SERVERS)
 _WIDTH = 150  # of the tables where nobody looks on
 
 
@@ -43,26 +46,26 @@ def main() -> int:
     began = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as display:
-        task = display.add_task("starting Kafka and Postgres")
+        task = display.add_task("starting")
 
         def tell(what: str) -> None:
             display.update(task, description=what)
             if not display.console.is_terminal:
                 display.console.print(f"{time.monotonic() - began:6.1f} s  {what}")
 
-        with servers() as running:
-            plan = Plan(
-                servers=running,
-                grids=Grids(running, tell),
-                results=results,
-                rounds=arguments.rounds or (2 if arguments.quick else 3),
-                quick=arguments.quick,
-                tell=tell,
-            )
-            for name in arguments.only:
-                plan.tell(name)
-                MEASUREMENTS[name](plan)
-            tell("stopping")
+        rounds = arguments.rounds or (2 if arguments.quick else 3)
+        work = Work(results=results, rounds=rounds, quick=arguments.quick, tell=tell)
+        for name in arguments.only:
+            if name in WITHOUT_SERVERS:
+                tell(name)
+                WITHOUT_SERVERS[name](work)
+        if wanted := [name for name in arguments.only if name in MEASUREMENTS]:
+            with servers() as running:
+                plan = Plan(**vars(work), servers=running, grids=Grids(running, tell))
+                for name in wanted:
+                    tell(name)
+                    MEASUREMENTS[name](plan)
+                tell("stopping")
     results.show(console)
     file = arguments.json or Path("bench-results") / ("quick.json" if arguments.quick else "bench.json")
     results.write(file, quick=arguments.quick, seconds=round(time.monotonic() - began, 1))
@@ -72,9 +75,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument(
-        "--only", type=_names, default=list(MEASUREMENTS), help=f"comma-separated: {','.join(MEASUREMENTS)}"
-    )
+    parser.add_argument("--only", type=_names, default=list(_NAMES), help=f"comma-separated: {','.join(_NAMES)}")
     parser.add_argument("--rounds", type=int, default=0, help="repetitions (default 3, quick 2)")
     parser.add_argument("--quick", action="store_true", help="smaller amounts, under two minutes")
     parser.add_argument("--json", type=Path, help="where the figures go (default bench-results/bench.json)")
@@ -83,9 +84,9 @@ def _arguments() -> argparse.Namespace:
 
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if name not in MEASUREMENTS]
+    unknown = [name for name in names if name not in _NAMES]
     if unknown:
-        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not one of {', '.join(MEASUREMENTS)}")
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not one of {', '.join(_NAMES)}")
     return names
 
 

@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 
 @dataclass
-class Plan:
-    """One run.
+class Work:
+    """One run, as far as it needs no server.
 
     Attributes:
         rounds: Repetitions of what is repeated.
@@ -27,8 +27,6 @@ class Plan:
         tell: Shows what is going on.
     """
 
-    servers: Servers
-    grids: Grids
     results: Results
     rounds: int
     quick: bool
@@ -37,6 +35,14 @@ class Plan:
     def scaled(self, usual: T, *, quick: T) -> T:
         """Return the amount for this kind of run."""
         return quick if self.quick else usual
+
+
+@dataclass
+class Plan(Work):
+    """One run with Kafka and Postgres."""
+
+    servers: Servers
+    grids: Grids
 
     @property
     def server_pids(self) -> dict[str, int]:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from services.cli import score
-from services.cli.console import out, progress
+from services.cli.commands.score import show_figures
+from services.cli.console import err, out, progress
 from services.cli.errors import CommandError
-from services.dedup.replay import Heard, Replayed, replay_files
-from services.dedup.replay_files import ReplayFileError
+from services.cli.hearing import hearing
+from services.cli.quality.judge import judge
+from services.cli.quality.methods import outcome_of
+from services.cli.quality.storms import read_faults, read_truth
+from services.dedup.replay import Replayed, load_served, replay_files
+from services.dedup.replay_files import ReplayFileError, read_reports
 from services.dedup.rules_file import RulesFileError, load_rules
 from services.dedup.settings import DedupSettings
 from services.grid.network_file import NetworkFileError
-from services.router.domain.words import normalise
-from services.router.settings import RouterSettings
-from services.router.tree.keywords import read_keywords
 from services.router.tree.reading import RulesError
 from services.runtime import clock
 from services.runtime.settings import read_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _ADVICE = "Correct these lines and run it again."
 
@@ -37,7 +35,8 @@ def replay(
     restorations: Annotated[Path | None, typer.Option(help="restorations.csv: when power came back where.")] = None,
     rules: Annotated[Path | None, typer.Option(help="Thresholds, in place of the shipped deploy/dedup.yaml.")] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="truth.csv of `gridline storm --out`: say how right it was.")
+        Path | None,
+        typer.Option(help="truth.csv of `gridline storm --out`, with its faults.csv: say how right it was."),
     ] = None,
 ) -> None:
     """Run the outage engine over files, by arrival time: the same code that decides in the service.
@@ -69,7 +68,7 @@ def replay(
                 restorations=restorations,
                 out=out_folder,
                 rules=load_rules(rules or read_settings(DedupSettings).thresholds_file),
-                hear=_hearing(),
+                hear=hearing(),
                 progress=tell,
             )
     except (NetworkFileError, ReplayFileError) as error:
@@ -78,19 +77,10 @@ def replay(
         raise CommandError(str(error), _ADVICE) from None
     _tell(found, clock.monotonic() - begun, out_folder)
     if truth is not None:
-        _tell_score(found, truth)
-
-
-def _hearing() -> Callable[[str], Heard]:
-    """Return what finds danger and "only my house" in words: the router's keywords."""
-    file = read_settings(RouterSettings).classify_file
-    keywords = read_keywords(file.name, file.read_text(encoding="utf-8"))
-
-    def hear(text: str) -> Heard:
-        plain = normalise(text)
-        return Heard(keywords.hazards_in(plain), keywords.only_mine.find(plain) is not None)
-
-    return hear
+        served = load_served(network, customers)
+        arrivals = {line.event_id: line.received_at for line in reversed(read_reports(reports, []))}
+        faults = read_faults(truth.with_name("faults.csv"))
+        show_figures([judge(outcome_of(found), read_truth(truth), faults, arrivals, served.tree)])
 
 
 def _tell(found: Replayed, seconds: float, folder: Path) -> None:
@@ -100,25 +90,6 @@ def _tell(found: Replayed, seconds: float, folder: Path) -> None:
     )
     if found.restorations_unknown:
         out.print(f"{found.restorations_unknown} restorations name nothing in the network")
+    for error in found.refused:
+        err.print(f"[yellow]left out:[/yellow]\n{escape(str(error))}", soft_wrap=True)
     out.print(f"{len(found.orders):,} orders: {folder / 'assignments.csv'}, {folder / 'orders.csv'}")
-
-
-def _tell_score(found: Replayed, truth: Path) -> None:
-    """Hold the assignments against the truth; dangers have incidents of their own on purpose and are left out."""
-    with truth.open(encoding="utf-8", newline="") as file:
-        rows = {row["event_id"]: row for row in csv.DictReader(file)}
-    faults = {event: row["fault_id"] for event, row in rows.items() if row["fault_id"] and row["kind"] == "outage"}
-    placed = {one.event_id: str(one.incident_id) for one in found.assignments if one.incident_id is not None}
-    judged = {event: fault for event, fault in faults.items() if event in placed}
-    orders: dict[str, list[str]] = {}
-    for one in found.assignments:
-        for order in one.orders if one.event_id in judged else ():
-            orders.setdefault(str(order), []).append(one.event_id)
-    cubed, dispatched = score.b_cubed(placed, judged), score.dispatch(orders, judged)
-    out.print(
-        f"B-cubed over {len(judged):,} reports: F1 {cubed.f1:.3f} (P {cubed.precision:.3f}, R {cubed.recall:.3f})"
-    )
-    out.print(
-        f"{dispatched.faults:,} faults: {dispatched.spare_per_fault:.2f} spare orders a fault, "
-        f"{100 * dispatched.hidden_rate:.1f} % without an own order; {len(faults) - len(judged):,} reports not placed"
-    )

@@ -219,8 +219,8 @@ class _People:
             misplaced = misplaced or (away and not known)
         if rng.random() < gives_home:
             said = replace(said, home=spoken(customer.address, rng) or None)
-        if (said.account, said.phone, said.lat, said.home) == (None, None, None, None) and rng.random() < _IS_ASKED:
-            said = replace(said, home=spoken(customer.address, rng) or None)
+        if not _can_be_found(said, customer) and rng.random() < _IS_ASKED:
+            said = self._answer(said, customer)
         if channel is not Channel.PHONE and rng.random() < shape.clock_off:
             said = replace(said, clock_error=rng.choice((-1, 1)) * rng.lognormvariate(math.log(1800), 1.5))
         return said, misplaced
@@ -233,6 +233,12 @@ class _People:
         if luck < shape.wrong_account + shape.unknown_account:
             return f"{customer.account_id}{self._rng.randrange(10)}", False
         return customer.account_id, False
+
+    def _answer(self, said: Said, customer: CustomerRow) -> Said:
+        """Return what is known once an agent or a form has asked who gave nothing to be found by."""
+        if self._rng.random() < _KNOWS_ACCOUNT:
+            return replace(said, account=customer.account_id)
+        return replace(said, home=spoken(customer.address, self._rng) or None)
 
     def _text(self, texts: Texts) -> Said:
         english = self._rng.random() < self._shape.english
@@ -255,7 +261,13 @@ class _People:
         )
 
 
-_IS_ASKED: Final = 0.8  # of those who gave nothing to be found by: asked for the address, and say it
+def _can_be_found(said: Said, customer: CustomerRow) -> bool:
+    known_phone = said.phone is not None and said.phone == customer.phone
+    return known_phone or said.account is not None or said.lat is not None or said.home is not None
+
+
+_IS_ASKED: Final = 0.9  # of those who gave nothing to be found by
+_KNOWS_ACCOUNT: Final = 0.4  # of those who are asked; the others say their address
 _SHOWS_NUMBER: Final = 0.8  # of those who call from a number the utility does not know
 _GIVES: Final = {
     # account, registered phone, position, address

@@ -61,7 +61,7 @@ def write_storm(storm: Storm, start: datetime, folder: Path) -> Written:
         for line in reports:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     claims = [case for case in storm.cases if case.kind in _CLAIMS_OUTAGE]
-    restored = sorted(_restorations(storm, start))
+    restored = restoration_lines(storm, start)
     of_fault: dict[str, int] = {}
     for case in claims:
         if case.fault is not None:
@@ -132,6 +132,11 @@ def _position(case: Case) -> dict[str, Any]:
         return {"lat": case.said.lat, "lon": case.said.lon}
     lat, lon = from_wgs84(case.said.lat, case.said.lon, datum)
     return {"lat": round(lat, 6), "lon": round(lon, 6), "crs": datum.value}
+
+
+def restoration_lines(storm: Storm, start: datetime) -> list[tuple[str, str]]:
+    """Return time and device or account of what crews tell, by time."""
+    return sorted(_restorations(storm, start))
 
 
 def _restorations(storm: Storm, start: datetime) -> Iterator[tuple[str, str]]:

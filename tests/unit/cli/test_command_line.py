@@ -145,7 +145,7 @@ def test_a_storm_written_to_files_can_be_replayed_and_scored(gridline, tmp_path)
     assert (tmp_path / "orders.csv").read_text().startswith("order_id,incident_id,issued_at,device,superseded_by\n")
 
 
-def test_bad_reports_are_refused_with_the_line_and_nothing_is_written(gridline, tmp_path):
+def test_reports_without_a_good_line_are_refused_with_the_lines_and_nothing_is_written(gridline, tmp_path):
     base = NETWORKS / "ieee123"
     (tmp_path / "reports.jsonl").write_text('{"event_id": "1"}\nnonsense\n')
     out_folder = tmp_path / "out"
@@ -157,6 +157,70 @@ def test_bad_reports_are_refused_with_the_line_and_nothing_is_written(gridline, 
     assert "reports.jsonl:1:" in err
     assert "reports.jsonl:2:" in err
     assert not list(out_folder.iterdir())
+
+    good = {"event_id": "1", "channel": "app", "reported_at": "2026-07-01T12:00:00Z"}
+    good |= {"received_at": "2026-07-01T12:00:00Z", "account_id": "A0900001"}
+    (tmp_path / "reports.jsonl").write_text(f"nonsense\n{json.dumps(good)}\n")
+    code, out, err = gridline(
+        *("replay", "--network", base / "network.csv", "--customers", base / "customers.csv"),
+        *("--reports", tmp_path / "reports.jsonl", "--out", out_folder),
+    )
+    assert code == Exit.DONE
+    assert "reports.jsonl:1: is not JSON" in err
+    assert "1 orders" in out
+    assert len((out_folder / "assignments.csv").read_text().splitlines()) == 2
+
+
+def test_a_storm_by_name_is_scored_from_its_files_as_from_the_replay(gridline, tmp_path):
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for seed, folder in enumerate(folders):
+        assert gridline("storm", "--preset", "mini", "--seed", seed, "--out", folder)[0] == Exit.DONE
+        names = {name: folder / f"{name}.csv" for name in ("network", "customers", "restorations", "truth")}
+        options = [option for name, path in names.items() for option in (f"--{name}", path)]
+        _, replayed, _ = gridline("replay", *options, "--reports", folder / "reports.jsonl", "--out", folder)
+    code, scored, err = gridline("score", folders[1])
+    assert (code, err) == (Exit.DONE, "")
+    rows = [line.split() for line in scored.splitlines() if line[:1] != "f"]
+    assert all(row in [line.split() for line in replayed.splitlines()] for row in rows)
+    assert "95 %" in gridline("score", *folders)[1]
+    assert len(json.loads(gridline("score", *folders, "--json")[1])) == 2
+    (folders[0] / "orders.csv").write_text("order_id,incident_id,issued_at,device,superseded_by\n")
+    code, _, err = gridline("score", folders[0])
+    assert code != Exit.DONE
+    assert "is not in orders.csv" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--preset", "moon"), "no preset 'moon'"),
+        (("--preset", "mini", "--tiles", "2x2"), "brings its own network"),
+        (("--network", NETWORKS / "ieee123/network.csv", "--tiles", "2"), "--tiles 2"),
+    ],
+)
+def test_a_storm_that_cannot_be_is_refused(gridline, tmp_path, arguments, said):
+    if "--network" in arguments:
+        arguments = (*arguments, "--customers", NETWORKS / "ieee123/customers.csv")
+    code, _, err = gridline("storm", *arguments, "--out", tmp_path)
+    assert code == Exit.USAGE
+    assert said in err
+    assert gridline("storm", *arguments)[0] == Exit.USAGE
+
+
+def test_quality_is_measured_written_and_written_again_from_its_record(gridline, tmp_path):
+    code, out, err = gridline(
+        *("quality", "--storms", "mini", "--seeds", "1-2", "--only", "engine", "--holds", "--processes", 1),
+        *("--out", tmp_path / "one"),
+    )
+    assert (code, err) == (Exit.DONE, "")
+    assert "mini, 2 storms" in out
+    assert gridline("quality", "--from", tmp_path / "one/merging.json", "--out", tmp_path / "two")[0] == Exit.DONE
+    names = ("merging.json", "merging.md", "merging-methods.svg", "merging-holds.svg")
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert "no storm 'x'" in gridline("quality", "--storms", "x")[2]
+    assert "no method" in gridline("quality", "--only", "magic")[2]
+    assert "--seeds a" in gridline("quality", "--seeds", "a")[2]
 
 
 def test_tiling_makes_a_network_that_can_be_read_again(gridline, tmp_path):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from services.contracts.values import Channel
 from services.dedup.replay import Heard, replay_files
 from services.dedup.replay_files import ReplayFileError, read_reports, read_restorations
 from services.grid.network_file import read_customers, read_devices
@@ -261,7 +262,7 @@ GOOD = '{"event_id":"1","channel":"app","reported_at":"2026-07-01T12:00:00Z","re
         ("[]", "is not a JSON object"),
         (GOOD.replace('"event_id":"1",', ""), "lacks 'event_id'"),
         (GOOD.replace('"1"', '""'), "lacks 'event_id'"),
-        (GOOD.replace('"app"', '"pigeon"'), "channel must be one of phone"),
+        (GOOD.replace('"app"', '["app"]'), "channel must be text"),
         (GOOD.replace("12:00:00Z", "noon"), "reported_at must be an ISO 8601 time with its offset"),
         (GOOD.replace("12:00:00Z", "12:00:00"), "reported_at must be an ISO 8601 time with its offset"),
         (GOOD.replace('"channel"', '"lat":"north","channel"'), "lat must be a number"),
@@ -275,6 +276,43 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
     with pytest.raises(ReplayFileError) as refused:
         read_reports(path)
     assert str(refused.value).startswith(f"reports.jsonl:3: {reason}")
+
+
+def test_a_channel_we_have_no_word_for_costs_nobody_their_crew(tmp_path: Path) -> None:
+    path = tmp_path / "reports.jsonl"
+    path.write_text(GOOD.replace('"app"', '"pigeon"'))
+
+    assert read_reports(path)[0].channel is Channel.API
+
+
+def test_bad_lines_are_named_and_the_others_replayed(files: Files) -> None:
+    files.report("good", 0, "A0TR00023")
+    files.report("bad", 1, "A0TR00024")
+    files.lines[1]["received_at"] = "yesterday"
+    files.report("also good", 2, "A0TR00024")
+    files.power_back(3, "")
+    files.power_back(4, "A0TR00023")
+    replayed = files.run()
+
+    assert files.assignments().keys() == {"good", "also good"}
+    assert [str(error).split(":")[:2] for error in replayed.refused] == [
+        ["reports.jsonl", "2"],
+        ["restorations.csv", "2"],
+    ]
+
+
+def test_the_life_of_an_order_is_told(files: Files) -> None:
+    files.report("first", 0, "A0TR00026")
+    files.report("second", 2, "A0TR00023")
+    files.report("third", 3, "A0TR00030")
+    files.power_back(30, "A0SW00015")
+    replayed = files.run()
+
+    (order,) = files.assignments()["first"][1]
+    life = [step for step in replayed.steps if str(step.order_id) == order]
+    assert life[0][1:] == (minute(0), "A0TR00026")
+    assert "A0SW00015" in {step.device for step in life}
+    assert life[-1][1:] == (minute(30), None)
 
 
 def test_numbers_written_as_text_and_text_written_as_numbers_are_read(tmp_path: Path) -> None:

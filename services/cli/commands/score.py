@@ -1,0 +1,133 @@
+"""``gridline score``: assignments and orders of a replay, held against the storm's truth."""
+
+from __future__ import annotations
+
+import csv
+from datetime import datetime
+from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from services.cli.console import out, print_json, progress, table
+from services.cli.errors import CommandError, Exit
+from services.cli.quality.judge import Order, Outcome, judge
+from services.cli.quality.placed import first_arrivals
+from services.cli.quality.spread import spread
+from services.cli.quality.storms import read_storm
+from services.dedup.replay_files import ReplayFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.cli.quality.judge import Figures
+
+
+def score(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Folders with a storm (`gridline storm --out`) and what a replay of it wrote.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="For another program to read.")] = False,
+) -> None:
+    """Score how right merging was: B-cubed, orders for each true fault, faults nobody was sent to, and more.
+
+    docs/merging.md says what each figure means. Of several folders (seeds), the mean and its 95 % interval. Files carry
+    an order's last device alone, so when it was first named right is only known to `gridline replay --truth`.
+
+    For example:
+
+      gridline score /tmp/storm
+
+      gridline score /tmp/storm-1 /tmp/storm-2 /tmp/storm-3
+    """
+    with progress() as display:
+        found = [_of_folder(folder) for folder in display.track(folders, description="storms")]
+    if as_json:
+        print_json([one.as_json() for one in found])
+    else:
+        show_figures(found, without=_ONLY_LIVE)
+
+
+_ONLY_LIVE: Final = frozenset({"to_device_p50", "named_device"})
+
+
+def _of_folder(folder: Path) -> Figures:
+    try:
+        storm = read_storm(folder)
+        outcome = read_outcome(folder / "assignments.csv", folder / "orders.csv")
+    except ReplayFileError as error:
+        raise CommandError(str(error), "Correct these lines and run it again.", Exit.REFUSED) from None
+    except (KeyError, ValueError) as error:
+        what = f"{folder}: a file lacks or garbles a column: {error}"
+        raise CommandError(what, "Write the storm again (`gridline storm --out`), then replay it.") from None
+    arrivals = {line.event_id: line.received_at for line in first_arrivals(storm.lines)}
+    return judge(outcome, storm.truth, storm.faults, arrivals, storm.served.tree)
+
+
+def read_outcome(assignments: Path, orders: Path) -> Outcome:
+    """Read what a replay wrote.
+
+    Raises:
+        KeyError: a column is missing, or an order that orders.csv does not have.
+        ValueError: a time is none.
+        OSError: a file cannot be read.
+    """
+    with orders.open(encoding="utf-8", newline="") as file:
+        issued = {row["order_id"]: _order(row) for row in csv.DictReader(file)}
+    outcome = Outcome({}, {}, issued)
+    with assignments.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            ever = tuple(order for order in row["order_ids"].split(";") if order)
+            if unknown := [order for order in ever if order not in issued]:
+                raise KeyError(f"order {unknown[0]} of event {row['event_id']} is not in {orders.name}")
+            outcome.ever[row["event_id"]] = ever
+            if row["incident_id"]:
+                outcome.clusters[row["event_id"]] = row["incident_id"]
+    return outcome
+
+
+def _order(row: dict[str, str]) -> Order:
+    at = datetime.fromisoformat(row["issued_at"])
+    return Order(at, [(at, row["device"])])
+
+
+_LABELS: Final = {
+    "reports": "judged reports",
+    "faults": "true faults",
+    "b3_precision": "B-cubed precision",
+    "b3_recall": "B-cubed recall",
+    "b3_f1": "B-cubed F1",
+    "b3_f1_placed": "B-cubed F1 of the placed",
+    "pair_precision": "pairwise precision",
+    "pair_recall": "pairwise recall",
+    "pair_f1": "pairwise F1",
+    "unplaced": "share not placed",
+    "orders_per_fault": "orders for each fault",
+    "spare_per_fault": "spare orders for each fault",
+    "duplicate_rate": "duplicate dispatch rate",
+    "hidden": "faults without an own order",
+    "hidden_in_another": "of these, merged away",
+    "device_hops": "device off by, steps in the tree",
+    "device_right": "device right",
+    "to_order_p50": "first report to order, p50, s",
+    "to_order_p90": "first report to order, p90, s",
+    "to_device_p50": "first report to right device, p50, s",
+    "named_device": "right device ever named",
+    "churn": "orders a report was under beyond its first",
+    "hazards": "reports of danger",
+    "hazards_own": "with an order of their own at once",
+    "hazards_absorbed": "absorbed (must be 0)",
+}
+
+
+def show_figures(found: Sequence[Figures], *, without: frozenset[str] = frozenset()) -> None:
+    """Show the figures of one storm, or mean and interval of several."""
+    values = [one.as_json() for one in found]
+    rows = []
+    for name, label in _LABELS.items():
+        if name in without:
+            continue
+        one = spread(value[name] for value in values)
+        rows.append((label, f"{one.mean:,.3f}", f"{one.low:,.3f} - {one.high:,.3f}" if len(found) > 1 else ""))
+    columns = ("figure", "mean", "95 %") if len(found) > 1 else ("figure", "value", "")
+    out.print(table("", columns, rows, right=columns[1:2]))

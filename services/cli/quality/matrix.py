@@ -1,0 +1,128 @@
+"""Storms by preset and seed, every method on each, on at most two processes.
+
+Decided here: which seeds are for tuning and which for reporting; what is kept of a run. Never here: a figure, a table.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import tempfile
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from services.cli.hearing import hearing
+from services.cli.quality.methods import METHODS, compare
+from services.cli.quality.storms import read_storm
+from services.cli.storm.files import write_storm
+from services.cli.storm.presets import PRESETS, Purpose
+from services.dedup.replay import Served, load_served
+from services.dedup.rules_file import load_rules
+from services.grid.network_file import write_customers, write_devices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from services.cli.storm.faults import Network
+
+SEEDS: Final = {
+    Purpose.TUNING: tuple(range(1, 11)),
+    Purpose.REPORTING: tuple(range(101, 111)),
+    Purpose.TRYING: (1, 2, 3),
+}
+"""Seeds by what they are for: no seed is for both."""
+
+HOLDS: Final = (0, 60, 300, 900)
+"""Seconds an order waits, for the trade-off."""
+
+_START: Final = datetime.fromisoformat("2026-07-01T18:00:00+08:00")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One storm and what to run on it."""
+
+    preset: str
+    seed: int
+    rules: Path
+    methods: tuple[str, ...] = METHODS
+    holds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The figures of one method on one storm; ``method`` is ``hold 30`` and so on for the engine with a hold."""
+
+    preset: str
+    seed: int
+    method: str
+    figures: dict[str, float | None]
+
+
+def run(job: Job) -> list[Run]:
+    """Draw a storm, write it, read it back as anybody would, and judge every method on it."""
+    rules = load_rules(job.rules)
+    with tempfile.TemporaryDirectory(prefix="gridline-storm-") as name:
+        folder = Path(name)
+        network, served = _prepared(job.preset)
+        write_storm(PRESETS[job.preset].storm(job.seed, network), _START, folder)
+        storm = read_storm(folder, served)
+    compared = compare(storm, rules, hearing(), holds=job.holds, only=job.methods)
+    named = [*compared.figures.items(), *((f"hold {seconds}", found) for seconds, found in compared.holds.items())]
+    return [Run(job.preset, job.seed, name, _finite(figures.as_json())) for name, figures in named]
+
+
+def _finite(figures: dict[str, float]) -> dict[str, float | None]:
+    return {name: round(value, 5) if math.isfinite(value) else None for name, value in figures.items()}
+
+
+@lru_cache(maxsize=1)
+def _prepared(preset: str) -> tuple[Network, Served]:
+    """Return a preset's network as the storm and as the engine know it; one at a time is kept."""
+    network = PRESETS[preset].network()
+    with tempfile.TemporaryDirectory(prefix="gridline-storm-") as name:
+        devices, customers = Path(name) / "network.csv", Path(name) / "customers.csv"
+        write_devices(devices, network.devices)
+        write_customers(customers, network.customers)
+        return network, load_served(devices, customers)
+
+
+def run_all(jobs: Sequence[Job], processes: int, done: Callable[[Job], None]) -> list[Run]:
+    """Run jobs on so many processes; the result is in the order of the jobs, whatever came first."""
+    found: dict[int, list[Run]] = {}
+    if processes <= 1:
+        for place, job in enumerate(jobs):
+            found[place] = run(job)
+            done(job)
+    else:
+        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+            waiting = {pool.submit(run, job): place for place, job in enumerate(jobs)}
+            for future in as_completed(waiting):
+                found[waiting[future]] = future.result()
+                done(jobs[waiting[future]])
+    return [one for place in sorted(found) for one in found[place]]
+
+
+def write_runs(path: Path, runs: Iterable[Run], **about: Any) -> None:
+    """Write the runs as JSON, one a line, so that a change is seen in a diff."""
+    lines = ",\n".join(json.dumps(asdict(one), ensure_ascii=False) for one in runs)
+    head = "".join(f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)},\n" for name, value in about.items())
+    path.write_text(f'{{\n{head}"runs": [\n{lines}\n]\n}}\n', encoding="utf-8")
+
+
+def read_runs(path: Path) -> tuple[list[Run], dict[str, Any]]:
+    """Read what ``write_runs`` wrote: the runs, and what was said about them.
+
+    Raises:
+        ValueError: it is no such file.
+    """
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        return [Run(**one) for one in about.pop("runs")], about
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path.name} is not what `gridline quality` wrote: {error}") from None

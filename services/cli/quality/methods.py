@@ -1,0 +1,156 @@
+"""Every way to merge that is in the table, by name, run over one storm.
+
+Decided here: which there are, and what each is given. Never here: how one merges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from services.cli.quality import baselines
+from services.cli.quality.judge import Order, Outcome, judge
+from services.cli.quality.oracles import by_known_faults, last_word, true_faults
+from services.cli.quality.placed import first_arrivals, placed, truly_placed
+from services.dedup.replay import Replay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from services.cli.hearing import Hear
+    from services.cli.quality.judge import Figures
+    from services.cli.quality.storms import StormFiles
+    from services.dedup.domain.rules import Rules
+    from services.dedup.replay import Replayed
+    from services.dedup.replay_files import ReportLine
+
+ENGINE: Final = "Gridline"
+BASELINES: Final = (
+    "no merging",
+    "feeder + 30 min",
+    "transformer + 30 min",
+    "500 m cell + 30 min",
+    "thresholds 3, 10 %, 30 min",
+    "thresholds 2, 20 %, 15 min",
+)
+ORACLES: Final = (
+    "true places, true faults",
+    "resolved places, true faults",
+    "true places, Gridline online",
+    "all reports at once",
+)
+METHODS: Final = (ENGINE, *BASELINES, *ORACLES)
+
+
+class Compared(NamedTuple):
+    """The figures of one storm by method, and of the engine by hold in seconds."""
+
+    figures: dict[str, Figures]
+    holds: dict[int, Figures]
+
+
+def outcome_of(replayed: Replayed) -> Outcome:
+    """Return what a replay did, in the form that is judged."""
+    orders: dict[str, Order] = {}
+    for step in replayed.steps:
+        if step.device is not None:
+            orders.setdefault(str(step.order_id), Order(step.at, [])).places.append((step.at, step.device))
+    return Outcome(
+        {one.event_id: str(one.incident_id) for one in replayed.assignments if one.incident_id is not None},
+        {one.event_id: tuple(map(str, one.orders)) for one in replayed.assignments},
+        orders,
+    )
+
+
+def true_lines(storm: StormFiles) -> Iterable[ReportLine]:
+    """Yield the reports as they would be if everybody gave their account, and a clock that is right."""
+    for line in first_arrivals(storm.lines):
+        truth = storm.truth[line.event_id]
+        yield replace(
+            line,
+            account_id=truth.account or None,
+            reported_at=truth.happened_at,
+            phone=None,
+            lat=None if truth.account else line.lat,
+            lon=None if truth.account else line.lon,
+            address=None,
+        )
+
+
+def run_engine(storm: StormFiles, lines: Iterable[ReportLine], rules: Rules, hear: Hear) -> Replayed:
+    """Run the engine over a storm's reports and restorations."""
+    served = storm.served
+    return Replay(served.tree, served.book, served.homes, rules, hear).run(lines, storm.restored, _quiet)
+
+
+def _quiet(_stage: str, _done: int, _total: int) -> None:
+    return
+
+
+def compare(
+    storm: StormFiles,
+    rules: Rules,
+    hear: Hear,
+    *,
+    holds: Iterable[int] = (),
+    only: Iterable[str] = METHODS,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Compared:
+    """Run every method over a storm and judge each.
+
+    Args:
+        storm: The storm with its truth.
+        rules: The engine's.
+        hear: What words say.
+        holds: Seconds an order of any class waits, for the trade-off.
+        only: Methods to run.
+        tell: Told what comes next.
+    """
+    arrivals = {line.event_id: line.received_at for line in first_arrivals(storm.lines)}
+    tree = storm.served.tree
+
+    def judged(outcome: Outcome) -> Figures:
+        return judge(outcome, storm.truth, storm.faults, arrivals, tree)
+
+    tell("places")
+    reports = placed(storm, hear)
+    tell(ENGINE)
+    replayed = run_engine(storm, storm.lines, rules, hear)
+    pair = timedelta(minutes=30)
+    ways: dict[str, Callable[[], Outcome]] = {
+        ENGINE: lambda: outcome_of(replayed),
+        "no merging": lambda: baselines.no_merging(reports),
+        "feeder + 30 min": lambda: baselines.by_key(reports, baselines.feeder, pair),
+        "transformer + 30 min": lambda: baselines.by_key(reports, baselines.transformer, pair),
+        "500 m cell + 30 min": lambda: baselines.by_key(reports, baselines.cell, pair),
+        "thresholds 3, 10 %, 30 min": lambda: baselines.Thresholds(storm.served, 3, 0.1, pair).run(
+            reports, storm.restored
+        ),
+        "thresholds 2, 20 %, 15 min": lambda: baselines.Thresholds(storm.served, 2, 0.2, pair / 2).run(
+            reports, storm.restored
+        ),
+        "true places, true faults": lambda: by_known_faults(truly_placed(storm), true_faults(storm), tree),
+        "resolved places, true faults": lambda: by_known_faults(reports, true_faults(storm), tree),
+        "true places, Gridline online": lambda: outcome_of(run_engine(storm, true_lines(storm), rules, hear)),
+        "all reports at once": lambda: by_known_faults(reports, last_word(replayed, reports, tree), tree),
+    }
+    figures: dict[str, Figures] = {}
+    for name in only:
+        tell(name)
+        figures[name] = judged(ways[name]())
+    held: dict[int, Figures] = {}
+    for seconds in holds:
+        tell(f"hold {seconds} s")
+        if not seconds and not any(rules.holds.values()) and ENGINE in figures:
+            held[seconds] = figures[ENGINE]
+            continue
+        waiting = replace(rules, holds=dict.fromkeys(_CLASSES, timedelta(seconds=seconds)))
+        held[seconds] = judged(outcome_of(run_engine(storm, storm.lines, waiting, hear)))
+    return Compared(figures, held)
+
+
+_CLASSES: Final = (
+    *("substation", "breaker", "recloser", "switch", "sectionalizer", "fuse", "transformer"),
+    *("line", "cell", "place"),
+)

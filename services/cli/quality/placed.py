@@ -1,0 +1,102 @@
+"""Reports with the place the grid resolves for them: what baselines and bounds start from, as the engine does.
+
+Decided here: what of a report a baseline may see. Never here: how it merges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.cli.storm.words import Kind
+from services.contracts.values import CustomerStatus
+from services.dedup.replay import event_time, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from services.cli.hearing import Hear
+    from services.cli.quality.storms import StormFiles
+    from services.dedup.replay_files import ReportLine
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One event at its first arrival.
+
+    Attributes:
+        at: Arrival.
+        said_at: When it says it was made, bounded by arrival as the engine does.
+        transformer: None where nothing placed it, or the customer is cut off and was told so.
+        lat: Degrees north of the customer or the position, if any.
+        danger: Words of danger were heard.
+    """
+
+    event: str
+    at: datetime
+    said_at: datetime
+    transformer: str | None
+    feeder: str | None
+    account: str | None
+    lat: float | None
+    lon: float | None
+    danger: bool
+
+
+def first_arrivals(lines: Iterable[ReportLine]) -> list[ReportLine]:
+    """Return each event once, by arrival."""
+    seen: dict[str, ReportLine] = {}
+    for line in sorted(lines, key=lambda line: line.received_at):
+        seen.setdefault(line.event_id, line)
+    return list(seen.values())
+
+
+def placed(storm: StormFiles, hear: Hear) -> list[Placed]:
+    """Return every event by arrival, placed as the product places it."""
+    tree, book = storm.served.tree, storm.served.book
+    found = []
+    for line in first_arrivals(storm.lines):
+        place = place_of(book, line)
+        transformer = place.transformer_id
+        active = place.status is not CustomerStatus.SUSPENDED  # the others are answered, whoever merges
+        known = active and transformer is not None and transformer in tree
+        found.append(
+            Placed(
+                event=line.event_id,
+                at=line.received_at,
+                said_at=event_time(line),
+                transformer=transformer if known else None,
+                feeder=place.feeder if known else None,
+                account=place.account_id,
+                lat=place.lat,
+                lon=place.lon,
+                danger=bool(line.text and hear(line.text).hazards),
+            )
+        )
+    return found
+
+
+def truly_placed(storm: StormFiles) -> list[Placed]:
+    """Return every event by arrival as an oracle of places sees it: true customer, true time, true danger."""
+    tree = storm.served.tree
+    found = []
+    for line in first_arrivals(storm.lines):
+        truth = storm.truth[line.event_id]
+        transformer = None if truth.kind is Kind.ARREARS else truth.transformer or None
+        feeder = None if transformer is None else tree.feeder_of(transformer)
+        device = None if transformer is None else tree.device(transformer)
+        found.append(
+            Placed(
+                event=line.event_id,
+                at=line.received_at,
+                said_at=truth.happened_at,
+                transformer=transformer,
+                feeder=feeder,
+                account=truth.account or None,
+                lat=None if device is None else device.lat,
+                lon=None if device is None else device.lon,
+                danger=truth.kind is Kind.HAZARD,
+            )
+        )
+    return found
