@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import cache
 
 from services.dedup.replay import Heard
-from services.router.domain.words import normalise
 from services.router.settings import RouterSettings
 from services.router.tree.keywords import read_keywords
 from services.runtime.settings import read_settings
@@ -25,7 +24,7 @@ def hearing() -> Hear:
 
     @cache
     def hear(text: str) -> Heard:
-        plain = normalise(text)
-        return Heard(keywords.hazards_in(plain), keywords.only_mine.find(plain) is not None)
+        reading = keywords.read(text)
+        return Heard(reading.hazards, reading.only_mine)
 
     return hear

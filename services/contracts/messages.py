@@ -111,6 +111,10 @@ class RouteReason(Value):
     rule: Word = Field(description="What decided the business type: channel_choice, keyword, default, …")
     matched: tuple[Name, ...] = Field(default=(), description="The matchers or keywords that held")
     tree_hash: Name = Field(description="Hash of the route tree in force")
+    confidence: float | None = Field(
+        default=None, ge=0, le=1, description="How sure the business type is: 1 chosen, 0 nothing told"
+    )
+    language_confidence: float | None = Field(default=None, ge=0, le=1, description="How sure the language is")
 
 
 class Due(Value):

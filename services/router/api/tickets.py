@@ -16,7 +16,7 @@ from services.contracts.ids import parse_ticket_ref
 from services.contracts.messages import RouteReason
 from services.contracts.values import Channel, CustomerClass, Language, Name, Place, Priority, TicketState, Word
 from services.router import store
-from services.router.domain.classify import PriorityRule
+from services.router.domain.classify import LanguageRule, PriorityRule
 from services.router.domain.ticket import ReportState, Ticket, routed
 from services.runtime.http import Problem
 from services.runtime.postgres import translated
@@ -39,6 +39,7 @@ class TicketView(BaseModel):
     fault: Word | None
     hazards: tuple[Word, ...]
     language: Language
+    language_rule: LanguageRule
     channel: Channel
     customer_class: CustomerClass
     place: Place
@@ -110,6 +111,7 @@ def view(ticket: Ticket) -> TicketView:
         fault=ticket.classification.fault,
         hazards=ticket.classification.hazards,
         language=ticket.classification.language,
+        language_rule=ticket.classification.language_rule,
         channel=told.channel,
         customer_class=told.customer_class,
         place=ticket.place,

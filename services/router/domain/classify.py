@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.values import CustomerClass, Priority
-from services.router.domain.words import Script, WordList, normalise, script_of
+from services.router.domain.language import Heard, Tongues, hear
+from services.router.domain.words import Lexicon, Script, WordList, normalise
 
 if TYPE_CHECKING:
     import re
@@ -22,6 +24,14 @@ OUTAGE: Final = "outage"
 """The kind of fault that is reported for merging."""
 REPORTED_DANGER: Final = "reported_danger"
 """Hazard word of the channel's own danger choice, where the words do not say which danger it is."""
+
+
+_ONE_TYPE: Final = 0.9
+_SEVERAL_TYPES: Final = 0.6
+SURE: Final = 0.5
+"""From this confidence on, a language counts as told."""
+_ON_FILE: Final = 0.6
+_ASSUMED: Final = 0.3
 
 
 class TypeRule(StrEnum):
@@ -39,6 +49,11 @@ class LanguageRule(StrEnum):
 
     CHANNEL_CHOICE = "channel_choice"
     SCRIPT = "script"
+    """Its letters are those of one language."""
+    DETECTED = "detected"
+    """Its letters are shared by several; a detector told."""
+    UNSURE = "unsure"
+    """Its letters are shared by several, and nothing told."""
     CUSTOMER = "customer"
     """What the customer's file says, where there is nothing to read."""
     DEFAULT = "default"
@@ -54,7 +69,54 @@ class PriorityRule(StrEnum):
     DEFAULT = "default"
 
 
-@dataclass(frozen=True, slots=True)
+class Reading(NamedTuple):
+    """What the operators' words make of one text.
+
+    Attributes:
+        plain: The text in the form words are looked for in.
+        hazards: Dangers it names, sorted.
+        named: Business type and the word that named it, by the first rule that holds.
+        types: How many business types have words in it: more than one is a doubt.
+        fault: The first kind of fault and the word that named it.
+        says_outage: It says that power is out.
+        only_mine: It says that it is only their own premises.
+        account: The account number written in it; None if there is none, or more than one to choose from.
+        rest: The text without account numbers, as ``plain``.
+        urges: It asks to hurry.
+        heard: The language it is in.
+    """
+
+    plain: str
+    hazards: tuple[str, ...]
+    named: tuple[str, str] | None
+    types: int
+    fault: tuple[str, str] | None
+    says_outage: bool
+    only_mine: bool
+    account: str | None
+    rest: str
+    urges: bool
+    heard: Heard | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Denials:
+    """How people say that there is no danger ("没有着火"), and the words that make it a doubt after all.
+
+    A doubt anywhere in the text ("差点没", "有没有") keeps every danger in it; so does the past: when unsure, danger.
+    """
+
+    words: WordList = field(default_factory=lambda: WordList(()))
+    doubts: WordList = field(default_factory=lambda: WordList(()))
+
+    def heard_out(self, text: str) -> str:
+        """Return a normalised text without the dangers it surely denies."""
+        if self.words.find(text) is None or self.doubts.find(text) is not None:
+            return text
+        return self.words.blanked(text)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Keywords:
     """The operators' words (``classify.yaml``), ready to be looked for.
 
@@ -66,11 +128,12 @@ class Keywords:
         hazards: Hazard and its words; every one found counts.
         only_mine: How people say that it is only their own premises.
         default_type: Business type where nothing else decides.
-        languages: The language a script stands for.
+        languages: The languages a script stands for.
         default_language: Where the text says nothing.
         accounts: How people write an account number into a text, the number as group 1; None if it is not looked for.
         urges: How people ask to hurry (催办).
         unurgent: Business types that such words do not turn into an urge of something else.
+        denials: How people say that there is no danger.
     """
 
     business_types: Mapping[str, str]
@@ -80,37 +143,66 @@ class Keywords:
     hazards: tuple[tuple[str, WordList], ...]
     only_mine: WordList
     default_type: str
-    languages: Mapping[Script, str]
+    languages: Mapping[Script, Tongues]
     default_language: str
     accounts: re.Pattern[str] | None = None
     urges: WordList = field(default_factory=lambda: WordList(()))
     unurgent: frozenset[str] = frozenset()
+    denials: Denials = field(default_factory=Denials)
+    lexicon: Lexicon = field(init=False)
 
-    def without_account(self, text: str) -> str:
-        """Return a text without the account number written in it, and its label."""
-        return text if self.accounts is None else self.accounts.sub(" ", text)
-
-    def account_in(self, text: str) -> str | None:
-        """Return the account number written in a text; None if there is none, or more than one to choose from."""
-        found = set(self.accounts.findall(text)) if self.accounts is not None else set()
-        return found.pop() if len(found) == 1 else None
+    def __post_init__(self) -> None:
+        """Prepare the one pass over a text."""
+        lists = (words for _, words in (*self.rules, *self.faults, *self.hazards))
+        object.__setattr__(self, "lexicon", Lexicon((*lists, self.only_mine, self.urges, self.denials.words)))
 
     @property
     def hazard_words(self) -> frozenset[str]:
         """Every hazard a ticket can have, the channel's own danger choice included."""
         return frozenset({REPORTED_DANGER, *(hazard for hazard, _ in self.hazards)})
 
-    def hazards_in(self, text: str) -> tuple[str, ...]:
-        """Return the hazards named in a normalised text, sorted."""
-        return tuple(sorted(hazard for hazard, words in self.hazards if words.find(text) is not None))
+    def read(self, text: str) -> Reading:
+        """Return what these words make of a text. Texts repeat within a batch and in a storm: the last are kept."""
+        return _read(self, text)
 
-    def fault_in(self, text: str) -> tuple[str, str] | None:
-        """Return the first kind of fault named in a normalised text, and the word that named it."""
-        return _first(self.faults, text)
 
-    def says_outage(self, text: str) -> bool:
-        """Tell whether a normalised text says that power is out."""
-        return any(words.find(text) is not None for kind, words in self.faults if kind == OUTAGE)
+@lru_cache(maxsize=4096)
+def _read(keywords: Keywords, text: str) -> Reading:
+    plain = normalise(text)
+    numbers: set[str] = set()
+    rest = plain
+    if keywords.accounts is not None and any(map(str.isdigit, plain)):
+        numbers.update(keywords.accounts.findall(text))
+        rest = normalise(keywords.accounts.sub(" ", text)) if numbers else plain
+    likely = keywords.lexicon.candidates(plain)
+
+    def found(words: WordList, where: str = plain) -> str | None:
+        return words.find(where) if words in likely else None
+
+    hazards: tuple[str, ...] = ()
+    if any(words in likely for _, words in keywords.hazards):
+        danger = keywords.denials.heard_out(plain)
+        hazards = tuple(sorted(name for name, words in keywords.hazards if found(words, danger) is not None))
+    fault = next(((kind, word) for kind, words in keywords.faults if (word := found(words)) is not None), None)
+    named: dict[str, str] = {}
+    for business_type, words in keywords.rules:
+        if (word := found(words)) is not None:
+            named.setdefault(business_type, word)
+        elif business_type == keywords.fault_type and fault is not None:
+            named.setdefault(business_type, fault[1])
+    return Reading(
+        plain=plain,
+        hazards=hazards,
+        named=next(iter(named.items()), None),
+        types=len(named),
+        fault=fault,
+        says_outage=any(kind == OUTAGE and found(words) is not None for kind, words in keywords.faults),
+        only_mine=found(keywords.only_mine) is not None,
+        account=numbers.pop() if len(numbers) == 1 else None,
+        rest=rest,
+        urges=keywords.urges in likely and keywords.urges.find(rest) is not None,
+        heard=hear(text, keywords.languages),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +218,9 @@ class Classification:
     language: str
     language_rule: LanguageRule
     single_premise: bool = False
+    confidence: float = 1.0
+    """How sure business type and fault are, from 0 (nothing said) to 1 (chosen)."""
+    language_confidence: float = 1.0
 
     @property
     def is_outage(self) -> bool:
@@ -154,24 +249,24 @@ def classify(
         hazards: Hazards found so far; they are never taken back.
         single_premise: The customer chose "only my home" on the channel.
     """
-    plain = normalise(text)
+    reading = keywords.read(text)
     found: list[str] = []
-    business_type, type_rule = keywords.default_type, TypeRule.DEFAULT
-    named = _by_words(keywords, plain)
+    business_type, type_rule, confidence = keywords.default_type, TypeRule.DEFAULT, 0.0
     if choice is not None and choice in keywords.business_types:
-        business_type, type_rule = choice, TypeRule.CHANNEL_CHOICE
-    elif named is not None:
-        business_type, type_rule = named[0], TypeRule.KEYWORD
-        found.append(named[1])
+        business_type, type_rule, confidence = choice, TypeRule.CHANNEL_CHOICE, 1.0
+    elif reading.named is not None:
+        business_type, type_rule = reading.named[0], TypeRule.KEYWORD
+        confidence = _ONE_TYPE if reading.types == 1 else _SEVERAL_TYPES
+        found.append(reading.named[1])
     elif hazards:
-        business_type, type_rule = keywords.fault_type, TypeRule.HAZARD
+        business_type, type_rule, confidence = keywords.fault_type, TypeRule.HAZARD, _ONE_TYPE
     fault: str | None = None
     if business_type == keywords.fault_type:
         # A fault that does not say what it is, is an outage: most are, and the crew finds out.
-        fault, word = keywords.fault_in(plain) or (OUTAGE, None)
+        fault, word = reading.fault or (OUTAGE, None)
         if word is not None and word not in found:
             found.append(word)
-    spoken, language_rule = _language(keywords, language, customer_language, text)
+    spoken, language_rule, language_confidence = _language(keywords, language, customer_language, reading.heard)
     return Classification(
         business_type=business_type,
         type_rule=type_rule,
@@ -180,37 +275,25 @@ def classify(
         hazards=tuple(sorted(hazards)),
         language=spoken,
         language_rule=language_rule,
-        single_premise=single_premise or keywords.only_mine.find(plain) is not None,
+        single_premise=single_premise or reading.only_mine,
+        confidence=confidence,
+        language_confidence=language_confidence,
     )
 
 
-def _by_words(keywords: Keywords, plain: str) -> tuple[str, str] | None:
-    for business_type, words in keywords.rules:
-        if (word := words.find(plain)) is not None:
-            return business_type, word
-        if business_type == keywords.fault_type and (fault := keywords.fault_in(plain)) is not None:
-            return business_type, fault[1]
-    return None
-
-
 def _language(
-    keywords: Keywords, choice: str | None, customer_language: str | None, text: str
-) -> tuple[str, LanguageRule]:
+    keywords: Keywords, choice: str | None, customer_language: str | None, heard: Heard | None
+) -> tuple[str, LanguageRule, float]:
     if choice is not None:
-        return choice, LanguageRule.CHANNEL_CHOICE
-    script = script_of(text)
-    if script is not None and script in keywords.languages:
-        return keywords.languages[script], LanguageRule.SCRIPT
+        return choice, LanguageRule.CHANNEL_CHOICE, 1.0
+    if heard is not None:
+        if heard.confidence >= SURE:
+            rule = LanguageRule.DETECTED if heard.detected else LanguageRule.SCRIPT
+            return heard.tag, rule, heard.confidence
+        return heard.tag, LanguageRule.UNSURE, heard.confidence
     if customer_language is not None:
-        return customer_language, LanguageRule.CUSTOMER
-    return keywords.default_language, LanguageRule.DEFAULT
-
-
-def _first(lists: tuple[tuple[str, WordList], ...], text: str) -> tuple[str, str] | None:
-    for name, words in lists:
-        if (word := words.find(text)) is not None:
-            return name, word
-    return None
+        return customer_language, LanguageRule.CUSTOMER, _ON_FILE
+    return keywords.default_language, LanguageRule.DEFAULT, _ASSUMED
 
 
 URGENCY: Final = tuple(Priority)

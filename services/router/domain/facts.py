@@ -14,7 +14,6 @@ from uuid import UUID  # noqa: TC003 - facts are read from their stored form by 
 
 from services.contracts.values import Channel, Position, Recipient  # noqa: TC001
 from services.router.domain.classify import REPORTED_DANGER
-from services.router.domain.words import normalise
 
 if TYPE_CHECKING:
     from services.contracts.messages import ContactReceived
@@ -118,10 +117,10 @@ def said_in(contact: ContactReceived, keywords: Keywords, bounds: Bounds) -> Fac
     at = bounded(contact.occurred_at, contact.received_at, bounds.event_lag)
     who = contact.contact_id
     text = contact.text.strip() if contact.text else ""
-    plain = normalise(text)
+    reading = keywords.read(text)
     choice = contact.business_type if contact.business_type in keywords.business_types else None
-    claims = choice == keywords.fault_type or (choice is None and keywords.says_outage(plain))
-    hazards = keywords.hazards_in(plain)
+    claims = choice == keywords.fault_type or (choice is None and reading.says_outage)
+    hazards = reading.hazards
     if contact.hazard:
         hazards = tuple(sorted({REPORTED_DANGER, *hazards}))
     interim = contact.facts.get("transcript_final") is False
@@ -136,7 +135,7 @@ def said_in(contact: ContactReceived, keywords: Keywords, bounds: Bounds) -> Fac
         channel=Said(contact.channel, at, who),
         business_type=said(choice),
         language=said(contact.language),
-        account_id=said(contact.account_id or keywords.account_in(text)),
+        account_id=said(contact.account_id or reading.account),
         phone=said(contact.phone),
         address=said(contact.address or None),
         position=said(contact.position),

@@ -130,14 +130,12 @@ def again(said: Facts, about: Classification, at: datetime, tickets: Iterable[Ti
 
 def _asks(said: Facts, about: Classification, keywords: Keywords) -> Relation | None:
     """Return what the words make of it whatever else is open; None where they name a matter."""
-    text = said.text or ""
-    rest = normalise(keywords.without_account(text))
+    reading = keywords.read(said.text or "")
     if said.business_type is None and not said.hazards:
-        if not any(char.isalnum() for char in rest):
+        if not any(char.isalnum() for char in reading.rest):
             tells = said.account_id or said.position or said.address
             return Relation.ADDITION if tells or said.texts else Relation.REMARK
-        urges = keywords.urges.find(rest) is not None
-        if urges and about.business_type not in keywords.unurgent:
+        if reading.urges and about.business_type not in keywords.unurgent:
             return Relation.URGE
         if about.type_rule is TypeRule.DEFAULT:
             return Relation.REMARK

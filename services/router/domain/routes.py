@@ -32,6 +32,7 @@ ATTRIBUTES: Final[Mapping[str, frozenset[str] | None]] = {
     "hazards": None,
     "single_premise": BOOLEANS,
     "language": None,
+    "language_sure": BOOLEANS,
     "channel": frozenset(Channel),
     "priority": frozenset(Priority),
     "customer_class": frozenset(CustomerClass),

@@ -16,7 +16,7 @@ from services.contracts.ids import report_id
 from services.contracts.ids import ticket_ref as ref_of
 from services.contracts.messages import Due, OutageReported, RouteReason, TicketRouted
 from services.contracts.values import Basis, Channel, CustomerClass, Place, Priority, TicketState
-from services.router.domain.classify import Classification, PriorityRule, classify, priority_of
+from services.router.domain.classify import Classification, LanguageRule, PriorityRule, classify, priority_of
 from services.router.domain.facts import Facts, bounded
 from services.router.domain.repeats import Relation
 from services.router.domain.routes import Taken, take
@@ -454,6 +454,7 @@ def attributes(about: Classification, place: Place, standing: Standing) -> Attri
         "hazards": about.hazards,
         "single_premise": _yes(about.single_premise),
         "language": (about.language,),
+        "language_sure": _yes(about.language_rule is not LanguageRule.UNSURE),
         "channel": (standing.channel.value,),
         "priority": (standing.priority.value,),
         "customer_class": (place.customer_class.value,),
@@ -509,6 +510,8 @@ def routed(ticket: Ticket, due: tuple[Due, ...] = ()) -> TicketRouted:
                 *(f"tag:{tag}" for tag in taken.tags),
             ),
             tree_hash=ticket.tree_hash,
+            confidence=about.confidence,
+            language_confidence=about.language_confidence,
         ),
         opened_at=facts.opened_at,
         routed_at=ticket.routed_at,

@@ -11,14 +11,17 @@ import unicodedata
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from ahocorasick_rs import AhoCorasick
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_INVISIBLE: Final = re.compile("[\u200b\u2060\ufeff]")
+# Also what only shapes or stretches letters: Arabic tatweel and high hamza, joiners, Mongolian variation selectors.
+_INVISIBLE: Final = re.compile("[\u0640\u0674\u180b-\u180f\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff]")
 _SPACE: Final = re.compile(r"\s+")
 _SPACED_HAN: Final = re.compile(f"(?<=[{_HAN}]) (?=[{_HAN}])")
-_LETTER: Final = "a-z0-9\u00df-\u024f"
+_LETTER: Final = "a-z0-9\u00df-\u024f\u0400-\u052f"
 _LATIN: Final = re.compile(f"[{_LETTER}]")
 _BEGINS: Final = f"(?<![{_LETTER}])"
 _ENDS: Final = f"(?![{_LETTER}])"
@@ -42,7 +45,7 @@ class WordList:
     come between. A word in any other script is found anywhere: Chinese puts no spaces between words.
     """
 
-    __slots__ = ("_exact", "_ignored", "_wanted", "_wild")
+    __slots__ = ("_exact", "_ignored", "_wanted", "_wild", "cores")
 
     def __init__(self, words: Iterable[str], ignore: Iterable[str] = ()) -> None:
         """Prepare the list.
@@ -58,6 +61,8 @@ class WordList:
         self._wanted = _Search(plain)
         self._ignored = _Search(map(normalise, ignore))
         self._exact = {form: word for form, word in plain.items() if "*" not in form}
+        self.cores = frozenset(map(_core, plain))
+        """Plain strings, at least one of which stands in any text in which a word is found."""
         self._wild = tuple((re.compile(_pattern(form)), word) for form, word in plain.items() if "*" in form)
 
     def find(self, text: str) -> str | None:
@@ -71,6 +76,30 @@ class WordList:
         if found is None:
             return None
         return self._exact.get(found) or next(word for pattern, word in self._wild if pattern.fullmatch(found))
+
+    def blanked(self, text: str) -> str:
+        """Return a normalised text without the words of the list."""
+        return self._wanted.blanked(text)
+
+
+class Lexicon:
+    """One pass over a text that tells which of many lists can have a word in it: for nearly all it is none."""
+
+    __slots__ = ("_lists", "_pass")
+
+    def __init__(self, lists: Iterable[WordList]) -> None:
+        """Prepare the pass."""
+        by_core: dict[str, list[WordList]] = {}
+        for words in lists:
+            for core in words.cores:
+                by_core.setdefault(core, []).append(words)
+        self._pass = AhoCorasick(list(by_core))
+        self._lists = tuple(map(tuple, by_core.values()))
+
+    def candidates(self, text: str) -> set[WordList]:
+        """Return the lists worth looking into for a normalised text."""
+        found = {core for core, _, _ in self._pass.find_matches_as_indexes(text, overlapping=True)}
+        return {words for core in found for words in self._lists[core]}
 
 
 def check_word(word: str) -> None:
@@ -109,6 +138,11 @@ class _Search:
         return text
 
 
+def _core(plain: str) -> str:
+    """Return the longest part of a word that stands in a text as it is."""
+    return max(plain.replace("*", " ").split(), key=len) if "*" in plain else plain
+
+
 def _either(words: Iterable[str]) -> str:
     return "|".join(map(_pattern, words))
 
@@ -138,6 +172,7 @@ class Script(StrEnum):
     YI = "yi"
     HANGUL = "hangul"
     ARABIC = "arabic"
+    CYRILLIC = "cyrillic"
     HAN = "han"
     LATIN = "latin"
 
@@ -149,6 +184,7 @@ _UNITS: Final = {
     Script.YI: re.compile("[\ua000-\ua4cf]"),
     Script.HANGUL: re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]"),
     Script.ARABIC: re.compile("[\u0620-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufefc]+"),
+    Script.CYRILLIC: re.compile("[\u0400-\u052f]+"),
     Script.HAN: re.compile(f"[{_HAN}]"),
     Script.LATIN: re.compile("[A-Za-z\u00c0-\u024f]+"),
 }
@@ -156,6 +192,8 @@ _UNITS: Final = {
 
 def script_of(text: str) -> Script | None:
     """Return the script most of ``text`` is written in; None if it has no letter of a known one."""
+    if text.isascii():
+        return Script.LATIN if _UNITS[Script.LATIN].search(text) else None
     counts = {script: len(unit.findall(text)) for script, unit in _UNITS.items()}
     script = max(counts, key=lambda each: counts[each])  # the first of equals, in the order of ``Script``
     return script if counts[script] else None

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from services.router.domain.classify import OUTAGE, REPORTED_DANGER, Keywords
+from yaml.nodes import ScalarNode
+
+from services.router.domain.classify import OUTAGE, REPORTED_DANGER, Denials, Keywords
+from services.router.domain.language import Tongues
 from services.router.domain.words import Script, WordList, check_word
 from services.router.tree.reading import Reader, line_of, meant
 from services.router.tree.routes import check_version
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from yaml.nodes import Node
 
 _KEYS: Final = ("version", "business_types", "rules", "default", "faults", "hazards", "only_mine", "languages")
-_MAY: Final = (*_KEYS, "accounts", "urges")
+_MAY: Final = (*_KEYS, "accounts", "urges", "denials")
 _LONGEST_TAG: Final = 35
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
@@ -43,6 +46,7 @@ def read_keywords(file: str, text: str) -> Keywords:
     languages, default_language = _languages(reader, top["languages"]) if "languages" in top else ({}, "")
     accounts = _accounts(reader, top["accounts"]) if "accounts" in top else None
     urges, unurgent = _urges(reader, top["urges"], types) if "urges" in top else (WordList(()), frozenset[str]())
+    denials = _denials(reader, top["denials"]) if "denials" in top else Denials()
     reader.finish()
     return Keywords(
         business_types=types,
@@ -57,6 +61,7 @@ def read_keywords(file: str, text: str) -> Keywords:
         accounts=accounts,
         urges=urges,
         unurgent=unurgent,
+        denials=denials,
     )
 
 
@@ -87,6 +92,13 @@ def _list_of(reader: Reader, fields: Mapping[str, Node], what: str) -> WordList:
     if "words" in fields and not found["words"]:
         reader.fault(line_of(fields["words"]), f"{what} has no words")
     return WordList(found["words"], found["ignore"])
+
+
+def _denials(reader: Reader, node: Node) -> Denials:
+    fields = reader.fields(node, "denials", ("words", "doubts"), ("words", "doubts"))
+    doubts = {"words": fields["doubts"]} if "doubts" in fields else {}
+    words = {"words": fields["words"]} if "words" in fields else {}
+    return Denials(_list_of(reader, words, "denials"), _list_of(reader, doubts, "doubts of denials"))
 
 
 def _urges(reader: Reader, node: Node, types: Mapping[str, str]) -> tuple[WordList, frozenset[str]]:
@@ -150,13 +162,20 @@ def _accounts(reader: Reader, node: Node) -> re.Pattern[str] | None:
     return re.compile(rf"(?:{label}){between}({number})(?![0-9A-Za-z-])", re.IGNORECASE)
 
 
-def _languages(reader: Reader, node: Node) -> tuple[dict[Script, str], str]:
+def _languages(reader: Reader, node: Node) -> tuple[dict[Script, Tongues], str]:
     fields = reader.fields(node, "languages", ("default", "scripts"), ("default", "scripts"))
     default = _language(reader, fields["default"]) if "default" in fields else ""
-    scripts: dict[Script, str] = {}
+    scripts: dict[Script, Tongues] = {}
     if "scripts" in fields:
         for name, value in reader.fields(fields["scripts"], "scripts", tuple(Script)).items():
-            scripts[Script(name)] = _language(reader, value)
+            if isinstance(value, ScalarNode):
+                scripts[Script(name)] = Tongues(_language(reader, value))
+                continue
+            what = f"script {name!r}"
+            told = reader.fields(value, what, ("otherwise", "told"), ("otherwise", "told"))
+            otherwise = _language(reader, told["otherwise"]) if "otherwise" in told else ""
+            codes = reader.entries(told["told"], f"told of {what}") if "told" in told else ()
+            scripts[Script(name)] = Tongues(otherwise, {code.key: _language(reader, code.value) for code in codes})
     return scripts, default
 
 

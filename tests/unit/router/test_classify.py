@@ -14,7 +14,6 @@ from services.router.domain.classify import (
     classify,
     priority_of,
 )
-from services.router.domain.words import normalise
 from tests.unit.router.making import SHIPPED, contact, folded
 
 
@@ -33,7 +32,7 @@ def about(
         language=language,
         customer_language=customer_language,
         text=text,
-        hazards=words.hazards_in(normalise(text)),
+        hazards=words.read(text).hazards,
         single_premise=single_premise,
     )
 
@@ -206,9 +205,9 @@ def test_only_my_house_can_be_a_choice() -> None:
     [
         ("家里停电了", "en", "bo-CN", "en", LanguageRule.CHANNEL_CHOICE),
         ("家里停电了", None, "bo-CN", "zh-Hans-CN", LanguageRule.SCRIPT),
-        ("My power is out", None, None, "en", LanguageRule.SCRIPT),
+        ("My power is out", None, None, "en", LanguageRule.DETECTED),
         ("གློག་ཆད་སོང་།", None, None, "bo-CN", LanguageRule.SCRIPT),
-        ("توك ئۈزۈلۈپ قالدى", None, None, "ug-Arab-CN", LanguageRule.SCRIPT),
+        ("توك ئۈزۈلۈپ قالدى", None, None, "ug-Arab-CN", LanguageRule.DETECTED),
         ("ᠴᠠᠬᠢᠯᠭᠠᠨ", None, None, "mn-Mong-CN", LanguageRule.SCRIPT),
         ("정전", None, None, "ko-CN", LanguageRule.SCRIPT),
         ("ꄷꋓꀋꐥ", None, None, "ii-CN", LanguageRule.SCRIPT),
@@ -257,4 +256,4 @@ def test_priority_is_danger_then_who_depends_on_power_then_the_outage(
     ],
 )
 def test_an_account_number_written_into_a_text_is_found_if_it_is_one(text: str, account: str | None):
-    assert SHIPPED.keywords.account_in(text) == account
+    assert SHIPPED.keywords.read(text).account == account

@@ -87,7 +87,7 @@ def test_the_script_is_that_of_most_words(text: str, script: Script | None) -> N
 def test_normalising_again_changes_nothing_and_any_text_can_be_searched(text: str) -> None:
     plain = normalise(text)
     assert normalise(plain) == plain
-    SHIPPED.keywords.hazards_in(plain)
+    SHIPPED.keywords.read(plain)
     script_of(text)
 
 
@@ -97,6 +97,5 @@ def test_normalising_again_changes_nothing_and_any_text_can_be_searched(text: st
 def test_the_longest_text_takes_no_time_to_speak_of(text: str) -> None:
     plain = normalise(text)
     started = time.perf_counter()
-    SHIPPED.keywords.hazards_in(plain)
-    SHIPPED.keywords.fault_in(plain)
+    SHIPPED.keywords.read(plain)
     assert time.perf_counter() - started < 0.5
