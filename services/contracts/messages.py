@@ -17,6 +17,7 @@ from services.contracts.values import (
     AddressLine,
     Attachment,
     Channel,
+    CommandAction,
     CustomerClass,
     DeviceRef,
     Etr,
@@ -28,6 +29,7 @@ from services.contracts.values import (
     Position,
     Priority,
     ProgressStage,
+    Reading,
     Recipient,
     Text,
     TicketState,
@@ -289,7 +291,76 @@ class TimerFired(Message):
         return self.area
 
 
-OutageInput = OutageReported | FieldProgressed | TimerFired
+class OutageCommanded(Message):
+    """What a dispatcher told the engine to do, in the area it is about. The same ``command_id`` again changes nothing.
+
+    Which fields an action needs: merge ``incident_id``, ``target_id``; split ``incident_id``, ``reports`` and, where
+    they are not of one place, ``device``; move ``reports``, ``target_id``; confirm ``incident_id`` and, where it is
+    another than predicted, ``device``; relate ``incident_id``, ``target_id``; place ``reports`` (one), ``device``;
+    undo ``undoes``; plan ``planned_id``, ``device``, ``starts_at``, ``ends_at``; cancel_plan ``planned_id``.
+    """
+
+    ce_type: ClassVar[str] = "gridline.outage.commanded.v1"
+
+    type: Literal["outage.commanded"] = "outage.commanded"
+    area: Name
+    command_id: UUID
+    action: CommandAction
+    author: Name = Field(description="Who: the name that the credential stands for, and the person it acts for")
+    reason: Text = Field(description="Why, in the dispatcher's words; kept with every ledger row")
+    accepted_at: Timestamp = Field(description="By our clock")
+    incident_id: UUID | None = None
+    target_id: UUID | None = None
+    reports: Annotated[tuple[UUID, ...], Field(max_length=5000)] = ()
+    device: Name | None = None
+    undoes: UUID | None = Field(default=None, description="The command that is taken back")
+    planned_id: UUID | None = None
+    starts_at: Timestamp | None = None
+    ends_at: Timestamp | None = None
+
+    @property
+    def message_id(self) -> UUID:
+        return derive("outage.commanded", self.command_id)
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.accepted_at
+
+    @property
+    def partition_key(self) -> str:
+        return self.area
+
+
+class TelemetryReceived(Message):
+    """What a meter or a breaker said of itself: evidence without a person. Late and repeated ones are harmless."""
+
+    ce_type: ClassVar[str] = "gridline.outage.telemetry_received.v1"
+
+    type: Literal["outage.telemetry_received"] = "outage.telemetry_received"
+    area: Name
+    source: Name = Field(description="Head-end or SCADA system")
+    source_event_id: Name = Field(description="That system's own id of the event")
+    reading: Reading
+    device: Name = Field(description="The breaker, or the transformer the meter hangs on")
+    account_id: Name | None = Field(default=None, description="Whose meter it is")
+    commanded: bool = Field(default=False, description="A person or a program switched the breaker: no fault opened it")
+    at: Timestamp = Field(description="By the clock of whoever saw it, bounded by arrival")
+    received_at: Timestamp
+
+    @property
+    def message_id(self) -> UUID:
+        return derive("telemetry", self.source, self.source_event_id)
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.at
+
+    @property
+    def partition_key(self) -> str:
+        return self.area
+
+
+OutageInput = OutageReported | FieldProgressed | TimerFired | OutageCommanded | TelemetryReceived
 """Everything that can change an incident."""
 
 
@@ -322,6 +393,8 @@ class OrderVersion(Message):
     issued_at: Timestamp
     superseded_by: UUID | None = Field(default=None, description="Order that took over, on a cancelled one")
     reason: Word = Field(description="Why this version was made")
+    arrive_by: Timestamp | None = Field(default=None, description="When a crew is due on the spot (service level)")
+    restore_by: Timestamp | None = Field(default=None, description="When power is due to be back (service level)")
 
     @property
     def message_id(self) -> UUID:
@@ -374,6 +447,13 @@ class IncidentChanged(Message):
     joined: tuple[Member, ...] = ()
     left: tuple[UUID, ...] = Field(default=(), description="Reports that went to another incident")
     reason: Word = Field(description="Rule that made this change")
+    related_to: UUID | None = Field(default=None, description="An incident this one has to do with, and stays apart")
+    arrive_by: Timestamp | None = Field(default=None, description="When a crew is due on the spot (service level)")
+    restore_by: Timestamp | None = Field(default=None, description="When power is due to be back (service level)")
+    breached: tuple[Word, ...] = Field(default=(), description="Due times missed so far: arrival, restoration")
+    restoration_suggested_at: Timestamp | None = Field(
+        default=None, description="Since when telemetry has said that power is back, before any crew did"
+    )
 
     @property
     def message_id(self) -> UUID:
@@ -398,10 +478,13 @@ class ReportSettled(Message):
     ticket_ref: Name
     area: Name
     outcome: Literal["answered", "needs_person"]
-    reason: Word = Field(description="arrears, already_restored, device_unknown, …")
+    reason: Word = Field(description="arrears, planned_outage, already_restored, device_unknown, …")
     settled_at: Timestamp
     language: Language
     recipient: Recipient | None = None
+    expected_at: Timestamp | None = Field(
+        default=None, description="When power is expected back, where the answer is a planned outage"
+    )
 
     @property
     def message_id(self) -> UUID:

@@ -99,7 +99,7 @@ TICKET_ROUTED: Final = Topic(
 )
 OUTAGE_INPUT: Final = Topic(
     name="outage.input.v1",
-    messages=(m.OutageReported, m.FieldProgressed, m.TimerFired),
+    messages=(m.OutageReported, m.FieldProgressed, m.TimerFired, m.OutageCommanded, m.TelemetryReceived),
     key="area: one writer an area, in order",
     producers=("router", "dedup"),
     consumers=("dedup",),
@@ -128,7 +128,8 @@ DISPATCH_ORDER: Final = Topic(
         "written to this topic at least once. A record may be repeated, and an older version may reappear after a "
         "newer one. Records with equal (order_id, version) are byte-identical. Per key, first appearances are in "
         "version order. Apply a record only if its version is greater than the version you have stored for that "
-        "order_id, and store that version in the same transaction as your action."
+        "order_id, and store that version in the same transaction as your action. A cancelled order is issued again, "
+        "by a later version with status issued, only where a dispatcher took back what had cancelled it."
     ),
 )
 INCIDENT_CHANGED: Final = Topic(

@@ -268,3 +268,41 @@ class Etr(Value):
     at: Timestamp
     source: Literal["crew", "history", "dispatcher"] = "crew"
     confidence: Confidence = Confidence.LOW
+
+
+class CommandAction(StrEnum):
+    """What a dispatcher can tell the outage engine to do."""
+
+    MERGE = "merge"
+    """All reports of an incident go to another; its order is cancelled and names the other's."""
+    SPLIT = "split"
+    """Some reports leave an incident for a new one, with an order of its own."""
+    MOVE = "move"
+    """Some reports go to another incident."""
+    CONFIRM = "confirm"
+    """The incident is at this device: from now on nothing but a person moves it."""
+    RELATE = "relate"
+    """Two incidents have to do with one another and stay two."""
+    PLACE = "place"
+    """A report that nothing could place belongs to this device."""
+    UNDO = "undo"
+    """An earlier command is taken back."""
+    PLAN = "plan"
+    """A planned outage of a device is made known, or changed."""
+    CANCEL_PLAN = "cancel_plan"
+    """A planned outage will not take place, or is over before its time."""
+
+
+class Reading(StrEnum):
+    """What a meter or a breaker said of itself."""
+
+    LAST_GASP = "last_gasp"
+    """A meter lost its supply (MultiSpeak ``Outage``, ``PowerOff``)."""
+    POWER_UP = "power_up"
+    """A meter has its supply again (MultiSpeak ``Restoration``, ``PowerOn``)."""
+    PING_OK = "ping_ok"
+    """A meter that was asked answers, so it has its supply."""
+    PING_SILENT = "ping_silent"
+    """A meter that was asked does not answer (MultiSpeak ``NoResponse``): weak, it proves nothing by itself."""
+    BREAKER_OPEN = "breaker_open"
+    BREAKER_CLOSED = "breaker_closed"

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.messages import IncidentChanged, ReportSettled
 from services.contracts.values import IncidentState
+from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain.clock import due_of
 from services.dedup.domain.evolve import evolve
 
 if TYPE_CHECKING:
@@ -76,7 +78,9 @@ class Changes:
 
     def _before(self, state: AreaState, event: e.Event) -> None:
         """Keep hold of an incident that the event may close."""
-        if isinstance(event, e.IncidentAbsorbed | e.IncidentRestored):
+        if isinstance(event, e.IncidentAbsorbed | e.IncidentRestored | a.IncidentSetAside) or (
+            isinstance(event, a.ReportUnplaced) and event.incident_id is not None
+        ):
             self._touch(state, event.incident_id)
 
     def _touch(self, state: AreaState, incident_id: UUID) -> Touched:
@@ -106,6 +110,28 @@ class Changes:
             self._because(self._touch(state, event.incident_id), e.Rule.CREW_ESTIMATE, traceparent)
         elif isinstance(event, e.IncidentRestored):
             self._because(self.touched[event.incident_id], e.Rule.CREW_RESTORED, traceparent)
+        else:
+            self._after_act(state, event, traceparent)
+
+    def _after_act(self, state: AreaState, event: e.Event, traceparent: str | None) -> None:
+        """Keep what a person or telemetry changed."""
+        if isinstance(event, a.IncidentSetAside):
+            self._because(self.touched[event.incident_id], event.rule, traceparent)
+        elif isinstance(event, a.ReportUnplaced):
+            self._settled.append(Told(self._settlement(state.area, event), traceparent))
+            if event.incident_id is not None:
+                touched = self.touched[event.incident_id]
+                if touched.joined.pop(event.report.report_id, None) is None:
+                    touched.left.append(event.report.report_id)
+                self._because(touched, event.rule, traceparent)
+        elif isinstance(
+            event,
+            a.IncidentReopened | a.IncidentStateSet | a.IncidentRelated | a.RestorationSuggested | a.DeadlineBreached,
+        ):
+            self._because(self._touch(state, event.incident_id), event.rule, traceparent)
+        elif isinstance(event, a.IncidentPinned | a.IncidentUnpinned | a.IncidentRecounted):
+            touched = self._touch(state, event.incident_id)
+            touched.reason = touched.reason or "rearranged"
 
     @staticmethod
     def _because(touched: Touched, rule: e.Rule, traceparent: str | None) -> None:
@@ -118,8 +144,9 @@ class Changes:
             source.left.append(event.report_id)  # it had been told to be there
         target = self._touch(state, event.target)
         target.joined[event.report_id] = target.incident.reports[event.report_id]
+        source.reason = target.reason = event.rule.value
 
-    def _settlement(self, area: str, event: e.ReportAnswered | e.ReportNeedsPerson) -> ReportSettled:
+    def _settlement(self, area: str, event: e.ReportAnswered | e.ReportNeedsPerson | a.ReportUnplaced) -> ReportSettled:
         report = event.report
         return ReportSettled(
             report_id=report.report_id,
@@ -131,6 +158,7 @@ class Changes:
             settled_at=self._now,
             language=report.language,
             recipient=report.recipient,
+            expected_at=event.planned.ends_at if isinstance(event, e.ReportAnswered) and event.planned else None,
         )
 
     def orders(self) -> list[OrderVersion]:
@@ -160,6 +188,7 @@ class Changes:
 
     def _snapshot(self, touched: Touched, joined: Sequence[Member], left: Sequence[UUID]) -> IncidentChanged:
         incident = touched.incident
+        due = due_of(self.areas[touched.area], incident)
         return IncidentChanged(
             incident_id=incident.incident_id,
             revision=incident.revision,
@@ -180,4 +209,9 @@ class Changes:
             joined=tuple(joined),
             left=tuple(left),
             reason=touched.reason,
+            related_to=incident.related_to,
+            arrive_by=None if due is None else due.arrive_by,
+            restore_by=None if due is None else due.restore_by,
+            breached=incident.breached,
+            restoration_suggested_at=incident.suggested_at,
         )

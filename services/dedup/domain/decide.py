@@ -11,14 +11,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.ids import incident_id, order_id, timer_id
-from services.contracts.messages import FieldProgressed, OutageReported
-from services.contracts.values import CustomerClass, DeviceRef, OrderStatus, ProgressStage
+from services.contracts.messages import FieldProgressed, OutageCommanded, OutageReported, TelemetryReceived
+from services.contracts.values import (
+    CommandAction,
+    CustomerClass,
+    DeviceRef,
+    OrderStatus,
+    ProgressStage,
+)
 from services.dedup.domain import events as e
+from services.dedup.domain.clock import DUE, overdue, with_due_times
+from services.dedup.domain.commands import obey
 from services.dedup.domain.lift import Lifted, evidence_time, look_up_the_tree
 from services.dedup.domain.orders import Subject, last_version, more_urgent, version_of
+from services.dedup.domain.placing import place
+from services.dedup.domain.readings import read
 from services.dedup.domain.report import Report
 from services.dedup.domain.rules import CELL, PLACE
 from services.dedup.domain.state import Standing
+from services.dedup.domain.undo import undo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +51,7 @@ def decide(state: AreaState, message: OutageInput, now: datetime) -> list[Event]
 
     Args:
         state: The area the message belongs to.
-        message: A report, a crew's progress, or a moment that was waited for.
+        message: A report, a crew's progress, a person's command, a reading, or a moment that was waited for.
         now: The instant of this decision, the same for the whole batch.
     """
     draft = _Draft(state, now)
@@ -48,9 +59,13 @@ def decide(state: AreaState, message: OutageInput, now: datetime) -> list[Event]
         draft.report(Report.of(message))
     elif isinstance(message, FieldProgressed):
         draft.progress(message)
+    elif isinstance(message, OutageCommanded):
+        draft.command(message)
+    elif isinstance(message, TelemetryReceived):
+        draft.events += read(state, message, draft.reported, draft.explained)
     else:
         draft.timer(message)
-    return draft.events
+    return with_due_times(state, draft.events)
 
 
 class _Cover(NamedTuple):
@@ -83,6 +98,8 @@ class _Draft:
             self.events.append(e.ReportAnswered(report, e.Rule.ARREARS))
         elif (leaf := state.leaf(report.device)) is None:
             self.events.append(e.ReportNeedsPerson(report, e.Rule.DEVICE_UNKNOWN))
+        elif (planned := state.planned.covering(state.upstream(leaf), report.reported_at)) is not None:
+            self.events.append(e.ReportAnswered(report, e.Rule.PLANNED, planned=planned))
         elif (own := self._own_premises(report, leaf)) is not None:
             self._join(report, own, e.Rule.SAME_PREMISE)
         elif report.single_premise:
@@ -351,9 +368,39 @@ class _Draft:
             if said.etr is not None and said.etr != incident.etr:
                 self.events.append(e.EtrSet(incident.incident_id, said.etr))
 
+    def command(self, message: OutageCommanded) -> None:
+        """Do what a person says, or say why not."""
+        if message.action is CommandAction.UNDO:
+            self.events += undo(self._state, message, self._now)
+        elif message.action is CommandAction.PLACE:
+            self.events += place(self._state, message, self._now, self.reported)
+        else:
+            self.events += obey(self._state, message, self._now)
+
+    def reported(self, report: Report) -> list[Event]:
+        """Return what a report comes to that did not come as one."""
+        apart = _Draft(self._state, self._now)
+        apart.report(report)
+        return apart.events
+
+    def explained(self, report: Report, device: str) -> list[Event]:
+        """Return what it comes to that a device is known to be open: it explains what is predicted under it."""
+        state = self._state
+        under = [state.incidents[key] for key in state.below.get(device, ())]
+        explained = sorted((one for one in under if not one.frozen), key=lambda one: one.opened_seq)
+        if device in state.by_device or not explained:
+            return self.reported(report)
+        apart = _Draft(state, self._now)
+        kind = "" if state.tree is None else state.tree.type_of(device).value
+        apart._lift(report, Lifted(device, explained, {"device": device, "device_class": kind}), None)
+        return apart.events
+
     def timer(self, message: TimerFired) -> None:
         """Issue the order whose hold is over; a moment nobody waits for any more means nothing."""
         incident = self._state.incidents.get(message.subject)
+        if incident is not None and message.kind in DUE.values():
+            self.events += overdue(self._state, incident, message.kind, message.fired_at)
+            return
         if incident is None or incident.hold is None or incident.hold.timer_id != message.timer_id:
             return
         subject = self._subject(incident, incident.standing)

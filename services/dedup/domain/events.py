@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from services.dedup.domain.acts import Act
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,9 +18,13 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import FieldProgress, OrderVersion
     from services.contracts.values import DeviceRef, Etr
+    from services.dedup.domain.planned import Planned
     from services.dedup.domain.report import Report
 
     Evidence = Mapping[str, str | int | float]
+
+ENGINE: Final = "engine"
+"""Author of what no person decided."""
 
 
 class Kind(StrEnum):
@@ -59,6 +65,20 @@ class Rule(StrEnum):
     ARREARS = "arrears"
     ALREADY_RESTORED = "already_restored"
     DEVICE_UNKNOWN = "device_unknown"
+    PLANNED = "planned_outage"
+
+    MERGED = "merged_by_person"
+    SPLIT = "split_by_person"
+    MOVED = "moved_by_person"
+    CONFIRMED = "confirmed_by_person"
+    RELATED = "related_by_person"
+    UNDONE = "undone_by_person"
+    UNPLACED = "placement_undone"
+
+    BREAKER_OPEN = "breaker_open"
+    METERS_ON = "meters_on"
+    BREAKER_CLOSED = "breaker_closed"
+    OVERDUE = "overdue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +117,7 @@ class ReportJoined:
     rule: Rule
     evidence_at: datetime | None
     evidence: Evidence = field(default_factory=dict)
+    author: str = ENGINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +130,7 @@ class ReportMoved:
     seq: int
     rule: Rule
     evidence: Evidence = field(default_factory=dict)
+    author: str = ENGINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +223,7 @@ class ReportAnswered:
     report: Report
     rule: Rule
     incident_id: UUID | None = None
+    planned: Planned | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,4 +271,5 @@ Event = (
     | ReportNeedsPerson
     | TimerSet
     | TimerCleared
+    | Act
 )

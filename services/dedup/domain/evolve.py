@@ -10,13 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.contracts.values import IncidentState
+from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.state import AreaState, Hold, Incident, Restored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from typing import Any
+    from uuid import UUID
 
 
 def evolve(state: AreaState, event: e.Event) -> AreaState:
@@ -52,6 +54,7 @@ def install(state: AreaState, incident: Incident) -> None:
 
 def _stand_at(state: AreaState, incident: Incident) -> None:
     state.by_device[incident.device.id] = incident.incident_id
+    stand_for(state, incident)
     for step in state.path(incident.device.id):
         state.below.setdefault(step.device, {})[incident.incident_id] = None
 
@@ -61,6 +64,26 @@ def _leave_device(state: AreaState, incident: Incident) -> None:
         del state.by_device[incident.device.id]
     for step in state.path(incident.device.id):
         state.below.get(step.device, {}).pop(incident.incident_id, None)
+
+
+def stand_for(state: AreaState, incident: Incident) -> None:
+    """Let the incident be found at the places of those that a person merged into it."""
+    for device in incident.also:
+        state.by_device.setdefault(device, incident.incident_id)
+    for premises in incident.also_premises:
+        state.by_premises.setdefault(premises, incident.incident_id)
+
+
+def leave(state: AreaState, incident: Incident) -> None:
+    """Take an incident from where it is found: its device or its premises, and those it stands for."""
+    if incident.kind is e.Kind.OUTAGE:
+        _leave_device(state, incident)
+        for device in incident.also:
+            if state.by_device.get(device) == incident.incident_id:
+                del state.by_device[device]
+    for premises in (incident.premises, *incident.also_premises):
+        if premises is not None and state.by_premises.get(premises) == incident.incident_id:
+            del state.by_premises[premises]
 
 
 def _note_time(state: AreaState, reported_at: datetime) -> None:
@@ -78,6 +101,7 @@ def _joined(state: AreaState, event: e.ReportJoined) -> None:
     state.members[report.report_id] = incident.incident_id
     leaf = state.leaf(report.device)
     if event.evidence_at is not None and leaf is not None:
+        incident.brought[report.report_id] = leaf
         count(state, incident, leaf, event.evidence_at)
 
 
@@ -88,7 +112,8 @@ def count(state: AreaState, incident: Incident, leaf: str, at: datetime) -> None
     state.evidence.add(leaf, at, state.path(leaf))
 
 
-def _discount(state: AreaState, incident: Incident) -> None:
+def discount(state: AreaState, incident: Incident) -> None:
+    """Let an incident's transformers count no more, but remember them."""
     for leaf in incident.leaves:
         if state.counted.get(leaf) == incident.incident_id:
             del state.counted[leaf]
@@ -96,10 +121,26 @@ def _discount(state: AreaState, incident: Incident) -> None:
 
 
 def _moved(state: AreaState, event: e.ReportMoved) -> None:
-    report = state.incidents[event.source].reports.pop(event.report_id)
-    state.incidents[event.target].reports[event.report_id] = report
+    source, target = state.incidents[event.source], state.incidents[event.target]
+    target.reports[event.report_id] = source.reports.pop(event.report_id)
     state.members[event.report_id] = event.target
     state.next_seq = event.seq + 2
+    leaf = source.brought.pop(event.report_id, None)
+    if leaf is not None:
+        target.brought[event.report_id] = leaf
+        if leaf in source.leaves:
+            _hand_over(state, source, target, leaf)
+
+
+def _hand_over(state: AreaState, source: Incident, target: Incident, leaf: str) -> None:
+    """Evidence goes with the report that brought it; what a crew or a person has confirmed counts for nothing."""
+    target.leaves[leaf] = source.leaves.pop(leaf)
+    if state.counted.get(leaf) == source.incident_id:
+        if target.frozen:
+            del state.counted[leaf]
+            state.evidence.remove(leaf)
+        else:
+            state.counted[leaf] = target.incident_id
 
 
 def _prediction_moved(state: AreaState, event: e.PredictionMoved) -> None:
@@ -115,6 +156,7 @@ def _absorbed(state: AreaState, event: e.IncidentAbsorbed) -> None:
     incident = state.incidents.pop(event.incident_id)
     successor = state.incidents[event.successor]
     _leave_device(state, incident)
+    forget_commands(state, incident.incident_id)
     successor.take_over(incident)
     for leaf in incident.leaves:
         state.counted[leaf] = event.successor
@@ -133,9 +175,11 @@ def _noted(state: AreaState, event: e.ProgressNoted) -> None:
     incident.stage = event.progress.stage
     incident.stage_at = event.progress.at
     incident.cause = event.progress.cause or incident.cause
-    if event.confirmed and not incident.frozen:
+    if event.confirmed:
+        if not incident.frozen:
+            discount(state, incident)
         incident.state = IncidentState.CONFIRMED
-        _discount(state, incident)
+        incident.arrived_at = incident.arrived_at or event.progress.at
 
 
 def _ignored(_state: AreaState, _event: e.ProgressIgnored) -> None:
@@ -148,12 +192,9 @@ def _etr_set(state: AreaState, event: e.EtrSet) -> None:
 
 def _restored(state: AreaState, event: e.IncidentRestored) -> None:
     incident = state.incidents.pop(event.incident_id)
-    if incident.kind is e.Kind.OUTAGE:
-        _leave_device(state, incident)
-    elif incident.premises is not None and state.by_premises.get(incident.premises) == incident.incident_id:
-        del state.by_premises[incident.premises]
+    leave(state, incident)
     if not incident.frozen:
-        _discount(state, incident)
+        discount(state, incident)
     for report in incident.reports:
         del state.members[report]
     incident.state = IncidentState.RESTORED
@@ -164,14 +205,32 @@ def _restored(state: AreaState, event: e.IncidentRestored) -> None:
     incident.cause = event.progress.cause or incident.cause
     incident.hold = None
     restored = Restored(event.restored_at, state.next_seq, incident.incident_id)
-    remember(state, incident.kind, incident.device.id, incident.premises, restored)
+    remember(state, incident.kind, incident.device.id, incident.premises, restored, incident.also)
+    forget_commands(state, incident.incident_id)
     _forget_old(state)
 
 
-def remember(state: AreaState, kind: e.Kind, device: str, premises: str | None, restored: Restored) -> None:
+def forget_commands(state: AreaState, gone: UUID) -> None:
+    """Drop what persons did to an incident that is gone for good: it cannot be undone any more."""
+    for key in [key for key, done in state.commands.items() if gone in done.incidents]:
+        del state.commands[key]
+    kept = {closed.incident_id for done in state.commands.values() for closed in done.closed}
+    for key in state.set_aside.keys() - kept:
+        del state.set_aside[key]
+
+
+def remember(
+    state: AreaState,
+    kind: e.Kind,
+    device: str,
+    premises: str | None,
+    restored: Restored,
+    also: Iterable[str] = (),
+) -> None:
     """Let a restoration answer late reports: used for restoring and for loading."""
     if kind is e.Kind.OUTAGE:
-        _keep_later(state.restored, device, restored)
+        for one in (device, *also):
+            _keep_later(state.restored, one, restored)
     elif kind is e.Kind.SINGLE and premises is not None:
         _keep_later(state.restored_premises, premises, restored)
 
@@ -188,6 +247,7 @@ def _forget_old(state: AreaState) -> None:
     for known in (state.restored, state.restored_premises):
         for key in [key for key, one in known.items() if one.restored_at < since]:
             del known[key]
+    state.planned.forget(since)
 
 
 def _answered(state: AreaState, event: e.ReportAnswered) -> None:
@@ -196,6 +256,7 @@ def _answered(state: AreaState, event: e.ReportAnswered) -> None:
 
 def _needs_person(state: AreaState, event: e.ReportNeedsPerson) -> None:
     _note_time(state, event.report.reported_at)
+    state.waiting[event.report.report_id] = event.report
 
 
 def _timer_set(state: AreaState, event: e.TimerSet) -> None:
@@ -204,6 +265,138 @@ def _timer_set(state: AreaState, event: e.TimerSet) -> None:
 
 def _timer_cleared(state: AreaState, event: e.TimerCleared) -> None:
     state.incidents[event.incident_id].hold = None
+
+
+# --- what people, meters and breakers do ---
+
+
+def _command_done(state: AreaState, event: a.CommandDone) -> None:
+    state.next_seq = event.done.seq + 1
+    if event.undoes is not None:
+        state.commands.pop(event.undoes, None)
+    if event.done.incidents:
+        state.commands[event.done.command_id] = event.done
+
+
+def _for_the_record(_state: AreaState, _event: object) -> None:
+    """Kept for the record only."""
+
+
+def _pinned(state: AreaState, event: a.IncidentPinned) -> None:
+    incident = state.incidents[event.incident_id]
+    if not incident.frozen:
+        discount(state, incident)
+    incident.pinned = True
+
+
+def _unpinned(state: AreaState, event: a.IncidentUnpinned) -> None:
+    incident = state.incidents[event.incident_id]
+    incident.pinned = False
+    _count_again(state, incident)
+
+
+def _count_again(state: AreaState, incident: Incident) -> None:
+    if not incident.frozen:
+        for leaf, at in incident.leaves.items():
+            if leaf not in state.counted:
+                count(state, incident, leaf, at)
+
+
+def _set_aside(state: AreaState, event: a.IncidentSetAside) -> None:
+    incident = state.incidents.pop(event.incident_id)
+    leave(state, incident)
+    discount(state, incident)
+    if event.successor is None or not event.returns:
+        forget_commands(state, incident.incident_id)
+    else:
+        successor = state.incidents[event.successor]
+        if incident.kind is e.Kind.OUTAGE:
+            successor.also = (*successor.also, incident.device.id, *incident.also)
+        elif incident.premises is not None:
+            successor.also_premises = (*successor.also_premises, incident.premises)
+        successor.also_premises = (*successor.also_premises, *incident.also_premises)
+        stand_for(state, successor)
+        state.set_aside[incident.incident_id] = incident
+    incident.state = IncidentState.CANCELLED
+    incident.merged_into = event.successor
+    incident.hold = None
+
+
+def _reopened(state: AreaState, event: a.IncidentReopened) -> None:
+    incident = state.set_aside.pop(event.incident_id)
+    if incident.merged_into is not None and (successor := state.incidents.get(incident.merged_into)) is not None:
+        leave_off(state, successor, event.closed)
+    incident.state = event.closed.state
+    incident.merged_into = None
+    incident.pinned = True
+    install(state, incident)
+
+
+def leave_off(state: AreaState, incident: Incident, closed: a.Closed) -> None:
+    """Stop standing for the places of an incident that comes back."""
+    incident.also = tuple(one for one in incident.also if one not in closed.devices)
+    incident.also_premises = tuple(one for one in incident.also_premises if one not in closed.premises)
+    for known, places in ((state.by_device, closed.devices), (state.by_premises, closed.premises)):
+        for place in places:
+            if known.get(place) == incident.incident_id and place not in {incident.device.id, incident.premises}:
+                del known[place]
+
+
+def _recounted(state: AreaState, event: a.IncidentRecounted) -> None:
+    state.incidents[event.incident_id].recount()
+
+
+def _state_set(state: AreaState, event: a.IncidentStateSet) -> None:
+    incident = state.incidents[event.incident_id]
+    if not incident.frozen:
+        discount(state, incident)
+    incident.state = event.state
+    _count_again(state, incident)
+
+
+def _related(state: AreaState, event: a.IncidentRelated) -> None:
+    state.incidents[event.incident_id].related_to = event.related_to
+
+
+def _placed(state: AreaState, event: a.ReportPlaced) -> None:
+    state.waiting.pop(event.report_id, None)
+
+
+def _unplaced(state: AreaState, event: a.ReportUnplaced) -> None:
+    report = event.report
+    state.waiting[report.report_id] = report
+    if event.incident_id is None or event.seq is None:
+        return
+    state.next_seq = event.seq + 1
+    incident = state.incidents[event.incident_id]
+    del incident.reports[report.report_id]
+    del state.members[report.report_id]
+    leaf = incident.brought.pop(report.report_id, None)
+    if leaf is not None:
+        incident.leaves.pop(leaf, None)
+        if state.counted.get(leaf) == incident.incident_id:
+            del state.counted[leaf]
+            state.evidence.remove(leaf)
+    if incident.reports:
+        incident.recount()
+
+
+def _planned_set(state: AreaState, event: a.PlannedSet) -> None:
+    state.planned.set(event.planned)
+
+
+def _telemetry_noted(state: AreaState, event: a.TelemetryNoted) -> None:
+    said = event.telemetry
+    state.telemetry.note(said, state.upstream(said.device))
+
+
+def _suggested(state: AreaState, event: a.RestorationSuggested) -> None:
+    state.incidents[event.incident_id].suggested_at = event.at
+
+
+def _breached(state: AreaState, event: a.DeadlineBreached) -> None:
+    incident = state.incidents[event.incident_id]
+    incident.breached = (*incident.breached, event.what)
 
 
 _APPLY: dict[type[e.Event], Callable[[AreaState, Any], None]] = {
@@ -224,4 +417,19 @@ _APPLY: dict[type[e.Event], Callable[[AreaState, Any], None]] = {
     e.ReportNeedsPerson: _needs_person,
     e.TimerSet: _timer_set,
     e.TimerCleared: _timer_cleared,
+    a.CommandDone: _command_done,
+    a.CommandRefused: _for_the_record,
+    a.IncidentPinned: _pinned,
+    a.IncidentUnpinned: _unpinned,
+    a.IncidentSetAside: _set_aside,
+    a.IncidentReopened: _reopened,
+    a.IncidentRecounted: _recounted,
+    a.IncidentStateSet: _state_set,
+    a.IncidentRelated: _related,
+    a.ReportPlaced: _placed,
+    a.ReportUnplaced: _unplaced,
+    a.PlannedSet: _planned_set,
+    a.TelemetryNoted: _telemetry_noted,
+    a.RestorationSuggested: _suggested,
+    a.DeadlineBreached: _breached,
 }

@@ -101,7 +101,7 @@ def _climb(
             # An older incident under a younger one is another outage in time: it stays where it is.
             separated = current is not None and current.opened_seq < state.incidents[above].since_seq
             return None if separated else best
-        if step.lift is None:
+        if step.lift is None or state.telemetry.closed(step.device, latest):
             continue
         count = state.evidence.count(step, leaf, evidence_at, latest)
         enough = count.transformers >= step.lift.transformers and count.branches >= step.lift.branches

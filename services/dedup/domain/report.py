@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+from services.contracts.ids import ticket_ref
 from services.contracts.messages import Member
-from services.contracts.values import CustomerClass, CustomerStatus
+from services.contracts.values import Channel, CustomerClass, CustomerStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from services.contracts.messages import OutageReported
-    from services.contracts.values import Channel, Recipient
+    from services.contracts.messages import OutageReported, TelemetryReceived
+    from services.contracts.values import Recipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,26 @@ class Report:
             message.recipient,
             message.reported_at.astimezone(UTC),  # times of one zone compare several times as fast
             message.received_at.astimezone(UTC),
+        )
+
+    @classmethod
+    def of_reading(cls, message: TelemetryReceived, feeder: str | None) -> Report:
+        """Return the report that a meter's last gasp or an opened breaker stands for: nobody is told of it."""
+        key = message.message_id
+        return cls(
+            *(key, key, ticket_ref(key), key, Channel.API, message.device, feeder, message.account_id),
+            CustomerClass.NORMAL,
+            suspended=False,
+            hazards=(),
+            single_premise=False,
+            unconfirmed=True,
+            lat=None,
+            lon=None,
+            address=None,
+            language="zh-Hans-CN",
+            recipient=None,
+            reported_at=min(message.at, message.received_at).astimezone(UTC),
+            received_at=message.received_at.astimezone(UTC),
         )
 
     @property

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from services.dedup.domain.clock import ServiceLevels
     from services.grid.tree import DeviceType
 
 CELL: Final = "cell"
@@ -53,6 +54,7 @@ class Rules:
             is upstream of it.
         restored_tolerance: A report made less than this before a restoration is not taken for one of before.
         restored_memory: How long a restoration answers reports that were made before it and arrive after it.
+        levels: When crew and power are due; None where no service level is set.
     """
 
     hash: str
@@ -61,6 +63,7 @@ class Rules:
     separation: timedelta
     restored_tolerance: timedelta
     restored_memory: timedelta
+    levels: ServiceLevels | None = None
 
     def hold(self, device_class: str) -> timedelta:
         """Return how long the order of an incident at such a device waits."""

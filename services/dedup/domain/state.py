@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from services.contracts.values import CustomerClass, IncidentState
 from services.dedup.domain.evidence import Evidence, Step
+from services.dedup.domain.planned import PlannedOutages
+from services.dedup.domain.telemetry import Telemetry
 from services.grid.tree import DeviceType
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import OrderVersion
     from services.contracts.values import DeviceRef, Etr, ProgressStage
+    from services.dedup.domain.acts import Done
     from services.dedup.domain.events import Kind
     from services.dedup.domain.report import Report
     from services.dedup.domain.rules import Rules
@@ -111,6 +114,13 @@ class Incident:
         order: The last version; None while the order is held.
         stage_at: Time of the crew's last word.
         revision: Of the last published snapshot; counted by the shell.
+        brought: The reports that were first to bring evidence of a transformer, with that transformer.
+        pinned: Whether a person arranged it: then inference leaves it where it is.
+        also: Devices of incidents that a person merged into this one: it stands for them too.
+        also_premises: Accounts of single incidents that a person merged into this one.
+        arrived_at: When a crew was first on the spot.
+        breached: Due times that were missed.
+        suggested_at: Since when telemetry says that power is back.
     """
 
     incident_id: UUID
@@ -138,6 +148,13 @@ class Incident:
     restored_seq: int | None = None
     merged_into: UUID | None = None
     revision: int = 0
+    brought: dict[UUID, str] = field(default_factory=dict)
+    pinned: bool = False
+    also: tuple[str, ...] = ()
+    also_premises: tuple[str, ...] = ()
+    arrived_at: datetime | None = None
+    breached: tuple[str, ...] = ()
+    suggested_at: datetime | None = None
 
     @property
     def opened_at(self) -> datetime:
@@ -148,8 +165,8 @@ class Incident:
 
     @property
     def frozen(self) -> bool:
-        """Whether a crew has confirmed it: then reports may join, but nothing moves it."""
-        return self.state is not IncidentState.PREDICTED
+        """Whether a crew confirmed or a person arranged it: then reports may join, but inference moves nothing."""
+        return self.pinned or self.state is not IncidentState.PREDICTED
 
     def only_of(self, account: str | None) -> bool:
         """Tell whether every report is of this one customer."""
@@ -170,6 +187,13 @@ class Incident:
         self.leaves.update(other.leaves)
         self.customers |= other.customers
         self.anonymous += other.anonymous
+
+    def recount(self) -> None:
+        """Count anew what the reports add up to."""
+        reports, self.reports = self.reports, {}
+        self.standing, self.customers, self.anonymous = Standing(), set(), 0
+        for report in reports.values():
+            self.add(report)
 
 
 class Restored(NamedTuple):
@@ -197,6 +221,11 @@ class AreaState:
         restored_premises: Last restoration of each account's own premises.
         latest: Time of the latest report; evidence ages by it.
         next_seq: Number of the next ledger row.
+        waiting: Reports that a person must place.
+        commands: What persons did and can still undo, oldest first.
+        set_aside: Incidents that a person's command emptied and undoing it brings back.
+        planned: Planned outages.
+        telemetry: What meters and breakers last said.
     """
 
     __slots__ = (
@@ -205,16 +234,21 @@ class AreaState:
         "below",
         "by_device",
         "by_premises",
+        "commands",
         "counted",
         "evidence",
         "incidents",
         "latest",
         "members",
         "next_seq",
+        "planned",
         "restored",
         "restored_premises",
         "rules",
+        "set_aside",
+        "telemetry",
         "tree",
+        "waiting",
     )
 
     def __init__(self, area: str, tree: Tree | None, rules: Rules) -> None:
@@ -231,6 +265,11 @@ class AreaState:
         self.restored_premises: dict[str, Restored] = {}
         self.latest: datetime | None = None
         self.next_seq = 1
+        self.waiting: dict[UUID, Report] = {}
+        self.commands: dict[UUID, Done] = {}
+        self.set_aside: dict[UUID, Incident] = {}
+        self.planned = PlannedOutages()
+        self.telemetry = Telemetry()
         self.evidence = Evidence(rules.lifts.values())
         self._paths: dict[str, tuple[Step, ...]] = {}
 
@@ -273,6 +312,10 @@ class AreaState:
             above = known
         return above
 
+    def upstream(self, device: str) -> tuple[str, ...]:
+        """Return a device and what is upstream of it that could have opened, nearest first."""
+        return (device, *(step.device for step in self.path(device)))
+
     def seen_from(self, reported_at: datetime) -> datetime:
         """Return the time of the latest report, if ``reported_at`` had come too."""
         return reported_at if self.latest is None else max(self.latest, reported_at)
@@ -294,6 +337,11 @@ class AreaState:
             "evidence": self.evidence.snapshot(),
             "restored": _remembered(self.restored, remembered),
             "restored_premises": _remembered(self.restored_premises, remembered),
+            "waiting": dict(sorted(self.waiting.items())),
+            "commands": dict(sorted(self.commands.items())),
+            "set_aside": {key: one.merged_into for key, one in sorted(self.set_aside.items())},
+            "planned": self.planned.snapshot(remembered),
+            "telemetry": self.telemetry.snapshot(),
         }
 
 

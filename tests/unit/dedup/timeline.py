@@ -17,21 +17,26 @@ from services.contracts.messages import (
     FieldProgressed,
     IncidentChanged,
     OrderVersion,
+    OutageCommanded,
     OutageReported,
     ReportSettled,
+    TelemetryReceived,
     TimerFired,
 )
 from services.contracts.values import (
     Basis,
     Channel,
+    CommandAction,
     CustomerClass,
     CustomerStatus,
     Etr,
     OrderStatus,
     Place,
     ProgressStage,
+    Reading,
 )
 from services.dedup.domain import AreaState, decide, evolve
+from services.dedup.domain.acts import CommandRefused
 from services.dedup.domain.changes import Changes
 from services.dedup.domain.events import TimerCleared, TimerSet
 from services.dedup.rules_file import load_rules
@@ -155,6 +160,41 @@ class Timeline:
         )
         message = FieldProgressed(area=self.state.area, incident_id=incident, progress=progress)
         self.take(message, minute(self._minute))
+
+    def dispatcher(
+        self, action: CommandAction | str, *, by: str = "dispatcher Li", why: str = "seen", **told: Any
+    ) -> UUID:
+        """A dispatcher gives a command; returns its id. ``device``, ``reports`` … are the command's fields."""
+        key = told.pop("command_id", None) or derive("test command", len(self.inputs))
+        message = OutageCommanded(
+            area=self.state.area,
+            command_id=key,
+            action=CommandAction(action),
+            author=by,
+            reason=why,
+            accepted_at=minute(self._minute),
+            **told,
+        )
+        self.take(message, minute(self._minute))
+        return key
+
+    def reading(self, reading: Reading | str, device: str, account: str | None = None, **said: Any) -> list[Event]:
+        """A meter or a breaker speaks; ``made`` is the minute by its own clock."""
+        message = TelemetryReceived(
+            area=self.state.area,
+            source=said.get("source", "head-end"),
+            source_event_id=said.get("event_id", f"event {len(self.inputs)}"),
+            reading=Reading(reading),
+            device=device,
+            account_id=account,
+            at=minute(said.get("made", self._minute)),
+            received_at=minute(self._minute),
+        )
+        return self.take(message, minute(self._minute))
+
+    def refusals(self) -> list[tuple[str, str]]:
+        """Field and reason of every refusal so far."""
+        return [tuple(one) for event in self.events if isinstance(event, CommandRefused) for one in event.wrong]
 
     def take(self, message: OutageInput, now: datetime) -> list[Event]:
         """Decide and apply one message; returns its events."""

@@ -1,0 +1,109 @@
+"""What meters and breakers last said, and what it says of a device.
+
+Decided here: that the reading with the latest event time counts, whatever the order of arrival, so late, repeated
+and disordered readings are harmless. Never here: which device is predicted.
+
+The engine asks ``state.telemetry.closed(device, at)`` before it predicts a device.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from services.contracts.values import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from services.contracts.messages import TelemetryReceived
+
+BREAKER: Final = frozenset({Reading.BREAKER_OPEN, Reading.BREAKER_CLOSED})
+_OFF: Final = frozenset({Reading.LAST_GASP, Reading.PING_SILENT, Reading.BREAKER_OPEN})
+_RANK: Final = {reading: rank for rank, reading in enumerate(Reading)}
+
+
+class Known(NamedTuple):
+    """The last reading of one breaker or meter.
+
+    Attributes:
+        at: Its event time.
+        reading: What it said.
+        device: The device it is at.
+        since: Event time of the first reading in a row that said so.
+    """
+
+    at: datetime
+    reading: Reading
+    device: str
+    since: datetime
+
+
+def subject_of(message: TelemetryReceived) -> str:
+    """Return what a reading is of: a breaker, a customer's meter, or the meter of a transformer."""
+    if message.reading in BREAKER:
+        return f"breaker:{message.device}"
+    return f"meter:{message.account_id}" if message.account_id else f"transformer:{message.device}"
+
+
+class Telemetry:
+    """The last reading of each breaker and meter of an area."""
+
+    __slots__ = ("_dark", "known")
+
+    def __init__(self) -> None:
+        self.known: dict[str, Known] = {}
+        self._dark: dict[str, int] = {}
+
+    def newer(self, message: TelemetryReceived) -> bool:
+        """Tell whether a reading says something newer than what is known; of two of one moment one always wins."""
+        known = self.known.get(subject_of(message))
+        if known is None:
+            return True
+        return (message.at, _RANK[message.reading], message.device) > (known.at, _RANK[known.reading], known.device)
+
+    def note(self, message: TelemetryReceived, above: Iterable[str]) -> None:
+        """Take in a newer reading. ``above``: its device and what is upstream."""
+        subject = subject_of(message)
+        before = self.known.get(subject)
+        same = before is not None and before.reading is message.reading
+        since = before.since if same and before is not None else message.at
+        self.install(subject, Known(message.at, message.reading, message.device, since), above)
+
+    def install(self, subject: str, reading: Known, above: Iterable[str]) -> None:
+        """Put a reading where it is found; a dark meter counts for each device above: for noting and for loading."""
+        before = self.known.get(subject)
+        was = before is not None and before.reading is Reading.LAST_GASP
+        now = reading.reading is Reading.LAST_GASP
+        self.known[subject] = reading
+        if was != now:
+            for device in above:
+                self._dark[device] = self._dark.get(device, 0) + (1 if now else -1)
+
+    def closed(self, device: str, at: datetime) -> bool:
+        """Tell whether telemetry shows a device closed at ``at``, so that it must not be predicted open.
+
+        A breaker that closed only after ``at`` may have been open then; without a later word it stays as it was.
+        """
+        known = self.known.get(f"breaker:{device}")
+        return known is not None and known.reading is Reading.BREAKER_CLOSED and known.since <= at
+
+    def open(self, device: str) -> bool:
+        """Tell whether telemetry shows a breaker open."""
+        known = self.known.get(f"breaker:{device}")
+        return known is not None and known.reading is Reading.BREAKER_OPEN
+
+    def powered(self, device: str, account: str | None, at: datetime) -> bool | None:
+        """Tell whether a customer's meter has its supply since ``at`` or later; None where telemetry says nothing."""
+        known = self.known.get(f"meter:{account}" if account else f"transformer:{device}")
+        if known is None or known.at < at:
+            return None
+        return known.reading not in _OFF
+
+    def dark_under(self, device: str) -> int:
+        """Return how many meters under a device last said that they lost their supply."""
+        return self._dark.get(device, 0)
+
+    def snapshot(self) -> dict[str, Known]:
+        """Return what is known, in order."""
+        return dict(sorted(self.known.items()))
