@@ -16,7 +16,9 @@ from services.contracts.messages import (
     FieldProgressed,
     IncidentChanged,
     OrderVersion,
+    OutageCommanded,
     OutageReported,
+    TelemetryReceived,
     TimerFired,
 )
 from services.contracts.topics import (
@@ -27,6 +29,7 @@ from services.contracts.topics import (
     REPORT_SETTLED,
 )
 from services.dedup import metrics
+from services.dedup.domain import acts as a
 from services.dedup.domain import decide
 from services.dedup.domain import events as e
 from services.dedup.domain.changes import Changes
@@ -50,7 +53,13 @@ if TYPE_CHECKING:
     from services.dedup.ground import Ground
     from services.runtime.handling import Transaction
 
-_INPUT_TALLY: Final = {FieldProgressed: "input_progress", TimerFired: "input_timer"}
+_Input = OutageReported | FieldProgressed | TimerFired | OutageCommanded | TelemetryReceived
+_INPUT_TALLY: Final = {
+    FieldProgressed: "input_progress",
+    TimerFired: "input_timer",
+    OutageCommanded: "input_command",
+    TelemetryReceived: "input_telemetry",
+}
 _OUTCOME: Final = {
     e.ReportJoined: "in_incident",
     e.ReportAnswered: "answered",
@@ -69,7 +78,7 @@ _TALLY: Final = {
 
 def imbalance(counts: Counter[str]) -> int:
     """Return the accepted inputs less what they came to: 0 unless something was lost or counted twice."""
-    placed = ("report_in_incident", "report_answered", "report_needs_person", "input_progress", "input_timer")
+    placed = ("report_in_incident", "report_answered", "report_needs_person", *_INPUT_TALLY.values())
     return counts[f"{OUTAGE_INPUT.name}/accepted"] - sum(counts[name] for name in placed)
 
 
@@ -104,7 +113,7 @@ class DedupHandler:
         """Load the batch's areas, decide message by message, save, return what to publish."""
         decided = Decided()
         await self._rekey(tx, [one for one in batch if isinstance(one.message, FieldProgress)], decided, now)
-        inputs = [one for one in batch if isinstance(one.message, OutageReported | FieldProgressed | TimerFired)]
+        inputs = [one for one in batch if isinstance(one.message, _Input)]
         if not inputs:
             return decided
         states = await self._take(tx, inputs)
@@ -113,7 +122,7 @@ class DedupHandler:
         issued_for: list[datetime] = []
         for one in inputs:
             message = one.message
-            if not isinstance(message, OutageReported | FieldProgressed | TimerFired):
+            if not isinstance(message, _Input):
                 continue
             state = states[one.partition, message.area]
             events = decide(state, message, now)
@@ -121,13 +130,18 @@ class DedupHandler:
             if isinstance(message, OutageReported):
                 issued_for += [message.received_at for event in events if isinstance(event, e.OrderIssued)]
             else:
-                decided.tally[_INPUT_TALLY[type(message)]] += 1
+                decided.tally[_INPUT_TALLY[type(message)]] += _of_its_own(message, events)
         decided.publish += [_publication(told) for told in changes.messages()]
         seconds = clock.monotonic() - started
         await save(tx, changes, now)
         for _, event in changes.events:
             if type(event) in _TALLY:
                 decided.tally[_TALLY[type(event)]] += 1
+            elif isinstance(event, a.ReportPlaced):
+                decided.tally["report_needs_person"] -= 1
+            elif isinstance(event, a.ReportUnplaced):
+                decided.tally["report_needs_person"] += 1
+                decided.tally["report_in_incident"] -= 1
 
         def committed() -> None:
             self._put_back(states)
@@ -174,6 +188,12 @@ class DedupHandler:
         metrics.AREAS_CACHED.set(len(self._cache))
 
 
+def _of_its_own(message: _Input, events: Sequence[e.Event]) -> int:
+    """Return 1 for an input that is counted as such; 0 for a reading that is counted as the report it made."""
+    made = any(isinstance(event, e.ReportJoined | e.ReportAnswered | e.ReportNeedsPerson) for event in events)
+    return 0 if isinstance(message, TelemetryReceived) and made else 1
+
+
 def _publication(told: Told) -> Publication:
     if isinstance(told.message, OrderVersion):
         topic = DISPATCH_ORDER
@@ -216,3 +236,17 @@ def _observe_one(changes: Changes, event: e.Event) -> None:
         metrics.PROGRESS.labels(event.progress.stage.value, "noted").inc()
     elif isinstance(event, e.ProgressIgnored):
         metrics.PROGRESS.labels(event.progress.stage.value, event.rule.value).inc()
+    else:
+        _observe_act(event)
+
+
+def _observe_act(event: e.Event) -> None:
+    if isinstance(event, a.CommandDone | a.CommandRefused):
+        outcome = "done" if isinstance(event, a.CommandDone) else "refused"
+        metrics.COMMANDS.labels(event.command.action.value, outcome).inc()
+    elif isinstance(event, a.TelemetryNoted):
+        metrics.READINGS.labels(event.telemetry.reading.value).inc()
+    elif isinstance(event, a.RestorationSuggested):
+        metrics.SUGGESTED.labels(event.rule.value).inc()
+    elif isinstance(event, a.DeadlineBreached):
+        metrics.BREACHED.labels(event.what).inc()

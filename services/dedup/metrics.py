@@ -51,3 +51,17 @@ RULE_LOADS: Final = Counter(
     "gridline_dedup_rule_loads_total", "Changed rules files looked at: loaded, unchanged, refused", ("result",)
 )
 RULES_STALE: Final = Gauge("gridline_dedup_rules_stale", "1 while the file on disk is refused and older rules hold")
+COMMANDS: Final = Counter(
+    "gridline_dedup_commands_total", "Commands of persons decided, by action and outcome", ("action", "outcome")
+)
+READINGS: Final = Counter(
+    "gridline_dedup_readings_total", "Readings of meters and breakers that said something new", ("reading",)
+)
+SUGGESTED: Final = Counter(
+    "gridline_dedup_restorations_suggested_total",
+    "Open incidents that telemetry says are over, by what said so",
+    ("rule",),
+)
+BREACHED: Final = Counter(
+    "gridline_dedup_deadlines_breached_total", "Due times missed: arrival, restoration; once an incident", ("what",)
+)

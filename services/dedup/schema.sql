@@ -42,6 +42,19 @@ CREATE TABLE IF NOT EXISTS incident (
     changed_at       timestamptz NOT NULL,
     UNIQUE (area, opened_seq)
 );
+-- Who arranged it, whom it stands for too, and its clock. The due times are those of the rules when it last changed.
+ALTER TABLE incident
+    ADD COLUMN IF NOT EXISTS pinned        boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS also          text[]  NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS also_premises text[]  NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS arrived_at    timestamptz,
+    ADD COLUMN IF NOT EXISTS breached      text[]  NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS suggested_at  timestamptz,
+    ADD COLUMN IF NOT EXISTS arrive_by     timestamptz,
+    ADD COLUMN IF NOT EXISTS restore_by    timestamptz,
+    ADD COLUMN IF NOT EXISTS upstream      text[]  NOT NULL DEFAULT '{}'; -- its device and what could open above it
+CREATE INDEX IF NOT EXISTS incident_due ON incident (arrive_by)
+    WHERE state IN ('predicted', 'confirmed') AND arrive_by IS NOT NULL;
 CREATE INDEX IF NOT EXISTS incident_open ON incident (area) WHERE state IN ('predicted', 'confirmed');
 CREATE INDEX IF NOT EXISTS incident_restored ON incident (area, restored_at) WHERE state = 'restored';
 CREATE INDEX IF NOT EXISTS incident_by_age ON incident (opened_at, incident_id);
@@ -75,6 +88,7 @@ CREATE TABLE IF NOT EXISTS report (
     seq            bigint,               -- ledger row by which it is there
     evidence_at    timestamptz           -- from when its transformer counts as evidence; null where it adds none
 );
+CREATE INDEX IF NOT EXISTS report_waiting ON report (area) WHERE outcome = 'needs_person';
 CREATE INDEX IF NOT EXISTS report_by_incident ON report (incident_id, seq) WHERE outcome = 'in_incident';
 
 -- Why a report is, or was, in an incident. Rows are only ever added.
@@ -132,3 +146,52 @@ CREATE TABLE IF NOT EXISTS timer (
     due_at   timestamptz NOT NULL
 );
 CREATE INDEX IF NOT EXISTS timer_due ON timer (due_at);
+
+-- What persons told the engine to do. The API writes a row when it accepts a command, the consume loop what came of
+-- it. An incident or planned outage has one undecided command at a time: whoever comes second is told so.
+CREATE TABLE IF NOT EXISTS command (
+    command_id  uuid        PRIMARY KEY,
+    area        text        NOT NULL,
+    action      text        NOT NULL,
+    subject     uuid        NOT NULL, -- incident, report, planned outage or command it is about
+    body        jsonb       NOT NULL,
+    author      text        NOT NULL,
+    accepted_at timestamptz NOT NULL,
+    outcome     text,                 -- done, refused; null until decided
+    wrong       jsonb,                -- field and reason of a refusal
+    decided_at  timestamptz,
+    seq         bigint,               -- place in the area's ledger
+    incidents   uuid[]      NOT NULL DEFAULT '{}', -- those it changed
+    undo        jsonb,                -- what it takes to undo it
+    undoable    boolean     NOT NULL DEFAULT false,
+    undone_by   uuid
+);
+CREATE UNIQUE INDEX IF NOT EXISTS command_undecided ON command (subject) WHERE outcome IS NULL;
+CREATE INDEX IF NOT EXISTS command_undoable ON command (area, seq) WHERE undoable;
+CREATE INDEX IF NOT EXISTS command_by_subject ON command (subject, accepted_at);
+
+CREATE TABLE IF NOT EXISTS planned_outage (
+    planned_id uuid        PRIMARY KEY,
+    area       text        NOT NULL,
+    device_id  text        NOT NULL,
+    starts_at  timestamptz NOT NULL,
+    ends_at    timestamptz NOT NULL,
+    author     text        NOT NULL,
+    reason     text        NOT NULL,
+    revision   int         NOT NULL,
+    cancelled  boolean     NOT NULL,
+    changed_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS planned_outage_by_area ON planned_outage (area, ends_at);
+
+-- The last thing each meter and breaker said.
+CREATE TABLE IF NOT EXISTS telemetry (
+    area      text        NOT NULL,
+    subject   text        NOT NULL,
+    device_id text        NOT NULL,
+    reading   text        NOT NULL,
+    at        timestamptz NOT NULL,
+    since     timestamptz NOT NULL,
+    source    text        NOT NULL,
+    PRIMARY KEY (area, subject)
+);

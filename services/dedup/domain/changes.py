@@ -78,10 +78,12 @@ class Changes:
 
     def _before(self, state: AreaState, event: e.Event) -> None:
         """Keep hold of an incident that the event may close."""
-        if isinstance(event, e.IncidentAbsorbed | e.IncidentRestored | a.IncidentSetAside) or (
-            isinstance(event, a.ReportUnplaced) and event.incident_id is not None
-        ):
-            self._touch(state, event.incident_id)
+        if isinstance(event, e.IncidentAbsorbed | e.IncidentRestored | a.IncidentSetAside | a.ReportUnplaced):
+            self._keep_hold(state, event.incident_id)
+
+    def _keep_hold(self, state: AreaState, incident_id: UUID | None) -> None:
+        if incident_id is not None:
+            self._touch(state, incident_id)
 
     def _touch(self, state: AreaState, incident_id: UUID) -> Touched:
         touched = self.touched.get(incident_id)

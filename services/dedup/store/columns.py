@@ -35,6 +35,15 @@ INCIDENT: Final = (
     "hold_due_at",
     "revision",
     "changed_at",
+    "pinned",
+    "also",
+    "also_premises",
+    "arrived_at",
+    "breached",
+    "suggested_at",
+    "arrive_by",
+    "restore_by",
+    "upstream",
 )
 REPORT: Final = (
     "report_id",

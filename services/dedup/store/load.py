@@ -18,6 +18,7 @@ from services.dedup.domain.events import Kind
 from services.dedup.domain.evolve import count, install, remember
 from services.dedup.domain.report import Report
 from services.dedup.domain.state import AreaState, Hold, Incident, Restored
+from services.dedup.store.acts import load_acts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -39,6 +40,7 @@ SELECT r.* FROM incident AS i JOIN report AS r USING (incident_id)
 WHERE i.area = ANY($1::text[]) AND i.state IN ('predicted', 'confirmed') AND r.outcome = 'in_incident'
 ORDER BY r.area, r.seq
 """
+_WAITING: Final = "SELECT * FROM report WHERE area = ANY($1::text[]) AND outcome = 'needs_person' ORDER BY report_id"
 _ORDERS: Final = """
 SELECT DISTINCT ON (v.order_id) v.incident_id, i.area, v.body
 FROM incident AS i JOIN order_version AS v USING (order_id)
@@ -46,7 +48,7 @@ WHERE i.area = ANY($1::text[]) AND i.state IN ('predicted', 'confirmed')
 ORDER BY v.order_id, v.version DESC
 """
 _RESTORED: Final = """
-SELECT i.area, i.incident_id, i.kind, i.device_id, i.premises, i.restored_at, i.restored_seq
+SELECT i.area, i.incident_id, i.kind, i.device_id, i.premises, i.restored_at, i.restored_seq, i.also
 FROM incident AS i JOIN area AS a USING (area)
 WHERE i.area = ANY($1::text[]) AND i.state = 'restored' AND i.restored_at >= a.latest - $2::interval
 """
@@ -79,7 +81,15 @@ async def load_areas(
         states[row["area"]].incidents[row["incident_id"]].order = OrderVersion.model_validate_json(row["body"])
     for row in await connection.fetch(_RESTORED, names, rules.restored_memory):
         restored = Restored(row["restored_at"], row["restored_seq"], row["incident_id"])
-        remember(states[row["area"]], Kind(row["kind"]), row["device_id"], row["premises"], restored)
+        state = states[row["area"]]
+        remember(state, Kind(row["kind"]), row["device_id"], row["premises"], restored, row["also"])
+    for row in await connection.fetch(_WAITING, names):
+        states[row["area"]].waiting[row["report_id"]] = _report(row)
+    for area, aside in await load_acts(connection, states, rules.restored_memory):
+        incident = _incident(aside)
+        incident.merged_into = aside["merged_into"]
+        incident.order = None if aside["body"] is None else OrderVersion.model_validate_json(aside["body"])
+        states[area].set_aside[incident.incident_id] = incident
     return states
 
 
@@ -103,6 +113,12 @@ def _incident(row: asyncpg.Record) -> Incident:
         etr=None if row["etr"] is None else Etr.model_validate_json(row["etr"]),
         cause=row["cause"],
         revision=row["revision"],
+        pinned=row["pinned"],
+        also=tuple(row["also"]),
+        also_premises=tuple(row["also_premises"]),
+        arrived_at=row["arrived_at"],
+        breached=tuple(row["breached"]),
+        suggested_at=row["suggested_at"],
     )
 
 
@@ -114,6 +130,7 @@ def _take_in(state: AreaState, row: asyncpg.Record) -> None:
     leaf = state.leaf(report.device)
     if row["evidence_at"] is None or leaf is None:
         return
+    incident.brought[report.report_id] = leaf
     if incident.frozen:
         incident.leaves[leaf] = row["evidence_at"]  # remembered, but what a crew has confirmed counts for nothing
     else:

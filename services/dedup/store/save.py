@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain.clock import due_of
 from services.dedup.store import columns
+from services.dedup.store.acts import ActRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,9 +20,8 @@ if TYPE_CHECKING:
 
     from services.dedup.domain.changes import Changes, Touched
     from services.dedup.domain.report import Report
+    from services.dedup.domain.state import AreaState
     from services.runtime.postgres import Connection
-
-ENGINE: Final = "engine"
 
 _AREAS: Final = """
 INSERT INTO area (area, latest, next_seq)
@@ -32,6 +34,7 @@ UPDATE report AS r SET incident_id = v.incident_id, seq = v.seq
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS v (report_id, incident_id, seq)
 WHERE r.report_id = v.report_id
 """
+_CLEAR_REPORTS: Final = "DELETE FROM report WHERE report_id = ANY($1::uuid[])"
 _CLEAR_TIMERS: Final = "DELETE FROM timer WHERE timer_id = ANY($1::uuid[])"
 
 Row = tuple[Any, ...]
@@ -39,12 +42,15 @@ Row = tuple[Any, ...]
 
 async def save(tx: Connection, changes: Changes, now: datetime) -> None:
     """Keep what a batch changed. Call it after the batch's messages were made, which counts up the revisions."""
-    rows = _Rows(now)
+    rows, acts = _Rows(now), ActRows(now)
     for area, event in changes.events:
         rows.take(area, changes.areas[area].rules.hash, event)
+        acts.take(area, event, changes.areas[area])
     if changes.areas:
         areas = [changes.areas[name] for name in sorted(changes.areas)]
         await tx.execute(_AREAS, [a.area for a in areas], [a.latest for a in areas], [a.next_seq for a in areas])
+    if rows.placed:
+        await tx.execute(_CLEAR_REPORTS, list(rows.placed))
     await _copy(tx, "report", columns.REPORT, rows.reports.values())
     await _copy(tx, "membership", columns.MEMBERSHIP, rows.memberships)
     if rows.moved:
@@ -52,12 +58,18 @@ async def save(tx: Connection, changes: Changes, now: datetime) -> None:
         await tx.execute(_MOVE, list(rows.moved), [one[0] for one in where], [one[1] for one in where])
     if changes.touched:
         await tx.execute(_CLEAR_INCIDENTS, list(changes.touched))
-        await _copy(tx, "incident", columns.INCIDENT, (_incident(one, now) for one in changes.touched.values()))
+        await _copy(
+            tx,
+            "incident",
+            columns.INCIDENT,
+            (_incident(changes.areas[one.area], one, now) for one in changes.touched.values()),
+        )
     await _copy(tx, "order_version", columns.ORDER_VERSION, rows.orders)
     await _copy(tx, "progress", columns.PROGRESS, rows.progress)
     await _copy(tx, "timer", columns.TIMER, rows.timers.values())
     if rows.cleared:
         await tx.execute(_CLEAR_TIMERS, rows.cleared)
+    await acts.save(tx)
 
 
 async def _copy(tx: Connection, table: str, names: Sequence[str], rows: Iterable[Row]) -> None:
@@ -73,6 +85,7 @@ class _Rows:
     now: datetime
     reports: dict[UUID, Row] = field(default_factory=dict)
     memberships: list[Row] = field(default_factory=list)
+    placed: set[UUID] = field(default_factory=set)
     moved: dict[UUID, tuple[UUID, int]] = field(default_factory=dict)
     orders: list[Row] = field(default_factory=list)
     progress: list[Row] = field(default_factory=list)
@@ -95,10 +108,17 @@ class _Rows:
         elif isinstance(event, e.ReportAnswered):
             place = ("answered", event.rule.value, event.incident_id, None, None)
             self.reports[event.report.report_id] = (*_report(area, event.report), *place)
-        elif isinstance(event, e.ReportNeedsPerson):
+        elif isinstance(event, e.ReportNeedsPerson | a.ReportUnplaced):
             nowhere = ("needs_person", event.rule.value, None, None, None)
             self.reports[event.report.report_id] = (*_report(area, event.report), *nowhere)
-        elif isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed):
+            self._waits_again(area, rules_hash, event)
+        elif isinstance(event, a.ReportPlaced):
+            self.placed.add(event.report_id)
+        else:
+            self._take_other(area, event)
+
+    def _take_other(self, area: str, event: e.Event) -> None:
+        if isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed):
             self.orders.append(_order(event))
         elif isinstance(event, e.ProgressNoted | e.IncidentRestored):
             self._crew(event.incident_id, event, "noted")
@@ -109,6 +129,14 @@ class _Rows:
         elif isinstance(event, e.TimerCleared) and self.timers.pop(event.timer_id, None) is None:
             self.cleared.append(event.timer_id)
 
+    def _waits_again(self, area: str, rules_hash: str, event: e.ReportNeedsPerson | a.ReportUnplaced) -> None:
+        if isinstance(event, e.ReportNeedsPerson):
+            return
+        self.placed.add(event.report.report_id)
+        self.moved.pop(event.report.report_id, None)
+        if event.incident_id is not None and event.seq is not None:
+            self._ledger(area, rules_hash, event.seq, event.report.report_id, event.incident_id, "left", event)
+
     def _ledger(
         self,
         area: str,
@@ -117,11 +145,11 @@ class _Rows:
         report_id: UUID,
         incident_id: UUID,
         action: str,
-        event: e.ReportJoined | e.ReportMoved,
+        event: e.ReportJoined | e.ReportMoved | a.ReportUnplaced,
     ) -> None:
-        evidence = orjson.dumps(event.evidence).decode()
+        evidence = "{}" if isinstance(event, a.ReportUnplaced) else orjson.dumps(event.evidence).decode()
         self.memberships.append(
-            (area, seq, report_id, incident_id, action, event.rule.value, evidence, rules_hash, ENGINE, self.now)
+            (area, seq, report_id, incident_id, action, event.rule.value, evidence, rules_hash, event.author, self.now)
         )
 
     def _crew(
@@ -186,8 +214,9 @@ def _order(event: e.OrderEvent) -> Row:
     )
 
 
-def _incident(touched: Touched, now: datetime) -> Row:
+def _incident(state: AreaState, touched: Touched, now: datetime) -> Row:
     incident = touched.incident
+    due = due_of(state, incident)
     device = incident.device
     return (
         incident.incident_id,
@@ -220,4 +249,13 @@ def _incident(touched: Touched, now: datetime) -> Row:
         None if incident.hold is None else incident.hold.due_at,
         incident.revision,
         now,
+        incident.pinned,
+        incident.also,
+        incident.also_premises,
+        incident.arrived_at,
+        incident.breached,
+        incident.suggested_at,
+        None if due is None else due.arrive_by,
+        None if due is None else due.restore_by,
+        state.upstream(device.id),
     )

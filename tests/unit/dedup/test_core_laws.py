@@ -202,6 +202,8 @@ class Core(RuleBasedStateMachine):
         again = self.build()
         again.latest, again.next_seq, again.members = known.latest, known.next_seq, known.members
         again.restored, again.restored_premises = known.restored, known.restored_premises
+        again.waiting, again.commands, again.set_aside = known.waiting, known.commands, known.set_aside
+        again.telemetry, again.planned = known.telemetry, known.planned
         if known.latest is not None:
             again.evidence.advance(known.latest)
         for incident in known.incidents.values():

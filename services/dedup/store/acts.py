@@ -1,0 +1,181 @@
+"""What people, meters and breakers did, in Postgres: commands with their undo, planned outages, last readings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from pydantic import TypeAdapter
+
+from services.contracts.values import Reading
+from services.dedup.domain import acts as a
+from services.dedup.domain import events as e
+from services.dedup.domain.planned import Planned
+from services.dedup.domain.telemetry import Known, subject_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    import asyncpg
+
+    from services.contracts.messages import OutageCommanded
+    from services.dedup.domain.acts import Done
+    from services.dedup.domain.state import AreaState
+    from services.runtime.postgres import Connection
+
+_DONE: Final[TypeAdapter[Done]] = TypeAdapter(a.Done)
+
+_UNDOABLE: Final = "SELECT area, undo FROM command WHERE area = ANY($1::text[]) AND undoable ORDER BY area, seq"
+_ASIDE: Final = """
+SELECT i.*, (
+    SELECT v.body FROM order_version AS v WHERE v.order_id = i.order_id ORDER BY v.version DESC LIMIT 1
+) AS body
+FROM incident AS i WHERE i.incident_id = ANY($1::uuid[]) AND i.state = 'cancelled'
+"""
+_PLANNED: Final = """
+SELECT p.* FROM planned_outage AS p LEFT JOIN area AS a USING (area)
+WHERE p.area = ANY($1::text[]) AND (a.latest IS NULL OR p.ends_at >= a.latest - $2::interval)
+ORDER BY p.planned_id
+"""
+_READINGS: Final = "SELECT * FROM telemetry WHERE area = ANY($1::text[])"
+
+_COMMANDS: Final = """
+INSERT INTO command
+    (command_id, area, action, subject, body, author, accepted_at, outcome, wrong, decided_at, seq)
+SELECT * FROM unnest(
+    $1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::jsonb[], $6::text[], $7::timestamptz[], $8::text[], $9::jsonb[],
+    $10::timestamptz[], $11::bigint[]
+)
+ON CONFLICT (command_id) DO UPDATE SET
+    outcome = excluded.outcome, wrong = excluded.wrong, decided_at = excluded.decided_at, seq = excluded.seq
+"""
+_KEEP_UNDO: Final = """
+UPDATE command SET incidents = $2::uuid[], undo = $3::jsonb, undoable = true WHERE command_id = $1
+"""
+_UNDONE: Final = "UPDATE command SET undoable = false, undone_by = $2 WHERE command_id = $1"
+_GONE: Final = """
+UPDATE command SET undoable = false
+WHERE undoable AND area = ANY($1::text[]) AND incidents && $2::uuid[]
+"""
+_SET_PLANNED: Final = """
+INSERT INTO planned_outage
+    (planned_id, area, device_id, starts_at, ends_at, author, reason, revision, cancelled, changed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (planned_id) DO UPDATE SET
+    device_id = excluded.device_id, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
+    author = excluded.author, reason = excluded.reason, revision = excluded.revision,
+    cancelled = excluded.cancelled, changed_at = excluded.changed_at
+"""
+_NOTE: Final = """
+INSERT INTO telemetry (area, subject, device_id, reading, at, since, source)
+SELECT * FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[]
+)
+ON CONFLICT (area, subject) DO UPDATE SET
+    device_id = excluded.device_id, reading = excluded.reading, at = excluded.at, since = excluded.since,
+    source = excluded.source
+"""
+
+
+async def load_acts(
+    connection: Connection, states: Mapping[str, AreaState], memory: timedelta
+) -> list[tuple[str, asyncpg.Record]]:
+    """Put into each area what people, meters and breakers did; return the rows of the incidents set aside.
+
+    Args:
+        connection: Inside the batch's transaction.
+        states: The areas, with their open incidents.
+        memory: How long after its end a planned outage can still answer a report.
+    """
+    names = list(states)
+    wanted: dict[UUID, str] = {}
+    for row in await connection.fetch(_UNDOABLE, names):
+        done = _DONE.validate_json(row["undo"])
+        states[row["area"]].commands[done.command_id] = done
+        wanted.update((closed.incident_id, row["area"]) for closed in done.closed)
+    for row in await connection.fetch(_PLANNED, names, memory):
+        said = {name: row[name] for name in ("planned_id", "starts_at", "ends_at", "author", "reason", "revision")}
+        states[row["area"]].planned.set(Planned(device=row["device_id"], cancelled=row["cancelled"], **said))
+    for row in await connection.fetch(_READINGS, names):
+        state = states[row["area"]]
+        known = Known(row["at"], Reading(row["reading"]), row["device_id"], row["since"])
+        state.telemetry.install(row["subject"], known, state.upstream(row["device_id"]))
+    rows = await connection.fetch(_ASIDE, list(wanted)) if wanted else []
+    return [(wanted[row["incident_id"]], row) for row in rows]
+
+
+@dataclass(slots=True)
+class ActRows:
+    """The rows of a batch's acts."""
+
+    now: datetime
+    commands: dict[UUID, tuple[Any, ...]] = field(default_factory=dict)
+    done: dict[UUID, Done] = field(default_factory=dict)
+    undone: dict[UUID, UUID] = field(default_factory=dict)
+    gone: dict[UUID, str] = field(default_factory=dict)
+    planned: list[tuple[Any, ...]] = field(default_factory=list)
+    readings: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
+
+    def take(self, area: str, event: e.Event, state: AreaState) -> None:
+        """Turn one event into rows."""
+        if isinstance(event, a.CommandDone):
+            self._command(event, "done", None, event.done.seq)
+            if event.done.incidents:
+                self.done[event.done.command_id] = event.done
+            if event.undoes is not None:
+                self.undone[event.undoes] = event.command.command_id
+        elif isinstance(event, a.CommandRefused):
+            wrong = [{"field": one.field, "reason": one.reason} for one in event.wrong]
+            self._command(event, "refused", orjson.dumps(wrong).decode(), None)
+        elif isinstance(event, e.IncidentRestored | e.IncidentAbsorbed):
+            self.gone[event.incident_id] = area
+        elif isinstance(event, a.IncidentSetAside):
+            if event.successor is None or not event.returns:
+                self.gone[event.incident_id] = area
+        elif isinstance(event, a.PlannedSet):
+            one = event.planned
+            self.planned.append(
+                (
+                    *(one.planned_id, area, one.device, one.starts_at, one.ends_at, one.author, one.reason),
+                    *(one.revision, one.cancelled, self.now),
+                )
+            )
+        elif isinstance(event, a.TelemetryNoted):
+            subject = subject_of(event.telemetry)
+            known = state.telemetry.known[subject]
+            row = (area, subject, known.device, known.reading.value, known.at, known.since, event.telemetry.source)
+            self.readings[area, subject] = row
+
+    def _command(
+        self, event: a.CommandDone | a.CommandRefused, outcome: str, wrong: str | None, seq: int | None
+    ) -> None:
+        said = event.command
+        self.commands[said.command_id] = (
+            *(said.command_id, said.area, said.action.value, subject(said), said.model_dump_json(exclude_none=True)),
+            *(said.author, said.accepted_at, outcome, wrong, self.now, seq),
+        )
+
+    async def save(self, tx: Connection) -> None:
+        """Write them: nothing where nobody acted."""
+        if self.commands:
+            await tx.execute(_COMMANDS, *map(list, zip(*self.commands.values(), strict=True)))
+        if self.done:
+            kept = [(key, list(one.incidents), _DONE.dump_json(one).decode()) for key, one in self.done.items()]
+            await tx.executemany(_KEEP_UNDO, kept)
+        if self.gone:
+            await tx.execute(_GONE, list(set(self.gone.values())), list(self.gone))
+        if self.undone:
+            await tx.executemany(_UNDONE, list(self.undone.items()))
+        if self.planned:
+            await tx.executemany(_SET_PLANNED, self.planned)
+        if self.readings:
+            await tx.execute(_NOTE, *map(list, zip(*self.readings.values(), strict=True)))
+
+
+def subject(said: OutageCommanded) -> UUID:
+    """Return what a command is about: of one thing, one command at a time is undecided."""
+    found = said.incident_id or said.planned_id or said.undoes or (said.reports[0] if said.reports else said.target_id)
+    return found or said.command_id
