@@ -218,7 +218,7 @@ async def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(roo
     few = await statements([random_report(rng, f"few {n}", 1) for n in range(40)], 1)
     many = await statements([random_report(rng, f"many {n}", 60) for n in range(800)], 60)
     assert len(few) == len(many) <= 8
-    assert len(cold) <= 8 + 6, "a tree and five tables more, for all areas at once"
+    assert len(cold) <= 8 + 10, "a tree and nine tables more, for all areas at once"
 
 
 async def test_a_crews_word_is_sent_on_to_the_area_of_its_order(room: Room) -> None:

@@ -1,0 +1,214 @@
+"""Laws of what dispatchers do, whatever they do in whatever order, in the middle of a storm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from services.contracts.values import OrderStatus, ProgressStage, Reading
+from services.dedup.domain import AreaState
+from services.dedup.domain import acts as a
+from services.dedup.domain import events as e
+from tests.unit.dedup.test_commands import places
+from tests.unit.dedup.timeline import Timeline, fold, rules_of_tests, shipped_tree
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+AREA = "A0SU00000"
+TREE = shipped_tree("ieee123")
+RULES = rules_of_tests()
+DEVICES = ["A0TR00023", "A0TR00024", "A0TR00026", "A0TR00104", "A0FU00016", "A0SW00015", None]
+ACTIONS = ["merge", "split", "move", "confirm", "relate", "place"]
+numbers = st.integers(0, 1000)
+
+
+class Desk(RuleBasedStateMachine):
+    """Reports, crews, meters, and several dispatchers who change their minds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.story = Timeline(AREA, TREE, RULES)
+        self.minute = 0.0
+        self.sent: list[UUID] = []
+
+    def build(self) -> AreaState:
+        return AreaState(AREA, TREE, RULES)
+
+    def later(self, minutes: float = 0.5) -> None:
+        self.minute += minutes
+        self.story.at(self.minute)
+
+    @rule(
+        device=st.sampled_from(DEVICES),
+        account=st.sampled_from([None, "A1", "A2", "A3"]),
+        flavour=st.sampled_from(["", "", "", "hazard", "only_mine"]),
+    )
+    def somebody_reports(self, device: str | None, account: str | None, flavour: str) -> None:
+        self.later()
+        said: dict[str, Any] = {"account": account, "only_mine": flavour == "only_mine"}
+        if flavour == "hazard":
+            said["hazards"] = ("fire",)
+        self.sent.append(self.story.report(device, f"report {len(self.sent)}", **said))
+
+    @rule(number=numbers, stage=st.sampled_from([ProgressStage.ARRIVED, ProgressStage.RESTORED]))
+    def a_crew_speaks(self, number: int, stage: ProgressStage) -> None:
+        if self.story.orders:
+            self.later()
+            self.story.crew(self.story.orders[number % len(self.story.orders)].order_id, stage)
+
+    @rule(
+        reading=st.sampled_from(Reading),
+        device=st.sampled_from(["A0TR00023", "A0TR00104", "A0FU00016"]),
+        age=st.sampled_from([0, 5]),
+    )
+    def a_meter_speaks(self, reading: Reading, device: str, age: float) -> None:
+        self.later()
+        self.story.reading(reading, device, made=self.minute - age, event_id=f"reading {self.minute}")
+
+    def told(self, action: str, first: int, second: int, device: str | None) -> dict[str, Any]:
+        """A command about whatever is there."""
+        incidents, reports = list(self.story.state.incidents), list(self.story.state.members)
+        waiting = list(self.story.state.waiting)
+        told: dict[str, Any] = {"action": action}
+        if action in {"merge", "relate", "split", "confirm"} and incidents:
+            told["incident_id"] = incidents[first % len(incidents)]
+        if action in {"merge", "relate", "move"} and incidents:
+            told["target_id"] = incidents[second % len(incidents)]
+        if action == "split" and incidents:
+            inside = list(self.story.state.incidents[told["incident_id"]].reports)
+            told["reports"] = tuple(inside[: 1 + second % max(1, len(inside))])
+        if action == "move" and reports:
+            told["reports"] = tuple({reports[first % len(reports)], reports[second % len(reports)]})
+        if action == "place" and waiting:
+            told["reports"] = (waiting[first % len(waiting)],)
+        if action in {"split", "confirm", "place"}:
+            told["device"] = device
+        return told
+
+    @rule(action=st.sampled_from(ACTIONS), first=numbers, second=numbers, device=st.sampled_from(DEVICES))
+    def a_dispatcher_acts(self, action: str, first: int, second: int, device: str | None) -> None:
+        self.later()
+        self.story.dispatcher(**self.told(action, first, second, device))
+
+    @rule(number=numbers)
+    def a_dispatcher_takes_something_back(self, number: int) -> None:
+        known = list(self.story.state.commands)
+        if known:
+            self.later()
+            self.story.dispatcher("undo", undoes=known[number % len(known)])
+
+    @rule(action=st.sampled_from(ACTIONS[:5]), first=numbers, second=numbers, device=st.sampled_from(DEVICES))
+    def what_is_taken_back_at_once_never_was(self, action: str, first: int, second: int, device: str | None) -> None:
+        self.later()
+        before = places(self.story)
+        key = self.story.dispatcher(**self.told(action, first, second, device))
+        if key in self.story.state.commands:
+            self.story.dispatcher("undo", undoes=key)
+            assert key not in self.story.state.commands
+        after = places(self.story)
+        held = {one for one, known in before["incidents"].items() if known[-1] is None}
+        assert after.keys() == before.keys()
+        assert not held
+        assert after == before
+
+    @invariant()
+    def every_report_is_in_exactly_one_place(self) -> None:
+        state = self.story.state
+        inside = [report for incident in state.incidents.values() for report in incident.reports]
+        assert len(inside) == len(set(inside))
+        assert {report: key for key, one in state.incidents.items() for report in one.reports} == state.members
+        assert not state.waiting.keys() & state.members.keys()
+        settled = {ev.report.report_id for ev in self.story.events if isinstance(ev, e.ReportAnswered)}
+        closed = {
+            ev.report.report_id for ev in self.story.events if isinstance(ev, e.ReportJoined)
+        } - state.members.keys()
+        assert set(self.sent) <= set(inside) | state.waiting.keys() | settled | closed
+
+    @invariant()
+    def an_open_incident_has_one_live_order_and_no_other_has(self) -> None:
+        last = {order.order_id: order for order in self.story.orders}
+        live = [o for o in last.values() if o.status in {OrderStatus.ISSUED, OrderStatus.UPDATED}]
+        assert sorted(order.incident_id for order in live) == sorted(self.story.state.incidents)
+        for order in live:
+            known = self.story.state.incidents[order.incident_id]
+            assert order.device == known.device
+
+    @invariant()
+    def versions_ascend_and_a_cancelled_order_comes_back_only_as_issued(self) -> None:
+        last: dict[UUID, Any] = {}
+        for order in self.story.orders:
+            before = last.get(order.order_id)
+            assert order.version == (1 if before is None else before.version + 1)
+            if before is not None and before.status is OrderStatus.CANCELLED:
+                assert order.status is OrderStatus.ISSUED
+            assert before is None or before.status is not OrderStatus.CLOSED
+            last[order.order_id] = order
+
+    @invariant()
+    def every_open_outage_is_found_at_its_device_and_every_place_leads_to_an_open_one(self) -> None:
+        state = self.story.state
+        for key, incident in state.incidents.items():
+            if incident.kind is e.Kind.OUTAGE:
+                assert state.by_device[incident.device.id] == key
+        assert set(state.by_device.values()) | set(state.by_premises.values()) <= state.incidents.keys()
+        assert set(state.counted.values()) <= {key for key, one in state.incidents.items() if not one.frozen}
+
+    @invariant()
+    def what_an_incident_says_is_what_its_reports_add_up_to(self) -> None:
+        for incident in self.story.state.incidents.values():
+            assert incident.standing.reports == len(incident.reports) > 0
+            assert incident.opened_at == min(report.reported_at for report in incident.reports.values())
+
+    @invariant()
+    def danger_keeps_its_own(self) -> None:
+        for incident in self.story.state.incidents.values():
+            assert incident.kind is e.Kind.HAZARD or not incident.standing.hazards
+            assert incident.kind is not e.Kind.HAZARD or len(incident.reports) == 1
+
+    @invariant()
+    def ledger_rows_are_numbered_without_gap_or_repeat(self) -> None:
+        rows: list[int] = []
+        for event in self.story.events:
+            if isinstance(event, e.IncidentOpened | e.ReportJoined):
+                rows.append(event.seq)
+            elif isinstance(event, e.ReportMoved):
+                rows += [event.seq, event.seq + 1]
+            elif isinstance(event, a.CommandDone):
+                rows.append(event.done.seq)
+            elif isinstance(event, a.ReportUnplaced) and event.seq is not None:
+                rows.append(event.seq)
+        assert rows == list(range(1, self.story.state.next_seq))
+
+    @invariant()
+    def who_was_told_of_an_incident_is_in_it(self) -> None:
+        told: dict[UUID, set[UUID]] = {}
+        for change in self.story.changed:
+            members = told.setdefault(change.incident_id, set())
+            members -= set(change.left)
+            members |= {member.report_id for member in change.joined}
+            assert len(members) == change.reports or change.reports == 0
+        for key, incident in self.story.state.incidents.items():
+            assert told[key] == set(incident.reports)
+
+    @invariant()
+    def folding_the_events_gives_the_state(self) -> None:
+        again = fold(self.build, self.story.events)
+        for key, incident in again.incidents.items():
+            incident.revision = self.story.state.incidents[key].revision
+        assert again.snapshot() == self.story.state.snapshot()
+
+    def teardown(self) -> None:
+        """Replaying the messages gives the same events and the same state."""
+        again = Timeline(AREA, TREE, RULES)
+        for message, now in self.story.inputs:
+            again.take(message, now)
+        assert again.events == self.story.events
+        assert again.state.snapshot() == self.story.state.snapshot()
+
+
+TestDesk = Desk.TestCase
+TestDesk.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
