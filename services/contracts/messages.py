@@ -450,7 +450,7 @@ class IncidentChanged(Message):
     related_to: UUID | None = Field(default=None, description="An incident this one has to do with, and stays apart")
     arrive_by: Timestamp | None = Field(default=None, description="When a crew is due on the spot (service level)")
     restore_by: Timestamp | None = Field(default=None, description="When power is due to be back (service level)")
-    breached: tuple[Word, ...] = Field(default=(), description="Due times missed so far: arrival, restoration")
+    breached: tuple[Word, ...] | None = Field(default=None, description="Due times missed so far: arrival, restoration")
     restoration_suggested_at: Timestamp | None = Field(
         default=None, description="Since when telemetry has said that power is back, before any crew did"
     )

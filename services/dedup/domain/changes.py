@@ -214,6 +214,6 @@ class Changes:
             related_to=incident.related_to,
             arrive_by=None if due is None else due.arrive_by,
             restore_by=None if due is None else due.restore_by,
-            breached=incident.breached,
+            breached=incident.breached or None,
             restoration_suggested_at=incident.suggested_at,
         )
