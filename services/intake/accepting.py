@@ -15,6 +15,7 @@ from services.contracts.envelope import RefusedError, encode
 from services.contracts.topics import CONTACT_RECEIVED
 from services.intake.channels.contact import contact_fingerprint
 from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.runtime import clock
 from services.runtime.errors import UnavailableError
 from services.runtime.metrics import SECONDS
 
@@ -39,22 +40,30 @@ _log = structlog.get_logger()
 
 
 class Acceptance:
-    """Publishes contacts, a bounded number at a time."""
+    """Publishes contacts, a bounded number at a time, and none more while the oldest waits too long."""
 
-    def __init__(self, producer: Producer, *, most_unresolved: int) -> None:
+    def __init__(self, producer: Producer, *, most_unresolved: int, longest_s: float) -> None:
         self._producer = producer
         self._most = most_unresolved
-        self._unresolved = 0
+        self._longest_s = longest_s
+        self._unresolved: dict[int, float] = {}  # send to its begin, the oldest first
+        self._sends = 0
         self._answering = True
-        UNRESOLVED.set_function(lambda: self._unresolved)
+        UNRESOLVED.set_function(lambda: len(self._unresolved))
 
     def refuse_if_busy(self) -> None:
-        """Refuse before a body is read while too many contacts wait.
+        """Refuse before a body is read while too many contacts wait, or one has waited too long.
+
+        A contact stops waiting at the producer's deadline, and the next one is a new try: a broker that is back is
+        noticed within that time.
 
         Raises:
-            PayloadRefusedError: too many contacts wait for Kafka.
+            PayloadRefusedError: nothing was stored.
         """
-        if self._unresolved >= self._most:
+        if not self._unresolved:
+            return
+        oldest = next(iter(self._unresolved.values()))
+        if len(self._unresolved) >= self._most or clock.monotonic() - oldest > self._longest_s:
             raise PayloadRefusedError(
                 Reason.BUSY, "Too many contacts wait to be stored. Nothing was stored: send this one again."
             )
@@ -73,7 +82,9 @@ class Acceptance:
             traceparent=traceparent,
             content=contact_fingerprint(contact),
         )
-        self._unresolved += 1
+        self._sends += 1
+        send = self._sends
+        self._unresolved[send] = clock.monotonic()
         try:
             await self._producer.send(outgoing)
         except RefusedError as refusal:
@@ -86,7 +97,7 @@ class Acceptance:
                 " id: it is counted once.",
             ) from error
         finally:
-            self._unresolved -= 1
+            del self._unresolved[send]
         self._note(answering=True)
         ACCEPTED.labels(contact.channel.value, contact.source).inc()
 

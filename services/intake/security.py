@@ -7,13 +7,13 @@ here: a credential in a log, a metric or an error, or an answer that tells which
 from __future__ import annotations
 
 import hashlib
-import hmac
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from services.intake.channels import twilio
 from services.intake.channels.refusal import PayloadRefusedError, Reason
-from services.intake.channels.source import JsonSource, Sources, TwilioSource, WeChatSource
+from services.intake.channels.source import Sources, TwilioSource, WeChatSource
 from services.intake.channels.wechat import signed
+from services.intake.credentials import stranger
 from services.intake.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -34,11 +34,6 @@ DEVELOPMENT_WECHAT: Final = {"gh_gridline_dev": "gridlinedevtoken"}
 """Accounts of the same file, with the token they sign with."""
 
 
-API_KEY_HEADER: Final = "X-API-Key"
-_UNIFORM: Final = "The credential is missing or not known."
-"""One text for every way of not being known: it tells a stranger nothing."""
-
-
 def load_sources(path: Path) -> Sources:
     """Read and check the sources file.
 
@@ -46,33 +41,6 @@ def load_sources(path: Path) -> Sources:
         SettingsError: it cannot be read, or it has errors; all of them are named, each with its line.
     """
     return read_yaml(path, Sources, setting="GRIDLINE_SOURCES_FILE")
-
-
-S = TypeVar("S", bound=JsonSource)
-
-
-class KeyRing(Generic[S]):
-    """The API keys of one channel."""
-
-    def __init__(self, sources: Mapping[str, S]) -> None:
-        self._keys = [
-            (bytes.fromhex(digest), source) for source in sources.values() for digest in source.api_keys_sha256
-        ]
-
-    def source(self, key: str | None) -> S:
-        """Return the source a key belongs to, in the same time whether and where it is found.
-
-        Raises:
-            PayloadRefusedError: there is no such key.
-        """
-        presented = hashlib.sha256((key or "").encode()).digest()
-        found: S | None = None
-        for digest, source in self._keys:
-            if hmac.compare_digest(digest, presented):
-                found = source
-        if found is None or not key:
-            raise PayloadRefusedError(Reason.CREDENTIALS, _UNIFORM)
-        return found
 
 
 _NOBODY: Final = WeChatSource(name="nobody", token="0" * 32)
@@ -94,7 +62,7 @@ class Accounts:
         timestamp, nonce, signature = (query.get(name, "") for name in ("timestamp", "nonce", "signature"))
         fits = signed((known or _NOBODY).token, timestamp, nonce, signature)
         if known is None or not fits:
-            raise PayloadRefusedError(Reason.CREDENTIALS, _UNIFORM)
+            raise stranger()
         if query.get("encrypt_type", "raw") != "raw":
             raise PayloadRefusedError(Reason.MALFORMED, "Set this account to plaintext mode in the platform's console.")
         return known
@@ -128,7 +96,7 @@ class TwilioAccounts:
         for token in account.auth_tokens:
             fits |= twilio.signed(token.get_secret_value(), account.public_url + path, form, signature)
         if known is None or not fits:
-            raise PayloadRefusedError(Reason.CREDENTIALS, _UNIFORM)
+            raise stranger()
         return known
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from pydantic import Field
@@ -23,6 +24,20 @@ class IntakeSettings(ServiceSettings):
     body_deadline_s: float = Field(default=10.0, gt=0, le=120, description="Longest wait for a request body")
     max_unresolved_sends: int = Field(
         default=4096, ge=1, le=100_000, description="Requests waiting for Kafka beyond which new ones get 503"
+    )
+    max_unresolved_age_s: float = Field(
+        default=2.0, gt=0, le=60, description="How long the oldest may wait for Kafka before new requests get 503"
+    )
+    source_per_s: float = Field(default=5000.0, gt=0, description="Contacts a second that one source may send for ever")
+    source_burst: float = Field(default=20_000.0, ge=1, description="and at once")
+    customer_per_minute: float = Field(default=30.0, gt=0, description="Contacts a minute from one phone or openid")
+    customer_burst: float = Field(default=60.0, ge=1, description="and at once: a call has many events")
+    address_per_minute: float = Field(
+        default=120.0, gt=0, description="Contacts a minute from one address where no credential is asked for"
+    )
+    address_burst: float = Field(default=240.0, ge=1, description="and at once: a whole street may share an address")
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
+        default=(), description="Networks of our own proxies, JSON: their X-Forwarded-For and -Client-Cert count"
     )
     retry_after_s: int = Field(default=2, ge=1, le=600, description="Retry-After of a 503, in seconds")
     notify_url: str | None = Field(

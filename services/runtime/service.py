@@ -291,6 +291,7 @@ class _Service:
                 timeout_graceful_shutdown=max(1, int(self._settings.drain_seconds)),
                 limit_concurrency=None,
                 server_header=False,
+                proxy_headers=False,  # whose word counts is the rooms' to decide, by configuration
                 h11_max_incomplete_event_size=16 * 1024,
             )
         )

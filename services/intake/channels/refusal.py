@@ -30,6 +30,7 @@ class Reason(StrEnum):
     TOO_MANY_PARTS = "too_many_parts"
     NO_EVENT_ID = "no_event_id"
     BAD_FIELD = "bad_field"
+    TOO_MANY = "too_many"
     BUSY = "busy"
     OUTCOME_UNKNOWN = "outcome_unknown"
 
@@ -43,13 +44,16 @@ class FieldError:
 
 
 class PayloadRefusedError(ValueError):
-    """A payload that cannot become a contact."""
+    """A payload that cannot become a contact; ``retry_after_s`` where it may be sent again."""
 
-    def __init__(self, reason: Reason, detail: str, fields: tuple[FieldError, ...] = ()) -> None:
+    def __init__(
+        self, reason: Reason, detail: str, fields: tuple[FieldError, ...] = (), *, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
         self.fields = fields
+        self.retry_after_s = retry_after_s
 
 
 def bad_fields(*fields: FieldError) -> PayloadRefusedError:

@@ -6,11 +6,23 @@ describes one sender.
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Iterable, Mapping
 from datetime import timedelta, timezone
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
 
 from services.contracts.values import Crs, Name, Word
 
@@ -43,6 +55,21 @@ Offset = Annotated[timezone, BeforeValidator(_offset)]
 Token = Annotated[SecretStr, Field(min_length=8, max_length=128)]
 """A secret shared with a sender that signs; never shown."""
 
+
+def _is_whsec(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value().removeprefix("whsec_")
+    try:
+        size = len(base64.b64decode(text, validate=True))
+    except binascii.Error:
+        size = 0
+    if not 24 <= size <= 64:  # noqa: PLR2004 - what Standard Webhooks asks for
+        raise ValueError('must be "whsec_" and the base64 of 24 to 64 random bytes')
+    return secret
+
+
+WebhookSecret = Annotated[SecretStr, AfterValidator(_is_whsec)]
+"""``whsec_`` and base64, as Standard Webhooks writes its secrets."""
+
 SourceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -56,10 +83,26 @@ class Source(BaseModel):
 
 
 class JsonSource(Source):
-    """A sender that authenticates with an API key."""
+    """A sender that shows an API key, signs what it sends, or has a client certificate: any one of them is enough.
 
-    api_keys_sha256: tuple[KeyHash, ...] = Field(min_length=1, max_length=2)
-    """Two while a key is being changed for another."""
+    Of each there may be two, while one is being changed for another.
+    """
+
+    api_keys_sha256: tuple[KeyHash, ...] = Field(default=(), max_length=2)
+    webhook_secrets: tuple[WebhookSecret, ...] = Field(default=(), max_length=2)
+    """Standard Webhooks: the sender signs id, timestamp and the raw body. They cannot be kept hashed."""
+    client_certificates_sha256: tuple[KeyHash, ...] = Field(default=(), max_length=2)
+    """Of the certificate (DER), which a trusted proxy has checked and tells in ``X-Forwarded-Client-Cert``."""
+    addresses: tuple[IPv4Network | IPv6Network, ...] = Field(default=(), max_length=100)
+    """Where it may send from; anywhere if empty."""
+
+    @model_validator(mode="after")
+    def _shows_something(self) -> Self:
+        if not (self.api_keys_sha256 or self.webhook_secrets or self.client_certificates_sha256):
+            raise ValueError(
+                "needs a credential: api_keys_sha256, webhook_secrets or client_certificates_sha256, one or two of it"
+            )
+        return self
 
 
 class CallSource(Source):
@@ -151,12 +194,15 @@ class Sources(BaseModel):
     def _names_and_keys_are_unique(self) -> Self:
         everyone: list[Source] = [source for channel in self._channels() for source in channel.values()]
         names = [source.name for source in everyone]
-        keys = [key for source in everyone if isinstance(source, JsonSource) for key in source.api_keys_sha256]
+        keyed = [source for source in everyone if isinstance(source, JsonSource)]
+        keys: list[str] = [key for source in keyed for key in source.api_keys_sha256]
+        keys += [secret.get_secret_value() for source in keyed for secret in source.webhook_secrets]
+        keys += [f"certificate {one}" for source in keyed for one in source.client_certificates_sha256]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"names in use by two sources: {', '.join(twice)}; a name is part of every id it causes")
         if len(set(keys)) < len(keys):
-            raise ValueError("two sources share an API key; a key must tell who is calling")
+            raise ValueError("two sources share a credential; it must tell who is calling")
         accounts = [source.account_sid for source in self.twilio.values()]
         if len(set(accounts)) < len(accounts):
             raise ValueError("two twilio sources share an account_sid; it must tell who is calling")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from services.contracts.values import Channel
 from services.intake.channels import app
+from services.intake.credentials import Credentials
 from services.intake.doors.describing import json_door
 from services.intake.doors.front import JsonDoor
-from services.intake.security import KeyRing
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -19,6 +19,6 @@ if TYPE_CHECKING:
 
 def add(router: APIRouter, front: Front, sources: Sources) -> None:
     """Open them."""
-    door = JsonDoor(front, Channel.APP, KeyRing(sources.app), app.accept)
+    door = JsonDoor(front, Channel.APP, Credentials(sources.app), app.accept)
     described = json_door("app", "A report from the mobile app", app.AppReport)
     router.add_api_route("/app/reports", door.take, name="app_report", methods=["POST"], **described)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fastapi import Response
 from pydantic import BaseModel, Field
 
-from services.intake.security import API_KEY_HEADER
+from services.intake.credentials import API_KEY_HEADER
 from services.runtime.http import ProblemDetails
 
 if TYPE_CHECKING:
@@ -66,11 +66,17 @@ def json_door(
         "responses": {
             202: {"model": answer, "description": "Kept: every in-sync replica has it"},
             **nothing,
-            **problem_responses(400, 401, 408, 413, 415, 422, 503),
+            **problem_responses(400, 401, 408, 413, 415, 422, 429, 503),
         },
         "openapi_extra": {
             "parameters": [
-                parameter(API_KEY_HEADER, "header", "The source's key; it decides which source this is"),
+                parameter(
+                    API_KEY_HEADER,
+                    "header",
+                    "The source's key; it decides which source this is. Instead of it a source may sign by Standard"
+                    " Webhooks (webhook-id, webhook-timestamp, webhook-signature) or show a client certificate.",
+                    required=False,
+                ),
                 parameter(
                     "Idempotency-Key", "header", "Your id of this event, unless the body has event_id", required=False
                 ),

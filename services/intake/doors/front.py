@@ -19,7 +19,8 @@ from services.intake.body import read_body, require_kind
 from services.intake.channels.contact import NotAContact
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.intake.channels.source import JsonSource
-from services.intake.security import API_KEY_HEADER, KeyRing
+from services.intake.limits import Limits, Rate
+from services.intake.peer import peer_of
 from services.runtime import clock
 from services.runtime.http import Problem
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from services.contracts.values import Channel
     from services.intake.announcing import Announcer
     from services.intake.channels.contact import Accepted
+    from services.intake.credentials import Credentials
     from services.intake.settings import IntakeSettings
     from services.runtime.producer import Producer
 
@@ -50,6 +52,7 @@ _STATUS: Final = {
     Reason.TOO_MANY_PARTS: 400,
     Reason.NO_EVENT_ID: 400,
     Reason.BAD_FIELD: 422,
+    Reason.TOO_MANY: 429,
     Reason.BUSY: 503,
     Reason.OUTCOME_UNKNOWN: 503,
 }
@@ -63,7 +66,14 @@ class Front:
     def __init__(self, settings: IntakeSettings, producer: Producer, announcer: Announcer | None = None) -> None:
         self.settings = settings
         self._announcer = announcer
-        self.acceptance = Acceptance(producer, most_unresolved=settings.max_unresolved_sends)
+        self.acceptance = Acceptance(
+            producer, most_unresolved=settings.max_unresolved_sends, longest_s=settings.max_unresolved_age_s
+        )
+        self.limits = Limits(
+            source=Rate(settings.source_per_s, settings.source_burst),
+            customer=Rate(settings.customer_per_minute / 60, settings.customer_burst),
+            address=Rate(settings.address_per_minute / 60, settings.address_burst),
+        )
 
     def announce(self, contact: ContactReceived) -> Awaitable[Mapping[str, str]] | None:
         """Begin to find out what a caller can be told at once, if anything can."""
@@ -79,10 +89,11 @@ class Visit:
 
     Attributes:
         headers: By lower-case name.
+        peer: Who is at the other end.
         source: Name of the source, once the credential said which; None while it is a stranger.
     """
 
-    __slots__ = ("_channel", "_front", "_request", "_started", "headers", "source")
+    __slots__ = ("_channel", "_front", "_request", "_started", "headers", "peer", "source")
 
     def __init__(self, front: Front, request: Request, channel: Channel) -> None:
         self._front = front
@@ -90,6 +101,8 @@ class Visit:
         self._channel = channel
         self._started = 0.0
         self.headers = _headers(request)
+        client = request.scope.get("client")
+        self.peer = peer_of(client[0] if client else None, self.headers, front.settings.trusted_proxies)
         self.source: str | None = None
 
     def __enter__(self) -> Self:
@@ -129,12 +142,17 @@ class Visit:
             self.headers, self._request.receive, limit=settings.max_body_bytes, deadline_s=settings.body_deadline_s
         )
 
-    async def keep(self, contact: ContactReceived) -> None:
+    async def keep(self, contact: ContactReceived, *, anonymous: bool = False) -> None:
         """Wait until the contact is kept.
+
+        Args:
+            contact: What was sent.
+            anonymous: Whether the door asks for no credential.
 
         Raises:
             PayloadRefusedError: nothing was stored, or the outcome is unknown.
         """
+        self._front.limits.admit(contact, self.peer, anonymous=anonymous, now=self._started)
         await self._front.acceptance.accept(contact, self.headers.get("traceparent"))
 
     def nothing_to_keep(self) -> None:
@@ -158,7 +176,9 @@ class Visit:
             headers["WWW-Authenticate"] = "ApiKey"
         if refusal.reason in _BODY_UNREAD:
             headers["Connection"] = "close"
-        if status == 503:  # noqa: PLR2004 - as above
+        if refusal.retry_after_s is not None:
+            headers["Retry-After"] = str(refusal.retry_after_s)
+        elif status == 503:  # noqa: PLR2004 - as above
             headers["Retry-After"] = str(self._front.settings.retry_after_s)
         return Problem(
             status,
@@ -178,7 +198,7 @@ class JsonDoor(Generic[S]):
 
     front: Front
     channel: Channel
-    keys: KeyRing[S]
+    credentials: Credentials[S]
     accept: Callable[[S, bytes, str | None, datetime], Accepted | NotAContact]
     kinds: frozenset[str] = JSON
     begin: Callable[[ContactReceived], Awaitable[Mapping[str, str]] | None] | None = None
@@ -188,10 +208,15 @@ class JsonDoor(Generic[S]):
         """Take a payload: 202 once it is kept."""
         with self.front.visit(request, self.channel) as visit:
             visit.require(self.kinds)
-            source = self.keys.source(visit.headers.get(API_KEY_HEADER.lower()))
-            visit.source = source.name
+            source = self.credentials.presented(visit.headers, visit.peer)
+            visit.source = source.name if source else None
             body = await visit.body()
-            accepted = self.accept(source, body, visit.headers.get("idempotency-key"), clock.now())
+            now = clock.now()
+            if source is None:
+                source = self.credentials.signed(visit.headers, body, visit.peer, now)
+                visit.source = source.name
+            event_id = visit.headers.get("idempotency-key") or visit.headers.get("webhook-id")
+            accepted = self.accept(source, body, event_id, now)
             if isinstance(accepted, NotAContact):
                 visit.nothing_to_keep()
                 return Response(status_code=204)

@@ -9,9 +9,10 @@ from fastapi import Request, Response
 from services.contracts.values import Channel
 from services.intake.channels import asterisk, connect, huawei, phone, twilio
 from services.intake.channels.contact import NotAContact
+from services.intake.credentials import Credentials
 from services.intake.doors.describing import AnnouncedAnswer, json_door, parameter, problem_responses
 from services.intake.doors.front import JSON, JsonDoor
-from services.intake.security import KeyRing, TwilioAccounts
+from services.intake.security import TwilioAccounts
 from services.runtime import clock
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _TEXT_OR_JSON: Final = JSON | {"text/plain"}
 
 def add(router: APIRouter, front: Front, sources: Sources) -> None:
     """Open them."""
-    keys = KeyRing(sources.phone)
+    keys = Credentials(sources.phone)
 
     def door(accept: Any, kinds: frozenset[str] = JSON) -> Any:
         return JsonDoor(front, Channel.PHONE, keys, accept, kinds, front.announce).take
@@ -115,7 +116,7 @@ _TWILIO: Final[dict[str, Any]] = {
             "description": "TwiML: what to say to the caller, where to go on",
             "content": {"text/xml": {"schema": {"type": "string"}}},
         },
-        **problem_responses(400, 401, 408, 413, 415, 422, 503),
+        **problem_responses(400, 401, 408, 413, 415, 422, 429, 503),
     },
     "openapi_extra": {
         "parameters": [

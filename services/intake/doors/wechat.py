@@ -72,7 +72,7 @@ _POST: Final[dict[str, Any]] = {
     "response_class": Response,
     "responses": {
         200: {"description": "The word success: kept, or nothing to keep", **_PLAIN},
-        **problem_responses(400, 401, 408, 413, 415, 422, 503),
+        **problem_responses(400, 401, 408, 413, 415, 422, 429, 503),
     },
     "openapi_extra": {
         "parameters": _SIGNED,

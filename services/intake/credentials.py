@@ -1,0 +1,131 @@
+"""Which sender a request comes from: an API key, a signature over the raw body, or a client certificate.
+
+Decided here: what each of the three must look like to count. Every way of not being known is refused in the same
+words, after the same comparisons. Never here: a credential in an error, or a decision by what the payload says.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.intake.channels.source import JsonSource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from services.intake.peer import Peer
+
+API_KEY_HEADER: Final = "X-API-Key"
+UNIFORM: Final = "The credential is missing or not known."
+"""One text for every way of not being known: it tells a stranger nothing."""
+
+TOLERANCE_S: Final = 300
+"""How far the clock of one who signs may be from ours (Standard Webhooks: a few minutes, either way)."""
+_MOST_SIGNATURES: Final = 8
+_PREFIX: Final = "whsec_"
+
+S = TypeVar("S", bound=JsonSource)
+
+
+def stranger() -> PayloadRefusedError:
+    """Return the refusal of a request whose sender is not known."""
+    return PayloadRefusedError(Reason.CREDENTIALS, UNIFORM)
+
+
+class Credentials(Generic[S]):
+    """What the senders of one channel show."""
+
+    def __init__(self, sources: Mapping[str, S]) -> None:
+        self._keys = [(bytes.fromhex(one), source) for source in sources.values() for one in source.api_keys_sha256]
+        self._secrets = [
+            (signing_key(one.get_secret_value()), source)
+            for source in sources.values()
+            for one in source.webhook_secrets
+        ]
+        self._certificates = [
+            (bytes.fromhex(one), source) for source in sources.values() for one in source.client_certificates_sha256
+        ]
+
+    def presented(self, headers: Mapping[str, str], peer: Peer) -> S | None:
+        """Return the source a key or a certificate belongs to; None where the body's signature has to say.
+
+        Args:
+            headers: By lower-case name.
+            peer: Who is at the other end.
+
+        Raises:
+            PayloadRefusedError: it shows nothing, or nothing we know.
+        """
+        key = headers.get("x-api-key")
+        if key:
+            return _from(peer, _belongs_to(self._keys, hashlib.sha256(key.encode()).digest()))
+        if peer.certificate_sha256 is not None:
+            return _from(peer, _belongs_to(self._certificates, peer.certificate_sha256))
+        if "webhook-signature" in headers:
+            return None
+        raise stranger()
+
+    def signed(self, headers: Mapping[str, str], body: bytes, peer: Peer, now: datetime) -> S:
+        """Return the source whose secret signed a body, by Standard Webhooks.
+
+        Args:
+            headers: ``webhook-id``, ``webhook-timestamp`` in seconds since 1970, ``webhook-signature``.
+            body: As it came.
+            peer: Who is at the other end.
+            now: By our clock.
+
+        Raises:
+            PayloadRefusedError: nobody's signature, or signed more than ``TOLERANCE_S`` from now.
+        """
+        sent_at = headers.get("webhook-timestamp", "")
+        covered = b".".join((headers.get("webhook-id", "").encode(), sent_at.encode(), body))
+        given = _signatures(headers.get("webhook-signature", ""))
+        found: S | None = None
+        for secret, source in self._secrets:
+            expected = hmac.digest(secret, covered, "sha256")
+            for one in given:
+                if hmac.compare_digest(expected, one):
+                    found = source
+        fresh = sent_at.isascii() and sent_at.isdigit() and len(sent_at) <= len("9999999999")
+        if not fresh or abs(now.timestamp() - int(sent_at)) > TOLERANCE_S:
+            raise stranger()
+        return _from(peer, found)
+
+
+def signing_key(secret: str) -> bytes:
+    """Return the bytes of a Standard Webhooks secret, which the sources file has checked."""
+    return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+
+
+def _belongs_to(known: list[tuple[bytes, S]], shown: bytes) -> S | None:
+    """Find whose it is in the same time whether and where it is found."""
+    found: S | None = None
+    for digest, source in known:
+        if hmac.compare_digest(digest, shown):
+            found = source
+    return found
+
+
+def _from(peer: Peer, source: S | None) -> S:
+    if source is None or not peer.within(source.addresses):
+        raise stranger()
+    return source
+
+
+def _signatures(header: str) -> list[bytes]:
+    """Return the ``v1`` signatures of a header: several while a secret is being changed."""
+    found = []
+    for one in header.split(" ")[:_MOST_SIGNATURES]:
+        version, _, text = one.partition(",")
+        if version == "v1":
+            try:
+                found.append(base64.b64decode(text, validate=True))
+            except (binascii.Error, ValueError):
+                continue
+    return found

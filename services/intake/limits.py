@@ -1,0 +1,110 @@
+"""How much one sender and one customer may send: a bucket each, and what is urgent is slowed last.
+
+Decided here: who is told to wait. A storm is not an attack: the buckets are far above what a customer in the dark
+does, other business gives way before outage reports do, and danger before neither. Never here: a wait in our memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from services.intake.channels.refusal import PayloadRefusedError, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from services.contracts.messages import ContactReceived
+    from services.intake.peer import Peer
+
+_MOST_BUCKETS: Final = 100_000
+"""Buckets kept; the longest unused go first, and are full again by then."""
+_FAULT: Final = "fault_report"
+
+
+class Urgency(Enum):
+    """How long a contact is still let through. The value is the share of a bucket it leaves to more urgent ones."""
+
+    DANGER = 0.0
+    OUTAGE = 0.1
+    OTHER = 0.5
+
+    @classmethod
+    def of(cls, contact: ContactReceived) -> Urgency:
+        """Return the urgency of a contact; one whose business nobody named may be an outage."""
+        if contact.hazard:
+            return cls.DANGER
+        return cls.OUTAGE if contact.business_type in {_FAULT, None} else cls.OTHER
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A bucket's size and how fast it fills. ``per_s`` contacts a second for ever, ``burst`` at once."""
+
+    per_s: float
+    burst: float
+
+
+class Buckets:
+    """One bucket a key, all of one rate."""
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._levels: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+
+    def wait(self, key: Hashable, urgency: Urgency, now: float) -> float:
+        """Take one contact out of a bucket; return 0, or how many seconds until it may be tried again.
+
+        Args:
+            key: Whose bucket.
+            urgency: How far the bucket may be emptied.
+            now: Seconds of a clock that never goes back.
+        """
+        rate = self._rate
+        level, at = self._levels.pop(key, (rate.burst, now))
+        level = min(rate.burst, level + (now - at) * rate.per_s)
+        left = level - 1.0
+        spare = urgency.value * rate.burst
+        fits = left >= spare
+        self._levels[key] = (left if fits else level, now)
+        if len(self._levels) > _MOST_BUCKETS:
+            self._levels.popitem(last=False)
+        return 0.0 if fits else (spare - left) / rate.per_s
+
+
+class Limits:
+    """The limits in force: of each source, of each customer, of each address that sends without a credential."""
+
+    def __init__(self, *, source: Rate, customer: Rate, address: Rate) -> None:
+        self._sources = Buckets(source)
+        self._customers = Buckets(customer)
+        self._addresses = Buckets(address)
+
+    def admit(self, contact: ContactReceived, peer: Peer, *, anonymous: bool, now: float) -> None:
+        """Let a contact through.
+
+        Args:
+            contact: What was sent.
+            peer: Who sent it.
+            anonymous: Whether the door asks for no credential; then the address is the sender.
+            now: Seconds of a clock that never goes back.
+
+        Raises:
+            PayloadRefusedError: too much came from there; the sender is told when to try again.
+        """
+        urgency = Urgency.of(contact)
+        waits = [self._sources.wait(contact.source, urgency, now)]
+        if anonymous and peer.address is not None:
+            waits.append(self._addresses.wait(peer.address, urgency, now))
+        customer = contact.phone or (contact.reply_to.address if contact.reply_to else None)
+        if customer:
+            waits.append(self._customers.wait((contact.channel, customer), urgency, now))
+        if (longest := max(waits)) > 0:
+            raise PayloadRefusedError(
+                Reason.TOO_MANY,
+                "Too many contacts from there. Nothing was stored: send this one again after Retry-After.",
+                retry_after_s=math.ceil(longest),
+            )

@@ -1,0 +1,76 @@
+"""Who is at the other end of a request: its address and its certificate, also behind a proxy.
+
+Decided here: that a proxy's word counts only if it comes from an address that was configured as a proxy's. What
+anybody else writes into those headers is not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+
+_HASH: Final = re.compile(r'(?:^|[;,])\s*Hash="?([0-9a-fA-F]{64})"?(?=[;,]|$)')
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One end of a connection.
+
+    Attributes:
+        address: None where it is not an IP connection.
+        certificate_sha256: Of the client certificate that a trusted proxy checked.
+    """
+
+    address: Address | None = None
+    certificate_sha256: bytes | None = None
+
+    def within(self, networks: Collection[Network]) -> bool:
+        """Tell whether it may come from these networks; an empty list allows all."""
+        if not networks:
+            return True
+        return self.address is not None and any(self.address in network for network in networks)
+
+
+def peer_of(host: str | None, headers: Mapping[str, str], trusted: Collection[Network]) -> Peer:
+    """Return who is at the other end.
+
+    Args:
+        host: Address of the connection.
+        headers: By lower-case name. ``X-Forwarded-For`` is read from its right end, past trusted proxies;
+            ``X-Forwarded-Client-Cert`` as Envoy writes it (``Hash=`` is the certificate's SHA-256).
+        trusted: Networks of our own proxies.
+    """
+    address = _address(host)
+    if address is None or not _in(address, trusted):
+        return Peer(address)
+    certificate = _HASH.findall(headers.get("x-forwarded-client-cert", ""))
+    for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
+        before = _address(hop.strip())
+        if before is None:
+            break
+        address = before
+        if not _in(address, trusted):
+            break
+    # The last element is the one our own proxy added; what stands before it was sent to it.
+    return Peer(address, bytes.fromhex(certificate[-1]) if certificate else None)
+
+
+def _address(text: str | None) -> Address | None:
+    try:
+        found = ip_address(text or "")
+    except ValueError:
+        return None
+    mapped = getattr(found, "ipv4_mapped", None)
+    return mapped if isinstance(mapped, IPv4Address) else found
+
+
+def _in(address: Address, networks: Collection[Network]) -> bool:
+    return any(address in network for network in networks)

@@ -1,0 +1,102 @@
+"""Who is told to wait: the storm's customers are not, and what is urgent is slowed last."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.contracts.values import Channel
+from services.intake.channels.contact import contact_of
+from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.intake.channels.source import FormSource
+from services.intake.limits import Buckets, Limits, Rate, Urgency
+from services.intake.peer import Peer
+
+SOURCE = FormSource(name="form")
+HOME = Peer(ip_address("203.0.113.9"))
+PLENTY = Rate(1e6, 1e6)
+
+
+def a_contact(**told: Any):
+    now = datetime(2026, 11, 26, tzinfo=UTC)
+    told = {"event": "report", "occurred_at": now, "raw_sha256": "0" * 64, "business_type": "fault_report"} | told
+    return contact_of(SOURCE, Channel.WEB, "e", thread=None, now=now, **told)
+
+
+def sent(
+    limits: Limits, count: int, *, at: float = 0.0, anonymous: bool = False, peer: Peer = HOME, **told: Any
+) -> int:
+    """How many of some contacts at one moment are let through."""
+    refusals = []
+    for _ in range(count):
+        try:
+            limits.admit(a_contact(**told), peer, anonymous=anonymous, now=at)
+        except PayloadRefusedError as refusal:
+            refusals.append(refusal)
+    assert all(one.reason is Reason.TOO_MANY and (one.retry_after_s or 0) >= 1 for one in refusals)
+    return count - len(refusals)
+
+
+def test_other_business_gives_way_before_outage_reports_and_danger_comes_last():
+    limits = Limits(source=Rate(1, 100), customer=PLENTY, address=PLENTY)
+    assert sent(limits, 100, business_type="praise") == 50
+    assert sent(limits, 100) == 40
+    assert sent(limits, 100, hazard=True) == 10
+
+
+def test_what_nobody_named_is_treated_as_an_outage():
+    assert [Urgency.of(a_contact(business_type=kind)) for kind in (None, "fault_report", "complaint")] == [
+        Urgency.OUTAGE,
+        Urgency.OUTAGE,
+        Urgency.OTHER,
+    ]
+
+
+def test_one_customer_that_floods_is_slowed_and_the_neighbours_are_not():
+    limits = Limits(source=PLENTY, customer=Rate(0.5, 20), address=PLENTY)
+    assert sent(limits, 100, phone="13800000000") == 18
+    assert sent(limits, 1, phone="13800000001") == 1
+    assert sent(limits, 10, at=4.0, phone="13800000000") == 2
+
+
+def test_an_address_is_a_sender_only_where_no_credential_is_asked_for():
+    limits = Limits(source=PLENTY, customer=PLENTY, address=Rate(1, 10))
+    assert sent(limits, 100, anonymous=False) == 100
+    assert sent(limits, 100, anonymous=True) == 9
+    assert sent(limits, 100, anonymous=True, peer=Peer(ip_address("203.0.113.10"))) == 9
+
+
+def test_whoever_waits_as_long_as_told_is_let_through():
+    limits = Limits(source=PLENTY, customer=Rate(0.1, 5), address=PLENTY)
+    sent(limits, 5, phone="1")
+    with pytest.raises(PayloadRefusedError) as caught:
+        limits.admit(a_contact(phone="1"), HOME, anonymous=False, now=0.0)
+    assert sent(limits, 1, at=float(caught.value.retry_after_s or 0), phone="1") == 1
+
+
+@given(st.lists(st.tuples(st.floats(0, 10), st.sampled_from(Urgency)), max_size=200))
+def test_no_more_passes_than_the_bucket_and_its_filling(steps):
+    buckets, now, passed = Buckets(Rate(2.0, 10.0)), 0.0, 0
+    for pause, urgency in steps:
+        now += pause
+        passed += buckets.wait("k", urgency, now) == 0.0
+    assert passed <= 10 + 2.0 * now + 1e-6
+
+
+@given(st.lists(st.sampled_from(Urgency), min_size=1, max_size=100))
+def test_whatever_came_before_danger_passes_where_anything_else_does(before):
+    def level_after() -> Buckets:
+        buckets = Buckets(Rate(0.001, 20.0))
+        for urgency in before:
+            buckets.wait("k", urgency, 0.0)
+        return buckets
+
+    passes = [
+        level_after().wait("k", urgency, 0.0) == 0.0 for urgency in (Urgency.OTHER, Urgency.OUTAGE, Urgency.DANGER)
+    ]
+    assert passes == sorted(passes)
