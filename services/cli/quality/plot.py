@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _WIDE, _HIGH = 300.0, 240.0
 _LEFT, _TOP, _GAP, _FOOT = 52.0, 34.0, 58.0, 46.0
+_LINE, _LABEL_WIDE = 10.0, 70.0  # of a label
 _COLOURS: Final = {ENGINE: "#c2410c"} | dict.fromkeys(BASELINES, "#475569") | dict.fromkeys(ORACLES, "#15803d")
 _SHORT: Final = {
     "no merging": "none",
@@ -40,6 +41,7 @@ class _Panel:
     def __init__(self, place: int, title: str, x_most: float, y_least: float, y_most: float) -> None:
         self.x0, self.y0 = _LEFT + place * (_WIDE + _GAP), _TOP
         self.x_most, self.y_least, self.y_most = x_most, y_least, y_most
+        self.labels: list[tuple[float, float]] = []
         self.parts = [
             f'<rect x="{self.x0:.1f}" y="{self.y0:.1f}" width="{_WIDE:.0f}" height="{_HIGH:.0f}" class="frame"/>',
             _text(self.x0 + _WIDE / 2, self.y0 - 12, title, "title"),
@@ -75,7 +77,15 @@ class _Panel:
         if label:
             ends = left > self.x0 + 0.75 * _WIDE
             anchor = 'text-anchor="end"' if ends else ""
-            self.parts.append(_text(left + (-7 if ends else 7), top + 4, label, "name", anchor))
+            self.parts.append(_text(left + (-8 if ends else 8), self._free(left, top) + 4, label, "name", anchor))
+
+    def _free(self, left: float, top: float) -> float:
+        """Return the height nearest to ``top`` at which a label does not lie on another's."""
+        offers = sorted((step * _LINE for step in range(-16, 17)), key=abs)
+        near = [at for where, at in self.labels if abs(where - left) < _LABEL_WIDE]
+        found = next(top + offer for offer in offers if all(abs(top + offer - at) >= _LINE for at in near))
+        self.labels.append((left, found))
+        return found
 
     def line(self, points: Sequence[tuple[float, float]], colour: str) -> None:
         path = "L".join(f"{self.x(x):.1f} {self.y(y):.1f}" for x, y in points)

@@ -267,7 +267,7 @@ def _can_be_found(said: Said, customer: CustomerRow) -> bool:
 
 
 _IS_ASKED: Final = 0.9  # of those who gave nothing to be found by
-_KNOWS_ACCOUNT: Final = 0.4  # of those who are asked; the others say their address
+_KNOWS_ACCOUNT: Final = 0.5  # of those who are asked; the others say their address
 _SHOWS_NUMBER: Final = 0.8  # of those who call from a number the utility does not know
 _GIVES: Final = {
     # account, registered phone, position, address

@@ -68,7 +68,7 @@ class Preset:
             delay_median=rng.uniform(240.0, 900.0),
             delay_spread=rng.uniform(1.2, 1.7),
             wrong_account=rng.uniform(0.01, 0.05),
-            address_only=rng.uniform(0.04, 0.10),
+            address_only=rng.uniform(0.02, 0.08),
             no_place=rng.uniform(0.01, 0.03),
             restoration_missing=rng.uniform(0.02, 0.08),
             restoration_late=rng.uniform(0.05, 0.25),

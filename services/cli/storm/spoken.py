@@ -19,7 +19,8 @@ _ONE_DIGIT: Final = re.compile(r"^\d(?!\d)")
 _DIGITS: Final = "零一二三四五六七八九"
 _BLOCK_WORDS: Final = ("号楼", "幢", "座", "栋楼")
 _OPENINGS: Final = ("我家在", "我住", "地址是", "就在")
-_NO_ROOM, _NO_DISTRICT, _NO_BLOCK, _NEARBY, _ONLY_STREET = 0.6, 0.6, 0.15, 0.1, 0.02
+_NO_ROOM, _NO_DISTRICT, _NO_BLOCK, _NEARBY, _ONLY_STREET = 0.6, 0.35, 0.15, 0.1, 0.02
+_NO_SUFFIX = 0.5  # a room's number without 室
 _OTHER_BLOCK, _SPELLED, _OPENED, _SPACED = 0.4, 0.05, 0.1, 0.05
 
 
@@ -45,7 +46,7 @@ def spoken(address: str, rng: Random) -> str:
         block = block.removesuffix("栋") + rng.choice(_BLOCK_WORDS)
     if rng.random() < _SPELLED:
         block = _ONE_DIGIT.sub(lambda digit: _DIGITS[int(digit[0])], block)
-    if room and rng.random() < _NO_DISTRICT:
+    if room and rng.random() < _NO_SUFFIX:
         room = room.removesuffix("室")
     gap = " " if rng.random() < _SPACED else ""
     opening = rng.choice(_OPENINGS) if rng.random() < _OPENED else ""
