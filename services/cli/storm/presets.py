@@ -7,10 +7,12 @@ differently in each seed, so that nothing can be fitted to one habit. Pure but f
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 from services.cli.storm.faults import Network
 from services.cli.storm.generate import dice, draw_storm
@@ -22,6 +24,9 @@ from services.grid.tile import Base, Tiling, tile_customers, tile_devices
 if TYPE_CHECKING:
     from services.cli.storm.generate import Storm
 
+_STREET: Final = re.compile(r"(?P<district>\d+区)(?P<name>\D{2})(?P<rest>.*)")
+_FIRST: Final = "金银东南西北青白红紫丹碧春秋冬云雨雪松柏竹梅兰荷柳桃杏枫龙凤鹤"
+_SECOND: Final = "山河湖海江溪泉林园田岭坡桥塘湾堤港渡门台楼亭阁苑井石沙洲屏岩峰"
 SHIPPED: Final = Path(__file__).parents[3] / "deploy" / "networks"
 
 
@@ -96,7 +101,21 @@ STORM: Final = Shape(
 def tiled(bases: list[Base], areas: int, feeders: int) -> Network:
     """Tile networks into ``areas`` substations of ``feeders`` copies each, with some customers of every class."""
     tiling = Tiling(areas, feeders, suspended_every=150, important_every=300, life_support_every=500)
-    return Network(tile_devices(bases, tiling), tile_customers(bases, tiling))
+    customers = (row._replace(address=_renamed(row.address)) for row in tile_customers(bases, tiling))
+    return Network(tile_devices(bases, tiling), customers)
+
+
+def _renamed(address: str) -> str:
+    """Give a street of a copy a name of its own, as no city has forty streets of one name.
+
+    One in seven keeps its name in every copy: there is a 人民路 in every town.
+    """
+    parts = _STREET.fullmatch(address)
+    if parts is None or crc32(parts["name"].encode()) % 7 == 0:
+        return address
+    number = crc32(f"{parts['district']}{parts['name']}".encode())
+    first, second = _FIRST[number % len(_FIRST)], _SECOND[number // len(_FIRST) % len(_SECOND)]
+    return f"{parts['district']}{first}{second}{parts['rest']}"
 
 
 def _base(base: str | tuple[Habit, int]) -> Base:

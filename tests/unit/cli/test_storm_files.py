@@ -134,6 +134,16 @@ def test_what_is_tuned_on_is_not_what_is_reported_on():
     assert not any(isinstance(base, str) for base in tuning)  # real networks are for reporting
 
 
+def test_streets_have_names_of_their_own_but_for_some_that_are_in_every_town(network):
+    towns = {}
+    for customer in network.customers:
+        district, street = re.match(r"(\d+)区(\D+)", customer.address).groups()
+        towns.setdefault(street, set()).add(district)
+    counts = sorted(len(found) for found in towns.values())
+    assert counts[len(counts) // 2] <= 2
+    assert counts[-1] >= 10
+
+
 def test_people_and_crews_have_other_habits_in_each_seed():
     preset = PRESETS["mini"]
     assert preset.shape(1) == preset.shape(1)
