@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 
 from services.intake.doors import app, phone, web, wechat
-from services.intake.doors.front import BytesRoute, Front
+from services.intake.doors.front import Front
+from services.runtime.http import BytesRoute
 
 if TYPE_CHECKING:
     from services.intake.announcing import Announcer

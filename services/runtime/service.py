@@ -25,7 +25,7 @@ from services.runtime import clock, failpoints, logs, metrics, outbox, positions
 from services.runtime.batch import Transactor
 from services.runtime.consumer import Consumer
 from services.runtime.errors import HaltError, UnavailableError
-from services.runtime.http import make_app
+from services.runtime.http import Doors, make_app
 from services.runtime.outbox import Outbox, Relay
 from services.runtime.postgres import migrate, open_pool, translated
 from services.runtime.producer import Producer
@@ -277,9 +277,7 @@ class _Service:
                     await asyncio.sleep(_DRAIN_POLL_SECONDS)
 
     def _make_server(self) -> _Server:
-        app = make_app(self._name, ready=self._why_not_ready)
-        for router in self._parts.routers:
-            app.include_router(router)
+        app = Doors(make_app(self._name, ready=self._why_not_ready), self._parts.routers)
         return _Server(
             uvicorn.Config(
                 app,

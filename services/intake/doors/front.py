@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 import orjson
 import structlog
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
 
 from services.intake.accepting import ACCEPT_SECONDS, NO_CONTACT, REFUSED, Acceptance
 from services.intake.body import read_body, require_kind
@@ -25,7 +24,7 @@ from services.runtime import clock
 from services.runtime.http import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
     from types import TracebackType
 
@@ -237,16 +236,3 @@ def accepted_answer(accepted: Accepted, more: Mapping[str, str] = MappingProxyTy
 def _headers(request: Request) -> dict[str, str]:
     """The headers by lower-case name: six are looked up, and Starlette would walk the list for each."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
-
-
-class BytesRoute(APIRoute):
-    """A route whose endpoint takes the request and returns the response itself.
-
-    FastAPI would solve an endpoint's parameters and serialise its result; ours has none of either, and the saving
-    is a good part of a request. The OpenAPI document still has the route.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the endpoint itself."""
-        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return handler

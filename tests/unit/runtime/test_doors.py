@@ -1,0 +1,53 @@
+"""Doors that are looked up answer as those that are searched for, errors and all."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from fastapi import APIRouter, Request, Response
+
+from services.runtime.errors import UnavailableError
+from services.runtime.http import BytesRoute, Doors, Problem, make_app
+
+ERRORS = {
+    "problem": Problem(422, "a field", errors=[{"field": "x", "reason": "y"}], headers={"Retry-After": "9"}),
+    "unavailable": UnavailableError("kafka"),
+    "bug": ZeroDivisionError("ours"),
+}
+
+
+async def endpoint(request: Request) -> Response:
+    asked = (await request.body()).decode()
+    if asked in ERRORS:
+        raise ERRORS[asked]
+    return Response(asked, 202)
+
+
+def application(*, direct: bool) -> httpx.AsyncClient:
+    async def ready() -> list[str]:
+        return []
+
+    router = APIRouter(prefix="/v1", route_class=BytesRoute)
+    router.add_api_route("/fixed", endpoint, methods=["POST"])
+    router.add_api_route("/with/{parameter}", endpoint, methods=["POST"])
+    app = make_app("test", ready=ready)
+    doors = Doors(app, [router])
+    transport = httpx.ASGITransport(doors if direct else app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://test")
+
+
+def said(response: httpx.Response) -> tuple[int, str, dict[str, str]]:
+    return response.status_code, response.text, dict(response.headers)
+
+
+@pytest.mark.parametrize("path", ["/v1/fixed", "/v1/with/x", "/v1/fixed/", "/v1/nothing"])
+@pytest.mark.parametrize("body", ["fine", *ERRORS])
+async def test_both_ways_to_a_door_give_one_answer(path: str, body: str):
+    async with application(direct=True) as direct, application(direct=False) as searched:
+        assert said(await direct.post(path, content=body)) == said(await searched.post(path, content=body))
+
+
+async def test_only_the_methods_of_a_door_are_its_own():
+    async with application(direct=True) as client:
+        assert (await client.get("/v1/fixed")).status_code == 405
+        assert (await client.get("/healthz")).status_code == 200
