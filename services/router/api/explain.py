@@ -10,11 +10,22 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.contracts.values import Channel, CustomerClass, CustomerStatus, Language, Name, Place, Priority, Word
+from services.contracts.values import (
+    Channel,
+    CustomerClass,
+    CustomerStatus,
+    Language,
+    Name,
+    Place,
+    Priority,
+    Timestamp,
+    Word,
+)
 from services.router.domain.classify import OUTAGE, Classification, LanguageRule, TypeRule, priority_of
 from services.router.domain.routes import Tried, take
 from services.router.domain.ticket import Standing
 from services.router.domain.ticket import attributes as attributes_of
+from services.runtime import clock
 from services.runtime.http import Problem
 
 if TYPE_CHECKING:
@@ -44,6 +55,7 @@ class Explain(BaseModel):
     final: bool = True
     unconfirmed: bool = False
     needs_person: Word | None = None
+    at: Timestamp | None = Field(default=None, description="When: calendars are asked about it; now if absent")
     repeats: int = Field(default=0, ge=0, description="Times the reporter told of it again")
     urges: int = Field(default=0, ge=0, description="Times they asked to hurry")
 
@@ -57,6 +69,14 @@ class TriedView(BaseModel):
     why: str
 
 
+class StepView(BaseModel):
+    """From so many seconds on, it waits in this queue for an agent with these skills."""
+
+    after_s: int
+    queue: Word
+    skills: tuple[str, ...]
+
+
 class Explained(BaseModel):
     """Where the tree in force puts such a ticket, and every route that was looked at, in order."""
 
@@ -65,6 +85,7 @@ class Explained(BaseModel):
     matched: tuple[Name, ...]
     priority: Priority
     tags: tuple[Word, ...]
+    plan: list[StepView] = Field(description="Who it waits for as time passes")
     tree_hash: str
     attributes: dict[str, tuple[str, ...]]
     tried: list[TriedView]
@@ -79,13 +100,14 @@ def explain_doors(book: RuleBook) -> APIRouter:
         rules = book.rules
         tried: list[Tried] = []
         attributes = _attributes(asked, rules)
-        taken = take(rules.tree, attributes, tried)
+        taken = take(rules.tree, attributes, asked.at or clock.now(), trace=tried)
         return Explained(
             queue=taken.queue,
             route=taken.path,
             matched=taken.matched,
             priority=taken.priority,
             tags=taken.tags,
+            plan=[StepView(after_s=each.after_s, queue=each.queue, skills=each.skills) for each in taken.plan],
             tree_hash=rules.hash,
             attributes=attributes,
             tried=[TriedView(route=each.path, line=each.line, held=each.held, why=each.why) for each in tried],

@@ -118,6 +118,8 @@ class Book:
             known = threads.get(ticket_id) or (self.tickets[ticket_id].facts if ticket_id in self.tickets else None)
             own = threads[ticket_id] = said.facts if known is None else join(known, said.facts)
             wanted.add(clues(own))
+            if ticket_id != said.contact.ticket_id and said.facts.hazards:
+                wanted.add(clues(said.facts))  # a new danger in a thread that joined gets a ticket of its own
             for ticket in self._open_for(said.handles):
                 wanted.add(clues(join(ticket.facts, own)))
         return wanted

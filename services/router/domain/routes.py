@@ -9,7 +9,7 @@ search go on with its next sibling, which sees the change. Never here: YAML, wha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.values import (
     Channel,
@@ -18,10 +18,17 @@ from services.contracts.values import (
     Priority,
 )
 from services.router.domain.classify import TypeRule, more_urgent
+from services.router.domain.targets import UNKNOWN, Step, plan
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from services.router.domain.targets import Duty, Passed, Target
+    from services.router.domain.working_time import WorkingTime
+
+_MOST_WAYS: Final = 4096
 
 BOOLEANS: Final = frozenset({"true", "false"})
 ATTRIBUTES: Final[Mapping[str, frozenset[str] | None]] = {
@@ -57,12 +64,13 @@ Attributes = dict[str, tuple[str, ...]]
 class Matcher:
     """One condition on one attribute; it holds if any of the attribute's values fits.
 
-    Exactly one of ``values``, ``pattern`` and ``present`` is set.
+    Exactly one of ``values``, ``pattern``, ``present`` and ``at_least`` is set.
 
     Attributes:
         values: The attribute has one of these.
         pattern: The attribute has a value that this fits from end to end.
         present: The attribute has a value at all, or (False) has none.
+        at_least: The attribute is a number of at least this much.
         text: The condition as the operator wrote it, for reasons and explanations.
     """
 
@@ -71,6 +79,7 @@ class Matcher:
     values: frozenset[str] | None = None
     pattern: re.Pattern[str] | None = None
     present: bool | None = None
+    at_least: int | None = None
 
     def holds(self, attributes: Mapping[str, tuple[str, ...]]) -> bool:
         """Tell whether a ticket fits."""
@@ -79,6 +88,8 @@ class Matcher:
             return not self.values.isdisjoint(given)
         if self.pattern is not None:
             return any(self.pattern.fullmatch(value) is not None for value in given)
+        if self.at_least is not None:
+            return any(value.isdecimal() and int(value) >= self.at_least for value in given)
         return bool(given) is self.present
 
 
@@ -94,6 +105,7 @@ class Route:
         go_on: The route was written with ``continue``: it only adds, the next sibling is tried.
         raise_priority: The ticket becomes at least this urgent; never less.
         tags: Labels the ticket gets, for later routes to match on and people to see.
+        targets: Who it waits for, one after the other; the first one's queue is ``queue``.
         routes: Children, tried in order.
     """
 
@@ -105,6 +117,7 @@ class Route:
     raise_priority: Priority | None = None
     tags: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
+    targets: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +129,48 @@ class Queue:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+class Found(NamedTuple):
+    """What the tree says of a ticket, whatever the hour: the route, and what was added on the way."""
+
+    route: Route
+    matched: tuple[str, ...]
+    priority: Priority
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RouteTree:
-    """A tree with the queues it may use."""
+    """A tree with the queues and calendars it may use.
+
+    Attributes:
+        asked: The attributes any route matches on: tickets that are alike in these take the same way.
+    """
 
     root: Route
     queues: Mapping[str, Queue]
+    calendars: Mapping[str, WorkingTime] = field(default_factory=dict)
+    asked: tuple[str, ...] = field(init=False)
+    _ways: dict[tuple[object, ...], Found] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Note what the tree asks."""
+        object.__setattr__(self, "asked", tuple(sorted({"priority"} | set(_asked(self.root)))))
+
+    def find(self, attributes: Attributes, trace: list[Tried] | None = None) -> Found:
+        """Search from the root down; a way that was gone before is remembered."""
+        key = tuple(map(attributes.__getitem__, self.asked))
+        found = self._ways.get(key) if trace is None else None
+        if found is None:
+            if len(self._ways) >= _MOST_WAYS:
+                self._ways.clear()
+            found = self._ways[key] = _search(self.root, attributes, trace)
+        return found
+
+
+def _asked(route: Route) -> Iterator[str]:
+    yield from (matcher.attribute for matcher in route.matchers)
+    for child in route.routes:
+        yield from _asked(child)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +183,8 @@ class Taken:
     """Conditions that held on the way, those of ``continue`` routes included."""
     priority: Priority
     tags: tuple[str, ...] = ()
+    plan: tuple[Step, ...] = ()
+    """Who it waits for as time passes; the first step's queue is ``queue``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,30 +216,49 @@ class _Walk:
         self.attributes["tags"] = tuple(self.tags)
 
 
-def take(tree: RouteTree, attributes: Attributes, trace: list[Tried] | None = None) -> Taken:
-    """Find the one queue for a ticket.
+def take(
+    tree: RouteTree,
+    attributes: Attributes,
+    now: datetime,
+    duty: Duty = UNKNOWN,
+    trace: list[Tried] | None = None,
+) -> Taken:
+    """Find the one queue for a ticket, and those after it.
 
     Args:
         tree: The tree in force.
         attributes: The ticket; ``priority`` has one value.
-        trace: Filled with every route that was looked at and why it held or did not, if given.
+        now: Calendars are asked about this instant.
+        duty: What is known of the queues.
+        trace: Filled with every route and target that was looked at and why it held or did not, if given.
     """
+    found = tree.find(attributes, trace)
+    passed: list[Passed] | None = None if trace is None else []
+    steps = plan(found.route.targets, attributes, tree.root.queue, now, duty, passed)
+    if trace is not None:
+        path = found.route.path
+        trace += [Tried(f"{path} → {each.queue}", each.line, held=False, why=why) for each, why in passed or ()]
+    return Taken(
+        queue=steps[0].queue,
+        path=found.route.path,
+        matched=found.matched,
+        priority=found.priority,
+        tags=found.tags,
+        plan=steps,
+    )
+
+
+def _search(root: Route, attributes: Attributes, trace: list[Tried] | None) -> Found:
     walk = _Walk(dict(attributes), Priority(attributes["priority"][0]))
-    here: Route | None = tree.root
-    route = tree.root
+    here: Route | None = root
+    route = root
     while here is not None:
         route = here
         walk.enter(route)
-        if trace is not None and route is tree.root:
+        if trace is not None and route is root:
             trace.append(Tried(route.path, route.line, held=True, why="the root matches everything"))
         here = _next(route, walk, trace)
-    return Taken(
-        queue=route.queue,
-        path=route.path,
-        matched=tuple(walk.matched),
-        priority=walk.priority,
-        tags=tuple(walk.tags),
-    )
+    return Found(route, tuple(walk.matched), walk.priority, tuple(walk.tags))
 
 
 def _next(route: Route, walk: _Walk, trace: list[Tried] | None) -> Route | None:

@@ -7,7 +7,7 @@ reports are one outage.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime  # noqa: TC003 - a ticket is read from its stored form by these annotations
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from uuid import UUID  # noqa: TC003
@@ -20,6 +20,7 @@ from services.router.domain.classify import Classification, LanguageRule, Priori
 from services.router.domain.facts import Facts, bounded
 from services.router.domain.repeats import Relation
 from services.router.domain.routes import Taken, take
+from services.router.domain.targets import step_at
 from services.router.domain.work import UNTOUCHED, Phase, Work, fold
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from services.router.domain.log import Event
     from services.router.domain.routes import Attributes, RouteTree
 
+MOVED_ON: Final = "moved_on"
+"""What made a version: nobody took the ticket in time, so it waits for others."""
 FOLLOW_UP: Final = "follow_up"
 """Why a person must look: the customer spoke again after their report was answered, or long after it went out."""
 
@@ -84,6 +87,8 @@ class Ticket:
         urged_at: When the last counted one was.
         repeat_of: The earlier ticket of the same reporter and matter, where this one could not join it.
         merged_into: The ticket its contacts are in now; this one is closed.
+        planned_at: When it began to wait for whom the tree says; a change of route begins anew.
+        step: Which step of that plan it is in.
     """
 
     ticket_id: UUID
@@ -111,12 +116,19 @@ class Ticket:
     urged_at: datetime | None = None
     repeat_of: UUID | None = None
     merged_into: UUID | None = None
+    planned_at: datetime | None = None
+    step: int = 0
 
     @property
     def queue(self) -> str:
         """The one queue it sits in: the tree's, unless a person moved it."""
         moved = None if self.work is None else self.work.queue
-        return moved or self.taken.queue
+        return moved or (self.taken.plan[self.step].queue if self.taken.plan else self.taken.queue)
+
+    @property
+    def skills(self) -> tuple[str, ...]:
+        """What an agent needs to have it now: ``attribute:value``, or a plain word."""
+        return self.taken.plan[self.step].skills if self.taken.plan else ()
 
     @property
     def priority(self) -> Priority:
@@ -199,6 +211,7 @@ class _Case:
     urges: int = 0
     urged_at: datetime | None = None
     repeat_of: UUID | None = None
+    was: Ticket | None = None
 
 
 def receive(
@@ -275,6 +288,7 @@ def _case(ticket: Ticket) -> _Case:
         urges=ticket.urges,
         urged_at=ticket.urged_at,
         repeat_of=ticket.repeat_of,
+        was=ticket,
     )
 
 
@@ -390,7 +404,8 @@ def _decide(case: _Case, classification: Classification, rules: Rules, now: date
         repeats=case.repeats,
         urges=case.urges,
     )
-    seen = attributes(classification, place, standing)
+    taken = take(rules.tree, attributes(classification, place, standing), now)
+    planned_at, step = _waited(case.was, taken, now)
     return Ticket(
         ticket_id=case.ticket_id,
         ticket_ref=ref_of(case.ticket_id),
@@ -401,7 +416,7 @@ def _decide(case: _Case, classification: Classification, rules: Rules, now: date
         customer_language=case.located.language,
         classification=classification,
         priority_rule=priority_rule,
-        taken=take(rules.tree, seen),
+        taken=taken,
         tree_hash=rules.hash,
         state=_state(case, classification),
         report=case.report,
@@ -415,7 +430,37 @@ def _decide(case: _Case, classification: Classification, rules: Rules, now: date
         urges=case.urges,
         urged_at=case.urged_at,
         repeat_of=case.repeat_of,
+        planned_at=planned_at,
+        step=step,
     )
+
+
+def _waited(was: Ticket | None, taken: Taken, now: datetime) -> tuple[datetime, int]:
+    """Return since when a ticket waits for whom the tree says, and the step: what is said of it again restarts nothing.
+
+    A plan that begins elsewhere by now (an office has closed) restarts nothing either while the route is the same.
+    """
+    if was is None or was.planned_at is None or was.taken.path != taken.path:
+        return now, 0
+    return was.planned_at, step_at(taken.plan, (now - was.planned_at).total_seconds())
+
+
+def wakes_at(ticket: Ticket) -> datetime | None:
+    """Return when the next step of a waiting ticket has its turn; None if there is none."""
+    following = ticket.step + 1
+    if ticket.planned_at is None or following >= len(ticket.taken.plan) or ticket.state is not TicketState.QUEUED:
+        return None
+    return ticket.planned_at + timedelta(seconds=ticket.taken.plan[following].after_s)
+
+
+def moved_on(ticket: Ticket, now: datetime) -> Ticket:
+    """Return a ticket in the step that has its turn by now; as it was if that is the same."""
+    if ticket.planned_at is None or ticket.state is not TicketState.QUEUED:
+        return ticket
+    step = step_at(ticket.taken.plan, (now - ticket.planned_at).total_seconds())
+    if step <= ticket.step:
+        return ticket
+    return replace(ticket, step=step, version=ticket.version + 1, change=MOVED_ON, routed_at=now)
 
 
 def _state(case: _Case, classification: Classification) -> TicketState:

@@ -86,6 +86,13 @@ class WorkingTime:
                 if closed > start:
                     yield max(opened, start), closed
 
+    def works_at(self, moment: datetime) -> bool:
+        """Tell whether an instant is working time; the end of a span is not."""
+        if self.always:
+            return True
+        local = moment.astimezone(timezone(self.offset))
+        return self._works(local.date()) and any(begins <= local.time() < ends for begins, ends in self.hours)
+
     def _works(self, day: date) -> bool:
         return day in self.workdays or (day.weekday() not in self.weekend and day not in self.holidays)
 

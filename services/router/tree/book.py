@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -18,26 +19,33 @@ from services.router.domain.ticket import Rules
 from services.router.tree.keywords import read_keywords
 from services.router.tree.reading import Fault, RulesError
 from services.router.tree.routes import read_tree
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from services.router.tree.targets import read_holidays
 
 Stamp = tuple[tuple[int, int, int] | None, ...]
 _HASH_DIGITS: Final = 16
+_HOLIDAYS: Final = "holidays.yaml"
+_SHIPPED: Final = Path(__file__).parents[3] / "deploy"
 _log = structlog.get_logger()
 
 
 def load_rules(routes: Path, classify: Path) -> Rules:
-    """Read both files.
+    """Read both files, and the holidays: ``holidays.yaml`` beside the routes, else the shipped one.
 
     Raises:
         RulesError: one of them cannot be read or has faults; every fault of that file is named.
     """
-    texts = {path: _text(path) for path in (classify, routes)}
+    holidays = _holidays(routes)
+    texts = {path: _text(path) for path in (classify, routes, holidays)}
     keywords = read_keywords(str(classify), texts[classify])
-    tree = read_tree(str(routes), texts[routes], keywords)
-    digest = hashlib.sha256("\0".join((texts[routes], texts[classify])).encode()).hexdigest()
+    tree = read_tree(str(routes), texts[routes], keywords, read_holidays(str(holidays), texts[holidays]))
+    digest = hashlib.sha256("\0".join(texts[path] for path in (routes, classify, holidays)).encode()).hexdigest()
     return Rules(keywords=keywords, tree=tree, hash=digest[:_HASH_DIGITS])
+
+
+def _holidays(routes: Path) -> Path:
+    """Return the list of holidays: the one beside a route file, else the one that is shipped."""
+    beside = routes.with_name(_HOLIDAYS)
+    return beside if beside.exists() else _SHIPPED / _HOLIDAYS
 
 
 def _text(path: Path) -> str:
@@ -99,7 +107,7 @@ class RuleBook:
             await asyncio.to_thread(self.look)
 
     def _stamp(self) -> Stamp:
-        return tuple(_stat(path) for path in self._files)
+        return tuple(_stat(path) for path in (*self._files, _holidays(self._files[0])))
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:

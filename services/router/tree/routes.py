@@ -10,7 +10,9 @@ from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from services.contracts.values import Priority
 from services.router.domain.routes import ATTRIBUTES, BOOLEANS, Matcher, Queue, Route, RouteTree
+from services.router.domain.targets import Ring, Target
 from services.router.tree.reading import Reader, line_of, meant
+from services.router.tree.targets import Targets, read_calendars, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,26 +20,47 @@ if TYPE_CHECKING:
     from yaml.nodes import Node
 
     from services.router.domain.classify import Keywords
+    from services.router.tree.targets import Holidays
 
 FORMAT: Final = "1"
 _ROOT: Final = "root"
 _ALWAYS: Final = frozenset(
-    {"business_type", "classified_by", "language", "channel", "priority", "customer_class", "customer_status"}
+    {
+        "business_type",
+        "classified_by",
+        "language",
+        "channel",
+        "priority",
+        "repeats",
+        "customer_class",
+        "customer_status",
+    }
     | {attribute for attribute, values in ATTRIBUTES.items() if values == BOOLEANS}
 )
 """Attributes every ticket has, so that asking whether they are present is a mistake."""
-_ROUTE_KEYS: Final = frozenset({"name", "match", "continue", "queue", "raise_priority", "add_tags", "routes"})
+_ROUTE_KEYS: Final = frozenset(
+    {"name", "match", "continue", "queue", "raise_priority", "add_tags", "routes", "targets"}
+)
 _LONGEST_PATH: Final = 200
+_TOP: Final = ("version", "queues", "calendars", "language_for", "route")
+_LANGUAGE_FOR_S: Final = 600
+_NUMBERS: Final = frozenset({"repeats"})
 
 
-def read_tree(file: str, text: str, keywords: Keywords) -> RouteTree:
+def read_tree(file: str, text: str, keywords: Keywords, holidays: Mapping[str, Holidays] | None = None) -> RouteTree:
     """Read a route tree, checked against the words it matches on.
+
+    Args:
+        file: Its name, for faults.
+        text: What it says.
+        keywords: The words it may match on.
+        holidays: Lists of days off that its calendars may name.
 
     Raises:
         RulesError: every fault, with its line and what is allowed.
     """
     reader = Reader(file, text)
-    top = reader.fields(reader.root, "the file", {"version", "queues", "route"}, ("version", "queues", "route"))
+    top = reader.fields(reader.root, "the file", _TOP, ("version", "queues", "route"))
     if "version" in top:
         check_version(reader, top["version"])
     queues = _queues(reader, top["queues"]) if "queues" in top else {}
@@ -47,11 +70,14 @@ def read_tree(file: str, text: str, keywords: Keywords) -> RouteTree:
         "hazards": keywords.hazard_words,
         "fault": frozenset(kind for kind, _ in keywords.faults),
     }
-    root = _Routes(reader, queues, vocabulary).root(top["route"]) if "route" in top else None
+    calendars = read_calendars(reader, top["calendars"], holidays or {}) if "calendars" in top else {}
+    language_for = seconds(reader, top["language_for"], "language_for") if "language_for" in top else None
+    targets = Targets(reader, queues, calendars)
+    root = _Routes(reader, queues, vocabulary, targets, language_for).root(top["route"]) if "route" in top else None
     reader.finish()
     if root is None:
         raise AssertionError("a tree without a root has a fault")
-    return RouteTree(root=root, queues=queues)
+    return RouteTree(root=root, queues=queues, calendars=calendars)
 
 
 def check_version(reader: Reader, node: Node) -> None:
@@ -83,6 +109,8 @@ class _Routes:
     reader: Reader
     queues: Mapping[str, Queue]
     vocabulary: Mapping[str, frozenset[str] | None]
+    targets: Targets
+    language_for_s: int | None
 
     def root(self, node: Node) -> Route | None:
         fields = self.reader.fields(node, "the root route", _ROUTE_KEYS, ("queue",))
@@ -90,11 +118,34 @@ class _Routes:
             if key in fields:
                 reason = f"the root route catches everything and is called root: it has no {key!r}"
                 self.reader.fault(line_of(fields.pop(key)), reason)
+        if "targets" in fields:
+            self.reader.fault(line_of(fields["targets"]), "the root is the last of all: it has a queue and no targets")
         queue = self._queue(fields, None)
-        return self._route(node, fields, _ROOT, queue, ()) if isinstance(node, MappingNode) else None
+        own = self._plain(node, queue)
+        return self._route(node, fields, _ROOT, own, ()) if isinstance(node, MappingNode) else None
+
+    def _plain(self, node: Node, queue: str) -> tuple[Target, ...]:
+        """A queue by itself: somebody of the ticket's language for a while, then anybody who serves it."""
+        ring = Ring(self.language_for_s or _LANGUAGE_FOR_S, frozenset({"language"}))
+        return (Target(line=line_of(node), queue=queue, skills=("language",), rings=(ring,)),)
+
+    def _waits(
+        self, node: Node, fields: Mapping[str, Node], path: str, above: tuple[Target, ...]
+    ) -> tuple[Target, ...]:
+        if "targets" in fields:
+            if "queue" in fields:
+                reason = "a route has a queue or targets, not both: make the queue its first target"
+                self.reader.fault(line_of(fields["queue"]), reason)
+            return self.targets.read(fields["targets"], path) or above
+        return self._plain(node, self._queue(fields, None)) if "queue" in fields else above
 
     def _route(
-        self, node: Node, fields: Mapping[str, Node], path: str, queue: str, matchers: tuple[Matcher, ...]
+        self,
+        node: Node,
+        fields: Mapping[str, Node],
+        path: str,
+        targets: tuple[Target, ...],
+        matchers: tuple[Matcher, ...],
     ) -> Route:
         go_on = "continue" in fields and self.reader.truth(fields["continue"], "continue") is True
         raised = (
@@ -105,7 +156,7 @@ class _Routes:
         tags = self.reader.texts(fields["add_tags"], "add_tags") if "add_tags" in fields else []
         checked = [self.reader.checked_word(tag, line, "tag") for tag, line in tags]
         if go_on:
-            for key in ("queue", "routes"):
+            for key in ("queue", "targets", "routes"):
                 if key in fields:
                     reason = f"a route with continue takes no ticket, so it has no {key!r}"
                     self.reader.fault(line_of(fields[key]), reason)
@@ -116,15 +167,16 @@ class _Routes:
         return Route(
             path=path,
             line=line_of(node),
-            queue=queue,
+            queue=targets[0].queue,
+            targets=targets,
             matchers=matchers,
             go_on=go_on,
             raise_priority=None if raised is None else Priority(raised),
             tags=tuple(tag for tag in checked if tag is not None),
-            routes=() if go_on or "routes" not in fields else self._children(fields["routes"], path, queue),
+            routes=() if go_on or "routes" not in fields else self._children(fields["routes"], path, targets),
         )
 
-    def _children(self, node: Node, path: str, queue: str) -> tuple[Route, ...]:
+    def _children(self, node: Node, path: str, above: tuple[Target, ...]) -> tuple[Route, ...]:
         children: list[Route] = []
         names: dict[str, int] = {}
         for item in self.reader.items(node, f"routes of {path!r}"):
@@ -139,7 +191,7 @@ class _Routes:
             if len(below) > _LONGEST_PATH:
                 self.reader.fault(line_of(item), f"the path {below[:40]!r}… is longer than {_LONGEST_PATH} characters")
             matchers = self._matchers(fields["match"], below) if "match" in fields else ()
-            children.append(self._route(item, fields, below, self._queue(fields, queue), matchers))
+            children.append(self._route(item, fields, below, self._waits(item, fields, below, above), matchers))
         return tuple(children)
 
     def _queue(self, fields: Mapping[str, Node], inherited: str | None) -> str:
@@ -177,10 +229,10 @@ class _Routes:
         return self._operator(attribute, node)
 
     def _operator(self, attribute: str, node: Node) -> Matcher | None:
-        fields = self.reader.fields(node, f"the matcher {attribute}", {"regex", "present"})
+        fields = self.reader.fields(node, f"the matcher {attribute}", {"regex", "present", "at_least"})
         if len(fields) != 1:
             if len(fields) == len(node.value):  # else the unknown key was told
-                self.reader.fault(line_of(node), f"{attribute} needs one of regex and present")
+                self.reader.fault(line_of(node), f"{attribute} needs one of regex, present and at_least")
             return None
         if "present" in fields:
             present = self.reader.truth(fields["present"], "present")
@@ -191,6 +243,8 @@ class _Routes:
                 if present is None
                 else Matcher(attribute, f"{attribute} {'present' if present else 'absent'}", present=present)
             )
+        if "at_least" in fields:
+            return self._at_least(attribute, fields["at_least"])
         pattern = self.reader.text(fields["regex"], "regex")
         if pattern is None:
             return None
@@ -199,6 +253,16 @@ class _Routes:
         except re.error as error:
             self.reader.fault(line_of(fields["regex"]), f"regex {pattern!r} does not compile: {error}")
             return None
+
+    def _at_least(self, attribute: str, node: Node) -> Matcher | None:
+        number = self.reader.text(node, "at_least")
+        if attribute not in _NUMBERS:
+            self.reader.fault(line_of(node), f"{attribute} is no number; {meant(attribute, _NUMBERS)}")
+        elif number is not None and number.isascii() and number.isdigit():
+            return Matcher(attribute, f"{attribute} >= {number}", at_least=int(number))
+        elif number is not None:
+            self.reader.fault(line_of(node), f"at_least must be a whole number, not {number!r}")
+        return None
 
     def _value(self, attribute: str, node: Node) -> str | None:
         known = self.vocabulary[attribute]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,20 @@ class World:
             said = read(each, SHIPPED, BOUNDS)
             for handle in said.handles:
                 self.book.open.setdefault(handle, ())
-            self.book.places = {one: located(one) for one in self.book.foresee([said])}
-            self.book.now = each.received_at
-            was, ticket = self.book.take(said)
+            before, self.book.now = self.book, each.received_at
+            places = {one: located(one) for one in before.foresee([said])}
+            for _ in range(3):  # as the handler does with what it could not foresee
+                self.book = replace(
+                    before,
+                    tickets=dict(before.tickets),
+                    ids=dict(before.ids),
+                    open=dict(before.open),
+                    aliases=dict(before.aliases),
+                    places=places,
+                    missing=set(),
+                )
+                was, ticket = self.book.take(said)
+                places |= {one: located(one) for one in self.book.missing}
             assert not self.book.missing
             self.reports += ticket.report is not ReportState.NONE and (was is None or was.report is ReportState.NONE)
         return ticket

@@ -22,7 +22,7 @@ from services.router.domain.routes import (
     take,
 )
 from services.router.tree.routes import read_tree
-from tests.unit.router.making import SHIPPED
+from tests.unit.router.making import NOON, SHIPPED
 
 TREE = """
 version: 1
@@ -79,12 +79,12 @@ def seen(**given: str | tuple[str, ...]) -> Attributes:
     ],
 )
 def test_the_first_route_that_matches_takes_the_ticket(given_: dict[str, str], queue: str, path: str) -> None:
-    taken = take(SMALL, seen(**given_))
+    taken = take(SMALL, seen(**given_), NOON)
     assert (taken.queue, taken.path) == (queue, path)
 
 
 def test_continue_adds_and_lets_a_later_sibling_decide() -> None:
-    taken = take(SMALL, seen(business_type="fault_report", customer_status="suspended", unconfirmed="true"))
+    taken = take(SMALL, seen(business_type="fault_report", customer_status="suspended", unconfirmed="true"), NOON)
     assert taken.queue == "repair"
     assert taken.priority is Priority.HIGH
     assert taken.tags == ("owes", "late")
@@ -92,19 +92,19 @@ def test_continue_adds_and_lets_a_later_sibling_decide() -> None:
 
 
 def test_a_route_raises_the_priority_and_never_lowers_it() -> None:
-    assert take(SMALL, seen(customer_status="suspended", priority="emergency")).priority is Priority.EMERGENCY
+    assert take(SMALL, seen(customer_status="suspended", priority="emergency"), NOON).priority is Priority.EMERGENCY
 
 
 def test_the_ticket_that_was_asked_about_is_not_changed() -> None:
     given_ = seen(customer_status="suspended")
     before = dict(given_)
-    take(SMALL, given_)
+    take(SMALL, given_, NOON)
     assert given_ == before
 
 
 def test_an_explanation_names_every_route_tried_with_its_line_and_why_not() -> None:
     tried: list[Tried] = []
-    take(SMALL, seen(business_type="fault_report", language="en", hazards=()), tried)
+    take(SMALL, seen(business_type="fault_report", language="en", hazards=()), NOON, trace=tried)
     assert [(each.path, each.held) for each in tried] == [
         ("root", True),
         ("root/raise", False),
@@ -169,13 +169,13 @@ def test_every_ticket_reaches_exactly_one_declared_queue_and_is_never_less_urgen
     tree: RouteTree, ticket: Attributes
 ) -> None:
     tried: list[Tried] = []
-    taken = take(tree, ticket, tried)
+    taken = take(tree, ticket, NOON, trace=tried)
     assert taken.queue in tree.queues
-    assert taken == take(tree, ticket)
+    assert taken == take(tree, ticket, NOON)
     assert URGENCY.index(taken.priority) <= URGENCY.index(Priority(ticket["priority"][0]))
     assert tried[0].held
 
 
 @given(tickets)
 def test_the_shipped_tree_gives_danger_to_the_emergency_queue_whatever_else(ticket: Attributes) -> None:
-    assert take(SHIPPED.tree, {**ticket, "hazards": ("fire",)}).queue == "emergency"
+    assert take(SHIPPED.tree, {**ticket, "hazards": ("fire",)}, NOON).queue == "emergency"

@@ -74,6 +74,9 @@ def test_a_faulty_file_is_refused_with_the_line(text: str, expected: str) -> Non
     assert refused(text)[0].startswith(expected)
 
 
+LATE = "[{after: 70s, drop: [area]}]"
+
+
 def one_route(route: str) -> str:
     return f"{HEAD}route:\n  queue: general\n  routes:\n    - name: a\n{route}"
 
@@ -117,7 +120,42 @@ def one_route(route: str) -> str:
         ("      match: {area: }\n", "7: area must be a text"),
         ("      match: {area: {regex: '(('}}\n", "7: regex '((' does not compile: "),
         ("      match: {area: {regexp: x}}\n", "7: unknown key 'regexp' in the matcher area; did you mean 'regex'?"),
-        ("      match: {area: {regex: x, present: true}}\n", "7: area needs one of regex and present"),
+        ("      match: {area: {regex: x, present: true}}\n", "7: area needs one of regex, present and at_least"),
+        ("      match: {area: {at_least: 3}}\n", "7: area is no number; allowed: repeats"),
+        ("      match: {repeats: {at_least: few}}\n", "7: at_least must be a whole number, not 'few'"),
+        ("      match: {area: x}\n      targets: []\n", "8: route 'root/a' has no targets"),
+        (
+            "      match: {area: x}\n      queue: repair\n      targets: [{queue: repair}]\n",
+            "8: a route has a queue or targets, not both",
+        ),
+        (
+            "      match: {area: x}\n      targets: [{queue: repair}, {queue: general}]\n",
+            "8: a target before the last needs a time",
+        ),
+        (
+            "      match: {area: x}\n      targets: [{queue: repair, skills: [language]}]\n",
+            "8: a target that never ends would ask for language for ever: give it a time (for: 5m), or relax them",
+        ),
+        (
+            "      match: {area: x}\n      targets: [{queue: repair, for: 1 minute}]\n",
+            "8: for '1 minute' must be a number and a unit, such as 30s, 5m or 2h",
+        ),
+        (
+            "      match: {area: x}\n      targets: [{queue: repair, for: 5m, open: offize}]\n",
+            "8: 'offize' is no calendar; allowed: ",
+        ),
+        (
+            "      match: {area: x}\n      targets: [{queue: repair, skills: [languages], for: 5m}]\n",
+            "8: 'languages' is no attribute an agent can serve; did you mean 'language'?",
+        ),
+        (
+            f"      match: {{area: x}}\n      targets: [{{queue: repair, skills: [area], for: 1m, relax: {LATE}}}]\n",
+            "8: a ring after 70 s never comes: the target lasts 60 s",
+        ),
+        (
+            "      match: {area: x}\n      targets: [{queue: repair, skip_if: {nobody: true}}]\n",
+            "8: unknown key 'nobody' in skip_if; did you mean 'nobody_on_duty'?",
+        ),
         ("      match: {area: {present: 7}}\n", "7: present must be true or false"),
         ("      match: {channel: {present: true}}\n", "7: every ticket has channel: match one of its values instead"),
         ("      match: {placed: {present: true}}\n", "7: every ticket has placed: match one of its values instead"),

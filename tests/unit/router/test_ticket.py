@@ -25,7 +25,16 @@ from services.contracts.values import (
 )
 from services.router.domain.classify import TypeRule
 from services.router.domain.facts import bounded
-from services.router.domain.ticket import FOLLOW_UP, ReportState, Ticket, outage_reported, routed, settle
+from services.router.domain.ticket import (
+    FOLLOW_UP,
+    ReportState,
+    Ticket,
+    moved_on,
+    outage_reported,
+    routed,
+    settle,
+    wakes_at,
+)
 from tests.unit.router.making import (
     AT_HOME,
     BOUNDS,
@@ -83,7 +92,7 @@ def test_the_same_contacts_in_any_order_give_the_same_ticket_but_for_when_the_re
     contacts: list[ContactReceived], data: st.DataObject
 ) -> None:
     def comparable(ticket: Ticket) -> dict[str, Any]:
-        varying = {"reported_at", "routed_at", "needs_person", "state", "taken", "report"}
+        varying = {"reported_at", "routed_at", "needs_person", "state", "taken", "report", "planned_at", "step"}
         return {name: value for name, value in asdict(ticket).items() if name not in varying}
 
     shuffled = data.draw(st.permutations(contacts))
@@ -312,3 +321,19 @@ def test_the_message_says_why() -> None:
     assert message.reason.tree_hash == SHIPPED.hash
     assert message.reason.matched == ("hazards present", "word:停电", "language:script", "priority:hazard")
     assert (message.phone, message.text) == ("13800000000", "电线冒火花，停电了")
+
+
+def test_a_ticket_nobody_takes_moves_on_by_its_plan_and_what_is_said_again_restarts_nothing() -> None:
+    said = contact("a", thread="c", text="Our power is out", language="en")
+    ticket = after(said, located=NOWHERE, rules=SHIPPED)
+    plan = ticket.taken.plan
+    assert (ticket.queue, ticket.step, wakes_at(ticket)) == ("locate", 0, NOON + timedelta(seconds=plan[1].after_s))
+    assert moved_on(ticket, NOON + timedelta(seconds=plan[1].after_s - 1)) is ticket
+    moved = moved_on(ticket, NOON + timedelta(seconds=plan[1].after_s))
+    assert (moved.step, moved.skills, moved.version, moved.change) == (1, (), 2, "moved_on")
+    later = after(contact("b", thread="c", minutes=1, text="hello"), before=ticket, located=NOWHERE)
+    assert (later.planned_at, later.step) == (NOON, 0)
+    much_later = after(contact("c", thread="c", minutes=20, text="hello"), before=ticket, located=NOWHERE)
+    assert (much_later.planned_at, much_later.step) == (NOON, 1)
+    other = after(contact("d", thread="c", minutes=20, text="there is a fire"), before=ticket, located=NOWHERE)
+    assert (other.queue, other.planned_at, other.step) == ("emergency", NOON + timedelta(minutes=20), 0)

@@ -1,0 +1,159 @@
+"""Targets: which step a ticket is in, and that whatever the file and the hour, somebody can have it in bounded time."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.router.domain.targets import Duty, Ring, Step, Target, plan, step_at
+from services.router.tree.reading import RulesError
+from services.router.tree.targets import read_holidays
+from tests.unit.router.making import ROUTES, SHIPPED, after, contact
+
+NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
+MOMENTS = st.integers(0, 2 * 365 * 24 * 3600).map(lambda s: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=s))
+ATTRIBUTES = {"language": ("bo-CN",), "area": ("S1",), "feeder": ()}
+OFFICE = SHIPPED.tree.calendars["office"]
+
+
+def test_rings_drop_skills_and_timeouts_add_up() -> None:
+    targets = (
+        Target(
+            line=1,
+            queue="a",
+            skills=("language", "area"),
+            requires=("high_voltage",),
+            rings=(Ring(20, frozenset({"area"})), Ring(40, frozenset({"language"}))),
+            lasts_s=60,
+        ),
+        Target(line=2, queue="b", skills=("language",), lasts_s=30),
+    )
+    assert plan(targets, ATTRIBUTES, "general", NOON) == (
+        Step(0, "a", ("language:bo-CN", "area:S1", "high_voltage")),
+        Step(20, "a", ("language:bo-CN", "high_voltage")),
+        Step(40, "a", ("high_voltage",)),
+        Step(60, "b", ("language:bo-CN",)),
+        Step(90, "general"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "duty", "queue"),
+    [
+        (Target(line=1, queue="a", unless_staffed=True), Duty(staffed=frozenset()), "general"),
+        (Target(line=1, queue="a", unless_staffed=True), Duty(staffed=frozenset({"a"})), "a"),
+        (Target(line=1, queue="a", unless_staffed=True), Duty(), "a"),
+        (Target(line=1, queue="a", most_waiting=9), Duty(waiting={"a": 10}), "general"),
+        (Target(line=1, queue="a", most_waiting=9), Duty(waiting={"a": 9}), "a"),
+        (Target(line=1, queue="a", open=("office", OFFICE)), Duty(), "general"),  # noon at UTC+8 is the lunch break
+    ],
+)
+def test_a_target_is_skipped_for_its_reason_and_the_fallback_always_is_there(
+    target: Target, duty: Duty, queue: str
+) -> None:
+    assert [step.queue for step in plan((target,), ATTRIBUTES, "general", NOON, duty)] == [queue]
+
+
+def targets() -> st.SearchStrategy[tuple[Target, ...]]:
+    skills = st.sampled_from([(), ("language",), ("language", "area"), ("feeder",)])
+    one = st.builds(
+        Target,
+        line=st.just(1),
+        queue=st.sampled_from(["a", "b", "c"]),
+        skills=skills,
+        requires=st.sampled_from([(), ("high_voltage",)]),
+        rings=st.sampled_from(
+            [(), (Ring(5, frozenset({"language"})),), (Ring(5, frozenset({"area"})), Ring(9, frozenset({"language"})))]
+        ),
+        lasts_s=st.integers(1, 100),
+        open=st.sampled_from([None, ("office", OFFICE)]),
+        unless_staffed=st.booleans(),
+        most_waiting=st.none() | st.integers(0, 5),
+    )
+    return st.lists(one, max_size=5).map(tuple)
+
+
+@given(
+    targets(),
+    MOMENTS,
+    st.none() | st.frozensets(st.sampled_from(["a", "b", "c"])),
+    st.none() | st.dictionaries(st.sampled_from(["a", "b", "c"]), st.integers(0, 9)),
+)
+@settings(deadline=None)
+def test_every_ticket_comes_to_a_step_anybody_can_take_in_bounded_time(
+    given_targets: tuple[Target, ...],
+    now: datetime,
+    staffed: frozenset[str] | None,
+    waiting: dict[str, int] | None,
+) -> None:
+    steps = plan(given_targets, ATTRIBUTES, "general", now, Duty(staffed, waiting))
+    assert steps[0].after_s == 0
+    assert [step.after_s for step in steps] == sorted({step.after_s for step in steps})
+    assert (steps[-1].queue, steps[-1].skills) == ("general", ())
+    assert steps[-1].after_s <= sum(target.lasts_s or 0 for target in given_targets)
+    for elapsed in (0, 1, 50, 10_000):
+        here = step_at(steps, elapsed)
+        assert steps[here].after_s <= elapsed
+        assert here == len(steps) - 1 or steps[here + 1].after_s > elapsed
+
+
+@pytest.mark.parametrize(
+    ("day", "works"),
+    [
+        ("2026-02-14", True),  # a Saturday that is worked
+        ("2026-02-16", False),
+        ("2026-02-24", True),
+        ("2026-10-01", False),
+        ("2026-10-10", True),
+        ("2026-11-28", False),  # a Saturday
+        ("2027-01-01", False),  # not published yet: the fixed days hold
+        ("2027-10-04", True),
+    ],
+)
+def test_holidays_and_days_worked_for_them(day: str, works: bool) -> None:
+    morning = datetime.fromisoformat(f"{day}T09:00:00+08:00")
+    assert OFFICE.works_at(morning) is works
+    assert not OFFICE.works_at(morning.replace(hour=3))
+    assert OFFICE.works_at(morning.astimezone(UTC)) is works
+
+
+@given(MOMENTS)
+@settings(deadline=None, max_examples=40)
+def test_a_moment_is_worked_where_working_time_passes(moment: datetime) -> None:
+    passes = OFFICE.between(moment, moment + timedelta(microseconds=1)) > timedelta()
+    assert OFFICE.works_at(moment) is passes
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line_of", "reason"),
+    [
+        ("2026:", "26:", "26:", "'26' is neither a year"),
+        ('"01-01..01-03", "02', '"01-03..01-01", "02', "01-03..01-01", "ends before it begins"),
+        ('"01-04", ', '"13-04", ', "13-04", "'13-04' must be a day of 2026"),
+    ],
+)
+def test_a_fault_in_the_holidays_is_refused_with_its_line(old: str, new: str, line_of: str, reason: str) -> None:
+    text = ROUTES.with_name("holidays.yaml").read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    wrong = text.replace(old, new)
+    line = next(n for n, each in enumerate(wrong.splitlines(), 1) if line_of in each and not each.startswith("#"))
+    with pytest.raises(RulesError) as refused:
+        read_holidays("holidays.yaml", wrong)
+    assert f"holidays.yaml:{line}: " in str(refused.value)
+    assert reason in str(refused.value)
+
+
+def test_the_day_of_the_list_is_the_state_councils() -> None:
+    china = read_holidays("h", ROUTES.with_name("holidays.yaml").read_text(encoding="utf-8"))["china"]
+    assert date(2026, 2, 23) in china.off
+    assert date(2026, 5, 9) in china.worked
+
+
+def test_a_shipped_ticket_asks_for_its_language_first_and_for_nobody_in_particular_at_last() -> None:
+    ticket = after(contact(text="གློག་མེད། དུ་བ་མི་འདུག", business_type="complaint"))
+    assert ticket.taken.plan[0].skills == ("language:bo-CN",)
+    assert ticket.taken.plan[-1].skills == ()
+    assert ticket.queue == ticket.taken.plan[0].queue
