@@ -57,6 +57,11 @@ def timer_id(area: str, kind: str, subject: UUID, due_at: datetime) -> UUID:
     return derive("timer", area, kind, subject, due_at.isoformat())
 
 
+def recipient_id(channel: str, address: str) -> UUID:
+    """Identity of a customer's address on a channel."""
+    return derive("recipient", channel, address)
+
+
 def notice_id(recipient_channel: str, recipient_address: str, incident: UUID, stage: str, revision: int) -> UUID:
     """Id of the one notice a customer gets of one stage and revision of one incident."""
     return derive("notice", recipient_channel, recipient_address, incident, stage, revision)

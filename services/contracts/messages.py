@@ -106,6 +106,41 @@ class ContactReceived(Message):
         return str(self.ticket_id)
 
 
+class RecipientHeard(Message):
+    """What a channel tells of one recipient besides what they want: whether they may be told, and what reached them.
+
+    Never a ticket. ``unlinked`` (a WeChat account unfollowed, STOP by text message): nothing is sent there any more,
+    until ``linked``.
+    """
+
+    ce_type: ClassVar[str] = "gridline.recipient.heard.v1"
+
+    event_id: UUID
+    source: Name = Field(description="Configured sender: which official account or gateway")
+    source_event_id: Name = Field(description="The sender's own id of the event")
+    recipient_id: UUID = Field(description="Derived from the recipient's channel and address")
+    recipient: Recipient
+    heard: Literal["linked", "unlinked", "delivered", "undelivered", "asks_status"]
+    occurred_at: Timestamp = Field(description="By the sender's clock, which may lie")
+    received_at: Timestamp = Field(description="By our clock, when we accepted it")
+    delivery_id: Name | None = Field(default=None, description="The provider's id of the message it reports on")
+    detail: Name | None = Field(default=None, description="The provider's word for why it was not delivered")
+    language: Language | None = None
+    raw_sha256: Sha256 = Field(description="Of the payload as sent, after decryption")
+
+    @property
+    def message_id(self) -> UUID:
+        return self.event_id
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.occurred_at
+
+    @property
+    def partition_key(self) -> str:
+        return str(self.recipient_id)
+
+
 class RouteReason(Value):
     """Why a ticket is in its queue."""
 

@@ -88,6 +88,14 @@ CONTACT_RECEIVED: Final = Topic(
     consumers=("router",),
     description="Every accepted inbound event, on every channel.",
 )
+RECIPIENT_HEARD: Final = Topic(
+    name="recipient.heard.v1",
+    messages=(m.RecipientHeard,),
+    key="recipient_id: what is heard of one stays in order",
+    producers=("intake",),
+    consumers=("notify",),
+    description="Who may be told and who may not any more, and what became of what they were told.",
+)
 TICKET_ROUTED: Final = Topic(
     name="ticket.routed.v1",
     messages=(m.TicketRouted,),
@@ -156,6 +164,7 @@ REPORT_SETTLED: Final = Topic(
 
 TOPICS: Final[tuple[Topic, ...]] = (
     CONTACT_RECEIVED,
+    RECIPIENT_HEARD,
     TICKET_ROUTED,
     OUTAGE_INPUT,
     DISPATCH_PROGRESS,

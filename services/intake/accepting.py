@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from services.contracts.envelope import RefusedError, encode
-from services.contracts.topics import CONTACT_RECEIVED
+from services.contracts.topics import CONTACT_RECEIVED, RECIPIENT_HEARD
 from services.intake.channels.contact import contact_fingerprint
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.runtime import clock
@@ -20,7 +20,8 @@ from services.runtime.errors import UnavailableError
 from services.runtime.metrics import SECONDS
 
 if TYPE_CHECKING:
-    from services.contracts.messages import ContactReceived
+    from services.contracts.messages import ContactReceived, RecipientHeard
+    from services.contracts.topics import Topic
     from services.runtime.producer import Producer
 
 ACCEPTED: Final = Counter(
@@ -29,6 +30,11 @@ ACCEPTED: Final = Counter(
 REFUSED: Final = Counter("gridline_intake_refusals_total", "Requests refused, by reason", ("channel", "reason"))
 NO_CONTACT: Final = Counter(
     "gridline_intake_events_without_contact_total", "Events that are answered and open no ticket", ("channel",)
+)
+HEARD: Final = Counter(
+    "gridline_intake_recipients_heard_total",
+    "What channels told of recipients, Kafka acknowledged",
+    ("channel", "heard"),
 )
 ACCEPT_SECONDS: Final = Histogram(
     "gridline_intake_accept_seconds", "From the request's headers to the answer 202", ("channel",), buckets=SECONDS
@@ -74,13 +80,22 @@ class Acceptance:
         Raises:
             PayloadRefusedError: nothing was stored, or the outcome is unknown.
         """
+        await self._publish(contact, CONTACT_RECEIVED, traceparent)
+        ACCEPTED.labels(contact.channel.value, contact.source).inc()
+
+    async def hear(self, heard: RecipientHeard, traceparent: str | None) -> None:
+        """Publish what a channel tells of a recipient and wait until it is kept.
+
+        Raises:
+            PayloadRefusedError: nothing was stored, or the outcome is unknown.
+        """
+        await self._publish(heard, RECIPIENT_HEARD, traceparent)
+        HEARD.labels(heard.recipient.channel.value, heard.heard).inc()
+
+    async def _publish(self, message: ContactReceived | RecipientHeard, topic: Topic, traceparent: str | None) -> None:
         self.refuse_if_busy()
         outgoing = encode(
-            contact,
-            topic=CONTACT_RECEIVED.name,
-            source=_SOURCE,
-            traceparent=traceparent,
-            content=contact_fingerprint(contact),
+            message, topic=topic.name, source=_SOURCE, traceparent=traceparent, content=contact_fingerprint(message)
         )
         self._sends += 1
         send = self._sends
@@ -99,7 +114,6 @@ class Acceptance:
         finally:
             del self._unresolved[send]
         self._note(answering=True)
-        ACCEPTED.labels(contact.channel.value, contact.source).inc()
 
     def _note(self, *, answering: bool, reason: str = "") -> None:
         """Log the change, not every request."""

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 
+from services.intake.channels.conversation import Talk
 from services.intake.doors import app, phone, web, wechat
 from services.intake.doors.front import Front
+from services.intake.yaml_file import load_phrases
 from services.runtime.http import BytesRoute
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ def routes(
     settings: IntakeSettings, sources: Sources, producer: Producer, announcer: Announcer | None = None
 ) -> APIRouter:
     """Return the doors."""
-    front = Front(settings, producer, announcer)
+    talk = Talk.fresh(load_phrases(settings.phrases_file))
+    front = Front(settings, producer, talk, announcer)
     router = APIRouter(prefix="/v1", route_class=BytesRoute)
     for channel in (phone, web, app, wechat):
         channel.add(router, front, sources)

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.intake.channels.refusal import stranger
 from services.intake.channels.source import JsonSource
 
 if TYPE_CHECKING:
@@ -22,20 +22,12 @@ if TYPE_CHECKING:
     from services.intake.peer import Peer
 
 API_KEY_HEADER: Final = "X-API-Key"
-UNIFORM: Final = "The credential is missing or not known."
-"""One text for every way of not being known: it tells a stranger nothing."""
-
 TOLERANCE_S: Final = 300
 """How far the clock of one who signs may be from ours (Standard Webhooks: a few minutes, either way)."""
 _MOST_SIGNATURES: Final = 8
 _PREFIX: Final = "whsec_"
 
 S = TypeVar("S", bound=JsonSource)
-
-
-def stranger() -> PayloadRefusedError:
-    """Return the refusal of a request whose sender is not known."""
-    return PayloadRefusedError(Reason.CREDENTIALS, UNIFORM)
 
 
 class Credentials(Generic[S]):

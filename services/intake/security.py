@@ -7,13 +7,11 @@ here: a credential in a log, a metric or an error, or an answer that tells which
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from services.intake.channels import twilio
-from services.intake.channels.refusal import PayloadRefusedError, Reason
-from services.intake.channels.source import Sources, TwilioSource, WeChatSource
-from services.intake.channels.wechat import signed
-from services.intake.credentials import stranger
+from services.intake.channels.refusal import stranger
+from services.intake.channels.source import Sources, TwilioSource
 from services.intake.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -41,31 +39,6 @@ def load_sources(path: Path) -> Sources:
         SettingsError: it cannot be read, or it has errors; all of them are named, each with its line.
     """
     return read_yaml(path, Sources, setting="GRIDLINE_SOURCES_FILE")
-
-
-_NOBODY: Final = WeChatSource(name="nobody", token="0" * 32)
-
-
-class Accounts:
-    """The official accounts and their signatures."""
-
-    def __init__(self, sources: Mapping[str, WeChatSource]) -> None:
-        self._accounts = sources
-
-    def source(self, account: str, query: Mapping[str, Any]) -> WeChatSource:
-        """Return the account if the query is signed with its token.
-
-        Raises:
-            PayloadRefusedError: no such account, or not its signature; or the platform encrypts for this account.
-        """
-        known = self._accounts.get(account)
-        timestamp, nonce, signature = (query.get(name, "") for name in ("timestamp", "nonce", "signature"))
-        fits = signed((known or _NOBODY).token, timestamp, nonce, signature)
-        if known is None or not fits:
-            raise stranger()
-        if query.get("encrypt_type", "raw") != "raw":
-            raise PayloadRefusedError(Reason.MALFORMED, "Set this account to plaintext mode in the platform's console.")
-        return known
 
 
 _NOBODY_SIGNS: Final = TwilioSource.model_validate(

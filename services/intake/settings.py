@@ -20,6 +20,9 @@ class IntakeSettings(ServiceSettings):
         default=4.0, gt=0, le=60, description="Longest wait for Kafka; WeChat hangs up after 5 s"
     )
     sources_file: Path = Field(default=_DEPLOY / "sources.yaml", description="Senders and their credentials, YAML")
+    phrases_file: Path = Field(
+        default=_DEPLOY / "phrases.yaml", description="Words and texts of WeChat and SMS conversations, YAML"
+    )
     max_body_bytes: int = Field(default=64 * 1024, ge=1024, le=512 * 1024, description="Largest request body")
     body_deadline_s: float = Field(default=10.0, gt=0, le=120, description="Longest wait for a request body")
     max_unresolved_sends: int = Field(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from services.intake.channels.phrases import Phrases
 from services.runtime.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -93,3 +94,12 @@ class _Walk:
         while location and location not in self._lines:
             location = location[:-1]
         return self._lines.get(location, 1)
+
+
+def load_phrases(path: Path) -> Phrases:
+    """Read and check the words and texts of conversations.
+
+    Raises:
+        SettingsError: it cannot be read, or it has errors; all of them are named, each with its line.
+    """
+    return read_yaml(path, Phrases, setting="GRIDLINE_PHRASES_FILE")

@@ -16,15 +16,15 @@ from services.contracts.ids import parse_ticket_ref
 from services.contracts.values import Crs, IncidentState, Language, Name
 from services.grid.place import PlaceEvidence
 from services.notify import places, store
-from services.notify.domain.decide import present
-from services.notify.domain.notice import Stage, Template, settled_stage
+from services.notify.domain.asked import truth
+from services.notify.domain.notice import Stage
 from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
+    from services.notify.domain.asked import Asked
     from services.notify.places import AtPlace
-    from services.notify.store import Asked
     from services.notify.templates import TemplateFile
     from services.notify.wording import Wording
     from services.runtime.postgres import Pool
@@ -178,18 +178,14 @@ def _place_status(found: AtPlace) -> PlaceStatus:
 
 
 def _status(asked: Asked, ref: str, language: str | None, wording: Wording, now: datetime) -> ReportStatus:
-    """Say what is true of a report: its incident, unless it was settled after it had joined that."""
-    standing, settled = asked.standing, asked.settled
-    etr = restored_at = updated_at = None
-    if standing is not None and not (settled and asked.joined_at and settled.at > asked.joined_at):
-        truth = present(standing, joined_revision=asked.joined_revision, now=now)
-        stage, template, etr = truth.stage, truth.template, truth.etr
-        restored_at, updated_at = standing.restored_at, standing.changed_at
-    elif settled is not None:
-        (stage, template), updated_at = settled_stage(settled.outcome, settled.reason), settled.at
-    else:
-        stage, template = Stage.RECEIVED, Template.RECEIVED  # on its way between two incidents
-    shown = wording.render(template, language or asked.language, ref=ref, etr=etr, restored_at=restored_at)
+    found = truth(asked, now)
+    tell, restored_at = found.tell, found.restored_at
+    shown = wording.render(tell.template, language or asked.language, ref=ref, etr=tell.etr, restored_at=restored_at)
     return ReportStatus(
-        stage=stage, text=shown.text, language=shown.language, etr=etr, restored_at=restored_at, updated_at=updated_at
+        stage=tell.stage,
+        text=shown.text,
+        language=shown.language,
+        etr=tell.etr,
+        restored_at=restored_at,
+        updated_at=found.updated_at,
     )

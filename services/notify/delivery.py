@@ -102,6 +102,7 @@ class Delivery:
         while True:
             with suppress(UnavailableError), translated():
                 await self.recover()
+                _observe(await pending.drop_unlinked(self._pool))
                 count, oldest = await pending.backlog(self._pool)
                 metrics.PENDING.set(count)
                 metrics.OLDEST.set(oldest)
@@ -249,7 +250,7 @@ def _observe(became: Iterable[Became]) -> None:
         metrics.BECAME.labels(one.stage, one.channel, one.state).inc()
         if one.state == "sent":
             metrics.SECONDS.labels(one.stage).observe(max(0.0, one.seconds))
-        elif one.state in {"failed", "unknown"}:
+        elif one.state in {"failed", "unknown"} and one.reason != "unlinked":  # what the customer wants is no fault
             _log.error(
                 "notice_not_delivered",
                 notice_id=str(one.notice_id),

@@ -1,4 +1,4 @@
-"""Incident snapshots and settled reports in, notices into the queue: load, decide, save.
+"""Incident snapshots, settled reports and what is heard of recipients in, notices into the queue: load, decide, save.
 
 Never here: sending. A notice is committed with the position of the record it comes from, and only then may anyone
 see it.
@@ -7,13 +7,14 @@ see it.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.contracts.messages import IncidentChanged, ReportSettled
-from services.contracts.topics import INCIDENT_CHANGED, REPORT_SETTLED
+from services.contracts.messages import IncidentChanged, RecipientHeard, ReportSettled
+from services.contracts.topics import INCIDENT_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED
 from services.notify import metrics, store
+from services.notify.domain.asked import answer
 from services.notify.domain.decide import decide
 from services.notify.domain.incident import fold
 from services.notify.domain.notice import Notice, Quiet, settle
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from services.notify.templates import TemplateFile
     from services.runtime.handling import Received, Transaction
 
+_PRESENT: Final = frozenset({"linked", "asks_status"})
+"""What only somebody who is there can cause, so that their address is known again."""
 _log = structlog.get_logger()
 
 
@@ -42,19 +45,22 @@ class NotifyHandler:
     @property
     def topics(self) -> tuple[Topic, ...]:
         """What it reads."""
-        return INCIDENT_CHANGED, REPORT_SETTLED
+        return INCIDENT_CHANGED, REPORT_SETTLED, RECIPIENT_HEARD
 
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
         """Load, decide, save."""
         changes = [one.message for one in batch if isinstance(one.message, IncidentChanged)]
         settled = [one.message for one in batch if isinstance(one.message, ReportSettled)]
+        heard = [one.message for one in batch if isinstance(one.message, RecipientHeard)]
         wording = self._templates.current
         notices: list[Notice] = []
         quiet: Counter[Quiet] = Counter()
 
         news = fold(await store.load_standings(tx, {change.incident_id for change in changes}), changes)
+        await store.save_links(tx, heard)
         joined, answered = [one.recipient for one in news.reporters.values()], [one.recipient for one in settled]
-        await store.lock_customers(tx, [one for one in joined + answered if one is not None], news.announced)
+        present = [one.recipient for one in heard if one.heard in _PRESENT]
+        await store.lock_customers(tx, [one for one in joined + answered + present if one is not None], news.announced)
         await store.save_reports(tx, news.reporters.values(), settled)
         if changes:
             book = await store.load_book(tx, news)
@@ -68,11 +74,23 @@ class NotifyHandler:
                 quiet[verdict] += 1
             else:
                 notices.append(verdict)
+        for asking in heard:
+            if asking.heard == "asks_status":
+                found = await store.last_report(tx, asking.recipient)
+                if found is None:
+                    quiet[Quiet.NOTHING_TO_TELL] += 1
+                else:
+                    notices.append(answer(asking, *found, now=now))
+        gone = await store.unlinked(tx, {one.recipient_id for one in notices})
+        quiet[Quiet.UNLINKED] += sum(one.recipient_id in gone for one in notices)
+        notices = [one for one in notices if one.recipient_id not in gone]
         saved = await store.add_notices(tx, notices, rules=wording.digest, now=now)
         quiet[Quiet.ALREADY_TOLD] += len(notices) - len(saved.new)
 
         def committed() -> None:
             self._observe(notices, saved, quiet)
+            for one in heard:
+                metrics.HEARD.labels(one.recipient.channel, one.heard).inc()
             if saved.new:
                 self._wake()
 

@@ -8,6 +8,11 @@ from prometheus_client import Counter, Gauge, Histogram
 
 MADE: Final = Counter("gridline_notify_notices_total", "Notices decided, by stage and channel", ("stage", "channel"))
 QUIET: Final = Counter("gridline_notify_quiet_total", "Times a customer was told nothing, by reason", ("reason",))
+HEARD: Final = Counter(
+    "gridline_notify_recipients_heard_total",
+    "What channels told of recipients: linked, unlinked, delivered, undelivered, asks_status",
+    ("channel", "heard"),
+)
 BECAME: Final = Counter(
     "gridline_notify_outcomes_total",
     "What notices became: sent, pending (an attempt failed, another follows), failed, unknown, superseded",

@@ -29,6 +29,10 @@ WITH due AS (
     FROM notice n
     WHERE n.state = 'pending' AND n.channel = ANY($1::text[]) AND n.next_attempt_at <= now()
       AND NOT EXISTS (SELECT FROM notice o WHERE o.state = 'sending' AND o.recipient_id = n.recipient_id)
+      AND NOT EXISTS (
+          SELECT FROM recipient r JOIN link l USING (link_id)
+          WHERE r.recipient_id = n.recipient_id AND NOT l.linked
+      )
     ORDER BY n.next_attempt_at, n.seq
     LIMIT $2
     FOR UPDATE OF n SKIP LOCKED
@@ -80,6 +84,16 @@ SET state = CASE
     END,
     reason = 'outcome_unknown', next_attempt_at = now(), sending_until = NULL
 FROM lost WHERE n.notice_id = lost.notice_id
+RETURNING n.notice_id, n.stage, n.channel, n.state, n.reason, extract(epoch FROM now() - n.caused_at)::float8 AS seconds
+"""
+_DROP_UNLINKED: Final = """
+WITH gone AS (
+    SELECT n.notice_id FROM notice n JOIN recipient r USING (recipient_id) JOIN link l USING (link_id)
+    WHERE n.state = 'pending' AND NOT l.linked
+    ORDER BY n.notice_id LIMIT 1000 FOR UPDATE OF n SKIP LOCKED
+)
+UPDATE notice n SET state = 'failed', reason = 'unlinked'
+FROM gone WHERE n.notice_id = gone.notice_id
 RETURNING n.notice_id, n.stage, n.channel, n.state, n.reason, extract(epoch FROM now() - n.caused_at)::float8 AS seconds
 """
 _BACKLOG: Final = """
@@ -199,6 +213,11 @@ async def recover(pool: Pool, *, repeatable: Sequence[str], most_attempts: int) 
     Those that went through one of the ``repeatable`` senders are queued again, the others stay ``unknown``.
     """
     return [Became(**row) for row in await pool.fetch(_RECOVER, list(repeatable), most_attempts)]
+
+
+async def drop_unlinked(pool: Pool) -> list[Became]:
+    """Give up what waits for customers who asked not to be told, or left."""
+    return [Became(**row) for row in await pool.fetch(_DROP_UNLINKED)]
 
 
 async def backlog(pool: Pool) -> tuple[int, float]:

@@ -26,6 +26,18 @@ CREATE TABLE IF NOT EXISTS recipient (
     account      text
 );
 
+-- What is written to of a recipient: one telephone number is one link on every channel, however it is spelled.
+ALTER TABLE recipient ADD COLUMN IF NOT EXISTS link_id uuid;
+CREATE INDEX IF NOT EXISTS recipient_link ON recipient (link_id);
+
+-- Who asked not to be told any more, or left (STOP, an account unfollowed), and who came back. Nothing is claimed for a
+-- link that is not linked; its addresses are blanked until it is heard of again. A link without a row may be told.
+CREATE TABLE IF NOT EXISTS link (
+    link_id uuid        PRIMARY KEY,
+    linked  boolean     NOT NULL,
+    at      timestamptz NOT NULL
+);
+
 -- Reports, and what became of those that were settled without an incident.
 CREATE TABLE IF NOT EXISTS report (
     report_id    uuid PRIMARY KEY,

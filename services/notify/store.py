@@ -10,9 +10,10 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from services.contracts.values import Channel, IncidentState, Recipient
+from services.notify.domain.asked import Asked, Settled
 from services.notify.domain.decide import Book
 from services.notify.domain.incident import Standing, Subscription
-from services.notify.domain.notice import Notice, Reporter, Stage, Told, recipient_id
+from services.notify.domain.notice import Notice, Reporter, Stage, Told, link_id, recipient_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
     from asyncpg import Record
 
-    from services.contracts.messages import ReportSettled
+    from services.contracts.messages import RecipientHeard, ReportSettled
     from services.notify.domain.incident import News
     from services.runtime.postgres import Connection, Pool
 
@@ -32,10 +33,47 @@ SELECT incident_id, revision, state, etr, etr_since, restored_at, state_since, k
 FROM incident WHERE incident_id = ANY($1::uuid[])
 """
 _ADD_RECIPIENTS: Final = """
-INSERT INTO recipient (recipient_id, channel, address, account)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS v (recipient_id, channel, address, account)
+INSERT INTO recipient (recipient_id, channel, address, account, link_id)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[]) AS v (recipient_id)
 ORDER BY v.recipient_id
-ON CONFLICT (recipient_id) DO NOTHING
+ON CONFLICT (recipient_id) DO UPDATE SET
+    address = excluded.address, account = excluded.account, link_id = excluded.link_id
+WHERE recipient.address = '' OR recipient.link_id IS NULL
+"""
+# What was heard first does not undo what was heard later; of one instant, what comes last holds.
+_SAVE_LINKS: Final = """
+INSERT INTO link (link_id, linked, at)
+SELECT * FROM unnest($1::uuid[], $2::boolean[], $3::timestamptz[]) AS v (link_id)
+ORDER BY v.link_id
+ON CONFLICT (link_id) DO UPDATE SET linked = excluded.linked, at = excluded.at
+WHERE excluded.at >= link.at
+"""
+_FORGET_ADDRESSES: Final = """
+WITH gone AS (
+    SELECT r.recipient_id FROM recipient r JOIN link l USING (link_id)
+    WHERE l.link_id = ANY($1::uuid[]) AND NOT l.linked
+    ORDER BY r.recipient_id FOR NO KEY UPDATE OF r
+)
+UPDATE recipient r SET address = '', account = NULL FROM gone WHERE r.recipient_id = gone.recipient_id
+"""
+_UNLINKED: Final = """
+SELECT r.recipient_id FROM recipient r JOIN link l USING (link_id)
+WHERE r.recipient_id = ANY($1::uuid[]) AND NOT l.linked
+"""
+_LAST_REPORT: Final = """
+SELECT r.report_id, r.ticket_id, r.ticket_ref, r.language, r.outcome, r.reason, r.settled_at,
+       s.joined_revision, s.joined_at,
+       i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
+       i.changed_at, i.area, i.device, i.progress
+FROM recipient p JOIN report r USING (recipient_id)
+LEFT JOIN LATERAL (
+    SELECT * FROM subscription
+    WHERE subscription.report_id = r.report_id AND joined_revision > left_revision
+    ORDER BY joined_at DESC LIMIT 1
+) AS s ON true
+LEFT JOIN incident i ON i.incident_id = s.incident_id
+WHERE p.link_id = $1
+ORDER BY greatest(s.joined_at, r.settled_at) DESC NULLS LAST, r.report_id LIMIT 1
 """
 # Always in the order of their ids, so that two batches wait for one another and never in a circle.
 _LOCK_RECIPIENTS: Final = """
@@ -140,26 +178,6 @@ _KNOWS_INCIDENT: Final = "SELECT EXISTS (SELECT FROM incident WHERE incident_id 
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """How a report was settled without an incident."""
-
-    outcome: str
-    reason: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is known of a report that somebody asks about."""
-
-    language: str
-    settled: Settled | None
-    joined_revision: int
-    joined_at: datetime | None
-    standing: Standing | None
-
-
-@dataclass(frozen=True, slots=True)
 class NoticeCount:
     """Notices of an incident that share stage, channel and state."""
 
@@ -196,8 +214,42 @@ async def lock_customers(tx: Connection, recipients: Iterable[Recipient], announ
             [one.channel for one in by_id.values()],
             [one.address for one in by_id.values()],
             [one.account for one in by_id.values()],
+            [link_id(one) for one in by_id.values()],
         )
     await tx.fetch(_LOCK_RECIPIENTS, list(by_id), list(announced))
+
+
+async def save_links(tx: Connection, heard: Iterable[RecipientHeard]) -> None:
+    """Remember who may be told and who may not any more, and forget the addresses of the latter."""
+    links: dict[UUID, RecipientHeard] = {}
+    for one in heard:
+        before = links.get(link_id(one.recipient))
+        if one.heard in {"linked", "unlinked"} and (before is None or _heard_at(one) >= _heard_at(before)):
+            links[link_id(one.recipient)] = one
+    if links:
+        linked = [one.heard == "linked" for one in links.values()]
+        await tx.execute(_SAVE_LINKS, list(links), linked, [_heard_at(one) for one in links.values()])
+        await tx.execute(_FORGET_ADDRESSES, list(links))
+
+
+def _heard_at(heard: RecipientHeard) -> datetime:
+    """Event time bounded by arrival time: a gateway's clock may be ahead, and must not decide for ever."""
+    return min(heard.occurred_at, heard.received_at)
+
+
+async def unlinked(tx: Connection, recipients: Iterable[UUID]) -> frozenset[UUID]:
+    """Return those of the recipients that may not be told."""
+    wanted = list(recipients)
+    return frozenset(row["recipient_id"] for row in await tx.fetch(_UNLINKED, wanted)) if wanted else frozenset()
+
+
+async def last_report(tx: Connection, recipient: Recipient) -> tuple[Reporter, Asked] | None:
+    """Return what is known of the last report of a recipient; None where there is none."""
+    row = await tx.fetchrow(_LAST_REPORT, link_id(recipient))
+    if row is None:
+        return None
+    reporter = Reporter(row["report_id"], row["ticket_id"], row["ticket_ref"], row["language"], recipient)
+    return reporter, _asked(row)
 
 
 async def load_book(tx: Connection, news: News) -> Book:
@@ -271,16 +323,7 @@ async def add_notices(tx: Connection, notices: Sequence[Notice], *, rules: str, 
 
 async def find_reports(pool: Pool, ticket_ref: str) -> list[Asked]:
     """Return what is known of the reports with this reference: nearly always one, or none."""
-    return [
-        Asked(
-            language=row["language"],
-            settled=Settled(row["outcome"], row["reason"], row["settled_at"]) if row["settled_at"] else None,
-            joined_revision=row["joined_revision"] or 0,
-            joined_at=row["joined_at"],
-            standing=_standing(row) if row["incident_id"] else None,
-        )
-        for row in await pool.fetch(_STATUS, ticket_ref)
-    ]
+    return [_asked(row) for row in await pool.fetch(_STATUS, ticket_ref)]
 
 
 async def count_notices(pool: Pool, incident: UUID) -> list[NoticeCount] | None:
@@ -298,6 +341,16 @@ def _columns(rows: Iterable[Iterable[Any]]) -> list[list[Any]]:
 def _fields(kind: type[DataclassInstance], values: Collection[object], *, without: str = "") -> list[list[Any]]:
     """Return the fields of dataclass values as columns, in the order they are declared."""
     return [[getattr(one, field.name) for one in values] for field in fields(kind) if field.name != without]
+
+
+def _asked(row: Record) -> Asked:
+    return Asked(
+        language=row["language"],
+        settled=Settled(row["outcome"], row["reason"], row["settled_at"]) if row["settled_at"] else None,
+        joined_revision=row["joined_revision"] or 0,
+        joined_at=row["joined_at"],
+        standing=_standing(row) if row["incident_id"] else None,
+    )
 
 
 def _standing(row: Record) -> Standing:
@@ -319,6 +372,6 @@ def _standing(row: Record) -> Standing:
 
 def _reporter(row: Record) -> Reporter:
     recipient = None
-    if row["channel"] is not None:
+    if row["channel"] is not None and row["address"]:  # blank: they left
         recipient = Recipient(channel=Channel(row["channel"]), address=row["address"], account=row["account"])
     return Reporter(row["report_id"], row["ticket_id"], row["ticket_ref"], row["language"], recipient)

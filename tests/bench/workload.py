@@ -25,8 +25,10 @@ from services.grid.book import CustomerBook
 from services.grid.place import PlaceEvidence
 from services.intake.channels import app, phone, web, wechat
 from services.intake.channels.contact import Accepted, contact_fingerprint
+from services.intake.channels.conversation import Talk
 from services.intake.security import load_sources
 from services.intake.settings import IntakeSettings
+from services.intake.yaml_file import load_phrases
 from services.router.domain.facts import fold
 from services.router.domain.ticket import Located, Ticket, outage_reported, receive
 from services.router.settings import RouterSettings
@@ -177,14 +179,17 @@ class Doors:
 
     def __init__(self) -> None:
         """Read the shipped sources."""
-        self._sources = load_sources(IntakeSettings().sources_file)
+        settings = IntakeSettings()
+        self._sources = load_sources(settings.sources_file)
+        self._talk = Talk.fresh(load_phrases(settings.phrases_file))
 
     def contact(self, request: Request, now: datetime) -> ContactReceived:
         """Return the contact."""
         senders = development_senders()
         accepted: Accepted | wechat.NotAContact
         if request.channel is Channel.WECHAT:
-            accepted = wechat.accept(self._sources.wechat[senders.account], request.body, now)
+            message = wechat.in_clear(request.body)
+            accepted = wechat.accept(self._sources.wechat[senders.account], message, now, self._talk)
         elif request.channel is Channel.PHONE:
             accepted = phone.accept(self._sources.phone[senders.sources[Channel.PHONE]], request.body, None, now)
         elif request.channel is Channel.APP:

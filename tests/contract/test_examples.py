@@ -10,7 +10,7 @@ import pytest
 from services.cli.json_schemas import message_schema
 from services.cli.record_examples import FOLDER, Example, examples_of
 from services.contracts.envelope import STRUCTURED, Outgoing, decode, encode, fingerprint, open_record
-from services.contracts.messages import ContactReceived, FieldProgressed, Message
+from services.contracts.messages import ContactReceived, FieldProgressed, Message, RecipientHeard
 from services.contracts.topics import BY_NAME, TOPICS
 from services.intake.channels.contact import contact_fingerprint
 
@@ -21,6 +21,7 @@ each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda one: f"{o
 # What two sendings of one fact may differ in is left out of its fingerprint.
 CONTENT = {
     ContactReceived: contact_fingerprint,
+    RecipientHeard: contact_fingerprint,
     FieldProgressed: lambda message: fingerprint(message, without=("received_at",)),
 }
 

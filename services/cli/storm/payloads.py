@@ -17,6 +17,11 @@ from services.cli.storm.words import BUSINESS, Kind
 from services.contracts.ids import contact_id, ticket_id
 from services.contracts.values import Channel, Crs
 from services.grid.datum import from_wgs84
+from services.intake.channels import wechat
+from services.intake.channels.conversation import Talk
+from services.intake.channels.source import WeChatSource
+from services.intake.settings import IntakeSettings
+from services.intake.yaml_file import load_phrases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -176,6 +181,8 @@ class _Writer:
         self._cases = {case.number: case for case in storm.cases}
         self._start = start
         self._senders = senders
+        self._account = WeChatSource(name=senders.account, token=senders.token)
+        self._talk = Talk.fresh(load_phrases(IntakeSettings.model_fields["phrases_file"].default), len(storm.cases) + 1)
         self._epoch_ms = int(start.timestamp() * 1000)
         self._name = f"storm-{storm.seed}-{self._epoch_ms}"
         self._rng = dice(storm.seed, "payloads")
@@ -273,18 +280,25 @@ class _Writer:
             "".join(sorted((self._senders.token, timestamp, nonce))).encode()
         ).hexdigest()
         query = f"signature={signature}&timestamp={timestamp}&nonce={nonce}&openid={fields['FromUserName']}"
-        contact = contact_id(self._senders.account, f"msg:{message}")
+        contact, body = contact_id(self._senders.account, f"msg:{message}"), _xml(fields)
         return Request(
             at=event.at,
             case=case.number,
             channel=case.channel,
             path=f"/v1/wechat/{self._senders.account}?{query}",
             headers={"Content-Type": "text/xml"},
-            body=_xml(fields),
+            body=body,
             contact_id=contact,
-            ticket_id=contact,
+            ticket_id=self._conversation_ticket(body),
             resend=event.resend,
         )
+
+    def _conversation_ticket(self, body: bytes) -> UUID:
+        """Return the ticket of a message: that of its conversation, which the intake keeps track of in this way too."""
+        accepted = wechat.accept(self._account, wechat.in_clear(body), self._start, self._talk)
+        if isinstance(accepted, wechat.NotAContact):
+            raise TypeError("a storm sends contacts only")
+        return accepted.contact.ticket_id
 
     def _at(self, seconds: float) -> str:
         return (self._start + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _ACCEPTED: Final = 202
 _OK: Final = 200
-_WECHAT_OK: Final = b"success"
+_WECHAT_OK: Final = (b"success", b"<xml>")
+"""How the intake answers the platform: the word, or what the citizen is told."""
 _BUSY: Final = (429, 502, 503, 504)
 _CONNECTIONS: Final = 64
 _TIMEOUT_SECONDS: Final = 10.0
@@ -38,7 +39,7 @@ class Answers:
     """What the senders were told: the client's side of the count.
 
     Attributes:
-        accepted: Contacts answered 202 (WeChat: ``success``), each once however often it was sent.
+        accepted: Contacts answered 202 (WeChat: ``success`` or a passive reply), each once however often it was sent.
         unknown: Contacts never answered so: they may exist or not, but never twice.
         refused: Requests answered with an error that sending again cannot mend: status and text.
         requests: Answered requests by channel.
@@ -120,7 +121,7 @@ class _Sender:
 
     def _answered(self, request: Request, response: Answer, due: float) -> None:
         answers = self._answers
-        wechat = response.status == _OK and response.body == _WECHAT_OK
+        wechat = response.status == _OK and response.body.startswith(_WECHAT_OK)
         if response.status != _ACCEPTED and not wechat:
             answers.refused.append((response.status, response.body[:300].decode("utf-8", "replace")))
             return

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from services.contracts.ids import contact_id, ticket_id, ticket_ref
-from services.contracts.messages import ContactReceived
+from services.contracts.ids import contact_id, recipient_id, ticket_id, ticket_ref
+from services.contracts.messages import ContactReceived, RecipientHeard
+from services.contracts.values import Recipient
 from services.intake.channels.refusal import from_validation
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from services.contracts.values import Channel
     from services.intake.channels.source import Source
@@ -31,10 +33,12 @@ class Accepted:
     Attributes:
         contact: The contact.
         ignored: Fields of the payload we do not know.
+        reply: What the sender is told, where the channel can.
     """
 
     contact: ContactReceived
     ignored: tuple[str, ...] = ()
+    reply: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,14 @@ def reply_to(channel: Channel, address: str | None, account: str | None = None) 
 
 
 def contact_of(
-    source: Source, channel: Channel, source_event_id: str, *, thread: str | None, now: datetime, **told: Any
+    source: Source,
+    channel: Channel,
+    source_event_id: str,
+    *,
+    thread: str | None,
+    now: datetime,
+    ticket: UUID | None = None,
+    **told: Any,
 ) -> ContactReceived:
     """Return the contact, its ids derived from the source and the sender's own ids.
 
@@ -64,13 +75,14 @@ def contact_of(
         source_event_id: The sender's id of the event.
         thread: What joins the events of one ticket (the call); None where each event is a ticket.
         now: When it arrived.
+        ticket: The ticket, where a conversation says which; else it is derived from the thread.
         told: The remaining fields of ``ContactReceived``.
 
     Raises:
         PayloadRefusedError: a field that the contract does not allow.
     """
     contact = contact_id(source.name, source_event_id)
-    ticket = ticket_id(source.name, thread, contact)
+    ticket = ticket or ticket_id(source.name, thread, contact)
     try:
         return ContactReceived(
             contact_id=contact,
@@ -86,7 +98,37 @@ def contact_of(
         raise from_validation(error) from None
 
 
-def contact_fingerprint(contact: ContactReceived) -> bytes:
+def heard_of(
+    source: Source, channel: Channel, source_event_id: str, *, address: str, account: str | None = None, **told: Any
+) -> RecipientHeard:
+    """Return what a channel tells of a recipient, its id derived as a contact's is.
+
+    Args:
+        source: Who sent it.
+        channel: On which channel.
+        source_event_id: The sender's id of the event.
+        address: Whom it is about: an address on the channel.
+        account: The official account it is an address of.
+        told: The remaining fields of ``RecipientHeard``.
+
+    Raises:
+        PayloadRefusedError: a field that the contract does not allow.
+    """
+    event = contact_id(source.name, source_event_id)
+    try:
+        return RecipientHeard(
+            event_id=event,
+            source=source.name,
+            source_event_id=source_event_id,
+            recipient_id=recipient_id(channel, address),
+            recipient=Recipient(channel=channel, address=address, account=account),
+            **told,
+        )
+    except ValidationError as error:
+        raise from_validation(error) from None
+
+
+def contact_fingerprint(contact: ContactReceived | RecipientHeard) -> bytes:
     """Return the digest that two sendings of one event share: of the payload, whatever its spacing and key order.
 
     Of what was sent, not of what we made of it: that changes with our arrival time, our configuration and our

@@ -56,6 +56,15 @@ class PayloadRefusedError(ValueError):
         self.retry_after_s = retry_after_s
 
 
+UNIFORM: Final = "The credential is missing or not known."
+"""One text for every way of not being known: it tells a stranger nothing."""
+
+
+def stranger() -> PayloadRefusedError:
+    """Return the refusal of a request whose sender is not known."""
+    return PayloadRefusedError(Reason.CREDENTIALS, UNIFORM)
+
+
 def bad_fields(*fields: FieldError) -> PayloadRefusedError:
     """Return the refusal that lists these fields."""
     count = f"{len(fields)} field{'s do' if len(fields) > 1 else ' does'} not fit"

@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Mapping
 from datetime import timedelta, timezone
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Final, Self
 
@@ -24,7 +25,8 @@ from pydantic import (
     model_validator,
 )
 
-from services.contracts.values import Crs, Name, Word
+from services.contracts.values import Crs, Language, Name, Word
+from services.intake.channels.wechat_cipher import AesKey
 
 _LARGEST_OFFSET: Final = timedelta(hours=14)
 
@@ -153,15 +155,44 @@ class FormSource(Source):
     """The report form that this service shows. Anybody may use it: it has no credential."""
 
 
+def _aes_key(value: object) -> AesKey:
+    return value if isinstance(value, AesKey) else AesKey.decode(str(value))
+
+
+class MessageMode(StrEnum):
+    """How the platform's console says that messages are sent (消息加解密方式)."""
+
+    PLAINTEXT = "plaintext"
+    COMPATIBLE = "compatible"
+    """In clear and encrypted at once, while a server is changed; we read the encrypted one, which is signed."""
+    SAFE = "safe"
+    """Encrypted; a message in clear is refused."""
+
+
 class WeChatSource(Source):
     """An official account; the name is its original id (``gh_…``), the ``ToUserName`` of its messages."""
 
-    token: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{3,32}$")]
+    token: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{3,32}$")] = Field(repr=False)
     """The token entered in the platform's console: the platform signs with it, so it cannot be kept hashed."""
+    mode: MessageMode = MessageMode.PLAINTEXT
+    appid: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,64}$")] | None = None
+    """The account's AppID (``wx…``); it stands in every encrypted message."""
+    encoding_aes_keys: tuple[Annotated[AesKey, BeforeValidator(_aes_key)], ...] = Field(
+        default=(), max_length=2, repr=False
+    )
+    """The EncodingAESKey, and the one before it: the platform may use either while it is changed."""
+    language: Language = "zh-Hans-CN"
+    """Of the answers, where a citizen has not written in another one."""
     location_crs: Crs = Crs.GCJ02
     """Datum of location messages. No official statement exists: settle it with a field test."""
     menu: Mapping[str, Word] = Field(default_factory=dict)
     """EventKey of a menu click to business type; a click that is not here opens no ticket."""
+
+    @model_validator(mode="after")
+    def _encrypted_modes_have_keys(self) -> Self:
+        if self.mode is not MessageMode.PLAINTEXT and (self.appid is None or not self.encoding_aes_keys):
+            raise ValueError(f"mode {self.mode} needs appid and encoding_aes_keys")
+        return self
 
 
 class Sources(BaseModel):

@@ -1,4 +1,4 @@
-"""A WeChat official account: what the platform posts, in plaintext XML.
+"""A WeChat official account: what the platform posts, once it is opened and read.
 
 Decided here: which messages and events are contacts. A message is always one, of a kind we know or not, since a
 citizen waits for an answer; an event is one only where it says what the citizen wants (a menu click that is
@@ -10,26 +10,31 @@ Source of the formats: developers.weixin.qq.com, official-account message manage
 from __future__ import annotations
 
 import hashlib
-import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
-from xml.etree.ElementTree import ParseError
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 from pydantic import ValidationError
 
 from services.contracts.values import Attachment, Channel, Position
-from services.intake.channels.contact import Accepted, contact_of, reply_to
-from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields
+from services.intake.channels.contact import Accepted, contact_of, heard_of, reply_to
+from services.intake.channels.conversation import Piece
+from services.intake.channels.phrases import Prompt
+from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields, stranger
+from services.intake.channels.source import MessageMode
+from services.intake.channels.wechat_cipher import TamperedError, decrypt, signature, signed
+from services.intake.channels.wechat_format import read, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from services.contracts.messages import RecipientHeard
+    from services.intake.channels.conversation import Talk
+    from services.intake.channels.phrases import Phrases
     from services.intake.channels.source import WeChatSource
+    from services.intake.channels.wechat_cipher import AesKey
+    from services.intake.channels.wechat_format import Format
 
-_MOST_TAGS: Final = 400
 _LONGEST_NAME: Final = 128
 _LONGEST_TEXT: Final = 4000
 _LONGEST_ADDRESS: Final = 500
@@ -40,31 +45,164 @@ _KNOWN: Final = frozenset({"text", "location", "link", *_MEDIA})
 
 @dataclass(frozen=True, slots=True)
 class NotAContact:
-    """An event the platform is only told ``success`` for."""
+    """An event that opens no ticket.
+
+    Attributes:
+        event: The platform's word for it.
+        heard: What it tells of its sender as a recipient, if anything.
+        reply: What the sender is told, if anything; else the platform is told ``success``.
+    """
 
     event: str
+    heard: RecipientHeard | None = None
+    reply: str | None = None
 
 
-def signature(token: str, timestamp: str, nonce: str) -> str:
-    """Return sha1 of the sorted token, timestamp and nonce, in hexadecimal: how the platform signs a request.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What the platform posted, its signature checked, decrypted and read.
 
-    It does not cover the body: that is the platform's scheme in plaintext mode.
+    Attributes:
+        fields: The text of each field.
+        form: The format it came in, and is answered in.
+        sha256: Of the message as it was before it was encrypted: in a retry it is the same.
+        key: What it was encrypted with; None in clear.
     """
-    return hashlib.sha1("".join(sorted((token, timestamp, nonce))).encode(), usedforsecurity=False).hexdigest()
+
+    fields: Mapping[str, str]
+    form: Format
+    sha256: str
+    key: AesKey | None = None
 
 
-def signed(token: str, timestamp: str, nonce: str, given: str) -> bool:
-    """Whether ``given`` is the signature, compared in constant time."""
-    return hmac.compare_digest(signature(token, timestamp, nonce).encode(), given.encode())
+def opened(source: WeChatSource | None, query: Mapping[str, Any], body: bytes) -> Opened:
+    """Check who posted it, decrypt and read it. All that does not fit the account is refused alike.
+
+    Args:
+        source: The account of the address; None where there is none such.
+        query: The address's query.
+        body: What was posted.
+
+    Raises:
+        PayloadRefusedError: not from the platform for this account; or from it and not readable.
+    """
+    if source is None or query.get("encrypt_type", "raw") == "raw":
+        require_signature(source, query)
+        if source is None or source.mode is MessageMode.SAFE:
+            raise stranger()
+        return in_clear(body)
+    if not source.encoding_aes_keys or source.appid is None:
+        require_signature(source, query)
+        raise PayloadRefusedError(Reason.MALFORMED, "The platform encrypts, and this account has no encoding_aes_keys.")
+    timestamp, nonce, given = (query.get(name, "") for name in ("timestamp", "nonce", "msg_signature"))
+    try:
+        encrypted = read(body)[1].get("Encrypt", "")
+    except PayloadRefusedError:
+        raise stranger() from None
+    if not encrypted or not signed(given, source.token, timestamp, nonce, encrypted):
+        raise stranger()
+    try:
+        message, key = decrypt(source.encoding_aes_keys, encrypted, source.appid)
+    except TamperedError:
+        raise stranger() from None
+    return in_clear(message, key)
 
 
-def accept(source: WeChatSource, body: bytes, now: datetime) -> Accepted | NotAContact:
-    """Turn what the platform posted into a contact, or into nothing where no citizen wants anything.
+def in_clear(body: bytes, key: AesKey | None = None) -> Opened:
+    """Read a message that is not, or no longer, encrypted.
+
+    Raises:
+        PayloadRefusedError: it is not readable.
+    """
+    form, fields = read(body)
+    return Opened(fields, form, hashlib.sha256(body).hexdigest(), key)
+
+
+_NOBODY: Final = "0" * 32
+
+
+def require_signature(source: WeChatSource | None, query: Mapping[str, Any]) -> None:
+    """Refuse a query that is not signed with the account's token; as long for an account that we do not have.
+
+    Raises:
+        PayloadRefusedError: no such account, or not its signature.
+    """
+    timestamp, nonce, given = (query.get(name, "") for name in ("timestamp", "nonce", "signature"))
+    fits = signed(given, source.token if source else _NOBODY, timestamp, nonce)
+    if source is None or not fits:
+        raise stranger()
+
+
+def accept(source: WeChatSource, message: Opened, now: datetime, talk: Talk) -> Accepted | NotAContact:
+    """Turn what the platform posted into a contact, or into none where no citizen wants anything.
 
     Raises:
         PayloadRefusedError: it is not a message of this account.
     """
-    fields = _read(body)
+    fields = message.fields
+    occurred_at = _checked(source, fields)
+    openid, event_id = fields["FromUserName"], _event_id(fields)
+    if fields["MsgType"] == "event":
+        told = _click(source, fields)
+        if told is None:
+            return _no_contact(source, message, occurred_at, now, talk)
+    else:
+        told = _message(source, fields)
+    piece = _piece(event_id, occurred_at, told, talk.phrases)
+    if piece.account is not None:
+        told["account_id"] = piece.account
+    if not piece.placed and (hint := talk.conversations.hinted(source.name, openid, occurred_at)):
+        told["facts"] |= {"hint_lat": hint[0], "hint_lon": hint[1], "hint_crs": source.location_crs.value}
+    turn = talk.conversations.turn(source.name, openid, piece)
+    contact = contact_of(
+        source,
+        Channel.WECHAT,
+        event_id,
+        thread=None,
+        ticket=turn.ticket,
+        now=now,
+        occurred_at=occurred_at,
+        reply_to=reply_to(Channel.WECHAT, openid, source.name),
+        raw_sha256=message.sha256,
+        **told,
+    )
+    language = talk.phrases.language_of(contact.text or "", source.language)
+    return Accepted(contact, reply=talk.phrases.say(turn.prompt, language, contact.ticket_ref))
+
+
+def answer(message: Opened, text: str, now: datetime) -> bytes:
+    """Return the passive reply, in the format of the message."""
+    fields = message.fields
+    return write(
+        message.form,
+        {
+            "ToUserName": fields["FromUserName"],
+            "FromUserName": fields["ToUserName"],
+            "CreateTime": int(now.timestamp()),
+            "MsgType": "text",
+            "Content": text,
+        },
+    )
+
+
+def sealed(source: WeChatSource, message: Opened, reply: bytes, nonce: str, now: datetime, random: bytes) -> bytes:
+    """Encrypt and sign a reply with the key the message came with; as it is where that came in clear."""
+    if message.key is None or source.appid is None:
+        return reply
+    encrypted, timestamp = message.key.encrypt(reply, source.appid, random), int(now.timestamp())
+    return write(
+        message.form,
+        {
+            "Encrypt": encrypted,
+            "MsgSignature": signature(source.token, str(timestamp), nonce, encrypted),
+            "TimeStamp": timestamp,
+            "Nonce": nonce,
+        },
+    )
+
+
+def _checked(source: WeChatSource, fields: Mapping[str, str]) -> datetime:
+    """Check what every message must have; return its time."""
     wrong = [FieldError(name, "is missing or empty") for name in _REQUIRED if not fields.get(name)]
     wrong += [FieldError(name, f"is longer than {_LONGEST_NAME}") for name in _REQUIRED if _long(fields.get(name, ""))]
     if fields.get("ToUserName") not in {None, "", source.name}:
@@ -74,53 +212,63 @@ def accept(source: WeChatSource, body: bytes, now: datetime) -> Accepted | NotAC
         wrong.append(FieldError("CreateTime", "is not a time in seconds since 1970"))
     if wrong or occurred_at is None:
         raise bad_fields(*wrong)
-    if fields["MsgType"] == "event":
-        told = _click(source, fields)
-        if told is None:
-            return NotAContact(fields.get("Event", "")[:_LONGEST_NAME])
-    else:
-        told = _message(source, fields)
-    openid = fields["FromUserName"]
-    return Accepted(
-        contact_of(
-            source,
-            Channel.WECHAT,
-            _event_id(fields),
-            thread=None,
-            now=now,
-            occurred_at=occurred_at,
-            reply_to=reply_to(Channel.WECHAT, openid, source.name),
-            raw_sha256=hashlib.sha256(body).hexdigest(),
-            **told,
-        )
+    return occurred_at
+
+
+def _piece(event_id: str, at: datetime, told: Mapping[str, Any], phrases: Phrases) -> Piece:
+    """What a message adds to its conversation."""
+    text, position = told.get("text") or "", told.get("position")
+    account = phrases.account(text)
+    business = told.get("business_type") or (phrases.fault_type if phrases.says_outage(text) else None)
+    return Piece(
+        event_id=event_id,
+        at=at,
+        business=business,
+        says=bool(text) and account is None,
+        account=account,
+        point=(position.lat, position.lon) if position is not None else None,
     )
 
 
+def _no_contact(source: WeChatSource, message: Opened, occurred_at: datetime, now: datetime, talk: Talk) -> NotAContact:
+    """An event of which no ticket is made: what it tells of its sender as one to be told things."""
+    fields = message.fields
+    event, openid = fields.get("Event", ""), fields["FromUserName"]
+    kind = event.casefold()
+    shown = event[:_LONGEST_NAME]
+    if kind == "location":
+        position = _position(source, fields, "Latitude", "Longitude")
+        if position is not None:
+            talk.conversations.hint(source.name, openid, (position.lat, position.lon), occurred_at)
+        return NotAContact(shown)
+    told: dict[str, Any] = {}
+    if kind in {"subscribe", "unsubscribe"}:
+        told = {"heard": "linked" if kind == "subscribe" else "unlinked"}
+    elif kind == "templatesendjobfinish":
+        status = fields.get("Status", "")
+        told = {
+            "heard": "delivered" if status == "success" else "undelivered",
+            "delivery_id": fields.get("MsgID") or fields.get("MsgId") or None,
+            "detail": None if status == "success" else status or None,
+        }
+    if not told:
+        return NotAContact(shown)
+    heard = heard_of(
+        source,
+        Channel.WECHAT,
+        _event_id(fields),
+        address=openid,
+        account=source.name,
+        received_at=now,
+        occurred_at=occurred_at,
+        raw_sha256=message.sha256,
+        **told,
+    )
+    welcome = talk.phrases.say(Prompt.WELCOME, source.language) if kind == "subscribe" else None
+    return NotAContact(shown, heard, welcome)
+
+
 _REQUIRED: Final = ("ToUserName", "FromUserName", "CreateTime", "MsgType")
-
-
-def _read(body: bytes) -> Mapping[str, str]:
-    """Read the flat XML of the platform: the text of each child of ``<xml>``."""
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise PayloadRefusedError(Reason.NOT_UTF8, "The body is not UTF-8.") from None
-    if body.count(b"<") > _MOST_TAGS:
-        raise PayloadRefusedError(Reason.TOO_MANY_PARTS, f"The body has more than {_MOST_TAGS} tags.")
-    try:
-        root = fromstring(text, forbid_dtd=True)
-    except DefusedXmlException:
-        raise PayloadRefusedError(Reason.MALFORMED, "The body has a DTD or an entity; neither is accepted.") from None
-    except (ParseError, ValueError, LookupError):
-        raise PayloadRefusedError(Reason.MALFORMED, "The body is not XML.") from None
-    if root.tag != "xml":
-        raise PayloadRefusedError(Reason.MALFORMED, "The body is XML, but its root is not <xml>.")
-    fields: dict[str, str] = {}
-    for child in root:
-        if child.tag in fields:
-            raise PayloadRefusedError(Reason.MALFORMED, "The body has a field twice.")
-        fields[child.tag] = (child.text or "").strip()
-    return fields
 
 
 def _long(value: str) -> bool:
@@ -141,7 +289,7 @@ def _event_id(fields: Mapping[str, str]) -> str:
     """
     if fields.get("MsgId"):
         return f"msg:{_digest(fields['MsgId'])}" if _long(fields["MsgId"]) else f"msg:{fields['MsgId']}"
-    names = ("FromUserName", "CreateTime", "MsgType", "Event", "EventKey")
+    names = ("FromUserName", "CreateTime", "MsgType", "Event", "EventKey", *(("MsgID",) if "MsgID" in fields else ()))
     return f"event:{_digest(*(fields.get(name, '') for name in names))}"
 
 
@@ -191,10 +339,12 @@ def _attachment(kind: str, ref: str, account: WeChatSource | None) -> tuple[Atta
         return ()
 
 
-def _position(source: WeChatSource, fields: Mapping[str, str]) -> Position | None:
+def _position(
+    source: WeChatSource, fields: Mapping[str, str], north: str = "Location_X", east: str = "Location_Y"
+) -> Position | None:
     """``Location_X`` is the latitude, ``Location_Y`` the longitude."""
     try:
-        lat, lon = float(fields["Location_X"]), float(fields["Location_Y"])
+        lat, lon = float(fields[north]), float(fields[east])
         return Position(lat=lat, lon=lon, crs=source.location_crs)
     except (KeyError, ValueError):
         return None

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from services.contracts.messages import ContactReceived
+    from services.contracts.messages import ContactReceived, RecipientHeard
     from services.contracts.values import Channel
     from services.intake.announcing import Announcer
     from services.intake.channels.contact import Accepted
+    from services.intake.channels.conversation import Talk
     from services.intake.credentials import Credentials
     from services.intake.settings import IntakeSettings
     from services.runtime.producer import Producer
@@ -62,8 +63,11 @@ _BODY_UNREAD: Final = frozenset({Reason.OVERSIZE, Reason.SLOW_BODY, Reason.MEDIA
 class Front:
     """What all doors share: the limits of the settings, and the one way a contact is accepted."""
 
-    def __init__(self, settings: IntakeSettings, producer: Producer, announcer: Announcer | None = None) -> None:
+    def __init__(
+        self, settings: IntakeSettings, producer: Producer, talk: Talk, announcer: Announcer | None = None
+    ) -> None:
         self.settings = settings
+        self.talk = talk
         self._announcer = announcer
         self.acceptance = Acceptance(
             producer, most_unresolved=settings.max_unresolved_sends, longest_s=settings.max_unresolved_age_s
@@ -153,6 +157,14 @@ class Visit:
         """
         self._front.limits.admit(contact, self.peer, anonymous=anonymous, now=self._started)
         await self._front.acceptance.accept(contact, self.headers.get("traceparent"))
+
+    async def hear(self, heard: RecipientHeard) -> None:
+        """Wait until what a channel told of a recipient is kept.
+
+        Raises:
+            PayloadRefusedError: nothing was stored, or the outcome is unknown.
+        """
+        await self._front.acceptance.hear(heard, self.headers.get("traceparent"))
 
     def nothing_to_keep(self) -> None:
         """Count an event that is answered and opens no ticket."""

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Request, Response
 
 from services.contracts.values import Channel
 from services.intake.channels import wechat
+from services.intake.channels.wechat_cipher import RANDOM_BYTES
+from services.intake.channels.wechat_format import Format
 from services.intake.doors.describing import parameter, problem_responses
-from services.intake.security import Accounts
 from services.runtime import clock
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-    from services.intake.channels.source import Sources
+    from services.intake.channels.source import Sources, WeChatSource
     from services.intake.doors.front import Front
 
-_XML: Final = frozenset({"text/xml", "application/xml", ""})
+_KINDS: Final = frozenset({"text/xml", "application/xml", "application/json", "text/plain", ""})
 
 
 def add(router: APIRouter, front: Front, sources: Sources) -> None:
     """Open them."""
-    accounts = Accounts(sources.wechat)
+    accounts = sources.wechat
 
     @router.get("/wechat/{account}", **_GET)  # noqa: FAST003 - the request has it
     async def wechat_verification(request: Request) -> Response:
         """Answer the platform's check of this address: the echo string, unchanged."""
         with front.visit(request, Channel.WECHAT):
-            accounts.source(request.path_params["account"], request.query_params)
+            wechat.require_signature(accounts.get(request.path_params["account"]), request.query_params)
         return Response(
             request.query_params.get("echostr", ""),
             media_type="text/plain",
@@ -38,18 +40,32 @@ def add(router: APIRouter, front: Front, sources: Sources) -> None:
 
     @router.post("/wechat/{account}", **_POST)  # noqa: FAST003 - the request has it
     async def wechat_message(request: Request) -> Response:
-        """Take what the platform posts: ``success`` once it is kept, or where there is nothing to keep."""
+        """Take what the platform posts; answer once it is kept, or where there is nothing to keep."""
         with front.visit(request, Channel.WECHAT) as visit:
-            front.acceptance.refuse_if_busy()
-            source = accounts.source(request.path_params["account"], request.query_params)
+            visit.require(_KINDS)
+            source = accounts.get(request.path_params["account"])
+            message = wechat.opened(source, request.query_params, await visit.body())
+            if source is None:
+                raise AssertionError("what is opened has an account")
             visit.source = source.name
-            visit.require(_XML)
-            accepted = wechat.accept(source, await visit.body(), clock.now())
-            if isinstance(accepted, wechat.NotAContact):
-                visit.nothing_to_keep()
-            else:
+            accepted = wechat.accept(source, message, clock.now(), front.talk)
+            if not isinstance(accepted, wechat.NotAContact):
                 await visit.keep(accepted.contact)
+            elif accepted.heard is not None:
+                await visit.hear(accepted.heard)
+            else:
+                visit.nothing_to_keep()
+        return _answer(source, message, accepted.reply, request.query_params.get("nonce", ""))
+
+
+def _answer(source: WeChatSource, message: wechat.Opened, reply: str | None, nonce: str) -> Response:
+    """Return the passive reply, or ``success``, which needs no encryption."""
+    if reply is None:
         return Response("success", media_type="text/plain")
+    now = clock.now()
+    clear = wechat.answer(message, reply, now)
+    body = wechat.sealed(source, message, clear, nonce, now, secrets.token_bytes(RANDOM_BYTES))
+    return Response(body, media_type="application/json" if message.form is Format.JSON else "text/xml")
 
 
 _SIGNED: Final = [
@@ -68,14 +84,29 @@ _GET: Final[dict[str, Any]] = {
 }
 _POST: Final[dict[str, Any]] = {
     "tags": ["wechat"],
-    "summary": "A message or an event of an official account, plaintext XML",
+    "summary": "A message or an event of an official account, in clear or encrypted, XML or JSON",
     "response_class": Response,
     "responses": {
-        200: {"description": "The word success: kept, or nothing to keep", **_PLAIN},
+        200: {
+            "description": "Kept, or nothing to keep: a passive reply as the message came (its format, encrypted or"
+            " not), or the word success",
+            "content": {
+                kind: {"schema": {"type": "string"}} for kind in ("text/xml", "application/json", "text/plain")
+            },
+        },
         **problem_responses(400, 401, 408, 413, 415, 422, 429, 503),
     },
     "openapi_extra": {
-        "parameters": _SIGNED,
+        "parameters": [
+            *_SIGNED,
+            parameter("encrypt_type", "query", "aes where the message is encrypted", required=False),
+            parameter(
+                "msg_signature",
+                "query",
+                "Encrypted: sha1 of the sorted token, timestamp, nonce and Encrypt",
+                required=False,
+            ),
+        ],
         "requestBody": {
             "required": True,
             "content": {

@@ -11,13 +11,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from services.contracts import ids
+from services.contracts.values import Channel
+from services.grid.phone import phone_key
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
     from services.contracts.messages import ReportSettled
-    from services.contracts.values import Channel, Recipient
+    from services.contracts.values import Recipient
 
 
 class Stage(StrEnum):
@@ -34,6 +36,8 @@ class Stage(StrEnum):
     """No incident: arrears, already restored, or another known answer."""
     WITH_PERSON = "with_person"
     """No incident: a person looks into it."""
+    ASKED = "asked"
+    """What is true of the customer's last report now, since they asked."""
 
 
 class Template(StrEnum):
@@ -72,6 +76,8 @@ class Quiet(StrEnum):
     LEFT = "left"
     """The report went to another incident, which tells its customer from now on."""
     INCIDENT_CANCELLED = "incident_cancelled"
+    UNLINKED = "unlinked"
+    """The customer asked not to be told, or left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,14 @@ class Notice:
 
 def recipient_id(recipient: Recipient) -> UUID:
     """Identity of a customer's address on a channel."""
-    return ids.derive("recipient", recipient.channel, recipient.address)
+    return ids.recipient_id(recipient.channel, recipient.address)
+
+
+def link_id(recipient: Recipient) -> UUID:
+    """Identity of what is written to: of one telephone number however spelled, for calls and text messages alike."""
+    if recipient.channel in {Channel.SMS, Channel.PHONE}:
+        return ids.derive("link", "telephone", phone_key(recipient.address) or recipient.address)
+    return ids.derive("link", recipient.channel, recipient.address)
 
 
 def settle(message: ReportSettled) -> Notice | Quiet:

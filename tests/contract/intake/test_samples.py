@@ -19,8 +19,10 @@ from services.contracts.envelope import decode, encode, open_record
 from services.contracts.topics import CONTACT_RECEIVED
 from services.intake.channels import app, phone, web, wechat
 from services.intake.channels.contact import Accepted, contact_fingerprint
+from services.intake.channels.conversation import Talk
 from services.intake.security import load_sources
 from services.intake.settings import IntakeSettings
+from services.intake.yaml_file import load_phrases
 
 SAMPLES = Path(__file__).parent / "samples"
 NOW = datetime(2026, 7, 14, 12, 0, tzinfo=UTC)
@@ -130,7 +132,7 @@ FOR_EVER = {
     "phone-2-dtmf.json": ("24874d93-8a1e-55cb-8e40-7a54ae50af83", "cd4455f8-39f9-55df-84ee-bc322732d27f"),
     "phone-3-transcript.json": ("6778884e-e00e-5ddf-b4b8-abb4604e2551", "cd4455f8-39f9-55df-84ee-bc322732d27f"),
     "web-report.json": ("ff9239d7-7fd8-5aa2-886e-68cb7e4bddbb", "ff9239d7-7fd8-5aa2-886e-68cb7e4bddbb"),
-    "wechat-text.xml": ("fb5f76c0-d8a0-514b-8b02-ebd3a1553ebc", "fb5f76c0-d8a0-514b-8b02-ebd3a1553ebc"),
+    "wechat-text.xml": ("fb5f76c0-d8a0-514b-8b02-ebd3a1553ebc", "45823fec-541d-50bc-aa83-97e5b8b08498"),
 }
 MODELS: dict[str, type[BaseModel]] = {"phone": phone.PhoneEvent, "web": web.WebReport, "app": app.AppReport}
 names = pytest.mark.parametrize("name", sorted(path.name for path in SAMPLES.iterdir()))
@@ -146,7 +148,8 @@ def accept(name: str) -> Accepted | wechat.NotAContact:
         case "app":
             return app.accept(SOURCES.app["app-dev"], body, None, NOW)
         case _:
-            return wechat.accept(SOURCES.wechat["gh_gridline_dev"], body, NOW)
+            talk = Talk.fresh(load_phrases(IntakeSettings.model_fields["phrases_file"].default))
+            return wechat.accept(SOURCES.wechat["gh_gridline_dev"], wechat.in_clear(body), NOW, talk)
 
 
 def test_every_sample_is_described_and_every_description_has_its_sample() -> None:

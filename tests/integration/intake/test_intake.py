@@ -14,7 +14,7 @@ import pytest
 from services.contracts.envelope import decode, open_record
 from services.contracts.messages import ContactReceived
 from services.contracts.topics import CONTACT_RECEIVED
-from services.intake.channels.wechat import signature
+from services.intake.channels.wechat_cipher import signature
 from services.intake.security import DEVELOPMENT_KEYS, DEVELOPMENT_WECHAT
 from tests.integration.intake.process import DEADLINE_S
 
@@ -75,7 +75,8 @@ async def test_an_accepted_contact_of_each_channel_is_on_the_topic(intake: Intak
         await post(client, "app/reports", report(1, hazard=True), **{"Idempotency-Key": "e-1"}),
     ]
     said = await post_wechat(client, "<MsgType>text</MsgType><Content>停电了</Content>", 1)
-    assert (said.status_code, said.text) == (200, "success")
+    assert said.status_code == 200
+    assert "工单号" in said.text
     records = await intake.records()
     by_channel = {contact_of(record).channel.value: record for record in records}
     assert sorted(by_channel) == ["app", "phone", "web", "wechat"]

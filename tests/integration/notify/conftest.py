@@ -11,8 +11,7 @@ from uuid import UUID
 import pytest
 
 import deploy
-from services.contracts.messages import ReportSettled
-from services.contracts.topics import INCIDENT_CHANGED, REPORT_SETTLED
+from services.contracts.topics import INCIDENT_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED
 from services.contracts.values import Channel
 from services.notify.__main__ import SCHEMA
 from services.notify.delivery import Delivery, Patience
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from services.notify.senders import Sender
     from services.runtime.postgres import Connection, Pool
 
+READ = (INCIDENT_CHANGED, REPORT_SETTLED, RECIPIENT_HEARD)
 TEMPLATES = Path(deploy.__file__).parent / "templates.yaml"
 
 
@@ -57,7 +57,7 @@ class Desk:
 
     async def handle(self, connection: Connection, messages: Iterable[Message], now: datetime = NOW) -> int:
         batch = [
-            Received((REPORT_SETTLED if isinstance(one, ReportSettled) else INCIDENT_CHANGED).name, 0, n, one, None)
+            Received(next(topic for topic in READ if type(one) in topic.messages).name, 0, n, one, None)
             for n, one in enumerate(messages)
         ]
         async with connection.transaction():

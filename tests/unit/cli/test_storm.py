@@ -22,7 +22,10 @@ from services.contracts.values import Channel
 from services.grid.network_file import open_network
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
 from services.intake.channels import app, phone, web, wechat
+from services.intake.channels.conversation import Talk
 from services.intake.channels.source import PhoneSource, ReportSource, WeChatSource
+from services.intake.settings import IntakeSettings
+from services.intake.yaml_file import load_phrases
 
 NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
 START = datetime.fromisoformat("2026-07-01T18:00:00+08:00")
@@ -182,10 +185,11 @@ def test_the_intakes_own_parsers_read_every_request_and_derive_the_same_ids(requ
     doors = {Channel.PHONE: phone.accept, Channel.WEB: web.accept, Channel.APP: app.accept}
     account = WeChatSource(name="gh_test", token="tokentoken")
     now = START + timedelta(minutes=5)
+    talk = Talk.fresh(load_phrases(IntakeSettings().phrases_file))
     seen = Counter()
     for request in requests:
         if request.channel is Channel.WECHAT:
-            accepted = wechat.accept(account, request.body, now)
+            accepted = wechat.accept(account, wechat.in_clear(request.body), now, talk)
         else:
             accepted = doors[request.channel](sources[request.channel], request.body, None, now)
         assert not accepted.ignored

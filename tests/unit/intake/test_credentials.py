@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.intake.channels.refusal import UNIFORM, PayloadRefusedError, Reason
 from services.intake.channels.source import ReportSource
-from services.intake.credentials import TOLERANCE_S, UNIFORM, Credentials
+from services.intake.credentials import TOLERANCE_S, Credentials
 from services.intake.peer import Peer, peer_of
 
 NOW = datetime(2026, 11, 26, 8, tzinfo=UTC)

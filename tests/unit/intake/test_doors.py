@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.intake.api import routes
-from services.intake.channels.wechat import signature
+from services.intake.channels.wechat_cipher import signature
 from services.intake.security import DEVELOPMENT_KEYS, DEVELOPMENT_WECHAT, load_sources
 from services.intake.settings import IntakeSettings
 from services.runtime.http import make_app
@@ -68,7 +68,7 @@ async def post(client: httpx.AsyncClient, door: str, content: Any = None, **head
 
 def signed(**changes: str) -> dict[str, str]:
     parts = {"timestamp": "1763770201", "nonce": "42"}
-    return {**parts, "signature": signature(TOKEN, **parts), **changes}
+    return {**parts, "signature": signature(TOKEN, *parts.values()), **changes}
 
 
 def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
@@ -229,13 +229,21 @@ async def test_wechat_is_success_only_after_kafka_and_4xx_for_bad_input(
     )
 
 
-@pytest.mark.parametrize("kind", [b"LOCATION", b"VIEW", b"unsubscribe", b"subscribe"])
+@pytest.mark.parametrize("kind", [b"LOCATION", b"VIEW", b"SCAN"])
 async def test_wechat_events_that_open_no_ticket_are_success_without_kafka(
     client: httpx.AsyncClient, kind: bytes
 ) -> None:
     content = TEXT.replace(b"<MsgType>text", b"<Event>" + kind + b"</Event><MsgType>event")
     answer = await client.post(f"/v1/wechat/{ACCOUNT}", params=signed(), content=content)
     assert (answer.status_code, answer.text) == (200, "success")
+
+
+@pytest.mark.parametrize("kind", [b"unsubscribe", b"subscribe", b"TEMPLATESENDJOBFINISH"])
+async def test_what_wechat_tells_of_a_recipient_is_success_only_after_kafka(
+    client: httpx.AsyncClient, kind: bytes
+) -> None:
+    content = TEXT.replace(b"<MsgType>text", b"<Event>" + kind + b"</Event><MsgType>event")
+    problem(await client.post(f"/v1/wechat/{ACCOUNT}", params=signed(), content=content), 503)
 
 
 async def test_refusals_are_counted_by_channel_and_reason(client: httpx.AsyncClient) -> None:

@@ -14,13 +14,16 @@ from services.contracts.envelope import decode, encode, open_record
 from services.contracts.topics import CONTACT_RECEIVED
 from services.intake.channels import app, asterisk, connect, huawei, phone, web, wechat
 from services.intake.channels.contact import Accepted, contact_fingerprint
+from services.intake.channels.conversation import Talk
 from services.intake.channels.refusal import PayloadRefusedError
 from services.intake.security import load_sources
 from services.intake.settings import IntakeSettings
+from services.intake.yaml_file import load_phrases
 
 SOURCES = load_sources(IntakeSettings.model_fields["sources_file"].default)
 IVR, SITE = SOURCES.phone["ivr-dev"], SOURCES.web["web-dev"]
 ACCOUNT = SOURCES.wechat["gh_gridline_dev"]
+PHRASES = load_phrases(IntakeSettings.model_fields["phrases_file"].default)
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 CHANNELS: dict[str, Any] = {
     "phone": lambda body, now: phone.accept(IVR, body, None, now),
@@ -29,7 +32,7 @@ CHANNELS: dict[str, Any] = {
     "huawei": lambda body, now: huawei.accept(IVR, body, None, now),
     "web": lambda body, now: web.accept(SITE, body, None, now),
     "app": lambda body, now: app.accept(SITE, body, None, now),
-    "wechat": lambda body, now: wechat.accept(ACCOUNT, body, now),
+    "wechat": lambda body, now: wechat.accept(ACCOUNT, wechat.in_clear(body), now, Talk.fresh(PHRASES)),
 }
 channels = pytest.mark.parametrize("channel", CHANNELS)
 

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from services.intake.channels.refusal import PayloadRefusedError, Reason
-from services.intake.channels.wechat import signature
 from services.intake.credentials import Credentials
 from services.intake.peer import Peer
 from services.intake.security import (
     DEVELOPMENT_KEYS,
     DEVELOPMENT_WECHAT,
-    Accounts,
     development_credentials,
     load_sources,
 )
@@ -138,31 +136,3 @@ def test_a_key_that_is_missing_wrong_or_of_another_channel_is_refused_alike(key:
         shown(load_sources(SHIPPED).web, key)
     assert caught.value.reason is Reason.CREDENTIALS
     assert caught.value.detail == "The credential is missing or not known."
-
-
-def query(token: str, **changes: str) -> dict[str, str]:
-    parts = {"timestamp": "1714037059", "nonce": "486452656"}
-    return {**parts, "signature": signature(token, **parts), **changes}
-
-
-def test_an_account_is_known_by_the_signature_made_with_its_token() -> None:
-    accounts = Accounts(load_sources(SHIPPED).wechat)
-    ((name, token),) = DEVELOPMENT_WECHAT.items()
-    assert accounts.source(name, query(token)).name == name
-    for account, told in [
-        (name, query("othertoken")),
-        (name, query(token, nonce="1")),
-        (name, {}),
-        ("gh_other", query(token)),
-        ("gh_other", query("0" * 32)),
-    ]:
-        with pytest.raises(PayloadRefusedError) as caught:
-            accounts.source(account, told)
-        assert caught.value.reason is Reason.CREDENTIALS
-        assert caught.value.detail == "The credential is missing or not known."
-
-
-def test_encrypted_mode_is_refused_for_an_account_set_to_plaintext() -> None:
-    ((name, token),) = DEVELOPMENT_WECHAT.items()
-    with pytest.raises(PayloadRefusedError, match="plaintext mode"):
-        Accounts(load_sources(SHIPPED).wechat).source(name, query(token, encrypt_type="aes"))

@@ -6,15 +6,26 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from defusedxml import ElementTree
 
 from services.contracts.values import Channel, Crs
-from services.intake.channels.contact import contact_fingerprint
+from services.intake.channels.contact import Accepted, contact_fingerprint
+from services.intake.channels.conversation import Talk
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.intake.channels.source import WeChatSource
-from services.intake.channels.wechat import NotAContact, accept, signed
+from services.intake.channels.wechat import NotAContact, accept, answer, in_clear
+from services.intake.settings import IntakeSettings
+from services.intake.yaml_file import load_phrases
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 ACCOUNT = WeChatSource(name="gh_1", token="AAAAA", menu={"REPORT_OUTAGE": "fault_report"})
+
+
+PHRASES = load_phrases(IntakeSettings.model_fields["phrases_file"].default)
+
+
+def taken(source: WeChatSource, body: bytes, now: datetime, talk: Talk | None = None) -> Accepted | NotAContact:
+    return accept(source, in_clear(body), now, talk or Talk.fresh(PHRASES))
 
 
 def xml(**fields: str) -> bytes:
@@ -28,30 +39,13 @@ def message(kind: str, **fields: str) -> Any:
 
 
 def arrived(now: datetime, kind: str, **fields: str) -> Any:
-    accepted = accept(ACCOUNT, xml(**{"MsgType": kind, "MsgId": "23456789012345678", **fields}), now)
+    accepted = taken(ACCOUNT, xml(**{"MsgType": kind, "MsgId": "23456789012345678", **fields}), now)
     assert not isinstance(accepted, NotAContact)
     return accepted.contact
 
 
 def event(**fields: str) -> Any:
-    return accept(ACCOUNT, xml(MsgType="event", **fields), NOW)
-
-
-@pytest.mark.parametrize(
-    ("token", "timestamp", "nonce", "given"),
-    [
-        ("AAAAA", "1714036504", "1514711492", "f464b24fc39322e44b38aa78f5edd27bd1441696"),  # V1, Tencent: URL check
-        ("AAAAA", "1714037059", "486452656", "899cf89e464efb63f54ddac96b0a0a235f53aa78"),  # V2, Tencent: plain POST
-        ("test", "1410685589", "test", "f21891de399b4e33a1a93c9a7b8a8fffb5a443ff"),  # V8, wechatpy tests/test_utils.py
-    ],
-)
-def test_the_published_signature_vectors_hold(token: str, timestamp: str, nonce: str, given: str) -> None:
-    assert signed(token, timestamp, nonce, given)
-    assert not signed(token + "x", timestamp, nonce, given)
-    assert not signed(token, timestamp, nonce + "1", given)
-    assert not signed(token, timestamp, nonce, given[:-1] + "0")
-    assert not signed(token, timestamp, nonce, "")
-    assert not signed(token, timestamp, nonce, "签名")
+    return taken(ACCOUNT, xml(MsgType="event", **fields), NOW)
 
 
 def test_a_text_message_becomes_a_contact() -> None:
@@ -151,7 +145,7 @@ def test_events_without_msgid_are_told_apart_by_sender_second_kind_and_key() -> 
     account = WeChatSource(name="gh_1", token="AAAAA", menu={"A": "enquiry", "B": "enquiry"})
 
     def click(**fields: str) -> str:
-        made = accept(account, xml(MsgType="event", Event="CLICK", **fields), NOW)
+        made = taken(account, xml(MsgType="event", Event="CLICK", **fields), NOW)
         assert not isinstance(made, NotAContact)
         return made.contact.source_event_id
 
@@ -173,7 +167,7 @@ def test_events_without_msgid_are_told_apart_by_sender_second_kind_and_key() -> 
 )
 def test_dtds_and_entities_are_refused(body: bytes) -> None:
     with pytest.raises(PayloadRefusedError) as caught:
-        accept(ACCOUNT, body, NOW)
+        taken(ACCOUNT, body, NOW)
     assert caught.value.reason is Reason.MALFORMED
     assert "DTD" in caught.value.detail
 
@@ -183,7 +177,7 @@ def test_dtds_and_entities_are_refused(body: bytes) -> None:
     [
         (b"", Reason.MALFORMED),
         (b"<xml>", Reason.MALFORMED),
-        (b'{"ToUserName":"gh_1"}', Reason.MALFORMED),
+        (b'{"ToUserName":"gh_1"}', Reason.BAD_FIELD),
         (b"<html/>", Reason.MALFORMED),
         (b'<?xml version="1.0" encoding="rot13"?><html/>', Reason.MALFORMED),
         (b"<xml><MsgId>1</MsgId><MsgId>2</MsgId></xml>", Reason.MALFORMED),
@@ -200,7 +194,7 @@ def test_dtds_and_entities_are_refused(body: bytes) -> None:
 )
 def test_what_the_platform_never_sends_is_refused(body: bytes, reason: Reason) -> None:
     with pytest.raises(PayloadRefusedError) as caught:
-        accept(ACCOUNT, body, NOW)
+        taken(ACCOUNT, body, NOW)
     assert caught.value.reason is reason
 
 
@@ -208,3 +202,85 @@ def test_text_beyond_the_contract_is_clipped_and_says_so() -> None:
     made = message("text", Content="停" * 5000)
     assert len(made.text) == 4000
     assert made.facts["text_clipped"] is True
+
+
+def told(**fields: str) -> Any:
+    return event(**fields).heard
+
+
+def test_following_and_leaving_are_told_of_the_recipient() -> None:
+    gone = told(Event="unsubscribe")
+    assert (gone.heard, gone.recipient.channel, gone.recipient.address) == ("unlinked", Channel.WECHAT, "openid-1")
+    assert gone.recipient.account == "gh_1"
+    assert told(Event="subscribe", EventKey="qrscene_1").heard == "linked"
+    assert "户号" in event(Event="subscribe").reply
+    assert event(Event="unsubscribe").reply is None
+
+
+@pytest.mark.parametrize(
+    ("status", "heard", "detail"),
+    [
+        ("success", "delivered", None),
+        ("failed:user block", "undelivered", "failed:user block"),
+        ("failed: system failed", "undelivered", "failed: system failed"),
+        ("", "undelivered", None),
+    ],
+)
+def test_what_became_of_a_template_message_is_told(status: str, heard: str, detail: str | None) -> None:
+    found = told(Event="TEMPLATESENDJOBFINISH", MsgID="200163836", Status=status)
+    assert (found.heard, found.delivery_id, found.detail) == (heard, "200163836", detail)
+    other = told(Event="TEMPLATESENDJOBFINISH", MsgID="200163837", Status=status)
+    assert other.event_id != found.event_id
+
+
+def test_a_place_where_the_chat_was_opened_is_a_hint_for_people_and_no_position() -> None:
+    talk = Talk.fresh(PHRASES)
+    opened = {"Event": "LOCATION", "Latitude": "23.1", "Longitude": "113.3", "Precision": "119"}
+    assert taken(ACCOUNT, xml(MsgType="event", **opened), NOW, talk) == NotAContact("LOCATION")
+    made = taken(ACCOUNT, xml(MsgType="text", MsgId="1", Content="停电了"), NOW, talk)
+    assert isinstance(made, Accepted)
+    assert made.contact.position is None
+    assert made.contact.facts == {"hint_lat": 23.1, "hint_lon": 113.3, "hint_crs": "gcj02"}
+    later = taken(ACCOUNT, xml(MsgType="text", MsgId="2", Content="停电了", CreateTime="1763771900"), NOW, talk)
+    assert isinstance(later, Accepted)
+    assert later.contact.facts == {}
+
+
+def test_json_is_read_like_xml() -> None:
+    body = (
+        b'{"ToUserName":"gh_1","FromUserName":"openid-1","CreateTime":1763770200,"MsgType":"location",'
+        b'"Location_X":23.134521,"Location_Y":113.358803,"Label":"x","MsgId":6054768590064713728,"Scale":20}'
+    )
+    made = taken(ACCOUNT, body, NOW)
+    assert isinstance(made, Accepted)
+    assert made.contact.source_event_id == "msg:6054768590064713728"
+    assert made.contact.position is not None
+    assert (made.contact.position.lat, made.contact.position.lon) == (23.134521, 113.358803)
+    assert made.contact.occurred_at == datetime(2025, 11, 22, 0, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reply"),
+    [
+        ({"MsgType": "text", "Content": "停电了"}, "户号"),
+        ({"MsgType": "text", "Content": "電停了"}, "戶號"),
+        ({"MsgType": "text", "Content": "Our power is out"}, "account number"),
+        ({"MsgType": "text", "Content": "停电了，户号0123456789"}, "已受理"),
+        ({"MsgType": "text", "Content": "电费多少"}, "工作人员"),
+        ({"MsgType": "image", "MediaId": "m"}, "什么情况"),
+        ({"MsgType": "location", "Location_X": "1", "Location_Y": "2"}, "什么情况"),
+        ({"MsgType": "event", "Event": "CLICK", "EventKey": "REPORT_OUTAGE"}, "户号"),
+    ],
+)
+def test_a_citizen_is_asked_for_what_is_missing_in_their_language(fields: dict[str, str], reply: str) -> None:
+    made = taken(ACCOUNT, xml(MsgId="1", **fields), NOW)
+    assert isinstance(made, Accepted)
+    assert reply in (made.reply or "")
+    assert made.contact.ticket_ref in (made.reply or "")
+
+
+def test_a_reply_cannot_break_out_of_its_field() -> None:
+    message = in_clear(xml(MsgType="text", MsgId="1", Content="x"))
+    written = answer(message, "a]]></Content><Content>b", NOW)
+    root = ElementTree.fromstring(written.decode(), forbid_dtd=True)
+    assert [child.text for child in root if child.tag == "Content"] == ["a]]></Content><Content>b"]

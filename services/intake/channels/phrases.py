@@ -1,0 +1,163 @@
+"""The operators' words and texts of short conversations (``deploy/phrases.yaml``): what is recognised and answered.
+
+Decided here: that every language has every text and only placeholders that exist, and which language a text is in,
+as far as its script tells. Never here: what a conversation needs next (``conversation``).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from services.contracts.values import Language, Word
+
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+_LONGEST_BYTES: Final = 2000
+"""WeChat cuts a passive reply off at 2,048 bytes (measured by others; no official figure)."""
+_SEPARATORS: Final = str.maketrans("", "", " -\t\r\n")
+
+
+class Prompt(StrEnum):
+    """What a citizen is told next."""
+
+    WELCOME = "welcome"
+    ASK_PLACE = "ask_place"
+    """An outage, and nobody knows where."""
+    ASK_MATTER = "ask_matter"
+    """A place or a picture, and nobody knows what is the matter."""
+    REPORT_KEPT = "report_kept"
+    """An outage and its place: nothing more is needed."""
+    KEPT = "kept"
+    """Another matter: people will read it."""
+    ADDED = "added"
+    """One more message about the same matter."""
+    STOPPED = "stopped"
+    STARTED = "started"
+    STATUS = "status"
+
+
+_WITH_REF: Final = frozenset({Prompt.ASK_PLACE, Prompt.ASK_MATTER, Prompt.REPORT_KEPT, Prompt.KEPT, Prompt.ADDED})
+
+
+class Command(StrEnum):
+    """What a message is that says nothing else."""
+
+    OUT = "out"
+    STATUS = "status"
+    STOP = "stop"
+    START = "start"
+
+
+def plain(text: str) -> str:
+    """Return text without case, width and surrounding marks, to be compared."""
+    return unicodedata.normalize("NFKC", text).casefold().strip(" \t\r\n.。!！?？,，")
+
+
+def _plain_words(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(plain(word) for word in words)
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    return value
+
+
+Words = Annotated[
+    tuple[Annotated[str, StringConstraints(min_length=1, max_length=60)], ...],
+    Field(max_length=200),
+    AfterValidator(_plain_words),
+]
+
+
+class Phrases(BaseModel):
+    """The file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal["1"]
+    fault_type: Word = "fault_report"
+    account_number: Annotated[str, StringConstraints(max_length=200), AfterValidator(_pattern)]
+    """What an account number is like; it counts where nothing of its kind stands on either side."""
+    outage: Words
+    """Found anywhere in a message, they say that power is out. In Latin letters they must stand alone."""
+    commands: Mapping[Command, Words]
+    """A message that is one of these and nothing else."""
+    default_language: Language = "zh-Hans-CN"
+    traditional: Annotated[str, StringConstraints(max_length=400)] = ""
+    """Characters that only traditional script has."""
+    languages: Mapping[Language, Mapping[Prompt, Annotated[str, StringConstraints(min_length=1)]]]
+
+    @model_validator(mode="after")
+    def _every_text_can_be_said(self) -> Self:
+        if self.default_language not in self.languages:
+            raise ValueError(f"languages: has no {self.default_language}, the default")
+        for language, texts in self.languages.items():
+            missing = [prompt for prompt in Prompt if prompt not in texts]
+            if missing:
+                raise ValueError(f"languages.{language}: lacks {', '.join(missing)}")
+            for prompt, text in texts.items():
+                unknown = set(_PLACEHOLDER.findall(text)) - ({"ref"} if prompt in _WITH_REF else set())
+                if unknown or "{" in _PLACEHOLDER.sub("", text):
+                    raise ValueError(f"languages.{language}.{prompt}: has a placeholder that is not {{ref}}")
+                if len(text.encode()) > _LONGEST_BYTES:
+                    raise ValueError(f"languages.{language}.{prompt}: is longer than {_LONGEST_BYTES} bytes")
+        return self
+
+    def say(self, prompt: Prompt, language: str, ref: str = "") -> str:
+        """Return a text; in the default language where there is none in ``language``."""
+        texts = self.languages.get(language) or self.languages[self.default_language]
+        return texts[prompt].replace("{ref}", ref)
+
+    def language_of(self, text: str, otherwise: str) -> str:
+        """Return the language to answer in: told by the script, as far as that tells.
+
+        Han characters tell the script only where one is of the traditional script alone; Latin letters without any
+        Han are taken for English.
+        """
+        if any(char in self.traditional for char in text) and "zh-Hant" in self.languages:
+            return "zh-Hant"
+        for char in text:
+            name = unicodedata.name(char, "").partition(" ")[0]
+            language = _SCRIPTS.get(name)
+            if language in self.languages:
+                return str(language)
+            if name == "CJK":
+                return otherwise if otherwise.startswith("zh") else self.default_language
+        letters = any(char.isascii() and char.isalpha() for char in text)
+        return "en" if letters and "en" in self.languages else otherwise
+
+    def says_outage(self, text: str) -> bool:
+        """Whether a message says that power is out."""
+        found = plain(text)
+        return any(_stands_in(word, found) for word in self.outage)
+
+    def command(self, text: str) -> Command | None:
+        """Return what a message that is one keyword asks for."""
+        found = plain(text)
+        return next((command for command, words in self.commands.items() if found in words), None)
+
+    def account(self, text: str) -> str | None:
+        """Return the account number in a message: the first, or all of it where only its spacing is unusual."""
+        wide = unicodedata.normalize("NFKC", text)
+        close = wide.translate(_SEPARATORS)
+        if re.fullmatch(self.account_number, close):
+            return close
+        found = re.search(rf"(?<![0-9A-Za-z])(?:{self.account_number})(?![0-9A-Za-z])", wide)
+        return found.group() if found else None
+
+
+_SCRIPTS: Final = {"TIBETAN": "bo-CN", "ARABIC": "ug-Arab-CN", "MONGOLIAN": "mn-Mong-CN", "HANGUL": "ko-CN"}
+
+
+def _stands_in(word: str, text: str) -> bool:
+    if not word.isascii():
+        return word in text
+    return re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", text) is not None

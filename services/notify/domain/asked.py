@@ -1,0 +1,79 @@
+"""What is true of a report now, for a customer who asks: over HTTP, or by a message that is answered with a notice.
+
+Pure. Never here: what customers are told unasked (``decide``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from services.contracts import ids
+from services.notify.domain.decide import present
+from services.notify.domain.notice import Stage, Tell, Template, make_notice, settled_stage
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from services.contracts.messages import RecipientHeard
+    from services.notify.domain.incident import Standing
+    from services.notify.domain.notice import Notice, Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a report was settled without an incident."""
+
+    outcome: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is known of a report that somebody asks about."""
+
+    language: str
+    settled: Settled | None
+    joined_revision: int
+    joined_at: datetime | None
+    standing: Standing | None
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What to tell, and since when it is so."""
+
+    tell: Tell
+    restored_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+def truth(asked: Asked, now: datetime) -> Truth:
+    """Say what is true of a report: its incident, unless it was settled after it had joined that."""
+    standing, settled = asked.standing, asked.settled
+    if standing is not None and not (settled and asked.joined_at and settled.at > asked.joined_at):
+        tell = present(standing, joined_revision=asked.joined_revision, now=now)
+        return Truth(tell, standing.restored_at, standing.changed_at)
+    if settled is not None:
+        stage, template = settled_stage(settled.outcome, settled.reason)
+        return Truth(Tell(stage, 1, template), None, settled.at)
+    return Truth(Tell(Stage.RECEIVED, 1, Template.RECEIVED))  # on its way between two incidents
+
+
+def answer(asking: RecipientHeard, reporter: Reporter, asked: Asked, *, now: datetime) -> Notice:
+    """Make the notice that answers a customer's question: one a question, however often that is delivered."""
+    found = truth(asked, now)
+    notice = make_notice(
+        reporter,
+        replace(found.tell, stage=Stage.ASKED, revision=1),
+        incident_id=None,
+        language=asking.language,
+        caused_at=asking.received_at,
+    )
+    to = asking.recipient
+    return replace(
+        notice,
+        notice_id=ids.notice_id(to.channel, to.address, asking.event_id, Stage.ASKED, 1),
+        restored_at=found.restored_at if found.tell.stage is Stage.RESTORED else None,
+    )
