@@ -1,68 +1,172 @@
-"""``gridline routes``: what the route tree in force does with a ticket, and why."""
+"""``gridline routes``: what a route tree does with a ticket, and why.
+
+``test`` and ``draw`` read the files themselves, so that a change can be tried before any router has it; ``explain`` and
+``queues`` ask the router, so that they tell what is so.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
 from rich.markup import escape
 
-from services.cli import addresses, http
+from services.cli import addresses, http, route_cases, route_drawing
 from services.cli.console import out, print_json, table
+from services.cli.errors import CommandError, Exit
+from services.router.settings import RouterSettings
+from services.router.tree.book import load_rules
+from services.router.tree.reading import RulesError
+from services.runtime.settings import read_settings
 
 app = typer.Typer(
-    name="routes", no_args_is_help=True, help="The route tree and the skill queues, as the router has them."
+    name="routes", no_args_is_help=True, help="The route tree and the skill queues: try, explain, draw, list."
 )
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Routes = Annotated[Path | None, typer.Option("--routes", help="Route file; the router's own without it.")]
+_Classify = Annotated[Path | None, typer.Option("--classify", help="Word file; the router's own without it.")]
+_SHIPPED_CASES: Final = Path(__file__).parents[3] / "deploy" / "routes.cases.yaml"
+
+
+@app.command("test")
+def try_cases(
+    cases: Annotated[Path, typer.Argument(help="Table of cases (YAML).")] = _SHIPPED_CASES,
+    routes: _Routes = None,
+    classify: _Classify = None,
+    as_json: _Json = False,
+) -> None:
+    """Run a table of cases through the files, and say for each which route decided. Exit 1 if one is not as expected.
+
+    For example:
+
+      gridline routes test
+
+      gridline routes test my-cases.yaml --routes new-routes.yaml
+    """
+    rules, _ = _rules(routes, classify)
+    try:
+        results = route_cases.run(str(cases), _text(cases), rules)
+    except RulesError as error:
+        raise CommandError(f"the cases do not fit:\n{error}", "Correct the lines.", Exit.REFUSED) from None
+    failed = [result for result in results if result.wrong]
+    if as_json:
+        print_json([result.as_json() for result in results])
+    else:
+        rows = [
+            (
+                result.line,
+                escape(result.name),
+                "[red]wrong[/red]" if result.wrong else "[green]right[/green]",
+                result.queue,
+                f"{escape(result.route)} (line {result.route_line})",
+                escape("; ".join(result.wrong)),
+            )
+            for result in results
+        ]
+        out.print(table(f"Cases, by tree {rules.hash}", ("line", "case", "", "queue", "decided by", ""), rows))
+        out.print(f"{len(results) - len(failed)} of {len(results)} as expected.")
+    if failed:
+        raise typer.Exit(Exit.NO)
+
+
+@app.command()
+def draw(
+    to: Annotated[Path | None, typer.Option("--to", "-o", help="File: .svg draws, anything else is Mermaid.")] = None,
+    routes: _Routes = None,
+    classify: _Classify = None,
+) -> None:
+    """Draw the tree: as Mermaid text, or as an SVG picture.
+
+    For example:
+
+      gridline routes draw
+
+      gridline routes draw --to routes.svg
+    """
+    rules, _ = _rules(routes, classify)
+    svg = to is not None and to.suffix == ".svg"
+    text = route_drawing.svg(rules.tree) if svg else route_drawing.mermaid(rules.tree)
+    if to is None:
+        typer.echo(text, nl=False)
+        return
+    to.write_text(text, encoding="utf-8")
+    out.print(f"Drawn to {escape(str(to))}.")
 
 
 @app.command()
 def explain(
-    business_type: Annotated[str, typer.Argument(help="Such as fault_report, enquiry, complaint.")] = "fault_report",
+    what: Annotated[
+        str, typer.Argument(help="Id or reference of a ticket; or a business type, for a ticket that could be.")
+    ] = "fault_report",
     hazard: Annotated[list[str] | None, typer.Option(help="Danger that was named; may be repeated.")] = None,
     fault: Annotated[str | None, typer.Option(help="Kind of fault, such as outage or voltage.")] = None,
     language: Annotated[str | None, typer.Option(help="BCP 47 tag, such as en or bo-CN.")] = None,
     channel: Annotated[str | None, typer.Option(help="phone, web, app, wechat, sms or api.")] = None,
-    customer_class: Annotated[str | None, typer.Option(help="normal, important or life_support.")] = None,
+    customer_class: Annotated[str | None, typer.Option(help="A customer class, such as life_support.")] = None,
     placed: Annotated[bool, typer.Option(help="Whether the ticket's place is known.")] = True,
     single_premise: Annotated[bool, typer.Option(help="Only the customer's own home is out.")] = False,
     area: Annotated[str | None, typer.Option(help="Area of the place.")] = None,
     needs_person: Annotated[str | None, typer.Option(help="Why a person must look, as dedup says it.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="When, such as 2026-10-01T09:00:00+08:00: calendars are asked.")
+    ] = None,
     as_json: _Json = False,
 ) -> None:
     """Say which skill queue a ticket goes to, and every route that was looked at on the way.
 
     For example:
 
+      gridline routes explain 7K3M-9QPX-2HD
+
       gridline routes explain fault_report --hazard fire --channel wechat
 
-      gridline routes explain complaint --language bo-CN
+      gridline routes explain complaint --language bo-CN --at 2026-10-01T09:00:00+08:00
     """
-    asked = {
-        "business_type": business_type,
-        "hazards": hazard or [],
-        "fault": fault,
-        "language": language,
-        "channel": channel,
-        "customer_class": customer_class,
-        "placed": placed,
-        "single_premise": single_premise,
-        "area": area,
-        "needs_person": needs_person,
-    }
-    body = {name: value for name, value in asked.items() if value is not None}
-    found = http.post("router", addresses.find().urls["router"], "/v1/routes/explain", body)
+    router = addresses.find().urls["router"]
+    if _names_a_ticket(what):
+        found = http.get("router", router, f"/v1/tickets/{what}/explain")
+    else:
+        asked = {
+            "business_type": what,
+            "hazards": hazard or [],
+            "fault": fault,
+            "language": language,
+            "channel": channel,
+            "customer_class": customer_class,
+            "placed": placed,
+            "single_premise": single_premise,
+            "area": area,
+            "needs_person": needs_person,
+            "at": at,
+        }
+        body = {name: value for name, value in asked.items() if value is not None}
+        found = http.post("router", router, "/v1/routes/explain", body)
     if as_json:
         print_json(found)
         return
+    _tell(found)
+
+
+def _names_a_ticket(what: str) -> bool:
+    """Tell an id or a reference from a business type, which is small letters and ``_``."""
+    return any(char.isdigit() or char.isupper() for char in what)
+
+
+def _tell(found: Any) -> None:
     out.print(f"queue [bold]{escape(found['queue'])}[/bold], priority {found['priority']}")
     out.print(f"by route {escape(found['route'])}" + (f", tags {', '.join(found['tags'])}" if found["tags"] else ""))
+    for step in found["plan"]:
+        asks = ", ".join(step["skills"]) or "anybody who serves it"
+        out.print(f"  from {step['after_s']:>4} s  {escape(step['queue'])}: {escape(asks)}")
     rows = [
         (one["line"], escape(one["route"]), "[green]holds[/green]" if one["held"] else "no", escape(one["why"]))
         for one in found["tried"]
     ]
     out.print(table("Routes looked at", ("line", "route", "", "why"), rows, right=("line",)))
+    if found.get("decided_by"):
+        out.print(f"It was decided by tree {found['decided_by']}; the tree in force is {found['tree_hash']}.")
 
 
 @app.command()
@@ -86,3 +190,18 @@ def queues(as_json: _Json = False) -> None:
         for one in found["queues"]
     ]
     out.print(table("Skill queues", ("queue", "", "waiting", "oldest", ""), rows, right=("waiting", "oldest")))
+
+
+def _rules(routes: Path | None, classify: Path | None) -> tuple[Any, RouterSettings]:
+    settings = read_settings(RouterSettings)
+    try:
+        return load_rules(routes or settings.routes_file, classify or settings.classify_file), settings
+    except RulesError as error:
+        raise CommandError(f"rules that do not fit:\n{error}", "Correct the lines.", Exit.REFUSED) from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{path} cannot be read: {error}", "Name a UTF-8 file.", Exit.REFUSED) from None

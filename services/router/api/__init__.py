@@ -20,6 +20,6 @@ __all__ = ["make_router", "measure_queues"]
 def make_router(pool: Pool, book: RuleBook) -> APIRouter:
     """Make the doors."""
     router = APIRouter(prefix="/v1")
-    for doors in (ticket_doors(pool), queue_doors(pool, book), explain_doors(book)):
+    for doors in (ticket_doors(pool), queue_doors(pool, book), explain_doors(pool, book)):
         router.include_router(doors)
     return router

@@ -21,17 +21,21 @@ from services.contracts.values import (
     Timestamp,
     Word,
 )
+from services.router.api.tickets import ticket_of
 from services.router.domain.classify import OUTAGE, Classification, LanguageRule, TypeRule, priority_of
 from services.router.domain.routes import Tried, take
-from services.router.domain.ticket import Standing
+from services.router.domain.ticket import Standing, as_seen
 from services.router.domain.ticket import attributes as attributes_of
 from services.runtime import clock
 from services.runtime.http import Problem
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from services.router.domain.routes import Attributes
     from services.router.domain.ticket import Rules
     from services.router.tree.book import RuleBook
+    from services.runtime.postgres import Pool
 
 
 class Explain(BaseModel):
@@ -87,33 +91,44 @@ class Explained(BaseModel):
     tags: tuple[Word, ...]
     plan: list[StepView] = Field(description="Who it waits for as time passes")
     tree_hash: str
+    decided_by: str | None = Field(default=None, description="Of a ticket: hash of the tree that decided")
     attributes: dict[str, tuple[str, ...]]
     tried: list[TriedView]
 
 
-def explain_doors(book: RuleBook) -> APIRouter:
-    """Make the door of the dry run."""
+def explain_doors(pool: Pool, book: RuleBook) -> APIRouter:
+    """Make the doors of the dry run."""
     router = APIRouter(tags=["routes"])
 
     @router.post("/routes/explain", summary="What the route tree does with a ticket, and why")
     async def explain(asked: Explain) -> Explained:
         rules = book.rules
-        tried: list[Tried] = []
-        attributes = _attributes(asked, rules)
-        taken = take(rules.tree, attributes, asked.at or clock.now(), trace=tried)
-        return Explained(
-            queue=taken.queue,
-            route=taken.path,
-            matched=taken.matched,
-            priority=taken.priority,
-            tags=taken.tags,
-            plan=[StepView(after_s=each.after_s, queue=each.queue, skills=each.skills) for each in taken.plan],
-            tree_hash=rules.hash,
-            attributes=attributes,
-            tried=[TriedView(route=each.path, line=each.line, held=each.held, why=each.why) for each in tried],
-        )
+        return _explained(rules, _attributes(asked, rules), asked.at or clock.now())
+
+    @router.get("/tickets/{key}/explain", summary="What the route tree in force does with this ticket, and why")
+    async def explain_ticket(key: str) -> Explained:
+        """As if it were routed anew at the time it was; ``decided_by`` is the tree that did."""
+        ticket = await ticket_of(pool, key)
+        found = _explained(book.rules, as_seen(ticket), ticket.planned_at or ticket.routed_at)
+        return found.model_copy(update={"decided_by": ticket.tree_hash})
 
     return router
+
+
+def _explained(rules: Rules, attributes: Attributes, at: datetime) -> Explained:
+    tried: list[Tried] = []
+    taken = take(rules.tree, attributes, at, trace=tried)
+    return Explained(
+        queue=taken.queue,
+        route=taken.path,
+        matched=taken.matched,
+        priority=taken.priority,
+        tags=taken.tags,
+        plan=[StepView(after_s=each.after_s, queue=each.queue, skills=each.skills) for each in taken.plan],
+        tree_hash=rules.hash,
+        attributes=attributes,
+        tried=[TriedView(route=each.path, line=each.line, held=each.held, why=each.why) for each in tried],
+    )
 
 
 def _attributes(asked: Explain, rules: Rules) -> Attributes:

@@ -70,18 +70,28 @@ def ticket_doors(pool: Pool) -> APIRouter:
     @router.get("/tickets/{key}", summary="A ticket by its id or its reference")
     async def get_ticket(key: str) -> TicketsView:
         """Answer a list: two of ten million tickets share a reference with a chance of some 4 %."""
-        ticket_id, ticket_ref = key_of(key)
-        with translated():
-            async with pool.acquire() as connection:
-                if ticket_id is not None:
-                    found = await store.by_id(connection, ticket_id)
-                else:
-                    found = await store.by_ref(connection, ticket_ref)
-        if not found:
-            raise Problem(404, "no ticket has this id or reference")
-        return TicketsView(tickets=[view(ticket) for ticket in found])
+        return TicketsView(tickets=[view(ticket) for ticket in await tickets_of(pool, key)])
 
     return router
+
+
+async def tickets_of(pool: Pool, key: str) -> list[Ticket]:
+    """Return the tickets an id or a reference names, as they stand; a merged one is the one that stands for it."""
+    ticket_id, ticket_ref = key_of(key)
+    with translated():
+        async with pool.acquire() as connection:
+            if ticket_id is not None:
+                found = await store.by_id(connection, ticket_id)
+            else:
+                found = await store.by_ref(connection, ticket_ref)
+    if not found:
+        raise Problem(404, "no ticket has this id or reference")
+    return found
+
+
+async def ticket_of(pool: Pool, key: str) -> Ticket:
+    """Return the newest of the tickets an id or a reference names."""
+    return (await tickets_of(pool, key))[0]
 
 
 def key_of(key: str) -> tuple[UUID, str] | tuple[None, str]:

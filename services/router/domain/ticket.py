@@ -516,6 +516,20 @@ def attributes(about: Classification, place: Place, standing: Standing) -> Attri
     }
 
 
+def as_seen(ticket: Ticket) -> Attributes:
+    """Return a ticket as the route tree sees it."""
+    standing = Standing(
+        channel=ticket.facts.channel.value,
+        priority=priority_of(ticket.classification, ticket.place.customer_class)[0],
+        final=ticket.facts.final,
+        unconfirmed=ticket.facts.is_unconfirmed,
+        needs_person=ticket.needs_person,
+        repeats=ticket.repeats,
+        urges=ticket.urges,
+    )
+    return attributes(ticket.classification, ticket.place, standing)
+
+
 def _some(value: str | None) -> tuple[str, ...]:
     return () if value is None else (value,)
 
