@@ -78,7 +78,12 @@ class Plan:
 
 def default_services(settings: StackSettings) -> list[Service]:
     """The four services, in the order a contact passes through them."""
-    extra = {"intake": {"GRIDLINE_NOTIFY_URL": f"http://{LOOPBACK}:{settings.notify_port}"}}
+    extra = {
+        "intake": {
+            "GRIDLINE_NOTIFY_URL": f"http://{LOOPBACK}:{settings.notify_port}",
+            "GRIDLINE_PHOTOS_FOLDER": str(settings.run_folder / "photos"),
+        }
+    }
     return [
         Service(
             name,

@@ -40,6 +40,7 @@ ANNOUNCE_SECONDS: Final = Histogram(
 _AT_ONCE: Final = 100  # questions in one request
 _MOST_WAITING: Final = 500
 _REST_S: Final = 2.0
+_REPORT_S: Final = 3.0
 _log = structlog.get_logger()
 
 
@@ -54,6 +55,7 @@ class Outages:
 
     def __init__(self, url: str, *, deadline_s: float) -> None:
         self._url = f"{url.rstrip('/')}/v1/status/places"
+        self._reports_url = f"{url.rstrip('/')}/v1/status"
         self._deadline_s = deadline_s
         self._client: httpx.AsyncClient | None = None
         self._waiting: list[tuple[dict[str, Any], asyncio.Future[OutageAnswer | None]]] = []
@@ -72,6 +74,16 @@ class Outages:
             async with asyncio.timeout(self._deadline_s):
                 return await answer
         return None
+
+    async def report(self, ticket_ref: str, language: str | None) -> tuple[int, bytes] | None:
+        """Return notify's answer of a report, its status and body; None where there is none in time."""
+        query = {"ticket_ref": ticket_ref, **({"language": language} if language else {})}
+        try:
+            async with asyncio.timeout(_REPORT_S):
+                response = await self._http().get(self._reports_url, params=query, timeout=_REPORT_S)
+        except (httpx.HTTPError, TimeoutError):
+            return None
+        return response.status_code, response.content
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -93,11 +105,9 @@ class Outages:
 
     async def _ask(self, questions: list[dict[str, Any]]) -> list[OutageAnswer] | None:
         """Ask; after a failure let notify rest a little, so that a storm of callers does not hold it down."""
-        if self._client is None:
-            self._client = httpx.AsyncClient(timeout=self._deadline_s, trust_env=False)
         try:
             async with asyncio.timeout(self._deadline_s):
-                response = await self._client.post(
+                response = await self._http().post(
                     self._url,
                     content=orjson.dumps({"questions": questions}),
                     headers={"Content-Type": "application/json"},
@@ -112,6 +122,11 @@ class Outages:
         self._resting_until = clock.monotonic() + _REST_S
         _log.warning("outages_not_known", reason=reason)
         return None
+
+    def _http(self) -> httpx.AsyncClient:
+        if self._client is None:
+            self._client = httpx.AsyncClient(timeout=self._deadline_s, trust_env=False)
+        return self._client
 
 
 class Announcer:
@@ -130,6 +145,10 @@ class Announcer:
             return None
         question = {"account_id": contact.account_id, "phone": contact.phone}
         return asyncio.ensure_future(self._say(question, contact.language))
+
+    async def report(self, ticket_ref: str, language: str | None) -> tuple[int, bytes] | None:
+        """Return what is happening to a report, as notify answers it; None where it does not in time."""
+        return await self._outages.report(ticket_ref, language)
 
     async def run(self) -> None:
         """Hold the connections for the life of the service."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
 
 from services.runtime.settings import ServiceSettings
 
@@ -50,3 +53,33 @@ class IntakeSettings(ServiceSettings):
     )
     notify_deadline_s: float = Field(default=0.12, gt=0, le=5, description="Longest a caller's answer waits for it")
     ivr_file: Path = Field(default=_DEPLOY / "ivr.yaml", description="What callers hear, YAML")
+
+    recent_keys: int = Field(
+        default=20_000, ge=0, le=1_000_000, description="Idempotency-Keys remembered, to answer 422 and 409; 0: none"
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Web sites whose pages may post reports from a browser: https://a.example,https://b.example",
+    )
+
+    photos_folder: Path | None = Field(default=None, description="Where photos are kept; without it none are taken")
+    max_photo_bytes: int = Field(default=10 * 1024 * 1024, ge=10_000, le=50 * 1024 * 1024)
+    photo_deadline_s: float = Field(default=60.0, gt=0, le=600, description="Longest wait for a photo's bytes")
+    photos_min_free_bytes: int = Field(
+        default=1024**3, ge=0, description="Take no photo while the folder's disk has less than this free"
+    )
+    form_file: Path = Field(default=_DEPLOY / "form.yaml", description="Texts of the report form, YAML")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _read_origins(cls, given: object) -> object:
+        return tuple(filter(None, (part.strip() for part in given.split(",")))) if isinstance(given, str) else given
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            if parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}":
+                raise ValueError(f"{origin!r} is not an origin such as https://www.example")
+        return origins

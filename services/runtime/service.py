@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fastapi import APIRouter
+    from starlette.types import ASGIApp
 
     from services.runtime.handling import Handler
     from services.runtime.postgres import Pool
@@ -95,6 +96,7 @@ class Parts:
         background: Coroutines that run for the life of the service; one that ends or fails stops it.
         ready: Further readiness checks: None is ready, a text says why not.
         imbalance: From the exact counts, accepted less accounted for; must be 0.
+        wrap: What to put around all HTTP, if anything: CORS.
     """
 
     handler: Handler | None = None
@@ -102,6 +104,7 @@ class Parts:
     background: tuple[Callable[[], Awaitable[None]], ...] = ()
     ready: tuple[Callable[[], Awaitable[str | None]], ...] = ()
     imbalance: Callable[[Counter[str]], int] | None = None
+    wrap: Callable[[ASGIApp], ASGIApp] | None = None
 
 
 def _let_the_collector_rest() -> None:
@@ -280,7 +283,7 @@ class _Service:
         app = Doors(make_app(self._name, ready=self._why_not_ready), self._parts.routers)
         return _Server(
             uvicorn.Config(
-                app,
+                self._parts.wrap(app) if self._parts.wrap else app,
                 host=self._settings.http_host,
                 port=self._settings.http_port,
                 log_config=None,

@@ -31,6 +31,11 @@ class Reason(StrEnum):
     NO_EVENT_ID = "no_event_id"
     BAD_FIELD = "bad_field"
     TOO_MANY = "too_many"
+    NOT_A_PHOTO = "not_a_photo"
+    NOT_TAKEN = "not_taken"
+    """The service is not configured to take this."""
+    KEY_REUSED = "key_reused"
+    KEY_IN_FLIGHT = "key_in_flight"
     BUSY = "busy"
     OUTCOME_UNKNOWN = "outcome_unknown"
 

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import Field, StrictBool, StringConstraints
 
-from services.contracts.values import Name, Text, Word  # noqa: TC001 - pydantic reads the annotations
+from services.contracts.ids import contact_id
+from services.contracts.values import Attachment, Name, Text, Word
 from services.intake.channels.contact import TIMED_BY_US, Accepted, contact_of
 from services.intake.channels.payload import (
     Instant,
     Locale,
     Payload,
     PositionPayload,
+    event_id,
     ignored_fields,
     language_tag,
     read_object,
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from services.contracts.values import Channel
-    from services.intake.channels.source import ReportSource
+    from services.intake.channels.source import Source
 
 _NO_OFFSET: Final = FieldError("reported_at", "has no offset: end it with Z or an offset such as +08:00")
 
@@ -53,6 +55,21 @@ class ReportPayload(Payload):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo that is stored.
+
+    Attributes:
+        ref: Its path under the photos' folder.
+        sha256: Of what is stored.
+        sent_sha256: Of what was sent.
+    """
+
+    ref: str
+    sha256: str
+    sent_sha256: str
+
+
 R = TypeVar("R", bound=ReportPayload)
 
 
@@ -67,7 +84,7 @@ class Heard(Generic[R]):
 
     def accepted(
         self,
-        source: ReportSource,
+        source: Source,
         channel: Channel,
         now: datetime,
         *,
@@ -107,6 +124,44 @@ class Heard(Generic[R]):
         return Accepted(contact, self.ignored)
 
 
+def photo_contact(
+    source: Source, channel: Channel, report: str, idempotency_key: str | None, photo: Photo, now: datetime
+) -> Accepted:
+    """Return the contact that adds a photo to a report's ticket. The same photo again is the same contact.
+
+    Args:
+        source: Who sends it.
+        channel: Which channel.
+        report: The report's contact id, as it was answered.
+        idempotency_key: Its own id, as it was sent: only who made the report knows it, so only they add to it.
+        photo: What was stored.
+        now: When it arrived.
+
+    Raises:
+        PayloadRefusedError: it is no report of this source and id.
+    """
+    own = event_id(idempotency_key, None)
+    if own is None:
+        raise bad_fields(FieldError("Idempotency-Key", "is required: the one that the report was sent with"))
+    made = contact_id(source.name, own)
+    if report.lower() != str(made):
+        raise bad_fields(FieldError("contact_id", "is not the report that was sent with this Idempotency-Key"))
+    contact = contact_of(
+        source,
+        channel,
+        f"photo:{made}:{photo.sent_sha256}",
+        thread=None,
+        now=now,
+        ticket=made,
+        event="photo",
+        occurred_at=now,
+        attachments=(Attachment(kind="image", ref=photo.ref, sha256=photo.sha256),),
+        facts={TIMED_BY_US: True},
+        raw_sha256=photo.sent_sha256,
+    )
+    return Accepted(contact)
+
+
 def read_report(model: type[R], body: bytes, idempotency_key: str | None) -> Heard[R]:
     """Read and check a report.
 
@@ -115,9 +170,9 @@ def read_report(model: type[R], body: bytes, idempotency_key: str | None) -> Hea
     """
     read = read_object(body)
     payload = validated(model, read)
-    event_id = required_event_id(idempotency_key, payload.event_id)
+    own_id = required_event_id(idempotency_key, payload.event_id)
     if payload.reported_at is not None and payload.reported_at.tzinfo is None:
         raise bad_fields(_NO_OFFSET)
     if payload.text is None and payload.business_type is None and not payload.hazard:
         raise bad_fields(FieldError("text", "say what it is about: text, business_type or hazard is required"))
-    return Heard(payload, event_id, read.sha256, ignored_fields(model, read))
+    return Heard(payload, own_id, read.sha256, ignored_fields(model, read))

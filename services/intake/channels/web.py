@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from services.intake.channels.contact import Accepted
-    from services.intake.channels.source import ReportSource
+    from services.intake.channels.source import Source
 
 
 class WebReport(ReportPayload):
     """A report from the web site."""
 
 
-def accept(source: ReportSource, body: bytes, idempotency_key: str | None, now: datetime) -> Accepted:
+def accept(source: Source, body: bytes, idempotency_key: str | None, now: datetime) -> Accepted:
     """Turn a web report into a contact; a customer who left a number is answered by text message.
 
     Raises:

@@ -46,6 +46,8 @@ def json_door(
     *,
     answer: type[BaseModel] = AcceptedAnswer,
     bodies: Mapping[str, Any] | None = None,
+    keyed: bool = True,
+    recent: bool = False,
 ) -> dict[str, Any]:
     """Describe a JSON door: FastAPI cannot see the body, since the handler reads bytes.
 
@@ -55,6 +57,8 @@ def json_door(
         model: What checks the body; None where ``bodies`` show another system's.
         answer: What 202 answers.
         bodies: Media type to its OpenAPI description, where the body is another system's.
+        keyed: Whether an API key is needed.
+        recent: Whether a key in use for another body is told at once.
     """
     content = {"application/json": {"schema": schema(model)}} if model else dict(bodies or {})
     nothing = {} if model else {204: {"description": "An event that opens no ticket and adds to none"}}
@@ -66,17 +70,13 @@ def json_door(
         "responses": {
             202: {"model": answer, "description": "Kept: every in-sync replica has it"},
             **nothing,
-            **problem_responses(400, 401, 408, 413, 415, 422, 429, 503),
+            **problem_responses(
+                400, *([401] if keyed else []), 408, *([409] if recent else []), 413, 415, 422, 429, 503
+            ),
         },
         "openapi_extra": {
             "parameters": [
-                parameter(
-                    API_KEY_HEADER,
-                    "header",
-                    "The source's key; it decides which source this is. Instead of it a source may sign by Standard"
-                    " Webhooks (webhook-id, webhook-timestamp, webhook-signature) or show a client certificate.",
-                    required=False,
-                ),
+                *([key_parameter()] if keyed else []),
                 parameter(
                     "Idempotency-Key", "header", "Your id of this event, unless the body has event_id", required=False
                 ),
@@ -87,9 +87,25 @@ def json_door(
     }
 
 
+def key_parameter() -> dict[str, Any]:
+    """Describe what a sender shows of itself."""
+    return parameter(
+        API_KEY_HEADER,
+        "header",
+        "The source's key; it decides which source this is. Instead of it a source may sign by Standard"
+        " Webhooks (webhook-id, webhook-timestamp, webhook-signature) or show a client certificate.",
+        required=False,
+    )
+
+
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the refusals of a door."""
     described: dict[int | str, dict[str, Any]] = {status: {"model": ProblemDetails} for status in statuses}
+    if 409 in described:  # noqa: PLR2004 - HTTP
+        described[409] |= {
+            "description": "The first request with this Idempotency-Key is still under way",
+            "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}},
+        }
     if 503 in described:  # noqa: PLR2004 - HTTP
         described[503] |= {
             "description": "Not confirmed in time: the outcome is unknown; send it again with the same id",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
 
 import orjson
 import structlog
@@ -15,11 +15,13 @@ from fastapi import Request, Response
 
 from services.intake.accepting import ACCEPT_SECONDS, NO_CONTACT, REFUSED, Acceptance
 from services.intake.body import read_body, require_kind
-from services.intake.channels.contact import NotAContact
+from services.intake.channels.contact import NotAContact, contact_fingerprint
 from services.intake.channels.refusal import PayloadRefusedError, Reason
-from services.intake.channels.source import JsonSource
+from services.intake.channels.source import Source
 from services.intake.limits import Limits, Rate
 from services.intake.peer import peer_of
+from services.intake.photos import PhotoStore
+from services.intake.recent import RecentKeys
 from services.runtime import clock
 from services.runtime.http import Problem
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from services.intake.announcing import Announcer
     from services.intake.channels.contact import Accepted
     from services.intake.channels.conversation import Talk
-    from services.intake.credentials import Credentials
+    from services.intake.peer import Peer
     from services.intake.settings import IntakeSettings
     from services.runtime.producer import Producer
 
@@ -52,6 +54,10 @@ _STATUS: Final = {
     Reason.TOO_MANY_PARTS: 400,
     Reason.NO_EVENT_ID: 400,
     Reason.BAD_FIELD: 422,
+    Reason.NOT_A_PHOTO: 415,
+    Reason.NOT_TAKEN: 404,
+    Reason.KEY_REUSED: 422,
+    Reason.KEY_IN_FLIGHT: 409,
     Reason.TOO_MANY: 429,
     Reason.BUSY: 503,
     Reason.OUTCOME_UNKNOWN: 503,
@@ -68,7 +74,13 @@ class Front:
     ) -> None:
         self.settings = settings
         self.talk = talk
-        self._announcer = announcer
+        self.announcer = announcer
+        self.recent = RecentKeys(settings.recent_keys)
+        self.photos = (
+            PhotoStore(settings.photos_folder, min_free_bytes=settings.photos_min_free_bytes)
+            if settings.photos_folder
+            else None
+        )
         self.acceptance = Acceptance(
             producer, most_unresolved=settings.max_unresolved_sends, longest_s=settings.max_unresolved_age_s
         )
@@ -80,7 +92,7 @@ class Front:
 
     def announce(self, contact: ContactReceived) -> Awaitable[Mapping[str, str]] | None:
         """Begin to find out what a caller can be told at once, if anything can."""
-        return self._announcer.begin(contact) if self._announcer else None
+        return self.announcer.begin(contact) if self.announcer else None
 
     def visit(self, request: Request, channel: Channel) -> Visit:
         """Return the visit of one request, to be entered with ``with``."""
@@ -134,28 +146,44 @@ class Visit:
         self._front.acceptance.refuse_if_busy()
         require_kind(self.headers, kinds)
 
-    async def body(self) -> bytes:
+    async def body(self, *, limit: int | None = None, deadline_s: float | None = None) -> bytes:
         """Read the body.
 
+        Args:
+            limit: Most bytes, where they are not the settings' usual.
+            deadline_s: Longest wait, likewise.
+
         Raises:
-            PayloadRefusedError: it is larger or slower than the settings allow.
+            PayloadRefusedError: it is larger or slower than that.
         """
         settings = self._front.settings
         return await read_body(
-            self.headers, self._request.receive, limit=settings.max_body_bytes, deadline_s=settings.body_deadline_s
+            self.headers,
+            self._request.receive,
+            limit=limit or settings.max_body_bytes,
+            deadline_s=deadline_s or settings.body_deadline_s,
         )
 
-    async def keep(self, contact: ContactReceived, *, anonymous: bool = False) -> None:
+    async def keep(
+        self,
+        contact: ContactReceived,
+        *,
+        anonymous: bool = False,
+        once_admitted: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """Wait until the contact is kept.
 
         Args:
             contact: What was sent.
             anonymous: Whether the door asks for no credential.
+            once_admitted: What must be done before the contact is accepted, and not for one who sends too much.
 
         Raises:
             PayloadRefusedError: nothing was stored, or the outcome is unknown.
         """
         self._front.limits.admit(contact, self.peer, anonymous=anonymous, now=self._started)
+        if once_admitted is not None:
+            await once_admitted()
         await self._front.acceptance.accept(contact, self.headers.get("traceparent"))
 
     async def hear(self, heard: RecipientHeard) -> None:
@@ -189,7 +217,7 @@ class Visit:
             headers["Connection"] = "close"
         if refusal.retry_after_s is not None:
             headers["Retry-After"] = str(refusal.retry_after_s)
-        elif status == 503:  # noqa: PLR2004 - as above
+        elif status == 503 or refusal.reason is Reason.KEY_IN_FLIGHT:  # noqa: PLR2004 - as above
             headers["Retry-After"] = str(self._front.settings.retry_after_s)
         return Problem(
             status,
@@ -200,7 +228,33 @@ class Visit:
         )
 
 
-S = TypeVar("S", bound=JsonSource)
+S = TypeVar("S", bound=Source)
+S_co = TypeVar("S_co", bound=Source, covariant=True)
+
+
+class Knowing(Protocol[S_co]):
+    """Says which source a request comes from, as ``credentials.Credentials`` does."""
+
+    def presented(self, headers: Mapping[str, str], peer: Peer) -> S_co | None:
+        """Return the source by what it shows; None where the body's signature has to say."""
+
+    def signed(self, headers: Mapping[str, str], body: bytes, peer: Peer, now: datetime) -> S_co:
+        """Return the source whose secret signed a body."""
+
+
+class Anybody(Generic[S]):
+    """Whoever knocks is the one source of a door that asks for no credential."""
+
+    def __init__(self, source: S) -> None:
+        self._source = source
+
+    def presented(self, headers: Mapping[str, str], peer: Peer) -> S:  # noqa: ARG002 - whoever knocks
+        """Return it."""
+        return self._source
+
+    def signed(self, headers: Mapping[str, str], body: bytes, peer: Peer, now: datetime) -> S:  # noqa: ARG002 - likewise
+        """Return it."""
+        return self._source
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +263,15 @@ class JsonDoor(Generic[S]):
 
     front: Front
     channel: Channel
-    credentials: Credentials[S]
+    credentials: Knowing[S]
     accept: Callable[[S, bytes, str | None, datetime], Accepted | NotAContact]
     kinds: frozenset[str] = JSON
     begin: Callable[[ContactReceived], Awaitable[Mapping[str, str]] | None] | None = None
     """What to add to the answer. It begins before the contact is kept, so that neither waits for the other."""
+    recent: RecentKeys | None = None
+    """Where a key in use for another body is told at once, if the header carries it."""
+    anonymous: bool = False
+    """Whether it asks for no credential."""
 
     async def take(self, request: Request) -> Response:
         """Take a payload: 202 once it is kept."""
@@ -232,7 +290,11 @@ class JsonDoor(Generic[S]):
                 visit.nothing_to_keep()
                 return Response(status_code=204)
             more = self.begin(accepted.contact) if self.begin else None
-            await visit.keep(accepted.contact)
+            if self.recent is None or "idempotency-key" not in visit.headers:
+                await visit.keep(accepted.contact, anonymous=self.anonymous)
+            else:
+                with self.recent.using(accepted.contact.contact_id, contact_fingerprint(accepted.contact)):
+                    await visit.keep(accepted.contact, anonymous=self.anonymous)
         return accepted_answer(accepted, await more if more else {})
 
 

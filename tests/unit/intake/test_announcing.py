@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from services.intake.channels.source import PhoneSource
 from services.intake.channels.spoken import Outage, OutageAnswer, Progress, Spoken
 from services.intake.yaml_file import read_yaml
 from services.runtime.settings import SettingsError
+from tests.unit.intake.notify_stand_in import NotifyStandIn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -81,42 +81,14 @@ def test_a_file_with_a_fault_is_refused_with_its_line(tmp_path: Path, before: st
         read_yaml(file, Spoken, setting="GRIDLINE_IVR_FILE")
 
 
-class Notify:
-    """Answers on a socket as notify does, or does not answer."""
-
-    def __init__(self) -> None:
-        self.asked: list[list[dict[str, Any]]] = []
-        self.answer: dict[str, Any] | None = {"outage": "known", "progress": "arrived", "new_field": 1}
-        self.status = 200
-        self.held = asyncio.Event()
-        self.held.set()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-                length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-                questions = orjson.loads(await reader.readexactly(length))["questions"]
-                self.asked.append(questions)
-                await self.held.wait()
-                body = orjson.dumps({"answers": [self.answer] * len(questions)}) if self.answer else b"nonsense"
-                writer.write(f"HTTP/1.1 {self.status} X\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
-                await writer.drain()
-        writer.close()
-
-
 @pytest.fixture
-async def notify() -> AsyncIterator[tuple[Notify, str]]:
-    made = Notify()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    yield made, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    made.held.set()
-    server.close()
+async def notify() -> AsyncIterator[NotifyStandIn]:
+    async with NotifyStandIn() as made:
+        yield made
 
 
-async def test_a_caller_is_told_what_notify_knows_of_their_number_or_account(notify: tuple[Notify, str]) -> None:
-    server, url = notify
-    outages = Outages(url, deadline_s=30)
+async def test_a_caller_is_told_what_notify_knows_of_their_number_or_account(notify: NotifyStandIn) -> None:
+    outages = Outages(notify.url, deadline_s=30)
     announcer = Announcer(outages, SPOKEN)
     started = announcer.begin(call(ani="13800138000", language="en"))
     assert started is not None
@@ -126,59 +98,55 @@ async def test_a_caller_is_told_what_notify_knows_of_their_number_or_account(not
     keyed = announcer.begin(call(event="dtmf", account_no="42", ani="13800138000"))
     assert keyed is not None
     await keyed
-    assert server.asked == [[{"phone": "13800138000"}], [{"account_id": "42", "phone": "13800138000"}]]
+    assert notify.places == [[{"phone": "13800138000"}], [{"account_id": "42", "phone": "13800138000"}]]
     await outages.close()
 
 
 async def test_nobody_is_asked_of_a_withheld_number_nor_of_an_event_that_awaits_no_words(
-    notify: tuple[Notify, str],
+    notify: NotifyStandIn,
 ) -> None:
-    server, url = notify
-    outages = Outages(url, deadline_s=30)
+    outages = Outages(notify.url, deadline_s=30)
     announcer = Announcer(outages, SPOKEN)
     withheld = announcer.begin(call(ani="anonymous"))
     assert withheld is not None
     assert (await withheld)["outage"] == "not_known"
     assert announcer.begin(call(event="ended", ani="13800138000")) is None
     assert announcer.begin(call(event="dtmf", menu_path=["1"], ani="13800138000")) is None
-    assert server.asked == []
+    assert notify.places == []
     await outages.close()
 
 
-async def test_questions_that_come_while_notify_answers_go_together(notify: tuple[Notify, str]) -> None:
-    server, url = notify
-    outages = Outages(url, deadline_s=30)
-    server.held.clear()
+async def test_questions_that_come_while_notify_answers_go_together(notify: NotifyStandIn) -> None:
+    outages = Outages(notify.url, deadline_s=30)
+    notify.held.clear()
     first = asyncio.create_task(outages.at({"phone": "0"}))
-    while not server.asked:
+    while not notify.places:
         await asyncio.sleep(0.001)
     others = [asyncio.create_task(outages.at({"phone": str(number)})) for number in range(1, 151)]
     await asyncio.sleep(0)
-    server.held.set()
+    notify.held.set()
     assert all(answer is not None for answer in await asyncio.gather(first, *others))
-    assert [len(questions) for questions in server.asked] == [1, 100, 50]
+    assert [len(questions) for questions in notify.places] == [1, 100, 50]
     await outages.close()
 
 
-async def test_a_notify_that_hangs_is_given_up_and_left_alone_a_while(notify: tuple[Notify, str]) -> None:
-    server, url = notify
-    server.held.clear()
-    outages = Outages(url, deadline_s=0.05)
+async def test_a_notify_that_hangs_is_given_up_and_left_alone_a_while(notify: NotifyStandIn) -> None:
+    notify.held.clear()
+    outages = Outages(notify.url, deadline_s=0.05)
     assert await outages.at({"phone": "1"}) is None
     while outages._resting_until == float("-inf"):
         await asyncio.sleep(0.001)
     assert await outages.at({"phone": "2"}) is None
-    assert len(server.asked) <= 1
+    assert len(notify.places) <= 1
     await outages.close()
 
 
 @pytest.mark.parametrize(("status", "answer"), [(500, {}), (200, None), (200, {"outage": "perhaps"})])
 async def test_an_answer_that_cannot_be_used_is_none(
-    notify: tuple[Notify, str], status: int, answer: dict[str, Any] | None
+    notify: NotifyStandIn, status: int, answer: dict[str, Any] | None
 ) -> None:
-    server, url = notify
-    server.status, server.answer = status, answer
-    outages = Outages(url, deadline_s=30)
+    notify.status, notify.place = status, answer
+    outages = Outages(notify.url, deadline_s=30)
     assert await outages.at({"phone": "1"}) is None
     await outages.close()
 

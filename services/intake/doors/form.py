@@ -1,0 +1,78 @@
+"""The doors of the report form: the same report as the web site's, from anybody, and what became of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import Request, Response
+
+from services.contracts.ids import parse_ticket_ref
+from services.contracts.values import Channel
+from services.intake.channels import web
+from services.intake.doors.describing import json_door, parameter, problem_responses
+from services.intake.doors.front import Anybody, JsonDoor
+from services.intake.doors.photo import PhotoDoor, photo_door
+from services.runtime.http import Problem
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from services.intake.channels.source import Sources
+    from services.intake.doors.front import Front
+
+_OK: Final = 200
+_UNKNOWN: Final = 404
+_LONGEST: Final = 40
+
+
+def add(router: APIRouter, front: Front, sources: Sources) -> None:
+    """Open them, if there is a form."""
+    for source in sources.form.values():
+        anybody = Anybody(source)
+        door = JsonDoor(front, Channel.WEB, anybody, web.accept, recent=front.recent, anonymous=True)
+        described = json_door("form", "A report from the report form", web.WebReport, keyed=False, recent=True)
+        router.add_api_route("/form/reports", door.take, name="form_report", methods=["POST"], **described)
+        photos = PhotoDoor(front, Channel.WEB, anybody, anonymous=True)
+        path = "/form/reports/{contact_id}/photos"
+        described = photo_door("form", keyed=False)
+        router.add_api_route(path, photos.take, name="form_photo", methods=["POST"], **described)
+
+        @router.get("/form/status", **_STATUS)
+        async def form_status(request: Request) -> Response:
+            """Answer what is happening to a report, as notify knows it."""
+            return await _status(front, request)
+
+
+async def _status(front: Front, request: Request) -> Response:
+    try:
+        ref = parse_ticket_ref(request.query_params.get("ticket_ref", "")[:_LONGEST])
+    except ValueError as error:
+        raise Problem(422, "some fields do not fit", errors=[{"field": "ticket_ref", "reason": str(error)}]) from None
+    language = request.query_params.get("language", "")[:_LONGEST]
+    found = await front.announcer.report(ref, language or None) if front.announcer else None
+    if found is None or found[0] not in {_OK, _UNKNOWN}:
+        raise Problem(503, "What is happening cannot be found out now.", headers={"Retry-After": "10"})
+    status, body = found
+    if status == _UNKNOWN:
+        raise Problem(404, f"No outage report has the reference {ref}, or it was made only moments ago.")
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+_STATUS: Final[dict[str, Any]] = {
+    "tags": ["form"],
+    "summary": "What is happening to a report",
+    "response_class": Response,
+    "responses": {
+        200: {
+            "description": "As notify's GET /v1/status answers",
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        },
+        **problem_responses(404, 422, 503),
+    },
+    "openapi_extra": {
+        "parameters": [
+            parameter("ticket_ref", "query", "As given to the customer: 7K3M-9QPX-2HD"),
+            parameter("language", "query", "Language of the text", required=False),
+        ]
+    },
+}

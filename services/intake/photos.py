@@ -1,0 +1,158 @@
+"""Photos: made anew from what was sent, and kept by their content.
+
+Decided here: what is a photo (by its first bytes, never by what the sender calls it), how large it may be, and that
+only pixels are kept: no place, time or device of the camera. Never here: a file name of the sender's, or a decoder
+that is not needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from PIL import Image, ImageOps
+
+from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.intake.channels.report import Photo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FORMATS: Final = ("JPEG", "PNG", "WEBP")
+_MAGIC: Final = ((b"\xff\xd8\xff", 0), (b"\x89PNG\r\n\x1a\n", 0), (b"WEBP", 8))
+_MOST_PIXELS: Final = 25_000_000
+"""Of formats that are unpacked whole: 100 MB of memory."""
+_MOST_JPEG_PIXELS: Final = 120_000_000
+"""A JPEG is unpacked at a half, a quarter or an eighth where it is large."""
+Image.MAX_IMAGE_PIXELS = None  # its warning and its error are replaced by ``_refuse_too_large``
+_LONGEST_SIDE: Final = 20_000
+_KEPT_SIDE: Final = 2048
+_QUALITY: Final = 82
+_AT_ONCE: Final = 2  # unpacked at a time
+_MOST_WAITING: Final = 16
+
+
+def remade(sent: bytes) -> bytes:
+    """Return a JPEG of the same picture, upright, at most 2,048 pixels a side, with nothing else in it.
+
+    Raises:
+        PayloadRefusedError: it is no photo, or a larger one than is taken.
+    """
+    if not any(sent[at : at + len(magic)] == magic for magic, at in _MAGIC):
+        raise PayloadRefusedError(Reason.NOT_A_PHOTO, "Send a photo as JPEG, PNG or WebP.")
+    try:
+        with Image.open(io.BytesIO(sent), formats=_FORMATS) as image:
+            _refuse_too_large(image)
+            image.draft("RGB", (_KEPT_SIDE, _KEPT_SIDE))
+            upright = ImageOps.exif_transpose(image)
+            upright.thumbnail((_KEPT_SIDE, _KEPT_SIDE))
+            flat = _on_white(upright)
+        clean = Image.new("RGB", flat.size)
+        clean.paste(flat)
+        made = io.BytesIO()
+        clean.save(made, "JPEG", quality=_QUALITY, optimize=True)
+    except PayloadRefusedError:
+        raise
+    except Exception as error:  # a broken picture makes decoders raise whatever it can make them raise
+        raise PayloadRefusedError(Reason.NOT_A_PHOTO, "The photo is damaged and cannot be read.") from error
+    return made.getvalue()
+
+
+def _refuse_too_large(image: Image.Image) -> None:
+    """Look at the size the header claims, before any pixel is unpacked."""
+    width, height = image.size
+    most = _MOST_JPEG_PIXELS if image.format in {"JPEG", "MPO"} else _MOST_PIXELS
+    if width * height > most or max(width, height) > _LONGEST_SIDE:
+        raise PayloadRefusedError(Reason.OVERSIZE, f"The photo has more than {most // 1_000_000} million pixels.")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
+        layered = image.convert("RGBA")
+        white = Image.new("RGBA", layered.size, "white")
+        return Image.alpha_composite(white, layered).convert("RGB")
+    return image.convert("RGB")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A photo made anew, and its bytes."""
+
+    photo: Photo
+    content: bytes
+
+
+def _make(sent: bytes) -> Made:
+    content = remade(sent)
+    sha256 = hashlib.sha256(content).hexdigest()
+    photo = Photo(ref=f"{sha256[:2]}/{sha256}.jpg", sha256=sha256, sent_sha256=hashlib.sha256(sent).hexdigest())
+    return Made(photo, content)
+
+
+class PhotoStore:
+    """A folder of photos, each under the hash of its content."""
+
+    def __init__(self, folder: Path, *, min_free_bytes: int) -> None:
+        self._folder = folder
+        self._min_free = min_free_bytes
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
+
+    def refuse_if_busy(self) -> None:
+        """Refuse before a photo's bytes are read while too many wait, since each is held in memory.
+
+        Raises:
+            PayloadRefusedError: too many photos wait.
+        """
+        if self._waiting >= _MOST_WAITING:
+            raise PayloadRefusedError(Reason.BUSY, "Too many photos wait. The report itself is kept: send it later.")
+
+    async def __aenter__(self) -> None:
+        self._waiting += 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self._waiting -= 1
+
+    async def make(self, sent: bytes) -> Made:
+        """Make a photo anew; it is not stored yet.
+
+        Raises:
+            PayloadRefusedError: it is no photo, or too large.
+        """
+        async with self._turns:
+            return await asyncio.to_thread(_make, sent)
+
+    async def keep(self, made: Made) -> None:
+        """Store a photo; the same photo again is the same file.
+
+        Raises:
+            PayloadRefusedError: there is no room for it now.
+        """
+        try:
+            await asyncio.to_thread(self._write, self._folder / made.photo.ref, made.content)
+        except OSError as error:
+            raise PayloadRefusedError(Reason.BUSY, "Photos cannot be stored now. The report itself is kept.") from error
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Write whole or not at all: the name appears when the bytes are on disk."""
+        if path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(self._folder).free < self._min_free:
+            raise OSError("the disk is nearly full")
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)  # noqa: PTH105 - as it is said in every manual
+        except BaseException:
+            os.unlink(name)  # noqa: PTH108 - likewise
+            raise

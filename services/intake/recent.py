@@ -1,0 +1,62 @@
+"""Idempotency-Keys seen lately: to tell a sender at once that a key is in use for something else.
+
+A courtesy, not the guarantee: it is this process's memory, bounded, and gone with it. What it does not know is accepted
+as ever, and the inbox behind Kafka counts an event once and puts another body under its id with the dead letters.
+Follows draft-ietf-httpapi-idempotency-key-header: another body is 422, one that is still under way 409.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from services.intake.channels.refusal import PayloadRefusedError, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+
+class RecentKeys:
+    """Remembers the last so many keys and what was sent under them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._seen: OrderedDict[bytes, bytes] = OrderedDict()
+        self._under_way: set[bytes] = set()
+
+    @contextmanager
+    def using(self, contact: UUID, fingerprint: bytes) -> Iterator[None]:
+        """Hold a key while its contact is being accepted.
+
+        Raises:
+            PayloadRefusedError: it is in use for another body, or its first request is still under way.
+        """
+        key = contact.bytes
+        if self._seen.get(key, fingerprint) != fingerprint:
+            raise PayloadRefusedError(
+                Reason.KEY_REUSED, "This Idempotency-Key was sent with another body. Give every event its own."
+            )
+        if key in self._under_way:
+            raise PayloadRefusedError(
+                Reason.KEY_IN_FLIGHT,
+                "A request with this Idempotency-Key is still under way. Send it again a little later.",
+            )
+        self._under_way.add(key)
+        try:
+            yield
+        except PayloadRefusedError as refusal:
+            if refusal.reason is Reason.OUTCOME_UNKNOWN:
+                self._remember(key, fingerprint)
+            raise
+        else:
+            self._remember(key, fingerprint)
+        finally:
+            self._under_way.discard(key)
+
+    def _remember(self, key: bytes, fingerprint: bytes) -> None:
+        self._seen[key] = fingerprint
+        self._seen.move_to_end(key)
+        while len(self._seen) > self._most:
+            self._seen.popitem(last=False)
