@@ -52,6 +52,19 @@ def order_id(area: str, opening_report: UUID) -> UUID:
     return derive("order", area, opening_report)
 
 
+def split_incident_id(area: str, opening_report: UUID, seq: int) -> UUID:
+    """Id of an incident that came out of another: its first report may have opened one before.
+
+    ``seq`` is its place in the ledger of ``area``, which is used once.
+    """
+    return derive("incident", area, opening_report, seq)
+
+
+def split_order_id(area: str, opening_report: UUID, seq: int) -> UUID:
+    """Id of the one dispatch order of that incident."""
+    return derive("order", area, opening_report, seq)
+
+
 def timer_id(area: str, kind: str, subject: UUID, due_at: datetime) -> UUID:
     """Id of the firing of one timer."""
     return derive("timer", area, kind, subject, due_at.isoformat())

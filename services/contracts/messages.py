@@ -366,6 +366,32 @@ class OutageCommanded(Message):
         return self.area
 
 
+class PowerRestored(Message):
+    """Power is back at a device or a customer, whatever was predicted there: from whoever knows it."""
+
+    ce_type: ClassVar[str] = "gridline.outage.power_restored.v1"
+
+    type: Literal["outage.power_restored"] = "outage.power_restored"
+    area: Name
+    restoration_id: UUID = Field(description="The sender's id of this; the same id again changes nothing")
+    device: Name = Field(description="All under it has power again; with account_id, what that customer hangs on")
+    account_id: Name | None = Field(default=None, description="Only this customer has power again")
+    restored_at: Timestamp
+    received_at: Timestamp = Field(description="By our clock; a sender's clock may be ahead, and is bounded by it")
+
+    @property
+    def message_id(self) -> UUID:
+        return self.restoration_id
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.restored_at
+
+    @property
+    def partition_key(self) -> str:
+        return self.area
+
+
 class TelemetryReceived(Message):
     """What a meter or a breaker said of itself: evidence without a person. Late and repeated ones are harmless."""
 
@@ -395,7 +421,7 @@ class TelemetryReceived(Message):
         return self.area
 
 
-OutageInput = OutageReported | FieldProgressed | TimerFired | OutageCommanded | TelemetryReceived
+OutageInput = OutageReported | FieldProgressed | PowerRestored | TimerFired | OutageCommanded | TelemetryReceived
 """Everything that can change an incident."""
 
 

@@ -107,7 +107,10 @@ TICKET_ROUTED: Final = Topic(
 )
 OUTAGE_INPUT: Final = Topic(
     name="outage.input.v1",
-    messages=(m.OutageReported, m.FieldProgressed, m.TimerFired, m.OutageCommanded, m.TelemetryReceived),
+    messages=(
+        *(m.OutageReported, m.FieldProgressed, m.PowerRestored, m.TimerFired),
+        *(m.OutageCommanded, m.TelemetryReceived),
+    ),
     key="area: one writer an area, in order",
     producers=("router", "dedup"),
     consumers=("dedup",),

@@ -18,6 +18,7 @@ from services.contracts.messages import (
     OrderVersion,
     OutageCommanded,
     OutageReported,
+    PowerRestored,
     TelemetryReceived,
     TimerFired,
 )
@@ -53,9 +54,10 @@ if TYPE_CHECKING:
     from services.dedup.ground import Ground
     from services.runtime.handling import Transaction
 
-_Input = OutageReported | FieldProgressed | TimerFired | OutageCommanded | TelemetryReceived
+_Input = OutageReported | FieldProgressed | PowerRestored | TimerFired | OutageCommanded | TelemetryReceived
 _INPUT_TALLY: Final = {
     FieldProgressed: "input_progress",
+    PowerRestored: "input_restored",
     TimerFired: "input_timer",
     OutageCommanded: "input_command",
     TelemetryReceived: "input_telemetry",
@@ -229,7 +231,8 @@ def _observe_one(changes: Changes, event: e.Event) -> None:
         metrics.ABSORBED.labels(changes.touched[event.incident_id].incident.device.type).inc()
     elif isinstance(event, e.IncidentRestored):
         metrics.RESTORED.labels(changes.touched[event.incident_id].incident.device.type).inc()
-        metrics.PROGRESS.labels(event.progress.stage.value, "noted").inc()
+        if event.progress is not None:
+            metrics.PROGRESS.labels(event.progress.stage.value, "noted").inc()
     elif isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed):
         metrics.ORDERS.labels(event.order.status.value, event.order.priority.value).inc()
     elif isinstance(event, e.ProgressNoted):

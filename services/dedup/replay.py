@@ -15,8 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.ids import derive
-from services.contracts.messages import FieldProgress, FieldProgressed, OutageReported, TimerFired
-from services.contracts.values import ProgressStage
+from services.contracts.messages import OutageReported, PowerRestored, TimerFired
 from services.dedup.domain import AreaState, decide, evolve
 from services.dedup.domain import events as e
 from services.dedup.replay_files import (
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import OutageInput
     from services.dedup.domain.rules import Rules
-    from services.dedup.domain.state import Incident
     from services.dedup.replay_files import Restoration
     from services.grid.place import ResolvedPlace
 
@@ -215,9 +213,11 @@ class Replay:
         self._rules = rules
         self._hear = hear
         self._areas: dict[str, AreaState] = {}
-        self._timers: list[tuple[datetime, UUID, str, e.TimerSet]] = []
+        self._timers: list[tuple[datetime, UUID, int, str, e.TimerSet]] = []
+        self._timers_set = 0
         self._places: dict[UUID, list[UUID]] = {}  # report to the incidents it was in, first to last
         self._orders: dict[UUID, IssuedOrder] = {}  # by incident
+        self._restorations = 0
         self._result = Replayed()
 
     def run(self, lines: Iterable[ReportLine], restored: Iterable[Restoration], tell: Progress) -> Replayed:
@@ -255,8 +255,8 @@ class Replay:
                 tell("reports", done, len(prepared))
         while ahead:
             self._restore(ahead.pop())
-        for timer in list(self._timers):
-            self._fire_until(timer[0])
+        while self._timers:
+            self._fire_until(self._timers[0][0])
         tell("reports", len(prepared), len(prepared))
         self._result.orders = list(self._orders.values())
         self._result.assignments = [self._assignment(one.event_id, one.report_id) for one in prepared]
@@ -329,11 +329,12 @@ class Replay:
                 order.order_id, order.incident_id, issued_at, order.device.id, order.superseded_by
             )
         elif isinstance(event, e.TimerSet):
-            heapq.heappush(self._timers, (event.due_at, event.timer_id, area, event))
+            self._timers_set += 1
+            heapq.heappush(self._timers, (event.due_at, event.timer_id, self._timers_set, area, event))
 
     def _fire_until(self, now: datetime) -> None:
         while self._timers and self._timers[0][0] <= now:
-            due_at, timer_id, area, timer = heapq.heappop(self._timers)
+            due_at, timer_id, _, area, timer = heapq.heappop(self._timers)
             fired = TimerFired(
                 area=area,
                 timer_id=timer_id,
@@ -350,46 +351,17 @@ class Replay:
         self._fire_until(restored.restored_at)
         what = restored.device_or_account
         transformer = self._homes.get(what)
-        if transformer is not None:
-            state = self._area(self._tree.area_of(transformer))
-            found = self._of_account(state, what, transformer)
-        elif what in self._tree:
-            state = self._area(self._tree.area_of(what))
-            found = self._at_device(state, what)
-        else:
+        if transformer is None and what not in self._tree:
             self._result.restorations_unknown += 1
             return
-        for incident in found:
-            progress = FieldProgress(
-                progress_id=derive("replay restored", incident.incident_id),
-                order_id=incident.order_id,
-                stage=ProgressStage.RESTORED,
-                at=restored.restored_at,
-            )
-            self._take(
-                FieldProgressed(area=state.area, incident_id=incident.incident_id, progress=progress),
-                restored.restored_at,
-            )
-
-    @staticmethod
-    def _of_account(state: AreaState, account: str, transformer: str) -> list[Incident]:
-        """Return the open incidents of this one customer: their own, or one no other known customer is in."""
-        keys = [state.by_premises.get(account), state.by_device.get(transformer)]
-        found = [state.incidents[key] for key in keys if key is not None]
-        return [one for one in found if one.kind is e.Kind.SINGLE or one.customers <= {account}]
-
-    def _at_device(self, state: AreaState, device: str) -> list[Incident]:
-        """Return the open outages at a device, under it, and above it if all their reports lie under it."""
-        keys = [*state.below.get(device, ())]
-        if device in state.by_device:
-            keys.append(state.by_device[device])
-        found = [state.incidents[key] for key in keys]
-        for step in state.path(device):
-            key = state.by_device.get(step.device)
-            if key is not None and self._all_under(state.incidents[key], device):
-                found.append(state.incidents[key])
-        return found
-
-    def _all_under(self, incident: Incident, device: str) -> bool:
-        places = (report.device for report in incident.reports.values())
-        return all(place is not None and place in self._tree and self._tree.is_under(place, device) for place in places)
+        device = what if transformer is None else transformer
+        self._restorations += 1
+        message = PowerRestored(
+            area=self._tree.area_of(device),
+            restoration_id=derive("replay restored", self._restorations),
+            device=device,
+            account_id=None if transformer is None else what,
+            restored_at=restored.restored_at,
+            received_at=restored.restored_at,
+        )
+        self._take(message, restored.restored_at)

@@ -7,23 +7,34 @@ problem gives no rules. Never here: what the rules do.
 from __future__ import annotations
 
 import hashlib
+import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from services.dedup.domain.rules import CELL, PLACE, Lift, Rules
+from services.dedup.domain.rules import CELL, PLACE, Inference, Rules
 from services.grid.tree import PROTECTIVE, DeviceType
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LIFT_TO: Final = {kind.value: kind for kind in PROTECTIVE}
+_CAN_FAIL: Final = {kind.value: kind for kind in (*sorted(PROTECTIVE), DeviceType.TRANSFORMER)}
 _HOLD_AT: Final = {*(kind.value for kind in DeviceType if kind is not DeviceType.OTHER), CELL, PLACE}
 _LONGEST_HOLD: Final = 3600
-_TOP: Final = frozenset({"version", "lift", "separation_minutes", "hold_seconds", "already_restored"})
-_LIFT: Final = frozenset({"transformers", "share", "branches", "window_minutes"})
-_RESTORED: Final = frozenset({"tolerance_minutes", "memory_hours"})
+_HOUR: Final = 3600.0
+_YEAR: Final = 365.25 * 24 * 3600.0
+_TOP: Final = frozenset(
+    {
+        *("version", "faults_per_year", "reporting", "inference"),
+        *("hold_seconds", "trusted_lag_minutes", "already_restored"),
+    }
+)
+_REPORTING: Final = frozenset(
+    {"share", "share_weight", "delay_minutes", "delay_weight", "delay_spread", "stray_per_hour", "silence_weight"}
+)
+_INFERENCE: Final = frozenset({"lift_margin", "split_margin", "restored_margin", "enough", "relook_minutes"})
+_RESTORED: Final = frozenset({"tolerance_minutes", "memory_hours", "still_out_minutes"})
 
 
 class RulesFileError(Exception):
@@ -73,27 +84,59 @@ class _Reader:
         restored = restored or {}
         return Rules(
             hash=digest,
-            lifts=self._lifts(top.get("lift")),
+            inference=self._inference(top),
             holds=self._holds(top.get("hold_seconds")),
-            separation=timedelta(minutes=self._number(top.get("separation_minutes"), "separation_minutes", 1, 1440)),
+            trusted_lag=timedelta(
+                minutes=self._number(top.get("trusted_lag_minutes"), "trusted_lag_minutes", 0, 24 * 60)
+            ),
             restored_tolerance=timedelta(
                 minutes=self._number(restored.get("tolerance_minutes"), "tolerance_minutes", 0, 120)
             ),
             restored_memory=timedelta(hours=self._number(restored.get("memory_hours"), "memory_hours", 0, 24 * 14)),
+            still_out=timedelta(
+                minutes=self._number(restored.get("still_out_minutes"), "still_out_minutes", 0, 24 * 60)
+            ),
         )
 
-    def _lifts(self, node: yaml.Node | None) -> dict[DeviceType, Lift]:
-        lifts: dict[DeviceType, Lift] = {}
-        for name, entry in (self._mapping(node, "lift", allowed=frozenset(_LIFT_TO)) or {}).items():
-            found = self._mapping(entry, f"lift.{name}", allowed=_LIFT, needed=_LIFT)
-            if found is not None:
-                lifts[_LIFT_TO[name]] = Lift(
-                    transformers=int(self._number(found.get("transformers"), "transformers", 2, 100_000, whole=True)),
-                    share=self._number(found.get("share"), "share", 0, 1),
-                    branches=int(self._number(found.get("branches"), "branches", 2, 100_000, whole=True)),
-                    window=timedelta(minutes=self._number(found.get("window_minutes"), "window_minutes", 1, 1440)),
-                )
-        return lifts
+    def _inference(self, top: dict[str, yaml.Node]) -> Inference:
+        said = self._mapping(top.get("reporting"), "reporting", allowed=_REPORTING, needed=_REPORTING) or {}
+        how = self._mapping(top.get("inference"), "inference", allowed=_INFERENCE, needed=_INFERENCE) or {}
+
+        def of(entries: dict[str, yaml.Node], name: str, least: float, most: float) -> float:
+            return self._number(entries.get(name), name, least, most)
+
+        return Inference(
+            rates=self._rates(top.get("faults_per_year")),
+            share=of(said, "share", 0.001, 0.9),
+            share_weight=of(said, "share_weight", 1, 1e9),
+            delay_median=60.0 * of(said, "delay_minutes", 0.1, 600),
+            delay_weight=of(said, "delay_weight", 1, 1e9),
+            delay_spread=of(said, "delay_spread", 0.1, 5),
+            silence_weight=of(said, "silence_weight", 0, 1),
+            stray=math.log(of(said, "stray_per_hour", 1e-9, 1) / _HOUR),
+            lift_margin=of(how, "lift_margin", -20, 20),
+            split_margin=of(how, "split_margin", -20, 20),
+            restored_margin=of(how, "restored_margin", -50, 20),
+            enough=of(how, "enough", 0, 1),
+            relook=self._minutes(how.get("relook_minutes")),
+        )
+
+    def _rates(self, node: yaml.Node | None) -> dict[DeviceType, float]:
+        found = self._mapping(node, "faults_per_year", allowed=frozenset(_CAN_FAIL)) or {}
+        return {
+            _CAN_FAIL[name]: math.log(self._number(entry, f"faults_per_year.{name}", 1e-6, 1e6) / _YEAR)
+            for name, entry in found.items()
+        }
+
+    def _minutes(self, node: yaml.Node | None) -> tuple[float, ...]:
+        if not isinstance(node, yaml.SequenceNode):
+            if node is not None:
+                self._problem(_line(node), "relook_minutes must be a list of minutes")
+            return ()
+        found = [60.0 * self._number(entry, "relook_minutes", 0.1, 1440) for entry in node.value]
+        if found != sorted(set(found)):
+            self._problem(_line(node), "relook_minutes must ascend")
+        return tuple(found)
 
     def _holds(self, node: yaml.Node | None) -> dict[str, timedelta]:
         found = self._mapping(node, "hold_seconds", allowed=frozenset(_HOLD_AT)) or {}

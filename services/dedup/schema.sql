@@ -1,10 +1,11 @@
 -- Incidents, who is in them and why, their orders. Written by the consume loop only; people and systems read it.
 
--- One row an area: what evidence ages by, and the number of the next ledger row.
+-- One row an area: what restorations age by, the number of the next ledger row, what closed incidents taught.
 CREATE TABLE IF NOT EXISTS area (
     area     text        PRIMARY KEY,
     latest   timestamptz, -- time of the latest report
-    next_seq bigint      NOT NULL
+    next_seq bigint      NOT NULL,
+    learned  double precision[] NOT NULL -- sums over closed incidents: who reports, and when
 );
 
 -- An incident as it stands. Its ids come from the area and the opening report, so a report can open one incident
@@ -38,6 +39,12 @@ CREATE TABLE IF NOT EXISTS incident (
     restored_seq     bigint,
     hold_timer       uuid,
     hold_due_at      timestamptz,
+    relook_timer     uuid,                 -- when it is looked at again, since it was lifted
+    relook_due_at    timestamptz,
+    relook_since     timestamptz,
+    relook_step      int,
+    continues        uuid,                 -- restored incident whose outage goes on here
+    out_since        timestamptz,          -- when that one began
     revision         int         NOT NULL, -- of the last published snapshot
     changed_at       timestamptz NOT NULL,
     UNIQUE (area, opened_seq)
@@ -85,8 +92,7 @@ CREATE TABLE IF NOT EXISTS report (
     outcome        text        NOT NULL, -- in_incident, answered, needs_person
     reason         text        NOT NULL,
     incident_id    uuid,                 -- where it is, or the known outage that answered it
-    seq            bigint,               -- ledger row by which it is there
-    evidence_at    timestamptz           -- from when its transformer counts as evidence; null where it adds none
+    seq            bigint                -- ledger row by which it is there
 );
 CREATE INDEX IF NOT EXISTS report_waiting ON report (area) WHERE outcome = 'needs_person';
 CREATE INDEX IF NOT EXISTS report_by_incident ON report (incident_id, seq) WHERE outcome = 'in_incident';
@@ -136,6 +142,17 @@ CREATE TABLE IF NOT EXISTS progress (
     noted_at    timestamptz NOT NULL
 );
 CREATE INDEX IF NOT EXISTS progress_by_incident ON progress (incident_id, at);
+
+-- Power that came back at a device inside an open incident: one step of restoring it.
+CREATE TABLE IF NOT EXISTS restored_part (
+    area        text        NOT NULL,
+    seq         bigint      NOT NULL, -- number the area's ledger had reached
+    device_id   text        NOT NULL,
+    incident_id uuid        NOT NULL,
+    restored_at timestamptz NOT NULL,
+    since       timestamptz NOT NULL, -- when the incident had begun
+    PRIMARY KEY (area, device_id, restored_at, incident_id)
+);
 
 -- Moments to be woken at. A row goes in the transaction that publishes its firing.
 CREATE TABLE IF NOT EXISTS timer (

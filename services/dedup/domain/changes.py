@@ -29,6 +29,12 @@ _JOINED: Final = 300
 """Members in one record: at the longest names and addresses 2.6 kB each, together under 900 kB."""
 _LEFT: Final = 10_000
 """Reports that left in one record: 39 bytes each."""
+_NOTED: Final = {
+    e.PartRestored: e.Rule.POWER_BACK,
+    e.ProgressNoted: e.Rule.CREW_PROGRESS,
+    e.EtrSet: e.Rule.CREW_ESTIMATE,
+}
+"""Why an incident changed, for events that carry no rule."""
 
 
 class Told(NamedTuple):
@@ -57,12 +63,14 @@ class Changes:
         areas: Every area that was changed.
         events: Every event with its area and the id of the message that caused it, in order.
         touched: Every incident that changed, in the order they first did.
+        quiet: Incidents whose waiting changed: to be kept, and nothing to tell.
     """
 
     def __init__(self, now: datetime) -> None:
         self.areas: dict[str, AreaState] = {}
         self.events: list[tuple[str, e.Event]] = []
         self.touched: dict[UUID, Touched] = {}
+        self.quiet: dict[UUID, Touched] = {}
         self._orders: list[Told] = []
         self._settled: list[Told] = []
         self._now = now
@@ -106,12 +114,12 @@ class Changes:
             self._settled.append(Told(self._settlement(state.area, event), traceparent))
         elif isinstance(event, e.IncidentOpened | e.PredictionMoved | e.IncidentAbsorbed):
             self._because(self._touch(state, event.incident_id), event.rule, traceparent)
-        elif isinstance(event, e.ProgressNoted):
-            self._because(self._touch(state, event.incident_id), e.Rule.CREW_PROGRESS, traceparent)
-        elif isinstance(event, e.EtrSet):
-            self._because(self._touch(state, event.incident_id), e.Rule.CREW_ESTIMATE, traceparent)
+        elif isinstance(event, e.PartRestored | e.ProgressNoted | e.EtrSet):
+            self._because(self._touch(state, event.incident_id), _NOTED[type(event)], traceparent)
         elif isinstance(event, e.IncidentRestored):
-            self._because(self.touched[event.incident_id], e.Rule.CREW_RESTORED, traceparent)
+            self._because(self.touched[event.incident_id], event.rule, traceparent)
+        elif isinstance(event, e.TimerSet | e.TimerCleared):
+            self.quiet.setdefault(event.incident_id, Touched(state.area, state.incidents[event.incident_id]))
         else:
             self._after_act(state, event, traceparent)
 
@@ -170,6 +178,10 @@ class Changes:
             for _, event in self.events
             if isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed)
         ]
+
+    def changed(self) -> list[Touched]:
+        """Return every incident that is to be kept anew."""
+        return list({**self.quiet, **self.touched}.values())
 
     def messages(self) -> Iterator[Told]:
         """Yield what is to be published, orders first. Counts up the incidents' revisions: call it once."""

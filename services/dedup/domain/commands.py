@@ -223,8 +223,9 @@ class Acting:
         if one.order is not None:
             cancelled = last_version(one.order, OrderStatus.CANCELLED, rule, self.now, superseded_by=order)
             self.events.append(e.OrderCancelled(cancelled))
-        if one.hold is not None:
-            self.events.append(e.TimerCleared(one.hold.timer_id, one.incident_id))
+        for timer in (one.hold, one.relook):
+            if timer is not None:
+                self.events.append(e.TimerCleared(timer.timer_id, one.incident_id))
         self.events.append(a.IncidentSetAside(one.incident_id, successor, rule, returns))
         devices = (one.device.id, *one.also) if one.kind is e.Kind.OUTAGE else ()
         own = () if one.premises is None else (one.premises,)
@@ -391,7 +392,7 @@ def _confirm(acting: Acting) -> a.Done:
         device = acting.device(command.device)
         acting.free(command.device, but=[incident.incident_id])
         why = {"device_before": before.id, **acting.why}
-        acting.events.append(e.PredictionMoved(incident.incident_id, *device, e.Rule.CONFIRMED, why))
+        acting.events.append(e.PredictionMoved(incident.incident_id, *device, acting.number(), e.Rule.CONFIRMED, why))
     else:
         device = before, incident.customers_served
     if incident.state is not IncidentState.CONFIRMED:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import FieldProgress, OrderVersion
     from services.contracts.values import DeviceRef, Etr
+    from services.dedup.domain.learning import Learned
     from services.dedup.domain.planned import Planned
     from services.dedup.domain.report import Report
 
@@ -46,6 +47,10 @@ class Rule(StrEnum):
     UNDER_OPEN_INCIDENT = "under_open_incident"
     COMMON_UPSTREAM = "common_upstream_device"
     OUT_AGAIN = "out_again"
+    STILL_OUT = "still_out"
+    APART = "apart"
+    MOVED_DOWN = "moved_down"
+    RESTORED_INSIDE = "restored_inside"
     SINGLE_PREMISE = "single_premise"
     SAME_PREMISE = "same_premise"
     HAZARD = "hazard"
@@ -59,6 +64,7 @@ class Rule(StrEnum):
     CREW_PROGRESS = "crew_progress"
     CREW_ESTIMATE = "crew_estimate"
     CREW_RESTORED = "crew_restored"
+    POWER_BACK = "power_back"
     NOT_OPEN = "incident_not_open"
     STALE = "older_than_known"
 
@@ -89,6 +95,8 @@ class IncidentOpened:
         seq: Place in the area's ledger; orders incidents by age.
         premises: Account of the only customer of a ``SINGLE`` incident.
         related_to: Open incident that covers the place of a hazard.
+        continues: Restored incident whose customers are still out here: its outage goes on for them.
+        out_since: When that one began.
     """
 
     incident_id: UUID
@@ -100,6 +108,8 @@ class IncidentOpened:
     rule: Rule
     premises: str | None = None
     related_to: UUID | None = None
+    continues: UUID | None = None
+    out_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +118,12 @@ class ReportJoined:
 
     Attributes:
         seq: Number of the row in the area's ledger.
-        evidence_at: Time from which its transformer counts as evidence; None where it adds none.
     """
 
     report: Report
     incident_id: UUID
     seq: int
     rule: Rule
-    evidence_at: datetime | None
     evidence: Evidence = field(default_factory=dict)
     author: str = ENGINE
 
@@ -135,11 +143,15 @@ class ReportMoved:
 
 @dataclass(frozen=True, slots=True)
 class PredictionMoved:
-    """The evidence is better explained by a device further up."""
+    """The evidence is better explained by another device: further up, or further down; it may be the same again.
+
+    ``seq`` is its place in the area's ledger, from which it stands there.
+    """
 
     incident_id: UUID
     device: DeviceRef
     customers_served: int
+    seq: int
     rule: Rule
     evidence: Evidence = field(default_factory=dict)
 
@@ -209,11 +221,33 @@ class EtrSet:
 
 @dataclass(frozen=True, slots=True)
 class IncidentRestored:
-    """Power is back. ``restored_at`` is the crew's time, not before the first report and not after arrival."""
+    """Power is back. ``restored_at`` is the crew's time, not before the first report and not after arrival.
+
+    ``progress`` is the crew's word; None where nobody said it of this incident's own order.
+    """
 
     incident_id: UUID
     restored_at: datetime
-    progress: FieldProgress
+    progress: FieldProgress | None
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class PartRestored:
+    """Power is back at a device under the incident's own, as a step: the incident goes on for the rest."""
+
+    incident_id: UUID
+    device: str
+    restored_at: datetime
+    seq: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OutageLearned:
+    """A closed incident taught who reports, and when: the area's sums from now on."""
+
+    learned: Learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +270,19 @@ class ReportNeedsPerson:
 
 @dataclass(frozen=True, slots=True)
 class TimerSet:
-    """Wake the area at ``due_at`` with a ``TimerFired`` about ``incident_id``."""
+    """Wake the area at ``due_at`` with a ``TimerFired`` about ``incident_id``.
+
+    Attributes:
+        since: What a second look counts from.
+        step: How many there were.
+    """
 
     timer_id: UUID
     kind: str
     incident_id: UUID
     due_at: datetime
+    since: datetime | None = None
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +308,8 @@ Event = (
     | ProgressIgnored
     | EtrSet
     | IncidentRestored
+    | PartRestored
+    | OutageLearned
     | ReportAnswered
     | ReportNeedsPerson
     | TimerSet

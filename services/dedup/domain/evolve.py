@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from services.contracts.values import IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
-from services.dedup.domain.state import AreaState, Hold, Incident, Restored
+from services.dedup.domain.state import AreaState, Hold, Incident, Relook, Restored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,6 +38,8 @@ def _opened(state: AreaState, event: e.IncidentOpened) -> None:
         since_seq=event.seq,
         premises=event.premises,
         related_to=event.related_to,
+        continues=event.continues,
+        out_since=event.out_since,
     )
     state.next_seq = event.seq + 1
     install(state, incident)
@@ -89,58 +91,21 @@ def leave(state: AreaState, incident: Incident) -> None:
 def _note_time(state: AreaState, reported_at: datetime) -> None:
     if state.latest is None or reported_at > state.latest:
         state.latest = reported_at
-        state.evidence.advance(reported_at)
 
 
 def _joined(state: AreaState, event: e.ReportJoined) -> None:
     report = event.report
-    _note_time(state, report.reported_at)
+    _note_time(state, report.made_at)
     state.next_seq = event.seq + 1
     incident = state.incidents[event.incident_id]
     incident.add(report)
     state.members[report.report_id] = incident.incident_id
-    leaf = state.leaf(report.device)
-    if event.evidence_at is not None and leaf is not None:
-        incident.brought[report.report_id] = leaf
-        count(state, incident, leaf, event.evidence_at)
-
-
-def count(state: AreaState, incident: Incident, leaf: str, at: datetime) -> None:
-    """Let a transformer count as evidence of an incident: used for joining and for loading."""
-    incident.leaves[leaf] = at
-    state.counted[leaf] = incident.incident_id
-    state.evidence.add(leaf, at, state.path(leaf))
-
-
-def discount(state: AreaState, incident: Incident) -> None:
-    """Let an incident's transformers count no more, but remember them."""
-    for leaf in incident.leaves:
-        if state.counted.get(leaf) == incident.incident_id:
-            del state.counted[leaf]
-            state.evidence.remove(leaf)
 
 
 def _moved(state: AreaState, event: e.ReportMoved) -> None:
-    source, target = state.incidents[event.source], state.incidents[event.target]
-    target.reports[event.report_id] = source.reports.pop(event.report_id)
+    state.incidents[event.target].add(state.incidents[event.source].remove(event.report_id))
     state.members[event.report_id] = event.target
     state.next_seq = event.seq + 2
-    leaf = source.brought.pop(event.report_id, None)
-    if leaf is not None:
-        target.brought[event.report_id] = leaf
-        if leaf in source.leaves:
-            _hand_over(state, source, target, leaf)
-
-
-def _hand_over(state: AreaState, source: Incident, target: Incident, leaf: str) -> None:
-    """Evidence goes with the report that brought it; what a crew or a person has confirmed counts for nothing."""
-    target.leaves[leaf] = source.leaves.pop(leaf)
-    if state.counted.get(leaf) == source.incident_id:
-        if target.frozen:
-            del state.counted[leaf]
-            state.evidence.remove(leaf)
-        else:
-            state.counted[leaf] = target.incident_id
 
 
 def _prediction_moved(state: AreaState, event: e.PredictionMoved) -> None:
@@ -148,21 +113,18 @@ def _prediction_moved(state: AreaState, event: e.PredictionMoved) -> None:
     _leave_device(state, incident)
     incident.device = event.device
     incident.customers_served = event.customers_served
-    incident.since_seq = state.next_seq
+    incident.since_seq = event.seq
+    state.next_seq = event.seq + 1
     _stand_at(state, incident)
 
 
 def _absorbed(state: AreaState, event: e.IncidentAbsorbed) -> None:
     incident = state.incidents.pop(event.incident_id)
-    successor = state.incidents[event.successor]
     _leave_device(state, incident)
     forget_commands(state, incident.incident_id)
-    successor.take_over(incident)
-    for leaf in incident.leaves:
-        state.counted[leaf] = event.successor
     incident.state = IncidentState.CANCELLED
     incident.merged_into = event.successor
-    incident.hold = None
+    incident.hold = incident.relook = None
 
 
 def _ordered(state: AreaState, event: e.OrderEvent) -> None:
@@ -176,8 +138,6 @@ def _noted(state: AreaState, event: e.ProgressNoted) -> None:
     incident.stage_at = event.progress.at
     incident.cause = event.progress.cause or incident.cause
     if event.confirmed:
-        if not incident.frozen:
-            discount(state, incident)
         incident.state = IncidentState.CONFIRMED
         incident.arrived_at = incident.arrived_at or event.progress.at
 
@@ -193,21 +153,30 @@ def _etr_set(state: AreaState, event: e.EtrSet) -> None:
 def _restored(state: AreaState, event: e.IncidentRestored) -> None:
     incident = state.incidents.pop(event.incident_id)
     leave(state, incident)
-    if not incident.frozen:
-        discount(state, incident)
     for report in incident.reports:
         del state.members[report]
     incident.state = IncidentState.RESTORED
     incident.restored_at = event.restored_at
     incident.restored_seq = state.next_seq
-    incident.stage = event.progress.stage
-    incident.stage_at = event.progress.at
-    incident.cause = event.progress.cause or incident.cause
-    incident.hold = None
-    restored = Restored(event.restored_at, state.next_seq, incident.incident_id)
+    if event.progress is not None:
+        incident.stage = event.progress.stage
+        incident.stage_at = event.progress.at
+        incident.cause = event.progress.cause or incident.cause
+    incident.hold = incident.relook = None
+    since = incident.out_since or incident.opened_at
+    restored = Restored(event.restored_at, state.next_seq, incident.incident_id, since)
     remember(state, incident.kind, incident.device.id, incident.premises, restored, incident.also)
     forget_commands(state, incident.incident_id)
     _forget_old(state)
+
+
+def _part_restored(state: AreaState, event: e.PartRestored) -> None:
+    restored = Restored(event.restored_at, event.seq, event.incident_id, event.since)
+    remember(state, e.Kind.OUTAGE, event.device, None, restored)
+
+
+def _learned(state: AreaState, event: e.OutageLearned) -> None:
+    state.learn(event.learned)
 
 
 def forget_commands(state: AreaState, gone: UUID) -> None:
@@ -251,20 +220,28 @@ def _forget_old(state: AreaState) -> None:
 
 
 def _answered(state: AreaState, event: e.ReportAnswered) -> None:
-    _note_time(state, event.report.reported_at)
+    _note_time(state, event.report.made_at)
 
 
 def _needs_person(state: AreaState, event: e.ReportNeedsPerson) -> None:
-    _note_time(state, event.report.reported_at)
+    _note_time(state, event.report.made_at)
     state.waiting[event.report.report_id] = event.report
 
 
 def _timer_set(state: AreaState, event: e.TimerSet) -> None:
-    state.incidents[event.incident_id].hold = Hold(event.timer_id, event.due_at)
+    incident = state.incidents[event.incident_id]
+    if event.since is None:
+        incident.hold = Hold(event.timer_id, event.due_at)
+    else:
+        incident.relook = Relook(event.timer_id, event.due_at, event.since, event.step)
 
 
 def _timer_cleared(state: AreaState, event: e.TimerCleared) -> None:
-    state.incidents[event.incident_id].hold = None
+    incident = state.incidents[event.incident_id]
+    if incident.hold is not None and incident.hold.timer_id == event.timer_id:
+        incident.hold = None
+    elif incident.relook is not None and incident.relook.timer_id == event.timer_id:
+        incident.relook = None
 
 
 # --- what people, meters and breakers do ---
@@ -283,29 +260,16 @@ def _for_the_record(_state: AreaState, _event: object) -> None:
 
 
 def _pinned(state: AreaState, event: a.IncidentPinned) -> None:
-    incident = state.incidents[event.incident_id]
-    if not incident.frozen:
-        discount(state, incident)
-    incident.pinned = True
+    state.incidents[event.incident_id].pinned = True
 
 
 def _unpinned(state: AreaState, event: a.IncidentUnpinned) -> None:
-    incident = state.incidents[event.incident_id]
-    incident.pinned = False
-    _count_again(state, incident)
-
-
-def _count_again(state: AreaState, incident: Incident) -> None:
-    if not incident.frozen:
-        for leaf, at in incident.leaves.items():
-            if leaf not in state.counted:
-                count(state, incident, leaf, at)
+    state.incidents[event.incident_id].pinned = False
 
 
 def _set_aside(state: AreaState, event: a.IncidentSetAside) -> None:
     incident = state.incidents.pop(event.incident_id)
     leave(state, incident)
-    discount(state, incident)
     if event.successor is None or not event.returns:
         forget_commands(state, incident.incident_id)
     else:
@@ -319,7 +283,7 @@ def _set_aside(state: AreaState, event: a.IncidentSetAside) -> None:
         state.set_aside[incident.incident_id] = incident
     incident.state = IncidentState.CANCELLED
     incident.merged_into = event.successor
-    incident.hold = None
+    incident.hold = incident.relook = None
 
 
 def _reopened(state: AreaState, event: a.IncidentReopened) -> None:
@@ -347,11 +311,7 @@ def _recounted(state: AreaState, event: a.IncidentRecounted) -> None:
 
 
 def _state_set(state: AreaState, event: a.IncidentStateSet) -> None:
-    incident = state.incidents[event.incident_id]
-    if not incident.frozen:
-        discount(state, incident)
-    incident.state = event.state
-    _count_again(state, incident)
+    state.incidents[event.incident_id].state = event.state
 
 
 def _related(state: AreaState, event: a.IncidentRelated) -> None:
@@ -369,16 +329,8 @@ def _unplaced(state: AreaState, event: a.ReportUnplaced) -> None:
         return
     state.next_seq = event.seq + 1
     incident = state.incidents[event.incident_id]
-    del incident.reports[report.report_id]
+    incident.remove(report.report_id)
     del state.members[report.report_id]
-    leaf = incident.brought.pop(report.report_id, None)
-    if leaf is not None:
-        incident.leaves.pop(leaf, None)
-        if state.counted.get(leaf) == incident.incident_id:
-            del state.counted[leaf]
-            state.evidence.remove(leaf)
-    if incident.reports:
-        incident.recount()
 
 
 def _planned_set(state: AreaState, event: a.PlannedSet) -> None:
@@ -413,6 +365,8 @@ _APPLY: dict[type[e.Event], Callable[[AreaState, Any], None]] = {
     e.ProgressIgnored: _ignored,
     e.EtrSet: _etr_set,
     e.IncidentRestored: _restored,
+    e.PartRestored: _part_restored,
+    e.OutageLearned: _learned,
     e.ReportAnswered: _answered,
     e.ReportNeedsPerson: _needs_person,
     e.TimerSet: _timer_set,

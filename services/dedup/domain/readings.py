@@ -58,7 +58,7 @@ def read(
 
 def _report(state: AreaState, message: TelemetryReceived) -> Report:
     feeder = None if state.tree is None else state.tree.feeder_of(message.device)
-    return Report.of_reading(message, feeder)
+    return Report.of_reading(message, feeder, state.rules.trusted_lag)
 
 
 def _opened(

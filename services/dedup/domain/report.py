@@ -11,11 +11,20 @@ from services.contracts.messages import Member
 from services.contracts.values import Channel, CustomerClass, CustomerStatus
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from services.contracts.messages import OutageReported, TelemetryReceived
     from services.contracts.values import Recipient
+
+
+def made_at(reported_at: datetime, received_at: datetime, trusted_lag: timedelta) -> datetime:
+    """Return when a report is believed to have been made.
+
+    One that says it was made longer than ``trusted_lag`` before it arrived has a wrong clock more often than a long
+    way: taken at its word it could be answered as restored long ago, while its home is dark.
+    """
+    return reported_at if received_at - reported_at <= trusted_lag else received_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,7 @@ class Report:
         device: What the report hangs on: a transformer as a rule, a ``cell:`` where no model covers the ground.
         reported_at: Event time, bounded by arrival.
         received_at: Arrival at intake.
+        made_at: When it is believed to have been made: what decisions use.
         lat: Degrees north, WGS-84.
         lon: Degrees east, WGS-84.
     """
@@ -50,10 +60,13 @@ class Report:
     recipient: Recipient | None
     reported_at: datetime
     received_at: datetime
+    made_at: datetime
 
     @classmethod
-    def of(cls, message: OutageReported) -> Report:
+    def of(cls, message: OutageReported, trusted_lag: timedelta) -> Report:
         """Take from the message what merging, telling the customer and sending a crew need."""
+        reported_at = message.reported_at.astimezone(UTC)  # times of one zone compare several times as fast
+        received_at = message.received_at.astimezone(UTC)
         place = message.place
         return cls(
             message.report_id,
@@ -74,17 +87,27 @@ class Report:
             message.address,
             message.language,
             message.recipient,
-            message.reported_at.astimezone(UTC),  # times of one zone compare several times as fast
-            message.received_at.astimezone(UTC),
+            reported_at,
+            received_at,
+            made_at(reported_at, received_at, trusted_lag),
         )
 
     @classmethod
-    def of_reading(cls, message: TelemetryReceived, feeder: str | None) -> Report:
+    def of_reading(cls, message: TelemetryReceived, feeder: str | None, trusted_lag: timedelta) -> Report:
         """Return the report that a meter's last gasp or an opened breaker stands for: nobody is told of it."""
         key = message.message_id
+        reported_at = min(message.at, message.received_at).astimezone(UTC)
+        received_at = message.received_at.astimezone(UTC)
         return cls(
-            *(key, key, ticket_ref(key), key, Channel.API, message.device, feeder, message.account_id),
-            CustomerClass.NORMAL,
+            report_id=key,
+            ticket_id=key,
+            ticket_ref=ticket_ref(key),
+            contact_id=key,
+            channel=Channel.API,
+            device=message.device,
+            feeder=feeder,
+            account_id=message.account_id,
+            customer_class=CustomerClass.NORMAL,
             suspended=False,
             hazards=(),
             single_premise=False,
@@ -94,8 +117,9 @@ class Report:
             address=None,
             language="zh-Hans-CN",
             recipient=None,
-            reported_at=min(message.at, message.received_at).astimezone(UTC),
-            received_at=message.received_at.astimezone(UTC),
+            reported_at=reported_at,
+            received_at=received_at,
+            made_at=made_at(reported_at, received_at, trusted_lag),
         )
 
     @property

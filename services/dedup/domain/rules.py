@@ -1,4 +1,4 @@
-"""The thresholds in force, as values. Their file and its checks are ``services.dedup.rules_file``.
+"""The rules in force, as values. Their file and its checks are ``services.dedup.rules_file``.
 
 Never here: a default. What a class needs is data of the operator (deploy/dedup.yaml).
 """
@@ -25,21 +25,38 @@ NO_HOLD: Final = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Lift:
-    """When a prediction moves up to a device of one class. All of it must hold.
+class Inference:
+    """What the engine believes before it has seen an area (``likelihood`` says how it is used).
 
     Attributes:
-        transformers: Distinct transformers under the device with evidence, at least.
-        share: Their share of all transformers under the device, at least, 0 to 1.
-        branches: Distinct branches directly under the device that the evidence lies on, at least 2: evidence on
-            one branch is explained by a device further down.
-        window: Evidence older than this, seen from the latest report, does not count.
+        rates: By class of a device, the log of how often one of them opens, a second.
+        share: Share of the customers without power who report it, before anything was learned.
+        share_weight: How many customers without power must have been seen for what they did to count as much.
+        delay_median: Seconds within which half of those who report have done so, before anything was learned.
+        delay_weight: How many reports must have been seen for their delays to count as much.
+        delay_spread: Sigma of the log-normal delay.
+        silence_weight: What the silence of one customer counts of what it would if all decided independently.
+        stray: Log density, a second, of a call at any odd time: a clock that is off, a neighbour who heard of it.
+        lift_margin: How much likelier a common cause must be, as a logarithm.
+        split_margin: How much likelier causes apart must be, as a logarithm.
+        restored_margin: The same where power is back at a device inside: what lay there had a cause of its own.
+        enough: An incident with this share of the calls its device would make by now needs no second look.
+        relook: Seconds after a lift at which it is looked at again, ascending.
     """
 
-    transformers: int
+    rates: Mapping[DeviceType, float]
     share: float
-    branches: int
-    window: timedelta
+    share_weight: float
+    delay_median: float
+    delay_weight: float
+    delay_spread: float
+    silence_weight: float
+    stray: float
+    lift_margin: float
+    split_margin: float
+    restored_margin: float
+    enough: float
+    relook: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +65,22 @@ class Rules:
 
     Attributes:
         hash: Of the file the rules came from; it is with every decision.
-        lifts: By class of the upstream device; a class that is not named is never predicted by lifting.
+        inference: Priors, densities and margins.
         holds: How long an order waits for more evidence, by device class; absent means not at all.
-        separation: A report that joins an incident this long after its first report says nothing new about what
-            is upstream of it.
+        trusted_lag: A report that says it was made longer than this before it arrived has a wrong clock.
         restored_tolerance: A report made less than this before a restoration is not taken for one of before.
         restored_memory: How long a restoration answers reports that were made before it and arrive after it.
+        still_out: Who reports this soon after a restoration never had power back.
         levels: When crew and power are due; None where no service level is set.
     """
 
     hash: str
-    lifts: Mapping[DeviceType, Lift]
+    inference: Inference
     holds: Mapping[str, timedelta]
-    separation: timedelta
+    trusted_lag: timedelta
     restored_tolerance: timedelta
     restored_memory: timedelta
+    still_out: timedelta
     levels: ServiceLevels | None = None
 
     def hold(self, device_class: str) -> timedelta:

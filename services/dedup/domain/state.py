@@ -6,16 +6,19 @@ Indexed so that a report costs the depth of the network and not the number of op
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from services.contracts.values import CustomerClass, IncidentState
-from services.dedup.domain.evidence import Evidence, Step
+from services.dedup.domain.learning import Learned
+from services.dedup.domain.likelihood import KEPT
 from services.dedup.domain.planned import PlannedOutages
 from services.dedup.domain.telemetry import Telemetry
 from services.grid.tree import DeviceType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
 
@@ -43,10 +46,22 @@ class Standing:
     said: bool = False
     """Whether somebody said it, and not only hung up after the fault menu."""
     first_reported_at: datetime | None = None
+    customers: set[str] = field(default_factory=set)
+    """Accounts among the reports."""
+    callers: int = 0
+    """Distinct customers among the reports; one without an account counts by itself."""
+    calls: list[float] = field(default_factory=list)
+    """Times of the earliest first reports of a customer, ascending, at most ``KEPT``: seconds since the epoch."""
 
     def add(self, report: Report) -> None:
         """Count one more report."""
         self.reports += 1
+        account = report.account_id
+        if account is None or account not in self.customers:
+            self.callers += 1
+            self._keep_call(report.made_at.timestamp())
+            if account is not None:
+                self.customers.add(account)
         if report.hazards:
             self.hazards = tuple(sorted({*self.hazards, *report.hazards}))
         if report.customer_class is CustomerClass.LIFE_SUPPORT:
@@ -55,21 +70,20 @@ class Standing:
             self.important.add(report.customer)
         self._keep(report.address)
         self.said = self.said or not report.unconfirmed
-        if self.first_reported_at is None or report.reported_at < self.first_reported_at:
-            self.first_reported_at = report.reported_at
+        if self.first_reported_at is None or report.made_at < self.first_reported_at:
+            self.first_reported_at = report.made_at
 
-    def merge(self, other: Standing) -> None:
-        """Count the reports of another incident too."""
-        self.reports += other.reports
-        self.hazards = tuple(sorted({*self.hazards, *other.hazards}))
-        self.life_support |= other.life_support
-        self.important |= other.important
-        for address in other.addresses:
-            self._keep(address)
-        self.said = self.said or other.said
-        first = other.first_reported_at
-        if first is not None and (self.first_reported_at is None or first < self.first_reported_at):
-            self.first_reported_at = first
+    def _keep_call(self, at: float) -> None:
+        calls = self.calls
+        if len(calls) < KEPT:
+            insort(calls, at)
+        elif at < calls[-1]:
+            calls.pop()
+            insort(calls, at)
+
+    def only_of(self, account: str | None) -> bool:
+        """Tell whether every report is of this one customer."""
+        return account is not None and self.callers == 1 and account in self.customers
 
     def _keep(self, address: str | None) -> None:
         if address and len(self.addresses) < ADDRESSES and address not in self.addresses:
@@ -85,7 +99,19 @@ class Standing:
             list(self.addresses),
             self.said,
             self.first_reported_at,
+            set(self.customers),
+            self.callers,
+            list(self.calls),
         )
+
+    @classmethod
+    def of(cls, *reports: Iterable[Report]) -> Standing:
+        """Count reports from the start, in order."""
+        standing = cls()
+        for some in reports:
+            for report in some:
+                standing.add(report)
+        return standing
 
     def knows(self, report: Report) -> bool:
         """Tell whether a special customer is counted already."""
@@ -99,6 +125,29 @@ class Hold(NamedTuple):
     due_at: datetime
 
 
+class Relook(NamedTuple):
+    """When a lifted incident is looked at again.
+
+    Attributes:
+        since: When it was lifted.
+        step: How often it has been looked at since.
+    """
+
+    timer_id: UUID
+    due_at: datetime
+    since: datetime
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One device on the way up from a leaf: its class, and the customers under it."""
+
+    device: str
+    kind: DeviceType
+    customers: int
+
+
 @dataclass(slots=True)
 class Incident:
     """One believed outage.
@@ -107,14 +156,12 @@ class Incident:
         opened_seq: Place in the area's ledger: the lower, the older.
         since_seq: Place in the ledger from which it stands at its device.
         premises: Account of the only customer of a single-premises incident.
+        continues: Restored incident whose outage goes on here.
+        out_since: When that one began.
         reports: Live members by id, in the order they joined.
-        leaves: Transformers this incident's reports were first to bring evidence of, with its time.
-        customers: Accounts of the members.
-        anonymous: Members without an account.
         order: The last version; None while the order is held.
         stage_at: Time of the crew's last word.
         revision: Of the last published snapshot; counted by the shell.
-        brought: The reports that were first to bring evidence of a transformer, with that transformer.
         pinned: Whether a person arranged it: then inference leaves it where it is.
         also: Devices of incidents that a person merged into this one: it stands for them too.
         also_premises: Accounts of single incidents that a person merged into this one.
@@ -132,14 +179,13 @@ class Incident:
     since_seq: int
     premises: str | None = None
     related_to: UUID | None = None
+    continues: UUID | None = None
+    out_since: datetime | None = None
     state: IncidentState = IncidentState.PREDICTED
     reports: dict[UUID, Report] = field(default_factory=dict)
-    standing: Standing = field(default_factory=Standing)
-    leaves: dict[str, datetime] = field(default_factory=dict)
-    customers: set[str] = field(default_factory=set)
-    anonymous: int = 0
     order: OrderVersion | None = None
     hold: Hold | None = None
+    relook: Relook | None = None
     stage: ProgressStage | None = None
     stage_at: datetime | None = None
     etr: Etr | None = None
@@ -148,60 +194,65 @@ class Incident:
     restored_seq: int | None = None
     merged_into: UUID | None = None
     revision: int = 0
-    brought: dict[UUID, str] = field(default_factory=dict)
     pinned: bool = False
     also: tuple[str, ...] = ()
     also_premises: tuple[str, ...] = ()
     arrived_at: datetime | None = None
     breached: tuple[str, ...] = ()
     suggested_at: datetime | None = None
+    _standing: Standing | None = field(default_factory=Standing)
+    _begun: datetime | None = field(default=None, compare=False)
+
+    @property
+    def standing(self) -> Standing:
+        """What the reports add up to, as if counted from the start in the order they joined."""
+        if self._standing is None:
+            self._standing = Standing.of(self.reports.values())
+        return self._standing
 
     @property
     def opened_at(self) -> datetime:
-        """Time of the earliest report."""
-        if self.standing.first_reported_at is None:
+        """Time of the earliest report; of those it had, once they have all gone elsewhere."""
+        first = self.standing.first_reported_at or self._begun
+        if first is None:
             raise AssertionError("an incident has a report")
-        return self.standing.first_reported_at
+        return first
 
     @property
     def frozen(self) -> bool:
         """Whether a crew confirmed or a person arranged it: then reports may join, but inference moves nothing."""
         return self.pinned or self.state is not IncidentState.PREDICTED
 
-    def only_of(self, account: str | None) -> bool:
-        """Tell whether every report is of this one customer."""
-        return account is not None and not self.anonymous and self.customers == {account}
-
     def add(self, report: Report) -> None:
         """Take a report in."""
         self.reports[report.report_id] = report
-        self.standing.add(report)
-        if report.account_id is None:
-            self.anonymous += 1
-        else:
-            self.customers.add(report.account_id)
+        if self._begun is None or report.made_at < self._begun:
+            self._begun = report.made_at
+        if self._standing is not None:
+            self._standing.add(report)
 
-    def take_over(self, other: Incident) -> None:
-        """Take in what another incident's reports add up to; the reports themselves have moved one by one."""
-        self.standing.merge(other.standing)
-        self.leaves.update(other.leaves)
-        self.customers |= other.customers
-        self.anonymous += other.anonymous
+    def remove(self, report_id: UUID) -> Report:
+        """Let a report go."""
+        self._standing = None
+        return self.reports.pop(report_id)
 
     def recount(self) -> None:
         """Count anew what the reports add up to."""
-        reports, self.reports = self.reports, {}
-        self.standing, self.customers, self.anonymous = Standing(), set(), 0
-        for report in reports.values():
-            self.add(report)
+        self._standing = None
 
 
 class Restored(NamedTuple):
-    """A restoration that can still answer late reports. ``seq`` is its place in the area's ledger."""
+    """A restoration that can still answer late reports, and tell who is still out.
+
+    Attributes:
+        seq: Its place in the area's ledger.
+        since: When the outage that it ended had begun.
+    """
 
     restored_at: datetime
     seq: int
     incident_id: UUID
+    since: datetime
 
 
 class AreaState:
@@ -210,16 +261,17 @@ class AreaState:
     Attributes:
         area: Substation, or ``cell`` where no model covers the ground.
         tree: Network of the area; None where no model covers it.
-        rules: Thresholds in force. A change of tree or rules needs a new state, loaded again.
+        rules: Rules in force. A change of tree or rules needs a new state, loaded again.
         incidents: Open incidents.
         members: Live report to its incident.
         by_device: The open outage predicted at each device.
         by_premises: The open single incident of each account.
         below: The open outages predicted strictly below each device.
-        counted: Which incident's evidence each transformer is.
         restored: Last restoration of each device.
         restored_premises: Last restoration of each account's own premises.
-        latest: Time of the latest report; evidence ages by it.
+        latest: Time of the latest report; restorations are forgotten by it.
+        learned: What closed incidents taught of who reports, and when.
+        likelihood: The densities that follow from it.
         next_seq: Number of the next ledger row.
         waiting: Reports that a person must place.
         commands: What persons did and can still undo, oldest first.
@@ -235,10 +287,10 @@ class AreaState:
         "by_device",
         "by_premises",
         "commands",
-        "counted",
-        "evidence",
         "incidents",
         "latest",
+        "learned",
+        "likelihood",
         "members",
         "next_seq",
         "planned",
@@ -260,7 +312,6 @@ class AreaState:
         self.by_device: dict[str, UUID] = {}
         self.by_premises: dict[str, UUID] = {}
         self.below: dict[str, dict[UUID, None]] = {}
-        self.counted: dict[str, UUID] = {}
         self.restored: dict[str, Restored] = {}
         self.restored_premises: dict[str, Restored] = {}
         self.latest: datetime | None = None
@@ -270,7 +321,8 @@ class AreaState:
         self.set_aside: dict[UUID, Incident] = {}
         self.planned = PlannedOutages()
         self.telemetry = Telemetry()
-        self.evidence = Evidence(rules.lifts.values())
+        self.learned = Learned()
+        self.likelihood = self.learned.likelihood(rules.inference)
         self._paths: dict[str, tuple[Step, ...]] = {}
 
     def leaf(self, device: str | None) -> str | None:
@@ -307,8 +359,8 @@ class AreaState:
         for device, branch in zip(upstream[:0:-1], upstream[-2::-1], strict=True):
             known = self._paths.get(branch)
             if known is None:
-                lift = self.rules.lifts.get(tree.type_of(device))
-                known = self._paths[branch] = (Step(device, branch, lift, tree.transformer_count(device)), *above)
+                step = Step(device, tree.type_of(device), tree.customers_under(device))
+                known = self._paths[branch] = (step, *above)
             above = known
         return above
 
@@ -316,12 +368,36 @@ class AreaState:
         """Return a device and what is upstream of it that could have opened, nearest first."""
         return (device, *(step.device for step in self.path(device)))
 
+    def kind_of(self, device: str) -> DeviceType:
+        """Return the class of a device; a cell of unmodelled ground counts as a transformer."""
+        if self.tree is None or device not in self.tree:
+            return DeviceType.TRANSFORMER
+        return self.tree.type_of(device)
+
+    def customers_under(self, device: str) -> int:
+        """Return the customers under a device; 0 where the network does not know it."""
+        return 0 if self.tree is None or device not in self.tree else self.tree.customers_under(device)
+
+    def own_score(self, incident: Incident, now: float) -> float:
+        """Return how likely an open incident is as an outage of its own."""
+        standing, device = incident.standing, incident.device.id
+        return self.likelihood.outage(
+            self.kind_of(device), incident.customers_served, standing.calls, standing.callers, now
+        )
+
+    def learn(self, learned: Learned) -> None:
+        """Take in what was learned."""
+        self.learned = learned
+        self.likelihood = learned.likelihood(self.rules.inference)
+
     def seen_from(self, reported_at: datetime) -> datetime:
         """Return the time of the latest report, if ``reported_at`` had come too."""
         return reported_at if self.latest is None else max(self.latest, reported_at)
 
     def snapshot(self) -> dict[str, Any]:
         """Return everything that decides, in a form that two equal states share."""
+        for incident in self.incidents.values():
+            _ = incident.standing  # counted now, so that equal incidents are equal
         remembered = None if self.latest is None else self.latest - self.rules.restored_memory
         return {
             "area": self.area,
@@ -333,8 +409,7 @@ class AreaState:
             "by_device": dict(sorted(self.by_device.items())),
             "by_premises": dict(sorted(self.by_premises.items())),
             "below": {device: sorted(found) for device, found in sorted(self.below.items()) if found},
-            "counted": dict(sorted(self.counted.items())),
-            "evidence": self.evidence.snapshot(),
+            "learned": self.learned,
             "restored": _remembered(self.restored, remembered),
             "restored_premises": _remembered(self.restored_premises, remembered),
             "waiting": dict(sorted(self.waiting.items())),

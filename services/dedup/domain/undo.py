@@ -165,7 +165,8 @@ def _unconfirm(acting: Acting, done: a.Done) -> None:
         raise RefusedError(("undoes", f"a crew has been on the spot since {incident.arrived_at.isoformat()}"))
     if incident.device != done.device:
         acting.free(done.device.id, but=[incident.incident_id], field="undoes")
-        back = e.PredictionMoved(incident.incident_id, done.device, done.served, e.Rule.UNDONE, acting.why)
+        seq = acting.number()
+        back = e.PredictionMoved(incident.incident_id, done.device, done.served, seq, e.Rule.UNDONE, acting.why)
         acting.events.append(back)
         acting.tell_field(incident, e.Rule.UNDONE, device=(done.device, done.served), must_go=True)
     if incident.state is not done.state:

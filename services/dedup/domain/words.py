@@ -17,12 +17,30 @@ _SENTENCES: Final = {
         "the incident has {reports} reports with this one."
     ),
     Rule.COMMON_UPSTREAM: (
-        "{transformers} of the {transformers_under} transformers under {device_class} {device} reported since {since}, "
-        "on {branches} of its branches: that passed the thresholds of its class, so one outage of it explains them."
+        "One outage of {device_class} {device} ({customers} customers) explains {calls} callers and the silence of the "
+        "others better than {incidents} outages and this one apart: {together} against {apart} as log likelihoods. "
+        "Considered, by gain: {considered}. Silence from now on would change it."
     ),
     Rule.ABSORBED: (
-        "{transformers} of the {transformers_under} transformers under {device_class} {device} reported since {since}, "
-        "on {branches} of its branches, so the report went to the incident of that device."
+        "One outage of {device_class} {device} ({customers} customers) explains {calls} callers and the silence of the "
+        "others better than {incidents} outages apart: {together} against {apart} as log likelihoods. "
+        "Considered, by gain: {considered}."
+    ),
+    Rule.APART: (
+        "Too few called for an outage of {device_class} {device}: {calls} of {customers} customers. Outages apart "
+        "explain the calls better, {apart} against {together} as log likelihoods: {pieces}."
+    ),
+    Rule.MOVED_DOWN: (
+        "Too few called for an outage of {device_class} {device}: {calls} of {customers} customers. A device further "
+        "down explains the calls better, {apart} against {together} as log likelihoods: {pieces}."
+    ),
+    Rule.RESTORED_INSIDE: (
+        "Power came back at {device} at {restored_at}, inside a larger outage: what was reported there had a cause "
+        "of its own."
+    ),
+    Rule.POWER_BACK: "Power came back at {device} at {restored_at}: this was its outage.",
+    Rule.STILL_OUT: (
+        "Power had come back there less than an hour or so before, and not for this customer: the same outage goes on."
     ),
     Rule.OUT_AGAIN: (
         "Power had come back at {device_class} {device} or just above it since the larger outage began, "

@@ -33,6 +33,12 @@ INCIDENT: Final = (
     "restored_seq",
     "hold_timer",
     "hold_due_at",
+    "relook_timer",
+    "relook_due_at",
+    "relook_since",
+    "relook_step",
+    "continues",
+    "out_since",
     "revision",
     "changed_at",
     "pinned",
@@ -71,7 +77,6 @@ REPORT: Final = (
     "reason",
     "incident_id",
     "seq",
-    "evidence_at",
 )
 MEMBERSHIP: Final = (
     "area",
@@ -110,3 +115,4 @@ PROGRESS: Final = (
     "noted_at",
 )
 TIMER: Final = ("timer_id", "area", "kind", "subject", "due_at")
+RESTORED_PART: Final = ("area", "seq", "device_id", "incident_id", "restored_at", "since")

@@ -15,13 +15,15 @@ from services.contracts.values import (
     Recipient,
 )
 from services.dedup.domain.events import Kind
-from services.dedup.domain.evolve import count, install, remember
-from services.dedup.domain.report import Report
-from services.dedup.domain.state import AreaState, Hold, Incident, Restored
+from services.dedup.domain.evolve import install, remember
+from services.dedup.domain.learning import Learned
+from services.dedup.domain.report import Report, made_at
+from services.dedup.domain.state import AreaState, Hold, Incident, Relook, Restored
 from services.dedup.store.acts import load_acts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from datetime import timedelta
 
     import asyncpg
 
@@ -29,11 +31,11 @@ if TYPE_CHECKING:
     from services.grid.tree import Tree
     from services.runtime.postgres import Connection
 
-_AREAS: Final = "SELECT area, latest, next_seq FROM area WHERE area = ANY($1::text[])"
+_AREAS: Final = "SELECT area, latest, next_seq, learned FROM area WHERE area = ANY($1::text[])"
 _OPEN: Final = """
 SELECT * FROM incident
 WHERE area = ANY($1::text[]) AND state IN ('predicted', 'confirmed')
-ORDER BY area, opened_seq
+ORDER BY area, since_seq, opened_seq
 """
 _REPORTS: Final = """
 SELECT r.* FROM incident AS i JOIN report AS r USING (incident_id)
@@ -48,9 +50,15 @@ WHERE i.area = ANY($1::text[]) AND i.state IN ('predicted', 'confirmed')
 ORDER BY v.order_id, v.version DESC
 """
 _RESTORED: Final = """
-SELECT i.area, i.incident_id, i.kind, i.device_id, i.premises, i.restored_at, i.restored_seq, i.also
+SELECT i.area, i.incident_id, i.kind, i.device_id, i.premises, i.restored_at, i.restored_seq, i.also,
+       coalesce(i.out_since, i.opened_at) AS since
 FROM incident AS i JOIN area AS a USING (area)
 WHERE i.area = ANY($1::text[]) AND i.state = 'restored' AND i.restored_at >= a.latest - $2::interval
+"""
+_PARTS: Final = """
+SELECT p.area, p.incident_id, p.device_id, p.restored_at, p.seq, p.since
+FROM restored_part AS p JOIN area AS a USING (area)
+WHERE p.area = ANY($1::text[]) AND p.restored_at >= a.latest - $2::interval
 """
 
 
@@ -63,7 +71,7 @@ async def load_areas(
         connection: Inside the batch's transaction.
         areas: Which areas.
         trees: The networks of those areas that have one.
-        rules: Thresholds in force.
+        rules: Rules in force.
     """
     states = {area: AreaState(area, trees.get(area), rules) for area in areas}
     names = list(states)
@@ -71,8 +79,7 @@ async def load_areas(
         state = states[row["area"]]
         state.next_seq = row["next_seq"]
         state.latest = row["latest"]
-        if state.latest is not None:
-            state.evidence.advance(state.latest)
+        state.learn(Learned(*row["learned"]))
     for row in await connection.fetch(_OPEN, names):
         install(states[row["area"]], _incident(row))
     for row in await connection.fetch(_REPORTS, names):
@@ -80,11 +87,14 @@ async def load_areas(
     for row in await connection.fetch(_ORDERS, names):
         states[row["area"]].incidents[row["incident_id"]].order = OrderVersion.model_validate_json(row["body"])
     for row in await connection.fetch(_RESTORED, names, rules.restored_memory):
-        restored = Restored(row["restored_at"], row["restored_seq"], row["incident_id"])
+        restored = Restored(row["restored_at"], row["restored_seq"], row["incident_id"], row["since"])
         state = states[row["area"]]
         remember(state, Kind(row["kind"]), row["device_id"], row["premises"], restored, row["also"])
+    for row in await connection.fetch(_PARTS, names, rules.restored_memory):
+        restored = Restored(row["restored_at"], row["seq"], row["incident_id"], row["since"])
+        remember(states[row["area"]], Kind.OUTAGE, row["device_id"], None, restored)
     for row in await connection.fetch(_WAITING, names):
-        states[row["area"]].waiting[row["report_id"]] = _report(row)
+        states[row["area"]].waiting[row["report_id"]] = _report(row, rules.trusted_lag)
     for area, aside in await load_acts(connection, states, rules.restored_memory):
         incident = _incident(aside)
         incident.merged_into = aside["merged_into"]
@@ -107,6 +117,11 @@ def _incident(row: asyncpg.Record) -> Incident:
         premises=row["premises"],
         related_to=row["related_to"],
         state=IncidentState(row["state"]),
+        continues=row["continues"],
+        out_since=row["out_since"],
+        relook=None
+        if row["relook_timer"] is None
+        else Relook(row["relook_timer"], row["relook_due_at"], row["relook_since"], row["relook_step"]),
         hold=None if row["hold_timer"] is None else Hold(row["hold_timer"], row["hold_due_at"]),
         stage=None if row["stage"] is None else ProgressStage(row["stage"]),
         stage_at=row["stage_at"],
@@ -123,21 +138,13 @@ def _incident(row: asyncpg.Record) -> Incident:
 
 
 def _take_in(state: AreaState, row: asyncpg.Record) -> None:
-    report = _report(row)
+    report = _report(row, state.rules.trusted_lag)
     incident = state.incidents[row["incident_id"]]
     incident.add(report)
     state.members[report.report_id] = incident.incident_id
-    leaf = state.leaf(report.device)
-    if row["evidence_at"] is None or leaf is None:
-        return
-    incident.brought[report.report_id] = leaf
-    if incident.frozen:
-        incident.leaves[leaf] = row["evidence_at"]  # remembered, but what a crew has confirmed counts for nothing
-    else:
-        count(state, incident, leaf, row["evidence_at"])
 
 
-def _report(row: asyncpg.Record) -> Report:
+def _report(row: asyncpg.Record, trusted_lag: timedelta) -> Report:
     return Report(
         report_id=row["report_id"],
         ticket_id=row["ticket_id"],
@@ -159,4 +166,5 @@ def _report(row: asyncpg.Record) -> Report:
         recipient=None if row["recipient"] is None else Recipient.model_validate_json(row["recipient"]),
         reported_at=row["reported_at"],
         received_at=row["received_at"],
+        made_at=made_at(row["reported_at"], row["received_at"], trusted_lag),
     )

@@ -1,4 +1,4 @@
-"""What a batch changed, into Postgres: at most nine statements, however many messages the batch had."""
+"""What a batch changed, into Postgres: at most ten statements, however many messages the batch had."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from services.runtime.postgres import Connection
 
 _AREAS: Final = """
-INSERT INTO area (area, latest, next_seq)
-SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::bigint[])
-ON CONFLICT (area) DO UPDATE SET latest = excluded.latest, next_seq = excluded.next_seq
+INSERT INTO area (area, latest, next_seq, learned)
+SELECT area, latest, next_seq, ARRAY[dark, called, delays, log_delay]
+FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::float8[], $5::float8[], $6::float8[], $7::float8[])
+     AS a (area, latest, next_seq, dark, called, delays, log_delay)
+ON CONFLICT (area) DO UPDATE
+SET latest = excluded.latest, next_seq = excluded.next_seq, learned = excluded.learned
 """
 _CLEAR_INCIDENTS: Final = "DELETE FROM incident WHERE incident_id = ANY($1::uuid[])"
 _MOVE: Final = """
@@ -44,11 +47,14 @@ async def save(tx: Connection, changes: Changes, now: datetime) -> None:
     """Keep what a batch changed. Call it after the batch's messages were made, which counts up the revisions."""
     rows, acts = _Rows(now), ActRows(now)
     for area, event in changes.events:
-        rows.take(area, changes.areas[area].rules.hash, event)
+        rows.take(area, changes, event)
         acts.take(area, event, changes.areas[area])
     if changes.areas:
         areas = [changes.areas[name] for name in sorted(changes.areas)]
-        await tx.execute(_AREAS, [a.area for a in areas], [a.latest for a in areas], [a.next_seq for a in areas])
+        sums = zip(*(a.learned for a in areas), strict=True)
+        await tx.execute(
+            _AREAS, [a.area for a in areas], [a.latest for a in areas], [a.next_seq for a in areas], *map(list, sums)
+        )
     if rows.placed:
         await tx.execute(_CLEAR_REPORTS, list(rows.placed))
     await _copy(tx, "report", columns.REPORT, rows.reports.values())
@@ -56,19 +62,15 @@ async def save(tx: Connection, changes: Changes, now: datetime) -> None:
     if rows.moved:
         where = list(rows.moved.values())
         await tx.execute(_MOVE, list(rows.moved), [one[0] for one in where], [one[1] for one in where])
-    if changes.touched:
-        await tx.execute(_CLEAR_INCIDENTS, list(changes.touched))
-        await _copy(
-            tx,
-            "incident",
-            columns.INCIDENT,
-            (_incident(changes.areas[one.area], one, now) for one in changes.touched.values()),
-        )
+    if changed := changes.changed():
+        await tx.execute(_CLEAR_INCIDENTS, [one.incident.incident_id for one in changed])
+        await _copy(tx, "incident", columns.INCIDENT, (_incident(changes.areas[one.area], one, now) for one in changed))
     await _copy(tx, "order_version", columns.ORDER_VERSION, rows.orders)
     await _copy(tx, "progress", columns.PROGRESS, rows.progress)
-    await _copy(tx, "timer", columns.TIMER, rows.timers.values())
-    if rows.cleared:
+    await _copy(tx, "restored_part", columns.RESTORED_PART, rows.parts)
+    if rows.cleared:  # before the new ones: a moment may be given up and waited for again in one batch
         await tx.execute(_CLEAR_TIMERS, rows.cleared)
+    await _copy(tx, "timer", columns.TIMER, rows.timers.values())
     await acts.save(tx)
 
 
@@ -89,16 +91,18 @@ class _Rows:
     moved: dict[UUID, tuple[UUID, int]] = field(default_factory=dict)
     orders: list[Row] = field(default_factory=list)
     progress: list[Row] = field(default_factory=list)
+    parts: list[Row] = field(default_factory=list)
     timers: dict[UUID, Row] = field(default_factory=dict)
     cleared: list[UUID] = field(default_factory=list)
 
-    def take(self, area: str, rules_hash: str, event: e.Event) -> None:
+    def take(self, area: str, changes: Changes, event: e.Event) -> None:
         """Turn one event into rows."""
+        rules_hash = changes.areas[area].rules.hash
         if isinstance(event, e.ReportJoined):
             report = event.report
             self.reports[report.report_id] = (
                 *_report(area, report),
-                *("in_incident", event.rule.value, event.incident_id, event.seq, event.evidence_at),
+                *("in_incident", event.rule.value, event.incident_id, event.seq),
             )
             self._ledger(area, rules_hash, event.seq, report.report_id, event.incident_id, "joined", event)
         elif isinstance(event, e.ReportMoved):
@@ -106,10 +110,10 @@ class _Rows:
             self._ledger(area, rules_hash, event.seq + 1, event.report_id, event.target, "joined", event)
             self.moved[event.report_id] = (event.target, event.seq + 1)
         elif isinstance(event, e.ReportAnswered):
-            place = ("answered", event.rule.value, event.incident_id, None, None)
+            place = ("answered", event.rule.value, event.incident_id, None)
             self.reports[event.report.report_id] = (*_report(area, event.report), *place)
         elif isinstance(event, e.ReportNeedsPerson | a.ReportUnplaced):
-            nowhere = ("needs_person", event.rule.value, None, None, None)
+            nowhere = ("needs_person", event.rule.value, None, None)
             self.reports[event.report.report_id] = (*_report(area, event.report), *nowhere)
             self._waits_again(area, rules_hash, event)
         elif isinstance(event, a.ReportPlaced):
@@ -122,11 +126,17 @@ class _Rows:
             self.orders.append(_order(event))
         elif isinstance(event, e.ProgressNoted | e.IncidentRestored):
             self._crew(event.incident_id, event, "noted")
+        elif isinstance(event, e.PartRestored):
+            self.parts.append((area, event.seq, event.device, event.incident_id, event.restored_at, event.since))
         elif isinstance(event, e.ProgressIgnored):
             self._crew(event.incident_id, event, event.rule.value)
-        elif isinstance(event, e.TimerSet):
+        elif isinstance(event, e.TimerSet | e.TimerCleared):
+            self._timer(area, event)
+
+    def _timer(self, area: str, event: e.TimerSet | e.TimerCleared) -> None:
+        if isinstance(event, e.TimerSet):
             self.timers[event.timer_id] = (event.timer_id, area, event.kind, event.incident_id, event.due_at)
-        elif isinstance(event, e.TimerCleared) and self.timers.pop(event.timer_id, None) is None:
+        elif self.timers.pop(event.timer_id, None) is None:
             self.cleared.append(event.timer_id)
 
     def _waits_again(self, area: str, rules_hash: str, event: e.ReportNeedsPerson | a.ReportUnplaced) -> None:
@@ -156,6 +166,8 @@ class _Rows:
         self, incident_id: UUID, event: e.ProgressNoted | e.IncidentRestored | e.ProgressIgnored, outcome: str
     ) -> None:
         said = event.progress
+        if said is None:
+            return  # power was back, and nobody said it of this order
         self.progress.append(
             (
                 said.progress_id,
@@ -247,6 +259,9 @@ def _incident(state: AreaState, touched: Touched, now: datetime) -> Row:
         incident.restored_seq,
         None if incident.hold is None else incident.hold.timer_id,
         None if incident.hold is None else incident.hold.due_at,
+        *((None, None, None, None) if incident.relook is None else incident.relook),
+        incident.continues,
+        incident.out_since,
         incident.revision,
         now,
         incident.pinned,

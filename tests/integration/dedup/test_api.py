@@ -42,7 +42,7 @@ async def door(room: Room) -> AsyncIterator[httpx.AsyncClient]:
 async def a_lateral_fails(room: Room) -> dict[str, Any]:
     """Three reports under one switch: two incidents that become one."""
     reports = {}
-    for at, device in enumerate(("A0TR00026", "A0TR00023", "A0TR00030")):
+    for at, device in ((0, "A0TR00026"), (10, "A0TR00104"), (11, "A0TR00023")):
         report = a_report(AREA, device, device, at, account=f"ACCOUNT{at}", address=f"黄河中路{at}号")
         recipient = Recipient(channel=Channel.PHONE, address=PHONE)
         reports[device] = report.model_copy(update={"recipient": recipient})
@@ -82,7 +82,7 @@ async def test_an_incident_shows_its_reports_and_order_and_no_customer(room: Roo
     answer = await door.get(f"/v1/incidents/{one['incident_id']}")
 
     shown = answer.json()
-    assert shown["device"]["id"] == "A0SW00015"
+    assert shown["device"]["id"] == "A0SW00012"
     assert {m["report_id"] for m in shown["members"]} == {str(r.report_id) for r in reports.values()}
     assert [v["version"] for v in shown["order"]] == [1, 2]
     assert shown["redirected_from"] is None
@@ -103,7 +103,7 @@ async def test_an_absorbed_incident_leads_to_its_successor_for_ever(room: Room, 
 
 async def test_explain_says_in_words_why_a_report_is_where_it_is(room: Room, door: httpx.AsyncClient) -> None:
     reports = await a_lateral_fails(room)
-    moved = reports["A0TR00023"].report_id
+    moved = reports["A0TR00104"].report_id
     answer = await door.get(f"/v1/reports/{moved}/explain")
 
     shown = answer.json()
@@ -112,8 +112,8 @@ async def test_explain_says_in_words_why_a_report_is_where_it_is(room: Room, doo
         ("left", "absorbed"),
         ("joined", "absorbed"),
     ]
-    assert "3 of the 10 transformers under switch A0SW00015" in shown["words"]
-    assert shown["ledger"][0]["words"].startswith("Nothing open covered transformer A0TR00023")
+    assert shown["words"].startswith("One outage of switch A0SW00012 (143 customers) explains 3 callers")
+    assert shown["ledger"][0]["words"].startswith("Nothing open covered transformer A0TR00104")
     assert {row["author"] for row in shown["ledger"]} == {"engine"}
     assert PHONE not in answer.text
 

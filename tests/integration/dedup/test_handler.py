@@ -11,7 +11,15 @@ import pytest
 
 from services.contracts.envelope import fingerprint, open_record
 from services.contracts.ids import derive
-from services.contracts.messages import FieldProgress, FieldProgressed, IncidentChanged, OrderVersion, ReportSettled
+from services.contracts.messages import (
+    FieldProgress,
+    FieldProgressed,
+    IncidentChanged,
+    OrderVersion,
+    PowerRestored,
+    ReportSettled,
+    TimerFired,
+)
 from services.contracts.topics import DISPATCH_ORDER, INCIDENT_CHANGED, OUTAGE_INPUT, REPORT_SETTLED
 from services.contracts.values import CustomerClass, Etr, OrderStatus, ProgressStage, Recipient
 from services.dedup.handler import imbalance
@@ -284,33 +292,83 @@ async def test_a_held_order_goes_out_when_its_timer_has_fired_once(room: Room) -
 
 async def test_a_held_order_whose_incident_is_absorbed_has_no_timer_left(room: Room) -> None:
     await hold_orders(room)
-    batch = [a_report(AREA, device, device, 0) for device in ("A0TR00023", "A0TR00026", "A0TR00028")]
-    await room.feed(batch[:2], minute(0))
-    assert await room.pool.fetchval("SELECT count(*) FROM timer") == 2
-    await room.feed(batch[2:], minute(1))
+    batch = [a_report(AREA, device, device, at) for at, device in ((0, "A0TR00026"), (10, "A0TR00104"))]
+    await room.feed(batch, minute(10))
+    assert await room.pool.fetchval("SELECT count(*) FROM timer WHERE kind = 'hold'") == 2
+    await room.feed([a_report(AREA, "A0TR00023", "common", 11)], minute(11))
 
-    assert await room.pool.fetchval("SELECT count(*) FROM timer") == 0
-    assert [o.device.id for o in await room.published(DISPATCH_ORDER.name)] == ["A0SW00015"]
+    assert await room.pool.fetchval("SELECT count(*) FROM timer WHERE kind = 'hold'") == 0
+    assert await room.pool.fetchval("SELECT count(*) FROM timer WHERE kind = 'relook'") == 1
+    assert [o.device.id for o in await room.published(DISPATCH_ORDER.name)] == ["A0SW00012"]
+
+
+async def test_what_is_looked_at_again_is_kept_as_it_is_known_and_told_only_when_it_changes(room: Room) -> None:
+    """Two call at once; silence says an hour later that they were two. Every look is in the stored state."""
+    await room.feed([a_report(AREA, "A0TR00023", "one", 0), a_report(AREA, "A0TR00104", "two", 1)], minute(1))
+    told = len(await room.published(INCIDENT_CHANGED.name))
+    looks = 0
+    while rows := await room.pool.fetch("SELECT * FROM timer"):
+        (timer,) = rows
+        fired = TimerFired(
+            area=AREA,
+            timer_id=timer["timer_id"],
+            kind=timer["kind"],
+            subject=timer["subject"],
+            due_at=timer["due_at"],
+            fired_at=timer["due_at"],
+        )
+        await room.pool.execute("DELETE FROM timer")  # as ``fire_due`` does with the row it fires
+        await room.feed([fired], timer["due_at"])
+        looks += 1
+        loaded = await room.loaded(AREA)
+        assert loaded[AREA].snapshot() == room.cached(AREA).snapshot()
+        if looks == 1:
+            assert len(await room.published(INCIDENT_CHANGED.name)) == told, "a look that changes nothing tells nobody"
+
+    assert looks == 8
+    assert await room.pool.fetchval("SELECT count(*) FROM incident WHERE state = 'predicted'") == 2
+    assert len(await room.published(INCIDENT_CHANGED.name)) == told + 2
+
+
+async def test_what_power_that_is_back_changed_is_in_the_stored_state(room: Room) -> None:
+    """Steps, outages inside larger ones, what was learned: all that decides is loaded as it was known."""
+    first = [a_report(AREA, f"A0TR000{n}", f"r{n}", n / 60) for n in (23, 24, 26, 28, 30, 32)]
+    await room.feed([*first, a_report(AREA, "A0TR00104", "beside", 1)], minute(1))
+    for at, (device, account) in enumerate((("A0FU00016", None), ("A0TR00104", None), ("A0SW00012", None))):
+        back = PowerRestored(
+            area=AREA,
+            restoration_id=derive("test restoration", device),
+            device=device,
+            account_id=account,
+            restored_at=minute(60 + at),
+            received_at=minute(60 + at),
+        )
+        await room.feed([back], minute(60 + at))
+        loaded = await room.loaded(AREA)
+        assert loaded[AREA].snapshot() == room.cached(AREA).snapshot()
+
+    assert not room.cached(AREA).incidents
+    assert room.cached(AREA).learned.dark > 0
 
 
 async def test_changed_rules_hold_from_the_next_batch_on(room: Room) -> None:
     await room.feed([a_report(AREA, "A0TR00023", "first", 0)], minute(0))
     path = room.ground._path
-    path.write_text(path.read_text().replace("fuse:          {transformers: 2", "fuse:          {transformers: 3"))
+    path.write_text(path.read_text().replace("lift_margin: 0", "lift_margin: 20"))
     room.ground.look_at_rules()
-    await room.feed([a_report(AREA, "A0TR00104", "elsewhere", 1)], minute(1))
+    await room.feed([a_report(AREA, "A0TR00104", "elsewhere", 60)], minute(60))
     old = await room.pool.fetchval("SELECT count(DISTINCT rules_hash) FROM membership")
     room.ground.look_at_rules()
-    await room.feed([a_report(AREA, "A0TR00024", "second", 2)], minute(2))
+    await room.feed([a_report(AREA, "A0TR00024", "second", 61)], minute(61))
 
     assert old == 1, "a file that is still being written is not taken in"
     assert await room.pool.fetchval("SELECT count(DISTINCT rules_hash) FROM membership") == 2
-    assert await room.pool.fetchval("SELECT count(*) FROM incident WHERE device_type = 'fuse'") == 0
+    assert await room.pool.fetchval("SELECT count(*) FROM incident WHERE device_type <> 'transformer'") == 0
 
 
 async def test_bad_rules_are_refused_and_the_old_ones_hold(room: Room) -> None:
     before = room.ground.rules
-    room.ground._path.write_text("version: 1\nlift: nothing\n")
+    room.ground._path.write_text("version: 1\nreporting: nothing\n")
     room.ground.look_at_rules()
     room.ground.look_at_rules()
 

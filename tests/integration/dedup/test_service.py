@@ -18,7 +18,7 @@ import pytest
 
 from deploy.native.ports import free_port
 from services.contracts import envelope
-from services.contracts.messages import OutageReported
+from services.contracts.messages import OutageReported, TimerFired
 from services.contracts.topics import DISPATCH_ORDER, DISPATCH_PROGRESS, INCIDENT_CHANGED, OUTAGE_INPUT
 from services.dedup.domain import AreaState, decide, evolve
 from services.dedup.store.load import load_areas
@@ -107,6 +107,7 @@ def record(message: Message, topic: Any) -> envelope.Outgoing:
 
 
 UNPUBLISHED = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
+WAITING = "SELECT count(*) FROM incident WHERE relook_timer IS NOT NULL AND state IN ('predicted', 'confirmed')"
 REPORTS = "SELECT count(*) FROM report"
 
 
@@ -156,6 +157,7 @@ async def test_folding_the_topic_gives_what_a_killed_and_restarted_service_has_s
     assert killed.returncode == 137, dedup.last_log()
     dedup.launch()
     await dedup.until("reports decided", 400, REPORTS)
+    await dedup.until("everything looked at again", 0, WAITING)
     await dedup.until("everything published", 0, UNPUBLISHED)
 
     connection = await asyncpg.connect(dedup.dsn, server_settings={"search_path": "dedup"})
@@ -165,7 +167,7 @@ async def test_folding_the_topic_gives_what_a_killed_and_restarted_service_has_s
     folded = {area: AreaState(area, trees.get(area), rules_of_tests()) for area in (AREA, CELLS)}
     seen: set[object] = set()
     for message in await dedup.decoded(OUTAGE_INPUT):
-        assert isinstance(message, OutageReported)
+        assert isinstance(message, OutageReported | TimerFired)
         if message.message_id not in seen:
             seen.add(message.message_id)
             for event in decide(folded[message.area], message, minute(0)):

@@ -53,7 +53,7 @@ def test_an_incident_that_opened_and_was_absorbed_in_one_batch_leaves_nobody_beh
     ieee123: Tree, rules: Rules
 ) -> None:
     state = AreaState(AREA, ieee123, rules)
-    reports = [a_report(AREA, f"A0TR000{n}", f"r{n}", at) for at, n in enumerate((26, 23, 30))]
+    reports = [a_report(AREA, f"A0TR00{n}", f"r{n}", at) for at, n in ((0, "026"), (10, "104"), (11, "023"))]
     orders, changed, _ = batch(state, *reports)
 
     survivor, absorbed = changed
@@ -70,7 +70,8 @@ def test_an_incident_that_opened_and_was_absorbed_in_one_batch_leaves_nobody_beh
 
 def test_a_report_that_moved_leaves_one_incident_and_joins_the_other(ieee123: Tree, rules: Rules) -> None:
     state = AreaState(AREA, ieee123, rules)
-    first, second, third = (a_report(AREA, f"A0TR000{n}", f"r{n}", at) for at, n in enumerate((26, 23, 30)))
+    told = ((0, "026"), (10, "104"), (11, "023"))
+    first, second, third = (a_report(AREA, f"A0TR00{n}", f"r{n}", at) for at, n in told)
     batch(state, first, second)
     _, changed, _ = batch(state, third)
 

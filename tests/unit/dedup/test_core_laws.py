@@ -14,14 +14,13 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from services.contracts.values import CustomerClass, IncidentState, OrderStatus, ProgressStage
 from services.dedup.domain import AreaState, decide
 from services.dedup.domain import events as e
-from services.dedup.domain.evolve import count, install
+from services.dedup.domain.evolve import install
 from tests.unit.dedup.timeline import Timeline, fold, rules_of_tests, shipped_tree
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from services.dedup.domain.rules import Rules
-    from services.dedup.domain.state import Incident
 
 AREA = "A0SU00000"
 TREE = shipped_tree("ieee123")
@@ -105,6 +104,13 @@ class Core(RuleBasedStateMachine):
             order = self.story.orders[number % len(self.story.orders)]
             self.story.crew(order.order_id, stage, etr=self.minute + 30)
 
+    @rule(
+        device=st.sampled_from(["A0TR00023", "A0FU00016", "A0FU00017", "A0SW00015", "A0BR00001"]),
+        account=st.sampled_from([None, None, "A1", "A2"]),
+    )
+    def power_is_back(self, device: str, account: str | None) -> None:
+        self.story.power_back(device, account)
+
     @invariant()
     def every_report_is_in_exactly_one_place(self) -> None:
         placed = Counter(
@@ -137,15 +143,17 @@ class Core(RuleBasedStateMachine):
         assert all(self.story.state.incidents[key].hold is not None for key in waiting), "no order only if held"
 
     @invariant()
-    def a_moment_is_waited_for_while_an_order_is_held_and_no_longer(self) -> None:
-        held = {i.hold.timer_id for i in self.story.state.incidents.values() if i.hold is not None}
-        assert self.story.waiting() == held
+    def a_moment_is_waited_for_while_an_order_is_held_or_a_look_is_due_and_no_longer(self) -> None:
+        known = self.story.state.incidents.values()
+        held = {i.hold.timer_id for i in known if i.hold is not None}
+        due = {i.relook.timer_id for i in known if i.relook is not None}
+        assert self.story.waiting() == held | due
 
     @invariant()
     def ledger_rows_are_numbered_without_gap_or_repeat(self) -> None:
         numbers: list[int] = []
         for event in self.story.events:
-            if isinstance(event, e.IncidentOpened | e.ReportJoined):
+            if isinstance(event, e.IncidentOpened | e.ReportJoined | e.PredictionMoved):
                 numbers.append(event.seq)
             elif isinstance(event, e.ReportMoved):
                 numbers += [event.seq, event.seq + 1]
@@ -204,14 +212,12 @@ class Core(RuleBasedStateMachine):
         again.restored, again.restored_premises = known.restored, known.restored_premises
         again.waiting, again.commands, again.set_aside = known.waiting, known.commands, known.set_aside
         again.telemetry, again.planned = known.telemetry, known.planned
-        if known.latest is not None:
-            again.evidence.advance(known.latest)
-        for incident in known.incidents.values():
-            fresh = copy_of(incident)
-            install(again, fresh)
-            for leaf, at in incident.leaves.items():
-                if not incident.frozen:
-                    count(again, fresh, leaf, at)
+        again.learn(known.learned)
+        for incident in sorted(known.incidents.values(), key=lambda one: (one.since_seq, one.opened_seq)):
+            install(again, replace(incident))
+        assert {device: list(found) for device, found in again.below.items() if found} == {
+            device: list(found) for device, found in known.below.items() if found
+        }, "newest last, also after a restart"
         assert again.snapshot() == known.snapshot()
 
     def teardown(self) -> None:
@@ -220,10 +226,6 @@ class Core(RuleBasedStateMachine):
         for message, now in self.story.inputs:
             again.take(message, now)
         assert again.events == self.story.events
-
-
-def copy_of(incident: Incident) -> Incident:
-    return replace(incident, leaves=dict(incident.leaves))
 
 
 class HeldCore(Core):

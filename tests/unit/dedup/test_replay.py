@@ -95,9 +95,9 @@ def files(tmp_path: Path, rules: Rules) -> Files:
 
 def test_reports_of_one_lateral_are_assigned_to_one_incident_and_every_order_is_listed(files: Files) -> None:
     files.report("first", 0, "A0TR00026")
-    files.report("second", 2, "A0TR00023")
-    files.report("third", 3, "A0TR00030")
-    files.report("elsewhere", 4, "A0TR00104")
+    files.report("second", 10, "A0TR00104")
+    files.report("third", 11, "A0TR00023")
+    files.report("elsewhere", 60, "A0TR00048")
     replayed = files.run()
 
     found = files.assignments()
@@ -109,7 +109,7 @@ def test_reports_of_one_lateral_are_assigned_to_one_incident_and_every_order_is_
     absorbed, also_survivor = found["second"][1]
     assert also_survivor == survivor, "an order once issued always counts"
     assert orders[absorbed]["superseded_by"] == survivor
-    assert orders[survivor]["device"] == "A0SW00015"
+    assert orders[survivor]["device"] == "A0SW00012"
     assert orders[survivor]["issued_at"] == minute(0).isoformat()
     assert (replayed.in_incidents, replayed.incidents) == (4, 3)
 
@@ -163,36 +163,32 @@ def test_power_back_at_or_above_a_device_ends_its_incident(files: Files, device:
     assert found["before"][0] != found["after"][0]
 
 
-def test_power_back_below_a_device_ends_an_incident_whose_reports_all_lie_there(files: Files) -> None:
+def test_power_back_inside_an_outage_parts_what_was_taken_for_one(files: Files) -> None:
     files.report("one", 0, "A0TR00023")
-    files.report("two", 1, "A0TR00024")
-    files.report("three", 2, "A0TR00027")
-    files.power_back(30, "A0FU00016")
-    files.report("still there", 31, "A0TR00026")
-    files.power_back(40, "A0SW00015")
-    files.report("new", 41, "A0TR00026")
+    files.report("two", 1, "A0TR00104")
+    files.power_back(20, "A0TR00104")
+    files.power_back(40, "A0TR00023")
+    files.report("new", 41, "A0TR00023")
     files.run()
 
     found = files.assignments()
-    assert found["still there"][0] == found["one"][0], "not all its reports were under the fuse"
-    assert found["new"][0] != found["one"][0]
+    assert found["one"][1] == found["two"][1][:1], "they had one order"
+    assert len({found[event][0] for event in ("one", "two", "new")}) == 3
 
 
 def test_power_back_of_an_account_ends_only_what_was_that_customers(files: Files) -> None:
-    account = HOMES["A0TR00023"][0].account_id
     files.report("alone", 0, "A0TR00023")
-    files.report("shared", 0, "A0TR00024")
-    files.report("neighbour", 1, "A0TR00024", customer=1)
-    files.report("far away", 2, "A0TR00104")
-    files.power_back(30, account)
-    files.power_back(30, HOMES["A0TR00104"][0].account_id)
-    files.report("alone again", 31, "A0TR00023")
-    files.report("far away again", 32, "A0TR00104")
+    files.report("shared", 100, "A0TR00048")
+    files.report("neighbour", 101, "A0TR00048", customer=1)
+    files.power_back(130, HOMES["A0TR00023"][0].account_id)
+    files.power_back(130, HOMES["A0TR00048"][2].account_id)
+    files.report("alone again", 300, "A0TR00023")
+    files.report("shared again", 300, "A0TR00048")
     files.run()
 
     found = files.assignments()
-    assert found["alone again"][0] == found["shared"][0], "the fuse's outage was more than one customer's"
-    assert found["far away again"][0] != found["far away"][0]
+    assert found["alone again"][0] != found["alone"][0]
+    assert found["shared again"][0] == found["shared"][0] == found["neighbour"][0]
 
 
 def test_a_report_made_before_power_was_back_is_assigned_to_the_outage_that_answered_it(files: Files) -> None:
@@ -205,12 +201,12 @@ def test_a_report_made_before_power_was_back_is_assigned_to_the_outage_that_answ
     assert replayed.answered == 1
 
 
-def test_a_clock_ahead_is_bounded_by_arrival_and_one_far_behind_by_a_day(files: Files) -> None:
+def test_a_clock_ahead_or_far_behind_is_bounded_by_arrival(files: Files) -> None:
     files.report("ahead", 0, "A0TR00023", made=600)
     files.report("behind", 1, "A0TR00024", made=-3000)
     files.run()
 
-    assert len(files.orders()) == 2, "a day apart is no evidence for the fuse"
+    assert len(files.orders()) == 1, "they came together: that is what their times can be trusted for"
 
 
 def test_words_of_danger_and_of_only_my_house_are_heard_if_there_is_an_ear(files: Files) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def test_the_shipped_rules_name_every_class_that_can_open_and_hold_nothing() -> None:
     rules = load_rules(SHIPPED)
 
-    assert rules.lifts.keys() == PROTECTIVE
+    assert rules.inference.rates.keys() == PROTECTIVE | {DeviceType.TRANSFORMER}
     assert not any(rules.holds.values())
 
 
@@ -34,8 +35,12 @@ def test_the_hash_is_of_the_content(tmp_path: Path) -> None:
 def test_numbers_mean_what_their_names_say() -> None:
     rules = load_rules(RULES)
 
-    fuse = rules.lifts[DeviceType.FUSE]
-    assert (fuse.transformers, fuse.share, fuse.branches, fuse.window) == (2, 0.2, 2, timedelta(minutes=30))
+    inference = rules.inference
+    year = 365.25 * 24 * 3600
+    assert math.exp(inference.rates[DeviceType.SUBSTATION]) * year == pytest.approx(2)
+    assert (inference.share, inference.delay_median, inference.relook[:3]) == (0.1, 300, (60, 120, 240))
+    assert math.exp(inference.stray) * 3600 == pytest.approx(0.0001)
+    assert rules.trusted_lag == timedelta(minutes=45)
     assert rules.restored_memory == timedelta(hours=24)
     assert rules.hold("no such class") == timedelta(0)
 
@@ -44,15 +49,19 @@ def test_numbers_mean_what_their_names_say() -> None:
     ("old", "new", "problem"),
     [
         ("version: 1", "version: 2", "version must be a whole number from 1 to 1"),
-        ("lift:", "lifts:", "the file has no 'lifts'"),
-        ("  fuse:", "  fuze:", "lift has no 'fuze'"),
-        ("transformers: 2,", "transformers: 1,", "transformers must be a whole number from 2"),
-        ("transformers: 2,", "transformers: 2.5,", "transformers must be a whole number"),
-        ("share: 0.20", "share: 20%", "share must be a number from 0 to 1"),
-        ("share: 0.20", "share: .nan", "share must be a number from 0 to 1"),
-        ("share: 0.20", "share: true", "share must be a number from 0 to 1"),
-        ("share: 0.20, ", "", "lift.fuse lacks 'share'"),
-        ("separation_minutes: 60", "separation_minutes: -1", "separation_minutes must be a number"),
+        ("faults_per_year:", "faults:", "the file has no 'faults'"),
+        ("  fuse: 15", "  fuze: 15", "faults_per_year has no 'fuze'"),
+        ("  fuse: 15", "  fuse: 0", "faults_per_year.fuse must be a number from 1e-06"),
+        ("share: 0.10", "share: 10%", "share must be a number from 0.001 to 0.9"),
+        ("share: 0.10", "share: .nan", "share must be a number from 0.001 to 0.9"),
+        ("share: 0.10", "share: true", "share must be a number from 0.001 to 0.9"),
+        ("  delay_spread: 1.3", "  spread: 1.3", "reporting has no 'spread'"),
+        ("faults_per_year:", "reporting: {}\nfaults_per_year:", "reporting lacks 'delay_spread'"),
+        ("silence_weight: 0.5", "silence_weight: 2", "silence_weight must be a number from 0 to 1"),
+        ("enough: 0.6", "enough: -1", "enough must be a number from 0 to 1"),
+        ("[1, 2, 4, 8, 16, 32, 64, 128]", "[2, 1]", "relook_minutes must ascend"),
+        ("[1, 2, 4, 8, 16, 32, 64, 128]", "128", "relook_minutes must be a list of minutes"),
+        ("trusted_lag_minutes: 45", "trusted_lag_minutes: -1", "trusted_lag_minutes must be a number"),
         ("  cell: 0", "  cell: [0]", "hold_seconds.cell must be a number from 0 to 3600"),
         ("  cell: 0", "  cell: 0\n  cell: 5", "hold_seconds has 'cell' twice"),
         ("  memory_hours: 24", "  memory: 24", "already_restored lacks 'memory_hours'"),
@@ -74,14 +83,14 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, pr
 
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     changed = tmp_path / "dedup.yaml"
-    changed.write_text(RULES.read_text().replace("share: 0.20", "share: 2").replace("version: 1", "version: x"))
+    changed.write_text(RULES.read_text().replace("share: 0.10", "share: 2").replace("version: 1", "version: x"))
 
     with pytest.raises(RulesFileError) as refused:
         load_rules(changed)
     assert len(refused.value.problems) == 2
 
 
-@pytest.mark.parametrize("text", ["", "[]", "version: 1", "a: [", "\x00", "\xff", "version: 1\nlift: &a [*a]"])
+@pytest.mark.parametrize("text", ["", "[]", "version: 1", "a: [", "\x00", "\xff", "version: 1\nreporting: &a [*a]"])
 def test_what_is_no_rules_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "dedup.yaml"
     path.write_bytes(text.encode("latin-1"))

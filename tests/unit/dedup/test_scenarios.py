@@ -6,8 +6,6 @@ FU00018 (TR00028, 30 to 33).
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,14 +17,11 @@ from services.contracts.values import (
     Priority,
     ProgressStage,
 )
-from services.dedup.domain.events import TimerSet
-from services.dedup.domain.rules import Lift
-from services.grid.tree import DeviceType
-from tests.unit.dedup.timeline import Timeline
+from services.dedup.domain.events import PartRestored, ReportMoved, Rule
+from tests.unit.dedup.timeline import Timeline, minute
 
 if TYPE_CHECKING:
-    from services.dedup.domain.rules import Rules
-    from services.grid.tree import Tree
+    from uuid import UUID
 
 
 def test_one_report_is_one_order_at_once(storm: Timeline) -> None:
@@ -42,8 +37,8 @@ def test_one_report_is_one_order_at_once(storm: Timeline) -> None:
 
 def test_neighbours_on_one_transformer_share_the_order(storm: Timeline) -> None:
     first = storm.at(0).report("A0TR00023")
-    for minute in (1, 3, 40, 200, 900):
-        report = storm.at(minute).report("A0TR00023")
+    for later in (1, 3, 40, 200, 900):
+        report = storm.at(later).report("A0TR00023")
         assert storm.order_of(report).order_id == storm.order_of(first).order_id
 
     assert len(storm.orders) == 1, "more reports of the same make no new version"
@@ -82,30 +77,34 @@ def test_laterals_that_fail_together_become_one_outage_of_the_switch_above(storm
     assert storm.history(survivor.order_id)[-1] == (3, "updated", "A0SW00015")
 
 
+def two_outages_and_then_their_common_cause(storm: Timeline) -> tuple[UUID, UUID, UUID]:
+    """Two transformers far enough apart in time to be two outages, until a third shows what they share."""
+    older = storm.at(0).report("A0TR00026")
+    younger = storm.at(10).report("A0TR00104")
+    assert storm.order_of(older).order_id != storm.order_of(younger).order_id
+    last = storm.at(11).report("A0TR00023")
+    return older, younger, last
+
+
 def test_an_absorbed_incident_hands_over_its_reports_and_cancels_its_order(storm: Timeline) -> None:
-    storm.at(0).report("A0TR00026", "oldest")
-    oldest = storm.orders[0]
-    younger = storm.at(2).report("A0TR00023", "younger")
-    absorbed = storm.order_of(younger)
-    storm.at(3).report("A0TR00030", "the one that shows it")
+    older, younger, last = two_outages_and_then_their_common_cause(storm)
 
-    assert storm.live_orders().keys() == {"A0SW00015"}
-    assert storm.live_orders()["A0SW00015"].order_id == oldest.order_id, "the oldest incident keeps its order"
-    cancelled = [o for o in storm.orders if o.order_id == absorbed.order_id][-1]
-    assert cancelled.status is OrderStatus.CANCELLED
-    assert cancelled.superseded_by == oldest.order_id
-    assert storm.incident_of(younger).order_id == oldest.order_id
-    told = {c.incident_id: c for c in storm.changed}
-    gone = told[absorbed.incident_id]
-    assert (gone.state, gone.merged_into, gone.reports) == (IncidentState.CANCELLED, oldest.incident_id, 0)
+    assert storm.incident_of(older) is storm.incident_of(younger) is storm.incident_of(last)
+    survivor = storm.order_of(older)
+    assert storm.live_orders() == {survivor.device.id: survivor}
+    (cancelled,) = [order for order in storm.orders if order.status is OrderStatus.CANCELLED]
+    assert cancelled.superseded_by == survivor.order_id, "the oldest incident keeps its order"
+    told = {change.incident_id: change for change in storm.changed}
+    gone = told[cancelled.incident_id]
+    assert (gone.state, gone.merged_into, gone.reports) == (IncidentState.CANCELLED, survivor.incident_id, 0)
     assert gone.left == (younger,)
-    assert younger in {m.report_id for m in told[oldest.incident_id].joined}
+    assert younger in {member.report_id for member in told[survivor.incident_id].joined}
 
 
-def test_two_laterals_far_apart_stay_two_outages(storm: Timeline) -> None:
+def test_two_laterals_far_apart_in_time_stay_two_outages(storm: Timeline) -> None:
     storm.at(0).report("A0TR00023")
     storm.at(0).report("A0TR00024")
-    storm.at(5).report("A0TR00104")
+    storm.at(30).report("A0TR00104")
 
     assert storm.live_orders().keys() == {"A0FU00016", "A0TR00104"}
 
@@ -113,8 +112,8 @@ def test_two_laterals_far_apart_stay_two_outages(storm: Timeline) -> None:
 def test_laterals_that_fail_hours_apart_stay_two_outages(storm: Timeline) -> None:
     storm.at(0).report("A0TR00023")
     storm.at(1).report("A0TR00024")
-    storm.at(120).report("A0TR00026")
-    storm.at(121).report("A0TR00027")
+    storm.at(300).report("A0TR00026")
+    storm.at(301).report("A0TR00027")
 
     assert storm.live_orders().keys() == {"A0FU00016", "A0FU00017"}
 
@@ -122,33 +121,62 @@ def test_laterals_that_fail_hours_apart_stay_two_outages(storm: Timeline) -> Non
 def test_an_older_outage_stays_one_of_its_own_when_the_device_above_fails(storm: Timeline) -> None:
     older = storm.at(0).report("A0TR00028")
     storm.at(1).report("A0TR00030")
-    storm.at(120).report("A0TR00023")
-    storm.at(121).report("A0TR00024")
-    storm.at(122).report("A0TR00026")
+    storm.at(300).report("A0TR00023")
+    storm.at(301).report("A0TR00024")
+    storm.at(302).report("A0TR00026")
 
     assert storm.live_orders().keys() == {"A0FU00018", "A0SW00015"}
     assert storm.incident_of(older).standing.reports == 2
+    again = storm.at(305).report("A0TR00031")
+    assert storm.incident_of(again) is storm.incident_of(older), "what lies under it still belongs to it"
 
 
-def test_an_older_outage_under_a_younger_larger_one_is_not_moved_by_its_evidence(storm: Timeline) -> None:
-    older = storm.at(0).report("A0TR00028")
-    storm.at(1).report("A0TR00030")
-    for at, number in enumerate((23, 26, 53, 62, 21, 97, 35, 48, 34, 38)):
-        younger = storm.at(40 + at / 4).report(f"A0TR000{number}")
-    assert storm.incident_of(younger).device.id == "A0BR00001"
-    again = storm.at(45).report("A0TR00031")
+def test_two_that_call_at_once_are_taken_for_one_until_the_others_silence_says_two(storm: Timeline) -> None:
+    """The switch above both feeds 143 customers: some fourteen would have called within the hour."""
+    first = storm.at(0).report("A0TR00023")
+    other = storm.at(1).report("A0TR00104")
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    assert len({order.order_id for order in storm.orders}) == 1
+    storm.at(200)
 
-    assert storm.incident_of(again) is storm.incident_of(older)
-    assert storm.incident_of(older).device.id == "A0FU00018"
+    assert storm.live_orders().keys() == {"A0TR00023", "A0TR00104"}
+    assert storm.incident_of(first) is not storm.incident_of(other)
+    assert storm.history(storm.orders[0].order_id)[-1][1:] in {("updated", "A0TR00023"), ("updated", "A0TR00104")}
+    apart = storm.incident_of(other)
+    assert apart.related_to == storm.incident_of(first).incident_id
+    moved = next(event for event in storm.events if isinstance(event, ReportMoved))
+    assert moved.rule is Rule.APART
+    assert float(moved.evidence["apart"]) > float(moved.evidence["together"])
+
+
+def test_what_silence_does_not_contradict_stays_one(storm: Timeline) -> None:
+    for n, device in enumerate(storm.state.tree.transformers_under("A0BR00001")[::3]):
+        storm.at(n / 4).report(device)
+    storm.at(600)
+
+    assert storm.live_orders().keys() == {"A0BR00001"}
+    assert len({order.order_id for order in storm.orders}) == 1
+
+
+def test_an_order_moves_down_when_nobody_else_calls(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    storm.at(0).report("A0TR00024")
+    storm.at(5).report("A0TR00104")
+    order = storm.order_of(first).order_id
+    assert storm.history(order)[-1][1:] == ("updated", "A0SW00012")
+    storm.at(200)
+
+    assert storm.history(order)[-1][1:] == ("updated", "A0FU00016")
+    assert storm.live_orders().keys() == {"A0FU00016", "A0TR00104"}
 
 
 def test_late_callers_of_a_long_outage_join_it_and_move_nothing(storm: Timeline) -> None:
     first = storm.at(0).report("A0TR00028")
     storm.at(1).report("A0TR00030")
-    for minute, device in ((180, "A0TR00031"), (185, "A0TR00032"), (190, "A0TR00033")):
-        late = storm.at(minute).report(device)
+    for later, device in ((180, "A0TR00031"), (185, "A0TR00032"), (190, "A0TR00033")):
+        late = storm.at(later).report(device)
         assert storm.incident_of(late) is storm.incident_of(first)
-    storm.at(192).report("A0TR00026")
+    storm.at(300).report("A0TR00026")
 
     assert storm.live_orders().keys() == {"A0FU00018", "A0TR00026"}
 
@@ -327,7 +355,7 @@ def test_a_report_made_before_and_arriving_days_after_is_not_taken_for_known(sto
     first = storm.at(0).report("A0TR00023")
     storm.at(60).crew(storm.order_of(first).order_id, ProgressStage.RESTORED)
     storm.at(60 + 25 * 60).report("A0TR00104")
-    late = storm.at(60 + 25 * 60).report("A0TR00023", made=50)
+    late = storm.at(70 + 26 * 60).report("A0TR00023", made=50)
 
     assert storm.order_of(late).device.id == "A0TR00023"
 
@@ -398,15 +426,120 @@ def test_a_crews_clock_ahead_of_ours_is_bounded_by_arrival(storm: Timeline) -> N
 
 
 def test_power_back_on_an_order_that_was_superseded_closes_nothing(storm: Timeline) -> None:
-    storm.at(0).report("A0TR00026")
-    younger = storm.at(2).report("A0TR00023")
-    superseded = storm.order_of(younger).order_id
-    storm.at(3).report("A0TR00030")
+    _, younger, _ = two_outages_and_then_their_common_cause(storm)
+    superseded = next(order.order_id for order in storm.orders if order.status is OrderStatus.CANCELLED)
     before = len(storm.orders)
-    storm.at(40).crew(superseded, ProgressStage.RESTORED)
+    storm.at(12).crew(superseded, ProgressStage.RESTORED)
 
     assert len(storm.orders) == before
-    assert storm.live_orders().keys() == {"A0SW00015"}
+    assert storm.incident_of(younger).device.id in storm.live_orders()
+
+
+# --- power back, whoever says so ---
+
+
+def test_power_back_at_a_device_ends_what_was_reported_under_it_as_one_outage(storm: Timeline) -> None:
+    """Too far apart in time to be taken for one before; that the fuse was out says they were."""
+    first = storm.at(0).report("A0TR00028")
+    second = storm.at(500).report("A0TR00032")
+    assert storm.incident_of(first) is not storm.incident_of(second)
+    storm.at(510).power_back("A0FU00018")
+
+    assert not storm.state.incidents
+    last = {change.incident_id: change for change in storm.changed}
+    assert {change.state for change in last.values()} == {IncidentState.RESTORED, IncidentState.CANCELLED}
+    assert not storm.live_orders()
+
+
+def test_power_back_inside_a_larger_outage_takes_what_lay_there_with_it(storm: Timeline) -> None:
+    """Two called at once and were taken for one; then one of them has power again."""
+    first = storm.at(0).report("A0TR00023")
+    other = storm.at(1).report("A0TR00104")
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    storm.at(20).power_back("A0TR00104")
+
+    assert other not in storm.state.members
+    assert storm.live_orders().keys() == {"A0TR00023"}, "the larger one was none: its order goes down"
+    assert storm.incident_of(first).standing.reports == 1
+    inside = next(change for change in storm.changed if change.state is IncidentState.RESTORED)
+    assert inside.reason == "restored_inside"
+    assert len({order.order_id for order in storm.orders}) == 1, "power is back: no crew is sent"
+
+
+def test_power_back_branch_by_branch_is_one_outage_in_steps(storm: Timeline) -> None:
+    """Fifty-odd customers of the switch have called: that one lateral is back makes it no outage of its own."""
+    tree = storm.state.tree
+    reports = [storm.at(n / 6).report(device) for n, device in enumerate(tree.transformers_under("A0SW00012"))]
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    storm.at(90).power_back("A0FU00016")
+
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    assert all(report in storm.state.members for report in reports), "they are told when all of it is over"
+    step = next(event for event in storm.events if isinstance(event, PartRestored))
+    assert (step.device, step.restored_at) == ("A0FU00016", minute(90))
+    late = storm.at(95).report("A0TR00023", made=80)
+    assert storm.answers() == [("answered", "already_restored")]
+    again = storm.at(99).report("A0TR00023")
+    assert late not in storm.state.members
+    assert storm.incident_of(again) is not storm.incident_of(reports[0])
+
+
+def test_power_back_of_one_customer_ends_what_was_theirs_alone(storm: Timeline) -> None:
+    alone = storm.at(0).report("A0TR00023", account="A1", only_mine=True)
+    shared = storm.at(0).report("A0TR00028", account="A2")
+    storm.at(1).report("A0TR00028", account="A3")
+    storm.at(30).power_back("A0TR00023", "A1")
+    storm.at(30).power_back("A0TR00028", "A2")
+
+    assert alone not in storm.state.members
+    assert shared not in storm.state.members, "what this customer had was by itself"
+    assert len(storm.state.incidents) == 1, "the neighbour is still out"
+
+
+def test_who_is_still_out_after_power_was_back_is_in_a_nested_outage_that_began_with_the_first(
+    storm: Timeline,
+) -> None:
+    first = storm.at(0).report("A0TR00023", account="A1")
+    storm.at(1).report("A0TR00024", account="A2")
+    closed = storm.order_of(first)
+    storm.at(60).crew(closed.order_id, ProgressStage.RESTORED)
+    still = storm.at(75).report("A0TR00024", account="A2")
+
+    nested = storm.incident_of(still)
+    assert nested.order_id != closed.order_id
+    assert (nested.continues, nested.out_since) == (closed.incident_id, minute(0))
+    assert storm.order_of(still).reason == "still_out"
+
+
+def test_who_reports_long_after_power_was_back_has_a_new_outage(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023", account="A1")
+    storm.at(60).crew(storm.order_of(first).order_id, ProgressStage.RESTORED)
+    again = storm.at(300).report("A0TR00023", account="A1")
+
+    assert (storm.incident_of(again).continues, storm.order_of(again).reason) == (None, "first_report")
+
+
+# --- what is learned ---
+
+
+def test_a_closed_outage_teaches_what_share_of_people_report(storm: Timeline) -> None:
+    """Half of an area's customers report: what would be silence elsewhere is soon none here."""
+    believed = storm.state.likelihood.share
+    for n, device in enumerate(storm.state.tree.transformers_under("A0BR00001")):
+        for call in range(2):
+            report = storm.at(n / 20).report(device, account=f"{device}/{call}")
+    storm.at(300).crew(storm.order_of(report).order_id, ProgressStage.RESTORED)
+
+    assert storm.state.learned.called == 170
+    assert believed < storm.state.likelihood.share < 170 / 351
+
+
+def test_a_report_with_a_clock_hours_off_is_taken_when_it_came(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    storm.at(60).crew(storm.order_of(first).order_id, ProgressStage.RESTORED)
+    dark = storm.at(300).report("A0TR00024", made=20)
+
+    assert storm.order_of(dark).first_reported_at == minute(300), "not answered as restored long ago"
 
 
 # --- the hold ---
@@ -455,22 +588,3 @@ def test_a_life_support_customer_who_joins_lets_a_held_order_out(held: Timeline)
     held.at(30)
 
     assert len(held.orders) == 1
-
-
-def test_an_order_that_is_out_already_is_never_left_without_a_successor(ieee123: Tree, rules: Rules) -> None:
-    """Timers may come late: the older incident's order still waits when the younger one's is out."""
-    five, ten = timedelta(minutes=5), timedelta(minutes=10)
-    switch = Lift(transformers=3, share=0, branches=2, window=timedelta(minutes=30))
-    rules = replace(rules, lifts={DeviceType.SWITCH: switch}, holds={"transformer": five, "switch": ten})
-    storm = Timeline("A0SU00000", ieee123, rules)
-    storm.at(0).report("A0TR00023")
-    younger = storm.at(1).report("A0TR00104")
-    storm.fire(next(event for event in reversed(storm.events) if isinstance(event, TimerSet)))
-    out = storm.order_of(younger)
-    last = storm.at(2).report("A0TR00094")
-
-    (live,) = storm.live_orders().values()
-    assert live == storm.order_of(last)
-    assert live.device.id == "A0SW00012"
-    assert storm.history(out.order_id)[-1][1] == "cancelled"
-    assert storm.orders[-2].superseded_by == live.order_id

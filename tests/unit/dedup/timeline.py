@@ -19,6 +19,7 @@ from services.contracts.messages import (
     OrderVersion,
     OutageCommanded,
     OutageReported,
+    PowerRestored,
     ReportSettled,
     TelemetryReceived,
     TimerFired,
@@ -120,10 +121,9 @@ class Timeline:
         self._timers: dict[UUID, TimerSet] = {}
 
     def at(self, at: float) -> Timeline:
-        """Let time pass; holds that end on the way end in their order."""
-        for timer in sorted(self._timers.values(), key=lambda timer: timer.due_at):
-            if timer.due_at <= minute(at):
-                self.fire(timer)
+        """Let time pass; holds that end on the way end, and second looks are taken, in their order."""
+        while due := [timer for timer in self._timers.values() if timer.due_at <= minute(at)]:
+            self.fire(min(due, key=lambda timer: (timer.due_at, timer.timer_id)))
         self._minute = at
         return self
 
@@ -195,6 +195,18 @@ class Timeline:
     def refusals(self) -> list[tuple[str, str]]:
         """Field and reason of every refusal so far."""
         return [tuple(one) for event in self.events if isinstance(event, CommandRefused) for one in event.wrong]
+
+    def power_back(self, device: str, account: str | None = None, made: float | None = None) -> None:
+        """Somebody who knows says that power is back."""
+        message = PowerRestored(
+            area=self.state.area,
+            restoration_id=derive("test restoration", next(_numbers)),
+            device=device,
+            account_id=account,
+            restored_at=minute(self._minute if made is None else made),
+            received_at=minute(self._minute),
+        )
+        self.take(message, minute(self._minute))
 
     def take(self, message: OutageInput, now: datetime) -> list[Event]:
         """Decide and apply one message; returns its events."""

@@ -1,0 +1,165 @@
+"""Which device explains a new report together with what is open around it.
+
+Decided here: for each device above the report that could have opened, the incidents under it that one outage of it
+would explain, and whether that is likelier than one outage each. Changes nothing. Only an incident that is about to
+open asks this: a report that joins one is as likely under either cause.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from services.dedup.domain.events import Evidence
+    from services.dedup.domain.likelihood import Likelihood
+    from services.dedup.domain.state import AreaState, Incident, Step
+
+_NEWEST: Final = 24
+"""Incidents under one device that are looked at, newest first: its own outage would show in these."""
+_STARTS: Final = 8
+"""Of these, how many are tried as the first sign of it."""
+
+
+class Lifted(NamedTuple):
+    """A device that explains several incidents at once.
+
+    Attributes:
+        device: The common upstream device.
+        incidents: What it explains, oldest first; the oldest survives.
+        evidence: What was considered, for the ledger.
+    """
+
+    device: str
+    incidents: list[Incident]
+    evidence: Evidence
+
+
+class _Atom(NamedTuple):
+    """One incident as part of a larger outage."""
+
+    onset: float
+    order: int
+    incident: Incident
+    own: float
+
+
+class _Found(NamedTuple):
+    gain: float
+    together: float
+    apart: float
+    step: Step
+    incidents: list[Incident]
+    callers: int
+
+
+def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float) -> Lifted | None:
+    """Return the device whose one outage explains a call from ``leaf`` and incidents near it best, or None.
+
+    Args:
+        state: The area, before the report.
+        leaf: The report's device, under no open incident.
+        made_at: When the call was made.
+        now: Until when the others have kept silent.
+    """
+    weigh, at = state.likelihood, made_at.timestamp()
+    best: _Found | None = None
+    seen = 0
+    alone: float | None = None
+    considered: list[str] = []
+    for step in state.path(leaf):
+        if step.device in state.by_device:
+            break  # an outage that the report is no part of stands there: nothing above it is asked
+        under = state.below.get(step.device)
+        if not under or len(under) == seen:
+            continue  # no more to explain than for the device before, with more silence
+        if state.telemetry.closed(step.device, made_at):
+            continue
+        seen = len(under)
+        if alone is None:
+            alone = weigh.outage(state.kind_of(leaf), state.customers_under(leaf), (at,), 1, now)
+        found = _best_start(state, weigh, step, at, now, alone)
+        if found is None:
+            continue
+        considered.append(f"{step.device} {found.gain:+.1f}")
+        if best is None or found.gain > best.gain:
+            best = found
+    if best is None or best.gain <= state.rules.inference.lift_margin:
+        return None
+    best.incidents.sort(key=lambda incident: incident.opened_seq)
+    evidence: Evidence = {
+        "device": best.step.device,
+        "device_class": best.step.kind.value,
+        "calls": best.callers,
+        "customers": best.step.customers,
+        "incidents": len(best.incidents),
+        "together": round(best.together, 2),
+        "apart": round(best.apart, 2),
+        "considered": "; ".join(considered),
+    }
+    return Lifted(best.step.device, best.incidents, evidence)
+
+
+def _best_start(state: AreaState, weigh: Likelihood, step: Step, at: float, now: float, alone: float) -> _Found | None:
+    """Return the likeliest outage of one device: its beginning, and the incidents it explains."""
+    rate = weigh.rates.get(step.kind)
+    if rate is None:
+        return None  # a class that is never predicted
+    atoms = _atoms(state, step.device, now)
+    starts = sorted({atom.onset for atom in atoms if atom.onset <= at}, reverse=True)[:_STARTS]
+    if len(starts) < _STARTS:
+        starts.append(at)
+    lead = weigh.lead(step.customers)
+    unseen = rate + weigh.first(step.customers) - weigh.call(lead)
+    best: _Found | None = None
+    for start in starts:
+        begun = min(start, at) - lead
+        incidents, together, apart, callers = _explained(weigh, atoms, begun)
+        if not incidents:
+            continue
+        together += weigh.call(at - begun) + unseen + weigh.silence(step.customers - callers - 1, now - begun)
+        found = _Found(together - apart - alone, together, apart + alone, step, incidents, callers + 1)
+        if best is None or found.gain > best.gain:
+            best = found
+    return best
+
+
+def _atoms(state: AreaState, device: str, now: float) -> list[_Atom]:
+    """Return the incidents under a device that could be part of its outage, oldest call first."""
+    restored = state.restored.get(device)
+    since = None if restored is None else restored.restored_at.timestamp()
+    atoms: list[_Atom] = []
+    for key in reversed(state.below[device]):
+        incident = state.incidents[key]
+        if incident.frozen:
+            continue
+        onset = incident.standing.calls[0]
+        if since is not None and onset < since:
+            continue  # it was there when power came back to the others: it is by itself
+        atoms.append(_Atom(onset, incident.opened_seq, incident, state.own_score(incident, now)))
+        if len(atoms) == _NEWEST:
+            break
+    atoms.sort(key=lambda atom: (atom.onset, atom.order))
+    return atoms
+
+
+def _explained(weigh: Likelihood, atoms: list[_Atom], begun: float) -> tuple[list[Incident], float, float, int]:
+    """Return what an outage from ``begun`` on explains better than outages of their own, with both sums and callers."""
+    call = weigh.call
+    together = apart = 0.0
+    callers = 0
+    incidents: list[Incident] = []
+    for atom in atoms:
+        if atom.onset < begun:
+            continue  # it was there before
+        standing = atom.incident.standing
+        joint = 0.0
+        for when in standing.calls:
+            joint += call(when - begun)
+        if joint > atom.own:
+            incidents.append(atom.incident)
+            together += joint
+            apart += atom.own
+            callers += standing.callers
+    return incidents, together, apart, callers

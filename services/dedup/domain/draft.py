@@ -1,0 +1,340 @@
+"""The events of one message as they come together: opening, joining, merging, splitting, and what the field is told.
+
+Decided here: which incident survives, whose order goes on, which timers run. Never here: whether to (``decide``,
+``candidates``, ``relook``, ``restore``).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from services.contracts.ids import incident_id, order_id, split_incident_id, split_order_id, timer_id
+from services.contracts.values import CustomerClass, DeviceRef, OrderStatus
+from services.dedup.domain import events as e
+from services.dedup.domain.orders import Subject, last_version, more_urgent, version_of
+from services.dedup.domain.relook import RELOOK
+from services.dedup.domain.rules import CELL
+from services.dedup.domain.state import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.contracts.messages import FieldProgress, OrderVersion
+    from services.dedup.domain.candidates import Lifted
+    from services.dedup.domain.events import Event, Evidence, Kind, Rule
+    from services.dedup.domain.relook import Piece
+    from services.dedup.domain.report import Report
+    from services.dedup.domain.state import AreaState, Incident, Restored
+
+HOLD: Final = "hold"
+"""Kind of the timer that ends the wait of an order."""
+
+
+class Draft:
+    """What one message does to one area. The state is read and never changed."""
+
+    def __init__(self, state: AreaState, now: datetime) -> None:
+        """Start with nothing happening; ``now`` stamps what is sent."""
+        self.events: list[Event] = []
+        self.state = state
+        self.now = now
+        self._seq = state.next_seq
+
+    # --- opening and joining ---
+
+    def device(self, leaf: str, report: Report) -> tuple[DeviceRef, int]:
+        """Return a device for a crew to drive to, and the customers under it."""
+        tree = self.state.tree
+        if tree is None:
+            return DeviceRef(id=leaf, type=CELL, lat=report.lat, lon=report.lon), 0
+        if leaf not in tree:
+            known = self.state.incidents[self.state.by_device[leaf]]
+            return known.device, known.customers_served
+        found = tree.device(leaf)
+        ref = DeviceRef(id=leaf, type=found.type.value, feeder=found.feeder, lat=found.lat, lon=found.lon)
+        return ref, found.customer_count
+
+    def number(self) -> int:
+        """Return the next number of the area's ledger."""
+        self._seq += 1
+        return self._seq - 1
+
+    @property
+    def next_number(self) -> int:
+        """The number the next row of the ledger will have."""
+        return self._seq
+
+    def open(
+        self,
+        report: Report,
+        kind: Kind,
+        device: DeviceRef,
+        served: int,
+        rule: Rule,
+        *,
+        premises: str | None = None,
+        related_to: UUID | None = None,
+        continues: Restored | None = None,
+    ) -> None:
+        """Open an incident for a report, and issue its order or let it wait."""
+        area = self.state.area
+        incident = incident_id(area, report.report_id)
+        order = order_id(area, report.report_id)
+        self.events.append(
+            e.IncidentOpened(
+                incident,
+                order,
+                kind,
+                device,
+                served,
+                self.number(),
+                rule,
+                premises=premises,
+                related_to=related_to,
+                continues=None if continues is None else continues.incident_id,
+                out_since=None if continues is None else continues.since,
+            )
+        )
+        seen = {"device": device.id, "device_class": device.type}
+        self.events.append(e.ReportJoined(report, incident, self.number(), rule, seen))
+        standing = Standing()
+        standing.add(report)
+        subject = Subject(incident, order, area, kind, device, served, standing)
+        hold = self.state.rules.hold(device.type)
+        if hold and not subject.never_waits:
+            due_at = report.received_at + hold
+            self.events.append(e.TimerSet(timer_id(area, HOLD, incident, due_at), HOLD, incident, due_at))
+        else:
+            self.events.append(e.OrderIssued(version_of(subject, 1, rule, self.now)))
+
+    def join(self, report: Report, incident: Incident, rule: Rule) -> None:
+        """Put a report into an open incident, and tell the field if it makes that more urgent."""
+        seen: Mapping[str, str | int | float] = {
+            "device": incident.device.id,
+            "device_class": incident.device.type,
+            "reports": incident.standing.reports + 1,
+        }
+        new_special = report.special and not incident.standing.knows(report)
+        self.events.append(e.ReportJoined(report, incident.incident_id, self.number(), rule, seen))
+        if not new_special and (incident.standing.said or report.unconfirmed):
+            return  # nothing an order says has become more urgent
+        standing = incident.standing.copy()
+        standing.add(report)
+        self._tell_field(incident, self.subject(incident, standing), report if new_special else None)
+
+    def _tell_field(self, incident: Incident, subject: Subject, special: Report | None) -> None:
+        """Bring the order in line with a report that makes it more urgent."""
+        reason = e.Rule.PRIORITY_RAISED
+        if special is not None:
+            life_support = special.customer_class is CustomerClass.LIFE_SUPPORT
+            reason = e.Rule.LIFE_SUPPORT if life_support else e.Rule.IMPORTANT
+        if incident.order is None:
+            if subject.never_waits:
+                self.issue_held(incident, subject, reason)
+        elif special is not None or more_urgent(subject.priority, incident.order.priority):
+            self.events.append(e.OrderUpdated(version_of(subject, incident.order.version + 1, reason, self.now)))
+
+    def issue_held(self, incident: Incident, subject: Subject, rule: Rule) -> None:
+        """Let an order that was held go out."""
+        if incident.hold is not None:
+            self.events.append(e.TimerCleared(incident.hold.timer_id, incident.incident_id))
+        self.events.append(e.OrderIssued(version_of(subject, 1, rule, self.now)))
+
+    def subject(self, incident: Incident, standing: Standing) -> Subject:
+        """Return what an order of an incident is about."""
+        return Subject(
+            incident.incident_id,
+            incident.order_id,
+            self.state.area,
+            incident.kind,
+            incident.device,
+            incident.customers_served,
+            standing,
+        )
+
+    # --- together ---
+
+    def lift(self, report: Report, lifted: Lifted) -> None:
+        """Move the oldest incident up to the common device and let it absorb the others."""
+        rule = e.Rule.COMMON_UPSTREAM
+        survivor, *others = lifted.incidents
+        device, served = self.device(lifted.device, report)
+        self.events.append(
+            e.PredictionMoved(survivor.incident_id, device, served, self.number(), rule, lifted.evidence)
+        )
+        standing = Standing.of(*(incident.reports.values() for incident in lifted.incidents), (report,))
+        for other in others:
+            self.absorb(other, survivor, e.Rule.ABSORBED, lifted.evidence)
+        self.events.append(e.ReportJoined(report, survivor.incident_id, self.number(), rule, lifted.evidence))
+        subject = Subject(
+            survivor.incident_id, survivor.order_id, self.state.area, survivor.kind, device, served, standing
+        )
+        if survivor.order is not None:
+            version = version_of(subject, survivor.order.version + 1, rule, self.now)
+            self.events.append(e.OrderUpdated(version))
+        elif (
+            subject.never_waits
+            or not self.state.rules.hold(device.type)
+            or any(other.order is not None for other in others)
+        ):
+            self.issue_held(survivor, subject, rule)
+        self._look_anew(survivor, report.received_at)
+
+    def absorb(self, incident: Incident, successor: Incident, rule: Rule, evidence: Evidence) -> None:
+        """Move all reports of an incident to another, and end its order with the other's id."""
+        for report in incident.reports:
+            self._move(report, incident.incident_id, successor.incident_id, rule, evidence)
+        self.end_empty(incident, successor, rule)
+
+    def _move(self, report: UUID, source: UUID, target: UUID, rule: Rule, evidence: Evidence) -> None:
+        seq = self.number()
+        self.number()  # a move is two ledger rows
+        self.events.append(e.ReportMoved(report, source, target, seq, rule, evidence))
+
+    def _clear_timers(self, incident: Incident) -> None:
+        for timer in (incident.hold, incident.relook):
+            if timer is not None:
+                self.events.append(e.TimerCleared(timer.timer_id, incident.incident_id))
+
+    # --- apart ---
+
+    def split(self, incident: Incident, kept: Piece, others: Sequence[Piece], rule: Rule, evidence: Evidence) -> None:
+        """Leave one piece of an incident with it, and give each of the others a place of its own.
+
+        ``kept`` may stand where nothing else stands; a piece whose device has an incident already goes there.
+        """
+        for piece in others:
+            standing_there = self.state.by_device.get(piece.device)
+            if standing_there is None or standing_there == incident.incident_id:
+                self._open_apart(incident, piece, rule, evidence)
+            else:
+                self.take_out(piece.reports, incident, standing_there, rule, evidence)
+        self.stand_at(incident, kept.device, kept.reports, rule, evidence)
+
+    def _open_apart(self, incident: Incident, piece: Piece, rule: Rule, evidence: Evidence) -> None:
+        target, order = self.open_for(incident, piece, rule)
+        self.take_out(piece.reports, incident, target, rule, evidence)
+        device, served = self.device(piece.device, piece.reports[0])
+        subject = Subject(target, order, self.state.area, e.Kind.OUTAGE, device, served, Standing.of(piece.reports))
+        self.events.append(e.OrderIssued(version_of(subject, 1, rule, self.now)))
+
+    def open_for(self, source: Incident, piece: Piece, rule: Rule, premises: str | None = None) -> tuple[UUID, UUID]:
+        """Open an incident without an order for reports that are somewhere already; return its and its order's id.
+
+        With ``premises`` it is of that one customer and stands at no device.
+        The report that opens it may have opened one before, so its place in the ledger tells the two apart.
+        """
+        area, opening = self.state.area, piece.reports[0].report_id
+        seq = self.number()
+        incident, order = split_incident_id(area, opening, seq), split_order_id(area, opening, seq)
+        device, served = self.device(piece.device, piece.reports[0])
+        kind = e.Kind.OUTAGE
+        if premises is not None:
+            kind, served = e.Kind.SINGLE, min(served, 1)
+        self.events.append(
+            e.IncidentOpened(
+                incident,
+                order,
+                kind,
+                device,
+                served,
+                seq,
+                rule,
+                premises=premises,
+                related_to=source.incident_id,
+            )
+        )
+        return incident, order
+
+    def take_out(
+        self, reports: Iterable[Report], source: Incident, target: UUID, rule: Rule, evidence: Evidence
+    ) -> None:
+        """Move some reports of an incident to another."""
+        for report in reports:
+            self._move(report.report_id, source.incident_id, target, rule, evidence)
+
+    def stand_at(
+        self, incident: Incident, device_id: str, reports: Sequence[Report], rule: Rule, evidence: Evidence
+    ) -> None:
+        """Let an incident stand at a device with the reports it is left with."""
+        device, served = self.device(device_id, reports[0])
+        if device.id == incident.device.id:
+            device = incident.device
+        self.events.append(e.PredictionMoved(incident.incident_id, device, served, self.number(), rule, evidence))
+        if (last := self.last_order(incident)) is not None:
+            subject = Subject(
+                incident.incident_id,
+                incident.order_id,
+                self.state.area,
+                incident.kind,
+                device,
+                served,
+                Standing.of(reports),
+            )
+            version = version_of(subject, last.version + 1, rule, self.now)
+            self.events.append(e.OrderUpdated(version))
+
+    def _look_anew(self, incident: Incident, since: datetime) -> None:
+        """Begin to look again from the start: it was lifted once more."""
+        known, looks = incident.relook, self.state.rules.inference.relook
+        if known is not None:
+            if looks and known.due_at == since + timedelta(seconds=looks[0]):
+                return
+            self.events.append(e.TimerCleared(known.timer_id, incident.incident_id))
+        self.look_again(incident.incident_id, since, 0)
+
+    def look_again(self, incident: UUID, since: datetime, step: int) -> None:
+        """Wake the area when it is time to look at a lifted incident once more, if it still is."""
+        relook = self.state.rules.inference.relook
+        if step < len(relook):
+            due_at = since + timedelta(seconds=relook[step])
+            timer = timer_id(self.state.area, RELOOK, incident, due_at)
+            self.events.append(e.TimerSet(timer, RELOOK, incident, due_at, since, step))
+
+    # --- closing ---
+
+    def close(
+        self,
+        incident: Incident,
+        restored_at: datetime,
+        rule: Rule,
+        *,
+        progress: FieldProgress | None = None,
+    ) -> None:
+        """End an incident and its order: power is back."""
+        if (last := self.last_order(incident)) is not None:
+            self.events.append(e.OrderClosed(last_version(last, OrderStatus.CLOSED, rule, self.now)))
+        self._clear_timers(incident)
+        self.events.append(
+            e.IncidentRestored(incident.incident_id, max(restored_at, incident.opened_at), progress, rule)
+        )
+
+    def learn(self, device: str, standing: Standing, ended: datetime) -> None:
+        """Let a closed outage teach who reports, and when."""
+        learned = self.state.learned.with_outage(
+            self.state.likelihood,
+            self.state.customers_under(device),
+            standing.calls,
+            standing.callers,
+            ended.timestamp(),
+        )
+        if learned != self.state.learned:
+            self.events.append(e.OutageLearned(learned))
+
+    def last_order(self, incident: Incident) -> OrderVersion | None:
+        """Return the last version of an incident's order, with what has happened to it so far."""
+        for event in reversed(self.events):
+            if isinstance(event, e.OrderIssued | e.OrderUpdated) and event.order.incident_id == incident.incident_id:
+                return event.order
+        return incident.order
+
+    def end_empty(self, incident: Incident, successor: Incident, rule: Rule) -> None:
+        """End an incident whose reports have all gone to another, and its order with the other's id."""
+        if (last := self.last_order(incident)) is not None:
+            cancelled = last_version(last, OrderStatus.CANCELLED, rule, self.now, superseded_by=successor.order_id)
+            self.events.append(e.OrderCancelled(cancelled))
+        self._clear_timers(incident)
+        self.events.append(e.IncidentAbsorbed(incident.incident_id, successor.incident_id, rule))

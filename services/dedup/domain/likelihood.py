@@ -1,0 +1,133 @@
+"""How well one outage of one device explains the calls that came and those that did not.
+
+Decided here: the density of calls and of silence, in closed forms over a handful of sums. Never here: which devices
+are compared (``candidates``, ``relook``), or the figures themselves (deploy/dedup.yaml, ``learning``).
+
+An outage of a device with n customers strikes at the rate of its class. Each customer calls with probability
+``share`` after a log-normal delay. Its beginning is not known: the first of n calls tells it, and is integrated out.
+
+    ln L = ln rate + ln((1 - e^(-n share)) / n) + sum over later calls of ln(share f(t - t0))
+           + silence_weight * (n - calls) * ln(1 - share F(now - t0))
+
+The silence counts about half: people who do not call are not independent of each other, and part of those who do
+cannot be placed. All times are seconds since the epoch; all results are natural logarithms.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from services.dedup.domain.rules import Inference
+    from services.grid.tree import DeviceType
+
+KEPT: Final = 16
+"""Earliest calls of an incident that are weighed one by one; what comes later is as likely under either cause."""
+
+_SQRT2: Final = math.sqrt(2.0)
+_NORMAL: Final = NormalDist()
+_STILL: Final = 0.5  # seconds: no delay is taken for shorter
+_CERTAIN: Final = -30.0
+_STRAYS: Final = 3  # earliest calls that may have nothing to do with it
+_APART: Final = 300.0  # seconds
+
+
+class Likelihood:
+    """The densities for one reporting share and one delay."""
+
+    __slots__ = (
+        "_constant",
+        "_firsts",
+        "_leads",
+        "_spread",
+        "_stray",
+        "_weight",
+        "_width",
+        "location",
+        "rates",
+        "share",
+    )
+
+    def __init__(self, inference: Inference, share: float, delay_median: float) -> None:
+        """Fix the figures.
+
+        Args:
+            inference: Priors and weights in force.
+            share: Probability that a customer without power calls at all.
+            delay_median: Seconds within which half of those who call have called.
+        """
+        self.rates: Mapping[DeviceType, float] = inference.rates
+        self.share = share
+        self.location = math.log(delay_median)
+        self._spread = inference.delay_spread
+        self._width = -0.5 / (self._spread * self._spread)
+        self._constant = math.log(share) - math.log(self._spread * math.sqrt(2.0 * math.pi))
+        self._stray = math.log(share) + inference.stray
+        self._weight = inference.silence_weight
+        self._firsts: dict[int, float] = {}
+        self._leads: dict[int, float] = {}
+
+    def first(self, customers: int) -> float:
+        """Return the log density of the first call of ``customers``, whenever the outage began."""
+        known = self._firsts.get(customers)
+        if known is None:
+            n = max(customers, 1)
+            known = self._firsts[customers] = math.log(-math.expm1(-n * self.share) / n)
+        return known
+
+    def lead(self, customers: int) -> float:
+        """Return the seconds from the beginning of an outage to the first of its calls, as a rule."""
+        known = self._leads.get(customers)
+        if known is None:
+            z = _NORMAL.inv_cdf(1.0 / (1.0 + max(1.0, customers * self.share)))
+            known = self._leads[customers] = math.exp(self.location + self._spread * z)
+        return known
+
+    def call(self, delay: float) -> float:
+        """Return the log density of one given customer's call ``delay`` seconds after the beginning."""
+        if delay < _STILL:
+            return self._stray
+        log = math.log(delay)
+        off = log - self.location
+        found = self._constant - log + self._width * off * off
+        return max(self._stray, found)
+
+    def called_by(self, elapsed: float) -> float:
+        """Return the probability that a given customer without power has called by then."""
+        if elapsed <= _STILL:
+            return 0.0
+        return self.share * 0.5 * math.erfc((self.location - math.log(elapsed)) / (self._spread * _SQRT2))
+
+    def silence(self, quiet: int, elapsed: float) -> float:
+        """Return the weighed log probability that ``quiet`` customers without power have not called yet."""
+        return self._weight * quiet * math.log1p(-self.called_by(elapsed)) if quiet > 0 else 0.0
+
+    def outage(self, kind: DeviceType, customers: int, calls: Sequence[float], callers: int, now: float) -> float:
+        """Return the log likelihood of one outage of one device.
+
+        Args:
+            kind: Class of the device.
+            customers: Customers under it.
+            calls: Times of the earliest calls, ascending, at least one.
+            callers: How many customers have called in all.
+            now: Until when the rest have kept silent.
+        """
+        lead = self.lead(customers)
+        base = self.rates.get(kind, _CERTAIN) + self.first(customers)
+        best = -math.inf
+        strays = 0.0
+        for n in range(min(len(calls) // 3, _STRAYS) + 1):
+            if n and calls[n] - calls[n - 1] < _APART:
+                strays += self._stray
+                continue  # close to the one before: if that was no stray, this begins nothing
+            begun = calls[n] - lead
+            total = base + strays + self.silence(customers - callers, now - begun)
+            for at in calls[n + 1 :]:
+                total += self.call(at - begun)
+            best = max(best, total)
+            strays += self._stray
+        return best

@@ -1,0 +1,192 @@
+"""Power is back: whose outage that was.
+
+Decided here: what a restoration closes. The device or the customer it names had an outage, whatever was predicted.
+What is predicted at that device or under it, and was not there before, was that outage; and what lies under it in a
+larger open incident was too, unless the larger one explains it so much better that this is a step of restoring it.
+Never here: whom to tell.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.dedup.domain import events as e
+from services.dedup.domain.relook import Piece, partition
+from services.dedup.domain.state import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from services.dedup.domain.draft import Draft
+    from services.dedup.domain.events import Evidence
+    from services.dedup.domain.report import Report
+    from services.dedup.domain.state import AreaState, Incident
+
+
+def restore_account(draft: Draft, account: str, transformer: str, at: datetime) -> None:
+    """One customer has power again: close what was theirs alone."""
+    state = draft.state
+    own = state.by_premises.get(account)
+    if own is not None:
+        draft.close(state.incidents[own], at, e.Rule.POWER_BACK)
+    leaf = state.leaf(transformer)
+    if leaf is None:
+        return
+    key = state.by_device.get(leaf)
+    if key is not None and state.incidents[key].standing.only_of(account):
+        draft.close(state.incidents[key], at, e.Rule.POWER_BACK)
+        return
+    for incident in _open_at_or_above(state, leaf):
+        mine = [report for report in incident.reports.values() if report.account_id == account]
+        if mine:
+            _part(draft, incident, leaf, mine, at, account=account)
+            return
+
+
+def restore_device(draft: Draft, device: str, at: datetime) -> None:
+    """A device and all under it have power again."""
+    state = draft.state
+    key = state.by_device.get(device)
+    core = None if key is None else state.incidents[key]
+    group = _of_the_outage(state, device, core, at)
+    inside: list[tuple[Incident, list[Report]]] = []
+    for step in state.path(device):
+        above = state.by_device.get(step.device)
+        if above is not None:
+            incident = state.incidents[above]
+            under = [report for report in incident.reports.values() if _is_under(state, report, device)]
+            if under:
+                inside.append((incident, under))
+    if not group:
+        for incident, under in inside:
+            _part(draft, incident, device, under, at)
+        return
+    survivor = next((incident for incident in group if incident.order is not None), group[0])
+    others = [incident for incident in group if incident is not survivor]
+    evidence: Evidence = {"device": device, "restored_at": at.isoformat()}
+    for other in others:
+        draft.absorb(other, survivor, e.Rule.POWER_BACK, evidence)
+    taken: list[Report] = []
+    for incident, under in inside:
+        whole, rest = _without(state, incident, under, at)
+        if _own_outage(state, whole, rest, device, under, at):
+            draft.take_out(under, incident, survivor.incident_id, e.Rule.RESTORED_INSIDE, evidence)
+            taken += under
+            _go_on(draft, incident, rest, under, survivor, evidence)
+    reports = [report for incident in group for report in incident.reports.values()] + taken
+    if survivor.device.id != device:
+        draft.stand_at(survivor, device, reports, e.Rule.POWER_BACK, evidence)
+    draft.learn(device, Standing.of(reports), at)
+    draft.close(survivor, at, e.Rule.POWER_BACK)
+
+
+def _open_at_or_above(state: AreaState, leaf: str) -> list[Incident]:
+    keys = [state.by_device.get(leaf), *(state.by_device.get(step.device) for step in state.path(leaf))]
+    return [state.incidents[key] for key in keys if key is not None]
+
+
+def _is_under(state: AreaState, report: Report, device: str) -> bool:
+    tree, leaf = state.tree, state.leaf(report.device)
+    return tree is not None and leaf is not None and leaf in tree and tree.is_under(leaf, device)
+
+
+def _of_the_outage(state: AreaState, device: str, core: Incident | None, at: datetime) -> list[Incident]:
+    """Return the incidents at and under a device that its outage explains, oldest first.
+
+    That there was one is known, so one of them at least was it; the others each are if they began with it.
+    """
+    weigh, now = state.likelihood, at.timestamp()
+    below = [state.incidents[key] for key in state.below.get(device, ())]
+    free = [incident for incident in below if not incident.frozen and incident.standing.calls[0] <= now]
+    lead = weigh.lead(state.customers_under(device))
+    if core is not None:
+        starts = [core.standing.calls[0]]
+    else:
+        starts = sorted({incident.standing.calls[0] for incident in free}, reverse=True)
+    best: tuple[float, list[Incident]] = (float("-inf"), [] if core is None else [core])
+    for start in starts:
+        gain = 0.0
+        group = [] if core is None else [core]
+        for incident in free:
+            joint = sum(weigh.call(call - start + lead) for call in incident.standing.calls)
+            own = state.own_score(incident, now)
+            if joint - own > state.rules.inference.restored_margin:
+                group.append(incident)
+                gain += joint - own
+        if group and gain > best[0]:
+            best = gain, group
+    return sorted(best[1], key=lambda incident: incident.opened_seq)
+
+
+def _without(state: AreaState, incident: Incident, under: Sequence[Report], at: datetime) -> tuple[float, list[Piece]]:
+    """Return how likely the incident is as one outage, and what best explains it without some of its reports."""
+    gone = {report.report_id for report in under}
+    rest = [report for report in incident.reports.values() if report.report_id not in gone]
+    whole, _ = partition(state, incident.device.id, incident.reports.values(), at.timestamp())
+    return whole, partition(state, incident.device.id, rest, at.timestamp())[1] if rest else []
+
+
+def _own_outage(
+    state: AreaState, whole: float, rest: Sequence[Piece], device: str, under: Sequence[Report], at: datetime
+) -> bool:
+    """Tell whether the restoration ended an outage inside, and was no step of restoring the larger one."""
+    inside, _ = partition(state, device, under, at.timestamp())
+    apart = inside + sum(piece.score for piece in rest)
+    return apart - whole > state.rules.inference.restored_margin
+
+
+def _part(
+    draft: Draft, incident: Incident, device: str, under: Sequence[Report], at: datetime, *, account: str | None = None
+) -> None:
+    """Close the outage inside a larger open incident; or note the step, if it was one of restoring that.
+
+    With ``account`` it was that customer's own: nobody restores a larger one customer by customer.
+    """
+    state = draft.state
+    evidence: Evidence = {"device": device, "restored_at": at.isoformat()}
+    if len(under) == len(incident.reports):
+        if incident.device.id != device:
+            draft.stand_at(incident, device, under, e.Rule.POWER_BACK, evidence)
+        draft.close(incident, at, e.Rule.POWER_BACK)
+        return
+    whole, rest = _without(state, incident, under, at)
+    if account is None and not _own_outage(state, whole, rest, device, under, at):
+        since = incident.out_since or incident.opened_at
+        draft.events.append(e.PartRestored(incident.incident_id, device, at, draft.next_number, since))
+        return
+    inside = Piece(device, tuple(under), 0.0)
+    target, _ = draft.open_for(incident, inside, e.Rule.RESTORED_INSIDE, account)
+    draft.take_out(under, incident, target, e.Rule.RESTORED_INSIDE, evidence)
+    begun = Standing.of(under).first_reported_at or at
+    draft.events.append(e.IncidentRestored(target, max(at, begun), None, e.Rule.RESTORED_INSIDE))
+    _stay(draft, incident, rest, evidence)
+
+
+def _go_on(
+    draft: Draft,
+    incident: Incident,
+    rest: Sequence[Piece],
+    under: Sequence[Report],
+    survivor: Incident,
+    evidence: Evidence,
+) -> None:
+    """Let the larger incident go on with what it is left with; with nothing left it ends."""
+    if len(under) == len(incident.reports):
+        if incident.order is not None and draft.last_order(survivor) is None:
+            draft.issue_held(survivor, draft.subject(survivor, survivor.standing), e.Rule.POWER_BACK)
+        draft.end_empty(incident, survivor, e.Rule.RESTORED_INSIDE)
+    else:
+        _stay(draft, incident, rest, evidence)
+
+
+def _stay(draft: Draft, incident: Incident, rest: Sequence[Piece], evidence: Evidence) -> None:
+    """Let an incident stand where what it is left with is best explained; a crew's word stays where it is."""
+    kept = max(rest, key=lambda piece: len(piece.reports))
+    others = [piece for piece in rest if piece is not kept]
+    taken = draft.state.by_device.get(kept.device)
+    if incident.frozen or taken not in {None, incident.incident_id}:
+        left = [report for piece in rest for report in piece.reports]
+        draft.stand_at(incident, incident.device.id, left, e.Rule.RESTORED_INSIDE, evidence)
+    else:
+        draft.split(incident, kept, others, e.Rule.APART, evidence)
