@@ -29,8 +29,9 @@ from services.dedup.replay_files import (
     write_orders,
 )
 from services.grid.book import CustomerBook
+from services.grid.evidence import PlaceEvidence
+from services.grid.lately import Lately
 from services.grid.network_file import open_network
-from services.grid.place import PlaceEvidence
 from services.grid.tree import Tree
 
 if TYPE_CHECKING:
@@ -166,8 +167,8 @@ def load_served(network: Path, customers: Path) -> Served:
     return served
 
 
-def place_of(book: CustomerBook, line: ReportLine) -> ResolvedPlace:
-    """Return where a report is, as the router would find it."""
+def place_of(book: CustomerBook, line: ReportLine, lately: Lately) -> ResolvedPlace:
+    """Return where a report is, as the router would find it; ``lately`` is what was reported before, by arrival."""
     return book.resolve(
         PlaceEvidence(
             account_id=line.account_id,
@@ -178,7 +179,9 @@ def place_of(book: CustomerBook, line: ReportLine) -> ResolvedPlace:
             accuracy_m=line.accuracy_m,
             address=line.address,
             text=line.text,
-        )
+        ),
+        lately=lately,
+        at=line.received_at,
     )
 
 
@@ -227,13 +230,14 @@ class Replay:
     def prepare(self, lines: Iterable[ReportLine], tell: Progress) -> list[Prepared]:
         """Return each event at its first arrival, with the message the router would make of it, by arrival.
 
-        A place depends on the report and the network alone, so all are found before the first is decided.
+        A place depends on the reports up to then and the network alone, so all are found before the first is decided.
         """
         reports = sorted(lines, key=lambda line: line.received_at)
         found: dict[str, Prepared] = {}
+        lately = Lately()
         for done, line in enumerate(reports):
             if line.event_id not in found:
-                found[line.event_id] = self._prepared(line)
+                found[line.event_id] = self._prepared(line, lately)
             if done % _TELL_EVERY == 0:
                 tell("places", done, len(reports))
         self._result.lines = len(reports)
@@ -269,9 +273,9 @@ class Replay:
 
     # --- messages ---
 
-    def _prepared(self, line: ReportLine) -> Prepared:
+    def _prepared(self, line: ReportLine, lately: Lately) -> Prepared:
         report_id = derive("replay", line.event_id)
-        place = place_of(self._book, line)
+        place = place_of(self._book, line, lately)
         if place.area is None:
             return Prepared(line.event_id, report_id, line.received_at, None)
         heard = self._hear(line.text) if self._hear is not None and line.text else Heard()

@@ -11,38 +11,54 @@ from typing import TYPE_CHECKING, Final
 
 import h3.api.basic_int as h3
 
-from services.grid.phone import phone_key
-from services.grid.place import (
-    DEFAULT_RULES,
+from services.grid.address import parse
+from services.grid.candidates import (
+    MOST_DEVICES,
+    MOST_HOUSES,
+    MOST_PHONES,
+    MOST_POINTS,
+    MOST_ROOMS,
+    Around,
     Customer,
-    Found,
-    Near,
-    Point,
-    ask,
-    decide,
-    distance_m,
-    latitude,
-    mercator,
+    Named,
+    Spot,
+    search,
 )
+from services.grid.evidence import DEFAULT_RULES, Point, ask, latitude, mercator, name_key
+from services.grid.houses import HouseIndex
+from services.grid.lately import Chain
+from services.grid.phone import phone_key
+from services.grid.place import decide, open_spots
 from services.grid.tree import DeviceType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
 
+    from services.grid.address import Address
+    from services.grid.candidates import House, Search
+    from services.grid.evidence import PlaceEvidence, PlaceRules, Question
+    from services.grid.lately import Lately
     from services.grid.network_file import CustomerRow
-    from services.grid.place import PlaceEvidence, PlaceRules, Question, ResolvedPlace
+    from services.grid.place import ResolvedPlace
     from services.grid.tree import Tree
 
 _RESOLUTION: Final = 9
 _SHORTEST_EDGE_M: Final = 130.0  # of a cell at resolution 9, anywhere on the globe, with a margin
 _NORTHMOST: Final = 85.0
+_DEGREE_M: Final = 111_195.0  # of latitude on h3's sphere
 
 
 class CustomerBook:
-    """All customers of a network, found by account, phone or position."""
+    """All customers of a network, found by account, phone, position, address or the name of a device."""
 
-    def __init__(self, tree: Tree, customers: Iterable[CustomerRow]) -> None:
+    def __init__(self, tree: Tree, customers: Iterable[CustomerRow], names: Mapping[str, str] | None = None) -> None:
         """Take in the customers of ``tree``.
+
+        Args:
+            tree: The network.
+            customers: Its customers.
+            names: Device to what people call it.
 
         Raises:
             UnknownDeviceError: a customer is connected to a transformer that is not in the tree.
@@ -50,17 +66,26 @@ class CustomerBook:
         self._tree = tree
         self._rows: dict[str, CustomerRow] = {}
         self._by_phone: dict[str, list[str]] = {}
+        self._by_room: dict[tuple[str, str], list[str]] = {}
         self._cells: dict[int, set[tuple[float, float, str]]] = {}
+        self._by_name: dict[str, list[str]] = {}
         for row in customers:
             tree.type_of(row.transformer_id)
             self._rows[row.account_id] = row
             if (phone := phone_key(row.phone)) is not None:
                 self._by_phone.setdefault(phone, []).append(row.account_id)
+            if room := parse(row.address).room:
+                self._by_room.setdefault((row.transformer_id, room), []).append(row.account_id)
             self._deliver(row.transformer_id, row.lat, row.lon)
         for device in tree:
             if tree.type_of(device) is DeviceType.TRANSFORMER:
                 known = tree.device(device)
                 self._deliver(device, known.lat, known.lon)
+        for device, name in (names or {}).items():
+            if name:
+                self._by_name.setdefault(name_key(name), []).append(device)
+        self._chains: dict[str, Chain] = {}
+        self._houses = HouseIndex(tree, self._rows.values())
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -70,22 +95,83 @@ class CustomerBook:
             cell = h3.latlng_to_cell(lat, lon, _RESOLUTION)
             self._cells.setdefault(cell, set()).add((lon, mercator(lat), transformer))
 
-    def resolve(self, evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> ResolvedPlace:
-        """Return the place of one report."""
-        question = ask(evidence, rules)
-        return decide(question, self.find(question, rules), rules)
+    def resolve(
+        self,
+        evidence: PlaceEvidence,
+        rules: PlaceRules = DEFAULT_RULES,
+        *,
+        lately: Lately | None = None,
+        at: datetime | None = None,
+    ) -> ResolvedPlace:
+        """Return the place of one report.
 
-    def find(self, question: Question, rules: PlaceRules = DEFAULT_RULES) -> Found:
-        """Return what the network knows about a question, as far as ``coverage_m``."""
+        Args:
+            evidence: What it says.
+            rules: Thresholds.
+            lately: What was reported before: it helps to tell between places that the evidence leaves open. The
+                report is counted there for those to come.
+            at: When it arrived, where ``lately`` is given.
+        """
+        question = ask(evidence, rules)
+        named = self.named(question)
+        around = self.around(search(question, named, rules), rules)
+        place = decide(question, named, around, rules)
+        if lately is None or at is None:
+            return place
+        device = place.transformer_id
+        if place.confidence >= rules.clear_at and device is not None and device in self._tree:
+            lately.note(self._chain(device), at)
+        elif spots := open_spots(question, named, around, rules):
+            rates = lately.rates({one: self._chain(one) for one in spots})
+            place = decide(question, named, around, rules, rates=rates)
+        return place
+
+    def _chain(self, device: str) -> Chain:
+        known = self._chains.get(device)
+        if known is None:
+            devices = (device, *self._tree.protective_ancestors(device))
+            known = Chain(devices, tuple(self._tree.customers_under(one) for one in devices))
+            self._chains[device] = known
+        return known
+
+    def named(self, question: Question) -> Named:
+        """Return whom and what a question names."""
         row = self._rows.get(question.account_id) if question.account_id else None
-        same_phone = self._by_phone.get(question.phone, [])[:2] if question.phone else []
-        found = Found(
+        same_phone = self._by_phone.get(question.phone, []) if question.phone else []
+        return Named(
             account=None if row is None else self._customer(row),
-            phones=tuple(self._customer(self._rows[account]) for account in same_phone),
+            phones=tuple(self._customer(self._rows[one]) for one in sorted(same_phone)[: MOST_PHONES + 1]),
+            devices=tuple(self._devices(question.devices)),
         )
-        if row is not None or len(same_phone) == 1 or question.point is None:
-            return found
-        return Found(None, found.phones, self._near(question, question.point, rules))
+
+    def _devices(self, said: Iterable[str]) -> Iterator[Spot]:
+        found: dict[str, None] = {}
+        for text in said:
+            if text in self._tree:
+                found[text] = None
+            found |= dict.fromkeys(self._by_name.get(text, ()))
+        for device in sorted(found)[:MOST_DEVICES]:
+            known = self._tree.device(device)
+            yield Spot(device, known.feeder, known.area, Point(known.lat, known.lon))
+
+    def around(self, wanted: Search, rules: PlaceRules = DEFAULT_RULES) -> Around:
+        """Return what a search finds, as far as ``coverage_m``."""
+        points = () if wanted.point is None else tuple(self._near(wanted.point, rules))
+        if wanted.address is None:
+            return Around(points)
+        houses = self._houses.find(wanted.address)
+        if len(houses) > MOST_HOUSES:
+            return Around(points, crowded=True)
+        return Around(points, houses, self._rooms(wanted.address, houses))
+
+    def _rooms(self, said: Address, houses: tuple[House, ...]) -> tuple[Customer, ...]:
+        if not said.room:
+            return ()
+        found: list[Customer] = []
+        for transformer in sorted({house.spot.transformer_id for house in houses}):
+            accounts = sorted(self._by_room.get((transformer, said.room), ()))[:MOST_ROOMS]
+            found += [self._customer(self._rows[account]) for account in accounts]
+        return tuple(found)
 
     def _customer(self, row: CustomerRow) -> Customer:
         return Customer(
@@ -98,28 +184,31 @@ class CustomerBook:
             priority=row.priority,
             language=row.language or None,
             point=Point(row.lat, row.lon),
+            address=row.address,
         )
 
-    def _near(self, question: Question, point: Point, rules: PlaceRules) -> tuple[Near, ...]:
-        """Return the two nearest transformers, searching ring after ring until no other one can matter."""
+    def _near(self, point: Point, rules: PlaceRules) -> Iterator[Spot]:
+        """Yield the nearest service points, searching ring after ring until no other one can matter."""
         x, y = point.lon, mercator(point.lat)
-        best: dict[str, tuple[float, float, float]] = {}  # transformer to distance in the plane, x, y
-        near: list[Near] = []
+        stretch = _DEGREE_M * math.cos(math.radians(point.lat))  # metres a degree of the plane
+        best: list[tuple[float, float, float, str]] = []
         for ring, points in enumerate(self._rings(point)):
-            for at_x, at_y, transformer in points:
-                offer = (math.hypot(at_x - x, at_y - y), at_x, at_y)
-                if transformer not in best or offer < best[transformer]:
-                    best[transformer] = offer
-            if points:
-                ranked = sorted((offer, transformer) for transformer, offer in best.items())[:2]
-                near = [self._as_near(transformer, offer) for offer, transformer in ranked]
-            nearest = distance_m(point, near[0].point) if near else math.inf
-            needed = rules.coverage_m
-            if nearest <= rules.coverage_m:
-                needed = max(nearest, rules.ambiguous_ratio * nearest, question.accuracy_m)
+            best += [(math.hypot(at_x - x, at_y - y), at_x, at_y, transformer) for at_x, at_y, transformer in points]
+            best.sort()
+            del best[MOST_POINTS:]
+            full = len(best) == MOST_POINTS
+            needed = best[-1][0] * stretch if full else 0.0
+            if not full or needed > rules.coverage_m:
+                needed = rules.coverage_m
             if _SHORTEST_EDGE_M * (1.5 * ring - 0.5) >= needed:  # nothing so near lies outside the ring
                 break
-        return tuple(near)
+        for _, at_x, at_y, transformer in best:
+            yield Spot(
+                transformer,
+                self._tree.feeder_of(transformer),
+                self._tree.area_of(transformer),
+                Point(latitude(at_y), at_x),
+            )
 
     def _rings(self, point: Point) -> Iterator[list[tuple[float, float, str]]]:
         origin = h3.latlng_to_cell(point.lat, point.lon, _RESOLUTION)
@@ -128,9 +217,3 @@ class CustomerBook:
             cells = h3.grid_ring(origin, ring)
             yield [one for cell in cells for one in self._cells.get(cell, ())]
             ring += 1
-
-    def _as_near(self, transformer: str, offer: tuple[float, float, float]) -> Near:
-        _, x, y = offer
-        return Near(
-            transformer, self._tree.feeder_of(transformer), self._tree.area_of(transformer), Point(latitude(y), x)
-        )

@@ -1,7 +1,8 @@
 """The places of a batch of reports, from the network model in Postgres.
 
-Decided here: nothing; ``place`` decides. One query a batch, whose cost does not grow with the number of customers:
-each report costs a few index look-ups.
+Decided here: nothing; ``place`` decides. Two queries a batch, whose cost does not grow with the number of customers:
+each report costs a few index look-ups. The first asks for whom and what the reports name; the second searches around
+positions and addresses that no named customer explains.
 """
 
 from __future__ import annotations
@@ -9,75 +10,171 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from services.contracts.values import CustomerClass, CustomerStatus
-from services.grid.place import DEFAULT_RULES, Customer, Found, Near, Point, ask, decide, latitude, mercator
+from services.grid.candidates import (
+    MOST_DEVICES,
+    MOST_HOUSES,
+    MOST_PHONES,
+    MOST_POINTS,
+    MOST_ROOMS,
+    Around,
+    Customer,
+    House,
+    Named,
+    Search,
+    Spot,
+    search,
+)
+from services.grid.evidence import DEFAULT_RULES, Point, ask, latitude, mercator
+from services.grid.houses import wanted
+from services.grid.place import decide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import asyncpg
 
-    from services.grid.place import PlaceEvidence, PlaceRules, Question, ResolvedPlace
+    from services.grid.evidence import PlaceEvidence, PlaceRules, Question
+    from services.grid.place import ResolvedPlace
 
     Connection = asyncpg.Connection[asyncpg.Record]
 
+# ruff: noqa: S608 - the only text put into the queries is ours, and constant
+_CUSTOMER: Final = "account_id, transformer_id, phone, status, priority, language, lat, lon, address"
+
 # Every table is read in a LATERAL with a LIMIT, so that the plan can only be one index look-up a report, never a
-# join that reads the table. The nearest transformer comes first; the second is the nearest service point that is
-# not the first one's. Positions are searched only where account and phone do not name one customer.
-FIND: Final = """
+# join that reads the table.
+FIND_NAMED: Final = f"""
 WITH asked AS MATERIALIZED (
-    SELECT n, account_id, phone, point(x, y) AS at
-    FROM unnest($1::integer[], $2::text[], $3::text[], $4::float8[], $5::float8[]) AS a (n, account_id, phone, x, y)
+    SELECT n, account_id, phone FROM unnest($1::integer[], $2::text[], $3::text[]) AS a (n, account_id, phone)
+), said AS MATERIALIZED (
+    SELECT n, word FROM unnest($4::integer[], $5::text[]) AS s (n, word)
 ), current AS MATERIALIZED (
     SELECT version FROM grid.network_version WHERE is_current
-), by_account AS MATERIALIZED (
-    SELECT asked.n, c.*
+), customer_hit AS (
+    SELECT 'account' AS via, asked.n, c.*
     FROM asked CROSS JOIN LATERAL (
-        SELECT * FROM grid.customer
+        SELECT {_CUSTOMER} FROM grid.customer
         WHERE version = (SELECT version FROM current) AND account_id = asked.account_id
         LIMIT 1
     ) AS c
-), by_phone AS MATERIALIZED (
-    SELECT asked.n, c.*
+    UNION ALL
+    SELECT 'phone', asked.n, c.*
     FROM asked CROSS JOIN LATERAL (
-        SELECT * FROM grid.customer
+        SELECT {_CUSTOMER} FROM grid.customer
         WHERE version = (SELECT version FROM current) AND phone = asked.phone
-        LIMIT 2
+        ORDER BY account_id
+        LIMIT {MOST_PHONES + 1}
     ) AS c
-), named AS MATERIALIZED (
-    SELECT n FROM by_account
-    UNION ALL
-    SELECT n FROM by_phone GROUP BY n HAVING count(*) = 1
-), unnamed AS MATERIALIZED (
-    SELECT n, at FROM asked WHERE at IS NOT NULL AND n NOT IN (SELECT n FROM named)
-), nearest AS MATERIALIZED (
-    SELECT unnamed.n, unnamed.at AS asked_at, s.transformer_id, s.at
-    FROM unnamed CROSS JOIN LATERAL (
-        SELECT transformer_id, at FROM grid.service_point
-        WHERE version = (SELECT version FROM current)
-        ORDER BY at <-> unnamed.at
-        LIMIT 1
-    ) AS s
-), second AS MATERIALIZED (
-    SELECT nearest.n, s.transformer_id, s.at
-    FROM nearest CROSS JOIN LATERAL (
-        SELECT transformer_id, at FROM grid.service_point
-        WHERE version = (SELECT version FROM current) AND transformer_id <> nearest.transformer_id
-        ORDER BY at <-> nearest.asked_at
-        LIMIT 1
-    ) AS s
+), device_hit AS (
+    SELECT 'device' AS via, said.n, NULL::text AS account_id, d.id AS transformer_id, NULL::text AS phone,
+           NULL::text AS status, NULL::text AS priority, NULL::text AS language, d.lat, d.lon, NULL::text AS address
+    FROM said CROSS JOIN LATERAL (
+        (SELECT id, lat, lon FROM grid.device
+        WHERE version = (SELECT version FROM current) AND id = said.word
+        LIMIT 1)
+        UNION
+        (SELECT id, lat, lon FROM grid.device
+        WHERE version = (SELECT version FROM current) AND name = said.word AND name <> ''
+        ORDER BY id LIMIT {MOST_DEVICES})
+    ) AS d
 ), hit AS (
-    SELECT 'account' AS via, n, account_id, transformer_id, phone, status, priority, language, lon AS x, lat AS y
-    FROM by_account
-    UNION ALL
-    SELECT 'phone', n, account_id, transformer_id, phone, status, priority, language, lon, lat FROM by_phone
-    UNION ALL
-    SELECT 'near', n, NULL, transformer_id, NULL, NULL, NULL, NULL, at[0], at[1] FROM nearest
-    UNION ALL
-    SELECT 'near', n, NULL, transformer_id, NULL, NULL, NULL, NULL, at[0], at[1] FROM second
+    SELECT * FROM customer_hit UNION ALL SELECT * FROM device_hit
 )
 SELECT hit.*, d.feeder, d.area
 FROM hit CROSS JOIN LATERAL (
     SELECT feeder, area FROM grid.device
+    WHERE version = (SELECT version FROM current) AND id = hit.transformer_id
+    LIMIT 1
+) AS d
+ORDER BY hit.n, hit.via, hit.account_id, hit.transformer_id
+"""
+
+# The steps of ``candidates.STEPS``, each an index range; only the rows of the first step that finds any are kept.
+_HOUSE: Final = """
+(SELECT {step} AS step, street, number, building, transformer_id, customers FROM grid.house
+WHERE version = (SELECT version FROM current) AND street = ANY (asked.streets) AND {where}
+LIMIT {limit})
+"""
+_HERE: Final = "district = ANY (asked.districts)"
+_STEPS_SQL: Final = " UNION ALL ".join(
+    _HOUSE.format(step=step, where=where, limit=MOST_HOUSES + 1)
+    for step, where in enumerate(
+        (
+            f"{_HERE} AND number = asked.number AND asked.number > 0",
+            f"{_HERE} AND number BETWEEN asked.low AND asked.high AND asked.high > 0",
+            f"{_HERE} AND number = 0",
+            "number = asked.number AND asked.number > 0",
+            "number BETWEEN asked.low AND asked.high AND asked.high > 0",
+            "number = 0",
+        )
+    )
+)
+FIND_AROUND: Final = f"""
+WITH asked_point AS MATERIALIZED (
+    SELECT n, point(x, y) AS at FROM unnest($1::integer[], $2::float8[], $3::float8[]) AS a (n, x, y)
+), asked AS MATERIALIZED (
+    SELECT n, string_to_array(streets, E'\\n') AS streets, string_to_array(districts, E'\\n') AS districts,
+           number, low, high, room
+    FROM unnest($4::integer[], $5::text[], $6::text[], $7::integer[], $8::integer[], $9::integer[], $10::text[])
+        AS a (n, streets, districts, number, low, high, room)
+), current AS MATERIALIZED (
+    SELECT version FROM grid.network_version WHERE is_current
+), point_hit AS (
+    SELECT asked_point.n, s.transformer_id, s.at, s.rank
+    FROM asked_point CROSS JOIN LATERAL (
+        SELECT transformer_id, at, row_number() OVER () AS rank FROM (
+            SELECT transformer_id, at FROM grid.service_point
+            WHERE version = (SELECT version FROM current)
+            ORDER BY at <-> asked_point.at
+            LIMIT {MOST_POINTS}
+        ) AS nearest
+    ) AS s
+), house_hit AS MATERIALIZED (
+    SELECT asked.n, asked.room, h.*
+    FROM asked CROSS JOIN LATERAL (
+        SELECT step, street, number, building, transformer_id, customers, found FROM (
+            SELECT first_step.*, count(*) OVER () AS found, row_number() OVER () AS rank FROM (
+                SELECT all_steps.*, min(step) OVER () AS first FROM (
+                    -- One after the other, no further than the limit: what fits everywhere costs no more.
+                    SELECT * FROM ({_STEPS_SQL}) AS steps LIMIT {MOST_HOUSES + 1}
+                ) AS all_steps
+            ) AS first_step
+            WHERE step = first
+        ) AS ranked
+        WHERE found <= {MOST_HOUSES} OR rank = 1
+    ) AS h
+), room_hit AS (
+    SELECT t.n, c.*
+    FROM (
+        SELECT n, room, transformer_id FROM house_hit WHERE room <> '' AND found <= {MOST_HOUSES}
+        GROUP BY n, room, transformer_id
+    ) AS t CROSS JOIN LATERAL (
+        SELECT {_CUSTOMER} FROM grid.customer
+        WHERE version = (SELECT version FROM current) AND transformer_id = t.transformer_id AND room = t.room
+            AND room <> ''
+        ORDER BY account_id
+        LIMIT {MOST_ROOMS}
+    ) AS c
+), hit AS (
+    SELECT 'point' AS via, n, transformer_id, at[1] AS lat, at[0] AS lon, rank AS step,
+           NULL::text AS street, NULL::integer AS number, NULL::text AS building, NULL::integer AS customers,
+           NULL::text AS account_id, NULL::text AS phone, NULL::text AS status, NULL::text AS priority,
+           NULL::text AS language, NULL::text AS address, 1 AS found
+    FROM point_hit
+    UNION ALL
+    SELECT 'house', n, transformer_id, NULL, NULL, step, street, number, building, customers,
+           NULL, NULL, NULL, NULL, NULL, NULL, found
+    FROM house_hit
+    UNION ALL
+    SELECT 'room', n, transformer_id, lat, lon, NULL, NULL, NULL, NULL, NULL,
+           account_id, phone, status, priority, language, address, 1
+    FROM room_hit
+)
+SELECT hit.via, hit.n, hit.transformer_id, coalesce(hit.lat, d.lat) AS lat, coalesce(hit.lon, d.lon) AS lon, hit.step,
+       hit.street, hit.number, hit.building, hit.customers, hit.account_id, hit.phone, hit.status, hit.priority,
+       hit.language, hit.address, hit.found, d.feeder, d.area
+FROM hit CROSS JOIN LATERAL (
+    SELECT feeder, area, lat, lon FROM grid.device
     WHERE version = (SELECT version FROM current) AND id = hit.transformer_id
     LIMIT 1
 ) AS d
@@ -87,37 +184,105 @@ FROM hit CROSS JOIN LATERAL (
 async def resolve_places(
     connection: Connection, evidence: Sequence[PlaceEvidence], rules: PlaceRules = DEFAULT_RULES
 ) -> list[ResolvedPlace]:
-    """Return the place of each report, in order, by one query (none for an empty batch)."""
+    """Return the place of each report, in order, by at most two queries."""
     questions = [ask(one, rules) for one in evidence]
-    found = await _find(connection, questions) if questions else []
-    return [decide(question, one, rules) for question, one in zip(questions, found, strict=True)]
+    named = await _named(connection, questions)
+    wants = [search(question, one, rules) for question, one in zip(questions, named, strict=True)]
+    around = await _around(connection, wants)
+    return [decide(*one, rules) for one in zip(questions, named, around, strict=True)]
 
 
-async def _find(connection: Connection, questions: Sequence[Question]) -> list[Found]:
-    records = await connection.fetch(FIND, *columns(questions))
+async def _named(connection: Connection, questions: Sequence[Question]) -> list[Named]:
+    if not any(q.account_id or q.phone or q.devices for q in questions):
+        return [Named()] * len(questions)
     accounts: dict[int, Customer] = {}
     phones: dict[int, list[Customer]] = {}
-    near: dict[int, list[Near]] = {}
-    for record in records:
+    devices: dict[int, dict[str, Spot]] = {}
+    for record in await connection.fetch(FIND_NAMED, *named_arguments(questions)):
         via, n = record["via"], record["n"]
-        if via == "near":
-            near.setdefault(n, []).append(_near(record))
+        if via == "account":
+            accounts[n] = _customer(record)
         elif via == "phone":
             phones.setdefault(n, []).append(_customer(record))
         else:
-            accounts[n] = _customer(record)
-    return [Found(accounts.get(n), tuple(phones.get(n, ())), tuple(near.get(n, ()))) for n in range(len(questions))]
+            devices.setdefault(n, {})[record["transformer_id"]] = _spot(record)
+    return [
+        Named(
+            accounts.get(n),
+            tuple(phones.get(n, ())),
+            tuple(spot for _, spot in sorted(devices.get(n, {}).items())[:MOST_DEVICES]),
+        )
+        for n in range(len(questions))
+    ]
 
 
-def columns(questions: Sequence[Question]) -> tuple[list[Any], ...]:
-    """Return the arguments of ``FIND``: number, account, phone, x and y of each question."""
+def named_arguments(questions: Sequence[Question]) -> tuple[list[Any], ...]:
+    """Return the arguments of ``FIND_NAMED``."""
+    asked = [(n, q) for n, q in enumerate(questions) if q.account_id or q.phone]
+    said = [(n, word) for n, q in enumerate(questions) for word in q.devices]
     return (
-        list(range(len(questions))),
-        [q.account_id for q in questions],
-        [q.phone for q in questions],
-        [None if q.point is None else q.point.lon for q in questions],
-        [None if q.point is None else mercator(q.point.lat) for q in questions],
+        [n for n, _ in asked],
+        [q.account_id for _, q in asked],
+        [q.phone for _, q in asked],
+        [n for n, _ in said],
+        [word for _, word in said],
     )
+
+
+async def _around(connection: Connection, wants: Sequence[Search]) -> list[Around]:
+    if not any(want.point or want.address for want in wants):
+        return [Around()] * len(wants)
+    points: dict[int, list[tuple[int, Spot]]] = {}
+    houses: dict[int, list[House]] = {}
+    rooms: dict[int, list[Customer]] = {}
+    crowded: set[int] = set()
+    for record in await connection.fetch(FIND_AROUND, *around_arguments(wants)):
+        via, n = record["via"], record["n"]
+        if via == "room":
+            rooms.setdefault(n, []).append(_customer(record))
+            continue
+        spot = _spot(record)
+        if record["found"] > MOST_HOUSES:
+            crowded.add(n)
+        elif via == "point":
+            at = spot._replace(point=Point(latitude(record["lat"]), record["lon"]))
+            points.setdefault(n, []).append((record["step"], at))
+        else:
+            house = House(
+                record["step"], spot, record["street"], record["number"], record["building"], record["customers"]
+            )
+            houses.setdefault(n, []).append(house)
+    return [
+        Around(
+            tuple(spot for _, spot in sorted(points.get(n, ()))),
+            tuple(houses.get(n, ())),
+            tuple(sorted(rooms.get(n, ()), key=_by_transformer)),
+            crowded=n in crowded,
+        )
+        for n in range(len(wants))
+    ]
+
+
+def around_arguments(wants: Sequence[Search]) -> tuple[list[Any], ...]:
+    """Return the arguments of ``FIND_AROUND``."""
+    points = [(n, want.point) for n, want in enumerate(wants) if want.point is not None]
+    said = [(n, want.address, wanted(want.address)) for n, want in enumerate(wants) if want.address is not None]
+    return (
+        [n for n, _ in points],
+        [point.lon for _, point in points],
+        [mercator(point.lat) for _, point in points],
+        [n for n, _, _ in said],
+        ["\n".join(want.streets) for _, _, want in said],
+        ["\n".join(want.districts) for _, _, want in said],
+        [want.number for _, _, want in said],
+        [want.low for _, _, want in said],
+        [want.high for _, _, want in said],
+        [address.room for _, address, _ in said],
+    )
+
+
+def _by_transformer(customer: Customer) -> tuple[str, str]:
+    return customer.transformer_id, customer.account_id
 
 
 def _customer(record: asyncpg.Record) -> Customer:
@@ -130,9 +295,10 @@ def _customer(record: asyncpg.Record) -> Customer:
         status=CustomerStatus(record["status"]),
         priority=CustomerClass(record["priority"]),
         language=record["language"],
-        point=Point(record["y"], record["x"]),
+        point=Point(record["lat"], record["lon"]),
+        address=record["address"],
     )
 
 
-def _near(record: asyncpg.Record) -> Near:
-    return Near(record["transformer_id"], record["feeder"], record["area"], Point(latitude(record["y"]), record["x"]))
+def _spot(record: asyncpg.Record) -> Spot:
+    return Spot(record["transformer_id"], record["feeder"], record["area"], Point(record["lat"], record["lon"]))

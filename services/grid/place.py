@@ -1,169 +1,82 @@
-"""Where a report is: the decision, from what was said and what the network model knows of it.
+"""Where a report is: the decision, from what each piece of evidence says.
 
-Decided here: which evidence wins, what the rest of it says about that, how sure the place is. Never here: the
-looking up (``lookup`` asks Postgres, ``book`` asks files); a guess where nothing speaks for a place: that is for
-people.
+Decided here: which evidence to believe, what the rest of it says about that, how sure the place is, and below which
+confidence nobody should act on it. Never here: the looking up (``lookup`` asks Postgres, ``book`` asks files); what one
+source alone says (``candidates``); a guess where nothing speaks for a place: that is for people.
+
+How: each source names the right place with its measured reliability, and otherwise any place in the network. So a place
+weighs, over all sources, the product of (reliability x the share the source gives it) + (1 - reliability) / N; what is
+left over is the weight of "none of these". Sources that agree are then all but certain, sources that conflict are
+decided by how often each is wrong, and no order of precedence is needed.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import h3
 
 from services.contracts import values
-from services.contracts.values import Basis, Crs, CustomerClass, CustomerStatus
-from services.grid.datum import to_wgs84
-from services.grid.phone import phone_key
+from services.contracts.values import Basis, CustomerClass, CustomerStatus
+from services.grid.candidates import (
+    Around,
+    Customer,
+    Heard,
+    Named,
+    Spot,
+    hear,
+)
+from services.grid.evidence import DEFAULT_RULES, Clue, Point, distance_m
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from services.grid.evidence import PlaceRules, Question
 
 _AREA_RESOLUTION: Final = 5  # cells of about 250 km²
 _PLACE_RESOLUTION: Final = 9  # cells of about 0.1 km²
-_NORTHMOST: Final = 85.0  # the Mercator plane of the service points ends here
-_LONGEST_ACCOUNT: Final = 200
-_SHIFTED: Final = frozenset({Crs.GCJ02, Crs.BD09})
+_HAYSTACK: Final = 10_000.0
+"""Places a wrong piece of evidence may name: a city's transformers. Only the order of magnitude matters."""
 
+_SHOWN: Final = 5  # candidates in a place
+_WORTH_SHOWING: Final = 0.01
+_CELL_TRUST: Final = 0.3
+_AGREES: Final = 0.25  # of the largest share a source gives
+_SPEAKS: Final = 0.3  # a source that gives no place more than this contradicts nothing
+_AMBIGUOUS: Final = 0.5  # of the weight of the first
+_SURE_OF_ARREARS: Final = 0.8
+_CLASSES: Final = (CustomerClass.NORMAL, CustomerClass.IMPORTANT, CustomerClass.LIFE_SUPPORT)
 
-class Clue(StrEnum):
-    """What the evidence said, one word each, for logs, messages and people."""
-
-    ACCOUNT = "account"
-    ACCOUNT_UNKNOWN = "account_unknown"
-    PHONE = "phone"
-    PHONE_UNKNOWN = "phone_unknown"
-    PHONE_SHARED = "phone_shared"
-    """Several customers have this number, so it says nothing of one."""
-    PHONE_AGREES = "phone_agrees"
-    PHONE_CONFLICTS_ACCOUNT = "phone_conflicts_account"
-    POSITION = "position"
-    POSITION_AGREES = "position_agrees"
-    POSITION_CONFLICTS = "position_conflicts"
-    """The position is far from the customer that account or phone found."""
-    POSITION_INVALID = "position_invalid"
-    POSITION_TOO_COARSE = "position_too_coarse"
-    POSITION_AMBIGUOUS = "position_ambiguous"
-    """Another transformer is about as near."""
-    POSITION_DISTANT = "position_distant"
-    """The nearest service point is further off than the accuracy explains."""
-    POSITION_OUT_OF_REACH = "position_out_of_reach"
-    """The nearest service point tells the area, but is too far off to tell the transformer."""
-    ACCURACY_UNKNOWN = "accuracy_unknown"
-    DATUM_CONVERTED = "datum_converted"
-    NO_NETWORK = "no_network"
+_WORDS: Final = {
+    Basis.ACCOUNT: (Clue.ACCOUNT, Clue.ACCOUNT_AGREES, Clue.ACCOUNT_CONFLICTS),
+    Basis.PHONE: (Clue.PHONE, Clue.PHONE_AGREES, Clue.PHONE_CONFLICTS),
+    Basis.POSITION: (Clue.POSITION, Clue.POSITION_AGREES, Clue.POSITION_CONFLICTS),
+    Basis.ADDRESS: (Clue.ADDRESS, Clue.ADDRESS_AGREES, Clue.ADDRESS_CONFLICTS),
+    Basis.DEVICE: (Clue.DEVICE, Clue.DEVICE_AGREES, Clue.DEVICE_CONFLICTS),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceEvidence:
-    """What a report says of its place, as received.
+class Candidate:
+    """One of the places a report may be at; ``weight`` is its probability by the evidence alone."""
 
-    Attributes:
-        lat: Degrees north in ``crs``.
-        lon: Degrees east in ``crs``.
-        crs: ``wgs84`` (or absent), ``gcj02`` or ``bd09``.
-        accuracy_m: Radius in metres at 95 %.
-        address: Carried; not used yet.
-        text: Carried; not used yet.
-    """
-
-    account_id: str | None = None
-    phone: str | None = None
-    lat: float | None = None
-    lon: float | None = None
-    crs: str | None = None
-    accuracy_m: float | None = None
-    address: str | None = None
-    text: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceRules:
-    """Thresholds, in metres unless said otherwise.
-
-    Attributes:
-        coarsest_m: A position with a worse accuracy places nothing.
-        assumed_accuracy_m: Accuracy of a position that states none.
-        reach_m: A service point further off does not tell the transformer.
-        coverage_m: With no service point this near, no network model covers the place.
-        ambiguous_ratio: A second transformer nearer than this times the first makes the choice ambiguous.
-        distant_m: How far beside a service point people stand who report it.
-    """
-
-    coarsest_m: float = 200.0
-    assumed_accuracy_m: float = 50.0
-    reach_m: float = 500.0
-    coverage_m: float = 2000.0
-    ambiguous_ratio: float = 1.5
-    distant_m: float = 100.0
-
-
-class Point(NamedTuple):
-    """A WGS-84 position in degrees."""
-
-    lat: float
-    lon: float
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What to look up for one report: the evidence in the forms the network model uses.
-
-    Attributes:
-        account_id: Account to find.
-        phone: Phone to find, as ``phone_key`` gives it.
-        point: Position good enough to search around.
-        accuracy_m: Accuracy of ``point``.
-        shown: Any position that was given, for a person to see.
-        clues: What was noticed so far.
-    """
-
+    spot: Spot
     account_id: str | None
-    phone: str | None
-    point: Point | None
-    accuracy_m: float
-    shown: Point | None
-    clues: tuple[Clue, ...]
+    weight: float
 
-
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """A customer that was found, with the place in the network; ``phone`` as ``phone_key`` gives it."""
-
-    account_id: str
-    transformer_id: str
-    feeder: str
-    area: str
-    phone: str | None
-    status: CustomerStatus
-    priority: CustomerClass
-    language: str | None
-    point: Point
-
-
-@dataclass(frozen=True, slots=True)
-class Near:
-    """A transformer, by its service point nearest to a position."""
-
-    transformer_id: str
-    feeder: str
-    area: str
-    point: Point
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What the network model knows about a question.
-
-    Attributes:
-        account: The customer with this account.
-        phones: Customers with this phone; two stand for any number above one.
-        near: The two nearest transformers, nearest first; asked only if account and phone named nobody.
-    """
-
-    account: Customer | None = None
-    phones: tuple[Customer, ...] = ()
-    near: tuple[Near, ...] = ()
+    def as_value(self) -> values.PlaceCandidate:
+        """Return it as messages carry it."""
+        return values.PlaceCandidate(
+            area=self.spot.area,
+            feeder=self.spot.feeder,
+            transformer_id=self.spot.transformer_id,
+            account_id=self.account_id,
+            lat=self.spot.point.lat,
+            lon=self.spot.point.lon,
+            weight=self.weight,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +85,18 @@ class ResolvedPlace:
 
     Attributes:
         account_id: The customer, where one was found.
-        transformer_id: The transformer, or ``cell:<H3 resolution 9>`` where no network model covers the place.
+        transformer_id: The transformer, or ``cell:<H3 resolution 9>`` where no network model covers the place; None
+            where the evidence leaves it too open.
         area: Substation, or ``cell:<H3 resolution 5>``; None where nothing placed the report.
-        priority: Class of the customer: normal, important or life_support.
+        priority: Class of the customer: normal, important or life_support. Of all customers that were named, the one
+            in most need counts, wherever the report was placed.
         language: Language the customer chose (BCP 47).
         lat: WGS-84 degrees north of the customer, else of the position.
         lon: WGS-84 degrees east, likewise.
-        confidence: 0 to 1; an order of trust, not a measured probability.
-        basis: Which evidence decided.
+        confidence: Probability by the evidence, 0 to 1, as far as the trusts are right.
+        basis: Which evidence spoke loudest.
         evidence: All that the evidence said.
+        candidates: The places that come into question, heaviest first; empty where nothing is left open.
     """
 
     account_id: str | None
@@ -195,6 +111,7 @@ class ResolvedPlace:
     confidence: float
     basis: Basis
     evidence: tuple[Clue, ...]
+    candidates: tuple[Candidate, ...] = ()
 
     def as_value(self) -> values.Place:
         """Return the place as messages carry it."""
@@ -208,196 +125,211 @@ class ResolvedPlace:
             confidence=self.confidence,
             basis=self.basis,
             evidence=self.evidence,
+            candidates=tuple(one.as_value() for one in self.candidates) or None,
             customer_class=self.priority,
             customer_status=self.status,
         )
 
 
-DEFAULT_RULES: Final = PlaceRules()
-
-_ACCOUNT_TRUST: Final = 0.9
-_PHONE_TRUST: Final = 0.8
-_POSITION_TRUST: Final = 0.7
-_AREA_TRUST: Final = 0.3
-_AGREES: Final = 1.1
-_CONFLICTS: Final = 0.75
-_AMBIGUOUS: Final = 0.6
-_DISTANT: Final = 0.7
-
-
-def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
-    """Return what to look up for ``evidence``."""
-    account = (evidence.account_id or "").strip()
-    clues: list[Clue] = []
-    shown: Point | None = None
-    accuracy = evidence.accuracy_m
-    if evidence.lat is not None and evidence.lon is not None:
-        if accuracy is None or math.isnan(accuracy):
-            clues.append(Clue.ACCURACY_UNKNOWN)
-            accuracy = rules.assumed_accuracy_m
-        if evidence.crs in _SHIFTED:
-            clues.append(Clue.DATUM_CONVERTED)
-        shown = _wgs84(evidence.lat, evidence.lon, evidence.crs)
-        if shown is None:
-            clues.append(Clue.POSITION_INVALID)
-        elif accuracy > rules.coarsest_m:
-            clues.append(Clue.POSITION_TOO_COARSE)
-    searchable = shown is not None and accuracy is not None and accuracy <= rules.coarsest_m
-    return Question(
-        # What cannot be printed (NUL, half a surrogate pair) is no account, and the database would refuse the batch.
-        account_id=account if account and account.isprintable() and len(account) <= _LONGEST_ACCOUNT else None,
-        phone=phone_key(evidence.phone),
-        point=shown if searchable else None,
-        accuracy_m=accuracy or 0.0,
-        shown=shown,
-        clues=tuple(clues),
-    )
-
-
-def _wgs84(lat: float, lon: float, crs: str | None) -> Point | None:
-    """Return the position in WGS-84; None for what is no position or is given in an unknown datum."""
-    if not (abs(lat) <= _NORTHMOST and abs(lon) <= 180):  # noqa: PLR2004  the globe; NaN fails as well
-        return None
-    try:
-        datum = Crs(crs) if crs else Crs.WGS84
-    except ValueError:
-        return None
-    return Point(*to_wgs84(lat, lon, datum))
-
-
-def decide(question: Question, found: Found, rules: PlaceRules = DEFAULT_RULES) -> ResolvedPlace:
-    """Return the place: a known account wins, else a phone of exactly one customer, else the position."""
-    if found.account is not None:
-        return _of_account(question, found.account, found.phones, rules)
-    clues = list(question.clues)
-    if question.account_id is not None:
-        clues.append(Clue.ACCOUNT_UNKNOWN)
-    if len(found.phones) == 1:
-        return _of_phone(question, found.phones[0], clues, rules)
-    if question.phone is not None:
-        clues.append(Clue.PHONE_SHARED if found.phones else Clue.PHONE_UNKNOWN)
-    if question.point is not None:
-        return _of_position(question.point, question.accuracy_m, found.near, clues, rules)
-    return _without_customer(None, None, question.shown, 0.0, Basis.NONE, clues)
-
-
-def _of_account(
-    question: Question, customer: Customer, phones: tuple[Customer, ...], rules: PlaceRules
-) -> ResolvedPlace:
-    clues = [*question.clues, Clue.ACCOUNT]
-    trust = _ACCOUNT_TRUST
-    if question.phone is not None and question.phone == customer.phone:
-        clues.append(Clue.PHONE_AGREES)
-        trust *= _AGREES
-    elif len(phones) == 1:
-        clues.append(Clue.PHONE_CONFLICTS_ACCOUNT)
-        trust *= _CONFLICTS
-    elif question.phone is not None:
-        clues.append(Clue.PHONE_SHARED if phones else Clue.PHONE_UNKNOWN)
-    trust *= _weigh_position(question, customer, clues, rules)
-    return _of_customer(customer, trust, Basis.ACCOUNT, clues)
-
-
-def _of_phone(question: Question, customer: Customer, clues: list[Clue], rules: PlaceRules) -> ResolvedPlace:
-    clues.append(Clue.PHONE)
-    trust = _PHONE_TRUST * _weigh_position(question, customer, clues, rules)
-    return _of_customer(customer, trust, Basis.PHONE, clues)
-
-
-def _weigh_position(question: Question, customer: Customer, clues: list[Clue], rules: PlaceRules) -> float:
-    """Note whether the position fits the customer; return the factor that makes of the trust in it."""
-    if question.point is None:
-        return 1.0
-    if distance_m(question.point, customer.point) <= rules.reach_m + question.accuracy_m:
-        clues.append(Clue.POSITION_AGREES)
-        return _AGREES
-    clues.append(Clue.POSITION_CONFLICTS)
-    return _CONFLICTS
-
-
-def _of_position(
-    point: Point, accuracy_m: float, near: tuple[Near, ...], clues: list[Clue], rules: PlaceRules
-) -> ResolvedPlace:
-    clues.append(Clue.POSITION)
-    ranked = sorted((distance_m(point, one.point), one.transformer_id, one) for one in near)
-    if not ranked or ranked[0][0] > rules.coverage_m:
-        clues.append(Clue.NO_NETWORK)
-        area = f"cell:{h3.latlng_to_cell(*point, _AREA_RESOLUTION)}"
-        cell = f"cell:{h3.latlng_to_cell(*point, _PLACE_RESOLUTION)}"
-        return _without_customer(area, cell, point, _AREA_TRUST, Basis.CELL, clues)
-    distance, _, nearest = ranked[0]
-    if distance > rules.reach_m:
-        clues.append(Clue.POSITION_OUT_OF_REACH)
-        return _without_customer(nearest.area, None, point, _AREA_TRUST, Basis.POSITION, clues)
-    trust = _POSITION_TRUST
-    if len(ranked) > 1 and ranked[1][0] < max(rules.ambiguous_ratio * distance, accuracy_m):
-        clues.append(Clue.POSITION_AMBIGUOUS)
-        trust *= _AMBIGUOUS
-    if distance > max(rules.distant_m, accuracy_m):
-        clues.append(Clue.POSITION_DISTANT)
-        trust *= _DISTANT
-    return _without_customer(
-        nearest.area, nearest.transformer_id, point, trust, Basis.POSITION, clues, feeder=nearest.feeder
-    )
-
-
-def _of_customer(customer: Customer, trust: float, basis: Basis, clues: list[Clue]) -> ResolvedPlace:
-    return ResolvedPlace(
-        account_id=customer.account_id,
-        transformer_id=customer.transformer_id,
-        feeder=customer.feeder,
-        area=customer.area,
-        status=customer.status,
-        priority=customer.priority,
-        language=customer.language,
-        lat=customer.point.lat,
-        lon=customer.point.lon,
-        confidence=_confidence(trust),
-        basis=basis,
-        evidence=tuple(clues),
-    )
-
-
-def _without_customer(
-    area: str | None,
-    transformer_id: str | None,
-    point: Point | None,
-    trust: float,
-    basis: Basis,
-    clues: list[Clue],
+def decide(
+    question: Question,
+    named: Named,
+    around: Around,
+    rules: PlaceRules = DEFAULT_RULES,
     *,
-    feeder: str | None = None,
+    rates: Mapping[str, float] | None = None,
+) -> ResolvedPlace:
+    """Return the place that the evidence speaks for, if it speaks clearly enough.
+
+    Args:
+        question: The evidence.
+        named: Whom and what it names.
+        around: What was searched for because of it.
+        rules: Thresholds.
+        rates: How many reports a customer makes lately at each place that is open (``open_spots``); see ``lately``.
+    """
+    heard = hear(question, named, around, rules)
+    if not heard.spots:
+        return _off_the_network(question, around.points, heard, rules)
+    weights = _weigh(heard, None)
+    if rates and max(weights.values()) < rules.clear_at:
+        weights = _weigh(heard, rates)
+    ranked = sorted(weights, key=lambda one: (-weights[one], one))
+    best = ranked[0]
+    confidence = weights[best]
+    areas, feeders = _shares(heard, weights)
+    area = min(areas, key=lambda one: (-areas[one], one))
+    if confidence < rules.place_at and heard.spots[best].area != area:
+        best = next(one for one in ranked if heard.spots[one].area == area)
+    spot = heard.spots[best]
+    customer = _customer_at(heard, best)
+    # Which of a feeder's neighbouring transformers it is matters less than that it is this feeder.
+    placed = confidence >= rules.place_at or feeders[spot.feeder] >= rules.feeder_at
+    in_area = areas[spot.area] >= rules.area_at
+    basis = _say(heard, best, ranked, weights)
+    if not placed:
+        heard.clues.append(Clue.UNSURE)
+    shown = customer.point if customer is not None and placed else question.shown
+    if shown is None and placed:
+        shown = spot.point
+    return ResolvedPlace(
+        account_id=customer.account_id if customer is not None and placed else None,
+        transformer_id=best if placed else None,
+        feeder=spot.feeder if placed else None,
+        area=spot.area if placed or in_area else None,
+        status=_status(customer, confidence),
+        priority=max((one.priority for one in _named(named, customer)), key=_CLASSES.index, default=_CLASSES[0]),
+        language=None if customer is None else customer.language,
+        lat=None if shown is None else shown.lat,
+        lon=None if shown is None else shown.lon,
+        confidence=_rounded(weights[best] if placed else areas[spot.area] if in_area else 0.0),
+        basis=basis if placed or in_area else Basis.NONE,
+        evidence=tuple(dict.fromkeys(heard.clues)),
+        candidates=_open(heard, ranked, weights, rules),
+    )
+
+
+def open_spots(question: Question, named: Named, around: Around, rules: PlaceRules = DEFAULT_RULES) -> tuple[str, ...]:
+    """Return the transformers between which the evidence leaves a report open; none where it is clear."""
+    heard = hear(question, named, around, rules)
+    if len(heard.spots) > 1 and max(_weigh(heard, None).values()) < rules.clear_at:
+        return tuple(heard.spots)
+    return ()
+
+
+def _weigh(heard: Heard, rates: Mapping[str, float] | None) -> dict[str, float]:
+    """Return the probability of each transformer that any source names."""
+    weights = dict.fromkeys(heard.spots, 1.0)
+    if rates is not None:
+        known = {one: rates.get(one, 0.0) for one in weights}
+        mean = math.fsum(known.values()) / len(known) or 1.0
+        weights = {one: rate / mean for one, rate in known.items()}
+    elsewhere = _HAYSTACK
+    for source in heard.sources:
+        chance = (1.0 - source.trust) / _HAYSTACK
+        elsewhere *= chance
+        for one in weights:
+            weights[one] *= source.trust * source.support.get(one, 0.0) + chance
+    total = math.fsum(weights.values()) + elsewhere
+    return {one: weight / total for one, weight in weights.items()}
+
+
+def _shares(heard: Heard, weights: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the weight of each area and of each feeder."""
+    areas: dict[str, float] = {}
+    feeders: dict[str, float] = {}
+    for one, weight in weights.items():
+        spot = heard.spots[one]
+        areas[spot.area] = areas.get(spot.area, 0.0) + weight
+        feeders[spot.feeder] = feeders.get(spot.feeder, 0.0) + weight
+    return areas, feeders
+
+
+def _say(heard: Heard, best: str, ranked: Sequence[str], weights: Mapping[str, float]) -> Basis:
+    """Note what each source says of the place; return the one that spoke loudest for it."""
+    loudest = max(heard.sources, key=lambda source: source.trust * source.support.get(best, 0.0))
+    for source in heard.sources:
+        own, agrees, conflicts = _WORDS[source.basis]
+        share, most = source.support.get(best, 0.0), max(source.support.values(), default=0.0)
+        if source is loudest:
+            heard.clues.append(own)
+        elif share >= _AGREES * most:
+            heard.clues.append(agrees)
+        elif most > _SPEAKS:
+            heard.clues.append(conflicts)
+    if len(ranked) > 1 and weights[ranked[1]] > _AMBIGUOUS * weights[ranked[0]]:
+        heard.clues.append(Clue.AMBIGUOUS)
+    return loudest.basis
+
+
+def _customer_at(heard: Heard, transformer: str) -> Customer | None:
+    """Return the customer whom the best source that names one at this transformer names; None if several do."""
+    there = dict.fromkeys(one for one in heard.customers if one.transformer_id == transformer)
+    first: Customer | None = None
+    for source in heard.sources:
+        if source.basis is Basis.ACCOUNT and transformer in source.support:
+            return next(iter(there))  # the account's customer was added first
+    accounts = {one.account_id: one for one in there}
+    if len(accounts) == 1:
+        first = next(iter(accounts.values()))
+    return first
+
+
+def _named(named: Named, customer: Customer | None) -> list[Customer]:
+    found = [] if customer is None else [customer]
+    if named.account is not None:
+        found.append(named.account)
+    if len(named.phones) == 1:
+        found += named.phones
+    return found
+
+
+def _status(customer: Customer | None, confidence: float) -> CustomerStatus:
+    """Return the customer's status; a report is not answered with arrears unless it is sure whose it is."""
+    if customer is None or confidence < _SURE_OF_ARREARS:
+        return CustomerStatus.ACTIVE
+    return customer.status
+
+
+def _open(
+    heard: Heard, ranked: Sequence[str], weights: Mapping[str, float], rules: PlaceRules
+) -> tuple[Candidate, ...]:
+    if weights[ranked[0]] >= rules.clear_at:
+        return ()
+    found = []
+    for one in ranked[:_SHOWN]:
+        if weights[one] >= _WORTH_SHOWING:
+            customer = _customer_at(heard, one)
+            account = None if customer is None else customer.account_id
+            found.append(Candidate(heard.spots[one], account, _rounded(weights[one])))
+    return tuple(found)
+
+
+def _off_the_network(question: Question, points: Sequence[Spot], heard: Heard, rules: PlaceRules) -> ResolvedPlace:
+    """Return a cell for a position that no network covers, an area for one that is far off, else no place."""
+    point = question.point
+    if point is None:
+        return _nowhere(heard, question.shown)
+    ranked = sorted((distance_m(point, one.point), one.transformer_id, one) for one in points)
+    heard.clues.append(Clue.POSITION)
+    if ranked and ranked[0][0] <= rules.coverage_m:
+        heard.clues.append(Clue.POSITION_OUT_OF_REACH)
+        return _nowhere(heard, point, area=ranked[0][2].area, confidence=_CELL_TRUST, basis=Basis.POSITION)
+    heard.clues.append(Clue.NO_NETWORK)
+    return _nowhere(
+        heard,
+        point,
+        area=f"cell:{h3.latlng_to_cell(*point, _AREA_RESOLUTION)}",
+        transformer_id=f"cell:{h3.latlng_to_cell(*point, _PLACE_RESOLUTION)}",
+        confidence=_CELL_TRUST,
+        basis=Basis.CELL,
+    )
+
+
+def _nowhere(
+    heard: Heard,
+    point: Point | None,
+    *,
+    area: str | None = None,
+    transformer_id: str | None = None,
+    confidence: float = 0.0,
+    basis: Basis = Basis.NONE,
 ) -> ResolvedPlace:
     return ResolvedPlace(
         account_id=None,
         transformer_id=transformer_id,
-        feeder=feeder,
+        feeder=None,
         area=area,
         status=CustomerStatus.ACTIVE,
         priority=CustomerClass.NORMAL,
         language=None,
         lat=None if point is None else point.lat,
         lon=None if point is None else point.lon,
-        confidence=_confidence(trust),
+        confidence=confidence,
         basis=basis,
-        evidence=tuple(clues),
+        evidence=tuple(dict.fromkeys(heard.clues)),
     )
 
 
-def _confidence(trust: float) -> float:
-    return round(min(trust, 1.0), 3)
-
-
-def distance_m(one: Point, other: Point) -> float:
-    """Return the great-circle distance in metres."""
-    return float(h3.great_circle_distance(one, other, unit="m"))
-
-
-def mercator(lat: float) -> float:
-    """Return the Mercator latitude in degrees: with the longitude, a plane true to shape near any place."""
-    return math.degrees(math.asinh(math.tan(math.radians(lat))))
-
-
-def latitude(mercator_lat: float) -> float:
-    """Return the latitude in degrees of a Mercator latitude in degrees."""
-    return math.degrees(math.atan(math.sinh(math.radians(mercator_lat))))
+def _rounded(probability: float) -> float:
+    return round(min(probability, 1.0), 3)

@@ -29,8 +29,12 @@ CREATE TABLE IF NOT EXISTS grid.device (
     lon double precision NOT NULL,
     area text NOT NULL,
     feeder text NOT NULL,
-    customers integer NOT NULL -- connected directly to this device
+    customers integer NOT NULL, -- connected directly to this device
+    name text NOT NULL DEFAULT '' -- what people call it, as services.grid.evidence.name_key writes it
 ) PARTITION BY LIST (version);
+
+-- Databases of before: tables without the newer columns get them, and the next import fills them.
+ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS name text NOT NULL DEFAULT '';
 
 CREATE TABLE IF NOT EXISTS grid.customer (
     version integer NOT NULL,
@@ -43,8 +47,34 @@ CREATE TABLE IF NOT EXISTS grid.customer (
     name text NOT NULL,
     status text NOT NULL,
     priority text NOT NULL,
-    language text
+    language text,
+    -- The parts of the address, as services.grid.address reads them.
+    district text NOT NULL DEFAULT '',
+    road text NOT NULL DEFAULT '',
+    house integer NOT NULL DEFAULT 0,
+    estate text NOT NULL DEFAULT '',
+    building text NOT NULL DEFAULT '',
+    room text NOT NULL DEFAULT ''
 ) PARTITION BY LIST (version);
+
+-- Which transformers feed a house: one row for each house and transformer, and with number 0 one for each street and
+-- transformer. The building of an estate counts as a house on a street of the estate's name.
+CREATE TABLE IF NOT EXISTS grid.house (
+    version integer NOT NULL,
+    street text NOT NULL,
+    number integer NOT NULL,
+    district text NOT NULL,
+    building text NOT NULL,
+    transformer_id text NOT NULL,
+    customers integer NOT NULL
+) PARTITION BY LIST (version);
+
+ALTER TABLE grid.customer ADD COLUMN IF NOT EXISTS district text NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS road text NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS house integer NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS estate text NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS building text NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS room text NOT NULL DEFAULT '';
 
 -- Where power is delivered: the customers' points and the transformers themselves, each point once a transformer.
 -- x is the longitude and y the Mercator latitude, both in degrees: near any place the order of distances in this
@@ -60,9 +90,9 @@ CREATE OR REPLACE FUNCTION grid.open_version(v integer) RETURNS void LANGUAGE pl
 DECLARE
     part text;
 BEGIN
-    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point'] LOOP
+    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house'] LOOP
         EXECUTE format(
-            'CREATE TABLE grid.%I (LIKE grid.%I, CHECK (version = %s))', part || '_v' || v, part, v
+            'CREATE TABLE grid.%I (LIKE grid.%I INCLUDING DEFAULTS, CHECK (version = %s))', part || '_v' || v, part, v
         );
         EXECUTE format('ALTER TABLE grid.%I ALTER COLUMN version SET DEFAULT %s', part || '_v' || v, v);
     END LOOP;
@@ -84,12 +114,32 @@ BEGIN
         ) AS delivered
         WHERE abs(lat) <= 85 -- Mercator has no poles
     $sql$, 'service_point_v' || v, 'customer_v' || v, 'device_v' || v);
+    EXECUTE format($sql$
+        INSERT INTO grid.%1$I (street, number, district, building, transformer_id, customers)
+        SELECT street, number, district, building, transformer_id, count(*)
+        FROM (
+            SELECT road AS street, house AS number, district, building, transformer_id
+            FROM grid.%2$I WHERE road <> '' AND house <> 0
+            UNION ALL
+            SELECT estate, building::integer, district, building, transformer_id
+            FROM grid.%2$I WHERE estate <> '' AND building ~ '^[0-9]*[1-9][0-9]*$'
+            UNION ALL
+            SELECT road, 0, district, '', transformer_id FROM grid.%2$I WHERE road <> ''
+            UNION ALL
+            SELECT estate, 0, district, '', transformer_id FROM grid.%2$I WHERE estate <> ''
+        ) AS said
+        GROUP BY street, number, district, building, transformer_id
+    $sql$, 'house_v' || v, 'customer_v' || v);
     EXECUTE format('CREATE UNIQUE INDEX ON grid.%I (id)', 'device_v' || v);
+    EXECUTE format('CREATE INDEX ON grid.%I (name) WHERE name <> %L', 'device_v' || v, '');
+    EXECUTE format('CREATE INDEX ON grid.%I (street, number)', 'house_v' || v);
+    EXECUTE format('CREATE INDEX ON grid.%I (street, district, number)', 'house_v' || v);
+    EXECUTE format('CREATE INDEX ON grid.%I (transformer_id, room) WHERE room <> %L', 'customer_v' || v, '');
     EXECUTE format('CREATE INDEX ON grid.%I (area)', 'device_v' || v);
     EXECUTE format('CREATE UNIQUE INDEX ON grid.%I (account_id)', 'customer_v' || v);
     EXECUTE format('CREATE INDEX ON grid.%I (phone) WHERE phone IS NOT NULL', 'customer_v' || v);
     EXECUTE format('CREATE INDEX ON grid.%I USING gist (at)', 'service_point_v' || v);
-    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point'] LOOP
+    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house'] LOOP
         EXECUTE format('ANALYZE grid.%I', part || '_v' || v);
         EXECUTE format(
             'ALTER TABLE grid.%I ATTACH PARTITION grid.%I FOR VALUES IN (%s)', part, part || '_v' || v, v
@@ -107,8 +157,8 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'version % is current or not there', v;
     END IF;
-    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point'] LOOP
-        EXECUTE format('DROP TABLE grid.%I', part || '_v' || v);
+    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house'] LOOP
+        EXECUTE format('DROP TABLE IF EXISTS grid.%I', part || '_v' || v);
     END LOOP;
 END
 $$;

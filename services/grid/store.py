@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
+from services.grid.address import parse
 from services.grid.network_file import open_network
 from services.grid.phone import phone_key
 from services.grid.tree import DeviceRow, Tree
@@ -41,6 +42,7 @@ _DEVICE_COLUMNS: Final = ("id", "parent", "type", "normally_open", "lat", "lon",
 _CUSTOMER_COLUMNS: Final = (
     *("account_id", "transformer_id", "lat", "lon", "address"),
     *("phone", "name", "status", "priority", "language"),
+    *("district", "road", "house", "estate", "building", "room"),
 )
 
 _CURRENT: Final = """
@@ -214,6 +216,7 @@ async def _customer_records(
     """Yield the customers as table rows, counting them by transformer on the way."""
     for done, row in enumerate(files.read_customers(), start=1):
         connected[row.transformer_id] += 1
+        address = parse(row.address)
         yield (
             row.account_id,
             row.transformer_id,
@@ -225,6 +228,12 @@ async def _customer_records(
             row.status,
             row.priority,
             row.language or None,
+            address.district,
+            address.road,
+            address.number,
+            address.estate,
+            address.building,
+            address.room,
         )
         if done % _PROGRESS_ROWS == 0:
             tell("customers", done, max(done, expected))

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from services.contracts.ids import parse_ticket_ref
 from services.contracts.values import Crs, IncidentState, Language, Name
-from services.grid.place import PlaceEvidence
+from services.grid.evidence import PlaceEvidence
 from services.notify import places, store
 from services.notify.domain.asked import truth
 from services.notify.domain.notice import Stage

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from services.grid.place import PlaceEvidence
+    from services.grid.evidence import PlaceEvidence
     from services.runtime.postgres import Pool
 
 _OVER_FOR: Final = timedelta(hours=2)

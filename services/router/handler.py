@@ -33,8 +33,8 @@ import structlog
 from services.contracts.envelope import Refusal
 from services.contracts.messages import ContactReceived, ReportSettled
 from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, REPORT_SETTLED, TICKET_ROUTED
+from services.grid.evidence import PlaceEvidence
 from services.grid.lookup import resolve_places
-from services.grid.place import PlaceEvidence
 from services.router import metrics, store
 from services.router.domain.batch import Book, read
 from services.router.domain.facts import bounded
@@ -194,7 +194,7 @@ def _on_report_settled(work: _Outcome, received: Received, settled: ReportSettle
 
 
 async def _located(tx: Transaction, wanted: Iterable[Clues]) -> dict[Clues, Located]:
-    """Find the place of each set of clues, all by one query."""
+    """Find the place of each set of clues, by at most two queries."""
     asked = list(wanted)
     connection = cast("asyncpg.Connection[asyncpg.Record]", tx)  # a pool's proxy is one in all but type
     found = await resolve_places(connection, [_evidence(each) for each in asked])
@@ -211,6 +211,7 @@ def _evidence(said: Clues) -> PlaceEvidence:
         crs=position.crs.value if position else None,
         accuracy_m=position.accuracy_m if position else None,
         address=said.address,
+        text=said.text,
     )
 
 

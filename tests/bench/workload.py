@@ -22,7 +22,7 @@ from services.contracts.ids import contact_id, derive, report_id, ticket_ref
 from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT
 from services.contracts.values import Channel
 from services.grid.book import CustomerBook
-from services.grid.place import PlaceEvidence
+from services.grid.evidence import PlaceEvidence
 from services.intake.channels import app, phone, web, wechat
 from services.intake.channels.contact import Accepted, contact_fingerprint
 from services.intake.channels.conversation import Talk
@@ -233,6 +233,8 @@ def reports_of(network: Network, contacts: Sequence[ContactReceived]) -> list[Ou
             lon=position.lon if position else None,
             crs=position.crs.value if position else None,
             accuracy_m=position.accuracy_m if position else None,
+            address=facts.address.value if facts.address else None,
+            text=facts.text,
         )
         place = book.resolve(evidence)
         located = Located(place.as_value(), place.language)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from services.cli.storm.words import Kind
 from services.contracts.values import CustomerStatus
 from services.dedup.replay import event_time, place_of
+from services.grid.lately import Lately
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,8 +57,9 @@ def placed(storm: StormFiles, hear: Hear) -> list[Placed]:
     """Return every event by arrival, placed as the product places it."""
     tree, book = storm.served.tree, storm.served.book
     found = []
+    lately = Lately()
     for line in first_arrivals(storm.lines):
-        place = place_of(book, line)
+        place = place_of(book, line, lately)
         transformer = place.transformer_id
         active = place.status is not CustomerStatus.SUSPENDED  # the others are answered, whoever merges
         known = active and transformer is not None and transformer in tree

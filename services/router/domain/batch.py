@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.values import Place, TicketState
+from services.grid.evidence import place_words
 from services.router.domain.facts import bounded, join, said_in
 from services.router.domain.repeats import again, choose, reporters
 from services.router.domain.ticket import (
@@ -48,6 +49,7 @@ class Clues(NamedTuple):
     phone: str | None
     position: Position | None
     address: str | None
+    text: str | None
 
 
 def clues(facts: Facts) -> Clues:
@@ -57,6 +59,7 @@ def clues(facts: Facts) -> Clues:
         facts.phone.value if facts.phone else None,
         facts.position.value if facts.position else None,
         facts.address.value if facts.address else None,
+        place_words(facts.text),
     )
 
 

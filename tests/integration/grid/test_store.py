@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
+from services.grid.evidence import PlaceEvidence
 from services.grid.lookup import resolve_places
 from services.grid.network_file import NetworkFileError, open_network
-from services.grid.place import PlaceEvidence
 from services.grid.store import current_version, import_network, load_tree, load_trees, migrate
 from services.grid.tree import Tree
 

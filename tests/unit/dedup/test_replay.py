@@ -136,7 +136,7 @@ def test_an_event_that_comes_twice_is_one_event(files: Files) -> None:
 
 
 def test_what_cannot_be_placed_has_no_incident_and_no_order(files: Files) -> None:
-    files.report("address only", 0, address="黄河中路154号")
+    files.report("address only", 0, address="没有这条路154号")
     files.report("unknown account", 0, account_id="nobody's")
     replayed = files.run()
 

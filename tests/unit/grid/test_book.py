@@ -1,4 +1,4 @@
-"""The customers in memory: the search in rings finds what looking at every service point finds."""
+"""The customers in memory: what is found is what looking at everything finds, and places obey their laws."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from services.contracts.values import Basis
 from services.grid.book import CustomerBook
+from services.grid.candidates import MOST_POINTS, Named, Spot, search
+from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, Point, ask, distance_m
 from services.grid.network_file import CustomerRow
-from services.grid.place import Found, Near, PlaceEvidence, Point, ask, decide, distance_m
 from services.grid.tree import DeviceRow, Tree
 
 METRE = 1 / 111_195
@@ -26,24 +27,23 @@ def network(places):
     customers = []
     for n, (north, east) in enumerate(places):
         rows.append(DeviceRow(f"T{n}", "B", "transformer", False, *spot(north, east)))
-        customers.append(CustomerRow(f"A{n}", f"T{n}", *spot(north + 30, east), "", f"1390000{n:04d}"))
+        address = f"鼓楼区团结{'东南西北'[n % 4]}路{10 + 3 * n}号2栋{101 + n}室"
+        customers.append(CustomerRow(f"A{n}", f"T{n}", *spot(north + 30, east), address, f"1390000{n:04d}"))
     return Tree(rows), customers
 
 
-@given(st.lists(SPOTS, min_size=1, max_size=12), SPOTS, st.floats(1, 200))
-def test_the_place_is_the_one_an_exhaustive_search_gives(places, reported, accuracy):
+@given(st.lists(SPOTS, min_size=1, max_size=20), SPOTS)
+def test_the_points_around_are_the_ones_an_exhaustive_search_gives(places, reported):
     tree, customers = network(places)
-    evidence = PlaceEvidence(lat=spot(*reported).lat, lon=spot(*reported).lon, accuracy_m=accuracy)
     here = spot(*reported)
-    nearest = {}
-    for row in customers:
-        device = tree.device(row.transformer_id)
-        for point in (Point(row.lat, row.lon), Point(device.lat, device.lon)):
-            offer = (distance_m(here, point), point)
-            nearest[device.id] = min(nearest.get(device.id, offer), offer)
-    ranked = sorted((offer, device) for device, offer in nearest.items())[:2]
-    expected = decide(ask(evidence), Found(near=tuple(Near(t, "B", "S", point) for (_, point), t in ranked)))
-    assert CustomerBook(tree, customers).resolve(evidence) == expected
+    all_points = [(Point(row.lat, row.lon), row.transformer_id) for row in customers]
+    all_points += [(Point(tree.device(t).lat, tree.device(t).lon), t) for _, t in list(all_points)]
+    near = sorted(round(distance_m(here, point), 3) for point, _ in all_points)[:MOST_POINTS]
+    expected = [distance for distance in near if distance <= 2000]
+    question = ask(PlaceEvidence(lat=here.lat, lon=here.lon, accuracy_m=20))
+    found = CustomerBook(tree, customers).around(search(question, Named(), DEFAULT_RULES)).points
+    distances = sorted(round(distance_m(here, one.point), 3) for one in found)
+    assert distances[: len(expected)] == pytest.approx(expected, abs=0.01)
 
 
 def test_accounts_and_phones_are_found_in_the_forms_people_give():
@@ -57,13 +57,94 @@ def test_accounts_and_phones_are_found_in_the_forms_people_give():
     assert (by_phone.transformer_id, by_phone.feeder, by_phone.area) == ("T1", "B", "S")
 
 
-def test_a_phone_of_two_customers_names_neither():
+@pytest.mark.parametrize(
+    ("said", "transformer", "account"),
+    [
+        ("鼓楼区团结南路13号2栋102室", "T1", "A1"),
+        ("我住团结南路13号2号楼102", "T1", "A1"),
+        ("团结南路十三号二幢", "T1", None),
+        ("团结路13号", "T1", None),  # no compass point: the number tells
+        ("团结南路14号", "T1", None),  # its neighbour
+        ("团结南路附近", "T1", None),
+        ("玄武区团结南路13号", "T1", None),  # the district is wrong, the house is the only one
+        ("团结南路300号", "T1", None),
+        ("什么路13号", None, None),
+    ],
+)
+def test_an_address_as_said_finds_the_house(said, transformer, account):
+    tree, customers = network([(0, 0), (900, 0), (0, 900)])
+    place = CustomerBook(tree, customers).resolve(PlaceEvidence(address=said))
+    assert (place.transformer_id, place.account_id) == (transformer, account)
+
+
+def test_a_device_is_found_by_its_id_and_by_its_name():
+    tree, customers = network([(0, 0), (900, 0)])
+    book = CustomerBook(tree, customers, {"T0": "卫星8组#1台变", "B": ""})
+    by_name = book.resolve(PlaceEvidence(text="十卫线卫星8组1#台变停电"))
+    assert (by_name.transformer_id, by_name.basis) == ("T0", Basis.DEVICE)
+    question = ask(PlaceEvidence(text="SUB-7 and T0"))
+    assert book.named(question).devices == ()  # T0 is too short to be told from chance
+    assert book.named(ask(PlaceEvidence(text="卫星8组1#台变"))).devices == (Spot("T0", "B", "S", Point(31.2, 118.4)),)
+
+
+def test_a_phone_of_two_customers_leaves_both_open():
     tree, (first, second) = network([(0, 0), (900, 0)])
-    book = CustomerBook(tree, [first, second._replace(phone=first.phone)])
-    assert book.resolve(PlaceEvidence(phone=first.phone)).basis is Basis.NONE
+    place = CustomerBook(tree, [first, second._replace(phone=first.phone)]).resolve(PlaceEvidence(phone=first.phone))
+    assert place.account_id == "A0"
+    assert {one.account_id for one in place.candidates} == {"A0", "A1"}
+    assert place.confidence < 0.5
 
 
 def test_a_customer_of_an_unknown_transformer_is_refused():
     tree, (customer,) = network([(0, 0)])
     with pytest.raises(LookupError, match="'T9'"):
         CustomerBook(tree, [customer._replace(transformer_id="T9")])
+
+
+_PLACES = [(0, 0), (30, 40), (90, 0), (400, 300), (-1200, 50), (60, -80)]
+_TREE, _CUSTOMERS = network(_PLACES)
+_BOOK = CustomerBook(_TREE, _CUSTOMERS)
+_SAID = st.fixed_dictionaries(
+    {},
+    optional={
+        "account_id": st.sampled_from(["A0", "A1", "A5", "X9"]),
+        "phone": st.sampled_from(["13900000000", "13900000003", "13999999999"]),
+        "address": st.sampled_from(["团结东路10号", "团结南路13号2栋", "团结路", "团结北路附近", "没有"]),
+        "text": st.sampled_from(["停电了", "团结西路19号停电", "T-1 没电"]),
+    },
+)
+_POSITIONS = st.none() | st.tuples(st.floats(-3000, 3000), st.floats(-3000, 3000), st.floats(0, 250))
+
+
+@given(_SAID, _POSITIONS)
+def test_no_report_is_placed_outside_the_network(said, position):
+    more = {}
+    if position is not None:
+        north, east, accuracy = position
+        more = {"lat": spot(north, east).lat, "lon": spot(north, east).lon, "accuracy_m": accuracy}
+    place = _BOOK.resolve(PlaceEvidence(**said, **more))
+    named = [place.transformer_id, *(one.spot.transformer_id for one in place.candidates)]
+    assert all(one is None or one in _TREE or one.startswith("cell:") for one in named)
+    if place.transformer_id is not None and place.basis is not Basis.CELL:
+        assert place.area == _TREE.area_of(place.transformer_id)
+        assert place.feeder == _TREE.feeder_of(place.transformer_id)
+    assert sum(one.weight for one in place.candidates) <= 1.01
+    assert 0 <= place.confidence <= 1
+
+
+@given(st.integers(0, len(_CUSTOMERS) - 1), st.permutations(["account_id", "phone", "address", "position"]))
+def test_more_evidence_of_the_same_place_never_lowers_confidence(n, order):
+    row = _CUSTOMERS[n]
+    whole = {
+        "account_id": {"account_id": row.account_id},
+        "phone": {"phone": row.phone},
+        "address": {"address": row.address},
+        "position": {"lat": row.lat, "lon": row.lon, "accuracy_m": 5.0},
+    }
+    said, before = {}, 0.0
+    for kind in order:
+        said |= whole[kind]
+        place = _BOOK.resolve(PlaceEvidence(**said))
+        assert place.transformer_id == row.transformer_id
+        assert place.confidence >= before - 0.001
+        before = place.confidence

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.contracts.values import Crs
 from services.grid.datum import from_wgs84, to_wgs84
-from services.grid.place import Point, distance_m
+from services.grid.evidence import Point, distance_m
 
 SHANGHAI = ((31.17530398364597, 121.531541859215), (31.1774276, 121.5272106))
 BEIJING = ((39.91334545536069, 116.38404722455657), (39.911954, 116.377817))

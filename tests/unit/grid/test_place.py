@@ -1,4 +1,4 @@
-"""The decision table of a report's place."""
+"""The decision of a report's place: what each piece of evidence says, and which to believe."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.values import Basis, Crs, CustomerClass, CustomerStatus
+from services.grid.candidates import Around, Customer, House, Named, Spot, search
 from services.grid.datum import from_wgs84
-from services.grid.place import (
-    Customer,
-    Found,
-    Near,
+from services.grid.evidence import (
+    DEFAULT_RULES,
     PlaceEvidence,
     PlaceRules,
     Point,
     ask,
-    decide,
     distance_m,
     latitude,
     mercator,
+    name_key,
 )
+from services.grid.place import decide
 
 HOME = Point(31.2, 118.4)
 METRE = 1 / 111_195  # degrees of latitude
@@ -42,16 +42,23 @@ def customer(account="A1", phone="13900000001", **changes):
         "priority": CustomerClass.NORMAL,
         "language": None,
         "point": HOME,
+        "address": "1区团结北路227号5栋301室",
     }
     return Customer(**(known | changes))
 
 
-def near(metres, transformer="T1", area="S1"):
-    return Near(transformer, f"B-{transformer}", area, north(metres))
+def spot(metres, transformer="T1", area="S1", feeder=None):
+    return Spot(transformer, feeder or f"B-{transformer}", area, north(metres))
 
 
-def place(evidence, **found):
-    return decide(ask(evidence), Found(**found))
+def house(transformer="T1", number=227, step=3, building="5", area="S1", **more):
+    return House(step, spot(0, transformer, area, **more), "团结北路", number, building, 1)
+
+
+def place(
+    evidence, *, account=None, phones=(), devices=(), points=(), houses=(), rooms=(), crowded=False, rules=DEFAULT_RULES
+):
+    return decide(ask(evidence, rules), Named(account, phones, devices), Around(points, houses, rooms, crowded), rules)
 
 
 def at(point, **more):
@@ -59,65 +66,148 @@ def at(point, **more):
 
 
 ACCOUNT = customer()
-OTHER = customer("A2", "13900000002", transformer_id="T2")
+OTHER = customer("A2", "13900000002", transformer_id="T2", point=north(40_000), address="1区中山路3号1栋101室")
+NEIGHBOUR = customer("A3", "13900000003", address="1区团结北路229号1栋101室")
 PHONE = {"phone": "13900000001"}
 FAR = {"lat": north(5000).lat, "lon": HOME.lon, "accuracy_m": 10.0}
 HERE = {"lat": HOME.lat, "lon": HOME.lon, "accuracy_m": 10.0}
+THERE = {"lat": OTHER.point.lat, "lon": OTHER.point.lon, "accuracy_m": 10.0}
 
 
 @pytest.mark.parametrize(
     ("said", "found", "basis", "account", "clues"),
     [
         ({"account_id": "A1"}, {"account": ACCOUNT}, "account", "A1", {"account"}),
-        ({"account_id": "A1", **PHONE}, {"account": ACCOUNT}, "account", "A1", {"account", "phone_agrees"}),
+        (
+            {"account_id": "A1", **PHONE},
+            {"account": ACCOUNT, "phones": (ACCOUNT,)},
+            *("account", "A1", {"account", "phone_agrees"}),
+        ),
+        ({"account_id": "A1", **HERE}, {"account": ACCOUNT}, "account", "A1", {"account", "position_agrees"}),
+        (
+            {"account_id": "A1", **FAR},
+            {"account": ACCOUNT, "points": (spot(5000, "T3"),)},
+            *("account", "A1", {"account", "position_conflicts", "ambiguous"}),
+        ),
+        # Of two that disagree the more reliable one; a third decides.
         (
             {"account_id": "A1", "phone": "13900000002"},
             {"account": ACCOUNT, "phones": (OTHER,)},
-            *("account", "A1", {"account", "phone_conflicts_account"}),
+            *("account", "A1", {"account", "phone_conflicts", "ambiguous"}),
         ),
         (
-            {"account_id": "A1", "phone": "13900000003"},
-            {"account": ACCOUNT, "phones": (OTHER, customer("A3"))},
-            *("account", "A1", {"account", "phone_shared"}),
+            {"account_id": "A1", "phone": "13900000002", **THERE},
+            {"account": ACCOUNT, "phones": (OTHER,)},
+            *("phone", "A2", {"phone", "position_agrees", "account_conflicts"}),
         ),
         (
-            {"account_id": "A1", "phone": "13900000009"},
-            {"account": ACCOUNT},
-            *("account", "A1", {"account", "phone_unknown"}),
+            {"account_id": "A1", "address": "中山路3号", **THERE},
+            {"account": ACCOUNT, "points": (spot(40_000, "T2"),), "houses": (house("T2", 3),)},
+            *("address", None, {"address", "position_agrees", "account_conflicts", "address_other_house"}),
         ),
-        ({"account_id": "A1", **HERE}, {"account": ACCOUNT}, "account", "A1", {"account", "position_agrees"}),
-        ({"account_id": "A1", **FAR}, {"account": ACCOUNT}, "account", "A1", {"account", "position_conflicts"}),
         ({"account_id": "X", **PHONE}, {"phones": (ACCOUNT,)}, "phone", "A1", {"account_unknown", "phone"}),
         ({**PHONE, **HERE}, {"phones": (ACCOUNT,)}, "phone", "A1", {"phone", "position_agrees"}),
-        ({**PHONE, **FAR}, {"phones": (ACCOUNT,)}, "phone", "A1", {"phone", "position_conflicts"}),
-        (PHONE, {"phones": (ACCOUNT, OTHER)}, "none", None, {"phone_shared"}),
+        (
+            PHONE,
+            {"phones": (ACCOUNT, NEIGHBOUR)},  # of one transformer: the place is sure, the customer is not
+            *("phone", None, {"phone", "phone_shared"}),
+        ),
+        (PHONE, {"phones": (ACCOUNT,) * 4}, "none", None, {"phone_shared"}),
         ({"account_id": "X", **PHONE}, {}, "none", None, {"account_unknown", "phone_unknown"}),
         (
-            {**PHONE, **HERE},
-            {"phones": (ACCOUNT, OTHER), "near": (near(5),)},
-            "position",
-            None,
-            {"phone_shared", "position"},
+            {"account_id": "A1", "address": "团结北路227号"},
+            {"account": ACCOUNT},
+            *("account", "A1", {"account", "address_agrees"}),
+        ),
+        (
+            {"account_id": "A1", "address": "团结北路229号"},  # a neighbour's: another house, the same transformer
+            {"account": ACCOUNT, "houses": (house(number=229),)},
+            *("account", "A1", {"account", "address_agrees", "address_other_house"}),
+        ),
+        ({"address": "团结北路227号5幢"}, {"houses": (house(),)}, "address", None, {"address"}),
+        (
+            {"address": "团结北路227号5栋301"},
+            {"houses": (house(),), "rooms": (ACCOUNT,)},
+            *("address", "A1", {"address"}),
+        ),
+        (
+            {"address": "团结北路附近"},
+            {"houses": (house(number=0, step=5),)},
+            *("address", None, {"address", "address_street_only"}),
+        ),
+        (
+            {"address": "团结北路225号"},
+            {"houses": (house(step=4),)},
+            *("address", None, {"address", "address_neighbours"}),
+        ),
+        ({"address": "什么路99号"}, {}, "none", None, {"address_unknown"}),
+        ({"address": "就在我家"}, {}, "none", None, {"address_unknown"}),
+        (
+            {"address": "团结北路227号"},
+            {"crowded": True},
+            *("none", None, {"address_in_many_places"}),
+        ),
+        ({"text": "卫星8组#1台变停电"}, {"devices": (spot(0),)}, "device", None, {"device"}),
+        (
+            {"account_id": "A1", "text": "T-0412 没电"},
+            {"account": ACCOUNT, "devices": (spot(0, "T-0412"),)},
+            *("device", None, {"device", "account_conflicts", "ambiguous"}),
         ),
         ({}, {}, "none", None, set()),
         ({"phone": "95598", "account_id": " "}, {}, "none", None, set()),
     ],
 )
-def test_account_wins_then_phone_then_position(said, found, basis, account, clues):
+def test_what_is_believed_and_what_is_said_of_the_rest(said, found, basis, account, clues):
     resolved = place(PlaceEvidence(**said), **found)
-    assert resolved.basis == basis
-    assert resolved.account_id == account
-    assert set(resolved.evidence) == clues
+    assert (resolved.basis, resolved.account_id, set(resolved.evidence)) == (basis, account, clues)
 
 
 def test_what_agrees_raises_confidence_and_what_conflicts_lowers_it():
     alone = place(PlaceEvidence(account_id="A1"), account=ACCOUNT).confidence
-    agreed = place(PlaceEvidence(account_id="A1", **PHONE, **HERE), account=ACCOUNT).confidence
-    doubted = place(PlaceEvidence(account_id="A1", **FAR), account=ACCOUNT).confidence
-    by_phone = place(PlaceEvidence(**PHONE), phones=(ACCOUNT,)).confidence
-    by_position = place(PlaceEvidence(**HERE), near=(near(5),)).confidence
-    assert 1 >= agreed > alone > by_phone > by_position > 0
-    assert doubted < alone
+    agreed = place(PlaceEvidence(account_id="A1", **PHONE), account=ACCOUNT, phones=(ACCOUNT,)).confidence
+    doubted = place(PlaceEvidence(account_id="A1", **THERE), account=ACCOUNT, points=(spot(40_000, "T2"),))
+    assert agreed > 0.99 > alone == DEFAULT_RULES.account_trust > doubted.confidence
+    assert [one.spot.transformer_id for one in doubted.candidates] == ["T1", "T2"]
+    assert sum(one.weight for one in doubted.candidates) <= 1
+
+
+def test_reliability_decides_between_two_that_conflict():
+    said = PlaceEvidence(account_id="A1", phone="13900000002")
+    found = {"account": ACCOUNT, "phones": (OTHER,)}
+    assert place(said, **found, rules=PlaceRules(account_trust=0.9, phone_trust=0.95)).account_id == "A2"
+    assert place(said, **found, rules=PlaceRules(account_trust=0.95, phone_trust=0.9)).account_id == "A1"
+
+
+def test_below_a_confidence_nobody_is_sent_anywhere_but_people_see_what_it_may_be():
+    copies = tuple(house(f"T{n}", area=f"S{n}") for n in range(12))
+    resolved = place(PlaceEvidence(address="团结北路227号"), houses=copies)
+    assert (resolved.area, resolved.transformer_id, resolved.basis) == (None, None, Basis.NONE)
+    assert "unsure" in resolved.evidence
+    assert len(resolved.candidates) == 5
+    assert {one.weight for one in resolved.candidates} == {resolved.candidates[0].weight}
+
+
+def test_an_area_may_be_sure_where_the_feeder_is_not():
+    copies = tuple(house(f"T{n}", area="S1") for n in range(6))
+    resolved = place(PlaceEvidence(address="团结北路227号"), houses=copies)
+    assert (resolved.area, resolved.transformer_id, resolved.feeder) == ("S1", None, None)
+    assert resolved.confidence > 0.9
+    assert resolved.as_value().candidates is not None
+
+
+def test_neighbours_on_one_feeder_are_told_apart_as_well_as_can_be():
+    copies = tuple(house(f"T{n}", feeder="B1") for n in range(6))
+    resolved = place(PlaceEvidence(address="团结北路227号"), houses=copies)
+    assert (resolved.feeder, resolved.transformer_id) == ("B1", "T0")
+    assert resolved.confidence < 0.2
+
+
+def test_a_position_and_an_address_that_is_said_everywhere_find_the_house_together():
+    copies = tuple(house(f"T{n}", area=f"S{n}") for n in range(12))
+    resolved = place(
+        PlaceEvidence(address="团结北路227号", **HERE), houses=copies, points=(spot(20, "T7"), spot(25, "T8x"))
+    )
+    assert (resolved.transformer_id, resolved.confidence > 0.9) == ("T7", True)
 
 
 def test_a_found_customer_brings_transformer_feeder_area_class_status_and_language():
@@ -128,47 +218,51 @@ def test_a_found_customer_brings_transformer_feeder_area_class_status_and_langua
     assert (resolved.lat, resolved.lon) == HOME
     value = resolved.as_value()
     assert (value.customer_status, value.customer_class, value.basis) == ("suspended", "life_support", Basis.ACCOUNT)
+    assert value.candidates is None
+
+
+def test_who_depends_on_power_counts_wherever_the_report_is_placed_and_arrears_only_where_it_is_sure():
+    frail = customer(status=CustomerStatus.SUSPENDED, priority=CustomerClass.LIFE_SUPPORT)
+    said = PlaceEvidence(account_id="A1", phone="13900000002", **THERE)
+    elsewhere = place(said, account=frail, phones=(OTHER,))
+    assert (elsewhere.account_id, elsewhere.priority, elsewhere.status) == ("A2", "life_support", "active")
+    doubted = place(PlaceEvidence(account_id="A1", **THERE), account=frail, points=(spot(40_000, "T2"),))
+    assert (doubted.account_id, doubted.status) == ("A1", "active")
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "distances", "transformer", "clues"),
+    ("accuracy", "distances", "transformer"),
     [
-        (10, (20, 100), "T1", {"position"}),
-        (10, (40, 59), "T1", {"position", "position_ambiguous"}),  # nearer than 1.5 times the first
-        (10, (40, 61), "T1", {"position"}),
-        (80, (5, 79), "T1", {"position", "position_ambiguous"}),  # within the accuracy
-        (80, (5, 81), "T1", {"position"}),
-        (10, (0, 5), "T1", {"position", "position_ambiguous"}),
-        (10, (120, 400), "T1", {"position", "position_distant"}),
-        (150, (120, 400), "T1", {"position"}),
-        (10, (499, 900), "T1", {"position", "position_distant"}),
-        (10, (501, 900), None, {"position", "position_out_of_reach"}),
-        (10, (20,), "T1", {"position"}),
+        (10, (10, 60), "T1"),
+        (150, (120, 400), "T1"),
+        (10, (300, 499), "T1"),  # out in the open: the nearest, with little confidence
+        (10, (501, 900), None),
     ],
 )
-def test_a_position_takes_the_nearest_transformer_and_says_how_sure(accuracy, distances, transformer, clues):
-    candidates = tuple(near(metres, f"T{n}") for n, metres in enumerate(distances, start=1))
-    resolved = place(at(HOME, accuracy_m=accuracy), near=candidates)
-    assert resolved.transformer_id == transformer
-    assert resolved.area == "S1"
-    assert resolved.basis is Basis.POSITION
-    assert set(resolved.evidence) == clues
+def test_a_position_takes_the_nearest_within_reach(accuracy, distances, transformer):
+    points = tuple(spot(metres, f"T{n}") for n, metres in enumerate(distances, start=1))
+    resolved = place(at(HOME, accuracy_m=accuracy), points=points)
+    assert (resolved.transformer_id, resolved.area, resolved.basis) == (transformer, "S1", Basis.POSITION)
+    assert ("position_out_of_reach" in resolved.evidence) == (transformer is None)
 
 
-def test_an_ambiguous_or_distant_position_is_trusted_less():
-    sure = place(at(HOME, accuracy_m=10), near=(near(20), near(200, "T2"))).confidence
-    assert place(at(HOME, accuracy_m=10), near=(near(20), near(25, "T2"))).confidence < sure
-    assert place(at(HOME, accuracy_m=10), near=(near(300), near(900, "T2"))).confidence < sure
+def test_a_position_between_two_transformers_says_so_and_names_both():
+    sure = place(at(HOME, accuracy_m=10), points=(spot(5), spot(200, "T2")))
+    between = place(at(HOME, accuracy_m=60), points=(spot(20, "T1", feeder="B1"), spot(22, "T2", feeder="B1")))
+    assert between.confidence < sure.confidence
+    assert "ambiguous" in between.evidence
+    assert {one.spot.transformer_id for one in between.candidates} == {"T1", "T2"}
+    assert not sure.candidates
 
 
-def test_the_order_of_candidates_does_not_matter():
-    one, other = near(20), near(25, "T2")
-    assert place(at(HOME), near=(one, other)) == place(at(HOME), near=(other, one))
+def test_the_order_of_what_was_found_does_not_matter():
+    one, other = spot(20), spot(25, "T2")
+    assert place(at(HOME), points=(one, other)) == place(at(HOME), points=(other, one))
 
 
-@pytest.mark.parametrize("candidates", [(), (near(2001),)])
-def test_where_no_network_covers_the_place_cells_stand_for_area_and_transformer(candidates):
-    resolved = place(at(HOME, accuracy_m=10), near=candidates)
+@pytest.mark.parametrize("points", [(), (spot(2001),)])
+def test_where_no_network_covers_the_place_cells_stand_for_area_and_transformer(points):
+    resolved = place(at(HOME, accuracy_m=10), points=points)
     assert resolved.basis is Basis.CELL
     assert resolved.area == f"cell:{h3.latlng_to_cell(*HOME, 5)}"
     assert resolved.transformer_id == f"cell:{h3.latlng_to_cell(*HOME, 9)}"
@@ -220,11 +314,37 @@ def test_an_account_no_database_can_hold_is_not_asked_for(account):
     assert ask(PlaceEvidence(account_id=account)).account_id is None
 
 
-def test_thresholds_are_arguments():
-    strict = PlaceRules(reach_m=100, coverage_m=150)
-    question = ask(at(HOME, accuracy_m=10), strict)
-    assert decide(question, Found(near=(near(120),)), strict).transformer_id is None
-    assert decide(question, Found(near=(near(160),)), strict).basis is Basis.CELL
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("10千伏十卫线卫星8组#1台变停电了", name_key("卫星8组#1台变")),
+        ("10千伏十卫线卫星8组1#台变", name_key("卫星8组#1台变")),
+        ("韩通站937宋北线主干13号杆开关以下都没电", "937宋北线"),
+        ("韩通站937宋北线主干13号杆开关以下都没电", "主干13号杆开关"),
+        ("变压器T001-A0TR00679坏了", "T001-A0TR00679"),
+        ("transformer T-0412 is on fire", "T-0412"),
+    ],
+)
+def test_devices_are_found_in_what_people_say(text, word):
+    assert word in ask(PlaceEvidence(text=text)).devices
+
+
+def test_plain_words_name_no_device():
+    assert ask(PlaceEvidence(text="The power just went out, number 227")).devices == ()
+
+
+def test_an_address_in_the_words_counts_if_it_has_a_house():
+    assert ask(PlaceEvidence(text="我家在团结北路227号停电了")).address.number == 227
+    assert ask(PlaceEvidence(text="马路上的路灯不亮，团结北路")).address is None
+
+
+def test_nothing_is_searched_for_that_a_named_customer_explains():
+    question = ask(PlaceEvidence(account_id="A1", address="团结北路227号", **HERE))
+    assert search(question, Named(ACCOUNT), DEFAULT_RULES).point is None
+    assert search(question, Named(ACCOUNT), DEFAULT_RULES).address is None
+    conflicting = search(question, Named(OTHER), DEFAULT_RULES)
+    assert conflicting.point == HOME
+    assert conflicting.address == question.address
 
 
 @given(st.floats(-85, 85))
@@ -241,6 +361,8 @@ def test_the_mercator_latitude_goes_back(lat):
         lon=st.none() | st.floats(),
         crs=st.none() | st.sampled_from(["wgs84", "gcj02", "bd09", "?"]),
         accuracy_m=st.none() | st.floats(),
+        address=st.none() | st.text(max_size=20),
+        text=st.none() | st.text(max_size=20),
     )
 )
 def test_any_evidence_gives_a_place_that_a_message_can_carry(evidence):

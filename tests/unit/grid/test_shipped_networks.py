@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import deploy
+from services.grid.evidence import Point, distance_m
 from services.grid.network_file import open_network
-from services.grid.place import Point, distance_m
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
 from services.grid.tree import Tree
 

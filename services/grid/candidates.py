@@ -1,0 +1,296 @@
+"""The places that each piece of a report's evidence speaks for, and how strongly.
+
+Decided here: what one source alone says: an account its customer, a position the service points around it, an address
+the houses it may mean. Never here: which source to believe (``place``), I/O.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from services.contracts.values import Basis
+from services.grid.address import STREET_ROW, parse, same_house, street_names
+from services.grid.evidence import Clue, Point, distance_m
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from services.contracts.values import CustomerClass, CustomerStatus
+    from services.grid.address import Address
+    from services.grid.evidence import PlaceRules, Question
+
+MOST_PHONES: Final = 3
+"""A number of more customers than this says nothing."""
+MOST_HOUSES: Final = 64
+"""An address that fits more places than this says nothing."""
+MOST_POINTS: Final = 24
+"""Service points around a position that are weighed."""
+MOST_ROOMS: Final = 8
+MOST_DEVICES: Final = 4
+
+_SIGMAS_OF_95: Final = 2.45  # 95 % of a circular normal error lies within so many standard deviations
+_OUTLIER: Final = math.exp(-4.5)  # the density at three standard deviations: beyond it, chance explains as much
+_NEARBY: Final = 4.0  # standard deviations within which a position agrees with a customer's own point
+_OTHER_BUILDING: Final = 0.03
+_NUMBERS_APART: Final = 6.0  # house numbers over which the weight of a neighbour falls to a third
+_SAID_LESS: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer that was found, with the place in the network; ``phone`` as ``phone_key`` gives it."""
+
+    account_id: str
+    transformer_id: str
+    feeder: str
+    area: str
+    phone: str | None
+    status: CustomerStatus
+    priority: CustomerClass
+    language: str | None
+    point: Point
+    address: str = ""
+
+
+class Spot(NamedTuple):
+    """A service point of a transformer, or a device itself."""
+
+    transformer_id: str
+    feeder: str
+    area: str
+    point: Point
+
+
+class House(NamedTuple):
+    """The customers of one house that one transformer feeds.
+
+    ``step`` says how it was found (see ``STEPS``): the lowest is the best.
+    """
+
+    step: int
+    spot: Spot
+    street: str
+    number: int
+    building: str
+    customers: int
+
+
+STEPS: Final = ("house here", "neighbours here", "street here", "house anywhere", "neighbours anywhere", "street")
+"""How a house was found, in this order, the first that finds any; ``here`` is in the district that was said."""
+
+_STEP_TRUST: Final = (1.0, 0.9, 0.9, 1.0, 0.8, 0.8)
+_STREET_STEPS: Final = frozenset({2, 5})
+_NEIGHBOUR_STEPS: Final = frozenset({1, 4})
+_ELSEWHERE: Final = 0.6  # a district was said, and only another one has the house
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom and what the evidence names.
+
+    Attributes:
+        account: The customer with this account.
+        phones: Customers with this phone; ``MOST_PHONES`` + 1 stand for any number above that.
+        devices: Devices that the words name, at most ``MOST_DEVICES``, by name as it was said.
+    """
+
+    account: Customer | None = None
+    phones: tuple[Customer, ...] = ()
+    devices: tuple[Spot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is still to be searched for, once ``Named`` is known: see ``search``."""
+
+    point: Point | None = None
+    address: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a search found.
+
+    Attributes:
+        points: The service points nearest to the position, at most ``MOST_POINTS``.
+        houses: Houses the address may mean, of the first step that finds any.
+        rooms: Customers with the room that was said, at the transformers of those houses.
+        crowded: There are more houses than ``MOST_HOUSES``, so none is named.
+    """
+
+    points: tuple[Spot, ...] = ()
+    houses: tuple[House, ...] = ()
+    rooms: tuple[Customer, ...] = ()
+    crowded: bool = False
+
+
+@dataclass(slots=True)
+class Source:
+    """What one piece of evidence says: how far it can be trusted, and the share each transformer has of it."""
+
+    basis: Basis
+    trust: float
+    support: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Heard:
+    """All sources of a report, the spots they speak of, and what was noticed on the way."""
+
+    sources: list[Source] = field(default_factory=list)
+    spots: dict[str, Spot] = field(default_factory=dict)
+    customers: list[Customer] = field(default_factory=list)
+    clues: list[Clue] = field(default_factory=list)
+
+    def add(self, basis: Basis, trust: float, weights: Iterable[tuple[Spot, float]]) -> None:
+        """Add a source. The weights of one transformer add up; together they are at most 1."""
+        source = Source(basis, trust)
+        for spot, weight in weights:
+            self.spots.setdefault(spot.transformer_id, spot)
+            source.support[spot.transformer_id] = source.support.get(spot.transformer_id, 0.0) + weight
+        self.sources.append(source)
+
+
+def search(question: Question, named: Named, rules: PlaceRules) -> Search:
+    """Return what is still to be searched for: the position and the address, unless a named customer explains them."""
+    known = _named_customers(named)
+    point, address = question.point, question.address
+    if point is not None and any(_stands_at(question, one.point, rules) for one in known):
+        point = None
+    if address is not None and any(same_house(address, parse(one.address)) for one in known):
+        address = None
+    return Search(point, address)
+
+
+def _named_customers(named: Named) -> tuple[Customer, ...]:
+    own = () if named.account is None else (named.account,)
+    return own + (named.phones if len(named.phones) <= MOST_PHONES else ())
+
+
+def _spread_m(question: Question, rules: PlaceRules) -> float:
+    return math.hypot(question.accuracy_m / _SIGMAS_OF_95, rules.stray_m)
+
+
+def _stands_at(question: Question, home: Point, rules: PlaceRules) -> bool:
+    point = question.point
+    return point is not None and distance_m(point, home) <= _NEARBY * _spread_m(question, rules)
+
+
+def hear(question: Question, named: Named, around: Around, rules: PlaceRules) -> Heard:
+    """Return what every source says."""
+    heard = Heard(clues=list(question.clues))
+    known = _named_customers(named)
+    if named.account is not None:
+        heard.customers.append(named.account)
+        heard.add(Basis.ACCOUNT, rules.account_trust, [(_spot(named.account), 1.0)])
+    elif question.account_id is not None:
+        heard.clues.append(Clue.ACCOUNT_UNKNOWN)
+    _hear_phone(heard, question, named, rules)
+    if named.devices:
+        heard.add(Basis.DEVICE, rules.device_trust, [(spot, 1.0 / len(named.devices)) for spot in named.devices])
+    if question.address is not None:
+        _hear_address(heard, question.address, known, around, rules)
+    if question.point is not None:
+        _hear_position(heard, question, question.point, known, around.points, rules)
+    return heard
+
+
+def _hear_phone(heard: Heard, question: Question, named: Named, rules: PlaceRules) -> None:
+    phones = named.phones
+    if question.phone is None:
+        return
+    if not phones:
+        heard.clues.append(Clue.PHONE_UNKNOWN)
+        return
+    if len(phones) > 1:
+        heard.clues.append(Clue.PHONE_SHARED)
+    if len(phones) <= MOST_PHONES:
+        heard.customers += phones
+        heard.add(Basis.PHONE, rules.phone_trust, [(_spot(one), 1.0 / len(phones)) for one in phones])
+
+
+def _hear_address(heard: Heard, said: Address, known: Sequence[Customer], around: Around, rules: PlaceRules) -> None:
+    homes = [one for one in known if same_house(said, parse(one.address))]
+    if homes:
+        spots = {one.transformer_id: _spot(one) for one in homes}
+        heard.add(Basis.ADDRESS, rules.address_trust, [(spot, 1.0 / len(spots)) for spot in spots.values()])
+        return
+    if any(same_house(said, parse(one.address)) is False for one in known):
+        heard.clues.append(Clue.ADDRESS_OTHER_HOUSE)
+    if not around.houses:
+        heard.clues.append(Clue.ADDRESS_IN_MANY_PLACES if around.crowded else Clue.ADDRESS_UNKNOWN)
+        return
+    rooms = [one for one in around.rooms if same_house(said, parse(one.address))]
+    weighed, trust = _weigh_houses(said, around.houses, rules.address_trust)
+    step = around.houses[0].step
+    if step in _STREET_STEPS:
+        heard.clues.append(Clue.ADDRESS_STREET_ONLY)
+    elif step in _NEIGHBOUR_STEPS:
+        heard.clues.append(Clue.ADDRESS_NEIGHBOURS)
+    if rooms and not said.near:
+        at = {one.transformer_id for one in rooms}
+        weighed = [
+            (spot, weight if spot.transformer_id in at else _OTHER_BUILDING * weight) for spot, weight in weighed
+        ]
+        heard.customers += rooms
+    total = sum(weight for _, weight in weighed)
+    heard.add(Basis.ADDRESS, trust, [(spot, weight / total) for spot, weight in weighed])
+
+
+def _weigh_houses(said: Address, houses: Sequence[House], trust: float) -> tuple[list[tuple[Spot, float]], float]:
+    """Return the weight of each house, and how far to trust that one of them is meant."""
+    ranks = {name: rank for site in said.sites for rank, name in enumerate(street_names(site.street))}
+    best = min(ranks.get(house.street, len(ranks)) for house in houses)
+    weighed = []
+    fit = 0.0
+    for house in houses:
+        if ranks.get(house.street, len(ranks)) != best:
+            continue
+        weight = 1.0
+        if said.building and house.building and said.building != house.building and house.number != STREET_ROW:
+            weight = _OTHER_BUILDING
+        if said.number and house.number:
+            weight *= math.exp(-abs(said.number - house.number) / _NUMBERS_APART)
+        fit = max(fit, weight)
+        weighed.append((house.spot, weight * house.customers))
+    step = houses[0].step
+    trust *= _STEP_TRUST[step]
+    if said.district and step >= 3:  # noqa: PLR2004  the steps "anywhere"
+        trust *= _ELSEWHERE
+    if fit < _SAID_LESS:
+        trust *= 0.5 + 0.5 * fit
+    return weighed, trust
+
+
+def _hear_position(
+    heard: Heard,
+    question: Question,
+    point: Point,
+    known: Sequence[Customer],
+    points: Sequence[Spot],
+    rules: PlaceRules,
+) -> None:
+    homes = {one.transformer_id: _spot(one) for one in known if _stands_at(question, one.point, rules)}
+    if homes:
+        heard.add(Basis.POSITION, rules.position_trust, [(spot, 1.0 / len(homes)) for spot in homes.values()])
+        return
+    spread = _spread_m(question, rules)
+    densities = [(spot, math.exp(-0.5 * (distance_m(point, spot.point) / spread) ** 2)) for spot in points]
+    total = sum(density for _, density in densities)
+    if not points or total + _OUTLIER <= 0:
+        return
+    nearest = min(distance_m(point, spot.point) for spot in points)
+    if nearest > rules.reach_m:
+        return
+    if total < _OUTLIER:
+        # Out in the open: the nearest is still the likeliest, the less so the further off it is.
+        spread = max(spread, nearest / 3)
+        densities = [(spot, math.exp(-0.5 * (distance_m(point, spot.point) / spread) ** 2)) for spot in points]
+        total = sum(density for _, density in densities)
+    heard.add(Basis.POSITION, rules.position_trust, [(spot, one / (total + _OUTLIER)) for spot, one in densities])
+
+
+def _spot(customer: Customer) -> Spot:
+    return Spot(customer.transformer_id, customer.feeder, customer.area, customer.point)

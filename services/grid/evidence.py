@@ -1,0 +1,273 @@
+"""What a report says of its place, and what to look up because of it.
+
+Decided here: which of it can be used, and in what form the network model knows it. Never here: looking up (``lookup``,
+``book``), or which of it to believe (``place``).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import h3
+
+from services.contracts.values import Crs
+from services.grid.address import Address, parse
+from services.grid.datum import to_wgs84
+from services.grid.phone import phone_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NORTHMOST: Final = 85.0  # the Mercator plane of the service points ends here
+_LONGEST_ACCOUNT: Final = 200
+_SHIFTED: Final = frozenset({Crs.GCJ02, Crs.BD09})
+_LONGEST_TEXT: Final = 300
+_MOST_NAMES: Final = 60
+_LONGEST_NAME: Final = 16
+_SHORTEST_NAME: Final = 3
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{3,60}")
+_NAMED: Final = re.compile(r"变压器|台变|公变|专变|箱变|配变|变|环网柜|开关|刀闸|杆|线|站")
+_NUMBERED: Final = re.compile(r"#(\d+)|(\d+)#")
+
+
+class Clue(StrEnum):
+    """What the evidence said, one word each, for logs, messages and people.
+
+    A source's own word says that it spoke loudest for the place, ``…_agrees`` that it speaks for it as well,
+    ``…_conflicts`` that it speaks for another one.
+    """
+
+    ACCOUNT = "account"
+    ACCOUNT_AGREES = "account_agrees"
+    ACCOUNT_CONFLICTS = "account_conflicts"
+    ACCOUNT_UNKNOWN = "account_unknown"
+    PHONE = "phone"
+    PHONE_AGREES = "phone_agrees"
+    PHONE_CONFLICTS = "phone_conflicts"
+    PHONE_UNKNOWN = "phone_unknown"
+    PHONE_SHARED = "phone_shared"
+    """Several customers have this number."""
+    POSITION = "position"
+    POSITION_AGREES = "position_agrees"
+    POSITION_CONFLICTS = "position_conflicts"
+    POSITION_INVALID = "position_invalid"
+    POSITION_TOO_COARSE = "position_too_coarse"
+    POSITION_OUT_OF_REACH = "position_out_of_reach"
+    """The nearest service point tells the area, but is too far off to tell the transformer."""
+    ACCURACY_UNKNOWN = "accuracy_unknown"
+    DATUM_CONVERTED = "datum_converted"
+    ADDRESS = "address"
+    ADDRESS_AGREES = "address_agrees"
+    ADDRESS_CONFLICTS = "address_conflicts"
+    ADDRESS_UNKNOWN = "address_unknown"
+    """It names no street that the network has."""
+    ADDRESS_IN_MANY_PLACES = "address_in_many_places"
+    ADDRESS_STREET_ONLY = "address_street_only"
+    ADDRESS_NEIGHBOURS = "address_neighbours"
+    """The house is not in the customer file; its neighbours are."""
+    ADDRESS_OTHER_HOUSE = "address_other_house"
+    """It is another house than that of the customer whom the account or phone names."""
+    DEVICE = "device"
+    DEVICE_AGREES = "device_agrees"
+    DEVICE_CONFLICTS = "device_conflicts"
+    AMBIGUOUS = "ambiguous"
+    """Another transformer is about as likely."""
+    UNSURE = "unsure"
+    """Below the confidence at which a report is placed."""
+    NO_NETWORK = "no_network"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceEvidence:
+    """What a report says of its place, as received.
+
+    Attributes:
+        lat: Degrees north in ``crs``.
+        lon: Degrees east in ``crs``.
+        crs: ``wgs84`` (or absent), ``gcj02`` or ``bd09``.
+        accuracy_m: Radius in metres at 95 %.
+        address: As people say it.
+        text: Everything else they said: an address or the name of a device may stand in it.
+    """
+
+    account_id: str | None = None
+    phone: str | None = None
+    lat: float | None = None
+    lon: float | None = None
+    crs: str | None = None
+    accuracy_m: float | None = None
+    address: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceRules:
+    """Thresholds; distances in metres, the rest 0 to 1.
+
+    The trusts are how often what a source names is the place of the report: measured on simulated reports
+    (``tests/bench/places.py``), to be set from audited reports where there are any.
+
+    Attributes:
+        coarsest_m: A position with a worse accuracy places nothing.
+        assumed_accuracy_m: Accuracy of a position that states none.
+        stray_m: How far beside their own service point people stand who report it, one standard deviation.
+        reach_m: A service point further off does not tell the transformer.
+        coverage_m: With no service point this near, no network model covers the place.
+        place_at: Below this confidence a report is not placed at a transformer.
+        feeder_at: From this confidence in one feeder on it is placed at the likeliest transformer there all the same.
+        area_at: Below this confidence not in an area either: it goes to people who locate.
+        clear_at: From this confidence on, nothing is left open.
+    """
+
+    coarsest_m: float = 200.0
+    assumed_accuracy_m: float = 25.0
+    stray_m: float = 5.0
+    reach_m: float = 500.0
+    coverage_m: float = 2000.0
+    account_trust: float = 0.97
+    phone_trust: float = 0.95
+    position_trust: float = 0.95
+    address_trust: float = 0.96
+    device_trust: float = 0.98
+    place_at: float = 0.5
+    feeder_at: float = 0.5
+    area_at: float = 0.25
+    clear_at: float = 0.9
+
+
+DEFAULT_RULES: Final = PlaceRules()
+
+
+class Point(NamedTuple):
+    """A WGS-84 position in degrees."""
+
+    lat: float
+    lon: float
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to look up for one report: the evidence in the forms the network model uses.
+
+    Attributes:
+        account_id: Account to find.
+        phone: Phone to find, as ``phone_key`` gives it.
+        point: Position good enough to search around.
+        accuracy_m: Accuracy of ``point``.
+        shown: Any position that was given, for a person to see.
+        address: An address that names a street or an estate.
+        devices: Texts that may be ids or names of devices (names as ``name_key`` gives them).
+        clues: What was noticed so far.
+    """
+
+    account_id: str | None
+    phone: str | None
+    point: Point | None
+    accuracy_m: float
+    shown: Point | None
+    address: Address | None
+    devices: tuple[str, ...]
+    clues: tuple[Clue, ...]
+
+
+def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
+    """Return what to look up for ``evidence``."""
+    account = (evidence.account_id or "").strip()
+    clues: list[Clue] = []
+    shown: Point | None = None
+    accuracy = evidence.accuracy_m
+    if evidence.lat is not None and evidence.lon is not None:
+        if accuracy is None or math.isnan(accuracy):
+            clues.append(Clue.ACCURACY_UNKNOWN)
+            accuracy = rules.assumed_accuracy_m
+        if evidence.crs in _SHIFTED:
+            clues.append(Clue.DATUM_CONVERTED)
+        shown = _wgs84(evidence.lat, evidence.lon, evidence.crs)
+        if shown is None:
+            clues.append(Clue.POSITION_INVALID)
+        elif accuracy > rules.coarsest_m:
+            clues.append(Clue.POSITION_TOO_COARSE)
+    searchable = shown is not None and accuracy is not None and accuracy <= rules.coarsest_m
+    address = _address(evidence)
+    if evidence.address and address is None:
+        clues.append(Clue.ADDRESS_UNKNOWN)
+    return Question(
+        # What cannot be printed (NUL, half a surrogate pair) is no account, and the database would refuse the batch.
+        account_id=account if account and account.isprintable() and len(account) <= _LONGEST_ACCOUNT else None,
+        phone=phone_key(evidence.phone),
+        point=shown if searchable else None,
+        accuracy_m=max(accuracy or 0.0, 0.0),
+        shown=shown,
+        address=address,
+        devices=tuple(dict.fromkeys([*_devices(evidence.text), *_devices(evidence.address)]))[:_MOST_NAMES],
+        clues=tuple(clues),
+    )
+
+
+def _wgs84(lat: float, lon: float, crs: str | None) -> Point | None:
+    """Return the position in WGS-84; None for what is no position or is given in an unknown datum."""
+    if not (abs(lat) <= _NORTHMOST and abs(lon) <= 180):  # noqa: PLR2004  the globe; NaN fails as well
+        return None
+    try:
+        datum = Crs(crs) if crs else Crs.WGS84
+    except ValueError:
+        return None
+    return Point(*to_wgs84(lat, lon, datum))
+
+
+def _address(evidence: PlaceEvidence) -> Address | None:
+    """Return the address given, else one that the text names with its house: a street's name alone may be chance."""
+    if evidence.address and (given := parse(evidence.address)).sites:
+        return given
+    if evidence.text and (found := parse(evidence.text)).sites and (found.number or found.building):
+        return found
+    return None
+
+
+def place_words(text: str | None) -> str | None:
+    """Return a text if it names a house or what may be a device; None for words that say nothing of a place."""
+    if text and (_address(PlaceEvidence(text=text)) is not None or any(True for _ in _devices(text))):
+        return text
+    return None
+
+
+def _devices(text: str | None) -> Iterator[str]:
+    """Yield what may be the id or the name of a device: 937宋北线, 卫星8组1号台变, T-0412."""
+    if not text:
+        return
+    plain = unicodedata.normalize("NFKC", text[:_LONGEST_TEXT])
+    for found in _ID.finditer(plain):
+        word = found[0].rstrip("./-_")
+        if any(char.isdigit() for char in word) and not word.isdigit():
+            yield word
+    named = name_key(plain)
+    for found in _NAMED.finditer(named):
+        for begin in range(max(0, found.end() - _LONGEST_NAME), found.end() - _SHORTEST_NAME + 1):
+            if (word := named[begin : found.end()]).isprintable():  # the database would refuse the batch
+                yield word
+
+
+def name_key(name: str) -> str:
+    """Return the form in which the name of a device is stored and looked up."""
+    plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return _NUMBERED.sub(lambda found: f"{found[1] or found[2]}号", plain)
+
+
+def distance_m(one: Point, other: Point) -> float:
+    """Return the great-circle distance in metres."""
+    return float(h3.great_circle_distance(one, other, unit="m"))
+
+
+def mercator(lat: float) -> float:
+    """Return the Mercator latitude in degrees: with the longitude, a plane true to shape near any place."""
+    return math.degrees(math.asinh(math.tan(math.radians(lat))))
+
+
+def latitude(mercator_lat: float) -> float:
+    """Return the latitude in degrees of a Mercator latitude, to 0.1 mm: so it does not matter who computes it."""
+    return round(math.degrees(math.atan(math.sinh(math.radians(mercator_lat)))), 9)

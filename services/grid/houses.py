@@ -1,0 +1,128 @@
+"""The houses of a network in memory: which transformers a street and a number mean.
+
+Decided here: nothing; this is what the table ``grid.house`` is in Postgres. One row for each house and transformer, not
+for each customer.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from itertools import islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from services.grid.address import NEIGHBOURS, STREET_ROW, district_names, parse, street_names
+from services.grid.candidates import MOST_HOUSES, House, Spot
+from services.grid.evidence import Point
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from services.grid.address import Address
+    from services.grid.network_file import CustomerRow
+    from services.grid.tree import Tree
+
+
+class Row(NamedTuple):
+    """The customers of a transformer in one house; number 0 stands for the whole street."""
+
+    number: int
+    district: str
+    building: str
+    transformer_id: str
+    customers: int
+
+
+class Wanted(NamedTuple):
+    """What to look for in the order of ``candidates.STEPS``: streets, districts and the range of numbers."""
+
+    streets: tuple[str, ...]
+    districts: tuple[str, ...]
+    number: int
+    low: int
+    high: int
+
+
+_LOOK: Final = (
+    # here, anywhere: (district wanted, which range)
+    (True, "exact"),
+    (True, "range"),
+    (True, "street"),
+    (False, "exact"),
+    (False, "range"),
+    (False, "street"),
+)
+
+
+def wanted(said: Address) -> Wanted:
+    """Return what to look for because of an address."""
+    streets = tuple(dict.fromkeys(name for site in said.sites for name in street_names(site.street)))
+    numbers = [site.number for site in said.sites if site.number]
+    number = numbers[0] if numbers else STREET_ROW
+    apart = NEIGHBOURS if number else 0
+    low = max(number - apart, 1) if number else 0
+    # "Near number 18" means its neighbours as much as itself: no exact step.
+    exact = 0 if said.near else number
+    return Wanted(streets, district_names(said.district), exact, low, number + apart if number else 0)
+
+
+class HouseIndex:
+    """Houses by street."""
+
+    def __init__(self, tree: Tree, customers: Iterable[CustomerRow]) -> None:
+        """Take in the addresses of customers."""
+        self._tree = tree
+        counts: Counter[tuple[str, int, str, str, str]] = Counter()
+        for customer in customers:
+            address = parse(customer.address)
+            for site in address.sites:
+                counts[site.street, STREET_ROW, address.district, "", customer.transformer_id] += 1
+                if site.number:
+                    counts[site.street, site.number, address.district, site.building, customer.transformer_id] += 1
+        self._streets: dict[str, list[Row]] = {}
+        for (street, number, district, building, transformer), count in counts.items():
+            self._streets.setdefault(street, []).append(Row(number, district, building, transformer, count))
+        for rows in self._streets.values():
+            rows.sort()
+
+    def find(self, said: Address) -> tuple[House, ...]:
+        """Return the houses of the first step that finds any; one more than ``MOST_HOUSES`` for any number above."""
+        want = wanted(said)
+        streets = [(name, self._streets[name]) for name in want.streets if name in self._streets]
+        if not streets:
+            return ()
+        for step, (here, which) in enumerate(_LOOK):
+            if here and not want.districts:
+                continue
+            if which == "street":
+                low = high = STREET_ROW
+            elif which == "exact":
+                low = high = want.number
+            else:
+                low, high = want.low, want.high
+            if which != "street" and not high:
+                continue
+            rows = self._between(streets, low, high, want.districts if here else ())
+            found = tuple(
+                House(step, self._spot(row), name, row.number, row.building, row.customers)
+                for name, row in islice(rows, MOST_HOUSES + 1)
+            )
+            if found:
+                return found
+        return ()
+
+    @staticmethod
+    def _between(
+        streets: list[tuple[str, list[Row]]], low: int, high: int, districts: tuple[str, ...]
+    ) -> Iterator[tuple[str, Row]]:
+        for name, rows in streets:
+            for row in rows[bisect_left(rows, low, key=itemgetter(0)) :]:
+                if row.number > high:
+                    break
+                if not districts or row.district in districts:
+                    yield name, row
+
+    def _spot(self, row: Row) -> Spot:
+        known = self._tree.device(row.transformer_id)
+        return Spot(known.id, known.feeder, known.area, Point(known.lat, known.lon))

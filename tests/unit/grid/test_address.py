@@ -1,0 +1,177 @@
+"""Addresses as people say them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import deploy
+from services.grid import address
+from services.grid.address import Address, district_names, normalise, parse, same_house, street_names
+
+HOME = "1区团结北路227号5栋3001室"
+
+
+@pytest.mark.parametrize(
+    ("said", "parts"),
+    [
+        (HOME, {"district": "1区", "road": "团结北路", "number": 227, "building": "5", "room": "3001"}),
+        ("团结北路227号", {"road": "团结北路", "number": 227}),
+        ("我家在团结北路二百二十七号5号楼", {"road": "团结北路", "number": 227, "building": "5"}),
+        ("团结北路二二七号", {"road": "团结北路", "number": 227}),
+        ("团结北路227号十二栋", {"road": "团结北路", "number": 227, "building": "12"}),
+        (
+            "１区团结北路２２７号５幢３００１",
+            {"district": "1区", "road": "团结北路", "number": 227, "building": "5", "room": "3001"},
+        ),
+        ("团结北路227号5-3001", {"road": "团结北路", "number": 227, "building": "5", "room": "3001"}),
+        ("团结北路227号 5座 3001房", {"road": "团结北路", "number": 227, "building": "5", "room": "3001"}),
+        ("青年中路557号五栋七〇四", {"road": "青年中路", "number": 557, "building": "5", "room": "704"}),
+        ("团结北路227号附近", {"road": "团结北路", "number": 227, "near": True}),
+        ("团结北路附近停电了", {"road": "团结北路", "near": True}),
+        ("中山路15号楼", {"road": "中山路", "building": "15"}),
+        ("柳荫路 18 号 2 单元 501", {"road": "柳荫路", "number": 18, "unit": "2", "room": "501"}),
+        ("临江市柳荫路18号", {"road": "柳荫路", "number": 18}),
+        ("南京西路123弄45号", {"road": "南京西路", "number": 123}),
+        (
+            "江苏省南京市鼓楼区中山路3号阳光花园2栋2单元501室",
+            {
+                "district": "鼓楼区",
+                "road": "中山路",
+                "number": 3,
+                "estate": "阳光花园",
+                "building": "2",
+                "unit": "2",
+                "room": "501",
+            },
+        ),
+        ("阳光花园2号楼2单元501", {"estate": "阳光花园", "building": "2", "unit": "2", "room": "501"}),
+        ("2区幸福新村5栋201", {"district": "2区", "estate": "幸福新村", "building": "5", "room": "201"}),
+        ("阳光花园A座1203", {"estate": "阳光花园", "building": "a", "room": "1203"}),
+        ("1204 W Main St Apt 5, Springfield", {"road": "west main street", "number": 1204, "room": "5"}),
+        (
+            "No. 18 Liuyin Road, Building 2, Room 501",
+            {"road": "liuyin road", "number": 18, "building": "2", "room": "501"},
+        ),
+        ("near 18 Liuyin Rd", {"road": "liuyin road", "number": 18, "near": True}),
+        ("停电了，什么时候来电？", {}),
+        ("整栋楼都停电了", {}),
+        ("家里线路短路了", {}),
+        ("", {}),
+    ],
+)
+def test_an_address_is_read_for_its_parts(said, parts):
+    assert parse(said) == Address(**parts)
+
+
+def test_the_parts_of_every_shipped_address_are_found_and_the_short_way_reads_them_as_the_long_one_does():
+    short = 0
+    for name in ("ckt5", "ieee123"):
+        path = Path(deploy.__file__).parent / "networks" / name / "customers.csv"
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                text = row["address"]
+                by_parts = address._chinese(normalise(text))
+                short += address._USUAL.fullmatch(text) is not None
+                assert parse(text) == by_parts
+                assert by_parts.district, text
+                assert by_parts.road, text
+                assert by_parts.building, text
+                assert by_parts.room, text
+    assert short > 1000
+
+
+@pytest.mark.parametrize(
+    ("said", "stored", "same"),
+    [
+        ("团结北路227号", HOME, True),
+        ("我住1区团结北路227号5幢", HOME, True),
+        ("团结路227号", HOME, True),  # without the compass point
+        ("团结北路227号附近", HOME, True),
+        ("团结北路230号附近", HOME, True),
+        ("团结北路230号", HOME, False),
+        ("2区团结北路227号", HOME, False),
+        ("11区团结北路227号", HOME, False),  # ends like 1区 and is another one
+        ("团结南路227号", HOME, False),
+        ("团结北路227号4栋", HOME, False),
+        ("团结北路227号5栋3002", HOME, False),
+        ("团结北路", HOME, None),
+        ("停电了", HOME, None),
+        ("我家阳光花园2栋", "鼓楼区阳光花园2栋501室", True),
+        ("18 Liuyin Rd", "Apt 5, 18 Liuyin Road", True),
+    ],
+)
+def test_a_said_address_is_held_against_the_customers_own(said, stored, same):
+    assert same_house(parse(said), parse(stored)) is same
+
+
+def test_words_before_a_name_do_not_hide_it():
+    assert "团结北路" in street_names("我是说团结北路")
+    assert street_names("团结北路")[0] == "团结北路"
+    assert "鼓楼区" in district_names("家在鼓楼区")
+    assert district_names("11区") == ("11区",)
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "我家在",
+                "1区",
+                "鼓楼区",
+                "团结北路",
+                "阳光小区",
+                "二百二十七",
+                "227",
+                "号",
+                "楼",
+                "#",
+                "栋",
+                "幢",
+                "座",
+            ),
+            *(
+                "第",
+                "三",
+                "单元",
+                "十",
+                "室",
+                "房",
+                "户",
+                "附近",
+                "-",
+                "－",
+                " ",
+                "〇",
+                "Ａ",
+                "st",
+                "No. ",
+                "Main ",
+                "apt",
+                "层",
+            ),
+        ]
+    ),
+    max_size=14,
+).map("".join)
+
+
+@given(PIECES | st.text(max_size=40))
+def test_to_normalise_twice_changes_nothing(text):
+    once = normalise(text)
+    assert normalise(once) == once
+
+
+@given(PIECES | st.text(max_size=60))
+def test_any_text_gives_parts_a_database_can_hold(text):
+    parts = parse(text)
+    assert 0 <= parts.number < 2**31
+    for site in parts.sites:
+        assert site.street.isprintable()
+        assert 0 <= site.number < 2**31
+        assert all(name.isprintable() for name in street_names(site.street))
+    assert all(name.isprintable() for name in district_names(parts.district))

@@ -1,0 +1,70 @@
+"""What was reported lately tells between places that the evidence leaves open."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from services.grid.book import CustomerBook
+from services.grid.evidence import PlaceEvidence
+from services.grid.lately import Chain, Lately
+from services.grid.network_file import CustomerRow
+from services.grid.tree import DeviceRow, Tree
+
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def twins():
+    """Two substations with the same streets, each in a district of its own."""
+    devices, customers = [], []
+    for n in (1, 2):
+        devices.append(DeviceRow(f"S{n}", None, "substation", False, 31.0 + n, 118.0))
+        devices.append(DeviceRow(f"B{n}", f"S{n}", "breaker", False, 31.0 + n, 118.0))
+        for t in range(5):
+            devices.append(DeviceRow(f"T{n}{t}", f"B{n}", "transformer", False, 31.0 + n, 118.0 + t / 100))
+            for c in range(8):
+                address = f"{n}区人民路{10 * t + c + 1}号1栋101室"
+                at = (31.0 + n, 118.0 + t / 100 + c / 10_000)
+                customers.append(CustomerRow(f"A{n}{t}{c}", f"T{n}{t}", *at, address, ""))
+    counts = {}
+    for row in customers:
+        counts[row.transformer_id] = counts.get(row.transformer_id, 0) + 1
+    return CustomerBook(Tree(devices, counts), customers)
+
+
+def test_a_house_in_either_district_is_the_one_where_an_outage_goes_on():
+    book, lately, said = twins(), Lately(), PlaceEvidence(address="人民路15号")
+    assert book.resolve(said, lately=lately, at=NOON).transformer_id is None
+    for n in range(5):
+        book.resolve(PlaceEvidence(account_id=f"A2{n}0"), lately=lately, at=NOON + n * MINUTE)
+    place = book.resolve(said, lately=lately, at=NOON + 5 * MINUTE)
+    assert (place.area, place.transformer_id) == ("S2", "T21")
+    assert 0.5 < place.confidence < 0.99
+
+
+def test_what_was_reported_long_ago_tells_nothing():
+    book, lately, said = twins(), Lately(), PlaceEvidence(address="人民路15号")
+    for n in range(5):
+        book.resolve(PlaceEvidence(account_id=f"A2{n}0"), lately=lately, at=NOON)
+    book.resolve(PlaceEvidence(account_id="A100"), lately=lately, at=NOON + 60 * MINUTE)
+    place = book.resolve(said, lately=lately, at=NOON + 61 * MINUTE)
+    assert place.area != "S2"
+
+
+def test_a_guess_feeds_no_other_and_without_a_time_nothing_is_remembered():
+    book, lately, said = twins(), Lately(), PlaceEvidence(address="人民路15号")
+    first = book.resolve(said)
+    for _ in range(20):
+        assert book.resolve(said, lately=lately, at=NOON) == first
+    book.resolve(PlaceEvidence(account_id="A200"))
+    assert book.resolve(said, lately=lately, at=NOON) == first
+
+
+def test_a_report_leaves_the_counts_as_it_found_them():
+    lately = Lately(timedelta(minutes=10))
+    above, other = Chain(("T", "B"), (5, 50)), Chain(("U",), (5,))
+    quiet = lately.rates({"T": above})
+    lately.note(above, NOON)
+    assert lately.rates({"T": above})["T"] > quiet["T"]
+    lately.note(other, NOON + timedelta(minutes=11))
+    assert lately.rates({"T": above}) == quiet
