@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 PROBLEM_JSON: Final = "application/problem+json"
+_PROBLEM: Final = "#/components/schemas/ProblemDetails"
+_ERRORS: Final = frozenset({_PROBLEM, "#/components/schemas/HTTPValidationError"})
 _log = structlog.get_logger()
 
 Check = "Callable[[], Awaitable[str | None]]"
@@ -109,9 +111,29 @@ def make_app(
     async def prometheus_metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
+    documented = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return _with_problems(documented())
+
+    app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's manual says to extend it
     for kind in (Problem, RequestValidationError, HTTPException, UnavailableError, Exception):
         app.add_exception_handler(kind, _on_error)
     return app
+
+
+def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """Say of every error what is sent: a problem, under its own media type. FastAPI says JSON, and of 422 its own."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for response in operation["responses"].values():
+                content = response.get("content", {})
+                if content.get("application/json", {}).get("schema", {}).get("$ref") in _ERRORS:
+                    del content["application/json"]
+                    content[PROBLEM_JSON] = {"schema": {"$ref": _PROBLEM}}
+    for unused in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(unused, None)
+    return document
 
 
 async def _on_error(_request: Request, error: Exception) -> Response:
