@@ -23,6 +23,8 @@ def phone_key(raw: str | None) -> str | None:
     """
     if not raw:
         return None
+    if len(raw) == _MOBILE and raw[0] == "1" and raw.isascii() and raw.isdigit():
+        return raw  # nearly every number of nearly every customer, as it is
     text = _EXTENSION.split(unicodedata.normalize("NFKC", raw).strip(), maxsplit=1)[0]
     digits = "".join(char for char in text if char.isascii() and char.isdigit())
     foreign = text.startswith("+") or digits.startswith("00")

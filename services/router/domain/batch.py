@@ -146,20 +146,18 @@ class Book:
         located = self._located(clues(facts), own)
         opened = Opened(own_id, repeats)
         ticket = receive(own, contact, facts, located, self.rules, self.bounds, self.now, opened)
-        self.put(ticket)
+        self.put(ticket, said.handles)
         return own, ticket
 
-    def put(self, ticket: Ticket) -> None:
-        """Keep a ticket as it is now."""
+    def put(self, ticket: Ticket, handles: Iterable[Reporter] = ()) -> None:
+        """Keep a ticket as it is now, as the latest of those whose handles a contact just had."""
         self.tickets[ticket.ticket_id] = ticket
         self.touched[ticket.ticket_id] = None
         if ticket.merged_into is not None:
             return
         self.ids[ticket.ticket_id] = ticket.ticket_id
-        for handle in reporters(ticket.facts):
-            have = self.open.get(handle)
-            if have is None:
-                continue  # noted when it was said; this batch does not hold its row
+        for handle in handles:
+            have = self.open.get(handle, ())
             if not have or have[-1] != ticket.ticket_id:
                 live = [each for each in have if each != ticket.ticket_id and self._is_open(each)]
                 self.open[handle] = (*live, ticket.ticket_id)[-_MOST_OPEN:]
@@ -217,7 +215,7 @@ class Book:
             now_this |= own.also
         self.aliases.update(dict.fromkeys(now_this, ticket.ticket_id))
         self.ids.update(dict.fromkeys(now_this, ticket.ticket_id))
-        self.put(ticket)
+        self.put(ticket, said.handles)
         return joins.ticket, ticket
 
     def _located(self, wanted: Clues, ticket: Ticket | None) -> Located:

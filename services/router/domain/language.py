@@ -9,6 +9,7 @@ has them, GB 2312 does not). Never here: a language nobody configured.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pycld2
@@ -75,11 +76,13 @@ def _detected(text: str, told: Mapping[str, str]) -> Heard | None:
 
 def _is_traditional(text: str) -> bool:
     """Tell whether more of the characters are of Big5 only than of GB 2312 only; most are of both."""
-    lean = 0
-    for char in set(text):
-        if char > "\u2e7f":
-            lean += _in(char, "big5") - _in(char, "gb2312")
-    return lean > 0
+    return sum(map(_lean, set(text))) > 0
+
+
+@cache
+def _lean(char: str) -> int:
+    """Return 1 for a character of Big5 only, -1 for one of GB 2312 only, else 0. There are some 100,000 Han ones."""
+    return _in(char, "big5") - _in(char, "gb2312") if char > "\u2e7f" else 0
 
 
 def _in(char: str, charset: str) -> bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import UUID
 
-from services.contracts.ids import derive
 from services.contracts.values import Channel, TicketState
 from services.grid.phone import phone_key
 from services.router.domain.classify import Classification, TypeRule
@@ -20,7 +21,6 @@ from services.router.domain.words import normalise
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
-    from uuid import UUID
 
     from services.contracts.values import Place
     from services.router.domain.classify import Keywords
@@ -57,7 +57,7 @@ class Reporter(NamedTuple):
     @property
     def key(self) -> UUID:
         """What the handle is found by; the table holds no numbers and names."""
-        return derive("reporter", self.kind, self.value)
+        return UUID(bytes=blake2b(f"{self.kind}\x1f{self.value}".encode(), digest_size=16, person=b"reporter").digest())
 
 
 def reporters(facts: Facts) -> tuple[Reporter, ...]:

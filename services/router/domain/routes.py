@@ -151,6 +151,7 @@ class RouteTree:
     calendars: Mapping[str, WorkingTime] = field(default_factory=dict)
     asked: tuple[str, ...] = field(init=False)
     _ways: dict[tuple[object, ...], Found] = field(init=False, default_factory=dict)
+    _plans: dict[tuple[object, ...], tuple[Step, ...]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Note what the tree asks."""
@@ -165,6 +166,20 @@ class RouteTree:
                 self._ways.clear()
             found = self._ways[key] = _search(self.root, attributes, trace)
         return found
+
+    def steps(
+        self, route: Route, attributes: Attributes, now: datetime, duty: Duty, passed: list[Passed] | None
+    ) -> tuple[Step, ...]:
+        """Return the plan of a ticket on a route; one that hangs on neither the hour nor who is there is remembered."""
+        if passed is not None or any(target.is_conditional for target in route.targets):
+            return plan(route.targets, attributes, self.root.queue, now, duty, passed)
+        key = (route.path, *(attributes[name] for target in route.targets for name in target.skills))
+        steps = self._plans.get(key)
+        if steps is None:
+            if len(self._plans) >= _MOST_WAYS:
+                self._plans.clear()
+            steps = self._plans[key] = plan(route.targets, attributes, self.root.queue, now, duty)
+        return steps
 
 
 def _asked(route: Route) -> Iterator[str]:
@@ -234,7 +249,7 @@ def take(
     """
     found = tree.find(attributes, trace)
     passed: list[Passed] | None = None if trace is None else []
-    steps = plan(found.route.targets, attributes, tree.root.queue, now, duty, passed)
+    steps = tree.steps(found.route, attributes, now, duty, passed)
     if trace is not None:
         path = found.route.path
         trace += [Tried(f"{path} → {each.queue}", each.line, held=False, why=why) for each, why in passed or ()]

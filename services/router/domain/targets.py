@@ -55,6 +55,11 @@ class Target:
     unless_staffed: bool = False
     most_waiting: int | None = None
 
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it hangs on the hour or on who is there."""
+        return self.open is not None or self.unless_staffed or self.most_waiting is not None
+
 
 class Duty(NamedTuple):
     """What is known of the queues at a moment. What is not known skips nothing.

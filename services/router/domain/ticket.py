@@ -192,11 +192,12 @@ class Joined:
     young: Ticket | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Case:
-    """A ticket before it is decided on."""
+    """A ticket before it is decided on; it never leaves the function that made it."""
 
     ticket_id: UUID
+    ticket_ref: str
     version: int
     contacts: frozenset[UUID]
     facts: Facts
@@ -242,6 +243,7 @@ def receive(
         repeat_of = opened.repeat_of
         case = _Case(
             ticket_id=opened.ticket_id,
+            ticket_ref=contact.ticket_ref if opened.ticket_id == contact.ticket_id else ref_of(opened.ticket_id),
             version=1,
             contacts=frozenset({contact.contact_id}),
             facts=facts,
@@ -266,14 +268,15 @@ def receive(
             case = _with_thread(case, entry, at, bounds)
     classification = classification_of(facts, located, rules.keywords, case.work)
     if case.report is ReportState.NONE and is_ready(classification, facts, located.place):
-        reported_at = bounded(facts.outage_at or facts.opened_at, contact.received_at, bounds.event_lag)
-        case = replace(case, report=ReportState.SENT, reported_at=reported_at)
+        case.report = ReportState.SENT
+        case.reported_at = bounded(facts.outage_at or facts.opened_at, contact.received_at, bounds.event_lag)
     return _decide(case, classification, rules, now)
 
 
 def _case(ticket: Ticket) -> _Case:
     return _Case(
         ticket_id=ticket.ticket_id,
+        ticket_ref=ticket.ticket_ref,
         version=ticket.version,
         contacts=ticket.contacts,
         facts=ticket.facts,
@@ -408,7 +411,7 @@ def _decide(case: _Case, classification: Classification, rules: Rules, now: date
     planned_at, step = _waited(case.was, taken, now)
     return Ticket(
         ticket_id=case.ticket_id,
-        ticket_ref=ref_of(case.ticket_id),
+        ticket_ref=case.ticket_ref,
         version=case.version,
         contacts=case.contacts,
         facts=case.facts,
@@ -493,17 +496,17 @@ def attributes(about: Classification, place: Place, standing: Standing) -> Attri
     """Return a ticket as the route tree sees it."""
     return {
         "business_type": (about.business_type,),
-        "classified_by": (about.type_rule.value,),
+        "classified_by": (about.type_rule,),
         "fault": _some(about.fault),
         "is_outage": _yes(about.is_outage),
         "hazards": about.hazards,
         "single_premise": _yes(about.single_premise),
         "language": (about.language,),
         "language_sure": _yes(about.language_rule is not LanguageRule.UNSURE),
-        "channel": (standing.channel.value,),
-        "priority": (standing.priority.value,),
-        "customer_class": (place.customer_class.value,),
-        "customer_status": (place.customer_status.value,),
+        "channel": (standing.channel,),
+        "priority": (standing.priority,),
+        "customer_class": (place.customer_class,),
+        "customer_status": (place.customer_status,),
         "placed": _yes(place.area is not None),
         "area": _some(place.area),
         "feeder": _some(place.feeder),
