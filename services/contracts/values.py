@@ -97,6 +97,8 @@ class CustomerClass(StrEnum):
     NORMAL = "normal"
     IMPORTANT = "important"
     LIFE_SUPPORT = "life_support"
+    VIP = "vip"
+    """Somebody at the utility looks after them: a person sees to their ticket, a crew goes as to anybody."""
 
 
 class CustomerStatus(StrEnum):

@@ -217,7 +217,9 @@ def _customers(path: Path, devices: Iterable[DeviceRow], problems: _Problems) ->
             None if transformer else _transformer_problem(at, types.get(at)),
             _degrees_problem(lat, lon),
             None if status in _STATUSES else f"status must be active or suspended, not {status!r}",
-            None if priority in _CLASSES else f"priority must be normal, important or life_support, not {priority!r}",
+            None
+            if priority in _CLASSES
+            else f"priority must be normal, important, life_support or vip, not {priority!r}",
             None if not language or _LANGUAGE.fullmatch(language) else f"language {language!r} is no BCP 47 tag",
             None if len(address) + len(phone) + len(name) <= _LONGEST_TEXT else _TOO_LONG,
         ]

@@ -47,7 +47,7 @@ _AGREES: Final = 0.25  # of the largest share a source gives
 _SPEAKS: Final = 0.3  # a source that gives no place more than this contradicts nothing
 _AMBIGUOUS: Final = 0.5  # of the weight of the first
 _SURE_OF_ARREARS: Final = 0.8
-_CLASSES: Final = (CustomerClass.NORMAL, CustomerClass.IMPORTANT, CustomerClass.LIFE_SUPPORT)
+_CLASSES: Final = (CustomerClass.NORMAL, CustomerClass.VIP, CustomerClass.IMPORTANT, CustomerClass.LIFE_SUPPORT)
 
 _WORDS: Final = {
     Basis.ACCOUNT: (Clue.ACCOUNT, Clue.ACCOUNT_AGREES, Clue.ACCOUNT_CONFLICTS),
@@ -88,8 +88,8 @@ class ResolvedPlace:
         transformer_id: The transformer, or ``cell:<H3 resolution 9>`` where no network model covers the place; None
             where the evidence leaves it too open.
         area: Substation, or ``cell:<H3 resolution 5>``; None where nothing placed the report.
-        priority: Class of the customer: normal, important or life_support. Of all customers that were named, the one
-            in most need counts, wherever the report was placed.
+        priority: Class of the customer: normal, vip, important or life_support. Of all customers that were named, the
+            one in most need counts, wherever the report was placed.
         language: Language the customer chose (BCP 47).
         lat: WGS-84 degrees north of the customer, else of the position.
         lon: WGS-84 degrees east, likewise.

@@ -125,7 +125,7 @@ class Report:
     @property
     def special(self) -> bool:
         """Whether a life-support or important customer made it."""
-        return self.customer_class is not CustomerClass.NORMAL
+        return self.customer_class in {CustomerClass.LIFE_SUPPORT, CustomerClass.IMPORTANT}
 
     @property
     def customer(self) -> str:

@@ -66,6 +66,7 @@ class PriorityRule(StrEnum):
     LIFE_SUPPORT = "life_support"
     IMPORTANT = "important"
     OUTAGE = "outage"
+    VIP = "vip"
     DEFAULT = "default"
 
 
@@ -315,4 +316,6 @@ def priority_of(classification: Classification, customer_class: CustomerClass) -
         return Priority.URGENT, PriorityRule.IMPORTANT
     if classification.is_outage:
         return Priority.HIGH, PriorityRule.OUTAGE
+    if customer_class is CustomerClass.VIP:
+        return Priority.HIGH, PriorityRule.VIP
     return Priority.NORMAL, PriorityRule.DEFAULT

@@ -183,7 +183,7 @@ def test_optional_columns_of_customers_are_read_where_present(network, customers
         ("A2,T1,,118,x,1,,,", "lat is empty"),
         ("A2,T1,31,1e9,x,1,,,", "not degrees"),
         ("A2,T1,31,118,x,1,closed,,", "status must be active or suspended, not 'closed'"),
-        ("A2,T1,31,118,x,1,,vip,", "priority must be normal, important or life_support, not 'vip'"),
+        ("A2,T1,31,118,x,1,,gold,", "priority must be normal, important, life_support or vip, not 'gold'"),
         ("A2,T1,31,118,x,1,,,chinese!", "no BCP 47 tag"),
         (f"A2,T1,31,118,{'x' * 4001},1,,,", "longer than 4000"),
     ],

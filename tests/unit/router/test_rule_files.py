@@ -109,8 +109,8 @@ def one_route(route: str) -> str:
             "7: 'hihg' is no priority; did you mean 'high'? allowed: emergency, high, normal, urgent",
         ),
         (
-            "      match: {customer_class: vip}\n",
-            "7: 'vip' is no customer_class; allowed: important, life_support, normal",
+            "      match: {customer_class: gold}\n",
+            "7: 'gold' is no customer_class; allowed: important, life_support, normal, vip",
         ),
         ("      match: {hazards: fier}\n", "7: 'fier' is no hazards; did you mean 'fire'? allowed: "),
         ("      match: {fault: power}\n", "7: 'power' is no fault; allowed: metering, outage, voltage"),

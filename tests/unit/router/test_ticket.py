@@ -248,6 +248,7 @@ def test_the_events_of_a_call_in_any_order_make_one_report() -> None:
         ({"business_type": "fault_report", "hazard": True}, CustomerClass.NORMAL),
         ({"text": "停电了"}, CustomerClass.LIFE_SUPPORT),
         ({"text": "停电了"}, CustomerClass.IMPORTANT),
+        ({"text": "停电了"}, CustomerClass.VIP),
     ],
 )
 def test_danger_and_key_customers_wait_for_a_person_beside_their_report(
