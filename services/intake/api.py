@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 
 from services.intake.channels.conversation import Talk
-from services.intake.doors import app, form, phone, web, wechat
+from services.intake.doors import app, events, form, phone, sms, web, wechat
 from services.intake.doors.front import Front
 from services.intake.yaml_file import load_phrases
 from services.runtime.http import BytesRoute
@@ -26,6 +26,6 @@ def routes(
     talk = Talk.fresh(load_phrases(settings.phrases_file))
     front = Front(settings, producer, talk, announcer)
     router = APIRouter(prefix="/v1", route_class=BytesRoute)
-    for channel in (phone, web, form, app, wechat):
+    for channel in (phone, web, form, app, wechat, sms, events):
         channel.add(router, front, sources)
     return router

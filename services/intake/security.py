@@ -22,6 +22,8 @@ DEVELOPMENT_KEYS: Final = {
     "ivr-dev": "gridline-dev-ivr-key",
     "web-dev": "gridline-dev-web-key",
     "app-dev": "gridline-dev-app-key",
+    "sms-dev": "gridline-dev-sms-key",
+    "api-dev": "gridline-dev-api-key",
 }
 """API keys of the sources in the shipped ``deploy/sources.yaml``, for the demo and for work on one's own machine.
 
@@ -76,7 +78,9 @@ class TwilioAccounts:
 def development_credentials(sources: Sources) -> list[str]:
     """Return the names of the sources that accept a published development credential."""
     public = {hashlib.sha256(key.encode()).hexdigest() for key in DEVELOPMENT_KEYS.values()}
-    keyed = [*sources.phone.values(), *sources.web.values(), *sources.app.values()]
+    keyed = [
+        source for one in (sources.phone, sources.web, sources.app, sources.sms, sources.api) for source in one.values()
+    ]
     tokens = set(DEVELOPMENT_WECHAT.values())
     return [source.name for source in keyed if public & set(source.api_keys_sha256)] + [
         account.name for account in sources.wechat.values() if account.token in tokens

@@ -24,7 +24,7 @@ from services.contracts.values import Channel
 from services.grid.book import CustomerBook
 from services.grid.evidence import PlaceEvidence
 from services.intake.channels import app, phone, web, wechat
-from services.intake.channels.contact import Accepted, contact_fingerprint
+from services.intake.channels.contact import Accepted, NotAContact, contact_fingerprint
 from services.intake.channels.conversation import Talk
 from services.intake.security import load_sources
 from services.intake.settings import IntakeSettings
@@ -186,7 +186,7 @@ class Doors:
     def contact(self, request: Request, now: datetime) -> ContactReceived:
         """Return the contact."""
         senders = development_senders()
-        accepted: Accepted | wechat.NotAContact
+        accepted: Accepted | NotAContact
         if request.channel is Channel.WECHAT:
             message = wechat.in_clear(request.body)
             accepted = wechat.accept(self._sources.wechat[senders.account], message, now, self._talk)
@@ -196,7 +196,7 @@ class Doors:
             accepted = app.accept(self._sources.app[senders.sources[Channel.APP]], request.body, None, now)
         else:
             accepted = web.accept(self._sources.web[senders.sources[Channel.WEB]], request.body, None, now)
-        if isinstance(accepted, wechat.NotAContact):
+        if isinstance(accepted, NotAContact):
             raise TypeError("a storm sends contacts only")
         return accepted.contact
 

@@ -18,6 +18,7 @@ from services.contracts.ids import contact_id, ticket_id
 from services.contracts.values import Channel, Crs
 from services.grid.datum import from_wgs84
 from services.intake.channels import wechat
+from services.intake.channels.contact import NotAContact
 from services.intake.channels.conversation import Talk
 from services.intake.channels.source import WeChatSource
 from services.intake.settings import IntakeSettings
@@ -296,7 +297,7 @@ class _Writer:
     def _conversation_ticket(self, body: bytes) -> UUID:
         """Return the ticket of a message: that of its conversation, which the intake keeps track of in this way too."""
         accepted = wechat.accept(self._account, wechat.in_clear(body), self._start, self._talk)
-        if isinstance(accepted, wechat.NotAContact):
+        if isinstance(accepted, NotAContact):
             raise TypeError("a storm sends contacts only")
         return accepted.contact.ticket_id
 

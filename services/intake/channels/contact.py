@@ -47,9 +47,13 @@ class NotAContact:
 
     Attributes:
         event: The sender's word for it.
+        heard: What it tells of somebody as a recipient, if anything.
+        reply: What they are told, if anything, where the channel can.
     """
 
     event: str
+    heard: RecipientHeard | None = None
+    reply: str | None = None
 
 
 def reply_to(channel: Channel, address: str | None, account: str | None = None) -> dict[str, Any] | None:

@@ -23,6 +23,10 @@ MAX_DEPTH: Final = 8
 MAX_PARTS: Final = 2_000
 """Most strings, brackets and separators of a payload; a full CTI event has some 150."""
 
+MAX_LIST_PARTS: Final = 20_000
+MAX_ELEMENTS: Final = 500
+"""Most elements of a list: gateways push a few hundred text messages at once."""
+
 _YEARS: Final = range(1970, 2200)
 """A gateway whose clock was reset says 1970, and its callers count all the same; beyond these, sums overflow."""
 _LONGEST_DATE: Final = len("2026-11-22")
@@ -101,23 +105,54 @@ def read_object(body: bytes) -> Read:
     """
     body = body.removeprefix(_BOM)
     _refuse_bombs(body)
+    found = _loads(body)
+    if not isinstance(found, dict):
+        raise PayloadRefusedError(Reason.MALFORMED, "The body is JSON, but not an object.")
+    return _read(found)
+
+
+def read_list(body: bytes) -> list[Read | PayloadRefusedError]:
+    """Read a JSON array of objects, or one object alone; an element that is no object is refused in its place.
+
+    Raises:
+        PayloadRefusedError: other encoding, too deep, too many parts or elements, not JSON, neither array nor object.
+    """
+    body = body.removeprefix(_BOM)
+    _refuse_bombs(body, MAX_LIST_PARTS)
+    found = _loads(body)
+    elements = found if isinstance(found, list) else [found]
+    if not isinstance(found, list | dict):
+        raise PayloadRefusedError(Reason.MALFORMED, "The body is JSON, but neither an array nor an object.")
+    if len(elements) > MAX_ELEMENTS:
+        raise PayloadRefusedError(Reason.TOO_MANY_PARTS, f"The array has more than {MAX_ELEMENTS} elements.")
+    return [
+        _read(one) if isinstance(one, dict) else PayloadRefusedError(Reason.MALFORMED, "The element is not an object.")
+        for one in elements
+    ]
+
+
+def _read(found: dict[str, Any]) -> Read:
     try:
-        found = orjson.loads(body)
+        canonical = orjson.dumps(found, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, ValueError):
+        raise PayloadRefusedError(Reason.MALFORMED, "The body has text that is not Unicode.") from None
+    return Read(found, hashlib.sha256(canonical).hexdigest())
+
+
+def _loads(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         if not _is_utf8(body):
             raise PayloadRefusedError(Reason.NOT_UTF8, "The body is not UTF-8.") from None
         place = f"line {error.lineno}, column {error.colno}"
         raise PayloadRefusedError(Reason.MALFORMED, f"The body is not JSON: {error.msg} at {place}.") from None
-    if not isinstance(found, dict):
-        raise PayloadRefusedError(Reason.MALFORMED, "The body is JSON, but not an object.")
-    canonical = orjson.dumps(found, option=orjson.OPT_SORT_KEYS)
-    return Read(found, hashlib.sha256(canonical).hexdigest())
 
 
-def _refuse_bombs(body: bytes) -> None:
+def _refuse_bombs(body: bytes, most: int = MAX_PARTS) -> None:
     """Bound nesting and the number of parts before a parser builds anything."""
     openings = body.count(b"[") + body.count(b"{")
-    if openings <= MAX_DEPTH and body.count(b",") + openings < MAX_PARTS // 8:
+    if openings <= MAX_DEPTH and body.count(b",") + openings < most // 8:
         return  # the usual payload: too few brackets to be deep, too few separators to be large
     depth = 0
     for parts, found in enumerate(_PARTS.finditer(body)):
@@ -128,8 +163,8 @@ def _refuse_bombs(body: bytes) -> None:
             depth -= 1
         if depth > MAX_DEPTH:
             raise PayloadRefusedError(Reason.TOO_DEEP, f"The body is nested deeper than {MAX_DEPTH} levels.")
-        if parts > MAX_PARTS:
-            raise PayloadRefusedError(Reason.TOO_MANY_PARTS, f"The body has more than {MAX_PARTS} parts.")
+        if parts > most:
+            raise PayloadRefusedError(Reason.TOO_MANY_PARTS, f"The body has more than {most} parts.")
 
 
 def _is_utf8(body: bytes) -> bool:

@@ -195,6 +195,26 @@ class WeChatSource(Source):
         return self
 
 
+class SmsProvider(StrEnum):
+    """Whose form a gateway's uplink has."""
+
+    ALIYUN = "aliyun"
+    VOLCENGINE = "volcengine"
+    BAIDU = "baidu"
+    GENERIC = "generic"
+    """Ours (docs/channels-wechat-sms.md), for every other gateway."""
+
+
+class SmsSource(JsonSource):
+    """A gateway that pushes text messages. Providers sign nothing: the key stands in the address, as its last part."""
+
+    provider: SmsProvider
+    default_offset: Offset = timezone(timedelta(hours=8))
+    """Of times that come without one, which Aliyun's do."""
+    language: Language = "zh-Hans-CN"
+    """Of the answers, where a customer has not written in another one."""
+
+
 class Sources(BaseModel):
     """Every sender we take contacts from, by channel and name."""
 
@@ -206,6 +226,8 @@ class Sources(BaseModel):
     app: Mapping[SourceName, ReportSource] = Field(default_factory=dict)
     form: Mapping[SourceName, FormSource] = Field(default_factory=dict, max_length=1)
     wechat: Mapping[SourceName, WeChatSource] = Field(default_factory=dict)
+    sms: Mapping[SourceName, SmsSource] = Field(default_factory=dict)
+    api: Mapping[SourceName, ReportSource] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -240,7 +262,7 @@ class Sources(BaseModel):
         return self
 
     def _channels(self) -> tuple[Mapping[str, Source], ...]:
-        return self.phone, self.twilio, self.web, self.app, self.form, self.wechat
+        return self.phone, self.twilio, self.web, self.app, self.form, self.wechat, self.sms, self.api
 
 
 def _longest(paths: Mapping[str, str], path: tuple[str, ...]) -> str | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from services.contracts.values import Attachment, Channel, Position
-from services.intake.channels.contact import Accepted, contact_of, heard_of, reply_to
+from services.intake.channels.contact import Accepted, NotAContact, contact_of, heard_of, reply_to
 from services.intake.channels.conversation import Piece
 from services.intake.channels.phrases import Prompt
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields, stranger
@@ -28,7 +28,6 @@ from services.intake.channels.wechat_format import read, write
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from services.contracts.messages import RecipientHeard
     from services.intake.channels.conversation import Talk
     from services.intake.channels.phrases import Phrases
     from services.intake.channels.source import WeChatSource
@@ -41,21 +40,6 @@ _LONGEST_ADDRESS: Final = 500
 _YEARS: Final = range(1970, 2200)
 _MEDIA: Final = {"image": "image", "voice": "voice", "video": "video", "shortvideo": "video"}
 _KNOWN: Final = frozenset({"text", "location", "link", *_MEDIA})
-
-
-@dataclass(frozen=True, slots=True)
-class NotAContact:
-    """An event that opens no ticket.
-
-    Attributes:
-        event: The platform's word for it.
-        heard: What it tells of its sender as a recipient, if anything.
-        reply: What the sender is told, if anything; else the platform is told ``success``.
-    """
-
-    event: str
-    heard: RecipientHeard | None = None
-    reply: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

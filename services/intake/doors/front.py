@@ -15,7 +15,7 @@ from fastapi import Request, Response
 
 from services.intake.accepting import ACCEPT_SECONDS, NO_CONTACT, REFUSED, Acceptance
 from services.intake.body import read_body, require_kind
-from services.intake.channels.contact import NotAContact, contact_fingerprint
+from services.intake.channels.contact import Accepted, NotAContact, contact_fingerprint
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.intake.channels.source import Source
 from services.intake.limits import Limits, Rate
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from services.contracts.messages import ContactReceived, RecipientHeard
     from services.contracts.values import Channel
     from services.intake.announcing import Announcer
-    from services.intake.channels.contact import Accepted
     from services.intake.channels.conversation import Talk
     from services.intake.peer import Peer
     from services.intake.settings import IntakeSettings
@@ -194,15 +193,32 @@ class Visit:
         """
         await self._front.acceptance.hear(heard, self.headers.get("traceparent"))
 
-    def nothing_to_keep(self) -> None:
-        """Count an event that is answered and opens no ticket."""
-        NO_CONTACT.labels(self._channel.value).inc()
+    async def take(self, outcome: Accepted | NotAContact | PayloadRefusedError) -> PayloadRefusedError | None:
+        """Keep one of many that came together; return why it was not, where that is no reason to refuse the others.
 
-    def _problem(self, refusal: PayloadRefusedError) -> Problem:
-        """Count, log and answer a refusal. A stranger's is only counted: anybody can cause those."""
+        Raises:
+            PayloadRefusedError: it is not known whether it was stored, or nothing can be stored now.
+        """
+        try:
+            if isinstance(outcome, PayloadRefusedError):
+                raise outcome
+            if isinstance(outcome, Accepted):
+                await self.keep(outcome.contact)
+            elif outcome.heard is not None:
+                await self.hear(outcome.heard)
+            else:
+                self.nothing_to_keep()
+        except PayloadRefusedError as refusal:
+            if refusal.reason in {Reason.BUSY, Reason.OUTCOME_UNKNOWN}:
+                raise
+            self.note(refusal)
+            return refusal
+        return None
+
+    def note(self, refusal: PayloadRefusedError) -> None:
+        """Count and log a refusal. A stranger's is only counted: anybody can cause those."""
         REFUSED.labels(self._channel.value, refusal.reason.value).inc()
-        status = _STATUS[refusal.reason]
-        if self.source is not None and status < 500:  # noqa: PLR2004 - unavailability is logged once, where it begins
+        if self.source is not None and _STATUS[refusal.reason] < 500:  # noqa: PLR2004 - unavailability is logged once, where it begins
             _log.info(
                 "contact_refused",
                 channel=self._channel.value,
@@ -210,6 +226,15 @@ class Visit:
                 reason=refusal.reason.value,
                 fields=[field.field for field in refusal.fields],
             )
+
+    def nothing_to_keep(self) -> None:
+        """Count an event that is answered and opens no ticket."""
+        NO_CONTACT.labels(self._channel.value).inc()
+
+    def _problem(self, refusal: PayloadRefusedError) -> Problem:
+        """Count, log and answer a refusal."""
+        self.note(refusal)
+        status = _STATUS[refusal.reason]
         headers: dict[str, str] = {}
         if refusal.reason is Reason.CREDENTIALS:
             headers["WWW-Authenticate"] = "ApiKey"
@@ -296,6 +321,16 @@ class JsonDoor(Generic[S]):
                 with self.recent.using(accepted.contact.contact_id, contact_fingerprint(accepted.contact)):
                     await visit.keep(accepted.contact, anonymous=self.anonymous)
         return accepted_answer(accepted, await more if more else {})
+
+
+def problem_of(refusal: PayloadRefusedError) -> dict[str, Any]:
+    """Return a refusal as it stands in an answer to many."""
+    return {
+        "status": _STATUS[refusal.reason],
+        "title": refusal.reason.value.replace("_", " ").capitalize(),
+        "detail": refusal.detail,
+        "errors": [{"field": field.field, "reason": field.reason} for field in refusal.fields],
+    }
 
 
 def accepted_answer(accepted: Accepted, more: Mapping[str, str] = MappingProxyType({})) -> Response:

@@ -9,6 +9,7 @@ from fastapi import Request, Response
 
 from services.contracts.values import Channel
 from services.intake.channels import wechat
+from services.intake.channels.contact import NotAContact
 from services.intake.channels.wechat_cipher import RANDOM_BYTES
 from services.intake.channels.wechat_format import Format
 from services.intake.doors.describing import parameter, problem_responses
@@ -49,7 +50,7 @@ def add(router: APIRouter, front: Front, sources: Sources) -> None:
                 raise AssertionError("what is opened has an account")
             visit.source = source.name
             accepted = wechat.accept(source, message, clock.now(), front.talk)
-            if not isinstance(accepted, wechat.NotAContact):
+            if not isinstance(accepted, NotAContact):
                 await visit.keep(accepted.contact)
             elif accepted.heard is not None:
                 await visit.hear(accepted.heard)

@@ -17,9 +17,12 @@ from pydantic import BaseModel  # noqa: TC002 - one import, read once
 
 from services.contracts.envelope import decode, encode, open_record
 from services.contracts.topics import CONTACT_RECEIVED
-from services.intake.channels import app, phone, web, wechat
-from services.intake.channels.contact import Accepted, contact_fingerprint
+from services.intake.channels import app, cloudevents, phone, sms, web, wechat
+from services.intake.channels.contact import Accepted, NotAContact, contact_fingerprint
 from services.intake.channels.conversation import Talk
+from services.intake.channels.payload import read_object
+from services.intake.channels.refusal import PayloadRefusedError
+from services.intake.channels.source import SmsSource
 from services.intake.security import load_sources
 from services.intake.settings import IntakeSettings
 from services.intake.yaml_file import load_phrases
@@ -127,6 +130,29 @@ EXPECTED: dict[str, dict[str, Any] | None] = {
     "wechat-event-subscribe.xml": None,
     "wechat-event-unsubscribe.xml": None,
     "wechat-event-template-finished.xml": None,
+    "sms-aliyun.json": {
+        "channel": "sms",
+        "text": "停电了，户号0123456789",
+        "account_id": "0123456789",
+        "phone": "13800000000",
+        "occurred_at": "2026-07-14T19:31:02+08:00",
+        "reply_to": {"channel": "sms", "address": "13800000000", "account": None},
+        "facts": {},
+    },
+    "sms-aliyun-stop.json": None,
+    "sms-volcengine.json": {"text": "没电了，什么时候来电？", "occurred_at": "2026-07-14T11:31:02Z"},
+    "sms-baidu.json": {"business_type": "fault_report", "text": "OUT", "occurred_at": "2026-07-14T11:31:02Z"},
+    "sms-generic.json": {"source_event_id": "smsc-1-000042", "occurred_at": "2026-07-14T19:31:02+08:00"},
+    "event-structured.json": {
+        "channel": "api",
+        "event": "submitted",
+        "occurred_at": "2026-07-14T11:31:02Z",
+        "hazard": True,
+        "account_id": "0123456789",
+        "position": {"lat": 32.0603, "lon": 118.7969, "accuracy_m": 18.6, "crs": "wgs84"},
+        "reply_to": {"channel": "app", "address": "session-9f", "account": "chat-bot"},
+        "facts": {"ce_id": "20931-4", "ce_source": "https://chat.example/bots/95598"},
+    },
 }
 FOR_EVER = {
     "phone-2-dtmf.json": ("24874d93-8a1e-55cb-8e40-7a54ae50af83", "cd4455f8-39f9-55df-84ee-bc322732d27f"),
@@ -134,11 +160,16 @@ FOR_EVER = {
     "web-report.json": ("ff9239d7-7fd8-5aa2-886e-68cb7e4bddbb", "ff9239d7-7fd8-5aa2-886e-68cb7e4bddbb"),
     "wechat-text.xml": ("fb5f76c0-d8a0-514b-8b02-ebd3a1553ebc", "45823fec-541d-50bc-aa83-97e5b8b08498"),
 }
-MODELS: dict[str, type[BaseModel]] = {"phone": phone.PhoneEvent, "web": web.WebReport, "app": app.AppReport}
+MODELS: dict[str, type[BaseModel]] = {
+    "phone": phone.PhoneEvent,
+    "web": web.WebReport,
+    "app": app.AppReport,
+    "event": cloudevents.Event,
+}
 names = pytest.mark.parametrize("name", sorted(path.name for path in SAMPLES.iterdir()))
 
 
-def accept(name: str) -> Accepted | wechat.NotAContact:
+def accept(name: str) -> Accepted | NotAContact:
     body = (SAMPLES / name).read_bytes()
     match name.partition("-")[0]:
         case "phone":
@@ -147,6 +178,15 @@ def accept(name: str) -> Accepted | wechat.NotAContact:
             return web.accept(SOURCES.web["web-dev"], body, None, NOW)
         case "app":
             return app.accept(SOURCES.app["app-dev"], body, None, NOW)
+        case "event":
+            return cloudevents.accept(SOURCES.api["api-dev"], read_object(body), NOW)
+        case "sms":
+            provider = name.removesuffix(".json").split("-")[1]
+            gateway = SmsSource.model_validate({"name": "gw", "provider": provider, "api_keys_sha256": ["0" * 64]})
+            talk = Talk.fresh(load_phrases(IntakeSettings.model_fields["phrases_file"].default))
+            (outcome,) = sms.accept(gateway, body, None, NOW, talk)
+            assert not isinstance(outcome, PayloadRefusedError), outcome
+            return outcome
         case _:
             talk = Talk.fresh(load_phrases(IntakeSettings.model_fields["phrases_file"].default))
             return wechat.accept(SOURCES.wechat["gh_gridline_dev"], wechat.in_clear(body), NOW, talk)
@@ -160,7 +200,7 @@ def test_every_sample_is_described_and_every_description_has_its_sample() -> Non
 def test_a_sample_becomes_the_contact_described(name: str) -> None:
     accepted, expected = accept(name), EXPECTED[name]
     if expected is None:
-        assert isinstance(accepted, wechat.NotAContact)
+        assert isinstance(accepted, NotAContact)
         return
     assert isinstance(accepted, Accepted)
     contact = accepted.contact.model_dump(mode="json")

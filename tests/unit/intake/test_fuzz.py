@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,19 +12,38 @@ from hypothesis import strategies as st
 
 from services.contracts.envelope import decode, encode, open_record
 from services.contracts.topics import CONTACT_RECEIVED
-from services.intake.channels import app, asterisk, connect, huawei, phone, web, wechat
+from services.intake.channels import app, asterisk, cloudevents, connect, huawei, phone, sms, web, wechat
 from services.intake.channels.contact import Accepted, contact_fingerprint
 from services.intake.channels.conversation import Talk
-from services.intake.channels.refusal import PayloadRefusedError
+from services.intake.channels.payload import read_list, read_object
+from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.intake.channels.source import SmsProvider, SmsSource
 from services.intake.security import load_sources
 from services.intake.settings import IntakeSettings
 from services.intake.yaml_file import load_phrases
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SOURCES = load_sources(IntakeSettings.model_fields["sources_file"].default)
 IVR, SITE = SOURCES.phone["ivr-dev"], SOURCES.web["web-dev"]
 ACCOUNT = SOURCES.wechat["gh_gridline_dev"]
 PHRASES = load_phrases(IntakeSettings.model_fields["phrases_file"].default)
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+
+
+def gateway(provider: str) -> SmsSource:
+    return SmsSource.model_validate({"name": "gw", "provider": provider, "api_keys_sha256": ["0" * 64]})
+
+
+def first(outcomes: Sequence[Any]) -> Any:
+    """What became of the first of many."""
+    found = outcomes[0] if outcomes else PayloadRefusedError(Reason.MALFORMED, "there is none")
+    if isinstance(found, PayloadRefusedError):
+        raise found
+    return found
+
+
 CHANNELS: dict[str, Any] = {
     "phone": lambda body, now: phone.accept(IVR, body, None, now),
     "connect": lambda body, now: connect.accept(IVR, body, None, now),
@@ -32,6 +51,14 @@ CHANNELS: dict[str, Any] = {
     "huawei": lambda body, now: huawei.accept(IVR, body, None, now),
     "web": lambda body, now: web.accept(SITE, body, None, now),
     "app": lambda body, now: app.accept(SITE, body, None, now),
+    "event": lambda body, now: cloudevents.accept(SITE, read_object(body), now),
+    "batch": lambda body, now: cloudevents.accept(SITE, first(read_list(body)), now),
+    **{
+        source.provider.value: lambda body, now, source=source: first(
+            sms.accept(source, body, None, now, Talk.fresh(PHRASES))
+        )
+        for source in map(gateway, SmsProvider)
+    },
     "wechat": lambda body, now: wechat.accept(ACCOUNT, wechat.in_clear(body), now, Talk.fresh(PHRASES)),
 }
 channels = pytest.mark.parametrize("channel", CHANNELS)
@@ -177,6 +204,38 @@ whole["huawei"] = {
     "text": "t",
     "answered": True,
     "agent_id": "a",
+}
+whole["event"] = {
+    "specversion": "1.0",
+    "id": "i",
+    "source": "s",
+    "type": "gridline.contact.submitted.v1",
+    "time": "2026-11-22T08:30:00Z",
+    "datacontenttype": "application/json",
+    "data": {**whole["web"], "channel": "api", "thread": "t", "reply_to": {"channel": "sms", "address": "1"}},
+}
+whole["batch"] = whole["event"]
+whole["aliyun"] = {
+    "phone_number": "13800000000",
+    "content": "停电",
+    "send_time": "2026-11-22 08:30:00",
+    "dest_code": "1",
+    "sequence_id": 1,
+    "sign_name": "s",
+}
+whole["volcengine"] = {"mobile": "13800000000", "content": "停电了", "recv_time": 1784028662000, "ext": "1"}
+whole["baidu"] = {
+    "mobile": "13800000000",
+    "content": "退订",
+    "receiveTime": "2026-11-22T08:30:00Z",
+    "extCode": "1",
+}
+whole["generic"] = {
+    "event_id": "e",
+    "phone": "13800000000",
+    "text": "0123456789",
+    "received_at": "2026-11-22T08:30:00Z",
+    "to": "95598",
 }
 whole["app"] = {**whole["web"], "installation_id": "i", "app_version": "1"}
 

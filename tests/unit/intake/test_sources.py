@@ -48,7 +48,7 @@ def errors(tmp_path: Path, text: str) -> str:
 
 def test_the_shipped_file_takes_the_published_development_credentials_and_is_known_to() -> None:
     sources = load_sources(SHIPPED)
-    rings = {**sources.phone, **sources.web, **sources.app}
+    rings = {**sources.phone, **sources.web, **sources.app, **sources.sms, **sources.api}
     assert {name: shown(rings, key) for name, key in DEVELOPMENT_KEYS.items()} == {
         name: name for name in DEVELOPMENT_KEYS
     }

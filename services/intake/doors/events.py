@@ -1,0 +1,115 @@
+"""The door for everybody else: CloudEvents 1.0 in structured, binary and batch mode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from fastapi import Request, Response
+
+from services.contracts.values import Channel
+from services.intake.channels import cloudevents
+from services.intake.channels.contact import Accepted
+from services.intake.channels.payload import read_list, read_object
+from services.intake.channels.refusal import PayloadRefusedError
+from services.intake.credentials import Credentials
+from services.intake.doors.describing import json_door, parameter, schema
+from services.intake.doors.front import accepted_answer, problem_of
+from services.runtime import clock
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from fastapi import APIRouter
+
+    from services.intake.channels.payload import Read
+    from services.intake.channels.source import ReportSource, Sources
+    from services.intake.doors.front import Front, Visit
+
+_KINDS = frozenset({cloudevents.BINARY, cloudevents.STRUCTURED, cloudevents.BATCH})
+
+
+def add(router: APIRouter, front: Front, sources: Sources) -> None:
+    """Open it."""
+    credentials = Credentials(sources.api)
+
+    @router.post("/events", **_described())
+    async def submitted_event(request: Request) -> Response:
+        """Take an event, or a batch: 202 once all of it is kept, 207 where some of a batch was refused."""
+        with front.visit(request, Channel.API) as visit:
+            visit.require(_KINDS)
+            source = credentials.presented(visit.headers, visit.peer)
+            body, now = await visit.body(), clock.now()
+            source = source or credentials.signed(visit.headers, body, visit.peer, now)
+            visit.source = source.name
+            kind = visit.headers["content-type"].partition(";")[0].strip().lower()
+            if kind == cloudevents.BATCH:
+                return await _batch(visit, source, body, now)
+            read = read_object(body) if kind == cloudevents.STRUCTURED else cloudevents.read_binary(visit.headers, body)
+            accepted = cloudevents.accept(source, read, now)
+            await visit.keep(accepted.contact)
+        return accepted_answer(accepted)
+
+
+async def _batch(visit: Visit, source: ReportSource, body: bytes, now: datetime) -> Response:
+    """Keep each event by itself. One that is wrong keeps none of the others out; a storage fault is everybody's."""
+    accepted: list[dict[str, Any]] = []
+    refused: list[dict[str, Any]] = []
+    waits = 0
+    for index, read in enumerate(read_list(body)):
+        outcome = _outcome(source, read, now)
+        refusal = await visit.take(outcome)
+        if refusal is not None:
+            refused.append({"index": index, **problem_of(refusal)})
+            waits = max(waits, refusal.retry_after_s or 0)
+        elif isinstance(outcome, Accepted):
+            ids = {"contact_id": outcome.contact.contact_id, "ticket_ref": outcome.contact.ticket_ref}
+            ignored = {"ignored_fields": outcome.ignored} if outcome.ignored else {}
+            accepted.append({"index": index, **ids, **ignored})
+    if not refused:
+        status = 202
+    elif accepted:
+        status = 207
+    else:
+        status = 429 if waits else 422
+    headers = {"Retry-After": str(waits)} if waits else {}
+    answer = orjson.dumps({"accepted": accepted, "refused": refused})
+    return Response(answer, status, headers, media_type="application/json")
+
+
+def _outcome(source: ReportSource, read: Read | PayloadRefusedError, now: datetime) -> Accepted | PayloadRefusedError:
+    if isinstance(read, PayloadRefusedError):
+        return read
+    try:
+        return cloudevents.accept(source, read, now)
+    except PayloadRefusedError as refusal:
+        return refusal
+
+
+def _described() -> dict[str, Any]:
+    event = schema(cloudevents.Event)
+    described = json_door(
+        "events",
+        "A contact from any other system, as a CloudEvent",
+        None,
+        bodies={
+            cloudevents.STRUCTURED: {"schema": event},
+            cloudevents.BATCH: {"schema": {"type": "array", "items": event}},
+            cloudevents.BINARY: {"schema": schema(cloudevents.SubmittedContact)},
+        },
+    )
+    headers = [
+        parameter("ce-specversion", "header", "Binary mode: 1.0", required=False),
+        parameter("ce-id", "header", "Binary mode: with ce-source, names the event", required=False),
+        parameter("ce-source", "header", "Binary mode: which of your systems, a URI reference", required=False),
+        parameter("ce-type", "header", "Binary mode: gridline.contact.submitted.v1", required=False),
+        parameter("ce-time", "header", "Binary mode: when it happened, with its offset", required=False),
+    ]
+    kept = [one for one in described["openapi_extra"]["parameters"] if one["name"] != "Idempotency-Key"]
+    some = {"description": "A batch of which some were kept and some refused, each named by its index"}
+    responses = {status: one for status, one in described["responses"].items() if status != 204}  # noqa: PLR2004 - HTTP
+    return {
+        **described,
+        "responses": {**responses, 207: some},
+        "openapi_extra": {**described["openapi_extra"], "parameters": [*kept, *headers]},
+    }

@@ -1,0 +1,84 @@
+"""The doors that take many at once, in process, without Kafka: who may knock, and what is answered without it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from services.intake.security import DEVELOPMENT_KEYS
+from tests.unit.intake.test_doors import app, client, problem  # noqa: F401 - fixtures
+
+if TYPE_CHECKING:
+    import httpx
+
+SMS, API = DEVELOPMENT_KEYS["sms-dev"], DEVELOPMENT_KEYS["api-dev"]
+TEXT = {"event_id": "e1", "phone": "13800000000", "text": "停电了"}
+EVENT = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "https://chat.example",
+    "type": "gridline.contact.submitted.v1",
+    "data": {"text": "停电了"},
+}
+BATCH = "application/cloudevents-batch+json"
+
+
+async def push(client: httpx.AsyncClient, path: str, body: Any, **headers: str) -> httpx.Response:  # noqa: F811
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return await client.post(path, content=content, headers={"Content-Type": "application/json", **headers})
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        (f"/v1/sms/generic/{SMS}", {}),
+        ("/v1/sms/generic", {"X-API-Key": SMS}),
+        ("/v1/events", {"X-API-Key": API, "Content-Type": "application/cloudevents+json"}),
+    ],
+)
+async def test_a_good_one_without_kafka_is_to_be_sent_again(
+    client: httpx.AsyncClient,  # noqa: F811
+    path: str,
+    headers: dict[str, str],
+) -> None:
+    answer = await push(client, path, EVENT if "events" in path else TEXT, **headers)
+    problem(answer, 503)
+    assert answer.headers["retry-after"]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/v1/sms/generic", {}, 401),
+        ("/v1/sms/generic/wrong", {}, 401),
+        (f"/v1/sms/aliyun/{SMS}", {}, 401),
+        (f"/v1/sms/carrier-pigeon/{SMS}", {}, 401),
+        (f"/v1/sms/generic/{API}", {}, 401),
+        ("/v1/events", {"X-API-Key": SMS}, 401),
+        ("/v1/events", {"X-API-Key": API, "Content-Type": "text/plain"}, 415),
+        ("/v1/events", {"X-API-Key": API}, 422),
+    ],
+)
+async def test_a_stranger_and_a_wrong_kind_are_refused(
+    client: httpx.AsyncClient,  # noqa: F811
+    path: str,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    problem(await push(client, path, TEXT, **headers), status)
+
+
+async def test_a_push_of_which_nothing_can_be_read_is_refused(client: httpx.AsyncClient) -> None:  # noqa: F811
+    problem(await push(client, f"/v1/sms/generic/{SMS}", [{**TEXT, "phone": "x"}]), 422)
+    problem(await push(client, f"/v1/sms/generic/{SMS}", b"["), 400)
+
+
+async def test_a_batch_of_wrong_events_names_each_by_its_index(client: httpx.AsyncClient) -> None:  # noqa: F811
+    answer = await push(client, "/v1/events", [{**EVENT, "type": "x"}, 17], **{"X-API-Key": API, "Content-Type": BATCH})
+    assert answer.status_code == 422
+    found = answer.json()
+    assert found["accepted"] == []
+    assert [(one["index"], one["status"]) for one in found["refused"]] == [(0, 422), (1, 400)]
+    assert found["refused"][0]["errors"][0]["field"] == "type"

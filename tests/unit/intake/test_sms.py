@@ -1,0 +1,253 @@
+"""Text messages and CloudEvents: each of many is judged by itself, and the same one again is the same."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.contracts.values import Channel
+from services.intake.channels import cloudevents, sms
+from services.intake.channels.contact import Accepted, NotAContact, contact_fingerprint
+from services.intake.channels.conversation import Talk
+from services.intake.channels.payload import MAX_ELEMENTS, read_list, read_object
+from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.intake.channels.source import ReportSource, SmsProvider, SmsSource
+from services.intake.settings import IntakeSettings
+from services.intake.yaml_file import load_phrases
+
+NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+PHRASES = load_phrases(IntakeSettings.model_fields["phrases_file"].default)
+CHAT = ReportSource(name="chat", api_keys_sha256=("0" * 64,))
+
+
+def gateway(provider: str) -> SmsSource:
+    return SmsSource.model_validate({"name": f"gw-{provider}", "provider": provider, "api_keys_sha256": ["0" * 64]})
+
+
+def push(provider: str, messages: Any, talk: Talk | None = None, now: datetime = NOW) -> list[Any]:
+    body = json.dumps(messages, ensure_ascii=False).encode()
+    return list(sms.accept(gateway(provider), body, None, now, talk or Talk.fresh(PHRASES)))
+
+
+def one(provider: str, phone: str, text: str, number: int = 1, **more: Any) -> dict[str, Any]:
+    """A message in a provider's form."""
+    return {
+        "aliyun": {
+            "phone_number": phone,
+            "content": text,
+            "send_time": "2026-11-22 09:00:00",
+            "dest_code": "1069",
+            "sequence_id": number,
+        },
+        "volcengine": {"mobile": phone, "content": text, "recv_time": 1_795_309_200_000 + number, "ext": "1"},
+        "baidu": {"mobile": phone, "content": text, "receiveTime": f"2026-11-22T01:00:0{number % 10}Z"},
+        "generic": {"event_id": f"e{number}", "phone": phone, "text": text},
+    }[provider] | more
+
+
+providers = pytest.mark.parametrize("provider", [provider.value for provider in SmsProvider])
+
+
+@providers
+def test_an_array_is_taken_one_by_one_and_a_bad_one_takes_no_other_with_it(provider: str) -> None:
+    good, bad = one(provider, "13800000000", "停电了"), one(provider, "not a number", "停电了", 2)
+    first, second, third, fourth = push(provider, [good, bad, 17, one(provider, "13800000001", "停电了", 3)])
+    assert first.contact.phone == "13800000000"
+    assert second.reason is Reason.BAD_FIELD
+    assert [field.field for field in second.fields] == [next(iter(set(bad) & {"phone_number", "mobile", "phone"}))]
+    assert third.reason is Reason.MALFORMED
+    assert fourth.contact.phone == "13800000001"
+    assert first.contact.ticket_id != fourth.contact.ticket_id
+
+
+@providers
+def test_a_push_again_is_the_same_contact_also_alone_and_later(provider: str) -> None:
+    talk = Talk.fresh(PHRASES)
+    message = one(provider, "13800000000", "停电了")
+    (first,) = push(provider, [message], talk)
+    others = push(provider, [one(provider, "13800000001", "停电了", 2), message], talk, NOW + timedelta(minutes=10))
+    (fresh,) = push(provider, message, None, NOW + timedelta(minutes=1))
+    for again in (others[1], fresh):
+        assert again.contact.contact_id == first.contact.contact_id
+        assert contact_fingerprint(again.contact) == contact_fingerprint(first.contact)
+        assert again.reply == first.reply
+    assert push(provider, one(provider, "13800000000", "停电了", 9))[0].contact.contact_id != first.contact.contact_id
+
+
+@providers
+def test_an_outage_and_the_account_after_it_are_one_ticket(provider: str) -> None:
+    talk = Talk.fresh(PHRASES)
+    (first,) = push(provider, one(provider, "13800000000", "停电了"), talk)
+    (second,) = push(provider, one(provider, "13800000000", "0123456789", 2), talk)
+    assert "户号" in first.reply
+    assert first.contact.ticket_ref in first.reply
+    assert first.contact.ticket_id == second.contact.ticket_id
+    assert second.contact.account_id == "0123456789"
+
+
+@pytest.mark.parametrize(
+    ("text", "heard"),
+    [
+        *((word, "unlinked") for word in ("STOP", "stop", "退订", "退訂", "TD", " td ", "T", "ＳＴＯＰ")),
+        *((word, "linked") for word in ("START", "订阅")),
+        *((word, "asks_status") for word in ("STATUS", "查询", "查詢", "进度")),
+    ],
+)
+@providers
+def test_a_keyword_alone_is_told_of_the_recipient(provider: str, text: str, heard: str) -> None:
+    (found,) = push(provider, one(provider, "13800000000", text))
+    assert isinstance(found, NotAContact)
+    assert found.heard is not None
+    assert (found.heard.heard, found.heard.recipient.channel) == (heard, Channel.SMS)
+    assert found.heard.recipient.address == "13800000000"
+    assert found.reply
+
+
+@pytest.mark.parametrize("text", ["OUT", "停电", "报修", "out."])
+@providers
+def test_out_is_an_outage(provider: str, text: str) -> None:
+    (found,) = push(provider, one(provider, "13800000000", text))
+    assert isinstance(found, Accepted)
+    assert found.contact.business_type == "fault_report"
+
+
+@pytest.mark.parametrize("text", ["please do not stop", "请勿退订我的通知", "怎么查询电费", ""])
+@providers
+def test_words_around_a_keyword_make_it_a_contact(provider: str, text: str) -> None:
+    (found,) = push(provider, one(provider, "13800000000", text))
+    assert isinstance(found, Accepted)
+    assert found.contact.business_type is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "changes", "at"),
+    [
+        ("aliyun", {"send_time": "2026-11-22 09:00:00"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
+        ("aliyun", {"send_time": "yesterday"}, None),
+        ("aliyun", {"sequence_id": "777"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
+        ("volcengine", {"recv_time": "1795309200000"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
+        ("volcengine", {"recv_time": -5}, None),
+        ("baidu", {"receiveTime": "2026-11-22T01:00:00"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
+        ("baidu", {"receiveTime": 1_795_309_200_000}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
+        ("generic", {"received_at": "2026-11-22T09:00:00+08:00"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
+    ],
+)
+def test_times_are_read_as_the_provider_means_them(provider: str, changes: dict[str, Any], at: datetime | None) -> None:
+    (found,) = push(provider, one(provider, "13800000000", "停电了", **changes), now=NOW + timedelta(hours=1))
+    assert found.contact.occurred_at == (at or NOW + timedelta(hours=1))
+    assert found.contact.facts.get("timed_by_us", False) is (at is None)
+
+
+def test_our_own_form_needs_an_id_and_an_offset() -> None:
+    found = push(
+        "generic",
+        [{"phone": "13800000000", "text": "x"}, one("generic", "138000", "x", received_at="2026-11-22T09:00")],
+    )
+    assert [refusal.reason for refusal in found] == [Reason.NO_EVENT_ID, Reason.BAD_FIELD]
+    body = json.dumps({"phone": "13800000000", "text": "x"}).encode()
+    (named,) = sms.accept(gateway("generic"), body, "key-1", NOW, Talk.fresh(PHRASES))
+    assert isinstance(named, Accepted)
+    assert named.contact.source_event_id == "key-1"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"17", b"[", b"[" * 20 + b"]" * 20, json.dumps([{}] * (MAX_ELEMENTS + 1)).encode()]
+)
+def test_a_push_that_is_no_list_is_refused(body: bytes) -> None:
+    with pytest.raises(PayloadRefusedError):
+        sms.accept(gateway("aliyun"), body, None, NOW, Talk.fresh(PHRASES))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    text=st.text(max_size=60),
+    provider=st.sampled_from([provider.value for provider in SmsProvider]),
+    later=st.integers(0, 3600),
+)
+def test_two_deliveries_of_a_text_message_in_any_order_are_one(text: str, provider: str, later: int) -> None:
+    message = one(provider, "13800000000", text)
+    first, again = push(provider, message)[0], push(provider, [message], None, NOW + timedelta(seconds=later))[0]
+    assert type(first) is type(again)
+    if isinstance(first, Accepted):
+        assert first.contact.contact_id == again.contact.contact_id
+        assert first.contact.raw_sha256 == again.contact.raw_sha256
+    elif isinstance(first, NotAContact):
+        assert first.heard is not None
+        assert first.heard.event_id == again.heard.event_id
+
+
+DATA = {"text": "停电了", "account_id": "0123456789"}
+EVENT = {"specversion": "1.0", "id": "1", "source": "https://chat.example", "type": "gridline.contact.submitted.v1"}
+HEADERS = {f"ce-{name}": value for name, value in EVENT.items()}
+
+
+def submitted(event: dict[str, Any], now: datetime = NOW) -> Accepted:
+    return cloudevents.accept(CHAT, read_object(json.dumps(event).encode()), now)
+
+
+def test_the_same_event_in_every_mode_is_the_same_contact() -> None:
+    body = json.dumps(DATA).encode()
+    structured = submitted({**EVENT, "data": DATA})
+    encoded = submitted({**EVENT, "data_base64": base64.b64encode(body).decode()}, NOW + timedelta(hours=1))
+    binary = cloudevents.accept(CHAT, cloudevents.read_binary(HEADERS, body), NOW)
+    (read,) = read_list(json.dumps([{**EVENT, "data": DATA}]).encode())
+    assert not isinstance(read, PayloadRefusedError)
+    ids = {found.contact.contact_id for found in (structured, encoded, binary, cloudevents.accept(CHAT, read, NOW))}
+    prints = {found.contact.raw_sha256 for found in (structured, encoded, binary)}
+    assert len(ids) == len(prints) == 1
+    for name, value in (("id", "2"), ("source", "https://other.example")):
+        assert submitted({**EVENT, name: value, "data": DATA}).contact.contact_id not in ids
+
+
+def test_headers_are_percent_decoded() -> None:
+    headers = {**HEADERS, "ce-id": "%E5%81%9C%E7%94%B5"}
+    found = cloudevents.accept(CHAT, cloudevents.read_binary(headers, json.dumps(DATA).encode()), NOW)
+    assert found.contact.contact_id == submitted({**EVENT, "id": "停电", "data": DATA}).contact.contact_id
+
+
+def test_events_of_a_thread_are_one_ticket_and_a_place_in_a_thread_is_enough() -> None:
+    first = submitted({**EVENT, "data": {"text": "停电了", "thread": "t", "final": False}})
+    place = {"position": {"lat": 32.0, "lon": 118.0}, "thread": "t"}
+    second = submitted({**EVENT, "id": "2", "data": place})
+    assert first.contact.ticket_id == second.contact.ticket_id
+    assert (first.contact.final, second.contact.final) == (False, True)
+    assert submitted({**EVENT, "id": "3", "data": DATA}).contact.ticket_id != first.contact.ticket_id
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"specversion": "0.3"}, "specversion"),
+        ({"id": ""}, "id"),
+        ({"source": None}, "source"),
+        ({"type": "com.example.other"}, "type"),
+        ({"time": "2026-11-22T09:00:00"}, "time"),
+        ({"time": 17}, "time"),
+        ({"datacontenttype": "text/xml"}, "datacontenttype"),
+        ({"data": None}, "data"),
+        ({"data": [1]}, "data"),
+        ({"data": {}}, "data.text"),
+        ({"data": {"position": {"lat": 32.0, "lon": 118.0}}}, "data.text"),
+        ({"data": {"text": "x", "reported_at": "2026-11-22T09:00:00"}}, "data.reported_at"),
+        ({"data": {"text": "x", "channel": "fax"}}, "data.channel"),
+        ({"data_base64": "e30="}, "data_base64"),
+        ({"data": None, "data_base64": "§"}, "data_base64"),
+        ({"data": None, "data_base64": 5}, "data_base64"),
+    ],
+)
+def test_a_wrong_event_is_refused_and_the_field_named(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(PayloadRefusedError) as caught:
+        submitted({**EVENT, "data": DATA, **changes})
+    assert field in [one.field for one in caught.value.fields]
+
+
+def test_unknown_fields_are_named_and_data_is_never_taken_for_the_id() -> None:
+    found = submitted({**EVENT, "data": {**DATA, "event_id": "else", "mood": "angry"}, "extension": 1})
+    assert found.ignored == ("mood",)
+    assert found.contact.source_event_id.startswith("ce:")
