@@ -105,12 +105,13 @@ async def load_trees(connection: Connection, areas: Collection[str] | None = Non
     """Return the trees of the named areas that exist, or of all, by area; all of one version."""
     rows: dict[str, list[DeviceRow]] = {}
     customers: dict[str, dict[str, int]] = {}
-    for record in await connection.fetch(_DEVICES, None if areas is None else list(areas)):
-        *device, area, count = record
-        rows.setdefault(area, []).append(DeviceRow(*device))
+    for device, parent, kind, normally_open, lat, lon, area, count in await connection.fetch(
+        _DEVICES, None if areas is None else list(areas)
+    ):
+        rows.setdefault(area, []).append(DeviceRow(device, parent, kind, normally_open, lat, lon))
         if count:
-            customers.setdefault(area, {})[device[0]] = count
-    return {area: Tree(rows[area], customers.get(area)) for area in sorted(rows)}
+            customers.setdefault(area, {})[device] = count
+    return {area: Tree(rows[area], customers.get(area), checked=True) for area in sorted(rows)}
 
 
 async def import_network(

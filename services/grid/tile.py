@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import CustomerClass, CustomerStatus
@@ -90,8 +90,7 @@ def tile_devices(bases: Sequence[Base], tiling: Tiling) -> Iterator[DeviceRow]:
 def _under_one_substation(group: Sequence[_Tile]) -> Iterator[DeviceRow]:
     tops = [_moved(row, tile) for tile in group for row in tile.base.devices if row.parent is None]
     merged = {row.id for row in tops}
-    shared = replace(
-        tops[0],
+    shared = tops[0]._replace(
         lat=round(sum(row.lat for row in tops) / len(tops), _DIGITS),
         lon=round(sum(row.lon for row in tops) / len(tops), _DIGITS),
     )
@@ -100,12 +99,11 @@ def _under_one_substation(group: Sequence[_Tile]) -> Iterator[DeviceRow]:
         for row in tile.base.devices:
             if row.parent is not None:
                 moved = _moved(row, tile)
-                yield replace(moved, parent=shared.id) if moved.parent in merged else moved
+                yield moved._replace(parent=shared.id) if moved.parent in merged else moved
 
 
 def _moved(row: DeviceRow, tile: _Tile) -> DeviceRow:
-    return replace(
-        row,
+    return row._replace(
         id=tile.prefix + row.id,
         parent=None if row.parent is None else tile.prefix + row.parent,
         lat=round(row.lat + tile.north, _DIGITS),

@@ -13,6 +13,7 @@ from array import array
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class DeviceType(StrEnum):
 _TYPES: Final = {member.value: member for member in DeviceType}
 _ORDER: Final = tuple(DeviceType)
 _RANK: Final = {member: rank for rank, member in enumerate(_ORDER)}
+_WORD_RANK: Final = {member.value: rank for member, rank in _RANK.items()}
+_OTHER: Final = _RANK[DeviceType.OTHER]
 
 PROTECTIVE: Final = frozenset(
     {
@@ -56,8 +59,7 @@ PROTECTIVE: Final = frozenset(
 """Types that can open and darken all that is under them: the classes an incident may be lifted to."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceRow:
+class DeviceRow(NamedTuple):
     """One device as network.csv gives it: ``parent`` is None for a substation; degrees are WGS-84."""
 
     id: str
@@ -191,29 +193,32 @@ class Tree:
         "_type",
     )
 
-    def __init__(self, rows: Iterable[DeviceRow], customers: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, rows: Iterable[DeviceRow], customers: Mapping[str, int] | None = None, *, checked: bool = False
+    ) -> None:
         """Build the tree; equal rows in any order give equal trees.
 
         Args:
             rows: The devices, parents before or after their children.
             customers: Customers connected directly to each transformer; absent means none.
+            checked: Whether the rows are known to be radial, as all are that an import let in.
 
         Raises:
             NotRadialError: the rows are no radial network.
             ValueError: ``customers`` names a device that is not there.
         """
-        given = sorted(rows, key=lambda row: row.id)
-        if faults := radial_faults(given):
+        given = sorted(rows, key=itemgetter(0))
+        if not checked and (faults := radial_faults(given)):
             raise NotRadialError(faults)
         order = _depth_first(given)
         count = len(order)
         self._ids = tuple(given[n].id for n in order)
         self._index = {device: i for i, device in enumerate(self._ids)}
-        self._parent = array("i", (-1 if (p := given[n].parent) is None else self._index[p] for n in order))
-        self._type = bytes(_RANK[DeviceType.of(given[n].type)] for n in order)
-        self._open = bytes(given[n].normally_open for n in order)
-        self._lat = array("d", (given[n].lat for n in order))
-        self._lon = array("d", (given[n].lon for n in order))
+        self._parent = array("i", [-1 if (p := given[n].parent) is None else self._index[p] for n in order])
+        self._type = bytes([_WORD_RANK.get(given[n].type, _OTHER) for n in order])
+        self._open = bytes([given[n].normally_open for n in order])
+        self._lat = array("d", [given[n].lat for n in order])
+        self._lon = array("d", [given[n].lon for n in order])
         self._end = array("i", range(1, count + 1))
         self._depth = array("i", bytes(4 * count))
         self._root = array("i", range(count))
@@ -227,27 +232,29 @@ class Tree:
             direct[self._index[device]] = number
         transformer = _RANK[DeviceType.TRANSFORMER]
         self._customers = array("q", accumulate(direct, initial=0))
-        self._transformers = array("i", accumulate((kind == transformer for kind in self._type), initial=0))
+        self._transformers = array("i", accumulate([kind == transformer for kind in self._type], initial=0))
 
     def _descend(self) -> None:
         """Fill what a device takes from its parent, and the end of each device's slice."""
         breaker = _RANK[DeviceType.BREAKER]
         guards = {_RANK[kind] for kind in PROTECTIVE}
-        for i, parent in enumerate(self._parent):
+        types, parents = self._type, self._parent
+        depths, roots, guard, feeders, ends = self._depth, self._root, self._guard, self._feeder, self._end
+        for i, parent in enumerate(parents):
             if parent < 0:
                 continue
-            self._depth[i] = self._depth[parent] + 1
-            self._root[i] = self._root[parent]
-            self._guard[i] = parent if self._type[parent] in guards else self._guard[parent]
-            above = self._feeder[parent]
-            if self._type[above] == breaker:
-                self._feeder[i] = above
-            elif self._type[i] != breaker:
-                self._feeder[i] = self._root[i]
-        for i in range(len(self._parent) - 1, 0, -1):
-            parent = self._parent[i]
-            if parent >= 0 and self._end[parent] < self._end[i]:
-                self._end[parent] = self._end[i]
+            depths[i] = depths[parent] + 1
+            roots[i] = roots[parent]
+            guard[i] = parent if types[parent] in guards else guard[parent]
+            above = feeders[parent]
+            if types[above] == breaker:
+                feeders[i] = above
+            elif types[i] != breaker:
+                feeders[i] = roots[i]
+        for i in range(len(parents) - 1, 0, -1):
+            parent = parents[i]
+            if parent >= 0 and ends[parent] < ends[i]:
+                ends[parent] = ends[i]
 
     def _at(self, device: str) -> int:
         try:
