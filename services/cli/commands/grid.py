@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import asyncpg
@@ -13,6 +14,7 @@ from services.cli import addresses
 from services.cli.console import err, out, print_json, progress, table
 from services.cli.errors import CommandError, Exit
 from services.grid import store
+from services.grid.cim import Drawing, read_cim
 from services.grid.network_file import NetworkFileError, open_network, write_customers, write_devices
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
 from services.runtime.postgres import translated
@@ -30,19 +32,83 @@ app = typer.Typer(name="grid", no_args_is_help=True, help="The network model: de
 _SHOWN_CHILDREN = 40
 
 
+Origin = Annotated[
+    str | None, typer.Option(help="With CIM whose coordinates are a drawing's: LAT,LON of its lower left corner.")
+]
+
+
 @app.command("import")
 def import_network(
-    network: Annotated[Path, typer.Option(help="network.csv: id,parent,type,normally_open,lat,lon")],
-    customers: Annotated[Path, typer.Option(help="customers.csv: account_id,transformer_id,lat,lon,address,phone")],
+    network: Annotated[Path | None, typer.Option(help="network.csv: id,parent,type,normally_open,lat,lon")] = None,
+    customers: Annotated[
+        Path | None, typer.Option(help="customers.csv: account_id,transformer_id,lat,lon,address,phone")
+    ] = None,
+    cim: Annotated[Path | None, typer.Option(help="A CIM XML file, in place of network.csv.")] = None,
+    origin: Origin = None,
 ) -> None:
     """Import a network and its customers as a new version, and switch to it: whole or not at all.
 
-    A cycle, an orphan, a duplicate id or a bad coordinate is named with its line, and nothing is imported. Services
-    see the new version within moments; files that are current already are not imported again.
+    A cycle, an orphan, a duplicate id or a bad coordinate is named with its line, in CIM with its mRID, and nothing is
+    imported. Services see the new version within moments; files that are current already are not imported again.
+    Without customers.csv, CIM's own loads are the customers.
 
-    For example:  gridline grid import --network deploy/networks/ieee123/network.csv
-    --customers deploy/networks/ieee123/customers.csv
+    For example:
+
+      gridline grid import --network deploy/networks/ieee123/network.csv
+      --customers deploy/networks/ieee123/customers.csv
+
+      gridline grid import --cim deploy/networks/cim/IEEE13.xml --origin 31.16,118.35
     """
+    if cim is not None and network is None:
+        with TemporaryDirectory(prefix="gridline-cim-") as folder:
+            own = _convert(cim, origin, Path(folder))
+            _import(own[0], customers or own[1])
+        return
+    if network is None or customers is None or cim is not None:
+        raise CommandError("say what to import", "--network with --customers, or --cim.", Exit.USAGE)
+    _import(network, customers)
+
+
+@app.command()
+def convert(
+    cim: Annotated[Path, typer.Argument(help="A CIM XML file.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder for network.csv and customers.csv.")],
+    origin: Origin = None,
+) -> None:
+    """Write a CIM file's network as network.csv and customers.csv, to look at, replay or tile.
+
+    For example:  gridline grid convert deploy/networks/cim/IEEE13.xml --origin 31.16,118.35 --out /tmp/ieee13
+    """
+    out_folder.mkdir(parents=True, exist_ok=True)
+    network, customers = _convert(cim, origin, out_folder)
+    out.print(f"{network}, {customers}")
+
+
+def _convert(cim: Path, origin: str | None, folder: Path) -> tuple[Path, Path]:
+    try:
+        read = read_cim(cim, _drawing(origin))
+    except NetworkFileError as error:
+        advice = "Correct the file; a drawing's coordinates need --origin LAT,LON."
+        raise CommandError(f"nothing was imported:\n{error}", advice) from None
+    for warning in read.warnings:
+        err.print(warning)
+    network, customers = folder / "network.csv", folder / "customers.csv"
+    write_devices(network, read.devices)
+    write_customers(customers, read.customers)
+    return network, customers
+
+
+def _drawing(origin: str | None) -> Drawing | None:
+    if origin is None:
+        return None
+    north, _, east = origin.partition(",")
+    try:
+        return Drawing(float(north), float(east))
+    except ValueError:
+        raise CommandError(f"--origin {origin}: not LAT,LON", "Say degrees, as 31.2,118.4.", Exit.USAGE) from None
+
+
+def _import(network: Path, customers: Path) -> None:
     with progress() as display:
         task = display.add_task("reading", total=None)
 

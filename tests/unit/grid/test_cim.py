@@ -1,0 +1,165 @@
+"""CIM XML: the real files load, say the same as the CSV of the same feeder, and nothing dangerous or broken does."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import deploy
+from services.grid.cim import Drawing, read_cim
+from services.grid.network_file import NetworkFileError, open_network, write_customers, write_devices
+from services.grid.tree import DeviceType, Tree
+
+NETWORKS = Path(deploy.__file__).parent / "networks"
+HERE = Drawing(31.16, 118.35)
+HEAD = '<rdf:RDF xmlns:cim="http://iec.ch/TC57/CIM100#" xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+
+
+@pytest.mark.parametrize(
+    ("name", "types", "customers"),
+    [
+        ("IEEE13", {"breaker": 1, "recloser": 1, "fuse": 1, "switch": 2, "transformer": 14}, 16),
+        ("IEEE13_PV", {"breaker": 1, "recloser": 1, "fuse": 1, "switch": 4, "transformer": 14}, 16),
+        ("ieee123x", {"breaker": 1, "switch": 8, "transformer": 93}, 91),
+    ],
+)
+def test_the_real_files_load_as_radial_networks_and_become_csv(tmp_path, name, types, customers):
+    read = read_cim(NETWORKS / "cim" / f"{name}.xml", HERE)
+    connected = Counter(row.transformer_id for row in read.customers)
+    tree = Tree(read.devices, connected)
+    (area,) = tree.areas()
+    assert Counter(row.type for row in read.devices) == types | {"substation": 1}
+    assert tree.customers_under(area) == customers
+    assert all(tree.type_of(device) is DeviceType.TRANSFORMER for device in connected)
+    write_devices(tmp_path / "n.csv", read.devices)
+    write_customers(tmp_path / "c.csv", read.customers)
+    files = open_network(tmp_path / "n.csv", tmp_path / "c.csv")
+    assert files.devices == read.devices
+    assert tuple(files.read_customers()) == read.customers
+
+
+def test_every_load_hangs_on_the_switches_the_csv_of_the_same_feeder_says():
+    """Both are the IEEE 123-node feeder; the CSV's fuses were made by rule and its loads are merged over phases."""
+    path = NETWORKS / "cim" / "ieee123x.xml"
+    read = read_cim(path, HERE)
+    tree = Tree(read.devices)
+    text = path.read_text(encoding="utf-8")
+    switches = dict(re.findall(r"<cim:LoadBreakSwitch[^>]*>\s*<[^>]*mRID>([^<]+)</[^>]*>\s*<[^>]*name>(sw\d+)<", text))
+    by_cim = {}
+    for customer in read.customers:
+        above = [switches[one] for one in tree.ancestors(customer.transformer_id) if one in switches]
+        by_cim[re.fullmatch(r"s(\d+)[abc]*", customer.name)[1]] = above
+    with (NETWORKS / "ieee123" / "network.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    by_csv = {}
+    for row in rows.values():
+        if row["type"] == "transformer":
+            above, at = [], row["parent"]
+            while at:
+                if rows[at]["element"].startswith("line.sw"):
+                    above.append(rows[at]["element"].removeprefix("line."))
+                at = rows[at]["parent"]
+            by_csv[row["element"].removeprefix("load.")] = above
+    assert len(by_csv) == 85
+    assert by_cim == by_csv
+
+
+def equipment(kind, name, *nodes, more=""):
+    text = f'<cim:{kind} rdf:ID="{name}"><cim:IdentifiedObject.name>{name}</cim:IdentifiedObject.name>{more}'
+    text += f'<cim:PowerSystemResource.Location rdf:resource="#L{name}"/></cim:{kind}>'
+    text += f'<cim:PositionPoint rdf:ID="P{name}"><cim:PositionPoint.Location rdf:resource="#L{name}"/>'
+    text += "<cim:PositionPoint.xPosition>118.4</cim:PositionPoint.xPosition>"
+    text += "<cim:PositionPoint.yPosition>31.2</cim:PositionPoint.yPosition></cim:PositionPoint>"
+    for n, node in enumerate(nodes):
+        text += f'<cim:Terminal rdf:ID="{name}t{n}"><cim:Terminal.ConductingEquipment rdf:resource="#{name}"/>'
+        text += f'<cim:Terminal.ConnectivityNode rdf:resource="#{node}"/></cim:Terminal>'
+    return text
+
+
+DEGREES = (
+    '<cim:CoordinateSystem rdf:ID="crs"><cim:CoordinateSystem.crsUrn>EPSG:4326</cim:CoordinateSystem.crsUrn>'
+    "</cim:CoordinateSystem>"
+)
+OPEN = "<cim:Switch.normalOpen>true</cim:Switch.normalOpen>"
+FEEDER = [
+    equipment("EnergySource", "src", "n0"),
+    equipment("Breaker", "b", "n0", "n1"),
+    equipment("ACLineSegment", "l", "n1", "n2"),
+    equipment("Fuse", "f", "n2", "n3"),
+    equipment("EnergyConsumer", "home", "n3"),
+]
+
+
+def written(tmp_path, *parts, system=DEGREES):
+    path = tmp_path / "net.xml"
+    path.write_text(HEAD + system + "".join(parts) + "</rdf:RDF>", encoding="utf-8")
+    return path
+
+
+def test_lines_join_nodes_and_a_load_without_a_transformer_gets_one(tmp_path):
+    read = read_cim(written(tmp_path, *FEEDER))
+    assert [(row.id, row.parent, row.type) for row in read.devices] == [
+        ("src", None, "substation"),
+        ("b", "src", "breaker"),
+        ("f", "b", "fuse"),
+        ("home-T", "f", "transformer"),
+    ]
+    assert [(row.account_id, row.transformer_id, row.lat, row.lon) for row in read.customers] == [
+        ("home", "home-T", 31.2, 118.4)
+    ]
+
+
+def test_an_open_tie_feeds_nothing_and_a_closed_loop_is_opened_and_told(tmp_path):
+    tie = read_cim(written(tmp_path, *FEEDER, equipment("Disconnector", "tie", "n1", "n3", more=OPEN)))
+    assert [(row.id, row.normally_open) for row in tie.devices if row.type == "switch"] == [("tie", True)]
+    assert tie.warnings == ()
+    loop = read_cim(written(tmp_path, *FEEDER, equipment("Disconnector", "tie", "n1", "n3")))
+    assert sum(row.normally_open for row in loop.devices) == 1
+    assert "closes a loop" in loop.warnings[0]
+    Tree(loop.devices)
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        (FEEDER[1:], "has no EnergySource"),
+        ([*FEEDER, equipment("EnergyConsumer", "far", "n9")], r"EnergyConsumer far \(mRID far\) is not connected"),
+        (
+            [
+                *FEEDER,
+                '<cim:Terminal rdf:ID="loose"><cim:Terminal.ConductingEquipment rdf:resource="#b"/></cim:Terminal>',
+            ],
+            r"Terminal \(mRID loose\) of Breaker b",
+        ),
+        (["<cim:Breaker>"], r"net\.xml:1: is not well-formed XML"),
+    ],
+)
+def test_what_is_wrong_is_named_by_line_or_mrid(tmp_path, parts, reason):
+    with pytest.raises(NetworkFileError, match=reason):
+        read_cim(written(tmp_path, *parts))
+
+
+def test_coordinates_of_a_drawing_need_an_origin(tmp_path):
+    with pytest.raises(NetworkFileError, match="no degrees"):
+        read_cim(written(tmp_path, *FEEDER, system=""))
+    placed = read_cim(written(tmp_path, *FEEDER, system=""), HERE)
+    assert (placed.devices[0].lat, placed.devices[0].lon) == (31.16, 118.35)
+
+
+@pytest.mark.parametrize(
+    "prologue",
+    [
+        '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>',
+        '<!DOCTYPE x SYSTEM "file:///etc/passwd">',
+        '<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]>',
+    ],
+)
+def test_document_types_and_entities_are_refused(tmp_path, prologue):
+    path = tmp_path / "bad.xml"
+    path.write_text(prologue + HEAD + "".join(FEEDER) + "</rdf:RDF>", encoding="utf-8")
+    with pytest.raises(NetworkFileError, match="document type"):
+        read_cim(path)
