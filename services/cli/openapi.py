@@ -15,9 +15,13 @@ from services.intake.settings import IntakeSettings
 from services.notify.api import make_router as notify_doors
 from services.notify.settings import NotifySettings
 from services.notify.templates import TemplateFile
+from services.router.acting import Desk
 from services.router.api import make_router as router_doors
+from services.router.bell import Bell
+from services.router.domain.desk import DeskRules
 from services.router.settings import RouterSettings
 from services.router.tree.book import RuleBook
+from services.router.tree.keys import KeyRing
 from services.runtime.http import make_app
 from services.runtime.outbox import Outbox
 from services.runtime.producer import Producer
@@ -52,7 +56,9 @@ def _intake() -> APIRouter:
 
 def _router() -> APIRouter:
     settings = RouterSettings.model_construct()
-    return router_doors(_no_pool(), RuleBook(settings.routes_file, settings.classify_file))
+    book = RuleBook(settings.routes_file, settings.classify_file)
+    desk = Desk(_no_pool(), Outbox("gridline/router", shards=1), book, DeskRules, Bell())
+    return router_doors(desk, lambda: KeyRing(()))
 
 
 def _dedup() -> APIRouter:

@@ -177,7 +177,7 @@ def _conservation(counts: Counts) -> Iterator[RenderableType]:
     line.append("=" if counts.exact else "≠", style="green" if counts.exact else "bold red")
     line.append(
         f" {counts.in_incidents} in incidents + {counts.answered} answered + {counts.in_queues} in queues + "
-        f"{counts.dead_lettered} dead-lettered"
+        f"{f'{counts.closed} closed by people + ' if counts.closed else ''}{counts.dead_lettered} dead-lettered"
     )
     yield line
 

@@ -5,17 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, NoReturn
 
+import structlog
+
 from services.grid.store import SCHEMA as GRID_SCHEMA
+from services.router.acting import Desk
 from services.router.api import make_router, measure_queues
+from services.router.bell import Bell
 from services.router.forgetting import forget_reporters
 from services.router.handler import RouterHandler, imbalance
 from services.router.settings import RouterSettings
+from services.router.timers import watch_time
 from services.router.tree.book import RuleBook
+from services.router.tree.desk import read_desk
+from services.router.tree.keys import read_keys
 from services.router.tree.reading import RulesError
+from services.router.tree.watched import WatchedFile
 from services.runtime.postgres import migrate
 from services.runtime.service import Parts, Runtime, run
 from services.runtime.settings import SettingsError
 
+_log = structlog.get_logger()
 SCHEMA: Final = Path(__file__).parent / "schema.sql"
 
 
@@ -30,15 +39,25 @@ async def build(runtime: Runtime) -> Parts:
         raise TypeError("the router runs on RouterSettings")
     try:
         book = RuleBook(settings.routes_file, settings.classify_file)
+        rules = WatchedFile(settings.desk_file, read_desk)
+        keys = WatchedFile(settings.keys_file, read_keys)
     except RulesError as error:
         raise SettingsError(f"rules that do not fit:\n{error}") from None
     # Every batch reads the network model; its tables are empty until a network is imported.
     await migrate(settings.postgres_dsn.get_secret_value(), "grid", GRID_SCHEMA, kernel=False)
+    if published := keys().published:
+        _log.warning("keys_for_development_are_accepted", keys=published)
+    bell = Bell()
+    desk = Desk(runtime.pool, runtime.outbox, book, rules, bell)
     return Parts(
-        handler=RouterHandler(book, settings.bounds()),
-        routers=(make_router(runtime.pool, book),),
+        handler=RouterHandler(book, settings.bounds(), rules, bell.heard),
+        routers=(make_router(desk, keys),),
         background=(
             lambda: book.watch(settings.rules_poll_seconds),
+            lambda: rules.watch(settings.rules_poll_seconds),
+            lambda: keys.watch(settings.rules_poll_seconds),
+            lambda: bell.watch(runtime.pool, settings.bell_seconds),
+            lambda: watch_time(desk, settings.timer_seconds),
             lambda: measure_queues(runtime.pool, book, settings.queue_gauge_seconds),
             lambda: forget_reporters(runtime.pool, settings.bounds()),
         ),

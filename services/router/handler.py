@@ -7,25 +7,26 @@ made, so versions ascend and some numbers are never seen; ``OutageReported`` exa
 made it ready: its words mean an outage, it is placed, and either no more is expected (``final``) or an account or a
 position placed it.
 
-Conservation. Every accepted contact is counted in exactly one of two names, and moves between them with its ticket:
+Conservation. Every accepted contact is counted in exactly one of three names, and moves between them with its ticket:
 
 - ``contact_outage``: its ticket's outage report went to dedup and did not come back to a person. Dedup has it in an
   incident or answered it.
-- ``contact_queued``: every other contact. A person has its ticket in a queue.
+- ``contact_closed``: people completed its ticket, or merged it into another that stands for it.
+- ``contact_queued``: every other contact. A person has its ticket, or it waits for one in a queue.
 
-So accepted(contact.received.v1) = contact_queued + contact_outage, always; and ``report_sent`` = reports accepted by
-dedup once it has caught up. The names follow the report, not the ticket's state: a ticket with a danger, of a key
-customer, or whose customer spoke again, waits for a person as well (state ``queued``) while its contacts stay in
-``contact_outage``. ``needs_person`` moves all contacts of the ticket to ``contact_queued``; ``answered`` moves none.
-``contact_queued`` may so be the sum of positive and negative changes. A contact that joined an open ticket is counted
-with that one; the ticket it had opened, if it had, is closed and counts none. ``contact_repeats`` counts the contacts
-by which reporters told of a matter again.
+So accepted(contact.received.v1) = contact_queued + contact_outage + contact_closed, always; and ``report_sent`` =
+reports accepted by dedup once it has caught up. The names follow the report, not the ticket's state: a ticket with a
+danger, of a key customer, or whose customer spoke again, waits for a person as well (state ``queued``) while its
+contacts stay in ``contact_outage``. ``needs_person`` moves all contacts of the ticket to ``contact_queued``;
+``answered`` moves none. ``contact_queued`` may so be the sum of positive and negative changes. A contact that joined an
+open ticket is counted with that one; the ticket it had opened, if it had, is merged and counts none.
+``contact_repeats`` counts the contacts by which reporters told of a matter again.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, cast
 
 import structlog
@@ -33,16 +34,31 @@ import structlog
 from services.contracts.envelope import Refusal
 from services.contracts.messages import ContactReceived, ReportSettled
 from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, REPORT_SETTLED, TICKET_ROUTED
+from services.contracts.values import TicketState
 from services.grid.evidence import PlaceEvidence
 from services.grid.lookup import resolve_places
 from services.router import metrics, store
 from services.router.domain.batch import Book, read
+from services.router.domain.desk import GRIDLINE, DeskRules, following, live_of, turn_of, work_of
 from services.router.domain.facts import bounded
-from services.router.domain.ticket import Located, ReportState, outage_reported, routed, settle
+from services.router.domain.log import Did, Event
+from services.router.domain.ticket import (
+    CLOSED,
+    OUTAGE,
+    QUEUED,
+    Located,
+    ReportState,
+    counted_as,
+    outage_reported,
+    route_again,
+    routed,
+    settle,
+    with_events,
+)
 from services.runtime.handling import Decided, Publication, Received, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -50,13 +66,12 @@ if TYPE_CHECKING:
 
     from services.contracts.topics import Topic
     from services.router.domain.batch import Clues, Said
+    from services.router.domain.desk import Turn
     from services.router.domain.facts import Bounds
-    from services.router.domain.ticket import Ticket
+    from services.router.domain.ticket import Rules, Ticket
     from services.router.tree.book import RuleBook
     from services.runtime.handling import Transaction
 
-QUEUED: Final = "contact_queued"
-OUTAGE: Final = "contact_outage"
 REPORT_SENT: Final = "report_sent"
 REPEATS: Final = "contact_repeats"
 _MOST_LOOKS: Final = 3
@@ -65,7 +80,7 @@ _log = structlog.get_logger()
 
 def imbalance(counts: Counter[str]) -> int:
     """Return the accepted contacts less what they are counted as: 0 unless one was lost or counted twice."""
-    return counts[f"{CONTACT_RECEIVED.name}/accepted"] - counts[QUEUED] - counts[OUTAGE]
+    return counts[f"{CONTACT_RECEIVED.name}/accepted"] - counts[QUEUED] - counts[OUTAGE] - counts[CLOSED]
 
 
 @dataclass(slots=True)
@@ -73,6 +88,8 @@ class _Outcome:
     """What deciding a batch came to."""
 
     book: Book
+    desk: DeskRules
+    events: dict[UUID, list[Event]] = field(default_factory=lambda: defaultdict(list))
     traces: dict[UUID, str | None] = field(default_factory=dict)
     contacts: list[tuple[ContactReceived, UUID]] = field(default_factory=list)
     reports: list[Publication] = field(default_factory=list)
@@ -81,13 +98,35 @@ class _Outcome:
     def note(self, touched: Iterable[UUID], received: Received) -> None:
         self.traces.update(dict.fromkeys(touched, received.traceparent))
 
+    def did(self, ticket: Ticket, events: Sequence[Event]) -> None:
+        """Keep what was done with a ticket, in its version."""
+        if events:
+            self.events[ticket.ticket_id] += events
+            self.book.put(with_events(ticket, events))
+
 
 class RouterHandler:
     """Reads contacts and settled reports."""
 
-    def __init__(self, book: RuleBook, bounds: Bounds) -> None:
+    def __init__(
+        self,
+        book: RuleBook,
+        bounds: Bounds,
+        desk: Callable[[], DeskRules] = DeskRules,
+        ring: Callable[[set[str]], object] = len,
+    ) -> None:
+        """Make the handler.
+
+        Args:
+            book: Words and route tree.
+            bounds: How far to trust and wait.
+            desk: The desk's rules in force.
+            ring: Told the lanes in which tickets have come to wait, once they are committed.
+        """
         self._book = book
         self._bounds = bounds
+        self._desk = desk
+        self._ring = ring
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -112,36 +151,49 @@ class RouterHandler:
         wanted = {each.message.ticket_id for each in batch if isinstance(each.message, ContactReceived | ReportSettled)}
         handles = {handle for each in said.values() for handle in each.handles}
         stored = await store.load(tx, wanted, handles)
+        live = await _load_live(tx, stored.tickets)
+        said = {n: _redirected(each, live, rules, bounds) for n, each in said.items()}
         fresh = Book(rules, bounds, now)
         fresh.open.update({handle: stored.open.get(handle, ()) for handle in handles})
-        fresh.load(stored.tickets)
+        fresh.load(live.values())
         places = await _located(tx, fresh.foresee(said.values()))
         for _ in range(_MOST_LOOKS):
-            work = _decide(fresh, places, batch, said)
+            work = _decide(fresh, self._desk(), places, batch, said)
             if not work.book.missing:
                 break
             places |= await _located(tx, work.book.missing)
         before = fresh.tickets
         changed = [work.book.tickets[ticket_id] for ticket_id in work.traces]
+        turns = [(ticket, turn_of(ticket, work.desk)) for ticket in changed]
         if changed:
             lag = bounds.event_lag
             contacts = [
                 (each, work.book.ids[ticket_id], bounded(each.occurred_at, each.received_at, lag))
                 for each, ticket_id in work.contacts
             ]
-            await store.save(tx, changed, contacts, work.book, stored)
+            await store.save(tx, turns, contacts, work.book, stored)
+            await store.note(tx, [(ticket, work.events[ticket.ticket_id]) for ticket in changed])
         return Decided(
             publish=[
                 *work.reports,
-                *(Publication(TICKET_ROUTED, routed(each), work.traces[each.ticket_id]) for each in changed),
+                *(
+                    Publication(TICKET_ROUTED, routed(ticket, turn.due), work.traces[ticket.ticket_id])
+                    for ticket, turn in turns
+                ),
             ],
             refused=work.refused,
             tally=_tally(before, changed, len(work.reports)),
-            after_commit=lambda: _observe(before, changed, work),
+            after_commit=lambda: self._committed(before, turns, work),
         )
 
+    def _committed(self, before: Mapping[UUID, Ticket], turns: Sequence[tuple[Ticket, Turn]], work: _Outcome) -> None:
+        _observe(before, [ticket for ticket, _ in turns], work)
+        self._ring({turn.lane for ticket, turn in turns if ticket.standing is TicketState.QUEUED})
 
-def _decide(fresh: Book, places: dict[Clues, Located], batch: Sequence[Received], said: dict[int, Said]) -> _Outcome:
+
+def _decide(
+    fresh: Book, desk: DeskRules, places: dict[Clues, Located], batch: Sequence[Received], said: dict[int, Said]
+) -> _Outcome:
     """Decide a batch from the tickets as they were stored."""
     work = _Outcome(
         Book(
@@ -152,7 +204,8 @@ def _decide(fresh: Book, places: dict[Clues, Located], batch: Sequence[Received]
             ids=dict(fresh.ids),
             open=dict(fresh.open),
             places=places,
-        )
+        ),
+        desk,
     )
     for n, received in enumerate(batch):
         if n in said:
@@ -169,6 +222,7 @@ def _on_contact(work: _Outcome, received: Received, said: Said) -> None:
     was, ticket = work.book.take(said)
     if was is ticket:
         return
+    work.did(ticket, following(was, ticket, said.contact, work.desk, work.book.now))
     work.note(work.book.drain(), received)
     work.contacts.append((said.contact, ticket.ticket_id))
     if ticket.report is ReportState.SENT and (was is None or was.report is ReportState.NONE):
@@ -190,7 +244,38 @@ def _on_report_settled(work: _Outcome, received: Received, settled: ReportSettle
         )
         return
     work.book.put(ticket)
+    if not answered and (live := live_of(ticket, work.book.tickets)) is not ticket:
+        # Whoever has the ticket that stands for this one is to look.
+        asked = replace(live, version=live.version + 1)
+        asked = route_again(asked, work.book.rules, work.book.now, settled.reason)
+        work.book.put(asked)
+        reopened = Event(did=Did.REOPENED, at=work.book.now, by=GRIDLINE, queue=asked.queue, reason=settled.reason)
+        work.did(asked, [] if work_of(asked).open else [reopened])
     work.note(work.book.drain(), received)
+
+
+async def _load_live(tx: Transaction, stored: Sequence[Ticket]) -> dict[UUID, Ticket]:
+    """Return what is stored, and what people merged it into, and what they merged that into."""
+    tickets = {ticket.ticket_id: ticket for ticket in stored}
+    while True:
+        ends = {ticket.work.merged_into for ticket in tickets.values() if ticket.work is not None}
+        missing = {ticket_id for ticket_id in ends if ticket_id is not None} - tickets.keys()
+        if not missing:
+            return tickets
+        tickets.update(await store.locked(tx, missing))
+
+
+def _redirected(said: Said, tickets: Mapping[UUID, Ticket], rules: Rules, bounds: Bounds) -> Said:
+    """Bring a contact of a ticket that people merged to the one that stands for it.
+
+    Who spoke and where they are stays with the ticket it was: customers never see one another.
+    """
+    was = tickets.get(said.contact.ticket_id)
+    if was is None or (live := live_of(was, tickets)) is was:
+        return said
+    theirs = {"account_id": None, "phone": None, "address": None, "position": None, "reply_to": None}
+    where = {"ticket_id": live.ticket_id, "ticket_ref": live.ticket_ref}
+    return read(said.contact.model_copy(update={**theirs, **where}), rules, bounds)
 
 
 async def _located(tx: Transaction, wanted: Iterable[Clues]) -> dict[Clues, Located]:
@@ -218,10 +303,10 @@ def _evidence(said: Clues) -> PlaceEvidence:
 def _tally(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], reports: int) -> Counter[str]:
     tally: Counter[str] = Counter()
     for ticket in changed:
-        tally[OUTAGE if ticket.counted_with_dedup else QUEUED] += ticket.counted
+        tally[counted_as(ticket)] += ticket.counted
         tally[REPEATS] += 0 if ticket.merged_into is not None else ticket.repeats
         if (was := before.get(ticket.ticket_id)) is not None:
-            tally[OUTAGE if was.counted_with_dedup else QUEUED] -= was.counted
+            tally[counted_as(was)] -= was.counted
             tally[REPEATS] -= was.repeats
     tally[REPORT_SENT] += reports
     return Counter({name: n for name, n in tally.items() if n})
@@ -229,6 +314,9 @@ def _tally(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], reports: in
 
 def _observe(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], work: _Outcome) -> None:
     """Put a committed batch into the metrics."""
+    for ticket_id, events in work.events.items():
+        for event in events:
+            metrics.ACTS.labels(event.did.value, work.book.tickets[ticket_id].queue).inc()
     types = {ticket.ticket_id: ticket.classification.business_type for ticket in changed}
     for contact, ticket_id in work.contacts:
         metrics.CONTACTS.labels(contact.channel.value, types[work.book.ids[ticket_id]]).inc()

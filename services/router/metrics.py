@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 ROUTED: Final = Counter(
     "gridline_router_tickets_routed_total",
@@ -31,3 +31,27 @@ WAITING: Final = Gauge("gridline_router_queue_waiting", "Tickets that wait for a
 OLDEST: Final = Gauge(
     "gridline_router_queue_oldest_seconds", "Age of the ticket that waits longest; 0 if none", ("queue",)
 )
+FILE_STALE: Final = Gauge(
+    "gridline_router_file_stale", "1 while a file on disk is refused and what it said before holds", ("file",)
+)
+ACTS: Final = Counter("gridline_router_acts_total", "What was done with tickets, by queue", ("did", "queue"))
+REFUSED_ACTS: Final = Counter("gridline_router_acts_refused_total", "Acts that were not allowed, by reason", ("why",))
+ANSWER_SECONDS: Final = Histogram(
+    "gridline_router_answer_seconds",
+    "From a customer's first word until a person took the ticket",
+    ("queue",),
+    buckets=(1, 5, 10, 20, 30, 60, 120, 300, 900, 3600, 14400),
+)
+HANDLE_SECONDS: Final = Histogram(
+    "gridline_router_handle_seconds",
+    "A person's time with a ticket: handling, and writing up after the contact",
+    ("part",),
+    buckets=(10, 30, 60, 120, 300, 600, 1200, 3600),
+)
+CLAIM_SECONDS: Final = Histogram(
+    "gridline_router_claim_seconds",
+    "To find and take the next ticket for an agent, in the database",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5),
+)
+AGENTS: Final = Gauge("gridline_router_agents", "Agents by presence", ("presence",))
+POLLING: Final = Gauge("gridline_router_agents_polling", "Agents who wait at this process for a ticket")

@@ -19,9 +19,65 @@ CREATE TABLE IF NOT EXISTS ticket (
 
 CREATE INDEX IF NOT EXISTS ticket_by_ref ON ticket (ticket_ref);
 
--- A queue in the order it is worked: most urgent first, then the oldest. Only what waits is in it, so that its size
--- and cost follow the backlog and not the history.
-CREATE INDEX IF NOT EXISTS ticket_waiting ON ticket (queue, priority, opened_at, ticket_id) WHERE state = 'queued';
+-- How a ticket stands for people (domain/desk.py).
+DO $$ BEGIN
+    IF NOT EXISTS (
+        SELECT FROM information_schema.columns
+        WHERE table_schema = current_schema() AND table_name = 'ticket' AND column_name = 'lane'
+    ) THEN
+        ALTER TABLE ticket
+            ADD COLUMN lane     text,        -- what an agent must serve: queue and skills
+            ADD COLUMN rank_at  timestamptz, -- its place: the earliest goes first
+            ADD COLUMN agent    text,        -- who has it
+            ADD COLUMN held_for text,        -- who may have it before others
+            ADD COLUMN wake_at  timestamptz, -- when time alone changes it
+            ADD COLUMN level    smallint NOT NULL DEFAULT 0; -- highest warning of its clock
+        UPDATE ticket SET lane = queue, rank_at = opened_at WHERE state = 'queued';
+        DROP INDEX IF EXISTS ticket_waiting;
+    END IF;
+END $$;
+
+-- A queue in the order it is worked. Only what waits is in these, so that their size and cost follow the backlog and
+-- not the history; and what is kept for one agent is in an index of its own, so that nobody else looks at it.
+CREATE INDEX IF NOT EXISTS ticket_queue ON ticket (queue, rank_at, ticket_id) INCLUDE (priority, opened_at)
+    WHERE state = 'queued';
+CREATE INDEX IF NOT EXISTS ticket_lane ON ticket (lane, rank_at, ticket_id) WHERE state = 'queued' AND held_for IS NULL;
+CREATE INDEX IF NOT EXISTS ticket_held ON ticket (held_for, rank_at) WHERE state = 'queued' AND held_for IS NOT NULL;
+CREATE INDEX IF NOT EXISTS ticket_in_hand ON ticket (agent) WHERE agent IS NOT NULL;
+CREATE INDEX IF NOT EXISTS ticket_wake ON ticket (wake_at) WHERE wake_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS ticket_warned ON ticket (level, opened_at) WHERE level > 0;
+
+-- What was done with each ticket, a line an act; never changed. Folding it gives the work in the ticket's body.
+CREATE TABLE IF NOT EXISTS ticket_log (
+    ticket_id uuid        NOT NULL,
+    version   int         NOT NULL, -- of the ticket that the act made
+    n         smallint    NOT NULL, -- acts of one version, in order
+    did       text        NOT NULL,
+    at        timestamptz NOT NULL,
+    queue     text,
+    agent     text,
+    seconds   real,                 -- how long what it ends took: waiting, handling, writing up
+    body      jsonb       NOT NULL,
+    PRIMARY KEY (ticket_id, version, n)
+);
+CREATE INDEX IF NOT EXISTS ticket_log_at ON ticket_log (at, did);
+
+-- Agents, and when they were there.
+CREATE TABLE IF NOT EXISTS agent (
+    agent_id text        PRIMARY KEY,
+    presence text        NOT NULL, -- available, away, offline
+    since    timestamptz NOT NULL, -- of this presence
+    seen_at  timestamptz NOT NULL, -- last sign
+    body     jsonb       NOT NULL
+);
+CREATE INDEX IF NOT EXISTS agent_present ON agent (seen_at) WHERE presence <> 'offline';
+CREATE TABLE IF NOT EXISTS agent_presence (
+    agent_id text        NOT NULL,
+    presence text        NOT NULL,
+    start_at timestamptz NOT NULL,
+    end_at   timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS agent_presence_end ON agent_presence (end_at);
 
 -- Which contacts a ticket has is in its body, under its lock; this is for asking the other way, and for counting.
 CREATE TABLE IF NOT EXISTS ticket_contact (

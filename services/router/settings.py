@@ -20,12 +20,18 @@ class RouterSettings(ServiceSettings):
     http_port: int = Field(default=8002, ge=0, le=65535)
     routes_file: Path = Field(default=_SHIPPED / "routes.yaml", description="Route tree and queues")
     classify_file: Path = Field(default=_SHIPPED / "classify.yaml", description="Business types and words")
+    desk_file: Path = Field(default=_SHIPPED / "desk.yaml", description="Timings, who comes first, clocks of tickets")
+    keys_file: Path = Field(default=_SHIPPED / "keys.yaml", description="Who may use the doors")
     rules_poll_seconds: float = Field(
         default=2.0,
         gt=0,
         le=3600,
-        description="How often both files are looked at; a change counts once it stands still",
+        description="How often the files are looked at; a change counts once it stands still",
     )
+    bell_seconds: float = Field(
+        default=0.2, gt=0, le=10, description="How often it is looked for tickets while agents wait for one"
+    )
+    timer_seconds: float = Field(default=0.5, gt=0, le=60, description="How often it is looked what time brings")
     queue_gauge_seconds: float = Field(default=10.0, gt=0, le=3600, description="How often waiting tickets are counted")
     event_lag_hours: float = Field(
         default=24.0, gt=0, le=24 * 31, description="Longest time before its arrival a contact may say it happened"

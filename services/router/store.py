@@ -6,23 +6,28 @@ Never here: a decision. A ticket is stored whole; the columns beside it are only
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from pydantic import TypeAdapter
 
 from services.contracts.ids import ticket_ref
 from services.router.domain.classify import URGENCY
+from services.router.domain.desk import work_of
+from services.router.domain.log import Event
 from services.router.domain.ticket import Ticket
+from services.router.domain.work import Phase
 from services.runtime.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
     from uuid import UUID
 
     from services.contracts.messages import ContactReceived
     from services.contracts.values import Priority
     from services.router.domain.batch import Book
+    from services.router.domain.desk import Turn
     from services.router.domain.repeats import Reporter
     from services.runtime.postgres import Connection
 
@@ -45,20 +50,20 @@ WHERE ticket_id = ANY($1::uuid[])
 ORDER BY ticket_id
 FOR UPDATE
 """
-_SAVE: Final = """
-WITH saved AS (
+_KEEP: Final = """
     INSERT INTO ticket (
         ticket_id, ticket_ref, version, queue, state, priority, business_type, channel, language, area, report,
-        opened_at, routed_at, body
+        opened_at, routed_at, lane, rank_at, agent, held_for, wake_at, level, body
     )
     SELECT ticket_id, ticket_ref, version, queue, state, priority, business_type, channel, language, area, report,
-           opened_at, routed_at, body::jsonb
+           opened_at, routed_at, lane, rank_at, agent, held_for, wake_at, level, body::jsonb
     FROM unnest(
         $1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[], $9::text[],
-        $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[]
+        $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::timestamptz[],
+        $16::text[], $17::text[], $18::timestamptz[], $19::smallint[], $20::text[]
     ) AS v (
         ticket_id, ticket_ref, version, queue, state, priority, business_type, channel, language, area, report,
-        opened_at, routed_at, body
+        opened_at, routed_at, lane, rank_at, agent, held_for, wake_at, level, body
     )
     ON CONFLICT (ticket_id) DO UPDATE SET
         version = excluded.version,
@@ -72,27 +77,49 @@ WITH saved AS (
         report = excluded.report,
         opened_at = excluded.opened_at,
         routed_at = excluded.routed_at,
+        lane = excluded.lane,
+        rank_at = excluded.rank_at,
+        agent = excluded.agent,
+        held_for = excluded.held_for,
+        wake_at = excluded.wake_at,
+        level = excluded.level,
         body = excluded.body
+"""
+_SAVE: Final = (
+    "WITH saved AS ("  # noqa: S608 - two constants
+    + _KEEP
+    + """
 ), added AS (
     INSERT INTO ticket_contact (contact_id, ticket_id, channel, event, occurred_at, received_at)
-    SELECT * FROM unnest($15::uuid[], $16::uuid[], $17::text[], $18::text[], $19::timestamptz[], $20::timestamptz[])
+    SELECT * FROM unnest($21::uuid[], $22::uuid[], $23::text[], $24::text[], $25::timestamptz[], $26::timestamptz[])
 ), named AS (
     INSERT INTO ticket_alias (ticket_id, ticket_ref, into_id)
-    SELECT * FROM unnest($21::uuid[], $22::text[], $23::uuid[])
+    SELECT * FROM unnest($27::uuid[], $28::text[], $29::uuid[])
     ON CONFLICT (ticket_id) DO UPDATE SET into_id = excluded.into_id
 ), moved AS (
     UPDATE ticket_contact AS c SET ticket_id = m.into_id
-    FROM unnest($21::uuid[], $23::uuid[]) AS m (ticket_id, into_id)
+    FROM unnest($27::uuid[], $29::uuid[]) AS m (ticket_id, into_id)
     WHERE c.ticket_id = m.ticket_id
 ), remembered AS (
     INSERT INTO ticket_reporter (reporter, tickets, touched_at)
-    SELECT reporter, string_to_array(tickets, ',')::uuid[], $26
-    FROM unnest($24::uuid[], $25::text[]) AS r (reporter, tickets)
+    SELECT reporter, string_to_array(tickets, ',')::uuid[], $32
+    FROM unnest($30::uuid[], $31::text[]) AS r (reporter, tickets)
     ON CONFLICT (reporter) DO UPDATE SET tickets = excluded.tickets, touched_at = excluded.touched_at
-    WHERE ticket_reporter.reporter = ANY($27::uuid[])
+    WHERE ticket_reporter.reporter = ANY($33::uuid[])
     RETURNING 1
 )
 SELECT count(*) FROM remembered
+"""
+)
+_NOTE: Final = """
+INSERT INTO ticket_log (ticket_id, version, n, did, at, queue, agent, seconds, body)
+SELECT ticket_id, version, n, did, at, queue, agent, seconds, body::jsonb
+FROM unnest(
+    $1::uuid[], $2::int[], $3::smallint[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::real[], $9::text[]
+) AS v (ticket_id, version, n, did, at, queue, agent, seconds, body)
+"""
+_LOG: Final = """
+SELECT body::text AS body FROM ticket_log WHERE ticket_id = $1 ORDER BY version, n
 """
 _FORGET: Final = "DELETE FROM ticket_reporter WHERE touched_at < $1"
 _BY_ID: Final = """
@@ -112,7 +139,7 @@ ORDER BY opened_at DESC LIMIT 20
 _WAITING: Final = """
 SELECT body::text AS body FROM ticket
 WHERE queue = $1 AND state = 'queued'
-ORDER BY priority, opened_at, ticket_id
+ORDER BY rank_at, ticket_id
 LIMIT $2
 """
 _DEPTHS: Final = """
@@ -147,16 +174,27 @@ async def load(tx: Connection, ticket_ids: Collection[UUID], handles: Collection
     rows = await tx.fetch(_OPEN, sorted(by_key)) if by_key else []
     opened = {by_key[row["reporter"]]: tuple(row["tickets"]) for row in rows}
     wanted = {*ticket_ids, *(each for tickets in opened.values() for each in tickets)}
-    tickets = [_ticket(row["body"]) for row in await tx.fetch(_LOAD, list(wanted))]
+    tickets = [read(row["body"]) for row in await tx.fetch(_LOAD, list(wanted))]
     live = {each for ticket in tickets if ticket.merged_into is None for each in ticket.also}
     if any(ticket.merged_into is not None and ticket.ticket_id not in live for ticket in tickets):
         raise UnavailableError("a ticket was merged while its row was waited for: the batch is decided again")
     return Stored(tickets, opened)
 
 
+async def locked(tx: Connection, ticket_ids: Collection[UUID]) -> dict[UUID, Ticket]:
+    """Return the tickets that exist, locked until the transaction ends."""
+    found = [read(row["body"]) for row in await tx.fetch(_LOAD, list(ticket_ids))]
+    return {ticket.ticket_id: ticket for ticket in found}
+
+
+async def keep(tx: Connection, tickets: Collection[tuple[Ticket, Turn]]) -> None:
+    """Store tickets as they stand, after what people did."""
+    await tx.execute(_KEEP, *_columns(tickets))
+
+
 async def save(
     tx: Connection,
-    tickets: Sequence[Ticket],
+    tickets: Collection[tuple[Ticket, Turn]],
     contacts: Sequence[tuple[ContactReceived, UUID, datetime]],
     book: Book,
     stored: Stored,
@@ -167,7 +205,6 @@ async def save(
         UnavailableError: another process opened a ticket for one of the reporters in this very moment; it must be
             seen before the batch is decided.
     """
-    ordered = sorted(tickets, key=lambda ticket: ticket.ticket_id)
     aliases = sorted(book.aliases.items())
     remembered = sorted(
         (handle.key, ",".join(map(str, opened)))
@@ -176,20 +213,7 @@ async def save(
     )
     kept = await tx.fetchval(
         _SAVE,
-        [ticket.ticket_id for ticket in ordered],
-        [ticket.ticket_ref for ticket in ordered],
-        [ticket.version for ticket in ordered],
-        [ticket.queue for ticket in ordered],
-        [ticket.state.value for ticket in ordered],
-        [URGENCY.index(ticket.priority) for ticket in ordered],
-        [ticket.classification.business_type for ticket in ordered],
-        [ticket.facts.channel.value.value for ticket in ordered],
-        [ticket.classification.language for ticket in ordered],
-        [ticket.place.area for ticket in ordered],
-        [ticket.report.value for ticket in ordered],
-        [ticket.facts.opened_at for ticket in ordered],
-        [ticket.routed_at for ticket in ordered],
-        [_TICKET.dump_json(ticket, exclude_none=True).decode() for ticket in ordered],
+        *_columns(tickets),
         [contact.contact_id for contact, _, _ in contacts],
         [ticket_id for _, ticket_id, _ in contacts],
         [contact.channel.value for contact, _, _ in contacts],
@@ -208,6 +232,64 @@ async def save(
         raise UnavailableError("another process opened a ticket for the same reporter: the batch is decided again")
 
 
+def _columns(tickets: Collection[tuple[Ticket, Turn]]) -> Iterator[list[object]]:
+    """Yield the columns of tickets, in order of id."""
+    rows = sorted((_row(ticket, turn) for ticket, turn in tickets), key=itemgetter(0))
+    yield from (list(column) for column in zip(*rows, strict=True))
+
+
+def _row(ticket: Ticket, turn: Turn) -> tuple[object, ...]:
+    work = work_of(ticket)
+    return (
+        ticket.ticket_id,
+        ticket.ticket_ref,
+        ticket.version,
+        ticket.queue,
+        ticket.standing.value,
+        URGENCY.index(ticket.priority),
+        ticket.classification.business_type,
+        ticket.facts.channel.value.value,
+        ticket.classification.language,
+        ticket.place.area,
+        ticket.report.value,
+        ticket.facts.opened_at,
+        ticket.routed_at,
+        turn.lane,
+        turn.rank_at,
+        work.agent if work.in_hand else None,
+        work.held_for if work.phase is Phase.WAITING else None,
+        turn.wake_at,
+        max(work.elapsed.told.values(), default=0) if work.open else 0,
+        _TICKET.dump_json(ticket, exclude_none=True).decode(),
+    )
+
+
+async def note(tx: Connection, lines: Sequence[tuple[Ticket, Sequence[Event]]]) -> None:
+    """Add to the log what was done with each ticket in the version it has now."""
+    rows = [
+        (
+            ticket.ticket_id,
+            ticket.version,
+            n,
+            event.did.value,
+            event.at,
+            event.queue,
+            event.agent,
+            event.seconds,
+            event.model_dump_json(exclude_none=True),
+        )
+        for ticket, events in lines
+        for n, event in enumerate(events)
+    ]
+    if rows:
+        await tx.execute(_NOTE, *(list(column) for column in zip(*rows, strict=True)))
+
+
+async def log_of(connection: Connection, ticket_id: UUID) -> list[Event]:
+    """Return what was done with a ticket, in order."""
+    return [Event.model_validate_json(row["body"], extra="ignore") for row in await connection.fetch(_LOG, ticket_id)]
+
+
 async def forget_reporters(connection: Connection, before: datetime) -> None:
     """Forget whose handles nobody has used since: what they had open is no longer the same matter."""
     await connection.execute(_FORGET, before)
@@ -215,17 +297,17 @@ async def forget_reporters(connection: Connection, before: datetime) -> None:
 
 async def by_id(connection: Connection, ticket_id: UUID) -> list[Ticket]:
     """Return the ticket with this id, if there is one."""
-    return [_ticket(row["body"]) for row in await connection.fetch(_BY_ID, ticket_id)]
+    return [read(row["body"]) for row in await connection.fetch(_BY_ID, ticket_id)]
 
 
 async def by_ref(connection: Connection, ticket_ref: str) -> list[Ticket]:
     """Return the tickets with this reference, newest first: nearly always one."""
-    return [_ticket(row["body"]) for row in await connection.fetch(_BY_REF, ticket_ref)]
+    return [read(row["body"]) for row in await connection.fetch(_BY_REF, ticket_ref)]
 
 
 async def waiting(connection: Connection, queue: str, limit: int) -> list[Ticket]:
     """Return the first tickets of a queue in the order they are to be worked."""
-    return [_ticket(row["body"]) for row in await connection.fetch(_WAITING, queue, limit)]
+    return [read(row["body"]) for row in await connection.fetch(_WAITING, queue, limit)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +328,7 @@ async def depths(connection: Connection, queue: str | None = None) -> list[Depth
     ]
 
 
-def _ticket(body: str) -> Ticket:
+def read(body: str) -> Ticket:
+    """Read a ticket as it was stored."""
     # A field that a newer release added is passed over, so that a release can be taken back.
     return _TICKET.validate_json(body)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.bench import drain, intake, latency, replay, scale
+from tests.bench import claims, drain, intake, latency, replay, scale
 from tests.bench.grids import Grids
 from tests.bench.plan import Plan, Work
 from tests.bench.report import Results
@@ -28,6 +28,7 @@ MEASUREMENTS: dict[str, Callable[[Plan], None]] = {
     "drain": drain.measure,
     "latency": latency.measure,
     "scale": scale.measure,
+    "claims": claims.measure,
 }
 
 WITHOUT_SERVERS: dict[str, Callable[[Work], None]] = {"replay": replay.measure}

@@ -1,4 +1,4 @@
-"""The router's HTTP doors, by subject: tickets, queues, a dry run of the route tree."""
+"""The router's HTTP doors, by subject."""
 
 from __future__ import annotations
 
@@ -6,20 +6,34 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 
+from services.router.api.acts import act_doors
+from services.router.api.agents import agent_doors
 from services.router.api.explain import explain_doors
+from services.router.api.kpis import kpi_doors
 from services.router.api.queues import measure_queues, queue_doors
+from services.router.api.shifts import shift_doors
 from services.router.api.tickets import ticket_doors
 
 if TYPE_CHECKING:
-    from services.router.tree.book import RuleBook
-    from services.runtime.postgres import Pool
+    from collections.abc import Callable
+
+    from services.router.acting import Desk
+    from services.router.tree.keys import KeyRing
 
 __all__ = ["make_router", "measure_queues"]
 
 
-def make_router(pool: Pool, book: RuleBook) -> APIRouter:
+def make_router(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
     """Make the doors."""
     router = APIRouter(prefix="/v1")
-    for doors in (ticket_doors(pool), queue_doors(pool, book), explain_doors(pool, book)):
+    for doors in (
+        ticket_doors(desk, keys),
+        act_doors(desk, keys),
+        queue_doors(desk, keys),
+        agent_doors(desk, keys),
+        shift_doors(desk, keys),
+        kpi_doors(desk, keys),
+        explain_doors(desk.pool, desk.book),
+    ):
         router.include_router(doors)
     return router

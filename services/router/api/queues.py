@@ -9,26 +9,30 @@ import asyncio
 from typing import TYPE_CHECKING, Annotated, Final
 
 import structlog
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.values import Priority, Word
 from services.router import metrics, store
+from services.router.api.guard import guard
 from services.router.api.tickets import TicketView, view
 from services.router.domain.classify import URGENCY
+from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
 from services.runtime.http import Problem
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from services.router.acting import Desk
     from services.router.domain.routes import Queue
     from services.router.domain.ticket import Rules
     from services.router.store import Depth
     from services.router.tree.book import RuleBook
+    from services.router.tree.keys import KeyRing
     from services.runtime.postgres import Pool
 
 _MOST: Final = 500
@@ -55,15 +59,16 @@ class QueuesView(BaseModel):
 
 
 class QueueTicketsView(BaseModel):
-    """The head of a queue, in the order it is to be worked: most urgent first, then the oldest."""
+    """The head of a queue, in the order it is to be worked: most urgent first, but none waits behind too many."""
 
     queue: QueueView
     tickets: list[TicketView]
 
 
-def queue_doors(pool: Pool, book: RuleBook) -> APIRouter:
+def queue_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
     """Make the doors of the queues."""
     router = APIRouter(tags=["queues"])
+    pool, book = desk.pool, desk.book
 
     @router.get("/queues", summary="Every queue, with what waits in it")
     async def get_queues() -> QueuesView:
@@ -71,12 +76,9 @@ def queue_doors(pool: Pool, book: RuleBook) -> APIRouter:
         with translated():
             async with pool.acquire() as connection:
                 depths = await store.depths(connection)
-        names = [*rules.tree.queues, *sorted({depth.queue for depth in depths} - set(rules.tree.queues))]
-        now = clock.now()
-        views = [_queue_view(name, rules.tree.queues, depths, now) for name in names]
-        return QueuesView(queues=views, tree_hash=rules.hash)
+        return QueuesView(queues=queue_views(rules, depths, clock.now()), tree_hash=rules.hash)
 
-    @router.get("/queues/{name}", summary="The head of a queue")
+    @router.get("/queues/{name}", summary="The head of a queue", dependencies=[Depends(guard(keys, Scope.READ))])
     async def get_queue(name: str, limit: Annotated[int, Query(ge=1, le=_MOST)] = 50) -> QueueTicketsView:
         rules = book.rules
         with translated():
@@ -86,9 +88,15 @@ def queue_doors(pool: Pool, book: RuleBook) -> APIRouter:
         if name not in rules.tree.queues and not depths:
             raise Problem(404, f"no such queue; there are {', '.join(rules.tree.queues)}")
         head = _queue_view(name, rules.tree.queues, depths, clock.now())
-        return QueueTicketsView(queue=head, tickets=[view(ticket) for ticket in tickets])
+        return QueueTicketsView(queue=head, tickets=[view(ticket, desk.rules()) for ticket in tickets])
 
     return router
+
+
+def queue_views(rules: Rules, depths: Sequence[Depth], now: datetime) -> list[QueueView]:
+    """Show every queue of the tree, and those that it lacks and something waits in."""
+    names = [*rules.tree.queues, *sorted({depth.queue for depth in depths} - set(rules.tree.queues))]
+    return [_queue_view(name, rules.tree.queues, depths, now) for name in names]
 
 
 def _queue_view(name: str, queues: Mapping[str, Queue], depths: Sequence[Depth], now: datetime) -> QueueView:

@@ -9,19 +9,29 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from services.contracts.ids import parse_ticket_ref
-from services.contracts.messages import RouteReason
+from services.contracts.messages import Due, RouteReason
 from services.contracts.values import Channel, CustomerClass, Language, Name, Place, Priority, TicketState, Word
 from services.router import store
+from services.router.acting import NoSuchTicketError
+from services.router.api.guard import etag, guard, problem
 from services.router.domain.classify import LanguageRule, PriorityRule
+from services.router.domain.desk import turn_of, work_of
+from services.router.domain.log import Event
 from services.router.domain.ticket import ReportState, Ticket, routed
+from services.router.tree.keys import Scope
 from services.runtime.http import Problem
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.router.acting import Desk
+    from services.router.domain.desk import DeskRules
+    from services.router.tree.keys import KeyRing
     from services.runtime.postgres import Pool
 
 
@@ -55,6 +65,15 @@ class TicketView(BaseModel):
     reason: RouteReason
     opened_at: datetime
     routed_at: datetime
+    agent: Name | None = Field(default=None, description="Who has it, or, of a closed ticket, who completed it")
+    until: datetime | None = Field(default=None, description="When the offer lapses")
+    held_for: Name | None = Field(default=None, description="Agent it is kept for, for a short while, before others")
+    outcome: Word | None = None
+    urges: int = 0
+    due: tuple[Due, ...] = Field(default=(), description="Its clock, a stage an entry")
+    paused: bool = Field(default=False, description="Its clock stands still")
+    merged_into: UUID | None = Field(default=None, description="The ticket that stands for this one")
+    carries: tuple[UUID, ...] = Field(default=(), description="Tickets merged into this one")
 
 
 class TicketsView(BaseModel):
@@ -63,20 +82,36 @@ class TicketsView(BaseModel):
     tickets: list[TicketView]
 
 
-def ticket_doors(pool: Pool) -> APIRouter:
-    """Make the door of one ticket."""
-    router = APIRouter(tags=["tickets"])
+class LogView(BaseModel):
+    """What was done with a ticket, in order."""
+
+    log: list[Event]
+
+
+def ticket_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+    """Make the doors that show a ticket."""
+    router = APIRouter(tags=["tickets"], dependencies=[Depends(guard(keys, Scope.READ))])
 
     @router.get("/tickets/{key}", summary="A ticket by its id or its reference")
-    async def get_ticket(key: str) -> TicketsView:
+    async def get_ticket(key: str, response: Response) -> TicketsView:
         """Answer a list: two of ten million tickets share a reference with a chance of some 4 %."""
-        return TicketsView(tickets=[view(ticket) for ticket in await tickets_of(pool, key)])
+        found = await tickets_of(desk.pool, key)
+        if len(found) == 1:
+            response.headers["ETag"] = etag(found[0].version)
+        return TicketsView(tickets=[view(ticket, desk.rules()) for ticket in found])
+
+    @router.get("/tickets/{key}/log", summary="What was done with a ticket")
+    async def get_log(key: str) -> LogView:
+        ticket = await one_ticket(desk.pool, key)
+        with translated():
+            async with desk.pool.acquire() as connection:
+                return LogView(log=await store.log_of(connection, ticket.ticket_id))
 
     return router
 
 
 async def tickets_of(pool: Pool, key: str) -> list[Ticket]:
-    """Return the tickets an id or a reference names, as they stand; a merged one is the one that stands for it."""
+    """Return the tickets an id or a reference names, as they stand; a joined one is the one it joined."""
     ticket_id, ticket_ref = key_of(key)
     with translated():
         async with pool.acquire() as connection:
@@ -85,13 +120,22 @@ async def tickets_of(pool: Pool, key: str) -> list[Ticket]:
             else:
                 found = await store.by_ref(connection, ticket_ref)
     if not found:
-        raise Problem(404, "no ticket has this id or reference")
+        raise problem(NoSuchTicketError())
     return found
 
 
 async def ticket_of(pool: Pool, key: str) -> Ticket:
     """Return the newest of the tickets an id or a reference names."""
     return (await tickets_of(pool, key))[0]
+
+
+async def one_ticket(pool: Pool, key: str) -> Ticket:
+    """Return the one ticket an id or a reference names, to do something with it."""
+    found = await tickets_of(pool, key)
+    if len(found) > 1:
+        ids = ", ".join(str(ticket.ticket_id) for ticket in found)
+        raise Problem(409, f"{len(found)} tickets have this reference; say which by its id: {ids}")
+    return found[0]
 
 
 def key_of(key: str) -> tuple[UUID, str] | tuple[None, str]:
@@ -106,15 +150,15 @@ def key_of(key: str) -> tuple[UUID, str] | tuple[None, str]:
         raise Problem(400, f"neither a ticket id (UUID) nor a reference: {error}") from None
 
 
-def view(ticket: Ticket) -> TicketView:
+def view(ticket: Ticket, rules: DeskRules) -> TicketView:
     """Show a ticket."""
-    told, facts = routed(ticket), ticket.facts
+    told, facts, work = routed(ticket), ticket.facts, work_of(ticket)
     return TicketView(
         ticket_id=ticket.ticket_id,
         ticket_ref=ticket.ticket_ref,
         version=ticket.version,
         queue=ticket.queue,
-        state=ticket.state,
+        state=ticket.standing,
         priority=ticket.priority,
         priority_rule=ticket.priority_rule,
         business_type=ticket.classification.business_type,
@@ -137,4 +181,13 @@ def view(ticket: Ticket) -> TicketView:
         reason=told.reason,
         opened_at=facts.opened_at,
         routed_at=ticket.routed_at,
+        agent=work.agent,
+        until=work.until,
+        held_for=work.held_for,
+        outcome=work.outcome,
+        urges=ticket.urges + work.urges,
+        due=turn_of(ticket, rules).due,
+        paused=work.elapsed.paused,
+        merged_into=ticket.merged_into or work.merged_into,
+        carries=tuple(each.ticket for each in work.carries),
     )

@@ -17,11 +17,13 @@ from services.contracts.messages import Due
 from services.contracts.values import Language, Name, Priority, TicketState, Value, Word
 from services.router.domain.log import Did, Event
 from services.router.domain.sla import Clock, due_levels, met_at, next_level, reached
-from services.router.domain.work import UNTOUCHED, Case, Timings, lapsed, wakes
+from services.router.domain.ticket import wakes_at
+from services.router.domain.work import UNTOUCHED, Case, Phase, Timings, decide, evolve, lapsed, wakes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
+    from uuid import UUID
 
     from services.contracts.messages import ContactReceived
     from services.router.domain.ticket import Ticket
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 GRIDLINE: Final = "gridline"
 """Who did what no person did."""
 ANY: Final = "*"
-_SEPARATOR: Final = "|"
+_LANGUAGE: Final = "language"
+_SEPARATOR: Final = "\x1f"  # in no queue's name and no skill
 _HEAD_STARTS: Final = {
     Priority.EMERGENCY: timedelta(hours=24),
     Priority.URGENT: timedelta(hours=2),
@@ -64,6 +67,7 @@ class Agent(Value):
     Attributes:
         queues: Names, or ``*`` for every queue.
         languages: Ranges as in RFC 4647: ``mn`` covers ``mn-Mong-CN``, ``mn-Mong`` does not cover ``mn-Cyrl``.
+        skills: Plain words, or ``attribute:value`` (``area:S1``), or ``attribute:*``.
         capacity: Most tickets on offer, in hand and in wrap-up together.
     """
 
@@ -71,12 +75,12 @@ class Agent(Value):
     name: Name | None = None
     queues: tuple[Word, ...] | tuple[str, ...] = Field(min_length=1, max_length=100)
     languages: tuple[Language | str, ...] = Field(default=("zh",), min_length=1, max_length=50)
-    skills: tuple[Word, ...] = Field(default=(), max_length=100)
+    skills: tuple[Name, ...] = Field(default=(), max_length=100)
     capacity: int = Field(default=1, ge=0, le=50)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Turn:
     """What the queues, the timers and the message need of a ticket.
 
     Attributes:
@@ -92,17 +96,30 @@ class Standing:
     due: tuple[Due, ...]
 
 
-def lane_of(queue: str, language: str) -> str:
+def lane_of(queue: str, skills: tuple[str, ...] = ()) -> str:
     """Return the name of the lane of tickets that need the same of an agent."""
-    return f"{queue}{_SEPARATOR}{language}"
+    return _SEPARATOR.join((queue, *skills))
+
+
+def in_words(lane: str) -> str:
+    """Return a lane as people read it."""
+    queue, *skills = lane.split(_SEPARATOR)
+    return f"{queue} for {', '.join(skills)}" if skills else queue
 
 
 def serves(agent: Agent, lane: str) -> bool:
-    """Tell whether an agent can have the tickets of a lane."""
-    queue, _, language = lane.partition(_SEPARATOR)
+    """Tell whether an agent can have the tickets of a lane: its queue, and every skill it asks for."""
+    queue, *skills = lane.split(_SEPARATOR)
     if queue not in agent.queues and ANY not in agent.queues:
         return False
-    return any(_covers(spoken, language) for spoken in agent.languages)
+    return all(_has(agent, skill) for skill in skills)
+
+
+def _has(agent: Agent, skill: str) -> bool:
+    name, _, value = skill.partition(":")
+    if name == _LANGUAGE:
+        return any(_covers(spoken, value) for spoken in agent.languages)
+    return skill in agent.skills or f"{name}:{ANY}" in agent.skills
 
 
 def _covers(spoken: str, language: str) -> bool:
@@ -113,6 +130,13 @@ def _covers(spoken: str, language: str) -> bool:
 def work_of(ticket: Ticket) -> Work:
     """Return the work on a ticket, also of one that nobody touched."""
     return ticket.work or UNTOUCHED
+
+
+def live_of(ticket: Ticket, tickets: Mapping[UUID, Ticket]) -> Ticket:
+    """Return the ticket that stands for one: itself, unless people merged it. Merges make no rings."""
+    while ticket.work is not None and ticket.work.merged_into is not None:
+        ticket = tickets[ticket.work.merged_into]
+    return ticket
 
 
 def clock_of(ticket: Ticket, rules: DeskRules) -> Clock | None:
@@ -144,10 +168,12 @@ def clock_start(ticket: Ticket) -> datetime:
     return min((ticket.facts.opened_at, *(each.opened_at for each in work.carries)))
 
 
-def stand(ticket: Ticket, rules: DeskRules) -> Standing:
+def turn_of(ticket: Ticket, rules: DeskRules) -> Turn:
     """Return how a ticket stands."""
     work, clock = work_of(ticket), clock_of(ticket, rules)
-    wake = wakes(work) if ticket.work is not None else None
+    wake = wakes(work)
+    if work.phase is Phase.WAITING and (turn := wakes_at(ticket)) is not None:
+        wake = turn if wake is None else min(wake, turn)
     due: tuple[Due, ...] = ()
     if clock is not None:
         start = clock_start(ticket)
@@ -163,12 +189,18 @@ def stand(ticket: Ticket, rules: DeskRules) -> Standing:
             for stage in clock.stages
         )
     rank = clock_start(ticket) if work.carries else ticket.facts.opened_at
-    return Standing(
-        lane=lane_of(ticket.queue, ticket.classification.language),
+    return Turn(
+        lane=lane_of(ticket.queue, _asked(ticket)),
         rank_at=rank - rules.head_start[ticket.priority],
         wake_at=wake,
         due=due,
     )
+
+
+def _asked(ticket: Ticket) -> tuple[str, ...]:
+    """Return what is asked of an agent: of a ticket that a person moved, the language only."""
+    moved = work_of(ticket).queue is not None
+    return tuple(skill for skill in ticket.skills if not moved or skill.startswith(f"{_LANGUAGE}:"))
 
 
 def case_of(ticket: Ticket, rules: DeskRules) -> Case:
@@ -184,6 +216,7 @@ def case_of(ticket: Ticket, rules: DeskRules) -> Case:
         danger=bool(ticket.classification.hazards),
         contacts=len(ticket.contacts),
         last_due=last,
+        urge=rules.timings.urge,
     )
 
 
@@ -198,18 +231,24 @@ def passing(ticket: Ticket, rules: DeskRules, now: datetime) -> Iterator[Event]:
 
 def following(
     before: Ticket | None, ticket: Ticket, contact: ContactReceived, rules: DeskRules, now: datetime
-) -> Iterator[Event]:
-    """Yield what a contact does to the work on its ticket, once it was folded in and routed."""
-    work = work_of(ticket)
-    queue = ticket.queue
-    danger = bool(ticket.classification.hazards) and not (before and before.classification.hazards)
+) -> list[Event]:
+    """Return what a contact does to the work on its ticket, once it was folded in and routed."""
+    work, case = work_of(ticket), case_of(ticket, rules)
+    danger = case.danger and not (before and before.classification.hazards)
     says = bool(contact.text or contact.hazard or contact.attachments)
+    asked: list[Event] = []
     if before is not None and not work.open and says:
         keep = None if danger else work.known_agent
         until = now + rules.timings.hold if keep else None
-        yield Event(did=Did.REOPENED, at=now, by=GRIDLINE, queue=queue, to_agent=keep, until=until)
+        asked.append(Event(did=Did.REOPENED, at=now, by=GRIDLINE, to_agent=keep, until=until))
     if danger and (work.in_hand or work.queue is not None):
-        yield Event(did=Did.RECALLED, at=now, by=GRIDLINE, queue=queue, reason="danger", agent=work.agent)
+        asked.append(Event(did=Did.RECALLED, at=now, by=GRIDLINE, reason="danger"))
     given_up = ticket.facts.is_unconfirmed and not (before and before.facts.is_unconfirmed)
     if given_up and work.rounds == 0 and work.open:
-        yield Event(did=Did.ABANDONED, at=now, by=GRIDLINE, queue=queue)
+        asked.append(Event(did=Did.ABANDONED, at=now, by=GRIDLINE))
+    found: list[Event] = []
+    for event in asked:
+        if (decided := decide(work, event, case)) is not None:
+            found.append(decided)
+            work = evolve(work, decided)
+    return found

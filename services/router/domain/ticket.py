@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 MOVED_ON: Final = "moved_on"
 """What made a version: nobody took the ticket in time, so it waits for others."""
+QUEUED: Final = "contact_queued"
+OUTAGE: Final = "contact_outage"
+CLOSED: Final = "contact_closed"
+"""The three names that accepted contacts are counted under (``handler`` says what for)."""
 FOLLOW_UP: Final = "follow_up"
 """Why a person must look: the customer spoke again after their report was answered, or long after it went out."""
 
@@ -365,19 +369,35 @@ def settle(before: Ticket, *, answered: bool, reason: str, rules: Rules, now: da
     return _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
 
 
-def worked(before: Ticket, events: Sequence[Event], now: datetime) -> Ticket:
-    """Return a ticket after what people did; as it was if they did nothing."""
+def with_events(before: Ticket, events: Sequence[Event]) -> Ticket:
+    """Return a ticket, in the same version, after what was done with it."""
     if not events:
         return before
-    work = fold(events, before.work or UNTOUCHED)
-    return replace(before, work=work, version=before.version + 1, change=events[-1].did.value, routed_at=now)
+    return replace(before, work=fold(events, before.work or UNTOUCHED), change=events[-1].did.value)
 
 
-def route_again(before: Ticket, rules: Rules, now: datetime) -> Ticket:
-    """Return a ticket decided on anew by the rules in force, in the same version: a person corrected what it is."""
-    case = _case(before)
+def worked(before: Ticket, events: Sequence[Event], now: datetime) -> Ticket:
+    """Return the next version of a ticket, after what people did; as it was if they did nothing."""
+    if not events:
+        return before
+    return replace(with_events(before, events), version=before.version + 1, routed_at=now)
+
+
+def route_again(before: Ticket, rules: Rules, now: datetime, needs_person: str | None = None) -> Ticket:
+    """Return a ticket decided on anew by the rules in force, in the same version.
+
+    A person corrected what it is, or a ticket that it stands for needs a person.
+    """
+    case = replace(_case(before), needs_person=needs_person or before.needs_person)
     decided = _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
     return replace(decided, change=before.change)
+
+
+def counted_as(ticket: Ticket) -> str:
+    """Return the one name a ticket's contacts are counted under."""
+    if ticket.counted_with_dedup:
+        return OUTAGE
+    return CLOSED if ticket.counted_closed else QUEUED
 
 
 def classification_of(facts: Facts, located: Located, keywords: Keywords, work: Work | None = None) -> Classification:

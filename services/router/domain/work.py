@@ -85,6 +85,7 @@ class Work(Value):
     moves: int = Field(default=0, ge=0)
     reopened: int = Field(default=0, ge=0)
     urges: int = Field(default=0, ge=0)
+    urged_at: Timestamp | None = None
     outcome: Word | None = None
     merged_into: UUID | None = None
     carries: tuple[Carried, ...] = ()
@@ -186,6 +187,7 @@ class Case:
         danger: A danger was named.
         contacts: How often the customer spoke.
         last_due: When the last stage of its clock is due, if it runs.
+        urge: Between two urges that count.
     """
 
     opened_at: datetime
@@ -194,6 +196,7 @@ class Case:
     danger: bool = False
     contacts: int = 1
     last_due: datetime | None = None
+    urge: timedelta = timedelta(minutes=30)
 
 
 def decide(work: Work, act: Event, case: Case) -> Event | None:
@@ -277,9 +280,12 @@ def _filled(work: Work, act: Event, case: Case) -> dict[str, object]:
         found["seconds"] = max(0.0, (act.at - (work.waiting_since or case.opened_at)).total_seconds())
     elif work.phase in _WITH_AGENT and act.did in _LEAVES:
         found["seconds"] = max(0.0, (act.at - (work.since or case.opened_at)).total_seconds())
+        found["ended"] = work.phase.value
     if act.did is Did.COMPLETED:
         found["first"] = work.rounds == 1 and not work.moves and not work.reopened and case.contacts == 1
         found["in_time"] = case.last_due is None or act.at <= case.last_due
+    if act.did is Did.URGED:
+        found["first"] = work.urged_at is None or act.at - work.urged_at >= case.urge
     return found
 
 
@@ -356,6 +362,10 @@ def _released(work: Work, event: Event) -> dict[str, object]:
     return {"carries": tuple(each for each in work.carries if each.ticket != event.ticket)}
 
 
+def _urged(work: Work, event: Event) -> dict[str, object]:
+    return {"urges": work.urges + 1, "urged_at": event.at} if event.first else {}
+
+
 _CHANGES: Final[Mapping[Did, Callable[[Work, Event], dict[str, object]]]] = {
     Did.OFFERED: _offered,
     Did.CLAIMED: _taken,
@@ -365,7 +375,7 @@ _CHANGES: Final[Mapping[Did, Callable[[Work, Event], dict[str, object]]]] = {
     Did.WITHDRAWN: _closed,
     Did.HOLD_ENDED: lambda _work, _event: {"held_for": None, "held_until": None},
     Did.PASS_ENDED: lambda _work, _event: {"passed": (), "passed_until": None},
-    Did.URGED: lambda work, _: {"urges": work.urges + 1},
+    Did.URGED: _urged,
     Did.REPRIORITISED: lambda _, event: {"priority": event.priority},
     Did.MERGED: _merged,
     Did.CARRIED: _carrying,

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
+import httpx
 import pytest
 
 from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.grid.store import import_network
 from services.router.__main__ import SCHEMA as ROUTER_SCHEMA
+from services.router.acting import Desk as People
+from services.router.api import make_router
+from services.router.bell import Bell
 from services.router.tree.book import RuleBook
-from services.runtime.postgres import migrate
+from services.router.tree.keys import read_keys
+from services.runtime.cluster import apply_topics
+from services.runtime.http import make_app
+from services.runtime.outbox import Outbox
+from services.runtime.postgres import migrate, open_pool
+from services.runtime.settings import ServiceSettings
 from tests.integration.router.desk import Desk
-from tests.unit.router.making import CLASSIFY, ROUTES
+from tests.integration.router.process import Running
+from tests.unit.router.making import CLASSIFY, DEPLOY, ROUTES, SHIPPED_DESK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+KEYS = DEPLOY / "keys.yaml"
 NETWORK = """\
 id,parent,type,normally_open,lat,lon
 S1,,substation,0,30.000,110.000
@@ -53,7 +65,43 @@ async def router_dsn(database_dsn: str, tmp_path: Path) -> str:
 
 
 @pytest.fixture
+async def people(router_dsn: str) -> AsyncIterator[People]:
+    """What people do, on the real database; nothing reads its outbox."""
+    pool = await open_pool(router_dsn, schema="router", size=6)
+    outbox = Outbox("gridline/router", shards=1)
+    yield People(pool, outbox, RuleBook(ROUTES, CLASSIFY), lambda: SHIPPED_DESK, Bell())
+    await pool.close()
+
+
+@pytest.fixture
+async def doors(people: People) -> AsyncIterator[httpx.AsyncClient]:
+    """The router's doors, without a key."""
+
+    async def ready() -> list[str]:
+        return []
+
+    app = make_app("router", ready=ready)
+    ring = read_keys(str(KEYS), KEYS.read_text(encoding="utf-8"))
+    app.include_router(make_router(people, lambda: ring))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://router") as opened:
+        yield opened
+
+
+@pytest.fixture
 async def desk(router_dsn: str) -> AsyncIterator[Desk]:
     connection = await asyncpg.connect(router_dsn, server_settings={"search_path": "router"})
     yield Desk(connection, RuleBook(ROUTES, CLASSIFY))
     await connection.close()
+
+
+@pytest.fixture
+async def running(kafka_bootstrap: str, router_dsn: str, unique_name: str, tmp_path: Path) -> AsyncIterator[Running]:
+    shutil.copy(ROUTES, tmp_path / "routes.yaml")
+    shutil.copy(CLASSIFY, tmp_path / "classify.yaml")
+    made = Running(kafka_bootstrap, router_dsn, f"{unique_name}.", tmp_path)
+    settings = ServiceSettings(kafka_bootstrap=kafka_bootstrap, postgres_dsn=router_dsn, topic_prefix=made.prefix)
+    await apply_topics(settings, partitions=3)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.process.kill()
+        made.process.wait(10)

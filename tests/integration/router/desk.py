@@ -11,7 +11,7 @@ from services.contracts.topics import CONTACT_RECEIVED, REPORT_SETTLED
 from services.router import store
 from services.router.handler import RouterHandler
 from services.runtime.handling import Decided, Received
-from tests.unit.router.making import BOUNDS, NOON
+from tests.unit.router.making import BOUNDS, NOON, SHIPPED_DESK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,16 +27,17 @@ class Desk:
 
     def __init__(self, connection: asyncpg.Connection[asyncpg.Record], book: RuleBook) -> None:
         self.connection = connection
-        self.handler = RouterHandler(book, BOUNDS)
+        self.handler = RouterHandler(book, BOUNDS, lambda: SHIPPED_DESK)
         self.tally: Counter[str] = Counter()
         self.published: list[Message] = []
         self.refused: list[tuple[Message, str]] = []
+        self.now = NOON
         self._offset = 0
 
     async def take(self, *messages: Message, trace: str | None = None) -> Decided:
         batch = [self._received(message, trace) for message in messages]
         async with self.connection.transaction():
-            decided = await self.handler.handle(self.connection, batch, NOON)
+            decided = await self.handler.handle(self.connection, batch, self.now)
         if decided.after_commit is not None:
             decided.after_commit()
         self.tally.update(decided.tally)

@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from services.contracts.values import Channel
-from services.router.api import make_router
-from services.router.tree.book import RuleBook
-from services.runtime.http import make_app
-from services.runtime.postgres import open_pool
-from tests.unit.router.making import CLASSIFY, ROUTES, SHIPPED, contact
+from services.router.tree.keys import DEVELOPMENT_KEYS
+from tests.unit.router.making import ROUTES, SHIPPED, contact
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    import httpx
 
     from tests.integration.router.desk import Desk
 
@@ -24,16 +20,9 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-async def client(router_dsn: str) -> AsyncIterator[httpx.AsyncClient]:
-    async def ready() -> list[str]:
-        return []
-
-    pool = await open_pool(router_dsn, schema="router", size=3)
-    app = make_app("router", ready=ready)
-    app.include_router(make_router(pool, RuleBook(ROUTES, CLASSIFY)))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://router") as opened:
-        yield opened
-    await pool.close()
+def client(doors: httpx.AsyncClient) -> httpx.AsyncClient:
+    doors.headers["X-API-Key"] = DEVELOPMENT_KEYS["wallboard-dev"]
+    return doors
 
 
 async def test_a_ticket_is_found_by_its_id_and_by_its_reference_as_people_say_it(
@@ -97,7 +86,9 @@ async def test_the_head_of_a_queue_is_the_most_urgent_then_the_oldest(client: ht
         contact("3", minutes=2, text="停电了"),
     ]
     await desk.take(*said)
-    await desk.connection.execute("UPDATE ticket SET priority = 1 WHERE ticket_id = $1", said[2].ticket_id)
+    await desk.connection.execute(
+        "UPDATE ticket SET rank_at = rank_at - interval '2 h' WHERE ticket_id = $1", said[2].ticket_id
+    )
     answer = (await client.get("/v1/queues/locate", params={"limit": 2})).json()
     assert answer["queue"]["waiting"] == 3
     assert [ticket["ticket_ref"] for ticket in answer["tickets"]] == [said[2].ticket_ref, said[1].ticket_ref]
@@ -109,10 +100,10 @@ async def test_reading_a_queue_uses_its_index(desk: Desk) -> None:
     await desk.connection.execute("SET enable_seqscan = off")
     plan = await desk.connection.fetch(
         "EXPLAIN SELECT * FROM ticket WHERE queue = 'consultation' AND state = 'queued'"
-        " ORDER BY priority, opened_at, ticket_id LIMIT 10"
+        " ORDER BY rank_at, ticket_id LIMIT 10"
     )
     text = "\n".join(row[0] for row in plan)
-    assert "ticket_waiting" in text
+    assert "ticket_queue" in text
     assert "Sort" not in text
 
 

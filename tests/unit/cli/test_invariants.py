@@ -201,6 +201,18 @@ def test_a_healthy_system_has_no_findings_and_an_exact_count(world):
     assert (verdict.counts.answered, verdict.counts.in_queues, verdict.counts.dead_lettered) == (1, 2, 0)
 
 
+@pytest.mark.parametrize("state", ["closed", "merged"])
+def test_a_ticket_that_people_closed_has_left_the_queues_and_is_still_counted(world, state):
+    contact, row = next((c, r) for c, r in world.evidence.tickets.items() if r.report == "none")
+    world.evidence.tickets[contact] = replace(row, state=state)
+    assert "conservation" in broken(world), "the router's own count does not say so yet"
+    world.router.tally["contact_queued"] -= 1
+    world.router.tally["contact_closed"] += 1
+    verdict = check(world.evidence)
+    assert verdict.kept
+    assert (verdict.counts.in_queues, verdict.counts.closed) == (1, 1)
+
+
 def test_an_empty_system_keeps_every_promise():
     assert check(Evidence()).kept
 

@@ -1,0 +1,132 @@
+"""A simulated agent at a desktop: run it, or copy what you need.
+
+It shows what a desktop does with the router's doors, and no more:
+
+* say that the agent is there, and wait for the next ticket (a long poll, which is a sign of life too);
+* accept it before the offer lapses, call the customer back, write up, complete with an outcome;
+* send the version it saw (If-Match), and ask again after a lost answer: what is done is not done twice;
+* take "no" for an answer: a ticket may have gone to somebody else meanwhile, which is never an error of the desktop.
+
+It needs httpx, and nothing of Gridline's code:
+
+    python examples/agent_desktop.py --agent a-1017 --queues consultation,general --make
+"""
+
+# ruff: noqa: INP001, T201 - it stands alone, outside the package
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from typing import Any
+
+import httpx
+
+WAIT = 20.0  # seconds of one long poll: well under the router's `presence`, so that it counts as a sign of life
+AGAIN = 2.0  # seconds between two tries when the router cannot be reached
+
+
+class Desktop:
+    """One agent at the router's doors."""
+
+    def __init__(self, client: httpx.AsyncClient, agent: str) -> None:
+        self._client = client
+        self._agent = agent
+
+    async def ask(self, method: str, path: str, *, version: int | None = None, **body: Any) -> httpx.Response:
+        """Ask until there is an answer: every door may be asked twice."""
+        headers = {} if version is None else {"If-Match": f'"{version}"'}
+        while True:
+            try:
+                answer = await self._client.request(method, f"/v1/{path}", json=body or None, headers=headers)
+            except httpx.TransportError as error:
+                print(f"{self._agent}: no answer ({type(error).__name__}); asking again", flush=True)
+            else:
+                if answer.status_code not in {502, 503, 504}:
+                    return answer
+            await asyncio.sleep(AGAIN)
+
+    async def begin(self) -> None:
+        """Be there. Whoever dies on the way must only do this again: their tickets went back to the queue."""
+        (await self.ask("PUT", f"agents/{self._agent}/presence", presence="available")).raise_for_status()
+
+    async def next(self) -> dict[str, Any] | None:
+        """Wait for the next ticket; none if nothing came, or the agent was taken for gone and is back now."""
+        answer = await self.ask("POST", f"agents/{self._agent}/offers?wait={WAIT}")
+        if answer.status_code == httpx.codes.CONFLICT:
+            await self.begin()
+            return None
+        answer.raise_for_status()
+        return None if answer.status_code == httpx.codes.NO_CONTENT else answer.json()
+
+    async def work(self, ticket: dict[str, Any], seconds: float) -> bool:
+        """Work a ticket to its end; False where it went to somebody else on the way."""
+        ticket_id, version = ticket["ticket_id"], ticket["version"]
+        for act, pause, further in (
+            ("accept", 0.0, {}),
+            ("contact", seconds, {"outcome": "reached"}),
+            ("wrap-up", 0.0, {}),
+            ("complete", seconds / 2, {"outcome": "solved", "note": "explained on the phone"}),
+        ):
+            await asyncio.sleep(pause)
+            answer = await self.ask(
+                "POST", f"tickets/{ticket_id}/{act}", version=version, agent_id=self._agent, **further
+            )
+            if answer.status_code == httpx.codes.PRECONDITION_FAILED:  # it changed: the customer said more, say
+                version = int(answer.headers["ETag"].strip('"'))
+                answer = await self.ask("POST", f"tickets/{ticket_id}/{act}", agent_id=self._agent, **further)
+            if answer.is_client_error:
+                print(f"{self._agent}: {ticket['ticket_ref']} {act} refused: {answer.json()['detail']}", flush=True)
+                return False
+            version = answer.json()["version"]
+        print(f"{self._agent}: {ticket['ticket_ref']} completed ({ticket['queue']})", flush=True)
+        return True
+
+
+async def main(arguments: argparse.Namespace) -> int:
+    """Work tickets until told to stop, or as many as were asked for."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    headers = {"X-API-Key": arguments.key}
+    async with httpx.AsyncClient(base_url=arguments.router, headers=headers, timeout=WAIT + 10) as client:
+        desktop = Desktop(client, arguments.agent)
+        if arguments.make:
+            profile = {"queues": arguments.queues.split(","), "languages": arguments.languages.split(",")}
+            (await desktop.ask("PUT", f"agents/{arguments.agent}", **profile)).raise_for_status()
+        await desktop.begin()
+        done = 0
+        stopping = asyncio.create_task(stop.wait())
+        while not stop.is_set() and done != arguments.tickets:
+            waiting = asyncio.create_task(desktop.next())
+            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                waiting.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await waiting
+                break
+            ticket = waiting.result()
+            if ticket is not None:
+                done += await desktop.work(ticket, arguments.seconds)
+        stopping.cancel()
+        await desktop.ask("PUT", f"agents/{arguments.agent}/presence", presence="offline")
+    print(f"{arguments.agent}: {done} completed", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--router", default="http://127.0.0.1:8002")
+    parser.add_argument(
+        "--key", default="gridline-dev-supervisor-key", help="with --make it needs the scope supervisor"
+    )
+    parser.add_argument("--agent", required=True, help="id of the agent")
+    parser.add_argument("--make", action="store_true", help="make the agent first, or change what they can")
+    parser.add_argument("--queues", default="*", help="comma-separated; * for all")
+    parser.add_argument("--languages", default="zh", help="comma-separated ranges; * for all")
+    parser.add_argument("--tickets", type=int, default=-1, help="stop after so many completed ones")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of handling a ticket")
+    sys.exit(asyncio.run(main(parser.parse_args())))

@@ -1,0 +1,366 @@
+"""What people do with tickets, each act one transaction: lock, decide, save, log, count, publish.
+
+Decided here: what is locked, in which order: an agent before tickets, tickets by id. So an agent's capacity and a
+ticket's one agent hold whatever other processes do. Never here: whether an act is allowed (``domain.work`` does).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from services.contracts.topics import TICKET_ROUTED
+from services.contracts.values import TicketState
+from services.router import metrics, roster, store
+from services.router.domain.desk import GRIDLINE, case_of, in_words, passing, serves, turn_of, work_of
+from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason, Why
+from services.router.domain.ticket import Ticket, counted_as, moved_on, route_again, routed, worked
+from services.router.domain.work import Phase, decide
+from services.router.roster import Presence
+from services.runtime import clock, positions
+from services.runtime.handling import Publication
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.router.bell import Bell
+    from services.router.domain.desk import DeskRules
+    from services.router.roster import Row
+    from services.router.tree.book import RuleBook
+    from services.runtime.outbox import Outbox
+    from services.runtime.postgres import Connection, Pool
+
+_SPREAD: Final = 64
+"""Rows a count is spread over, so that those who complete tickets do not wait for one another."""
+_PAGE: Final = 100
+
+
+class NoSuchTicketError(Exception):
+    """There is no ticket with this id."""
+
+
+class NoSuchAgentError(Exception):
+    """There is no agent with this id."""
+
+
+class NotThereError(Exception):
+    """The agent is away or offline, or cannot have this ticket."""
+
+
+class FullError(NotThereError):
+    """The agent has as much as they can."""
+
+
+class OtherVersionError(Exception):
+    """The ticket has changed since the caller saw it."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        super().__init__(f"the ticket is in version {version} by now: read it again")
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    before: Ticket
+    after: Ticket
+    events: tuple[Event, ...]
+
+
+class Desk:
+    """Does what people ask."""
+
+    def __init__(self, pool: Pool, outbox: Outbox, book: RuleBook, rules: Callable[[], DeskRules], bell: Bell) -> None:
+        self.pool = pool
+        self.bell = bell
+        self.rules = rules
+        self.book = book
+        self._outbox = outbox
+
+    # --- one ticket ---
+
+    async def act(self, ticket_id: UUID, asked: Event, version: int | None) -> Ticket:
+        """Do one thing with one ticket; asking again for what is done changes nothing.
+
+        Args:
+            ticket_id: Of the ticket.
+            asked: What, by whom and when.
+            version: What the caller saw, if they say.
+
+        Raises:
+            NoSuchTicketError, OtherVersionError, NotAllowedError: as they say.
+        """
+        async with self._transaction() as tx:
+            before = await self._load(tx, ticket_id, version)
+            change = self._change(before, asked)
+            await self._keep(tx, [change], asked.at)
+        self._kept([change])
+        return change.after
+
+    async def merge(self, ticket_id: UUID, into: UUID, asked: Event, version: int | None, *, across: bool) -> Ticket:
+        """Let another ticket stand for one. ``across`` allows it for tickets of two customers.
+
+        Raises:
+            NoSuchTicketError, OtherVersionError, NotAllowedError: as they say.
+        """
+        async with self._transaction() as tx:
+            tickets = await self._load_all(tx, {ticket_id, into})
+            before, live = tickets[ticket_id], tickets[into]
+            _check_version(before, version)
+            while (further := work_of(live).merged_into) is not None:  # the one that stands for it by now
+                live = (await self._load_all(tx, {further}))[further]
+            if live.ticket_id == ticket_id:
+                raise NotAllowedError(Why.INTO_ITSELF, "that ticket stands for this one, or is this one")
+            accounts = {each.place.account_id for each in (before, live)} - {None}
+            if len(accounts) > 1 and not across:
+                detail = "they are of two customers; ask with across_customers if it is one matter all the same"
+                raise NotAllowedError(Why.OTHER_CUSTOMER, detail)
+            changes = [self._change(before, asked.model_copy(update={"ticket": live.ticket_id}))]
+            if changes[0].events:
+                opened = before.facts.opened_at
+                carried = Event(did=Did.CARRIED, at=asked.at, by=asked.by, ticket=ticket_id, opened_at=opened)
+                changes.append(self._change(live, carried))
+            await self._keep(tx, changes, asked.at)
+        self._kept(changes)
+        return changes[0].after
+
+    async def unmerge(self, ticket_id: UUID, asked: Event, version: int | None) -> Ticket:
+        """Let a merged ticket stand for itself again, with its old place and clock.
+
+        Raises:
+            NoSuchTicketError, OtherVersionError, NotAllowedError: as they say.
+        """
+        async with self._transaction() as tx:
+            before = await self._load(tx, ticket_id, version)
+            into = work_of(before).merged_into
+            changes = [self._change(before, asked)]
+            if into is not None:
+                live = (await self._load_all(tx, {into}))[into]
+                released = Event(did=Did.RELEASED, at=asked.at, by=asked.by, ticket=ticket_id)
+                changes.append(self._change(live, released))
+            await self._keep(tx, changes, asked.at)
+        self._kept(changes)
+        return changes[0].after
+
+    # --- the next ticket of an agent ---
+
+    async def take(self, agent_id: str, did: Did, by: str, ticket_id: UUID | None = None) -> Ticket | None:
+        """Give an agent the next ticket, or one they name: on offer, or claimed at once. None if nothing waits.
+
+        An offer that is still open is given again: its answer may have been lost.
+
+        Raises:
+            NoSuchAgentError, NotThereError, NoSuchTicketError, NotAllowedError: as they say.
+        """
+        began = clock.monotonic()
+        now, rules = clock.now(), self.rules()
+        async with self._transaction() as tx:
+            row = await roster.locked(tx, agent_id)
+            if row is None:
+                raise NoSuchAgentError
+            await roster.seen(tx, row, row.presence, now)
+            theirs = await roster.in_hand(tx, agent_id)
+            if did is Did.OFFERED and (open_offer := _open_offer(theirs, now)) is not None:
+                return open_offer
+            if row.presence is not Presence.AVAILABLE:
+                raise NotThereError(f"the agent is {row.presence}")
+            if len(theirs) >= row.agent.capacity:
+                raise FullError(f"the agent has {len(theirs)} tickets, which is all they can")
+            before = await self._named(tx, row, ticket_id) if ticket_id else await self._next(tx, row)
+            if before is None:
+                return None
+            until = now + rules.timings.offer if did is Did.OFFERED else None
+            change = self._change(before, Event(did=did, at=now, by=by, agent=agent_id, until=until))
+            await self._keep(tx, [change], now)
+        self._kept([change])
+        metrics.CLAIM_SECONDS.observe(clock.monotonic() - began)
+        return change.after
+
+    async def _named(self, tx: Connection, row: Row, ticket_id: UUID) -> Ticket:
+        ticket = (await self._load_all(tx, {ticket_id}))[ticket_id]
+        lane = turn_of(ticket, self.rules()).lane
+        if not serves(row.agent, lane):
+            raise NotThereError(f"the agent does not serve {in_words(lane)}")
+        return ticket
+
+    async def _next(self, tx: Connection, row: Row) -> Ticket | None:
+        known = self.bell.lanes
+        found = await roster.next_ticket(tx, row.agent.agent_id, [lane for lane in known if serves(row.agent, lane)])
+        if found is not None:
+            return found
+        new = set(await roster.lanes(tx)).difference(known)
+        self.bell.heard(new)
+        mine = [lane for lane in new if serves(row.agent, lane)]
+        return await roster.next_ticket(tx, row.agent.agent_id, mine) if mine else None
+
+    # --- what time does ---
+
+    async def wake(self) -> int:
+        """Do what time alone does with tickets that are due, up to a page of them; return how many."""
+        now, rules = clock.now(), self.rules()
+        async with self._transaction() as tx:
+            due = await roster.waking(tx, now, _PAGE)
+            changes = [self._passed(ticket, rules, now) for ticket in due]
+            still = [change.after for change in changes if change.after is change.before]
+            if still:  # the clocks in force have changed since it was stored
+                await store.keep(tx, [(ticket, turn_of(ticket, rules)) for ticket in still])
+            await self._keep(tx, changes, now)
+        self._kept(changes)
+        return len(due)
+
+    async def sweep(self) -> int:
+        """Give back the tickets of agents who are not heard of any more; return how many agents."""
+        now, rules = clock.now(), self.rules()
+        changes: list[_Change] = []
+        async with self._transaction() as tx:
+            rows = await roster.gone(tx, now - rules.timings.presence, _PAGE)
+            for row in rows:
+                await roster.seen(tx, row, Presence.OFFLINE, now)
+                changes += await self._lost(tx, row, now)
+            await self._keep(tx, changes, now)
+        self._kept(changes)
+        return len(rows)
+
+    async def presence(self, agent_id: str, presence: Presence | None) -> Row:
+        """Note a sign of an agent, and their presence if they say; whoever goes offline gives back what they have.
+
+        Raises:
+            NoSuchAgentError: there is none of this id.
+        """
+        now = clock.now()
+        changes: list[_Change] = []
+        async with self._transaction() as tx:
+            row = await roster.locked(tx, agent_id)
+            if row is None:
+                raise NoSuchAgentError
+            await roster.seen(tx, row, presence or row.presence, now)
+            if presence is Presence.OFFLINE:
+                changes = await self._lost(tx, row, now)
+                await self._keep(tx, changes, now)
+        self._kept(changes)
+        since = row.since if presence in {None, row.presence} else now
+        return replace(row, presence=presence or row.presence, since=since, seen_at=now)
+
+    async def _lost(self, tx: Connection, row: Row, now: datetime) -> list[_Change]:
+        theirs = {ticket.ticket_id for ticket in await roster.in_hand(tx, row.agent.agent_id)}
+        held = await store.locked(tx, theirs)
+        return [
+            self._change(ticket, Event(did=Did.LOST, at=now, by=GRIDLINE, reason="agent_gone"))
+            for ticket in held.values()
+            if work_of(ticket).in_hand and work_of(ticket).agent == row.agent.agent_id
+        ]
+
+    def _passed(self, before: Ticket, rules: DeskRules, now: datetime) -> _Change:
+        case = case_of(before, rules)
+        found = (decide(work_of(before), event, case) for event in passing(before, rules, now))
+        events = [event for event in found if event is not None]
+        after = worked(before, events, now)
+        if work_of(after).phase is Phase.WAITING:
+            after = moved_on(after, now)
+        return _Change(before, after, tuple(events))
+
+    # --- the common steps ---
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        with translated():
+            async with self.pool.acquire() as connection, connection.transaction():
+                yield connection
+
+    async def _load(self, tx: Connection, ticket_id: UUID, version: int | None) -> Ticket:
+        ticket = (await self._load_all(tx, {ticket_id}))[ticket_id]
+        _check_version(ticket, version)
+        return ticket
+
+    async def _load_all(self, tx: Connection, ticket_ids: set[UUID]) -> dict[UUID, Ticket]:
+        found = await store.locked(tx, ticket_ids)
+        if ticket_ids - found.keys():
+            raise NoSuchTicketError
+        return found
+
+    def _change(self, before: Ticket, asked: Event) -> _Change:
+        try:
+            event = decide(work_of(before), self._addressed(before, asked), case_of(before, self.rules()))
+        except NotAllowedError as error:
+            metrics.REFUSED_ACTS.labels(error.why.value).inc()
+            raise
+        if event is None:
+            return _Change(before, before, ())
+        after = worked(before, [event], event.at)
+        if event.did is Did.RETURNED:
+            after = route_again(after, self.book.rules, event.at)
+        return _Change(before, after, (event,))
+
+    def _addressed(self, before: Ticket, asked: Event) -> Event:
+        """Say where a returned ticket goes: by the tree if it was corrected, else to those who take everything.
+
+        The tree alone would only put it back where it was wrong.
+        """
+        corrected = asked.business_type or asked.language
+        if asked.did is not Did.RETURNED or corrected or asked.reason == ReturnReason.MISSING_INFORMATION:
+            return asked
+        everything = self.book.rules.tree.root.queue
+        return asked.model_copy(update={"to_queue": everything if before.queue != everything else None})
+
+    async def _keep(self, tx: Connection, changes: Sequence[_Change], now: datetime) -> None:
+        changed = [change for change in changes if change.after is not change.before]
+        if not changed:
+            return
+        rules = self.rules()
+        stood = [(change.after, turn_of(change.after, rules)) for change in changed]
+        await store.keep(tx, stood)
+        await store.note(tx, [(change.after, change.events) for change in changed])
+        await positions.count(tx, _tally(changed))
+        publications = [Publication(TICKET_ROUTED, routed(ticket, turn.due)) for ticket, turn in stood]
+        await self._outbox.publish(tx, publications, now)
+
+    def _kept(self, changes: Sequence[_Change]) -> None:
+        """Tell those who must know, once it is committed."""
+        lanes: set[str] = set()
+        for change in changes:
+            if change.after is not change.before and change.after.standing is TicketState.QUEUED:
+                lanes.add(turn_of(change.after, self.rules()).lane)
+            for event in change.events:
+                observe(event, change.after.queue, work_of(change.before).phase)
+        self.bell.heard(lanes)
+        if any(change.after is not change.before for change in changes):
+            self._outbox.wake()
+
+
+def observe(event: Event, queue: str, phase: Phase) -> None:
+    """Put a committed act into the metrics."""
+    metrics.ACTS.labels(event.did.value, queue).inc()
+    if event.seconds is None:
+        return
+    if event.did in {Did.ACCEPTED, Did.CLAIMED}:
+        metrics.ANSWER_SECONDS.labels(queue).observe(event.seconds)
+    elif phase in {Phase.ASSIGNED, Phase.WRAP_UP}:
+        metrics.HANDLE_SECONDS.labels("handling" if phase is Phase.ASSIGNED else "after_contact").observe(event.seconds)
+
+
+def _tally(changes: Sequence[_Change]) -> Mapping[tuple[str, int, str], int]:
+    tally: Counter[tuple[str, int, str]] = Counter()
+    for change in changes:
+        was, now = counted_as(change.before), counted_as(change.after)
+        if was != now:
+            row = change.after.ticket_id.int % _SPREAD
+            tally[TICKET_ROUTED.name, row, was] -= change.before.counted
+            tally[TICKET_ROUTED.name, row, now] += change.after.counted
+    return tally
+
+
+def _check_version(ticket: Ticket, version: int | None) -> None:
+    if version is not None and version != ticket.version:
+        raise OtherVersionError(ticket.version)
+
+
+def _open_offer(theirs: Sequence[Ticket], now: datetime) -> Ticket | None:
+    for ticket in theirs:
+        work = work_of(ticket)
+        if work.phase is Phase.OFFERED and work.until is not None and work.until > now:
+            return ticket
+    return None

@@ -1,0 +1,200 @@
+"""The doors of what people do with a ticket: a path an act.
+
+Decided here: what each act must say. Never here: whether it is allowed now.
+"""
+# No `from __future__ import annotations`: the doors are made in a loop, and FastAPI reads the types of each.
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from services.contracts.values import Language, Name, Priority, Text, Word
+from services.router.acting import Desk
+from services.router.api.guard import REFUSALS, SeenVersion, etag, guard, problem
+from services.router.api.tickets import TicketView, one_ticket, view
+from services.router.domain.log import Did, Event, ReturnReason
+from services.router.domain.ticket import Ticket
+from services.router.tree.keys import Caller, KeyRing, Scope
+from services.runtime import clock
+from services.runtime.http import Problem
+
+
+class Said(BaseModel):
+    """What every act may say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: Text | None = None
+
+
+class ByAgent(Said):
+    """An act of the agent who has the ticket."""
+
+    agent_id: Name
+
+
+class Declined(ByAgent):
+    """Why an agent does not take what is offered."""
+
+    reason: Word | None = Field(default=None, examples=["busy"])
+
+
+class Completed(ByAgent):
+    """What came of it."""
+
+    outcome: Word = Field(examples=["solved", "passed_on", "no_fault_found", "not_reached"])
+
+
+class Contacted(ByAgent):
+    """Whether the customer was reached."""
+
+    outcome: Literal["reached", "not_reached"]
+
+
+class Transferred(ByAgent):
+    """Whereto: a queue, an agent (kept for them a while), or both."""
+
+    to_queue: Word | None = None
+    to_agent: Name | None = None
+    reason: Word | None = None
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "Transferred":
+        if self.to_queue is None and self.to_agent is None:
+            raise ValueError("needs to_queue, to_agent or both")
+        return self
+
+
+class Returned(ByAgent):
+    """Why it is given back; with what it is instead, the tree routes it again, else those who take everything do."""
+
+    reason: ReturnReason
+    business_type: Word | None = Field(default=None, description="What it is instead")
+    language: Language | None = Field(default=None, description="What the customer speaks instead")
+
+
+class Noted(Said):
+    """A note."""
+
+    note: Text
+    agent_id: Name | None = None
+
+
+class Because(Said):
+    """Why."""
+
+    reason: Word
+    agent_id: Name | None = None
+
+
+class Reprioritised(Said):
+    """How urgent it is instead."""
+
+    priority: Priority
+    reason: Word
+
+
+class Requeued(Said):
+    """Back to its queue, or to another."""
+
+    to_queue: Word | None = None
+    reason: Word
+
+
+class Merged(Said):
+    """Which ticket stands for it."""
+
+    into: Name = Field(description="Id or reference")
+    reason: Word
+    across_customers: bool = Field(default=False, description="They are of two customers, and one matter all the same")
+
+
+_ACTS: Final[tuple[tuple[str, Did, type[Said], Scope, str], ...]] = (
+    ("accept", Did.ACCEPTED, ByAgent, Scope.AGENT, "Take what is offered"),
+    ("decline", Did.DECLINED, Declined, Scope.AGENT, "Leave what is offered to others"),
+    ("contact", Did.CONTACTED, Contacted, Scope.AGENT, "The customer was called (back)"),
+    ("wrap-up", Did.WRAPPED_UP, ByAgent, Scope.AGENT, "The contact is over; it is being written up"),
+    ("complete", Did.COMPLETED, Completed, Scope.AGENT, "It is done"),
+    ("transfer", Did.TRANSFERRED, Transferred, Scope.AGENT, "Pass it on to a queue or an agent"),
+    ("return", Did.RETURNED, Returned, Scope.AGENT, "Give it back (退单): it is routed again"),
+    ("notes", Did.NOTED, Noted, Scope.AGENT, "Add a note"),
+    ("pause", Did.PAUSED, Because, Scope.AGENT, "Its clock stands still: the customer is asked for something"),
+    ("resume", Did.RESUMED, Because, Scope.AGENT, "Its clock runs again"),
+    ("urge", Did.URGED, Because, Scope.AGENT, "The customer urges (催办) or a supervisor does (督办)"),
+    ("withdraw", Did.WITHDRAWN, Because, Scope.AGENT, "The customer gave up before a person had it"),
+    ("reprioritise", Did.REPRIORITISED, Reprioritised, Scope.SUPERVISOR, "Say how urgent it is"),
+    ("requeue", Did.REQUEUED, Requeued, Scope.SUPERVISOR, "Take it from its agent, back to a queue"),
+    ("merge", Did.MERGED, Merged, Scope.SUPERVISOR, "Let another ticket stand for it"),
+    ("unmerge", Did.UNMERGED, Because, Scope.SUPERVISOR, "Let it stand for itself again, where it was"),
+)
+
+
+def act_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+    """Make a door for each act."""
+    router = APIRouter(tags=["work"])
+    for name, did, body, scope, summary in _ACTS:
+        router.add_api_route(
+            f"/tickets/{{key}}/{name}",
+            _door(desk, did, body, guard(keys, scope)),
+            methods=["POST"],
+            summary=summary,
+            name=name,
+            response_model=TicketView,
+        )
+    return router
+
+
+def _door(desk: Desk, did: Did, body: type[Said], check: Callable[..., Caller]) -> Callable[..., Any]:
+    async def act(
+        key: str,
+        said: body,  # type: ignore[valid-type]
+        version: SeenVersion,
+        caller: Annotated[Caller, Depends(check)],
+        response: Response,
+    ) -> TicketView:
+        ticket = await one_ticket(desk.pool, key)
+        try:
+            done = await _do(desk, ticket, did, said, version, caller)
+        except REFUSALS as error:
+            raise problem(error) from None
+        response.headers["ETag"] = etag(done.version)
+        return view(done, desk.rules())
+
+    return act
+
+
+async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | None, caller: Caller) -> Ticket:
+    told = said.model_dump(exclude_none=True)
+    _check(desk, told)
+    now, timings = clock.now(), desk.rules().timings
+    agent = told.pop("agent_id", None)
+    if agent is not None:
+        told["agent"] = agent
+    if did is Did.DECLINED:
+        told["until"] = now + timings.passed
+    if told.get("to_agent"):
+        told["until"] = now + timings.hold
+    into, across = told.pop("into", None), told.pop("across_customers", False)
+    by = caller.name if agent is None else f"{caller.name}/{agent}"
+    asked = Event.model_validate({"did": did, "at": now, "by": by, **told})
+    if isinstance(said, Merged):
+        live = await one_ticket(desk.pool, str(into))
+        return await desk.merge(ticket.ticket_id, live.ticket_id, asked, version, across=bool(across))
+    if did is Did.UNMERGED:
+        return await desk.unmerge(ticket.ticket_id, asked, version)
+    return await desk.act(ticket.ticket_id, asked, version)
+
+
+def _check(desk: Desk, told: dict[str, Any]) -> None:
+    """Refuse words that the operators' data does not have."""
+    rules = desk.book.rules
+    known = {"to_queue": tuple(rules.tree.queues), "business_type": tuple(rules.keywords.business_types)}
+    wrong = [
+        {"field": field, "reason": f"{told[field]} is none of: {', '.join(words)}"}
+        for field, words in known.items()
+        if field in told and told[field] not in words
+    ]
+    if wrong:
+        raise Problem(422, "some fields do not fit the rules in force", errors=wrong)

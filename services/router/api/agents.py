@@ -1,0 +1,121 @@
+"""The doors of agents: who they are and what they can.
+
+Never here: a ticket for one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from services.contracts.values import Language, Name, Word
+from services.router import roster
+from services.router.acting import Desk, NoSuchAgentError
+from services.router.api.guard import guard, problem
+from services.router.api.tickets import TicketView, view
+from services.router.domain.desk import ANY, Agent
+from services.router.roster import Presence
+from services.router.tree.keys import KeyRing, Scope
+from services.runtime import clock
+from services.runtime.http import Problem
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+_LONGEST_WAIT: Final = 30.0
+_NOTHING: Final = {"description": "Nothing waits for this agent"}
+_AnyWord = Annotated[str, StringConstraints(pattern=r"^\*$")]
+
+
+class Profile(BaseModel):
+    """What an agent can."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name | None = None
+    queues: list[Word | _AnyWord] = Field(
+        min_length=1, max_length=100, description="Queues they serve; * for every queue", examples=[["repair"]]
+    )
+    languages: list[Language | _AnyWord] = Field(
+        default=["zh"], min_length=1, max_length=50, description="Language ranges (RFC 4647); * for every language"
+    )
+    skills: list[Name] = Field(
+        default=[],
+        max_length=100,
+        description="Words, attribute:value, attribute:*",
+        examples=[["area:S1"]],
+    )
+    capacity: int = Field(default=1, ge=0, le=50, description="Most tickets at a time, offers and wrap-up included")
+
+
+class AgentView(Profile):
+    """An agent, and what they are at."""
+
+    agent_id: Name
+    presence: Presence
+    since: datetime
+    seen_at: datetime
+
+
+class AgentsView(BaseModel):
+    """Agents by id."""
+
+    agents: list[AgentView]
+
+
+class AgentDesk(BaseModel):
+    """An agent with the tickets they have: on offer, in hand, in wrap-up."""
+
+    agent: AgentView
+    tickets: list[TicketView]
+
+
+def agent_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+    """Make the doors of agents."""
+    router = APIRouter(tags=["agents"])
+    reads = Depends(guard(keys, Scope.READ))
+    leads = Depends(guard(keys, Scope.SUPERVISOR))
+
+    @router.get("/agents", summary="Every agent", dependencies=[reads])
+    async def get_agents() -> AgentsView:
+        with translated():
+            async with desk.pool.acquire() as connection:
+                found = await roster.agents(connection)
+        return AgentsView(agents=[shown(row) for row in found])
+
+    @router.get("/agents/{agent_id}", summary="An agent and what they have", dependencies=[reads])
+    async def get_agent(agent_id: str) -> AgentDesk:
+        with translated():
+            async with desk.pool.acquire() as connection:
+                found = await roster.agents(connection, agent_id)
+                tickets = await roster.in_hand(connection, agent_id)
+        if not found:
+            raise problem(NoSuchAgentError())
+        return AgentDesk(agent=shown(found[0]), tickets=[view(ticket, desk.rules()) for ticket in tickets])
+
+    @router.put("/agents/{agent_id}", summary="Say what an agent can", dependencies=[leads])
+    async def put_agent(agent_id: Name, profile: Profile) -> AgentView:
+        """Make an agent, offline at first, or change what they can; their presence stays."""
+        known = desk.book.rules.tree.queues
+        if unknown := sorted(set(profile.queues) - {ANY, *known}):
+            reason = f"{', '.join(unknown)}: no queue of the tree in force: {', '.join(known)}"
+            raise Problem(422, "some fields do not fit", errors=[{"field": "queues", "reason": reason}])
+        agent = Agent.model_validate({"agent_id": agent_id, **profile.model_dump(exclude_none=True)})
+        with translated():
+            async with desk.pool.acquire() as connection, connection.transaction():
+                await roster.put(connection, agent, clock.now())
+                [row] = await roster.agents(connection, agent_id)
+        return shown(row)
+
+    return router
+
+
+def shown(row: roster.Row) -> AgentView:
+    """Show an agent."""
+    about = row.agent.model_dump()
+    return AgentView(**about, presence=row.presence, since=row.since, seen_at=row.seen_at)

@@ -1,0 +1,79 @@
+"""The figures of a period. Never here: how they are counted or what they mean."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime, BaseModel, Field
+
+from services.contracts.values import Word
+from services.router import figures, store
+from services.router.api.guard import guard
+from services.router.api.queues import QueueView, queue_views
+from services.router.domain.kpi import figures as figures_of
+from services.router.tree.keys import Scope
+from services.runtime import clock
+from services.runtime.http import Problem
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.router.acting import Desk
+    from services.router.tree.keys import KeyRing
+
+_LONGEST: Final = timedelta(days=100)
+
+
+class KpiView(BaseModel):
+    """One figure, with what it is made of, what it means and where that is from."""
+
+    name: Word
+    value: float | None = Field(description="Absent where there was nothing to count")
+    unit: str = Field(description="share, from 0 to 1, or seconds")
+    counted: float
+    of: float
+    definition: str
+    source: str
+
+
+class KpisView(BaseModel):
+    """The figures of a period, and what waits now."""
+
+    since: datetime
+    until: datetime
+    queue: Word | None
+    kpis: list[KpiView]
+    backlog: list[QueueView]
+
+
+def kpi_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+    """Make the door."""
+    router = APIRouter(tags=["figures"], dependencies=[Depends(guard(keys, Scope.READ))])
+
+    @router.get("/kpis", summary="The figures of a period, each with its definition")
+    async def get_kpis(
+        since: Annotated[AwareDatetime | None, Query(description="24 hours ago if absent")] = None,
+        until: Annotated[AwareDatetime | None, Query(description="Now if absent")] = None,
+        queue: Annotated[Word | None, Query(description="All queues if absent")] = None,
+    ) -> KpisView:
+        now = clock.now()
+        until = until or now
+        since = since or until - timedelta(days=1)
+        if not timedelta(0) < until - since <= _LONGEST:
+            reason = f"must be before until, by {_LONGEST.days} days at most"
+            raise Problem(422, "some fields do not fit", errors=[{"field": "since", "reason": reason}])
+        rules = desk.rules()
+        within_s = rules.answer_within.total_seconds()
+        with translated():
+            async with desk.pool.acquire() as connection:
+                counts = await figures.count(connection, since, until, queue, within_s)
+                depths = await store.depths(connection, queue)
+        found = figures_of(counts, within_s=within_s, share=rules.answer_share)
+        kpis = [KpiView(**figure._asdict()) for figure in found]
+        backlog = [each for each in queue_views(desk.book.rules, depths, now) if queue in {None, each.name}]
+        return KpisView(since=since, until=until, queue=queue, kpis=kpis, backlog=backlog)
+
+    return router

@@ -1,0 +1,146 @@
+"""The doors of an agent's shift: that they are there, and their next ticket.
+
+Decided here: how long one who waits is kept waiting. Never here: which ticket is next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.contracts.values import Name
+from services.router import roster
+from services.router.acting import Desk, FullError, NoSuchAgentError
+from services.router.api.agents import AgentView, shown
+from services.router.api.guard import REFUSALS, etag, guard, problem
+from services.router.api.tickets import TicketView, one_ticket, view
+from services.router.domain.log import Did
+from services.router.roster import Presence
+from services.router.tree.keys import Caller, KeyRing, Scope
+from services.runtime import clock
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.router.domain.ticket import Ticket
+
+_LONGEST_WAIT: Final = 30.0
+_NOTHING: Final = {"description": "Nothing waits for this agent"}
+
+
+class SetPresence(BaseModel):
+    """Whether an agent can be given tickets."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    presence: Presence = Field(description="offline gives back what they have")
+
+
+class Claim(BaseModel):
+    """What an agent claims."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ticket: Name | None = Field(default=None, description="Id or reference; the first in order if absent")
+
+
+def shift_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+    """Make the doors of a shift."""
+    router = APIRouter(tags=["agents"])
+    works = Depends(guard(keys, Scope.AGENT))
+
+    @router.put("/agents/{agent_id}/presence", summary="Come, go away for a while, or go", dependencies=[works])
+    async def put_presence(agent_id: str, said: SetPresence) -> AgentView:
+        try:
+            return shown(await desk.presence(agent_id, said.presence))
+        except NoSuchAgentError as error:
+            raise problem(error) from None
+
+    @router.post("/agents/{agent_id}/heartbeat", summary="Still here", status_code=204, dependencies=[works])
+    async def heartbeat(agent_id: str) -> Response:
+        """Ask for an offer, or send this, more often than `presence` of desk.yaml; else the tickets go back."""
+        try:
+            await desk.presence(agent_id, None)
+        except NoSuchAgentError as error:
+            raise problem(error) from None
+        return Response(status_code=204)
+
+    @router.post(
+        "/agents/{agent_id}/offers",
+        summary="Wait for the next ticket",
+        response_model=TicketView,
+        responses={204: dict(_NOTHING)},
+    )
+    async def offer(
+        agent_id: str,
+        request: Request,
+        response: Response,
+        wait: Annotated[float, Query(ge=0, le=_LONGEST_WAIT, description="Seconds")] = 0.0,
+        caller: Caller = works,
+    ) -> TicketView | Response:
+        """Keep the next ticket for the agent until `until`: accept or decline it. 204 if none came while waiting.
+
+        Ask again when the answer was lost: an open offer is given again.
+        """
+        ticket = await _awaited(desk, agent_id, f"{caller.name}/{agent_id}", wait, request)
+        return _nothing() if ticket is None else _answer(ticket, response, desk)
+
+    @router.post(
+        "/agents/{agent_id}/claims",
+        summary="Take the next ticket",
+        response_model=TicketView,
+        responses={204: dict(_NOTHING)},
+    )
+    async def claim(
+        agent_id: str, response: Response, claimed: Claim | None = None, caller: Caller = works
+    ) -> TicketView | Response:
+        """Offer and accept in one: the ticket is the agent's. 204 if nothing waits for them."""
+        ticket_id = None
+        if claimed is not None and claimed.ticket is not None:
+            ticket_id = (await one_ticket(desk.pool, claimed.ticket)).ticket_id
+        try:
+            ticket = await desk.take(agent_id, Did.CLAIMED, f"{caller.name}/{agent_id}", ticket_id)
+        except REFUSALS as error:
+            raise problem(error) from None
+        return _nothing() if ticket is None else _answer(ticket, response, desk)
+
+    return router
+
+
+async def _row(desk: Desk, agent_id: str) -> list[roster.Row]:
+    with translated():
+        async with desk.pool.acquire() as connection:
+            return await roster.agents(connection, agent_id)
+
+
+def _answer(ticket: Ticket, response: Response, desk: Desk) -> TicketView:
+    response.headers["ETag"] = etag(ticket.version)
+    return view(ticket, desk.rules())
+
+
+async def _awaited(desk: Desk, agent_id: str, by: str, wait: float, request: Request) -> Ticket | None:
+    """Return the next ticket for an agent, as soon as there is one; nothing is kept for a desktop that has hung up."""
+    ends = clock.monotonic() + wait
+    tried = False
+    while not await request.is_disconnected():
+        try:
+            ticket = await desk.take(agent_id, Did.OFFERED, by)
+        except FullError:
+            ticket = None
+        except REFUSALS as error:
+            raise problem(error) from None
+        left = ends - clock.monotonic()
+        if ticket is not None or left <= 0:
+            return ticket
+        [row] = await _row(desk, agent_id)
+        if not await desk.bell.wait(row.agent, left, found_nothing=tried):
+            return None
+        tried = True
+    return None
+
+
+def _nothing() -> Response:
+    return Response(status_code=204)

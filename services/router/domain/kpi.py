@@ -1,0 +1,203 @@
+"""What a hotline is judged by, each figure with its definition and where that is from.
+
+Decided here: how the counts of a period make a figure. A figure without anything to count is none, not 0 or 100 %.
+Never here: counting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+COPC: Final = "COPC Customer Experience Standard"
+NATIONAL: Final = "State Grid 95598 hotline: six 100 % figures"
+GRIDLINE: Final = "Gridline"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the log says of a period.
+
+    Attributes:
+        answered: Tickets taken by a person, each taking counted.
+        answered_within: Of those, within the service level's time of the customer's first word or last transfer.
+        wait_s: Their wait in all, seconds.
+        abandoned: Calls given up before a person answered, and tickets withdrawn before a person had them.
+        completed: Tickets completed by people.
+        first: Of those, by one person at one contact, never moved, not opened again until now.
+        in_time: Of those, before the last stage of their clock was due.
+        rated: Complaints and reports of wrongdoing completed.
+        rated_in_time: Of those, in time.
+        called: Completed tickets whose customer was called (back).
+        correct: Completed tickets that nobody gave back as wrong.
+        urged: Completed tickets that were urged.
+        urged_in_time: Of those, in time.
+        moved: Transfers.
+        returned: Returns (退单).
+        handle_s: People's seconds with tickets, ended in the period.
+        after_s: Their seconds of writing up, ended in the period.
+        staffed_s: Seconds that agents were available, what they handled included.
+    """
+
+    answered: int = 0
+    answered_within: int = 0
+    wait_s: float = 0.0
+    abandoned: int = 0
+    completed: int = 0
+    first: int = 0
+    in_time: int = 0
+    rated: int = 0
+    rated_in_time: int = 0
+    called: int = 0
+    correct: int = 0
+    urged: int = 0
+    urged_in_time: int = 0
+    moved: int = 0
+    returned: int = 0
+    handle_s: float = 0.0
+    after_s: float = 0.0
+    staffed_s: float = 0.0
+
+
+class Figure(NamedTuple):
+    """One figure: a share from 0 to 1 or seconds, over ``of``."""
+
+    name: str
+    value: float | None
+    unit: str
+    counted: float
+    of: float
+    definition: str
+    source: str
+
+
+class _Rule(NamedTuple):
+    name: str
+    unit: str
+    counted: str
+    of: tuple[str, ...]
+    definition: str
+    source: str
+
+
+_RULES: Final = (
+    _Rule(
+        "service_level",
+        "share",
+        "answered_within",
+        ("answered", "abandoned"),
+        "Tickets a person took within {within:g} s, of those taken or given up; the goal is {share:.0%}",
+        f"{COPC}: x % in y seconds; {NATIONAL}: ring limit",
+    ),
+    _Rule(
+        "answer_rate",
+        "share",
+        "answered",
+        ("answered", "abandoned"),
+        "Tickets a person took, of those taken or given up",
+        "95598 call-centre statistics (接通率)",
+    ),
+    _Rule(
+        "abandonment",
+        "share",
+        "abandoned",
+        ("answered", "abandoned"),
+        "Calls given up before a person answered, and tickets withdrawn before, of those taken or given up",
+        COPC,
+    ),
+    _Rule("average_wait", "seconds", "wait_s", ("answered",), "From first word to a person, on average", COPC),
+    _Rule(
+        "handle_time",
+        "seconds",
+        "handle_s",
+        ("completed",),
+        "A person's time with a completed ticket until the contact is over, on average",
+        f"{COPC}: average handle time, without after-contact work",
+    ),
+    _Rule(
+        "after_contact_time",
+        "seconds",
+        "after_s",
+        ("completed",),
+        "A person's time of writing up a completed ticket, on average",
+        f"{COPC}: after-contact work",
+    ),
+    _Rule(
+        "first_contact_resolution",
+        "share",
+        "first",
+        ("completed",),
+        "Completed by the first person at the first contact, never transferred or returned, and not opened again since",
+        f"{COPC}; 95598 statistics (一次办结率)",
+    ),
+    _Rule("transfers", "share", "moved", ("answered",), "Transfers, of tickets taken", COPC),
+    _Rule("returns", "share", "returned", ("answered",), "Returns (退单), of tickets taken", "95598 (退单率)"),
+    _Rule(
+        "occupancy",
+        "share",
+        "busy_s",
+        ("staffed_s",),
+        "Handling and writing up that ended in the period, of the time agents were available; all queues together",
+        f"{COPC}: occupancy",
+    ),
+    _Rule(
+        "timely_handling",
+        "share",
+        "in_time",
+        ("completed",),
+        "Completed before the last stage of the ticket's clock was due, of those completed",
+        NATIONAL,
+    ),
+    _Rule(
+        "timely_complaints",
+        "share",
+        "rated_in_time",
+        ("rated",),
+        "Complaints and reports of wrongdoing completed in time, of those completed",
+        f"{NATIONAL}: timely complaint and report handling",
+    ),
+    _Rule(
+        "call_back",
+        "share",
+        "called",
+        ("completed",),
+        "Completed tickets whose customer was called (back), of those completed",
+        f"{NATIONAL}: call-back rate",
+    ),
+    _Rule(
+        "supervision",
+        "share",
+        "urged_in_time",
+        ("urged",),
+        "Urged tickets completed in time, of urged ones completed",
+        f"{NATIONAL}: supervision rate (督办)",
+    ),
+    _Rule(
+        "correctness",
+        "share",
+        "correct",
+        ("completed",),
+        "Completed tickets that nobody gave back as wrongly classified or routed, of those completed",
+        f"{NATIONAL}: work-order correctness",
+    ),
+)
+
+
+def figures(counts: Counts, *, within_s: float, share: float) -> Iterator[Figure]:
+    """Yield every figure of a period."""
+    values: Mapping[str, float] = {name: getattr(counts, name) for name in Counts.__slots__}
+    values = {**values, "busy_s": counts.handle_s + counts.after_s}
+    for rule in _RULES:
+        counted, of = values[rule.counted], sum(values[name] for name in rule.of)
+        yield Figure(
+            name=rule.name,
+            value=counted / of if of else None,
+            unit=rule.unit,
+            counted=counted,
+            of=of,
+            definition=rule.definition.format(within=within_s, share=share),
+            source=rule.source,
+        )

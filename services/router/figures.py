@@ -1,0 +1,72 @@
+"""Counting a period from the log of tickets and the spells of agents. Never here: what the counts mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from services.router.domain.kpi import Counts
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from services.runtime.postgres import Connection
+
+_COUNTS: Final = """
+WITH line AS (
+    SELECT ticket_id, did, at, seconds, body FROM ticket_log
+    WHERE at >= $1 AND at < $2 AND ($3::text IS NULL OR queue = $3)
+), done AS (
+    SELECT
+        coalesce((l.body->>'first')::boolean, false) AS first,
+        coalesce((l.body->>'in_time')::boolean, true) AS in_time,
+        t.business_type IN ('complaint', 'whistleblow') AS rated,
+        coalesce((t.body #>> '{work,urges}')::int, 0) > 0 AS urged,
+        EXISTS (
+            SELECT FROM ticket_log AS m WHERE m.ticket_id = l.ticket_id AND m.did = 'reopened' AND m.at > l.at
+        ) AS opened_again,
+        EXISTS (SELECT FROM ticket_log AS m WHERE m.ticket_id = l.ticket_id AND m.did = 'contacted') AS called,
+        EXISTS (
+            SELECT FROM ticket_log AS m
+            WHERE m.ticket_id = l.ticket_id AND m.did = 'returned' AND m.body->>'reason' LIKE 'wrong%'
+        ) AS wrong
+    FROM line AS l JOIN ticket AS t ON t.ticket_id = l.ticket_id WHERE l.did = 'completed'
+)
+SELECT
+    count(*) FILTER (WHERE did IN ('claimed', 'accepted')) AS answered,
+    count(*) FILTER (WHERE did IN ('claimed', 'accepted') AND seconds <= $4) AS answered_within,
+    coalesce(sum(seconds::float8) FILTER (WHERE did IN ('claimed', 'accepted')), 0) AS wait_s,
+    count(*) FILTER (WHERE did IN ('abandoned', 'withdrawn')) AS abandoned,
+    count(*) FILTER (WHERE did = 'transferred') AS moved,
+    count(*) FILTER (WHERE did = 'returned') AS returned,
+    coalesce(sum(seconds::float8) FILTER (WHERE body->>'ended' = 'assigned'), 0) AS handle_s,
+    coalesce(sum(seconds::float8) FILTER (WHERE body->>'ended' = 'wrap_up'), 0) AS after_s,
+    (SELECT count(*) FROM done) AS completed,
+    (SELECT count(*) FROM done WHERE first AND NOT opened_again) AS first,
+    (SELECT count(*) FROM done WHERE in_time) AS in_time,
+    (SELECT count(*) FROM done WHERE rated) AS rated,
+    (SELECT count(*) FROM done WHERE rated AND in_time) AS rated_in_time,
+    (SELECT count(*) FROM done WHERE called) AS called,
+    (SELECT count(*) FROM done WHERE NOT wrong) AS correct,
+    (SELECT count(*) FROM done WHERE urged) AS urged,
+    (SELECT count(*) FROM done WHERE urged AND in_time) AS urged_in_time
+FROM line
+"""
+_STAFFED: Final = """
+SELECT coalesce(sum(extract(epoch FROM least(end_at, $2) - greatest(start_at, $1))::float8), 0) AS seconds FROM (
+    SELECT start_at, end_at FROM agent_presence WHERE presence = 'available' AND end_at > $1 AND start_at < $2
+    UNION ALL
+    SELECT since, greatest(seen_at, since) FROM agent WHERE presence = 'available' AND seen_at > $1 AND since < $2
+) AS spell
+"""
+
+
+async def count(connection: Connection, since: datetime, until: datetime, queue: str | None, within_s: float) -> Counts:
+    """Return the counts of ``[since, until)``, of one queue or of all.
+
+    What people did counts for the queue in which the ticket was then; the agents' time is never of one queue.
+    """
+    row = await connection.fetchrow(_COUNTS, since, until, queue, within_s)
+    staffed = await connection.fetchval(_STAFFED, since, until)
+    if row is None:
+        raise AssertionError("a count is always a row")
+    return Counts(**dict(row), staffed_s=staffed if queue is None else 0.0)

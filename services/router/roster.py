@@ -1,0 +1,171 @@
+"""Agents in Postgres: who they are, whether they are there, and the next ticket for one of them.
+
+Never here: a decision. What an agent may have is the lanes they are given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from services.router import store
+from services.router.domain.desk import Agent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from services.router.domain.ticket import Ticket
+    from services.runtime.postgres import Connection
+
+
+class Presence(StrEnum):
+    """Whether an agent can be given tickets."""
+
+    AVAILABLE = "available"
+    AWAY = "away"
+    """There, and takes nothing new."""
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An agent as stored."""
+
+    agent: Agent
+    presence: Presence
+    since: datetime
+    seen_at: datetime
+
+
+_PUT: Final = """
+INSERT INTO agent (agent_id, presence, since, seen_at, body) VALUES ($1, 'offline', $2, $2, $3::jsonb)
+ON CONFLICT (agent_id) DO UPDATE SET body = excluded.body
+"""
+_LOCK: Final = """
+SELECT body::text AS body, presence, since, seen_at FROM agent WHERE agent_id = $1 FOR UPDATE
+"""
+_ALL: Final = """
+SELECT body::text AS body, presence, since, seen_at FROM agent
+WHERE $1::text IS NULL OR agent_id = $1 ORDER BY agent_id LIMIT 5000
+"""
+_SEEN: Final = """
+UPDATE agent SET seen_at = $2, presence = $3, since = CASE WHEN presence = $3 THEN since ELSE $2 END WHERE agent_id = $1
+"""
+_SPELL: Final = """
+INSERT INTO agent_presence (agent_id, presence, start_at, end_at) VALUES ($1, $2, $3, $4)
+"""
+_GONE: Final = """
+SELECT body::text AS body, presence, since, seen_at FROM agent
+WHERE presence <> 'offline' AND seen_at < $1 ORDER BY agent_id LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
+_COUNTS: Final = "SELECT presence, count(*) AS n FROM agent GROUP BY presence"
+_IN_HAND: Final = """
+SELECT body::text AS body FROM ticket WHERE agent = $1 ORDER BY ticket_id
+"""
+# One index look-up a lane, whatever waits in them; then the first in order that nobody else is taking. The lock looks
+# at the row again as it is by then, so that a ticket another has taken meanwhile is passed over. 32: more than all
+# processes have connections, so that all of them looking at once find a ticket each.
+_NEXT: Final = """
+WITH candidate AS MATERIALIZED (
+    SELECT found.ticket_id, found.rank_at FROM unnest($1::text[]) AS wanted (lane) CROSS JOIN LATERAL (
+        SELECT t.ticket_id, t.rank_at FROM ticket AS t
+        WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = wanted.lane
+          AND NOT coalesce(t.body #> '{work,passed}' ? $2, false)
+        ORDER BY t.rank_at, t.ticket_id LIMIT 32
+    ) AS found
+    UNION ALL
+    (SELECT ticket_id, rank_at FROM ticket WHERE state = 'queued' AND held_for = $2 ORDER BY rank_at LIMIT 4)
+)
+SELECT t.body::text AS body FROM candidate AS c JOIN ticket AS t ON t.ticket_id = c.ticket_id
+WHERE t.state = 'queued' AND (t.held_for IS NULL OR t.held_for = $2)
+ORDER BY c.rank_at, c.ticket_id LIMIT 1 FOR UPDATE OF t SKIP LOCKED
+"""
+# A loose index scan: a look-up a lane, not a row a ticket.
+_LANES: Final = """
+WITH RECURSIVE found AS (
+    (SELECT lane FROM ticket WHERE state = 'queued' AND held_for IS NULL ORDER BY lane LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT t.lane FROM ticket AS t
+        WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane > found.lane ORDER BY t.lane LIMIT 1
+    ) FROM found WHERE found.lane IS NOT NULL
+)
+SELECT lane, (
+    SELECT count(*) FROM (
+        SELECT FROM ticket AS t WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = found.lane
+        LIMIT 32
+    ) AS first_ones
+) AS n FROM found WHERE lane IS NOT NULL
+"""
+_HELD: Final = "SELECT DISTINCT held_for FROM ticket WHERE state = 'queued' AND held_for IS NOT NULL"
+_WAKING: Final = """
+SELECT body::text AS body FROM ticket WHERE wake_at <= $1 ORDER BY wake_at LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
+
+
+async def put(tx: Connection, agent: Agent, now: datetime) -> None:
+    """Store what an agent can; their presence stays."""
+    await tx.execute(_PUT, agent.agent_id, now, agent.model_dump_json(exclude_none=True))
+
+
+async def locked(tx: Connection, agent_id: str) -> Row | None:
+    """Return an agent, locked until the transaction ends: what they have cannot change meanwhile."""
+    row = await tx.fetchrow(_LOCK, agent_id)
+    return None if row is None else _row(row["body"], row["presence"], row["since"], row["seen_at"])
+
+
+async def agents(connection: Connection, agent_id: str | None = None) -> list[Row]:
+    """Return agents, or one."""
+    found = await connection.fetch(_ALL, agent_id)
+    return [_row(row["body"], row["presence"], row["since"], row["seen_at"]) for row in found]
+
+
+async def seen(tx: Connection, row: Row, presence: Presence, now: datetime) -> None:
+    """Note a sign of an agent, and that their presence changed, if it did. The row must be locked."""
+    if presence is not row.presence:
+        await tx.execute(_SPELL, row.agent.agent_id, row.presence.value, row.since, now)
+    await tx.execute(_SEEN, row.agent.agent_id, now, presence.value)
+
+
+async def gone(tx: Connection, before: datetime, limit: int) -> list[Row]:
+    """Return agents without a sign since ``before``, locked; those another process looks at are passed over."""
+    found = await tx.fetch(_GONE, before, limit)
+    return [_row(row["body"], row["presence"], row["since"], row["seen_at"]) for row in found]
+
+
+async def presences(connection: Connection) -> dict[Presence, int]:
+    """Return how many agents there are of each presence."""
+    found = {row["presence"]: row["n"] for row in await connection.fetch(_COUNTS)}
+    return {presence: found.get(presence.value, 0) for presence in Presence}
+
+
+async def in_hand(connection: Connection, agent_id: str) -> list[Ticket]:
+    """Return the tickets an agent has: on offer, in hand, in wrap-up."""
+    return [store.read(row["body"]) for row in await connection.fetch(_IN_HAND, agent_id)]
+
+
+async def next_ticket(tx: Connection, agent_id: str, lanes: Sequence[str]) -> Ticket | None:
+    """Return the first ticket of these lanes, or kept for the agent, that nobody is taking; locked."""
+    row = await tx.fetchrow(_NEXT, lanes, agent_id)
+    return None if row is None else store.read(row["body"])
+
+
+async def lanes(connection: Connection) -> dict[str, int]:
+    """Return the lanes in which something waits, with how much, up to a small number."""
+    return {row["lane"]: row["n"] for row in await connection.fetch(_LANES)}
+
+
+async def held(connection: Connection) -> set[str]:
+    """Return the agents something is kept for."""
+    return {row["held_for"] for row in await connection.fetch(_HELD)}
+
+
+async def waking(tx: Connection, now: datetime, limit: int) -> list[Ticket]:
+    """Return tickets that time has something to do with, locked; those another process has are passed over."""
+    return [store.read(row["body"]) for row in await tx.fetch(_WAKING, now, limit)]
+
+
+def _row(body: str, presence: str, since: datetime, seen_at: datetime) -> Row:
+    return Row(Agent.model_validate_json(body, extra="ignore"), Presence(presence), since, seen_at)

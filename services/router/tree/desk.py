@@ -1,0 +1,243 @@
+"""The desk's file: YAML to timings, calendars and clocks, every fault with its line.
+
+Decided here: what the file may say. Never here: what it means for a ticket (``domain.desk``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import date, time, timedelta
+from typing import TYPE_CHECKING, Final
+
+from services.contracts.values import Channel, CustomerClass, Priority
+from services.router.domain.desk import CLOCK_ATTRIBUTES, DeskRules
+from services.router.domain.sla import DEFAULT_LEVELS, LEVELS, Clock, Stage
+from services.router.domain.work import MEETING, Timings
+from services.router.domain.working_time import ALWAYS, WorkingTime
+from services.router.tree.reading import Reader, line_of, meant
+from services.router.tree.routes import check_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from yaml.nodes import Node
+
+_TOP: Final = ("version", "timings", "service_level", "head_start", "calendars", "clocks")
+_TIMINGS: Final = {"offer": "offer", "hold": "hold", "declined": "passed", "presence": "presence", "urge": "urge"}
+_SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
+_LONG_DAY: Final = timedelta(days=1)
+_LONGEST: Final = timedelta(days=3660)
+_UNITS: Final = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
+_HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+_OFFSET: Final = re.compile(r"([+-])(0\d|1[0-4]):([0-5]\d)")
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_VALUES: Final[Mapping[str, frozenset[str]]] = {
+    "priority": frozenset(Priority),
+    "customer_class": frozenset(CustomerClass),
+    "channel": frozenset(Channel),
+}
+
+
+def read_desk(file: str, text: str) -> DeskRules:
+    """Read the desk's file.
+
+    Raises:
+        RulesError: every fault, with its line and what is allowed.
+    """
+    reader = Reader(file, text)
+    top = reader.fields(reader.root, "the file", _TOP, _TOP)
+    if "version" in top:
+        check_version(reader, top["version"])
+    desk = _Desk(reader)
+    timings = desk.timings(top["timings"]) if "timings" in top else Timings()
+    within, share = desk.service_level(top["service_level"]) if "service_level" in top else (timedelta(0), 0.0)
+    head_start = desk.head_start(top["head_start"]) if "head_start" in top else {}
+    calendars = desk.calendars(top["calendars"]) if "calendars" in top else {}
+    clocks = desk.clocks(top["clocks"], calendars) if "clocks" in top else ()
+    reader.finish()
+    return DeskRules(
+        timings=timings,
+        head_start=head_start,
+        clocks=clocks,
+        answer_within=within,
+        answer_share=share,
+        hash=hashlib.sha256(text.encode()).hexdigest()[:16],
+    )
+
+
+class _Desk:
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def timings(self, node: Node) -> Timings:
+        fields = self._reader.fields(node, "timings", _TIMINGS, tuple(_TIMINGS))
+        spans = {_TIMINGS[key]: self._span(value, key, shortest=1) for key, value in fields.items()}
+        return Timings(**{key: span for key, span in spans.items() if span is not None})
+
+    def service_level(self, node: Node) -> tuple[timedelta, float]:
+        fields = self._reader.fields(node, "service_level", ("within", "share"), ("within", "share"))
+        within = self._span(fields["within"], "within", shortest=1) if "within" in fields else None
+        share = self._number(fields["share"], "share") if "share" in fields else None
+        if share is not None and not 0 < share <= 1:
+            self._reader.fault(line_of(fields["share"]), f"share must be above 0 and at most 1, not {share:g}")
+        return within or timedelta(0), share or 0.0
+
+    def head_start(self, node: Node) -> dict[Priority, timedelta]:
+        words = tuple(priority.value for priority in Priority)
+        fields = self._reader.fields(node, "head_start", words, words)
+        found = {Priority(key): self._span(value, key) or timedelta(0) for key, value in fields.items()}
+        ordered = [found[priority] for priority in Priority if priority in found]
+        if ordered != sorted(ordered, reverse=True):
+            self._reader.fault(line_of(node), "a more urgent priority cannot have the smaller head start")
+        return found
+
+    def calendars(self, node: Node) -> dict[str, WorkingTime]:
+        found: dict[str, WorkingTime] = {}
+        for entry in self._reader.entries(node, "calendars"):
+            name = self._reader.checked_word(entry.key, entry.line, "calendar name")
+            calendar = self._calendar(entry.value, f"calendar {entry.key!r}")
+            if name is not None:
+                found[name] = calendar
+        return found
+
+    def _calendar(self, node: Node, what: str) -> WorkingTime:
+        keys = ("hours", "offset", "weekend", "holidays", "workdays")
+        fields = self._reader.fields(node, what, keys, ("hours", "offset"))
+        hours = self._hours(fields["hours"]) if "hours" in fields else ()
+        offset = self._reader.text(fields["offset"], "offset") if "offset" in fields else "+08:00"
+        match = _OFFSET.fullmatch(offset or "")
+        if match is None and offset is not None:
+            self._reader.fault(line_of(fields["offset"]), f"offset {offset!r} must be like +08:00")
+        weekend = [
+            self._reader.word(day, "day of the week", _DAYS)
+            for day in (self._reader.items(fields["weekend"], "weekend") if "weekend" in fields else [])
+        ]
+        off = frozenset(_DAYS.index(day) for day in weekend if day is not None)
+        if len(off) == len(_DAYS):
+            self._reader.fault(line_of(fields["weekend"]), "a week needs a working day")
+        sign = -1 if match is not None and match[1] == "-" else 1
+        return WorkingTime(
+            hours=hours or ((time(0), time(23, 59)),),
+            offset=sign * timedelta(hours=int(match[2]), minutes=int(match[3])) if match else timedelta(hours=8),
+            weekend=off,
+            holidays=self._dates(fields, "holidays"),
+            workdays=self._dates(fields, "workdays"),
+        )
+
+    def _hours(self, node: Node) -> tuple[tuple[time, time], ...]:
+        spans: list[tuple[time, time]] = []
+        for text, line in self._reader.texts(node, "hours"):
+            match = _HOURS.fullmatch(text)
+            if match is None:
+                self._reader.fault(line, f"{text!r} must be like 08:30-12:00")
+                continue
+            begin, end = time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))
+            if begin >= end or (spans and begin < spans[-1][1]):
+                self._reader.fault(line, f"{text!r} must begin before it ends, and after the one before it")
+            else:
+                spans.append((begin, end))
+        if not node.value:
+            self._reader.fault(line_of(node), "hours must have at least one span")
+        return tuple(spans)
+
+    def _dates(self, fields: Mapping[str, Node], key: str) -> frozenset[date]:
+        found: set[date] = set()
+        for text, line in self._reader.texts(fields[key], key) if key in fields else []:
+            try:
+                found.add(date.fromisoformat(text))
+            except ValueError:
+                self._reader.fault(line, f"{key}: {text!r} is no date like 2026-10-01")
+        return frozenset(found)
+
+    def clocks(self, node: Node, calendars: Mapping[str, WorkingTime]) -> tuple[Clock, ...]:
+        found: list[Clock] = []
+        names: dict[str, int] = {}
+        items = self._reader.items(node, "clocks")
+        for n, item in enumerate(items):
+            fields = self._reader.fields(item, "a clock", ("name", "match", "stages"), ("name", "match", "stages"))
+            name = self._reader.word(fields["name"], "clock name") if "name" in fields else None
+            if name in names:
+                self._reader.fault(line_of(item), f"clock {name!r} stands twice, first on line {names[name]}")
+            names.setdefault(name or "?", line_of(item))
+            match = self._match(fields["match"]) if "match" in fields else {}
+            if not match and "match" in fields and n + 1 < len(items):
+                self._reader.fault(line_of(fields["match"]), "what matches everything must be the last clock")
+            stages = self._stages(fields["stages"], calendars) if "stages" in fields else ()
+            found.append(Clock(name or "?", stages, match))
+        return tuple(found)
+
+    def _match(self, node: Node) -> dict[str, frozenset[str]]:
+        found: dict[str, frozenset[str]] = {}
+        for key, value in self._reader.fields(node, "match of a clock", CLOCK_ATTRIBUTES).items():
+            known = _VALUES.get(key)
+            items = list(value.value) if isinstance(value.value, list) else [value]
+            words = [self._reader.word(item, key, known) for item in items]
+            found[key] = frozenset(word for word in words if word is not None)
+        return found
+
+    def _stages(self, node: Node, calendars: Mapping[str, WorkingTime]) -> tuple[Stage, ...]:
+        stages: list[Stage] = []
+        for entry in self._reader.entries(node, "stages"):
+            name = self._reader.checked_word(entry.key, entry.line, "stage name")
+            keys = ("within", "calendar", "met_by", "levels")
+            fields = self._reader.fields(entry.value, f"stage {entry.key!r}", keys, ("within", "met_by"))
+            calendar = ALWAYS
+            if "calendar" in fields:
+                word = self._reader.word(fields["calendar"], "calendar", tuple(calendars))
+                calendar = calendars.get(word or "", ALWAYS)
+            within = (
+                self._span(fields["within"], "within", shortest=1, day=calendar.day) if "within" in fields else None
+            )
+            met_by = self._met_by(fields["met_by"]) if "met_by" in fields else frozenset()
+            levels = self._levels(fields["levels"]) if "levels" in fields else DEFAULT_LEVELS
+            if name is not None and within is not None:
+                stages.append(Stage(name, within, met_by, levels, calendar))
+        if isinstance(node.value, list) and not node.value:
+            self._reader.fault(line_of(node), "a clock needs at least one stage")
+        return tuple(stages)
+
+    def _met_by(self, node: Node) -> frozenset[str]:
+        texts = self._reader.texts(node, "met_by")
+        for text, line in texts:
+            if text not in MEETING:
+                self._reader.fault(line, f"{text!r} meets no stage; {meant(text, MEETING)}")
+        if not texts:
+            self._reader.fault(line_of(node), "met_by must name at least one event, or the stage is never met")
+        return frozenset(text for text, _ in texts)
+
+    def _levels(self, node: Node) -> tuple[float, ...]:
+        parts = [self._number(item, "each of levels") for item in self._reader.items(node, "levels")]
+        known = tuple(part for part in parts if part is not None)
+        fit = len(known) == LEVELS and all(part > 0 for part in known) and list(known) == sorted(set(known))
+        if len(known) == len(parts) and not fit:
+            self._reader.fault(line_of(node), f"levels must be {LEVELS} ascending numbers above 0")
+        return known if fit else DEFAULT_LEVELS
+
+    def _span(
+        self, node: Node, what: str, *, shortest: int = 0, day: timedelta = timedelta(days=1)
+    ) -> timedelta | None:
+        text = self._reader.text(node, what)
+        if text is None:
+            return None
+        match = _SPAN.fullmatch(text)
+        if match is None:
+            self._reader.fault(line_of(node), f"{what}: {text!r} must be a number and s, m, h or d: 20s, 30m, 2h, 5d")
+            return None
+        span = int(match[1]) * (day if match[2] == "d" else _UNITS[match[2]])
+        if span < timedelta(seconds=shortest) or span > _LONGEST:
+            self._reader.fault(
+                line_of(node), f"{what}: {text!r} is out of reach: at least {shortest} s, at most 3660 days"
+            )
+            return None
+        return span
+
+    def _number(self, node: Node, what: str) -> float | None:
+        text = self._reader.text(node, what)
+        try:
+            number = float(text or "")
+        except ValueError:
+            number = float("nan")
+        if text is not None and not abs(number) < float("inf"):
+            self._reader.fault(line_of(node), f"{what}: {text!r} must be a number")
+        return number if text is not None and abs(number) < float("inf") else None

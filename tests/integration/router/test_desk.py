@@ -1,0 +1,332 @@
+"""What people do with tickets, through the doors and on a real Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from services.contracts.messages import ContactReceived, TicketRouted
+from services.router import store
+from services.router.domain.log import Did
+from services.router.domain.work import fold
+from services.router.tree.keys import DEVELOPMENT_KEYS
+from services.runtime import positions
+from tests.unit.router.making import contact
+
+if TYPE_CHECKING:
+    import httpx
+
+    from services.router.acting import Desk as People
+    from tests.integration.router.desk import Desk
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def desk(desk: Desk) -> Desk:
+    """The handler at the hour of the doors."""
+    desk.now = datetime.now(UTC)
+    return desk
+
+
+class Seat:
+    """One agent's desktop."""
+
+    def __init__(self, doors: httpx.AsyncClient, agent: str) -> None:
+        self.doors, self.agent = doors, agent
+
+    async def ask(self, path: str, *, method: str = "POST", key: str = "supervisor-dev", **body: Any) -> httpx.Response:
+        headers = {"X-API-Key": DEVELOPMENT_KEYS[key], **body.pop("headers", {})}
+        return await self.doors.request(method, f"/v1/{path}", json=body, headers=headers)
+
+    async def begin(self, *queues: str, capacity: int = 1, languages: tuple[str, ...] = ("zh",)) -> Seat:
+        profile = {"queues": list(queues), "capacity": capacity, "languages": list(languages)}
+        assert (await self.ask(f"agents/{self.agent}", method="PUT", **profile)).status_code == 200
+        assert (await self.presence("available")).status_code == 200
+        return self
+
+    async def presence(self, presence: str) -> httpx.Response:
+        return await self.ask(f"agents/{self.agent}/presence", method="PUT", presence=presence)
+
+    async def claim(self, **body: Any) -> httpx.Response:
+        return await self.ask(f"agents/{self.agent}/claims", key="desktop-dev", **body)
+
+    async def offer(self, wait: float = 0) -> httpx.Response:
+        return await self.ask(f"agents/{self.agent}/offers?wait={wait}", key="desktop-dev")
+
+    async def do(self, act: str, ticket: Any, **body: Any) -> httpx.Response:
+        return await self.ask(f"tickets/{ticket}/{act}", agent_id=self.agent, **body)
+
+
+def question(event: str, *, ago: float = 60, **told: Any) -> ContactReceived:
+    at = datetime.now(UTC) - timedelta(seconds=ago)
+    return contact(event, **{"text": "查电费", "occurred_at": at, "received_at": at, **told})
+
+
+async def published(people: People) -> list[TicketRouted]:
+    rows = await people.pool.fetch("SELECT value FROM outbox ORDER BY id")
+    return [TicketRouted.model_validate_json(row["value"]) for row in rows]
+
+
+async def test_an_agent_works_a_ticket_from_the_queue_to_its_end(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    said = question("1")
+    await desk.take(said)
+    ann = await Seat(doors, "ann").begin("consultation")
+    taken = await ann.claim()
+    assert taken.status_code == 200
+    ticket = taken.json()
+    assert (ticket["state"], ticket["agent"], ticket["version"]) == ("assigned", "ann", 2)
+    assert {due["stage"]: due["met_at"] is not None for due in ticket["due"]} == {"respond": True, "answer": False}
+    assert (await ann.claim()).json()["errors"] == [{"field": "agent_id", "reason": "not_available"}], "capacity is 1"
+    noted = await ann.do("notes", said.ticket_id, note="bill explained")
+    assert noted.headers["ETag"] == '"3"'
+    assert (await ann.do("wrap-up", said.ticket_id)).json()["state"] == "wrap_up"
+    late = await ann.do("complete", said.ticket_id, outcome="solved", headers={"If-Match": '"3"'})
+    assert (late.status_code, late.headers["ETag"]) == (412, '"4"')
+    done = await ann.do("complete", said.ticket_id, outcome="solved", headers={"If-Match": '"4"'})
+    assert (done.status_code, done.json()["state"], done.json()["outcome"]) == (200, "closed", "solved")
+    again = await ann.do("complete", said.ticket_id, outcome="solved")
+    assert (again.status_code, again.json()["version"]) == (200, 5), "asked twice, done once"
+    refused = await ann.do("transfer", said.ticket_id, to_queue="repair")
+    assert (refused.status_code, refused.json()["errors"]) == (409, [{"field": "state", "reason": "closed"}])
+    assert (await ann.claim()).status_code == 204
+
+    told = await published(people)
+    assert [(each.version, each.state, each.change) for each in told] == [
+        (2, "assigned", "claimed"),
+        (3, "assigned", "noted"),
+        (4, "wrap_up", "wrapped_up"),
+        (5, "closed", "completed"),
+    ]
+    async with people.pool.acquire() as connection:
+        log = await store.log_of(connection, said.ticket_id)
+        [ticket_now] = await store.by_id(connection, said.ticket_id)
+        assert fold(log) == ticket_now.work
+        desk.tally += await positions.totals(connection)
+    assert [event.did for event in log] == [Did.CLAIMED, Did.NOTED, Did.WRAPPED_UP, Did.COMPLETED]
+    assert log[0].seconds is not None
+    assert 59 < log[0].seconds < 120
+    assert log[-1].first is True
+    assert +desk.tally == {"contact_closed": 1}, "it has left the count of what waits"
+
+
+async def test_no_key_a_wrong_key_and_a_key_without_the_scope_open_nothing(doors: httpx.AsyncClient) -> None:
+    for key, status in ((None, 401), ("guess", 401), (DEVELOPMENT_KEYS["wallboard-dev"], 403)):
+        headers = {"X-API-Key": key} if key else {}
+        answer = await doors.post("/v1/agents/ann/claims", headers=headers)
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+    desktop = {"X-API-Key": DEVELOPMENT_KEYS["desktop-dev"]}
+    body = {"into": str(contact("1").ticket_id), "reason": "same"}
+    assert (
+        await doors.post(f"/v1/tickets/{contact('2').ticket_id}/merge", json=body, headers=desktop)
+    ).status_code == 403
+
+
+async def test_an_offer_is_kept_given_again_and_lapses_to_the_next_agent(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    await desk.take(question("1"))
+    ann = await Seat(doors, "ann").begin("consultation")
+    bob = await Seat(doors, "bob").begin("*", languages=("*",))
+    first = (await ann.offer()).json()
+    assert (first["state"], first["agent"]) == ("offered", "ann")
+    assert (await ann.offer()).json() == first, "the same offer, in the same version"
+    assert (await bob.offer()).status_code == 204
+    assert (await bob.do("accept", first["ticket_id"])).json()["errors"][0]["reason"] == "not_yours"
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    await people.pool.execute(
+        "UPDATE ticket SET wake_at = $1, body = jsonb_set(body, '{work,until}', to_jsonb($2::text))",
+        past,
+        past.isoformat(),
+    )
+    assert (await ann.do("accept", first["ticket_id"])).json()["errors"][0]["reason"] == "offer_lapsed"
+    assert await people.wake() == 1
+    assert (await ann.offer()).status_code == 204, "who let it lapse is not asked again at once"
+    second = (await bob.offer()).json()
+    assert (await bob.do("accept", second["ticket_id"])).json()["state"] == "assigned"
+    assert [each.change for each in await published(people)] == ["offered", "lapsed", "offered", "accepted"]
+
+
+async def test_who_waits_is_woken_by_what_comes_in_the_order_of_the_queue(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    seats = [await Seat(doors, f"a{n}").begin("consultation") for n in range(3)]
+    elsewhere = await Seat(doors, "other").begin("complaint")
+    watch = asyncio.create_task(people.bell.watch(people.pool, 0.05))
+    waiting = [asyncio.create_task(seat.offer(wait=20)) for seat in seats]
+    apart = asyncio.create_task(elsewhere.offer(wait=1))
+    await asyncio.sleep(0.3)
+    old, new = question("old", ago=500), question("new", ago=5)
+    await desk.take(new, old)
+    done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+    while len(done) < 2:
+        more, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+        assert more
+        done |= more
+    assert {task.result().json()["ticket_id"] for task in done} == {str(old.ticket_id), str(new.ticket_id)}
+    assert len(pending) == 1, "one of three still waits"
+    assert (await apart).status_code == 204
+    for task in (*pending, watch):
+        task.cancel()
+
+
+async def test_skills_languages_and_places(doors: httpx.AsyncClient, desk: Desk) -> None:
+    tibetan = question("bo", ago=900, language="bo-CN")
+    await desk.take(tibetan, question("1"), question("urgent", ago=5, text="着火了"))
+    ann = await Seat(doors, "ann").begin("*", capacity=3)
+    dol = await Seat(doors, "dol").begin("minority_language", languages=("bo",))
+    assert [(await ann.claim()).json().get("queue") for _ in range(2)] == ["emergency", "consultation"]
+    assert (await ann.claim()).status_code == 204, "she does not speak Tibetan"
+    assert (await dol.claim()).json()["ticket_id"] == str(tibetan.ticket_id)
+
+
+async def test_a_transfer_is_kept_for_its_agent_for_a_while_and_a_return_is_routed_again(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    said = question("1")
+    await desk.take(said)
+    ann, bob, cy = [await Seat(doors, name).begin("*") for name in ("ann", "bob", "cy")]
+    await ann.claim()
+    moved = (await ann.do("transfer", said.ticket_id, to_queue="complaint", to_agent="bob")).json()
+    assert (moved["queue"], moved["held_for"], moved["state"]) == ("complaint", "bob", "queued")
+    assert (await cy.claim()).status_code == 204
+    assert (await cy.claim(ticket=said.ticket_ref)).json()["errors"][0]["reason"] == "kept_for_another"
+    await people.pool.execute("UPDATE ticket SET wake_at = now()")
+    assert await people.wake() == 1, "its clock is looked at, and the hold is not over"
+    assert (await bob.claim()).json()["agent"] == "bob"
+    back = (await bob.do("return", said.ticket_id, reason="wrong_type", business_type="service_request")).json()
+    assert (back["queue"], back["business_type"]) == ("service_request", "service_request")
+    assert (await cy.claim()).json()["queue"] == "service_request"
+    lost = (await cy.do("return", said.ticket_id, reason="wrong_queue")).json()
+    assert lost["queue"] == "general", "to those who take everything, not back where it was wrong"
+    wrong = await cy.do("transfer", said.ticket_id, to_queue="nowhere")
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "to_queue")
+
+
+async def test_a_dead_agents_tickets_go_back(doors: httpx.AsyncClient, desk: Desk, people: People) -> None:
+    said = question("1")
+    await desk.take(said)
+    ann, bob = [await Seat(doors, name).begin("consultation") for name in ("ann", "bob")]
+    await ann.claim()
+    assert await people.sweep() == 0, "she was just heard of"
+    await people.pool.execute("UPDATE agent SET seen_at = now() - interval '1 h' WHERE agent_id = 'ann'")
+    assert await people.sweep() == 1
+    assert await people.sweep() == 0
+    assert (await bob.claim()).json()["ticket_id"] == str(said.ticket_id)
+    late = await ann.do("complete", said.ticket_id, outcome="solved")
+    assert late.json()["errors"][0]["reason"] == "not_yours"
+    spells = await people.pool.fetch("SELECT agent_id, presence FROM agent_presence ORDER BY end_at")
+    assert ("ann", "available") in {tuple(row) for row in spells}
+
+
+async def test_a_merged_ticket_is_stood_for_and_what_its_customer_says_lands_on_the_live_one(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    child, live, third = [question(n, ago=ago, thread=n) for n, ago in (("c", 900), ("l", 300), ("t", 100))]
+    await desk.take(child, live, third)
+    lead = await Seat(doors, "lead").begin("consultation", capacity=9)
+    merged = await lead.ask(f"tickets/{child.ticket_id}/merge", into=live.ticket_ref, reason="same_matter")
+    assert (merged.json()["state"], merged.json()["merged_into"]) == ("merged", str(live.ticket_id))
+    await desk.take(question("c2", thread="c", ago=1, text="还没解决", phone="13900000009"))
+    [after] = (await lead.ask(f"tickets/{live.ticket_id}", method="GET")).json()["tickets"]
+    assert "还没解决" in after["text"]
+    assert after["phone"] is None, "who spoke stays with their own ticket"
+    assert (after["contacts"], after["carries"]) == (2, [str(child.ticket_id)])
+    ring = await lead.ask(f"tickets/{live.ticket_id}/merge", into=str(child.ticket_id), reason="same_matter")
+    assert ring.json()["errors"][0]["reason"] == "into_itself"
+    chain = await lead.ask(f"tickets/{live.ticket_id}/merge", into=str(third.ticket_id), reason="same_matter")
+    assert chain.status_code == 200
+    await desk.take(question("c3", thread="c", ago=0, text="再问一次"))
+    assert (await desk.ticket(third)).facts.text == "查电费\n再问一次", "through both"
+    undone = (await lead.ask(f"tickets/{child.ticket_id}/unmerge", reason="other_matter")).json()
+    assert (undone["state"], undone["merged_into"]) == ("queued", None)
+    assert (await lead.claim()).json()["ticket_id"] == str(child.ticket_id), "its old place: it came first"
+    async with people.pool.acquire() as connection:
+        desk.tally += await positions.totals(connection)
+    assert +desk.tally == {"contact_queued": 3, "contact_closed": 2}
+    log = (await lead.ask(f"tickets/{child.ticket_id}/log", method="GET")).json()["log"]
+    assert [(line["did"], line["by"], line["reason"]) for line in log[:2]] == [
+        ("merged", "supervisor-dev", "same_matter"),
+        ("unmerged", "supervisor-dev", "other_matter"),
+    ]
+
+
+async def test_tickets_of_two_customers_are_merged_only_if_that_is_said(doors: httpx.AsyncClient, desk: Desk) -> None:
+    one, other = question("1", account_id="A1"), question("2", account_id="A2")
+    await desk.take(one, other)
+    lead = Seat(doors, "lead")
+    asked = {"into": str(other.ticket_id), "reason": "same_matter"}
+    refused = await lead.ask(f"tickets/{one.ticket_id}/merge", **asked)
+    assert refused.json()["errors"][0]["reason"] == "other_customer"
+    assert (await lead.ask(f"tickets/{one.ticket_id}/merge", across_customers=True, **asked)).status_code == 200
+
+
+async def test_a_danger_is_taken_from_whoever_has_it_to_those_for_danger(doors: httpx.AsyncClient, desk: Desk) -> None:
+    said = question("1", thread="t")
+    await desk.take(said)
+    ann = await Seat(doors, "ann").begin("consultation")
+    await ann.claim()
+    await desk.take(question("2", thread="t", ago=0, text="着火了"))
+    ticket = await desk.ticket(said)
+    assert (ticket.queue, ticket.standing, desk.routed[-1].change) == ("emergency", "queued", "recalled")
+    lower = await ann.ask(f"tickets/{said.ticket_id}/reprioritise", priority="normal", reason="calm")
+    assert lower.json()["errors"][0]["reason"] == "danger"
+
+
+async def test_further_words_open_a_closed_ticket_again_for_the_agent_who_knows_it(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    said = question("1", thread="t")
+    await desk.take(said)
+    ann = await Seat(doors, "ann").begin("consultation")
+    await ann.claim()
+    await ann.do("complete", said.ticket_id, outcome="solved")
+    await desk.take(question("hung-up", thread="t", ago=0, text=None))
+    assert (await desk.ticket(said)).standing == "closed", "a call that ends says nothing"
+    await desk.take(question("2", thread="t", ago=0, text="又不对了"))
+    ticket = await desk.ticket(said)
+    assert (ticket.standing, ticket.work and ticket.work.held_for) == ("queued", "ann")
+    assert desk.routed[-1].change == "reopened"
+
+
+async def test_warnings_of_a_clock_are_given_once_by_two_processes_and_a_pause_stops_them(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    late, new = question("1", ago=4000, text="我要投诉"), question("2", ago=0, text="我要投诉")
+    await desk.take(late, new)
+    assert (await desk.ticket(late)).queue == "complaint"
+    lead = Seat(doors, "lead")
+    woken = sum(await asyncio.gather(*(people.wake() for _ in range(4))))
+    assert woken == 1
+    [shown] = (await lead.ask(f"tickets/{late.ticket_id}", method="GET")).json()["tickets"]
+    assert {due["stage"]: due["level"] for due in shown["due"]}["dispatch"] == 4
+    assert [each.change for each in await published(people)] == ["escalated"]
+    assert await people.wake() == 0
+    await lead.do("pause", new.ticket_id, reason="asked_for_papers")
+    row = await people.pool.fetchrow("SELECT wake_at FROM ticket WHERE ticket_id = $1", new.ticket_id)
+    assert row is not None
+    assert row["wake_at"] is None
+    assert (await lead.do("resume", new.ticket_id, reason="papers_came")).json()["paused"] is False
+
+
+async def test_an_urge_counts_once_in_a_while_and_a_supervisor_moves_tickets(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    said, other = question("1", ago=100), question("2", ago=500)
+    await desk.take(said, other)
+    lead = await Seat(doors, "lead").begin("*", capacity=2)
+    for _ in range(2):
+        urged = await lead.do("urge", said.ticket_id, reason="customer")
+    assert urged.json()["urges"] == 1
+    await lead.ask(f"tickets/{said.ticket_id}/reprioritise", priority="urgent", reason="supervisor")
+    assert (await lead.claim()).json()["ticket_id"] == str(said.ticket_id), "before one that is older"
+    back = await lead.ask(f"tickets/{said.ticket_id}/requeue", to_queue="general", reason="other_team")
+    assert (back.json()["state"], back.json()["queue"]) == ("queued", "general")
+    gone = await lead.do("withdraw", other.ticket_id, reason="hung_up")
+    assert gone.json()["state"] == "closed"

@@ -1,0 +1,235 @@
+"""How tickets stand for people, the desk's files, and the figures."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.contracts.values import CustomerClass, Priority
+from services.router.domain.desk import Agent, clock_of, following, lane_of, serves, turn_of
+from services.router.domain.kpi import Counts, figures
+from services.router.domain.log import Did, Event
+from services.router.domain.sla import Clock
+from services.router.domain.ticket import Ticket, worked
+from services.router.domain.work import evolve
+from services.router.tree.desk import read_desk
+from services.router.tree.keys import DEVELOPMENT_KEYS, Scope, read_keys
+from services.router.tree.reading import RulesError
+from services.router.tree.watched import WatchedFile
+from tests.unit.router.making import DEPLOY, DESK, NOON, SHIPPED, SHIPPED_DESK, after, contact, home_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = DESK.read_text(encoding="utf-8")
+KEYS = (DEPLOY / "keys.yaml").read_text(encoding="utf-8")
+
+
+def claimed(ticket: Ticket) -> Ticket:
+    return worked(ticket, [Event(did=Did.CLAIMED, at=NOON, by="t", agent="ann", seconds=1)], NOON)
+
+
+@pytest.mark.parametrize(
+    ("queues", "languages", "lane", "served"),
+    [
+        (("repair",), ("zh",), lane_of("repair", ("language:zh-Hans-CN",)), True),
+        (("repair",), ("ZH-hans",), lane_of("repair", ("language:zh-Hans-CN",)), True),
+        (("repair",), ("zh",), lane_of("repair.en", ("language:zh-Hans-CN",)), False),
+        (("*",), ("mn",), lane_of("repair.minority", ("language:mn-Mong-CN",)), True),
+        (("*",), ("mn-Mong",), lane_of("repair.minority", ("language:mn-Cyrl",)), False),
+        (("*",), ("z",), lane_of("repair", ("language:zh-Hans-CN",)), False),
+        (("*",), ("*",), lane_of("repair", ("language:bo-CN",)), True),
+        (("repair",), ("en",), lane_of("repair"), True),
+        (("repair",), ("zh",), lane_of("repair", ("area:S1", "high_voltage")), True),
+        (("repair",), ("zh",), lane_of("repair", ("area:S1", "feeder:F1", "gas")), False),
+    ],
+)
+def test_an_agent_serves_the_lanes_of_their_queues_and_languages(
+    queues: tuple[str, ...], languages: tuple[str, ...], lane: str, served: bool
+) -> None:
+    assert (
+        serves(
+            Agent(agent_id="ann", queues=queues, languages=languages, skills=("area:*", "feeder:F1", "high_voltage")),
+            lane,
+        )
+        is served
+    )
+
+
+waits = st.lists(st.tuples(st.sampled_from(Priority), st.integers(0, 200_000)), min_size=2, max_size=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tickets=waits)
+def test_no_ticket_waits_behind_those_opened_later_than_its_bound(tickets: list[tuple[Priority, int]]) -> None:
+    starts = SHIPPED_DESK.head_start
+    ranks = [NOON + timedelta(seconds=opened) - starts[priority] for priority, opened in tickets]
+    longest = max(starts.values())
+    for (priority, opened), rank in zip(tickets, ranks, strict=True):
+        for (other, later), before in zip(tickets, ranks, strict=True):
+            if before < rank:
+                assert later - opened <= (longest - starts[priority]).total_seconds()
+            if other is priority and later < opened:
+                assert before < rank, "of one priority, the older goes first"
+
+
+def test_a_ticket_stands_in_its_lane_by_priority_and_age_with_its_clock() -> None:
+    plain, danger = after(contact("1", text="查电费")), after(contact("2", text="着火了", minutes=60))
+    standing, urgent = turn_of(plain, SHIPPED_DESK), turn_of(danger, SHIPPED_DESK)
+    assert standing.lane == lane_of("consultation", ("language:zh-Hans-CN",))
+    assert standing.rank_at == NOON
+    assert urgent.rank_at < standing.rank_at
+    assert [due.stage for due in standing.due] == ["respond", "answer"]
+    assert standing.wake_at == NOON + 0.75 * timedelta(minutes=5)
+    assert turn_of(after(contact("3", text="停电了", account_id="A1")), SHIPPED_DESK).due == (), "dedup has it"
+
+
+@pytest.mark.parametrize(
+    ("ticket", "clock"),
+    [
+        (after(contact("1", text="着火了")), "danger"),
+        (after(contact("2", text="停电了"), located=home_of(CustomerClass.LIFE_SUPPORT)), "life_support"),
+        (after(contact("3", business_type="complaint")), "complaint"),
+        (after(contact("4", business_type="praise")), "others"),
+    ],
+)
+def test_the_first_clock_that_fits_is_the_tickets(ticket: Ticket, clock: str) -> None:
+    found = clock_of(ticket, SHIPPED_DESK)
+    assert found is not None
+    assert found.name == clock
+
+
+def test_a_transfer_keeps_the_clock_and_a_merge_takes_the_earliest_start() -> None:
+    ticket = claimed(after(contact("1", business_type="complaint")))
+    moved = worked(ticket, [Event(did=Did.TRANSFERRED, at=NOON + timedelta(hours=1), by="t", to_queue="general")], NOON)
+    due = {each.stage: each for each in turn_of(moved, SHIPPED_DESK).due}
+    assert due["dispatch"].due_at == NOON + timedelta(minutes=20)
+    assert due["dispatch"].met_at == NOON + timedelta(hours=1)
+    early = Event(did=Did.CARRIED, at=NOON, by="t", ticket=ticket.ticket_id, opened_at=NOON - timedelta(hours=2))
+    live = worked(ticket, [early], NOON)
+    assert turn_of(live, SHIPPED_DESK).due[0].due_at == NOON - timedelta(minutes=100)
+    released = worked(live, [Event(did=Did.RELEASED, at=NOON, by="t", ticket=ticket.ticket_id)], NOON)
+    assert turn_of(released, SHIPPED_DESK).due[0].due_at == NOON + timedelta(minutes=20)
+
+
+def test_a_new_danger_recalls_and_a_closed_ticket_opens_only_for_words() -> None:
+    before = claimed(after(contact("1", thread="t", text="查电费")))
+    said = contact("2", thread="t", text="着火了")
+    [recalled] = following(before, after(said, before=before), said, SHIPPED_DESK, NOON)
+    assert (recalled.did, recalled.agent) == (Did.RECALLED, "ann")
+    closed = worked(before, [Event(did=Did.COMPLETED, at=NOON, by="t", agent="ann", outcome="solved")], NOON)
+    ended = contact("3", thread="t", text=None)
+    assert following(closed, after(ended, before=closed), ended, SHIPPED_DESK, NOON) == []
+    asked = contact("4", thread="t", text="又不对了")
+    [opened] = following(closed, after(asked, before=closed), asked, SHIPPED_DESK, NOON)
+    assert (opened.did, opened.to_agent) == (Did.REOPENED, "ann")
+    assert closed.work is not None
+    assert evolve(closed.work, opened).elapsed.start == NOON
+
+
+def test_a_call_given_up_is_counted_once() -> None:
+    said = contact("1", thread="t", business_type="fault_report", unconfirmed=True)
+    ticket = after(said)
+    assert [each.did for each in following(None, ticket, said, SHIPPED_DESK, NOON)] == [Did.ABANDONED]
+    assert (
+        following(ticket, after(contact("2", thread="t", unconfirmed=True), before=ticket), said, SHIPPED_DESK, NOON)
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("version: 1", "version: 2", "version must be 1"),
+        ("offer: 20s", "offer: soon", "offer: 'soon' must be a number and s, m, h or d"),
+        ("offer: 20s", "offer: 0s", "is out of reach: at least 1 s"),
+        ("within: 20s, share: 0.8", "within: 20s, share: 80", "share must be above 0 and at most 1"),
+        ("emergency: 24h, urgent: 2h", "emergency: 1h, urgent: 2h", "cannot have the smaller head start"),
+        ('"08:30-12:00", "13:30-17:00"', '"13:30-17:00", "08:30-12:00"', "must begin before it ends, and after"),
+        ('"08:30-12:00"', '"8-12"', "must be like 08:30-12:00"),
+        ('offset: "+08:00"', 'offset: "8"', "must be like +08:00"),
+        ("weekend: [sat, sun]", "weekend: [mon, tue, wed, thu, fri, sat, sun]", "a week needs a working day"),
+        ("2026-01-04,", "2026-02-30,", "is no date"),
+        ("met_by: [contacted, completed, transferred]", "met_by: [called]", "'called' meets no stage"),
+        ("levels: [0.5, 0.75, 1, 3]", "levels: [0.5, 0.75, 1]", "must be 4 ascending numbers"),
+        ("levels: [0.5, 0.75, 1, 3]", "levels: [0.5, x, 1, 3]", "'x' must be a number"),
+        ("calendar: office, met_by: [contacted, completed]}", "calendar: moon, met_by: [completed]}", "no calendar"),
+        ("match: {priority: emergency}", "match: {priority: high_}", "is no priority"),
+        ("match: {priority: emergency}", "match: {colour: red}", "unknown key 'colour'"),
+        ("match: {priority: emergency}", "match: {}", "must be the last clock"),
+        ("- name: others", "- name: fault", "stands twice"),
+    ],
+)
+def test_a_wrong_desk_file_is_refused_with_its_line(old: str, new: str, fault: str) -> None:
+    assert old in TEXT
+    wrong = TEXT.replace(old, new, 1)
+    with pytest.raises(RulesError) as refused:
+        read_desk("desk.yaml", wrong)
+    assert fault in str(refused.value)
+    for found in refused.value.faults:
+        assert 1 <= found.line <= wrong.count("\n") + 1
+
+
+def test_a_key_is_found_by_its_hash_and_two_stand_while_one_is_changed() -> None:
+    ring = read_keys("keys.yaml", KEYS)
+    assert ring.published == sorted(DEVELOPMENT_KEYS)
+    caller = ring.caller(DEVELOPMENT_KEYS["desktop-dev"])
+    assert caller is not None
+    assert (caller.name, caller.scopes) == ("desktop-dev", {Scope.AGENT, Scope.READ})
+    assert ring.caller("") is None
+    digests = [hashlib.sha256(key.encode()).hexdigest() for key in ("old", "new", "third")]
+    text = "version: 1\nkeys:\n  desk:\n    scopes: [agent]\n    sha256: [{}]\n"
+    both = read_keys("keys.yaml", text.format(", ".join(digests[:2])))
+    assert {both.caller("old"), both.caller("new")} == {both.caller("new")}
+    assert both.caller("third") is None
+    for wrong, fault in ((", ".join(digests), "1 or 2 keys"), ("", "1 or 2 keys"), ("secret", "64 small hexadecimal")):
+        with pytest.raises(RulesError, match=fault):
+            read_keys("keys.yaml", text.format(wrong))
+
+
+def test_a_watched_file_is_taken_in_once_it_stands_still_and_only_if_it_is_good(tmp_path: Path) -> None:
+    file = tmp_path / "desk.yaml"
+    file.write_text(TEXT, encoding="utf-8")
+    watched = WatchedFile(file, read_desk)
+    file.write_text(TEXT.replace("offer: 20s", "offer: 25s"), encoding="utf-8")
+    watched.look()
+    assert watched().timings.offer == timedelta(seconds=20), "it may be half written"
+    watched.look()
+    assert watched().timings.offer == timedelta(seconds=25)
+    file.write_text("not: it", encoding="utf-8")
+    watched.look()
+    watched.look()
+    assert watched().timings.offer == timedelta(seconds=25)
+    file.unlink()
+    with pytest.raises(RulesError, match="cannot be read"):
+        WatchedFile(file, read_desk)
+
+
+def test_figures_have_definitions_and_none_without_anything_to_count() -> None:
+    counts = Counts(
+        answered=8, answered_within=6, abandoned=2, completed=5, first=4, handle_s=500, after_s=100, staffed_s=1200
+    )
+    found = {figure.name: figure for figure in figures(counts, within_s=20, share=0.8)}
+    assert found["service_level"].value == 0.6
+    assert found["answer_rate"].value == 0.8
+    assert found["first_contact_resolution"].value == 0.8
+    assert found["handle_time"].value == 100
+    assert found["occupancy"].value == 0.5
+    assert found["supervision"].value is None
+    assert "20 s" in found["service_level"].definition
+    assert all(figure.definition and figure.source for figure in found.values())
+    assert not {figure.value for figure in figures(Counts(), within_s=20, share=0.8)} - {None}
+
+
+def test_clocks_and_tree_go_together() -> None:
+    queues = {value for clock in SHIPPED_DESK.clocks for value in clock.match.get("queue", ())}
+    types = {value for clock in SHIPPED_DESK.clocks for value in clock.match.get("business_type", ())}
+    assert queues <= set(SHIPPED.tree.queues)
+    assert types <= set(SHIPPED.keywords.business_types)
+    assert isinstance(SHIPPED_DESK.clocks[-1], Clock)
+    assert not SHIPPED_DESK.clocks[-1].match, "every ticket has a clock"
