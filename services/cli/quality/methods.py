@@ -16,13 +16,13 @@ from services.cli.quality.placed import first_arrivals, placed, truly_placed
 from services.dedup.replay import Replay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from services.cli.hearing import Hear
     from services.cli.quality.judge import Figures
     from services.cli.quality.storms import StormFiles
     from services.dedup.domain.rules import Rules
-    from services.dedup.replay import Replayed
+    from services.dedup.replay import Prepared, Replayed
     from services.dedup.replay_files import ReportLine
 
 ENGINE: Final = "Gridline"
@@ -78,10 +78,19 @@ def true_lines(storm: StormFiles) -> Iterable[ReportLine]:
         )
 
 
-def run_engine(storm: StormFiles, lines: Iterable[ReportLine], rules: Rules, hear: Hear) -> Replayed:
+def prepare(storm: StormFiles, lines: Iterable[ReportLine], rules: Rules, hear: Hear) -> list[Prepared]:
+    """Return the messages that a storm's reports become: they do not depend on the rules."""
+    return _replay(storm, rules, hear).prepare(lines, _quiet)
+
+
+def run_engine(storm: StormFiles, prepared: Sequence[Prepared], rules: Rules, hear: Hear) -> Replayed:
     """Run the engine over a storm's reports and restorations."""
+    return _replay(storm, rules, hear).decide_all(prepared, storm.restored, _quiet)
+
+
+def _replay(storm: StormFiles, rules: Rules, hear: Hear) -> Replay:
     served = storm.served
-    return Replay(served.tree, served.book, served.homes, rules, hear).run(lines, storm.restored, _quiet)
+    return Replay(served.tree, served.book, served.homes, rules, hear)
 
 
 def _quiet(_stage: str, _done: int, _total: int) -> None:
@@ -114,9 +123,10 @@ def compare(
         return judge(outcome, storm.truth, storm.faults, arrivals, tree)
 
     tell("places")
-    reports = placed(storm, hear)
+    prepared = prepare(storm, storm.lines, rules, hear)
+    reports = placed(storm, prepared)
     tell(ENGINE)
-    replayed = run_engine(storm, storm.lines, rules, hear)
+    replayed = run_engine(storm, prepared, rules, hear)
     pair = timedelta(minutes=30)
     ways: dict[str, Callable[[], Outcome]] = {
         ENGINE: lambda: outcome_of(replayed),
@@ -132,7 +142,9 @@ def compare(
         ),
         "true places, true faults": lambda: by_known_faults(truly_placed(storm), true_faults(storm), tree),
         "resolved places, true faults": lambda: by_known_faults(reports, true_faults(storm), tree),
-        "true places, Gridline online": lambda: outcome_of(run_engine(storm, true_lines(storm), rules, hear)),
+        "true places, Gridline online": lambda: outcome_of(
+            run_engine(storm, prepare(storm, true_lines(storm), rules, hear), rules, hear)
+        ),
         "all reports at once": lambda: by_known_faults(reports, last_word(replayed, reports, tree), tree),
     }
     figures: dict[str, Figures] = {}
@@ -146,7 +158,7 @@ def compare(
             held[seconds] = figures[ENGINE]
             continue
         waiting = replace(rules, holds=dict.fromkeys(_CLASSES, timedelta(seconds=seconds)))
-        held[seconds] = judged(outcome_of(run_engine(storm, storm.lines, waiting, hear)))
+        held[seconds] = judged(outcome_of(run_engine(storm, prepared, waiting, hear)))
     return Compared(figures, held)
 
 

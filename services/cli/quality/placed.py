@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 
 from services.cli.storm.words import Kind
 from services.contracts.values import CustomerStatus
-from services.dedup.replay import event_time, place_of
-from services.grid.lately import Lately
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from services.cli.hearing import Hear
     from services.cli.quality.storms import StormFiles
+    from services.dedup.replay import Prepared
     from services.dedup.replay_files import ReportLine
 
 
@@ -53,27 +51,30 @@ def first_arrivals(lines: Iterable[ReportLine]) -> list[ReportLine]:
     return list(seen.values())
 
 
-def placed(storm: StormFiles, hear: Hear) -> list[Placed]:
-    """Return every event by arrival, placed as the product places it."""
-    tree, book = storm.served.tree, storm.served.book
+def placed(storm: StormFiles, prepared: Iterable[Prepared]) -> list[Placed]:
+    """Return every event by arrival, where the product places it."""
+    tree = storm.served.tree
     found = []
-    lately = Lately()
-    for line in first_arrivals(storm.lines):
-        place = place_of(book, line, lately)
-        transformer = place.transformer_id
-        active = place.status is not CustomerStatus.SUSPENDED  # the others are answered, whoever merges
-        known = active and transformer is not None and transformer in tree
+    for one in prepared:
+        message = one.message
+        if message is None:
+            nowhere = (None, None, None, None, None)
+            found.append(Placed(one.event_id, one.received_at, one.received_at, *nowhere, danger=False))
+            continue
+        place = message.place
+        active = place.customer_status is not CustomerStatus.SUSPENDED  # the others are answered, whoever merges
+        known = active and place.transformer_id is not None and place.transformer_id in tree
         found.append(
             Placed(
-                event=line.event_id,
-                at=line.received_at,
-                said_at=event_time(line),
-                transformer=transformer if known else None,
+                event=one.event_id,
+                at=one.received_at,
+                said_at=message.reported_at,
+                transformer=place.transformer_id if known else None,
                 feeder=place.feeder if known else None,
                 account=place.account_id,
                 lat=place.lat,
                 lon=place.lon,
-                danger=bool(line.text and hear(line.text).hazards),
+                danger=bool(message.hazards),
             )
         )
     return found
