@@ -7,6 +7,7 @@ Never here: a decision about a report.
 from __future__ import annotations
 
 import csv
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -97,7 +98,8 @@ def read_reports(path: Path, refused: list[ReplayFileError] | None = None) -> li
     problems: list[tuple[int, str]] = []
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
+            for number, raw in enumerate(file, start=1):
+                line = raw.removeprefix(BOM_UTF8) if number == 1 else raw
                 if not line.strip():
                     continue
                 try:

@@ -319,6 +319,22 @@ def test_numbers_written_as_text_and_text_written_as_numbers_are_read(tmp_path: 
     assert (line.lat, line.lon, line.account_id, line.phone) == (31.5, 118.0, "900001", None)
 
 
+def test_a_file_saved_on_windows_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "reports.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n\r\n" + GOOD.encode() + b"\r\n")
+
+    assert len(read_reports(path)) == 2
+
+
+def test_bytes_that_are_no_text_cost_their_own_line_alone(tmp_path: Path) -> None:
+    path = tmp_path / "reports.jsonl"
+    path.write_bytes(GOOD.encode() + b"\n" + GOOD.encode("utf-16") + b"\n" + b"\xff\xfe{}\n" + GOOD.encode() + b"\n")
+    refused: list[ReplayFileError] = []
+
+    assert len(read_reports(path, refused)) == 2
+    assert {line for line, _ in refused[0].problems} >= {2, 3}
+
+
 def test_only_the_first_problems_are_shown(tmp_path: Path) -> None:
     path = tmp_path / "reports.jsonl"
     path.write_text("{\n" * 50)
