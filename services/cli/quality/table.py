@@ -32,7 +32,7 @@ def _ranged(digits: int) -> Callable[[Spread], str]:
     def show(one: Spread) -> str:
         if math.isnan(one.mean):
             return "–"
-        return f"**{one.mean:.{digits}f}** ({one.low:.{digits}f}–{one.high:.{digits}f})"
+        return f"{one.mean:.{digits}f} ({one.low:.{digits}f}–{one.high:.{digits}f})"
 
     return show
 
@@ -42,7 +42,7 @@ def _percent(one: Spread) -> str:
 
 
 def _percent_ranged(one: Spread) -> str:
-    return "–" if math.isnan(one.mean) else f"**{100 * one.mean:.1f}** ({100 * one.low:.1f}–{100 * one.high:.1f}) %"
+    return "–" if math.isnan(one.mean) else f"{100 * one.mean:.1f} ({100 * one.low:.1f}–{100 * one.high:.1f}) %"
 
 
 def _seconds(one: Spread) -> str:
@@ -74,6 +74,8 @@ _MORE: Final = (
 def document(runs: Sequence[Run], about: Mapping[str, Any]) -> str:
     """Return the page."""
     parts = [_HEAD.format(command=about.get("command", "gridline quality"), rules=about.get("rules", "?"))]
+    if set(ORACLES) <= {one.method for one in runs}:
+        parts.append(_LOST + _lost_table(runs))
     for preset in dict.fromkeys(one.preset for one in runs):
         mine = [one for one in runs if one.preset == preset]
         seeds = sorted({one.seed for one in mine})
@@ -102,7 +104,25 @@ def table(runs: Sequence[Run], columns: Sequence[_Column] = _MAIN) -> str:
         if mine:
             name = f"**{method}**" if method == ENGINE else f"*{method}*" if method in ORACLES else method
             found = (column.show(spread(one.figures[column.figure] for one in mine)) for column in columns)
-            rows.append((name, *found))
+            rows.append((name, *(f"**{cell}**" if method == ENGINE else cell for cell in found)))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _lost_table(runs: Sequence[Run]) -> str:
+    """Say what the best anybody could reach falls by, if only one thing is as it is in the product."""
+    everything, places, online, _ = ORACLES
+    rows: list[tuple[str, ...]] = [
+        ("storms", "all known", "places as resolved", "decided online", "both: Gridline"),
+        ("---", *("---:" for _ in range(4))),
+    ]
+    for preset in dict.fromkeys(one.preset for one in runs):
+        mean = {
+            method: spread(one.figures["b3_f1"] for one in runs if one.preset == preset and one.method == method).mean
+            for method in (everything, places, online, ENGINE)
+        }
+        best = mean[everything]
+        falls = (f"−{max(0.0, best - mean[method]):.3f}" for method in (places, online, ENGINE))
+        rows.append((preset, f"{best:.3f}", *falls))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -171,6 +191,14 @@ restorations closing what they explain.
 ## The figures
 
 ![orders for each fault against faults without an own order](merging-methods.svg)
+"""
+
+_LOST: Final = """
+### Where it is lost
+
+B³ F1 of who knows everything, and what it falls by when the places are as the product resolves them, when the faults
+have to be inferred online, and both:
+
 """
 
 _HOLDS: Final = """
