@@ -202,8 +202,8 @@ def test_the_intakes_own_parsers_read_every_request_and_derive_the_same_ids(requ
 def test_wechat_requests_are_signed_with_the_accounts_token(requests):
     request = next(request for request in requests if request.channel is Channel.WECHAT)
     query = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
-    assert wechat.signed(SENDERS.token, query["timestamp"], query["nonce"], query["signature"])
-    assert not wechat.signed("othertoken", query["timestamp"], query["nonce"], query["signature"])
+    assert wechat.signed(query["signature"], SENDERS.token, query["timestamp"], query["nonce"])
+    assert not wechat.signed(query["signature"], "othertoken", query["timestamp"], query["nonce"])
 
 
 def test_a_wechat_location_is_in_the_platforms_shifted_datum(storm, requests):
