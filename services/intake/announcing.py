@@ -40,6 +40,7 @@ ANNOUNCE_SECONDS: Final = Histogram(
 _AT_ONCE: Final = 100  # questions in one request
 _MOST_WAITING: Final = 500
 _REST_S: Final = 2.0
+_FAILURES: Final = 3  # in a row before it rests: one slow answer must not silence everybody's
 _REPORT_S: Final = 3.0
 _log = structlog.get_logger()
 
@@ -60,6 +61,7 @@ class Outages:
         self._client: httpx.AsyncClient | None = None
         self._waiting: list[tuple[dict[str, Any], asyncio.Future[OutageAnswer | None]]] = []
         self._asking: asyncio.Task[None] | None = None
+        self._failures = 0
         self._resting_until = float("-inf")
 
     async def at(self, question: dict[str, Any]) -> OutageAnswer | None:
@@ -85,6 +87,10 @@ class Outages:
             return None
         return response.status_code, response.content
 
+    def open(self) -> None:
+        """Make the client now: it reads certificates, for longer than a caller may wait."""
+        self._http()
+
     async def close(self) -> None:
         """Let go of the connections."""
         if self._asking is not None:
@@ -104,7 +110,7 @@ class Outages:
                     answer.set_result(answers[number] if answers else None)
 
     async def _ask(self, questions: list[dict[str, Any]]) -> list[OutageAnswer] | None:
-        """Ask; after a failure let notify rest a little, so that a storm of callers does not hold it down."""
+        """Ask; after failures in a row let notify rest, so that a storm of callers does not hold it down."""
         try:
             async with asyncio.timeout(self._deadline_s):
                 response = await self._http().post(
@@ -115,12 +121,16 @@ class Outages:
             response.raise_for_status()
             answers = _Answers.model_validate_json(response.content).answers
             if len(answers) == len(questions):
+                self._failures = 0
                 return answers
             reason = "answers do not match the questions"
         except (httpx.HTTPError, TimeoutError, ValidationError) as error:
             reason = type(error).__name__
-        self._resting_until = clock.monotonic() + _REST_S
-        _log.warning("outages_not_known", reason=reason)
+        self._failures += 1
+        if self._failures >= _FAILURES:
+            self._failures = 0
+            self._resting_until = clock.monotonic() + _REST_S
+            _log.warning("outages_not_known", reason=reason)
         return None
 
     def _http(self) -> httpx.AsyncClient:
@@ -152,6 +162,7 @@ class Announcer:
 
     async def run(self) -> None:
         """Hold the connections for the life of the service."""
+        self._outages.open()
         try:
             await asyncio.Event().wait()
         finally:

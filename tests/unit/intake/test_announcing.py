@@ -133,11 +133,22 @@ async def test_questions_that_come_while_notify_answers_go_together(notify: Noti
 async def test_a_notify_that_hangs_is_given_up_and_left_alone_a_while(notify: NotifyStandIn) -> None:
     notify.held.clear()
     outages = Outages(notify.url, deadline_s=0.05)
-    assert await outages.at({"phone": "1"}) is None
-    while outages._resting_until == float("-inf"):
-        await asyncio.sleep(0.001)
+    for _ in range(3):
+        assert await outages.at({"phone": "1"}) is None
+        while outages._asking is not None and not outages._asking.done():
+            await asyncio.sleep(0.001)
+    last = outages._asking
     assert await outages.at({"phone": "2"}) is None
-    assert len(notify.places) <= 1
+    assert outages._asking is last  # nobody was asked
+
+
+async def test_one_answer_that_comes_too_late_silences_nobody_else(notify: NotifyStandIn) -> None:
+    outages = Outages(notify.url, deadline_s=30)
+    for _ in range(4):
+        notify.status = 500
+        assert await outages.at({"phone": "1"}) is None
+        notify.status = 200
+        assert await outages.at({"phone": "1"}) is not None
     await outages.close()
 
 
