@@ -117,7 +117,7 @@ def explain_doors(pool: Pool, book: RuleBook) -> APIRouter:
 
 def _explained(rules: Rules, attributes: Attributes, at: datetime) -> Explained:
     tried: list[Tried] = []
-    taken = take(rules.tree, attributes, at, trace=tried)
+    taken = take(rules.tree, attributes, at, rules.duty, tried)
     return Explained(
         queue=taken.queue,
         route=taken.path,

@@ -20,7 +20,7 @@ from services.router.domain.classify import Classification, LanguageRule, Priori
 from services.router.domain.facts import Facts, bounded
 from services.router.domain.repeats import Relation
 from services.router.domain.routes import Taken, take
-from services.router.domain.targets import step_at
+from services.router.domain.targets import UNKNOWN, Duty, step_at
 from services.router.domain.work import UNTOUCHED, Phase, Work, fold
 
 if TYPE_CHECKING:
@@ -44,11 +44,12 @@ FOLLOW_UP: Final = "follow_up"
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The operators' data in force: words, tree, and the hash that goes into every decision."""
+    """The operators' data in force: words, tree, the hash that goes into every decision; and who is there, as known."""
 
     keywords: Keywords
     tree: RouteTree
     hash: str
+    duty: Duty = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,7 +428,7 @@ def _decide(case: _Case, classification: Classification, rules: Rules, now: date
         repeats=case.repeats,
         urges=case.urges,
     )
-    taken = take(rules.tree, attributes(classification, place, standing), now)
+    taken = take(rules.tree, attributes(classification, place, standing), now, rules.duty)
     planned_at, step = _waited(case.was, taken, now)
     return Ticket(
         ticket_id=case.ticket_id,

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -20,6 +21,9 @@ from services.router.tree.keywords import read_keywords
 from services.router.tree.reading import Fault, RulesError
 from services.router.tree.routes import read_tree
 from services.router.tree.targets import read_holidays
+
+if TYPE_CHECKING:
+    from services.router.domain.targets import Duty
 
 Stamp = tuple[tuple[int, int, int] | None, ...]
 _HASH_DIGITS: Final = 16
@@ -78,6 +82,10 @@ class RuleBook:
         """The rules in force. Take them once a batch: they may be exchanged between two looks."""
         return self._rules
 
+    def note_duty(self, duty: Duty) -> None:
+        """Take in who is there and what waits, for targets that are skipped by it."""
+        self._rules = replace(self._rules, duty=duty)
+
     def look(self) -> None:
         """Look at the files once and take in a change that has settled."""
         stamp = self._stamp()
@@ -98,7 +106,7 @@ class RuleBook:
         metrics.RULES_STALE.set(0)
         if changed:
             _log.info("rules_reloaded", tree_hash=rules.hash, before=self._rules.hash)
-            self._rules = rules
+            self._rules = replace(rules, duty=self._rules.duty)
 
     async def watch(self, every_s: float) -> None:
         """Look again and again, for the life of the service."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.router.domain.routes import Tried, take
 from services.router.domain.targets import Duty, Ring, Step, Target, plan, step_at
+from services.router.domain.ticket import as_seen
 from services.router.tree.reading import RulesError
 from services.router.tree.targets import read_holidays
 from tests.unit.router.making import ROUTES, SHIPPED, after, contact
@@ -157,3 +160,16 @@ def test_a_shipped_ticket_asks_for_its_language_first_and_for_nobody_in_particul
     assert ticket.taken.plan[0].skills == ("language:bo-CN",)
     assert ticket.taken.plan[-1].skills == ()
     assert ticket.queue == ticket.taken.plan[0].queue
+
+
+def test_who_is_there_is_known_from_the_rules_and_explained() -> None:
+    staffed = replace(SHIPPED, duty=Duty(staffed=frozenset({"repair"})))
+    said = contact(text="Our power is out", language="en", business_type="fault_report")
+    assert after(said).queue == "repair.en"
+    assert after(said, rules=staffed).queue == "repair"
+    tried: list[Tried] = []
+    take(SHIPPED.tree, as_seen(after(said)), NOON, staffed.duty, tried)
+    assert [each.why for each in tried if "→" in each.path] == [
+        "nobody on duty serves repair.en",
+        "nobody on duty serves english",
+    ]
