@@ -149,6 +149,7 @@ class RouterHandler:
             if isinstance(each.message, ContactReceived)
         }
         wanted = {each.message.ticket_id for each in batch if isinstance(each.message, ContactReceived | ReportSettled)}
+        wanted.update(each.contact.contact_id for each in said.values())  # a danger may have a ticket of its own
         handles = {handle for each in said.values() for handle in each.handles}
         stored = await store.load(tx, wanted, handles)
         live = await _load_live(tx, stored.tickets)

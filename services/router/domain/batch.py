@@ -135,7 +135,10 @@ class Book:
         if own is not None and contact.contact_id in own.contacts:
             return own, own
         if own is not None and self._is_new_danger(own, said):
-            own_id, own = contact.contact_id, None
+            own_id = contact.contact_id
+            own = self.tickets.get(own_id)
+            if own is not None:
+                return own, own
         facts = said.facts if own is None else join(own.facts, said.facts)
         joins = repeats = None
         others = [ticket for ticket in self._open_for(said.handles) if ticket.ticket_id != own_id]

@@ -31,6 +31,8 @@ _NUMBERS: Final = frozenset({Channel.PHONE, Channel.SMS})
 _TALKS: Final = frozenset({Channel.WEB, Channel.APP, Channel.WECHAT, Channel.SMS})
 """Channels on which what somebody writes next belongs to what they wrote before."""
 _DONE: Final = frozenset({TicketState.CLOSED, TicketState.MERGED})
+_MOST_CONTACTS: Final = 200
+"""A ticket is read and written whole: a machine that repeats itself for ever must not make it grow for ever."""
 _FAR_M: Final = 2000.0
 _METRES_PER_DEGREE: Final = 111_195.0
 
@@ -146,7 +148,8 @@ def _relation(
     said: Facts, about: Classification, at: datetime, ticket: Ticket, asked: Relation | None, bounds: Bounds
 ) -> Relation | None:
     since = abs(at - ticket.last_at)
-    if ticket.standing in _DONE or since > bounds.matter or not _same_person(said, ticket):
+    full = len(ticket.contacts) >= _MOST_CONTACTS
+    if full or ticket.standing in _DONE or since > bounds.matter or not _same_person(said, ticket):
         return None
     gone = ticket.report.value != "none"
     if gone and not set(said.hazards) <= set(ticket.facts.hazards):

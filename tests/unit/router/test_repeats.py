@@ -196,6 +196,13 @@ def test_another_matter_another_place_or_another_person_is_another_ticket(told: 
     assert len(world.live) == 2
 
 
+def test_a_machine_that_repeats_itself_does_not_make_one_ticket_grow_for_ever() -> None:
+    world = after(*(contact(f"e{n}", minutes=n / 60, text="电压低", **WECHAT) for n in range(205)))
+    first, second = world.live
+    assert (len(first.contacts), len(second.contacts), second.repeat_of) == (200, 5, first.ticket_id)
+    assert second.repeats == 204
+
+
 def test_two_complaints_of_one_day_are_two() -> None:
     complaints = [contact(f"c{n}", minutes=n, text="我要投诉", **WECHAT) for n in (0, 5, 300)]
     assert len(after(*complaints).live) == 2
