@@ -60,6 +60,12 @@ _GONE: Final = """
 SELECT body::text AS body, presence, since, seen_at FROM agent
 WHERE presence <> 'offline' AND seen_at < $1 ORDER BY agent_id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+_ON_DUTY: Final = """
+SELECT EXISTS (SELECT FROM agent) AS known, ARRAY(
+    SELECT DISTINCT queue FROM agent, jsonb_array_elements_text(body -> 'queues') AS served (queue)
+    WHERE presence = 'available'
+) AS queues
+"""
 _COUNTS: Final = "SELECT presence, count(*) AS n FROM agent GROUP BY presence"
 _IN_HAND: Final = """
 SELECT body::text AS body FROM ticket WHERE agent = $1 ORDER BY ticket_id
@@ -144,6 +150,12 @@ async def presences(connection: Connection) -> dict[Presence, int]:
 async def in_hand(connection: Connection, agent_id: str) -> list[Ticket]:
     """Return the tickets an agent has: on offer, in hand, in wrap-up."""
     return [store.read(row["body"]) for row in await connection.fetch(_IN_HAND, agent_id)]
+
+
+async def on_duty(connection: Connection) -> frozenset[str] | None:
+    """Return the queues that available agents serve, ``*`` for every one; None where no agent is known here at all."""
+    row = await connection.fetchrow(_ON_DUTY)
+    return frozenset(row["queues"]) if row is not None and row["known"] else None
 
 
 async def next_ticket(tx: Connection, agent_id: str, lanes: Sequence[str]) -> Ticket | None:

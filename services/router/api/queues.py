@@ -6,6 +6,7 @@ Never here: a change.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Final
 
 import structlog
@@ -13,10 +14,12 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.values import Priority, Word
-from services.router import metrics, store
+from services.router import metrics, roster, store
 from services.router.api.guard import guard
 from services.router.api.tickets import TicketView, view
 from services.router.domain.classify import URGENCY
+from services.router.domain.desk import ANY
+from services.router.domain.targets import Duty
 from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
@@ -118,17 +121,27 @@ def _age(depths: Sequence[Depth], now: datetime) -> float:
 
 
 async def measure_queues(pool: Pool, book: RuleBook, every_s: float) -> None:
-    """Keep the gauges of waiting tickets, for the life of the service."""
+    """Keep the gauges of waiting tickets, and what the route tree skips targets by, for the life of the service."""
     while True:
         try:
             with translated():
                 async with pool.acquire() as connection:
                     depths = await store.depths(connection)
+                    staffed = await roster.on_duty(connection)
         except UnavailableError as error:
             _log.warning("queues_not_measured", reason=str(error)[:200])
         else:
             _measure(depths, book.rules)
+            book.note_duty(_duty(depths, staffed, book.rules))
         await asyncio.sleep(every_s)
+
+
+def _duty(depths: Sequence[Depth], staffed: frozenset[str] | None, rules: Rules) -> Duty:
+    everything = staffed is not None and ANY in staffed
+    waiting: Counter[str] = Counter()
+    for depth in depths:
+        waiting[depth.queue] += depth.waiting
+    return Duty(frozenset(rules.tree.queues) if everything else staffed, waiting)
 
 
 def _measure(depths: Sequence[Depth], rules: Rules) -> None:

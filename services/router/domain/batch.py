@@ -130,15 +130,14 @@ class Book:
     def take(self, said: Said) -> tuple[Ticket | None, Ticket]:
         """Put a contact where it belongs; return that ticket as it was before and as it is."""
         contact = said.contact
+        for ticket_id in (contact.contact_id, contact.ticket_id):  # a danger that left its call has the contact's id
+            known = self.tickets.get(self.ids.get(ticket_id, ticket_id))
+            if known is not None and contact.contact_id in known.contacts:
+                return known, known
         own_id = self.ids.get(contact.ticket_id, contact.ticket_id)
         own = self.tickets.get(own_id)
-        if own is not None and contact.contact_id in own.contacts:
-            return own, own
         if own is not None and self._is_new_danger(own, said):
-            own_id = contact.contact_id
-            own = self.tickets.get(own_id)
-            if own is not None:
-                return own, own
+            own_id, own = contact.contact_id, None
         facts = said.facts if own is None else join(own.facts, said.facts)
         joins = repeats = None
         others = [ticket for ticket in self._open_for(said.handles) if ticket.ticket_id != own_id]

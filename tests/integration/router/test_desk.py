@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from services.contracts.messages import ContactReceived, TicketRouted
-from services.router import store
+from services.router import roster, store
+from services.router.api.queues import measure_queues
 from services.router.domain.log import Did
 from services.router.domain.work import fold
 from services.router.tree.keys import DEVELOPMENT_KEYS
@@ -330,3 +331,21 @@ async def test_an_urge_counts_once_in_a_while_and_a_supervisor_moves_tickets(
     assert (back.json()["state"], back.json()["queue"]) == ("queued", "general")
     gone = await lead.do("withdraw", other.ticket_id, reason="hung_up")
     assert gone.json()["state"] == "closed"
+
+
+async def test_a_target_nobody_on_duty_serves_is_skipped(doors: httpx.AsyncClient, people: People, desk: Desk) -> None:
+    assert await roster.on_duty(desk.connection) is None  # no agent is known here: nothing is skipped
+    await Seat(doors, "a").begin("repair", "emergency")
+    away = await Seat(doors, "b").begin("repair.en", languages=("en",))
+    assert await roster.on_duty(desk.connection) == {"repair", "emergency", "repair.en"}
+    await away.presence("away")
+    measuring = asyncio.create_task(measure_queues(people.pool, people.book, 3600))
+    for _ in range(100):
+        if people.book.rules.duty.staffed is not None:
+            break
+        await asyncio.sleep(0.05)
+    measuring.cancel()
+    assert people.book.rules.duty.staffed == {"repair", "emergency"}
+    answer = await doors.post("/v1/routes/explain", json={"business_type": "fault_report", "language": "en"})
+    assert [each["queue"] for each in answer.json()["plan"]] == ["repair"]
+    assert "nobody on duty serves repair.en" in [each["why"] for each in answer.json()["tried"]]
