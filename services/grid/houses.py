@@ -73,6 +73,7 @@ class HouseIndex:
     def __init__(self, tree: Tree, customers: Iterable[CustomerRow]) -> None:
         """Take in the addresses of customers."""
         self._tree = tree
+        self._spots: dict[str, Spot] = {}
         counts: Counter[tuple[str, int, str, str, str]] = Counter()
         for customer in customers:
             address = parse(customer.address)
@@ -124,5 +125,9 @@ class HouseIndex:
                     yield name, row
 
     def _spot(self, row: Row) -> Spot:
-        known = self._tree.device(row.transformer_id)
-        return Spot(known.id, known.feeder, known.area, Point(known.lat, known.lon))
+        found = self._spots.get(row.transformer_id)
+        if found is None:  # an address said without its district is in as many places as there are towns
+            known = self._tree.device(row.transformer_id)
+            found = Spot(known.id, known.feeder, known.area, Point(known.lat, known.lon))
+            self._spots[row.transformer_id] = found
+        return found

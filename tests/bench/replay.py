@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING
 import orjson
 
 from services.cli.hearing import hearing
-from services.cli.storm.faults import Network
 from services.cli.storm.files import report_lines, restoration_lines
 from services.cli.storm.generate import draw_storm
-from services.cli.storm.presets import STORM
+from services.cli.storm.presets import STORM, tiled
 from services.dedup.replay import Replay, load_served
 from services.dedup.replay_files import (
     read_reports,
@@ -32,7 +31,6 @@ from services.dedup.replay_files import (
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.grid.network_file import write_customers, write_devices
-from services.grid.tile import Tiling, tile_customers, tile_devices
 from services.runtime.settings import read_settings
 from tests.bench.grids import bases
 from tests.bench.machine import Spell, resident_mb, watched
@@ -82,9 +80,7 @@ def measure(work: Work) -> None:
 
 
 def _make(folder: Path, storms: int) -> None:
-    ckt5 = bases()[:1]
-    tiling = Tiling(_AREAS, _FEEDERS, suspended_every=150, important_every=300, life_support_every=500)
-    network = Network(tile_devices(ckt5, tiling), tile_customers(ckt5, tiling))
+    network = tiled(bases()[:1], _AREAS, _FEEDERS)
     write_devices(folder / "network.csv", network.devices)
     write_customers(folder / "customers.csv", network.customers)
     shape = replace(STORM, faults=_FAULTS, seconds=_DAYS * 86400.0)
