@@ -310,9 +310,9 @@ async def test_warnings_of_a_clock_are_given_once_by_two_processes_and_a_pause_s
     assert [each.change for each in await published(people)] == ["escalated"]
     assert await people.wake() == 0
     await lead.do("pause", new.ticket_id, reason="asked_for_papers")
-    row = await people.pool.fetchrow("SELECT wake_at FROM ticket WHERE ticket_id = $1", new.ticket_id)
-    assert row is not None
-    assert row["wake_at"] is None
+    [still] = (await lead.ask(f"tickets/{new.ticket_id}", method="GET")).json()["tickets"]
+    assert still["paused"]
+    assert {due["due_at"] for due in still["due"]} == {None}
     assert (await lead.do("resume", new.ticket_id, reason="papers_came")).json()["paused"] is False
 
 
