@@ -16,6 +16,7 @@ from statistics import quantiles
 from typing import TYPE_CHECKING
 
 import httpx
+from pydantic import TypeAdapter
 
 from services.contracts.values import Priority
 from services.grid.store import SCHEMA as GRID_SCHEMA
@@ -24,6 +25,7 @@ from services.router.acting import Desk
 from services.router.bell import Bell
 from services.router.domain.desk import lane_of
 from services.router.domain.log import Did, Event
+from services.router.domain.ticket import Ticket
 from services.router.roster import Presence
 from services.router.tree.book import RuleBook
 from services.router.tree.keys import DEVELOPMENT_KEYS
@@ -116,7 +118,7 @@ def _lane(queue: str) -> str:
 
 async def _fill(pool: asyncpg.Pool, first: int, last: int) -> None:
     ticket = after(contact("bench", text="查电费，上个月的账单怎么这么高？请尽快回复。", address="幸福路 12 号"))
-    body = ticket.model_dump_json(exclude_none=True)
+    body = TypeAdapter(Ticket).dump_json(ticket, exclude_none=True).decode()
     step = 50_000
     for begin in range(first, last, step):
         end = min(last, begin + step) - 1
