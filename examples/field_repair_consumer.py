@@ -202,7 +202,9 @@ async def follow_orders(options: argparse.Namespace, system: FieldRepair) -> Non
 
 async def send_progress(options: argparse.Namespace, system: FieldRepair, off_duty: asyncio.Event) -> None:
     """Send what crews report, again until Gridline answers; of one order in order, of several orders at once."""
-    async with httpx.AsyncClient(base_url=options.gridline, timeout=10) as client:
+    async with httpx.AsyncClient(
+        base_url=options.gridline, timeout=10, headers={"X-API-Key": options.api_key}
+    ) as client:
         while not off_duty.is_set():
             first_of: dict[str, tuple[str, float, dict[str, Any]]] = {}
             for progress_id, order_id, due, body in system.due(time.time()):
@@ -257,6 +259,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Reference consumer of Gridline's dispatch orders.")
     parser.add_argument("--kafka", default="127.0.0.1:19092", help="brokers, host:port")
     parser.add_argument("--gridline", default="http://127.0.0.1:8003", help="address of Gridline's dedup service")
+    parser.add_argument("--api-key", default="gridline-dev-field-key", help="key with the scope field")
     parser.add_argument("--topic", default="dispatch.order.v1")
     parser.add_argument("--group", default="field-repair-example", help="consumer group: <your company>.<system>")
     parser.add_argument("--store", type=Path, default=Path("field_repair.db"), help="SQLite file")

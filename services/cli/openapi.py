@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from services.dedup.api import routes as dedup_doors
+from services.dedup.api import make_router as dedup_doors
+from services.dedup.keys import KeyRing
 from services.intake.api import routes as intake_doors
 from services.intake.security import load_sources
 from services.intake.settings import IntakeSettings
@@ -62,7 +63,7 @@ def _router() -> APIRouter:
 
 
 def _dedup() -> APIRouter:
-    return dedup_doors(_no_pool(), Outbox("gridline/dedup", shards=1))
+    return dedup_doors(_no_pool(), Outbox("gridline/dedup", shards=1), KeyRing((), ()), None)
 
 
 def _notify() -> APIRouter:

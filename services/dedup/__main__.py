@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, NoReturn
 
-from services.dedup.api import routes
+import structlog
+
+from services.dedup.api import make_router
+from services.dedup.due import watch_due
 from services.dedup.ground import Ground
 from services.dedup.handler import DedupHandler, imbalance
+from services.dedup.keys import load_keys
 from services.dedup.rules_file import RulesFileError
 from services.dedup.settings import DedupSettings
 from services.dedup.timers import watch_timers
@@ -16,6 +20,7 @@ from services.runtime.postgres import migrate
 from services.runtime.service import Parts, Runtime, run
 from services.runtime.settings import SettingsError
 
+_log: Final = structlog.get_logger()
 SCHEMA: Final = Path(__file__).parent / "schema.sql"
 
 
@@ -29,18 +34,22 @@ async def build(runtime: Runtime) -> Parts:
     if not isinstance(settings, DedupSettings):
         raise TypeError("dedup runs on DedupSettings")
     try:
-        ground = Ground(settings.thresholds_file)
+        ground = Ground(settings.thresholds_file, settings.levels_file)
     except RulesFileError as error:
         raise SettingsError(f"rules that do not fit:\n{error}") from None
+    keys = load_keys(settings.keys_file)
+    if open_to_all := keys.development():
+        _log.warning("development_keys_are_accepted", holders=open_to_all)
     # Every area looks for its tree; the tables are empty until a network is imported.
     await migrate(settings.postgres_dsn.get_secret_value(), "grid", GRID_SCHEMA, kernel=False)
     await ground.look_at_network(runtime.pool)
     return Parts(
         handler=DedupHandler(ground, cached_areas=settings.cached_areas),
-        routers=(routes(runtime.pool, runtime.outbox),),
+        routers=(make_router(runtime.pool, runtime.outbox, keys, ground),),
         background=(
             lambda: ground.watch(runtime.pool, settings.reload_seconds),
             lambda: watch_timers(runtime.pool, runtime.outbox, settings.timer_seconds),
+            lambda: watch_due(runtime.pool, runtime.outbox, settings.timer_seconds),
         ),
         imbalance=imbalance,
     )

@@ -8,11 +8,13 @@ whatever was built on the old ground must be built again. Never here: a decision
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 import structlog
 
 from services.dedup import metrics
+from services.dedup.levels_file import load_levels
 from services.dedup.rules_file import RulesFileError, load_rules
 from services.dedup.store.views import count_open
 from services.grid.store import current_version
@@ -39,37 +41,45 @@ class Ground:
         generation: Goes up when rules or network change.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Read the rules.
+    def __init__(self, path: Path, levels: Path | None = None) -> None:
+        """Read the rules, and the service levels where there are some.
 
         Raises:
             RulesFileError: they cannot be used.
         """
         self._path = path
-        self._taken = self._seen = _stamp(path)
+        self._levels = levels
+        self._taken = self._seen = self._stamps()
         self._network: int | None = None
-        self.rules: Rules = load_rules(path)
+        self.rules: Rules = self._load()
         self.generation = 0
         metrics.RULES_STALE.set(0)
         _log.info("rules_loaded", rules_hash=self.rules.hash)
 
+    def _stamps(self) -> tuple[Stamp, Stamp]:
+        return _stamp(self._path), None if self._levels is None else _stamp(self._levels)
+
+    def _load(self) -> Rules:
+        rules = load_rules(self._path)
+        return rules if self._levels is None else replace(rules, levels=load_levels(self._levels))
+
     def look_at_rules(self) -> None:
-        """Look at the file once and take in a change that has settled."""
-        stamp = _stamp(self._path)
+        """Look at the files once and take in a change that has settled."""
+        stamp = self._stamps()
         settled = stamp == self._seen
         self._seen = stamp
         if not settled or stamp == self._taken:
             return
         self._taken = stamp
         try:
-            rules = load_rules(self._path)
+            rules = self._load()
         except RulesFileError as error:
             metrics.RULE_LOADS.labels("refused").inc()
             metrics.RULES_STALE.set(1)
             _log.error("rules_refused_old_ones_hold", faults=str(error).splitlines(), rules_hash=self.rules.hash)
             return
         metrics.RULES_STALE.set(0)
-        changed = rules.hash != self.rules.hash
+        changed = (rules.hash, rules.levels) != (self.rules.hash, self.rules.levels)
         metrics.RULE_LOADS.labels("loaded" if changed else "unchanged").inc()
         if changed:
             _log.info("rules_reloaded", rules_hash=rules.hash, before=self.rules.hash)

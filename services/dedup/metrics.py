@@ -65,3 +65,7 @@ SUGGESTED: Final = Counter(
 BREACHED: Final = Counter(
     "gridline_dedup_deadlines_breached_total", "Due times missed: arrival, restoration; once an incident", ("what",)
 )
+SAIDI: Final = Gauge("gridline_dedup_saidi_minutes", "SAIDI of the last 24 hours, minutes, all areas")
+SAIFI: Final = Gauge("gridline_dedup_saifi", "SAIFI of the last 24 hours, all areas")
+CAIDI: Final = Gauge("gridline_dedup_caidi_minutes", "CAIDI of the last 24 hours, minutes, all areas")
+MAIFI: Final = Gauge("gridline_dedup_maifi", "MAIFI (events) of the last 24 hours, all areas")

@@ -61,14 +61,14 @@ def load_rules(path: Path) -> Rules:
         raise RulesFileError(path, [(line, f"is not YAML: {error.problem}")]) from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise RulesFileError(path, [(0, "is not YAML in UTF-8")]) from None
-    reader = _Reader()
+    reader = RulesReader()
     rules = reader.rules(root, hashlib.sha256(raw).hexdigest()[:12])
     if reader.problems or rules is None:
         raise RulesFileError(path, reader.problems)
     return rules
 
 
-class _Reader:
+class RulesReader:
     """Reads the nodes of a file, keeping every problem with its line."""
 
     def __init__(self) -> None:
@@ -76,34 +76,34 @@ class _Reader:
 
     def rules(self, root: yaml.Node | None, digest: str) -> Rules | None:
         """Return the rules, or None; then there is at least one problem."""
-        top = self._mapping(root, "the file", allowed=_TOP, needed=_TOP)
+        top = self.mapping(root, "the file", allowed=_TOP, needed=_TOP)
         if top is None:
             return None
-        self._number(top.get("version"), "version", 1, 1, whole=True)
-        restored = self._mapping(top.get("already_restored"), "already_restored", allowed=_RESTORED, needed=_RESTORED)
+        self.number(top.get("version"), "version", 1, 1, whole=True)
+        restored = self.mapping(top.get("already_restored"), "already_restored", allowed=_RESTORED, needed=_RESTORED)
         restored = restored or {}
         return Rules(
             hash=digest,
             inference=self._inference(top),
             holds=self._holds(top.get("hold_seconds")),
             trusted_lag=timedelta(
-                minutes=self._number(top.get("trusted_lag_minutes"), "trusted_lag_minutes", 0, 24 * 60)
+                minutes=self.number(top.get("trusted_lag_minutes"), "trusted_lag_minutes", 0, 24 * 60)
             ),
             restored_tolerance=timedelta(
-                minutes=self._number(restored.get("tolerance_minutes"), "tolerance_minutes", 0, 120)
+                minutes=self.number(restored.get("tolerance_minutes"), "tolerance_minutes", 0, 120)
             ),
-            restored_memory=timedelta(hours=self._number(restored.get("memory_hours"), "memory_hours", 0, 24 * 14)),
+            restored_memory=timedelta(hours=self.number(restored.get("memory_hours"), "memory_hours", 0, 24 * 14)),
             still_out=timedelta(
-                minutes=self._number(restored.get("still_out_minutes"), "still_out_minutes", 0, 24 * 60)
+                minutes=self.number(restored.get("still_out_minutes"), "still_out_minutes", 0, 24 * 60)
             ),
         )
 
     def _inference(self, top: dict[str, yaml.Node]) -> Inference:
-        said = self._mapping(top.get("reporting"), "reporting", allowed=_REPORTING, needed=_REPORTING) or {}
-        how = self._mapping(top.get("inference"), "inference", allowed=_INFERENCE, needed=_INFERENCE) or {}
+        said = self.mapping(top.get("reporting"), "reporting", allowed=_REPORTING, needed=_REPORTING) or {}
+        how = self.mapping(top.get("inference"), "inference", allowed=_INFERENCE, needed=_INFERENCE) or {}
 
         def of(entries: dict[str, yaml.Node], name: str, least: float, most: float) -> float:
-            return self._number(entries.get(name), name, least, most)
+            return self.number(entries.get(name), name, least, most)
 
         return Inference(
             rates=self._rates(top.get("faults_per_year")),
@@ -122,52 +122,51 @@ class _Reader:
         )
 
     def _rates(self, node: yaml.Node | None) -> dict[DeviceType, float]:
-        found = self._mapping(node, "faults_per_year", allowed=frozenset(_CAN_FAIL)) or {}
+        found = self.mapping(node, "faults_per_year", allowed=frozenset(_CAN_FAIL)) or {}
         return {
-            _CAN_FAIL[name]: math.log(self._number(entry, f"faults_per_year.{name}", 1e-6, 1e6) / _YEAR)
+            _CAN_FAIL[name]: math.log(self.number(entry, f"faults_per_year.{name}", 1e-6, 1e6) / _YEAR)
             for name, entry in found.items()
         }
 
     def _minutes(self, node: yaml.Node | None) -> tuple[float, ...]:
         if not isinstance(node, yaml.SequenceNode):
             if node is not None:
-                self._problem(_line(node), "relook_minutes must be a list of minutes")
+                self.problem(node, "relook_minutes must be a list of minutes")
             return ()
-        found = [60.0 * self._number(entry, "relook_minutes", 0.1, 1440) for entry in node.value]
+        found = [60.0 * self.number(entry, "relook_minutes", 0.1, 1440) for entry in node.value]
         if found != sorted(set(found)):
-            self._problem(_line(node), "relook_minutes must ascend")
+            self.problem(node, "relook_minutes must ascend")
         return tuple(found)
 
     def _holds(self, node: yaml.Node | None) -> dict[str, timedelta]:
-        found = self._mapping(node, "hold_seconds", allowed=frozenset(_HOLD_AT)) or {}
+        found = self.mapping(node, "hold_seconds", allowed=frozenset(_HOLD_AT)) or {}
         return {
-            name: timedelta(seconds=self._number(entry, f"hold_seconds.{name}", 0, _LONGEST_HOLD))
+            name: timedelta(seconds=self.number(entry, f"hold_seconds.{name}", 0, _LONGEST_HOLD))
             for name, entry in found.items()
         }
 
-    def _mapping(
+    def mapping(
         self, node: yaml.Node | None, what: str, *, allowed: frozenset[str], needed: frozenset[str] = frozenset()
     ) -> dict[str, yaml.Node] | None:
         """Return the entries of a mapping that are known; None where it is no mapping."""
-        line = _line(node)
         if not isinstance(node, yaml.MappingNode):
             if node is not None or what == "the file":
-                self._problem(line, f"{what} must be a mapping with {', '.join(sorted(allowed))}")
+                self.problem(node, f"{what} must be a mapping with {', '.join(sorted(allowed))}")
             return None
         entries: dict[str, yaml.Node] = {}
         for key, value in node.value:
             name = str(key.value)
             if name not in allowed:
-                self._problem(_line(key), f"{what} has no {name!r}; it may have {', '.join(sorted(allowed))}")
+                self.problem(key, f"{what} has no {name!r}; it may have {', '.join(sorted(allowed))}")
             elif name in entries:
-                self._problem(_line(key), f"{what} has {name!r} twice")
+                self.problem(key, f"{what} has {name!r} twice")
             else:
                 entries[name] = value
         for name in sorted(needed - entries.keys()):
-            self._problem(line, f"{what} lacks {name!r}")
+            self.problem(node, f"{what} lacks {name!r}")
         return entries
 
-    def _number(self, node: yaml.Node | None, what: str, least: float, most: float, *, whole: bool = False) -> float:
+    def number(self, node: yaml.Node | None, what: str, least: float, most: float, *, whole: bool = False) -> float:
         """Return a number in its bounds; a missing one has been told where it is missing."""
         if node is None:
             return least
@@ -175,12 +174,21 @@ class _Reader:
         kinds = (int,) if whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
             kind = "a whole number" if whole else "a number"
-            self._problem(_line(node), f"{what} must be {kind} from {least:g} to {most:g}")
+            self.problem(node, f"{what} must be {kind} from {least:g} to {most:g}")
             return least
         return float(value)
 
-    def _problem(self, line: int, reason: str) -> None:
-        self.problems.append((line, reason))
+    def anything(self, node: yaml.Node | None, what: str) -> dict[str, yaml.Node]:
+        """Return the entries of a mapping whose keys are names that the file chooses."""
+        if not isinstance(node, yaml.MappingNode):
+            if node is not None:
+                self.problem(node, f"{what} must be a mapping")
+            return {}
+        return {str(key.value): value for key, value in node.value}
+
+    def problem(self, node: yaml.Node | None, reason: str) -> None:
+        """Keep a problem with its line."""
+        self.problems.append((_line(node), reason))
 
 
 def _line(node: yaml.Node | None) -> int:

@@ -9,7 +9,10 @@ from pydantic import Field
 
 from services.runtime.settings import ServiceSettings
 
-RULES: Final = Path(__file__).parents[2] / "deploy" / "dedup.yaml"
+_DEPLOY: Final = Path(__file__).parents[2] / "deploy"
+RULES: Final = _DEPLOY / "dedup.yaml"
+LEVELS: Final = _DEPLOY / "service_levels.yaml"
+KEYS: Final = _DEPLOY / "dedup_keys.yaml"
 
 
 class DedupSettings(ServiceSettings):
@@ -17,6 +20,8 @@ class DedupSettings(ServiceSettings):
 
     http_port: int = Field(default=8003, ge=0, le=65535)
     thresholds_file: Path = Field(default=RULES, description="When predictions move up, holds; YAML")
+    levels_file: Path = Field(default=LEVELS, description="When crew and power are due, by zone; YAML")
+    keys_file: Path = Field(default=KEYS, description="Who may do what at the doors; YAML")
     reload_seconds: float = Field(
         default=5.0, gt=0, le=3600, description="How often to look for new rules and a new network version"
     )

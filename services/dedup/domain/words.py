@@ -51,6 +51,12 @@ _SENTENCES: Final = {
     Rule.HAZARD: "Danger was reported: it has its own incident and its own order, whatever else is open there.",
     Rule.ARREARS: "The customer is cut off for arrears, so the report was answered and no crew sent.",
     Rule.ALREADY_RESTORED: "The report was made before power was restored there and arrived after, so it was answered.",
+    Rule.PLANNED: "The report lies under a planned outage and was made while it lasted, so it was answered.",
+    Rule.MERGED: "{by} merged the incident into this one: {said}",
+    Rule.SPLIT: "{by} split the report off into an incident of its own: {said}",
+    Rule.MOVED: "{by} moved the report: {said}",
+    Rule.UNDONE: "{by} took an earlier command back: {said}",
+    Rule.UNPLACED: "The placing of the report was taken back, so a person must place it.",
     Rule.DEVICE_UNKNOWN: "No device of the network is known for this report, so a person must place it.",
 }
 

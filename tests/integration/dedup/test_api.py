@@ -11,7 +11,9 @@ import pytest
 from services.contracts.messages import FieldProgressed
 from services.contracts.topics import OUTAGE_INPUT
 from services.contracts.values import Channel, IncidentState, Recipient
-from services.dedup.api import routes
+from services.dedup.api import make_router
+from services.dedup.keys import DEVELOPMENT_KEYS, load_keys
+from services.dedup.settings import KEYS
 from services.runtime.http import make_app
 from tests.unit.dedup.timeline import a_report, minute
 
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.integration
 
 AREA = "A0SU00000"
 PHONE = "10058216203"
+FIELD = {"X-API-Key": DEVELOPMENT_KEYS["field-dev"]}
 NOBODY = "0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11"
 
 
@@ -33,9 +36,9 @@ async def door(room: Room) -> AsyncIterator[httpx.AsyncClient]:
         return []
 
     app = make_app("dedup", ready=ready)
-    app.include_router(routes(room.pool, room.outbox))
+    app.include_router(make_router(room.pool, room.outbox, load_keys(KEYS), room.ground))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://dedup") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://dedup", headers=FIELD) as client:
         yield client
 
 

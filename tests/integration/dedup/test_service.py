@@ -21,6 +21,7 @@ from services.contracts import envelope
 from services.contracts.messages import OutageReported, TimerFired
 from services.contracts.topics import DISPATCH_ORDER, DISPATCH_PROGRESS, INCIDENT_CHANGED, OUTAGE_INPUT
 from services.dedup.domain import AreaState, decide, evolve
+from services.dedup.keys import DEVELOPMENT_KEYS
 from services.dedup.store.load import load_areas
 from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.grid.store import import_network, load_trees
@@ -106,6 +107,8 @@ def record(message: Message, topic: Any) -> envelope.Outgoing:
     return envelope.encode(message, topic=topic.name, source="gridline/test")
 
 
+FIELD = {"X-API-Key": DEVELOPMENT_KEYS["field-dev"]}
+DESK = {"X-API-Key": DEVELOPMENT_KEYS["desk-dev"]}
 UNPUBLISHED = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
 WAITING = "SELECT count(*) FROM incident WHERE relook_timer IS NOT NULL AND state IN ('predicted', 'confirmed')"
 REPORTS = "SELECT count(*) FROM report"
@@ -122,7 +125,7 @@ async def test_reports_become_orders_and_a_crews_word_closes_them(dedup: Dedup) 
     live = {o["order_id"]: o for o in orders}
     order_id = next(key for key, order in live.items() if order["status"] in {"issued", "updated"})
 
-    async with httpx.AsyncClient(base_url=dedup.door) as client:
+    async with httpx.AsyncClient(base_url=dedup.door, headers=FIELD) as client:
         assert (await client.get("/readyz")).status_code == 200
         body = {"progress_id": "1", "stage": "arrived", "at": minute(40).isoformat()}
         assert (await client.post(f"/v1/orders/{order_id}/progress", json=body)).status_code == 202

@@ -1,7 +1,6 @@
-"""The doors of dedup: incidents, why a report is where it is, and what crews say of their orders.
+"""Incidents as they stand: lists, and one with its reports, order and crew.
 
-Decided here: how things are shown. A crew's word goes into the area's topic like everything that can change an
-incident, so the answer is 202. Never here: a change of an incident; a name, phone or account of a customer.
+Decided here: how things are shown. Never here: a change of an incident; a name, phone or account of a customer.
 """
 
 from __future__ import annotations
@@ -9,27 +8,23 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
 
 from services.contracts.envelope import parse_time
-from services.contracts.ids import derive
-from services.contracts.messages import FieldProgress
-from services.contracts.values import Etr, IncidentState, Name, ProgressStage, Text, Timestamp
-from services.dedup.domain.words import sentence
-from services.dedup.progress import rekeyed
+from services.contracts.values import Etr, IncidentState, Name, ProgressStage
+from services.dedup.keys import Scope
 from services.dedup.store import views
-from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     import asyncpg
 
-    from services.runtime.outbox import Outbox
+    from services.dedup.api.access import Access
     from services.runtime.postgres import Pool
 
 _MOST: Final = 500
@@ -65,6 +60,12 @@ class IncidentView(BaseModel):
     restored_at: datetime | None
     merged_into: UUID | None
     related_to: UUID | None
+    pinned: bool = Field(description="A person arranged it: inference leaves it where it is")
+    arrive_by: datetime | None = Field(description="When a crew is due on the spot (service level)")
+    arrived_at: datetime | None
+    restore_by: datetime | None = Field(description="When power is due back (service level)")
+    breached: list[str] = Field(description="Due times missed: arrival, restoration")
+    suggested_at: datetime | None = Field(description="Since when telemetry says that power is back")
     revision: int
     changed_at: datetime
 
@@ -121,63 +122,12 @@ class IncidentDetail(IncidentView):
     progress: list[ProgressView]
 
 
-class LedgerRow(BaseModel):
-    """Why a report joined or left an incident."""
+def incident_doors(pool: Pool, access: Access) -> APIRouter:
+    """Make the doors."""
+    router = APIRouter()
+    may = access.may
 
-    at: datetime
-    action: str
-    incident_id: UUID
-    rule: str
-    words: str = Field(description="The rule and its evidence as a sentence")
-    evidence: dict[str, Any]
-    rules_hash: str
-    author: str
-
-
-class Explanation(BaseModel):
-    """Why a report is where it is."""
-
-    report_id: UUID
-    ticket_ref: str
-    area: str
-    device_id: str | None
-    reported_at: datetime
-    received_at: datetime
-    outcome: str = Field(description="in_incident, answered or needs_person")
-    reason: str
-    words: str
-    incident_id: UUID | None
-    ledger: list[LedgerRow]
-
-
-class ProgressPosted(BaseModel):
-    """What a field-repair system posts of an order."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    progress_id: Name = Field(
-        description="Your own id of this word, a UUID or any text: the same again changes nothing"
-    )
-    stage: ProgressStage
-    at: Timestamp = Field(description="By the crew's clock, with its offset")
-    etr: Etr | None = None
-    crew: Name | None = None
-    cause: Name | None = None
-    note: Text | None = None
-
-
-class ProgressAccepted(BaseModel):
-    """The word is kept."""
-
-    progress_id: UUID
-    incident_id: UUID
-
-
-def routes(pool: Pool, outbox: Outbox) -> APIRouter:
-    """Make the routes."""
-    router = APIRouter(prefix="/v1")
-
-    @router.get("/incidents", tags=["incidents"], summary="Incidents, youngest first")
+    @router.get("/incidents", dependencies=[may(Scope.READ)], tags=["incidents"], summary="Incidents, youngest first")
     async def list_incidents(
         state: Annotated[list[IncidentState] | None, Query(description="Only these states")] = None,
         area: Annotated[Name | None, Query(description="Only this substation or cell")] = None,
@@ -192,9 +142,15 @@ def routes(pool: Pool, outbox: Outbox) -> APIRouter:
         shown = [_incident(row) for row in rows[:limit]]
         return IncidentPage(incidents=shown, next=_cursor(shown[-1]) if len(rows) > limit else None)
 
-    @router.get("/incidents/{incident_id}", tags=["incidents"], summary="One incident, with reports, order and crew")
+    @router.get(
+        "/incidents/{incident_id}",
+        dependencies=[may(Scope.READ)],
+        tags=["incidents"],
+        summary="One incident, with reports, order and crew",
+    )
     async def incident(
         incident_id: UUID,
+        response: Response,
         follow: Annotated[bool, Query(description="Show the incident it was merged into, if it was")] = True,  # noqa: FBT002 - a query parameter
     ) -> IncidentDetail:
         with translated():
@@ -206,6 +162,9 @@ def routes(pool: Pool, outbox: Outbox) -> APIRouter:
                 members = await views.members_of(connection, shown, _MEMBERS)
                 order = await views.order_versions_of(connection, shown)
                 progress = await views.progress_of(connection, shown)
+        response.headers["ETag"] = f'"{row["revision"]}"'
+        if shown != incident_id:
+            response.headers["Content-Location"] = f"/v1/incidents/{shown}"
         return IncidentDetail(
             **_incident(row).model_dump(),
             redirected_from=incident_id if shown != incident_id else None,
@@ -214,45 +173,7 @@ def routes(pool: Pool, outbox: Outbox) -> APIRouter:
             progress=[ProgressView(**dict(one)) for one in progress],
         )
 
-    @router.get("/reports/{report_id}/explain", tags=["reports"], summary="Why a report is where it is")
-    async def explain(report_id: UUID) -> Explanation:
-        with translated():
-            async with pool.acquire() as connection:
-                row = await views.report_of(connection, report_id)
-                if row is None:
-                    raise Problem(404, f"no report {report_id} has come to dedup")
-                ledger = await views.ledger_of(connection, report_id)
-        rows = [LedgerRow(**one, words=sentence(one["rule"], one["evidence"])) for one in ledger]
-        words = rows[-1].words if rows else sentence(row["reason"], {})
-        return Explanation(**dict(row), words=words, ledger=rows)
-
-    @router.post(
-        "/orders/{order_id}/progress", tags=["orders"], status_code=202, summary="What a crew says of its order"
-    )
-    async def progress(
-        order_id: UUID, said: ProgressPosted, traceparent: Annotated[str | None, Header()] = None
-    ) -> ProgressAccepted:
-        now = clock.now()
-        message = FieldProgress(
-            **said.model_dump(exclude={"progress_id"}), progress_id=_progress_id(said.progress_id), order_id=order_id
-        )
-        with translated():
-            async with pool.acquire() as connection, connection.transaction():
-                order = (await views.orders_by_id(connection, [order_id])).get(order_id)
-                if order is None:
-                    raise Problem(404, f"no order {order_id} was ever issued here")
-                await outbox.publish(connection, [rekeyed(order, message, now, traceparent)], now)
-        outbox.wake()
-        return ProgressAccepted(progress_id=message.progress_id, incident_id=order.incident_id)
-
     return router
-
-
-def _progress_id(given: str) -> UUID:
-    try:
-        return UUID(given)
-    except ValueError:
-        return derive("progress", given)
 
 
 def _incident(row: asyncpg.Record) -> IncidentView:

@@ -1,0 +1,117 @@
+"""IEEE 1366 figures by area and day, computed when asked."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from services.contracts.values import Name, Timestamp
+from services.dedup.domain.figures import Figures, by_day, figures
+from services.dedup.keys import Scope
+from services.dedup.store import reliability
+from services.runtime import clock
+from services.runtime.http import Problem
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from services.dedup.api.access import Access
+    from services.runtime.postgres import Pool
+
+_LONGEST = timedelta(days=366)
+
+
+class FiguresView(BaseModel):
+    """The indices of some customers over some time."""
+
+    customers_served: int
+    interruptions: int = Field(description="Sustained ones")
+    customers_interrupted: int
+    customer_minutes: float
+    saidi_minutes: float
+    saifi: float
+    caidi_minutes: float
+    maifi: float = Field(description="Momentary events a customer (MAIFI_E)")
+
+
+class AreaFigures(FiguresView):
+    """The indices of one area."""
+
+    area: str
+
+
+class DayFigures(FiguresView):
+    """The indices of the interruptions that began on one day."""
+
+    day: str
+
+
+class Reliability(BaseModel):
+    """IEEE 1366 figures of a time."""
+
+    start: Timestamp
+    end: Timestamp
+    momentary_minutes: float
+    total: FiguresView
+    areas: list[AreaFigures]
+    days: list[DayFigures]
+
+
+def figure_doors(pool: Pool, access: Access) -> APIRouter:
+    """Make the door."""
+    router = APIRouter(prefix="/figures", tags=["figures"])
+
+    @router.get("/reliability", dependencies=[access.may(Scope.READ)], summary="SAIDI, SAIFI, CAIDI, MAIFI")
+    async def reliability_figures(
+        start: Annotated[Timestamp | None, Query(description="24 hours before the end, if absent")] = None,
+        end: Annotated[Timestamp | None, Query(description="Now, if absent; days are counted in its offset")] = None,
+        area: Annotated[Name | None, Query()] = None,
+        momentary_minutes: Annotated[
+            float, Query(ge=0, le=60, description="An interruption not longer than this is momentary (IEEE 1366: 5)")
+        ] = 5,
+    ) -> Reliability:
+        now = clock.now()
+        until = end or now
+        since = start or until - timedelta(days=1)
+        if not timedelta(0) < until - since <= _LONGEST:
+            raise Problem(
+                422,
+                "some fields do not fit",
+                errors=[{"field": "start", "reason": "must be up to 366 days before end"}],
+            )
+        with translated():
+            async with pool.acquire() as connection:
+                found = await reliability.interruptions(connection, since, until, area)
+                served = await reliability.customers_served(connection, area)
+                by_area = await reliability.customers_by_area(connection, sorted({one.area for one in found}))
+        zone = until.tzinfo or UTC
+        local = [one._replace(started_at=one.started_at.astimezone(zone)) for one in found]
+        momentary = timedelta(minutes=momentary_minutes)
+        return Reliability(
+            start=since,
+            end=until,
+            momentary_minutes=momentary_minutes,
+            total=FiguresView(**_shown(figures(local, served, momentary=momentary, until=now))),
+            areas=[
+                AreaFigures(
+                    area=name,
+                    **_shown(
+                        figures([one for one in local if one.area == name], customers, momentary=momentary, until=now)
+                    ),
+                )
+                for name, customers in sorted(by_area.items())
+            ],
+            days=[
+                DayFigures(day=day, **_shown(figures(those, served, momentary=momentary, until=now)))
+                for day, those in by_day(local).items()
+            ],
+        )
+
+    return router
+
+
+def _shown(found: Figures) -> dict[str, float]:
+    names = FiguresView.model_fields
+    return {name: getattr(found, name) for name in names}

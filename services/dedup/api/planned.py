@@ -1,0 +1,154 @@
+"""Planned outages: made known, changed, cancelled, listed. What comes of it is decided in the area's topic."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, Field
+
+from services.contracts.ids import derive
+from services.contracts.messages import OutageCommanded
+from services.contracts.values import CommandAction, Name, Timestamp
+from services.dedup.api.commands import CommandView, Desk, IfMatch, Said, Seen, Trace, Wait, author, command_id
+from services.dedup.keys import Holder, Scope
+from services.dedup.store import people
+from services.runtime import clock
+from services.runtime.http import Problem
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from services.dedup.api.access import Access
+    from services.runtime.outbox import Outbox
+    from services.runtime.postgres import Pool
+
+
+class Plan(Said):
+    """Power will be off under a device for a time."""
+
+    device: Name
+    starts_at: Timestamp
+    ends_at: Timestamp
+
+
+class PlannedView(BaseModel):
+    """A planned outage as it stands."""
+
+    planned_id: UUID
+    area: str
+    device_id: str
+    starts_at: datetime
+    ends_at: datetime
+    author: str
+    reason: str
+    cancelled: bool
+    revision: int = Field(description="Its ETag")
+    changed_at: datetime
+
+
+class PlannedPage(BaseModel):
+    """Planned outages, by their start."""
+
+    planned_outages: list[PlannedView]
+
+
+def planned_doors(pool: Pool, outbox: Outbox, access: Access) -> APIRouter:  # noqa: C901 - one door an action
+    """Make the doors."""
+    router = APIRouter(prefix="/planned-outages", tags=["planned outages"])
+    desk = Desk(pool, outbox)
+    dispatcher = Depends(access.holder(Scope.DISPATCHER))
+    may_read = access.may(Scope.READ)
+
+    def command(holder: Holder, said: Said, area: str, action: CommandAction, **told: Any) -> OutageCommanded:
+        key = command_id(said.command_id)
+        who = author(holder, said)
+        return OutageCommanded(
+            area=area, command_id=key, action=action, author=who, reason=said.reason, accepted_at=clock.now(), **told
+        )
+
+    async def area_of(device: str) -> str:
+        with translated():
+            async with pool.acquire() as connection:
+                area = await people.area_of_device(connection, device)
+        if area is None:
+            errors = [{"field": "device", "reason": f"the network has no device {device!r}"}]
+            raise Problem(422, "some fields do not fit", errors=errors)
+        return area
+
+    async def known(key: UUID) -> asyncpg.Record:
+        with translated():
+            async with pool.acquire() as connection:
+                row = await people.planned_outage(connection, key)
+        if row is None:
+            raise Problem(404, f"no planned outage {key}")
+        return row
+
+    @router.get("", dependencies=[may_read], summary="Planned outages that are not over")
+    async def several(
+        area: Annotated[Name | None, Query()] = None,
+        ending_after: Annotated[Timestamp | None, Query(description="Now, if absent")] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> PlannedPage:
+        with translated():
+            async with pool.acquire() as connection:
+                rows = await people.planned_outages(connection, area, ending_after or clock.now(), limit)
+        return PlannedPage(planned_outages=[PlannedView(**dict(row)) for row in rows])
+
+    @router.get("/{planned_id}", dependencies=[may_read], summary="One planned outage")
+    async def one(planned_id: UUID, response: Response) -> PlannedView:
+        row = await known(planned_id)
+        response.headers["ETag"] = f'"{row["revision"]}"'
+        return PlannedView(**dict(row))
+
+    @router.post("", summary="Make a planned outage known; its id is of the command's id")
+    async def make(
+        said: Plan,
+        response: Response,
+        holder: Holder = dispatcher,
+        traceparent: Trace = None,
+        wait: Wait = 5,
+    ) -> CommandView:
+        key = derive("planned", command_id(said.command_id))
+        told = {"planned_id": key, "device": said.device, "starts_at": said.starts_at, "ends_at": said.ends_at}
+        area = await area_of(said.device)
+        return await desk.give(command(holder, said, area, CommandAction.PLAN, **told), response, wait, traceparent)
+
+    @router.put("/{planned_id}", summary="Change its device or its time")
+    async def change(
+        planned_id: UUID,
+        said: Plan,
+        response: Response,
+        holder: Holder = dispatcher,
+        if_match: IfMatch = None,
+        traceparent: Trace = None,
+        wait: Wait = 5,
+    ) -> CommandView:
+        seen = Seen("planned", planned_id, if_match)
+        row, area = await known(planned_id), await area_of(said.device)
+        if row["area"] != area:
+            reason = f"is in area {area}, the planned outage in {row['area']}: cancel it and make a new one"
+            raise Problem(409, "the command was refused", errors=[{"field": "device", "reason": reason}])
+        told = {"planned_id": planned_id, "device": said.device, "starts_at": said.starts_at, "ends_at": said.ends_at}
+        plan = command(holder, said, area, CommandAction.PLAN, **told)
+        return await desk.give(plan, response, wait, traceparent, seen)
+
+    @router.post("/{planned_id}/cancel", summary="It does not take place, or is over before its time")
+    async def cancel(
+        planned_id: UUID,
+        said: Said,
+        response: Response,
+        holder: Holder = dispatcher,
+        if_match: IfMatch = None,
+        traceparent: Trace = None,
+        wait: Wait = 5,
+    ) -> CommandView:
+        seen = Seen("planned", planned_id, if_match)
+        row = await known(planned_id)
+        told = command(holder, said, row["area"], CommandAction.CANCEL_PLAN, planned_id=planned_id)
+        return await desk.give(told, response, wait, traceparent, seen)
+
+    return router

@@ -1,0 +1,85 @@
+"""Why a report is where it is, what else was considered, and what would change it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from services.dedup.domain.explain import considered, would_change
+from services.dedup.domain.words import sentence
+from services.dedup.keys import Scope
+from services.dedup.store import views
+from services.dedup.store.load import load_areas
+from services.grid.store import load_trees
+from services.runtime.http import Problem
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from services.dedup.api.access import Access
+    from services.dedup.ground import Ground
+    from services.runtime.postgres import Pool
+
+
+class LedgerRow(BaseModel):
+    """Why a report joined or left an incident."""
+
+    at: datetime
+    action: str
+    incident_id: UUID
+    rule: str
+    words: str = Field(description="The rule and its evidence as a sentence")
+    evidence: dict[str, Any]
+    rules_hash: str
+    author: str
+
+
+class Explanation(BaseModel):
+    """Why a report is where it is."""
+
+    report_id: UUID
+    ticket_ref: str
+    area: str
+    device_id: str | None
+    reported_at: datetime
+    received_at: datetime
+    outcome: str = Field(description="in_incident, answered or needs_person")
+    reason: str
+    words: str
+    incident_id: UUID | None
+    ledger: list[LedgerRow]
+    considered: list[str] = Field(description="What else was looked at, from the report upwards, as sentences")
+    would_change: list[str] = Field(description="What would put it elsewhere, as sentences")
+
+
+def report_doors(pool: Pool, ground: Ground | None, access: Access) -> APIRouter:
+    """Make the door."""
+    router = APIRouter(tags=["reports"])
+
+    @router.get(
+        "/reports/{report_id}/explain", dependencies=[access.may(Scope.READ)], summary="Why a report is where it is"
+    )
+    async def explain(report_id: UUID) -> Explanation:
+        if ground is None:
+            raise AssertionError("a description explains nothing")
+        with translated():
+            async with pool.acquire() as connection:
+                row = await views.report_of(connection, report_id)
+                if row is None:
+                    raise Problem(404, f"no report {report_id} has come to dedup")
+                ledger = await views.ledger_of(connection, report_id)
+                area = row["area"]
+                trees = await load_trees(cast("asyncpg.Connection[asyncpg.Record]", connection), [area])
+                state = (await load_areas(connection, [area], trees, ground.rules))[area]
+        rows = [LedgerRow(**one, words=sentence(one["rule"], one["evidence"])) for one in ledger]
+        words = rows[-1].words if rows else sentence(row["reason"], {})
+        looked = considered(state, row["device_id"], row["reported_at"], row["incident_id"])
+        change = would_change(state, report_id, row["reason"])
+        return Explanation(**dict(row), words=words, ledger=rows, considered=looked, would_change=change)
+
+    return router

@@ -1,0 +1,97 @@
+"""Commands and planned outages as people give and read them: each question one query."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from services.dedup.store.acts import subject
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+    from uuid import UUID
+
+    import asyncpg
+
+    from services.contracts.messages import OutageCommanded
+    from services.runtime.postgres import Connection
+
+_GIVE: Final = """
+INSERT INTO command (command_id, area, action, subject, body, author, accepted_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING true
+"""
+_COMMAND: Final = """
+SELECT command_id, area, action, subject, body, author, accepted_at, outcome, wrong, decided_at, undoable, undone_by
+FROM command WHERE command_id = $1
+"""
+_COMMANDS: Final = """
+SELECT command_id, area, action, subject, body, author, accepted_at, outcome, wrong, decided_at, undoable, undone_by
+FROM command WHERE $1::uuid IS NULL OR subject = $1 OR $1 = ANY(incidents)
+ORDER BY accepted_at DESC, command_id LIMIT $2
+"""
+_PLANNED: Final = """
+SELECT * FROM planned_outage
+WHERE ($1::text IS NULL OR area = $1) AND ends_at > $2 ORDER BY starts_at, planned_id LIMIT $3
+"""
+_ONE_PLANNED: Final = "SELECT * FROM planned_outage WHERE planned_id = $1"
+_DEVICE: Final = """
+SELECT area FROM grid.device
+WHERE version = (SELECT version FROM grid.network_version WHERE is_current) AND id = $1
+"""
+_METERS: Final = """
+SELECT c.account_id, c.transformer_id, d.area FROM grid.customer AS c JOIN grid.device AS d
+  ON d.version = c.version AND d.id = c.transformer_id
+WHERE c.version = (SELECT version FROM grid.network_version WHERE is_current) AND c.account_id = ANY($1::text[])
+"""
+_DEVICES: Final = """
+SELECT id, area FROM grid.device
+WHERE version = (SELECT version FROM grid.network_version WHERE is_current) AND id = ANY($1::text[])
+"""
+
+
+async def give(tx: Connection, command: OutageCommanded) -> bool:
+    """Keep an accepted command; False where its id is taken or one about the same thing is undecided."""
+    row = (
+        *(command.command_id, command.area, command.action.value, subject(command)),
+        *(command.model_dump_json(exclude_none=True), command.author, command.accepted_at),
+    )
+    return bool(await tx.fetchval(_GIVE, *row))
+
+
+async def command_of(connection: Connection, command_id: UUID) -> asyncpg.Record | None:
+    """Return one command and what came of it."""
+    return await connection.fetchrow(_COMMAND, command_id)
+
+
+async def commands_about(connection: Connection, about: UUID | None, limit: int) -> list[asyncpg.Record]:
+    """Return the commands about one thing, or all, youngest first."""
+    return await connection.fetch(_COMMANDS, about, limit)
+
+
+async def planned_outages(
+    connection: Connection, area: str | None, ending_after: datetime, limit: int
+) -> list[asyncpg.Record]:
+    """Return planned outages that end after a moment, by their start."""
+    return await connection.fetch(_PLANNED, area, ending_after, limit)
+
+
+async def planned_outage(connection: Connection, planned_id: UUID) -> asyncpg.Record | None:
+    """Return one planned outage."""
+    return await connection.fetchrow(_ONE_PLANNED, planned_id)
+
+
+async def area_of_device(connection: Connection, device: str) -> str | None:
+    """Return the area of a device of the network in force; None where there is no such device."""
+    found: str | None = await connection.fetchval(_DEVICE, device)
+    return found
+
+
+async def meters(connection: Connection, accounts: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return transformer and area of each account that is known."""
+    rows = await connection.fetch(_METERS, list(accounts))
+    return {row["account_id"]: (row["transformer_id"], row["area"]) for row in rows}
+
+
+async def areas_of_devices(connection: Connection, devices: Collection[str]) -> dict[str, str]:
+    """Return the area of each device that is known."""
+    return {row["id"]: row["area"] for row in await connection.fetch(_DEVICES, list(devices))}

@@ -1,0 +1,71 @@
+"""Interruptions and due times out of the incidents: each question one query."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from services.dedup.domain.figures import Interruption
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import asyncpg
+
+    from services.runtime.postgres import Connection
+
+_OVERDUE: Final = """
+SELECT incident_id, area, 'arrival' AS what, arrive_by AS due_at FROM incident
+WHERE state IN ('predicted', 'confirmed') AND arrive_by <= $1 AND NOT 'arrival' = ANY(breached)
+  AND (arrived_at IS NULL OR arrived_at > arrive_by)
+UNION ALL
+SELECT incident_id, area, 'restoration', restore_by FROM incident
+WHERE state IN ('predicted', 'confirmed') AND arrive_by <= $1 AND restore_by <= $1
+  AND NOT 'restoration' = ANY(breached)
+ORDER BY due_at, incident_id LIMIT $2
+"""
+_INTERRUPTIONS: Final = """
+SELECT area, device_id, upstream, customers_served, opened_at, restored_at FROM incident
+WHERE kind <> 'hazard' AND state <> 'cancelled' AND opened_at >= $1 AND opened_at < $2
+  AND ($3::text IS NULL OR area = $3)
+"""
+_SERVED: Final = """
+SELECT coalesce(sum(customers), 0)::bigint FROM grid.device
+WHERE version = (SELECT version FROM grid.network_version WHERE is_current) AND ($1::text IS NULL OR area = $1)
+"""
+_SERVED_BY_AREA: Final = """
+SELECT area, sum(customers)::bigint AS customers FROM grid.device
+WHERE version = (SELECT version FROM grid.network_version WHERE is_current) AND area = ANY($1::text[]) GROUP BY area
+"""
+_ALL_SERVED: Final = "SELECT coalesce(max(customers), 0) FROM grid.network_version WHERE is_current"
+
+
+async def overdue(connection: Connection, now: datetime, limit: int) -> list[asyncpg.Record]:
+    """Return incident, area, what and due time of what has passed and was not told, longest overdue first."""
+    return await connection.fetch(_OVERDUE, now, limit)
+
+
+async def interruptions(connection: Connection, start: datetime, end: datetime, area: str | None) -> list[Interruption]:
+    """Return the interruptions that began in a time, of one area or of all."""
+    rows = await connection.fetch(_INTERRUPTIONS, start, end, area)
+    return [
+        Interruption(
+            area=row["area"],
+            device=row["device_id"],
+            upstream=tuple(row["upstream"]) or (row["device_id"],),
+            customers=row["customers_served"],
+            started_at=row["opened_at"],
+            ended_at=row["restored_at"],
+        )
+        for row in rows
+    ]
+
+
+async def customers_served(connection: Connection, area: str | None) -> int:
+    """Return the customers of an area of the network in force, or of all areas."""
+    found = await (connection.fetchval(_ALL_SERVED) if area is None else connection.fetchval(_SERVED, area))
+    return int(found)
+
+
+async def customers_by_area(connection: Connection, areas: list[str]) -> dict[str, int]:
+    """Return the customers of each area."""
+    return {row["area"]: row["customers"] for row in await connection.fetch(_SERVED_BY_AREA, areas)}

@@ -1,0 +1,303 @@
+"""What dispatchers do, over HTTP: on a real database, and with the service on real Kafka and Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from services.contracts.messages import OrderVersion, OutageCommanded, TelemetryReceived
+from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT
+from services.contracts.values import CommandAction, Reading
+from services.dedup.api import make_router
+from services.dedup.domain import AreaState
+from services.dedup.handler import imbalance
+from services.dedup.keys import DEVELOPMENT_KEYS, load_keys
+from services.dedup.settings import KEYS
+from services.runtime.http import make_app
+from services.runtime.positions import totals
+from tests.integration.dedup.test_service import DESK, UNPUBLISHED, Dedup, dedup, record
+from tests.unit.dedup.timeline import Timeline, a_report, minute
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from services.contracts.messages import OutageInput
+    from tests.integration.dedup.room import Room
+
+pytestmark = pytest.mark.integration
+AREA = "A0SU00000"
+METERS = {"X-API-Key": DEVELOPMENT_KEYS["meters-dev"]}
+ANY = {"If-Match": "*"}
+__all__ = ["dedup"]  # a fixture
+
+
+@pytest.fixture
+async def desk(room: Room) -> AsyncIterator[httpx.AsyncClient]:
+    async def ready() -> list[str]:
+        return []
+
+    app = make_app("dedup", ready=ready)
+    app.include_router(make_router(room.pool, room.outbox, load_keys(KEYS), room.ground))
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://dedup/v1", headers=DESK) as client:
+        yield client
+
+
+async def decide_what_was_accepted(room: Room, at: float) -> None:
+    """Feed the commands in the outbox to the handler, as Kafka would."""
+    accepted = await room.published(OUTAGE_INPUT.name)
+    await room.pool.execute("DELETE FROM outbox WHERE topic = $1", OUTAGE_INPUT.name)
+    await room.feed(accepted, minute(at))
+
+
+async def two_outages(room: Room) -> tuple[dict[str, Any], dict[str, Any]]:
+    await room.feed([a_report(AREA, "A0TR00023", "here", 0), a_report(AREA, "A0TR00104", "there", 1)], minute(1))
+    rows = await room.pool.fetch("SELECT * FROM incident ORDER BY opened_at")
+    return dict(rows[0]), dict(rows[1])
+
+
+async def test_a_merge_its_redirect_and_its_undo(room: Room, desk: httpx.AsyncClient) -> None:
+    here, there = (one["incident_id"] for one in await two_outages(room))
+    seen = await desk.get(f"/incidents/{there}")
+    said = {"command_id": "m1", "reason": "one pole", "into": str(here), "by": "Li"}
+    path = f"/incidents/{there}/merge?wait=0"
+    accepted = await desk.post(path, json=said, headers={"If-Match": seen.headers["ETag"]})
+    again = await desk.post(path, json=said, headers={"If-Match": seen.headers["ETag"]})
+    assert (accepted.status_code, again.status_code) == (202, 202)
+    second = await desk.post(path, json={**said, "command_id": "m2"}, headers={"If-Match": seen.headers["ETag"]})
+    assert (second.status_code, second.headers["content-type"]) == (412, "application/problem+json")
+    other = await desk.post(path, json={**said, "reason": "another"}, headers={"If-Match": seen.headers["ETag"]})
+    assert (other.status_code, other.json()["errors"][0]["field"]) == (422, "command_id")
+
+    await decide_what_was_accepted(room, 2)
+    done = (await desk.get(accepted.headers["Location"].removeprefix("/v1"))).json()
+    assert (done["outcome"], done["author"], done["undoable"]) == ("done", "desk-dev/Li", True)
+    moved = await desk.get(f"/incidents/{there}")
+    assert (moved.json()["incident_id"], moved.json()["redirected_from"]) == (str(here), str(there))
+    assert moved.headers["Content-Location"] == f"/v1/incidents/{here}"
+    closed = await desk.post(path, json={**said, "command_id": "m3"}, headers=ANY)
+    assert closed.status_code == 409
+    assert f"was merged into {here}" in closed.json()["errors"][0]["reason"]
+
+    undo = await desk.post(f"/commands/{done['command_id']}/undo?wait=0", json={"command_id": "u1", "reason": "two"})
+    assert undo.status_code == 202
+    await decide_what_was_accepted(room, 3)
+    back = (await desk.get(f"/incidents/{there}")).json()
+    assert (back["incident_id"], back["state"], len(back["members"])) == (str(there), "predicted", 1)
+    assert [one["status"] for one in back["order"]] == ["issued", "cancelled", "issued"]
+    reasons = await room.pool.fetch("SELECT action, rule, author FROM membership ORDER BY seq")
+    assert [tuple(one) for one in reasons][2:] == [
+        ("left", "merged_by_person", "desk-dev/Li"),
+        ("joined", "merged_by_person", "desk-dev/Li"),
+        ("left", "undone_by_person", "desk-dev"),
+        ("joined", "undone_by_person", "desk-dev"),
+    ]
+
+
+async def test_refusals_are_problems_with_field_and_reason(room: Room, desk: httpx.AsyncClient) -> None:
+    here, there = (one["incident_id"] for one in await two_outages(room))
+    await room.feed([a_report("cell:85318d9bfffffff", "cell:89318d9bfffffff", "far", 2)], minute(2))
+    far = await room.pool.fetchval("SELECT incident_id FROM incident WHERE area LIKE 'cell%'")
+    nobody = "0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11"
+
+    async def refused(path: str, headers: dict[str, str] = ANY, **told: Any) -> tuple[int, str, str]:
+        answer = await desk.post(
+            path, json={"command_id": str(random.random()), "reason": "r", **told}, headers=headers
+        )
+        body = answer.json()
+        first = (body.get("errors") or [{"field": "", "reason": body.get("detail", "")}])[0]
+        return answer.status_code, first["field"], first["reason"]
+
+    assert (await refused(f"/incidents/{there}/merge", into=str(far)))[:2] == (409, "into")
+    assert (await refused(f"/incidents/{there}/merge", into=nobody))[:2] == (409, "into")
+    assert (await refused(f"/incidents/{nobody}/merge", into=str(here)))[0] == 404
+    assert (await refused(f"/incidents/{there}/merge", {}, into=str(here)))[0] == 428
+    assert (await refused(f"/incidents/{there}/merge", {"If-Match": '"99"'}, into=str(here)))[0] == 412
+    assert (await refused(f"/incidents/{there}/merge", into="x"))[:2] == (422, "into")
+    assert (await refused(f"/reports/{nobody}/place", device="A0TR00023"))[0] == 404
+    assert (await refused(f"/commands/{nobody}/undo"))[0] == 404
+    assert (
+        await refused("/planned-outages", device="none", starts_at=minute(1).isoformat(), ends_at=minute(2).isoformat())
+    )[:2] == (422, "device")
+
+    said = {
+        "command_id": "s1",
+        "reason": "r",
+        "reports": [
+            str(one["report_id"])
+            for one in await room.pool.fetch("SELECT report_id FROM report WHERE incident_id = $1", here)
+        ],
+    }
+    await desk.post(f"/incidents/{here}/split?wait=0", json=said, headers=ANY)
+    await decide_what_was_accepted(room, 3)
+    answer = await desk.post(f"/incidents/{here}/split?wait=0", json=said, headers=ANY)
+    assert answer.status_code == 409
+    assert answer.json()["errors"][0]["field"] == "reports"
+
+
+async def test_a_key_opens_only_its_own_doors(room: Room, desk: httpx.AsyncClient) -> None:
+    here, there = (one["incident_id"] for one in await two_outages(room))
+    merge = {"command_id": "m", "reason": "r", "into": str(here)}
+    path = f"/incidents/{there}/merge"
+    for headers, status in (({"X-API-Key": ""}, 401), ({"X-API-Key": "wrong"}, 401), (METERS, 403)):
+        answer = await desk.post(path, json=merge, headers={**ANY, **headers})
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert (await desk.get(f"/incidents/{here}", headers={"X-API-Key": ""})).status_code == 200, "reading is open here"
+    assert (await desk.get(f"/incidents/{here}", headers={"X-API-Key": "wrong"})).status_code == 401
+    body = {"progress_id": "1", "stage": "arrived", "at": minute(4).isoformat()}
+    order = await room.pool.fetchval("SELECT order_id FROM incident LIMIT 1")
+    assert (await desk.post(f"/orders/{order}/progress", json=body)).status_code == 403, "a desk is no crew"
+
+
+async def test_planned_outages_readings_and_figures_over_http(room: Room, desk: httpx.AsyncClient) -> None:
+    account = await room.pool.fetchrow(
+        "SELECT account_id, transformer_id FROM grid.customer WHERE transformer_id = 'A0TR00023' LIMIT 1"
+    )
+    body = {"command_id": "p1", "reason": "new transformer", "device": "A0FU00017"}
+    times = {"starts_at": minute(-10).isoformat(), "ends_at": minute(600_000).isoformat()}
+    assert (await desk.post("/planned-outages?wait=0", json={**body, **times})).status_code == 202
+    await decide_what_was_accepted(room, 0)
+    (planned,) = (await desk.get("/planned-outages", params={"ending_after": minute(0).isoformat()})).json()[
+        "planned_outages"
+    ]
+    assert (planned["device_id"], planned["revision"]) == ("A0FU00017", 1)
+    await room.feed([a_report(AREA, "A0TR00026", "under it", 1)], minute(1))
+    assert await room.pool.fetchval("SELECT reason FROM report") == "planned_outage"
+
+    readings = [
+        {"event_id": "e1", "reading": "last_gasp", "account_id": account["account_id"], "at": minute(2).isoformat()},
+        {"event_id": "e2", "reading": "breaker_closed", "device": "A0SW00015", "at": minute(2).isoformat()},
+        {"event_id": "e3", "reading": "last_gasp", "account_id": "nobody's", "at": minute(2).isoformat()},
+    ]
+    sent = await desk.post("/telemetry", json={"readings": readings}, headers=METERS)
+    assert sent.json() == {"accepted": 2, "unknown": ["e3"]}
+    await decide_what_was_accepted(room, 2)
+    (incident,) = (await desk.get("/incidents")).json()["incidents"]
+    assert incident["device"]["id"] == "A0TR00023"
+    report = await room.pool.fetchval("SELECT report_id FROM report WHERE outcome = 'in_incident'")
+    why = (await desk.get(f"/reports/{report}/explain")).json()
+    assert any("telemetry shows it closed" in words for words in why["considered"]), why
+    assert any("/split" in words for words in why["would_change"])
+    now = {"start": minute(-60).isoformat(), "end": minute(60).isoformat()}
+    found = (await desk.get("/figures/reliability", params=now)).json()
+    assert found["total"]["customers_interrupted"] == incident["customers_served"]
+    assert [one["area"] for one in found["areas"]] == [AREA]
+    cancel = {"command_id": "p2", "reason": "done early"}
+    path = f"/planned-outages/{planned['planned_id']}/cancel?wait=0"
+    assert (await desk.post(path, json=cancel, headers={"If-Match": '"7"'})).status_code == 412
+    assert (await desk.post(path, json=cancel, headers={"If-Match": '"1"'})).status_code == 202
+
+
+def some_input(story: Timeline, rng: random.Random, n: int) -> OutageInput:
+    """A report, a reading or a command about what is there."""
+    state = story.state
+    kind = rng.choice(["report", "report", "reading", "command", "command"])
+    devices = ["A0TR00023", "A0TR00024", "A0TR00026", "A0TR00104", "A0FU00016"]
+    if kind == "report" or not state.incidents:
+        device = rng.choice([*devices, None])
+        return a_report(
+            AREA, device, f"r{n}", n / 4, account=rng.choice([None, "A1", "A2"]), only_mine=rng.random() < 0.1
+        )
+    if kind == "reading":
+        reading, at = rng.choice(list(Reading)), minute(n / 4 - rng.choice([0, 2]))
+        return TelemetryReceived(
+            area=AREA,
+            source="t",
+            source_event_id=str(n),
+            reading=reading,
+            device=rng.choice(devices),
+            at=at,
+            received_at=minute(n / 4),
+        )
+    action = rng.choice([one for one in CommandAction if "plan" not in one])
+    incidents = list(state.incidents)
+    told: dict[str, Any] = {"incident_id": rng.choice(incidents), "target_id": rng.choice(incidents)}
+    told["device"] = rng.choice([*devices, None])
+    pool = list(state.waiting) if action is CommandAction.PLACE else list(state.incidents[told["incident_id"]].reports)
+    told["reports"] = tuple(rng.sample(pool, min(len(pool), 1)))
+    told["undoes"] = rng.choice(list(state.commands)) if state.commands else None
+    return OutageCommanded(
+        area=AREA,
+        command_id=a_report(AREA, None, f"c{n}", 0).report_id,
+        action=action,
+        author="x",
+        reason="r",
+        accepted_at=minute(n / 4),
+        **told,
+    )
+
+
+async def test_what_is_loaded_is_what_was_in_memory_whatever_people_did(room: Room) -> None:
+    rng = random.Random(7)
+    done = 0
+    for n in range(240):
+        story = Timeline(AREA, None, room.ground.rules)
+        story.state = room.cached(AREA) if n else AreaState(AREA, None, room.ground.rules)
+        await room.feed([some_input(story, rng, n)], minute(n / 4))
+        if n % 8 == 7:
+            loaded = (await room.loaded(AREA))[AREA].snapshot()
+            assert loaded == room.cached(AREA).snapshot(), f"after {n}"
+        done = await room.pool.fetchval("SELECT count(*) FROM command WHERE outcome = 'done'")
+    assert done > 30
+    async with room.pool.acquire() as connection:
+        assert imbalance(await totals(connection)) == 0
+
+
+async def test_two_dispatchers_at_once_and_a_death_between_command_and_effect(dedup: Dedup) -> None:
+    """On real Kafka and Postgres: of two who saw the same, one acts; killed while deciding, it counts once."""
+    process = dedup.launch()
+    await dedup.produce(
+        [record(a_report(AREA, d, d, 0), OUTAGE_INPUT) for d in ("A0TR00023", "A0TR00104", "A0TR00020")]
+    )
+    await dedup.until("reports decided", 3, "SELECT count(*) FROM incident")
+    async with httpx.AsyncClient(base_url=f"{dedup.door}/v1", headers=DESK, timeout=30) as client:
+        found = (await client.get("/incidents")).json()["incidents"]
+        first, second, third = sorted(one["incident_id"] for one in found)
+        tag = (await client.get(f"/incidents/{first}")).headers["ETag"]
+        answers = await asyncio.gather(
+            *(
+                client.post(
+                    f"/incidents/{first}/merge",
+                    json={"command_id": f"d{n}", "reason": "r", "into": into},
+                    headers={"If-Match": tag},
+                )
+                for n, into in enumerate((second, third))
+            )
+        )
+        codes = sorted(one.status_code for one in answers)
+        assert codes in ([200, 412], [200, 409]), [one.text for one in answers]
+    process.kill()
+    process.wait(30)
+    await dedup.until("one effect", 1, "SELECT count(*) FROM incident WHERE state = 'cancelled'")
+
+    dying = dedup.launch(failpoint="batch.handled:exit:1")
+    async with httpx.AsyncClient(base_url=f"{dedup.door}/v1", headers=DESK, timeout=30) as client:
+        for _ in range(200):
+            try:
+                body = {"command_id": "confirmed", "reason": "patrol saw it", "device": "A0SW00015"}
+                live = second if codes else third
+                await client.post(f"/incidents/{live}/confirm?wait=0", json=body, headers=ANY)
+                break
+            except httpx.TransportError:
+                await asyncio.sleep(0.1)
+    assert dying.wait(60) == 137, dedup.last_log()
+    assert await outcome_of(dedup) is None, "it died before it had decided"
+    dedup.launch()
+    await dedup.until("decided", "done", "SELECT outcome FROM command WHERE body->>'reason' = 'patrol saw it'")
+    await dedup.until("everything published", 0, UNPUBLISHED)
+    orders = [one for one in await dedup.decoded(DISPATCH_ORDER) if isinstance(one, OrderVersion)]
+    assert len({one.message_id for one in orders if one.reason == "confirmed_by_person"}) == 1
+
+
+async def outcome_of(dedup: Dedup) -> Any:
+    import asyncpg
+
+    connection = await asyncpg.connect(dedup.dsn, server_settings={"search_path": "dedup"})
+    try:
+        return await connection.fetchval("SELECT outcome FROM command WHERE body->>'reason' = 'patrol saw it'")
+    finally:
+        await connection.close()

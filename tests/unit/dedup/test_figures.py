@@ -1,0 +1,190 @@
+"""IEEE 1366 figures against numbers worked out by hand, and the one clock of an incident."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.contracts.ids import timer_id
+from services.contracts.messages import TimerFired
+from services.contracts.values import CustomerClass, ProgressStage
+from services.dedup.domain import acts as a
+from services.dedup.domain.figures import Interruption, by_day, figures
+from services.dedup.levels_file import load_levels
+from services.dedup.rules_file import RulesFileError
+from services.dedup.settings import LEVELS
+from tests.unit.dedup.timeline import Timeline, minute
+
+if TYPE_CHECKING:
+    from services.dedup.domain.figures import Figures
+    from services.dedup.domain.rules import Rules
+    from services.grid.tree import Tree
+
+FIVE = timedelta(minutes=5)
+UPSTREAM = {"T": ("T", "F", "B"), "F": ("F", "B"), "B": ("B",), "U": ("U", "B")}
+
+
+def out(device: str, customers: int, start: float, end: float | None) -> Interruption:
+    ended = None if end is None else minute(end)
+    return Interruption("S", device, UPSTREAM[device], customers, minute(start), ended)
+
+
+def of(*found: Interruption, served: int = 1000, momentary: timedelta = FIVE) -> Figures:
+    return figures(found, served, momentary=momentary, until=minute(600))
+
+
+def test_the_indices_of_separate_outages() -> None:
+    # 200 customers for 60 min, 50 for 120, 100 for 3 (momentary), of 1,000 customers:
+    # CMI = 12,000 + 6,000 = 18,000; CI = 250.
+    found = of(out("F", 200, 0, 60), out("U", 50, 100, 220), out("F", 100, 300, 303))
+    assert found.customer_minutes == 18_000
+    assert found.saidi_minutes == 18.0
+    assert found.saifi == 0.25
+    assert found.caidi_minutes == 72.0
+    assert found.maifi == 0.1
+    assert found.interruptions == 2
+
+
+@pytest.mark.parametrize(("minutes", "momentary"), [(4.99, True), (5, True), (5.01, False)])
+def test_exactly_the_threshold_is_momentary(minutes: float, momentary: bool) -> None:
+    found = of(out("F", 10, 0, minutes))
+    assert (found.momentary_customers, found.customers_interrupted) == ((10, 0) if momentary else (0, 10))
+
+
+def test_the_threshold_is_a_setting() -> None:
+    assert of(out("F", 10, 0, 3), momentary=timedelta(minutes=1)).customers_interrupted == 10
+
+
+def test_a_nested_outage_moves_its_customers_and_counts_them_once() -> None:
+    # The feeder B (1,000 customers) is out from 0 to 60; under it transformer T (20) stays out until 180.
+    # CMI = 1,000 * 60 + 20 * 120 = 62,400; every customer has one interruption.
+    found = of(out("B", 1000, 0, 60), out("T", 20, 0, 180))
+    assert found.customer_minutes == 62_400
+    assert (found.customers_interrupted, found.interruptions) == (1000, 1)
+    assert found.saifi == 1.0
+
+
+def test_an_outage_inside_a_larger_one_adds_nothing() -> None:
+    assert of(out("B", 1000, 0, 60), out("T", 20, 10, 50)).customer_minutes == 60_000
+
+
+def test_what_began_before_the_larger_one_adds_only_its_own_minutes() -> None:
+    # T out 0 to 90, B out 30 to 60: T's own minutes are 0 to 30 and 60 to 90.
+    assert of(out("T", 20, 0, 90), out("B", 1000, 30, 60)).customer_minutes == 60 * 20 + 30 * 1000
+
+
+def test_a_second_outage_after_power_was_back_is_a_second_interruption() -> None:
+    found = of(out("F", 100, 0, 60), out("F", 100, 120, 180))
+    assert (found.customers_interrupted, found.customer_minutes) == (200, 12_000)
+
+
+def test_what_is_still_out_counts_until_now() -> None:
+    assert of(out("F", 10, 540, None)).customer_minutes == 600
+
+
+def test_no_customers_give_no_division_by_zero() -> None:
+    found = of(served=0)
+    assert (found.saidi_minutes, found.saifi, found.caidi_minutes, found.maifi) == (0, 0, 0, 0)
+
+
+def test_an_outage_belongs_to_the_day_it_began() -> None:
+    late = out("F", 10, 12 * 60 - 10, 13 * 60)
+    assert list(by_day([late, out("F", 1, 0, 9)])) == ["2026-07-01"]
+    assert by_day([late])["2026-07-01"] == [late]
+
+
+# --- the clock ---
+
+
+@pytest.fixture
+def timed(ieee123: Tree, rules: Rules) -> Timeline:
+    return Timeline("A0SU00000", ieee123, replace(rules, levels=load_levels(LEVELS)))
+
+
+def due(storm: Timeline, what: str, order: object, at: float) -> None:
+    """The watcher finds that a due time has passed."""
+    incident, due_at = order.incident_id, order.arrive_by if what == "arrival" else order.restore_by
+    fired = TimerFired(
+        area=storm.state.area,
+        timer_id=timer_id(storm.state.area, f"{what}_due", incident, due_at),
+        kind=f"{what}_due",
+        subject=incident,
+        due_at=due_at,
+        fired_at=minute(at),
+    )
+    storm.take(fired, minute(at))
+
+
+def test_one_clock_runs_from_the_earliest_report(timed: Timeline) -> None:
+    first = timed.at(10).report("A0TR00023", made=4)
+    timed.at(20).report("A0TR00023", made=2)
+    timed.at(21).report("A0TR00024")
+
+    order = timed.order_of(first)
+    assert (order.arrive_by, order.restore_by) == (minute(2 + 45), minute(2 + 45 + 180))
+    assert timed.changed[-1].arrive_by == minute(47)
+
+
+def test_the_repair_counts_from_the_crews_arrival(timed: Timeline) -> None:
+    first = timed.at(0).report("A0TR00023")
+    timed.at(20).crew(timed.order_of(first).order_id, ProgressStage.ARRIVED)
+
+    assert timed.changed[-1].restore_by == minute(20 + 180)
+
+
+def test_a_crew_is_due_sooner_at_a_life_support_customer(timed: Timeline) -> None:
+    first = timed.at(0).report("A0TR00023", customer_class=CustomerClass.LIFE_SUPPORT)
+    assert timed.order_of(first).arrive_by == minute(30)
+
+
+def test_a_missed_due_time_is_told_once(timed: Timeline) -> None:
+    first = timed.at(0).report("A0TR00023")
+    order = timed.order_of(first)
+    for at in (46, 47):
+        due(timed, "arrival", order, at)
+
+    assert [event.what for event in timed.events if isinstance(event, a.DeadlineBreached)] == ["arrival"]
+    assert [change.breached for change in timed.changed][-1] == ("arrival",)
+    due(timed, "restoration", order, 300)
+    assert timed.changed[-1].breached == ("arrival", "restoration")
+
+
+def test_a_crew_that_was_there_in_time_breaches_nothing(timed: Timeline) -> None:
+    first = timed.at(0).report("A0TR00023")
+    order = timed.order_of(first)
+    timed.at(40).crew(order.order_id, ProgressStage.ARRIVED)
+    due(timed, "arrival", order, 46)
+
+    assert not [event for event in timed.events if isinstance(event, a.DeadlineBreached)]
+
+
+def test_without_service_levels_nothing_is_due(storm: Timeline) -> None:
+    assert storm.order_of(storm.at(0).report("A0TR00023")).arrive_by is None
+
+
+def test_a_levels_file_names_every_mistake_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "levels.yaml"
+    path.write_text(
+        "version: 1\nzones:\n  urban: {arrive_minutes: soon, restore_hours: 3}\nusual: moon\nareas: {S1: mars}\n"
+    )
+    with pytest.raises(RulesFileError) as error:
+        load_levels(path)
+    assert [(line, reason.split(" ")[0]) for line, reason in error.value.problems] == [
+        (3, "arrive_minutes"),
+        (4, "usual"),
+        (5, "areas.S1"),
+    ]
+
+
+def test_feeder_comes_before_area_and_area_before_the_usual(tmp_path: Path) -> None:
+    path = tmp_path / "levels.yaml"
+    shipped = (
+        LEVELS.read_text().replace("areas: {}", "areas: {S1: rural}").replace("feeders: {}", "feeders: {F1: remote}")
+    )
+    path.write_text(shipped)
+    levels = load_levels(path)
+    assert [levels.zone(*place) for place in (("S1", "F1"), ("S1", None), ("S2", "F2"))] == ["remote", "rural", "urban"]

@@ -1,0 +1,65 @@
+"""Who may do what at dedup's doors."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.dedup.keys import DEVELOPMENT_KEYS, Scope, load_keys
+from services.dedup.settings import KEYS
+from services.runtime.settings import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def test_the_shipped_keys_are_the_published_ones_and_are_told_at_start() -> None:
+    ring = load_keys(KEYS)
+    assert set(ring.development()) == set(DEVELOPMENT_KEYS)
+    desk = ring.holder(DEVELOPMENT_KEYS["desk-dev"])
+    assert desk is not None
+    assert (desk.name, Scope.DISPATCHER in desk.scopes, Scope.FIELD in desk.scopes) == ("desk-dev", True, False)
+    assert ring.holder("a key nobody has") is None
+    stranger = ring.holder(None)
+    assert stranger is not None
+    assert stranger.scopes == {Scope.READ}
+
+
+def test_two_keys_stand_while_one_is_changed_for_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "keys.yaml"
+    path.write_text(
+        f"version: 1\nholders:\n  desk: {{scopes: [dispatcher], api_keys_sha256: [{digest('old')}, {digest('new')}]}}\n"
+    )
+    ring = load_keys(path)
+    assert {ring.holder(key).name for key in ("old", "new")} == {"desk"}
+    assert ring.holder("").scopes == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (
+            "version: 1\nholders:\n  a: {scopes: [king], api_keys_sha256: [x]}\n",
+            ["holders.a.scopes.0", "api_keys_sha256.0"],
+        ),
+        ("version: 1\nholders: {a: {scopes: [read], api_keys_sha256: []}}\n", ["holders.a.api_keys_sha256"]),
+        ("version: 2\nholders: {}\n", ["version"]),
+        (
+            f"version: 1\nholders:\n  a: &k {{scopes: [read], api_keys_sha256: [{digest('x')}]}}\n  b: *k\n",
+            ["same key"],
+        ),
+        ("[", ["keys.yaml"]),
+    ],
+)
+def test_a_keys_file_with_a_mistake_is_refused_and_names_it(tmp_path: Path, text: str, named: list[str]) -> None:
+    path = tmp_path / "keys.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as error:
+        load_keys(path)
+    assert all(one in str(error.value) for one in named)

@@ -1,0 +1,214 @@
+"""What meters and breakers change, as timelines; and planned outages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid5
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.contracts.ids import NAMESPACE
+from services.contracts.messages import TelemetryReceived
+from services.contracts.values import IncidentState, OrderStatus, Priority, Reading
+from services.dedup.domain import acts as a
+from services.dedup.domain.telemetry import Telemetry
+from tests.unit.dedup.timeline import minute
+
+if TYPE_CHECKING:
+    from tests.unit.dedup.timeline import Timeline
+
+PLAN = uuid5(NAMESPACE, "planned outage of the tests")
+
+
+def suggested(storm: Timeline) -> list[str]:
+    return [event.rule.value for event in storm.events if isinstance(event, a.RestorationSuggested)]
+
+
+def test_a_last_gasp_counts_like_a_report_that_nobody_made(storm: Timeline) -> None:
+    storm.at(0).reading("last_gasp", "A0TR00023", "A1")
+
+    (order,) = storm.live_orders().values()
+    assert (order.device.id, order.priority, order.addresses) == ("A0TR00023", Priority.NORMAL, ())
+    said = storm.at(1).report("A0TR00023")
+    assert storm.order_of(said).priority is Priority.HIGH, "somebody said it"
+
+
+def test_last_gasps_of_two_transformers_show_the_fuse_above(storm: Timeline) -> None:
+    storm.at(0).reading("last_gasp", "A0TR00023", "A1")
+    storm.at(0.1).reading("last_gasp", "A0TR00024", "A2")
+
+    assert storm.live_orders().keys() == {"A0FU00016"}
+
+
+def test_a_device_that_telemetry_shows_closed_is_never_predicted(storm: Timeline) -> None:
+    storm.at(0).reading("breaker_closed", "A0FU00016")
+    storm.at(1).report("A0TR00023")
+    storm.at(2).report("A0TR00024")
+
+    assert storm.live_orders().keys() == {"A0TR00023", "A0TR00024"}
+
+
+def test_an_open_breaker_confirms_the_outage_predicted_there(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    storm.at(1).report("A0TR00024")
+    assert storm.incident_of(first).state is IncidentState.PREDICTED
+    storm.at(2).reading("breaker_open", "A0FU00016")
+
+    assert storm.incident_of(first).state is IncidentState.CONFIRMED
+    assert len(storm.live_orders()) == 1
+
+
+def test_an_open_breaker_explains_what_is_predicted_under_it(storm: Timeline) -> None:
+    older = storm.at(0).report("A0TR00023")
+    younger = storm.at(1).report("A0TR00030")
+    storm.at(2).reading("breaker_open", "A0SW00015")
+
+    assert storm.incident_of(older) is storm.incident_of(younger)
+    assert storm.live_orders().keys() == {"A0SW00015"}
+    assert storm.incident_of(older).state is IncidentState.CONFIRMED
+    cancelled = [order for order in storm.orders if order.status is OrderStatus.CANCELLED]
+    assert [order.superseded_by for order in cancelled] == [storm.order_of(older).order_id]
+
+
+def test_an_open_breaker_that_nobody_reported_is_an_outage(storm: Timeline) -> None:
+    storm.at(0).reading("breaker_open", "A0FU00016")
+
+    (incident,) = storm.state.incidents.values()
+    assert (incident.device.id, incident.state) == ("A0FU00016", IncidentState.CONFIRMED)
+    assert incident.customers_served > 0
+
+
+def test_power_at_all_meters_that_went_dark_suggests_that_it_is_over(storm: Timeline) -> None:
+    storm.at(0).reading("last_gasp", "A0TR00023", "A1")
+    storm.at(0).reading("last_gasp", "A0TR00023", "A2")
+    storm.at(30).reading("power_up", "A0TR00023", "A1")
+    assert suggested(storm) == []
+    storm.at(31).reading("power_up", "A0TR00023", "A2")
+    storm.at(32).reading("power_up", "A0TR00023", "A2")
+
+    assert suggested(storm) == ["meters_on"], "once"
+    assert len(storm.live_orders()) == 1, "only a crew or a person closes it"
+    assert storm.changed[-1].restoration_suggested_at == minute(31)
+
+
+def test_a_breaker_that_closed_suggests_that_it_is_over(storm: Timeline) -> None:
+    storm.at(0).reading("breaker_open", "A0FU00016")
+    storm.at(9).reading("breaker_closed", "A0FU00016")
+
+    assert suggested(storm) == ["breaker_closed"]
+
+
+def test_late_and_repeated_readings_change_nothing(storm: Timeline) -> None:
+    storm.at(0).reading("last_gasp", "A0TR00023", "A1", made=0)
+    storm.at(30).reading("power_up", "A0TR00023", "A1", made=30)
+    before = storm.state.snapshot()
+    assert storm.at(31).reading("last_gasp", "A0TR00023", "A1", made=0) == []
+    assert storm.at(31).reading("power_up", "A0TR00023", "A1", made=30) == []
+    assert storm.state.snapshot() == before
+
+
+readings = st.lists(
+    st.tuples(st.integers(0, 5), st.sampled_from(Reading), st.sampled_from(["A1", "A2", None])), max_size=12
+)
+
+
+@given(readings, st.randoms(use_true_random=False))
+def test_the_order_of_arrival_does_not_matter_to_what_is_known(said: list[tuple], rng: object) -> None:
+    messages = [
+        TelemetryReceived(
+            area="S",
+            source="t",
+            source_event_id=str(n),
+            reading=reading,
+            device="D",
+            account_id=None if reading in {Reading.BREAKER_OPEN, Reading.BREAKER_CLOSED} else account,
+            at=minute(at),
+            received_at=minute(9),
+        )
+        for n, (at, reading, account) in enumerate(said)
+    ]
+    shuffled = list(messages)
+    rng.shuffle(shuffled)
+    known = []
+    for order in (messages, shuffled):
+        telemetry = Telemetry()
+        for message in order:
+            if telemetry.newer(message):
+                telemetry.note(message, ("D", "above"))
+        dark = sum(one.reading is Reading.LAST_GASP for one in telemetry.known.values())
+        assert telemetry.dark_under("above") == telemetry.dark_under("D") == dark
+        known.append({key: (one.at, one.reading) for key, one in telemetry.known.items()})
+    assert known[0] == known[1]
+
+
+# --- planned outages ---
+
+
+def plan(storm: Timeline, device: str = "A0FU00016", start: float = 0, end: float = 60, **told: object) -> None:
+    told = {"planned_id": PLAN, **told}
+    storm.dispatcher("plan", device=device, starts_at=minute(start), ends_at=minute(end), **told)
+
+
+def test_a_report_under_a_planned_outage_is_answered_and_no_crew_sent(storm: Timeline) -> None:
+    plan(storm)
+    storm.at(10).report("A0TR00023")
+
+    assert storm.answers() == [("answered", "planned_outage")]
+    assert storm.settled[0].expected_at == minute(60)
+    assert not storm.orders
+    storm.at(11).report("A0TR00026")
+    assert storm.live_orders().keys() == {"A0TR00026"}, "it lies under another fuse"
+
+
+def test_danger_under_a_planned_outage_is_dispatched(storm: Timeline) -> None:
+    plan(storm)
+    storm.at(10).report("A0TR00023", hazards=("fire",))
+
+    assert [order.priority for order in storm.orders] == [Priority.EMERGENCY]
+
+
+def test_before_its_time_and_after_it_a_report_is_an_outage(storm: Timeline) -> None:
+    plan(storm, device="A0SU00000", start=10, end=60)
+    early = storm.at(9).report("A0TR00104")
+    late = storm.at(61).report("A0TR00023")
+
+    assert {early, late} <= storm.state.members.keys(), "the work overran, or something broke"
+    assert storm.answers() == []
+
+
+@pytest.mark.parametrize("change", ["cancelled", "shortened"])
+def test_a_planned_outage_that_was_cancelled_or_shortened_answers_no_more(storm: Timeline, change: str) -> None:
+    plan(storm)
+    if change == "cancelled":
+        storm.dispatcher("cancel_plan", planned_id=PLAN)
+    else:
+        plan(storm, end=5)
+    storm.at(10).report("A0TR00023")
+
+    assert len(storm.live_orders()) == 1
+
+
+def test_a_plan_that_cannot_be_is_refused_with_its_field(storm: Timeline) -> None:
+    plan(storm, device="nothing")
+    plan(storm, start=60, end=60)
+    storm.dispatcher("cancel_plan", planned_id=PLAN)
+    plan(storm)
+    storm.dispatcher("cancel_plan", planned_id=PLAN)
+    plan(storm)
+
+    assert [field for field, _ in storm.refusals()] == ["device", "ends_at", "planned_id", "planned_id"]
+
+
+def test_a_meter_that_goes_dark_as_planned_is_no_outage(storm: Timeline) -> None:
+    plan(storm)
+    storm.at(1).reading("last_gasp", "A0TR00023", "A1")
+    storm.at(1).reading("breaker_open", "A0FU00016")
+
+    assert not storm.orders
+
+
+def test_an_account_in_arrears_is_answered(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00023", suspended=True)
+    assert storm.answers() == [("answered", "arrears")]
