@@ -32,6 +32,8 @@ _COMMANDS: Final = (
     "grid",
     "storm",
     "incidents",
+    "planned",
+    "figures",
     "routes",
     "dlq",
     "replay",

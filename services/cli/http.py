@@ -16,14 +16,14 @@ _NOT_FOUND: Final = 404
 _OURS: Final = 500
 
 
-def get(service: str, url: str, path: str, **query: Any) -> Any:
+def get(service: str, url: str, path: str, *, headers: dict[str, str] | None = None, **query: Any) -> Any:
     """Return the JSON of a GET.
 
     Raises:
         CommandError: no answer, or a refusal, with what the service said.
     """
     asked = {name: value for name, value in query.items() if value is not None}
-    return _call(service, url, "GET", path, params=asked)
+    return _call(service, url, "GET", path, params=asked, headers=headers)
 
 
 def post(service: str, url: str, path: str, body: Any) -> Any:
@@ -33,6 +33,15 @@ def post(service: str, url: str, path: str, body: Any) -> Any:
         CommandError: no answer, or a refusal, with what the service said.
     """
     return _call(service, url, "POST", path, json=body)
+
+
+def send(service: str, url: str, method: str, path: str, body: Any, *, headers: dict[str, str]) -> Any:
+    """Return the JSON of a POST or PUT with headers of its own.
+
+    Raises:
+        CommandError: no answer, or a refusal, with what the service said.
+    """
+    return _call(service, url, method, path, json=body, headers=headers)
 
 
 def _call(service: str, url: str, method: str, path: str, **arguments: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from services.cli import addresses, http
+from services.cli import desk
 from services.cli.console import out, print_json, table
 
 app = typer.Typer(
@@ -73,7 +73,7 @@ def show(
 
     For example:  gridline incidents show 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11
     """
-    found = http.get("dedup", addresses.find().urls["dedup"], f"/v1/incidents/{incident}")
+    found = desk.ask(f"/v1/incidents/{incident}")
     if as_json:
         print_json(found)
         return
@@ -85,7 +85,19 @@ def show(
         f"area {escape(found['area'])} · feeder {escape(device['feeder'] or 'unknown')} · "
         f"{found['customers_served']} customers · {found['reports']} reports · since {found['opened_at'][:19]}"
     )
-    for name in ("hazards", "stage", "etr", "cause", "restored_at", "merged_into", "related_to"):
+    for name in (
+        "arrive_by",
+        "restore_by",
+        "breached",
+        "suggested_at",
+        "hazards",
+        "stage",
+        "etr",
+        "cause",
+        "restored_at",
+        "merged_into",
+        "related_to",
+    ):
         if found[name]:
             out.print(f"{name.replace('_', ' ')}: {escape(str(found[name]))}")
     versions = [
@@ -112,15 +124,15 @@ def show(
 
 
 @app.command()
-def why(
+def explain(
     report: Annotated[str, typer.Argument(help="Id of a report, as `incidents show` lists them.")],
     as_json: _Json = False,
 ) -> None:
     """Say why a report is in its incident, was answered, or is with a person.
 
-    For example:  gridline incidents why 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e
+    For example:  gridline incidents explain 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e
     """
-    found = http.get("dedup", addresses.find().urls["dedup"], f"/v1/reports/{report}/explain")
+    found = desk.ask(f"/v1/reports/{report}/explain")
     if as_json:
         print_json(found)
         return
@@ -128,16 +140,158 @@ def why(
     rows = [(r["at"][:19], r["action"], r["incident_id"], escape(r["words"]), r["author"]) for r in found["ledger"]]
     if rows:
         out.print(table("Ledger", ("at", "", "incident", "why", "by"), rows))
+    for title, name in (("Considered", "considered"), ("What would change it", "would_change")):
+        if found[name]:
+            out.print(f"[bold]{title}[/bold]")
+            for words in found[name]:
+                out.print(f"  {escape(words)}")
+
+
+_Incident = Annotated[str, typer.Argument(help="Id of the incident.")]
+_Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept in the ledger.")]
+_Id = Annotated[
+    str | None, typer.Option("--command-id", help="Your own id of this command; the same again changes nothing.")
+]
+
+
+@app.command()
+def merge(
+    incident: _Incident,
+    into: Annotated[str, typer.Argument(help="The incident that takes its reports.")],
+    reason: _Reason,
+    command_id: _Id = None,
+    as_json: _Json = False,
+) -> None:
+    """Merge an incident into another: its order is cancelled and names the other's.
+
+    For example:
+
+      gridline incidents merge 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e -r "one pole"
+    """
+    path = f"/v1/incidents/{incident}"
+    done = desk.act(f"{path}/merge", {"into": into, "reason": reason}, seen=path, command_id=command_id)
+    desk.show(done, as_json=as_json)
+
+
+@app.command()
+def split(
+    incident: _Incident,
+    reports: Annotated[list[str], typer.Argument(help="Reports that become an incident of their own.")],
+    reason: _Reason,
+    device: Annotated[
+        str | None, typer.Option(help="Where it is; the lowest device above the reports if not given.")
+    ] = None,
+    command_id: _Id = None,
+    as_json: _Json = False,
+) -> None:
+    """Split reports off an incident: they get an incident and an order of their own.
+
+    For example:
+
+      gridline incidents split 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e -r "own fuse"
+    """
+    path = f"/v1/incidents/{incident}"
+    body = {"reports": reports, "device": device, "reason": reason}
+    desk.show(desk.act(f"{path}/split", body, seen=path, command_id=command_id), as_json=as_json)
+
+
+@app.command()
+def move(
+    incident: _Incident,
+    to: Annotated[str, typer.Argument(help="The incident that takes them.")],
+    reports: Annotated[list[str], typer.Argument(help="Reports that move.")],
+    reason: _Reason,
+    command_id: _Id = None,
+    as_json: _Json = False,
+) -> None:
+    """Move reports of an incident to another.
+
+    For example:
+
+      gridline incidents move 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e
+      6c0a2f8f-5f5e-5c55-a1a5-5f0c9e110b7e -r "wrong side of the street"
+    """
+    path = f"/v1/incidents/{incident}"
+    body = {"to": to, "reports": reports, "reason": reason}
+    desk.show(desk.act(f"{path}/move", body, seen=path, command_id=command_id), as_json=as_json)
+
+
+@app.command()
+def confirm(
+    incident: _Incident,
+    reason: _Reason,
+    device: Annotated[str | None, typer.Option(help="Where it is, if elsewhere than predicted.")] = None,
+    command_id: _Id = None,
+    as_json: _Json = False,
+) -> None:
+    """Confirm where an incident is: from now on only a person moves it.
+
+    For example:
+
+      gridline incidents confirm 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 --device T001-A0FU00016 -r "patrol saw it"
+    """
+    path = f"/v1/incidents/{incident}"
+    body = {"device": device, "reason": reason}
+    desk.show(desk.act(f"{path}/confirm", body, seen=path, command_id=command_id), as_json=as_json)
+
+
+@app.command()
+def relate(
+    incident: _Incident,
+    to: Annotated[str, typer.Argument(help="The incident it has to do with.")],
+    reason: _Reason,
+    command_id: _Id = None,
+    as_json: _Json = False,
+) -> None:
+    """Say that an incident has to do with another, and keep them two.
+
+    For example:
+
+      gridline incidents relate 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e -r "one tree"
+    """
+    path = f"/v1/incidents/{incident}"
+    done = desk.act(f"{path}/relate", {"to": to, "reason": reason}, seen=path, command_id=command_id)
+    desk.show(done, as_json=as_json)
+
+
+@app.command()
+def place(
+    report: Annotated[str, typer.Argument(help="Id of a report that waits for a place.")],
+    device: Annotated[str, typer.Argument(help="Device it belongs to.")],
+    reason: _Reason,
+    command_id: _Id = None,
+    as_json: _Json = False,
+) -> None:
+    """Give a report that waits its device; it is then decided like any other.
+
+    For example:  gridline incidents place 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e T001-A0TR00023 -r "called back"
+    """
+    body = {"device": device, "reason": reason}
+    desk.show(desk.act(f"/v1/reports/{report}/place", body, command_id=command_id), as_json=as_json)
+
+
+@app.command()
+def undo(
+    command: Annotated[str, typer.Argument(help="Id of the command to take back.")],
+    reason: _Reason,
+    command_id: _Id = None,
+    as_json: _Json = False,
+) -> None:
+    """Take a command back, or learn what stands in the way.
+
+    For example:  gridline incidents undo 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e -r "two poles after all"
+    """
+    done = desk.act(f"/v1/commands/{command}/undo", {"reason": reason}, command_id=command_id)
+    desk.show(done, as_json=as_json)
 
 
 def _pages(states: list[str] | None, area: str | None, limit: int) -> list[dict[str, Any]]:
     """Collect pages until there are enough or no more."""
-    url = addresses.find().urls["dedup"]
     found: list[dict[str, Any]] = []
     after: str | None = None
     while len(found) < limit:
         ask = min(_PAGE, limit - len(found))
-        page = http.get("dedup", url, "/v1/incidents", state=states, area=area, after=after, limit=ask)
+        page = desk.ask("/v1/incidents", state=states, area=area, after=after, limit=ask)
         found += page["incidents"]
         after = page["next"]
         if after is None:

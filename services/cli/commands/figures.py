@@ -1,0 +1,44 @@
+"""``gridline figures``: how reliable supply was, by IEEE 1366."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from services.cli import desk
+from services.cli.console import out, print_json, table
+
+
+def figures(
+    start: Annotated[
+        str | None, typer.Option("--from", help="Begin, ISO 8601 with offset; 24 hours before the end.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--until", help="End; now. Days are counted in its offset.")] = None,
+    area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
+    momentary: Annotated[float, typer.Option(help="Not longer than this many minutes is momentary.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show SAIDI, SAIFI, CAIDI and MAIFI (IEEE 1366) of the interruptions that began in a time.
+
+    For example:  gridline figures --from 2026-11-01T00:00+08:00
+    """
+    found = desk.ask("/v1/figures/reliability", start=start, end=end, area=area, momentary_minutes=momentary)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            name,
+            one["customers_served"],
+            one["interruptions"],
+            *(f"{one[key]:.3f}" for key in ("saidi_minutes", "saifi", "caidi_minutes", "maifi")),
+        )
+        for name, one in (
+            ("all", found["total"]),
+            *((one["area"], one) for one in found["areas"]),
+            *((one["day"], one) for one in found["days"]),
+        )
+    ]
+    names = ("", "customers", "interruptions", "SAIDI min", "SAIFI", "CAIDI min", "MAIFI")
+    out.print(table(f"{found['start'][:16]} to {found['end'][:16]}", names, rows, right=names[1:]))

@@ -1,0 +1,103 @@
+"""``gridline planned``: planned outages, which answer reports instead of sending crews."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from services.cli import desk
+from services.cli.console import out, print_json, table
+
+app = typer.Typer(name="planned", no_args_is_help=True, help="Planned outages: list, add, change, cancel.")
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept.")]
+_Id = Annotated[
+    str | None, typer.Option("--command-id", help="Your own id of this command; the same again changes nothing.")
+]
+_From = Annotated[str, typer.Option("--from", help="Begin, ISO 8601 with offset.")]
+_Until = Annotated[str, typer.Option("--until", help="End, ISO 8601 with offset.")]
+
+
+@app.command("list")
+def list_planned(
+    area: Annotated[str | None, typer.Option(help="Only of this area.")] = None, as_json: _Json = False
+) -> None:
+    """List the planned outages that are not over.
+
+    For example:  gridline planned list
+    """
+    found = desk.ask("/v1/planned-outages", area=area)["planned_outages"]
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            one["planned_id"],
+            escape(one["device_id"]),
+            one["starts_at"][:16],
+            one["ends_at"][:16],
+            escape(one["reason"]),
+            "cancelled" if one["cancelled"] else "",
+        )
+        for one in found
+    ]
+    out.print(table("Planned outages", ("planned outage", "device", "from", "until", "why", ""), rows))
+
+
+@app.command()
+def add(
+    device: Annotated[str, typer.Argument(help="Device under which power will be off.")],
+    starts: _From,
+    ends: _Until,
+    reason: _Reason,
+    command_id: _Id = None,
+    as_json: _Json = False,
+) -> None:
+    """Make a planned outage known.
+
+    For example:
+
+      gridline planned add T001-A0FU00016 --from 2026-12-01T08:00+08:00 --until 2026-12-01T12:00+08:00 -r "new poles"
+    """
+    body = {"device": device, "starts_at": starts, "ends_at": ends, "reason": reason}
+    desk.show(desk.act("/v1/planned-outages", body, command_id=command_id), as_json=as_json)
+
+
+@app.command()
+def change(
+    planned: Annotated[str, typer.Argument(help="Id of the planned outage.")],
+    device: Annotated[str, typer.Option(help="Device under which power will be off.")],
+    starts: _From,
+    ends: _Until,
+    reason: _Reason,
+    command_id: _Id = None,
+    as_json: _Json = False,
+) -> None:
+    """Change the device or the time of a planned outage.
+
+    For example:
+
+      gridline planned change 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 --device T001-A0FU00016
+      --from 2026-12-01T08:00+08:00 --until 2026-12-01T14:00+08:00 -r "takes longer"
+    """
+    path = f"/v1/planned-outages/{planned}"
+    body = {"device": device, "starts_at": starts, "ends_at": ends, "reason": reason}
+    desk.show(desk.act(path, body, seen=path, command_id=command_id, method="PUT"), as_json=as_json)
+
+
+@app.command()
+def cancel(
+    planned: Annotated[str, typer.Argument(help="Id of the planned outage.")],
+    reason: _Reason,
+    command_id: _Id = None,
+    as_json: _Json = False,
+) -> None:
+    """Cancel a planned outage: from now on reports there are outages.
+
+    For example:  gridline planned cancel 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 -r "rain"
+    """
+    path = f"/v1/planned-outages/{planned}"
+    desk.show(desk.act(f"{path}/cancel", {"reason": reason}, seen=path, command_id=command_id), as_json=as_json)

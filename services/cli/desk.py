@@ -1,0 +1,67 @@
+"""Giving dispatchers' commands to dedup from the command line: the key, what was seen, and what came of it.
+
+Decided here: the key is that of ``GRIDLINE_API_KEY``, else the published development one. Never here: an action.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from typing import Any, Final
+from uuid import uuid4
+
+from rich.markup import escape
+
+from services.cli import addresses, http
+from services.cli.console import out, print_json
+from services.dedup.keys import DEVELOPMENT_KEYS
+
+_KEY: Final = "GRIDLINE_API_KEY"
+
+
+def headers() -> dict[str, str]:
+    """Return the headers that say who asks."""
+    return {"X-API-Key": os.environ.get(_KEY) or DEVELOPMENT_KEYS["desk-dev"]}
+
+
+def ask(path: str, **query: Any) -> Any:
+    """Return what a door of dedup shows.
+
+    Raises:
+        CommandError: no answer, or a refusal.
+    """
+    return http.get("dedup", addresses.find().urls["dedup"], path, headers=headers(), **query)
+
+
+def act(
+    path: str, body: dict[str, Any], *, seen: str | None = None, command_id: str | None, method: str = "POST"
+) -> Any:
+    """Give a command and return what came of it.
+
+    Args:
+        path: The door.
+        body: What the action needs; id and person are added.
+        seen: Door of the thing it is about; its revision now is what was seen.
+        command_id: The id to give it, or None for a new one.
+        method: POST or PUT.
+
+    Raises:
+        CommandError: no answer, or it was refused.
+    """
+    sent = {"command_id": command_id or str(uuid4()), "by": getpass.getuser(), **body}
+    told = headers()
+    if seen is not None:
+        told["If-Match"] = f'"{ask(seen)["revision"]}"'
+    url = addresses.find().urls["dedup"]
+    return http.send("dedup", url, method, path, {k: v for k, v in sent.items() if v is not None}, headers=told)
+
+
+def show(done: Any, *, as_json: bool) -> None:
+    """Print what came of a command."""
+    if as_json:
+        print_json(done)
+        return
+    out.print(
+        f"{done['action']}: [bold]{done['outcome'] or 'accepted, not decided yet'}[/bold] by {escape(done['author'])}"
+    )
+    out.print(f"Take it back: gridline incidents undo {done['command_id']} --reason …")
