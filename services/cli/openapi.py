@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from services.dedup.api import make_router as dedup_doors
-from services.dedup.keys import KeyRing
+from services.dedup.keys import KeyRing as DedupKeys
 from services.intake.api import routes as intake_doors
 from services.intake.security import load_sources
 from services.intake.settings import IntakeSettings
@@ -63,7 +63,7 @@ def _router() -> APIRouter:
 
 
 def _dedup() -> APIRouter:
-    return dedup_doors(_no_pool(), Outbox("gridline/dedup", shards=1), KeyRing((), ()), None)
+    return dedup_doors(_no_pool(), Outbox("gridline/dedup", shards=1), DedupKeys((), ()), None)
 
 
 def _notify() -> APIRouter:
