@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from services.contracts.ids import incident_id
 from services.contracts.values import CommandAction, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
@@ -186,14 +187,14 @@ def _unplace(acting: Acting, done: a.Done) -> None:
     ((report, _),) = done.moves
     incident = acting.incident(done.target, "undoes")
     _check_reports(acting, done, [report], incident)
+    if incident.incident_id == incident_id(acting.state.area, report) or len(incident.reports) == 1:
+        # Its ids are of this report: placed once more it would open the same incident and order a second time.
+        why = f"the report opened incident {incident.incident_id}: move it, or confirm the right device"
+        raise RefusedError(("undoes", why))
     known = incident.reports[report]
-    last = len(incident.reports) == 1
     del acting.inside(incident.incident_id)[report]
     waiting = replace(known, device=done.waited_at)
     acting.events.append(
         a.ReportUnplaced(waiting, e.Rule.UNPLACED, acting.command.author, incident.incident_id, acting.number())
     )
-    if last:
-        acting.set_aside(incident, None, None, e.Rule.UNDONE, returns=False)
-    else:
-        acting.tell_field(incident, e.Rule.UNDONE)
+    acting.tell_field(incident, e.Rule.UNDONE)
