@@ -33,7 +33,9 @@ _TOP: Final = frozenset(
 _REPORTING: Final = frozenset(
     {"share", "share_weight", "delay_minutes", "delay_weight", "delay_spread", "stray_per_hour", "silence_weight"}
 )
-_INFERENCE: Final = frozenset({"lift_margin", "split_margin", "restored_margin", "enough", "relook_minutes"})
+_INFERENCE: Final = frozenset(
+    {"lift_margin", "split_margin", "restored_margin", "enough", "wave_margin", "relook_minutes"}
+)
 _RESTORED: Final = frozenset({"tolerance_minutes", "memory_hours", "still_out_minutes"})
 
 
@@ -118,6 +120,7 @@ class RulesReader:
             split_margin=of(how, "split_margin", -20, 20),
             restored_margin=of(how, "restored_margin", -50, 20),
             enough=of(how, "enough", 0, 1),
+            wave=of(how, "wave_margin", 0, 100),
             relook=self._minutes(how.get("relook_minutes")),
         )
 

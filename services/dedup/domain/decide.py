@@ -9,6 +9,8 @@ Never here: I/O, a clock, a guess. What cannot be placed goes to a person.
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.messages import (
@@ -31,11 +33,14 @@ from services.dedup.domain.report import Report
 from services.dedup.domain.restore import restore_account, restore_device
 from services.dedup.domain.rules import PLACE
 from services.dedup.domain.undo import undo
+from services.dedup.domain.waves import second_wave
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from services.contracts.messages import OutageInput, TimerFired
+    from services.contracts.values import PlaceCandidate
     from services.dedup.domain.events import Event, Evidence, Rule
     from services.dedup.domain.relook import Piece
     from services.dedup.domain.state import AreaState, Incident, Restored
@@ -54,7 +59,7 @@ def decide(state: AreaState, message: OutageInput, now: datetime) -> list[Event]
     """
     draft = _Decision(state, now)
     if isinstance(message, OutageReported):
-        draft.report(Report.of(message, state.rules.trusted_lag))
+        draft.report(Report.of(message, state.rules.trusted_lag), message.place.candidates or ())
     elif isinstance(message, FieldProgressed):
         draft.progress(message)
     elif isinstance(message, OutageCommanded):
@@ -82,7 +87,7 @@ class _Decision(Draft):
 
     # --- reports ---
 
-    def report(self, report: Report) -> None:
+    def report(self, report: Report, candidates: Sequence[PlaceCandidate] = ()) -> None:
         """Find the one place a report belongs to. Danger comes first, then what needs no crew."""
         state = self.state
         if report.report_id in state.members:
@@ -92,7 +97,7 @@ class _Decision(Draft):
         elif report.suspended:
             self.events.append(e.ReportAnswered(report, e.Rule.ARREARS))
         elif (leaf := state.leaf(report.device)) is None:
-            self.events.append(e.ReportNeedsPerson(report, e.Rule.DEVICE_UNKNOWN))
+            self._follow(report, candidates)
         elif (planned := state.planned.covering(state.upstream(leaf), report.made_at)) is not None:
             self.events.append(e.ReportAnswered(report, e.Rule.PLANNED, planned=planned))
         elif (own := self._own_premises(report, leaf)) is not None:
@@ -116,6 +121,29 @@ class _Decision(Draft):
             return
         related = None if cover is None else cover.incident_id
         self.open(report, e.Kind.HAZARD, device, served, e.Rule.HAZARD, related_to=related)
+
+    def _follow(self, report: Report, candidates: Sequence[PlaceCandidate]) -> None:
+        """Let a report that may be at several places follow the open outage that explains it; else a person asks.
+
+        Of several, the one that is likeliest by the place's evidence and by how many call of it at this time.
+        """
+        state = self.state
+        best: tuple[float, Report, Incident] | None = None
+        for candidate in candidates:
+            leaf = state.leaf(candidate.transformer_id) if candidate.area == state.area else None
+            incident = None if leaf is None else self._cover(report, leaf).incident
+            if incident is None:
+                continue
+            delay = report.made_at.timestamp() - incident.standing.calls[0]
+            weight = candidate.weight * math.exp(
+                state.likelihood.call(delay + state.likelihood.lead(incident.customers_served))
+            )
+            if best is None or weight > best[0]:
+                best = weight, replace(report, device=leaf), incident
+        if best is None:
+            self.events.append(e.ReportNeedsPerson(report, e.Rule.DEVICE_UNKNOWN))
+        else:
+            self.join(best[1], best[2], e.Rule.FOLLOWS)
 
     def _own_premises(self, report: Report, leaf: str) -> Incident | None:
         """Return the open incident of this one customer and no other, if the report speaks of that again."""
@@ -154,10 +182,14 @@ class _Decision(Draft):
             return
         if cover.incident is None and self._was_own_restored(report):
             return
-        if cover.incident is not None:
-            self.join(report, cover.incident, cover.rule)
-            return
         now = max(report.made_at, report.received_at).timestamp()
+        if cover.incident is not None:
+            wave = second_wave(self.state, cover.incident, report, now)
+            if wave is None:
+                self.join(report, cover.incident, cover.rule)
+            else:
+                self.begin_anew(report, cover.incident, wave)
+            return
         lifted = look_up_the_tree(self.state, leaf, report.made_at, now)
         if lifted is not None:
             self.lift(report, lifted)

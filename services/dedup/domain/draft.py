@@ -13,7 +13,7 @@ from services.contracts.ids import incident_id, order_id, split_incident_id, spl
 from services.contracts.values import CustomerClass, DeviceRef, OrderStatus
 from services.dedup.domain import events as e
 from services.dedup.domain.orders import Subject, last_version, more_urgent, version_of
-from services.dedup.domain.relook import RELOOK
+from services.dedup.domain.relook import RELOOK, Piece
 from services.dedup.domain.rules import CELL
 from services.dedup.domain.state import Standing
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from services.contracts.messages import FieldProgress, OrderVersion
     from services.dedup.domain.candidates import Lifted
     from services.dedup.domain.events import Event, Evidence, Kind, Rule
-    from services.dedup.domain.relook import Piece
     from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState, Incident, Restored
 
@@ -220,6 +219,22 @@ class Draft:
         device, served = self.device(piece.device, piece.reports[0])
         subject = Subject(target, order, self.state.area, e.Kind.OUTAGE, device, served, Standing.of(piece.reports))
         self.events.append(e.OrderIssued(version_of(subject, 1, rule, self.now)))
+
+    def begin_anew(self, report: Report, first: Incident, wave: Piece) -> None:
+        """Close an outage that must have been over before a second wave of calls, and open that wave's."""
+        rule = e.Rule.SECOND_WAVE
+        evidence: Evidence = {"device": wave.device, "calls": len(wave.reports), "since": str(wave.reports[0].made_at)}
+        before = [one for one in wave.reports if one is not report]
+        target, order = self.open_for(first, Piece(wave.device, (*before, report), wave.score), rule)
+        self.take_out(before, first, target, rule, evidence)
+        self.events.append(e.ReportJoined(report, target, self.number(), rule, evidence))
+        self.close(first, min(one.made_at for one in wave.reports), rule)
+        device, served = self.device(wave.device, report)
+        self.events.append(e.PredictionMoved(target, device, served, self.number(), rule, evidence))
+        standing = Standing.of(before, (report,))
+        subject = Subject(target, order, self.state.area, e.Kind.OUTAGE, device, served, standing)
+        self.events.append(e.OrderIssued(version_of(subject, 1, rule, self.now)))
+        self.look_again(target, report.received_at, 0)
 
     def open_for(self, source: Incident, piece: Piece, rule: Rule, premises: str | None = None) -> tuple[UUID, UUID]:
         """Open an incident without an order for reports that are somewhere already; return its and its order's id.

@@ -48,6 +48,8 @@ class Rule(StrEnum):
     COMMON_UPSTREAM = "common_upstream_device"
     OUT_AGAIN = "out_again"
     STILL_OUT = "still_out"
+    FOLLOWS = "follows_open_incident"
+    SECOND_WAVE = "second_wave"
     APART = "apart"
     MOVED_DOWN = "moved_down"
     RESTORED_INSIDE = "restored_inside"

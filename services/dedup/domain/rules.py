@@ -41,6 +41,7 @@ class Inference:
         split_margin: How much likelier causes apart must be, as a logarithm.
         restored_margin: The same where power is back at a device inside: what lay there had a cause of its own.
         enough: An incident with this share of the calls its device would make by now needs no second look.
+        wave: How much likelier a second wave of calls must be than the tail of the first, as a logarithm.
         relook: Seconds after a lift at which it is looked at again, ascending.
     """
 
@@ -56,6 +57,7 @@ class Inference:
     split_margin: float
     restored_margin: float
     enough: float
+    wave: float
     relook: tuple[float, ...]
 
 

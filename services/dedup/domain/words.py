@@ -39,8 +39,16 @@ _SENTENCES: Final = {
         "of its own."
     ),
     Rule.POWER_BACK: "Power came back at {device} at {restored_at}: this was its outage.",
+    Rule.SECOND_WAVE: (
+        "{calls} called since {since} under {device}: too many for the tail of the outage that was open there, so "
+        "power must have been back in between, and this is another."
+    ),
     Rule.STILL_OUT: (
         "Power had come back there less than an hour or so before, and not for this customer: the same outage goes on."
+    ),
+    Rule.FOLLOWS: (
+        "The report may be at several places; an outage of {device_class} {device} is open over one of them and "
+        "explains it. A call-back that names the place would change it."
     ),
     Rule.OUT_AGAIN: (
         "Power had come back at {device_class} {device} or just above it since the larger outage began, "

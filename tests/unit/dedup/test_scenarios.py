@@ -519,6 +519,51 @@ def test_who_reports_long_after_power_was_back_has_a_new_outage(storm: Timeline)
     assert (storm.incident_of(again).continues, storm.order_of(again).reason) == (None, "first_report")
 
 
+def test_a_second_wave_hours_later_is_another_outage_though_nobody_said_power_was_back(storm: Timeline) -> None:
+    tree = storm.state.tree
+    devices = tree.transformers_under("A0SW00012")
+    for n, device in enumerate(devices):
+        first = storm.at(n / 4).report(device)
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    old = storm.order_of(first).order_id
+    for n, device in enumerate(devices):
+        second = storm.at(600 + n / 4).report(device)
+
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    assert storm.order_of(second).order_id != old
+    assert storm.history(old)[-1][1] == "closed"
+    assert any(order.reason == "second_wave" for order in storm.orders)
+
+
+def test_a_few_late_callers_are_no_second_wave(storm: Timeline) -> None:
+    devices = storm.state.tree.transformers_under("A0SW00012")
+    for n, device in enumerate(devices):
+        first = storm.at(n / 4).report(device)
+    for n, device in enumerate(devices[:4]):
+        late = storm.at(300 + 7 * n).report(device)
+        assert storm.incident_of(late) is storm.incident_of(first)
+
+
+# --- where it is not known ---
+
+
+def test_a_report_that_may_be_at_several_places_follows_the_open_outage_that_explains_it(storm: Timeline) -> None:
+    outage = storm.at(0).report("A0TR00023")
+    storm.at(1).report("A0TR00024")
+    unsure = storm.at(3).report(None, maybe=[("A0TR00104", 0.5), ("A0TR00025", 0.4)])
+
+    assert storm.incident_of(unsure) is storm.incident_of(outage)
+    assert storm.live_orders().keys() == {"A0FU00016"}
+
+
+def test_a_lone_report_that_may_be_at_several_places_waits_for_a_call_back(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00048")
+    storm.at(3).report(None, maybe=[("A0TR00104", 0.5), ("A0TR00025", 0.4)])
+
+    assert storm.answers() == [("needs_person", "device_unknown")]
+    assert storm.live_orders().keys() == {"A0TR00048"}
+
+
 # --- what is learned ---
 
 

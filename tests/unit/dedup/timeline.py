@@ -33,6 +33,7 @@ from services.contracts.values import (
     Etr,
     OrderStatus,
     Place,
+    PlaceCandidate,
     ProgressStage,
     Reading,
 )
@@ -91,6 +92,9 @@ def a_report(area: str, device: str | None, name: str, at: float, **said: Any) -
             feeder=said.get("feeder"),
             transformer_id=device,
             account_id=said.get("account"),
+            candidates=tuple(
+                PlaceCandidate(area=area, transformer_id=name, weight=weight) for name, weight in said.get("maybe", ())
+            ),
             lat=said.get("lat"),
             lon=said.get("lon"),
             confidence=0.9,
