@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import Request, Response
+from pydantic import BaseModel, Field
 
 from services.contracts.values import Channel
 from services.intake.channels import cloudevents
@@ -13,9 +14,10 @@ from services.intake.channels.contact import Accepted
 from services.intake.channels.payload import read_list, read_object
 from services.intake.channels.refusal import PayloadRefusedError
 from services.intake.credentials import Credentials
-from services.intake.doors.describing import json_door, parameter, schema
+from services.intake.doors.describing import AcceptedAnswer, json_door, parameter, schema
 from services.intake.doors.front import accepted_answer, problem_of
 from services.runtime import clock
+from services.runtime.http import ProblemDetails
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,6 +28,26 @@ if TYPE_CHECKING:
     from services.intake.channels.source import ReportSource, Sources
     from services.intake.doors.front import Front, Visit
 
+
+class Kept(AcceptedAnswer):
+    """An event of a batch that is kept."""
+
+    index: int = Field(description="Its place in the batch, from 0")
+
+
+class Refused(ProblemDetails):
+    """An event of a batch that was refused."""
+
+    index: int = Field(description="Its place in the batch, from 0")
+
+
+class BatchAnswer(BaseModel):
+    """What became of each event of a batch."""
+
+    accepted: list[Kept]
+    refused: list[Refused]
+
+
 _KINDS = frozenset({cloudevents.BINARY, cloudevents.STRUCTURED, cloudevents.BATCH})
 
 
@@ -35,7 +57,7 @@ def add(router: APIRouter, front: Front, sources: Sources) -> None:
 
     @router.post("/events", **_described())
     async def submitted_event(request: Request) -> Response:
-        """Take an event, or a batch: 202 once all of it is kept, 207 where some of a batch was refused."""
+        """Take an event, or a batch: 202 once all of it is kept, 207 where any of a batch was refused."""
         with front.visit(request, Channel.API) as visit:
             visit.require(_KINDS)
             source = credentials.presented(visit.headers, visit.peer)
@@ -66,15 +88,9 @@ async def _batch(visit: Visit, source: ReportSource, body: bytes, now: datetime)
             ids = {"contact_id": outcome.contact.contact_id, "ticket_ref": outcome.contact.ticket_ref}
             ignored = {"ignored_fields": outcome.ignored} if outcome.ignored else {}
             accepted.append({"index": index, **ids, **ignored})
-    if not refused:
-        status = 202
-    elif accepted:
-        status = 207
-    else:
-        status = 429 if waits else 422
     headers = {"Retry-After": str(waits)} if waits else {}
     answer = orjson.dumps({"accepted": accepted, "refused": refused})
-    return Response(answer, status, headers, media_type="application/json")
+    return Response(answer, 207 if refused else 202, headers, media_type="application/json")
 
 
 def _outcome(source: ReportSource, read: Read | PayloadRefusedError, now: datetime) -> Accepted | PayloadRefusedError:
@@ -106,10 +122,10 @@ def _described() -> dict[str, Any]:
         parameter("ce-time", "header", "Binary mode: when it happened, with its offset", required=False),
     ]
     kept = [one for one in described["openapi_extra"]["parameters"] if one["name"] != "Idempotency-Key"]
-    some = {"description": "A batch of which some were kept and some refused, each named by its index"}
+    some = {"model": BatchAnswer, "description": "A batch of which some, or all, were refused"}
     responses = {status: one for status, one in described["responses"].items() if status != 204}  # noqa: PLR2004 - HTTP
     return {
         **described,
-        "responses": {**responses, 207: some},
+        "responses": {**responses, 202: {**responses[202], "model": AcceptedAnswer | BatchAnswer}, 207: some},
         "openapi_extra": {**described["openapi_extra"], "parameters": [*kept, *headers]},
     }

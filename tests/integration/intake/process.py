@@ -20,6 +20,8 @@ from services.contracts.topics import CONTACT_RECEIVED
 if TYPE_CHECKING:
     from aiokafka.structs import ConsumerRecord
 
+    from services.contracts.topics import Topic
+
 ROOT = Path(__file__).resolve().parents[3]
 DEADLINE_S = 1.5
 
@@ -61,7 +63,7 @@ class Intake:
             )
         return self.process
 
-    def wait_ready(self, seconds: float = 20) -> None:
+    def wait_ready(self, seconds: float = 60) -> None:
         assert self.process is not None
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -84,12 +86,12 @@ class Intake:
             self.process.kill()
             self.process.wait()
 
-    async def records(self) -> list[ConsumerRecord[bytes, bytes]]:
-        """Everything on the topic now."""
+    async def records(self, topic: Topic = CONTACT_RECEIVED) -> list[ConsumerRecord[bytes, bytes]]:
+        """Everything on a topic now."""
         consumer: AIOKafkaConsumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, auto_offset_reset="earliest")
         await consumer.start()
         try:
-            partitions = [TopicPartition(self.topic, number) for number in range(CONTACT_RECEIVED.partitions)]
+            partitions = [TopicPartition(self.prefix + topic.name, number) for number in range(topic.partitions)]
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
             found: list[ConsumerRecord[bytes, bytes]] = []
