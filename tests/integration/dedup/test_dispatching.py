@@ -55,7 +55,8 @@ async def decide_what_was_accepted(room: Room, at: float) -> None:
 
 
 async def two_outages(room: Room) -> tuple[dict[str, Any], dict[str, Any]]:
-    await room.feed([a_report(AREA, "A0TR00023", "here", 0), a_report(AREA, "A0TR00104", "there", 1)], minute(1))
+    await room.feed([a_report(AREA, "A0TR00023", "here", -300)], minute(-300))
+    await room.feed([a_report(AREA, "A0TR00104", "there", 1)], minute(1))
     rows = await room.pool.fetch("SELECT * FROM incident ORDER BY opened_at")
     return dict(rows[0]), dict(rows[1])
 
@@ -251,7 +252,10 @@ async def test_two_dispatchers_at_once_and_a_death_between_command_and_effect(de
     """On real Kafka and Postgres: of two who saw the same, one acts; killed while deciding, it counts once."""
     process = dedup.launch()
     await dedup.produce(
-        [record(a_report(AREA, d, d, 0), OUTAGE_INPUT) for d in ("A0TR00023", "A0TR00104", "A0TR00020")]
+        [
+            record(a_report(AREA, d, d, 300 * n), OUTAGE_INPUT)
+            for n, d in enumerate(("A0TR00023", "A0TR00104", "A0TR00020"))
+        ]
     )
     await dedup.until("reports decided", 3, "SELECT count(*) FROM incident")
     async with httpx.AsyncClient(base_url=f"{dedup.door}/v1", headers=DESK, timeout=30) as client:
