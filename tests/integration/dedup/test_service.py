@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -22,6 +23,8 @@ from services.contracts.messages import OutageReported, TimerFired
 from services.contracts.topics import DISPATCH_ORDER, DISPATCH_PROGRESS, INCIDENT_CHANGED, OUTAGE_INPUT
 from services.dedup.domain import AreaState, decide, evolve
 from services.dedup.keys import DEVELOPMENT_KEYS
+from services.dedup.levels_file import load_levels
+from services.dedup.settings import LEVELS
 from services.dedup.store.load import load_areas
 from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.grid.store import import_network, load_trees
@@ -165,9 +168,10 @@ async def test_folding_the_topic_gives_what_a_killed_and_restarted_service_has_s
 
     connection = await asyncpg.connect(dedup.dsn, server_settings={"search_path": "dedup"})
     trees = await load_trees(connection, [AREA, CELLS])
-    stored = await load_areas(connection, [AREA, CELLS], trees, rules_of_tests())
+    rules = replace(rules_of_tests(), levels=load_levels(LEVELS))  # as the service has them
+    stored = await load_areas(connection, [AREA, CELLS], trees, rules)
     await connection.close()
-    folded = {area: AreaState(area, trees.get(area), rules_of_tests()) for area in (AREA, CELLS)}
+    folded = {area: AreaState(area, trees.get(area), rules) for area in (AREA, CELLS)}
     seen: set[object] = set()
     for message in await dedup.decoded(OUTAGE_INPUT):
         assert isinstance(message, OutageReported | TimerFired)
