@@ -39,6 +39,7 @@ from services.grid.evidence import PlaceEvidence
 from services.grid.lookup import resolve_places
 from services.router import metrics, store
 from services.router.domain.batch import Book, read
+from services.router.domain.danger import is_new
 from services.router.domain.desk import GRIDLINE, DeskRules, following, live_of, turn_of, work_of
 from services.router.domain.facts import bounded
 from services.router.domain.log import Did, Event
@@ -74,7 +75,8 @@ if TYPE_CHECKING:
 
 REPORT_SENT: Final = "report_sent"
 REPEATS: Final = "contact_repeats"
-_MOST_LOOKS: Final = 3
+MOST_LOOKS: Final = 8
+"""Times a batch is decided for places that were not foreseen: once is the rule, and each needs something odder."""
 _log = structlog.get_logger()
 
 
@@ -158,11 +160,12 @@ class RouterHandler:
         fresh.open.update({handle: stored.open.get(handle, ()) for handle in handles})
         fresh.load(live.values())
         places = await _located(tx, fresh.foresee(said.values()))
-        for _ in range(_MOST_LOOKS):
-            work = _decide(fresh, self._desk(), places, batch, said)
+        work = _decide(fresh, self._desk(), places, batch, said)
+        for _ in range(MOST_LOOKS - 1):
             if not work.book.missing:
                 break
             places |= await _located(tx, work.book.missing)
+            work = _decide(fresh, self._desk(), places, batch, said)
         before = fresh.tickets
         changed = [work.book.tickets[ticket_id] for ticket_id in work.traces]
         turns = [(ticket, turn_of(ticket, work.desk)) for ticket in changed]
@@ -269,10 +272,11 @@ async def _load_live(tx: Transaction, stored: Sequence[Ticket]) -> dict[UUID, Ti
 def _redirected(said: Said, tickets: Mapping[UUID, Ticket], rules: Rules, bounds: Bounds) -> Said:
     """Bring a contact of a ticket that people merged to the one that stands for it.
 
-    Who spoke and where they are stays with the ticket it was: customers never see one another.
+    Who spoke and where they are stays with the ticket it was: customers never see one another. So does a danger that
+    the live ticket's report does not carry: it is told for the place of the customer who named it.
     """
     was = tickets.get(said.contact.ticket_id)
-    if was is None or (live := live_of(was, tickets)) is was:
+    if was is None or (live := live_of(was, tickets)) is was or is_new(said.facts, live):
         return said
     theirs = {"account_id": None, "phone": None, "address": None, "position": None, "reply_to": None}
     where = {"ticket_id": live.ticket_id, "ticket_ref": live.ticket_ref}

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.values import Place, TicketState
 from services.grid.evidence import place_words
+from services.router.domain.danger import apart, is_new, told_where
 from services.router.domain.facts import bounded, join, said_in
 from services.router.domain.repeats import again, choose, reporters
 from services.router.domain.ticket import (
     Joined,
     Located,
     Opened,
-    ReportState,
     Ticket,
     classification_of,
     is_ready,
@@ -121,10 +121,13 @@ class Book:
             known = threads.get(ticket_id) or (self.tickets[ticket_id].facts if ticket_id in self.tickets else None)
             own = threads[ticket_id] = said.facts if known is None else join(known, said.facts)
             wanted.add(clues(own))
-            if ticket_id != said.contact.ticket_id and said.facts.hazards:
-                wanted.add(clues(said.facts))  # a new danger in a thread that joined gets a ticket of its own
+            dangerous = bool(said.facts.hazards)
+            if dangerous and known is not None:
+                wanted.add(clues(apart(known, said.facts)))
             for ticket in self._open_for(said.handles):
                 wanted.add(clues(join(ticket.facts, own)))
+                if dangerous:
+                    wanted.add(clues(apart(ticket.facts, own)))
         return wanted
 
     def take(self, said: Said) -> tuple[Ticket | None, Ticket]:
@@ -136,15 +139,18 @@ class Book:
                 return known, known
         own_id = self.ids.get(contact.ticket_id, contact.ticket_id)
         own = self.tickets.get(own_id)
-        if own is not None and self._is_new_danger(own, said):
-            own_id, own = contact.contact_id, None
         facts = said.facts if own is None else join(own.facts, said.facts)
+        if own is not None and (own.standing is TicketState.MERGED or is_new(said.facts, own)):
+            facts = apart(own.facts, said.facts)
+            own_id, own = contact.contact_id, None
         joins = repeats = None
         others = [ticket for ticket in self._open_for(said.handles) if ticket.ticket_id != own_id]
         if others and (own is None or own.is_young):
             joins, repeats = self._joins(own, said, facts, others)
         if joins is not None:
             return self._join(joins, own, own_id, said, facts)
+        if others and (own is None or own.is_young) and (near := self._told_where(said, facts, others)) is not None:
+            facts = apart(near.facts, facts)
         located = self._located(clues(facts), own)
         opened = Opened(own_id, repeats)
         ticket = receive(own, contact, facts, located, self.rules, self.bounds, self.now, opened)
@@ -176,11 +182,10 @@ class Book:
             return False
         return self.now - ticket.last_at <= self.bounds.matter + self.bounds.event_lag
 
-    def _is_new_danger(self, own: Ticket, said: Said) -> bool:
-        """Tell whether a contact of a thread that joined another ticket names a danger its report does not carry."""
-        joined = said.contact.ticket_id != own.ticket_id
-        gone = own.report is not ReportState.NONE
-        return joined and gone and not set(said.facts.hazards) <= set(own.facts.hazards)
+    def _told_where(self, said: Said, facts: Facts, others: list[Ticket]) -> Ticket | None:
+        contact = said.contact
+        at = bounded(contact.occurred_at, contact.received_at, self.bounds.event_lag)
+        return told_where(facts, at, others, self.bounds)
 
     def _open_for(self, handles: Iterable[Reporter]) -> list[Ticket]:
         found = dict.fromkeys(self.ids.get(each, each) for handle in handles for each in self.open.get(handle, ()))

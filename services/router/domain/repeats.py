@@ -149,7 +149,7 @@ def _relation(
 ) -> Relation | None:
     since = abs(at - ticket.last_at)
     full = len(ticket.contacts) >= _MOST_CONTACTS
-    if full or ticket.standing in _DONE or since > bounds.matter or not _same_person(said, ticket):
+    if full or ticket.standing in _DONE or since > bounds.matter or not same_person(said, ticket):
         return None
     gone = ticket.report.value != "none"
     if gone and not set(said.hazards) <= set(ticket.facts.hazards):
@@ -172,7 +172,7 @@ def _relation(
     return Relation.URGE if asked is Relation.URGE else Relation.REPEAT
 
 
-def _same_person(said: Facts, ticket: Ticket) -> bool:
+def same_person(said: Facts, ticket: Ticket) -> bool:
     """Tell whether nothing speaks against the same person about the same place."""
     shared = {handle.kind for handle in set(reporters(said)) & set(reporters(ticket.facts))}
     if not shared or _elsewhere(said, ticket.facts, ticket.place):

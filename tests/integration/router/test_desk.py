@@ -349,3 +349,18 @@ async def test_a_target_nobody_on_duty_serves_is_skipped(doors: httpx.AsyncClien
     answer = await doors.post("/v1/routes/explain", json={"business_type": "fault_report", "language": "en"})
     assert [each["queue"] for each in answer.json()["plan"]] == ["repair"]
     assert "nobody on duty serves repair.en" in [each["why"] for each in answer.json()["tried"]]
+
+
+async def test_danger_told_by_the_customer_of_a_merged_ticket_is_reported_at_their_own_place(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    one, other = (question(n, thread=n, text="停电了", account_id=n) for n in ("A1", "A4"))
+    await desk.take(one, other)
+    lead = Seat(doors, "lead")
+    asked = {"into": str(other.ticket_id), "reason": "same_matter", "across_customers": True}
+    assert (await lead.ask(f"tickets/{one.ticket_id}/merge", **asked)).status_code == 200
+    fire = question("fire", thread="A1", ago=0, text="着火了")
+    await desk.take(fire, question("fire again", thread="A1", ago=0, text="着火了"))
+    await desk.take(fire)
+    assert [(each.hazards, each.place.account_id) for each in desk.reports[2:]] == [(("fire",), "A1")]
+    assert (await desk.ticket(other)).facts.hazards == ()

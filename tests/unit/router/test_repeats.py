@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from services.contracts.values import Basis, Channel, Crs, Place, Position, Priority, Recipient, TicketState
 from services.router.domain.batch import Book, Clues, read
-from services.router.domain.ticket import FOLLOW_UP, Located, ReportState, Ticket
+from services.router.domain.ticket import FOLLOW_UP, Located, ReportState, Ticket, is_ready, outage_reported
+from services.router.handler import MOST_LOOKS
 from tests.unit.router.making import AT_HOME, BOUNDS, NOON, SHIPPED, contact
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class World:
                 self.book.open.setdefault(handle, ())
             before, self.book.now = self.book, each.received_at
             places = {one: located(one) for one in before.foresee([said])}
-            for _ in range(3):  # as the handler does with what it could not foresee
+            for _ in range(MOST_LOOKS):  # as the handler does with what it could not foresee
                 self.book = replace(
                     before,
                     tickets=dict(before.tickets),
@@ -56,6 +57,8 @@ class World:
                     missing=set(),
                 )
                 was, ticket = self.book.take(said)
+                if not self.book.missing:
+                    break
                 places |= {one: located(one) for one in self.book.missing}
             assert not self.book.missing
             self.reports += ticket.report is not ReportState.NONE and (was is None or was.report is ReportState.NONE)
@@ -120,6 +123,9 @@ def test_a_new_danger_gets_a_report_of_its_own_unless_the_first_will_carry_it(re
     assert len(world.live) == (2 if report_gone else 1)
     if report_gone:
         assert (ticket.ticket_id, ticket.queue) == (contact("b").ticket_id, "emergency")
+        assert (ticket.report, ticket.place.account_id, world.reports) == (ReportState.SENT, "A1", 2)
+        world.take(contact("c", minutes=2, text="还在着火", **WECHAT))
+        assert (len(world.live), world.reports) == (2, 2)
     else:
         world.take(contact("c", minutes=2, position=HOME, **WECHAT))
         [only] = world.live
@@ -139,6 +145,43 @@ def test_a_danger_in_a_call_that_had_joined_gets_a_ticket_of_its_own() -> None:
     first = world.book.tickets[contact("web").ticket_id]
     assert len(first.contacts) == 3
     assert sum(each.counted for each in world.book.tickets.values()) == 4
+
+
+@pytest.mark.parametrize(
+    "told", [{"channel": Channel.PHONE, "phone": "13800000000", "account_id": "A1", "reply_to": None}, WECHAT]
+)
+def test_a_danger_named_in_a_thread_whose_report_is_out_gets_an_order_of_its_own(told: dict[str, Any]) -> None:
+    world = after(
+        contact("out", thread="t", text="停电了", final=False, **{"account_id": "A1", **told}),
+        contact("said", thread="t", minutes=1, text="着火了", final=False, **told),
+        contact("again", thread="t", minutes=2, text="着火了，快点", **told),
+        contact("over", thread="t", minutes=3, text="好", **told),
+    )
+    first, danger = world.live
+    assert (first.ticket_id, len(first.contacts), first.facts.hazards) == (contact("out", thread="t").ticket_id, 2, ())
+    assert (danger.ticket_id, len(danger.contacts), danger.classification.hazards) == (
+        contact("said").contact_id,
+        2,
+        ("fire",),
+    )
+    report = outage_reported(danger, contact("said", thread="t", **told))
+    assert (report.hazards, report.place.account_id, report.reported_at) == (
+        ("fire",),
+        "A1",
+        NOON + timedelta(minutes=1),
+    )
+    assert report.report_id != outage_reported(first, contact("out", thread="t", **told)).report_id
+    assert (danger.queue, danger.state, world.reports) == ("emergency", TicketState.QUEUED, 2)
+
+
+def test_a_danger_elsewhere_or_told_by_somebody_else_is_not_given_the_known_place() -> None:
+    world = after(contact("a", text="停电了", account_id="A1", **WECHAT))
+    elsewhere = world.take(contact("b", minutes=1, text="着火了", address="9 Street", **WECHAT))
+    other = {"channel": Channel.WECHAT, "reply_to": Recipient(channel=Channel.WECHAT, address="o-2")}
+    theirs = world.take(contact("c", minutes=1, text="着火了", **other))
+    later = world.take(contact("d", minutes=90, text="冒烟了", **WECHAT))
+    for ticket in (elsewhere, theirs, later):
+        assert (ticket.queue, ticket.facts.account_id, ticket.report) == ("emergency", None, ReportState.NONE)
 
 
 def test_a_call_that_turns_out_to_be_about_the_open_matter_becomes_part_of_it() -> None:
@@ -243,6 +286,7 @@ def test_every_contact_is_in_one_ticket_and_no_danger_is_hidden(
     for ticket in live:
         if ticket.facts.hazards:
             assert (ticket.queue, ticket.state) == ("emergency", TicketState.QUEUED)
+            assert ticket.report is ReportState.SENT or not is_ready(ticket.classification, ticket.facts, ticket.place)
     for each in contacts:
         named = read(each, SHIPPED, BOUNDS).facts.hazards
         [mine] = [ticket for ticket in live if each.contact_id in ticket.contacts]
