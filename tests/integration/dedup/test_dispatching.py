@@ -20,7 +20,7 @@ from services.dedup.keys import DEVELOPMENT_KEYS, load_keys
 from services.dedup.settings import KEYS
 from services.runtime.http import make_app
 from services.runtime.positions import totals
-from tests.integration.dedup.test_service import DESK, UNPUBLISHED, Dedup, dedup, record
+from tests.integration.dedup.test_service import DESK, UNPUBLISHED, WAITING, Dedup, dedup, record
 from tests.unit.dedup.timeline import Timeline, a_report, minute
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ async def test_planned_outages_readings_and_figures_over_http(room: Room, desk: 
     # Months lie between the meter's clock and ours here, which nobody trusts: the outage counts from its arrival.
     began = datetime.fromisoformat(incident["opened_at"])
     now = {"start": (began - timedelta(hours=1)).isoformat(), "end": (began + timedelta(hours=1)).isoformat()}
-    found = (await desk.get("/figures/reliability", params=now)).json()
+    found = (await desk.get("/figures/reliability", params={**now, "momentary_minutes": 0})).json()  # seconds old
     assert found["total"]["customers_interrupted"] == incident["customers_served"]
     assert [one["area"] for one in found["areas"]] == [AREA]
     cancel = {"command_id": "p2", "reason": "done early"}
@@ -261,6 +261,9 @@ async def test_two_dispatchers_at_once_and_a_death_between_command_and_effect(de
         ]
     )
     await dedup.until("reports decided", 3, "SELECT count(*) FROM incident")
+    # These outages are months old by the service's clock: what time brings must have come before somebody looks.
+    await dedup.until("everything looked at again", 0, WAITING)
+    await dedup.until("lateness told", 3, "SELECT count(*) FROM incident WHERE 'restoration' = ANY(breached)")
     async with httpx.AsyncClient(base_url=f"{dedup.door}/v1", headers=DESK, timeout=30) as client:
         found = (await client.get("/incidents")).json()["incidents"]
         first, second, third = sorted(one["incident_id"] for one in found)
