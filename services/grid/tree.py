@@ -331,6 +331,11 @@ class Tree:
         """
         return self._climb(self._at(device), self._guard)
 
+    def guard_of(self, device: str) -> str | None:
+        """Return the nearest device upstream that could have opened; None at the top."""
+        guard = self._guard[self._at(device)]
+        return None if guard < 0 else self._ids[guard]
+
     def _climb(self, i: int, up: array[int]) -> tuple[str, ...]:
         path = []
         while (i := up[i]) >= 0:

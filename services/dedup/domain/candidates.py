@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from services.dedup.domain.events import Evidence
@@ -42,6 +43,8 @@ class _Atom(NamedTuple):
     onset: float
     order: int
     incident: Incident
+    calls: Sequence[float]
+    callers: int
     own: float
 
 
@@ -68,6 +71,7 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
     seen = 0
     alone: float | None = None
     considered: list[str] = []
+    own: dict[int, float] = {}  # what is under one device is under the next one up as well
     for step in state.path(leaf):
         if step.device in state.by_device:
             break  # an outage that the report is no part of stands there: nothing above it is asked
@@ -79,7 +83,7 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
         seen = len(under)
         if alone is None:
             alone = weigh.outage(state.kind_of(leaf), state.customers_under(leaf), (at,), 1, now)
-        found = _best_start(state, weigh, step, at, now, alone)
+        found = _best_start(state, weigh, step, at, now, alone, own)
         if found is None:
             continue
         considered.append(f"{step.device} {found.gain:+.1f}")
@@ -101,12 +105,14 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
     return Lifted(best.step.device, best.incidents, evidence)
 
 
-def _best_start(state: AreaState, weigh: Likelihood, step: Step, at: float, now: float, alone: float) -> _Found | None:
+def _best_start(
+    state: AreaState, weigh: Likelihood, step: Step, at: float, now: float, alone: float, own: dict[int, float]
+) -> _Found | None:
     """Return the likeliest outage of one device: its beginning, and the incidents it explains."""
     rate = weigh.rates.get(step.kind)
     if rate is None:
         return None  # a class that is never predicted
-    atoms = _atoms(state, step.device, now)
+    atoms = _atoms(state, step.device, now, own)
     starts = sorted({atom.onset for atom in atoms if atom.onset <= at}, reverse=True)[:_STARTS]
     if len(starts) < _STARTS:
         starts.append(at)
@@ -125,19 +131,25 @@ def _best_start(state: AreaState, weigh: Likelihood, step: Step, at: float, now:
     return best
 
 
-def _atoms(state: AreaState, device: str, now: float) -> list[_Atom]:
-    """Return the incidents under a device that could be part of its outage, oldest call first."""
+def _atoms(state: AreaState, device: str, now: float, own: dict[int, float]) -> list[_Atom]:
+    """Return the incidents under a device that could be part of its outage, oldest call first.
+
+    ``own`` is how likely each is by itself as of ``now``, by its number, as far as it is known; more is added.
+    """
     restored = state.restored.get(device)
     since = None if restored is None else restored.restored_at.timestamp()
     atoms: list[_Atom] = []
-    for key in reversed(state.below[device]):
-        incident = state.incidents[key]
+    for incident in reversed(state.below[device].values()):
         if incident.frozen:
             continue
-        onset = incident.standing.calls[0]
+        standing = incident.standing
+        onset = standing.calls[0]
         if since is not None and onset < since:
             continue  # it was there when power came back to the others: it is by itself
-        atoms.append(_Atom(onset, incident.opened_seq, incident, state.own_score(incident, now)))
+        score = own.get(incident.opened_seq)
+        if score is None:
+            score = own[incident.opened_seq] = state.own_score(incident, now)
+        atoms.append(_Atom(onset, incident.opened_seq, incident, standing.calls, standing.callers, score))
         if len(atoms) == _NEWEST:
             break
     atoms.sort(key=lambda atom: (atom.onset, atom.order))
@@ -146,20 +158,17 @@ def _atoms(state: AreaState, device: str, now: float) -> list[_Atom]:
 
 def _explained(weigh: Likelihood, atoms: list[_Atom], begun: float) -> tuple[list[Incident], float, float, int]:
     """Return what an outage from ``begun`` on explains better than outages of their own, with both sums and callers."""
-    call = weigh.call
+    sum_of = weigh.calls
     together = apart = 0.0
     callers = 0
     incidents: list[Incident] = []
-    for atom in atoms:
-        if atom.onset < begun:
+    for onset, _, incident, calls, called, own in atoms:
+        if onset < begun:
             continue  # it was there before
-        standing = atom.incident.standing
-        joint = 0.0
-        for when in standing.calls:
-            joint += call(when - begun)
-        if joint > atom.own:
-            incidents.append(atom.incident)
+        joint = sum_of(calls, begun, 0.0, own)
+        if joint > own:
+            incidents.append(incident)
             together += joint
-            apart += atom.own
-            callers += standing.callers
+            apart += own
+            callers += called
     return incidents, together, apart, callers

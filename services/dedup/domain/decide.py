@@ -98,7 +98,10 @@ class _Decision(Draft):
             self.events.append(e.ReportAnswered(report, e.Rule.ARREARS))
         elif (leaf := state.leaf(report.device)) is None:
             self._follow(report, candidates)
-        elif (planned := state.planned.covering(state.upstream(leaf), report.made_at)) is not None:
+        elif (
+            state.planned.known  # hardly ever: what is upstream need not be listed
+            and (planned := state.planned.covering(state.upstream(leaf), report.made_at)) is not None
+        ):
             self.events.append(e.ReportAnswered(report, e.Rule.PLANNED, planned=planned))
         elif (own := self._own_premises(report, leaf)) is not None:
             self.join(report, own, e.Rule.SAME_PREMISE)
@@ -291,7 +294,7 @@ class _Decision(Draft):
     def explained(self, report: Report, device: str) -> list[Event]:
         """Return what it comes to that a device is known to be open: it explains what is predicted under it."""
         state = self.state
-        under = [state.incidents[key] for key in state.below.get(device, ())]
+        under = state.below.get(device, {}).values()
         explained = sorted((one for one in under if not one.frozen), key=lambda one: one.opened_seq)
         if device in state.by_device or not explained:
             return self.reported(report)

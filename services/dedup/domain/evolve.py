@@ -58,7 +58,7 @@ def _stand_at(state: AreaState, incident: Incident) -> None:
     state.by_device[incident.device.id] = incident.incident_id
     stand_for(state, incident)
     for step in state.path(incident.device.id):
-        state.below.setdefault(step.device, {})[incident.incident_id] = None
+        state.below.setdefault(step.device, {})[incident.incident_id] = incident
 
 
 def _leave_device(state: AreaState, incident: Incident) -> None:

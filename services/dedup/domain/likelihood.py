@@ -34,15 +34,18 @@ _STILL: Final = 0.5  # seconds: no delay is taken for shorter
 _CERTAIN: Final = -30.0
 _STRAYS: Final = 3  # earliest calls that may have nothing to do with it
 _APART: Final = 300.0  # seconds
+_SURELY: Final = 2  # calls of which none is taken for a stray
 
 
 class Likelihood:
     """The densities for one reporting share and one delay."""
 
     __slots__ = (
+        "_bases",
         "_constant",
         "_firsts",
         "_leads",
+        "_never_gains",
         "_spread",
         "_stray",
         "_weight",
@@ -68,8 +71,11 @@ class Likelihood:
         self._constant = math.log(share) - math.log(self._spread * math.sqrt(2.0 * math.pi))
         self._stray = math.log(share) + inference.stray
         self._weight = inference.silence_weight
+        # No call's density is above its mode's: where that is below 1, a sum of logarithms only falls.
+        self._never_gains = max(self._stray, self._constant - self.location + 0.5 * self._spread**2) <= 0.0
         self._firsts: dict[int, float] = {}
         self._leads: dict[int, float] = {}
+        self._bases: dict[tuple[DeviceType, int], float] = {}
 
     def first(self, customers: int) -> float:
         """Return the log density of the first call of ``customers``, whenever the outage began."""
@@ -96,6 +102,26 @@ class Likelihood:
         found = self._constant - log + self._width * off * off
         return max(self._stray, found)
 
+    def calls(self, calls: Sequence[float], begun: float, total: float = 0.0, enough: float = -math.inf) -> float:
+        """Return ``total`` and the log densities of ``calls`` of an outage from ``begun`` on; the hot spot of it all.
+
+        Each is what ``call`` returns, written out: calling it costs more than what it does. Once no later call can
+        bring the sum above ``enough`` again, the rest is left out.
+        """
+        log, location, constant, width, stray = math.log, self.location, self._constant, self._width, self._stray
+        for at in calls:
+            delay = at - begun
+            if delay < _STILL:
+                total += stray
+            else:
+                later = log(delay)
+                off = later - location
+                found = constant - later + width * off * off
+                total += found if found > stray else stray  # noqa: FURB136  a call of max() costs more than all the rest
+            if total <= enough and self._never_gains:
+                break
+        return total
+
     def called_by(self, elapsed: float) -> float:
         """Return the probability that a given customer without power has called by then."""
         if elapsed <= _STILL:
@@ -117,7 +143,12 @@ class Likelihood:
             now: Until when the rest have kept silent.
         """
         lead = self.lead(customers)
-        base = self.rates.get(kind, _CERTAIN) + self.first(customers)
+        base = self._bases.get((kind, customers))
+        if base is None:
+            base = self._bases[kind, customers] = self.rates.get(kind, _CERTAIN) + self.first(customers)
+        if len(calls) <= _SURELY:
+            begun = calls[0] - lead
+            return self.calls(calls[1:], begun, base + self.silence(customers - callers, now - begun))
         best = -math.inf
         strays = 0.0
         for n in range(min(len(calls) // 3, _STRAYS) + 1):
@@ -126,8 +157,6 @@ class Likelihood:
                 continue  # close to the one before: if that was no stray, this begins nothing
             begun = calls[n] - lead
             total = base + strays + self.silence(customers - callers, now - begun)
-            for at in calls[n + 1 :]:
-                total += self.call(at - begun)
-            best = max(best, total)
+            best = max(best, self.calls(calls[n + 1 :], begun, total))
             strays += self._stray
         return best

@@ -97,7 +97,7 @@ def _of_the_outage(state: AreaState, device: str, core: Incident | None, at: dat
     That there was one is known, so one of them at least was it; the others each are if they began with it.
     """
     weigh, now = state.likelihood, at.timestamp()
-    below = [state.incidents[key] for key in state.below.get(device, ())]
+    below = state.below.get(device, {}).values()
     free = [incident for incident in below if not incident.frozen and incident.standing.calls[0] <= now]
     lead = weigh.lead(state.customers_under(device))
     if core is not None:

@@ -281,7 +281,9 @@ class AreaState:
     """
 
     __slots__ = (
+        "_devices",
         "_paths",
+        "_through",
         "area",
         "below",
         "by_device",
@@ -311,7 +313,7 @@ class AreaState:
         self.members: dict[UUID, UUID] = {}
         self.by_device: dict[str, UUID] = {}
         self.by_premises: dict[str, UUID] = {}
-        self.below: dict[str, dict[UUID, None]] = {}
+        self.below: dict[str, dict[UUID, Incident]] = {}
         self.restored: dict[str, Restored] = {}
         self.restored_premises: dict[str, Restored] = {}
         self.latest: datetime | None = None
@@ -324,6 +326,8 @@ class AreaState:
         self.learned = Learned()
         self.likelihood = self.learned.likelihood(rules.inference)
         self._paths: dict[str, tuple[Step, ...]] = {}
+        self._through: dict[str, tuple[Step, ...]] = {}
+        self._devices: dict[str, tuple[DeviceType, int]] = {}
 
     def leaf(self, device: str | None) -> str | None:
         """Return the device a report counts for: its own, or the nearest above it that can be predicted.
@@ -352,16 +356,16 @@ class AreaState:
         return found
 
     def _find_path(self, tree: Tree, leaf: str) -> tuple[Step, ...]:
-        """Build a path from the top down, and with it those of the devices on it, which share their steps."""
-        upstream = (leaf, *tree.protective_ancestors(leaf))
-        above: tuple[Step, ...] = ()
-        self._paths[upstream[-1]] = above
-        for device, branch in zip(upstream[:0:-1], upstream[-2::-1], strict=True):
-            known = self._paths.get(branch)
-            if known is None:
-                step = Step(device, tree.type_of(device), tree.customers_under(device))
-                known = self._paths[branch] = (step, *above)
-            above = known
+        """Climb to a device whose path is known, and build from there down what is missing: paths share their steps."""
+        paths, through = self._paths, self._through
+        missing = [leaf]
+        while (device := tree.guard_of(missing[-1])) is not None and device not in through:
+            missing.append(device)
+        above = () if device is None else through[device]
+        for branch in reversed(missing):
+            paths[branch] = above
+            if branch is not leaf:
+                above = through[branch] = (Step(branch, *self._known(branch)), *above)
         return above
 
     def upstream(self, device: str) -> tuple[str, ...]:
@@ -370,13 +374,21 @@ class AreaState:
 
     def kind_of(self, device: str) -> DeviceType:
         """Return the class of a device; a cell of unmodelled ground counts as a transformer."""
-        if self.tree is None or device not in self.tree:
-            return DeviceType.TRANSFORMER
-        return self.tree.type_of(device)
+        return self._known(device)[0]
 
     def customers_under(self, device: str) -> int:
         """Return the customers under a device; 0 where the network does not know it."""
-        return 0 if self.tree is None or device not in self.tree else self.tree.customers_under(device)
+        return self._known(device)[1]
+
+    def _known(self, device: str) -> tuple[DeviceType, int]:
+        """Return the class of a device and the customers under it, asked of the tree once."""
+        found = self._devices.get(device)
+        if found is None:
+            tree = self.tree
+            if tree is None or device not in tree:
+                return DeviceType.TRANSFORMER, 0
+            found = self._devices[device] = tree.type_of(device), tree.customers_under(device)
+        return found
 
     def own_score(self, incident: Incident, now: float) -> float:
         """Return how likely an open incident is as an outage of its own."""
