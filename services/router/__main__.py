@@ -15,8 +15,8 @@ from services.router.forgetting import forget_reporters
 from services.router.handler import RouterHandler, imbalance
 from services.router.settings import RouterSettings
 from services.router.timers import watch_time
-from services.router.tree.book import RuleBook
-from services.router.tree.desk import read_desk
+from services.router.tree.book import RuleBook, load_desk
+from services.router.tree.calendars import holidays_beside
 from services.router.tree.keys import read_keys
 from services.router.tree.reading import RulesError
 from services.router.tree.watched import WatchedFile
@@ -39,7 +39,7 @@ async def build(runtime: Runtime) -> Parts:
         raise TypeError("the router runs on RouterSettings")
     try:
         book = RuleBook(settings.routes_file, settings.classify_file)
-        rules = WatchedFile(settings.desk_file, read_desk)
+        rules = WatchedFile(settings.desk_file, load_desk, holidays_beside)
         keys = WatchedFile(settings.keys_file, read_keys)
     except RulesError as error:
         raise SettingsError(f"rules that do not fit:\n{error}") from None

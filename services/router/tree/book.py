@@ -17,18 +17,19 @@ import structlog
 
 from services.router import metrics
 from services.router.domain.ticket import Rules
+from services.router.tree.calendars import holidays_beside, read_holidays
+from services.router.tree.desk import read_desk
 from services.router.tree.keywords import read_keywords
 from services.router.tree.reading import Fault, RulesError
 from services.router.tree.routes import read_tree
-from services.router.tree.targets import read_holidays
+from services.router.tree.watched import stamp_of
 
 if TYPE_CHECKING:
+    from services.router.domain.desk import DeskRules
     from services.router.domain.targets import Duty
 
 Stamp = tuple[tuple[int, int, int] | None, ...]
 _HASH_DIGITS: Final = 16
-_HOLIDAYS: Final = "holidays.yaml"
-_SHIPPED: Final = Path(__file__).parents[3] / "deploy"
 _log = structlog.get_logger()
 
 
@@ -38,7 +39,7 @@ def load_rules(routes: Path, classify: Path) -> Rules:
     Raises:
         RulesError: one of them cannot be read or has faults; every fault of that file is named.
     """
-    holidays = _holidays(routes)
+    holidays = holidays_beside(routes)
     texts = {path: _text(path) for path in (classify, routes, holidays)}
     keywords = read_keywords(str(classify), texts[classify])
     tree = read_tree(str(routes), texts[routes], keywords, read_holidays(str(holidays), texts[holidays]))
@@ -46,10 +47,14 @@ def load_rules(routes: Path, classify: Path) -> Rules:
     return Rules(keywords=keywords, tree=tree, hash=digest[:_HASH_DIGITS])
 
 
-def _holidays(routes: Path) -> Path:
-    """Return the list of holidays: the one beside a route file, else the one that is shipped."""
-    beside = routes.with_name(_HOLIDAYS)
-    return beside if beside.exists() else _SHIPPED / _HOLIDAYS
+def load_desk(file: str, text: str) -> DeskRules:
+    """Read the desk's file with the holidays that its calendars name.
+
+    Raises:
+        RulesError: one of the two cannot be read or has faults; every fault of that file is named.
+    """
+    holidays = holidays_beside(Path(file))
+    return read_desk(file, text, read_holidays(str(holidays), _text(holidays)))
 
 
 def _text(path: Path) -> str:
@@ -115,12 +120,4 @@ class RuleBook:
             await asyncio.to_thread(self.look)
 
     def _stamp(self) -> Stamp:
-        return tuple(_stat(path) for path in (*self._files, _holidays(self._files[0])))
-
-
-def _stat(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+        return tuple(stamp_of(path) for path in (*self._files, holidays_beside(self._files[0])))

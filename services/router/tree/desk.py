@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import date, time, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import Channel, CustomerClass, Priority
 from services.router.domain.desk import CLOCK_ATTRIBUTES, DeskRules
 from services.router.domain.sla import DEFAULT_LEVELS, LEVELS, Clock, Stage
 from services.router.domain.work import MEETING, Timings
-from services.router.domain.working_time import ALWAYS, WorkingTime
+from services.router.domain.working_time import ALWAYS
+from services.router.tree.calendars import read_calendars
 from services.router.tree.reading import Reader, line_of, meant
 from services.router.tree.routes import check_version
 
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 
     from yaml.nodes import Node
 
+    from services.router.domain.working_time import WorkingTime
+    from services.router.tree.calendars import Holidays
+
 _TOP: Final = ("version", "timings", "service_level", "head_start", "calendars", "clocks")
 _TIMINGS: Final = {"offer": "offer", "hold": "hold", "declined": "passed", "presence": "presence", "urge": "urge"}
 _SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
 _LONG_DAY: Final = timedelta(days=1)
 _LONGEST: Final = timedelta(days=3660)
 _UNITS: Final = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
-_HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
-_OFFSET: Final = re.compile(r"([+-])(0\d|1[0-4]):([0-5]\d)")
-_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _VALUES: Final[Mapping[str, frozenset[str]]] = {
     "priority": frozenset(Priority),
     "customer_class": frozenset(CustomerClass),
@@ -39,8 +40,8 @@ _VALUES: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def read_desk(file: str, text: str) -> DeskRules:
-    """Read the desk's file.
+def read_desk(file: str, text: str, holidays: Mapping[str, Holidays]) -> DeskRules:
+    """Read the desk's file, whose calendars may name lists of holidays.
 
     Raises:
         RulesError: every fault, with its line and what is allowed.
@@ -53,7 +54,7 @@ def read_desk(file: str, text: str) -> DeskRules:
     timings = desk.timings(top["timings"]) if "timings" in top else Timings()
     within, share = desk.service_level(top["service_level"]) if "service_level" in top else (timedelta(0), 0.0)
     head_start = desk.head_start(top["head_start"]) if "head_start" in top else {}
-    calendars = desk.calendars(top["calendars"]) if "calendars" in top else {}
+    calendars = read_calendars(reader, top["calendars"], holidays) if "calendars" in top else {}
     clocks = desk.clocks(top["clocks"], calendars) if "clocks" in top else ()
     reader.finish()
     return DeskRules(
@@ -91,64 +92,6 @@ class _Desk:
         if ordered != sorted(ordered, reverse=True):
             self._reader.fault(line_of(node), "a more urgent priority cannot have the smaller head start")
         return found
-
-    def calendars(self, node: Node) -> dict[str, WorkingTime]:
-        found: dict[str, WorkingTime] = {}
-        for entry in self._reader.entries(node, "calendars"):
-            name = self._reader.checked_word(entry.key, entry.line, "calendar name")
-            calendar = self._calendar(entry.value, f"calendar {entry.key!r}")
-            if name is not None:
-                found[name] = calendar
-        return found
-
-    def _calendar(self, node: Node, what: str) -> WorkingTime:
-        keys = ("hours", "offset", "weekend", "holidays", "workdays")
-        fields = self._reader.fields(node, what, keys, ("hours", "offset"))
-        hours = self._hours(fields["hours"]) if "hours" in fields else ()
-        offset = self._reader.text(fields["offset"], "offset") if "offset" in fields else "+08:00"
-        match = _OFFSET.fullmatch(offset or "")
-        if match is None and offset is not None:
-            self._reader.fault(line_of(fields["offset"]), f"offset {offset!r} must be like +08:00")
-        weekend = [
-            self._reader.word(day, "day of the week", _DAYS)
-            for day in (self._reader.items(fields["weekend"], "weekend") if "weekend" in fields else [])
-        ]
-        off = frozenset(_DAYS.index(day) for day in weekend if day is not None)
-        if len(off) == len(_DAYS):
-            self._reader.fault(line_of(fields["weekend"]), "a week needs a working day")
-        sign = -1 if match is not None and match[1] == "-" else 1
-        return WorkingTime(
-            hours=hours or ((time(0), time(23, 59)),),
-            offset=sign * timedelta(hours=int(match[2]), minutes=int(match[3])) if match else timedelta(hours=8),
-            weekend=off,
-            holidays=self._dates(fields, "holidays"),
-            workdays=self._dates(fields, "workdays"),
-        )
-
-    def _hours(self, node: Node) -> tuple[tuple[time, time], ...]:
-        spans: list[tuple[time, time]] = []
-        for text, line in self._reader.texts(node, "hours"):
-            match = _HOURS.fullmatch(text)
-            if match is None:
-                self._reader.fault(line, f"{text!r} must be like 08:30-12:00")
-                continue
-            begin, end = time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))
-            if begin >= end or (spans and begin < spans[-1][1]):
-                self._reader.fault(line, f"{text!r} must begin before it ends, and after the one before it")
-            else:
-                spans.append((begin, end))
-        if not node.value:
-            self._reader.fault(line_of(node), "hours must have at least one span")
-        return tuple(spans)
-
-    def _dates(self, fields: Mapping[str, Node], key: str) -> frozenset[date]:
-        found: set[date] = set()
-        for text, line in self._reader.texts(fields[key], key) if key in fields else []:
-            try:
-                found.add(date.fromisoformat(text))
-            except ValueError:
-                self._reader.fault(line, f"{key}: {text!r} is no date like 2026-10-01")
-        return frozenset(found)
 
     def clocks(self, node: Node, calendars: Mapping[str, WorkingTime]) -> tuple[Clock, ...]:
         found: list[Clock] = []

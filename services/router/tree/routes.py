@@ -11,8 +11,9 @@ from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from services.contracts.values import Priority
 from services.router.domain.routes import ATTRIBUTES, BOOLEANS, Matcher, Queue, Route, RouteTree
 from services.router.domain.targets import Ring, Target
+from services.router.tree.calendars import read_calendars
 from services.router.tree.reading import Reader, line_of, meant
-from services.router.tree.targets import Targets, read_calendars, seconds
+from services.router.tree.targets import Targets, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from yaml.nodes import Node
 
     from services.router.domain.classify import Keywords
-    from services.router.tree.targets import Holidays
+    from services.router.tree.calendars import Holidays
 
 FORMAT: Final = "1"
 _ROOT: Final = "root"

@@ -25,14 +25,22 @@ _log = structlog.get_logger()
 class WatchedFile(Generic[T]):
     """What a file says, as of the last good look."""
 
-    def __init__(self, path: Path, parse: Callable[[str, str], T]) -> None:
+    def __init__(
+        self, path: Path, parse: Callable[[str, str], T], beside: Callable[[Path], Path] | None = None
+    ) -> None:
         """Read it.
+
+        Args:
+            path: Where it is.
+            parse: Makes its meaning of its name and text.
+            beside: Where another file is that its meaning depends on; a change of either is taken in.
 
         Raises:
             RulesError: it cannot be used; every fault is named.
         """
         self._path = path
         self._parse = parse
+        self._beside = beside
         self._taken = self._seen = self._stamp()
         self._value = self._read()
         metrics.FILE_STALE.labels(path.name).set(0)
@@ -70,9 +78,14 @@ class WatchedFile(Generic[T]):
             raise RulesError(str(self._path), [Fault(0, f"cannot be read as UTF-8: {error}")]) from None
         return self._parse(str(self._path), text)
 
-    def _stamp(self) -> tuple[int, int, int] | None:
-        try:
-            stat = self._path.stat()
-        except OSError:
-            return None
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+    def _stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return stamp_of(self._path), None if self._beside is None else stamp_of(self._beside(self._path))
+
+
+def stamp_of(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file does; None if it is not there."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -11,15 +11,14 @@ from services.contracts.messages import ContactReceived
 from services.contracts.values import Basis, Channel, CustomerClass, Place, Recipient
 from services.router.domain.facts import Bounds, Facts, fold
 from services.router.domain.ticket import Located, Rules, Ticket, receive
-from services.router.tree.book import load_rules
-from services.router.tree.desk import read_desk
+from services.router.tree.book import load_desk, load_rules
 
 DEPLOY: Final = Path(__file__).parents[3] / "deploy"
 ROUTES: Final = DEPLOY / "routes.yaml"
 CLASSIFY: Final = DEPLOY / "classify.yaml"
 SHIPPED: Final[Rules] = load_rules(ROUTES, CLASSIFY)
 DESK: Final = DEPLOY / "desk.yaml"
-SHIPPED_DESK: Final = read_desk(str(DESK), DESK.read_text(encoding="utf-8"))
+SHIPPED_DESK: Final = load_desk(str(DESK), DESK.read_text(encoding="utf-8"))
 BOUNDS: Final = Bounds()
 NOON: Final = datetime(2026, 7, 1, 4, tzinfo=UTC)
 NOWHERE: Final = Located(Place())

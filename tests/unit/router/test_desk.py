@@ -17,7 +17,8 @@ from services.router.domain.log import Did, Event
 from services.router.domain.sla import Clock
 from services.router.domain.ticket import Ticket, worked
 from services.router.domain.work import evolve
-from services.router.tree.desk import read_desk
+from services.router.tree.book import load_desk
+from services.router.tree.calendars import holidays_beside
 from services.router.tree.keys import DEVELOPMENT_KEYS, Scope, read_keys
 from services.router.tree.reading import RulesError
 from services.router.tree.watched import WatchedFile
@@ -154,7 +155,7 @@ def test_a_call_given_up_is_counted_once() -> None:
         ('"08:30-12:00"', '"8-12"', "must be like 08:30-12:00"),
         ('offset: "+08:00"', 'offset: "8"', "must be like +08:00"),
         ("weekend: [sat, sun]", "weekend: [mon, tue, wed, thu, fri, sat, sun]", "a week needs a working day"),
-        ("2026-01-04,", "2026-02-30,", "is no date"),
+        ("holidays: china", "holidays: chian", "is no list of holidays.yaml"),
         ("met_by: [contacted, completed, transferred]", "met_by: [called]", "'called' meets no stage"),
         ("levels: [0.5, 0.75, 1, 3]", "levels: [0.5, 0.75, 1]", "must be 4 ascending numbers"),
         ("levels: [0.5, 0.75, 1, 3]", "levels: [0.5, x, 1, 3]", "'x' must be a number"),
@@ -169,7 +170,7 @@ def test_a_wrong_desk_file_is_refused_with_its_line(old: str, new: str, fault: s
     assert old in TEXT
     wrong = TEXT.replace(old, new, 1)
     with pytest.raises(RulesError) as refused:
-        read_desk("desk.yaml", wrong)
+        load_desk("desk.yaml", wrong)
     assert fault in str(refused.value)
     for found in refused.value.faults:
         assert 1 <= found.line <= wrong.count("\n") + 1
@@ -195,19 +196,25 @@ def test_a_key_is_found_by_its_hash_and_two_stand_while_one_is_changed() -> None
 def test_a_watched_file_is_taken_in_once_it_stands_still_and_only_if_it_is_good(tmp_path: Path) -> None:
     file = tmp_path / "desk.yaml"
     file.write_text(TEXT, encoding="utf-8")
-    watched = WatchedFile(file, read_desk)
+    watched = WatchedFile(file, load_desk, holidays_beside)
     file.write_text(TEXT.replace("offer: 20s", "offer: 25s"), encoding="utf-8")
     watched.look()
     assert watched().timings.offer == timedelta(seconds=20), "it may be half written"
     watched.look()
     assert watched().timings.offer == timedelta(seconds=25)
+    holidays = tmp_path / "holidays.yaml"
+    holidays.write_text("version: 1\nchina:\n  otherwise: [12-24]\n", encoding="utf-8")
+    watched.look()
+    watched.look()
+    off = {day for clock in watched().clocks for stage in clock.stages for day in stage.calendar.holidays}
+    assert {(day.month, day.day) for day in off} == {(12, 24)}, "the list beside it counts as well"
     file.write_text("not: it", encoding="utf-8")
     watched.look()
     watched.look()
     assert watched().timings.offer == timedelta(seconds=25)
     file.unlink()
     with pytest.raises(RulesError, match="cannot be read"):
-        WatchedFile(file, read_desk)
+        WatchedFile(file, load_desk, holidays_beside)
 
 
 def test_figures_have_definitions_and_none_without_anything_to_count() -> None:
