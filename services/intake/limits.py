@@ -17,7 +17,7 @@ from services.intake.channels.refusal import PayloadRefusedError, Reason
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from services.contracts.messages import ContactReceived
+    from services.contracts.messages import ContactReceived, RecipientHeard
     from services.intake.peer import Peer
 
 _MOST_BUCKETS: Final = 100_000
@@ -83,8 +83,26 @@ class Limits:
         self._customers = Buckets(customer)
         self._addresses = Buckets(address)
 
+    def ask(self, peer: Peer, now: float) -> None:
+        """Let a question through that needs no credential: it counts as other business of its address.
+
+        Raises:
+            PayloadRefusedError: too many came from there.
+        """
+        _refuse(self._addresses.wait(peer.address, Urgency.OTHER, now))
+
+    def hear(self, heard: RecipientHeard, now: float) -> None:
+        """Let through what a channel tells of a recipient: other business of its source and of that customer.
+
+        Raises:
+            PayloadRefusedError: too much came from there.
+        """
+        customer = (heard.recipient.channel, heard.recipient.address)
+        waits = self._sources.wait(heard.source, Urgency.OTHER, now), self._customers.wait(customer, Urgency.OTHER, now)
+        _refuse(max(waits))
+
     def admit(self, contact: ContactReceived, peer: Peer, *, anonymous: bool, now: float) -> None:
-        """Let a contact through.
+        """Let a contact through. One that names nobody counts for its ticket: the photos of one report do.
 
         Args:
             contact: What was sent.
@@ -99,12 +117,15 @@ class Limits:
         waits = [self._sources.wait(contact.source, urgency, now)]
         if anonymous and peer.address is not None:
             waits.append(self._addresses.wait(peer.address, urgency, now))
-        customer = contact.phone or (contact.reply_to.address if contact.reply_to else None)
-        if customer:
-            waits.append(self._customers.wait((contact.channel, customer), urgency, now))
-        if (longest := max(waits)) > 0:
-            raise PayloadRefusedError(
-                Reason.TOO_MANY,
-                "Too many contacts from there. Nothing was stored: send this one again after Retry-After.",
-                retry_after_s=math.ceil(longest),
-            )
+        customer = contact.phone or (contact.reply_to.address if contact.reply_to else contact.ticket_id)
+        waits.append(self._customers.wait((contact.channel, customer), urgency, now))
+        _refuse(max(waits))
+
+
+def _refuse(wait: float) -> None:
+    if wait > 0:
+        raise PayloadRefusedError(
+            Reason.TOO_MANY,
+            "Too many contacts from there. Nothing was stored: send this one again after Retry-After.",
+            retry_after_s=math.ceil(wait),
+        )

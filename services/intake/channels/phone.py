@@ -29,6 +29,7 @@ from services.intake.channels.payload import (
     read_object,
     validated,
 )
+from services.intake.channels.reference import wrong_reference
 from services.intake.channels.refusal import FieldError, bad_fields
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Transcript(Payload):
 class Recording(Payload):
     """Where the recording is; it is not fetched here."""
 
-    url: HttpUrl
+    url: HttpUrl = Field(description="At a host of the source's recording_hosts, if it has any; else no IP address")
     sha256: Sha256 | None = None
     duration: StrictFloat | None = Field(default=None, ge=0, le=_A_DAY_S, description="Seconds")
 
@@ -176,6 +177,8 @@ def _checked(source: CallSource, event: PhoneEvent) -> datetime:
         wrong.append(FieldError("occurred_at", "has no offset, and this source has no default_offset"))
     if event.source is not None and event.source != source.name:
         wrong.append(FieldError("source", "is not the source this API key belongs to"))
+    if event.recording is not None and (why := wrong_reference(event.recording.url, source.recording_hosts)):
+        wrong.append(FieldError("recording.url", why))
     needed = _NEEDS.get(event.event)
     if needed is not None and getattr(event, needed) is None:
         wrong.append(FieldError(needed, f"is required when event is {event.event}"))

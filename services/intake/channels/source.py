@@ -33,6 +33,9 @@ _LARGEST_OFFSET: Final = timedelta(hours=14)
 KeyHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """Sha256 of an API key, in lower-case hexadecimal."""
 
+HostName = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9_.:-]{1,253}$", to_lower=True)]
+"""A host name or an IP address; ``*.example`` is all that ends in ``.example``."""
+
 MenuPath = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z*#]{1,16}(\.[0-9A-Za-z*#]{1,16}){0,9}$")]
 """Choices of an IVR menu from the top, joined by dots: ``1`` or ``1.2``."""
 
@@ -120,6 +123,9 @@ class CallSource(Source):
     """Menu choices that mean danger to life."""
     menu_contexts: frozenset[Name] = frozenset()
     """Asterisk's dialplan contexts in which one key is a choice of the first menu; elsewhere keys may be a password."""
+
+    recording_hosts: frozenset[HostName] = frozenset()
+    """Where its recordings are. Any public host name if empty; recordings elsewhere are refused."""
 
     def business_type(self, path: Iterable[str]) -> Word | None:
         """Return what the caller's way through the menu means; None where nothing is configured."""

@@ -39,7 +39,9 @@ def add(router: APIRouter, front: Front, sources: Sources) -> None:
 
         @router.get("/form/status", **_STATUS)
         async def form_status(request: Request) -> Response:
-            """Answer what is happening to a report, as notify knows it."""
+            """Answer what is happening to a report, as notify knows it; nobody may try out references at will."""
+            with front.visit(request, Channel.WEB) as visit:
+                visit.ask()
             return await _status(front, request)
 
 
@@ -67,7 +69,7 @@ _STATUS: Final[dict[str, Any]] = {
             "description": "As notify's GET /v1/status answers",
             "content": {"application/json": {"schema": {"type": "object"}}},
         },
-        **problem_responses(404, 422, 503),
+        **problem_responses(404, 422, 429, 503),
     },
     "openapi_extra": {
         "parameters": [

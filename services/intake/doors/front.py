@@ -126,14 +126,14 @@ class Visit:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Answer a refusal as a problem; note the time of a visit that went well.
+        """Answer a refusal as a problem; note the time of a known sender's visit that went well.
 
         Raises:
             Problem: the visit was refused.
         """
         if isinstance(error, PayloadRefusedError):
             raise self._problem(error) from None
-        if error is None:
+        if error is None and self.source is not None:
             ACCEPT_SECONDS.labels(self._channel.value).observe(clock.monotonic() - self._started)
 
     def require(self, kinds: frozenset[str]) -> None:
@@ -185,12 +185,21 @@ class Visit:
             await once_admitted()
         await self._front.acceptance.accept(contact, self.headers.get("traceparent"))
 
+    def ask(self) -> None:
+        """Count a question from anybody.
+
+        Raises:
+            PayloadRefusedError: its address asks too much.
+        """
+        self._front.limits.ask(self.peer, self._started)
+
     async def hear(self, heard: RecipientHeard) -> None:
         """Wait until what a channel told of a recipient is kept.
 
         Raises:
             PayloadRefusedError: nothing was stored, or the outcome is unknown.
         """
+        self._front.limits.hear(heard, self._started)
         await self._front.acceptance.hear(heard, self.headers.get("traceparent"))
 
     async def take(self, outcome: Accepted | NotAContact | PayloadRefusedError) -> PayloadRefusedError | None:

@@ -43,6 +43,8 @@ class PhotoDoor(Generic[S]):
             source = self.credentials.presented(visit.headers, visit.peer)
             if store is None:
                 raise PayloadRefusedError(Reason.NOT_TAKEN, "No photos are taken here.")
+            if self.anonymous:
+                visit.ask()  # before it is read and unpacked: what is no photo never gets as far as a contact's limits
             store.refuse_if_busy()
             async with store:
                 sent = await visit.body(limit=settings.max_photo_bytes, deadline_s=settings.photo_deadline_s)

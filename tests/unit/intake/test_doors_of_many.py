@@ -82,3 +82,12 @@ async def test_a_batch_of_wrong_events_names_each_by_its_index(client: httpx.Asy
     assert found["accepted"] == []
     assert [(one["index"], one["status"]) for one in found["refused"]] == [(0, 422), (1, 400)]
     assert found["refused"][0]["errors"][0]["field"] == "type"
+
+
+async def test_nobody_tries_out_references_or_photos_at_will(client: httpx.AsyncClient) -> None:  # noqa: F811
+    statuses = [(await client.get("/v1/form/status")).status_code for _ in range(130)]
+    assert statuses[:120] == [422] * 120
+    assert statuses[-1] == 429
+    answer = await client.get("/v1/form/status")
+    problem(answer, 429)
+    assert int(answer.headers["retry-after"]) >= 1

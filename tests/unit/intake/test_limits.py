@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.values import Channel
-from services.intake.channels.contact import contact_of
+from services.intake.channels.contact import contact_of, heard_of
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.intake.channels.source import FormSource
 from services.intake.limits import Buckets, Limits, Rate, Urgency
@@ -20,12 +22,12 @@ from services.intake.peer import Peer
 SOURCE = FormSource(name="form")
 HOME = Peer(ip_address("203.0.113.9"))
 PLENTY = Rate(1e6, 1e6)
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
 
 def a_contact(**told: Any):
-    now = datetime(2026, 11, 26, tzinfo=UTC)
-    told = {"event": "report", "occurred_at": now, "raw_sha256": "0" * 64, "business_type": "fault_report"} | told
-    return contact_of(SOURCE, Channel.WEB, "e", thread=None, now=now, **told)
+    told = {"event": "report", "occurred_at": NOW, "raw_sha256": "0" * 64, "business_type": "fault_report"} | told
+    return contact_of(SOURCE, Channel.WEB, "e", thread=None, now=NOW, **told)
 
 
 def sent(
@@ -100,3 +102,31 @@ def test_whatever_came_before_danger_passes_where_anything_else_does(before):
         level_after().wait("k", urgency, 0.0) == 0.0 for urgency in (Urgency.OTHER, Urgency.OUTAGE, Urgency.DANGER)
     ]
     assert passes == sorted(passes)
+
+
+def test_the_photos_of_one_report_are_counted_together_wherever_they_come_from():
+    limits = Limits(source=PLENTY, customer=Rate(0.5, 20), address=PLENTY)
+    report, other = uuid5(NAMESPACE_URL, "1"), uuid5(NAMESPACE_URL, "2")
+    homes = [Peer(ip_address(f"203.0.113.{number}")) for number in range(100)]
+    assert sum(sent(limits, 1, peer=home, event="photo", ticket=report) for home in homes) == 18
+    assert sent(limits, 1, event="photo", ticket=other) == 1
+
+
+def test_questions_and_words_of_recipients_give_way_before_reports_do():
+    limits = Limits(source=PLENTY, customer=Rate(1, 10), address=Rate(1, 10))
+    answered = 0
+    with contextlib.suppress(PayloadRefusedError):
+        for _ in range(100):
+            limits.ask(HOME, 0.0)
+            answered += 1
+    assert answered == 5
+    assert sent(limits, 100, anonymous=True) == 4
+
+    told: dict[str, Any] = {"heard": "unlinked", "occurred_at": NOW, "received_at": NOW, "raw_sha256": "0" * 64}
+    stop = heard_of(SOURCE, Channel.SMS, "e", address="13800000000", **told)
+    taken = 0
+    with contextlib.suppress(PayloadRefusedError):
+        for _ in range(100):
+            limits.hear(stop, 0.0)
+            taken += 1
+    assert taken == 5
