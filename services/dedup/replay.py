@@ -163,7 +163,8 @@ def load_served(network: Path, customers: Path) -> Served:
     for row in rows:
         connected[row.transformer_id] = connected.get(row.transformer_id, 0) + 1
     tree = Tree(files.devices, connected)
-    served = Served(tree, CustomerBook(tree, rows), {row.account_id: row.transformer_id for row in rows})
+    names = {one.id: one.name for one in files.devices if one.name}
+    served = Served(tree, CustomerBook(tree, rows, names), {row.account_id: row.transformer_id for row in rows})
     gc.freeze()  # it stays: looking through it for garbage again and again is a fifth of the time
     return served
 

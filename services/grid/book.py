@@ -28,7 +28,7 @@ from services.grid.evidence import DEFAULT_RULES, Point, ask, latitude, mercator
 from services.grid.houses import HouseIndex
 from services.grid.lately import Chain
 from services.grid.phone import phone_key
-from services.grid.place import decide, open_spots
+from services.grid.place import decide, weigh
 from services.grid.tree import DeviceType
 
 if TYPE_CHECKING:
@@ -115,21 +115,17 @@ class CustomerBook:
         question = ask(evidence, rules)
         named = self.named(question)
         around = self.around(search(question, named, rules), rules)
-        place = decide(question, named, around, rules)
         if lately is None or at is None:
-            return place
-        device = place.transformer_id
-        if place.confidence >= rules.clear_at and device is not None and device in self._tree:
-            lately.note(self._chain(device), at)
-        elif spots := open_spots(question, named, around, rules):
-            rates = lately.rates({one: self._chain(one) for one in spots})
-            place = decide(question, named, around, rules, rates=rates)
-        return place
+            return decide(question, named, around, rules)
+        weighed = weigh(question, named, around, rules)
+        if weighed.sure is not None:
+            lately.note(self._chain(weighed.sure), at)
+        return lately.place(weighed, self._chain, at)
 
     def _chain(self, device: str) -> Chain:
         known = self._chains.get(device)
         if known is None:
-            devices = (device, *self._tree.protective_ancestors(device))
+            devices = self._tree.chain(device)
             known = Chain(devices, tuple(self._tree.customers_under(one) for one in devices))
             self._chains[device] = known
         return known
@@ -152,7 +148,8 @@ class CustomerBook:
             found |= dict.fromkeys(self._by_name.get(text, ()))
         for device in sorted(found)[:MOST_DEVICES]:
             known = self._tree.device(device)
-            yield Spot(device, known.feeder, known.area, Point(known.lat, known.lon))
+            point = Point(known.lat, known.lon)
+            yield Spot(device, known.feeder, known.area, point, self._tree.span(device))
 
     def around(self, wanted: Search, rules: PlaceRules = DEFAULT_RULES) -> Around:
         """Return what a search finds, as far as ``coverage_m``."""
@@ -185,6 +182,7 @@ class CustomerBook:
             language=row.language or None,
             point=Point(row.lat, row.lon),
             address=row.address,
+            span=self._tree.span(row.transformer_id),
         )
 
     def _near(self, point: Point, rules: PlaceRules) -> Iterator[Spot]:
@@ -208,6 +206,7 @@ class CustomerBook:
                 self._tree.feeder_of(transformer),
                 self._tree.area_of(transformer),
                 Point(latitude(at_y), at_x),
+                self._tree.span(transformer),
             )
 
     def _rings(self, point: Point) -> Iterator[list[tuple[float, float, str]]]:

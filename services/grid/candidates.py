@@ -38,9 +38,16 @@ _NUMBERS_APART: Final = 6.0  # house numbers over which the weight of a neighbou
 _SAID_LESS: Final = 0.9
 
 
+Span = tuple[int, int]
+_NO_SPAN: Final = (-1, -1)
+
+
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A customer that was found, with the place in the network; ``phone`` as ``phone_key`` gives it."""
+    """A customer that was found, with the place in the network.
+
+    ``phone`` is as ``phone_key`` gives it, ``span`` is the transformer's (see ``Spot``).
+    """
 
     account_id: str
     transformer_id: str
@@ -52,15 +59,24 @@ class Customer:
     language: str | None
     point: Point
     address: str = ""
+    span: Span = _NO_SPAN
 
 
 class Spot(NamedTuple):
-    """A service point of a transformer, or a device itself."""
+    """A service point of a transformer, or a device itself.
+
+    ``span`` is that of the transformer or device in the network's depth-first order: what is under it stands between.
+    """
 
     transformer_id: str
     feeder: str
     area: str
     point: Point
+    span: Span = _NO_SPAN
+
+    def feeds(self, other: Spot) -> bool:
+        """Tell whether another device is fed through this one; no device through itself."""
+        return self.span[0] < other.span[0] < self.span[1]
 
 
 class House(NamedTuple):
@@ -188,13 +204,32 @@ def hear(question: Question, named: Named, around: Around, rules: PlaceRules) ->
     elif question.account_id is not None:
         heard.clues.append(Clue.ACCOUNT_UNKNOWN)
     _hear_phone(heard, question, named, rules)
-    if named.devices:
-        heard.add(Basis.DEVICE, rules.device_trust, [(spot, 1.0 / len(named.devices)) for spot in named.devices])
     if question.address is not None:
         _hear_address(heard, question.address, known, around, rules)
     if question.point is not None:
         _hear_position(heard, question, question.point, known, around.points, rules)
+    if named.devices:
+        _hear_devices(heard, named.devices, rules)
     return heard
+
+
+def _hear_devices(heard: Heard, devices: Sequence[Spot], rules: PlaceRules) -> None:
+    """Let each named device speak for the places under it that anything else names, else for itself.
+
+    Who names a line or a switch is somewhere under it: of the many places there, each has a small share.
+    """
+    others = dict.fromkeys([*heard.spots.values(), *devices])
+    weights: list[tuple[Spot, float]] = []
+    for device in devices:
+        share = 1.0 / len(devices)
+        under = {spot.transformer_id: spot for spot in others if device.feeds(spot)}
+        inner = [spot for spot in under.values() if not any(spot.feeds(other) for other in under.values())]
+        if inner:
+            size = device.span[1] - device.span[0] - 1
+            weights += [(spot, share / size) for spot in inner]
+        else:
+            weights.append((device, share))
+    heard.add(Basis.DEVICE, rules.device_trust, weights)
 
 
 def _hear_phone(heard: Heard, question: Question, named: Named, rules: PlaceRules) -> None:
@@ -293,4 +328,4 @@ def _hear_position(
 
 
 def _spot(customer: Customer) -> Spot:
-    return Spot(customer.transformer_id, customer.feeder, customer.area, customer.point)
+    return Spot(customer.transformer_id, customer.feeder, customer.area, customer.point, customer.span)

@@ -40,6 +40,7 @@ _KEPT: Final = frozenset(
 )
 _DEGREES: Final = ("4326", "crs84", "wgs84", "wgs 84")
 _METRES_A_DEGREE: Final = 111_320.0
+_LONGEST_NAME: Final = 200
 _TRANSFORMER: Final = "PowerTransformer"
 
 
@@ -234,7 +235,7 @@ class _Reader:
         if not breaker:
             feeder = next(iter(self._of("Feeder")), None)
             parent = feeder.mrid if feeder is not None else f"{top}-feeder"
-            self._add(parent, top, DeviceType.BREAKER, source)
+            self._add(parent, top, DeviceType.BREAKER, source, name="" if feeder is None else feeder.name)
             self._warnings.append(f"no Breaker: {feeder or 'a feeder'} stands for the one at its head")
         reached.add(source.mrid)
         visited: dict[str, str] = dict.fromkeys(source.nodes, parent)
@@ -278,14 +279,14 @@ class _Reader:
         at = parent
         if next(row.type for row in reversed(self._devices) if row.id == parent) != DeviceType.TRANSFORMER:
             at = f"{load.mrid}-T"
-            self._add(at, parent, DeviceType.TRANSFORMER, load)
+            self._add(at, parent, DeviceType.TRANSFORMER, load, name="")  # the load's name is the customer's
         for n in range(load.count):
             account = load.mrid if load.count == 1 else f"{load.mrid}-{n + 1}"
             self._customers.append(CustomerRow(account, at, lat, lon, "", "", load.name))
 
     def _substation(self, source: _Thing) -> str:
         named = next(iter(self._of("Substation")), source) if len(self._of("EnergySource")) == 1 else source
-        self._add(named.mrid, None, DeviceType.SUBSTATION, source)
+        self._add(named.mrid, None, DeviceType.SUBSTATION, source, name=named.name)
         return named.mrid
 
     def _add(
@@ -296,9 +297,12 @@ class _Reader:
         thing: _Thing,
         *,
         is_open: bool = False,
+        name: str | None = None,
     ) -> None:
         lat, lon = self._position(thing)
-        self._devices.append(DeviceRow(device, parent, kind.value, is_open, lat, lon))
+        called = thing.name if name is None else name
+        called = called[:_LONGEST_NAME] if called.isprintable() else ""
+        self._devices.append(DeviceRow(device, parent, kind.value, is_open, lat, lon, called))
 
     def _position(self, thing: _Thing) -> tuple[float, float]:
         if not thing.points:

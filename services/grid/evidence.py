@@ -75,6 +75,8 @@ class Clue(StrEnum):
     DEVICE = "device"
     DEVICE_AGREES = "device_agrees"
     DEVICE_CONFLICTS = "device_conflicts"
+    RECENT_REPORTS = "recent_reports"
+    """What was reported lately told between the places that the evidence leaves open."""
     AMBIGUOUS = "ambiguous"
     """Another transformer is about as likely."""
     UNSURE = "unsure"
@@ -245,6 +247,7 @@ def _devices(text: str | None) -> Iterator[str]:
         word = found[0].rstrip("./-_")
         if any(char.isdigit() for char in word) and not word.isdigit():
             yield word
+            yield name_key(word)
     named = name_key(plain)
     for found in _NAMED.finditer(named):
         for begin in range(max(0, found.end() - _LONGEST_NAME), found.end() - _SHORTEST_NAME + 1):

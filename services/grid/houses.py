@@ -128,6 +128,7 @@ class HouseIndex:
         found = self._spots.get(row.transformer_id)
         if found is None:  # an address said without its district is in as many places as there are towns
             known = self._tree.device(row.transformer_id)
-            found = Spot(known.id, known.feeder, known.area, Point(known.lat, known.lon))
+            point = Point(known.lat, known.lon)
+            found = Spot(known.id, known.feeder, known.area, point, self._tree.span(known.id))
             self._spots[row.transformer_id] = found
         return found

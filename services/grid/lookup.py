@@ -2,7 +2,8 @@
 
 Decided here: nothing; ``place`` decides. Two queries a batch, whose cost does not grow with the number of customers:
 each report costs a few index look-ups. The first asks for whom and what the reports name; the second searches around
-positions and addresses that no named customer explains.
+positions and addresses that no named customer explains. Who places by what was reported lately asks a third time, for
+what feeds the places (``chains_of``).
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ from services.grid.candidates import (
 )
 from services.grid.evidence import DEFAULT_RULES, Point, ask, latitude, mercator
 from services.grid.houses import wanted
-from services.grid.place import decide
+from services.grid.lately import Chain
+from services.grid.place import decide, weigh
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import asyncpg
 
     from services.grid.evidence import PlaceEvidence, PlaceRules, Question
-    from services.grid.place import ResolvedPlace
+    from services.grid.place import ResolvedPlace, Weighed
 
     Connection = asyncpg.Connection[asyncpg.Record]
 
@@ -80,9 +82,9 @@ WITH asked AS MATERIALIZED (
 ), hit AS (
     SELECT * FROM customer_hit UNION ALL SELECT * FROM device_hit
 )
-SELECT hit.*, d.feeder, d.area
+SELECT hit.*, d.feeder, d.area, d.span_from, d.span_to
 FROM hit CROSS JOIN LATERAL (
-    SELECT feeder, area FROM grid.device
+    SELECT feeder, area, span_from, span_to FROM grid.device
     WHERE version = (SELECT version FROM current) AND id = hit.transformer_id
     LIMIT 1
 ) AS d
@@ -172,10 +174,19 @@ WITH asked_point AS MATERIALIZED (
 )
 SELECT hit.via, hit.n, hit.transformer_id, coalesce(hit.lat, d.lat) AS lat, coalesce(hit.lon, d.lon) AS lon, hit.step,
        hit.street, hit.number, hit.building, hit.customers, hit.account_id, hit.phone, hit.status, hit.priority,
-       hit.language, hit.address, hit.found, d.feeder, d.area
+       hit.language, hit.address, hit.found, d.feeder, d.area, d.span_from, d.span_to
 FROM hit CROSS JOIN LATERAL (
-    SELECT feeder, area, lat, lon FROM grid.device
+    SELECT feeder, area, lat, lon, span_from, span_to FROM grid.device
     WHERE version = (SELECT version FROM current) AND id = hit.transformer_id
+    LIMIT 1
+) AS d
+"""
+
+FIND_CHAINS: Final = """
+SELECT d.id, d.chain, d.chain_customers
+FROM unnest($1::text[]) AS asked (id) CROSS JOIN LATERAL (
+    SELECT id, chain, chain_customers FROM grid.device
+    WHERE version = (SELECT version FROM grid.network_version WHERE is_current) AND id = asked.id
     LIMIT 1
 ) AS d
 """
@@ -184,12 +195,34 @@ FROM hit CROSS JOIN LATERAL (
 async def resolve_places(
     connection: Connection, evidence: Sequence[PlaceEvidence], rules: PlaceRules = DEFAULT_RULES
 ) -> list[ResolvedPlace]:
-    """Return the place of each report, in order, by at most two queries."""
+    """Return the place of each report by its evidence alone, in order, by at most two queries."""
+    return [decide(*one, rules) for one in await _found(connection, evidence, rules)]
+
+
+async def weigh_places(
+    connection: Connection, evidence: Sequence[PlaceEvidence], rules: PlaceRules = DEFAULT_RULES
+) -> list[Weighed]:
+    """Return each report weighed by its evidence alone, in order, by at most two queries."""
+    return [weigh(*one, rules) for one in await _found(connection, evidence, rules)]
+
+
+async def chains_of(connection: Connection, weighed: Iterable[Weighed]) -> dict[str, Chain]:
+    """Return what feeds the devices at which reports are sure or open, by at most one query."""
+    devices = {device for one in weighed for device in (one.sure, *one.open) if device is not None}
+    if not devices:
+        return {}
+    found = await connection.fetch(FIND_CHAINS, sorted(devices))
+    return {device: Chain(tuple(chain), tuple(customers)) for device, chain, customers in found}
+
+
+async def _found(
+    connection: Connection, evidence: Sequence[PlaceEvidence], rules: PlaceRules
+) -> list[tuple[Question, Named, Around]]:
     questions = [ask(one, rules) for one in evidence]
     named = await _named(connection, questions)
     wants = [search(question, one, rules) for question, one in zip(questions, named, strict=True)]
     around = await _around(connection, wants)
-    return [decide(*one, rules) for one in zip(questions, named, around, strict=True)]
+    return list(zip(questions, named, around, strict=True))
 
 
 async def _named(connection: Connection, questions: Sequence[Question]) -> list[Named]:
@@ -297,8 +330,15 @@ def _customer(record: asyncpg.Record) -> Customer:
         language=record["language"],
         point=Point(record["lat"], record["lon"]),
         address=record["address"],
+        span=(record["span_from"], record["span_to"]),
     )
 
 
 def _spot(record: asyncpg.Record) -> Spot:
-    return Spot(record["transformer_id"], record["feeder"], record["area"], Point(record["lat"], record["lon"]))
+    return Spot(
+        record["transformer_id"],
+        record["feeder"],
+        record["area"],
+        Point(record["lat"], record["lon"]),
+        (record["span_from"], record["span_to"]),
+    )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NETWORK_COLUMNS: Final = ("id", "parent", "type", "normally_open", "lat", "lon")
+NETWORK_OPTIONAL: Final = ("name",)
 CUSTOMER_COLUMNS: Final = ("account_id", "transformer_id", "lat", "lon", "address", "phone")
 CUSTOMER_OPTIONAL: Final = ("name", "status", "priority", "language")
 
@@ -31,6 +32,7 @@ SHOWN: Final = 20
 
 _LONGEST_ID: Final = 200
 _LONGEST_TEXT: Final = 4000
+_LONGEST_NAME: Final = 200
 _TOO_LONG: Final = f"address, phone and name are longer than {_LONGEST_TEXT} characters together"
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _STATUSES: Final = {"": CustomerStatus.ACTIVE, **{status.value: status for status in CustomerStatus}}
@@ -156,8 +158,8 @@ def read_customers(path: Path, devices: Iterable[DeviceRow]) -> Iterator[Custome
 
 def write_devices(path: Path, rows: Iterable[DeviceRow]) -> int:
     """Write network.csv and return how many devices it has."""
-    cells = ((r.id, r.parent or "", r.type, int(r.normally_open), r.lat, r.lon) for r in rows)
-    return _write(path, NETWORK_COLUMNS, cells)
+    cells = ((r.id, r.parent or "", r.type, int(r.normally_open), r.lat, r.lon, r.name) for r in rows)
+    return _write(path, NETWORK_COLUMNS + NETWORK_OPTIONAL, cells)
 
 
 def write_customers(path: Path, rows: Iterable[CustomerRow]) -> int:
@@ -182,8 +184,8 @@ def _devices(path: Path, problems: _Problems) -> list[DeviceRow]:
     before = problems.total
     rows: list[DeviceRow] = []
     lines = array("q")
-    for line, cells in _table(path, NETWORK_COLUMNS, (), problems):
-        device, parent, kind, normally_open, lat, lon = map(str.strip, cells)
+    for line, cells in _table(path, NETWORK_COLUMNS, NETWORK_OPTIONAL, problems):
+        device, parent, kind, normally_open, lat, lon, name = map(str.strip, cells)
         kind = kind.lower()
         if reason := _id_problem("id", device):
             problems.add(path, line, reason)
@@ -195,7 +197,9 @@ def _devices(path: Path, problems: _Problems) -> list[DeviceRow]:
         if reason := _degrees_problem(lat, lon):
             problems.add(path, line, reason)
             lat = lon = "0"
-        rows.append(DeviceRow(device, parent or None, kind, normally_open == "1", float(lat), float(lon)))
+        if reason := _name_problem(name):
+            problems.add(path, line, reason)
+        rows.append(DeviceRow(device, parent or None, kind, normally_open == "1", float(lat), float(lon), name))
         lines.append(line)
     if not rows and problems.total == before:
         problems.add(path, 0, "has no device")
@@ -354,6 +358,14 @@ def _id_problem(column: str, value: str) -> str | None:
         return f"{column} {value!r} has a character that cannot be printed"
     if value.startswith("cell:"):
         return f"{column} {value!r} must not start with 'cell:', which names places without a network"
+    return None
+
+
+def _name_problem(name: str) -> str | None:
+    if len(name) > _LONGEST_NAME:
+        return f"name is longer than {_LONGEST_NAME} characters"
+    if name and not name.isprintable():
+        return f"name {name!r} has a character that cannot be printed"
     return None
 
 

@@ -146,14 +146,15 @@ def decide(
         named: Whom and what it names.
         around: What was searched for because of it.
         rules: Thresholds.
-        rates: How many reports a customer makes lately at each place that is open (``open_spots``); see ``lately``.
+        rates: How many reports a customer makes lately at each place that is open (``Weighed.open``); see ``lately``.
     """
     heard = hear(question, named, around, rules)
     if not heard.spots:
         return _off_the_network(question, around.points, heard, rules)
     weights = _weigh(heard, None)
-    if rates and max(weights.values()) < rules.clear_at:
+    if rates and max(weights.values()) < rules.clear_at and len(set(rates.values())) > 1:
         weights = _weigh(heard, rates)
+        heard.clues.append(Clue.RECENT_REPORTS)
     ranked = sorted(weights, key=lambda one: (-weights[one], one))
     best = ranked[0]
     confidence = weights[best]
@@ -189,12 +190,37 @@ def decide(
     )
 
 
-def open_spots(question: Question, named: Named, around: Around, rules: PlaceRules = DEFAULT_RULES) -> tuple[str, ...]:
-    """Return the transformers between which the evidence leaves a report open; none where it is clear."""
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A report weighed by its own evidence, that can be weighed again by what was reported lately.
+
+    Attributes:
+        place: By the evidence alone.
+        sure: The device, where the evidence leaves nothing open.
+        open: The devices between which it leaves the report open.
+    """
+
+    question: Question
+    named: Named
+    around: Around
+    rules: PlaceRules
+    place: ResolvedPlace
+    sure: str | None
+    open: tuple[str, ...]
+
+    def again(self, rates: Mapping[str, float]) -> ResolvedPlace:
+        """Return the place by the evidence and by how many reports a customer makes at each open device."""
+        return decide(self.question, self.named, self.around, self.rules, rates=rates)
+
+
+def weigh(question: Question, named: Named, around: Around, rules: PlaceRules = DEFAULT_RULES) -> Weighed:
+    """Weigh a report by its evidence."""
+    place = decide(question, named, around, rules)
+    if place.confidence >= rules.clear_at and place.transformer_id is not None:
+        return Weighed(question, named, around, rules, place, place.transformer_id, ())
     heard = hear(question, named, around, rules)
-    if len(heard.spots) > 1 and max(_weigh(heard, None).values()) < rules.clear_at:
-        return tuple(heard.spots)
-    return ()
+    is_open = len(heard.spots) > 1 and max(_weigh(heard, None).values()) < rules.clear_at
+    return Weighed(question, named, around, rules, place, None, tuple(heard.spots) if is_open else ())
 
 
 def _weigh(heard: Heard, rates: Mapping[str, float] | None) -> dict[str, float]:
@@ -235,7 +261,7 @@ def _say(heard: Heard, best: str, ranked: Sequence[str], weights: Mapping[str, f
             heard.clues.append(own)
         elif share >= _AGREES * most:
             heard.clues.append(agrees)
-        elif most > _SPEAKS:
+        elif most > _SPEAKS or source.basis is Basis.DEVICE:
             heard.clues.append(conflicts)
     if len(ranked) > 1 and weights[ranked[1]] > _AMBIGUOUS * weights[ranked[0]]:
         heard.clues.append(Clue.AMBIGUOUS)

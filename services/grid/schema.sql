@@ -30,11 +30,21 @@ CREATE TABLE IF NOT EXISTS grid.device (
     area text NOT NULL,
     feeder text NOT NULL,
     customers integer NOT NULL, -- connected directly to this device
-    name text NOT NULL DEFAULT '' -- what people call it, as services.grid.evidence.name_key writes it
+    name text NOT NULL DEFAULT '', -- what people call it, as services.grid.evidence.name_key writes it
+    -- Its place in depth-first order, and where what is under it ends: "is it under" is two comparisons.
+    span_from integer NOT NULL DEFAULT -1,
+    span_to integer NOT NULL DEFAULT -1,
+    -- Itself and the devices above it that could open, nearest first, and the customers fed through each.
+    chain text[] NOT NULL DEFAULT '{}',
+    chain_customers integer[] NOT NULL DEFAULT '{}'
 ) PARTITION BY LIST (version);
 
 -- Databases of before: tables without the newer columns get them, and the next import fills them.
-ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS name text NOT NULL DEFAULT '';
+ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS name text NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS span_from integer NOT NULL DEFAULT -1,
+    ADD COLUMN IF NOT EXISTS span_to integer NOT NULL DEFAULT -1,
+    ADD COLUMN IF NOT EXISTS chain text[] NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS chain_customers integer[] NOT NULL DEFAULT '{}';
 
 CREATE TABLE IF NOT EXISTS grid.customer (
     version integer NOT NULL,

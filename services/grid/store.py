@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from services.grid.address import parse
+from services.grid.evidence import name_key
 from services.grid.network_file import open_network
 from services.grid.phone import phone_key
 from services.grid.tree import DeviceRow, Tree
@@ -38,7 +39,10 @@ _IMPORT_SECONDS: Final = 24 * 3600.0  # the pool's timeout is meant for messages
 _PROGRESS_ROWS: Final = 10_000
 _KEPT: Final = 2  # versions: the current one and the one before, which long readers may still hold
 
-_DEVICE_COLUMNS: Final = ("id", "parent", "type", "normally_open", "lat", "lon", "area", "feeder", "customers")
+_DEVICE_COLUMNS: Final = (
+    *("id", "parent", "type", "normally_open", "lat", "lon", "area", "feeder", "customers"),
+    *("name", "span_from", "span_to", "chain", "chain_customers"),
+)
 _CUSTOMER_COLUMNS: Final = (
     *("account_id", "transformer_id", "lat", "lon", "address"),
     *("phone", "name", "status", "priority", "language"),
@@ -134,12 +138,11 @@ async def import_network(
     if (same := await _already(connection, content_hash)) is not None:
         return same
     files = open_network(network, customers)  # before the transaction, which must not stand idle meanwhile
-    tree = Tree(files.devices)
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _IMPORT_LOCK, timeout=_IMPORT_SECONDS)
         if (same := await _already(connection, content_hash)) is not None:
             return same
-        version = await _fill(connection, files, tree, content_hash, max(lines - 1, 0), tell)
+        version = await _fill(connection, files, content_hash, max(lines - 1, 0), tell)
         await connection.execute(_SWITCH_OFF)
         await connection.execute(
             _SWITCH_ON,
@@ -177,7 +180,7 @@ def _fingerprint(network: Path, customers: Path) -> tuple[str, int]:
 
 
 async def _fill(
-    connection: Connection, files: NetworkFiles, tree: Tree, content_hash: str, expected: int, tell: Progress
+    connection: Connection, files: NetworkFiles, content_hash: str, expected: int, tell: Progress
 ) -> NetworkVersion:
     version: int = await connection.fetchval(_NEXT)
     await connection.execute("SELECT grid.open_version($1)", version)
@@ -189,6 +192,7 @@ async def _fill(
         records=_customer_records(files, connected, expected, tell),
         timeout=_IMPORT_SECONDS,
     )
+    tree = Tree(files.devices, connected, checked=True)
     await connection.copy_records_to_table(
         f"device_v{version}",
         schema_name="grid",
@@ -243,6 +247,7 @@ async def _customer_records(
 
 def _device_records(rows: Iterable[DeviceRow], tree: Tree, connected: Counter[str]) -> Iterable[tuple[object, ...]]:
     for row in rows:
+        chain = tree.chain(row.id)
         yield (
             row.id,
             row.parent,
@@ -253,6 +258,10 @@ def _device_records(rows: Iterable[DeviceRow], tree: Tree, connected: Counter[st
             tree.area_of(row.id),
             tree.feeder_of(row.id),
             connected[row.id],
+            name_key(row.name),
+            *tree.span(row.id),
+            chain,
+            [tree.customers_under(one) for one in chain],
         )
 
 

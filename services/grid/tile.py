@@ -105,6 +105,7 @@ def _under_one_substation(group: Sequence[_Tile]) -> Iterator[DeviceRow]:
 def _moved(row: DeviceRow, tile: _Tile) -> DeviceRow:
     return row._replace(
         id=tile.prefix + row.id,
+        name=tile.prefix + row.name if row.name else "",
         parent=None if row.parent is None else tile.prefix + row.parent,
         lat=round(row.lat + tile.north, _DIGITS),
         lon=round(row.lon + tile.east, _DIGITS),

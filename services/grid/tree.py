@@ -60,7 +60,10 @@ PROTECTIVE: Final = frozenset(
 
 
 class DeviceRow(NamedTuple):
-    """One device as network.csv gives it: ``parent`` is None for a substation; degrees are WGS-84."""
+    """One device as network.csv gives it: ``parent`` is None for a substation; degrees are WGS-84.
+
+    ``name`` is what people call it, as the file writes it.
+    """
 
     id: str
     parent: str | None
@@ -68,6 +71,7 @@ class DeviceRow(NamedTuple):
     normally_open: bool
     lat: float
     lon: float
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +340,10 @@ class Tree:
         guard = self._guard[self._at(device)]
         return None if guard < 0 else self._ids[guard]
 
+    def chain(self, device: str) -> tuple[str, ...]:
+        """Return a device and those upstream of it that could have opened, nearest first."""
+        return (device, *self.protective_ancestors(device))
+
     def _climb(self, i: int, up: array[int]) -> tuple[str, ...]:
         path = []
         while (i := up[i]) >= 0:
@@ -350,6 +358,15 @@ class Tree:
         """Tell whether power to ``device`` comes through ``ancestor``; a device is under itself."""
         top = self._at(ancestor)
         return top <= self._at(device) < self._end[top]
+
+    def span(self, device: str) -> tuple[int, int]:
+        """Return where a device stands in depth-first order, and where what is under it ends.
+
+        Equal networks give equal numbers. What is under the device, itself included, stands at the first number or
+        behind it, and before the second.
+        """
+        i = self._at(device)
+        return i, self._end[i]
 
     def common_ancestor(self, devices: Iterable[str]) -> str | None:
         """Return the lowest device that all of ``devices`` are under; None across areas or of no devices.

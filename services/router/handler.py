@@ -36,18 +36,19 @@ from services.contracts.messages import ContactReceived, ReportSettled
 from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, REPORT_SETTLED, TICKET_ROUTED
 from services.contracts.values import TicketState
 from services.grid.evidence import PlaceEvidence
-from services.grid.lookup import resolve_places
+from services.grid.lately import Lately
+from services.grid.lookup import chains_of, weigh_places
 from services.router import metrics, store
 from services.router.domain.batch import Book, read
 from services.router.domain.danger import is_new
 from services.router.domain.desk import GRIDLINE, DeskRules, following, live_of, turn_of, work_of
 from services.router.domain.facts import bounded
 from services.router.domain.log import Did, Event
+from services.router.domain.places import Clues, Places, clues
 from services.router.domain.ticket import (
     CLOSED,
     OUTAGE,
     QUEUED,
-    Located,
     ReportState,
     counted_as,
     outage_reported,
@@ -66,7 +67,9 @@ if TYPE_CHECKING:
     import asyncpg
 
     from services.contracts.topics import Topic
-    from services.router.domain.batch import Clues, Said
+    from services.grid.lately import Chain
+    from services.grid.place import Weighed
+    from services.router.domain.batch import Said
     from services.router.domain.desk import Turn
     from services.router.domain.facts import Bounds
     from services.router.domain.ticket import Rules, Ticket
@@ -91,6 +94,7 @@ class _Outcome:
 
     book: Book
     desk: DeskRules
+    places: Places
     events: dict[UUID, list[Event]] = field(default_factory=lambda: defaultdict(list))
     traces: dict[UUID, str | None] = field(default_factory=dict)
     contacts: list[tuple[ContactReceived, UUID]] = field(default_factory=list)
@@ -129,6 +133,7 @@ class RouterHandler:
         self._bounds = bounds
         self._desk = desk
         self._ring = ring
+        self._lately = Lately()
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -136,13 +141,13 @@ class RouterHandler:
         return (CONTACT_RECEIVED, REPORT_SETTLED)
 
     def forget(self, partitions: Iterable[tuple[str, int]]) -> None:
-        """Nothing is cached between batches."""
+        """Forget nothing: what was reported lately stays true whoever reads on, and only counts once committed."""
 
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
-        """Route a batch: four queries, however many records (fewer where there are no contacts).
+        """Route a batch: five queries, however many records (fewer where nothing is placed).
 
         A place that could not be foreseen, as when a customer's position joins what they wrote in the same batch,
-        costs one more, or two.
+        costs two more, or four.
         """
         rules, bounds = self._book.rules, self._bounds
         said = {
@@ -159,13 +164,15 @@ class RouterHandler:
         fresh = Book(rules, bounds, now)
         fresh.open.update({handle: stored.open.get(handle, ()) for handle in handles})
         fresh.load(live.values())
-        places = await _located(tx, fresh.foresee(said.values()))
-        work = _decide(fresh, self._desk(), places, batch, said)
+        weighed, chains = await _weighed(tx, fresh.foresee(said.values()))
+        work = _decide(fresh, self._desk(), Places(weighed, chains, self._lately.draft(), now), batch, said)
         for _ in range(MOST_LOOKS - 1):
             if not work.book.missing:
                 break
-            places |= await _located(tx, work.book.missing)
-            work = _decide(fresh, self._desk(), places, batch, said)
+            more, their_chains = await _weighed(tx, work.book.missing)
+            weighed |= more
+            chains |= their_chains
+            work = _decide(fresh, self._desk(), Places(weighed, chains, self._lately.draft(), now), batch, said)
         before = fresh.tickets
         changed = [work.book.tickets[ticket_id] for ticket_id in work.traces]
         turns = [(ticket, turn_of(ticket, work.desk)) for ticket in changed]
@@ -191,12 +198,17 @@ class RouterHandler:
         )
 
     def _committed(self, before: Mapping[UUID, Ticket], turns: Sequence[tuple[Ticket, Turn]], work: _Outcome) -> None:
+        work.places.keep()
         _observe(before, [ticket for ticket, _ in turns], work)
         self._ring({turn.lane for ticket, turn in turns if ticket.standing is TicketState.QUEUED})
 
 
 def _decide(
-    fresh: Book, desk: DeskRules, places: dict[Clues, Located], batch: Sequence[Received], said: dict[int, Said]
+    fresh: Book,
+    desk: DeskRules,
+    places: Places,
+    batch: Sequence[Received],
+    said: dict[int, Said],
 ) -> _Outcome:
     """Decide a batch from the tickets as they were stored."""
     work = _Outcome(
@@ -210,6 +222,7 @@ def _decide(
             places=places,
         ),
         desk,
+        places,
     )
     for n, received in enumerate(batch):
         if n in said:
@@ -223,6 +236,7 @@ def _decide(
 
 
 def _on_contact(work: _Outcome, received: Received, said: Said) -> None:
+    work.places.arrived(said.contact.received_at, work.book.now)
     was, ticket = work.book.take(said)
     if was is ticket:
         return
@@ -232,6 +246,7 @@ def _on_contact(work: _Outcome, received: Received, said: Said) -> None:
     if ticket.report is ReportState.SENT and (was is None or was.report is ReportState.NONE):
         report = outage_reported(ticket, said.contact)
         work.reports.append(Publication(OUTAGE_INPUT, report, received.traceparent))
+        work.places.reported(clues(ticket.facts))
 
 
 def _on_report_settled(work: _Outcome, received: Received, settled: ReportSettled) -> None:
@@ -283,12 +298,12 @@ def _redirected(said: Said, tickets: Mapping[UUID, Ticket], rules: Rules, bounds
     return read(said.contact.model_copy(update={**theirs, **where}), rules, bounds)
 
 
-async def _located(tx: Transaction, wanted: Iterable[Clues]) -> dict[Clues, Located]:
-    """Find the place of each set of clues, by at most two queries."""
+async def _weighed(tx: Transaction, wanted: Iterable[Clues]) -> tuple[dict[Clues, Weighed], dict[str, Chain]]:
+    """Look up each set of clues and what feeds the devices they speak of, by at most three queries."""
     asked = list(wanted)
     connection = cast("asyncpg.Connection[asyncpg.Record]", tx)  # a pool's proxy is one in all but type
-    found = await resolve_places(connection, [_evidence(each) for each in asked])
-    return {each: Located(place.as_value(), place.language) for each, place in zip(asked, found, strict=True)}
+    found = await weigh_places(connection, [_evidence(each) for each in asked])
+    return dict(zip(asked, found, strict=True)), await chains_of(connection, found)
 
 
 def _evidence(said: Clues) -> PlaceEvidence:

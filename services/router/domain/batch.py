@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.values import Place, TicketState
-from services.grid.evidence import place_words
 from services.router.domain.danger import apart, is_new, told_where
 from services.router.domain.facts import bounded, join, said_in
+from services.router.domain.places import clues
 from services.router.domain.repeats import again, choose, reporters
 from services.router.domain.ticket import (
     Joined,
@@ -32,35 +32,14 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.contracts.messages import ContactReceived
-    from services.contracts.values import Position
     from services.router.domain.facts import Bounds, Facts
+    from services.router.domain.places import Clues
     from services.router.domain.repeats import Joining, Reporter
     from services.router.domain.ticket import Rules
 
 _UNKNOWN: Final = Located(Place())
 _MOST_OPEN: Final = 8
 """Tickets of one reporter that are remembered as open: the latest ones."""
-
-
-class Clues(NamedTuple):
-    """What facts say of a place; equal clues are the same place."""
-
-    account_id: str | None
-    phone: str | None
-    position: Position | None
-    address: str | None
-    text: str | None
-
-
-def clues(facts: Facts) -> Clues:
-    """Return what facts say of their place."""
-    return Clues(
-        facts.account_id.value if facts.account_id else None,
-        facts.phone.value if facts.phone else None,
-        facts.position.value if facts.position else None,
-        facts.address.value if facts.address else None,
-        place_words(facts.text),
-    )
 
 
 class Said(NamedTuple):

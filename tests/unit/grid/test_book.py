@@ -84,7 +84,9 @@ def test_a_device_is_found_by_its_id_and_by_its_name():
     assert (by_name.transformer_id, by_name.basis) == ("T0", Basis.DEVICE)
     question = ask(PlaceEvidence(text="SUB-7 and T0"))
     assert book.named(question).devices == ()  # T0 is too short to be told from chance
-    assert book.named(ask(PlaceEvidence(text="卫星8组1#台变"))).devices == (Spot("T0", "B", "S", Point(31.2, 118.4)),)
+    assert book.named(ask(PlaceEvidence(text="卫星8组1#台变"))).devices == (
+        Spot("T0", "B", "S", Point(31.2, 118.4), (2, 3)),
+    )
 
 
 def test_a_phone_of_two_customers_leaves_both_open():

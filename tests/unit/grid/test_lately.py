@@ -63,8 +63,8 @@ def test_a_guess_feeds_no_other_and_without_a_time_nothing_is_remembered():
 def test_a_report_leaves_the_counts_as_it_found_them():
     lately = Lately(timedelta(minutes=10))
     above, other = Chain(("T", "B"), (5, 50)), Chain(("U",), (5,))
-    quiet = lately.rates({"T": above})
+    quiet = lately.rates({"T": above}, NOON)
     lately.note(above, NOON)
-    assert lately.rates({"T": above})["T"] > quiet["T"]
+    assert lately.rates({"T": above}, NOON)["T"] > quiet["T"]
     lately.note(other, NOON + timedelta(minutes=11))
-    assert lately.rates({"T": above}) == quiet
+    assert lately.rates({"T": above}, NOON + timedelta(minutes=11)) == quiet

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contracts.values import Basis, Channel, Crs, Place, Position, Priority, Recipient, TicketState
-from services.router.domain.batch import Book, Clues, read
+from services.router.domain.batch import Book, read
 from services.router.domain.ticket import FOLLOW_UP, Located, ReportState, Ticket, is_ready, outage_reported
 from services.router.handler import MOST_LOOKS
 from tests.unit.router.making import AT_HOME, BOUNDS, NOON, SHIPPED, contact
 
 if TYPE_CHECKING:
     from services.contracts.messages import ContactReceived
+    from services.router.domain.places import Clues
 
 WECHAT = {"channel": Channel.WECHAT, "reply_to": Recipient(channel=Channel.WECHAT, address="o-1", account="gh_1")}
 HOME = Position(lat=30.01, lon=110.01, crs=Crs.GCJ02)
