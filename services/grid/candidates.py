@@ -218,15 +218,16 @@ def _hear_devices(heard: Heard, devices: Sequence[Spot], rules: PlaceRules) -> N
 
     Who names a line or a switch is somewhere under it: of the many places there, each has a small share.
     """
-    others = dict.fromkeys([*heard.spots.values(), *devices])
+    others = list(heard.spots.values())
+    leaves = [one for one in devices if not any(one.feeds(other) for other in (*others, *devices))]
     weights: list[tuple[Spot, float]] = []
     for device in devices:
-        share = 1.0 / len(devices)
-        under = {spot.transformer_id: spot for spot in others if device.feeds(spot)}
-        inner = [spot for spot in under.values() if not any(spot.feeds(other) for other in under.values())]
-        if inner:
-            size = device.span[1] - device.span[0] - 1
-            weights += [(spot, share / size) for spot in inner]
+        share, itself = 1.0 / len(devices), device.transformer_id
+        under = {spot.transformer_id: spot for spot in (*leaves, *others) if device.feeds(spot)}
+        if under:
+            under |= {itself: heard.spots[itself]} if itself in heard.spots else {}
+            size = device.span[1] - device.span[0]
+            weights += [(spot, share / size) for spot in under.values()]
         else:
             weights.append((device, share))
     heard.add(Basis.DEVICE, rules.device_trust, weights)

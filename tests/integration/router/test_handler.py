@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
@@ -16,11 +17,18 @@ from services.contracts.envelope import Refusal, decode, open_record
 from services.contracts.messages import ContactReceived, ReportSettled
 from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, REPORT_SETTLED, TICKET_ROUTED
 from services.contracts.values import Basis, Channel, Crs, CustomerClass, Position, Priority, Recipient, TicketState
+from services.dedup.replay import load_served
+from services.grid.evidence import PlaceEvidence
+from services.grid.lately import Lately
+from services.grid.store import import_network
 from services.router import metrics
 from services.router.domain.ticket import ReportState
 from services.router.tree.book import RuleBook
 from tests.integration.router.desk import Desk
 from tests.unit.router.making import BOUNDS, CLASSIFY, NOON, ROUTES, contact
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.integration
 
@@ -319,3 +327,44 @@ async def test_the_contracts_examples_pass_through(desk: Desk) -> None:
     assert desk.tally["contact_queued"] + desk.tally["contact_outage"] == len(contacts) > 0
     assert {each.ticket_id for each in desk.routed} == {each.ticket_id for each in contacts}
     assert all(reason is Refusal.UNKNOWN_SUBJECT for _, reason in desk.refused)
+
+
+TWINS_NETWORK = "id,parent,type,normally_open,lat,lon,name\n" + "".join(
+    f"S{n},,substation,0,3{n}.0,118.0,\nB{n},S{n},breaker,0,3{n}.0,118.0,93{n}宋北线\n"
+    + "".join(f"T{n}{t},B{n},transformer,0,3{n}.0,118.0{t},\n" for t in range(3))
+    for n in (1, 2)
+)
+TWINS_CUSTOMERS = "account_id,transformer_id,lat,lon,address,phone\n" + "".join(
+    f"A{n}{t}{c},T{n}{t},3{n}.0,118.0{t},{n}区人民路{10 * t + c + 1}号1栋101室,\n"
+    for n in (1, 2)
+    for t in range(3)
+    for c in range(8)
+)
+
+
+async def test_recent_reports_tell_between_places_as_in_a_replay_and_only_once_committed(
+    desk: Desk, tmp_path: Path
+) -> None:
+    network, customers = tmp_path / "twins.csv", tmp_path / "twin_customers.csv"
+    network.write_text(TWINS_NETWORK, encoding="utf-8")
+    customers.write_text(TWINS_CUSTOMERS, encoding="utf-8")
+    await import_network(desk.connection, network, customers)
+    book, lately = load_served(network, customers).book, Lately()
+    desk.now = NOON + timedelta(hours=2)
+    said: list[dict[str, str]] = [{"address": "人民路15号"}]
+    said += [{"account_id": f"A2{n % 3}{n}"} for n in range(5)]
+    said += [{"address": "人民路15号"}, {"account_id": "A110"}, {"address": "人民路3号"}, {"text": "931宋北线停电"}]
+    said += [{"address": "人民路4号", "text": "931宋北线停电"}, {"address": "人民路5号"}]
+    expected, contacts = [], []
+    for n, told in enumerate(said):
+        at = n * 7 if n > 9 else n  # the last ones long after the outage
+        expected.append(book.resolve(PlaceEvidence(**told), lately=lately, at=NOON + timedelta(minutes=at)).as_value())
+        contacts.append(contact(f"r{n}", minutes=at, **({"text": "停电了"} | told)))
+    lost = [contact(f"lost{n}", text="停电了", account_id=f"A1{n}1") for n in range(3)]
+    await desk.handler.handle(desk.connection, [desk._received(each, None) for each in lost], desk.now)  # no commit
+    for first, end in ((0, 1), (1, 4), (4, 7), (7, 12)):
+        await desk.take(*contacts[first:end])
+    found = [(await desk.ticket(each)).place for each in contacts]
+    assert found == expected
+    assert (found[0].area, found[6].transformer_id, found[10].transformer_id) == (None, "T21", "T10")
+    assert "recent_reports" in found[6].evidence

@@ -150,3 +150,23 @@ def test_more_evidence_of_the_same_place_never_lowers_confidence(n, order):
         assert place.transformer_id == row.transformer_id
         assert place.confidence >= before - 0.001
         before = place.confidence
+
+
+def test_a_named_line_narrows_what_other_evidence_leaves_open_and_else_stands_for_itself():
+    rows = [DeviceRow("S", None, "substation", False, 31.2, 118.4)]
+    for n in (1, 2):
+        rows.append(DeviceRow(f"L{n}", "S", "breaker", False, 31.2, 118.4 + n, f"93{n}宋北线"))
+        rows.append(DeviceRow(f"T{n}", f"L{n}", "transformer", False, 31.2, 118.4 + n))
+    homes = [CustomerRow(f"A{n}", f"T{n}", 31.2, 118.4 + n, f"{n}区人民路5号1栋101室", "") for n in (1, 2)]
+    book = CustomerBook(Tree(rows, {"T1": 1, "T2": 1}), homes, {row.id: row.name for row in rows if row.name})
+    open_place = book.resolve(PlaceEvidence(address="人民路5号"))
+    assert {one.spot.transformer_id for one in open_place.candidates} == {"T1", "T2"}
+    place = book.resolve(PlaceEvidence(address="人民路5号", text="932宋北线停电"))
+    assert (place.transformer_id, place.candidates) == ("T2", ())
+    assert "address_agrees" in place.evidence
+    sure = book.resolve(PlaceEvidence(account_id="A1", text="931宋北线停电"))
+    assert (sure.transformer_id, sure.account_id) == ("T1", "A1")
+    other = book.resolve(PlaceEvidence(account_id="A1", address="1区人民路5号", text="932宋北线停电"))
+    assert (other.transformer_id, "device_conflicts" in other.evidence) == ("T1", True)
+    alone = book.resolve(PlaceEvidence(text="932宋北线停电"))
+    assert (alone.transformer_id, alone.basis) == ("L2", Basis.DEVICE)

@@ -102,11 +102,11 @@ def written(tmp_path, *parts, system=DEGREES):
 
 def test_lines_join_nodes_and_a_load_without_a_transformer_gets_one(tmp_path):
     read = read_cim(written(tmp_path, *FEEDER))
-    assert [(row.id, row.parent, row.type) for row in read.devices] == [
-        ("src", None, "substation"),
-        ("b", "src", "breaker"),
-        ("f", "b", "fuse"),
-        ("home-T", "f", "transformer"),
+    assert [(row.id, row.parent, row.type, row.name) for row in read.devices] == [
+        ("src", None, "substation", "src"),
+        ("b", "src", "breaker", "b"),
+        ("f", "b", "fuse", "f"),
+        ("home-T", "f", "transformer", ""),  # "home" is the customer's name
     ]
     assert [(row.account_id, row.transformer_id, row.lat, row.lon) for row in read.customers] == [
         ("home", "home-T", 31.2, 118.4)

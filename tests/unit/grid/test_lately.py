@@ -68,3 +68,31 @@ def test_a_report_leaves_the_counts_as_it_found_them():
     assert lately.rates({"T": above}, NOON)["T"] > quiet["T"]
     lately.note(other, NOON + timedelta(minutes=11))
     assert lately.rates({"T": above}, NOON + timedelta(minutes=11)) == quiet
+
+
+def test_a_draft_counts_for_its_own_reports_and_for_others_only_once_kept():
+    lately, above = Lately(), Chain(("T", "B"), (5, 50))
+    quiet = lately.rates({"T": above}, NOON)
+    dropped, kept = lately.draft(), lately.draft()
+    dropped.note(above, NOON)
+    kept.note(above, NOON)
+    assert dropped.rates({"T": above}, NOON) == kept.rates({"T": above}, NOON) != quiet
+    assert lately.rates({"T": above}, NOON) == quiet
+    kept.keep()
+    assert lately.rates({"T": above}, NOON)["T"] > quiet["T"]
+    assert lately.rates({"T": above}, NOON + timedelta(minutes=21)) == quiet
+
+
+def test_reports_in_batches_are_placed_as_one_after_the_other():
+    book, whole, batches = twins(), Lately(), Lately()
+    reports = [PlaceEvidence(account_id=f"A{1 + (n < 15)}{n % 5}{n % 8}") for n in range(40)]
+    reports[5::4] = [PlaceEvidence(address=f"人民路{n}号") for n in range(1, 10)]
+    one = [book.resolve(said, lately=whole, at=NOON + n * MINUTE) for n, said in enumerate(reports)]
+    assert {place.area for place in one if "recent_reports" in place.evidence} == {"S1", "S2"}
+    other = []
+    for first in range(0, 40, 7):
+        draft = batches.draft()
+        for n, said in enumerate(reports[first : first + 7], first):
+            other.append(book.resolve(said, lately=draft, at=NOON + n * MINUTE))
+        draft.keep()
+    assert other == one

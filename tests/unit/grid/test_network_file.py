@@ -254,3 +254,17 @@ def test_what_is_written_is_read_again(tmp_path_factory, rows):
     files = open_network(folder / "network.csv", folder / "customers.csv")
     assert list(files.devices) == devices
     assert list(files.read_customers()) == rows
+
+
+def test_a_device_may_have_a_name_and_keeps_it(tmp_path):
+    path = tmp_path / "network.csv"
+    path.write_text(
+        f"{HEADER},name\nS,,substation,0,31.1,118.1,宋北站\nT,S,transformer,0,31.1,118.1,\n", encoding="utf-8"
+    )
+    devices = read_devices(path)
+    assert [row.name for row in devices] == ["宋北站", ""]
+    write_devices(path, devices)
+    assert read_devices(path) == devices
+    path.write_text(f"{HEADER},name\nS,,substation,0,31.1,118.1,{'线' * 201}\n", encoding="utf-8")
+    with pytest.raises(NetworkFileError, match=r"network\.csv:2: name is longer than 200 characters"):
+        read_devices(path)

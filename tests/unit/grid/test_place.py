@@ -369,3 +369,12 @@ def test_any_evidence_gives_a_place_that_a_message_can_carry(evidence):
     value = place(evidence).as_value()
     assert 0 <= value.confidence <= 1
     assert (value.area is None) == (value.basis is Basis.NONE)
+
+
+def test_a_named_device_that_other_evidence_names_too_shares_with_what_is_below_it():
+    outer, inner = spot(0, "T1", feeder="B")._replace(span=(2, 4)), spot(300, "T2", feeder="B")._replace(span=(3, 4))
+    own = customer(feeder="B", span=(2, 4))
+    both = place(PlaceEvidence(account_id="A1", text="T1-0412", **HERE), account=own, devices=(outer,), points=(inner,))
+    assert (both.transformer_id, "device_conflicts" in both.evidence) == ("T1", False)
+    named = place(PlaceEvidence(text="T1-0412", **THERE), devices=(outer,), points=(inner,))
+    assert named.transformer_id == "T1"  # the position is far from all that is below it
