@@ -1,4 +1,4 @@
-"""The doors of dedup, by subject: incidents, dispatching, reports, orders, planned outages, telemetry, figures."""
+"""The doors of dedup, by subject: incidents, dispatching, reports, orders, plans, telemetry, power back, figures."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from services.dedup.api.incidents import incident_doors
 from services.dedup.api.orders import order_doors
 from services.dedup.api.planned import planned_doors
 from services.dedup.api.reports import report_doors
+from services.dedup.api.restorations import restoration_doors
 from services.dedup.api.telemetry import telemetry_doors
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def make_router(pool: Pool, outbox: Outbox, keys: KeyRing, ground: Ground | None
         order_doors(pool, outbox, access),
         planned_doors(pool, outbox, access),
         telemetry_doors(pool, outbox, access),
+        restoration_doors(pool, outbox, access),
         figure_doors(pool, access),
     ):
         router.include_router(doors)

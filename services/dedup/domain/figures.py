@@ -2,8 +2,9 @@
 
 Decided here: what counts how. A customer under two devices that are out at once is one customer without power: the
 minutes that a device above was out too count there, and an interruption that goes on when the larger one ends (a nested
-outage) is the same interruption going on, not a second. An interruption not longer than ``momentary`` counts as one
-momentary event. An outage belongs to the day it began. Planned work is not in it.
+outage, or those still out after a restoration) is the same interruption going on, not a second. An interruption not
+longer than ``momentary`` counts as one momentary event. An outage belongs to the day it began. Planned work is not in
+it.
 
 Source: IEEE Std 1366-2012, clause 4; the threshold is a setting, as regulators differ.
 """
@@ -27,7 +28,7 @@ class Interruption(NamedTuple):
         device: What was out.
         upstream: The device, and what could open above it.
         customers: Customers under it; what a deeper step restored before is not in it.
-        started_at: Earliest report.
+        started_at: Earliest report; of those still out after a restoration, of the outage that goes on for them.
         ended_at: Power back; None while it is out.
     """
 
@@ -126,11 +127,13 @@ def _before(other: Interruption, one: Interruption) -> bool:
         return False
     if other.device != one.device:
         return True
-    return (other.started_at, other.customers, other.ended_at is None) < (
-        one.started_at,
-        one.customers,
-        one.ended_at is None,
-    )
+    if other.started_at != one.started_at:
+        return other.started_at < one.started_at
+    if other.customers != one.customers:
+        return other.customers > one.customers  # the smaller goes on for some of the larger
+    if other.ended_at is None or one.ended_at is None:
+        return other.ended_at is not None and one.ended_at is None
+    return other.ended_at < one.ended_at
 
 
 def _own(start: datetime, end: datetime, larger: Sequence[tuple[datetime, datetime]]) -> tuple[float, bool]:

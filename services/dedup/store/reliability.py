@@ -24,8 +24,10 @@ WHERE state IN ('predicted', 'confirmed') AND arrive_by <= $1 AND restore_by <= 
 ORDER BY due_at, incident_id LIMIT $2
 """
 _INTERRUPTIONS: Final = """
-SELECT area, device_id, upstream, customers_served, opened_at, restored_at FROM incident
-WHERE kind <> 'hazard' AND state <> 'cancelled' AND opened_at >= $1 AND opened_at < $2
+SELECT area, device_id, upstream, customers_served, coalesce(out_since, opened_at) AS started_at, restored_at
+FROM incident
+WHERE kind <> 'hazard' AND state <> 'cancelled' AND coalesce(out_since, opened_at) >= $1
+  AND coalesce(out_since, opened_at) < $2
   AND ($3::text IS NULL OR area = $3)
 """
 _SERVED: Final = """
@@ -53,7 +55,7 @@ async def interruptions(connection: Connection, start: datetime, end: datetime, 
             device=row["device_id"],
             upstream=tuple(row["upstream"]) or (row["device_id"],),
             customers=row["customers_served"],
-            started_at=row["opened_at"],
+            started_at=row["started_at"],
             ended_at=row["restored_at"],
         )
         for row in rows

@@ -155,6 +155,41 @@ async def test_a_key_opens_only_its_own_doors(room: Room, desk: httpx.AsyncClien
     assert (await desk.post(f"/orders/{order}/progress", json=body)).status_code == 403, "a desk is no crew"
 
 
+async def test_power_that_is_back_over_http_closes_what_it_names_once(room: Room, desk: httpx.AsyncClient) -> None:
+    """Those still out after it are the same interruption going on in the figures."""
+    await two_outages(room)
+    field = {"X-API-Key": DEVELOPMENT_KEYS["field-dev"]}
+    said = {"event_id": "r1", "device": "A0TR00104", "restored_at": minute(61).isoformat()}
+    both = {**said, "event_id": "r2", "account_id": "x"}
+    body = {"restorations": [said, {**said, "event_id": "r3", "device": "nowhere"}]}
+    assert (await desk.post("/restorations", json=body)).status_code == 403, "a desk is no crew"
+    refused = await desk.post("/restorations", json={"restorations": [said, both]}, headers=field)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "restorations.1")
+    for _ in range(2):
+        answer = await desk.post("/restorations", json=body, headers=field)
+        assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "unknown": ["r3"]})
+    await decide_what_was_accepted(room, 62)
+    open_at = await room.pool.fetch("SELECT device_id FROM incident WHERE state = 'predicted'")
+    assert [one["device_id"] for one in open_at] == ["A0TR00023"]
+
+    async def of_the_second() -> dict[str, Any]:
+        between = {"start": minute(0).isoformat(), "end": minute(120).isoformat(), "area": AREA}
+        found: dict[str, Any] = (await desk.get("/figures/reliability", params=between)).json()["total"]
+        return found
+
+    before = await of_the_second()
+    assert before["interruptions"] == 1
+    await room.feed([a_report(AREA, "A0TR00104", "still out", 70)], minute(70))
+    still = await room.pool.fetchrow(
+        "SELECT continues, out_since FROM incident WHERE state = 'predicted' AND device_id <> 'A0TR00023'"
+    )
+    assert still is not None
+    assert still["continues"] is not None
+    after = await of_the_second()
+    assert (after["interruptions"], after["customers_interrupted"]) == (1, before["customers_interrupted"])
+    assert after["customer_minutes"] > before["customer_minutes"]
+
+
 async def test_planned_outages_readings_and_figures_over_http(room: Room, desk: httpx.AsyncClient) -> None:
     account = await room.pool.fetchrow(
         "SELECT account_id, transformer_id FROM grid.customer WHERE transformer_id = 'A0TR00023' LIMIT 1"

@@ -49,6 +49,17 @@ def test_the_indices_of_separate_outages() -> None:
     assert found.interruptions == 2
 
 
+@pytest.mark.parametrize("device", ["F", "T"])
+@pytest.mark.parametrize("customers", [200, 20])
+def test_those_still_out_after_a_restoration_are_one_interruption_going_on(device: str, customers: int) -> None:
+    # 200 customers for 60 min, and some of them, with the same beginning, for 30 min more.
+    found = of(out("F", 200, 0, 60), out(device, customers, 0, 90))
+    assert found.customer_minutes == 200 * 60 + customers * 30
+    assert (found.customers_interrupted, found.interruptions) == (200, 1)
+    goes_on = of(out(device, customers, 0, None), out("F", 200, 0, 60))
+    assert goes_on.customer_minutes == 200 * 60 + customers * 540
+
+
 @pytest.mark.parametrize(("minutes", "momentary"), [(4.99, True), (5, True), (5.01, False)])
 def test_exactly_the_threshold_is_momentary(minutes: float, momentary: bool) -> None:
     found = of(out("F", 10, 0, minutes))
