@@ -512,6 +512,9 @@ class IncidentChanged(Message):
     arrive_by: Timestamp | None = Field(default=None, description="When a crew is due on the spot (service level)")
     restore_by: Timestamp | None = Field(default=None, description="When power is due to be back (service level)")
     breached: tuple[Word, ...] | None = Field(default=None, description="Due times missed so far: arrival, restoration")
+    proposed_device: Name | None = Field(
+        default=None, description="Where the evidence points, of an incident that only a person moves"
+    )
     restoration_suggested_at: Timestamp | None = Field(
         default=None, description="Since when telemetry has said that power is back, before any crew did"
     )

@@ -57,6 +57,7 @@ ALTER TABLE incident
     ADD COLUMN IF NOT EXISTS arrived_at    timestamptz,
     ADD COLUMN IF NOT EXISTS breached      text[]  NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS suggested_at  timestamptz,
+    ADD COLUMN IF NOT EXISTS proposed_device text, -- where the evidence points, of one that only a person moves
     ADD COLUMN IF NOT EXISTS arrive_by     timestamptz,
     ADD COLUMN IF NOT EXISTS restore_by    timestamptz,
     ADD COLUMN IF NOT EXISTS upstream      text[]  NOT NULL DEFAULT '{}'; -- its device and what could open above it

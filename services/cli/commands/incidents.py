@@ -90,6 +90,7 @@ def show(
         "restore_by",
         "breached",
         "suggested_at",
+        "proposed_device",
         "hazards",
         "stage",
         "etr",

@@ -66,6 +66,9 @@ class IncidentView(BaseModel):
     restore_by: datetime | None = Field(description="When power is due back (service level)")
     breached: list[str] = Field(description="Due times missed: arrival, restoration")
     suggested_at: datetime | None = Field(description="Since when telemetry says that power is back")
+    proposed_device: str | None = Field(
+        description="Where the evidence points, of a confirmed incident: nothing moves it but `confirm` with a device"
+    )
     revision: int
     changed_at: datetime
 

@@ -13,6 +13,8 @@ from uuid import UUID  # noqa: TC003 - same
 from services.contracts.values import CommandAction, DeviceRef, IncidentState  # noqa: TC001 - same
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from services.contracts.messages import OutageCommanded, TelemetryReceived
     from services.dedup.domain.events import Rule
     from services.dedup.domain.planned import Planned
@@ -193,6 +195,21 @@ class RestorationSuggested:
 
 
 @dataclass(frozen=True, slots=True)
+class RelocationProposed:
+    """Evidence points to another device than a crew or a person confirmed. Only a person moves it (``confirm``).
+
+    Attributes:
+        device: What one outage of would explain it together with what else is out.
+        evidence: What was considered.
+    """
+
+    incident_id: UUID
+    device: str
+    rule: Rule
+    evidence: Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlineBreached:
     """A due time of the incident has passed without what was due. Once an incident and kind."""
 
@@ -217,5 +234,6 @@ Act = (
     | PlannedSet
     | TelemetryNoted
     | RestorationSuggested
+    | RelocationProposed
     | DeadlineBreached
 )

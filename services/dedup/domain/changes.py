@@ -136,7 +136,12 @@ class Changes:
                 self._because(touched, event.rule, traceparent)
         elif isinstance(
             event,
-            a.IncidentReopened | a.IncidentStateSet | a.IncidentRelated | a.RestorationSuggested | a.DeadlineBreached,
+            a.IncidentReopened
+            | a.IncidentStateSet
+            | a.IncidentRelated
+            | a.RestorationSuggested
+            | a.RelocationProposed
+            | a.DeadlineBreached,
         ):
             self._because(self._touch(state, event.incident_id), event.rule, traceparent)
         elif isinstance(event, a.IncidentPinned | a.IncidentUnpinned | a.IncidentRecounted):
@@ -228,4 +233,5 @@ class Changes:
             restore_by=None if due is None else due.restore_by,
             breached=incident.breached or None,
             restoration_suggested_at=incident.suggested_at,
+            proposed_device=incident.proposed_device,
         )

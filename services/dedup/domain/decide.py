@@ -21,6 +21,7 @@ from services.contracts.messages import (
     TelemetryReceived,
 )
 from services.contracts.values import CommandAction, DeviceRef, ProgressStage
+from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.candidates import Lifted, look_up_the_tree
 from services.dedup.domain.clock import DUE, overdue, with_due_times
@@ -196,6 +197,7 @@ class _Decision(Draft):
         lifted = look_up_the_tree(self.state, leaf, report.made_at, now)
         if lifted is not None:
             self.lift(report, lifted)
+            self._propose(lifted, report, now)
             return
         device, served = self.device(leaf, report)
         last = cover.still_out
@@ -210,6 +212,23 @@ class _Decision(Draft):
                 e.Rule.STILL_OUT,
                 continues=last,
             )
+
+    def _propose(self, lifted: Lifted, report: Report, now: float) -> None:
+        """Say of what a crew or a person confirmed that a common cause explains it better: only a person moves it."""
+        state, weigh = self.state, self.state.likelihood
+        calls = [report.made_at.timestamp(), *(call for one in lifted.incidents for call in one.standing.calls)]
+        lead = weigh.lead(state.customers_under(lifted.device))
+        without = sum(weigh.call(call - min(calls) + lead) for call in calls)
+        for key in state.below.get(lifted.device, ()):
+            known = state.incidents[key]
+            if not known.frozen or known.proposed_device == lifted.device:
+                continue
+            all_calls = [*calls, *known.standing.calls]
+            together = sum(weigh.call(call - min(all_calls) + lead) for call in all_calls)
+            if together - without - state.own_score(known, now) > state.rules.inference.lift_margin:
+                self.events.append(
+                    a.RelocationProposed(known.incident_id, lifted.device, e.Rule.ELSEWHERE, lifted.evidence)
+                )
 
     def _cover(self, report: Report, leaf: str) -> _Cover:
         """Walk up from a device to the first open incident, minding restorations on the way.

@@ -87,6 +87,7 @@ class Rule(StrEnum):
     METERS_ON = "meters_on"
     BREAKER_CLOSED = "breaker_closed"
     OVERDUE = "overdue"
+    ELSEWHERE = "evidence_points_elsewhere"
 
 
 @dataclass(frozen=True, slots=True)

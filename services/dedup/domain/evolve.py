@@ -112,6 +112,7 @@ def _prediction_moved(state: AreaState, event: e.PredictionMoved) -> None:
     incident = state.incidents[event.incident_id]
     _leave_device(state, incident)
     incident.device = event.device
+    incident.proposed_device = None
     incident.customers_served = event.customers_served
     incident.since_seq = event.seq
     state.next_seq = event.seq + 1
@@ -346,6 +347,10 @@ def _suggested(state: AreaState, event: a.RestorationSuggested) -> None:
     state.incidents[event.incident_id].suggested_at = event.at
 
 
+def _proposed(state: AreaState, event: a.RelocationProposed) -> None:
+    state.incidents[event.incident_id].proposed_device = event.device
+
+
 def _breached(state: AreaState, event: a.DeadlineBreached) -> None:
     incident = state.incidents[event.incident_id]
     incident.breached = (*incident.breached, event.what)
@@ -385,5 +390,6 @@ _APPLY: dict[type[e.Event], Callable[[AreaState, Any], None]] = {
     a.PlannedSet: _planned_set,
     a.TelemetryNoted: _telemetry_noted,
     a.RestorationSuggested: _suggested,
+    a.RelocationProposed: _proposed,
     a.DeadlineBreached: _breached,
 }

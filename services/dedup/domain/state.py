@@ -168,6 +168,7 @@ class Incident:
         arrived_at: When a crew was first on the spot.
         breached: Due times that were missed.
         suggested_at: Since when telemetry says that power is back.
+        proposed_device: Where the evidence points, of an incident that only a person moves.
     """
 
     incident_id: UUID
@@ -200,6 +201,7 @@ class Incident:
     arrived_at: datetime | None = None
     breached: tuple[str, ...] = ()
     suggested_at: datetime | None = None
+    proposed_device: str | None = None
     _standing: Standing | None = field(default_factory=Standing)
     _begun: datetime | None = field(default=None, compare=False)
 

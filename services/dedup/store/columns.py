@@ -47,6 +47,7 @@ INCIDENT: Final = (
     "arrived_at",
     "breached",
     "suggested_at",
+    "proposed_device",
     "arrive_by",
     "restore_by",
     "upstream",

@@ -134,6 +134,7 @@ def _incident(row: asyncpg.Record) -> Incident:
         arrived_at=row["arrived_at"],
         breached=tuple(row["breached"]),
         suggested_at=row["suggested_at"],
+        proposed_device=row["proposed_device"],
     )
 
 

@@ -270,6 +270,7 @@ def _incident(state: AreaState, touched: Touched, now: datetime) -> Row:
         incident.arrived_at,
         incident.breached,
         incident.suggested_at,
+        incident.proposed_device,
         None if due is None else due.arrive_by,
         None if due is None else due.restore_by,
         state.upstream(device.id),

@@ -17,6 +17,7 @@ from services.contracts.values import (
     Priority,
     ProgressStage,
 )
+from services.dedup.domain.acts import RelocationProposed
 from services.dedup.domain.events import PartRestored, ReportMoved, Rule
 from tests.unit.dedup.timeline import Timeline, minute
 
@@ -395,6 +396,23 @@ def test_what_a_crew_has_confirmed_is_not_moved(storm: Timeline) -> None:
     assert storm.order_of(fuse) == confirmed
     assert storm.incident_of(joins) is storm.incident_of(fuse), "reports still join it"
     assert "A0FU00016" in storm.live_orders()
+
+
+def test_evidence_that_points_elsewhere_than_a_crew_confirmed_is_proposed_and_not_done(storm: Timeline) -> None:
+    fuse = storm.at(0).report("A0TR00023")
+    storm.at(1).report("A0TR00024")
+    confirmed = storm.order_of(fuse)
+    storm.at(2).crew(confirmed.order_id, ProgressStage.ARRIVED)
+    assert storm.incident_of(fuse).proposed_device is None
+    for n, device in enumerate(("A0TR00026", "A0TR00028", "A0TR00030", "A0TR00020", "A0TR00018")):
+        storm.at(3 + n / 2).report(device)
+    proposals = [event for event in storm.events if isinstance(event, RelocationProposed)]
+    assert proposals
+    assert storm.incident_of(fuse).proposed_device == proposals[-1].device
+    assert storm.state.tree is not None
+    assert storm.state.tree.is_under("A0FU00016", proposals[-1].device)
+    assert storm.order_of(fuse) == confirmed, "a crew's word stays until a person moves it"
+    assert any(one.proposed_device == proposals[-1].device for one in storm.changed)
 
 
 def test_a_crews_estimate_is_told_once(storm: Timeline) -> None:
