@@ -159,10 +159,9 @@ class Desk:
         began = clock.monotonic()
         now, rules = clock.now(), self.rules()
         async with self._transaction() as tx:
-            row = await roster.locked(tx, agent_id)
+            row = await roster.signed(tx, agent_id, now)
             if row is None:
                 raise NoSuchAgentError
-            await roster.seen(tx, row, row.presence, now)
             theirs = await roster.in_hand(tx, agent_id)
             if did is Did.OFFERED and (open_offer := _open_offer(theirs, now)) is not None:
                 return open_offer
@@ -312,8 +311,7 @@ class Desk:
             return
         rules = self.rules()
         stood = [(change.after, turn_of(change.after, rules)) for change in changed]
-        await store.keep(tx, stood)
-        await store.note(tx, [(change.after, change.events) for change in changed])
+        await store.keep(tx, stood, [(change.after, change.events) for change in changed])
         await positions.count(tx, _tally(changed))
         publications = [Publication(TICKET_ROUTED, routed(ticket, turn.due)) for ticket, turn in stood]
         await self._outbox.publish(tx, publications, now)

@@ -46,6 +46,9 @@ ON CONFLICT (agent_id) DO UPDATE SET body = excluded.body
 _LOCK: Final = """
 SELECT body::text AS body, presence, since, seen_at FROM agent WHERE agent_id = $1 FOR UPDATE
 """
+_SIGN: Final = """
+UPDATE agent SET seen_at = $2 WHERE agent_id = $1 RETURNING body::text AS body, presence, since, seen_at
+"""
 _ALL: Final = """
 SELECT body::text AS body, presence, since, seen_at FROM agent
 WHERE $1::text IS NULL OR agent_id = $1 ORDER BY agent_id LIMIT 5000
@@ -119,6 +122,12 @@ async def put(tx: Connection, agent: Agent, now: datetime) -> None:
 async def locked(tx: Connection, agent_id: str) -> Row | None:
     """Return an agent, locked until the transaction ends: what they have cannot change meanwhile."""
     row = await tx.fetchrow(_LOCK, agent_id)
+    return None if row is None else _row(row["body"], row["presence"], row["since"], row["seen_at"])
+
+
+async def signed(tx: Connection, agent_id: str, now: datetime) -> Row | None:
+    """Note a sign of an agent and return them, locked until the transaction ends."""
+    row = await tx.fetchrow(_SIGN, agent_id, now)
     return None if row is None else _row(row["body"], row["presence"], row["since"], row["seen_at"])
 
 

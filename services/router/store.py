@@ -111,13 +111,21 @@ _SAVE: Final = (
 SELECT count(*) FROM remembered
 """
 )
-_NOTE: Final = """
+
+
+def _lines(first: int) -> str:
+    """Return the statement that adds lines to the log, its nine columns from parameter ``first`` on."""
+    types = ("uuid", "int", "smallint", "text", "timestamptz", "text", "text", "real", "text")
+    columns = ", ".join(f"${first + n}::{each}[]" for n, each in enumerate(types))
+    return f"""
 INSERT INTO ticket_log (ticket_id, version, n, did, at, queue, agent, seconds, body)
 SELECT ticket_id, version, n, did, at, queue, agent, seconds, body::jsonb
-FROM unnest(
-    $1::uuid[], $2::int[], $3::smallint[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::real[], $9::text[]
-) AS v (ticket_id, version, n, did, at, queue, agent, seconds, body)
-"""
+FROM unnest({columns}) AS v (ticket_id, version, n, did, at, queue, agent, seconds, body)
+"""  # noqa: S608 - names of types and numbers
+
+
+_NOTE: Final = _lines(1)
+_KEEP_AND_NOTE: Final = f"WITH kept AS ({_KEEP}) {_lines(21)}"
 _LOG: Final = """
 SELECT body::text AS body FROM ticket_log WHERE ticket_id = $1 ORDER BY version, n
 """
@@ -187,9 +195,14 @@ async def locked(tx: Connection, ticket_ids: Collection[UUID]) -> dict[UUID, Tic
     return {ticket.ticket_id: ticket for ticket in found}
 
 
-async def keep(tx: Connection, tickets: Collection[tuple[Ticket, Turn]]) -> None:
-    """Store tickets as they stand, after what people did."""
-    await tx.execute(_KEEP, *_columns(tickets))
+async def keep(
+    tx: Connection, tickets: Collection[tuple[Ticket, Turn]], lines: Sequence[tuple[Ticket, Sequence[Event]]] = ()
+) -> None:
+    """Store tickets as they stand, and in the log what was done with them, in one round trip."""
+    if noted := _noted(lines):
+        await tx.execute(_KEEP_AND_NOTE, *_columns(tickets), *noted)
+    else:
+        await tx.execute(_KEEP, *_columns(tickets))
 
 
 async def save(
@@ -266,6 +279,12 @@ def _row(ticket: Ticket, turn: Turn) -> tuple[object, ...]:
 
 async def note(tx: Connection, lines: Sequence[tuple[Ticket, Sequence[Event]]]) -> None:
     """Add to the log what was done with each ticket in the version it has now."""
+    if noted := _noted(lines):
+        await tx.execute(_NOTE, *noted)
+
+
+def _noted(lines: Sequence[tuple[Ticket, Sequence[Event]]]) -> list[list[object]]:
+    """Return the log's columns; none where nothing was done."""
     rows = [
         (
             ticket.ticket_id,
@@ -281,8 +300,7 @@ async def note(tx: Connection, lines: Sequence[tuple[Ticket, Sequence[Event]]]) 
         for ticket, events in lines
         for n, event in enumerate(events)
     ]
-    if rows:
-        await tx.execute(_NOTE, *(list(column) for column in zip(*rows, strict=True)))
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 async def log_of(connection: Connection, ticket_id: UUID) -> list[Event]:
