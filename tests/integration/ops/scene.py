@@ -6,12 +6,13 @@ import asyncio
 import csv
 import hashlib
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -48,6 +49,7 @@ class Scene:
     ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in SERVICES})
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     sent: int = 0
+    waves: int = 0
 
     def url(self, service: str) -> str:
         return f"http://127.0.0.1:{self.ports[service]}"
@@ -117,8 +119,15 @@ class Scene:
     async def wave(self, client: httpx.AsyncClient) -> None:
         """Reports by four channels from all over a feeder, other business, a hazard, and what must be refused."""
         with (NETWORK / "customers.csv").open(encoding="utf-8", newline="") as file:
-            accounts = [row["account_id"] for row in csv.DictReader(file)][:: 352 // HOUSES][:HOUSES]
-        for number, account in enumerate(accounts):
+            houses = [row["account_id"] for row in csv.DictReader(file)]
+        # Others each time: what the same people say again joins their open tickets and is no new report.
+        accounts = houses[self.waves :: 352 // HOUSES][:HOUSES]
+        random.Random(self.waves).shuffle(accounts)
+        self.waves += 1
+        # The first two call minutes before the others, from places apart: two outages, until the others make them one.
+        await self.call(client, accounts[0], minutes_ago=5)
+        await self.call(client, accounts[1], minutes_ago=2.5)
+        for number, account in enumerate(accounts[2:], start=1000 * self.waves):
             await self._post(client, number, account)
         await self.report(client, "web", text="电费单算错了两次", business_type="complaint")
         await self.report(client, "app", text="电线掉在地上冒火花", hazard=True, account_id=accounts[0])
@@ -144,12 +153,12 @@ class Scene:
         self.sent += answer.status_code == 202
         return answer.status_code
 
-    async def call(self, client: httpx.AsyncClient, account: str) -> None:
+    async def call(self, client: httpx.AsyncClient, account: str, *, minutes_ago: float = 0) -> None:
         event = {
             "event": "dtmf",
             "event_id": str(uuid4()),
             "external_call_id": str(uuid4()),
-            "occurred_at": datetime.now(UTC).isoformat(),
+            "occurred_at": (datetime.now(UTC) - timedelta(minutes=minutes_ago)).isoformat(),
             "menu_path": ["1"],
             "account_no": account,
         }
