@@ -7,14 +7,23 @@ and goes falls on both. Then both get the same open load at half the floor's cap
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import hmac
+import json
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
-from itertools import islice
 from typing import TYPE_CHECKING
+
+import yaml
 
 from services.cli.storm.shape import Shape
 from services.contracts.topics import CONTACT_RECEIVED
 from services.contracts.values import Channel
+from services.intake.credentials import signing_key
+from services.intake.settings import IntakeSettings
+from services.runtime import clock
 from services.runtime.cluster import apply_topics
 from tests.bench import http_load
 from tests.bench.grids import SMALL
@@ -23,6 +32,8 @@ from tests.bench.report import Figure, Reach, percentile
 from tests.bench.workload import START, Storms, as_http, requests_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from services.cli.storm.payloads import Request
     from tests.bench.http_load import Load
     from tests.bench.plan import Plan
@@ -38,7 +49,7 @@ _DOORS = {"app": Channel.APP, "phone": Channel.PHONE}
 
 
 def measure(plan: Plan) -> None:
-    """Measure the app's and the phone's door."""
+    """Measure the app's and the phone's door, with keys and with signatures."""
     servers = plan.servers
     prefix = servers.prefix()
     settings = servers.settings("postgresql://nowhere", prefix)
@@ -50,15 +61,49 @@ def measure(plan: Plan) -> None:
         floor = running.enter_context(
             start("floor", "", prefix, "-m", "tests.bench.floor_endpoint", ready="/openapi.json", **floor_topic)
         )
-        intake = running.enter_context(start("intake", "", prefix))
-        for door, (floors, ours) in bodies.items():
-            _capacity(plan, door, (floor, floors), (intake, ours))
+        sources = _with_secret(servers.folder / "sources.json")
+        intake = running.enter_context(start("intake", "", prefix, GRIDLINE_SOURCES_FILE=str(sources)))
+        for door, requests in bodies.items():
+            floors = as_http(requests, _FLOOR_PATH)
+            _capacity(plan, door, (floor, floors), (intake, as_http(requests)))
+            # Signed as late as may be: a signature is good for minutes.
+            _capacity(plan, f"{door}, signed", (floor, floors), (intake, as_http(map(_signed, requests))))
 
 
-def _requests() -> dict[str, tuple[list[bytes], list[bytes]]]:
-    """Return by door the same bodies, to the floor's path and to the product's."""
+def _with_secret(path: Path) -> Path:
+    """Write the shipped sources, of which those of the doors here may sign as well."""
+    shipped = yaml.safe_load(IntakeSettings().sources_file.read_text(encoding="utf-8"))
+    for door in _DOORS:
+        for source in shipped[door].values():
+            source["webhook_secrets"] = [_secret(door)]
+    path.write_text(json.dumps(shipped), encoding="utf-8")
+    return path
+
+
+def _secret(door: str) -> str:
+    """Return a secret that is good for this run's sources alone."""
+    return "whsec_" + base64.b64encode(hashlib.sha256(door.encode()).digest()).decode()
+
+
+def _signed(request: Request) -> Request:
+    """Return it signed by Standard Webhooks in place of its key."""
+    headers = {name: value for name, value in request.headers.items() if name != "X-API-Key"}
+    event = headers.get("Idempotency-Key") or json.loads(request.body).get("event_id") or str(request.contact_id)
+    stamp = str(int(clock.now().timestamp()))
+    covered = b".".join((event.encode(), stamp.encode(), request.body))
+    made = hmac.digest(signing_key(_secret(request.channel.value)), covered, "sha256")
+    shown = {
+        "webhook-id": event,
+        "webhook-timestamp": stamp,
+        "webhook-signature": "v1," + base64.b64encode(made).decode(),
+    }
+    return replace(request, headers={**headers, **shown})
+
+
+def _requests() -> dict[str, list[Request]]:
+    """Return by door what is sent."""
     storms = Storms(SMALL, Shape(faults=150))
-    made: dict[str, tuple[list[bytes], list[bytes]]] = {}
+    made: dict[str, list[Request]] = {}
     for door, channel in _DOORS.items():
         requests: list[Request] = []
         for copy in range(100):
@@ -69,8 +114,7 @@ def _requests() -> dict[str, tuple[list[bytes], list[bytes]]]:
                 for one in requests_of(storms.drawn(1), START + timedelta(days=copy), copy=copy)
                 if one.channel is channel and not one.resend
             ]
-        chosen = list(islice(requests, _DISTINCT))
-        made[door] = (as_http(chosen, _FLOOR_PATH), as_http(chosen))
+        made[door] = requests[:_DISTINCT]
     return made
 
 
