@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from services.dedup.domain.rules import Rules
+    from services.grid.store import NetworkVersion
     from services.runtime.postgres import Pool
 
 Stamp = tuple[int, int, int] | None
@@ -50,7 +51,7 @@ class Ground:
         self._path = path
         self._levels = levels
         self._taken = self._seen = self._stamps()
-        self._network: int | None = None
+        self._network: NetworkVersion | None = None
         self.rules: Rules = self._load()
         self.generation = 0
         metrics.RULES_STALE.set(0)
@@ -91,15 +92,18 @@ class Ground:
         with translated():
             async with pool.acquire() as connection:
                 plain = cast("asyncpg.Connection[asyncpg.Record]", connection)  # a proxy is one in all but type
-                current = await current_version(plain)
+                await self.look_at_version(plain)
                 found = await count_open(connection)
         metrics.OPEN.clear()
         for kind, device_class, count in found:
             metrics.OPEN.labels(kind, device_class).set(count)
-        version = None if current is None else current.version
-        if version != self._network:
-            _log.info("network_version", version=version, before=self._network)
-            self._network = version
+
+    async def look_at_version(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        """Ask which network is current: another import, or the same one switched."""
+        current = await current_version(connection)
+        if current != self._network:
+            _log.info("network_version", version=str(current), before=str(self._network))
+            self._network = current
             self.generation += 1
 
     async def watch(self, pool: Pool, every_s: float) -> None:

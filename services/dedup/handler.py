@@ -169,6 +169,9 @@ class DedupHandler:
     async def _take(self, tx: Transaction, inputs: Sequence[Received]) -> dict[tuple[int, str], AreaState]:
         """Take the batch's areas out of the cache, or load them, a constant number of queries for all."""
         rules = self._ground.rules
+        plain = cast("asyncpg.Connection[asyncpg.Record]", tx)  # a pool's proxy is one in all but type
+        if self._names_unknown_device(inputs):
+            await self._ground.look_at_version(plain)  # placed by a network that is newer than the cached one
         if self._generation != self._ground.generation:
             self._generation = self._ground.generation
             self._cache.clear()
@@ -176,12 +179,26 @@ class DedupHandler:
         states = {key: self._cache.pop(key) for key in wanted if key in self._cache}
         missing = {area: partition for partition, area in wanted if (partition, area) not in states}
         if missing:
-            plain = cast("asyncpg.Connection[asyncpg.Record]", tx)  # a pool's proxy is one in all but type
             trees = await load_trees(plain, list(missing))
             loaded = await load_areas(tx, list(missing), trees, rules)
             states.update({(missing[area], area): state for area, state in loaded.items()})
             metrics.AREA_LOADS.inc(len(missing))
         return states
+
+    def _names_unknown_device(self, inputs: Sequence[Received]) -> bool:
+        """Tell whether a report or reading is at a device that the cached tree of its area does not have."""
+        for one in inputs:
+            message = one.message
+            if isinstance(message, OutageReported):
+                device = message.place.transformer_id
+            elif isinstance(message, TelemetryReceived):
+                device = message.device
+            else:
+                continue
+            state = self._cache.get((one.partition, message.area))
+            if state is not None and device is not None and state.leaf(device) is None:
+                return True
+        return False
 
     def _put_back(self, states: dict[tuple[int, str], AreaState]) -> None:
         self._cache.update(states)

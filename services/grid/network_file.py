@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NETWORK_COLUMNS: Final = ("id", "parent", "type", "normally_open", "lat", "lon")
-NETWORK_OPTIONAL: Final = ("name",)
+NETWORK_OPTIONAL: Final = ("name", "other_end")
 CUSTOMER_COLUMNS: Final = ("account_id", "transformer_id", "lat", "lon", "address", "phone")
 CUSTOMER_OPTIONAL: Final = ("name", "status", "priority", "language")
 
@@ -158,7 +158,9 @@ def read_customers(path: Path, devices: Iterable[DeviceRow]) -> Iterator[Custome
 
 def write_devices(path: Path, rows: Iterable[DeviceRow]) -> int:
     """Write network.csv and return how many devices it has."""
-    cells = ((r.id, r.parent or "", r.type, int(r.normally_open), r.lat, r.lon, r.name) for r in rows)
+    cells = (
+        (r.id, r.parent or "", r.type, int(r.normally_open), r.lat, r.lon, r.name, r.other_end or "") for r in rows
+    )
     return _write(path, NETWORK_COLUMNS + NETWORK_OPTIONAL, cells)
 
 
@@ -185,7 +187,7 @@ def _devices(path: Path, problems: _Problems) -> list[DeviceRow]:
     rows: list[DeviceRow] = []
     lines = array("q")
     for line, cells in _table(path, NETWORK_COLUMNS, NETWORK_OPTIONAL, problems):
-        device, parent, kind, normally_open, lat, lon, name = map(str.strip, cells)
+        device, parent, kind, normally_open, lat, lon, name, other_end = map(str.strip, cells)
         kind = kind.lower()
         if reason := _id_problem("id", device):
             problems.add(path, line, reason)
@@ -199,14 +201,17 @@ def _devices(path: Path, problems: _Problems) -> list[DeviceRow]:
             lat = lon = "0"
         if reason := _name_problem(name):
             problems.add(path, line, reason)
-        rows.append(DeviceRow(device, parent or None, kind, normally_open == "1", float(lat), float(lon), name))
+        is_open = normally_open == "1"
+        joins = (other_end or None) if is_open else None
+        rows.append(DeviceRow(device, parent or None, kind, is_open, float(lat), float(lon), name, joins))
         lines.append(line)
     if not rows and problems.total == before:
         problems.add(path, 0, "has no device")
     for fault in radial_faults(rows):
         first = "" if fault.earlier is None else f", first on line {lines[fault.earlier]}"
         problems.add(path, lines[fault.row], fault.reason + first)
-    return rows
+    ids = {row.id for row in rows}
+    return [row if row.other_end is None or row.other_end in ids else row._replace(other_end=None) for row in rows]
 
 
 def _customers(path: Path, devices: Iterable[DeviceRow], problems: _Problems) -> Iterator[CustomerRow]:

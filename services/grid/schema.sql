@@ -46,6 +46,27 @@ ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS name text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS chain text[] NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS chain_customers integer[] NOT NULL DEFAULT '{}';
 
+-- Of an open device: the one whose load side its other end joins. Switching goes by it.
+ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS other_end text;
+-- How often the version was switched since its import: with it a reader knows that the tree is another.
+ALTER TABLE grid.network_version ADD COLUMN IF NOT EXISTS revision integer NOT NULL DEFAULT 0;
+
+-- What was switched, by whom and why. Kept when its version is gone.
+CREATE TABLE IF NOT EXISTS grid.switching (
+    version integer NOT NULL,
+    revision integer NOT NULL,
+    step integer NOT NULL,
+    closed text NOT NULL,
+    opened text NOT NULL,
+    joins text, -- what the other end of the closed one joins
+    author text NOT NULL,
+    reason text NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    devices integer NOT NULL,
+    customers integer NOT NULL,
+    PRIMARY KEY (version, revision, step)
+);
+
 CREATE TABLE IF NOT EXISTS grid.customer (
     version integer NOT NULL,
     account_id text NOT NULL,
@@ -142,6 +163,7 @@ BEGIN
     $sql$, 'house_v' || v, 'customer_v' || v);
     EXECUTE format('CREATE UNIQUE INDEX ON grid.%I (id)', 'device_v' || v);
     EXECUTE format('CREATE INDEX ON grid.%I (name) WHERE name <> %L', 'device_v' || v, '');
+    EXECUTE format('CREATE INDEX ON grid.%I (id) WHERE normally_open', 'device_v' || v);
     EXECUTE format('CREATE INDEX ON grid.%I (street, number)', 'house_v' || v);
     EXECUTE format('CREATE INDEX ON grid.%I (street, district, number)', 'house_v' || v);
     EXECUTE format('CREATE INDEX ON grid.%I (transformer_id, room) WHERE room <> %L', 'customer_v' || v, '');

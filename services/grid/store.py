@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 SCHEMA: Final = Path(__file__).parent / "schema.sql"
 """Idempotent DDL of schema ``grid``, every name qualified."""
 
-_IMPORT_LOCK: Final = 0x95598_6D  # one import at a time per database
+IMPORT_LOCK: Final = 0x95598_6D
+"""Advisory lock: one import or switching at a time per database."""
+
 _MIGRATE_LOCK: Final = 0x95598_6E
 _IMPORT_SECONDS: Final = 24 * 3600.0  # the pool's timeout is meant for messages, not for a nation's customers
 _PROGRESS_ROWS: Final = 10_000
@@ -41,7 +43,7 @@ _KEPT: Final = 2  # versions: the current one and the one before, which long rea
 
 _DEVICE_COLUMNS: Final = (
     *("id", "parent", "type", "normally_open", "lat", "lon", "area", "feeder", "customers"),
-    *("name", "span_from", "span_to", "chain", "chain_customers"),
+    *("name", "span_from", "span_to", "chain", "chain_customers", "other_end"),
 )
 _CUSTOMER_COLUMNS: Final = (
     *("account_id", "transformer_id", "lat", "lon", "address"),
@@ -50,7 +52,7 @@ _CUSTOMER_COLUMNS: Final = (
 )
 
 _CURRENT: Final = """
-SELECT version, content_hash, areas, feeders, devices, customers FROM grid.network_version WHERE is_current
+SELECT version, content_hash, areas, feeders, devices, customers, revision FROM grid.network_version WHERE is_current
 """
 _SWITCH_OFF: Final = "UPDATE grid.network_version SET is_current = false WHERE is_current"
 _SWITCH_ON: Final = """
@@ -69,7 +71,10 @@ WHERE version = (SELECT version FROM grid.network_version WHERE is_current)
 
 @dataclass(frozen=True, slots=True)
 class NetworkVersion:
-    """A version of the network model. ``content_hash`` is the SHA-256 of the two files it came from."""
+    """A version of the network model.
+
+    ``content_hash`` is the SHA-256 of the two files it came from; ``revision`` counts how often it was switched since.
+    """
 
     version: int
     content_hash: str
@@ -77,6 +82,10 @@ class NetworkVersion:
     feeders: int
     devices: int
     customers: int
+    revision: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.version}.{self.revision}" if self.revision else str(self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +148,7 @@ async def import_network(
         return same
     files = open_network(network, customers)  # before the transaction, which must not stand idle meanwhile
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _IMPORT_LOCK, timeout=_IMPORT_SECONDS)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", IMPORT_LOCK, timeout=_IMPORT_SECONDS)
         if (same := await _already(connection, content_hash)) is not None:
             return same
         version = await _fill(connection, files, content_hash, max(lines - 1, 0), tell)
@@ -262,6 +271,7 @@ def _device_records(rows: Iterable[DeviceRow], tree: Tree, connected: Counter[st
             *tree.span(row.id),
             chain,
             [tree.customers_under(one) for one in chain],
+            row.other_end,
         )
 
 

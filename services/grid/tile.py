@@ -109,6 +109,7 @@ def _moved(row: DeviceRow, tile: _Tile) -> DeviceRow:
         parent=None if row.parent is None else tile.prefix + row.parent,
         lat=round(row.lat + tile.north, _DIGITS),
         lon=round(row.lon + tile.east, _DIGITS),
+        other_end=None if row.other_end is None else tile.prefix + row.other_end,
     )
 
 

@@ -63,6 +63,7 @@ class DeviceRow(NamedTuple):
     """One device as network.csv gives it: ``parent`` is None for a substation; degrees are WGS-84.
 
     ``name`` is what people call it, as the file writes it.
+    ``other_end`` is, of an open device, the one whose load side it joins as well; None where that is not known.
     """
 
     id: str
@@ -72,6 +73,7 @@ class DeviceRow(NamedTuple):
     lat: float
     lon: float
     name: str = ""
+    other_end: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

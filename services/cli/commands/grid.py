@@ -7,27 +7,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
-import asyncpg
 import typer
 
-from services.cli import addresses
+from services.cli import switching
 from services.cli.console import err, out, print_json, progress, table
 from services.cli.errors import CommandError, Exit
+from services.cli.network import connected
 from services.grid import store
 from services.grid.cim import Drawing, read_cim
 from services.grid.network_file import NetworkFileError, open_network, write_customers, write_devices
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
-from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import TypeVar
+    import asyncpg
 
     from services.grid.tree import Tree
 
-    T = TypeVar("T")
-
 app = typer.Typer(name="grid", no_args_is_help=True, help="The network model: devices, customers, who feeds whom.")
+app.command()(switching.switch)
+app.command("switchings")(switching.list_switchings)
 
 _SHOWN_CHILDREN = 40
 
@@ -119,9 +117,11 @@ def _import(network: Path, customers: Path) -> None:
     version = imported.version
     what = "is current now" if imported.changed else "was current already"
     out.print(
-        f"Version {version.version} {what}: {version.areas} areas, {version.feeders} feeders, "
+        f"Version {version} {what}: {version.areas} areas, {version.feeders} feeders, "
         f"{version.devices:,} devices, {version.customers:,} customers."
     )
+    if version.revision:
+        err.print(f"It was switched {version.revision} times since its import, and stays so: gridline grid switchings.")
 
 
 @app.command()
@@ -181,27 +181,6 @@ def show(
     _show_device(tree, device, as_json=as_json)
 
 
-async def connected(work: Callable[[asyncpg.Connection[asyncpg.Record]], Awaitable[T]]) -> T:
-    """Run ``work`` on a connection to the database.
-
-    Raises:
-        UnavailableError: Postgres cannot be reached.
-        CommandError: files were refused, or the schema is not there.
-    """
-    dsn = addresses.find().settings.postgres_dsn.get_secret_value()
-    try:
-        with translated():
-            connection = await asyncpg.connect(dsn)
-            try:
-                return await work(connection)
-            finally:
-                await connection.close()
-    except NetworkFileError as error:
-        raise CommandError(f"nothing was imported:\n{error}", "Correct these lines and run it again.") from None
-    except asyncpg.UndefinedTableError as error:
-        raise CommandError(f"the schema is not there: {error}", "Run `gridline db migrate`.") from None
-
-
 async def _read(
     connection: asyncpg.Connection[asyncpg.Record],
 ) -> tuple[store.NetworkVersion | None, dict[str, Tree]]:
@@ -221,9 +200,15 @@ def _show_areas(version: store.NetworkVersion, trees: dict[str, Tree], *, as_jso
     ]
     columns = ("area", "feeders", "devices", "transformers", "customers")
     if as_json:
-        print_json({"version": version.version, "areas": [dict(zip(columns, row, strict=True)) for row in rows]})
+        print_json(
+            {
+                "version": version.version,
+                "revision": version.revision,
+                "areas": [dict(zip(columns, row, strict=True)) for row in rows],
+            }
+        )
         return
-    out.print(table(f"Network version {version.version}", columns, rows, right=columns[1:]))
+    out.print(table(f"Network version {version}", columns, rows, right=columns[1:]))
 
 
 def _show_device(tree: Tree, device: str, *, as_json: bool) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli import addresses
-from services.cli.commands.grid import connected
 from services.cli.console import err, out, progress
 from services.cli.errors import CommandError, Exit
+from services.cli.network import connected
 from services.cli.score import percentile
 from services.cli.storm.faults import Network
 from services.cli.storm.files import write_storm

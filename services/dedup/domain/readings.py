@@ -57,7 +57,8 @@ def read(
 
 
 def _report(state: AreaState, message: TelemetryReceived) -> Report:
-    feeder = None if state.tree is None else state.tree.feeder_of(message.device)
+    known = state.tree is not None and message.device in state.tree
+    feeder = state.tree.feeder_of(message.device) if known and state.tree is not None else None
     return Report.of_reading(message, feeder, state.rules.trusted_lag)
 
 

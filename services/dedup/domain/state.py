@@ -338,10 +338,10 @@ class AreaState:
         """
         if device is None:
             return None
+        if device in self._paths or device in self.by_device:
+            return device  # where something is open, also once the network has no such device any more
         if self.tree is None:
             return device if device.startswith("cell:") else None
-        if device in self._paths or device in self.by_device:
-            return device
         if device not in self.tree:
             return None
         if self.tree.type_of(device) is DeviceType.TRANSFORMER:

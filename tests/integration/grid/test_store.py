@@ -10,7 +10,9 @@ import pytest
 from services.grid.evidence import PlaceEvidence
 from services.grid.lookup import resolve_places
 from services.grid.network_file import NetworkFileError, open_network
+from services.grid.operating import switch_network, switchings
 from services.grid.store import current_version, import_network, load_tree, load_trees, migrate
+from services.grid.switching import Switching, SwitchingError
 from services.grid.tree import Tree
 
 pytestmark = pytest.mark.integration
@@ -136,3 +138,45 @@ async def test_migrating_again_keeps_what_is_there(grid, shipped):
     imported = await import_network(grid, *shipped("ieee123"))
     await migrate(grid)
     assert await current_version(grid) == imported.version
+
+
+async def test_switching_moves_a_subtree_in_the_current_version_and_back(grid, shipped):
+    await import_network(grid, *shipped("ieee123"))
+    before = await load_tree(grid, "A0SU00000")
+    tables = await tables_of(grid)
+    done = await switch_network(grid, [Switching("A0TIE00021", "A0SW00012")], author="wang", reason="repair")
+    after = await load_tree(grid, "A0SU00000")
+    assert "A0TIE00021" not in before.ancestors("A0SW00014")
+    assert after.children("A0TIE00021") == before.children("A0SW00012")
+    assert (await current_version(grid)).revision == done.revision == 1
+    assert await tables_of(grid) == tables  # no row of a customer was copied
+    assert not (await import_network(grid, *shipped("ieee123"))).changed
+    with pytest.raises(SwitchingError, match="is closed already"):
+        await switch_network(
+            grid, [Switching("A0SW00012", "A0TIE00021"), Switching("A0SW00012", "A0TIE00021")], author="wang", reason=""
+        )
+    assert (await current_version(grid)).revision == 1
+    await switch_network(grid, [Switching("A0SW00012", "A0TIE00021")], author="wang", reason="done")
+    back = await load_tree(grid, "A0SU00000")
+    assert [back.device(one) for one in back] == [before.device(one) for one in before]
+    kept = await switchings(grid, 10)
+    assert [(one["revision"], one["closed"], one["author"], one["reason"]) for one in kept] == [
+        (2, "A0SW00012", "wang", "done"),
+        (1, "A0TIE00021", "wang", "repair"),
+    ]
+
+
+async def test_a_subtree_moves_to_another_area_and_reports_are_placed_there(grid, tiled):
+    network, customers = tiled(2)
+    text = network.read_text().rstrip("\n")
+    one, other = "T001-A0SU00000", "T002-A0SU00000"
+    network.write_text(f"{text}\nTIE,{other},switch,1,31.2,118.4,T001-A0BR00001\n")
+    await import_network(grid, network, customers)
+    account = await grid.fetchval("SELECT account_id FROM grid.customer WHERE account_id LIKE 'T001%' LIMIT 1")
+    (place,) = await resolve_places(grid, [PlaceEvidence(account_id=account)])
+    assert place.area == one
+    await switch_network(grid, [Switching("TIE", "T001-A0BR00001")], author="li", reason="substation 1 is dark")
+    (place,) = await resolve_places(grid, [PlaceEvidence(account_id=account)])
+    assert place.area == other
+    assert (await load_tree(grid, other)).customers_under(other) == 2 * 1372
+    assert set(await load_tree(grid, one)) == {one, "T001-A0BR00001"}

@@ -1,0 +1,39 @@
+"""A connection to the database that holds the network model, and what can be wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from services.cli import addresses
+from services.cli.errors import CommandError
+from services.grid.network_file import NetworkFileError
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+
+async def connected(work: Callable[[asyncpg.Connection[asyncpg.Record]], Awaitable[T]]) -> T:
+    """Run ``work`` on a connection to the database.
+
+    Raises:
+        UnavailableError: Postgres cannot be reached.
+        CommandError: files were refused, or the schema is not there.
+    """
+    dsn = addresses.find().settings.postgres_dsn.get_secret_value()
+    try:
+        with translated():
+            connection = await asyncpg.connect(dsn)
+            try:
+                return await work(connection)
+            finally:
+                await connection.close()
+    except NetworkFileError as error:
+        raise CommandError(f"nothing was imported:\n{error}", "Correct these lines and run it again.") from None
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+        raise CommandError(f"the schema is not there: {error}", "Run `gridline db migrate`.") from None
