@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _CURRENT: Final = "SELECT version, revision FROM grid.network_version WHERE is_current FOR UPDATE"
 _NAMED: Final = "SELECT area, other_end FROM grid.device WHERE version = $1 AND id = ANY($2::text[])"
-_COLUMNS: Final = "id, parent, type, normally_open, lat, lon, other_end, area, feeder, customers"
+_COLUMNS: Final = "id, parent, type, normally_open, lat, lon, name, other_end, area, feeder, customers"
 _ROWS: Final = f"""
 SELECT {_COLUMNS} FROM grid.device WHERE version = $1 AND area = ANY($2::text[])
 UNION ALL
@@ -33,11 +33,17 @@ WHERE version = $1 AND normally_open AND other_end IS NOT NULL AND area <> ALL($
 """  # noqa: S608 - the only text put in is ours, and constant
 _CHANGE: Final = """
 UPDATE grid.device AS d
-SET parent = c.parent, normally_open = c.normally_open, other_end = c.other_end, area = c.area, feeder = c.feeder
-FROM unnest($2::text[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::text[])
-    AS c (id, parent, normally_open, other_end, area, feeder)
+SET parent = c.parent, normally_open = c.normally_open, other_end = c.other_end, area = c.area, feeder = c.feeder,
+    span_from = c.span_from, span_to = c.span_to, chain = string_to_array(c.chain, E'\\n'),
+    chain_customers = string_to_array(c.counts, E'\\n')::integer[]
+FROM unnest($2::text[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::integer[],
+            $10::text[], $11::text[])
+    AS c (id, parent, normally_open, other_end, area, feeder, span_from, span_to, chain, counts)
 WHERE d.version = $1 AND d.id = c.id
 """
+# The areas get places of their own in the depth-first order, behind all others: one may have grown.
+_BEHIND: Final = "SELECT coalesce(max(span_to), 0) FROM grid.device WHERE version = $1"
+_JOIN: Final = "UPDATE grid.device SET other_end = $2 WHERE version = $1 AND id = $3 AND other_end <> $2"
 _COUNT_UP: Final = "UPDATE grid.network_version SET revision = $2 WHERE version = $1"
 _KEEP: Final = """
 INSERT INTO grid.switching (version, revision, step, closed, opened, joins, author, reason, devices, customers)
@@ -72,7 +78,7 @@ async def switch_network(
 ) -> Switched:
     """Make a new revision of the current version: all operations in their order, or none.
 
-    Only the areas that the operations name are read, and only the rows that change are written; readers see the
+    Only the areas that the operations name are read and written; readers see the
     network of before until it is committed.
 
     Raises:
@@ -87,9 +93,8 @@ async def switch_network(
         version, revision = current["version"], current["revision"] + 1
         areas = await _areas(connection, version, operations)
         records = {row["id"]: row for row in await connection.fetch(_ROWS, version, areas)}
-        rows = {key: DeviceRow(*tuple(row)[:7]) for key, row in records.items()}
+        rows = {key: DeviceRow(*tuple(row)[:8]) for key, row in records.items()}
         within = set(areas)
-        before = rows
         at = {key: (row["area"], row["feeder"]) for key, row in records.items()}
         counts: tuple[int, int] = (0, 0)
         for step, operation in enumerate(operations):
@@ -103,23 +108,26 @@ async def switch_network(
             await connection.execute(_KEEP, version, revision, step, *said, len(moved), customers)
             counts = counts[0] + len(moved), counts[1] + customers
             rows, at = after, now
-        changed = [
-            key
-            for key, row in rows.items()
-            if row != before[key] or at[key] != (records[key]["area"], records[key]["feeder"])
-        ]
+        counted = {key: row["customers"] for key, row in records.items() if row["customers"] and row["area"] in within}
+        tree = Tree([row for key, row in rows.items() if records[key]["area"] in within], counted)
+        changed = list(tree)
+        behind = await connection.fetchval(_BEHIND, version)
         await connection.execute(
-            _CHANGE,
-            version,
-            changed,
-            [rows[key].parent for key in changed],
-            [rows[key].normally_open for key in changed],
-            [rows[key].other_end for key in changed],
-            [at[key][0] for key in changed],
-            [at[key][1] for key in changed],
+            _CHANGE, version, *zip(*(_cells(rows[key], at[key], tree, behind) for key in changed), strict=True)
         )
+        renamed = [(row.other_end, key) for key, row in rows.items() if key not in tree]
+        await connection.executemany(_JOIN, [(version, *one) for one in renamed])
         await connection.execute(_COUNT_UP, version, revision)
     return Switched(version, revision, *counts)
+
+
+def _cells(row: DeviceRow, at: tuple[str, str], tree: Tree, behind: int) -> tuple[object, ...]:
+    """Return what may have changed of a device of the switched areas."""
+    first, end = tree.span(row.id)
+    chain = tree.chain(row.id)
+    counts = "\n".join(str(tree.customers_under(one)) for one in chain)
+    own = (row.id, row.parent, row.normally_open, row.other_end)
+    return (*own, *at, behind + first, behind + end, "\n".join(chain), counts)
 
 
 async def _areas(connection: Connection, version: int, operations: Sequence[Switching]) -> list[str]:

@@ -11,7 +11,7 @@ from services.grid.tree import DeviceRow, Tree, radial_faults
 
 
 def row(device, parent=None, kind="switch", *, is_open=False, joins=None):
-    return DeviceRow(device, parent, kind, is_open, 31.0, 118.0, joins)
+    return DeviceRow(device, parent, kind, is_open, 31.0, 118.0, other_end=joins)
 
 
 def network(*rows):
