@@ -169,7 +169,7 @@ async def test_a_subtree_moves_to_another_area_and_reports_are_placed_there(grid
     network, customers = tiled(2)
     text = network.read_text().rstrip("\n")
     one, other = "T001-A0SU00000", "T002-A0SU00000"
-    network.write_text(f"{text}\nTIE,{other},switch,1,31.2,118.4,T001-A0BR00001\n")
+    network.write_text(f"{text}\nTIE,{other},switch,1,31.2,118.4,,T001-A0BR00001\n")
     await import_network(grid, network, customers)
     account = await grid.fetchval("SELECT account_id FROM grid.customer WHERE account_id LIKE 'T001%' LIMIT 1")
     (place,) = await resolve_places(grid, [PlaceEvidence(account_id=account)])
