@@ -313,19 +313,21 @@ def _hear_position(
         heard.add(Basis.POSITION, rules.position_trust, [(spot, 1.0 / len(homes)) for spot in homes.values()])
         return
     spread = _spread_m(question, rules)
-    densities = [(spot, math.exp(-0.5 * (distance_m(point, spot.point) / spread) ** 2)) for spot in points]
-    total = sum(density for _, density in densities)
+    away = [distance_m(point, spot.point) for spot in points]
+    densities = [math.exp(-0.5 * (distance / spread) ** 2) for distance in away]
+    total = sum(densities)
     if not points or total + _OUTLIER <= 0:
         return
-    nearest = min(distance_m(point, spot.point) for spot in points)
+    nearest = min(away)
     if nearest > rules.reach_m:
         return
     if total < _OUTLIER:
         # Out in the open: the nearest is still the likeliest, the less so the further off it is.
         spread = max(spread, nearest / 3)
-        densities = [(spot, math.exp(-0.5 * (distance_m(point, spot.point) / spread) ** 2)) for spot in points]
-        total = sum(density for _, density in densities)
-    heard.add(Basis.POSITION, rules.position_trust, [(spot, one / (total + _OUTLIER)) for spot, one in densities])
+        densities = [math.exp(-0.5 * (distance / spread) ** 2) for distance in away]
+        total = sum(densities)
+    shares = [(spot, one / (total + _OUTLIER)) for spot, one in zip(points, densities, strict=True)]
+    heard.add(Basis.POSITION, rules.position_trust, shares)
 
 
 def _spot(customer: Customer) -> Spot:

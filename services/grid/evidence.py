@@ -11,6 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import h3
@@ -233,16 +234,23 @@ def _address(evidence: PlaceEvidence) -> Address | None:
 
 def place_words(text: str | None) -> str | None:
     """Return a text if it names a house or what may be a device; None for words that say nothing of a place."""
-    if text and (_address(PlaceEvidence(text=text)) is not None or any(True for _ in _devices(text))):
+    if text and (_address(PlaceEvidence(text=text)) is not None or _devices(text)):
         return text
     return None
 
 
-def _devices(text: str | None) -> Iterator[str]:
-    """Yield what may be the id or the name of a device: 937宋北线, 卫星8组1号台变, T-0412."""
-    if not text:
-        return
-    plain = unicodedata.normalize("NFKC", text[:_LONGEST_TEXT])
+def _devices(text: str | None) -> tuple[str, ...]:
+    """Return what may be the id or the name of a device: 937宋北线, 卫星8组1号台变, T-0412."""
+    return _devices_in(text[:_LONGEST_TEXT]) if text else ()
+
+
+@lru_cache(maxsize=4096)  # people say much the same: 停电了
+def _devices_in(text: str) -> tuple[str, ...]:
+    return tuple(_find_devices(text))
+
+
+def _find_devices(text: str) -> Iterator[str]:
+    plain = unicodedata.normalize("NFKC", text)
     for found in _ID.finditer(plain):
         word = found[0].rstrip("./-_")
         if any(char.isdigit() for char in word) and not word.isdigit():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,11 @@ uuids = st.uuids()
 
 def test_the_same_event_of_the_same_source_has_the_same_contact_id_for_ever():
     assert ids.contact_id("ivr-beijing", "call-1") == UUID("8a6d7a7a-eb3d-58c3-8cac-45f914142237")
+
+
+@given(st.text(max_size=20), uuids, st.integers())
+def test_an_id_is_the_uuid5_of_its_parts(kind: str, one: UUID, two: int):
+    assert ids.derive(kind, one, two) == uuid5(ids.NAMESPACE, f"{kind}\x1f{one}\x1f{two}")
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
