@@ -5,15 +5,18 @@ requests leave at a fixed rate whatever the answers do, and a latency counts fro
 from when a connection was free: otherwise a stall hides the requests that would have come in it (coordinated
 omission).
 
-Never here: a parser of more than a status line and a length. An answer that is not wanted stops the run, since a
-refusal is cheaper than an acceptance and would flatter the figure.
+*Pressed*: as open, but refusals are counted too, and what finds no free connection is not sent: for what happens
+beyond the capacity.
+
+Never here: a parser of more than a status line and a length. Except where it is pressed, an answer that is not wanted
+stops the run, since a refusal is cheaper than an acceptance and would flatter the figure.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 WANTED = (200, 202)  # 200 is the WeChat platform's
+REFUSALS = (429, 503)
 _PATIENCE_SECONDS = 60.0
 
 
@@ -67,13 +71,20 @@ class Load:
 class _Connection(asyncio.Protocol):
     """One keep-alive connection with at most one request under way."""
 
-    def __init__(self, answered: Callable[[_Connection], None], failed: asyncio.Future[None]) -> None:
+    def __init__(
+        self,
+        answered: Callable[[_Connection], None],
+        failed: asyncio.Future[None],
+        wanted: tuple[int, ...] = WANTED,
+    ) -> None:
         self._answered = answered
+        self._wanted = wanted
         self._failed = failed
         self._buffer = b""
         self._transport: asyncio.Transport | None = None
         self.tag = 0
         self.due = 0.0
+        self.status = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -100,7 +111,8 @@ class _Connection(asyncio.Protocol):
         if len(body) < int(head[at + 15 :].split(b"\r\n", 1)[0]):
             return
         self._buffer = b""
-        if int(head[9:12]) not in WANTED:
+        self.status = int(head[9:12])
+        if self.status not in self._wanted:
             self._fail(f"{head[:60].decode('latin-1')!r}: {body[:300].decode('utf-8', 'replace')}")
             return
         self._answered(self)
@@ -117,13 +129,17 @@ class _Connection(asyncio.Protocol):
 
 @asynccontextmanager
 async def _connections(
-    port: int, count: int, answered: Callable[[_Connection], None], finished: asyncio.Future[None]
+    port: int,
+    count: int,
+    answered: Callable[[_Connection], None],
+    finished: asyncio.Future[None],
+    wanted: tuple[int, ...] = WANTED,
 ) -> AsyncIterator[list[_Connection]]:
     loop = asyncio.get_running_loop()
     made: list[_Connection] = []
     try:
         for _ in range(count):
-            _, one = await loop.create_connection(lambda: _Connection(answered, finished), "127.0.0.1", port)
+            _, one = await loop.create_connection(lambda: _Connection(answered, finished, wanted), "127.0.0.1", port)
             made.append(one)
         yield made
     finally:
@@ -215,3 +231,49 @@ async def opened(
         load.seconds = time.perf_counter() - begun
         load.generator_cores = (time.process_time() - processor) / load.seconds
     return load
+
+
+async def pressed(
+    port: int,
+    requests: Sequence[bytes],
+    *,
+    rate: float,
+    connections: int,
+    seconds: float,
+    on_second: Callable[[], None],
+) -> Counter[str]:
+    """Send the requests in a cycle at ``rate`` a second for ``seconds``, more than the server can take.
+
+    Returns:
+        How many were answered with each status, and how many were ``unsent`` because every connection waited.
+
+    Raises:
+        RefusedError: an answer is neither an acceptance nor a refusal.
+    """
+    counted: Counter[str] = Counter()
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    free: deque[_Connection] = deque()
+
+    def answered(connection: _Connection) -> None:
+        counted[str(connection.status)] += 1
+        free.append(connection)
+
+    async with _connections(port, connections, answered, failed, (*WANTED, *REFUSALS)) as made:
+        free.extend(made)
+        begun = time.perf_counter()
+        told = number = 0
+        following = cycle(requests)
+        while (now := time.perf_counter() - begun) < seconds:
+            if failed.done():
+                failed.result()
+            while number < now * rate:
+                number += 1
+                if free:
+                    free.popleft().send(next(following), 0, now)
+                else:
+                    counted["unsent"] += 1
+            if now >= told + 1:
+                told += 1
+                on_second()
+            await asyncio.sleep(0.001)
+    return counted

@@ -54,7 +54,7 @@ def measure(plan: Plan) -> None:
     prefix = servers.prefix()
     settings = servers.settings("postgresql://nowhere", prefix)
     asyncio.run(apply_topics(settings))
-    bodies = _requests()
+    bodies = requests_of_doors()
     floor_topic = {"FLOOR_TOPIC": f"{prefix}{CONTACT_RECEIVED.name}"}
     with ExitStack() as running:
         start = servers.running
@@ -100,7 +100,7 @@ def _signed(request: Request) -> Request:
     return replace(request, headers={**headers, **shown})
 
 
-def _requests() -> dict[str, list[Request]]:
+def requests_of_doors() -> dict[str, list[Request]]:
     """Return by door what is sent."""
     storms = Storms(SMALL, Shape(faults=150))
     made: dict[str, list[Request]] = {}
