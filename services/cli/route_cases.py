@@ -16,9 +16,9 @@ from services.contracts.values import (
     CustomerStatus,
     Place,
 )
+from services.router.domain.attributes import Standing, attributes
 from services.router.domain.classify import classify, priority_of
 from services.router.domain.routes import take
-from services.router.domain.ticket import Standing, attributes
 from services.router.tree.reading import Reader, line_of
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.topics import TICKET_ROUTED
 from services.contracts.values import TicketState
 from services.router import metrics, roster, store
+from services.router.domain.deciding import counted_as, moved_on, route_again, worked
 from services.router.domain.desk import GRIDLINE, case_of, in_words, passing, serves, turn_of, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason, Why
-from services.router.domain.ticket import Ticket, counted_as, moved_on, route_again, routed, worked
+from services.router.domain.telling import routed
 from services.router.domain.work import Phase, decide
 from services.router.roster import Presence
 from services.runtime import clock, positions
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from services.router.bell import Bell
     from services.router.domain.desk import DeskRules
+    from services.router.domain.ticket import Ticket
     from services.router.roster import Row
     from services.router.tree.book import RuleBook
     from services.runtime.outbox import Outbox

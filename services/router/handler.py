@@ -41,22 +41,13 @@ from services.grid.lookup import chains_of, weigh_places
 from services.router import metrics, store
 from services.router.domain.batch import Book, read
 from services.router.domain.danger import is_new
+from services.router.domain.deciding import counted_as, route_again, settle, with_events
 from services.router.domain.desk import GRIDLINE, DeskRules, following, live_of, turn_of, work_of
 from services.router.domain.facts import bounded
 from services.router.domain.log import Did, Event
 from services.router.domain.places import Clues, Places, clues
-from services.router.domain.ticket import (
-    CLOSED,
-    OUTAGE,
-    QUEUED,
-    ReportState,
-    counted_as,
-    outage_reported,
-    route_again,
-    routed,
-    settle,
-    with_events,
-)
+from services.router.domain.telling import outage_reported, routed
+from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, ReportState
 from services.runtime.handling import Decided, Publication, Received, Refused
 
 if TYPE_CHECKING:

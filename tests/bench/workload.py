@@ -29,8 +29,10 @@ from services.intake.channels.conversation import Talk
 from services.intake.security import load_sources
 from services.intake.settings import IntakeSettings
 from services.intake.yaml_file import load_phrases
+from services.router.domain.deciding import receive
 from services.router.domain.facts import fold
-from services.router.domain.ticket import Located, Ticket, outage_reported, receive
+from services.router.domain.telling import outage_reported
+from services.router.domain.ticket import Located, Ticket
 from services.router.settings import RouterSettings
 from services.router.tree.book import load_rules
 from tests.bench.grids import Size, in_memory

@@ -22,10 +22,10 @@ from services.contracts.values import (
     Word,
 )
 from services.router.api.tickets import ticket_of
+from services.router.domain.attributes import Standing, as_seen
+from services.router.domain.attributes import attributes as attributes_of
 from services.router.domain.classify import OUTAGE, Classification, LanguageRule, TypeRule, priority_of
 from services.router.domain.routes import Tried, take
-from services.router.domain.ticket import Standing, as_seen
-from services.router.domain.ticket import attributes as attributes_of
 from services.runtime import clock
 from services.runtime.http import Problem
 

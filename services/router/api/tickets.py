@@ -21,7 +21,8 @@ from services.router.api.guard import etag, guard, problem
 from services.router.domain.classify import LanguageRule, PriorityRule
 from services.router.domain.desk import turn_of, work_of
 from services.router.domain.log import Event
-from services.router.domain.ticket import ReportState, Ticket, routed
+from services.router.domain.telling import routed
+from services.router.domain.ticket import ReportState, Ticket
 from services.router.tree.keys import Scope
 from services.runtime.http import Problem
 from services.runtime.postgres import translated

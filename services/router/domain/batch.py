@@ -12,19 +12,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.values import Place, TicketState
 from services.router.domain.danger import apart, is_new, told_where
+from services.router.domain.deciding import Joined, Opened, classification_of, is_ready, merged, receive
 from services.router.domain.facts import bounded, join, said_in
 from services.router.domain.places import clues
 from services.router.domain.repeats import again, choose, reporters
-from services.router.domain.ticket import (
-    Joined,
-    Located,
-    Opened,
-    Ticket,
-    classification_of,
-    is_ready,
-    merged,
-    receive,
-)
+from services.router.domain.ticket import Located, Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

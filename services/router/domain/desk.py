@@ -15,9 +15,9 @@ from pydantic import Field
 
 from services.contracts.messages import Due
 from services.contracts.values import Language, Name, Priority, TicketState, Value, Word
+from services.router.domain.deciding import wakes_at
 from services.router.domain.log import Did, Event
 from services.router.domain.sla import Clock, due_levels, met_at, next_level, reached
-from services.router.domain.ticket import wakes_at
 from services.router.domain.work import UNTOUCHED, Case, Phase, Timings, decide, evolve, lapsed, wakes
 
 if TYPE_CHECKING:

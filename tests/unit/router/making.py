@@ -9,8 +9,9 @@ from typing import Any, Final
 from services.contracts import ids
 from services.contracts.messages import ContactReceived
 from services.contracts.values import Basis, Channel, CustomerClass, Place, Recipient
+from services.router.domain.deciding import receive
 from services.router.domain.facts import Bounds, Facts, fold
-from services.router.domain.ticket import Located, Rules, Ticket, receive
+from services.router.domain.ticket import Located, Rules, Ticket
 from services.router.tree.book import load_desk, load_rules
 
 DEPLOY: Final = Path(__file__).parents[3] / "deploy"

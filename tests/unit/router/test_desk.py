@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contracts.values import CustomerClass, Priority
+from services.router.domain.deciding import worked
 from services.router.domain.desk import Agent, clock_of, following, lane_of, serves, turn_of
 from services.router.domain.kpi import Counts, figures
 from services.router.domain.log import Did, Event
 from services.router.domain.sla import Clock
-from services.router.domain.ticket import Ticket, worked
 from services.router.domain.work import evolve
 from services.router.tree.book import load_desk
 from services.router.tree.calendars import holidays_beside
@@ -26,6 +26,8 @@ from tests.unit.router.making import DEPLOY, DESK, NOON, SHIPPED, SHIPPED_DESK, 
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from services.router.domain.ticket import Ticket
 
 TEXT = DESK.read_text(encoding="utf-8")
 KEYS = (DEPLOY / "keys.yaml").read_text(encoding="utf-8")

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from services.contracts.values import Basis, Channel, Crs, Place, Position, Priority, Recipient, TicketState
 from services.router.domain.batch import Book, read
-from services.router.domain.ticket import FOLLOW_UP, Located, ReportState, Ticket, is_ready, outage_reported
+from services.router.domain.deciding import FOLLOW_UP, is_ready
+from services.router.domain.telling import outage_reported
+from services.router.domain.ticket import Located, ReportState, Ticket
 from services.router.handler import MOST_LOOKS
 from tests.unit.router.making import AT_HOME, BOUNDS, NOON, SHIPPED, contact
 

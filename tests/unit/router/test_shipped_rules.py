@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from services.contracts.values import Channel, CustomerClass, Priority, TicketState
-from services.router.domain.ticket import Located, settle
+from services.router.domain.deciding import settle
 from tests.unit.router.making import AT_HOME, NOON, NOWHERE, SHIPPED, after, contact, home_of
+
+if TYPE_CHECKING:
+    from services.router.domain.ticket import Located
 
 TIBETAN = "གློག་ཆད་སོང་།"
 UYGHUR = "توك ھەققى"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.router.domain.attributes import as_seen
 from services.router.domain.routes import Tried, take
 from services.router.domain.targets import Duty, Ring, Step, Target, plan, step_at
-from services.router.domain.ticket import as_seen
 from services.router.tree.calendars import read_holidays
 from services.router.tree.reading import RulesError
 from tests.unit.router.making import ROUTES, SHIPPED, after, contact

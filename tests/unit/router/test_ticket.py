@@ -24,17 +24,10 @@ from services.contracts.values import (
     TicketState,
 )
 from services.router.domain.classify import TypeRule
+from services.router.domain.deciding import FOLLOW_UP, moved_on, settle, wakes_at
 from services.router.domain.facts import bounded
-from services.router.domain.ticket import (
-    FOLLOW_UP,
-    ReportState,
-    Ticket,
-    moved_on,
-    outage_reported,
-    routed,
-    settle,
-    wakes_at,
-)
+from services.router.domain.telling import outage_reported, routed
+from services.router.domain.ticket import ReportState, Ticket
 from tests.unit.router.making import (
     AT_HOME,
     BOUNDS,

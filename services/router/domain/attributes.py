@@ -1,0 +1,75 @@
+"""What the route tree sees of a ticket: its attributes, as words to match."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.router.domain.classify import Classification, LanguageRule, priority_of
+
+if TYPE_CHECKING:
+    from services.contracts.values import Channel, Place, Priority
+    from services.router.domain.routes import Attributes
+    from services.router.domain.ticket import Ticket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a ticket is beside what it is about and where: how it came, how it stands."""
+
+    channel: Channel
+    priority: Priority
+    final: bool = True
+    unconfirmed: bool = False
+    needs_person: str | None = None
+    repeats: int = 0
+    urges: int = 0
+
+
+def attributes(about: Classification, place: Place, standing: Standing) -> Attributes:
+    """Return a ticket as the route tree sees it."""
+    return {
+        "business_type": (about.business_type,),
+        "classified_by": (about.type_rule,),
+        "fault": _some(about.fault),
+        "is_outage": _yes(about.is_outage),
+        "hazards": about.hazards,
+        "single_premise": _yes(about.single_premise),
+        "language": (about.language,),
+        "language_sure": _yes(about.language_rule is not LanguageRule.UNSURE),
+        "channel": (standing.channel,),
+        "priority": (standing.priority,),
+        "customer_class": (place.customer_class,),
+        "customer_status": (place.customer_status,),
+        "placed": _yes(place.area is not None),
+        "area": _some(place.area),
+        "feeder": _some(place.feeder),
+        "final": _yes(standing.final),
+        "unconfirmed": _yes(standing.unconfirmed),
+        "needs_person": _some(standing.needs_person),
+        "repeats": (str(standing.repeats),),
+        "urged": _yes(standing.urges > 0),
+        "tags": (),
+    }
+
+
+def as_seen(ticket: Ticket) -> Attributes:
+    """Return a ticket as the route tree sees it."""
+    standing = Standing(
+        channel=ticket.facts.channel.value,
+        priority=priority_of(ticket.classification, ticket.place.customer_class)[0],
+        final=ticket.facts.final,
+        unconfirmed=ticket.facts.is_unconfirmed,
+        needs_person=ticket.needs_person,
+        repeats=ticket.repeats,
+        urges=ticket.urges,
+    )
+    return attributes(ticket.classification, ticket.place, standing)
+
+
+def _some(value: str | None) -> tuple[str, ...]:
+    return () if value is None else (value,)
+
+
+def _yes(value: bool) -> tuple[str, ...]:  # noqa: FBT001 - the value itself, not a switch
+    return ("true" if value else "false",)

@@ -1,0 +1,367 @@
+"""What a contact, a settlement or people make of a ticket.
+
+Decided here: which queue and state a ticket has, and when it makes its one outage report. Never here: I/O, whether
+reports are one outage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from uuid import UUID  # noqa: TC003
+
+from services.contracts.ids import ticket_ref as ref_of
+from services.contracts.values import Basis, CustomerClass, Place, TicketState
+from services.router.domain.attributes import Standing, attributes
+from services.router.domain.classify import Classification, classify, priority_of
+from services.router.domain.facts import Facts, bounded
+from services.router.domain.repeats import Relation
+from services.router.domain.routes import Taken, take
+from services.router.domain.targets import step_at
+from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, Located, ReportState, Rules, Ticket
+from services.router.domain.work import UNTOUCHED, Work, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.contracts.messages import ContactReceived
+    from services.router.domain.classify import Keywords
+    from services.router.domain.facts import Bounds
+    from services.router.domain.log import Event
+
+MOVED_ON: Final = "moved_on"
+"""What made a version: nobody took the ticket in time, so it waits for others."""
+FOLLOW_UP: Final = "follow_up"
+"""Why a person must look: the customer spoke again after their report was answered, or long after it went out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """How a ticket is opened otherwise than by the first contact of its thread.
+
+    Attributes:
+        ticket_id: Its id.
+        repeat_of: The ticket in which the reporter told of the same before.
+    """
+
+    ticket_id: UUID
+    repeat_of: Ticket | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """How a contact came to a ticket that is not of its own thread.
+
+    Attributes:
+        relation: What it is to the ticket.
+        thread: Id of the ticket it would have had.
+        young: That ticket, where earlier contacts had opened it: it becomes part of this one.
+    """
+
+    relation: Relation
+    thread: UUID
+    young: Ticket | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Case:
+    """A ticket before it is decided on; it never leaves the function that made it."""
+
+    ticket_id: UUID
+    ticket_ref: str
+    version: int
+    contacts: frozenset[UUID]
+    facts: Facts
+    located: Located
+    report: ReportState = ReportState.NONE
+    reported_at: datetime | None = None
+    needs_person: str | None = None
+    work: Work | None = None
+    last_at: datetime
+    also: frozenset[UUID] = frozenset()
+    repeats: int = 0
+    urges: int = 0
+    urged_at: datetime | None = None
+    repeat_of: UUID | None = None
+    was: Ticket | None = None
+
+
+def receive(
+    before: Ticket | None,
+    contact: ContactReceived,
+    facts: Facts,
+    located: Located,
+    rules: Rules,
+    bounds: Bounds,
+    now: datetime,
+    entry: Opened | Joined | None = None,
+) -> Ticket:
+    """Add a contact to its ticket, or open one; the same contact again changes nothing.
+
+    Args:
+        before: The ticket so far.
+        contact: What came in.
+        facts: The ticket's facts with the contact folded in.
+        located: Where those facts put the ticket.
+        rules: The operators' data in force.
+        bounds: How far to trust and wait.
+        now: The time of the decision.
+        entry: How it came here, if not as one more contact of the ticket's own thread.
+    """
+    at = bounded(contact.occurred_at, contact.received_at, bounds.event_lag)
+    if before is None:
+        opened = entry if isinstance(entry, Opened) else Opened(contact.ticket_id)
+        repeat_of = opened.repeat_of
+        case = _Case(
+            ticket_id=opened.ticket_id,
+            ticket_ref=contact.ticket_ref if opened.ticket_id == contact.ticket_id else ref_of(opened.ticket_id),
+            version=1,
+            contacts=frozenset({contact.contact_id}),
+            facts=facts,
+            located=located,
+            last_at=at,
+            repeats=0 if repeat_of is None else repeat_of.repeats + 1,
+            repeat_of=None if repeat_of is None else repeat_of.ticket_id,
+        )
+    elif contact.contact_id in before.contacts:
+        return before
+    else:
+        case = replace(
+            _case(before),
+            version=before.version + 1,
+            contacts=before.contacts | {contact.contact_id},
+            facts=facts,
+            located=located,
+            needs_person=before.needs_person or _follow_up(before, contact, bounds),
+            last_at=max(before.last_at, at),
+        )
+        if isinstance(entry, Joined):
+            case = _with_thread(case, entry, at, bounds)
+    classification = classification_of(facts, located, rules.keywords, case.work)
+    if case.report is ReportState.NONE and is_ready(classification, facts, located.place):
+        case.report = ReportState.SENT
+        case.reported_at = bounded(facts.outage_at or facts.opened_at, contact.received_at, bounds.event_lag)
+    return _decide(case, classification, rules, now)
+
+
+def _case(ticket: Ticket) -> _Case:
+    return _Case(
+        ticket_id=ticket.ticket_id,
+        ticket_ref=ticket.ticket_ref,
+        version=ticket.version,
+        contacts=ticket.contacts,
+        facts=ticket.facts,
+        located=Located(ticket.place, ticket.customer_language),
+        report=ticket.report,
+        reported_at=ticket.reported_at,
+        needs_person=ticket.needs_person,
+        work=ticket.work,
+        last_at=ticket.last_at,
+        also=ticket.also,
+        repeats=ticket.repeats,
+        urges=ticket.urges,
+        urged_at=ticket.urged_at,
+        repeat_of=ticket.repeat_of,
+        was=ticket,
+    )
+
+
+def _with_thread(case: _Case, joined: Joined, at: datetime, bounds: Bounds) -> _Case:
+    """Note another thread of the same matter. Every one is counted; of urges, one an interval has an effect."""
+    also = case.also | {joined.thread}
+    contacts = case.contacts
+    if joined.young is not None:
+        also |= joined.young.also
+        contacts |= joined.young.contacts
+    needs_person = case.needs_person
+    if joined.relation is Relation.REMARK and case.report is not ReportState.NONE:
+        needs_person = needs_person or FOLLOW_UP  # words that nobody understood are not closed by a machine
+    tells_again = joined.relation in {Relation.REPEAT, Relation.URGE}
+    since = case.urged_at or case.facts.opened_at
+    counts = joined.relation is Relation.URGE and at - since >= bounds.urge_every
+    return replace(
+        case,
+        also=also,
+        contacts=contacts,
+        needs_person=needs_person,
+        repeats=case.repeats + tells_again,
+        urges=case.urges + counts,
+        urged_at=at if counts else case.urged_at,
+    )
+
+
+def merged(young: Ticket, into: UUID, now: datetime) -> Ticket:
+    """Return a ticket that turned out to be another one: its contacts are there."""
+    return replace(young, version=young.version + 1, state=TicketState.MERGED, merged_into=into, routed_at=now)
+
+
+def is_ready(classification: Classification, facts: Facts, place: Place) -> bool:
+    """Tell whether the outage report can go out.
+
+    While a call goes on, the caller's number alone does not place it: the account they are about to enter may be
+    another house.
+    """
+    if not classification.is_outage or place.area is None:
+        return False
+    return facts.final or place.basis in {Basis.ACCOUNT, Basis.POSITION, Basis.CELL}
+
+
+def _follow_up(before: Ticket, contact: ContactReceived, bounds: Bounds) -> str | None:
+    sent = any(attachment.kind != "recording" for attachment in contact.attachments)
+    if not (contact.text or contact.hazard or sent):
+        return None
+    if before.report is ReportState.ANSWERED:
+        return FOLLOW_UP
+    if before.report is ReportState.SENT and before.reported_at is not None:
+        at = bounded(contact.occurred_at, contact.received_at, bounds.event_lag)
+        if at - before.reported_at >= bounds.follow_up:
+            return FOLLOW_UP
+    return None
+
+
+def settle(before: Ticket, *, answered: bool, reason: str, rules: Rules, now: datetime) -> Ticket:
+    """Take back what dedup settled without an incident.
+
+    A report that was given to a person stays with them: being answered afterwards changes nothing, nor does the same
+    settlement twice, nor one for a ticket that sent no report.
+    """
+    if before.report not in ({ReportState.SENT} if answered else {ReportState.SENT, ReportState.ANSWERED}):
+        return before
+    case = replace(
+        _case(before),
+        version=before.version + 1,
+        report=ReportState.ANSWERED if answered else ReportState.RETURNED,
+        needs_person=before.needs_person if answered else reason,
+    )
+    return _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
+
+
+def with_events(before: Ticket, events: Sequence[Event]) -> Ticket:
+    """Return a ticket, in the same version, after what was done with it."""
+    if not events:
+        return before
+    return replace(before, work=fold(events, before.work or UNTOUCHED), change=events[-1].did.value)
+
+
+def worked(before: Ticket, events: Sequence[Event], now: datetime) -> Ticket:
+    """Return the next version of a ticket, after what people did; as it was if they did nothing."""
+    if not events:
+        return before
+    return replace(with_events(before, events), version=before.version + 1, routed_at=now)
+
+
+def route_again(before: Ticket, rules: Rules, now: datetime, needs_person: str | None = None) -> Ticket:
+    """Return a ticket decided on anew by the rules in force, in the same version.
+
+    A person corrected what it is, or a ticket that it stands for needs a person.
+    """
+    case = replace(_case(before), needs_person=needs_person or before.needs_person)
+    decided = _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
+    return replace(decided, change=before.change)
+
+
+def counted_as(ticket: Ticket) -> str:
+    """Return the one name a ticket's contacts are counted under."""
+    if ticket.counted_with_dedup:
+        return OUTAGE
+    return CLOSED if ticket.counted_closed else QUEUED
+
+
+def classification_of(facts: Facts, located: Located, keywords: Keywords, work: Work | None = None) -> Classification:
+    """Return what facts mean; what a person corrected counts before what the customer chose."""
+    choice = facts.business_type.value if facts.business_type else None
+    language = facts.language.value if facts.language else None
+    return classify(
+        keywords,
+        choice=(work and work.corrected_type) or choice,
+        language=(work and work.corrected_language) or language,
+        customer_language=located.language,
+        text=facts.text or "",
+        hazards=facts.hazards,
+        single_premise=facts.single_premise,
+    )
+
+
+def _decide(case: _Case, classification: Classification, rules: Rules, now: datetime) -> Ticket:
+    place = case.located.place
+    priority, priority_rule = priority_of(classification, place.customer_class)
+    standing = Standing(
+        channel=case.facts.channel.value,
+        priority=priority,
+        final=case.facts.final,
+        unconfirmed=case.facts.is_unconfirmed,
+        needs_person=case.needs_person,
+        repeats=case.repeats,
+        urges=case.urges,
+    )
+    taken = take(rules.tree, attributes(classification, place, standing), now, rules.duty)
+    planned_at, step = _waited(case.was, taken, now)
+    return Ticket(
+        ticket_id=case.ticket_id,
+        ticket_ref=case.ticket_ref,
+        version=case.version,
+        contacts=case.contacts,
+        facts=case.facts,
+        place=place,
+        customer_language=case.located.language,
+        classification=classification,
+        priority_rule=priority_rule,
+        taken=taken,
+        tree_hash=rules.hash,
+        state=_state(case, classification),
+        report=case.report,
+        reported_at=case.reported_at,
+        needs_person=case.needs_person,
+        work=case.work,
+        routed_at=now,
+        last_at=case.last_at,
+        also=case.also,
+        repeats=case.repeats,
+        urges=case.urges,
+        urged_at=case.urged_at,
+        repeat_of=case.repeat_of,
+        planned_at=planned_at,
+        step=step,
+    )
+
+
+def _waited(was: Ticket | None, taken: Taken, now: datetime) -> tuple[datetime, int]:
+    """Return since when a ticket waits for whom the tree says, and the step: what is said of it again restarts nothing.
+
+    A plan that begins elsewhere by now (an office has closed) restarts nothing either while the route is the same.
+    """
+    if was is None or was.planned_at is None or was.taken.path != taken.path:
+        return now, 0
+    return was.planned_at, step_at(taken.plan, (now - was.planned_at).total_seconds())
+
+
+def wakes_at(ticket: Ticket) -> datetime | None:
+    """Return when the next step of a waiting ticket has its turn; None if there is none."""
+    following = ticket.step + 1
+    if ticket.planned_at is None or following >= len(ticket.taken.plan) or ticket.state is not TicketState.QUEUED:
+        return None
+    return ticket.planned_at + timedelta(seconds=ticket.taken.plan[following].after_s)
+
+
+def moved_on(ticket: Ticket, now: datetime) -> Ticket:
+    """Return a ticket in the step that has its turn by now; as it was if that is the same."""
+    if ticket.planned_at is None or ticket.state is not TicketState.QUEUED:
+        return ticket
+    step = step_at(ticket.taken.plan, (now - ticket.planned_at).total_seconds())
+    if step <= ticket.step:
+        return ticket
+    return replace(ticket, step=step, version=ticket.version + 1, change=MOVED_ON, routed_at=now)
+
+
+def _state(case: _Case, classification: Classification) -> TicketState:
+    """Return the state: with a person, unless the report alone takes care of the ticket.
+
+    Danger and customers who depend on the power get a person of their own at once, beside the report (DESIGN §4.5).
+    """
+    attended = bool(classification.hazards) or case.located.place.customer_class is not CustomerClass.NORMAL
+    if attended or case.needs_person is not None or not classification.is_outage:
+        return TicketState.QUEUED
+    if case.report is ReportState.SENT:
+        return TicketState.WITH_DEDUP
+    return TicketState.ANSWERED if case.report is ReportState.ANSWERED else TicketState.QUEUED
