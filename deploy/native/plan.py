@@ -82,7 +82,10 @@ def default_services(settings: StackSettings) -> list[Service]:
         "intake": {
             "GRIDLINE_NOTIFY_URL": f"http://{LOOPBACK}:{settings.notify_port}",
             "GRIDLINE_PHOTOS_FOLDER": str(settings.run_folder / "photos"),
-        }
+        },
+        # A stack on one's own machine is shown storms whose hours are squeezed into seconds: a report says when it
+        # was made in storm time, long before it arrives, and is right.
+        "dedup": {"GRIDLINE_TRUSTED_LAG_MINUTES": str(24 * 60)},
     }
     return [
         Service(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -34,7 +35,8 @@ async def build(runtime: Runtime) -> Parts:
     if not isinstance(settings, DedupSettings):
         raise TypeError("dedup runs on DedupSettings")
     try:
-        ground = Ground(settings.thresholds_file, settings.levels_file)
+        lag = None if settings.trusted_lag_minutes is None else timedelta(minutes=settings.trusted_lag_minutes)
+        ground = Ground(settings.thresholds_file, settings.levels_file, trusted_lag=lag)
     except RulesFileError as error:
         raise SettingsError(f"rules that do not fit:\n{error}") from None
     keys = load_keys(settings.keys_file)

@@ -22,6 +22,7 @@ from services.runtime.errors import UnavailableError
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from pathlib import Path
 
     import asyncpg
@@ -42,14 +43,17 @@ class Ground:
         generation: Goes up when rules or network change.
     """
 
-    def __init__(self, path: Path, levels: Path | None = None) -> None:
+    def __init__(self, path: Path, levels: Path | None = None, *, trusted_lag: timedelta | None = None) -> None:
         """Read the rules, and the service levels where there are some.
+
+        ``trusted_lag`` holds in place of the rules' own.
 
         Raises:
             RulesFileError: they cannot be used.
         """
         self._path = path
         self._levels = levels
+        self._trusted_lag = trusted_lag
         self._taken = self._seen = self._stamps()
         self._network: NetworkVersion | None = None
         self.rules: Rules = self._load()
@@ -62,6 +66,8 @@ class Ground:
 
     def _load(self) -> Rules:
         rules = load_rules(self._path)
+        if self._trusted_lag is not None:
+            rules = replace(rules, trusted_lag=self._trusted_lag)
         return rules if self._levels is None else replace(rules, levels=load_levels(self._levels))
 
     def look_at_rules(self) -> None:

@@ -21,6 +21,12 @@ class DedupSettings(ServiceSettings):
     http_port: int = Field(default=8003, ge=0, le=65535)
     thresholds_file: Path = Field(default=RULES, description="When predictions move up, holds; YAML")
     levels_file: Path = Field(default=LEVELS, description="When crew and power are due, by zone; YAML")
+    trusted_lag_minutes: float | None = Field(
+        default=None,
+        ge=0,
+        le=24 * 60,
+        description="In place of the rules' own: where storms are simulated, hours of them arriving within seconds",
+    )
     keys_file: Path = Field(default=KEYS, description="Who may do what at the doors; YAML")
     reload_seconds: float = Field(
         default=5.0, gt=0, le=3600, description="How often to look for new rules and a new network version"

@@ -81,6 +81,10 @@ def test_the_demonstration_proves_its_count_and_leaves_nothing_running(run_folde
     assert "Invariants I1 to I12 hold." in ran.stdout
     for heading in ("Contacts", "by skill queue", "Largest incidents", "accept to order", "B-cubed", "notices"):
         assert heading in ran.stdout
+    merged = re.search(r"B-cubed +precision \S+, recall \S+, F1 ([0-9.]+)", ran.stdout)
+    assert merged is not None
+    # Far below what it is, far above what it was when every fault of the storm became one outage.
+    assert float(merged[1]) > 0.5, ran.stdout
     until_nothing_is_left(run_folder)
     assert nothing_is_stored(run_folder)
 

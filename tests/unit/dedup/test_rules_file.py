@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from deploy.native.plan import default_services
+from deploy.native.settings import StackSettings
+from services.dedup.ground import Ground
 from services.dedup.rules_file import RulesFileError, load_rules
 from services.dedup.settings import RULES as SHIPPED
+from services.dedup.settings import DedupSettings
 from services.grid.tree import PROTECTIVE, DeviceType
 from tests.unit.dedup.timeline import RULES
 
@@ -102,3 +106,12 @@ def test_what_is_no_rules_file_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RulesFileError, match="cannot be read"):
         load_rules(tmp_path / "none.yaml")
+
+
+def test_where_storms_are_squeezed_a_setting_says_how_late_a_report_may_come_in_place_of_the_rules() -> None:
+    day = timedelta(hours=24)
+    assert Ground(RULES).rules.trusted_lag == load_rules(RULES).trusted_lag < day
+    assert Ground(RULES, trusted_lag=day).rules.trusted_lag == day
+    dedup = next(one for one in default_services(StackSettings()) if one.name == "dedup")
+    assert DedupSettings.model_fields.keys() >= {"trusted_lag_minutes"}
+    assert float(dedup.environment["GRIDLINE_TRUSTED_LAG_MINUTES"]) == day.total_seconds() / 60
