@@ -7,7 +7,6 @@ for the other. Never here: a key in a log, a metric or an error.
 from __future__ import annotations
 
 import hashlib
-import hmac
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
@@ -15,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from services.contracts.values import Name
+from services.runtime.keys import owner_of
 from services.runtime.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -75,10 +75,7 @@ class KeyRing:
         No key at all is the nameless holder, who may do what the file opens to anyone.
         """
         presented = hashlib.sha256((key or "").encode()).digest()
-        found: Holder | None = None
-        for digest, holder in self._keys:
-            if hmac.compare_digest(digest, presented):
-                found = holder
+        found = owner_of(self._keys, presented)
         if not key:
             return Holder("anonymous", self._anonymous)
         return found

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from services.intake.channels.refusal import stranger
 from services.intake.channels.source import JsonSource
+from services.runtime.keys import owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,9 +57,9 @@ class Credentials(Generic[S]):
         """
         key = headers.get("x-api-key")
         if key:
-            return _from(peer, _belongs_to(self._keys, hashlib.sha256(key.encode()).digest()))
+            return _from(peer, owner_of(self._keys, hashlib.sha256(key.encode()).digest()))
         if peer.certificate_sha256 is not None:
-            return _from(peer, _belongs_to(self._certificates, peer.certificate_sha256))
+            return _from(peer, owner_of(self._certificates, peer.certificate_sha256))
         if "webhook-signature" in headers:
             return None
         raise stranger()
@@ -93,15 +94,6 @@ class Credentials(Generic[S]):
 def signing_key(secret: str) -> bytes:
     """Return the bytes of a Standard Webhooks secret, which the sources file has checked."""
     return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-
-
-def _belongs_to(known: list[tuple[bytes, S]], shown: bytes) -> S | None:
-    """Find whose it is in the same time whether and where it is found."""
-    found: S | None = None
-    for digest, source in known:
-        if hmac.compare_digest(digest, shown):
-            found = source
-    return found
 
 
 def _from(peer: Peer, source: S | None) -> S:

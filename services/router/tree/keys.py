@@ -7,7 +7,6 @@ or an answer that tells which part of a credential was wrong.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.router.tree.reading import Reader, line_of
 from services.router.tree.routes import check_version
+from services.runtime.keys import owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,12 +55,7 @@ class KeyRing:
 
     def caller(self, key: str) -> Caller | None:
         """Return whose key it is; every key is compared, whichever fits."""
-        presented = hashlib.sha256(key.encode()).digest()
-        found: Caller | None = None
-        for digest, caller in self._keys:
-            if hmac.compare_digest(digest, presented):
-                found = caller
-        return found
+        return owner_of(self._keys, hashlib.sha256(key.encode()).digest())
 
     @property
     def published(self) -> list[str]:
