@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import yaml
 
 from services.dedup.domain.clock import ServiceLevels, Zone
-from services.dedup.rules_file import RulesFileError, RulesReader
+from services.dedup.rules_file import RulesFileError, RulesReader, read_nodes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,15 +25,9 @@ def load_levels(path: Path) -> ServiceLevels:
     Raises:
         RulesFileError: it is not there, is not YAML, or has a missing, unknown or wrong entry.
     """
-    try:
-        raw = path.read_bytes()
-        root = yaml.compose(raw, Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise RulesFileError(path, [(0, f"cannot be read: {error.strerror}")]) from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise RulesFileError(path, [(0, "is not YAML in UTF-8")]) from None
+    root, digest = read_nodes(path)
     reader = _Reader()
-    levels = reader.levels(root, hashlib.sha256(raw).hexdigest()[:12])
+    levels = reader.levels(root, digest)
     if reader.problems or levels is None:
         raise RulesFileError(path, reader.problems)
     return levels

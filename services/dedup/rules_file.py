@@ -47,11 +47,11 @@ class RulesFileError(Exception):
         super().__init__("\n".join(f"{path}:{line}: {reason}" for line, reason in self.problems))
 
 
-def load_rules(path: Path) -> Rules:
-    """Read and check a rules file.
+def read_nodes(path: Path) -> tuple[yaml.Node | None, str]:
+    """Return what a file says, with its lines, and the hash of its content.
 
     Raises:
-        RulesFileError: it is not there, is not YAML, or has a missing, unknown or wrong entry.
+        RulesFileError: it is not there, or is not YAML.
     """
     try:
         raw = path.read_bytes()
@@ -63,8 +63,18 @@ def load_rules(path: Path) -> Rules:
         raise RulesFileError(path, [(line, f"is not YAML: {error.problem}")]) from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise RulesFileError(path, [(0, "is not YAML in UTF-8")]) from None
+    return root, hashlib.sha256(raw).hexdigest()[:12]
+
+
+def load_rules(path: Path) -> Rules:
+    """Read and check a rules file.
+
+    Raises:
+        RulesFileError: it is not there, is not YAML, or has a missing, unknown or wrong entry.
+    """
+    root, digest = read_nodes(path)
     reader = RulesReader()
-    rules = reader.rules(root, hashlib.sha256(raw).hexdigest()[:12])
+    rules = reader.rules(root, digest)
     if reader.problems or rules is None:
         raise RulesFileError(path, reader.problems)
     return rules
