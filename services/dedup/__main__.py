@@ -51,7 +51,7 @@ async def build(runtime: Runtime) -> Parts:
         background=(
             lambda: ground.watch(runtime.pool, settings.reload_seconds),
             lambda: watch_timers(runtime.pool, runtime.outbox, settings.timer_seconds),
-            lambda: watch_due(runtime.pool, runtime.outbox, settings.timer_seconds),
+            lambda: watch_due(runtime.pool, runtime.outbox, ground, settings.timer_seconds),
         ),
         imbalance=imbalance,
     )

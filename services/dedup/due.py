@@ -16,7 +16,7 @@ from services.contracts.ids import timer_id
 from services.contracts.messages import TimerFired
 from services.contracts.topics import OUTAGE_INPUT
 from services.dedup import metrics
-from services.dedup.domain.clock import DUE
+from services.dedup.domain.clock import DUE, MOMENTARY
 from services.dedup.domain.figures import figures
 from services.dedup.store import reliability
 from services.runtime import clock
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from services.dedup.domain.clock import ServiceLevels
+    from services.dedup.ground import Ground
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Pool
 
 _PAGE: Final = 500
 _REMEMBERED: Final = 20_000
-_MOMENTARY: Final = timedelta(minutes=5)
 _log: Final = structlog.get_logger()
 
 
@@ -72,20 +73,21 @@ async def fire_overdue(pool: Pool, outbox: Outbox, now: datetime, sent: set[UUID
     return len(fired)
 
 
-async def measure_reliability(pool: Pool, now: datetime) -> None:
-    """Set the gauges of the last 24 hours."""
+async def measure_reliability(pool: Pool, now: datetime, levels: ServiceLevels | None) -> None:
+    """Set the gauges of the last 24 hours, by the levels' threshold of what is momentary."""
     with translated():
         async with pool.acquire() as connection:
             found = await reliability.interruptions(connection, now - timedelta(days=1), now, None)
             customers = await reliability.customers_served(connection, None)
-    total = figures(found, customers, momentary=_MOMENTARY, until=now)
+    momentary = MOMENTARY if levels is None else levels.momentary
+    total = figures(found, customers, momentary=momentary, until=now)
     metrics.SAIDI.set(total.saidi_minutes)
     metrics.SAIFI.set(total.saifi)
     metrics.CAIDI.set(total.caidi_minutes)
     metrics.MAIFI.set(total.maifi)
 
 
-async def watch_due(pool: Pool, outbox: Outbox, every_s: float) -> None:
+async def watch_due(pool: Pool, outbox: Outbox, ground: Ground, every_s: float) -> None:
     """Look for due times that have passed, again and again, for the life of the service."""
     sent: set[UUID] = set()
     rounds = 0
@@ -93,7 +95,7 @@ async def watch_due(pool: Pool, outbox: Outbox, every_s: float) -> None:
         try:
             await fire_overdue(pool, outbox, clock.now(), sent)
             if rounds % 30 == 0:
-                await measure_reliability(pool, clock.now())
+                await measure_reliability(pool, clock.now(), ground.rules.levels)
         except UnavailableError as error:
             _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
             sent.clear()  # what was to be sent may not have been

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from services.dedup.domain.clock import ServiceLevels, Zone
+from services.dedup.domain.clock import MOMENTARY, ServiceLevels, Zone
 from services.dedup.rules_file import RulesFileError, RulesReader, read_nodes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_TOP: Final = frozenset({"version", "zones", "usual", "areas", "feeders", "urgent_arrive_minutes"})
-_NEEDED: Final = _TOP - {"areas", "feeders", "urgent_arrive_minutes"}
+_TOP: Final = frozenset({"version", "zones", "usual", "areas", "feeders", "urgent_arrive_minutes", "momentary_minutes"})
+_NEEDED: Final = _TOP - {"areas", "feeders", "urgent_arrive_minutes", "momentary_minutes"}
 _ZONE: Final = frozenset({"arrive_minutes", "restore_hours"})
 _DAY_MINUTES: Final = 24 * 60
+_LONGEST_MOMENTARY: Final = 60
 
 
 def load_levels(path: Path) -> ServiceLevels:
@@ -41,7 +42,7 @@ class _Reader(RulesReader):
             return None
         self.number(top.get("version"), "version", 1, 1, whole=True)
         zones = self._zones(top.get("zones"))
-        urgent = top.get("urgent_arrive_minutes")
+        urgent, momentary = top.get("urgent_arrive_minutes"), top.get("momentary_minutes")
         return ServiceLevels(
             hash=digest,
             zones=zones,
@@ -51,6 +52,9 @@ class _Reader(RulesReader):
             urgent_arrive=None
             if urgent is None
             else timedelta(minutes=self.number(urgent, "urgent_arrive_minutes", 1, _DAY_MINUTES)),
+            momentary=MOMENTARY
+            if momentary is None
+            else timedelta(minutes=self.number(momentary, "momentary_minutes", 0, _LONGEST_MOMENTARY)),
         )
 
     def _zones(self, node: yaml.Node | None) -> dict[str, Zone]:

@@ -37,7 +37,7 @@ def make_router(pool: Pool, outbox: Outbox, keys: KeyRing, ground: Ground | None
         planned_doors(pool, outbox, access),
         telemetry_doors(pool, outbox, access),
         restoration_doors(pool, outbox, access),
-        figure_doors(pool, access),
+        figure_doors(pool, ground, access),
     ):
         router.include_router(doors)
     return router

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.values import Name, Timestamp
+from services.dedup.domain.clock import MOMENTARY
 from services.dedup.domain.figures import Figures, by_day, figures
 from services.dedup.keys import Scope
 from services.dedup.store import reliability
@@ -18,6 +19,7 @@ from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from services.dedup.api.access import Access
+    from services.dedup.ground import Ground
     from services.runtime.postgres import Pool
 
 _LONGEST = timedelta(days=366)
@@ -59,7 +61,7 @@ class Reliability(BaseModel):
     days: list[DayFigures]
 
 
-def figure_doors(pool: Pool, access: Access) -> APIRouter:
+def figure_doors(pool: Pool, ground: Ground | None, access: Access) -> APIRouter:
     """Make the door."""
     router = APIRouter(prefix="/figures", tags=["figures"])
 
@@ -69,8 +71,13 @@ def figure_doors(pool: Pool, access: Access) -> APIRouter:
         end: Annotated[Timestamp | None, Query(description="Now, if absent; days are counted in its offset")] = None,
         area: Annotated[Name | None, Query()] = None,
         momentary_minutes: Annotated[
-            float, Query(ge=0, le=60, description="An interruption not longer than this is momentary (IEEE 1366: 5)")
-        ] = 5,
+            float | None,
+            Query(
+                ge=0,
+                le=60,
+                description="An interruption not longer than this is momentary; as in service_levels.yaml, if absent",
+            ),
+        ] = None,
     ) -> Reliability:
         now = clock.now()
         until = end or now
@@ -88,11 +95,14 @@ def figure_doors(pool: Pool, access: Access) -> APIRouter:
                 by_area = await reliability.customers_by_area(connection, sorted({one.area for one in found}))
         zone = until.tzinfo or UTC
         local = [one._replace(started_at=one.started_at.astimezone(zone)) for one in found]
-        momentary = timedelta(minutes=momentary_minutes)
+        levels = None if ground is None else ground.rules.levels
+        momentary = MOMENTARY if levels is None else levels.momentary
+        if momentary_minutes is not None:
+            momentary = timedelta(minutes=momentary_minutes)
         return Reliability(
             start=since,
             end=until,
-            momentary_minutes=momentary_minutes,
+            momentary_minutes=momentary.total_seconds() / 60,
             total=FiguresView(**_shown(figures(local, served, momentary=momentary, until=now))),
             areas=[
                 AreaFigures(

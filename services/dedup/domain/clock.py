@@ -7,6 +7,7 @@ ones: the public service commitment of State Grid (45, 90, 120 minutes to the sp
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.dedup.domain import acts as a
@@ -14,7 +15,7 @@ from services.dedup.domain import events as e
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from services.dedup.domain.state import AreaState, Incident
 
@@ -22,6 +23,8 @@ ARRIVAL: Final = "arrival"
 RESTORATION: Final = "restoration"
 DUE: Final = {ARRIVAL: "arrival_due", RESTORATION: "restoration_due"}
 """Kind of the timer that wakes an area when a due time has passed."""
+MOMENTARY: Final = timedelta(minutes=5)
+"""What is not longer is a momentary interruption, where nothing else is set. Source: IEEE Std 1366-2012, 3.20."""
 
 
 class Zone(NamedTuple):
@@ -48,6 +51,7 @@ class ServiceLevels:
         areas: Area to zone.
         feeders: Feeder to zone; it comes before the area.
         urgent_arrive: How soon a crew is due at an important or life-support customer, at the latest.
+        momentary: An interruption that is not longer is momentary, in IEEE 1366 figures.
     """
 
     hash: str
@@ -56,6 +60,7 @@ class ServiceLevels:
     areas: Mapping[str, str] = field(default_factory=dict)
     feeders: Mapping[str, str] = field(default_factory=dict)
     urgent_arrive: timedelta | None = None
+    momentary: timedelta = MOMENTARY
 
     def zone(self, area: str, feeder: str | None) -> str:
         """Return the zone of a place."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from services.contracts.ids import incident_id, order_id
+from services.contracts.ids import split_incident_id, split_order_id
 from services.contracts.values import CommandAction, DeviceRef, IncidentState, OrderStatus
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
@@ -322,10 +322,12 @@ def _split(acting: Acting) -> a.Done:
     reports = [source.reports[key] for key, _ in found]
     kind, device, served, premises = _new_place(acting, reports)
     area = acting.state.area
-    new, order = incident_id(area, command.command_id), order_id(area, command.command_id)
+    # The command's id is of whoever gave it: a report may have the same. The place in the ledger is used once.
+    seq = acting.number()
+    new, order = split_incident_id(area, command.command_id, seq), split_order_id(area, command.command_id, seq)
     acting.events.append(
         e.IncidentOpened(
-            *(new, order, kind, device, served, acting.number(), e.Rule.SPLIT),
+            *(new, order, kind, device, served, seq, e.Rule.SPLIT),
             premises=premises,
             related_to=source.incident_id,
         )

@@ -27,9 +27,9 @@ from services.cli.invariants import check
 from services.cli.topics import Record
 from services.contracts.envelope import encode
 from services.contracts.ids import contact_id, incident_id, order_id, report_id, ticket_id, ticket_ref
-from services.contracts.messages import ContactReceived, OrderVersion, OutageReported
+from services.contracts.messages import ContactReceived, OrderVersion, OutageReported, TelemetryReceived
 from services.contracts.topics import CONTACT_RECEIVED, DISPATCH_ORDER, OUTAGE_INPUT, TOPICS
-from services.contracts.values import Channel, DeviceRef, OrderStatus, Place, Priority
+from services.contracts.values import Channel, DeviceRef, OrderStatus, Place, Priority, Reading
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 AREA = "A1"
@@ -275,6 +275,29 @@ def test_i2_a_membership_row_deleted(world):
 def test_i2_a_report_nobody_sent(world):
     world.evidence.reports[report_id(contact_id(SOURCE, "nobody"))] = ReportRow(world.contacts[5], (), "answered")
     assert "I2" in broken(world)
+
+
+def test_i2_a_meters_last_gasp_is_a_report_that_somebody_sent(world):
+    reading = TelemetryReceived(
+        area=AREA,
+        source="head-end",
+        source_event_id="gasp",
+        reading=Reading.LAST_GASP,
+        device="TR-1",
+        at=NOW,
+        received_at=NOW,
+    )
+    made = reading.message_id
+    sent = encode(reading, topic=OUTAGE_INPUT.name, source="gridline/dedup")
+    record = world.put(OUTAGE_INPUT.name, sent.key, sent.value, sent.headers)
+    world.stand_at_the_ends()
+    world.dedup.inbox[made] = Seen(b"", OUTAGE_INPUT.name, 0, record.offset)
+    world.evidence.reports[made] = ReportRow(made, (), "answered")
+    world.dedup.tally["report_answered"] += 1
+    assert broken(world) == set()
+    del world.evidence.records[OUTAGE_INPUT.name][record.offset]
+    world.stand_at_the_ends()
+    assert "I2" in broken(world), "without its reading nobody sent it"
 
 
 def test_i3_two_open_outages_at_one_device(world):

@@ -34,6 +34,7 @@ class Desk(RuleBasedStateMachine):
         self.story = Timeline(AREA, TREE, RULES)
         self.minute = 0.0
         self.sent: list[UUID] = []
+        self.named: set[UUID] = set()
 
     def build(self) -> AreaState:
         return AreaState(AREA, TREE, RULES)
@@ -92,7 +93,11 @@ class Desk(RuleBasedStateMachine):
     @rule(action=st.sampled_from(ACTIONS), first=numbers, second=numbers, device=st.sampled_from(DEVICES))
     def a_dispatcher_acts(self, action: str, first: int, second: int, device: str | None) -> None:
         self.later()
-        self.story.dispatcher(**self.told(action, first, second, device))
+        told = self.told(action, first, second, device)
+        if first % 5 == 0 and action == "split" and self.sent and self.sent[second % len(self.sent)] not in self.named:
+            told["command_id"] = self.sent[second % len(self.sent)]  # ids are of whoever gives them
+            self.named.add(told["command_id"])
+        self.story.dispatcher(**told)
 
     @rule(number=numbers)
     def a_dispatcher_takes_something_back(self, number: int) -> None:
@@ -127,6 +132,13 @@ class Desk(RuleBasedStateMachine):
             ev.report.report_id for ev in self.story.events if isinstance(ev, e.ReportJoined)
         } - state.members.keys()
         assert set(self.sent) <= set(inside) | state.waiting.keys() | settled | closed
+
+    @invariant()
+    def an_incident_and_its_order_are_founded_once(self) -> None:
+        """Whatever a report founded before, and whatever id a dispatcher's command has."""
+        founded = [event for event in self.story.events if isinstance(event, e.IncidentOpened)]
+        assert len({event.incident_id for event in founded}) == len(founded)
+        assert len({event.order_id for event in founded}) == len(founded)
 
     @invariant()
     def an_open_incident_has_one_live_order_and_no_other_has(self) -> None:

@@ -152,6 +152,16 @@ def test_split_gives_part_of_an_incident_an_order_of_its_own(storm: Timeline) ->
     assert (cancelled.status, cancelled.superseded_by) == (OrderStatus.CANCELLED, source.order_id)
 
 
+def test_a_split_whose_command_has_a_reports_id_opens_an_incident_of_its_own(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    second = storm.at(1).report("A0TR00024")
+    source = storm.incident_of(first)
+    storm.at(6).dispatcher("split", incident_id=source.incident_id, reports=(second,), command_id=first)
+
+    assert storm.incident_of(second) is not source
+    assert storm.order_of(second).order_id != storm.order_of(first).order_id
+
+
 def test_one_customer_split_off_at_the_same_device_is_single(storm: Timeline) -> None:
     first = storm.at(0).report("A0TR00023", account="A1")
     second = storm.at(1).report("A0TR00023", account="A2")

@@ -125,6 +125,13 @@ class Core(RuleBasedStateMachine):
             assert report in self.story.state.incidents[incident].reports
 
     @invariant()
+    def an_incident_and_its_order_are_founded_once(self) -> None:
+        """Whatever a report founded before, and whatever id a dispatcher's command has."""
+        founded = [event for event in self.story.events if isinstance(event, e.IncidentOpened)]
+        assert len({event.incident_id for event in founded}) == len(founded)
+        assert len({event.order_id for event in founded}) == len(founded)
+
+    @invariant()
     def an_incident_has_one_order_whose_versions_ascend_by_one(self) -> None:
         versions: dict[UUID, list[int]] = {}
         owner: dict[UUID, UUID] = {}

@@ -191,6 +191,19 @@ def test_a_levels_file_names_every_mistake_with_its_line(tmp_path: Path) -> None
     ]
 
 
+def test_what_is_momentary_is_data_of_the_operator(tmp_path: Path) -> None:
+    path = tmp_path / "levels.yaml"
+    shipped = LEVELS.read_text()
+    assert load_levels(LEVELS).momentary == FIVE
+    path.write_text(shipped.replace("momentary_minutes: 5", "momentary_minutes: 3"))
+    assert load_levels(path).momentary == timedelta(minutes=3)
+    path.write_text(shipped.replace("momentary_minutes: 5", ""))
+    assert load_levels(path).momentary == FIVE, "IEEE 1366 where nothing is set"
+    path.write_text(shipped.replace("momentary_minutes: 5", "momentary_minutes: -1"))
+    with pytest.raises(RulesFileError, match="momentary_minutes"):
+        load_levels(path)
+
+
 def test_feeder_comes_before_area_and_area_before_the_usual(tmp_path: Path) -> None:
     path = tmp_path / "levels.yaml"
     shipped = (
