@@ -9,7 +9,7 @@ import structlog
 
 from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.router.acting import Desk
-from services.router.api import make_router, measure_queues
+from services.router.api import make_router
 from services.router.bell import Bell
 from services.router.forgetting import forget_reporters
 from services.router.handler import RouterHandler, imbalance
@@ -58,7 +58,7 @@ async def build(runtime: Runtime) -> Parts:
             lambda: keys.watch(settings.rules_poll_seconds),
             lambda: bell.watch(runtime.pool, settings.bell_seconds),
             lambda: watch_time(desk, settings.timer_seconds),
-            lambda: measure_queues(runtime.pool, book, settings.queue_gauge_seconds),
+            lambda: desk.backlog.watch(book, settings.queue_gauge_seconds),
             lambda: forget_reporters(runtime.pool, settings.bounds()),
         ),
         imbalance=imbalance,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.topics import TICKET_ROUTED
 from services.contracts.values import TicketState
 from services.router import metrics, roster, store
+from services.router.backlog import Backlog
 from services.router.domain.deciding import counted_as, moved_on, route_again, worked
 from services.router.domain.desk import GRIDLINE, case_of, in_words, passing, serves, turn_of, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason, Why
@@ -79,6 +80,7 @@ class Desk:
     def __init__(self, pool: Pool, outbox: Outbox, book: RuleBook, rules: Callable[[], DeskRules], bell: Bell) -> None:
         self.pool = pool
         self.bell = bell
+        self.backlog = Backlog(pool)
         self.rules = rules
         self.book = book
         self._outbox = outbox

@@ -153,7 +153,7 @@ LIMIT $2
 _DEPTHS: Final = """
 SELECT queue, priority, count(*) AS waiting, min(opened_at) AS oldest_at
 FROM ticket
-WHERE state = 'queued' AND ($1::text IS NULL OR queue = $1)
+WHERE state = 'queued'
 GROUP BY queue, priority
 ORDER BY queue, priority
 """
@@ -338,11 +338,11 @@ class Depth:
     oldest_at: datetime
 
 
-async def depths(connection: Connection, queue: str | None = None) -> list[Depth]:
+async def depths(connection: Connection) -> list[Depth]:
     """Return what waits, by queue and priority; empty queues have no row."""
     return [
         Depth(row["queue"], URGENCY[row["priority"]], row["waiting"], row["oldest_at"])
-        for row in await connection.fetch(_DEPTHS, queue)
+        for row in await connection.fetch(_DEPTHS)
     ]
 
 

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
 import httpx
@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 
 from services.contracts.values import Priority
 from services.grid.store import SCHEMA as GRID_SCHEMA
+from services.router import store
 from services.router.__main__ import SCHEMA
 from services.router.acting import Desk
 from services.router.bell import Bell
@@ -70,6 +71,7 @@ class _Size:
     waiting: int
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
+    asked: list[float] = field(default_factory=list)
     spells: list[Spell] = field(default_factory=list)
 
 
@@ -87,6 +89,7 @@ def measure(plan: Plan) -> None:
             Figure(f"{name}: claim p50", "ms", size.p50, None, f"{RATE} a second", size.spells),
             Figure(f"{name}: claim p99", "ms", size.p99, Reach("under", 10.0)),
             Figure(f"{name}: p50 against {smallest.waiting:,}", "x", ratio),
+            Figure(f"{name}: every queue's depth and a queue's head, for whoever asks, p50", "ms", size.asked),
         )
     _polling(plan)
 
@@ -108,6 +111,7 @@ async def _sizes(plan: Plan, dsn: str, sizes: list[_Size]) -> None:
             for number in range(plan.rounds):
                 plan.tell(f"claims: {size.waiting:,} waiting, round {number + 1} of {plan.rounds}")
                 await _round(desk, size, plan.scaled(1_000, quick=400))
+                size.asked.append(await _asking(desk))
     finally:
         await pool.close()
 
@@ -164,6 +168,21 @@ async def _round(desk: Desk, size: _Size, claims: int) -> None:
         "UPDATE ticket SET state = 'queued', agent = NULL, wake_at = NULL, body = body - 'work' WHERE state = 'closed'",
         timeout=300,
     )
+
+
+async def _asking(desk: Desk, times: int = 100) -> float:
+    """Return the milliseconds it takes to answer how much waits and what waits first, as the doors do."""
+    await desk.backlog.look()  # the watcher's part
+    took: list[float] = []
+    for _ in range(times):
+        began = time.perf_counter()
+        counted = await desk.backlog.seen()
+        async with desk.pool.acquire() as connection:
+            head = await store.waiting(connection, _QUEUES[0], 50)
+        took.append(1000 * (time.perf_counter() - began))
+        if not head or not counted.waiting:
+            raise AssertionError("nothing waits")
+    return median(took)
 
 
 async def _agent(desk: Desk, agent_id: str) -> None:

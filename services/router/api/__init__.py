@@ -10,7 +10,7 @@ from services.router.api.acts import act_doors
 from services.router.api.agents import agent_doors
 from services.router.api.explain import explain_doors
 from services.router.api.kpis import kpi_doors
-from services.router.api.queues import measure_queues, queue_doors
+from services.router.api.queues import queue_doors
 from services.router.api.shifts import shift_doors
 from services.router.api.tickets import ticket_doors
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from services.router.acting import Desk
     from services.router.tree.keys import KeyRing
 
-__all__ = ["make_router", "measure_queues"]
+__all__ = ["make_router"]
 
 
 def make_router(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:

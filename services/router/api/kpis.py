@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from services.contracts.values import Word
-from services.router import figures, store
+from services.router import figures
 from services.router.api.guard import guard
 from services.router.api.queues import QueueView, queue_views
 from services.router.domain.kpi import figures as figures_of
@@ -47,6 +47,7 @@ class KpisView(BaseModel):
     queue: Word | None
     kpis: list[KpiView]
     backlog: list[QueueView]
+    backlog_at: datetime = Field(description="When it was counted")
 
 
 def kpi_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
@@ -70,10 +71,10 @@ def kpi_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
         with translated():
             async with desk.pool.acquire() as connection:
                 counts = await figures.count(connection, since, until, queue, within_s)
-                depths = await store.depths(connection, queue)
         found = figures_of(counts, within_s=within_s, share=rules.answer_share)
         kpis = [KpiView(**figure._asdict()) for figure in found]
-        backlog = [each for each in queue_views(desk.book.rules, depths, now) if queue in {None, each.name}]
-        return KpisView(since=since, until=until, queue=queue, kpis=kpis, backlog=backlog)
+        counted = await desk.backlog.seen()
+        waits = [each for each in queue_views(desk.book.rules, counted.depths, now) if queue in {None, each.name}]
+        return KpisView(since=since, until=until, queue=queue, kpis=kpis, backlog=waits, backlog_at=counted.at)
 
     return router

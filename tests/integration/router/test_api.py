@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
 from services.contracts.values import Channel
+from services.router.backlog import Backlog
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from tests.unit.router.making import ROUTES, SHIPPED, contact
 
 if TYPE_CHECKING:
     import httpx
 
+    from services.router.acting import Desk as People
     from tests.integration.router.desk import Desk
 
 pytestmark = pytest.mark.integration
@@ -77,6 +80,41 @@ async def test_queues_show_what_waits_and_for_how_long(client: httpx.AsyncClient
     assert queues["repair"]["oldest_seconds"] == 0
     assert queues["gone"]["declared"] is False
     assert queues["gone"]["by_priority"] == {"emergency": 1}
+
+
+async def test_with_much_waiting_the_queues_are_not_counted_for_whoever_asks(
+    client: httpx.AsyncClient, people: People, desk: Desk
+) -> None:
+    people.backlog = Backlog(people.pool, most_counted=2)
+    await desk.take(*(contact(f"{n}", text="查电费") for n in range(2)))
+
+    async def ask() -> list[tuple[int, str]]:
+        every = (await client.get("/v1/queues")).json()
+        one = (await client.get("/v1/queues/consultation")).json()
+        kpis = (await client.get("/v1/kpis", params={"queue": "consultation"})).json()
+        queues = [each for each in every["queues"] if each["name"] == "consultation"] + [one["queue"], *kpis["backlog"]]
+        times = [every["counted_at"], one["counted_at"], kpis["backlog_at"]]
+        return [(queue["waiting"], at) for queue, at in zip(queues, times, strict=True)]
+
+    little = await ask()
+    assert [waiting for waiting, _ in little] == [2, 2, 2]
+    assert len(set(little)) == 3, "little is counted for each who asks"
+    await desk.take(*(contact(f"{n}", text="查电费") for n in range(2, 5)))
+    much = await ask()
+    await desk.take(contact("6", text="查电费"))
+    assert set(await ask()) == set(much) == {(5, much[0][1])}, "one count, and its time is told"
+    assert (await people.backlog.look()).waiting == 6
+    assert {waiting for waiting, _ in await ask()} == {6}
+
+
+async def test_those_who_ask_at_once_share_a_count_begun_after_they_asked(people: People, desk: Desk) -> None:
+    backlog = people.backlog
+    await desk.take(contact("1", text="查电费"))
+    first = await backlog.seen()
+    seen = await asyncio.gather(*(backlog.seen() for _ in range(20)))
+    assert {each.waiting for each in (first, *seen)} == {1}
+    assert len({id(each) for each in seen}) <= 2, "the first one's, and one begun after all others asked"
+    assert first not in seen, "it was begun before they asked"
 
 
 async def test_the_head_of_a_queue_is_the_most_urgent_then_the_oldest(client: httpx.AsyncClient, desk: Desk) -> None:

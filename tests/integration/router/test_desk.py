@@ -10,7 +10,6 @@ import pytest
 
 from services.contracts.messages import ContactReceived, TicketRouted
 from services.router import roster, store
-from services.router.api.queues import measure_queues
 from services.router.domain.log import Did
 from services.router.domain.work import fold
 from services.router.tree.keys import DEVELOPMENT_KEYS
@@ -339,7 +338,7 @@ async def test_a_target_nobody_on_duty_serves_is_skipped(doors: httpx.AsyncClien
     away = await Seat(doors, "b").begin("repair.en", languages=("en",))
     assert await roster.on_duty(desk.connection) == {"repair", "emergency", "repair.en"}
     await away.presence("away")
-    measuring = asyncio.create_task(measure_queues(people.pool, people.book, 3600))
+    measuring = asyncio.create_task(people.backlog.watch(people.book, 3600))
     for _ in range(100):
         if people.book.rules.duty.staffed is not None:
             break
