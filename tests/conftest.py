@@ -75,8 +75,8 @@ def kafka_session_broker(servers_folder: Path, kafka_jars: list[Path]) -> Iterat
         jars=kafka_jars,
         log=servers_folder / "logs" / "kafka.log",
         archive_folder=default_cache(),
-        # Tests kill it and want it back soon; one second without a heartbeat is long for an idle broker.
-        settings={"broker.session.timeout.ms": "1000", "broker.heartbeat.interval.ms": "200"},
+        # Tests kill it and want it back soon, but a second in which a busy machine gave it nothing is no death.
+        settings={"broker.session.timeout.ms": "2500", "broker.heartbeat.interval.ms": "250"},
     )
     broker.start()
     yield broker

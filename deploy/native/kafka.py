@@ -272,18 +272,19 @@ class KafkaBroker:
         file.write_text("\n".join(lines) + "\n", encoding="ascii")
 
     def _answers(self) -> bool:
-        """Whether the broker answers ApiVersions, which it does once it has left recovery and is unfenced."""
-        # Source: Kafka protocol guide: size, api key 18, version 0, correlation id, no client id; the answer is
-        # size, correlation id, error code.
+        """Whether the broker answers, and counts itself among the living: before that it leads no partition."""
+        # Source: Kafka protocol guide, Metadata version 1: size, api key 3, version, correlation id, no client id, no
+        # topic; the answer is size, correlation id, brokers (id, host, port, rack), the controller's id, no topic.
         try:
             with socket.create_connection((LOOPBACK, self._port), timeout=1.0) as connection:
                 connection.settimeout(2.0)
-                connection.sendall(struct.pack(">ihhih", 10, 18, 0, 7, -1))
-                answer = _receive(connection, 10)
-        except OSError:
+                connection.sendall(struct.pack(">ihhihi", 14, 3, 1, 7, -1, 0))
+                [size] = struct.unpack(">i", _receive(connection, 4))
+                correlation, brokers = struct.unpack(">ii", _receive(connection, size)[:8])
+        except (OSError, struct.error):
             time.sleep(_RETRY_SECONDS)
             return False
-        return len(answer) == struct.calcsize(">iih") and struct.unpack(">iih", answer)[1:] == (7, 0)
+        return (correlation, brokers) == (7, 1)
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:

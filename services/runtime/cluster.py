@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from services.runtime.settings import ServiceSettings
 
 _SECONDS: Final = 30.0
+_RETRY_SECONDS: Final = 0.1
 _FEWEST_SPARE: Final = 2
 _TOPIC_ALREADY_EXISTS: Final = 36
 _DLQ_RETENTION_MS: Final = 90 * 24 * 3600 * 1000
@@ -64,6 +65,7 @@ async def apply_topics(
     try:
         async with asyncio.timeout(_SECONDS):
             await admin.start()
+            await _led(admin)
             return [
                 await _apply(admin, one, settings.topic_prefix, replication) for one in wanted(partitions=partitions)
             ]
@@ -71,6 +73,19 @@ async def apply_topics(
         raise UnavailableError(f"kafka: {type(error).__name__}: {error}") from error
     finally:
         await admin.close()
+
+
+async def _led(admin: AIOKafkaAdminClient) -> None:
+    """Wait until the cluster names a living controller.
+
+    A broker that has just started, or comes back from a pause, is not counted among the living for a moment; asked to
+    make a topic then, aiokafka 0.14 takes the address of a controller that is None and ends with an AttributeError.
+    """
+    while True:
+        cluster = await admin.describe_cluster()
+        if cluster["controller_id"] in {broker["node_id"] for broker in cluster["brokers"]}:
+            return
+        await asyncio.sleep(_RETRY_SECONDS)
 
 
 async def _apply(admin: AIOKafkaAdminClient, one: Wanted, prefix: str, replication: int) -> Change:

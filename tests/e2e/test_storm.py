@@ -230,8 +230,9 @@ PLANTS = {
         {"I2"},
     ),
     "two open outages at one device": (
-        """UPDATE dedup.incident SET state = 'predicted', kind = 'outage', area = 'X', device_id = 'D'
-           WHERE incident_id IN (SELECT incident_id FROM dedup.incident LIMIT 2)""",
+        """UPDATE dedup.incident AS i SET state = 'predicted', kind = 'outage', area = 'X', device_id = 'D', opened_seq = n
+           FROM (SELECT incident_id, row_number() OVER () AS n FROM dedup.incident LIMIT 2) AS two
+           WHERE i.incident_id = two.incident_id""",
         {"I3"},
     ),
     "an order version that was never published": (
