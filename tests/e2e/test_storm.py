@@ -230,7 +230,8 @@ PLANTS = {
         {"I2"},
     ),
     "two open outages at one device": (
-        """UPDATE dedup.incident AS i SET state = 'predicted', kind = 'outage', area = 'X', device_id = 'D', opened_seq = n
+        """UPDATE dedup.incident AS i
+           SET state = 'predicted', kind = 'outage', area = 'X', device_id = 'D', opened_seq = n
            FROM (SELECT incident_id, row_number() OVER () AS n FROM dedup.incident LIMIT 2) AS two
            WHERE i.incident_id = two.incident_id""",
         {"I3"},
