@@ -2,7 +2,8 @@
 
 It shows what a desktop does with the router's doors, and no more:
 
-* say that the agent is there, and wait for the next ticket (a long poll, which is a sign of life too);
+* say that the agent is there, and wait for the next ticket: by a long poll, which is a sign of life too, or with
+  --stream by server-sent events, with heartbeats beside;
 * accept it before the offer lapses, call the customer back, write up, complete with an outcome;
 * send the version it saw (If-Match), and ask again after a lost answer: what is done is not done twice;
 * take "no" for an answer: a ticket may have gone to somebody else meanwhile, which is never an error of the desktop.
@@ -19,14 +20,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
 WAIT = 20.0  # seconds of one long poll: well under the router's `presence`, so that it counts as a sign of life
 AGAIN = 2.0  # seconds between two tries when the router cannot be reached
+SILENCE = 40.0  # seconds without even a comment (one comes every 15 s of silence): the stream is broken
 
 
 class Desktop:
@@ -61,6 +67,44 @@ class Desktop:
             return None
         answer.raise_for_status()
         return None if answer.status_code == httpx.codes.NO_CONTENT else answer.json()
+
+    async def stream(self) -> AsyncGenerator[dict[str, Any]]:
+        """Yield tickets as they are offered, over a stream that is opened again whenever it breaks."""
+        last = ""
+        while True:
+            headers = {"Last-Event-ID": last} if last else {}
+            path, patience = f"/v1/agents/{self._agent}/offers", httpx.Timeout(10.0, read=SILENCE)
+            try:
+                async with self._client.stream("GET", path, headers=headers, timeout=patience) as answer:
+                    if answer.status_code == httpx.codes.CONFLICT:  # taken for gone, and back now
+                        await self.begin()
+                        continue
+                    answer.raise_for_status()
+                    event = {"event": "message", "data": ""}
+                    async for line in answer.aiter_lines():
+                        name, _, value = line.partition(":")
+                        if name:
+                            event[name] = value.removeprefix(" ")
+                        elif not line:  # the end of an event; a comment has no name
+                            last = event.get("id", last)
+                            if event["event"] == "offer":
+                                yield json.loads(event["data"])
+                            event = {"event": "message", "data": ""}
+            except (httpx.TransportError, httpx.HTTPStatusError) as error:
+                print(f"{self._agent}: the stream broke ({type(error).__name__}); opening it again", flush=True)
+            await asyncio.sleep(AGAIN)
+
+    async def live(self) -> None:
+        """Give signs of life: an open stream is none."""
+        while True:
+            await self.ask("POST", f"agents/{self._agent}/heartbeat")
+            await asyncio.sleep(WAIT / 2)
+
+    async def poll(self) -> AsyncGenerator[dict[str, Any]]:
+        """Yield tickets as they are offered, by asking again and again."""
+        while True:
+            if (ticket := await self.next()) is not None:
+                yield ticket
 
     async def work(self, ticket: dict[str, Any], seconds: float) -> bool:
         """Work a ticket to its end; False where it went to somebody else on the way."""
@@ -100,18 +144,21 @@ async def main(arguments: argparse.Namespace) -> int:
         await desktop.begin()
         done = 0
         stopping = asyncio.create_task(stop.wait())
+        beating = asyncio.create_task(desktop.live()) if arguments.stream else None
+        tickets = desktop.stream() if arguments.stream else desktop.poll()
         while not stop.is_set() and done != arguments.tickets:
-            waiting = asyncio.create_task(desktop.next())
+            waiting = asyncio.ensure_future(anext(tickets))
             await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
                 waiting.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await waiting
                 break
-            ticket = waiting.result()
-            if ticket is not None:
-                done += await desktop.work(ticket, arguments.seconds)
-        stopping.cancel()
+            done += await desktop.work(waiting.result(), arguments.seconds)
+        for task in (stopping, beating):
+            if task is not None:
+                task.cancel()
+        await tickets.aclose()
         await desktop.ask("PUT", f"agents/{arguments.agent}/presence", presence="offline")
     print(f"{arguments.agent}: {done} completed", flush=True)
     return 0
@@ -125,6 +172,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--agent", required=True, help="id of the agent")
     parser.add_argument("--make", action="store_true", help="make the agent first, or change what they can")
+    parser.add_argument("--stream", action="store_true", help="offers by server-sent events instead of long polls")
     parser.add_argument("--queues", default="*", help="comma-separated; * for all")
     parser.add_argument("--languages", default="zh", help="comma-separated ranges; * for all")
     parser.add_argument("--tickets", type=int, default=-1, help="stop after so many completed ones")

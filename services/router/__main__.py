@@ -62,6 +62,7 @@ async def build(runtime: Runtime) -> Parts:
             lambda: forget_reporters(runtime.pool, settings.bounds()),
         ),
         imbalance=imbalance,
+        leaving=(bell.close,),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.topics import TICKET_ROUTED
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 _SPREAD: Final = 64
 """Rows a count is spread over, so that those who complete tickets do not wait for one another."""
 _PAGE: Final = 100
+COME_BACK: Final = timedelta(seconds=5)
+"""For a desktop whose stream broke to open it again: it is told to after two seconds."""
 
 
 class NoSuchTicketError(Exception):
@@ -84,6 +87,7 @@ class Desk:
         self.rules = rules
         self.book = book
         self._outbox = outbox
+        self._hung_up: dict[str, datetime] = {}
 
     # --- one ticket ---
 
@@ -152,10 +156,13 @@ class Desk:
 
     # --- the next ticket of an agent ---
 
-    async def take(self, agent_id: str, did: Did, by: str, ticket_id: UUID | None = None) -> Ticket | None:
+    async def take(
+        self, agent_id: str, did: Did, by: str, ticket_id: UUID | None = None, *, asked: bool = True
+    ) -> Ticket | None:
         """Give an agent the next ticket, or one they name: on offer, or claimed at once. None if nothing waits.
 
-        An offer that is still open is given again: its answer may have been lost.
+        An offer that is still open is given again: its answer may have been lost. ``asked``: they ask for it now, which
+        is a sign of them; a stream that was opened long ago is none.
 
         Raises:
             NoSuchAgentError, NotThereError, NoSuchTicketError, NotAllowedError: as they say.
@@ -163,7 +170,7 @@ class Desk:
         began = clock.monotonic()
         now, rules = clock.now(), self.rules()
         async with self._transaction() as tx:
-            row = await roster.signed(tx, agent_id, now)
+            row = await (roster.signed(tx, agent_id, now) if asked else roster.locked(tx, agent_id))
             if row is None:
                 raise NoSuchAgentError
             theirs = await roster.in_hand(tx, agent_id)
@@ -228,6 +235,30 @@ class Desk:
         self._kept(changes)
         return len(rows)
 
+    def hung_up(self, agent_id: str) -> None:
+        """Note that an agent's stream has ended."""
+        self._hung_up[agent_id] = clock.now()
+
+    async def give_back(self, after: timedelta = COME_BACK) -> int:
+        """Take offers from agents whose stream ended a while ago and who gave no sign since; return how many agents.
+
+        So the customer waits for the next agent, not for the offer to lapse. What was accepted stays until ``sweep``.
+        """
+        now = clock.now()
+        over = {agent: at for agent, at in self._hung_up.items() if now - at >= after}
+        changes: list[_Change] = []
+        for agent_id, at in sorted(over.items()):
+            async with self._transaction() as tx:
+                row = await roster.locked(tx, agent_id)
+                if row is not None and row.seen_at <= at:
+                    lost = await self._lost(tx, row, now, only=Phase.OFFERED)
+                    await self._keep(tx, lost, now)
+                    changes += lost
+            if self._hung_up.get(agent_id) == at:
+                del self._hung_up[agent_id]
+        self._kept(changes)
+        return len(over)
+
     async def presence(self, agent_id: str, presence: Presence | None) -> Row:
         """Note a sign of an agent, and their presence if they say; whoever goes offline gives back what they have.
 
@@ -245,16 +276,18 @@ class Desk:
                 changes = await self._lost(tx, row, now)
                 await self._keep(tx, changes, now)
         self._kept(changes)
+        self.bell.changed({agent_id} if presence not in {None, row.presence} else set())
         since = row.since if presence in {None, row.presence} else now
         return replace(row, presence=presence or row.presence, since=since, seen_at=now)
 
-    async def _lost(self, tx: Connection, row: Row, now: datetime) -> list[_Change]:
+    async def _lost(self, tx: Connection, row: Row, now: datetime, only: Phase | None = None) -> list[_Change]:
         theirs = {ticket.ticket_id for ticket in await roster.in_hand(tx, row.agent.agent_id)}
         held = await store.locked(tx, theirs)
         return [
             self._change(ticket, Event(did=Did.LOST, at=now, by=GRIDLINE, reason="agent_gone"))
             for ticket in held.values()
             if work_of(ticket).in_hand and work_of(ticket).agent == row.agent.agent_id
+            if only in {None, work_of(ticket).phase}
         ]
 
     def _passed(self, before: Ticket, rules: DeskRules, now: datetime) -> _Change:
@@ -323,12 +356,15 @@ class Desk:
     def _kept(self, changes: Sequence[_Change]) -> None:
         """Tell those who must know, once it is committed."""
         lanes: set[str] = set()
+        agents: set[str | None] = set()
         for change in changes:
+            agents |= {work_of(change.before).agent, work_of(change.after).agent}
             if change.after is not change.before and change.after.standing is TicketState.QUEUED:
                 lanes.add(turn_of(change.after, self.rules()).lane)
             for event in change.events:
                 observe(event, change.after.queue, work_of(change.before).phase)
         self.bell.heard(lanes)
+        self.bell.changed({agent for agent in agents if agent is not None})
         if any(change.after is not change.before for change in changes):
             self._outbox.wake()
 

@@ -13,7 +13,7 @@ from services.router import store
 from services.router.domain.desk import Agent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from services.router.domain.ticket import Ticket
@@ -72,6 +72,13 @@ SELECT EXISTS (SELECT FROM agent) AS known, ARRAY(
 _COUNTS: Final = "SELECT presence, count(*) AS n FROM agent GROUP BY presence"
 _IN_HAND: Final = """
 SELECT body::text AS body FROM ticket WHERE agent = $1 ORDER BY ticket_id
+"""
+_HANDS: Final = """
+SELECT a.agent_id, concat_ws(',', a.presence, (
+    SELECT string_agg(t.ticket_id::text || '.' || t.version, ',' ORDER BY t.ticket_id) FROM ticket AS t
+    WHERE t.agent = a.agent_id
+)) AS has
+FROM agent AS a WHERE a.agent_id = ANY($1::text[])
 """
 # One index look-up a lane, whatever waits in them; then the first in order that nobody else is taking. The lock looks
 # at the row again as it is by then, so that a ticket another has taken meanwhile is passed over. 32: more than all
@@ -159,6 +166,11 @@ async def presences(connection: Connection) -> dict[Presence, int]:
 async def in_hand(connection: Connection, agent_id: str) -> list[Ticket]:
     """Return the tickets an agent has: on offer, in hand, in wrap-up."""
     return [store.read(row["body"]) for row in await connection.fetch(_IN_HAND, agent_id)]
+
+
+async def hands(connection: Connection, agent_ids: Collection[str]) -> dict[str, str]:
+    """Return for each agent their presence and what they have, as one word that changes whenever those do."""
+    return {row["agent_id"]: row["has"] for row in await connection.fetch(_HANDS, list(agent_ids))}
 
 
 async def on_duty(connection: Connection) -> frozenset[str] | None:

@@ -27,6 +27,7 @@ async def watch_time(desk: Desk, every_s: float) -> None:
                 continue
             while await desk.sweep():
                 continue
+            await desk.give_back()
         except UnavailableError as error:
             _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
         await asyncio.sleep(every_s)

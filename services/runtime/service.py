@@ -97,6 +97,7 @@ class Parts:
         ready: Further readiness checks: None is ready, a text says why not.
         imbalance: From the exact counts, accepted less accounted for; must be 0.
         wrap: What to put around all HTTP, if anything: CORS.
+        leaving: Told once when the service begins to drain, to let go of requests that only wait.
     """
 
     handler: Handler | None = None
@@ -105,6 +106,7 @@ class Parts:
     ready: tuple[Callable[[], Awaitable[str | None]], ...] = ()
     imbalance: Callable[[Counter[str]], int] | None = None
     wrap: Callable[[ASGIApp], ASGIApp] | None = None
+    leaving: tuple[Callable[[], None], ...] = ()
 
 
 def _let_the_collector_rest() -> None:
@@ -262,6 +264,8 @@ class _Service:
     async def _drain(self, server: uvicorn.Server, tasks: dict[str, asyncio.Task[None]]) -> None:
         """Refuse new requests, finish the batch under way, publish what is committed: all within the bound."""
         server.should_exit = True
+        for let_go in self._parts.leaving:
+            let_go()
         if self._consumer is not None:
             self._consumer.stop()
         with contextlib.suppress(TimeoutError):

@@ -12,6 +12,7 @@ from services.router.api.explain import explain_doors
 from services.router.api.kpis import kpi_doors
 from services.router.api.queues import queue_doors
 from services.router.api.shifts import shift_doors
+from services.router.api.stream import stream_doors
 from services.router.api.tickets import ticket_doors
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def make_router(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
         queue_doors(desk, keys),
         agent_doors(desk, keys),
         shift_doors(desk, keys),
+        stream_doors(desk, keys),
         kpi_doors(desk, keys),
         explain_doors(desk.pool, desk.book),
     ):

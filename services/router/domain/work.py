@@ -391,9 +391,10 @@ def _back(work: Work, event: Event) -> dict[str, object]:
     if event.did in {Did.DECLINED, Did.LAPSED}:
         passed = tuple(dict.fromkeys((*work.passed, *((work.agent,) if work.agent else ()))))
         change |= {"passed": passed[-MOST_PASSED:], "passed_until": event.until, "held_for": None, "held_until": None}
-    else:
-        # Undoing a merge gives the customer their old place back.
-        change["waiting_since"] = None if event.did is Did.UNMERGED else event.at
+    elif event.did is Did.UNMERGED:
+        change["waiting_since"] = None  # the customer has their old place back
+    elif work.phase not in {Phase.WAITING, Phase.OFFERED}:
+        change["waiting_since"] = event.at  # a person had it; until then the customer waited all the time
     if event.did in {Did.TRANSFERRED, Did.RETURNED, Did.REQUEUED}:
         change |= {"passed": (), "passed_until": None, "queue": event.to_queue or work.queue}
     if event.did in {Did.RETURNED, Did.RECALLED}:

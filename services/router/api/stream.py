@@ -1,0 +1,151 @@
+"""An agent's offers as a stream of events: the same reservations as the long poll makes, pushed.
+
+Server-sent events (HTML Living Standard, 9.2) by FastAPI's own writer, which sends a comment every 15 s of silence and
+tells proxies not to buffer. Decided here: what is an event, and that an open stream is no sign of life: a cable that is
+pulled looks open for minutes. Never here: which ticket is next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator  # noqa: TC003 - FastAPI reads the types
+from typing import TYPE_CHECKING, Annotated, Final
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Depends, Header
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, Field
+
+from services.contracts.values import Name, TicketState
+from services.router import roster, store
+from services.router.acting import Desk, FullError, NoSuchAgentError, NotThereError
+from services.router.api.guard import guard, problem
+from services.router.api.tickets import view
+from services.router.domain.desk import Agent, work_of
+from services.router.domain.log import Did
+from services.router.domain.work import Phase
+from services.router.roster import Presence
+from services.router.tree.keys import Caller, KeyRing, Scope
+from services.runtime.errors import UnavailableError
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+_COME_AGAIN_MS: Final = 2000
+"""When a desktop opens a broken stream again; well within the time after which its offer goes to the next agent."""
+_LOOK_SECONDS: Final = 10.0
+"""Between two looks although nothing was heard: what another process did may be missed for a moment."""
+_OFFER_SECONDS: Final = 2.0
+"""The same while an offer is open."""
+_DATABASE_SECONDS: Final = 1.0
+_log = structlog.get_logger()
+
+
+class OfferEnded(BaseModel):
+    """An offer of this stream that is open no more."""
+
+    ticket_id: UUID
+    ticket_ref: Name
+    state: TicketState
+    yours: bool = Field(description="The agent has it: they accepted it")
+
+
+def stream_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+    """Make the door."""
+    router = APIRouter(tags=["agents"])
+    works = Depends(guard(keys, Scope.AGENT))
+    open_streams: Counter[str] = Counter()
+
+    async def opened(agent_id: str, _caller: Caller = works) -> AsyncIterator[Agent]:
+        """Take the opening as a sign of the agent, once the key is good; the end of their last stream as none."""
+        try:
+            row = await desk.presence(agent_id, None)
+        except NoSuchAgentError as error:
+            raise problem(error) from None
+        if row.presence is Presence.OFFLINE:
+            raise problem(NotThereError("the agent is offline"))
+        open_streams[agent_id] += 1
+        try:
+            yield row.agent
+        finally:
+            open_streams[agent_id] -= 1
+            if not open_streams[agent_id]:
+                del open_streams[agent_id]
+                desk.hung_up(agent_id)
+
+    streams = Depends(opened)
+
+    @router.get(
+        "/agents/{agent_id}/offers",  # noqa: FAST003 - the dependency has the agent's id
+        summary="Offers as they come, as server-sent events",
+        response_class=EventSourceResponse,
+    )
+    async def offers(
+        agent: Agent = streams,
+        caller: Caller = works,
+        last_event_id: Annotated[str | None, Header(description="Of the last `offer`: it is not sent again")] = None,
+    ) -> AsyncIterable[ServerSentEvent]:
+        """Event `offer`: a ticket, kept for the agent until `until`: accept or decline it. `offer_ended`: no longer.
+
+        Send a heartbeat as well, the stream is no sign of life. It ends when the agent goes offline.
+        """
+        yield ServerSentEvent(comment="offers", retry=_COME_AGAIN_MS)
+        async for event in _offers(desk, agent, f"{caller.name}/{agent.agent_id}", last_event_id):
+            yield event
+
+    return router
+
+
+async def _offers(desk: Desk, agent: Agent, by: str, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
+    shown, waited = last_event_id or "", False
+    while not desk.bell.closed:
+        ticket, busy = None, False
+        try:
+            ticket = await desk.take(agent.agent_id, Did.OFFERED, by, asked=False)
+        except FullError:
+            busy = True
+        except (NotThereError, NoSuchAgentError):
+            busy = True
+            if await _is_gone(desk, agent):
+                return
+        except UnavailableError as error:
+            _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
+            await asyncio.sleep(_DATABASE_SECONDS)
+            continue
+        since = desk.bell.changes_of(agent.agent_id)
+        event_id = "" if ticket is None else f"{ticket.ticket_id}.{ticket.version}"
+        if shown not in {"", event_id} and (ended := await _ended(desk, agent, shown)) is not None:
+            yield ServerSentEvent(event="offer_ended", data=ended, id="")
+        if ticket is not None and shown != event_id:
+            yield ServerSentEvent(event="offer", data=view(ticket, desk.rules()), id=event_id)
+        shown, busy = event_id, busy or ticket is not None
+        seconds = _LOOK_SECONDS if ticket is None else _OFFER_SECONDS
+        await desk.bell.wait(agent, seconds, found_nothing=waited and not busy, busy=busy, since=since)
+        waited = True
+
+
+async def _is_gone(desk: Desk, agent: Agent) -> bool:
+    with translated():
+        async with desk.pool.acquire() as connection:
+            rows = await roster.agents(connection, agent.agent_id)
+    return not rows or rows[0].presence is Presence.OFFLINE
+
+
+async def _ended(desk: Desk, agent: Agent, event_id: str) -> OfferEnded | None:
+    try:
+        ticket_id = UUID(event_id.rpartition(".")[0])
+    except ValueError:
+        return None  # an id that never was of this stream
+    with translated():
+        async with desk.pool.acquire() as connection:
+            found = await store.by_id(connection, ticket_id)
+    if not found:
+        return None
+    [ticket] = found
+    work = work_of(ticket)
+    yours = work.phase in {Phase.ASSIGNED, Phase.WRAP_UP} and work.agent == agent.agent_id
+    return OfferEnded(ticket_id=ticket_id, ticket_ref=ticket.ticket_ref, state=ticket.standing, yours=yours)
