@@ -232,6 +232,7 @@ def _address(evidence: PlaceEvidence) -> Address | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def place_words(text: str | None) -> str | None:
     """Return a text if it names a house or what may be a device; None for words that say nothing of a place."""
     if text and (_address(PlaceEvidence(text=text)) is not None or _devices(text)):

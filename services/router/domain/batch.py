@@ -1,8 +1,8 @@
 """A batch of contacts decided one after the other: which ticket each is in, and what becomes of that ticket.
 
 Decided here: the ticket a contact goes to (its thread's, an open one of the same reporter, or a new one). Places are
-looked up for a whole batch at once, so they are given; one that was not foreseen is noted in ``missing`` and the batch
-is decided again. Never here: I/O.
+looked up for a whole batch at once, so they are given; where one was not foreseen, the contact changes nothing and is
+taken again once it is known. Never here: I/O.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.contracts.values import Place, TicketState
+from services.contracts.values import TicketState
 from services.router.domain.danger import apart, is_new, told_where
 from services.router.domain.deciding import Joined, Opened, classification_of, is_ready, merged, receive
 from services.router.domain.facts import bounded, join, said_in
@@ -29,9 +29,16 @@ if TYPE_CHECKING:
     from services.router.domain.repeats import Joining, Reporter
     from services.router.domain.ticket import Rules
 
-_UNKNOWN: Final = Located(Place())
 _MOST_OPEN: Final = 8
 """Tickets of one reporter that are remembered as open: the latest ones."""
+
+
+class UnforeseenError(Exception):
+    """The place of these clues must be known before the contact can be taken; nothing was changed."""
+
+    def __init__(self, clues: Clues) -> None:
+        self.clues = clues
+        super().__init__("a place was not looked up")
 
 
 class Said(NamedTuple):
@@ -57,7 +64,6 @@ class Book:
         ids: A ticket id to the ticket that it is now.
         open: Every handle of the batch to the tickets its reporter has open, the latest last.
         places: What is known of clues.
-        missing: Clues that were asked for and are not known.
         touched: Tickets changed since ``drain``.
         aliases: Ticket ids that became another ticket in this batch.
     """
@@ -69,7 +75,6 @@ class Book:
     ids: dict[UUID, UUID] = field(default_factory=dict)
     open: dict[Reporter, tuple[UUID, ...]] = field(default_factory=dict)
     places: Mapping[Clues, Located] = field(default_factory=dict)
-    missing: set[Clues] = field(default_factory=set)
     touched: dict[UUID, None] = field(default_factory=dict)
     aliases: dict[UUID, UUID] = field(default_factory=dict)
 
@@ -102,7 +107,11 @@ class Book:
         return wanted
 
     def take(self, said: Said) -> tuple[Ticket | None, Ticket]:
-        """Put a contact where it belongs; return that ticket as it was before and as it is."""
+        """Put a contact where it belongs; return that ticket as it was before and as it is.
+
+        Raises:
+            UnforeseenError: a place must be looked up first.
+        """
         contact = said.contact
         for ticket_id in (contact.contact_id, contact.ticket_id):  # a danger that left its call has the contact's id
             known = self.tickets.get(self.ids.get(ticket_id, ticket_id))
@@ -177,7 +186,7 @@ class Book:
             known = clues(join(joins.ticket.facts, facts))
             if known in self.places or known == clues(joins.ticket.facts):
                 return joins, None
-            self.missing.add(known)
+            raise UnforeseenError(known)
         return None, again(facts, about, at, others, self.bounds) if own is None else None
 
     def _join(
@@ -201,5 +210,5 @@ class Book:
         if found is not None:
             return found
         if ticket is None or wanted != clues(ticket.facts):
-            self.missing.add(wanted)
-        return _UNKNOWN if ticket is None else Located(ticket.place, ticket.customer_language)
+            raise UnforeseenError(wanted)
+        return Located(ticket.place, ticket.customer_language)

@@ -233,8 +233,8 @@ def following(
     before: Ticket | None, ticket: Ticket, contact: ContactReceived, rules: DeskRules, now: datetime
 ) -> list[Event]:
     """Return what a contact does to the work on its ticket, once it was folded in and routed."""
-    work, case = work_of(ticket), case_of(ticket, rules)
-    danger = case.danger and not (before and before.classification.hazards)
+    work = work_of(ticket)
+    danger = bool(ticket.classification.hazards) and not (before and before.classification.hazards)
     says = bool(contact.text or contact.hazard or contact.attachments)
     asked: list[Event] = []
     if before is not None and not work.open and says:
@@ -246,6 +246,9 @@ def following(
     given_up = ticket.facts.is_unconfirmed and not (before and before.facts.is_unconfirmed)
     if given_up and work.rounds == 0 and work.open:
         asked.append(Event(did=Did.ABANDONED, at=now, by=GRIDLINE))
+    if not asked:
+        return []
+    case = case_of(ticket, rules)
     found: list[Event] = []
     for event in asked:
         if (decided := decide(work, event, case)) is not None:

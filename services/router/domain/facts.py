@@ -104,6 +104,8 @@ class Facts:
         texts = self.texts
         if self.interim is not None and (not texts or texts[-1].when < self.interim.when):
             texts = (*texts, self.interim)
+        if len(texts) <= 1:
+            return texts[0].value[:_LONGEST_TEXT] or None if texts else None
         return "\n".join(said.value for said in texts)[:_LONGEST_TEXT] or None
 
 

@@ -51,19 +51,15 @@ def clues(facts: Facts) -> Clues:
 class Places(Mapping[Clues, Located]):
     """The place of each set of clues that was looked up, as it stands when it is asked for."""
 
-    def __init__(
-        self, weighed: Mapping[Clues, Weighed], chains: Mapping[str, Chain], lately: Lately, at: datetime
-    ) -> None:
-        """Start a batch.
+    def __init__(self, lately: Lately, at: datetime) -> None:
+        """Start a batch, with no place known.
 
         Args:
-            weighed: What was looked up.
-            chains: What feeds the devices there.
             lately: Where to note the reports of the batch: a draft.
             at: Any instant of the batch; ``arrived`` sets it contact by contact.
         """
-        self._weighed = weighed
-        self._chains = chains
+        self._weighed: dict[Clues, Weighed] = {}
+        self._chains: dict[str, Chain] = {}
         self._lately = lately
         self._at = at
         self._clear: dict[Clues, Located] = {}
@@ -87,6 +83,11 @@ class Places(Mapping[Clues, Located]):
 
     def __contains__(self, wanted: object) -> bool:
         return wanted in self._weighed
+
+    def learn(self, weighed: Mapping[Clues, Weighed], chains: Mapping[str, Chain]) -> None:
+        """Take in what was looked up, and what feeds the devices there."""
+        self._weighed.update(weighed)
+        self._chains.update(chains)
 
     def arrived(self, received_at: datetime, now: datetime) -> None:
         """Go on to the contact that was received then; a clock ahead of ours is not believed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contracts.values import Basis, Channel, Crs, Place, Position, Priority, Recipient, TicketState
-from services.router.domain.batch import Book, read
+from services.router.domain.batch import Book, UnforeseenError, read
 from services.router.domain.deciding import FOLLOW_UP, is_ready
 from services.router.domain.telling import outage_reported
 from services.router.domain.ticket import Located, ReportState, Ticket
-from services.router.handler import MOST_LOOKS
 from tests.unit.router.making import AT_HOME, BOUNDS, NOON, SHIPPED, contact
 
 if TYPE_CHECKING:
@@ -47,23 +45,14 @@ class World:
             said = read(each, SHIPPED, BOUNDS)
             for handle in said.handles:
                 self.book.open.setdefault(handle, ())
-            before, self.book.now = self.book, each.received_at
-            places = {one: located(one) for one in before.foresee([said])}
-            for _ in range(MOST_LOOKS):  # as the handler does with what it could not foresee
-                self.book = replace(
-                    before,
-                    tickets=dict(before.tickets),
-                    ids=dict(before.ids),
-                    open=dict(before.open),
-                    aliases=dict(before.aliases),
-                    places=places,
-                    missing=set(),
-                )
+            self.book.now = each.received_at
+            places = {one: located(one) for one in self.book.foresee([said])}
+            self.book.places = places
+            try:
                 was, ticket = self.book.take(said)
-                if not self.book.missing:
-                    break
-                places |= {one: located(one) for one in self.book.missing}
-            assert not self.book.missing
+            except UnforeseenError as unforeseen:
+                places[unforeseen.clues] = located(unforeseen.clues)
+                was, ticket = self.book.take(said)
             self.reports += ticket.report is not ReportState.NONE and (was is None or was.report is ReportState.NONE)
         return ticket
 
