@@ -65,6 +65,10 @@ SUGGESTED: Final = Counter(
 BREACHED: Final = Counter(
     "gridline_dedup_deadlines_breached_total", "Due times missed: arrival, restoration; once an incident", ("what",)
 )
+for _what in ("arrival", "restoration"):
+    BREACHED.labels(
+        _what
+    )  # a count of none is said from the start: an alert that finds nothing cannot be told from calm
 SAIDI: Final = Gauge("gridline_dedup_saidi_minutes", "SAIDI of the last 24 hours, minutes, all areas")
 SAIFI: Final = Gauge("gridline_dedup_saifi", "SAIFI of the last 24 hours, all areas")
 CAIDI: Final = Gauge("gridline_dedup_caidi_minutes", "CAIDI of the last 24 hours, minutes, all areas")

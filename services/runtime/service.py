@@ -298,6 +298,9 @@ class _Service:
                 server_header=False,
                 proxy_headers=False,  # whose word counts is the rooms' to decide, by configuration
                 h11_max_incomplete_event_size=16 * 1024,
+                # Longer than a proxy keeps an idle connection (nginx and the clouds' balancers: 60 s). A server that
+                # closes first does so now and then just as a request is under way, which its sender sees fail.
+                timeout_keep_alive=75,
             )
         )
 
