@@ -7,10 +7,12 @@ open asks this: a report that joins one is as likely under either cause.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.dedup.domain.likelihood import Part
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from services.dedup.domain.events import Evidence
@@ -35,17 +37,6 @@ class Lifted(NamedTuple):
     device: str
     incidents: list[Incident]
     evidence: Evidence
-
-
-class _Atom(NamedTuple):
-    """One incident as part of a larger outage."""
-
-    onset: float
-    order: int
-    incident: Incident
-    calls: Sequence[float]
-    callers: int
-    own: float
 
 
 class _Found(NamedTuple):
@@ -112,63 +103,45 @@ def _best_start(
     rate = weigh.rates.get(step.kind)
     if rate is None:
         return None  # a class that is never predicted
-    atoms = _atoms(state, step.device, now, own)
-    starts = sorted({atom.onset for atom in atoms if atom.onset <= at}, reverse=True)[:_STARTS]
+    parts = _parts(state, step.device, now, own)
+    starts = sorted({part.onset for part in parts if part.onset <= at}, reverse=True)[:_STARTS]
     if len(starts) < _STARTS:
         starts.append(at)
     lead = weigh.lead(step.customers)
     unseen = rate + weigh.first(step.customers) - weigh.call(lead)
     best: _Found | None = None
     for start in starts:
-        begun = min(start, at) - lead
-        incidents, together, apart, callers = _explained(weigh, atoms, begun)
+        begun = start - lead
+        incidents, together, apart, callers = weigh.explained(parts, begun)
         if not incidents:
             continue
         together += weigh.call(at - begun) + unseen + weigh.silence(step.customers - callers - 1, now - begun)
-        found = _Found(together - apart - alone, together, apart + alone, step, incidents, callers + 1)
-        if best is None or found.gain > best.gain:
-            best = found
+        gain = together - apart - alone
+        if best is None or gain > best.gain:
+            best = _Found(gain, together, apart + alone, step, incidents, callers + 1)
     return best
 
 
-def _atoms(state: AreaState, device: str, now: float, own: dict[int, float]) -> list[_Atom]:
+def _parts(state: AreaState, device: str, now: float, own: dict[int, float]) -> list[Part[Incident]]:
     """Return the incidents under a device that could be part of its outage, oldest call first.
 
     ``own`` is how likely each is by itself as of ``now``, by its number, as far as it is known; more is added.
     """
     restored = state.restored.get(device)
-    since = None if restored is None else restored.restored_at.timestamp()
-    atoms: list[_Atom] = []
-    for incident in reversed(state.below[device].values()):
+    since = -math.inf if restored is None else restored.restored_at.timestamp()
+    parts: list[Part[Incident]] = []
+    for order, incident in reversed(state.below[device].items()):
         if incident.frozen:
             continue
         standing = incident.standing
-        onset = standing.calls[0]
-        if since is not None and onset < since:
+        calls = standing.calls
+        if calls[0] < since:
             continue  # it was there when power came back to the others: it is by itself
-        score = own.get(incident.opened_seq)
+        score = own.get(order)
         if score is None:
-            score = own[incident.opened_seq] = state.own_score(incident, now)
-        atoms.append(_Atom(onset, incident.opened_seq, incident, standing.calls, standing.callers, score))
-        if len(atoms) == _NEWEST:
+            score = own[order] = state.own_score(incident, now)
+        parts.append(Part(calls[0], order, incident, calls, standing.callers, score))
+        if len(parts) == _NEWEST:
             break
-    atoms.sort(key=lambda atom: (atom.onset, atom.order))
-    return atoms
-
-
-def _explained(weigh: Likelihood, atoms: list[_Atom], begun: float) -> tuple[list[Incident], float, float, int]:
-    """Return what an outage from ``begun`` on explains better than outages of their own, with both sums and callers."""
-    sum_of = weigh.calls
-    together = apart = 0.0
-    callers = 0
-    incidents: list[Incident] = []
-    for onset, _, incident, calls, called, own in atoms:
-        if onset < begun:
-            continue  # it was there before
-        joint = sum_of(calls, begun, 0.0, own)
-        if joint > own:
-            incidents.append(incident)
-            together += joint
-            apart += own
-            callers += called
-    return incidents, together, apart, callers
+    parts.sort()  # no two of one order: nothing behind it is compared
+    return parts

@@ -10,7 +10,6 @@ Never here: I/O, a clock, a guess. What cannot be placed goes to a person.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.messages import (
@@ -29,7 +28,7 @@ from services.dedup.domain.commands import obey
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.placing import place
 from services.dedup.domain.readings import read
-from services.dedup.domain.relook import RELOOK, is_sparse, partition
+from services.dedup.domain.relook import RELOOK, as_one, is_sparse, partition
 from services.dedup.domain.report import Report
 from services.dedup.domain.restore import restore_account, restore_device
 from services.dedup.domain.rules import PLACE
@@ -143,7 +142,7 @@ class _Decision(Draft):
                 state.likelihood.call(delay + state.likelihood.lead(incident.customers_served))
             )
             if best is None or weight > best[0]:
-                best = weight, replace(report, device=leaf), incident
+                best = weight, report._replace(device=leaf), incident
         if best is None:
             self.events.append(e.ReportNeedsPerson(report, e.Rule.DEVICE_UNKNOWN))
         else:
@@ -219,8 +218,7 @@ class _Decision(Draft):
         calls = [report.made_at.timestamp(), *(call for one in lifted.incidents for call in one.standing.calls)]
         lead = weigh.lead(state.customers_under(lifted.device))
         without = sum(weigh.call(call - min(calls) + lead) for call in calls)
-        for key in state.below.get(lifted.device, ()):
-            known = state.incidents[key]
+        for known in state.below.get(lifted.device, {}).values():
             if not known.frozen or known.proposed_device == lifted.device:
                 continue
             all_calls = [*calls, *known.standing.calls]
@@ -354,17 +352,18 @@ class _Decision(Draft):
             return
         now = at.timestamp()
         if is_sparse(self.state, incident, now):
-            whole, pieces = partition(self.state, incident.device.id, incident.reports.values(), now)
-            self._take_apart(incident, whole, pieces)
+            pieces = partition(self.state, incident.device.id, incident.reports.values(), now)
+            self._take_apart(incident, pieces, now)
         self.look_again(incident.incident_id, relook.since, relook.step + 1)
 
-    def _take_apart(self, incident: Incident, whole: float, pieces: list[Piece]) -> None:
+    def _take_apart(self, incident: Incident, pieces: list[Piece], now: float) -> None:
         by_device = self.state.by_device
         free = [piece for piece in pieces if by_device.get(piece.device) in {None, incident.incident_id}]
         if not free or (len(pieces) == 1 and free[0].device == incident.device.id):
             return
         kept = max(free, key=lambda piece: len(piece.reports))
         rule = e.Rule.APART if len(pieces) > 1 else e.Rule.MOVED_DOWN
+        whole = as_one(self.state, incident.device.id, incident.reports.values(), now)
         evidence: Evidence = {
             "device": incident.device.id,
             "device_class": incident.device.type,

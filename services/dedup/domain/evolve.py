@@ -58,14 +58,15 @@ def _stand_at(state: AreaState, incident: Incident) -> None:
     state.by_device[incident.device.id] = incident.incident_id
     stand_for(state, incident)
     for step in state.path(incident.device.id):
-        state.below.setdefault(step.device, {})[incident.incident_id] = incident
+        state.below.setdefault(step.device, {})[incident.opened_seq] = incident
 
 
 def _leave_device(state: AreaState, incident: Incident) -> None:
     if state.by_device.get(incident.device.id) == incident.incident_id:
         del state.by_device[incident.device.id]
     for step in state.path(incident.device.id):
-        state.below.get(step.device, {}).pop(incident.incident_id, None)
+        if (below := state.below.get(step.device)) is not None:
+            below.pop(incident.opened_seq, None)
 
 
 def stand_for(state: AreaState, incident: Incident) -> None:

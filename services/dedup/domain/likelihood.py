@@ -16,14 +16,17 @@ cannot be placed. All times are seconds since the epoch; all results are natural
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence  # noqa: TC003 - a named tuple evaluates it
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from services.dedup.domain.rules import Inference
     from services.grid.tree import DeviceType
+
+T = TypeVar("T")
 
 KEPT: Final = 16
 """Earliest calls of an incident that are weighed one by one; what comes later is as likely under either cause."""
@@ -35,6 +38,26 @@ _CERTAIN: Final = -30.0
 _STRAYS: Final = 3  # earliest calls that may have nothing to do with it
 _APART: Final = 300.0  # seconds
 _SURELY: Final = 2  # calls of which none is taken for a stray
+
+
+class Part(NamedTuple, Generic[T]):
+    """One incident, as part of a larger outage.
+
+    Attributes:
+        onset: Its first call.
+        order: Its place among those of one onset.
+        of: The incident.
+        calls: Its earliest calls, ascending.
+        callers: How many customers have called in all.
+        own: How likely it is as an outage of its own.
+    """
+
+    onset: float
+    order: int
+    of: T
+    calls: Sequence[float]
+    callers: int
+    own: float
 
 
 class Likelihood:
@@ -132,6 +155,35 @@ class Likelihood:
         """Return the weighed log probability that ``quiet`` customers without power have not called yet."""
         return self._weight * quiet * math.log1p(-self.called_by(elapsed)) if quiet > 0 else 0.0
 
+    def explained(self, parts: Iterable[Part[T]], begun: float) -> tuple[list[T], float, float, int]:
+        """Return what one outage from ``begun`` on explains better than one each: it, both sums, and the callers.
+
+        Most parts are one call: what ``calls`` gives for it is written out, for the same reason as there.
+        """
+        log, location, constant, width, stray = math.log, self.location, self._constant, self._width, self._stray
+        together = apart = 0.0
+        callers = 0
+        found: list[T] = []
+        for onset, _, of, calls, called, own in parts:
+            if onset < begun:
+                continue  # it was there before
+            if len(calls) > 1:
+                joint = self.calls(calls, begun, 0.0, own)
+            elif (delay := onset - begun) < _STILL:
+                joint = stray
+            else:
+                later = log(delay)
+                off = later - location
+                joint = constant - later + width * off * off
+                if joint < stray:  # noqa: PLR1730  as above
+                    joint = stray
+            if joint > own:
+                found.append(of)
+                together += joint
+                apart += own
+                callers += called
+        return found, together, apart, callers
+
     def outage(self, kind: DeviceType, customers: int, calls: Sequence[float], callers: int, now: float) -> float:
         """Return the log likelihood of one outage of one device.
 
@@ -148,7 +200,8 @@ class Likelihood:
             base = self._bases[kind, customers] = self.rates.get(kind, _CERTAIN) + self.first(customers)
         if len(calls) <= _SURELY:
             begun = calls[0] - lead
-            return self.calls(calls[1:], begun, base + self.silence(customers - callers, now - begun))
+            total = base + self.silence(customers - callers, now - begun)
+            return total if len(calls) == 1 else self.calls(calls[1:], begun, total)
         best = -math.inf
         strays = 0.0
         for n in range(min(len(calls) // 3, _STRAYS) + 1):

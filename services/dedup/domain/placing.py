@@ -39,7 +39,7 @@ def place(
         waiting = _waiting(acting)
     except RefusedError as error:
         return [a.CommandRefused(command, error.wrong)]
-    placed = replace(waiting, device=command.device)
+    placed = waiting._replace(device=command.device)
     events: list[e.Event] = [a.ReportPlaced(waiting.report_id)]
     target = None
     for event in decided(placed):

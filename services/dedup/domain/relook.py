@@ -7,6 +7,7 @@ several apart; and when it is looked at again. Changes nothing.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import UUID  # noqa: TC003 - a named tuple evaluates it
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,6 +32,7 @@ class _Call(NamedTuple):
 
     at: float
     chain: tuple[str, ...]
+    caller: str | UUID
     report: Report
 
 
@@ -42,8 +44,13 @@ def is_sparse(state: AreaState, incident: Incident, now: float) -> bool:
     return incident.standing.callers < state.rules.inference.enough * n * weigh.called_by(now - begun)
 
 
-def partition(state: AreaState, device: str, reports: Iterable[Report], now: float) -> tuple[float, list[Piece]]:
-    """Return how likely one outage of ``device`` is, and the likeliest explanation of the reports under it.
+def as_one(state: AreaState, device: str, reports: Iterable[Report], now: float) -> float:
+    """Return how likely one outage of ``device`` made these reports; the arguments are those of ``partition``."""
+    return _score(state, device, [(report.made_at.timestamp(), report.caller) for report in reports], now)
+
+
+def partition(state: AreaState, device: str, reports: Iterable[Report], now: float) -> list[Piece]:
+    """Return the likeliest explanation of the reports under a device.
 
     Args:
         state: The area.
@@ -51,14 +58,19 @@ def partition(state: AreaState, device: str, reports: Iterable[Report], now: flo
         reports: In the order they joined.
         now: Until when the others have kept silent.
     """
-    calls = [_Call(r.made_at.timestamp(), _chain(state, device, r), r) for r in reports]
-    whole = _score(state, device, calls, now)
-    return whole, _best(state, 0, calls, now)
+    chains: dict[str | None, tuple[str, ...]] = {}
+    calls: list[_Call] = []
+    for report in reports:
+        chain = chains.get(report.device)
+        if chain is None:
+            chain = chains[report.device] = _chain(state, device, report.device)
+        calls.append(_Call(report.made_at.timestamp(), chain, report.caller, report))
+    return _best(state, 0, calls, now)
 
 
-def _chain(state: AreaState, device: str, report: Report) -> tuple[str, ...]:
-    """Return the devices from ``device`` down to the report's own."""
-    leaf = state.leaf(report.device)
+def _chain(state: AreaState, device: str, place: str | None) -> tuple[str, ...]:
+    """Return the devices from ``device`` down to that of a report."""
+    leaf = state.leaf(place)
     if leaf is None or leaf == device:
         return (device,)
     down = [leaf]
@@ -76,13 +88,13 @@ def _best(state: AreaState, depth: int, calls: list[_Call], now: float) -> list[
         depth += 1
         branches = _branches(depth, calls)
     device = calls[0].chain[depth]
-    here = Piece(device, _reports(calls), _score(state, device, calls, now))
+    here = Piece(device, _reports(calls), _score_of(state, device, calls, now))
     if len(branches) == 1:
         return [here]
     apart: list[Piece] = []
     for branch, under in branches.items():
         if branch is None:
-            apart.append(Piece(device, _reports(under), _score(state, device, under, now)))
+            apart.append(Piece(device, _reports(under), _score_of(state, device, under, now)))
         else:
             apart += _best(state, depth + 1, under, now)
     margin = state.rules.inference.split_margin
@@ -101,12 +113,16 @@ def _reports(calls: list[_Call]) -> tuple[Report, ...]:
     return tuple(call.report for call in calls)
 
 
-def _score(state: AreaState, device: str, calls: Sequence[_Call], now: float) -> float:
+def _score_of(state: AreaState, device: str, calls: Sequence[_Call], now: float) -> float:
+    return _score(state, device, [(call.at, call.caller) for call in calls], now)
+
+
+def _score(state: AreaState, device: str, calls: Sequence[tuple[float, str | UUID]], now: float) -> float:
     """Return how likely one outage of ``device`` made these calls; a customer's repeated call counts once."""
-    firsts: dict[str, float] = {}
-    for call in calls:
-        customer = call.report.customer
-        if customer not in firsts or call.at < firsts[customer]:
-            firsts[customer] = call.at
+    firsts: dict[str | UUID, float] = {}
+    for at, caller in calls:
+        known = firsts.get(caller)
+        if known is None or at < known:
+            firsts[caller] = at
     times = sorted(firsts.values())
     return state.likelihood.outage(state.kind_of(device), state.customers_under(device), times, len(times), now)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID  # noqa: TC003 - a named tuple evaluates it
 
 from services.contracts.ids import ticket_ref
 from services.contracts.messages import Member
-from services.contracts.values import Channel, CustomerClass, CustomerStatus
+from services.contracts.values import Channel, CustomerClass, CustomerStatus, Recipient
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
-    from uuid import UUID
+    from datetime import timedelta
 
     from services.contracts.messages import OutageReported, TelemetryReceived
-    from services.contracts.values import Recipient
 
 
 def made_at(reported_at: datetime, received_at: datetime, trusted_lag: timedelta) -> datetime:
@@ -27,9 +25,8 @@ def made_at(reported_at: datetime, received_at: datetime, trusted_lag: timedelta
     return reported_at if received_at - reported_at <= trusted_lag else received_at
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A claim that power is out.
+class Report(NamedTuple):
+    """A claim that power is out. A tuple, as there are many: a frozen dataclass takes three times as long to make.
 
     Attributes:
         device: What the report hangs on: a transformer as a rule, a ``cell:`` where no model covers the ground.
@@ -131,6 +128,11 @@ class Report:
     def customer(self) -> str:
         """What tells this customer from others: the account, or the report where there is none."""
         return self.account_id or str(self.report_id)
+
+    @property
+    def caller(self) -> str | UUID:
+        """The same where nobody reads it: spelling out an id costs more than all else that is done with it."""
+        return self.account_id or self.report_id
 
     def member(self) -> Member:
         """Return the report as far as telling its customer needs."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.dedup.domain import events as e
-from services.dedup.domain.relook import Piece, partition
+from services.dedup.domain.relook import Piece, as_one, partition
 from services.dedup.domain.state import Standing
 
 if TYPE_CHECKING:
@@ -123,15 +123,15 @@ def _without(state: AreaState, incident: Incident, under: Sequence[Report], at: 
     """Return how likely the incident is as one outage, and what best explains it without some of its reports."""
     gone = {report.report_id for report in under}
     rest = [report for report in incident.reports.values() if report.report_id not in gone]
-    whole, _ = partition(state, incident.device.id, incident.reports.values(), at.timestamp())
-    return whole, partition(state, incident.device.id, rest, at.timestamp())[1] if rest else []
+    whole = as_one(state, incident.device.id, incident.reports.values(), at.timestamp())
+    return whole, partition(state, incident.device.id, rest, at.timestamp()) if rest else []
 
 
 def _own_outage(
     state: AreaState, whole: float, rest: Sequence[Piece], device: str, under: Sequence[Report], at: datetime
 ) -> bool:
     """Tell whether the restoration ended an outage inside, and was no step of restoring the larger one."""
-    inside, _ = partition(state, device, under, at.timestamp())
+    inside = as_one(state, device, under, at.timestamp())
     apart = inside + sum(piece.score for piece in rest)
     return apart - whole > state.rules.inference.restored_margin
 

@@ -268,7 +268,7 @@ class AreaState:
         members: Live report to its incident.
         by_device: The open outage predicted at each device.
         by_premises: The open single incident of each account.
-        below: The open outages predicted strictly below each device.
+        below: The open outages predicted strictly below each device, by their place in the ledger.
         restored: Last restoration of each device.
         restored_premises: Last restoration of each account's own premises.
         latest: Time of the latest report; restorations are forgotten by it.
@@ -315,7 +315,7 @@ class AreaState:
         self.members: dict[UUID, UUID] = {}
         self.by_device: dict[str, UUID] = {}
         self.by_premises: dict[str, UUID] = {}
-        self.below: dict[str, dict[UUID, Incident]] = {}
+        self.below: dict[str, dict[int, Incident]] = {}
         self.restored: dict[str, Restored] = {}
         self.restored_premises: dict[str, Restored] = {}
         self.latest: datetime | None = None
@@ -422,7 +422,11 @@ class AreaState:
             "members": dict(sorted(self.members.items())),
             "by_device": dict(sorted(self.by_device.items())),
             "by_premises": dict(sorted(self.by_premises.items())),
-            "below": {device: sorted(found) for device, found in sorted(self.below.items()) if found},
+            "below": {
+                device: sorted(one.incident_id for one in found.values())
+                for device, found in sorted(self.below.items())
+                if found
+            },
             "learned": self.learned,
             "restored": _remembered(self.restored, remembered),
             "restored_premises": _remembered(self.restored_premises, remembered),

@@ -6,7 +6,6 @@ the incident they joined; those of an incident that the command itself had opene
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from services.contracts.ids import incident_id
@@ -193,7 +192,7 @@ def _unplace(acting: Acting, done: a.Done) -> None:
         raise RefusedError(("undoes", why))
     known = incident.reports[report]
     del acting.inside(incident.incident_id)[report]
-    waiting = replace(known, device=done.waited_at)
+    waiting = known._replace(device=done.waited_at)
     acting.events.append(
         a.ReportUnplaced(waiting, e.Rule.UNPLACED, acting.command.author, incident.incident_id, acting.number())
     )

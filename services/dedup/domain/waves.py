@@ -37,15 +37,17 @@ def second_wave(state: AreaState, incident: Incident, report: Report, now: float
             break
         lately.append(known)
     lately.reverse()
-    callers = len({one.customer for one in (*lately, report)})
+    if len(lately) + 1 < _FEWEST:
+        return None
+    callers = len({one.caller for one in (*lately, report)})
     tail = n * (weigh.called_by(at - begun) - weigh.called_by(at - _LATELY - begun))
     heavy = (incident.standing.callers - len(lately)) * _LATELY / (at - begun)
     expected = max(tail, heavy) + _STRAYS
     if callers < _FEWEST or callers * math.log(callers / expected) - callers + expected < state.rules.inference.wave:
         return None
-    _, pieces = partition(state, incident.device.id, (*lately, report), now)
+    pieces = partition(state, incident.device.id, (*lately, report), now)
     piece = next(piece for piece in pieces if report in piece.reports)
-    if len({one.customer for one in piece.reports}) < _FEWEST or len(lately) == len(incident.reports):
+    if len({one.caller for one in piece.reports}) < _FEWEST or len(lately) == len(incident.reports):
         return None
     there = state.by_device.get(piece.device)
     return piece if there is None or there == incident.incident_id else None
