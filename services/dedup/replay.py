@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 _EVENT_LAG: Final = timedelta(hours=24)
 """How long before its arrival a report may say it was made; as in the router."""
 _TELL_EVERY: Final = 2000
+_ENDINGS: Final = (e.OrderCancelled, e.OrderClosed)
+_ORDERS: Final = (e.OrderIssued, e.OrderUpdated, *_ENDINGS)
 _NO_TICKET: Final = "REPL-AYED-000"
 """In place of the reference a customer would be told: nobody is told anything here."""
 
@@ -332,6 +334,15 @@ class Replay:
         if isinstance(event, e.ReportJoined):
             self._places[event.report.report_id] = [event.incident_id]
             result.in_incidents += 1
+        elif isinstance(event, _ORDERS):
+            order = event.order
+            ended = isinstance(event, _ENDINGS)
+            result.steps.append(OrderStep(order.order_id, order.issued_at, None if ended else order.device.id))
+            known = self._orders.get(order.incident_id)
+            issued_at = order.issued_at if known is None else known.issued_at
+            self._orders[order.incident_id] = IssuedOrder(
+                order.order_id, order.incident_id, issued_at, order.device.id, order.superseded_by
+            )
         elif isinstance(event, e.ReportMoved):
             self._places[event.report_id].append(event.target)
         elif isinstance(event, e.ReportAnswered):
@@ -342,15 +353,6 @@ class Replay:
             result.need_person += 1
         elif isinstance(event, e.IncidentOpened):
             result.incidents += 1
-        elif isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed):
-            order = event.order
-            ended = isinstance(event, e.OrderCancelled | e.OrderClosed)
-            result.steps.append(OrderStep(order.order_id, order.issued_at, None if ended else order.device.id))
-            known = self._orders.get(order.incident_id)
-            issued_at = order.issued_at if known is None else known.issued_at
-            self._orders[order.incident_id] = IssuedOrder(
-                order.order_id, order.incident_id, issued_at, order.device.id, order.superseded_by
-            )
         elif isinstance(event, e.TimerSet):
             self._timers_set += 1
             heapq.heappush(self._timers, (event.due_at, event.timer_id, self._timers_set, area, event))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from services.dedup.domain.likelihood import Part
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from services.dedup.domain.events import Evidence
@@ -23,6 +24,8 @@ _NEWEST: Final = 24
 """Incidents under one device that are looked at, newest first: its own outage would show in these."""
 _STARTS: Final = 8
 """Of these, how many are tried as the first sign of it."""
+_ROUNDING: Final = 1e-6
+"""By how much a bound is too high, so that it stays one however sums are rounded."""
 
 
 class Lifted(NamedTuple):
@@ -37,6 +40,26 @@ class Lifted(NamedTuple):
     device: str
     incidents: list[Incident]
     evidence: Evidence
+
+
+class _Asked(NamedTuple):
+    """A device whose outage may explain what is under it.
+
+    Attributes:
+        step: The device.
+        parts: The incidents under it, oldest call first.
+        starts: When it may have begun, latest first.
+        bounds: No more can be gained by each.
+        spare: What its outage costs, whenever it began.
+        alone: How likely the report is as an outage of its own device.
+    """
+
+    step: Step
+    parts: list[Part[Incident]]
+    starts: list[float]
+    bounds: list[float]
+    spare: float
+    alone: float
 
 
 class _Found(NamedTuple):
@@ -57,30 +80,21 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
         made_at: When the call was made.
         now: Until when the others have kept silent.
     """
-    weigh, at = state.likelihood, made_at.timestamp()
+    at = made_at.timestamp()
+    asked = list(_askable(state, leaf, made_at, now))
+    margin = state.rules.inference.lift_margin
+    if not any(bound > margin for one in asked for bound in one.bounds):
+        return None  # as it is mostly: then no device need be weighed out
     best: _Found | None = None
-    seen = 0
-    alone: float | None = None
     considered: list[str] = []
-    own: dict[int, float] = {}  # what is under one device is under the next one up as well
-    for step in state.path(leaf):
-        if step.device in state.by_device:
-            break  # an outage that the report is no part of stands there: nothing above it is asked
-        under = state.below.get(step.device)
-        if not under or len(under) == seen:
-            continue  # no more to explain than for the device before, with more silence
-        if state.telemetry.closed(step.device, made_at):
-            continue
-        seen = len(under)
-        if alone is None:
-            alone = weigh.outage(state.kind_of(leaf), state.customers_under(leaf), (at,), 1, now)
-        found = _best_start(state, weigh, step, at, now, alone, own)
+    for one in asked:
+        found = _best_start(state.likelihood, one, at, now)
         if found is None:
             continue
-        considered.append(f"{step.device} {found.gain:+.1f}")
+        considered.append(f"{one.step.device} {found.gain:+.1f}")
         if best is None or found.gain > best.gain:
             best = found
-    if best is None or best.gain <= state.rules.inference.lift_margin:
+    if best is None or best.gain <= margin:
         return None
     best.incidents.sort(key=lambda incident: incident.opened_seq)
     evidence: Evidence = {
@@ -96,29 +110,66 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
     return Lifted(best.step.device, best.incidents, evidence)
 
 
-def _best_start(
-    state: AreaState, weigh: Likelihood, step: Step, at: float, now: float, alone: float, own: dict[int, float]
-) -> _Found | None:
-    """Return the likeliest outage of one device: its beginning, and the incidents it explains."""
-    rate = weigh.rates.get(step.kind)
-    if rate is None:
-        return None  # a class that is never predicted
+def _askable(state: AreaState, leaf: str, made_at: datetime, now: float) -> Iterator[_Asked]:
+    """Yield the devices above a leaf that have more to explain than the one before, nearest first."""
+    weigh, at = state.likelihood, made_at.timestamp()
+    seen = 0
+    alone: float | None = None
+    own: dict[int, float] = {}  # what is under one device is under the next one up as well
+    for step in state.path(leaf):
+        if step.device in state.by_device:
+            return  # an outage that the report is no part of stands there: nothing above it is asked
+        under = state.below.get(step.device)
+        if not under or len(under) == seen:
+            continue  # no more to explain than for the device before, with more silence
+        if state.telemetry.closed(step.device, made_at):
+            continue
+        seen = len(under)
+        if alone is None:
+            alone = weigh.outage(state.kind_of(leaf), state.customers_under(leaf), (at,), 1, now)
+        if (rate := weigh.rates.get(step.kind)) is not None:  # else a class that is never predicted
+            yield _ask(state, step, rate, at, now, alone, own)
+
+
+def _ask(
+    state: AreaState, step: Step, rate: float, at: float, now: float, alone: float, own: dict[int, float]
+) -> _Asked:
+    """Return what one device's outage could explain, when it may have begun, and how much that can gain at most."""
+    weigh = state.likelihood
     parts = _parts(state, step.device, now, own)
-    starts = sorted({part.onset for part in parts if part.onset <= at}, reverse=True)[:_STARTS]
-    if len(starts) < _STARTS:
-        starts.append(at)
+    onsets = sorted({part.onset for part in parts if part.onset <= at}, reverse=True)
     lead = weigh.lead(step.customers)
-    unseen = rate + weigh.first(step.customers) - weigh.call(lead)
+    starts = [start - lead for start in (onsets if len(onsets) >= _STARTS else (at, *onsets))[:_STARTS]]
+    spare = rate + weigh.first(step.customers) - weigh.call(lead)
+    bounds: list[float] = []
+    room, callers, first = _ROUNDING, 0, len(parts)
+    for begun in starts:
+        while first and parts[first - 1].onset >= begun:
+            first -= 1
+            _, _, _, calls, called, alike = parts[first]
+            gain = weigh.peak * len(calls) - alike
+            if gain > 0:
+                room += gain
+                callers += called
+        silence = weigh.silence(step.customers - callers - 1, now - begun)
+        bounds.append(room + weigh.call(at - begun) + spare + silence - alone)
+    return _Asked(step, parts, starts, bounds, spare, alone)
+
+
+def _best_start(weigh: Likelihood, asked: _Asked, at: float, now: float) -> _Found | None:
+    """Return the likeliest outage of one device: its beginning, and the incidents it explains."""
+    customers = asked.step.customers
     best: _Found | None = None
-    for start in starts:
-        begun = start - lead
-        incidents, together, apart, callers = weigh.explained(parts, begun)
+    for begun, bound in zip(asked.starts, asked.bounds, strict=True):
+        if best is not None and bound < best.gain:
+            continue
+        incidents, together, apart, callers = weigh.explained(asked.parts, begun)
         if not incidents:
             continue
-        together += weigh.call(at - begun) + unseen + weigh.silence(step.customers - callers - 1, now - begun)
-        gain = together - apart - alone
+        together += weigh.call(at - begun) + asked.spare + weigh.silence(customers - callers - 1, now - begun)
+        gain = together - apart - asked.alone
         if best is None or gain > best.gain:
-            best = _Found(gain, together, apart + alone, step, incidents, callers + 1)
+            best = _Found(gain, together, apart + asked.alone, asked.step, incidents, callers + 1)
     return best
 
 

@@ -52,9 +52,7 @@ class Draft:
         if leaf not in tree:
             known = self.state.incidents[self.state.by_device[leaf]]
             return known.device, known.customers_served
-        found = tree.device(leaf)
-        ref = DeviceRef(id=leaf, type=found.type.value, feeder=found.feeder, lat=found.lat, lon=found.lon)
-        return ref, found.customer_count
+        return self.state.ref(leaf, tree), self.state.customers_under(leaf)
 
     def number(self) -> int:
         """Return the next number of the area's ledger."""

@@ -199,6 +199,8 @@ def remember(
     also: Iterable[str] = (),
 ) -> None:
     """Let a restoration answer late reports: used for restoring and for loading."""
+    if state.oldest_restored is None or restored.restored_at < state.oldest_restored:
+        state.oldest_restored = restored.restored_at
     if kind is e.Kind.OUTAGE:
         for one in (device, *also):
             _keep_later(state.restored, one, restored)
@@ -215,9 +217,12 @@ def _forget_old(state: AreaState) -> None:
     if state.latest is None:
         return
     since = state.latest - state.rules.restored_memory
-    for known in (state.restored, state.restored_premises):
-        for key in [key for key, one in known.items() if one.restored_at < since]:
-            del known[key]
+    if state.oldest_restored is not None and state.oldest_restored < since:  # else they need not be looked through
+        for known in (state.restored, state.restored_premises):
+            for key in [key for key, one in known.items() if one.restored_at < since]:
+                del known[key]
+        kept = (*state.restored.values(), *state.restored_premises.values())
+        state.oldest_restored = min((one.restored_at for one in kept), default=None)
     state.planned.forget(since)
 
 

@@ -74,6 +74,7 @@ class Likelihood:
         "_weight",
         "_width",
         "location",
+        "peak",
         "rates",
         "share",
     )
@@ -95,7 +96,8 @@ class Likelihood:
         self._stray = math.log(share) + inference.stray
         self._weight = inference.silence_weight
         # No call's density is above its mode's: where that is below 1, a sum of logarithms only falls.
-        self._never_gains = max(self._stray, self._constant - self.location + 0.5 * self._spread**2) <= 0.0
+        self.peak = max(self._stray, self._constant - self.location + 0.5 * self._spread**2)
+        self._never_gains = self.peak <= 0.0
         self._firsts: dict[int, float] = {}
         self._leads: dict[int, float] = {}
         self._bases: dict[tuple[DeviceType, int], float] = {}

@@ -10,7 +10,7 @@ from bisect import insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from services.contracts.values import CustomerClass, IncidentState
+from services.contracts.values import CustomerClass, DeviceRef, IncidentState
 from services.dedup.domain.learning import Learned
 from services.dedup.domain.likelihood import KEPT
 from services.dedup.domain.planned import PlannedOutages
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.contracts.messages import OrderVersion
-    from services.contracts.values import DeviceRef, Etr, ProgressStage
+    from services.contracts.values import Etr, ProgressStage
     from services.dedup.domain.acts import Done
     from services.dedup.domain.events import Kind
     from services.dedup.domain.report import Report
@@ -271,6 +271,7 @@ class AreaState:
         below: The open outages predicted strictly below each device, by their place in the ledger.
         restored: Last restoration of each device.
         restored_premises: Last restoration of each account's own premises.
+        oldest_restored: No restoration in these is older.
         latest: Time of the latest report; restorations are forgotten by it.
         learned: What closed incidents taught of who reports, and when.
         likelihood: The densities that follow from it.
@@ -285,6 +286,7 @@ class AreaState:
     __slots__ = (
         "_devices",
         "_paths",
+        "_refs",
         "_through",
         "area",
         "below",
@@ -297,6 +299,7 @@ class AreaState:
         "likelihood",
         "members",
         "next_seq",
+        "oldest_restored",
         "planned",
         "restored",
         "restored_premises",
@@ -318,6 +321,7 @@ class AreaState:
         self.below: dict[str, dict[int, Incident]] = {}
         self.restored: dict[str, Restored] = {}
         self.restored_premises: dict[str, Restored] = {}
+        self.oldest_restored: datetime | None = None
         self.latest: datetime | None = None
         self.next_seq = 1
         self.waiting: dict[UUID, Report] = {}
@@ -330,6 +334,7 @@ class AreaState:
         self._paths: dict[str, tuple[Step, ...]] = {}
         self._through: dict[str, tuple[Step, ...]] = {}
         self._devices: dict[str, tuple[DeviceType, int]] = {}
+        self._refs: dict[str, DeviceRef] = {}
 
     def leaf(self, device: str | None) -> str | None:
         """Return the device a report counts for: its own, or the nearest above it that can be predicted.
@@ -390,6 +395,16 @@ class AreaState:
             if tree is None or device not in tree:
                 return DeviceType.TRANSFORMER, 0
             found = self._devices[device] = tree.type_of(device), tree.customers_under(device)
+        return found
+
+    def ref(self, device: str, tree: Tree) -> DeviceRef:
+        """Return a device of the network for a crew to drive to, asked of the tree once."""
+        found = self._refs.get(device)
+        if found is None:
+            known = tree.device(device)
+            found = self._refs[device] = DeviceRef(
+                id=device, type=known.type.value, feeder=known.feeder, lat=known.lat, lon=known.lon
+            )
         return found
 
     def own_score(self, incident: Incident, now: float) -> float:
