@@ -38,6 +38,7 @@ _CERTAIN: Final = -30.0
 _STRAYS: Final = 3  # earliest calls that may have nothing to do with it
 _APART: Final = 300.0  # seconds
 _SURELY: Final = 2  # calls of which none is taken for a stray
+_ROUNDING: Final = 1e-6
 
 
 class Part(NamedTuple, Generic[T]):
@@ -126,6 +127,21 @@ class Likelihood:
         off = log - self.location
         found = self._constant - log + self._width * off * off
         return max(self._stray, found)
+
+    def until(self, needed: float) -> float:
+        """Return the delay in seconds from which on a call's log density is below ``needed``.
+
+        0 where no call's ever is as high, infinity where every call's is; a little too long rather than too short.
+        """
+        needed -= _ROUNDING
+        if needed > self.peak:
+            return 0.0
+        if needed <= self._stray:
+            return math.inf
+        above = self._constant - self.location - needed
+        steep = -self._width
+        root = math.sqrt(max(0.0, 1.0 + 4.0 * steep * above))
+        return math.exp(self.location + (root - 1.0) / (2.0 * steep)) + _STILL
 
     def calls(self, calls: Sequence[float], begun: float, total: float = 0.0, enough: float = -math.inf) -> float:
         """Return ``total`` and the log densities of ``calls`` of an outage from ``begun`` on; the hot spot of it all.

@@ -8,6 +8,9 @@ Never here: whom to tell.
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left, bisect_right
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from services.dedup.domain import events as e
@@ -96,27 +99,64 @@ def _of_the_outage(state: AreaState, device: str, core: Incident | None, at: dat
 
     That there was one is known, so one of them at least was it; the others each are if they began with it.
     """
-    weigh, now = state.likelihood, at.timestamp()
+    now = at.timestamp()
     below = state.below.get(device, {}).values()
     free = [incident for incident in below if not incident.frozen and incident.standing.calls[0] <= now]
-    lead = weigh.lead(state.customers_under(device))
+    lead = state.likelihood.lead(state.customers_under(device))
     if core is not None:
         starts = [core.standing.calls[0]]
     else:
         starts = sorted({incident.standing.calls[0] for incident in free}, reverse=True)
+    share = _Share(state, free, now)
     best: tuple[float, list[Incident]] = (float("-inf"), [] if core is None else [core])
     for start in starts:
-        gain = 0.0
-        group = [] if core is None else [core]
-        for incident in free:
-            joint = sum(weigh.call(call - start + lead) for call in incident.standing.calls)
-            own = state.own_score(incident, now)
-            if joint - own > state.rules.inference.restored_margin:
-                group.append(incident)
-                gain += joint - own
+        gain, explained = share.of(start, lead)
+        group = explained if core is None else [core, *explained]
         if group and gain > best[0]:
             best = gain, group
     return sorted(best[1], key=lambda incident: incident.opened_seq)
+
+
+class _Share:
+    """Which of many incidents an outage explains that is known to have been, for many beginnings of it.
+
+    An incident whose first call came too long after a beginning, or before it, need not be weighed: in a storm there
+    are hundreds under one device, and each of them is a beginning to try.
+    """
+
+    def __init__(self, state: AreaState, incidents: Sequence[Incident], now: float) -> None:
+        """Weigh each incident by itself, as of ``now``."""
+        self._weigh = weigh = state.likelihood
+        self._margin = state.rules.inference.restored_margin
+        self._always: list[tuple[int, Incident, float]] = []
+        timely: list[tuple[float, int, Incident, float]] = []
+        self._longest = 0.0
+        for n, incident in enumerate(incidents):
+            own = state.own_score(incident, now)
+            calls = incident.standing.calls
+            needed = own + self._margin - (len(calls) - 1) * weigh.peak
+            longest = weigh.until(needed)
+            if longest == math.inf:
+                self._always.append((n, incident, own))
+            elif longest > 0:
+                timely.append((calls[0], n, incident, own))
+                self._longest = max(self._longest, longest)
+        timely.sort(key=itemgetter(0))
+        self._onsets = [one[0] for one in timely]
+        self._timely = [one[1:] for one in timely]
+
+    def of(self, start: float, lead: float) -> tuple[float, list[Incident]]:
+        """Return how much likelier one that began ``lead`` before ``start`` made its share, and that share."""
+        begun = start - lead
+        first, last = bisect_left(self._onsets, begun), bisect_right(self._onsets, begun + self._longest)
+        weigh, gain = self._weigh, 0.0
+        explained: list[Incident] = []
+        for _, incident, own in sorted((*self._always, *self._timely[first:last]), key=itemgetter(0)):
+            joint = sum(weigh.call(call - start + lead) for call in incident.standing.calls)
+            if joint - own > self._margin:
+                explained.append(incident)
+                gain += joint - own
+        return gain, explained
 
 
 def _without(state: AreaState, incident: Incident, under: Sequence[Report], at: datetime) -> tuple[float, list[Piece]]:

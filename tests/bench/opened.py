@@ -1,0 +1,112 @@
+"""What a report costs with ten, a thousand and a hundred thousand incidents open, in the same areas.
+
+The same storm is decided each time, before it the openings: outages at transformers that the storm does not touch, as
+far as there are any, then customers' own problems. All of them are open until the end, and each size is measured in
+every round. Counted in processor time, and the openings themselves are not.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from services.contracts.ids import derive
+from services.contracts.messages import OutageReported
+from services.contracts.values import Channel, Place
+from services.dedup.replay import Prepared, Replay
+from tests.bench.machine import watched
+from tests.bench.report import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from services.dedup.domain.rules import Rules
+    from services.dedup.replay import Served
+    from services.dedup.replay_files import Restoration
+    from tests.bench.plan import Work
+
+GROUP = "open incidents: one storm decided beside them"
+OPEN: Final = (10, 1_000, 100_000)
+_LEAD: Final = timedelta(days=3)
+"""How long before the storm the last of them opened."""
+_APART: Final = timedelta(hours=2)
+"""How far apart two of one area are: nearer, and they would be taken for one."""
+
+
+def measure(
+    work: Work, served: Served, rules: Rules, storm: Sequence[Prepared], restored: Sequence[Restoration]
+) -> None:
+    """Decide the storm beside each number of open incidents in every round."""
+    touched = {one.message.place.transformer_id for one in storm if one.message is not None}
+    before = storm[0].received_at - _LEAD
+    openings = {count: _openings(served, touched, count, before) for count in OPEN}
+    costs: dict[int, list[float]] = {count: [] for count in OPEN}
+    with watched() as spell:
+        for number in range(work.rounds):
+            for count in OPEN:
+                work.tell(f"open incidents: {count:,}, round {number + 1} of {work.rounds}")
+                replay = Replay(served.tree, served.book, served.homes, rules)
+                replay.decide_all(openings[count], (), _quiet)
+                opened = replay.decide_all((), (), _quiet).incidents
+                if opened < 0.95 * count:
+                    raise AssertionError(f"{opened} incidents were opened, not {count}")
+                gc.collect()
+                began = time.process_time()
+                replay.decide_all(storm, restored, _quiet)
+                costs[count].append(1e6 * (time.process_time() - began) / len(storm))
+    fewest = costs[OPEN[0]]
+    for count in OPEN:
+        work.results.add(
+            GROUP,
+            Figure(f"{count:,} open", "µs/report", costs[count], None, f"{len(storm):,} reports", [spell]),
+            Figure(
+                f"{count:,} open, against {OPEN[0]}",
+                "x",
+                [one / base for one, base in zip(costs[count], fewest, strict=True)],
+                None,
+                "wanted within ±20 %",
+            ),
+        )
+
+
+def _openings(served: Served, touched: set[str | None], count: int, until: datetime) -> list[Prepared]:
+    """Return reports that open ``count`` incidents: one at a transformer, then of single customers."""
+    found: list[Prepared] = []
+    homes: dict[str, str] = {}
+    for account, transformer in served.homes.items():
+        homes.setdefault(transformer, account)
+    apart = [(account, transformer) for transformer, account in homes.items() if transformer not in touched]
+    taken = {account for account, _ in apart[:count]}
+    others = [(account, home) for account, home in served.homes.items() if account not in taken]
+    tree = served.tree
+    latest: dict[str, datetime] = {}
+    for account, transformer in apart[:count] + others[: max(0, count - len(apart))]:
+        area = tree.area_of(transformer)
+        at = latest[area] = latest.get(area, until) - _APART
+        key = derive("bench opening", account)
+        message = OutageReported(
+            area=area,
+            report_id=key,
+            ticket_id=key,
+            ticket_ref="BENC-HOPE-N00",
+            contact_id=key,
+            channel=Channel.WEB,
+            place=Place(
+                area=area,
+                feeder=tree.feeder_of(transformer),
+                transformer_id=transformer,
+                account_id=account,
+            ),
+            reported_at=at,
+            received_at=at,
+            single_premise=account not in taken,
+        )
+        found.append(Prepared(account, key, at, message))
+    return sorted(found, key=lambda one: one.received_at)
+
+
+def _quiet(_stage: str, _done: int, _total: int) -> None:
+    return
