@@ -16,6 +16,9 @@ from services.contracts.ids import derive
 from services.contracts.messages import OutageReported
 from services.contracts.values import Channel, Place
 from services.dedup.replay import Prepared, Replay
+from services.dedup.rules_file import load_rules
+from services.dedup.settings import DedupSettings
+from services.runtime.settings import read_settings
 from tests.bench.machine import watched
 from tests.bench.report import Figure
 
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from services.dedup.domain.rules import Rules
     from services.dedup.replay import Served
     from services.dedup.replay_files import Restoration
     from tests.bench.plan import Work
@@ -36,10 +38,9 @@ _APART: Final = timedelta(hours=2)
 """How far apart two of one area are: nearer, and they would be taken for one."""
 
 
-def measure(
-    work: Work, served: Served, rules: Rules, storm: Sequence[Prepared], restored: Sequence[Restoration]
-) -> None:
+def measure(work: Work, served: Served, storm: Sequence[Prepared], restored: Sequence[Restoration]) -> None:
     """Decide the storm beside each number of open incidents in every round."""
+    rules = load_rules(read_settings(DedupSettings).thresholds_file)
     touched = {one.message.place.transformer_id for one in storm if one.message is not None}
     before = storm[0].received_at - _LEAD
     openings = {count: _openings(served, touched, count, before) for count in OPEN}

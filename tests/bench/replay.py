@@ -32,13 +32,15 @@ from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.grid.network_file import write_customers, write_devices
 from services.runtime.settings import read_settings
+from tests.bench import opened
 from tests.bench.grids import bases
 from tests.bench.machine import Spell, resident_mb, watched
 from tests.bench.report import Figure, Reach
 from tests.bench.workload import START
 
 if TYPE_CHECKING:
-    from services.dedup.replay import Served
+    from services.dedup.replay import Prepared, Served
+    from services.dedup.replay_files import Restoration
     from tests.bench.plan import Work
 
 GROUP = "replay: files through the core on one core"
@@ -73,10 +75,11 @@ def measure(work: Work) -> None:
         for number in range(work.rounds):
             work.tell(f"replay: round {number + 1} of {work.rounds}")
             with watched() as spell:
-                _round(folder, served, times)
+                storm, restored = _round(folder, served, times)
             times.spells.append(spell)
             peak = max(peak, resident_mb(os.getpid()))
         _tell(work, times, peak, len(served.homes))
+        opened.measure(work, served, storm, restored)
 
 
 def _make(folder: Path, storms: int) -> None:
@@ -94,7 +97,7 @@ def _make(folder: Path, storms: int) -> None:
             restored.writelines(f"{at},{what}\n" for at, what in restoration_lines(storm, start))
 
 
-def _round(folder: Path, served: Served, times: _Times) -> None:
+def _round(folder: Path, served: Served, times: _Times) -> tuple[list[Prepared], list[Restoration]]:
     rules = load_rules(read_settings(DedupSettings).thresholds_file)
     began = time.process_time()
     with (folder / "reports.jsonl").open("rb") as file:
@@ -122,6 +125,7 @@ def _round(folder: Path, served: Served, times: _Times) -> None:
     for samples, since, until in zip(stages, marks[:-1], marks[1:], strict=True):
         samples.append(len(lines) / (until - since))
     times.whole.append(len(lines) / (marks[-1] - marks[0]))
+    return prepared, restored
 
 
 def _quiet(_stage: str, _done: int, _total: int) -> None:

@@ -42,7 +42,7 @@ class Lifted(NamedTuple):
     evidence: Evidence
 
 
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
     """A device whose outage may explain what is under it.
 
     Attributes:
@@ -81,14 +81,14 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
         now: Until when the others have kept silent.
     """
     at = made_at.timestamp()
-    asked = list(_askable(state, leaf, made_at, now))
+    asked = list(askable(state, leaf, made_at, now))
     margin = state.rules.inference.lift_margin
     if not any(bound > margin for one in asked for bound in one.bounds):
         return None  # as it is mostly: then no device need be weighed out
     best: _Found | None = None
     considered: list[str] = []
     for one in asked:
-        found = _best_start(state.likelihood, one, at, now)
+        found = best_start(state.likelihood, one, at, now)
         if found is None:
             continue
         considered.append(f"{one.step.device} {found.gain:+.1f}")
@@ -110,7 +110,7 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
     return Lifted(best.step.device, best.incidents, evidence)
 
 
-def _askable(state: AreaState, leaf: str, made_at: datetime, now: float) -> Iterator[_Asked]:
+def askable(state: AreaState, leaf: str, made_at: datetime, now: float) -> Iterator[Asked]:
     """Yield the devices above a leaf that have more to explain than the one before, nearest first."""
     weigh, at = state.likelihood, made_at.timestamp()
     seen = 0
@@ -133,7 +133,7 @@ def _askable(state: AreaState, leaf: str, made_at: datetime, now: float) -> Iter
 
 def _ask(
     state: AreaState, step: Step, rate: float, at: float, now: float, alone: float, own: dict[int, float]
-) -> _Asked:
+) -> Asked:
     """Return what one device's outage could explain, when it may have begun, and how much that can gain at most."""
     weigh = state.likelihood
     parts = _parts(state, step.device, now, own)
@@ -153,10 +153,10 @@ def _ask(
                 callers += called
         silence = weigh.silence(step.customers - callers - 1, now - begun)
         bounds.append(room + weigh.call(at - begun) + spare + silence - alone)
-    return _Asked(step, parts, starts, bounds, spare, alone)
+    return Asked(step, parts, starts, bounds, spare, alone)
 
 
-def _best_start(weigh: Likelihood, asked: _Asked, at: float, now: float) -> _Found | None:
+def best_start(weigh: Likelihood, asked: Asked, at: float, now: float) -> _Found | None:
     """Return the likeliest outage of one device: its beginning, and the incidents it explains."""
     customers = asked.step.customers
     best: _Found | None = None

@@ -71,13 +71,13 @@ class Likelihood:
         "_leads",
         "_never_gains",
         "_spread",
-        "_stray",
         "_weight",
         "_width",
         "location",
         "peak",
         "rates",
         "share",
+        "stray",
     )
 
     def __init__(self, inference: Inference, share: float, delay_median: float) -> None:
@@ -94,10 +94,10 @@ class Likelihood:
         self._spread = inference.delay_spread
         self._width = -0.5 / (self._spread * self._spread)
         self._constant = math.log(share) - math.log(self._spread * math.sqrt(2.0 * math.pi))
-        self._stray = math.log(share) + inference.stray
+        self.stray = math.log(share) + inference.stray
         self._weight = inference.silence_weight
         # No call's density is above its mode's: where that is below 1, a sum of logarithms only falls.
-        self.peak = max(self._stray, self._constant - self.location + 0.5 * self._spread**2)
+        self.peak = max(self.stray, self._constant - self.location + 0.5 * self._spread**2)
         self._never_gains = self.peak <= 0.0
         self._firsts: dict[int, float] = {}
         self._leads: dict[int, float] = {}
@@ -122,11 +122,11 @@ class Likelihood:
     def call(self, delay: float) -> float:
         """Return the log density of one given customer's call ``delay`` seconds after the beginning."""
         if delay < _STILL:
-            return self._stray
+            return self.stray
         log = math.log(delay)
         off = log - self.location
         found = self._constant - log + self._width * off * off
-        return max(self._stray, found)
+        return max(self.stray, found)
 
     def until(self, needed: float) -> float:
         """Return the delay in seconds from which on a call's log density is below ``needed``.
@@ -134,13 +134,12 @@ class Likelihood:
         0 where no call's ever is as high, infinity where every call's is; a little too long rather than too short.
         """
         needed -= _ROUNDING
+        if needed <= self.stray:
+            return math.inf
         if needed > self.peak:
             return 0.0
-        if needed <= self._stray:
-            return math.inf
-        above = self._constant - self.location - needed
         steep = -self._width
-        root = math.sqrt(max(0.0, 1.0 + 4.0 * steep * above))
+        root = math.sqrt(max(0.0, 1.0 + 4.0 * steep * (self._constant - self.location - needed)))
         return math.exp(self.location + (root - 1.0) / (2.0 * steep)) + _STILL
 
     def calls(self, calls: Sequence[float], begun: float, total: float = 0.0, enough: float = -math.inf) -> float:
@@ -149,7 +148,7 @@ class Likelihood:
         Each is what ``call`` returns, written out: calling it costs more than what it does. Once no later call can
         bring the sum above ``enough`` again, the rest is left out.
         """
-        log, location, constant, width, stray = math.log, self.location, self._constant, self._width, self._stray
+        log, location, constant, width, stray = math.log, self.location, self._constant, self._width, self.stray
         for at in calls:
             delay = at - begun
             if delay < _STILL:
@@ -178,7 +177,7 @@ class Likelihood:
 
         Most parts are one call: what ``calls`` gives for it is written out, for the same reason as there.
         """
-        log, location, constant, width, stray = math.log, self.location, self._constant, self._width, self._stray
+        log, location, constant, width, stray = math.log, self.location, self._constant, self._width, self.stray
         together = apart = 0.0
         callers = 0
         found: list[T] = []
@@ -224,10 +223,10 @@ class Likelihood:
         strays = 0.0
         for n in range(min(len(calls) // 3, _STRAYS) + 1):
             if n and calls[n] - calls[n - 1] < _APART:
-                strays += self._stray
+                strays += self.stray
                 continue  # close to the one before: if that was no stray, this begins nothing
             begun = calls[n] - lead
             total = base + strays + self.silence(customers - callers, now - begun)
             best = max(best, self.calls(calls[n + 1 :], begun, total))
-            strays += self._stray
+            strays += self.stray
         return best

@@ -9,9 +9,9 @@ Never here: whom to tell.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain import events as e
 from services.dedup.domain.relook import Piece, as_one, partition
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from services.dedup.domain.events import Evidence
     from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState, Incident
+
+_ROUNDING: Final = 1e-6
 
 
 def restore_account(draft: Draft, account: str, transformer: str, at: datetime) -> None:
@@ -102,61 +104,47 @@ def _of_the_outage(state: AreaState, device: str, core: Incident | None, at: dat
     now = at.timestamp()
     below = state.below.get(device, {}).values()
     free = [incident for incident in below if not incident.frozen and incident.standing.calls[0] <= now]
-    lead = state.likelihood.lead(state.customers_under(device))
     if core is not None:
         starts = [core.standing.calls[0]]
     else:
         starts = sorted({incident.standing.calls[0] for incident in free}, reverse=True)
-    share = _Share(state, free, now)
-    best: tuple[float, list[Incident]] = (float("-inf"), [] if core is None else [core])
-    for start in starts:
-        gain, explained = share.of(start, lead)
-        group = explained if core is None else [core, *explained]
-        if group and gain > best[0]:
-            best = gain, group
-    return sorted(best[1], key=lambda incident: incident.opened_seq)
+    lead = state.likelihood.lead(state.customers_under(device))
+    explained = explained_by_one(state, free, starts, lead, now)
+    group = explained if core is None else [core, *explained]
+    return sorted(group, key=lambda incident: incident.opened_seq)
 
 
-class _Share:
-    """Which of many incidents an outage explains that is known to have been, for many beginnings of it.
+def explained_by_one(
+    state: AreaState, incidents: Sequence[Incident], starts: Sequence[float], lead: float, now: float
+) -> list[Incident]:
+    """Return those an outage explains that began ``lead`` seconds before the likeliest of ``starts``.
 
-    An incident whose first call came too long after a beginning, or before it, need not be weighed: in a storm there
-    are hundreds under one device, and each of them is a beginning to try.
+    In a storm there are hundreds under one device, each a beginning to try. Many are explained whenever it began, as
+    strays if by nothing else; of the others only those need be weighed that called soon enough after a beginning.
     """
+    weigh, margin = state.likelihood, state.rules.inference.restored_margin
+    owns = [state.own_score(incident, now) for incident in incidents]
+    calls = [incident.standing.calls for incident in incidents]
+    longest = [weigh.until(own + margin - (len(of) - 1) * weigh.peak) for own, of in zip(owns, calls, strict=True)]
+    always = [n for n, delay in enumerate(longest) if delay == math.inf]
+    timely = sorted((calls[n][0], n) for n, delay in enumerate(longest) if 0 < delay < math.inf)
+    if not timely and all(len(calls[n]) * weigh.stray - owns[n] > margin + _ROUNDING for n in always):
+        return [incidents[n] for n in always]
+    reach = max((longest[n] for _, n in timely), default=0.0)
 
-    def __init__(self, state: AreaState, incidents: Sequence[Incident], now: float) -> None:
-        """Weigh each incident by itself, as of ``now``."""
-        self._weigh = weigh = state.likelihood
-        self._margin = state.rules.inference.restored_margin
-        self._always: list[tuple[int, Incident, float]] = []
-        timely: list[tuple[float, int, Incident, float]] = []
-        self._longest = 0.0
-        for n, incident in enumerate(incidents):
-            own = state.own_score(incident, now)
-            calls = incident.standing.calls
-            needed = own + self._margin - (len(calls) - 1) * weigh.peak
-            longest = weigh.until(needed)
-            if longest == math.inf:
-                self._always.append((n, incident, own))
-            elif longest > 0:
-                timely.append((calls[0], n, incident, own))
-                self._longest = max(self._longest, longest)
-        timely.sort(key=itemgetter(0))
-        self._onsets = [one[0] for one in timely]
-        self._timely = [one[1:] for one in timely]
-
-    def of(self, start: float, lead: float) -> tuple[float, list[Incident]]:
-        """Return how much likelier one that began ``lead`` before ``start`` made its share, and that share."""
-        begun = start - lead
-        first, last = bisect_left(self._onsets, begun), bisect_right(self._onsets, begun + self._longest)
-        weigh, gain = self._weigh, 0.0
+    def share(start: float) -> tuple[float, list[Incident]]:
+        first, last = bisect_left(timely, (start - lead,)), bisect_left(timely, (start - lead + reach,))
+        gain = 0.0
         explained: list[Incident] = []
-        for _, incident, own in sorted((*self._always, *self._timely[first:last]), key=itemgetter(0)):
-            joint = sum(weigh.call(call - start + lead) for call in incident.standing.calls)
-            if joint - own > self._margin:
-                explained.append(incident)
-                gain += joint - own
+        for n in sorted((*always, *(n for _, n in timely[first:last]))):
+            more = sum(weigh.call(call - start + lead) for call in calls[n]) - owns[n]
+            if more > margin:
+                explained.append(incidents[n])
+                gain += more
         return gain, explained
+
+    shares = (share(start) for start in starts)
+    return max((one for one in shares if one[1]), key=itemgetter(0), default=(0.0, []))[1]
 
 
 def _without(state: AreaState, incident: Incident, under: Sequence[Report], at: datetime) -> tuple[float, list[Piece]]:

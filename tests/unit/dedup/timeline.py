@@ -131,6 +131,11 @@ class Timeline:
         self._minute = at
         return self
 
+    @property
+    def moment(self) -> datetime:
+        """What time it is."""
+        return minute(self._minute)
+
     def fire(self, timer: TimerSet) -> None:
         """A moment that was waited for has come."""
         del self._timers[timer.timer_id]
