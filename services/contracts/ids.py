@@ -7,6 +7,7 @@ gives the same id, and a replay after a restored database gives the ids it gave 
 from __future__ import annotations
 
 from hashlib import sha1
+from itertools import product
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -90,13 +91,22 @@ _REF_CHARS: Final = 10
 _SPOKEN: Final = str.maketrans({"I": "1", "L": "1", "O": "0", "-": None, " ": None})
 
 
-def _check_char(body: str) -> str:
-    """Luhn mod 32 check character: catches every single wrong character and nearly every swap of neighbours."""
+def _weight(body: str) -> int:
+    """Luhn's sum mod 32, every second character from the last on doubled."""
     total = 0
     for place, char in enumerate(reversed(body)):
         doubled = _ALPHABET.index(char) * (2 if place % 2 == 0 else 1)
         total += doubled // 32 + doubled % 32
-    return _ALPHABET[-total % 32]
+    return total
+
+
+def _check_char(weight: int) -> str:
+    """Luhn mod 32 check character: catches every single wrong character and nearly every swap of neighbours."""
+    return _ALPHABET[-weight % 32]
+
+
+_PAIRS: Final = tuple((pair, _weight(pair)) for pair in map("".join, product(_ALPHABET, repeat=2)))
+"""Ten bits as two characters and their weight: an even number of characters further left weighs the same."""
 
 
 def ticket_ref(ticket: UUID) -> str:
@@ -106,9 +116,14 @@ def ticket_ref(ticket: UUID) -> str:
     reference answers a list.
     """
     number = ticket.int >> (128 - 5 * _REF_CHARS)
-    body = "".join(_ALPHABET[(number >> (5 * place)) & 31] for place in reversed(range(_REF_CHARS)))
-    full = body + _check_char(body)
-    return f"{full[:4]}-{full[4:8]}-{full[8:]}"
+    weight = 0
+    pairs: list[str] = []
+    for place in (40, 30, 20, 10, 0):
+        pair, heavy = _PAIRS[number >> place & 1023]
+        pairs.append(pair)
+        weight += heavy
+    first, second, third, fourth, last = pairs
+    return f"{first}{second}-{third}{fourth}-{last}{_check_char(weight)}"
 
 
 def parse_ticket_ref(spoken: str) -> str:
@@ -122,6 +137,6 @@ def parse_ticket_ref(spoken: str) -> str:
         raise ValueError(f"a ticket reference has {_REF_CHARS + 1} characters, this has {len(text)}")
     if not set(text) <= set(_ALPHABET):
         raise ValueError("a ticket reference has only digits and letters, without I, L, O and U")
-    if _check_char(text[:-1]) != text[-1]:
+    if _check_char(_weight(text[:-1])) != text[-1]:
         raise ValueError("the check character does not fit: please read the reference again")
     return f"{text[:4]}-{text[4:8]}-{text[8:]}"

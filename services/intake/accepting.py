@@ -6,6 +6,7 @@ queueing in our memory. Never here: a retry or a spool; the sender has the event
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -22,6 +23,7 @@ from services.runtime.metrics import SECONDS
 if TYPE_CHECKING:
     from services.contracts.messages import ContactReceived, RecipientHeard
     from services.contracts.topics import Topic
+    from services.contracts.values import Channel
     from services.runtime.producer import Producer
 
 ACCEPTED: Final = Counter(
@@ -36,13 +38,25 @@ HEARD: Final = Counter(
     "What channels told of recipients, Kafka acknowledged",
     ("channel", "heard"),
 )
-ACCEPT_SECONDS: Final = Histogram(
+_ACCEPT_SECONDS: Final = Histogram(
     "gridline_intake_accept_seconds", "From the request's headers to the answer 202", ("channel",), buckets=SECONDS
 )
 UNRESOLVED: Final = Gauge("gridline_intake_unresolved_sends", "Contacts that wait for Kafka's acknowledgement")
 
 _SOURCE: Final = "gridline/intake"
 _log = structlog.get_logger()
+
+
+# Channels and sources are few, and finding their metrics by label takes longer than counting.
+@cache
+def _accepted(channel: Channel, source: str) -> Counter:
+    return ACCEPTED.labels(channel.value, source)
+
+
+@cache
+def accept_seconds(channel: Channel) -> Histogram:
+    """Return where the times of one channel are noted."""
+    return _ACCEPT_SECONDS.labels(channel.value)
 
 
 class Acceptance:
@@ -81,7 +95,7 @@ class Acceptance:
             PayloadRefusedError: nothing was stored, or the outcome is unknown.
         """
         await self._publish(contact, CONTACT_RECEIVED, traceparent)
-        ACCEPTED.labels(contact.channel.value, contact.source).inc()
+        _accepted(contact.channel, contact.source).inc()
 
     async def hear(self, heard: RecipientHeard, traceparent: str | None) -> None:
         """Publish what a channel tells of a recipient and wait until it is kept.

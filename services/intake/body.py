@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.runtime.deadlines import within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +49,7 @@ async def read_body(headers: Mapping[str, str], receive: Receive, *, limit: int,
     chunks: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(deadline_s):
+        with within(deadline_s):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
+_MOST_HOSTS: Final = 4096
 _HASH: Final = re.compile(r'(?:^|[;,])\s*Hash="?([0-9a-fA-F]{64})"?(?=[;,]|$)')
 
 
@@ -63,6 +65,7 @@ def peer_of(host: str | None, headers: Mapping[str, str], trusted: Collection[Ne
     return Peer(address, bytes.fromhex(certificate[-1]) if certificate else None)
 
 
+@lru_cache(_MOST_HOSTS)
 def _address(text: str | None) -> Address | None:
     try:
         found = ip_address(text or "")

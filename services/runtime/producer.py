@@ -17,7 +17,9 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError,
 from services.contracts.envelope import Refusal, RefusedError
 from services.contracts.topics import MAX_RECORD_BYTES
 from services.runtime import metrics
+from services.runtime.deadlines import within
 from services.runtime.errors import UnavailableError
+from services.runtime.partitioning import partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -37,7 +39,9 @@ def refuse_oversize(outgoing: Outgoing) -> None:
     Raises:
         RefusedError: the record is larger than ``MAX_RECORD_BYTES``.
     """
-    size = len(outgoing.value) + len(outgoing.key) + sum(len(name) + len(raw) for name, raw in outgoing.headers)
+    size = len(outgoing.value) + len(outgoing.key)
+    for name, raw in outgoing.headers:
+        size += len(name) + len(raw)
     if size > MAX_RECORD_BYTES:
         raise RefusedError(Refusal.OVERSIZE, f"the record for {outgoing.topic} has {size} bytes")
 
@@ -128,14 +132,13 @@ class Producer:
         producer: AIOKafkaProducer | None = None
         prefix = self._settings.topic_prefix
         try:
-            async with asyncio.timeout(deadline_s):
+            with within(deadline_s):
                 producer = self._producer or await self._current()
                 if len(batch) == 1:
                     [one] = batch
                     headers = list(one.headers)
-                    # Shielded: our deadline ends our waiting, not a delivery that others may share a batch with.
                     sent = await producer.send(prefix + one.topic, value=one.value, key=one.key, headers=headers)
-                    await asyncio.shield(sent)
+                    await sent  # our deadline ends this waiting, not the delivery: aiokafka goes on with it
                     return
                 waits = [
                     await producer.send(prefix + one.topic, value=one.value, key=one.key, headers=list(one.headers))
@@ -162,6 +165,7 @@ class Producer:
                 linger_ms=self._linger_ms,
                 max_batch_size=256 * 1024,
                 max_request_size=MAX_RECORD_BYTES + 100_000,
+                partitioner=partition_of,
                 **arguments,
             )
             try:

@@ -26,6 +26,7 @@ from services.runtime.batch import Transactor
 from services.runtime.consumer import Consumer
 from services.runtime.errors import HaltError, UnavailableError
 from services.runtime.http import Doors, make_app
+from services.runtime.http_protocol import HttpProtocol
 from services.runtime.outbox import Outbox, Relay
 from services.runtime.postgres import migrate, open_pool, translated
 from services.runtime.producer import Producer
@@ -290,6 +291,7 @@ class _Service:
                 self._parts.wrap(app) if self._parts.wrap else app,
                 host=self._settings.http_host,
                 port=self._settings.http_port,
+                http=HttpProtocol,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -297,7 +299,6 @@ class _Service:
                 limit_concurrency=None,
                 server_header=False,
                 proxy_headers=False,  # whose word counts is the rooms' to decide, by configuration
-                h11_max_incomplete_event_size=16 * 1024,
                 # Longer than a proxy keeps an idle connection (nginx and the clouds' balancers: 60 s). A server that
                 # closes first does so now and then just as a request is under way, which its sender sees fail.
                 timeout_keep_alive=75,

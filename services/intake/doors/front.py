@@ -13,7 +13,7 @@ import orjson
 import structlog
 from fastapi import Request, Response
 
-from services.intake.accepting import ACCEPT_SECONDS, NO_CONTACT, REFUSED, Acceptance
+from services.intake.accepting import NO_CONTACT, REFUSED, Acceptance, accept_seconds
 from services.intake.body import read_body, require_kind
 from services.intake.channels.contact import Accepted, NotAContact, contact_fingerprint
 from services.intake.channels.refusal import PayloadRefusedError, Reason
@@ -134,7 +134,7 @@ class Visit:
         if isinstance(error, PayloadRefusedError):
             raise self._problem(error) from None
         if error is None and self.source is not None:
-            ACCEPT_SECONDS.labels(self._channel.value).observe(clock.monotonic() - self._started)
+            accept_seconds(self._channel).observe(clock.monotonic() - self._started)
 
     def require(self, kinds: frozenset[str]) -> None:
         """Refuse before anything is read: while too many contacts wait, or a body of another kind.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from deploy.native.kafka import KafkaBroker
     from tests.integration.intake.process import Intake
 
-AWAY_S = 10.0
+AWAY_S = 30.0
 SENDERS = 150
 MOST_UNRESOLVED = 60
 PAUSE_S = 0.5

@@ -1,0 +1,75 @@
+"""The connection below the application: answers leave in one write, and a request's head has a bound.
+
+Uvicorn hands the transport an answer's head and body apart, and uvloop makes a system call and a packet of each at
+once: a tenth of a request that is accepted, and the sender had to read twice. Its parser takes a head of any length.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+MAX_HEAD_BYTES: Final = 32 * 1024
+
+
+class _OneWrite:
+    """A transport that writes at the end of the loop's turn what was written in it, and is the other's in all else."""
+
+    __slots__ = ("_held", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            whole = b"".join(self._held)
+            self._held.clear()
+            self._transport.write(whole)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """Uvicorn's, with both."""
+
+    _head: int | None = None
+    """Bytes since a head began; None while none is being read."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Begin a connection."""
+        super().connection_made(transport)
+        self.transport = _OneWrite(transport, self.loop)  # type: ignore[assignment] # it has all that is asked of it
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless this is still the same head."""
+        super().data_received(data)
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The request's head is too large.")
+
+    def on_message_begin(self) -> None:
+        """Count from here."""
+        self._head = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Count no more."""
+        self._head = None
+        super().on_headers_complete()

@@ -1,0 +1,83 @@
+"""Answers leave whole and in order, and a head that does not end is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import uvicorn
+
+from services.runtime.http_protocol import MAX_HEAD_BYTES, HttpProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import Receive, Scope, Send
+
+_SECONDS = 60
+_LARGE = 3_000_000
+
+
+async def _app(scope: Scope, _receive: Receive, send: Send) -> None:
+    body = b"x" * _LARGE if scope["path"] == "/large" else scope["path"].encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@asynccontextmanager
+async def _connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    config = uvicorn.Config(_app, host="127.0.0.1", port=0, http=HttpProtocol, log_config=None, lifespan="off")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    async with asyncio.timeout(_SECONDS):
+        while not server.started:
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            server.should_exit = True
+            await serving
+
+
+async def _answer(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    return await reader.readexactly(length)
+
+
+async def test_answers_come_whole_and_in_the_order_of_the_requests():
+    async with _connected() as (reader, writer):
+        for path in (b"/one", b"/large", b"/two"):  # one line, the next request sent before the answer came
+            writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert await _answer(reader) == b"/one"
+        assert len(await _answer(reader)) == _LARGE
+        assert await _answer(reader) == b"/two"
+
+
+async def test_the_last_answer_leaves_before_the_line_is_closed():
+    async with _connected() as (reader, writer):
+        writer.write(b"GET /bye HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        assert await _answer(reader) == b"/bye"
+        assert await reader.read() == b""
+
+
+@pytest.mark.parametrize("part", [b"x", b"X-Some: y\r\n"], ids=["one header without end", "headers without end"])
+async def test_a_head_without_end_is_refused(part: bytes):
+    endless = b"GET / HTTP/1.1\r\nHost: here\r\nX-Long: " + part * MAX_HEAD_BYTES
+    async with _connected() as (reader, writer):
+        writer.write(endless[: MAX_HEAD_BYTES + 1])  # no more: what is left unread makes the kernel drop the answer
+        assert (await reader.readline()).startswith(b"HTTP/1.1 400")
+        assert b"head is too large" in await reader.read()
+
+
+async def test_many_requests_on_one_line_are_not_one_long_head():
+    async with _connected() as (reader, writer):
+        for _ in range(40):
+            writer.write(b"GET /again HTTP/1.1\r\nHost: here\r\nX-Some: " + b"y" * 2000 + b"\r\n\r\n")
+            assert await _answer(reader) == b"/again"
