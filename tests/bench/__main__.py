@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.bench import claims, drain, intake, latency, overload, replay, scale
+from tests.bench import callers, claims, drain, intake, latency, overload, replay, scale
 from tests.bench.grids import Grids
 from tests.bench.plan import Plan, Work
 from tests.bench.report import Results
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MEASUREMENTS: dict[str, Callable[[Plan], None]] = {
     "intake": intake.measure,
+    "callers": callers.measure,
     "overload": overload.measure,
     "drain": drain.measure,
     "latency": latency.measure,

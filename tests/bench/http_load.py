@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, deque
+from array import array
+from collections import defaultdict, deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
 WANTED = (200, 202)  # 200 is the WeChat platform's
 REFUSALS = (429, 503)
@@ -66,6 +67,23 @@ class Load:
     def latencies(self) -> list[float]:
         """Seconds from due to answered."""
         return [answered - due for due, answered in zip(self.due, self.answered, strict=True)]
+
+
+@dataclass
+class Pressed:
+    """What became of more than a server can take.
+
+    Attributes:
+        waits: By status, seconds from sending to the answer, one a request: the server's own, not the sender's.
+        unsent: Requests that were due while every connection waited.
+    """
+
+    waits: defaultdict[int, array[float]] = field(default_factory=lambda: defaultdict(lambda: array("d")))
+    unsent: int = 0
+
+    def of(self, statuses: Iterable[int]) -> list[float]:
+        """Return the waits for these answers."""
+        return [wait for status in statuses for wait in self.waits.get(status, ())]
 
 
 class _Connection(asyncio.Protocol):
@@ -241,21 +259,18 @@ async def pressed(
     connections: int,
     seconds: float,
     on_second: Callable[[], None],
-) -> Counter[str]:
+) -> Pressed:
     """Send the requests in a cycle at ``rate`` a second for ``seconds``, more than the server can take.
-
-    Returns:
-        How many were answered with each status, and how many were ``unsent`` because every connection waited.
 
     Raises:
         RefusedError: an answer is neither an acceptance nor a refusal.
     """
-    counted: Counter[str] = Counter()
+    pressed = Pressed()
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     free: deque[_Connection] = deque()
 
     def answered(connection: _Connection) -> None:
-        counted[str(connection.status)] += 1
+        pressed.waits[connection.status].append(time.perf_counter() - connection.due)
         free.append(connection)
 
     async with _connections(port, connections, answered, failed, (*WANTED, *REFUSALS)) as made:
@@ -269,11 +284,11 @@ async def pressed(
             while number < now * rate:
                 number += 1
                 if free:
-                    free.popleft().send(next(following), 0, now)
+                    free.popleft().send(next(following), 0, time.perf_counter())
                 else:
-                    counted["unsent"] += 1
+                    pressed.unsent += 1
             if now >= told + 1:
                 told += 1
                 on_second()
             await asyncio.sleep(0.001)
-    return counted
+    return pressed

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tests.bench.servers import Process
 
 GROUP = "intake: contacts accepted over HTTP (202 after acks=all)"
-REACH = Reach("at least", 60.0)
+REACH = Reach("at least", 80.0)
 CONNECTIONS = 64
 _DISTINCT = 12_000
 _WARM_SECONDS = 1.0

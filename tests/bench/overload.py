@@ -15,7 +15,7 @@ from services.runtime.cluster import apply_topics
 from tests.bench import http_load
 from tests.bench.intake import CONNECTIONS, requests_of_doors
 from tests.bench.machine import resident_mb
-from tests.bench.report import Figure
+from tests.bench.report import Figure, percentile
 from tests.bench.workload import as_http
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def measure(plan: Plan) -> None:
         found = plan.run(http_load.closed(process.port, requests, connections=CONNECTIONS, seconds=4.0))
         memory: list[float] = []
         plan.tell(f"overload: {2 * found.rate:,.0f} requests/s for {seconds:g} s")
-        counted = plan.run(
+        pressed = plan.run(
             http_load.pressed(
                 process.port,
                 requests,
@@ -54,15 +54,29 @@ def measure(plan: Plan) -> None:
         after = plan.run(http_load.closed(process.port, requests, connections=CONNECTIONS, seconds=2.0))
     tenth = max(1, len(memory) // 10)
     first, last = memory[tenth : 2 * tenth] or memory, memory[-tenth:]
-    accepted = sum(counted[str(status)] for status in http_load.WANTED)
-    refused = sum(counted[str(status)] for status in http_load.REFUSALS)
+    accepted, refused = pressed.of(http_load.WANTED), pressed.of(http_load.REFUSALS)
+    share = 100 * len(refused) / max(1, len(accepted) + len(refused))
     plan.results.add(
         GROUP,
-        Figure("accepted", "requests/s", [accepted / seconds], None, f"topic {CONTACT_RECEIVED.name}, acks=all"),
-        Figure("of the capacity", "%", [100 * accepted / seconds / found.rate], None, "what is accepted meanwhile"),
-        Figure("refused at once", "%", [100 * refused / max(1, accepted + refused)], None, "503, of the answered"),
-        Figure("unsent", "%", [100 * counted["unsent"] / (2 * found.rate * seconds)], None, "every line was waiting"),
+        Figure("accepted", "requests/s", [len(accepted) / seconds], None, f"topic {CONTACT_RECEIVED.name}, acks=all"),
+        Figure(
+            "of the capacity", "%", [100 * len(accepted) / seconds / found.rate], None, "what is accepted meanwhile"
+        ),
+        Figure("refused at once", "%", [share], None, "503, of the answered"),
+        Figure("unsent", "%", [100 * pressed.unsent / (2 * found.rate * seconds)], None, "every line was waiting"),
+        *_waits("202", accepted),
+        *_waits("refusal", refused),
         Figure("memory, second tenth", "MB", [sum(first) / len(first)], None, "of the time under load"),
         Figure("memory, last tenth", "MB", [sum(last) / len(last)], None, f"{_UNRESOLVED} may wait for Kafka"),
         Figure("capacity afterwards", "%", [100 * after.rate / found.rate], None, "of what it was before"),
     )
+
+
+def _waits(what: str, seconds: list[float]) -> list[Figure]:
+    """Return how long the answers of one kind took, if there were any."""
+    if not seconds:
+        return []
+    return [
+        Figure(f"{what}, p50", "ms", [1000 * percentile(seconds, 0.50)], None, "from sending to the answer"),
+        Figure(f"{what}, p99", "ms", [1000 * percentile(seconds, 0.99)]),
+    ]
