@@ -86,7 +86,7 @@ def trace_parent(cause: UUID, hop: str) -> str:
 
 def child_trace(parent: str | None, cause: UUID, hop: str) -> str:
     """Continue ``parent`` if it is well formed, else start the trace of ``cause``."""
-    found = _TRACE.fullmatch(parent or "")
+    found = _TRACE.fullmatch(parent) if parent else None
     if found is not None:
         span = hashlib.sha256(f"{parent}{cause}{hop}".encode()).hexdigest()[:16]
         return f"00-{found[1]}-{span}-01"
@@ -122,7 +122,8 @@ def encode(
     cause = message.message_id  # once: it may be derived each time
     event_id = str(cause)
     trace = child_trace(traceparent, cause, source)
-    headers: list[tuple[str, bytes]] = [("ce_id", event_id.encode()), ("ce_type", message.ce_type.encode())]
+    named = (("ce_id", event_id.encode()), ("ce_type", message.ce_type.encode()))
+    headers: Headers
     if structured:
         attributes = {
             "specversion": "1.0",
@@ -136,18 +137,19 @@ def encode(
         }
         head = json.dumps(attributes, separators=(",", ":")).encode()
         data = head[:-1] + b',"data":' + data + b"}"
-        headers += [("content-type", STRUCTURED.encode()), ("traceparent", trace.encode())]
+        headers = (*named, ("content-type", STRUCTURED.encode()), ("traceparent", trace.encode()))
     else:
-        headers += [
+        headers = (
+            *named,
             ("ce_specversion", b"1.0"),
             ("ce_source", source.encode()),
             ("ce_time", message.occurred.isoformat().encode()),
             ("content-type", _BINARY.encode()),
             ("traceparent", trace.encode()),
-        ]
+        )
         if content is not None:
-            headers.append(("ce_fingerprint", content.hex().encode()))
-    return Outgoing(topic=topic, key=message.partition_key.encode(), value=data, headers=tuple(headers))
+            headers += (("ce_fingerprint", content.hex().encode()),)
+    return Outgoing(topic=topic, key=message.partition_key.encode(), value=data, headers=headers)
 
 
 def open_record(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Incoming:

@@ -51,7 +51,7 @@ def peer_of(host: str | None, headers: Mapping[str, str], trusted: Collection[Ne
         trusted: Networks of our own proxies.
     """
     address = _address(host)
-    if address is None or not _in(address, trusted):
+    if address is None or not trusted or not _in(address, trusted):
         return Peer(address)
     certificate = _HASH.findall(headers.get("x-forwarded-client-cert", ""))
     for hop in reversed(headers.get("x-forwarded-for", "").split(",")):

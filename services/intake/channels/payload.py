@@ -192,8 +192,7 @@ def validated(model: type[P], read: Read) -> P:
 
 def ignored_fields(model: type[Payload], read: Read) -> tuple[str, ...]:
     """Names of the fields we do not know, the first twenty."""
-    known = model.__pydantic_fields__
-    return tuple(sorted(name for name in read.fields if name not in known)[:_SHOWN_FIELDS])
+    return tuple(sorted(read.fields.keys() - model.__pydantic_fields__.keys())[:_SHOWN_FIELDS])
 
 
 def event_id(header: str | None, field: Name | None) -> str | None:
