@@ -21,6 +21,10 @@ _LARGE = 3_000_000
 
 
 async def _app(scope: Scope, _receive: Receive, send: Send) -> None:
+    if scope["path"] == "/stream":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await asyncio.Event().wait()
     body = b"x" * _LARGE if scope["path"] == "/large" else scope["path"].encode()
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -42,6 +46,7 @@ async def _connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.Stre
         finally:
             writer.close()
             server.should_exit = True
+            server.force_exit = True  # a stream would be waited for
             await serving
 
 
@@ -58,6 +63,12 @@ async def test_answers_come_whole_and_in_the_order_of_the_requests():
         assert await _answer(reader) == b"/one"
         assert len(await _answer(reader)) == _LARGE
         assert await _answer(reader) == b"/two"
+
+
+async def test_a_piece_of_a_stream_leaves_while_the_next_is_awaited():
+    async with _connected() as (reader, writer):
+        writer.write(b"GET /stream HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n5\r\nfirst")).startswith(b"HTTP/1.1 200")
 
 
 async def test_the_last_answer_leaves_before_the_line_is_closed():
