@@ -79,8 +79,7 @@ async def test_two_processes_that_meet_a_writer_in_one_moment_open_one_ticket(de
     await first.start()
     await desk.handler.handle(desk.connection, [desk._received(SAID, None)], NOON)
     waiting = asyncio.create_task(other.take(SENT))
-    await asyncio.sleep(0.3)
-    assert not waiting.done()  # it waits for the writer's handle
+    await it_waits_for_a_lock(connection, desk.connection)  # for the writer's handle
     await first.commit()
     with pytest.raises(UnavailableError, match="same reporter"):
         await waiting
@@ -88,6 +87,15 @@ async def test_two_processes_that_meet_a_writer_in_one_moment_open_one_ticket(de
     assert await connection.fetchval("SELECT count(*) FROM ticket") == 1
     assert len(other.reports) == 1
     await connection.close()
+
+
+async def it_waits_for_a_lock(
+    one: asyncpg.Connection[asyncpg.Record], asked: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    """Return once a connection has come to a row that another transaction has; however long it takes to get there."""
+    async with asyncio.timeout(60):
+        while not await asked.fetchval("SELECT cardinality(pg_blocking_pids($1)) > 0", one.get_server_pid()):
+            await asyncio.sleep(0.02)
 
 
 async def test_handles_are_forgotten_once_nothing_can_join(desk: Desk) -> None:
