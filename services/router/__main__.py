@@ -59,7 +59,7 @@ async def build(runtime: Runtime) -> Parts:
             lambda: bell.watch(runtime.pool, settings.bell_seconds),
             lambda: watch_time(desk, settings.timer_seconds),
             lambda: desk.backlog.watch(book, settings.queue_gauge_seconds),
-            lambda: forget_reporters(runtime.pool, settings.bounds()),
+            lambda: forget_reporters(runtime.pool, settings.bounds(), rules),
         ),
         imbalance=imbalance,
         leaving=(bell.close,),

@@ -19,6 +19,7 @@ from services.router.backlog import Backlog
 from services.router.domain.deciding import counted_as, moved_on, route_again, worked
 from services.router.domain.desk import GRIDLINE, case_of, in_words, passing, serves, turn_of, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason, Why
+from services.router.domain.repeats import reporters
 from services.router.domain.telling import routed
 from services.router.domain.work import Phase, decide
 from services.router.roster import Presence
@@ -350,8 +351,19 @@ class Desk:
         stood = [(change.after, turn_of(change.after, rules)) for change in changed]
         await store.keep(tx, stood, [(change.after, change.events) for change in changed])
         await positions.count(tx, _tally(changed))
+        for change in changed:
+            await self._knows(tx, change, rules)
         publications = [Publication(TICKET_ROUTED, routed(ticket, turn.due)) for ticket, turn in stood]
         await self._outbox.publish(tx, publications, now)
+
+    async def _knows(self, tx: Connection, change: _Change, rules: DeskRules) -> None:
+        """Remember whom the customer spoke with: last in a transaction, so that nobody waits in a ring."""
+        if not rules.timings.known:
+            return
+        spoke = [event for event in change.events if event.did in {Did.CONTACTED, Did.COMPLETED} and event.agent]
+        customers = {handle.key for handle in reporters(change.after.facts)} if spoke else set()
+        if customers:
+            await roster.know(tx, customers, str(spoke[-1].agent), spoke[-1].at)
 
     def _kept(self, changes: Sequence[_Change]) -> None:
         """Tell those who must know, once it is committed."""

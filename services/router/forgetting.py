@@ -1,4 +1,4 @@
-"""Forgetting whose handles nobody has used since: what they had open is no longer the same matter.
+"""Forgetting what is too old to count: whose handles nobody has used since, and whom a customer spoke with.
 
 Decided here: when a handle is old enough. Never here: a ticket; those stay.
 """
@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.router import store
+from services.router import roster, store
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.router.domain.desk import DeskRules
     from services.router.domain.facts import Bounds
     from services.runtime.postgres import Pool
 
@@ -23,13 +26,16 @@ _EVERY_S: Final = 3600.0
 _log = structlog.get_logger()
 
 
-async def forget_reporters(pool: Pool, bounds: Bounds, every_s: float = _EVERY_S) -> None:
+async def forget_reporters(
+    pool: Pool, bounds: Bounds, rules: Callable[[], DeskRules], every_s: float = _EVERY_S
+) -> None:
     """Forget what is old, again and again, for the life of the service."""
     while True:
         try:
             with translated():
                 async with pool.acquire() as connection:
                     await store.forget_reporters(connection, clock.now() - bounds.matter - bounds.event_lag)
+                    await roster.forget_known(connection, clock.now() - rules().timings.known)
         except UnavailableError as error:
             _log.warning("reporters_not_forgotten", reason=str(error)[:200])
         await asyncio.sleep(every_s)

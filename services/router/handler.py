@@ -38,14 +38,15 @@ from services.contracts.values import TicketState
 from services.grid.evidence import PlaceEvidence
 from services.grid.lately import Lately
 from services.grid.lookup import chains_of, weigh_places
-from services.router import metrics, store
+from services.router import metrics, roster, store
 from services.router.domain.batch import Book, UnforeseenError, read
 from services.router.domain.danger import is_new
 from services.router.domain.deciding import counted_as, route_again, settle, with_events
-from services.router.domain.desk import GRIDLINE, DeskRules, following, live_of, turn_of, work_of
+from services.router.domain.desk import GRIDLINE, DeskRules, following, keeping, live_of, turn_of, work_of
 from services.router.domain.facts import bounded
 from services.router.domain.log import Did, Event
 from services.router.domain.places import Clues, Places, clues
+from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, ReportState
 from services.runtime.handling import Decided, Publication, Received, Refused
@@ -133,7 +134,7 @@ class RouterHandler:
         """Forget nothing: what was reported lately stays true whoever reads on, and only counts once committed."""
 
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
-        """Route a batch: five queries, however many records (fewer where nothing is placed).
+        """Route a batch: six queries, however many records (fewer where nothing is placed or waits).
 
         A place that could not be foreseen, as when a customer's position joins what they wrote in the same batch,
         costs two more, or three; in a storm it is one contact of a thousand.
@@ -162,6 +163,7 @@ class RouterHandler:
                     break
                 except UnforeseenError as unforeseen:  # each place once, so this ends
                     places.learn(*await _weighed(tx, [unforeseen.clues]))
+        await _keep_for_known(tx, before, work)
         changed = [work.book.tickets[ticket_id] for ticket_id in work.traces]
         turns = [(ticket, turn_of(ticket, work.desk)) for ticket in changed]
         if changed:
@@ -238,6 +240,21 @@ def _on_report_settled(work: _Outcome, received: Received, settled: ReportSettle
         reopened = Event(did=Did.REOPENED, at=work.book.now, by=GRIDLINE, queue=asked.queue, reason=settled.reason)
         work.did(asked, [] if work_of(asked).open else [reopened])
     work.note(work.book.drain(), received)
+
+
+async def _keep_for_known(tx: Transaction, before: Mapping[UUID, Ticket], work: _Outcome) -> None:
+    """Keep new tickets that wait for a person for the agent their customer knows; no query where there are none."""
+    known_for = work.desk.timings.known
+    new = [work.book.tickets[ticket_id] for ticket_id in work.traces if ticket_id not in before]
+    waiting = [ticket for ticket in new if ticket.standing is TicketState.QUEUED and not ticket.classification.hazards]
+    handles = {ticket.ticket_id: reporters(ticket.facts) for ticket in waiting} if known_for else {}
+    keys = {handle.key for theirs in handles.values() for handle in theirs}
+    if not keys:
+        return
+    known = await roster.known(cast("asyncpg.Connection[asyncpg.Record]", tx), keys, work.book.now - known_for)
+    for ticket in waiting if known else ():
+        theirs = [known[handle.key] for handle in handles[ticket.ticket_id] if handle.key in known]
+        work.did(ticket, keeping(ticket, theirs, work.desk, work.book.now))
 
 
 async def _load_live(tx: Transaction, stored: Sequence[Ticket]) -> dict[UUID, Ticket]:

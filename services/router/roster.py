@@ -15,6 +15,7 @@ from services.router.domain.desk import Agent
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from services.router.domain.ticket import Ticket
     from services.runtime.postgres import Connection
@@ -73,6 +74,16 @@ _COUNTS: Final = "SELECT presence, count(*) AS n FROM agent GROUP BY presence"
 _IN_HAND: Final = """
 SELECT body::text AS body FROM ticket WHERE agent = $1 ORDER BY ticket_id
 """
+_KNOW: Final = """
+INSERT INTO customer_agent (customer, agent, at) SELECT customer, $2, $3 FROM unnest($1::uuid[]) AS said (customer)
+ON CONFLICT (customer) DO UPDATE SET agent = excluded.agent, at = excluded.at WHERE customer_agent.at <= excluded.at
+"""
+_KNOWN: Final = """
+SELECT c.customer, a.body::text AS body FROM customer_agent AS c JOIN agent AS a ON a.agent_id = c.agent
+WHERE c.customer = ANY($1::uuid[]) AND c.at > $2 AND a.presence = 'available'
+  AND (SELECT count(*) FROM ticket AS t WHERE t.agent = a.agent_id) < coalesce((a.body->>'capacity')::int, 1)
+"""
+_FORGET: Final = "DELETE FROM customer_agent WHERE at < $1"
 _HANDS: Final = """
 SELECT a.agent_id, concat_ws(',', a.presence, (
     SELECT string_agg(t.ticket_id::text || '.' || t.version, ',' ORDER BY t.ticket_id) FROM ticket AS t
@@ -193,6 +204,22 @@ async def lanes(connection: Connection) -> dict[str, int]:
 async def held(connection: Connection) -> set[str]:
     """Return the agents something is kept for."""
     return {row["held_for"] for row in await connection.fetch(_HELD)}
+
+
+async def know(tx: Connection, customers: Collection[UUID], agent_id: str, now: datetime) -> None:
+    """Remember whom a customer spoke with, under each of their handles' keys."""
+    await tx.execute(_KNOW, sorted(customers), agent_id, now)
+
+
+async def known(connection: Connection, customers: Collection[UUID], since: datetime) -> dict[UUID, Agent]:
+    """Return whom customers spoke with since then, of those who are there and have a place free now."""
+    found = await connection.fetch(_KNOWN, list(customers), since)
+    return {row["customer"]: Agent.model_validate_json(row["body"], extra="ignore") for row in found}
+
+
+async def forget_known(connection: Connection, before: datetime) -> None:
+    """Forget whom customers spoke with before that."""
+    await connection.execute(_FORGET, before)
 
 
 async def waking(tx: Connection, now: datetime, limit: int) -> list[Ticket]:

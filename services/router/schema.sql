@@ -109,4 +109,12 @@ CREATE TABLE IF NOT EXISTS ticket_reporter (
     touched_at timestamptz NOT NULL
 );
 
+-- Whom a customer spoke with last, by the same digests; forgotten when it no longer counts (desk.yaml, known).
+CREATE TABLE IF NOT EXISTS customer_agent (
+    customer uuid        PRIMARY KEY,
+    agent    text        NOT NULL,
+    at       timestamptz NOT NULL
+);
+
+CREATE INDEX IF NOT EXISTS customer_agent_by_age ON customer_agent USING brin (at);
 CREATE INDEX IF NOT EXISTS ticket_reporter_by_age ON ticket_reporter USING brin (touched_at);

@@ -21,7 +21,7 @@ from services.router.domain.sla import Clock, due_levels, met_at, next_level, re
 from services.router.domain.work import UNTOUCHED, Case, Phase, Timings, decide, evolve, lapsed, wakes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -227,6 +227,23 @@ def passing(ticket: Ticket, rules: DeskRules, now: datetime) -> Iterator[Event]:
     if clock is not None:
         for stage, level in due_levels(clock, work.elapsed, clock_start(ticket), now):
             yield Event(did=Did.ESCALATED, at=now, by=GRIDLINE, stage=stage.name, level=level, agent=work.agent)
+
+
+def keeping(ticket: Ticket, known: Iterable[Agent], rules: DeskRules, now: datetime) -> list[Event]:
+    """Return that a new ticket is kept a while for the first of the agents its customer knows who can have it.
+
+    A danger is kept for nobody: the next agent has it.
+    """
+    if ticket.classification.hazards or ticket.standing is not TicketState.QUEUED:
+        return []
+    lane = turn_of(ticket, rules).lane
+    agent = next((agent for agent in known if serves(agent, lane)), None)
+    if agent is None:
+        return []
+    until = now + rules.timings.hold
+    asked = Event(did=Did.KEPT, at=now, by=GRIDLINE, to_agent=agent.agent_id, until=until, reason="known_agent")
+    decided = decide(work_of(ticket), asked, case_of(ticket, rules))
+    return [] if decided is None else [decided]
 
 
 def following(

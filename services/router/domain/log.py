@@ -21,6 +21,8 @@ class Did(StrEnum):
     DECLINED = "declined"
     LAPSED = "lapsed"
     """The time to accept an offer was over."""
+    KEPT = "kept"
+    """For a while nobody else has it: its agent spoke with the customer lately."""
     HOLD_ENDED = "hold_ended"
     """The agent it was kept for did not take it in time."""
     PASS_ENDED = "pass_ended"  # noqa: S105 - a declined offer, not a word to enter

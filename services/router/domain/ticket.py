@@ -152,4 +152,4 @@ class Ticket:
     def is_young(self) -> bool:
         """Whether it can still turn out to be another ticket's matter: nothing went out for it, nobody has it."""
         waits = self.report is ReportState.NONE and self.state is TicketState.QUEUED
-        return waits and self.needs_person is None and self.work is None
+        return waits and self.needs_person is None and (self.work is None or self.work.untouched)

@@ -101,6 +101,11 @@ class Work(Value):
         """Whether it is still to be worked on."""
         return self.phase not in {Phase.CLOSED, Phase.MERGED}
 
+    @property
+    def untouched(self) -> bool:
+        """Whether no person had to do with it: at most it is kept for one."""
+        return self.model_copy(update={"held_for": None, "held_until": None}) == UNTOUCHED
+
     def stands(self, decided: TicketState) -> TicketState:
         """Return the state of a ticket of which the router ``decided`` that."""
         return decided if self.phase is Phase.WAITING else TicketState(self.phase.value)
@@ -117,6 +122,7 @@ ALLOWED: Final[Mapping[Did, frozenset[Phase]]] = {
     Did.ACCEPTED: frozenset({Phase.OFFERED}),
     Did.DECLINED: frozenset({Phase.OFFERED}),
     Did.LAPSED: frozenset({Phase.OFFERED}),
+    Did.KEPT: frozenset({Phase.WAITING}),
     Did.HOLD_ENDED: frozenset({Phase.WAITING}),
     Did.PASS_ENDED: _OPEN,
     Did.WRAPPED_UP: frozenset({Phase.ASSIGNED}),
@@ -373,6 +379,7 @@ _CHANGES: Final[Mapping[Did, Callable[[Work, Event], dict[str, object]]]] = {
     Did.WRAPPED_UP: lambda _, event: {"phase": Phase.WRAP_UP, "since": event.at},
     Did.COMPLETED: _closed,
     Did.WITHDRAWN: _closed,
+    Did.KEPT: lambda _, event: {"held_for": event.to_agent, "held_until": event.until},
     Did.HOLD_ENDED: lambda _work, _event: {"held_for": None, "held_until": None},
     Did.PASS_ENDED: lambda _work, _event: {"passed": (), "passed_until": None},
     Did.URGED: _urged,
@@ -451,6 +458,7 @@ class Timings:
         hold: For the agent a ticket is kept for.
         passed: Before one who declined is offered it again.
         presence: Without a sign of an agent before they count as gone.
+        known: After a customer spoke with an agent, their new ticket is kept for that agent first; 0 never.
         urge: Between two urges that count.
     """
 
@@ -459,6 +467,7 @@ class Timings:
     passed: timedelta = timedelta(seconds=120)
     presence: timedelta = timedelta(seconds=45)
     urge: timedelta = timedelta(minutes=30)
+    known: timedelta = timedelta(0)
 
 
 def lapsed(work: Work, timings: Timings, now: datetime, by: str) -> Iterable[Event]:

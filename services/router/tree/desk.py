@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _TOP: Final = ("version", "timings", "service_level", "head_start", "calendars", "clocks")
 _TIMINGS: Final = {"offer": "offer", "hold": "hold", "declined": "passed", "presence": "presence", "urge": "urge"}
+_OPTIONAL: Final = {"known": "known"}
 _SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
 _LONG_DAY: Final = timedelta(days=1)
 _LONGEST: Final = timedelta(days=3660)
@@ -72,8 +73,11 @@ class _Desk:
         self._reader = reader
 
     def timings(self, node: Node) -> Timings:
-        fields = self._reader.fields(node, "timings", _TIMINGS, tuple(_TIMINGS))
-        spans = {_TIMINGS[key]: self._span(value, key, shortest=1) for key, value in fields.items()}
+        words = {**_TIMINGS, **_OPTIONAL}
+        fields = self._reader.fields(node, "timings", words, tuple(_TIMINGS))
+        spans = {
+            words[key]: self._span(value, key, shortest=0 if key in _OPTIONAL else 1) for key, value in fields.items()
+        }
         return Timings(**{key: span for key, span in spans.items() if span is not None})
 
     def service_level(self, node: Node) -> tuple[timedelta, float]:

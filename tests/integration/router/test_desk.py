@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
@@ -293,6 +294,63 @@ async def test_further_words_open_a_closed_ticket_again_for_the_agent_who_knows_
     ticket = await desk.ticket(said)
     assert (ticket.standing, ticket.work and ticket.work.held_for) == ("queued", "ann")
     assert desk.routed[-1].change == "reopened"
+
+
+async def test_a_customers_new_ticket_is_kept_for_the_agent_they_spoke_with(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    ann, bob = [
+        await Seat(doors, name).begin("consultation", "service_request", "emergency") for name in ("ann", "bob")
+    ]
+    one = {"phone": "13700000001", "reply_to": None}
+
+    async def asks(name: str, **said: Any) -> dict[str, Any]:
+        new = question(name, ago=1, **{**one, **said})
+        await desk.take(new)
+        [shown] = (await ann.ask(f"tickets/{new.ticket_id}", method="GET")).json()["tickets"]
+        return dict(shown)
+
+    first = await asks("1")
+    assert first["held_for"] is None, "nobody knows them"
+    await ann.claim()
+    await ann.do("complete", first["ticket_id"], outcome="solved")
+    again = await asks("2")
+    assert (again["held_for"], again["version"]) == ("ann", 1)
+    assert (await bob.claim()).status_code == 204
+    assert (await ann.claim()).json()["ticket_id"] == again["ticket_id"]
+    busy = await asks("3", business_type="service_request", text=None)
+    assert busy["held_for"] is None, "she has as much as she can"
+    assert (await bob.claim()).json()["ticket_id"] == busy["ticket_id"]
+    await ann.do("complete", again["ticket_id"], outcome="solved")
+    assert (await asks("4", text="着火了"))["held_for"] is None, "danger waits for nobody"
+    assert (await asks("5", business_type="complaint", text=None))["held_for"] is None, "she does not serve that queue"
+    assert (await asks("6", phone="13700000002"))["held_for"] is None, "somebody else"
+    await people.pool.execute("UPDATE customer_agent SET at = at - interval '4 d'")
+    assert (await asks("7"))["held_for"] is None, "too long ago"
+    line = (await store.log_of(desk.connection, UUID(again["ticket_id"])))[0]
+    assert (line.did, line.reason, line.to_agent) == ("kept", "known_agent", "ann")
+    await roster.forget_known(desk.connection, datetime.now(UTC) - timedelta(days=3))
+    assert await desk.connection.fetchval("SELECT count(*) FROM customer_agent") == 0
+
+
+async def test_what_is_kept_for_an_agent_who_does_not_take_it_is_anybodys(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    ann, bob = [await Seat(doors, name).begin("consultation") for name in ("ann", "bob")]
+    said, more = [question(n, ago=ago, phone="13700000001", reply_to=None) for n, ago in (("1", 9), ("2", 1))]
+    await desk.take(said)
+    await ann.claim()
+    await ann.do("complete", said.ticket_id, outcome="solved")
+    await desk.take(more)
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    await people.pool.execute(
+        "UPDATE ticket SET wake_at = $1, body = jsonb_set(body, '{work,held_until}', to_jsonb($2::text))"
+        " WHERE held_for = 'ann'",
+        past,
+        past.isoformat(),
+    )
+    assert await people.wake() == 1
+    assert (await bob.claim()).json()["ticket_id"] == str(more.ticket_id)
 
 
 async def test_warnings_of_a_clock_are_given_once_by_two_processes_and_a_pause_stops_them(
