@@ -35,6 +35,8 @@ SELECT
     count(*) FILTER (WHERE did IN ('claimed', 'accepted')) AS answered,
     count(*) FILTER (WHERE did IN ('claimed', 'accepted') AND seconds <= $4) AS answered_within,
     coalesce(sum(seconds::float8) FILTER (WHERE did IN ('claimed', 'accepted')), 0) AS wait_s,
+    count(*) FILTER (WHERE body ? 'rang') AS rung,
+    count(*) FILTER (WHERE did = 'accepted' AND (body->>'rang')::float8 <= $5) AS rung_within,
     count(*) FILTER (WHERE did IN ('abandoned', 'withdrawn')) AS abandoned,
     count(*) FILTER (WHERE did = 'transferred') AS moved,
     count(*) FILTER (WHERE did = 'returned') AS returned,
@@ -60,12 +62,14 @@ SELECT coalesce(sum(extract(epoch FROM least(end_at, $2) - greatest(start_at, $1
 """
 
 
-async def count(connection: Connection, since: datetime, until: datetime, queue: str | None, within_s: float) -> Counts:
+async def count(
+    connection: Connection, since: datetime, until: datetime, queue: str | None, within_s: float, ring_s: float
+) -> Counts:
     """Return the counts of ``[since, until)``, of one queue or of all.
 
     What people did counts for the queue in which the ticket was then; the agents' time is never of one queue.
     """
-    row = await connection.fetchrow(_COUNTS, since, until, queue, within_s)
+    row = await connection.fetchrow(_COUNTS, since, until, queue, within_s, ring_s)
     staffed = await connection.fetchval(_STAFFED, since, until)
     if row is None:
         raise AssertionError("a count is always a row")

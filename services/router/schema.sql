@@ -31,7 +31,7 @@ DO $$ BEGIN
             ADD COLUMN agent    text,        -- who has it
             ADD COLUMN held_for text,        -- who may have it before others
             ADD COLUMN wake_at  timestamptz, -- when time alone changes it
-            ADD COLUMN level    smallint NOT NULL DEFAULT 0; -- highest warning of its clock
+            ADD COLUMN level    smallint NOT NULL DEFAULT 0; -- highest warning of its clock, of what is not met
         UPDATE ticket SET lane = queue, rank_at = opened_at WHERE state = 'queued';
         DROP INDEX IF EXISTS ticket_waiting;
     END IF;
@@ -45,6 +45,7 @@ CREATE INDEX IF NOT EXISTS ticket_lane ON ticket (lane, rank_at, ticket_id) WHER
 CREATE INDEX IF NOT EXISTS ticket_held ON ticket (held_for, rank_at) WHERE state = 'queued' AND held_for IS NOT NULL;
 CREATE INDEX IF NOT EXISTS ticket_in_hand ON ticket (agent) WHERE agent IS NOT NULL;
 CREATE INDEX IF NOT EXISTS ticket_wake ON ticket (wake_at) WHERE wake_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS ticket_warned_in ON ticket (queue, level, opened_at) WHERE level > 0;
 CREATE INDEX IF NOT EXISTS ticket_warned ON ticket (level, opened_at) WHERE level > 0;
 
 -- What was done with each ticket, a line an act; never changed. Folding it gives the work in the ticket's body.

@@ -272,7 +272,7 @@ def _row(ticket: Ticket, turn: Turn) -> tuple[object, ...]:
         work.agent if work.in_hand else None,
         work.held_for if work.phase is Phase.WAITING else None,
         turn.wake_at,
-        max(work.elapsed.told.values(), default=0) if work.open else 0,
+        turn.level,
         _TICKET.dump_json(ticket, exclude_none=True).decode(),
     )
 

@@ -13,6 +13,7 @@ from services.router.api.kpis import kpi_doors
 from services.router.api.queues import queue_doors
 from services.router.api.shifts import shift_doors
 from services.router.api.stream import stream_doors
+from services.router.api.supervision import supervision_doors
 from services.router.api.tickets import ticket_doors
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def make_router(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
         shift_doors(desk, keys),
         stream_doors(desk, keys),
         kpi_doors(desk, keys),
+        supervision_doors(desk, keys),
         explain_doors(desk.pool, desk.book),
     ):
         router.include_router(doors)

@@ -67,11 +67,11 @@ def kpi_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
             reason = f"must be before until, by {_LONGEST.days} days at most"
             raise Problem(422, "some fields do not fit", errors=[{"field": "since", "reason": reason}])
         rules = desk.rules()
-        within_s = rules.answer_within.total_seconds()
+        within_s, ring_s = rules.answer_within.total_seconds(), rules.ring.total_seconds()
         with translated():
             async with desk.pool.acquire() as connection:
-                counts = await figures.count(connection, since, until, queue, within_s)
-        found = figures_of(counts, within_s=within_s, share=rules.answer_share)
+                counts = await figures.count(connection, since, until, queue, within_s, ring_s)
+        found = figures_of(counts, within_s=within_s, share=rules.answer_share, ring_s=ring_s)
         kpis = [KpiView(**figure._asdict()) for figure in found]
         counted = await desk.backlog.seen()
         waits = [each for each in queue_views(desk.book.rules, counted.depths, now) if queue in {None, each.name}]

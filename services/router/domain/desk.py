@@ -51,6 +51,7 @@ class DeskRules:
         clocks: The first that fits a ticket is its clock.
         answer_within: The y of "x % in y seconds".
         answer_share: The x, from 0 to 1.
+        ring: Within which an agent should take what is offered to them.
     """
 
     timings: Timings = field(default_factory=Timings)
@@ -58,6 +59,7 @@ class DeskRules:
     clocks: tuple[Clock, ...] = ()
     answer_within: timedelta = timedelta(seconds=20)
     answer_share: float = 0.8
+    ring: timedelta = timedelta(seconds=9)
     hash: str = ""
 
 
@@ -94,6 +96,11 @@ class Turn:
     rank_at: datetime
     wake_at: datetime | None
     due: tuple[Due, ...]
+
+    @property
+    def level(self) -> int:
+        """The highest level of warning of a stage that is not met; 0 if there is none."""
+        return max((due.level or 0 for due in self.due if due.met_at is None), default=0)
 
 
 def lane_of(queue: str, skills: tuple[str, ...] = ()) -> str:

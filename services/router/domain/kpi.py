@@ -25,6 +25,8 @@ class Counts:
         answered: Tickets taken by a person, each taking counted.
         answered_within: Of those, within the service level's time of the customer's first word or last transfer.
         wait_s: Their wait in all, seconds.
+        rung: Offers to agents that were accepted, declined or lapsed.
+        rung_within: Of those, accepted within the limit.
         abandoned: Calls given up before a person answered, and tickets withdrawn before a person had them.
         completed: Tickets completed by people.
         first: Of those, by one person at one contact, never moved, not opened again until now.
@@ -45,6 +47,8 @@ class Counts:
     answered: int = 0
     answered_within: int = 0
     wait_s: float = 0.0
+    rung: int = 0
+    rung_within: int = 0
     abandoned: int = 0
     completed: int = 0
     first: int = 0
@@ -90,7 +94,15 @@ _RULES: Final = (
         "answered_within",
         ("answered", "abandoned"),
         "Tickets a person took within {within:g} s, of those taken or given up; the goal is {share:.0%}",
-        f"{COPC}: x % in y seconds; {NATIONAL}: ring limit",
+        f"{COPC}: x % in y seconds",
+    ),
+    _Rule(
+        "ring_limit",
+        "share",
+        "rung_within",
+        ("rung",),
+        "Offers an agent accepted within {ring:g} s, of those accepted, declined or lapsed; claims ring at nobody",
+        f"{NATIONAL}: ring limit (three rings or 9 s)",
     ),
     _Rule(
         "answer_rate",
@@ -186,7 +198,7 @@ _RULES: Final = (
 )
 
 
-def figures(counts: Counts, *, within_s: float, share: float) -> Iterator[Figure]:
+def figures(counts: Counts, *, within_s: float, share: float, ring_s: float) -> Iterator[Figure]:
     """Yield every figure of a period."""
     values: Mapping[str, float] = {name: getattr(counts, name) for name in Counts.__slots__}
     values = {**values, "busy_s": counts.handle_s + counts.after_s}
@@ -198,6 +210,6 @@ def figures(counts: Counts, *, within_s: float, share: float) -> Iterator[Figure
             unit=rule.unit,
             counted=counted,
             of=of,
-            definition=rule.definition.format(within=within_s, share=share),
+            definition=rule.definition.format(within=within_s, share=share, ring=ring_s),
             source=rule.source,
         )

@@ -110,6 +110,7 @@ class Event(Value):
         to_queue: Where a person moved it.
         to_agent: Whom it is kept for, until ``until``.
         seconds: How long what it ends took: waiting, handling or wrapping up.
+        rang: Of an offer's end: how long it was open, seconds.
         ended: The phase with an agent that it ends.
         first: Of ``completed``: one person, one contact, nothing before. Of ``urged``: it counts, the last is long ago.
         in_time: Of ``completed``: the clock's last stage was kept.
@@ -134,6 +135,7 @@ class Event(Value):
     stage: Word | None = None
     level: int | None = None
     seconds: float | None = None
+    rang: float | None = None
     ended: Word | None = None
     first: bool | None = None
     in_time: bool | None = None

@@ -287,6 +287,8 @@ def _filled(work: Work, act: Event, case: Case) -> dict[str, object]:
     elif work.phase in _WITH_AGENT and act.did in _LEAVES:
         found["seconds"] = max(0.0, (act.at - (work.since or case.opened_at)).total_seconds())
         found["ended"] = work.phase.value
+    if act.did in {Did.ACCEPTED, Did.DECLINED, Did.LAPSED}:
+        found["rang"] = max(0.0, (act.at - (work.since or case.opened_at)).total_seconds())
     if act.did is Did.COMPLETED:
         found["first"] = work.rounds == 1 and not work.moves and not work.reopened and case.contacts == 1
         found["in_time"] = case.last_due is None or act.at <= case.last_due

@@ -33,6 +33,7 @@ _OPTIONAL: Final = {"known": "known"}
 _SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
 _LONG_DAY: Final = timedelta(days=1)
 _LONGEST: Final = timedelta(days=3660)
+_NOTHING: Final = (timedelta(0), 0.0)
 _UNITS: Final = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _VALUES: Final[Mapping[str, frozenset[str]]] = {
     "priority": frozenset(Priority),
@@ -53,7 +54,7 @@ def read_desk(file: str, text: str, holidays: Mapping[str, Holidays]) -> DeskRul
         check_version(reader, top["version"])
     desk = _Desk(reader)
     timings = desk.timings(top["timings"]) if "timings" in top else Timings()
-    within, share = desk.service_level(top["service_level"]) if "service_level" in top else (timedelta(0), 0.0)
+    within, share, ring = desk.service_level(top["service_level"]) if "service_level" in top else (*_NOTHING, None)
     head_start = desk.head_start(top["head_start"]) if "head_start" in top else {}
     calendars = read_calendars(reader, top["calendars"], holidays) if "calendars" in top else {}
     clocks = desk.clocks(top["clocks"], calendars) if "clocks" in top else ()
@@ -64,6 +65,7 @@ def read_desk(file: str, text: str, holidays: Mapping[str, Holidays]) -> DeskRul
         clocks=clocks,
         answer_within=within,
         answer_share=share,
+        **({} if ring is None else {"ring": ring}),
         hash=hashlib.sha256(text.encode()).hexdigest()[:16],
     )
 
@@ -80,13 +82,14 @@ class _Desk:
         }
         return Timings(**{key: span for key, span in spans.items() if span is not None})
 
-    def service_level(self, node: Node) -> tuple[timedelta, float]:
-        fields = self._reader.fields(node, "service_level", ("within", "share"), ("within", "share"))
+    def service_level(self, node: Node) -> tuple[timedelta, float, timedelta | None]:
+        fields = self._reader.fields(node, "service_level", ("within", "share", "ring"), ("within", "share"))
+        ring = self._span(fields["ring"], "ring", shortest=1) if "ring" in fields else None
         within = self._span(fields["within"], "within", shortest=1) if "within" in fields else None
         share = self._number(fields["share"], "share") if "share" in fields else None
         if share is not None and not 0 < share <= 1:
             self._reader.fault(line_of(fields["share"]), f"share must be above 0 and at most 1, not {share:g}")
-        return within or timedelta(0), share or 0.0
+        return within or timedelta(0), share or 0.0, ring
 
     def head_start(self, node: Node) -> dict[Priority, timedelta]:
         words = tuple(priority.value for priority in Priority)

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from services.contracts.messages import ContactReceived, TicketRouted
-from services.router import roster, store
+from services.router import overdue, roster, store
 from services.router.domain.log import Did
 from services.router.domain.work import fold
 from services.router.tree.keys import DEVELOPMENT_KEYS
@@ -366,11 +366,49 @@ async def test_warnings_of_a_clock_are_given_once_by_two_processes_and_a_pause_s
     assert {due["stage"]: due["level"] for due in shown["due"]}["dispatch"] == 4
     assert [each.change for each in await published(people)] == ["escalated"]
     assert await people.wake() == 0
+    await a_supervisor_sees(lead, late)
     await lead.do("pause", new.ticket_id, reason="asked_for_papers")
     [still] = (await lead.ask(f"tickets/{new.ticket_id}", method="GET")).json()["tickets"]
     assert still["paused"]
     assert {due["due_at"] for due in still["due"]} == {None}
     assert (await lead.do("resume", new.ticket_id, reason="papers_came")).json()["paused"] is False
+
+
+async def a_supervisor_sees(lead: Seat, late: ContactReceived) -> None:
+    """The one ticket that was warned, until it is where it must be, and the warning for ever."""
+
+    async def warned(**asked: Any) -> list[tuple[str, str, int]]:
+        answer = await lead.doors.get(
+            "/v1/warned", params=asked, headers={"X-API-Key": DEVELOPMENT_KEYS["wallboard-dev"]}
+        )
+        return [(each["ticket"]["ticket_id"], each["stage"], each["level"]) for each in answer.json()["warned"]]
+
+    assert await warned() == await warned(level=4, queue="complaint") == [(str(late.ticket_id), "dispatch", 4)]
+    assert await warned(queue="consultation") == []
+    told = (await lead.ask("escalations?level=2", method="GET")).json()["escalations"]
+    assert [(each["ticket_ref"], each["stage"], each["level"]) for each in told] == [(late.ticket_ref, "dispatch", 4)]
+    assert (await lead.ask("escalations?queue=general", method="GET")).json()["escalations"] == []
+    wrong = await lead.ask("escalations?since=2020-01-01T00:00:00Z", method="GET")
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "since")
+    assert (await lead.ask("warned?level=5", method="GET")).json()["errors"][0]["field"] == "level"
+    assert (await lead.doors.get("/v1/warned")).status_code == 401
+    await lead.begin("complaint")
+    assert (await lead.claim(ticket=late.ticket_ref)).status_code == 200
+    await lead.do("transfer", late.ticket_id, to_queue="complaint")
+    assert await warned() == [], "dispatched, if late"
+
+
+async def test_what_is_warned_is_read_by_its_index(desk: Desk) -> None:
+    await desk.take(*(question(f"{n}") for n in range(200)))
+    await desk.connection.execute("UPDATE ticket SET level = 1 + abs(hashtext(ticket_id::text)) % 4")
+    await desk.connection.execute("ANALYZE ticket")
+    await desk.connection.execute("SET enable_seqscan = off")
+    for query, queue in ((overdue.WARNED, None), (overdue.WARNED_IN, "consultation")):
+        asked = query.replace("$1", "2").replace("$2", "10").replace("$3", "'consultation'")
+        text = "\n".join(row[0] for row in await desk.connection.fetch(f"EXPLAIN {asked}"))
+        assert "ticket_warned" in text
+        assert "Seq Scan" not in text
+        assert len(await overdue.warned(desk.connection, 2, queue, 10)) == 10
 
 
 async def test_an_urge_counts_once_in_a_while_and_a_supervisor_moves_tickets(

@@ -105,6 +105,8 @@ class Shift:
             return not await do("transfer", to_queue="general", reason="busy")
         if kind == 2 and once("returned"):
             return not await do("return", reason="wrong_queue")
+        if kind == 3 and once("urged"):
+            await do("urge", reason="customer")
         if kind > 5:
             await do("contact", outcome="reached")
         await asyncio.sleep(0.01)
@@ -153,7 +155,7 @@ async def test_a_shift_with_a_storm_two_routers_and_deaths_loses_nothing_and_giv
             shift.over.set()
             await asyncio.gather(*agents)
             tally = await other.until(lambda seen: seen["contact_closed"] == len(said))
-            answer = await shift.ask(client, 1, "GET", "kpis")
+            staffed, answer = await asked_while_nobody_comes_or_goes(shift, client, running.dsn)
     finally:
         if other.process is not None and other.process.poll() is None:
             other.process.kill()
@@ -167,13 +169,39 @@ async def test_a_shift_with_a_storm_two_routers_and_deaths_loses_nothing_and_giv
     assert {key: story[-1].state for key, story in stories.items()} == {one.ticket_id: "closed" for one in said}
     shown = {kpi["name"]: kpi for kpi in answer.json()["kpis"]}
     assert sum(queue["waiting"] for queue in answer.json()["backlog"]) == 0
-    for name, (counted, of) in computed(stories).items():
+    figures = computed(stories)
+    busy = figures["handle_time"][0] + figures["after_contact_time"][0]
+    for name, (counted, of) in {**figures, "occupancy": (busy, staffed)}.items():
         assert (shown[name]["counted"], shown[name]["of"]) == (
             pytest.approx(counted, abs=0.05),
             pytest.approx(of, abs=0.05),
         ), name
+    assert shown["supervision"]["of"] > 0
+    assert shown["occupancy"]["value"] > 0
     assert shown["transfers"]["counted"] > 0
     assert shown["returns"]["counted"] > 0
+
+
+async def asked_while_nobody_comes_or_goes(
+    shift: Shift, client: httpx.AsyncClient, dsn: str
+) -> tuple[float, httpx.Response]:
+    """Return the seconds that agents were available, added up here, and the figures the router tells of the same."""
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": "router"})
+    spells = (
+        "SELECT agent_id, presence, start_at, end_at FROM agent_presence"
+        " UNION ALL SELECT agent_id, presence, since, seen_at FROM agent ORDER BY 1, 3"
+    )
+    try:
+        async with asyncio.timeout(SECONDS):
+            while True:
+                before = await connection.fetch(spells)
+                answer = await shift.ask(client, 1, "GET", "kpis")
+                if await connection.fetch(spells) == before:
+                    break
+    finally:
+        await connection.close()
+    there = [row for row in before if row["presence"] == "available"]
+    return sum(max(0.0, (row["end_at"] - row["start_at"]).total_seconds()) for row in there), answer
 
 
 async def until(holds: Any, tasks: list[asyncio.Task[None]]) -> None:
@@ -228,9 +256,15 @@ def computed(stories: dict[UUID, list[TicketRouted]]) -> dict[str, tuple[float, 
     seconds: dict[str, float] = defaultdict(float)
     for story in stories.values():
         changes = Counter(one.change for one in story)
-        waiting, spell, before = story[0].opened_at, story[0].opened_at, story[0].state
+        waiting = spell = rings = story[0].opened_at
+        before = story[0].state
         for one in story:
             at = one.routed_at
+            if one.change == "offered":
+                rings = at
+            if one.change in {"accepted", "declined", "lapsed"}:
+                n["rung"] += 1
+                n["rung_within"] += one.change == "accepted" and (at - rings).total_seconds() <= 9
             if one.change in {"accepted", "claimed"}:
                 n["answered"] += 1
                 n["within"] += (at - waiting).total_seconds() <= 20
@@ -250,11 +284,14 @@ def computed(stories: dict[UUID, list[TicketRouted]]) -> dict[str, tuple[float, 
                 n["called"] += changes["contacted"] > 0
                 n["correct"] += changes["returned"] == 0
                 n["rated"] += one.business_type == "complaint"
+                n["urged"] += changes["urged"] > 0
             before = one.state
         n["transferred"] += changes["transferred"]
         n["returned"] += changes["returned"]
     return {
         "service_level": (n["within"], n["answered"]),
+        "ring_limit": (n["rung_within"], n["rung"]),
+        "supervision": (n["urged"], n["urged"]),
         "answer_rate": (n["answered"], n["answered"]),
         "abandonment": (0, n["answered"]),
         "average_wait": (seconds["wait"], n["answered"]),

@@ -223,7 +223,7 @@ def test_figures_have_definitions_and_none_without_anything_to_count() -> None:
     counts = Counts(
         answered=8, answered_within=6, abandoned=2, completed=5, first=4, handle_s=500, after_s=100, staffed_s=1200
     )
-    found = {figure.name: figure for figure in figures(counts, within_s=20, share=0.8)}
+    found = {figure.name: figure for figure in figures(counts, within_s=20, share=0.8, ring_s=9)}
     assert found["service_level"].value == 0.6
     assert found["answer_rate"].value == 0.8
     assert found["first_contact_resolution"].value == 0.8
@@ -232,7 +232,7 @@ def test_figures_have_definitions_and_none_without_anything_to_count() -> None:
     assert found["supervision"].value is None
     assert "20 s" in found["service_level"].definition
     assert all(figure.definition and figure.source for figure in found.values())
-    assert not {figure.value for figure in figures(Counts(), within_s=20, share=0.8)} - {None}
+    assert not {figure.value for figure in figures(Counts(), within_s=20, share=0.8, ring_s=9)} - {None}
 
 
 def test_clocks_and_tree_go_together() -> None:

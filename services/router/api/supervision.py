@@ -1,0 +1,120 @@
+"""What a supervisor looks at: tickets whose clock has warned, and the warnings given.
+
+Never here: a change; what a supervisor does is in ``acts``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime, BaseModel, Field
+
+from services.contracts.values import Name, Word
+from services.router import overdue
+from services.router.api.guard import guard
+from services.router.api.tickets import TicketView, view
+from services.router.domain.desk import turn_of
+from services.router.domain.sla import LEVELS
+from services.router.tree.keys import Scope
+from services.runtime import clock
+from services.runtime.http import Problem
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.contracts.messages import Due
+    from services.router.acting import Desk
+    from services.router.domain.desk import DeskRules
+    from services.router.domain.ticket import Ticket
+    from services.router.tree.keys import KeyRing
+
+_MOST: Final = 500
+_LONGEST: Final = timedelta(days=31)
+_Level = Annotated[int, Query(ge=1, le=LEVELS, description="At least; from 3 on the time is over, by default")]
+_Limit = Annotated[int, Query(ge=1, le=_MOST)]
+_Queue = Annotated[Word | None, Query(description="All queues if absent")]
+
+
+class WarnedView(BaseModel):
+    """A ticket whose clock has warned, with the stage that is worst off."""
+
+    level: int
+    stage: Word
+    due_at: datetime | None = Field(description="Absent while its clock stands still")
+    ticket: TicketView
+
+
+class WarnedListView(BaseModel):
+    """The worst and oldest first."""
+
+    warned: list[WarnedView]
+
+
+class EscalationView(BaseModel):
+    """A warning that was given, and where the ticket was then."""
+
+    ticket_id: UUID
+    ticket_ref: Name
+    at: datetime
+    queue: Word | None
+    agent: Name | None
+    stage: Word
+    level: int
+
+
+class EscalationsView(BaseModel):
+    """The latest first."""
+
+    since: datetime
+    until: datetime
+    escalations: list[EscalationView]
+
+
+def supervision_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+    """Make the doors."""
+    router = APIRouter(tags=["figures"], dependencies=[Depends(guard(keys, Scope.READ))])
+
+    @router.get("/warned", summary="Open tickets whose clock has warned and that are not where they must be yet")
+    async def get_warned(level: _Level = 1, queue: _Queue = None, limit: _Limit = 100) -> WarnedListView:
+        with translated():
+            async with desk.pool.acquire() as connection:
+                found = await overdue.warned(connection, level, queue, limit)
+        rules = desk.rules()
+        return WarnedListView(warned=[shown for ticket in found if (shown := _warned(ticket, rules)) is not None])
+
+    @router.get("/escalations", summary="Warnings given in a period, each once a ticket, stage and level")
+    async def get_escalations(
+        since: Annotated[AwareDatetime | None, Query(description="24 hours ago if absent")] = None,
+        until: Annotated[AwareDatetime | None, Query(description="Now if absent")] = None,
+        level: _Level = 1,
+        queue: _Queue = None,
+        limit: _Limit = 100,
+    ) -> EscalationsView:
+        until = until or clock.now()
+        since = since or until - timedelta(days=1)
+        if not timedelta(0) < until - since <= _LONGEST:
+            reason = f"must be before until, by {_LONGEST.days} days at most"
+            raise Problem(422, "some fields do not fit", errors=[{"field": "since", "reason": reason}])
+        with translated():
+            async with desk.pool.acquire() as connection:
+                found = await overdue.escalations(connection, since, until, level, queue, limit)
+        shown = [EscalationView.model_validate(each, from_attributes=True) for each in found]
+        return EscalationsView(since=since, until=until, escalations=shown)
+
+    return router
+
+
+def _warned(ticket: Ticket, rules: DeskRules) -> WarnedView | None:
+    """Show a warned ticket; none where the clocks in force warn no more."""
+    worst = max((due for due in turn_of(ticket, rules).due if due.met_at is None), key=_level, default=None)
+    if worst is None or not worst.level:
+        return None
+    return WarnedView(level=worst.level, stage=worst.stage, due_at=worst.due_at, ticket=view(ticket, rules))
+
+
+def _level(due: Due) -> int:
+    return due.level or 0
