@@ -1,7 +1,7 @@
 """What people do with tickets, each act one transaction: lock, decide, save, log, count, publish.
 
 Decided here: what is locked, in which order: an agent before tickets, tickets by id. So an agent's capacity and a
-ticket's one agent hold whatever other processes do. Never here: whether an act is allowed (``domain.work`` does).
+ticket's one agent hold whatever other processes do. Never here: whether an act is allowed (``domain.allowing`` does).
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from services.contracts.topics import TICKET_ROUTED
 from services.contracts.values import TicketState
 from services.router import metrics, roster, store
 from services.router.backlog import Backlog
+from services.router.domain.allowing import decide
 from services.router.domain.deciding import counted_as, moved_on, route_again, worked
 from services.router.domain.desk import GRIDLINE, case_of, in_words, passing, serves, turn_of, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason, Why
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import routed
-from services.router.domain.work import Phase, decide
+from services.router.domain.work import Phase
 from services.router.roster import Presence
 from services.runtime import clock, positions
 from services.runtime.handling import Publication

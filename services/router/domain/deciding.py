@@ -15,12 +15,13 @@ from services.contracts.ids import ticket_ref as ref_of
 from services.contracts.values import Basis, CustomerClass, Place, TicketState
 from services.router.domain.attributes import Standing, attributes
 from services.router.domain.classify import Classification, classify, priority_of
+from services.router.domain.effects import fold
 from services.router.domain.facts import Facts, bounded
 from services.router.domain.repeats import Relation
 from services.router.domain.routes import Taken, take
 from services.router.domain.targets import step_at
 from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, Located, ReportState, Rules, Ticket
-from services.router.domain.work import UNTOUCHED, Work, fold
+from services.router.domain.work import UNTOUCHED, Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

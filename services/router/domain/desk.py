@@ -2,7 +2,7 @@
 
 Decided here: which agents may have which tickets, and in which order. The order ages: a ticket stands where it would
 if it had been opened earlier by the head start of its priority, so every ticket waits behind only those opened at most
-that much later, and its place is a constant that an index can keep. Never here: what an act changes (``work``), I/O.
+that much later, and its place is a constant that an index can keep. Never here: what an act changes (``effects``), I/O.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from pydantic import Field
 
 from services.contracts.messages import Due
 from services.contracts.values import Language, Name, Priority, TicketState, Value, Word
+from services.router.domain.allowing import Case, decide
 from services.router.domain.deciding import wakes_at
+from services.router.domain.effects import evolve
 from services.router.domain.log import Did, Event
 from services.router.domain.sla import Clock, due_levels, met_at, next_level, reached
-from services.router.domain.work import UNTOUCHED, Case, Phase, Timings, decide, evolve, lapsed, wakes
+from services.router.domain.timing import Timings, lapsed, wakes
+from services.router.domain.work import UNTOUCHED, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

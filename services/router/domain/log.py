@@ -1,6 +1,6 @@
 """The log of a ticket: what was done with it, by whom and when; a line an act.
 
-Decided here: the words. Never here: what an act changes (``work``).
+Decided here: the words. Never here: what an act changes (``effects``).
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import Channel, CustomerClass, Priority
 from services.router.domain.desk import CLOCK_ATTRIBUTES, DeskRules
+from services.router.domain.effects import MEETING
 from services.router.domain.sla import DEFAULT_LEVELS, LEVELS, Clock, Stage
-from services.router.domain.work import MEETING, Timings
+from services.router.domain.timing import Timings
 from services.router.domain.working_time import ALWAYS
 from services.router.tree.calendars import read_calendars
 from services.router.tree.reading import Reader, line_of, meant

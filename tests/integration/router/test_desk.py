@@ -11,8 +11,8 @@ import pytest
 
 from services.contracts.messages import ContactReceived, TicketRouted
 from services.router import overdue, roster, store
+from services.router.domain.effects import fold
 from services.router.domain.log import Did
-from services.router.domain.work import fold
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from services.runtime import positions
 from tests.unit.router.making import contact

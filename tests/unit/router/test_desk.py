@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from services.contracts.values import CustomerClass, Priority
 from services.router.domain.deciding import worked
 from services.router.domain.desk import Agent, clock_of, following, lane_of, serves, turn_of
+from services.router.domain.effects import evolve
 from services.router.domain.kpi import Counts, figures
 from services.router.domain.log import Did, Event
 from services.router.domain.sla import Clock
-from services.router.domain.work import evolve
 from services.router.tree.book import load_desk
 from services.router.tree.calendars import holidays_beside
 from services.router.tree.keys import DEVELOPMENT_KEYS, Scope, read_keys

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from services.contracts.values import Priority, TicketState
+from services.router.domain.allowing import ALLOWED, Case, decide
+from services.router.domain.effects import evolve, fold
 from services.router.domain.log import Did, Event, NotAllowedError, Why
-from services.router.domain.work import ALLOWED, UNTOUCHED, Case, Phase, Timings, Work, decide, evolve, fold, lapsed
+from services.router.domain.timing import Timings, lapsed
+from services.router.domain.work import UNTOUCHED, Phase, Work
 from tests.unit.router.making import NOON
 
 OTHER = UUID(int=7)

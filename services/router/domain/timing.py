@@ -1,0 +1,60 @@
+"""What the passing of time alone does to the work on a ticket: offers, holds and declines that end.
+
+Decided here: when. Never here: the time itself, warnings of the clock (``sla``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from services.router.domain.log import Did, Event
+from services.router.domain.work import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from services.router.domain.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """How long things are kept open for people.
+
+    Attributes:
+        offer: For an agent to accept.
+        hold: For the agent a ticket is kept for.
+        passed: Before one who declined is offered it again.
+        presence: Without a sign of an agent before they count as gone.
+        known: After a customer spoke with an agent, their new ticket is kept for that agent first; 0 never.
+        urge: Between two urges that count.
+    """
+
+    offer: timedelta = timedelta(seconds=20)
+    hold: timedelta = timedelta(seconds=30)
+    passed: timedelta = timedelta(seconds=120)
+    presence: timedelta = timedelta(seconds=45)
+    urge: timedelta = timedelta(minutes=30)
+    known: timedelta = timedelta(0)
+
+
+def lapsed(work: Work, timings: Timings, now: datetime, by: str) -> Iterable[Event]:
+    """Yield what the passing of time alone brings."""
+    if work.phase is Phase.OFFERED and work.until is not None and work.until <= now:
+        yield Event(did=Did.LAPSED, at=now, by=by, agent=work.agent, until=now + timings.passed)
+    if work.held_for is not None and work.held_until is not None and work.held_until <= now:
+        yield Event(did=Did.HOLD_ENDED, at=now, by=by)
+    if work.passed and work.passed_until is not None and work.passed_until <= now and work.open:
+        yield Event(did=Did.PASS_ENDED, at=now, by=by)
+
+
+def wakes(work: Work) -> datetime | None:
+    """Return the next moment at which time alone changes the work."""
+    moments = (
+        work.until if work.phase is Phase.OFFERED else None,
+        work.held_until if work.held_for is not None and work.phase is Phase.WAITING else None,
+        work.passed_until if work.passed and work.open else None,
+    )
+    return min((moment for moment in moments if moment is not None), default=None)
