@@ -19,7 +19,7 @@ from services.contracts.values import (
 from services.router.domain.attributes import Standing, attributes
 from services.router.domain.classify import classify, priority_of
 from services.router.domain.routes import take
-from services.router.tree.reading import Reader, line_of
+from services.runtime.yaml_reading import Reader, line_of
 
 if TYPE_CHECKING:
     from yaml.nodes import Node

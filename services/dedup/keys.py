@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from services.contracts.values import Name
-from services.runtime.keys import owner_of
+from services.runtime.keys import owner_of, read_holders
 from services.runtime.settings import SettingsError
+from services.runtime.yaml_reading import Reader, RulesError, check_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +27,7 @@ DEVELOPMENT_KEYS: Final = {
     "meters-dev": "gridline-dev-meters-key",
 }
 """Keys of the shipped ``deploy/dedup_keys.yaml``, for the demo and work on one's own machine. They are public."""
+_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
 
 
 class Scope(StrEnum):
@@ -45,29 +46,12 @@ class Holder(NamedTuple):
     scopes: frozenset[Scope]
 
 
-class _Key(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    scopes: list[Scope] = Field(min_length=1)
-    api_keys_sha256: list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]] = Field(
-        min_length=1, max_length=2
-    )
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    version: Annotated[int, Field(ge=1, le=1)]
-    anonymous: list[Scope] = Field(default_factory=list)
-    holders: dict[Name, _Key]
-
-
 class KeyRing:
     """The holders of keys, and what may be done without one."""
 
-    def __init__(self, anonymous: Iterable[Scope], keys: Iterable[tuple[str, Holder]]) -> None:
+    def __init__(self, anonymous: Iterable[Scope], keys: Iterable[tuple[bytes, Holder]]) -> None:
         self._anonymous = frozenset(anonymous)
-        self._keys = [(bytes.fromhex(digest), holder) for digest, holder in keys]
+        self._keys = list(keys)
 
     def holder(self, key: str | None) -> Holder | None:
         """Return whose a key is, in the same time whether and where it is found; None for one nobody has.
@@ -90,28 +74,29 @@ def load_keys(path: Path) -> KeyRing:
     """Read and check the keys file.
 
     Raises:
-        SettingsError: it cannot be read or has errors; every one is named.
+        SettingsError: it cannot be read or has faults; every one is told with its line.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _read(str(path), path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"GRIDLINE_KEYS_FILE {path}: {error}") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: {' '.join(str(error).split())}") from None
-    try:
-        read = _File.model_validate(raw)
-    except ValidationError as error:
-        listed = "\n".join(
-            f"  {'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}"
-            for item in error.errors(include_url=False, include_input=False)
-        )
-        raise SettingsError(f"{path} has errors:\n{listed}") from None
-    digests = [digest for key in read.holders.values() for digest in key.api_keys_sha256]
-    if len(set(digests)) != len(digests):
-        raise SettingsError(f"{path} has errors:\n  holders: two holders have the same key")
-    keys = [
-        (digest, Holder(name, frozenset(key.scopes)))
-        for name, key in read.holders.items()
-        for digest in key.api_keys_sha256
-    ]
-    return KeyRing(read.anonymous, keys)
+    except RulesError as error:
+        raise SettingsError(f"keys that do not fit:\n{error}") from None
+
+
+def _read(file: str, text: str) -> KeyRing:
+    reader = Reader(file, text)
+    top = reader.fields(reader.root, "the file", ("version", "anonymous", "holders"), ("version", "holders"))
+    if "version" in top:
+        check_version(reader, top["version"])
+    words = reader.items(top["anonymous"], "anonymous") if "anonymous" in top else []
+    opened = [reader.word(word, "scope", tuple(scope.value for scope in Scope)) for word in words]
+    keys: list[tuple[bytes, Holder]] = []
+    for each in read_holders(reader, top["holders"], "holders", Scope, "api_keys_sha256") if "holders" in top else ():
+        try:
+            _NAME.validate_python(each.name)
+        except ValidationError as error:
+            reader.fault(each.line, f"name of a holder {each.name[:50]!r}: {error.errors()[0]['msg']}")
+        keys += [(digest, Holder(each.name, each.scopes)) for digest in each.digests]
+    reader.finish()
+    return KeyRing((Scope(word) for word in opened if word is not None), keys)

@@ -18,11 +18,11 @@ from services.router.timers import watch_time
 from services.router.tree.book import RuleBook, load_desk
 from services.router.tree.calendars import holidays_beside
 from services.router.tree.keys import read_keys
-from services.router.tree.reading import RulesError
 from services.router.tree.watched import WatchedFile
 from services.runtime.postgres import migrate
 from services.runtime.service import Parts, Runtime, run
 from services.runtime.settings import SettingsError
+from services.runtime.yaml_reading import RulesError
 
 _log = structlog.get_logger()
 SCHEMA: Final = Path(__file__).parent / "schema.sql"

@@ -1,14 +1,81 @@
-"""Whose a key is, found in the same time whether and where it stands: how every room compares credentials."""
+"""Whose a key is: how every room reads the keys it is given and compares those it is shown.
+
+Decided here: what a list of keys may say, every fault with its line, and that a key is found in the same time whether
+and where it stands. A key is kept as its SHA-256; two of one holder stand while one is changed for the other. Never
+here: what a scope opens, or a key in a log or an error.
+"""
 
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, TypeVar
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from services.runtime.yaml_reading import line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from enum import StrEnum
+
+    from yaml.nodes import Node
+
+    from services.runtime.yaml_reading import Reader
 
 T = TypeVar("T")
+S = TypeVar("S", bound="StrEnum")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_MOST: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Written(Generic[S]):
+    """A holder of keys as the file has them."""
+
+    name: str
+    line: int
+    scopes: frozenset[S]
+    digests: tuple[bytes, ...]
+
+
+def read_holders(reader: Reader, node: Node, what: str, scopes: type[S], digests: str) -> Iterator[Written[S]]:
+    """Yield the holders that a mapping of names lists; what is wrong is noted and left out.
+
+    Args:
+        reader: Of the file.
+        node: The mapping.
+        what: What the file calls it.
+        scopes: What a key may be good for.
+        digests: Name of the field that lists SHA-256 digests.
+    """
+    lines: dict[bytes, int] = {}
+    for entry in reader.entries(node, what):
+        fields = reader.fields(entry.value, f"{entry.key!r} of {what}", ("scopes", digests), ("scopes", digests))
+        words = reader.items(fields["scopes"], "scopes") if "scopes" in fields else []
+        if "scopes" in fields and not words:
+            reader.fault(line_of(fields["scopes"]), "a key without scopes opens nothing")
+        known = [reader.word(word, "scope", tuple(scope.value for scope in scopes)) for word in words]
+        found: list[bytes] = []
+        for digest, line in _digests(reader, fields[digests], digests) if digests in fields else ():
+            if digest in lines:
+                reader.fault(line, f"this key stands twice, first on line {lines[digest]}")
+            else:
+                lines[digest] = line
+                found.append(digest)
+        yield Written(
+            entry.key, entry.line, frozenset(scopes(word) for word in known if word is not None), tuple(found)
+        )
+
+
+def _digests(reader: Reader, node: Node, what: str) -> Iterator[tuple[bytes, int]]:
+    texts = reader.texts(node, what)
+    if not 1 <= len(texts) <= _MOST:
+        reader.fault(line_of(node), f"{what} must list 1 or {_MOST} keys: two only while one is changed for the other")
+    for text, line in texts:
+        if _DIGEST.fullmatch(text) is None:
+            reader.fault(line, f"each of {what} must be 64 small hexadecimal digits; put quotes around digits only")
+        else:
+            yield bytes.fromhex(text), line
 
 
 def owner_of(known: Iterable[tuple[bytes, T]], shown: bytes) -> T | None:

@@ -20,9 +20,9 @@ from services.dedup.replay_files import ReplayFileError, read_reports
 from services.dedup.rules_file import RulesFileError, load_rules
 from services.dedup.settings import DedupSettings
 from services.grid.network_file import NetworkFileError
-from services.router.tree.reading import RulesError
 from services.runtime import clock
 from services.runtime.settings import read_settings
+from services.runtime.yaml_reading import RulesError
 
 _ADVICE = "Correct these lines and run it again."
 

@@ -17,8 +17,8 @@ from services.cli.console import out, print_json, table
 from services.cli.errors import CommandError, Exit
 from services.router.settings import RouterSettings
 from services.router.tree.book import load_rules
-from services.router.tree.reading import RulesError
 from services.runtime.settings import read_settings
+from services.runtime.yaml_reading import RulesError
 
 app = typer.Typer(
     name="routes", no_args_is_help=True, help="The route tree and the skill queues: try, explain, draw, list."

@@ -20,9 +20,9 @@ from services.router.domain.ticket import Rules
 from services.router.tree.calendars import holidays_beside, read_holidays
 from services.router.tree.desk import read_desk
 from services.router.tree.keywords import read_keywords
-from services.router.tree.reading import Fault, RulesError
 from services.router.tree.routes import read_tree
 from services.router.tree.watched import stamp_of
+from services.runtime.yaml_reading import Fault, RulesError
 
 if TYPE_CHECKING:
     from services.router.domain.desk import DeskRules

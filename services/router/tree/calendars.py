@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from services.router.domain.working_time import WorkingTime
-from services.router.tree.reading import Reader, line_of
+from services.runtime.yaml_reading import Reader, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -17,8 +17,7 @@ from services.router.domain.sla import DEFAULT_LEVELS, LEVELS, Clock, Stage
 from services.router.domain.timing import Timings
 from services.router.domain.working_time import ALWAYS
 from services.router.tree.calendars import read_calendars
-from services.router.tree.reading import Reader, line_of, meant
-from services.router.tree.routes import check_version
+from services.runtime.yaml_reading import Reader, check_version, line_of, meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,8 +10,7 @@ from yaml.nodes import ScalarNode
 from services.router.domain.classify import OUTAGE, REPORTED_DANGER, Denials, Keywords
 from services.router.domain.language import Tongues
 from services.router.domain.words import Script, WordList, check_word
-from services.router.tree.reading import Reader, line_of, meant
-from services.router.tree.routes import check_version
+from services.runtime.yaml_reading import Reader, check_version, line_of, meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,8 +12,8 @@ from services.contracts.values import Priority
 from services.router.domain.routes import ATTRIBUTES, BOOLEANS, Matcher, Queue, Route, RouteTree
 from services.router.domain.targets import Ring, Target
 from services.router.tree.calendars import read_calendars
-from services.router.tree.reading import Reader, line_of, meant
 from services.router.tree.targets import Targets, seconds
+from services.runtime.yaml_reading import Reader, check_version, line_of, meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from services.router.domain.classify import Keywords
     from services.router.tree.calendars import Holidays
 
-FORMAT: Final = "1"
 _ROOT: Final = "root"
 _ALWAYS: Final = frozenset(
     {
@@ -79,12 +78,6 @@ def read_tree(file: str, text: str, keywords: Keywords, holidays: Mapping[str, H
     if root is None:
         raise AssertionError("a tree without a root has a fault")
     return RouteTree(root=root, queues=queues, calendars=calendars)
-
-
-def check_version(reader: Reader, node: Node) -> None:
-    """Note a fault if the file is of a format this release does not read."""
-    if reader.text(node, "version") not in {FORMAT, None}:
-        reader.fault(line_of(node), f"version must be {FORMAT}: the format this release reads")
 
 
 def _queues(reader: Reader, node: Node) -> dict[str, Queue]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.router.domain.targets import Ring, Target
-from services.router.tree.reading import Reader, line_of
+from services.runtime.yaml_reading import Reader, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import structlog
 
 from services.router import metrics
-from services.router.tree.reading import Fault, RulesError
+from services.runtime.yaml_reading import Fault, RulesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ import pytest
 from defusedxml.ElementTree import fromstring
 
 from services.cli import route_cases, route_drawing
-from services.router.tree.reading import RulesError
 from services.router.tree.routes import read_tree
+from services.runtime.yaml_reading import RulesError
 from tests.unit.router.making import DEPLOY, ROUTES, SHIPPED
 
 CASES = (DEPLOY / "routes.cases.yaml").read_text(encoding="utf-8")

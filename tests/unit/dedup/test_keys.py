@@ -46,13 +46,18 @@ def test_two_keys_stand_while_one_is_changed_for_the_other(tmp_path: Path) -> No
     [
         (
             "version: 1\nholders:\n  a: {scopes: [king], api_keys_sha256: [x]}\n",
-            ["holders.a.scopes.0", "api_keys_sha256.0"],
+            ["keys.yaml:3: 'king' is no scope", "keys.yaml:3: each of api_keys_sha256"],
         ),
-        ("version: 1\nholders: {a: {scopes: [read], api_keys_sha256: []}}\n", ["holders.a.api_keys_sha256"]),
-        ("version: 2\nholders: {}\n", ["version"]),
+        (
+            "version: 1\nholders: {a: {scopes: [read], api_keys_sha256: []}}\n",
+            ["keys.yaml:2: api_keys_sha256 must list 1 or 2"],
+        ),
+        ("version: 2\nholders: {}\n", ["keys.yaml:1: version must be 1"]),
+        ("version: 1\nanonymous: [reed]\nholders: {}\n", ["keys.yaml:2: 'reed' is no scope; did you mean 'read'?"]),
+        ("version: 1\nholder: {}\n", ["keys.yaml:2: unknown key 'holder'", "has no 'holders'"]),
         (
             f"version: 1\nholders:\n  a: &k {{scopes: [read], api_keys_sha256: [{digest('x')}]}}\n  b: *k\n",
-            ["same key"],
+            ["keys.yaml:3: this key stands twice, first on line 3"],
         ),
         ("[", ["keys.yaml"]),
     ],

@@ -20,8 +20,8 @@ from services.router.domain.sla import Clock
 from services.router.tree.book import load_desk
 from services.router.tree.calendars import holidays_beside
 from services.router.tree.keys import DEVELOPMENT_KEYS, Scope, read_keys
-from services.router.tree.reading import RulesError
 from services.router.tree.watched import WatchedFile
+from services.runtime.yaml_reading import RulesError
 from tests.unit.router.making import DEPLOY, DESK, NOON, SHIPPED, SHIPPED_DESK, after, contact, home_of
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from services.router import metrics
 from services.router.tree.book import RuleBook, load_rules
 from services.router.tree.keywords import read_keywords
-from services.router.tree.reading import RulesError
 from services.router.tree.routes import read_tree
+from services.runtime.yaml_reading import RulesError
 from tests.unit.router.making import CLASSIFY, ROUTES, SHIPPED
 
 if TYPE_CHECKING:

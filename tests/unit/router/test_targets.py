@@ -13,7 +13,7 @@ from services.router.domain.attributes import as_seen
 from services.router.domain.routes import Tried, take
 from services.router.domain.targets import Duty, Ring, Step, Target, plan, step_at
 from services.router.tree.calendars import read_holidays
-from services.router.tree.reading import RulesError
+from services.runtime.yaml_reading import RulesError
 from tests.unit.router.making import ROUTES, SHIPPED, after, contact
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)

@@ -20,6 +20,7 @@ _WORD: Final = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,63}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DEEPEST: Final = 40
 _SHOWN: Final = 30
+FORMAT: Final = "1"
 
 
 class Fault(NamedTuple):
@@ -177,6 +178,12 @@ class Reader:
             return node.value.lower() in _TRUE
         self.fault(line_of(node), f"{what} must be true or false")
         return None
+
+
+def check_version(reader: Reader, node: Node) -> None:
+    """Note a fault if the file is of a format this release does not read."""
+    if reader.text(node, "version") not in {FORMAT, None}:
+        reader.fault(line_of(node), f"version must be {FORMAT}: the format this release reads")
 
 
 def _too_deep(root: Node) -> bool:
