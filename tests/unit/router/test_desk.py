@@ -195,6 +195,15 @@ def test_a_key_is_found_by_its_hash_and_two_stand_while_one_is_changed() -> None
             read_keys("keys.yaml", text.format(wrong))
 
 
+def test_a_file_of_before_has_the_ring_limit_and_keeps_nothing_for_whom_a_customer_knows(tmp_path: Path) -> None:
+    file = tmp_path / "desk.yaml"
+    old = "\n".join(line for line in TEXT.splitlines() if not line.startswith("  known:")).replace(", ring: 9s", "")
+    assert len(old) < len(TEXT) - 20
+    read = load_desk(str(file), old)
+    assert (read.ring, read.timings.known) == (timedelta(seconds=9), timedelta(0))
+    assert SHIPPED_DESK.timings.known == timedelta(days=3)
+
+
 def test_a_watched_file_is_taken_in_once_it_stands_still_and_only_if_it_is_good(tmp_path: Path) -> None:
     file = tmp_path / "desk.yaml"
     file.write_text(TEXT, encoding="utf-8")
