@@ -1,4 +1,5 @@
-"""A shift on two router processes, with a storm, a kill -9, a database that restarts and an agent who dies.
+"""A shift on two router processes in mid-rollout, each with its own tree, with a storm, a kill -9, a database that
+restarts and an agent who dies.
 
 Every ticket goes to one agent at a time and to its end; the figures the router tells are those that anybody can compute
 from the topic.
@@ -7,6 +8,7 @@ from the topic.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
@@ -21,11 +23,14 @@ import pytest
 from deploy.native.ports import free_port
 from services.contracts.messages import TicketRouted
 from services.contracts.topics import CONTACT_RECEIVED, TICKET_ROUTED
+from services.router.tree.book import load_rules
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from tests.integration.router.process import ROOT
 from tests.unit.router.making import DESK, contact
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from deploy.native.postgres import PostgresServer
     from tests.integration.router.process import Running
 
@@ -123,7 +128,7 @@ async def test_a_shift_with_a_storm_two_routers_and_deaths_loses_nothing_and_giv
         assert old in text
         text = text.replace(old, new)
     (running.folder / "desk.yaml").write_text(text, encoding="utf-8")
-    other = replace(running, port=free_port())
+    other = replace(running, port=free_port(), folder=with_another_tree(running.folder))
     extra = {"GRIDLINE_DESK_FILE": str(running.folder / "desk.yaml"), "GRIDLINE_SESSION_TIMEOUT_MS": "6000"}
     running.start(**extra)
     other.start(**extra)
@@ -166,6 +171,9 @@ async def test_a_shift_with_a_storm_two_routers_and_deaths_loses_nothing_and_giv
     assert (tally["accepted"], tally["contact_queued"], tally["contact_outage"]) == (len(said), 0, 0)
     await each_ticket_had_one_agent_at_a_time(running.dsn, len(said))
     stories = told(await running.published(TICKET_ROUTED))
+    trees = {load_rules(each / "routes.yaml", each / "classify.yaml").hash for each in (running.folder, other.folder)}
+    assert len(trees) == 2
+    assert {one.reason.tree_hash for story in stories.values() for one in story} <= trees
     assert {key: story[-1].state for key, story in stories.items()} == {one.ticket_id: "closed" for one in said}
     shown = {kpi["name"]: kpi for kpi in answer.json()["kpis"]}
     assert sum(queue["waiting"] for queue in answer.json()["backlog"]) == 0
@@ -180,6 +188,19 @@ async def test_a_shift_with_a_storm_two_routers_and_deaths_loses_nothing_and_giv
     assert shown["occupancy"]["value"] > 0
     assert shown["transfers"]["counted"] > 0
     assert shown["returns"]["counted"] > 0
+
+
+def with_another_tree(folder: Path) -> Path:
+    """Return a folder whose tree sends complaints elsewhere: what one router put there the other must live with."""
+    later = folder / "later"
+    later.mkdir()
+    shutil.copy(folder / "classify.yaml", later)
+    text = (folder / "routes.yaml").read_text(encoding="utf-8")
+    was = "match: {business_type: complaint}\n      queue: complaint"
+    instead = was.replace("queue: complaint", "queue: general")
+    assert was in text
+    (later / "routes.yaml").write_text(text.replace(was, instead), encoding="utf-8")
+    return later
 
 
 async def asked_while_nobody_comes_or_goes(
