@@ -36,6 +36,7 @@ _NORMAL: Final = NormalDist()
 _STILL: Final = 0.5  # seconds: no delay is taken for shorter
 _CERTAIN: Final = -30.0
 _STRAYS: Final = 3  # earliest calls that may have nothing to do with it
+_ONE_IN: Final = 20  # of many calls, this share more: clocks are off in every storm
 _APART: Final = 300.0  # seconds
 _SURELY: Final = 2  # calls of which none is taken for a stray
 _ROUNDING: Final = 1e-6
@@ -221,8 +222,8 @@ class Likelihood:
             return total if len(calls) == 1 else self.calls(calls[1:], begun, total)
         best = -math.inf
         strays = 0.0
-        for n in range(min(len(calls) // 3, _STRAYS) + 1):
-            if n and calls[n] - calls[n - 1] < _APART:
+        for n in range(min(len(calls) // 3, _STRAYS + len(calls) // _ONE_IN) + 1):
+            if n and len(calls) <= KEPT and calls[n] - calls[n - 1] < _APART:
                 strays += self.stray
                 continue  # close to the one before: if that was no stray, this begins nothing
             begun = calls[n] - lead
