@@ -35,11 +35,13 @@ class Lifted(NamedTuple):
         device: The common upstream device.
         incidents: What it explains, oldest first; the oldest survives.
         evidence: What was considered, for the ledger.
+        gain: How much likelier than an outage each it is, as a logarithm.
     """
 
     device: str
     incidents: list[Incident]
     evidence: Evidence
+    gain: float = 0.0
 
 
 class Asked(NamedTuple):
@@ -107,7 +109,7 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
         "apart": round(best.apart, 2),
         "considered": "; ".join(considered),
     }
-    return Lifted(best.step.device, best.incidents, evidence)
+    return Lifted(best.step.device, best.incidents, evidence, best.gain)
 
 
 def askable(state: AreaState, leaf: str, made_at: datetime, now: float) -> Iterator[Asked]:

@@ -9,7 +9,6 @@ Never here: I/O, a clock, a guess. What cannot be placed goes to a person.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.messages import (
@@ -26,6 +25,7 @@ from services.dedup.domain.candidates import Lifted, look_up_the_tree
 from services.dedup.domain.clock import DUE, overdue, with_due_times
 from services.dedup.domain.commands import obey
 from services.dedup.domain.draft import Draft
+from services.dedup.domain.open_places import called_of, likeliest, open_places
 from services.dedup.domain.placing import place
 from services.dedup.domain.readings import read
 from services.dedup.domain.relook import RELOOK, as_one, is_sparse, partition
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from services.contracts.messages import OutageInput, TimerFired
     from services.contracts.values import PlaceCandidate
     from services.dedup.domain.events import Event, Evidence, Rule
+    from services.dedup.domain.open_places import OpenPlace
     from services.dedup.domain.relook import Piece
     from services.dedup.domain.state import AreaState, Incident, Restored
 
@@ -92,12 +93,16 @@ class _Decision(Draft):
         state = self.state
         if report.report_id in state.members:
             return
+        open_at = open_places(state, candidates)
+        said = report.device
+        if len(open_at) > 1 and not (report.hazards or report.suspended or report.single_premise):
+            report = self._settle(report, open_at)
         if report.hazards:
             self._hazard(report)
         elif report.suspended:
             self.events.append(e.ReportAnswered(report, e.Rule.ARREARS))
         elif (leaf := state.leaf(report.device)) is None:
-            self._follow(report, candidates)
+            self._follow(report, open_at)
         elif (
             state.planned.known  # hardly ever: what is upstream need not be listed
             and (planned := state.planned.covering(state.upstream(leaf), report.made_at)) is not None
@@ -108,7 +113,7 @@ class _Decision(Draft):
         elif report.single_premise:
             self._single(report, leaf)
         else:
-            self._outage(report, leaf)
+            self._outage(report, leaf, follows=report.device != said)
 
     def _hazard(self, report: Report) -> None:
         """Danger gets its own incident and order at once, whatever else is known there."""
@@ -125,28 +130,23 @@ class _Decision(Draft):
         related = None if cover is None else cover.incident_id
         self.open(report, e.Kind.HAZARD, device, served, e.Rule.HAZARD, related_to=related)
 
-    def _follow(self, report: Report, candidates: Sequence[PlaceCandidate]) -> None:
-        """Let a report that may be at several places follow the open outage that explains it; else a person asks.
+    def _settle(self, report: Report, open_at: Sequence[OpenPlace]) -> Report:
+        """Return the report at the likeliest of the places its evidence leaves open, if it is to be placed at all."""
+        if self.state.leaf(report.device) is None:
+            return report
+        covers = [self._cover(report, one.leaf).incident for one in open_at]
+        best = likeliest(self.state, report, open_at, covers)
+        return report if best.leaf == report.device else best.of(report)
 
-        Of several, the one that is likeliest by the place's evidence and by how many call of it at this time.
-        """
-        state = self.state
-        best: tuple[float, Report, Incident] | None = None
-        for candidate in candidates:
-            leaf = state.leaf(candidate.transformer_id) if candidate.area == state.area else None
-            incident = None if leaf is None else self._cover(report, leaf).incident
-            if incident is None:
-                continue
-            delay = report.made_at.timestamp() - incident.standing.calls[0]
-            weight = candidate.weight * math.exp(
-                state.likelihood.call(delay + state.likelihood.lead(incident.customers_served))
-            )
-            if best is None or weight > best[0]:
-                best = weight, report._replace(device=leaf), incident
-        if best is None:
+    def _follow(self, report: Report, open_at: Sequence[OpenPlace]) -> None:
+        """Let a report that may be at several places follow the open outage that explains it; else a person asks."""
+        covers = [(one, self._cover(report, one.leaf).incident) for one in open_at]
+        covered = [(one, incident) for one, incident in covers if incident is not None]
+        if not covered:
             self.events.append(e.ReportNeedsPerson(report, e.Rule.DEVICE_UNKNOWN))
-        else:
-            self.join(best[1], best[2], e.Rule.FOLLOWS)
+            return
+        best = max(covered, key=lambda pair: pair[0].weight + called_of(self.state, report, pair[1]))
+        self.join(best[0].of(report), best[1], e.Rule.FOLLOWS)
 
     def _own_premises(self, report: Report, leaf: str) -> Incident | None:
         """Return the open incident of this one customer and no other, if the report speaks of that again."""
@@ -177,7 +177,7 @@ class _Decision(Draft):
         self.events.append(e.ReportAnswered(report, e.Rule.ALREADY_RESTORED, restored.incident_id))
         return True
 
-    def _outage(self, report: Report, leaf: str) -> None:
+    def _outage(self, report: Report, leaf: str, *, follows: bool) -> None:
         """Join what covers the device, lift what the new evidence explains together, or open an incident."""
         cover = self._cover(report, leaf)
         if cover.answer is not None:
@@ -189,7 +189,7 @@ class _Decision(Draft):
         if cover.incident is not None:
             wave = second_wave(self.state, cover.incident, report, now)
             if wave is None:
-                self.join(report, cover.incident, cover.rule)
+                self.join(report, cover.incident, e.Rule.FOLLOWS if follows else cover.rule)
             else:
                 self.begin_anew(report, cover.incident, wave)
             return

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.dedup.domain.likelihood import Likelihood
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
+from services.grid.tree import DeviceType
 from services.runtime.settings import read_settings
 
 USUAL = load_rules(read_settings(DedupSettings).thresholds_file).inference
@@ -40,3 +41,14 @@ def test_a_call_that_raises_the_sum_again_is_counted():
     assert weigh.call(1.0) > 0.0
     whole = weigh.call(1e6) + weigh.call(1.0)
     assert weigh.calls(calls, 0.0, 0.0, weigh.call(1e6)) == whole
+
+
+def test_a_few_clocks_that_are_off_do_not_make_a_large_outage_unlikely():
+    weigh = Likelihood(USUAL, 0.1, 300.0)
+    customers, calls = 3000, [3.0 * n + 0.02 * n * n for n in range(1, 240)]
+    early = [-1500.0 + 200.0 * n for n in range(7)]  # clocks that are minutes behind, each soon after the one before
+    now = 4 * 3600.0
+    right = weigh.outage(DeviceType.BREAKER, customers, calls, len(calls), now)
+    some_off = weigh.outage(DeviceType.BREAKER, customers, [*early, *calls], len(calls) + len(early), now)
+    cost_of_a_stray = weigh.call(0.0)
+    assert some_off > right + len(early) * cost_of_a_stray - 1.0
