@@ -16,8 +16,10 @@ import structlog
 from services.dedup import metrics
 from services.dedup.levels_file import load_levels
 from services.dedup.rules_file import RulesFileError, load_rules
+from services.dedup.store.storms import count_stormy
 from services.dedup.store.views import count_open
 from services.grid.store import current_version
+from services.runtime import clock
 from services.runtime.errors import UnavailableError
 from services.runtime.postgres import translated
 
@@ -100,6 +102,8 @@ class Ground:
                 plain = cast("asyncpg.Connection[asyncpg.Record]", connection)  # a proxy is one in all but type
                 await self.look_at_version(plain)
                 found = await count_open(connection)
+                stormy = await count_stormy(plain, clock.now())
+        metrics.STORMY.set(stormy)
         metrics.OPEN.clear()
         for kind, device_class, count in found:
             metrics.OPEN.labels(kind, device_class).set(count)

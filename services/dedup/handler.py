@@ -270,3 +270,5 @@ def _observe_act(event: e.Event) -> None:
         metrics.SUGGESTED.labels(event.rule.value).inc()
     elif isinstance(event, a.DeadlineBreached):
         metrics.BREACHED.labels(event.what).inc()
+    elif isinstance(event, a.StormBegan | a.StormEnded):
+        metrics.STORMS.labels("began" if isinstance(event, a.StormBegan) else "ended").inc()

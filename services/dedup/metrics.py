@@ -69,6 +69,8 @@ for _what in ("arrival", "restoration"):
     BREACHED.labels(
         _what
     )  # a count of none is said from the start: an alert that finds nothing cannot be told from calm
+STORMS: Final = Counter("gridline_dedup_storms_total", "Storms of areas that began and ended", ("change",))
+STORMY: Final = Gauge("gridline_dedup_areas_in_storm", "Areas in a storm by the database, all processes alike")
 SAIDI: Final = Gauge("gridline_dedup_saidi_minutes", "SAIDI of the last 24 hours, minutes, all areas")
 SAIFI: Final = Gauge("gridline_dedup_saifi", "SAIFI of the last 24 hours, all areas")
 CAIDI: Final = Gauge("gridline_dedup_caidi_minutes", "CAIDI of the last 24 hours, minutes, all areas")

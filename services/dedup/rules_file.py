@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from services.dedup.domain.rules import CELL, PLACE, Inference, Rules
+from services.dedup.domain.storm import StormRules
 from services.grid.tree import PROTECTIVE, DeviceType
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ _TOP: Final = frozenset(
         *("hold_seconds", "trusted_lag_minutes", "already_restored"),
     }
 )
+_STORM: Final = frozenset(
+    {"recent_minutes", "usual_days", "usual_per_hour", "enter_times", "least_reports", "leave_times"}
+)
+_IN_STORM: Final = frozenset({"hold_seconds", "lift_margin"})
 _REPORTING: Final = frozenset(
     {"share", "share_weight", "delay_minutes", "delay_weight", "delay_spread", "stray_per_hour", "silence_weight"}
 )
@@ -88,7 +93,7 @@ class RulesReader:
 
     def rules(self, root: yaml.Node | None, digest: str) -> Rules | None:
         """Return the rules, or None; then there is at least one problem."""
-        top = self.mapping(root, "the file", allowed=_TOP, needed=_TOP)
+        top = self.mapping(root, "the file", allowed=_TOP | {"storm"}, needed=_TOP)
         if top is None:
             return None
         self.number(top.get("version"), "version", 1, 1, whole=True)
@@ -108,6 +113,27 @@ class RulesReader:
             still_out=timedelta(
                 minutes=self.number(restored.get("still_out_minutes"), "still_out_minutes", 0, 24 * 60)
             ),
+            storm=None if "storm" not in top else self._storm(top["storm"]),
+        )
+
+    def _storm(self, node: yaml.Node) -> StormRules | None:
+        found = self.mapping(node, "storm", allowed=_STORM | _IN_STORM, needed=_STORM)
+        if found is None:
+            return None
+        enter = self.number(found.get("enter_times"), "storm.enter_times", 1, 1e6)
+        leave = self.number(found.get("leave_times"), "storm.leave_times", 0.1, 1e6)
+        if leave >= enter and {"enter_times", "leave_times"} <= found.keys():
+            self.problem(found["leave_times"], "storm.leave_times must be less than enter_times, or it would flap")
+        margin = found.get("lift_margin")
+        return StormRules(
+            recent=60.0 * self.number(found.get("recent_minutes"), "storm.recent_minutes", 0.1, 1440),
+            usual=24 * _HOUR * self.number(found.get("usual_days"), "storm.usual_days", 0.1, 3650),
+            usual_per_hour=self.number(found.get("usual_per_hour"), "storm.usual_per_hour", 0.001, 1e6),
+            enter=enter,
+            least=self.number(found.get("least_reports"), "storm.least_reports", 1, 1e6),
+            leave=leave,
+            holds=self._holds(found.get("hold_seconds"), "storm.hold_seconds"),
+            lift_margin=None if margin is None else self.number(margin, "storm.lift_margin", -20, 20),
         )
 
     def _inference(self, top: dict[str, yaml.Node]) -> Inference:
@@ -151,10 +177,10 @@ class RulesReader:
             self.problem(node, "relook_minutes must ascend")
         return tuple(found)
 
-    def _holds(self, node: yaml.Node | None) -> dict[str, timedelta]:
-        found = self.mapping(node, "hold_seconds", allowed=frozenset(_HOLD_AT)) or {}
+    def _holds(self, node: yaml.Node | None, what: str = "hold_seconds") -> dict[str, timedelta]:
+        found = self.mapping(node, what, allowed=frozenset(_HOLD_AT)) or {}
         return {
-            name: timedelta(seconds=self.number(entry, f"hold_seconds.{name}", 0, _LONGEST_HOLD))
+            name: timedelta(seconds=self.number(entry, f"{what}.{name}", 0, _LONGEST_HOLD))
             for name, entry in found.items()
         }
 

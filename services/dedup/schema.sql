@@ -8,6 +8,25 @@ CREATE TABLE IF NOT EXISTS area (
     learned  double precision[] NOT NULL -- sums over closed incidents: who reports, and when
 );
 
+-- How fast its reports arrive (last, recent, usual, storm since: seconds, NaN for none), and until when the storm it is in
+-- lasts if nobody reports any more.
+ALTER TABLE area
+    ADD COLUMN IF NOT EXISTS pace    double precision[] NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS calm_at timestamptz;
+
+-- Storms of an area, with the figures by which they began. The end is said with the first message after it.
+CREATE TABLE IF NOT EXISTS storm (
+    area           text             NOT NULL,
+    began_at       timestamptz      NOT NULL,
+    ended_at       timestamptz,
+    per_hour       double precision NOT NULL,
+    usual_per_hour double precision NOT NULL,
+    reports        int              NOT NULL,
+    rules_hash     text             NOT NULL,
+    PRIMARY KEY (area, began_at)
+);
+CREATE INDEX IF NOT EXISTS storm_by_age ON storm (began_at);
+
 -- An incident as it stands. Its ids come from the area and the opening report, so a report can open one incident
 -- and an incident have one order, for ever.
 CREATE TABLE IF NOT EXISTS incident (

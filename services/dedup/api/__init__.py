@@ -14,6 +14,7 @@ from services.dedup.api.orders import order_doors
 from services.dedup.api.planned import planned_doors
 from services.dedup.api.reports import report_doors
 from services.dedup.api.restorations import restoration_doors
+from services.dedup.api.storms import storm_doors
 from services.dedup.api.telemetry import telemetry_doors
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def make_router(pool: Pool, outbox: Outbox, keys: KeyRing, ground: Ground | None
         telemetry_doors(pool, outbox, access),
         restoration_doors(pool, outbox, access),
         figure_doors(pool, ground, access),
+        storm_doors(pool, access),
     ):
         router.include_router(doors)
     return router

@@ -219,6 +219,33 @@ class DeadlineBreached:
     rule: Rule
 
 
+@dataclass(frozen=True, slots=True)
+class StormBegan:
+    """Reports of the area arrive so much faster than usual that the rules for storms hold.
+
+    Attributes:
+        at: Arrival of the report it began with.
+        per_hour: Rate of reports then.
+        usual_per_hour: The area's usual rate.
+        reports: Recent reports, each fading.
+    """
+
+    at: datetime
+    per_hour: float
+    usual_per_hour: float
+    reports: int
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class StormEnded:
+    """The storm that began at ``began_at`` was over at ``at``: said with the first message after that."""
+
+    began_at: datetime
+    at: datetime
+    rule: Rule
+
+
 Act = (
     CommandDone
     | CommandRefused
@@ -236,4 +263,6 @@ Act = (
     | RestorationSuggested
     | RelocationProposed
     | DeadlineBreached
+    | StormBegan
+    | StormEnded
 )

@@ -84,7 +84,7 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
     """
     at = made_at.timestamp()
     asked = list(askable(state, leaf, made_at, now))
-    margin = state.rules.inference.lift_margin
+    margin = state.lift_margin(now)
     if not any(bound > margin for one in asked for bound in one.bounds):
         return None  # as it is mostly: then no device need be weighed out
     best: _Found | None = None

@@ -9,6 +9,7 @@ Never here: I/O, a clock, a guess. What cannot be placed goes to a person.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.messages import (
@@ -17,6 +18,7 @@ from services.contracts.messages import (
     OutageReported,
     PowerRestored,
     TelemetryReceived,
+    TimerFired,
 )
 from services.contracts.values import CommandAction, DeviceRef, ProgressStage
 from services.dedup.domain import acts as a
@@ -37,9 +39,8 @@ from services.dedup.domain.waves import second_wave
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
-    from services.contracts.messages import OutageInput, TimerFired
+    from services.contracts.messages import OutageInput
     from services.contracts.values import PlaceCandidate
     from services.dedup.domain.events import Event, Evidence, Rule
     from services.dedup.domain.open_places import OpenPlace
@@ -59,6 +60,7 @@ def decide(state: AreaState, message: OutageInput, now: datetime) -> list[Event]
         now: The instant of this decision, the same for the whole batch.
     """
     draft = _Decision(state, now)
+    draft.calm(message)
     if isinstance(message, OutageReported):
         draft.report(Report.of(message, state.rules.trusted_lag), message.place.candidates or ())
     elif isinstance(message, FieldProgressed):
@@ -72,6 +74,13 @@ def decide(state: AreaState, message: OutageInput, now: datetime) -> list[Event]
     else:
         draft.timer(message)
     return with_due_times(state, draft.events)
+
+
+def _arrived(message: OutageInput) -> datetime | None:
+    """Return when a message arrived, by itself: replaying the topic must find the same."""
+    if isinstance(message, TimerFired):
+        return message.fired_at
+    return message.accepted_at if isinstance(message, OutageCommanded) else message.received_at
 
 
 class _Cover(NamedTuple):
@@ -93,6 +102,7 @@ class _Decision(Draft):
         state = self.state
         if report.report_id in state.members:
             return
+        self._storm(report.received_at)
         open_at = open_places(state, candidates)
         said = report.device
         if len(open_at) > 1 and not (report.hazards or report.suspended or report.single_premise):
@@ -223,7 +233,7 @@ class _Decision(Draft):
                 continue
             all_calls = [*calls, *known.standing.calls]
             together = sum(weigh.call(call - min(all_calls) + lead) for call in all_calls)
-            if together - without - state.own_score(known, now) > state.rules.inference.lift_margin:
+            if together - without - state.own_score(known, now) > state.lift_margin(now):
                 self.events.append(
                     a.RelocationProposed(known.incident_id, lifted.device, e.Rule.ELSEWHERE, lifted.evidence)
                 )
@@ -269,6 +279,26 @@ class _Decision(Draft):
         return restored.restored_at >= latest - self.state.rules.restored_memory
 
     # --- the field, and time ---
+
+    def calm(self, message: OutageInput) -> None:
+        """Say that a storm is over, once anything comes after it was."""
+        state, storm = self.state, self.state.rules.storm
+        if storm is None or state.pace.since is None:
+            return
+        calm_at, at = state.pace.calm_at(storm), _arrived(message)
+        if calm_at is not None and at is not None and at.timestamp() >= calm_at:
+            began = datetime.fromtimestamp(state.pace.since, UTC)
+            self.events.append(a.StormEnded(began, datetime.fromtimestamp(calm_at, UTC), e.Rule.STORM))
+
+    def _storm(self, at: datetime) -> None:
+        """Say that a storm begins with this report."""
+        state, storm = self.state, self.state.rules.storm
+        if storm is None or state.pace.since is not None:
+            return
+        pace = state.pace.arrived(at.timestamp(), storm)
+        if pace.begins(storm):
+            figures = round(pace.per_hour(storm), 1), round(pace.usual_per_hour(storm), 1), round(pace.recent)
+            self.events.append(a.StormBegan(at, *figures, e.Rule.STORM))
 
     def progress(self, message: FieldProgressed) -> None:
         """Note what a crew says; power back closes the incident."""

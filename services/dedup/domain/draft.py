@@ -100,7 +100,7 @@ class Draft:
         standing = Standing()
         standing.add(report)
         subject = Subject(incident, order, area, kind, device, served, standing)
-        hold = self.state.rules.hold(device.type)
+        hold = self.state.hold(device.type, report.received_at.timestamp())
         if hold and not subject.never_waits:
             due_at = report.received_at + hold
             self.events.append(e.TimerSet(timer_id(area, HOLD, incident, due_at), HOLD, incident, due_at))
@@ -174,7 +174,7 @@ class Draft:
             self.events.append(e.OrderUpdated(version))
         elif (
             subject.never_waits
-            or not self.state.rules.hold(device.type)
+            or not self.state.hold(device.type, report.received_at.timestamp())
             or any(other.order is not None for other in others)
         ):
             self.issue_held(survivor, subject, rule)

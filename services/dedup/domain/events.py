@@ -75,6 +75,8 @@ class Rule(StrEnum):
     DEVICE_UNKNOWN = "device_unknown"
     PLANNED = "planned_outage"
 
+    STORM = "storm"
+
     MERGED = "merged_by_person"
     SPLIT = "split_by_person"
     MOVED = "moved_by_person"

@@ -16,9 +16,10 @@ from services.dedup.domain.state import AreaState, Hold, Incident, Relook, Resto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
     from typing import Any
     from uuid import UUID
+
+    from services.dedup.domain.report import Report
 
 
 def evolve(state: AreaState, event: e.Event) -> AreaState:
@@ -89,14 +90,16 @@ def leave(state: AreaState, incident: Incident) -> None:
             del state.by_premises[premises]
 
 
-def _note_time(state: AreaState, reported_at: datetime) -> None:
-    if state.latest is None or reported_at > state.latest:
-        state.latest = reported_at
+def _note_time(state: AreaState, report: Report) -> None:
+    if state.latest is None or report.made_at > state.latest:
+        state.latest = report.made_at
+    if state.rules.storm is not None:
+        state.pace = state.pace.arrived(report.received_at.timestamp(), state.rules.storm)
 
 
 def _joined(state: AreaState, event: e.ReportJoined) -> None:
     report = event.report
-    _note_time(state, report.made_at)
+    _note_time(state, report)
     state.next_seq = event.seq + 1
     incident = state.incidents[event.incident_id]
     incident.add(report)
@@ -227,11 +230,11 @@ def _forget_old(state: AreaState) -> None:
 
 
 def _answered(state: AreaState, event: e.ReportAnswered) -> None:
-    _note_time(state, event.report.made_at)
+    _note_time(state, event.report)
 
 
 def _needs_person(state: AreaState, event: e.ReportNeedsPerson) -> None:
-    _note_time(state, event.report.made_at)
+    _note_time(state, event.report)
     state.waiting[event.report.report_id] = event.report
 
 
@@ -362,6 +365,14 @@ def _breached(state: AreaState, event: a.DeadlineBreached) -> None:
     incident.breached = (*incident.breached, event.what)
 
 
+def _storm_began(state: AreaState, event: a.StormBegan) -> None:
+    state.pace = state.pace._replace(since=event.at.timestamp())
+
+
+def _storm_ended(state: AreaState, _event: a.StormEnded) -> None:
+    state.pace = state.pace._replace(since=None)
+
+
 _APPLY: dict[type[e.Event], Callable[[AreaState, Any], None]] = {
     e.IncidentOpened: _opened,
     e.ReportJoined: _joined,
@@ -398,4 +409,6 @@ _APPLY: dict[type[e.Event], Callable[[AreaState, Any], None]] = {
     a.RestorationSuggested: _suggested,
     a.RelocationProposed: _proposed,
     a.DeadlineBreached: _breached,
+    a.StormBegan: _storm_began,
+    a.StormEnded: _storm_ended,
 }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from services.dedup.domain.clock import ServiceLevels
+    from services.dedup.domain.storm import StormRules
     from services.grid.tree import DeviceType
 
 CELL: Final = "cell"
@@ -74,6 +75,7 @@ class Rules:
         restored_memory: How long a restoration answers reports that were made before it and arrive after it.
         still_out: Who reports this soon after a restoration never had power back.
         levels: When crew and power are due; None where no service level is set.
+        storm: When an area is in a storm, and what then holds; None where none ever is.
     """
 
     hash: str
@@ -84,6 +86,7 @@ class Rules:
     restored_memory: timedelta
     still_out: timedelta
     levels: ServiceLevels | None = None
+    storm: StormRules | None = None
 
     def hold(self, device_class: str) -> timedelta:
         """Return how long the order of an incident at such a device waits."""

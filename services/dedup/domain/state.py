@@ -14,12 +14,13 @@ from services.contracts.values import CustomerClass, DeviceRef, IncidentState
 from services.dedup.domain.learning import Learned
 from services.dedup.domain.likelihood import KEPT
 from services.dedup.domain.planned import PlannedOutages
+from services.dedup.domain.storm import Pace
 from services.dedup.domain.telemetry import Telemetry
 from services.grid.tree import DeviceType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from services.contracts.messages import OrderVersion
@@ -281,6 +282,7 @@ class AreaState:
         set_aside: Incidents that a person's command emptied and undoing it brings back.
         planned: Planned outages.
         telemetry: What meters and breakers last said.
+        pace: How fast reports arrive, and the storm they make.
     """
 
     __slots__ = (
@@ -300,6 +302,7 @@ class AreaState:
         "members",
         "next_seq",
         "oldest_restored",
+        "pace",
         "planned",
         "restored",
         "restored_premises",
@@ -329,12 +332,31 @@ class AreaState:
         self.set_aside: dict[UUID, Incident] = {}
         self.planned = PlannedOutages()
         self.telemetry = Telemetry()
+        self.pace = Pace()
         self.learned = Learned()
         self.likelihood = self.learned.likelihood(rules.inference)
         self._paths: dict[str, tuple[Step, ...]] = {}
         self._through: dict[str, tuple[Step, ...]] = {}
         self._devices: dict[str, tuple[DeviceType, int]] = {}
         self._refs: dict[str, DeviceRef] = {}
+
+    def stormy(self, at: float) -> bool:
+        """Tell whether the area is in a storm at a time, seconds since the epoch."""
+        return self.rules.storm is not None and self.pace.stormy(at, self.rules.storm)
+
+    def hold(self, device_class: str, at: float) -> timedelta:
+        """Return how long the order of an incident at such a device waits."""
+        usual = self.rules.hold(device_class)
+        if self.rules.storm is None or not self.stormy(at):
+            return usual
+        return self.rules.storm.holds.get(device_class, usual)
+
+    def lift_margin(self, at: float) -> float:
+        """Return how much likelier a common cause must be, as a logarithm."""
+        storm = self.rules.storm
+        if storm is None or storm.lift_margin is None or not self.stormy(at):
+            return self.rules.inference.lift_margin
+        return storm.lift_margin
 
     def leaf(self, device: str | None) -> str | None:
         """Return the device a report counts for: its own, or the nearest above it that can be predicted.
@@ -443,6 +465,7 @@ class AreaState:
                 if found
             },
             "learned": self.learned,
+            "pace": self.pace,
             "restored": _remembered(self.restored, remembered),
             "restored_premises": _remembered(self.restored_premises, remembered),
             "waiting": dict(sorted(self.waiting.items())),

@@ -78,6 +78,11 @@ ON CONFLICT (area, subject) DO UPDATE SET
     device_id = excluded.device_id, reading = excluded.reading, at = excluded.at, since = excluded.since,
     source = excluded.source
 """
+_STORM: Final = """
+INSERT INTO storm (area, began_at, per_hour, usual_per_hour, reports, rules_hash) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (area, began_at) DO NOTHING
+"""
+_CALM: Final = "UPDATE storm SET ended_at = $3 WHERE area = $1 AND began_at = $2"
 
 
 async def load_acts(
@@ -118,6 +123,8 @@ class ActRows:
     gone: dict[UUID, str] = field(default_factory=dict)
     planned: list[tuple[Any, ...]] = field(default_factory=list)
     readings: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
+    storms: list[tuple[Any, ...]] = field(default_factory=list)
+    calms: list[tuple[Any, ...]] = field(default_factory=list)
 
     def take(self, area: str, event: e.Event, state: AreaState) -> None:
         """Turn one event into rows."""
@@ -148,6 +155,15 @@ class ActRows:
             known = state.telemetry.known[subject]
             row = (area, subject, known.device, known.reading.value, known.at, known.since, event.telemetry.source)
             self.readings[area, subject] = row
+        else:
+            self._storm(area, event, state)
+
+    def _storm(self, area: str, event: e.Event, state: AreaState) -> None:
+        if isinstance(event, a.StormBegan):
+            figures = event.per_hour, event.usual_per_hour, event.reports
+            self.storms.append((area, event.at, *figures, state.rules.hash))
+        elif isinstance(event, a.StormEnded):
+            self.calms.append((area, event.began_at, event.at))
 
     def _command(
         self, event: a.CommandDone | a.CommandRefused, outcome: str, wrong: str | None, seq: int | None
@@ -173,6 +189,10 @@ class ActRows:
             await tx.executemany(_SET_PLANNED, self.planned)
         if self.readings:
             await tx.execute(_NOTE, *map(list, zip(*self.readings.values(), strict=True)))
+        if self.storms:
+            await tx.executemany(_STORM, self.storms)
+        if self.calms:
+            await tx.executemany(_CALM, self.calms)
 
 
 def subject(said: OutageCommanded) -> UUID:

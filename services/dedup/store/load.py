@@ -20,6 +20,7 @@ from services.dedup.domain.learning import Learned
 from services.dedup.domain.report import Report, made_at
 from services.dedup.domain.state import AreaState, Hold, Incident, Relook, Restored
 from services.dedup.store.acts import load_acts
+from services.dedup.store.storms import pace_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from services.grid.tree import Tree
     from services.runtime.postgres import Connection
 
-_AREAS: Final = "SELECT area, latest, next_seq, learned FROM area WHERE area = ANY($1::text[])"
+_AREAS: Final = "SELECT area, latest, next_seq, learned, pace FROM area WHERE area = ANY($1::text[])"
 _OPEN: Final = """
 SELECT * FROM incident
 WHERE area = ANY($1::text[]) AND state IN ('predicted', 'confirmed')
@@ -80,6 +81,7 @@ async def load_areas(
         state.next_seq = row["next_seq"]
         state.latest = row["latest"]
         state.learn(Learned(*row["learned"]))
+        state.pace = pace_of(row["pace"])
     for row in await connection.fetch(_OPEN, names):
         install(states[row["area"]], _incident(row))
     for row in await connection.fetch(_REPORTS, names):

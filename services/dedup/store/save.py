@@ -12,6 +12,7 @@ from services.dedup.domain import events as e
 from services.dedup.domain.clock import due_of
 from services.dedup.store import columns
 from services.dedup.store.acts import ActRows
+from services.dedup.store.storms import calm_at, pace_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from services.runtime.postgres import Connection
 
 _AREAS: Final = """
-INSERT INTO area (area, latest, next_seq, learned)
-SELECT area, latest, next_seq, ARRAY[dark, called, delays, log_delay]
-FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::float8[], $5::float8[], $6::float8[], $7::float8[])
-     AS a (area, latest, next_seq, dark, called, delays, log_delay)
+INSERT INTO area (area, latest, next_seq, learned, pace, calm_at)
+SELECT area, latest, next_seq, ARRAY[dark, called, delays, log_delay], ARRAY[last, recent, usual, since], calm_at
+FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::timestamptz[], $5::float8[], $6::float8[], $7::float8[],
+            $8::float8[], $9::float8[], $10::float8[], $11::float8[], $12::float8[])
+     AS a (area, latest, next_seq, calm_at, dark, called, delays, log_delay, last, recent, usual, since)
 ON CONFLICT (area) DO UPDATE
-SET latest = excluded.latest, next_seq = excluded.next_seq, learned = excluded.learned
+SET latest = excluded.latest, next_seq = excluded.next_seq, learned = excluded.learned, pace = excluded.pace,
+    calm_at = excluded.calm_at
 """
 _CLEAR_INCIDENTS: Final = "DELETE FROM incident WHERE incident_id = ANY($1::uuid[])"
 _MOVE: Final = """
@@ -51,9 +54,14 @@ async def save(tx: Connection, changes: Changes, now: datetime) -> None:
         acts.take(area, event, changes.areas[area])
     if changes.areas:
         areas = [changes.areas[name] for name in sorted(changes.areas)]
-        sums = zip(*(a.learned for a in areas), strict=True)
+        sums = zip(*((*a.learned, *pace_row(a.pace)) for a in areas), strict=True)
         await tx.execute(
-            _AREAS, [a.area for a in areas], [a.latest for a in areas], [a.next_seq for a in areas], *map(list, sums)
+            _AREAS,
+            [a.area for a in areas],
+            [a.latest for a in areas],
+            [a.next_seq for a in areas],
+            [calm_at(a) for a in areas],
+            *map(list, sums),
         )
     if rows.placed:
         await tx.execute(_CLEAR_REPORTS, list(rows.placed))

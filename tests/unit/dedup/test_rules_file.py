@@ -69,6 +69,9 @@ def test_numbers_mean_what_their_names_say() -> None:
         ("  cell: 0", "  cell: [0]", "hold_seconds.cell must be a number from 0 to 3600"),
         ("  cell: 0", "  cell: 0\n  cell: 5", "hold_seconds has 'cell' twice"),
         ("  memory_hours: 24", "  memory: 24", "already_restored lacks 'memory_hours'"),
+        ("leave_times: 4", "leave_times: 12", "storm.leave_times must be less than enter_times"),
+        ("  usual_days: 14", "  usual_weeks: 2", "storm has no 'usual_weeks'"),
+        ("leave_times: 4", "leave_times: 4\n  hold_seconds: {tree: 9}", "storm.hold_seconds has no 'tree'"),
         ("already_restored:", "already_restored: never\nx:", "already_restored must be a mapping"),
     ],
 )

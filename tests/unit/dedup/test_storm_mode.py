@@ -1,0 +1,138 @@
+"""Storm mode, as a dispatcher would tell it: when it begins, how long it lasts, what then holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.dedup.domain.acts import StormBegan, StormEnded
+from services.dedup.domain.state import AreaState
+from services.dedup.domain.storm import Pace
+from tests.unit.dedup.timeline import Timeline, fold, minute
+
+if TYPE_CHECKING:
+    from services.dedup.domain.rules import Rules
+    from services.grid.tree import Tree
+
+HERE, ELSEWHERE = "A0TR00104", "A0TR00025"
+
+
+def storms(line: Timeline) -> list[tuple[str, float]]:
+    """What was said of storms, with the minute."""
+    return [
+        ("began" if isinstance(one, StormBegan) else "over", round((one.at - minute(0)).total_seconds() / 60, 1))
+        for one in line.events
+        if isinstance(one, StormBegan | StormEnded)
+    ]
+
+
+def many_call(line: Timeline, since: float, calls: int, every: float) -> float:
+    """Customers of one transformer call one after the other; returns the minute of the last."""
+    for n in range(calls):
+        line.at(since + n * every).report(HERE, account=f"{since} {n}")
+    return since + (calls - 1) * every
+
+
+def test_calls_over_a_day_are_no_storm(storm: Timeline) -> None:
+    many_call(storm, 0, 24, every=60)
+    assert storms(storm) == []
+
+
+def test_a_burst_is_a_storm_once_and_says_by_which_figures(storm: Timeline) -> None:
+    many_call(storm, 0, 60, every=0.25)
+    assert len(storms(storm)) == 1
+    (began,) = [one for one in storm.events if isinstance(one, StormBegan)]
+    assert minute(4) < began.at < minute(10), "after twenty recent reports, not at the first"
+    assert (began.reports, began.usual_per_hour) == (20, 1.0)
+    assert began.per_hour >= 12 * began.usual_per_hour
+
+
+def test_a_few_calls_at_once_are_no_storm_however_quiet_the_area_was(storm: Timeline) -> None:
+    many_call(storm, 0, 15, every=0.05)
+    assert storms(storm) == []
+
+
+def test_it_lasts_while_calls_come_too_slowly_to_begin_one(storm: Timeline) -> None:
+    last = many_call(storm, 0, 60, every=0.25)
+    many_call(storm, last + 6, 20, every=6)  # ten an hour: under 12 times the usual, over 4 times
+    assert [what for what, _ in storms(storm)] == ["began"]
+
+
+def test_a_quiet_area_is_out_of_it_and_says_so_with_the_next_message(storm: Timeline) -> None:
+    last = many_call(storm, 0, 60, every=0.25)
+    calm = storm.state.pace.calm_at(storm.state.rules.storm)
+    assert calm is not None
+    assert minute(last + 20).timestamp() < calm < minute(last + 90).timestamp()
+    assert storm.state.stormy(calm - 1)
+    assert not storm.state.stormy(calm), "nobody has to say so for it to be over"
+    storm.at(last + 600).reading("ping_ok", ELSEWHERE, "an account")
+    assert [what for what, _ in storms(storm)] == ["began", "over"]
+    assert minute(storms(storm)[1][1]).timestamp() == pytest.approx(calm, abs=4), (
+        "when it was over, not when it is said"
+    )
+
+
+def test_another_burst_is_another_storm(storm: Timeline) -> None:
+    many_call(storm, 0, 60, every=0.25)
+    many_call(storm, 2000, 60, every=0.25)
+    assert [what for what, _ in storms(storm)] == ["began", "over", "began"]
+
+
+def test_where_many_call_every_day_it_takes_more_to_be_a_storm(storm: Timeline) -> None:
+    rules = storm.state.rules.storm
+    pace = Pace()
+    for n in range(60 * 24 * 10):  # ten an hour for sixty days
+        pace = pace.arrived(n * 360.0, rules)
+    assert pace.usual_per_hour(rules) == pytest.approx(10, rel=0.1)
+    burst = pace
+    for n in range(30):  # would be one elsewhere
+        burst = burst.arrived(pace.last + n * 15.0, rules)
+    assert burst.recent >= rules.least
+    assert not burst.begins(rules)
+
+
+@pytest.fixture
+def stormy(ieee123: Tree, rules: Rules) -> Timeline:
+    """The feeder, where orders of transformers wait a minute in a storm, and not otherwise."""
+    assert rules.storm is not None
+    then = replace(rules.storm, holds={"transformer": timedelta(minutes=1)}, lift_margin=30.0)
+    return Timeline("A0SU00000", ieee123, replace(rules, storm=then))
+
+
+def test_orders_wait_in_a_storm_only_where_the_rules_say_so(stormy: Timeline) -> None:
+    last = many_call(stormy, 0, 60, every=0.25)
+    assert set(stormy.live_orders()) == {HERE}, "the first call was no storm yet"
+    stormy.at(last + 1).report(ELSEWHERE)
+    assert ELSEWHERE not in stormy.live_orders()
+    stormy.at(last + 2)
+    assert ELSEWHERE in stormy.live_orders()
+    later = stormy.at(last + 600).report("A0TR00030")
+    assert stormy.order_of(later), "the storm is long over, though this is the first that comes after it"
+
+
+def test_danger_and_life_support_wait_in_no_storm(stormy: Timeline) -> None:
+    last = many_call(stormy, 0, 60, every=0.25)
+    stormy.at(last + 1).report(ELSEWHERE, hazards=("fire",))
+    assert ELSEWHERE in stormy.live_orders()
+
+
+def test_a_common_cause_needs_the_storms_margin(storm: Timeline, stormy: Timeline) -> None:
+    """Two calls at once under one fuse: one outage as a rule, and two where the storm's rules ask for more."""
+    found = []
+    for line in (storm, stormy):
+        last = many_call(line, 0, 60, every=0.25)
+        for device in ("A0TR00023", "A0TR00024", "A0TR00025"):
+            line.at(last + 1).report(device)
+        found.append(len({one.device.id for one in line.state.incidents.values()}))
+    assert found[0] < found[1] == 4
+
+
+def test_replaying_the_area_gives_the_same_pace_and_storm(storm: Timeline) -> None:
+    many_call(storm, 0, 40, every=0.25)
+    state = storm.state
+    again = fold(lambda: AreaState(state.area, state.tree, state.rules), storm.events)
+    assert again.pace == state.pace
+    assert again.pace.since is not None
