@@ -185,3 +185,21 @@ async def test_what_does_not_fit_is_refused_by_name(door: httpx.AsyncClient) -> 
 
 def mark(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+async def test_a_storm_is_kept_with_its_figures_and_its_end_and_is_loaded_as_it_was_known(
+    room: Room, door: httpx.AsyncClient
+) -> None:
+    burst = [a_report(AREA, "A0TR00104", f"burst {n}", n / 4) for n in range(40)]
+    await room.feed(burst, minute(10))
+    assert (await room.loaded(AREA))[AREA].snapshot() == room.cached(AREA).snapshot()
+    assert room.cached(AREA).pace.since is not None
+    (known,) = (await door.get("/v1/storms", params={"area": AREA})).json()["storms"]
+    assert (known["reports"], known["usual_per_hour"], known["goes_on"]) == (20, 1.0, False), "it was in July"
+    assert minute(30).isoformat() < known["over_at"].replace("Z", "+00:00") < minute(120).isoformat()
+    later = [a_report(AREA, "A0TR00104", "days later", 9000)]
+    await room.feed(later, minute(9000))
+    assert (await room.loaded(AREA))[AREA].snapshot() == room.cached(AREA).snapshot()
+    (ended,) = (await door.get("/v1/storms")).json()["storms"]
+    assert (ended["began_at"], ended["over_at"]) == (known["began_at"], known["over_at"]), "said later, over then"
+    assert (await door.get("/v1/storms", params={"area": "elsewhere"})).json()["storms"] == []
