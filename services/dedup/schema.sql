@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS area (
 -- How fast its reports arrive (last, recent, usual, storm since: seconds, NaN for none), and until when the storm it is in
 -- lasts if nobody reports any more.
 ALTER TABLE area
+    ADD COLUMN IF NOT EXISTS lag     double precision NOT NULL DEFAULT 0, -- seconds after which the latest report arrived
     ADD COLUMN IF NOT EXISTS pace    double precision[] NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS calm_at timestamptz;
 

@@ -195,7 +195,7 @@ class _Decision(Draft):
             return
         if cover.incident is None and self._was_own_restored(report):
             return
-        now = max(report.made_at, report.received_at).timestamp()
+        now = max(report.made_at.timestamp(), self.state.heard_until(report.received_at.timestamp()))
         if cover.incident is not None:
             wave = second_wave(self.state, cover.incident, report, now)
             if wave is None:
@@ -380,7 +380,7 @@ class _Decision(Draft):
         self.events.append(e.TimerCleared(relook.timer_id, incident.incident_id))
         if incident.frozen:
             return
-        now = at.timestamp()
+        now = self.state.heard_until(at.timestamp())
         if is_sparse(self.state, incident, now):
             pieces = partition(self.state, incident.device.id, incident.reports.values(), now)
             self._take_apart(incident, pieces, now)

@@ -93,6 +93,7 @@ def leave(state: AreaState, incident: Incident) -> None:
 def _note_time(state: AreaState, report: Report) -> None:
     if state.latest is None or report.made_at > state.latest:
         state.latest = report.made_at
+        state.lag = (report.received_at - report.made_at).total_seconds()
     if state.rules.storm is not None:
         state.pace = state.pace.arrived(report.received_at.timestamp(), state.rules.storm)
 

@@ -65,7 +65,7 @@ def likeliest(
         covers: For each the open incident that covers it, if any.
     """
     weigh, at = state.likelihood, report.made_at.timestamp()
-    now = max(report.made_at, report.received_at).timestamp()
+    now = max(at, state.heard_until(report.received_at.timestamp()))
     best: tuple[float, OpenPlace] | None = None
     for place, incident in zip(places, covers, strict=True):
         if incident is not None:

@@ -274,6 +274,7 @@ class AreaState:
         restored_premises: Last restoration of each account's own premises.
         oldest_restored: No restoration in these is older.
         latest: Time of the latest report; restorations are forgotten by it.
+        lag: Seconds after which that report arrived: until then others of its time may still come.
         learned: What closed incidents taught of who reports, and when.
         likelihood: The densities that follow from it.
         next_seq: Number of the next ledger row.
@@ -296,6 +297,7 @@ class AreaState:
         "by_premises",
         "commands",
         "incidents",
+        "lag",
         "latest",
         "learned",
         "likelihood",
@@ -326,6 +328,7 @@ class AreaState:
         self.restored_premises: dict[str, Restored] = {}
         self.oldest_restored: datetime | None = None
         self.latest: datetime | None = None
+        self.lag = 0.0
         self.next_seq = 1
         self.waiting: dict[UUID, Report] = {}
         self.commands: dict[UUID, Done] = {}
@@ -339,6 +342,16 @@ class AreaState:
         self._through: dict[str, tuple[Step, ...]] = {}
         self._devices: dict[str, tuple[DeviceType, int]] = {}
         self._refs: dict[str, DeviceRef] = {}
+
+    def heard_until(self, at: float) -> float:
+        """Return until when silence is known by ``at``: what was said lately may not have arrived.
+
+        As late as the latest report arrived, others may; while nothing arrives, it goes on with the clock. Where a
+        storm is told faster than it happened, it goes on with what is told.
+        """
+        if self.latest is None:
+            return at
+        return min(at, max(self.latest.timestamp(), at - self.lag))
 
     def stormy(self, at: float) -> bool:
         """Tell whether the area is in a storm at a time, seconds since the epoch."""
@@ -453,6 +466,7 @@ class AreaState:
         return {
             "area": self.area,
             "latest": self.latest,
+            "lag": self.lag,
             "next_seq": self.next_seq,
             "incidents": {key: self.incidents[key] for key in sorted(self.incidents)},
             "order_of_reports": {key: list(self.incidents[key].reports) for key in sorted(self.incidents)},

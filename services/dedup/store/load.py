@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from services.grid.tree import Tree
     from services.runtime.postgres import Connection
 
-_AREAS: Final = "SELECT area, latest, next_seq, learned, pace FROM area WHERE area = ANY($1::text[])"
+_AREAS: Final = "SELECT area, latest, next_seq, lag, learned, pace FROM area WHERE area = ANY($1::text[])"
 _OPEN: Final = """
 SELECT * FROM incident
 WHERE area = ANY($1::text[]) AND state IN ('predicted', 'confirmed')
@@ -81,6 +81,7 @@ async def load_areas(
         state.next_seq = row["next_seq"]
         state.latest = row["latest"]
         state.learn(Learned(*row["learned"]))
+        state.lag = row["lag"]
         state.pace = pace_of(row["pace"])
     for row in await connection.fetch(_OPEN, names):
         install(states[row["area"]], _incident(row))

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from services.runtime.postgres import Connection
 
 _AREAS: Final = """
-INSERT INTO area (area, latest, next_seq, learned, pace, calm_at)
-SELECT area, latest, next_seq, ARRAY[dark, called, delays, log_delay], ARRAY[last, recent, usual, since], calm_at
+INSERT INTO area (area, latest, next_seq, calm_at, lag, learned, pace)
+SELECT area, latest, next_seq, calm_at, lag, ARRAY[dark, called, delays, log_delay], ARRAY[last, recent, usual, since]
 FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::timestamptz[], $5::float8[], $6::float8[], $7::float8[],
-            $8::float8[], $9::float8[], $10::float8[], $11::float8[], $12::float8[])
-     AS a (area, latest, next_seq, calm_at, dark, called, delays, log_delay, last, recent, usual, since)
+            $8::float8[], $9::float8[], $10::float8[], $11::float8[], $12::float8[], $13::float8[])
+     AS a (area, latest, next_seq, calm_at, lag, dark, called, delays, log_delay, last, recent, usual, since)
 ON CONFLICT (area) DO UPDATE
-SET latest = excluded.latest, next_seq = excluded.next_seq, learned = excluded.learned, pace = excluded.pace,
-    calm_at = excluded.calm_at
+SET latest = excluded.latest, next_seq = excluded.next_seq, calm_at = excluded.calm_at, lag = excluded.lag,
+    learned = excluded.learned, pace = excluded.pace
 """
 _CLEAR_INCIDENTS: Final = "DELETE FROM incident WHERE incident_id = ANY($1::uuid[])"
 _MOVE: Final = """
@@ -61,6 +61,7 @@ async def save(tx: Connection, changes: Changes, now: datetime) -> None:
             [a.latest for a in areas],
             [a.next_seq for a in areas],
             [calm_at(a) for a in areas],
+            [a.lag for a in areas],
             *map(list, sums),
         )
     if rows.placed:

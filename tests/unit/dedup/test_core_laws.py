@@ -219,7 +219,7 @@ class Core(RuleBasedStateMachine):
         again.restored, again.restored_premises = known.restored, known.restored_premises
         again.waiting, again.commands, again.set_aside = known.waiting, known.commands, known.set_aside
         again.telemetry, again.planned = known.telemetry, known.planned
-        again.pace = known.pace
+        again.pace, again.lag = known.pace, known.lag
         again.learn(known.learned)
         for incident in sorted(known.incidents.values(), key=lambda one: (one.since_seq, one.opened_seq)):
             install(again, replace(incident))
