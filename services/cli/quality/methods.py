@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from services.cli.quality import baselines
 from services.cli.quality.judge import Order, Outcome, judge
 from services.cli.quality.oracles import by_known_faults, last_word, true_faults
-from services.cli.quality.placed import first_arrivals, placed, truly_placed
+from services.cli.quality.placed import first_arrivals, placed, truly_placed, truly_placed_if_said
 from services.dedup.replay import Replay
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ ORACLES: Final = (
     "resolved places, true faults",
     "true places, Gridline online",
     "all reports at once",
+    "places that were said, true faults",
 )
 METHODS: Final = (ENGINE, *BASELINES, *ORACLES)
 
@@ -146,6 +147,9 @@ def compare(
             run_engine(storm, prepare(storm, true_lines(storm), rules, hear), rules, hear)
         ),
         "all reports at once": lambda: by_known_faults(reports, last_word(replayed, reports, tree), tree),
+        "places that were said, true faults": lambda: by_known_faults(
+            truly_placed_if_said(storm), true_faults(storm), tree
+        ),
     }
     figures: dict[str, Figures] = {}
     for name in only:

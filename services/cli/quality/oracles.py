@@ -5,6 +5,7 @@ what only came later. Never here: a figure.
 
 - ``true places, true faults``: who called, from where and when, and every fault with its device, start and end.
 - ``resolved places, true faults``: the same faults, the places as the grid resolves them: what the places cost.
+- ``places that were said, true faults``: the first of these, but nowhere if a report says nothing of its place.
 - ``all reports at once``: the engine's own last word (its incidents, their devices and ends) applied to every report
   from the start, orders given once: what deciding online costs.
 """

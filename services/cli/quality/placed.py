@@ -5,11 +5,12 @@ Decided here: what of a report a baseline may see. Never here: how it merges.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from services.cli.storm.words import Kind
 from services.contracts.values import CustomerStatus
+from services.grid.evidence import PlaceEvidence, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,3 +104,27 @@ def truly_placed(storm: StormFiles) -> list[Placed]:
             )
         )
     return found
+
+
+def truly_placed_if_said(storm: StormFiles) -> list[Placed]:
+    """Return every event as ``truly_placed``, but nowhere if it says nothing of its place.
+
+    That is: no position, no address, no account, phone or device that anybody has. No resolver could place those.
+    """
+    lines = {line.event_id: line for line in storm.lines}
+    return [
+        one
+        if _says_where(storm, lines[one.event])
+        else replace(one, transformer=None, feeder=None, account=None, lat=None, lon=None)
+        for one in truly_placed(storm)
+    ]
+
+
+def _says_where(storm: StormFiles, line: ReportLine) -> bool:
+    evidence = PlaceEvidence(
+        line.account_id, line.phone, line.lat, line.lon, line.crs, line.accuracy_m, line.address, line.text
+    )
+    question = ask(evidence)
+    named = storm.served.book.named(question)
+    found = named.account or named.phones or named.devices
+    return bool(found or question.address is not None or question.point is not None)

@@ -32,6 +32,7 @@ _SHORT: Final = {
     "resolved places, true faults": "faults known",
     "true places, Gridline online": "places known",
     "all reports at once": "at once",
+    "places that were said, true faults": "places said",
 }
 
 

@@ -74,7 +74,7 @@ _MORE: Final = (
 def document(runs: Sequence[Run], about: Mapping[str, Any]) -> str:
     """Return the page."""
     parts = [_HEAD.format(command=about.get("command", "gridline quality"), rules=about.get("rules", "?"))]
-    if set(ORACLES) <= {one.method for one in runs}:
+    if set(ORACLES[:3]) <= {one.method for one in runs}:
         parts.append(_LOST + _lost_table(runs))
     for preset in dict.fromkeys(one.preset for one in runs):
         mine = [one for one in runs if one.preset == preset]
@@ -110,18 +110,20 @@ def table(runs: Sequence[Run], columns: Sequence[_Column] = _MAIN) -> str:
 
 def _lost_table(runs: Sequence[Run]) -> str:
     """Say what the best anybody could reach falls by, if only one thing is as it is in the product."""
-    everything, places, online, _ = ORACLES
+    everything, places, online, _, said = ORACLES
+    columns = {said: "nothing said", places: "places as resolved", online: "decided online", ENGINE: "both: Gridline"}
+    shown = [method for method in columns if any(one.method == method for one in runs)]
     rows: list[tuple[str, ...]] = [
-        ("storms", "all known", "places as resolved", "decided online", "both: Gridline"),
-        ("---", *("---:" for _ in range(4))),
+        ("storms", "all known", *(columns[method] for method in shown)),
+        ("---", *("---:" for _ in range(len(shown) + 1))),
     ]
     for preset in dict.fromkeys(one.preset for one in runs):
         mean = {
             method: spread(one.figures["b3_f1"] for one in runs if one.preset == preset and one.method == method).mean
-            for method in (everything, places, online, ENGINE)
+            for method in (everything, *shown)
         }
         best = mean[everything]
-        falls = (f"−{max(0.0, best - mean[method]):.3f}" for method in (places, online, ENGINE))
+        falls = (f"−{max(0.0, best - mean[method]):.3f}" for method in shown)
         rows.append((preset, f"{best:.3f}", *falls))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
@@ -181,7 +183,9 @@ The duplicate and hidden figures are our own definitions: nobody in the field pu
 *True places, true faults*: every caller's home and every fault's device, start and end are known. *Resolved places,
 true faults*: the same faults with the places the product resolves, so the difference to the former is what places
 cost. *True places, Gridline online*: everybody gives the right account and time, so the difference to the first is
-what deciding online from reports alone costs. *All reports at once*: the engine's own last word (its incidents, their
+what deciding online from reports alone costs. *Places that were said, true faults*: as the first, but reports that say
+nothing of their place (no position, no address, no account, phone or device that anybody has) are nowhere: no resolver
+reaches more, only people who ask. *All reports at once*: the engine's own last word (its incidents, their
 devices and ends) applied to all reports from the beginning, with one order each: what only time could tell.
 
 Baselines see the same resolved places, give danger its own order too, and get no order for what has no place.
@@ -196,8 +200,8 @@ restorations closing what they explain.
 _LOST: Final = """
 ### Where it is lost
 
-B³ F1 of who knows everything, and what it falls by when the places are as the product resolves them, when the faults
-have to be inferred online, and both:
+B³ F1 of who knows everything, and what it falls by when the reports that say nothing of their place are nowhere, when
+the places are as the product resolves them, when the faults have to be inferred online, and both of these:
 
 """
 
