@@ -64,6 +64,8 @@ def likeliest(
         places: At least one, likeliest by the evidence first.
         covers: For each the open incident that covers it, if any.
     """
+    if covers[0] is not None and all(incident is covers[0] for incident in covers):
+        return places[0]  # whichever it is, the same outage explains it
     weigh, at = state.likelihood, report.made_at.timestamp()
     now = max(at, state.heard_until(report.received_at.timestamp()))
     best: tuple[float, OpenPlace] | None = None
