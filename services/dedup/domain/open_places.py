@@ -9,7 +9,6 @@ the evidence does not place: an order goes nowhere because of a guess.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.dedup.domain.candidates import look_up_the_tree
@@ -34,7 +33,7 @@ class OpenPlace(NamedTuple):
 
     def of(self, report: Report) -> Report:
         """Return the report as made here."""
-        return replace(report, device=self.leaf, feeder=self.feeder, account_id=self.account)
+        return report._replace(device=self.leaf, feeder=self.feeder, account_id=self.account)
 
 
 def open_places(state: AreaState, candidates: Iterable[PlaceCandidate]) -> list[OpenPlace]:
