@@ -200,10 +200,10 @@ async def test_a_storm_with_killed_services_loses_and_repeats_nothing(system: Sy
     assert verdict.counts.in_queues > 50
 
 
-async def test_every_kind_of_order_version_was_seen_and_power_came_back(system: System):
+async def test_power_came_back_and_customers_were_told_of_every_stage(system: System):
+    """Whether an incident is absorbed and its order cancelled hangs on what arrives when: tests/integration/dedup."""
     after = await stormed(system)
-    states = {row.state for row in after.evidence.incidents.values()}
-    assert {"restored", "cancelled"} <= states
+    assert "restored" in {row.state for row in after.evidence.incidents.values()}
     stages = {row.stage for row in after.evidence.notices if row.state == "sent"}
     assert {"received", "etr_set", "restored"} <= stages
 
