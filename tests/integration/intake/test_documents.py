@@ -48,7 +48,7 @@ def run(folder: Path, port: int, *command: str, script: str) -> str:
     """Run a script as its reader would, in a folder with a photo; return what it prints."""
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     # Of curl's own settings file: an error status ends with an exit status, and nothing but the answer is printed.
-    (folder / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\n", encoding="ascii")
+    (folder / ".curlrc").write_text("fail\nsilent\nshow-error\n", encoding="ascii")
     ran = subprocess.run(
         [*command, script.replace("127.0.0.1:8001", f"127.0.0.1:{port}")],
         check=False,
