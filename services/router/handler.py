@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     import asyncpg
+    from prometheus_client import Counter as Metric
 
     from services.contracts.topics import Topic
     from services.grid.lately import Chain
@@ -317,25 +318,28 @@ def _tally(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], reports: in
 
 
 def _observe(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], work: _Outcome) -> None:
-    """Put a committed batch into the metrics."""
+    """Put a committed batch into the metrics: a series once, however many records it had."""
+    seen: dict[tuple[Metric, tuple[str, ...]], int] = defaultdict(int)
     for ticket_id, events in work.events.items():
         for event in events:
-            metrics.ACTS.labels(event.did.value, work.book.tickets[ticket_id].queue).inc()
+            seen[metrics.ACTS, (event.did, work.book.tickets[ticket_id].queue)] += 1
     types = {ticket.ticket_id: ticket.classification.business_type for ticket in changed}
     for contact, ticket_id in work.contacts:
-        metrics.CONTACTS.labels(contact.channel.value, types[work.book.ids[ticket_id]]).inc()
+        seen[metrics.CONTACTS, (contact.channel, types[work.book.ids[ticket_id]])] += 1
     for ticket in changed:
         was, about = before.get(ticket.ticket_id), ticket.classification
-        metrics.REPEATS.labels("repeats").inc(max(0, ticket.repeats - (was.repeats if was else 0)))
-        metrics.REPEATS.labels("urges").inc(max(0, ticket.urges - (was.urges if was else 0)))
+        seen[metrics.REPEATS, ("repeats",)] += max(0, ticket.repeats - (was.repeats if was else 0))
+        seen[metrics.REPEATS, ("urges",)] += max(0, ticket.urges - (was.urges if was else 0))
         if ticket.merged_into is not None:
-            metrics.REPEATS.labels("merged").inc()
+            seen[metrics.REPEATS, ("merged",)] += 1
             continue
-        metrics.ROUTED.labels(ticket.queue, about.business_type, about.type_rule.value).inc()
+        seen[metrics.ROUTED, (ticket.queue, about.business_type, about.type_rule)] += 1
         for hazard in set(about.hazards).difference(was.classification.hazards if was else ()):
-            metrics.HAZARDS.labels(hazard).inc()
+            seen[metrics.HAZARDS, (hazard,)] += 1
         if was is None:
-            metrics.LANGUAGES.labels(about.language_rule.value).inc()
-            metrics.PLACES.labels(ticket.place.basis.value).inc()
+            seen[metrics.LANGUAGES, (about.language_rule,)] += 1
+            seen[metrics.PLACES, (ticket.place.basis,)] += 1
         if ticket.report is not ReportState.NONE and (was is None or was.report is not ticket.report):
-            metrics.REPORTS.labels(ticket.report.value).inc()
+            seen[metrics.REPORTS, (ticket.report,)] += 1
+    for (metric, labels), n in seen.items():
+        metric.labels(*labels).inc(n)

@@ -91,23 +91,34 @@ SELECT a.agent_id, concat_ws(',', a.presence, (
 )) AS has
 FROM agent AS a WHERE a.agent_id = ANY($1::text[])
 """
-# One index look-up a lane, whatever waits in them; then the first in order that nobody else is taking. The lock looks
-# at the row again as it is by then, so that a ticket another has taken meanwhile is passed over. 32: more than all
-# processes have connections, so that all of them looking at once find a ticket each.
+# The first ticket of each lane that the agent did not pass on, one index look-up each whatever waits in them; then, of
+# the lane whose first is the first of all, the first that nobody else is taking, read and locked one at a time until
+# one is had. The lock looks at the row again as it is by then, so that one that another has taken is passed over.
 _NEXT: Final = """
-WITH candidate AS MATERIALIZED (
-    SELECT found.ticket_id, found.rank_at FROM unnest($1::text[]) AS wanted (lane) CROSS JOIN LATERAL (
-        SELECT t.ticket_id, t.rank_at FROM ticket AS t
+WITH head AS MATERIALIZED (
+    SELECT wanted.lane, first_one.rank_at FROM unnest($1::text[]) AS wanted (lane) CROSS JOIN LATERAL (
+        SELECT t.rank_at FROM ticket AS t
         WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = wanted.lane
           AND NOT coalesce(t.body #> '{work,passed}' ? $2, false)
-        ORDER BY t.rank_at, t.ticket_id LIMIT 32
-    ) AS found
+        ORDER BY t.rank_at, t.ticket_id LIMIT 1
+    ) AS first_one
     UNION ALL
-    (SELECT ticket_id, rank_at FROM ticket WHERE state = 'queued' AND held_for = $2 ORDER BY rank_at LIMIT 4)
+    (SELECT NULL, t.rank_at FROM ticket AS t WHERE t.state = 'queued' AND t.held_for = $2 ORDER BY t.rank_at LIMIT 1)
 )
-SELECT t.body::text AS body FROM candidate AS c JOIN ticket AS t ON t.ticket_id = c.ticket_id
-WHERE t.state = 'queued' AND (t.held_for IS NULL OR t.held_for = $2)
-ORDER BY c.rank_at, c.ticket_id LIMIT 1 FOR UPDATE OF t SKIP LOCKED
+SELECT mine.body FROM (SELECT lane FROM head ORDER BY rank_at, lane) AS h CROSS JOIN LATERAL (
+    SELECT body FROM (
+        SELECT t.body::text AS body FROM ticket AS t
+        WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = h.lane
+          AND NOT coalesce(t.body #> '{work,passed}' ? $2, false)
+        ORDER BY t.rank_at, t.ticket_id LIMIT 1 FOR UPDATE SKIP LOCKED
+    ) AS of_lane
+    UNION ALL
+    SELECT body FROM (
+        SELECT t.body::text AS body FROM ticket AS t
+        WHERE h.lane IS NULL AND t.state = 'queued' AND t.held_for = $2
+        ORDER BY t.rank_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    ) AS of_agent
+) AS mine LIMIT 1
 """
 # A loose index scan: a look-up a lane, not a row a ticket.
 _LANES: Final = """

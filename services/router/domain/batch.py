@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from services.contracts.values import TicketState
 from services.router.domain.danger import apart, is_new, told_where
 from services.router.domain.deciding import Joined, Opened, classification_of, is_ready, merged, receive
-from services.router.domain.facts import bounded, join, said_in
+from services.router.domain.facts import join, said_in
 from services.router.domain.places import clues
 from services.router.domain.repeats import again, choose, reporters
 from services.router.domain.ticket import Located, Ticket
@@ -47,6 +47,11 @@ class Said(NamedTuple):
     contact: ContactReceived
     facts: Facts
     handles: tuple[Reporter, ...]
+
+    @property
+    def at(self) -> datetime:
+        """When it happened, bounded by its arrival."""
+        return self.facts.opened_at
 
 
 def read(contact: ContactReceived, rules: Rules, bounds: Bounds) -> Said:
@@ -163,9 +168,7 @@ class Book:
         return self.now - ticket.last_at <= self.bounds.matter + self.bounds.event_lag
 
     def _told_where(self, said: Said, facts: Facts, others: list[Ticket]) -> Ticket | None:
-        contact = said.contact
-        at = bounded(contact.occurred_at, contact.received_at, self.bounds.event_lag)
-        return told_where(facts, at, others, self.bounds)
+        return told_where(facts, said.at, others, self.bounds)
 
     def _open_for(self, handles: Iterable[Reporter]) -> list[Ticket]:
         found = dict.fromkeys(self.ids.get(each, each) for handle in handles for each in self.open.get(handle, ()))
@@ -178,16 +181,14 @@ class Book:
         """Return the ticket a contact joins, or the one that an own ticket repeats."""
         located = self._located(clues(facts), own)
         about = classification_of(facts, located, self.rules.keywords)
-        contact = said.contact
-        at = bounded(contact.occurred_at, contact.received_at, self.bounds.event_lag)
         settled = facts.final or is_ready(about, facts, located.place)
-        joins = choose(facts, about, at, others, self.rules.keywords, self.bounds) if settled else None
+        joins = choose(facts, about, said.at, others, self.rules.keywords, self.bounds) if settled else None
         if joins is not None:
             known = clues(join(joins.ticket.facts, facts))
             if known in self.places or known == clues(joins.ticket.facts):
                 return joins, None
             raise UnforeseenError(known)
-        return None, again(facts, about, at, others, self.bounds) if own is None else None
+        return None, again(facts, about, said.at, others, self.bounds) if own is None else None
 
     def _join(
         self, joins: Joining, own: Ticket | None, own_id: UUID, said: Said, facts: Facts

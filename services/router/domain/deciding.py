@@ -128,17 +128,14 @@ def receive(
     elif contact.contact_id in before.contacts:
         return before
     else:
-        case = replace(
-            _case(before),
-            version=before.version + 1,
-            contacts=before.contacts | {contact.contact_id},
-            facts=facts,
-            located=located,
-            needs_person=before.needs_person or _follow_up(before, contact, bounds),
-            last_at=max(before.last_at, at),
-        )
+        case = _case(before)
+        case.version += 1
+        case.contacts |= {contact.contact_id}
+        case.facts, case.located = facts, located
+        case.needs_person = before.needs_person or _follow_up(before, contact, at, bounds)
+        case.last_at = max(before.last_at, at)
         if isinstance(entry, Joined):
-            case = _with_thread(case, entry, at, bounds)
+            _add_thread(case, entry, at, bounds)
     classification = classification_of(facts, located, rules.keywords, case.work)
     if case.report is ReportState.NONE and is_ready(classification, facts, located.place):
         case.report = ReportState.SENT
@@ -168,28 +165,19 @@ def _case(ticket: Ticket) -> _Case:
     )
 
 
-def _with_thread(case: _Case, joined: Joined, at: datetime, bounds: Bounds) -> _Case:
+def _add_thread(case: _Case, joined: Joined, at: datetime, bounds: Bounds) -> None:
     """Note another thread of the same matter. Every one is counted; of urges, one an interval has an effect."""
-    also = case.also | {joined.thread}
-    contacts = case.contacts
+    case.also |= {joined.thread}
     if joined.young is not None:
-        also |= joined.young.also
-        contacts |= joined.young.contacts
-    needs_person = case.needs_person
+        case.also |= joined.young.also
+        case.contacts |= joined.young.contacts
     if joined.relation is Relation.REMARK and case.report is not ReportState.NONE:
-        needs_person = needs_person or FOLLOW_UP  # words that nobody understood are not closed by a machine
-    tells_again = joined.relation in {Relation.REPEAT, Relation.URGE}
+        case.needs_person = case.needs_person or FOLLOW_UP  # words nobody understood are not closed by a machine
+    case.repeats += joined.relation in {Relation.REPEAT, Relation.URGE}
     since = case.urged_at or case.facts.opened_at
-    counts = joined.relation is Relation.URGE and at - since >= bounds.urge_every
-    return replace(
-        case,
-        also=also,
-        contacts=contacts,
-        needs_person=needs_person,
-        repeats=case.repeats + tells_again,
-        urges=case.urges + counts,
-        urged_at=at if counts else case.urged_at,
-    )
+    if joined.relation is Relation.URGE and at - since >= bounds.urge_every:
+        case.urges += 1
+        case.urged_at = at
 
 
 def merged(young: Ticket, into: UUID, now: datetime) -> Ticket:
@@ -208,16 +196,14 @@ def is_ready(classification: Classification, facts: Facts, place: Place) -> bool
     return facts.final or place.basis in {Basis.ACCOUNT, Basis.POSITION, Basis.CELL}
 
 
-def _follow_up(before: Ticket, contact: ContactReceived, bounds: Bounds) -> str | None:
+def _follow_up(before: Ticket, contact: ContactReceived, at: datetime, bounds: Bounds) -> str | None:
     sent = any(attachment.kind != "recording" for attachment in contact.attachments)
     if not (contact.text or contact.hazard or sent):
         return None
     if before.report is ReportState.ANSWERED:
         return FOLLOW_UP
     if before.report is ReportState.SENT and before.reported_at is not None:
-        at = bounded(contact.occurred_at, contact.received_at, bounds.event_lag)
-        if at - before.reported_at >= bounds.follow_up:
-            return FOLLOW_UP
+        return FOLLOW_UP if at - before.reported_at >= bounds.follow_up else None
     return None
 
 

@@ -111,7 +111,10 @@ class Facts:
 
 def bounded(occurred_at: datetime, received_at: datetime, lag: timedelta) -> datetime:
     """Return the event time, not later than the arrival and not more than ``lag`` before it."""
-    return min(max(occurred_at, received_at - lag), received_at)
+    if occurred_at >= received_at:
+        return received_at
+    earliest = received_at - lag
+    return max(earliest, occurred_at)
 
 
 def said_in(contact: ContactReceived, keywords: Keywords, bounds: Bounds) -> Facts:
