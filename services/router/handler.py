@@ -135,7 +135,7 @@ class RouterHandler:
         """Forget nothing: what was reported lately stays true whoever reads on, and only counts once committed."""
 
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
-        """Route a batch: six queries, however many records (fewer where nothing is placed or waits).
+        """Route a batch: seven statements, however many records (fewer where nothing is placed or waits).
 
         A place that could not be foreseen, as when a customer's position joins what they wrote in the same batch,
         costs two more, or three; in a storm it is one contact of a thousand.
@@ -149,6 +149,7 @@ class RouterHandler:
         wanted = {each.message.ticket_id for each in batch if isinstance(each.message, ContactReceived | ReportSettled)}
         wanted.update(each.contact.contact_id for each in said.values())  # a danger may have a ticket of its own
         handles = {handle for each in said.values() for handle in each.handles}
+        await store.plan_once(tx)
         stored = await store.load(tx, wanted, handles)
         before = await _load_live(tx, stored.tickets)
         said = {n: _redirected(each, before, rules, bounds) for n, each in said.items()}
