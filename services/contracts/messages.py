@@ -421,7 +421,47 @@ class TelemetryReceived(Message):
         return self.area
 
 
-OutageInput = OutageReported | FieldProgressed | PowerRestored | TimerFired | OutageCommanded | TelemetryReceived
+class OutageMoved(Message):
+    """The network in force feeds an open outage otherwise than the one it opened in: another version, or a switching.
+
+    Told to the area the outage is open in (``area`` is ``home``), to the area that its device is in now, and to any
+    area that feeds reported devices of it now. ``over`` tells an area that was told before that it has ended.
+    """
+
+    ce_type: ClassVar[str] = "gridline.outage.moved.v1"
+
+    type: Literal["outage.moved"] = "outage.moved"
+    area: Name
+    incident_id: UUID
+    home: Name = Field(description="Area the outage is open in: it stays there, with its order")
+    device: Name = Field(description="Where the outage is")
+    network: Name = Field(description="Version and revision of the network in force")
+    noticed_at: Timestamp
+    now_in: Name | None = Field(default=None, description="Area of the device now; absent where the device is gone")
+    refed: tuple[Name, ...] = Field(
+        default=(), max_length=5000, description="Reported devices in this area that are no longer below the device"
+    )
+    since: Timestamp | None = Field(default=None, description="When the outage began")
+    over: bool = False
+    ended_at: Timestamp | None = Field(default=None, description="When power was back, of one that is over")
+
+    @property
+    def message_id(self) -> UUID:
+        state = "over" if self.over else f"{self.now_in} {bool(self.refed)}"
+        return derive("outage.moved", self.area, self.incident_id, self.network, state)
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.noticed_at
+
+    @property
+    def partition_key(self) -> str:
+        return self.area
+
+
+OutageInput = (
+    OutageReported | FieldProgressed | PowerRestored | TimerFired | OutageCommanded | TelemetryReceived | OutageMoved
+)
 """Everything that can change an incident."""
 
 
@@ -514,6 +554,10 @@ class IncidentChanged(Message):
     breached: tuple[Word, ...] | None = Field(default=None, description="Due times missed so far: arrival, restoration")
     proposed_device: Name | None = Field(
         default=None, description="Where the evidence points, of an incident that only a person moves"
+    )
+    network_change: Word | None = Field(
+        default=None,
+        description="Since the network changed: device_gone (its device is no more), device_moved (in another area)",
     )
     restoration_suggested_at: Timestamp | None = Field(
         default=None, description="Since when telemetry has said that power is back, before any crew did"

@@ -109,7 +109,7 @@ OUTAGE_INPUT: Final = Topic(
     name="outage.input.v1",
     messages=(
         *(m.OutageReported, m.FieldProgressed, m.PowerRestored, m.TimerFired),
-        *(m.OutageCommanded, m.TelemetryReceived),
+        *(m.OutageCommanded, m.TelemetryReceived, m.OutageMoved),
     ),
     key="area: one writer an area, in order",
     producers=("router", "dedup"),

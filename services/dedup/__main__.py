@@ -13,6 +13,7 @@ from services.dedup.due import watch_due
 from services.dedup.ground import Ground
 from services.dedup.handler import DedupHandler, imbalance
 from services.dedup.keys import load_keys
+from services.dedup.moves import watch_moves
 from services.dedup.rules_file import RulesFileError
 from services.dedup.settings import DedupSettings
 from services.dedup.timers import watch_timers
@@ -51,6 +52,7 @@ async def build(runtime: Runtime) -> Parts:
         background=(
             lambda: ground.watch(runtime.pool, settings.reload_seconds),
             lambda: watch_timers(runtime.pool, runtime.outbox, settings.timer_seconds),
+            lambda: watch_moves(runtime.pool, runtime.outbox, ground, settings.reload_seconds),
             lambda: watch_due(runtime.pool, runtime.outbox, ground, settings.timer_seconds),
         ),
         imbalance=imbalance,

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Final, cast
 import structlog
 
 from services.dedup import metrics
+from services.dedup.domain.acts import NetworkChange
 from services.dedup.levels_file import load_levels
 from services.dedup.rules_file import RulesFileError, load_rules
 from services.dedup.store.storms import count_stormy
+from services.dedup.store.network import count_moved
 from services.dedup.store.views import count_open
 from services.grid.store import current_version
 from services.runtime import clock
@@ -43,6 +45,7 @@ class Ground:
     Attributes:
         rules: The rules in force. Take them once a batch.
         generation: Goes up when rules or network change.
+        switched: Set when another network is in force; whoever waits for that clears it.
     """
 
     def __init__(self, path: Path, levels: Path | None = None, *, trusted_lag: timedelta | None = None) -> None:
@@ -58,10 +61,16 @@ class Ground:
         self._trusted_lag = trusted_lag
         self._taken = self._seen = self._stamps()
         self._network: NetworkVersion | None = None
+        self.switched = asyncio.Event()
         self.rules: Rules = self._load()
         self.generation = 0
         metrics.RULES_STALE.set(0)
         _log.info("rules_loaded", rules_hash=self.rules.hash)
+
+    @property
+    def network(self) -> NetworkVersion | None:
+        """The network in force when it was last looked at; None where none was ever imported."""
+        return self._network
 
     def _stamps(self) -> tuple[Stamp, Stamp]:
         return _stamp(self._path), None if self._levels is None else _stamp(self._levels)
@@ -104,6 +113,9 @@ class Ground:
                 found = await count_open(connection)
                 stormy = await count_stormy(plain, clock.now())
         metrics.STORMY.set(stormy)
+                moved = await count_moved(connection)
+        for change in NetworkChange:
+            metrics.MOVED.labels(change.value).set(moved.get(change.value, 0))
         metrics.OPEN.clear()
         for kind, device_class, count in found:
             metrics.OPEN.labels(kind, device_class).set(count)
@@ -115,6 +127,7 @@ class Ground:
             _log.info("network_version", version=str(current), before=str(self._network))
             self._network = current
             self.generation += 1
+            self.switched.set()
 
     async def watch(self, pool: Pool, every_s: float) -> None:
         """Look again and again, for the life of the service."""

@@ -17,6 +17,7 @@ from services.contracts.messages import (
     IncidentChanged,
     OrderVersion,
     OutageCommanded,
+    OutageMoved,
     OutageReported,
     PowerRestored,
     TelemetryReceived,
@@ -54,13 +55,16 @@ if TYPE_CHECKING:
     from services.dedup.ground import Ground
     from services.runtime.handling import Transaction
 
-_Input = OutageReported | FieldProgressed | PowerRestored | TimerFired | OutageCommanded | TelemetryReceived
+_Input = (
+    OutageReported | FieldProgressed | PowerRestored | TimerFired | OutageCommanded | TelemetryReceived | OutageMoved
+)
 _INPUT_TALLY: Final = {
     FieldProgressed: "input_progress",
     PowerRestored: "input_restored",
     TimerFired: "input_timer",
     OutageCommanded: "input_command",
     TelemetryReceived: "input_telemetry",
+    OutageMoved: "input_moved",
 }
 _OUTCOME: Final = {
     e.ReportJoined: "in_incident",
@@ -218,6 +222,8 @@ def _publication(told: Told) -> Publication:
         topic = DISPATCH_ORDER
     elif isinstance(told.message, IncidentChanged):
         topic = INCIDENT_CHANGED
+    elif isinstance(told.message, OutageMoved):
+        topic = OUTAGE_INPUT
     else:
         topic = REPORT_SETTLED
     return Publication(topic, told.message, told.traceparent)

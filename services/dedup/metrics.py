@@ -36,6 +36,11 @@ OPEN: Final = Gauge(
     "Open incidents in the database, by kind and class",
     ("kind", "device_class"),
 )
+MOVED: Final = Gauge(
+    "gridline_dedup_incidents_moved",
+    "Open incidents whose device the network in force has not where they are, by what became of it",
+    ("change",),
+)
 DECIDE_SECONDS: Final = Histogram(
     "gridline_dedup_decide_seconds", "Deciding and applying the messages of one batch, without I/O", buckets=SECONDS
 )

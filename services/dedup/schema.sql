@@ -78,6 +78,9 @@ ALTER TABLE incident
     ADD COLUMN IF NOT EXISTS breached      text[]  NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS suggested_at  timestamptz,
     ADD COLUMN IF NOT EXISTS proposed_device text, -- where the evidence points, of one that only a person moves
+    ADD COLUMN IF NOT EXISTS network_change text,  -- device_gone, device_moved: by a network newer than it
+    ADD COLUMN IF NOT EXISTS network       text,   -- that network, version and revision
+    ADD COLUMN IF NOT EXISTS told          text[]  NOT NULL DEFAULT '{}', -- other areas its device was in since
     ADD COLUMN IF NOT EXISTS arrive_by     timestamptz,
     ADD COLUMN IF NOT EXISTS restore_by    timestamptz,
     ADD COLUMN IF NOT EXISTS upstream      text[]  NOT NULL DEFAULT '{}'; -- its device and what could open above it
@@ -232,4 +235,14 @@ CREATE TABLE IF NOT EXISTS telemetry (
     since     timestamptz NOT NULL,
     source    text        NOT NULL,
     PRIMARY KEY (area, subject)
+);
+
+-- Outages that are open in another area, at a device that another network put into this one.
+CREATE TABLE IF NOT EXISTS outage_elsewhere (
+    area        text        NOT NULL,
+    device_id   text        NOT NULL,
+    incident_id uuid        NOT NULL,
+    home        text        NOT NULL, -- area it is open in
+    since       timestamptz NOT NULL,
+    PRIMARY KEY (area, device_id)
 );

@@ -91,6 +91,7 @@ def show(
         "breached",
         "suggested_at",
         "proposed_device",
+        "network_change",
         "hazards",
         "stage",
         "etr",

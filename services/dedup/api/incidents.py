@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 
 from services.contracts.envelope import parse_time
 from services.contracts.values import Etr, IncidentState, Name, ProgressStage
+from services.dedup.domain.acts import NetworkChange
 from services.dedup.keys import Scope
 from services.dedup.store import views
 from services.runtime.http import Problem
@@ -69,6 +70,10 @@ class IncidentView(BaseModel):
     proposed_device: str | None = Field(
         description="Where the evidence points, of a confirmed incident: nothing moves it but `confirm` with a device"
     )
+    network_change: NetworkChange | None = Field(
+        description="Since the network changed: device_gone (confirm the right device), device_moved (to another area)"
+    )
+    told: list[str] = Field(description="Other areas its device was in since: reports there wait for its end")
     revision: int
     changed_at: datetime
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - the store reads Done back by its annotations
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID  # noqa: TC003 - same
 
@@ -209,6 +210,56 @@ class RelocationProposed:
     evidence: Mapping[str, str | int | float]
 
 
+class NetworkChange(StrEnum):
+    """What another network means for an incident that was open before."""
+
+    DEVICE_GONE = "device_gone"
+    DEVICE_MOVED = "device_moved"
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentMoved:
+    """The network in force has the incident's device elsewhere, not at all, or here again.
+
+    Attributes:
+        change: None where its device is here, as it was when it opened.
+        now_in: Area of its device.
+        network: Version and revision of the network.
+        places: Devices it was reported at: it stands for them too while its own is not here.
+    """
+
+    incident_id: UUID
+    change: NetworkChange | None
+    now_in: str | None
+    network: str
+    places: tuple[str, ...]
+    at: datetime
+    rule: Rule
+
+
+class Elsewhere(NamedTuple):
+    """An outage that is open in another area, at a device that is in this one now."""
+
+    incident_id: UUID
+    home: str
+    device: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ElsewhereNoted:
+    """Another area has an outage open at a device of this one: reports under it need no order of their own."""
+
+    outage: Elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class ElsewhereOver:
+    """That outage has ended."""
+
+    incident_id: UUID
+
+
 @dataclass(frozen=True, slots=True)
 class DeadlineBreached:
     """A due time of the incident has passed without what was due. Once an incident and kind."""
@@ -265,4 +316,7 @@ Act = (
     | DeadlineBreached
     | StormBegan
     | StormEnded
+    | IncidentMoved
+    | ElsewhereNoted
+    | ElsewhereOver
 )

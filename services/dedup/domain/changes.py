@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.contracts.messages import IncidentChanged, ReportSettled
+from services.contracts.messages import IncidentChanged, OutageMoved, ReportSettled
 from services.contracts.values import IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
@@ -73,6 +73,7 @@ class Changes:
         self.quiet: dict[UUID, Touched] = {}
         self._orders: list[Told] = []
         self._settled: list[Told] = []
+        self._elsewhere: list[Told] = []
         self._now = now
 
     def apply(self, state: AreaState, events: Sequence[e.Event], traceparent: str | None = None) -> None:
@@ -112,12 +113,14 @@ class Changes:
             self._report_moved(state, event)
         elif isinstance(event, e.ReportAnswered | e.ReportNeedsPerson):
             self._settled.append(Told(self._settlement(state.area, event), traceparent))
-        elif isinstance(event, e.IncidentOpened | e.PredictionMoved | e.IncidentAbsorbed):
+        elif isinstance(event, e.IncidentOpened | e.PredictionMoved):
             self._because(self._touch(state, event.incident_id), event.rule, traceparent)
         elif isinstance(event, e.PartRestored | e.ProgressNoted | e.EtrSet):
-            self._because(self._touch(state, event.incident_id), _NOTED[type(event)], traceparent)
-        elif isinstance(event, e.IncidentRestored):
+            if event.incident_id in state.incidents:  # a step may be of one that is open in another area
+                self._because(self._touch(state, event.incident_id), _NOTED[type(event)], traceparent)
+        elif isinstance(event, e.IncidentRestored | e.IncidentAbsorbed):
             self._because(self.touched[event.incident_id], event.rule, traceparent)
+            self._tell_over(state, self.touched[event.incident_id].incident, traceparent)
         elif isinstance(event, e.TimerSet | e.TimerCleared):
             self.quiet.setdefault(event.incident_id, Touched(state.area, state.incidents[event.incident_id]))
         else:
@@ -127,6 +130,11 @@ class Changes:
         """Keep what a person or telemetry changed."""
         if isinstance(event, a.IncidentSetAside):
             self._because(self.touched[event.incident_id], event.rule, traceparent)
+            self._tell_over(state, self.touched[event.incident_id].incident, traceparent)
+        elif isinstance(event, a.IncidentMoved):
+            touched = self._touch(state, event.incident_id)
+            self._because(touched, event.rule, traceparent)
+            self._tell_elsewhere(state, touched.incident, event, traceparent)
         elif isinstance(event, a.ReportUnplaced):
             self._settled.append(Told(self._settlement(state.area, event), traceparent))
             if event.incident_id is not None:
@@ -147,6 +155,39 @@ class Changes:
         elif isinstance(event, a.IncidentPinned | a.IncidentUnpinned | a.IncidentRecounted):
             touched = self._touch(state, event.incident_id)
             touched.reason = touched.reason or "rearranged"
+
+    def _tell_elsewhere(
+        self, state: AreaState, incident: Incident, event: a.IncidentMoved, traceparent: str | None
+    ) -> None:
+        """Let the area that the device is in now know of the outage."""
+        if event.now_in is None or event.now_in == state.area:
+            return
+        told = OutageMoved(
+            area=event.now_in,
+            incident_id=incident.incident_id,
+            home=state.area,
+            device=incident.device.id,
+            network=event.network,
+            noticed_at=event.at,
+            now_in=event.now_in,
+            since=incident.out_since or incident.opened_at,
+        )
+        self._elsewhere.append(Told(told, traceparent))
+
+    def _tell_over(self, state: AreaState, incident: Incident, traceparent: str | None) -> None:
+        """Let the areas that know of an outage know that it has ended."""
+        for area in incident.told:
+            told = OutageMoved(
+                area=area,
+                incident_id=incident.incident_id,
+                home=state.area,
+                device=incident.device.id,
+                network=incident.network or "unknown",
+                noticed_at=self._now,
+                over=True,
+                ended_at=incident.restored_at,
+            )
+            self._elsewhere.append(Told(told, traceparent))
 
     @staticmethod
     def _because(touched: Touched, rule: e.Rule, traceparent: str | None) -> None:
@@ -194,6 +235,7 @@ class Changes:
         for touched in self.touched.values():
             yield from self._revisions(touched)
         yield from self._settled
+        yield from self._elsewhere
 
     def _revisions(self, touched: Touched) -> Iterator[Told]:
         joined = [report.member() for report in touched.joined.values()]
@@ -234,4 +276,5 @@ class Changes:
             breached=incident.breached or None,
             restoration_suggested_at=incident.suggested_at,
             proposed_device=incident.proposed_device,
+            network_change=incident.network_change,
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from services.contracts.messages import (
     FieldProgressed,
     OutageCommanded,
+    OutageMoved,
     OutageReported,
     PowerRestored,
     TelemetryReceived,
@@ -28,6 +29,7 @@ from services.dedup.domain.clock import DUE, overdue, with_due_times
 from services.dedup.domain.commands import obey
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.open_places import called_of, likeliest, open_places
+from services.dedup.domain.moving import network_changed, open_elsewhere
 from services.dedup.domain.placing import place
 from services.dedup.domain.readings import read
 from services.dedup.domain.relook import RELOOK, as_one, is_sparse, partition
@@ -71,6 +73,8 @@ def decide(state: AreaState, message: OutageInput, now: datetime) -> list[Event]
         draft.events += read(state, message, draft.reported, draft.explained)
     elif isinstance(message, PowerRestored):
         draft.power_back(message)
+    elif isinstance(message, OutageMoved):
+        network_changed(draft, message)
     else:
         draft.timer(message)
     return with_due_times(state, draft.events)
@@ -202,6 +206,11 @@ class _Decision(Draft):
                 self.join(report, cover.incident, e.Rule.FOLLOWS if follows else cover.rule)
             else:
                 self.begin_anew(report, cover.incident, wave)
+            return
+        if self.state.elsewhere and (there := open_elsewhere(self.state, leaf)) is not None:
+            device, served = self.device(there.device, report)
+            related = there.incident_id
+            self.open(report, e.Kind.OUTAGE, device, served, e.Rule.OPEN_ELSEWHERE, related_to=related)
             return
         lifted = look_up_the_tree(self.state, leaf, report.made_at, now)
         if lifted is not None:

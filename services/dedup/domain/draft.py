@@ -76,7 +76,7 @@ class Draft:
         related_to: UUID | None = None,
         continues: Restored | None = None,
     ) -> None:
-        """Open an incident for a report, and issue its order or let it wait."""
+        """Open an incident for a report, and issue its order or let it wait; none where another area has issued one."""
         area = self.state.area
         incident = incident_id(area, report.report_id)
         order = order_id(area, report.report_id)
@@ -101,6 +101,8 @@ class Draft:
         standing.add(report)
         subject = Subject(incident, order, area, kind, device, served, standing)
         hold = self.state.hold(device.type, report.received_at.timestamp())
+        if rule is e.Rule.OPEN_ELSEWHERE and not subject.never_waits:
+            return
         if hold and not subject.never_waits:
             due_at = report.received_at + hold
             self.events.append(e.TimerSet(timer_id(area, HOLD, incident, due_at), HOLD, incident, due_at))

@@ -91,6 +91,12 @@ class Rule(StrEnum):
     OVERDUE = "overdue"
     ELSEWHERE = "evidence_points_elsewhere"
 
+    DEVICE_GONE = "device_gone"
+    DEVICE_MOVED = "device_moved"
+    DEVICE_BACK = "device_back"
+    OPEN_ELSEWHERE = "open_in_another_area"
+    NOT_ELSEWHERE = "not_open_elsewhere"
+
 
 @dataclass(frozen=True, slots=True)
 class IncidentOpened:

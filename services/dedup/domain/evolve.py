@@ -126,7 +126,7 @@ def _prediction_moved(state: AreaState, event: e.PredictionMoved) -> None:
 
 def _absorbed(state: AreaState, event: e.IncidentAbsorbed) -> None:
     incident = state.incidents.pop(event.incident_id)
-    _leave_device(state, incident)
+    leave(state, incident)
     forget_commands(state, incident.incident_id)
     incident.state = IncidentState.CANCELLED
     incident.merged_into = event.successor
@@ -361,6 +361,24 @@ def _proposed(state: AreaState, event: a.RelocationProposed) -> None:
     state.incidents[event.incident_id].proposed_device = event.device
 
 
+def _network_changed(state: AreaState, event: a.IncidentMoved) -> None:
+    incident = state.incidents[event.incident_id]
+    incident.network_change, incident.network = event.change, event.network
+    if event.now_in not in {None, state.area, *incident.told}:
+        incident.told = (*incident.told, str(event.now_in))
+    incident.also = (*incident.also, *(one for one in event.places if one not in incident.also))
+    stand_for(state, incident)
+
+
+def _noted_elsewhere(state: AreaState, event: a.ElsewhereNoted) -> None:
+    state.elsewhere[event.outage.device] = event.outage
+
+
+def _over_elsewhere(state: AreaState, event: a.ElsewhereOver) -> None:
+    for device in [key for key, one in state.elsewhere.items() if one.incident_id == event.incident_id]:
+        del state.elsewhere[device]
+
+
 def _breached(state: AreaState, event: a.DeadlineBreached) -> None:
     incident = state.incidents[event.incident_id]
     incident.breached = (*incident.breached, event.what)
@@ -412,4 +430,7 @@ _APPLY: dict[type[e.Event], Callable[[AreaState, Any], None]] = {
     a.DeadlineBreached: _breached,
     a.StormBegan: _storm_began,
     a.StormEnded: _storm_ended,
+    a.IncidentMoved: _network_changed,
+    a.ElsewhereNoted: _noted_elsewhere,
+    a.ElsewhereOver: _over_elsewhere,
 }

@@ -77,8 +77,8 @@ def _chain(state: AreaState, device: str, place: str | None) -> tuple[str, ...]:
     for step in state.path(leaf):
         down.append(step.device)
         if step.device == device:
-            break
-    return tuple(reversed(down))
+            return tuple(reversed(down))
+    return (device,)  # another network has it elsewhere: it was under the device when it was reported
 
 
 def _best(state: AreaState, depth: int, calls: list[_Call], now: float) -> list[Piece]:

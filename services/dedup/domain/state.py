@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import OrderVersion
     from services.contracts.values import Etr, ProgressStage
-    from services.dedup.domain.acts import Done
+    from services.dedup.domain.acts import Done, Elsewhere, NetworkChange
     from services.dedup.domain.events import Kind
     from services.dedup.domain.report import Report
     from services.dedup.domain.rules import Rules
@@ -170,6 +170,9 @@ class Incident:
         breached: Due times that were missed.
         suggested_at: Since when telemetry says that power is back.
         proposed_device: Where the evidence points, of an incident that only a person moves.
+        network_change: What another network did to its device.
+        network: That network.
+        told: Other areas that know of it, as its device is or was in them.
     """
 
     incident_id: UUID
@@ -203,6 +206,9 @@ class Incident:
     breached: tuple[str, ...] = ()
     suggested_at: datetime | None = None
     proposed_device: str | None = None
+    network_change: NetworkChange | None = None
+    network: str | None = None
+    told: tuple[str, ...] = ()
     _standing: Standing | None = field(default_factory=Standing)
     _begun: datetime | None = field(default=None, compare=False)
 
@@ -223,8 +229,16 @@ class Incident:
 
     @property
     def frozen(self) -> bool:
-        """Whether a crew confirmed or a person arranged it: then reports may join, but inference moves nothing."""
-        return self.pinned or self.state is not IncidentState.PREDICTED
+        """Whether a crew confirmed or a person arranged it, or it waits for one in another area.
+
+        Then reports may join, but inference moves nothing.
+        """
+        return self.pinned or self.state is not IncidentState.PREDICTED or self.waits
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has no order because the same outage is open in another area, with an order there."""
+        return self.order is None and self.hold is None
 
     def add(self, report: Report) -> None:
         """Take a report in."""
@@ -284,6 +298,7 @@ class AreaState:
         planned: Planned outages.
         telemetry: What meters and breakers last said.
         pace: How fast reports arrive, and the storm they make.
+        elsewhere: Outages that are open in another area at a device of this one, by device.
     """
 
     __slots__ = (
@@ -296,6 +311,7 @@ class AreaState:
         "by_device",
         "by_premises",
         "commands",
+        "elsewhere",
         "incidents",
         "lag",
         "latest",
@@ -336,6 +352,7 @@ class AreaState:
         self.planned = PlannedOutages()
         self.telemetry = Telemetry()
         self.pace = Pace()
+        self.elsewhere: dict[str, Elsewhere] = {}
         self.learned = Learned()
         self.likelihood = self.learned.likelihood(rules.inference)
         self._paths: dict[str, tuple[Step, ...]] = {}
@@ -487,6 +504,7 @@ class AreaState:
             "set_aside": {key: one.merged_into for key, one in sorted(self.set_aside.items())},
             "planned": self.planned.snapshot(remembered),
             "telemetry": self.telemetry.snapshot(),
+            "elsewhere": dict(sorted(self.elsewhere.items())),
         }
 
 

@@ -65,6 +65,10 @@ _SENTENCES: Final = {
     Rule.MOVED: "{by} moved the report: {said}",
     Rule.UNDONE: "{by} took an earlier command back: {said}",
     Rule.UNPLACED: "The placing of the report was taken back, so a person must place it.",
+    Rule.OPEN_ELSEWHERE: (
+        "The report lies under {device_class} {device}, which another area feeds since the network was switched; the "
+        "outage of it is open there with its order, so no second one was issued."
+    ),
     Rule.DEVICE_UNKNOWN: "No device of the network is known for this report, so a person must place it.",
 }
 

@@ -42,6 +42,14 @@ ORDER BY p.planned_id
 """
 _READINGS: Final = "SELECT * FROM telemetry WHERE area = ANY($1::text[])"
 
+_ELSEWHERE: Final = "SELECT * FROM outage_elsewhere WHERE area = ANY($1::text[])"
+_NOTE_ELSEWHERE: Final = """
+INSERT INTO outage_elsewhere (area, device_id, incident_id, home, since) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (area, device_id) DO UPDATE
+SET incident_id = excluded.incident_id, home = excluded.home, since = excluded.since
+"""
+_FORGET_ELSEWHERE: Final = "DELETE FROM outage_elsewhere WHERE area = $1 AND incident_id = $2"
+
 _COMMANDS: Final = """
 INSERT INTO command
     (command_id, area, action, subject, body, author, accepted_at, outcome, wrong, decided_at, seq)
@@ -108,6 +116,9 @@ async def load_acts(
         state = states[row["area"]]
         known = Known(row["at"], Reading(row["reading"]), row["device_id"], row["since"])
         state.telemetry.install(row["subject"], known, state.upstream(row["device_id"]))
+    for row in await connection.fetch(_ELSEWHERE, names):
+        outage = a.Elsewhere(row["incident_id"], row["home"], row["device_id"], row["since"])
+        states[row["area"]].elsewhere[row["device_id"]] = outage
     rows = await connection.fetch(_ASIDE, list(wanted)) if wanted else []
     return [(wanted[row["incident_id"]], row) for row in rows]
 
@@ -125,6 +136,7 @@ class ActRows:
     readings: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     storms: list[tuple[Any, ...]] = field(default_factory=list)
     calms: list[tuple[Any, ...]] = field(default_factory=list)
+    elsewhere: list[tuple[str, a.ElsewhereNoted | a.ElsewhereOver]] = field(default_factory=list)
 
     def take(self, area: str, event: e.Event, state: AreaState) -> None:
         """Turn one event into rows."""
@@ -142,7 +154,13 @@ class ActRows:
         elif isinstance(event, a.IncidentSetAside):
             if event.successor is None or not event.returns:
                 self.gone[event.incident_id] = area
-        elif isinstance(event, a.PlannedSet):
+        elif isinstance(event, a.ElsewhereNoted | a.ElsewhereOver):
+            self.elsewhere.append((area, event))
+        else:
+            self._noted(area, event, state)
+
+    def _noted(self, area: str, event: e.Event, state: AreaState) -> None:
+        if isinstance(event, a.PlannedSet):
             one = event.planned
             self.planned.append(
                 (
@@ -187,6 +205,12 @@ class ActRows:
             await tx.executemany(_UNDONE, list(self.undone.items()))
         if self.planned:
             await tx.executemany(_SET_PLANNED, self.planned)
+        for area, event in self.elsewhere:  # in their order; hardly ever any
+            if isinstance(event, a.ElsewhereOver):
+                await tx.execute(_FORGET_ELSEWHERE, area, event.incident_id)
+            else:
+                one = event.outage
+                await tx.execute(_NOTE_ELSEWHERE, area, one.device, one.incident_id, one.home, one.since)
         if self.readings:
             await tx.execute(_NOTE, *map(list, zip(*self.readings.values(), strict=True)))
         if self.storms:

@@ -14,6 +14,7 @@ from services.contracts.values import (
     ProgressStage,
     Recipient,
 )
+from services.dedup.domain.acts import NetworkChange
 from services.dedup.domain.events import Kind
 from services.dedup.domain.evolve import install, remember
 from services.dedup.domain.learning import Learned
@@ -138,6 +139,9 @@ def _incident(row: asyncpg.Record) -> Incident:
         breached=tuple(row["breached"]),
         suggested_at=row["suggested_at"],
         proposed_device=row["proposed_device"],
+        network_change=None if row["network_change"] is None else NetworkChange(row["network_change"]),
+        network=row["network"],
+        told=tuple(row["told"]),
     )
 
 

@@ -16,13 +16,16 @@ from services.contracts.messages import (
     FieldProgressed,
     IncidentChanged,
     OrderVersion,
+    OutageMoved,
     PowerRestored,
     ReportSettled,
     TimerFired,
 )
 from services.contracts.topics import DISPATCH_ORDER, INCIDENT_CHANGED, OUTAGE_INPUT, REPORT_SETTLED
 from services.contracts.values import CustomerClass, Etr, OrderStatus, ProgressStage, Recipient
+from services.dedup.domain.acts import NetworkChange
 from services.dedup.handler import imbalance
+from services.dedup.moves import tell_moved
 from services.dedup.store.views import orders_by_id
 from services.dedup.timers import fire_due
 from services.grid.store import import_network
@@ -33,6 +36,7 @@ from tests.unit.dedup.timeline import NETWORKS, a_report, minute
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from uuid import UUID
 
     from services.contracts.messages import Message
     from services.dedup.domain.state import AreaState
@@ -441,6 +445,18 @@ async def test_an_import_in_mid_storm_loses_no_incident_report_or_order(room: Ro
     assert at_gone.order is not None
     assert at_gone.order.order_id in orders
     assert {one.order_id for one in state.incidents.values()} >= orders
+    await room.pool.execute("DELETE FROM outbox WHERE topic = $1", OUTAGE_INPUT.name)
+    sent: set[UUID] = set()
+    assert await tell_moved(room.pool, room.outbox, "2", minute(305), sent) == 2
+    assert await tell_moved(room.pool, room.outbox, "2", minute(306), sent) == 0
+    await room.feed(await room.published(OUTAGE_INPUT.name), minute(306))
+    assert await tell_moved(room.pool, room.outbox, "2", minute(307), set()) == 0, "once an incident and network"
+    assert {one.device.id: one.network_change for one in room.cached(AREA).incidents.values()} == {
+        gone: NetworkChange.DEVICE_GONE,
+        renamed: NetworkChange.DEVICE_GONE,
+        "NEW-NAME": None,
+    }
+    assert same(room.cached(AREA), (await room.loaded(AREA))[AREA])
     await room.feed(
         [
             PowerRestored(
@@ -455,3 +471,28 @@ async def test_an_import_in_mid_storm_loses_no_incident_report_or_order(room: Ro
     )
     closed = [order for order in await room.published(DISPATCH_ORDER.name) if order.status is OrderStatus.CLOSED]
     assert [order.order_id for order in closed] == [at_gone.order.order_id]
+
+
+async def test_an_outage_of_another_area_is_kept_as_it_is_known(room: Room) -> None:
+    elsewhere = OutageMoved(
+        area=AREA,
+        incident_id=derive("test", "elsewhere"),
+        home="S9",
+        device="A0FU00017",
+        network="1.1",
+        noticed_at=minute(0),
+        now_in=AREA,
+        since=minute(-9),
+    )
+    await room.feed([elsewhere, a_report(AREA, "A0TR00026", "under it", 1)], minute(1))
+    state = room.cached(AREA)
+    (incident,) = state.incidents.values()
+    assert (incident.device.id, incident.order, incident.waits) == ("A0FU00017", None, True)
+    assert same(state, (await room.loaded(AREA))[AREA])
+    async with room.pool.acquire() as connection:
+        assert imbalance(await totals(connection)) == 0
+    over = elsewhere.model_copy(update={"over": True, "ended_at": minute(9)})
+    await room.feed([over], minute(10))
+    assert not room.cached(AREA).incidents
+    assert same(room.cached(AREA), (await room.loaded(AREA))[AREA])
+    assert not await room.published(DISPATCH_ORDER.name)

@@ -46,7 +46,7 @@ pytestmark = pytest.mark.integration
 class Dedup(World):
     """The service's processes on a world of their own."""
 
-    def launch(self, *, failpoint: str = "") -> subprocess.Popen[bytes]:
+    def launch(self, *, failpoint: str = "", **extra: str) -> subprocess.Popen[bytes]:
         port = free_port()
         environment = {
             "PATH": os.environ["PATH"],
@@ -58,6 +58,7 @@ class Dedup(World):
             "GRIDLINE_BATCH_RECORDS": "40",
             "GRIDLINE_THRESHOLDS_FILE": str(RULES),
             "GRIDLINE_FAILPOINT": failpoint,
+            **extra,
         }
         with (self.folder / f"dedup-{len(self.processes)}.log").open("wb") as log:
             process = subprocess.Popen(

@@ -18,6 +18,7 @@ from services.contracts.messages import (
     IncidentChanged,
     OrderVersion,
     OutageCommanded,
+    OutageMoved,
     OutageReported,
     PowerRestored,
     ReportSettled,
@@ -41,6 +42,7 @@ from services.dedup.domain import AreaState, decide, evolve
 from services.dedup.domain.acts import CommandRefused
 from services.dedup.domain.changes import Changes
 from services.dedup.domain.events import TimerCleared, TimerSet
+from services.dedup.domain.evolve import install
 from services.dedup.rules_file import load_rules
 from services.grid.network_file import read_customers, read_devices
 from services.grid.tree import Tree
@@ -120,6 +122,7 @@ class Timeline:
         self.orders: list[OrderVersion] = []
         self.settled: list[ReportSettled] = []
         self.changed: list[IncidentChanged] = []
+        self.sent_on: list[OutageMoved] = []
         self.inputs: list[tuple[OutageInput, datetime]] = []
         self._minute = 0.0
         self._timers: dict[UUID, TimerSet] = {}
@@ -217,6 +220,38 @@ class Timeline:
         )
         self.take(message, minute(self._minute))
 
+    def under(self, tree: Tree | None) -> Timeline:
+        """Another network is in force: the state is built anew on it, as the service does."""
+        known, again = self.state, AreaState(self.state.area, tree, self.state.rules)
+        for name in AreaState.__slots__:
+            if name not in {"tree", "by_device", "by_premises", "below", "incidents"} and not name.startswith("_"):
+                setattr(again, name, getattr(known, name))
+        for incident in sorted(known.incidents.values(), key=lambda one: (one.since_seq, one.opened_seq)):
+            install(again, incident)
+        self.state = again
+        return self
+
+    def network_told(self, incident: UUID, device: str, home: str, now_in: str | None, **said: Any) -> list[Event]:
+        """The watcher tells that the network in force feeds an open outage otherwise."""
+        message = OutageMoved(
+            area=self.state.area,
+            incident_id=incident,
+            home=home,
+            device=device,
+            network=said.pop("network", "2"),
+            noticed_at=minute(self._minute),
+            now_in=now_in,
+            **said,
+        )
+        return self.take(message, minute(self._minute))
+
+    def hear(self, other: Timeline) -> None:
+        """Take what another area has sent on, once."""
+        sent, other.sent_on = other.sent_on, []
+        for message in sent:
+            if message.area == self.state.area:
+                self.take(message, minute(self._minute))
+
     def take(self, message: OutageInput, now: datetime) -> list[Event]:
         """Decide and apply one message; returns its events."""
         self.inputs.append((message, now))
@@ -231,6 +266,8 @@ class Timeline:
                 self.changed.append(told.message)
             elif isinstance(told.message, ReportSettled):
                 self.settled.append(told.message)
+            elif isinstance(told.message, OutageMoved):
+                self.sent_on.append(told.message)
         for event in events:
             if isinstance(event, TimerSet):
                 self._timers[event.timer_id] = event

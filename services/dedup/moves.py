@@ -1,0 +1,102 @@
+"""Telling areas that the network in force feeds their open outages otherwise than before.
+
+What is found becomes an ``OutageMoved`` in the area's own topic, once an incident and network: so a replay of the topic
+sees it too. Never here: what comes of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.contracts.messages import OutageMoved
+from services.contracts.topics import OUTAGE_INPUT
+from services.dedup.store import network
+from services.runtime import clock
+from services.runtime.errors import UnavailableError
+from services.runtime.handling import Publication
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.dedup.ground import Ground
+    from services.runtime.outbox import Outbox
+    from services.runtime.postgres import Pool
+
+_LOOKS: Final = 12
+"""Looks after a change: a batch decided on the network of before may still be on its way to the database."""
+_PAGE: Final = 5000
+_log: Final = structlog.get_logger()
+
+
+async def tell_moved(pool: Pool, outbox: Outbox, label: str, now: datetime, sent: set[UUID]) -> int:
+    """Tell the areas of incidents that network ``label`` has elsewhere; return how many messages that took.
+
+    Args:
+        pool: The database.
+        outbox: Where messages go out.
+        label: Version and revision of the network in force.
+        now: By our clock.
+        sent: What was told already of this network; it is not told again.
+    """
+    with translated():
+        async with pool.acquire() as connection, connection.transaction():
+            messages = [
+                OutageMoved(
+                    area=one.area,
+                    incident_id=one.incident_id,
+                    home=one.area,
+                    device=one.device,
+                    network=label,
+                    noticed_at=now,
+                    now_in=one.now_in,
+                    since=one.since,
+                )
+                for one in await network.moved_incidents(connection, label)
+            ]
+            messages += [
+                OutageMoved(
+                    area=one.now_in or one.area,
+                    incident_id=one.incident_id,
+                    home=one.area,
+                    device=one.device,
+                    network=label,
+                    noticed_at=now,
+                    now_in=one.area,
+                    refed=one.devices[:_PAGE],
+                    since=one.since,
+                )
+                for one in await network.refed_devices(connection)
+            ]
+            fresh = [message for message in messages if message.message_id not in sent]
+            await outbox.publish(connection, [Publication(OUTAGE_INPUT, message) for message in fresh], now)
+    sent.update(message.message_id for message in fresh)
+    if fresh:
+        outbox.wake()
+        _log.info("network_moved_incidents", version=label, messages=len(fresh))
+    return len(fresh)
+
+
+async def watch_moves(pool: Pool, outbox: Outbox, ground: Ground, every_s: float) -> None:
+    """Look at open incidents once a network is in force that they may not have been opened in, for life."""
+    label, looks = "", 0
+    sent: set[UUID] = set()
+    while True:
+        ground.switched.clear()
+        current = ground.network
+        if current is not None and str(current) != label:
+            label, looks = str(current), _LOOKS
+            sent.clear()
+        try:
+            if looks:
+                await tell_moved(pool, outbox, label, clock.now(), sent)
+                looks -= 1
+        except UnavailableError as error:
+            _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ground.switched.wait(), every_s)

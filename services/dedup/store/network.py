@@ -1,0 +1,75 @@
+"""Open incidents against the network in force: which it has elsewhere, or not at all. Each question one query."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    import asyncpg
+
+    from services.runtime.postgres import Connection
+
+_CURRENT: Final = "(SELECT version FROM grid.network_version WHERE is_current)"
+_MOVED: Final = f"""
+SELECT i.incident_id, i.area, i.device_id, coalesce(i.out_since, i.opened_at) AS since, d.area AS now_in
+FROM incident AS i LEFT JOIN grid.device AS d ON d.version = {_CURRENT} AND d.id = i.device_id
+WHERE i.state IN ('predicted', 'confirmed') AND i.device_type NOT IN ('cell', 'place')
+  AND (d.area IS DISTINCT FROM i.area OR i.network_change IS NOT NULL) AND i.network IS DISTINCT FROM $1
+ORDER BY i.incident_id
+"""  # noqa: S608 - the only text put in is ours, and constant
+# What a person arranged or confirmed elsewhere may hold reports that never were below its device.
+_REFED: Final = f"""
+SELECT i.incident_id, i.area, i.device_id, coalesce(i.out_since, i.opened_at) AS since, d.area AS now_in,
+       array_agg(DISTINCT d.id ORDER BY d.id) AS devices
+FROM incident AS i
+JOIN grid.device AS own ON own.version = {_CURRENT} AND own.id = i.device_id AND own.area = i.area
+JOIN report AS r ON r.incident_id = i.incident_id AND r.outcome = 'in_incident'
+JOIN grid.device AS d ON d.version = {_CURRENT} AND d.id = r.device_id
+WHERE i.state IN ('predicted', 'confirmed') AND i.kind = 'outage' AND NOT i.pinned AND NOT i.device_id = ANY(d.chain)
+  AND NOT EXISTS (
+    SELECT FROM command AS c WHERE c.subject = i.incident_id AND c.action = 'confirm' AND c.outcome = 'done'
+  )
+GROUP BY i.incident_id, i.area, i.device_id, since, d.area ORDER BY i.incident_id, d.area
+"""  # noqa: S608 - same
+_CHANGED: Final = """
+SELECT network_change, count(*) AS n FROM incident
+WHERE state IN ('predicted', 'confirmed') AND network_change IS NOT NULL GROUP BY network_change
+"""
+
+
+class Moved(NamedTuple):
+    """An open incident that the network in force has elsewhere.
+
+    Attributes:
+        now_in: Area of its device; None where the device is gone. With ``devices``, the area of those.
+        devices: Reported devices that are no longer below its device.
+    """
+
+    incident_id: UUID
+    area: str
+    device: str
+    since: datetime
+    now_in: str | None
+    devices: tuple[str, ...] = ()
+
+
+async def moved_incidents(connection: Connection, network: str) -> list[Moved]:
+    """Return the open incidents whose device is gone or in another area, and those that are here again."""
+    return [Moved(*_row(row)) for row in await connection.fetch(_MOVED, network)]
+
+
+async def refed_devices(connection: Connection) -> list[Moved]:
+    """Return reported devices of open incidents that something else feeds now, by incident and area."""
+    return [Moved(*_row(row), tuple(row["devices"])) for row in await connection.fetch(_REFED)]
+
+
+async def count_moved(connection: Connection) -> dict[str, int]:
+    """Return how many open incidents the network in force has not where they are, by what became of the device."""
+    return {row["network_change"]: row["n"] for row in await connection.fetch(_CHANGED)}
+
+
+def _row(row: asyncpg.Record) -> tuple[UUID, str, str, datetime, str | None]:
+    return row["incident_id"], row["area"], row["device_id"], row["since"], row["now_in"]
