@@ -200,12 +200,13 @@ class RelocationProposed:
     """Evidence points to another device than a crew or a person confirmed. Only a person moves it (``confirm``).
 
     Attributes:
-        device: What one outage of would explain it together with what else is out.
+        device: What one outage of would explain it together with what else is out, or most of its calls; None where
+            the evidence no longer points away.
         evidence: What was considered.
     """
 
     incident_id: UUID
-    device: str
+    device: str | None
     rule: Rule
     evidence: Mapping[str, str | int | float]
 

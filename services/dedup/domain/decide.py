@@ -22,7 +22,6 @@ from services.contracts.messages import (
     TimerFired,
 )
 from services.contracts.values import CommandAction, DeviceRef, ProgressStage
-from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.candidates import Lifted, look_up_the_tree
 from services.dedup.domain.clock import DUE, overdue, with_due_times
@@ -31,6 +30,7 @@ from services.dedup.domain.draft import Draft
 from services.dedup.domain.open_places import called_of, likeliest, open_places
 from services.dedup.domain.moving import network_changed, open_elsewhere
 from services.dedup.domain.placing import place
+from services.dedup.domain.proposing import evidence_apart, propose_above, propose_below
 from services.dedup.domain.readings import read
 from services.dedup.domain.relook import RELOOK, as_one, is_sparse, partition
 from services.dedup.domain.report import Report
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import OutageInput
     from services.contracts.values import PlaceCandidate
-    from services.dedup.domain.events import Event, Evidence, Rule
+    from services.dedup.domain.events import Event, Rule
     from services.dedup.domain.open_places import OpenPlace
     from services.dedup.domain.relook import Piece
     from services.dedup.domain.state import AreaState, Incident, Restored
@@ -204,6 +204,8 @@ class _Decision(Draft):
             wave = second_wave(self.state, cover.incident, report, now)
             if wave is None:
                 self.join(report, cover.incident, e.Rule.FOLLOWS if follows else cover.rule)
+                if cover.incident.frozen:
+                    propose_below(self, cover.incident, (*cover.incident.reports.values(), report), now)
             else:
                 self.begin_anew(report, cover.incident, wave)
             return
@@ -215,7 +217,7 @@ class _Decision(Draft):
         lifted = look_up_the_tree(self.state, leaf, report.made_at, now)
         if lifted is not None:
             self.lift(report, lifted)
-            self._propose(lifted, report, now)
+            propose_above(self, lifted, report, now)
             return
         device, served = self.device(leaf, report)
         last = cover.still_out
@@ -230,22 +232,6 @@ class _Decision(Draft):
                 e.Rule.STILL_OUT,
                 continues=last,
             )
-
-    def _propose(self, lifted: Lifted, report: Report, now: float) -> None:
-        """Say of what a crew or a person confirmed that a common cause explains it better: only a person moves it."""
-        state, weigh = self.state, self.state.likelihood
-        calls = [report.made_at.timestamp(), *(call for one in lifted.incidents for call in one.standing.calls)]
-        lead = weigh.lead(state.customers_under(lifted.device))
-        without = sum(weigh.call(call - min(calls) + lead) for call in calls)
-        for known in state.below.get(lifted.device, {}).values():
-            if not known.frozen or known.proposed_device == lifted.device:
-                continue
-            all_calls = [*calls, *known.standing.calls]
-            together = sum(weigh.call(call - min(all_calls) + lead) for call in all_calls)
-            if together - without - state.own_score(known, now) > state.lift_margin(now):
-                self.events.append(
-                    a.RelocationProposed(known.incident_id, lifted.device, e.Rule.ELSEWHERE, lifted.evidence)
-                )
 
     def _cover(self, report: Report, leaf: str) -> _Cover:
         """Walk up from a device to the first open incident, minding restorations on the way.
@@ -326,8 +312,6 @@ class _Decision(Draft):
             self.events.append(e.ProgressIgnored(incident.incident_id, said, e.Rule.STALE))
         else:
             confirmed = said.stage in _ON_THE_SPOT
-            if confirmed and incident.relook is not None:
-                self.events.append(e.TimerCleared(incident.relook.timer_id, incident.incident_id))
             self.events.append(e.ProgressNoted(incident.incident_id, said, confirmed))
             if said.etr is not None and said.etr != incident.etr:
                 self.events.append(e.EtrSet(incident.incident_id, said.etr))
@@ -382,15 +366,15 @@ class _Decision(Draft):
             self.issue_held(incident, self.subject(incident, incident.standing), e.Rule.HOLD_OVER)
 
     def _look_again(self, incident: Incident, at: datetime) -> None:
-        """Split or move down what silence contradicts, and set the next look."""
+        """Split or move down what silence contradicts, or say so of what only a person moves; set the next look."""
         relook = incident.relook
         if relook is None:
             return
         self.events.append(e.TimerCleared(relook.timer_id, incident.incident_id))
-        if incident.frozen:
-            return
         now = self.state.heard_until(at.timestamp())
-        if is_sparse(self.state, incident, now):
+        if incident.frozen:
+            propose_below(self, incident, tuple(incident.reports.values()), now)
+        elif is_sparse(self.state, incident, now):
             pieces = partition(self.state, incident.device.id, incident.reports.values(), now)
             self._take_apart(incident, pieces, now)
         self.look_again(incident.incident_id, relook.since, relook.step + 1)
@@ -403,13 +387,5 @@ class _Decision(Draft):
         kept = max(free, key=lambda piece: len(piece.reports))
         rule = e.Rule.APART if len(pieces) > 1 else e.Rule.MOVED_DOWN
         whole = as_one(self.state, incident.device.id, incident.reports.values(), now)
-        evidence: Evidence = {
-            "device": incident.device.id,
-            "device_class": incident.device.type,
-            "calls": incident.standing.callers,
-            "customers": incident.customers_served,
-            "together": round(whole, 2),
-            "apart": round(sum(piece.score for piece in pieces), 2),
-            "pieces": "; ".join(f"{piece.device} ({len(piece.reports)})" for piece in pieces[:8]),
-        }
+        evidence = evidence_apart(incident, whole, pieces)
         self.split(incident, kept, [piece for piece in pieces if piece is not kept], rule, evidence)

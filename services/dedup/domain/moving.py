@@ -88,11 +88,11 @@ def _relate(draft: Draft, outage: a.Elsewhere) -> None:
     """Say of what was opened there before this was known that it has to do with it: its order is out already."""
     state = draft.state
     at_device = state.by_device.get(outage.device)
-    keys = [*([] if at_device is None else [at_device]), *state.below.get(outage.device, ())]
+    known = [] if at_device is None else [state.incidents[at_device]]
     draft.events += [
-        a.IncidentRelated(key, outage.incident_id, e.Rule.OPEN_ELSEWHERE)
-        for key in keys
-        if state.incidents[key].related_to is None
+        a.IncidentRelated(one.incident_id, outage.incident_id, e.Rule.OPEN_ELSEWHERE)
+        for one in (*known, *state.below.get(outage.device, {}).values())
+        if one.related_to is None
     ]
 
 

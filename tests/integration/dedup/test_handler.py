@@ -336,6 +336,33 @@ async def test_what_is_looked_at_again_is_kept_as_it_is_known_and_told_only_when
     assert len(await room.published(INCIDENT_CHANGED.name)) == told + 2
 
 
+async def test_what_is_proposed_to_people_is_loaded_as_it_was_known(room: Room) -> None:
+    """A crew is at the switch above two calls, and nobody else calls: where they point survives a restart."""
+    await room.feed([a_report(AREA, "A0TR00023", "one", 0), a_report(AREA, "A0TR00104", "two", 1)], minute(1))
+    (incident,) = room.cached(AREA).incidents.values()
+    said = FieldProgress(
+        progress_id=derive("test", "there"), order_id=incident.order_id, stage=ProgressStage.ARRIVED, at=minute(2)
+    )
+    await room.feed([FieldProgressed(area=AREA, incident_id=incident.incident_id, progress=said)], minute(2))
+    for _ in range(8):
+        await room.pool.execute("DELETE FROM outbox WHERE topic = $1", OUTAGE_INPUT.name)
+        assert await fire_due(room.pool, room.outbox, minute(200)) == 1
+        await room.feed(await room.published(OUTAGE_INPUT.name), minute(200))
+    room.handler.forget([(OUTAGE_INPUT.name, 0)])
+    loaded = (await room.loaded(AREA))[AREA].incidents[incident.incident_id]
+    proposed = loaded.proposed_device
+    assert proposed in {"A0TR00023", "A0TR00104"}
+    told = len(await room.published(INCIDENT_CHANGED.name))
+    await room.feed([a_report(AREA, "A0TR00104", "three", 201, account="A1")], minute(201))  # after the restart
+
+    again = room.cached(AREA).incidents[incident.incident_id]
+    assert again is not incident
+    assert (again.proposed_device, again.device.id) == (proposed, "A0SW00012")
+    changed = await room.published(INCIDENT_CHANGED.name)
+    assert [one.proposed_device for one in changed[told:] if isinstance(one, IncidentChanged)] == [proposed]
+    assert same(room.cached(AREA), (await room.loaded(AREA))[AREA])
+
+
 async def test_what_power_that_is_back_changed_is_in_the_stored_state(room: Room) -> None:
     """Steps, outages inside larger ones, what was learned: all that decides is loaded as it was known."""
     first = [a_report(AREA, f"A0TR000{n}", f"r{n}", n / 60) for n in (23, 24, 26, 28, 30, 32)]

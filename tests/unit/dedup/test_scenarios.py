@@ -415,6 +415,41 @@ def test_evidence_that_points_elsewhere_than_a_crew_confirmed_is_proposed_and_no
     assert any(one.proposed_device == proposals[-1].device for one in storm.changed)
 
 
+def test_evidence_that_points_below_what_a_crew_confirmed_is_proposed_and_not_done(storm: Timeline) -> None:
+    """Some called at once and a crew went to the switch above them; nobody else of its 143 customers calls."""
+    first = storm.at(0).report("A0TR00023")
+    storm.at(0).report("A0TR00024")
+    storm.at(5).report("A0TR00104")
+    confirmed = storm.order_of(first)
+    assert confirmed.device.id == "A0SW00012"
+    storm.at(6).crew(confirmed.order_id, ProgressStage.ARRIVED)
+    assert storm.incident_of(first).proposed_device is None
+    storm.at(400)
+
+    assert storm.incident_of(first).proposed_device == "A0FU00016"
+    assert storm.order_of(first) == confirmed, "a crew's word stays until a person moves it"
+    (proposal,) = {event.device: event for event in storm.events if isinstance(event, RelocationProposed)}.values()
+    assert proposal.evidence["pieces"] == "A0FU00016 (2); A0TR00104 (1)"
+    storm.dispatcher("confirm", incident_id=storm.incident_of(first).incident_id, device="A0FU00016")
+    assert storm.history(confirmed.order_id)[-1][1:] == ("updated", "A0FU00016")
+
+
+def test_a_proposal_is_taken_back_when_the_evidence_no_longer_points_there(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    storm.at(1).report("A0TR00104")
+    storm.at(2).crew(storm.order_of(first).order_id, ProgressStage.ARRIVED)
+    storm.at(64)
+    assert storm.incident_of(first).proposed_device in {"A0TR00023", "A0TR00104"}
+    tree = storm.state.tree
+    assert tree is not None
+    for n, device in enumerate(tree.transformers_under("A0SW00012")):
+        storm.at(64 + n / 20).report(device)
+    storm.at(400)
+
+    assert storm.incident_of(first).proposed_device is None
+    assert storm.changed[-1].proposed_device is None
+
+
 def test_a_crews_estimate_is_told_once(storm: Timeline) -> None:
     first = storm.at(0).report("A0TR00023")
     order = storm.order_of(first).order_id

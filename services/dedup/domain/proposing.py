@@ -1,0 +1,81 @@
+"""What a crew confirmed or a person arranged, and the evidence points elsewhere: it is proposed and not done.
+
+Decided here: whether one further up, one further down, or several apart explain the calls better, by the same
+likelihoods and margins that move a prediction. Changes nothing but what is proposed; only a person moves it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.dedup.domain import acts as a
+from services.dedup.domain import events as e
+from services.dedup.domain.relook import as_one, is_sparse, partition
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.dedup.domain.candidates import Lifted
+    from services.dedup.domain.draft import Draft
+    from services.dedup.domain.events import Evidence
+    from services.dedup.domain.relook import Piece
+    from services.dedup.domain.report import Report
+    from services.dedup.domain.state import Incident
+
+
+def propose_above(draft: Draft, lifted: Lifted, report: Report, now: float) -> None:
+    """Say of what is confirmed below a device that just explained several others that it explains that too."""
+    state, weigh = draft.state, draft.state.likelihood
+    calls = [report.made_at.timestamp(), *(call for one in lifted.incidents for call in one.standing.calls)]
+    lead = weigh.lead(state.customers_under(lifted.device))
+    without = sum(weigh.call(call - min(calls) + lead) for call in calls)
+    for known in state.below.get(lifted.device, {}).values():
+        if not known.frozen or known.waits or known.proposed_device == lifted.device:
+            continue
+        all_calls = [*calls, *known.standing.calls]
+        together = sum(weigh.call(call - min(all_calls) + lead) for call in all_calls)
+        if together - without - state.own_score(known, now) > state.lift_margin(now):
+            draft.events.append(
+                a.RelocationProposed(known.incident_id, lifted.device, e.Rule.ELSEWHERE, lifted.evidence)
+            )
+
+
+def propose_below(draft: Draft, incident: Incident, reports: Sequence[Report], now: float) -> None:
+    """Say where below its device the calls of a confirmed incident point; take that back once they no longer do.
+
+    Asked when it is looked at again, and at every doubling of its reports: so a report costs the same, however many.
+    """
+    state, proposed = draft.state, incident.proposed_device
+    count = len(reports)
+    looked_at = len(incident.reports) == count
+    if incident.waits or state.tree is None or incident.device.id not in state.tree:
+        return
+    if not looked_at and count & (count - 1):
+        return
+    device = incident.device.id
+    if is_sparse(state, incident, now):
+        pieces = partition(state, device, reports, now)
+        device = max(pieces, key=lambda piece: len(piece.reports)).device
+        if device not in {incident.device.id, proposed}:
+            evidence = evidence_apart(incident, as_one(state, incident.device.id, reports, now), pieces)
+            draft.events.append(a.RelocationProposed(incident.incident_id, device, e.Rule.ELSEWHERE, evidence))
+    if (
+        device == incident.device.id
+        and proposed is not None
+        and proposed in state.tree
+        and state.tree.is_under(proposed, device)
+    ):
+        draft.events.append(a.RelocationProposed(incident.incident_id, None, e.Rule.ELSEWHERE, {}))
+
+
+def evidence_apart(incident: Incident, whole: float, pieces: Sequence[Piece]) -> Evidence:
+    """Return what speaks for outages apart, for the ledger."""
+    return {
+        "device": incident.device.id,
+        "device_class": incident.device.type,
+        "calls": incident.standing.callers,
+        "customers": incident.customers_served,
+        "together": round(whole, 2),
+        "apart": round(sum(piece.score for piece in pieces), 2),
+        "pieces": "; ".join(f"{piece.device} ({len(piece.reports)})" for piece in pieces[:8]),
+    }
