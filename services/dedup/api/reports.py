@@ -15,6 +15,7 @@ from services.dedup.keys import Scope
 from services.dedup.store import views
 from services.dedup.store.load import load_areas
 from services.grid.store import load_trees
+from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.postgres import translated
 
@@ -79,7 +80,7 @@ def report_doors(pool: Pool, ground: Ground | None, access: Access) -> APIRouter
         rows = [LedgerRow(**one, words=sentence(one["rule"], one["evidence"])) for one in ledger]
         words = rows[-1].words if rows else sentence(row["reason"], {})
         looked = considered(state, row["device_id"], row["reported_at"], row["incident_id"])
-        change = would_change(state, report_id, row["reason"])
+        change = would_change(state, report_id, row["reason"], clock.now())
         return Explanation(**dict(row), words=words, ledger=rows, considered=looked, would_change=change)
 
     return router

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.dedup.domain import events as e
+from services.dedup.domain.what_if import MOST_CALLS, calls_that_lift, silence_that_moves
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from services.dedup.domain.state import AreaState
+    from services.dedup.domain.state import AreaState, Incident
 
 
 def considered(state: AreaState, device: str | None, at: datetime, home: UUID | None) -> list[str]:
@@ -44,8 +45,8 @@ def considered(state: AreaState, device: str | None, at: datetime, home: UUID | 
     return words
 
 
-def would_change(state: AreaState, report: UUID, reason: str) -> list[str]:
-    """Return what would put a report elsewhere."""
+def would_change(state: AreaState, report: UUID, reason: str, now: datetime) -> list[str]:
+    """Return what would put a report elsewhere as of ``now``: which calls, which silence, which word of a person."""
     if report in state.waiting:
         return [f"Placing it: POST /v1/reports/{report}/place with its device."]
     if report not in state.members:
@@ -62,15 +63,34 @@ def would_change(state: AreaState, report: UUID, reason: str) -> list[str]:
         why = "a person arranged it" if incident.pinned else "it was confirmed"
         words.append(f"Only a person moves it now, as {why}.")
     else:
-        above = [
-            one for one in state.upstream(incident.device.id)[1:] if not state.telemetry.closed(one, incident.opened_at)
-        ]
-        if above:
-            words.append(f"Reports on other branches of {above[0]} would lift the incident to it.")
+        if incident.kind is e.Kind.OUTAGE:
+            words += [_calls(state, report, incident, now), _silence(state, report, incident)]
         words.append(f"Telemetry that shows {incident.device.id} closed, or its meters on, speaks against it.")
         words.append("A crew on the spot, or a dispatcher who confirms a device, settles where it is.")
     words.append(f"A dispatcher can move it or split it off: POST /v1/incidents/{incident.incident_id}/move or /split.")
     return words
+
+
+def _calls(state: AreaState, report: UUID, incident: Incident, now: datetime) -> str:
+    """Say how many more calls would lift the incident, and from where."""
+    found = calls_that_lift(state, report, now)
+    if found is None:
+        return f"Not even {MOST_CALLS} more reports from other branches would lift it from {incident.device.id} by now."
+    count = len(found.at)
+    device = f"{state.kind_of(found.device).value} {found.device}, {state.customers_under(found.device)} customers"
+    reports = "1 more report" if count == 1 else f"{count} more reports"
+    return f"{reports} by now from other branches, as at {', '.join(found.at)}, would lift it to {device}."
+
+
+def _silence(state: AreaState, report: UUID, incident: Incident) -> str:
+    """Say until when nobody else must call for it to come apart or go down."""
+    found = silence_that_moves(state, report)
+    if found is not None:
+        what = "the report goes to an incident of its own at" if found.apart else "it goes down to"
+        return f"If nobody else calls until {found.until.isoformat(timespec='minutes')}, {what} {found.device}."
+    if incident.relook is None:
+        return "Silence changes nothing: it stands where it was reported, or has been looked at for the last time."
+    return f"Silence alone changes nothing: {incident.standing.callers} callers are enough for {incident.device.id}."
 
 
 def _settled(reason: str) -> list[str]:

@@ -21,15 +21,30 @@ if TYPE_CHECKING:
 _MINUTE: Final = 60.0
 
 
+class Step(NamedTuple):
+    """Power that came back at a device inside an outage, before all of it was back.
+
+    Attributes:
+        upstream: The device, and what could open above it.
+        customers: Customers under it.
+    """
+
+    device: str
+    upstream: tuple[str, ...]
+    customers: int
+    ended_at: datetime
+
+
 class Interruption(NamedTuple):
-    """Customers without power, from the same moment to the same moment: one restoration step.
+    """Customers without power from one moment on, until power was back, for some of them in steps.
 
     Attributes:
         device: What was out.
         upstream: The device, and what could open above it.
-        customers: Customers under it; what a deeper step restored before is not in it.
+        customers: Customers under it, those of the steps among them.
         started_at: Earliest report; of those still out after a restoration, of the outage that goes on for them.
-        ended_at: Power back; None while it is out.
+        ended_at: Power back for all; None while it is out.
+        steps: Power that was back before.
     """
 
     area: str
@@ -38,6 +53,25 @@ class Interruption(NamedTuple):
     customers: int
     started_at: datetime
     ended_at: datetime | None
+    steps: tuple[Step, ...] = ()
+
+    def groups(self, until: datetime) -> list[tuple[int, datetime]]:
+        """Return customers with the same end, the last first: a step's are those no deeper step restored before."""
+        end, left = self.ended_at or until, self.customers
+        done: list[tuple[Step, int]] = []
+        for step in sorted(self.steps, key=lambda one: (one.ended_at, -len(one.upstream))):
+            if step.ended_at >= end or any(one.device in step.upstream for one, _ in done):
+                continue
+            own = step.customers - sum(some for one, some in done if step.device in one.upstream)
+            own = min(max(own, 0), left)
+            left -= own
+            done.append((step, own))
+        return [(left, end), *((own, step.ended_at) for step, own in done)]
+
+    def ended_for(self, upstream: tuple[str, ...], until: datetime) -> datetime:
+        """Return when power was back, in this outage, for what has ``upstream`` above it."""
+        back = [step.ended_at for step in self.steps if step.device in upstream]
+        return min([self.ended_at or until, *back])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +134,26 @@ def figures(
         by_place.setdefault((one.area, one.device), []).append(one)
     minutes, customers, brief, sustained = 0.0, 0, 0, 0
     for one in known:
-        end = one.ended_at or until
-        if end <= one.started_at:
+        if (one.ended_at or until) <= one.started_at:
             continue
         larger = [
-            (other.started_at, other.ended_at or until)
+            (other.started_at, other.ended_for(one.upstream, until))
             for device in one.upstream
             for other in by_place.get((one.area, device), ())
             if _before(other, one)
         ]
-        own, goes_on = _own(one.started_at, end, larger)
-        if goes_on:
-            minutes += own * one.customers
-        elif end - one.started_at <= momentary:
-            brief += one.customers
-        else:
-            minutes += own * one.customers
-            customers += one.customers
-            sustained += 1
+        lasted = False
+        for some, end in one.groups(until):
+            own, goes_on = _own(one.started_at, end, larger)
+            if goes_on:
+                minutes += own * some
+            elif end - one.started_at <= momentary:
+                brief += some
+            else:
+                minutes += own * some
+                customers += some
+                lasted = True
+        sustained += lasted
     return Figures(customers_served, minutes, customers, brief, sustained)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from services.dedup.domain.figures import Interruption
+from services.dedup.domain.figures import Interruption, Step
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     import asyncpg
 
@@ -24,11 +25,20 @@ WHERE state IN ('predicted', 'confirmed') AND arrive_by <= $1 AND restore_by <= 
 ORDER BY due_at, incident_id LIMIT $2
 """
 _INTERRUPTIONS: Final = """
-SELECT area, device_id, upstream, customers_served, coalesce(out_since, opened_at) AS started_at, restored_at
+SELECT incident_id, area, device_id, upstream, customers_served, restored_at,
+       coalesce(out_since, opened_at) AS started_at
 FROM incident
 WHERE kind <> 'hazard' AND state <> 'cancelled' AND coalesce(out_since, opened_at) >= $1
   AND coalesce(out_since, opened_at) < $2
   AND ($3::text IS NULL OR area = $3)
+"""
+_STEPS: Final = """
+SELECT p.incident_id, p.device_id, min(p.restored_at) AS restored_at, d.chain, d.chain_customers[1] AS customers
+FROM restored_part AS p
+JOIN grid.device AS d
+  ON d.version = (SELECT version FROM grid.network_version WHERE is_current) AND d.id = p.device_id
+WHERE p.incident_id = ANY($1::uuid[]) AND p.area = d.area
+GROUP BY p.incident_id, p.device_id, d.chain, d.chain_customers ORDER BY restored_at, p.device_id
 """
 _SERVED: Final = """
 SELECT coalesce(sum(customers), 0)::bigint FROM grid.device
@@ -49,6 +59,10 @@ async def overdue(connection: Connection, now: datetime, limit: int) -> list[asy
 async def interruptions(connection: Connection, start: datetime, end: datetime, area: str | None) -> list[Interruption]:
     """Return the interruptions that began in a time, of one area or of all."""
     rows = await connection.fetch(_INTERRUPTIONS, start, end, area)
+    steps: dict[UUID, list[Step]] = {}
+    for row in await connection.fetch(_STEPS, [row["incident_id"] for row in rows]):
+        step = Step(row["device_id"], tuple(row["chain"]), row["customers"], row["restored_at"])
+        steps.setdefault(row["incident_id"], []).append(step)
     return [
         Interruption(
             area=row["area"],
@@ -57,6 +71,7 @@ async def interruptions(connection: Connection, start: datetime, end: datetime, 
             customers=row["customers_served"],
             started_at=row["started_at"],
             ended_at=row["restored_at"],
+            steps=tuple(steps.get(row["incident_id"], ())),
         )
         for row in rows
     ]

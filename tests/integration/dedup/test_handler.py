@@ -26,6 +26,7 @@ from services.contracts.values import CustomerClass, Etr, OrderStatus, ProgressS
 from services.dedup.domain.acts import NetworkChange
 from services.dedup.handler import imbalance
 from services.dedup.moves import tell_moved
+from services.dedup.store.reliability import interruptions
 from services.dedup.store.views import orders_by_id
 from services.dedup.timers import fire_due
 from services.grid.store import import_network
@@ -382,6 +383,11 @@ async def test_what_power_that_is_back_changed_is_in_the_stored_state(room: Room
 
     assert not room.cached(AREA).incidents
     assert room.cached(AREA).learned.dark > 0
+    async with room.pool.acquire() as connection:
+        found = await interruptions(connection, minute(-1), minute(200), AREA)
+    steps = {(step.device, step.customers, step.ended_at) for one in found for step in one.steps}
+    assert steps == {("A0FU00016", 10, minute(60))}
+    assert all(step.upstream[:2] == ("A0FU00016", "A0SW00015") for one in found for step in one.steps)
 
 
 async def test_changed_rules_hold_from_the_next_batch_on(room: Room) -> None:

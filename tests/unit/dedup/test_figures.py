@@ -11,9 +11,10 @@ import pytest
 
 from services.contracts.ids import timer_id
 from services.contracts.messages import TimerFired
-from services.contracts.values import CustomerClass, ProgressStage
+from services.contracts.values import CustomerClass, IncidentState, ProgressStage
 from services.dedup.domain import acts as a
-from services.dedup.domain.figures import Interruption, by_day, figures
+from services.dedup.domain import events as e
+from services.dedup.domain.figures import Interruption, Step, by_day, figures
 from services.dedup.levels_file import load_levels
 from services.dedup.rules_file import RulesFileError
 from services.dedup.settings import LEVELS
@@ -91,6 +92,85 @@ def test_what_began_before_the_larger_one_adds_only_its_own_minutes() -> None:
 def test_a_second_outage_after_power_was_back_is_a_second_interruption() -> None:
     found = of(out("F", 100, 0, 60), out("F", 100, 120, 180))
     assert (found.customers_interrupted, found.customer_minutes) == (200, 12_000)
+
+
+def step(device: str, customers: int, at: float) -> Step:
+    return Step(device, UPSTREAM[device], customers, minute(at))
+
+
+@pytest.mark.parametrize(
+    ("steps", "minutes"),
+    [
+        ([step("F", 200, 60)], 200 * 60 + 800 * 120),
+        ([step("T", 20, 30), step("F", 200, 60)], 20 * 30 + 180 * 60 + 800 * 120),  # a step in a later one
+        ([step("F", 200, 60), step("T", 20, 90)], 200 * 60 + 800 * 120),  # told of again
+        ([step("U", 50, 40), step("F", 200, 60)], 50 * 40 + 200 * 60 + 750 * 120),
+        ([step("F", 200, 180)], 1000 * 120),  # told late: all of it was back before
+    ],
+)
+def test_each_restoration_steps_customers_count_until_their_own_step(steps: list[Step], minutes: float) -> None:
+    found = of(out("B", 1000, 0, 120)._replace(steps=tuple(steps)))
+    assert found.customer_minutes == minutes
+    assert (found.customers_interrupted, found.interruptions) == (1000, 1)
+
+
+def test_a_step_within_the_threshold_is_momentary_for_its_customers() -> None:
+    found = of(out("B", 1000, 0, 120)._replace(steps=(step("F", 200, 3),)))
+    assert (found.momentary_customers, found.customers_interrupted, found.customer_minutes) == (200, 800, 800 * 120)
+
+
+def test_what_goes_out_again_after_its_step_is_another_interruption() -> None:
+    found = of(out("B", 1000, 0, 120)._replace(steps=(step("F", 200, 60),)), out("F", 200, 80, 200))
+    assert found.customer_minutes == 200 * 60 + 800 * 120 + 200 * 120
+    assert (found.customers_interrupted, found.interruptions) == (1200, 2)
+
+
+def interruptions(story: Timeline) -> list[Interruption]:
+    """What a timeline came to, as the store would give it back."""
+    opened = {one.incident_id: one for one in story.events if isinstance(one, e.IncidentOpened)}
+    parts = [one for one in story.events if isinstance(one, e.PartRestored)]
+    found = []
+    for told in {change.incident_id: change for change in story.changed}.values():
+        if told.state is IncidentState.CANCELLED or opened[told.incident_id].kind is e.Kind.HAZARD:
+            continue
+        steps = [
+            Step(one.device, story.state.upstream(one.device), story.state.customers_under(one.device), one.restored_at)
+            for one in parts
+            if one.incident_id == told.incident_id
+        ]
+        began = opened[told.incident_id].out_since or told.opened_at
+        place = (told.area, told.device.id, story.state.upstream(told.device.id), told.customers_served)
+        found.append(Interruption(*place, began, told.restored_at, tuple(steps)))
+    return found
+
+
+def test_a_day_of_a_feeder_as_ieee_1366_sees_it(storm: Timeline) -> None:
+    """Of 351 customers the 143 of a switch go dark at noon; a fuse's 10 are back at 13:00, all but 4 at 13:30.
+
+    Those stay out until 14:00; in the evening 4 others are dark for four minutes, and danger keeps nobody dark.
+    """
+    tree = storm.state.tree
+    assert tree is not None
+    for n, device in enumerate(tree.transformers_under("A0SW00012")):
+        first = storm.at(n / 60).report(device)
+    order = storm.order_of(first)
+    storm.at(60).power_back("A0FU00016")
+    storm.at(90).crew(order.order_id, ProgressStage.RESTORED)
+    still = storm.at(95).report("A0TR00104")
+    storm.at(120).crew(storm.order_of(still).order_id, ProgressStage.RESTORED)
+    brief = storm.at(400).report("A0TR00020")
+    storm.at(404).crew(storm.order_of(brief).order_id, ProgressStage.RESTORED)
+    storm.at(405).report("A0TR00020", hazards=("fire",))
+
+    fuse, late, short = (tree.customers_under(one) for one in ("A0FU00016", "A0TR00104", "A0TR00020"))
+    assert (tree.customers_under("A0SW00012"), fuse, late, short) == (143, 10, 4, 4)
+    found = figures(interruptions(storm), 351, momentary=FIVE, until=minute(600))
+    assert found.customer_minutes == pytest.approx((143 - 10) * 90 + 10 * 60 + 4 * 30)
+    assert (found.customers_interrupted, found.interruptions, found.momentary_customers) == (143, 1, 4)
+    assert found.saidi_minutes == pytest.approx(12_690 / 351)
+    assert found.saifi == pytest.approx(143 / 351)
+    assert found.caidi_minutes == pytest.approx(12_690 / 143)
+    assert found.maifi == pytest.approx(4 / 351)
 
 
 def test_what_is_still_out_counts_until_now() -> None:

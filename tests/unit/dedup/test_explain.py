@@ -1,0 +1,79 @@
+"""What would change where a report is: what is said is what happens then. On the IEEE 123-node feeder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.contracts.values import ProgressStage
+from services.dedup.domain.explain import would_change
+from services.dedup.domain.what_if import calls_that_lift, silence_that_moves
+from tests.unit.dedup.timeline import minute
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from tests.unit.dedup.timeline import Timeline
+
+
+def said(storm: Timeline, report: UUID, at: float) -> str:
+    return " ".join(would_change(storm.state, report, "", minute(at)))
+
+
+def test_the_calls_that_are_said_to_lift_it_do_and_one_fewer_does_not(storm: Timeline) -> None:
+    report = storm.at(0).report("A0TR00023")
+    storm.at(40)
+    before = storm.state.snapshot()
+    found = calls_that_lift(storm.state, report, minute(40))
+    assert found is not None
+    assert f"{len(found.at)} more report" in said(storm, report, 40)
+    assert f"would lift it to fuse {found.device}" in said(storm, report, 40)
+    assert storm.state.snapshot() == before, "trying it out changes nothing"
+    for n, device in enumerate(found.at, start=1):
+        assert storm.incident_of(report).device.id == "A0TR00023"
+        storm.at(40 + n / 4).report(device)
+
+    assert storm.incident_of(report).device.id == found.device
+
+
+def test_the_longer_it_is_quiet_the_more_calls_it_takes(storm: Timeline) -> None:
+    report = storm.at(0).report("A0TR00023")
+    needed = []
+    for at in (1, 400):
+        found = calls_that_lift(storm.state, report, minute(at))
+        needed.append(99 if found is None else len(found.at))
+    assert needed[0] == 1
+    assert needed[1] > 1
+
+
+def test_the_silence_that_is_said_to_take_it_apart_does_at_that_time(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00023")
+    other = storm.at(1).report("A0TR00104")
+    whole = storm.incident_of(other)
+    found = silence_that_moves(storm.state, other)
+    assert found is not None
+    assert f"nobody else calls until {found.until.isoformat(timespec='minutes')}" in said(storm, other, 2)
+    until = (found.until - minute(0)).total_seconds() / 60
+    storm.at(until - 0.1)
+    assert storm.incident_of(other) is whole
+    storm.at(until)
+
+    assert storm.incident_of(other).device.id == found.device
+    assert (storm.incident_of(other) is not whole) == found.apart
+
+
+def test_where_enough_have_called_silence_is_said_to_change_nothing(storm: Timeline) -> None:
+    assert storm.state.tree is not None
+    for n, device in enumerate(storm.state.tree.transformers_under("A0BR00001")[::3]):
+        report = storm.at(n / 4).report(device)
+
+    assert silence_that_moves(storm.state, report) is None
+    assert "Silence alone changes nothing" in said(storm, report, 10)
+    assert "callers are enough for A0BR00001" in said(storm, report, 10)
+
+
+def test_only_a_person_moves_what_a_crew_confirmed(storm: Timeline) -> None:
+    report = storm.at(0).report("A0TR00023")
+    storm.at(1).crew(storm.order_of(report).order_id, ProgressStage.ARRIVED)
+
+    assert "Only a person moves it now, as it was confirmed." in said(storm, report, 2)
+    assert "more report" not in said(storm, report, 2)
