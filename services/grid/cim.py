@@ -36,11 +36,21 @@ _SWITCHES: Final = {
 _LINES: Final = frozenset({"ACLineSegment", "SeriesCompensator"})
 _KEPT: Final = frozenset(
     {*_SWITCHES, *_LINES, "PowerTransformer", "EnergySource", "EnergyConsumer", "Terminal", "PositionPoint"}
-    | {"CoordinateSystem", "Substation", "Feeder", "PowerTransformerEnd", "TransformerTankEnd", "TransformerTank"}
+    | {
+        "ConnectivityNode",
+        "CoordinateSystem",
+        "Substation",
+        "Feeder",
+        "PowerTransformerEnd",
+        "TransformerTankEnd",
+        "TransformerTank",
+    }
 )
 _DEGREES: Final = ("4326", "crs84", "wgs84", "wgs 84")
 _METRES_A_DEGREE: Final = 111_320.0
 _LONGEST_NAME: Final = 200
+_OPEN_END: Final = "_open"
+"""How a node is called that is the other end of an open switch: ``300_open`` beside ``300`` (OpenDSS, CIMHub)."""
 _TRANSFORMER: Final = "PowerTransformer"
 
 
@@ -171,6 +181,7 @@ class _Reader:
         self._degrees = False
         self._corner = (0.0, 0.0)
         self._at: dict[str, list[_Thing]] = {}  # node to the equipment connected there
+        self._fed: dict[str, str] = {}  # node to the device whose load side it is
         self._devices: list[DeviceRow] = []
         self._customers: list[CustomerRow] = []
 
@@ -187,6 +198,7 @@ class _Reader:
         for load in self._of("EnergyConsumer"):
             if load.mrid not in reached:
                 self._problem(f"{load} is not connected to a source")
+        self._join_ties()
         self._throw()
         return CimNetwork(tuple(self._devices), tuple(self._customers), tuple(self._warnings))
 
@@ -242,6 +254,7 @@ class _Reader:
         queue = deque(source.nodes)
         while queue:
             node = queue.popleft()
+            self._fed.setdefault(node, visited[node])
             for thing in self._at.get(node, ()):
                 if thing.mrid not in reached:
                     self._pass(thing, node, visited, queue, reached)
@@ -266,6 +279,31 @@ class _Reader:
                 self._on(beyond, thing.mrid, visited, queue)
         elif thing.kind in _LINES:
             self._on(beyond, parent, visited, queue)
+
+    def _join_ties(self) -> None:
+        """Say of every open switch which device's load side its other end joins, and find those that name one end only.
+
+        A switch whose far node joins nothing else feeds nobody. Where that node is called as the open end of another,
+        it is a tie that is open, whatever its state says.
+        """
+        by_name = {node.name: node.mrid for node in self._of("ConnectivityNode") if node.name}
+        for n, row in enumerate(self._devices):
+            thing = self._things.get(row.id)
+            if thing is None or thing.kind not in _SWITCHES:
+                continue
+            ends = [node for node in thing.nodes if row.normally_open or len(self._at[node]) == 1]
+            named = {node: self._things[node].name for node in ends if node in self._things}
+            joined = [by_name.get(name.removesuffix(_OPEN_END)) for name in named.values() if name.endswith(_OPEN_END)]
+            if joined and joined[0] is not None and joined[0] in self._fed:
+                if not row.normally_open:
+                    self._warnings.append(f"{thing} ends at an open end: taken as normally open")
+                self._devices[n] = row._replace(normally_open=True, other_end=self._fed[joined[0]])
+            elif row.normally_open:
+                fed = [self._fed[node] for node in ends if node in self._fed]
+                other = next((device for device in fed if device != row.parent), row.parent if len(fed) > 1 else None)
+                self._devices[n] = row._replace(other_end=other)
+                if other is None:
+                    self._warnings.append(f"{thing} is open and its other end joins nothing that is fed")
 
     @staticmethod
     def _on(nodes: list[str], parent: str, visited: dict[str, str], queue: deque[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 import deploy
 from services.grid.cim import Drawing, read_cim
 from services.grid.network_file import NetworkFileError, open_network, write_customers, write_devices
+from services.grid.switching import Switching, switched
 from services.grid.tree import DeviceType, Tree
 
 NETWORKS = Path(deploy.__file__).parent / "networks"
@@ -68,6 +69,55 @@ def test_every_load_hangs_on_the_switches_the_csv_of_the_same_feeder_says():
     assert by_cim == by_csv
 
 
+def test_its_ties_join_what_the_csv_of_the_same_feeder_says():
+    """The file has sw7 and sw8 end at nodes 300_open and 94_open, which nothing else joins: each names one end only."""
+    path = NETWORKS / "cim" / "ieee123x.xml"
+    read = read_cim(path, HERE)
+    by_name = {row.name: row for row in read.devices}
+    name_of = {row.id: row.name for row in read.devices}
+    fed = Tree(read.devices)
+
+    def switch_at(device: str) -> str:
+        """The CSV has no regulators: reg4 is under sw4."""
+        return name_of[next(one for one in (device, *fed.ancestors(device)) if fed.type_of(one) is DeviceType.SWITCH)]
+
+    ties = {row.name: (switch_at(row.parent), switch_at(row.other_end)) for row in read.devices if row.normally_open}
+    with (NETWORKS / "ieee123" / "network.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    element = {key: row["element"].removeprefix("line.") for key, row in rows.items()}
+    by_csv = {
+        element[key]: (element[row["parent"]], element[row["other_end"]])
+        for key, row in rows.items()
+        if row["normally_open"] == "1"
+    }
+    assert ties == by_csv == {"sw7": ("sw3", "sw5"), "sw8": ("sw2", "sw4")}
+    assert sum("taken as normally open" in warning for warning in read.warnings) == 2
+    # With both ends known it can be switched: what sw5 fed is fed over sw3 and sw7.
+    after = switched({row.id: row for row in read.devices}, Switching(by_name["sw7"].id, by_name["sw5"].id))
+    tree = Tree(after.values())
+    moved = next(row for row in read.devices if row.parent == by_name["sw5"].id and row.type == "transformer")
+    above = [name_of[one] for one in tree.ancestors(moved.id)]
+    assert above[:2] == ["sw7", "sw3"]
+
+
+@pytest.mark.parametrize("name", ["IEEE13", "IEEE13_PV", "ieee123x"])
+def test_what_a_file_holds_agrees_with_the_file_itself(name):
+    """Counted apart from the reader: IEEE 13-node and 123-node feeders, CIMHub's test circuits (LICENSE.CIMHub.md)."""
+    text = (NETWORKS / "cim" / f"{name}.xml").read_text(encoding="utf-8")
+    read = read_cim(NETWORKS / "cim" / f"{name}.xml", HERE)
+    loads = set(re.findall(r"<cim:EnergyConsumer [^>]*>\s*<cim:IdentifiedObject.mRID>([^<]+)<", text))
+    assert len(loads) == text.count("</cim:EnergyConsumer>")
+    assert {row.account_id for row in read.customers} == loads
+    switches = set(
+        re.findall(r"<cim:(?:Breaker|Recloser|Fuse|LoadBreakSwitch) [^>]*>\s*<cim:IdentifiedObject.mRID>([^<]+)<", text)
+    )
+    assert switches
+    protective = {"breaker", "recloser", "fuse", "switch"}
+    made = {row.id for row in read.devices if row.type in protective} - switches
+    assert len(made) == (name == "ieee123x"), "a feeder without a breaker gets one at its head"
+    assert switches <= {row.id for row in read.devices}
+
+
 def equipment(kind, name, *nodes, more=""):
     text = f'<cim:{kind} rdf:ID="{name}"><cim:IdentifiedObject.name>{name}</cim:IdentifiedObject.name>{more}'
     text += f'<cim:PowerSystemResource.Location rdf:resource="#L{name}"/></cim:{kind}>'
@@ -116,6 +166,7 @@ def test_lines_join_nodes_and_a_load_without_a_transformer_gets_one(tmp_path):
 def test_an_open_tie_feeds_nothing_and_a_closed_loop_is_opened_and_told(tmp_path):
     tie = read_cim(written(tmp_path, *FEEDER, equipment("Disconnector", "tie", "n1", "n3", more=OPEN)))
     assert [(row.id, row.normally_open) for row in tie.devices if row.type == "switch"] == [("tie", True)]
+    assert [(row.parent, row.other_end) for row in tie.devices if row.id == "tie"] == [("b", "f")]
     assert tie.warnings == ()
     loop = read_cim(written(tmp_path, *FEEDER, equipment("Disconnector", "tie", "n1", "n3")))
     assert sum(row.normally_open for row in loop.devices) == 1
