@@ -47,6 +47,12 @@ _DEVICES: Final = """
 SELECT id, area FROM grid.device
 WHERE version = (SELECT version FROM grid.network_version WHERE is_current) AND id = ANY($1::text[])
 """
+_HOMES: Final = """
+SELECT DISTINCT device_id, area FROM incident
+WHERE state IN ('predicted', 'confirmed') AND kind = 'outage' AND network_change IS NOT NULL
+  AND device_id = ANY($1::text[])
+ORDER BY device_id, area
+"""
 
 
 async def give(tx: Connection, command: OutageCommanded) -> bool:
@@ -95,3 +101,11 @@ async def meters(connection: Connection, accounts: Collection[str]) -> dict[str,
 async def areas_of_devices(connection: Connection, devices: Collection[str]) -> dict[str, str]:
     """Return the area of each device that is known."""
     return {row["id"]: row["area"] for row in await connection.fetch(_DEVICES, list(devices))}
+
+
+async def homes_of_outages(connection: Connection, devices: Collection[str]) -> dict[str, list[str]]:
+    """Return the areas with an open outage at each device that another network has elsewhere, or not at all."""
+    homes: dict[str, list[str]] = {}
+    for row in await connection.fetch(_HOMES, list(devices)):
+        homes.setdefault(row["device_id"], []).append(row["area"])
+    return homes

@@ -124,10 +124,11 @@ async def test_a_switching_and_a_new_version_under_load_lose_nothing_and_send_no
         shown = (await client.get(f"/v1/incidents/{moved['incident_id']}")).json()
         assert (shown["network_change"], shown["told"]) == ("device_moved", [AWAY])
         await told_by_metric(client)
-        body = {"progress_id": "1", "stage": "restored", "at": clock.now().isoformat()}
-        posted = await client.post(f"/v1/orders/{moved['order_id']}/progress", json=body)
-        assert posted.status_code == 202
-    await dedup.until("it ends in both areas", 2, "SELECT count(*) FROM incident WHERE state = 'restored'")
+        now = clock.now().isoformat()
+        back = [{"event_id": one, "device": one, "restored_at": now} for one in ("A0FU00016", GONE, "nothing")]
+        posted = await client.post("/v1/restorations", json={"restorations": back})
+        assert posted.json() == {"accepted": 2, "unknown": ["nothing"]}, "they are found where they opened"
+    await dedup.until("they end, one in both areas", 3, "SELECT count(*) FROM incident WHERE state = 'restored'")
     await dedup.until("everything is published", 0, UNPUBLISHED)
     orders = [one for one in await dedup.decoded(DISPATCH_ORDER) if isinstance(one, OrderVersion)]
     at_the_fuse = {one.order_id for one in orders if one.device.id in UNDER_THE_FUSE}
