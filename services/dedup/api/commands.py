@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
@@ -185,6 +186,42 @@ class Seen:
             raise Problem(412, f"it was changed since you looked: it is at revision {revision}", headers=now)
 
 
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Who gives a command, and how they hear what came of it: what every door of a dispatcher takes."""
+
+    desk: Desk
+    holder: Holder
+    response: Response
+    trace: str | None
+    wait: float
+
+    async def give(
+        self, said: Said, area: str, action: CommandAction, seen: Seen | None = None, **told: Any
+    ) -> CommandView:
+        """Give a command of this dispatcher about ``area``; see ``Desk.give``."""
+        command = OutageCommanded(
+            area=area,
+            command_id=command_id(said.command_id),
+            action=action,
+            author=author(self.holder, said),
+            reason=said.reason,
+            accepted_at=clock.now(),
+            **told,
+        )
+        return await self.desk.give(command, self.response, self.wait, self.trace, seen)
+
+
+def hand_of(desk: Desk, access: Access) -> Any:
+    """Return the dependency of a dispatcher's door."""
+    dispatcher = Depends(access.holder(Scope.DISPATCHER))
+
+    def hand(response: Response, holder: Holder = dispatcher, traceparent: Trace = None, wait: Wait = 5) -> Hand:
+        return Hand(desk, holder, response, traceparent, wait)
+
+    return Depends(hand)
+
+
 _REVISION: Final = {
     "incident": "SELECT revision FROM incident WHERE incident_id = $1",
     "planned": "SELECT revision FROM planned_outage WHERE planned_id = $1",
@@ -253,20 +290,8 @@ async def _other(pool: Pool, area: str, key: UUID, field: str, *, anywhere: bool
 def command_doors(pool: Pool, outbox: Outbox, access: Access) -> APIRouter:  # noqa: C901, PLR0915 - one door an action
     """Make the doors."""
     router = APIRouter(tags=["dispatching"])
-    desk = Desk(pool, outbox)
-    dispatcher = Depends(access.holder(Scope.DISPATCHER))
+    dispatcher = hand_of(Desk(pool, outbox), access)
     may_read = access.may(Scope.READ)
-
-    def command(holder: Holder, said: Said, area: str, action: CommandAction, **told: Any) -> OutageCommanded:
-        return OutageCommanded(
-            area=area,
-            command_id=command_id(said.command_id),
-            action=action,
-            author=author(holder, said),
-            reason=said.reason,
-            accepted_at=clock.now(),
-            **told,
-        )
 
     async def repeated(said: Said) -> asyncpg.Record | None:
         with translated():
@@ -279,99 +304,50 @@ def command_doors(pool: Pool, outbox: Outbox, access: Access) -> APIRouter:  # n
         return str(known["area"]) if known is not None else str((await _open_incident(pool, key))["area"])
 
     @router.post("/incidents/{incident_id}/merge", summary="Merge it into another incident")
-    async def merge(
-        incident_id: UUID,
-        said: Merge,
-        response: Response,
-        holder: Holder = dispatcher,
-        if_match: IfMatch = None,
-        traceparent: Trace = None,
-        wait: Wait = 5,
-    ) -> CommandView:
+    async def merge(incident_id: UUID, said: Merge, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
         seen = Seen("incident", incident_id, if_match)
         area = await about(incident_id, said)
         if await repeated(said) is None:
             await _other(pool, area, said.into, "into")
-        told = command(holder, said, area, CommandAction.MERGE, incident_id=incident_id, target_id=said.into)
-        return await desk.give(told, response, wait, traceparent, seen)
+        return await by.give(said, area, CommandAction.MERGE, seen, incident_id=incident_id, target_id=said.into)
 
     @router.post("/incidents/{incident_id}/split", summary="Split reports off it into a new incident")
-    async def split(
-        incident_id: UUID,
-        said: Split,
-        response: Response,
-        holder: Holder = dispatcher,
-        if_match: IfMatch = None,
-        traceparent: Trace = None,
-        wait: Wait = 5,
-    ) -> CommandView:
+    async def split(incident_id: UUID, said: Split, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
         seen = Seen("incident", incident_id, if_match)
         area = await about(incident_id, said)
         told = {"incident_id": incident_id, "reports": tuple(said.reports), "device": said.device}
-        return await desk.give(
-            command(holder, said, area, CommandAction.SPLIT, **told), response, wait, traceparent, seen
-        )
+        return await by.give(said, area, CommandAction.SPLIT, seen, **told)
 
     @router.post("/incidents/{incident_id}/move", summary="Move reports of it to another incident")
-    async def move(
-        incident_id: UUID,
-        said: Move,
-        response: Response,
-        holder: Holder = dispatcher,
-        if_match: IfMatch = None,
-        traceparent: Trace = None,
-        wait: Wait = 5,
-    ) -> CommandView:
+    async def move(incident_id: UUID, said: Move, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
         seen = Seen("incident", incident_id, if_match)
         area = await about(incident_id, said)
         if await repeated(said) is None:
             await _other(pool, area, said.to, "to")
         told = {"incident_id": incident_id, "target_id": said.to, "reports": tuple(said.reports)}
-        return await desk.give(
-            command(holder, said, area, CommandAction.MOVE, **told), response, wait, traceparent, seen
-        )
+        return await by.give(said, area, CommandAction.MOVE, seen, **told)
 
     @router.post("/incidents/{incident_id}/confirm", summary="Confirm its device, or another")
     async def confirm(
         incident_id: UUID,
         said: Confirm,
-        response: Response,
-        holder: Holder = dispatcher,
+        by: Hand = dispatcher,
         if_match: IfMatch = None,
-        traceparent: Trace = None,
-        wait: Wait = 5,
     ) -> CommandView:
         seen = Seen("incident", incident_id, if_match)
         area = await about(incident_id, said)
-        told = command(holder, said, area, CommandAction.CONFIRM, incident_id=incident_id, device=said.device)
-        return await desk.give(told, response, wait, traceparent, seen)
+        return await by.give(said, area, CommandAction.CONFIRM, seen, incident_id=incident_id, device=said.device)
 
     @router.post("/incidents/{incident_id}/relate", summary="Say that it has to do with another, without merging")
-    async def relate(
-        incident_id: UUID,
-        said: Relate,
-        response: Response,
-        holder: Holder = dispatcher,
-        if_match: IfMatch = None,
-        traceparent: Trace = None,
-        wait: Wait = 5,
-    ) -> CommandView:
+    async def relate(incident_id: UUID, said: Relate, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
         seen = Seen("incident", incident_id, if_match)
         area = await about(incident_id, said)
         if await repeated(said) is None:
             await _other(pool, area, said.to, "to", anywhere=True)
-        told = command(holder, said, area, CommandAction.RELATE, incident_id=incident_id, target_id=said.to)
-        return await desk.give(told, response, wait, traceparent, seen)
+        return await by.give(said, area, CommandAction.RELATE, seen, incident_id=incident_id, target_id=said.to)
 
     @router.post("/reports/{report_id}/place", summary="Give a report that waits its device")
-    async def place(
-        report_id: UUID,
-        said: PlaceReport,
-        response: Response,
-        holder: Holder = dispatcher,
-        traceparent: Trace = None,
-        wait: Wait = 5,
-    ) -> CommandView:
+    async def place(report_id: UUID, said: PlaceReport, by: Hand = dispatcher) -> CommandView:
         with translated():
             async with pool.acquire() as connection:
                 report = await views.report_of(connection, report_id)
@@ -381,25 +357,16 @@ def command_doors(pool: Pool, outbox: Outbox, access: Access) -> APIRouter:  # n
         if area is not None and area != report["area"]:
             reason = f"device {said.device!r} is in area {area}, the report waits in {report['area']}"
             raise Problem(409, "the command was refused", errors=[{"field": "device", "reason": reason}])
-        told = command(holder, said, report["area"], CommandAction.PLACE, reports=(report_id,), device=said.device)
-        return await desk.give(told, response, wait, traceparent)
+        return await by.give(said, report["area"], CommandAction.PLACE, reports=(report_id,), device=said.device)
 
     @router.post("/commands/{undone}/undo", summary="Take a command back")
-    async def undo(
-        undone: UUID,
-        said: Said,
-        response: Response,
-        holder: Holder = dispatcher,
-        traceparent: Trace = None,
-        wait: Wait = 5,
-    ) -> CommandView:
+    async def undo(undone: UUID, said: Said, by: Hand = dispatcher) -> CommandView:
         with translated():
             async with pool.acquire() as connection:
                 known = await people.command_of(connection, undone)
         if known is None:
             raise Problem(404, f"no command {undone} was ever given here")
-        told = command(holder, said, known["area"], CommandAction.UNDO, undoes=undone)
-        return await desk.give(told, response, wait, traceparent)
+        return await by.give(said, known["area"], CommandAction.UNDO, undoes=undone)
 
     @router.get("/commands/{key}", dependencies=[may_read], summary="A command and what came of it")
     async def one(key: UUID) -> CommandView:

@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from services.contracts.ids import derive
-from services.contracts.messages import OutageCommanded
 from services.contracts.values import CommandAction, Name, Timestamp
-from services.dedup.api.commands import CommandView, Desk, IfMatch, Said, Seen, Trace, Wait, author, command_id
-from services.dedup.keys import Holder, Scope
+from services.dedup.api.commands import CommandView, Desk, Hand, IfMatch, Said, Seen, command_id, hand_of
+from services.dedup.keys import Scope
 from services.dedup.store import people
 from services.runtime import clock
 from services.runtime.http import Problem
@@ -59,16 +58,8 @@ class PlannedPage(BaseModel):
 def planned_doors(pool: Pool, outbox: Outbox, access: Access) -> APIRouter:  # noqa: C901 - one door an action
     """Make the doors."""
     router = APIRouter(prefix="/planned-outages", tags=["planned outages"])
-    desk = Desk(pool, outbox)
-    dispatcher = Depends(access.holder(Scope.DISPATCHER))
+    dispatcher = hand_of(Desk(pool, outbox), access)
     may_read = access.may(Scope.READ)
-
-    def command(holder: Holder, said: Said, area: str, action: CommandAction, **told: Any) -> OutageCommanded:
-        key = command_id(said.command_id)
-        who = author(holder, said)
-        return OutageCommanded(
-            area=area, command_id=key, action=action, author=who, reason=said.reason, accepted_at=clock.now(), **told
-        )
 
     async def area_of(device: str) -> str:
         with translated():
@@ -105,50 +96,28 @@ def planned_doors(pool: Pool, outbox: Outbox, access: Access) -> APIRouter:  # n
         return PlannedView(**dict(row))
 
     @router.post("", summary="Make a planned outage known; its id is of the command's id")
-    async def make(
-        said: Plan,
-        response: Response,
-        holder: Holder = dispatcher,
-        traceparent: Trace = None,
-        wait: Wait = 5,
-    ) -> CommandView:
+    async def make(said: Plan, by: Hand = dispatcher) -> CommandView:
         key = derive("planned", command_id(said.command_id))
-        told = {"planned_id": key, "device": said.device, "starts_at": said.starts_at, "ends_at": said.ends_at}
+        when = {"starts_at": said.starts_at, "ends_at": said.ends_at}
+        told: dict[str, Any] = {"planned_id": key, "device": said.device, **when}
         area = await area_of(said.device)
-        return await desk.give(command(holder, said, area, CommandAction.PLAN, **told), response, wait, traceparent)
+        return await by.give(said, area, CommandAction.PLAN, **told)
 
     @router.put("/{planned_id}", summary="Change its device or its time")
-    async def change(
-        planned_id: UUID,
-        said: Plan,
-        response: Response,
-        holder: Holder = dispatcher,
-        if_match: IfMatch = None,
-        traceparent: Trace = None,
-        wait: Wait = 5,
-    ) -> CommandView:
+    async def change(planned_id: UUID, said: Plan, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
         seen = Seen("planned", planned_id, if_match)
         row, area = await known(planned_id), await area_of(said.device)
         if row["area"] != area:
             reason = f"is in area {area}, the planned outage in {row['area']}: cancel it and make a new one"
             raise Problem(409, "the command was refused", errors=[{"field": "device", "reason": reason}])
-        told = {"planned_id": planned_id, "device": said.device, "starts_at": said.starts_at, "ends_at": said.ends_at}
-        plan = command(holder, said, area, CommandAction.PLAN, **told)
-        return await desk.give(plan, response, wait, traceparent, seen)
+        when = {"starts_at": said.starts_at, "ends_at": said.ends_at}
+        told: dict[str, Any] = {"planned_id": planned_id, "device": said.device, **when}
+        return await by.give(said, area, CommandAction.PLAN, seen, **told)
 
     @router.post("/{planned_id}/cancel", summary="It does not take place, or is over before its time")
-    async def cancel(
-        planned_id: UUID,
-        said: Said,
-        response: Response,
-        holder: Holder = dispatcher,
-        if_match: IfMatch = None,
-        traceparent: Trace = None,
-        wait: Wait = 5,
-    ) -> CommandView:
+    async def cancel(planned_id: UUID, said: Said, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
         seen = Seen("planned", planned_id, if_match)
         row = await known(planned_id)
-        told = command(holder, said, row["area"], CommandAction.CANCEL_PLAN, planned_id=planned_id)
-        return await desk.give(told, response, wait, traceparent, seen)
+        return await by.give(said, row["area"], CommandAction.CANCEL_PLAN, seen, planned_id=planned_id)
 
     return router
