@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
-from services.dedup.domain.commands import Acting, RefusedError
+from services.dedup.domain.acting import Acting, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

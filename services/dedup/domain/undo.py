@@ -12,7 +12,7 @@ from services.contracts.ids import incident_id
 from services.contracts.values import CommandAction, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
-from services.dedup.domain.commands import Acting, RefusedError
+from services.dedup.domain.acting import Acting, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
