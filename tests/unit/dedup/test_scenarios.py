@@ -462,6 +462,18 @@ def test_a_crews_estimate_is_told_once(storm: Timeline) -> None:
     assert len(storm.orders) == 1, "progress is the crew's own word: it makes no order version"
 
 
+def test_who_joins_a_known_outage_is_told_its_estimate_and_sends_nobody(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    storm.at(5).crew(storm.order_of(first).order_id, ProgressStage.EN_ROUTE, etr=90)
+    joins = storm.at(20).report("A0TR00023")
+
+    told = storm.changed[-1]
+    assert [member.report_id for member in told.joined] == [joins]
+    assert told.etr is not None
+    assert told.etr.at == minute(90)
+    assert len(storm.orders) == 1
+
+
 def test_a_crews_older_word_does_not_replace_a_newer_one(storm: Timeline) -> None:
     first = storm.at(0).report("A0TR00023")
     order = storm.order_of(first).order_id
