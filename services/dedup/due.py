@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from services.contracts.envelope import fingerprint
 from services.contracts.ids import timer_id
 from services.contracts.messages import TimerFired
 from services.contracts.topics import OUTAGE_INPUT
@@ -67,7 +68,12 @@ async def fire_overdue(pool: Pool, outbox: Outbox, now: datetime, sent: set[UUID
                         fired_at=now,
                     )
                 )
-            await outbox.publish(connection, [Publication(OUTAGE_INPUT, message) for message in fired], now)
+            # Several processes look, each in its own moment, and one that was restarted looks again: it is one word.
+            publications = [
+                Publication(OUTAGE_INPUT, message, None, fingerprint(message, without=("fired_at",)))
+                for message in fired
+            ]
+            await outbox.publish(connection, publications, now)
     if fired:
         outbox.wake()
     return len(fired)

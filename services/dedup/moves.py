@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from services.contracts.envelope import fingerprint
 from services.contracts.messages import OutageMoved
 from services.contracts.topics import OUTAGE_INPUT
 from services.dedup.store import network
@@ -74,7 +75,12 @@ async def tell_moved(pool: Pool, outbox: Outbox, label: str, now: datetime, sent
                 for one in await network.refed_devices(connection)
             ]
             fresh = [message for message in messages if message.message_id not in sent]
-            await outbox.publish(connection, [Publication(OUTAGE_INPUT, message) for message in fresh], now)
+            # Several processes look, each in its own moment: what they find of one incident and network is one word.
+            publications = [
+                Publication(OUTAGE_INPUT, message, None, fingerprint(message, without=("noticed_at", "refed", "since")))
+                for message in fresh
+            ]
+            await outbox.publish(connection, publications, now)
     sent.update(message.message_id for message in fresh)
     if fresh:
         outbox.wake()

@@ -24,6 +24,7 @@ from services.contracts.messages import (
 from services.contracts.topics import DISPATCH_ORDER, INCIDENT_CHANGED, OUTAGE_INPUT, REPORT_SETTLED
 from services.contracts.values import CustomerClass, Etr, OrderStatus, ProgressStage, Recipient
 from services.dedup.domain.acts import NetworkChange
+from services.dedup.due import fire_overdue
 from services.dedup.handler import imbalance
 from services.dedup.moves import tell_moved
 from services.dedup.store.reliability import interruptions
@@ -482,7 +483,10 @@ async def test_an_import_in_mid_storm_loses_no_incident_report_or_order(room: Ro
     sent: set[UUID] = set()
     assert await tell_moved(room.pool, room.outbox, "2", minute(305), sent) == 2
     assert await tell_moved(room.pool, room.outbox, "2", minute(306), sent) == 0
-    await room.feed(await room.published(OUTAGE_INPUT.name), minute(306))
+    moved = await room.published(OUTAGE_INPUT.name)
+    assert await tell_moved(room.pool, room.outbox, "2", minute(307), set()) == 2, "another process looks too"
+    await one_content_an_id(room)
+    await room.feed(moved, minute(306))
     assert await tell_moved(room.pool, room.outbox, "2", minute(307), set()) == 0, "once an incident and network"
     assert {one.device.id: one.network_change for one in room.cached(AREA).incidents.values()} == {
         gone: NetworkChange.DEVICE_GONE,
@@ -504,6 +508,22 @@ async def test_an_import_in_mid_storm_loses_no_incident_report_or_order(room: Ro
     )
     closed = [order for order in await room.published(DISPATCH_ORDER.name) if order.status is OrderStatus.CLOSED]
     assert [order.order_id for order in closed] == [at_gone.order.order_id]
+
+
+async def one_content_an_id(room: Room) -> None:
+    """What was put out twice for the same reason is the same event, although it was noticed at two moments."""
+    rows = await room.pool.fetch("SELECT value, headers FROM outbox WHERE topic = $1", OUTAGE_INPUT.name)
+    opened = [open_record(row["value"], unpack_headers(row["headers"])) for row in rows]
+    assert len(opened) == 2 * len({one.id for one in opened})
+    assert len({(one.id, one.fingerprint) for one in opened}) == len({one.id for one in opened})
+
+
+async def test_a_due_time_that_two_processes_notice_is_one_event(room: Room) -> None:
+    await room.feed([a_report(AREA, "A0TR00023", "first", 0)], minute(0))
+    await room.pool.execute("UPDATE incident SET arrive_by = $1, restore_by = $1", minute(45))
+    assert await fire_overdue(room.pool, room.outbox, minute(50), set()) == 2
+    assert await fire_overdue(room.pool, room.outbox, minute(51), set()) == 2
+    await one_content_an_id(room)
 
 
 async def test_an_outage_of_another_area_is_kept_as_it_is_known(room: Room) -> None:
