@@ -35,7 +35,9 @@ _PAGE: Final = 5000
 _log: Final = structlog.get_logger()
 
 
-async def tell_moved(pool: Pool, outbox: Outbox, label: str, now: datetime, sent: set[UUID]) -> int:
+async def tell_moved(
+    pool: Pool, outbox: Outbox, label: str, now: datetime, sent: set[UUID], *, refed: bool = True
+) -> int:
     """Tell the areas of incidents that network ``label`` has elsewhere; return how many messages that took.
 
     Args:
@@ -44,6 +46,7 @@ async def tell_moved(pool: Pool, outbox: Outbox, label: str, now: datetime, sent
         label: Version and revision of the network in force.
         now: By our clock.
         sent: What was told already of this network; it is not told again.
+        refed: Whether to look at the devices of every open report too, which costs by their number.
     """
     with translated():
         async with pool.acquire() as connection, connection.transaction():
@@ -72,7 +75,7 @@ async def tell_moved(pool: Pool, outbox: Outbox, label: str, now: datetime, sent
                     refed=one.devices[:_PAGE],
                     since=one.since,
                 )
-                for one in await network.refed_devices(connection)
+                for one in (await network.refed_devices(connection) if refed else ())
             ]
             fresh = [message for message in messages if message.message_id not in sent]
             # Several processes look, each in its own moment: what they find of one incident and network is one word.
@@ -100,7 +103,7 @@ async def watch_moves(pool: Pool, outbox: Outbox, ground: Ground, every_s: float
             sent.clear()
         try:
             if looks:
-                await tell_moved(pool, outbox, label, clock.now(), sent)
+                await tell_moved(pool, outbox, label, clock.now(), sent, refed=looks in {_LOOKS, 1})
                 looks -= 1
         except UnavailableError as error:
             _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
