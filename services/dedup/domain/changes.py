@@ -160,8 +160,8 @@ class Changes:
         self, state: AreaState, incident: Incident, event: a.IncidentMoved, traceparent: str | None
     ) -> None:
         """Let the area that the device is in now know of the outage."""
-        if event.now_in is None or event.now_in == state.area:
-            return
+        if incident.kind is not e.Kind.OUTAGE or event.now_in is None or event.now_in == state.area:
+            return  # one customer's own, or danger, explains nobody else's report
         told = OutageMoved(
             area=event.now_in,
             incident_id=incident.incident_id,

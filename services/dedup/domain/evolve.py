@@ -364,7 +364,7 @@ def _proposed(state: AreaState, event: a.RelocationProposed) -> None:
 def _network_changed(state: AreaState, event: a.IncidentMoved) -> None:
     incident = state.incidents[event.incident_id]
     incident.network_change, incident.network = event.change, event.network
-    if event.now_in not in {None, state.area, *incident.told}:
+    if incident.kind is e.Kind.OUTAGE and event.now_in not in {None, state.area, *incident.told}:
         incident.told = (*incident.told, str(event.now_in))
     incident.also = (*incident.also, *(one for one in event.places if one not in incident.also))
     stand_for(state, incident)

@@ -165,6 +165,21 @@ def test_life_support_under_an_outage_elsewhere_is_dispatched_at_once(here: Time
     assert there.incident_of(special).related_to in here.state.incidents
 
 
+@pytest.mark.parametrize("said", [{"only_mine": True, "account": "A1"}, {"hazards": ("fire",)}])
+def test_what_is_one_customers_own_or_danger_answers_nobody_in_another_area(
+    here: Timeline, there: Timeline, said: dict[str, object]
+) -> None:
+    here.at(0).report("A0TR00023", **said)
+    (incident,) = here.state.incidents.values()
+    here.under(tree_of(AFTER, HOME)).at(10).network_told(incident.incident_id, "A0TR00023", HOME, AWAY)
+    there.under(tree_of(AFTER, AWAY)).at(10).hear(here)
+    other = there.at(11).report("A0TR00023")
+
+    assert incident.network_change is NetworkChange.DEVICE_MOVED, "people are told all the same"
+    assert there.order_of(other).version == 1
+    assert live(here, there) == ["A0TR00023", "A0TR00023"]
+
+
 def test_a_dispatcher_who_confirms_what_waits_sends_a_crew(here: Timeline, there: Timeline) -> None:
     a_fuse_moves_to_the_other_substation(here, there)
     report = there.at(12).report("A0TR00025")
