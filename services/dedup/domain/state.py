@@ -233,7 +233,11 @@ class Incident:
 
         Then reports may join, but inference moves nothing.
         """
-        return self.pinned or self.state is not IncidentState.PREDICTED or self.waits
+        return (
+            self.pinned
+            or self.state is not IncidentState.PREDICTED
+            or (self.order is None and self.hold is None)  # ``waits``; asked of every incident under a device
+        )
 
     @property
     def waits(self) -> bool:

@@ -70,6 +70,15 @@ class Desk(RuleBasedStateMachine):
         self.later()
         self.story.reading(reading, device, made=self.minute - age, event_id=f"reading {self.minute}")
 
+    @rule(number=numbers, now_in=st.sampled_from([None, "elsewhere", AREA]))
+    def the_network_changes(self, number: int, now_in: str | None) -> None:
+        """What the network in force has of an open incident's device."""
+        known = list(self.story.state.incidents.values())
+        if known:
+            one = known[number % len(known)]
+            network = f"{len(self.story.inputs)}"
+            self.story.network_told(one.incident_id, one.device.id, AREA, now_in, network=network)
+
     def told(self, action: str, first: int, second: int, device: str | None) -> dict[str, Any]:
         """A command about whatever is there."""
         incidents, reports = list(self.story.state.incidents), list(self.story.state.members)

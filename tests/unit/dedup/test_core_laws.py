@@ -111,6 +111,15 @@ class Core(RuleBasedStateMachine):
     def power_is_back(self, device: str, account: str | None) -> None:
         self.story.power_back(device, account)
 
+    @rule(number=st.integers(0, 10_000), now_in=st.sampled_from([None, "elsewhere", AREA]))
+    def the_network_changes(self, number: int, now_in: str | None) -> None:
+        """What the network in force has of an open incident's device."""
+        known = list(self.story.state.incidents.values())
+        if known:
+            one = known[number % len(known)]
+            network = f"{len(self.story.inputs)}"
+            self.story.network_told(one.incident_id, one.device.id, AREA, now_in, network=network)
+
     @invariant()
     def every_report_is_in_exactly_one_place(self) -> None:
         placed = Counter(
