@@ -17,8 +17,8 @@ from services.dedup import metrics
 from services.dedup.domain.acts import NetworkChange
 from services.dedup.levels_file import load_levels
 from services.dedup.rules_file import RulesFileError, load_rules
-from services.dedup.store.storms import count_stormy
 from services.dedup.store.network import count_moved
+from services.dedup.store.storms import count_stormy
 from services.dedup.store.views import count_open
 from services.grid.store import current_version
 from services.runtime import clock
@@ -112,8 +112,8 @@ class Ground:
                 await self.look_at_version(plain)
                 found = await count_open(connection)
                 stormy = await count_stormy(plain, clock.now())
-        metrics.STORMY.set(stormy)
                 moved = await count_moved(connection)
+        metrics.STORMY.set(stormy)
         for change in NetworkChange:
             metrics.MOVED.labels(change.value).set(moved.get(change.value, 0))
         metrics.OPEN.clear()

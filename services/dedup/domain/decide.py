@@ -22,13 +22,14 @@ from services.contracts.messages import (
     TimerFired,
 )
 from services.contracts.values import CommandAction, DeviceRef, ProgressStage
+from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.candidates import Lifted, look_up_the_tree
 from services.dedup.domain.clock import DUE, overdue, with_due_times
 from services.dedup.domain.commands import obey
 from services.dedup.domain.draft import Draft
-from services.dedup.domain.open_places import called_of, likeliest, open_places
 from services.dedup.domain.moving import network_changed, open_elsewhere
+from services.dedup.domain.open_places import called_of, likeliest, open_places
 from services.dedup.domain.placing import place
 from services.dedup.domain.proposing import evidence_apart, propose_above, propose_below
 from services.dedup.domain.readings import read
@@ -84,6 +85,8 @@ def _arrived(message: OutageInput) -> datetime | None:
     """Return when a message arrived, by itself: replaying the topic must find the same."""
     if isinstance(message, TimerFired):
         return message.fired_at
+    if isinstance(message, OutageMoved):
+        return message.noticed_at
     return message.accepted_at if isinstance(message, OutageCommanded) else message.received_at
 
 

@@ -205,18 +205,22 @@ class ActRows:
             await tx.executemany(_UNDONE, list(self.undone.items()))
         if self.planned:
             await tx.executemany(_SET_PLANNED, self.planned)
-        for area, event in self.elsewhere:  # in their order; hardly ever any
-            if isinstance(event, a.ElsewhereOver):
-                await tx.execute(_FORGET_ELSEWHERE, area, event.incident_id)
-            else:
-                one = event.outage
-                await tx.execute(_NOTE_ELSEWHERE, area, one.device, one.incident_id, one.home, one.since)
+        await self._save_elsewhere(tx)
         if self.readings:
             await tx.execute(_NOTE, *map(list, zip(*self.readings.values(), strict=True)))
         if self.storms:
             await tx.executemany(_STORM, self.storms)
         if self.calms:
             await tx.executemany(_CALM, self.calms)
+
+    async def _save_elsewhere(self, tx: Connection) -> None:
+        """Write what other areas said, in their order; hardly ever any."""
+        for area, event in self.elsewhere:
+            if isinstance(event, a.ElsewhereOver):
+                await tx.execute(_FORGET_ELSEWHERE, area, event.incident_id)
+            else:
+                one = event.outage
+                await tx.execute(_NOTE_ELSEWHERE, area, one.device, one.incident_id, one.home, one.since)
 
 
 def subject(said: OutageCommanded) -> UUID:
