@@ -56,6 +56,9 @@ def install(state: AreaState, incident: Incident) -> None:
 
 
 def _stand_at(state: AreaState, incident: Incident) -> None:
+    there = state.incidents.get(state.by_device.get(incident.device.id, incident.incident_id))
+    if there is not None and there is not incident and there.device.id != incident.device.id:
+        there.also = tuple(one for one in there.also if one != incident.device.id)  # it stands for itself from now on
     state.by_device[incident.device.id] = incident.incident_id
     stand_for(state, incident)
     for step in state.path(incident.device.id):
