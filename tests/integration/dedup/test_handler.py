@@ -225,7 +225,9 @@ async def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(roo
             decided = await room.handler.handle(counting, received, minute(at))
         assert decided.after_commit is not None
         decided.after_commit()
-        return counting.sent
+        of_storms = [one for one in counting.sent if "INTO storm" in one or "UPDATE storm" in one]
+        assert len(of_storms) <= 2, "one for those that begin, one for those that end: seldom any"
+        return [one for one in counting.sent if one not in of_storms]
 
     async with room.pool.acquire() as connection:
         await room.ground.look_at_version(connection)  # type: ignore[arg-type] # a proxy is one in all but type
