@@ -73,7 +73,7 @@ def read(record: ConsumerRecord[bytes | None, bytes | None], topic: str) -> Read
     incoming: Incoming | None = None
     message: Message | None = None
     refusal: RefusedError | None = None
-    headers = tuple((name, bytes(raw)) for name, raw in record.headers)
+    headers = tuple((name, raw or b"") for name, raw in record.headers)  # Kafka allows a header without a value
     try:
         incoming = open_record(record.value, headers)
         message = decode(incoming, _TYPES[topic])
