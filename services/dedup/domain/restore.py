@@ -54,15 +54,11 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
     state = draft.state
     key = state.by_device.get(device)
     core = None if key is None else state.incidents[key]
+    if core is not None and core.network_change is not None and core.device.id != device:
+        _step_where_reported(draft, core, device, at)
+        return
     group = _of_the_outage(state, device, core, at)
-    inside: list[tuple[Incident, list[Report]]] = []
-    for step in state.path(device):
-        above = state.by_device.get(step.device)
-        if above is not None:
-            incident = state.incidents[above]
-            under = [report for report in incident.reports.values() if _is_under(state, report, device)]
-            if under:
-                inside.append((incident, under))
+    inside = _inside(state, device)
     if not group:
         for incident, under in inside:
             _part(draft, incident, device, under, at)
@@ -84,6 +80,38 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
         draft.stand_at(survivor, device, reports, e.Rule.POWER_BACK, evidence)
     draft.learn(device, Standing.of(reports), at)
     draft.close(survivor, at, e.Rule.POWER_BACK)
+
+
+def _step_where_reported(draft: Draft, incident: Incident, device: str, at: datetime) -> None:
+    """Note a step of an incident that is found only where it was reported, as its own device is not here any more.
+
+    It ends with the last of those places.
+    """
+    known = draft.state.restored
+    out = [
+        report
+        for report in incident.reports.values()
+        if report.device != device
+        and not (report.device in known and known[report.device].restored_at >= report.made_at)
+    ]
+    if out:
+        since = incident.out_since or incident.opened_at
+        draft.events.append(e.PartRestored(incident.incident_id, device, at, draft.next_number, since))
+    else:
+        draft.close(incident, at, e.Rule.POWER_BACK)
+
+
+def _inside(state: AreaState, device: str) -> list[tuple[Incident, list[Report]]]:
+    """Return the open incidents above a device that were reported at or under it, nearest first, with those reports."""
+    found: list[tuple[Incident, list[Report]]] = []
+    for step in state.path(device):
+        above = state.by_device.get(step.device)
+        if above is not None:
+            incident = state.incidents[above]
+            under = [report for report in incident.reports.values() if _is_under(state, report, device)]
+            if under:
+                found.append((incident, under))
+    return found
 
 
 def _open_at_or_above(state: AreaState, leaf: str) -> list[Incident]:

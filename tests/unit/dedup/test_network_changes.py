@@ -19,6 +19,7 @@ from tests.unit.dedup.timeline import NETWORKS, Timeline, minute, rules_of_tests
 
 if TYPE_CHECKING:
     from services.contracts.values import ProgressStage
+    from services.dedup.domain.state import Incident
 
 HOME, AWAY = "A0SU00000", "B0SU00000"
 TIE = DeviceRow("TIE", "B0SW00015", "switch", True, 31.19, 118.36, "", "A0SW00015")
@@ -237,8 +238,7 @@ def test_what_a_switching_feeds_otherwise_is_a_step_of_restoring(here: Timeline,
     assert there.order_of(still).reason == "still_out"
 
 
-def test_an_outage_whose_device_is_gone_says_so_stands_for_its_callers_and_proposes_a_device(here: Timeline) -> None:
-    """The fuse gets another name in the next version."""
+def the_fuse_gets_another_name(here: Timeline) -> Incident:
     first = here.at(0).report("A0TR00023")
     here.at(1).report("A0TR00024")
     incident = here.incident_of(first)
@@ -249,6 +249,25 @@ def test_an_outage_whose_device_is_gone_says_so_stands_for_its_callers_and_propo
         for key, row in BEFORE.items()
     }
     here.under(tree_of(renamed, HOME)).at(10).network_told(incident.incident_id, "A0FU00016", HOME, None)
+    return incident
+
+
+def test_power_back_where_it_was_reported_is_a_step_of_an_outage_whose_device_is_gone_until_the_last(
+    here: Timeline,
+) -> None:
+    incident = the_fuse_gets_another_name(here)
+    here.at(20).power_back("A0TR00023")
+    assert incident.state is IncidentState.PREDICTED
+    assert live(here) == ["A0FU00016"], "others are still out, and their crew goes on"
+    here.at(21).report("A0TR00023", made=11)
+    assert here.answers()[-1][1] == "already_restored"
+    here.at(30).power_back("A0TR00024")
+    assert (incident.state, incident.restored_at) == (IncidentState.RESTORED, minute(30))
+    assert live(here) == []
+
+
+def test_an_outage_whose_device_is_gone_says_so_stands_for_its_callers_and_proposes_a_device(here: Timeline) -> None:
+    incident = the_fuse_gets_another_name(here)
     assert (incident.network_change, here.changed[-1].network_change) == (NetworkChange.DEVICE_GONE, "device_gone")
     assert incident.proposed_device == "NEW"
     again = here.at(11).report("A0TR00023")
