@@ -96,13 +96,12 @@ def silence_that_moves(state: AreaState, report: UUID) -> Silence | None:
 def copy_of(state: AreaState) -> AreaState:
     """Return an area that can be tried on without changing this one."""
     again = AreaState(state.area, state.tree, state.rules)
-    again.latest, again.next_seq, again.members = state.latest, state.next_seq, dict(state.members)
-    again.restored, again.restored_premises = dict(state.restored), dict(state.restored_premises)
-    again.waiting, again.commands, again.set_aside = dict(state.waiting), dict(state.commands), dict(state.set_aside)
-    again.planned, again.telemetry, again.elsewhere = state.planned, state.telemetry, dict(state.elsewhere)
-    again.learn(state.learned)
+    for name in AreaState.__slots__:  # every one: what is forgotten here would be decided without
+        value = getattr(state, name)
+        setattr(again, name, dict(value) if isinstance(value, dict) else value)
+    again.incidents, again.by_device, again.by_premises, again.below = {}, {}, {}, {}
     for incident in sorted(state.incidents.values(), key=lambda one: (one.since_seq, one.opened_seq)):
-        install(again, replace(incident, reports=dict(incident.reports), _standing=None))
+        install(again, replace(incident, reports=dict(incident.reports), _standing=incident.standing.copy()))
     return again
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from services.contracts.values import ProgressStage
 from services.dedup.domain.explain import would_change
-from services.dedup.domain.what_if import calls_that_lift, silence_that_moves
+from services.dedup.domain.what_if import calls_that_lift, copy_of, silence_that_moves
 from tests.unit.dedup.timeline import minute
 
 if TYPE_CHECKING:
@@ -33,6 +33,14 @@ def test_the_calls_that_are_said_to_lift_it_do_and_one_fewer_does_not(storm: Tim
         storm.at(40 + n / 4).report(device)
 
     assert storm.incident_of(report).device.id == found.device
+
+
+def test_what_is_tried_on_is_the_area_as_it_is(storm: Timeline) -> None:
+    storm.at(5).report("A0TR00023", made=3)
+    storm.at(6).report("A0TR00104")
+    storm.at(9).report("A0TR00024", made=7)
+    assert storm.state.lag > 0
+    assert copy_of(storm.state).snapshot() == storm.state.snapshot()
 
 
 def test_the_longer_it_is_quiet_the_more_calls_it_takes(storm: Timeline) -> None:
