@@ -6,6 +6,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.dedup.domain.clock import DUE
 from services.runtime.metrics import SECONDS
 
 REPORTS: Final = Counter(
@@ -70,7 +71,7 @@ SUGGESTED: Final = Counter(
 BREACHED: Final = Counter(
     "gridline_dedup_deadlines_breached_total", "Due times missed: arrival, restoration; once an incident", ("what",)
 )
-for _what in ("arrival", "restoration"):
+for _what in DUE:
     BREACHED.labels(
         _what
     )  # a count of none is said from the start: an alert that finds nothing cannot be told from calm

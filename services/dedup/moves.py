@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.dedup.ground import Ground
+    from services.dedup.store.network import Moved
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Pool
 
@@ -50,33 +51,10 @@ async def tell_moved(
     """
     with translated():
         async with pool.acquire() as connection, connection.transaction():
-            messages = [
-                OutageMoved(
-                    area=one.area,
-                    incident_id=one.incident_id,
-                    home=one.area,
-                    device=one.device,
-                    network=label,
-                    noticed_at=now,
-                    now_in=one.now_in,
-                    since=one.since,
-                )
-                for one in await network.moved_incidents(connection, label)
-            ]
-            messages += [
-                OutageMoved(
-                    area=one.now_in or one.area,
-                    incident_id=one.incident_id,
-                    home=one.area,
-                    device=one.device,
-                    network=label,
-                    noticed_at=now,
-                    now_in=one.area,
-                    refed=one.devices[:_PAGE],
-                    since=one.since,
-                )
-                for one in (await network.refed_devices(connection) if refed else ())
-            ]
+            moved = await network.moved_incidents(connection, label)
+            steps = await network.refed_devices(connection) if refed else []
+            messages = [_told(one, label, now, area=one.area, now_in=one.now_in) for one in moved]
+            messages += [_told(one, label, now, area=one.now_in or one.area, now_in=one.area) for one in steps]
             fresh = [message for message in messages if message.message_id not in sent]
             # Several processes look, each in its own moment: what they find of one incident and network is one word.
             publications = [
@@ -89,6 +67,20 @@ async def tell_moved(
         outbox.wake()
         _log.info("network_moved_incidents", version=label, messages=len(fresh))
     return len(fresh)
+
+
+def _told(one: Moved, label: str, now: datetime, *, area: str, now_in: str | None) -> OutageMoved:
+    return OutageMoved(
+        area=area,
+        incident_id=one.incident_id,
+        home=one.area,
+        device=one.device,
+        network=label,
+        noticed_at=now,
+        now_in=now_in,
+        refed=one.devices[:_PAGE],
+        since=one.since,
+    )
 
 
 async def watch_moves(pool: Pool, outbox: Outbox, ground: Ground, every_s: float) -> None:

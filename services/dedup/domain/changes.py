@@ -170,7 +170,7 @@ class Changes:
             network=event.network,
             noticed_at=event.at,
             now_in=event.now_in,
-            since=incident.out_since or incident.opened_at,
+            since=incident.began_at,
         )
         self._elsewhere.append(Told(told, traceparent))
 

@@ -172,7 +172,7 @@ def _restored(state: AreaState, event: e.IncidentRestored) -> None:
         incident.stage_at = event.progress.at
         incident.cause = event.progress.cause or incident.cause
     incident.hold = incident.relook = None
-    since = incident.out_since or incident.opened_at
+    since = incident.began_at
     restored = Restored(event.restored_at, state.next_seq, incident.incident_id, since)
     remember(state, incident.kind, incident.device.id, incident.premises, restored, incident.also)
     forget_commands(state, incident.incident_id)

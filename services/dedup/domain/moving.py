@@ -39,7 +39,7 @@ def network_changed(draft: Draft, message: OutageMoved) -> None:
             return
         if incident.network != message.network and not message.refed:
             _at_home(draft, incident, message)
-        _step(draft, message, incident.out_since or incident.opened_at)
+        _step(draft, message, incident.began_at)
     else:
         since = message.since or message.noticed_at
         if message.now_in == state.area and not message.refed:

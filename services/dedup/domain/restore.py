@@ -95,8 +95,7 @@ def _step_where_reported(draft: Draft, incident: Incident, device: str, at: date
         and not (report.device in known and known[report.device].restored_at >= report.made_at)
     ]
     if out:
-        since = incident.out_since or incident.opened_at
-        draft.events.append(e.PartRestored(incident.incident_id, device, at, draft.next_number, since))
+        draft.events.append(e.PartRestored(incident.incident_id, device, at, draft.next_number, incident.began_at))
     else:
         draft.close(incident, at, e.Rule.POWER_BACK)
 
@@ -208,8 +207,7 @@ def _part(
         return
     whole, rest = _without(state, incident, under, at)
     if account is None and not _own_outage(state, whole, rest, device, under, at):
-        since = incident.out_since or incident.opened_at
-        draft.events.append(e.PartRestored(incident.incident_id, device, at, draft.next_number, since))
+        draft.events.append(e.PartRestored(incident.incident_id, device, at, draft.next_number, incident.began_at))
         return
     inside = Piece(device, tuple(under), 0.0)
     target, _ = draft.open_for(incident, inside, e.Rule.RESTORED_INSIDE, account)

@@ -228,6 +228,11 @@ class Incident:
         return first
 
     @property
+    def began_at(self) -> datetime:
+        """When its outage began: with the one that goes on in it, if it is nested."""
+        return self.out_since or self.opened_at
+
+    @property
     def frozen(self) -> bool:
         """Whether a crew confirmed or a person arranged it, or it waits for one in another area.
 

@@ -36,47 +36,26 @@ def evolve(work: Work, event: Event) -> Work:
 _NO_HOLD: Final[Mapping[str, object]] = {"until": None, "held_for": None, "held_until": None}
 
 
+def _now_in(phase: Phase, event: Event, **more: object) -> dict[str, object]:
+    """Return what changes where a ticket waits no longer."""
+    return {**_NO_HOLD, "phase": phase, "since": event.at, **more}
+
+
 def _taken(work: Work, event: Event) -> dict[str, object]:
-    return {
-        **_NO_HOLD,
-        "phase": Phase.ASSIGNED,
-        "since": event.at,
-        "agent": event.agent,
-        "known_agent": event.agent,
-        "rounds": work.rounds + 1,
-        "passed": (),
-        "passed_until": None,
-    }
+    had = {"known_agent": event.agent, "rounds": work.rounds + 1, "passed": (), "passed_until": None}
+    return _now_in(Phase.ASSIGNED, event, agent=event.agent, **had)
 
 
 def _closed(_work: Work, event: Event) -> dict[str, object]:
-    return {
-        **_NO_HOLD,
-        "phase": Phase.CLOSED,
-        "since": event.at,
-        "outcome": event.outcome,
-        "agent": event.agent,
-    }
+    return _now_in(Phase.CLOSED, event, agent=event.agent, outcome=event.outcome)
 
 
 def _offered(_work: Work, event: Event) -> dict[str, object]:
-    return {
-        **_NO_HOLD,
-        "phase": Phase.OFFERED,
-        "since": event.at,
-        "agent": event.agent,
-        "until": event.until,
-    }
+    return _now_in(Phase.OFFERED, event, agent=event.agent, until=event.until)
 
 
 def _merged(_work: Work, event: Event) -> dict[str, object]:
-    return {
-        **_NO_HOLD,
-        "phase": Phase.MERGED,
-        "since": event.at,
-        "agent": None,
-        "merged_into": event.ticket,
-    }
+    return _now_in(Phase.MERGED, event, agent=None, merged_into=event.ticket)
 
 
 def _carrying(work: Work, event: Event) -> dict[str, object]:
