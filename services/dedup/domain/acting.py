@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.values import CommandAction, DeviceRef, OrderStatus
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain.incident import Standing
 from services.dedup.domain.orders import Subject, last_version, version_of
 from services.dedup.domain.rules import CELL
-from services.dedup.domain.state import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.contracts.messages import OutageCommanded
+    from services.dedup.domain.incident import Incident
     from services.dedup.domain.report import Report
-    from services.dedup.domain.state import AreaState, Incident
+    from services.dedup.domain.state import AreaState
 
 SHOWN: Final = 5
 """Reasons against one command that are told at most."""

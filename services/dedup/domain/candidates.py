@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from services.dedup.domain.events import Evidence
+    from services.dedup.domain.incident import Incident
     from services.dedup.domain.likelihood import Likelihood
-    from services.dedup.domain.state import AreaState, Incident, Step
+    from services.dedup.domain.state import AreaState, Step
 
 _NEWEST: Final = 24
 """Incidents under one device that are looked at, newest first: its own outage would show in these."""

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.contracts.messages import Member, Message, OrderVersion
+    from services.dedup.domain.incident import Incident
     from services.dedup.domain.report import Report
-    from services.dedup.domain.state import AreaState, Incident
+    from services.dedup.domain.state import AreaState
 
 _JOINED: Final = 300
 """Members in one record: at the longest names and addresses 2.6 kB each, together under 900 kB."""

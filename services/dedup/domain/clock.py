@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from services.dedup.domain.state import AreaState, Incident
+    from services.dedup.domain.incident import Incident
+    from services.dedup.domain.state import AreaState
 
 ARRIVAL: Final = "arrival"
 RESTORATION: Final = "restoration"

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.contracts.messages import OutageCommanded
+    from services.dedup.domain.incident import Incident
     from services.dedup.domain.report import Report
-    from services.dedup.domain.state import AreaState, Incident
+    from services.dedup.domain.state import AreaState
 
 
 def obey(state: AreaState, command: OutageCommanded, now: datetime) -> list[e.Event]:

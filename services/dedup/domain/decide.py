@@ -46,9 +46,10 @@ if TYPE_CHECKING:
     from services.contracts.messages import OutageInput
     from services.contracts.values import PlaceCandidate
     from services.dedup.domain.events import Event, Rule
+    from services.dedup.domain.incident import Incident
     from services.dedup.domain.open_places import OpenPlace
     from services.dedup.domain.relook import Piece
-    from services.dedup.domain.state import AreaState, Incident, Restored
+    from services.dedup.domain.state import AreaState, Restored
 
 _ON_THE_SPOT: Final = frozenset({ProgressStage.ARRIVED, ProgressStage.DIAGNOSED, ProgressStage.REPAIRING})
 

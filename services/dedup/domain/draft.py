@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.ids import incident_id, order_id, split_incident_id, split_order_id, timer_id
 from services.contracts.values import CustomerClass, DeviceRef, OrderStatus
 from services.dedup.domain import events as e
+from services.dedup.domain.incident import Standing
 from services.dedup.domain.orders import Subject, last_version, more_urgent, version_of
 from services.dedup.domain.relook import RELOOK, Piece
 from services.dedup.domain.rules import CELL
-from services.dedup.domain.state import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from services.contracts.messages import FieldProgress, OrderVersion
     from services.dedup.domain.candidates import Lifted
     from services.dedup.domain.events import Event, Evidence, Kind, Rule
+    from services.dedup.domain.incident import Incident
     from services.dedup.domain.report import Report
-    from services.dedup.domain.state import AreaState, Incident, Restored
+    from services.dedup.domain.state import AreaState, Restored
 
 HOLD: Final = "hold"
 """Kind of the timer that ends the wait of an order."""

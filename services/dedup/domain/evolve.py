@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from services.contracts.values import IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
-from services.dedup.domain.state import AreaState, Hold, Incident, Relook, Restored
+from services.dedup.domain.incident import Hold, Incident, Relook
+from services.dedup.domain.indexing import install, leave, leave_device, leave_off, remember, stand_at, stand_for
+from services.dedup.domain.state import AreaState, Restored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
     from uuid import UUID
 
@@ -46,53 +48,6 @@ def _opened(state: AreaState, event: e.IncidentOpened) -> None:
     install(state, incident)
 
 
-def install(state: AreaState, incident: Incident) -> None:
-    """Put an open incident where it is found: used for opening and for loading."""
-    state.incidents[incident.incident_id] = incident
-    if incident.kind is e.Kind.OUTAGE:
-        _stand_at(state, incident)
-    elif incident.kind is e.Kind.SINGLE and incident.premises is not None:
-        state.by_premises[incident.premises] = incident.incident_id
-
-
-def _stand_at(state: AreaState, incident: Incident) -> None:
-    there = state.incidents.get(state.by_device.get(incident.device.id, incident.incident_id))
-    if there is not None and there is not incident and there.device.id != incident.device.id:
-        there.also = tuple(one for one in there.also if one != incident.device.id)  # it stands for itself from now on
-    state.by_device[incident.device.id] = incident.incident_id
-    stand_for(state, incident)
-    for step in state.path(incident.device.id):
-        state.below.setdefault(step.device, {})[incident.opened_seq] = incident
-
-
-def _leave_device(state: AreaState, incident: Incident) -> None:
-    if state.by_device.get(incident.device.id) == incident.incident_id:
-        del state.by_device[incident.device.id]
-    for step in state.path(incident.device.id):
-        if (below := state.below.get(step.device)) is not None:
-            below.pop(incident.opened_seq, None)
-
-
-def stand_for(state: AreaState, incident: Incident) -> None:
-    """Let the incident be found at the places of those that a person merged into it."""
-    for device in incident.also:
-        state.by_device.setdefault(device, incident.incident_id)
-    for premises in incident.also_premises:
-        state.by_premises.setdefault(premises, incident.incident_id)
-
-
-def leave(state: AreaState, incident: Incident) -> None:
-    """Take an incident from where it is found: its device or its premises, and those it stands for."""
-    if incident.kind is e.Kind.OUTAGE:
-        _leave_device(state, incident)
-        for device in incident.also:
-            if state.by_device.get(device) == incident.incident_id:
-                del state.by_device[device]
-    for premises in (incident.premises, *incident.also_premises):
-        if premises is not None and state.by_premises.get(premises) == incident.incident_id:
-            del state.by_premises[premises]
-
-
 def _note_time(state: AreaState, report: Report) -> None:
     if state.latest is None or report.made_at > state.latest:
         state.latest = report.made_at
@@ -118,13 +73,13 @@ def _moved(state: AreaState, event: e.ReportMoved) -> None:
 
 def _prediction_moved(state: AreaState, event: e.PredictionMoved) -> None:
     incident = state.incidents[event.incident_id]
-    _leave_device(state, incident)
+    leave_device(state, incident)
     incident.device = event.device
     incident.proposed_device = None
     incident.customers_served = event.customers_served
     incident.since_seq = event.seq
     state.next_seq = event.seq + 1
-    _stand_at(state, incident)
+    stand_at(state, incident)
 
 
 def _absorbed(state: AreaState, event: e.IncidentAbsorbed) -> None:
@@ -195,29 +150,6 @@ def forget_commands(state: AreaState, gone: UUID) -> None:
     kept = {closed.incident_id for done in state.commands.values() for closed in done.closed}
     for key in state.set_aside.keys() - kept:
         del state.set_aside[key]
-
-
-def remember(
-    state: AreaState,
-    kind: e.Kind,
-    device: str,
-    premises: str | None,
-    restored: Restored,
-    also: Iterable[str] = (),
-) -> None:
-    """Let a restoration answer late reports: used for restoring and for loading."""
-    if state.oldest_restored is None or restored.restored_at < state.oldest_restored:
-        state.oldest_restored = restored.restored_at
-    if kind is e.Kind.OUTAGE:
-        for one in (device, *also):
-            _keep_later(state.restored, one, restored)
-    elif kind is e.Kind.SINGLE and premises is not None:
-        _keep_later(state.restored_premises, premises, restored)
-
-
-def _keep_later(known: dict[str, Restored], key: str, restored: Restored) -> None:
-    if key not in known or known[key] < restored:
-        known[key] = restored
 
 
 def _forget_old(state: AreaState) -> None:
@@ -308,16 +240,6 @@ def _reopened(state: AreaState, event: a.IncidentReopened) -> None:
     incident.merged_into = None
     incident.pinned = True
     install(state, incident)
-
-
-def leave_off(state: AreaState, incident: Incident, closed: a.Closed) -> None:
-    """Stop standing for the places of an incident that comes back."""
-    incident.also = tuple(one for one in incident.also if one not in closed.devices)
-    incident.also_premises = tuple(one for one in incident.also_premises if one not in closed.premises)
-    for known, places in ((state.by_device, closed.devices), (state.by_premises, closed.premises)):
-        for place in places:
-            if known.get(place) == incident.incident_id and place not in {incident.device.id, incident.premises}:
-                del known[place]
 
 
 def _recounted(state: AreaState, event: a.IncidentRecounted) -> None:

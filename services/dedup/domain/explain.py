@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from services.dedup.domain.state import AreaState, Incident
+    from services.dedup.domain.incident import Incident
+    from services.dedup.domain.state import AreaState
 
 
 def considered(state: AreaState, device: str | None, at: datetime, home: UUID | None) -> list[str]:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import OutageMoved
     from services.dedup.domain.draft import Draft
-    from services.dedup.domain.state import AreaState, Incident
+    from services.dedup.domain.incident import Incident
+    from services.dedup.domain.state import AreaState
 
 _RULE = {
     a.NetworkChange.DEVICE_GONE: e.Rule.DEVICE_GONE,

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from services.contracts.values import PlaceCandidate
+    from services.dedup.domain.incident import Incident
     from services.dedup.domain.report import Report
-    from services.dedup.domain.state import AreaState, Incident
+    from services.dedup.domain.state import AreaState
 
 _LEAST: Final = 1e-6
 

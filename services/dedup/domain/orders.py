@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from services.contracts.values import DeviceRef
     from services.dedup.domain.events import Rule
-    from services.dedup.domain.state import Standing
+    from services.dedup.domain.incident import Standing
 
 _RANK: Final = {priority: rank for rank, priority in enumerate(Priority)}
 _WHOLE_FEEDER: Final[frozenset[str]] = frozenset({DeviceType.BREAKER, DeviceType.SUBSTATION})

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from services.dedup.domain.candidates import Lifted
     from services.dedup.domain.draft import Draft
     from services.dedup.domain.events import Evidence
+    from services.dedup.domain.incident import Incident
     from services.dedup.domain.relook import Piece
     from services.dedup.domain.report import Report
-    from services.dedup.domain.state import Incident
 
 
 def propose_above(draft: Draft, lifted: Lifted, report: Report, now: float) -> None:

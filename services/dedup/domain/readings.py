@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from services.contracts.messages import TelemetryReceived
-    from services.dedup.domain.state import AreaState, Incident
+    from services.dedup.domain.incident import Incident
+    from services.dedup.domain.state import AreaState
 
 Reported = "Callable[[Report], list[e.Event]]"
 

@@ -12,8 +12,9 @@ from uuid import UUID  # noqa: TC003 - a named tuple evaluates it
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from services.dedup.domain.incident import Incident
     from services.dedup.domain.report import Report
-    from services.dedup.domain.state import AreaState, Incident
+    from services.dedup.domain.state import AreaState
 
 RELOOK: Final = "relook"
 """Kind of the timer that has an incident looked at again."""

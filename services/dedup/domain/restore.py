@@ -14,8 +14,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain import events as e
+from services.dedup.domain.incident import Standing
 from services.dedup.domain.relook import Piece, as_one, partition
-from services.dedup.domain.state import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from services.dedup.domain.draft import Draft
     from services.dedup.domain.events import Evidence
+    from services.dedup.domain.incident import Incident
     from services.dedup.domain.report import Report
-    from services.dedup.domain.state import AreaState, Incident
+    from services.dedup.domain.state import AreaState
 
 _ROUNDING: Final = 1e-6
 

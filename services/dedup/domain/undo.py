@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.contracts.messages import OutageCommanded
-    from services.dedup.domain.state import AreaState, Incident
+    from services.dedup.domain.incident import Incident
+    from services.dedup.domain.state import AreaState
 
 
 def undo(state: AreaState, command: OutageCommanded, now: datetime) -> list[e.Event]:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 from services.dedup.domain.relook import partition
 
 if TYPE_CHECKING:
+    from services.dedup.domain.incident import Incident
     from services.dedup.domain.relook import Piece
     from services.dedup.domain.report import Report
-    from services.dedup.domain.state import AreaState, Incident
+    from services.dedup.domain.state import AreaState
 
 _LONG: Final = 9000.0  # seconds an outage is open before its calls could be those of another
 _LATELY: Final = 1200.0  # seconds a wave takes to show

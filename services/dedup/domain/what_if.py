@@ -13,7 +13,8 @@ from services.contracts.ids import derive
 from services.contracts.messages import OutageReported, TimerFired
 from services.contracts.values import Channel, Place
 from services.dedup.domain.decide import decide
-from services.dedup.domain.evolve import evolve, install
+from services.dedup.domain.evolve import evolve
+from services.dedup.domain.indexing import install
 from services.dedup.domain.relook import RELOOK
 from services.dedup.domain.state import AreaState
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.contracts.messages import OutageInput
-    from services.dedup.domain.state import Incident
+    from services.dedup.domain.incident import Incident
 
 MOST_CALLS: Final = 8
 """More calls than these are not tried."""

@@ -16,10 +16,11 @@ from services.contracts.values import (
 )
 from services.dedup.domain.acts import NetworkChange
 from services.dedup.domain.events import Kind
-from services.dedup.domain.evolve import install, remember
+from services.dedup.domain.incident import Hold, Incident, Relook
+from services.dedup.domain.indexing import install, remember
 from services.dedup.domain.learning import Learned
 from services.dedup.domain.report import Report, made_at
-from services.dedup.domain.state import AreaState, Hold, Incident, Relook, Restored
+from services.dedup.domain.state import AreaState, Restored
 from services.dedup.store.acts import load_acts
 from services.dedup.store.storms import pace_of
 

@@ -18,7 +18,7 @@ from tests.unit.dedup.timeline import Timeline, rules_of_tests, shipped_tree
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from services.dedup.domain.state import Incident
+    from services.dedup.domain.incident import Incident
 
 AREA = "A0SU00000"
 TREE = shipped_tree("ieee123")

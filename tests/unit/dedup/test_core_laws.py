@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from services.contracts.values import CustomerClass, IncidentState, OrderStatus, ProgressStage
 from services.dedup.domain import AreaState, decide
 from services.dedup.domain import events as e
-from services.dedup.domain.evolve import install
+from services.dedup.domain.indexing import install
 from tests.unit.dedup.timeline import Timeline, fold, rules_of_tests, shipped_tree
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from tests.unit.dedup.timeline import NETWORKS, Timeline, minute, rules_of_tests
 
 if TYPE_CHECKING:
     from services.contracts.values import ProgressStage
-    from services.dedup.domain.state import Incident
+    from services.dedup.domain.incident import Incident
 
 HOME, AWAY = "A0SU00000", "B0SU00000"
 TIE = DeviceRow("TIE", "B0SW00015", "switch", True, 31.19, 118.36, "", "A0SW00015")

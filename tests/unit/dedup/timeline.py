@@ -42,7 +42,7 @@ from services.dedup.domain import AreaState, decide, evolve
 from services.dedup.domain.acts import CommandRefused
 from services.dedup.domain.changes import Changes
 from services.dedup.domain.events import TimerCleared, TimerSet
-from services.dedup.domain.evolve import install
+from services.dedup.domain.indexing import install
 from services.dedup.rules_file import load_rules
 from services.grid.network_file import read_customers, read_devices
 from services.grid.tree import Tree
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import OutageInput
     from services.dedup.domain.events import Event
+    from services.dedup.domain.incident import Incident
     from services.dedup.domain.rules import Rules
-    from services.dedup.domain.state import Incident
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 RULES = Path(__file__).with_name("rules.yaml")

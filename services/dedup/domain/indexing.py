@@ -1,0 +1,99 @@
+"""Where an incident is found in its area: at its device, its premises, below what is upstream, among the restored.
+
+Used for what happens (``evolve``) and for loading what happened (``services.dedup.store``). Never here: a decision.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.dedup.domain.events import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from services.dedup.domain.acts import Closed
+    from services.dedup.domain.incident import Incident
+    from services.dedup.domain.state import AreaState, Restored
+
+
+def install(state: AreaState, incident: Incident) -> None:
+    """Put an open incident where it is found: used for opening and for loading."""
+    state.incidents[incident.incident_id] = incident
+    if incident.kind is Kind.OUTAGE:
+        stand_at(state, incident)
+    elif incident.kind is Kind.SINGLE and incident.premises is not None:
+        state.by_premises[incident.premises] = incident.incident_id
+
+
+def stand_at(state: AreaState, incident: Incident) -> None:
+    """Let an outage be found at its device, and below everything upstream of it."""
+    there = state.incidents.get(state.by_device.get(incident.device.id, incident.incident_id))
+    if there is not None and there is not incident and there.device.id != incident.device.id:
+        there.also = tuple(one for one in there.also if one != incident.device.id)  # it stands for itself from now on
+    state.by_device[incident.device.id] = incident.incident_id
+    stand_for(state, incident)
+    for step in state.path(incident.device.id):
+        state.below.setdefault(step.device, {})[incident.opened_seq] = incident
+
+
+def leave_device(state: AreaState, incident: Incident) -> None:
+    """Take an outage from its device alone, before it moves to another."""
+    if state.by_device.get(incident.device.id) == incident.incident_id:
+        del state.by_device[incident.device.id]
+    for step in state.path(incident.device.id):
+        if (below := state.below.get(step.device)) is not None:
+            below.pop(incident.opened_seq, None)
+
+
+def stand_for(state: AreaState, incident: Incident) -> None:
+    """Let the incident be found at the places of those that a person merged into it."""
+    for device in incident.also:
+        state.by_device.setdefault(device, incident.incident_id)
+    for premises in incident.also_premises:
+        state.by_premises.setdefault(premises, incident.incident_id)
+
+
+def leave(state: AreaState, incident: Incident) -> None:
+    """Take an incident from where it is found: its device or its premises, and those it stands for."""
+    if incident.kind is Kind.OUTAGE:
+        leave_device(state, incident)
+        for device in incident.also:
+            if state.by_device.get(device) == incident.incident_id:
+                del state.by_device[device]
+    for premises in (incident.premises, *incident.also_premises):
+        if premises is not None and state.by_premises.get(premises) == incident.incident_id:
+            del state.by_premises[premises]
+
+
+def leave_off(state: AreaState, incident: Incident, closed: Closed) -> None:
+    """Stop standing for the places of an incident that comes back."""
+    incident.also = tuple(one for one in incident.also if one not in closed.devices)
+    incident.also_premises = tuple(one for one in incident.also_premises if one not in closed.premises)
+    for known, places in ((state.by_device, closed.devices), (state.by_premises, closed.premises)):
+        for place in places:
+            if known.get(place) == incident.incident_id and place not in {incident.device.id, incident.premises}:
+                del known[place]
+
+
+def remember(
+    state: AreaState,
+    kind: Kind,
+    device: str,
+    premises: str | None,
+    restored: Restored,
+    also: Iterable[str] = (),
+) -> None:
+    """Let a restoration answer late reports: used for restoring and for loading."""
+    if state.oldest_restored is None or restored.restored_at < state.oldest_restored:
+        state.oldest_restored = restored.restored_at
+    if kind is Kind.OUTAGE:
+        for one in (device, *also):
+            _keep_later(state.restored, one, restored)
+    elif kind is Kind.SINGLE and premises is not None:
+        _keep_later(state.restored_premises, premises, restored)
+
+
+def _keep_later(known: dict[str, Restored], key: str, restored: Restored) -> None:
+    if key not in known or known[key] < restored:
+        known[key] = restored
