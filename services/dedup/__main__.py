@@ -14,13 +14,13 @@ from services.dedup.ground import Ground
 from services.dedup.handler import DedupHandler, imbalance
 from services.dedup.keys import load_keys
 from services.dedup.moves import watch_moves
-from services.dedup.rules_file import RulesFileError
 from services.dedup.settings import DedupSettings
 from services.dedup.timers import watch_timers
 from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.runtime.postgres import migrate
 from services.runtime.service import Parts, Runtime, run
 from services.runtime.settings import SettingsError
+from services.runtime.yaml_reading import RulesError
 
 _log: Final = structlog.get_logger()
 SCHEMA: Final = Path(__file__).parent / "schema.sql"
@@ -38,7 +38,7 @@ async def build(runtime: Runtime) -> Parts:
     try:
         lag = None if settings.trusted_lag_minutes is None else timedelta(minutes=settings.trusted_lag_minutes)
         ground = Ground(settings.thresholds_file, settings.levels_file, trusted_lag=lag)
-    except RulesFileError as error:
+    except RulesError as error:
         raise SettingsError(f"rules that do not fit:\n{error}") from None
     keys = load_keys(settings.keys_file)
     if open_to_all := keys.development():

@@ -1,8 +1,8 @@
 """What decisions stand on and what may change under them: the rules in force and the version of the network.
 
-Decided here: a changed rules file counts once it has stood still between two looks, and only if it is good;
-otherwise the old rules hold, with an error in the log and a metric. When either changes, ``generation`` does, and
-whatever was built on the old ground must be built again. Never here: a decision about a report.
+Decided here: a change of the rules that is refused is an error in the log and a metric that stays up, and the old rules
+hold. When rules or network change, ``generation`` does, and whatever was built on the old ground must be built again.
+Never here: a decision about a report.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import structlog
 from services.dedup import metrics
 from services.dedup.domain.acts import NetworkChange
 from services.dedup.levels_file import load_levels
-from services.dedup.rules_file import RulesFileError, load_rules
+from services.dedup.rules_file import load_rules
 from services.dedup.store.network import count_moved
 from services.dedup.store.storms import count_stormy
 from services.dedup.store.views import count_open
@@ -24,6 +24,8 @@ from services.grid.store import current_version
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
 from services.runtime.postgres import translated
+from services.runtime.watched import Watched
+from services.runtime.yaml_reading import RulesError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from services.grid.store import NetworkVersion
     from services.runtime.postgres import Pool
 
-Stamp = tuple[int, int, int] | None
 _log: Final = structlog.get_logger()
 
 
@@ -54,15 +55,14 @@ class Ground:
         ``trusted_lag`` holds in place of the rules' own.
 
         Raises:
-            RulesFileError: they cannot be used.
+            RulesError: they cannot be used.
         """
-        self._path = path
-        self._levels = levels
-        self._trusted_lag = trusted_lag
-        self._taken = self._seen = self._stamps()
+        self._watched = Watched(
+            lambda: _load(path, levels, trusted_lag), lambda: (path,) if levels is None else (path, levels)
+        )
         self._network: NetworkVersion | None = None
         self.switched = asyncio.Event()
-        self.rules: Rules = self._load()
+        self.rules: Rules = self._watched.value
         self.generation = 0
         metrics.RULES_STALE.set(0)
         _log.info("rules_loaded", rules_hash=self.rules.hash)
@@ -72,30 +72,17 @@ class Ground:
         """The network in force when it was last looked at; None where none was ever imported."""
         return self._network
 
-    def _stamps(self) -> tuple[Stamp, Stamp]:
-        return _stamp(self._path), None if self._levels is None else _stamp(self._levels)
-
-    def _load(self) -> Rules:
-        rules = load_rules(self._path)
-        if self._trusted_lag is not None:
-            rules = replace(rules, trusted_lag=self._trusted_lag)
-        return rules if self._levels is None else replace(rules, levels=load_levels(self._levels))
-
     def look_at_rules(self) -> None:
         """Look at the files once and take in a change that has settled."""
-        stamp = self._stamps()
-        settled = stamp == self._seen
-        self._seen = stamp
-        if not settled or stamp == self._taken:
-            return
-        self._taken = stamp
         try:
-            rules = self._load()
-        except RulesFileError as error:
+            if not self._watched.look():
+                return
+        except RulesError as error:
             metrics.RULE_LOADS.labels("refused").inc()
             metrics.RULES_STALE.set(1)
             _log.error("rules_refused_old_ones_hold", faults=str(error).splitlines(), rules_hash=self.rules.hash)
             return
+        rules = self._watched.value
         metrics.RULES_STALE.set(0)
         changed = (rules.hash, rules.levels) != (self.rules.hash, self.rules.levels)
         metrics.RULE_LOADS.labels("loaded" if changed else "unchanged").inc()
@@ -140,9 +127,8 @@ class Ground:
             await asyncio.sleep(every_s)
 
 
-def _stamp(path: Path) -> Stamp:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+def _load(path: Path, levels: Path | None, trusted_lag: timedelta | None) -> Rules:
+    rules = load_rules(path)
+    if trusted_lag is not None:
+        rules = replace(rules, trusted_lag=trusted_lag)
+    return rules if levels is None else replace(rules, levels=load_levels(levels))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import yaml
-
 from services.dedup.domain.clock import MOMENTARY, ServiceLevels, Zone
-from services.dedup.rules_file import RulesFileError, RulesReader, read_nodes
+from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of, meant, read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from yaml.nodes import Node
 
 _TOP: Final = frozenset({"version", "zones", "usual", "areas", "feeders", "urgent_arrive_minutes", "momentary_minutes"})
 _NEEDED: Final = _TOP - {"areas", "feeders", "urgent_arrive_minutes", "momentary_minutes"}
@@ -24,56 +25,56 @@ def load_levels(path: Path) -> ServiceLevels:
     """Read and check a service levels file.
 
     Raises:
-        RulesFileError: it is not there, is not YAML, or has a missing, unknown or wrong entry.
+        RulesError: it is not there, is not YAML, or has a missing, unknown or wrong entry; every fault with its line.
     """
-    root, digest = read_nodes(path)
-    reader = _Reader()
-    levels = reader.levels(root, digest)
-    if reader.problems or levels is None:
-        raise RulesFileError(path, reader.problems)
+    text = read_text(path)
+    reader = Reader(str(path), text)
+    top = reader.fields(reader.root, "the file", _TOP, sorted(_NEEDED))
+    if "version" in top:
+        check_version(reader, top["version"])
+    levels = _Levels(reader).levels(top, digest_of(text))
+    reader.finish()
     return levels
 
 
-class _Reader(RulesReader):
-    def levels(self, root: yaml.Node | None, digest: str) -> ServiceLevels | None:
-        """Return the levels, or None; then there is at least one problem."""
-        top = self.mapping(root, "the file", allowed=_TOP, needed=_NEEDED)
-        if top is None:
-            return None
-        self.number(top.get("version"), "version", 1, 1, whole=True)
-        zones = self._zones(top.get("zones"))
-        urgent, momentary = top.get("urgent_arrive_minutes"), top.get("momentary_minutes")
+class _Levels:
+    """Reads the parts; what is missing or wrong is noted, and stands at its least until the file is refused."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def levels(self, top: Mapping[str, Node], digest: str) -> ServiceLevels:
+        zones = self._zones(top["zones"]) if "zones" in top else {}
+        urgent = self._number(top, "urgent_arrive_minutes", 1, _DAY_MINUTES)
+        momentary = self._number(top, "momentary_minutes", 0, _LONGEST_MOMENTARY)
         return ServiceLevels(
             hash=digest,
             zones=zones,
-            usual=self._zone(top.get("usual"), "usual", zones),
-            areas=self._named(top.get("areas"), "areas", zones),
-            feeders=self._named(top.get("feeders"), "feeders", zones),
-            urgent_arrive=None
-            if urgent is None
-            else timedelta(minutes=self.number(urgent, "urgent_arrive_minutes", 1, _DAY_MINUTES)),
-            momentary=MOMENTARY
-            if momentary is None
-            else timedelta(minutes=self.number(momentary, "momentary_minutes", 0, _LONGEST_MOMENTARY)),
+            usual=self._zone(top["usual"], "usual", zones) if "usual" in top else "",
+            areas=self._named(top, "areas", zones),
+            feeders=self._named(top, "feeders", zones),
+            urgent_arrive=None if urgent is None else timedelta(minutes=urgent),
+            momentary=MOMENTARY if momentary is None else timedelta(minutes=momentary),
         )
 
-    def _zones(self, node: yaml.Node | None) -> dict[str, Zone]:
+    def _zones(self, node: Node) -> dict[str, Zone]:
         zones: dict[str, Zone] = {}
-        for name, entry in self.anything(node, "zones").items():
-            found = self.mapping(entry, f"zones.{name}", allowed=_ZONE, needed=_ZONE) or {}
-            zones[name] = Zone(
-                timedelta(minutes=self.number(found.get("arrive_minutes"), "arrive_minutes", 1, _DAY_MINUTES)),
-                timedelta(hours=self.number(found.get("restore_hours"), "restore_hours", 0.1, 24 * 14)),
-            )
+        for entry in self._reader.entries(node, "zones"):
+            found = self._reader.fields(entry.value, f"zone {entry.key!r}", _ZONE, sorted(_ZONE))
+            arrive = self._number(found, "arrive_minutes", 1, _DAY_MINUTES)
+            restore = self._number(found, "restore_hours", 0.1, 24 * 14)
+            zones[entry.key] = Zone(timedelta(minutes=arrive or 0), timedelta(hours=restore or 0))
         return zones
 
-    def _named(self, node: yaml.Node | None, what: str, zones: dict[str, Zone]) -> dict[str, str]:
-        if node is None:
-            return {}
-        return {name: self._zone(entry, f"{what}.{name}", zones) for name, entry in self.anything(node, what).items()}
+    def _named(self, top: Mapping[str, Node], what: str, zones: Mapping[str, Zone]) -> dict[str, str]:
+        entries = self._reader.entries(top[what], what) if what in top else ()
+        return {entry.key: self._zone(entry.value, f"{what}.{entry.key}", zones) for entry in entries}
 
-    def _zone(self, node: yaml.Node | None, what: str, zones: dict[str, Zone]) -> str:
-        name = str(node.value) if isinstance(node, yaml.ScalarNode) else ""
-        if node is not None and name not in zones:
-            self.problem(node, f"{what} must be one of the zones {', '.join(sorted(zones))}")
+    def _zone(self, node: Node, what: str, zones: Mapping[str, Zone]) -> str:
+        name = self._reader.text(node, what) or ""
+        if name and name not in zones:
+            self._reader.fault(line_of(node), f"{what}: {name!r} is no zone; {meant(name, zones)}")
         return name
+
+    def _number(self, entries: Mapping[str, Node], name: str, least: float, most: float) -> float | None:
+        return self._reader.number(entries[name], name, least, most) if name in entries else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -12,6 +14,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from pathlib import Path
 
 _BOOL: Final = "tag:yaml.org,2002:bool"
 _NULL: Final = "tag:yaml.org,2002:null"
@@ -20,6 +23,7 @@ _WORD: Final = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,63}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DEEPEST: Final = 40
 _SHOWN: Final = 30
+_HASH_DIGITS: Final = 16
 FORMAT: Final = "1"
 
 
@@ -40,6 +44,26 @@ class RulesError(Exception):
         if len(self.faults) > _SHOWN:
             lines.append(f"{file}: and {len(self.faults) - _SHOWN} more")
         super().__init__("\n".join(lines))
+
+
+def read_text(path: Path) -> str:
+    """Return what a file says.
+
+    Raises:
+        RulesError: it is not there or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RulesError(str(path), [Fault(0, f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise RulesError(str(path), [Fault(line, "is not UTF-8")]) from None
+
+
+def digest_of(*texts: str) -> str:
+    """Return what names the content of some files: 16 hexadecimal digits that change with it."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:_HASH_DIGITS]
 
 
 def line_of(node: Node) -> int:
@@ -170,6 +194,18 @@ class Reader:
             self.fault(line, f"{what} {text!r} must be small letters, digits and _ . : -, at most 64, no space")
         else:
             return text
+        return None
+
+    def number(self, node: Node, what: str, least: float, most: float) -> float | None:
+        """Return a number in its bounds."""
+        try:
+            number = float(node.value) if isinstance(node, ScalarNode) and node.style is None else math.nan
+        except ValueError:
+            number = math.nan
+        if least <= number <= most:
+            return number
+        said = f", not {node.value!r}" if isinstance(node, ScalarNode) else ""
+        self.fault(line_of(node), f"{what} must be a number from {least:g} to {most:g}{said}")
         return None
 
     def truth(self, node: Node, what: str) -> bool | None:

@@ -17,9 +17,10 @@ from services.cli.quality.plot import holds_plot, methods_plot
 from services.cli.quality.spread import spread
 from services.cli.quality.table import document
 from services.cli.storm.presets import PRESETS, Purpose, named
-from services.dedup.rules_file import RulesFileError, load_rules
+from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.runtime.settings import read_settings
+from services.runtime.yaml_reading import RulesError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +84,7 @@ def _measure(
     file = rules or read_settings(DedupSettings).thresholds_file
     try:
         rules_hash = load_rules(file).hash
-    except RulesFileError as error:
+    except RulesError as error:
         raise CommandError(str(error), "Correct these lines and run it again.") from None
     methods = _methods(only)
     jobs = [

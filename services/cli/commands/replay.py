@@ -17,7 +17,7 @@ from services.cli.quality.methods import outcome_of
 from services.cli.quality.storms import read_faults, read_truth
 from services.dedup.replay import Replayed, load_served, replay_files
 from services.dedup.replay_files import ReplayFileError, read_reports
-from services.dedup.rules_file import RulesFileError, load_rules
+from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.grid.network_file import NetworkFileError
 from services.runtime import clock
@@ -73,7 +73,7 @@ def replay(
             )
     except (NetworkFileError, ReplayFileError) as error:
         raise CommandError(f"nothing was written:\n{error}", _ADVICE) from None
-    except (RulesFileError, RulesError) as error:
+    except RulesError as error:
         raise CommandError(str(error), _ADVICE) from None
     _tell(found, clock.monotonic() - begun, out_folder)
     if truth is not None:

@@ -1,17 +1,15 @@
 """The rules in force, and taking in changed files without a restart.
 
-Decided here: a change is taken in only once the files have stood still between two looks (an editor may be half way
-through), only if both are good, and both at once. Otherwise the old rules hold, with an error in the log and a metric
-that stays up until the files are mended.
+Decided here: both files count at once. A change that is refused is an error in the log and a metric that stays up until
+the files are mended.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -21,15 +19,13 @@ from services.router.tree.calendars import holidays_beside, read_holidays
 from services.router.tree.desk import read_desk
 from services.router.tree.keywords import read_keywords
 from services.router.tree.routes import read_tree
-from services.router.tree.watched import stamp_of
-from services.runtime.yaml_reading import Fault, RulesError
+from services.runtime.watched import Watched
+from services.runtime.yaml_reading import RulesError, digest_of, read_text
 
 if TYPE_CHECKING:
     from services.router.domain.desk import DeskRules
     from services.router.domain.targets import Duty
 
-Stamp = tuple[tuple[int, int, int] | None, ...]
-_HASH_DIGITS: Final = 16
 _log = structlog.get_logger()
 
 
@@ -40,11 +36,11 @@ def load_rules(routes: Path, classify: Path) -> Rules:
         RulesError: one of them cannot be read or has faults; every fault of that file is named.
     """
     holidays = holidays_beside(routes)
-    texts = {path: _text(path) for path in (classify, routes, holidays)}
+    texts = {path: read_text(path) for path in (classify, routes, holidays)}
     keywords = read_keywords(str(classify), texts[classify])
     tree = read_tree(str(routes), texts[routes], keywords, read_holidays(str(holidays), texts[holidays]))
-    digest = hashlib.sha256("\0".join(texts[path] for path in (routes, classify, holidays)).encode()).hexdigest()
-    return Rules(keywords=keywords, tree=tree, hash=digest[:_HASH_DIGITS])
+    digest = digest_of(*(texts[path] for path in (routes, classify, holidays)))
+    return Rules(keywords=keywords, tree=tree, hash=digest)
 
 
 def load_desk(file: str, text: str) -> DeskRules:
@@ -54,17 +50,7 @@ def load_desk(file: str, text: str) -> DeskRules:
         RulesError: one of the two cannot be read or has faults; every fault of that file is named.
     """
     holidays = holidays_beside(Path(file))
-    return read_desk(file, text, read_holidays(str(holidays), _text(holidays)))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RulesError(str(path), [Fault(0, f"cannot be read: {error.strerror}")]) from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise RulesError(str(path), [Fault(line, "is not UTF-8")]) from None
+    return read_desk(file, text, read_holidays(str(holidays), read_text(holidays)))
 
 
 class RuleBook:
@@ -76,9 +62,10 @@ class RuleBook:
         Raises:
             RulesError: they cannot be used.
         """
-        self._files = (routes, classify)
-        self._taken = self._seen = self._stamp()
-        self._rules = load_rules(routes, classify)
+        self._watched = Watched(
+            lambda: load_rules(routes, classify), lambda: (routes, classify, holidays_beside(routes))
+        )
+        self._rules = self._watched.value
         metrics.RULES_STALE.set(0)
         _log.info("rules_loaded", tree_hash=self._rules.hash, queues=len(self._rules.tree.queues))
 
@@ -93,19 +80,15 @@ class RuleBook:
 
     def look(self) -> None:
         """Look at the files once and take in a change that has settled."""
-        stamp = self._stamp()
-        settled = stamp == self._seen
-        self._seen = stamp
-        if not settled or stamp == self._taken:
-            return
-        self._taken = stamp
         try:
-            rules = load_rules(*self._files)
+            if not self._watched.look():
+                return
         except RulesError as error:
             metrics.RULE_LOADS.labels("refused").inc()
             metrics.RULES_STALE.set(1)
             _log.error("rules_refused_old_ones_hold", faults=str(error).splitlines(), tree_hash=self._rules.hash)
             return
+        rules = self._watched.value
         changed = rules.hash != self._rules.hash
         metrics.RULE_LOADS.labels("loaded" if changed else "unchanged").inc()
         metrics.RULES_STALE.set(0)
@@ -118,6 +101,3 @@ class RuleBook:
         while True:
             await asyncio.sleep(every_s)
             await asyncio.to_thread(self.look)
-
-    def _stamp(self) -> Stamp:
-        return tuple(stamp_of(path) for path in (*self._files, holidays_beside(self._files[0])))

@@ -5,7 +5,6 @@ Decided here: what the file may say. Never here: what it means for a ticket (``d
 
 from __future__ import annotations
 
-import hashlib
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -17,7 +16,7 @@ from services.router.domain.sla import DEFAULT_LEVELS, LEVELS, Clock, Stage
 from services.router.domain.timing import Timings
 from services.router.domain.working_time import ALWAYS
 from services.router.tree.calendars import read_calendars
-from services.runtime.yaml_reading import Reader, check_version, line_of, meant
+from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of, meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +32,8 @@ _OPTIONAL: Final = {"known": "known"}
 _SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
 _LONG_DAY: Final = timedelta(days=1)
 _LONGEST: Final = timedelta(days=3660)
+_LEAST: Final = 0.001
+_MOST_LEVEL: Final = 100.0
 _NOTHING: Final = (timedelta(0), 0.0)
 _UNITS: Final = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _VALUES: Final[Mapping[str, frozenset[str]]] = {
@@ -66,7 +67,7 @@ def read_desk(file: str, text: str, holidays: Mapping[str, Holidays]) -> DeskRul
         answer_within=within,
         answer_share=share,
         **({} if ring is None else {"ring": ring}),
-        hash=hashlib.sha256(text.encode()).hexdigest()[:16],
+        hash=digest_of(text),
     )
 
 
@@ -86,9 +87,7 @@ class _Desk:
         fields = self._reader.fields(node, "service_level", ("within", "share", "ring"), ("within", "share"))
         ring = self._span(fields["ring"], "ring", shortest=1) if "ring" in fields else None
         within = self._span(fields["within"], "within", shortest=1) if "within" in fields else None
-        share = self._number(fields["share"], "share") if "share" in fields else None
-        if share is not None and not 0 < share <= 1:
-            self._reader.fault(line_of(fields["share"]), f"share must be above 0 and at most 1, not {share:g}")
+        share = self._reader.number(fields["share"], "share", _LEAST, 1) if "share" in fields else None
         return within or timedelta(0), share or 0.0, ring
 
     def head_start(self, node: Node) -> dict[Priority, timedelta]:
@@ -157,11 +156,12 @@ class _Desk:
         return frozenset(text for text, _ in texts)
 
     def _levels(self, node: Node) -> tuple[float, ...]:
-        parts = [self._number(item, "each of levels") for item in self._reader.items(node, "levels")]
+        items = self._reader.items(node, "levels")
+        parts = [self._reader.number(item, "each of levels", _LEAST, _MOST_LEVEL) for item in items]
         known = tuple(part for part in parts if part is not None)
-        fit = len(known) == LEVELS and all(part > 0 for part in known) and list(known) == sorted(set(known))
+        fit = len(known) == LEVELS and list(known) == sorted(set(known))
         if len(known) == len(parts) and not fit:
-            self._reader.fault(line_of(node), f"levels must be {LEVELS} ascending numbers above 0")
+            self._reader.fault(line_of(node), f"levels must be {LEVELS} ascending numbers")
         return known if fit else DEFAULT_LEVELS
 
     def _span(
@@ -181,13 +181,3 @@ class _Desk:
             )
             return None
         return span
-
-    def _number(self, node: Node, what: str) -> float | None:
-        text = self._reader.text(node, what)
-        try:
-            number = float(text or "")
-        except ValueError:
-            number = float("nan")
-        if text is not None and not abs(number) < float("inf"):
-            self._reader.fault(line_of(node), f"{what}: {text!r} must be a number")
-        return number if text is not None and abs(number) < float("inf") else None

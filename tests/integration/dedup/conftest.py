@@ -33,6 +33,6 @@ async def room(database_dsn: str, tmp_path: Path) -> AsyncIterator[Room]:
     rules.write_bytes(RULES.read_bytes())
     pool = await open_pool(database_dsn, schema="dedup", size=4)
     try:
-        yield Room(pool, Ground(rules))
+        yield Room(pool, Ground(rules), rules)
     finally:
         await pool.close()

@@ -18,6 +18,7 @@ from services.runtime.positions import Claim, claim
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from services.contracts.messages import Message
     from services.dedup.domain.state import AreaState
@@ -32,6 +33,7 @@ class Room:
 
     pool: Pool
     ground: Ground
+    rules_file: Path
     handler: DedupHandler = field(init=False)
     outbox: Outbox = field(init=False)
     claims: dict[tuple[str, int], Claim] = field(default_factory=dict)

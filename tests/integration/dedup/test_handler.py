@@ -169,7 +169,7 @@ async def check_membership(room: Room, changes: list[IncidentChanged]) -> None:
 
 
 async def hold_orders(room: Room) -> None:
-    path = room.ground._path
+    path = room.rules_file
     path.write_text(path.read_text().replace("transformer: 0", "transformer: 300"))
     room.ground.look_at_rules()
     room.ground.look_at_rules()
@@ -396,7 +396,7 @@ async def test_what_power_that_is_back_changed_is_in_the_stored_state(room: Room
 
 async def test_changed_rules_hold_from_the_next_batch_on(room: Room) -> None:
     await room.feed([a_report(AREA, "A0TR00023", "first", 0)], minute(0))
-    path = room.ground._path
+    path = room.rules_file
     path.write_text(path.read_text().replace("lift_margin: 0", "lift_margin: 20"))
     room.ground.look_at_rules()
     await room.feed([a_report(AREA, "A0TR00104", "elsewhere", 60)], minute(60))
@@ -411,7 +411,7 @@ async def test_changed_rules_hold_from_the_next_batch_on(room: Room) -> None:
 
 async def test_bad_rules_are_refused_and_the_old_ones_hold(room: Room) -> None:
     before = room.ground.rules
-    room.ground._path.write_text("version: 1\nreporting: nothing\n")
+    room.rules_file.write_text("version: 1\nreporting: nothing\n")
     room.ground.look_at_rules()
     room.ground.look_at_rules()
 

@@ -16,8 +16,8 @@ from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.figures import Interruption, Step, by_day, figures
 from services.dedup.levels_file import load_levels
-from services.dedup.rules_file import RulesFileError
 from services.dedup.settings import LEVELS
+from services.runtime.yaml_reading import RulesError
 from tests.unit.dedup.timeline import Timeline, minute
 
 if TYPE_CHECKING:
@@ -262,12 +262,12 @@ def test_a_levels_file_names_every_mistake_with_its_line(tmp_path: Path) -> None
     path.write_text(
         "version: 1\nzones:\n  urban: {arrive_minutes: soon, restore_hours: 3}\nusual: moon\nareas: {S1: mars}\n"
     )
-    with pytest.raises(RulesFileError) as error:
+    with pytest.raises(RulesError) as error:
         load_levels(path)
-    assert [(line, reason.split(" ")[0]) for line, reason in error.value.problems] == [
+    assert [(line, reason.split(" ")[0]) for line, reason in error.value.faults] == [
         (3, "arrive_minutes"),
-        (4, "usual"),
-        (5, "areas.S1"),
+        (4, "usual:"),
+        (5, "areas.S1:"),
     ]
 
 
@@ -280,7 +280,7 @@ def test_what_is_momentary_is_data_of_the_operator(tmp_path: Path) -> None:
     path.write_text(shipped.replace("momentary_minutes: 5", ""))
     assert load_levels(path).momentary == FIVE, "IEEE 1366 where nothing is set"
     path.write_text(shipped.replace("momentary_minutes: 5", "momentary_minutes: -1"))
-    with pytest.raises(RulesFileError, match="momentary_minutes"):
+    with pytest.raises(RulesError, match="momentary_minutes"):
         load_levels(path)
 
 

@@ -11,10 +11,11 @@ import pytest
 from deploy.native.plan import default_services
 from deploy.native.settings import StackSettings
 from services.dedup.ground import Ground
-from services.dedup.rules_file import RulesFileError, load_rules
+from services.dedup.rules_file import load_rules
 from services.dedup.settings import RULES as SHIPPED
 from services.dedup.settings import DedupSettings
 from services.grid.tree import PROTECTIVE, DeviceType
+from services.runtime.yaml_reading import RulesError
 from tests.unit.dedup.timeline import RULES
 
 if TYPE_CHECKING:
@@ -52,26 +53,26 @@ def test_numbers_mean_what_their_names_say() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ("version: 1", "version: 2", "version must be a whole number from 1 to 1"),
-        ("faults_per_year:", "faults:", "the file has no 'faults'"),
-        ("  fuse: 15", "  fuze: 15", "faults_per_year has no 'fuze'"),
-        ("  fuse: 15", "  fuse: 0", "faults_per_year.fuse must be a number from 1e-06"),
+        ("version: 1", "version: 2", "version must be 1"),
+        ("faults_per_year:", "faults:", "unknown key 'faults' in the file"),
+        ("  fuse: 15", "  fuze: 15", "unknown key 'fuze' in faults_per_year; did you mean 'fuse'?"),
+        ("  fuse: 15", "  fuse: 0", "fuse must be a number from 1e-06"),
         ("share: 0.10", "share: 10%", "share must be a number from 0.001 to 0.9"),
         ("share: 0.10", "share: .nan", "share must be a number from 0.001 to 0.9"),
         ("share: 0.10", "share: true", "share must be a number from 0.001 to 0.9"),
-        ("  delay_spread: 1.3", "  spread: 1.3", "reporting has no 'spread'"),
-        ("faults_per_year:", "reporting: {}\nfaults_per_year:", "reporting lacks 'delay_spread'"),
+        ("  delay_spread: 1.3", "  spread: 1.3", "unknown key 'spread' in reporting"),
+        ("faults_per_year:", "reporting: {}\nfaults_per_year:", "reporting has no 'delay_spread'"),
         ("silence_weight: 0.5", "silence_weight: 2", "silence_weight must be a number from 0 to 1"),
         ("enough: 0.6", "enough: -1", "enough must be a number from 0 to 1"),
         ("[1, 2, 4, 8, 16, 32, 64, 128]", "[2, 1]", "relook_minutes must ascend"),
-        ("[1, 2, 4, 8, 16, 32, 64, 128]", "128", "relook_minutes must be a list of minutes"),
+        ("[1, 2, 4, 8, 16, 32, 64, 128]", "128", "relook_minutes must be a list"),
         ("trusted_lag_minutes: 45", "trusted_lag_minutes: -1", "trusted_lag_minutes must be a number"),
-        ("  cell: 0", "  cell: [0]", "hold_seconds.cell must be a number from 0 to 3600"),
-        ("  cell: 0", "  cell: 0\n  cell: 5", "hold_seconds has 'cell' twice"),
-        ("  memory_hours: 24", "  memory: 24", "already_restored lacks 'memory_hours'"),
-        ("leave_times: 4", "leave_times: 12", "storm.leave_times must be less than enter_times"),
-        ("  usual_days: 14", "  usual_weeks: 2", "storm has no 'usual_weeks'"),
-        ("leave_times: 4", "leave_times: 4\n  hold_seconds: {tree: 9}", "storm.hold_seconds has no 'tree'"),
+        ("  cell: 0", "  cell: [0]", "cell must be a number from 0 to 3600"),
+        ("  cell: 0", "  cell: 0\n  cell: 5", "'cell' stands twice in hold_seconds"),
+        ("  memory_hours: 24", "  memory: 24", "already_restored has no 'memory_hours'"),
+        ("leave_times: 4", "leave_times: 12", "leave_times must be less than enter_times"),
+        ("  usual_days: 14", "  usual_weeks: 2", "unknown key 'usual_weeks' in storm"),
+        ("leave_times: 4", "leave_times: 4\n  hold_seconds: {tree: 9}", "unknown key 'tree' in hold_seconds of storm"),
         ("already_restored:", "already_restored: never\nx:", "already_restored must be a mapping"),
     ],
 )
@@ -81,10 +82,10 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, pr
     changed = tmp_path / "dedup.yaml"
     changed.write_text(text.replace(old, new, 1))
 
-    with pytest.raises(RulesFileError) as refused:
+    with pytest.raises(RulesError) as refused:
         load_rules(changed)
     line = text[: text.index(old)].count("\n") + 1
-    told = [reason for at, reason in refused.value.problems if abs(at - line) <= 1]
+    told = [reason for at, reason in refused.value.faults if abs(at - line) <= 1]
     assert any(problem in reason for reason in told), refused.value
 
 
@@ -92,9 +93,9 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     changed = tmp_path / "dedup.yaml"
     changed.write_text(RULES.read_text().replace("share: 0.10", "share: 2").replace("version: 1", "version: x"))
 
-    with pytest.raises(RulesFileError) as refused:
+    with pytest.raises(RulesError) as refused:
         load_rules(changed)
-    assert len(refused.value.problems) == 2
+    assert len(refused.value.faults) == 2
 
 
 @pytest.mark.parametrize("text", ["", "[]", "version: 1", "a: [", "\x00", "\xff", "version: 1\nreporting: &a [*a]"])
@@ -102,12 +103,12 @@ def test_what_is_no_rules_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "dedup.yaml"
     path.write_bytes(text.encode("latin-1"))
 
-    with pytest.raises(RulesFileError):
+    with pytest.raises(RulesError):
         load_rules(path)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RulesFileError, match="cannot be read"):
+    with pytest.raises(RulesError, match="cannot be read"):
         load_rules(tmp_path / "none.yaml")
 
 
