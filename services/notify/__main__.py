@@ -13,9 +13,9 @@ from services.notify.senders.log import LogSender
 from services.notify.senders.webhook import WebhookSender
 from services.notify.settings import NotifySettings
 from services.notify.templates import TemplateFile
-from services.notify.wording import WordingError
 from services.runtime.service import Parts, Runtime, run
 from services.runtime.settings import SettingsError
+from services.runtime.yaml_reading import RulesError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ async def build(runtime: Runtime) -> Parts:
         raise TypeError("notify runs on NotifySettings")
     try:
         templates = TemplateFile(settings.notify_templates)
-    except WordingError as error:
+    except RulesError as error:
         raise SettingsError(f"the templates do not fit:\n{error}") from None
     webhook = make_webhook(settings)
     carriers: list[tuple[Sender, Sequence[Channel]]] = [(LogSender(), settings.channels_of("log"))]

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from services.notify import metrics
-from services.notify.wording import WordingError, parse_wording
+from services.notify.wording import parse_wording
+from services.runtime.watched import Watched
+from services.runtime.yaml_reading import RulesError, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,45 +27,31 @@ class TemplateFile:
         """Read the file.
 
         Raises:
-            WordingError: it cannot be read, or has a fault; the text says where.
+            RulesError: it cannot be read, or has a fault; the text says where.
         """
-        self._path = path
-        self._seen: str | None = self._read()
-        self._fault: str | None = None
-        self.current: Wording = parse_wording(self._seen, name=str(path))
-        self._install(self.current)
+        self._watched = Watched(lambda: parse_wording(read_text(path), name=str(path)), lambda: (path,))
+        self._note()
+
+    @property
+    def current(self) -> Wording:
+        """The wording in force. Take it once a batch: it may be exchanged between two looks."""
+        return self._watched.value
 
     def look(self) -> None:
-        """Take a changed file into force; one with a fault is logged once and changes nothing."""
+        """Look once and take in a change that has settled; one with a fault is logged and changes nothing."""
         try:
-            source = self._read()
-            if source != self._seen:
-                self._seen = source
-                self._install(parse_wording(source, name=str(self._path)))
-        except WordingError as error:
-            if str(error) != self._fault:
-                self._fault = str(error)
-                metrics.TEMPLATES_REFUSED.set(1)
-                _log.error("templates_refused", in_force=self.current.digest, faults=self._fault)
+            if self._watched.look():
+                self._note()
+        except RulesError as error:
+            metrics.TEMPLATES_REFUSED.set(1)
+            _log.error("templates_refused", in_force=self.current.digest, faults=str(error).splitlines())
 
-    def _install(self, wording: Wording) -> None:
-        self.current = wording
-        self._fault = None
+    def _note(self) -> None:
         metrics.TEMPLATES_REFUSED.set(0)
-        _log.info("templates_in_force", digest=wording.digest, languages=sorted(wording.languages))
+        _log.info("templates_in_force", digest=self.current.digest, languages=sorted(self.current.languages))
 
     async def watch(self, every_s: float) -> None:
         """Look for a change every ``every_s`` seconds, for ever."""
         while True:
             await asyncio.sleep(every_s)
             await asyncio.to_thread(self.look)
-
-    def _read(self) -> str:
-        try:
-            return self._path.read_text(encoding="utf-8")
-        except OSError as error:
-            self._seen = None
-            raise WordingError(f"{self._path} cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError as error:
-            self._seen = None
-            raise WordingError(f"{self._path} is not UTF-8, at byte {error.start}") from None

@@ -7,7 +7,6 @@ every error. Never here: files, the clock, whom to tell.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import string
 from dataclasses import dataclass
@@ -15,13 +14,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
-
 from services.notify.domain.notice import Template
+from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+
+    from yaml.nodes import Node
 
 LAST_RESORT: Final = "zh-Hans-CN"
 """The language everyone gets whose own is not in the file; so it must be."""
@@ -29,6 +29,8 @@ LAST_RESORT: Final = "zh-Hans-CN"
 _LONGEST: Final = 500  # characters: some seven parts of a Chinese SMS
 _TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _MOST_MINUTES: Final = 24 * 60
+_TOP: Final = ("version", "time_zone", "etr_moved_by_minutes", "languages")
+_LANGUAGE: Final = ("time", "texts")
 _TIME_FIELDS: Final = frozenset({"year", "month", "day", "hour", "minute"})
 _PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
     template: frozenset({"ref"} | extra)
@@ -45,10 +47,6 @@ _PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
         Template.WITH_PERSON: set[str](),
     }.items()
 }
-
-
-class WordingError(ValueError):
-    """A templates file that cannot be used; the text names every fault with its line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class Wording:
 
     Attributes:
         etr_moved_by: An ETR must move by more than this to be told again.
-        digest: SHA-256 of the file, its first 12 hexadecimal digits; it is kept with every decision.
+        digest: Names the file's content; it is kept with every decision.
     """
 
     etr_moved_by: timedelta
@@ -120,63 +118,66 @@ def parse_wording(source: str, *, name: str = "templates") -> Wording:
         name: How to call the file in errors.
 
     Raises:
-        WordingError: the file is not YAML, or something is missing, unknown or wrong; every fault with its line.
+        RulesError: the file is not YAML, or something is missing, unknown or wrong; every fault with its line.
     """
-    try:
-        root = yaml.compose(source, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark is not None else ""
-        raise WordingError(f"{name}{line}: not YAML: {getattr(error, 'problem', None) or error}") from None
-    return _Reader(name).read(root, hashlib.sha256(source.encode()).hexdigest()[:12])
+    reader = Reader(name, source)
+    top = reader.fields(reader.root, "the file", _TOP, _TOP)
+    if "version" in top:
+        check_version(reader, top["version"])
+    file = _File(reader)
+    moved_by = top.get("etr_moved_by_minutes")
+    minutes = None if moved_by is None else reader.number(moved_by, "etr_moved_by_minutes", 0, _MOST_MINUTES)
+    zone = file.zone(top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC")
+    languages = file.languages(top["languages"]) if "languages" in top else {}
+    reader.finish()
+    return Wording(timedelta(minutes=minutes or 0), digest_of(source), zone, languages)
 
 
-class _Reader:
-    """Walks the YAML nodes, which know their lines, and collects faults."""
+class _File:
+    """Reads the parts; what is missing or wrong is noted, and the file is refused for it."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._faults: list[tuple[int, str]] = []
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
 
-    def read(self, root: yaml.Node | None, digest: str) -> Wording:
-        top = self._fields(root, "the file", {"version", "time_zone", "etr_moved_by_minutes", "languages"})
-        if "version" in top and self._scalar(top["version"], "version") != "1":
-            self._fault(top["version"], "version must be 1")
-        zone = self._zone(top.get("time_zone"))
-        minutes = self._minutes(top.get("etr_moved_by_minutes"))
-        languages: dict[str, _Language] = {}
-        listed = top.get("languages")
-        for tag, node in self._mapping(listed, "languages").items() if listed is not None else ():
+    def zone(self, node: Node) -> ZoneInfo:
+        name = self._reader.text(node, "time_zone") or "UTC"
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            self._fault(
+                node,
+                f"time_zone: {name!r} is not in this machine's time zone database; "
+                "give an IANA name such as Asia/Shanghai, or install the tzdata package if it is one",
+            )
+            return ZoneInfo("UTC")
+
+    def languages(self, node: Node) -> dict[str, _Language]:
+        found: dict[str, _Language] = {}
+        for entry in self._reader.entries(node, "languages"):
+            tag, line = entry.key, entry.line
             if not _TAG.fullmatch(tag):
-                self._fault(node, f"{tag!r} is not a language tag (BCP 47), such as zh-Hans-CN or en")
-            elif tag.lower() in {known.lower() for known in languages}:
-                self._fault(node, f"the language {tag} is given twice")
-            languages[tag] = self._language(tag, node)
-        if listed is not None and LAST_RESORT not in languages:
-            self._fault(listed, f"{LAST_RESORT} is missing: it is what everyone gets whose own language is not listed")
-        if self._faults:
-            lines = [f"{self._name} line {line}: {text}" for line, text in sorted(self._faults)]
-            raise WordingError("\n".join(lines))
-        return Wording(timedelta(minutes=minutes), digest, zone, languages)
+                self._reader.fault(line, f"{tag!r} is not a language tag (BCP 47), such as zh-Hans-CN or en")
+            elif tag.lower() in {known.lower() for known in found}:
+                self._reader.fault(line, f"the language {tag} is given twice")
+            found[tag] = self._language(tag, entry.value)
+        if LAST_RESORT not in found:
+            self._fault(node, f"{LAST_RESORT} is missing: it is what everyone gets whose own language is not listed")
+        return found
 
-    def _language(self, tag: str, node: yaml.Node) -> _Language:
-        fields = self._fields(node, f"language {tag}", {"time", "texts"})
-        pattern = self._text(fields.get("time"), f"{tag}: time", _TIME_FIELDS, _shows_time)
-        texts = self._fields(fields.get("texts"), f"{tag}: texts", {*Template}) if "texts" in fields else {}
+    def _language(self, tag: str, node: Node) -> _Language:
+        fields = self._reader.fields(node, f"language {tag}", _LANGUAGE, _LANGUAGE)
+        names = tuple(template.value for template in Template)
+        texts = self._reader.fields(fields["texts"], f"texts of {tag}", names, names) if "texts" in fields else {}
         return _Language(
-            pattern,
+            self._text(fields["time"], f"{tag}: time", _TIME_FIELDS, _shows_time) if "time" in fields else "",
             {
-                template: self._text(texts.get(template), f"{tag}: {template}", allowed, _shows_text)
-                for template, allowed in _PLACEHOLDERS.items()
+                Template(name): self._text(text, f"{tag}: {name}", _PLACEHOLDERS[Template(name)], _shows_text)
+                for name, text in texts.items()
             },
         )
 
-    def _text(
-        self, node: yaml.Node | None, what: str, allowed: frozenset[str], show: Callable[[str, frozenset[str]], str]
-    ) -> str:
-        if node is None:
-            return ""  # its absence is noted where the fields are
-        text = self._scalar(node, what)
+    def _text(self, node: Node, what: str, allowed: frozenset[str], show: Callable[[str, frozenset[str]], str]) -> str:
+        text = self._reader.text(node, what) or ""
         try:
             found = list(string.Formatter().parse(text))
         except ValueError as error:
@@ -188,7 +189,7 @@ class _Reader:
             known = ", ".join(f"{{{name}}}" for name in sorted(allowed))
             self._fault(node, f"{what}: unknown placeholder {names}; it may use {known}")
             return ""
-        if "etr" in allowed and "etr" not in {name for _, name, _, _ in found}:
+        if text and "etr" in allowed and "etr" not in {name for _, name, _, _ in found}:
             self._fault(node, f"{what}: must say {{etr}}, the time it is about")
             return ""
         try:
@@ -196,60 +197,12 @@ class _Reader:
         except (ValueError, TypeError, KeyError, IndexError) as error:
             self._fault(node, f"{what}: cannot be filled in: {error}")
             return ""
-        if not shown.strip():
-            self._fault(node, f"{what}: is empty")
-        elif len(shown) > _LONGEST:
+        if len(shown) > _LONGEST:
             self._fault(node, f"{what}: is {len(shown)} characters long, the most is {_LONGEST}")
         return text
 
-    def _zone(self, node: yaml.Node | None) -> ZoneInfo:
-        name = self._scalar(node, "time_zone") if node is not None else "UTC"
-        try:
-            return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            self._fault(
-                node,
-                f"time_zone: {name!r} is not in this machine's time zone database; "
-                "give an IANA name such as Asia/Shanghai, or install the tzdata package if it is one",
-            )
-            return ZoneInfo("UTC") if name != "UTC" else ZoneInfo("Etc/UTC")
-
-    def _minutes(self, node: yaml.Node | None) -> int:
-        text = self._scalar(node, "etr_moved_by_minutes") if node is not None else "0"
-        if text.isascii() and text.isdigit() and int(text) <= _MOST_MINUTES:
-            return int(text)
-        self._fault(node, f"etr_moved_by_minutes: a whole number from 0 to {_MOST_MINUTES} is needed, not {text!r}")
-        return 0
-
-    def _fields(self, node: yaml.Node | None, what: str, names: set[str]) -> dict[str, yaml.Node]:
-        """Return a mapping that must have exactly these fields."""
-        fields = self._mapping(node, what)
-        for name in sorted(fields.keys() - names):
-            self._fault(fields[name], f"{what}: unknown field {name}; it may have {', '.join(sorted(names))}")
-        for name in sorted(names - fields.keys()):
-            self._fault(node, f"{what}: {name} is missing")
-        return {name: value for name, value in fields.items() if name in names}
-
-    def _mapping(self, node: yaml.Node | None, what: str) -> dict[str, yaml.Node]:
-        if not isinstance(node, yaml.MappingNode):
-            self._fault(node, f"{what}: must be names with values")
-            return {}
-        fields: dict[str, yaml.Node] = {}
-        for key, value in node.value:
-            name = str(key.value)
-            if name in fields:
-                self._fault(key, f"{what}: {name} is given twice")
-            fields[name] = value
-        return fields
-
-    def _scalar(self, node: yaml.Node, what: str) -> str:
-        if isinstance(node, yaml.ScalarNode):
-            return str(node.value)
-        self._fault(node, f"{what}: must be a text")
-        return ""
-
-    def _fault(self, node: yaml.Node | None, text: str) -> None:
-        self._faults.append((node.start_mark.line + 1 if node is not None and node.start_mark else 1, text))
+    def _fault(self, node: Node, reason: str) -> None:
+        self._reader.fault(line_of(node), reason)
 
 
 def _shows_text(text: str, allowed: frozenset[str]) -> str:

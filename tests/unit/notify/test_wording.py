@@ -11,7 +11,8 @@ import yaml
 import deploy
 from services.notify.domain.notice import Template
 from services.notify.templates import TemplateFile
-from services.notify.wording import WordingError, parse_wording
+from services.notify.wording import parse_wording
+from services.runtime.yaml_reading import RulesError
 
 SHIPPED = Path(deploy.__file__).parent / "templates.yaml"
 MOMENT = datetime(2026, 1, 5, 20, 3, tzinfo=UTC)
@@ -76,14 +77,14 @@ def test_a_language_may_be_added_by_its_short_form(source):
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda d: d["languages"]["en"]["texts"].pop("restored"), "en: texts: restored is missing"),
-        (lambda d: d["languages"]["en"]["texts"].update(sent="x"), "unknown field sent"),
+        (lambda d: d["languages"]["en"]["texts"].pop("restored"), "texts of en has no 'restored'"),
+        (lambda d: d["languages"]["en"]["texts"].update(sent="x"), "unknown key 'sent' in texts of en"),
         (lambda d: d["languages"]["en"]["texts"].update(received="{name}"), "unknown placeholder {name}"),
         (lambda d: d["languages"]["en"]["texts"].update(received="{ref.__class__}"), "unknown placeholder"),
         (lambda d: d["languages"]["en"]["texts"].update(received="{}"), "unknown placeholder {}"),
         (lambda d: d["languages"]["en"]["texts"].update(received="{ref:{x}}"), "cannot be filled in"),
         (lambda d: d["languages"]["en"]["texts"].update(received="{ref"), "expected '}'"),
-        (lambda d: d["languages"]["en"]["texts"].update(received=" "), "is empty"),
+        (lambda d: d["languages"]["en"]["texts"].update(received=" "), "en: received must be a text, and is empty"),
         (lambda d: d["languages"]["en"]["texts"].update(received="x" * 501), "501 characters"),
         (lambda d: d["languages"]["en"]["texts"].update(received=["x"]), "must be a text"),
         (lambda d: d["languages"]["en"]["texts"].update(etr_set="soon, {ref}"), "must say {etr}"),
@@ -92,18 +93,18 @@ def test_a_language_may_be_added_by_its_short_form(source):
         (lambda d: d["languages"].update(english=d["languages"]["en"], EN=d["languages"]["en"]), "EN is given twice"),
         (lambda d: d["languages"].update({"e_n": d["languages"]["en"]}), "is not a language tag"),
         (lambda d: d.update(time_zone="Asia/Nowhere"), "time_zone: 'Asia/Nowhere'"),
-        (lambda d: d.update(etr_moved_by_minutes=-5), "a whole number"),
+        (lambda d: d.update(etr_moved_by_minutes=-5), "etr_moved_by_minutes must be a number from 0 to 1440, not '-5'"),
         (lambda d: d.update(version=2), "version must be 1"),
-        (lambda d: d.pop("languages"), "languages is missing"),
-        (lambda d: d.update(languages="en"), "languages: must be names with values"),
+        (lambda d: d.pop("languages"), "the file has no 'languages'"),
+        (lambda d: d.update(languages="en"), "languages must be a mapping"),
     ],
 )
 def test_a_fault_is_named_and_nothing_of_the_file_is_used(source, change, fault):
-    with pytest.raises(WordingError) as refused:
+    with pytest.raises(RulesError) as refused:
         parse_wording(changed(source, change), name="texts.yaml")
 
     assert fault in str(refused.value)
-    assert all(line.startswith("texts.yaml line ") for line in str(refused.value).splitlines())
+    assert all(line.startswith("texts.yaml:") for line in str(refused.value).splitlines())
 
 
 def test_every_fault_is_named_at_once_with_its_line(source):
@@ -113,44 +114,42 @@ def test_every_fault_is_named_at_once_with_its_line(source):
     last = next(n for n, line in enumerate(lines, 1) if n > first and "received:" in line)
     lines.insert(last, lines[last - 1])
 
-    with pytest.raises(WordingError) as refused:
+    with pytest.raises(RulesError) as refused:
         parse_wording("\n".join(lines), name="texts.yaml")
 
     assert str(refused.value).splitlines() == [
-        f"texts.yaml line {first}: zh-Hans-CN: etr_set: unknown placeholder {{time}}; it may use {{etr}}, {{ref}}",
-        f"texts.yaml line {last + 1}: en: texts: received is given twice",
+        f"texts.yaml:{first}: zh-Hans-CN: etr_set: unknown placeholder {{time}}; it may use {{etr}}, {{ref}}",
+        f"texts.yaml:{last + 1}: 'received' stands twice in texts of en, first on line {last}",
     ]
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "- 1", "\tx: 1", "just words"])
 def test_what_is_not_such_a_file_at_all_is_refused(text):
-    with pytest.raises(WordingError, match="line"):
+    with pytest.raises(RulesError, match=r"templates:1: "):
         parse_wording(text)
 
 
-def test_a_changed_file_comes_into_force_and_a_broken_one_does_not(tmp_path, source):
+def test_a_changed_file_comes_into_force_once_it_stands_still_and_a_broken_one_does_not(tmp_path, source):
     path = tmp_path / "templates.yaml"
     path.write_text(source, encoding="utf-8")
     templates = TemplateFile(path)
     before = templates.current
 
-    path.write_text(source.replace("etr_moved_by_minutes: 20", "etr_moved_by_minutes: many"), encoding="utf-8")
-    templates.look()
-    assert templates.current is before
+    def changed_to(content: bytes | None) -> None:
+        path.unlink() if content is None else path.write_bytes(content)
+        templates.look()
+        assert templates.current is before, "it may still be being written"
+        templates.look()
 
-    path.unlink()
-    templates.look()
-    assert templates.current is before
+    broken = source.replace("etr_moved_by_minutes: 20", "etr_moved_by_minutes: many").encode()
+    for content in (broken, None, b"\xff"):
+        changed_to(content)
+        assert templates.current is before
 
-    path.write_bytes(b"\xff")
-    templates.look()
-    assert templates.current is before
-
-    path.write_text(source.replace("etr_moved_by_minutes: 20", "etr_moved_by_minutes: 30"), encoding="utf-8")
-    templates.look()
+    changed_to(source.replace("etr_moved_by_minutes: 20", "etr_moved_by_minutes: 30").encode())
     assert templates.current.etr_moved_by == timedelta(minutes=30)
 
 
 def test_a_service_does_not_start_without_its_texts(tmp_path):
-    with pytest.raises(WordingError, match="cannot be read"):
+    with pytest.raises(RulesError, match="cannot be read"):
         TemplateFile(tmp_path / "nowhere.yaml")
