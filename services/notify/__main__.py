@@ -11,8 +11,10 @@ from services.notify.delivery import Delivery, Patience
 from services.notify.handler import NotifyHandler
 from services.notify.senders.log import LogSender
 from services.notify.senders.webhook import WebhookSender
+from services.notify.senders.wechat import WechatSender
 from services.notify.settings import NotifySettings
 from services.notify.templates import TemplateFile
+from services.notify.wechat_file import load_wechat_accounts
 from services.runtime.service import Parts, Runtime, run
 from services.runtime.settings import SettingsError
 from services.runtime.yaml_reading import RulesError
@@ -39,10 +41,9 @@ async def build(runtime: Runtime) -> Parts:
         templates = TemplateFile(settings.notify_templates)
     except RulesError as error:
         raise SettingsError(f"the templates do not fit:\n{error}") from None
-    webhook = make_webhook(settings)
+    webhook, wechat = make_webhook(settings), make_wechat(settings)
     carriers: list[tuple[Sender, Sequence[Channel]]] = [(LogSender(), settings.channels_of("log"))]
-    if webhook is not None:
-        carriers.append((webhook, settings.channels_of("webhook")))
+    carriers += [(one, settings.channels_of(one.name)) for one in (webhook, wechat) if one is not None]
     delivery = Delivery(
         runtime.pool,
         templates,
@@ -58,8 +59,9 @@ async def build(runtime: Runtime) -> Parts:
 
     async def deliver() -> None:
         async with AsyncExitStack() as stack:
-            if webhook is not None:
-                await stack.enter_async_context(webhook)
+            for sender in (webhook, wechat):
+                if sender is not None:
+                    await stack.enter_async_context(sender)
             await delivery.run()
 
     async def watch() -> None:
@@ -79,6 +81,27 @@ def make_webhook(settings: NotifySettings) -> WebhookSender | None:
     return WebhookSender(
         settings.notify_webhook_url.get_secret_value(),
         settings.webhook_keys(),
+        timeout_s=settings.notify_call_seconds,
+        connections=settings.notify_parallel_calls,
+        ca_file=settings.notify_webhook_ca_file,
+    )
+
+
+def make_wechat(settings: NotifySettings) -> WechatSender | None:
+    """Make the WeChat sender if its channel goes through it.
+
+    Raises:
+        SettingsError: the accounts' file cannot be used; every fault has its line.
+    """
+    if settings.notify_wechat_file is None or not settings.channels_of("wechat"):
+        return None
+    try:
+        accounts = load_wechat_accounts(settings.notify_wechat_file)
+    except RulesError as error:
+        raise SettingsError(f"official accounts that do not fit:\n{error}") from None
+    return WechatSender(
+        accounts,
+        settings.notify_wechat_api,
         timeout_s=settings.notify_call_seconds,
         connections=settings.notify_parallel_calls,
         ca_file=settings.notify_webhook_ca_file,

@@ -202,8 +202,8 @@ class Lane:
                 return Attempt(one.notice_id, one.attempt, Outcome.UNKNOWN, "timeout")
             answer = Retry("timeout")
         match answer:
-            case Delivered():
-                return Attempt(one.notice_id, one.attempt, Outcome.DELIVERED)
+            case Delivered(delivery_id):
+                return Attempt(one.notice_id, one.attempt, Outcome.DELIVERED, delivery_id=delivery_id)
             case Refused(reason):
                 return Attempt(one.notice_id, one.attempt, Outcome.REFUSED, reason)
             case Retry(reason, asked):
@@ -220,6 +220,7 @@ class Lane:
             address=one.address,
             account=one.account,
             stage=one.stage,
+            template=one.template,
             revision=one.revision,
             language=rendered.language,
             text=rendered.text,

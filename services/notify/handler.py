@@ -58,6 +58,7 @@ class NotifyHandler:
 
         news = fold(await store.load_standings(tx, {change.incident_id for change in changes}), changes)
         await store.save_links(tx, heard)
+        lost = await store.save_arrivals(tx, heard)
         joined, answered = [one.recipient for one in news.reporters.values()], [one.recipient for one in settled]
         present = [one.recipient for one in heard if one.heard in _PRESENT]
         await store.lock_customers(tx, [one for one in joined + answered + present if one is not None], news.announced)
@@ -89,8 +90,7 @@ class NotifyHandler:
 
         def committed() -> None:
             self._observe(notices, saved, quiet)
-            for one in heard:
-                metrics.HEARD.labels(one.recipient.channel, one.heard).inc()
+            self._observe_heard(heard, lost)
             if saved.new:
                 self._wake()
 
@@ -98,6 +98,13 @@ class NotifyHandler:
 
     def forget(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Nothing is cached."""
+
+    @staticmethod
+    def _observe_heard(heard: Iterable[RecipientHeard], lost: Iterable[tuple[str, str]]) -> None:
+        for one in heard:
+            metrics.HEARD.labels(one.recipient.channel, one.heard).inc()
+        for stage, channel in lost:
+            metrics.BECAME.labels(stage, channel, "failed").inc()
 
     @staticmethod
     def _observe(notices: Sequence[Notice], saved: Saved, quiet: Counter[Quiet]) -> None:

@@ -48,9 +48,9 @@ RETURNING n.notice_id, n.attempts, n.channel, r.address, r.account, n.incident_i
 # claim had ended: it is a fact. Any other outcome counts only while the claim holds.
 _SETTLE: Final = """
 WITH settled AS (
-    SELECT n.notice_id, v.outcome, v.reason, v.delay
-    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::float8[])
-         AS v (notice_id, attempt, outcome, reason, delay)
+    SELECT n.notice_id, v.outcome, v.reason, v.delay, v.delivery_id
+    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::float8[], $6::text[])
+         AS v (notice_id, attempt, outcome, reason, delay, delivery_id)
     JOIN notice n ON n.notice_id = v.notice_id AND n.attempts = v.attempt
     WHERE n.state = 'sending' OR (v.outcome = 'delivered' AND n.state <> 'sent')
     ORDER BY n.notice_id FOR UPDATE OF n
@@ -61,10 +61,11 @@ SET state = CASE
         WHEN s.outcome = 'unknown' THEN 'unknown'
         WHEN s.outcome = 'refused' THEN 'failed'
         WHEN n.superseded_by IS NOT NULL THEN 'superseded'
-        WHEN n.attempts >= $6 THEN 'failed'
+        WHEN n.attempts >= $7 THEN 'failed'
         ELSE 'pending'
     END,
     reason = s.reason,
+    delivery_id = s.delivery_id,
     sent_at = CASE WHEN s.outcome = 'delivered' THEN now() END,
     next_attempt_at = now() + make_interval(secs => s.delay),
     sending_until = NULL
@@ -136,13 +137,14 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How one attempt ended; ``delay_s`` is how long to wait before the next."""
+    """How one attempt ended; ``delay_s`` is how long to wait before the next, ``delivery_id`` the receiver's own."""
 
     notice_id: UUID
     attempt: int
     outcome: Outcome
     reason: str | None = None
     delay_s: float = 0.0
+    delivery_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,7 @@ async def settle(pool: Pool, attempts: Sequence[Attempt], *, most_attempts: int)
         [one.outcome for one in attempts],
         [one.reason for one in attempts],
         [one.delay_s for one in attempts],
+        [one.delivery_id for one in attempts],
         most_attempts,
     )
     return [Became(**row) for row in rows]

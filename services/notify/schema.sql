@@ -97,6 +97,9 @@ CREATE TABLE IF NOT EXISTS notice (
     reason          text,                 -- why the last attempt did not deliver
     superseded_by   uuid
 );
+-- Added later: the receiver's own id of a notice it took, and when it said that it arrived.
+ALTER TABLE notice ADD COLUMN IF NOT EXISTS delivery_id text, ADD COLUMN IF NOT EXISTS arrived_at timestamptz;
+CREATE INDEX IF NOT EXISTS notice_delivery ON notice (recipient_id, delivery_id) WHERE delivery_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS notice_incident ON notice (incident_id, recipient_id);
 CREATE INDEX IF NOT EXISTS notice_due ON notice (channel, next_attempt_at) WHERE state = 'pending';
 CREATE INDEX IF NOT EXISTS notice_sending ON notice (recipient_id) WHERE state = 'sending';

@@ -14,7 +14,7 @@ from pydantic_settings import NoDecode
 from services.contracts.values import Channel
 from services.runtime.settings import ServiceSettings
 
-SenderName = Literal["log", "webhook"]
+SenderName = Literal["log", "webhook", "wechat"]
 
 _TEMPLATES: Final = Path(__file__).parents[2] / "deploy" / "templates.yaml"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -60,8 +60,14 @@ class NotifySettings(ServiceSettings):
         description="Allow http to other machines: then nothing but the network protects addresses",
     )
     notify_webhook_ca_file: Path | None = Field(default=None, description="CA certificate; the system's if absent")
+    notify_wechat_file: Path | None = Field(
+        default=None, description="Official accounts that customers are told from, with their templates, YAML"
+    )
+    notify_wechat_api: str = Field(
+        default="https://api.weixin.qq.com", description="The platform, or your own proxy of it; https, or this machine"
+    )
     notify_senders: Annotated[dict[Channel, SenderName], NoDecode] = Field(
-        default_factory=dict, description="channel=sender, separated by commas: sms=webhook,wechat=webhook; else log"
+        default_factory=dict, description="channel=sender, separated by commas: sms=webhook,wechat=wechat; else log"
     )
 
     notify_parallel_calls: int = Field(default=32, ge=1, le=1000, description="Most calls at once of one sender")
@@ -78,6 +84,14 @@ class NotifySettings(ServiceSettings):
         parts = urlsplit(url.get_secret_value())
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("must be an address such as https://gateway.example/notices")
+        return url
+
+    @field_validator("notify_wechat_api")
+    @classmethod
+    def _is_platform(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in _LOOPBACK):
+            raise ValueError("must be https://…, as secrets go there")
         return url
 
     @field_validator("notify_webhook_secrets")
@@ -116,6 +130,11 @@ class NotifySettings(ServiceSettings):
     @field_validator("notify_senders")
     @classmethod
     def _are_ready(cls, senders: dict[Channel, SenderName], info: ValidationInfo) -> dict[Channel, SenderName]:
+        if "wechat" in senders.values():
+            if [channel for channel, sender in senders.items() if sender == "wechat"] != [Channel.WECHAT]:
+                raise ValueError("the wechat sender carries the channel wechat and no other")
+            if info.data.get("notify_wechat_file", ...) is None:
+                raise ValueError("the wechat sender needs GRIDLINE_NOTIFY_WECHAT_FILE")
         if "webhook" not in senders.values():
             return senders
         missing = []

@@ -60,6 +60,23 @@ _UNLINKED: Final = """
 SELECT r.recipient_id FROM recipient r JOIN link l USING (link_id)
 WHERE r.recipient_id = ANY($1::uuid[]) AND NOT l.linked
 """
+# Taken is not arrived: the receiver says so later, of a notice that is sent. Rows in the order of their ids, again.
+_SAVE_ARRIVALS: Final = """
+WITH said AS (
+    SELECT n.notice_id, v.arrived, v.detail, v.at
+    FROM unnest($1::uuid[], $2::text[], $3::bool[], $4::text[], $5::timestamptz[])
+         AS v (recipient_id, delivery_id, arrived, detail, at)
+    JOIN notice n USING (recipient_id, delivery_id)
+    WHERE n.state = 'sent' AND n.arrived_at IS NULL
+    ORDER BY n.notice_id FOR UPDATE OF n
+)
+UPDATE notice n
+SET state = CASE WHEN s.arrived THEN 'sent' ELSE 'failed' END,
+    reason = CASE WHEN s.arrived THEN NULL ELSE s.detail END,
+    arrived_at = CASE WHEN s.arrived THEN s.at END
+FROM said s WHERE n.notice_id = s.notice_id
+RETURNING n.stage, n.channel, n.state
+"""
 _LAST_REPORT: Final = """
 SELECT r.report_id, r.ticket_id, r.ticket_ref, r.language, r.outcome, r.reason, r.settled_at,
        s.joined_revision, s.joined_at,
@@ -235,6 +252,22 @@ async def save_links(tx: Connection, heard: Iterable[RecipientHeard]) -> None:
 def _heard_at(heard: RecipientHeard) -> datetime:
     """Event time bounded by arrival time: a gateway's clock may be ahead, and must not decide for ever."""
     return min(heard.occurred_at, heard.received_at)
+
+
+async def save_arrivals(tx: Connection, heard: Iterable[RecipientHeard]) -> list[tuple[str, str]]:
+    """Write down what receivers say arrived or did not, and return stage and channel of what did not."""
+    said = [one for one in heard if one.delivery_id is not None and one.heard in {"delivered", "undelivered"}]
+    if not said:
+        return []
+    rows = await tx.fetch(
+        _SAVE_ARRIVALS,
+        [one.recipient_id for one in said],
+        [one.delivery_id for one in said],
+        [one.heard == "delivered" for one in said],
+        [one.detail or "undelivered" for one in said],
+        [_heard_at(one) for one in said],
+    )
+    return [(row["stage"], row["channel"]) for row in rows if row["state"] == "failed"]
 
 
 async def unlinked(tx: Connection, recipients: Iterable[UUID]) -> frozenset[UUID]:

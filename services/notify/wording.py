@@ -32,7 +32,7 @@ _MOST_MINUTES: Final = 24 * 60
 _TOP: Final = ("version", "time_zone", "etr_moved_by_minutes", "languages")
 _LANGUAGE: Final = ("time", "texts")
 _TIME_FIELDS: Final = frozenset({"year", "month", "day", "hour", "minute"})
-_PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
+PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
     template: frozenset({"ref"} | extra)
     for template, extra in {
         Template.RECEIVED: set[str](),
@@ -47,6 +47,7 @@ _PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
         Template.WITH_PERSON: set[str](),
     }.items()
 }
+"""What each text may say beside its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ class _File:
         return _Language(
             self._text(fields["time"], f"{tag}: time", _TIME_FIELDS, _shows_time) if "time" in fields else "",
             {
-                Template(name): self._text(text, f"{tag}: {name}", _PLACEHOLDERS[Template(name)], _shows_text)
+                Template(name): self._text(text, f"{tag}: {name}", PLACEHOLDERS[Template(name)], _shows_text)
                 for name, text in texts.items()
             },
         )

@@ -33,6 +33,7 @@ class Letter:
     address: str
     account: str | None
     stage: str
+    template: str
     revision: int
     language: str
     text: str
@@ -45,7 +46,13 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver took it."""
+    """The receiver took it.
+
+    Attributes:
+        delivery_id: The receiver's own id of it, by which it may say later whether it arrived.
+    """
+
+    delivery_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import logging
 import ssl
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import httpx
 import orjson
@@ -70,7 +70,7 @@ def payload(letter: Letter) -> bytes:
 class WebhookSender:
     """Posts to one URL. Use it as an asynchronous context manager: it keeps connections open."""
 
-    name = "webhook"
+    name: Literal["webhook"] = "webhook"
     repeatable = True
 
     def __init__(

@@ -22,12 +22,15 @@ from services.contracts import ids
 from services.contracts.envelope import encode
 from services.contracts.messages import IncidentChanged, ReportSettled
 from services.contracts.topics import INCIDENT_CHANGED, REPORT_SETTLED
-from services.contracts.values import IncidentState
+from services.contracts.values import Channel, IncidentState, Recipient
 from services.runtime.clock import now
 from services.runtime.cluster import apply_topics
 from services.runtime.settings import ServiceSettings
 from tests.integration.notify.receiver import SECRET
+from tests.integration.notify.wechat_platform import SECRET as SECRET_OF_APP
+from tests.integration.notify.wechat_platform import Platform
 from tests.unit.notify.snapshots import Snapshots
+from tests.unit.notify.test_wechat_file import EXAMPLE
 
 pytestmark = pytest.mark.integration
 
@@ -273,6 +276,35 @@ async def test_it_does_not_start_on_texts_with_a_fault_and_says_where(service, t
     process = service.launch(notify_templates=str(tmp_path / "templates.yaml"))
 
     assert process.wait(30) == 78
-    assert "templates.yaml line 2: zh-Hans-CN is missing" in service.log
-    assert "time_zone is missing" in service.log
+    assert "templates.yaml:2: zh-Hans-CN is missing" in service.log
+    assert "the file has no 'time_zone'" in service.log
+    assert "Traceback" not in service.log
+
+
+async def test_wechat_customers_are_told_by_the_platform(service, tmp_path):
+    (tmp_path / "wechat.yaml").write_text(EXAMPLE, encoding="utf-8")
+    async with Platform() as platform:
+        service.launch(
+            notify_senders="wechat=wechat",
+            notify_wechat_file=str(tmp_path / "wechat.yaml"),
+            notify_wechat_api=platform.url,
+        )
+        await service.wait_ready()
+        to = Recipient(channel=Channel.WECHAT, address="an-openid", account="gh_0123456789ab")
+        member = MAKE.member(1, 1).model_copy(update={"recipient": to})
+        await service.produce(MAKE.changed(1, 1, joined=[member]))
+        await service.wait_sent(1)
+
+    assert [message["touser"] for message in platform.taken.values()] == ["an-openid"]
+    assert SECRET_OF_APP not in service.log
+    assert "an-openid" not in service.log
+
+
+async def test_it_does_not_start_on_official_accounts_with_a_fault_and_repeats_no_secret(service, tmp_path):
+    (tmp_path / "wechat.yaml").write_text(EXAMPLE.replace("phrase2: 抢修中", "phrase2: 正在抢修之中"), encoding="utf-8")
+    process = service.launch(notify_senders="wechat=wechat", notify_wechat_file=str(tmp_path / "wechat.yaml"))
+
+    assert process.wait(30) == 78
+    assert "etr_set.phrase2 may be 5 characters long, and would be 6" in service.log
+    assert SECRET_OF_APP not in service.log
     assert "Traceback" not in service.log

@@ -1,0 +1,199 @@
+"""Sends notices as template messages of WeChat official accounts.
+
+Source: the platform's documents of ``stable_token``, ``message/template/send`` and its return codes. ``stable_token``
+gives every process the same token. ``client_msg_id`` is the notice's id: for ten minutes the platform drops a repeat
+with the same one, and an attempt without an outcome is repeated within a minute while any instance lives. That the
+platform took a message is not yet that it arrived: that is heard of later, by ``delivery_id``.
+
+Never here: a token, a secret, an openid or a text in a log or an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+import httpx
+import orjson
+
+from services.notify.domain.notice import Template
+from services.notify.senders import Delivered, Refused, Retry
+from services.runtime import clock
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+    from types import TracebackType
+
+    from services.notify.senders import Answer, Letter
+    from services.notify.wechat_file import WechatAccount, WechatAccounts
+
+_LONGEST_ANSWER: Final = 64 * 1024
+_EARLY_SECONDS: Final = 300.0
+"""A token is asked for again this long before it ends; the platform then gives the next one."""
+_SHORTEST_SECONDS: Final = 30.0
+_TOKEN_IS_OLD: Final = frozenset({40001, 40014, 42001})
+# This notice can never arrive there: no such follower, they left or refuse, or a value that the template cannot take.
+# Everything else is the platform's, or ours and mended by an operator (a wrong secret, a deleted template): then all
+# notices fail alike, and none must be given up for it.
+_THIS_NOTICE: Final = {
+    40003: "no_such_openid",
+    43004: "not_following",
+    43101: "refused_by_customer",
+    47003: "bad_value",
+}
+_WAIT_SECONDS: Final = {45009: 3600.0, 45011: 60.0}
+"""What to wait for: the day's quota, the minute's."""
+
+
+class _BadAnswerError(Exception):
+    """The platform said something that is no answer of its documents, or nothing; the text is a word for it."""
+
+
+@dataclass(slots=True)
+class _Token:
+    value: str
+    until: float
+
+
+class WechatSender:
+    """Sends through the accounts of a file. Use it as an asynchronous context manager: it keeps connections open."""
+
+    name: Literal["wechat"] = "wechat"
+    repeatable = True
+
+    def __init__(
+        self, accounts: WechatAccounts, api: str, *, timeout_s: float, connections: int, ca_file: Path | None = None
+    ) -> None:
+        """Make it.
+
+        Args:
+            accounts: Official accounts by their original id.
+            api: Address of the platform.
+            timeout_s: Longest wait for a connection, and between two packets.
+            connections: Most connections at once.
+            ca_file: CA certificate for https; the system's if absent.
+        """
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request with its URL: with the token
+        self._accounts = accounts
+        self._tokens: dict[str, _Token] = {}
+        self._asking = {name: asyncio.Lock() for name in accounts.accounts}
+        self._client = httpx.AsyncClient(
+            base_url=api,
+            follow_redirects=False,
+            timeout=timeout_s,
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            verify=ssl.create_default_context(cafile=ca_file) if api.startswith("https:") else False,
+            trust_env=False,  # settings say where to connect, not the environment of the process
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def send(self, letter: Letter, now: datetime) -> Answer:  # noqa: ARG002 - the protocol's argument
+        """Send once; a token that the platform does not know any more is asked for anew, once."""
+        account = self._accounts.accounts.get(letter.account or "")
+        if account is None:
+            return Retry("no_such_account")
+        body = self._body(account, letter)
+        try:
+            token = await self._token(letter.account or "", account)
+            said = await self._post("/cgi-bin/message/template/send", body, token)
+            if said.get("errcode") in _TOKEN_IS_OLD:
+                token = await self._token(letter.account or "", account, not_this=token)
+                said = await self._post("/cgi-bin/message/template/send", body, token)
+        except _BadAnswerError as error:
+            return Retry(str(error))
+        return _answer(said)
+
+    def _body(self, account: WechatAccount, letter: Letter) -> bytes:
+        template = account.templates[Template(letter.template)]
+
+        def filled(pattern: str) -> str:
+            return self._accounts.fill(
+                pattern, ref=letter.ticket_ref, text=letter.text, etr=letter.etr, restored_at=letter.restored_at
+            )
+
+        message: dict[str, Any] = {
+            "touser": letter.address,
+            "template_id": template.template_id,
+            "client_msg_id": letter.notice_id.hex,
+            "data": {key: {"value": filled(pattern)} for key, pattern in template.data.items()},
+        }
+        if template.url is not None:
+            message["url"] = filled(template.url)
+        return orjson.dumps(message)
+
+    async def _token(self, name: str, account: WechatAccount, *, not_this: str | None = None) -> str:
+        """Return a token that holds, asking for one at most once at a time an account.
+
+        Raises:
+            _BadAnswerError: there is none to be had.
+        """
+        async with self._asking[name]:
+            held = self._tokens.get(name)
+            if held is not None and held.until > clock.monotonic() and held.value != not_this:
+                return held.value
+            asked = {"grant_type": "client_credential", "appid": account.appid, "secret": account.app_secret}
+            said = await self._post("/cgi-bin/stable_token", orjson.dumps({**asked, "force_refresh": False}))
+            token, seconds = said.get("access_token"), said.get("expires_in")
+            if not isinstance(token, str) or not token or not isinstance(seconds, int):
+                raise _BadAnswerError(_word("token", said))
+            lasts = max(_SHORTEST_SECONDS, seconds - _EARLY_SECONDS)
+            self._tokens[name] = _Token(token, clock.monotonic() + lasts)
+            return token
+
+    async def _post(self, path: str, body: bytes, token: str | None = None) -> dict[str, Any]:
+        """Return the platform's answer.
+
+        Raises:
+            _BadAnswerError: there was none, or it is none.
+        """
+        params = {} if token is None else {"access_token": token}
+        headers = {"content-type": "application/json", "user-agent": "gridline-notify"}
+        try:
+            async with self._client.stream("POST", path, content=body, params=params, headers=headers) as response:
+                if response.status_code != httpx.codes.OK:
+                    raise _BadAnswerError(f"http_{response.status_code}")
+                text = b""
+                async for chunk in response.aiter_bytes():
+                    text += chunk
+                    if len(text) > _LONGEST_ANSWER:
+                        raise _BadAnswerError("too_long_an_answer")
+        except httpx.TimeoutException:
+            raise _BadAnswerError("timeout") from None
+        except httpx.TransportError as error:
+            word = "no_connection" if isinstance(error, httpx.ConnectError) else "broken_connection"
+            raise _BadAnswerError(word) from None
+        except httpx.DecodingError:
+            raise _BadAnswerError("no_answer_of_the_platform") from None
+        with suppress(orjson.JSONDecodeError):
+            said = orjson.loads(text)
+            if isinstance(said, dict):
+                return said
+        raise _BadAnswerError("no_answer_of_the_platform")
+
+
+def _answer(said: dict[str, Any]) -> Answer:
+    code = said.get("errcode")
+    if code == 0:
+        msgid = said.get("msgid")
+        return Delivered(None if msgid is None else str(msgid)[:128])
+    if isinstance(code, int) and code in _THIS_NOTICE:
+        return Refused(_THIS_NOTICE[code])
+    return Retry(_word("wechat", said), after_s=_WAIT_SECONDS.get(code) if isinstance(code, int) else None)
+
+
+def _word(about: str, said: dict[str, Any]) -> str:
+    """Return a word for log and metric: the code alone, as the platform's own text may repeat what was sent."""
+    code = said.get("errcode")
+    return f"{about}_{code}" if isinstance(code, int) else "no_answer_of_the_platform"

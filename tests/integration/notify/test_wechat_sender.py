@@ -1,0 +1,179 @@
+"""Telling WeChat customers: through the platform's own interface, once each, whatever it answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+import structlog
+
+from services.contracts.ids import derive, recipient_id
+from services.contracts.messages import RecipientHeard
+from services.contracts.values import Channel, Recipient
+from services.notify.senders import Delivered, Letter, Refused, Retry
+from services.notify.senders.wechat import WechatSender
+from services.notify.wechat_file import load_wechat_accounts
+from tests.integration.notify.wechat_platform import APPID, SECRET, Platform
+from tests.unit.notify.snapshots import NOW
+from tests.unit.notify.test_wechat_file import EXAMPLE
+
+pytestmark = pytest.mark.integration
+
+OPENID = "oLVPpjqs9BhvzwPj5A-vTYAX3GLc"
+ACCOUNT = "gh_0123456789ab"
+LETTER = Letter(
+    notice_id=UUID(int=5),
+    channel=Channel.WECHAT,
+    address=OPENID,
+    account=ACCOUNT,
+    stage="etr_set",
+    template="etr_set",
+    revision=4,
+    language="zh-Hans-CN",
+    text="预计14:00恢复",
+    ticket_ref="7K3M-9QPX-2HD",
+    incident_id=UUID(int=1),
+    etr=datetime(2026, 7, 1, 6, 0, tzinfo=UTC),
+    restored_at=None,
+    made_at=datetime(2026, 7, 1, 4, 0, tzinfo=UTC),
+)
+
+
+@pytest.fixture
+async def platform():
+    async with Platform() as platform:
+        yield platform
+
+
+@pytest.fixture
+def accounts(tmp_path):
+    path = tmp_path / "wechat.yaml"
+    path.write_text(EXAMPLE, encoding="utf-8")
+    return load_wechat_accounts(path)
+
+
+@pytest.fixture
+async def sender(platform, accounts):
+    async with WechatSender(accounts, platform.url, timeout_s=5, connections=8) as sender:
+        yield sender
+
+
+def test_the_page_and_the_platform_speak_of_the_same_account():
+    assert f"appid: {APPID}" in EXAMPLE
+    assert f"app_secret: {SECRET}" in EXAMPLE
+    assert f"  {ACCOUNT}:" in EXAMPLE
+
+
+async def test_a_letter_is_a_template_message_and_the_answer_names_it(sender, platform):
+    assert await sender.send(LETTER, LETTER.made_at) == Delivered("200163836")
+
+    [message] = platform.taken.values()
+    assert (message["touser"], message["client_msg_id"]) == (OPENID, LETTER.notice_id.hex)
+    assert message["data"]["character_string1"] == {"value": "7K3M-9QPX-2HD"}
+    assert message["data"]["time3"] == {"value": "2026年7月1日 14:00"}
+    assert message["url"].endswith("?ref=7K3M-9QPX-2HD")
+
+
+async def test_one_token_serves_many_letters_and_two_senders(sender, accounts, platform):
+    for n in range(5):
+        assert isinstance(await sender.send(replace(LETTER, notice_id=UUID(int=n)), NOW), Delivered)
+    async with WechatSender(accounts, platform.url, timeout_s=5, connections=8) as other:
+        assert isinstance(await other.send(replace(LETTER, notice_id=UUID(int=9)), NOW), Delivered)
+
+    assert (len(platform.taken), platform.tokens_given) == (6, 1)
+
+
+async def test_a_token_that_was_withdrawn_is_asked_for_again_once(sender, platform):
+    assert isinstance(await sender.send(LETTER, NOW), Delivered)
+    platform.withdraw_token()
+    assert isinstance(await sender.send(replace(LETTER, notice_id=UUID(int=6)), NOW), Delivered)
+
+    assert platform.tokens_given == 2
+    assert len(platform.sends) == 3
+
+
+@pytest.mark.parametrize(
+    ("trouble", "answer"),
+    [
+        (-1, Retry("wechat_-1")),
+        (40037, Retry("wechat_40037")),
+        (45009, Retry("wechat_45009", after_s=3600.0)),
+        (45011, Retry("wechat_45011", after_s=60.0)),
+        (40003, Refused("no_such_openid")),
+        (43004, Refused("not_following")),
+        (43101, Refused("refused_by_customer")),
+        (47003, Refused("bad_value")),
+        (b"<html>busy</html>", Retry("no_answer_of_the_platform")),
+        (b'{"errcode": "0"}', Retry("no_answer_of_the_platform")),
+        (b"[]", Retry("no_answer_of_the_platform")),
+        (b'{"x": "' + b"x" * 70_000 + b'"}', Retry("too_long_an_answer")),
+    ],
+)
+async def test_what_the_platform_says_is_about_this_letter_or_about_the_moment(sender, platform, trouble, answer):
+    platform.script.append(trouble)
+
+    assert await sender.send(LETTER, NOW) == answer
+    assert platform.taken == {}
+
+
+async def test_a_wrong_secret_waits_for_the_operator_and_is_in_no_word(accounts, platform):
+    [account] = accounts.accounts.values()
+    wrong = replace(accounts, accounts={ACCOUNT: replace(account, app_secret="f" * 32)})
+    with structlog.testing.capture_logs() as lines:
+        async with WechatSender(wrong, platform.url, timeout_s=5, connections=8) as sender:
+            assert await sender.send(LETTER, NOW) == Retry("token_40125")
+            assert await sender.send(replace(LETTER, account="gh_other"), NOW) == Retry("no_such_account")
+    assert platform.sends == []
+    assert lines == []
+
+
+async def test_a_platform_that_is_away_is_a_retry(sender, platform):
+    await platform.__aexit__(None, None, None)
+
+    assert await sender.send(LETTER, NOW) == Retry("no_connection")
+
+
+def heard(what: str, delivery_id: str, address: str) -> RecipientHeard:
+    return RecipientHeard(
+        event_id=derive("test", what, delivery_id),
+        source=ACCOUNT,
+        source_event_id=f"{what}-{delivery_id}",
+        recipient_id=recipient_id(Channel.WECHAT, address),
+        recipient=Recipient(channel=Channel.WECHAT, address=address, account=ACCOUNT),
+        heard=what,
+        occurred_at=NOW + timedelta(minutes=1),
+        received_at=NOW + timedelta(minutes=1),
+        delivery_id=delivery_id,
+        detail="failed:user block" if what == "undelivered" else None,
+        raw_sha256="0" * 64,
+    )
+
+
+async def test_an_outage_is_told_once_each_and_what_did_not_arrive_is_known(desk, deliveries, sender, platform):
+    """Two customers; the platform takes the first message and cuts the connection: the repeat is dropped by its id."""
+    platform.script.append("drop")
+    openids = [f"openid-{n}" for n in range(2)]
+    members = [
+        desk.make.member(n, n).model_copy(
+            update={"recipient": Recipient(channel=Channel.WECHAT, address=openid, account=ACCOUNT)}
+        )
+        for n, openid in enumerate(openids)
+    ]
+    assert await desk.take(desk.make.changed(1, 1, joined=members)) == 2
+    delivery = deliveries.make(deliveries.webhook("http://127.0.0.1:9/"), (sender, (Channel.WECHAT,)))
+    deliveries.start(delivery)
+    await desk.wait_states(("received", "sent"), ("received", "sent"))
+
+    assert sorted(message["touser"] for message in platform.taken.values()) == openids
+    assert len(platform.sends) == 3
+    rows = {row["delivery_id"]: row for row in await desk.notices()}
+    assert rows.keys() == {"200163836", "200163837"}
+    by_msgid = {str(200163836 + n): message["touser"] for n, message in enumerate(platform.taken.values())}
+
+    await desk.take(heard("delivered", "200163836", by_msgid["200163836"]))
+    await desk.take(heard("undelivered", "200163837", by_msgid["200163837"]))
+    await desk.take(heard("undelivered", "200163836", "somebody-else"))  # not theirs to say
+    found = {row["delivery_id"]: (row["state"], row["reason"]) for row in await desk.notices()}
+    assert found == {"200163836": ("sent", None), "200163837": ("failed", "failed:user block")}
