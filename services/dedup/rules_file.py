@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain.rules import CELL, PLACE, Inference, Rules
 from services.dedup.domain.storm import StormRules
-from services.grid.tree import PROTECTIVE, DeviceType
+from services.grid.device import PROTECTIVE, DeviceType
 from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of, read_text
 
 if TYPE_CHECKING:

@@ -24,12 +24,12 @@ from services.grid.candidates import (
     Spot,
     search,
 )
+from services.grid.device import DeviceType
 from services.grid.evidence import DEFAULT_RULES, Point, ask, latitude, mercator, name_key
 from services.grid.houses import HouseIndex
 from services.grid.lately import Chain
 from services.grid.phone import phone_key
 from services.grid.place import decide, weigh
-from services.grid.tree import DeviceType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -18,8 +18,8 @@ from xml.etree.ElementTree import ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
+from services.grid.device import DeviceRow, DeviceType
 from services.grid.network_file import CustomerRow, NetworkFileError, Problem
-from services.grid.tree import DeviceRow, DeviceType
 
 if TYPE_CHECKING:
     from pathlib import Path

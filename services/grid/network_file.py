@@ -16,7 +16,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from services.contracts.values import CustomerClass, CustomerStatus
-from services.grid.tree import DeviceRow, DeviceType, radial_faults
+from services.grid.device import DeviceRow, DeviceType
+from services.grid.radial import radial_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

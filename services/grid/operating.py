@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from services.grid.device import DeviceRow
 from services.grid.store import IMPORT_LOCK
 from services.grid.switching import SwitchingError, switched
-from services.grid.tree import DeviceRow, Tree
+from services.grid.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

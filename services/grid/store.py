@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from services.grid.address import parse
+from services.grid.device import DeviceRow
 from services.grid.evidence import name_key
 from services.grid.network_file import open_network
 from services.grid.phone import phone_key
-from services.grid.tree import DeviceRow, Tree
+from services.grid.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.grid.tree import PROTECTIVE, DeviceRow, DeviceType
+from services.grid.device import PROTECTIVE, DeviceRow, DeviceType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,8 +19,8 @@ from services.contracts.values import CustomerClass, CustomerStatus
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from services.grid.device import DeviceRow
     from services.grid.network_file import CustomerRow
-    from services.grid.tree import DeviceRow
 
 _DISTRICT: Final = re.compile(r"^\d+区")
 _DIGITS: Final = 6  # of a degree: 0.1 m

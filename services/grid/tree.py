@@ -11,69 +11,23 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import accumulate
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from services.grid.device import PROTECTIVE, DeviceType
+from services.grid.radial import NotRadialError, radial_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-
-class DeviceType(StrEnum):
-    """Type of a device in network.csv (DESIGN §8)."""
-
-    SUBSTATION = "substation"
-    BREAKER = "breaker"
-    RECLOSER = "recloser"
-    SWITCH = "switch"
-    SECTIONALIZER = "sectionalizer"
-    FUSE = "fuse"
-    TRANSFORMER = "transformer"
-    LINE = "line"
-    OTHER = "other"
-    """Any type this model does not know: carried, never predicted."""
-
-    @classmethod
-    def of(cls, word: str) -> DeviceType:
-        """Return the type a file's word means; ``OTHER`` where the word is unknown."""
-        return _TYPES.get(word, cls.OTHER)
+    from services.grid.device import DeviceRow
 
 
-_TYPES: Final = {member.value: member for member in DeviceType}
 _ORDER: Final = tuple(DeviceType)
 _RANK: Final = {member: rank for rank, member in enumerate(_ORDER)}
 _WORD_RANK: Final = {member.value: rank for member, rank in _RANK.items()}
 _OTHER: Final = _RANK[DeviceType.OTHER]
-
-PROTECTIVE: Final = frozenset(
-    {
-        DeviceType.SUBSTATION,
-        DeviceType.BREAKER,
-        DeviceType.RECLOSER,
-        DeviceType.SWITCH,
-        DeviceType.SECTIONALIZER,
-        DeviceType.FUSE,
-    }
-)
-"""Types that can open and darken all that is under them: the classes an incident may be lifted to."""
-
-
-class DeviceRow(NamedTuple):
-    """One device as network.csv gives it: ``parent`` is None for a substation; degrees are WGS-84.
-
-    ``name`` is what people call it, as the file writes it.
-    ``other_end`` is, of an open device, the one whose load side it joins as well; None where that is not known.
-    """
-
-    id: str
-    parent: str | None
-    type: str
-    normally_open: bool
-    lat: float
-    lon: float
-    name: str = ""
-    other_end: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,78 +55,8 @@ class Device:
     customer_count: int
 
 
-class Fault(NamedTuple):
-    """What keeps a row from being part of a radial network; rows count from 0.
-
-    ``earlier`` is the row it collides with, where there is one.
-    """
-
-    row: int
-    reason: str
-    earlier: int | None = None
-
-
-class NotRadialError(ValueError):
-    """The rows are no radial network; ``faults`` says why, by row."""
-
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__("; ".join(f"row {fault.row}: {fault.reason}" for fault in faults))
-        self.faults = faults
-
-
 class UnknownDeviceError(LookupError):
     """The tree has no such device."""
-
-
-def radial_faults(rows: Sequence[DeviceRow]) -> list[Fault]:
-    """Return what keeps ``rows`` from being radial as operated, by row.
-
-    A duplicate id, a parent that is not there, a device other than a substation without a parent, a device fed
-    through a normally open one, a cycle (told once, at its first row).
-    """
-    faults: list[Fault] = []
-    at: dict[str, int] = {}
-    for n, row in enumerate(rows):
-        if (first := at.setdefault(row.id, n)) != n:
-            faults.append(Fault(n, f"id {row.id!r} is used twice", first))
-    for n, row in enumerate(rows):
-        if row.parent is None:
-            if row.type != DeviceType.SUBSTATION:
-                faults.append(Fault(n, f"{row.id!r} is an orphan: only a substation has no parent"))
-        elif row.parent not in at:
-            faults.append(Fault(n, f"{row.id!r} is an orphan: its parent {row.parent!r} is not in the network"))
-        elif rows[at[row.parent]].normally_open:
-            faults.append(Fault(n, f"{row.id!r} is fed through {row.parent!r}, which is normally open"))
-    faults += _cycles(rows, at)
-    return sorted(faults, key=lambda fault: fault.row)
-
-
-def _cycles(rows: Sequence[DeviceRow], at: Mapping[str, int]) -> Iterator[Fault]:
-    unseen, clear = 0, -1
-    mark = array("i", [unseen]) * len(rows)  # which walk met a row first; clear once a walk has ended
-    for start in range(len(rows)):
-        walk, n = start + 1, start
-        path: list[int] = []
-        while mark[n] == unseen:
-            mark[n] = walk
-            path.append(n)
-            parent = rows[n].parent
-            if parent is None or parent not in at:
-                break
-            n = at[parent]
-        else:
-            if mark[n] == walk:
-                loop = path[path.index(n) :]
-                yield Fault(min(loop), f"cycle: {_loop_text([rows[i].id for i in loop])}")
-        for i in path:
-            mark[i] = clear
-
-
-def _loop_text(ids: list[str], shown: int = 8) -> str:
-    """Say who feeds whom: ``a ← b`` is "b feeds a"."""
-    if len(ids) > shown:
-        return f"{' ← '.join(ids[:shown])} ← … ({len(ids)} devices)"
-    return " ← ".join([*ids, ids[0]])
 
 
 class Tree:

@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from services.cli.storm.shape import CUSTOMERS_OUT, HOURS_OUT, Shape, quantile
-from services.grid.tree import DeviceType, Tree
+from services.grid.device import DeviceType
+from services.grid.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from random import Random
 
+    from services.grid.device import DeviceRow
     from services.grid.network_file import CustomerRow
-    from services.grid.tree import DeviceRow
 
 SERVICE: Final = "service"
 """Type of a fault of one customer's own line, below every device of the network."""

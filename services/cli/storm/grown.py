@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.cli.storm.generate import dice
+from services.grid.device import DeviceRow, DeviceType
 from services.grid.network_file import CustomerRow
 from services.grid.tile import Base
-from services.grid.tree import DeviceRow, DeviceType
 
 if TYPE_CHECKING:
     from random import Random

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from services.dedup.domain.rules import Inference
-    from services.grid.tree import DeviceType
+    from services.grid.device import DeviceType
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.messages import OrderVersion
 from services.contracts.values import OrderStatus, Priority
 from services.dedup.domain.events import Kind
-from services.grid.tree import DeviceType
+from services.grid.device import DeviceType
 
 if TYPE_CHECKING:
     from datetime import datetime

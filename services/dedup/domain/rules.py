@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from services.dedup.domain.clock import ServiceLevels
     from services.dedup.domain.storm import StormRules
-    from services.grid.tree import DeviceType
+    from services.grid.device import DeviceType
 
 CELL: Final = "cell"
 """Class of the pseudo device ``cell:<H3 index>`` of an area without a network model."""

@@ -14,7 +14,7 @@ from services.dedup.domain.learning import Learned
 from services.dedup.domain.planned import PlannedOutages
 from services.dedup.domain.storm import Pace
 from services.dedup.domain.telemetry import Telemetry
-from services.grid.tree import DeviceType
+from services.grid.device import DeviceType
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta

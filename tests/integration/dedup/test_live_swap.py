@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from services.contracts.messages import Message
-    from services.grid.tree import DeviceRow
+    from services.grid.device import DeviceRow
 
 pytestmark = pytest.mark.integration
 __all__ = ["dedup"]  # a fixture

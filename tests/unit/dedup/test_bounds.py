@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.dedup.domain.candidates import askable, best_start
 from services.dedup.domain.restore import explained_by_one
-from services.grid.tree import DeviceType
+from services.grid.device import DeviceType
 from tests.unit.dedup.timeline import Timeline, rules_of_tests, shipped_tree
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.dedup.domain.likelihood import Likelihood
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
-from services.grid.tree import DeviceType
+from services.grid.device import DeviceType
 from services.runtime.settings import read_settings
 
 USUAL = load_rules(read_settings(DedupSettings).thresholds_file).inference

@@ -12,9 +12,10 @@ import pytest
 
 from services.contracts.values import CustomerClass, IncidentState, OrderStatus
 from services.dedup.domain.acts import NetworkChange
+from services.grid.device import DeviceRow
 from services.grid.network_file import read_customers, read_devices
 from services.grid.switching import Switching, switched
-from services.grid.tree import DeviceRow, Tree
+from services.grid.tree import Tree
 from tests.unit.dedup.timeline import NETWORKS, Timeline, minute, rules_of_tests
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from services.dedup.ground import Ground
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import RULES as SHIPPED
 from services.dedup.settings import DedupSettings
-from services.grid.tree import PROTECTIVE, DeviceType
+from services.grid.device import PROTECTIVE, DeviceType
 from services.runtime.yaml_reading import RulesError
 from tests.unit.dedup.timeline import RULES
 

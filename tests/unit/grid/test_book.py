@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from services.contracts.values import Basis
 from services.grid.book import CustomerBook
 from services.grid.candidates import MOST_POINTS, Named, Spot, search
+from services.grid.device import DeviceRow
 from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, Point, ask, distance_m
 from services.grid.network_file import CustomerRow
-from services.grid.tree import DeviceRow, Tree
+from services.grid.tree import Tree
 
 METRE = 1 / 111_195
 SPOTS = st.tuples(st.floats(-4000, 4000), st.floats(-4000, 4000))

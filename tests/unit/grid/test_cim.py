@@ -11,9 +11,10 @@ import pytest
 
 import deploy
 from services.grid.cim import Drawing, read_cim
+from services.grid.device import DeviceType
 from services.grid.network_file import NetworkFileError, open_network, write_customers, write_devices
 from services.grid.switching import Switching, switched
-from services.grid.tree import DeviceType, Tree
+from services.grid.tree import Tree
 
 NETWORKS = Path(deploy.__file__).parent / "networks"
 HERE = Drawing(31.16, 118.35)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from services.grid.book import CustomerBook
+from services.grid.device import DeviceRow
 from services.grid.evidence import PlaceEvidence
 from services.grid.lately import Chain, Lately
 from services.grid.network_file import CustomerRow
-from services.grid.tree import DeviceRow, Tree
+from services.grid.tree import Tree
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.values import CustomerClass, CustomerStatus
+from services.grid.device import DeviceRow
 from services.grid.network_file import (
     CustomerRow,
     NetworkFileError,
@@ -16,7 +17,6 @@ from services.grid.network_file import (
     write_customers,
     write_devices,
 )
-from services.grid.tree import DeviceRow
 
 HEADER = "id,parent,type,normally_open,lat,lon"
 DEVICES = f"""{HEADER}

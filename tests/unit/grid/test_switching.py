@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.grid.device import DeviceRow
+from services.grid.radial import radial_faults
 from services.grid.switching import Switching, SwitchingError, switched
-from services.grid.tree import DeviceRow, Tree, radial_faults
+from services.grid.tree import Tree
 
 
 def row(device, parent=None, kind="switch", *, is_open=False, joins=None):

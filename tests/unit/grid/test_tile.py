@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.values import CustomerClass, CustomerStatus
+from services.grid.device import DeviceRow
 from services.grid.network_file import CustomerRow
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
-from services.grid.tree import DeviceRow, Tree
+from services.grid.tree import Tree
 
 
 def device(device_id, parent, kind, lat, lon=118.0, *, normally_open=False):

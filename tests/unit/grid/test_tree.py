@@ -6,15 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.grid.tree import (
-    PROTECTIVE,
-    DeviceRow,
-    DeviceType,
-    NotRadialError,
-    Tree,
-    UnknownDeviceError,
-    radial_faults,
-)
+from services.grid.device import PROTECTIVE, DeviceRow, DeviceType
+from services.grid.radial import NotRadialError, radial_faults
+from services.grid.tree import Tree, UnknownDeviceError
 
 
 def row(device, parent, kind="fuse", *, normally_open=False):
