@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from deploy.native.errors import StackError
 from services.cli.console import err
 from services.cli.errors import CommandError, Exit
-from services.grid.network_file import NetworkFileError
+from services.grid.csv_file import NetworkFileError
 from services.runtime.errors import UnavailableError
 from services.runtime.settings import SettingsError
 

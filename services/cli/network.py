@@ -8,7 +8,7 @@ import asyncpg
 
 from services.cli import addresses
 from services.cli.errors import CommandError
-from services.grid.network_file import NetworkFileError
+from services.grid.csv_file import NetworkFileError
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
@@ -35,5 +35,8 @@ async def connected(work: Callable[[asyncpg.Connection[asyncpg.Record]], Awaitab
                 await connection.close()
     except NetworkFileError as error:
         raise CommandError(f"nothing was imported:\n{error}", "Correct these lines and run it again.") from None
+    except asyncpg.DiskFullError as error:
+        advice = "Make room where the database lies (ten million customers take 8 GB) and run it again."
+        raise CommandError(f"nothing was imported: the database's disk is full: {error}", advice) from None
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
         raise CommandError(f"the schema is not there: {error}", "Run `gridline db migrate`.") from None

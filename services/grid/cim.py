@@ -18,8 +18,9 @@ from xml.etree.ElementTree import ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
+from services.grid.csv_file import NetworkFileError, Problem
 from services.grid.device import DeviceRow, DeviceType
-from services.grid.network_file import CustomerRow, NetworkFileError, Problem
+from services.grid.network_file import CustomerRow
 
 if TYPE_CHECKING:
     from pathlib import Path

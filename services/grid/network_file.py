@@ -12,15 +12,15 @@ import re
 from array import array
 from dataclasses import dataclass
 from itertools import pairwise
-from operator import itemgetter
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.values import CustomerClass, CustomerStatus
+from services.grid.csv_file import Problems, table
 from services.grid.device import DeviceRow, DeviceType
 from services.grid.radial import radial_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 NETWORK_COLUMNS: Final = ("id", "parent", "type", "normally_open", "lat", "lon")
@@ -28,9 +28,7 @@ NETWORK_OPTIONAL: Final = ("name", "other_end")
 CUSTOMER_COLUMNS: Final = ("account_id", "transformer_id", "lat", "lon", "address", "phone")
 CUSTOMER_OPTIONAL: Final = ("name", "status", "priority", "language")
 
-SHOWN: Final = 20
-"""Problems told in full; the rest is counted."""
-
+_TOLD_EVERY: Final = 10_000
 _LONGEST_ID: Final = 200
 _LONGEST_TEXT: Final = 4000
 _LONGEST_NAME: Final = 200
@@ -38,31 +36,6 @@ _TOO_LONG: Final = f"address, phone and name are longer than {_LONGEST_TEXT} cha
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _STATUSES: Final = {"": CustomerStatus.ACTIVE, **{status.value: status for status in CustomerStatus}}
 _CLASSES: Final = {"": CustomerClass.NORMAL, **{cls.value: cls for cls in CustomerClass}}
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing wrong with a file. Lines count from 1, the header being line 1; 0 means the file as a whole."""
-
-    file: str
-    line: int
-    reason: str
-
-    def __str__(self) -> str:
-        where = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{where}: {self.reason}"
-
-
-class NetworkFileError(Exception):
-    """The files cannot be used. ``problems`` holds the first 20, ``total`` how many there are."""
-
-    def __init__(self, problems: list[Problem], total: int | None = None) -> None:
-        self.problems = problems
-        self.total = len(problems) if total is None else total
-        lines = [str(problem) for problem in problems]
-        if self.total > len(problems):
-            lines.append(f"and {self.total - len(problems)} more")
-        super().__init__("\n".join(lines))
 
 
 class CustomerRow(NamedTuple):
@@ -96,34 +69,22 @@ class NetworkFiles:
         return read_customers(self.customers, self.devices)
 
 
-class _Problems:
-    """Collects problems; holds no more of them than are shown."""
-
-    def __init__(self) -> None:
-        self.first: list[Problem] = []
-        self.total = 0
-
-    def add(self, file: Path, line: int, reason: str) -> None:
-        self.total += 1
-        if len(self.first) < SHOWN:
-            self.first.append(Problem(file.name, line, reason))
-
-    def throw(self) -> None:
-        if self.total:
-            raise NetworkFileError(self.first, self.total)
-
-
-def open_network(network: Path, customers: Path) -> NetworkFiles:
+def open_network(network: Path, customers: Path, seen: Callable[[int], None] = lambda _: None) -> NetworkFiles:
     """Read and check network.csv.
 
     Where it has problems, customers.csv is checked as well, so that one look shows them all; otherwise
     customers.csv is checked while it is read.
 
+    Args:
+        network: network.csv.
+        customers: customers.csv.
+        seen: Called now and then with the number of devices read.
+
     Raises:
         NetworkFileError: something is wrong with the files.
     """
-    problems = _Problems()
-    devices = _devices(network, problems)
+    problems = Problems()
+    devices = _devices(network, problems, seen)
     if problems.total:
         for _ in _customers(customers, devices, problems):
             pass
@@ -137,7 +98,7 @@ def read_devices(path: Path) -> list[DeviceRow]:
     Raises:
         NetworkFileError: something is wrong with the file.
     """
-    problems = _Problems()
+    problems = Problems()
     devices = _devices(path, problems)
     problems.throw()
     return devices
@@ -147,12 +108,12 @@ def read_customers(path: Path, devices: Iterable[DeviceRow]) -> Iterator[Custome
     """Yield the customers of customers.csv in its order, checked against ``devices``.
 
     The rows before a problem have been given out when it is found, and no row after it is. So use none of them
-    for good before the iterator has ended: import inside one transaction.
+    for good before the iterator has ended: import into tables that nobody sees yet.
 
     Raises:
         NetworkFileError: at the end, if anything was wrong with the file.
     """
-    problems = _Problems()
+    problems = Problems()
     yield from _customers(path, devices, problems)
     problems.throw()
 
@@ -182,12 +143,13 @@ def _write(path: Path, header: Sequence[str], cells: Iterable[Sequence[object]])
     return count
 
 
-def _devices(path: Path, problems: _Problems) -> list[DeviceRow]:
+def _devices(path: Path, problems: Problems, seen: Callable[[int], None] = lambda _: None) -> list[DeviceRow]:
     """Return every row that has an id, so that customers.csv can be checked against a faulty network too."""
     before = problems.total
     rows: list[DeviceRow] = []
     lines = array("q")
-    for line, cells in _table(path, NETWORK_COLUMNS, NETWORK_OPTIONAL, problems):
+    texts: dict[str, str] = {}  # a feeder's id is the parent of many: each text is kept once
+    for line, cells in table(path, NETWORK_COLUMNS, NETWORK_OPTIONAL, problems):
         device, parent, kind, normally_open, lat, lon, name, other_end = map(str.strip, cells)
         kind = kind.lower()
         if reason := _id_problem("id", device):
@@ -204,22 +166,27 @@ def _devices(path: Path, problems: _Problems) -> list[DeviceRow]:
             problems.add(path, line, reason)
         is_open = normally_open == "1"
         joins = (other_end or None) if is_open else None
+        device, parent, kind = (texts.setdefault(text, text) for text in (device, parent, kind))
         rows.append(DeviceRow(device, parent or None, kind, is_open, float(lat), float(lon), name, joins))
         lines.append(line)
+        if len(rows) % _TOLD_EVERY == 0:
+            seen(len(rows))
+    del texts
     if not rows and problems.total == before:
         problems.add(path, 0, "has no device")
     for fault in radial_faults(rows):
         first = "" if fault.earlier is None else f", first on line {lines[fault.earlier]}"
         problems.add(path, lines[fault.row], fault.reason + first)
-    ids = {row.id for row in rows}
-    return [row if row.other_end is None or row.other_end in ids else row._replace(other_end=None) for row in rows]
+    joined = {row.other_end for row in rows if row.other_end is not None}
+    unknown = joined.difference(row.id for row in rows)
+    return [row._replace(other_end=None) if row.other_end in unknown else row for row in rows] if unknown else rows
 
 
-def _customers(path: Path, devices: Iterable[DeviceRow], problems: _Problems) -> Iterator[CustomerRow]:
+def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> Iterator[CustomerRow]:
     types = {row.id: row.type for row in devices}
     transformers = {device: device for device, kind in types.items() if kind == DeviceType.TRANSFORMER}
     accounts = _Accounts()
-    for line, cells in _table(path, CUSTOMER_COLUMNS, CUSTOMER_OPTIONAL, problems):
+    for line, cells in table(path, CUSTOMER_COLUMNS, CUSTOMER_OPTIONAL, problems):
         account, at, lat, lon, address, phone, name, status, priority, language = map(str.strip, cells)
         transformer = transformers.get(at)
         reasons = [
@@ -277,82 +244,10 @@ class _Accounts:
         if not suspects:
             return
         first: dict[str, int] = {}
-        for line, cells in _table(path, CUSTOMER_COLUMNS[:2], (), _Problems()):
+        for line, cells in table(path, CUSTOMER_COLUMNS[:2], (), Problems()):
             account = cells[0].strip()
             if hash(account) in suspects and first.setdefault(account, line) != line:
                 yield line, first[account], account
-
-
-def _table(
-    path: Path, required: Sequence[str], optional: Sequence[str], problems: _Problems
-) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield line and cells of each row, the cells in the order of ``required + optional``.
-
-    A row of the wrong width is a problem and is passed over; bytes that are no UTF-8 and broken quoting end it.
-    """
-    try:
-        with path.open("rb") as file:
-            yield from _rows(path, file, required, optional, problems)
-    except OSError as error:
-        problems.add(path, 0, f"cannot be read: {error.strerror or error}")
-
-
-def _rows(
-    path: Path, file: BinaryIO, required: Sequence[str], optional: Sequence[str], problems: _Problems
-) -> Iterator[tuple[int, Sequence[str]]]:
-    lines = _Lines(path, file, problems)
-    reader = csv.reader(lines, strict=True)
-    start = 1
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        if lines.broken:
-            return
-        if absent := [name for name in required if name not in header]:
-            problems.add(path, 1, f"no column {', '.join(absent)}; the header has {', '.join(header) or 'nothing'}")
-            return
-        if double := [name for name in (*required, *optional) if header.count(name) > 1]:
-            problems.add(path, 1, f"column {', '.join(double)} comes twice")
-            return
-        width = len(header)
-        pick = itemgetter(*(header.index(name) if name in header else width for name in (*required, *optional)))
-        start = reader.line_num + 1
-        for cells in reader:
-            if len(cells) == width:
-                cells.append("")  # what an optional column that is not there points to
-                yield start, pick(cells)
-            elif cells:
-                hint = ": put a text with a comma in quotes" if len(cells) > width else ""
-                problems.add(path, start, f"{len(cells)} fields where the header has {width}{hint}")
-            start = reader.line_num + 1
-    except csv.Error as error:
-        if not lines.broken:
-            problems.add(path, start, f"is not CSV from here on: {error}")
-
-
-class _Lines:
-    """The lines of a file as text; ends, with a problem and ``broken`` set, at bytes that are no text."""
-
-    def __init__(self, path: Path, file: BinaryIO, problems: _Problems) -> None:
-        self._path = path
-        self._file = file
-        self._problems = problems
-        self.broken = False
-
-    def __iter__(self) -> Iterator[str]:
-        for line, raw in enumerate(self._file, start=1):
-            try:
-                text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                self._break(line, f"is not UTF-8 (byte 0x{raw[error.start]:02x}): save the file as UTF-8")
-                return
-            if "\0" in text:
-                self._break(line, "has a NUL character: save the file as UTF-8 text")
-                return
-            yield text
-
-    def _break(self, line: int, reason: str) -> None:
-        self._problems.add(self._path, line, reason)
-        self.broken = True
 
 
 def _id_problem(column: str, value: str) -> str | None:

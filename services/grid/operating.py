@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from services.grid.device import DeviceRow
-from services.grid.store import IMPORT_LOCK
+from services.grid.store import NETWORK_LOCK
 from services.grid.switching import SwitchingError, switched
 from services.grid.tree import Tree
 
@@ -87,7 +87,7 @@ async def switch_network(
         SwitchingError: an operation would leave a loop or an island, or names what is not there.
     """
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", IMPORT_LOCK)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", NETWORK_LOCK)
         current = await connection.fetchrow(_CURRENT)
         if current is None:
             raise NoNetworkError("no network has been imported")

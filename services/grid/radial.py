@@ -58,6 +58,28 @@ def radial_faults(rows: Sequence[DeviceRow]) -> list[Fault]:
     return sorted(faults, key=lambda fault: fault.row)
 
 
+def rows_by_area(rows: Sequence[DeviceRow]) -> Iterator[list[DeviceRow]]:
+    """Yield the rows of one area after the other, by the id of its substation; ``rows`` are radial."""
+    at = {row.id: n for n, row in enumerate(rows)}
+    unknown = -1
+    tops = array("i", [unknown]) * len(rows)
+    for start in range(len(rows)):
+        path, n = [], start
+        while tops[n] == unknown and (parent := rows[n].parent) is not None:
+            path.append(n)
+            n = at[parent]
+        top = n if tops[n] == unknown else tops[n]
+        tops[n] = top
+        for below in path:
+            tops[below] = top
+    del at
+    areas: dict[int, array[int]] = {}
+    for n, top in enumerate(tops):
+        areas.setdefault(top, array("i")).append(n)
+    for top in sorted(areas, key=lambda n: rows[n].id):
+        yield [rows[n] for n in areas.pop(top)]
+
+
 def _cycles(rows: Sequence[DeviceRow], at: Mapping[str, int]) -> Iterator[Fault]:
     unseen, clear = 0, -1
     mark = array("i", [unseen]) * len(rows)  # which walk met a row first; clear once a walk has ended

@@ -1,7 +1,8 @@
 -- The network model. Reference data: the CLI imports it, router and dedup read it.
 --
--- A version is whole or not there: its rows lie in partitions of its own, filled and indexed before anyone sees
--- them, and one row of network_version says which version is current. Readers are never locked out by an import.
+-- A version is whole or not there: its rows lie in tables of its own, filled and indexed before anyone sees them, then
+-- attached as partitions, and one row of network_version says which version is current. Readers are never locked out by
+-- an import.
 -- Indexes are made on the partitions, after the rows are in: that is several times faster than row by row.
 
 CREATE SCHEMA IF NOT EXISTS grid;
@@ -130,12 +131,18 @@ BEGIN
 END
 $$;
 
--- Index a filled version and attach it, so that queries can see it.
-CREATE OR REPLACE FUNCTION grid.close_version(v integer) RETURNS void LANGUAGE plpgsql AS $$
+-- What is to be done with a filled version before it may be attached, one statement each: whoever imports runs them one
+-- by one, so that none holds the database's horizon for longer than it takes itself.
+DROP FUNCTION IF EXISTS grid.close_version(integer);
+CREATE OR REPLACE FUNCTION grid.version_steps(v integer) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
+    device text := 'device_v' || v;
+    customer text := 'customer_v' || v;
+    service_point text := 'service_point_v' || v;
+    house text := 'house_v' || v;
     part text;
 BEGIN
-    EXECUTE format($sql$
+    RETURN NEXT format($sql$
         INSERT INTO grid.%1$I (transformer_id, at)
         SELECT transformer_id, point(lon, degrees(asinh(tan(radians(lat)))))
         FROM (
@@ -144,8 +151,9 @@ BEGIN
             SELECT id, lat, lon FROM grid.%3$I WHERE type = 'transformer'
         ) AS delivered
         WHERE abs(lat) <= 85 -- Mercator has no poles
-    $sql$, 'service_point_v' || v, 'customer_v' || v, 'device_v' || v);
-    EXECUTE format($sql$
+    $sql$, service_point, customer, device);
+    RETURN NEXT format('CREATE INDEX ON grid.%I USING gist (at)', service_point);
+    RETURN NEXT format($sql$
         INSERT INTO grid.%1$I (street, number, district, building, transformer_id, customers)
         SELECT street, number, district, building, transformer_id, count(*)
         FROM (
@@ -160,22 +168,46 @@ BEGIN
             SELECT estate, 0, district, '', transformer_id FROM grid.%2$I WHERE estate <> ''
         ) AS said
         GROUP BY street, number, district, building, transformer_id
-    $sql$, 'house_v' || v, 'customer_v' || v);
-    EXECUTE format('CREATE UNIQUE INDEX ON grid.%I (id)', 'device_v' || v);
-    EXECUTE format('CREATE INDEX ON grid.%I (name) WHERE name <> %L', 'device_v' || v, '');
-    EXECUTE format('CREATE INDEX ON grid.%I (id) WHERE normally_open', 'device_v' || v);
-    EXECUTE format('CREATE INDEX ON grid.%I (street, number)', 'house_v' || v);
-    EXECUTE format('CREATE INDEX ON grid.%I (street, district, number)', 'house_v' || v);
-    EXECUTE format('CREATE INDEX ON grid.%I (transformer_id, room) WHERE room <> %L', 'customer_v' || v, '');
-    EXECUTE format('CREATE INDEX ON grid.%I (area)', 'device_v' || v);
-    EXECUTE format('CREATE UNIQUE INDEX ON grid.%I (account_id)', 'customer_v' || v);
-    EXECUTE format('CREATE INDEX ON grid.%I (phone) WHERE phone IS NOT NULL', 'customer_v' || v);
-    EXECUTE format('CREATE INDEX ON grid.%I USING gist (at)', 'service_point_v' || v);
+    $sql$, house, customer);
+    RETURN NEXT format('CREATE INDEX ON grid.%I (street, number)', house);
+    RETURN NEXT format('CREATE INDEX ON grid.%I (street, district, number)', house);
+    RETURN NEXT format('CREATE UNIQUE INDEX ON grid.%I (id)', device);
+    RETURN NEXT format('CREATE INDEX ON grid.%I (name) WHERE name <> %L', device, '');
+    RETURN NEXT format('CREATE INDEX ON grid.%I (id) WHERE normally_open', device);
+    RETURN NEXT format('CREATE INDEX ON grid.%I (area)', device);
+    RETURN NEXT format('CREATE UNIQUE INDEX ON grid.%I (account_id)', customer);
+    RETURN NEXT format('CREATE INDEX ON grid.%I (phone) WHERE phone IS NOT NULL', customer);
+    RETURN NEXT format('CREATE INDEX ON grid.%I (transformer_id, room) WHERE room <> %L', customer, '');
+    FOREACH part IN ARRAY ARRAY[device, customer, service_point, house] LOOP
+        RETURN NEXT format('ANALYZE grid.%I', part);
+    END LOOP;
+END
+$$;
+
+-- Attach a filled and indexed version, so that queries can see it.
+CREATE OR REPLACE FUNCTION grid.attach_version(v integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    part text;
+BEGIN
     FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house'] LOOP
-        EXECUTE format('ANALYZE grid.%I', part || '_v' || v);
         EXECUTE format(
             'ALTER TABLE grid.%I ATTACH PARTITION grid.%I FOR VALUES IN (%s)', part, part || '_v' || v, v
         );
+    END LOOP;
+END
+$$;
+
+-- Drop the tables of versions that never became one: what an import left that was killed.
+CREATE OR REPLACE FUNCTION grid.drop_unfinished() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    part text;
+BEGIN
+    FOR part IN
+        SELECT tablename FROM pg_tables
+        WHERE schemaname = 'grid' AND tablename ~ '^(device|customer|service_point|house)_v[0-9]+$'
+          AND substring(tablename FROM '[0-9]+$')::integer NOT IN (SELECT version FROM grid.network_version)
+    LOOP
+        EXECUTE format('DROP TABLE grid.%I', part);
     END LOOP;
 END
 $$;

@@ -1,6 +1,6 @@
 """The network model in Postgres: import of a version, the switch to it, trees out of it.
 
-Decided here: when a version becomes visible (whole, in the commit of its import) and how long an old one stays
+Decided here: when a version becomes visible (whole, in the commit of the switch to it) and how long an old one stays
 (until the one after its successor). Never here: what a well-formed file is, what is upstream of what.
 """
 
@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,27 +22,30 @@ from services.grid.device import DeviceRow
 from services.grid.evidence import name_key
 from services.grid.network_file import open_network
 from services.grid.phone import phone_key
+from services.grid.radial import rows_by_area
 from services.grid.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from services.grid.network_file import NetworkFiles
 
     Connection = asyncpg.Connection[asyncpg.Record]
 
     Progress = Callable[[str, int, int], None]
-    """Called with the stage (``devices``, ``customers``, ``indexes``), rows done and rows in all."""
+    """Called with the stage (``reading devices``, ``customers``, ``devices``, ``indexes``), rows done and in all."""
 
 SCHEMA: Final = Path(__file__).parent / "schema.sql"
 """Idempotent DDL of schema ``grid``, every name qualified."""
 
-IMPORT_LOCK: Final = 0x95598_6D
-"""Advisory lock: one import or switching at a time per database."""
+NETWORK_LOCK: Final = 0x95598_6D
+"""Advisory lock of a transaction: one change of the network in force at a time per database."""
 
+_FILL_LOCK: Final = 0x95598_6F  # of a session: one import at a time, while switching goes on
 _MIGRATE_LOCK: Final = 0x95598_6E
 _IMPORT_SECONDS: Final = 24 * 3600.0  # the pool's timeout is meant for messages, not for a nation's customers
-_PROGRESS_ROWS: Final = 10_000
+_PORTION: Final = 20_000  # rows a transaction of an import: under a second
+_SORT_MEMORY: Final = "256MB"  # while a version is indexed, in the one session that does it
 _KEPT: Final = 2  # versions: the current one and the one before, which long readers may still hold
 
 _DEVICE_COLUMNS: Final = (
@@ -135,24 +141,96 @@ async def import_network(
     *,
     progress: Progress | None = None,
 ) -> Imported:
-    """Import network.csv and customers.csv as a new version and make it current, in one transaction.
+    """Import network.csv and customers.csv as a new version and make it current.
 
-    Files that are the current version already are not imported again. Readers go on meanwhile with the version
-    they have.
+    The rows go into tables that nobody sees, a few at a time, so that no transaction lasts; only the switch to them is
+    one. What a killed import left is dropped by the next. Files that are the current version already are not imported
+    again. Readers go on meanwhile with the version they have, and switching with what it does.
 
     Raises:
         NetworkFileError: something is wrong with the files; nothing was imported.
+        asyncpg.PostgresError: something is wrong with the database, as a full disk; nothing was imported.
     """
     tell = progress or (lambda _stage, _done, _total: None)
     content_hash, lines = _fingerprint(network, customers)
     if (same := await _already(connection, content_hash)) is not None:
         return same
-    files = open_network(network, customers)  # before the transaction, which must not stand idle meanwhile
-    async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", IMPORT_LOCK, timeout=_IMPORT_SECONDS)
+    devices, rows = (max(count - 1, 0) for count in lines)
+    files = open_network(network, customers, lambda done: tell("reading devices", done, max(done, devices)))
+    await connection.execute("SELECT pg_advisory_lock($1)", _FILL_LOCK, timeout=_IMPORT_SECONDS)
+    try:
         if (same := await _already(connection, content_hash)) is not None:
             return same
-        version = await _fill(connection, files, content_hash, max(lines - 1, 0), tell)
+        await connection.execute("SELECT grid.drop_unfinished()")
+        try:
+            version = await _fill(connection, files, content_hash, rows, tell)
+            await _switch_to(connection, version)
+        except BaseException:
+            # Where the connection itself is gone the next import does it.
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await connection.execute("SELECT grid.drop_unfinished()")
+            raise
+        await _forget_outdated(connection)
+    finally:
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await connection.execute("SELECT pg_advisory_unlock($1)", _FILL_LOCK)
+    return Imported(version, changed=True)
+
+
+async def _already(connection: Connection, content_hash: str) -> Imported | None:
+    current = await current_version(connection)
+    return None if current is None or current.content_hash != content_hash else Imported(current, changed=False)
+
+
+def _fingerprint(network: Path, customers: Path) -> tuple[str, tuple[int, int]]:
+    """Return the hash of both files and the number of lines of each; unreadable files count as empty."""
+    hashed = hashlib.sha256()
+    lines = [0, 0]
+    for n, path in enumerate((network, customers)):
+        try:
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    hashed.update(block)
+                    lines[n] += block.count(b"\n")
+        except OSError:
+            continue  # reading it will say what is wrong with it, beside all the other problems
+        hashed.update(b"\0")
+    return hashed.hexdigest(), (lines[0], lines[1])
+
+
+async def _fill(
+    connection: Connection, files: NetworkFiles, content_hash: str, expected: int, tell: Progress
+) -> NetworkVersion:
+    """Fill and index the tables of the next version."""
+    version: int = await connection.fetchval(_NEXT)
+    await connection.execute("SELECT grid.open_version($1)", version)
+    await connection.execute(f"SET maintenance_work_mem = '{_SORT_MEMORY}'; SET work_mem = '{_SORT_MEMORY}'")
+    try:
+        connected: Counter[str] = Counter()
+        records = _customer_records(files, connected)
+        await _copy(
+            connection, f"customer_v{version}", _CUSTOMER_COLUMNS, records, expected, partial(tell, "customers")
+        )
+        size = _Size()
+        placed = _device_records(files.devices, connected, size)
+        total = len(files.devices)
+        await _copy(connection, f"device_v{version}", _DEVICE_COLUMNS, placed, total, partial(tell, "devices"))
+        steps = [row[0] for row in await connection.fetch("SELECT grid.version_steps($1)", version)]
+        for done, step in enumerate(steps):
+            tell("indexes", done, len(steps))
+            await connection.execute(step, timeout=_IMPORT_SECONDS)
+        tell("indexes", len(steps), len(steps))
+    finally:
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await connection.execute("RESET maintenance_work_mem; RESET work_mem")
+    return NetworkVersion(version, content_hash, size.areas, size.feeders, len(files.devices), connected.total())
+
+
+async def _switch_to(connection: Connection, version: NetworkVersion) -> None:
+    """Let everyone see a filled version from now on."""
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", NETWORK_LOCK)
+        await connection.execute("SELECT grid.attach_version($1)", version.version)
         await connection.execute(_SWITCH_OFF)
         await connection.execute(
             _SWITCH_ON,
@@ -163,73 +241,36 @@ async def import_network(
             version.devices,
             version.customers,
         )
-    await _forget_outdated(connection)
-    return Imported(version, changed=True)
 
 
-async def _already(connection: Connection, content_hash: str) -> Imported | None:
-    current = await current_version(connection)
-    return None if current is None or current.content_hash != content_hash else Imported(current, changed=False)
+async def _copy(
+    connection: Connection,
+    table: str,
+    columns: tuple[str, ...],
+    records: Iterator[tuple[object, ...]],
+    expected: int,
+    tell: Callable[[int, int], None],
+) -> None:
+    """Write rows into a table, each portion in a transaction of its own."""
+    done = 0
+    while True:
+        said = await connection.copy_records_to_table(
+            table,
+            schema_name="grid",
+            columns=columns,
+            records=islice(records, _PORTION),
+            timeout=_IMPORT_SECONDS,
+        )
+        copied = int(said.rpartition(" ")[2])
+        done += copied
+        tell(done, done if copied < _PORTION else max(done, expected))
+        if copied < _PORTION:
+            return
 
 
-def _fingerprint(network: Path, customers: Path) -> tuple[str, int]:
-    """Return the hash of both files and the number of lines of the second; unreadable files count as empty."""
-    hashed = hashlib.sha256()
-    lines = 0
-    for path in (network, customers):
-        lines = 0
-        try:
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    hashed.update(block)
-                    lines += block.count(b"\n")
-        except OSError:
-            continue  # reading it will say what is wrong with it, beside all the other problems
-        hashed.update(b"\0")
-    return hashed.hexdigest(), lines
-
-
-async def _fill(
-    connection: Connection, files: NetworkFiles, content_hash: str, expected: int, tell: Progress
-) -> NetworkVersion:
-    version: int = await connection.fetchval(_NEXT)
-    await connection.execute("SELECT grid.open_version($1)", version)
-    connected: Counter[str] = Counter()
-    await connection.copy_records_to_table(
-        f"customer_v{version}",
-        schema_name="grid",
-        columns=_CUSTOMER_COLUMNS,
-        records=_customer_records(files, connected, expected, tell),
-        timeout=_IMPORT_SECONDS,
-    )
-    tree = Tree(files.devices, connected, checked=True)
-    await connection.copy_records_to_table(
-        f"device_v{version}",
-        schema_name="grid",
-        columns=_DEVICE_COLUMNS,
-        records=_device_records(files.devices, tree, connected),
-        timeout=_IMPORT_SECONDS,
-    )
-    tell("devices", len(tree), len(tree))
-    tell("indexes", 0, 1)
-    await connection.execute("SELECT grid.close_version($1)", version, timeout=_IMPORT_SECONDS)
-    tell("indexes", 1, 1)
-    feeders = {tree.feeder_of(device) for device in tree} - set(tree.areas())
-    return NetworkVersion(
-        version=version,
-        content_hash=content_hash,
-        areas=len(tree.areas()),
-        feeders=len(feeders),
-        devices=len(tree),
-        customers=connected.total(),
-    )
-
-
-async def _customer_records(
-    files: NetworkFiles, connected: Counter[str], expected: int, tell: Progress
-) -> AsyncIterator[tuple[object, ...]]:
+def _customer_records(files: NetworkFiles, connected: Counter[str]) -> Iterator[tuple[object, ...]]:
     """Yield the customers as table rows, counting them by transformer on the way."""
-    for done, row in enumerate(files.read_customers(), start=1):
+    for row in files.read_customers():
         connected[row.transformer_id] += 1
         address = parse(row.address)
         yield (
@@ -250,30 +291,44 @@ async def _customer_records(
             address.building,
             address.room,
         )
-        if done % _PROGRESS_ROWS == 0:
-            tell("customers", done, max(done, expected))
-    tell("customers", connected.total(), connected.total())
 
 
-def _device_records(rows: Iterable[DeviceRow], tree: Tree, connected: Counter[str]) -> Iterable[tuple[object, ...]]:
-    for row in rows:
-        chain = tree.chain(row.id)
-        yield (
-            row.id,
-            row.parent,
-            row.type,
-            row.normally_open,
-            row.lat,
-            row.lon,
-            tree.area_of(row.id),
-            tree.feeder_of(row.id),
-            connected[row.id],
-            name_key(row.name),
-            *tree.span(row.id),
-            chain,
-            [tree.customers_under(one) for one in chain],
-            row.other_end,
-        )
+@dataclass(slots=True)
+class _Size:
+    """What the devices turned out to be while they were written."""
+
+    areas: int = 0
+    feeders: int = 0
+
+
+def _device_records(rows: Sequence[DeviceRow], connected: Counter[str], size: _Size) -> Iterator[tuple[object, ...]]:
+    """Yield the devices as table rows, with what the tree says of each; one area's tree at a time."""
+    before = 0
+    for own in rows_by_area(rows):
+        tree = Tree(own, {row.id: connected[row.id] for row in own if row.id in connected}, checked=True)
+        size.areas += 1
+        size.feeders += len({tree.feeder_of(device) for device in tree} - set(tree.areas()))
+        for row in own:
+            chain = tree.chain(row.id)
+            first, end = tree.span(row.id)
+            yield (
+                row.id,
+                row.parent,
+                row.type,
+                row.normally_open,
+                row.lat,
+                row.lon,
+                tree.area_of(row.id),
+                tree.feeder_of(row.id),
+                connected[row.id],
+                name_key(row.name),
+                before + first,
+                before + end,
+                chain,
+                [tree.customers_under(one) for one in chain],
+                row.other_end,
+            )
+        before += len(own)
 
 
 async def _forget_outdated(connection: Connection) -> None:

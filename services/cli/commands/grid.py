@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -15,13 +17,19 @@ from services.cli.errors import CommandError, Exit
 from services.cli.network import connected
 from services.grid import store
 from services.grid.cim import Drawing, read_cim
-from services.grid.network_file import NetworkFileError, open_network, write_customers, write_devices
+from services.grid.csv_file import NetworkFileError
+from services.grid.network_file import open_network, write_customers, write_devices
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     import asyncpg
+    from rich.progress import TaskID
 
     from services.grid.tree import Tree
+
+    Connection = asyncpg.Connection[asyncpg.Record]
 
 app = typer.Typer(name="grid", no_args_is_help=True, help="The network model: devices, customers, who feeds whom.")
 app.command()(switching.switch)
@@ -107,21 +115,40 @@ def _drawing(origin: str | None) -> Drawing | None:
 
 
 def _import(network: Path, customers: Path) -> None:
+    began = time.monotonic()
     with progress() as display:
-        task = display.add_task("reading", total=None)
+        stages: dict[str, TaskID] = {}
 
         def tell(stage: str, done: int, total: int) -> None:
-            display.update(task, description=stage, completed=done, total=total)
+            if stage not in stages:
+                stages[stage] = display.add_task(stage)
+            display.update(stages[stage], completed=done, total=total)
 
-        imported = asyncio.run(connected(lambda c: store.import_network(c, network, customers, progress=tell)))
+        imported = asyncio.run(
+            _until_told_to_stop(lambda c: store.import_network(c, network, customers, progress=tell))
+        )
+    seconds = time.monotonic() - began
     version = imported.version
     what = "is current now" if imported.changed else "was current already"
     out.print(
-        f"Version {version} {what}: {version.areas} areas, {version.feeders} feeders, "
+        f"Version {version} {what}: {version.areas:,} areas, {version.feeders:,} feeders, "
         f"{version.devices:,} devices, {version.customers:,} customers."
     )
+    if imported.changed:
+        err.print(f"It took {seconds:.1f} s: {version.customers / seconds:,.0f} customers/s.")
     if version.revision:
         err.print(f"It was switched {version.revision} times since its import, and stays so: gridline grid switchings.")
+
+
+async def _until_told_to_stop(work: Callable[[Connection], Awaitable[store.Imported]]) -> store.Imported:
+    """Run ``work``; SIGTERM ends it as Ctrl-C does, so that it can clear away what it had begun."""
+    task = asyncio.ensure_future(connected(work))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        advice = "Run it again: what it had begun is cleared away."
+        raise CommandError("stopped: nothing was imported", advice, Exit.NO) from None
 
 
 @app.command()
@@ -182,7 +209,7 @@ def show(
 
 
 async def _read(
-    connection: asyncpg.Connection[asyncpg.Record],
+    connection: Connection,
 ) -> tuple[store.NetworkVersion | None, dict[str, Tree]]:
     return await store.current_version(connection), await store.load_trees(connection)
 

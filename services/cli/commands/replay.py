@@ -19,7 +19,7 @@ from services.dedup.replay import Replayed, load_served, replay_files
 from services.dedup.replay_files import ReplayFileError, read_reports
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
-from services.grid.network_file import NetworkFileError
+from services.grid.csv_file import NetworkFileError
 from services.runtime import clock
 from services.runtime.settings import read_settings
 from services.runtime.yaml_reading import RulesError

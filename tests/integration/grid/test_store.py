@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 
+import asyncpg
 import pytest
 
+from services.grid.csv_file import NetworkFileError
 from services.grid.evidence import PlaceEvidence
 from services.grid.lookup import resolve_places
-from services.grid.network_file import NetworkFileError, open_network
+from services.grid.network_file import open_network
 from services.grid.operating import switch_network, switchings
 from services.grid.store import current_version, import_network, load_tree, load_trees, migrate
 from services.grid.switching import Switching, SwitchingError
@@ -128,10 +131,94 @@ async def test_two_imports_at_once_run_one_after_the_other(grid, reader, shipped
 
 async def test_progress_is_told_to_the_end(grid, tiled):
     told = []
-    await import_network(grid, *tiled(8), progress=lambda *step: told.append(step))
-    assert [done for stage, done, _ in told if stage == "customers"] == [10_000, 8 * 1372]
+    await import_network(grid, *tiled(16), progress=lambda *step: told.append(step))
+    assert [done for stage, done, _ in told if stage == "customers"] == [20_000, 16 * 1372]
+    assert [done for stage, done, _ in told if stage == "devices"] == [16 * 703]
     assert all(done <= total for _, done, total in told)
-    assert told[-1] == ("indexes", 1, 1)
+    stages = list(dict.fromkeys(stage for stage, _, _ in told))
+    assert stages == ["reading devices", "customers", "devices", "indexes"]
+    assert told[-1][1] == told[-1][2] > 10
+
+
+class _StoppedError(BaseException):
+    """As Ctrl-C."""
+
+
+def _at(stage, action):
+    """Act when a stage is first told of."""
+    return lambda told, _done, _total: action() if told == stage else None
+
+
+def _stop():
+    raise _StoppedError
+
+
+@pytest.mark.parametrize("stage", ["customers", "devices", "indexes"])
+async def test_an_interrupted_import_leaves_nothing_behind_and_can_be_run_again(grid, shipped, stage):
+    good = await import_network(grid, *shipped("ckt5"))
+    before = await tables_of(grid)
+    with pytest.raises(_StoppedError):
+        await import_network(grid, *shipped("ieee123"), progress=_at(stage, _stop))
+    assert await tables_of(grid) == before
+    assert await current_version(grid) == good.version
+    assert (await import_network(grid, *shipped("ieee123"))).version.version == 2
+
+
+async def test_what_a_killed_import_left_is_seen_by_nobody_and_dropped_by_the_next(grid, database_dsn, shipped):
+    good = await import_network(grid, *shipped("ckt5"))
+    before = await tables_of(grid)
+    killed = await asyncpg.connect(database_dsn)
+    with pytest.raises(asyncpg.InterfaceError):
+        await import_network(killed, *shipped("ieee123"), progress=_at("indexes", killed.terminate))
+    assert {"customer_v2", "device_v2"} <= await tables_of(grid) - before  # the control: it was in the midst of it
+    assert await current_version(grid) == good.version
+    assert {row["version"] for row in await grid.fetch("SELECT DISTINCT version FROM grid.customer")} == {1}
+    assert (await import_network(grid, *shipped("ieee123"))).version.version == 2
+    assert await tables_of(grid) == before | {f"{part}_v2" for part in ("customer", "device", "house", "service_point")}
+
+
+async def test_a_full_disk_is_named_and_leaves_nothing_behind(grid, shipped):
+    await import_network(grid, *shipped("ckt5"))
+    before = await tables_of(grid)
+    await grid.execute("""
+        CREATE OR REPLACE FUNCTION grid.version_steps(v integer) RETURNS SETOF text LANGUAGE sql AS $$
+            SELECT 'DO $x$ BEGIN RAISE disk_full USING MESSAGE = ''could not extend file''; END $x$'
+        $$
+    """)
+    with pytest.raises(asyncpg.DiskFullError, match="could not extend file"):
+        await import_network(grid, *shipped("ieee123"))
+    assert await tables_of(grid) == before
+
+
+async def test_while_an_import_runs_no_transaction_is_open_and_switching_goes_on(grid, database_dsn, shipped):
+    await import_network(grid, *shipped("ieee123"))
+    reached, go_on = threading.Event(), threading.Event()
+
+    def pause():
+        reached.set()
+        go_on.wait(60)
+
+    async def importing():
+        connection = await asyncpg.connect(database_dsn, server_settings={"application_name": "the import"})
+        try:
+            return await import_network(connection, *shipped("ckt5"), progress=_at("devices", pause))
+        finally:
+            await connection.close()
+
+    done = asyncio.get_running_loop().run_in_executor(None, asyncio.run, importing())
+    try:
+        assert await asyncio.to_thread(reached.wait, 60)
+        state = await grid.fetchrow(
+            "SELECT state, backend_xid, backend_xmin FROM pg_stat_activity"
+            " WHERE application_name = 'the import' AND datname = current_database()"
+        )
+        assert tuple(state) == ("idle", None, None)
+        await switch_network(grid, [Switching("A0TIE00021", "A0SW00012")], author="wang", reason="meanwhile")
+        assert (await current_version(grid)).revision == 1
+    finally:
+        go_on.set()
+    assert (await done).version.version == 2
+    assert str(await current_version(grid)) == "2"  # the new files say how the network is operated
 
 
 async def test_migrating_again_keeps_what_is_there(grid, shipped):

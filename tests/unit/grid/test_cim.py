@@ -11,8 +11,9 @@ import pytest
 
 import deploy
 from services.grid.cim import Drawing, read_cim
+from services.grid.csv_file import NetworkFileError
 from services.grid.device import DeviceType
-from services.grid.network_file import NetworkFileError, open_network, write_customers, write_devices
+from services.grid.network_file import open_network, write_customers, write_devices
 from services.grid.switching import Switching, switched
 from services.grid.tree import Tree
 

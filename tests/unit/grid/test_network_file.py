@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.values import CustomerClass, CustomerStatus
+from services.grid.csv_file import NetworkFileError
 from services.grid.device import DeviceRow
 from services.grid.network_file import (
     CustomerRow,
-    NetworkFileError,
     open_network,
     read_customers,
     read_devices,

@@ -1,0 +1,135 @@
+"""A CSV file as rows, with everything that is wrong with it named by file and line.
+
+Decided here: what is a table at all: UTF-8, one header with the columns that are needed, as many fields in each row.
+Never here: what the fields mean.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+SHOWN: Final = 20
+"""Problems told in full; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a file. Lines count from 1, the header being line 1; 0 means the file as a whole."""
+
+    file: str
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.reason}"
+
+
+class NetworkFileError(Exception):
+    """The files cannot be used. ``problems`` holds the first 20, ``total`` how many there are."""
+
+    def __init__(self, problems: list[Problem], total: int | None = None) -> None:
+        self.problems = problems
+        self.total = len(problems) if total is None else total
+        lines = [str(problem) for problem in problems]
+        if self.total > len(problems):
+            lines.append(f"and {self.total - len(problems)} more")
+        super().__init__("\n".join(lines))
+
+
+class Problems:
+    """Collects problems; holds no more of them than are shown."""
+
+    def __init__(self) -> None:
+        self.first: list[Problem] = []
+        self.total = 0
+
+    def add(self, file: Path, line: int, reason: str) -> None:
+        """Note one more; ``line`` 0 is the file as a whole."""
+        self.total += 1
+        if len(self.first) < SHOWN:
+            self.first.append(Problem(file.name, line, reason))
+
+    def throw(self) -> None:
+        """Raise ``NetworkFileError`` if there was any."""
+        if self.total:
+            raise NetworkFileError(self.first, self.total)
+
+
+def table(
+    path: Path, required: Sequence[str], optional: Sequence[str], problems: Problems
+) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yield line and cells of each row, the cells in the order of ``required + optional``.
+
+    A row of the wrong width is a problem and is passed over; bytes that are no UTF-8 and broken quoting end it.
+    """
+    try:
+        with path.open("rb") as file:
+            yield from _rows(path, file, required, optional, problems)
+    except OSError as error:
+        problems.add(path, 0, f"cannot be read: {error.strerror or error}")
+
+
+def _rows(
+    path: Path, file: BinaryIO, required: Sequence[str], optional: Sequence[str], problems: Problems
+) -> Iterator[tuple[int, Sequence[str]]]:
+    lines = _Lines(path, file, problems)
+    reader = csv.reader(lines, strict=True)
+    start = 1
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        if lines.broken:
+            return
+        if absent := [name for name in required if name not in header]:
+            problems.add(path, 1, f"no column {', '.join(absent)}; the header has {', '.join(header) or 'nothing'}")
+            return
+        if double := [name for name in (*required, *optional) if header.count(name) > 1]:
+            problems.add(path, 1, f"column {', '.join(double)} comes twice")
+            return
+        width = len(header)
+        pick = itemgetter(*(header.index(name) if name in header else width for name in (*required, *optional)))
+        start = reader.line_num + 1
+        for cells in reader:
+            if len(cells) == width:
+                cells.append("")  # what an optional column that is not there points to
+                yield start, pick(cells)
+            elif cells:
+                hint = ": put a text with a comma in quotes" if len(cells) > width else ""
+                problems.add(path, start, f"{len(cells)} fields where the header has {width}{hint}")
+            start = reader.line_num + 1
+    except csv.Error as error:
+        if not lines.broken:
+            problems.add(path, start, f"is not CSV from here on: {error}")
+
+
+class _Lines:
+    """The lines of a file as text; ends, with a problem and ``broken`` set, at bytes that are no text."""
+
+    def __init__(self, path: Path, file: BinaryIO, problems: Problems) -> None:
+        self._path = path
+        self._file = file
+        self._problems = problems
+        self.broken = False
+
+    def __iter__(self) -> Iterator[str]:
+        for line, raw in enumerate(self._file, start=1):
+            try:
+                text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                self._break(line, f"is not UTF-8 (byte 0x{raw[error.start]:02x}): save the file as UTF-8")
+                return
+            if "\0" in text:
+                self._break(line, "has a NUL character: save the file as UTF-8 text")
+                return
+            yield text
+
+    def _break(self, line: int, reason: str) -> None:
+        self._problems.add(self._path, line, reason)
+        self.broken = True
