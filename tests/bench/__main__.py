@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.bench import callers, claims, drain, intake, latency, overload, replay, scale
+from tests.bench import callers, claims, drain, intake, latency, network, overload, replay, scale
 from tests.bench.grids import Grids
 from tests.bench.plan import Plan, Work
 from tests.bench.report import Results
@@ -29,6 +29,7 @@ MEASUREMENTS: dict[str, Callable[[Plan], None]] = {
     "overload": overload.measure,
     "drain": drain.measure,
     "latency": latency.measure,
+    "network": network.measure,
     "scale": scale.measure,
     "claims": claims.measure,
 }
@@ -57,7 +58,7 @@ def main() -> int:
                 display.console.print(f"{time.monotonic() - began:6.1f} s  {what}")
 
         rounds = arguments.rounds or (2 if arguments.quick else 3)
-        work = Work(results=results, rounds=rounds, quick=arguments.quick, tell=tell)
+        work = Work(results=results, rounds=rounds, quick=arguments.quick, huge=arguments.huge, tell=tell)
         for name in arguments.only:
             if name in WITHOUT_SERVERS:
                 tell(name)
@@ -81,6 +82,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", type=_names, default=list(_NAMES), help=f"comma-separated: {','.join(_NAMES)}")
     parser.add_argument("--rounds", type=int, default=0, help="repetitions (default 3, quick 2)")
     parser.add_argument("--quick", action="store_true", help="smaller amounts, under two minutes")
+    parser.add_argument(
+        "--huge", action="store_true", help="ten million customers as well (network, scale): 10 GB of disk, an hour"
+    )
     parser.add_argument("--json", type=Path, help="where the figures go (default bench-results/bench.json)")
     return parser.parse_args()
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvloop
 
+from tests.bench.grids import HUGE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from tests.bench.grids import Grids
+    from tests.bench.grids import Grids, Size
     from tests.bench.report import Results
     from tests.bench.servers import Servers
 
@@ -24,12 +26,14 @@ class Work:
     Attributes:
         rounds: Repetitions of what is repeated.
         quick: Smaller amounts: for a look, not for a figure.
+        huge: Networks of ten million customers as well, where sizes are compared.
         tell: Shows what is going on.
     """
 
     results: Results
     rounds: int
     quick: bool
+    huge: bool
     tell: Callable[[str], None]
 
     def scaled(self, usual: T, *, quick: T) -> T:
@@ -43,6 +47,10 @@ class Plan(Work):
 
     servers: Servers
     grids: Grids
+
+    def sized(self, usual: tuple[Size, ...], *, quick: tuple[Size, ...]) -> tuple[Size, ...]:
+        """Return the network sizes to compare."""
+        return (*self.scaled(usual, quick=quick), *((HUGE,) if self.huge else ()))
 
     @property
     def server_pids(self) -> dict[str, int]:
