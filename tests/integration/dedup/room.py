@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from services.contracts import envelope
 from services.contracts.topics import BY_NAME, DISPATCH_PROGRESS, OUTAGE_INPUT
@@ -14,6 +14,7 @@ from services.grid.store import load_trees
 from services.runtime.batch import Read, Transactor
 from services.runtime.outbox import Outbox, unpack_headers
 from services.runtime.positions import Claim, claim
+from tests.unit.dedup.timeline import minute
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,3 +85,12 @@ class Room:
             headers = unpack_headers(row["headers"])
             found.append(envelope.decode(envelope.open_record(row["value"], headers), BY_NAME[topic].types))
         return found
+
+
+def plain(state: AreaState) -> dict[str, Any]:
+    """A state without what the clock and the batches put in: stamps of orders and numbers of revisions."""
+    for incident in state.incidents.values():
+        incident.revision = 0
+        if incident.order is not None:
+            incident.order = incident.order.model_copy(update={"issued_at": minute(0)})
+    return state.snapshot()

@@ -30,6 +30,7 @@ from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.grid.store import import_network, load_trees
 from services.runtime.cluster import apply_topics
 from services.runtime.postgres import migrate
+from tests.integration.dedup.room import plain
 from tests.integration.dedup.test_handler import AREA, CELLS, random_report
 from tests.integration.runtime.world import World
 from tests.unit.dedup.timeline import NETWORKS, RULES, minute, rules_of_tests
@@ -186,12 +187,3 @@ async def test_folding_the_topic_gives_what_a_killed_and_restarted_service_has_s
     versions = [json.loads(value)["data"] for _, value, _ in await dedup.records(DISPATCH_ORDER.name)]
     assert {order["incident_id"] for order in versions} >= {str(i) for s in stored.values() for i in s.incidents}
     assert await dedup.records(INCIDENT_CHANGED.name)
-
-
-def plain(state: AreaState) -> dict[str, Any]:
-    """A state without what the clock and the batches put in: stamps of orders and numbers of revisions."""
-    for incident in state.incidents.values():
-        incident.revision = 0
-        if incident.order is not None:
-            incident.order = incident.order.model_copy(update={"issued_at": minute(0)})
-    return state.snapshot()
