@@ -285,6 +285,11 @@ class Tree:
         i = self._at(device)
         return self._transformers[self._end[i]] - self._transformers[i]
 
+    def under(self, device: str) -> tuple[str, ...]:
+        """Return a device and all that is fed through it, a parent before its children."""
+        i = self._at(device)
+        return self._ids[i : self._end[i]]
+
     def transformers_under(self, device: str) -> tuple[str, ...]:
         """Return the transformers fed through a device, itself included."""
         i = self._at(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,8 @@ from rich.markup import escape
 
 from services.cli import desk
 from services.cli.console import out, print_json, table
+from services.cli.errors import CommandError
+from services.cli.incident_drawing import svg
 
 app = typer.Typer(
     name="incidents", no_args_is_help=True, help="Incidents as dedup has them, and why a report is where it is."
@@ -123,6 +126,23 @@ def show(
         for m in found["members"]
     ]
     out.print(table("Reports", ("ticket", "channel", "at device", "customer", "reported", "report"), members))
+
+
+@app.command()
+def draw(
+    incident: Annotated[str, typer.Argument(help="Id of the incident.")],
+    to: Annotated[Path, typer.Option("--out", "-o", help="Where to write the picture.")] = Path("incident.svg"),
+) -> None:
+    """Draw an incident on its feeder (SVG): who called, who kept silent, what else is open there.
+
+    For example:  gridline incidents draw 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 --out outage.svg
+    """
+    picture = svg(desk.ask(f"/v1/incidents/{incident}/surroundings"))
+    try:
+        to.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{to} cannot be written: {error.strerror}.", "Give another place with --out.") from None
+    out.print(f"Wrote {escape(str(to))}; a browser shows it.")
 
 
 @app.command()

@@ -15,6 +15,7 @@ from services.dedup.api.planned import planned_doors
 from services.dedup.api.reports import report_doors
 from services.dedup.api.restorations import restoration_doors
 from services.dedup.api.storms import storm_doors
+from services.dedup.api.surroundings import surroundings_doors
 from services.dedup.api.telemetry import telemetry_doors
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def make_router(pool: Pool, outbox: Outbox, keys: KeyRing, ground: Ground | None
     router = APIRouter(prefix="/v1")
     for doors in (
         incident_doors(pool, access),
+        surroundings_doors(pool, access),
         command_doors(pool, outbox, access),
         report_doors(pool, ground, access),
         order_doors(pool, outbox, access),

@@ -50,6 +50,14 @@ FROM incident AS i JOIN order_version AS v USING (order_id) WHERE i.incident_id 
 _PROGRESS: Final = """
 SELECT stage, at, crew, cause, note, outcome, noted_at FROM progress WHERE incident_id = $1 ORDER BY noted_at, at
 """
+_BY_DEVICE: Final = """
+SELECT device_id, count(*) AS n FROM report
+WHERE incident_id = $1 AND device_id IS NOT NULL GROUP BY device_id
+"""
+_STANDING: Final = """
+SELECT device_id, incident_id FROM incident
+WHERE area = $1 AND kind = 'outage' AND state IN ('predicted', 'confirmed')
+"""
 _REPORT: Final = """
 SELECT report_id, ticket_ref, area, device_id, reported_at, received_at, outcome, reason, incident_id
 FROM report WHERE report_id = $1
@@ -129,6 +137,16 @@ async def order_versions_of(connection: Connection, incident_id: UUID) -> list[a
 async def progress_of(connection: Connection, incident_id: UUID) -> list[asyncpg.Record]:
     """Return what crews said of an incident."""
     return await connection.fetch(_PROGRESS, incident_id)
+
+
+async def reports_by_device(connection: Connection, incident_id: UUID) -> dict[str, int]:
+    """Return how many reports of an incident are at each device."""
+    return {row["device_id"]: row["n"] for row in await connection.fetch(_BY_DEVICE, incident_id)}
+
+
+async def standing_in(connection: Connection, area: str) -> dict[str, UUID]:
+    """Return the open outages of an area by their device."""
+    return {row["device_id"]: row["incident_id"] for row in await connection.fetch(_STANDING, area)}
 
 
 async def report_of(connection: Connection, report_id: UUID) -> asyncpg.Record | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 AREA = "A0SU00000"
+NOBODY = "0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11"
 METERS = {"X-API-Key": DEVELOPMENT_KEYS["meters-dev"]}
 ANY = {"If-Match": "*"}
 __all__ = ["dedup"]  # a fixture
@@ -98,6 +99,25 @@ async def test_a_merge_its_redirect_and_its_undo(room: Room, desk: httpx.AsyncCl
         ("left", "undone_by_person", "desk-dev"),
         ("joined", "undone_by_person", "desk-dev"),
     ]
+
+
+async def test_what_is_around_an_incident_can_be_drawn(room: Room, desk: httpx.AsyncClient) -> None:
+    here, there = (one["incident_id"] for one in await two_outages(room))
+    await room.feed([a_report("cell:85318d9bfffffff", "cell:89318d9bfffffff", "far", 2)], minute(2))
+    far = await room.pool.fetchval("SELECT incident_id FROM incident WHERE area LIKE 'cell%'")
+
+    found = (await desk.get(f"/incidents/{here}/surroundings")).json()
+    by_id = {one["id"]: one for one in found["devices"]}
+    assert (found["device"], found["reports"]) == ("A0TR00023", 1)
+    assert (by_id["A0TR00023"]["reports"], by_id["A0TR00104"]["reports"]) == (1, 0)
+    assert (by_id["A0TR00023"]["incident"], by_id["A0TR00104"]["incident"]) == (str(here), str(there))
+    assert {one["id"] for one in found["devices"] if one["dark"]} == {"A0TR00023"}
+    assert found["devices"][0]["id"] == AREA
+
+    nothing = await desk.get(f"/incidents/{far}/surroundings")
+    assert (nothing.status_code, nothing.headers["content-type"]) == (404, "application/problem+json")
+    assert "nothing to draw" in nothing.json()["detail"]
+    assert (await desk.get(f"/incidents/{NOBODY}/surroundings")).status_code == 404
 
 
 async def test_refusals_are_problems_with_field_and_reason(room: Room, desk: httpx.AsyncClient) -> None:
