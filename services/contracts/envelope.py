@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -118,11 +119,11 @@ def encode(
         content: Fingerprint of the content where the bytes may differ between two sendings; sent as the
             CloudEvents extension attribute ``fingerprint``.
     """
-    data = message.model_dump_json(exclude_none=True).encode()
+    # Bytes at once: model_dump_json makes text of them, which would be made bytes again.
+    data = message.__pydantic_serializer__.to_json(message, exclude_none=True)
     cause = message.message_id  # once: it may be derived each time
     event_id = str(cause)
     trace = child_trace(traceparent, cause, source)
-    named = (("ce_id", event_id.encode()), ("ce_type", message.ce_type.encode()))
     headers: Headers
     if structured:
         attributes = {
@@ -137,19 +138,33 @@ def encode(
         }
         head = json.dumps(attributes, separators=(",", ":")).encode()
         data = head[:-1] + b',"data":' + data + b"}"
-        headers = (*named, ("content-type", STRUCTURED.encode()), ("traceparent", trace.encode()))
+        headers = (
+            ("ce_id", event_id.encode()),
+            ("ce_type", message.ce_type.encode()),
+            ("content-type", STRUCTURED.encode()),
+            ("traceparent", trace.encode()),
+        )
     else:
         headers = (
-            *named,
-            ("ce_specversion", b"1.0"),
-            ("ce_source", source.encode()),
+            ("ce_id", event_id.encode()),
+            *_same_for_all(message.ce_type, source),
             ("ce_time", message.occurred.isoformat().encode()),
-            ("content-type", _BINARY.encode()),
             ("traceparent", trace.encode()),
         )
         if content is not None:
             headers += (("ce_fingerprint", content.hex().encode()),)
     return Outgoing(topic=topic, key=message.partition_key.encode(), value=data, headers=headers)
+
+
+@cache
+def _same_for_all(ce_type: str, source: str) -> Headers:
+    """Return the headers of binary mode that every record of a type and a source has."""
+    return (
+        ("ce_type", ce_type.encode()),
+        ("ce_specversion", b"1.0"),
+        ("ce_source", source.encode()),
+        ("content-type", _BINARY.encode()),
+    )
 
 
 def open_record(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Incoming:

@@ -19,6 +19,10 @@ NAMESPACE: Final = UUID("6f1e8c52-95b9-5980-9e00-0095598c0de5")
 
 _ROOT: Final = sha1(NAMESPACE.bytes, usedforsecurity=False)  # what uuid5 begins with, made once: ids are many
 
+_VERSION_5: Final = 5 << 76 | 2 << 62
+_BUT_VERSION: Final = (1 << 128) - 1 & ~(0xF << 76 | 3 << 62)
+"""The bits of a UUID that say nothing of its version and variant. Source: RFC 9562, 5.5."""
+
 _SEPARATOR = "\x1f"  # ASCII unit separator: cannot be typed into a field, so parts cannot run into each other
 
 
@@ -26,7 +30,8 @@ def derive(kind: str, *parts: object) -> UUID:
     """Return the uuid5 of ``kind`` and ``parts``."""
     named = _ROOT.copy()
     named.update(_SEPARATOR.join((kind, *map(str, parts))).encode())
-    return UUID(bytes=named.digest()[:16], version=5)
+    # Cheaper than UUID(bytes=..., version=5), which takes the bits apart and puts them together again.
+    return UUID(int=int.from_bytes(named.digest()[:16], "big") & _BUT_VERSION | _VERSION_5)
 
 
 def contact_id(source: str, source_event_id: str) -> UUID:

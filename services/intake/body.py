@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from services.intake.channels.refusal import PayloadRefusedError, Reason
-from services.runtime.deadlines import within
+from services.runtime.deadlines import done_within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,23 +46,28 @@ async def read_body(headers: Mapping[str, str], receive: Receive, *, limit: int,
     declared = headers.get("content-length", "")
     if len(declared) > _LONGEST_NUMBER or (declared.isdigit() and int(declared) > limit):
         raise _oversize(limit)
-    chunks: list[bytes] = []
-    size = 0
     try:
-        with within(deadline_s):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise PayloadRefusedError(Reason.DISCONNECTED, "The sender went away while sending.")
-                chunk: bytes = message.get("body", b"")
-                size += len(chunk)
-                if size > limit:
-                    raise _oversize(limit)
-                chunks.append(chunk)
-                if not message.get("more_body", False):
-                    return b"".join(chunks)
+        return await done_within(deadline_s, _whole(receive, limit))
     except TimeoutError:
         raise PayloadRefusedError(Reason.SLOW_BODY, f"The body did not arrive within {deadline_s:g} s.") from None
+
+
+async def _whole(receive: Receive, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise PayloadRefusedError(Reason.DISCONNECTED, "The sender went away while sending.")
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _oversize(limit)
+        if not chunks and not message.get("more_body", False):
+            return chunk
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
 
 
 def _oversize(limit: int) -> PayloadRefusedError:

@@ -36,8 +36,9 @@ class Credentials(Generic[S]):
 
     def __init__(self, sources: Mapping[str, S]) -> None:
         self._keys = [(bytes.fromhex(one), source) for source in sources.values() for one in source.api_keys_sha256]
+        # The key is worked in once and copied: half the time of a signature.
         self._secrets = [
-            (signing_key(one.get_secret_value()), source)
+            (hmac.new(signing_key(one.get_secret_value()), digestmod="sha256"), source)
             for source in sources.values()
             for one in source.webhook_secrets
         ]
@@ -81,7 +82,9 @@ class Credentials(Generic[S]):
         given = _signatures(headers.get("webhook-signature", ""))
         found: S | None = None
         for secret, source in self._secrets:
-            expected = hmac.digest(secret, covered, "sha256")
+            made = secret.copy()
+            made.update(covered)
+            expected = made.digest()
             for one in given:
                 if hmac.compare_digest(expected, one):
                     found = source

@@ -25,7 +25,7 @@ _MOST_BUCKETS: Final = 100_000
 _FAULT: Final = "fault_report"
 
 
-class Urgency(Enum):
+class Urgency(float, Enum):
     """How long a contact is still let through. The value is the share of a bucket it leaves to more urgent ones."""
 
     DANGER = 0.0
@@ -37,7 +37,7 @@ class Urgency(Enum):
         """Return the urgency of a contact; one whose business nobody named may be an outage."""
         if contact.hazard:
             return cls.DANGER
-        return cls.OUTAGE if contact.business_type in {_FAULT, None} else cls.OTHER
+        return cls.OUTAGE if contact.business_type is None or contact.business_type == _FAULT else cls.OTHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Buckets:
         level, at = self._levels.pop(key, (rate.burst, now))
         level = min(rate.burst, level + (now - at) * rate.per_s)
         left = level - 1.0
-        spare = urgency.value * rate.burst
+        spare = urgency * rate.burst
         fits = left >= spare
         self._levels[key] = (left if fits else level, now)
         if len(self._levels) > _MOST_BUCKETS:

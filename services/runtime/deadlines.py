@@ -7,10 +7,14 @@ moved while it runs, and took 7 µs of a request twice; this one is set once and
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from types import coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator
     from types import TracebackType
+
+T = TypeVar("T")
 
 
 class within:  # noqa: N801 - reads as what it does, as asyncio.timeout does
@@ -46,3 +50,29 @@ class within:  # noqa: N801 - reads as what it does, as asyncio.timeout does
     def _end(self) -> None:
         self._late = True
         self._task.cancel()
+
+
+@coroutine
+def done_within(seconds: float, wait: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+    """Await ``wait`` inside ``within(seconds)``; where it need not wait at all, no timer is set for it.
+
+    The body of nearly every request is there by the time it is asked for.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    try:
+        reached = wait.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return] # what the coroutine returned
+    with within(seconds):
+        while True:
+            thrown: BaseException | None = None
+            try:
+                yield reached
+            except BaseException as error:  # noqa: BLE001 - cancelled, or told to close: that is for it to see
+                thrown = error
+            try:
+                reached = wait.send(None) if thrown is None else wait.throw(thrown)
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return] # likewise

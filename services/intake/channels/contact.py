@@ -6,13 +6,13 @@ Decided here: what tells two sendings of one event from two different events und
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from services.contracts.ids import contact_id, recipient_id, ticket_id, ticket_ref
 from services.contracts.messages import ContactReceived, RecipientHeard
-from services.contracts.values import Recipient
+from services.contracts.values import Position, Recipient, Value
 from services.intake.channels.refusal import from_validation
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.contracts.values import Channel
+    from services.intake.channels.payload import PositionPayload
     from services.intake.channels.source import Source
 
 TIMED_BY_US: Final = "timed_by_us"
@@ -100,6 +101,67 @@ def contact_of(
         )
     except ValidationError as error:
         raise from_validation(error) from None
+
+
+def contact_of_checked(
+    source: Source,
+    channel: Channel,
+    source_event_id: str,
+    *,
+    thread: str | None,
+    now: datetime,
+    reply_to: dict[str, Any] | None,
+    position: PositionPayload | None = None,
+    **told: Any,
+) -> ContactReceived:
+    """Return what ``contact_of`` does, of parts that the payload's own model held to the contract's bounds or closer.
+
+    For the doors that storms come through: checking every part twice took a tenth of a request. A test holds what comes
+    out against the contract, for any payload that those doors take.
+    """
+    contact = contact_id(source.name, source_event_id)
+    ticket = ticket_id(source.name, thread, contact)
+    parts = _BLANK | told
+    parts["contact_id"] = contact
+    parts["ticket_id"] = ticket
+    parts["ticket_ref"] = ticket_ref(ticket)
+    parts["source"] = source.name
+    parts["source_event_id"] = source_event_id
+    parts["channel"] = channel
+    parts["received_at"] = now
+    if reply_to is not None:
+        parts["reply_to"] = _assembled(Recipient, reply_to)
+    if position is not None:
+        parts["position"] = _assembled(
+            Position,
+            {"lat": position.lat, "lon": position.lon, "crs": position.crs, "accuracy_m": position.accuracy_m},
+        )
+    return _assembled(ContactReceived, parts)
+
+
+_BLANK: Final = {
+    name: None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
+    for name, field in ContactReceived.model_fields.items()
+}
+"""Every field of a contact in the contract's order, as it is where nothing is told."""
+
+V = TypeVar("V", bound=Value)
+
+
+def _assembled(model: type[V], parts: dict[str, Any]) -> V:
+    """Return a value of all its parts, none of which is checked: ``model_construct``, which takes ten times as long."""
+    made = model.__new__(model)
+    put = object.__setattr__  # the value is frozen
+    put(made, "__dict__", parts)
+    put(made, "__pydantic_fields_set__", _ALL[model])
+    put(made, "__pydantic_extra__", None)
+    put(made, "__pydantic_private__", None)
+    return made
+
+
+_ALL: Final[dict[type[Value], set[str]]] = {
+    model: set(model.model_fields) for model in (ContactReceived, Recipient, Position)
+}
 
 
 def heard_of(

@@ -192,7 +192,10 @@ def validated(model: type[P], read: Read) -> P:
 
 def ignored_fields(model: type[Payload], read: Read) -> tuple[str, ...]:
     """Names of the fields we do not know, the first twenty."""
-    return tuple(sorted(read.fields.keys() - model.__pydantic_fields__.keys())[:_SHOWN_FIELDS])
+    known = model.__pydantic_fields__.keys()
+    if read.fields.keys() <= known:
+        return ()
+    return tuple(sorted(read.fields.keys() - known)[:_SHOWN_FIELDS])
 
 
 def event_id(header: str | None, field: Name | None) -> str | None:

@@ -18,7 +18,7 @@ from pydantic import Field, StrictBool, StrictFloat, StringConstraints
 
 from services.contracts.values import Attachment, Channel, Name, Text
 from services.grid.phone import phone_key
-from services.intake.channels.contact import Accepted, contact_of, reply_to
+from services.intake.channels.contact import Accepted, contact_of, contact_of_checked, reply_to
 from services.intake.channels.payload import (
     Instant,
     Locale,
@@ -33,7 +33,7 @@ from services.intake.channels.reference import wrong_reference
 from services.intake.channels.refusal import FieldError, bad_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from services.contracts.messages import ContactReceived
@@ -112,7 +112,9 @@ def accept(source: PhoneSource, body: bytes, idempotency_key: str | None, now: d
     read = read_object(body)
     event = validated(PhoneEvent, read)
     given_id = event_id(idempotency_key, event.event_id)
-    contact = contact_of_event(source, event, now=now, sha256=read.sha256, given_id=given_id)
+    contact = contact_of_event(
+        source, event, now=now, sha256=read.sha256, given_id=given_id, made_by=contact_of_checked
+    )
     return Accepted(contact, ignored_fields(PhoneEvent, read))
 
 
@@ -124,6 +126,7 @@ def contact_of_event(
     sha256: str,
     given_id: str | None = None,
     more_facts: Mapping[str, str | float | bool] | None = None,
+    made_by: Callable[..., ContactReceived] = contact_of,
 ) -> ContactReceived:
     """Return the contact of a call event, whichever system's words it was read from.
 
@@ -134,6 +137,7 @@ def contact_of_event(
         sha256: Of what was sent; it also names an event that has no id of its own.
         given_id: The sender's id of the event.
         more_facts: What only this sender knows.
+        made_by: ``contact_of``, or ``contact_of_checked`` where all of it was read by ``PhoneEvent``.
 
     Raises:
         PayloadRefusedError: it cannot become a contact.
@@ -144,7 +148,7 @@ def contact_of_event(
     abandoned = _abandoned(event)
     caller = event.ani if phone_key(event.ani) else None
     transcript = event.transcript
-    return contact_of(
+    return made_by(
         source,
         Channel.PHONE,
         given_id or f"{event.external_call_id}:{event.event}:{sha256[:_DIGEST]}",
@@ -207,18 +211,25 @@ def _attachments(event: PhoneEvent) -> tuple[Attachment, ...]:
 def _facts(event: PhoneEvent, *, abandoned: bool, known_caller: bool) -> dict[str, Any]:
     """What only a call knows."""
     queue, transcript, recording = event.queue, event.transcript, event.recording
-    facts = {
-        "call_id": event.external_call_id,
-        "menu_path": ".".join(event.menu_path) or None,
-        "dnis": event.dnis or None,
-        "caller_withheld": True if event.ani is not None and not known_caller else None,
-        "abandoned": True if abandoned else None,
-        "agent_id": event.agent_id,
-        "answered": queue and queue.answered,
-        "queue": queue and queue.name,
-        "queue_wait_s": queue and queue.wait_s,
-        "transcript_final": transcript and transcript.final,
-        "transcript_confidence": transcript and transcript.confidence,
-        "recording_s": recording and recording.duration,
-    }
+    facts: dict[str, Any] = {"call_id": event.external_call_id}
+    if event.menu_path:
+        facts["menu_path"] = ".".join(event.menu_path)
+    if event.dnis:
+        facts["dnis"] = event.dnis
+    if event.ani is not None and not known_caller:
+        facts["caller_withheld"] = True
+    if abandoned:
+        facts["abandoned"] = True
+    if event.agent_id is not None:
+        facts["agent_id"] = event.agent_id
+    if queue is not None:
+        facts |= _told(answered=queue.answered, queue=queue.name, queue_wait_s=queue.wait_s)
+    if transcript is not None:
+        facts |= _told(transcript_final=transcript.final, transcript_confidence=transcript.confidence)
+    if recording is not None:
+        facts |= _told(recording_s=recording.duration)
+    return facts
+
+
+def _told(**facts: Any) -> dict[str, Any]:
     return {name: fact for name, fact in facts.items() if fact is not None}

@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool, StringConstraints
 
 from services.contracts.ids import contact_id
 from services.contracts.values import Attachment, Name, Text, Word
-from services.intake.channels.contact import TIMED_BY_US, Accepted, contact_of
+from services.intake.channels.contact import TIMED_BY_US, Accepted, contact_of, contact_of_checked
 from services.intake.channels.payload import (
     Instant,
     Locale,
@@ -101,7 +101,7 @@ class Heard(Generic[R]):
             facts[TIMED_BY_US] = True
         if payload.single_premise:
             facts["single_premise"] = True
-        contact = contact_of(
+        contact = contact_of_checked(
             source,
             channel,
             self.event_id,
@@ -115,7 +115,7 @@ class Heard(Generic[R]):
             account_id=payload.account_id,
             phone=payload.phone,
             address=payload.address,
-            position=payload.position and payload.position.position(),
+            position=payload.position,
             reply_to=recipient,
             hazard=payload.hazard,
             facts=facts,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import timedelta, timezone
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
@@ -129,11 +129,12 @@ class CallSource(Source):
 
     def business_type(self, path: Iterable[str]) -> Word | None:
         """Return what the caller's way through the menu means; None where nothing is configured."""
-        return _longest(self.menu, tuple(path))
+        chosen = _longest(self.menu, tuple(path))
+        return None if chosen is None else self.menu[chosen]
 
     def is_hazard(self, path: Iterable[str]) -> bool:
         """Whether the caller chose an entry that means danger."""
-        return _longest(dict.fromkeys(self.hazard_menus, "hazard"), tuple(path)) is not None
+        return _longest(self.hazard_menus, tuple(path)) is not None
 
 
 class PhoneSource(CallSource, JsonSource):
@@ -271,9 +272,10 @@ class Sources(BaseModel):
         return self.phone, self.twilio, self.web, self.app, self.form, self.wechat, self.sms, self.api
 
 
-def _longest(paths: Mapping[str, str], path: tuple[str, ...]) -> str | None:
+def _longest(paths: Container[str], path: tuple[str, ...]) -> str | None:
+    """Return the longest of the paths that begins this one."""
     for length in range(len(path), 0, -1):
-        found = paths.get(".".join(path[:length]))
-        if found is not None:
-            return found
+        begin = ".".join(path[:length])
+        if begin in paths:
+            return begin
     return None

@@ -23,7 +23,7 @@ from services.intake.peer import peer_of
 from services.intake.photos import PhotoStore
 from services.intake.recent import RecentKeys
 from services.runtime import clock
-from services.runtime.http import Problem
+from services.runtime.http import JsonBytes, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -348,7 +348,7 @@ def accepted_answer(accepted: Accepted, more: Mapping[str, str] = MappingProxyTy
     answer: dict[str, Any] = {"contact_id": contact.contact_id, "ticket_ref": contact.ticket_ref, **more}
     if accepted.ignored:
         answer["ignored_fields"] = accepted.ignored
-    return Response(orjson.dumps(answer), 202, media_type="application/json")
+    return JsonBytes(orjson.dumps(answer), 202)
 
 
 def _headers(request: Request) -> dict[str, str]:

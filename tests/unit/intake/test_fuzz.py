@@ -251,6 +251,7 @@ def outcome(channel: str, body: bytes, now: datetime = NOW) -> Any:
         record = encode(contact, topic="t", source="s", content=contact_fingerprint(contact))
         read = decode(open_record(record.value, record.headers), CONTACT_RECEIVED.types)
         assert read == contact
+        assert encode(read, topic="t", source="s", content=contact_fingerprint(read)) == record
         return contact
     return accepted
 

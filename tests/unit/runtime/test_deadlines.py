@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.runtime.deadlines import within
+from services.runtime.deadlines import done_within, within
 
 _AN_HOUR = 3600.0
 
@@ -66,3 +66,60 @@ async def test_the_outer_deadline_of_two_is_the_outers():
 
     with pytest.raises(TimeoutError), within(0.01):
         await waits()
+
+
+async def test_what_need_not_wait_is_done_at_once():
+    async def at_once() -> int:
+        return 7
+
+    steps = done_within(_AN_HOUR, at_once())
+    with pytest.raises(StopIteration) as done:
+        steps.send(None)  # type: ignore[union-attr] # outside any task: there is no timer and nobody to cancel
+    assert done.value.value == 7
+
+
+async def test_what_waits_is_done_within_its_time():
+    async def waits() -> int:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return await asyncio.get_running_loop().run_in_executor(None, lambda: 7)
+
+    assert await done_within(_AN_HOUR, waits()) == 7
+
+
+async def test_what_waits_too_long_is_told_so_and_may_clean_up():
+    told: list[str] = []
+
+    async def waits() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            told.append("cancelled")
+
+    with pytest.raises(TimeoutError):
+        await done_within(0.01, waits())
+    assert told == ["cancelled"]
+
+
+async def test_errors_and_cancellations_of_a_wait_go_through():
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await done_within(_AN_HOUR, fails())
+    begun = asyncio.Event()
+
+    async def waits() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def bounded() -> None:
+        await done_within(_AN_HOUR, waits())
+
+    task = asyncio.create_task(bounded())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
