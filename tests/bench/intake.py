@@ -1,7 +1,12 @@
 """How many contacts a second the intake accepts, against the least endpoint that puts a body on the same Kafka.
 
-The two run by turns, A B A B, in closed loop; the figure is the ratio within each pair, so that a neighbour who comes
+The two run by turns, A B B A, in closed loop; the figure is the ratio within each pair, so that a neighbour who comes
 and goes falls on both. Then both get the same open load at half the floor's capacity, for latency.
+
+Fair in both directions: the floor gets the very bytes that the product gets, signature headers included, though it
+looks at none of them; only the path differs. All is rendered and signed before the clock starts, so the generator,
+which shares the machine's cores, has the same work for both. A signature is good for minutes: those of one figure are
+made right before it.
 """
 
 from __future__ import annotations
@@ -64,10 +69,8 @@ def measure(plan: Plan) -> None:
         sources = _with_secret(servers.folder / "sources.json")
         intake = running.enter_context(start("intake", "", prefix, GRIDLINE_SOURCES_FILE=str(sources)))
         for door, requests in bodies.items():
-            floors = as_http(requests, _FLOOR_PATH)
-            _capacity(plan, door, (floor, floors), (intake, as_http(requests)))
-            # Signed as late as may be: a signature is good for minutes.
-            _capacity(plan, f"{door}, signed", (floor, floors), (intake, as_http(map(_signed, requests))))
+            _capacity(plan, door, floor, intake, requests)
+            _capacity(plan, f"{door}, signed", floor, intake, list(map(_signed, requests)))
 
 
 def _with_secret(path: Path) -> Path:
@@ -118,26 +121,26 @@ def requests_of_doors() -> dict[str, list[Request]]:
     return made
 
 
-def _capacity(plan: Plan, door: str, floor: tuple[Process, list[bytes]], ours: tuple[Process, list[bytes]]) -> None:
+def _capacity(plan: Plan, door: str, floor: Process, ours: Process, requests: list[Request]) -> None:
     """Pairs in closed loop, then both in open loop at half the floor's median."""
     seconds = plan.scaled(4.0, quick=2.0)
     loads: dict[str, list[Load]] = {"floor": [], "product": []}
     spells: dict[str, list[Spell]] = {"floor": [], "product": []}
     cores: dict[str, list[float]] = {"floor": [], "product": []}
-    sides = {"floor": floor, "product": ours}
-    for side, (process, requests) in sides.items():
+    sides = {"floor": (floor, as_http(requests, _FLOOR_PATH)), "product": (ours, as_http(requests))}
+    for side, (process, ready) in sides.items():
         plan.tell(f"{door}: warming the {side}")
-        plan.run(http_load.closed(process.port, requests, connections=CONNECTIONS, seconds=_WARM_SECONDS))
+        plan.run(http_load.closed(process.port, ready, connections=CONNECTIONS, seconds=_WARM_SECONDS))
     for number in range(plan.rounds):
-        for side, (process, requests) in sides.items():
+        for side, (process, ready) in sorted(sides.items(), reverse=number % 2 > 0):
             plan.tell(f"{door}: {side}, round {number + 1} of {plan.rounds}")
             used = processor_seconds(process.pid)
             with watched() as spell:
-                load = plan.run(http_load.closed(process.port, requests, connections=CONNECTIONS, seconds=seconds))
+                load = plan.run(http_load.closed(process.port, ready, connections=CONNECTIONS, seconds=seconds))
             loads[side].append(load)
             spells[side].append(spell)
             cores[side].append((processor_seconds(process.pid) - used) / load.seconds)
-    ratios = [100 * ours.rate / base.rate for base, ours in zip(loads["floor"], loads["product"], strict=True)]
+    ratios = [100 * own.rate / base.rate for base, own in zip(loads["floor"], loads["product"], strict=True)]
     generators = max(load.generator_cores for both in loads.values() for load in both)
     note = f"{CONNECTIONS} connections; generator used at most {generators:.2f} of a core"
     plan.results.add(
@@ -149,9 +152,9 @@ def _capacity(plan: Plan, door: str, floor: tuple[Process, list[bytes]], ours: t
         Figure(f"{door}: product, processor", "µs/request", _each(cores["product"], loads["product"])),
     )
     rate = 0.5 * sorted(one.rate for one in loads["floor"])[len(loads["floor"]) // 2]
-    for side, (process, requests) in sides.items():
+    for side, (process, ready) in sides.items():
         plan.tell(f"{door}: {side} at {rate:,.0f} requests/s")
-        sent = requests[: int(rate * seconds)]
+        sent = ready[: int(rate * seconds)]
         with watched() as spell:
             load = plan.run(http_load.opened(process.port, sent, rate=rate, connections=4 * CONNECTIONS))
         behind = f"open loop at {rate:,.0f}/s, half the floor; generator {load.generator_cores:.2f} of a core"
