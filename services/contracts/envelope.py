@@ -30,6 +30,7 @@ Headers = tuple[tuple[str, bytes], ...]
 
 STRUCTURED: Final = "application/cloudevents+json"
 _BINARY: Final = "application/json"
+_JSON_DATA: Final = ("content-type", _BINARY.encode())
 _TRACE: Final = re.compile(r"[^-]*-([0-9a-f]{32})-[^-]*-[^-]*")
 
 
@@ -149,6 +150,7 @@ def encode(
             ("ce_id", event_id.encode()),
             *_same_for_all(message.ce_type, source),
             ("ce_time", message.occurred.isoformat().encode()),
+            _JSON_DATA,
             ("traceparent", trace.encode()),
         )
         if content is not None:
@@ -158,12 +160,11 @@ def encode(
 
 @cache
 def _same_for_all(ce_type: str, source: str) -> Headers:
-    """Return the headers of binary mode that every record of a type and a source has."""
+    """Return the headers of binary mode that every record of a type and a source begins with, its id aside."""
     return (
         ("ce_type", ce_type.encode()),
         ("ce_specversion", b"1.0"),
         ("ce_source", source.encode()),
-        ("content-type", _BINARY.encode()),
     )
 
 
