@@ -1,42 +1,41 @@
-"""A network from CIM XML (IEC 61970-301 and 61968-11, RDF as IEC 61970-552): the same rows network.csv gives.
+"""A network from CIM XML (IEC 61970-301 and 61968-11): the same rows network.csv gives.
 
 Decided here: which CIM classes are devices, and how the connectivity of nodes becomes a tree as fed from the source.
 Lines are no devices: what they join is one node. A load without a service transformer of its own gets one, as a report
-hangs on a transformer. A closed loop is opened where the paths from the source meet, and told. Never here: a database.
-
-The file is read as a stream; document types, entities and external references are refused before anything is believed.
+hangs on a transformer; a regulator is none. A closed loop is opened where the paths from the source meet, and told.
+What a file holds beyond that is counted, so that nothing is left out unsaid. Never here: a database.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from xml.etree.ElementTree import ParseError
 
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import iterparse
-
+from services.grid.cim_xml import Thing, read_things
 from services.grid.csv_file import NetworkFileError, Problem
 from services.grid.device import DeviceRow, DeviceType
 from services.grid.network_file import CustomerRow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
-    from xml.etree.ElementTree import Element
 
-_RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _SWITCHES: Final = {
     "Breaker": DeviceType.BREAKER,
     "Recloser": DeviceType.RECLOSER,
     "Fuse": DeviceType.FUSE,
     "Sectionaliser": DeviceType.SECTIONALIZER,
-    **dict.fromkeys(("Switch", "LoadBreakSwitch", "Disconnector", "GroundDisconnector", "Jumper"), DeviceType.SWITCH),
+    **dict.fromkeys(
+        ("Switch", "LoadBreakSwitch", "ProtectedSwitch", "Disconnector", "GroundDisconnector", "Jumper", "Cut"),
+        DeviceType.SWITCH,
+    ),
 }
-_LINES: Final = frozenset({"ACLineSegment", "SeriesCompensator"})
+_LINES: Final = frozenset({"ACLineSegment", "SeriesCompensator", "EquivalentBranch"})
+_LOADS: Final = frozenset({"EnergyConsumer", "ConformLoad", "NonConformLoad"})
 _KEPT: Final = frozenset(
-    {*_SWITCHES, *_LINES, "PowerTransformer", "EnergySource", "EnergyConsumer", "Terminal", "PositionPoint"}
+    {*_SWITCHES, *_LINES, *_LOADS, "PowerTransformer", "EnergySource", "Terminal", "PositionPoint"}
     | {
         "ConnectivityNode",
         "CoordinateSystem",
@@ -53,6 +52,8 @@ _LONGEST_NAME: Final = 200
 _OPEN_END: Final = "_open"
 """How a node is called that is the other end of an open switch: ``300_open`` beside ``300`` (OpenDSS, CIMHub)."""
 _TRANSFORMER: Final = "PowerTransformer"
+_REGULATOR: Final = "regulator"
+"""Type of a transformer between equal voltages: power passes it both ways, and nobody's service hangs on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,27 +67,19 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class CimNetwork:
-    """What a file holds; ``warnings`` is what had to be decided on the way."""
+    """What a file holds.
+
+    Attributes:
+        warnings: What had to be decided on the way.
+        unused: How many objects of each class were not read, the most first.
+        unused_equipment: Of them, those that are connected to the network: it is less than the file says.
+    """
 
     devices: tuple[DeviceRow, ...]
     customers: tuple[CustomerRow, ...]
     warnings: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class _Thing:
-    kind: str
-    mrid: str
-    name: str = ""
-    open: bool = False
-    count: int = 1
-    nodes: list[str] = field(default_factory=list)
-    points: list[tuple[float, float]] = field(default_factory=list)
-    location: str = ""
-    refs: dict[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name or '?'} (mRID {self.mrid})"
+    unused: Mapping[str, int]
+    unused_equipment: Mapping[str, int]
 
 
 def read_cim(path: Path, drawing: Drawing | None = None) -> CimNetwork:
@@ -99,92 +92,33 @@ def read_cim(path: Path, drawing: Drawing | None = None) -> CimNetwork:
     Raises:
         NetworkFileError: it cannot be read, is no safe XML, or is no network; names the line or the mRID.
     """
-    things = _things(path)
-    return _Reader(path, things, drawing).network()
+    things, unused = read_things(path, _KEPT)
+    return _Reader(path, things, unused, drawing).network()
 
 
-def _refuse(path: Path, reason: str, line: int = 0) -> NetworkFileError:
-    return NetworkFileError([Problem(path.name, line, reason)])
-
-
-def _things(path: Path) -> dict[str, _Thing]:
-    found: dict[str, _Thing] = {}
-    depth = 0
-    try:
-        for event, element in iterparse(
-            str(path), events=("start", "end"), forbid_dtd=True, forbid_entities=True, forbid_external=True
-        ):
-            depth += 1 if event == "start" else -1
-            if event == "end" and depth == 1:
-                _take(found, element)
-                element.clear()
-    except DefusedXmlException as error:
-        raise _refuse(path, f"has a document type, an entity or an external reference: {error}") from None
-    except ParseError as error:
-        raise _refuse(path, f"is not well-formed XML: {error}", error.position[0]) from None
-    except OSError as error:
-        raise _refuse(path, f"cannot be read: {error.strerror or error}") from None
-    if not found:
-        raise _refuse(path, "holds no CIM equipment")
-    return found
-
-
-def _take(found: dict[str, _Thing], element: Element) -> None:
-    kind = element.tag.rpartition("}")[2]
-    if kind not in _KEPT:
-        return
-    about = element.get(f"{_RDF}about") or element.get(f"{_RDF}ID") or ""
-    thing = _Thing(kind, _plain(about))
-    x: float | None = None
-    y: float | None = None
-    for child in element:
-        name = child.tag.rpartition("}")[2].rpartition(".")[2]
-        text = (child.text or "").strip()
-        if (target := child.get(f"{_RDF}resource")) is not None:
-            thing.refs[name] = _plain(target)
-        elif name == "mRID" and text:
-            thing.mrid = _plain(text)
-        elif name in {"name", "crsUrn"}:
-            thing.name = text
-        elif name in {"normalOpen", "open"}:
-            thing.open = thing.open or text.lower() == "true"
-        elif name == "customerCount" and text.isdigit():
-            thing.count = int(text)
-        elif name in {"xPosition", "yPosition"}:
-            number = _number(text)
-            x, y = (number, y) if name == "xPosition" else (x, number)
-    if x is not None and y is not None:
-        thing.points.append((x, y))
-    found[_plain(about)] = thing
-
-
-def _plain(identifier: str) -> str:
-    return identifier.rpartition("#")[2].removeprefix("urn:uuid:").lstrip("_")
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def _counted(kinds: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(kinds).items(), key=lambda one: (-one[1], one[0])))
 
 
 class _Reader:
     """Makes a tree of what a file holds."""
 
-    def __init__(self, path: Path, things: dict[str, _Thing], drawing: Drawing | None) -> None:
+    def __init__(self, path: Path, things: dict[str, Thing], unused: dict[str, str], drawing: Drawing | None) -> None:
         self._path = path
         self._things = things
+        self._unused = unused
+        self._unused_equipment: dict[str, str] = {}
         self._drawing = drawing
         self._problems: list[Problem] = []
         self._warnings: list[str] = []
         self._degrees = False
         self._corner = (0.0, 0.0)
-        self._at: dict[str, list[_Thing]] = {}  # node to the equipment connected there
+        self._at: dict[str, list[Thing]] = {}  # node to the equipment connected there
         self._fed: dict[str, str] = {}  # node to the device whose load side it is
         self._devices: list[DeviceRow] = []
+        self._types: dict[str, str] = {}
         self._customers: list[CustomerRow] = []
+        self._regulators = self._between_equal_voltages()
 
     def network(self) -> CimNetwork:
         self._locate()
@@ -196,14 +130,20 @@ class _Reader:
         reached: set[str] = set()
         for source in sources:
             self._grow(source, reached)
-        for load in self._of("EnergyConsumer"):
+        for load in [one for one in self._things.values() if one.kind in _LOADS]:
             if load.mrid not in reached:
                 self._problem(f"{load} is not connected to a source")
         self._join_ties()
         self._throw()
-        return CimNetwork(tuple(self._devices), tuple(self._customers), tuple(self._warnings))
+        return CimNetwork(
+            tuple(self._devices),
+            tuple(self._customers),
+            tuple(self._warnings),
+            _counted(self._unused.values()),
+            _counted(self._unused_equipment.values()),
+        )
 
-    def _of(self, kind: str) -> list[_Thing]:
+    def _of(self, kind: str) -> list[Thing]:
         return [thing for thing in self._things.values() if thing.kind == kind]
 
     def _problem(self, reason: str) -> None:
@@ -231,17 +171,20 @@ class _Reader:
 
     def _connect(self) -> None:
         for terminal in self._of("Terminal"):
-            equipment = self._things.get(terminal.refs.get("ConductingEquipment", ""))
+            key = terminal.refs.get("ConductingEquipment", "")
+            equipment = self._things.get(key)
             node = terminal.refs.get("ConnectivityNode") or terminal.refs.get("TopologicalNode")
             if equipment is None or equipment.kind == "Terminal":
-                continue  # of a class that neither conducts nor serves here: a capacitor, a battery
+                if key in self._unused:  # it neither conducts nor serves here: a capacitor, a battery
+                    self._unused_equipment[key] = self._unused[key]
+                continue
             if node is None:
                 self._problem(f"Terminal (mRID {terminal.mrid}) of {equipment} has no ConnectivityNode")
             elif node not in equipment.nodes:
                 equipment.nodes.append(node)
                 self._at.setdefault(node, []).append(equipment)
 
-    def _grow(self, source: _Thing, reached: set[str]) -> None:
+    def _grow(self, source: Thing, reached: set[str]) -> None:
         top = self._substation(source)
         breaker = any(thing.kind == "Breaker" for thing in self._things.values())
         parent = top
@@ -260,11 +203,11 @@ class _Reader:
                 if thing.mrid not in reached:
                     self._pass(thing, node, visited, queue, reached)
 
-    def _pass(self, thing: _Thing, node: str, visited: dict[str, str], queue: deque[str], reached: set[str]) -> None:
+    def _pass(self, thing: Thing, node: str, visited: dict[str, str], queue: deque[str], reached: set[str]) -> None:
         reached.add(thing.mrid)
         parent = visited[node]
         beyond = [other for other in thing.nodes if other != node]
-        if thing.kind == "EnergyConsumer":
+        if thing.kind in _LOADS:
             self._serve(thing, parent)
         elif thing.kind in _SWITCHES:
             closes = any(other in visited for other in beyond)
@@ -276,10 +219,24 @@ class _Reader:
                 self._on(beyond, thing.mrid, visited, queue)
         elif thing.kind == _TRANSFORMER:
             if any(other not in visited for other in beyond):
-                self._add(thing.mrid, parent, DeviceType.TRANSFORMER, thing)
+                kind = _REGULATOR if thing.mrid in self._regulators else DeviceType.TRANSFORMER.value
+                self._add(thing.mrid, parent, kind, thing)
                 self._on(beyond, thing.mrid, visited, queue)
         elif thing.kind in _LINES:
             self._on(beyond, parent, visited, queue)
+
+    def _between_equal_voltages(self) -> set[str]:
+        """Return the transformers all of whose ends have one base voltage."""
+        voltages: dict[str, set[str]] = {}
+        for end in (*self._of("PowerTransformerEnd"), *self._of("TransformerTankEnd")):
+            tank = self._things.get(end.refs.get("TransformerTank", ""))
+            whole = end.refs.get(_TRANSFORMER) or ("" if tank is None else tank.refs.get(_TRANSFORMER, ""))
+            voltages.setdefault(whole, set()).add(end.refs.get("BaseVoltage", f"of {end.mrid}"))
+        return {
+            thing.mrid
+            for key, thing in self._things.items()
+            if thing.kind == _TRANSFORMER and len(voltages.get(key, "ab")) == 1
+        }
 
     def _join_ties(self) -> None:
         """Say of every open switch which device's load side its other end joins, and find those that name one end only.
@@ -313,17 +270,17 @@ class _Reader:
                 visited[node] = parent
                 queue.append(node)
 
-    def _serve(self, load: _Thing, parent: str) -> None:
+    def _serve(self, load: Thing, parent: str) -> None:
         lat, lon = self._position(load)
         at = parent
-        if next(row.type for row in reversed(self._devices) if row.id == parent) != DeviceType.TRANSFORMER:
+        if self._types[parent] != DeviceType.TRANSFORMER:
             at = f"{load.mrid}-T"
             self._add(at, parent, DeviceType.TRANSFORMER, load, name="")  # the load's name is the customer's
         for n in range(load.count):
             account = load.mrid if load.count == 1 else f"{load.mrid}-{n + 1}"
             self._customers.append(CustomerRow(account, at, lat, lon, "", "", load.name))
 
-    def _substation(self, source: _Thing) -> str:
+    def _substation(self, source: Thing) -> str:
         named = next(iter(self._of("Substation")), source) if len(self._of("EnergySource")) == 1 else source
         self._add(named.mrid, None, DeviceType.SUBSTATION, source, name=named.name)
         return named.mrid
@@ -332,8 +289,8 @@ class _Reader:
         self,
         device: str,
         parent: str | None,
-        kind: DeviceType,
-        thing: _Thing,
+        kind: str,
+        thing: Thing,
         *,
         is_open: bool = False,
         name: str | None = None,
@@ -341,9 +298,10 @@ class _Reader:
         lat, lon = self._position(thing)
         called = thing.name if name is None else name
         called = called[:_LONGEST_NAME] if called.isprintable() else ""
-        self._devices.append(DeviceRow(device, parent, kind.value, is_open, lat, lon, called))
+        self._types[device] = str(kind)
+        self._devices.append(DeviceRow(device, parent, str(kind), is_open, lat, lon, called))
 
-    def _position(self, thing: _Thing) -> tuple[float, float]:
+    def _position(self, thing: Thing) -> tuple[float, float]:
         if not thing.points:
             self._problem(f"{thing} has no PositionPoint")
             return 0.0, 0.0

@@ -84,10 +84,20 @@ def switched(rows: Mapping[str, DeviceRow], operation: Switching) -> dict[str, D
 
 
 def _carry(rows: Mapping[str, DeviceRow], path: list[str]) -> None:
-    """Refuse a path that cannot carry power the other way."""
+    """Refuse a path that cannot carry power the other way: through a transformer that customers are served by.
+
+    One that feeds other transformers is none of those, whatever its file calls it: a regulator, a step in a long line.
+    """
     for device in path:
-        if rows[device].type == DeviceType.TRANSFORMER:
+        if rows[device].type == DeviceType.TRANSFORMER and not _feeds_transformers(rows, device):
             raise SwitchingError("close", f"power would come back through transformer {device!r}")
+
+
+def _feeds_transformers(rows: Mapping[str, DeviceRow], device: str) -> bool:
+    return any(
+        row.type == DeviceType.TRANSFORMER and row.id != device and device in _way_up(rows, row.id)
+        for row in rows.values()
+    )
 
 
 def _known(rows: Mapping[str, DeviceRow], field: str, device: str) -> DeviceRow:

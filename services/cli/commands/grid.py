@@ -22,7 +22,7 @@ from services.grid.network_file import open_network, write_customers, write_devi
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     import asyncpg
     from rich.progress import TaskID
@@ -98,10 +98,18 @@ def _convert(cim: Path, origin: str | None, folder: Path) -> tuple[Path, Path]:
         raise CommandError(f"nothing was imported:\n{error}", advice) from None
     for warning in read.warnings:
         err.print(warning)
+    if read.unused_equipment:
+        err.print(f"connected, but not part of the network: {_counts(read.unused_equipment)}")
+    if others := {kind: n for kind, n in read.unused.items() if kind not in read.unused_equipment}:
+        err.print(f"not read: {_counts(others)}")
     network, customers = folder / "network.csv", folder / "customers.csv"
     write_devices(network, read.devices)
     write_customers(customers, read.customers)
     return network, customers
+
+
+def _counts(found: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {kind}" for kind, n in found.items())
 
 
 def _drawing(origin: str | None) -> Drawing | None:

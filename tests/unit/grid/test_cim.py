@@ -25,9 +25,9 @@ HEAD = '<rdf:RDF xmlns:cim="http://iec.ch/TC57/CIM100#" xmlns:rdf="http://www.w3
 @pytest.mark.parametrize(
     ("name", "types", "customers"),
     [
-        ("IEEE13", {"breaker": 1, "recloser": 1, "fuse": 1, "switch": 2, "transformer": 14}, 16),
-        ("IEEE13_PV", {"breaker": 1, "recloser": 1, "fuse": 1, "switch": 4, "transformer": 14}, 16),
-        ("ieee123x", {"breaker": 1, "switch": 8, "transformer": 93}, 91),
+        ("IEEE13", {"breaker": 1, "recloser": 1, "fuse": 1, "switch": 2, "transformer": 15, "regulator": 1}, 16),
+        ("IEEE13_PV", {"breaker": 1, "recloser": 1, "fuse": 1, "switch": 4, "transformer": 15, "regulator": 1}, 16),
+        ("ieee123x", {"breaker": 1, "switch": 8, "transformer": 92, "regulator": 4}, 91),
     ],
 )
 def test_the_real_files_load_as_radial_networks_and_become_csv(tmp_path, name, types, customers):
@@ -100,6 +100,42 @@ def test_its_ties_join_what_the_csv_of_the_same_feeder_says():
     moved = next(row for row in read.devices if row.parent == by_name["sw5"].id and row.type == "transformer")
     above = [name_of[one] for one in tree.ancestors(moved.id)]
     assert above[:2] == ["sw7", "sw3"]
+
+
+def test_a_regulator_is_no_transformer_so_that_a_tie_behind_it_can_close():
+    """The sub-feeder of sw4 begins with regulator reg4, behind which tie sw8 joins; loads stand there on the line."""
+    read = read_cim(NETWORKS / "cim" / "ieee123x.xml", HERE)
+    by_name = {row.name: row for row in read.devices}
+    reg4 = by_name["reg4"]
+    assert (reg4.type, DeviceType.of(reg4.type)) == ("regulator", DeviceType.OTHER)
+    before = Tree(read.devices)
+    served = {row.transformer_id for row in read.customers if before.is_under(row.transformer_id, reg4.id)}
+    assert len(served) == sum(row.transformer_id in served for row in read.customers) > 20, "each load has its own"
+    rows = {row.id: row for row in read.devices}
+    after = Tree(switched(rows, Switching(by_name["sw8"].id, by_name["sw4"].id)).values())
+    assert [rows[one].name for one in after.ancestors(reg4.id)][:2] == ["sw8", "sw2"]
+    assert all(after.is_under(one, by_name["sw8"].id) for one in served)
+
+
+def test_what_a_file_holds_and_is_not_read_is_counted_by_class():
+    read = read_cim(NETWORKS / "cim" / "ieee123x.xml", HERE)
+    assert read.unused_equipment == {"PowerElectronicsConnection": 14, "LinearShuntCompensator": 4}
+    text = (NETWORKS / "cim" / "ieee123x.xml").read_text(encoding="utf-8")
+    for kind, count in read.unused.items():
+        assert len(re.findall(rf"<cim:{kind} rdf:", text)) == count, kind
+    assert {"EnergyConsumerPhase", "CurrentLimit", "RatioTapChanger"} <= read.unused.keys()
+    understood = set(re.findall(r"<cim:(\w+) rdf:(?:about|ID)=", text)) - read.unused.keys()
+    assert understood == {
+        *("ACLineSegment", "ConnectivityNode", "CoordinateSystem", "EnergyConsumer", "EnergySource", "Feeder"),
+        *("LoadBreakSwitch", "PositionPoint", "PowerTransformer", "PowerTransformerEnd", "Substation", "Terminal"),
+        *("TransformerTank", "TransformerTankEnd"),
+    }
+
+
+@pytest.mark.parametrize("kind", ["EnergyConsumer", "ConformLoad", "NonConformLoad"])
+def test_a_load_of_any_kind_is_a_customer(tmp_path, kind):
+    read = read_cim(written(tmp_path, *FEEDER[:-1], equipment(kind, "home", "n3")))
+    assert [row.account_id for row in read.customers] == ["home"]
 
 
 @pytest.mark.parametrize("name", ["IEEE13", "IEEE13_PV", "ieee123x"])

@@ -57,6 +57,26 @@ def test_a_tie_that_the_file_hangs_on_the_dark_side_is_fed_from_its_other_end():
     assert after["Z1"].other_end == "OTHER"
 
 
+def test_power_comes_back_through_a_transformer_that_feeds_others_and_through_none_that_serves_customers():
+    """A regulator that its file calls a transformer, and a distribution transformer with a switch behind it."""
+    rows = network(
+        row("S", kind="substation"),
+        row("B", "S", "breaker"),
+        row("W", "B"),
+        row("REG", "W", "transformer"),
+        row("T1", "REG", "transformer"),
+        row("LV", "T1"),
+        row("FAR", "B"),
+        row("TIE", "FAR", is_open=True, joins="REG"),
+        row("LVTIE", "FAR", is_open=True, joins="LV"),
+    )
+    tree = Tree(switched(rows, Switching("TIE", "W")).values())
+    assert tree.ancestors("T1") == ("TIE", "FAR", "B", "S")
+    assert tree.parent("REG") == "TIE"
+    with pytest.raises(SwitchingError, match="power would come back through transformer 'T1'"):
+        switched(rows, Switching("LVTIE", "W"))
+
+
 def test_a_feeder_breaker_opens_and_the_whole_feeder_hangs_on_the_other():
     tree = Tree(switched(TWO_FEEDERS, Switching("TIE", "B2")).values())
     assert tree.ancestors("T9") == ("TIE", "Y1", "X1", "B1", "S1")
