@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -20,6 +19,8 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from pydantic import ValidationError
+
+from services.contracts.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +60,7 @@ class RefusedError(ValueError):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Outgoing:
     """A record to be published: bytes settled once, so that every copy is equal."""
 
@@ -69,7 +70,7 @@ class Outgoing:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Incoming:
     """A record as read, with its envelope opened and its data not yet decoded."""
 

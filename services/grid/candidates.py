@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.contracts.frozen import frozen
 from services.contracts.values import Basis
 from services.grid.address import STREET_ROW, parse, same_house, street_names
 from services.grid.evidence import Clue, Point, distance_m
@@ -42,7 +43,7 @@ Span = tuple[int, int]
 _NO_SPAN: Final = (-1, -1)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Customer:
     """A customer that was found, with the place in the network.
 
@@ -102,7 +103,7 @@ _NEIGHBOUR_STEPS: Final = frozenset({1, 4})
 _ELSEWHERE: Final = 0.6  # a district was said, and only another one has the house
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Named:
     """Whom and what the evidence names.
 
@@ -117,7 +118,7 @@ class Named:
     devices: tuple[Spot, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Search:
     """What is still to be searched for, once ``Named`` is known: see ``search``."""
 
@@ -125,7 +126,7 @@ class Search:
     address: Address | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Around:
     """What a search found.
 

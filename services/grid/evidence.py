@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import h3
 
+from services.contracts.frozen import frozen
 from services.contracts.values import Crs
 from services.grid.address import Address, parse
 from services.grid.datum import to_wgs84
@@ -85,7 +86,7 @@ class Clue(StrEnum):
     NO_NETWORK = "no_network"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PlaceEvidence:
     """What a report says of its place, as received.
 
@@ -153,7 +154,7 @@ class Point(NamedTuple):
     lon: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Question:
     """What to look up for one report: the evidence in the forms the network model uses.
 

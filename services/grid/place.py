@@ -13,12 +13,12 @@ decided by how often each is wrong, and no order of precedence is needed.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import h3
 
 from services.contracts import values
+from services.contracts.frozen import frozen
 from services.contracts.values import Basis, CustomerClass, CustomerStatus
 from services.grid.candidates import (
     Around,
@@ -58,7 +58,7 @@ _WORDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Candidate:
     """One of the places a report may be at; ``weight`` is its probability by the evidence alone."""
 
@@ -79,7 +79,7 @@ class Candidate:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ResolvedPlace:
     """Where a report is, as far as the evidence goes.
 
@@ -190,7 +190,7 @@ def decide(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Weighed:
     """A report weighed by its own evidence, that can be weighed again by what was reported lately.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.contracts.envelope import Incoming, Outgoing, Refusal, RefusedError, decode, open_record
+from services.contracts.frozen import frozen
 from services.contracts.topics import BY_NAME
 from services.runtime import metrics, positions
 from services.runtime.failpoints import failpoint
@@ -47,7 +48,7 @@ _TYPES: Final = {topic.name: topic.types for topic in BY_NAME.values()}
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Read:
     """A record as it came: its position, its bytes, and either its decoded message or why there is none."""
 

@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from services.contracts.frozen import frozen
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     Transaction = Connection
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Received:
     """A record whose id was never seen before, decoded."""
 
@@ -32,7 +34,7 @@ class Received:
     traceparent: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Publication:
     """A message to publish, once the transaction has committed.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from services.contracts.frozen import frozen
 from services.router.domain.classify import Classification, LanguageRule, priority_of
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from services.router.domain.ticket import Ticket
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Standing:
     """What a ticket is beside what it is about and where: how it came, how it stands."""
 

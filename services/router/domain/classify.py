@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.contracts.frozen import frozen
 from services.contracts.values import CustomerClass, Priority
 from services.router.domain.language import Heard, Tongues, hear
 from services.router.domain.words import Lexicon, Script, WordList, normalise
@@ -206,7 +207,7 @@ def _read(keywords: Keywords, text: str) -> Reading:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Classification:
     """What a ticket is about, with the reasons."""
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID  # noqa: TC003
 
+from services.contracts.frozen import frozen
 from services.contracts.ids import ticket_ref as ref_of
 from services.contracts.values import Basis, CustomerClass, Place, TicketState
 from services.router.domain.attributes import Standing, attributes
@@ -37,7 +38,7 @@ FOLLOW_UP: Final = "follow_up"
 """Why a person must look: the customer spoke again after their report was answered, or long after it went out."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Opened:
     """How a ticket is opened otherwise than by the first contact of its thread.
 
@@ -50,7 +51,7 @@ class Opened:
     repeat_of: Ticket | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Joined:
     """How a contact came to a ticket that is not of its own thread.
 

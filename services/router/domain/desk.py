@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
 
+from services.contracts.frozen import frozen
 from services.contracts.messages import Due
 from services.contracts.values import Language, Name, Priority, TicketState, Value, Word
 from services.router.domain.allowing import Case, decide
@@ -84,7 +85,7 @@ class Agent(Value):
     capacity: int = Field(default=1, ge=0, le=50)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Turn:
     """What the queues, the timers and the message need of a ticket.
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from uuid import UUID  # noqa: TC003 - facts are read from their stored form by these annotations
 
+from services.contracts.frozen import frozen
 from services.contracts.values import Channel, Position, Recipient  # noqa: TC001
 from services.router.domain.classify import REPORTED_DANGER
 
@@ -43,7 +44,7 @@ class Bounds:
     urge_every: timedelta = timedelta(minutes=30)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Said(Generic[T]):
     """A fact with the contact that it came from."""
 
@@ -57,7 +58,7 @@ class Said(Generic[T]):
         return self.at, self.contact_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Facts:
     """What is known of a ticket from its contacts: equal for equal contacts, in whatever order they came.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.contracts.frozen import frozen
 from services.contracts.values import (
     Channel,
     CustomerClass,
@@ -188,7 +189,7 @@ def _asked(route: Route) -> Iterator[str]:
         yield from _asked(child)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Taken:
     """Where a ticket sits and why."""
 

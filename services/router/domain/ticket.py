@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from uuid import UUID  # noqa: TC003
 
+from services.contracts.frozen import frozen
 from services.contracts.values import Place, Priority, TicketState
 from services.router.domain.classify import Classification, PriorityRule  # noqa: TC001
 from services.router.domain.facts import Facts  # noqa: TC001
@@ -38,7 +39,7 @@ class Rules:
     duty: Duty = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Located:
     """Where the facts put a ticket, and the language in the customer's file, if they name a customer."""
 
@@ -57,7 +58,7 @@ class ReportState(StrEnum):
     """Dedup gave it back: a person must look."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Ticket:
     """A case: the facts, and what was decided on them last.
 
