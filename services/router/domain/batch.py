@@ -82,6 +82,7 @@ class Book:
     places: Mapping[Clues, Located] = field(default_factory=dict)
     touched: dict[UUID, None] = field(default_factory=dict)
     aliases: dict[UUID, UUID] = field(default_factory=dict)
+    _joined: dict[tuple[int, int], tuple[Facts, Facts, Facts]] = field(default_factory=dict)
 
     def load(self, tickets: Iterable[Ticket]) -> None:
         """Take in tickets as they were stored."""
@@ -100,13 +101,13 @@ class Book:
         for said in batch:
             ticket_id = self.ids.get(said.contact.ticket_id, said.contact.ticket_id)
             known = threads.get(ticket_id) or (self.tickets[ticket_id].facts if ticket_id in self.tickets else None)
-            own = threads[ticket_id] = said.facts if known is None else join(known, said.facts)
+            own = threads[ticket_id] = said.facts if known is None else self._together(known, said.facts)
             wanted.add(clues(own))
             dangerous = bool(said.facts.hazards)
             if dangerous and known is not None:
                 wanted.add(clues(apart(known, said.facts)))
             for ticket in self._open_for(said.handles):
-                wanted.add(clues(join(ticket.facts, own)))
+                wanted.add(clues(self._together(ticket.facts, own)))
                 if dangerous:
                     wanted.add(clues(apart(ticket.facts, own)))
         return wanted
@@ -124,7 +125,7 @@ class Book:
                 return known, known
         own_id = self.ids.get(contact.ticket_id, contact.ticket_id)
         own = self.tickets.get(own_id)
-        facts = said.facts if own is None else join(own.facts, said.facts)
+        facts = said.facts if own is None else self._together(own.facts, said.facts)
         if own is not None and (own.standing is TicketState.MERGED or is_new(said.facts, own)):
             facts = apart(own.facts, said.facts)
             own_id, own = contact.contact_id, None
@@ -167,6 +168,14 @@ class Book:
             return False
         return self.now - ticket.last_at <= self.bounds.matter + self.bounds.event_lag
 
+    def _together(self, known: Facts, said: Facts) -> Facts:
+        """Join facts once: taking a contact asks for what foreseeing it asked for."""
+        found = self._joined.get((id(known), id(said)))
+        if found is None:
+            # Both are kept beside what they make, so that their ids are no other's.
+            found = self._joined[id(known), id(said)] = (join(known, said), known, said)
+        return found[0]
+
     def _told_where(self, said: Said, facts: Facts, others: list[Ticket]) -> Ticket | None:
         return told_where(facts, said.at, others, self.bounds)
 
@@ -184,7 +193,7 @@ class Book:
         settled = facts.final or is_ready(about, facts, located.place)
         joins = choose(facts, about, said.at, others, self.rules.keywords, self.bounds) if settled else None
         if joins is not None:
-            known = clues(join(joins.ticket.facts, facts))
+            known = clues(self._together(joins.ticket.facts, facts))
             if known in self.places or known == clues(joins.ticket.facts):
                 return joins, None
             raise UnforeseenError(known)
@@ -193,7 +202,7 @@ class Book:
     def _join(
         self, joins: Joining, own: Ticket | None, own_id: UUID, said: Said, facts: Facts
     ) -> tuple[Ticket | None, Ticket]:
-        whole = join(joins.ticket.facts, facts)
+        whole = self._together(joins.ticket.facts, facts)
         how = Joined(joins.relation, own_id, own)
         located = self._located(clues(whole), joins.ticket)
         ticket = receive(joins.ticket, said.contact, whole, located, self.rules, self.bounds, self.now, how)

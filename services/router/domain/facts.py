@@ -158,10 +158,11 @@ def said_in(contact: ContactReceived, keywords: Keywords, bounds: Bounds) -> Fac
 
 def join(one: Facts, other: Facts) -> Facts:
     """Return what both sets of contacts say together; the order of the two does not matter."""
+    claimed, again = one.outage_at, other.outage_at
     return Facts(
         opened_at=min(one.opened_at, other.opened_at),
-        outage_at=min(filter(None, (one.outage_at, other.outage_at)), default=None),
-        channel=min(one.channel, other.channel, key=_when),
+        outage_at=min(claimed, again) if claimed and again else claimed or again,
+        channel=one.channel if one.channel.when <= other.channel.when else other.channel,
         business_type=_later(one.business_type, other.business_type),
         language=_later(one.language, other.language),
         account_id=_later(one.account_id, other.account_id),
@@ -190,9 +191,11 @@ def _when(said: Said[T]) -> tuple[datetime, UUID]:
 
 
 def _later(one: Said[T] | None, other: Said[T] | None) -> Said[T] | None:
-    if one is None or other is None:
+    if one is None or other is None or one is other:
         return one or other
-    return one if one.when >= other.when else other
+    if one.at != other.at:
+        return one if one.at > other.at else other
+    return one if one.contact_id >= other.contact_id else other
 
 
 def _in_order(one: tuple[Said[str], ...], other: tuple[Said[str], ...]) -> tuple[Said[str], ...]:
@@ -201,11 +204,15 @@ def _in_order(one: tuple[Said[str], ...], other: tuple[Said[str], ...]) -> tuple
     Cut so, what is kept does not depend on the order of arrival: whatever is dropped once has 4,000 characters before
     it, and further texts only add to them.
     """
-    if not one or not other:
+    if not one or not other or one is other:
         return one or other
+    if one[-1].when < other[0].when:
+        texts = [*one, *other]
+    else:
+        texts = sorted({each.when: each for each in (*one, *other)}.values(), key=_when)
     kept: list[Said[str]] = []
     before = 0
-    for said in sorted({each.when: each for each in (*one, *other)}.values(), key=_when):
+    for said in texts:
         if before >= _LONGEST_TEXT:
             break
         kept.append(said)

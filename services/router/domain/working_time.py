@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Hours = tuple[time, time]
+Span = tuple[datetime, datetime]
 _WEEKEND: Final = frozenset({5, 6})
 _LONGEST_DAYS: Final = 3660
+_MOST_DAYS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,12 @@ class WorkingTime:
     holidays: frozenset[date] = field(default_factory=frozenset)
     workdays: frozenset[date] = field(default_factory=frozenset)
     always: bool = False
+    _zone: timezone = field(init=False, repr=False, compare=False)
+    _days: dict[date, tuple[Span, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the zone once."""
+        object.__setattr__(self, "_zone", timezone(self.offset))
 
     @property
     def day(self) -> timedelta:
@@ -75,16 +83,26 @@ class WorkingTime:
 
     def _spans(self, start: datetime) -> Iterator[tuple[datetime, datetime]]:
         """Yield the working spans from ``start`` on, the first cut to begin there."""
-        zone = timezone(self.offset)
-        first = start.astimezone(zone).date()
+        local = start.astimezone(self._zone)  # instants of one zone are compared several times as fast
+        first = local.date()
         for n in range(_LONGEST_DAYS):
-            today = first + timedelta(days=n)
-            if not self._works(today):
-                continue
-            for begins, ends in self.hours:
-                opened, closed = datetime.combine(today, begins, zone), datetime.combine(today, ends, zone)
-                if closed > start:
-                    yield max(opened, start), closed
+            for opened, closed in self._day(first + timedelta(days=n)):
+                if closed > local:
+                    yield (start if local > opened else opened), closed
+
+    def _day(self, day: date) -> tuple[Span, ...]:
+        """Return the working spans of a day; those asked for lately are remembered, since every clock asks for them."""
+        spans = self._days.get(day)
+        if spans is None:
+            if len(self._days) >= _MOST_DAYS:
+                self._days.clear()
+            zone = self._zone
+            hours = self.hours if self._works(day) else ()
+            spans = tuple(
+                (datetime.combine(day, begins, zone), datetime.combine(day, ends, zone)) for begins, ends in hours
+            )
+            self._days[day] = spans
+        return spans
 
     def works_at(self, moment: datetime) -> bool:
         """Tell whether an instant is working time; the end of a span is not."""
