@@ -238,7 +238,7 @@ async def _named(connection: Connection, questions: Sequence[Question]) -> list[
         elif via == "phone":
             phones.setdefault(n, []).append(_customer(record))
         else:
-            devices.setdefault(n, {})[record["transformer_id"]] = _spot(record)
+            devices.setdefault(n, {})[record["transformer_id"]] = _spot(record, record["lat"])
     return [
         Named(
             accounts.get(n),
@@ -274,15 +274,18 @@ async def _around(connection: Connection, wants: Sequence[Search]) -> list[Aroun
         if via == "room":
             rooms.setdefault(n, []).append(_customer(record))
             continue
-        spot = _spot(record)
         if record["found"] > MOST_HOUSES:
             crowded.add(n)
         elif via == "point":
-            at = spot._replace(point=Point(latitude(record["lat"]), record["lon"]))
-            points.setdefault(n, []).append((record["step"], at))
+            points.setdefault(n, []).append((record["step"], _spot(record, latitude(record["lat"]))))
         else:
             house = House(
-                record["step"], spot, record["street"], record["number"], record["building"], record["customers"]
+                record["step"],
+                _spot(record, record["lat"]),
+                record["street"],
+                record["number"],
+                record["building"],
+                record["customers"],
             )
             houses.setdefault(n, []).append(house)
     return [
@@ -334,11 +337,11 @@ def _customer(record: asyncpg.Record) -> Customer:
     )
 
 
-def _spot(record: asyncpg.Record) -> Spot:
+def _spot(record: asyncpg.Record, lat: float) -> Spot:
     return Spot(
         record["transformer_id"],
         record["feeder"],
         record["area"],
-        Point(record["lat"], record["lon"]),
+        Point(lat, record["lon"]),
         (record["span_from"], record["span_to"]),
     )

@@ -230,7 +230,7 @@ async def save(
     """
     aliases = sorted(book.aliases.items())
     remembered = sorted(
-        (handle.key, ",".join(map(str, opened)))
+        (handle.key, ",".join([each.hex for each in opened]))
         for handle, opened in book.open.items()
         if stored.open.get(handle, ()) != opened
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.contracts.frozen import frozen
 from services.router.domain.classify import Classification, LanguageRule, priority_of
@@ -67,9 +67,13 @@ def as_seen(ticket: Ticket) -> Attributes:
     return attributes(ticket.classification, ticket.place, standing)
 
 
+_TRUE: Final = ("true",)
+_FALSE: Final = ("false",)
+
+
 def _some(value: str | None) -> tuple[str, ...]:
     return () if value is None else (value,)
 
 
 def _yes(value: bool) -> tuple[str, ...]:  # noqa: FBT001 - the value itself, not a switch
-    return ("true" if value else "false",)
+    return _TRUE if value else _FALSE
