@@ -213,7 +213,7 @@ class DedupHandler:
 
 def _of_its_own(message: _Input, events: Sequence[e.Event]) -> int:
     """Return 1 for an input that is counted as such; 0 for a reading that is counted as the report it made."""
-    made = any(isinstance(event, e.ReportJoined | e.ReportAnswered | e.ReportNeedsPerson) for event in events)
+    made = any(isinstance(event, (e.ReportJoined, e.ReportAnswered, e.ReportNeedsPerson)) for event in events)
     return 0 if isinstance(message, TelemetryReceived) and made else 1
 
 
@@ -237,7 +237,7 @@ def _observe(changes: Changes, issued_for: Sequence[datetime], seconds: float) -
         metrics.ORDER_SECONDS.observe(max(0.0, (committed_at - received_at).total_seconds()))
     counts: Counter[tuple[str, str]] = Counter()
     for _, event in changes.events:
-        if isinstance(event, e.ReportJoined | e.ReportAnswered | e.ReportNeedsPerson):
+        if isinstance(event, (e.ReportJoined, e.ReportAnswered, e.ReportNeedsPerson)):
             counts[_OUTCOME[type(event)], event.rule.value] += 1
         else:
             _observe_one(changes, event)
@@ -256,7 +256,7 @@ def _observe_one(changes: Changes, event: e.Event) -> None:
         metrics.RESTORED.labels(changes.touched[event.incident_id].incident.device.type).inc()
         if event.progress is not None:
             metrics.PROGRESS.labels(event.progress.stage.value, "noted").inc()
-    elif isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed):
+    elif isinstance(event, e.OrderEvent):
         metrics.ORDERS.labels(event.order.status.value, event.order.priority.value).inc()
     elif isinstance(event, e.ProgressNoted):
         metrics.PROGRESS.labels(event.progress.stage.value, "noted").inc()
@@ -267,7 +267,7 @@ def _observe_one(changes: Changes, event: e.Event) -> None:
 
 
 def _observe_act(event: e.Event) -> None:
-    if isinstance(event, a.CommandDone | a.CommandRefused):
+    if isinstance(event, (a.CommandDone, a.CommandRefused)):
         outcome = "done" if isinstance(event, a.CommandDone) else "refused"
         metrics.COMMANDS.labels(event.command.action.value, outcome).inc()
     elif isinstance(event, a.TelemetryNoted):
@@ -276,5 +276,5 @@ def _observe_act(event: e.Event) -> None:
         metrics.SUGGESTED.labels(event.rule.value).inc()
     elif isinstance(event, a.DeadlineBreached):
         metrics.BREACHED.labels(event.what).inc()
-    elif isinstance(event, a.StormBegan | a.StormEnded):
+    elif isinstance(event, (a.StormBegan, a.StormEnded)):
         metrics.STORMS.labels("began" if isinstance(event, a.StormBegan) else "ended").inc()

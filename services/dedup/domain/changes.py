@@ -88,7 +88,7 @@ class Changes:
 
     def _before(self, state: AreaState, event: e.Event) -> None:
         """Keep hold of an incident that the event may close."""
-        if isinstance(event, e.IncidentAbsorbed | e.IncidentRestored | a.IncidentSetAside | a.ReportUnplaced):
+        if isinstance(event, (e.IncidentAbsorbed, e.IncidentRestored, a.IncidentSetAside, a.ReportUnplaced)):
             self._keep_hold(state, event.incident_id)
 
     def _keep_hold(self, state: AreaState, incident_id: UUID | None) -> None:
@@ -106,23 +106,23 @@ class Changes:
             touched = self._touch(state, event.incident_id)
             touched.joined[event.report.report_id] = event.report
             self._because(touched, event.rule, traceparent)
-        elif isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed):
+        elif isinstance(event, e.OrderEvent):
             touched = self._touch(state, event.order.incident_id)
             touched.reason = touched.reason or event.order.reason
             self._orders.append(Told(event.order, traceparent))
         elif isinstance(event, e.ReportMoved):
             self._report_moved(state, event)
-        elif isinstance(event, e.ReportAnswered | e.ReportNeedsPerson):
+        elif isinstance(event, (e.ReportAnswered, e.ReportNeedsPerson)):
             self._settled.append(Told(self._settlement(state.area, event), traceparent))
-        elif isinstance(event, e.IncidentOpened | e.PredictionMoved):
+        elif isinstance(event, (e.IncidentOpened, e.PredictionMoved)):
             self._because(self._touch(state, event.incident_id), event.rule, traceparent)
-        elif isinstance(event, e.PartRestored | e.ProgressNoted | e.EtrSet):
+        elif isinstance(event, (e.PartRestored, e.ProgressNoted, e.EtrSet)):
             if event.incident_id in state.incidents:  # a step may be of one that is open in another area
                 self._because(self._touch(state, event.incident_id), _NOTED[type(event)], traceparent)
-        elif isinstance(event, e.IncidentRestored | e.IncidentAbsorbed):
+        elif isinstance(event, (e.IncidentRestored, e.IncidentAbsorbed)):
             self._because(self.touched[event.incident_id], event.rule, traceparent)
             self._tell_over(state, self.touched[event.incident_id].incident, traceparent)
-        elif isinstance(event, e.TimerSet | e.TimerCleared):
+        elif isinstance(event, (e.TimerSet, e.TimerCleared)):
             self.quiet.setdefault(event.incident_id, Touched(state.area, state.incidents[event.incident_id]))
         else:
             self._after_act(state, event, traceparent)
@@ -153,7 +153,7 @@ class Changes:
             | a.DeadlineBreached,
         ):
             self._because(self._touch(state, event.incident_id), event.rule, traceparent)
-        elif isinstance(event, a.IncidentPinned | a.IncidentUnpinned | a.IncidentRecounted):
+        elif isinstance(event, (a.IncidentPinned, a.IncidentUnpinned, a.IncidentRecounted)):
             touched = self._touch(state, event.incident_id)
             touched.reason = touched.reason or "rearranged"
 
@@ -223,7 +223,7 @@ class Changes:
         return [
             event.order
             for _, event in self.events
-            if isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed)
+            if isinstance(event, e.OrderEvent)
         ]
 
     def changed(self) -> list[Touched]:

@@ -105,7 +105,7 @@ def with_due_times(state: AreaState, events: list[e.Event]) -> list[e.Event]:
         return events
     told: list[e.Event] = []
     for event in events:
-        if isinstance(event, e.OrderIssued | e.OrderUpdated):
+        if isinstance(event, (e.OrderIssued, e.OrderUpdated)):
             order = event.order
             known = state.incidents.get(order.incident_id)
             due = levels.due(

@@ -343,7 +343,7 @@ class Draft:
     def last_order(self, incident: Incident) -> OrderVersion | None:
         """Return the last version of an incident's order, with what has happened to it so far."""
         for event in reversed(self.events):
-            if isinstance(event, e.OrderIssued | e.OrderUpdated) and event.order.incident_id == incident.incident_id:
+            if isinstance(event, (e.OrderIssued, e.OrderUpdated)) and event.order.incident_id == incident.incident_id:
                 return event.order
         return incident.order
 

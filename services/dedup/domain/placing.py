@@ -81,4 +81,4 @@ def _rows(event: e.Event) -> int:
     """Return how many ledger rows an event takes."""
     if isinstance(event, e.ReportMoved):
         return 2
-    return 1 if isinstance(event, e.IncidentOpened | e.ReportJoined | e.PredictionMoved) else 0
+    return 1 if isinstance(event, (e.IncidentOpened, e.ReportJoined, e.PredictionMoved)) else 0

@@ -71,7 +71,7 @@ def _opened(
     known = state.by_device.get(device)
     events = [] if known is not None else explained(_report(state, message), device)
     for event in events:
-        if isinstance(event, e.IncidentOpened | e.PredictionMoved) and event.device.id == device:
+        if isinstance(event, (e.IncidentOpened, e.PredictionMoved)) and event.device.id == device:
             known = event.incident_id
     if known is not None and (known not in state.incidents or state.incidents[known].state is IncidentState.PREDICTED):
         events.append(a.IncidentStateSet(known, IncidentState.CONFIRMED, e.Rule.BREAKER_OPEN))

@@ -149,12 +149,12 @@ class ActRows:
         elif isinstance(event, a.CommandRefused):
             wrong = [{"field": one.field, "reason": one.reason} for one in event.wrong]
             self._command(event, "refused", orjson.dumps(wrong).decode(), None)
-        elif isinstance(event, e.IncidentRestored | e.IncidentAbsorbed):
+        elif isinstance(event, (e.IncidentRestored, e.IncidentAbsorbed)):
             self.gone[event.incident_id] = area
         elif isinstance(event, a.IncidentSetAside):
             if event.successor is None or not event.returns:
                 self.gone[event.incident_id] = area
-        elif isinstance(event, a.ElsewhereNoted | a.ElsewhereOver):
+        elif isinstance(event, (a.ElsewhereNoted, a.ElsewhereOver)):
             self.elsewhere.append((area, event))
         else:
             self._noted(area, event, state)

@@ -121,7 +121,7 @@ class _Rows:
         elif isinstance(event, e.ReportAnswered):
             place = ("answered", event.rule.value, event.incident_id, None)
             self.reports[event.report.report_id] = (*_report(area, event.report), *place)
-        elif isinstance(event, e.ReportNeedsPerson | a.ReportUnplaced):
+        elif isinstance(event, (e.ReportNeedsPerson, a.ReportUnplaced)):
             nowhere = ("needs_person", event.rule.value, None, None)
             self.reports[event.report.report_id] = (*_report(area, event.report), *nowhere)
             self._waits_again(area, rules_hash, event)
@@ -131,15 +131,15 @@ class _Rows:
             self._take_other(area, event)
 
     def _take_other(self, area: str, event: e.Event) -> None:
-        if isinstance(event, e.OrderIssued | e.OrderUpdated | e.OrderCancelled | e.OrderClosed):
+        if isinstance(event, e.OrderEvent):
             self.orders.append(_order(event))
-        elif isinstance(event, e.ProgressNoted | e.IncidentRestored):
+        elif isinstance(event, (e.ProgressNoted, e.IncidentRestored)):
             self._crew(event.incident_id, event, "noted")
         elif isinstance(event, e.PartRestored):
             self.parts.append((area, event.seq, event.device, event.incident_id, event.restored_at, event.since))
         elif isinstance(event, e.ProgressIgnored):
             self._crew(event.incident_id, event, event.rule.value)
-        elif isinstance(event, e.TimerSet | e.TimerCleared):
+        elif isinstance(event, (e.TimerSet, e.TimerCleared)):
             self._timer(area, event)
 
     def _timer(self, area: str, event: e.TimerSet | e.TimerCleared) -> None:
