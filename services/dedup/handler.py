@@ -20,6 +20,7 @@ from services.contracts.messages import (
     OutageMoved,
     OutageReported,
     PowerRestored,
+    ReportSettled,
     TelemetryReceived,
     TimerFired,
 )
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from services.contracts.messages import Message
     from services.contracts.topics import Topic
     from services.dedup.domain.changes import Told
     from services.dedup.domain.state import AreaState
@@ -65,6 +67,12 @@ _INPUT_TALLY: Final = {
     OutageCommanded: "input_command",
     TelemetryReceived: "input_telemetry",
     OutageMoved: "input_moved",
+}
+_TOPIC: Final[dict[type[Message], Topic]] = {
+    OrderVersion: DISPATCH_ORDER,
+    IncidentChanged: INCIDENT_CHANGED,
+    OutageMoved: OUTAGE_INPUT,
+    ReportSettled: REPORT_SETTLED,
 }
 _OUTCOME: Final = {
     e.ReportJoined: "in_incident",
@@ -118,7 +126,7 @@ class DedupHandler:
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
         """Load the batch's areas, decide message by message, save, return what to publish."""
         decided = Decided()
-        await self._rekey(tx, [one for one in batch if isinstance(one.message, FieldProgress)], decided, now)
+        await self._rekey(tx, [one for one in batch if one.topic == DISPATCH_PROGRESS.name], decided, now)
         inputs = [one for one in batch if isinstance(one.message, _Input)]
         if not inputs:
             return decided
@@ -218,15 +226,7 @@ def _of_its_own(message: _Input, events: Sequence[e.Event]) -> int:
 
 
 def _publication(told: Told) -> Publication:
-    if isinstance(told.message, OrderVersion):
-        topic = DISPATCH_ORDER
-    elif isinstance(told.message, IncidentChanged):
-        topic = INCIDENT_CHANGED
-    elif isinstance(told.message, OutageMoved):
-        topic = OUTAGE_INPUT
-    else:
-        topic = REPORT_SETTLED
-    return Publication(topic, told.message, told.traceparent)
+    return Publication(_TOPIC[type(told.message)], told.message, told.traceparent)
 
 
 def _observe(changes: Changes, issued_for: Sequence[datetime], seconds: float) -> None:

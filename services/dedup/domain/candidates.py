@@ -118,7 +118,7 @@ def askable(state: AreaState, leaf: str, made_at: datetime, now: float) -> Itera
     weigh, at = state.likelihood, made_at.timestamp()
     seen = 0
     alone: float | None = None
-    own: dict[int, float] = {}  # what is under one device is under the next one up as well
+    known: dict[int, Part[Incident]] = {}  # what is under one device is under the next one up as well
     for step in state.path(leaf):
         if step.device in state.by_device:
             return  # an outage that the report is no part of stands there: nothing above it is asked
@@ -131,15 +131,15 @@ def askable(state: AreaState, leaf: str, made_at: datetime, now: float) -> Itera
         if alone is None:
             alone = weigh.outage(state.kind_of(leaf), state.customers_under(leaf), (at,), 1, now)
         if (rate := weigh.rates.get(step.kind)) is not None:  # else a class that is never predicted
-            yield _ask(state, step, rate, at, now, alone, own)
+            yield _ask(state, step, rate, at, now, alone, known)
 
 
 def _ask(
-    state: AreaState, step: Step, rate: float, at: float, now: float, alone: float, own: dict[int, float]
+    state: AreaState, step: Step, rate: float, at: float, now: float, alone: float, known: dict[int, Part[Incident]]
 ) -> Asked:
     """Return what one device's outage could explain, when it may have begun, and how much that can gain at most."""
     weigh = state.likelihood
-    parts = _parts(state, step.device, now, own)
+    parts = _parts(state, step.device, now, known)
     onsets = sorted({part.onset for part in parts if part.onset <= at}, reverse=True)
     lead = weigh.lead(step.customers)
     starts = [start - lead for start in (onsets if len(onsets) >= _STARTS else (at, *onsets))[:_STARTS]]
@@ -176,25 +176,24 @@ def best_start(weigh: Likelihood, asked: Asked, at: float, now: float) -> _Found
     return best
 
 
-def _parts(state: AreaState, device: str, now: float, own: dict[int, float]) -> list[Part[Incident]]:
+def _parts(state: AreaState, device: str, now: float, known: dict[int, Part[Incident]]) -> list[Part[Incident]]:
     """Return the incidents under a device that could be part of its outage, oldest call first.
 
-    ``own`` is how likely each is by itself as of ``now``, by its number, as far as it is known; more is added.
+    ``known`` has those that were found already, by their numbers; more are added.
     """
     restored = state.restored.get(device)
     since = -math.inf if restored is None else restored.restored_at.timestamp()
     parts: list[Part[Incident]] = []
     for order, incident in reversed(state.below[device].items()):
-        if incident.frozen:
-            continue
-        standing = incident.standing
-        calls = standing.calls
-        if calls[0] < since:
+        part = known.get(order)
+        if part is None:
+            if incident.frozen:
+                continue
+            standing, own = incident.standing, state.own_score(incident, now)
+            part = known[order] = Part(standing.calls[0], order, incident, standing.calls, standing.callers, own)
+        if part.onset < since:
             continue  # it was there when power came back to the others: it is by itself
-        score = own.get(order)
-        if score is None:
-            score = own[order] = state.own_score(incident, now)
-        parts.append(Part(calls[0], order, incident, calls, standing.callers, score))
+        parts.append(part)
         if len(parts) == _NEWEST:
             break
     parts.sort()  # no two of one order: nothing behind it is compared

@@ -220,11 +220,7 @@ class Changes:
 
     def orders(self) -> list[OrderVersion]:
         """Return every order version of the batch, in order."""
-        return [
-            event.order
-            for _, event in self.events
-            if isinstance(event, e.OrderEvent)
-        ]
+        return [event.order for _, event in self.events if isinstance(event, e.OrderEvent)]
 
     def changed(self) -> list[Touched]:
         """Return every incident that is to be kept anew."""

@@ -84,6 +84,8 @@ def decide(state: AreaState, message: OutageInput, now: datetime) -> list[Event]
 
 def _arrived(message: OutageInput) -> datetime | None:
     """Return when a message arrived, by itself: replaying the topic must find the same."""
+    if isinstance(message, OutageReported):  # nearly all are, and that is seen at once
+        return message.received_at
     if isinstance(message, TimerFired):
         return message.fired_at
     if isinstance(message, OutageMoved):

@@ -122,7 +122,7 @@ class Report(NamedTuple):
     @property
     def special(self) -> bool:
         """Whether a life-support or important customer made it."""
-        return self.customer_class in {CustomerClass.LIFE_SUPPORT, CustomerClass.IMPORTANT}
+        return self.customer_class is CustomerClass.LIFE_SUPPORT or self.customer_class is CustomerClass.IMPORTANT
 
     @property
     def customer(self) -> str:

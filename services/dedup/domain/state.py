@@ -6,7 +6,6 @@ Indexed so that a report costs the depth of the network and not the number of op
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from services.contracts.values import DeviceRef
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from services.grid.tree import Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One device on the way up from a leaf: its class, and the customers under it."""
 
     device: str

@@ -123,6 +123,15 @@ async def load_acts(
     return [(wanted[row["incident_id"]], row) for row in rows]
 
 
+TELLING: Final[frozenset[type[e.Event]]] = frozenset(
+    {
+        *(a.CommandDone, a.CommandRefused, e.IncidentRestored, e.IncidentAbsorbed, a.IncidentSetAside),
+        *(a.ElsewhereNoted, a.ElsewhereOver, a.PlannedSet, a.TelemetryNoted, a.StormBegan, a.StormEnded),
+    }
+)
+"""Events that make rows here: hardly any of a batch, so the others need not be asked what they are."""
+
+
 @dataclass(slots=True)
 class ActRows:
     """The rows of a batch's acts."""
