@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from services.intake.channels.source import ReportSource
+    from services.intake.channels.source import EventSource
 
 BINARY: Final = "application/json"
 STRUCTURED: Final = "application/cloudevents+json"
@@ -78,7 +78,7 @@ class Event(Payload):
     data_base64: str | None = Field(default=None, description="The same as data, its JSON in base64")
 
 
-def accept(source: ReportSource, event: Read, now: datetime) -> Accepted:
+def accept(source: EventSource, event: Read, now: datetime) -> Accepted:
     """Turn an event into a contact.
 
     Raises:
@@ -95,6 +95,10 @@ def accept(source: ReportSource, event: Read, now: datetime) -> Accepted:
         for name, moment in (("data.reported_at", data.reported_at), ("time", checked.time))
         if moment is not None and moment.tzinfo is None
     ]
+    if data.channel not in source.channels:
+        wrong.append(FieldError("data.channel", "is not one of this source's channels"))
+    if data.reply_to is not None and data.reply_to.channel not in source.channels | {Channel.SMS}:
+        wrong.append(FieldError("data.reply_to.channel", "is not one of this source's channels, nor sms"))
     piece = data.position or data.account_id or data.address
     if data.text is None and data.business_type is None and not data.hazard and not (data.thread and piece):
         wrong.append(

@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from services.contracts.values import Crs, Language, Name, Word
+from services.contracts.values import Channel, Crs, Language, Name, Word
 from services.intake.channels.wechat_cipher import AesKey
 
 _LARGEST_OFFSET: Final = timedelta(hours=14)
@@ -158,6 +158,16 @@ class ReportSource(JsonSource):
     """A web site or a mobile app's back end."""
 
 
+class EventSource(ReportSource):
+    """A chat system, or anybody else who says what customers told them."""
+
+    channels: frozenset[Channel] = frozenset(Channel)
+    """How customers may have reached it, and where they may be answered: its word counts for these and no others.
+
+    A text message may always be the answer, as to anybody who leaves a number.
+    """
+
+
 class FormSource(Source):
     """The report form that this service shows. Anybody may use it: it has no credential."""
 
@@ -234,7 +244,7 @@ class Sources(BaseModel):
     form: Mapping[SourceName, FormSource] = Field(default_factory=dict, max_length=1)
     wechat: Mapping[SourceName, WeChatSource] = Field(default_factory=dict)
     sms: Mapping[SourceName, SmsSource] = Field(default_factory=dict)
-    api: Mapping[SourceName, ReportSource] = Field(default_factory=dict)
+    api: Mapping[SourceName, EventSource] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod

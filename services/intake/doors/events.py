@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from services.intake.channels.payload import Read
-    from services.intake.channels.source import ReportSource, Sources
+    from services.intake.channels.source import EventSource, Sources
     from services.intake.doors.front import Front, Visit
 
 
@@ -73,7 +73,7 @@ def add(router: APIRouter, front: Front, sources: Sources) -> None:
         return accepted_answer(accepted)
 
 
-async def _batch(visit: Visit, source: ReportSource, body: bytes, now: datetime) -> Response:
+async def _batch(visit: Visit, source: EventSource, body: bytes, now: datetime) -> Response:
     """Keep each event by itself. One that is wrong keeps none of the others out; a storage fault is everybody's."""
     accepted: list[dict[str, Any]] = []
     refused: list[dict[str, Any]] = []
@@ -93,7 +93,7 @@ async def _batch(visit: Visit, source: ReportSource, body: bytes, now: datetime)
     return Response(answer, 207 if refused else 202, headers, media_type="application/json")
 
 
-def _outcome(source: ReportSource, read: Read | PayloadRefusedError, now: datetime) -> Accepted | PayloadRefusedError:
+def _outcome(source: EventSource, read: Read | PayloadRefusedError, now: datetime) -> Accepted | PayloadRefusedError:
     if isinstance(read, PayloadRefusedError):
         return read
     try:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SOURCES = load_sources(IntakeSettings.model_fields["sources_file"].default)
 IVR, SITE = SOURCES.phone["ivr-dev"], SOURCES.web["web-dev"]
-ACCOUNT = SOURCES.wechat["gh_gridline_dev"]
+CHAT, ACCOUNT = SOURCES.api["api-dev"], SOURCES.wechat["gh_gridline_dev"]
 PHRASES = load_phrases(IntakeSettings.model_fields["phrases_file"].default)
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 
@@ -51,8 +51,8 @@ CHANNELS: dict[str, Any] = {
     "huawei": lambda body, now: huawei.accept(IVR, body, None, now),
     "web": lambda body, now: web.accept(SITE, body, None, now),
     "app": lambda body, now: app.accept(SITE, body, None, now),
-    "event": lambda body, now: cloudevents.accept(SITE, read_object(body), now),
-    "batch": lambda body, now: cloudevents.accept(SITE, first(read_list(body)), now),
+    "event": lambda body, now: cloudevents.accept(CHAT, read_object(body), now),
+    "batch": lambda body, now: cloudevents.accept(CHAT, first(read_list(body)), now),
     **{
         source.provider.value: lambda body, now, source=source: first(
             sms.accept(source, body, None, now, Talk.fresh(PHRASES))

@@ -17,13 +17,13 @@ from services.intake.channels.contact import Accepted, NotAContact, contact_fing
 from services.intake.channels.conversation import Talk
 from services.intake.channels.payload import MAX_ELEMENTS, read_list, read_object
 from services.intake.channels.refusal import PayloadRefusedError, Reason
-from services.intake.channels.source import ReportSource, SmsProvider, SmsSource
+from services.intake.channels.source import EventSource, SmsProvider, SmsSource
 from services.intake.settings import IntakeSettings
 from services.intake.yaml_file import load_phrases
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 PHRASES = load_phrases(IntakeSettings.model_fields["phrases_file"].default)
-CHAT = ReportSource(name="chat", api_keys_sha256=("0" * 64,))
+CHAT = EventSource(name="chat", api_keys_sha256=("0" * 64,))
 
 
 def gateway(provider: str) -> SmsSource:
@@ -251,3 +251,20 @@ def test_unknown_fields_are_named_and_data_is_never_taken_for_the_id() -> None:
     found = submitted({**EVENT, "data": {**DATA, "event_id": "else", "mood": "angry"}, "extension": 1})
     assert found.ignored == ("mood",)
     assert found.contact.source_event_id.startswith("ce:")
+
+
+def test_a_source_speaks_for_its_own_channels_only() -> None:
+    bot = EventSource.model_validate({"name": "bot", "api_keys_sha256": ["0" * 64], "channels": ["api", "web"]})
+
+    def refused(**data: Any) -> set[str]:
+        event = read_object(json.dumps({**EVENT, "data": DATA | data}).encode())
+        try:
+            cloudevents.accept(bot, event, NOW)
+        except PayloadRefusedError as refusal:
+            return {field.field for field in refusal.fields}
+        return set()
+
+    assert refused() == refused(channel="web") == refused(reply_to={"channel": "sms", "address": "1"}) == set()
+    assert refused(channel="wechat") == {"data.channel"}
+    assert refused(reply_to={"channel": "wechat", "address": "openid"}) == {"data.reply_to.channel"}
+    assert submitted({**EVENT, "data": {**DATA, "channel": "wechat"}}), "all, where nothing is said"
