@@ -29,7 +29,7 @@ _SEPARATOR = "\x1f"  # ASCII unit separator: cannot be typed into a field, so pa
 def derive(kind: str, *parts: object) -> UUID:
     """Return the uuid5 of ``kind`` and ``parts``."""
     named = _ROOT.copy()
-    named.update(_SEPARATOR.join((kind, *map(str, parts))).encode())
+    named.update(_SEPARATOR.join([kind, *map(str, parts)]).encode())
     # Cheaper than UUID(bytes=..., version=5), which takes the bits apart and puts them together again.
     return UUID(int=int.from_bytes(named.digest()[:16], "big") & _BUT_VERSION | _VERSION_5)
 

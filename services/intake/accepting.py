@@ -21,6 +21,8 @@ from services.runtime.errors import UnavailableError
 from services.runtime.metrics import SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from services.contracts.messages import ContactReceived, RecipientHeard
     from services.contracts.topics import Topic
     from services.contracts.values import Channel
@@ -88,25 +90,27 @@ class Acceptance:
                 Reason.BUSY, "Too many contacts wait to be stored. Nothing was stored: send this one again."
             )
 
-    async def accept(self, contact: ContactReceived, traceparent: str | None) -> None:
+    def accept(self, contact: ContactReceived, traceparent: str | None) -> Awaitable[None]:
         """Publish a contact and wait until it is kept.
 
         Raises:
             PayloadRefusedError: nothing was stored, or the outcome is unknown.
         """
-        await self._publish(contact, CONTACT_RECEIVED, traceparent)
-        _accepted(contact.channel, contact.source).inc()
+        counted = _accepted(contact.channel, contact.source)
+        return self._publish(contact, CONTACT_RECEIVED, traceparent, counted)
 
-    async def hear(self, heard: RecipientHeard, traceparent: str | None) -> None:
+    def hear(self, heard: RecipientHeard, traceparent: str | None) -> Awaitable[None]:
         """Publish what a channel tells of a recipient and wait until it is kept.
 
         Raises:
             PayloadRefusedError: nothing was stored, or the outcome is unknown.
         """
-        await self._publish(heard, RECIPIENT_HEARD, traceparent)
-        HEARD.labels(heard.recipient.channel.value, heard.heard).inc()
+        counted = HEARD.labels(heard.recipient.channel.value, heard.heard)
+        return self._publish(heard, RECIPIENT_HEARD, traceparent, counted)
 
-    async def _publish(self, message: ContactReceived | RecipientHeard, topic: Topic, traceparent: str | None) -> None:
+    async def _publish(
+        self, message: ContactReceived | RecipientHeard, topic: Topic, traceparent: str | None, counted: Counter
+    ) -> None:
         self.refuse_if_busy()
         outgoing = encode(
             message, topic=topic.name, source=_SOURCE, traceparent=traceparent, content=contact_fingerprint(message)
@@ -128,6 +132,7 @@ class Acceptance:
         finally:
             del self._unresolved[send]
         self._note(answering=True)
+        counted.inc()
 
     def _note(self, *, answering: bool, reason: str = "") -> None:
         """Log the change, not every request."""

@@ -50,9 +50,10 @@ def peer_of(host: str | None, headers: Mapping[str, str], trusted: Collection[Ne
             ``X-Forwarded-Client-Cert`` as Envoy writes it (``Hash=`` is the certificate's SHA-256).
         trusted: Networks of our own proxies.
     """
-    address = _address(host)
+    direct = _direct(host)
+    address = direct.address
     if address is None or not trusted or not _in(address, trusted):
-        return Peer(address)
+        return direct
     certificate = _HASH.findall(headers.get("x-forwarded-client-cert", ""))
     for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
         before = _address(hop.strip())
@@ -63,6 +64,11 @@ def peer_of(host: str | None, headers: Mapping[str, str], trusted: Collection[Ne
             break
     # The last element is the one our own proxy added; what stands before it was sent to it.
     return Peer(address, bytes.fromhex(certificate[-1]) if certificate else None)
+
+
+@lru_cache(_MOST_HOSTS)
+def _direct(host: str | None) -> Peer:
+    return Peer(_address(host))
 
 
 @lru_cache(_MOST_HOSTS)

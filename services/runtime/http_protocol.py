@@ -1,4 +1,4 @@
-"""The connection below the application: answers leave in one write, and a request's head has a bound.
+"""The connection below the application: one write an answer, a bound for a request's head, errors as problems.
 
 Uvicorn hands the transport an answer's head and body apart, and uvloop makes a system call and a packet of each at
 once: a tenth of a request that is accepted, and the sender had to read twice. Its parser takes a head of any length.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class _OneWrite:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Uvicorn's, with both."""
+    """Uvicorn's, with all three."""
 
     _head: int | None = None
     """Bytes since a head began; None while none is being read."""
@@ -63,6 +64,19 @@ class HttpProtocol(HttpToolsProtocol):
             self._head += len(data)
             if self._head > MAX_HEAD_BYTES and not self.transport.is_closing():
                 self.send_400_response("The request's head is too large.")
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP as every other error is answered (RFC 9457), and close the line."""
+        problem = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": msg}
+        body = orjson.dumps(problem)
+        head = (
+            "HTTP/1.1 400 Bad Request\r\n"
+            "content-type: application/problem+json\r\n"
+            f"content-length: {len(body)}\r\n"
+            "connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         """Count from here."""

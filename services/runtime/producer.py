@@ -118,7 +118,20 @@ class Producer:
             UnavailableError: not acknowledged in time. It may still be delivered.
         """
         refuse_oversize(outgoing)
-        await self._send_all((outgoing,), deadline_s or self._settings.produce_deadline_s)
+        seconds = deadline_s or self._settings.produce_deadline_s
+        producer: AIOKafkaProducer | None = None
+        try:
+            with within(seconds):
+                producer = self._producer or await self._current()
+                sent = await producer.send(
+                    self._settings.topic_prefix + outgoing.topic,
+                    value=outgoing.value,
+                    key=outgoing.key,
+                    headers=list(outgoing.headers),
+                )
+                await sent  # our deadline ends this waiting, not the delivery: aiokafka goes on with it
+        except (TimeoutError, KafkaError) as error:
+            raise self._unavailable(error, producer, seconds) from error
 
     async def send_batch(self, batch: Sequence[Outgoing], *, deadline_s: float | None = None) -> None:
         """Publish records in order and wait for all acknowledgements.
@@ -126,33 +139,30 @@ class Producer:
         Raises:
             UnavailableError: not all were acknowledged in time; any of them may be delivered.
         """
-        await self._send_all(batch, deadline_s or self._settings.produce_deadline_s)
-
-    async def _send_all(self, batch: Sequence[Outgoing], deadline_s: float) -> None:
+        seconds = deadline_s or self._settings.produce_deadline_s
         producer: AIOKafkaProducer | None = None
         prefix = self._settings.topic_prefix
         try:
-            with within(deadline_s):
+            with within(seconds):
                 producer = self._producer or await self._current()
-                if len(batch) == 1:
-                    [one] = batch
-                    headers = list(one.headers)
-                    sent = await producer.send(prefix + one.topic, value=one.value, key=one.key, headers=headers)
-                    await sent  # our deadline ends this waiting, not the delivery: aiokafka goes on with it
-                    return
                 waits = [
                     await producer.send(prefix + one.topic, value=one.value, key=one.key, headers=list(one.headers))
                     for one in batch
                 ]
                 await _all_acknowledged(waits)
-        except TimeoutError:
-            metrics.UNAVAILABLE.labels("kafka").inc()
-            raise UnavailableError(f"kafka: no acknowledgement within {deadline_s:g} s, outcome unknown") from None
-        except KafkaError as error:
-            metrics.UNAVAILABLE.labels("kafka").inc()
-            if producer is not None and not isinstance(error, KafkaConnectionError | KafkaTimeoutError):
-                self._discard(producer, error)
-            raise UnavailableError(f"kafka: {type(error).__name__}") from error
+        except (TimeoutError, KafkaError) as error:
+            raise self._unavailable(error, producer, seconds) from error
+
+    def _unavailable(
+        self, error: TimeoutError | KafkaError, producer: AIOKafkaProducer | None, seconds: float
+    ) -> UnavailableError:
+        """Note a failure, give up a producer that it spoilt, and return what the caller is told."""
+        metrics.UNAVAILABLE.labels("kafka").inc()
+        if not isinstance(error, KafkaError):
+            return UnavailableError(f"kafka: no acknowledgement within {seconds:g} s, outcome unknown")
+        if producer is not None and not isinstance(error, KafkaConnectionError | KafkaTimeoutError):
+            self._discard(producer, error)
+        return UnavailableError(f"kafka: {type(error).__name__}")
 
     async def _current(self) -> AIOKafkaProducer:
         async with self._building:

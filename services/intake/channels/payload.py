@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import orjson
@@ -44,12 +44,12 @@ def _instant(value: object) -> datetime:
         moment = datetime.fromisoformat(value)  # type: ignore[arg-type]  # what is not text raises TypeError
     except (TypeError, ValueError):
         raise ValueError("must be ISO 8601 text such as 2026-11-22T08:30:00+08:00") from None
-    if len(str(value)) <= _LONGEST_DATE:
+    if len(value) <= _LONGEST_DATE:  # type: ignore[arg-type] # it is text
         raise ValueError("is a date without a time of day")
     if moment.year not in _YEARS:
         raise ValueError(f"has a year outside {_YEARS.start} to {_YEARS.stop - 1}")
     offset = moment.utcoffset()
-    if offset is not None and offset % timedelta(minutes=1):
+    if offset is not None and (offset.seconds % 60 or offset.microseconds):
         raise ValueError("has an offset that is not whole minutes")
     return moment
 
@@ -185,9 +185,10 @@ def validated(model: type[P], read: Read) -> P:
         PayloadRefusedError: fields that are missing or wrong, all of them.
     """
     try:
-        return model.model_validate(read.fields)
+        found: P = model.__pydantic_validator__.validate_python(read.fields)
     except ValidationError as error:
         raise from_validation(error) from None
+    return found
 
 
 def ignored_fields(model: type[Payload], read: Read) -> tuple[str, ...]:

@@ -145,8 +145,8 @@ class Visit:
         self._front.acceptance.refuse_if_busy()
         require_kind(self.headers, kinds)
 
-    async def body(self, *, limit: int | None = None, deadline_s: float | None = None) -> bytes:
-        """Read the body.
+    def body(self, *, limit: int | None = None, deadline_s: float | None = None) -> Awaitable[bytes]:
+        """Read the body, once it is awaited.
 
         Args:
             limit: Most bytes, where they are not the settings' usual.
@@ -156,7 +156,7 @@ class Visit:
             PayloadRefusedError: it is larger or slower than that.
         """
         settings = self._front.settings
-        return await read_body(
+        return read_body(
             self.headers,
             self._request.receive,
             limit=limit or settings.max_body_bytes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,20 @@ async def test_a_head_without_end_is_refused(part: bytes):
         writer.write(endless[: MAX_HEAD_BYTES + 1])  # no more: what is left unread makes the kernel drop the answer
         assert (await reader.readline()).startswith(b"HTTP/1.1 400")
         assert b"head is too large" in await reader.read()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\r\n\r\n"], ids=["version", "TLS"]
+)
+async def test_what_is_no_http_is_answered_as_a_problem_like_every_error(sent: bytes):
+    async with _connected() as (reader, writer):
+        writer.write(sent)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 400")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert b"content-type: application/problem+json" in head
+        problem = json.loads(body)
+        assert (problem["status"], problem["title"]) == (400, "Bad Request")
+        assert problem["detail"]
 
 
 async def test_many_requests_on_one_line_are_not_one_long_head():
