@@ -21,6 +21,7 @@ DOORS = {
     "app/": ("app-dev", 100),
     "(form/reports|sms/)": ("sms-dev", 100),
     "events": ("api-dev", 100),
+    "wechat/": ("ivr-dev", 100),
 }
 """Paths to who knocks there and how many requests are made of each kind. What a report has become is notify's to say:
 without it that door answers 503, as its document has it."""
