@@ -1,15 +1,15 @@
 """What people do with tickets, each act one transaction: lock, decide, save, log, count, publish.
 
 Decided here: what is locked, in which order: an agent before tickets, tickets by id. So an agent's capacity and a
-ticket's one agent hold whatever other processes do. Never here: whether an act is allowed (``domain.allowing`` does).
+ticket's one agent hold whatever other processes do. Never here: whether an act is allowed (``domain.allowing`` does),
+what comes of an agent who goes (``attendance``), when time acts (``timers``).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.topics import TICKET_ROUTED
@@ -17,14 +17,14 @@ from services.contracts.values import TicketState
 from services.router import metrics, roster, store
 from services.router.backlog import Backlog
 from services.router.domain.allowing import decide
-from services.router.domain.deciding import counted_as, moved_on, route_again, worked
-from services.router.domain.desk import GRIDLINE, case_of, in_words, passing, serves, turn_of, work_of
+from services.router.domain.deciding import counted_as, route_again, worked
+from services.router.domain.desk import case_of, in_words, serves, turn_of, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason, Why
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import routed
 from services.router.domain.work import Phase
 from services.router.roster import Presence
-from services.runtime import clock, positions
+from services.runtime import clock
 from services.runtime.handling import Publication
 from services.runtime.postgres import translated
 
@@ -36,16 +36,13 @@ if TYPE_CHECKING:
     from services.router.bell import Bell
     from services.router.domain.desk import DeskRules
     from services.router.domain.ticket import Ticket
-    from services.router.roster import Row
+    from services.router.roster import Hand, Row
     from services.router.tree.book import RuleBook
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Connection, Pool
 
 _SPREAD: Final = 64
 """Rows a count is spread over, so that those who complete tickets do not wait for one another."""
-_PAGE: Final = 100
-COME_BACK: Final = timedelta(seconds=5)
-"""For a desktop whose stream broke to open it again: it is told to after two seconds."""
 
 
 class NoSuchTicketError(Exception):
@@ -73,7 +70,9 @@ class OtherVersionError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
+class Change:
+    """A ticket before and after what was done with it; the same if nothing was."""
+
     before: Ticket
     after: Ticket
     events: tuple[Event, ...]
@@ -88,8 +87,9 @@ class Desk:
         self.backlog = Backlog(pool)
         self.rules = rules
         self.book = book
+        self.hung_up: dict[str, datetime] = {}
+        """Agents whose stream has ended, and when; until ``attendance`` has looked at them."""
         self._outbox = outbox
-        self._hung_up: dict[str, datetime] = {}
 
     # --- one ticket ---
 
@@ -104,11 +104,11 @@ class Desk:
         Raises:
             NoSuchTicketError, OtherVersionError, NotAllowedError: as they say.
         """
-        async with self._transaction() as tx:
+        async with self.transaction() as tx:
             before = await self._load(tx, ticket_id, version)
-            change = self._change(before, asked)
-            await self._keep(tx, [change], asked.at)
-        self._kept([change])
+            change = self.change(before, asked)
+            await self.keep(tx, [change], asked.at)
+        self.committed([change])
         return change.after
 
     async def merge(self, ticket_id: UUID, into: UUID, asked: Event, version: int | None, *, across: bool) -> Ticket:
@@ -117,25 +117,25 @@ class Desk:
         Raises:
             NoSuchTicketError, OtherVersionError, NotAllowedError: as they say.
         """
-        async with self._transaction() as tx:
-            tickets = await self._load_all(tx, {ticket_id, into})
+        async with self.transaction() as tx:
+            tickets = await self.locked(tx, {ticket_id, into})
             before, live = tickets[ticket_id], tickets[into]
             _check_version(before, version)
             while (further := work_of(live).merged_into) is not None:  # the one that stands for it by now
-                live = (await self._load_all(tx, {further}))[further]
+                live = (await self.locked(tx, {further}))[further]
             if live.ticket_id == ticket_id:
                 raise NotAllowedError(Why.INTO_ITSELF, "that ticket stands for this one, or is this one")
             accounts = {each.place.account_id for each in (before, live)} - {None}
             if len(accounts) > 1 and not across:
                 detail = "they are of two customers; ask with across_customers if it is one matter all the same"
                 raise NotAllowedError(Why.OTHER_CUSTOMER, detail)
-            changes = [self._change(before, asked.model_copy(update={"ticket": live.ticket_id}))]
+            changes = [self.change(before, asked.model_copy(update={"ticket": live.ticket_id}))]
             if changes[0].events:
                 opened = before.facts.opened_at
                 carried = Event(did=Did.CARRIED, at=asked.at, by=asked.by, ticket=ticket_id, opened_at=opened)
-                changes.append(self._change(live, carried))
-            await self._keep(tx, changes, asked.at)
-        self._kept(changes)
+                changes.append(self.change(live, carried))
+            await self.keep(tx, changes, asked.at)
+        self.committed(changes)
         return changes[0].after
 
     async def unmerge(self, ticket_id: UUID, asked: Event, version: int | None) -> Ticket:
@@ -144,16 +144,16 @@ class Desk:
         Raises:
             NoSuchTicketError, OtherVersionError, NotAllowedError: as they say.
         """
-        async with self._transaction() as tx:
+        async with self.transaction() as tx:
             before = await self._load(tx, ticket_id, version)
             into = work_of(before).merged_into
-            changes = [self._change(before, asked)]
+            changes = [self.change(before, asked)]
             if into is not None:
-                live = (await self._load_all(tx, {into}))[into]
+                live = (await self.locked(tx, {into}))[into]
                 released = Event(did=Did.RELEASED, at=asked.at, by=asked.by, ticket=ticket_id)
-                changes.append(self._change(live, released))
-            await self._keep(tx, changes, asked.at)
-        self._kept(changes)
+                changes.append(self.change(live, released))
+            await self.keep(tx, changes, asked.at)
+        self.committed(changes)
         return changes[0].after
 
     # --- the next ticket of an agent ---
@@ -171,167 +171,90 @@ class Desk:
         """
         began = clock.monotonic()
         now, rules = clock.now(), self.rules()
-        async with self._transaction() as tx:
+        async with self.transaction() as tx:
             row = await (roster.signed(tx, agent_id, now) if asked else roster.locked(tx, agent_id))
             if row is None:
                 raise NoSuchAgentError
-            theirs = await roster.in_hand(tx, agent_id)
-            if did is Did.OFFERED and (open_offer := _open_offer(theirs, now)) is not None:
+            wants_offer = did is Did.OFFERED
+            hand = await self._hand(tx, row, now if wants_offer else None, look=ticket_id is None)
+            if wants_offer and (open_offer := _open_offer(hand.theirs, now)) is not None:
                 return open_offer
             if row.presence is not Presence.AVAILABLE:
                 raise NotThereError(f"the agent is {row.presence}")
-            if len(theirs) >= row.agent.capacity:
-                raise FullError(f"the agent has {len(theirs)} tickets, which is all they can")
-            before = await self._named(tx, row, ticket_id) if ticket_id else await self._next(tx, row)
+            if len(hand.theirs) >= row.agent.capacity:
+                raise FullError(f"the agent has {len(hand.theirs)} tickets, which is all they can")
+            before = hand.first or await (self._named(tx, row, ticket_id) if ticket_id else self._elsewhere(tx, row))
             if before is None:
                 return None
             until = now + rules.timings.offer if did is Did.OFFERED else None
-            change = self._change(before, Event(did=did, at=now, by=by, agent=agent_id, until=until))
-            await self._keep(tx, [change], now)
-        self._kept([change])
+            change = self.change(before, Event(did=did, at=now, by=by, agent=agent_id, until=until))
+            await self.keep(tx, [change], now)
+        self.committed([change])
         metrics.CLAIM_SECONDS.observe(clock.monotonic() - began)
         return change.after
 
     async def _named(self, tx: Connection, row: Row, ticket_id: UUID) -> Ticket:
-        ticket = (await self._load_all(tx, {ticket_id}))[ticket_id]
+        ticket = (await self.locked(tx, {ticket_id}))[ticket_id]
         lane = turn_of(ticket, self.rules()).lane
         if not serves(row.agent, lane):
             raise NotThereError(f"the agent does not serve {in_words(lane)}")
         return ticket
 
-    async def _next(self, tx: Connection, row: Row) -> Ticket | None:
-        known = self.bell.lanes
-        found = await roster.next_ticket(tx, row.agent.agent_id, [lane for lane in known if serves(row.agent, lane)])
-        if found is not None:
-            return found
-        new = set(await roster.lanes(tx)).difference(known)
+    async def _hand(self, tx: Connection, row: Row, offers_until: datetime | None, *, look: bool) -> Hand:
+        """Return what an agent has and, to ``look`` for it, the next ticket of the lanes known to wait."""
+        free = row.agent.capacity if look and row.presence is Presence.AVAILABLE else 0
+        lanes = [lane for lane in self.bell.lanes if serves(row.agent, lane)] if free else []
+        return await roster.hand(tx, row.agent.agent_id, lanes, free, offers_until)
+
+    async def _elsewhere(self, tx: Connection, row: Row) -> Ticket | None:
+        """Return the next ticket of the lanes this process has not heard of, if there are any."""
+        new = set(await roster.lanes(tx)).difference(self.bell.lanes)
         self.bell.heard(new)
         mine = [lane for lane in new if serves(row.agent, lane)]
-        return await roster.next_ticket(tx, row.agent.agent_id, mine) if mine else None
-
-    # --- what time does ---
-
-    async def wake(self) -> int:
-        """Do what time alone does with tickets that are due, up to a page of them; return how many."""
-        now, rules = clock.now(), self.rules()
-        async with self._transaction() as tx:
-            due = await roster.waking(tx, now, _PAGE)
-            changes = [self._passed(ticket, rules, now) for ticket in due]
-            still = [change.after for change in changes if change.after is change.before]
-            if still:  # the clocks in force have changed since it was stored
-                await store.keep(tx, [(ticket, turn_of(ticket, rules)) for ticket in still])
-            await self._keep(tx, changes, now)
-        self._kept(changes)
-        return len(due)
-
-    async def sweep(self) -> int:
-        """Give back the tickets of agents who are not heard of any more; return how many agents."""
-        now, rules = clock.now(), self.rules()
-        changes: list[_Change] = []
-        async with self._transaction() as tx:
-            rows = await roster.gone(tx, now - rules.timings.presence, _PAGE)
-            for row in rows:
-                await roster.seen(tx, row, Presence.OFFLINE, now)
-                changes += await self._lost(tx, row, now)
-            await self._keep(tx, changes, now)
-        self._kept(changes)
-        return len(rows)
-
-    def hung_up(self, agent_id: str) -> None:
-        """Note that an agent's stream has ended."""
-        self._hung_up[agent_id] = clock.now()
-
-    async def give_back(self, after: timedelta = COME_BACK) -> int:
-        """Take offers from agents whose stream ended a while ago and who gave no sign since; return how many agents.
-
-        So the customer waits for the next agent, not for the offer to lapse. What was accepted stays until ``sweep``.
-        """
-        now = clock.now()
-        over = {agent: at for agent, at in self._hung_up.items() if now - at >= after}
-        changes: list[_Change] = []
-        for agent_id, at in sorted(over.items()):
-            async with self._transaction() as tx:
-                row = await roster.locked(tx, agent_id)
-                if row is not None and row.seen_at <= at:
-                    lost = await self._lost(tx, row, now, only=Phase.OFFERED)
-                    await self._keep(tx, lost, now)
-                    changes += lost
-            if self._hung_up.get(agent_id) == at:
-                del self._hung_up[agent_id]
-        self._kept(changes)
-        return len(over)
-
-    async def presence(self, agent_id: str, presence: Presence | None) -> Row:
-        """Note a sign of an agent, and their presence if they say; whoever goes offline gives back what they have.
-
-        Raises:
-            NoSuchAgentError: there is none of this id.
-        """
-        now = clock.now()
-        changes: list[_Change] = []
-        async with self._transaction() as tx:
-            row = await roster.locked(tx, agent_id)
-            if row is None:
-                raise NoSuchAgentError
-            await roster.seen(tx, row, presence or row.presence, now)
-            if presence is Presence.OFFLINE:
-                changes = await self._lost(tx, row, now)
-                await self._keep(tx, changes, now)
-        self._kept(changes)
-        self.bell.changed({agent_id} if presence not in {None, row.presence} else set())
-        since = row.since if presence in {None, row.presence} else now
-        return replace(row, presence=presence or row.presence, since=since, seen_at=now)
-
-    async def _lost(self, tx: Connection, row: Row, now: datetime, only: Phase | None = None) -> list[_Change]:
-        theirs = {ticket.ticket_id for ticket in await roster.in_hand(tx, row.agent.agent_id)}
-        held = await store.locked(tx, theirs)
-        return [
-            self._change(ticket, Event(did=Did.LOST, at=now, by=GRIDLINE, reason="agent_gone"))
-            for ticket in held.values()
-            if work_of(ticket).in_hand and work_of(ticket).agent == row.agent.agent_id
-            if only in {None, work_of(ticket).phase}
-        ]
-
-    def _passed(self, before: Ticket, rules: DeskRules, now: datetime) -> _Change:
-        case = case_of(before, rules)
-        found = (decide(work_of(before), event, case) for event in passing(before, rules, now))
-        events = [event for event in found if event is not None]
-        after = worked(before, events, now)
-        if work_of(after).phase is Phase.WAITING:
-            after = moved_on(after, now)
-        return _Change(before, after, tuple(events))
+        return (await roster.hand(tx, row.agent.agent_id, mine, row.agent.capacity)).first if mine else None
 
     # --- the common steps ---
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Open a transaction of the pool; an error takes everything back."""
         with translated():
             async with self.pool.acquire() as connection, connection.transaction():
                 yield connection
 
     async def _load(self, tx: Connection, ticket_id: UUID, version: int | None) -> Ticket:
-        ticket = (await self._load_all(tx, {ticket_id}))[ticket_id]
+        ticket = (await self.locked(tx, {ticket_id}))[ticket_id]
         _check_version(ticket, version)
         return ticket
 
-    async def _load_all(self, tx: Connection, ticket_ids: set[UUID]) -> dict[UUID, Ticket]:
+    async def locked(self, tx: Connection, ticket_ids: set[UUID]) -> dict[UUID, Ticket]:
+        """Return these tickets, locked.
+
+        Raises:
+            NoSuchTicketError: one of them does not exist.
+        """
         found = await store.locked(tx, ticket_ids)
         if ticket_ids - found.keys():
             raise NoSuchTicketError
         return found
 
-    def _change(self, before: Ticket, asked: Event) -> _Change:
+    def change(self, before: Ticket, asked: Event) -> Change:
+        """Return what an act makes of a ticket.
+
+        Raises:
+            NotAllowedError: it does not fit the state of the work.
+        """
         try:
             event = decide(work_of(before), self._addressed(before, asked), case_of(before, self.rules()))
         except NotAllowedError as error:
             metrics.REFUSED_ACTS.labels(error.why.value).inc()
             raise
         if event is None:
-            return _Change(before, before, ())
+            return Change(before, before, ())
         after = worked(before, [event], event.at)
         if event.did is Did.RETURNED:
             after = route_again(after, self.book.rules, event.at)
-        return _Change(before, after, (event,))
+        return Change(before, after, (event,))
 
     def _addressed(self, before: Ticket, asked: Event) -> Event:
         """Say where a returned ticket goes: by the tree if it was corrected, else to those who take everything.
@@ -344,20 +267,20 @@ class Desk:
         everything = self.book.rules.tree.root.queue
         return asked.model_copy(update={"to_queue": everything if before.queue != everything else None})
 
-    async def _keep(self, tx: Connection, changes: Sequence[_Change], now: datetime) -> None:
+    async def keep(self, tx: Connection, changes: Sequence[Change], now: datetime) -> None:
+        """Store what changed, the log, the counts, and what is to be published."""
         changed = [change for change in changes if change.after is not change.before]
         if not changed:
             return
         rules = self.rules()
         stood = [(change.after, turn_of(change.after, rules)) for change in changed]
-        await store.keep(tx, stood, [(change.after, change.events) for change in changed])
-        await positions.count(tx, _tally(changed))
+        told = self._outbox.settle(Publication(TICKET_ROUTED, routed(ticket, turn.due)) for ticket, turn in stood)
+        lines = [(change.after, change.events) for change in changed]
+        await store.acted(tx, stood, lines, _tally(changed), self._outbox.columns(told, now))
         for change in changed:
             await self._knows(tx, change, rules)
-        publications = [Publication(TICKET_ROUTED, routed(ticket, turn.due)) for ticket, turn in stood]
-        await self._outbox.publish(tx, publications, now)
 
-    async def _knows(self, tx: Connection, change: _Change, rules: DeskRules) -> None:
+    async def _knows(self, tx: Connection, change: Change, rules: DeskRules) -> None:
         """Remember whom the customer spoke with: last in a transaction, so that nobody waits in a ring."""
         if not rules.timings.known:
             return
@@ -366,8 +289,8 @@ class Desk:
         if customers:
             await roster.know(tx, customers, str(spoke[-1].agent), spoke[-1].at)
 
-    def _kept(self, changes: Sequence[_Change]) -> None:
-        """Tell those who must know, once it is committed."""
+    def committed(self, changes: Sequence[Change]) -> None:
+        """Tell those who must know. Call it once the transaction has committed."""
         lanes: set[str] = set()
         agents: set[str | None] = set()
         for change in changes:
@@ -393,7 +316,7 @@ def observe(event: Event, queue: str, phase: Phase) -> None:
         metrics.HANDLE_SECONDS.labels("handling" if phase is Phase.ASSIGNED else "after_contact").observe(event.seconds)
 
 
-def _tally(changes: Sequence[_Change]) -> Mapping[tuple[str, int, str], int]:
+def _tally(changes: Sequence[Change]) -> Mapping[tuple[str, int, str], int]:
     tally: Counter[tuple[str, int, str]] = Counter()
     for change in changes:
         was, now = counted_as(change.before), counted_as(change.after)

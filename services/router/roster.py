@@ -40,6 +40,14 @@ class Row:
     seen_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """What an agent has, and the first ticket for them that nobody is taking."""
+
+    theirs: list[Ticket]
+    first: Ticket | None
+
+
 _PUT: Final = """
 INSERT INTO agent (agent_id, presence, since, seen_at, body) VALUES ($1, 'offline', $2, $2, $3::jsonb)
 ON CONFLICT (agent_id) DO UPDATE SET body = excluded.body
@@ -91,11 +99,16 @@ SELECT a.agent_id, concat_ws(',', a.presence, (
 )) AS has
 FROM agent AS a WHERE a.agent_id = ANY($1::text[])
 """
-# The first ticket of each lane that the agent did not pass on, one index look-up each whatever waits in them; then, of
-# the lane whose first is the first of all, the first that nobody else is taking, read and locked one at a time until
-# one is had. The lock looks at the row again as it is by then, so that one that another has taken is passed over.
-_NEXT: Final = """
-WITH head AS MATERIALIZED (
+# What the agent has; and, unless that is all they can or an offer is open, the next ticket for them: the first of each
+# lane that they did not pass on, one index look-up each whatever waits in them; then, of the lane whose first is the
+# first of all, the first that nobody else is taking, read and locked one at a time until one is had. The lock looks at
+# the row again as it is by then, so that one that another has taken is passed over.
+_HAND: Final = """
+WITH theirs AS MATERIALIZED (
+    SELECT t.ticket_id, t.body::text AS body,
+           coalesce(t.state = 'offered' AND (t.body #>> '{work,until}')::timestamptz > $4, false) AS on_offer
+    FROM ticket AS t WHERE t.agent = $2
+), head AS MATERIALIZED (
     SELECT wanted.lane, first_one.rank_at FROM unnest($1::text[]) AS wanted (lane) CROSS JOIN LATERAL (
         SELECT t.rank_at FROM ticket AS t
         WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = wanted.lane
@@ -105,20 +118,26 @@ WITH head AS MATERIALIZED (
     UNION ALL
     (SELECT NULL, t.rank_at FROM ticket AS t WHERE t.state = 'queued' AND t.held_for = $2 ORDER BY t.rank_at LIMIT 1)
 )
-SELECT mine.body FROM (SELECT lane FROM head ORDER BY rank_at, lane) AS h CROSS JOIN LATERAL (
-    SELECT body FROM (
-        SELECT t.body::text AS body FROM ticket AS t
-        WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = h.lane
-          AND NOT coalesce(t.body #> '{work,passed}' ? $2, false)
-        ORDER BY t.rank_at, t.ticket_id LIMIT 1 FOR UPDATE SKIP LOCKED
-    ) AS of_lane
-    UNION ALL
-    SELECT body FROM (
-        SELECT t.body::text AS body FROM ticket AS t
-        WHERE h.lane IS NULL AND t.state = 'queued' AND t.held_for = $2
-        ORDER BY t.rank_at LIMIT 1 FOR UPDATE SKIP LOCKED
-    ) AS of_agent
-) AS mine LIMIT 1
+SELECT true AS has, body FROM (SELECT body FROM theirs ORDER BY ticket_id) AS had
+UNION ALL
+SELECT false, body FROM (
+    SELECT mine.body FROM (SELECT lane FROM head ORDER BY rank_at, lane) AS h CROSS JOIN LATERAL (
+        SELECT body FROM (
+            SELECT t.body::text AS body FROM ticket AS t
+            WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = h.lane
+              AND NOT coalesce(t.body #> '{work,passed}' ? $2, false)
+            ORDER BY t.rank_at, t.ticket_id LIMIT 1 FOR UPDATE SKIP LOCKED
+        ) AS of_lane
+        UNION ALL
+        SELECT body FROM (
+            SELECT t.body::text AS body FROM ticket AS t
+            WHERE h.lane IS NULL AND t.state = 'queued' AND t.held_for = $2
+            ORDER BY t.rank_at LIMIT 1 FOR UPDATE SKIP LOCKED
+        ) AS of_agent
+    ) AS mine
+    WHERE (SELECT count(*) < $3 AND NOT coalesce(bool_or(on_offer), false) FROM theirs)
+    LIMIT 1
+) AS next
 """
 # A loose index scan: a look-up a lane, not a row a ticket.
 _LANES: Final = """
@@ -201,10 +220,23 @@ async def on_duty(connection: Connection) -> frozenset[str] | None:
     return frozenset(row["queues"]) if row is not None and row["known"] else None
 
 
-async def next_ticket(tx: Connection, agent_id: str, lanes: Sequence[str]) -> Ticket | None:
-    """Return the first ticket of these lanes, or kept for the agent, that nobody is taking; locked."""
-    row = await tx.fetchrow(_NEXT, lanes, agent_id)
-    return None if row is None else store.read(row["body"])
+async def hand(
+    tx: Connection, agent_id: str, lanes: Sequence[str], capacity: int, offers_until: datetime | None = None
+) -> Hand:
+    """Return what an agent has and, if they have less than ``capacity``, the next ticket for them, locked.
+
+    The agent must be locked, by an earlier statement: what another transaction gave them is not seen otherwise.
+
+    Args:
+        tx: The transaction.
+        agent_id: Of the agent.
+        lanes: Those they serve; what is kept for them is looked at as well.
+        capacity: Most tickets they may have; 0 looks for none.
+        offers_until: An offer to them that is open longer than this keeps them from the next.
+    """
+    rows = await tx.fetch(_HAND, lanes, agent_id, capacity, offers_until)
+    theirs = [store.read(row["body"]) for row in rows if row["has"]]
+    return Hand(theirs, next((store.read(row["body"]) for row in rows if not row["has"]), None))
 
 
 async def lanes(connection: Connection) -> dict[str, int]:

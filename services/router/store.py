@@ -6,6 +6,7 @@ Never here: a decision. A ticket is stored whole; the columns beside it are only
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
@@ -17,10 +18,11 @@ from services.router.domain.desk import work_of
 from services.router.domain.log import Event
 from services.router.domain.ticket import Ticket
 from services.router.domain.work import Phase
+from services.runtime import outbox, positions
 from services.runtime.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -114,10 +116,12 @@ SELECT count(*) FROM remembered
 )
 
 
+_LOG_TYPES: Final = ("uuid", "int", "smallint", "text", "timestamptz", "text", "text", "real", "text")
+
+
 def _lines(first: int) -> str:
     """Return the statement that adds lines to the log, its nine columns from parameter ``first`` on."""
-    types = ("uuid", "int", "smallint", "text", "timestamptz", "text", "text", "real", "text")
-    columns = ", ".join(f"${first + n}::{each}[]" for n, each in enumerate(types))
+    columns = ", ".join(f"${first + n}::{each}[]" for n, each in enumerate(_LOG_TYPES))
     return f"""
 INSERT INTO ticket_log (ticket_id, version, n, did, at, queue, agent, seconds, body)
 SELECT ticket_id, version, n, did, at, queue, agent, seconds, body::jsonb
@@ -126,7 +130,9 @@ FROM unnest({columns}) AS v (ticket_id, version, n, did, at, queue, agent, secon
 
 
 _NOTE: Final = _lines(1)
-_KEEP_AND_NOTE: Final = f"WITH kept AS ({_KEEP}) {_lines(21)}"
+_ACTED: Final = f"""
+WITH kept AS ({_KEEP}), noted AS ({_lines(21)}), counted AS ({positions.counting(30)}) {outbox.inserting(34)}
+"""  # all that an act leaves behind, in one round trip
 _LOG: Final = """
 SELECT body::text AS body FROM ticket_log WHERE ticket_id = $1 ORDER BY version, n
 """
@@ -205,14 +211,29 @@ async def locked(tx: Connection, ticket_ids: Collection[UUID]) -> dict[UUID, Tic
     return {ticket.ticket_id: ticket for ticket in found}
 
 
-async def keep(
-    tx: Connection, tickets: Collection[tuple[Ticket, Turn]], lines: Sequence[tuple[Ticket, Sequence[Event]]] = ()
+async def keep(tx: Connection, tickets: Collection[tuple[Ticket, Turn]]) -> None:
+    """Store tickets as they stand."""
+    await tx.execute(_KEEP, *_columns(tickets))
+
+
+async def acted(
+    tx: Connection,
+    tickets: Collection[tuple[Ticket, Turn]],
+    lines: Sequence[tuple[Ticket, Sequence[Event]]],
+    counts: Mapping[tuple[str, int, str], int],
+    records: Sequence[object],
 ) -> None:
-    """Store tickets as they stand, and in the log what was done with them, in one round trip."""
-    if noted := _noted(lines):
-        await tx.execute(_KEEP_AND_NOTE, *_columns(tickets), *noted)
-    else:
-        await tx.execute(_KEEP, *_columns(tickets))
+    """Store what people or the time did: tickets as they stand, the lines of the log, counts, records to publish.
+
+    Args:
+        tx: In which the tickets are locked: nothing else here waits for another transaction but the counts.
+        tickets: As they stand now.
+        lines: What was done with them.
+        counts: Changes of the exact counts.
+        records: As ``Outbox.columns`` returns them.
+    """
+    columns = _columns(tickets), _noted(lines), positions.count_columns(counts), records
+    await tx.execute(_ACTED, *chain.from_iterable(columns))
 
 
 async def save(
@@ -289,12 +310,13 @@ def _row(ticket: Ticket, turn: Turn) -> tuple[object, ...]:
 
 async def note(tx: Connection, lines: Sequence[tuple[Ticket, Sequence[Event]]]) -> None:
     """Add to the log what was done with each ticket in the version it has now."""
-    if noted := _noted(lines):
+    noted = _noted(lines)
+    if noted[0]:
         await tx.execute(_NOTE, *noted)
 
 
 def _noted(lines: Sequence[tuple[Ticket, Sequence[Event]]]) -> list[list[object]]:
-    """Return the log's columns; none where nothing was done."""
+    """Return the log's columns, a row an event."""
     rows = [
         (
             ticket.ticket_id,
@@ -310,7 +332,7 @@ def _noted(lines: Sequence[tuple[Ticket, Sequence[Event]]]) -> list[list[object]
         for ticket, events in lines
         for n, event in enumerate(events)
     ]
-    return [list(column) for column in zip(*rows, strict=True)]
+    return [[row[column] for row in rows] for column in range(len(_LOG_TYPES))]
 
 
 async def log_of(connection: Connection, ticket_id: UUID) -> list[Event]:

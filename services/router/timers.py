@@ -1,7 +1,7 @@
-"""What time brings: offers that lapse, warnings of clocks, agents who are gone.
+"""What time alone brings: offers that lapse, warnings of clocks, the next step of a plan; agents who are gone.
 
-Never here: what follows. Each look is a transaction that locks what it changes, so that two processes never do one
-thing twice, and what a dead process was about to do the next one does.
+Decided here: when it is looked. Never here: what follows. Each look is a transaction that locks what it changes, so
+that two processes never do one thing twice, and what a dead process was about to do the next one does.
 """
 
 from __future__ import annotations
@@ -11,11 +11,24 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from services.router import roster, store
+from services.router.acting import Change
+from services.router.attendance import give_back, sweep
+from services.router.domain.allowing import decide
+from services.router.domain.deciding import moved_on, worked
+from services.router.domain.desk import case_of, passing, turn_of, work_of
+from services.router.domain.work import Phase
+from services.runtime import clock
 from services.runtime.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from services.router.acting import Desk
+    from datetime import datetime
 
+    from services.router.acting import Desk
+    from services.router.domain.desk import DeskRules
+    from services.router.domain.ticket import Ticket
+
+_PAGE: Final = 100
 _log: Final = structlog.get_logger()
 
 
@@ -23,11 +36,34 @@ async def watch_time(desk: Desk, every_s: float) -> None:
     """Look again and again, for the life of the service."""
     while True:
         try:
-            while await desk.wake():
+            while await wake(desk):
                 continue
-            while await desk.sweep():
+            while await sweep(desk):
                 continue
-            await desk.give_back()
+            await give_back(desk)
         except UnavailableError as error:
             _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
         await asyncio.sleep(every_s)
+
+
+async def wake(desk: Desk) -> int:
+    """Do what time alone does with tickets that are due, up to a page of them; return how many."""
+    now, rules = clock.now(), desk.rules()
+    async with desk.transaction() as tx:
+        due = await roster.waking(tx, now, _PAGE)
+        changes = [_passed(ticket, rules, now) for ticket in due]
+        still = [change.after for change in changes if change.after is change.before]
+        if still:  # the clocks in force have changed since it was stored
+            await store.keep(tx, [(ticket, turn_of(ticket, rules)) for ticket in still])
+        await desk.keep(tx, changes, now)
+    desk.committed(changes)
+    return len(due)
+
+
+def _passed(before: Ticket, rules: DeskRules, now: datetime) -> Change:
+    case = case_of(before, rules)
+    found = (decide(work_of(before), event, case) for event in passing(before, rules, now))
+    after = worked(before, events := [event for event in found if event is not None], now)
+    if work_of(after).phase is Phase.WAITING:
+        after = moved_on(after, now)
+    return Change(before, after, tuple(events))

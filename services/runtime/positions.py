@@ -34,11 +34,20 @@ FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
 WHERE p.topic = v.topic AND p.partition = v.partition AND p.epoch = v.epoch AND p.next_offset = v.expected
 RETURNING p.topic, p.partition
 """
-_COUNT: Final = """
+
+
+def counting(first: int) -> str:
+    """Return the statement that adds to the exact counts, its four columns from parameter ``first`` on."""
+    types = ("text", "int", "text", "bigint")
+    columns = ", ".join(f"${first + n}::{each}[]" for n, each in enumerate(types))
+    return f"""
 INSERT INTO tally AS t (topic, partition, name, n)
-SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::bigint[])
+SELECT * FROM unnest({columns})
 ON CONFLICT (topic, partition, name) DO UPDATE SET n = t.n + excluded.n
-"""
+"""  # noqa: S608 - names of types and numbers
+
+
+_COUNT: Final = counting(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +97,15 @@ async def advance(tx: Connection, moves: Mapping[TopicPartition, Move]) -> None:
 
 async def count(tx: Connection, counts: Mapping[tuple[str, int, str], int]) -> None:
     """Add to the exact counts, in the transaction that makes them true."""
-    changed = sorted((key, n) for key, n in counts.items() if n)
-    if changed:
-        await tx.execute(
-            _COUNT,
-            [key[0] for key, _ in changed],
-            [key[1] for key, _ in changed],
-            [key[2] for key, _ in changed],
-            [n for _, n in changed],
-        )
+    columns = count_columns(counts)
+    if columns[0]:
+        await tx.execute(_COUNT, *columns)
+
+
+def count_columns(counts: Mapping[tuple[str, int, str], int]) -> tuple[list[object], ...]:
+    """Return the arguments of ``counting``: rows in one order, so that two transactions never wait in a ring."""
+    changed = sorted((*key, n) for key, n in counts.items() if n)
+    return tuple([row[column] for row in changed] for column in range(4))
 
 
 async def totals(connection: Connection) -> Counter[str]:

@@ -23,6 +23,7 @@ from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.router import store
 from services.router.__main__ import SCHEMA
 from services.router.acting import Desk
+from services.router.attendance import note_presence
 from services.router.bell import Bell
 from services.router.domain.desk import lane_of
 from services.router.domain.log import Did, Event
@@ -191,7 +192,7 @@ async def _agent(desk: Desk, agent_id: str) -> None:
         agent_id,
         f'{{"agent_id": "{agent_id}", "queues": ["*"], "languages": ["*"], "capacity": 2}}',
     )
-    await desk.presence(agent_id, Presence.AVAILABLE)
+    await note_presence(desk, agent_id, Presence.AVAILABLE)
 
 
 # --- five hundred agents who wait ---

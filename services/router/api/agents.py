@@ -6,7 +6,7 @@ Never here: a ticket for one.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_LONGEST_WAIT: Final = 30.0
-_NOTHING: Final = {"description": "Nothing waits for this agent"}
 _AnyWord = Annotated[str, StringConstraints(pattern=r"^\*$")]
 
 

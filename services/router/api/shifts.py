@@ -16,6 +16,7 @@ from services.router.acting import Desk, FullError, NoSuchAgentError
 from services.router.api.agents import AgentView, shown
 from services.router.api.guard import REFUSALS, etag, guard, problem
 from services.router.api.tickets import TicketView, one_ticket, view
+from services.router.attendance import note_presence
 from services.router.domain.log import Did
 from services.router.roster import Presence
 from services.router.tree.keys import Caller, KeyRing, Scope
@@ -55,7 +56,7 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
     @router.put("/agents/{agent_id}/presence", summary="Come, go away for a while, or go", dependencies=[works])
     async def put_presence(agent_id: str, said: SetPresence) -> AgentView:
         try:
-            return shown(await desk.presence(agent_id, said.presence))
+            return shown(await note_presence(desk, agent_id, said.presence))
         except NoSuchAgentError as error:
             raise problem(error) from None
 
@@ -63,7 +64,7 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
     async def heartbeat(agent_id: str) -> Response:
         """Ask for an offer, or send this, more often than `presence` of desk.yaml; else the tickets go back."""
         try:
-            await desk.presence(agent_id, None)
+            await note_presence(desk, agent_id, None)
         except NoSuchAgentError as error:
             raise problem(error) from None
         return Response(status_code=204)

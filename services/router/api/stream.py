@@ -23,11 +23,13 @@ from services.router import roster, store
 from services.router.acting import Desk, FullError, NoSuchAgentError, NotThereError
 from services.router.api.guard import guard, problem
 from services.router.api.tickets import view
+from services.router.attendance import note_presence
 from services.router.domain.desk import Agent, work_of
 from services.router.domain.log import Did
 from services.router.domain.work import Phase
 from services.router.roster import Presence
 from services.router.tree.keys import Caller, KeyRing, Scope
+from services.runtime import clock
 from services.runtime.errors import UnavailableError
 from services.runtime.postgres import translated
 
@@ -63,7 +65,7 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
     async def opened(agent_id: str, _caller: Caller = works) -> AsyncIterator[Agent]:
         """Take the opening as a sign of the agent, once the key is good; the end of their last stream as none."""
         try:
-            row = await desk.presence(agent_id, None)
+            row = await note_presence(desk, agent_id, None)
         except NoSuchAgentError as error:
             raise problem(error) from None
         if row.presence is Presence.OFFLINE:
@@ -75,7 +77,7 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
             open_streams[agent_id] -= 1
             if not open_streams[agent_id]:
                 del open_streams[agent_id]
-                desk.hung_up(agent_id)
+                desk.hung_up[agent_id] = clock.now()
 
     streams = Depends(opened)
 

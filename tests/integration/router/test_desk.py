@@ -11,8 +11,10 @@ import pytest
 
 from services.contracts.messages import ContactReceived, TicketRouted
 from services.router import overdue, roster, store
+from services.router.attendance import sweep
 from services.router.domain.effects import fold
 from services.router.domain.log import Did
+from services.router.timers import wake
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from services.runtime import positions
 from tests.unit.router.making import contact
@@ -147,7 +149,7 @@ async def test_an_offer_is_kept_given_again_and_lapses_to_the_next_agent(
         past.isoformat(),
     )
     assert (await ann.do("accept", first["ticket_id"])).json()["errors"][0]["reason"] == "offer_lapsed"
-    assert await people.wake() == 1
+    assert await wake(people) == 1
     assert (await ann.offer()).status_code == 204, "who let it lapse is not asked again at once"
     second = (await bob.offer()).json()
     assert (await bob.do("accept", second["ticket_id"])).json()["state"] == "assigned"
@@ -199,7 +201,7 @@ async def test_a_transfer_is_kept_for_its_agent_for_a_while_and_a_return_is_rout
     assert (await cy.claim()).status_code == 204
     assert (await cy.claim(ticket=said.ticket_ref)).json()["errors"][0]["reason"] == "kept_for_another"
     await people.pool.execute("UPDATE ticket SET wake_at = now()")
-    assert await people.wake() == 1, "its clock is looked at, and the hold is not over"
+    assert await wake(people) == 1, "its clock is looked at, and the hold is not over"
     assert (await bob.claim()).json()["agent"] == "bob"
     back = (await bob.do("return", said.ticket_id, reason="wrong_type", business_type="service_request")).json()
     assert (back["queue"], back["business_type"]) == ("service_request", "service_request")
@@ -215,10 +217,10 @@ async def test_a_dead_agents_tickets_go_back(doors: httpx.AsyncClient, desk: Des
     await desk.take(said)
     ann, bob = [await Seat(doors, name).begin("consultation") for name in ("ann", "bob")]
     await ann.claim()
-    assert await people.sweep() == 0, "she was just heard of"
+    assert await sweep(people) == 0, "she was just heard of"
     await people.pool.execute("UPDATE agent SET seen_at = now() - interval '1 h' WHERE agent_id = 'ann'")
-    assert await people.sweep() == 1
-    assert await people.sweep() == 0
+    assert await sweep(people) == 1
+    assert await sweep(people) == 0
     assert (await bob.claim()).json()["ticket_id"] == str(said.ticket_id)
     late = await ann.do("complete", said.ticket_id, outcome="solved")
     assert late.json()["errors"][0]["reason"] == "not_yours"
@@ -349,7 +351,7 @@ async def test_what_is_kept_for_an_agent_who_does_not_take_it_is_anybodys(
         past,
         past.isoformat(),
     )
-    assert await people.wake() == 1
+    assert await wake(people) == 1
     assert (await bob.claim()).json()["ticket_id"] == str(more.ticket_id)
 
 
@@ -360,12 +362,12 @@ async def test_warnings_of_a_clock_are_given_once_by_two_processes_and_a_pause_s
     await desk.take(late, new)
     assert (await desk.ticket(late)).queue == "complaint"
     lead = Seat(doors, "lead")
-    woken = sum(await asyncio.gather(*(people.wake() for _ in range(4))))
+    woken = sum(await asyncio.gather(*(wake(people) for _ in range(4))))
     assert woken == 1
     [shown] = (await lead.ask(f"tickets/{late.ticket_id}", method="GET")).json()["tickets"]
     assert {due["stage"]: due["level"] for due in shown["due"]}["dispatch"] == 4
     assert [each.change for each in await published(people)] == ["escalated"]
-    assert await people.wake() == 0
+    assert await wake(people) == 0
     await a_supervisor_sees(lead, late)
     await lead.do("pause", new.ticket_id, reason="asked_for_papers")
     [still] = (await lead.ask(f"tickets/{new.ticket_id}", method="GET")).json()["tickets"]

@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from services.router.api import make_router
+from services.router.attendance import give_back, sweep
 from services.router.tree.keys import DEVELOPMENT_KEYS, read_keys
 from services.runtime.http import make_app
 from tests.integration.router.conftest import KEYS
@@ -194,15 +195,15 @@ async def test_an_offer_goes_back_when_the_desktop_hangs_up_unless_it_is_heard_o
     await desk.take(said := question("1"))
     async with streaming(client, "ann") as stream:
         assert await stream.event() is not None
-    await until(lambda: "ann" in people._hung_up)
-    assert await people.give_back() == 0, "it may come back"
+    await until(lambda: "ann" in people.hung_up)
+    assert await give_back(people) == 0, "it may come back"
     (await client.post("/agents/ann/heartbeat")).raise_for_status()
-    assert await people.give_back(timedelta(0)) == 1
+    assert await give_back(people, timedelta(0)) == 1
     assert (await desk.ticket(said)).standing == "offered", "she was heard of since"
     async with streaming(client, "ann") as stream:
         assert await stream.event() is not None
-    await until(lambda: "ann" in people._hung_up)
-    assert await people.give_back(timedelta(0)) == 1
+    await until(lambda: "ann" in people.hung_up)
+    assert await give_back(people, timedelta(0)) == 1
     answer = await client.post("/agents/bob/claims")
     assert (answer.status_code, answer.json()["ticket_id"]) == (200, str(said.ticket_id))
     assert desk.now < datetime.now(UTC)
@@ -220,7 +221,7 @@ async def test_an_open_stream_is_no_sign_of_life_and_ends_with_the_agents_shift(
         await desk.take(question("1"))
         assert await stream.event() is not None
         async with asyncio.timeout(SECONDS):  # an offer was made to her, and she was not heard of
-            while not await people.sweep():
+            while not await sweep(people):
                 await asyncio.sleep(0.02)
         assert await stream.event() is None
     refused = await client.get("/agents/ann/offers")

@@ -1,0 +1,100 @@
+"""Whether agents are there, and what becomes of their tickets once they are not.
+
+Decided here: who counts as gone: who says so, and who gives no sign for too long; and whose offers go on early, because
+their stream broke. Never here: where a ticket goes that its agent lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from services.router import roster, store
+from services.router.acting import NoSuchAgentError
+from services.router.domain.desk import GRIDLINE, work_of
+from services.router.domain.log import Did, Event
+from services.router.domain.work import Phase
+from services.router.roster import Presence
+from services.runtime import clock
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from services.router.acting import Change, Desk
+    from services.router.roster import Row
+    from services.runtime.postgres import Connection
+
+_PAGE: Final = 100
+COME_BACK: Final = timedelta(seconds=5)
+"""For a desktop whose stream broke to open it again: it is told to after two seconds."""
+
+
+async def note_presence(desk: Desk, agent_id: str, presence: Presence | None) -> Row:
+    """Note a sign of an agent, and their presence if they say; whoever goes offline gives back what they have.
+
+    Raises:
+        NoSuchAgentError: there is none of this id.
+    """
+    now = clock.now()
+    changes: list[Change] = []
+    async with desk.transaction() as tx:
+        row = await roster.locked(tx, agent_id)
+        if row is None:
+            raise NoSuchAgentError
+        said = presence or row.presence
+        await roster.seen(tx, row, said, now)
+        if presence is Presence.OFFLINE:
+            changes = await _lost(desk, tx, row, now)
+            await desk.keep(tx, changes, now)
+    desk.committed(changes)
+    if said is row.presence:
+        return replace(row, seen_at=now)
+    desk.bell.changed({agent_id})
+    return replace(row, presence=said, since=now, seen_at=now)
+
+
+async def sweep(desk: Desk) -> int:
+    """Give back the tickets of agents who are not heard of any more; return how many agents."""
+    now = clock.now()
+    changes: list[Change] = []
+    async with desk.transaction() as tx:
+        rows = await roster.gone(tx, now - desk.rules().timings.presence, _PAGE)
+        for row in rows:
+            await roster.seen(tx, row, Presence.OFFLINE, now)
+            changes += await _lost(desk, tx, row, now)
+        await desk.keep(tx, changes, now)
+    desk.committed(changes)
+    return len(rows)
+
+
+async def give_back(desk: Desk, after: timedelta = COME_BACK) -> int:
+    """Take offers from agents whose stream ended a while ago and who gave no sign since; return how many agents.
+
+    So the customer waits for the next agent, not for the offer to lapse. What was accepted stays until ``sweep``.
+    """
+    now = clock.now()
+    over = {agent: at for agent, at in desk.hung_up.items() if now - at >= after}
+    changes: list[Change] = []
+    for agent_id, at in sorted(over.items()):
+        async with desk.transaction() as tx:
+            row = await roster.locked(tx, agent_id)
+            if row is not None and row.seen_at <= at:
+                lost = await _lost(desk, tx, row, now, only=Phase.OFFERED)
+                await desk.keep(tx, lost, now)
+                changes += lost
+        if desk.hung_up.get(agent_id) == at:
+            del desk.hung_up[agent_id]
+    desk.committed(changes)
+    return len(over)
+
+
+async def _lost(desk: Desk, tx: Connection, row: Row, now: datetime, only: Phase | None = None) -> list[Change]:
+    theirs = {ticket.ticket_id for ticket in await roster.in_hand(tx, row.agent.agent_id)}
+    held = await store.locked(tx, theirs)
+    return [
+        desk.change(ticket, Event(did=Did.LOST, at=now, by=GRIDLINE, reason="agent_gone"))
+        for ticket in held.values()
+        if work_of(ticket).in_hand and work_of(ticket).agent == row.agent.agent_id
+        if only in {None, work_of(ticket).phase}
+    ]
