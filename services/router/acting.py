@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from services.router.bell import Bell
     from services.router.domain.desk import DeskRules
     from services.router.domain.ticket import Ticket
-    from services.router.roster import Hand, Row
+    from services.router.roster import Row
     from services.router.tree.book import RuleBook
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Connection, Pool
@@ -176,14 +176,20 @@ class Desk:
             if row is None:
                 raise NoSuchAgentError
             wants_offer = did is Did.OFFERED
-            hand = await self._hand(tx, row, now if wants_offer else None, look=ticket_id is None)
+            looks = ticket_id is None and row.presence is Presence.AVAILABLE
+            lanes = self.bell.lanes.worth(row.agent) if looks else []
+            room = row.agent.capacity if looks else 0
+            hand = await roster.hand(tx, agent_id, lanes, room, now if wants_offer else None)
             if wants_offer and (open_offer := _open_offer(hand.theirs, now)) is not None:
                 return open_offer
             if row.presence is not Presence.AVAILABLE:
                 raise NotThereError(f"the agent is {row.presence}")
             if len(hand.theirs) >= row.agent.capacity:
                 raise FullError(f"the agent has {len(hand.theirs)} tickets, which is all they can")
-            before = hand.first or await (self._named(tx, row, ticket_id) if ticket_id else self._elsewhere(tx, row))
+            if ticket_id is not None:
+                before: Ticket | None = await self._named(tx, row, ticket_id)
+            else:
+                before = hand.first or await self._elsewhere(tx, row, lanes)
             if before is None:
                 return None
             until = now + rules.timings.offer if did is Did.OFFERED else None
@@ -200,18 +206,13 @@ class Desk:
             raise NotThereError(f"the agent does not serve {in_words(lane)}")
         return ticket
 
-    async def _hand(self, tx: Connection, row: Row, offers_until: datetime | None, *, look: bool) -> Hand:
-        """Return what an agent has and, to ``look`` for it, the next ticket of the lanes known to wait."""
-        free = row.agent.capacity if look and row.presence is Presence.AVAILABLE else 0
-        lanes = [lane for lane in self.bell.lanes if serves(row.agent, lane)] if free else []
-        return await roster.hand(tx, row.agent.agent_id, lanes, free, offers_until)
-
-    async def _elsewhere(self, tx: Connection, row: Row) -> Ticket | None:
-        """Return the next ticket of the lanes this process has not heard of, if there are any."""
-        new = set(await roster.lanes(tx)).difference(self.bell.lanes)
-        self.bell.heard(new)
-        mine = [lane for lane in new if serves(row.agent, lane)]
-        return (await roster.hand(tx, row.agent.agent_id, mine, row.agent.capacity)).first if mine else None
+    async def _elsewhere(self, tx: Connection, row: Row, tried: Sequence[str]) -> Ticket | None:
+        """Return the next ticket of the lanes this process had not heard of, or that seemed to be worth no look."""
+        lanes, began = self.bell.lanes, clock.monotonic()
+        if not lanes.is_fresh(began):
+            lanes.saw(await roster.lanes(tx), began, clock.monotonic())
+        others = lanes.others(row.agent, tried)
+        return (await roster.hand(tx, row.agent.agent_id, others, row.agent.capacity)).first if others else None
 
     # --- the common steps ---
 

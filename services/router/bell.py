@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.router import metrics, roster
-from services.router.domain.desk import serves
+from services.router.lanes import Lanes, kind_of
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from services.router.domain.desk import Agent
+    from services.router.lanes import Kind
     from services.runtime.postgres import Pool
 
 _REST_SECONDS: Final = 1.0
@@ -32,6 +33,8 @@ _IDLE_SECONDS: Final = 0.5
 """Between two looks while nobody waits: only to know the lanes."""
 _HANDS_SECONDS: Final = 1.0
 """Between two looks at what the busy ones have: only what other processes did is not known at once."""
+_REST_TIMES: Final = 5
+"""Times as long as a look took, there is none: with thousands of lanes it is dear."""
 _log = structlog.get_logger()
 
 
@@ -52,8 +55,7 @@ class Bell:
     def __init__(self) -> None:
         self._waiters: dict[Waiter, None] = {}
         self._changes: Counter[str] = Counter()
-        self.lanes: tuple[str, ...] = ()
-        """Lanes in which something waited at the last look, and those that were heard of since."""
+        self.lanes = Lanes()
         self.closed = False
         """Whether the process is about to end: nobody waits any more."""
 
@@ -65,8 +67,7 @@ class Bell:
 
     def heard(self, lanes: set[str]) -> None:
         """Remember lanes in which something has come to wait."""
-        if new := lanes.difference(self.lanes):
-            self.lanes = (*self.lanes, *sorted(new))
+        self.lanes.heard(lanes, clock.monotonic())
 
     def changes_of(self, agent_id: str) -> int:
         """Return a number that is another one after what an agent has has changed."""
@@ -111,15 +112,24 @@ class Bell:
     def ring(self, waiting: Mapping[str, int], kept_for: set[str]) -> None:
         """Wake those for whom something waits."""
         left = dict(waiting)
+        nothing: set[Kind] = set()  # what is left only becomes less
         now = clock.monotonic()
         for waiter in list(self._waiters):
             if waiter.busy or waiter.woken.is_set() or waiter.rest_until > now:
                 continue
-            lane = next((lane for lane, n in left.items() if n > 0 and serves(waiter.agent, lane)), None)
-            if lane is not None:
+            lane = None if (kind := kind_of(waiter.agent)) in nothing else self._first(waiter.agent, left)
+            if lane is None:
+                nothing.add(kind)
+            elif left[lane] > 1:
                 left[lane] -= 1
+            else:
+                del left[lane]
             if lane is not None or waiter.agent.agent_id in kept_for:
                 waiter.woken.set()
+
+    def _first(self, agent: Agent, lanes: Iterable[str]) -> str | None:
+        known = self.lanes.known_to(agent)
+        return next((lane for lane in lanes if self.lanes.serves(known, agent, lane)), None)
 
     def changed(self, agents: set[str]) -> None:
         """Wake those of these agents who are busy: what they have has changed."""
@@ -140,6 +150,7 @@ class Bell:
         """Look what waits, again and again, for the life of the service."""
         looked = 0.0
         while True:
+            began = clock.monotonic()
             busy = {waiter.agent.agent_id for waiter in self._waiters if waiter.busy}
             if clock.monotonic() - looked < _HANDS_SECONDS:
                 busy.clear()
@@ -149,11 +160,13 @@ class Bell:
                         waiting = await roster.lanes(connection)
                         kept_for = await roster.held(connection) if self._waiters else set()
                         hands = await roster.hands(connection, busy) if busy else {}
-                self.lanes = tuple(waiting)
-                self.ring(waiting, kept_for)
+                        seen = clock.monotonic()
+                self.lanes.saw(waiting, began, seen)
+                self.ring({lane: each.n for lane, each in waiting.items()}, kept_for)
                 if busy:
                     looked = clock.monotonic()
                     self._compare(hands)
             except UnavailableError as error:
                 _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
-            await asyncio.sleep(every_s if self._waiters else max(every_s, _IDLE_SECONDS))
+            least = every_s if self._waiters else max(every_s, _IDLE_SECONDS)
+            await asyncio.sleep(max(least, _REST_TIMES * (clock.monotonic() - began)))

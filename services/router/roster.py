@@ -6,15 +6,15 @@ Never here: a decision. What an agent may have is the lanes they are given.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003 - a named tuple's annotations
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.router import store
 from services.router.domain.desk import Agent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from datetime import datetime
     from uuid import UUID
 
     from services.router.domain.ticket import Ticket
@@ -46,6 +46,13 @@ class Hand:
 
     theirs: list[Ticket]
     first: Ticket | None
+
+
+class Waiting(NamedTuple):
+    """How much waits in a lane, up to a small number, and the place of the first."""
+
+    n: int
+    rank_at: datetime
 
 
 _PUT: Final = """
@@ -149,12 +156,13 @@ WITH RECURSIVE found AS (
         WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane > found.lane ORDER BY t.lane LIMIT 1
     ) FROM found WHERE found.lane IS NOT NULL
 )
-SELECT lane, (
-    SELECT count(*) FROM (
-        SELECT FROM ticket AS t WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = found.lane
-        LIMIT 32
-    ) AS first_ones
-) AS n FROM found WHERE lane IS NOT NULL
+SELECT found.lane, first_ones.n, first_ones.rank_at FROM found CROSS JOIN LATERAL (
+    SELECT count(*) AS n, min(rank_at) AS rank_at FROM (
+        SELECT t.rank_at FROM ticket AS t WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = found.lane
+        ORDER BY t.rank_at, t.ticket_id LIMIT 32
+    ) AS some
+) AS first_ones
+WHERE found.lane IS NOT NULL ORDER BY first_ones.rank_at, found.lane
 """
 _HELD: Final = "SELECT DISTINCT held_for FROM ticket WHERE state = 'queued' AND held_for IS NOT NULL"
 _WAKING: Final = """
@@ -239,9 +247,9 @@ async def hand(
     return Hand(theirs, next((store.read(row["body"]) for row in rows if not row["has"]), None))
 
 
-async def lanes(connection: Connection) -> dict[str, int]:
-    """Return the lanes in which something waits, with how much, up to a small number."""
-    return {row["lane"]: row["n"] for row in await connection.fetch(_LANES)}
+async def lanes(connection: Connection) -> dict[str, Waiting]:
+    """Return the lanes in which something waits, in the order of their first tickets."""
+    return {row["lane"]: Waiting(row["n"], row["rank_at"]) for row in await connection.fetch(_LANES)}
 
 
 async def held(connection: Connection) -> set[str]:

@@ -28,6 +28,8 @@ _KERNEL: Final = Path(__file__).parent / "kernel.sql"
 _MIGRATION_LOCK: Final = 0x95598  # one migration at a time per database
 _STATEMENT_SECONDS: Final = 30.0
 _FROZEN_SECONDS: Final = 10.0
+_ARRAYS: Final = ("bool", "bytea", "float4", "float8", "int2", "int4", "int8", "text", "timestamptz", "uuid")
+_TYPES: Final = f"SELECT {', '.join(f'${n}::{name}[]' for n, name in enumerate(_ARRAYS, 1))}"
 
 _UNAVAILABLE: Final = (
     asyncpg.PostgresConnectionError,
@@ -77,11 +79,22 @@ async def _nothing_to_reset(_connection: Connection) -> None:
     """
 
 
-async def open_pool(dsn: str, *, schema: str, size: int) -> Pool:
-    """Open a pool whose connections work in ``schema``.
+async def _know_types(connection: Connection) -> None:
+    """Look up what batches are sent as, before somebody waits for it: asyncpg does at a type's first use, for 10 ms."""
+    await connection.execute(_TYPES, *([] for _ in _ARRAYS))
+
+
+async def open_pool(dsn: str, *, schema: str, size: int, ready: int = 1) -> Pool:
+    """Open a pool whose connections work in ``schema``; one that was opened stays open.
 
     Commits wait for the disk (``synchronous_commit=on``) whatever the server's default: a position that could be
     forgotten would be read twice.
+
+    Args:
+        dsn: PostgreSQL address.
+        schema: Name of the schema.
+        size: Most connections.
+        ready: Connections opened at once: a peak finds them open.
 
     Raises:
         UnavailableError: the server cannot be reached.
@@ -89,9 +102,11 @@ async def open_pool(dsn: str, *, schema: str, size: int) -> Pool:
     with translated():
         return await asyncpg.create_pool(
             dsn,
-            min_size=1,
+            min_size=ready,
             max_size=size,
+            max_inactive_connection_lifetime=0,
             command_timeout=_STATEMENT_SECONDS,
+            init=_know_types,
             reset=_nothing_to_reset,
             server_settings={
                 "search_path": schema,
@@ -99,6 +114,8 @@ async def open_pool(dsn: str, *, schema: str, size: int) -> Pool:
                 "synchronous_commit": "on",
                 # An owner frozen inside a transaction holds its rows; after this its successor gets them.
                 "idle_in_transaction_session_timeout": str(int(_FROZEN_SECONDS * 1000)),
+                # A firewall that forgets connections nobody speaks on hears of these.
+                "tcp_keepalives_idle": "60",
             },
         )
 

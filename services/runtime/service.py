@@ -208,7 +208,8 @@ class _Service:
             while True:
                 try:
                     await migrate(dsn, self._name, schema_sql)
-                    self._pool = await open_pool(dsn, schema=self._name, size=self._settings.postgres_pool)
+                    size = self._settings.postgres_pool
+                    self._pool = await open_pool(dsn, schema=self._name, size=size, ready=size)
                     break
                 except UnavailableError as error:
                     _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
