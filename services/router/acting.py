@@ -206,13 +206,19 @@ class Desk:
             raise NotThereError(f"the agent does not serve {in_words(lane)}")
         return ticket
 
-    async def _elsewhere(self, tx: Connection, row: Row, tried: Sequence[str]) -> Ticket | None:
-        """Return the next ticket of the lanes this process had not heard of, or that seemed to be worth no look."""
+    async def _elsewhere(self, tx: Connection, row: Row, tried: list[str]) -> Ticket | None:
+        """Return the next ticket of the lanes that seemed worth no look, or that this process had not heard of."""
         lanes, began = self.bell.lanes, clock.monotonic()
-        if not lanes.is_fresh(began):
-            lanes.saw(await roster.lanes(tx), began, clock.monotonic())
-        others = lanes.others(row.agent, tried)
-        return (await roster.hand(tx, row.agent.agent_id, others, row.agent.capacity)).first if others else None
+        while True:
+            for some in lanes.further(row.agent, tried):
+                found = await roster.hand(tx, row.agent.agent_id, some, row.agent.capacity)
+                if found.first is not None:
+                    return found.first
+                tried = [*tried, *some]
+            if lanes.is_fresh(clock.monotonic()) or lanes.began >= began:
+                return None
+            looked = clock.monotonic()
+            lanes.saw(await roster.lanes(tx), looked, clock.monotonic())
 
     # --- the common steps ---
 

@@ -53,12 +53,34 @@ SELECT
     (SELECT count(*) FROM done WHERE urged AND in_time) AS urged_in_time
 FROM line
 """
-_STAFFED: Final = """
-SELECT coalesce(sum(extract(epoch FROM least(end_at, $2) - greatest(start_at, $1))::float8), 0) AS seconds FROM (
-    SELECT start_at, end_at FROM agent_presence WHERE presence = 'available' AND end_at > $1 AND start_at < $2
+# When agents had something in hand, from the lines that ended it and from what they have now; several tickets at once
+# are one stretch of time. One that ended more than a week after the period is missed: the log is not read to its end.
+_OCCUPIED: Final = """
+WITH stretch AS (
+    SELECT agent, at - seconds * interval '1 second' AS began, at AS ended FROM ticket_log
+    WHERE at > $1 AND at < $2::timestamptz + interval '7 days' AND body ? 'ended' AND agent IS NOT NULL
     UNION ALL
-    SELECT since, greatest(seen_at, since) FROM agent WHERE presence = 'available' AND seen_at > $1 AND since < $2
-) AS spell
+    SELECT t.agent, (t.body #>> '{work,since}')::timestamptz, a.seen_at
+    FROM ticket AS t JOIN agent AS a ON a.agent_id = t.agent WHERE t.state IN ('assigned', 'wrap_up')
+), busy AS (
+    SELECT agent, range_agg(tstzrange(began, ended) * tstzrange($1, $2)) AS times
+    FROM stretch WHERE began < ended GROUP BY agent
+), there AS (
+    SELECT agent, range_agg(tstzrange(began, ended) * tstzrange($1, $2)) AS times FROM (
+        SELECT agent_id AS agent, start_at AS began, end_at AS ended FROM agent_presence
+        WHERE presence = 'available' AND end_at > $1 AND start_at < $2
+        UNION ALL
+        SELECT agent_id, since, seen_at FROM agent WHERE presence = 'available' AND seen_at > $1 AND since < $2
+    ) AS spell WHERE began < ended GROUP BY agent
+), seconds AS (
+    SELECT true AS handling, upper(one) - lower(one) AS long FROM busy, unnest(times) AS one
+    UNION ALL
+    SELECT false, upper(one) - lower(one)
+    FROM there LEFT JOIN busy USING (agent), unnest(there.times - coalesce(busy.times, '{}')) AS one
+)
+SELECT coalesce(extract(epoch FROM sum(long) FILTER (WHERE handling)), 0)::float8 AS busy_s,
+       coalesce(extract(epoch FROM sum(long) FILTER (WHERE NOT handling)), 0)::float8 AS idle_s
+FROM seconds
 """
 
 
@@ -70,7 +92,7 @@ async def count(
     What people did counts for the queue in which the ticket was then; the agents' time is never of one queue.
     """
     row = await connection.fetchrow(_COUNTS, since, until, queue, within_s, ring_s)
-    staffed = await connection.fetchval(_STAFFED, since, until)
-    if row is None:
+    times = await connection.fetchrow(_OCCUPIED, since, until)
+    if row is None or times is None:
         raise AssertionError("a count is always a row")
-    return Counts(**dict(row), staffed_s=staffed if queue is None else 0.0)
+    return Counts(**dict(row), **(dict(times) if queue is None else {}))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from services.router.domain.desk import serves
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from services.router.domain.desk import Agent
     from services.router.roster import Waiting
@@ -40,7 +40,9 @@ class Lanes:
 
     def __init__(self) -> None:
         self._seen: Mapping[str, Waiting] = {}
-        self._began = self._took = float("-inf")
+        self._took = float("-inf")
+        self.began = float("-inf")
+        """When the last look began."""
         self._heard: dict[str, float] = {}
         self._serving: dict[Kind, dict[str, bool]] = {}
 
@@ -50,12 +52,12 @@ class Lanes:
 
     def saw(self, waiting: Mapping[str, Waiting], began: float, now: float) -> None:
         """Take in a look that began then and is over now: lanes in the order of their first tickets."""
-        self._seen, self._began, self._took = waiting, began, now - began
+        self._seen, self.began, self._took = waiting, began, now - began
         self._heard = {lane: at for lane, at in self._heard.items() if at >= began}
 
     def is_fresh(self, now: float) -> bool:
         """Tell whether the last look is as good as another: one that takes long is not made for everybody who asks."""
-        return len(self._seen) > _FEW and now - self._began <= _FRESH * self._took
+        return len(self._seen) > _FEW and now - self.began <= _FRESH * self._took
 
     def worth(self, agent: Agent) -> list[str]:
         """Return the lanes to look at for an agent."""
@@ -64,13 +66,14 @@ class Lanes:
         heard = (lane for lane in self._heard if self.serves(known, agent, lane))
         return list(dict.fromkeys((*first, *heard)))
 
-    def others(self, agent: Agent, tried: Iterable[str]) -> list[str]:
-        """Return the further lanes of an agent."""
-        known = self.known_to(agent)
-        left = dict.fromkeys(self._seen)
-        for lane in tried:
-            left.pop(lane, None)
-        return [lane for lane in left if self.serves(known, agent, lane)]
+    def further(self, agent: Agent, tried: Iterable[str]) -> Iterator[list[str]]:
+        """Yield the further lanes of an agent in the order of their first tickets, a few and then ever more at once."""
+        known, done = self.known_to(agent), set(tried)
+        left = (lane for lane in self._seen if lane not in done and self.serves(known, agent, lane))
+        many = MOST
+        while some := list(islice(left, many)):
+            yield some
+            many *= 4
 
     def known_to(self, agent: Agent) -> dict[str, bool]:
         """Return which lanes agents of this kind serve, as far as it was asked."""

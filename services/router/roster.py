@@ -160,7 +160,7 @@ SELECT found.lane, first_ones.n, first_ones.rank_at FROM found CROSS JOIN LATERA
     SELECT count(*) AS n, min(rank_at) AS rank_at FROM (
         SELECT t.rank_at FROM ticket AS t WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = found.lane
         ORDER BY t.rank_at, t.ticket_id LIMIT 32
-    ) AS some
+    ) AS beginning
 ) AS first_ones
 WHERE found.lane IS NOT NULL ORDER BY first_ones.rank_at, found.lane
 """

@@ -37,7 +37,7 @@ from services.runtime import clock
 from services.runtime.cluster import apply_topics
 from services.runtime.outbox import Outbox
 from services.runtime.postgres import migrate, open_pool
-from tests.bench.drain import preload
+from services.runtime.producer import Producer
 from tests.bench.machine import processor_seconds, watched
 from tests.bench.report import Figure, Reach
 from tests.bench.workload import contact_records
@@ -67,7 +67,7 @@ SELECT id, 'bench', 1, q, 'queued', $1, 'consultation', 'web', $2, 'none', at, a
        at + interval '10 years',
        jsonb_set(jsonb_set($3::jsonb, '{ticket_id}', to_jsonb(id)), '{taken,queue}', to_jsonb(q))
 FROM (
-    SELECT md5(n::text)::uuid AS id, ($4::text[])[1 + n % cardinality($4::text[])] AS q,
+    SELECT n, md5(n::text)::uuid AS id, ($4::text[])[1 + n % cardinality($4::text[])] AS q,
            $5::timestamptz + n * interval '10 ms' AS at
     FROM generate_series($6::int, $7::int) AS n
 ) AS made
@@ -87,6 +87,8 @@ class _Size:
     waiting: int
     areas: int = 1
     first: list[float] = field(default_factory=list)
+    router: list[float] = field(default_factory=list)
+    postgres: list[float] = field(default_factory=list)
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
     asked: list[float] = field(default_factory=list)
@@ -115,6 +117,8 @@ def measure(plan: Plan) -> None:
             Figure(f"{size.name}: claim p50", "ms", size.p50, None, f"{RATE} a second", size.spells),
             Figure(f"{size.name}: claim p99", "ms", size.p99, Reach("under", 10.0)),
             Figure(f"{size.name}: p50 against {smallest.name}", "x", ratio),
+            Figure(f"{size.name}: processor time of a claim and its end, router", "ms", size.router),
+            Figure(f"{size.name}: the same, Postgres", "ms", size.postgres),
             Figure(f"{size.name}: the first claim of a process", "ms", size.first),
             Figure(f"{size.name}: every queue's depth and a queue's head, for whoever asks, p50", "ms", size.asked),
             Figure(f"{size.name}: a look which lanes have something, p50", "ms", size.looked),
@@ -132,7 +136,7 @@ async def _sizes(plan: Plan, dsn: str, sizes: list[_Size]) -> None:
         made = size.waiting
         for number in range(plan.rounds):
             plan.tell(f"claims: {size.name}, round {number + 1} of {plan.rounds}")
-            await _round(dsn, size, plan.scaled(1_000, quick=400))
+            await _round(dsn, size, plan.scaled(1_000, quick=400), plan.postgres_pid)
 
 
 async def _fill(dsn: str, first: int, size: _Size) -> None:
@@ -156,7 +160,7 @@ async def _fill(dsn: str, first: int, size: _Size) -> None:
         await pool.close()
 
 
-async def _round(dsn: str, size: _Size, claims: int) -> None:
+async def _round(dsn: str, size: _Size, claims: int, postgres: int) -> None:
     """Claim and complete with several agents at once; put every claimed ticket back where it was afterwards."""
     pool = await open_pool(dsn, schema="router", size=AGENTS + 2, ready=AGENTS + 2)
     outbox = Outbox("gridline/router", shards=1)
@@ -169,7 +173,7 @@ async def _round(dsn: str, size: _Size, claims: int) -> None:
         await _one(desk, "bench-0")
         size.first.append(1000 * (time.perf_counter() - began))
         await asyncio.gather(*(_one(desk, f"bench-{n}") for n in range(AGENTS) for _ in range(2)))
-        await _claims(desk, size, claims)
+        await _claims(desk, size, claims, postgres)
         size.asked.append(await _asking(desk))
         await pool.execute(_PUT_BACK, timeout=300)
     finally:
@@ -185,7 +189,7 @@ async def _one(desk: Desk, agent: str) -> None:
     await desk.act(ticket.ticket_id, done, None)
 
 
-async def _claims(desk: Desk, size: _Size, claims: int) -> None:
+async def _claims(desk: Desk, size: _Size, claims: int, postgres: int) -> None:
     numbers, took = count(), list[float]()
     began = time.perf_counter()
 
@@ -200,8 +204,14 @@ async def _claims(desk: Desk, size: _Size, claims: int) -> None:
             done = Event(did=Did.COMPLETED, at=clock.now(), by="bench", agent=agent, outcome="solved")
             await desk.act(ticket.ticket_id, done, None)
 
+    watch = asyncio.create_task(desk.bell.watch(desk.pool, 0.2))
+    ours, theirs = time.process_time(), processor_seconds(postgres)
     with watched() as spell:
         await asyncio.gather(*(work(f"bench-{n}") for n in range(AGENTS)))
+    size.router.append(1000 * (time.process_time() - ours) / claims)
+    size.postgres.append(1000 * (processor_seconds(postgres) - theirs) / claims)
+    watch.cancel()
+    await asyncio.gather(watch, return_exceptions=True)
     cuts = quantiles(took, n=100)
     size.p50.append(cuts[49])
     size.p99.append(cuts[98])
@@ -292,6 +302,7 @@ class _Shift:
     async def run(self, settings: ServiceSettings, agents: int, tickets: int) -> None:
         """Let the agents wait, then let tickets come at the rate of claims."""
         async with self._client:
+            producer = Producer(settings)
             for n in range(agents):
                 profile = {"queues": ["complaint"], "languages": ["*"]}
                 (await self._client.put(f"/agents/p{n}", json=profile)).raise_for_status()
@@ -304,6 +315,7 @@ class _Shift:
             await asyncio.sleep(10)
             spent = [processor_seconds(pid) - before for pid, before in zip(pids, used, strict=True)]
             self.idle, self.idle_postgres = (each / (time.perf_counter() - began) for each in spent)
+            await producer.start()
             batch = 10
             for first in range(0, tickets, batch):
                 due = time.perf_counter() + batch / RATE
@@ -313,11 +325,12 @@ class _Shift:
                     for n in range(first, first + batch)
                 ]
                 self._sent |= {str(each.ticket_id): time.perf_counter() for each in said}
-                await preload(settings, contact_records(said))
+                await producer.send_batch(contact_records(said), deadline_s=60)
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
             deadline = time.perf_counter() + 60
             while len(self._offered) < tickets and time.perf_counter() < deadline:
                 await asyncio.sleep(0.2)
+            await producer.stop()
             for task in working:
                 task.cancel()
             ended = await asyncio.gather(*working, return_exceptions=True)

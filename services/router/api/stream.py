@@ -103,7 +103,7 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
 
 
 async def _offers(desk: Desk, agent: Agent, by: str, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
-    shown, waited = last_event_id or "", False
+    shown, rung = last_event_id or "", False
     while not desk.bell.closed:
         ticket, busy = None, False
         try:
@@ -126,8 +126,8 @@ async def _offers(desk: Desk, agent: Agent, by: str, last_event_id: str | None) 
             yield ServerSentEvent(event="offer", data=view(ticket, desk.rules()), id=event_id)
         shown, busy = event_id, busy or ticket is not None
         seconds = _LOOK_SECONDS if ticket is None else _OFFER_SECONDS
-        await desk.bell.wait(agent, seconds, found_nothing=waited and not busy, busy=busy, since=since)
-        waited = True
+        woken = await desk.bell.wait(agent, seconds, found_nothing=rung and not busy, busy=busy, since=since)
+        rung = woken and not busy
 
 
 async def _is_gone(desk: Desk, agent: Agent) -> bool:

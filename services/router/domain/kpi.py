@@ -41,7 +41,8 @@ class Counts:
         returned: Returns (退单).
         handle_s: People's seconds with tickets, ended in the period.
         after_s: Their seconds of writing up, ended in the period.
-        staffed_s: Seconds that agents were available, what they handled included.
+        busy_s: Seconds in which agents had a ticket in hand or in writing up: several at once count once.
+        idle_s: Seconds in which agents were available and had none.
     """
 
     answered: int = 0
@@ -63,7 +64,8 @@ class Counts:
     returned: int = 0
     handle_s: float = 0.0
     after_s: float = 0.0
-    staffed_s: float = 0.0
+    busy_s: float = 0.0
+    idle_s: float = 0.0
 
 
 class Figure(NamedTuple):
@@ -151,9 +153,11 @@ _RULES: Final = (
         "occupancy",
         "share",
         "busy_s",
-        ("staffed_s",),
-        "Handling and writing up that ended in the period, of the time agents were available; all queues together",
-        f"{COPC}: occupancy",
+        ("busy_s", "idle_s"),
+        "Time in which an agent had a ticket in hand or in writing up (several at once are one time), of that and the"
+        " time they were available without; all queues together",
+        f"{COPC}: occupancy, handling of handling and available time; of several chats at once as in Genesys Cloud:"
+        " interacting of on-queue time",
     ),
     _Rule(
         "timely_handling",
@@ -201,7 +205,6 @@ _RULES: Final = (
 def figures(counts: Counts, *, within_s: float, share: float, ring_s: float) -> Iterator[Figure]:
     """Yield every figure of a period."""
     values: Mapping[str, float] = {name: getattr(counts, name) for name in Counts.__slots__}
-    values = {**values, "busy_s": counts.handle_s + counts.after_s}
     for rule in _RULES:
         counted, of = values[rule.counted], sum(values[name] for name in rule.of)
         yield Figure(

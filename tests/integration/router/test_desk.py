@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from services.contracts.messages import ContactReceived, TicketRouted
-from services.router import overdue, roster, store
+from services.router import figures, overdue, roster, store
 from services.router.attendance import sweep
 from services.router.domain.effects import fold
 from services.router.domain.log import Did
@@ -461,3 +461,34 @@ async def test_danger_told_by_the_customer_of_a_merged_ticket_is_reported_at_the
     await desk.take(fire)
     assert [(each.hazards, each.place.account_id) for each in desk.reports[2:]] == [(("fire",), "A1")]
     assert (await desk.ticket(other)).facts.hazards == ()
+
+
+async def test_an_agent_with_several_tickets_at_once_is_not_busier_than_busy(people: People) -> None:
+    """Ann has three tickets for ten minutes and writes up for five, of twenty; Ben works on into his break."""
+    start = datetime(2026, 7, 1, 4, tzinfo=UTC)
+
+    def at(minutes: float) -> datetime:
+        return start + timedelta(minutes=minutes)
+
+    spells = [("ann", 10, 10, "assigned")] * 3 + [("ann", 15, 5, "wrap_up"), ("ben", 40, 10, "assigned")]
+    spells += [("ann", -5, 5, "assigned"), ("cat", 65, 20, "assigned")]  # before, and ended after
+    log = [
+        (UUID(int=n), at(end), agent, 60.0 * long, f'{{"ended": "{phase}"}}')
+        for n, (agent, end, long, phase) in enumerate(spells)
+    ]
+    there = [("ann", "available", at(0), at(20)), ("ben", "available", at(20), at(35)), ("ben", "away", at(35), at(90))]
+    async with people.pool.acquire() as connection:
+        await connection.executemany(
+            "INSERT INTO ticket_log (ticket_id, version, n, did, at, agent, seconds, body)"
+            " VALUES ($1, 1, 0, 'transferred', $2, $3, $4, $5::jsonb)",
+            log,
+        )
+        await connection.executemany("INSERT INTO agent_presence VALUES ($1, $2, $3, $4)", there)
+        counts = await figures.count(connection, at(0), at(60), None, 20, 9)
+        of_a_queue = await figures.count(connection, at(0), at(60), "repair", 20, 9)
+    busy = {"ann": 15, "ben": 10, "cat": 15}
+    idle = {"ann": 5, "ben": 10}
+    assert counts.busy_s == pytest.approx(60 * sum(busy.values()), abs=0.01)
+    assert counts.idle_s == pytest.approx(60 * sum(idle.values()), abs=0.01)
+    assert counts.handle_s + counts.after_s > counts.busy_s + counts.idle_s, "added up, they would be busier than busy"
+    assert (of_a_queue.busy_s, of_a_queue.idle_s) == (0, 0), "an agent's time is of no queue"

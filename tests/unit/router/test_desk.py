@@ -234,14 +234,22 @@ def test_a_watched_file_is_taken_in_once_it_stands_still_and_only_if_it_is_good(
 
 def test_figures_have_definitions_and_none_without_anything_to_count() -> None:
     counts = Counts(
-        answered=8, answered_within=6, abandoned=2, completed=5, first=4, handle_s=500, after_s=100, staffed_s=1200
+        answered=8,
+        answered_within=6,
+        abandoned=2,
+        completed=5,
+        first=4,
+        handle_s=500,
+        after_s=100,
+        busy_s=300,
+        idle_s=100,
     )
     found = {figure.name: figure for figure in figures(counts, within_s=20, share=0.8, ring_s=9)}
     assert found["service_level"].value == 0.6
     assert found["answer_rate"].value == 0.8
     assert found["first_contact_resolution"].value == 0.8
     assert found["handle_time"].value == 100
-    assert found["occupancy"].value == 0.5
+    assert found["occupancy"].value == 0.75
     assert found["supervision"].value is None
     assert "20 s" in found["service_level"].definition
     assert all(figure.definition and figure.source for figure in found.values())

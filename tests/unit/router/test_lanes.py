@@ -51,8 +51,8 @@ def test_an_agent_is_looked_at_the_first_of_their_lanes_and_those_heard_of_since
     worth = lanes.worth(agent)
     assert worth[: min(MOST, len(theirs))] == theirs[:MOST]
     assert set(worth) == {*theirs[:MOST], *(lane for lane in heard if serves(agent, lane))}
-    assert set(worth) | set(lanes.others(agent, worth)) == set(theirs)
-    assert not set(worth) & set(lanes.others(agent, worth))
+    further = [lane for some in lanes.further(agent, worth) for lane in some]
+    assert further == [lane for lane in theirs if lane not in worth]
 
 
 def test_a_claim_looks_at_few_lanes_however_many_there_are_and_each_is_judged_once_for_agents_of_a_kind(
@@ -75,6 +75,9 @@ def test_a_claim_looks_at_few_lanes_however_many_there_are_and_each_is_judged_on
         nobody = agent.model_copy(update={"queues": ("general",)})
         assert lanes.worth(nobody) == []
     assert asked <= 5000 + MOST, "not once an agent"
+    sizes = [len(some) for some in lanes.further(agent, lanes.worth(agent))]
+    assert sizes[:3] == [MOST, 4 * MOST, 16 * MOST], "a few, in case that one of them has it"
+    assert sum(sizes) == 5000 - MOST
     assert lanes.is_fresh(2.0), "what costs as much is not looked at for everybody who finds nothing"
     assert not lanes.is_fresh(4.0)
     lanes.saw(waiting(*LANES), 1.0, 1.1)
