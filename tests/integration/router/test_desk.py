@@ -490,5 +490,6 @@ async def test_an_agent_with_several_tickets_at_once_is_not_busier_than_busy(peo
     idle = {"ann": 5, "ben": 10}
     assert counts.busy_s == pytest.approx(60 * sum(busy.values()), abs=0.01)
     assert counts.idle_s == pytest.approx(60 * sum(idle.values()), abs=0.01)
-    assert counts.handle_s + counts.after_s > counts.busy_s + counts.idle_s, "added up, they would be busier than busy"
+    added_up = {"ann": 35, "ben": 10}  # without Cat's, which ended after
+    assert counts.handle_s + counts.after_s == pytest.approx(60 * sum(added_up.values()), abs=0.01)
     assert (of_a_queue.busy_s, of_a_queue.idle_s) == (0, 0), "an agent's time is of no queue"
