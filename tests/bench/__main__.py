@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.bench import callers, claims, drain, intake, latency, network, overload, replay, scale
+from tests.bench import callers, claims, day, drain, intake, latency, network, overload, replay, scale
 from tests.bench.grids import Grids
 from tests.bench.plan import Plan, Work
 from tests.bench.report import Results
@@ -32,6 +32,7 @@ MEASUREMENTS: dict[str, Callable[[Plan], None]] = {
     "network": network.measure,
     "scale": scale.measure,
     "claims": claims.measure,
+    "day": day.measure,
 }
 
 WITHOUT_SERVERS: dict[str, Callable[[Work], None]] = {"replay": replay.measure}
