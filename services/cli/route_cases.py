@@ -34,6 +34,7 @@ _CLOSED: Final = {
 }
 _TRUTHS: Final = ("placed", "final", "unconfirmed", "single_premise")
 _NUMBERS: Final = ("repeats", "urges")
+_KILOVOLTS: Final = "voltage_kv"
 _EXPECTED: Final = ("queue", "priority", "route", "business_type", "language", "hazards", "tags", "then")
 _NOON: Final = datetime(2026, 7, 1, 2, tzinfo=UTC)  # ten in the morning of a working Wednesday
 
@@ -68,7 +69,7 @@ def run(file: str, text: str, rules: Rules) -> list[Result]:
 
 
 def _case(reader: Reader, node: Node) -> tuple[int, dict[str, Any], dict[str, Any]]:
-    known = (*_WORDS, *_CLOSED, *_TRUTHS, *_NUMBERS, "expect")
+    known = (*_WORDS, *_CLOSED, *_TRUTHS, *_NUMBERS, _KILOVOLTS, "expect")
     fields = reader.fields(node, "a case", known, ("name", "expect"))
     given: dict[str, Any] = {}
     for key, value in fields.items():
@@ -78,6 +79,8 @@ def _case(reader: Reader, node: Node) -> tuple[int, dict[str, Any], dict[str, An
             given[key] = reader.word(value, key, _CLOSED[key])
         elif key in _TRUTHS:
             given[key] = reader.truth(value, key)
+        elif key == _KILOVOLTS:
+            given[key] = reader.number(value, key, 0.001, 1500)
         elif key in _NUMBERS:
             number = reader.text(value, key) or ""
             if not number.isdecimal():
@@ -131,6 +134,7 @@ def _result(rules: Rules, line: int, given: dict[str, Any], expected: dict[str, 
         area=given.get("area") or ("S1" if placed else None),
         feeder=given.get("feeder"),
         customer_class=customer_class,
+        voltage_kv=given.get(_KILOVOLTS),
         customer_status=CustomerStatus(given.get("customer_status", "active")),
     )
     standing = Standing(

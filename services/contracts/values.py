@@ -192,6 +192,12 @@ class Place(Value):
     )
     customer_class: CustomerClass = CustomerClass.NORMAL
     customer_status: CustomerStatus = CustomerStatus.ACTIVE
+    voltage_kv: float | None = Field(
+        default=None,
+        gt=0,
+        le=1500,
+        description="Nominal voltage of the customer's supply, kV; absent where it is not known",
+    )
 
 
 class DeviceRef(Value):

@@ -183,6 +183,7 @@ class CustomerBook:
             point=Point(row.lat, row.lon),
             address=row.address,
             span=self._tree.span(row.transformer_id),
+            voltage_kv=row.voltage_kv,
         )
 
     def _near(self, point: Point, rules: PlaceRules) -> Iterator[Spot]:

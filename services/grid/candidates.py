@@ -61,6 +61,7 @@ class Customer:
     point: Point
     address: str = ""
     span: Span = _NO_SPAN
+    voltage_kv: float | None = None
 
 
 class Spot(NamedTuple):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from services.grid.cim_xml import Thing, read_things
 from services.grid.csv_file import NetworkFileError, Problem
 from services.grid.device import DeviceRow, DeviceType
-from services.grid.network_file import CustomerRow
+from services.grid.network_file import MOST_KILOVOLTS, CustomerRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,6 +44,7 @@ _KEPT: Final = frozenset(
         "PowerTransformerEnd",
         "TransformerTankEnd",
         "TransformerTank",
+        "BaseVoltage",
     }
 )
 _DEGREES: Final = ("4326", "crs84", "wgs84", "wgs 84")
@@ -278,7 +279,14 @@ class _Reader:
             self._add(at, parent, DeviceType.TRANSFORMER, load, name="")  # the load's name is the customer's
         for n in range(load.count):
             account = load.mrid if load.count == 1 else f"{load.mrid}-{n + 1}"
-            self._customers.append(CustomerRow(account, at, lat, lon, "", "", load.name))
+            customer = CustomerRow(account, at, lat, lon, "", "", load.name, voltage_kv=self._kilovolts(load))
+            self._customers.append(customer)
+
+    def _kilovolts(self, load: Thing) -> float | None:
+        """Return the voltage of a load: between phases, as ``BaseVoltage`` has it (IEC 61970-301)."""
+        base = self._things.get(load.refs.get("BaseVoltage", ""))
+        kilovolts = 0.0 if base is None or base.volts is None else base.volts / 1000
+        return kilovolts if 0 < kilovolts <= MOST_KILOVOLTS else None
 
     def _substation(self, source: Thing) -> str:
         named = next(iter(self._of("Substation")), source) if len(self._of("EnergySource")) == 1 else source

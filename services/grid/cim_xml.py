@@ -33,6 +33,7 @@ class Thing:
     name: str = ""
     open: bool = False
     count: int = 1
+    volts: float | None = None
     nodes: list[str] = field(default_factory=list)
     points: list[tuple[float, float]] = field(default_factory=list)
     location: str = ""
@@ -81,8 +82,7 @@ def _take(found: dict[str, Thing], unused: dict[str, str], element: Element, kep
         unused[_plain(about) or f"{kind} {len(unused)}"] = kind
         return
     thing = Thing(kind, _plain(about))
-    x: float | None = None
-    y: float | None = None
+    numbers: dict[str, float | None] = {}
     for child in element:
         name = child.tag.rpartition("}")[2].rpartition(".")[2]
         text = (child.text or "").strip()
@@ -96,9 +96,9 @@ def _take(found: dict[str, Thing], unused: dict[str, str], element: Element, kep
             thing.open = thing.open or text.lower() == "true"
         elif name == "customerCount" and text.isdigit():
             thing.count = int(text)
-        elif name in {"xPosition", "yPosition"}:
-            number = _number(text)
-            x, y = (number, y) if name == "xPosition" else (x, number)
+        elif name in {"xPosition", "yPosition", "nominalVoltage"}:
+            numbers[name] = _number(text)
+    x, y, thing.volts = (numbers.get(name) for name in ("xPosition", "yPosition", "nominalVoltage"))
     if x is not None and y is not None:
         thing.points.append((x, y))
     found[_plain(about)] = thing

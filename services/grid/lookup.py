@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 # ruff: noqa: S608 - the only text put into the queries is ours, and constant
-_CUSTOMER: Final = "account_id, transformer_id, phone, status, priority, language, lat, lon, address"
+_CUSTOMER: Final = "account_id, transformer_id, phone, status, priority, language, lat, lon, address, voltage_kv"
 
 # Every table is read in a LATERAL with a LIMIT, so that the plan can only be one index look-up a report, never a
 # join that reads the table.
@@ -69,7 +69,8 @@ WITH asked AS MATERIALIZED (
     ) AS c
 ), device_hit AS (
     SELECT 'device' AS via, said.n, NULL::text AS account_id, d.id AS transformer_id, NULL::text AS phone,
-           NULL::text AS status, NULL::text AS priority, NULL::text AS language, d.lat, d.lon, NULL::text AS address
+           NULL::text AS status, NULL::text AS priority, NULL::text AS language, d.lat, d.lon, NULL::text AS address,
+           NULL::real AS voltage_kv
     FROM said CROSS JOIN LATERAL (
         (SELECT id, lat, lon FROM grid.device
         WHERE version = (SELECT version FROM current) AND id = said.word
@@ -161,20 +162,20 @@ WITH asked_point AS MATERIALIZED (
     SELECT 'point' AS via, n, transformer_id, at[1] AS lat, at[0] AS lon, rank AS step,
            NULL::text AS street, NULL::integer AS number, NULL::text AS building, NULL::integer AS customers,
            NULL::text AS account_id, NULL::text AS phone, NULL::text AS status, NULL::text AS priority,
-           NULL::text AS language, NULL::text AS address, 1 AS found
+           NULL::text AS language, NULL::text AS address, NULL::real AS voltage_kv, 1 AS found
     FROM point_hit
     UNION ALL
     SELECT 'house', n, transformer_id, NULL, NULL, step, street, number, building, customers,
-           NULL, NULL, NULL, NULL, NULL, NULL, found
+           NULL, NULL, NULL, NULL, NULL, NULL, NULL, found
     FROM house_hit
     UNION ALL
     SELECT 'room', n, transformer_id, lat, lon, NULL, NULL, NULL, NULL, NULL,
-           account_id, phone, status, priority, language, address, 1
+           account_id, phone, status, priority, language, address, voltage_kv, 1
     FROM room_hit
 )
 SELECT hit.via, hit.n, hit.transformer_id, coalesce(hit.lat, d.lat) AS lat, coalesce(hit.lon, d.lon) AS lon, hit.step,
        hit.street, hit.number, hit.building, hit.customers, hit.account_id, hit.phone, hit.status, hit.priority,
-       hit.language, hit.address, hit.found, d.feeder, d.area, d.span_from, d.span_to
+       hit.language, hit.address, hit.voltage_kv, hit.found, d.feeder, d.area, d.span_from, d.span_to
 FROM hit CROSS JOIN LATERAL (
     SELECT feeder, area, lat, lon, span_from, span_to FROM grid.device
     WHERE version = (SELECT version FROM current) AND id = hit.transformer_id
@@ -333,8 +334,14 @@ def _customer(record: asyncpg.Record) -> Customer:
         language=record["language"],
         point=Point(record["lat"], record["lon"]),
         address=record["address"],
+        voltage_kv=_kilovolts(record["voltage_kv"]),
         span=(record["span_from"], record["span_to"]),
     )
+
+
+def _kilovolts(stored: float | None) -> float | None:
+    """Return what was imported: the column has seven digits, Python has more."""
+    return None if stored is None else float(f"{stored:.6g}")
 
 
 def _spot(record: asyncpg.Record, lat: float) -> Spot:

@@ -8,6 +8,7 @@ Customers are streamed; what is kept of each is eight bytes, to find an account 
 from __future__ import annotations
 
 import csv
+import math
 import re
 from array import array
 from dataclasses import dataclass
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 NETWORK_COLUMNS: Final = ("id", "parent", "type", "normally_open", "lat", "lon")
 NETWORK_OPTIONAL: Final = ("name", "other_end")
 CUSTOMER_COLUMNS: Final = ("account_id", "transformer_id", "lat", "lon", "address", "phone")
-CUSTOMER_OPTIONAL: Final = ("name", "status", "priority", "language")
+CUSTOMER_OPTIONAL: Final = ("name", "status", "priority", "language", "voltage_kv")
 
 _TOLD_EVERY: Final = 10_000
 _LONGEST_ID: Final = 200
 _LONGEST_TEXT: Final = 4000
 _LONGEST_NAME: Final = 200
+MOST_KILOVOLTS: Final = 1500.0
 _TOO_LONG: Final = f"address, phone and name are longer than {_LONGEST_TEXT} characters together"
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _STATUSES: Final = {"": CustomerStatus.ACTIVE, **{status.value: status for status in CustomerStatus}}
@@ -39,7 +41,7 @@ _CLASSES: Final = {"": CustomerClass.NORMAL, **{cls.value: cls for cls in Custom
 
 
 class CustomerRow(NamedTuple):
-    """One customer as customers.csv gives it; degrees are WGS-84, absent texts are empty.
+    """One customer as customers.csv gives it; degrees are WGS-84, absent texts are empty, kV are of the supply.
 
     A tuple and no dataclass: an import makes millions, and a frozen dataclass takes five times as long.
     """
@@ -54,6 +56,7 @@ class CustomerRow(NamedTuple):
     status: CustomerStatus = CustomerStatus.ACTIVE
     priority: CustomerClass = CustomerClass.NORMAL
     language: str = ""
+    voltage_kv: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ def write_devices(path: Path, rows: Iterable[DeviceRow]) -> int:
 
 def write_customers(path: Path, rows: Iterable[CustomerRow]) -> int:
     """Write customers.csv and return how many customers it has."""
-    cells = ((*r[:7], r.status.value, r.priority.value, r.language) for r in rows)
+    cells = ((*r[:7], r.status.value, r.priority.value, r.language, _kilovolts_text(r.voltage_kv)) for r in rows)
     return _write(path, CUSTOMER_COLUMNS + CUSTOMER_OPTIONAL, cells)
 
 
@@ -187,7 +190,7 @@ def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> 
     transformers = {device: device for device, kind in types.items() if kind == DeviceType.TRANSFORMER}
     accounts = _Accounts()
     for line, cells in table(path, CUSTOMER_COLUMNS, CUSTOMER_OPTIONAL, problems):
-        account, at, lat, lon, address, phone, name, status, priority, language = map(str.strip, cells)
+        account, at, lat, lon, address, phone, name, status, priority, language, kilovolts = map(str.strip, cells)
         transformer = transformers.get(at)
         reasons = [
             _id_problem("account_id", account),
@@ -198,6 +201,7 @@ def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> 
             if priority in _CLASSES
             else f"priority must be normal, important, life_support or vip, not {priority!r}",
             None if not language or _LANGUAGE.fullmatch(language) else f"language {language!r} is no BCP 47 tag",
+            _kilovolts_problem(kilovolts),
             None if len(address) + len(phone) + len(name) <= _LONGEST_TEXT else _TOO_LONG,
         ]
         if any(reasons):
@@ -217,9 +221,26 @@ def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> 
                 _STATUSES[status],
                 _CLASSES[priority],
                 language,
+                float(kilovolts) if kilovolts else None,
             )
     for line, first, account in accounts.twice(path):
         problems.add(path, line, f"account_id {account!r} is used twice, first on line {first}")
+
+
+def _kilovolts_problem(text: str) -> str | None:
+    """Return what is wrong with a nominal voltage; no voltage is none."""
+    if not text:
+        return None
+    try:
+        kilovolts = float(text)
+    except ValueError:
+        kilovolts = math.nan
+    fits = 0 < kilovolts <= MOST_KILOVOLTS
+    return None if fits else f"voltage_kv must be kilovolts, such as 0.38 or 10, not {text!r}"
+
+
+def _kilovolts_text(kilovolts: float | None) -> str:
+    return "" if kilovolts is None else f"{kilovolts:g}"
 
 
 class _Accounts:

@@ -96,6 +96,7 @@ class ResolvedPlace:
         confidence: Probability by the evidence, 0 to 1, as far as the trusts are right.
         basis: Which evidence spoke loudest.
         evidence: All that the evidence said.
+        voltage_kv: Nominal voltage of the customer's supply, as their file has it.
         candidates: The places that come into question, heaviest first; empty where nothing is left open.
     """
 
@@ -112,6 +113,7 @@ class ResolvedPlace:
     basis: Basis
     evidence: tuple[Clue, ...]
     candidates: tuple[Candidate, ...] = ()
+    voltage_kv: float | None = None
 
     def as_value(self) -> values.Place:
         """Return the place as messages carry it."""
@@ -128,6 +130,7 @@ class ResolvedPlace:
             candidates=tuple(one.as_value() for one in self.candidates) or None,
             customer_class=self.priority,
             customer_status=self.status,
+            voltage_kv=self.voltage_kv,
         )
 
 
@@ -187,6 +190,7 @@ def decide(
         basis=basis if placed or in_area else Basis.NONE,
         evidence=tuple(dict.fromkeys(heard.clues)),
         candidates=_open(heard, ranked, weights, rules),
+        voltage_kv=None if customer is None or not placed else customer.voltage_kv,
     )
 
 

@@ -80,6 +80,7 @@ CREATE TABLE IF NOT EXISTS grid.customer (
     status text NOT NULL,
     priority text NOT NULL,
     language text,
+    voltage_kv real, -- of the supply, as the customer's file has it
     -- The parts of the address, as services.grid.address reads them.
     district text NOT NULL DEFAULT '',
     road text NOT NULL DEFAULT '',
@@ -101,6 +102,7 @@ CREATE TABLE IF NOT EXISTS grid.house (
     customers integer NOT NULL
 ) PARTITION BY LIST (version);
 
+ALTER TABLE grid.customer ADD COLUMN IF NOT EXISTS voltage_kv real;
 ALTER TABLE grid.customer ADD COLUMN IF NOT EXISTS district text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS road text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS house integer NOT NULL DEFAULT 0,

@@ -54,7 +54,7 @@ _DEVICE_COLUMNS: Final = (
 )
 _CUSTOMER_COLUMNS: Final = (
     *("account_id", "transformer_id", "lat", "lon", "address"),
-    *("phone", "name", "status", "priority", "language"),
+    *("phone", "name", "status", "priority", "language", "voltage_kv"),
     *("district", "road", "house", "estate", "building", "room"),
 )
 
@@ -284,6 +284,7 @@ def _customer_records(files: NetworkFiles, connected: Counter[str]) -> Iterator[
             row.status,
             row.priority,
             row.language or None,
+            row.voltage_kv,
             address.district,
             address.road,
             address.number,

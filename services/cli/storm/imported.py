@@ -26,7 +26,7 @@ WHERE version = (SELECT version FROM grid.network_version WHERE is_current) AND 
 """
 _CUSTOMERS: Final = """
 SELECT c.account_id, c.transformer_id, c.lat, c.lon, c.address, coalesce(c.phone, '') AS phone, c.name, c.status,
-       c.priority, coalesce(c.language, '') AS language
+       c.priority, coalesce(c.language, '') AS language, c.voltage_kv
 FROM grid.customer AS c JOIN grid.device AS d ON d.version = c.version AND d.id = c.transformer_id
 WHERE c.version = (SELECT version FROM grid.network_version WHERE is_current) AND d.area = ANY($1)
 ORDER BY c.account_id

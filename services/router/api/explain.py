@@ -52,6 +52,7 @@ class Explain(BaseModel):
     channel: Channel = Channel.PHONE
     priority: Priority | None = Field(default=None, description="Follows from the others if absent")
     customer_class: CustomerClass = CustomerClass.NORMAL
+    voltage_kv: float | None = Field(default=None, gt=0, le=1500, description="Of the customer's supply, kV")
     customer_status: CustomerStatus = CustomerStatus.ACTIVE
     placed: bool = True
     area: Name | None = None
@@ -159,6 +160,7 @@ def _attributes(asked: Explain, rules: Rules) -> Attributes:
             feeder=asked.feeder,
             customer_class=asked.customer_class,
             customer_status=asked.customer_status,
+            voltage_kv=asked.voltage_kv,
         ),
         Standing(
             channel=asked.channel,

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 from services.contracts.frozen import frozen
 from services.router.domain.classify import Classification, LanguageRule, priority_of
+from services.router.domain.routes import VoltageLevel
 
 if TYPE_CHECKING:
     from services.contracts.values import Channel, Place, Priority
     from services.router.domain.routes import Attributes
     from services.router.domain.ticket import Ticket
+
+
+_LOW_KV: Final = 1.0
+_MEDIUM_KV: Final = 35.0
 
 
 @frozen(kw_only=True)
@@ -41,6 +46,7 @@ def attributes(about: Classification, place: Place, standing: Standing) -> Attri
         "priority": (standing.priority,),
         "customer_class": (place.customer_class,),
         "customer_status": (place.customer_status,),
+        "voltage_level": _some(voltage_level(place.voltage_kv)),
         "placed": _yes(place.area is not None),
         "area": _some(place.area),
         "feeder": _some(place.feeder),
@@ -65,6 +71,15 @@ def as_seen(ticket: Ticket) -> Attributes:
         urges=ticket.urges,
     )
     return attributes(ticket.classification, ticket.place, standing)
+
+
+def voltage_level(kilovolts: float | None) -> VoltageLevel | None:
+    """Return the level of a nominal voltage, if it is known."""
+    if kilovolts is None:
+        return None
+    if kilovolts <= _LOW_KV:
+        return VoltageLevel.LOW
+    return VoltageLevel.MEDIUM if kilovolts <= _MEDIUM_KV else VoltageLevel.HIGH
 
 
 _TRUE: Final = ("true",)

@@ -9,6 +9,7 @@ search go on with its next sibling, which sees the change. Never here: YAML, wha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.frozen import frozen
@@ -32,6 +33,16 @@ if TYPE_CHECKING:
 _MOST_WAYS: Final = 4096
 
 BOOLEANS: Final = frozenset({"true", "false"})
+
+
+class VoltageLevel(StrEnum):
+    """How high the voltage of a customer's supply is. Bounds: IEC 60050-601, 1 kV and 35 kV."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
 ATTRIBUTES: Final[Mapping[str, frozenset[str] | None]] = {
     "business_type": None,
     "classified_by": frozenset(TypeRule),
@@ -45,6 +56,7 @@ ATTRIBUTES: Final[Mapping[str, frozenset[str] | None]] = {
     "priority": frozenset(Priority),
     "customer_class": frozenset(CustomerClass),
     "customer_status": frozenset(CustomerStatus),
+    "voltage_level": frozenset(VoltageLevel),
     "placed": BOOLEANS,
     "area": None,
     "feeder": None,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from services.router.domain.working_time import WorkingTime
 
-SKILLS: Final = ("language", "business_type", "fault", "area", "feeder", "channel", "customer_class")
+SKILLS: Final = ("language", "business_type", "fault", "area", "feeder", "channel", "customer_class", "voltage_level")
 """Attributes of a ticket that an agent can be asked to serve."""
 _TARGET: Final = ("queue", "skills", "requires", "relax", "for", "open", "skip_if")
 _SPAN: Final = re.compile(r"(\d{1,5})([smh])")

@@ -14,7 +14,7 @@ from services.grid.book import CustomerBook
 from services.grid.candidates import Named, search
 from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, ask
 from services.grid.lookup import FIND_AROUND, FIND_NAMED, around_arguments, named_arguments, resolve_places
-from services.grid.network_file import open_network
+from services.grid.network_file import open_network, write_customers
 from services.grid.store import import_network
 from services.grid.tree import Tree
 
@@ -81,11 +81,14 @@ async def cost_of(connection, reports):
 
 async def test_postgres_finds_what_the_files_say(grid, tiled):
     network, customers = tiled(4, tiles_per_area=2, suspended_every=50, life_support_every=40, important_every=9)
+    supplies = (None, 0.38, 10.0)
+    tiles = open_network(network, customers).read_customers()
+    rows = [row._replace(voltage_kv=supplies[n % 3]) for n, row in enumerate(tiles)]
+    write_customers(customers, rows)
     await import_network(grid, network, customers)
     files = open_network(network, customers)
-    rows = list(files.read_customers())
-    book = CustomerBook(Tree(files.devices), rows)
-    bases = Counter()
+    book = CustomerBook(Tree(files.devices), files.read_customers())
+    bases, told = Counter(), set()
     for seed in range(4):
         reports = storm(rows, seed)
         places = await resolve_places(grid, reports)
@@ -93,7 +96,9 @@ async def test_postgres_finds_what_the_files_say(grid, tiled):
             expected = book.resolve(report)
             assert place == expected, report
             bases[place.basis] += 1
+            told.add(place.voltage_kv)
     assert all(bases[basis] > 10 for basis in Basis if basis is not Basis.MANUAL), bases
+    assert told == set(supplies)
 
 
 async def test_a_batch_is_two_queries_whatever_its_size(grid, tiled):

@@ -45,6 +45,14 @@ def test_the_real_files_load_as_radial_networks_and_become_csv(tmp_path, name, t
     assert tuple(files.read_customers()) == read.customers
 
 
+@pytest.mark.parametrize(
+    ("name", "voltages"), [("IEEE13", {4.16: 12, 0.48: 3, 0.208: 1}), ("ieee123x", {4.16: 9, 0.208: 82})]
+)
+def test_loads_have_the_voltage_of_the_file(name, voltages):
+    read = read_cim(NETWORKS / "cim" / f"{name}.xml", HERE)
+    assert Counter(row.voltage_kv for row in read.customers) == voltages
+
+
 def test_every_load_hangs_on_the_switches_the_csv_of_the_same_feeder_says():
     """Both are the IEEE 123-node feeder; the CSV's fuses were made by rule and its loads are merged over phases."""
     path = NETWORKS / "cim" / "ieee123x.xml"
@@ -126,7 +134,8 @@ def test_what_a_file_holds_and_is_not_read_is_counted_by_class():
     assert {"EnergyConsumerPhase", "CurrentLimit", "RatioTapChanger"} <= read.unused.keys()
     understood = set(re.findall(r"<cim:(\w+) rdf:(?:about|ID)=", text)) - read.unused.keys()
     assert understood == {
-        *("ACLineSegment", "ConnectivityNode", "CoordinateSystem", "EnergyConsumer", "EnergySource", "Feeder"),
+        *("ACLineSegment", "BaseVoltage", "ConnectivityNode", "CoordinateSystem", "EnergyConsumer", "EnergySource"),
+        "Feeder",
         *("LoadBreakSwitch", "PositionPoint", "PowerTransformer", "PowerTransformerEnd", "Substation", "Terminal"),
         *("TransformerTank", "TransformerTankEnd"),
     }

@@ -160,10 +160,12 @@ def test_customers_are_read_with_defaults_for_optional_columns(network, customer
 
 def test_optional_columns_of_customers_are_read_where_present(network, customers):
     path = customers(
-        "A1,T1,31.1,118.3,x,1,李,suspended,life_support,bo-CN",
-        header=CUSTOMERS_HEADER + ",name,status,priority,language",
+        "A1,T1,31.1,118.3,x,1,李,suspended,life_support,bo-CN,10",
+        "A2,T1,31.1,118.3,x,1,李,suspended,life_support,bo-CN,",
+        header=CUSTOMERS_HEADER + ",name,status,priority,language,voltage_kv",
     )
-    (row,) = open_network(network, path).read_customers()
+    row, other = open_network(network, path).read_customers()
+    assert (row.voltage_kv, other.voltage_kv) == (10.0, None)
     assert (row.name, row.status, row.priority, row.language) == (
         "李",
         CustomerStatus.SUSPENDED,
@@ -186,10 +188,16 @@ def test_optional_columns_of_customers_are_read_where_present(network, customers
         ("A2,T1,31,118,x,1,,gold,", "priority must be normal, important, life_support or vip, not 'gold'"),
         ("A2,T1,31,118,x,1,,,chinese!", "no BCP 47 tag"),
         (f"A2,T1,31,118,{'x' * 4001},1,,,", "longer than 4000"),
+        *(
+            (f"A2,T1,31,118,x,1,,,,{wrong}", f"voltage_kv must be kilovolts, such as 0.38 or 10, not '{wrong}'")
+            for wrong in ("10kV", "0", "-10", "10000", "nan", "inf")
+        ),
     ],
 )
 def test_a_bad_customer_is_named_with_its_line(network, customers, line, reason):
-    path = customers("A1,T1,31,118,x,1,,,", line, header=CUSTOMERS_HEADER + ",status,priority,language")
+    header = CUSTOMERS_HEADER + ",status,priority,language" + (",voltage_kv" if "voltage_kv" in reason else "")
+    first = "A1,T1,31,118,x,1,,," + ("," if "voltage_kv" in reason else "")
+    path = customers(first, line, header=header)
     ((at, told),) = problems_of(read_customers, path, read_devices(network))
     assert at == 3
     assert reason in told
@@ -241,6 +249,7 @@ CUSTOMERS = st.builds(
     status=st.sampled_from(CustomerStatus),
     priority=st.sampled_from(CustomerClass),
     language=st.sampled_from(["", "zh-Hans-CN", "bo-CN"]),
+    voltage_kv=st.sampled_from([None, 0.22, 0.38, 10.0, 110.0, 1000.0]),
 )
 
 

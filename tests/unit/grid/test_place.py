@@ -211,14 +211,16 @@ def test_a_position_and_an_address_that_is_said_everywhere_find_the_house_togeth
 
 
 def test_a_found_customer_brings_transformer_feeder_area_class_status_and_language():
-    known = customer(status=CustomerStatus.SUSPENDED, priority=CustomerClass.LIFE_SUPPORT, language="bo-CN")
+    known = customer(
+        status=CustomerStatus.SUSPENDED, priority=CustomerClass.LIFE_SUPPORT, language="bo-CN", voltage_kv=10.0
+    )
     resolved = place(PlaceEvidence(account_id="A1"), account=known)
     assert (resolved.transformer_id, resolved.feeder, resolved.area) == ("T1", "B1", "S1")
     assert (resolved.status, resolved.priority, resolved.language) == ("suspended", "life_support", "bo-CN")
     assert (resolved.lat, resolved.lon) == HOME
     value = resolved.as_value()
     assert (value.customer_status, value.customer_class, value.basis) == ("suspended", "life_support", Basis.ACCOUNT)
-    assert value.candidates is None
+    assert (value.candidates, value.voltage_kv) == (None, 10.0)
 
 
 def test_who_depends_on_power_counts_wherever_the_report_is_placed_and_arrears_only_where_it_is_sure():
@@ -228,6 +230,9 @@ def test_who_depends_on_power_counts_wherever_the_report_is_placed_and_arrears_o
     assert (elsewhere.account_id, elsewhere.priority, elsewhere.status) == ("A2", "life_support", "active")
     doubted = place(PlaceEvidence(account_id="A1", **THERE), account=frail, points=(spot(40_000, "T2"),))
     assert (doubted.account_id, doubted.status) == ("A1", "active")
+    supplied = customer(voltage_kv=10.0)
+    elsewhere = place(PlaceEvidence(account_id="A1", phone="13900000002", **THERE), account=supplied, phones=(OTHER,))
+    assert (elsewhere.account_id, elsewhere.voltage_kv) == ("A2", None), "it is the supply of the place"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 from services.router.domain.attributes import as_seen
 from services.router.domain.routes import Tried, take
 from services.router.domain.targets import Duty, Ring, Step, Target, plan, step_at
+from services.router.domain.ticket import Located
+from services.router.tree.book import load_rules
 from services.router.tree.calendars import read_holidays
 from services.runtime.yaml_reading import RulesError
-from tests.unit.router.making import ROUTES, SHIPPED, after, contact
+from tests.unit.router.making import AT_HOME, CLASSIFY, ROUTES, SHIPPED, after, contact
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
 MOMENTS = st.integers(0, 2 * 365 * 24 * 3600).map(lambda s: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=s))
@@ -173,3 +176,30 @@ def test_who_is_there_is_known_from_the_rules_and_explained() -> None:
         "nobody on duty serves repair.en",
         "nobody on duty serves english",
     ]
+
+
+@pytest.mark.parametrize(
+    ("kilovolts", "level"),
+    [(None, None), (0.22, "low"), (0.38, "low"), (1.0, "low"), (10.0, "medium"), (35.0, "medium"), (110.0, "high")],
+)
+def test_a_ticket_can_be_routed_by_the_voltage_of_the_customers_supply(
+    kilovolts: float | None, level: str | None, tmp_path: Path
+) -> None:
+    """The customer's file says it (customers.csv, BaseVoltage of CIM); what it does not say no route matches on."""
+    text = ROUTES.read_text(encoding="utf-8")
+    first = "\n  routes:\n"
+    assert first in text
+    target = "{queue: repair, skills: [voltage_level], for: 5m}"
+    route = f"    - {{name: supplied, match: {{voltage_level: [medium, high]}}, targets: [{target}]}}\n"
+    changed = text.replace(first, first + route, 1)
+    (tmp_path / "routes.yaml").write_text(changed, encoding="utf-8")
+    located = Located(AT_HOME.place.model_copy(update={"voltage_kv": kilovolts}))
+    seen = as_seen(after(contact(business_type="fault_report", text="电压低"), located=located))
+    assert seen["voltage_level"] == (() if level is None else (level,))
+    taken = take(load_rules(tmp_path / "routes.yaml", CLASSIFY).tree, seen, NOON)
+    matches = level in {"medium", "high"}
+    assert (taken.path == "root/supplied") is matches
+    assert (f"voltage_level:{level}" in taken.plan[0].skills) is matches
+    (tmp_path / "routes.yaml").write_text(changed.replace("[medium, high]", "10kV"), encoding="utf-8")
+    with pytest.raises(RulesError, match=r"'10kV' is no voltage_level"):
+        load_rules(tmp_path / "routes.yaml", CLASSIFY)
