@@ -21,6 +21,7 @@ WITH line AS (
         coalesce((l.body->>'in_time')::boolean, true) AS in_time,
         t.business_type IN ('complaint', 'whistleblow') AS rated,
         coalesce((t.body #>> '{work,urges}')::int, 0) > 0 AS urged,
+        coalesce((t.body->>'repeats')::int, 0) > 0 AS repeated,
         EXISTS (
             SELECT FROM ticket_log AS m WHERE m.ticket_id = l.ticket_id AND m.did = 'reopened' AND m.at > l.at
         ) AS opened_again,
@@ -49,6 +50,7 @@ SELECT
     (SELECT count(*) FROM done WHERE rated AND in_time) AS rated_in_time,
     (SELECT count(*) FROM done WHERE called) AS called,
     (SELECT count(*) FROM done WHERE NOT wrong) AS correct,
+    (SELECT count(*) FROM done WHERE repeated) AS repeated,
     (SELECT count(*) FROM done WHERE urged) AS urged,
     (SELECT count(*) FROM done WHERE urged AND in_time) AS urged_in_time
 FROM line

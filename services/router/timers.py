@@ -61,9 +61,13 @@ async def wake(desk: Desk) -> int:
 
 
 def _passed(before: Ticket, rules: DeskRules, now: datetime) -> Change:
+    """Return the first of what time made of a ticket; the next look sees that more is due.
+
+    One change a version, so that whoever reads the topic sees each.
+    """
     case = case_of(before, rules)
     found = (decide(work_of(before), event, case) for event in passing(before, rules, now))
-    after = worked(before, events := [event for event in found if event is not None], now)
-    if work_of(after).phase is Phase.WAITING:
-        after = moved_on(after, now)
-    return Change(before, after, tuple(events))
+    event = next((event for event in found if event is not None), None)
+    if event is not None:
+        return Change(before, worked(before, [event], now), (event,))
+    return Change(before, moved_on(before, now) if work_of(before).phase is Phase.WAITING else before, ())

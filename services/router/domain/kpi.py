@@ -35,6 +35,7 @@ class Counts:
         rated_in_time: Of those, in time.
         called: Completed tickets whose customer was called (back).
         correct: Completed tickets that nobody gave back as wrong.
+        repeated: Completed tickets whose customer told of the matter again before.
         urged: Completed tickets that were urged.
         urged_in_time: Of those, in time.
         moved: Transfers.
@@ -58,6 +59,7 @@ class Counts:
     rated_in_time: int = 0
     called: int = 0
     correct: int = 0
+    repeated: int = 0
     urged: int = 0
     urged_in_time: int = 0
     moved: int = 0
@@ -146,6 +148,14 @@ _RULES: Final = (
         ("completed",),
         "Completed by the first person at the first contact, never transferred or returned, and not opened again since",
         f"{COPC}; 95598 statistics (一次办结率)",
+    ),
+    _Rule(
+        "repeat_contacts",
+        "share",
+        "repeated",
+        ("completed",),
+        "Completed tickets whose customer told of the same matter again while they were open, of those completed",
+        "95598 call-centre statistics (重复来电率)",
     ),
     _Rule("transfers", "share", "moved", ("answered",), "Transfers, of tickets taken", COPC),
     _Rule("returns", "share", "returned", ("answered",), "Returns (退单), of tickets taken", "95598 (退单率)"),

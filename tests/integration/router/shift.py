@@ -216,8 +216,8 @@ async def a_day(first: Running, postgres: PostgresServer, size: Size, tell: Call
             postgres.start()
             first.start(**extra)
             await until_done(size.calm + size.storm // 2)
-            tell("calm again")
-            await first.produce(CONTACT_RECEIVED, said[-size.calm :])
+            tell("calm again, and some of it said before")
+            await first.produce(CONTACT_RECEIVED, [*said[: size.calm], *said[-size.calm :], *said[size.calm : -1 : 7]])
             await until_done(total)
             for task in agents:
                 task.cancel()

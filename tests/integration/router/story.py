@@ -99,6 +99,7 @@ def computed(stories: Stories) -> dict[str, tuple[float, float]]:
                 n["correct"] += changes["returned"] == 0
                 n["rated"] += one.business_type == "complaint"
                 n["urged"] += changes["urged"] > 0
+                n["repeated"] += (one.repeats or 0) > 0
             before = one.state
         n["transferred"] += changes["transferred"]
         n["returned"] += changes["returned"]
@@ -112,6 +113,7 @@ def computed(stories: Stories) -> dict[str, tuple[float, float]]:
         "handle_time": (seconds["assigned"], n["completed"]),
         "after_contact_time": (seconds["wrap_up"], n["completed"]),
         "first_contact_resolution": (n["first"], n["completed"]),
+        "repeat_contacts": (n["repeated"], n["completed"]),
         "transfers": (n["transferred"], n["answered"]),
         "returns": (n["returned"], n["answered"]),
         "timely_handling": (n["completed"], n["completed"]),

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import pytest
 
 from services.contracts.messages import ContactReceived, TicketRouted
+from services.contracts.values import Channel, Recipient
 from services.router import figures, overdue, roster, store
-from services.router.attendance import sweep
+from services.router.attendance import note_presence, sweep
+from services.router.domain.desk import Agent
 from services.router.domain.effects import fold
-from services.router.domain.log import Did
+from services.router.domain.log import Did, Event
+from services.router.roster import Presence
 from services.router.timers import wake
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from services.runtime import positions
 from tests.unit.router.making import contact
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import httpx
 
     from services.router.acting import Desk as People
@@ -493,3 +499,48 @@ async def test_an_agent_with_several_tickets_at_once_is_not_busier_than_busy(peo
     added_up = {"ann": 35, "ben": 10}  # without Cat's, which ended after
     assert counts.handle_s + counts.after_s == pytest.approx(60 * sum(added_up.values()), abs=0.01)
     assert (of_a_queue.busy_s, of_a_queue.idle_s) == (0, 0), "an agent's time is of no queue"
+
+
+async def test_a_claim_is_three_statements_in_one_transaction_and_its_end_three(desk: Desk, people: People) -> None:
+    await desk.take(*(question(f"{n}") for n in range(3)))
+    asked: list[str] = []
+
+    class OneConnection:
+        """The pool, as far as acts need one: the connection whose statements are counted."""
+
+        @asynccontextmanager
+        async def acquire(self) -> AsyncIterator[Any]:
+            async with pool.acquire() as connection:
+                with connection.query_logger(lambda query: asked.append(query.query)):
+                    yield connection
+
+    pool = people.pool
+    async with pool.acquire() as connection:
+        agent = Agent(agent_id="ann", queues=("*",), languages=("*",))
+        await roster.put(connection, agent, datetime.now(UTC))
+    await note_presence(people, "ann", Presence.AVAILABLE)
+    people.pool = cast("Any", OneConnection())
+    for n in range(3):  # the first knows no lanes and looks for them; a connection's first use of a type looks it up
+        asked.clear()
+        ticket = await people.take("ann", Did.CLAIMED, "test/ann")
+        assert ticket is not None
+        claimed, asked[:] = list(asked), []
+        done = Event(did=Did.COMPLETED, at=datetime.now(UTC), by="test", agent="ann", outcome="solved")
+        await people.act(ticket.ticket_id, done, None)
+        if n:
+            assert [text.split()[0] for text in claimed] == ["BEGIN;", "UPDATE", "WITH", "WITH", "COMMIT;"]
+            assert [text.split()[0] for text in asked] == ["BEGIN;", "SELECT", "WITH", "INSERT", "COMMIT;"]
+
+
+async def test_what_a_customer_told_again_is_a_figure(doors: httpx.AsyncClient, desk: Desk) -> None:
+    """One tells of the same again while the ticket is open, one does not."""
+    await desk.take(
+        question("1", thread="t1"), question("2", thread="t2", reply_to=Recipient(channel=Channel.WEB, address="x"))
+    )
+    await desk.take(question("3", thread="t3", ago=30, reply_to=Recipient(channel=Channel.WEB, address="session-t1")))
+    ann = await Seat(doors, "ann").begin("consultation")
+    for _ in range(2):
+        ticket = (await ann.claim()).json()["ticket_id"]
+        assert (await ann.do("complete", ticket, outcome="solved")).status_code == 200
+    found = {kpi["name"]: kpi for kpi in (await ann.ask("kpis", method="GET")).json()["kpis"]}
+    assert (found["repeat_contacts"]["counted"], found["repeat_contacts"]["of"]) == (1, 2)

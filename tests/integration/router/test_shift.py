@@ -40,6 +40,7 @@ async def test_a_day_with_a_storm_two_routers_and_deaths_loses_nothing_and_gives
     assert day.statuses[500] == 0
     assert day.done == {str(key) for key in said}
     assert (day.tally["accepted"], day.tally["contact_queued"], day.tally["contact_outage"]) == (len(said), 0, 0)
+    assert day.tally["duplicate"] >= 60, "what was said again"
     assert faults(day.stories, said) == []
     changes = {one.change for story in day.stories.values() for one in story}
     assert changes >= {"offered", "accepted", "declined", "transferred", "returned", "urged", "lost", "completed"}

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contracts.values import CustomerClass, Priority
-from services.router.domain.deciding import worked
-from services.router.domain.desk import Agent, clock_of, following, lane_of, serves, turn_of
+from services.router.domain.allowing import decide
+from services.router.domain.deciding import route_again, worked
+from services.router.domain.desk import Agent, case_of, clock_of, following, lane_of, serves, turn_of, work_of
 from services.router.domain.effects import evolve
 from services.router.domain.kpi import Counts, figures
-from services.router.domain.log import Did, Event
+from services.router.domain.log import Did, Event, NotAllowedError
 from services.router.domain.sla import Clock
 from services.router.tree.book import load_desk
 from services.router.tree.calendars import holidays_beside
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from services.router.domain.ticket import Ticket
 
 TEXT = DESK.read_text(encoding="utf-8")
+MINUTE = timedelta(minutes=1)
 KEYS = (DEPLOY / "keys.yaml").read_text(encoding="utf-8")
 
 
@@ -118,6 +120,47 @@ def test_a_transfer_keeps_the_clock_and_a_merge_takes_the_earliest_start() -> No
     assert turn_of(live, SHIPPED_DESK).due[0].due_at == NOON - timedelta(minutes=100)
     released = worked(live, [Event(did=Did.RELEASED, at=NOON, by="t", ticket=ticket.ticket_id)], NOON)
     assert turn_of(released, SHIPPED_DESK).due[0].due_at == NOON + timedelta(minutes=20)
+
+
+MOVES: dict[Did, dict[str, object]] = {
+    Did.TRANSFERRED: {"to_queue": "general", "agent": "ann"},
+    Did.RETURNED: {"reason": "other", "agent": "ann"},
+    Did.REQUEUED: {"to_queue": "repair"},
+    Did.LOST: {},
+    Did.CLAIMED: {"agent": "ann"},
+    Did.PAUSED: {"reason": "customer"},
+    Did.RESUMED: {"reason": "customer"},
+    Did.REPRIORITISED: {"priority": Priority.HIGH},
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(acts=st.lists(st.tuples(st.sampled_from(sorted(MOVES)), st.integers(0, 6)), max_size=14))
+def test_whoever_has_it_and_wherever_it_goes_a_clock_counts_from_the_first_word_but_for_its_pauses(
+    acts: list[tuple[Did, int]],
+) -> None:
+    ticket, now, stands, still = after(contact("1", business_type="complaint")), NOON, False, set[int]()
+    for did, minutes in acts:
+        if stands:
+            still |= {int((now - NOON) / MINUTE) + n for n in range(minutes)}
+        now += minutes * MINUTE
+        asked = Event.model_validate({"did": did, "at": now, "by": "test", **MOVES[did]})
+        try:
+            event = decide(work_of(ticket), asked, case_of(ticket, SHIPPED_DESK))
+        except NotAllowedError:
+            continue
+        assert event is not None
+        ticket = worked(ticket, [event], now)
+        if did is Did.RETURNED:
+            ticket = route_again(ticket, SHIPPED, now)
+        stands = {Did.PAUSED: True, Did.RESUMED: False}.get(did, stands)
+        ran, minute = 0, 0
+        while ran < 20 and minute < 500:
+            ran += minute not in still and not (stands and minute >= (now - NOON) / MINUTE)
+            minute += 1
+        due = turn_of(ticket, SHIPPED_DESK).due[0]
+        assert due.stage == "dispatch"
+        assert due.due_at == (NOON + minute * MINUTE if ran == 20 else None)
 
 
 def test_a_new_danger_recalls_and_a_closed_ticket_opens_only_for_words() -> None:
