@@ -125,6 +125,8 @@ class Desk:
                 live = (await self.locked(tx, {further}))[further]
             if live.ticket_id == ticket_id:
                 raise NotAllowedError(Why.INTO_ITSELF, "that ticket stands for this one, or is this one")
+            if _is_danger(before) and not _is_danger(live):
+                raise NotAllowedError(Why.DANGER, "a danger was named: only an open ticket with a danger stands for it")
             accounts = {each.place.account_id for each in (before, live)} - {None}
             if len(accounts) > 1 and not across:
                 detail = "they are of two customers; ask with across_customers if it is one matter all the same"
@@ -332,6 +334,11 @@ def _tally(changes: Sequence[Change]) -> Mapping[tuple[str, int, str], int]:
             tally[TICKET_ROUTED.name, row, was] -= change.before.counted
             tally[TICKET_ROUTED.name, row, now] += change.after.counted
     return tally
+
+
+def _is_danger(ticket: Ticket) -> bool:
+    """Tell whether a danger was named that people still have to do with."""
+    return bool(ticket.classification.hazards) and work_of(ticket).open
 
 
 def _check_version(ticket: Ticket, version: int | None) -> None:

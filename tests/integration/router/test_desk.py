@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from services.contracts.messages import ContactReceived, TicketRouted
-from services.contracts.values import Channel, Recipient
+from services.contracts.values import Channel, Priority, Recipient
 from services.router import figures, overdue, roster, store
 from services.router.attendance import note_presence, sweep
 from services.router.domain.desk import Agent
@@ -274,6 +274,22 @@ async def test_tickets_of_two_customers_are_merged_only_if_that_is_said(doors: h
     refused = await lead.ask(f"tickets/{one.ticket_id}/merge", **asked)
     assert refused.json()["errors"][0]["reason"] == "other_customer"
     assert (await lead.ask(f"tickets/{one.ticket_id}/merge", across_customers=True, **asked)).status_code == 200
+
+
+async def test_a_danger_is_not_merged_away(doors: httpx.AsyncClient, desk: Desk) -> None:
+    fire, plain, sparks = question("1", text="着火了"), question("2"), question("3", text="电线冒火花")
+    await desk.take(fire, plain, sparks)
+    lead = Seat(doors, "lead")
+
+    async def merge(ticket: ContactReceived, into: ContactReceived) -> httpx.Response:
+        return await lead.ask(f"tickets/{ticket.ticket_id}/merge", into=str(into.ticket_id), reason="same_matter")
+
+    refused = await merge(fire, plain)
+    assert (refused.status_code, refused.json()["errors"]) == (409, [{"field": "state", "reason": "danger"}])
+    assert (await desk.ticket(fire)).standing == "queued"
+    assert (await merge(plain, fire)).status_code == 200, "the other way round"
+    assert (await merge(fire, sparks)).status_code == 200, "it has its people"
+    assert (await desk.ticket(sparks)).priority is Priority.EMERGENCY
 
 
 async def test_a_danger_is_taken_from_whoever_has_it_to_those_for_danger(doors: httpx.AsyncClient, desk: Desk) -> None:
