@@ -161,6 +161,10 @@ def _check(work: Work, act: Event, case: Case) -> None:
         raise NotAllowedError(Why.NOT_WAITING, "it waits for no person")
     if act.did is Did.REPRIORITISED and case.danger and act.priority is not Priority.EMERGENCY:
         raise NotAllowedError(Why.DANGER, "a danger was named: it stays an emergency")
+    if act.did is Did.WITHDRAWN and case.danger:
+        raise NotAllowedError(Why.DANGER, "a danger was named: somebody must take it and say what came of it")
+    if act.did is Did.PAUSED and case.danger:
+        raise NotAllowedError(Why.DANGER, "a danger was named: its clock does not stand still")
     if act.did is Did.PAUSED and work.elapsed.paused:
         raise NotAllowedError(Why.ALREADY_PAUSED, "its clock stands still already")
     if act.did is Did.RESUMED and not work.elapsed.paused:

@@ -269,7 +269,7 @@ def following(
         keep = None if danger else work.known_agent
         until = now + rules.timings.hold if keep else None
         asked.append(Event(did=Did.REOPENED, at=now, by=GRIDLINE, to_agent=keep, until=until))
-    if danger and (work.in_hand or work.queue is not None):
+    if danger and (work.in_hand or work.queue is not None or work.elapsed.paused):
         asked.append(Event(did=Did.RECALLED, at=now, by=GRIDLINE, reason="danger"))
     given_up = ticket.facts.is_unconfirmed and not (before and before.facts.is_unconfirmed)
     if given_up and work.rounds == 0 and work.open:

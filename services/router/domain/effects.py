@@ -124,7 +124,7 @@ def _elapsed(work: Work, event: Event) -> Elapsed:
     pauses, told, met = was.pauses, was.told, was.met
     if event.did is Did.PAUSED:
         pauses = (*pauses, Pause(start=event.at))
-    ends = event.did in {Did.RESUMED, Did.COMPLETED, Did.WITHDRAWN}
+    ends = event.did in {Did.RESUMED, Did.COMPLETED, Did.WITHDRAWN, Did.RECALLED}
     if ends and was.paused:
         pauses = (*pauses[:-1], Pause(start=pauses[-1].start, end=event.at))
     if event.did is Did.ESCALATED and event.stage is not None:

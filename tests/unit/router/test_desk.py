@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.contracts.values import CustomerClass, Priority
 from services.router.domain.allowing import decide
-from services.router.domain.deciding import route_again, worked
+from services.router.domain.deciding import route_again, with_events, worked
 from services.router.domain.desk import Agent, case_of, clock_of, following, lane_of, serves, turn_of, work_of
 from services.router.domain.effects import evolve
 from services.router.domain.kpi import Counts, figures
@@ -176,6 +176,19 @@ def test_a_new_danger_recalls_and_a_closed_ticket_opens_only_for_words() -> None
     assert (opened.did, opened.to_agent) == (Did.REOPENED, "ann")
     assert closed.work is not None
     assert evolve(closed.work, opened).elapsed.start == NOON
+
+
+def test_a_new_danger_makes_a_clock_that_stands_still_run_again() -> None:
+    paused = Event(did=Did.PAUSED, at=NOON, by="t", reason="customer")
+    before = worked(after(contact("1", thread="t", text="查电费")), [paused], NOON)
+    assert {due.due_at for due in turn_of(before, SHIPPED_DESK).due} == {None}
+    said = contact("2", thread="t", text="着火了")
+    ticket = after(said, before=before)
+    found = following(before, ticket, said, SHIPPED_DESK, NOON)
+    assert [event.did for event in found] == [Did.RECALLED]
+    due = turn_of(with_events(ticket, found), SHIPPED_DESK).due
+    assert [each.stage for each in due] == ["respond", "contact"], "it is the clock of a danger"
+    assert due[0].due_at == NOON + timedelta(seconds=60)
 
 
 def test_a_call_given_up_is_counted_once() -> None:
