@@ -78,14 +78,14 @@ def computed(stories: Stories) -> dict[str, tuple[float, float]]:
                 rings = at
             if one.change in {"accepted", "declined", "lapsed"}:
                 n["rung"] += 1
-                n["rung_within"] += one.change == "accepted" and (at - rings).total_seconds() <= 9
+                n["rung_within"] += one.change == "accepted" and _between(rings, at) <= 9
             if one.change in {"accepted", "claimed"}:
                 n["answered"] += 1
-                n["within"] += (at - waiting).total_seconds() <= 20
-                seconds["wait"] += (at - waiting).total_seconds()
+                n["within"] += _between(waiting, at) <= 20
+                seconds["wait"] += _between(waiting, at)
                 spell = at
             elif before in WITH_AGENT and one.state != before:
-                seconds[before] += (at - spell).total_seconds()
+                seconds[before] += _between(spell, at)
                 spell = at
             if one.change in {"transferred", "returned", "lost"} and before in WITH_AGENT:
                 waiting = at
@@ -151,11 +151,16 @@ def occupied(stories: Stories, there: Mapping[str, Times]) -> tuple[float, float
     return handling, either
 
 
+def _between(start: datetime, end: datetime) -> float:
+    """Return the seconds from one moment to another: of two processes, the later act may bear the earlier time."""
+    return max(0.0, (end - start).total_seconds())
+
+
 def _seconds(times: Sequence[tuple[datetime, datetime]]) -> float:
     """Return how long it is that at least one of these was."""
     total, until = 0.0, None
     for start, end in sorted(times):
         begins = start if until is None else max(start, until)
-        total += max(0.0, (end - begins).total_seconds())
+        total += _between(begins, end)
         until = end if until is None else max(until, end)
     return total

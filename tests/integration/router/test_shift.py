@@ -35,7 +35,7 @@ SECONDS = 120
 async def test_a_day_with_a_storm_two_routers_and_deaths_loses_nothing_and_gives_nothing_twice(
     running: Running, postgres_server: PostgresServer
 ) -> None:
-    day = await a_day(running, postgres_server, Size(agents=500, calm=60, storm=280))
+    day = await a_day(running, postgres_server, Size(agents=250, calm=50, storm=240))
     said = {one.ticket_id for one in day.said}
     assert day.statuses[500] == 0
     assert day.done == {str(key) for key in said}
