@@ -216,7 +216,9 @@ def event_id(header: str | None, field: Name | None) -> str | None:
     if not _EVENT_ID.fullmatch(key):
         raise bad_fields(FieldError("Idempotency-Key", "must be 1 to 200 printable ASCII characters"))
     if field is not None and field != key:
-        raise bad_fields(FieldError("event_id", "differs from the Idempotency-Key header: send one of them"))
+        raise bad_fields(
+            FieldError("event_id", "differs from the Idempotency-Key or webhook-id header: send one of them")
+        )
     return key
 
 

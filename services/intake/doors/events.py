@@ -12,7 +12,7 @@ from services.contracts.values import Channel
 from services.intake.channels import cloudevents
 from services.intake.channels.contact import Accepted
 from services.intake.channels.payload import read_list, read_object
-from services.intake.channels.refusal import PayloadRefusedError
+from services.intake.channels.refusal import FieldError, PayloadRefusedError, bad_fields
 from services.intake.credentials import Credentials
 from services.intake.doors.describing import AcceptedAnswer, json_door, parameter, schema
 from services.intake.doors.front import accepted_answer, problem_of
@@ -48,6 +48,7 @@ class BatchAnswer(BaseModel):
     refused: list[Refused]
 
 
+_UNCOVERED = FieldError("webhook-signature", "does not cover the ce- headers: sign an event in structured mode")
 _KINDS = frozenset({cloudevents.BINARY, cloudevents.STRUCTURED, cloudevents.BATCH})
 
 
@@ -62,9 +63,12 @@ def add(router: APIRouter, front: Front, sources: Sources) -> None:
             visit.require(_KINDS)
             source = credentials.presented(visit.headers, visit.peer)
             body, now = await visit.body(), clock.now()
-            source = source or credentials.signed(visit.headers, body, visit.peer, now)
-            visit.source = source.name
             kind = visit.headers["content-type"].partition(";")[0].strip().lower()
+            if source is None:
+                source = credentials.signed(visit.headers, body, visit.peer, now)
+                if kind == cloudevents.BINARY:
+                    raise bad_fields(_UNCOVERED)
+            visit.source = source.name
             if kind == cloudevents.BATCH:
                 return await _batch(visit, source, body, now)
             read = read_object(body) if kind == cloudevents.STRUCTURED else cloudevents.read_binary(visit.headers, body)

@@ -16,7 +16,7 @@ from fastapi import Request, Response
 from services.intake.accepting import NO_CONTACT, REFUSED, Acceptance, accept_seconds
 from services.intake.body import read_body, require_kind
 from services.intake.channels.contact import Accepted, NotAContact, contact_fingerprint
-from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields
 from services.intake.channels.source import Source
 from services.intake.limits import Limits, Rate
 from services.intake.peer import peer_of
@@ -135,6 +135,21 @@ class Visit:
             raise self._problem(error) from None
         if error is None and self.source is not None:
             accept_seconds(self._channel).observe(clock.monotonic() - self._started)
+
+    def event_id(self, *, signed: bool) -> str | None:
+        """Return the id of the event that the headers give; of who signs, the one that the signature covers.
+
+        Any other could be changed by who sends a signed request again, and would make a second event of it.
+
+        Raises:
+            PayloadRefusedError: who signs gives another one beside it.
+        """
+        key, own = self.headers.get("idempotency-key"), self.headers.get("webhook-id")
+        if signed and key is not None and key != own:
+            raise bad_fields(
+                FieldError("Idempotency-Key", "is not covered by the signature: leave it out, or send the webhook-id")
+            )
+        return key or own
 
     def require(self, kinds: frozenset[str]) -> None:
         """Refuse before anything is read: while too many contacts wait, or a body of another kind.
@@ -315,11 +330,11 @@ class JsonDoor(Generic[S]):
             visit.source = source.name if source else None
             body = await visit.body()
             now = clock.now()
+            signed = source is None
             if source is None:
                 source = self.credentials.signed(visit.headers, body, visit.peer, now)
                 visit.source = source.name
-            event_id = visit.headers.get("idempotency-key") or visit.headers.get("webhook-id")
-            accepted = self.accept(source, body, event_id, now)
+            accepted = self.accept(source, body, visit.event_id(signed=signed), now)
             if isinstance(accepted, NotAContact):
                 visit.nothing_to_keep()
                 return Response(status_code=204)

@@ -48,11 +48,14 @@ def add(router: APIRouter, front: Front, sources: Sources) -> None:
             shown = {**visit.headers, "x-api-key": secret} if secret else visit.headers
             source = credentials.presented(shown, visit.peer)
             body, now = await visit.body(), clock.now()
-            source = source or credentials.signed(visit.headers, body, visit.peer, now)
+            key = visit.headers.get("idempotency-key")
+            if source is None:
+                source = credentials.signed(visit.headers, body, visit.peer, now)
+                key = None  # no signature covers it: what names the messages stands in the body
             if source.provider.value != request.path_params["provider"]:
                 raise stranger()
             visit.source = source.name
-            outcomes = sms.accept(source, body, visit.headers.get("idempotency-key"), now, front.talk)
+            outcomes = sms.accept(source, body, key, now, front.talk)
             refusals = [await visit.take(one) for one in outcomes]
             _refuse_whole(refusals)
         if source.provider is SmsProvider.GENERIC:
