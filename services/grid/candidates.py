@@ -261,7 +261,7 @@ def _hear_address(heard: Heard, said: Address, known: Sequence[Customer], around
         heard.clues.append(Clue.ADDRESS_IN_MANY_PLACES if around.crowded else Clue.ADDRESS_UNKNOWN)
         return
     rooms = [one for one in around.rooms if same_house(said, parse(one.address))]
-    weighed, trust = _weigh_houses(said, around.houses, rules.address_trust)
+    weighed, trust = _weigh_houses(said, around.houses, rules)
     step = around.houses[0].step
     if step in _STREET_STEPS:
         heard.clues.append(Clue.ADDRESS_STREET_ONLY)
@@ -277,7 +277,7 @@ def _hear_address(heard: Heard, said: Address, known: Sequence[Customer], around
     heard.add(Basis.ADDRESS, trust, [(spot, weight / total) for spot, weight in weighed])
 
 
-def _weigh_houses(said: Address, houses: Sequence[House], trust: float) -> tuple[list[tuple[Spot, float]], float]:
+def _weigh_houses(said: Address, houses: Sequence[House], rules: PlaceRules) -> tuple[list[tuple[Spot, float]], float]:
     """Return the weight of each house, and how far to trust that one of them is meant."""
     ranks = {name: rank for site in said.sites for rank, name in enumerate(street_names(site.street))}
     best = min(ranks.get(house.street, len(ranks)) for house in houses)
@@ -294,12 +294,24 @@ def _weigh_houses(said: Address, houses: Sequence[House], trust: float) -> tuple
         fit = max(fit, weight)
         weighed.append((house.spot, weight * house.customers))
     step = houses[0].step
+    trust = rules.house_trust if _is_one_house(said, step, weighed) else rules.address_trust
     trust *= _STEP_TRUST[step]
     if said.district and step >= 3:  # noqa: PLR2004  the steps "anywhere"
         trust *= _ELSEWHERE
     if fit < _SAID_LESS:
         trust *= 0.5 + 0.5 * fit
     return weighed, trust
+
+
+def _is_one_house(said: Address, step: int, weighed: Sequence[tuple[Spot, float]]) -> bool:
+    """Tell whether an address names its house in full, and one transformer alone has such a house."""
+    if step in _STREET_STEPS | _NEIGHBOUR_STEPS or said.near:
+        return False
+    total = math.fsum(weight for _, weight in weighed)
+    by_spot: dict[str, float] = {}
+    for spot, weight in weighed:
+        by_spot[spot.transformer_id] = by_spot.get(spot.transformer_id, 0.0) + weight
+    return max(by_spot.values()) > (1.0 - _OTHER_BUILDING) * total
 
 
 def _hear_position(

@@ -29,7 +29,7 @@ from services.dedup.domain.clock import DUE, overdue, with_due_times
 from services.dedup.domain.commands import obey
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.moving import network_changed, open_elsewhere
-from services.dedup.domain.open_places import called_of, likeliest, open_places
+from services.dedup.domain.open_places import called_of, lately_begun_above, likeliest, open_places
 from services.dedup.domain.placing import place
 from services.dedup.domain.proposing import evidence_apart, propose_above, propose_below
 from services.dedup.domain.readings import read
@@ -37,6 +37,7 @@ from services.dedup.domain.relook import RELOOK, as_one, is_sparse, partition
 from services.dedup.domain.report import Report
 from services.dedup.domain.restore import restore_account, restore_device
 from services.dedup.domain.rules import PLACE
+from services.dedup.domain.singles import said_again
 from services.dedup.domain.undo import undo
 from services.dedup.domain.waves import second_wave
 
@@ -120,7 +121,7 @@ class _Decision(Draft):
         if report.hazards:
             self._hazard(report)
         elif report.suspended:
-            self.events.append(e.ReportAnswered(report, e.Rule.ARREARS))
+            self._in_arrears(report)
         elif (leaf := state.leaf(report.device)) is None:
             self._follow(report, open_at)
         elif (
@@ -150,6 +151,15 @@ class _Decision(Draft):
         related = None if cover is None else cover.incident_id
         self.open(report, e.Kind.HAZARD, device, served, e.Rule.HAZARD, related_to=related)
 
+    def _in_arrears(self, report: Report) -> None:
+        """Tell a customer who is cut off of the outage that has their neighbours dark; else it is the arrears."""
+        leaf = self.state.leaf(report.device)
+        cover = None if leaf is None else self._cover(report, leaf)
+        if cover is None or cover.incident is None:
+            self.events.append(e.ReportAnswered(report, e.Rule.ARREARS))
+        else:
+            self.join(report, cover.incident, cover.rule)
+
     def _settle(self, report: Report, open_at: Sequence[OpenPlace]) -> Report:
         """Return the report at the likeliest of the places its evidence leaves open, if it is to be placed at all."""
         if self.state.leaf(report.device) is None:
@@ -171,11 +181,12 @@ class _Decision(Draft):
     def _own_premises(self, report: Report, leaf: str) -> Incident | None:
         """Return the open incident of this one customer and no other, if the report speaks of that again."""
         state = self.state
-        if report.account_id is None:
-            return None
-        known = state.by_premises.get(report.account_id)
-        if known is not None:
-            return state.incidents[known]
+        if report.account_id is not None:
+            known = state.by_premises.get(report.account_id)
+            if known is not None:
+                return state.incidents[known]
+        if leaf in state.singles_at and (same := said_again(state, report, leaf)) is not None:
+            return same
         if report.single_premise and leaf in state.by_device:
             at_device = state.incidents[state.by_device[leaf]]
             if at_device.standing.only_of(report.account_id):
@@ -261,6 +272,8 @@ class _Decision(Draft):
         if key is None:
             return _Cover(still_out=last if last is not None and self._left_out(report, last) else None)
         incident = state.incidents[key]
+        if (over := lately_begun_above(state, report, incident)) is not None:
+            return _Cover(over, rule=e.Rule.UNDER_OPEN_INCIDENT)
         if incident.device.id == leaf:
             return _Cover(incident, rule=e.Rule.SAME_DEVICE)
         if last is not None and last.seq > incident.since_seq and self._remembered(report, last):

@@ -22,8 +22,10 @@ def install(state: AreaState, incident: Incident) -> None:
     state.incidents[incident.incident_id] = incident
     if incident.kind is Kind.OUTAGE:
         stand_at(state, incident)
-    elif incident.kind is Kind.SINGLE and incident.premises is not None:
-        state.by_premises[incident.premises] = incident.incident_id
+    elif incident.kind is Kind.SINGLE:
+        state.singles_at.setdefault(incident.device.id, {})[incident.opened_seq] = incident
+        if incident.premises is not None:
+            state.by_premises[incident.premises] = incident.incident_id
 
 
 def stand_at(state: AreaState, incident: Incident) -> None:
@@ -61,6 +63,8 @@ def leave(state: AreaState, incident: Incident) -> None:
         for device in incident.also:
             if state.by_device.get(device) == incident.incident_id:
                 del state.by_device[device]
+    elif incident.kind is Kind.SINGLE and (there := state.singles_at.get(incident.device.id)) is not None:
+        there.pop(incident.opened_seq, None)
     for premises in (incident.premises, *incident.also_premises):
         if premises is not None and state.by_premises.get(premises) == incident.incident_id:
             del state.by_premises[premises]

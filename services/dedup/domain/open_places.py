@@ -12,6 +12,7 @@ import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.dedup.domain.candidates import look_up_the_tree
+from services.dedup.domain.relook import is_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from services.dedup.domain.state import AreaState
 
 _LEAST: Final = 1e-6
+_ABOVE: Final = 3.0
+"""How much likelier, as a logarithm, the call must be of the outage above."""
 
 
 class OpenPlace(NamedTuple):
@@ -51,6 +54,25 @@ def called_of(state: AreaState, report: Report, incident: Incident) -> float:
     """Return the log density of one given customer's call of an open outage at the time of a report."""
     delay = report.made_at.timestamp() - incident.standing.calls[0]
     return state.likelihood.call(delay + state.likelihood.lead(incident.customers_served))
+
+
+def lately_begun_above(state: AreaState, report: Report, incident: Incident) -> Incident | None:
+    """Return the outage above an open one that a report from there is rather of; None as a rule.
+
+    What opened there hours ago may be one home's, as the silence of the others has it; when the whole street then goes
+    dark, its neighbours tell of that. Who is in the lower one already tells of it again.
+    """
+    if report.account_id is not None and report.account_id in incident.standing.customers:
+        return None
+    best: Incident | None = None
+    margin = called_of(state, report, incident) + _ABOVE
+    for step in state.path(incident.device.id):
+        if (key := state.by_device.get(step.device)) is None or key == incident.incident_id:
+            continue
+        above = state.incidents[key]
+        if above.standing.calls[0] > incident.standing.calls[0] and called_of(state, report, above) > margin:
+            best, margin = above, called_of(state, report, above)
+    return best if best is not None and is_sparse(state, incident, best.standing.calls[0]) else None
 
 
 def likeliest(

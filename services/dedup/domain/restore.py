@@ -28,19 +28,27 @@ if TYPE_CHECKING:
     from services.dedup.domain.state import AreaState
 
 _ROUNDING: Final = 1e-6
+_LAST_STEP: Final = -6.0
+"""How much less likely outages apart may be once each has ended by itself: crews seldom leave a last word unsaid."""
+_ONE_HOME: Final = 2  # callers that may be one customer, who once said who it was and once did not
 
 
 def restore_account(draft: Draft, account: str, transformer: str, at: datetime) -> None:
     """One customer has power again: close what was theirs alone."""
     state = draft.state
+    leaf = state.leaf(transformer)
     own = state.by_premises.get(account)
     if own is not None:
         draft.close(state.incidents[own], at, e.Rule.POWER_BACK)
-    leaf = state.leaf(transformer)
+    elif leaf is not None:
+        for single in state.singles_at.get(leaf, {}).values():
+            if not single.standing.customers and single.opened_at <= at:
+                draft.close(single, at, e.Rule.POWER_BACK)  # whoever it was: nobody else's power was mended there
+                break
     if leaf is None:
         return
     key = state.by_device.get(leaf)
-    if key is not None and state.incidents[key].standing.only_of(account):
+    if key is not None and _only_of(state.incidents[key], account):
         draft.close(state.incidents[key], at, e.Rule.POWER_BACK)
         return
     for incident in _open_at_or_above(state, leaf):
@@ -48,6 +56,12 @@ def restore_account(draft: Draft, account: str, transformer: str, at: datetime) 
         if mine:
             _part(draft, incident, leaf, mine, at, account=account)
             return
+
+
+def _only_of(incident: Incident, account: str) -> bool:
+    """Tell whether an incident is of one customer alone, who did not always say who it was."""
+    standing = incident.standing
+    return standing.customers <= {account} and standing.callers <= _ONE_HOME
 
 
 def restore_device(draft: Draft, device: str, at: datetime) -> None:
@@ -208,7 +222,8 @@ def _part(
         return
     whole, rest = _without(state, incident, under, at)
     if account is None and not _own_outage(state, whole, rest, device, under, at):
-        draft.events.append(e.PartRestored(incident.incident_id, device, at, draft.next_number, incident.began_at))
+        if incident.frozen or not _last_step(draft, incident, device, whole, at):
+            draft.events.append(e.PartRestored(incident.incident_id, device, at, draft.next_number, incident.began_at))
         return
     inside = Piece(device, tuple(under), 0.0)
     target, _ = draft.open_for(incident, inside, e.Rule.RESTORED_INSIDE, account)
@@ -216,6 +231,54 @@ def _part(
     begun = Standing.of(under).first_reported_at or at
     draft.events.append(e.IncidentRestored(target, max(at, begun), None, e.Rule.RESTORED_INSIDE))
     _stay(draft, incident, rest, evidence)
+
+
+def _last_step(draft: Draft, incident: Incident, device: str, whole: float, at: datetime) -> bool:
+    """End an outage once power is back, step by step, wherever it was reported; tell whether it was so.
+
+    Its own device was never named. So each step may as well have been an outage of its own, unless one explains the
+    calls by so much better that a crew must have left its last word unsaid.
+    """
+    state = draft.state
+    ended: dict[str, tuple[datetime, list[Report]]] = {}
+    for report in incident.reports.values():
+        step = (device, at) if _is_under(state, report, device) else _step_of(state, incident, report)
+        if step is None:
+            return False
+        ended.setdefault(step[0], (step[1], []))[1].append(report)
+    pieces = [Piece(one, tuple(under), as_one(state, one, under, at.timestamp())) for one, (_, under) in ended.items()]
+    evidence: Evidence = {"device": device, "restored_at": at.isoformat(), "steps": len(pieces)}
+    if len(pieces) == 1 or sum(piece.score for piece in pieces) - whole <= _LAST_STEP:
+        draft.close(incident, at, e.Rule.POWER_BACK)
+        return True
+    free = [piece for piece in pieces if state.by_device.get(piece.device) in {None, incident.incident_id}] or pieces
+    kept = max(free, key=lambda piece: len(piece.reports))
+    for piece in pieces:
+        if piece is not kept:
+            target, _ = draft.open_for(incident, piece, e.Rule.RESTORED_INSIDE)
+            draft.take_out(piece.reports, incident, target, e.Rule.RESTORED_INSIDE, evidence)
+            begun = Standing.of(piece.reports).first_reported_at or at
+            draft.events.append(
+                e.IncidentRestored(target, max(ended[piece.device][0], begun), None, e.Rule.RESTORED_INSIDE)
+            )
+    draft.stand_at(incident, kept.device, kept.reports, e.Rule.RESTORED_INSIDE, evidence)
+    draft.close(incident, ended[kept.device][0], e.Rule.POWER_BACK)
+    return True
+
+
+def _step_of(state: AreaState, incident: Incident, report: Report) -> tuple[str, datetime] | None:
+    """Return the first step that gave power back to a report, and when; None where none has."""
+    leaf = state.leaf(report.device)
+    if leaf is None:
+        return None
+    found: tuple[datetime, str] | None = None
+    for device in state.upstream(leaf):
+        if device == incident.device.id:
+            break
+        step = state.restored.get(device)
+        if step is not None and step.incident_id == incident.incident_id and step.restored_at >= report.made_at:
+            found = min(found or (step.restored_at, device), (step.restored_at, device))
+    return None if found is None else (found[1], found[0])
 
 
 def _go_on(

@@ -59,6 +59,7 @@ class AreaState:
         members: Live report to its incident.
         by_device: The open outage predicted at each device.
         by_premises: The open single incident of each account.
+        singles_at: The open single incidents at each device, by their place in the ledger.
         below: The open outages predicted strictly below each device, by their place in the ledger.
         restored: Last restoration of each device.
         restored_premises: Last restoration of each account's own premises.
@@ -102,6 +103,7 @@ class AreaState:
         "restored_premises",
         "rules",
         "set_aside",
+        "singles_at",
         "telemetry",
         "tree",
         "waiting",
@@ -115,6 +117,7 @@ class AreaState:
         self.members: dict[UUID, UUID] = {}
         self.by_device: dict[str, UUID] = {}
         self.by_premises: dict[str, UUID] = {}
+        self.singles_at: dict[str, dict[int, Incident]] = {}
         self.below: dict[str, dict[int, Incident]] = {}
         self.restored: dict[str, Restored] = {}
         self.restored_premises: dict[str, Restored] = {}
@@ -266,6 +269,11 @@ class AreaState:
             "members": dict(sorted(self.members.items())),
             "by_device": dict(sorted(self.by_device.items())),
             "by_premises": dict(sorted(self.by_premises.items())),
+            "singles_at": {
+                device: sorted(one.incident_id for one in found.values())
+                for device, found in sorted(self.singles_at.items())
+                if found
+            },
             "below": {
                 device: sorted(one.incident_id for one in found.values())
                 for device, found in sorted(self.below.items())

@@ -19,7 +19,9 @@ from services.contracts.values import (
 )
 from services.dedup.domain.acts import RelocationProposed
 from services.dedup.domain.events import PartRestored, ReportMoved, Rule
-from tests.unit.dedup.timeline import Timeline, minute
+from services.grid.device import DeviceRow
+from services.grid.tree import Tree
+from tests.unit.dedup.timeline import Timeline, minute, rules_of_tests
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -292,6 +294,16 @@ def test_a_customer_in_arrears_is_answered_and_no_crew_goes(storm: Timeline) -> 
     assert not storm.orders
 
 
+def test_a_customer_in_arrears_whose_neighbours_are_dark_is_told_of_that(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023", account="A1")
+    storm.at(4).report("A0TR00024", account="A2")
+    sent = len(storm.orders)
+    cut_off = storm.at(6).report("A0TR00025", account="A3", suspended=True)
+
+    assert storm.incident_of(cut_off) is storm.incident_of(first)
+    assert len(storm.orders) == sent
+
+
 def test_danger_at_a_customer_in_arrears_is_danger(storm: Timeline) -> None:
     danger = storm.at(0).report("A0TR00023", suspended=True, hazards=("fire",))
 
@@ -559,6 +571,76 @@ def test_power_back_of_one_customer_ends_what_was_theirs_alone(storm: Timeline) 
     assert alone not in storm.state.members
     assert shared not in storm.state.members, "what this customer had was by itself"
     assert len(storm.state.incidents) == 1, "the neighbour is still out"
+
+
+def test_who_calls_again_without_an_account_is_with_their_own_problem(storm: Timeline) -> None:
+    mine = storm.at(0).report("A0TR00028", account="A1", only_mine=True, address="1区黄河中路154号2栋301室")
+    unnamed = storm.at(20).report("A0TR00028", address="黄河中路154号")
+    other_room = storm.at(21).report("A0TR00028", address="黄河中路154号2栋402室")
+    other_customer = storm.at(22).report("A0TR00030", account="A2", only_mine=True)
+
+    assert storm.incident_of(unnamed) is storm.incident_of(mine)
+    assert storm.incident_of(other_room) is not storm.incident_of(mine)
+    assert storm.incident_of(other_customer) is not storm.incident_of(mine)
+
+
+def test_a_call_long_after_is_not_taken_for_the_same_home_again(storm: Timeline) -> None:
+    mine = storm.at(0).report("A0TR00028", only_mine=True)
+    later = storm.at(60 * 9).report("A0TR00028")
+
+    assert storm.incident_of(later) is not storm.incident_of(mine)
+
+
+def test_power_back_at_an_account_ends_what_was_reported_there_without_one(storm: Timeline) -> None:
+    unnamed = storm.at(0).report("A0TR00023", only_mine=True)
+    storm.at(30).power_back("A0TR00023", "A1")
+    assert unnamed not in storm.state.members
+
+    once_named = storm.at(500).report("A0TR00028", account="A2")
+    again = storm.at(505).report("A0TR00028")
+    assert storm.incident_of(again) is storm.incident_of(once_named)
+    storm.at(530).power_back("A0TR00028", "A2")
+    assert not storm.state.incidents
+
+    storm.at(1000).report("A0TR00104", account="A3")
+    neighbour = storm.at(1001).report("A0TR00104", account="A4")
+    storm.at(1030).power_back("A0TR00104", "A3")
+    assert storm.incident_of(neighbour).standing.customers == {"A4"}, "two who said who they are: one is still out"
+
+
+def an_estate() -> Tree:
+    """One feeder with three fuses, of one transformer with sixty homes each."""
+    rows = [DeviceRow("S", None, "substation", False, 31.0, 118.0), DeviceRow("B", "S", "breaker", False, 31.0, 118.0)]
+    rows += [DeviceRow(f"F{n}", "B", "fuse", False, 31.0, 118.0) for n in (1, 2, 3)]
+    rows += [DeviceRow(f"T{n}", f"F{n}", "transformer", False, 31.0, 118.0) for n in (1, 2, 3)]
+    return Tree(rows, {"T1": 60, "T2": 60, "T3": 60})
+
+
+def test_an_old_lone_call_does_not_take_the_calls_of_its_street_going_dark() -> None:
+    """Sixty homes hang on the transformer: had it been out for hours, more than one would have called."""
+    estate = Timeline("S", an_estate(), rules_of_tests())
+    alone = estate.at(0).report("T1", account="A1")
+    for n in range(6):
+        street = estate.at(400 + n / 4).report(f"T{2 + n % 2}", account=f"S{n}")
+    assert estate.live_orders().keys() == {"T1", "B"}
+    neighbour = estate.at(403).report("T1", account="A2")
+    again = estate.at(404).report("T1", account="A1")
+
+    assert estate.incident_of(neighbour) is estate.incident_of(street)
+    assert estate.incident_of(again) is estate.incident_of(alone), "who told of the first tells of it again"
+
+
+def test_an_outage_ends_with_the_last_of_its_steps_though_its_device_is_never_named(storm: Timeline) -> None:
+    tree = storm.state.tree
+    reports = [storm.at(n / 6).report(device) for n, device in enumerate(tree.transformers_under("A0SW00015"))]
+    assert storm.live_orders().keys() == {"A0SW00015"}
+    for n, fuse in enumerate(("A0FU00016", "A0FU00017", "A0FU00018")):
+        assert storm.state.incidents
+        storm.at(90 + 20 * n).power_back(fuse)
+
+    assert not storm.state.incidents
+    assert not any(report in storm.state.members for report in reports)
+    assert len({order.order_id for order in storm.orders}) == 1
 
 
 def test_who_is_still_out_after_power_was_back_is_in_a_nested_outage_that_began_with_the_first(

@@ -122,7 +122,17 @@ THERE = {"lat": OTHER.point.lat, "lon": OTHER.point.lon, "accuracy_m": 10.0}
         (
             {"account_id": "A1", "address": "团结北路229号"},  # a neighbour's: another house, the same transformer
             {"account": ACCOUNT, "houses": (house(number=229),)},
-            *("account", "A1", {"account", "address_agrees", "address_other_house"}),
+            *("address", "A1", {"address", "account_agrees", "address_other_house"}),
+        ),
+        (  # who names a house in full names what is dark; an account may be read from another home's bill
+            {"account_id": "A1", "address": "中山路3号1栋"},
+            {"account": ACCOUNT, "houses": (house("T2", 3, building="1"),)},
+            *("address", None, {"address", "account_conflicts", "address_other_house"}),
+        ),
+        (
+            {"account_id": "A1", "address": "中山路3号附近"},
+            {"account": ACCOUNT, "houses": (house("T2", 3, building="1"),)},
+            *("account", "A1", {"account", "address_conflicts", "address_other_house", "ambiguous"}),
         ),
         ({"address": "团结北路227号5幢"}, {"houses": (house(),)}, "address", None, {"address"}),
         (
