@@ -20,6 +20,7 @@ from services.contracts.messages import OutageReported, PowerRestored, TimerFire
 from services.dedup.domain import AreaState, decide, evolve
 from services.dedup.domain import events as e
 from services.dedup.replay_files import (
+    SHOWN,
     Assignment,
     IssuedOrder,
     ReplayFileError,
@@ -97,6 +98,7 @@ class Replayed:
     need_person: int = 0
     incidents: int = 0
     restorations_unknown: int = 0
+    unknown_places: list[str] = field(default_factory=list)
 
 
 def replay_files(
@@ -378,6 +380,8 @@ class Replay:
         transformer = self._homes.get(what)
         if transformer is None and what not in self._tree:
             self._result.restorations_unknown += 1
+            if len(self._result.unknown_places) < SHOWN and what not in self._result.unknown_places:
+                self._result.unknown_places.append(what)
             return
         device = what if transformer is None else transformer
         self._restorations += 1

@@ -7,6 +7,8 @@ Never here: a decision about a report.
 from __future__ import annotations
 
 import csv
+import json
+import math
 from codecs import BOM_UTF8
 from dataclasses import dataclass
 from datetime import UTC
@@ -103,8 +105,8 @@ def read_reports(path: Path, refused: list[ReplayFileError] | None = None) -> li
                 if not line.strip():
                     continue
                 try:
-                    found.append(_report(orjson.loads(line)))
-                except orjson.JSONDecodeError as error:
+                    found.append(_report(_json(line)))
+                except json.JSONDecodeError as error:
                     problems.append((number, f"is not JSON: {error.msg}"))
                 except (KeyError, ValueError, TypeError) as error:
                     problems.append((number, _reason(error)))
@@ -112,6 +114,23 @@ def read_reports(path: Path, refused: list[ReplayFileError] | None = None) -> li
         raise ReplayFileError(path, [(0, f"cannot be read: {error.strerror}")]) from None
     _refuse(path, problems, refused)
     return found
+
+
+def _json(line: bytes) -> Any:
+    """Return what a line says; NaN and Infinity, which many programs write though JSON has none, are numbers.
+
+    Raises:
+        json.JSONDecodeError: it is not JSON.
+    """
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        if b"NaN" not in line and b"Infinity" not in line:
+            raise
+        try:
+            return json.loads(line)
+        except ValueError:
+            raise error from None
 
 
 def _refuse(path: Path, problems: list[tuple[int, str]], refused: list[ReplayFileError] | None) -> None:
@@ -134,11 +153,12 @@ def _report(line: Any) -> ReportLine:
     if event_id is None:
         raise KeyError("event_id")
     address = texts["address"]
+    reported_at, received_at = _times(line)
     return ReportLine(
         event_id=event_id,
-        channel=_channel(line["channel"]),
-        reported_at=_time(line, "reported_at"),
-        received_at=_time(line, "received_at"),
+        channel=_channel(line.get("channel")),
+        reported_at=reported_at,
+        received_at=received_at,
         account_id=texts["account_id"],
         phone=texts["phone"],
         lat=_number(line, "lat"),
@@ -150,8 +170,17 @@ def _report(line: Any) -> ReportLine:
     )
 
 
+def _times(line: dict[str, Any]) -> tuple[datetime, datetime]:
+    """Return when a report was made and when it arrived; where one is not said, the other stands for it."""
+    made = _time(line, "reported_at") if line.get("reported_at") or not line.get("received_at") else None
+    came = _time(line, "received_at") if line.get("received_at") or made is None else made
+    return (came if made is None else made), came
+
+
 def _channel(word: Any) -> Channel:
-    """Return the channel; one we have no word for is another program's: nothing is decided by it."""
+    """Return the channel; one that is not said, or that we have no word for, decides nothing."""
+    if word is None:
+        return Channel.API
     if not isinstance(word, str):
         raise TypeError("channel must be text")
     return _CHANNELS.get(word, Channel.API)
@@ -174,9 +203,10 @@ def _number(line: dict[str, Any], name: str) -> float | None:
     if isinstance(value, bool):
         raise TypeError(f"{name} must be a number")
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number") from None
+    return number if math.isfinite(number) else None
 
 
 def _time(line: dict[str, Any], name: str) -> datetime:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _NORTHMOST: Final = 85.0  # the Mercator plane of the service points ends here
 _LONGEST_ACCOUNT: Final = 200
 _SHIFTED: Final = frozenset({Crs.GCJ02, Crs.BD09})
+_DATUMS: Final = {**{datum.value: datum for datum in Crs}, "epsg4326": Crs.WGS84, "gcj": Crs.GCJ02, "bd": Crs.BD09}
 _LONGEST_TEXT: Final = 300
 _MOST_NAMES: Final = 60
 _LONGEST_NAME: Final = 16
@@ -184,7 +185,7 @@ class Question:
 
 def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
     """Return what to look up for ``evidence``."""
-    account = (evidence.account_id or "").strip()
+    account = unicodedata.normalize("NFKC", evidence.account_id or "").strip()
     clues: list[Clue] = []
     shown: Point | None = None
     accuracy = evidence.accuracy_m
@@ -192,7 +193,7 @@ def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
         if accuracy is None or math.isnan(accuracy):
             clues.append(Clue.ACCURACY_UNKNOWN)
             accuracy = rules.assumed_accuracy_m
-        if evidence.crs in _SHIFTED:
+        if _datum(evidence.crs) in _SHIFTED:
             clues.append(Clue.DATUM_CONVERTED)
         shown = _wgs84(evidence.lat, evidence.lon, evidence.crs)
         if shown is None:
@@ -220,11 +221,19 @@ def _wgs84(lat: float, lon: float, crs: str | None) -> Point | None:
     """Return the position in WGS-84; None for what is no position or is given in an unknown datum."""
     if not (abs(lat) <= _NORTHMOST and abs(lon) <= 180):  # noqa: PLR2004  the globe; NaN fails as well
         return None
-    try:
-        datum = Crs(crs) if crs else Crs.WGS84
-    except ValueError:
+    if lat == 0 and lon == 0:
+        return None  # what a program sends that has no position
+    datum = _datum(crs)
+    if datum is None:
         return None
     return Point(*to_wgs84(lat, lon, datum))
+
+
+def _datum(crs: str | None) -> Crs | None:
+    """Return the datum that is named, however it is spelled (GCJ-02, EPSG:4326); None for one that is not known."""
+    if not crs:
+        return Crs.WGS84
+    return _DATUMS.get("".join(char for char in crs.casefold() if char.isalnum()))
 
 
 def _address(evidence: PlaceEvidence) -> Address | None:

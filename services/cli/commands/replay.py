@@ -89,7 +89,8 @@ def _tell(found: Replayed, seconds: float, folder: Path) -> None:
         f"{found.answered:,} answered, {found.need_person:,} for people, {found.repeated:,} repeated"
     )
     if found.restorations_unknown:
-        out.print(f"{found.restorations_unknown} restorations name nothing in the network")
+        names = escape(", ".join(found.unknown_places))
+        out.print(f"{found.restorations_unknown} restorations name nothing in the network: {names}", soft_wrap=True)
     for error in found.refused:
         err.print(f"[yellow]left out:[/yellow]\n{escape(str(error))}", soft_wrap=True)
     out.print(f"{len(found.orders):,} orders: {folder / 'assignments.csv'}, {folder / 'orders.csv'}")

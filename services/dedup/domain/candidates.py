@@ -25,6 +25,7 @@ _NEWEST: Final = 24
 """Incidents under one device that are looked at, newest first: its own outage would show in these."""
 _STARTS: Final = 8
 """Of these, how many are tried as the first sign of it."""
+_FEW: Final = 3
 _ROUNDING: Final = 1e-6
 """By how much a bound is too high, so that it stays one however sums are rounded."""
 
@@ -190,8 +191,9 @@ def _parts(state: AreaState, device: str, now: float, known: dict[int, Part[Inci
             if incident.frozen:
                 continue
             standing, own = incident.standing, state.own_score(incident, now)
-            part = known[order] = Part(standing.calls[0], order, incident, standing.calls, standing.callers, own)
-        if part.onset < since:
+            onset = standing.calls[0] if len(standing.calls) < _FEW else state.onset(incident)
+            part = known[order] = Part(onset, order, incident, standing.calls, standing.callers, own)
+        if part.calls[0] < since:
             continue  # it was there when power came back to the others: it is by itself
         parts.append(part)
         if len(parts) == _NEWEST:

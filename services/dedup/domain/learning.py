@@ -56,7 +56,7 @@ class Learned(NamedTuple):
             callers: How many called in all.
             ended: When power was back.
         """
-        begun = calls[0] - likelihood.lead(customers)
+        begun = likelihood.onset(customers, calls) - likelihood.lead(customers)
         dark, called, delays, log_delay = self
         if customers >= _TELLING:
             dark += customers * likelihood.called_by(ended - begun) / likelihood.share

@@ -202,6 +202,23 @@ class Likelihood:
                 callers += called
         return found, together, apart, callers
 
+    def onset(self, customers: int, calls: Sequence[float]) -> float:
+        """Return the call with which an outage began: the first, unless that is better taken for a stray.
+
+        One clock that is half an hour slow would else have it begin half an hour too soon.
+        """
+        most = _most_strays(len(calls))
+        if not any(calls[n + 1] - calls[n] >= _APART for n in range(most)):
+            return calls[0]
+        lead, best, found = self.lead(customers), -math.inf, calls[0]
+        for n in range(most + 1):
+            if n and calls[n] - calls[n - 1] < _APART:
+                continue
+            total = self.calls(calls[n + 1 :], calls[n] - lead, n * self.stray)
+            if total > best:
+                best, found = total, calls[n]
+        return found
+
     def outage(self, kind: DeviceType, customers: int, calls: Sequence[float], callers: int, now: float) -> float:
         """Return the log likelihood of one outage of one device.
 
@@ -222,7 +239,7 @@ class Likelihood:
             return total if len(calls) == 1 else self.calls(calls[1:], begun, total)
         best = -math.inf
         strays = 0.0
-        for n in range(min(len(calls) // 3, _STRAYS + len(calls) // _ONE_IN) + 1):
+        for n in range(_most_strays(len(calls)) + 1):
             if n and len(calls) <= KEPT and calls[n] - calls[n - 1] < _APART:
                 strays += self.stray
                 continue  # close to the one before: if that was no stray, this begins nothing
@@ -231,3 +248,8 @@ class Likelihood:
             best = max(best, self.calls(calls[n + 1 :], begun, total))
             strays += self.stray
         return best
+
+
+def _most_strays(calls: int) -> int:
+    """Return how many of the earliest of so many calls may be strays."""
+    return min(calls // 3, _STRAYS + calls // _ONE_IN)

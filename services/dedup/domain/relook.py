@@ -41,7 +41,7 @@ def is_sparse(state: AreaState, incident: Incident, now: float) -> bool:
     """Tell whether clearly fewer have called than an outage of the incident's device would make call by now."""
     weigh = state.likelihood
     n = incident.customers_served
-    begun = incident.standing.calls[0] - weigh.lead(n)
+    begun = state.onset(incident) - weigh.lead(n)
     return incident.standing.callers < state.rules.inference.enough * n * weigh.called_by(now - begun)
 
 

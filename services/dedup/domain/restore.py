@@ -147,9 +147,9 @@ def _of_the_outage(state: AreaState, device: str, core: Incident | None, at: dat
     below = state.below.get(device, {}).values()
     free = [incident for incident in below if not incident.frozen and incident.standing.calls[0] <= now]
     if core is not None:
-        starts = [core.standing.calls[0]]
+        starts = [state.onset(core)]
     else:
-        starts = sorted({incident.standing.calls[0] for incident in free}, reverse=True)
+        starts = sorted({state.onset(incident) for incident in free}, reverse=True)
     lead = state.likelihood.lead(state.customers_under(device))
     explained = explained_by_one(state, free, starts, lead, now)
     group = explained if core is None else [core, *explained]
@@ -169,7 +169,7 @@ def explained_by_one(
     calls = [incident.standing.calls for incident in incidents]
     longest = [weigh.until(own + margin - (len(of) - 1) * weigh.peak) for own, of in zip(owns, calls, strict=True)]
     always = [n for n, delay in enumerate(longest) if delay == math.inf]
-    timely = sorted((calls[n][0], n) for n, delay in enumerate(longest) if 0 < delay < math.inf)
+    timely = sorted((state.onset(incidents[n]), n) for n, delay in enumerate(longest) if 0 < delay < math.inf)
     if not timely and all(len(calls[n]) * weigh.stray - owns[n] > margin + _ROUNDING for n in always):
         return [incidents[n] for n in always]
     reach = max((longest[n] for _, n in timely), default=0.0)

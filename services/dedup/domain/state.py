@@ -238,6 +238,10 @@ class AreaState:
             )
         return found
 
+    def onset(self, incident: Incident) -> float:
+        """Return the call with which an open incident began, seconds since the epoch."""
+        return self.likelihood.onset(incident.customers_served, incident.standing.calls)
+
     def own_score(self, incident: Incident, now: float) -> float:
         """Return how likely an open incident is as an outage of its own."""
         standing, device = incident.standing, incident.device.id

@@ -52,3 +52,12 @@ def test_a_few_clocks_that_are_off_do_not_make_a_large_outage_unlikely():
     some_off = weigh.outage(DeviceType.BREAKER, customers, [*early, *calls], len(calls) + len(early), now)
     cost_of_a_stray = weigh.call(0.0)
     assert some_off > right + len(early) * cost_of_a_stray - 1.0
+
+
+def test_a_clock_that_is_off_does_not_say_when_an_outage_began():
+    weigh = Likelihood(USUAL, 0.1, 300.0)
+    calls = [3.0 * n + 0.2 * n * n for n in range(1, 16)]
+
+    assert weigh.onset(300, calls) == calls[0]
+    assert weigh.onset(300, [-2000.0, *calls]) == calls[0]
+    assert weigh.onset(300, [-2000.0, calls[0]]) == -2000.0, "of two calls neither is known to be off"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -245,7 +245,10 @@ def test_a_restoration_of_something_unknown_is_counted(files: Files) -> None:
     files.report("one", 0, "A0TR00023")
     files.power_back(1, "X")
 
-    assert files.run().restorations_unknown == 1
+    files.power_back(2, "X")
+
+    replayed = files.run()
+    assert (replayed.restorations_unknown, replayed.unknown_places) == (2, ["X"])
 
 
 GOOD = '{"event_id":"1","channel":"app","reported_at":"2026-07-01T12:00:00Z","received_at":"2026-07-01T12:00:00Z"}'
@@ -279,6 +282,24 @@ def test_a_channel_we_have_no_word_for_costs_nobody_their_crew(tmp_path: Path) -
     path.write_text(GOOD.replace('"app"', '"pigeon"'))
 
     assert read_reports(path)[0].channel is Channel.API
+
+
+@pytest.mark.parametrize("absent", ['"reported_at":"2026-07-01T12:00:00Z",', ',"received_at":"2026-07-01T12:00:00Z"'])
+def test_of_two_times_one_will_do(tmp_path: Path, absent: str) -> None:
+    path = tmp_path / "reports.jsonl"
+    path.write_text(GOOD.replace(absent, ""))
+    (line,) = read_reports(path)
+
+    assert line.reported_at == line.received_at == datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("said", ['"channel":null', '"lat":NaN,"lon":Infinity'])
+def test_what_other_programs_write_for_nothing_is_nothing(tmp_path: Path, said: str) -> None:
+    path = tmp_path / "reports.jsonl"
+    path.write_text(GOOD.replace('"channel":"app"', said))
+    (line,) = read_reports(path)
+
+    assert (line.channel, line.lat, line.lon) == (Channel.API, None, None)
 
 
 def test_bad_lines_are_named_and_the_others_replayed(files: Files) -> None:

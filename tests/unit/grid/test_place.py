@@ -294,6 +294,7 @@ def test_where_no_network_covers_the_place_cells_stand_for_area_and_transformer(
         ({**HERE, "lon": float("nan")}, "position_invalid"),
         ({**HERE, "lat": 89.0}, "position_invalid"),
         ({**HERE, "crs": "cgcs"}, "position_invalid"),
+        ({"lat": 0.0, "lon": 0.0}, "position_invalid"),  # what a program sends that has no position
     ],
 )
 def test_a_useless_position_places_nothing(said, clue):
@@ -393,3 +394,10 @@ def test_a_named_device_that_other_evidence_names_too_shares_with_what_is_below_
     assert (both.transformer_id, "device_conflicts" in both.evidence) == ("T1", False)
     named = place(PlaceEvidence(text="T1-0412", **THERE), devices=(outer,), points=(inner,))
     assert named.transformer_id == "T1"  # the position is far from all that is below it
+
+
+@pytest.mark.parametrize(
+    ("crs", "same"), [("WGS-84", "wgs84"), ("EPSG:4326", None), ("GCJ-02", "gcj02"), ("Bd09", "bd09")]
+)
+def test_a_datum_is_known_however_it_is_spelled(crs, same):
+    assert ask(at(HOME, crs=crs)) == ask(at(HOME, crs=same))
