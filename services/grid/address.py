@@ -83,13 +83,17 @@ _LEAD_IN: Final = re.compile(
     r"^(?:您好|你好|请问|麻烦|喂|我们家住|我们家在|我们家|我家住|我家在|我家|我住在|我住|我们住|家住|住在|我们在|我在|地址是|地址在|地址|"
     r"位置是|位置在|这里是|这边是|我这边是|我们这边是|位于|停电了|停电|没电了|报修)+"
 )
+_OURS: Final = re.compile(
+    r"(?:我们家?|我家?|咱们?|俺们?|本|这个?|整个?|(?<!安)全)(?:这个|这里的?|这边的?)?小区(?:里面?)?的?"
+)
+"""Whose estate it is, and not what it is called."""
 _DISTRICT: Final = re.compile(r"(\d{1,5}|[\u4e00-\u9fff]{1,6})(?:(?<![小社园校片])区|县|镇|乡|街道)")
 _TOWNS: Final = re.compile(r"^.*[省市](?=.{2})")
 _ROAD: Final = re.compile(
-    r"([\u4e00-\u9fff\d]{1,12}?)(大道|大街|胡同|(?<![线电短马道铁半])路(?!灯|由|上|过)|街(?!道|坊)|(?<![街大])道(?!路)|巷)"
+    r"([\u4e00-\u9fff\d]{1,12}?)(大道|大街|胡同|(?<![线电短马道铁半])路(?!灯|由|过|上(?!的?\d))|街(?!道|坊)|(?<![街大])道(?!路)|巷)"
 )
 _NUMBER: Final = re.compile(
-    r"-?(\d{1,5})(?:[-之](\d{1,3}))?(?:号院?|弄|(?![\d栋室#]|-(?!\d{1,2}-\d{3})|单元|区|期|层|楼|米))"
+    r"(?:-|靠近|附近的?|上的?|大[概约]|的)?(\d{1,5})(?:[-之](\d{1,3}))?(?:号院?|弄|(?![\d栋室#]|-(?!\d{1,2}-\d{3})|单元|区|期|层|楼|米))"
 )
 _ESTATE: Final = re.compile(
     r"([\u4e00-\u9fff\d]{1,12}?)"
@@ -101,7 +105,9 @@ _UNIT: Final = re.compile(r"(\d{1,2}|(?<![a-z])[a-z])单元")
 _ROOM: Final = re.compile(r"(\d{1,5}[a-z]?)室")
 _BARE_ROOM: Final = re.compile(r"(?:栋|单元|层|楼|号)-?(?:\d{1,2}-)?(\d{3,5})(?![\d号栋杆]|单元)")
 _DASHED: Final = re.compile(r"(?<!\d)(\d{1,3})-(?:(\d{1,2})-)?(\d{3,4})(?![\d-])")
-_NEAR: Final = re.compile(r"附近|旁|对面|对过|门口|隔壁|后面|前面|周边|一带|边上|\bnear\b|next to|opposite|across from")
+_NEAR: Final = re.compile(
+    r"附近|靠近|大[概约]|旁|对面|对过|门口|隔壁|后面|前面|周边|一带|边上|\bnear\b|next to|opposite|across from"
+)
 _STREETS_EN: Final = (
     "street|avenue|road|boulevard|drive|lane|court|highway|place|square|parkway|way|terrace|circle|trail|crescent|alley"
 )
@@ -221,7 +227,7 @@ def parse(text: str) -> Address:
 
 
 def _chinese(plain: str) -> Address:
-    plain = _LEAD_IN.sub("", plain)
+    plain = _LEAD_IN.sub("", _OURS.sub("", plain))
     near = _NEAR.search(plain) is not None
     start, district = 0, ""
     road = number = None
