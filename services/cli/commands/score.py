@@ -11,16 +11,24 @@ import typer
 
 from services.cli.console import out, print_json, progress, table
 from services.cli.errors import CommandError, Exit
+from services.cli.hearing import hearing
 from services.cli.quality.judge import Order, Outcome, judge
-from services.cli.quality.placed import first_arrivals
+from services.cli.quality.losses import Cause, losses
+from services.cli.quality.methods import prepare
+from services.cli.quality.placed import first_arrivals, says_where
 from services.cli.quality.spread import spread
 from services.cli.quality.storms import read_storm
 from services.dedup.replay_files import ReplayFileError
+from services.dedup.rules_file import load_rules
+from services.dedup.settings import DedupSettings
+from services.runtime.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.cli.quality.judge import Figures
+    from services.cli.quality.losses import Losses
+    from services.cli.quality.storms import StormFiles
 
 
 def score(
@@ -28,6 +36,7 @@ def score(
         list[Path], typer.Argument(help="Folders with a storm (`gridline storm --out`) and what a replay of it wrote.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="For another program to read.")] = False,
+    explain: Annotated[bool, typer.Option(help="Also say by cause where it lost: at places, or in merging.")] = False,
 ) -> None:
     """Score how right merging was: B-cubed, orders for each true fault, faults nobody was sent to, and more.
 
@@ -39,19 +48,26 @@ def score(
       gridline score /tmp/storm
 
       gridline score /tmp/storm-1 /tmp/storm-2 /tmp/storm-3
+
+      gridline score --explain /tmp/storm
     """
     with progress() as display:
-        found = [_of_folder(folder) for folder in display.track(folders, description="storms")]
+        read = [_of_folder(folder) for folder in display.track(folders, description="storms")]
+        lost = [_lost(*one) for one in display.track(read, description="losses")] if explain else []
+    found = [_figures(*one) for one in read]
     if as_json:
-        print_json([one.as_json() for one in found])
+        figures = [one.as_json() for one in found]
+        print_json([{**one, "lost": of._asdict()} for one, of in zip(figures, lost, strict=True)] if lost else figures)
     else:
         show_figures(found, without=_ONLY_LIVE)
+        if lost:
+            _show_losses(lost)
 
 
 _ONLY_LIVE: Final = frozenset({"to_device_p50", "named_device"})
 
 
-def _of_folder(folder: Path) -> Figures:
+def _of_folder(folder: Path) -> tuple[StormFiles, Outcome]:
     try:
         storm = read_storm(folder)
         outcome = read_outcome(folder / "assignments.csv", folder / "orders.csv")
@@ -60,8 +76,30 @@ def _of_folder(folder: Path) -> Figures:
     except (KeyError, ValueError) as error:
         what = f"{folder}: a file lacks or garbles a column: {error}"
         raise CommandError(what, "Write the storm again (`gridline storm --out`), then replay it.") from None
+    return storm, outcome
+
+
+def _figures(storm: StormFiles, outcome: Outcome) -> Figures:
     arrivals = {line.event_id: line.received_at for line in first_arrivals(storm.lines)}
     return judge(outcome, storm.truth, storm.faults, arrivals, storm.served.tree)
+
+
+def _lost(storm: StormFiles, outcome: Outcome) -> Losses:
+    rules = load_rules(read_settings(DedupSettings).thresholds_file)  # the places do not depend on them
+    lines = {line.event_id: line for line in storm.lines}
+    prepared = prepare(storm, storm.lines, rules, hearing())
+    return losses(storm, prepared, outcome, lambda event: says_where(storm, lines[event]))
+
+
+def _show_losses(found: Sequence[Losses]) -> None:
+    """Show what each cause costs, in the mean of the storms: the columns add up to what the figures lack."""
+    columns = ("lost by reports that are", "recall", "precision", "spare orders a fault", "faults without an order")
+    rows = []
+    for cause in Cause:
+        parts = [spread(of.get(cause, 0.0) for of in of_each).mean for of_each in zip(*found, strict=True)]
+        if any(parts):
+            rows.append((cause.value, *(f"{part:.4f}" for part in parts)))
+    out.print(table("", columns, rows, right=columns[1:]))
 
 
 def read_outcome(assignments: Path, orders: Path) -> Outcome:

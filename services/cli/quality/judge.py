@@ -133,9 +133,8 @@ def judge(
     judged = {event: one.fault for event, one in truth.items() if one.fault and one.kind is not Kind.HAZARD}
     placed = {event: fault for event, fault in judged.items() if event in outcome.clusters}
     dangers = {event for event, one in truth.items() if one.kind is Kind.HAZARD}
-    members = _members(outcome)
-    of_danger = {order for order, events in members.items() if events and events <= dangers}
-    plain = {order: members.get(order, set()) for order in outcome.orders if order not in of_danger}
+    plain = judged_orders(outcome, truth)
+    of_danger = outcome.orders.keys() - plain.keys()
     found = dispatch_owners(plain, {event: one.fault or None for event, one in truth.items()}, set(judged.values()))
     own: dict[str, list[str]] = defaultdict(list)
     for order, fault in found.owner.items():
@@ -178,6 +177,15 @@ def judge(
         hazards_own=_share(len(attended), len(dangers)),
         hazards_absorbed=sum(event in outcome.clusters and event not in attended for event in dangers),
     )
+
+
+def judged_orders(outcome: Outcome, truth: Mapping[str, Truth]) -> dict[str, set[str]]:
+    """Return the orders that are judged, with the events each was ever for: all but those of danger alone."""
+    members = _members(outcome)
+    dangers = {event for event, one in truth.items() if one.kind is Kind.HAZARD}
+    return {
+        order: events for order in outcome.orders if not (events := members.get(order, set())) or not events <= dangers
+    }
 
 
 def _members(outcome: Outcome) -> dict[str, set[str]]:

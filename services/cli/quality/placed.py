@@ -114,13 +114,14 @@ def truly_placed_if_said(storm: StormFiles) -> list[Placed]:
     lines = {line.event_id: line for line in storm.lines}
     return [
         one
-        if _says_where(storm, lines[one.event])
+        if says_where(storm, lines[one.event])
         else replace(one, transformer=None, feeder=None, account=None, lat=None, lon=None)
         for one in truly_placed(storm)
     ]
 
 
-def _says_where(storm: StormFiles, line: ReportLine) -> bool:
+def says_where(storm: StormFiles, line: ReportLine) -> bool:
+    """Tell whether a report says anything of its place that somebody has."""
     evidence = PlaceEvidence(
         line.account_id, line.phone, line.lat, line.lon, line.crs, line.accuracy_m, line.address, line.text
     )

@@ -184,6 +184,8 @@ def test_a_storm_by_name_is_scored_from_its_files_as_from_the_replay(gridline, t
     assert all(row in [line.split() for line in replayed.splitlines()] for row in rows)
     assert "95 %" in gridline("score", *folders)[1]
     assert len(json.loads(gridline("score", *folders, "--json")[1])) == 2
+    assert "says nothing of its place" in gridline("score", "--explain", folders[1])[1]
+    assert {"b3_f1", "lost"} <= json.loads(gridline("score", "--explain", folders[1], "--json")[1])[0].keys()
     (folders[0] / "orders.csv").write_text("order_id,incident_id,issued_at,device,superseded_by\n")
     code, _, err = gridline("score", folders[0])
     assert code != Exit.DONE

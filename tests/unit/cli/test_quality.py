@@ -11,10 +11,11 @@ import pytest
 from services.cli.hearing import hearing
 from services.cli.quality import baselines
 from services.cli.quality.judge import Order, Outcome, judge
+from services.cli.quality.losses import Cause, losses
 from services.cli.quality.matrix import SEEDS, Job, read_runs, run, run_all, write_runs
-from services.cli.quality.methods import ENGINE, METHODS, ORACLES, compare
+from services.cli.quality.methods import ENGINE, METHODS, ORACLES, compare, outcome_of, prepare, run_engine
 from services.cli.quality.oracles import Known, by_known_faults
-from services.cli.quality.placed import Placed
+from services.cli.quality.placed import Placed, first_arrivals, placed, says_where
 from services.cli.quality.plot import holds_plot, methods_plot
 from services.cli.quality.spread import spread
 from services.cli.quality.storms import TrueFault, Truth, read_storm
@@ -235,6 +236,24 @@ def test_who_knows_more_merges_better_and_doing_less_is_worse(mini) -> None:
     assert found["no merging"].spare_per_fault > found[ENGINE].spare_per_fault
     assert found["feeder + 30 min"].hidden_in_another > found[ENGINE].hidden_in_another
     assert found[ENGINE].hazards_absorbed == 0
+
+
+def test_the_causes_of_what_is_lost_add_up_to_what_the_figures_lack(mini) -> None:
+    rules = load_rules(RULES)
+    lines = {line.event_id: line for line in mini.lines}
+    prepared = prepare(mini, mini.lines, rules, hearing())
+    arrivals = {line.event_id: line.received_at for line in first_arrivals(mini.lines)}
+    for outcome in (
+        outcome_of(run_engine(mini, prepared, rules, hearing())),
+        baselines.by_key(placed(mini, prepared), baselines.feeder, timedelta(minutes=30)),
+    ):
+        figures = judge(outcome, mini.truth, mini.faults, arrivals, mini.served.tree)
+        lost = losses(mini, prepared, outcome, lambda event: says_where(mini, lines[event]))
+        lacking = (1 - figures.b3_recall, 1 - figures.b3_precision, figures.spare_per_fault, figures.hidden)
+        assert [sum(one.values()) for one in lost] == pytest.approx(lacking)
+        assert lost.recall[Cause.NOTHING_SAID] > 0
+        assert Cause.NOTHING_SAID not in lost.precision, "what is in no incident is with nobody else"
+    assert lost.precision[Cause.BESIDE] > lost.precision.get(Cause.MISPLACED, 0), "a feeder takes in what is beside"
 
 
 def test_a_run_is_the_same_run_again_and_survives_its_file(tmp_path: Path) -> None:
