@@ -248,11 +248,11 @@ def _last_step(draft: Draft, incident: Incident, device: str, whole: float, at: 
         ended.setdefault(step[0], (step[1], []))[1].append(report)
     pieces = [Piece(one, tuple(under), as_one(state, one, under, at.timestamp())) for one, (_, under) in ended.items()]
     evidence: Evidence = {"device": device, "restored_at": at.isoformat(), "steps": len(pieces)}
-    if len(pieces) == 1 or sum(piece.score for piece in pieces) - whole <= _LAST_STEP:
+    taken = any(piece.device in state.by_device for piece in pieces)  # somebody is still out there: leave that alone
+    if taken or len(pieces) == 1 or sum(piece.score for piece in pieces) - whole <= _LAST_STEP:
         draft.close(incident, at, e.Rule.POWER_BACK)
         return True
-    free = [piece for piece in pieces if state.by_device.get(piece.device) in {None, incident.incident_id}] or pieces
-    kept = max(free, key=lambda piece: len(piece.reports))
+    kept = max(pieces, key=lambda piece: len(piece.reports))
     for piece in pieces:
         if piece is not kept:
             target, _ = draft.open_for(incident, piece, e.Rule.RESTORED_INSIDE)

@@ -18,7 +18,7 @@ from services.contracts.values import (
     ProgressStage,
 )
 from services.dedup.domain.acts import RelocationProposed
-from services.dedup.domain.events import PartRestored, ReportMoved, Rule
+from services.dedup.domain.events import IncidentRestored, PartRestored, ReportMoved, Rule
 from services.grid.device import DeviceRow
 from services.grid.tree import Tree
 from tests.unit.dedup.timeline import Timeline, minute, rules_of_tests
@@ -641,6 +641,22 @@ def test_an_outage_ends_with_the_last_of_its_steps_though_its_device_is_never_na
     assert not storm.state.incidents
     assert not any(report in storm.state.members for report in reports)
     assert len({order.order_id for order in storm.orders}) == 1
+
+
+def test_power_that_came_back_at_two_places_apart_ended_two_outages(storm: Timeline) -> None:
+    """Two calls at once looked like the switch; its device was never restored, each of the two was by itself."""
+    first = storm.at(0).report("A0TR00023", account="A1")
+    other = storm.at(1).report("A0TR00104", account="A2")
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    storm.at(1.5).power_back("A0TR00023")
+    storm.at(1.8).power_back("A0TR00104")
+
+    assert not storm.state.incidents
+    assert not storm.live_orders()
+    ended = {event.incident_id for event in storm.events if isinstance(event, IncidentRestored)}
+    moved = [event for event in storm.events if isinstance(event, ReportMoved)]
+    assert len(ended) == 2
+    assert {event.report_id for event in moved} < {first, other}
 
 
 def test_who_is_still_out_after_power_was_back_is_in_a_nested_outage_that_began_with_the_first(
