@@ -444,11 +444,17 @@ class OutageMoved(Message):
     since: Timestamp | None = Field(default=None, description="When the outage began")
     over: bool = False
     ended_at: Timestamp | None = Field(default=None, description="When power was back, of one that is over")
+    seq: int | None = Field(
+        default=None,
+        ge=1,
+        description="Place in the ledger of ``home`` where it ended or, taken back, went on: it may do both again",
+    )
 
     @property
     def message_id(self) -> UUID:
         state = "over" if self.over else f"{self.now_in} {bool(self.refed)}"
-        return derive("outage.moved", self.area, self.incident_id, self.network, state)
+        again = () if self.seq is None else (self.seq,)
+        return derive("outage.moved", self.area, self.incident_id, self.network, state, *again)
 
     @property
     def occurred(self) -> Timestamp:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _LOOKS: Final = 12
 """Looks after a change: a batch decided on the network of before may still be on its way to the database."""
+_AGAIN: Final = 12
+"""Rounds after which it is looked again although nothing changed: what was merged meanwhile may be open once more."""
 _PAGE: Final = 5000
 _log: Final = structlog.get_logger()
 
@@ -85,18 +87,19 @@ def _told(one: Moved, label: str, now: datetime, *, area: str, now_in: str | Non
 
 async def watch_moves(pool: Pool, outbox: Outbox, ground: Ground, every_s: float) -> None:
     """Look at open incidents once a network is in force that they may not have been opened in, for life."""
-    label, looks = "", 0
+    label, looks, rounds = "", 0, 0
     sent: set[UUID] = set()
     while True:
+        rounds += 1
         ground.switched.clear()
         current = ground.network
         if current is not None and str(current) != label:
             label, looks = str(current), _LOOKS
             sent.clear()
         try:
-            if looks:
+            if looks or (label and rounds % _AGAIN == 0):
                 await tell_moved(pool, outbox, label, clock.now(), sent, refed=looks in {_LOOKS, 1})
-                looks -= 1
+                looks = max(0, looks - 1)
         except UnavailableError as error:
             _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
         with suppress(TimeoutError):

@@ -95,17 +95,20 @@ async def take_in(
             devices = {one.device for one in posted if one.device}
             areas = await people.areas_of_devices(connection, devices)
             homes = await people.homes_of_outages(connection, devices) if everywhere and devices else {}
+            reported = await people.homes_of_accounts(connection, accounts) if everywhere and accounts else {}
             publications, unknown = [], []
             for one in posted:
                 device, area = known.get(one.account_id or "", (None, None))
+                elsewhere = reported.get(one.account_id or "", [])
                 if one.device is not None:
                     device, area = one.device, areas.get(one.device)
-                homes_of_it = [] if device is None else [home for home in homes.get(device, ()) if home != area]
-                if device is None or (area is None and not homes_of_it):
+                    elsewhere = [(home, one.device) for home in homes.get(one.device, ())]
+                at = [] if device is None or area is None else [At(area, device, in_force=True)]
+                at += [At(home, there, in_force=False) for home, there in elsewhere if (home, there) != (area, device)]
+                if not at:
                     unknown.append(one.event_id)
                     continue
-                at = [] if area is None else [At(area, device, in_force=True)]
-                for place in (*at, *(At(home, device, in_force=False) for home in homes_of_it)):
+                for place in at:
                     message = made(one, place, now)
                     same = fingerprint(message, without=("received_at",))
                     publications.append(Publication(OUTAGE_INPUT, message, None, same))

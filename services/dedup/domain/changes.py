@@ -132,10 +132,10 @@ class Changes:
         if isinstance(event, a.IncidentSetAside):
             self._because(self.touched[event.incident_id], event.rule, traceparent)
             self._tell_over(state, self.touched[event.incident_id].incident, traceparent)
-        elif isinstance(event, a.IncidentMoved):
+        elif isinstance(event, a.IncidentMoved | a.IncidentReopened):
             touched = self._touch(state, event.incident_id)
             self._because(touched, event.rule, traceparent)
-            self._tell_elsewhere(state, touched.incident, event, traceparent)
+            self._tell_open(state, touched.incident, event, traceparent)
         elif isinstance(event, a.ReportUnplaced):
             self._settled.append(Told(self._settlement(state.area, event), traceparent))
             if event.incident_id is not None:
@@ -145,35 +145,36 @@ class Changes:
                 self._because(touched, event.rule, traceparent)
         elif isinstance(
             event,
-            a.IncidentReopened
-            | a.IncidentStateSet
-            | a.IncidentRelated
-            | a.RestorationSuggested
-            | a.RelocationProposed
-            | a.DeadlineBreached,
+            a.IncidentStateSet | a.IncidentRelated | a.RestorationSuggested | a.RelocationProposed | a.DeadlineBreached,
         ):
             self._because(self._touch(state, event.incident_id), event.rule, traceparent)
         elif isinstance(event, (a.IncidentPinned, a.IncidentUnpinned, a.IncidentRecounted)):
             touched = self._touch(state, event.incident_id)
             touched.reason = touched.reason or "rearranged"
 
-    def _tell_elsewhere(
-        self, state: AreaState, incident: Incident, event: a.IncidentMoved, traceparent: str | None
+    def _tell_open(
+        self, state: AreaState, incident: Incident, event: a.IncidentMoved | a.IncidentReopened, traceparent: str | None
     ) -> None:
-        """Let the area that the device is in now know of the outage."""
-        if incident.kind is not e.Kind.OUTAGE or event.now_in is None or event.now_in == state.area:
+        """Let the area that the device is in now know of the outage; again, once what ended it was taken back."""
+        if incident.kind is not e.Kind.OUTAGE or incident.network_change is None:
             return  # one customer's own, or danger, explains nobody else's report
-        told = OutageMoved(
-            area=event.now_in,
-            incident_id=incident.incident_id,
-            home=state.area,
-            device=incident.device.id,
-            network=event.network,
-            noticed_at=event.at,
-            now_in=event.now_in,
-            since=incident.began_at,
-        )
-        self._elsewhere.append(Told(told, traceparent))
+        seq: int | None = state.next_seq
+        areas, at = incident.told, self._now
+        if isinstance(event, a.IncidentMoved):
+            areas, at, seq = () if event.now_in is None else (event.now_in,), event.at, None
+        for area in areas:
+            told = OutageMoved(
+                area=area,
+                incident_id=incident.incident_id,
+                home=state.area,
+                device=incident.device.id,
+                network=incident.network or "unknown",
+                noticed_at=at,
+                now_in=area,
+                since=incident.began_at,
+                seq=seq,
+            )
+            self._elsewhere.append(Told(told, traceparent))
 
     def _tell_over(self, state: AreaState, incident: Incident, traceparent: str | None) -> None:
         """Let the areas that know of an outage know that it has ended."""
@@ -187,6 +188,7 @@ class Changes:
                 noticed_at=self._now,
                 over=True,
                 ended_at=incident.restored_at,
+                seq=state.next_seq,
             )
             self._elsewhere.append(Told(told, traceparent))
 

@@ -53,6 +53,14 @@ WHERE state IN ('predicted', 'confirmed') AND kind = 'outage' AND network_change
   AND device_id = ANY($1::text[])
 ORDER BY device_id, area
 """
+# The few open outages that another network has elsewhere come first: no index finds an account among all reports.
+_HOMES_OF_ACCOUNTS: Final = """
+SELECT DISTINCT r.account_id, r.device_id, r.area
+FROM incident AS i JOIN report AS r ON r.incident_id = i.incident_id AND r.outcome = 'in_incident'
+WHERE i.state IN ('predicted', 'confirmed') AND i.network_change IS NOT NULL AND r.device_id IS NOT NULL
+  AND r.account_id = ANY($1::text[])
+ORDER BY r.account_id, r.area, r.device_id
+"""
 
 
 async def give(tx: Connection, command: OutageCommanded) -> bool:
@@ -108,4 +116,12 @@ async def homes_of_outages(connection: Connection, devices: Collection[str]) -> 
     homes: dict[str, list[str]] = {}
     for row in await connection.fetch(_HOMES, list(devices)):
         homes.setdefault(row["device_id"], []).append(row["area"])
+    return homes
+
+
+async def homes_of_accounts(connection: Connection, accounts: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+    """Return area and device of the reports of each account in open outages that another network has elsewhere."""
+    homes: dict[str, list[tuple[str, str]]] = {}
+    for row in await connection.fetch(_HOMES_OF_ACCOUNTS, list(accounts)):
+        homes.setdefault(row["account_id"], []).append((row["area"], row["device_id"]))
     return homes

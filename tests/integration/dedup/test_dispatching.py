@@ -17,14 +17,17 @@ from services.dedup.api import make_router
 from services.dedup.domain import AreaState
 from services.dedup.handler import imbalance
 from services.dedup.keys import DEVELOPMENT_KEYS, load_keys
+from services.dedup.moves import tell_moved
 from services.dedup.settings import KEYS
+from services.grid.store import import_network
 from services.runtime.http import make_app
 from services.runtime.positions import totals
 from tests.integration.dedup.test_service import DESK, UNPUBLISHED, WAITING, Dedup, dedup, record
-from tests.unit.dedup.timeline import Timeline, a_report, minute
+from tests.unit.dedup.timeline import NETWORKS, Timeline, a_report, minute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from services.contracts.messages import OutageInput
     from tests.integration.dedup.room import Room
@@ -208,6 +211,33 @@ async def test_power_that_is_back_over_http_closes_what_it_names_once(room: Room
     after = await of_the_second()
     assert (after["interruptions"], after["customers_interrupted"]) == (1, before["customers_interrupted"])
     assert after["customer_minutes"] > before["customer_minutes"]
+
+
+async def test_an_account_whose_power_is_back_is_found_where_it_reported_whatever_the_network_calls_that_now(
+    room: Room, desk: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    """Two of one transformer's customers report; then a version of the network has the transformer under another id."""
+    device = "A0TR00104"
+    accounts = await room.pool.fetch(
+        "SELECT account_id FROM grid.customer WHERE transformer_id = $1 ORDER BY 1 LIMIT 2", device
+    )
+    first, second = (row["account_id"] for row in accounts)
+    await room.feed([a_report(AREA, device, one, 1, account=one) for one in (first, second)], minute(1))
+    for name in ("network.csv", "customers.csv"):
+        text = (NETWORKS / "ieee123" / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text.replace(device, "NEW-NAME"), encoding="utf-8")
+    async with room.pool.acquire() as connection:
+        await import_network(connection, tmp_path / "network.csv", tmp_path / "customers.csv")  # type: ignore[arg-type] # a proxy is one in all but type
+    await tell_moved(room.pool, room.outbox, "2", minute(5), set())
+    await decide_what_was_accepted(room, 5)
+    field = {"X-API-Key": DEVELOPMENT_KEYS["field-dev"]}
+    for n, account in enumerate((first, second)):
+        said = {"event_id": f"r{n}", "account_id": account, "restored_at": minute(60 + n).isoformat()}
+        answer = await desk.post("/restorations", json={"restorations": [said]}, headers=field)
+        assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "unknown": []})
+        await decide_what_was_accepted(room, 62 + n)
+        still_open = await room.pool.fetchval("SELECT sum(reports) FROM incident WHERE state = 'predicted'")
+        assert still_open == (1 if n == 0 else None)
 
 
 async def test_planned_outages_readings_and_figures_over_http(room: Room, desk: httpx.AsyncClient) -> None:

@@ -204,6 +204,56 @@ def test_an_outage_elsewhere_that_a_person_merged_away_leaves_nobody_waiting(her
     assert there.order_of(report).reason == "not_open_elsewhere"
 
 
+def test_undoing_that_merge_lets_the_other_area_know_that_it_is_open_again_as_often_as_it_is_done(
+    here: Timeline, there: Timeline
+) -> None:
+    a_fuse_moves_to_the_other_substation(here, there)
+    (moved,) = here.state.incidents
+    other = here.at(11).report("A0TR00104")
+    target = here.incident_of(other).incident_id
+    merge = here.at(12).dispatcher("merge", incident_id=moved, target_id=target)
+    there.at(12).hear(here)
+    assert not there.state.elsewhere
+    here.at(13).dispatcher("undo", undoes=merge)
+    words = list(here.sent_on)
+    there.at(13).hear(here)
+    late = there.at(14).report("A0TR00025")
+    assert there.incident_of(late).order is None
+    assert there.incident_of(late).related_to == moved
+    assert live(here, there) == ["A0FU00016", "A0TR00104"]
+
+    merge = here.at(15).dispatcher("merge", incident_id=moved, target_id=target)
+    words += here.sent_on
+    there.at(15).hear(here)
+    assert there.order_of(late).reason == "not_open_elsewhere"
+    here.at(16).dispatcher("undo", undoes=merge)
+    words += here.sent_on
+    there.at(16).hear(here)
+    assert there.state.elsewhere.keys() == {"A0FU00016"}
+    here.at(20).crew(here.state.incidents[moved].order_id, restored())
+    words += here.sent_on
+    there.at(20).hear(here)
+    assert not there.state.elsewhere
+    told = [word.message_id for word in words]
+    assert len(told) == len(set(told)) == 4, "each word is heard: none is taken for one that was said before"
+
+
+def test_a_customer_whose_power_is_back_is_found_in_the_area_the_outage_opened_in(
+    here: Timeline, there: Timeline
+) -> None:
+    here.at(0).report("A0TR00023", account="A1")
+    here.at(1).report("A0TR00024", account="A2")
+    (incident,) = here.state.incidents
+    here.under(tree_of(AFTER, HOME)).at(10).network_told(incident, "A0FU00016", HOME, AWAY)
+    here.at(20).power_back("A0TR00023", account="A1")
+
+    assert {one.account_id for one in here.state.incidents[incident].reports.values()} == {"A2"}
+    assert live(here) == ["A0FU00016"], "the others are still out"
+    here.at(30).power_back("A0TR00024", account="A2")
+    assert here.state.incidents == {}
+    assert live(here) == []
+
+
 def test_switched_back_it_is_where_it_was(here: Timeline, there: Timeline) -> None:
     a_fuse_moves_to_the_other_substation(here, there)
     (incident,) = here.state.incidents.values()
