@@ -524,6 +524,7 @@ class Member(Value):
     ticket_ref: Name
     language: Language
     recipient: Recipient | None = None
+    customer_class: CustomerClass | None = Field(default=None, description="Absent where it is like any other")
 
 
 class IncidentChanged(Message):
@@ -568,6 +569,7 @@ class IncidentChanged(Message):
     restoration_suggested_at: Timestamp | None = Field(
         default=None, description="Since when telemetry has said that power is back, before any crew did"
     )
+    storm: bool | None = Field(default=None, description="Whether its area was in a storm then; absent if not")
 
     @property
     def message_id(self) -> UUID:

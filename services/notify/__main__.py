@@ -54,6 +54,7 @@ async def build(runtime: Runtime) -> Parts:
             attempts=settings.notify_attempts,
             first_s=settings.notify_backoff_first_seconds,
             longest_s=settings.notify_backoff_longest_seconds,
+            per_second=settings.notify_per_second,
         ),
     )
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.notify import metrics, pending
+from services.notify.pace import Pace
 from services.notify.pending import Attempt, Outcome
 from services.notify.senders import Delivered, Letter, Refused, Retry
 from services.runtime import clock
@@ -57,6 +58,7 @@ class Patience:
         attempts: Attempts before a notice has failed.
         first_s: Wait after the first attempt; it doubles with each.
         longest_s: Longest wait.
+        per_second: Most attempts of one sender that begin in a second; None is no limit.
     """
 
     calls: int
@@ -64,6 +66,7 @@ class Patience:
     attempts: int
     first_s: float
     longest_s: float
+    per_second: float | None = None
 
     def wait(self, notice: UUID, attempt: int, asked: float | None) -> float:
         """Return the seconds to wait after ``attempt``; ``asked`` is what the receiver asked for.
@@ -130,6 +133,7 @@ class Lane:
         self._templates = templates
         self._channels = channels
         self._how = how
+        self._pace = Pace(how.per_second)
         self._claim_s = how.call_s + _CLAIM_MARGIN_SECONDS
         self._woken = asyncio.Event()
         self._calls: set[asyncio.Task[Attempt]] = set()
@@ -151,7 +155,7 @@ class Lane:
                     await asyncio.sleep(_UNAVAILABLE_SECONDS)
                     continue
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_IDLE_SECONDS):
+                    async with asyncio.timeout(self._pace.wait() or _IDLE_SECONDS):
                         await self._woken.wait()
         finally:
             await self._drain()
@@ -164,13 +168,16 @@ class Lane:
         """
         await self._settle()
         free = self._how.calls - len(self._calls)
+        asked_at = clock.monotonic()
+        if (allowed := self._pace.free(asked_at)) is not None:
+            free = min(free, allowed)
         if free <= 0:
             return
-        asked_at = clock.monotonic()
         with translated():
             claimed = await pending.claim(
                 self._pool, self._channels, sender=self.sender.name, most=free, claim_s=self._claim_s
             )
+        self._pace.begun(len(claimed))
         for one in claimed:
             call = asyncio.create_task(self._call(one, asked_at))
             self._calls.add(call)

@@ -65,7 +65,7 @@ class NotifyHandler:
         await store.save_reports(tx, news.reporters.values(), settled)
         if changes:
             book = await store.load_book(tx, news)
-            decision = decide(news, book, etr_moved_by=wording.etr_moved_by, now=now)
+            decision = decide(news, book, calm=wording.calm, now=now)
             await store.save_news(tx, news.standings.values(), decision.subscriptions)
             notices += decision.notices
             quiet += decision.quiet

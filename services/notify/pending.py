@@ -33,7 +33,7 @@ WITH due AS (
           SELECT FROM recipient r JOIN link l USING (link_id)
           WHERE r.recipient_id = n.recipient_id AND NOT l.linked
       )
-    ORDER BY n.next_attempt_at, n.seq
+    ORDER BY n.turn, n.next_attempt_at, n.seq
     LIMIT $2
     FOR UPDATE OF n SKIP LOCKED
 )

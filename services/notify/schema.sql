@@ -101,5 +101,10 @@ CREATE TABLE IF NOT EXISTS notice (
 ALTER TABLE notice ADD COLUMN IF NOT EXISTS delivery_id text, ADD COLUMN IF NOT EXISTS arrived_at timestamptz;
 CREATE INDEX IF NOT EXISTS notice_delivery ON notice (recipient_id, delivery_id) WHERE delivery_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS notice_incident ON notice (incident_id, recipient_id);
-CREATE INDEX IF NOT EXISTS notice_due ON notice (channel, next_attempt_at) WHERE state = 'pending';
+-- Added later: whose turn comes first (services.notify.domain.notice.Turn), and whether the area was in a storm.
+ALTER TABLE incident ADD COLUMN IF NOT EXISTS storm boolean NOT NULL DEFAULT false;
+ALTER TABLE report ADD COLUMN IF NOT EXISTS turn smallint NOT NULL DEFAULT 2;
+ALTER TABLE notice ADD COLUMN IF NOT EXISTS turn smallint NOT NULL DEFAULT 2;
+DROP INDEX IF EXISTS notice_due;
+CREATE INDEX IF NOT EXISTS notice_turn ON notice (turn, next_attempt_at, seq) WHERE state = 'pending';
 CREATE INDEX IF NOT EXISTS notice_sending ON notice (recipient_id) WHERE state = 'sending';

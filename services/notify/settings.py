@@ -71,6 +71,12 @@ class NotifySettings(ServiceSettings):
     )
 
     notify_parallel_calls: int = Field(default=32, ge=1, le=1000, description="Most calls at once of one sender")
+    notify_per_second: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e6,
+        description="Most notices of one sender that a process begins in a second",
+    )
     notify_call_seconds: float = Field(default=10.0, gt=0, le=120, description="Longest one attempt may take")
     notify_attempts: int = Field(default=60, ge=1, le=10_000, description="Attempts before a notice has failed")
     notify_backoff_first_seconds: float = Field(default=1.0, gt=0, le=3600)

@@ -13,7 +13,7 @@ from services.contracts.values import Channel, IncidentState, Recipient
 from services.notify.domain.asked import Asked, Settled
 from services.notify.domain.decide import Book
 from services.notify.domain.incident import Standing, Subscription
-from services.notify.domain.notice import Notice, Reporter, Stage, Told, link_id, recipient_id
+from services.notify.domain.notice import Notice, Reporter, Stage, Told, Turn, link_id, recipient_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _STANDINGS: Final = """
 SELECT incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at, area, device,
-       progress
+       progress, storm
 FROM incident WHERE incident_id = ANY($1::uuid[])
 """
 _ADD_RECIPIENTS: Final = """
@@ -78,10 +78,10 @@ FROM said s WHERE n.notice_id = s.notice_id
 RETURNING n.stage, n.channel, n.state
 """
 _LAST_REPORT: Final = """
-SELECT r.report_id, r.ticket_id, r.ticket_ref, r.language, r.outcome, r.reason, r.settled_at,
+SELECT r.report_id, r.ticket_id, r.ticket_ref, r.language, r.turn, r.outcome, r.reason, r.settled_at,
        s.joined_revision, s.joined_at,
        i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
-       i.changed_at, i.area, i.device, i.progress
+       i.changed_at, i.area, i.device, i.progress, i.storm
 FROM recipient p JOIN report r USING (recipient_id)
 LEFT JOIN LATERAL (
     SELECT * FROM subscription
@@ -112,7 +112,7 @@ WITH concerned AS (
     WHERE r.recipient_id = ANY($3::uuid[]) AND s.incident_id = ANY($4::uuid[])
 )
 SELECT s.incident_id, s.report_id, s.joined_revision, s.left_revision, s.joined_at,
-       r.ticket_id, r.ticket_ref, r.language, p.channel, p.address, p.account
+       r.ticket_id, r.ticket_ref, r.language, r.turn, p.channel, p.address, p.account
 FROM concerned
 JOIN subscription s USING (report_id)
 LEFT JOIN report r USING (report_id)
@@ -125,23 +125,29 @@ ORDER BY seq
 """
 _SAVE_STANDINGS: Final = """
 INSERT INTO incident (incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at,
-                      area, device, progress)
+                      area, device, progress, storm)
 SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[], $5::int[], $6::timestamptz[], $7::int[],
-                     $8::int[], $9::timestamptz[], $10::text[], $11::text[], $12::text[])
+                     $8::int[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::boolean[])
 ON CONFLICT (incident_id) DO UPDATE SET
     revision = excluded.revision, state = excluded.state, etr = excluded.etr, etr_since = excluded.etr_since,
     restored_at = excluded.restored_at, state_since = excluded.state_since, known_since = excluded.known_since,
-    changed_at = excluded.changed_at, area = excluded.area, device = excluded.device, progress = excluded.progress
+    changed_at = excluded.changed_at, area = excluded.area, device = excluded.device, progress = excluded.progress,
+    storm = excluded.storm
 """
 # A report's incident and its settlement may be told of by two partitions at once: the order of ids again.
 _SAVE_REPORTS: Final = """
-INSERT INTO report (report_id, ticket_id, ticket_ref, language, recipient_id, outcome, reason, settled_at)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[],
-                     $8::timestamptz[]) AS v (report_id)
+INSERT INTO report (report_id, ticket_id, ticket_ref, language, recipient_id, turn, outcome, reason, settled_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::int[], $7::text[], $8::text[],
+                     $9::timestamptz[]) AS v (report_id)
 ORDER BY v.report_id
 ON CONFLICT (report_id) DO UPDATE SET
-    outcome = excluded.outcome, reason = excluded.reason, settled_at = excluded.settled_at
-WHERE excluded.settled_at IS NOT NULL AND excluded.settled_at >= coalesce(report.settled_at, '-infinity')
+    (outcome, reason, settled_at) = (
+        SELECT outcome, reason, settled_at FROM (VALUES
+            (excluded.outcome, excluded.reason, excluded.settled_at), (report.outcome, report.reason, report.settled_at)
+        ) AS said (outcome, reason, settled_at) ORDER BY settled_at DESC NULLS LAST LIMIT 1
+    ),
+    turn = least(excluded.turn, report.turn)
+WHERE excluded.settled_at >= coalesce(report.settled_at, '-infinity') OR excluded.turn < report.turn
 """
 _SAVE_SUBSCRIPTIONS: Final = """
 INSERT INTO subscription (incident_id, report_id, joined_revision, left_revision, joined_at)
@@ -151,9 +157,10 @@ ON CONFLICT (incident_id, report_id) DO UPDATE SET
 """
 _ADD_NOTICES: Final = """
 INSERT INTO notice (notice_id, recipient_id, channel, incident_id, report_id, ticket_ref, language, stage, revision,
-                    template, etr, restored_at, caused_at, rules, made_at)
-SELECT v.*, $14, $15 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
-    $8::text[], $9::int[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[]) AS v
+                    template, etr, restored_at, caused_at, turn, rules, made_at)
+SELECT v.*, $15, $16 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
+    $8::text[], $9::int[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
+    $14::int[]) AS v
 ON CONFLICT (notice_id) DO NOTHING
 RETURNING notice_id, seq
 """
@@ -174,7 +181,7 @@ RETURNING n.stage, n.channel, n.state
 _STATUS: Final = """
 SELECT r.report_id, r.language, r.outcome, r.reason, r.settled_at, s.joined_revision, s.joined_at,
        i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
-       i.changed_at, i.area, i.device, i.progress
+       i.changed_at, i.area, i.device, i.progress, i.storm
 FROM report r
 LEFT JOIN LATERAL (
     SELECT * FROM subscription
@@ -281,7 +288,8 @@ async def last_report(tx: Connection, recipient: Recipient) -> tuple[Reporter, A
     row = await tx.fetchrow(_LAST_REPORT, link_id(recipient))
     if row is None:
         return None
-    reporter = Reporter(row["report_id"], row["ticket_id"], row["ticket_ref"], row["language"], recipient)
+    turn = Turn(row["turn"])
+    reporter = Reporter(row["report_id"], row["ticket_id"], row["ticket_ref"], row["language"], recipient, turn)
     return reporter, _asked(row)
 
 
@@ -309,13 +317,16 @@ async def load_book(tx: Connection, news: News) -> Book:
 async def save_reports(tx: Connection, reporters: Iterable[Reporter], settled: Iterable[ReportSettled]) -> None:
     """Remember reports and their settlements; of two settlements of a report the later one."""
     rows: dict[UUID, tuple[Any, ...]] = {
-        one.report_id: (one.report_id, one.ticket_id, one.ticket_ref, one.language, one.recipient_id, None, None, None)
+        one.report_id: (
+            *(one.report_id, one.ticket_id, one.ticket_ref, one.language, one.recipient_id, one.turn),
+            *(None, None, None),
+        )
         for one in reporters
     }
     for message in sorted(settled, key=lambda one: one.settled_at):
         who = recipient_id(message.recipient) if message.recipient else None
         rows[message.report_id] = (
-            *(message.report_id, message.ticket_id, message.ticket_ref, message.language, who),
+            *(message.report_id, message.ticket_id, message.ticket_ref, message.language, who, Turn.OTHERS),
             *(message.outcome, message.reason, message.settled_at),
         )
     if rows:
@@ -400,6 +411,7 @@ def _standing(row: Record) -> Standing:
         area=row["area"],
         device=row["device"],
         progress=row["progress"],
+        storm=row["storm"],
     )
 
 
@@ -407,4 +419,5 @@ def _reporter(row: Record) -> Reporter:
     recipient = None
     if row["channel"] is not None and row["address"]:  # blank: they left
         recipient = Recipient(channel=Channel(row["channel"]), address=row["address"], account=row["account"])
-    return Reporter(row["report_id"], row["ticket_id"], row["ticket_ref"], row["language"], recipient)
+    turn = Turn(row["turn"])
+    return Reporter(row["report_id"], row["ticket_id"], row["ticket_ref"], row["language"], recipient, turn)

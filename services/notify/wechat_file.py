@@ -42,6 +42,7 @@ _LONGEST: Final = {
     "name": 10,
 }
 _USUALLY: Final = {
+    Template.RECEIVED_STORM: Template.RECEIVED,
     Template.JOINED_KNOWN_ETR: Template.JOINED_KNOWN,
     Template.ANSWERED_ARREARS: Template.ANSWERED,
     Template.ANSWERED_ALREADY_RESTORED: Template.ANSWERED,

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from services.notify.domain.decide import Calm
 from services.notify.domain.notice import Template
 from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of
 
@@ -30,12 +31,14 @@ _LONGEST: Final = 500  # characters: some seven parts of a Chinese SMS
 _TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _MOST_MINUTES: Final = 24 * 60
 _TOP: Final = ("version", "time_zone", "etr_moved_by_minutes", "languages")
+_IN_STORM: Final = "etr_moved_by_minutes_in_storm"
 _LANGUAGE: Final = ("time", "texts")
 _TIME_FIELDS: Final = frozenset({"year", "month", "day", "hour", "minute"})
 PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
     template: frozenset({"ref"} | extra)
     for template, extra in {
         Template.RECEIVED: set[str](),
+        Template.RECEIVED_STORM: set[str](),
         Template.JOINED_KNOWN: set[str](),
         Template.JOINED_KNOWN_ETR: {"etr"},
         Template.ETR_SET: {"etr"},
@@ -48,6 +51,8 @@ PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
     }.items()
 }
 """What each text may say beside its words."""
+_USUALLY: Final = {Template.RECEIVED_STORM: Template.RECEIVED}
+"""What is said where a text is not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,11 @@ class Wording:
     """A templates file that was found good.
 
     Attributes:
-        etr_moved_by: An ETR must move by more than this to be told again.
+        calm: By how much an ETR must move to be told again.
         digest: Names the file's content; it is kept with every decision.
     """
 
-    etr_moved_by: timedelta
+    calm: Calm
     digest: str
     zone: ZoneInfo
     languages: Mapping[str, _Language]
@@ -122,16 +127,20 @@ def parse_wording(source: str, *, name: str = "templates") -> Wording:
         RulesError: the file is not YAML, or something is missing, unknown or wrong; every fault with its line.
     """
     reader = Reader(name, source)
-    top = reader.fields(reader.root, "the file", _TOP, _TOP)
+    top = reader.fields(reader.root, "the file", (*_TOP, _IN_STORM), _TOP)
     if "version" in top:
         check_version(reader, top["version"])
     file = _File(reader)
     moved_by = top.get("etr_moved_by_minutes")
-    minutes = None if moved_by is None else reader.number(moved_by, "etr_moved_by_minutes", 0, _MOST_MINUTES)
+    minutes = (None if moved_by is None else reader.number(moved_by, "etr_moved_by_minutes", 0, _MOST_MINUTES)) or 0
+    stormy = reader.number(top[_IN_STORM], _IN_STORM, 0, _MOST_MINUTES) if _IN_STORM in top else None
+    if stormy is not None and stormy < minutes:
+        reader.fault(line_of(top[_IN_STORM]), f"{_IN_STORM} must not be less than etr_moved_by_minutes")
     zone = file.zone(top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC")
     languages = file.languages(top["languages"]) if "languages" in top else {}
     reader.finish()
-    return Wording(timedelta(minutes=minutes or 0), digest_of(source), zone, languages)
+    calm = Calm(timedelta(minutes=minutes), timedelta(minutes=minutes if stormy is None else stormy))
+    return Wording(calm, digest_of(source), zone, languages)
 
 
 class _File:
@@ -168,7 +177,9 @@ class _File:
     def _language(self, tag: str, node: Node) -> _Language:
         fields = self._reader.fields(node, f"language {tag}", _LANGUAGE, _LANGUAGE)
         names = tuple(template.value for template in Template)
-        texts = self._reader.fields(fields["texts"], f"texts of {tag}", names, names) if "texts" in fields else {}
+        needed = tuple(template.value for template in Template if template not in _USUALLY)
+        texts = self._reader.fields(fields["texts"], f"texts of {tag}", names, needed) if "texts" in fields else {}
+        texts |= {one: texts[usual] for one, usual in _USUALLY.items() if one not in texts and usual in texts}
         return _Language(
             self._text(fields["time"], f"{tag}: time", _TIME_FIELDS, _shows_time) if "time" in fields else "",
             {

@@ -276,4 +276,5 @@ class Changes:
             restoration_suggested_at=incident.suggested_at,
             proposed_device=incident.proposed_device,
             network_change=incident.network_change,
+            storm=self.areas[touched.area].stormy(self._now.timestamp()) or None,
         )

@@ -142,4 +142,5 @@ class Report(NamedTuple):
             ticket_ref=self.ticket_ref,
             language=self.language,
             recipient=self.recipient,
+            customer_class=None if self.customer_class is CustomerClass.NORMAL else self.customer_class,
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from services.contracts import ids
 from services.notify.domain.decide import present
-from services.notify.domain.notice import Stage, Tell, Template, make_notice, settled_stage
+from services.notify.domain.notice import Stage, Tell, Template, Turn, make_notice, settled_stage
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -70,6 +70,7 @@ def answer(asking: RecipientHeard, reporter: Reporter, asked: Asked, *, now: dat
         incident_id=None,
         language=asking.language,
         caused_at=asking.received_at,
+        turn=min(reporter.turn, Turn.IMPORTANT),
     )
     to = asking.recipient
     return replace(

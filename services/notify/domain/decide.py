@@ -51,6 +51,21 @@ class Decision:
     quiet: Counter[Quiet] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """By how much an estimate must have moved since a customer was told one, to be told again.
+
+    In a storm estimates move with every look at the work ahead: who is told each of them believes none.
+    """
+
+    usual: timedelta
+    in_storm: timedelta
+
+    def of(self, standing: Standing) -> timedelta:
+        """Return what holds for an incident."""
+        return self.in_storm if standing.storm else self.usual
+
+
 def needs_notice(
     standing: Standing, told: Told | None, *, joined: tuple[int, int], etr_moved_by: timedelta, now: datetime
 ) -> Tell | Quiet:
@@ -91,7 +106,7 @@ def _first_word(standing: Standing, etr: datetime | None, joined: int, *, knew: 
         return Tell(Stage.ETR_SET, max(standing.etr_since, revision), Template.ETR_SET, etr)
     if knew:
         return Tell(Stage.JOINED_KNOWN, revision, Template.JOINED_KNOWN)
-    return Tell(Stage.RECEIVED, revision, Template.RECEIVED)
+    return Tell(Stage.RECEIVED, revision, Template.RECEIVED_STORM if standing.storm else Template.RECEIVED)
 
 
 def _next_word(
@@ -114,7 +129,7 @@ def _next_word(
     return Tell(Stage.ETR_CHANGED, revision, Template.ETR_CHANGED, etr)
 
 
-def decide(news: News, book: Book, *, etr_moved_by: timedelta, now: datetime) -> Decision:
+def decide(news: News, book: Book, *, calm: Calm, now: datetime) -> Decision:
     """Decide what to tell whom after a batch.
 
     A batch is judged by its end: a customer whose incident was opened and restored within it is told once, that the
@@ -149,7 +164,7 @@ def decide(news: News, book: Book, *, etr_moved_by: timedelta, now: datetime) ->
                 reporters,
                 [one for one in told.get(who, ()) if one.incident_id in about],
                 about=about,
-                etr_moved_by=etr_moved_by,
+                etr_moved_by=calm.of(news.standings[incident]),
                 now=now,
             )
             if isinstance(verdict, Quiet):
@@ -236,6 +251,7 @@ def _tell(
         language=reporters[theirs[-1].report_id].language,
         restored_at=standing.restored_at,
         caused_at=standing.changed_at,
+        turn=min(reporters[one.report_id].turn for one in theirs),
         replaces=tuple(sorted(about)),
     )
 

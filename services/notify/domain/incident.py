@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from services.contracts.values import IncidentState
-from services.notify.domain.notice import Quiet, Reporter
+from services.notify.domain.notice import Quiet, Reporter, turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,6 +31,7 @@ class Standing:
         area: Area of the device; None in what was saved before it was kept.
         device: Device believed to be out.
         progress: Last thing the crew said.
+        storm: Whether its area was in a storm when this was said.
     """
 
     incident_id: UUID
@@ -45,6 +46,7 @@ class Standing:
     area: str | None = None
     device: str | None = None
     progress: str | None = None
+    storm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def evolve(standing: Standing | None, change: IncidentChanged) -> Standing:
         area=change.area,
         device=change.device.id,
         progress=change.stage,
+        storm=bool(change.storm),
     )
 
 
@@ -126,7 +129,14 @@ def fold(standings: Mapping[UUID, Standing], changes: Iterable[IncidentChanged])
         for member in change.joined:
             news.reporters.setdefault(
                 member.report_id,
-                Reporter(member.report_id, member.ticket_id, member.ticket_ref, member.language, member.recipient),
+                Reporter(
+                    member.report_id,
+                    member.ticket_id,
+                    member.ticket_ref,
+                    member.language,
+                    member.recipient,
+                    turn_of(member.customer_class, danger=bool(change.hazards)),
+                ),
             )
             key = (incident, member.report_id)
             news.joined[key] = max(news.joined.get(key, (0, change.changed_at)), (change.revision, change.changed_at))

@@ -7,11 +7,11 @@ Never here: I/O, the clock, wording.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 from services.contracts import ids
-from services.contracts.values import Channel
+from services.contracts.values import Channel, CustomerClass
 from services.grid.phone import phone_key
 
 if TYPE_CHECKING:
@@ -20,6 +20,23 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import ReportSettled
     from services.contracts.values import Recipient
+
+
+class Turn(IntEnum):
+    """Whose turn it is to be told, where more is waiting than can be sent at once: the lower number first."""
+
+    AT_RISK = 0
+    """Life support, or danger where they reported."""
+    IMPORTANT = 1
+    """An important customer; or someone who asks, and waits for the answer."""
+    OTHERS = 2
+
+
+def turn_of(customer_class: CustomerClass | None, *, danger: bool) -> Turn:
+    """Return whose turn a report's customer is. A VIP's own person tells them."""
+    if danger or customer_class is CustomerClass.LIFE_SUPPORT:
+        return Turn.AT_RISK
+    return Turn.IMPORTANT if customer_class is CustomerClass.IMPORTANT else Turn.OTHERS
 
 
 class Stage(StrEnum):
@@ -44,6 +61,8 @@ class Template(StrEnum):
     """Which text a notice is rendered with: a stage, or a stage in one of its circumstances."""
 
     RECEIVED = "received"
+    RECEIVED_STORM = "received_storm"
+    """The same while the area is in a storm."""
     JOINED_KNOWN = "joined_known"
     JOINED_KNOWN_ETR = "joined_known_etr"
     ETR_SET = "etr_set"
@@ -89,6 +108,7 @@ class Reporter:
     ticket_ref: str
     language: str
     recipient: Recipient | None
+    turn: Turn = Turn.OTHERS
 
     @property
     def recipient_id(self) -> UUID | None:
@@ -123,6 +143,7 @@ class Notice:
     Attributes:
         incident_id: None for a report that was settled without an incident.
         caused_at: When the change happened that is told.
+        turn: Who is told first.
         replaces: Incidents of which earlier notices to this customer, if still unsent, are out of date now.
     """
 
@@ -139,6 +160,7 @@ class Notice:
     etr: datetime | None
     restored_at: datetime | None
     caused_at: datetime
+    turn: Turn = Turn.OTHERS
     replaces: tuple[UUID, ...] = ()
 
 
@@ -179,6 +201,7 @@ def make_notice(
     caused_at: datetime,
     language: str | None = None,
     restored_at: datetime | None = None,
+    turn: Turn | None = None,
     replaces: tuple[UUID, ...] = (),
 ) -> Notice:
     """Address what is to be told to the customer of ``reporter``, who must have a recipient.
@@ -203,5 +226,6 @@ def make_notice(
         etr=tell.etr,
         restored_at=restored_at if tell.stage is Stage.RESTORED else None,
         caused_at=caused_at,
+        turn=reporter.turn if turn is None else turn,
         replaces=replaces,
     )

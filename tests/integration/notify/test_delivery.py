@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from services.contracts.values import Channel, IncidentState
+from services.contracts.values import Channel, CustomerClass, IncidentState
 from services.notify import pending
 from services.notify.senders import Delivered, Retry
 from services.notify.senders.log import LogSender
-from services.runtime.clock import now
+from services.runtime.clock import monotonic, now
 from tests.integration.notify.receiver import Receiver
 
 pytestmark = pytest.mark.integration
@@ -376,3 +376,35 @@ async def test_a_bug_in_a_sender_ends_the_loop_so_that_the_service_stops(desk, d
     with pytest.raises(ExceptionGroup) as group:
         await task
     assert group.value.subgroup(KeyError) is not None
+
+
+async def test_of_a_storms_backlog_those_at_risk_are_told_first_and_everyone_once(desk, deliveries, receiver):
+    """Twelve outages with five customers each, and an estimate for all, before anything has gone out."""
+    classes = [None, None, CustomerClass.IMPORTANT, None, CustomerClass.LIFE_SUPPORT]
+    opened, estimated, of = [], [], {}
+    for incident in range(1, 13):
+        members = []
+        for n, customer_class in enumerate(classes):
+            number = 100 * incident + n
+            member = desk.make.member(number, number).model_copy(update={"customer_class": customer_class})
+            of[member.recipient.address] = customer_class
+            members.append(member)
+        opened.append(desk.make.changed(incident, 1, joined=members, storm=True))
+        estimated.append(desk.make.changed(incident, 2, etr=ETR, storm=True))
+    assert await desk.take(*opened) == 60
+    assert await desk.take(*estimated) == 60
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url), calls=1))
+    await desk.wait_states(*[("received", "superseded")] * 60, *[("etr_set", "sent")] * 60, seconds=120)
+
+    told = [post.data["address"] for post in receiver.posts]
+    assert sorted(told) == sorted(of), "everyone, once"
+    order = [of[address] for address in told]
+    assert order == [CustomerClass.LIFE_SUPPORT] * 12 + [CustomerClass.IMPORTANT] * 12 + [None] * 36
+
+
+async def test_a_sender_begins_no_more_in_a_second_than_its_receiver_takes(desk, deliveries, receiver):
+    await opened(desk, customers=30)
+    began = monotonic()
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url), calls=30, per_second=20))
+    await desk.wait_states(*[SENT] * 30, seconds=120)
+    assert monotonic() - began >= 0.45, "20 at once, and ten more at 20 a second"

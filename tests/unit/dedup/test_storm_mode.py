@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services.contracts.values import CustomerClass
 from services.dedup.domain.acts import StormBegan, StormEnded
 from services.dedup.domain.state import AreaState
 from services.dedup.domain.storm import Pace
@@ -136,3 +137,16 @@ def test_replaying_the_area_gives_the_same_pace_and_storm(storm: Timeline) -> No
     again = fold(lambda: AreaState(state.area, state.tree, state.rules), storm.events)
     assert again.pace == state.pace
     assert again.pace.since is not None
+
+
+def test_who_tells_customers_hears_of_the_storm_and_of_who_comes_first(storm: Timeline) -> None:
+    quiet = storm.at(0).report(ELSEWHERE, account="quiet")
+    assert storm.changed[-1].storm is None
+    assert [one.customer_class for one in storm.changed[-1].joined] == [None]
+    last = many_call(storm, 1, 60, every=0.25)
+    storm.at(last + 0.1).report(HERE, account="at risk", customer_class=CustomerClass.LIFE_SUPPORT)
+    (told,) = [one for one in storm.changed[-1].joined if one.customer_class is not None]
+    assert (storm.changed[-1].storm, told.customer_class) == (True, CustomerClass.LIFE_SUPPORT)
+    storm.at(last + 600).report(HERE, account="long after")
+    assert storm.changed[-1].storm is None
+    assert quiet in storm.state.members

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.contracts.messages import IncidentChanged, Member
 from services.contracts.values import Channel, DeviceRef, Etr, IncidentState, ProgressStage, Recipient
-from services.notify.domain.decide import Book, decide
+from services.notify.domain.decide import Book, Calm, decide
 from services.notify.domain.incident import Standing, Subscription, fold
 from services.notify.domain.notice import Notice, Quiet, Reporter, Stage, Told
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+CALM = Calm(timedelta(minutes=20), timedelta(minutes=60))
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Memory:
     """Holds everything, where the store loads what a batch needs."""
 
     now: datetime = NOW
-    etr_moved_by: timedelta = timedelta(minutes=20)
+    calm: Calm = CALM
     standings: dict[UUID, Standing] = field(default_factory=dict)
     reporters: dict[UUID, Reporter] = field(default_factory=dict)
     subscriptions: dict[tuple[UUID, UUID], Subscription] = field(default_factory=dict)
@@ -43,7 +44,7 @@ class Memory:
                 made = Told(one.incident_id, one.stage, one.revision, one.etr)
                 told.setdefault(one.recipient_id, []).append(made)
         book = Book(self.reporters, self.subscriptions, told)
-        decision = decide(news, book, etr_moved_by=self.etr_moved_by, now=self.now)
+        decision = decide(news, book, calm=self.calm, now=self.now)
         self.standings |= news.standings
         self.reporters = news.reporters | self.reporters
         self.subscriptions |= {(one.incident_id, one.report_id): one for one in decision.subscriptions}

@@ -62,7 +62,7 @@ def test_once_each_and_the_truth_in_the_end(by_partition, data, actions):
             assert last.stage is not Stage.RESTORED
             if truth.etr is not None:
                 assert last.etr is not None
-                assert abs(last.etr - truth.etr) <= memory.etr_moved_by
+                assert abs(last.etr - truth.etr) <= memory.calm.usual
 
         # A first word comes first, or after a restoration that did not hold; never twice in a row.
         for before, after in pairwise(told):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import deploy
+from services.notify.domain.decide import Calm
 from services.notify.domain.notice import Template
 from services.notify.templates import TemplateFile
 from services.notify.wording import parse_wording
@@ -48,7 +49,7 @@ def test_every_text_that_ships_can_be_rendered(wording, template, language):
 def test_times_are_those_of_the_hotline(wording):
     assert "1月6日04:03" in wording.render(Template.ETR_SET, "zh-Hans-CN", ref="X", etr=MOMENT).text
     assert "2026-01-06 04:03" in wording.render(Template.RESTORED, "en", ref="X", restored_at=MOMENT).text
-    assert wording.etr_moved_by == timedelta(minutes=20)
+    assert wording.calm == Calm(timedelta(minutes=20), timedelta(minutes=60))
 
 
 @pytest.mark.parametrize(
@@ -147,9 +148,33 @@ def test_a_changed_file_comes_into_force_once_it_stands_still_and_a_broken_one_d
         assert templates.current is before
 
     changed_to(source.replace("etr_moved_by_minutes: 20", "etr_moved_by_minutes: 30").encode())
-    assert templates.current.etr_moved_by == timedelta(minutes=30)
+    assert templates.current.calm.usual == timedelta(minutes=30)
 
 
 def test_a_service_does_not_start_without_its_texts(tmp_path):
     with pytest.raises(RulesError, match="cannot be read"):
         TemplateFile(tmp_path / "nowhere.yaml")
+
+
+def test_what_is_said_in_a_storm_is_what_is_always_said_where_the_file_does_not_say_it(source):
+    data = yaml.safe_load(source)
+    del data["etr_moved_by_minutes_in_storm"]
+    for language in data["languages"].values():
+        del language["texts"]["received_storm"]
+    older = parse_wording(yaml.safe_dump(data, allow_unicode=True))
+    assert older.calm == Calm(timedelta(minutes=20), timedelta(minutes=20))
+    for tag in older.languages:
+        said = {older.render(one, tag, ref="R").text for one in (Template.RECEIVED, Template.RECEIVED_STORM)}
+        assert len(said) == 1
+
+
+def test_in_a_storm_people_are_told_that_it_takes_longer(wording):
+    for tag in wording.languages:
+        usual, stormy = (wording.render(one, tag, ref="R").text for one in (Template.RECEIVED, Template.RECEIVED_STORM))
+        assert usual != stormy
+        assert "95598" in stormy
+
+
+def test_estimates_are_not_told_more_often_in_a_storm_than_outside_of_one(source):
+    with pytest.raises(RulesError, match="in_storm must not be less than etr_moved_by_minutes"):
+        parse_wording(source.replace("etr_moved_by_minutes_in_storm: 60", "etr_moved_by_minutes_in_storm: 5"))

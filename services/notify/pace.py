@@ -1,0 +1,37 @@
+"""How many notices a second one sender begins: so many, evenly, and never a burst that its receiver drops.
+
+Pure. Never here: which notices (``pending`` gives the most urgent first), the clock.
+"""
+
+from __future__ import annotations
+
+
+class Pace:
+    """Counts what may begin; at most a second's worth is saved up."""
+
+    def __init__(self, per_second: float | None) -> None:
+        """Begin with a second's worth; None is no limit."""
+        self._per_second = per_second
+        self._most = max(1.0, per_second or 0.0)
+        self._saved = self._most
+        self._at: float | None = None
+
+    def free(self, now: float) -> int | None:
+        """Return how many may begin now, seconds on a clock that only goes on; None is no limit."""
+        if self._per_second is None:
+            return None
+        if self._at is not None:
+            self._saved = min(self._most, self._saved + (now - self._at) * self._per_second)
+        self._at = now
+        return int(self._saved)
+
+    def begun(self, count: int) -> None:
+        """Note that so many have begun."""
+        if self._per_second is not None:
+            self._saved -= count
+
+    def wait(self) -> float:
+        """Return the seconds until some more may begin, a tenth of a second's worth, as of the last look; 0 if now."""
+        if self._per_second is None:
+            return 0.0
+        return max(0.0, (max(1.0, self._per_second / 10) - self._saved) / self._per_second)
