@@ -35,7 +35,8 @@ _TOP: Final = frozenset(
 _STORM: Final = frozenset(
     {"recent_minutes", "usual_days", "usual_per_hour", "enter_times", "least_reports", "leave_times"}
 )
-_IN_STORM: Final = frozenset({"hold_seconds", "lift_margin"})
+_IN_STORM: Final = frozenset({"hold_seconds", "lift_margin", "etr_hours"})
+_LONGEST_ETR: Final = 14 * 24
 _REPORTING: Final = frozenset(
     {"share", "share_weight", "delay_minutes", "delay_weight", "delay_spread", "stray_per_hour", "silence_weight"}
 )
@@ -96,6 +97,7 @@ class _Rules:
             leave=leave,
             holds=self._holds(found.get("hold_seconds"), "hold_seconds of storm"),
             lift_margin=self._number(found, "lift_margin", -20, 20) if "lift_margin" in found else None,
+            etr=self._estimates(found.get("etr_hours")),
         )
 
     def _inference(self, top: Mapping[str, Node]) -> Inference:
@@ -137,6 +139,10 @@ class _Rules:
     def _holds(self, node: Node | None, what: str = "hold_seconds") -> dict[str, timedelta]:
         found = {} if node is None else self._reader.fields(node, what, _HOLD_AT)
         return {name: timedelta(seconds=self._number(found, name, 0, _LONGEST_HOLD)) for name in found}
+
+    def _estimates(self, node: Node | None) -> dict[str, timedelta]:
+        found = {} if node is None else self._reader.fields(node, "etr_hours of storm", _HOLD_AT)
+        return {name: timedelta(hours=self._number(found, name, 0.25, _LONGEST_ETR)) for name in found}
 
     def _fields(self, node: Node | None, what: str, known: frozenset[str]) -> dict[str, Node]:
         """Return the entries of a part, all of which are needed; that the part is missing has been told."""

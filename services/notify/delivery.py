@@ -106,9 +106,11 @@ class Delivery:
             with suppress(UnavailableError), translated():
                 await self.recover()
                 _observe(await pending.drop_unlinked(self._pool))
-                count, oldest = await pending.backlog(self._pool)
-                metrics.PENDING.set(count)
-                metrics.OLDEST.set(oldest)
+                waiting = await pending.backlog(self._pool)
+                metrics.PENDING.set(sum(count for count, _ in waiting.values()))
+                metrics.OLDEST.set(max(oldest for _, oldest in waiting.values()))
+                for turn, (_, oldest) in waiting.items():
+                    metrics.WAITING.labels(turn.name.lower()).set(oldest)
             await asyncio.sleep(_WATCH_SECONDS)
 
     async def recover(self) -> list[Became]:

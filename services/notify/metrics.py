@@ -26,6 +26,11 @@ SECONDS: Final = Histogram(
 )
 PENDING: Final = Gauge("gridline_notify_pending", "Notices made and not settled, of all instances together")
 OLDEST: Final = Gauge("gridline_notify_oldest_pending_seconds", "Age of the oldest of them; 0 if none")
+WAITING: Final = Gauge(
+    "gridline_notify_waiting_seconds",
+    "Age of the oldest of them by whose turn it is: at_risk, important, others",
+    ("turn",),
+)
 TEMPLATES_REFUSED: Final = Gauge(
     "gridline_notify_templates_refused", "1 while the templates file on disk has a fault and an older one is in force"
 )

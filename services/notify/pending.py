@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import Channel
-from services.notify.domain.notice import Stage, Template
+from services.notify.domain.notice import Stage, Template, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,8 +98,8 @@ FROM gone WHERE n.notice_id = gone.notice_id
 RETURNING n.notice_id, n.stage, n.channel, n.state, n.reason, extract(epoch FROM now() - n.caused_at)::float8 AS seconds
 """
 _BACKLOG: Final = """
-SELECT count(*) AS n, coalesce(extract(epoch FROM now() - min(made_at)), 0)::float8 AS oldest_seconds
-FROM notice WHERE state IN ('pending', 'sending')
+SELECT turn, count(*) AS n, extract(epoch FROM now() - min(made_at))::float8 AS oldest_seconds
+FROM notice WHERE state IN ('pending', 'sending') GROUP BY turn
 """
 
 
@@ -223,9 +223,7 @@ async def drop_unlinked(pool: Pool) -> list[Became]:
     return [Became(**row) for row in await pool.fetch(_DROP_UNLINKED)]
 
 
-async def backlog(pool: Pool) -> tuple[int, float]:
-    """Return how many notices are not settled yet, and the age of the oldest in seconds."""
-    row = await pool.fetchrow(_BACKLOG)
-    if row is None:
-        raise AssertionError("an aggregate returns its row")
-    return row["n"], row["oldest_seconds"]
+async def backlog(pool: Pool) -> dict[Turn, tuple[int, float]]:
+    """Return how many notices are not settled yet, and the age of the oldest in seconds, by whose turn it is."""
+    found = {Turn(row["turn"]): (row["n"], row["oldest_seconds"]) for row in await pool.fetch(_BACKLOG)}
+    return {turn: found.get(turn, (0, 0.0)) for turn in Turn}

@@ -33,7 +33,6 @@ _LEFT: Final = 10_000
 _NOTED: Final = {
     e.PartRestored: e.Rule.POWER_BACK,
     e.ProgressNoted: e.Rule.CREW_PROGRESS,
-    e.EtrSet: e.Rule.CREW_ESTIMATE,
 }
 """Why an incident changed, for events that carry no rule."""
 
@@ -118,7 +117,8 @@ class Changes:
             self._because(self._touch(state, event.incident_id), event.rule, traceparent)
         elif isinstance(event, (e.PartRestored, e.ProgressNoted, e.EtrSet)):
             if event.incident_id in state.incidents:  # a step may be of one that is open in another area
-                self._because(self._touch(state, event.incident_id), _NOTED[type(event)], traceparent)
+                rule = event.rule if isinstance(event, e.EtrSet) else _NOTED[type(event)]
+                self._because(self._touch(state, event.incident_id), rule, traceparent)
         elif isinstance(event, (e.IncidentRestored, e.IncidentAbsorbed)):
             self._because(self.touched[event.incident_id], event.rule, traceparent)
             self._tell_over(state, self.touched[event.incident_id].incident, traceparent)

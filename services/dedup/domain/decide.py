@@ -28,6 +28,7 @@ from services.dedup.domain.candidates import Lifted, look_up_the_tree
 from services.dedup.domain.clock import DUE, overdue, with_due_times
 from services.dedup.domain.commands import obey
 from services.dedup.domain.draft import Draft
+from services.dedup.domain.estimating import with_estimates
 from services.dedup.domain.moving import network_changed, open_elsewhere
 from services.dedup.domain.open_places import called_of, lately_begun_above, likeliest, open_places
 from services.dedup.domain.placing import place
@@ -80,7 +81,7 @@ def decide(state: AreaState, message: OutageInput, now: datetime) -> list[Event]
         network_changed(draft, message)
     else:
         draft.timer(message)
-    return with_due_times(state, draft.events)
+    return with_due_times(state, with_estimates(state, draft.events, now))
 
 
 def _arrived(message: OutageInput) -> datetime | None:

@@ -228,6 +228,7 @@ class EtrSet:
 
     incident_id: UUID
     etr: Etr
+    rule: Rule = Rule.CREW_ESTIMATE
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ reports any more is known from them, so a quiet area leaves without a timer. Nev
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class StormRules:
         leave: It is over below this multiple.
         holds: How long an order waits then, by class; a class that is not named waits as usual.
         lift_margin: The margin of a common cause then; None is the usual one.
+        etr: How long after the earliest report power may be back, by class; a class that is not named has none.
     """
 
     recent: float
@@ -44,6 +45,7 @@ class StormRules:
     leave: float
     holds: Mapping[str, timedelta]
     lift_margin: float | None = None
+    etr: Mapping[str, timedelta] = field(default_factory=dict)
 
 
 class Pace(NamedTuple):

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.contracts.values import CustomerClass
+from services.contracts.values import CustomerClass, ProgressStage
 from services.dedup.domain.acts import StormBegan, StormEnded
 from services.dedup.domain.state import AreaState
 from services.dedup.domain.storm import Pace
 from tests.unit.dedup.timeline import Timeline, fold, minute
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from services.dedup.domain.incident import Incident
     from services.dedup.domain.rules import Rules
     from services.grid.tree import Tree
 
@@ -150,3 +153,72 @@ def test_who_tells_customers_hears_of_the_storm_and_of_who_comes_first(storm: Ti
     storm.at(last + 600).report(HERE, account="long after")
     assert storm.changed[-1].storm is None
     assert quiet in storm.state.members
+
+
+EXPECTED = {
+    "transformer": timedelta(hours=8),
+    "fuse": timedelta(hours=5),
+    "switch": timedelta(hours=3),
+    "breaker": timedelta(hours=2),
+}
+
+
+def by_class(incident: Incident) -> datetime:
+    return incident.opened_at + EXPECTED[incident.device.type]
+
+
+@pytest.fixture
+def estimating(ieee123: Tree, rules: Rules) -> Timeline:
+    """The same feeder, where an outage is expected to last by its class of device while there is a storm."""
+    assert rules.storm is not None
+    return Timeline("A0SU00000", ieee123, replace(rules, storm=replace(rules.storm, etr=EXPECTED)))
+
+
+def test_before_a_storm_nobody_but_a_crew_says_when_power_is_back_and_in_it_the_class_of_device_does(
+    estimating: Timeline,
+) -> None:
+    before = estimating.at(0).report(ELSEWHERE, account="early")
+    assert estimating.incident_of(before).etr is None
+    last = many_call(estimating, 1, 60, every=0.25)
+    (began,) = [one for one in estimating.events if isinstance(one, StormBegan)]
+    known = estimating.incident_of(before)
+    assert known.etr is not None, "what was open when it began has one too"
+    assert (known.etr.at, known.etr.source, known.etr.confidence) == (by_class(known), "history", "low")
+    assert began.at < minute(last)
+
+    late = estimating.at(last + 1).report("A0TR00023", account="in it")
+    incident = estimating.incident_of(late)
+    assert incident.etr is not None
+    assert incident.etr.at == by_class(incident)
+    assert estimating.changed[-1].etr == incident.etr
+
+
+def test_in_a_storm_the_estimate_goes_with_the_device_until_a_crew_says_one(estimating: Timeline) -> None:
+    last = many_call(estimating, 0, 60, every=0.25)
+    first = estimating.at(last + 1).report("A0TR00023", account="a")
+    incident = estimating.incident_of(first)
+    for n, name in enumerate(("A0TR00024", "A0TR00025")):
+        estimating.at(last + 1.2 + n / 10).report(name, account=name)
+    assert incident.device.type != "transformer", "it was lifted"
+    assert incident.etr is not None
+    assert incident.etr.at == by_class(incident)
+    estimating.at(last + 5).crew(incident.order_id, ProgressStage.ARRIVED, etr=last + 90)
+    assert (incident.etr.source, incident.etr.at) == ("crew", minute(last + 90))
+    for n, name in enumerate(("A0TR00026", "A0TR00027", "A0TR00028", "A0TR00030", "A0TR00031")):
+        estimating.at(last + 5.2 + n / 10).report(name, account=name)
+    assert incident.etr.source == "crew"
+
+
+def test_no_estimate_is_said_where_the_rules_have_none(storm: Timeline) -> None:
+    many_call(storm, 0, 60, every=0.25)
+    assert all(one.etr is None for one in storm.state.incidents.values())
+
+
+def test_an_estimate_is_folded_like_everything_else(estimating: Timeline, ieee123: Tree) -> None:
+    last = many_call(estimating, 0, 60, every=0.25)
+    estimating.at(last + 1).report("A0TR00023", account="a")
+    rules = estimating.state.rules
+    again = fold(lambda: AreaState("A0SU00000", ieee123, rules), estimating.events)
+    said = {key: one.etr for key, one in estimating.state.incidents.items()}
+    assert {key: one.etr for key, one in again.incidents.items()} == said
+    assert None not in said.values()
