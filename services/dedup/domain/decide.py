@@ -21,7 +21,7 @@ from services.contracts.messages import (
     TelemetryReceived,
     TimerFired,
 )
-from services.contracts.values import CommandAction, DeviceRef, ProgressStage
+from services.contracts.values import CommandAction, CustomerClass, DeviceRef, ProgressStage
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.candidates import Lifted, look_up_the_tree
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from services.dedup.domain.events import Event, Rule
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.open_places import OpenPlace
+    from services.dedup.domain.planned import Planned
     from services.dedup.domain.relook import Piece
     from services.dedup.domain.state import AreaState, Restored
 
@@ -129,13 +130,20 @@ class _Decision(Draft):
             state.planned.known  # hardly ever: what is upstream need not be listed
             and (planned := state.planned.covering(state.upstream(leaf), report.made_at)) is not None
         ):
-            self.events.append(e.ReportAnswered(report, e.Rule.PLANNED, planned=planned))
+            self._answer(report, e.Rule.PLANNED, planned)
         elif (own := self._own_premises(report, leaf)) is not None:
             self.join(report, own, e.Rule.SAME_PREMISE)
         elif report.single_premise:
             self._single(report, leaf)
         else:
             self._outage(report, leaf, follows=report.device != said)
+
+    def _answer(self, report: Report, rule: Rule, planned: Planned | None = None) -> None:
+        """Answer a report that needs no crew; a person sees at once to who depends on power, whatever the answer is."""
+        if report.customer_class is CustomerClass.LIFE_SUPPORT:
+            self.events.append(e.ReportNeedsPerson(report, rule))
+        else:
+            self.events.append(e.ReportAnswered(report, rule, planned=planned))
 
     def _hazard(self, report: Report) -> None:
         """Danger gets its own incident and order at once, whatever else is known there."""
@@ -157,7 +165,7 @@ class _Decision(Draft):
         leaf = self.state.leaf(report.device)
         cover = None if leaf is None else self._cover(report, leaf)
         if cover is None or cover.incident is None:
-            self.events.append(e.ReportAnswered(report, e.Rule.ARREARS))
+            self._answer(report, e.Rule.ARREARS)
         else:
             self.join(report, cover.incident, cover.rule)
 

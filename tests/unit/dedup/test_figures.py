@@ -14,6 +14,7 @@ from services.contracts.messages import TimerFired
 from services.contracts.values import CustomerClass, IncidentState, ProgressStage
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain.clock import due_of
 from services.dedup.domain.figures import Interruption, Step, by_day, figures
 from services.dedup.levels_file import load_levels
 from services.dedup.settings import LEVELS
@@ -251,6 +252,52 @@ def test_a_crew_that_was_there_in_time_breaches_nothing(timed: Timeline) -> None
     due(timed, "arrival", order, 46)
 
     assert not [event for event in timed.events if isinstance(event, a.DeadlineBreached)]
+
+
+def test_merged_outages_have_one_clock_from_the_earliest_of_all_their_reports(timed: Timeline) -> None:
+    timed.at(30).report("A0TR00023", "older", made=10)
+    timed.at(31).report("A0TR00024", "younger", made=31)
+    (order,) = timed.live_orders().values()
+    assert order.device.id == "A0FU00016"
+    assert order.arrive_by == minute(10 + 45)
+    (incident,) = timed.state.incidents.values()
+    assert timed.changed[-1].arrive_by == due_of(timed.state, incident).arrive_by == minute(55)
+
+
+def test_what_a_person_splits_off_and_merges_has_the_clock_of_its_own_reports(timed: Timeline) -> None:
+    first = timed.at(0).report("A0TR00023", "first")
+    second = timed.at(20).report("A0TR00024", "second")
+    incident = timed.incident_of(first)
+    assert timed.incident_of(second) is incident
+    timed.at(21).dispatcher("split", incident_id=incident.incident_id, reports=(second,))
+    apart = timed.incident_of(second)
+    assert (timed.order_of(first).arrive_by, timed.order_of(second).arrive_by) == (minute(45), minute(65))
+    timed.at(22).dispatcher("merge", incident_id=apart.incident_id, target_id=incident.incident_id)
+    assert timed.order_of(second).arrive_by == minute(45)
+
+
+@pytest.mark.parametrize(("zone", "arrive", "restore"), [("urban", 45, 180), ("rural", 90, 240), ("remote", 120, 240)])
+def test_the_clock_is_that_of_the_feeders_zone(
+    ieee123: Tree, rules: Rules, tmp_path: Path, zone: str, arrive: float, restore: float
+) -> None:
+    path = tmp_path / "levels.yaml"
+    path.write_text(LEVELS.read_text().replace("feeders: {}", f"feeders: {{A0BR00001: {zone}}}"))
+    line = Timeline("A0SU00000", ieee123, replace(rules, levels=load_levels(path)))
+    order = line.order_of(line.at(0).report("A0TR00023"))
+    assert (order.arrive_by, order.restore_by) == (minute(arrive), minute(arrive + restore))
+    due(line, "arrival", order, arrive - 0.1)
+    assert not [event for event in line.events if isinstance(event, a.DeadlineBreached)], "not yet"
+    due(line, "arrival", order, arrive)
+    assert [event.what for event in line.events if isinstance(event, a.DeadlineBreached)] == ["arrival"]
+
+
+def test_who_is_still_out_has_a_clock_of_their_own_and_the_outage_began_with_the_first(timed: Timeline) -> None:
+    first = timed.at(0).report("A0TR00023", "first")
+    timed.at(30).crew(timed.order_of(first).order_id, ProgressStage.RESTORED)
+    still = timed.at(50).report("A0TR00023", "still out")
+    nested = timed.incident_of(still)
+    assert nested.out_since == minute(0)
+    assert timed.order_of(still).arrive_by == minute(50 + 45), "nobody can be on the spot before they called again"
 
 
 def test_without_service_levels_nothing_is_due(storm: Timeline) -> None:

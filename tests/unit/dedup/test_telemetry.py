@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.contracts.ids import NAMESPACE
 from services.contracts.messages import TelemetryReceived
-from services.contracts.values import IncidentState, OrderStatus, Priority, Reading
+from services.contracts.values import CustomerClass, IncidentState, OrderStatus, Priority, Reading
 from services.dedup.domain import acts as a
 from services.dedup.domain.telemetry import Telemetry
 from tests.unit.dedup.timeline import minute
@@ -213,3 +213,114 @@ def test_a_meter_that_goes_dark_as_planned_is_no_outage(storm: Timeline) -> None
 def test_an_account_in_arrears_is_answered(storm: Timeline) -> None:
     storm.at(0).report("A0TR00023", suspended=True)
     assert storm.answers() == [("answered", "arrears")]
+
+
+@pytest.mark.parametrize(("why", "said"), [("planned_outage", {}), ("arrears", {"suspended": True})])
+def test_who_depends_on_power_gets_a_person_where_others_get_an_answer(storm: Timeline, why: str, said: dict) -> None:
+    if why == "planned_outage":
+        plan(storm)
+    storm.at(10).report("A0TR00023", **said)
+    storm.at(11).report("A0TR00023", customer_class=CustomerClass.IMPORTANT, **said)
+    storm.at(12).report("A0TR00023", customer_class=CustomerClass.LIFE_SUPPORT, **said)
+
+    assert storm.answers() == [("answered", why), ("answered", why), ("needs_person", why)]
+    assert not storm.orders
+
+
+def test_a_plan_holds_from_its_start_until_its_end_exclusive(storm: Timeline) -> None:
+    plan(storm, start=10, end=60)
+    storm.at(10).report("A0TR00023")
+    storm.at(60).report("A0TR00023", made=59.9)
+    late = storm.at(60.1).report("A0TR00023", made=60)
+
+    assert storm.answers() == [("answered", "planned_outage")] * 2
+    assert late in storm.state.members
+
+
+def test_of_two_plans_the_one_that_lasts_longest_answers(storm: Timeline) -> None:
+    plan(storm, end=30)
+    plan(storm, device="A0SU00000", end=120, planned_id=uuid5(NAMESPACE, "another plan"))
+    storm.at(10).report("A0TR00023")
+
+    assert storm.settled[0].expected_at == minute(120)
+
+
+def test_a_plan_ends_no_outage_that_was_there_before_it(storm: Timeline) -> None:
+    before = storm.at(0).report("A0TR00023")
+    plan(storm, start=5, end=60)
+    storm.at(10).report("A0TR00023")
+
+    assert storm.incident_of(before).state is IncidentState.PREDICTED
+    assert storm.live_orders().keys() == {"A0TR00023"}
+
+
+def test_a_clock_hours_off_does_not_reach_a_plan_that_is_over(storm: Timeline) -> None:
+    plan(storm, start=-600, end=-300)
+    late = storm.at(0).report("A0TR00023", made=-400)
+
+    assert late in storm.state.members, "what says it was made hours before it arrived counts from its arrival"
+
+
+def test_a_meter_that_answers_a_ping_speaks_against_its_customers_call_and_closes_nothing(storm: Timeline) -> None:
+    """A single call and a meter that is on: somebody phones before a crew drives."""
+    call = storm.at(0).report("A0TR00023", account="A1")
+    storm.at(1).reading("ping_ok", "A0TR00023", "A1")
+
+    assert suggested(storm) == ["meters_on"]
+    assert storm.changed[-1].restoration_suggested_at == minute(1)
+    assert storm.incident_of(call).state is IncidentState.PREDICTED
+    assert len(storm.live_orders()) == 1
+
+
+def test_a_meter_that_answers_says_nothing_of_another_caller(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00023", account="A1")
+    storm.at(0.1).report("A0TR00023", account="A2")
+    storm.at(1).reading("ping_ok", "A0TR00023", "A1")
+    assert suggested(storm) == []
+    storm.at(2).reading("ping_silent", "A0TR00023", "A2")
+    assert suggested(storm) == []
+    storm.at(3).reading("ping_ok", "A0TR00023", "A2")
+    assert suggested(storm) == ["meters_on"]
+
+
+def test_a_meter_that_does_not_answer_a_ping_is_no_outage_of_its_own(storm: Timeline) -> None:
+    storm.at(0).reading("ping_silent", "A0TR00023", "A1")
+    assert not storm.state.incidents
+    assert not storm.orders
+
+
+def test_a_ping_from_before_the_outage_says_nothing_of_it(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00023", account="A1")
+    storm.at(1).reading("ping_ok", "A0TR00023", "A1", made=-5)
+    assert suggested(storm) == []
+
+
+def test_a_last_gasp_and_the_call_of_the_same_house_are_one_caller(storm: Timeline) -> None:
+    gasp = storm.at(0)
+    gasp.reading("last_gasp", "A0TR00023", "A1")
+    call = storm.at(1).report("A0TR00023", account="A1")
+
+    assert storm.incident_of(call).standing.callers == 1
+    assert storm.live_orders().keys() == {"A0TR00023"}
+
+
+def test_a_breaker_that_closed_only_after_the_calls_may_have_been_open_then(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00023")
+    storm.at(1).reading("breaker_closed", "A0FU00016", made=0.9)
+    late = storm.at(2).report("A0TR00024", made=0.2)
+    assert storm.incident_of(late).device.id == "A0FU00016"
+
+
+def test_a_breaker_that_opens_after_telemetry_had_it_closed_is_predicted_again(storm: Timeline) -> None:
+    storm.at(0).reading("breaker_closed", "A0FU00016")
+    first = storm.at(1).report("A0TR00023")
+    assert storm.incident_of(first).device.id == "A0TR00023"
+    storm.at(2).reading("breaker_open", "A0FU00016")
+    second = storm.at(3).report("A0TR00024")
+    assert storm.incident_of(second).device.id == "A0FU00016"
+    assert storm.incident_of(second).state is IncidentState.CONFIRMED
+
+
+def test_a_reading_of_a_device_nobody_knows_changes_nothing(storm: Timeline) -> None:
+    assert storm.at(0).reading("last_gasp", "NOWHERE", "A1") == []
+    assert storm.at(0).reading("breaker_open", "NOWHERE") == []
