@@ -9,9 +9,9 @@ from typing import Final, NoReturn
 import structlog
 
 from services.dedup.api import make_router
-from services.dedup.due import watch_due
 from services.dedup.ground import Ground
 from services.dedup.handler import DedupHandler, imbalance
+from services.dedup.indices import watch_reliability
 from services.dedup.keys import load_keys
 from services.dedup.moves import watch_moves
 from services.dedup.settings import DedupSettings
@@ -53,7 +53,7 @@ async def build(runtime: Runtime) -> Parts:
             lambda: ground.watch(runtime.pool, settings.reload_seconds),
             lambda: watch_timers(runtime.pool, runtime.outbox, settings.timer_seconds),
             lambda: watch_moves(runtime.pool, runtime.outbox, ground, settings.reload_seconds),
-            lambda: watch_due(runtime.pool, runtime.outbox, ground, settings.timer_seconds),
+            lambda: watch_reliability(runtime.pool, ground, 30 * settings.timer_seconds),
         ),
         imbalance=imbalance,
     )

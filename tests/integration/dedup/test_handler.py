@@ -24,12 +24,11 @@ from services.contracts.messages import (
 from services.contracts.topics import DISPATCH_ORDER, INCIDENT_CHANGED, OUTAGE_INPUT, REPORT_SETTLED
 from services.contracts.values import CustomerClass, Etr, OrderStatus, ProgressStage, Recipient
 from services.dedup.domain.acts import NetworkChange
-from services.dedup.due import fire_overdue
 from services.dedup.handler import imbalance
 from services.dedup.moves import tell_moved
 from services.dedup.store.reliability import interruptions
 from services.dedup.store.views import orders_by_id
-from services.dedup.timers import fire_due
+from services.dedup.timers import fire_due, fire_overdue
 from services.grid.store import import_network
 from services.runtime.handling import Received
 from services.runtime.outbox import unpack_headers

@@ -1,0 +1,50 @@
+"""The reliability indices of the last 24 hours (IEEE 1366), kept as gauges. Never here: how they are computed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.dedup import metrics
+from services.dedup.domain.clock import MOMENTARY
+from services.dedup.domain.figures import figures
+from services.dedup.store import reliability
+from services.runtime import clock
+from services.runtime.errors import UnavailableError
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from services.dedup.domain.clock import ServiceLevels
+    from services.dedup.ground import Ground
+    from services.runtime.postgres import Pool
+
+_log: Final = structlog.get_logger()
+
+
+async def measure_reliability(pool: Pool, now: datetime, levels: ServiceLevels | None) -> None:
+    """Set the gauges, by the levels' threshold of what is momentary."""
+    with translated():
+        async with pool.acquire() as connection:
+            found = await reliability.interruptions(connection, now - timedelta(days=1), now, None)
+            customers = await reliability.customers_served(connection, None)
+    momentary = MOMENTARY if levels is None else levels.momentary
+    total = figures(found, customers, momentary=momentary, until=now)
+    metrics.SAIDI.set(total.saidi_minutes)
+    metrics.SAIFI.set(total.saifi)
+    metrics.CAIDI.set(total.caidi_minutes)
+    metrics.MAIFI.set(total.maifi)
+
+
+async def watch_reliability(pool: Pool, ground: Ground, every_s: float) -> None:
+    """Measure again and again, for the life of the service."""
+    while True:
+        try:
+            await measure_reliability(pool, clock.now(), ground.rules.levels)
+        except UnavailableError as error:
+            _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
+        await asyncio.sleep(every_s)
