@@ -151,10 +151,19 @@ def _import(network: Path, customers: Path) -> None:
 async def _until_told_to_stop(work: Callable[[Connection], Awaitable[store.Imported]]) -> store.Imported:
     """Run ``work``; SIGTERM ends it as Ctrl-C does, so that it can clear away what it had begun."""
     task = asyncio.ensure_future(connected(work))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    told = False
+
+    def stop() -> None:
+        nonlocal told
+        told = True
+        task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
     try:
         return await task
     except asyncio.CancelledError:
+        if not told:
+            raise
         advice = "Run it again: what it had begun is cleared away."
         raise CommandError("stopped: nothing was imported", advice, Exit.NO) from None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections import Counter
 
@@ -175,6 +177,41 @@ async def test_what_a_killed_import_left_is_seen_by_nobody_and_dropped_by_the_ne
     assert {row["version"] for row in await grid.fetch("SELECT DISTINCT version FROM grid.customer")} == {1}
     assert (await import_network(grid, *shipped("ieee123"))).version.version == 2
     assert await tables_of(grid) == before | {f"{part}_v2" for part in ("customer", "device", "house", "service_point")}
+
+
+async def test_a_command_that_is_told_to_stop_clears_away_what_it_had_begun(grid, database_dsn, shipped):
+    before = await tables_of(grid)
+    await grid.execute("""
+        CREATE OR REPLACE FUNCTION grid.version_steps(v integer) RETURNS SETOF text LANGUAGE sql AS $$
+            SELECT 'SELECT pg_sleep(600)'
+        $$
+    """)
+    network, customers = shipped("ieee123")
+    command = ("-m", "services.cli", "grid", "import", "--network", str(network), "--customers", str(customers))
+    importing = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        env={**os.environ, "GRIDLINE_POSTGRES_DSN": database_dsn},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    asleep = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'SELECT pg_sleep(600)'"
+    )
+    try:
+        async with asyncio.timeout(120):
+            while not await grid.fetchval(asleep):
+                assert importing.returncode is None
+                await asyncio.sleep(0.05)
+        assert "customer_v1" in await tables_of(grid) - before  # the control: it was in the midst of it
+        importing.terminate()
+        async with asyncio.timeout(120):
+            _, said = await importing.communicate()
+    finally:
+        if importing.returncode is None:
+            importing.kill()
+    assert importing.returncode == 1
+    assert b"stopped: nothing was imported" in said
+    assert await tables_of(grid) == before
 
 
 async def test_a_full_disk_is_named_and_leaves_nothing_behind(grid, shipped):
