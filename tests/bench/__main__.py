@@ -59,23 +59,29 @@ def main() -> int:
                 display.console.print(f"{time.monotonic() - began:6.1f} s  {what}")
 
         rounds = arguments.rounds or (2 if arguments.quick else 3)
-        work = Work(results=results, rounds=rounds, quick=arguments.quick, huge=arguments.huge, tell=tell)
-        for name in arguments.only:
-            if name in WITHOUT_SERVERS:
-                tell(name)
-                WITHOUT_SERVERS[name](work)
-        if wanted := [name for name in arguments.only if name in MEASUREMENTS]:
-            with servers() as running:
-                plan = Plan(**vars(work), servers=running, grids=Grids(running, tell))
-                for name in wanted:
+        try:
+            work = Work(results=results, rounds=rounds, quick=arguments.quick, huge=arguments.huge, tell=tell)
+            for name in arguments.only:
+                if name in WITHOUT_SERVERS:
                     tell(name)
-                    MEASUREMENTS[name](plan)
-                tell("stopping")
+                    WITHOUT_SERVERS[name](work)
+            if wanted := [name for name in arguments.only if name in MEASUREMENTS]:
+                with servers() as running:
+                    plan = Plan(**vars(work), servers=running, grids=Grids(running, tell))
+                    for name in wanted:
+                        tell(name)
+                        MEASUREMENTS[name](plan)
+                    tell("stopping")
+        finally:
+            _show(results, arguments, console, began)  # also what was measured before one that failed
+    return 0
+
+
+def _show(results: Results, arguments: argparse.Namespace, console: Console, began: float) -> None:
     results.show(console)
     file = arguments.json or Path("bench-results") / ("quick.json" if arguments.quick else "bench.json")
     results.write(file, quick=arguments.quick, seconds=round(time.monotonic() - began, 1))
     console.print(f"{file} has every sample. It took {time.monotonic() - began:.0f} s.")
-    return 0
 
 
 def _arguments() -> argparse.Namespace:
