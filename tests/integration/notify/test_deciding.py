@@ -23,7 +23,7 @@ RESTORED = IncidentState.RESTORED
 
 
 def settled(report=1, customer=1, outcome="needs_person", reason="device_unknown", minute=0):
-    fields = Snapshots.member(report, customer).model_dump()
+    fields = Snapshots.member(report, customer).model_dump(exclude={"customer_class"})
     at = NOW + timedelta(minutes=minute)
     return ReportSettled(**fields, area="S1", outcome=outcome, reason=reason, settled_at=at)
 
