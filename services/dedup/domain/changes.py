@@ -132,7 +132,7 @@ class Changes:
         if isinstance(event, a.IncidentSetAside):
             self._because(self.touched[event.incident_id], event.rule, traceparent)
             self._tell_over(state, self.touched[event.incident_id].incident, traceparent)
-        elif isinstance(event, a.IncidentMoved | a.IncidentReopened):
+        elif isinstance(event, (a.IncidentMoved, a.IncidentReopened)):
             touched = self._touch(state, event.incident_id)
             self._because(touched, event.rule, traceparent)
             self._tell_open(state, touched.incident, event, traceparent)
