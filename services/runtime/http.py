@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from services.runtime.errors import UnavailableError
 
@@ -136,8 +137,22 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-async def _on_error(_request: Request, error: Exception) -> Response:
+async def _on_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        first = (error.headers or {}).get("Allow", "").split(", ")
+        error = HTTPException(
+            error.status_code, error.detail, {"Allow": ", ".join(sorted({*first, *_methods(request)}))}
+        )
     return answer_to(error)
+
+
+def _methods(request: Request) -> set[str]:
+    """Return what a path may be asked with. Starlette names the methods of the first route that has the path alone."""
+    found: set[str] = set()
+    for route in getattr(request.app.state, "doors", ()):
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods
+    return found
 
 
 def answer_to(error: Exception) -> Response:
@@ -196,8 +211,10 @@ class Doors:
         """Add the routers to the application."""
         self._app = app
         self._direct: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = {}
+        app.state.doors = []
         for router in routers:
             app.include_router(router)
+            app.state.doors += [route for route in router.routes if isinstance(route, APIRoute)]
             for route in router.routes:
                 if isinstance(route, BytesRoute) and not route.param_convertors:
                     self._direct |= {(method, route.path): route.endpoint for method in route.methods or ()}

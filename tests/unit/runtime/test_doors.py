@@ -30,6 +30,7 @@ def application(*, direct: bool) -> httpx.AsyncClient:
     router = APIRouter(prefix="/v1", route_class=BytesRoute)
     router.add_api_route("/fixed", endpoint, methods=["POST"])
     router.add_api_route("/with/{parameter}", endpoint, methods=["POST"])
+    router.add_api_route("/with/{parameter}", endpoint, methods=["PUT", "DELETE"], name="other")
     app = make_app("test", ready=ready)
     doors = Doors(app, [router])
     transport = httpx.ASGITransport(doors if direct else app, raise_app_exceptions=False)
@@ -51,3 +52,11 @@ async def test_only_the_methods_of_a_door_are_its_own():
     async with application(direct=True) as client:
         assert (await client.get("/v1/fixed")).status_code == 405
         assert (await client.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(("path", "methods"), [("/v1/fixed", "POST"), ("/v1/with/x", "DELETE, POST, PUT")])
+async def test_a_wrong_method_is_told_all_that_are_right_in_whichever_route_they_are(path: str, methods: str):
+    async with application(direct=True) as client:
+        answer = await client.patch(path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, methods)
+    assert answer.headers["content-type"] == "application/problem+json"
