@@ -212,12 +212,15 @@ class Desk:
         """Return the next ticket of the lanes that seemed worth no look, or that this process had not heard of."""
         lanes, began = self.bell.lanes, clock.monotonic()
         while True:
+            seen = lanes.began
             for some in lanes.further(row.agent, tried):
                 found = await roster.hand(tx, row.agent.agent_id, some, row.agent.capacity)
                 if found.first is not None:
                     return found.first
                 tried = [*tried, *some]
-            if lanes.is_fresh(clock.monotonic()) or lanes.began >= began:
+            if lanes.began != seen:  # somebody has looked meanwhile
+                continue
+            if seen >= began or lanes.is_fresh(clock.monotonic()):
                 return None
             looked = clock.monotonic()
             lanes.saw(await roster.lanes(tx), looked, clock.monotonic())

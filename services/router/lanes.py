@@ -52,6 +52,8 @@ class Lanes:
 
     def saw(self, waiting: Mapping[str, Waiting], began: float, now: float) -> None:
         """Take in a look that began then and is over now: lanes in the order of their first tickets."""
+        if began < self.began:
+            return  # it ended after one that began later
         self._seen, self.began, self._took = waiting, began, now - began
         self._heard = {lane: at for lane, at in self._heard.items() if at >= began}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -13,10 +14,12 @@ import pytest
 from services.contracts.messages import ContactReceived, TicketRouted
 from services.contracts.values import Channel, Priority, Recipient
 from services.router import figures, overdue, roster, store
+from services.router.acting import FullError
 from services.router.attendance import note_presence, sweep
-from services.router.domain.desk import Agent
+from services.router.domain.desk import Agent, work_of
 from services.router.domain.effects import fold
 from services.router.domain.log import Did, Event
+from services.router.domain.ticket import Ticket
 from services.router.roster import Presence
 from services.router.timers import wake
 from services.router.tree.keys import DEVELOPMENT_KEYS
@@ -546,6 +549,27 @@ async def test_a_claim_is_three_statements_in_one_transaction_and_its_end_three(
         if n:
             assert [text.split()[0] for text in claimed] == ["BEGIN;", "UPDATE", "WITH", "WITH", "COMMIT;"]
             assert [text.split()[0] for text in asked] == ["BEGIN;", "SELECT", "WITH", "INSERT", "COMMIT;"]
+
+
+async def test_who_asks_many_times_at_once_gets_what_they_can_have_and_no_ticket_goes_to_two(
+    desk: Desk, people: People
+) -> None:
+    """The agent is locked before it is looked what they have; a ticket that somebody is taking is passed over."""
+    await desk.take(*(question(f"{n}") for n in range(40)))
+    async with people.pool.acquire() as connection:
+        for n in range(20):
+            agent = Agent(agent_id=f"a{n}", queues=("*",), languages=("*",), capacity=2)
+            await roster.put(connection, agent, datetime.now(UTC))
+    for n in range(20):
+        await note_presence(people, f"a{n}", Presence.AVAILABLE)
+    asks = [f"a{n}" for _ in range(3) for n in range(20)]
+    got = await asyncio.gather(*(people.take(n, Did.CLAIMED, n) for n in asks), return_exceptions=True)
+    taken = [one for one in got if isinstance(one, Ticket)]
+    assert [one for one in got if not isinstance(one, Ticket | FullError)] == []
+    assert len({one.ticket_id for one in taken}) == len(taken) == 40
+    assert set(Counter(work_of(one).agent for one in taken).values()) == {2}
+    async with people.pool.acquire() as connection:
+        assert await roster.lanes(connection) == {}
 
 
 async def test_what_a_customer_told_again_is_a_figure(doors: httpx.AsyncClient, desk: Desk) -> None:

@@ -91,6 +91,8 @@ def test_what_came_while_it_was_looked_is_not_forgotten() -> None:
     lanes.heard({"meanwhile"}, 2.0)
     lanes.saw({}, 1.5, 3.0)
     assert lanes.worth(anybody) == ["meanwhile"]
+    lanes.saw(waiting("old"), 1.4, 4.0)
+    assert lanes.worth(anybody) == ["meanwhile"], "an older look that took longer"
 
 
 @given(
