@@ -51,7 +51,7 @@ async def wake(desk: Desk) -> int:
     now, rules = clock.now(), desk.rules()
     async with desk.transaction() as tx:
         due = await roster.waking(tx, now, _PAGE)
-        changes = [_passed(ticket, rules, now) for ticket in due]
+        changes = [passed(ticket, rules, now) for ticket in due]
         still = [change.after for change in changes if change.after is change.before]
         if still:  # the clocks in force have changed since it was stored
             await store.keep(tx, [(ticket, turn_of(ticket, rules)) for ticket in still])
@@ -60,7 +60,7 @@ async def wake(desk: Desk) -> int:
     return len(due)
 
 
-def _passed(before: Ticket, rules: DeskRules, now: datetime) -> Change:
+def passed(before: Ticket, rules: DeskRules, now: datetime) -> Change:
     """Return the first of what time made of a ticket; the next look sees that more is due.
 
     One change a version, so that whoever reads the topic sees each.

@@ -18,6 +18,7 @@ from services.router.domain.effects import evolve
 from services.router.domain.kpi import Counts, figures
 from services.router.domain.log import Did, Event, NotAllowedError
 from services.router.domain.sla import Clock
+from services.router.timers import passed
 from services.router.tree.book import load_desk
 from services.router.tree.calendars import holidays_beside
 from services.router.tree.keys import DEVELOPMENT_KEYS, Scope, read_keys
@@ -189,6 +190,25 @@ def test_a_new_danger_makes_a_clock_that_stands_still_run_again() -> None:
     due = turn_of(with_events(ticket, found), SHIPPED_DESK).due
     assert [each.stage for each in due] == ["respond", "contact"], "it is the clock of a danger"
     assert due[0].due_at == NOON + timedelta(seconds=60)
+
+
+def test_what_time_did_is_one_change_a_version_so_that_the_topic_tells_each() -> None:
+    """An offer has lapsed, the clock is late and the next target has its turn, all of it unseen until now."""
+    late = NOON + timedelta(hours=2)
+    offer = Event(did=Did.OFFERED, at=NOON, by="t", agent="ann", until=NOON + timedelta(seconds=20))
+    ticket = worked(after(contact("1", text="སྐད་ཆ་འདྲི་རྒྱུ་ཡོད། གློག་མེད།", business_type="complaint")), [offer], NOON)
+    assert len(ticket.taken.plan) > 1
+    changes = []
+    while (change := passed(ticket, SHIPPED_DESK, late)).after is not ticket:
+        assert change.after.version == ticket.version + 1
+        assert len(change.events) == (change.after.change != "moved_on")
+        turn = turn_of(change.after, SHIPPED_DESK)
+        ticket = change.after
+        changes.append(ticket.change)
+    assert turn.wake_at is not None
+    assert turn.wake_at > late, "and then there is nothing more to do now"
+    assert sorted(map(str, changes)) == ["escalated", "lapsed", "moved_on"]
+    assert changes[0] == "lapsed"
 
 
 def test_a_call_given_up_is_counted_once() -> None:
