@@ -172,11 +172,15 @@ CLOCK_ATTRIBUTES: Final = frozenset({"business_type", "fault", "priority", "cust
 
 
 def clock_start(ticket: Ticket) -> datetime:
-    """Return when the clock began: with the first customer who spoke, those of tickets merged into it included."""
-    work = work_of(ticket)
-    if work.elapsed.start is not None:
-        return work.elapsed.start
-    return min((ticket.facts.opened_at, *(each.opened_at for each in work.carries)))
+    """Return when the clock began: with the first customer who spoke, those of tickets merged into it included.
+
+    Of a ticket that was opened again, with the first who spoke of what is open since: what was merged into it before
+    was done with it.
+    """
+    work, again = work_of(ticket), work_of(ticket).elapsed.start
+    first = ticket.facts.opened_at if again is None else again
+    open_ones = (each for each in work.carries if again is None or (each.since is not None and each.since >= again))
+    return min((first, *(each.opened_at for each in open_ones)))
 
 
 def turn_of(ticket: Ticket, rules: DeskRules) -> Turn:
@@ -199,7 +203,7 @@ def turn_of(ticket: Ticket, rules: DeskRules) -> Turn:
             )
             for stage in clock.stages
         )
-    rank = clock_start(ticket) if work.carries else ticket.facts.opened_at
+    rank = min((ticket.facts.opened_at, *(each.opened_at for each in work.carries)))
     return Turn(
         lane=lane_of(ticket.queue, _asked(ticket)),
         rank_at=rank - rules.head_start[ticket.priority],

@@ -61,7 +61,7 @@ def _merged(_work: Work, event: Event) -> dict[str, object]:
 def _carrying(work: Work, event: Event) -> dict[str, object]:
     if event.ticket is None or event.opened_at is None:
         return {}
-    return {"carries": (*work.carries, Carried(ticket=event.ticket, opened_at=event.opened_at))}
+    return {"carries": (*work.carries, Carried(ticket=event.ticket, opened_at=event.opened_at, since=event.at))}
 
 
 def _released(work: Work, event: Event) -> dict[str, object]:

@@ -29,10 +29,11 @@ class Phase(StrEnum):
 
 
 class Carried(Value):
-    """A ticket that this one stands for, and when its customer first spoke."""
+    """A ticket that this one stands for, when its customer first spoke, and since when it is carried."""
 
     ticket: UUID
     opened_at: Timestamp
+    since: Timestamp | None = None
 
 
 class Work(Value):

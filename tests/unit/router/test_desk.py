@@ -123,6 +123,29 @@ def test_a_transfer_keeps_the_clock_and_a_merge_takes_the_earliest_start() -> No
     assert turn_of(released, SHIPPED_DESK).due[0].due_at == NOON + timedelta(minutes=20)
 
 
+def test_a_ticket_opened_again_takes_over_the_clock_of_what_is_merged_into_it_then_and_of_nothing_before() -> None:
+    def event(did: Did, minutes: int, **told: object) -> Event:
+        given = {"did": did, "at": NOON + minutes * MINUTE, "by": "t", **told}
+        return Event.model_validate(given)
+
+    def due(ticket: Ticket) -> object:
+        return turn_of(ticket, SHIPPED_DESK).due[0].due_at
+
+    old, other = (contact(name).ticket_id for name in ("old", "other"))
+    ticket = claimed(after(contact("1", business_type="complaint")))
+    done = [
+        event(Did.CARRIED, 1, ticket=old, opened_at=NOON - 100 * MINUTE),
+        event(Did.COMPLETED, 2, agent="ann", outcome="solved"),
+        event(Did.REOPENED, 60),
+    ]
+    again = worked(ticket, done, NOON)
+    assert due(again) == NOON + 80 * MINUTE, "20 minutes from when it was opened again"
+    carrying = worked(again, [event(Did.CARRIED, 70, ticket=other, opened_at=NOON + 30 * MINUTE)], NOON)
+    assert due(carrying) == NOON + 50 * MINUTE, "from the first word of the one who still waits"
+    released = worked(carrying, [event(Did.RELEASED, 75, ticket=other)], NOON)
+    assert due(released) == NOON + 80 * MINUTE
+
+
 MOVES: dict[Did, dict[str, object]] = {
     Did.TRANSFERRED: {"to_queue": "general", "agent": "ann"},
     Did.RETURNED: {"reason": "other", "agent": "ann"},
