@@ -201,7 +201,8 @@ _LOST: Final = """
 ### Where it is lost
 
 B³ F1 of who knows everything, and what it falls by when the reports that say nothing of their place are nowhere, when
-the places are as the product resolves them, when the faults have to be inferred online, and both of these:
+the places are as the product resolves them, when the faults have to be inferred online, and both of these (of one
+storm, `gridline score --explain` tells each lost report, spare order and hidden fault by cause):
 
 """
 
