@@ -5,10 +5,11 @@ An event carries all that ``evolve`` and the store need, so that folding events 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from services.contracts.frozen import frozen
 from services.dedup.domain.acts import Act
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Rule(StrEnum):
     NOT_ELSEWHERE = "not_open_elsewhere"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IncidentOpened:
     """A new outage is believed.
 
@@ -123,7 +124,7 @@ class IncidentOpened:
     out_since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ReportJoined:
     """A report is in an incident: one ledger row.
 
@@ -139,7 +140,7 @@ class ReportJoined:
     author: str = ENGINE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ReportMoved:
     """A report went from one incident to another: ledger row ``seq`` says it left, ``seq + 1`` that it joined."""
 
@@ -152,7 +153,7 @@ class ReportMoved:
     author: str = ENGINE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PredictionMoved:
     """The evidence is better explained by another device: further up, or further down; it may be the same again.
 
@@ -167,7 +168,7 @@ class PredictionMoved:
     evidence: Evidence = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IncidentAbsorbed:
     """The incident stopped standing for an outage of its own; its reports have moved to ``successor``."""
 
@@ -176,35 +177,35 @@ class IncidentAbsorbed:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class OrderIssued:
     """Version 1 of the order of an incident."""
 
     order: OrderVersion
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class OrderUpdated:
     """A later version: the device or the urgency changed."""
 
     order: OrderVersion
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class OrderCancelled:
     """The last version of an order that another took over."""
 
     order: OrderVersion
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class OrderClosed:
     """The last version of an order whose power is back."""
 
     order: OrderVersion
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ProgressNoted:
     """A crew said where it stands. ``confirmed``: a crew is on the spot, so the prediction is frozen."""
 
@@ -213,7 +214,7 @@ class ProgressNoted:
     confirmed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ProgressIgnored:
     """A crew's word that changes nothing, kept for the record."""
 
@@ -222,7 +223,7 @@ class ProgressIgnored:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class EtrSet:
     """The estimated time of restoration is known or has changed."""
 
@@ -231,7 +232,7 @@ class EtrSet:
     rule: Rule = Rule.CREW_ESTIMATE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IncidentRestored:
     """Power is back. ``restored_at`` is the crew's time, not before the first report and not after arrival.
 
@@ -244,7 +245,7 @@ class IncidentRestored:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PartRestored:
     """Power is back at a device under the incident's own, as a step: the incident goes on for the rest."""
 
@@ -255,14 +256,14 @@ class PartRestored:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class OutageLearned:
     """A closed incident taught who reports, and when: the area's sums from now on."""
 
     learned: Learned
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ReportAnswered:
     """The report is known and needs no order. ``incident_id`` names the outage it was about, if one."""
 
@@ -272,7 +273,7 @@ class ReportAnswered:
     planned: Planned | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ReportNeedsPerson:
     """The report cannot be placed; a person must look."""
 
@@ -280,7 +281,7 @@ class ReportNeedsPerson:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TimerSet:
     """Wake the area at ``due_at`` with a ``TimerFired`` about ``incident_id``.
 
@@ -297,7 +298,7 @@ class TimerSet:
     step: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TimerCleared:
     """The moment is no longer waited for."""
 

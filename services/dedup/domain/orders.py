@@ -5,9 +5,9 @@ Decided here: urgency, what a version carries, who never waits for a hold. Never
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from services.contracts.frozen import frozen
 from services.contracts.messages import OrderVersion
 from services.contracts.values import OrderStatus, Priority
 from services.dedup.domain.events import Kind
@@ -25,7 +25,7 @@ _RANK: Final = {priority: rank for rank, priority in enumerate(Priority)}
 _WHOLE_FEEDER: Final[frozenset[str]] = frozenset({DeviceType.BREAKER, DeviceType.SUBSTATION})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Subject:
     """The incident an order is for, as it will stand once the version is out."""
 
