@@ -112,7 +112,7 @@ class _Rows:
             report = event.report
             self.reports[report.report_id] = (
                 *_report(area, report),
-                *("in_incident", event.rule.value, event.incident_id, event.seq),
+                *("in_incident", event.rule, event.incident_id, event.seq),
             )
             self._ledger(area, rules_hash, event.seq, report.report_id, event.incident_id, "joined", event)
         elif isinstance(event, e.ReportMoved):
@@ -169,7 +169,7 @@ class _Rows:
     ) -> None:
         evidence = "{}" if isinstance(event, a.ReportUnplaced) else orjson.dumps(event.evidence).decode()
         self.memberships.append(
-            (area, seq, report_id, incident_id, action, event.rule.value, evidence, rules_hash, event.author, self.now)
+            (area, seq, report_id, incident_id, action, event.rule, evidence, rules_hash, event.author, self.now)
         )
 
     def _crew(
@@ -201,11 +201,11 @@ def _report(area: str, report: Report) -> Row:
         report.ticket_id,
         report.ticket_ref,
         report.contact_id,
-        report.channel.value,
+        report.channel,
         report.device,
         report.feeder,
         report.account_id,
-        report.customer_class.value,
+        report.customer_class,
         report.suspended,
         report.hazards,
         report.single_premise,
