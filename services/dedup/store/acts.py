@@ -123,13 +123,8 @@ async def load_acts(
     return [(wanted[row["incident_id"]], row) for row in rows]
 
 
-TELLING: Final[frozenset[type[e.Event]]] = frozenset(
-    {
-        *(a.CommandDone, a.CommandRefused, e.IncidentRestored, e.IncidentAbsorbed, a.IncidentSetAside),
-        *(a.ElsewhereNoted, a.ElsewhereOver, a.PlannedSet, a.TelemetryNoted, a.StormBegan, a.StormEnded),
-    }
-)
-"""Events that make rows here: hardly any of a batch, so the others need not be asked what they are."""
+_NO_ACT: Final = (e.ReportJoined, e.IncidentOpened, e.OrderIssued, e.OrderUpdated, e.ReportMoved, e.TimerSet)
+"""What nearly all events of a batch are: seen first, so that they are not asked what else they could be."""
 
 
 @dataclass(slots=True)
@@ -149,6 +144,8 @@ class ActRows:
 
     def take(self, area: str, event: e.Event, state: AreaState) -> None:
         """Turn one event into rows."""
+        if isinstance(event, _NO_ACT):
+            return
         if isinstance(event, a.CommandDone):
             self._command(event, "done", None, event.done.seq)
             if event.done.incidents:

@@ -11,7 +11,7 @@ from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.clock import due_of
 from services.dedup.store import columns
-from services.dedup.store.acts import TELLING, ActRows
+from services.dedup.store.acts import ActRows
 from services.dedup.store.storms import calm_at, pace_row
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ async def save(tx: Connection, changes: Changes, now: datetime) -> None:
     rows, acts = _Rows(now), ActRows(now)
     for area, event in changes.events:
         rows.take(area, changes, event)
-        if type(event) in TELLING:
-            acts.take(area, event, changes.areas[area])
+        acts.take(area, event, changes.areas[area])
     if changes.areas:
         areas = [changes.areas[name] for name in sorted(changes.areas)]
         sums = zip(*((*a.learned, *pace_row(a.pace)) for a in areas), strict=True)
