@@ -43,7 +43,6 @@ from services.router.domain.batch import Book, UnforeseenError, read
 from services.router.domain.danger import is_new
 from services.router.domain.deciding import counted_as, route_again, settle, with_events
 from services.router.domain.desk import GRIDLINE, DeskRules, following, keeping, live_of, turn_of, work_of
-from services.router.domain.facts import bounded
 from services.router.domain.log import Did, Event
 from services.router.domain.places import Clues, Places, clues
 from services.router.domain.repeats import reporters
@@ -88,7 +87,7 @@ class _Outcome:
     places: Places
     events: dict[UUID, list[Event]] = field(default_factory=lambda: defaultdict(list))
     traces: dict[UUID, str | None] = field(default_factory=dict)
-    contacts: list[tuple[ContactReceived, UUID]] = field(default_factory=list)
+    contacts: list[tuple[ContactReceived, UUID, datetime]] = field(default_factory=list)
     reports: list[Publication] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
 
@@ -169,11 +168,7 @@ class RouterHandler:
         changed = [work.book.tickets[ticket_id] for ticket_id in work.traces]
         turns = [(ticket, turn_of(ticket, work.desk)) for ticket in changed]
         if changed:
-            lag = bounds.event_lag
-            contacts = [
-                (each, work.book.ids[ticket_id], bounded(each.occurred_at, each.received_at, lag))
-                for each, ticket_id in work.contacts
-            ]
+            contacts = [(each, work.book.ids[ticket_id], at) for each, ticket_id, at in work.contacts]
             await store.save(tx, turns, contacts, work.book, stored)
             await store.note(tx, [(ticket, work.events[ticket.ticket_id]) for ticket in changed])
         return Decided(
@@ -213,7 +208,7 @@ def _on_contact(work: _Outcome, received: Received, said: Said) -> None:
         return
     work.did(ticket, following(was, ticket, said.contact, work.desk, work.book.now))
     work.note(work.book.drain(), received)
-    work.contacts.append((said.contact, ticket.ticket_id))
+    work.contacts.append((said.contact, ticket.ticket_id, said.at))
     if ticket.report is ReportState.SENT and (was is None or was.report is ReportState.NONE):
         report = outage_reported(ticket, said.contact)
         work.reports.append(Publication(OUTAGE_INPUT, report, received.traceparent))
@@ -325,7 +320,7 @@ def _observe(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], work: _Ou
         for event in events:
             seen[metrics.ACTS, (event.did, work.book.tickets[ticket_id].queue)] += 1
     types = {ticket.ticket_id: ticket.classification.business_type for ticket in changed}
-    for contact, ticket_id in work.contacts:
+    for contact, ticket_id, _ in work.contacts:
         seen[metrics.CONTACTS, (contact.channel, types[work.book.ids[ticket_id]])] += 1
     for ticket in changed:
         was, about = before.get(ticket.ticket_id), ticket.classification

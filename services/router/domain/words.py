@@ -194,6 +194,8 @@ def script_of(text: str) -> Script | None:
     """Return the script most of ``text`` is written in; None if it has no letter of a known one."""
     if text.isascii():
         return Script.LATIN if _UNITS[Script.LATIN].search(text) else None
+    if 2 * len(_UNITS[Script.HAN].findall(text)) > len(text):  # so no other script can have as many
+        return Script.HAN
     counts = {script: len(unit.findall(text)) for script, unit in _UNITS.items()}
     script = max(counts, key=lambda each: counts[each])  # the first of equals, in the order of ``Script``
     return script if counts[script] else None
