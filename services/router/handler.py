@@ -169,8 +169,8 @@ class RouterHandler:
         turns = [(ticket, turn_of(ticket, work.desk)) for ticket in changed]
         if changed:
             contacts = [(each, work.book.ids[ticket_id], at) for each, ticket_id, at in work.contacts]
-            await store.save(tx, turns, contacts, work.book, stored)
-            await store.note(tx, [(ticket, work.events[ticket.ticket_id]) for ticket in changed])
+            lines = [(ticket, work.events.get(ticket.ticket_id, ())) for ticket in changed]
+            await store.save(tx, turns, contacts, lines, work.book, stored)
         return Decided(
             publish=[
                 *work.reports,

@@ -88,10 +88,22 @@ _KEEP: Final = """
         level = excluded.level,
         body = excluded.body
 """
+_LOG_TYPES: Final = ("uuid", "int", "smallint", "text", "timestamptz", "text", "text", "real", "text")
+
+
+def _lines(first: int) -> str:
+    """Return the statement that adds lines to the log, its nine columns from parameter ``first`` on."""
+    columns = ", ".join(f"${first + n}::{each}[]" for n, each in enumerate(_LOG_TYPES))
+    return f"""
+INSERT INTO ticket_log (ticket_id, version, n, did, at, queue, agent, seconds, body)
+SELECT ticket_id, version, n, did, at, queue, agent, seconds, body::jsonb
+FROM unnest({columns}) AS v (ticket_id, version, n, did, at, queue, agent, seconds, body)
+"""  # noqa: S608 - names of types and numbers
+
+
 _SAVE: Final = (
-    "WITH saved AS ("  # noqa: S608 - two constants
-    + _KEEP
-    + """
+    f"WITH saved AS ({_KEEP}), noted AS ({_lines(34)}"  # noqa: S608 - constants
+    """
 ), added AS (
     INSERT INTO ticket_contact (contact_id, ticket_id, channel, event, occurred_at, received_at)
     SELECT * FROM unnest($21::uuid[], $22::uuid[], $23::text[], $24::text[], $25::timestamptz[], $26::timestamptz[])
@@ -116,20 +128,6 @@ SELECT count(*) FROM remembered
 )
 
 
-_LOG_TYPES: Final = ("uuid", "int", "smallint", "text", "timestamptz", "text", "text", "real", "text")
-
-
-def _lines(first: int) -> str:
-    """Return the statement that adds lines to the log, its nine columns from parameter ``first`` on."""
-    columns = ", ".join(f"${first + n}::{each}[]" for n, each in enumerate(_LOG_TYPES))
-    return f"""
-INSERT INTO ticket_log (ticket_id, version, n, did, at, queue, agent, seconds, body)
-SELECT ticket_id, version, n, did, at, queue, agent, seconds, body::jsonb
-FROM unnest({columns}) AS v (ticket_id, version, n, did, at, queue, agent, seconds, body)
-"""  # noqa: S608 - names of types and numbers
-
-
-_NOTE: Final = _lines(1)
 _ACTED: Final = f"""
 WITH kept AS ({_KEEP}), noted AS ({_lines(21)}), counted AS ({positions.counting(30)}) {outbox.inserting(34)}
 """  # all that an act leaves behind, in one round trip
@@ -240,10 +238,11 @@ async def save(
     tx: Connection,
     tickets: Collection[tuple[Ticket, Turn]],
     contacts: Sequence[tuple[ContactReceived, UUID, datetime]],
+    lines: Sequence[tuple[Ticket, Sequence[Event]]],
     book: Book,
     stored: Stored,
 ) -> None:
-    """Store tickets as they stand, and the contacts that are new to them with their bounded event times.
+    """Store tickets as they stand, the contacts that are new to them with their bounded event times, and log lines.
 
     Raises:
         UnavailableError: another process opened a ticket for one of the reporters in this very moment; it must be
@@ -271,6 +270,7 @@ async def save(
         [opened for _, opened in remembered],
         book.now,
         [handle.key for handle in stored.open],
+        *_noted(lines),
     )
     if kept != len(remembered):
         raise UnavailableError("another process opened a ticket for the same reporter: the batch is decided again")
@@ -306,13 +306,6 @@ def _row(ticket: Ticket, turn: Turn) -> tuple[object, ...]:
         turn.level,
         _TICKET.dump_json(ticket, exclude_none=True).decode(),
     )
-
-
-async def note(tx: Connection, lines: Sequence[tuple[Ticket, Sequence[Event]]]) -> None:
-    """Add to the log what was done with each ticket in the version it has now."""
-    noted = _noted(lines)
-    if noted[0]:
-        await tx.execute(_NOTE, *noted)
 
 
 def _noted(lines: Sequence[tuple[Ticket, Sequence[Event]]]) -> list[list[object]]:

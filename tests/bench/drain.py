@@ -17,6 +17,7 @@ import asyncpg
 
 from services.cli.storm.shape import Shape
 from services.contracts.topics import BY_NAME, CONTACT_RECEIVED, OUTAGE_INPUT
+from services.runtime import clock
 from services.runtime.cluster import apply_topics
 from services.runtime.producer import Producer
 from tests.bench.grids import LARGE, MEDIUM
@@ -39,9 +40,10 @@ from tests.bench.workload import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from services.contracts.envelope import Outgoing
+    from services.contracts.messages import ContactReceived
     from services.contracts.topics import Topic
     from services.runtime.settings import ServiceSettings
     from tests.bench.grids import Grid, Size
@@ -95,7 +97,19 @@ async def _contacts(storms: Storms, grid: Grid, wanted: int) -> list[Outgoing]:
         if len(found) >= wanted:
             break
     found.sort(key=lambda one: one.received_at)
-    return contact_records(found[:wanted])
+    return contact_records(_just_now(found[:wanted]))
+
+
+def _just_now(contacts: Sequence[ContactReceived]) -> Iterator[ContactReceived]:
+    """Yield contacts moved in time so that the last came in now: a backlog that has just built up.
+
+    Were they months old, no ticket would be open for a second contact to join, and every clock would be overdue.
+    """
+    late = clock.now() - contacts[-1].received_at
+    for one in contacts:
+        yield one.model_copy(
+            update={"occurred_at": one.occurred_at + late, "received_at": one.received_at + late},
+        )
 
 
 @dataclass
