@@ -322,18 +322,18 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
 
     async def _process(self, fetched: list[Read]) -> None:
         """Run one batch over the partitions still ready."""
-        batch = [one for one in fetched if self._kafka(one.at) in self._ready]
+        claims = {at: self._ready[self._kafka(at)] for at in self._plain(self._ready)}
+        batch = [one for one in fetched if one.at in claims]
         if not batch:
             return
-        claims = {one.at: self._ready[self._kafka(one.at)] for one in batch}
         started = clock.monotonic()
         outcome = await self._transactor.run(batch, claims, clock.now())
         self._transactor.outbox.wake()
-        for one in batch:
-            at = self._kafka(one.at)
+        for plain, offset in {one.at: one.offset for one in batch}.items():  # the last of each partition
+            at = self._kafka(plain)
             if at in self._ready:
-                self._ready[at] = positions.Claim(claims[one.at].epoch, one.offset + 1)
-            self._to_commit[at] = one.offset + 1
+                self._ready[at] = positions.Claim(claims[plain].epoch, offset + 1)
+            self._to_commit[at] = offset + 1
         self._observe(batch, outcome, clock.monotonic() - started)
         good = outcome.named("accepted") + outcome.named("duplicate")
         self._limit.note(good=good, bad=outcome.named("dead_lettered"))
