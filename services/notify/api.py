@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from services.contracts.ids import parse_ticket_ref
 from services.contracts.values import Crs, IncidentState, Language, Name
 from services.grid.evidence import PlaceEvidence
-from services.notify import places, store
+from services.notify import inquiries, places
 from services.notify.domain.asked import truth
 from services.notify.domain.notice import Stage
 from services.runtime import clock
@@ -119,7 +119,7 @@ def make_router(pool: Pool, templates: TemplateFile) -> APIRouter:
                 422, "some fields do not fit", errors=[{"field": "ticket_ref", "reason": str(error)}]
             ) from None
         with translated():
-            found = await store.find_reports(pool, ref)
+            found = await inquiries.find_reports(pool, ref)
         if not found:
             raise Problem(404, f"no outage report has the reference {ref}, or it was made only moments ago")
         wording, now = templates.current, clock.now()
@@ -141,7 +141,7 @@ def make_router(pool: Pool, templates: TemplateFile) -> APIRouter:
     @router.get("/notices", tags=["operations"], summary="What was told of an incident")
     async def notices(incident_id: UUID) -> IncidentNotices:
         with translated():
-            counts = await store.count_notices(pool, incident_id)
+            counts = await inquiries.count_notices(pool, incident_id)
         if counts is None:
             raise Problem(404, f"notify has not heard of an incident {incident_id}")
         return IncidentNotices(

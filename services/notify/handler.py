@@ -13,7 +13,7 @@ import structlog
 
 from services.contracts.messages import IncidentChanged, RecipientHeard, ReportSettled
 from services.contracts.topics import INCIDENT_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED
-from services.notify import metrics, store
+from services.notify import inquiries, metrics, store
 from services.notify.domain.asked import answer
 from services.notify.domain.decide import decide
 from services.notify.domain.incident import fold
@@ -77,7 +77,7 @@ class NotifyHandler:
                 notices.append(verdict)
         for asking in heard:
             if asking.heard == "asks_status":
-                found = await store.last_report(tx, asking.recipient)
+                found = await inquiries.last_report(tx, asking.recipient)
                 if found is None:
                     quiet[Quiet.NOTHING_TO_TELL] += 1
                 else:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from services.contracts.values import Channel, IncidentState, Recipient
-from services.notify.domain.asked import Asked, Settled
 from services.notify.domain.decide import Book
 from services.notify.domain.incident import Standing, Subscription
 from services.notify.domain.notice import Notice, Reporter, Stage, Told, Turn, link_id, recipient_id
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import RecipientHeard, ReportSettled
     from services.notify.domain.incident import News
-    from services.runtime.postgres import Connection, Pool
+    from services.runtime.postgres import Connection
 
 _STANDINGS: Final = """
 SELECT incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at, area, device,
@@ -76,21 +75,6 @@ SET state = CASE WHEN s.arrived THEN 'sent' ELSE 'failed' END,
     arrived_at = CASE WHEN s.arrived THEN s.at END
 FROM said s WHERE n.notice_id = s.notice_id
 RETURNING n.stage, n.channel, n.state
-"""
-_LAST_REPORT: Final = """
-SELECT r.report_id, r.ticket_id, r.ticket_ref, r.language, r.turn, r.outcome, r.reason, r.settled_at,
-       s.joined_revision, s.joined_at,
-       i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
-       i.changed_at, i.area, i.device, i.progress, i.storm
-FROM recipient p JOIN report r USING (recipient_id)
-LEFT JOIN LATERAL (
-    SELECT * FROM subscription
-    WHERE subscription.report_id = r.report_id AND joined_revision > left_revision
-    ORDER BY joined_at DESC LIMIT 1
-) AS s ON true
-LEFT JOIN incident i ON i.incident_id = s.incident_id
-WHERE p.link_id = $1
-ORDER BY greatest(s.joined_at, r.settled_at) DESC NULLS LAST, r.report_id LIMIT 1
 """
 # Always in the order of their ids, so that two batches wait for one another and never in a circle.
 _LOCK_RECIPIENTS: Final = """
@@ -178,40 +162,6 @@ SET superseded_by = outdated.successor, state = CASE n.state WHEN 'pending' THEN
 FROM outdated WHERE n.notice_id = outdated.notice_id
 RETURNING n.stage, n.channel, n.state
 """
-_STATUS: Final = """
-SELECT r.report_id, r.language, r.outcome, r.reason, r.settled_at, s.joined_revision, s.joined_at,
-       i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
-       i.changed_at, i.area, i.device, i.progress, i.storm
-FROM report r
-LEFT JOIN LATERAL (
-    SELECT * FROM subscription
-    WHERE subscription.report_id = r.report_id AND joined_revision > left_revision
-    ORDER BY joined_at DESC LIMIT 1
-) AS s ON true
-LEFT JOIN incident i ON i.incident_id = s.incident_id
-WHERE r.ticket_ref = $1
-ORDER BY r.report_id
-"""
-_COUNTS: Final = """
-SELECT stage, channel, state, count(*) AS n, max(revision) AS last_revision, min(made_at) AS first_made_at,
-       max(sent_at) AS last_sent_at
-FROM notice WHERE incident_id = $1
-GROUP BY stage, channel, state ORDER BY min(seq)
-"""
-_KNOWS_INCIDENT: Final = "SELECT EXISTS (SELECT FROM incident WHERE incident_id = $1)"
-
-
-@dataclass(frozen=True, slots=True)
-class NoticeCount:
-    """Notices of an incident that share stage, channel and state."""
-
-    stage: str
-    channel: str
-    state: str
-    n: int
-    last_revision: int
-    first_made_at: datetime
-    last_sent_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +175,7 @@ class Saved:
 async def load_standings(tx: Connection, incidents: Collection[UUID]) -> dict[UUID, Standing]:
     """Return the incidents known, by id."""
     rows = await tx.fetch(_STANDINGS, list(incidents))
-    return {row["incident_id"]: _standing(row) for row in rows}
+    return {row["incident_id"]: standing_of(row) for row in rows}
 
 
 async def lock_customers(tx: Connection, recipients: Iterable[Recipient], announced: Collection[UUID]) -> None:
@@ -281,16 +231,6 @@ async def unlinked(tx: Connection, recipients: Iterable[UUID]) -> frozenset[UUID
     """Return those of the recipients that may not be told."""
     wanted = list(recipients)
     return frozenset(row["recipient_id"] for row in await tx.fetch(_UNLINKED, wanted)) if wanted else frozenset()
-
-
-async def last_report(tx: Connection, recipient: Recipient) -> tuple[Reporter, Asked] | None:
-    """Return what is known of the last report of a recipient; None where there is none."""
-    row = await tx.fetchrow(_LAST_REPORT, link_id(recipient))
-    if row is None:
-        return None
-    turn = Turn(row["turn"])
-    reporter = Reporter(row["report_id"], row["ticket_id"], row["ticket_ref"], row["language"], recipient, turn)
-    return reporter, _asked(row)
 
 
 async def load_book(tx: Connection, news: News) -> Book:
@@ -365,19 +305,6 @@ async def add_notices(tx: Connection, notices: Sequence[Notice], *, rules: str, 
     return Saved(frozenset(new), tuple((row["stage"], row["channel"]) for row in rows if row["state"] == "superseded"))
 
 
-async def find_reports(pool: Pool, ticket_ref: str) -> list[Asked]:
-    """Return what is known of the reports with this reference: nearly always one, or none."""
-    return [_asked(row) for row in await pool.fetch(_STATUS, ticket_ref)]
-
-
-async def count_notices(pool: Pool, incident: UUID) -> list[NoticeCount] | None:
-    """Count an incident's notices; None for an incident never heard of."""
-    async with pool.acquire() as connection:
-        if not await connection.fetchval(_KNOWS_INCIDENT, incident):
-            return None
-        return [NoticeCount(**row) for row in await connection.fetch(_COUNTS, incident)]
-
-
 def _columns(rows: Iterable[Iterable[Any]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
@@ -387,17 +314,8 @@ def _fields(kind: type[DataclassInstance], values: Collection[object], *, withou
     return [[getattr(one, field.name) for one in values] for field in fields(kind) if field.name != without]
 
 
-def _asked(row: Record) -> Asked:
-    return Asked(
-        language=row["language"],
-        settled=Settled(row["outcome"], row["reason"], row["settled_at"]) if row["settled_at"] else None,
-        joined_revision=row["joined_revision"] or 0,
-        joined_at=row["joined_at"],
-        standing=_standing(row) if row["incident_id"] else None,
-    )
-
-
-def _standing(row: Record) -> Standing:
+def standing_of(row: Record) -> Standing:
+    """Return the incident of a row."""
     return Standing(
         incident_id=row["incident_id"],
         revision=row["revision"],

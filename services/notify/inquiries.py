@@ -1,0 +1,105 @@
+"""What is asked of what notify keeps: a customer's last report, a reference, an incident's notices. Each one query.
+
+Never here: what is told then (``domain.asked``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from services.notify.domain.asked import Asked, Settled
+from services.notify.domain.notice import Reporter, Turn, link_id
+from services.notify.store import standing_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from asyncpg import Record
+
+    from services.contracts.values import Recipient
+    from services.runtime.postgres import Connection, Pool
+
+_LAST_REPORT: Final = """
+SELECT r.report_id, r.ticket_id, r.ticket_ref, r.language, r.turn, r.outcome, r.reason, r.settled_at,
+       s.joined_revision, s.joined_at,
+       i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
+       i.changed_at, i.area, i.device, i.progress, i.storm
+FROM recipient p JOIN report r USING (recipient_id)
+LEFT JOIN LATERAL (
+    SELECT * FROM subscription
+    WHERE subscription.report_id = r.report_id AND joined_revision > left_revision
+    ORDER BY joined_at DESC LIMIT 1
+) AS s ON true
+LEFT JOIN incident i ON i.incident_id = s.incident_id
+WHERE p.link_id = $1
+ORDER BY greatest(s.joined_at, r.settled_at) DESC NULLS LAST, r.report_id LIMIT 1
+"""
+_STATUS: Final = """
+SELECT r.report_id, r.language, r.outcome, r.reason, r.settled_at, s.joined_revision, s.joined_at,
+       i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
+       i.changed_at, i.area, i.device, i.progress, i.storm
+FROM report r
+LEFT JOIN LATERAL (
+    SELECT * FROM subscription
+    WHERE subscription.report_id = r.report_id AND joined_revision > left_revision
+    ORDER BY joined_at DESC LIMIT 1
+) AS s ON true
+LEFT JOIN incident i ON i.incident_id = s.incident_id
+WHERE r.ticket_ref = $1
+ORDER BY r.report_id
+"""
+_COUNTS: Final = """
+SELECT stage, channel, state, count(*) AS n, max(revision) AS last_revision, min(made_at) AS first_made_at,
+       max(sent_at) AS last_sent_at
+FROM notice WHERE incident_id = $1
+GROUP BY stage, channel, state ORDER BY min(seq)
+"""
+_KNOWS_INCIDENT: Final = "SELECT EXISTS (SELECT FROM incident WHERE incident_id = $1)"
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeCount:
+    """Notices of an incident that share stage, channel and state."""
+
+    stage: str
+    channel: str
+    state: str
+    n: int
+    last_revision: int
+    first_made_at: datetime
+    last_sent_at: datetime | None
+
+
+async def last_report(tx: Connection, recipient: Recipient) -> tuple[Reporter, Asked] | None:
+    """Return what is known of the last report of a recipient; None where there is none."""
+    row = await tx.fetchrow(_LAST_REPORT, link_id(recipient))
+    if row is None:
+        return None
+    turn = Turn(row["turn"])
+    reporter = Reporter(row["report_id"], row["ticket_id"], row["ticket_ref"], row["language"], recipient, turn)
+    return reporter, _asked(row)
+
+
+async def find_reports(pool: Pool, ticket_ref: str) -> list[Asked]:
+    """Return what is known of the reports with this reference: nearly always one, or none."""
+    return [_asked(row) for row in await pool.fetch(_STATUS, ticket_ref)]
+
+
+async def count_notices(pool: Pool, incident: UUID) -> list[NoticeCount] | None:
+    """Count an incident's notices; None for an incident never heard of."""
+    async with pool.acquire() as connection:
+        if not await connection.fetchval(_KNOWS_INCIDENT, incident):
+            return None
+        return [NoticeCount(**row) for row in await connection.fetch(_COUNTS, incident)]
+
+
+def _asked(row: Record) -> Asked:
+    return Asked(
+        language=row["language"],
+        settled=Settled(row["outcome"], row["reason"], row["settled_at"]) if row["settled_at"] else None,
+        joined_revision=row["joined_revision"] or 0,
+        joined_at=row["joined_at"],
+        standing=standing_of(row) if row["incident_id"] else None,
+    )
