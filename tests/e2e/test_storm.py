@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,13 +29,16 @@ from services.cli import evidence as evidences
 from services.cli.commands.storm import development_senders
 from services.cli.invariants import check
 from services.cli.merging import judge
+from services.cli.storm.cases import Case, Said
 from services.cli.storm.faults import Network
 from services.cli.storm.generate import draw_storm
 from services.cli.storm.payloads import at_steady_rate, begun_before, events_of, render
 from services.cli.storm.sender import Answers, send
 from services.cli.storm.shape import Shape
+from services.cli.storm.words import Kind
 from services.cli.watch import watching
 from services.contracts.topics import DISPATCH_ORDER
+from services.contracts.values import Channel, CustomerClass, CustomerStatus
 from services.grid.network_file import open_network, write_customers, write_devices
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
 from services.runtime import clock
@@ -53,8 +56,7 @@ PROJECT = Path(__file__).parents[2]
 STORM_SECONDS = 15.0
 QUIET_SECONDS = 180.0
 REPAIR_SECONDS = 40.0  # services are killed meanwhile: an estimate that passes before they are back is not told
-# Of the customers in arrears none depends on power: a person sees to who does, in place of the answer.
-TILING = Tiling(areas=2, tiles_per_area=3, suspended_every=37, important_every=200, life_support_every=300)
+TILING = Tiling(areas=2, tiles_per_area=3, suspended_every=100, important_every=200, life_support_every=300)
 
 
 @dataclass
@@ -151,11 +153,23 @@ class After:
 _after: dict[int, After] = {}
 
 
+def in_arrears(network: Network, number: int) -> Case:
+    """The first call of all, before anything is dark: a customer who was cut off, and is answered."""
+    customer = next(
+        n
+        for n, one in enumerate(network.customers)
+        if one.status is CustomerStatus.SUSPENDED and one.priority is CustomerClass.NORMAL
+    )
+    said = Said(account=network.customers[customer].account_id, text="家里停电了")
+    return Case(number, 0.0, Channel.WEB, Kind.OUTAGE, None, customer, said)
+
+
 async def stormed(system: System) -> After:
     """Send a storm, kill the router, then dedup, then notify while it blows; the same for every test here."""
     if id(system) in _after:
         return _after[id(system)]
     storm = draw_storm(system.network, Shape(faults=30), seed=11)
+    storm = replace(storm, cases=(in_arrears(system.network, len(storm.cases) + 1), *storm.cases))
     events = events_of(storm)
     start = begun_before(clock.now(), events)
     requests = at_steady_rate(render(storm, events, start, development_senders()), STORM_SECONDS)
