@@ -136,7 +136,8 @@ async def _sizes(plan: Plan, dsn: str, sizes: list[_Size]) -> None:
         made = size.waiting
         for number in range(plan.rounds):
             plan.tell(f"claims: {size.name}, round {number + 1} of {plan.rounds}")
-            await _round(dsn, size, plan.scaled(1_000, quick=400), plan.postgres_pid)
+            claims = min(plan.scaled(1_000, quick=400), size.waiting // 2)  # so that what waits stays about as much
+            await _round(dsn, size, claims, plan.postgres_pid)
 
 
 async def _fill(dsn: str, first: int, size: _Size) -> None:
