@@ -268,13 +268,7 @@ class Visit:
             headers["Retry-After"] = str(refusal.retry_after_s)
         elif status == 503 or refusal.reason is Reason.KEY_IN_FLIGHT:  # noqa: PLR2004 - as above
             headers["Retry-After"] = str(self._front.settings.retry_after_s)
-        return Problem(
-            status,
-            refusal.detail,
-            title=refusal.reason.value.replace("_", " ").capitalize(),
-            errors=[{"field": field.field, "reason": field.reason} for field in refusal.fields],
-            headers=headers,
-        )
+        return Problem(**problem_of(refusal), headers=headers)
 
 
 S = TypeVar("S", bound=Source)
