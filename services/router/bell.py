@@ -35,6 +35,8 @@ _HANDS_SECONDS: Final = 1.0
 """Between two looks at what the busy ones have: only what other processes did is not known at once."""
 _REST_TIMES: Final = 5
 """Times as long as a look took, there is none: with thousands of lanes it is dear."""
+_MOST_REST_SECONDS: Final = 1.0
+"""And never longer than this: a look may have taken long because the machine stood still, and agents wait."""
 _log = structlog.get_logger()
 
 
@@ -169,4 +171,4 @@ class Bell:
             except UnavailableError as error:
                 _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
             least = every_s if self._waiters else max(every_s, _IDLE_SECONDS)
-            await asyncio.sleep(max(least, _REST_TIMES * (clock.monotonic() - began)))
+            await asyncio.sleep(max(least, min(_MOST_REST_SECONDS, _REST_TIMES * (clock.monotonic() - began))))
