@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -293,20 +295,18 @@ class _Shift:
         self.waits: dict[str, list[float]] = {"long poll": [], "stream": []}
         self._sent: dict[str, float] = {}
         self._offered: set[str] = set()
-        self._client = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}/v1",
-            headers={"X-API-Key": DEVELOPMENT_KEYS["supervisor-dev"]},
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
-            timeout=60,
-        )
+        self._port = port
+        self._tls = ssl.create_default_context()
+        self._clients: dict[str, httpx.AsyncClient] = {}
 
     async def run(self, settings: ServiceSettings, agents: int, tickets: int) -> None:
         """Let the agents wait, then let tickets come at the rate of claims."""
-        async with self._client:
+        async with AsyncExitStack() as open_clients:
             producer = Producer(settings)
             for n in range(agents):
+                self._clients[f"p{n}"] = await open_clients.enter_async_context(self._client())
                 profile = {"queues": ["complaint"], "languages": ["*"]}
-                (await self._client.put(f"/agents/p{n}", json=profile)).raise_for_status()
+                (await self._clients[f"p{n}"].put(f"/agents/p{n}", json=profile)).raise_for_status()
                 await self._present(f"p{n}")
             work = [self._polls(f"p{n}") if n % 2 else self._streams(f"p{n}") for n in range(agents)]
             working = [asyncio.create_task(each) for each in work]
@@ -339,12 +339,21 @@ class _Shift:
         if failed or len(self._offered) < tickets:
             raise RuntimeError(f"{len(self._offered)} of {tickets} tickets were offered; {failed[:3]}")
 
+    def _client(self) -> httpx.AsyncClient:
+        """An agent's own, as on their own machine: one pool of 500 connections searches all of them at each request."""
+        return httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{self._port}/v1",
+            headers={"X-API-Key": DEVELOPMENT_KEYS["supervisor-dev"]},
+            timeout=60,
+            verify=self._tls,  # made once: nothing here speaks TLS, and each of its own would take longer than all else
+        )
+
     async def _present(self, agent: str) -> None:
-        (await self._client.put(f"/agents/{agent}/presence", json={"presence": "available"})).raise_for_status()
+        (await self._clients[agent].put(f"/agents/{agent}/presence", json={"presence": "available"})).raise_for_status()
 
     async def _polls(self, agent: str) -> None:
         while True:
-            answer = await self._client.post(f"/agents/{agent}/offers?wait=15")
+            answer = await self._clients[agent].post(f"/agents/{agent}/offers?wait=15")
             if answer.status_code == 409:  # not heard of in time: the machine was busy
                 await self._present(agent)
             elif answer.status_code == 200:
@@ -353,7 +362,7 @@ class _Shift:
     async def _streams(self, agent: str) -> None:
         beats = asyncio.create_task(self._beats(agent))
         try:
-            async with self._client.stream("GET", f"/agents/{agent}/offers") as stream:
+            async with self._clients[agent].stream("GET", f"/agents/{agent}/offers") as stream:
                 event = ""
                 async for line in stream.aiter_lines():
                     if line.startswith("event: "):
@@ -366,11 +375,11 @@ class _Shift:
     async def _beats(self, agent: str) -> None:
         while True:
             await asyncio.sleep(15)
-            (await self._client.post(f"/agents/{agent}/heartbeat")).raise_for_status()
+            (await self._clients[agent].post(f"/agents/{agent}/heartbeat")).raise_for_status()
 
     async def _works(self, agent: str, ticket: str, how: str) -> None:
         if ticket not in self._offered:
             self._offered.add(ticket)
             self.waits[how].append(1000 * (time.perf_counter() - self._sent[ticket]))
         for act, said in (("accept", {}), ("complete", {"outcome": "solved"})):
-            await self._client.post(f"/tickets/{ticket}/{act}", json={"agent_id": agent, **said})
+            await self._clients[agent].post(f"/tickets/{ticket}/{act}", json={"agent_id": agent, **said})
