@@ -31,6 +31,7 @@ _FROZEN_SECONDS: Final = 10.0
 _ARRAYS: Final = ("bool", "bytea", "float4", "float8", "int2", "int4", "int8", "text", "timestamptz", "uuid")
 _TYPES: Final = f"SELECT {', '.join(f'${n}::{name}[]' for n, name in enumerate(_ARRAYS, 1))}"
 
+_GONE: Final = ("clos", "released back to the pool")
 _UNAVAILABLE: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutdown, crash recovery, query cancelled
@@ -60,8 +61,9 @@ def translated() -> Iterator[None]:
         # The text of the error quotes the value, which may be personal, so only its kind is kept.
         raise RefusedError(Refusal.UNPROCESSABLE, f"the database refused a value: {type(error).__name__}") from error
     except asyncpg.InterfaceError as error:
-        # One class for "the connection is closed" and for our own mistakes; only the first may be tried again.
-        if "clos" not in str(error):
+        # One class for "the connection is closed" and for our own mistakes; only the first may be tried again. One that
+        # died while nobody spoke on it is back in the pool before whoever holds it hears of that.
+        if not any(word in str(error) for word in _GONE):
             raise
         raise UnavailableError(f"postgres: {error}") from error
     except asyncpg.InternalClientError as error:

@@ -97,3 +97,35 @@ async def test_control_asyncpg_itself_calls_it_an_internal_error(database_dsn: s
                 await connection.fetchval("SELECT 2")
         finally:
             connection.terminate()
+
+
+async def use_what_died_in_the_quiet(pool: asyncpg.Pool, use: str) -> None:
+    """End the session of an acquired connection while nobody speaks on it, and use it once the pool has it back."""
+    with translated():
+        async with pool.acquire() as connection:
+            backend = await connection.fetchval("SELECT pg_backend_pid()")
+            await pool.fetchval("SELECT pg_terminate_backend($1)", backend)
+            async with asyncio.timeout(20):
+                while pool.get_idle_size() < pool.get_size():
+                    await asyncio.sleep(0.01)
+            await connection.fetchval("SELECT 1") if use == "fetchval" else connection.terminate()
+
+
+@pytest.mark.parametrize("use", ["fetchval", "terminate"])
+async def test_a_connection_that_died_in_the_quiet_is_unavailable_also_to_be_thrown_away(database_dsn: str, use: str):
+    pool = await open_pool(database_dsn, schema="public", size=2, ready=2)
+    try:
+        with pytest.raises(UnavailableError, match="released back"):
+            await use_what_died_in_the_quiet(pool, use)
+        assert await pool.fetchval("SELECT 3") == 3
+    finally:
+        pool.terminate()
+
+
+async def test_control_a_mistake_of_ours_stays_one(database_dsn: str):
+    pool = await open_pool(database_dsn, schema="public", size=1)
+    try:
+        with pytest.raises(asyncpg.InterfaceError), translated():
+            await pool.fetchval("SELECT $1::int")
+    finally:
+        pool.terminate()
