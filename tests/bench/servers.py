@@ -116,10 +116,12 @@ class Servers:
             "GRIDLINE_TOPIC_PREFIX": prefix,
             "GRIDLINE_HTTP_PORT": str(port),
             "GRIDLINE_LOG_LEVEL": "warning",
-            # A few thousand customers stand for a nation's: none of them may be slowed for what all of them send. The
-            # limits themselves stay on.
+            # A few thousand customers and one source stand for a nation's: none of them may be slowed for what all of
+            # them send. The limits themselves stay on.
             "GRIDLINE_CUSTOMER_PER_MINUTE": "1e9",
             "GRIDLINE_CUSTOMER_BURST": "1e9",
+            "GRIDLINE_SOURCE_PER_S": "1e9",
+            "GRIDLINE_SOURCE_BURST": "1e9",
             **extra,
         }
         arguments = command or ("-m", f"services.{name}")
