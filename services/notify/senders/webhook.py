@@ -14,22 +14,20 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import logging
-import ssl
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal
 
 import httpx
 import orjson
 
 from services.notify.senders import Delivered, Refused, Retry
+from services.notify.senders.http import HttpSender
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
-    from types import TracebackType
 
     from services.notify.senders import Answer, Letter
 
@@ -67,7 +65,7 @@ def payload(letter: Letter) -> bytes:
     return orjson.dumps({"type": _TYPE, "timestamp": letter.made_at, "data": data})
 
 
-class WebhookSender:
+class WebhookSender(HttpSender):
     """Posts to one URL. Use it as an asynchronous context manager: it keeps connections open."""
 
     name: Literal["webhook"] = "webhook"
@@ -85,25 +83,9 @@ class WebhookSender:
             connections: Most connections at once.
             ca_file: CA certificate for https; the system's if absent.
         """
-        # httpx logs every request with its URL, which may hold a token of the gateway.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        super().__init__(url, timeout_s=timeout_s, connections=connections, ca_file=ca_file)
         self._url = url
         self._keys = tuple(keys)
-        self._client = httpx.AsyncClient(
-            follow_redirects=False,
-            timeout=timeout_s,
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            verify=ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else False,
-            trust_env=False,  # settings say where to connect, not the environment of the process
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._client.aclose()
 
     async def send(self, letter: Letter, now: datetime) -> Answer:
         """Post once. Whatever is not a clear answer is a retry: the receiver drops repeats by webhook-id."""

@@ -11,23 +11,21 @@ Never here: a token, a secret, an openid or a text in a log or an error.
 from __future__ import annotations
 
 import asyncio
-import logging
-import ssl
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import httpx
 import orjson
 
 from services.notify.domain.notice import Template
 from services.notify.senders import Delivered, Refused, Retry
+from services.notify.senders.http import HttpSender
 from services.runtime import clock
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
-    from types import TracebackType
 
     from services.notify.senders import Answer, Letter
     from services.notify.wechat_file import WechatAccount, WechatAccounts
@@ -60,7 +58,7 @@ class _Token:
     until: float
 
 
-class WechatSender:
+class WechatSender(HttpSender):
     """Sends through the accounts of a file. Use it as an asynchronous context manager: it keeps connections open."""
 
     name: Literal["wechat"] = "wechat"
@@ -78,26 +76,11 @@ class WechatSender:
             connections: Most connections at once.
             ca_file: CA certificate for https; the system's if absent.
         """
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request with its URL: with the token
+        super().__init__(api, timeout_s=timeout_s, connections=connections, ca_file=ca_file)
+        self._api = api.rstrip("/")
         self._accounts = accounts
         self._tokens: dict[str, _Token] = {}
         self._asking = {name: asyncio.Lock() for name in accounts.accounts}
-        self._client = httpx.AsyncClient(
-            base_url=api,
-            follow_redirects=False,
-            timeout=timeout_s,
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            verify=ssl.create_default_context(cafile=ca_file) if api.startswith("https:") else False,
-            trust_env=False,  # settings say where to connect, not the environment of the process
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._client.aclose()
 
     async def send(self, letter: Letter, now: datetime) -> Answer:  # noqa: ARG002 - the protocol's argument
         """Send once; a token that the platform does not know any more is asked for anew, once."""
@@ -158,10 +141,10 @@ class WechatSender:
         Raises:
             _BadAnswerError: there was none, or it is none.
         """
-        params = {} if token is None else {"access_token": token}
+        url, params = self._api + path, {} if token is None else {"access_token": token}
         headers = {"content-type": "application/json", "user-agent": "gridline-notify"}
         try:
-            async with self._client.stream("POST", path, content=body, params=params, headers=headers) as response:
+            async with self._client.stream("POST", url, content=body, params=params, headers=headers) as response:
                 if response.status_code != httpx.codes.OK:
                     raise _BadAnswerError(f"http_{response.status_code}")
                 text = b""

@@ -1,0 +1,44 @@
+"""What senders that post to somebody have in common: one client, kept open, that goes where settings say."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import TYPE_CHECKING, Self
+
+import httpx
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+
+class HttpSender:
+    """Use it as an asynchronous context manager: it keeps connections open."""
+
+    def __init__(self, url: str, *, timeout_s: float, connections: int, ca_file: Path | None) -> None:
+        """Make the client.
+
+        Args:
+            url: Where to: whether it needs TLS.
+            timeout_s: Longest wait for a connection, and between two packets.
+            connections: Most connections at once.
+            ca_file: CA certificate for https; the system's if absent.
+        """
+        # httpx logs every request with its URL, which may hold a token.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        self._client = httpx.AsyncClient(
+            follow_redirects=False,
+            timeout=timeout_s,
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            verify=ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else False,
+            trust_env=False,  # settings say where to connect, not the environment of the process
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
