@@ -1,0 +1,103 @@
+"""What customers say, as intake took it in."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from services.contracts.messages.message import Message
+from services.contracts.values import (
+    AddressLine,
+    Attachment,
+    Channel,
+    Language,
+    Name,
+    Position,
+    Recipient,
+    Text,
+    Timestamp,
+    Word,
+)
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ContactReceived(Message):
+    """One accepted inbound event on a channel. Immutable."""
+
+    ce_type: ClassVar[str] = "gridline.contact.received.v1"
+
+    contact_id: UUID
+    ticket_id: UUID
+    ticket_ref: Name
+    source: Name = Field(description="Configured sender: which IVR, app, site or official account")
+    source_event_id: Name = Field(description="The sender's own id of the event")
+    channel: Channel
+    event: Word = Field(description="The channel's own kind of event: report, started, dtmf, text, location, …")
+    occurred_at: Timestamp = Field(description="By the sender's clock, which may lie")
+    received_at: Timestamp = Field(description="By our clock, when we accepted it")
+    business_type: Word | None = Field(default=None, description="What the customer chose on the channel")
+    text: Text | None = None
+    language: Language | None = Field(default=None, description="What the customer chose on the channel")
+    account_id: Name | None = None
+    phone: Name | None = None
+    address: AddressLine | None = None
+    position: Position | None = None
+    reply_to: Recipient | None = None
+    attachments: tuple[Attachment, ...] = ()
+    hazard: bool = Field(default=False, description="The channel's own danger choice was made")
+    final: bool = Field(default=True, description="False while more of the same ticket is expected (a call goes on)")
+    unconfirmed: bool = Field(default=False, description="Inferred, not said: a call abandoned after the fault menu")
+    facts: dict[Word, str | int | float | bool] = Field(
+        default_factory=dict, description="What only this channel knows: menu path, queue wait, agent"
+    )
+    raw_sha256: Sha256 = Field(description="Of the payload as sent, after decryption")
+
+    @property
+    def message_id(self) -> UUID:
+        return self.contact_id
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.occurred_at
+
+    @property
+    def partition_key(self) -> str:
+        return str(self.ticket_id)
+
+
+class RecipientHeard(Message):
+    """What a channel tells of one recipient besides what they want: whether they may be told, and what reached them.
+
+    Never a ticket. ``unlinked`` (a WeChat account unfollowed, STOP by text message): nothing is sent there any more,
+    until ``linked``.
+    """
+
+    ce_type: ClassVar[str] = "gridline.recipient.heard.v1"
+
+    event_id: UUID
+    source: Name = Field(description="Configured sender: which official account or gateway")
+    source_event_id: Name = Field(description="The sender's own id of the event")
+    recipient_id: UUID = Field(description="Derived from the recipient's channel and address")
+    recipient: Recipient
+    heard: Literal["linked", "unlinked", "delivered", "undelivered", "asks_status"]
+    occurred_at: Timestamp = Field(description="By the sender's clock, which may lie")
+    received_at: Timestamp = Field(description="By our clock, when we accepted it")
+    delivery_id: Name | None = Field(default=None, description="The provider's id of the message it reports on")
+    detail: Name | None = Field(default=None, description="The provider's word for why it was not delivered")
+    language: Language | None = None
+    raw_sha256: Sha256 = Field(description="Of the payload as sent, after decryption")
+
+    @property
+    def message_id(self) -> UUID:
+        return self.event_id
+
+    @property
+    def occurred(self) -> Timestamp:
+        return self.occurred_at
+
+    @property
+    def partition_key(self) -> str:
+        return str(self.recipient_id)
