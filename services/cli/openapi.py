@@ -15,7 +15,7 @@ from services.intake.security import load_sources
 from services.intake.settings import IntakeSettings
 from services.notify.api import make_router as notify_doors
 from services.notify.settings import NotifySettings
-from services.notify.templates import TemplateFile
+from services.notify.wording import read_wording
 from services.router.acting import Desk
 from services.router.api import make_router as router_doors
 from services.router.bell import Bell
@@ -26,6 +26,7 @@ from services.router.tree.keys import KeyRing
 from services.runtime.http import make_app
 from services.runtime.outbox import Outbox
 from services.runtime.producer import Producer
+from services.runtime.watched import watched_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,11 +64,11 @@ def _router() -> APIRouter:
 
 
 def _dedup() -> APIRouter:
-    return dedup_doors(_no_pool(), Outbox("gridline/dedup", shards=1), DedupKeys((), ()), None)
+    return dedup_doors(_no_pool(), Outbox("gridline/dedup", shards=1), lambda: DedupKeys((), ()), None)
 
 
 def _notify() -> APIRouter:
-    return notify_doors(_no_pool(), TemplateFile(NotifySettings.model_construct().notify_templates))
+    return notify_doors(_no_pool(), watched_file(NotifySettings.model_construct().notify_templates, read_wording))
 
 
 def _no_pool() -> Pool:

@@ -12,7 +12,7 @@ from services.dedup.api import make_router
 from services.dedup.ground import Ground
 from services.dedup.handler import DedupHandler, imbalance
 from services.dedup.indices import watch_reliability
-from services.dedup.keys import load_keys
+from services.dedup.keys import read_keys
 from services.dedup.moves import watch_moves
 from services.dedup.settings import DedupSettings
 from services.dedup.timers import watch_timers
@@ -20,6 +20,7 @@ from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.runtime.postgres import migrate
 from services.runtime.service import Parts, Runtime, run
 from services.runtime.settings import SettingsError
+from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError
 
 _log: Final = structlog.get_logger()
@@ -30,7 +31,7 @@ async def build(runtime: Runtime) -> Parts:
     """Make the parts.
 
     Raises:
-        SettingsError: the rules file cannot be used; every fault has its line.
+        SettingsError: the rules or the keys cannot be used; every fault has its line.
     """
     settings = runtime.settings
     if not isinstance(settings, DedupSettings):
@@ -38,10 +39,10 @@ async def build(runtime: Runtime) -> Parts:
     try:
         lag = None if settings.trusted_lag_minutes is None else timedelta(minutes=settings.trusted_lag_minutes)
         ground = Ground(settings.thresholds_file, settings.levels_file, trusted_lag=lag)
+        keys = watched_file(settings.keys_file, read_keys)
     except RulesError as error:
         raise SettingsError(f"rules that do not fit:\n{error}") from None
-    keys = load_keys(settings.keys_file)
-    if open_to_all := keys.development():
+    if open_to_all := keys().development():
         _log.warning("development_keys_are_accepted", holders=open_to_all)
     # Every area looks for its tree; the tables are empty until a network is imported.
     await migrate(settings.postgres_dsn.get_secret_value(), "grid", GRID_SCHEMA, kernel=False)
@@ -51,6 +52,7 @@ async def build(runtime: Runtime) -> Parts:
         routers=(make_router(runtime.pool, runtime.outbox, keys, ground),),
         background=(
             lambda: ground.watch(runtime.pool, settings.reload_seconds),
+            lambda: keys.watch(settings.reload_seconds),
             lambda: watch_timers(runtime.pool, runtime.outbox, settings.timer_seconds),
             lambda: watch_moves(runtime.pool, runtime.outbox, ground, settings.reload_seconds),
             lambda: watch_reliability(runtime.pool, ground, 30 * settings.timer_seconds),

@@ -1,8 +1,7 @@
 """What decisions stand on and what may change under them: the rules in force and the version of the network.
 
-Decided here: a change of the rules that is refused is an error in the log and a metric that stays up, and the old rules
-hold. When rules or network change, ``generation`` does, and whatever was built on the old ground must be built again.
-Never here: a decision about a report.
+Decided here: when rules or network change, ``generation`` does, and whatever was built on the old ground must be built
+again. Never here: a decision about a report.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from services.runtime import clock
 from services.runtime.errors import UnavailableError
 from services.runtime.postgres import translated
 from services.runtime.watched import Watched
-from services.runtime.yaml_reading import RulesError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -58,13 +56,14 @@ class Ground:
             RulesError: they cannot be used.
         """
         self._watched = Watched(
-            lambda: _load(path, levels, trusted_lag), lambda: (path,) if levels is None else (path, levels)
+            path.name,
+            lambda: _load(path, levels, trusted_lag),
+            lambda: (path,) if levels is None else (path, levels),
         )
         self._network: NetworkVersion | None = None
         self.switched = asyncio.Event()
-        self.rules: Rules = self._watched.value
+        self.rules: Rules = self._watched()
         self.generation = 0
-        metrics.RULES_STALE.set(0)
         _log.info("rules_loaded", rules_hash=self.rules.hash)
 
     @property
@@ -74,20 +73,11 @@ class Ground:
 
     def look_at_rules(self) -> None:
         """Look at the files once and take in a change that has settled."""
-        try:
-            if not self._watched.look():
-                return
-        except RulesError as error:
-            metrics.RULE_LOADS.labels("refused").inc()
-            metrics.RULES_STALE.set(1)
-            _log.error("rules_refused_old_ones_hold", faults=str(error).splitlines(), rules_hash=self.rules.hash)
+        if not self._watched.look():
             return
-        rules = self._watched.value
-        metrics.RULES_STALE.set(0)
-        changed = (rules.hash, rules.levels) != (self.rules.hash, self.rules.levels)
-        metrics.RULE_LOADS.labels("loaded" if changed else "unchanged").inc()
-        if changed:
-            _log.info("rules_reloaded", rules_hash=rules.hash, before=self.rules.hash)
+        rules = self._watched()
+        if (rules.hash, rules.levels) != (self.rules.hash, self.rules.levels):
+            _log.info("rules_changed", rules_hash=rules.hash, before=self.rules.hash)
             self.rules = rules
             self.generation += 1
 

@@ -1,4 +1,4 @@
-"""Who may do what at dedup's doors: the keys file, read and checked whole at start, and the check of a key.
+"""Who may do what at dedup's doors: the keys file, and the check of a key.
 
 Decided here: whose a request is and what it may do. A key is kept as its SHA-256; two may stand while one is changed
 for the other. Never here: a key in a log, a metric or an error.
@@ -14,12 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from services.contracts.values import Name
 from services.runtime.keys import owner_of, read_holders
-from services.runtime.settings import SettingsError
-from services.runtime.yaml_reading import Reader, RulesError, check_version
+from services.runtime.yaml_reading import Reader, check_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 DEVELOPMENT_KEYS: Final = {
     "desk-dev": "gridline-dev-desk-key",
@@ -70,21 +68,12 @@ class KeyRing:
         return [holder.name for digest, holder in self._keys if digest in public]
 
 
-def load_keys(path: Path) -> KeyRing:
-    """Read and check the keys file.
+def read_keys(file: str, text: str) -> KeyRing:
+    """Read the keys' file.
 
     Raises:
-        SettingsError: it cannot be read or has faults; every one is told with its line.
+        RulesError: it has faults; every one is told with its line.
     """
-    try:
-        return _read(str(path), path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"GRIDLINE_KEYS_FILE {path}: {error}") from None
-    except RulesError as error:
-        raise SettingsError(f"keys that do not fit:\n{error}") from None
-
-
-def _read(file: str, text: str) -> KeyRing:
     reader = Reader(file, text)
     top = reader.fields(reader.root, "the file", ("version", "anonymous", "holders"), ("version", "holders"))
     if "version" in top:

@@ -53,10 +53,6 @@ ORDER_SECONDS: Final = Histogram(
 TIMERS: Final = Counter("gridline_dedup_timers_fired_total", "Timers fired, by kind", ("kind",))
 AREAS_CACHED: Final = Gauge("gridline_dedup_areas_cached", "Areas kept in memory by this process")
 AREA_LOADS: Final = Counter("gridline_dedup_area_loads_total", "Areas loaded from the database")
-RULE_LOADS: Final = Counter(
-    "gridline_dedup_rule_loads_total", "Changed rules files looked at: loaded, unchanged, refused", ("result",)
-)
-RULES_STALE: Final = Gauge("gridline_dedup_rules_stale", "1 while the file on disk is refused and older rules hold")
 COMMANDS: Final = Counter(
     "gridline_dedup_commands_total", "Commands of persons decided, by action and outcome", ("action", "outcome")
 )

@@ -28,8 +28,5 @@ class DedupSettings(ServiceSettings):
         description="In place of the rules' own: where storms are simulated, hours of them arriving within seconds",
     )
     keys_file: Path = Field(default=KEYS, description="Who may do what at the doors; YAML")
-    reload_seconds: float = Field(
-        default=5.0, gt=0, le=3600, description="How often to look for new rules and a new network version"
-    )
     timer_seconds: float = Field(default=0.5, gt=0, le=60, description="How often to look for timers that are due")
     cached_areas: int = Field(default=5000, ge=1, description="Areas kept in memory; others are loaded when needed")

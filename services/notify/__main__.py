@@ -13,10 +13,11 @@ from services.notify.senders.log import LogSender
 from services.notify.senders.webhook import WebhookSender
 from services.notify.senders.wechat import WechatSender
 from services.notify.settings import NotifySettings
-from services.notify.templates import TemplateFile
 from services.notify.wechat_file import load_wechat_accounts
+from services.notify.wording import read_wording
 from services.runtime.service import Parts, Runtime, run
 from services.runtime.settings import SettingsError
+from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ async def build(runtime: Runtime) -> Parts:
     if not isinstance(settings, NotifySettings):
         raise TypeError("notify runs on NotifySettings")
     try:
-        templates = TemplateFile(settings.notify_templates)
+        templates = watched_file(settings.notify_templates, read_wording)
     except RulesError as error:
         raise SettingsError(f"the templates do not fit:\n{error}") from None
     webhook, wechat = make_webhook(settings), make_wechat(settings)
@@ -65,13 +66,10 @@ async def build(runtime: Runtime) -> Parts:
                     await stack.enter_async_context(sender)
             await delivery.run()
 
-    async def watch() -> None:
-        await templates.watch(settings.notify_templates_seconds)
-
     return Parts(
         handler=NotifyHandler(templates, delivery.wake),
         routers=(make_router(runtime.pool, templates),),
-        background=(deliver, watch),
+        background=(deliver, lambda: templates.watch(settings.reload_seconds)),
     )
 
 

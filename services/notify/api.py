@@ -23,9 +23,10 @@ from services.runtime.http import Problem
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from services.notify.domain.asked import Asked
     from services.notify.places import AtPlace
-    from services.notify.templates import TemplateFile
     from services.notify.wording import Wording
     from services.runtime.postgres import Pool
 
@@ -101,7 +102,7 @@ class IncidentNotices(BaseModel):
     notices: list[NoticeCounts]
 
 
-def make_router(pool: Pool, templates: TemplateFile) -> APIRouter:
+def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
     """Make the routes."""
     router = APIRouter(prefix="/v1")
 
@@ -122,7 +123,7 @@ def make_router(pool: Pool, templates: TemplateFile) -> APIRouter:
             found = await inquiries.find_reports(pool, ref)
         if not found:
             raise Problem(404, f"no outage report has the reference {ref}, or it was made only moments ago")
-        wording, now = templates.current, clock.now()
+        wording, now = templates(), clock.now()
         return Status(ticket_ref=ref, reports=[_status(one, ref, language, wording, now) for one in found])
 
     @router.post(

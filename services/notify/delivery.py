@@ -28,13 +28,13 @@ from services.runtime.errors import UnavailableError
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from uuid import UUID
 
     from services.contracts.values import Channel
     from services.notify.pending import Became, Claimed
     from services.notify.senders import Answer, Sender
-    from services.notify.templates import TemplateFile
+    from services.notify.wording import Wording
     from services.runtime.postgres import Pool
 
 _CLAIM_MARGIN_SECONDS: Final = 20.0
@@ -81,7 +81,11 @@ class Delivery:
     """Sends pending notices for the life of the service, through one lane a sender."""
 
     def __init__(
-        self, pool: Pool, templates: TemplateFile, carriers: Iterable[tuple[Sender, Sequence[Channel]]], how: Patience
+        self,
+        pool: Pool,
+        templates: Callable[[], Wording],
+        carriers: Iterable[tuple[Sender, Sequence[Channel]]],
+        how: Patience,
     ) -> None:
         """Make it; ``carriers`` are the senders and the channels each serves."""
         self._pool = pool
@@ -128,7 +132,7 @@ class Lane:
     """Sends the notices of a sender's channels, so that one slow sender holds up no other."""
 
     def __init__(
-        self, pool: Pool, templates: TemplateFile, sender: Sender, channels: Sequence[Channel], how: Patience
+        self, pool: Pool, templates: Callable[[], Wording], sender: Sender, channels: Sequence[Channel], how: Patience
     ) -> None:
         self.sender = sender
         self._pool = pool
@@ -220,7 +224,7 @@ class Lane:
                 return Attempt(one.notice_id, one.attempt, Outcome.RETRY, reason, delay)
 
     def _write(self, one: Claimed) -> Letter:
-        rendered = self._templates.current.render(
+        rendered = self._templates().render(
             one.template, one.language, ref=one.ticket_ref, etr=one.etr, restored_at=one.restored_at
         )
         return Letter(

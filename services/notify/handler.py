@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from services.contracts.topics import Topic
     from services.notify.store import Saved
-    from services.notify.templates import TemplateFile
+    from services.notify.wording import Wording
     from services.runtime.handling import Received, Transaction
 
 _PRESENT: Final = frozenset({"linked", "asks_status"})
@@ -37,7 +37,7 @@ _log = structlog.get_logger()
 class NotifyHandler:
     """Decides what a batch's customers are told."""
 
-    def __init__(self, templates: TemplateFile, wake: Callable[[], None]) -> None:
+    def __init__(self, templates: Callable[[], Wording], wake: Callable[[], None]) -> None:
         """Make it; ``wake`` is called when notices have been committed."""
         self._templates = templates
         self._wake = wake
@@ -52,7 +52,7 @@ class NotifyHandler:
         changes = [one.message for one in batch if isinstance(one.message, IncidentChanged)]
         settled = [one.message for one in batch if isinstance(one.message, ReportSettled)]
         heard = [one.message for one in batch if isinstance(one.message, RecipientHeard)]
-        wording = self._templates.current
+        wording = self._templates()
         notices: list[Notice] = []
         quiet: Counter[Quiet] = Counter()
 

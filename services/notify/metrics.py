@@ -31,6 +31,3 @@ WAITING: Final = Gauge(
     "Age of the oldest of them by whose turn it is: at_risk, important, others",
     ("turn",),
 )
-TEMPLATES_REFUSED: Final = Gauge(
-    "gridline_notify_templates_refused", "1 while the templates file on disk has a fault and an older one is in force"
-)

@@ -46,7 +46,6 @@ class NotifySettings(ServiceSettings):
     http_port: int = Field(default=8004, ge=0, le=65535)
 
     notify_templates: Path = Field(default=_TEMPLATES, description="Texts by language; read again when it changes")
-    notify_templates_seconds: float = Field(default=5.0, gt=0, le=3600, description="How often to look for a change")
 
     notify_webhook_url: SecretStr | None = Field(
         default=None, description="Where the webhook sender posts; https, or http on this machine"

@@ -116,31 +116,31 @@ class Wording:
         return pattern.format_map({name: getattr(local, name) for name in _TIME_FIELDS})
 
 
-def parse_wording(source: str, *, name: str = "templates") -> Wording:
+def read_wording(file: str, text: str) -> Wording:
     """Read a templates file.
 
     Args:
-        source: YAML text.
-        name: How to call the file in errors.
+        file: How to call it in errors.
+        text: YAML.
 
     Raises:
         RulesError: the file is not YAML, or something is missing, unknown or wrong; every fault with its line.
     """
-    reader = Reader(name, source)
+    reader = Reader(file, text)
     top = reader.fields(reader.root, "the file", (*_TOP, _IN_STORM), _TOP)
     if "version" in top:
         check_version(reader, top["version"])
-    file = _File(reader)
+    rest = _File(reader)
     moved_by = top.get("etr_moved_by_minutes")
     minutes = (None if moved_by is None else reader.number(moved_by, "etr_moved_by_minutes", 0, _MOST_MINUTES)) or 0
     stormy = reader.number(top[_IN_STORM], _IN_STORM, 0, _MOST_MINUTES) if _IN_STORM in top else None
     if stormy is not None and stormy < minutes:
         reader.fault(line_of(top[_IN_STORM]), f"{_IN_STORM} must not be less than etr_moved_by_minutes")
-    zone = file.zone(top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC")
-    languages = file.languages(top["languages"]) if "languages" in top else {}
+    zone = rest.zone(top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC")
+    languages = rest.languages(top["languages"]) if "languages" in top else {}
     reader.finish()
     calm = Calm(timedelta(minutes=minutes), timedelta(minutes=minutes if stormy is None else stormy))
-    return Wording(calm, digest_of(source), zone, languages)
+    return Wording(calm, digest_of(text), zone, languages)
 
 
 class _File:

@@ -18,10 +18,10 @@ from services.router.timers import watch_time
 from services.router.tree.book import RuleBook, load_desk
 from services.router.tree.calendars import holidays_beside
 from services.router.tree.keys import read_keys
-from services.router.tree.watched import WatchedFile
 from services.runtime.postgres import migrate
 from services.runtime.service import Parts, Runtime, run
 from services.runtime.settings import SettingsError
+from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError
 
 _log = structlog.get_logger()
@@ -39,8 +39,8 @@ async def build(runtime: Runtime) -> Parts:
         raise TypeError("the router runs on RouterSettings")
     try:
         book = RuleBook(settings.routes_file, settings.classify_file)
-        rules = WatchedFile(settings.desk_file, load_desk, holidays_beside)
-        keys = WatchedFile(settings.keys_file, read_keys)
+        rules = watched_file(settings.desk_file, load_desk, holidays_beside)
+        keys = watched_file(settings.keys_file, read_keys)
     except RulesError as error:
         raise SettingsError(f"rules that do not fit:\n{error}") from None
     # Every batch reads the network model; its tables are empty until a network is imported.
@@ -53,9 +53,9 @@ async def build(runtime: Runtime) -> Parts:
         handler=RouterHandler(book, settings.bounds(), rules, bell.heard),
         routers=(make_router(desk, keys),),
         background=(
-            lambda: book.watch(settings.rules_poll_seconds),
-            lambda: rules.watch(settings.rules_poll_seconds),
-            lambda: keys.watch(settings.rules_poll_seconds),
+            lambda: book.watch(settings.reload_seconds),
+            lambda: rules.watch(settings.reload_seconds),
+            lambda: keys.watch(settings.reload_seconds),
             lambda: bell.watch(runtime.pool, settings.bell_seconds),
             lambda: watch_time(desk, settings.timer_seconds),
             lambda: desk.backlog.watch(book, settings.queue_gauge_seconds),

@@ -21,18 +21,9 @@ REPORTS: Final = Counter("gridline_router_reports_total", "Outage reports: sent,
 REPEATS: Final = Counter(
     "gridline_router_repeats_total", "Matters told again: repeats, urges that counted, tickets merged", ("what",)
 )
-RULE_LOADS: Final = Counter(
-    "gridline_router_rule_loads_total", "Changed rule files looked at: loaded, unchanged, refused", ("result",)
-)
-RULES_STALE: Final = Gauge(
-    "gridline_router_rules_stale", "1 while the rule files on disk are refused and older rules hold"
-)
 WAITING: Final = Gauge("gridline_router_queue_waiting", "Tickets that wait for a person", ("queue", "priority"))
 OLDEST: Final = Gauge(
     "gridline_router_queue_oldest_seconds", "Age of the ticket that waits longest; 0 if none", ("queue",)
-)
-FILE_STALE: Final = Gauge(
-    "gridline_router_file_stale", "1 while a file on disk is refused and what it said before holds", ("file",)
 )
 ACTS: Final = Counter("gridline_router_acts_total", "What was done with tickets, by queue", ("did", "queue"))
 REFUSED_ACTS: Final = Counter("gridline_router_acts_refused_total", "Acts that were not allowed, by reason", ("why",))

@@ -22,12 +22,6 @@ class RouterSettings(ServiceSettings):
     classify_file: Path = Field(default=_SHIPPED / "classify.yaml", description="Business types and words")
     desk_file: Path = Field(default=_SHIPPED / "desk.yaml", description="Timings, who comes first, clocks of tickets")
     keys_file: Path = Field(default=_SHIPPED / "keys.yaml", description="Who may use the doors")
-    rules_poll_seconds: float = Field(
-        default=2.0,
-        gt=0,
-        le=3600,
-        description="How often the files are looked at; a change counts once it stands still",
-    )
     bell_seconds: float = Field(
         default=0.2, gt=0, le=10, description="How often it is looked for tickets while agents wait for one"
     )

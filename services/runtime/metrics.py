@@ -38,4 +38,12 @@ IMBALANCE: Final = Gauge(
     "gridline_conservation_imbalance",
     "Accepted less what is accounted for; anything but 0 means a message was lost or counted twice",
 )
+FILE_LOADS: Final = Counter(
+    "gridline_file_loads_total",
+    "Operators' files that changed, by what became of it: loaded, refused",
+    ("file", "result"),
+)
+FILE_STALE: Final = Gauge(
+    "gridline_file_stale", "1 while a file on disk is refused and what it said before holds", ("file",)
+)
 LOOP_SILENT: Final = Gauge("gridline_loop_silent_seconds", "Seconds since the consume loop last came round")

@@ -40,6 +40,12 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     drain_seconds: float = Field(default=15.0, gt=0, le=120, description="Longest drain after SIGTERM")
 
+    reload_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        le=3600,
+        description="How often operators' files are looked at, and the network; a change counts once it stands still",
+    )
     batch_records: int = Field(default=1000, ge=1, le=10_000, description="Most records in one transaction")
     session_timeout_ms: int = Field(default=30_000, ge=6_000, le=300_000)
     outbox_shards: int = Field(default=1, ge=1, le=64, description="Relays of one service across its processes")

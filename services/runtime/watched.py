@@ -1,59 +1,101 @@
 """Files of operators' data that are read again when they change, without a restart.
 
 Decided here: a change counts once the files have stood still between two looks (an editor may be half way through),
-and only if all of them are good; otherwise what is in force stays. Never here: what they say, or who is told of it.
+and only if all of them are good; otherwise what is in force stays, the log names every fault, and a metric stays up
+until they are mended. Never here: what they say.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+import asyncio
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+import structlog
+
+from services.runtime import metrics
+from services.runtime.yaml_reading import RulesError, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+_log: Final = structlog.get_logger()
 T = TypeVar("T")
 Stamp = tuple[int, int, int] | None
 
 
 class Watched(Generic[T]):
-    """What some files say, as of the last good look.
+    """What some files say, as of the last good look."""
 
-    Attributes:
-        value: What holds. Take it once a decision: it may be exchanged between two looks.
-    """
-
-    def __init__(self, load: Callable[[], T], files: Callable[[], Iterable[Path]]) -> None:
+    def __init__(self, name: str, load: Callable[[], T], files: Callable[[], Iterable[Path]]) -> None:
         """Read them.
 
         Args:
+            name: What the log and the metrics call them: the first's name.
             load: Makes their meaning of them.
             files: All files that it depends on; a change of any is taken in.
 
         Raises:
             RulesError: they cannot be used; every fault is named.
         """
+        self._name = name
         self._load = load
         self._files = files
         self._taken = self._seen = self._stamps()
-        self.value: T = load()
+        self._value: T = load()
+        metrics.FILE_STALE.labels(name).set(0)
+
+    def __call__(self) -> T:
+        """Return what holds. Take it once a decision: it may be exchanged between two looks."""
+        return self._value
 
     def look(self) -> bool:
-        """Look once, and tell whether a change that has settled was taken in.
-
-        Raises:
-            RulesError: it cannot be used, told once; what was said before holds.
-        """
+        """Look once, and tell whether a change that has settled was taken in."""
         stamps = self._stamps()
         settled, self._seen = stamps == self._seen, stamps
         if not settled or stamps == self._taken:
             return False
         self._taken = stamps
-        self.value = self._load()
+        try:
+            self._value = self._load()
+        except RulesError as error:
+            metrics.FILE_LOADS.labels(self._name, "refused").inc()
+            metrics.FILE_STALE.labels(self._name).set(1)
+            _log.error("file_refused_old_one_holds", file=self._name, faults=str(error).splitlines())
+            return False
+        metrics.FILE_LOADS.labels(self._name, "loaded").inc()
+        metrics.FILE_STALE.labels(self._name).set(0)
+        _log.info("file_reloaded", file=self._name)
         return True
+
+    async def watch(self, every_s: float) -> None:
+        """Look again and again, for the life of the service."""
+        while True:
+            await asyncio.sleep(every_s)
+            await asyncio.to_thread(self.look)
 
     def _stamps(self) -> tuple[Stamp, ...]:
         return tuple(_stamp(path) for path in self._files())
+
+
+def watched_file(
+    path: Path, parse: Callable[[str, str], T], beside: Callable[[Path], Path] | None = None
+) -> Watched[T]:
+    """Read one file and watch it.
+
+    Args:
+        path: Where it is.
+        parse: Makes its meaning of its name and text.
+        beside: Where another file is that its meaning depends on; a change of either is taken in.
+
+    Raises:
+        RulesError: it cannot be used; every fault is named.
+    """
+    return Watched(
+        path.name,
+        lambda: parse(str(path), read_text(path)),
+        lambda: (path,) if beside is None else (path, beside(path)),
+    )
 
 
 def _stamp(path: Path) -> Stamp:

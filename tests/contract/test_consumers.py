@@ -22,12 +22,13 @@ from services.dedup.settings import DedupSettings
 from services.grid import store as grid
 from services.notify.handler import NotifyHandler
 from services.notify.settings import NotifySettings
-from services.notify.templates import TemplateFile
+from services.notify.wording import read_wording
 from services.router.handler import RouterHandler
 from services.router.settings import RouterSettings
 from services.router.tree.book import RuleBook
 from services.runtime.handling import Received
 from services.runtime.postgres import migrate, open_pool
+from services.runtime.watched import watched_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -108,7 +109,7 @@ async def handler(room: str, pool: Pool) -> Handler:
             await ground.look_at_network(pool)
             return DedupHandler(ground, cached_areas=10)
         case _:
-            return NotifyHandler(TemplateFile(NotifySettings().notify_templates), lambda: None)
+            return NotifyHandler(watched_file(NotifySettings().notify_templates, read_wording), lambda: None)
 
 
 async def handle(pool: Pool, handler: Handler, batch: Sequence[Received]) -> list[str]:

@@ -19,6 +19,8 @@ from services.dedup.api.surroundings import surroundings_doors
 from services.dedup.api.telemetry import telemetry_doors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from services.dedup.ground import Ground
     from services.dedup.keys import KeyRing
     from services.runtime.outbox import Outbox
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["make_router"]
 
 
-def make_router(pool: Pool, outbox: Outbox, keys: KeyRing, ground: Ground | None) -> APIRouter:
+def make_router(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing], ground: Ground | None) -> APIRouter:
     """Make the doors. Without ``ground`` they can be described, not asked why."""
     access = Access(keys)
     router = APIRouter(prefix="/v1")

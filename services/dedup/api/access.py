@@ -22,14 +22,14 @@ _UNIFORM: Final = "The credential is missing or not known."
 class Access:
     """Makes the check of a door."""
 
-    def __init__(self, keys: KeyRing) -> None:
+    def __init__(self, keys: Callable[[], KeyRing]) -> None:
         self._keys = keys
 
     def holder(self, scope: Scope) -> Callable[[str | None], Holder]:
         """Return the check that gives the holder of the request's key, or refuses the request."""
 
         def check(key: Annotated[str | None, Security(_HEADER)]) -> Holder:
-            holder = self._keys.holder(key)
+            holder = self._keys().holder(key)
             if holder is None or (not key and scope not in holder.scopes):
                 raise Problem(401, _UNIFORM, headers={"WWW-Authenticate": "X-API-Key"})
             if scope not in holder.scopes:

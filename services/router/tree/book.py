@@ -1,8 +1,4 @@
-"""The rules in force, and taking in changed files without a restart.
-
-Decided here: both files count at once. A change that is refused is an error in the log and a metric that stays up until
-the files are mended.
-"""
+"""The rules in force: routes, words and holidays count at once, and with them who is on duty."""
 
 from __future__ import annotations
 
@@ -13,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from services.router import metrics
 from services.router.domain.ticket import Rules
 from services.router.tree.calendars import holidays_beside, read_holidays
 from services.router.tree.desk import read_desk
 from services.router.tree.keywords import read_keywords
 from services.router.tree.routes import read_tree
 from services.runtime.watched import Watched
-from services.runtime.yaml_reading import RulesError, digest_of, read_text
+from services.runtime.yaml_reading import digest_of, read_text
 
 if TYPE_CHECKING:
     from services.router.domain.desk import DeskRules
@@ -63,10 +58,9 @@ class RuleBook:
             RulesError: they cannot be used.
         """
         self._watched = Watched(
-            lambda: load_rules(routes, classify), lambda: (routes, classify, holidays_beside(routes))
+            routes.name, lambda: load_rules(routes, classify), lambda: (routes, classify, holidays_beside(routes))
         )
-        self._rules = self._watched.value
-        metrics.RULES_STALE.set(0)
+        self._rules = self._watched()
         _log.info("rules_loaded", tree_hash=self._rules.hash, queues=len(self._rules.tree.queues))
 
     @property
@@ -80,20 +74,8 @@ class RuleBook:
 
     def look(self) -> None:
         """Look at the files once and take in a change that has settled."""
-        try:
-            if not self._watched.look():
-                return
-        except RulesError as error:
-            metrics.RULE_LOADS.labels("refused").inc()
-            metrics.RULES_STALE.set(1)
-            _log.error("rules_refused_old_ones_hold", faults=str(error).splitlines(), tree_hash=self._rules.hash)
-            return
-        rules = self._watched.value
-        changed = rules.hash != self._rules.hash
-        metrics.RULE_LOADS.labels("loaded" if changed else "unchanged").inc()
-        metrics.RULES_STALE.set(0)
-        if changed:
-            _log.info("rules_reloaded", tree_hash=rules.hash, before=self._rules.hash)
+        if self._watched.look() and (rules := self._watched()).hash != self._rules.hash:
+            _log.info("rules_changed", tree_hash=rules.hash, before=self._rules.hash)
             self._rules = replace(rules, duty=self._rules.duty)
 
     async def watch(self, every_s: float) -> None:

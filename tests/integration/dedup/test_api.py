@@ -12,9 +12,10 @@ from services.contracts.messages import FieldProgressed
 from services.contracts.topics import OUTAGE_INPUT
 from services.contracts.values import Channel, IncidentState, Recipient
 from services.dedup.api import make_router
-from services.dedup.keys import DEVELOPMENT_KEYS, load_keys
+from services.dedup.keys import DEVELOPMENT_KEYS, read_keys
 from services.dedup.settings import KEYS
 from services.runtime.http import make_app
+from services.runtime.watched import watched_file
 from tests.unit.dedup.timeline import a_report, minute
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ async def door(room: Room) -> AsyncIterator[httpx.AsyncClient]:
         return []
 
     app = make_app("dedup", ready=ready)
-    app.include_router(make_router(room.pool, room.outbox, load_keys(KEYS), room.ground))
+    app.include_router(make_router(room.pool, room.outbox, watched_file(KEYS, read_keys), room.ground))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://dedup", headers=FIELD) as client:
         yield client

@@ -16,12 +16,13 @@ from services.contracts.values import CommandAction, Reading
 from services.dedup.api import make_router
 from services.dedup.domain import AreaState
 from services.dedup.handler import imbalance
-from services.dedup.keys import DEVELOPMENT_KEYS, load_keys
+from services.dedup.keys import DEVELOPMENT_KEYS, read_keys
 from services.dedup.moves import tell_moved
 from services.dedup.settings import KEYS
 from services.grid.store import import_network
 from services.runtime.http import make_app
 from services.runtime.positions import totals
+from services.runtime.watched import watched_file
 from tests.integration.dedup.test_service import DESK, UNPUBLISHED, WAITING, Dedup, dedup, record
 from tests.unit.dedup.timeline import NETWORKS, Timeline, a_report, minute
 
@@ -46,7 +47,7 @@ async def desk(room: Room) -> AsyncIterator[httpx.AsyncClient]:
         return []
 
     app = make_app("dedup", ready=ready)
-    app.include_router(make_router(room.pool, room.outbox, load_keys(KEYS), room.ground))
+    app.include_router(make_router(room.pool, room.outbox, watched_file(KEYS, read_keys), room.ground))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://dedup/v1", headers=DESK) as client:
         yield client

@@ -17,9 +17,10 @@ from services.notify.__main__ import SCHEMA
 from services.notify.delivery import Delivery, Patience
 from services.notify.handler import NotifyHandler
 from services.notify.senders.webhook import WebhookSender
-from services.notify.templates import TemplateFile
+from services.notify.wording import Wording, read_wording
 from services.runtime.handling import Received
 from services.runtime.postgres import migrate, open_pool
+from services.runtime.watched import Watched, watched_file
 from tests.integration.notify.receiver import KEY, Receiver
 from tests.unit.notify.snapshots import NOW, Snapshots
 
@@ -40,7 +41,7 @@ class Desk:
     """Hands batches to the handler as the consume loop does: one transaction each."""
 
     pool: Pool
-    templates: TemplateFile
+    templates: Watched[Wording]
     woken: int = 0
     make: Snapshots = field(default_factory=Snapshots)
 
@@ -100,7 +101,7 @@ class Deliveries:
     """Makes delivery loops on the desk's tables, and ends them."""
 
     pool: Pool
-    templates: TemplateFile
+    templates: Watched[Wording]
     webhooks: list[WebhookSender] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -135,8 +136,8 @@ class Deliveries:
 
 
 @pytest.fixture
-def templates() -> TemplateFile:
-    return TemplateFile(TEMPLATES)
+def templates() -> Watched[Wording]:
+    return watched_file(TEMPLATES, read_wording)
 
 
 @pytest.fixture
@@ -150,12 +151,12 @@ async def pool(database_dsn: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-def desk(pool: Pool, templates: TemplateFile) -> Desk:
+def desk(pool: Pool, templates: Watched[Wording]) -> Desk:
     return Desk(pool, templates)
 
 
 @pytest.fixture
-async def deliveries(pool: Pool, templates: TemplateFile) -> AsyncIterator[Deliveries]:
+async def deliveries(pool: Pool, templates: Watched[Wording]) -> AsyncIterator[Deliveries]:
     made = Deliveries(pool, templates)
     yield made
     await made.end()

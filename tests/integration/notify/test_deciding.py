@@ -36,7 +36,7 @@ async def test_a_notice_waits_in_the_queue_with_all_that_sending_needs(desk):
     assert desk.woken == 1
     assert (row["stage"], row["state"], row["attempts"], row["channel"]) == ("received", "pending", 0, "sms")
     assert row["caused_at"] == NOW + timedelta(minutes=1)
-    assert row["rules"] == desk.templates.current.digest
+    assert row["rules"] == desk.templates().digest
     address = await desk.pool.fetchval("SELECT address FROM recipient WHERE recipient_id = $1", row["recipient_id"])
     assert address == "13800000001"
 

@@ -50,7 +50,7 @@ class Running:
             "GRIDLINE_HTTP_PORT": str(self.port),
             "GRIDLINE_ROUTES_FILE": str(self.folder / "routes.yaml"),
             "GRIDLINE_CLASSIFY_FILE": str(self.folder / "classify.yaml"),
-            "GRIDLINE_RULES_POLL_SECONDS": "0.1",
+            "GRIDLINE_RELOAD_SECONDS": "0.1",
             **extra,
         }
         with (self.folder / "router.log").open("ab") as log:

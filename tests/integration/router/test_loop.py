@@ -119,12 +119,12 @@ async def test_a_good_tree_is_taken_in_while_running_and_a_bad_one_is_not(runnin
         await queue_of_an_enquiry("general")
         tree.write_text(text.replace("queue: consultation", "queue: consultatoin"), encoding="utf-8")
         for _ in range(100):
-            if "rules_refused_old_ones_hold" in running.log:
+            if "file_refused_old_one_holds" in running.log:
                 break
             await asyncio.sleep(0.1)
         assert "'consultatoin' is no declared queue; did you mean 'consultation'?" in running.log
         await queue_of_an_enquiry("general")
-        assert "gridline_router_rules_stale 1.0" in (await client.get("/metrics")).text
+        assert 'gridline_file_stale{file="routes.yaml"} 1.0' in (await client.get("/metrics")).text
 
 
 async def test_a_router_does_not_start_on_a_bad_tree_and_names_the_line(running: Running) -> None:

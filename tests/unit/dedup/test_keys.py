@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
 
 import pytest
 
-from services.dedup.keys import DEVELOPMENT_KEYS, Scope, load_keys
+from services.dedup.keys import DEVELOPMENT_KEYS, Scope, read_keys
 from services.dedup.settings import KEYS
-from services.runtime.settings import SettingsError
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from services.runtime.yaml_reading import RulesError
 
 
 def digest(key: str) -> str:
@@ -20,7 +16,7 @@ def digest(key: str) -> str:
 
 
 def test_the_shipped_keys_are_the_published_ones_and_are_told_at_start() -> None:
-    ring = load_keys(KEYS)
+    ring = read_keys(str(KEYS), KEYS.read_text(encoding="utf-8"))
     assert set(ring.development()) == set(DEVELOPMENT_KEYS)
     desk = ring.holder(DEVELOPMENT_KEYS["desk-dev"])
     assert desk is not None
@@ -31,12 +27,11 @@ def test_the_shipped_keys_are_the_published_ones_and_are_told_at_start() -> None
     assert stranger.scopes == {Scope.READ}
 
 
-def test_two_keys_stand_while_one_is_changed_for_the_other(tmp_path: Path) -> None:
-    path = tmp_path / "keys.yaml"
-    path.write_text(
-        f"version: 1\nholders:\n  desk: {{scopes: [dispatcher], api_keys_sha256: [{digest('old')}, {digest('new')}]}}\n"
+def test_two_keys_stand_while_one_is_changed_for_the_other() -> None:
+    both = ", ".join(map(digest, ("old", "new")))
+    ring = read_keys(
+        "keys.yaml", f"version: 1\nholders:\n  desk: {{scopes: [dispatcher], api_keys_sha256: [{both}]}}\n"
     )
-    ring = load_keys(path)
     assert {ring.holder(key).name for key in ("old", "new")} == {"desk"}
     assert ring.holder("").scopes == set()
 
@@ -62,9 +57,7 @@ def test_two_keys_stand_while_one_is_changed_for_the_other(tmp_path: Path) -> No
         ("[", ["keys.yaml"]),
     ],
 )
-def test_a_keys_file_with_a_mistake_is_refused_and_names_it(tmp_path: Path, text: str, named: list[str]) -> None:
-    path = tmp_path / "keys.yaml"
-    path.write_text(text)
-    with pytest.raises(SettingsError) as error:
-        load_keys(path)
+def test_a_keys_file_with_a_mistake_is_refused_and_names_it(text: str, named: list[str]) -> None:
+    with pytest.raises(RulesError) as error:
+        read_keys("keys.yaml", text)
     assert all(one in str(error.value) for one in named)

@@ -11,8 +11,8 @@ import yaml
 import deploy
 from services.notify.domain.decide import Calm
 from services.notify.domain.notice import Template
-from services.notify.templates import TemplateFile
-from services.notify.wording import parse_wording
+from services.notify.wording import read_wording
+from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError
 
 SHIPPED = Path(deploy.__file__).parent / "templates.yaml"
@@ -26,7 +26,7 @@ def source():
 
 @pytest.fixture(scope="module")
 def wording(source):
-    return parse_wording(source)
+    return read_wording("templates", source)
 
 
 def changed(source, change):
@@ -69,10 +69,10 @@ def test_a_language_falls_back_to_its_shorter_forms_and_then_to_the_national_one
 
 
 def test_a_language_may_be_added_by_its_short_form(source):
-    more = parse_wording(changed(source, lambda data: data["languages"].update(bo=data["languages"]["en"])))
+    more = read_wording("templates", changed(source, lambda data: data["languages"].update(bo=data["languages"]["en"])))
 
     assert more.language_for("bo-CN") == "bo"
-    assert more.digest != parse_wording(source).digest
+    assert more.digest != read_wording("templates", source).digest
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_language_may_be_added_by_its_short_form(source):
 )
 def test_a_fault_is_named_and_nothing_of_the_file_is_used(source, change, fault):
     with pytest.raises(RulesError) as refused:
-        parse_wording(changed(source, change), name="texts.yaml")
+        read_wording("texts.yaml", changed(source, change))
 
     assert fault in str(refused.value)
     assert all(line.startswith("texts.yaml:") for line in str(refused.value).splitlines())
@@ -116,7 +116,7 @@ def test_every_fault_is_named_at_once_with_its_line(source):
     lines.insert(last, lines[last - 1])
 
     with pytest.raises(RulesError) as refused:
-        parse_wording("\n".join(lines), name="texts.yaml")
+        read_wording("texts.yaml", "\n".join(lines))
 
     assert str(refused.value).splitlines() == [
         f"texts.yaml:{first}: zh-Hans-CN: etr_set: unknown placeholder {{time}}; it may use {{etr}}, {{ref}}",
@@ -127,33 +127,33 @@ def test_every_fault_is_named_at_once_with_its_line(source):
 @pytest.mark.parametrize("text", ["", "a: [", "- 1", "\tx: 1", "just words"])
 def test_what_is_not_such_a_file_at_all_is_refused(text):
     with pytest.raises(RulesError, match=r"templates:1: "):
-        parse_wording(text)
+        read_wording("templates", text)
 
 
 def test_a_changed_file_comes_into_force_once_it_stands_still_and_a_broken_one_does_not(tmp_path, source):
     path = tmp_path / "templates.yaml"
     path.write_text(source, encoding="utf-8")
-    templates = TemplateFile(path)
-    before = templates.current
+    templates = watched_file(path, read_wording)
+    before = templates()
 
     def changed_to(content: bytes | None) -> None:
         path.unlink() if content is None else path.write_bytes(content)
         templates.look()
-        assert templates.current is before, "it may still be being written"
+        assert templates() is before, "it may still be being written"
         templates.look()
 
     broken = source.replace("etr_moved_by_minutes: 20", "etr_moved_by_minutes: many").encode()
     for content in (broken, None, b"\xff"):
         changed_to(content)
-        assert templates.current is before
+        assert templates() is before
 
     changed_to(source.replace("etr_moved_by_minutes: 20", "etr_moved_by_minutes: 30").encode())
-    assert templates.current.calm.usual == timedelta(minutes=30)
+    assert templates().calm.usual == timedelta(minutes=30)
 
 
 def test_a_service_does_not_start_without_its_texts(tmp_path):
     with pytest.raises(RulesError, match="cannot be read"):
-        TemplateFile(tmp_path / "nowhere.yaml")
+        watched_file(tmp_path / "nowhere.yaml", read_wording)
 
 
 def test_what_is_said_in_a_storm_is_what_is_always_said_where_the_file_does_not_say_it(source):
@@ -161,7 +161,7 @@ def test_what_is_said_in_a_storm_is_what_is_always_said_where_the_file_does_not_
     del data["etr_moved_by_minutes_in_storm"]
     for language in data["languages"].values():
         del language["texts"]["received_storm"]
-    older = parse_wording(yaml.safe_dump(data, allow_unicode=True))
+    older = read_wording("templates", yaml.safe_dump(data, allow_unicode=True))
     assert older.calm == Calm(timedelta(minutes=20), timedelta(minutes=20))
     for tag in older.languages:
         said = {older.render(one, tag, ref="R").text for one in (Template.RECEIVED, Template.RECEIVED_STORM)}
@@ -177,4 +177,6 @@ def test_in_a_storm_people_are_told_that_it_takes_longer(wording):
 
 def test_estimates_are_not_told_more_often_in_a_storm_than_outside_of_one(source):
     with pytest.raises(RulesError, match="in_storm must not be less than etr_moved_by_minutes"):
-        parse_wording(source.replace("etr_moved_by_minutes_in_storm: 60", "etr_moved_by_minutes_in_storm: 5"))
+        read_wording(
+            "templates", source.replace("etr_moved_by_minutes_in_storm: 60", "etr_moved_by_minutes_in_storm: 5")
+        )

@@ -22,7 +22,7 @@ from services.router.timers import passed
 from services.router.tree.book import load_desk
 from services.router.tree.calendars import holidays_beside
 from services.router.tree.keys import DEVELOPMENT_KEYS, Scope, read_keys
-from services.router.tree.watched import WatchedFile
+from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError
 from tests.unit.router.making import DEPLOY, DESK, NOON, SHIPPED, SHIPPED_DESK, after, contact, home_of
 
@@ -310,7 +310,7 @@ def test_a_file_of_before_has_the_ring_limit_and_keeps_nothing_for_whom_a_custom
 def test_a_watched_file_is_taken_in_once_it_stands_still_and_only_if_it_is_good(tmp_path: Path) -> None:
     file = tmp_path / "desk.yaml"
     file.write_text(TEXT, encoding="utf-8")
-    watched = WatchedFile(file, load_desk, holidays_beside)
+    watched = watched_file(file, load_desk, holidays_beside)
     file.write_text(TEXT.replace("offer: 20s", "offer: 25s"), encoding="utf-8")
     watched.look()
     assert watched().timings.offer == timedelta(seconds=20), "it may be half written"
@@ -328,7 +328,7 @@ def test_a_watched_file_is_taken_in_once_it_stands_still_and_only_if_it_is_good(
     assert watched().timings.offer == timedelta(seconds=25)
     file.unlink()
     with pytest.raises(RulesError, match="cannot be read"):
-        WatchedFile(file, load_desk, holidays_beside)
+        watched_file(file, load_desk, holidays_beside)
 
 
 def test_figures_have_definitions_and_none_without_anything_to_count() -> None:

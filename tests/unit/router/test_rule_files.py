@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from services.router import metrics
 from services.router.tree.book import RuleBook, load_rules
 from services.router.tree.keywords import read_keywords
 from services.router.tree.routes import read_tree
+from services.runtime import metrics
 from services.runtime.yaml_reading import RulesError
 from tests.unit.router.making import CLASSIFY, ROUTES, SHIPPED
 
@@ -269,7 +269,7 @@ def write(path: Path, text: str) -> None:
 
 
 def loads(result: str) -> float:
-    return metrics.RULE_LOADS.labels(result)._value.get()
+    return metrics.FILE_LOADS.labels("routes.yaml", result)._value.get()
 
 
 def test_a_good_change_is_taken_in_once_it_stands_still(tmp_path: Path) -> None:
@@ -294,14 +294,14 @@ def test_a_bad_change_is_refused_with_an_error_and_the_old_rules_hold_until_it_i
             book.look()
     assert book.rules.hash == SHIPPED.hash
     assert loads("refused") == counted + 1
-    assert metrics.RULES_STALE._value.get() == 1
+    assert metrics.FILE_STALE.labels("routes.yaml")._value.get() == 1
     [log] = [each for each in logs if each["log_level"] == "error"]
-    assert log["event"] == "rules_refused_old_ones_hold"
+    assert log["event"] == "file_refused_old_one_holds"
     assert "is no declared queue; did you mean 'emergency'?" in log["faults"][0]
     write(routes, ROUTES.read_text(encoding="utf-8"))
     book.look()
     book.look()
-    assert metrics.RULES_STALE._value.get() == 0
+    assert metrics.FILE_STALE.labels("routes.yaml")._value.get() == 0
 
 
 def test_words_the_tree_needs_cannot_be_taken_away_under_it(tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ def test_words_the_tree_needs_cannot_be_taken_away_under_it(tmp_path: Path) -> N
     book.look()
     book.look()
     assert book.rules.hash == SHIPPED.hash
-    assert metrics.RULES_STALE._value.get() == 1
+    assert metrics.FILE_STALE.labels("routes.yaml")._value.get() == 1
 
 
 def test_a_file_that_vanishes_leaves_the_old_rules(tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_a_file_that_vanishes_leaves_the_old_rules(tmp_path: Path) -> None:
     book.look()
     book.look()
     assert book.rules.hash == SHIPPED.hash
-    assert metrics.RULES_STALE._value.get() == 1
+    assert metrics.FILE_STALE.labels("routes.yaml")._value.get() == 1
 
 
 def test_a_service_does_not_start_on_a_bad_file(tmp_path: Path) -> None:
