@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.topics import TICKET_ROUTED
-from services.contracts.values import TicketState
 from services.router import metrics, roster, store
 from services.router.backlog import Backlog
 from services.router.domain.allowing import decide
@@ -89,12 +88,16 @@ class Desk:
         self.book = book
         self.hung_up: dict[str, datetime] = {}
         """Agents whose stream has ended, and when; until ``attendance`` has looked at them."""
+        self.signs: dict[str, datetime] = {}
+        """Agents who did something, and when; until ``attendance`` has noted it."""
         self._outbox = outbox
 
     # --- one ticket ---
 
     async def act(self, ticket_id: UUID, asked: Event, version: int | None) -> Ticket:
         """Do one thing with one ticket; asking again for what is done changes nothing.
+
+        Whoever does something is there: it is a sign of the agent, also where it is refused.
 
         Args:
             ticket_id: Of the ticket.
@@ -104,6 +107,8 @@ class Desk:
         Raises:
             NoSuchTicketError, OtherVersionError, NotAllowedError: as they say.
         """
+        if asked.agent is not None:
+            self.signs[asked.agent] = asked.at
         async with self.transaction() as tx:
             before = await self._load(tx, ticket_id, version)
             change = self.change(before, asked)
@@ -303,17 +308,16 @@ class Desk:
 
     def committed(self, changes: Sequence[Change]) -> None:
         """Tell those who must know. Call it once the transaction has committed."""
-        lanes: set[str] = set()
+        changed = [change.after for change in changes if change.after is not change.before]
         agents: set[str | None] = set()
         for change in changes:
             agents |= {work_of(change.before).agent, work_of(change.after).agent}
-            if change.after is not change.before and change.after.standing is TicketState.QUEUED:
-                lanes.add(turn_of(change.after, self.rules()).lane)
             for event in change.events:
                 observe(event, change.after.queue, work_of(change.before).phase)
-        self.bell.heard(lanes)
+        rules = self.rules()
+        self.bell.heard((ticket, turn_of(ticket, rules)) for ticket in changed)
         self.bell.changed({agent for agent in agents if agent is not None})
-        if any(change.after is not change.before for change in changes):
+        if changed:
             self._outbox.wake()
 
 

@@ -17,6 +17,7 @@ from services.router.domain.log import Did, Event
 from services.router.domain.work import Phase
 from services.router.roster import Presence
 from services.runtime import clock
+from services.runtime.errors import UnavailableError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -54,8 +55,25 @@ async def note_presence(desk: Desk, agent_id: str, presence: Presence | None) ->
     return replace(row, presence=said, since=now, seen_at=now)
 
 
+async def note_signs(desk: Desk) -> None:
+    """Note who did something since the last time: one statement for all of them, beside their acts' transactions.
+
+    There an agent would be locked after a ticket, the other way round than everywhere else.
+    """
+    signs, desk.signs = desk.signs, {}
+    if not signs:
+        return
+    try:
+        async with desk.transaction() as tx:
+            await roster.alive(tx, signs)
+    except UnavailableError:
+        desk.signs = signs | desk.signs  # they are noted once the database is back
+        raise
+
+
 async def sweep(desk: Desk) -> int:
     """Give back the tickets of agents who are not heard of any more; return how many agents."""
+    await note_signs(desk)
     now = clock.now()
     changes: list[Change] = []
     async with desk.transaction() as tx:
@@ -73,6 +91,7 @@ async def give_back(desk: Desk, after: timedelta = COME_BACK) -> int:
 
     So the customer waits for the next agent, not for the offer to lapse. What was accepted stays until ``sweep``.
     """
+    await note_signs(desk)
     now = clock.now()
     over = {agent: at for agent, at in desk.hung_up.items() if now - at >= after}
     changes: list[Change] = []

@@ -1,8 +1,10 @@
 """Waking agents who wait for a ticket.
 
 Decided here: whom to wake: as many as tickets wait in a lane, those who wait longest first. So five hundred who wait
-cost the database a look every now and then, not five hundred. Who has as much as they can, or an offer before them, is
-woken when that changes instead. Never here: who gets which ticket; to be woken is no promise.
+cost the database a look every now and then, not five hundred. What this process routed wakes them at once; what others
+did, at the next look, and that is at emergencies alone where a look at every lane is dear. Who has as much as they can,
+or an offer before them, is woken when that changes instead. Never here: who gets which ticket; to be woken is no
+promise.
 """
 
 from __future__ import annotations
@@ -10,11 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from services.contracts.values import TicketState
 from services.router import metrics, roster
+from services.router.domain.desk import work_of
 from services.router.lanes import Lanes, kind_of
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
@@ -22,10 +27,12 @@ from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
-    from services.router.domain.desk import Agent
+    from services.router.domain.desk import Agent, Turn
+    from services.router.domain.ticket import Ticket
     from services.router.lanes import Kind
-    from services.runtime.postgres import Pool
+    from services.runtime.postgres import Connection, Pool
 
 _REST_SECONDS: Final = 1.0
 """How long one who found nothing is left alone: what waits may be what they declined."""
@@ -33,8 +40,8 @@ _IDLE_SECONDS: Final = 0.5
 """Between two looks while nobody waits: only to know the lanes."""
 _HANDS_SECONDS: Final = 1.0
 """Between two looks at what the busy ones have: only what other processes did is not known at once."""
-_REST_TIMES: Final = 5
-"""Times as long as a look took, there is none: with thousands of lanes it is dear."""
+_REST_TIMES: Final = 20
+"""Times as long as a look at every lane took, there is none: with thousands of lanes it is dear."""
 _MOST_REST_SECONDS: Final = 1.0
 """And never longer than this: a look may have taken long because the machine stood still, and agents wait."""
 _log = structlog.get_logger()
@@ -49,6 +56,10 @@ class Waiter:
     busy: bool = False
     has: str | None = None
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+    kind: Kind = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kind = kind_of(self.agent)
 
 
 class Bell:
@@ -67,9 +78,21 @@ class Bell:
         for waiter in self._waiters:
             waiter.woken.set()
 
-    def heard(self, lanes: set[str]) -> None:
-        """Remember lanes in which something has come to wait."""
-        self.lanes.heard(lanes, clock.monotonic())
+    def heard(self, stood: Iterable[tuple[Ticket, Turn]]) -> None:
+        """Take in tickets as they stand now, committed by this process; wake those for whom one of them waits."""
+        first: dict[str, datetime] = {}
+        waiting: Counter[str] = Counter()
+        kept_for: set[str] = set()
+        for ticket, turn in stood:
+            if ticket.standing is not TicketState.QUEUED:
+                continue
+            if (agent := work_of(ticket).held_for) is not None:
+                kept_for.add(agent)
+                continue
+            waiting[turn.lane] += 1
+            first[turn.lane] = min(turn.rank_at, first.get(turn.lane, turn.rank_at))
+        self.lanes.heard(first, clock.monotonic())
+        self.ring({lane: waiting[lane] for lane in sorted(first, key=first.__getitem__)}, kept_for, new=True)
 
     def changes_of(self, agent_id: str) -> int:
         """Return a number that is another one after what an agent has has changed."""
@@ -111,27 +134,37 @@ class Bell:
             self._waiters.pop(waiter, None)
             metrics.POLLING.set(len(self._waiters))
 
-    def ring(self, waiting: Mapping[str, int], kept_for: set[str]) -> None:
-        """Wake those for whom something waits."""
+    def ring(self, waiting: Mapping[str, int], kept_for: set[str], *, new: bool = False) -> None:
+        """Wake those for whom something waits.
+
+        Args:
+            waiting: How much in each lane; the lane that comes first is the first.
+            kept_for: Agents something is kept for.
+            new: It has just come, so nobody found or declined it before: those who rest are woken as well.
+        """
         left = dict(waiting)
-        nothing: set[Kind] = set()  # what is left only becomes less
+        theirs: dict[Kind, list[str]] = {}  # what is left only becomes less
         now = clock.monotonic()
-        for waiter in list(self._waiters):
-            if waiter.busy or waiter.woken.is_set() or waiter.rest_until > now:
+        for waiter in list(self._waiters) if waiting or kept_for else ():
+            if waiter.busy or waiter.woken.is_set() or (waiter.rest_until > now and not new):
                 continue
-            lane = None if (kind := kind_of(waiter.agent)) in nothing else self._first(waiter.agent, left)
-            if lane is None:
-                nothing.add(kind)
-            elif left[lane] > 1:
-                left[lane] -= 1
-            else:
-                del left[lane]
-            if lane is not None or waiter.agent.agent_id in kept_for:
+            if (mine := theirs.get(waiter.kind)) is None:
+                served = self.lanes.served(waiter.agent)
+                mine = theirs[waiter.kind] = [lane for lane in reversed(list(waiting)) if lane in served]
+            while mine and left[mine[-1]] < 1:
+                mine.pop()
+            if mine:
+                left[mine[-1]] -= 1
+            if mine or waiter.agent.agent_id in kept_for:
                 waiter.woken.set()
 
-    def _first(self, agent: Agent, lanes: Iterable[str]) -> str | None:
-        known = self.lanes.known_to(agent)
-        return next((lane for lane in lanes if self.lanes.serves(known, agent, lane)), None)
+    def _wanted(self, first: Mapping[str, datetime]) -> list[str]:
+        """Return those of these lanes that somebody who waits serves: of each kind no more than wait."""
+        kinds = {waiter.kind: waiter.agent for waiter in self._waiters if not waiter.busy}
+        most, found = len(self._waiters), set[str]()
+        for agent in kinds.values():
+            found.update(islice((lane for lane in self.lanes.theirs(agent) if lane in first), most))
+        return sorted(found, key=first.__getitem__)
 
     def changed(self, agents: set[str]) -> None:
         """Wake those of these agents who are busy: what they have has changed."""
@@ -150,25 +183,37 @@ class Bell:
 
     async def watch(self, pool: Pool, every_s: float) -> None:
         """Look what waits, again and again, for the life of the service."""
-        looked = 0.0
+        due = looked = 0.0
         while True:
             began = clock.monotonic()
+            every_lane = began >= due
             busy = {waiter.agent.agent_id for waiter in self._waiters if waiter.busy}
-            if clock.monotonic() - looked < _HANDS_SECONDS:
+            if began - looked < _HANDS_SECONDS:
                 busy.clear()
             try:
                 with translated():
                     async with pool.acquire() as connection:
-                        waiting = await roster.lanes(connection)
-                        kept_for = await roster.held(connection) if self._waiters else set()
-                        hands = await roster.hands(connection, busy) if busy else {}
-                        seen = clock.monotonic()
-                self.lanes.saw(waiting, began, seen)
-                self.ring({lane: each.n for lane, each in waiting.items()}, kept_for)
-                if busy:
-                    looked = clock.monotonic()
-                    self._compare(hands)
+                        await self._look(connection, every_lane=every_lane)
+                        if every_lane:
+                            least = every_s if self._waiters else max(every_s, _IDLE_SECONDS)
+                            ended = clock.monotonic()
+                            due = ended + max(least, min(_MOST_REST_SECONDS, _REST_TIMES * (ended - began)))
+                        if busy:
+                            looked = clock.monotonic()
+                            self._compare(await roster.hands(connection, busy))
             except UnavailableError as error:
                 _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
-            least = every_s if self._waiters else max(every_s, _IDLE_SECONDS)
-            await asyncio.sleep(max(least, min(_MOST_REST_SECONDS, _REST_TIMES * (clock.monotonic() - began))))
+            await asyncio.sleep(every_s)
+
+    async def _look(self, connection: Connection, *, every_lane: bool) -> None:
+        """Look at every lane, or at those with an emergency, and wake those for whom something waits."""
+        began = clock.monotonic()
+        first = await (roster.lanes(connection) if every_lane else roster.emergencies(connection))
+        if every_lane:
+            self.lanes.saw(first, began, clock.monotonic())
+        else:
+            self.lanes.heard(first, clock.monotonic())
+        wanted = self._wanted(first)
+        waiting = await roster.how_many(connection, wanted) if wanted else {}
+        kept_for = await roster.held(connection) if every_lane and self._waiters else set[str]()
+        self.ring(waiting, kept_for)

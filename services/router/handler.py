@@ -109,7 +109,7 @@ class RouterHandler:
         book: RuleBook,
         bounds: Bounds,
         desk: Callable[[], DeskRules] = DeskRules,
-        ring: Callable[[set[str]], object] = len,
+        heard: Callable[[Sequence[tuple[Ticket, Turn]]], object] = len,
     ) -> None:
         """Make the handler.
 
@@ -117,12 +117,12 @@ class RouterHandler:
             book: Words and route tree.
             bounds: How far to trust and wait.
             desk: The desk's rules in force.
-            ring: Told the lanes in which tickets have come to wait, once they are committed.
+            heard: Told the tickets as they stand, once they are committed.
         """
         self._book = book
         self._bounds = bounds
         self._desk = desk
-        self._ring = ring
+        self._heard = heard
         self._lately = Lately()
 
     @property
@@ -187,7 +187,7 @@ class RouterHandler:
     def _committed(self, before: Mapping[UUID, Ticket], turns: Sequence[tuple[Ticket, Turn]], work: _Outcome) -> None:
         work.places.keep()
         _observe(before, [ticket for ticket, _ in turns], work)
-        self._ring({turn.lane for ticket, turn in turns if ticket.standing is TicketState.QUEUED})
+        self._heard(turns)
 
 
 def _decide(work: _Outcome, received: Received, said: Said | None) -> None:

@@ -6,15 +6,15 @@ Never here: a decision. What an agent may have is the lanes they are given.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003 - a named tuple's annotations
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from services.router import store
 from services.router.domain.desk import Agent
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from services.router.domain.ticket import Ticket
@@ -48,13 +48,6 @@ class Hand:
     first: Ticket | None
 
 
-class Waiting(NamedTuple):
-    """How much waits in a lane, up to a small number, and the place of the first."""
-
-    n: int
-    rank_at: datetime
-
-
 _PUT: Final = """
 INSERT INTO agent (agent_id, presence, since, seen_at, body) VALUES ($1, 'offline', $2, $2, $3::jsonb)
 ON CONFLICT (agent_id) DO UPDATE SET body = excluded.body
@@ -64,6 +57,16 @@ SELECT body::text AS body, presence, since, seen_at FROM agent WHERE agent_id = 
 """
 _SIGN: Final = """
 UPDATE agent SET seen_at = $2 WHERE agent_id = $1 RETURNING body::text AS body, presence, since, seen_at
+"""
+# Locked in order of id, so that two processes never wait for each other in a ring.
+_ALIVE: Final = """
+WITH sign AS (
+    SELECT a.agent_id, s.at FROM unnest($1::text[], $2::timestamptz[]) AS s (agent_id, at)
+    JOIN agent AS a ON a.agent_id = s.agent_id AND a.presence <> 'offline' AND a.seen_at < s.at
+    ORDER BY a.agent_id FOR UPDATE OF a
+)
+UPDATE agent AS a SET seen_at = greatest(a.seen_at, sign.at) FROM sign
+WHERE a.agent_id = sign.agent_id
 """
 _ALL: Final = """
 SELECT body::text AS body, presence, since, seen_at FROM agent
@@ -146,23 +149,37 @@ SELECT false, body FROM (
     LIMIT 1
 ) AS next
 """
-# A loose index scan: a look-up a lane, not a row a ticket.
-_LANES: Final = """
-WITH RECURSIVE found AS (
-    (SELECT lane FROM ticket WHERE state = 'queued' AND held_for IS NULL ORDER BY lane LIMIT 1)
+
+
+def _first_of_lanes(which: str) -> str:
+    """Return the statement that finds the first ticket of every lane: a look-up a lane, not a row a ticket.
+
+    A loose index scan: the next lane and its first ticket are one entry of the index.
+    """
+    return f"""
+WITH RECURSIVE first_one AS (
+    (SELECT t.lane, t.rank_at FROM ticket AS t WHERE {which} ORDER BY t.lane, t.rank_at, t.ticket_id LIMIT 1)
     UNION ALL
-    SELECT (
-        SELECT t.lane FROM ticket AS t
-        WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane > found.lane ORDER BY t.lane LIMIT 1
-    ) FROM found WHERE found.lane IS NOT NULL
+    SELECT following.lane, following.rank_at FROM first_one CROSS JOIN LATERAL (
+        SELECT t.lane, t.rank_at FROM ticket AS t WHERE {which} AND t.lane > first_one.lane
+        ORDER BY t.lane, t.rank_at, t.ticket_id LIMIT 1
+    ) AS following
 )
-SELECT found.lane, first_ones.n, first_ones.rank_at FROM found CROSS JOIN LATERAL (
-    SELECT count(*) AS n, min(rank_at) AS rank_at FROM (
-        SELECT t.rank_at FROM ticket AS t WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = found.lane
+SELECT lane, rank_at FROM first_one ORDER BY rank_at, lane
+"""  # noqa: S608 - constants
+
+
+_WAITS: Final = "t.state = 'queued' AND t.held_for IS NULL"
+LANES: Final = _first_of_lanes(_WAITS)
+EMERGENCIES: Final = _first_of_lanes(f"{_WAITS} AND t.priority = 0")
+_HOW_MANY: Final = """
+SELECT wanted.lane, (
+    SELECT count(*) FROM (
+        SELECT FROM ticket AS t WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = wanted.lane
         ORDER BY t.rank_at, t.ticket_id LIMIT 32
     ) AS beginning
-) AS first_ones
-WHERE found.lane IS NOT NULL ORDER BY first_ones.rank_at, found.lane
+) AS n
+FROM unnest($1::text[]) WITH ORDINALITY AS wanted (lane, place) ORDER BY wanted.place
 """
 _HELD: Final = "SELECT DISTINCT held_for FROM ticket WHERE state = 'queued' AND held_for IS NOT NULL"
 _WAKING: Final = """
@@ -185,6 +202,11 @@ async def signed(tx: Connection, agent_id: str, now: datetime) -> Row | None:
     """Note a sign of an agent and return them, locked until the transaction ends."""
     row = await tx.fetchrow(_SIGN, agent_id, now)
     return None if row is None else _row(row["body"], row["presence"], row["since"], row["seen_at"])
+
+
+async def alive(tx: Connection, signs: Mapping[str, datetime]) -> None:
+    """Note signs of agents, each with its time; one who is offline stays so."""
+    await tx.execute(_ALIVE, list(signs), list(signs.values()))
 
 
 async def agents(connection: Connection, agent_id: str | None = None) -> list[Row]:
@@ -247,9 +269,19 @@ async def hand(
     return Hand(theirs, next((store.read(row["body"]) for row in rows if not row["has"]), None))
 
 
-async def lanes(connection: Connection) -> dict[str, Waiting]:
-    """Return the lanes in which something waits, in the order of their first tickets."""
-    return {row["lane"]: Waiting(row["n"], row["rank_at"]) for row in await connection.fetch(_LANES)}
+async def lanes(connection: Connection) -> dict[str, datetime]:
+    """Return the lanes in which something waits and the places of their first tickets, in the order of those."""
+    return {row["lane"]: row["rank_at"] for row in await connection.fetch(LANES)}
+
+
+async def emergencies(connection: Connection) -> dict[str, datetime]:
+    """Return the same of emergencies alone: they are few, and have an index of their own."""
+    return {row["lane"]: row["rank_at"] for row in await connection.fetch(EMERGENCIES)}
+
+
+async def how_many(connection: Connection, wanted: Sequence[str]) -> dict[str, int]:
+    """Return how much waits in each of these lanes, up to a small number; in their order."""
+    return {row["lane"]: row["n"] for row in await connection.fetch(_HOW_MANY, wanted)}
 
 
 async def held(connection: Connection) -> set[str]:

@@ -42,6 +42,8 @@ END $$;
 CREATE INDEX IF NOT EXISTS ticket_queue ON ticket (queue, rank_at, ticket_id) INCLUDE (priority, opened_at)
     WHERE state = 'queued';
 CREATE INDEX IF NOT EXISTS ticket_lane ON ticket (lane, rank_at, ticket_id) WHERE state = 'queued' AND held_for IS NULL;
+CREATE INDEX IF NOT EXISTS ticket_emergency ON ticket (lane, rank_at, ticket_id)
+    WHERE state = 'queued' AND held_for IS NULL AND priority = 0; -- looked at all the time: whoever is in danger
 CREATE INDEX IF NOT EXISTS ticket_held ON ticket (held_for, rank_at) WHERE state = 'queued' AND held_for IS NOT NULL;
 CREATE INDEX IF NOT EXISTS ticket_in_hand ON ticket (agent) WHERE agent IS NOT NULL;
 CREATE INDEX IF NOT EXISTS ticket_wake ON ticket (wake_at) WHERE wake_at IS NOT NULL;

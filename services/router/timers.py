@@ -13,7 +13,7 @@ import structlog
 
 from services.router import roster, store
 from services.router.acting import Change
-from services.router.attendance import give_back, sweep
+from services.router.attendance import give_back, note_signs, sweep
 from services.router.domain.allowing import decide
 from services.router.domain.deciding import moved_on, worked
 from services.router.domain.desk import case_of, passing, turn_of, work_of
@@ -37,7 +37,7 @@ async def watch_time(desk: Desk, every_s: float) -> None:
     while True:
         try:
             while await wake(desk):
-                continue
+                await note_signs(desk)  # for other processes, which sweep too
             while await sweep(desk):
                 continue
             await give_back(desk)

@@ -159,6 +159,7 @@ async def _fill(dsn: str, first: int, size: _Size) -> None:
         for index in indexes:
             await pool.execute(index["indexdef"], timeout=300)
         await pool.execute("VACUUM ANALYZE ticket", timeout=600)
+        await pool.execute("CHECKPOINT", timeout=600)  # else the first claims wait for the disk to take in the filling
     finally:
         await pool.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ import pytest
 
 from services.contracts.messages import ContactReceived, TicketRouted
 from services.contracts.values import Channel, Priority, Recipient
-from services.router import figures, overdue, roster, store
+from services.router import bell, figures, overdue, roster, store
 from services.router.acting import FullError
 from services.router.attendance import note_presence, sweep
 from services.router.domain.desk import Agent, work_of
@@ -186,6 +187,65 @@ async def test_who_waits_is_woken_by_what_comes_in_the_order_of_the_queue(
     assert (await apart).status_code == 204
     for task in (*pending, watch):
         task.cancel()
+
+
+async def test_an_emergency_another_process_routed_is_offered_though_every_lane_is_not_looked_at_again(
+    doors: httpx.AsyncClient, desk: Desk, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handler here tells no bell, like another process's; for an hour nothing but emergencies is looked at."""
+    monkeypatch.setattr(bell, "_IDLE_SECONDS", 3600.0)
+    ann = await Seat(doors, "ann").begin("*")
+    watch = asyncio.create_task(people.bell.watch(people.pool, 0.05))
+    async with asyncio.timeout(60):
+        while people.bell.lanes.began < 0:
+            await asyncio.sleep(0.02)
+    waits = asyncio.create_task(ann.offer(wait=30))
+    async with asyncio.timeout(60):
+        while not people.bell._waiters:
+            await asyncio.sleep(0.02)
+    danger = question("danger", ago=1, text="着火了")
+    await desk.take(question("older", ago=900), danger)
+    offered = (await waits).json()
+    watch.cancel()
+    assert (offered["ticket_id"], offered["priority"]) == (str(danger.ticket_id), "emergency")
+
+
+async def test_who_works_is_not_taken_for_gone_although_no_heartbeat_comes(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    said = question("1")
+    await desk.take(said)
+    ann = await Seat(doors, "ann").begin("consultation")
+    await ann.claim()
+
+    async def silent_for_an_hour() -> None:
+        await people.pool.execute("UPDATE agent SET seen_at = now() - interval '1 h'")
+
+    for act, told in (("notes", {"note": "asked"}), ("contact", {"outcome": "reached"}), ("wrap-up", {})):
+        await silent_for_an_hour()
+        assert (await ann.do(act, said.ticket_id, **told)).status_code == 200
+        assert await sweep(people) == 0, act
+    await silent_for_an_hour()
+    assert (await ann.do("accept", said.ticket_id)).json()["errors"][0]["reason"] == "not_offered"
+    assert await sweep(people) == 0, "a refusal too is told to somebody who is there"
+    await ann.presence("offline")
+    await ann.do("notes", said.ticket_id, note="late")
+    await sweep(people)
+    rows = await people.pool.fetch("SELECT presence FROM agent")
+    assert [row["presence"] for row in rows] == ["offline"], "who went stays gone"
+
+
+async def test_the_looks_read_an_index_entry_a_lane(desk: Desk) -> None:
+    await desk.take(*(question(f"{n}", text="着火了" if n % 2 else "查电费") for n in range(200)))
+    await desk.connection.execute("VACUUM ANALYZE ticket")
+    await desk.connection.execute("SET enable_seqscan = off")
+    for query, index, lanes in ((roster.LANES, "ticket_lane", 2), (roster.EMERGENCIES, "ticket_emergency", 1)):
+        text = "\n".join(row[0] for row in await desk.connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS OFF) {query}"))
+        assert f"using {index} on" in text
+        assert "Seq Scan" not in text
+        assert len(await desk.connection.fetch(query)) == lanes
+        [entries] = re.findall(rf"using {index} on ticket t_1 .*rows=([0-9.]+) loops={lanes}", text)
+        assert float(entries) <= 1
 
 
 async def test_skills_languages_and_places(doors: httpx.AsyncClient, desk: Desk) -> None:

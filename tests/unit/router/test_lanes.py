@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from services.router import lanes as module
 from services.router.bell import Bell
-from services.router.domain.desk import Agent, lane_of, serves
+from services.router.domain.desk import Agent, lane_of, serves, turn_of
 from services.router.lanes import MOST, Lanes
-from services.router.roster import Waiting
-from tests.unit.router.making import NOON
+from tests.unit.router.making import NOON, SHIPPED_DESK, after, contact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     import pytest
 
@@ -34,25 +34,36 @@ LANES = [
     for language in ("zh-Hans-CN", "bo-CN")
     for area in ((), ("area:S1",), ("area:S2",))
 ]
+ANYBODY = Agent(agent_id="a", queues=("*",), languages=("*",), skills=("area:*",))
 
 
-def waiting(*order: str) -> dict[str, Waiting]:
-    return {lane: Waiting(1, NOON + timedelta(seconds=n)) for n, lane in enumerate(order)}
+def at(n: float) -> datetime:
+    return NOON + timedelta(seconds=n)
 
 
-@given(st.permutations(LANES), st.sampled_from(KINDS), st.sets(st.sampled_from(LANES)))
-def test_an_agent_is_looked_at_the_first_of_their_lanes_and_those_heard_of_since(
-    order: list[str], agent: Agent, heard: set[str]
+def waiting(*order: str) -> dict[str, datetime]:
+    return {lane: at(n) for n, lane in enumerate(order)}
+
+
+@given(
+    st.permutations(LANES).flatmap(lambda all_: st.integers(0, len(all_)).map(lambda n: all_[:n])),
+    st.sampled_from(KINDS),
+    st.dictionaries(st.sampled_from(LANES), st.integers(-40, 40).map(lambda n: n + 0.5)),
+)
+def test_an_agent_is_looked_at_the_lanes_that_come_first_what_came_since_included(
+    order: list[str], agent: Agent, heard: dict[str, float]
 ) -> None:
     lanes = Lanes()
     lanes.saw(waiting(*order), 1.0, 2.0)
-    lanes.heard(heard, 3.0)
-    theirs = [lane for lane in order if serves(agent, lane)]
+    lanes.heard({lane: at(n) for lane, n in heard.items()}, 3.0)
+    first = waiting(*order)
+    for lane, n in heard.items():
+        first[lane] = min(first.get(lane, at(n)), at(n))
+    theirs = sorted((lane for lane in first if serves(agent, lane)), key=first.__getitem__)
     worth = lanes.worth(agent)
-    assert worth[: min(MOST, len(theirs))] == theirs[:MOST]
-    assert set(worth) == {*theirs[:MOST], *(lane for lane in heard if serves(agent, lane))}
+    assert [first[lane] for lane in worth] == [first[lane] for lane in theirs[:MOST]]
     further = [lane for some in lanes.further(agent, worth) for lane in some]
-    assert further == [lane for lane in theirs if lane not in worth]
+    assert sorted([*worth, *further]) == sorted(theirs), "each once"
 
 
 def test_a_claim_looks_at_few_lanes_however_many_there_are_and_each_is_judged_once_for_agents_of_a_kind(
@@ -69,30 +80,55 @@ def test_a_claim_looks_at_few_lanes_however_many_there_are_and_each_is_judged_on
     lanes = Lanes()
     many = waiting(*(lane_of("repair", (f"area:S{n}",)) for n in range(5000)))
     lanes.saw(many, 1.0, 1.1)
+    narrow = Agent(agent_id="n", queues=("repair",), skills=("area:S4000", "area:S7"))
     for n in range(500):
         agent = Agent(agent_id=f"a{n}", queues=("*",), languages=("*",), skills=("area:*",))
         assert lanes.worth(agent) == list(many)[:MOST]
         nobody = agent.model_copy(update={"queues": ("general",)})
         assert lanes.worth(nobody) == []
-    assert asked <= 5000 + MOST, "not once an agent"
+        assert lanes.worth(narrow) == [lane_of("repair", (f"area:S{n}",)) for n in (7, 4000)]
+    lanes.saw(many, 2.0, 2.1)
+    assert lanes.worth(agent) == list(many)[:MOST]
+    assert asked == 3 * 5000, "not once an agent, nor once a look"
     sizes = [len(some) for some in lanes.further(agent, lanes.worth(agent))]
     assert sizes[:3] == [MOST, 4 * MOST, 16 * MOST], "a few, in case that one of them has it"
     assert sum(sizes) == 5000 - MOST
-    assert lanes.is_fresh(2.0), "what costs as much is not looked at for everybody who finds nothing"
-    assert not lanes.is_fresh(4.0)
-    lanes.saw(waiting(*LANES), 1.0, 1.1)
-    assert not lanes.is_fresh(1.1), "what costs little is, so that nothing there is overlooked"
+    assert lanes.is_fresh(3.0), "what costs as much is not looked at for everybody who finds nothing"
+    assert not lanes.is_fresh(5.0)
+    lanes.saw(waiting(*LANES), 2.0, 2.1)
+    assert not lanes.is_fresh(2.1), "what costs little is, so that nothing there is overlooked"
+
+
+def test_lanes_that_came_and_went_are_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_LANES", 10)
+    lanes = Lanes()
+    for n in range(100):
+        lane = lane_of("repair", (f"area:S{n}",))
+        lanes.saw({lane: NOON}, float(n), n + 0.1)
+        assert lanes.worth(ANYBODY) == [lane]
+        assert len(lanes.served(ANYBODY)) <= 11
+
+
+def test_an_emergency_stands_before_thousands_of_lanes_as_soon_as_it_is_heard_of() -> None:
+    lanes = Lanes()
+    lanes.saw(waiting(*(lane_of("repair", (f"area:S{n}",)) for n in range(5000))), 1.0, 1.1)
+    assert lanes.worth(ANYBODY)
+    danger = lane_of("repair", ("area:S9999",))
+    lanes.heard({danger: at(-86400)}, 2.0)
+    assert lanes.worth(ANYBODY)[0] == danger
+    assert len(lanes.worth(ANYBODY)) == MOST
+    lanes.heard({danger: at(-80000)}, 2.5)
+    assert lanes.worth(ANYBODY)[0] == danger, "a later one beside it changes nothing"
 
 
 def test_what_came_while_it_was_looked_is_not_forgotten() -> None:
     lanes = Lanes()
-    anybody = Agent(agent_id="a", queues=("*",), languages=("*",))
-    lanes.heard({"before"}, 1.0)
-    lanes.heard({"meanwhile"}, 2.0)
+    lanes.heard({"before": at(1)}, 1.0)
+    lanes.heard({"meanwhile": at(2)}, 2.0)
     lanes.saw({}, 1.5, 3.0)
-    assert lanes.worth(anybody) == ["meanwhile"]
+    assert lanes.worth(ANYBODY) == ["meanwhile"]
     lanes.saw(waiting("old"), 1.4, 4.0)
-    assert lanes.worth(anybody) == ["meanwhile"], "an older look that took longer"
+    assert lanes.worth(ANYBODY) == ["meanwhile"], "an older look that took longer"
 
 
 @given(
@@ -107,6 +143,7 @@ def test_as_many_are_woken_as_tickets_wait_for_them_those_who_wait_longest_first
 
 async def woken(kinds: Sequence[Agent], there: Mapping[str, int]) -> list[int]:
     bell = Bell()
+    bell.lanes.saw(waiting(*there), 1.0, 1.1)
     tasks = [asyncio.create_task(bell.wait(agent, 60)) for agent in kinds]
     await asyncio.sleep(0)
     bell.ring(there, set())
@@ -126,3 +163,25 @@ def expected(kinds: Sequence[Agent], there: Mapping[str, int]) -> list[int]:
             left[lane] -= 1
             found.append(n)
     return found
+
+
+async def test_what_this_process_routed_wakes_at_once_who_waits_and_who_rests() -> None:
+    """No look at the database: nobody watches here."""
+    bell = Bell()
+    ticket = after(contact("1", text="查电费"))
+    turn = turn_of(ticket, SHIPPED_DESK)
+    deaf = Agent(agent_id="deaf", queues=("repair",), languages=("*",))
+    async with asyncio.timeout(60), asyncio.TaskGroup() as waits:
+        resting = waits.create_task(bell.wait(ANYBODY, 50, found_nothing=True))
+        longer = waits.create_task(bell.wait(ANYBODY, 50))
+        apart = waits.create_task(bell.wait(deaf, 50))
+        await asyncio.sleep(0)
+        bell.lanes.saw({turn.lane: turn.rank_at}, 1.0, 1.1)
+        bell.ring({turn.lane: 2}, set())
+        assert await longer
+        assert not resting.done(), "they found nothing there a moment ago"
+        bell.heard([(ticket, turn)])
+        assert await resting, "but this one is new"
+        assert not apart.done()
+        bell.close()
+    assert bell.lanes.worth(ANYBODY) == [turn.lane]
