@@ -48,6 +48,10 @@ class ProblemDetails(BaseModel):
     errors: list[FieldProblem] = Field(default_factory=list)
 
 
+_RENAMED: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""As RFC 9110 has them; Python does from 3.13 on, and what a sender reads must not hang on that."""
+
+
 class Problem(Exception):  # noqa: N818 - the RFC's own word
     """Raise it to answer an error; the caller reads ``detail`` and, for each wrong field, why."""
 
@@ -62,7 +66,7 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
     ) -> None:
         super().__init__(detail)
         self.status = status
-        self.title = title or HTTPStatus(status).phrase
+        self.title = title or _RENAMED.get(status) or HTTPStatus(status).phrase
         self.detail = detail
         self.errors = [dict(error) for error in errors]
         self.headers = dict(headers or {})

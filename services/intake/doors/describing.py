@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from fastapi import Response
 from pydantic import BaseModel, Field
@@ -98,20 +98,33 @@ def key_parameter() -> dict[str, Any]:
     )
 
 
+_REFUSALS: Final = {
+    400: "The body cannot be read",
+    401: "The credential is missing or not known",
+    404: "Nothing is here by this name",
+    408: "The body did not come in time",
+    409: "The first request with this Idempotency-Key is still under way",
+    413: "The body is too large",
+    415: "The body is of another media type",
+    422: "A field is missing or wrong; every one is named",
+    429: "Too much from this sender or customer just now",
+    503: "Not confirmed in time: the outcome is unknown; send it again with the same id",
+}
+"""In our words: the standard's are other ones in each version of Python."""
+_WORTH_ANOTHER_TRY: Final = frozenset({409, 429, 503})
+
+
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the refusals of a door."""
-    described: dict[int | str, dict[str, Any]] = {status: {"model": ProblemDetails} for status in statuses}
-    if 409 in described:  # noqa: PLR2004 - HTTP
-        described[409] |= {
-            "description": "The first request with this Idempotency-Key is still under way",
-            "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}},
+    later = {"headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}}
+    return {
+        status: {
+            "model": ProblemDetails,
+            "description": _REFUSALS[status],
+            **(later if status in _WORTH_ANOTHER_TRY else {}),
         }
-    if 503 in described:  # noqa: PLR2004 - HTTP
-        described[503] |= {
-            "description": "Not confirmed in time: the outcome is unknown; send it again with the same id",
-            "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}},
-        }
-    return described
+        for status in statuses
+    }
 
 
 def parameter(name: str, where: str, description: str, *, required: bool = True) -> dict[str, Any]:
