@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from services.dedup.api import make_router as dedup_doors
-from services.dedup.keys import KeyRing as DedupKeys
 from services.intake.api import routes as intake_doors
 from services.intake.security import load_sources
 from services.intake.settings import IntakeSettings
@@ -22,8 +21,8 @@ from services.router.bell import Bell
 from services.router.domain.desk import DeskRules
 from services.router.settings import RouterSettings
 from services.router.tree.book import RuleBook
-from services.router.tree.keys import KeyRing
 from services.runtime.http import make_app
+from services.runtime.keys import KeyRing
 from services.runtime.outbox import Outbox
 from services.runtime.producer import Producer
 from services.runtime.watched import watched_file
@@ -64,7 +63,7 @@ def _router() -> APIRouter:
 
 
 def _dedup() -> APIRouter:
-    return dedup_doors(_no_pool(), Outbox("gridline/dedup", shards=1), lambda: DedupKeys((), ()), None)
+    return dedup_doors(_no_pool(), Outbox("gridline/dedup", shards=1), lambda: KeyRing(()), None)
 
 
 def _notify() -> APIRouter:

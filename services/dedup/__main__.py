@@ -12,7 +12,7 @@ from services.dedup.api import make_router
 from services.dedup.ground import Ground
 from services.dedup.handler import DedupHandler, imbalance
 from services.dedup.indices import watch_reliability
-from services.dedup.keys import read_keys
+from services.dedup.keys import DEVELOPMENT_KEYS, read_keys
 from services.dedup.moves import watch_moves
 from services.dedup.settings import DedupSettings
 from services.dedup.timers import watch_timers
@@ -42,7 +42,7 @@ async def build(runtime: Runtime) -> Parts:
         keys = watched_file(settings.keys_file, read_keys)
     except RulesError as error:
         raise SettingsError(f"rules that do not fit:\n{error}") from None
-    if open_to_all := keys().development():
+    if open_to_all := keys().published(DEVELOPMENT_KEYS):
         _log.warning("development_keys_are_accepted", holders=open_to_all)
     # Every area looks for its tree; the tables are empty until a network is imported.
     await migrate(settings.postgres_dsn.get_secret_value(), "grid", GRID_SCHEMA, kernel=False)

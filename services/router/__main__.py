@@ -17,7 +17,7 @@ from services.router.settings import RouterSettings
 from services.router.timers import watch_time
 from services.router.tree.book import RuleBook, load_desk
 from services.router.tree.calendars import holidays_beside
-from services.router.tree.keys import read_keys
+from services.router.tree.keys import DEVELOPMENT_KEYS, read_keys
 from services.runtime.postgres import migrate
 from services.runtime.service import Parts, Runtime, run
 from services.runtime.settings import SettingsError
@@ -45,7 +45,7 @@ async def build(runtime: Runtime) -> Parts:
         raise SettingsError(f"rules that do not fit:\n{error}") from None
     # Every batch reads the network model; its tables are empty until a network is imported.
     await migrate(settings.postgres_dsn.get_secret_value(), "grid", GRID_SCHEMA, kernel=False)
-    if published := keys().published:
+    if published := keys().published(DEVELOPMENT_KEYS):
         _log.warning("keys_for_development_are_accepted", keys=published)
     bell = Bell()
     desk = Desk(runtime.pool, runtime.outbox, book, rules, bell)

@@ -1,21 +1,26 @@
 """Whose a key is: how every room reads the keys it is given and compares those it is shown.
 
-Decided here: what a list of keys may say, every fault with its line, and that a key is found in the same time whether
-and where it stands. A key is kept as its SHA-256; two of one holder stand while one is changed for the other. Never
-here: what a scope opens, or a key in a log or an error.
+Decided here: what a list of keys may say, every fault with its line; that a key is found in the same time whether and
+where it stands; who may pass a door. A key is kept as its SHA-256; two of one holder stand while one is changed for the
+other. Never here: what a scope opens, or a key in a log or an error, or an answer that tells which part was wrong.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Generic, TypeVar
 
+from fastapi import Security
+from fastapi.security import APIKeyHeader
+
+from services.runtime.http import Problem
 from services.runtime.yaml_reading import line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from enum import StrEnum
 
     from yaml.nodes import Node
@@ -26,6 +31,51 @@ T = TypeVar("T")
 S = TypeVar("S", bound="StrEnum")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _MOST: Final = 2
+_HEADER: Final = APIKeyHeader(name="X-API-Key", auto_error=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder(Generic[S]):
+    """Whose a request is: the name in the keys file, and what it may do."""
+
+    name: str
+    scopes: frozenset[S]
+
+
+class KeyRing(Generic[S]):
+    """The holders of keys, and what may be done without one."""
+
+    def __init__(self, keys: Iterable[tuple[bytes, Holder[S]]], anonymous: Iterable[S] = ()) -> None:
+        self._keys = tuple(keys)
+        self._anonymous = Holder("anonymous", frozenset(anonymous))
+
+    def holder(self, key: str | None) -> Holder[S] | None:
+        """Return whose a key is, in the same time whether and where it is found; None for one nobody has.
+
+        No key at all is the nameless holder, who may do what the file opens to anyone.
+        """
+        found = owner_of(self._keys, hashlib.sha256((key or "").encode()).digest())
+        return found if key else self._anonymous
+
+    def published(self, keys: Mapping[str, str]) -> list[str]:
+        """Return the names of holders that one of these keys opens: those that anybody can read in the source."""
+        holders = map(self.holder, keys.values())
+        return sorted({holder.name for holder in holders if holder is not None})
+
+
+def let_in(keys: Callable[[], KeyRing[S]], scope: S) -> Callable[[str | None], Holder[S]]:
+    """Return the check of a door: it gives the holder of the request's key, or refuses the request."""
+
+    def check(key: Annotated[str | None, Security(_HEADER)]) -> Holder[S]:
+        holder = keys().holder(key)
+        if holder is None or (not key and scope not in holder.scopes):
+            refused = "the key is missing or not known"
+            raise Problem(401, refused, headers={"WWW-Authenticate": "X-API-Key"})
+        if scope not in holder.scopes:
+            raise Problem(403, f"this key has not the scope {scope.value!r}")
+        return holder
+
+    return check
 
 
 @dataclass(frozen=True, slots=True)

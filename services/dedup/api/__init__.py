@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 
-from services.dedup.api.access import Access
 from services.dedup.api.commands import command_doors
 from services.dedup.api.figures import figure_doors
 from services.dedup.api.incidents import incident_doors
@@ -22,28 +21,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from services.dedup.ground import Ground
-    from services.dedup.keys import KeyRing
+    from services.dedup.keys import Scope
+    from services.runtime.keys import KeyRing
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Pool
 
 __all__ = ["make_router"]
 
 
-def make_router(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing], ground: Ground | None) -> APIRouter:
+def make_router(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]], ground: Ground | None) -> APIRouter:
     """Make the doors. Without ``ground`` they can be described, not asked why."""
-    access = Access(keys)
     router = APIRouter(prefix="/v1")
     for doors in (
-        incident_doors(pool, access),
-        surroundings_doors(pool, access),
-        command_doors(pool, outbox, access),
-        report_doors(pool, ground, access),
-        order_doors(pool, outbox, access),
-        planned_doors(pool, outbox, access),
-        telemetry_doors(pool, outbox, access),
-        restoration_doors(pool, outbox, access),
-        figure_doors(pool, ground, access),
-        storm_doors(pool, access),
+        incident_doors(pool, keys),
+        surroundings_doors(pool, keys),
+        command_doors(pool, outbox, keys),
+        report_doors(pool, ground, keys),
+        order_doors(pool, outbox, keys),
+        planned_doors(pool, outbox, keys),
+        telemetry_doors(pool, outbox, keys),
+        restoration_doors(pool, outbox, keys),
+        figure_doors(pool, ground, keys),
+        storm_doors(pool, keys),
     ):
         router.include_router(doors)
     return router

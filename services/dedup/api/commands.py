@@ -21,17 +21,20 @@ from services.contracts.ids import derive
 from services.contracts.messages import OutageCommanded
 from services.contracts.topics import OUTAGE_INPUT
 from services.contracts.values import CommandAction, Name, Text
-from services.dedup.keys import Holder, Scope
+from services.dedup.keys import Scope
 from services.dedup.store import people, views
 from services.runtime import clock
 from services.runtime.handling import Publication
 from services.runtime.http import FieldProblem, Problem
+from services.runtime.keys import Holder, let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import asyncpg
 
-    from services.dedup.api.access import Access
+    from services.runtime.keys import KeyRing
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Connection, Pool
 
@@ -191,7 +194,7 @@ class Hand:
     """Who gives a command, and how they hear what came of it: what every door of a dispatcher takes."""
 
     desk: Desk
-    holder: Holder
+    holder: Holder[Scope]
     response: Response
     trace: str | None
     wait: float
@@ -212,11 +215,11 @@ class Hand:
         return await self.desk.give(command, self.response, self.wait, self.trace, seen)
 
 
-def hand_of(desk: Desk, access: Access) -> Any:
+def hand_of(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> Any:
     """Return the dependency of a dispatcher's door."""
-    dispatcher = Depends(access.holder(Scope.DISPATCHER))
+    dispatcher = Depends(let_in(keys, Scope.DISPATCHER))
 
-    def hand(response: Response, holder: Holder = dispatcher, traceparent: Trace = None, wait: Wait = 5) -> Hand:
+    def hand(response: Response, holder: Holder[Scope] = dispatcher, traceparent: Trace = None, wait: Wait = 5) -> Hand:
         return Hand(desk, holder, response, traceparent, wait)
 
     return Depends(hand)
@@ -228,7 +231,7 @@ _REVISION: Final = {
 }
 
 
-def author(holder: Holder, said: Said) -> str:
+def author(holder: Holder[Scope], said: Said) -> str:
     """Return who acts: the key's holder, and the person where the key is of a desk."""
     return holder.name if said.by is None else f"{holder.name}/{said.by}"[:200]
 
@@ -287,11 +290,11 @@ async def _other(pool: Pool, area: str, key: UUID, field: str, *, anywhere: bool
         raise Problem(409, "the command was refused", errors=[{"field": field, "reason": reason}])
 
 
-def command_doors(pool: Pool, outbox: Outbox, access: Access) -> APIRouter:  # noqa: C901, PLR0915 - one door an action
+def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:  # noqa: C901, PLR0915 - one door an action
     """Make the doors."""
     router = APIRouter(tags=["dispatching"])
-    dispatcher = hand_of(Desk(pool, outbox), access)
-    may_read = access.may(Scope.READ)
+    dispatcher = hand_of(Desk(pool, outbox), keys)
+    may_read = Depends(let_in(keys, Scope.READ))
 
     async def repeated(said: Said) -> asyncpg.Record | None:
         with translated():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.values import Name, Timestamp
@@ -15,11 +15,14 @@ from services.dedup.keys import Scope
 from services.dedup.store import reliability
 from services.runtime import clock
 from services.runtime.http import Problem
+from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from services.dedup.api.access import Access
+    from collections.abc import Callable
+
     from services.dedup.ground import Ground
+    from services.runtime.keys import KeyRing
     from services.runtime.postgres import Pool
 
 _LONGEST = timedelta(days=366)
@@ -61,11 +64,12 @@ class Reliability(BaseModel):
     days: list[DayFigures]
 
 
-def figure_doors(pool: Pool, ground: Ground | None, access: Access) -> APIRouter:
+def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the door."""
     router = APIRouter(prefix="/figures", tags=["figures"])
+    may_read = Depends(let_in(keys, Scope.READ))
 
-    @router.get("/reliability", dependencies=[access.may(Scope.READ)], summary="SAIDI, SAIFI, CAIDI, MAIFI")
+    @router.get("/reliability", dependencies=[may_read], summary="SAIDI, SAIFI, CAIDI, MAIFI")
     async def reliability_figures(
         start: Annotated[Timestamp | None, Query(description="24 hours before the end, if absent")] = None,
         end: Annotated[Timestamp | None, Query(description="Now, if absent; days are counted in its offset")] = None,

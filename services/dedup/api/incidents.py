@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from services.contracts.envelope import parse_time
@@ -20,12 +20,15 @@ from services.dedup.domain.acts import NetworkChange
 from services.dedup.keys import Scope
 from services.dedup.store import views
 from services.runtime.http import Problem
+from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import asyncpg
 
-    from services.dedup.api.access import Access
+    from services.runtime.keys import KeyRing
     from services.runtime.postgres import Pool
 
 _MOST: Final = 500
@@ -130,12 +133,17 @@ class IncidentDetail(IncidentView):
     progress: list[ProgressView]
 
 
-def incident_doors(pool: Pool, access: Access) -> APIRouter:
+def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the doors."""
     router = APIRouter()
-    may = access.may
+    may_read = Depends(let_in(keys, Scope.READ))
 
-    @router.get("/incidents", dependencies=[may(Scope.READ)], tags=["incidents"], summary="Incidents, youngest first")
+    @router.get(
+        "/incidents",
+        dependencies=[may_read],
+        tags=["incidents"],
+        summary="Incidents, youngest first",
+    )
     async def list_incidents(
         state: Annotated[list[IncidentState] | None, Query(description="Only these states")] = None,
         area: Annotated[Name | None, Query(description="Only this substation or cell")] = None,
@@ -152,7 +160,7 @@ def incident_doors(pool: Pool, access: Access) -> APIRouter:
 
     @router.get(
         "/incidents/{incident_id}",
-        dependencies=[may(Scope.READ)],
+        dependencies=[may_read],
         tags=["incidents"],
         summary="One incident, with reports, order and crew",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Depends, Header
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.ids import derive
@@ -16,10 +16,13 @@ from services.dedup.progress import rekeyed
 from services.dedup.store import views
 from services.runtime import clock
 from services.runtime.http import Problem
+from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from services.dedup.api.access import Access
+    from collections.abc import Callable
+
+    from services.runtime.keys import KeyRing
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Pool
 
@@ -47,13 +50,14 @@ class ProgressAccepted(BaseModel):
     incident_id: UUID
 
 
-def order_doors(pool: Pool, outbox: Outbox, access: Access) -> APIRouter:
+def order_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the doors."""
     router = APIRouter()
+    field = Depends(let_in(keys, Scope.FIELD))
 
     @router.post(
         "/orders/{order_id}/progress",
-        dependencies=[access.may(Scope.FIELD)],
+        dependencies=[field],
         tags=["orders"],
         status_code=202,
         summary="What a crew says of its order",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from services.contracts.ids import derive
@@ -16,12 +16,15 @@ from services.dedup.keys import Scope
 from services.dedup.store import people
 from services.runtime import clock
 from services.runtime.http import Problem
+from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import asyncpg
 
-    from services.dedup.api.access import Access
+    from services.runtime.keys import KeyRing
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Pool
 
@@ -55,11 +58,11 @@ class PlannedPage(BaseModel):
     planned_outages: list[PlannedView]
 
 
-def planned_doors(pool: Pool, outbox: Outbox, access: Access) -> APIRouter:  # noqa: C901 - one door an action
+def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:  # noqa: C901 - one door an action
     """Make the doors."""
     router = APIRouter(prefix="/planned-outages", tags=["planned outages"])
-    dispatcher = hand_of(Desk(pool, outbox), access)
-    may_read = access.may(Scope.READ)
+    dispatcher = hand_of(Desk(pool, outbox), keys)
+    may_read = Depends(let_in(keys, Scope.READ))
 
     async def area_of(device: str) -> str:
         with translated():

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from services.dedup.domain.explain import considered, would_change
@@ -17,13 +17,16 @@ from services.dedup.store.load import load_areas
 from services.grid.store import load_trees
 from services.runtime import clock
 from services.runtime.http import Problem
+from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import asyncpg
 
-    from services.dedup.api.access import Access
     from services.dedup.ground import Ground
+    from services.runtime.keys import KeyRing
     from services.runtime.postgres import Pool
 
 
@@ -58,12 +61,15 @@ class Explanation(BaseModel):
     would_change: list[str] = Field(description="What would put it elsewhere, as sentences")
 
 
-def report_doors(pool: Pool, ground: Ground | None, access: Access) -> APIRouter:
+def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the door."""
     router = APIRouter(tags=["reports"])
+    may_read = Depends(let_in(keys, Scope.READ))
 
     @router.get(
-        "/reports/{report_id}/explain", dependencies=[access.may(Scope.READ)], summary="Why a report is where it is"
+        "/reports/{report_id}/explain",
+        dependencies=[may_read],
+        summary="Why a report is where it is",
     )
     async def explain(report_id: UUID) -> Explanation:
         if ground is None:

@@ -11,12 +11,14 @@ from services.contracts.ids import derive
 from services.contracts.messages import PowerRestored
 from services.contracts.values import Timestamp  # noqa: TC001 - pydantic reads it
 from services.dedup.api.batches import MOST, At, BatchAccepted, Posted, check, take_in
-from services.dedup.keys import Holder, Scope
+from services.dedup.keys import Scope
+from services.runtime.keys import Holder, let_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
-    from services.dedup.api.access import Access
+    from services.runtime.keys import KeyRing
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Pool
 
@@ -35,13 +37,13 @@ class RestorationsPosted(BaseModel):
     restorations: list[RestorationPosted] = Field(min_length=1, max_length=MOST)
 
 
-def restoration_doors(pool: Pool, outbox: Outbox, access: Access) -> APIRouter:
+def restoration_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the door. Which system sends is what its key says: two systems may use the same event ids."""
     router = APIRouter(prefix="/restorations", tags=["restorations"])
-    sender = Depends(access.holder(Scope.FIELD))
+    sender = Depends(let_in(keys, Scope.FIELD))
 
     @router.post("", status_code=202, summary="Power that is back at devices or accounts")
-    async def restorations(said: RestorationsPosted, holder: Holder = sender) -> BatchAccepted:
+    async def restorations(said: RestorationsPosted, holder: Holder[Scope] = sender) -> BatchAccepted:
         reason = "exactly one of device and account_id is needed"
         check("restorations", said.restorations, lambda one: (one.device is None) == (one.account_id is None), reason)
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.values import Name  # noqa: TC001 - FastAPI reads annotations at run time
 from services.dedup.keys import Scope
 from services.dedup.store.storms import storms_of
 from services.runtime import clock
+from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from services.dedup.api.access import Access
+    from collections.abc import Callable
+
+    from services.runtime.keys import KeyRing
     from services.runtime.postgres import Pool
 
 
@@ -38,11 +41,12 @@ class Storms(BaseModel):
     storms: list[StormView]
 
 
-def storm_doors(pool: Pool, access: Access) -> APIRouter:
+def storm_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the door."""
     router = APIRouter(tags=["figures"])
+    may_read = Depends(let_in(keys, Scope.READ))
 
-    @router.get("/storms", dependencies=[access.may(Scope.READ)], summary="When areas were in a storm, and why")
+    @router.get("/storms", dependencies=[may_read], summary="When areas were in a storm, and why")
     async def storms(
         area: Annotated[Name | None, Query(description="Only this substation or cell")] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,

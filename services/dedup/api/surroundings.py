@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from services.dedup.domain.surroundings import surroundings
@@ -13,12 +13,15 @@ from services.dedup.keys import Scope
 from services.dedup.store import views
 from services.grid.store import load_trees
 from services.runtime.http import Problem
+from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import asyncpg
 
-    from services.dedup.api.access import Access
+    from services.runtime.keys import KeyRing
     from services.runtime.postgres import Pool
 
 
@@ -48,13 +51,14 @@ class Surroundings(BaseModel):
     devices: list[DeviceAround] = Field(description="A parent before its children")
 
 
-def surroundings_doors(pool: Pool, access: Access) -> APIRouter:
+def surroundings_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the door."""
     router = APIRouter(tags=["incidents"])
+    may_read = Depends(let_in(keys, Scope.READ))
 
     @router.get(
         "/incidents/{incident_id}/surroundings",
-        dependencies=[access.may(Scope.READ)],
+        dependencies=[may_read],
         summary="The network around one incident, with who called where",
     )
     async def around(incident_id: UUID) -> Surroundings:

@@ -10,12 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.contracts.messages import TelemetryReceived
 from services.contracts.values import Reading, Timestamp  # noqa: TC001 - pydantic reads them
 from services.dedup.api.batches import MOST, At, BatchAccepted, Posted, check, take_in
-from services.dedup.keys import Holder, Scope
+from services.dedup.keys import Scope
+from services.runtime.keys import Holder, let_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
-    from services.dedup.api.access import Access
+    from services.runtime.keys import KeyRing
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Pool
 
@@ -36,13 +38,13 @@ class ReadingsPosted(BaseModel):
     readings: list[ReadingPosted] = Field(min_length=1, max_length=MOST)
 
 
-def telemetry_doors(pool: Pool, outbox: Outbox, access: Access) -> APIRouter:
+def telemetry_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the door. Which system sends is what its key says, never the payload."""
     router = APIRouter(prefix="/telemetry", tags=["telemetry"])
-    sender = Depends(access.holder(Scope.TELEMETRY))
+    sender = Depends(let_in(keys, Scope.TELEMETRY))
 
     @router.post("", status_code=202, summary="Readings of meters and breakers")
-    async def readings(said: ReadingsPosted, holder: Holder = sender) -> BatchAccepted:
+    async def readings(said: ReadingsPosted, holder: Holder[Scope] = sender) -> BatchAccepted:
         reason = "device or account_id is needed"
         check("readings", said.readings, lambda one: one.device is None and one.account_id is None, reason)
 

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from services.router.acting import Desk
-    from services.router.tree.keys import KeyRing
+    from services.router.tree.keys import Scope
+    from services.runtime.keys import KeyRing
 
 __all__ = ["make_router"]
 
 
-def make_router(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+def make_router(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the doors."""
     router = APIRouter(prefix="/v1")
     for doors in (

@@ -12,13 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.contracts.values import Language, Name, Priority, Text, Word
 from services.router.acting import Desk
-from services.router.api.guard import REFUSALS, SeenVersion, etag, guard, problem
+from services.router.api.answers import REFUSALS, SeenVersion, etag, problem
 from services.router.api.tickets import TicketView, one_ticket, view
 from services.router.domain.log import Did, Event, ReturnReason
 from services.router.domain.ticket import Ticket
-from services.router.tree.keys import Caller, KeyRing, Scope
+from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.http import Problem
+from services.runtime.keys import Holder, KeyRing, let_in
 
 
 class Said(BaseModel):
@@ -131,13 +132,13 @@ _ACTS: Final[tuple[tuple[str, Did, type[Said], Scope, str], ...]] = (
 )
 
 
-def act_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+def act_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make a door for each act."""
     router = APIRouter(tags=["work"])
     for name, did, body, scope, summary in _ACTS:
         router.add_api_route(
             f"/tickets/{{key}}/{name}",
-            _door(desk, did, body, guard(keys, scope)),
+            _door(desk, did, body, let_in(keys, scope)),
             methods=["POST"],
             summary=summary,
             name=name,
@@ -146,17 +147,17 @@ def act_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
     return router
 
 
-def _door(desk: Desk, did: Did, body: type[Said], check: Callable[..., Caller]) -> Callable[..., Any]:
+def _door(desk: Desk, did: Did, body: type[Said], check: Callable[..., Holder[Scope]]) -> Callable[..., Any]:
     async def act(
         key: str,
         said: body,  # type: ignore[valid-type]
         version: SeenVersion,
-        caller: Annotated[Caller, Depends(check)],
+        holder: Annotated[Holder[Scope], Depends(check)],
         response: Response,
     ) -> TicketView:
         ticket = await one_ticket(desk.pool, key)
         try:
-            done = await _do(desk, ticket, did, said, version, caller)
+            done = await _do(desk, ticket, did, said, version, holder)
         except REFUSALS as error:
             raise problem(error) from None
         response.headers["ETag"] = etag(done.version)
@@ -165,7 +166,7 @@ def _door(desk: Desk, did: Did, body: type[Said], check: Callable[..., Caller]) 
     return act
 
 
-async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | None, caller: Caller) -> Ticket:
+async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | None, holder: Holder[Scope]) -> Ticket:
     told = said.model_dump(exclude_none=True)
     _check(desk, told)
     now, timings = clock.now(), desk.rules().timings
@@ -177,7 +178,7 @@ async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | N
     if told.get("to_agent"):
         told["until"] = now + timings.hold
     into, across = told.pop("into", None), told.pop("across_customers", False)
-    by = caller.name if agent is None else f"{caller.name}/{agent}"
+    by = holder.name if agent is None else f"{holder.name}/{agent}"
     asked = Event.model_validate({"did": did, "at": now, "by": by, **told})
     if isinstance(said, Merged):
         live = await one_ticket(desk.pool, str(into))

@@ -14,17 +14,20 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from services.contracts.values import Language, Name, Word
 from services.router import roster
 from services.router.acting import Desk, NoSuchAgentError
-from services.router.api.guard import guard, problem
+from services.router.api.answers import problem
 from services.router.api.tickets import TicketView, view
 from services.router.domain.desk import ANY, Agent
 from services.router.roster import Presence
-from services.router.tree.keys import KeyRing, Scope
+from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.http import Problem
+from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from services.runtime.keys import KeyRing
 
 
 _AnyWord = Annotated[str, StringConstraints(pattern=r"^\*$")]
@@ -73,11 +76,11 @@ class AgentDesk(BaseModel):
     tickets: list[TicketView]
 
 
-def agent_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the doors of agents."""
     router = APIRouter(tags=["agents"])
-    reads = Depends(guard(keys, Scope.READ))
-    leads = Depends(guard(keys, Scope.SUPERVISOR))
+    reads = Depends(let_in(keys, Scope.READ))
+    leads = Depends(let_in(keys, Scope.SUPERVISOR))
 
     @router.get("/agents", summary="Every agent", dependencies=[reads])
     async def get_agents() -> AgentsView:

@@ -10,19 +10,19 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from services.contracts.values import Word
 from services.router import figures
-from services.router.api.guard import guard
 from services.router.api.queues import QueueView, queue_views
 from services.router.domain.kpi import figures as figures_of
 from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.http import Problem
+from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from services.router.acting import Desk
-    from services.router.tree.keys import KeyRing
+    from services.runtime.keys import KeyRing
 
 _LONGEST: Final = timedelta(days=100)
 
@@ -50,9 +50,9 @@ class KpisView(BaseModel):
     backlog_at: datetime = Field(description="When it was counted")
 
 
-def kpi_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+def kpi_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the door."""
-    router = APIRouter(tags=["figures"], dependencies=[Depends(guard(keys, Scope.READ))])
+    router = APIRouter(tags=["figures"], dependencies=[Depends(let_in(keys, Scope.READ))])
 
     @router.get("/kpis", summary="The figures of a period, each with its definition")
     async def get_kpis(

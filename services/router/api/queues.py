@@ -13,12 +13,12 @@ from pydantic import BaseModel, Field
 
 from services.contracts.values import Priority, Word
 from services.router import store
-from services.router.api.guard import guard
 from services.router.api.tickets import TicketView, view
 from services.router.backlog import oldest_s
 from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.http import Problem
+from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from services.router.domain.routes import Queue
     from services.router.domain.ticket import Rules
     from services.router.store import Depth
-    from services.router.tree.keys import KeyRing
+    from services.runtime.keys import KeyRing
 
 _MOST: Final = 500
 
@@ -61,7 +61,7 @@ class QueueTicketsView(BaseModel):
     tickets: list[TicketView]
 
 
-def queue_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+def queue_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the doors of the queues."""
     router = APIRouter(tags=["queues"])
     pool, book = desk.pool, desk.book
@@ -72,7 +72,7 @@ def queue_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
         queues = queue_views(rules, counted.depths, clock.now())
         return QueuesView(queues=queues, counted_at=counted.at, tree_hash=rules.hash)
 
-    @router.get("/queues/{name}", summary="The head of a queue", dependencies=[Depends(guard(keys, Scope.READ))])
+    @router.get("/queues/{name}", summary="The head of a queue", dependencies=[Depends(let_in(keys, Scope.READ))])
     async def get_queue(name: str, limit: Annotated[int, Query(ge=1, le=_MOST)] = 50) -> QueueTicketsView:
         rules, counted = book.rules, await desk.backlog.seen()
         with translated():

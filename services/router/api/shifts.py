@@ -14,19 +14,21 @@ from services.contracts.values import Name
 from services.router import roster
 from services.router.acting import Desk, FullError, NoSuchAgentError
 from services.router.api.agents import AgentView, shown
-from services.router.api.guard import REFUSALS, etag, guard, problem
+from services.router.api.answers import REFUSALS, etag, problem
 from services.router.api.tickets import TicketView, one_ticket, view
 from services.router.attendance import note_presence
 from services.router.domain.log import Did
 from services.router.roster import Presence
-from services.router.tree.keys import Caller, KeyRing, Scope
+from services.router.tree.keys import Scope
 from services.runtime import clock
+from services.runtime.keys import Holder, let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from services.router.domain.ticket import Ticket
+    from services.runtime.keys import KeyRing
 
 _LONGEST_WAIT: Final = 30.0
 _NOTHING: Final = {"description": "Nothing waits for this agent"}
@@ -48,10 +50,10 @@ class Claim(BaseModel):
     ticket: Name | None = Field(default=None, description="Id or reference; the first in order if absent")
 
 
-def shift_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the doors of a shift."""
     router = APIRouter(tags=["agents"])
-    works = Depends(guard(keys, Scope.AGENT))
+    works = Depends(let_in(keys, Scope.AGENT))
 
     @router.put("/agents/{agent_id}/presence", summary="Come, go away for a while, or go", dependencies=[works])
     async def put_presence(agent_id: str, said: SetPresence) -> AgentView:
@@ -80,13 +82,13 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
         request: Request,
         response: Response,
         wait: Annotated[float, Query(ge=0, le=_LONGEST_WAIT, description="Seconds")] = 0.0,
-        caller: Caller = works,
+        holder: Holder[Scope] = works,
     ) -> TicketView | Response:
         """Keep the next ticket for the agent until `until`: accept or decline it. 204 if none came while waiting.
 
         Ask again when the answer was lost: an open offer is given again.
         """
-        ticket = await _awaited(desk, agent_id, f"{caller.name}/{agent_id}", wait, request)
+        ticket = await _awaited(desk, agent_id, f"{holder.name}/{agent_id}", wait, request)
         return _nothing() if ticket is None else _answer(ticket, response, desk)
 
     @router.post(
@@ -96,14 +98,14 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
         responses={204: dict(_NOTHING)},
     )
     async def claim(
-        agent_id: str, response: Response, claimed: Claim | None = None, caller: Caller = works
+        agent_id: str, response: Response, claimed: Claim | None = None, holder: Holder[Scope] = works
     ) -> TicketView | Response:
         """Offer and accept in one: the ticket is the agent's. 204 if nothing waits for them."""
         ticket_id = None
         if claimed is not None and claimed.ticket is not None:
             ticket_id = (await one_ticket(desk.pool, claimed.ticket)).ticket_id
         try:
-            ticket = await desk.take(agent_id, Did.CLAIMED, f"{caller.name}/{agent_id}", ticket_id)
+            ticket = await desk.take(agent_id, Did.CLAIMED, f"{holder.name}/{agent_id}", ticket_id)
         except REFUSALS as error:
             raise problem(error) from None
         return _nothing() if ticket is None else _answer(ticket, response, desk)

@@ -21,20 +21,23 @@ from pydantic import BaseModel, Field
 from services.contracts.values import Name, TicketState
 from services.router import roster, store
 from services.router.acting import Desk, FullError, NoSuchAgentError, NotThereError
-from services.router.api.guard import guard, problem
+from services.router.api.answers import problem
 from services.router.api.tickets import view
 from services.router.attendance import note_presence
 from services.router.domain.desk import Agent, work_of
 from services.router.domain.log import Did
 from services.router.domain.work import Phase
 from services.router.roster import Presence
-from services.router.tree.keys import Caller, KeyRing, Scope
+from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
+from services.runtime.keys import Holder, let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from services.runtime.keys import KeyRing
 
 
 _COME_AGAIN_MS: Final = 2000
@@ -56,13 +59,13 @@ class OfferEnded(BaseModel):
     yours: bool = Field(description="The agent has it: they accepted it")
 
 
-def stream_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+def stream_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the door."""
     router = APIRouter(tags=["agents"])
-    works = Depends(guard(keys, Scope.AGENT))
+    works = Depends(let_in(keys, Scope.AGENT))
     open_streams: Counter[str] = Counter()
 
-    async def opened(agent_id: str, _caller: Caller = works) -> AsyncIterator[Agent]:
+    async def opened(agent_id: str, _caller: Holder[Scope] = works) -> AsyncIterator[Agent]:
         """Take the opening as a sign of the agent, once the key is good; the end of their last stream as none."""
         try:
             row = await note_presence(desk, agent_id, None)
@@ -88,7 +91,7 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
     )
     async def offers(
         agent: Agent = streams,
-        caller: Caller = works,
+        holder: Holder[Scope] = works,
         last_event_id: Annotated[str | None, Header(description="Of the last `offer`: it is not sent again")] = None,
     ) -> AsyncIterable[ServerSentEvent]:
         """Event `offer`: a ticket, kept for the agent until `until`: accept or decline it. `offer_ended`: no longer.
@@ -96,7 +99,7 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
         Send a heartbeat as well, the stream is no sign of life. It ends when the agent goes offline.
         """
         yield ServerSentEvent(comment="offers", retry=_COME_AGAIN_MS)
-        async for event in _offers(desk, agent, f"{caller.name}/{agent.agent_id}", last_event_id):
+        async for event in _offers(desk, agent, f"{holder.name}/{agent.agent_id}", last_event_id):
             yield event
 
     return router

@@ -14,13 +14,13 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from services.contracts.values import Name, Word
 from services.router import overdue
-from services.router.api.guard import guard
 from services.router.api.tickets import TicketView, view
 from services.router.domain.desk import turn_of
 from services.router.domain.sla import LEVELS
 from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.http import Problem
+from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from services.router.acting import Desk
     from services.router.domain.desk import DeskRules
     from services.router.domain.ticket import Ticket
-    from services.router.tree.keys import KeyRing
+    from services.runtime.keys import KeyRing
 
 _MOST: Final = 500
 _LONGEST: Final = timedelta(days=31)
@@ -74,9 +74,9 @@ class EscalationsView(BaseModel):
     escalations: list[EscalationView]
 
 
-def supervision_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the doors."""
-    router = APIRouter(tags=["figures"], dependencies=[Depends(guard(keys, Scope.READ))])
+    router = APIRouter(tags=["figures"], dependencies=[Depends(let_in(keys, Scope.READ))])
 
     @router.get("/warned", summary="Open tickets whose clock has warned and that are not where they must be yet")
     async def get_warned(level: _Level = 1, queue: _Queue = None, limit: _Limit = 100) -> WarnedListView:

@@ -17,7 +17,7 @@ from services.contracts.messages import Due, RouteReason
 from services.contracts.values import Channel, CustomerClass, Language, Name, Place, Priority, TicketState, Word
 from services.router import store
 from services.router.acting import NoSuchTicketError
-from services.router.api.guard import etag, guard, problem
+from services.router.api.answers import etag, problem
 from services.router.domain.classify import LanguageRule, PriorityRule
 from services.router.domain.desk import turn_of, work_of
 from services.router.domain.log import Event
@@ -25,6 +25,7 @@ from services.router.domain.telling import routed
 from services.router.domain.ticket import ReportState, Ticket
 from services.router.tree.keys import Scope
 from services.runtime.http import Problem
+from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from services.router.acting import Desk
     from services.router.domain.desk import DeskRules
-    from services.router.tree.keys import KeyRing
+    from services.runtime.keys import KeyRing
     from services.runtime.postgres import Pool
 
 
@@ -89,9 +90,9 @@ class LogView(BaseModel):
     log: list[Event]
 
 
-def ticket_doors(desk: Desk, keys: Callable[[], KeyRing]) -> APIRouter:
+def ticket_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the doors that show a ticket."""
-    router = APIRouter(tags=["tickets"], dependencies=[Depends(guard(keys, Scope.READ))])
+    router = APIRouter(tags=["tickets"], dependencies=[Depends(let_in(keys, Scope.READ))])
 
     @router.get("/tickets/{key}", summary="A ticket by its id or its reference")
     async def get_ticket(key: str, response: Response) -> TicketsView:

@@ -283,16 +283,18 @@ def test_a_wrong_desk_file_is_refused_with_its_line(old: str, new: str, fault: s
 
 def test_a_key_is_found_by_its_hash_and_two_stand_while_one_is_changed() -> None:
     ring = read_keys("keys.yaml", KEYS)
-    assert ring.published == sorted(DEVELOPMENT_KEYS)
-    caller = ring.caller(DEVELOPMENT_KEYS["desktop-dev"])
-    assert caller is not None
-    assert (caller.name, caller.scopes) == ("desktop-dev", {Scope.AGENT, Scope.READ})
-    assert ring.caller("") is None
+    assert ring.published(DEVELOPMENT_KEYS) == sorted(DEVELOPMENT_KEYS)
+    holder = ring.holder(DEVELOPMENT_KEYS["desktop-dev"])
+    assert holder is not None
+    assert (holder.name, holder.scopes) == ("desktop-dev", {Scope.AGENT, Scope.READ})
+    nameless = ring.holder("")
+    assert nameless is not None
+    assert not nameless.scopes
     digests = [hashlib.sha256(key.encode()).hexdigest() for key in ("old", "new", "third")]
     text = "version: 1\nkeys:\n  desk:\n    scopes: [agent]\n    sha256: [{}]\n"
     both = read_keys("keys.yaml", text.format(", ".join(digests[:2])))
-    assert {both.caller("old"), both.caller("new")} == {both.caller("new")}
-    assert both.caller("third") is None
+    assert {both.holder("old"), both.holder("new")} == {both.holder("new")}
+    assert both.holder("third") is None
     for wrong, fault in ((", ".join(digests), "1 or 2 keys"), ("", "1 or 2 keys"), ("secret", "64 small hexadecimal")):
         with pytest.raises(RulesError, match=fault):
             read_keys("keys.yaml", text.format(wrong))

@@ -1,39 +1,17 @@
-"""Who may open which door, and how a refusal is told.
+"""What callers have seen of a ticket, and how a refusal is told.
 
 Never here: which act is allowed in which state.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
-from fastapi import Depends, Header, Security
-from fastapi.security import APIKeyHeader
+from fastapi import Depends, Header
 
 from services.router.acting import NoSuchAgentError, NoSuchTicketError, NotThereError, OtherVersionError
 from services.router.domain.log import NotAllowedError
 from services.runtime.http import Problem
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from services.router.tree.keys import Caller, KeyRing, Scope
-
-_HEADER: Final = APIKeyHeader(name="X-API-Key", auto_error=False, description="One of keys.yaml")
-
-
-def guard(keys: Callable[[], KeyRing], scope: Scope) -> Callable[[str | None], Caller]:
-    """Return a dependency that lets in callers whose key has a scope."""
-
-    def check(key: Annotated[str | None, Security(_HEADER)]) -> Caller:
-        caller = keys().caller(key or "")
-        if caller is None:
-            raise Problem(401, "the key is missing or not known", headers={"WWW-Authenticate": "ApiKey"})
-        if scope not in caller.scopes:
-            raise Problem(403, f"this key does not have the scope {scope}")
-        return caller
-
-    return check
 
 
 def seen_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
