@@ -6,7 +6,6 @@ right is no figure.
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from pathlib import Path
 from shutil import copy
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from services.runtime.cluster import apply_topics
 from tests.bench.report import Figure
-from tests.integration.router.process import Running
+from tests.integration.router.process import a_router
 from tests.integration.router.shift import Size, a_day
 from tests.integration.router.story import faults, wrong_figures
 from tests.unit.router.making import CLASSIFY, ROUTES
@@ -51,10 +50,8 @@ async def _day(plan: Plan, folder: Path, size: Size) -> Day:
         copy(file, folder)
     dsn, prefix = plan.servers.database(), plan.servers.prefix()
     await apply_topics(plan.servers.settings(dsn, prefix), partitions=3)
-    first = Running(plan.servers.broker.bootstrap, dsn, prefix, folder)
+    first = a_router(plan.servers.broker.bootstrap, dsn, prefix, folder)
     try:
         return await a_day(first, plan.servers.postgres, size, lambda what: plan.tell(f"day: {what}"))
     finally:
-        if first.process is not None and first.process.poll() is None:
-            await asyncio.to_thread(first.process.terminate)
-            await asyncio.to_thread(first.process.wait, 20)
+        first.end()

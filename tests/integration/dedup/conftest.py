@@ -9,8 +9,10 @@ from services.dedup.__main__ import SCHEMA
 from services.dedup.ground import Ground
 from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.grid.store import import_network
+from services.runtime.cluster import apply_topics
 from services.runtime.postgres import migrate, open_pool
 from tests.integration.dedup.room import Room
+from tests.service_process import Service
 from tests.unit.dedup.timeline import NETWORKS, RULES
 
 if TYPE_CHECKING:
@@ -36,3 +38,18 @@ async def room(database_dsn: str, tmp_path: Path) -> AsyncIterator[Room]:
         yield Room(pool, Ground(rules), rules)
     finally:
         await pool.close()
+
+
+@pytest.fixture
+async def dedup(kafka_bootstrap: str, database_dsn: str, unique_name: str, tmp_path: Path) -> AsyncIterator[Service]:
+    """Dedup as a process, over the same feeder; not started."""
+    own = {"batch_records": "40", "thresholds_file": str(RULES)}
+    made = Service("dedup", kafka_bootstrap, database_dsn, f"{unique_name}.", tmp_path, own)
+    await apply_topics(made.settings(), partitions=3)
+    await migrate(database_dsn, "grid", GRID_SCHEMA, kernel=False)
+    connection = await asyncpg.connect(database_dsn)
+    folder = NETWORKS / "ieee123"
+    await import_network(connection, folder / "network.csv", folder / "customers.csv")
+    await connection.close()
+    yield made
+    made.end()

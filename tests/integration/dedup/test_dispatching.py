@@ -23,7 +23,7 @@ from services.grid.store import import_network
 from services.runtime.http import make_app
 from services.runtime.positions import totals
 from services.runtime.watched import watched_file
-from tests.integration.dedup.test_service import DESK, UNPUBLISHED, WAITING, Dedup, dedup, record
+from tests.integration.dedup.test_service import DESK, UNPUBLISHED, WAITING
 from tests.unit.dedup.timeline import NETWORKS, Timeline, a_report, minute
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import OutageInput
     from tests.integration.dedup.room import Room
+    from tests.service_process import Service
 
 pytestmark = pytest.mark.integration
 AREA = "A0SU00000"
 NOBODY = "0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11"
 METERS = {"X-API-Key": DEVELOPMENT_KEYS["meters-dev"]}
 ANY = {"If-Match": "*"}
-__all__ = ["dedup"]  # a fixture
 
 
 @pytest.fixture
@@ -337,20 +337,16 @@ async def test_what_is_loaded_is_what_was_in_memory_whatever_people_did(room: Ro
         assert imbalance(await totals(connection)) == 0
 
 
-async def test_two_dispatchers_at_once_and_a_death_between_command_and_effect(dedup: Dedup) -> None:
+async def test_two_dispatchers_at_once_and_a_death_between_command_and_effect(dedup: Service) -> None:
     """On real Kafka and Postgres: of two who saw the same, one acts; killed while deciding, it counts once."""
-    process = dedup.launch()
-    await dedup.produce(
-        [
-            record(a_report(AREA, d, d, 300 * n), OUTAGE_INPUT)
-            for n, d in enumerate(("A0TR00023", "A0TR00104", "A0TR00020"))
-        ]
-    )
+    dedup.start()
+    devices = ("A0TR00023", "A0TR00104", "A0TR00020")
+    await dedup.say(OUTAGE_INPUT, *(a_report(AREA, d, d, 300 * n) for n, d in enumerate(devices)))
     await dedup.until("reports decided", 3, "SELECT count(*) FROM incident")
     # These outages are months old by the service's clock: what time brings must have come before somebody looks.
     await dedup.until("everything looked at again", 0, WAITING)
     await dedup.until("lateness told", 3, "SELECT count(*) FROM incident WHERE 'restoration' = ANY(breached)")
-    async with httpx.AsyncClient(base_url=f"{dedup.door}/v1", headers=DESK, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=f"{dedup.url}/v1", headers=DESK, timeout=30) as client:
         found = (await client.get("/incidents")).json()["incidents"]
         first, second, third = sorted(one["incident_id"] for one in found)
         tag = (await client.get(f"/incidents/{first}")).headers["ETag"]
@@ -366,12 +362,11 @@ async def test_two_dispatchers_at_once_and_a_death_between_command_and_effect(de
         )
         codes = sorted(one.status_code for one in answers)
         assert codes in ([200, 412], [200, 409]), [one.text for one in answers]
-    process.kill()
-    process.wait(30)
+    dedup.kill()
     await dedup.until("one effect", 1, "SELECT count(*) FROM incident WHERE state = 'cancelled'")
 
-    dying = dedup.launch(failpoint="batch.handled:exit:1")
-    async with httpx.AsyncClient(base_url=f"{dedup.door}/v1", headers=DESK, timeout=30) as client:
+    dying = dedup.start(failpoint="batch.handled:exit:1")
+    async with httpx.AsyncClient(base_url=f"{dedup.url}/v1", headers=DESK, timeout=30) as client:
         for _ in range(200):
             try:
                 body = {"command_id": "confirmed", "reason": "patrol saw it", "device": "A0SW00015"}
@@ -380,20 +375,11 @@ async def test_two_dispatchers_at_once_and_a_death_between_command_and_effect(de
                 break
             except httpx.TransportError:
                 await asyncio.sleep(0.1)
-    assert dying.wait(60) == 137, dedup.last_log()
-    assert await outcome_of(dedup) is None, "it died before it had decided"
-    dedup.launch()
-    await dedup.until("decided", "done", "SELECT outcome FROM command WHERE body->>'reason' = 'patrol saw it'")
+    assert await dedup.ended(dying) == 137, dedup.log
+    decided = "SELECT outcome FROM command WHERE body->>'reason' = 'patrol saw it'"
+    assert [row["outcome"] for row in await dedup.sql(decided)] in ([], [None]), "it died before it had decided"
+    dedup.start()
+    await dedup.until("decided", "done", decided)
     await dedup.until("everything published", 0, UNPUBLISHED)
-    orders = [one for one in await dedup.decoded(DISPATCH_ORDER) if isinstance(one, OrderVersion)]
+    orders = [one for one in await dedup.published(DISPATCH_ORDER) if isinstance(one, OrderVersion)]
     assert len({one.message_id for one in orders if one.reason == "confirmed_by_person"}) == 1
-
-
-async def outcome_of(dedup: Dedup) -> Any:
-    import asyncpg
-
-    connection = await asyncpg.connect(dedup.dsn, server_settings={"search_path": "dedup"})
-    try:
-        return await connection.fetchval("SELECT outcome FROM command WHERE body->>'reason' = 'patrol saw it'")
-    finally:
-        await connection.close()

@@ -7,7 +7,7 @@ outage opens, which puts it under the other substation; then a new version comes
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 import httpx
@@ -21,7 +21,7 @@ from services.grid.operating import switch_network
 from services.grid.store import import_network
 from services.grid.switching import Switching
 from services.runtime import clock
-from tests.integration.dedup.test_service import FIELD, UNPUBLISHED, Dedup, dedup, record
+from tests.integration.dedup.test_service import FIELD, UNPUBLISHED
 from tests.unit.dedup.test_network_changes import AFTER, AWAY, BEFORE, HOME
 from tests.unit.dedup.timeline import NETWORKS, NOON, a_report
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import Message
     from services.grid.device import DeviceRow
+    from tests.service_process import Service
 
 pytestmark = pytest.mark.integration
-__all__ = ["dedup"]  # a fixture
 
 ELSEWHERE = ["B0TR00020", "B0TR00034", "B0TR00048"]
 GONE = "B0TR00104"
@@ -55,26 +55,18 @@ def written(folder: Path, rows: Iterable[DeviceRow]) -> tuple[Path, Path]:
     return folder / "network.csv", folder / "customers.csv"
 
 
-async def ask(world: Dedup, sql: str, *args: Any) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(world.dsn, server_settings={"search_path": "dedup"})
-    try:
-        return await connection.fetch(sql, *args)
-    finally:
-        await connection.close()
-
-
 async def test_a_switching_and_a_new_version_under_load_lose_nothing_and_send_no_second_crew(
-    dedup: Dedup, tmp_path: Path
+    dedup: Service, tmp_path: Path
 ) -> None:
     connection = await asyncpg.connect(dedup.dsn)
     await import_network(connection, *written(tmp_path, BEFORE.values()))
-    dedup.launch(GRIDLINE_RELOAD_SECONDS="0.3")
+    dedup.start(reload_seconds="0.3")
     at = (clock.now() - NOON).total_seconds() / 60 - 5  # minutes of the timeline, a little ago
     sent: list[Message] = []
 
     async def send(*reports: Message) -> None:
         sent.extend(reports)
-        await dedup.produce([record(one, OUTAGE_INPUT) for one in reports])
+        await dedup.say(OUTAGE_INPUT, *reports)
 
     async def stream(stop: asyncio.Event) -> None:
         n = 0
@@ -91,7 +83,7 @@ async def test_a_switching_and_a_new_version_under_load_lose_nothing_and_send_no
     )
     open_before = "SELECT count(*) FROM incident WHERE state = 'predicted' AND device_id = ANY('{A0FU00016,B0TR00104}')"
     await dedup.until("two outages are open", 2, open_before)
-    before = await ask(dedup, "SELECT incident_id, order_id, device_id FROM incident")
+    before = await dedup.sql("SELECT incident_id, order_id, device_id FROM incident")
     stop = asyncio.Event()
     streaming = asyncio.create_task(stream(stop))
     try:
@@ -109,7 +101,7 @@ async def test_a_switching_and_a_new_version_under_load_lose_nothing_and_send_no
         await connection.close()
     await dedup.until("every report is decided", len(sent), "SELECT count(*) FROM report")
 
-    after = {row["incident_id"]: row for row in await ask(dedup, "SELECT * FROM incident")}
+    after = {row["incident_id"]: row for row in await dedup.sql("SELECT * FROM incident")}
     for row in before:
         assert after[row["incident_id"]]["state"] == "predicted", "no open incident is lost"
         assert after[row["incident_id"]]["order_id"] == row["order_id"]
@@ -118,9 +110,9 @@ async def test_a_switching_and_a_new_version_under_load_lose_nothing_and_send_no
     assert (moved["area"], moved["network_change"], moved["told"]) == (HOME, "device_moved", [AWAY])
     there = [one for one in after.values() if one["area"] == AWAY and one["device_id"] in UNDER_THE_FUSE]
     assert [(one["reports"], one["ordered"], one["related_to"]) for one in there] == [(2, False, moved["incident_id"])]
-    assert {row["outcome"] for row in await ask(dedup, "SELECT DISTINCT outcome FROM report")} == {"in_incident"}
+    assert {row["outcome"] for row in await dedup.sql("SELECT DISTINCT outcome FROM report")} == {"in_incident"}
 
-    async with httpx.AsyncClient(base_url=dedup.door, headers=FIELD, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=dedup.url, headers=FIELD, timeout=30) as client:
         shown = (await client.get(f"/v1/incidents/{moved['incident_id']}")).json()
         assert (shown["network_change"], shown["told"]) == ("device_moved", [AWAY])
         await told_by_metric(client)
@@ -130,7 +122,7 @@ async def test_a_switching_and_a_new_version_under_load_lose_nothing_and_send_no
         assert posted.json() == {"accepted": 2, "unknown": ["nothing"]}, "they are found where they opened"
     await dedup.until("they end, one in both areas", 3, "SELECT count(*) FROM incident WHERE state = 'restored'")
     await dedup.until("everything is published", 0, UNPUBLISHED)
-    orders = [one for one in await dedup.decoded(DISPATCH_ORDER) if isinstance(one, OrderVersion)]
+    orders = [one for one in await dedup.published(DISPATCH_ORDER) if isinstance(one, OrderVersion)]
     at_the_fuse = {one.order_id for one in orders if one.device.id in UNDER_THE_FUSE}
     assert at_the_fuse == {moved["order_id"]}, "one fault, one order, whatever fed it"
     last = {one.order_id: one for one in sorted(orders, key=lambda one: one.version)}

@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from services.runtime.cluster import apply_topics
-from services.runtime.settings import ServiceSettings
-from tests.integration.intake.process import Intake
+from tests.service_process import Service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -17,22 +16,23 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def stopped_intake(kafka_bootstrap: str, unique_name: str, tmp_path: Path) -> AsyncIterator[Intake]:
-    """An intake that is not started yet; its topic is there."""
-    made = Intake(kafka_bootstrap, f"{unique_name}.", tmp_path)
-    await apply_topics(ServiceSettings(kafka_bootstrap=kafka_bootstrap, topic_prefix=made.prefix))
+async def stopped_intake(kafka_bootstrap: str, unique_name: str, tmp_path: Path) -> AsyncIterator[Service]:
+    """An intake that is not started yet; its topics are there. It waits 1.5 s for Kafka."""
+    own = {"produce_deadline_s": "1.5"}
+    made = Service("intake", kafka_bootstrap, "", f"{unique_name}.", tmp_path, own)
+    await apply_topics(made.settings())
     yield made
     made.end()
 
 
 @pytest.fixture
-def intake(stopped_intake: Intake) -> Intake:
-    stopped_intake.launch()
-    stopped_intake.wait_ready()
+async def intake(stopped_intake: Service) -> Service:
+    stopped_intake.start()
+    await stopped_intake.wait_ready()
     return stopped_intake
 
 
 @pytest.fixture
-async def client(intake: Intake) -> AsyncIterator[httpx.AsyncClient]:
+async def client(intake: Service) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=intake.url, timeout=30) as opened:
         yield opened

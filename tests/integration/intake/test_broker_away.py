@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from services.contracts.topics import CONTACT_RECEIVED
 from tests.integration.intake.test_intake import contact_of, post, report
 
 if TYPE_CHECKING:
     from deploy.native.kafka import KafkaBroker
-    from tests.integration.intake.process import Intake
+    from tests.service_process import Service
 
 AWAY_S = 30.0
 SENDERS = 150
@@ -65,10 +66,10 @@ async def unresolved(client: httpx.AsyncClient) -> float:
 
 @pytest.mark.integration
 async def test_broker_away_under_load_every_202_is_on_the_topic_once_and_the_others_hear_503(
-    kafka_broker: KafkaBroker, stopped_intake: Intake
+    kafka_broker: KafkaBroker, stopped_intake: Service
 ) -> None:
-    process = stopped_intake.launch(max_unresolved_sends=str(MOST_UNRESOLVED))
-    await asyncio.to_thread(stopped_intake.wait_ready)
+    process = stopped_intake.start(max_unresolved_sends=str(MOST_UNRESOLVED))
+    await stopped_intake.wait_ready()
     limits = httpx.Limits(max_connections=SENDERS + 10, max_keepalive_connections=SENDERS + 10)
     async with httpx.AsyncClient(base_url=stopped_intake.url, timeout=60, limits=limits) as client:
         senders = Senders(client)
@@ -93,7 +94,7 @@ async def test_broker_away_under_load_every_202_is_on_the_topic_once_and_the_oth
     assert {answer.status_code for answer in senders.refused} == {503}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in senders.refused)
     assert max(most_mb, resident_mb(process.pid)) < before_mb + LARGEST_GROWTH_MB
-    kept = Counter(str(contact_of(record).contact_id) for record in await stopped_intake.records())
+    kept = Counter(str(contact_of(record).contact_id) for record in await stopped_intake.records(CONTACT_RECEIVED))
     assert len(set(senders.accepted)) == len(senders.accepted)
     assert kept.keys() >= set(senders.accepted)
     assert set(kept.values()) == {1}

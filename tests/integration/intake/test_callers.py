@@ -10,6 +10,7 @@ import httpx
 import pytest
 from defusedxml.ElementTree import fromstring
 
+from services.contracts.topics import CONTACT_RECEIVED
 from services.intake.channels import twilio
 from services.intake.security import DEVELOPMENT_KEYS
 from tests.integration.intake.test_intake import contact_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.integration.intake.process import Intake
+    from tests.service_process import Service
 
 pytestmark = pytest.mark.integration
 
@@ -50,12 +51,12 @@ async def notify() -> AsyncIterator[NotifyStandIn]:
 
 
 @pytest.fixture
-async def client(stopped_intake: Intake, notify: NotifyStandIn, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def client(stopped_intake: Service, notify: NotifyStandIn, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     sources = tmp_path / "sources.yaml"
     sources.write_text(SOURCES, encoding="utf-8")
     # The test is of what is answered; how fast is measured, not asserted, so notify may be as slow as the machine.
-    stopped_intake.launch(sources_file=str(sources), notify_url=notify.url, notify_deadline_s="5")
-    await asyncio.to_thread(stopped_intake.wait_ready)
+    stopped_intake.start(sources_file=str(sources), notify_url=notify.url, notify_deadline_s="5")
+    await stopped_intake.wait_ready()
     async with httpx.AsyncClient(base_url=stopped_intake.url, timeout=30) as opened:
         yield opened
 
@@ -69,7 +70,7 @@ async def call_twilio(client: httpx.AsyncClient, query: str = "", token: str = T
 
 
 async def test_a_caller_of_twilio_hears_what_is_known_and_the_call_is_one_ticket(
-    stopped_intake: Intake, client: httpx.AsyncClient, notify: NotifyStandIn
+    stopped_intake: Service, client: httpx.AsyncClient, notify: NotifyStandIn
 ) -> None:
     started = await call_twilio(client)
     assert started.status_code == 200, started.text
@@ -85,7 +86,7 @@ async def test_a_caller_of_twilio_hears_what_is_known_and_the_call_is_one_ticket
     assert (await call_twilio(client, CallStatus="completed")).status_code == 200
     forged = await call_twilio(client, token="another-token")
     assert (forged.status_code, forged.json()["title"]) == (401, "Credentials")
-    contacts = [contact_of(record) for record in await stopped_intake.records()]
+    contacts = [contact_of(record) for record in await stopped_intake.records(CONTACT_RECEIVED)]
     assert [contact.event for contact in contacts] == ["started", "dtmf", "ended"]
     assert len({contact.ticket_id for contact in contacts}) == 1
     assert contacts[1].business_type == "fault_report"
@@ -93,7 +94,7 @@ async def test_a_caller_of_twilio_hears_what_is_known_and_the_call_is_one_ticket
 
 
 async def test_every_vendors_door_keeps_a_call_and_answers_what_the_ivr_should_say(
-    stopped_intake: Intake, client: httpx.AsyncClient, notify: NotifyStandIn
+    stopped_intake: Service, client: httpx.AsyncClient, notify: NotifyStandIn
 ) -> None:
     notify.place = {"outage": "not_known", "placed": True}
     connect = {
@@ -121,15 +122,15 @@ async def test_every_vendors_door_keeps_a_call_and_answers_what_the_ivr_should_s
     leg = "Event: Newchannel\r\nUniqueid: 1.2\r\nLinkedid: 1.1\r\n"
     nothing = await client.post("/v1/phone/asterisk", content=leg, headers={**KEY, "Content-Type": "text/plain"})
     assert (nothing.status_code, nothing.content) == (204, b"")
-    assert len(await stopped_intake.records()) == 4
+    assert len(await stopped_intake.records(CONTACT_RECEIVED)) == 4
 
 
 async def test_a_contact_is_kept_while_notify_still_thinks(
-    stopped_intake: Intake, client: httpx.AsyncClient, notify: NotifyStandIn
+    stopped_intake: Service, client: httpx.AsyncClient, notify: NotifyStandIn
 ) -> None:
     notify.held.clear()
     waiting = asyncio.create_task(call_twilio(client))
-    while not await stopped_intake.records():
+    while not await stopped_intake.records(CONTACT_RECEIVED):
         await asyncio.sleep(0.05)
     assert not waiting.done() or waiting.result().status_code == 200
     notify.held.set()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deploy.native.kafka import KafkaBroker
-    from tests.integration.intake.process import Intake
+    from tests.service_process import Service
 
 pytestmark = pytest.mark.integration
 
@@ -43,27 +43,27 @@ def safe(**changes: Any) -> Platform:
 
 
 @pytest.fixture
-def talking(stopped_intake: Intake, tmp_path: Path) -> Intake:
+async def talking(stopped_intake: Service, tmp_path: Path) -> Service:
     """An intake with an account in safe mode beside the shipped ones."""
     shipped = IntakeSettings.model_fields["sources_file"].default.read_text(encoding="utf-8")
     file = tmp_path / "sources.yaml"
     file.write_text(shipped.replace("\nwechat:\n", f"\nwechat:\n{SOURCES}", 1), encoding="utf-8")
-    stopped_intake.launch(sources_file=os.fspath(file))
-    stopped_intake.wait_ready()
+    stopped_intake.start(sources_file=os.fspath(file))
+    await stopped_intake.wait_ready()
     return stopped_intake
 
 
-def restarted(intake: Intake, tmp_path: Path) -> None:
-    assert intake.terminate() == 0, intake.log
-    intake.launch(sources_file=os.fspath(tmp_path / "sources.yaml"))
-    intake.wait_ready()
+async def restarted(intake: Service, tmp_path: Path) -> None:
+    assert await intake.terminate() == 0, intake.log
+    intake.start(sources_file=os.fspath(tmp_path / "sources.yaml"))
+    await intake.wait_ready()
 
 
-async def contacts(intake: Intake) -> dict[str, ContactReceived]:
+async def contacts(intake: Service) -> dict[str, ContactReceived]:
     """The contacts on the topic, each once, by the source's id of the event."""
     found: dict[str, ContactReceived] = {}
     prints: dict[str, set[bytes]] = {}
-    for record in await intake.records():
+    for record in await intake.records(CONTACT_RECEIVED):
         contact = decode(open_record(record.value, record.headers), CONTACT_RECEIVED.types)
         assert isinstance(contact, ContactReceived)
         before = found.setdefault(contact.source_event_id, contact)
@@ -73,7 +73,7 @@ async def contacts(intake: Intake) -> dict[str, ContactReceived]:
     return found
 
 
-async def heard(intake: Intake) -> list[RecipientHeard]:
+async def heard(intake: Service) -> list[RecipientHeard]:
     found = []
     for record in await intake.records(RECIPIENT_HEARD):
         message = decode(open_record(record.value, record.headers), RECIPIENT_HEARD.types)
@@ -84,7 +84,7 @@ async def heard(intake: Intake) -> list[RecipientHeard]:
 
 @pytest.mark.parametrize("form", ["xml", "json"])
 async def test_a_citizen_is_guided_to_one_ticket_over_a_restart_in_the_middle(
-    talking: Intake, tmp_path: Path, form: str
+    talking: Service, tmp_path: Path, form: str
 ) -> None:
     platform = safe(form=form)
     text = platform.message("o1", "text", NOON, Content="停电了")
@@ -96,7 +96,7 @@ async def test_a_citizen_is_guided_to_one_ticket_over_a_restart_in_the_middle(
         again = await platform.push(client, text)  # a retry, encrypted anew
         assert again is not None
         assert platform.shown(again) == asked
-        restarted(talking, tmp_path)
+        await restarted(talking, tmp_path)
         second = await platform.push(client, place)
         assert second is not None
         third = await platform.push(client, platform.message("o1", "text", NOON + 60, Content="0123456789"))
@@ -115,7 +115,7 @@ async def test_a_citizen_is_guided_to_one_ticket_over_a_restart_in_the_middle(
     assert {contact.account_id for contact in found.values()} == {None, "0123456789"}
 
 
-async def test_the_new_key_the_old_key_and_no_other_are_answered_each_in_kind(talking: Intake) -> None:
+async def test_the_new_key_the_old_key_and_no_other_are_answered_each_in_kind(talking: Service) -> None:
     async with httpx.AsyncClient(base_url=talking.url) as client:
         for key in (KEY, NEXT_KEY):
             platform = safe(aes_key=key)
@@ -132,7 +132,7 @@ async def test_the_new_key_the_old_key_and_no_other_are_answered_each_in_kind(ta
 
 
 async def test_the_platform_tries_again_after_silence_and_the_message_is_counted_once(
-    talking: Intake, kafka_broker: KafkaBroker
+    talking: Service, kafka_broker: KafkaBroker
 ) -> None:
     """The broker is silent, the platform gives up waiting and tries again; then all is well."""
     platform = safe(seconds=1.0)  # as impatient as the platform, in less time
@@ -154,7 +154,7 @@ async def test_the_platform_tries_again_after_silence_and_the_message_is_counted
     assert contact.ticket_ref in shown
 
 
-async def test_what_channels_tell_of_recipients_goes_to_notify_and_opens_no_ticket(talking: Intake) -> None:
+async def test_what_channels_tell_of_recipients_goes_to_notify_and_opens_no_ticket(talking: Service) -> None:
     platform = safe()
     stop = {"event_id": "s1", "phone": "13800000000", "text": "退订"}
     async with httpx.AsyncClient(base_url=talking.url) as client:
@@ -172,7 +172,7 @@ async def test_what_channels_tell_of_recipients_goes_to_notify_and_opens_no_tick
     assert await contacts(talking) == {}
 
 
-async def test_a_gateways_array_and_a_batch_of_events_keep_what_is_good_in_them(talking: Intake) -> None:
+async def test_a_gateways_array_and_a_batch_of_events_keep_what_is_good_in_them(talking: Service) -> None:
     good = [{"event_id": f"m{n}", "phone": f"1380000000{n}", "text": "停电了"} for n in range(3)]
     event = {"specversion": "1.0", "source": "https://chat.example", "type": "gridline.contact.submitted.v1"}
     batch: list[Any] = [

@@ -21,12 +21,13 @@ import pytest
 import yaml
 from PIL import Image
 
+from services.contracts.topics import CONTACT_RECEIVED
 from services.intake.channels.source import Sources
 from services.intake.settings import IntakeSettings
 from tests.integration.intake.test_intake import contact_of
 
 if TYPE_CHECKING:
-    from tests.integration.intake.process import Intake
+    from tests.service_process import Service
 
 pytestmark = [
     pytest.mark.integration,
@@ -62,7 +63,7 @@ def run(folder: Path, port: int, *command: str, script: str) -> str:
     return ran.stdout
 
 
-async def test_the_examples_of_the_documents_run_as_they_are_written(stopped_intake: Intake, tmp_path: Path) -> None:
+async def test_the_examples_of_the_documents_run_as_they_are_written(stopped_intake: Service, tmp_path: Path) -> None:
     photo = io.BytesIO()
     Image.new("RGB", (64, 48), "grey").save(photo, "JPEG")
     (tmp_path / "photo.jpg").write_bytes(photo.getvalue())
@@ -72,8 +73,8 @@ async def test_the_examples_of_the_documents_run_as_they_are_written(stopped_int
     sources = tmp_path / "sources.json"
     sources.write_text(json.dumps(shipped), encoding="utf-8")
     nobody = "http://127.0.0.1:9"  # no notify there: a caller hears that nothing is known
-    stopped_intake.launch(sources_file=str(sources), photos_folder=str(tmp_path / "photos"), notify_url=nobody)
-    await asyncio.to_thread(stopped_intake.wait_ready)
+    stopped_intake.start(sources_file=str(sources), photos_folder=str(tmp_path / "photos"), notify_url=nobody)
+    await stopped_intake.wait_ready()
 
     def shell(document: str) -> str:
         script = "".join(blocks(document, "sh"))
@@ -101,7 +102,7 @@ async def test_the_examples_of_the_documents_run_as_they_are_written(stopped_int
     await asyncio.to_thread(python, "channels-wechat-sms.md")
     await asyncio.to_thread(python, "senders.md")
 
-    contacts = [contact_of(record) for record in await stopped_intake.records()]
+    contacts = [contact_of(record) for record in await stopped_intake.records(CONTACT_RECEIVED)]
     by_channel = {
         channel: [one for one in contacts if one.channel == channel] for channel in {c.channel for c in contacts}
     }

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from services.contracts.ids import parse_ticket_ref
+from services.contracts.topics import CONTACT_RECEIVED
 from services.contracts.values import Crs
 from tests.integration.intake.browser import Browser
 from tests.integration.intake.test_intake import contact_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deploy.native.kafka import KafkaBroker
-    from tests.integration.intake.process import Intake
+    from tests.service_process import Service
 
 pytestmark = pytest.mark.integration
 
@@ -43,9 +44,9 @@ async def notify() -> AsyncIterator[NotifyStandIn]:
 
 
 @pytest.fixture
-def form(browser: Browser, stopped_intake: Intake, notify: NotifyStandIn, tmp_path: Path) -> Intake:
-    stopped_intake.launch(photos_folder=str(tmp_path / "photos"), notify_url=notify.url)
-    stopped_intake.wait_ready()
+async def form(browser: Browser, stopped_intake: Service, notify: NotifyStandIn, tmp_path: Path) -> Service:
+    stopped_intake.start(photos_folder=str(tmp_path / "photos"), notify_url=notify.url)
+    await stopped_intake.wait_ready()
     return stopped_intake
 
 
@@ -59,7 +60,7 @@ def at(browser: Browser, lat: float, lon: float) -> None:
 
 
 async def test_a_citizen_reports_with_their_position_and_a_photo_and_sees_what_happens(
-    form: Intake, browser: Browser, notify: NotifyStandIn, tmp_path: Path
+    form: Service, browser: Browser, notify: NotifyStandIn, tmp_path: Path
 ) -> None:
     def fill_in() -> str:
         browser.open(f"{form.url}/report")
@@ -83,7 +84,7 @@ async def test_a_citizen_reports_with_their_position_and_a_photo_and_sees_what_h
 
     ref = await in_thread(fill_in)
     assert parse_ticket_ref(ref) == ref
-    (record,) = await form.records()
+    (record,) = await form.records(CONTACT_RECEIVED)
     contact = contact_of(record)
     assert (contact.ticket_ref, contact.source, contact.hazard) == (ref, "report-form", True)
     assert contact.position is not None
@@ -108,7 +109,7 @@ async def test_a_citizen_reports_with_their_position_and_a_photo_and_sees_what_h
         assert browser.complaints() == []
 
     await in_thread(add_photo)
-    added = [found for found in map(contact_of, await form.records()) if found.event == "photo"]
+    added = [found for found in map(contact_of, await form.records(CONTACT_RECEIVED)) if found.event == "photo"]
     assert [found.ticket_id for found in added] == [contact.ticket_id]
     stored = tmp_path / "photos" / added[0].attachments[0].ref
     assert b"SecretCamera" not in stored.read_bytes()
@@ -116,7 +117,7 @@ async def test_a_citizen_reports_with_their_position_and_a_photo_and_sees_what_h
 
 
 async def test_without_a_network_and_while_kafka_is_away_the_report_waits_and_arrives_once(
-    kafka_broker: KafkaBroker, form: Intake, browser: Browser
+    kafka_broker: KafkaBroker, form: Service, browser: Browser
 ) -> None:
     def offline() -> None:
         browser.open(f"{form.url}/report")
@@ -141,13 +142,13 @@ async def test_without_a_network_and_while_kafka_is_away_the_report_waits_and_ar
     await in_thread(kafka_broker.wait_ready)
     await in_thread(browser.wait, "document.getElementById('done').offsetParent !== null", seconds=120)
     ref = await in_thread(browser.text, "#ticket")
-    contacts = [contact_of(record) for record in await form.records()]
+    contacts = [contact_of(record) for record in await form.records(CONTACT_RECEIVED)]
     assert {contact.source_event_id for contact in contacts} == {before}
     assert {contact.ticket_ref for contact in contacts} == {ref}
     assert {contact.raw_sha256 for contact in contacts} == {contacts[0].raw_sha256}
 
 
-async def test_a_photo_that_is_none_and_a_key_used_twice_are_refused_and_the_report_stays(form: Intake) -> None:
+async def test_a_photo_that_is_none_and_a_key_used_twice_are_refused_and_the_report_stays(form: Service) -> None:
     async with httpx.AsyncClient(base_url=form.url, timeout=30) as client:
 
         async def report(text: str) -> httpx.Response:
@@ -171,6 +172,6 @@ async def test_a_photo_that_is_none_and_a_key_used_twice_are_refused_and_the_rep
         assert kept.json()["ticket_ref"] == first.json()["ticket_ref"]
         missing = await client.get("/v1/form/status", params={"ticket_ref": "nonsense"})
         assert missing.status_code == 422
-    events = [contact_of(record).event for record in await form.records()]
+    events = [contact_of(record).event for record in await form.records(CONTACT_RECEIVED)]
     assert sorted(events) == ["photo", "report", "report"]
     assert "Traceback" not in form.log

@@ -16,7 +16,6 @@ from services.contracts.messages import ContactReceived
 from services.contracts.topics import CONTACT_RECEIVED
 from services.intake.channels.wechat_cipher import signature
 from services.intake.security import DEVELOPMENT_KEYS, DEVELOPMENT_WECHAT
-from tests.integration.intake.process import DEADLINE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from aiokafka.structs import ConsumerRecord
 
     from deploy.native.kafka import KafkaBroker
-    from tests.integration.intake.process import Intake
+    from tests.service_process import Service
 
 pytestmark = pytest.mark.integration
 
@@ -67,7 +66,7 @@ def report(number: int, **fields: Any) -> dict[str, Any]:
     return {"event_id": f"e-{number}", "business_type": "fault_report", "account_id": f"{number:010d}", **fields}
 
 
-async def test_an_accepted_contact_of_each_channel_is_on_the_topic(intake: Intake, client: httpx.AsyncClient) -> None:
+async def test_an_accepted_contact_of_each_channel_is_on_the_topic(intake: Service, client: httpx.AsyncClient) -> None:
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     answers = [
         await post(client, "phone/events", call(1), traceparent=f"00-{trace}-00f067aa0ba902b7-01"),
@@ -77,7 +76,7 @@ async def test_an_accepted_contact_of_each_channel_is_on_the_topic(intake: Intak
     said = await post_wechat(client, "<MsgType>text</MsgType><Content>停电了</Content>", 1)
     assert said.status_code == 200
     assert "工单号" in said.text
-    records = await intake.records()
+    records = await intake.records(CONTACT_RECEIVED)
     by_channel = {contact_of(record).channel.value: record for record in records}
     assert sorted(by_channel) == ["app", "phone", "web", "wechat"]
     assert len(records) == 4
@@ -96,7 +95,7 @@ async def test_an_accepted_contact_of_each_channel_is_on_the_topic(intake: Intak
     assert "gridline_intake_unresolved_sends 0.0" in page
 
 
-async def test_the_same_event_again_has_the_same_id_and_fingerprint(intake: Intake, client: httpx.AsyncClient) -> None:
+async def test_the_same_event_again_has_the_same_id_and_fingerprint(intake: Service, client: httpx.AsyncClient) -> None:
     sendings = [
         ("phone/events", call(1)),
         ("web/reports", report(1)),
@@ -110,29 +109,29 @@ async def test_the_same_event_again_has_the_same_id_and_fingerprint(intake: Inta
     for _ in range(2):
         await post_wechat(client, "<MsgType>text</MsgType><Content>停电了</Content>", 7)
     fingerprints: dict[str, list[bytes]] = {}
-    for record in await intake.records():
+    for record in await intake.records(CONTACT_RECEIVED):
         fingerprints.setdefault(str(contact_of(record).contact_id), []).append(dict(record.headers)["ce_fingerprint"])
     assert len(fingerprints) == 4
     assert all(len(twice) == 2 and len(set(twice)) == 1 for twice in fingerprints.values())
 
 
 async def test_another_body_under_the_same_id_has_another_fingerprint(
-    intake: Intake, client: httpx.AsyncClient
+    intake: Service, client: httpx.AsyncClient
 ) -> None:
     for text in ("没电", "有电"):
         assert (await post(client, "web/reports", report(1, text=text))).status_code == 202
-    one, other = await intake.records()
+    one, other = await intake.records(CONTACT_RECEIVED)
     assert contact_of(one).contact_id == contact_of(other).contact_id
     assert dict(one.headers)["ce_fingerprint"] != dict(other.headers)["ce_fingerprint"]
 
 
-async def test_the_events_of_a_call_stay_together_and_in_order(intake: Intake, client: httpx.AsyncClient) -> None:
+async def test_the_events_of_a_call_stay_together_and_in_order(intake: Service, client: httpx.AsyncClient) -> None:
     events = ["started", "dtmf", "ended"]
     for event in events:
         for number in range(5):
             await post(client, "phone/events", call(number, event=event))
     by_ticket: dict[Any, list[Any]] = {}
-    for record in await intake.records():
+    for record in await intake.records(CONTACT_RECEIVED):
         contact = contact_of(record)
         by_ticket.setdefault(contact.ticket_id, []).append((record.partition, contact.event))
     assert len(by_ticket) == 5
@@ -141,14 +140,14 @@ async def test_the_events_of_a_call_stay_together_and_in_order(intake: Intake, c
         assert [event for _, event in found] == events
 
 
-async def test_every_202_of_a_burst_is_on_the_topic_once(intake: Intake, client: httpx.AsyncClient) -> None:
+async def test_every_202_of_a_burst_is_on_the_topic_once(intake: Service, client: httpx.AsyncClient) -> None:
     async def worker(numbers: range) -> list[httpx.Response]:
         return [await post(client, "app/reports", report(number)) for number in numbers]
 
     parts = await asyncio.gather(*(worker(range(start, 320, 16)) for start in range(16)))
     answers = [answer for part in parts for answer in part]
     assert {answer.status_code for answer in answers} == {202}
-    on_topic = sorted(str(contact_of(record).contact_id) for record in await intake.records())
+    on_topic = sorted(str(contact_of(record).contact_id) for record in await intake.records(CONTACT_RECEIVED))
     assert on_topic == sorted(answer.json()["contact_id"] for answer in answers)
 
 
@@ -167,7 +166,7 @@ BAD: list[tuple[bytes, dict[str, str], int]] = [
 ]
 
 
-async def test_bad_input_is_4xx_and_nothing_is_on_the_topic(intake: Intake, client: httpx.AsyncClient) -> None:
+async def test_bad_input_is_4xx_and_nothing_is_on_the_topic(intake: Service, client: httpx.AsyncClient) -> None:
     for payload, headers, status in BAD:
         for door in ("web/reports", "app/reports"):
             answer = await post(client, door, payload, **headers)
@@ -175,11 +174,11 @@ async def test_bad_input_is_4xx_and_nothing_is_on_the_topic(intake: Intake, clie
             assert answer.headers["content-type"] == "application/problem+json"
     bomb = b'<!DOCTYPE x [<!ENTITY a "b">]><xml>&a;</xml>'
     assert (await post_wechat(client, "", 1, bomb)).status_code == 400
-    assert await intake.records() == []
+    assert await intake.records(CONTACT_RECEIVED) == []
     assert "Traceback" not in intake.log
 
 
-async def test_an_endless_body_is_cut_off(intake: Intake) -> None:
+async def test_an_endless_body_is_cut_off(intake: Service) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", intake.port)
     key = DEVELOPMENT_KEYS["web-dev"]
     head = f"POST /v1/web/reports HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
@@ -201,7 +200,7 @@ async def test_an_endless_body_is_cut_off(intake: Intake) -> None:
     assert "Traceback" not in intake.log
 
 
-async def test_a_sender_that_goes_away_mid_body_leaves_no_trace(intake: Intake, client: httpx.AsyncClient) -> None:
+async def test_a_sender_that_goes_away_mid_body_leaves_no_trace(intake: Service, client: httpx.AsyncClient) -> None:
     for _ in range(3):
         _, writer = await asyncio.open_connection("127.0.0.1", intake.port)
         key = DEVELOPMENT_KEYS["web-dev"]
@@ -210,12 +209,12 @@ async def test_a_sender_that_goes_away_mid_body_leaves_no_trace(intake: Intake, 
         await writer.drain()
         writer.transport.abort()
     assert (await post(client, "web/reports", report(1))).status_code == 202
-    assert len(await intake.records()) == 1
+    assert len(await intake.records(CONTACT_RECEIVED)) == 1
     assert "Traceback" not in intake.log
 
 
 async def test_while_the_broker_is_silent_503_comes_in_time_and_the_same_event_is_accepted_after(
-    kafka_broker: KafkaBroker, intake: Intake, client: httpx.AsyncClient
+    kafka_broker: KafkaBroker, intake: Service, client: httpx.AsyncClient
 ) -> None:
     before = await post(client, "web/reports", report(0))
     assert before.status_code == 202
@@ -230,7 +229,7 @@ async def test_while_the_broker_is_silent_503_comes_in_time_and_the_same_event_i
         assert {answer.status_code for answer in waiting} == {503}
         assert all(int(answer.headers["retry-after"]) >= 1 for answer in waiting)
         assert "same id" in waiting[0].json()["detail"]
-        assert DEADLINE_S <= took < DEADLINE_S + 1.5
+        assert 1.5 <= took < 3, "the deadline, and a little"
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).status_code == 503
     finally:
@@ -242,7 +241,7 @@ async def test_while_the_broker_is_silent_503_comes_in_time_and_the_same_event_i
         accepted[answer.json()["contact_id"]] = number
     assert len(accepted) == 39
     fingerprints: dict[str, set[bytes]] = {}
-    for record in await intake.records():
+    for record in await intake.records(CONTACT_RECEIVED):
         found = fingerprints.setdefault(str(contact_of(record).contact_id), set())
         found.add(dict(record.headers)["ce_fingerprint"])
     assert accepted.keys() <= fingerprints.keys()
@@ -262,7 +261,7 @@ async def _until_accepted(client: httpx.AsyncClient, payload: dict[str, Any]) ->
     raise AssertionError("not accepted within 30 s of the broker's return")
 
 
-async def test_a_drain_loses_no_accepted_contact(intake: Intake, client: httpx.AsyncClient) -> None:
+async def test_a_drain_loses_no_accepted_contact(intake: Service, client: httpx.AsyncClient) -> None:
     accepted: list[str] = []
     refused: list[int] = []
 
@@ -272,23 +271,26 @@ async def test_a_drain_loses_no_accepted_contact(intake: Intake, client: httpx.A
                 answer = await post(client, "app/reports", report(worker * 10_000 + number))
             except httpx.TransportError:
                 return
-            if answer.status_code != 202:
+            if answer.status_code == 202:
+                accepted.append(answer.json()["contact_id"])
+            elif answer.status_code == 503 and len(accepted) < 50:
+                await asyncio.sleep(0.1)  # the broker was silent for the test before: it may have no leader yet
+            else:
                 refused.append(answer.status_code)
                 return
-            accepted.append(answer.json()["contact_id"])
 
     sending = [asyncio.create_task(keep_sending(worker)) for worker in range(16)]
     while len(accepted) < 50:
         await asyncio.sleep(0.005)
-    code = await asyncio.to_thread(intake.terminate)
+    code = await intake.terminate()
     await asyncio.gather(*sending)
     assert code == 0, intake.log
-    on_topic = {str(contact_of(record).contact_id) for record in await intake.records()}
+    on_topic = {str(contact_of(record).contact_id) for record in await intake.records(CONTACT_RECEIVED)}
     assert set(accepted) <= on_topic
     assert set(refused) <= {503}
 
 
-async def test_no_personal_data_and_no_secret_is_in_the_log(intake: Intake, client: httpx.AsyncClient) -> None:
+async def test_no_personal_data_and_no_secret_is_in_the_log(intake: Service, client: httpx.AsyncClient) -> None:
     personal = {"phone": "13800138000", "address": "中山路1号", "text": "我家停电了", "account_id": "0123456789"}
     await post(client, "web/reports", {"event_id": "e1", **personal})
     await post(client, "web/reports", {"event_id": "e2", **personal, "position": {"lat": 99, "lon": 1}})
@@ -304,12 +306,12 @@ async def test_no_personal_data_and_no_secret_is_in_the_log(intake: Intake, clie
 
 
 async def test_a_wrong_sources_file_stops_the_start_and_names_every_line(
-    stopped_intake: Intake, tmp_path: Path
+    stopped_intake: Service, tmp_path: Path
 ) -> None:
     file = tmp_path / "sources.yaml"
     file.write_text("web:\n  site:\n    api_key: x\nphone:\n  ivr:\n    api_keys_sha256: [abc]\n")
-    process = stopped_intake.launch(sources_file=os.fspath(file))
-    assert await asyncio.to_thread(process.wait, 20) == 78
-    assert "line 3: web.site.api_key: Extra inputs are not permitted" in stopped_intake.log
-    assert "line 6: phone.ivr.api_keys_sha256.0: " in stopped_intake.log
+    process = stopped_intake.start(sources_file=os.fspath(file))
+    assert await stopped_intake.ended(process) == 78
+    assert ":3: web.site.api_key: Extra inputs are not permitted" in stopped_intake.log
+    assert ":6: phone.ivr.api_keys_sha256.0: " in stopped_intake.log
     assert "Traceback" not in stopped_intake.log

@@ -13,7 +13,7 @@ from services.intake.security import DEVELOPMENT_KEYS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.intake.process import Intake
+    from tests.service_process import Service
 
 DOORS = {
     "phone/": ("ivr-dev", 150),
@@ -37,11 +37,11 @@ wrong in a batch of events is refused in the answer's 207, by its index."""
 @pytest.mark.integration
 @pytest.mark.parametrize("paths", DOORS)
 async def test_requests_made_from_the_document_are_answered_as_it_says(
-    stopped_intake: Intake, paths: str, tmp_path: Path
+    stopped_intake: Service, paths: str, tmp_path: Path
 ) -> None:
     source, examples = DOORS[paths]
-    stopped_intake.launch(**NO_LIMITS)
-    await asyncio.to_thread(stopped_intake.wait_ready)
+    stopped_intake.start(**NO_LIMITS)
+    await stopped_intake.wait_ready()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{stopped_intake.url}/openapi.json"),
         *("--include-path-regex", f"^/v1/{paths}", "--header", f"X-API-Key: {DEVELOPMENT_KEYS[source]}"),

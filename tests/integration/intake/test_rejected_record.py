@@ -14,10 +14,11 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from services.contracts.topics import CONTACT_RECEIVED
 from tests.integration.intake.test_intake import contact_of, post, report
 
 if TYPE_CHECKING:
-    from tests.integration.intake.process import Intake
+    from tests.service_process import Service
 
 LARGEST_BATCH = 8_000
 """Bytes that the broker takes at once: ten contacts, and not one with the longest text."""
@@ -32,18 +33,20 @@ async def rebuilds(client: httpx.AsyncClient) -> float:
 
 
 @pytest.mark.integration
-async def test_a_record_that_the_broker_rejects_spoils_nothing_for_others(stopped_intake: Intake) -> None:
+async def test_a_record_that_the_broker_rejects_spoils_nothing_for_others(stopped_intake: Service) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=stopped_intake.bootstrap)
     await admin.start()
     try:
         smaller = ConfigResource(
-            ConfigResourceType.TOPIC, stopped_intake.topic, {"max.message.bytes": str(LARGEST_BATCH)}
+            ConfigResourceType.TOPIC,
+            stopped_intake.prefix + CONTACT_RECEIVED.name,
+            {"max.message.bytes": str(LARGEST_BATCH)},
         )
         await admin.alter_configs([smaller])
     finally:
         await admin.close()
-    stopped_intake.launch(customer_burst="1e9")  # one that tries again is no flood
-    await asyncio.to_thread(stopped_intake.wait_ready)
+    stopped_intake.start(customer_burst="1e9")  # one that tries again is no flood
+    await stopped_intake.wait_ready()
     async with httpx.AsyncClient(base_url=stopped_intake.url, timeout=60) as client:
 
         async def until_accepted(number: int) -> str:
@@ -69,6 +72,6 @@ async def test_a_record_that_the_broker_rejects_spoils_nothing_for_others(stoppe
             assert statuses == {503}
             assert await rebuilds(client) >= 1, "or the broker took it after all"
             accepted += await good(range(100, 140))  # one after the other, over every partition
-    kept = {str(contact_of(record).contact_id) for record in await stopped_intake.records()}
+    kept = {str(contact_of(record).contact_id) for record in await stopped_intake.records(CONTACT_RECEIVED)}
     assert kept == set(accepted)
     assert len(set(accepted)) == 140

@@ -3,126 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
-import time
-from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
-from aiokafka import AIOKafkaProducer
 
-from deploy.native.ports import free_port
 from services.contracts import ids
-from services.contracts.envelope import encode
-from services.contracts.messages import IncidentChanged, ReportSettled
+from services.contracts.messages import ReportSettled
 from services.contracts.topics import INCIDENT_CHANGED, REPORT_SETTLED
 from services.contracts.values import Channel, IncidentState, Recipient
 from services.runtime.clock import now
 from services.runtime.cluster import apply_topics
-from services.runtime.settings import ServiceSettings
 from tests.integration.notify.receiver import SECRET
 from tests.integration.notify.wechat_platform import SECRET as SECRET_OF_APP
 from tests.integration.notify.wechat_platform import Platform
+from tests.service_process import Service
 from tests.unit.notify.snapshots import Snapshots
 from tests.unit.notify.test_wechat_file import EXAMPLE
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[3]
 MAKE = Snapshots()
 
 
-@dataclass
-class Service:
-    """Notify's processes, their topics and their database."""
-
-    bootstrap: str
-    dsn: str
-    prefix: str
-    folder: Path
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "notify.log").read_text(encoding="utf-8")
-
-    def launch(self, **settings: str) -> subprocess.Popen[bytes]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "GRIDLINE_KAFKA_BOOTSTRAP": self.bootstrap,
-            "GRIDLINE_POSTGRES_DSN": self.dsn,
-            "GRIDLINE_TOPIC_PREFIX": self.prefix,
-            "GRIDLINE_HTTP_PORT": str(self.port),
-            "GRIDLINE_SESSION_TIMEOUT_MS": "6000",
-            **{f"GRIDLINE_{name.upper()}": value for name, value in settings.items()},
-        }
-        with (self.folder / "notify.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.notify"], cwd=ROOT, env=environment, stdout=log, stderr=log
-            )
-        return self.process
-
-    async def wait_ready(self, seconds: float = 40) -> None:
-        assert self.process is not None
-        end = time.monotonic() + seconds
-        async with httpx.AsyncClient(trust_env=False) as client:
-            while time.monotonic() < end:
-                assert self.process.poll() is None, self.log
-                try:
-                    if (await client.get(f"{self.url}/readyz", timeout=3)).status_code == 200:
-                        return
-                except httpx.TransportError:
-                    pass
-                await asyncio.sleep(0.1)
-        raise AssertionError(f"not ready in {seconds} s:\n{self.log}")
-
-    def end(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(10)
-
-    async def produce(self, *messages: IncidentChanged | ReportSettled) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, acks="all", enable_idempotence=True)
-        await producer.start()
-        try:
-            for message in messages:
-                topic = REPORT_SETTLED if isinstance(message, ReportSettled) else INCIDENT_CHANGED
-                record = encode(message, topic=topic.name, source="gridline/test")
-                await producer.send_and_wait(
-                    self.prefix + record.topic, record.value, key=record.key, headers=list(record.headers)
-                )
-        finally:
-            await producer.stop()
-
-    async def sql(self, statement: str) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.dsn, server_settings={"search_path": "notify"})
-        try:
-            return await connection.fetch(statement)
-        finally:
-            await connection.close()
-
-    async def wait_sent(self, number: int, seconds: float = 30) -> None:
-        async with asyncio.timeout(seconds):
-            while (await self.sql("SELECT count(*) FROM notice WHERE state = 'sent'"))[0][0] < number:
-                await asyncio.sleep(0.05)
+async def sent(service, number):
+    """Wait until so many notices are sent."""
+    count = "SELECT CASE WHEN count(*) >= $1 THEN 'all' ELSE count(*)::text END FROM notice WHERE state = 'sent'"
+    await service.until(f"{number} notices are sent", "all", count, number)
 
 
 @pytest.fixture
 async def service(kafka_bootstrap, database_dsn, unique_name, tmp_path):
-    made = Service(kafka_bootstrap, database_dsn, f"{unique_name}.", tmp_path)
-    settings = ServiceSettings(kafka_bootstrap=kafka_bootstrap, topic_prefix=made.prefix)
-    await apply_topics(settings, partitions=2)
+    made = Service("notify", kafka_bootstrap, database_dsn, f"{unique_name}.", tmp_path)
+    await apply_topics(made.settings(), partitions=2)
     yield made
     made.end()
 
@@ -143,7 +56,7 @@ def opening(report=1, customer=1):
 
 
 async def test_what_happens_is_told_and_can_be_asked_for(service, receiver):
-    service.launch(**by_webhook(receiver))
+    service.start(**by_webhook(receiver))
     await service.wait_ready()
     first = opening()
     etr = now() + timedelta(hours=3)
@@ -154,10 +67,11 @@ async def test_what_happens_is_told_and_can_be_asked_for(service, receiver):
         reason="arrears",
         settled_at=now(),
     )
-    await service.produce(first, settled)
-    await service.wait_sent(2)
-    await service.produce(MAKE.changed(1, 2, etr=etr))
-    await service.wait_sent(3)
+    await service.say(INCIDENT_CHANGED, first)
+    await service.say(REPORT_SETTLED, settled)
+    await sent(service, 2)
+    await service.say(INCIDENT_CHANGED, MAKE.changed(1, 2, etr=etr))
+    await sent(service, 3)
 
     async with httpx.AsyncClient(base_url=service.url, trust_env=False) as client:
         ref = first.joined[0].ticket_ref
@@ -167,8 +81,8 @@ async def test_what_happens_is_told_and_can_be_asked_for(service, receiver):
         english = (await client.get("/v1/status", params={"ticket_ref": ref, "language": "en-GB"})).json()
         assert "Power is expected back at" in english["reports"][0]["text"]
 
-        await service.produce(MAKE.changed(1, 3, state=IncidentState.RESTORED, restored_at=now()))
-        await service.wait_sent(4)
+        await service.say(INCIDENT_CHANGED, MAKE.changed(1, 3, state=IncidentState.RESTORED, restored_at=now()))
+        await sent(service, 4)
         after = (await client.get("/v1/status", params={"ticket_ref": ref})).json()["reports"][0]
         assert after["stage"] == "restored"
         assert after["etr"] is None
@@ -178,7 +92,7 @@ async def test_what_happens_is_told_and_can_be_asked_for(service, receiver):
         assert counts == {("received", "sent"): 1, ("etr_set", "sent"): 1, ("restored", "sent"): 1}
         assert "1380000" not in str(told)
 
-        metrics = (await client.get("/metrics")).text
+        metrics = await service.metrics()
         for line in (
             'gridline_notify_notices_total{channel="sms",stage="received"} 1.0',
             'gridline_notify_outcomes_total{channel="sms",outcome="sent",stage="restored"} 1.0',
@@ -230,18 +144,17 @@ async def test_a_wrong_question_is_told_what_is_wrong(pool, templates, path, sta
 
 async def test_killed_between_sending_and_sent_it_asks_again_under_the_same_id(service, receiver):
     receiver.hold()
-    process = service.launch(**by_webhook(receiver))
+    service.start(**by_webhook(receiver))
     await service.wait_ready()
-    await service.produce(opening(1, 1))
+    await service.say(INCIDENT_CHANGED, opening(1, 1))
     await receiver.wait_posts(1)
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    service.kill()
     assert [row["state"] for row in await service.sql("SELECT state FROM notice")] == ["sending"]
 
     receiver.free.set()
     await service.sql("UPDATE notice SET sending_until = now()")  # the claim of the dead process ends
-    service.launch(**by_webhook(receiver))
-    await service.wait_sent(1)
+    service.start(**by_webhook(receiver))
+    await sent(service, 1)
 
     first, second = receiver.posts
     assert (first.id, first.body) == (second.id, second.body)
@@ -251,18 +164,17 @@ async def test_killed_between_sending_and_sent_it_asks_again_under_the_same_id(s
 async def test_killed_again_and_again_it_loses_no_notice_and_makes_none_twice(service, receiver):
     """A storm of 120 customers while the process is killed at several moments of its work."""
     settings = by_webhook(receiver)
-    process = service.launch(**settings)
+    service.start(**settings)
     await service.wait_ready()
     members = [MAKE.member(n, n) for n in range(1, 121)]
     storm = [MAKE.changed(n, 1, joined=members[10 * n : 10 * n + 10]) for n in range(12)]
     for number, pause in enumerate((0.0, 0.05, 0.15, 0.4)):
-        await service.produce(*storm[3 * number : 3 * number + 3])
+        await service.say(INCIDENT_CHANGED, *storm[3 * number : 3 * number + 3])
         await asyncio.sleep(pause)
-        process.kill()
-        process.wait(10)
+        service.kill()
         await service.sql("UPDATE notice SET sending_until = now() WHERE state = 'sending'")
-        process = service.launch(**settings)
-    await service.wait_sent(120, seconds=60)
+        service.start(**settings)
+    await sent(service, 120)
 
     rows = await service.sql("SELECT notice_id, attempts FROM notice")
     assert len(rows) == 120
@@ -273,9 +185,9 @@ async def test_killed_again_and_again_it_loses_no_notice_and_makes_none_twice(se
 
 async def test_it_does_not_start_on_texts_with_a_fault_and_says_where(service, tmp_path):
     (tmp_path / "templates.yaml").write_text("version: 1\nlanguages: {}\n", encoding="utf-8")
-    process = service.launch(notify_templates=str(tmp_path / "templates.yaml"))
+    process = service.start(notify_templates=str(tmp_path / "templates.yaml"))
 
-    assert process.wait(30) == 78
+    assert await service.ended(process) == 78
     assert "templates.yaml:2: zh-Hans-CN is missing" in service.log
     assert "the file has no 'time_zone'" in service.log
     assert "Traceback" not in service.log
@@ -284,7 +196,7 @@ async def test_it_does_not_start_on_texts_with_a_fault_and_says_where(service, t
 async def test_wechat_customers_are_told_by_the_platform(service, tmp_path):
     (tmp_path / "wechat.yaml").write_text(EXAMPLE, encoding="utf-8")
     async with Platform() as platform:
-        service.launch(
+        service.start(
             notify_senders="wechat=wechat",
             notify_wechat_file=str(tmp_path / "wechat.yaml"),
             notify_wechat_api=platform.url,
@@ -292,8 +204,8 @@ async def test_wechat_customers_are_told_by_the_platform(service, tmp_path):
         await service.wait_ready()
         to = Recipient(channel=Channel.WECHAT, address="an-openid", account="gh_0123456789ab")
         member = MAKE.member(1, 1).model_copy(update={"recipient": to})
-        await service.produce(MAKE.changed(1, 1, joined=[member]))
-        await service.wait_sent(1)
+        await service.say(INCIDENT_CHANGED, MAKE.changed(1, 1, joined=[member]))
+        await sent(service, 1)
 
     assert [message["touser"] for message in platform.taken.values()] == ["an-openid"]
     assert SECRET_OF_APP not in service.log
@@ -302,9 +214,9 @@ async def test_wechat_customers_are_told_by_the_platform(service, tmp_path):
 
 async def test_it_does_not_start_on_official_accounts_with_a_fault_and_repeats_no_secret(service, tmp_path):
     (tmp_path / "wechat.yaml").write_text(EXAMPLE.replace("phrase2: 抢修中", "phrase2: 正在抢修之中"), encoding="utf-8")
-    process = service.launch(notify_senders="wechat=wechat", notify_wechat_file=str(tmp_path / "wechat.yaml"))
+    process = service.start(notify_senders="wechat=wechat", notify_wechat_file=str(tmp_path / "wechat.yaml"))
 
-    assert process.wait(30) == 78
+    assert await service.ended(process) == 78
     assert "etr_set.phrase2 may be 5 characters long, and would be 6" in service.log
     assert SECRET_OF_APP not in service.log
     assert "Traceback" not in service.log

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import hashlib
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import asyncpg
-import httpx
-import pytest
 from aiokafka import AIOKafkaProducer
 
 from deploy.native.ports import free_port
@@ -27,94 +19,65 @@ from services.contracts.topics import CONTACT_RECEIVED
 from services.grid import store as grid
 from services.intake.security import DEVELOPMENT_KEYS, DEVELOPMENT_WECHAT
 from services.runtime.cluster import apply_topics
-from services.runtime.settings import ServiceSettings
+from tests.service_process import ROOT, Service
 
 if TYPE_CHECKING:
+    import httpx
+
     from deploy.native.kafka import KafkaBroker
 
-PROJECT = Path(__file__).parents[3]
-NETWORK = PROJECT / "deploy" / "networks" / "ieee123"
+NETWORK = ROOT / "deploy" / "networks" / "ieee123"
 SERVICES = ("intake", "router", "dedup", "notify")
 HOUSES = 80
 
 
-@dataclass
 class Scene:
-    """A topic prefix, a database, four processes."""
+    """The four services, on the topics and in the database of one of them."""
 
-    bootstrap: str
-    dsn: str
-    prefix: str
-    folder: Path
-    ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in SERVICES})
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    sent: int = 0
-    waves: int = 0
+    def __init__(self, bootstrap: str, dsn: str, prefix: str, folder: Path) -> None:
+        own = {
+            "session_timeout_ms": "10000",
+            "produce_deadline_s": "0.5",
+            "queue_gauge_seconds": "0.5",
+            # Nobody answers there: every notice to the app is tried again and again.
+            "notify_senders": "app=webhook",
+            "notify_webhook_url": f"http://127.0.0.1:{free_port()}/notices",
+            "notify_webhook_secrets": "whsec_" + "QUJD" * 8,
+        }
+        self.services = {name: Service(name, bootstrap, dsn, prefix, folder, own) for name in SERVICES}
+        self.bootstrap, self.dsn, self.prefix = bootstrap, dsn, prefix
+        self.sent = self.waves = 0
+
+    @property
+    def ports(self) -> dict[str, int]:
+        return {name: service.port for name, service in self.services.items()}
 
     def url(self, service: str) -> str:
-        return f"http://127.0.0.1:{self.ports[service]}"
+        return self.services[service].url
 
     async def start(self) -> None:
-        await apply_topics(ServiceSettings(kafka_bootstrap=self.bootstrap, topic_prefix=self.prefix), partitions=2)
+        await apply_topics(self.services["intake"].settings(), partitions=2)
         connection = await asyncpg.connect(self.dsn)
         try:
             await grid.migrate(connection)
             await grid.import_network(connection, NETWORK / "network.csv", NETWORK / "customers.csv")
         finally:
             await connection.close()
-        for name in SERVICES:
-            environment = {
-                **{variable: text for variable, text in os.environ.items() if not variable.startswith("GRIDLINE_")},
-                "GRIDLINE_KAFKA_BOOTSTRAP": self.bootstrap,
-                "GRIDLINE_POSTGRES_DSN": self.dsn,
-                "GRIDLINE_TOPIC_PREFIX": self.prefix,
-                "GRIDLINE_HTTP_PORT": str(self.ports[name]),
-                "GRIDLINE_SESSION_TIMEOUT_MS": "10000",
-                "GRIDLINE_PRODUCE_DEADLINE_S": "0.5",
-                "GRIDLINE_QUEUE_GAUGE_SECONDS": "0.5",
-                # Nobody answers there: every notice to the app is tried again and again.
-                "GRIDLINE_NOTIFY_SENDERS": "app=webhook",
-                "GRIDLINE_NOTIFY_WEBHOOK_URL": f"http://127.0.0.1:{free_port()}/notices",
-                "GRIDLINE_NOTIFY_WEBHOOK_SECRETS": "whsec_" + "QUJD" * 8,
-            }
-            with (self.folder / f"{name}.log").open("wb") as log:
-                self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", f"services.{name}"], cwd=PROJECT, env=environment, stdout=log, stderr=log
-                )
-        async with httpx.AsyncClient() as client:
-            for name in SERVICES:
-                await self._ready(client, name)
-
-    async def _ready(self, client: httpx.AsyncClient, name: str, seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
-        why = "no answer"
-        while time.monotonic() < end and self.processes[name].poll() is None:
-            try:
-                answer = await client.get(f"{self.url(name)}/readyz", timeout=5)
-                if answer.status_code == 200:
-                    return
-                why = answer.text
-            except httpx.TransportError as error:
-                why = repr(error)
-            await asyncio.sleep(0.2)
-        pytest.fail(f"{name} is not ready: {why}\n{self.log(name)}")
+        for service in self.services.values():
+            service.start()
+        for service in self.services.values():
+            await service.wait_ready()
 
     def alive(self) -> None:
-        for name, process in self.processes.items():
-            assert process.poll() is None, f"{name} ended by itself\n{self.log(name)}"
+        for name, service in self.services.items():
+            assert service.process.poll() is None, f"{name} ended by itself\n{self.log(name)}"
 
     def log(self, name: str) -> str:
-        return (self.folder / f"{name}.log").read_text(errors="replace")[-3000:]
+        return self.services[name].log[-3000:]
 
     def stop(self) -> None:
-        for process in self.processes.values():
-            process.send_signal(signal.SIGTERM)
-        for process in self.processes.values():
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(10)
+        for service in self.services.values():
+            service.end()
 
     async def wave(self, client: httpx.AsyncClient) -> None:
         """Reports by four channels from all over a feeder, other business, a hazard, and what must be refused."""

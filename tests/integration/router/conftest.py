@@ -22,9 +22,8 @@ from services.runtime.cluster import apply_topics
 from services.runtime.http import make_app
 from services.runtime.outbox import Outbox
 from services.runtime.postgres import migrate, open_pool
-from services.runtime.settings import ServiceSettings
 from tests.integration.router.desk import Desk
-from tests.integration.router.process import Running
+from tests.integration.router.process import Router, a_router
 from tests.unit.router.making import CLASSIFY, DEPLOY, ROUTES, SHIPPED_DESK
 
 if TYPE_CHECKING:
@@ -95,13 +94,10 @@ async def desk(router_dsn: str) -> AsyncIterator[Desk]:
 
 
 @pytest.fixture
-async def running(kafka_bootstrap: str, router_dsn: str, unique_name: str, tmp_path: Path) -> AsyncIterator[Running]:
+async def running(kafka_bootstrap: str, router_dsn: str, unique_name: str, tmp_path: Path) -> AsyncIterator[Router]:
     shutil.copy(ROUTES, tmp_path / "routes.yaml")
     shutil.copy(CLASSIFY, tmp_path / "classify.yaml")
-    made = Running(kafka_bootstrap, router_dsn, f"{unique_name}.", tmp_path)
-    settings = ServiceSettings(kafka_bootstrap=kafka_bootstrap, postgres_dsn=router_dsn, topic_prefix=made.prefix)
-    await apply_topics(settings, partitions=3)
+    made = a_router(kafka_bootstrap, router_dsn, f"{unique_name}.", tmp_path)
+    await apply_topics(made.settings(), partitions=3)
     yield made
-    if made.process is not None and made.process.poll() is None:
-        made.process.kill()
-        made.process.wait(10)
+    made.end()

@@ -11,7 +11,7 @@ import shutil
 import time
 from collections import Counter, defaultdict
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -19,10 +19,10 @@ from uuid import UUID
 import asyncpg
 import httpx
 
-from deploy.native.ports import free_port
 from services.contracts.topics import CONTACT_RECEIVED, TICKET_ROUTED
 from services.router.tree.book import load_rules
 from services.router.tree.keys import DEVELOPMENT_KEYS
+from tests.integration.router.process import a_router
 from tests.integration.router.story import told
 from tests.unit.router.making import DESK, contact
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from deploy.native.postgres import PostgresServer
     from services.contracts.messages import ContactReceived
-    from tests.integration.router.process import Running
+    from tests.integration.router.process import Router
     from tests.integration.router.story import Stories, Times
 
 KEY = {"X-API-Key": DEVELOPMENT_KEYS["supervisor-dev"]}
@@ -163,7 +163,7 @@ class Shift:
         return False
 
 
-async def a_day(first: Running, postgres: PostgresServer, size: Size, tell: Callable[[str], object] = len) -> Day:
+async def a_day(first: Router, postgres: PostgresServer, size: Size, tell: Callable[[str], object] = len) -> Day:
     """Let a day pass on two routers, ``first`` and another with another tree, and read what came of it.
 
     Raises:
@@ -174,8 +174,8 @@ async def a_day(first: Running, postgres: PostgresServer, size: Size, tell: Call
         assert old in text
         text = text.replace(old, new.format(presence=size.presence))
     (first.folder / "desk.yaml").write_text(text, encoding="utf-8")
-    other = replace(first, port=free_port(), folder=with_another_tree(first.folder))
-    extra = {"GRIDLINE_DESK_FILE": str(first.folder / "desk.yaml"), "GRIDLINE_SESSION_TIMEOUT_MS": "6000"}
+    other = a_router(first.bootstrap, first.dsn, first.prefix, with_another_tree(first.folder))
+    extra = {"desk_file": str(first.folder / "desk.yaml")}
     routers = (first, other)
     for router in routers:
         router.start(**extra)
@@ -201,15 +201,13 @@ async def a_day(first: Running, postgres: PostgresServer, size: Size, tell: Call
                 await until(lambda: len(shift.done) >= tickets, agents, size.patience)
 
             tell("calm")
-            await first.produce(CONTACT_RECEIVED, said[: size.calm])
+            await first.say(CONTACT_RECEIVED, *said[: size.calm])
             await until_done(size.calm // 3)
             tell("storm")
-            await first.produce(CONTACT_RECEIVED, said[size.calm : -size.calm])
+            await first.say(CONTACT_RECEIVED, *said[size.calm : -size.calm])
             await until_done(size.calm)
             tell("a router is killed")
-            assert first.process is not None
-            first.process.kill()
-            first.process.wait()
+            first.kill()
             await until_done(size.calm + size.storm // 4)
             tell("the database is killed")
             postgres.kill()  # not in a thread: the server would end with it
@@ -217,17 +215,15 @@ async def a_day(first: Running, postgres: PostgresServer, size: Size, tell: Call
             first.start(**extra)
             await until_done(size.calm + size.storm // 2)
             tell("calm again, and some of it said before")
-            await first.produce(CONTACT_RECEIVED, [*said[: size.calm], *said[-size.calm :], *said[size.calm : -1 : 7]])
+            await first.say(CONTACT_RECEIVED, *said[: size.calm], *said[-size.calm :], *said[size.calm : -1 : 7])
             await until_done(total)
             for task in agents:
                 task.cancel()
             await asyncio.gather(*agents, return_exceptions=True)
-            tally = await other.until(lambda seen: seen["contact_closed"] == total)
+            tally = await other.counted(lambda seen: seen["contact_closed"] == total)
             there, answer = await asked_while_nobody_comes_or_goes(shift, first.dsn)
     finally:
-        if other.process is not None and other.process.poll() is None:
-            other.process.kill()
-            other.process.wait(10)
+        other.end()
     return Day(
         said=said,
         done=shift.done,

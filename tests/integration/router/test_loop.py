@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -17,12 +16,12 @@ from services.contracts.values import Channel
 from tests.unit.router.making import NOON, contact
 
 if TYPE_CHECKING:
-    from tests.integration.router.process import Running
+    from tests.integration.router.process import Router
 
 pytestmark = pytest.mark.integration
 
 
-async def test_contacts_become_tickets_and_reports_and_every_one_is_counted(running: Running) -> None:
+async def test_contacts_become_tickets_and_reports_and_every_one_is_counted(running: Router) -> None:
     calls = [
         contact(f"{n}-{event}", thread=f"call-{n}", minutes=minute, channel=Channel.PHONE, **told)
         for n in range(20)
@@ -36,8 +35,8 @@ async def test_contacts_become_tickets_and_reports_and_every_one_is_counted(runn
     lost = [contact(f"lost-{n}", text="停电了") for n in range(10)]
     contacts = [*calls, *others, *lost]
     running.start()
-    await running.produce(CONTACT_RECEIVED, [*contacts, *contacts[:30]])
-    tally = await running.until(lambda seen: seen["accepted"] == len(contacts) and seen["duplicate"] == 30)
+    await running.say(CONTACT_RECEIVED, *contacts, *contacts[:30])
+    tally = await running.counted(lambda seen: seen["accepted"] == len(contacts) and seen["duplicate"] == 30)
     assert tally["contact_queued"] + tally["contact_outage"] == tally["accepted"] == len(contacts)
     assert tally["contact_outage"] == len(calls) + 40
     assert tally["report_sent"] == 20 + 40
@@ -62,8 +61,8 @@ async def test_contacts_become_tickets_and_reports_and_every_one_is_counted(runn
     ]
     unknown = ids.contact_id("test", "unknown")
     settled.append(settled[0].model_copy(update={"ticket_id": unknown, "report_id": ids.report_id(unknown)}))
-    await running.produce(REPORT_SETTLED, settled)
-    after = await running.until(lambda seen: seen["accepted"] == len(contacts) + 10)
+    await running.say(REPORT_SETTLED, *settled)
+    after = await running.counted(lambda seen: seen["accepted"] == len(contacts) + 10)
     assert after["dead_lettered"] == 1
     assert after["contact_queued"] + after["contact_outage"] == len(contacts)
     assert after["report_sent"] == 60
@@ -78,7 +77,7 @@ async def test_contacts_become_tickets_and_reports_and_every_one_is_counted(runn
     hazards = sum(1 for one in newest.values() if one.hazards)
     assert by_queue["emergency"] == hazards == 20
     assert by_queue["consultation"] == 20
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}") as client:
+    async with httpx.AsyncClient(base_url=running.url) as client:
         assert (await client.get("/readyz")).status_code == 200
         queues = {queue["name"]: queue["waiting"] for queue in (await client.get("/v1/queues")).json()["queues"]}
         assert queues["emergency"] == 20
@@ -88,18 +87,16 @@ async def test_contacts_become_tickets_and_reports_and_every_one_is_counted(runn
             'gridline_router_tickets_routed_total{business_type="enquiry",queue="consultation",rule="keyword"}'
             in metrics
         )
-    assert running.process is not None
-    running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(30) == 0, running.log[-3000:]
+    assert await running.terminate() == 0, running.log[-3000:]
     for personal in ("13800000001", "停电了", "session-"):
         assert personal not in running.log
 
 
-async def test_a_good_tree_is_taken_in_while_running_and_a_bad_one_is_not(running: Running) -> None:
+async def test_a_good_tree_is_taken_in_while_running_and_a_bad_one_is_not(running: Router) -> None:
     running.start()
     tree = running.folder / "routes.yaml"
     text = tree.read_text(encoding="utf-8")
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}") as client:
+    async with httpx.AsyncClient(base_url=running.url) as client:
 
         async def queue_of_an_enquiry(wanted: str) -> None:
             seen: object = None
@@ -127,11 +124,10 @@ async def test_a_good_tree_is_taken_in_while_running_and_a_bad_one_is_not(runnin
         assert 'gridline_file_stale{file="routes.yaml"} 1.0' in (await client.get("/metrics")).text
 
 
-async def test_a_router_does_not_start_on_a_bad_tree_and_names_the_line(running: Running) -> None:
+async def test_a_router_does_not_start_on_a_bad_tree_and_names_the_line(running: Router) -> None:
     tree = running.folder / "routes.yaml"
     tree.write_text(tree.read_text(encoding="utf-8").replace("queue: emergency", "queue: emergancy"), encoding="utf-8")
     line = next(n for n, text in enumerate(tree.read_text(encoding="utf-8").splitlines(), 1) if "emergancy" in text)
-    process = running.start()
-    assert process.wait(30) == 78
+    assert await running.ended(running.start()) == 78
     assert f"routes.yaml:{line}: 'emergancy' is no declared queue; did you mean 'emergency'?" in running.log
     assert "Traceback" not in running.log

@@ -17,14 +17,14 @@ import httpx
 import pytest
 
 from services.contracts.topics import CONTACT_RECEIVED
-from tests.integration.router.process import ROOT
 from tests.integration.router.shift import KEY, Size, a_day
 from tests.integration.router.story import faults, wrong_figures
+from tests.service_process import ROOT
 from tests.unit.router.making import contact
 
 if TYPE_CHECKING:
     from deploy.native.postgres import PostgresServer
-    from tests.integration.router.process import Running
+    from tests.integration.router.process import Router
     from tests.integration.router.shift import Day
 
 pytestmark = pytest.mark.integration
@@ -33,7 +33,7 @@ SECONDS = 120
 
 
 async def test_a_day_with_a_storm_two_routers_and_deaths_loses_nothing_and_gives_nothing_twice(
-    running: Running, postgres_server: PostgresServer
+    running: Router, postgres_server: PostgresServer
 ) -> None:
     day = await a_day(running, postgres_server, Size(agents=250, calm=50, storm=240))
     said = {one.ticket_id for one in day.said}
@@ -73,34 +73,33 @@ def the_checks_can_fail(day: Day) -> None:
 
 
 @pytest.mark.parametrize("how", [[], ["--stream"]])
-async def test_the_example_desktop_works_tickets_to_their_end(running: Running, how: list[str]) -> None:
+async def test_the_example_desktop_works_tickets_to_their_end(running: Router, how: list[str]) -> None:
     running.start()
     at = datetime.now(UTC)
     said = [contact(f"e{n}", text="查电费", occurred_at=at, received_at=at) for n in range(3)]
-    command = [sys.executable, "examples/agent_desktop.py", "--router", f"http://127.0.0.1:{running.port}"]
+    command = [sys.executable, "examples/agent_desktop.py", "--router", running.url]
     command += ["--agent", "a-1017", "--make", "--queues", "consultation", "--tickets", "3", "--seconds", "0.05", *how]
     child = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
-    await running.produce(CONTACT_RECEIVED, said)
+    await running.say(CONTACT_RECEIVED, *said)
     async with asyncio.timeout(SECONDS):
         out, _ = await child.communicate()
     lines = out.decode().splitlines()
     assert child.returncode == 0
     assert lines[-1] == "a-1017: 3 completed"
     assert {one.ticket_ref for one in said} == {line.split()[1] for line in lines if line.endswith("(consultation)")}
-    await running.until(lambda seen: seen["contact_closed"] == 3)
+    await running.counted(lambda seen: seen["contact_closed"] == 3)
     if how:
         await a_stream_ends_in_order_with_its_process(running)
 
 
-async def a_stream_ends_in_order_with_its_process(running: Running) -> None:
+async def a_stream_ends_in_order_with_its_process(running: Router) -> None:
     """A process that drains lets go of its streams; cut off by uvicorn's patience, reading would fail."""
-    url = f"http://127.0.0.1:{running.port}/v1/agents/a-1017"
+    url = f"{running.url}/v1/agents/a-1017"
     async with httpx.AsyncClient(headers=KEY, timeout=SECONDS) as client:
         (await client.put(f"{url}/presence", json={"presence": "available"})).raise_for_status()
         async with client.stream("GET", f"{url}/offers") as stream:
             lines = stream.aiter_lines()
             assert (await anext(lines)).startswith(":")
-            assert running.process is not None
             running.process.terminate()
             assert "data" not in "".join([line async for line in lines])
-    assert await asyncio.to_thread(running.process.wait, SECONDS) == 0
+    assert await running.ended() == 0

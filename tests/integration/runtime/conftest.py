@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def world(kafka_bootstrap: str, database_dsn: str, unique_name: str, tmp_path: Path) -> AsyncIterator[World]:
-    made = World(kafka_bootstrap, database_dsn, f"{unique_name}.", tmp_path)
+    module = "tests.integration.runtime.ledger_service"
+    made = World("ledger", kafka_bootstrap, database_dsn, f"{unique_name}.", tmp_path, module=module)
     await apply_topics(made.settings(), partitions=3)
     yield made
     made.end()

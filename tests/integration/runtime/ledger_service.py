@@ -4,7 +4,7 @@ It keeps a running number per area, cached in memory as dedup keeps its state, a
 version. A lost record leaves too few effects, one counted twice too many, a stale owner two bodies under one version:
 every protection of the kernel that fails shows in the table or on the topic.
 
-``LEDGER_WITHOUT`` takes a protection out, for the negative controls.
+``GRIDLINE_LEDGER_WITHOUT`` takes a protection out, for the negative controls.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def take_out(protection: str) -> None:
 POOL: list[Any] = []
 
 if __name__ == "__main__":
-    for named in os.environ.get("LEDGER_WITHOUT", "").split(","):
+    for named in os.environ.get("GRIDLINE_LEDGER_WITHOUT", "").split(","):
         take_out(named)
     sys.argv[0] = "ledger"
     service.run("ledger", ServiceSettings, build, schema_sql=Path(__file__).with_name("ledger.sql"))

@@ -12,7 +12,6 @@ from services.contracts import topics
 from services.contracts.envelope import Outgoing
 from services.runtime.consumer import DeadLetterLimit
 from services.runtime.errors import HaltError
-from tests.integration.runtime.test_exactly_one_effect import exits
 from tests.integration.runtime.world import World, a_record, a_report
 
 DLQ = topics.OUTAGE_INPUT.dead_letters
@@ -56,12 +55,12 @@ async def test_poison_goes_to_the_dead_letters_with_its_cause_and_its_neighbours
     await world.settled(len(records))
     assert await world.findings(reports) == []
     letters = await world.records(DLQ)
-    reasons = sorted(headers["dlq.reason"].decode() for _, _, headers in letters)
+    reasons = sorted(dict(one.headers)["dlq.reason"].decode() for one in letters)
     assert reasons == sorted(name.split()[0] for name in bad)
     by_value = {one.value: one for one in bad.values()}
-    for key, value, headers in letters:
-        original = by_value[value]
-        assert key == original.key
+    for letter in letters:
+        original, headers = by_value[letter.value], dict(letter.headers)
+        assert letter.key == original.key
         assert headers.items() >= dict(original.headers).items() or headers["dlq.reason"] in {
             b"no_id",
             b"bad_id",
@@ -81,7 +80,8 @@ async def test_a_record_without_a_value_is_a_dead_letter(world: World):
     await producer.stop()
     world.start()
     await world.settled(1)
-    [(_, _, headers)] = await world.records(DLQ)
+    [letter] = await world.records(DLQ)
+    headers = dict(letter.headers)
     assert headers["dlq.reason"] == b"no_value"
     assert headers["dlq.null-value"] == b"1"
 
@@ -94,9 +94,10 @@ async def test_the_same_id_with_another_body_keeps_the_first_and_dead_letters_th
     await world.produce([*(a_record(one) for one in reports), other])
     await world.settled(31)
     assert await world.findings(reports) == []
-    [(_, value, headers)] = await world.records(DLQ)
+    [letter] = await world.records(DLQ)
+    headers = dict(letter.headers)
     assert headers["dlq.reason"] == b"same_id_other_body"
-    assert value == other.value
+    assert letter.value == other.value
 
 
 @pytest.mark.integration
@@ -105,9 +106,8 @@ async def test_a_dead_letter_that_is_sent_again_once_its_cause_is_mended_is_acce
     first = world.start()
     await world.produce([bad])
     await world.settled(1)
-    first.terminate()
-    await exits(first, 0)
-    assert await world.query("SELECT id FROM inbox") == []
+    assert await world.terminate(first) == 0
+    assert await world.sql("SELECT id FROM inbox") == []
 
 
 @pytest.mark.integration
@@ -118,30 +118,29 @@ async def test_a_topic_made_anew_under_us_stops_the_service_instead_of_losing_re
     first = world.start()
     await world.produce([a_record(a_report(n, area="area-1")) for n in range(10)])
     await world.settled(10)
-    first.terminate()
-    await exits(first, 0)
+    assert await world.terminate(first) == 0
     await world.produce([a_record(a_report(n, area="area-1")) for n in range(10, 30)])
-    partition = (await world.query("SELECT partition FROM consumer_partition WHERE next_offset = 10"))[0]["partition"]
+    partition = (await world.sql("SELECT partition FROM consumer_partition WHERE next_offset = 10"))[0]["partition"]
     admin = AIOKafkaAdminClient(bootstrap_servers=world.bootstrap)
     await admin.start()
     await admin.delete_records({TopicPartition(world.prefix + TOPIC, partition): RecordsToDelete(before_offset=15)})
     await admin.close()
-    await exits(world.start(), 65)
-    assert "records were deleted before they were read" in world.log()
+    assert await world.ended(world.start()) == 65
+    assert "records were deleted before they were read" in world.log
 
 
 @pytest.mark.integration
 async def test_a_bug_ends_the_process_and_keeps_the_record(world: World):
     await world.produce([a_record(a_report(1, address="bug"))])
-    await exits(world.start(), 1)
-    assert await world.query("SELECT n FROM tally") == []
+    assert await world.ended(world.start()) == 1
+    assert await world.sql("SELECT n FROM tally") == []
 
 
 @pytest.mark.integration
 async def test_a_blocked_event_loop_ends_the_process(world: World):
     await world.produce([a_record(a_report(1, address="block"))])
-    await exits(world.start(GRIDLINE_WATCHDOG_SECONDS="5"), 70, seconds=30)
-    assert "watchdog_exit" in world.log()
+    assert await world.ended(world.start(watchdog_seconds="5")) == 70
+    assert "watchdog_exit" in world.log
 
 
 @pytest.mark.integration
@@ -150,8 +149,8 @@ async def test_the_service_stops_when_nearly_everything_is_invalid(world: World)
     await world.produce(
         [with_headers(good, ce_id=str(uuid4()).encode(), ce_type=b"gridline.other.v9") for _ in range(300)]
     )
-    await exits(world.start(), 65)
-    assert "gridline dlq list" in world.log()
+    assert await world.ended(world.start()) == 65
+    assert "gridline dlq list" in world.log
 
 
 def test_some_dead_letters_among_many_good_records_do_not_stop_the_service():

@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from services.runtime.cluster import apply_topics
-from tests.integration.runtime.test_exactly_one_effect import exits
 from tests.integration.runtime.world import a_record, a_report
 
 if TYPE_CHECKING:
@@ -21,13 +20,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
-async def answer(world: World, path: str, *, port: int, until: int = 200, seconds: float = 30) -> httpx.Response:
+async def answer(world: World, path: str, *, until: int = 200, seconds: float = 30) -> httpx.Response:
     """Ask until the answer has the wanted status."""
     deadline = time.monotonic() + seconds
     async with httpx.AsyncClient() as client:
         while True:
             try:
-                response = await client.get(f"http://127.0.0.1:{port}{path}", timeout=5)
+                response = await client.get(world.url + path, timeout=5)
                 if response.status_code == until or time.monotonic() > deadline:
                     return response
             except httpx.TransportError:
@@ -40,11 +39,10 @@ async def test_sigterm_finishes_the_batch_and_publishes_what_was_committed(world
     reports = [a_report(n) for n in range(500)]
     process = world.start()
     await world.produce([a_record(one) for one in reports])
-    await answer(world, "/readyz", port=process.port)
-    process.terminate()
-    await exits(process, 0, seconds=20)
-    assert '"drained"' in world.log()
-    waiting = await world.query("SELECT count(*) AS n FROM outbox WHERE published_at IS NULL")
+    await answer(world, "/readyz")
+    assert await world.terminate(process) == 0
+    assert '"drained"' in world.log
+    waiting = await world.sql("SELECT count(*) AS n FROM outbox WHERE published_at IS NULL")
     assert waiting[0]["n"] == 0
     world.start()
     await world.settled(len(reports))
@@ -52,20 +50,20 @@ async def test_sigterm_finishes_the_batch_and_publishes_what_was_committed(world
 
 
 async def test_a_service_is_alive_but_not_ready_while_kafka_is_away(world: World, kafka_broker: KafkaBroker):
-    process = world.start()
-    assert (await answer(world, "/readyz", port=process.port)).status_code == 200
+    world.start()
+    assert (await answer(world, "/readyz")).status_code == 200
     kafka_broker.pause()
-    not_ready = await answer(world, "/readyz", port=process.port, until=503)
+    not_ready = await answer(world, "/readyz", until=503)
     assert not_ready.headers["content-type"] == "application/problem+json"
     assert "kafka" in not_ready.json()["detail"]
-    assert (await answer(world, "/healthz", port=process.port)).json() == {"status": "alive"}
+    assert (await answer(world, "/healthz")).json() == {"status": "alive"}
     kafka_broker.resume()
-    assert (await answer(world, "/readyz", port=process.port)).status_code == 200
+    assert (await answer(world, "/readyz")).status_code == 200
 
 
 async def test_metrics_tell_the_counts_and_a_zero_imbalance(world: World):
     reports = [a_report(n) for n in range(50)]
-    process = world.start()
+    world.start()
     await world.produce([a_record(one) for one in [*reports, *reports[:10]]])
     await world.settled(60)
     wanted = {
@@ -76,35 +74,35 @@ async def test_metrics_tell_the_counts_and_a_zero_imbalance(world: World):
         'gridline_lag_records{topic="outage.input.v1"} 0.0',
     }
     deadline = time.monotonic() + 20  # the gauges are refreshed every two seconds
-    while missing := wanted - set((await answer(world, "/metrics", port=process.port)).text.splitlines()):
+    while missing := wanted - set((await answer(world, "/metrics")).text.splitlines()):
         assert time.monotonic() < deadline, f"never seen: {missing}"
         await asyncio.sleep(0.2)
 
 
 async def test_every_wrong_setting_is_named_at_once(world: World):
-    process = world.start(GRIDLINE_HTTP_PORT="99999", GRIDLINE_LOG_LEVEL="loud")
-    await exits(process, 78)
-    assert "GRIDLINE_HTTP_PORT" in world.log()
-    assert "GRIDLINE_LOG_LEVEL" in world.log()
+    process = world.start(http_port="99999", log_level="loud")
+    assert await world.ended(process) == 78
+    assert "GRIDLINE_HTTP_PORT" in world.log
+    assert "GRIDLINE_LOG_LEVEL" in world.log
 
 
 async def test_logs_are_json_lines_with_the_service_and_no_personal_data(world: World):
     world.start()
     await world.produce([a_record(a_report(1))])
     await world.settled(1)
-    lines = [json.loads(line) for line in world.log().splitlines()]
+    lines = [json.loads(line) for line in world.log.splitlines()]
     assert lines
     assert all(line["service"] == "ledger" for line in lines)
-    assert "somewhere" not in world.log()
+    assert "somewhere" not in world.log
 
 
 async def test_a_service_that_starts_before_its_topics_reads_them_once_they_are_there(world: World):
     world.prefix += "late."
-    process = world.start()
-    not_ready = await answer(world, "/readyz", port=process.port, until=503)
+    world.start()
+    not_ready = await answer(world, "/readyz", until=503)
     assert "no partition is assigned" in not_ready.json()["detail"]
     await apply_topics(world.settings(), partitions=3)
     reports = [a_report(n) for n in range(20)]
     await world.produce([a_record(one) for one in reports])
-    await world.settled(len(reports), seconds=40)
+    await world.settled(len(reports))
     assert await world.findings(reports) == []

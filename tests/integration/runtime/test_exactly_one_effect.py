@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
-from pathlib import Path
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +15,6 @@ import pytest
 from tests.integration.runtime.world import a_record, a_report
 
 if TYPE_CHECKING:
-    import subprocess
-
     from deploy.native.kafka import KafkaBroker
     from deploy.native.postgres import PostgresServer
     from services.contracts.messages import OutageReported
@@ -27,18 +24,11 @@ pytestmark = pytest.mark.integration
 STEPS = ["batch.begun", "batch.fenced", "batch.inbox", "batch.handled", "batch.outbox", "batch.committed"]
 
 
-async def exits(process: subprocess.Popen[bytes], code: int, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
-    assert process.poll() == code
-
-
 async def kill_at(world: World, failpoint: str, *, without: str = "") -> list[OutageReported]:
     """Let an owner die at a step of its third batch, and another go on; both with a protection taken out or none."""
     reports = [a_report(n) for n in range(200)]
     await world.produce([a_record(one) for one in reports])
-    await exits(world.start(failpoint=f"{failpoint}:exit:3", without=without), 137)
+    assert await world.ended(world.start(failpoint=f"{failpoint}:exit:3", without=without)) == 137
     world.start(without=without)
     await world.settled(len(reports))
     return reports
@@ -47,10 +37,9 @@ async def kill_at(world: World, failpoint: str, *, without: str = "") -> list[Ou
 @pytest.mark.parametrize("step", [*STEPS, "relay.published"])
 async def test_an_owner_killed_at_any_step_of_a_batch_loses_nothing_and_counts_nothing_twice(world: World, step: str):
     if step == "relay.published":
-        step_at = "relay.published"
         reports = [a_report(n) for n in range(200)]
         await world.produce([a_record(one) for one in reports])
-        await exits(world.start(failpoint=f"{step_at}:exit:1"), 137)
+        assert await world.ended(world.start(failpoint="relay.published:exit:1")) == 137
         world.start()
         await world.settled(len(reports))
     else:
@@ -66,7 +55,7 @@ async def test_control_a_position_moved_outside_the_transaction_loses_records(wo
 async def test_control_a_relay_that_marks_before_it_publishes_loses_orders(world: World):
     reports = [a_report(n) for n in range(200)]
     await world.produce([a_record(one) for one in reports])
-    await exits(world.start(failpoint="relay.published:exit:1", without="mark after publish"), 137)
+    assert await world.ended(world.start(failpoint="relay.published:exit:1", without="mark after publish")) == 137
     world.start()
     await world.settled(len(reports))
     assert any(finding.startswith("I4") for finding in await world.findings(reports))
@@ -77,25 +66,18 @@ async def pause_at(world: World, failpoint: str, *, without: str = "") -> list[O
     reports = [a_report(n) for n in range(300)]
     frozen = world.start(failpoint=f"{failpoint}:stop:2", without=without)
     await world.produce([a_record(one) for one in reports])
-    deadline = time.monotonic() + 30
-    while "T" not in _state(frozen.pid) and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
-    assert "T" in _state(frozen.pid), "the first owner never reached the failpoint"
+    await world.froze(frozen)
     world.start(without=without)
     await world.settled(len(reports))
     more = [a_report(n) for n in range(300, 400)]
     await world.produce([a_record(one) for one in more])
     await world.settled(len(reports) + len(more))
-    frozen.send_signal(18)  # SIGCONT: it goes on with the batch it held
+    frozen.send_signal(signal.SIGCONT)  # it goes on with the batch it held
     await asyncio.sleep(3)
     last = [a_report(n) for n in range(400, 450)]
     await world.produce([a_record(one) for one in last])
     await world.settled(450)
     return [*reports, *more, *last]
-
-
-def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
 
 
 @pytest.mark.parametrize("step", ["batch.begun", "batch.handled"])
@@ -130,7 +112,7 @@ async def deliver_badly(world: World, *, without: str = "") -> list[OutageReport
 async def test_every_input_twice_and_out_of_order_counts_once(world: World):
     reports = await deliver_badly(world)
     assert await world.findings(reports) == []
-    counts = {row["name"]: row["n"] for row in await world.query("SELECT name, sum(n) AS n FROM tally GROUP BY name")}
+    counts = {row["name"]: row["n"] for row in await world.sql("SELECT name, sum(n) AS n FROM tally GROUP BY name")}
     assert counts == {"accepted": 200, "duplicate": 200, "effects": 200}
 
 
@@ -147,7 +129,7 @@ async def test_a_broker_restart_under_load_loses_nothing(world: World, kafka_bro
     await asyncio.sleep(1)
     kafka_broker.start()
     await world.produce([a_record(one) for one in reports[200:]])
-    await world.settled(len(reports), seconds=90)
+    await world.settled(len(reports))
     assert await world.findings(reports) == []
 
 
@@ -160,7 +142,7 @@ async def test_a_database_crash_under_load_loses_nothing(world: World, postgres_
     await world.produce([a_record(one) for one in reports[200:]])
     await asyncio.sleep(1)
     postgres_server.start()
-    await world.settled(len(reports), seconds=90)
+    await world.settled(len(reports))
     assert await world.findings(reports) == []
 
 
@@ -173,9 +155,9 @@ async def test_owners_that_come_and_go_share_the_partitions_and_spoil_nothing(wo
         if start == 100:
             second = world.start()
         if start == 300:
-            first.kill()
+            world.kill(first)
         if start == 400:
             second.terminate()
             world.start()
-    await world.settled(len(reports), seconds=90)
+    await world.settled(len(reports))
     assert await world.findings(reports) == []
