@@ -82,7 +82,7 @@ def make_webhook(settings: NotifySettings) -> WebhookSender | None:
         settings.webhook_keys(),
         timeout_s=settings.notify_call_seconds,
         connections=settings.notify_parallel_calls,
-        ca_file=settings.notify_webhook_ca_file,
+        ca_file=settings.notify_ca_file,
     )
 
 
@@ -103,7 +103,7 @@ def make_wechat(settings: NotifySettings) -> WechatSender | None:
         settings.notify_wechat_api,
         timeout_s=settings.notify_call_seconds,
         connections=settings.notify_parallel_calls,
-        ca_file=settings.notify_webhook_ca_file,
+        ca_file=settings.notify_ca_file,
     )
 
 

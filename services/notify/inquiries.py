@@ -21,23 +21,9 @@ if TYPE_CHECKING:
     from services.contracts.values import Recipient
     from services.runtime.postgres import Connection, Pool
 
-_LAST_REPORT: Final = """
+_ASKED: Final = """
 SELECT r.report_id, r.ticket_id, r.ticket_ref, r.language, r.turn, r.outcome, r.reason, r.settled_at,
        s.joined_revision, s.joined_at,
-       i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
-       i.changed_at, i.area, i.device, i.progress, i.storm
-FROM recipient p JOIN report r USING (recipient_id)
-LEFT JOIN LATERAL (
-    SELECT * FROM subscription
-    WHERE subscription.report_id = r.report_id AND joined_revision > left_revision
-    ORDER BY joined_at DESC LIMIT 1
-) AS s ON true
-LEFT JOIN incident i ON i.incident_id = s.incident_id
-WHERE p.link_id = $1
-ORDER BY greatest(s.joined_at, r.settled_at) DESC NULLS LAST, r.report_id LIMIT 1
-"""
-_STATUS: Final = """
-SELECT r.report_id, r.language, r.outcome, r.reason, r.settled_at, s.joined_revision, s.joined_at,
        i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
        i.changed_at, i.area, i.device, i.progress, i.storm
 FROM report r
@@ -47,9 +33,13 @@ LEFT JOIN LATERAL (
     ORDER BY joined_at DESC LIMIT 1
 ) AS s ON true
 LEFT JOIN incident i ON i.incident_id = s.incident_id
-WHERE r.ticket_ref = $1
-ORDER BY r.report_id
 """
+_LAST_REPORT: Final = f"""
+{_ASKED} JOIN recipient p USING (recipient_id)
+WHERE p.link_id = $1
+ORDER BY greatest(s.joined_at, r.settled_at) DESC NULLS LAST, r.report_id LIMIT 1
+"""
+_STATUS: Final = f"{_ASKED} WHERE r.ticket_ref = $1 ORDER BY r.report_id"
 _COUNTS: Final = """
 SELECT stage, channel, state, count(*) AS n, max(revision) AS last_revision, min(made_at) AS first_made_at,
        max(sent_at) AS last_sent_at

@@ -58,7 +58,9 @@ class NotifySettings(ServiceSettings):
         validate_default=True,
         description="Allow http to other machines: then nothing but the network protects addresses",
     )
-    notify_webhook_ca_file: Path | None = Field(default=None, description="CA certificate; the system's if absent")
+    notify_ca_file: Path | None = Field(
+        default=None, description="CA certificate of those it posts to, gateway or platform; the system's if absent"
+    )
     notify_wechat_file: Path | None = Field(
         default=None, description="Official accounts that customers are told from, with their templates, YAML"
     )

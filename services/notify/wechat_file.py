@@ -8,14 +8,13 @@ Never here: sending.
 from __future__ import annotations
 
 import re
-import string
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from services.notify.domain.notice import Template
-from services.notify.wording import PLACEHOLDERS
+from services.notify.wording import PLACEHOLDERS, checked_pattern, read_zone
 from services.runtime.yaml_reading import Reader, check_version, line_of, read_text
 
 if TYPE_CHECKING:
@@ -97,20 +96,11 @@ def load_wechat_accounts(path: Path) -> WechatAccounts:
     top = reader.fields(reader.root, "the file", _TOP, _TOP)
     if "version" in top:
         check_version(reader, top["version"])
-    file = _File(reader, _zone(reader, top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC"))
+    file = _File(reader, read_zone(reader, top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC"))
     entries = list(reader.entries(top["accounts"], "accounts")) if "accounts" in top else []
     found = WechatAccounts(file.zone, {entry.key: file.account(entry.key, entry.value) for entry in entries})
     reader.finish()
     return found
-
-
-def _zone(reader: Reader, node: Node) -> ZoneInfo:
-    name = reader.text(node, "time_zone") or "UTC"
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        reader.fault(line_of(node), f"time_zone: {name!r} is no IANA name this machine knows, such as Asia/Shanghai")
-        return ZoneInfo("UTC")
 
 
 class _File:
@@ -146,25 +136,11 @@ class _File:
         return MessageTemplate((self._reader.text(fields["id"], "id") if "id" in fields else None) or "", data, url)
 
     def _pattern(self, what: str, node: Node, allowed: frozenset[str], longest: int | None) -> str:
-        pattern = self._reader.text(node, what) or ""
-        try:
-            names = {name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None}
-        except ValueError as error:
-            self._reader.fault(line_of(node), f"{what}: {error}; write {{{{ and }}}} for braces that are meant")
-            return ""
-        if not names <= allowed:
-            may = ", ".join(f"{{{name}}}" for name in sorted(allowed))
-            self._reader.fault(line_of(node), f"{what}: {pattern!r} may use {may}")
-            return ""
-        accounts = WechatAccounts(self.zone, {})
-        try:
-            shown = accounts.fill(pattern, **_SAMPLE, etr=_SAMPLE_TIME, restored_at=_SAMPLE_TIME)
-        except (ValueError, IndexError, KeyError, AttributeError) as error:
-            self._reader.fault(line_of(node), f"{what}: cannot be filled in: {error}")
-            return ""
-        if longest is not None and len(shown) > longest:
-            self._reader.fault(line_of(node), f"{what} may be {longest} characters long, and would be {len(shown)}")
-        return pattern
+        def show(pattern: str) -> str:
+            accounts = WechatAccounts(self.zone, {})
+            return accounts.fill(pattern, **_SAMPLE, etr=_SAMPLE_TIME, restored_at=_SAMPLE_TIME)
+
+        return checked_pattern(self._reader, node, what, allowed, show, longest)
 
     def _shaped(self, fields: Mapping[str, Node], name: str, shape: re.Pattern[str], shown: str) -> str:
         text = self._reader.text(fields[name], name) if name in fields else None

@@ -51,6 +51,7 @@ PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
     }.items()
 }
 """What each text may say beside its words."""
+_SAMPLE: Final = dict.fromkeys(("ref", "etr", "restored_at"), "0000-0000-000")
 _USUALLY: Final = {Template.RECEIVED_STORM: Template.RECEIVED}
 """What is said where a text is not given."""
 
@@ -136,7 +137,7 @@ def read_wording(file: str, text: str) -> Wording:
     stormy = reader.number(top[_IN_STORM], _IN_STORM, 0, _MOST_MINUTES) if _IN_STORM in top else None
     if stormy is not None and stormy < minutes:
         reader.fault(line_of(top[_IN_STORM]), f"{_IN_STORM} must not be less than etr_moved_by_minutes")
-    zone = rest.zone(top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC")
+    zone = read_zone(reader, top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC")
     languages = rest.languages(top["languages"]) if "languages" in top else {}
     reader.finish()
     calm = Calm(timedelta(minutes=minutes), timedelta(minutes=minutes if stormy is None else stormy))
@@ -148,18 +149,6 @@ class _File:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-
-    def zone(self, node: Node) -> ZoneInfo:
-        name = self._reader.text(node, "time_zone") or "UTC"
-        try:
-            return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            self._fault(
-                node,
-                f"time_zone: {name!r} is not in this machine's time zone database; "
-                "give an IANA name such as Asia/Shanghai, or install the tzdata package if it is one",
-            )
-            return ZoneInfo("UTC")
 
     def languages(self, node: Node) -> dict[str, _Language]:
         found: dict[str, _Language] = {}
@@ -188,38 +177,71 @@ class _File:
             },
         )
 
-    def _text(self, node: Node, what: str, allowed: frozenset[str], show: Callable[[str, frozenset[str]], str]) -> str:
-        text = self._reader.text(node, what) or ""
-        try:
-            found = list(string.Formatter().parse(text))
-        except ValueError as error:
-            self._fault(node, f"{what}: {error}; write {{{{ and }}}} for braces that are meant to be read")
-            return ""
-        unknown = sorted({name for _, name, _, _ in found if name is not None} - allowed)
-        if unknown:
-            names = ", ".join(f"{{{name}}}" for name in unknown)
-            known = ", ".join(f"{{{name}}}" for name in sorted(allowed))
-            self._fault(node, f"{what}: unknown placeholder {names}; it may use {known}")
-            return ""
-        if text and "etr" in allowed and "etr" not in {name for _, name, _, _ in found}:
+    def _text(self, node: Node, what: str, allowed: frozenset[str], show: Callable[[str], str]) -> str:
+        text = checked_pattern(self._reader, node, what, allowed, show, _LONGEST)
+        if text and "etr" in allowed and "etr" not in _names(text):
             self._fault(node, f"{what}: must say {{etr}}, the time it is about")
             return ""
-        try:
-            shown = show(text, allowed)
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            self._fault(node, f"{what}: cannot be filled in: {error}")
-            return ""
-        if len(shown) > _LONGEST:
-            self._fault(node, f"{what}: is {len(shown)} characters long, the most is {_LONGEST}")
         return text
 
     def _fault(self, node: Node, reason: str) -> None:
         self._reader.fault(line_of(node), reason)
 
 
-def _shows_text(text: str, allowed: frozenset[str]) -> str:
-    return text.format_map(dict.fromkeys(allowed, "0000-0000-000"))
+def read_zone(reader: Reader, node: Node) -> ZoneInfo:
+    """Return the time zone a file names."""
+    name = reader.text(node, "time_zone") or "UTC"
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        reader.fault(
+            line_of(node),
+            f"time_zone: {name!r} is not in this machine's time zone database; "
+            "give an IANA name such as Asia/Shanghai, or install the tzdata package if it is one",
+        )
+        return ZoneInfo("UTC")
 
 
-def _shows_time(text: str, allowed: frozenset[str]) -> str:
-    return text.format_map(dict.fromkeys(allowed, 12))
+def checked_pattern(
+    reader: Reader, node: Node, what: str, allowed: frozenset[str], show: Callable[[str], str], longest: int | None
+) -> str:
+    """Return a text with placeholders, or nothing where it has a fault: found before a customer would have it.
+
+    Args:
+        reader: Notes the fault.
+        node: The text.
+        what: How to call it.
+        allowed: The placeholders it may use.
+        show: Fills it in.
+        longest: Characters it may have, filled in.
+    """
+    text = reader.text(node, what) or ""
+    try:
+        unknown = sorted(_names(text) - allowed)
+        if unknown:
+            names, known = (", ".join(f"{{{name}}}" for name in each) for each in (unknown, sorted(allowed)))
+            reader.fault(line_of(node), f"{what}: unknown placeholder {names}; it may use {known}")
+            return ""
+    except ValueError as error:
+        reader.fault(line_of(node), f"{what}: {error}; write {{{{ and }}}} for braces that are meant to be read")
+        return ""
+    try:
+        shown = show(text)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        reader.fault(line_of(node), f"{what}: cannot be filled in: {error}")
+        return ""
+    if longest is not None and len(shown) > longest:
+        reader.fault(line_of(node), f"{what} may be {longest} characters long, and would be {len(shown)}")
+    return text
+
+
+def _names(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def _shows_text(text: str) -> str:
+    return text.format_map(_SAMPLE)
+
+
+def _shows_time(text: str) -> str:
+    return text.format_map(dict.fromkeys(_TIME_FIELDS, 12))

@@ -17,7 +17,7 @@ from services.dedup.domain.clock import due_of
 from services.dedup.domain.evolve import evolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -162,6 +162,23 @@ class Changes:
         areas, at = incident.told, self._now
         if isinstance(event, a.IncidentMoved):
             areas, at, seq = () if event.now_in is None else (event.now_in,), event.at, None
+        self._tell(state, incident, areas, at, seq, traceparent)
+
+    def _tell_over(self, state: AreaState, incident: Incident, traceparent: str | None) -> None:
+        """Let the areas that know of an outage know that it has ended."""
+        self._tell(state, incident, incident.told, self._now, state.next_seq, traceparent, over=True)
+
+    def _tell(
+        self,
+        state: AreaState,
+        incident: Incident,
+        areas: Iterable[str],
+        at: datetime,
+        seq: int | None,
+        traceparent: str | None,
+        *,
+        over: bool = False,
+    ) -> None:
         for area in areas:
             told = OutageMoved(
                 area=area,
@@ -170,25 +187,11 @@ class Changes:
                 device=incident.device.id,
                 network=incident.network or "unknown",
                 noticed_at=at,
-                now_in=area,
-                since=incident.began_at,
+                now_in=None if over else area,
+                since=None if over else incident.began_at,
+                over=over,
+                ended_at=incident.restored_at if over else None,
                 seq=seq,
-            )
-            self._elsewhere.append(Told(told, traceparent))
-
-    def _tell_over(self, state: AreaState, incident: Incident, traceparent: str | None) -> None:
-        """Let the areas that know of an outage know that it has ended."""
-        for area in incident.told:
-            told = OutageMoved(
-                area=area,
-                incident_id=incident.incident_id,
-                home=state.area,
-                device=incident.device.id,
-                network=incident.network or "unknown",
-                noticed_at=self._now,
-                over=True,
-                ended_at=incident.restored_at,
-                seq=state.next_seq,
             )
             self._elsewhere.append(Told(told, traceparent))
 

@@ -86,7 +86,7 @@ def test_a_language_may_be_added_by_its_short_form(source):
         (lambda d: d["languages"]["en"]["texts"].update(received="{ref:{x}}"), "cannot be filled in"),
         (lambda d: d["languages"]["en"]["texts"].update(received="{ref"), "expected '}'"),
         (lambda d: d["languages"]["en"]["texts"].update(received=" "), "en: received must be a text, and is empty"),
-        (lambda d: d["languages"]["en"]["texts"].update(received="x" * 501), "501 characters"),
+        (lambda d: d["languages"]["en"]["texts"].update(received="x" * 501), "would be 501"),
         (lambda d: d["languages"]["en"]["texts"].update(received=["x"]), "must be a text"),
         (lambda d: d["languages"]["en"]["texts"].update(etr_set="soon, {ref}"), "must say {etr}"),
         (lambda d: d["languages"]["en"].update(time="{hour:02}:{second}"), "unknown placeholder {second}"),
