@@ -27,11 +27,11 @@ async def build(runtime: Runtime) -> Parts:
     if public := development_credentials(sources):
         structlog.get_logger().warning("development_credentials_accepted", sources=public)
     announcer = None
-    spoken = read_yaml(settings.ivr_file, Spoken, setting="GRIDLINE_IVR_FILE")
+    spoken = read_yaml(settings.ivr_file, Spoken)
     if settings.notify_url is not None:
         announcer = Announcer(Outages(settings.notify_url, deadline_s=settings.notify_deadline_s), spoken)
     routers = [routes(settings, sources, runtime.producer, announcer)]
-    texts = read_yaml(settings.form_file, FormTexts, setting="GRIDLINE_FORM_FILE")
+    texts = read_yaml(settings.form_file, FormTexts)
     if sources.form:
         routers.append(page_routes(texts, photos=settings.photos_folder is not None))
     return Parts(

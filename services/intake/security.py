@@ -40,7 +40,7 @@ def load_sources(path: Path) -> Sources:
     Raises:
         SettingsError: it cannot be read, or it has errors; all of them are named, each with its line.
     """
-    return read_yaml(path, Sources, setting="GRIDLINE_SOURCES_FILE")
+    return read_yaml(path, Sources)
 
 
 _NOBODY_SIGNS: Final = TwilioSource.model_validate(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 SHIPPED = Path(deploy.__file__).parent / "ivr.yaml"
-SPOKEN = read_yaml(SHIPPED, Spoken, setting="GRIDLINE_IVR_FILE")
+SPOKEN = read_yaml(SHIPPED, Spoken)
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 SOON, BEFORE = NOW + timedelta(hours=2), NOW - timedelta(hours=1)
 SOURCE = PhoneSource.model_validate({"name": "ivr", "api_keys_sha256": ["0" * 64]})
@@ -63,12 +63,12 @@ def test_the_estimate_is_said_in_the_zone_of_the_file_and_one_that_has_passed_is
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        ("{etr}", "soon", "line [0-9]+: .*must say {etr}"),
+        ("{etr}", "soon", ":[0-9]+: .*must say {etr}"),
         ('not_known: "', 'not_known: "{phone}', "cannot be filled in"),
         ("zh-Hans-CN:", "zh-Hant:", "languages lacks zh-Hans-CN"),
         ("Asia/Shanghai", "Asia/Nowhere", "IANA"),
         ("      arrived:", "      arived:", "arived"),
-        ("version: 1", "version: 2", "line [0-9]+: version"),
+        ("version: 1", "version: 2", ":[0-9]+: version"),
     ],
 )
 def test_a_file_with_a_fault_is_refused_with_its_line(tmp_path: Path, before: str, after: str, expected: str) -> None:
@@ -78,7 +78,7 @@ def test_a_file_with_a_fault_is_refused_with_its_line(tmp_path: Path, before: st
     file = tmp_path / "ivr.yaml"
     file.write_text(head + after + tail, encoding="utf-8")
     with pytest.raises(SettingsError, match=expected):
-        read_yaml(file, Spoken, setting="GRIDLINE_IVR_FILE")
+        read_yaml(file, Spoken)
 
 
 @pytest.fixture

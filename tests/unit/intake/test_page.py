@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 SHIPPED = Path(deploy.__file__).parent / "form.yaml"
-TEXTS = read_yaml(SHIPPED, FormTexts, setting="GRIDLINE_FORM_FILE")
+TEXTS = read_yaml(SHIPPED, FormTexts)
 languages = pytest.mark.parametrize("tag", TEXTS.languages)
 
 
@@ -122,8 +122,8 @@ def test_a_word_that_is_missing_or_not_said_is_named_with_its_line(tmp_path: Pat
     text = SHIPPED.read_text(encoding="utf-8").replace("      retry_now: Try again now", "      retry: x")
     file = tmp_path / "form.yaml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"line [0-9]+: languages\.en: words lacks retry_now; has retry,"):
-        read_yaml(file, FormTexts, setting="GRIDLINE_FORM_FILE")
+    with pytest.raises(SettingsError, match=r":[0-9]+: languages\.en: words lacks retry_now; has retry,"):
+        read_yaml(file, FormTexts)
     assert "retry_now" in WORDS
 
 

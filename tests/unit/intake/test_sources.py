@@ -77,41 +77,41 @@ wechat:
 fax: {{}}
 """,
     )
-    assert "line 4: phone.ivr.default_offset: must be an offset" in found
+    assert ":4: phone.ivr.default_offset: must be an offset" in found
     assert "menu.1" not in found  # quoted or not, a menu choice is text
-    assert "line 7: phone.ivr.menu.2: " in found
-    assert "line 8: phone.ivr.menu.menu 3: " in found
-    assert "line 11: web.site.api_key: Extra inputs are not permitted" in found
-    assert "line 14: wechat.gh_1.token: " in found
-    assert "line 15: wechat.gh_1.location_crs: " in found
-    assert "line 16: fax: Extra inputs are not permitted" in found
+    assert ":7: phone.ivr.menu.2: " in found
+    assert ":8: phone.ivr.menu.menu 3: " in found
+    assert ":11: web.site.api_key: Extra inputs are not permitted" in found
+    assert ":14: wechat.gh_1.token: " in found
+    assert ":15: wechat.gh_1.location_crs: " in found
+    assert ":16: fax: Extra inputs are not permitted" in found
     assert "no spaces please" not in found
 
 
 def test_a_key_that_stands_twice_is_an_error_with_its_line(tmp_path: Path) -> None:
     entry = f"  site:\n    api_keys_sha256: [{hashed('a')}]\n"
-    assert "line 4: web.site: stands twice" in errors(tmp_path, "web:\n" + entry + entry)
+    assert ":4: 'site' stands twice in web, first on line 2" in errors(tmp_path, "web:\n" + entry + entry)
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("web: [\n", "line 2: "),
-        ("web:\n\t- x", "line 2: "),
-        ("a: 1\n...\n--- \nb: 2", "line 3: "),
-        ("- web", "line 1: file: "),
-        ("web: &a {b: *a}", "nested too deeply"),
-        ("web:\n  s: !!python/object:os.system {}", "line 2: web.s: needs a credential"),
-        ("? {a: b}\n: c", "line 1: "),
-        ("web:\n  s:\n    api_keys_sha256: [2026-99-99, 1]", "line 3: "),
+        ("web: [\n", ":2: "),
+        ("web:\n\t- x", ":2: "),
+        ("a: 1\n...\n--- \nb: 2", ":3: "),
+        ("- web", ":1: file: "),
+        ("web: &a {b: *a}", "nested deeper"),
+        ("web:\n  s: !!python/object:os.system {}", ":2: web.s: needs a credential"),
+        ("? {a: b}\n: c", ":1: "),
+        ("web:\n  s:\n    api_keys_sha256: [2026-99-99, 1]", ":3: "),
     ],
 )
 def test_what_is_not_a_sources_file_is_refused_with_a_line(tmp_path: Path, text: str, reason: str) -> None:
     assert reason in errors(tmp_path, text)
 
 
-def test_a_missing_file_names_the_setting(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="GRIDLINE_SOURCES_FILE"):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.yaml:0: cannot be read: No such file"):
         load_sources(tmp_path / "none.yaml")
 
 
