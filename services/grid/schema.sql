@@ -144,15 +144,18 @@ DECLARE
     house text := 'house_v' || v;
     part text;
 BEGIN
+    -- What is looked up together lies together: points by squares of half a kilometre, houses by street and number. In
+    -- whatever order they come, a look-up in a large network would read a page for each of its rows.
     RETURN NEXT format($sql$
         INSERT INTO grid.%1$I (transformer_id, at)
         SELECT transformer_id, point(lon, degrees(asinh(tan(radians(lat)))))
         FROM (
-            SELECT DISTINCT transformer_id, lat, lon FROM grid.%2$I
+            SELECT transformer_id, lat, lon FROM grid.%2$I
             UNION
             SELECT id, lat, lon FROM grid.%3$I WHERE type = 'transformer'
         ) AS delivered
         WHERE abs(lat) <= 85 -- Mercator has no poles
+        ORDER BY floor(200 * lat), floor(200 * lon), transformer_id
     $sql$, service_point, customer, device);
     RETURN NEXT format('CREATE INDEX ON grid.%I USING gist (at)', service_point);
     RETURN NEXT format($sql$
@@ -170,6 +173,7 @@ BEGIN
             SELECT estate, 0, district, '', transformer_id FROM grid.%2$I WHERE estate <> ''
         ) AS said
         GROUP BY street, number, district, building, transformer_id
+        ORDER BY street, number, district
     $sql$, house, customer);
     -- The district last: whether it was said or not, a look-up is one walk through the index, and of the houses of that
     -- number in other districts only the index is read.
