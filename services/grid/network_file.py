@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.values import CustomerClass, CustomerStatus
 from services.grid.csv_file import Problems, table
-from services.grid.device import DeviceRow, DeviceType
+from services.grid.device import DeviceColumns, DeviceRow, DeviceType
 from services.grid.radial import radial_faults
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class NetworkFiles:
 
     network: Path
     customers: Path
-    devices: tuple[DeviceRow, ...]
+    devices: Sequence[DeviceRow]
 
     def read_customers(self) -> Iterator[CustomerRow]:
         """Yield the customers; see ``read_customers``."""
@@ -92,7 +92,7 @@ def open_network(network: Path, customers: Path, seen: Callable[[int], None] = l
         for _ in _customers(customers, devices, problems):
             pass
     problems.throw()
-    return NetworkFiles(network, customers, tuple(devices))
+    return NetworkFiles(network, customers, devices)
 
 
 def read_devices(path: Path) -> list[DeviceRow]:
@@ -104,7 +104,7 @@ def read_devices(path: Path) -> list[DeviceRow]:
     problems = Problems()
     devices = _devices(path, problems)
     problems.throw()
-    return devices
+    return list(devices)
 
 
 def read_customers(path: Path, devices: Iterable[DeviceRow]) -> Iterator[CustomerRow]:
@@ -146,10 +146,10 @@ def _write(path: Path, header: Sequence[str], cells: Iterable[Sequence[object]])
     return count
 
 
-def _devices(path: Path, problems: Problems, seen: Callable[[int], None] = lambda _: None) -> list[DeviceRow]:
+def _devices(path: Path, problems: Problems, seen: Callable[[int], None] = lambda _: None) -> DeviceColumns:
     """Return every row that has an id, so that customers.csv can be checked against a faulty network too."""
     before = problems.total
-    rows: list[DeviceRow] = []
+    rows = DeviceColumns()
     lines = array("q")
     texts: dict[str, str] = {}  # a feeder's id is the parent of many: each text is kept once
     for line, cells in table(path, NETWORK_COLUMNS, NETWORK_OPTIONAL, problems):
@@ -180,18 +180,19 @@ def _devices(path: Path, problems: Problems, seen: Callable[[int], None] = lambd
     for fault in radial_faults(rows):
         first = "" if fault.earlier is None else f", first on line {lines[fault.earlier]}"
         problems.add(path, lines[fault.row], fault.reason + first)
-    joined = {row.other_end for row in rows if row.other_end is not None}
-    unknown = joined.difference(row.id for row in rows)
-    return [row._replace(other_end=None) if row.other_end in unknown else row for row in rows] if unknown else rows
+    rows.forget_unknown_ends()
+    return rows
 
 
 def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> Iterator[CustomerRow]:
-    types = {row.id: row.type for row in devices}
-    transformers = {device: device for device, kind in types.items() if kind == DeviceType.TRANSFORMER}
+    transformers = {row.id: row.id for row in devices if row.type == DeviceType.TRANSFORMER}
+    types: dict[str, str] = {}  # of all devices, once a customer is at something else
     accounts = _Accounts()
     for line, cells in table(path, CUSTOMER_COLUMNS, CUSTOMER_OPTIONAL, problems):
         account, at, lat, lon, address, phone, name, status, priority, language, kilovolts = map(str.strip, cells)
         transformer = transformers.get(at)
+        if not transformer and not types:
+            types = {row.id: row.type for row in devices}
         reasons = [
             _id_problem("account_id", account),
             None if transformer else _transformer_problem(at, types.get(at)),
