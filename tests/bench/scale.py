@@ -2,7 +2,14 @@
 
 The same storm each time: equal faults, people and words. In the larger networks every fault lies somewhere else, so
 that look-ups are spread over all customers, while what has to be decided stays the same. Before it, one contact to
-each area, so that loading an area for the first time is told apart.
+each area, so that loading an area for the first time is told apart, and a smaller storm of other faults, so that every
+connection has planned what it asks and nobody pays for having been started.
+
+What a batch costs hardly depends on its size, so a service that gets its contacts as they trickle in costs up to twice
+as much a contact as one that has them all before it, and how they trickle depends on who else uses the machine. So both
+services stand still while the storm is put on the topic, and dedup until the router has worked it off: all batches are
+full. Counted are the two services and their own connections to Postgres; what Postgres does beside them is shown apart.
+Rounds go through the sizes in turn forwards and backwards.
 """
 
 from __future__ import annotations
@@ -27,6 +34,8 @@ from tests.bench.report import Figure
 from tests.bench.workload import START, Doors, Storms, contact_records, moved, requests_of, scattered
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from services.contracts.envelope import Outgoing
     from tests.bench.grids import Grid, Size
     from tests.bench.plan import Plan
@@ -35,7 +44,11 @@ if TYPE_CHECKING:
 GROUP = "scale: the same contacts with more customers loaded"
 _POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 900.0  # a storm in three thousand areas, on a machine others use too
-_PARTS = ("router", "dedup", "Postgres")
+_PARTS = ("router", "dedup", "router's Postgres", "dedup's Postgres")
+_BESIDE = "Postgres beside them"
+_STILL_MS = "120000"  # a service that stands still stays in its group
+_WARM = 1500
+_CONNECTIONS = "SELECT pid, application_name FROM pg_stat_activity WHERE application_name LIKE 'gridline-%'"
 _FIRST_ACCOUNTS = """
 WITH current AS MATERIALIZED (SELECT version FROM grid.network_version WHERE is_current)
 SELECT c.account_id
@@ -86,10 +99,10 @@ def measure(plan: Plan) -> None:
     sizes = plan.sized((SMALL, MEDIUM, LARGE), quick=(SMALL, MEDIUM))
     storms = Storms(SMALL, Shape(faults=200, reporting=(0.3, 0.4)))
     wanted = plan.scaled(6000, quick=2500)
-    records: dict[Size, tuple[list[Outgoing], list[Outgoing]]] = {}
+    records: dict[Size, tuple[list[Outgoing], list[Outgoing], list[Outgoing]]] = {}
     costs: dict[Size, list[_Cost]] = {size: [] for size in sizes}
     for number in range(plan.rounds):
-        for size in sizes:
+        for size in sizes[:: -1 if number % 2 else 1]:
             grid = plan.grids.imported(size)
             if size not in records:
                 plan.tell(f"scale: making contacts for {size.name} customers")
@@ -99,13 +112,17 @@ def measure(plan: Plan) -> None:
     _tell(plan, costs)
 
 
-async def _records(storms: Storms, grid: Grid, wanted: int) -> tuple[list[Outgoing], list[Outgoing]]:
-    """Return one contact to each area, and the storm."""
+async def _records(storms: Storms, grid: Grid, wanted: int) -> tuple[list[Outgoing], list[Outgoing], list[Outgoing]]:
+    """Return one contact to each area, the storm to grow warm by, and the storm."""
     doors = Doors()
-    storm = await moved(storms.drawn(1), grid.dsn, grid.size, scattered(storms.size, grid.size, 1))
-    contacts = doors.contacts(requests_of(storm, START), START)[:wanted]
-    if len(contacts) < wanted:
-        raise AssertionError(f"the storm has only {len(contacts)} contacts")
+    found = []
+    for seed, most in ((2, _WARM), (1, wanted)):
+        storm = await moved(storms.drawn(seed), grid.dsn, grid.size, scattered(storms.size, grid.size, seed))
+        contacts = doors.contacts(requests_of(storm, START), START)[:most]
+        if len(contacts) < most:
+            raise AssertionError(f"the storm has only {len(contacts)} contacts")
+        found.append(contact_records(contacts))
+    warm, records = found
     connection = await asyncpg.connect(grid.dsn)
     try:
         accounts = [row["account_id"] for row in await connection.fetch(_FIRST_ACCOUNTS)]
@@ -116,33 +133,63 @@ async def _records(storms: Storms, grid: Grid, wanted: int) -> tuple[list[Outgoi
         for n, account in enumerate(accounts, 1)
     )
     first = requests_of(type(storm)(storms.network, storm.shape, 77, (), cases), START)
-    return contact_records(doors.contacts(first, START)), contact_records(contacts)
+    return contact_records(doors.contacts(first, START)), warm, records
 
 
-def _run(plan: Plan, grid: Grid, first: list[Outgoing], storm: list[Outgoing]) -> _Cost:
+def _run(plan: Plan, grid: Grid, first: list[Outgoing], warm: list[Outgoing], storm: list[Outgoing]) -> _Cost:
     prefix = plan.servers.prefix()
     settings = plan.servers.settings(grid.dsn, prefix)
     asyncio.run(apply_topics(settings))
-    start = plan.servers.running
-    with start("router", grid.dsn, prefix) as router, start("dedup", grid.dsn, prefix) as dedup:
-        pids = {"router": router.pid, "dedup": dedup.pid, "Postgres": plan.postgres_pid}
+
+    def start(name: str) -> AbstractContextManager[Process]:
+        return plan.servers.running(name, grid.dsn, prefix, GRIDLINE_SESSION_TIMEOUT_MS=_STILL_MS)
+
+    with start("router") as router, start("dedup") as dedup:
+        both = (router, dedup)
         before_first = processor_seconds(dedup.pid)
         plan.run(preload(settings, first))
-        already = plan.run(_settled(grid.dsn, len(first), (router, dedup)))
+        plan.run(_settled(grid.dsn, len(first), both))
         first_touch = processor_seconds(dedup.pid) - before_first
-        before = {name: processor_seconds(pid) for name, pid in pids.items()}
-        with watched() as spell:
+        plan.run(preload(settings, warm))
+        contacts = len(first) + len(warm)
+        already = plan.run(_settled(grid.dsn, contacts, both))
+        contacts += len(storm)
+        before = plan.run(_used(plan, grid.dsn, both))
+        with watched() as spell, dedup.still():
+            with router.still():
+                plan.run(preload(settings, storm))
             began = time.perf_counter()
-            plan.run(preload(settings, storm))
-            reports = plan.run(_settled(grid.dsn, len(first) + len(storm), (router, dedup)))
+            plan.run(_settled(grid.dsn, contacts, both, ends="routed"))
+            dedup.go_on()
+            reports = plan.run(_settled(grid.dsn, contacts, both))
             wall = time.perf_counter() - began
-            used = {name: processor_seconds(pid) - before[name] for name, pid in pids.items()}
-            memory = {name: resident_mb(pids[name]) for name in ("router", "dedup")}
+            after = plan.run(_used(plan, grid.dsn, both))
+            memory = {name: resident_mb(pid) for name, pid in (("router", router.pid), ("dedup", dedup.pid))}
+    used = {part: after[part] - before[part] for part in before}
     return _Cost(len(storm), reports - already, wall, used, spell, first_touch, len(first), memory)
 
 
-async def _settled(dsn: str, contacts: int, processes: tuple[Process, ...]) -> int:
-    """Wait until both services have decided and published everything; return the reports there were so far."""
+async def _used(plan: Plan, dsn: str, processes: tuple[Process, ...]) -> dict[str, float]:
+    """Return the processor seconds of the services, of their connections and of the rest of Postgres so far."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch(_CONNECTIONS)
+    finally:
+        await connection.close()
+    found = {process.name: processor_seconds(process.pid) for process in processes}
+    for process in processes:
+        own = [row["pid"] for row in rows if row["application_name"] == f"gridline-{process.name}"]
+        found[f"{process.name}'s Postgres"] = sum(processor_seconds(pid) for pid in own)
+    everything = processor_seconds(plan.postgres_pid)
+    found[_BESIDE] = everything - sum(found[part] for part in _PARTS[2:])
+    return found
+
+
+async def _settled(dsn: str, contacts: int, processes: tuple[Process, ...], *, ends: str = "decided") -> int:
+    """Wait until both services have decided and published everything; return the reports there were so far.
+
+    ``ends="routed"`` waits for the router alone.
+    """
     connection = await asyncpg.connect(dsn)
     deadline = time.perf_counter() + _PATIENCE_SECONDS
     row: asyncpg.Record | None = None
@@ -153,7 +200,8 @@ async def _settled(dsn: str, contacts: int, processes: tuple[Process, ...]) -> i
             row = await connection.fetchrow(_STATE, CONTACT_RECEIVED.name, OUTAGE_INPUT.name)
             if row is None:
                 continue
-            if row["routed"] >= contacts and row["decided"] >= row["reports"] and not row["waiting"]:
+            decided = ends == "routed" or row["decided"] >= row["reports"]
+            if row["routed"] >= contacts and decided and not row["waiting"]:
                 return int(row["reports"])
             await asyncio.sleep(_POLL_SECONDS)
     finally:
@@ -169,8 +217,11 @@ def _tell(plan: Plan, costs: dict[Size, list[_Cost]]) -> None:
         plan.results.add(
             GROUP,
             Figure(f"{size.name}: cost against {SMALL.name}", "x", ratios, None, note, [one.spell for one in runs]),
-            Figure(f"{size.name}: all three", "µs/contact", [one.total for one in runs]),
-            *(Figure(f"{size.name}: {part}", "µs/contact", [one.micros(part) for one in runs]) for part in _PARTS),
+            Figure(f"{size.name}: all of these", "µs/contact", [one.total for one in runs]),
+            *(
+                Figure(f"{size.name}: {part}", "µs/contact", [one.micros(part) for one in runs])
+                for part in (*_PARTS, _BESIDE)
+            ),
             *(
                 Figure(f"{size.name}: memory of {part}", "MB", [one.memory_mb[part] for one in runs])
                 for part in ("router", "dedup")

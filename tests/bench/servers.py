@@ -56,6 +56,19 @@ class Process:
         """Return the end of its log."""
         return self.log.read_text(errors="replace")[-_LOG_TAIL:]
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Let it stand still (SIGSTOP) for the length of the block, or until ``go_on``."""
+        self.child.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Let it go on."""
+        self.child.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         """SIGTERM, then SIGKILL."""
         if self.child.poll() is None:
