@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -156,11 +157,11 @@ class Service:
         finally:
             process.send_signal(signal.SIGCONT)
 
-    async def logged(self, words: str) -> None:
+    async def logged(self, words: re.Pattern[str] | str) -> None:
         """Wait until a process has logged something."""
         end = time.monotonic() + SECONDS
-        while words not in self.log:
-            assert time.monotonic() < end, f"{words!r} is not in the log of {self.name}\n{self.log[-3000:]}"
+        while re.search(words, self.log) is None:
+            assert time.monotonic() < end, f"{words} is not in the log of {self.name}\n{self.log[-3000:]}"
             await asyncio.sleep(0.1)
 
     async def froze(self, process: Process | None = None) -> None:

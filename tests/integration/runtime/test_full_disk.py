@@ -1,0 +1,68 @@
+"""The database's disk is full, or it is slow: the service waits, keeps its place, and goes on when there is room.
+
+The real server answers with what it answers then: a trigger raises the error of a full disk in it (a file system that
+is really full needs rights that tests do not have). A full disk for the log of transactions ends the server; that is
+its crash (test_exactly_one_effect.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.runtime.world import a_record, a_report
+
+if TYPE_CHECKING:
+    from tests.integration.runtime.world import World
+
+pytestmark = pytest.mark.integration
+
+FULL = "RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'"
+BROKEN = "RAISE EXCEPTION 'something else' USING ERRCODE = 'internal_error'"
+MENDED = "DROP TRIGGER troubled ON outbox"
+
+
+async def troubled(world: World, what: str) -> None:
+    """Let the database do something at each row of the outbox: the last that a batch writes."""
+    await world.sql(
+        "CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN " + what + "; RETURN NEW; END $$"
+    )
+    await world.sql("CREATE TRIGGER troubled BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION trouble()")
+
+
+async def test_a_full_disk_is_waited_for_and_nothing_is_lost_or_counted_twice(world: World):
+    reports = [a_report(n) for n in range(200)]
+    process = world.start()
+    await world.produce([a_record(one) for one in reports[:40]])
+    await world.settled(40)
+    await troubled(world, FULL)
+    await world.produce([a_record(one) for one in reports[40:]])
+    await world.logged('"waiting_for"')
+    assert (await world.sql("SELECT count(*) FROM effect"))[0][0] == 40, "nothing of a batch that cannot be kept"
+    await world.sql(MENDED)
+    await world.settled(len(reports))
+    assert process.poll() is None
+    assert await world.findings(reports) == []
+
+
+async def test_a_database_that_takes_seconds_for_a_batch_is_slow_and_no_more(world: World):
+    reports = [a_report(n) for n in range(60)]
+    process = world.start()
+    await world.produce([a_record(one) for one in reports[:10]])
+    await world.settled(10)
+    await troubled(world, "PERFORM pg_sleep(0.1)")
+    await world.produce([a_record(one) for one in reports[10:]])
+    await world.settled(len(reports))
+    assert process.poll() is None
+    assert await world.findings(reports) == []
+
+
+async def test_control_an_error_that_is_no_full_disk_ends_the_process_and_keeps_the_record(world: World):
+    world.start()
+    await world.produce([a_record(a_report(1))])
+    await world.settled(1)
+    await troubled(world, BROKEN)
+    await world.produce([a_record(a_report(2))])
+    assert await world.ended() == 1
+    assert (await world.sql("SELECT count(*) FROM effect"))[0][0] == 1
