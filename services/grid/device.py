@@ -123,7 +123,7 @@ class DeviceColumns(Sequence[DeviceRow]):
     def __getitem__(self, at: int | slice) -> DeviceRow | list[DeviceRow]:
         if isinstance(at, slice):
             return [self[n] for n in range(*at.indices(len(self)))]
-        n = at if at >= 0 else at + len(self._ids)
+        n = range(len(self._ids))[at]
         return DeviceRow(
             self._ids[n],
             self._parents[n],

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.contracts.values import CustomerClass, CustomerStatus
 from services.grid.csv_file import NetworkFileError
-from services.grid.device import DeviceRow
+from services.grid.device import DeviceColumns, DeviceRow
 from services.grid.network_file import (
     CustomerRow,
     open_network,
@@ -277,3 +277,23 @@ def test_a_device_may_have_a_name_and_keeps_it(tmp_path):
     path.write_text(f"{HEADER},name\nS,,substation,0,31.1,118.1,{'线' * 201}\n", encoding="utf-8")
     with pytest.raises(NetworkFileError, match=r"network\.csv:2: name is longer than 200 characters"):
         read_devices(path)
+
+
+def test_devices_by_column_are_the_rows_that_were_put_in() -> None:
+    rows = [
+        DeviceRow("S", None, "substation", normally_open=False, lat=30.0, lon=110.0),
+        DeviceRow("B", "S", "breaker", normally_open=False, lat=30.1, lon=110.1, name="937宋北线"),
+        DeviceRow("T", "B", "switch", normally_open=True, lat=30.2, lon=110.2, other_end="B"),
+        DeviceRow("U", "B", "switch", normally_open=True, lat=30.2, lon=110.2, other_end="nobody"),
+    ]
+    columns = DeviceColumns()
+    for row in rows:
+        columns.append(row)
+    assert list(columns) == rows == columns[:]
+    assert [columns[n] for n in range(-4, 4)] == [*rows, *rows]
+    assert columns[1:3] == rows[1:3]
+    columns.forget_unknown_ends()
+    assert [row.other_end for row in columns] == [None, None, "B", None]
+    for nowhere in (4, -5):
+        with pytest.raises(IndexError):
+            _ = columns[nowhere]
