@@ -290,9 +290,14 @@ class Replay:
         return self._result
 
     def _assignment(self, event_id: str, report: UUID) -> Assignment:
-        places = self._places.get(report, [])
+        places = self._places.get(report)
+        if places is None:
+            return Assignment(event_id, None, ())
+        if len(places) == 1:  # as nearly all are: it never moved
+            order = self._orders.get(places[0])
+            return Assignment(event_id, places[0], () if order is None else (order.order_id,))
         orders = dict.fromkeys(self._orders[place].order_id for place in places if place in self._orders)
-        return Assignment(event_id, places[-1] if places else None, tuple(orders))
+        return Assignment(event_id, places[-1], tuple(orders))
 
     # --- messages ---
 

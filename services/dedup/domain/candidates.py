@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from services.dedup.domain.likelihood import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from services.dedup.domain.events import Evidence
@@ -25,7 +25,6 @@ _NEWEST: Final = 24
 """Incidents under one device that are looked at, newest first: its own outage would show in these."""
 _STARTS: Final = 8
 """Of these, how many are tried as the first sign of it."""
-_FEW: Final = 3
 _ROUNDING: Final = 1e-6
 """By how much a bound is too high, so that it stays one however sums are rounded."""
 
@@ -85,14 +84,22 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
         now: Until when the others have kept silent.
     """
     at = made_at.timestamp()
-    asked = list(askable(state, leaf, made_at, now))
     margin = state.lift_margin(now)
+    asked = list(askable(state, leaf, made_at, now, margin))
     if not any(bound > margin for one in asked for bound in one.bounds):
         return None  # as it is mostly: then no device need be weighed out
+    owns: dict[int, float] = {}
+
+    def own(incident: Incident) -> float:
+        found = owns.get(incident.opened_seq)
+        if found is None:
+            found = owns[incident.opened_seq] = state.own_score(incident, now)
+        return found
+
     best: _Found | None = None
     considered: list[str] = []
     for one in asked:
-        found = best_start(state.likelihood, one, at, now)
+        found = best_start(state.likelihood, one, at, now, own)
         if found is None:
             continue
         considered.append(f"{one.step.device} {found.gain:+.1f}")
@@ -114,8 +121,11 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
     return Lifted(best.step.device, best.incidents, evidence, best.gain)
 
 
-def askable(state: AreaState, leaf: str, made_at: datetime, now: float) -> Iterator[Asked]:
-    """Yield the devices above a leaf that have more to explain than the one before, nearest first."""
+def askable(state: AreaState, leaf: str, made_at: datetime, now: float, margin: float) -> Iterator[Asked]:
+    """Yield the devices above a leaf that have more to explain than the one before, nearest first.
+
+    A bound that is not above ``margin`` without it is not made closer by what the others' silence costs.
+    """
     weigh, at = state.likelihood, made_at.timestamp()
     seen = 0
     alone: float | None = None
@@ -132,15 +142,22 @@ def askable(state: AreaState, leaf: str, made_at: datetime, now: float) -> Itera
         if alone is None:
             alone = weigh.outage(state.kind_of(leaf), state.customers_under(leaf), (at,), 1, now)
         if (rate := weigh.rates.get(step.kind)) is not None:  # else a class that is never predicted
-            yield _ask(state, step, rate, at, now, alone, known)
+            yield _ask(state, step, rate, at, now, alone, margin, known)
 
 
 def _ask(
-    state: AreaState, step: Step, rate: float, at: float, now: float, alone: float, known: dict[int, Part[Incident]]
+    state: AreaState,
+    step: Step,
+    rate: float,
+    at: float,
+    now: float,
+    alone: float,
+    margin: float,
+    known: dict[int, Part[Incident]],
 ) -> Asked:
     """Return what one device's outage could explain, when it may have begun, and how much that can gain at most."""
     weigh = state.likelihood
-    parts = _parts(state, step.device, now, known)
+    parts = _parts(state, step.device, known)
     onsets = sorted({part.onset for part in parts if part.onset <= at}, reverse=True)
     lead = weigh.lead(step.customers)
     starts = [start - lead for start in (onsets if len(onsets) >= _STARTS else (at, *onsets))[:_STARTS]]
@@ -150,24 +167,31 @@ def _ask(
     for begun in starts:
         while first and parts[first - 1].onset >= begun:
             first -= 1
-            _, _, _, calls, called, alike = parts[first]
-            gain = weigh.peak * len(calls) - alike
+            _, _, _, calls, called, least = parts[first]
+            gain = weigh.peak * len(calls) - least
             if gain > 0:
                 room += gain
                 callers += called
-        silence = weigh.silence(step.customers - callers - 1, now - begun)
-        bounds.append(room + weigh.call(at - begun) + spare + silence - alone)
+        bound = room + weigh.call(at - begun) + spare - alone
+        if bound > margin:
+            bound += weigh.silence(step.customers - callers - 1, now - begun)
+        bounds.append(bound)
     return Asked(step, parts, starts, bounds, spare, alone)
 
 
-def best_start(weigh: Likelihood, asked: Asked, at: float, now: float) -> _Found | None:
-    """Return the likeliest outage of one device: its beginning, and the incidents it explains."""
+def best_start(
+    weigh: Likelihood, asked: Asked, at: float, now: float, own: Callable[[Incident], float]
+) -> _Found | None:
+    """Return the likeliest outage of one device: its beginning, and the incidents it explains.
+
+    ``own`` tells how likely each of those is as an outage of its own.
+    """
     customers = asked.step.customers
     best: _Found | None = None
     for begun, bound in zip(asked.starts, asked.bounds, strict=True):
         if best is not None and bound < best.gain:
             continue
-        incidents, together, apart, callers = weigh.explained(asked.parts, begun)
+        incidents, together, apart, callers = weigh.explained(asked.parts, begun, own)
         if not incidents:
             continue
         together += weigh.call(at - begun) + asked.spare + weigh.silence(customers - callers - 1, now - begun)
@@ -177,7 +201,7 @@ def best_start(weigh: Likelihood, asked: Asked, at: float, now: float) -> _Found
     return best
 
 
-def _parts(state: AreaState, device: str, now: float, known: dict[int, Part[Incident]]) -> list[Part[Incident]]:
+def _parts(state: AreaState, device: str, known: dict[int, Part[Incident]]) -> list[Part[Incident]]:
     """Return the incidents under a device that could be part of its outage, oldest call first.
 
     ``known`` has those that were found already, by their numbers; more are added.
@@ -190,9 +214,10 @@ def _parts(state: AreaState, device: str, now: float, known: dict[int, Part[Inci
         if part is None:
             if incident.frozen:
                 continue
-            standing, own = incident.standing, state.own_score(incident, now)
-            onset = standing.calls[0] if len(standing.calls) < _FEW else state.onset(incident)
-            part = known[order] = Part(onset, order, incident, standing.calls, standing.callers, own)
+            weighed = state.weighed(incident)
+            standing = weighed.standing
+            part = Part(weighed.onset, order, incident, standing.calls, weighed.callers, weighed.least)
+            known[order] = part
         if part.calls[0] < since:
             continue  # it was there when power came back to the others: it is by itself
         parts.append(part)

@@ -225,13 +225,13 @@ class _Decision(Draft):
             return
         if cover.incident is None and self._was_own_restored(report):
             return
-        now = max(report.made_at.timestamp(), self.state.heard_until(report.received_at.timestamp()))
         if cover.incident is not None:
-            wave = second_wave(self.state, cover.incident, report, now)
+            wave = second_wave(self.state, cover.incident, report)
             if wave is None:
                 self.join(report, cover.incident, e.Rule.FOLLOWS if follows else cover.rule)
                 if cover.incident.frozen:
-                    propose_below(self, cover.incident, (*cover.incident.reports.values(), report), now)
+                    told = (*cover.incident.reports.values(), report)
+                    propose_below(self, cover.incident, told, self.state.silent_until(report))
             else:
                 self.begin_anew(report, cover.incident, wave)
             return
@@ -240,6 +240,7 @@ class _Decision(Draft):
             related = there.incident_id
             self.open(report, e.Kind.OUTAGE, device, served, e.Rule.OPEN_ELSEWHERE, related_to=related)
             return
+        now = self.state.silent_until(report)
         lifted = look_up_the_tree(self.state, leaf, report.made_at, now)
         if lifted is not None:
             self.lift(report, lifted)

@@ -165,7 +165,9 @@ class Draft:
         self.events.append(
             e.PredictionMoved(survivor.incident_id, device, served, self.number(), rule, lifted.evidence)
         )
-        standing = Standing.of(*(incident.reports.values() for incident in lifted.incidents), (report,))
+        standing = survivor.standing.copy()
+        for one in (*(one for other in others for one in other.reports.values()), report):
+            standing.add(one)
         for other in others:
             self.absorb(other, survivor, e.Rule.ABSORBED, lifted.evidence)
         self.events.append(e.ReportJoined(report, survivor.incident_id, self.number(), rule, lifted.evidence))

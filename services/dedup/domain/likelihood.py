@@ -21,7 +21,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from services.dedup.domain.rules import Inference
     from services.grid.device import DeviceType
@@ -51,7 +51,7 @@ class Part(NamedTuple, Generic[T]):
         of: The incident.
         calls: Its earliest calls, ascending.
         callers: How many customers have called in all.
-        own: How likely it is as an outage of its own.
+        least: It is at least as likely as this as an outage of its own, however long the others keep silent.
     """
 
     onset: float
@@ -59,7 +59,7 @@ class Part(NamedTuple, Generic[T]):
     of: T
     calls: Sequence[float]
     callers: int
-    own: float
+    least: float
 
 
 class Likelihood:
@@ -70,6 +70,7 @@ class Likelihood:
         "_constant",
         "_firsts",
         "_leads",
+        "_never",
         "_never_gains",
         "_spread",
         "_weight",
@@ -97,6 +98,7 @@ class Likelihood:
         self._constant = math.log(share) - math.log(self._spread * math.sqrt(2.0 * math.pi))
         self.stray = math.log(share) + inference.stray
         self._weight = inference.silence_weight
+        self._never = self._weight * math.log1p(-share)  # the silence of one customer who never calls
         # No call's density is above its mode's: where that is below 1, a sum of logarithms only falls.
         self.peak = max(self.stray, self._constant - self.location + 0.5 * self._spread**2)
         self._never_gains = self.peak <= 0.0
@@ -173,20 +175,23 @@ class Likelihood:
         """Return the weighed log probability that ``quiet`` customers without power have not called yet."""
         return self._weight * quiet * math.log1p(-self.called_by(elapsed)) if quiet > 0 else 0.0
 
-    def explained(self, parts: Iterable[Part[T]], begun: float) -> tuple[list[T], float, float, int]:
+    def explained(
+        self, parts: Iterable[Part[T]], begun: float, own: Callable[[T], float]
+    ) -> tuple[list[T], float, float, int]:
         """Return what one outage from ``begun`` on explains better than one each: it, both sums, and the callers.
 
+        ``own`` tells how likely a part is as an outage of its own; it is asked only where that may be less likely.
         Most parts are one call: what ``calls`` gives for it is written out, for the same reason as there.
         """
         log, location, constant, width, stray = math.log, self.location, self._constant, self._width, self.stray
         together = apart = 0.0
         callers = 0
         found: list[T] = []
-        for onset, _, of, calls, called, own in parts:
+        for onset, _, of, calls, called, least in parts:
             if onset < begun:
                 continue  # it was there before
             if len(calls) > 1:
-                joint = self.calls(calls, begun, 0.0, own)
+                joint = self.calls(calls, begun, 0.0, least)
             elif (delay := onset - begun) < _STILL:
                 joint = stray
             else:
@@ -195,10 +200,10 @@ class Likelihood:
                 joint = constant - later + width * off * off
                 if joint < stray:  # noqa: PLR1730  as above
                     joint = stray
-            if joint > own:
+            if joint > least and joint > (alone := own(of)):
                 found.append(of)
                 together += joint
-                apart += own
+                apart += alone
                 callers += called
         return found, together, apart, callers
 
@@ -219,6 +224,18 @@ class Likelihood:
                 best, found = total, calls[n]
         return found
 
+    def _base(self, kind: DeviceType, customers: int) -> float:
+        """Return the log likelihood of an outage of one device and of its first call."""
+        found = self._bases.get((kind, customers))
+        if found is None:
+            found = self._bases[kind, customers] = self.rates.get(kind, _CERTAIN) + self.first(customers)
+        return found
+
+    def least(self, kind: DeviceType, customers: int, calls: Sequence[float], callers: int) -> float:
+        """Return what ``outage`` is never below for the same calls, however long the rest keep silent."""
+        total = self._base(kind, customers) + self._never * max(0, customers - callers) - _ROUNDING
+        return total if len(calls) == 1 else self.calls(calls[1:], calls[0] - self.lead(customers), total)
+
     def outage(self, kind: DeviceType, customers: int, calls: Sequence[float], callers: int, now: float) -> float:
         """Return the log likelihood of one outage of one device.
 
@@ -230,9 +247,7 @@ class Likelihood:
             now: Until when the rest have kept silent.
         """
         lead = self.lead(customers)
-        base = self._bases.get((kind, customers))
-        if base is None:
-            base = self._bases[kind, customers] = self.rates.get(kind, _CERTAIN) + self.first(customers)
+        base = self._base(kind, customers)
         if len(calls) <= _SURELY:
             begun = calls[0] - lead
             total = base + self.silence(customers - callers, now - begun)

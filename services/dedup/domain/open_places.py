@@ -62,16 +62,20 @@ def lately_begun_above(state: AreaState, report: Report, incident: Incident) -> 
     What opened there hours ago may be one home's, as the silence of the others has it; when the whole street then goes
     dark, its neighbours tell of that. Who is in the lower one already tells of it again.
     """
-    if report.account_id is not None and report.account_id in incident.standing.customers:
+    by_device = state.by_device
+    later = [
+        above
+        for step in state.path(incident.device.id)
+        if (key := by_device.get(step.device)) is not None
+        and (above := state.incidents[key]).standing.calls[0] > incident.standing.calls[0]
+    ]
+    if not later or (report.account_id is not None and report.account_id in incident.standing.customers):
         return None
     best: Incident | None = None
     margin = called_of(state, report, incident) + _ABOVE
-    for step in state.path(incident.device.id):
-        if (key := state.by_device.get(step.device)) is None or key == incident.incident_id:
-            continue
-        above = state.incidents[key]
-        if above.standing.calls[0] > incident.standing.calls[0] and called_of(state, report, above) > margin:
-            best, margin = above, called_of(state, report, above)
+    for above in later:
+        if (called := called_of(state, report, above)) > margin:
+            best, margin = above, called
     return best if best is not None and is_sparse(state, incident, best.standing.calls[0]) else None
 
 
@@ -89,7 +93,7 @@ def likeliest(
     if covers[0] is not None and all(incident is covers[0] for incident in covers):
         return places[0]  # whichever it is, the same outage explains it
     weigh, at = state.likelihood, report.made_at.timestamp()
-    now = max(at, state.heard_until(report.received_at.timestamp()))
+    now = state.silent_until(report)
     best: tuple[float, OpenPlace] | None = None
     for place, incident in zip(places, covers, strict=True):
         if incident is not None:

@@ -93,7 +93,7 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
     reports = [report for incident in group for report in incident.reports.values()] + taken
     if survivor.device.id != device:
         draft.stand_at(survivor, device, reports, e.Rule.POWER_BACK, evidence)
-    draft.learn(device, Standing.of(reports), at)
+    draft.learn(device, Standing.of(reports) if others or taken else survivor.standing, at)
     draft.close(survivor, at, e.Rule.POWER_BACK)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from services.contracts.values import DeviceRef
+from services.dedup.domain.incident import Weighed
 from services.dedup.domain.learning import Learned
 from services.dedup.domain.planned import PlannedOutages
 from services.dedup.domain.storm import Pace
@@ -149,6 +150,10 @@ class AreaState:
             return at
         return min(at, max(self.latest.timestamp(), at - self.lag))
 
+    def silent_until(self, report: Report) -> float:
+        """Return until when the others are known to have kept silent, as a report comes."""
+        return max(report.made_at.timestamp(), self.heard_until(report.received_at.timestamp()))
+
     def stormy(self, at: float) -> bool:
         """Tell whether the area is in a storm at a time, seconds since the epoch."""
         return self.rules.storm is not None and self.pace.stormy(at, self.rules.storm)
@@ -240,10 +245,31 @@ class AreaState:
 
     def onset(self, incident: Incident) -> float:
         """Return the call with which an open incident began, seconds since the epoch."""
-        return self.likelihood.onset(incident.customers_served, incident.standing.calls)
+        return self.weighed(incident).onset
+
+    def weighed(self, incident: Incident) -> Weighed:
+        """Return what is the same of an open incident for every report until one joins it, or it moves."""
+        found, standing, device = incident.weighed, incident.standing, incident.device
+        if (
+            found is None
+            or found.by is not self.likelihood
+            or found.standing is not standing
+            or found.callers != standing.callers
+            or found.device is not device
+        ):
+            weigh, calls, callers, customers = (
+                self.likelihood,
+                standing.calls,
+                standing.callers,
+                incident.customers_served,
+            )
+            least = weigh.least(self.kind_of(device.id), customers, calls, callers)
+            found = Weighed(weigh, standing, callers, device, weigh.onset(customers, calls), least)
+            incident.weighed = found
+        return found
 
     def own_score(self, incident: Incident, now: float) -> float:
-        """Return how likely an open incident is as an outage of its own."""
+        """Return how likely an open incident is as an outage of its own, with the others silent until ``now``."""
         standing, device = incident.standing, incident.device.id
         return self.likelihood.outage(
             self.kind_of(device), incident.customers_served, standing.calls, standing.callers, now

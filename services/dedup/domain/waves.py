@@ -24,7 +24,7 @@ _FEWEST: Final = 3
 _STRAYS: Final = 0.05  # calls in that time that are nobody's tail
 
 
-def second_wave(state: AreaState, incident: Incident, report: Report, now: float) -> Piece | None:
+def second_wave(state: AreaState, incident: Incident, report: Report) -> Piece | None:
     """Return the outage that the latest calls are of, this report's last, or None where they may be of the first."""
     weigh = state.likelihood
     n = incident.customers_served
@@ -46,7 +46,7 @@ def second_wave(state: AreaState, incident: Incident, report: Report, now: float
     expected = max(tail, heavy) + _STRAYS
     if callers < _FEWEST or callers * math.log(callers / expected) - callers + expected < state.rules.inference.wave:
         return None
-    pieces = partition(state, incident.device.id, (*lately, report), now)
+    pieces = partition(state, incident.device.id, (*lately, report), state.silent_until(report))
     piece = next(piece for piece in pieces if report in piece.reports)
     if len({one.caller for one in piece.reports}) < _FEWEST or len(lately) == len(incident.reports):
         return None

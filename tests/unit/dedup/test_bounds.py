@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -36,16 +37,28 @@ def story(calls: list[tuple[int, float]], slower: float = 1.0) -> Iterator[tuple
 
 
 @settings(max_examples=25, deadline=None)
-@given(calls=CALLS)
-@example(calls=[(place, float(place % 7)) for place in range(20)])
-def test_no_beginning_gains_more_than_its_bound(calls):
+@given(calls=CALLS, margin=st.sampled_from([-math.inf, 2.0]))
+@example(calls=[(place, float(place % 7)) for place in range(20)], margin=-math.inf)
+def test_no_beginning_gains_more_than_its_bound(calls, margin):
     for told, leaf in story(calls):
         made = told.moment
-        for asked in askable(told.state, leaf, made, made.timestamp()):
+        for asked in askable(told.state, leaf, made, made.timestamp(), margin):
             for begun, bound in zip(asked.starts, asked.bounds, strict=True):
                 alone = asked._replace(starts=[begun], bounds=[bound])
-                found = best_start(told.state.likelihood, alone, made.timestamp(), made.timestamp())
+                now = made.timestamp()
+                found = best_start(told.state.likelihood, alone, now, now, partial(told.state.own_score, now=now))
                 assert found is None or found.gain <= bound
+
+
+@settings(max_examples=25, deadline=None)
+@given(calls=CALLS, silent=st.sampled_from([0.0, 60.0, 7200.0, 1e9]))
+def test_what_is_kept_of_an_incident_is_what_it_would_come_to_again(calls, silent):
+    for told, _ in story(calls):
+        for incident in told.state.incidents.values():
+            kept = told.state.weighed(incident)
+            assert kept.least <= told.state.own_score(incident, told.moment.timestamp() + silent)
+            incident.weighed = None
+            assert told.state.weighed(incident) == kept, "a report that joined, a move or a lesson made it another"
 
 
 @settings(max_examples=40, deadline=None)
@@ -78,10 +91,10 @@ def test_what_is_left_out_is_most_of_it():
     told.report(LEAVES[0])
     told.at(300.0)
     late, margin = told.moment, told.state.rules.inference.lift_margin
-    asked = list(askable(told.state, LEAVES[1], late, late.timestamp()))
+    asked = list(askable(told.state, LEAVES[1], late, late.timestamp(), margin))
     assert asked
     assert all(bound <= margin for one in asked for bound in one.bounds)
     soon = Timeline(AREA, TREE, rules_of_tests())
     soon.report(LEAVES[0])
-    asked = list(askable(soon.state, LEAVES[1], soon.moment, soon.moment.timestamp()))
+    asked = list(askable(soon.state, LEAVES[1], soon.moment, soon.moment.timestamp(), margin))
     assert any(bound > margin for one in asked for bound in one.bounds)
