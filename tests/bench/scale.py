@@ -66,8 +66,8 @@ _STATE = """
 SELECT coalesce((SELECT sum(next_offset) FROM router.consumer_partition WHERE topic = $1), 0)::bigint AS routed,
        (SELECT count(*) FROM router.outbox WHERE topic = $2) AS reports,
        coalesce((SELECT sum(next_offset) FROM dedup.consumer_partition WHERE topic = $2), 0)::bigint AS decided,
-       EXISTS (SELECT 1 FROM router.outbox WHERE published_at IS NULL)
-           OR EXISTS (SELECT 1 FROM dedup.outbox WHERE published_at IS NULL) AS waiting
+       EXISTS (SELECT 1 FROM router.outbox WHERE published_at IS NULL) AS routed_waiting,
+       EXISTS (SELECT 1 FROM dedup.outbox WHERE published_at IS NULL) AS decided_waiting
 """
 
 
@@ -200,8 +200,8 @@ async def _settled(dsn: str, contacts: int, processes: tuple[Process, ...], *, e
             row = await connection.fetchrow(_STATE, CONTACT_RECEIVED.name, OUTAGE_INPUT.name)
             if row is None:
                 continue
-            decided = ends == "routed" or row["decided"] >= row["reports"]
-            if row["routed"] >= contacts and decided and not row["waiting"]:
+            decided = row["decided"] >= row["reports"] and not row["decided_waiting"]
+            if row["routed"] >= contacts and not row["routed_waiting"] and (decided or ends == "routed"):
                 return int(row["reports"])
             await asyncio.sleep(_POLL_SECONDS)
     finally:
