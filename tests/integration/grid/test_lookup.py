@@ -11,7 +11,7 @@ import pytest
 
 from services.contracts.values import Basis
 from services.grid.book import CustomerBook
-from services.grid.candidates import Named, search
+from services.grid.candidates import MOST_POINTS, Named, search
 from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, ask
 from services.grid.lookup import FIND_AROUND, FIND_NAMED, around_arguments, named_arguments, resolve_places
 from services.grid.network_file import open_network, write_customers
@@ -171,3 +171,27 @@ async def test_text_no_database_can_hold_does_not_harm_the_batch(grid, shipped):
     ]
     *_, good = await resolve_places(grid, [*poison, PlaceEvidence(account_id="A0900001")])
     assert good.account_id == "A0900001"
+
+
+async def pages_of_the_nearest(connection, table):
+    """How many pages the 24 points nearest to a place lie on, on average over places all over the network."""
+    query = f"""
+    SELECT avg(pages)::float8
+    FROM (SELECT at FROM grid.{table} ORDER BY md5(at::text) LIMIT 50) AS place CROSS JOIN LATERAL (
+        SELECT count(DISTINCT (ctid::text::point)[0]) AS pages
+        FROM (SELECT ctid FROM grid.{table} ORDER BY at <-> place.at LIMIT {MOST_POINTS}) AS nearest
+    ) AS of_place
+    """  # noqa: S608 - names of ours
+    return await connection.fetchval(query)
+
+
+async def test_what_is_looked_up_together_lies_together(grid, tiled):
+    """Else every row of a look-up in a network that no memory holds is a page read from the disk."""
+    await import_network(grid, *tiled(8))
+    houses = await grid.fetch("SELECT street, number, district FROM grid.house_v1 ORDER BY ctid")
+    assert len({tuple(row) for row in houses}) > 1000
+    assert [tuple(row) for row in houses] == sorted(tuple(row) for row in houses)
+    assert await pages_of_the_nearest(grid, "service_point_v1") < 6
+    # The control: in no order, nearly every point is on a page of its own.
+    await grid.execute("CREATE TABLE grid.shuffled AS SELECT * FROM grid.service_point_v1 ORDER BY md5(at::text)")
+    assert await pages_of_the_nearest(grid, "shuffled") > 12
