@@ -1,4 +1,5 @@
-"""The broker goes away for a while under load: who was told 202 is kept, everybody else is told to come again."""
+"""Under load the broker goes away for a while, or somebody is killed: who was told 202 is kept, everybody else is told
+to come again."""
 
 from __future__ import annotations
 
@@ -34,11 +35,17 @@ class Senders:
         self._numbers = iter(range(10**9))
         self.accepted: list[str] = []
         self.refused: list[httpx.Response] = []
+        self.cut_off = 0
         self.stopped = False
 
     async def send(self) -> None:
         while not self.stopped:
-            answer = await post(self._client, "app/reports", report(next(self._numbers)))
+            try:
+                answer = await post(self._client, "app/reports", report(next(self._numbers)))
+            except httpx.TransportError:
+                self.cut_off += 1
+                await asyncio.sleep(PAUSE_S)
+                continue
             if answer.status_code == 202:
                 self.accepted.append(answer.json()["contact_id"])
                 await asyncio.sleep(PAUSE_S / 10)
@@ -90,11 +97,39 @@ async def test_broker_away_under_load_every_202_is_on_the_topic_once_and_the_oth
         await senders.until_accepted(500, 90)
         senders.stopped = True
         await asyncio.gather(*sending)
+    assert senders.cut_off == 0
     assert titles == {"Busy", "Outcome unknown"}, "some wait until the deadline, the others are told at once"
     assert {answer.status_code for answer in senders.refused} == {503}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in senders.refused)
     assert max(most_mb, resident_mb(process.pid)) < before_mb + LARGEST_GROWTH_MB
     kept = Counter(str(contact_of(record).contact_id) for record in await stopped_intake.records(CONTACT_RECEIVED))
     assert len(set(senders.accepted)) == len(senders.accepted)
+    assert kept.keys() >= set(senders.accepted)
+    assert set(kept.values()) == {1}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("victim", ["intake", "broker"])
+async def test_whoever_is_killed_under_load_every_202_is_on_the_topic_once(
+    kafka_broker: KafkaBroker, stopped_intake: Service, victim: str
+) -> None:
+    stopped_intake.start()
+    await stopped_intake.wait_ready()
+    async with httpx.AsyncClient(base_url=stopped_intake.url, timeout=60) as client:
+        senders = Senders(client)
+        sending = [asyncio.create_task(senders.send()) for _ in range(16)]
+        await senders.until_accepted(100, 60)
+        if victim == "intake":
+            stopped_intake.kill()
+            stopped_intake.start()
+        else:
+            kafka_broker.kill()
+            await asyncio.sleep(PAUSE_S)
+            kafka_broker.start()  # not in a thread: the server would end with it
+        await senders.until_accepted(100, 90)
+        senders.stopped = True
+        await asyncio.gather(*sending)
+    assert senders.cut_off + len(senders.refused) > 0, "it was killed under load"
+    kept = Counter(str(contact_of(record).contact_id) for record in await stopped_intake.records(CONTACT_RECEIVED))
     assert kept.keys() >= set(senders.accepted)
     assert set(kept.values()) == {1}
