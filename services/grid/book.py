@@ -132,7 +132,7 @@ class CustomerBook:
 
     def named(self, question: Question) -> Named:
         """Return whom and what a question names."""
-        row = self._rows.get(question.account_id) if question.account_id else None
+        row = next((self._rows[one] for one in question.spellings if one in self._rows), None)
         same_phone = self._by_phone.get(question.phone, []) if question.phone else []
         return Named(
             account=None if row is None else self._customer(row),

@@ -35,6 +35,9 @@ _LONGEST_NAME: Final = 16
 _SHORTEST_NAME: Final = 3
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{3,60}")
 _NAMED: Final = re.compile(r"变压器|台变|公变|专变|箱变|配变|变|环网柜|开关|刀闸|杆|线|站")
+_ACCOUNT_WORDS: Final = re.compile(
+    r"^(?:用电|客户|用户|我的|缴费)*(?:户号|编号|账号|帐号|号码)?[是为:#\s]*(?=[0-9A-Za-z])"
+)
 _NUMBERED: Final = re.compile(r"#(\d+)|(\d+)#")
 
 
@@ -59,6 +62,8 @@ class Clue(StrEnum):
     POSITION_AGREES = "position_agrees"
     POSITION_CONFLICTS = "position_conflicts"
     POSITION_INVALID = "position_invalid"
+    POSITION_SWAPPED = "position_swapped"
+    """Latitude and longitude stood in each other's place: only so it is a position."""
     POSITION_TOO_COARSE = "position_too_coarse"
     POSITION_OUT_OF_REACH = "position_out_of_reach"
     """The nearest service point tells the area, but is too far off to tell the transformer."""
@@ -163,7 +168,8 @@ class Question:
     """What to look up for one report: the evidence in the forms the network model uses.
 
     Attributes:
-        account_id: Account to find.
+        account_id: Account to find, as it was said.
+        spellings: Under which it may be in the customer file, the likeliest first.
         phone: Phone to find, as ``phone_key`` gives it.
         point: Position good enough to search around.
         accuracy_m: Accuracy of ``point``.
@@ -181,21 +187,26 @@ class Question:
     address: Address | None
     devices: tuple[str, ...]
     clues: tuple[Clue, ...]
+    spellings: tuple[str, ...] = ()
 
 
 def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
     """Return what to look up for ``evidence``."""
-    account = unicodedata.normalize("NFKC", evidence.account_id or "").strip()
+    spellings = _spellings(evidence.account_id) if evidence.account_id else ()
     clues: list[Clue] = []
     shown: Point | None = None
     accuracy = evidence.accuracy_m
-    if evidence.lat is not None and evidence.lon is not None:
+    lat, lon = evidence.lat, evidence.lon
+    if lat is not None and lon is not None:
+        if abs(lat) > 90 and abs(lat) <= 180 and abs(lon) <= _NORTHMOST:  # noqa: PLR2004  the globe
+            lat, lon = lon, lat
+            clues.append(Clue.POSITION_SWAPPED)
         if accuracy is None or math.isnan(accuracy):
             clues.append(Clue.ACCURACY_UNKNOWN)
             accuracy = rules.assumed_accuracy_m
         if _datum(evidence.crs) in _SHIFTED:
             clues.append(Clue.DATUM_CONVERTED)
-        shown = _wgs84(evidence.lat, evidence.lon, evidence.crs)
+        shown = _wgs84(lat, lon, evidence.crs)
         if shown is None:
             clues.append(Clue.POSITION_INVALID)
         elif accuracy > rules.coarsest_m:
@@ -205,8 +216,7 @@ def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
     if evidence.address and address is None:
         clues.append(Clue.ADDRESS_UNKNOWN)
     return Question(
-        # What cannot be printed (NUL, half a surrogate pair) is no account, and the database would refuse the batch.
-        account_id=account if account and account.isprintable() and len(account) <= _LONGEST_ACCOUNT else None,
+        account_id=spellings[0] if spellings else None,
         phone=phone_key(evidence.phone),
         point=shown if searchable else None,
         accuracy_m=max(accuracy or 0.0, 0.0),
@@ -214,7 +224,25 @@ def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
         address=address,
         devices=tuple(dict.fromkeys([*_devices(evidence.text), *_devices(evidence.address)]))[:_MOST_NAMES],
         clues=tuple(clues),
+        spellings=spellings,
     )
+
+
+def _spellings(said: str) -> tuple[str, ...]:
+    """Return under which spellings an account may be found: as it was said, then without signs, then in capitals.
+
+    Nearly all are in capitals and digits as they are. What a chat copies along and nobody sees is left out.
+    """
+    account = unicodedata.normalize("NFKC", said).strip()
+    if not account.isprintable():
+        account = "".join(char for char in account if unicodedata.category(char) != "Cf").strip()
+    # What cannot be printed (NUL, half a surrogate pair) is no account, and the database would refuse the batch.
+    if not account or not account.isprintable() or len(account) > _LONGEST_ACCOUNT:
+        return ()
+    plain = _ACCOUNT_WORDS.sub("", account)
+    dense = "".join(plain.split())
+    bare = "".join(char for char in plain if char.isalnum())
+    return tuple(dict.fromkeys(one for one in (account, plain, dense, dense.upper(), bare, bare.upper()) if one))
 
 
 def _wgs84(lat: float, lon: float, crs: str | None) -> Point | None:

@@ -235,7 +235,10 @@ async def _named(connection: Connection, questions: Sequence[Question]) -> list[
     for record in await connection.fetch(FIND_NAMED, *named_arguments(questions)):
         via, n = record["via"], record["n"]
         if via == "account":
-            accounts[n] = _customer(record)
+            spellings = questions[n].spellings
+            found = _customer(record)
+            if n not in accounts or spellings.index(found.account_id) < spellings.index(accounts[n].account_id):
+                accounts[n] = found
         elif via == "phone":
             phones.setdefault(n, []).append(_customer(record))
         else:
@@ -252,12 +255,13 @@ async def _named(connection: Connection, questions: Sequence[Question]) -> list[
 
 def named_arguments(questions: Sequence[Question]) -> tuple[list[Any], ...]:
     """Return the arguments of ``FIND_NAMED``."""
-    asked = [(n, q) for n, q in enumerate(questions) if q.account_id or q.phone]
+    asked = [(n, q.account_id, q.phone) for n, q in enumerate(questions) if q.account_id or q.phone]
+    asked += [(n, one, None) for n, q in enumerate(questions) for one in q.spellings[1:]]  # of hardly any
     said = [(n, word) for n, q in enumerate(questions) for word in q.devices]
     return (
-        [n for n, _ in asked],
-        [q.account_id for _, q in asked],
-        [q.phone for _, q in asked],
+        [n for n, _, _ in asked],
+        [account for _, account, _ in asked],
+        [phone for _, _, phone in asked],
         [n for n, _ in said],
         [word for _, word in said],
     )

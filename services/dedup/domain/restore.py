@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from datetime import timedelta
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,9 @@ _ROUNDING: Final = 1e-6
 _LAST_STEP: Final = -6.0
 """How much less likely outages apart may be once each has ended by itself: crews seldom leave a last word unsaid."""
 _ONE_HOME: Final = 2  # callers that may be one customer, who once said who it was and once did not
+_HOMES: Final = 3  # callers that may each have an outage of their own: what one is told of is theirs alone
+_TWO: Final = 2  # outages that may end at once by chance
+_AT_ONCE: Final = timedelta(minutes=2)  # steps this close are one switching, told place by place
 
 
 def restore_account(draft: Draft, account: str, transformer: str, at: datetime) -> None:
@@ -56,6 +60,9 @@ def restore_account(draft: Draft, account: str, transformer: str, at: datetime) 
         if mine:
             _part(draft, incident, leaf, mine, at, account=account)
             return
+        if not incident.frozen and _is_told_in_steps(state, incident, at):
+            _step(draft, incident, leaf, at)
+            return
 
 
 def _only_of(incident: Incident, account: str) -> bool:
@@ -79,7 +86,11 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
             _part(draft, incident, device, under, at)
         return
     survivor = next((incident for incident in group if incident.order is not None), group[0])
+    if core is not None and core.frozen and not core.waits:
+        survivor = core  # a crew is at it, or a person arranged it: the others go there
     others = [incident for incident in group if incident is not survivor]
+    if survivor.order is None and any(other.order is not None for other in others):
+        draft.issue_held(survivor, draft.subject(survivor, survivor.standing), e.Rule.POWER_BACK)
     evidence: Evidence = {"device": device, "restored_at": at.isoformat()}
     for other in others:
         draft.absorb(other, survivor, e.Rule.POWER_BACK, evidence)
@@ -211,7 +222,7 @@ def _part(
 ) -> None:
     """Close the outage inside a larger open incident; or note the step, if it was one of restoring that.
 
-    With ``account`` it was that customer's own: nobody restores a larger one customer by customer.
+    With ``account`` the outage inside is that customer's own.
     """
     state = draft.state
     evidence: Evidence = {"device": device, "restored_at": at.isoformat()}
@@ -220,10 +231,13 @@ def _part(
             draft.stand_at(incident, device, under, e.Rule.POWER_BACK, evidence)
         draft.close(incident, at, e.Rule.POWER_BACK)
         return
+    if _is_told_in_steps(state, incident, at):
+        _step(draft, incident, device, at)
+        return
     whole, rest = _without(state, incident, under, at)
-    if account is None and not _own_outage(state, whole, rest, device, under, at):
-        if incident.frozen or not _last_step(draft, incident, device, whole, at):
-            draft.events.append(e.PartRestored(incident.incident_id, device, at, draft.next_number, incident.began_at))
+    alone = account is not None and incident.standing.callers <= _HOMES
+    if not alone and not _own_outage(state, whole, rest, device, under, at):
+        _step(draft, incident, device, at, whole)
         return
     inside = Piece(device, tuple(under), 0.0)
     target, _ = draft.open_for(incident, inside, e.Rule.RESTORED_INSIDE, account)
@@ -231,6 +245,28 @@ def _part(
     begun = Standing.of(under).first_reported_at or at
     draft.events.append(e.IncidentRestored(target, max(at, begun), None, e.Rule.RESTORED_INSIDE))
     _stay(draft, incident, rest, evidence)
+
+
+def _is_told_in_steps(state: AreaState, incident: Incident, at: datetime) -> bool:
+    """Tell whether power came back somewhere else in an incident at the same time: faults apart do not end at once."""
+    known = state.restored
+    for device in {report.device for report in incident.reports.values()}:
+        leaf = state.leaf(device)
+        for step in () if leaf is None else state.upstream(leaf):
+            if step == incident.device.id:
+                break
+            last = known.get(step)
+            if last is not None and last.incident_id == incident.incident_id and abs(last.restored_at - at) <= _AT_ONCE:
+                return True
+    return False
+
+
+def _step(draft: Draft, incident: Incident, device: str, at: datetime, whole: float | None = None) -> None:
+    """Note a step of restoring an incident; with the last one it ends."""
+    if whole is None:
+        whole = as_one(draft.state, incident.device.id, incident.reports.values(), at.timestamp())
+    if incident.frozen or not _last_step(draft, incident, device, whole, at):
+        draft.events.append(e.PartRestored(incident.incident_id, device, at, draft.next_number, incident.began_at))
 
 
 def _last_step(draft: Draft, incident: Incident, device: str, whole: float, at: datetime) -> bool:
@@ -249,7 +285,9 @@ def _last_step(draft: Draft, incident: Incident, device: str, whole: float, at: 
     pieces = [Piece(one, tuple(under), as_one(state, one, under, at.timestamp())) for one, (_, under) in ended.items()]
     evidence: Evidence = {"device": device, "restored_at": at.isoformat(), "steps": len(pieces)}
     taken = any(piece.device in state.by_device for piece in pieces)  # somebody is still out there: leave that alone
-    if taken or len(pieces) == 1 or sum(piece.score for piece in pieces) - whole <= _LAST_STEP:
+    times = [of for of, _ in ended.values()]
+    one = taken or len(pieces) == 1 or (len(pieces) > _TWO and max(times) - min(times) <= _AT_ONCE)
+    if one or sum(piece.score for piece in pieces) - whole <= _LAST_STEP:
         draft.close(incident, at, e.Rule.POWER_BACK)
         return True
     kept = max(pieces, key=lambda piece: len(piece.reports))

@@ -34,7 +34,9 @@ def storm(customers, seed, size=BATCH):
         placed = chance.random() < 0.7
         reports.append(
             PlaceEvidence(
-                account_id=chance.choice([None, None, row.account_id, f" {row.account_id}", "no such account"]),
+                account_id=chance.choice(
+                    [None, None, row.account_id, f" {row.account_id}", row.account_id.lower(), "no such account"]
+                ),
                 phone=chance.choice([None, row.phone, f"+86{row.phone}", chance.choice(customers).phone, "95598"]),
                 lat=lat if placed else None,
                 lon=lon if placed else None,

@@ -561,6 +561,22 @@ def test_power_back_branch_by_branch_is_one_outage_in_steps(storm: Timeline) -> 
     assert storm.incident_of(again) is not storm.incident_of(reports[0])
 
 
+def test_an_outage_that_is_told_over_customer_by_customer_is_one(storm: Timeline) -> None:
+    """Some tell of each home that has power again, also of those that never called, in place of the device."""
+    places = storm.state.tree.transformers_under("A0SW00012")
+    reports = [storm.at(n / 6).report(place, account=f"A{n}") for n, place in enumerate(places)]
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    before = len(storm.events)
+    for n, place in enumerate(places):
+        storm.at(90).power_back(place, f"quiet {n}")
+        storm.at(90).power_back(place, f"A{n}")
+
+    assert not storm.state.incidents
+    assert not storm.live_orders()
+    moved = [event.report_id for event in storm.events[before:] if isinstance(event, ReportMoved)]
+    assert moved in ([], [reports[0]]), "the first home may have had an outage of its own, those with it did not"
+
+
 def test_power_back_of_one_customer_ends_what_was_theirs_alone(storm: Timeline) -> None:
     alone = storm.at(0).report("A0TR00023", account="A1", only_mine=True)
     shared = storm.at(0).report("A0TR00028", account="A2")

@@ -331,6 +331,35 @@ def test_an_account_no_database_can_hold_is_not_asked_for(account):
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "a0900001",
+        "Ａ０９００００１",
+        " A090 0001 ",
+        "A0-900-001",
+        "户号：A0900001",
+        "我的户号是a0900001",
+        "A0900001\u200b",
+        "A0900001",
+    ],
+)
+def test_an_account_is_asked_for_however_it_is_written(said):
+    assert "A0900001" in ask(PlaceEvidence(account_id=said)).spellings
+
+
+def test_an_account_as_it_stands_in_the_file_comes_first_and_the_usual_one_is_asked_for_once():
+    assert ask(PlaceEvidence(account_id="a-1")).spellings == ("a-1", "A-1", "a1", "A1")
+    assert ask(PlaceEvidence(account_id="0900001")).spellings == ("0900001",)
+
+
+def test_latitude_and_longitude_in_each_others_place_are_put_right_where_only_that_is_a_position():
+    question = ask(PlaceEvidence(lat=HOME.lon, lon=HOME.lat, accuracy_m=10))
+    assert question.point == HOME
+    assert "position_swapped" in question.clues
+    assert "position_swapped" not in ask(PlaceEvidence(lat=40.0, lon=30.0)).clues, "both ways are on the globe"
+
+
+@pytest.mark.parametrize(
     ("text", "word"),
     [
         ("10千伏十卫线卫星8组#1台变停电了", name_key("卫星8组#1台变")),
