@@ -42,6 +42,7 @@ _HAYSTACK: Final = 10_000.0
 
 _SHOWN: Final = 5  # candidates in a place
 _WORTH_SHOWING: Final = 0.01
+_DIGITS: Final = 9  # to which two weights are told apart
 _CELL_TRUST: Final = 0.3
 _AGREES: Final = 0.25  # of the largest share a source gives
 _SPEAKS: Final = 0.3  # a source that gives no place more than this contradicts nothing
@@ -158,7 +159,8 @@ def decide(
     if rates and max(weights.values()) < rules.clear_at and len(set(rates.values())) > 1:
         weights = _weigh(heard, rates)
         heard.clues.append(Clue.RECENT_REPORTS)
-    ranked = sorted(weights, key=lambda one: (-weights[one], one))
+    # Of equal weights the id decides, and not in which order the rows were found and summed.
+    ranked = sorted(weights, key=lambda one: (-round(weights[one], _DIGITS), one))
     best = ranked[0]
     confidence = weights[best]
     areas, feeders = _shares(heard, weights)
