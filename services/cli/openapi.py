@@ -12,6 +12,7 @@ from services.dedup.api import make_router as dedup_doors
 from services.intake.api import routes as intake_doors
 from services.intake.security import load_sources
 from services.intake.settings import IntakeSettings
+from services.intake.yaml_file import load_phrases
 from services.notify.api import make_router as notify_doors
 from services.notify.settings import NotifySettings
 from services.notify.wording import read_wording
@@ -52,7 +53,8 @@ async def _unasked() -> list[str]:
 
 def _intake() -> APIRouter:
     settings = IntakeSettings.model_construct()
-    return intake_doors(settings, load_sources(settings.sources_file), Producer(settings))
+    phrases = load_phrases(settings.phrases_file)
+    return intake_doors(settings, load_sources(settings.sources_file), Producer(settings), lambda: phrases)
 
 
 def _router() -> APIRouter:

@@ -21,7 +21,7 @@ from services.runtime import clock
 from services.runtime.metrics import SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from services.contracts.messages import ContactReceived
 
@@ -142,7 +142,7 @@ class Outages:
 class Announcer:
     """Finds the words for the answer to a call's event."""
 
-    def __init__(self, outages: Outages, spoken: Spoken) -> None:
+    def __init__(self, outages: Outages, spoken: Callable[[], Spoken]) -> None:
         self._outages = outages
         self._spoken = spoken
 
@@ -172,7 +172,7 @@ class Announcer:
         begun = clock.monotonic()
         asked = {name: value for name, value in question.items() if value}
         answer = await self._outages.at(asked) if asked else OutageAnswer()
-        said = self._spoken.say(answer or OutageAnswer(), language, clock.now())
+        said = self._spoken().say(answer or OutageAnswer(), language, clock.now())
         ANNOUNCED.labels(said["outage"] if answer else "unanswered").inc()
         ANNOUNCE_SECONDS.observe(clock.monotonic() - begun)
         return said

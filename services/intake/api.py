@@ -9,21 +9,27 @@ from fastapi import APIRouter
 from services.intake.channels.conversation import Talk
 from services.intake.doors import app, events, form, phone, sms, web, wechat
 from services.intake.doors.front import Front
-from services.intake.yaml_file import load_phrases
 from services.runtime.http import BytesRoute
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from services.intake.announcing import Announcer
+    from services.intake.channels.phrases import Phrases
     from services.intake.channels.source import Sources
     from services.intake.settings import IntakeSettings
     from services.runtime.producer import Producer
 
 
 def routes(
-    settings: IntakeSettings, sources: Sources, producer: Producer, announcer: Announcer | None = None
+    settings: IntakeSettings,
+    sources: Sources,
+    producer: Producer,
+    phrases: Callable[[], Phrases],
+    announcer: Announcer | None = None,
 ) -> APIRouter:
     """Return the doors."""
-    talk = Talk.fresh(load_phrases(settings.phrases_file))
+    talk = Talk.fresh(phrases)
     front = Front(settings, producer, talk, announcer)
     router = APIRouter(prefix="/v1", route_class=BytesRoute)
     for channel in (phone, web, form, app, wechat, sms, events):

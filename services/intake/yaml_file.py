@@ -28,12 +28,18 @@ def read_yaml(path: Path, model: type[M]) -> M:
         SettingsError: it cannot be read, or it has errors; all of them are named, each with its line.
     """
     try:
-        return _checked(Reader(str(path), read_text(path)), model)
+        return read_model(str(path), read_text(path), model=model)
     except RulesError as error:
         raise SettingsError(str(error)) from None
 
 
-def _checked(reader: Reader, model: type[M]) -> M:
+def read_model(file: str, text: str, *, model: type[M]) -> M:
+    """Check what a file says against a model.
+
+    Raises:
+        RulesError: it has errors; all of them are named, each with its line.
+    """
+    reader = Reader(file, text)
     walk = _Walk(reader)
     data = walk.plain(reader.root, ())
     try:

@@ -13,18 +13,19 @@ from services.notify.senders.log import LogSender
 from services.notify.senders.webhook import WebhookSender
 from services.notify.senders.wechat import WechatSender
 from services.notify.settings import NotifySettings
-from services.notify.wechat_file import load_wechat_accounts
+from services.notify.wechat_file import read_wechat_accounts
 from services.notify.wording import read_wording
 from services.runtime.service import Parts, Runtime, run
 from services.runtime.settings import SettingsError
-from services.runtime.watched import watched_file
+from services.runtime.watched import Watched, watched_file
 from services.runtime.yaml_reading import RulesError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from services.contracts.values import Channel
     from services.notify.senders import Sender
+    from services.notify.wechat_file import WechatAccounts
 
 SCHEMA = Path(__file__).parent / "schema.sql"
 
@@ -33,16 +34,18 @@ async def build(runtime: Runtime) -> Parts:
     """Make notify's parts.
 
     Raises:
-        SettingsError: the templates file has a fault.
+        SettingsError: a file cannot be used; every fault has its line.
     """
     settings = runtime.settings
     if not isinstance(settings, NotifySettings):
         raise TypeError("notify runs on NotifySettings")
     try:
         templates = watched_file(settings.notify_templates, read_wording)
+        accounts = watched_accounts(settings)
     except RulesError as error:
-        raise SettingsError(f"the templates do not fit:\n{error}") from None
-    webhook, wechat = make_webhook(settings), make_wechat(settings)
+        raise SettingsError(f"files that do not fit:\n{error}") from None
+    webhook = make_webhook(settings)
+    wechat = None if accounts is None else make_wechat(settings, accounts)
     carriers: list[tuple[Sender, Sequence[Channel]]] = [(LogSender(), settings.channels_of("log"))]
     carriers += [(one, settings.channels_of(one.name)) for one in (webhook, wechat) if one is not None]
     delivery = Delivery(
@@ -69,7 +72,11 @@ async def build(runtime: Runtime) -> Parts:
     return Parts(
         handler=NotifyHandler(templates, delivery.wake),
         routers=(make_router(runtime.pool, templates),),
-        background=(deliver, lambda: templates.watch(settings.reload_seconds)),
+        background=(
+            deliver,
+            lambda: templates.watch(settings.reload_seconds),
+            *(() if accounts is None else (lambda: accounts.watch(settings.reload_seconds),)),
+        ),
     )
 
 
@@ -86,18 +93,19 @@ def make_webhook(settings: NotifySettings) -> WebhookSender | None:
     )
 
 
-def make_wechat(settings: NotifySettings) -> WechatSender | None:
-    """Make the WeChat sender if its channel goes through it.
+def watched_accounts(settings: NotifySettings) -> Watched[WechatAccounts] | None:
+    """Read the official accounts if WeChat's channel goes through them.
 
     Raises:
-        SettingsError: the accounts' file cannot be used; every fault has its line.
+        RulesError: their file cannot be used; every fault has its line.
     """
     if settings.notify_wechat_file is None or not settings.channels_of("wechat"):
         return None
-    try:
-        accounts = load_wechat_accounts(settings.notify_wechat_file)
-    except RulesError as error:
-        raise SettingsError(f"official accounts that do not fit:\n{error}") from None
+    return watched_file(settings.notify_wechat_file, read_wechat_accounts)
+
+
+def make_wechat(settings: NotifySettings, accounts: Callable[[], WechatAccounts]) -> WechatSender:
+    """Make the WeChat sender."""
     return WechatSender(
         accounts,
         settings.notify_wechat_api,

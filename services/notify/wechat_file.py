@@ -15,11 +15,10 @@ from zoneinfo import ZoneInfo
 
 from services.notify.domain.notice import Template
 from services.notify.wording import PLACEHOLDERS, checked_pattern, read_zone
-from services.runtime.yaml_reading import Reader, check_version, line_of, read_text
+from services.runtime.yaml_reading import Reader, check_version, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from yaml.nodes import Node
 
@@ -86,19 +85,19 @@ class WechatAccounts:
         return pattern.format_map(values)
 
 
-def load_wechat_accounts(path: Path) -> WechatAccounts:
+def read_wechat_accounts(file: str, text: str) -> WechatAccounts:
     """Read and check the file.
 
     Raises:
-        RulesError: it cannot be read or has faults; every fault with its line.
+        RulesError: it has faults; every fault with its line.
     """
-    reader = Reader(str(path), read_text(path))
+    reader = Reader(file, text)
     top = reader.fields(reader.root, "the file", _TOP, _TOP)
     if "version" in top:
         check_version(reader, top["version"])
-    file = _File(reader, read_zone(reader, top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC"))
+    rest = _File(reader, read_zone(reader, top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC"))
     entries = list(reader.entries(top["accounts"], "accounts")) if "accounts" in top else []
-    found = WechatAccounts(file.zone, {entry.key: file.account(entry.key, entry.value) for entry in entries})
+    found = WechatAccounts(rest.zone, {entry.key: rest.account(entry.key, entry.value) for entry in entries})
     reader.finish()
     return found
 

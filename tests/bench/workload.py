@@ -183,7 +183,8 @@ class Doors:
         """Read the shipped sources."""
         settings = IntakeSettings()
         self._sources = load_sources(settings.sources_file)
-        self._talk = Talk.fresh(load_phrases(settings.phrases_file))
+        phrases = load_phrases(settings.phrases_file)
+        self._talk = Talk.fresh(lambda: phrases)
 
     def contact(self, request: Request, now: datetime) -> ContactReceived:
         """Return the contact."""

@@ -183,7 +183,8 @@ class _Writer:
         self._start = start
         self._senders = senders
         self._account = WeChatSource(name=senders.account, token=senders.token)
-        self._talk = Talk.fresh(load_phrases(IntakeSettings.model_fields["phrases_file"].default), len(storm.cases) + 1)
+        phrases = load_phrases(IntakeSettings.model_fields["phrases_file"].default)
+        self._talk = Talk.fresh(lambda: phrases, len(storm.cases) + 1)
         self._epoch_ms = int(start.timestamp() * 1000)
         self._name = f"storm-{storm.seed}-{self._epoch_ms}"
         self._rng = dice(storm.seed, "payloads")

@@ -28,6 +28,7 @@ from services.contracts.ids import contact_id, ticket_id
 from services.intake.channels.phrases import Prompt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from services.intake.channels.phrases import Phrases
@@ -91,7 +92,6 @@ class _Conversation:
 class Conversations:
     """The open conversations of one process, the least recently used forgotten first."""
 
-    fault_type: str = "fault_report"
     most: int = _MOST
     _open: OrderedDict[tuple[str, str], _Conversation] = field(default_factory=OrderedDict)
     _hints: OrderedDict[tuple[str, str], tuple[datetime, tuple[float, float]]] = field(default_factory=OrderedDict)
@@ -100,13 +100,14 @@ class Conversations:
         """How many are remembered."""
         return len(self._open)
 
-    def turn(self, source: str, who: str, piece: Piece) -> Turn:
+    def turn(self, source: str, who: str, piece: Piece, fault_type: str = "fault_report") -> Turn:
         """Return the ticket of a message and the answer to it; for a retry what was returned before.
 
         Args:
             source: The source's name.
             who: The sender's address there.
             piece: What the message adds.
+            fault_type: The business type of an outage.
         """
         key = (source, who)
         known = self._open.get(key)
@@ -116,12 +117,12 @@ class Conversations:
                 return before
         if known is None or abs(piece.at - known.last) > SPAN or self._is_another(known, piece):
             turns = known.turns if known is not None else OrderedDict[str, Turn]()
-            known = _Conversation(_ticket(source, who, piece, known, self.fault_type), piece.at, turns=turns)
+            known = _Conversation(_ticket(source, who, piece, known, fault_type), piece.at, turns=turns)
             self._open[key] = known
             self._open.move_to_end(key)
             if len(self._open) > self.most:
                 self._open.popitem(last=False)
-        turn = Turn(known.ticket, self._prompt(known, piece))
+        turn = Turn(known.ticket, self._prompt(known, piece, fault_type))
         known.turns[piece.event_id] = turn
         if len(known.turns) > _MOST_EVENTS:
             known.turns.popitem(last=False)
@@ -149,7 +150,7 @@ class Conversations:
             return False
         return _metres(piece.point, known.point) > _SAME_PLACE_M
 
-    def _prompt(self, known: _Conversation, piece: Piece) -> Prompt:
+    def _prompt(self, known: _Conversation, piece: Piece, fault_type: str) -> Prompt:
         """Add the message to the conversation; return what its sender is told."""
         known.last = max(known.last, piece.at)
         known.business = piece.business or known.business
@@ -157,7 +158,7 @@ class Conversations:
         known.account = piece.account or known.account
         known.point = piece.point or known.point
         placed = known.account is not None or known.point is not None
-        if known.business == self.fault_type:
+        if known.business == fault_type:
             if not placed:
                 return Prompt.ASK_PLACE
             was, known.complete = known.complete, True
@@ -172,13 +173,23 @@ class Conversations:
 class Talk:
     """What answers are made of: the operators' texts, and the conversations that are open."""
 
-    phrases: Phrases
+    texts: Callable[[], Phrases]
+    """Give those in force: they may be exchanged between two messages."""
     conversations: Conversations
 
     @classmethod
-    def fresh(cls, phrases: Phrases, most: int = _MOST) -> Self:
+    def fresh(cls, texts: Callable[[], Phrases], most: int = _MOST) -> Self:
         """Return one that remembers nothing yet."""
-        return cls(phrases, Conversations(phrases.fault_type, most))
+        return cls(texts, Conversations(most))
+
+    @property
+    def phrases(self) -> Phrases:
+        """The texts in force."""
+        return self.texts()
+
+    def turn(self, source: str, who: str, piece: Piece) -> Turn:
+        """Return the ticket of a message and the answer to it."""
+        return self.conversations.turn(source, who, piece, self.phrases.fault_type)
 
 
 def _ticket(source: str, who: str, piece: Piece, known: _Conversation | None, fault_type: str) -> UUID:

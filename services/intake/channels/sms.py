@@ -178,7 +178,7 @@ def _meaning(source: SmsSource, message: _Sms, now: datetime, talk: Talk) -> Acc
         says=bool(text.strip()) and account is None,
         account=account,
     )
-    turn = talk.conversations.turn(source.name, message.phone, piece)
+    turn = talk.turn(source.name, message.phone, piece)
     facts: dict[str, Any] = {} if message.at is not None else {TIMED_BY_US: True}
     if len(message.text) > _LONGEST_TEXT:
         facts["text_clipped"] = True

@@ -137,7 +137,7 @@ def accept(source: WeChatSource, message: Opened, now: datetime, talk: Talk) -> 
         told["account_id"] = piece.account
     if not piece.placed and (hint := talk.conversations.hinted(source.name, openid, occurred_at)):
         told["facts"] |= {"hint_lat": hint[0], "hint_lon": hint[1], "hint_crs": source.location_crs.value}
-    turn = talk.conversations.turn(source.name, openid, piece)
+    turn = talk.turn(source.name, openid, piece)
     contact = contact_of(
         source,
         Channel.WECHAT,

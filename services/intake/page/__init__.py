@@ -13,7 +13,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -85,10 +85,18 @@ class FormTexts(BaseModel):
         return LAST_RESORT
 
 
-def page_routes(texts: FormTexts, *, photos: bool) -> APIRouter:
-    """Return the route of the page."""
-    pages = {tag: _render(texts, tag, photos=photos).encode() for tag in texts.languages}
-    packed = {tag: gzip.compress(page, mtime=0) for tag, page in pages.items()}
+class _Pages:
+    """The page in every language, ready to be sent."""
+
+    def __init__(self, texts: FormTexts, *, photos: bool) -> None:
+        self.texts = texts
+        self.plain = {tag: _render(texts, tag, photos=photos).encode() for tag in texts.languages}
+        self.packed = {tag: gzip.compress(page, mtime=0) for tag, page in self.plain.items()}
+
+
+def page_routes(texts: Callable[[], FormTexts], *, photos: bool) -> APIRouter:
+    """Return the route of the page; ``texts`` gives those in force."""
+    pages = _Pages(texts(), photos=photos)
     headers = {
         "Content-Security-Policy": _policy(),
         "Permissions-Policy": "geolocation=(self), camera=(), microphone=()",
@@ -101,11 +109,14 @@ def page_routes(texts: FormTexts, *, photos: bool) -> APIRouter:
 
     @router.get("/report", include_in_schema=False)
     async def report_page(request: Request) -> Response:
+        nonlocal pages
+        if (now := texts()) is not pages.texts:
+            pages = _Pages(now, photos=photos)
         asked = request.headers
-        tag = texts.language_for(request.query_params.get("lang", "")[:40], asked.get("accept-language", ""))
+        tag = now.language_for(request.query_params.get("lang", "")[:40], asked.get("accept-language", ""))
         small = "gzip" in asked.get("accept-encoding", "")
         more = {"Content-Encoding": "gzip"} if small else {}
-        content = packed[tag] if small else pages[tag]
+        content = (pages.packed if small else pages.plain)[tag]
         return Response(content, media_type="text/html", headers={**headers, "Content-Language": tag, **more})
 
     return router

@@ -24,6 +24,7 @@ from services.notify.senders.http import HttpSender
 from services.runtime import clock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
@@ -65,12 +66,18 @@ class WechatSender(HttpSender):
     repeatable = True
 
     def __init__(
-        self, accounts: WechatAccounts, api: str, *, timeout_s: float, connections: int, ca_file: Path | None = None
+        self,
+        accounts: Callable[[], WechatAccounts],
+        api: str,
+        *,
+        timeout_s: float,
+        connections: int,
+        ca_file: Path | None = None,
     ) -> None:
         """Make it.
 
         Args:
-            accounts: Official accounts by their original id.
+            accounts: Gives the official accounts in force, by their original id.
             api: Address of the platform.
             timeout_s: Longest wait for a connection, and between two packets.
             connections: Most connections at once.
@@ -80,50 +87,33 @@ class WechatSender(HttpSender):
         self._api = api.rstrip("/")
         self._accounts = accounts
         self._tokens: dict[str, _Token] = {}
-        self._asking = {name: asyncio.Lock() for name in accounts.accounts}
+        self._asking: dict[str, asyncio.Lock] = {}
 
     async def send(self, letter: Letter, now: datetime) -> Answer:  # noqa: ARG002 - the protocol's argument
         """Send once; a token that the platform does not know any more is asked for anew, once."""
-        account = self._accounts.accounts.get(letter.account or "")
+        accounts = self._accounts()
+        account = accounts.accounts.get(letter.account or "")
         if account is None:
             return Retry("no_such_account")
-        body = self._body(account, letter)
+        body = _body(accounts, account, letter)
         try:
-            token = await self._token(letter.account or "", account)
+            token = await self._token(account)
             said = await self._post("/cgi-bin/message/template/send", body, token)
             if said.get("errcode") in _TOKEN_IS_OLD:
-                token = await self._token(letter.account or "", account, not_this=token)
+                token = await self._token(account, not_this=token)
                 said = await self._post("/cgi-bin/message/template/send", body, token)
         except _BadAnswerError as error:
             return Retry(str(error))
         return _answer(said)
 
-    def _body(self, account: WechatAccount, letter: Letter) -> bytes:
-        template = account.templates[Template(letter.template)]
-
-        def filled(pattern: str) -> str:
-            return self._accounts.fill(
-                pattern, ref=letter.ticket_ref, text=letter.text, etr=letter.etr, restored_at=letter.restored_at
-            )
-
-        message: dict[str, Any] = {
-            "touser": letter.address,
-            "template_id": template.template_id,
-            "client_msg_id": letter.notice_id.hex,
-            "data": {key: {"value": filled(pattern)} for key, pattern in template.data.items()},
-        }
-        if template.url is not None:
-            message["url"] = filled(template.url)
-        return orjson.dumps(message)
-
-    async def _token(self, name: str, account: WechatAccount, *, not_this: str | None = None) -> str:
+    async def _token(self, account: WechatAccount, *, not_this: str | None = None) -> str:
         """Return a token that holds, asking for one at most once at a time an account.
 
         Raises:
             _BadAnswerError: there is none to be had.
         """
-        async with self._asking[name]:
-            held = self._tokens.get(name)
+        async with self._asking.setdefault(account.appid, asyncio.Lock()):
+            held = self._tokens.get(account.appid)
             if held is not None and held.until > clock.monotonic() and held.value != not_this:
                 return held.value
             asked = {"grant_type": "client_credential", "appid": account.appid, "secret": account.app_secret}
@@ -132,7 +122,7 @@ class WechatSender(HttpSender):
             if not isinstance(token, str) or not token or not isinstance(seconds, int):
                 raise _BadAnswerError(_word("token", said))
             lasts = max(_SHORTEST_SECONDS, seconds - _EARLY_SECONDS)
-            self._tokens[name] = _Token(token, clock.monotonic() + lasts)
+            self._tokens[account.appid] = _Token(token, clock.monotonic() + lasts)
             return token
 
     async def _post(self, path: str, body: bytes, token: str | None = None) -> dict[str, Any]:
@@ -164,6 +154,25 @@ class WechatSender(HttpSender):
             if isinstance(said, dict):
                 return said
         raise _BadAnswerError("no_answer_of_the_platform")
+
+
+def _body(accounts: WechatAccounts, account: WechatAccount, letter: Letter) -> bytes:
+    template = account.templates[Template(letter.template)]
+
+    def filled(pattern: str) -> str:
+        return accounts.fill(
+            pattern, ref=letter.ticket_ref, text=letter.text, etr=letter.etr, restored_at=letter.restored_at
+        )
+
+    message: dict[str, Any] = {
+        "touser": letter.address,
+        "template_id": template.template_id,
+        "client_msg_id": letter.notice_id.hex,
+        "data": {key: {"value": filled(pattern)} for key, pattern in template.data.items()},
+    }
+    if template.url is not None:
+        message["url"] = filled(template.url)
+    return orjson.dumps(message)
 
 
 def _answer(said: dict[str, Any]) -> Answer:

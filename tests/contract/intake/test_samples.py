@@ -29,6 +29,7 @@ from services.intake.yaml_file import load_phrases
 
 SAMPLES = Path(__file__).parent / "samples"
 NOW = datetime(2026, 7, 14, 12, 0, tzinfo=UTC)
+PHRASES = load_phrases(IntakeSettings.model_fields["phrases_file"].default)
 SOURCES = load_sources(IntakeSettings.model_fields["sources_file"].default)
 
 CALL = {"call_id": "00001017541763771412-leg2"}
@@ -183,12 +184,12 @@ def accept(name: str) -> Accepted | NotAContact:
         case "sms":
             provider = name.removesuffix(".json").split("-")[1]
             gateway = SmsSource.model_validate({"name": "gw", "provider": provider, "api_keys_sha256": ["0" * 64]})
-            talk = Talk.fresh(load_phrases(IntakeSettings.model_fields["phrases_file"].default))
+            talk = Talk.fresh(lambda: PHRASES)
             (outcome,) = sms.accept(gateway, body, None, NOW, talk)
             assert not isinstance(outcome, PayloadRefusedError), outcome
             return outcome
         case _:
-            talk = Talk.fresh(load_phrases(IntakeSettings.model_fields["phrases_file"].default))
+            talk = Talk.fresh(lambda: PHRASES)
             return wechat.accept(SOURCES.wechat["gh_gridline_dev"], wechat.in_clear(body), NOW, talk)
 
 

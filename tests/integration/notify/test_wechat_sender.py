@@ -14,7 +14,7 @@ from services.contracts.messages import RecipientHeard
 from services.contracts.values import Channel, Recipient
 from services.notify.senders import Delivered, Letter, Refused, Retry
 from services.notify.senders.wechat import WechatSender
-from services.notify.wechat_file import load_wechat_accounts
+from services.notify.wechat_file import read_wechat_accounts
 from tests.integration.notify.wechat_platform import APPID, SECRET, Platform
 from tests.unit.notify.snapshots import NOW
 from tests.unit.notify.test_wechat_file import EXAMPLE
@@ -48,15 +48,13 @@ async def platform():
 
 
 @pytest.fixture
-def accounts(tmp_path):
-    path = tmp_path / "wechat.yaml"
-    path.write_text(EXAMPLE, encoding="utf-8")
-    return load_wechat_accounts(path)
+def accounts():
+    return read_wechat_accounts("wechat.yaml", EXAMPLE)
 
 
 @pytest.fixture
 async def sender(platform, accounts):
-    async with WechatSender(accounts, platform.url, timeout_s=5, connections=8) as sender:
+    async with WechatSender(lambda: accounts, platform.url, timeout_s=5, connections=8) as sender:
         yield sender
 
 
@@ -79,10 +77,18 @@ async def test_a_letter_is_a_template_message_and_the_answer_names_it(sender, pl
 async def test_one_token_serves_many_letters_and_two_senders(sender, accounts, platform):
     for n in range(5):
         assert isinstance(await sender.send(replace(LETTER, notice_id=UUID(int=n)), NOW), Delivered)
-    async with WechatSender(accounts, platform.url, timeout_s=5, connections=8) as other:
+    async with WechatSender(lambda: accounts, platform.url, timeout_s=5, connections=8) as other:
         assert isinstance(await other.send(replace(LETTER, notice_id=UUID(int=9)), NOW), Delivered)
 
     assert (len(platform.taken), platform.tokens_given) == (6, 1)
+
+
+async def test_accounts_that_are_exchanged_hold_from_the_next_letter_on(accounts, platform):
+    held = [replace(accounts, accounts={})]
+    async with WechatSender(lambda: held[0], platform.url, timeout_s=5, connections=8) as sender:
+        assert await sender.send(LETTER, NOW) == Retry("no_such_account")
+        held[0] = accounts
+        assert isinstance(await sender.send(LETTER, NOW), Delivered)
 
 
 async def test_a_token_that_was_withdrawn_is_asked_for_again_once(sender, platform):
@@ -122,7 +128,7 @@ async def test_a_wrong_secret_waits_for_the_operator_and_is_in_no_word(accounts,
     [account] = accounts.accounts.values()
     wrong = replace(accounts, accounts={ACCOUNT: replace(account, app_secret="f" * 32)})
     with structlog.testing.capture_logs() as lines:
-        async with WechatSender(wrong, platform.url, timeout_s=5, connections=8) as sender:
+        async with WechatSender(lambda: wrong, platform.url, timeout_s=5, connections=8) as sender:
             assert await sender.send(LETTER, NOW) == Retry("token_40125")
             assert await sender.send(replace(LETTER, account="gh_other"), NOW) == Retry("no_such_account")
     assert platform.sends == []

@@ -185,7 +185,8 @@ def test_the_intakes_own_parsers_read_every_request_and_derive_the_same_ids(requ
     doors = {Channel.PHONE: phone.accept, Channel.WEB: web.accept, Channel.APP: app.accept}
     account = WeChatSource(name="gh_test", token="tokentoken")
     now = START + timedelta(minutes=5)
-    talk = Talk.fresh(load_phrases(IntakeSettings().phrases_file))
+    phrases = load_phrases(IntakeSettings().phrases_file)
+    talk = Talk.fresh(lambda: phrases)
     seen = Counter()
     for request in requests:
         if request.channel is Channel.WECHAT:

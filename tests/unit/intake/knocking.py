@@ -21,6 +21,7 @@ from services.intake.channels.source import Sources
 from services.intake.channels.wechat_cipher import AesKey, signature
 from services.intake.security import DEVELOPMENT_KEYS
 from services.intake.settings import IntakeSettings
+from services.intake.yaml_file import load_phrases
 from services.runtime import clock
 from services.runtime.http import Doors, make_app
 from services.runtime.producer import Producer, refuse_oversize
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from services.contracts.envelope import Outgoing
 
+PHRASES = load_phrases(IntakeSettings.model_fields["phrases_file"].default)
 SID: Final = f"AC{7:032x}"
 TOKEN: Final = "tokenoftheaccount"
 WECHAT: Final = {"plain": "gh_plain", "safe": "gh_safe"}
@@ -138,7 +140,7 @@ class Knocker:
             for one in PROVIDERS
         }
         app = make_app("intake", ready=lambda: asyncio.sleep(0, []))
-        self._app = Doors(app, [routes(settings, Sources.model_validate(sources), _Kept(settings))])
+        self._app = Doors(app, [routes(settings, Sources.model_validate(sources), _Kept(settings), lambda: PHRASES)])
 
     async def knock(self, door: str, body: bytes) -> tuple[int, bytes]:
         """Send bytes to a door; return the status and the answer."""

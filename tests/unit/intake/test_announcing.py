@@ -89,7 +89,7 @@ async def notify() -> AsyncIterator[NotifyStandIn]:
 
 async def test_a_caller_is_told_what_notify_knows_of_their_number_or_account(notify: NotifyStandIn) -> None:
     outages = Outages(notify.url, deadline_s=30)
-    announcer = Announcer(outages, SPOKEN)
+    announcer = Announcer(outages, lambda: SPOKEN)
     started = announcer.begin(call(ani="13800138000", language="en"))
     assert started is not None
     said = await started
@@ -106,7 +106,7 @@ async def test_nobody_is_asked_of_a_withheld_number_nor_of_an_event_that_awaits_
     notify: NotifyStandIn,
 ) -> None:
     outages = Outages(notify.url, deadline_s=30)
-    announcer = Announcer(outages, SPOKEN)
+    announcer = Announcer(outages, lambda: SPOKEN)
     withheld = announcer.begin(call(ani="anonymous"))
     assert withheld is not None
     assert (await withheld)["outage"] == "not_known"
@@ -164,7 +164,7 @@ async def test_an_answer_that_cannot_be_used_is_none(
 
 async def test_without_a_notify_callers_are_asked_to_report() -> None:
     outages = Outages("http://127.0.0.1:1", deadline_s=30)
-    started = Announcer(outages, SPOKEN).begin(call(ani="13800138000", language="en"))
+    started = Announcer(outages, lambda: SPOKEN).begin(call(ani="13800138000", language="en"))
     assert started is not None
     assert (await started)["say"] == SPOKEN.languages["en"].texts.not_known
     await outages.close()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contracts.ids import contact_id
-from services.intake.channels.conversation import HINT, SPAN, Conversations, Piece
+from services.intake.channels.conversation import HINT, SPAN, Conversations, Piece, Talk
 from services.intake.channels.phrases import Command, Prompt
 from services.intake.settings import IntakeSettings
 from services.intake.yaml_file import load_phrases
@@ -249,3 +249,12 @@ def test_a_wrong_file_is_refused_with_every_line(tmp_path) -> None:
         file.write_text(wrong, encoding="utf-8")
         with pytest.raises(SettingsError, match=reason):
             load_phrases(file)
+
+
+def test_words_that_are_exchanged_hold_from_the_next_message_on() -> None:
+    held = [PHRASES]
+    talk = Talk.fresh(lambda: held[0])
+    assert talk.turn("gh_1", "o1", OUTAGE).prompt is Prompt.ASK_PLACE
+    held[0] = PHRASES.model_copy(update={"fault_type": "power_failure"})
+    assert talk.phrases.fault_type == "power_failure"
+    assert talk.turn("gh_1", "o1", PLACE).prompt is not Prompt.REPORT_KEPT, "a fault is called otherwise now"

@@ -176,11 +176,11 @@ def test_any_two_deliveries_of_one_event_in_any_order_are_one_contact(channel: s
     events: list[Fields] = data.draw(st.lists(strategy, min_size=1, max_size=3))
     deliveries = data.draw(st.permutations([*range(len(events))] * 2))
     restart = data.draw(st.integers(0, len(deliveries)))
-    talk, now = Talk.fresh(PHRASES), START
+    talk, now = Talk.fresh(lambda: PHRASES), START
     found: dict[int, set[Any]] = {}
     for turn, number in enumerate(deliveries):
         if turn == restart:
-            talk = Talk.fresh(PHRASES)
+            talk = Talk.fresh(lambda: PHRASES)
         now += timedelta(seconds=data.draw(st.integers(0, 4000)))
         try:
             outcome = counted(deliver(events[number], now, talk))
@@ -200,7 +200,7 @@ def test_every_channel_here_keeps_what_it_is_sent(channel: str) -> None:
     @given(told=strategy)
     def some(told: Fields) -> None:
         try:
-            kept.append(counted(deliver(told, START, Talk.fresh(PHRASES))))
+            kept.append(counted(deliver(told, START, Talk.fresh(lambda: PHRASES))))
         except PayloadRefusedError:
             kept.append(None)
 

@@ -15,6 +15,7 @@ from services.intake.api import routes
 from services.intake.channels.wechat_cipher import signature
 from services.intake.security import DEVELOPMENT_KEYS, DEVELOPMENT_WECHAT, load_sources
 from services.intake.settings import IntakeSettings
+from services.intake.yaml_file import load_phrases
 from services.runtime.http import make_app
 from services.runtime.producer import Producer
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+PHRASES = load_phrases(IntakeSettings.model_fields["phrases_file"].default)
 DOORS = {
     "/v1/phone/events": DEVELOPMENT_KEYS["ivr-dev"],
     "/v1/web/reports": DEVELOPMENT_KEYS["web-dev"],
@@ -48,7 +50,7 @@ async def app() -> AsyncIterator[FastAPI]:
     )
     producer = Producer(settings)
     made = make_app("intake", ready=lambda: asyncio.sleep(0, []))
-    made.include_router(routes(settings, load_sources(settings.sources_file), producer))
+    made.include_router(routes(settings, load_sources(settings.sources_file), producer, lambda: PHRASES))
     yield made
     await producer.stop()
 
@@ -181,7 +183,7 @@ async def test_beyond_the_bound_of_waiting_contacts_503_comes_at_once() -> None:
     settings = IntakeSettings(kafka_bootstrap="127.0.0.1:1", produce_deadline_s=1.0, max_unresolved_sends=2)
     producer = Producer(settings)
     app = make_app("intake", ready=lambda: asyncio.sleep(0, []))
-    app.include_router(routes(settings, load_sources(settings.sources_file), producer))
+    app.include_router(routes(settings, load_sources(settings.sources_file), producer, lambda: PHRASES))
     titles: list[str] = []
 
     async def told(sender: httpx.AsyncClient) -> None:

@@ -55,11 +55,11 @@ CHANNELS: dict[str, Any] = {
     "batch": lambda body, now: cloudevents.accept(CHAT, first(read_list(body)), now),
     **{
         source.provider.value: lambda body, now, source=source: first(
-            sms.accept(source, body, None, now, Talk.fresh(PHRASES))
+            sms.accept(source, body, None, now, Talk.fresh(lambda: PHRASES))
         )
         for source in map(gateway, SmsProvider)
     },
-    "wechat": lambda body, now: wechat.accept(ACCOUNT, wechat.in_clear(body), now, Talk.fresh(PHRASES)),
+    "wechat": lambda body, now: wechat.accept(ACCOUNT, wechat.in_clear(body), now, Talk.fresh(lambda: PHRASES)),
 }
 channels = pytest.mark.parametrize("channel", CHANNELS)
 

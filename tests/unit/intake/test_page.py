@@ -32,7 +32,7 @@ languages = pytest.mark.parametrize("tag", TEXTS.languages)
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
-    app.include_router(page_routes(TEXTS, photos=True))
+    app.include_router(page_routes(lambda: TEXTS, photos=True))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as opened:
         yield opened
 

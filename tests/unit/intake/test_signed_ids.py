@@ -18,6 +18,7 @@ from services.contracts.envelope import open_record
 from services.intake.api import routes
 from services.intake.channels.source import Sources
 from services.intake.settings import IntakeSettings
+from services.intake.yaml_file import load_phrases
 from services.runtime import clock
 from services.runtime.http import Doors, make_app
 from services.runtime.producer import Producer
@@ -25,6 +26,7 @@ from services.runtime.producer import Producer
 if TYPE_CHECKING:
     from services.contracts.envelope import Outgoing
 
+PHRASES = load_phrases(IntakeSettings.model_fields["phrases_file"].default)
 DOORS = {"/v1/phone/events": "phone", "/v1/app/reports": "app", "/v1/sms/generic": "sms", "/v1/events": "api"}
 
 
@@ -56,7 +58,10 @@ async def answers(
     sources = {channel: {f"{channel}-source": {"webhook_secrets": [whsec(channel)]}} for channel in DOORS.values()}
     sources["sms"]["sms-source"]["provider"] = "generic"  # type: ignore[assignment] # one entry differs
     kept = Kept()
-    app = Doors(make_app("intake", ready=_ready), [routes(IntakeSettings(), Sources.model_validate(sources), kept)])
+    app = Doors(
+        make_app("intake", ready=_ready),
+        [routes(IntakeSettings(), Sources.model_validate(sources), kept, lambda: PHRASES)],
+    )
     key = secret(DOORS[path])
     content, stamp = json.dumps(body).encode(), str(int(clock.now().timestamp()))
     made = hmac.digest(key, b".".join((b"msg_1", stamp.encode(), content)), "sha256")

@@ -32,7 +32,7 @@ def gateway(provider: str) -> SmsSource:
 
 def push(provider: str, messages: Any, talk: Talk | None = None, now: datetime = NOW) -> list[Any]:
     body = json.dumps(messages, ensure_ascii=False).encode()
-    return list(sms.accept(gateway(provider), body, None, now, talk or Talk.fresh(PHRASES)))
+    return list(sms.accept(gateway(provider), body, None, now, talk or Talk.fresh(lambda: PHRASES)))
 
 
 def one(provider: str, phone: str, text: str, number: int = 1, **more: Any) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def test_an_array_is_taken_one_by_one_and_a_bad_one_takes_no_other_with_it(provi
 
 @providers
 def test_a_push_again_is_the_same_contact_also_alone_and_later(provider: str) -> None:
-    talk = Talk.fresh(PHRASES)
+    talk = Talk.fresh(lambda: PHRASES)
     message = one(provider, "13800000000", "停电了")
     (first,) = push(provider, [message], talk)
     others = push(provider, [one(provider, "13800000001", "停电了", 2), message], talk, NOW + timedelta(minutes=10))
@@ -82,7 +82,7 @@ def test_a_push_again_is_the_same_contact_also_alone_and_later(provider: str) ->
 
 @providers
 def test_an_outage_and_the_account_after_it_are_one_ticket(provider: str) -> None:
-    talk = Talk.fresh(PHRASES)
+    talk = Talk.fresh(lambda: PHRASES)
     (first,) = push(provider, one(provider, "13800000000", "停电了"), talk)
     (second,) = push(provider, one(provider, "13800000000", "0123456789", 2), talk)
     assert "户号" in first.reply
@@ -151,7 +151,7 @@ def test_our_own_form_needs_an_id_and_an_offset() -> None:
     )
     assert [refusal.reason for refusal in found] == [Reason.NO_EVENT_ID, Reason.BAD_FIELD]
     body = json.dumps({"phone": "13800000000", "text": "x"}).encode()
-    (named,) = sms.accept(gateway("generic"), body, "key-1", NOW, Talk.fresh(PHRASES))
+    (named,) = sms.accept(gateway("generic"), body, "key-1", NOW, Talk.fresh(lambda: PHRASES))
     assert isinstance(named, Accepted)
     assert named.contact.source_event_id == "key-1"
 
@@ -161,7 +161,7 @@ def test_our_own_form_needs_an_id_and_an_offset() -> None:
 )
 def test_a_push_that_is_no_list_is_refused(body: bytes) -> None:
     with pytest.raises(PayloadRefusedError):
-        sms.accept(gateway("aliyun"), body, None, NOW, Talk.fresh(PHRASES))
+        sms.accept(gateway("aliyun"), body, None, NOW, Talk.fresh(lambda: PHRASES))
 
 
 @settings(max_examples=100, deadline=None)

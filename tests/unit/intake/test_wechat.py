@@ -25,7 +25,7 @@ PHRASES = load_phrases(IntakeSettings.model_fields["phrases_file"].default)
 
 
 def taken(source: WeChatSource, body: bytes, now: datetime, talk: Talk | None = None) -> Accepted | NotAContact:
-    return accept(source, in_clear(body), now, talk or Talk.fresh(PHRASES))
+    return accept(source, in_clear(body), now, talk or Talk.fresh(lambda: PHRASES))
 
 
 def xml(**fields: str) -> bytes:
@@ -234,7 +234,7 @@ def test_what_became_of_a_template_message_is_told(status: str, heard: str, deta
 
 
 def test_a_place_where_the_chat_was_opened_is_a_hint_for_people_and_no_position() -> None:
-    talk = Talk.fresh(PHRASES)
+    talk = Talk.fresh(lambda: PHRASES)
     opened = {"Event": "LOCATION", "Latitude": "23.1", "Longitude": "113.3", "Precision": "119"}
     assert taken(ACCOUNT, xml(MsgType="event", **opened), NOW, talk) == NotAContact("LOCATION")
     made = taken(ACCOUNT, xml(MsgType="text", MsgId="1", Content="停电了"), NOW, talk)

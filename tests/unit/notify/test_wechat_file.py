@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.notify.domain.notice import Template
-from services.notify.wechat_file import load_wechat_accounts
+from services.notify.wechat_file import read_wechat_accounts
 from services.runtime.yaml_reading import RulesError
 
 PAGE = Path(__file__).parents[3] / "docs" / "telling-customers.md"
@@ -19,14 +19,12 @@ PAGE = Path(__file__).parents[3] / "docs" / "telling-customers.md"
 ETR = datetime(2026, 11, 26, 20, 5, tzinfo=UTC)
 
 
-def load(tmp_path: Path, text: str):
-    path = tmp_path / "wechat.yaml"
-    path.write_text(text, encoding="utf-8")
-    return load_wechat_accounts(path)
+def load(text: str):
+    return read_wechat_accounts("wechat.yaml", text)
 
 
-def test_the_example_of_the_page_has_a_template_for_every_text(tmp_path):
-    file = load(tmp_path, EXAMPLE)
+def test_the_example_of_the_page_has_a_template_for_every_text():
+    file = load(EXAMPLE)
 
     [account] = file.accounts.values()
     assert account.templates.keys() == set(Template)
@@ -34,8 +32,8 @@ def test_the_example_of_the_page_has_a_template_for_every_text(tmp_path):
     assert account.app_secret not in repr(file)
 
 
-def test_times_are_shown_as_the_platform_asks_in_the_files_zone(tmp_path):
-    file = load(tmp_path, EXAMPLE)
+def test_times_are_shown_as_the_platform_asks_in_the_files_zone():
+    file = load(EXAMPLE)
 
     assert file.fill("{etr}", ref="R", text="", etr=ETR, restored_at=None) == "2026年11月27日 04:05"
 
@@ -57,10 +55,10 @@ def test_times_are_shown_as_the_platform_asks_in_the_files_zone(tmp_path):
         ("version: 1", "version: 2", "version must be 1"),
     ],
 )
-def test_a_fault_is_named_with_its_line_and_no_secret_is_repeated(tmp_path, old, new, fault):
+def test_a_fault_is_named_with_its_line_and_no_secret_is_repeated(old, new, fault):
     assert old in EXAMPLE
     with pytest.raises(RulesError) as refused:
-        load(tmp_path, EXAMPLE.replace(old, new, 1))
+        load(EXAMPLE.replace(old, new, 1))
 
     line = EXAMPLE[: EXAMPLE.index(old)].count("\n") + 1
     assert any(fault in one.reason and abs(one.line - line) <= 20 for one in refused.value.faults), refused.value
