@@ -45,6 +45,7 @@ _FILL_LOCK: Final = 0x95598_6F  # of a session: one import at a time, while swit
 _MIGRATE_LOCK: Final = 0x95598_6E
 _IMPORT_SECONDS: Final = 24 * 3600.0  # the pool's timeout is meant for messages, not for a nation's customers
 _PORTION: Final = 20_000  # rows a transaction of an import: under a second
+_TREES_PORTION: Final = 200  # trees a transaction: some 20 MB
 _SORT_MEMORY: Final = "256MB"  # while a version is indexed, in the one session that does it
 _KEPT: Final = 2  # versions: the current one and the one before, which long readers may still hold
 
@@ -69,10 +70,14 @@ VALUES ($1, $2, $3, $4, $5, $6, true)
 _NEXT: Final = "SELECT coalesce(max(version), 0) + 1 FROM grid.network_version"
 _OUTDATED: Final = "SELECT version FROM grid.network_version ORDER BY version DESC OFFSET $1"
 _DEVICES: Final = """
-SELECT id, parent, type, normally_open, lat, lon, area, customers
-FROM grid.device
-WHERE version = (SELECT version FROM grid.network_version WHERE is_current)
-  AND ($1::text[] IS NULL OR area = ANY($1))
+SELECT d.id, d.parent, d.type, d.normally_open, d.lat, d.lon, d.area, d.customers, v.version, v.revision
+FROM grid.network_version AS v JOIN grid.device AS d USING (version)
+WHERE v.is_current AND ($1::text[] IS NULL OR d.area = ANY($1))
+"""
+_TREES: Final = """
+SELECT t.area, t.packed, v.version, v.revision
+FROM grid.network_version AS v JOIN grid.area_tree AS t USING (version)
+WHERE v.is_current AND t.area = ANY($1)
 """
 
 
@@ -122,16 +127,37 @@ async def load_tree(connection: Connection, area: str) -> Tree | None:
 
 
 async def load_trees(connection: Connection, areas: Collection[str] | None = None) -> dict[str, Tree]:
-    """Return the trees of the named areas that exist, or of all, by area; all of one version."""
+    """Return the trees of the named areas that exist, or of all, by area; all of one version and revision."""
+    if areas is None:
+        return (await _made_of_rows(connection, None))[0]
+    trees: dict[str, Tree] = {}
+    states: set[tuple[int, int]] = set()
+    for area, packed, version, revision in await connection.fetch(_TREES, list(areas)):
+        with suppress(ValueError):  # of another form, by another release: as if there were none
+            trees[area] = Tree.unpacked(packed)
+            states.add((version, revision))
+    if missing := [area for area in areas if area not in trees]:
+        made, states_of_rows = await _made_of_rows(connection, missing)
+        if len(states | states_of_rows) > 1:  # it was switched between the two questions
+            return (await _made_of_rows(connection, areas))[0]
+        trees.update(made)
+    return trees
+
+
+async def _made_of_rows(
+    connection: Connection, areas: Collection[str] | None
+) -> tuple[dict[str, Tree], set[tuple[int, int]]]:
+    """Return the trees of areas made of their devices' rows, and the version and revision that they are of."""
     rows: dict[str, list[DeviceRow]] = {}
     customers: dict[str, dict[str, int]] = {}
-    for device, parent, kind, normally_open, lat, lon, area, count in await connection.fetch(
-        _DEVICES, None if areas is None else list(areas)
-    ):
+    states: set[tuple[int, int]] = set()
+    for record in await connection.fetch(_DEVICES, None if areas is None else list(areas)):
+        device, parent, kind, normally_open, lat, lon, area, count, version, revision = record
         rows.setdefault(area, []).append(DeviceRow(device, parent, kind, normally_open, lat, lon))
         if count:
             customers.setdefault(area, {})[device] = count
-    return {area: Tree(rows[area], customers.get(area), checked=True) for area in sorted(rows)}
+        states.add((version, revision))
+    return {area: Tree(rows[area], customers.get(area), checked=True) for area in sorted(rows)}, states
 
 
 async def import_network(
@@ -151,7 +177,7 @@ async def import_network(
         NetworkFileError: something is wrong with the files; nothing was imported.
         asyncpg.PostgresError: something is wrong with the database, as a full disk; nothing was imported.
     """
-    tell = progress or (lambda _stage, _done, _total: None)
+    tell = progress or _say_nothing
     content_hash, lines = _fingerprint(network, customers)
     if (same := await _already(connection, content_hash)) is not None:
         return same
@@ -215,6 +241,10 @@ async def _fill(
         placed = _device_records(files.devices, connected, size)
         total = len(files.devices)
         await _copy(connection, f"device_v{version}", _DEVICE_COLUMNS, placed, total, partial(tell, "devices"))
+        trees = _tree_records(files.devices, connected)
+        await _copy(
+            connection, f"area_tree_v{version}", ("area", "packed"), trees, size.areas, _say_nothing, _TREES_PORTION
+        )
         steps = [row[0] for row in await connection.fetch("SELECT grid.version_steps($1)", version)]
         for done, step in enumerate(steps):
             tell("indexes", done, len(steps))
@@ -250,6 +280,7 @@ async def _copy(
     records: Iterator[tuple[object, ...]],
     expected: int,
     tell: Callable[[int, int], None],
+    portion: int = _PORTION,
 ) -> None:
     """Write rows into a table, each portion in a transaction of its own."""
     done = 0
@@ -258,14 +289,18 @@ async def _copy(
             table,
             schema_name="grid",
             columns=columns,
-            records=islice(records, _PORTION),
+            records=islice(records, portion),
             timeout=_IMPORT_SECONDS,
         )
         copied = int(said.rpartition(" ")[2])
         done += copied
-        tell(done, done if copied < _PORTION else max(done, expected))
-        if copied < _PORTION:
+        tell(done, done if copied < portion else max(done, expected))
+        if copied < portion:
             return
+
+
+def _say_nothing(*_: object) -> None:
+    """Tell nobody how far it is."""
 
 
 def _customer_records(files: NetworkFiles, connected: Counter[str]) -> Iterator[tuple[object, ...]]:
@@ -306,7 +341,7 @@ def _device_records(rows: Sequence[DeviceRow], connected: Counter[str], size: _S
     """Yield the devices as table rows, with what the tree says of each; one area's tree at a time."""
     before = 0
     for own in rows_by_area(rows):
-        tree = Tree(own, {row.id: connected[row.id] for row in own if row.id in connected}, checked=True)
+        tree = _tree_of(own, connected)
         size.areas += 1
         size.feeders += len({tree.feeder_of(device) for device in tree} - set(tree.areas()))
         for row in own:
@@ -330,6 +365,17 @@ def _device_records(rows: Sequence[DeviceRow], connected: Counter[str], size: _S
                 row.other_end,
             )
         before += len(own)
+
+
+def _tree_records(rows: Sequence[DeviceRow], connected: Counter[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield each area's tree, packed: made once more, for a nation's would not fit into memory beside its rows."""
+    for own in rows_by_area(rows):
+        tree = _tree_of(own, connected)
+        yield tree.areas()[0], tree.packed()
+
+
+def _tree_of(own: Sequence[DeviceRow], connected: Counter[str]) -> Tree:
+    return Tree(own, {row.id: connected[row.id] for row in own if row.id in connected}, checked=True)
 
 
 async def _forget_outdated(connection: Connection) -> None:

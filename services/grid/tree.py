@@ -9,6 +9,9 @@ The devices lie in depth-first order in flat arrays, so the devices under one de
 
 from __future__ import annotations
 
+import struct
+import sys
+import zlib
 from array import array
 from dataclasses import dataclass
 from itertools import accumulate
@@ -28,6 +31,15 @@ _ORDER: Final = tuple(DeviceType)
 _RANK: Final = {member: rank for rank, member in enumerate(_ORDER)}
 _WORD_RANK: Final = {member.value: rank for member, rank in _RANK.items()}
 _OTHER: Final = _RANK[DeviceType.OTHER]
+
+_PACKED: Final = struct.Struct("<4sII")  # which form, devices, bytes of their ids; a checksum is behind all
+_FORM: Final = b"GLT1"
+_CHECKSUM: Final = 4
+_COLUMNS: Final = (
+    *(("_parent", "i", 0), ("_end", "i", 0), ("_depth", "i", 0), ("_root", "i", 0), ("_feeder", "i", 0)),
+    *(("_guard", "i", 0), ("_transformers", "i", 1), ("_customers", "q", 1), ("_lat", "d", 0), ("_lon", "d", 0)),
+)
+"""The arrays of a tree: name, type of an item, how many items more than devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +135,50 @@ class Tree:
         transformer = _RANK[DeviceType.TRANSFORMER]
         self._customers = array("q", accumulate(direct, initial=0))
         self._transformers = array("i", accumulate([kind == transformer for kind in self._type], initial=0))
+
+    def packed(self) -> bytes:
+        """Return the tree as bytes, from which ``unpacked`` makes it again without working anything out.
+
+        Raises:
+            ValueError: the id of a device holds a line break.
+        """
+        ids = "\n".join(self._ids)
+        if ids.count("\n") != max(0, len(self._ids) - 1):
+            raise ValueError("the id of a device holds a line break")
+        text = ids.encode()
+        columns = (_little(getattr(self, name)) for name, _, _ in _COLUMNS)
+        whole = b"".join((_PACKED.pack(_FORM, len(self._ids), len(text)), text, self._type, self._open, *columns))
+        return whole + zlib.crc32(whole).to_bytes(_CHECKSUM, "little")
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Tree:
+        """Return the tree that was packed.
+
+        Raises:
+            ValueError: these are not the bytes of a tree, not all of them, or those of another form than today's.
+        """
+        whole = memoryview(packed)[:-_CHECKSUM]
+        if bytes(whole[:4]) != _FORM or zlib.crc32(whole) != int.from_bytes(packed[-_CHECKSUM:], "little"):
+            raise ValueError("not a packed tree, or not as it was packed")
+        tree = cls.__new__(cls)
+        cls._unpack(tree, whole)
+        return tree
+
+    def _unpack(self, packed: memoryview) -> None:
+        _, count, length = _PACKED.unpack_from(packed)
+        at = _PACKED.size + length
+        self._ids = tuple(bytes(packed[_PACKED.size : at]).decode().split("\n")) if count else ()
+        self._index = dict(zip(self._ids, range(count), strict=True))
+        self._type, self._open = bytes(packed[at : at + count]), bytes(packed[at + count : at + 2 * count])
+        at += 2 * count
+        for name, kind, more in _COLUMNS:
+            column: array[int] | array[float] = array("d") if kind == "d" else array("q" if kind == "q" else "i")
+            size = column.itemsize * (count + more)
+            column.frombytes(packed[at : at + size])
+            if sys.byteorder == "big":
+                column.byteswap()
+            setattr(self, name, column)
+            at += size
 
     def _descend(self) -> None:
         """Fill what a device takes from its parent, and the end of each device's slice."""
@@ -295,6 +351,14 @@ class Tree:
         i = self._at(device)
         transformer = _RANK[DeviceType.TRANSFORMER]
         return tuple(self._ids[j] for j in range(i, self._end[i]) if self._type[j] == transformer)
+
+
+def _little(column: array[int] | array[float]) -> bytes:
+    """Return the items of an array, their lowest byte first."""
+    if sys.byteorder == "big":
+        column = column[:]
+        column.byteswap()
+    return column.tobytes()
 
 
 def _depth_first(rows: Sequence[DeviceRow]) -> list[int]:

@@ -52,6 +52,34 @@ async def test_one_area_is_loaded_alone(grid, tiled):
     assert await load_tree(grid, "T002-A0BR00001") is None
 
 
+async def test_a_packed_tree_is_the_one_its_rows_make_and_goes_when_a_row_changes(grid, tiled):
+    await import_network(grid, *tiled(3))
+    areas = sorted(await load_trees(grid))
+    of_rows = {area: tree.packed() for area, tree in (await load_trees(grid)).items()}
+    await grid.execute("UPDATE grid.area_tree SET packed = packed || '\\x00' WHERE area = $1", areas[0])
+    assert {area: tree.packed() for area, tree in (await load_trees(grid, areas)).items()} == of_rows
+
+    kept = "SELECT area FROM grid.area_tree ORDER BY area"
+    assert [row["area"] for row in await grid.fetch(kept)] == areas
+    # The control: what is packed is what is read. Nobody but this test can change the one without the other.
+    await grid.execute(
+        "UPDATE grid.area_tree SET packed = (SELECT packed FROM grid.area_tree WHERE area = $1) WHERE area = $2",
+        *(areas[1], areas[2]),
+    )
+    assert (await load_trees(grid, [areas[2]]))[areas[2]].packed() == of_rows[areas[1]]
+
+    transformer = await grid.fetchval(
+        "SELECT min(id) FROM grid.device WHERE area = $1 AND type = 'transformer'", areas[2]
+    )
+    await grid.execute("UPDATE grid.device SET customers = customers + 1000 WHERE id = $1", transformer)
+    assert [row["area"] for row in await grid.fetch(kept)] == areas[:2]
+    trees = await load_trees(grid, [*areas, "no area of this network"])
+    assert sorted(trees) == areas
+    before = Tree.unpacked(of_rows[areas[2]]).customers_under(transformer)
+    assert trees[areas[2]].customers_under(transformer) == before + 1000
+    assert trees[areas[1]].packed() == of_rows[areas[1]]
+
+
 async def test_before_any_import_there_is_no_version_and_no_tree(grid):
     assert await current_version(grid) is None
     assert await load_trees(grid) == {}
@@ -176,7 +204,8 @@ async def test_what_a_killed_import_left_is_seen_by_nobody_and_dropped_by_the_ne
     assert await current_version(grid) == good.version
     assert {row["version"] for row in await grid.fetch("SELECT DISTINCT version FROM grid.customer")} == {1}
     assert (await import_network(grid, *shipped("ieee123"))).version.version == 2
-    assert await tables_of(grid) == before | {f"{part}_v2" for part in ("customer", "device", "house", "service_point")}
+    parts = ("area_tree", "customer", "device", "house", "service_point")
+    assert await tables_of(grid) == before | {f"{part}_v2" for part in parts}
 
 
 async def test_a_command_that_is_told_to_stop_clears_away_what_it_had_begun(grid, database_dsn, shipped):

@@ -107,6 +107,33 @@ def test_the_order_of_the_rows_changes_nothing(network, shuffler):
 
 
 @given(networks())
+def test_a_tree_comes_out_of_its_bytes_as_it_was(network):
+    rows, customers = network
+    tree = Tree(rows, customers)
+    again = Tree.unpacked(tree.packed())
+    assert list(again) == list(tree)
+    for device in tree:
+        assert again.device(device) == tree.device(device)
+        assert again.chain(device) == tree.chain(device)
+        assert again.ancestors(device) == tree.ancestors(device)
+        assert (again.span(device), again.depth(device)) == (tree.span(device), tree.depth(device))
+    assert again.packed() == tree.packed()
+    assert len(Tree.unpacked(Tree([]).packed())) == 0
+
+
+def test_bytes_that_are_not_those_of_a_tree_are_refused():
+    packed = Tree([row("A", None, "substation"), row("B", "A"), row("C", "B", "transformer")], {"C": 7}).packed()
+    for place in range(len(packed)):
+        damaged = packed[:place] + bytes([packed[place] ^ 1]) + packed[place + 1 :]
+        with pytest.raises(ValueError, match="tree"):
+            Tree.unpacked(damaged)
+        with pytest.raises(ValueError, match="tree"):
+            Tree.unpacked(packed[:place])
+    with pytest.raises(ValueError, match="line break"):
+        Tree([row("A\nB", None, "substation")]).packed()
+
+
+@given(networks())
 def test_children_are_the_devices_that_name_the_parent(network):
     rows, _ = network
     tree = Tree(rows)
