@@ -6,7 +6,8 @@ It shows what a desktop does with the router's doors, and no more:
   --stream by server-sent events, with heartbeats beside;
 * accept it before the offer lapses, call the customer back, write up, complete with an outcome;
 * send the version it saw (If-Match), and ask again after a lost answer: what is done is not done twice;
-* take "no" for an answer: a ticket may have gone to somebody else meanwhile, which is never an error of the desktop.
+* take "no" for an answer: a ticket may have gone to somebody else meanwhile, which is never an error of the desktop;
+* end when it is told to (Ctrl-C), also while the router is away: the agent says that they go, if anybody listens.
 
 It needs httpx, and nothing of Gridline's code:
 
@@ -32,7 +33,25 @@ if TYPE_CHECKING:
 
 WAIT = 20.0  # seconds of one long poll: well under the router's `presence`, so that it counts as a sign of life
 AGAIN = 2.0  # seconds between two tries when the router cannot be reached
+FAREWELL = 3.0  # seconds to say that the agent goes; who cannot is taken for gone after `presence`
 SILENCE = 40.0  # seconds without even a comment (one comes every 15 s of silence): the stream is broken
+
+
+class RefusedError(Exception):
+    """The router refuses something that asking again does not mend: a wrong key, an agent nobody made."""
+
+
+def granted(answer: httpx.Response) -> httpx.Response:
+    """Return an answer that is no refusal.
+
+    Raises:
+        RefusedError: it is one, in the router's own words (RFC 9457).
+    """
+    if answer.is_client_error:
+        told = answer.json()
+        fields = "".join(f"; {each['field']}: {each['reason']}" for each in told.get("errors", ()))
+        raise RefusedError(f"{told['detail']}{fields}")
+    return answer.raise_for_status()
 
 
 class Desktop:
@@ -41,6 +60,7 @@ class Desktop:
     def __init__(self, client: httpx.AsyncClient, agent: str) -> None:
         self._client = client
         self._agent = agent
+        self.done = 0
 
     async def ask(self, method: str, path: str, *, version: int | None = None, **body: Any) -> httpx.Response:
         """Ask until there is an answer: every door may be asked twice."""
@@ -57,7 +77,12 @@ class Desktop:
 
     async def begin(self) -> None:
         """Be there. Whoever dies on the way must only do this again: their tickets went back to the queue."""
-        (await self.ask("PUT", f"agents/{self._agent}/presence", presence="available")).raise_for_status()
+        granted(await self.ask("PUT", f"agents/{self._agent}/presence", presence="available"))
+
+    async def make(self, queues: str, languages: str) -> None:
+        """Say what the agent can, as a supervisor does once."""
+        profile = {"queues": queues.split(","), "languages": languages.split(",")}
+        granted(await self.ask("PUT", f"agents/{self._agent}", **profile))
 
     async def next(self) -> dict[str, Any] | None:
         """Wait for the next ticket; none if nothing came, or the agent was taken for gone and is back now."""
@@ -65,7 +90,7 @@ class Desktop:
         if answer.status_code == httpx.codes.CONFLICT:
             await self.begin()
             return None
-        answer.raise_for_status()
+        granted(answer)
         return None if answer.status_code == httpx.codes.NO_CONTENT else answer.json()
 
     async def stream(self) -> AsyncGenerator[dict[str, Any]]:
@@ -79,7 +104,9 @@ class Desktop:
                     if answer.status_code == httpx.codes.CONFLICT:  # taken for gone, and back now
                         await self.begin()
                         continue
-                    answer.raise_for_status()
+                    if answer.is_client_error:
+                        await answer.aread()
+                    granted(answer)
                     event = {"event": "message", "data": ""}
                     async for line in answer.aiter_lines():
                         name, _, value = line.partition(":")
@@ -130,37 +157,41 @@ class Desktop:
         return True
 
 
+async def shift(desktop: Desktop, arguments: argparse.Namespace) -> None:
+    """Work tickets, for ever or as many as were asked for."""
+    if arguments.make:
+        await desktop.make(arguments.queues, arguments.languages)
+    await desktop.begin()
+    beating = asyncio.create_task(desktop.live()) if arguments.stream else None
+    tickets = desktop.stream() if arguments.stream else desktop.poll()
+    try:
+        async with contextlib.aclosing(tickets):
+            while desktop.done != arguments.tickets:
+                desktop.done += await desktop.work(await anext(tickets), arguments.seconds)
+    finally:
+        if beating is not None:
+            beating.cancel()
+
+
 async def main(arguments: argparse.Namespace) -> int:
-    """Work tickets until told to stop, or as many as were asked for."""
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    """Work until told to stop, or as many tickets as were asked for; then say that the agent goes."""
     headers = {"X-API-Key": arguments.key}
     async with httpx.AsyncClient(base_url=arguments.router, headers=headers, timeout=WAIT + 10) as client:
         desktop = Desktop(client, arguments.agent)
-        if arguments.make:
-            profile = {"queues": arguments.queues.split(","), "languages": arguments.languages.split(",")}
-            (await desktop.ask("PUT", f"agents/{arguments.agent}", **profile)).raise_for_status()
-        await desktop.begin()
-        done = 0
-        stopping = asyncio.create_task(stop.wait())
-        beating = asyncio.create_task(desktop.live()) if arguments.stream else None
-        tickets = desktop.stream() if arguments.stream else desktop.poll()
-        while not stop.is_set() and done != arguments.tickets:
-            waiting = asyncio.ensure_future(anext(tickets))
-            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done():
-                waiting.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await waiting
-                break
-            done += await desktop.work(waiting.result(), arguments.seconds)
-        for task in (stopping, beating):
-            if task is not None:
-                task.cancel()
-        await tickets.aclose()
-        await desktop.ask("PUT", f"agents/{arguments.agent}/presence", presence="offline")
-    print(f"{arguments.agent}: {done} completed", flush=True)
+        working = asyncio.create_task(shift(desktop, arguments))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, working.cancel)
+        try:
+            await working
+        except asyncio.CancelledError:
+            pass  # told to stop; what is in hand goes back to its queue
+        except RefusedError as error:
+            print(f"{arguments.agent}: {error}", file=sys.stderr)
+            return 1
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL):
+                await desktop.ask("PUT", f"agents/{arguments.agent}/presence", presence="offline")
+    print(f"{arguments.agent}: {desktop.done} completed", flush=True)
     return 0
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,6 +18,7 @@ from services.cli.console import out, print_json, table
 from services.cli.errors import CommandError, Exit
 from services.router.settings import RouterSettings
 from services.router.tree.book import load_rules
+from services.router.tree.keys import DEVELOPMENT_KEYS
 from services.runtime.settings import read_settings
 from services.runtime.yaml_reading import RulesError
 
@@ -117,6 +119,8 @@ def explain(
 ) -> None:
     """Say which skill queue a ticket goes to, and every route that was looked at on the way.
 
+    A ticket that exists needs a key of the router with the scope read: GRIDLINE_API_KEY.
+
     For example:
 
       gridline routes explain 7K3M-9QPX-2HD
@@ -127,7 +131,8 @@ def explain(
     """
     router = addresses.find().urls["router"]
     if _names_a_ticket(what):
-        found = http.get("router", router, f"/v1/tickets/{what}/explain")
+        key = os.environ.get("GRIDLINE_API_KEY") or DEVELOPMENT_KEYS["wallboard-dev"]
+        found = http.get("router", router, f"/v1/tickets/{what}/explain", headers={"X-API-Key": key})
     else:
         asked = {
             "business_type": what,

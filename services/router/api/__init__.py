@@ -38,7 +38,7 @@ def make_router(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         stream_doors(desk, keys),
         kpi_doors(desk, keys),
         supervision_doors(desk, keys),
-        explain_doors(desk.pool, desk.book),
+        explain_doors(desk.pool, desk.book, keys),
     ):
         router.include_router(doors)
     return router

@@ -1,13 +1,13 @@
-"""A dry run of the route tree.
+"""A dry run of the route tree: for a ticket that could be, by anybody; for one that is, by whoever may read it.
 
-Never here: a ticket that exists.
+Never here: a change.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.values import (
@@ -26,15 +26,19 @@ from services.router.domain.attributes import Standing, as_seen
 from services.router.domain.attributes import attributes as attributes_of
 from services.router.domain.classify import OUTAGE, Classification, LanguageRule, TypeRule, priority_of
 from services.router.domain.routes import Tried, take
+from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.http import Problem
+from services.runtime.keys import let_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from services.router.domain.routes import Attributes
     from services.router.domain.ticket import Rules
     from services.router.tree.book import RuleBook
+    from services.runtime.keys import KeyRing
     from services.runtime.postgres import Pool
 
 
@@ -97,7 +101,7 @@ class Explained(BaseModel):
     tried: list[TriedView]
 
 
-def explain_doors(pool: Pool, book: RuleBook) -> APIRouter:
+def explain_doors(pool: Pool, book: RuleBook, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the doors of the dry run."""
     router = APIRouter(tags=["routes"])
 
@@ -106,7 +110,11 @@ def explain_doors(pool: Pool, book: RuleBook) -> APIRouter:
         rules = book.rules
         return _explained(rules, _attributes(asked, rules), asked.at or clock.now())
 
-    @router.get("/tickets/{key}/explain", summary="What the route tree in force does with this ticket, and why")
+    @router.get(
+        "/tickets/{key}/explain",
+        summary="What the route tree in force does with this ticket, and why",
+        dependencies=[Depends(let_in(keys, Scope.READ))],
+    )
     async def explain_ticket(key: str) -> Explained:
         """As if it were routed anew at the time it was; ``decided_by`` is the tree that did."""
         ticket = await ticket_of(pool, key)

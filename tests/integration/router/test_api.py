@@ -197,6 +197,20 @@ async def test_explain_agrees_with_what_the_handler_did(client: httpx.AsyncClien
         assert answer["priority"] == ticket.priority
 
 
+async def test_a_ticket_is_explained_to_whoever_may_read_it(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    said = contact("1", text="着火了", account_id="A1")
+    await desk.take(said)
+    ticket = await desk.ticket(said)
+    path = f"/v1/tickets/{ticket.ticket_ref}/explain"
+    assert (await doors.get(path)).status_code == 401, "it says what it is about, and where"
+    told = (await doors.get(path, headers={"X-API-Key": DEVELOPMENT_KEYS["wallboard-dev"]})).json()
+    assert (told["queue"], told["route"], told["priority"]) == (ticket.queue, ticket.taken.path, "emergency")
+    assert told["tried"][-1]["held"] is True
+    assert told["decided_by"] == told["tree_hash"] == people.book.rules.hash
+
+
 @pytest.mark.parametrize(
     ("asked", "field", "reason"),
     [

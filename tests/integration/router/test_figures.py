@@ -1,0 +1,96 @@
+"""Figures against counting by hand, of work in which each of them has something that does not count.
+
+``test_shift`` compares them with the topic of a whole day; there everything is done in time and nobody gives up.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.router.test_desk import Seat, question
+
+if TYPE_CHECKING:
+    import httpx
+
+    from services.contracts.messages import ContactReceived
+    from tests.integration.router.desk import Desk
+
+pytestmark = pytest.mark.integration
+
+DAY = 86_400.0
+
+
+async def test_every_figure_is_what_counting_by_hand_says(doors: httpx.AsyncClient, desk: Desk) -> None:
+    ann = await Seat(doors, "ann").begin("*", capacity=9, languages=("*",))
+
+    async def comes(said: ContactReceived) -> ContactReceived:
+        desk.now = datetime.now(UTC)
+        await desk.take(said)
+        return said
+
+    async def takes(said: ContactReceived) -> None:
+        assert (await ann.claim(ticket=str(said.ticket_id))).status_code == 200
+
+    async def does(act: str, said: ContactReceived, **told: object) -> None:
+        answer = await ann.do(act, said.ticket_id, **told)
+        assert answer.status_code == 200, answer.text
+
+    for act in ("decline", "accept"):
+        ringing = await comes(question(act, ago=40 * DAY, text="表扬"))
+        assert (await ann.offer()).json()["ticket_id"] == str(ringing.ticket_id), "the only one they did not decline"
+        await does(act, ringing)
+
+    plain = await comes(question("plain", ago=0, thread="plain"))
+    await takes(plain)
+    await does("complete", plain, outcome="solved")
+
+    late = await comes(question("late", ago=40 * DAY, text="我要投诉"))
+    await takes(late)
+    await does("urge", late, reason="customer")
+    await does("complete", late, outcome="solved")
+
+    wrong = await comes(question("wrong", ago=300))
+    await takes(wrong)
+    await does("return", wrong, reason="wrong_queue")
+    await takes(wrong)
+    await does("transfer", wrong, to_queue="consultation")
+    await takes(wrong)
+    await does("urge", wrong, reason="customer")
+    await does("contact", wrong, outcome="reached")
+    await does("wrap-up", wrong)
+    await does("complete", wrong, outcome="solved")
+
+    again = await comes(question("again", ago=0, thread="again"))
+    await takes(again)
+    await does("complete", again, outcome="solved")
+    await comes(question("again-2", ago=0, thread="again", text="又不对了"))
+
+    await comes(question("given-up", ago=30, business_type="fault_report", text=None, unconfirmed=True))
+    gone = await comes(question("gone", ago=30))
+    await does("withdraw", gone, reason="hung_up")
+
+    expected = {
+        "service_level": (4, 9),  # plain, again, wrong after its return and after its transfer; of 7 takings and 2 lost
+        "answer_rate": (7, 9),
+        "abandonment": (2, 9),
+        "ring_limit": (1, 2),
+        "first_contact_resolution": (2, 4),  # neither what was passed on nor what was opened again
+        "repeat_contacts": (0, 4),
+        "transfers": (1, 7),
+        "returns": (1, 7),
+        "timely_handling": (3, 4),
+        "timely_complaints": (0, 1),
+        "call_back": (1, 4),
+        "supervision": (1, 2),
+        "correctness": (3, 4),
+    }
+    kpis = (await ann.ask("kpis", method="GET")).json()["kpis"]
+    shown = {kpi["name"]: (kpi["counted"], kpi["of"]) for kpi in kpis}
+    assert {name: shown[name] for name in expected} == expected
+    assert all(kpi["definition"] and kpi["source"] for kpi in kpis)
+    assert shown.keys() - expected.keys() == {"average_wait", "handle_time", "after_contact_time", "occupancy"}
+    of_complaints = (await ann.ask("kpis?queue=complaint", method="GET")).json()["kpis"]
+    assert {kpi["name"]: kpi["of"] for kpi in of_complaints}["timely_handling"] == 1
