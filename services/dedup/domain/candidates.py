@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.dedup.domain.likelihood import Part
+from services.dedup.domain.likelihood import FEW, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -157,10 +157,15 @@ def _ask(
 ) -> Asked:
     """Return what one device's outage could explain, when it may have begun, and how much that can gain at most."""
     weigh = state.likelihood
-    parts = _parts(state, step.device, known)
-    onsets = sorted({part.onset for part in parts if part.onset <= at}, reverse=True)
+    newest = _newest(state, step.device)
+    onsets = sorted({onset for onset, _, _ in newest if onset <= at}, reverse=True)
     lead = weigh.lead(step.customers)
     starts = [start - lead for start in (onsets if len(onsets) >= _STARTS else (at, *onsets))[:_STARTS]]
+    parts = [
+        known.get(order) or known.setdefault(order, _part(state, onset, incident))
+        for onset, order, incident in newest
+        if onset >= starts[-1]  # else it was there before any of them
+    ]
     spare = rate + weigh.first(step.customers) - weigh.call(lead)
     bounds: list[float] = []
     room, callers, first = _ROUNDING, 0, len(parts)
@@ -201,27 +206,23 @@ def best_start(
     return best
 
 
-def _parts(state: AreaState, device: str, known: dict[int, Part[Incident]]) -> list[Part[Incident]]:
-    """Return the incidents under a device that could be part of its outage, oldest call first.
-
-    ``known`` has those that were found already, by their numbers; more are added.
-    """
+def _newest(state: AreaState, device: str) -> list[tuple[float, int, Incident]]:
+    """Return the newest incidents under a device that could be part of its outage: onset and number; oldest first."""
     restored = state.restored.get(device)
     since = -math.inf if restored is None else restored.restored_at.timestamp()
-    parts: list[Part[Incident]] = []
+    found: list[tuple[float, int, Incident]] = []
     for order, incident in reversed(state.below[device].items()):
-        part = known.get(order)
-        if part is None:
-            if incident.frozen:
-                continue
-            weighed = state.weighed(incident)
-            standing = weighed.standing
-            part = Part(weighed.onset, order, incident, standing.calls, weighed.callers, weighed.least)
-            known[order] = part
-        if part.calls[0] < since:
+        calls = incident.standing.calls
+        if incident.frozen or calls[0] < since:
             continue  # it was there when power came back to the others: it is by itself
-        parts.append(part)
-        if len(parts) == _NEWEST:
+        found.append((calls[0] if len(calls) < FEW else state.onset(incident), order, incident))
+        if len(found) == _NEWEST:
             break
-    parts.sort()  # no two of one order: nothing behind it is compared
-    return parts
+    found.sort()  # no two of one order: nothing behind it is compared
+    return found
+
+
+def _part(state: AreaState, onset: float, incident: Incident) -> Part[Incident]:
+    """Return an incident as a part of what is above it."""
+    weighed = state.weighed(incident)
+    return Part(onset, incident.opened_seq, incident, weighed.standing.calls, weighed.callers, weighed.least)

@@ -31,6 +31,9 @@ T = TypeVar("T")
 KEPT: Final = 16
 """Earliest calls of an incident that are weighed one by one; what comes later is as likely under either cause."""
 
+FEW: Final = 3
+"""Calls of which one may be a stray: of fewer, the first is when it began."""
+
 _SQRT2: Final = math.sqrt(2.0)
 _NORMAL: Final = NormalDist()
 _STILL: Final = 0.5  # seconds: no delay is taken for shorter
@@ -267,4 +270,4 @@ class Likelihood:
 
 def _most_strays(calls: int) -> int:
     """Return how many of the earliest of so many calls may be strays."""
-    return min(calls // 3, _STRAYS + calls // _ONE_IN)
+    return min(calls // FEW, _STRAYS + calls // _ONE_IN)
