@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.bench import callers, claims, day, drain, intake, latency, network, overload, replay, scale
+from tests.bench import callers, claims, day, drain, intake, latency, network, orders, overload, replay, scale
 from tests.bench.grids import Grids
 from tests.bench.plan import Plan, Work
 from tests.bench.report import Results
@@ -29,6 +29,7 @@ MEASUREMENTS: dict[str, Callable[[Plan], None]] = {
     "overload": overload.measure,
     "drain": drain.measure,
     "latency": latency.measure,
+    "orders": orders.measure,
     "network": network.measure,
     "scale": scale.measure,
     "claims": claims.measure,

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from services.contracts.envelope import Outgoing
-    from services.contracts.messages import ContactReceived
+    from services.contracts.messages import ContactReceived, OutageReported
     from services.contracts.topics import Topic
     from services.runtime.settings import ServiceSettings
     from tests.bench.grids import Grid, Size
@@ -66,13 +66,15 @@ def measure(plan: Plan) -> None:
     storms = Storms(STORM, Shape(faults=150))
     grid = plan.grids.imported(size)
     plan.tell("making outage reports")
-    _drain(plan, grid, "dedup", OUTAGE_INPUT, _reports(storms, size, plan.scaled(60_000, quick=10_000)), REACH)
+    waiting = report_records(reports(storms, size, plan.scaled(60_000, quick=10_000)))
+    _drain(plan, grid, "dedup", OUTAGE_INPUT, waiting, REACH)
     plan.tell("making contacts")
     contacts = plan.run(_contacts(storms, grid, plan.scaled(30_000, quick=6_000)))
     _drain(plan, grid, "router", CONTACT_RECEIVED, contacts, None)
 
 
-def _reports(storms: Storms, size: Size, wanted: int) -> list[Outgoing]:
+def reports(storms: Storms, size: Size, wanted: int) -> list[OutageReported]:
+    """Return the first outage reports of storms side by side, in the order they came in."""
     doors, move = Doors(), Move(size)
     drawn = {
         seed: reports_of(storms.network, doors.contacts(requests_of(storms.drawn(seed), START), START))
@@ -84,7 +86,7 @@ def _reports(storms: Storms, size: Size, wanted: int) -> list[Outgoing]:
         if len(found) >= wanted:
             break
     found.sort(key=lambda one: one.received_at)
-    return report_records(found[:wanted])
+    return found[:wanted]
 
 
 async def _contacts(storms: Storms, grid: Grid, wanted: int) -> list[Outgoing]:

@@ -51,7 +51,7 @@ _SERVICES = ("notify", "dedup", "router", "intake")
 
 
 @dataclass
-class _Seen:
+class Seen:
     """Records of a topic with the moment each arrived here."""
 
     topic: Topic
@@ -127,9 +127,9 @@ async def _requests(grid: Grid, wanted: int) -> list[Request]:
     return found[:wanted]
 
 
-async def _send(settings: ServiceSettings, port: int, requests: Sequence[Request]) -> tuple[Load, _Seen, _Seen]:
+async def _send(settings: ServiceSettings, port: int, requests: Sequence[Request]) -> tuple[Load, Seen, Seen]:
     """Send at the rate, listen to reports and orders until they stop coming."""
-    seen = (_Seen(OUTAGE_INPUT), _Seen(DISPATCH_ORDER))
+    seen = (Seen(OUTAGE_INPUT), Seen(DISPATCH_ORDER))
     listening = [asyncio.Event() for _ in seen]
     tasks = [asyncio.create_task(one.listen(settings, ready)) for one, ready in zip(seen, listening, strict=True)]
     try:
@@ -154,7 +154,7 @@ async def _send(settings: ServiceSettings, port: int, requests: Sequence[Request
 class _Hops:
     """Which record came of which request, and how long after."""
 
-    def __init__(self, requests: Sequence[Request], load: Load, reports: _Seen, orders: _Seen) -> None:
+    def __init__(self, requests: Sequence[Request], load: Load, reports: Seen, orders: Seen) -> None:
         self._load = load
         self._begun = load.due[0]
         number = {one.contact_id: place for place, one in reversed(list(enumerate(requests)))}
@@ -189,20 +189,20 @@ class _Hops:
         route = [1000 * (self._reported[place] - answered[place]) for place in reports]
         decide = [1000 * (self._ordered[place] - self._reported[place]) for place in places]
         return [
-            _figure("due → order p50", from_due, 0.50, note=after),
-            _figure("due → order p99", from_due, 0.99, reach=REACH),
+            figure("due → order p50", from_due, 0.50, note=after),
+            figure("due → order p99", from_due, 0.99, reach=REACH),
             Figure("due → order p99, each 10 s", "ms", [percentile(one, 0.99) for one in windows.values()]),
-            _figure("202 → order p50", from_answer, 0.50),
-            _figure("202 → order p99", from_answer, 0.99, reach=REACH),
-            _figure("due → order p99, with the start", cold, 0.99, note=f"all {len(cold)} orders"),
-            _figure("due → 202 p50", accept, 0.50, note="all requests"),
-            _figure("due → 202 p99", accept, 0.99, note="all requests"),
-            _figure("202 → report p50", route, 0.50, note=f"{len(reports)} reports: the router and its relay"),
-            _figure("202 → report p99", route, 0.99, note="the same"),
-            _figure("report → order p50", decide, 0.50, note="dedup and its relay"),
-            _figure("report → order p99", decide, 0.99, note="the same"),
+            figure("202 → order p50", from_answer, 0.50),
+            figure("202 → order p99", from_answer, 0.99, reach=REACH),
+            figure("due → order p99, with the start", cold, 0.99, note=f"all {len(cold)} orders"),
+            figure("due → 202 p50", accept, 0.50, note="all requests"),
+            figure("due → 202 p99", accept, 0.99, note="all requests"),
+            figure("202 → report p50", route, 0.50, note=f"{len(reports)} reports: the router and its relay"),
+            figure("202 → report p99", route, 0.99, note="the same"),
+            figure("report → order p50", decide, 0.50, note="dedup and its relay"),
+            figure("report → order p99", decide, 0.99, note="the same"),
         ]
 
 
-def _figure(name: str, samples: list[float], share: float, *, reach: Reach | None = None, note: str = "") -> Figure:
+def figure(name: str, samples: list[float], share: float, *, reach: Reach | None = None, note: str = "") -> Figure:
     return Figure(name, "ms", [percentile(samples, share)], reach, note)
