@@ -31,7 +31,7 @@ from services.dedup.replay_files import (
     write_orders,
 )
 from services.grid.book import CustomerBook
-from services.grid.evidence import PlaceEvidence
+from services.grid.evidence import PlaceEvidence, account_spellings
 from services.grid.lately import Lately
 from services.grid.network_file import open_network
 from services.grid.tree import Tree
@@ -381,7 +381,9 @@ class Replay:
 
     def _restore(self, restored: Restoration) -> None:
         self._fire_until(restored.restored_at)
-        what = restored.device_or_account
+        said = restored.device_or_account
+        known = (one for one in (said, *account_spellings(said)) if one in self._homes or one in self._tree)
+        what = next(known, said)
         transformer = self._homes.get(what)
         if transformer is None and what not in self._tree:
             self._result.restorations_unknown += 1

@@ -252,6 +252,7 @@ def read_restorations(path: Path, refused: list[ReplayFileError] | None = None) 
 
 def _rows(file: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     reader = csv.DictReader(file)
+    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
     for row in reader:
         yield reader.line_num, row
 

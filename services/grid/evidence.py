@@ -192,7 +192,7 @@ class Question:
 
 def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
     """Return what to look up for ``evidence``."""
-    spellings = _spellings(evidence.account_id) if evidence.account_id else ()
+    spellings = account_spellings(evidence.account_id) if evidence.account_id else ()
     clues: list[Clue] = []
     shown: Point | None = None
     accuracy = evidence.accuracy_m
@@ -228,7 +228,7 @@ def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
     )
 
 
-def _spellings(said: str) -> tuple[str, ...]:
+def account_spellings(said: str) -> tuple[str, ...]:
     """Return under which spellings an account may be found: as it was said, then without signs, then in capitals.
 
     Nearly all are in capitals and digits as they are. What a chat copies along and nobody sees is left out.

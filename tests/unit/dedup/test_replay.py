@@ -17,6 +17,7 @@ from services.grid.network_file import read_customers, read_devices
 from tests.unit.dedup.timeline import NETWORKS, minute
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from services.dedup.domain.rules import Rules
@@ -189,6 +190,25 @@ def test_power_back_of_an_account_ends_only_what_was_that_customers(files: Files
     found = files.assignments()
     assert found["alone again"][0] != found["alone"][0]
     assert found["shared again"][0] == found["shared"][0] == found["neighbour"][0]
+
+
+@pytest.mark.parametrize("written", [str.lower, lambda account: f"户号 {account}"])
+def test_power_back_at_an_account_is_found_however_it_is_written(files: Files, written: Callable[[str], str]) -> None:
+    files.report("alone", 0, "A0TR00023")
+    files.power_back(30, written(HOMES["A0TR00023"][0].account_id))
+    files.report("again", 300, "A0TR00023")
+    came = files.run()
+
+    found = files.assignments()
+    assert came.restorations_unknown == 0
+    assert found["again"][0] != found["alone"][0]
+
+
+def test_the_columns_of_restorations_may_be_written_large_and_stand_in_any_order(tmp_path: Path) -> None:
+    path = tmp_path / "restorations.csv"
+    path.write_bytes("\ufeffWho, Device_or_Account ,Restored_at\r\nx,A0TR00023,2026-07-01T12:00:00Z\r\n\r\n".encode())
+
+    assert [one.device_or_account for one in read_restorations(path)] == ["A0TR00023"]
 
 
 def test_a_report_made_before_power_was_back_is_assigned_to_the_outage_that_answered_it(files: Files) -> None:

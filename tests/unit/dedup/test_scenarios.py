@@ -698,7 +698,8 @@ def test_who_reports_long_after_power_was_back_has_a_new_outage(storm: Timeline)
     assert (storm.incident_of(again).continues, storm.order_of(again).reason) == (None, "first_report")
 
 
-def test_a_second_wave_hours_later_is_another_outage_though_nobody_said_power_was_back(storm: Timeline) -> None:
+@pytest.mark.parametrize("minutes", [180, 600])
+def test_a_second_wave_is_another_outage_though_nobody_said_power_was_back(storm: Timeline, minutes: int) -> None:
     tree = storm.state.tree
     devices = tree.transformers_under("A0SW00012")
     for n, device in enumerate(devices):
@@ -706,7 +707,7 @@ def test_a_second_wave_hours_later_is_another_outage_though_nobody_said_power_wa
     assert storm.live_orders().keys() == {"A0SW00012"}
     old = storm.order_of(first).order_id
     for n, device in enumerate(devices):
-        second = storm.at(600 + n / 4).report(device)
+        second = storm.at(minutes + n / 4).report(device)
 
     assert storm.live_orders().keys() == {"A0SW00012"}
     assert storm.order_of(second).order_id != old
