@@ -174,7 +174,7 @@ _ROOM: Final = {
     "positions": "SELECT topic, partition, epoch, next_offset FROM consumer_partition",
     "inbox": "SELECT id, fingerprint, topic, partition, kafka_offset FROM inbox",
     "outbox": "SELECT topic, key, value FROM outbox ORDER BY id",
-    "unpublished": "SELECT count(*) FROM outbox WHERE published_at IS NULL",
+    "unpublished": "SELECT count(*) FROM outbox_waiting",
 }
 _TICKETS: Final = """
 SELECT t.ticket_id, t.queue, t.state, t.priority, t.report,

@@ -42,9 +42,9 @@ SELECT 'dedup', topic, partition, next_offset FROM dedup.consumer_partition UNIO
 SELECT 'notify', topic, partition, next_offset FROM notify.consumer_partition
 """
 _UNPUBLISHED: Final = """
-SELECT (SELECT count(*) FROM router.outbox WHERE published_at IS NULL)
-     + (SELECT count(*) FROM dedup.outbox WHERE published_at IS NULL)
-     + (SELECT count(*) FROM notify.outbox WHERE published_at IS NULL)
+SELECT (SELECT count(*) FROM router.outbox_waiting)
+     + (SELECT count(*) FROM dedup.outbox_waiting)
+     + (SELECT count(*) FROM notify.outbox_waiting)
 """
 
 

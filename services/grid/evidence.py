@@ -18,7 +18,7 @@ import h3
 
 from services.contracts.frozen import frozen
 from services.contracts.values import Crs
-from services.grid.address import Address, parse
+from services.grid.address import Address, names_a_house, parse
 from services.grid.datum import to_wgs84
 from services.grid.phone import phone_key
 
@@ -268,8 +268,10 @@ def _address(evidence: PlaceEvidence) -> Address | None:
     """Return the address given, else one that the text names with its house: a street's name alone may be chance."""
     if evidence.address and (given := parse(evidence.address)).sites:
         return given
-    if evidence.text and (found := parse(evidence.text)).sites and (found.number or found.building):
-        return found
+    if evidence.text and names_a_house(evidence.text):
+        found = parse(evidence.text)
+        if found.sites and (found.number or found.building):
+            return found
     return None
 
 

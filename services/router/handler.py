@@ -44,7 +44,7 @@ from services.router.domain.danger import is_new
 from services.router.domain.deciding import counted_as, route_again, settle, with_events
 from services.router.domain.desk import GRIDLINE, DeskRules, following, keeping, live_of, turn_of, work_of
 from services.router.domain.log import Did, Event
-from services.router.domain.places import Clues, Places, clues
+from services.router.domain.places import Clues, Places
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, ReportState
@@ -212,7 +212,7 @@ def _on_contact(work: _Outcome, received: Received, said: Said) -> None:
     if ticket.report is ReportState.SENT and (was is None or was.report is ReportState.NONE):
         report = outage_reported(ticket, said.contact)
         work.reports.append(Publication(OUTAGE_INPUT, report, received.traceparent))
-        work.places.reported(clues(ticket.facts))
+        work.places.reported(work.book.clues_of(ticket.facts))
 
 
 def _on_report_settled(work: _Outcome, received: Received, settled: ReportSettled) -> None:

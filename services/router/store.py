@@ -129,7 +129,7 @@ SELECT count(*) FROM remembered
 
 
 _ACTED: Final = f"""
-WITH kept AS ({_KEEP}), noted AS ({_lines(21)}), counted AS ({positions.counting(30)}) {outbox.inserting(34)}
+WITH kept AS ({_KEEP}), noted AS ({_lines(21)}), counted AS ({positions.counting(30)}), {outbox.inserting(34)}
 """  # all that an act leaves behind, in one round trip
 _LOG: Final = """
 SELECT body::text AS body FROM ticket_log WHERE ticket_id = $1 ORDER BY version, n

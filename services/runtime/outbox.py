@@ -1,8 +1,9 @@
 """The outbox and its relay: what a transaction decided is published after it commits, at least once, in order.
 
-A row's bytes are settled when it is written, so every copy is equal. The relay takes rows that are not published
-(never "above the last id"), one relay a shard under an advisory lock, publishes in id order, waits for all
-acknowledgements, then marks. Dying between the two repeats records; nothing is skipped.
+A row's bytes are settled when it is written, so every copy is equal; beside it stands an entry that it waits. The relay
+takes rows that wait (never "above the last id"), one relay a shard under an advisory lock, publishes in id order, waits
+for all acknowledgements, then deletes the entries. Dying between the two repeats records; nothing is skipped. A row is
+as large as its record, an entry a few bytes: so no record is written twice.
 """
 
 from __future__ import annotations
@@ -43,34 +44,41 @@ _SILENCE_SECONDS: Final = 5.0
 
 
 def inserting(first: int) -> str:
-    """Return the statement that writes records, its six columns from parameter ``first`` on.
+    """Return what writes records, after ``WITH`` or among what follows it: six columns from parameter ``first`` on.
 
     A room may make it part of its own statement, for one round trip less.
     """
     types = ("smallint", "text", "bytea", "bytea", "bytea")
     columns = ", ".join(f"${first + n}::{each}[]" for n, each in enumerate(types))
-    # Ids are drawn in the order of the rows: Postgres sorts before it computes a default.
+    # Ids are drawn in the order of the rows: they are sorted before.
     return f"""
-INSERT INTO outbox (shard, topic, key, value, headers, created_at)
-SELECT shard, topic, key, value, headers, ${first + len(types)}::timestamptz
-FROM unnest({columns}) WITH ORDINALITY AS v (shard, topic, key, value, headers, n)
-ORDER BY n
+numbered AS MATERIALIZED (
+    SELECT nextval('outbox_id_seq') AS id, shard, topic, key, value, headers
+    FROM (
+        SELECT * FROM unnest({columns}) WITH ORDINALITY AS v (shard, topic, key, value, headers, n) ORDER BY n
+    ) AS sorted
+), written AS (
+    INSERT INTO outbox (id, topic, key, value, headers, created_at)
+    SELECT id, topic, key, value, headers, ${first + len(types)}::timestamptz FROM numbered
+)
+INSERT INTO outbox_waiting (shard, id) SELECT shard, id FROM numbered
 """  # noqa: S608 - names of types and numbers
 
 
-_INSERT: Final = inserting(1)
-_UNPUBLISHED: Final = """
-SELECT id, topic, key, value, headers, created_at
-FROM outbox WHERE published_at IS NULL AND shard = $1 ORDER BY id LIMIT $2
+_INSERT: Final = f"WITH {inserting(1)}"
+# A statement does not see what it deletes as gone, so the next page leaves these rows out by id.
+_DONE_AND_NEXT: Final = """
+WITH done AS (DELETE FROM outbox_waiting WHERE shard = $1 AND id = ANY($3::bigint[]))
+SELECT o.id, o.topic, o.key, o.value, o.headers, o.created_at
+FROM (
+    SELECT id FROM outbox_waiting WHERE shard = $1 AND id NOT IN (SELECT unnest($3::bigint[])) ORDER BY id LIMIT $2
+) AS w CROSS JOIN LATERAL (SELECT * FROM outbox WHERE id = w.id LIMIT 1) AS o
+ORDER BY o.id
 """
-# A statement does not see its own mark, so the next page leaves these rows out by id.
-_MARK_AND_NEXT: Final = """
-WITH marked AS (UPDATE outbox SET published_at = $2 WHERE id = ANY($1::bigint[]))
-SELECT id, topic, key, value, headers, created_at
-FROM outbox WHERE published_at IS NULL AND shard = $3 AND id NOT IN (SELECT unnest($1::bigint[]))
-ORDER BY id LIMIT $4
+_OLDEST: Final = """
+SELECT n, (SELECT created_at FROM outbox WHERE id = first) AS oldest
+FROM (SELECT count(*) AS n, min(id) AS first FROM outbox_waiting) AS waiting
 """
-_OLDEST: Final = "SELECT count(*) AS n, min(created_at) AS oldest FROM outbox WHERE published_at IS NULL"
 
 
 def pack_headers(headers: Headers) -> bytes:
@@ -187,9 +195,11 @@ class Relay:
             return
         try:
             await connection.execute("SELECT set_config('idle_session_timeout', $1, false)", str(self._silence_ms))
-            # A mark that a crash forgets is a record published twice, which every reader must bear anyway: so a mark
+            # A deletion that a crash forgets is a record published twice, which every reader must bear anyway: so it
             # need not wait for the disk, and the next page goes out sooner.
             await connection.execute("SET synchronous_commit = off")
+            # What waits comes and goes too fast for statistics: rows are found by their ids, whatever these say.
+            await connection.execute("SET enable_seqscan = off")
             page = await self._unpublished(connection)
             while True:
                 self._outbox.rest()
@@ -201,20 +211,20 @@ class Relay:
             connection.terminate()
 
     async def _unpublished(self, connection: Connection) -> list[asyncpg.Record]:
-        return await connection.fetch(_UNPUBLISHED, self._shard, _PAGE)
+        return await connection.fetch(_DONE_AND_NEXT, self._shard, _PAGE, [])
 
     async def _publish(self, connection: Connection, page: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
-        """Publish a page and mark it; return the next.
+        """Publish a page and note that it is; return the next.
 
         Raises:
-            UnavailableError: not everything was acknowledged; the rows stay unpublished and are sent again.
+            UnavailableError: not everything was acknowledged; the rows go on waiting and are sent again.
         """
         await self._producer.send_batch(
             [Outgoing(row["topic"], row["key"], row["value"], unpack_headers(row["headers"])) for row in page]
         )
         failpoint("relay.published")
         now = clock.now()
-        following = await connection.fetch(_MARK_AND_NEXT, [row["id"] for row in page], now, self._shard, _PAGE)
+        following = await connection.fetch(_DONE_AND_NEXT, self._shard, _PAGE, [row["id"] for row in page])
         for topic, n in Counter(row["topic"] for row in page).items():
             metrics.PUBLISHED.labels(topic).inc(n)
         for row in page:

@@ -18,7 +18,10 @@ SEEN_DAYS: Final = 15 + max(topic.retention_ms for topic in TOPICS) // (24 * 360
 _ROWS: Final = 10_000
 _OUTBOX: Final = """
 DELETE FROM outbox WHERE id IN (
-    SELECT id FROM outbox WHERE published_at < now() - $1 * interval '1 day' ORDER BY published_at LIMIT $2
+    SELECT id FROM outbox AS o
+    WHERE created_at < now() - $1 * interval '1 day'
+      AND NOT EXISTS (SELECT FROM outbox_waiting AS w WHERE w.id = o.id)
+    LIMIT $2
 )
 """
 _INBOX: Final = """

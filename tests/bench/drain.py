@@ -56,7 +56,7 @@ _PATIENCE_SECONDS = 240.0
 _PAGE = 2000
 _STATE = """
 SELECT coalesce((SELECT sum(next_offset) FROM {schema}.consumer_partition WHERE topic = $1), 0)::bigint AS done,
-       EXISTS (SELECT 1 FROM {schema}.outbox WHERE published_at IS NULL) AS waiting
+       EXISTS (SELECT 1 FROM {schema}.outbox_waiting) AS waiting
 """
 
 

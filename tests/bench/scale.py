@@ -66,8 +66,8 @@ _STATE = """
 SELECT coalesce((SELECT sum(next_offset) FROM router.consumer_partition WHERE topic = $1), 0)::bigint AS routed,
        (SELECT count(*) FROM router.outbox WHERE topic = $2) AS reports,
        coalesce((SELECT sum(next_offset) FROM dedup.consumer_partition WHERE topic = $2), 0)::bigint AS decided,
-       EXISTS (SELECT 1 FROM router.outbox WHERE published_at IS NULL) AS routed_waiting,
-       EXISTS (SELECT 1 FROM dedup.outbox WHERE published_at IS NULL) AS decided_waiting
+       EXISTS (SELECT 1 FROM router.outbox_waiting) AS routed_waiting,
+       EXISTS (SELECT 1 FROM dedup.outbox_waiting) AS decided_waiting
 """
 
 

@@ -265,7 +265,8 @@ PLANTS = {
     ),
     "a position moved on": ("UPDATE router.consumer_partition SET next_offset = next_offset + 1000", {"I6"}),
     "a row that was not published": (
-        "UPDATE notify.outbox SET published_at = NULL; UPDATE dedup.outbox SET published_at = NULL WHERE id = 1",
+        """INSERT INTO notify.outbox_waiting SELECT 0, id FROM notify.outbox;
+           INSERT INTO dedup.outbox_waiting SELECT 0, min(id) FROM dedup.outbox""",
         {"I8"},
     ),
     "a count changed": ("UPDATE router.tally SET n = n + 1 WHERE name = 'contact_queued'", {"conservation"}),

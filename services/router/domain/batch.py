@@ -83,6 +83,7 @@ class Book:
     touched: dict[UUID, None] = field(default_factory=dict)
     aliases: dict[UUID, UUID] = field(default_factory=dict)
     _joined: dict[tuple[int, int], tuple[Facts, Facts, Facts]] = field(default_factory=dict)
+    _clues: dict[int, tuple[Clues, Facts]] = field(default_factory=dict)
 
     def load(self, tickets: Iterable[Ticket]) -> None:
         """Take in tickets as they were stored."""
@@ -102,12 +103,12 @@ class Book:
             ticket_id = self.ids.get(said.contact.ticket_id, said.contact.ticket_id)
             known = threads.get(ticket_id) or (self.tickets[ticket_id].facts if ticket_id in self.tickets else None)
             own = threads[ticket_id] = said.facts if known is None else self._together(known, said.facts)
-            wanted.add(clues(own))
+            wanted.add(self.clues_of(own))
             dangerous = bool(said.facts.hazards)
             if dangerous and known is not None:
                 wanted.add(clues(apart(known, said.facts)))
             for ticket in self._open_for(said.handles):
-                wanted.add(clues(self._together(ticket.facts, own)))
+                wanted.add(self.clues_of(self._together(ticket.facts, own)))
                 if dangerous:
                     wanted.add(clues(apart(ticket.facts, own)))
         return wanted
@@ -137,7 +138,7 @@ class Book:
             return self._join(joins, own, own_id, said, facts)
         if others and (own is None or own.is_young) and (near := self._told_where(said, facts, others)) is not None:
             facts = apart(near.facts, facts)
-        located = self._located(clues(facts), own)
+        located = self._located(self.clues_of(facts), own)
         opened = Opened(own_id, repeats)
         ticket = receive(own, contact, facts, located, self.rules, self.bounds, self.now, opened)
         self.put(ticket, said.handles)
@@ -155,6 +156,13 @@ class Book:
             if not have or have[-1] != ticket.ticket_id:
                 live = [each for each in have if each != ticket.ticket_id and self._is_open(each)]
                 self.open[handle] = (*live, ticket.ticket_id)[-_MOST_OPEN:]
+
+    def clues_of(self, facts: Facts) -> Clues:
+        """Return what facts say of their place, read once: they are asked for each time their ticket is."""
+        found = self._clues.get(id(facts))
+        if found is None:
+            found = self._clues[id(facts)] = (clues(facts), facts)  # kept, so that its id is no other's
+        return found[0]
 
     def drain(self) -> list[UUID]:
         """Return the tickets changed since it was asked last."""
@@ -188,13 +196,13 @@ class Book:
         self, own: Ticket | None, said: Said, facts: Facts, others: list[Ticket]
     ) -> tuple[Joining | None, Ticket | None]:
         """Return the ticket a contact joins, or the one that an own ticket repeats."""
-        located = self._located(clues(facts), own)
+        located = self._located(self.clues_of(facts), own)
         about = classification_of(facts, located, self.rules.keywords)
         settled = facts.final or is_ready(about, facts, located.place)
         joins = choose(facts, about, said.at, others, self.rules.keywords, self.bounds) if settled else None
         if joins is not None:
-            known = clues(self._together(joins.ticket.facts, facts))
-            if known in self.places or known == clues(joins.ticket.facts):
+            known = self.clues_of(self._together(joins.ticket.facts, facts))
+            if known in self.places or known == self.clues_of(joins.ticket.facts):
                 return joins, None
             raise UnforeseenError(known)
         return None, again(facts, about, said.at, others, self.bounds) if own is None else None
@@ -204,7 +212,7 @@ class Book:
     ) -> tuple[Ticket | None, Ticket]:
         whole = self._together(joins.ticket.facts, facts)
         how = Joined(joins.relation, own_id, own)
-        located = self._located(clues(whole), joins.ticket)
+        located = self._located(self.clues_of(whole), joins.ticket)
         ticket = receive(joins.ticket, said.contact, whole, located, self.rules, self.bounds, self.now, how)
         now_this = {own_id}
         if own is not None:
@@ -219,6 +227,6 @@ class Book:
         found = self.places.get(wanted)
         if found is not None:
             return found
-        if ticket is None or wanted != clues(ticket.facts):
+        if ticket is None or wanted != self.clues_of(ticket.facts):
             raise UnforeseenError(wanted)
         return Located(ticket.place, ticket.customer_language)

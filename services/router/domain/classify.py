@@ -251,6 +251,19 @@ def classify(
         hazards: Hazards found so far; they are never taken back.
         single_premise: The customer chose "only my home" on the channel.
     """
+    return _classify(keywords, choice, language, customer_language, text, tuple(sorted(hazards)), single_premise)
+
+
+@lru_cache(maxsize=4096)  # deciding a contact asks two or three times, and people say much the same
+def _classify(
+    keywords: Keywords,
+    choice: str | None,
+    language: str | None,
+    customer_language: str | None,
+    text: str,
+    hazards: tuple[str, ...],
+    single_premise: bool,  # noqa: FBT001 - what was chosen, not a switch
+) -> Classification:
     reading = keywords.read(text)
     found: list[str] = []
     business_type, type_rule, confidence = keywords.default_type, TypeRule.DEFAULT, 0.0
@@ -274,7 +287,7 @@ def classify(
         type_rule=type_rule,
         words=tuple(found),
         fault=fault,
-        hazards=tuple(sorted(hazards)),
+        hazards=hazards,
         language=spoken,
         language_rule=language_rule,
         single_premise=single_premise or reading.only_mine,

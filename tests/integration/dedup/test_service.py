@@ -32,7 +32,7 @@ pytestmark = pytest.mark.integration
 
 FIELD = {"X-API-Key": DEVELOPMENT_KEYS["field-dev"]}
 DESK = {"X-API-Key": DEVELOPMENT_KEYS["desk-dev"]}
-UNPUBLISHED = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
+UNPUBLISHED = "SELECT count(*) FROM outbox_waiting"
 WAITING = "SELECT count(*) FROM incident WHERE relook_timer IS NOT NULL AND state IN ('predicted', 'confirmed')"
 REPORTS = "SELECT count(*) FROM report"
 

@@ -53,7 +53,7 @@ HOLDS = {"transformer": timedelta(minutes=5), "fuse": timedelta(minutes=10)}
 EMPTY = """TRUNCATE area, storm, incident, report, membership, order_version, progress, restored_part, timer, command,
     planned_outage, telemetry, outage_elsewhere, inbox"""
 SETTLED = """SELECT (SELECT coalesce(sum(next_offset), 0) FROM consumer_partition WHERE topic = $1) >= $2
-    AND NOT EXISTS (SELECT FROM outbox WHERE published_at IS NULL)"""
+    AND NOT EXISTS (SELECT FROM outbox_waiting)"""
 SECONDS = 60
 BY_OUR_CLOCK = {"a_crews_clock_ahead_of_ours_is_bounded_by_arrival"}
 """What a crew says is bounded by when we hear it, and the service's clock is not the story's."""

@@ -104,7 +104,7 @@ async def test_the_batch_is_decided_again_once(
         postgres_server.start()
         process.send_signal(signal.SIGCONT)
         await service.until("all are decided", MANY, case.sql)
-        await service.until("all are published", 0, "SELECT count(*) FROM outbox WHERE published_at IS NULL")
+        await service.until("all are published", 0, "SELECT count(*) FROM outbox_waiting")
         await service.until("none is counted twice", MANY, COUNTED, list(case.counts))
         assert process.poll() is None, "it waited and went on; it did not end"
         assert '"waiting_for"' in service.log

@@ -23,7 +23,7 @@ class Router(Service):
     async def tally(self) -> Counter[str]:
         """What is counted, and the messages still to publish."""
         rows = await self.sql("SELECT name, sum(n)::int AS n FROM tally GROUP BY name")
-        waiting = await self.sql("SELECT count(*) FROM outbox WHERE published_at IS NULL")
+        waiting = await self.sql("SELECT count(*) FROM outbox_waiting")
         return Counter({row["name"]: row["n"] for row in rows} | {"unpublished": waiting[0][0]})
 
     async def counted(self, holds: Callable[[Counter[str]], bool]) -> Counter[str]:

@@ -20,7 +20,7 @@ from services.contracts import ids, topics
 from services.contracts.envelope import Outgoing, Refusal, RefusedError
 from services.contracts.messages import OrderVersion, OutageReported
 from services.contracts.values import DeviceRef, OrderStatus, Priority
-from services.runtime import batch, clock, outbox, positions, service
+from services.runtime import batch, outbox, positions, service
 from services.runtime.handling import Decided, Publication, Refused
 from services.runtime.settings import ServiceSettings
 
@@ -147,8 +147,8 @@ def take_out(protection: str) -> None:
     elif protection == "mark after publish":
 
         async def marks_first(self: Any, connection: Any, page: Any) -> Any:
-            mark = "UPDATE outbox SET published_at = $2 WHERE id = ANY($1::bigint[])"
-            await connection.execute(mark, [row["id"] for row in page], clock.now())
+            done = "DELETE FROM outbox_waiting WHERE id = ANY($1::bigint[])"
+            await connection.execute(done, [row["id"] for row in page])
             outbox.failpoint("relay.published")
             for row in page:
                 headers = outbox.unpack_headers(row["headers"])

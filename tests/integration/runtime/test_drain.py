@@ -42,7 +42,7 @@ async def test_sigterm_finishes_the_batch_and_publishes_what_was_committed(world
     await answer(world, "/readyz")
     assert await world.terminate(process) == 0
     assert '"drained"' in world.log
-    waiting = await world.sql("SELECT count(*) AS n FROM outbox WHERE published_at IS NULL")
+    waiting = await world.sql("SELECT count(*) AS n FROM outbox_waiting")
     assert waiting[0]["n"] == 0
     world.start()
     await world.settled(len(reports))

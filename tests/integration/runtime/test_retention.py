@@ -22,13 +22,14 @@ async def test_only_rows_past_their_time_are_deleted(world: World):
     connection = await asyncpg.connect(world.dsn, server_settings={"search_path": "ledger"})
     ages = (0, retention.PUBLISHED_DAYS - 1, retention.PUBLISHED_DAYS + 1, retention.SEEN_DAYS + 1)
     await connection.execute(
-        "INSERT INTO outbox (shard, topic, key, value, headers, created_at, published_at)"
-        " SELECT 0, 't', '', '', '[]', now(), now() - age * interval '1 day' FROM unnest($1::int[]) AS age",
+        "INSERT INTO outbox (topic, key, value, headers, created_at)"
+        " SELECT 't', '', '', '[]', now() - age * interval '1 day' FROM unnest($1::int[]) AS age",
         ages,
     )
     await connection.execute(
-        "INSERT INTO outbox (shard, topic, key, value, headers, created_at)"
-        " VALUES (0, 't', '', '', '[]', now() - interval '90 days')"
+        "WITH forgotten AS (INSERT INTO outbox (topic, key, value, headers, created_at)"
+        " VALUES ('t', '', '', '[]', now() - interval '90 days') RETURNING id)"
+        " INSERT INTO outbox_waiting (shard, id) SELECT 0, id FROM forgotten"
     )
     await connection.execute(
         "INSERT INTO inbox SELECT gen_random_uuid(), '', 't', 0, 0, now() - age * interval '1 day'"

@@ -20,7 +20,7 @@ EPOCH = datetime(2026, 7, 1, 8, tzinfo=UTC)
 _SETTLED = """
 SELECT CASE WHEN read >= $1 AND waiting = 0 THEN 'all' ELSE format('%s read, %s to publish', read, waiting) END
 FROM (SELECT coalesce(sum(next_offset), 0) AS read FROM consumer_partition),
-    (SELECT count(*) AS waiting FROM outbox WHERE published_at IS NULL)
+    (SELECT count(*) AS waiting FROM outbox_waiting)
 """
 
 

@@ -6,12 +6,12 @@ import csv
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import deploy
 from services.grid import address
-from services.grid.address import Address, district_names, normalise, parse, same_house, street_names
+from services.grid.address import Address, district_names, names_a_house, normalise, parse, same_house, street_names
 
 HOME = "1区团结北路227号5栋3001室"
 
@@ -182,3 +182,26 @@ def test_any_text_gives_parts_a_database_can_hold(text):
         assert 0 <= site.number < 2**31
         assert all(name.isprintable() for name in street_names(site.street))
     assert all(name.isprintable() for name in district_names(parts.district))
+
+
+@given(
+    st.text(
+        alphabet=st.one_of(
+            st.sampled_from("路街区号栋幢座楼室小区花园一二十百两〇0123#-ab 停电了buildingtowerstreetＡ１①㎡㈠½"),
+            st.characters(codec="utf-8"),
+        ),
+        max_size=40,
+    )
+)
+@example("中山路A座停电了")
+@example("中山路ＢＬＤＧ b")
+@example("main street tower c")
+@example("中山路〇号")
+@example("没电了没电了，快来修")
+def test_only_what_names_no_house_is_passed_over(text: str):
+    found = parse(text)
+    assert names_a_house(text) or not (found.number or found.building)
+
+
+def test_most_of_what_people_say_is_passed_over():
+    assert not any(map(names_a_house, ("没电了没电了，快来修", "停电了", "the power is out", "中山路停电了")))
