@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.router.domain.log import Did
 from services.router.domain.sla import Elapsed, Pause
-from services.router.domain.work import BACK, UNTOUCHED, Carried, Phase
+from services.router.domain.work import BACK, UNTOUCHED, Carried, Finished, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -54,8 +54,17 @@ def _offered(_work: Work, event: Event) -> dict[str, object]:
     return _now_in(Phase.OFFERED, event, agent=event.agent, until=event.until)
 
 
-def _merged(_work: Work, event: Event) -> dict[str, object]:
-    return _now_in(Phase.MERGED, event, agent=None, merged_into=event.ticket)
+def _merged(work: Work, event: Event) -> dict[str, object]:
+    finished = Finished(agent=work.agent, at=work.since) if work.phase is Phase.CLOSED else None
+    return _now_in(Phase.MERGED, event, agent=None, merged_into=event.ticket, finished=finished)
+
+
+def _unmerged(work: Work, _event: Event) -> dict[str, object]:
+    """Return what changes where a ticket stands for itself again: one that had ended has ended."""
+    if (was := work.finished) is None:
+        return {}
+    ended = {"phase": Phase.CLOSED, "since": was.at, "agent": was.agent, "outcome": work.outcome}
+    return {**ended, "waiting_since": work.waiting_since, "finished": None}
 
 
 def _carrying(work: Work, event: Event) -> dict[str, object]:
@@ -85,6 +94,7 @@ _CHANGES: Final[Mapping[Did, Callable[[Work, Event], dict[str, object]]]] = {
     Did.URGED: _urged,
     Did.REPRIORITISED: lambda _, event: {"priority": event.priority},
     Did.MERGED: _merged,
+    Did.UNMERGED: _unmerged,
     Did.CARRIED: _carrying,
     Did.RELEASED: _released,
 }

@@ -36,6 +36,13 @@ class Carried(Value):
     since: Timestamp | None = None
 
 
+class Finished(Value):
+    """How a ticket that was closed before it was merged had ended: by whom, and when. Its outcome stands."""
+
+    agent: Name | None = None
+    at: Timestamp | None = None
+
+
 class Work(Value):
     """The work on a ticket: the fold of its log.
 
@@ -55,6 +62,7 @@ class Work(Value):
         rounds: Times it was taken by an agent.
         moves: Transfers and returns.
         reopened: Times it was opened again.
+        finished: How it had ended before it was merged, if it had.
         carries: Tickets merged into it.
         elapsed: Its clock.
     """
@@ -80,6 +88,7 @@ class Work(Value):
     urged_at: Timestamp | None = None
     outcome: Word | None = None
     merged_into: UUID | None = None
+    finished: Finished | None = None
     carries: tuple[Carried, ...] = ()
     elapsed: Elapsed = Elapsed()
 

@@ -329,6 +329,25 @@ async def test_a_merged_ticket_is_stood_for_and_what_its_customer_says_lands_on_
     ]
 
 
+async def test_a_ticket_that_was_done_before_it_was_merged_is_done_again_after_the_merge_is_undone(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    done, live = question("d", ago=900), question("l", ago=300)
+    await desk.take(done, live)
+    ann = await Seat(doors, "ann").begin("consultation")
+    assert (await ann.claim()).json()["ticket_id"] == str(done.ticket_id)
+    before = (await ann.do("complete", done.ticket_id, outcome="solved")).json()
+    lead = Seat(doors, "lead")
+    merged = await lead.ask(f"tickets/{done.ticket_id}/merge", into=str(live.ticket_id), reason="same_matter")
+    assert merged.json()["state"] == "merged"
+    undone = (await lead.ask(f"tickets/{done.ticket_id}/unmerge", reason="other_matter")).json()
+    assert [undone[name] for name in ("state", "outcome", "agent")] == ["closed", "solved", before["agent"]]
+    assert (await ann.claim()).json()["ticket_id"] == str(live.ticket_id), "and nobody gets it again"
+    async with people.pool.acquire() as connection:
+        desk.tally += await positions.totals(connection)
+    assert +desk.tally == {"contact_queued": 1, "contact_closed": 1}
+
+
 async def test_tickets_of_two_customers_are_merged_only_if_that_is_said(doors: httpx.AsyncClient, desk: Desk) -> None:
     one, other = question("1", account_id="A1"), question("2", account_id="A2")
     await desk.take(one, other)

@@ -161,6 +161,16 @@ def test_undoing_a_merge_gives_the_old_place_back() -> None:
     assert work.stands(TicketState.QUEUED) is TicketState.QUEUED
 
 
+@pytest.mark.parametrize(
+    "way", [(Did.CLAIMED, Did.COMPLETED), (Did.CLAIMED, Did.WRAPPED_UP, Did.COMPLETED), (Did.WITHDRAWN,)]
+)
+def test_undoing_the_merge_of_a_ticket_that_had_ended_leaves_it_ended(way: tuple[Did, ...]) -> None:
+    before = after(*(act(did, seconds=10 * n) for n, did in enumerate(way)))
+    assert before.phase is Phase.CLOSED
+    undone = fold([act(Did.MERGED, seconds=100), act(Did.UNMERGED, seconds=200)], before)
+    assert undone == before
+
+
 def test_first_contact_resolution_is_one_person_one_contact_nothing_before() -> None:
     closed = decide(AT[Phase.ASSIGNED], act(Did.COMPLETED), CASE)
     assert closed is not None
