@@ -1,16 +1,16 @@
 """What a message means for an area: ``decide(state, message, now) -> events``. Changes nothing.
 
-Decided here: which incident a report belongs to, what a crew's word and a moment change. What explains reports
-together is ``candidates``, what keeps them apart ``relook``; what power that is back closes, ``restore``; what an
-order says, ``orders``. ``now`` is used for the stamps of what is sent and as the bound of a crew's clock; which
-incident a report belongs to depends on the messages alone.
+Decided here: which incident a report belongs to, what a crew's word and a moment change. What is known of the power
+at a place is ``covering``; what explains reports together, ``candidates``; what keeps them apart, ``relook``; what
+power that is back closes, ``restore``; what an order says, ``orders``. ``now`` is used for the stamps of what is sent
+and as the bound of a crew's clock; which incident a report belongs to depends on the messages alone.
 Never here: I/O, a clock, a guess. What cannot be placed goes to a person.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from services.contracts.messages import (
     FieldProgressed,
@@ -27,10 +27,11 @@ from services.dedup.domain import events as e
 from services.dedup.domain.candidates import Lifted, look_up_the_tree
 from services.dedup.domain.clock import DUE, overdue, with_due_times
 from services.dedup.domain.commands import obey
+from services.dedup.domain.covering import cover_of, was_before
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.estimating import with_estimates
 from services.dedup.domain.moving import network_changed, open_elsewhere
-from services.dedup.domain.open_places import called_of, lately_begun_above, likeliest, open_places
+from services.dedup.domain.open_places import called_of, likeliest, open_places
 from services.dedup.domain.placing import place
 from services.dedup.domain.proposing import evidence_apart, propose_above, propose_below
 from services.dedup.domain.readings import read
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from services.dedup.domain.open_places import OpenPlace
     from services.dedup.domain.planned import Planned
     from services.dedup.domain.relook import Piece
-    from services.dedup.domain.state import AreaState, Restored
+    from services.dedup.domain.state import AreaState
 
 _ON_THE_SPOT: Final = frozenset({ProgressStage.ARRIVED, ProgressStage.DIAGNOSED, ProgressStage.REPAIRING})
 
@@ -94,15 +95,6 @@ def _arrived(message: OutageInput) -> datetime | None:
     if isinstance(message, OutageMoved):
         return message.noticed_at
     return message.accepted_at if isinstance(message, OutageCommanded) else message.received_at
-
-
-class _Cover(NamedTuple):
-    """What is known of the power at a device: an open incident, a restoration that answers it or left it out."""
-
-    incident: Incident | None = None
-    answer: Restored | None = None
-    still_out: Restored | None = None
-    rule: Rule = e.Rule.FIRST_REPORT
 
 
 class _Decision(Draft):
@@ -150,7 +142,7 @@ class _Decision(Draft):
         leaf = self.state.leaf(report.device)
         if leaf is not None:
             device, served = self.device(leaf, report)
-            cover = self._cover(report, leaf).incident
+            cover = cover_of(self.state, report, leaf).incident
         elif report.address or report.lat is not None:
             device = DeviceRef(id=self.state.area, type=PLACE, feeder=report.feeder, lat=report.lat, lon=report.lon)
             served, cover = 0, None
@@ -163,7 +155,7 @@ class _Decision(Draft):
     def _in_arrears(self, report: Report) -> None:
         """Tell a customer who is cut off of the outage that has their neighbours dark; else it is the arrears."""
         leaf = self.state.leaf(report.device)
-        cover = None if leaf is None else self._cover(report, leaf)
+        cover = None if leaf is None else cover_of(self.state, report, leaf)
         if cover is None or cover.incident is None:
             self._answer(report, e.Rule.ARREARS)
         else:
@@ -173,13 +165,13 @@ class _Decision(Draft):
         """Return the report at the likeliest of the places its evidence leaves open, if it is to be placed at all."""
         if self.state.leaf(report.device) is None:
             return report
-        covers = [self._cover(report, one.leaf).incident for one in open_at]
+        covers = [cover_of(self.state, report, one.leaf).incident for one in open_at]
         best = likeliest(self.state, report, open_at, covers)
         return report if best.leaf == report.device else best.of(report)
 
     def _follow(self, report: Report, open_at: Sequence[OpenPlace]) -> None:
         """Let a report that may be at several places follow the open outage that explains it; else a person asks."""
-        covers = [(one, self._cover(report, one.leaf).incident) for one in open_at]
+        covers = [(one, cover_of(self.state, report, one.leaf).incident) for one in open_at]
         covered = [(one, incident) for one, incident in covers if incident is not None]
         if not covered:
             self.events.append(e.ReportNeedsPerson(report, e.Rule.DEVICE_UNKNOWN))
@@ -212,14 +204,14 @@ class _Decision(Draft):
     def _was_own_restored(self, report: Report) -> bool:
         """Answer a report made before this customer's own problem was mended."""
         restored = self.state.restored_premises.get(report.account_id or "")
-        if restored is None or not self._was_before(report, restored):
+        if restored is None or not was_before(self.state, report, restored):
             return False
         self.events.append(e.ReportAnswered(report, e.Rule.ALREADY_RESTORED, restored.incident_id))
         return True
 
     def _outage(self, report: Report, leaf: str, *, follows: bool) -> None:
         """Join what covers the device, lift what the new evidence explains together, or open an incident."""
-        cover = self._cover(report, leaf)
+        cover = cover_of(self.state, report, leaf)
         if cover.answer is not None:
             self.events.append(e.ReportAnswered(report, cover.rule, cover.answer.incident_id))
             return
@@ -259,48 +251,6 @@ class _Decision(Draft):
                 e.Rule.STILL_OUT,
                 continues=last,
             )
-
-    def _cover(self, report: Report, leaf: str) -> _Cover:
-        """Walk up from a device to the first open incident, minding restorations on the way.
-
-        A restoration at or below that incident's device either answers the report, if it was made before; or,
-        if it came after the incident stood there, has taken the device out of it.
-        """
-        state = self.state
-        by_device, restored = state.by_device, state.restored
-        last = restored.get(leaf)
-        key = by_device.get(leaf)
-        if key is None:
-            for step in state.path(leaf):
-                if restored and (found := restored.get(step.device)) is not None and (last is None or found > last):
-                    last = found
-                key = by_device.get(step.device)
-                if key is not None:
-                    break
-        if last is not None and self._was_before(report, last):
-            return _Cover(answer=last, rule=e.Rule.ALREADY_RESTORED)
-        if key is None:
-            return _Cover(still_out=last if last is not None and self._left_out(report, last) else None)
-        incident = state.incidents[key]
-        if (over := lately_begun_above(state, report, incident)) is not None:
-            return _Cover(over, rule=e.Rule.UNDER_OPEN_INCIDENT)
-        if incident.device.id == leaf:
-            return _Cover(incident, rule=e.Rule.SAME_DEVICE)
-        if last is not None and last.seq > incident.since_seq and self._remembered(report, last):
-            return _Cover(rule=e.Rule.OUT_AGAIN)
-        return _Cover(incident, rule=e.Rule.UNDER_OPEN_INCIDENT)
-
-    def _was_before(self, report: Report, restored: Restored) -> bool:
-        before = report.made_at + self.state.rules.restored_tolerance <= restored.restored_at
-        return before and self._remembered(report, restored)
-
-    def _left_out(self, report: Report, restored: Restored) -> bool:
-        """Tell whether somebody without power soon after a restoration never had it back."""
-        return restored.restored_at <= report.made_at <= restored.restored_at + self.state.rules.still_out
-
-    def _remembered(self, report: Report, restored: Restored) -> bool:
-        latest = self.state.seen_from(report.made_at)
-        return restored.restored_at >= latest - self.state.rules.restored_memory
 
     # --- the field, and time ---
 

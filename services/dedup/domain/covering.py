@@ -1,0 +1,72 @@
+"""What is known of the power at a device: the open incident it is under, a restoration that answers or left it out.
+
+Decided here: how a restoration and an open incident above each other are read. Never here: what becomes of the report.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from services.dedup.domain import events as e
+from services.dedup.domain.open_places import lately_begun_above
+
+if TYPE_CHECKING:
+    from services.dedup.domain.events import Rule
+    from services.dedup.domain.incident import Incident
+    from services.dedup.domain.report import Report
+    from services.dedup.domain.state import AreaState, Restored
+
+
+class Cover(NamedTuple):
+    """What is known of the power at a device: an open incident, a restoration that answers it or left it out."""
+
+    incident: Incident | None = None
+    answer: Restored | None = None
+    still_out: Restored | None = None
+    rule: Rule = e.Rule.FIRST_REPORT
+
+
+def cover_of(state: AreaState, report: Report, leaf: str) -> Cover:
+    """Walk up from a device to the first open incident, minding restorations on the way.
+
+    A restoration at or below that incident's device either answers the report, if it was made before; or,
+    if it came after the incident stood there, has taken the device out of it.
+    """
+    by_device, restored = state.by_device, state.restored
+    last = restored.get(leaf)
+    key = by_device.get(leaf)
+    if key is None:
+        for step in state.path(leaf):
+            if restored and (found := restored.get(step.device)) is not None and (last is None or found > last):
+                last = found
+            key = by_device.get(step.device)
+            if key is not None:
+                break
+    if last is not None and was_before(state, report, last):
+        return Cover(answer=last, rule=e.Rule.ALREADY_RESTORED)
+    if key is None:
+        return Cover(still_out=last if last is not None and _left_out(state, report, last) else None)
+    incident = state.incidents[key]
+    if (over := lately_begun_above(state, report, incident)) is not None:
+        return Cover(over, rule=e.Rule.UNDER_OPEN_INCIDENT)
+    if incident.device.id == leaf:
+        return Cover(incident, rule=e.Rule.SAME_DEVICE)
+    if last is not None and last.seq > incident.since_seq and _remembered(state, report, last):
+        return Cover(rule=e.Rule.OUT_AGAIN)
+    return Cover(incident, rule=e.Rule.UNDER_OPEN_INCIDENT)
+
+
+def was_before(state: AreaState, report: Report, restored: Restored) -> bool:
+    """Tell whether a report was made before a restoration that answers it, and that is not long ago."""
+    before = report.made_at + state.rules.restored_tolerance <= restored.restored_at
+    return before and _remembered(state, report, restored)
+
+
+def _left_out(state: AreaState, report: Report, restored: Restored) -> bool:
+    """Tell whether somebody without power soon after a restoration never had it back."""
+    return restored.restored_at <= report.made_at <= restored.restored_at + state.rules.still_out
+
+
+def _remembered(state: AreaState, report: Report, restored: Restored) -> bool:
+    latest = state.seen_from(report.made_at)
+    return restored.restored_at >= latest - state.rules.restored_memory
