@@ -330,6 +330,12 @@ class Draft:
             e.IncidentRestored(incident.incident_id, max(restored_at, incident.opened_at), progress, rule)
         )
 
+    def part_restored(self, incident: UUID, device: str, at: datetime, since: datetime) -> None:
+        """Note a step of restoring an incident that began at ``since``; once, however often it is told."""
+        known = self.state.restored.get(device)
+        if known is None or known.incident_id != incident or known.restored_at < at:
+            self.events.append(e.PartRestored(incident, device, at, self.next_number, since))
+
     def learn(self, device: str, standing: Standing, ended: datetime) -> None:
         """Let a closed outage teach who reports, and when."""
         learned = self.state.learned.with_outage(

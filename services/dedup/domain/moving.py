@@ -101,8 +101,7 @@ def _step(draft: Draft, message: OutageMoved, since: datetime) -> None:
     """Let reports made before answer as restored where something else feeds now; who calls after is still out."""
     for device in message.refed:
         if draft.state.leaf(device) == device and device not in draft.state.by_device:
-            seq = draft.next_number
-            draft.events.append(e.PartRestored(message.incident_id, device, message.noticed_at, seq, since))
+            draft.part_restored(message.incident_id, device, message.noticed_at, since)
 
 
 def _over(draft: Draft, message: OutageMoved) -> None:

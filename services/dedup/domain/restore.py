@@ -121,7 +121,7 @@ def _step_where_reported(draft: Draft, incident: Incident, device: str, at: date
         and not (report.device in known and known[report.device].restored_at >= report.made_at)
     ]
     if out:
-        draft.events.append(e.PartRestored(incident.incident_id, device, at, draft.next_number, incident.began_at))
+        draft.part_restored(incident.incident_id, device, at, incident.began_at)
     else:
         draft.close(incident, at, e.Rule.POWER_BACK)
 
@@ -266,7 +266,7 @@ def _step(draft: Draft, incident: Incident, device: str, at: datetime, whole: fl
     if whole is None:
         whole = as_one(draft.state, incident.device.id, incident.reports.values(), at.timestamp())
     if incident.frozen or not _last_step(draft, incident, device, whole, at):
-        draft.events.append(e.PartRestored(incident.incident_id, device, at, draft.next_number, incident.began_at))
+        draft.part_restored(incident.incident_id, device, at, incident.began_at)
 
 
 def _last_step(draft: Draft, incident: Incident, device: str, whole: float, at: datetime) -> bool:

@@ -119,4 +119,3 @@ PROGRESS: Final = (
     "noted_at",
 )
 TIMER: Final = ("timer_id", "area", "kind", "subject", "due_at")
-RESTORED_PART: Final = ("area", "seq", "device_id", "incident_id", "restored_at", "since")

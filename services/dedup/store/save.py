@@ -40,6 +40,12 @@ UPDATE report AS r SET incident_id = v.incident_id, seq = v.seq
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS v (report_id, incident_id, seq)
 WHERE r.report_id = v.report_id
 """
+# Told again after another outage there ended, a step may be noted again: the later note is the one in memory.
+_PART: Final = """
+INSERT INTO restored_part (area, seq, device_id, incident_id, restored_at, since)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::uuid[], $5::timestamptz[], $6::timestamptz[])
+ON CONFLICT (area, device_id, restored_at, incident_id) DO UPDATE SET seq = EXCLUDED.seq, since = EXCLUDED.since
+"""
 _CLEAR_REPORTS: Final = "DELETE FROM report WHERE report_id = ANY($1::uuid[])"
 _CLEAR_TIMERS: Final = "DELETE FROM timer WHERE timer_id = ANY($1::uuid[])"
 
@@ -76,7 +82,8 @@ async def save(tx: Connection, changes: Changes, now: datetime) -> None:
         await _copy(tx, "incident", columns.INCIDENT, (_incident(changes.areas[one.area], one, now) for one in changed))
     await _copy(tx, "order_version", columns.ORDER_VERSION, rows.orders)
     await _copy(tx, "progress", columns.PROGRESS, rows.progress)
-    await _copy(tx, "restored_part", columns.RESTORED_PART, rows.parts)
+    if rows.parts:
+        await tx.execute(_PART, *map(list, zip(*rows.parts.values(), strict=True)))
     if rows.cleared:  # before the new ones: a moment may be given up and waited for again in one batch
         await tx.execute(_CLEAR_TIMERS, rows.cleared)
     await _copy(tx, "timer", columns.TIMER, rows.timers.values())
@@ -100,7 +107,7 @@ class _Rows:
     moved: dict[UUID, tuple[UUID, int]] = field(default_factory=dict)
     orders: list[Row] = field(default_factory=list)
     progress: list[Row] = field(default_factory=list)
-    parts: list[Row] = field(default_factory=list)
+    parts: dict[Row, Row] = field(default_factory=dict)
     timers: dict[UUID, Row] = field(default_factory=dict)
     cleared: list[UUID] = field(default_factory=list)
 
@@ -136,7 +143,8 @@ class _Rows:
         elif isinstance(event, (e.ProgressNoted, e.IncidentRestored)):
             self._crew(event.incident_id, event, "noted")
         elif isinstance(event, e.PartRestored):
-            self.parts.append((area, event.seq, event.device, event.incident_id, event.restored_at, event.since))
+            key = (area, event.device, event.restored_at, event.incident_id)
+            self.parts[key] = (area, event.seq, event.device, event.incident_id, event.restored_at, event.since)
         elif isinstance(event, e.ProgressIgnored):
             self._crew(event.incident_id, event, event.rule.value)
         elif isinstance(event, (e.TimerSet, e.TimerCleared)):

@@ -86,6 +86,7 @@ class Service:
     handler: DedupHandler
     producer: Producer
     orders: AIOKafkaConsumer
+    tasks: list[asyncio.Task[None]]
     put: int = 0
 
     async def tell(self, inputs: list[OutageInput]) -> list[dict[str, Any]]:
@@ -97,6 +98,9 @@ class Service:
         self.put += len(inputs)
         async with asyncio.timeout(SECONDS):
             while not await self.pool.fetchval(SETTLED, OUTAGE_INPUT.name, self.put):
+                for task in self.tasks:
+                    if task.done():
+                        task.result()  # what ended it says more than that nothing came
                 await asyncio.sleep(0.01)
         return [json.loads(record.value)["data"] async for record in self._new_orders()]
 
@@ -129,7 +133,7 @@ async def service(settings: ServiceSettings) -> AsyncIterator[Service]:
     relay = Relay(pool, producer, outbox, settings=settings, shard=0)
     tasks = [asyncio.create_task(consumer.run()), asyncio.create_task(relay.run())]
     try:
-        yield Service(settings, pool, ground, handler, producer, orders)
+        yield Service(settings, pool, ground, handler, producer, orders, tasks)
     finally:
         for task in tasks:
             task.cancel()

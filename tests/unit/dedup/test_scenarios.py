@@ -577,6 +577,40 @@ def test_an_outage_that_is_told_over_customer_by_customer_is_one(storm: Timeline
     assert moved in ([], [reports[0]]), "the first home may have had an outage of its own, those with it did not"
 
 
+def test_a_step_that_is_told_twice_is_one_step(storm: Timeline) -> None:
+    """Two systems may tell of one switching, or one of them again after a later one."""
+    for n, place in enumerate(storm.state.tree.transformers_under("A0SW00012")):
+        storm.at(n / 6).report(place)
+    [order] = storm.live_orders().values()
+    storm.at(5).crew(order.order_id, ProgressStage.ARRIVED)
+    part = storm.state.tree.transformers_under("A0SW00012")[0]
+    before = len(storm.events)
+    for minute_told in (30, 30, 40, 30):
+        storm.at(45).power_back(part, made=minute_told)
+
+    steps = [event for event in storm.events[before:] if isinstance(event, PartRestored)]
+    assert [(step.device, step.restored_at) for step in steps] == [(part, minute(30)), (part, minute(40))]
+    assert storm.live_orders().keys() == {"A0SW00012"}
+
+
+def test_a_step_told_again_after_another_outage_there_ended_changes_nothing(storm: Timeline) -> None:
+    for n, place in enumerate(storm.state.tree.transformers_under("A0SW00012")):
+        storm.at(n / 6).report(place)
+    [order] = storm.live_orders().values()
+    storm.at(5).crew(order.order_id, ProgressStage.ARRIVED)
+    part = storm.state.tree.transformers_under("A0SW00012")[0]
+    storm.at(30).power_back(part)
+    again = storm.at(200).report(part)
+    storm.at(230).power_back(part)
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    assert again not in storm.state.members
+
+    storm.at(240).power_back(part, made=30)
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    steps = [event.restored_at for event in storm.events if isinstance(event, PartRestored)]
+    assert steps == [minute(30), minute(30)], "noted again: what was stored must take it"
+
+
 def test_power_back_of_one_customer_ends_what_was_theirs_alone(storm: Timeline) -> None:
     alone = storm.at(0).report("A0TR00023", account="A1", only_mine=True)
     shared = storm.at(0).report("A0TR00028", account="A2")
