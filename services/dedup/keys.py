@@ -44,9 +44,9 @@ def read_keys(file: str, text: str) -> KeyRing[Scope]:
     keys: list[tuple[bytes, Holder[Scope]]] = []
     for each in read_holders(reader, top["holders"], "holders", Scope, "api_keys_sha256") if "holders" in top else ():
         try:
-            _NAME.validate_python(each.name)
+            _NAME.validate_python(each.holder.name)
         except ValidationError as error:
-            reader.fault(each.line, f"name of a holder {each.name[:50]!r}: {error.errors()[0]['msg']}")
-        keys += [(digest, Holder(each.name, each.scopes)) for digest in each.digests]
+            reader.fault(each.line, f"name of a holder {each.holder.name[:50]!r}: {error.errors()[0]['msg']}")
+        keys += [(digest, each.holder) for digest in each.digests]
     reader.finish()
     return KeyRing(keys, (Scope(word) for word in opened if word is not None))

@@ -168,8 +168,7 @@ class Question:
     """What to look up for one report: the evidence in the forms the network model uses.
 
     Attributes:
-        account_id: Account to find, as it was said.
-        spellings: Under which it may be in the customer file, the likeliest first.
+        spellings: Of the account to find, as they may stand in the customer file; first as it was said.
         phone: Phone to find, as ``phone_key`` gives it.
         point: Position good enough to search around.
         accuracy_m: Accuracy of ``point``.
@@ -179,7 +178,7 @@ class Question:
         clues: What was noticed so far.
     """
 
-    account_id: str | None
+    spellings: tuple[str, ...]
     phone: str | None
     point: Point | None
     accuracy_m: float
@@ -187,7 +186,11 @@ class Question:
     address: Address | None
     devices: tuple[str, ...]
     clues: tuple[Clue, ...]
-    spellings: tuple[str, ...] = ()
+
+    @property
+    def account_id(self) -> str | None:
+        """Account to find, as it was said."""
+        return self.spellings[0] if self.spellings else None
 
 
 def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
@@ -216,7 +219,7 @@ def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
     if evidence.address and address is None:
         clues.append(Clue.ADDRESS_UNKNOWN)
     return Question(
-        account_id=spellings[0] if spellings else None,
+        spellings=spellings,
         phone=phone_key(evidence.phone),
         point=shown if searchable else None,
         accuracy_m=max(accuracy or 0.0, 0.0),
@@ -224,7 +227,6 @@ def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
         address=address,
         devices=tuple(dict.fromkeys([*_devices(evidence.text), *_devices(evidence.address)]))[:_MOST_NAMES],
         clues=tuple(clues),
-        spellings=spellings,
     )
 
 

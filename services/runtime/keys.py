@@ -82,9 +82,8 @@ def let_in(keys: Callable[[], KeyRing[S]], scope: S) -> Callable[[str | None], H
 class Written(Generic[S]):
     """A holder of keys as the file has them."""
 
-    name: str
+    holder: Holder[S]
     line: int
-    scopes: frozenset[S]
     digests: tuple[bytes, ...]
 
 
@@ -112,9 +111,8 @@ def read_holders(reader: Reader, node: Node, what: str, scopes: type[S], digests
             else:
                 lines[digest] = line
                 found.append(digest)
-        yield Written(
-            entry.key, entry.line, frozenset(scopes(word) for word in known if word is not None), tuple(found)
-        )
+        opened = frozenset(scopes(word) for word in known if word is not None)
+        yield Written(Holder(entry.key, opened), entry.line, tuple(found))
 
 
 def _digests(reader: Reader, node: Node, what: str) -> Iterator[tuple[bytes, int]]:

@@ -257,15 +257,10 @@ class AreaState:
             or found.callers != standing.callers
             or found.device is not device
         ):
-            weigh, calls, callers, customers = (
-                self.likelihood,
-                standing.calls,
-                standing.callers,
-                incident.customers_served,
-            )
-            least = weigh.least(self.kind_of(device.id), customers, calls, callers)
-            found = Weighed(weigh, standing, callers, device, weigh.onset(customers, calls), least)
-            incident.weighed = found
+            weigh, customers = self.likelihood, incident.customers_served
+            onset = weigh.onset(customers, standing.calls)
+            least = weigh.least(self.kind_of(device.id), customers, standing.calls, standing.callers)
+            found = incident.weighed = Weighed(weigh, standing, standing.callers, device, onset, least)
         return found
 
     def own_score(self, incident: Incident, now: float) -> float:

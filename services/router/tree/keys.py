@@ -36,7 +36,7 @@ def read_keys(file: str, text: str) -> KeyRing[Scope]:
         check_version(reader, top["version"])
     keys: list[tuple[bytes, Holder[Scope]]] = []
     for each in read_holders(reader, top["keys"], "keys", Scope, "sha256") if "keys" in top else ():
-        reader.checked_word(each.name, each.line, "name of a key")
-        keys += [(digest, Holder(each.name, each.scopes)) for digest in each.digests]
+        reader.checked_word(each.holder.name, each.line, "name of a key")
+        keys += [(digest, each.holder) for digest in each.digests]
     reader.finish()
     return KeyRing(keys)

@@ -577,13 +577,18 @@ def test_an_outage_that_is_told_over_customer_by_customer_is_one(storm: Timeline
     assert moved in ([], [reports[0]]), "the first home may have had an outage of its own, those with it did not"
 
 
-def test_a_step_that_is_told_twice_is_one_step(storm: Timeline) -> None:
-    """Two systems may tell of one switching, or one of them again after a later one."""
-    for n, place in enumerate(storm.state.tree.transformers_under("A0SW00012")):
+def a_part_of_what_a_crew_is_at(storm: Timeline) -> str:
+    places = storm.state.tree.transformers_under("A0SW00012")
+    for n, place in enumerate(places):
         storm.at(n / 6).report(place)
     [order] = storm.live_orders().values()
     storm.at(5).crew(order.order_id, ProgressStage.ARRIVED)
-    part = storm.state.tree.transformers_under("A0SW00012")[0]
+    return places[0]
+
+
+def test_a_step_that_is_told_twice_is_one_step(storm: Timeline) -> None:
+    """Two systems may tell of one switching, or one of them again after a later one."""
+    part = a_part_of_what_a_crew_is_at(storm)
     before = len(storm.events)
     for minute_told in (30, 30, 40, 30):
         storm.at(45).power_back(part, made=minute_told)
@@ -594,11 +599,7 @@ def test_a_step_that_is_told_twice_is_one_step(storm: Timeline) -> None:
 
 
 def test_a_step_told_again_after_another_outage_there_ended_changes_nothing(storm: Timeline) -> None:
-    for n, place in enumerate(storm.state.tree.transformers_under("A0SW00012")):
-        storm.at(n / 6).report(place)
-    [order] = storm.live_orders().values()
-    storm.at(5).crew(order.order_id, ProgressStage.ARRIVED)
-    part = storm.state.tree.transformers_under("A0SW00012")[0]
+    part = a_part_of_what_a_crew_is_at(storm)
     storm.at(30).power_back(part)
     again = storm.at(200).report(part)
     storm.at(230).power_back(part)
