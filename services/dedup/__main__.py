@@ -52,11 +52,11 @@ async def build(runtime: Runtime) -> Parts:
         routers=(make_router(runtime.pool, runtime.outbox, keys, ground),),
         background=(
             lambda: ground.watch(runtime.pool, settings.reload_seconds),
-            lambda: keys.watch(settings.reload_seconds),
             lambda: watch_timers(runtime.pool, runtime.outbox, settings.timer_seconds),
             lambda: watch_moves(runtime.pool, runtime.outbox, ground, settings.reload_seconds),
             lambda: watch_reliability(runtime.pool, ground, 30 * settings.timer_seconds),
         ),
+        watched=(keys,),
         imbalance=imbalance,
     )
 

@@ -49,12 +49,8 @@ async def build(runtime: Runtime) -> Parts:
         routers.append(page_routes(texts, photos=settings.photos_folder is not None))
     return Parts(
         routers=tuple(routers),
-        background=(
-            lambda: phrases.watch(settings.reload_seconds),
-            lambda: spoken.watch(settings.reload_seconds),
-            lambda: texts.watch(settings.reload_seconds),
-            *((announcer.run,) if announcer else ()),
-        ),
+        background=(announcer.run,) if announcer else (),
+        watched=(phrases, spoken, texts),
         wrap=(lambda app: allow_origins(app, settings.cors_origins)) if settings.cors_origins else None,
     )
 

@@ -72,11 +72,8 @@ async def build(runtime: Runtime) -> Parts:
     return Parts(
         handler=NotifyHandler(templates, delivery.wake),
         routers=(make_router(runtime.pool, templates),),
-        background=(
-            deliver,
-            lambda: templates.watch(settings.reload_seconds),
-            *(() if accounts is None else (lambda: accounts.watch(settings.reload_seconds),)),
-        ),
+        background=(deliver,),
+        watched=(templates,) if accounts is None else (templates, accounts),
     )
 
 

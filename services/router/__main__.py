@@ -53,14 +53,12 @@ async def build(runtime: Runtime) -> Parts:
         handler=RouterHandler(book, settings.bounds(), rules, bell.heard),
         routers=(make_router(desk, keys),),
         background=(
-            lambda: book.watch(settings.reload_seconds),
-            lambda: rules.watch(settings.reload_seconds),
-            lambda: keys.watch(settings.reload_seconds),
             lambda: bell.watch(runtime.pool, settings.bell_seconds),
             lambda: watch_time(desk, settings.timer_seconds),
             lambda: desk.backlog.watch(book, settings.queue_gauge_seconds),
             lambda: forget_reporters(runtime.pool, settings.bounds(), rules),
         ),
+        watched=(book, rules, keys),
         imbalance=imbalance,
         leaving=(bell.close,),
     )

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 import structlog
 import uvicorn
@@ -87,6 +87,13 @@ class Runtime:
         return self._producer
 
 
+class Watches(Protocol):
+    """Something that looks again and again whether its files have changed."""
+
+    async def watch(self, every_s: float) -> None:
+        """Look every so many seconds, for ever."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a room is made of.
@@ -95,6 +102,7 @@ class Parts:
         handler: Its consumer, if it reads topics.
         routers: Its HTTP doors.
         background: Coroutines that run for the life of the service; one that ends or fails stops it.
+        watched: Operators' files, looked at every ``reload_seconds`` for the life of the service.
         ready: Further readiness checks: None is ready, a text says why not.
         imbalance: From the exact counts, accepted less accounted for; must be 0.
         wrap: What to put around all HTTP, if anything: CORS.
@@ -104,6 +112,7 @@ class Parts:
     handler: Handler | None = None
     routers: tuple[APIRouter, ...] = ()
     background: tuple[Callable[[], Awaitable[None]], ...] = ()
+    watched: tuple[Watches, ...] = ()
     ready: tuple[Callable[[], Awaitable[str | None]], ...] = ()
     imbalance: Callable[[Counter[str]], int] | None = None
     wrap: Callable[[ASGIApp], ASGIApp] | None = None
@@ -245,6 +254,7 @@ class _Service:
                 tasks.append(asyncio.create_task(relay.run(), name=f"relay-{shard}"))
             tasks.append(asyncio.create_task(self._measure(), name="measure"))
         tasks += [asyncio.ensure_future(start()) for start in self._parts.background]
+        tasks += [asyncio.ensure_future(one.watch(self._settings.reload_seconds)) for one in self._parts.watched]
         stop: asyncio.Task[Any] = asyncio.create_task(self._stop.wait(), name="stop")
         try:
             done, _ = await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
