@@ -76,23 +76,32 @@ class Plan:
         )
 
 
-def default_services(settings: StackSettings) -> list[Service]:
-    """The four services, in the order a contact passes through them."""
+def default_services(settings: StackSettings, *, rehearsal: Path | None = None) -> list[Service]:
+    """The four services, in the order a contact passes through them.
+
+    Args:
+        settings: folder and ports.
+        rehearsal: the file that says what time it is, where hours are lived again at speed; else it is now.
+    """
     extra = {
         "intake": {
             "GRIDLINE_NOTIFY_URL": f"http://{LOOPBACK}:{settings.notify_port}",
             "GRIDLINE_PHOTOS_FOLDER": str(settings.run_folder / "photos"),
         },
+    }
+    if rehearsal is None:
         # A stack on one's own machine is shown storms whose hours are squeezed into seconds: a report says when it
         # was made in storm time, long before it arrives, and is right.
-        "dedup": {"GRIDLINE_TRUSTED_LAG_MINUTES": str(24 * 60)},
-    }
+        extra["dedup"] = {"GRIDLINE_TRUSTED_LAG_MINUTES": str(24 * 60)}
+    else:
+        extra["dedup"] = {"GRIDLINE_TIMER_SECONDS": "0.05"}  # half a minute of a rehearsal's time
+    everywhere = {} if rehearsal is None else {"GRIDLINE_REHEARSAL_FILE": str(rehearsal)}
     return [
         Service(
             name,
             (sys.executable, "-m", f"services.{name}"),
             getattr(settings, f"{name}_port"),
-            extra.get(name, {}),
+            everywhere | extra.get(name, {}),
         )
         for name in _SERVICES
     ]

@@ -24,7 +24,7 @@ from services.contracts.messages import OutageReported
 from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import RenderableType
 
@@ -38,11 +38,12 @@ _TOP: Final = 8
 _SHOWN_FINDINGS: Final = 12
 
 
-def order_seconds(evidence: Evidence) -> list[float]:
+def order_seconds(evidence: Evidence, present: Callable[[float], float]) -> list[float]:
     """Return, for each incident, the time from accepting its opening contact to its order on the topic.
 
     From ``received_at`` of the contact that made the report ready (the intake's clock) to the record's time in the
-    topic (set when dedup hands it to Kafka, same machine).
+    topic (set when dedup hands it to Kafka, same machine). In seconds of the present: ``present`` returns the instant
+    at which the clocks of a rehearsal showed another.
     """
     received: dict[UUID, datetime] = {}
     for record in evidence.records.get(OUTAGE_INPUT.name, ()):
@@ -54,16 +55,20 @@ def order_seconds(evidence: Evidence) -> list[float]:
     for record in evidence.records.get(DISPATCH_ORDER.name, ()):
         if record.value:
             first.setdefault(UUID(json.loads(record.value)["data"]["order_id"]), record.timestamp_ms)
-    return [at / 1000 - received[order].timestamp() for order, at in first.items() if order in received]
+    return [
+        present(at / 1000) - present(received[order].timestamp()) for order, at in first.items() if order in received
+    ]
 
 
-def render(evidence: Evidence, verdict: Verdict, merging: Merging, answers: Answers) -> RenderableType:
-    """Return the whole summary."""
+def render(
+    evidence: Evidence, verdict: Verdict, merging: Merging, answers: Answers, present: Callable[[float], float]
+) -> RenderableType:
+    """Return the whole summary; ``present`` as for ``order_seconds``."""
     return Group(
         *_contacts(answers),
         *_queues(evidence),
         *_incidents(evidence),
-        *_facts("To the field and to the customers", _dispatch(evidence)),
+        *_facts("To the field and to the customers", _dispatch(evidence, present)),
         *_facts("How right the merging was, against the simulator's truth", _merging(merging)),
         *_conservation(verdict.counts),
         *_findings(verdict),
@@ -121,7 +126,7 @@ def _incidents(evidence: Evidence) -> Iterator[RenderableType]:
     )
 
 
-def _dispatch(evidence: Evidence) -> Iterator[tuple[str, str]]:
+def _dispatch(evidence: Evidence, present: Callable[[float], float]) -> Iterator[tuple[str, str]]:
     newest: dict[UUID, int] = {}
     status: dict[UUID, str] = {}
     for record in evidence.records.get(DISPATCH_ORDER.name, ()):
@@ -138,7 +143,7 @@ def _dispatch(evidence: Evidence) -> Iterator[tuple[str, str]]:
             f"{ended['cancelled']} cancelled for a common cause, {ended['closed']} closed"
         ),
     )
-    seconds = order_seconds(evidence)
+    seconds = order_seconds(evidence, present)
     p50, p99 = (1000 * percentile(seconds, share) for share in (0.5, 0.99))
     yield "accept to order", f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, over {len(seconds)} orders"
     notices = Counter(row.stage for row in evidence.notices if row.state == "sent")

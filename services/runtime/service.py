@@ -21,7 +21,7 @@ import uvicorn
 import uvloop
 from aiokafka.errors import KafkaError
 
-from services.runtime import clock, failpoints, logs, metrics, outbox, positions, retention
+from services.runtime import clock, failpoints, logs, metrics, outbox, positions, rehearsal, retention
 from services.runtime.batch import Transactor
 from services.runtime.consumer import Consumer
 from services.runtime.errors import HaltError, UnavailableError
@@ -31,6 +31,7 @@ from services.runtime.outbox import Outbox, Relay
 from services.runtime.postgres import migrate, open_pool, translated
 from services.runtime.producer import Producer
 from services.runtime.settings import ServiceSettings, SettingsError, read_settings
+from services.runtime.yaml_reading import RulesError
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -183,6 +184,7 @@ class _Service:
         self._outbox: Outbox | None = None
         self._consumer: Consumer | None = None
         self._parts = Parts()
+        self._rehearsal: Watches | None = None
 
     async def main(
         self, build: Callable[[Runtime], Awaitable[Parts]], *, schema_sql: Path | None, wants_producer: bool
@@ -192,6 +194,7 @@ class _Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         try:
+            self._rehearsal = self._follow_rehearsal()
             if not await self._prepare(build, schema_sql, wants_producer=wants_producer):
                 return 0
             _let_the_collector_rest()
@@ -235,6 +238,18 @@ class _Service:
             self._consumer = Consumer(self._settings, transactor, group=f"gridline-{self._name}", owner=self._instance)
         return True
 
+    def _follow_rehearsal(self) -> Watches | None:
+        """Let the clock follow a rehearsal's, where this process is part of one.
+
+        Raises:
+            SettingsError: its file cannot be used.
+        """
+        path = self._settings.rehearsal_file
+        try:
+            return None if path is None else rehearsal.follow(path)
+        except RulesError as error:
+            raise SettingsError(f"a rehearsal that does not fit:\n{error}") from None
+
     async def _stopped_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -255,6 +270,8 @@ class _Service:
             tasks.append(asyncio.create_task(self._measure(), name="measure"))
         tasks += [asyncio.ensure_future(start()) for start in self._parts.background]
         tasks += [asyncio.ensure_future(one.watch(self._settings.reload_seconds)) for one in self._parts.watched]
+        if self._rehearsal is not None:
+            tasks.append(asyncio.create_task(self._rehearsal.watch(rehearsal.LOOK_SECONDS), name="rehearsal"))
         stop: asyncio.Task[Any] = asyncio.create_task(self._stop.wait(), name="stop")
         try:
             done, _ = await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)

@@ -46,6 +46,10 @@ class ServiceSettings(BaseSettings):
         le=3600,
         description="How often operators' files are looked at, and the network; a change counts once it stands still",
     )
+    rehearsal_file: Path | None = Field(
+        default=None,
+        description="For rehearsals alone: where it says at which pace hours of the past are lived again; JSON",
+    )
     batch_records: int = Field(default=1000, ge=1, le=10_000, description="Most records in one transaction")
     session_timeout_ms: int = Field(default=30_000, ge=6_000, le=300_000)
     outbox_shards: int = Field(default=1, ge=1, le=64, description="Relays of one service across its processes")

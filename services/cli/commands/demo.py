@@ -8,6 +8,7 @@ import signal
 import sys
 from collections import Counter
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ import typer
 
 from deploy.native import stack
 from deploy.native.child import Child, Command
-from deploy.native.plan import Preparation, default_preparations
+from deploy.native.plan import Preparation, default_preparations, default_services
 from deploy.native.ports import free_port, is_free
 from deploy.native.settings import StackSettings, read_settings
 from deploy.native.state import is_locked
@@ -28,7 +29,7 @@ from services.cli.errors import CommandError, Exit
 from services.cli.live import LiveDisplay
 from services.cli.storm.faults import Network
 from services.cli.storm.generate import draw_storm
-from services.cli.storm.payloads import at_steady_rate, begun_before, events_of, render
+from services.cli.storm.payloads import at_pace, events_of, render
 from services.cli.storm.sender import Answers, send
 from services.cli.storm.shape import Shape
 from services.cli.topics import committed_offsets, reader
@@ -36,11 +37,13 @@ from services.cli.watch import watching
 from services.contracts.topics import DISPATCH_ORDER
 from services.grid.network_file import open_network, write_customers, write_devices
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
-from services.runtime import clock
+from services.runtime import clock, rehearsal
+from services.runtime.rehearsal import Rehearsal
 from services.runtime.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from deploy.native.state import StackInfo
     from services.cli.evidence import Evidence
@@ -55,9 +58,10 @@ _TILING = Tiling(areas=3, tiles_per_area=8, suspended_every=150, important_every
 _GROUP = "field-repair-example"
 _LOOK_SECONDS = 1.0
 _POLL_SECONDS = 0.2
+_STORM = 6 * 3600.0
 _REPAIR_SHARE = 0.4
-_REPAIR = 1.2  # of the storm's length: crews arrive when most have called, as in life; what they confirm stands
-_CREWS = 0.4  # of the storm's length, after the last contact: until power is back at the first orders
+_REPAIR = 1.2  # of the time the storm is lived in: crews live in the present, and arrive when it has been reached
+_CREWS = 0.4  # of the same, after the last contact: until power is back at the first orders
 _QUIET_SECONDS = 90.0
 _STOP_SECONDS = 10.0
 
@@ -65,12 +69,13 @@ _STOP_SECONDS = 10.0
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack up and print its addresses.")] = False,
     faults: Annotated[int, typer.Option(min=5, max=400, help="True outages; their sizes follow real ones.")] = 150,
-    seconds: Annotated[float, typer.Option(min=5, max=600, help="Send the storm evenly within this time.")] = 20.0,
+    seconds: Annotated[float, typer.Option(min=5, max=600, help="Live its six hours within this time.")] = 40.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same storm.")] = 1,
 ) -> None:
     """Send a storm of some thousand contacts through a real Kafka, a real Postgres and the four services.
 
-    Networks: IEEE 123 and EPRI ckt5, tiled to three substations of eight feeders. The storm comes by phone, web, app
+    Networks: IEEE 123 and EPRI ckt5, tiled to three substations of eight feeders. The storm's six hours are lived
+    again in seconds: the clocks of the services go as much faster, and end in the present. It comes by phone, web, app
     and WeChat; simulated crews (examples/field_repair_consumer.py) take the orders and bring power back. At the end
     every contact is looked for. Exit code 0 only if the count is exact and every promise was kept.
 
@@ -92,7 +97,7 @@ def demo(
     with _sigterm_as_ctrl_c():
         _clear(settings)
         try:
-            proved = _run(settings, keep=keep, shape=Shape(faults=faults), seconds=seconds, seed=seed)
+            proved = _run(settings, keep=keep, shape=Shape(faults=faults, seconds=_STORM), seconds=seconds, seed=seed)
         except KeyboardInterrupt:
             interrupted = True
             raise
@@ -115,20 +120,33 @@ def _run(settings: StackSettings, *, keep: bool, shape: Shape, seconds: float, s
     """Start everything, send the storm, judge. Return whether all was kept."""
     network, preparation = _network(settings.run_folder)
     storm = draw_storm(network, shape, seed)
+    events = events_of(storm)
+    lived, pace = settings.run_folder / "rehearsal.json", Rehearsal.of(events[-1].at, seconds)
+    pace.write(lived)
     with ExitStack() as running:
         with StartDisplay() as display:
             up = running.enter_context(
-                stack.running(settings, display.on_progress, preparations=[*default_preparations(), preparation])
+                stack.running(
+                    settings,
+                    display.on_progress,
+                    services=default_services(settings, rehearsal=lived),
+                    preparations=[*default_preparations(), preparation],
+                )
             )
         service_settings = ServiceSettings(kafka_bootstrap=up.info.kafka_bootstrap, postgres_dsn=up.info.postgres_dsn)
         crews = running.enter_context(_crews(settings, up.info, seconds))
-        evidence, answers, requests = asyncio.run(_drive(service_settings, up.info, storm, seconds, crews))
+        begins = clock.now() + timedelta(seconds=rehearsal.NOTICED_SECONDS)
+        pace.beginning(begins).write(lived)
+        first = begins - timedelta(seconds=pace.behind_seconds)
+        requests = at_pace(render(storm, events, first, development_senders()), pace.rate)
+        course = pace.beginning(begins).course()
+        evidence, answers = asyncio.run(_drive(service_settings, up.info, storm, begins, requests, crews))
         evidence.accepted, evidence.unknown = frozenset(answers.accepted), frozenset(answers.unknown)
         evidence.actions = evidences.read_actions(settings.run_folder / "field_repair.db")
         verdict = invariants.check(evidence)
         cases = {case.number: case for case in storm.cases}
         truth = {request.ticket_id: cases[request.case] for request in requests}
-        out.print(summary.render(evidence, verdict, merging.judge(evidence, truth), answers))
+        out.print(summary.render(evidence, verdict, merging.judge(evidence, truth), answers, course.present))
         for status, text in answers.refused[:5]:
             err.print(f"The intake refused a request: {status} {text}", markup=False)
         if keep:
@@ -142,18 +160,22 @@ def _run(settings: StackSettings, *, keep: bool, shape: Shape, seconds: float, s
 
 
 async def _drive(
-    settings: ServiceSettings, info: StackInfo, storm: Storm, seconds: float, crews: Child
-) -> tuple[Evidence, Answers, list[Request]]:
+    settings: ServiceSettings,
+    info: StackInfo,
+    storm: Storm,
+    begins: datetime,
+    requests: list[Request],
+    crews: Child,
+) -> tuple[Evidence, Answers]:
     """Send the storm while looking on; wait until the system is at rest; read everything there is."""
-    events = events_of(storm)
-    requests = at_steady_rate(render(storm, events, begun_before(clock.now(), events), development_senders()), seconds)
-    answers = Answers()
+    answers, seconds = Answers(), requests[-1].at
     planned = Counter(request.channel.value for request in requests)
     title = f"A storm of {len(storm.faults)} faults and {len(storm.cases)} people"
     async with watching(settings) as watch:
         with LiveDisplay(title, planned, answers) as display:
             looking = asyncio.create_task(_keep_looking(watch, display))
             try:
+                await asyncio.sleep(max(0.0, (begins - clock.now()).total_seconds()))
                 await send(requests, info.services["intake"], answers)
                 display.phase("crews at work")
                 await asyncio.sleep(_CREWS * seconds)
@@ -165,7 +187,7 @@ async def _drive(
             await watch.until_quiet(_QUIET_SECONDS, display.on_look)
             await _until_read(settings, _GROUP, _QUIET_SECONDS)
             display.phase("counting")
-            return await evidences.gather(settings), answers, requests
+            return await evidences.gather(settings), answers
 
 
 async def _until_read(settings: ServiceSettings, group: str, seconds: float) -> None:

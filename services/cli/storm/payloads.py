@@ -140,6 +140,11 @@ def at_steady_rate(requests: Sequence[Request], seconds: float) -> list[Request]
     return [replace(request, at=place * step) for place, request in enumerate(requests)]
 
 
+def at_pace(requests: Sequence[Request], rate: float) -> list[Request]:
+    """Send the requests as they come in life, ``rate`` times as fast: for a system whose clock goes at that pace."""
+    return [replace(request, at=request.at / rate) for request in requests]
+
+
 def begun_before(now: datetime, events: Sequence[Event]) -> datetime:
     """Return the instant of second 0 of a storm whose last event has just happened."""
     return now - timedelta(seconds=max((event.at for event in events), default=0.0))
