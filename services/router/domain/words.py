@@ -26,15 +26,33 @@ _LATIN: Final = re.compile(f"[{_LETTER}]")
 _BEGINS: Final = f"(?<![{_LETTER}])"
 _ENDS: Final = f"(?![{_LETTER}])"
 _GAP: Final = r"(?: \S+){0,3}? "
+# What may stand for `*` inside a word of a script without spaces: part of a sentence, so no mark that ends one.
+_BETWEEN: Final = r"[^,.!?;:\u060c\u061b\u061f\u06d4\u0f0d-\u0f12\u1802\u1803\u3001\u3002]{0,8}?"
+# Traditional characters and the simplified ones they are taken for, pairwise; and signs that people write for a word.
+# Every simplified character of the shipped lists is here, so that a list is written once.
+_TRADITIONAL: Final = (
+    "業业絲丝兩两舉举儀仪們们會会傷伤償偿關关減减擊击別别辦办務务動动單单廳厅壓压發发變变號号嗎吗員员響响聲声寶宝寬宽"
+    "盡尽師师帶带開开態态戶户揚扬搶抢護护報报換换斷断無无時时暫暂來来樣样樁桩檢检沒没濃浓滿满燈灯點点爍烁煙烟燒烧現现"
+    "電电監监著着竊窃類类緊紧線线絡络續续維维纜缆編编縫缝營营補补裝装見见計计議议訴诉話话詢询請请謝谢賬账帳账費费賄贿"
+    "賠赔讚赞轉转過过還还這这進进遙遥鄰邻錢钱銷销鍋锅錦锦閃闪問问間间閘闸階阶險险額额價价對对給给讓让氣气處处機机擔担"
+    "圍围樓楼牆墙樹树纏缠塊块車车頭头門门鐵铁銅铜傾倾彎弯爛烂熱热燙烫爐炉災灾製制體体膽胆腦脑臟脏醫医養养嬰婴兒儿孫孙"
+    "爺爷媽妈腳脚暈晕傳传溼湿濕湿灑洒漲涨溝沟滲渗噴喷臺台颱台風风櫃柜錶表裡里裏里邊边遠远幾几個个麼么誰谁嗚呜聞闻臉脸"
+    "親亲鉤钩鋸锯掛挂墜坠懸悬飄飘鳥鸟蟲虫貓猫壞坏齊齐陽阳陰阴雞鸡鴨鸭魚鱼絕绝緣缘觸触喬乔劃划創创驚惊嚇吓從从應应該该"
+    "難难聯联繫系獨独錯错誤误說说聽听覺觉煉炼繼继鳴鸣鈴铃爾尔罵骂擾扰違违舊旧壽寿亂乱卻却後后雖虽衝冲壺壶視视頻频"
+    "桿杆嚴严勢势囪囱殼壳夠够數数濺溅鹽盐纖纤繳缴膠胶診诊輸输龍龙"
+)
+_SAME: Final = str.maketrans({"\U0001f525": "火", **dict(zip(_TRADITIONAL[::2], _TRADITIONAL[1::2], strict=True))})
 
 
 def normalise(text: str) -> str:
     """Return ``text`` in the one form words are looked for in.
 
-    Full-width and compatibility forms become plain (NFKC), case is folded, runs of white space become one space, and
-    none is left between two Chinese characters.
+    Full-width and compatibility forms become plain (NFKC), case is folded, traditional characters become simplified,
+    runs of white space become one space, and none is left between two Chinese characters.
     """
     plain = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold().replace("\u2019", "'")
+    if not plain.isascii():
+        plain = plain.translate(_SAME)
     return _SPACED_HAN.sub("", _SPACE.sub(" ", plain).strip())
 
 
@@ -42,7 +60,8 @@ class WordList:
     """Words and phrases, any of which may be found in a text.
 
     A word in Latin letters must stand alone; ``spark*`` finds any ending, and ``power * out`` lets up to three words
-    come between. A word in any other script is found anywhere: Chinese puts no spaces between words.
+    come between. A word in any other script is found anywhere: Chinese puts no spaces between words; in it ``电线*断``
+    lets up to eight characters of the same sentence come between.
     """
 
     __slots__ = ("_exact", "_ignored", "_wanted", "_wild", "cores")
@@ -57,7 +76,7 @@ class WordList:
         Raises:
             ValueError: a word has no letter or digit to look for, or begins with a wildcard.
         """
-        plain = {normalise(word): word for word in words}
+        plain = {normalise(word): word for word in reversed(list(words))}  # the first spelling of equals is given back
         self._wanted = _Search(plain)
         self._ignored = _Search(map(normalise, ignore))
         self._exact = {form: word for form, word in plain.items() if "*" not in form}
@@ -159,7 +178,8 @@ def _pattern(plain: str) -> str:
             gap = _GAP
             continue
         ending = f"[{_LETTER}]*" if part.endswith("*") else ""
-        pattern += (gap or " " if pattern else "") + re.escape(part.removesuffix("*")) + ending
+        inner = _BETWEEN.join(map(re.escape, part.removesuffix("*").split("*")))
+        pattern += (gap or " " if pattern else "") + inner + ending
         gap = ""
     return pattern
 

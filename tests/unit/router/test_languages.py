@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from services.contracts.values import TicketState
 from services.router.domain.classify import LanguageRule, classify
-from services.router.domain.words import Lexicon, WordList, normalise
-from tests.unit.router.making import NOWHERE, SHIPPED, after, contact
+from services.router.domain.words import _SAME, Lexicon, WordList, normalise
+from tests.unit.router.making import CLASSIFY, NOWHERE, SHIPPED, after, contact
 
 _SENTENCES = [
     ("zh-Hans-CN", "我们家停电了，什么时候来电？", "电线着火了，快来人"),
@@ -41,6 +41,147 @@ def test_danger_is_heard_in_every_language(language: str, _outage: str, danger: 
     assert ticket.classification.hazards
     assert (ticket.queue, ticket.state) == ("emergency", TicketState.QUEUED)
     assert ticket.classification.language == language
+
+
+_AS_PEOPLE_SAY = {
+    "electric_shock": [
+        "小孩子被电打了",
+        "让电给打了",
+        "手摸到水龙头有电，发麻",
+        "吊车碰到高压线",
+        "有人爬电线杆",
+        "有人觸電",
+        "someone got a tingling from the tap",
+        "གློག་གིས་བརྒྱབ་སོང་།",
+        "ادەمدى توك ۇردى",
+        "ᠬᠦᠮᠦᠨ ᠲᠣᠭ ᠲᠤ ᠴᠣᠬᠢᠭᠳᠠᠪᠠ",
+        "Хүн тогонд цохиулчихлаа",
+        "사람이 감전됐어요",
+        "Vunz deng dienh lo",
+    ],
+    "fire": [
+        "电表那边有烧塑料的味道",
+        "插座烧了",
+        "变压器🔥了",
+        "電線著火",
+        "There is a burnt smell",
+        "མེ་སྐྱོན་བྱུང་སོང་།",
+        "ئۆيگە ئوت تۇتاشتى",
+        "ۇيگە ورت كەتتى",
+        "ᠭᠡᠷ ᠲᠦ ᠲᠦᠢᠮᠡᠷ ᠭᠠᠷᠪᠠ",
+        "타는 냄새가 나요",
+        "집에 불 났어요",
+    ],
+    "smoke": [
+        "电表箱起烟了",
+        "電錶冒煙",
+        "དུ་བ་ཐོན་གྱི་འདུག",
+        "ترانسفورماتوردىن ئىس چىقىۋاتىدۇ",
+        "ᠤᠲᠠᠭ᠎ᠠ ᠭᠠᠷᠴᠤ ᠪᠠᠢᠨ᠎ᠠ",
+        "Утаа гараад байна",
+        "Miz hoenz",
+    ],
+    "fallen_wire": [
+        "电线被树砸断了",
+        "电线耷拉下来",
+        "电线杆被车撞断了",
+        "有根电缆断在马路上",
+        "電線桿倒了",
+        "電纜斷了",
+        "a tree fell on the power lines",
+        "གློག་སྐུད་ས་ལ་ལྷུང་སོང་།",
+        "توك سىمى ئۈزۈلۈپ چۈشتى",
+        "ٴسىم ۇزىلىپ جەرگە ٴتۇستى",
+        "ᠤᠲᠠᠰᠤ ᠲᠠᠰᠤᠷᠠᠪᠠ",
+        "Цахилгааны утас тасраад унав",
+        "전깃줄이 끊어졌어요",
+        "Sienqdienh duenh lo",
+    ],
+    "sparking": ["电箱滋滋响", "电线杆上冒火星", "искрит провод"],
+    "explosion": ["变压器炸了", "the transformer blew", "변압기가 터졌어요"],
+    "flooding": ["地下室配电室被水淹了", "電錶泡在水裡", "there is water in the meter box"],
+    "life_support": ["家里有病人靠机器维持", "my mother is on oxygen", "산소발생기를 써요", "呼吸機沒電了"],
+    "trapped": ["电梯里困了人", "電梯困人", "people are stuck in the elevator"],
+    "injury": ["有人碰到电线晕倒了", "he is unconscious"],
+}
+
+
+@pytest.mark.parametrize(
+    ("danger", "text"), [(danger, text) for danger, said in _AS_PEOPLE_SAY.items() for text in said]
+)
+def test_danger_is_heard_as_people_say_it_in_every_script(danger: str, text: str) -> None:
+    assert danger in SHIPPED.keywords.read(text).hazards
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "有人处电了",
+        "有人触点了",
+        "家里着活了",
+        "变压器冒言了",
+        "电线落弟",
+        "youren chudian le",
+        "zhaohuo le kuai lai",
+        "dianxian diao le",
+    ],
+)
+def test_danger_is_heard_through_speech_recognition_and_pinyin(text: str) -> None:
+    assert after(contact(text=text), located=NOWHERE).queue == "emergency"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "燃气灶打不着火",
+        "网线断了",
+        "手机掉在地上摔坏了",
+        "放电影的时候停电了",
+        "接触电表",
+        "泡水果",
+        "火锅店停电了",
+        "烟台停电了",
+        "烟雾报警器没电了",
+        "灭火器在哪里买",
+        "老人上下楼困难电梯停了",
+        "供电线路中断",
+        "电线断电了",
+        "热死了快来电",
+        "电表出点问题",
+        "my phone is dying",
+        "I was shocked by the bill",
+        "没看到着火，就是没电",
+        "没有起火冒烟",
+        "没闻到焦味",
+        "不是漏电，是跳闸",
+        "there isn't any smoke",
+        "no smoke, no fire",
+    ],
+)
+def test_what_only_looks_like_a_danger_is_none(text: str) -> None:
+    assert SHIPPED.keywords.read(text).hazards == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["是不是漏电", "没有电了着火了", "不是漏电，但是着火了", "no fire truck came, it is burning"]
+)
+def test_a_denial_denies_nothing_beyond_itself(text: str) -> None:
+    assert SHIPPED.keywords.read(text).hazards
+
+
+def test_the_lists_are_found_in_traditional_characters_too() -> None:
+    """Each character of them that only simplified Chinese has is folded from a traditional one."""
+    simplified = {*_SAME.values(), *"噼"}
+    missing = {char for char in CLASSIFY.read_text(encoding="utf-8") if "\u4e00" <= char <= "\u9fff" and _only_gb(char)}
+    assert missing - simplified == set()
+
+
+def _only_gb(char: str) -> bool:
+    try:
+        char.encode("big5")
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize("text", ["Nhà tôi mất điện rồi, bao giờ có lại?", "Ma maison est dans le noir", "xq zzt"])
