@@ -164,11 +164,7 @@ def answer_to(error: Exception) -> Response:
     if isinstance(error, Problem):
         return error.response()
     if isinstance(error, RequestValidationError):
-        errors = [
-            {"field": ".".join(str(part) for part in found["loc"][1:]) or str(found["loc"][0]), "reason": found["msg"]}
-            for found in error.errors()
-        ]
-        return Problem(422, "some fields do not fit", errors=errors).response()
+        return _unfit(error.errors()).response()
     if isinstance(error, HTTPException):
         return Problem(error.status_code, str(error.detail or ""), headers=error.headers).response()
     if isinstance(error, UnavailableError):
@@ -176,6 +172,24 @@ def answer_to(error: Exception) -> Response:
         return Problem(503, "a system behind this one does not answer now", headers={"Retry-After": "2"}).response()
     _log.error("request_failed", exc_info=error)
     return Problem(500, "an error of ours; it has been logged").response()
+
+
+def _unfit(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """Return the problem that names each field that does not fit, and why."""
+    broken = next((each for each in errors if each["type"] == "json_invalid"), None)
+    if broken is not None:  # where its place in the body stands instead of a field
+        reason = (
+            f"is no JSON from character {broken['loc'][-1]} on: {broken.get('ctx', {}).get('error', 'it ends there')}"
+        )
+        return Problem(400, "the body cannot be read", errors=[{"field": "body", "reason": reason}])
+    fields = [
+        {
+            "field": ".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0]),
+            "reason": str(each["msg"]).removeprefix("Value error, "),
+        }
+        for each in errors
+    ]
+    return Problem(422, "some fields do not fit", errors=fields)
 
 
 class JsonBytes(Response):

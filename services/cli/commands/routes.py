@@ -131,8 +131,7 @@ def explain(
     """
     router = addresses.find().urls["router"]
     if _names_a_ticket(what):
-        key = os.environ.get("GRIDLINE_API_KEY") or DEVELOPMENT_KEYS["wallboard-dev"]
-        found = http.get("router", router, f"/v1/tickets/{what}/explain", headers={"X-API-Key": key})
+        found = http.get("router", router, f"/v1/tickets/{what}/explain", headers=_key())
     else:
         asked = {
             "business_type": what,
@@ -154,6 +153,10 @@ def explain(
         print_json(found)
         return
     _tell(found)
+
+
+def _key() -> dict[str, str]:
+    return {"X-API-Key": os.environ.get("GRIDLINE_API_KEY") or DEVELOPMENT_KEYS["wallboard-dev"]}
 
 
 def _names_a_ticket(what: str) -> bool:
@@ -178,11 +181,11 @@ def _tell(found: Any) -> None:
 
 @app.command()
 def queues(as_json: _Json = False) -> None:
-    """List the skill queues with what waits in each.
+    """List the skill queues with what waits in each. It needs a key with the scope read: GRIDLINE_API_KEY.
 
     For example:  gridline routes queues
     """
-    found = http.get("router", addresses.find().urls["router"], "/v1/queues")
+    found = http.get("router", addresses.find().urls["router"], "/v1/queues", headers=_key())
     if as_json:
         print_json(found)
         return

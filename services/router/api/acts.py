@@ -11,15 +11,18 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.contracts.values import Language, Name, Priority, Text, Word
+from services.router import roster
 from services.router.acting import Desk
 from services.router.api.answers import REFUSALS, SeenVersion, etag, problem
 from services.router.api.tickets import TicketView, one_ticket, view
 from services.router.domain.log import Did, Event, ReturnReason
 from services.router.domain.ticket import Ticket
+from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.keys import Holder, KeyRing, let_in
+from services.runtime.postgres import translated
 
 
 class Said(BaseModel):
@@ -176,6 +179,7 @@ async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | N
     if did is Did.DECLINED:
         told["until"] = now + timings.passed
     if told.get("to_agent"):
+        await _can_receive(desk, told["to_agent"])
         told["until"] = now + timings.hold
     into, across = told.pop("into", None), told.pop("across_customers", False)
     by = holder.name if agent is None else f"{holder.name}/{agent}"
@@ -186,6 +190,18 @@ async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | N
     if did is Did.UNMERGED:
         return await desk.unmerge(ticket.ticket_id, asked, version)
     return await desk.act(ticket.ticket_id, asked, version)
+
+
+async def _can_receive(desk: Desk, agent_id: str) -> None:
+    """Refuse to keep a ticket for somebody who does not exist or is not there: its customer would only wait."""
+    with translated():
+        async with desk.pool.acquire() as connection:
+            found = await roster.agents(connection, agent_id)
+    if not found:
+        reason = f"{agent_id}: no agent has this id"
+        raise Problem(422, "some fields do not fit", errors=[{"field": "to_agent", "reason": reason}])
+    if found[0].presence is Presence.OFFLINE:
+        raise Problem(409, "that agent is offline", errors=[{"field": "to_agent", "reason": "not_available"}])
 
 
 def _check(desk: Desk, told: dict[str, Any]) -> None:

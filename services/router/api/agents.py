@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.contracts.values import Language, Name, Word
+from services.contracts.values import Name
 from services.router import roster
 from services.router.acting import Desk, NoSuchAgentError
 from services.router.api.answers import problem
 from services.router.api.tickets import TicketView, view
 from services.router.domain.desk import ANY, Agent
+from services.router.domain.routes import skills_asked
 from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from services.runtime.keys import KeyRing
 
 
-_AnyWord = Annotated[str, StringConstraints(pattern=r"^\*$")]
+_Queue = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z0-9][a-z0-9_.:-]{0,63})$")]
+_Range = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)$", max_length=35)]
 
 
 class Profile(BaseModel):
@@ -39,10 +41,10 @@ class Profile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Name | None = None
-    queues: list[Word | _AnyWord] = Field(
+    queues: list[_Queue] = Field(
         min_length=1, max_length=100, description="Queues they serve; * for every queue", examples=[["repair"]]
     )
-    languages: list[Language | _AnyWord] = Field(
+    languages: list[_Range] = Field(
         default=["zh"], min_length=1, max_length=50, description="Language ranges (RFC 4647); * for every language"
     )
     skills: list[Name] = Field(
@@ -51,7 +53,9 @@ class Profile(BaseModel):
         description="Words, attribute:value, attribute:*",
         examples=[["area:S1"]],
     )
-    capacity: int = Field(default=1, ge=0, le=50, description="Most tickets at a time, offers and wrap-up included")
+    capacity: int = Field(
+        default=1, ge=0, le=50, strict=True, description="Most tickets at a time, offers and wrap-up included"
+    )
 
 
 class AgentView(Profile):
@@ -61,6 +65,14 @@ class AgentView(Profile):
     presence: Presence
     since: datetime
     seen_at: datetime
+
+
+class AgentPut(AgentView):
+    """An agent as stored, and what of it is of no use yet."""
+
+    unasked: tuple[Name, ...] = Field(
+        description="Skills that no target of the tree in force asks for: misspelt, or for a tree to come"
+    )
 
 
 class AgentsView(BaseModel):
@@ -90,7 +102,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         return AgentsView(agents=[shown(row) for row in found])
 
     @router.get("/agents/{agent_id}", summary="An agent and what they have", dependencies=[reads])
-    async def get_agent(agent_id: str) -> AgentDesk:
+    async def get_agent(agent_id: Name) -> AgentDesk:
         with translated():
             async with desk.pool.acquire() as connection:
                 found = await roster.agents(connection, agent_id)
@@ -100,7 +112,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         return AgentDesk(agent=shown(found[0]), tickets=[view(ticket, desk.rules()) for ticket in tickets])
 
     @router.put("/agents/{agent_id}", summary="Say what an agent can", dependencies=[leads])
-    async def put_agent(agent_id: Name, profile: Profile) -> AgentView:
+    async def put_agent(agent_id: Name, profile: Profile) -> AgentPut:
         """Make an agent, offline at first, or change what they can; their presence stays."""
         known = desk.book.rules.tree.queues
         if unknown := sorted(set(profile.queues) - {ANY, *known}):
@@ -111,7 +123,9 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
             async with desk.pool.acquire() as connection, connection.transaction():
                 await roster.put(connection, agent, clock.now())
                 [row] = await roster.agents(connection, agent_id)
-        return shown(row)
+        asked = set(skills_asked(desk.book.rules.tree.root))
+        unasked = [skill for skill in agent.skills if skill not in asked and f"{skill.partition(':')[0]}:" not in asked]
+        return AgentPut(**shown(row).model_dump(), unasked=tuple(unasked))
 
     return router
 

@@ -1,17 +1,28 @@
-"""What callers have seen of a ticket, and how a refusal is told.
+"""What callers have seen of a ticket, which period they ask about, and how a refusal is told.
 
 Never here: which act is allowed in which state.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+import re
+from datetime import MINYEAR, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import Depends, Header
+from pydantic import AwareDatetime, BeforeValidator
 
 from services.router.acting import NoSuchAgentError, NoSuchTicketError, NotThereError, OtherVersionError
 from services.router.domain.log import NotAllowedError
+from services.runtime import clock
 from services.runtime.http import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+_LONGEST: Final = 9
+"""Digits of a version."""
 
 
 def seen_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
@@ -19,10 +30,46 @@ def seen_version(if_match: Annotated[str | None, Header()] = None) -> int | None
     if if_match is None or if_match.strip() == "*":
         return None
     text = if_match.strip().removeprefix("W/").strip('"')
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST):
         detail = 'If-Match is the ETag of the ticket, like "7"'
         raise Problem(400, detail, errors=[{"field": "If-Match", "reason": detail}])
     return int(text)
+
+
+def _with_plus(value: object) -> object:
+    """Give an offset its plus back, which stands for a space where nobody encoded the address."""
+    return re.sub(r" (?=\d\d:?\d\d$)", "+", value) if isinstance(value, str) else value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_with_plus)]
+"""An instant in an address."""
+
+
+def period(since: datetime | None, until: datetime | None, longest: timedelta) -> tuple[datetime, datetime]:
+    """Return the period that is asked for: by default the last day until now.
+
+    Raises:
+        Problem: it is none, or longer than ``longest``.
+    """
+    until = until or clock.now()
+    if until.year <= MINYEAR:
+        raise Problem(422, "some fields do not fit", errors=[{"field": "until", "reason": "is before all time"}])
+    since = since or until - timedelta(days=1)
+    if not timedelta(0) < until - since <= longest:
+        reason = f"must be before until, by {longest.days} days at most"
+        raise Problem(422, "some fields do not fit", errors=[{"field": "since", "reason": reason}])
+    return since, until
+
+
+def known_queue(queue: str | None, known: Collection[str]) -> None:
+    """Refuse a queue of which there is nothing: a name that was misspelt must not look like a quiet day.
+
+    Raises:
+        Problem: the tree in force does not have it.
+    """
+    if queue is not None and queue not in known:
+        reason = f"{queue} is none of: {', '.join(known)}"
+        raise Problem(422, "some fields do not fit the rules in force", errors=[{"field": "queue", "reason": reason}])
 
 
 SeenVersion = Annotated[int | None, Depends(seen_version)]

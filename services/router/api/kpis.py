@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from services.contracts.values import Word
 from services.router import figures
+from services.router.api.answers import Instant, known_queue, period
 from services.router.api.queues import QueueView, queue_views
+from services.router.domain.kpi import Counts
 from services.router.domain.kpi import figures as figures_of
 from services.router.tree.keys import Scope
 from services.runtime import clock
-from services.runtime.http import Problem
 from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
@@ -56,21 +57,19 @@ def kpi_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
 
     @router.get("/kpis", summary="The figures of a period, each with its definition")
     async def get_kpis(
-        since: Annotated[AwareDatetime | None, Query(description="24 hours ago if absent")] = None,
-        until: Annotated[AwareDatetime | None, Query(description="Now if absent")] = None,
+        since: Annotated[Instant | None, Query(description="24 hours ago if absent")] = None,
+        until: Annotated[Instant | None, Query(description="Now if absent")] = None,
         queue: Annotated[Word | None, Query(description="All queues if absent")] = None,
     ) -> KpisView:
         now = clock.now()
-        until = until or now
-        since = since or until - timedelta(days=1)
-        if not timedelta(0) < until - since <= _LONGEST:
-            reason = f"must be before until, by {_LONGEST.days} days at most"
-            raise Problem(422, "some fields do not fit", errors=[{"field": "since", "reason": reason}])
+        since, until = period(since, until, _LONGEST)
         rules = desk.rules()
         within_s, ring_s = rules.answer_within.total_seconds(), rules.ring.total_seconds()
         with translated():
             async with desk.pool.acquire() as connection:
                 counts = await figures.count(connection, since, until, queue, within_s, ring_s)
+        if counts == Counts():
+            known_queue(queue, desk.book.rules.tree.queues)
         found = figures_of(counts, within_s=within_s, share=rules.answer_share, ring_s=ring_s)
         kpis = [KpiView(**figure._asdict()) for figure in found]
         counted = await desk.backlog.seen()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from services.contracts.values import Priority, Word
+from services.contracts.values import Name, Priority, Word
 from services.router import store
 from services.router.api.tickets import TicketView, view
 from services.router.backlog import oldest_s
@@ -66,14 +66,16 @@ def queue_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     router = APIRouter(tags=["queues"])
     pool, book = desk.pool, desk.book
 
-    @router.get("/queues", summary="Every queue, with what waits in it")
+    reads = Depends(let_in(keys, Scope.READ))
+
+    @router.get("/queues", summary="Every queue, with what waits in it", dependencies=[reads])
     async def get_queues() -> QueuesView:
         rules, counted = book.rules, await desk.backlog.seen()
         queues = queue_views(rules, counted.depths, clock.now())
         return QueuesView(queues=queues, counted_at=counted.at, tree_hash=rules.hash)
 
-    @router.get("/queues/{name}", summary="The head of a queue", dependencies=[Depends(let_in(keys, Scope.READ))])
-    async def get_queue(name: str, limit: Annotated[int, Query(ge=1, le=_MOST)] = 50) -> QueueTicketsView:
+    @router.get("/queues/{name}", summary="The head of a queue", dependencies=[reads])
+    async def get_queue(name: Name, limit: Annotated[int, Query(ge=1, le=_MOST)] = 50) -> QueueTicketsView:
         rules, counted = book.rules, await desk.backlog.seen()
         with translated():
             async with pool.acquire() as connection:

@@ -56,14 +56,14 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     works = Depends(let_in(keys, Scope.AGENT))
 
     @router.put("/agents/{agent_id}/presence", summary="Come, go away for a while, or go", dependencies=[works])
-    async def put_presence(agent_id: str, said: SetPresence) -> AgentView:
+    async def put_presence(agent_id: Name, said: SetPresence) -> AgentView:
         try:
             return shown(await note_presence(desk, agent_id, said.presence))
         except NoSuchAgentError as error:
             raise problem(error) from None
 
     @router.post("/agents/{agent_id}/heartbeat", summary="Still here", status_code=204, dependencies=[works])
-    async def heartbeat(agent_id: str) -> Response:
+    async def heartbeat(agent_id: Name) -> Response:
         """Ask for an offer, or send this, more often than `presence` of desk.yaml; else the tickets go back."""
         try:
             await note_presence(desk, agent_id, None)
@@ -78,7 +78,7 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         responses={204: dict(_NOTHING)},
     )
     async def offer(
-        agent_id: str,
+        agent_id: Name,
         request: Request,
         response: Response,
         wait: Annotated[float, Query(ge=0, le=_LONGEST_WAIT, description="Seconds")] = 0.0,
@@ -98,7 +98,7 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         responses={204: dict(_NOTHING)},
     )
     async def claim(
-        agent_id: str, response: Response, claimed: Claim | None = None, holder: Holder[Scope] = works
+        agent_id: Name, response: Response, claimed: Claim | None = None, holder: Holder[Scope] = works
     ) -> TicketView | Response:
         """Offer and accept in one: the ticket is the agent's. 204 if nothing waits for them."""
         ticket_id = None

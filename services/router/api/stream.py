@@ -65,7 +65,7 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     works = Depends(let_in(keys, Scope.AGENT))
     open_streams: Counter[str] = Counter()
 
-    async def opened(agent_id: str, _caller: Holder[Scope] = works) -> AsyncIterator[Agent]:
+    async def opened(agent_id: Name, _caller: Holder[Scope] = works) -> AsyncIterator[Agent]:
         """Take the opening as a sign of the agent, once the key is good; the end of their last stream as none."""
         try:
             row = await note_presence(desk, agent_id, None)

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from services.contracts.values import Name, Word
 from services.router import overdue
+from services.router.api.answers import Instant, known_queue, period
 from services.router.api.tickets import TicketView, view
 from services.router.domain.desk import turn_of
 from services.router.domain.sla import LEVELS
 from services.router.tree.keys import Scope
-from services.runtime import clock
-from services.runtime.http import Problem
 from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
@@ -83,25 +82,25 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
         with translated():
             async with desk.pool.acquire() as connection:
                 found = await overdue.warned(connection, level, queue, limit)
+        if not found:
+            known_queue(queue, desk.book.rules.tree.queues)
         rules = desk.rules()
         return WarnedListView(warned=[shown for ticket in found if (shown := _warned(ticket, rules)) is not None])
 
     @router.get("/escalations", summary="Warnings given in a period, each once a ticket, stage and level")
     async def get_escalations(
-        since: Annotated[AwareDatetime | None, Query(description="24 hours ago if absent")] = None,
-        until: Annotated[AwareDatetime | None, Query(description="Now if absent")] = None,
+        since: Annotated[Instant | None, Query(description="24 hours ago if absent")] = None,
+        until: Annotated[Instant | None, Query(description="Now if absent")] = None,
         level: _Level = 1,
         queue: _Queue = None,
         limit: _Limit = 100,
     ) -> EscalationsView:
-        until = until or clock.now()
-        since = since or until - timedelta(days=1)
-        if not timedelta(0) < until - since <= _LONGEST:
-            reason = f"must be before until, by {_LONGEST.days} days at most"
-            raise Problem(422, "some fields do not fit", errors=[{"field": "since", "reason": reason}])
+        since, until = period(since, until, _LONGEST)
         with translated():
             async with desk.pool.acquire() as connection:
                 found = await overdue.escalations(connection, since, until, level, queue, limit)
+        if not found:
+            known_queue(queue, desk.book.rules.tree.queues)
         shown = [EscalationView.model_validate(each, from_attributes=True) for each in found]
         return EscalationsView(since=since, until=until, escalations=shown)
 

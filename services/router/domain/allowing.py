@@ -123,6 +123,8 @@ def _done_already(work: Work, act: Event) -> bool:
     """Tell whether the same was done: an agent's desktop may ask twice when an answer was lost."""
     if act.did is Did.ACCEPTED:
         return work.phase is Phase.ASSIGNED and work.agent == act.agent
+    if act.did is Did.DECLINED:
+        return work.phase is Phase.WAITING and act.agent in work.passed
     if act.did is Did.WRAPPED_UP:
         return work.phase is Phase.WRAP_UP and work.agent == act.agent
     if act.did is Did.COMPLETED:

@@ -195,6 +195,15 @@ class RouteTree:
         return steps
 
 
+def skills_asked(route: Route) -> Iterator[str]:
+    """Yield what the targets of a route and of those below it ask of agents: skills, and attributes as ``name:``."""
+    for target in route.targets:
+        yield from target.requires
+        yield from (f"{name}:" for name in target.skills)
+    for child in route.routes:
+        yield from skills_asked(child)
+
+
 def _asked(route: Route) -> Iterator[str]:
     yield from (matcher.attribute for matcher in route.matchers)
     for child in route.routes:

@@ -13,6 +13,7 @@ from services.contracts import ids
 from services.contracts.messages import OutageReported, ReportSettled, TicketRouted
 from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, REPORT_SETTLED, TICKET_ROUTED
 from services.contracts.values import Channel
+from services.router.tree.keys import DEVELOPMENT_KEYS
 from tests.unit.router.making import NOON, contact
 
 if TYPE_CHECKING:
@@ -79,7 +80,12 @@ async def test_contacts_become_tickets_and_reports_and_every_one_is_counted(runn
     assert by_queue["consultation"] == 20
     async with httpx.AsyncClient(base_url=running.url) as client:
         assert (await client.get("/readyz")).status_code == 200
-        queues = {queue["name"]: queue["waiting"] for queue in (await client.get("/v1/queues")).json()["queues"]}
+        queues = {
+            queue["name"]: queue["waiting"]
+            for queue in (
+                await client.get("/v1/queues", headers={"X-API-Key": DEVELOPMENT_KEYS["wallboard-dev"]})
+            ).json()["queues"]
+        }
         assert queues["emergency"] == 20
         assert queues["locate"] == by_queue["locate"]
         metrics = (await client.get("/metrics")).text
