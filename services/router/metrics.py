@@ -25,6 +25,11 @@ WAITING: Final = Gauge("gridline_router_queue_waiting", "Tickets that wait for a
 OLDEST: Final = Gauge(
     "gridline_router_queue_oldest_seconds", "Age of the ticket that waits longest; 0 if none", ("queue",)
 )
+HOLIDAYS_UNTIL: Final = Gauge(
+    "gridline_router_holidays_until_seconds",
+    "Unix time from which on a list of holidays.yaml has no year: office clocks then run on days off",
+    ("list",),
+)
 ACTS: Final = Counter("gridline_router_acts_total", "What was done with tickets, by queue", ("did", "queue"))
 REFUSED_ACTS: Final = Counter("gridline_router_acts_refused_total", "Acts that were not allowed, by reason", ("why",))
 ANSWER_SECONDS: Final = Histogram(

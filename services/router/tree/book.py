@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from services.router import metrics
 from services.router.domain.ticket import Rules
 from services.router.tree.calendars import holidays_beside, read_holidays
 from services.router.tree.desk import read_desk
 from services.router.tree.keywords import read_keywords
 from services.router.tree.routes import read_tree
+from services.runtime import clock
 from services.runtime.watched import Watched
-from services.runtime.yaml_reading import digest_of, read_text
+from services.runtime.yaml_reading import RulesError, digest_of, read_text
 
 if TYPE_CHECKING:
     from services.router.domain.desk import DeskRules
     from services.router.domain.targets import Duty
 
-_log = structlog.get_logger()
+_SOON: Final = timedelta(days=31)
+"""The State Council's office publishes a year each November: from December on the next one must be there."""
+_log: Final = structlog.get_logger()
 
 
 def load_rules(routes: Path, classify: Path) -> Rules:
@@ -61,6 +66,9 @@ class RuleBook:
             routes.name, lambda: load_rules(routes, classify), lambda: (routes, classify, holidays_beside(routes))
         )
         self._rules = self._watched()
+        self._holidays = holidays_beside(routes)
+        self._warned_on: date | None = None
+        self.note_holidays(clock.now())
         _log.info("rules_loaded", tree_hash=self._rules.hash, queues=len(self._rules.tree.queues))
 
     @property
@@ -77,6 +85,25 @@ class RuleBook:
         if self._watched.look() and (rules := self._watched()).hash != self._rules.hash:
             _log.info("rules_changed", tree_hash=rules.hash, before=self._rules.hash)
             self._rules = replace(rules, duty=self._rules.duty)
+            self._warned_on = None
+        self.note_holidays(clock.now())
+
+    def note_holidays(self, now: datetime) -> None:
+        """Say once a day, and after each change, which list of holidays is about to have no year any more."""
+        if self._warned_on == now.date():
+            return
+        self._warned_on = now.date()
+        try:
+            lists = read_holidays(self._holidays.name, read_text(self._holidays))
+        except RulesError:  # it is refused elsewhere, with every fault
+            return
+        for name, holidays in lists.items():
+            if holidays.until is None:
+                continue
+            ends = datetime.combine(holidays.until, time(), UTC)
+            metrics.HOLIDAYS_UNTIL.labels(name).set(ends.timestamp())
+            if ends - now < _SOON:
+                _log.warning("holidays_end", list=name, year=holidays.until.year, file=self._holidays.name)
 
     async def watch(self, every_s: float) -> None:
         """Look again and again, for the life of the service."""

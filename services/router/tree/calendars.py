@@ -34,10 +34,15 @@ _SHIPPED: Final = Path(__file__).parents[3] / "deploy"
 
 @dataclass(frozen=True, slots=True)
 class Holidays:
-    """Days off, and days of weekends that are worked to make up for them."""
+    """Days off, and days of weekends that are worked to make up for them.
+
+    Attributes:
+        until: From this day on only what holds ``otherwise`` is known: the year is not listed. None where none is.
+    """
 
     off: frozenset[date]
     worked: frozenset[date]
+    until: date | None = None
 
 
 def holidays_beside(file: Path) -> Path:
@@ -82,7 +87,7 @@ def _holidays(reader: Reader, node: Node, where: str) -> Holidays:
         for year in _YEARS:
             if year not in listed:
                 off.update(_days(reader, otherwise, year))
-    return Holidays(frozenset(off), frozenset(worked))
+    return Holidays(frozenset(off), frozenset(worked), date(max(listed) + 1, 1, 1) if listed else None)
 
 
 def _days(reader: Reader, node: Node, year: int) -> Iterator[date]:

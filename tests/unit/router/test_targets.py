@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from services.router import metrics
 from services.router.domain.attributes import as_seen
 from services.router.domain.routes import Tried, take
 from services.router.domain.targets import Duty, Ring, Step, Target, plan, step_at
 from services.router.domain.ticket import Located
-from services.router.tree.book import load_rules
+from services.router.tree.book import RuleBook, load_rules
 from services.router.tree.calendars import read_holidays
 from services.runtime.yaml_reading import RulesError
 from tests.unit.router.making import AT_HOME, CLASSIFY, ROUTES, SHIPPED, after, contact
@@ -156,6 +158,20 @@ def test_the_day_of_the_list_is_the_state_councils() -> None:
     china = read_holidays("h", ROUTES.with_name("holidays.yaml").read_text(encoding="utf-8"))["china"]
     assert date(2026, 2, 23) in china.off
     assert date(2026, 5, 9) in china.worked
+
+
+@pytest.mark.parametrize(("day", "warned"), [("2026-11-26", False), ("2026-12-02", True), ("2027-03-01", True)])
+def test_a_list_of_holidays_that_is_about_to_end_is_told_once_a_day(day: str, warned: bool) -> None:
+    now = datetime.fromisoformat(f"{day}T03:00:00+00:00")
+    book = RuleBook(ROUTES, CLASSIFY)
+    book.note_holidays(now - timedelta(days=1))
+    with capture_logs() as logs:
+        for hours in (0, 1, 2):
+            book.note_holidays(now + timedelta(hours=hours))
+    told = [(each["list"], each["year"]) for each in logs if each["event"] == "holidays_end"]
+    assert told == [("china", 2027)] * warned
+    until = metrics.HOLIDAYS_UNTIL.labels("china")._value.get()
+    assert datetime.fromtimestamp(until, UTC) == datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def test_a_shipped_ticket_asks_for_its_language_first_and_for_nobody_in_particular_at_last() -> None:
