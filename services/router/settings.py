@@ -30,6 +30,12 @@ class RouterSettings(ServiceSettings):
     event_lag_hours: float = Field(
         default=24.0, gt=0, le=24 * 31, description="Longest time before its arrival a contact may say it happened"
     )
+    clock_off_hours: float = Field(
+        default=8.0,
+        ge=0,
+        le=24,
+        description="Who says it happened this long ago, to two minutes, has another zone's clock; 0: nobody",
+    )
     follow_up_minutes: float = Field(
         default=30.0, gt=0, le=24 * 60, description="Further words after this long bring a reported outage to a person"
     )
@@ -48,6 +54,7 @@ class RouterSettings(ServiceSettings):
         """How far decisions trust and wait."""
         return Bounds(
             event_lag=timedelta(hours=self.event_lag_hours),
+            clock_off=timedelta(hours=self.clock_off_hours),
             follow_up=timedelta(minutes=self.follow_up_minutes),
             matter=timedelta(hours=self.matter_hours),
             talk=timedelta(minutes=self.talk_minutes),

@@ -17,7 +17,7 @@ from services.contracts.values import Basis, CustomerClass, Place, TicketState
 from services.router.domain.attributes import Standing, attributes
 from services.router.domain.classify import Classification, classify, priority_of
 from services.router.domain.effects import fold
-from services.router.domain.facts import Facts, bounded
+from services.router.domain.facts import Facts, bounded, happened_at
 from services.router.domain.repeats import Relation
 from services.router.domain.routes import Taken, take
 from services.router.domain.targets import step_at
@@ -111,7 +111,7 @@ def receive(
         now: The time of the decision.
         entry: How it came here, if not as one more contact of the ticket's own thread.
     """
-    at = bounded(contact.occurred_at, contact.received_at, bounds.event_lag)
+    at = happened_at(contact, bounds)
     if before is None:
         opened = entry if isinstance(entry, Opened) else Opened(contact.ticket_id)
         repeat_of = opened.repeat_of

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _LONGEST_TEXT: Final = 4000
+_OFF_BY: Final = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Bounds:
 
     Attributes:
         event_lag: How long before its arrival a contact may say it happened.
+        clock_off: One that says it happened this long before its arrival, to some minutes, has its hours from another
+            zone; none if 0.
         follow_up: How long after its report went out a customer's further words need no person, and the same claim
             is the same outage.
         matter: How long after its last contact a ticket may still be what a reporter speaks of.
@@ -38,6 +41,7 @@ class Bounds:
     """
 
     event_lag: timedelta = timedelta(hours=24)
+    clock_off: timedelta = timedelta(hours=8)
     follow_up: timedelta = timedelta(minutes=30)
     matter: timedelta = timedelta(hours=24)
     talk: timedelta = timedelta(minutes=30)
@@ -118,9 +122,21 @@ def bounded(occurred_at: datetime, received_at: datetime, lag: timedelta) -> dat
     return max(earliest, occurred_at)
 
 
+def happened_at(contact: ContactReceived, bounds: Bounds) -> datetime:
+    """Return when a contact happened, as far as its sender's clock is believed.
+
+    A sender who writes universal time down as China's is eight hours early, with all it sends: such a contact would
+    stand before everybody in the queue, with its clock run out, and its outage before any other.
+    """
+    late = contact.received_at - contact.occurred_at
+    if bounds.clock_off and abs(late - bounds.clock_off) <= _OFF_BY:
+        return contact.received_at
+    return bounded(contact.occurred_at, contact.received_at, bounds.event_lag)
+
+
 def said_in(contact: ContactReceived, keywords: Keywords, bounds: Bounds) -> Facts:
     """Return what one contact says by itself."""
-    at = bounded(contact.occurred_at, contact.received_at, bounds.event_lag)
+    at = happened_at(contact, bounds)
     who = contact.contact_id
     text = contact.text.strip() if contact.text else ""
     reading = keywords.read(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from services.router.tree.calendars import holidays_beside
 from services.router.tree.keys import DEVELOPMENT_KEYS, Scope, read_keys
 from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError
-from tests.unit.router.making import DEPLOY, DESK, NOON, SHIPPED, SHIPPED_DESK, after, contact, home_of
+from tests.unit.router.making import DEPLOY, DESK, NOON, NOWHERE, SHIPPED, SHIPPED_DESK, after, contact, home_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,21 +68,51 @@ def test_an_agent_serves_the_lanes_of_their_queues_and_languages(
     )
 
 
-waits = st.lists(st.tuples(st.sampled_from(Priority), st.integers(0, 200_000)), min_size=2, max_size=8)
+BY_PRIORITY = dict(zip(Priority, ("着火了", "停电了", "停电了，不知道在哪", "查电费"), strict=True))
+HOMES = {Priority.URGENT: home_of(CustomerClass.IMPORTANT)}
+PATTERN = {
+    priority: after(contact(priority, text=text), located=HOMES.get(priority, NOWHERE))
+    for priority, text in BY_PRIORITY.items()
+}
 
 
-@settings(max_examples=60, deadline=None)
-@given(tickets=waits)
-def test_no_ticket_waits_behind_those_opened_later_than_its_bound(tickets: list[tuple[Priority, int]]) -> None:
-    starts = SHIPPED_DESK.head_start
-    ranks = [NOON + timedelta(seconds=opened) - starts[priority] for priority, opened in tickets]
-    longest = max(starts.values())
-    for (priority, opened), rank in zip(tickets, ranks, strict=True):
-        for (other, later), before in zip(tickets, ranks, strict=True):
-            if before < rank:
-                assert later - opened <= (longest - starts[priority]).total_seconds()
-            if other is priority and later < opened:
-                assert before < rank, "of one priority, the older goes first"
+def waiting(priority: Priority, opened: int) -> Ticket:
+    pattern = PATTERN[priority]
+    return replace(pattern, facts=replace(pattern.facts, opened_at=NOON + opened * MINUTE))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    starts=st.lists(st.integers(0, 3_000), min_size=4, max_size=4).map(lambda found: sorted(found, reverse=True)),
+    victim=st.sampled_from(Priority),
+    come=st.lists(st.lists(st.sampled_from(Priority), max_size=2), min_size=1, max_size=60),
+    between=st.integers(1, 300),
+)
+def test_whatever_the_rules_and_whoever_comes_a_ticket_is_passed_only_by_those_of_its_bound(
+    starts: list[int], victim: Priority, come: list[list[Priority]], between: int
+) -> None:
+    """One agent takes the first of those that wait whenever new ones have come, urgent ones without end."""
+    spans = ", ".join(f"{priority.value}: {minutes}m" for priority, minutes in zip(Priority, starts, strict=True))
+    shipped = "{emergency: 24h, urgent: 2h, high: 30m, normal: 0s}"
+    assert shipped in TEXT
+    rules = load_desk(str(DESK), TEXT.replace(shipped, f"{{{spans}}}"))
+    mine = waiting(victim, 0)
+    assert mine.priority is victim
+    bound = (max(rules.head_start.values()) - rules.head_start[victim]) / MINUTE
+    queue, opened, passed_by = [turn_of(mine, rules).rank_at], {turn_of(mine, rules).rank_at: [(victim, 0)]}, []
+    for n, new in enumerate(come):
+        for priority in new:
+            rank = turn_of(waiting(priority, n * between), rules).rank_at
+            queue.append(rank)
+            opened.setdefault(rank, []).append((priority, n * between))
+        first = min(queue)
+        queue.remove(first)
+        taken = opened[first].pop(0)
+        if taken == (victim, 0):
+            break
+        passed_by.append(taken)
+    assert all(at <= bound for _, at in passed_by)
+    assert all(at <= 0 for priority, at in passed_by if priority is victim), "of one priority, the older goes first"
 
 
 def test_a_ticket_stands_in_its_lane_by_priority_and_age_with_its_clock() -> None:

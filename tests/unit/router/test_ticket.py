@@ -25,6 +25,7 @@ from services.contracts.values import (
 )
 from services.router.domain.classify import TypeRule
 from services.router.domain.deciding import FOLLOW_UP, moved_on, settle, wakes_at
+from services.router.domain.desk import turn_of
 from services.router.domain.facts import bounded
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import ReportState, Ticket
@@ -35,6 +36,7 @@ from tests.unit.router.making import (
     NOON,
     NOWHERE,
     SHIPPED,
+    SHIPPED_DESK,
     after,
     contact,
     folded,
@@ -166,6 +168,26 @@ def test_what_speech_recognition_may_still_correct_gives_way_to_what_it_settled_
 )
 def test_a_phones_clock_is_bounded_by_our_own(occurred: timedelta, expected: timedelta) -> None:
     assert bounded(NOON + occurred, NOON, BOUNDS.event_lag) == NOON + expected
+
+
+@pytest.mark.parametrize(
+    ("late", "believed"),
+    [
+        (timedelta(hours=8, seconds=3), False),
+        (timedelta(hours=7, minutes=59), False),
+        (timedelta(hours=7, minutes=50), True),
+        (timedelta(hours=3), True),
+        (timedelta(hours=-8), False),
+    ],
+)
+def test_a_clock_of_another_zone_puts_nobody_eight_hours_ahead(late: timedelta, believed: bool) -> None:
+    said = contact("1", text="查电费", occurred_at=NOON - late, received_at=NOON)
+    ticket = after(said)
+    standing = turn_of(ticket, SHIPPED_DESK)
+    assert standing.rank_at == (NOON - late if believed else NOON)
+    assert ticket.facts.opened_at == standing.rank_at
+    [respond, _] = standing.due
+    assert respond.due_at == standing.rank_at + timedelta(minutes=5)
 
 
 def test_a_placed_outage_makes_its_report_and_leaves_the_queue() -> None:
