@@ -68,9 +68,11 @@ WITH sign AS (
 UPDATE agent AS a SET seen_at = greatest(a.seen_at, sign.at) FROM sign
 WHERE a.agent_id = sign.agent_id
 """
+_ONE: Final = "SELECT body::text AS body, presence, since, seen_at FROM agent WHERE agent_id = $1"
 _ALL: Final = """
 SELECT body::text AS body, presence, since, seen_at FROM agent
-WHERE $1::text IS NULL OR agent_id = $1 ORDER BY agent_id LIMIT 5000
+WHERE agent_id > $1 AND ($2::text IS NULL OR presence = $2) AND ($3::text IS NULL OR body -> 'queues' ?| ARRAY[$3, '*'])
+ORDER BY agent_id LIMIT $4
 """
 _SEEN: Final = """
 UPDATE agent SET seen_at = $2, presence = $3, since = CASE WHEN presence = $3 THEN since ELSE $2 END WHERE agent_id = $1
@@ -209,9 +211,17 @@ async def alive(tx: Connection, signs: Mapping[str, datetime]) -> None:
     await tx.execute(_ALIVE, list(signs), list(signs.values()))
 
 
-async def agents(connection: Connection, agent_id: str | None = None) -> list[Row]:
-    """Return agents, or one."""
-    found = await connection.fetch(_ALL, agent_id)
+async def agents(connection: Connection, agent_id: str) -> list[Row]:
+    """Return the agent of this id, if there is one."""
+    found = await connection.fetch(_ONE, agent_id)
+    return [_row(row["body"], row["presence"], row["since"], row["seen_at"]) for row in found]
+
+
+async def page(
+    connection: Connection, after: str, presence: Presence | None, queue: str | None, limit: int
+) -> list[Row]:
+    """Return agents by id, those after one, of one presence and who serve one queue if that is asked for."""
+    found = await connection.fetch(_ALL, after, None if presence is None else presence.value, queue, limit)
     return [_row(row["body"], row["presence"], row["since"], row["seen_at"]) for row in found]
 
 

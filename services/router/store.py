@@ -155,6 +155,13 @@ WHERE queue = $1 AND state = 'queued'
 ORDER BY rank_at, ticket_id
 LIMIT $2
 """
+_WAITING_AFTER: Final = """
+SELECT body::text AS body FROM ticket
+WHERE queue = $1 AND state = 'queued'
+  AND (rank_at, ticket_id) > (SELECT last.rank_at, last.ticket_id FROM ticket AS last WHERE last.ticket_id = $3)
+ORDER BY rank_at, ticket_id
+LIMIT $2
+"""
 _DEPTHS: Final = """
 SELECT queue, priority, count(*) AS waiting, min(opened_at) AS oldest_at
 FROM ticket
@@ -348,9 +355,13 @@ async def by_ref(connection: Connection, ticket_ref: str) -> list[Ticket]:
     return [read(row["body"]) for row in await connection.fetch(_BY_REF, ticket_ref)]
 
 
-async def waiting(connection: Connection, queue: str, limit: int) -> list[Ticket]:
-    """Return the first tickets of a queue in the order they are to be worked."""
-    return [read(row["body"]) for row in await connection.fetch(_WAITING, queue, limit)]
+async def waiting(connection: Connection, queue: str, limit: int, after: UUID | None = None) -> list[Ticket]:
+    """Return the first tickets of a queue in the order they are to be worked, or those after the place of one."""
+    if after is None:
+        rows = await connection.fetch(_WAITING, queue, limit)
+    else:
+        rows = await connection.fetch(_WAITING_AFTER, queue, limit, after)
+    return [read(row["body"]) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,15 @@ Never here: a ticket for one.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.contracts.values import Name
+from services.contracts.values import Name, Word
 from services.router import roster
 from services.router.acting import Desk, NoSuchAgentError
-from services.router.api.answers import problem
+from services.router.api.answers import known_queue, problem
 from services.router.api.tickets import TicketView, view
 from services.router.domain.desk import ANY, Agent
 from services.router.domain.routes import skills_asked
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from services.runtime.keys import KeyRing
 
 
+_MOST: Final = 5000
 _Queue = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z0-9][a-z0-9_.:-]{0,63})$")]
 _Range = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)$", max_length=35)]
 
@@ -94,11 +95,18 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     reads = Depends(let_in(keys, Scope.READ))
     leads = Depends(let_in(keys, Scope.SUPERVISOR))
 
-    @router.get("/agents", summary="Every agent", dependencies=[reads])
-    async def get_agents() -> AgentsView:
+    @router.get("/agents", summary="Agents by id", dependencies=[reads])
+    async def get_agents(
+        presence: Annotated[Presence | None, Query(description="Any if absent")] = None,
+        queue: Annotated[Word | None, Query(description="Who serves it; any if absent")] = None,
+        limit: Annotated[int, Query(ge=1, le=_MOST)] = _MOST,
+        after: Annotated[Name | None, Query(description="Id of the last agent of the page before")] = None,
+    ) -> AgentsView:
         with translated():
             async with desk.pool.acquire() as connection:
-                found = await roster.agents(connection)
+                found = await roster.page(connection, after or "", presence, queue, limit)
+        if not found:
+            known_queue(queue, desk.book.rules.tree.queues)
         return AgentsView(agents=[shown(row) for row in found])
 
     @router.get("/agents/{agent_id}", summary="An agent and what they have", dependencies=[reads])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
+from uuid import UUID  # noqa: TC003 - FastAPI reads the types
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
@@ -75,11 +76,15 @@ def queue_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         return QueuesView(queues=queues, counted_at=counted.at, tree_hash=rules.hash)
 
     @router.get("/queues/{name}", summary="The head of a queue", dependencies=[reads])
-    async def get_queue(name: Name, limit: Annotated[int, Query(ge=1, le=_MOST)] = 50) -> QueueTicketsView:
+    async def get_queue(
+        name: Name,
+        limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
+        after: Annotated[UUID | None, Query(description="Id of the last ticket of the page before")] = None,
+    ) -> QueueTicketsView:
         rules, counted = book.rules, await desk.backlog.seen()
         with translated():
             async with pool.acquire() as connection:
-                tickets = await store.waiting(connection, name, limit)
+                tickets = await store.waiting(connection, name, limit, after)
         if name not in rules.tree.queues and not tickets:
             raise Problem(404, f"no such queue; there are {', '.join(rules.tree.queues)}")
         head = _queue_view(name, rules.tree.queues, counted.depths, clock.now())

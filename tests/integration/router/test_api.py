@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from services.contracts.values import Channel
+from services.router import store
 from services.router.backlog import Backlog
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from tests.unit.router.making import ROUTES, SHIPPED, contact
@@ -132,6 +133,34 @@ async def test_the_head_of_a_queue_is_the_most_urgent_then_the_oldest(client: ht
     assert [ticket["ticket_ref"] for ticket in answer["tickets"]] == [said[2].ticket_ref, said[1].ticket_ref]
 
 
+async def test_a_queue_and_the_agents_are_read_page_by_page(client: httpx.AsyncClient, desk: Desk) -> None:
+    await desk.take(*(contact(f"{n}", minutes=n % 3, text="查电费") for n in range(7)))
+    seen: list[str] = []
+    asked: dict[str, object] = {"limit": 3}
+    while page := (await client.get("/v1/queues/consultation", params=asked)).json()["tickets"]:
+        seen += [each["ticket_id"] for each in page]
+        asked["after"] = seen[-1]
+    whole = (await client.get("/v1/queues/consultation")).json()["tickets"]
+    assert seen == [each["ticket_id"] for each in whole]
+    assert len(seen) == 7
+
+    lead = {"X-API-Key": DEVELOPMENT_KEYS["supervisor-dev"]}
+    for name, queue in (("a", "repair"), ("b", "*"), ("c", "complaint"), ("d", "repair")):
+        await client.put(f"/v1/agents/{name}", json={"queues": [queue]}, headers=lead)
+    await client.put("/v1/agents/d/presence", json={"presence": "available"}, headers=lead)
+
+    async def agents(**asked: object) -> list[str]:
+        answer = await client.get("/v1/agents", params={name: str(value) for name, value in asked.items()})
+        return [each["agent_id"] for each in answer.json()["agents"]]
+
+    assert await agents() == ["a", "b", "c", "d"]
+    assert await agents(limit=2) == ["a", "b"]
+    assert await agents(limit=2, after="b") == ["c", "d"]
+    assert await agents(queue="repair") == ["a", "b", "d"]
+    assert await agents(queue="repair", presence="available") == ["d"]
+    assert (await client.get("/v1/agents?queue=nowhere")).status_code == 200, "b serves every queue"
+
+
 async def test_reading_a_queue_uses_its_index(desk: Desk) -> None:
     await desk.take(*(contact(f"{n}", text="查电费") for n in range(300)))
     await desk.connection.execute("ANALYZE ticket")
@@ -140,9 +169,11 @@ async def test_reading_a_queue_uses_its_index(desk: Desk) -> None:
         "EXPLAIN SELECT * FROM ticket WHERE queue = 'consultation' AND state = 'queued'"
         " ORDER BY rank_at, ticket_id LIMIT 10"
     )
-    text = "\n".join(row[0] for row in plan)
-    assert "ticket_queue" in text
-    assert "Sort" not in text
+    further = store._WAITING_AFTER.replace("$1", "'consultation'").replace("$2", "10")
+    plans = [plan, await desk.connection.fetch(f"EXPLAIN {further.replace('$3', repr(str(uuid4())))}")]
+    for text in ("\n".join(row[0] for row in each) for each in plans):
+        assert "ticket_queue" in text
+        assert "Sort" not in text
 
 
 async def test_an_unknown_queue_is_told_with_those_there_are(client: httpx.AsyncClient) -> None:
