@@ -39,7 +39,7 @@ from services.grid.evidence import PlaceEvidence
 from services.grid.lately import Lately
 from services.grid.lookup import chains_of, weigh_places
 from services.router import metrics, roster, store
-from services.router.domain.batch import Book, UnforeseenError, read
+from services.router.domain.batch import Book, UnforeseenError, gathered, read
 from services.router.domain.danger import is_new
 from services.router.domain.deciding import counted_as, route_again, settle, with_events
 from services.router.domain.desk import GRIDLINE, DeskRules, following, keeping, live_of, turn_of, work_of
@@ -146,7 +146,8 @@ class RouterHandler:
             if isinstance(each.message, ContactReceived)
         }
         wanted = {each.message.ticket_id for each in batch if isinstance(each.message, ContactReceived | ReportSettled)}
-        wanted.update(each.contact.contact_id for each in said.values())  # a danger may have a ticket of its own
+        # A danger may have a ticket of its own, of its contact's id.
+        wanted.update(each.contact.contact_id for each in said.values() if each.facts.hazards)
         handles = {handle for each in said.values() for handle in each.handles}
         await store.plan_once(tx)
         stored = await store.load(tx, wanted, handles)
@@ -156,11 +157,14 @@ class RouterHandler:
         work = _Outcome(Book(rules, bounds, now, places=places), self._desk(), places)
         work.book.open.update({handle: stored.open.get(handle, ()) for handle in handles})
         work.book.load(before.values())
-        places.learn(*await _weighed(tx, work.book.foresee(said.values())))
+        together = gathered(said, work.book)
+        places.learn(*await _weighed(tx, work.book.foresee(together.values())))
         for n, received in enumerate(batch):
+            if n in said and n not in together:
+                continue  # taken with one that follows
             while True:
                 try:
-                    _decide(work, received, said.get(n))
+                    _decide(work, received, together.get(n))
                     break
                 except UnforeseenError as unforeseen:  # each place once, so this ends
                     places.learn(*await _weighed(tx, [unforeseen.clues]))
@@ -208,7 +212,7 @@ def _on_contact(work: _Outcome, received: Received, said: Said) -> None:
         return
     work.did(ticket, following(was, ticket, said.contact, work.desk, work.book.now))
     work.note(work.book.drain(), received)
-    work.contacts.append((said.contact, ticket.ticket_id, said.at))
+    work.contacts += [(each.contact, ticket.ticket_id, each.at) for each in (*said.before, said)]
     if ticket.report is ReportState.SENT and (was is None or was.report is ReportState.NONE):
         report = outage_reported(ticket, said.contact)
         work.reports.append(Publication(OUTAGE_INPUT, report, received.traceparent))

@@ -7,12 +7,13 @@ taken again once it is known. Never here: I/O.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.values import TicketState
 from services.router.domain.danger import apart, is_new, told_where
-from services.router.domain.deciding import Joined, Opened, classification_of, is_ready, merged, receive
+from services.router.domain.deciding import Joined, Opened, classification_of, is_ready, may_be_ready, merged, receive
 from services.router.domain.facts import join, said_in
 from services.router.domain.places import clues
 from services.router.domain.repeats import again, choose, reporters
@@ -42,22 +43,61 @@ class UnforeseenError(Exception):
 
 
 class Said(NamedTuple):
-    """A contact with what it says by itself and whose handles it has."""
+    """A contact with what it says, whose handles it has, and when it happened, bounded by its arrival.
+
+    ``before`` are the contacts of its thread that are taken with it: facts and handles are of all of them.
+    """
 
     contact: ContactReceived
     facts: Facts
     handles: tuple[Reporter, ...]
-
-    @property
-    def at(self) -> datetime:
-        """When it happened, bounded by its arrival."""
-        return self.facts.opened_at
+    at: datetime
+    before: tuple[Said, ...] = ()
 
 
 def read(contact: ContactReceived, rules: Rules, bounds: Bounds) -> Said:
     """Read a contact once, however often its batch is decided."""
     facts = said_in(contact, rules.keywords, bounds)
-    return Said(contact, facts, reporters(facts))
+    return Said(contact, facts, reporters(facts), facts.opened_at)
+
+
+def gathered(batch: Mapping[int, Said], book: Book) -> dict[int, Said]:
+    """Return a batch in which what begins a thread and decides nothing yet is taken with the contact that follows it.
+
+    A call tells its number, then its menu, then its words: until it ends, or an account or a position places it, no
+    report can go out, and what people would see of the ticket is replaced within the batch. So the ticket is placed
+    and routed once, and the same becomes of it as if each contact came alone. That holds for a thread nobody knows of
+    whose reporters are in no other, open or of this batch; the others are taken one by one.
+    """
+    left = Counter(said.contact.ticket_id for said in batch.values())
+    known = {thread for thread in left if thread in book.ids or thread in book.tickets}
+    whose: dict[Reporter, UUID] = {}
+    for said in batch.values():
+        thread = said.contact.ticket_id
+        for handle in said.handles:
+            other = whose.setdefault(handle, thread)
+            if other != thread or book.open.get(handle):
+                known |= {other, thread}
+    found: dict[int, Said] = {}
+    waiting: dict[UUID, Said] = {}
+    for n, said in batch.items():
+        thread = said.contact.ticket_id
+        left[thread] -= 1
+        begun = waiting.pop(thread, None)
+        whole = said if begun is None else _after(begun, said)
+        if left[thread] and thread not in known and not may_be_ready(whole.facts):
+            waiting[thread] = whole
+        else:
+            known.add(thread)
+            found[n] = whole
+    return found
+
+
+def _after(begun: Said, said: Said) -> Said:
+    handles = tuple(dict.fromkeys((*begun.handles, *said.handles)))
+    return said._replace(
+        facts=join(begun.facts, said.facts), handles=handles, before=(*begun.before, begun._replace(before=()))
+    )
 
 
 @dataclass(slots=True)
@@ -139,7 +179,7 @@ class Book:
         if others and (own is None or own.is_young) and (near := self._told_where(said, facts, others)) is not None:
             facts = apart(near.facts, facts)
         located = self._located(self.clues_of(facts), own)
-        opened = Opened(own_id, repeats)
+        opened = Opened(own_id, repeats, tuple((each.contact.contact_id, each.at) for each in said.before))
         ticket = receive(own, contact, facts, located, self.rules, self.bounds, self.now, opened)
         self.put(ticket, said.handles)
         return own, ticket

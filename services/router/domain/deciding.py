@@ -45,10 +45,12 @@ class Opened:
     Attributes:
         ticket_id: Its id.
         repeat_of: The ticket in which the reporter told of the same before.
+        before: Contacts that decided nothing by themselves, and when they happened: it is opened with them at once.
     """
 
     ticket_id: UUID
     repeat_of: Ticket | None = None
+    before: tuple[tuple[UUID, datetime], ...] = ()
 
 
 @frozen()
@@ -118,11 +120,11 @@ def receive(
         case = _Case(
             ticket_id=opened.ticket_id,
             ticket_ref=contact.ticket_ref if opened.ticket_id == contact.ticket_id else ref_of(opened.ticket_id),
-            version=1,
-            contacts=frozenset({contact.contact_id}),
+            version=1 + len(opened.before),
+            contacts=frozenset((contact.contact_id, *(contact_id for contact_id, _ in opened.before))),
             facts=facts,
             located=located,
-            last_at=at,
+            last_at=max((at, *(earlier for _, earlier in opened.before))),
             repeats=0 if repeat_of is None else repeat_of.repeats + 1,
             repeat_of=None if repeat_of is None else repeat_of.ticket_id,
         )
@@ -195,6 +197,11 @@ def is_ready(classification: Classification, facts: Facts, place: Place) -> bool
     if not classification.is_outage or place.area is None:
         return False
     return facts.final or place.basis in {Basis.ACCOUNT, Basis.POSITION, Basis.CELL}
+
+
+def may_be_ready(facts: Facts) -> bool:
+    """Tell whether the outage report could go out, whatever the words mean and wherever the place is."""
+    return facts.final or facts.account_id is not None or facts.position is not None
 
 
 def _follow_up(before: Ticket, contact: ContactReceived, at: datetime, bounds: Bounds) -> str | None:

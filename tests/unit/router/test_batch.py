@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.contracts.values import Channel, Recipient
-from services.router.domain.batch import Book, UnforeseenError, read
+from services.router.domain.batch import Book, UnforeseenError, gathered, read
 from tests.unit.router.making import AT_HOME, BOUNDS, BY_PHONE, NOON, NOWHERE, SHIPPED, contact
 
 if TYPE_CHECKING:
@@ -37,11 +37,13 @@ class Stored:
 
     def take(self, batch: Iterable[ContactReceived]) -> None:
         """Decide a batch as the handler does: places are foreseen, or asked for when one was not."""
-        said = [read(each, SHIPPED, BOUNDS) for each in batch]
+        each_said = {n: read(each, SHIPPED, BOUNDS) for n, each in enumerate(batch)}
         places: dict[Clues, Located] = {}
         book = Book(SHIPPED, BOUNDS, NOW, places=places)
-        book.open.update({handle: self.open.get(handle, ()) for each in said for handle in each.handles})
+        handles = {handle for each in each_said.values() for handle in each.handles}
+        book.open.update({handle: self.open.get(handle, ()) for handle in handles})
         book.load(self.tickets.values())
+        said = gathered(each_said, book).values()
         places.update({clues: located(clues) for clues in book.foresee(said)})
         for each in said:
             take(book, each, places)
@@ -108,6 +110,17 @@ def cut(contacts: Sequence[ContactReceived], sizes: Iterable[int]) -> Stored:
     ],
     [],
 )
+@example(
+    [
+        contact("rings", thread="call", phone="13800000001", final=False),
+        contact("writes", thread="talk", text="停电了"),
+        contact("says", thread="call", text="着火了", minutes=1, final=False),
+        contact("types", thread="call", account_id="A1", minutes=2, final=False),
+        contact("waits", thread="call", text="没电", minutes=3, final=False),
+        contact("ends", thread="call", minutes=4),
+    ],
+    [],
+)
 @settings(max_examples=60, deadline=None)
 def test_a_batch_decides_as_its_contacts_one_at_a_time(contacts: list[ContactReceived], sizes: list[int]) -> None:
     alone = cut(contacts, [1] * len(contacts))
@@ -120,7 +133,7 @@ def test_a_batch_decides_as_its_contacts_one_at_a_time(contacts: list[ContactRec
 
 def test_a_batch_that_mixed_up_its_joins_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = [
-        contact("one", thread="call", text="停电了", final=False),
+        contact("one", thread="call", text="停电了", account_id="A1", final=False),
         contact("two", thread="call", text="我在家", minutes=1, final=False),
         contact("three", thread="call", account_id="A1", minutes=2),
     ]
@@ -128,3 +141,30 @@ def test_a_batch_that_mixed_up_its_joins_would_be_seen(monkeypatch: pytest.Monke
     first = read(calls[0], SHIPPED, BOUNDS).facts
     monkeypatch.setattr(Book, "_together", lambda _book, known, _said: known or first)
     assert cut(calls, []).tickets != alone.tickets
+
+
+def test_a_batch_that_took_too_much_together_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = [
+        contact("one", thread="call", text="停电了", account_id="A1", final=False),
+        contact("two", thread="call", text="着火了", minutes=1),
+    ]
+    alone = cut(calls, [1, 1])
+    monkeypatch.setattr("services.router.domain.batch.may_be_ready", lambda _facts: False)
+    assert cut(calls, []).tickets != alone.tickets
+
+
+def test_what_decides_nothing_yet_is_taken_with_what_follows() -> None:
+    calls = [
+        contact("one", thread="call", phone="13800000001", final=False),
+        contact("two", thread="call", text="停电了", minutes=1, final=False),
+        contact("three", thread="call", account_id="A1", minutes=2, final=False),
+        contact("four", thread="call", minutes=3),
+    ]
+    said = gathered({n: read(each, SHIPPED, BOUNDS) for n, each in enumerate(calls)}, Book(SHIPPED, BOUNDS, NOW))
+    assert {n: [each.contact.source_event_id for each in whole.before] for n, whole in said.items()} == {
+        2: ["one", "two"],
+        3: [],
+    }
+    other = contact("five", thread="another call", phone="13800000001", final=False)
+    both = {n: read(each, SHIPPED, BOUNDS) for n, each in enumerate([*calls, other])}
+    assert gathered(both, Book(SHIPPED, BOUNDS, NOW)) == both  # one person in two calls: each contact by itself

@@ -26,7 +26,7 @@ from services.grid.lately import Chain, Lately
 from services.grid.network_file import open_network
 from services.grid.place import weigh
 from services.grid.tree import Tree
-from services.router.domain.batch import Book, UnforeseenError, read
+from services.router.domain.batch import Book, UnforeseenError, gathered, read
 from services.router.domain.deciding import settle, with_events
 from services.router.domain.desk import following, in_words, turn_of
 from services.router.domain.places import Places
@@ -154,9 +154,11 @@ class Stream:
         now = contacts[-1].received_at
         places = Places(self.lately.draft(), now)
         book = Book(_RULES, BOUNDS, now, places=places)
-        said = [read(each, _RULES, BOUNDS) for each in contacts]
-        book.open.update({handle: self.open.get(handle, ()) for each in said for handle in each.handles})
+        each_said = {n: read(each, _RULES, BOUNDS) for n, each in enumerate(contacts)}
+        handles = {handle for each in each_said.values() for handle in each.handles}
+        book.open.update({handle: self.open.get(handle, ()) for handle in handles})
         book.load(_TICKET.validate_json(body) for body in self.tickets.values())
+        said = gathered(each_said, book).values()
         learn(places, book.foresee(said))
         changed: dict[UUID, None] = {}
         for each in said:
@@ -164,7 +166,7 @@ class Stream:
             changed |= dict.fromkeys(book.drain())
         places.keep()
         self.open.update(book.open)
-        for ticket_id in changed:
+        for ticket_id in sorted(changed):  # which of two tickets is told first is no decision
             ticket = book.tickets[ticket_id]
             yield line_of(ticket)
             self.tickets[ticket_id] = _TICKET.dump_json(ticket, exclude_none=True).decode()
@@ -185,8 +187,8 @@ class Stream:
 
     def settled(self, now: datetime) -> Iterator[str]:
         """Let dedup answer one report of three and give one of three back."""
-        for n, (ticket_id, body) in enumerate(self.tickets.items()):
-            ticket = _TICKET.validate_json(body)
+        for n, ticket_id in enumerate(sorted(self.tickets)):
+            ticket = _TICKET.validate_json(self.tickets[ticket_id])
             if ticket.report is ReportState.SENT and n % 3:
                 reason = "already_restored" if n % 3 == 1 else "no_such_place"
                 after = settle(ticket, answered=n % 3 == 1, reason=reason, rules=_RULES, now=now)
