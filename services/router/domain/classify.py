@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.frozen import frozen
 from services.contracts.values import CustomerClass, Priority
-from services.router.domain.language import Heard, Tongues, hear
+from services.router.domain.language import Tongues, hear
 from services.router.domain.words import Lexicon, Script, WordList, normalise
 
 if TYPE_CHECKING:
@@ -85,7 +85,6 @@ class Reading(NamedTuple):
         account: The account number written in it; None if there is none, or more than one to choose from.
         rest: The text without account numbers, as ``plain``.
         urges: It asks to hurry.
-        heard: The language it is in.
     """
 
     plain: str
@@ -98,7 +97,6 @@ class Reading(NamedTuple):
     account: str | None
     rest: str
     urges: bool
-    heard: Heard | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,7 +201,6 @@ def _read(keywords: Keywords, text: str) -> Reading:
         account=numbers.pop() if len(numbers) == 1 else None,
         rest=rest,
         urges=keywords.urges in likely and keywords.urges.find(rest) is not None,
-        heard=hear(text, keywords.languages),
     )
 
 
@@ -281,7 +278,7 @@ def _classify(
         fault, word = reading.fault or (OUTAGE, None)
         if word is not None and word not in found:
             found.append(word)
-    spoken, language_rule, language_confidence = _language(keywords, language, customer_language, reading.heard)
+    spoken, language_rule, language_confidence = _language(keywords, language, customer_language, text)
     return Classification(
         business_type=business_type,
         type_rule=type_rule,
@@ -297,10 +294,11 @@ def _classify(
 
 
 def _language(
-    keywords: Keywords, choice: str | None, customer_language: str | None, heard: Heard | None
+    keywords: Keywords, choice: str | None, customer_language: str | None, text: str
 ) -> tuple[str, LanguageRule, float]:
     if choice is not None:
         return choice, LanguageRule.CHANNEL_CHOICE, 1.0
+    heard = hear(text, keywords.languages)
     if heard is not None:
         if heard.confidence >= SURE:
             rule = LanguageRule.DETECTED if heard.detected else LanguageRule.SCRIPT

@@ -100,7 +100,7 @@ class Work(Value):
     @property
     def open(self) -> bool:
         """Whether it is still to be worked on."""
-        return self.phase not in {Phase.CLOSED, Phase.MERGED}
+        return self.phase is not Phase.CLOSED and self.phase is not Phase.MERGED
 
     @property
     def untouched(self) -> bool:
