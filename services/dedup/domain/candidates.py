@@ -8,17 +8,16 @@ open asks this: a report that joins one is as likely under either cause.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.dedup.domain.likelihood import FEW, Part
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from services.dedup.domain.events import Evidence
     from services.dedup.domain.incident import Incident
-    from services.dedup.domain.likelihood import Likelihood
+    from services.dedup.domain.likelihood import Likelihood, Part
     from services.dedup.domain.state import AreaState, Step
 
 _NEWEST: Final = 24
@@ -50,7 +49,8 @@ class Asked(NamedTuple):
 
     Attributes:
         step: The device.
-        parts: The incidents under it, oldest call first.
+        under: The incidents under it, by their place in the ledger.
+        parts: Those of them that may be part of its outage, oldest first.
         starts: When it may have begun, latest first.
         bounds: No more can be gained by each.
         spare: What its outage costs, whenever it began.
@@ -58,7 +58,8 @@ class Asked(NamedTuple):
     """
 
     step: Step
-    parts: list[Part[Incident]]
+    under: Mapping[int, Incident]
+    parts: list[Part]
     starts: list[float]
     bounds: list[float]
     spare: float
@@ -129,7 +130,6 @@ def askable(state: AreaState, leaf: str, made_at: datetime, now: float, margin: 
     weigh, at = state.likelihood, made_at.timestamp()
     seen = 0
     alone: float | None = None
-    known: dict[int, Part[Incident]] = {}  # what is under one device is under the next one up as well
     for step in state.path(leaf):
         if step.device in state.by_device:
             return  # an outage that the report is no part of stands there: nothing above it is asked
@@ -142,46 +142,51 @@ def askable(state: AreaState, leaf: str, made_at: datetime, now: float, margin: 
         if alone is None:
             alone = weigh.outage(state.kind_of(leaf), state.customers_under(leaf), (at,), 1, now)
         if (rate := weigh.rates.get(step.kind)) is not None:  # else a class that is never predicted
-            yield _ask(state, step, rate, at, now, alone, margin, known)
+            yield _ask(state, step, under, rate, at, now, alone, margin)
 
 
 def _ask(
     state: AreaState,
     step: Step,
+    under: dict[int, Incident],
     rate: float,
     at: float,
     now: float,
     alone: float,
     margin: float,
-    known: dict[int, Part[Incident]],
 ) -> Asked:
     """Return what one device's outage could explain, when it may have begun, and how much that can gain at most."""
-    weigh = state.likelihood
-    newest = _newest(state, step.device)
-    onsets = sorted({onset for onset, _, _ in newest if onset <= at}, reverse=True)
-    lead = weigh.lead(step.customers)
-    starts = [start - lead for start in (onsets if len(onsets) >= _STARTS else (at, *onsets))[:_STARTS]]
-    parts = [
-        known.get(order) or known.setdefault(order, _part(state, onset, incident))
-        for onset, order, incident in newest
-        if onset >= starts[-1]  # else it was there before any of them
-    ]
-    spare = rate + weigh.first(step.customers) - weigh.call(lead)
+    weigh, customers = state.likelihood, step.customers
+    newest = _newest(state, step.device, under)
+    starts = _starts(newest, at, lead := weigh.lead(customers))
+    parts = newest[bisect_left(newest, (starts[-1],)) :]  # the others were there before any of them
+    spare = rate + weigh.first(customers) - weigh.call(lead)
     bounds: list[float] = []
     room, callers, first = _ROUNDING, 0, len(parts)
     for begun in starts:
-        while first and parts[first - 1].onset >= begun:
+        while first and (part := parts[first - 1]).onset >= begun:
             first -= 1
-            _, _, _, calls, called, least = parts[first]
-            gain = weigh.peak * len(calls) - least
-            if gain > 0:
-                room += gain
-                callers += called
+            if part.most > 0:
+                room += part.most
+                callers += part.callers
         bound = room + weigh.call(at - begun) + spare - alone
         if bound > margin:
-            bound += weigh.silence(step.customers - callers - 1, now - begun)
+            bound += weigh.silence(customers - callers - 1, now - begun)
         bounds.append(bound)
-    return Asked(step, parts, starts, bounds, spare, alone)
+    return Asked(step, under, parts, starts, bounds, spare, alone)
+
+
+def _starts(newest: list[Part], at: float, lead: float) -> list[float]:
+    """Return when an outage may have begun: ``lead`` before an onset up to ``at``, or before that; latest first."""
+    onsets: list[float] = []
+    for part in reversed(newest):
+        if part.onset <= at and (not onsets or part.onset < onsets[-1]):
+            onsets.append(part.onset)
+            if len(onsets) == _STARTS:
+                break
+    else:
+        onsets = [at, *onsets]
+    return [onset - lead for onset in onsets]
 
 
 def best_start(
@@ -196,7 +201,7 @@ def best_start(
     for begun, bound in zip(asked.starts, asked.bounds, strict=True):
         if best is not None and bound < best.gain:
             continue
-        incidents, together, apart, callers = weigh.explained(asked.parts, begun, own)
+        incidents, together, apart, callers = weigh.explained(asked.parts, begun, asked.under, own)
         if not incidents:
             continue
         together += weigh.call(at - begun) + asked.spare + weigh.silence(customers - callers - 1, now - begun)
@@ -206,23 +211,22 @@ def best_start(
     return best
 
 
-def _newest(state: AreaState, device: str) -> list[tuple[float, int, Incident]]:
-    """Return the newest incidents under a device that could be part of its outage: onset and number; oldest first."""
+def _newest(state: AreaState, device: str, under: dict[int, Incident]) -> list[Part]:
+    """Return the newest incidents under a device that could be part of its outage, oldest first."""
     restored = state.restored.get(device)
     since = -math.inf if restored is None else restored.restored_at.timestamp()
-    found: list[tuple[float, int, Incident]] = []
-    for order, incident in reversed(state.below[device].items()):
-        calls = incident.standing.calls
-        if incident.frozen or calls[0] < since:
+    weigh = state.likelihood
+    found: list[Part] = []
+    for incident in reversed(under.values()):
+        if incident.frozen:
+            continue
+        part = incident.weighed
+        if part is None or part.by is not weigh:
+            part = state.weighed(incident)
+        if part.calls[0] < since:
             continue  # it was there when power came back to the others: it is by itself
-        found.append((calls[0] if len(calls) < FEW else state.onset(incident), order, incident))
+        found.append(part)
         if len(found) == _NEWEST:
             break
     found.sort()  # no two of one order: nothing behind it is compared
     return found
-
-
-def _part(state: AreaState, onset: float, incident: Incident) -> Part[Incident]:
-    """Return an incident as a part of what is above it."""
-    weighed = state.weighed(incident)
-    return Part(onset, incident.opened_seq, incident, weighed.standing.calls, weighed.callers, weighed.least)

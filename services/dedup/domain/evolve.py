@@ -74,9 +74,7 @@ def _moved(state: AreaState, event: e.ReportMoved) -> None:
 def _prediction_moved(state: AreaState, event: e.PredictionMoved) -> None:
     incident = state.incidents[event.incident_id]
     leave_device(state, incident)
-    incident.device = event.device
-    incident.proposed_device = None
-    incident.customers_served = event.customers_served
+    incident.move(event.device, event.customers_served)
     incident.since_seq = event.seq
     state.next_seq = event.seq + 1
     stand_at(state, incident)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from services.contracts.values import Etr, ProgressStage
     from services.dedup.domain.acts import NetworkChange
     from services.dedup.domain.events import Kind
-    from services.dedup.domain.likelihood import Likelihood
+    from services.dedup.domain.likelihood import Part
     from services.dedup.domain.report import Report
 
 ADDRESSES = 5
@@ -133,26 +133,6 @@ class Relook(NamedTuple):
     step: int
 
 
-class Weighed(NamedTuple):
-    """An incident as an outage of its own, so long as nothing that it follows from has changed.
-
-    Attributes:
-        by: The densities it was weighed by.
-        standing: What its reports added up to ...
-        callers: ... when so many had called.
-        device: Where it stood.
-        onset: The call with which it began.
-        least: It is at least as likely as this, however long the others keep silent.
-    """
-
-    by: Likelihood
-    standing: Standing
-    callers: int
-    device: DeviceRef
-    onset: float
-    least: float
-
-
 @dataclass(slots=True)
 class Incident:
     """One believed outage.
@@ -177,7 +157,7 @@ class Incident:
         network_change: What another network did to its device.
         network: That network.
         told: Other areas that know of it, as its device is or was in them.
-        weighed: How it was weighed last, as an outage of its own.
+        weighed: How it was weighed since its reports or its device were last others.
     """
 
     incident_id: UUID
@@ -214,7 +194,7 @@ class Incident:
     network_change: NetworkChange | None = None
     network: str | None = None
     told: tuple[str, ...] = ()
-    weighed: Weighed | None = field(default=None, compare=False, repr=False)
+    weighed: Part | None = field(default=None, compare=False, repr=False)
     _standing: Standing | None = field(default_factory=Standing)
     _begun: datetime | None = field(default=None, compare=False)
 
@@ -262,12 +242,18 @@ class Incident:
             self._begun = report.made_at
         if self._standing is not None:
             self._standing.add(report)
+        self.weighed = None
 
     def remove(self, report_id: UUID) -> Report:
         """Let a report go."""
-        self._standing = None
+        self.recount()
         return self.reports.pop(report_id)
 
     def recount(self) -> None:
         """Count anew what the reports add up to."""
-        self._standing = None
+        self._standing = self.weighed = None
+
+    def move(self, device: DeviceRef, customers_served: int) -> None:
+        """Let it stand at another device."""
+        self.device, self.customers_served = device, customers_served
+        self.proposed_device = self.weighed = None

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence  # noqa: TC003 - a named tuple evaluates it
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -45,24 +45,26 @@ _SURELY: Final = 2  # calls of which none is taken for a stray
 _ROUNDING: Final = 1e-6
 
 
-class Part(NamedTuple, Generic[T]):
-    """One incident, as part of a larger outage.
+class Part(NamedTuple):
+    """One incident as it is weighed, by itself and as part of a larger outage.
 
     Attributes:
-        onset: Its first call.
-        order: Its place among those of one onset.
-        of: The incident.
+        onset: The call with which it began.
+        order: Its place in the area's ledger: what it is of, and which of one onset comes first.
         calls: Its earliest calls, ascending.
         callers: How many customers have called in all.
         least: It is at least as likely as this as an outage of its own, however long the others keep silent.
+        most: No more is gained by taking it for a part of a larger one.
+        by: The densities that say so.
     """
 
     onset: float
     order: int
-    of: T
     calls: Sequence[float]
     callers: int
     least: float
+    most: float
+    by: Likelihood
 
 
 class Likelihood:
@@ -179,18 +181,18 @@ class Likelihood:
         return self._weight * quiet * math.log1p(-self.called_by(elapsed)) if quiet > 0 else 0.0
 
     def explained(
-        self, parts: Iterable[Part[T]], begun: float, own: Callable[[T], float]
+        self, parts: Iterable[Part], begun: float, of: Mapping[int, T], own: Callable[[T], float]
     ) -> tuple[list[T], float, float, int]:
         """Return what one outage from ``begun`` on explains better than one each: it, both sums, and the callers.
 
-        ``own`` tells how likely a part is as an outage of its own; it is asked only where that may be less likely.
+        ``own`` tells how likely what a part is ``of`` is by itself; it is asked only where that may be less likely.
         Most parts are one call: what ``calls`` gives for it is written out, for the same reason as there.
         """
         log, location, constant, width, stray = math.log, self.location, self._constant, self._width, self.stray
         together = apart = 0.0
         callers = 0
         found: list[T] = []
-        for onset, _, of, calls, called, least in parts:
+        for onset, order, calls, called, least, _, _ in parts:
             if onset < begun:
                 continue  # it was there before
             if len(calls) > 1:
@@ -203,8 +205,8 @@ class Likelihood:
                 joint = constant - later + width * off * off
                 if joint < stray:  # noqa: PLR1730  as above
                     joint = stray
-            if joint > least and joint > (alone := own(of)):
-                found.append(of)
+            if joint > least and joint > (alone := own(of[order])):
+                found.append(of[order])
                 together += joint
                 apart += alone
                 callers += called
@@ -215,6 +217,8 @@ class Likelihood:
 
         One clock that is half an hour slow would else have it begin half an hour too soon.
         """
+        if len(calls) < FEW:
+            return calls[0]
         most = _most_strays(len(calls))
         if not any(calls[n + 1] - calls[n] >= _APART for n in range(most)):
             return calls[0]
@@ -226,6 +230,12 @@ class Likelihood:
             if total > best:
                 best, found = total, calls[n]
         return found
+
+    def part(self, kind: DeviceType, customers: int, order: int, calls: Sequence[float], callers: int) -> Part:
+        """Return an incident as it is weighed; the arguments are those of ``outage``, ``order`` is that of ``Part``."""
+        least = self.least(kind, customers, calls, callers)
+        most = self.peak * len(calls) - least
+        return Part(self.onset(customers, calls), order, calls, callers, least, most, self)
 
     def _base(self, kind: DeviceType, customers: int) -> float:
         """Return the log likelihood of an outage of one device and of its first call."""

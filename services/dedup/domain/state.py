@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from services.contracts.values import DeviceRef
-from services.dedup.domain.incident import Weighed
 from services.dedup.domain.learning import Learned
 from services.dedup.domain.planned import PlannedOutages
 from services.dedup.domain.storm import Pace
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from services.dedup.domain.acts import Done, Elsewhere
     from services.dedup.domain.incident import Incident
+    from services.dedup.domain.likelihood import Part
     from services.dedup.domain.report import Report
     from services.dedup.domain.rules import Rules
     from services.grid.tree import Tree
@@ -247,20 +247,13 @@ class AreaState:
         """Return the call with which an open incident began, seconds since the epoch."""
         return self.weighed(incident).onset
 
-    def weighed(self, incident: Incident) -> Weighed:
+    def weighed(self, incident: Incident) -> Part:
         """Return what is the same of an open incident for every report until one joins it, or it moves."""
-        found, standing, device = incident.weighed, incident.standing, incident.device
-        if (
-            found is None
-            or found.by is not self.likelihood
-            or found.standing is not standing
-            or found.callers != standing.callers
-            or found.device is not device
-        ):
-            weigh, customers = self.likelihood, incident.customers_served
-            onset = weigh.onset(customers, standing.calls)
-            least = weigh.least(self.kind_of(device.id), customers, standing.calls, standing.callers)
-            found = incident.weighed = Weighed(weigh, standing, standing.callers, device, onset, least)
+        found = incident.weighed
+        if found is None or found.by is not self.likelihood:
+            standing, customers = incident.standing, incident.customers_served
+            kind, order = self.kind_of(incident.device.id), incident.opened_seq
+            found = incident.weighed = self.likelihood.part(kind, customers, order, standing.calls, standing.callers)
         return found
 
     def own_score(self, incident: Incident, now: float) -> float:
