@@ -382,8 +382,9 @@ class Replay:
     def _restore(self, restored: Restoration) -> None:
         self._fire_until(restored.restored_at)
         said = restored.device_or_account
-        known = (one for one in (said, *account_spellings(said)) if one in self._homes or one in self._tree)
-        what = next(known, said)
+        what = said
+        if said not in self._homes and said not in self._tree:
+            what = next((one for one in account_spellings(said) if one in self._homes or one in self._tree), said)
         transformer = self._homes.get(what)
         if transformer is None and what not in self._tree:
             self._result.restorations_unknown += 1

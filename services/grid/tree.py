@@ -239,6 +239,11 @@ class Tree:
         """Return the type of a device."""
         return _ORDER[self._type[self._at(device)]]
 
+    def position(self, device: str) -> tuple[float, float]:
+        """Return where a device is: degrees north and east, WGS-84."""
+        i = self._at(device)
+        return self._lat[i], self._lon[i]
+
     def areas(self) -> tuple[str, ...]:
         """Return the substations at the top, one an area."""
         return tuple(self._ids[i] for i, parent in enumerate(self._parent) if parent < 0)

@@ -36,11 +36,11 @@ def cover_of(state: AreaState, report: Report, leaf: str) -> Cover:
     last = restored.get(leaf)
     key = by_device.get(leaf)
     if key is None:
-        for step in state.path(leaf):
-            if restored and (found := restored.get(step.device)) is not None and (last is None or found > last):
-                last = found
-            key = by_device.get(step.device)
-            if key is not None:
+        for device, _, _ in state.path(leaf):
+            if device in restored and (last is None or restored[device] > last):
+                last = restored[device]
+            if device in by_device:
+                key = by_device[device]
                 break
     if last is not None and was_before(state, report, last):
         return Cover(answer=last, rule=e.Rule.ALREADY_RESTORED)

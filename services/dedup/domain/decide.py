@@ -108,7 +108,7 @@ class _Decision(Draft):
         if report.report_id in state.members:
             return
         self._storm(report.received_at)
-        open_at = open_places(state, candidates)
+        open_at = open_places(state, candidates) if candidates else ()
         said = report.device
         if len(open_at) > 1 and not (report.hazards or report.suspended or report.single_premise):
             report = self._settle(report, open_at)
@@ -267,8 +267,8 @@ class _Decision(Draft):
     def _storm(self, at: datetime) -> None:
         """Say that a storm begins with this report."""
         state, storm = self.state, self.state.rules.storm
-        if storm is None or state.pace.since is not None:
-            return
+        if storm is None or state.pace.since is not None or state.pace.recent + 1.0 < storm.least:
+            return  # seen at once, as they only fade
         pace = state.pace.arrived(at.timestamp(), storm)
         if pace.begins(storm):
             figures = round(pace.per_hour(storm), 1), round(pace.usual_per_hour(storm), 1), round(pace.recent)

@@ -143,6 +143,8 @@ def _learned(state: AreaState, event: e.OutageLearned) -> None:
 
 def forget_commands(state: AreaState, gone: UUID) -> None:
     """Drop what persons did to an incident that is gone for good: it cannot be undone any more."""
+    if not state.commands and not state.set_aside:
+        return
     for key in [key for key, done in state.commands.items() if gone in done.incidents]:
         del state.commands[key]
     kept = {closed.incident_id for done in state.commands.values() for closed in done.closed}

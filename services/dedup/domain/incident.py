@@ -62,7 +62,8 @@ class Standing:
             self.life_support.add(report.customer)
         elif report.customer_class is CustomerClass.IMPORTANT:
             self.important.add(report.customer)
-        self._keep(report.address)
+        if report.address:
+            self._keep(report.address)
         self.said = self.said or not report.unconfirmed
         if self.first_reported_at is None or report.made_at < self.first_reported_at:
             self.first_reported_at = report.made_at
@@ -79,8 +80,8 @@ class Standing:
         """Tell whether every report is of this one customer."""
         return account is not None and self.callers == 1 and account in self.customers
 
-    def _keep(self, address: str | None) -> None:
-        if address and len(self.addresses) < ADDRESSES and address not in self.addresses:
+    def _keep(self, address: str) -> None:
+        if len(self.addresses) < ADDRESSES and address not in self.addresses:
             self.addresses.append(address)
 
     def copy(self) -> Standing:

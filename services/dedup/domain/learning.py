@@ -56,12 +56,15 @@ class Learned(NamedTuple):
             callers: How many called in all.
             ended: When power was back.
         """
+        share_tells, delay_tells = customers >= _TELLING, callers >= _CROWD and callers == len(calls)
+        if not share_tells and not delay_tells:
+            return self
         begun = likelihood.onset(customers, calls) - likelihood.lead(customers)
         dark, called, delays, log_delay = self
-        if customers >= _TELLING:
+        if share_tells:
             dark += customers * likelihood.called_by(ended - begun) / likelihood.share
             called += callers
-        if callers >= _CROWD and callers == len(calls):  # all of them: the earliest alone would tell of haste
+        if delay_tells:  # from all of them: the earliest alone would tell of haste
             delays += callers
             log_delay += sum(math.log(max(1.0, call - begun)) for call in calls)
         return Learned(dark, called, delays, log_delay)

@@ -62,13 +62,12 @@ def lately_begun_above(state: AreaState, report: Report, incident: Incident) -> 
     What opened there hours ago may be one home's, as the silence of the others has it; when the whole street then goes
     dark, its neighbours tell of that. Who is in the lower one already tells of it again.
     """
-    by_device = state.by_device
-    later = [
-        above
-        for step in state.path(incident.device.id)
-        if (key := by_device.get(step.device)) is not None
-        and (above := state.incidents[key]).standing.calls[0] > incident.standing.calls[0]
-    ]
+    by_device, later = state.by_device, []
+    for device, _, _ in state.path(incident.device.id):
+        if device in by_device:
+            above = state.incidents[by_device[device]]
+            if above.standing.calls[0] > incident.standing.calls[0]:
+                later.append(above)
     if not later or (report.account_id is not None and report.account_id in incident.standing.customers):
         return None
     best: Incident | None = None

@@ -237,10 +237,9 @@ class AreaState:
         """Return a device of the network for a crew to drive to, asked of the tree once."""
         found = self._refs.get(device)
         if found is None:
-            known = tree.device(device)
-            found = self._refs[device] = DeviceRef(
-                id=device, type=known.type.value, feeder=known.feeder, lat=known.lat, lon=known.lon
-            )
+            lat, lon = tree.position(device)
+            kind, feeder = self.kind_of(device).value, tree.feeder_of(device)
+            found = self._refs[device] = DeviceRef(id=device, type=kind, feeder=feeder, lat=lat, lon=lon)
         return found
 
     def onset(self, incident: Incident) -> float:

@@ -30,7 +30,7 @@ def second_wave(state: AreaState, incident: Incident, report: Report) -> Piece |
     n = incident.customers_served
     at = report.made_at.timestamp()
     begun = incident.standing.calls[0] - weigh.lead(n)
-    if incident.frozen or state.tree is None or at - begun < _LONG:
+    if at - begun < _LONG or incident.frozen or state.tree is None:
         return None
     lately: list[Report] = []
     for known in reversed(incident.reports.values()):
