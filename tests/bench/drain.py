@@ -10,15 +10,18 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
 
 from services.cli.storm.shape import Shape
+from services.contracts.messages import Message
 from services.contracts.topics import BY_NAME, CONTACT_RECEIVED, OUTAGE_INPUT
 from services.runtime import clock
 from services.runtime.cluster import apply_topics
+from services.runtime.partitioning import partition_of
 from services.runtime.producer import Producer
 from tests.bench.grids import LARGE, MEDIUM
 from tests.bench.machine import Spell, processor_seconds, watched
@@ -40,23 +43,29 @@ from tests.bench.workload import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from datetime import timedelta
 
     from services.contracts.envelope import Outgoing
-    from services.contracts.messages import ContactReceived, OutageReported
+    from services.contracts.messages import OutageReported
     from services.contracts.topics import Topic
     from services.runtime.settings import ServiceSettings
     from tests.bench.grids import Grid, Size
     from tests.bench.plan import Plan
     from tests.bench.servers import Process
 
+M = TypeVar("M", bound=Message)
 REACH = Reach("at least", 20.0)
 _POLL_SECONDS = 0.02
 _PATIENCE_SECONDS = 240.0
 _PAGE = 2000
 _STATE = """
-SELECT coalesce((SELECT sum(next_offset) FROM {schema}.consumer_partition WHERE topic = $1), 0)::bigint AS done,
-       EXISTS (SELECT 1 FROM {schema}.outbox_waiting) AS waiting
+SELECT coalesce((
+    SELECT sum(least(next_offset, n))
+    FROM unnest($2::int[], $3::bigint[]) AS preloaded (partition, n)
+        JOIN {schema}.consumer_partition USING (partition)
+    WHERE topic = $1
+), 0)::bigint AS done, EXISTS (SELECT 1 FROM {schema}.outbox_waiting) AS waiting
 """
 
 
@@ -66,7 +75,9 @@ def measure(plan: Plan) -> None:
     storms = Storms(STORM, Shape(faults=150))
     grid = plan.grids.imported(size)
     plan.tell("making outage reports")
-    waiting = report_records(reports(storms, size, plan.scaled(60_000, quick=10_000)))
+    told = reports(storms, size, plan.scaled(60_000, quick=10_000))
+    late = clock.now() - told[-1].received_at
+    waiting = report_records(_later(one, late, "reported_at", "received_at") for one in told)
     _drain(plan, grid, "dedup", OUTAGE_INPUT, waiting, REACH)
     plan.tell("making contacts")
     contacts = plan.run(_contacts(storms, grid, plan.scaled(30_000, quick=6_000)))
@@ -99,19 +110,16 @@ async def _contacts(storms: Storms, grid: Grid, wanted: int) -> list[Outgoing]:
         if len(found) >= wanted:
             break
     found.sort(key=lambda one: one.received_at)
-    return contact_records(_just_now(found[:wanted]))
+    late = clock.now() - found[wanted - 1].received_at
+    return contact_records(_later(one, late, "occurred_at", "received_at") for one in found[:wanted])
 
 
-def _just_now(contacts: Sequence[ContactReceived]) -> Iterator[ContactReceived]:
-    """Yield contacts moved in time so that the last came in now: a backlog that has just built up.
+def _later(message: M, late: timedelta, *times: str) -> M:
+    """Return a message moved in time, so that the last of them comes in now: a backlog that has just built up.
 
     Were they months old, no ticket would be open for a second contact to join, and every clock would be overdue.
     """
-    late = clock.now() - contacts[-1].received_at
-    for one in contacts:
-        yield one.model_copy(
-            update={"occurred_at": one.occurred_at + late, "received_at": one.received_at + late},
-        )
+    return message.model_copy(update={name: getattr(message, name) + late for name in times})
 
 
 @dataclass
@@ -137,14 +145,18 @@ class Drained:
         return 1e6 * seconds / self.records
 
 
-async def drained(dsn: str, schema: str, topic: Topic, total: int, process: Process, postgres: int) -> Drained:
-    """Watch a service until it has decided ``total`` records and published what came of them.
+async def drained(
+    dsn: str, schema: str, topic: Topic, preloaded: Counter[int], process: Process, postgres: int
+) -> Drained:
+    """Watch a service until it has decided what was preloaded, so much a partition, and published what came of it.
+
+    What it puts on its own topic meanwhile, as timers are, does not count.
 
     Raises:
         RuntimeError: it ended, or it took too long.
     """
     connection = await asyncpg.connect(dsn)
-    statement = _STATE.format(schema=schema)
+    statement, total = _STATE.format(schema=schema), preloaded.total()
     deadline = time.perf_counter() + _PATIENCE_SECONDS
     first: tuple[float, int] | None = None
     before = (0.0, 0.0)
@@ -154,7 +166,7 @@ async def drained(dsn: str, schema: str, topic: Topic, total: int, process: Proc
         while time.perf_counter() < deadline:
             process.check()
             try:
-                row = await connection.fetchrow(statement, topic.name)
+                row = await connection.fetchrow(statement, topic.name, list(preloaded), list(preloaded.values()))
             except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
                 row = None  # the service has not made its tables yet
             now = time.perf_counter()
@@ -201,13 +213,16 @@ class _Rounds:
 def _drain(
     plan: Plan, grid: Grid, service: str, topic: Topic, records: Sequence[Outgoing], reach: Reach | None
 ) -> None:
-    prefix = plan.servers.prefix()
-    settings = plan.servers.settings(grid.dsn, prefix)
-    plan.tell(f"{service}: preloading {len(records):,} records")
-    plan.run(apply_topics(settings))
-    plan.run(preload(settings, records))
     rounds = _Rounds()
+    partitions = range(topic.partitions)
+    preloaded = Counter(partition_of(one.key, partitions, partitions) for one in records)
     for number in range(plan.rounds):
+        # Topics of its own: a service reads what it writes, and would meet the timers of the round before.
+        prefix = plan.servers.prefix()
+        settings = plan.servers.settings(grid.dsn, prefix)
+        plan.tell(f"{service}: preloading {len(records):,} records")
+        plan.run(apply_topics(settings))
+        plan.run(preload(settings, records))
         grid.clear()
         plan.tell(f"{service}: floor, round {number + 1} of {plan.rounds}")
         with watched() as spell:
@@ -216,7 +231,7 @@ def _drain(
         grid.clear()
         plan.tell(f"{service}: drain, round {number + 1} of {plan.rounds}")
         with plan.servers.running(service, grid.dsn, prefix, ready=None) as process, watched() as spell:
-            one = plan.run(drained(grid.dsn, service, topic, len(records), process, plan.postgres_pid))
+            one = plan.run(drained(grid.dsn, service, topic, preloaded, process, plan.postgres_pid))
         rounds.services.append(one)
         rounds.spells.append(spell)
     _tell(plan, service, len(records), rounds, reach)
