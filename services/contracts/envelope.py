@@ -32,6 +32,7 @@ Headers = tuple[tuple[str, bytes], ...]
 STRUCTURED: Final = "application/cloudevents+json"
 _BINARY: Final = "application/json"
 _JSON_DATA: Final = ("content-type", _BINARY.encode())
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))  # made once: ``json.dumps`` makes one a call
 _TRACE: Final = re.compile(r"[^-]*-([0-9a-f]{32})-[^-]*-[^-]*")
 
 
@@ -138,7 +139,7 @@ def encode(
             "traceparent": trace,
             "datacontenttype": _BINARY,
         }
-        head = json.dumps(attributes, separators=(",", ":")).encode()
+        head = _COMPACT.encode(attributes).encode()
         data = head[:-1] + b',"data":' + data + b"}"
         headers = (
             ("ce_id", event_id.encode()),
@@ -177,9 +178,11 @@ def open_record(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> In
     """
     if value is None:
         raise RefusedError(Refusal.NO_VALUE, "the record has no value")
-    by_name: dict[str, bytes] = {name.lower(): raw for name, raw in headers}
-    content_type = by_name.get("content-type", b"").decode("latin-1").lower()
-    if content_type.startswith(STRUCTURED):
+    by_name: dict[str, bytes] = dict(headers)
+    if not "".join(by_name).islower():  # hardly ever: our own are small letters
+        by_name = {name.lower(): raw for name, raw in headers}
+    content_type = by_name.get("content-type", b"")
+    if content_type != _JSON_DATA[1] and content_type.decode("latin-1").lower().startswith(STRUCTURED):
         return _open_structured(value, by_name)
     raw_id = by_name.get("ce_id")
     if raw_id is None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 
-from services.contracts.envelope import Incoming, Outgoing, Refusal, RefusedError, decode, open_record
+from services.contracts.envelope import Outgoing, Refusal, RefusedError, decode, open_record
 from services.contracts.frozen import frozen
 from services.contracts.topics import BY_NAME
 from services.runtime import metrics, positions
@@ -25,22 +25,30 @@ from services.runtime.postgres import translated
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from aiokafka import ConsumerRecord
 
+    from services.contracts.envelope import Headers, Incoming
     from services.contracts.messages import Message
     from services.runtime.handling import Handler
     from services.runtime.outbox import Outbox
     from services.runtime.positions import Claim
     from services.runtime.postgres import Connection, Pool
 
+    Record: TypeAlias = ConsumerRecord[bytes | None, bytes | None]
+
+# Answers which ids were there before: hardly ever any.
 _INBOX: Final = """
-INSERT INTO inbox (id, fingerprint, topic, partition, kafka_offset, seen_at)
-SELECT id, fingerprint, topic, partition, kafka_offset, $6
-FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::int[], $5::bigint[])
-     AS v (id, fingerprint, topic, partition, kafka_offset)
-ON CONFLICT (id) DO NOTHING
-RETURNING id
+WITH fresh AS (
+    INSERT INTO inbox (id, fingerprint, topic, partition, kafka_offset, seen_at)
+    SELECT id, fingerprint, topic, partition, kafka_offset, $6
+    FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::int[], $5::bigint[])
+         AS v (id, fingerprint, topic, partition, kafka_offset)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+)
+SELECT id FROM unnest($1::uuid[]) AS v (id) EXCEPT SELECT id FROM fresh
 """
 _SEEN: Final = "SELECT id, fingerprint FROM inbox WHERE id = ANY($1::uuid[])"
 _UNSEE: Final = "DELETE FROM inbox WHERE id = ANY($1::uuid[])"
@@ -50,48 +58,44 @@ _log = structlog.get_logger()
 
 @frozen()
 class Read:
-    """A record as it came: its position, its bytes, and either its decoded message or why there is none."""
+    """A record as it came, and either its decoded message or why there is none.
 
-    topic: str
-    partition: int
+    Attributes:
+        at: The partition it came from, by the topic's plain name.
+        offset: Its place there.
+        record: As Kafka gave it.
+        incoming: Its envelope, if that could be opened.
+        message: What it says.
+        refusal: Why it cannot be used.
+    """
+
+    at: TopicPartition
     offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    record: Record
     incoming: Incoming | None
     message: Message | None
     refusal: RefusedError | None
 
     @property
-    def at(self) -> TopicPartition:
-        """The partition it came from."""
-        return (self.topic, self.partition)
+    def headers(self) -> Headers:
+        """Its headers; Kafka allows one without a value."""
+        return tuple((name, raw or b"") for name, raw in self.record.headers)
 
 
-def read(record: ConsumerRecord[bytes | None, bytes | None], topic: str) -> Read:
+def read(record: Record, at: TopicPartition) -> Read:
     """Open and decode a record; a failure is kept as its refusal."""
     incoming: Incoming | None = None
     message: Message | None = None
     refusal: RefusedError | None = None
-    headers = tuple((name, raw or b"") for name, raw in record.headers)  # Kafka allows a header without a value
+    headers = record.headers
     try:
+        if None in [raw for _, raw in headers]:
+            headers = [(name, raw or b"") for name, raw in headers]
         incoming = open_record(record.value, headers)
-        message = decode(incoming, _TYPES[topic])
+        message = decode(incoming, _TYPES[at[0]])
     except RefusedError as error:
         refusal = error
-    return Read(
-        topic=topic,
-        partition=record.partition,
-        offset=record.offset,
-        timestamp_ms=record.timestamp,
-        key=record.key,
-        value=record.value,
-        headers=headers,
-        incoming=incoming,
-        message=message,
-        refusal=refusal,
-    )
+    return Read(at, record.offset, record, incoming, message, refusal)
 
 
 def dead_letter(one: Read, refusal: RefusedError, *, consumer: str, now: datetime) -> Outgoing:
@@ -99,23 +103,25 @@ def dead_letter(one: Read, refusal: RefusedError, *, consumer: str, now: datetim
 
     A value that is absent stays empty bytes with ``dlq.null-value``, since the outbox holds no nulls.
     """
+    topic, partition = one.at
+    record = one.record
     cause = {
         "dlq.reason": refusal.reason,
         "dlq.detail": refusal.detail[:500],
-        "dlq.topic": one.topic,
-        "dlq.partition": str(one.partition),
+        "dlq.topic": topic,
+        "dlq.partition": str(partition),
         "dlq.offset": str(one.offset),
-        "dlq.timestamp": str(one.timestamp_ms),
+        "dlq.timestamp": str(record.timestamp),
         "dlq.consumer": consumer,
         "dlq.at": now.isoformat(),
     }
-    if one.value is None:
+    if record.value is None:
         cause["dlq.null-value"] = "1"
     kept = tuple((name, raw) for name, raw in one.headers if not name.startswith("dlq."))
     return Outgoing(
-        topic=BY_NAME[one.topic].dead_letters,
-        key=one.key or b"",
-        value=one.value or b"",
+        topic=BY_NAME[topic].dead_letters,
+        key=record.key or b"",
+        value=record.value or b"",
         headers=(*kept, *((name, text.encode()) for name, text in cause.items())),
     )
 
@@ -205,34 +211,42 @@ class Transactor:
             refused.append((readable.pop(), refusal))
         fresh = await self._unseen(tx, readable, refused, now, outcome) if readable else []
         failpoint("batch.inbox")
-        by_position = {(one.topic, one.partition, one.offset): one for one in fresh}
+        for at, n in Counter([one.at for one in fresh]).items():
+            outcome.counts[(*at, "accepted")] = n
         if fresh:
             received = [
-                Received(one.topic, one.partition, one.offset, one.message, one.incoming.traceparent)
+                Received(*one.at, one.offset, one.message, one.incoming.traceparent)
                 for one in fresh
                 if one.message is not None and one.incoming is not None
             ]
             outcome.decided = await self.handler.handle(tx, received, now)
-            for bad in outcome.decided.refused:
-                position = (bad.record.topic, bad.record.partition, bad.record.offset)
-                refused.append((by_position.pop(position), RefusedError(bad.reason, bad.detail)))
             if outcome.decided.refused:
-                # A dead letter is not accepted: once its cause is mended it may come again under the same id.
-                await tx.execute(_UNSEE, [bad.record.message.message_id for bad in outcome.decided.refused])
+                await self._unaccept(tx, fresh, refused, outcome)
         failpoint("batch.handled")
         records = self.outbox.settle(outcome.decided.publish)
         records += [dead_letter(one, error, consumer=self.service, now=now) for one, error in refused]
         await self.outbox.write(tx, records, now)
         failpoint("batch.outbox")
-        outcome.counts.update((*one.at, "accepted") for one in by_position.values())
         outcome.counts.update(
             (*one.at, "conflict" if error.reason is Refusal.CONFLICT else "dead_lettered") for one, error in refused
         )
-        outcome.reasons.update((one.topic, error.reason.value) for one, error in refused)
+        outcome.reasons.update((one.at[0], error.reason.value) for one, error in refused)
         counts = Counter(outcome.counts)
         # A room's counts hang on a partition this process owns, so that two processes never wait for one row.
         counts.update({(*batch[0].at, name): n for name, n in outcome.decided.tally.items()})
         await positions.count(tx, counts)
+
+    @staticmethod
+    async def _unaccept(
+        tx: Connection, fresh: Sequence[Read], refused: list[tuple[Read, RefusedError]], outcome: Outcome
+    ) -> None:
+        """Take back what the handler refused: once a dead letter's cause is mended it may come again under its id."""
+        by_position = {(*one.at, one.offset): one for one in fresh}
+        for bad in outcome.decided.refused:
+            one = by_position.pop((bad.record.topic, bad.record.partition, bad.record.offset))
+            refused.append((one, RefusedError(bad.reason, bad.detail)))
+            outcome.counts[(*one.at, "accepted")] -= 1
+        await tx.execute(_UNSEE, [bad.record.message.message_id for bad in outcome.decided.refused])
 
     async def _unseen(
         self,
@@ -243,32 +257,34 @@ class Transactor:
         outcome: Outcome,
     ) -> list[Read]:
         """Put the batch's ids in the inbox; return the records never seen before, and sort out the others."""
-        first: dict[object, Read] = {}
-        again = [one for one in batch if one.incoming and first.setdefault(one.incoming.id, one) is not one]
-        opened = [(one, one.incoming) for one in first.values() if one.incoming is not None]
+        first: dict[UUID, tuple[Read, Incoming]] = {}
+        again = []
+        for one in batch:
+            incoming = one.incoming
+            if incoming is not None and first.setdefault(incoming.id, (one, incoming))[0] is not one:
+                again.append((one, incoming))
         rows = await tx.fetch(
             _INBOX,
-            [incoming.id for _, incoming in opened],
-            [incoming.fingerprint for _, incoming in opened],
-            [one.topic for one, _ in opened],
-            [one.partition for one, _ in opened],
-            [one.offset for one, _ in opened],
+            list(first),
+            [incoming.fingerprint for _, incoming in first.values()],
+            [one.at[0] for one, _ in first.values()],
+            [one.at[1] for one, _ in first.values()],
+            [one.offset for one, _ in first.values()],
             now,
         )
-        inserted = {row["id"] for row in rows}
-        known = {incoming.id: incoming.fingerprint for _, incoming in opened if incoming.id in inserted}
-        seen = [incoming.id for _, incoming in opened if incoming.id not in inserted]
-        if seen:
-            known.update({row["id"]: row["fingerprint"] for row in await tx.fetch(_SEEN, seen)})
-        for one in (*(one for one, incoming in opened if incoming.id not in inserted), *again):
-            if one.incoming is None:
-                continue
-            if known[one.incoming.id] == one.incoming.fingerprint:
+        if not rows and not again:
+            return [one for one, _ in first.values()]
+        seen = {row["id"] for row in rows}
+        known = {row["id"]: row["fingerprint"] for row in await tx.fetch(_SEEN, list(seen))} if seen else {}
+        repeated = [first.pop(key) for key in [key for key in first if key in seen]]
+        known.update({key: incoming.fingerprint for key, (_, incoming) in first.items()})
+        for one, incoming in (*repeated, *again):
+            if known[incoming.id] == incoming.fingerprint:
                 outcome.counts[(*one.at, "duplicate")] += 1
             else:
                 error = RefusedError(Refusal.CONFLICT, "this id was accepted before with another body; the first holds")
                 refused.append((one, error))
-        return [one for one, incoming in opened if incoming.id in inserted]
+        return [one for one, _ in first.values()]
 
 
 def _moves(batch: Sequence[Read], claims: Mapping[TopicPartition, Claim]) -> dict[TopicPartition, Move]:

@@ -2,7 +2,8 @@
 
 Positions live in Postgres (``positions``); Kafka's own committed offsets are written for lag monitoring only.
 A partition is *ready* once it is claimed and sought; records of others are ignored, because aiokafka delivers
-records before an assignment callback has finished. There is one way to recover from anything: drop the
+records before an assignment callback has finished. While more waits than a batch takes, the next is read and decoded
+ahead; what was read under a claim that holds no more is dropped. There is one way to recover from anything: drop the
 partition's cached state, claim it again, go on from the position in the database.
 """
 
@@ -27,9 +28,9 @@ from services.runtime.errors import FencedError, HaltError, UnavailableError
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
-    from services.runtime.batch import Outcome, Read, Transactor
+    from services.runtime.batch import Outcome, Read, Record, Transactor
     from services.runtime.positions import Claim
     from services.runtime.settings import ServiceSettings
 
@@ -45,6 +46,7 @@ _FENCED_PAUSE_SECONDS: Final = 5.0
 _BACKOFF_FIRST: Final = 0.2
 _BACKOFF_LAST: Final = 10.0
 _COMMIT_SECONDS: Final = 1.0
+_DECODED_AT_ONCE: Final = 32
 _STOP_SECONDS: Final = 10.0
 _LIMIT_WINDOW: Final = 500
 _LIMIT_LEAST: Final = 100
@@ -119,6 +121,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._owner = owner
         self._names = {settings.topic_prefix + topic.name: topic.name for topic in transactor.handler.topics}
         self._ready: dict[TopicPartition, Claim] = {}
+        self._read_to: dict[TopicPartition, int] = {}
+        self._ahead: asyncio.Task[list[tuple[Claim, list[Read]]]] | None = None
         self._rest_until: dict[TopicPartition, float] = {}
         self._in_flight = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -207,6 +211,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         return False
 
     async def _leave(self) -> None:
+        if self._ahead is not None:
+            self._ahead.cancel()
+            await asyncio.gather(self._ahead, return_exceptions=True)
         try:
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._commit(force=True)
@@ -218,10 +225,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         """Claim what is new, poll, run one batch."""
         try:
             await self._claim_assigned()
-            fetched = await self._poll()
-            if fetched and not self._stopping.is_set():
+            batch = await self._next()
+            if batch and not self._stopping.is_set():
                 async with self._in_flight:
-                    await self._process(fetched)
+                    await self._process(batch)
             await self._commit()
             self._failures = 0
         except FencedError as error:
@@ -233,6 +240,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         except UnavailableError as error:
             self._release(list(self._ready))
             await self._back_off("postgres", error)
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+            # Not sought yet, or the log moved under us: claiming again seeks, and checks the log's bounds.
+            self._release(list(self._ready))
         except (KafkaError, OSError) as error:
             self._release(list(self._ready))
             await self._back_off("kafka", error)
@@ -284,6 +294,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                             continue  # taken away while we claimed; the epoch we raised costs the new owner one retry
                         self._consumer.seek(at, claim.next_offset)
                         self._ready[at] = claim
+                        self._read_to[at] = claim.next_offset
                         metrics.CLAIMS.labels(name).inc()
         for name in self._names.values():
             metrics.OWNED.labels(name).set(sum(1 for at in self._ready if self._names[at.topic] == name))
@@ -297,33 +308,64 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                 "Going on would lose records silently. Restore the topic, or decide with `gridline positions set`."
             )
 
-    async def _poll(self) -> list[Read]:
-        """Fetch what there is for ready partitions, decoded."""
-        try:
-            fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=self._settings.batch_records)
-        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
-            # Not sought yet, or the log moved under us: claiming again seeks, and checks the log's bounds.
-            self._release(list(self._ready))
-            return []
-        found: list[Read] = []
-        for at, records in fetched.items():
-            claim = self._ready.get(at)
-            if claim is None:
-                continue
-            name = self._names[at.topic]
-            wanted = [batches.read(record, name) for record in records if record.offset >= claim.next_offset]
-            if wanted and wanted[0].offset > claim.next_offset and not BY_NAME[name].compacted:
-                raise HaltError(
-                    f"{at.topic}[{at.partition}] jumps from offset {claim.next_offset} to {wanted[0].offset}: records "
-                    "are missing from the log. Restore the topic, or decide with `gridline positions set`."
-                )
-            found += wanted
+    async def _next(self) -> list[Read]:
+        """Return what was read ahead, or what comes now."""
+        ahead, self._ahead = self._ahead, None
+        fetched = await (ahead or self._poll())
+        if sum(len(records) for _, records in fetched) >= self._settings.batch_records:
+            # More waits than a batch takes, so the next is read while the database works on this one. Otherwise not:
+            # who reads early gets the first that comes, and many small batches cost more than one.
+            self._ahead = asyncio.get_running_loop().create_task(self._poll(), name="read-ahead")
+        # A partition that was claimed again since is read again, from where that claim stands.
+        return [one for claim, records in fetched if self._held(records[0].at, claim) for one in records]
+
+    def _held(self, plain: tuple[str, int], claim: Claim) -> bool:
+        now = self._ready.get(self._kafka(plain))
+        return now is not None and now.epoch == claim.epoch
+
+    async def _poll(self) -> list[tuple[Claim, list[Read]]]:
+        """Fetch what there is for ready partitions, decoded, each with the claim it was read under."""
+        fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=self._settings.batch_records)
+        expected = [one for at, records in fetched.items() if (one := self._expected(at, records)) is not None]
+        found: list[tuple[Claim, list[Read]]] = []
+        for claim, plain, records in expected:
+            decoded: list[Read] = []
+            for place in range(0, len(records), _DECODED_AT_ONCE):
+                some = records[place : place + _DECODED_AT_ONCE]
+                decoded += [batches.read(record, plain) for record in some]
+                if len(some) == _DECODED_AT_ONCE:
+                    await asyncio.sleep(0)  # a batch under way goes on as soon as the database has answered
+            found.append((claim, decoded))
         return found
 
-    async def _process(self, fetched: list[Read]) -> None:
+    def _expected(
+        self, at: TopicPartition, records: Sequence[Record]
+    ) -> tuple[Claim, tuple[str, int], list[Record]] | None:
+        """Return a ready partition's records from where reading stands, and move that; None if there are none.
+
+        Raises:
+            HaltError: some are missing.
+        """
+        claim = self._ready.get(at)
+        if claim is None:
+            return None
+        name = self._names[at.topic]
+        stands = self._read_to[at]
+        wanted = [record for record in records if record.offset >= stands]
+        if not wanted:
+            return None
+        if wanted[0].offset > stands and not BY_NAME[name].compacted:
+            raise HaltError(
+                f"{at.topic}[{at.partition}] jumps from offset {stands} to {wanted[0].offset}: records "
+                "are missing from the log. Restore the topic, or decide with `gridline positions set`."
+            )
+        self._read_to[at] = wanted[-1].offset + 1
+        return claim, (name, at.partition), wanted
+
+    async def _process(self, batch: list[Read]) -> None:
         """Run one batch over the partitions still ready."""
         claims = {at: self._ready[self._kafka(at)] for at in self._plain(self._ready)}
-        batch = [one for one in fetched if one.at in claims]
+        batch = [one for one in batch if one.at in claims]
         if not batch:
             return
         started = clock.monotonic()
@@ -345,7 +387,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         now_ms = clock.now().timestamp() * 1000
         hops = {name: metrics.HOP_SECONDS.labels(name) for name in self._names.values()}
         for one in batch:
-            hops[one.topic].observe(max(0.0, (now_ms - one.timestamp_ms) / 1000))
+            hops[one.at[0]].observe(max(0.0, (now_ms - one.record.timestamp) / 1000))
 
     async def _commit(self, *, force: bool = False) -> None:
         """Tell Kafka how far we are, for its lag tools. Never ahead of the database; a failure does not matter."""

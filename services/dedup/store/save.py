@@ -124,7 +124,11 @@ class _Rows:
         elif isinstance(event, e.ReportMoved):
             self._ledger(area, rules_hash, event.seq, event.report_id, event.source, "left", event)
             self._ledger(area, rules_hash, event.seq + 1, event.report_id, event.target, "joined", event)
-            self.moved[event.report_id] = (event.target, event.seq + 1)
+            new = self.reports.get(event.report_id)
+            if new is None:
+                self.moved[event.report_id] = (event.target, event.seq + 1)
+            else:  # it came with this batch, and is written where it went
+                self.reports[event.report_id] = (*new[:-2], event.target, event.seq + 1)
         elif isinstance(event, e.ReportAnswered):
             place = ("answered", event.rule.value, event.incident_id, None)
             self.reports[event.report.report_id] = (*_report(area, event.report), *place)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from aiokafka import ConsumerRecord
+
 from services.contracts import envelope
 from services.contracts.topics import BY_NAME, DISPATCH_PROGRESS, OUTAGE_INPUT
 from services.dedup.handler import DedupHandler
@@ -65,7 +67,8 @@ class Room:
         record = envelope.encode(message, topic=topic, source="gridline/test")
         incoming = envelope.open_record(record.value, record.headers)
         decoded = envelope.decode(incoming, BY_NAME[topic].types)
-        return Read(topic, 0, offset, 0, record.key, record.value, record.headers, incoming, decoded, None)
+        came = ConsumerRecord(topic, 0, offset, 0, 0, record.key, record.value, None, 0, 0, record.headers)
+        return Read((topic, 0), offset, came, incoming, decoded, None)
 
     async def loaded(self, *areas: str) -> dict[str, AreaState]:
         """What the database alone says of areas."""

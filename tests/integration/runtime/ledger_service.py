@@ -9,6 +9,7 @@ every protection of the kernel that fails shows in the table or on the topic.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -20,7 +21,8 @@ from services.contracts import ids, topics
 from services.contracts.envelope import Outgoing, Refusal, RefusedError
 from services.contracts.messages import OrderVersion, OutageReported
 from services.contracts.values import DeviceRef, OrderStatus, Priority
-from services.runtime import batch, outbox, positions, service
+from services.runtime import batch, consumer, outbox, positions, service
+from services.runtime.errors import UnavailableError
 from services.runtime.handling import Decided, Publication, Refused
 from services.runtime.settings import ServiceSettings
 
@@ -40,6 +42,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
+        self._was_away = False
 
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
         decided = Decided()
@@ -83,6 +86,10 @@ class Ledger:
                 oversized = self._order(report, 1, record.message.occurred)
                 oversized = oversized.model_copy(update={"hazards": tuple(f"h{n:06d}" for n in range(200_000))})
                 decided.publish.append(Publication(topics.DISPATCH_ORDER, oversized))
+            case "away once" if not self._was_away:
+                self._was_away = True
+                await asyncio.sleep(0.5)  # what follows in the log is read meanwhile
+                raise UnavailableError("asked to")
             case "block":
                 time.sleep(3600)
             case "bug":
@@ -156,6 +163,12 @@ def take_out(protection: str) -> None:
             return []
 
         outbox.Relay._publish = marks_first  # type: ignore[method-assign]
+    elif protection == "claim of what was read":
+
+        def held_by_any(self: Any, plain: tuple[str, int], _claim: Any) -> bool:
+            return self._kafka(plain) in self._ready
+
+        consumer.Consumer._held = held_by_any  # type: ignore[method-assign]
     elif protection:
         raise ValueError(protection)
 

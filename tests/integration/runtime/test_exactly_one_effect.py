@@ -96,6 +96,25 @@ async def test_control_without_it_the_paused_owner_counts_its_batch_again(world:
     assert any(finding.startswith("I10") for finding in await world.findings(reports))
 
 
+async def away_once(world: World, *, without: str = "") -> list[str]:
+    """Let the database fail one batch of a partition, read ahead of meanwhile; return what is wrong, also the order."""
+    reports = [a_report(n, area="area-0", address="away once" if n == 50 else "somewhere") for n in range(200)]
+    await world.produce([a_record(one) for one in reports])
+    world.start(without=without)
+    await world.settled(len(reports))
+    found = await world.findings(reports)
+    numbered = [row["report_id"] for row in await world.sql("SELECT report_id FROM effect ORDER BY n")]
+    return found if numbered == [one.report_id for one in reports] else [*found, "out of order"]
+
+
+async def test_what_was_read_ahead_of_a_batch_that_failed_is_read_again_after_it(world: World):
+    assert await away_once(world) == []
+
+
+async def test_control_what_was_read_ahead_goes_before_the_batch_that_failed(world: World):
+    assert "out of order" in await away_once(world, without="claim of what was read")
+
+
 async def deliver_badly(world: World, *, without: str = "") -> list[OutageReported]:
     """Every input at least twice and out of order, in several productions."""
     reports = [a_report(n) for n in range(200)]

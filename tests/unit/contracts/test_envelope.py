@@ -52,6 +52,14 @@ def test_a_message_comes_back_as_it_went(structured: bool):
     assert dict(record.headers)["ce_id"] == str(PROGRESS.progress_id).encode()
 
 
+@pytest.mark.parametrize("structured", [False, True])
+def test_names_of_headers_are_read_in_any_case(structured: bool):
+    record = encode(PROGRESS, topic="dispatch.progress.v1", source="crew", structured=structured)
+    one_in_capitals = [(name.upper() if place == 2 else name, raw) for place, (name, raw) in enumerate(record.headers)]
+    for headers in (one_in_capitals, [(name.upper(), raw) for name, raw in record.headers]):
+        assert open_record(record.value, headers) == open_record(record.value, record.headers)
+
+
 def test_equal_messages_are_equal_bytes():
     one = encode(ORDER, topic="dispatch.order.v1", source="gridline/dedup", structured=True)
     assert one == encode(ORDER.model_copy(), topic="dispatch.order.v1", source="gridline/dedup", structured=True)

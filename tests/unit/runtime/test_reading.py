@@ -19,7 +19,7 @@ def opened(**headers: bytes | None) -> Read:
     """Read a good contact with these headers in place of, or beside, its own."""
     good = encode(contact("a", text="停电了"), topic=CONTACT_RECEIVED.name, source="gridline/intake")
     given = list({**dict(good.headers), **headers}.items())
-    return read(ConsumerRecord("t", 0, 7, 0, 0, good.key, good.value, None, 1, 1, given), CONTACT_RECEIVED.name)
+    return read(ConsumerRecord("t", 0, 7, 0, 0, good.key, good.value, None, 1, 1, given), (CONTACT_RECEIVED.name, 0))
 
 
 def test_a_header_without_a_value_is_empty_and_the_record_is_read():
