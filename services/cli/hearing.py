@@ -1,6 +1,7 @@
-"""What a report's words say of danger and of "only my house", for replays: the router's keywords.
+"""What a report's words say of danger, "only my house", their account and other faults, for replays.
 
-Decided here: that it is the words of deploy/classify.yaml, once for each text. Never here: a keyword.
+Decided here: that it is the words of deploy/classify.yaml, as the router reads them, once for each text. Never here: a
+keyword.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from functools import cache
 
 from services.dedup.replay import Heard
+from services.router.domain.classify import OUTAGE
 from services.router.settings import RouterSettings
 from services.router.tree.keywords import read_keywords
 from services.runtime.settings import read_settings
@@ -18,13 +20,14 @@ Hear = Callable[[str], Heard]
 
 @cache
 def hearing() -> Hear:
-    """Return what finds danger and "only my house" in words."""
+    """Return what tells what words say."""
     file = read_settings(RouterSettings).classify_file
     keywords = read_keywords(file.name, file.read_text(encoding="utf-8"))
 
     @cache
     def hear(text: str) -> Heard:
         reading = keywords.read(text)
-        return Heard(reading.hazards, reading.only_mine)
+        other = reading.fault is not None and reading.fault[0] != OUTAGE
+        return Heard(reading.hazards, reading.only_mine, reading.account, other)
 
     return hear

@@ -11,7 +11,7 @@ import gc
 import heapq
 from collections.abc import Mapping  # noqa: TC003 - a named tuple evaluates it
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -68,7 +68,7 @@ class OrderStep(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """An event as the core gets it; ``message`` is None where nothing placed it: it is with people."""
+    """An event as the core gets it; ``message`` is None where nothing placed it or it is no outage: for people."""
 
     event_id: str
     report_id: UUID
@@ -77,10 +77,13 @@ class Prepared(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What the words of a report say of danger and of whose power is out."""
+    """What the words of a report say: of danger, of whose power is out, of who they are, and if it is no outage."""
 
     hazards: tuple[str, ...] = ()
     single_premise: bool = False
+    account_id: str | None = None
+    other_fault: bool = False
+    """They speak of the voltage or the meter and of no outage: for people, as the router has it."""
 
 
 @dataclass(slots=True)
@@ -124,7 +127,7 @@ def replay_files(
         restorations: restorations.csv, if there is one.
         out: An existing folder.
         rules: Thresholds to decide by.
-        hear: Finds danger and "only my house" in a report's text; without it texts say nothing.
+        hear: Tells what a report's text says; without it texts only name places.
         progress: Told how far it is.
 
     Raises:
@@ -226,7 +229,7 @@ class Replay:
             book: Its customers.
             homes: Account to transformer.
             rules: Thresholds to decide by.
-            hear: Finds danger and "only my house" in a report's text.
+            hear: Tells what a report's text says.
         """
         self._tree = tree
         self._book = book
@@ -303,10 +306,14 @@ class Replay:
 
     def _prepared(self, line: ReportLine, lately: Lately) -> Prepared:
         report_id = derive("replay", line.event_id)
+        heard = self._hear(line.text) if self._hear is not None and line.text else Heard()
+        if heard.other_fault and not heard.hazards:
+            return Prepared(line.event_id, report_id, line.received_at, None)
+        if line.account_id is None and heard.account_id is not None:
+            line = replace(line, account_id=heard.account_id)
         place = place_of(self._book, line, lately)
         if place.area is None:
             return Prepared(line.event_id, report_id, line.received_at, None)
-        heard = self._hear(line.text) if self._hear is not None and line.text else Heard()
         message = OutageReported(
             area=place.area,
             report_id=report_id,

@@ -14,7 +14,8 @@ from services.cli.errors import CommandError
 from services.cli.hearing import hearing
 from services.cli.quality.judge import judge
 from services.cli.quality.methods import outcome_of
-from services.cli.quality.storms import read_faults, read_truth
+from services.cli.quality.placed import first_arrivals
+from services.cli.quality.storms import check_truth, read_faults, read_truth
 from services.dedup.replay import Replayed, load_served, replay_files
 from services.dedup.replay_files import ReplayFileError, read_reports
 from services.dedup.rules_file import load_rules
@@ -42,7 +43,8 @@ def replay(
     """Run the outage engine over files, by arrival time: the same code that decides in the service.
 
     It is online: a decision uses only what had arrived. Files are as `gridline storm --out` writes them. Words of
-    danger and "only my house" are found by the router's keywords (deploy/classify.yaml).
+    danger, "only my house", an account number and other faults (voltage, meters: no outage) are found by the router's
+    keywords (deploy/classify.yaml).
 
     For example:
 
@@ -77,10 +79,18 @@ def replay(
         raise CommandError(str(error), _ADVICE) from None
     _tell(found, clock.monotonic() - begun, out_folder)
     if truth is not None:
-        served = load_served(network, customers)
-        arrivals = {line.event_id: line.received_at for line in reversed(read_reports(reports, []))}
-        faults = read_faults(truth.with_name("faults.csv"))
-        show_figures([judge(outcome_of(found), read_truth(truth), faults, arrivals, served.tree)])
+        try:
+            _show_how_right(found, network, customers, reports, truth)
+        except ReplayFileError as error:
+            raise CommandError(f"it was replayed; how right it was is not known:\n{error}", _ADVICE) from None
+
+
+def _show_how_right(found: Replayed, network: Path, customers: Path, reports: Path, truth: Path) -> None:
+    tree = load_served(network, customers).tree
+    arrivals = {line.event_id: line.received_at for line in first_arrivals(read_reports(reports, []))}
+    of_events, faults = read_truth(truth), read_faults(truth.with_name("faults.csv"))
+    check_truth(truth.parent, of_events, faults, arrivals, tree)
+    show_figures([judge(outcome_of(found), of_events, faults, arrivals, tree)])
 
 
 def _tell(found: Replayed, seconds: float, folder: Path) -> None:

@@ -70,13 +70,14 @@ _ONLY_LIVE: Final = frozenset({"to_device_p50", "named_device"})
 def _of_folder(folder: Path) -> tuple[StormFiles, Outcome]:
     try:
         storm = read_storm(folder)
-        outcome = read_outcome(folder / "assignments.csv", folder / "orders.csv")
     except ReplayFileError as error:
-        raise CommandError(str(error), "Correct these lines and run it again.", Exit.REFUSED) from None
+        advice = "Correct these lines and run it again (docs/storm-files.md has the columns)."
+        raise CommandError(f"{folder}:\n{error}", advice, Exit.REFUSED) from None
+    try:
+        return storm, read_outcome(folder / "assignments.csv", folder / "orders.csv")
     except (KeyError, ValueError) as error:
-        what = f"{folder}: a file lacks or garbles a column: {error}"
-        raise CommandError(what, "Write the storm again (`gridline storm --out`), then replay it.") from None
-    return storm, outcome
+        what = f"{folder}: assignments.csv or orders.csv lacks or garbles a column: {error}"
+        raise CommandError(what, "Replay the storm again: `gridline replay --out` writes both.", Exit.REFUSED) from None
 
 
 def _figures(storm: StormFiles, outcome: Outcome) -> Figures:

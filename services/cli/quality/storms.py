@@ -8,15 +8,19 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from services.cli.storm.words import Kind
 from services.dedup.replay import Served, load_served
-from services.dedup.replay_files import ReportLine, Restoration, read_reports, read_restorations
+from services.dedup.replay_files import ReplayFileError, ReportLine, Restoration, read_reports, read_restorations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
+
+    from services.grid.tree import Tree
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,45 +58,118 @@ class StormFiles:
 def read_storm(folder: Path, served: Served | None = None) -> StormFiles:
     """Read a folder that ``gridline storm --out`` wrote; ``served`` spares reading the network again.
 
+    Without ``restorations.csv`` nobody said when power was back.
+
     Raises:
         NetworkFileError: the network cannot be used.
-        ReplayFileError: reports or restorations cannot be used.
-        KeyError: truth.csv or faults.csv lacks a column.
+        ReplayFileError: another file cannot be used, or they do not belong together.
         OSError: one of those cannot be read.
     """
-    return StormFiles(
+    restored = folder / "restorations.csv"
+    storm = StormFiles(
         served=served or load_served(folder / "network.csv", folder / "customers.csv"),
         lines=read_reports(folder / "reports.jsonl"),
-        restored=read_restorations(folder / "restorations.csv"),
+        restored=read_restorations(restored) if restored.exists() else [],
         truth=read_truth(folder / "truth.csv"),
         faults=read_faults(folder / "faults.csv"),
     )
+    check_truth(folder, storm.truth, storm.faults, {line.event_id for line in storm.lines}, storm.served.tree)
+    return storm
 
 
 def read_truth(path: Path) -> dict[str, Truth]:
-    """Read truth.csv, by event."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return {
-            row["event_id"]: Truth(
-                fault=row["fault_id"],
-                kind=Kind(row["kind"]),
-                account=row["account_id"],
-                transformer=row["transformer_id"],
-                happened_at=datetime.fromisoformat(row["happened_at"]),
-            )
-            for row in csv.DictReader(file)
-        }
+    """Read truth.csv, by event.
+
+    Raises:
+        ReplayFileError: it is no CSV, or a line lacks or garbles a column.
+        OSError: it cannot be read.
+    """
+    return _read(path, _truth)
 
 
 def read_faults(path: Path) -> dict[str, TrueFault]:
-    """Read faults.csv, by fault."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return {
-            row["fault_id"]: TrueFault(
-                device=row["device"],
-                service=row["type"] == "service",
-                shows_at=datetime.fromisoformat(row["shows_at"]),
-                ended_at=datetime.fromisoformat(row["restored_at"]) if row["restored_at"] else None,
-            )
-            for row in csv.DictReader(file)
-        }
+    """Read faults.csv, by fault. One that shows from its start on may leave ``shows_at`` empty.
+
+    Raises:
+        ReplayFileError: it is no CSV, or a line lacks or garbles a column.
+        OSError: it cannot be read.
+    """
+    return _read(path, _fault)
+
+
+def check_truth(
+    folder: Path, truth: Mapping[str, Truth], faults: Mapping[str, TrueFault], events: Collection[str], tree: Tree
+) -> None:
+    """Check that the truth is of these reports and of this network.
+
+    Raises:
+        ReplayFileError: an event was never reported, a fault is not in faults.csv, or a device not in the network.
+    """
+    problems = [(0, f"event {event!r} is not in the reports") for event in truth if event not in events]
+    problems += [
+        (0, f"fault {one.fault!r} of event {event!r} is not in faults.csv")
+        for event, one in truth.items()
+        if one.fault and one.fault not in faults
+    ]
+    if problems:
+        raise ReplayFileError(folder / "truth.csv", problems)
+    if problems := [
+        (0, f"device {one.device!r} of fault {name!r} is not in the network")
+        for name, one in faults.items()
+        if one.device not in tree
+    ]:
+        raise ReplayFileError(folder / "faults.csv", problems)
+
+
+def _truth(row: Mapping[str, str]) -> tuple[str, Truth]:
+    kind = row["kind"]
+    if kind not in _KINDS:
+        raise ValueError(f"kind must be one of {', '.join(sorted(_KINDS))}, not {kind!r}")
+    truth = Truth(row["fault_id"], Kind(kind), row["account_id"], row["transformer_id"], _time(row, "happened_at"))
+    return row["event_id"], truth
+
+
+def _fault(row: Mapping[str, str]) -> tuple[str, TrueFault]:
+    return row["fault_id"], TrueFault(
+        device=row["device"],
+        service=row["type"] == "service",
+        shows_at=_time(row, "shows_at" if row.get("shows_at") else "started_at"),
+        ended_at=_time(row, "restored_at") if row["restored_at"] else None,
+    )
+
+
+_KINDS: Final = frozenset(Kind)
+
+
+def _time(row: Mapping[str, str], name: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(row[name])
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise ValueError(f"{name} must be an ISO 8601 time with its offset, not {row[name]!r}")
+    return at
+
+
+def _read(path: Path, read: Callable[[Mapping[str, str]], tuple[str, _T]]) -> dict[str, _T]:
+    problems: list[tuple[int, str]] = []
+    found: dict[str, _T] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            for row in reader:
+                try:
+                    name, what = read(row)
+                except ValueError as error:
+                    problems.append((reader.line_num, str(error)))
+                else:
+                    found[name] = what
+    except KeyError as error:  # a column that is missing is missing in every row
+        raise ReplayFileError(path, [(1, f"lacks the column {error.args[0]!r}")]) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ReplayFileError(path, [(0, f"is not CSV in UTF-8: {error}")]) from None
+    if not found and not problems:
+        problems.append((0, "has no row"))
+    if problems:
+        raise ReplayFileError(path, problems)
+    return found

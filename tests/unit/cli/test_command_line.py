@@ -143,6 +143,15 @@ def test_a_storm_written_to_files_can_be_replayed_and_scored(gridline, tmp_path)
     assigned = [line.split(",")[0] for line in (tmp_path / "assignments.csv").read_text().splitlines()[1:]]
     assert sorted(assigned) == sorted(events)
     assert (tmp_path / "orders.csv").read_text().startswith("order_id,incident_id,issued_at,device,superseded_by\n")
+    truth = tmp_path / "truth.csv"
+    truth.write_text(truth.read_text().replace(",outage,", ",blackout,", 1))
+    code, _, err = gridline("score", tmp_path)
+    assert code == Exit.REFUSED
+    assert "truth.csv:2: kind must be one of" in err
+    code, out, err = gridline("replay", *options, "--reports", tmp_path / "reports.jsonl", "--out", tmp_path)
+    assert code == Exit.REFUSED
+    assert "orders:" in out
+    assert "how right it was is not known:\ntruth.csv:2:" in err
 
 
 def test_reports_without_a_good_line_are_refused_with_the_lines_and_nothing_is_written(gridline, tmp_path):

@@ -242,6 +242,25 @@ def test_words_of_danger_and_of_only_my_house_are_heard_if_there_is_an_ear(files
     assert len(files.orders()) == 1
 
 
+def test_an_account_in_the_words_places_a_report_and_another_fault_is_no_outage(files: Files) -> None:
+    said = HOMES["A0TR00023"][0].account_id
+    heard = {
+        "mine": Heard(account_id=said),
+        "dim": Heard(other_fault=True),
+        "sparks": Heard(("fire",), other_fault=True),
+    }
+    files.report("mine", 0, text="mine")
+    files.report("dim", 1, "A0TR00024", text="dim")
+    files.report("sparks", 2, "A0TR00024", text="sparks")
+    replayed = files.run(hear=heard.__getitem__)
+
+    assert [row["device"] for row in files.orders()] == ["A0TR00023", "A0TR00024"]
+    assert files.assignments()["dim"] == ("", [])
+    assert replayed.need_person == 1
+    files.run()
+    assert files.assignments()["mine"] == ("", []), "without an ear the words are only looked through for places"
+
+
 def test_holds_end_by_themselves(files: Files, rules: Rules) -> None:
     files.rules = replace(rules, holds={"transformer": timedelta(minutes=5)})
     files.report("held", 0, "A0TR00023")

@@ -188,7 +188,10 @@ def test_the_channels_danger_choice_is_a_danger_without_words() -> None:
         ("停电了，邻居有电", True),
         ("Only my house has no power", True),
         ("My power is out but the neighbours have power", True),
+        ("单户停电，左邻右舍都有电", True),
         ("整栋楼都停电了", False),
+        ("不是只有我家停电，整栋楼都黑了", False),
+        ("It is not only my house that is out", False),
         ("The whole street is dark", False),
     ],
 )
