@@ -227,7 +227,8 @@ class _Decision(Draft):
             else:
                 self.begin_anew(report, cover.incident, wave)
             return
-        if self.state.elsewhere and (there := open_elsewhere(self.state, leaf)) is not None:
+        there = open_elsewhere(self.state, leaf) if self.state.elsewhere else None
+        if there is not None and there.device not in self.state.by_device:
             device, served = self.device(there.device, report)
             related = there.incident_id
             self.open(report, e.Kind.OUTAGE, device, served, e.Rule.OPEN_ELSEWHERE, related_to=related)

@@ -24,8 +24,8 @@ def install(state: AreaState, incident: Incident) -> None:
         stand_at(state, incident)
     elif incident.kind is Kind.SINGLE:
         state.singles_at.setdefault(incident.device.id, {})[incident.opened_seq] = incident
-        if incident.premises is not None:
-            state.by_premises[incident.premises] = incident.incident_id
+        if incident.premises is not None:  # where an outage stands for them already, a person put them there
+            state.by_premises.setdefault(incident.premises, incident.incident_id)
 
 
 def stand_at(state: AreaState, incident: Incident) -> None:

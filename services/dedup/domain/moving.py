@@ -45,7 +45,9 @@ def network_changed(draft: Draft, message: OutageMoved) -> None:
         since = message.since or message.noticed_at
         if message.now_in == state.area and not message.refed:
             outage = a.Elsewhere(message.incident_id, message.home, message.device, since)
-            draft.events.append(a.ElsewhereNoted(outage))
+            known = state.elsewhere.get(outage.device)
+            if known is None or known.incident_id == outage.incident_id:
+                draft.events.append(a.ElsewhereNoted(outage))  # else what waits there waits for the one known first
             _relate(draft, outage)
         _step(draft, message, since)
 

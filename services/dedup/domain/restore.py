@@ -41,10 +41,11 @@ def restore_account(draft: Draft, account: str, transformer: str, at: datetime) 
     """One customer has power again: close what was theirs alone."""
     state = draft.state
     leaf = state.leaf(transformer)
-    own = state.by_premises.get(account)
-    if own is not None:
-        draft.close(state.incidents[own], at, e.Rule.POWER_BACK)
-    elif leaf is not None:
+    key = state.by_premises.get(account)
+    own = None if key is None else state.incidents[key]
+    if own is not None and own.kind is e.Kind.SINGLE:
+        draft.close(own, at, e.Rule.POWER_BACK)
+    elif own is None and leaf is not None:
         for single in state.singles_at.get(leaf, {}).values():
             if not single.standing.customers and single.opened_at <= at:
                 draft.close(single, at, e.Rule.POWER_BACK)  # whoever it was: nobody else's power was mended there
@@ -127,12 +128,15 @@ def _step_where_reported(draft: Draft, incident: Incident, device: str, at: date
 
 
 def _inside(state: AreaState, device: str) -> list[tuple[Incident, list[Report]]]:
-    """Return the open incidents above a device that were reported at or under it, nearest first, with those reports."""
+    """Return the open incidents above a device that were reported at or under it, nearest first, with those reports.
+
+    Each once: an incident that stands for several devices may be found at more than one of those above.
+    """
+    above = dict.fromkeys(state.by_device.get(step.device) for step in state.path(device))
     found: list[tuple[Incident, list[Report]]] = []
-    for step in state.path(device):
-        above = state.by_device.get(step.device)
-        if above is not None:
-            incident = state.incidents[above]
+    for key in above:
+        if key is not None:
+            incident = state.incidents[key]
             under = [report for report in incident.reports.values() if _is_under(state, report, device)]
             if under:
                 found.append((incident, under))
@@ -222,16 +226,17 @@ def _part(
 ) -> None:
     """Close the outage inside a larger open incident; or note the step, if it was one of restoring that.
 
-    With ``account`` the outage inside is that customer's own.
+    With ``account`` the outage inside is that customer's own; where they live, others may be out of another one.
     """
     state = draft.state
     evidence: Evidence = {"device": device, "restored_at": at.isoformat()}
+    taken = state.by_device.get(device, incident.incident_id) != incident.incident_id
     if len(under) == len(incident.reports):
-        if incident.device.id != device:
+        if incident.device.id != device and not taken:
             draft.stand_at(incident, device, under, e.Rule.POWER_BACK, evidence)
         draft.close(incident, at, e.Rule.POWER_BACK)
         return
-    if _is_told_in_steps(state, incident, at):
+    if taken or _is_told_in_steps(state, incident, at):
         _step(draft, incident, device, at)
         return
     whole, rest = _without(state, incident, under, at)
