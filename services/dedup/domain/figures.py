@@ -1,17 +1,18 @@
 """IEEE 1366 figures out of interruptions: SAIDI, SAIFI, CAIDI, MAIFI.
 
-Decided here: what counts how. A customer under two devices that are out at once is one customer without power: the
-minutes that a device above was out too count there, and an interruption that goes on when the larger one ends (a nested
-outage, or those still out after a restoration) is the same interruption going on, not a second. An interruption not
-longer than ``momentary`` counts as one momentary event. An outage belongs to the day it began. Planned work is not in
-it.
+Decided here: what counts how. The indices are of customers, so they are counted by groups of customers for whom every
+interruption is the same: those under a device that was out and under none further down that was. What touches or
+overlaps is one interruption of a group, whatever devices it was of: a nested outage, those still out after a
+restoration, a device above that opened and closed meanwhile. Not longer than ``momentary`` it is momentary; of those,
+what begins within that time of the first is one event, or part of the sustained interruption that follows. An outage
+belongs to the day it began. Planned work is not in it.
 
-Source: IEEE Std 1366-2012, clause 4; the threshold is a setting, as regulators differ.
+Source: IEEE Std 1366-2012, clauses 3 and 4; the threshold is a setting, as regulators differ.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Interruption(NamedTuple):
         started_at: Earliest report; of those still out after a restoration, of the outage that goes on for them.
         ended_at: Power back for all; None while it is out.
         steps: Power that was back before.
+        premises: Who it was, of one customer's own; their neighbours' are other interruptions of other customers.
     """
 
     area: str
@@ -54,24 +56,7 @@ class Interruption(NamedTuple):
     started_at: datetime
     ended_at: datetime | None
     steps: tuple[Step, ...] = ()
-
-    def groups(self, until: datetime) -> list[tuple[int, datetime]]:
-        """Return customers with the same end, the last first: a step's are those no deeper step restored before."""
-        end, left = self.ended_at or until, self.customers
-        done: list[tuple[Step, int]] = []
-        for step in sorted(self.steps, key=lambda one: (one.ended_at, -len(one.upstream))):
-            if step.ended_at >= end or any(one.device in step.upstream for one, _ in done):
-                continue
-            own = step.customers - sum(some for one, some in done if step.device in one.upstream)
-            own = min(max(own, 0), left)
-            left -= own
-            done.append((step, own))
-        return [(left, end), *((own, step.ended_at) for step, own in done)]
-
-    def ended_for(self, upstream: tuple[str, ...], until: datetime) -> datetime:
-        """Return when power was back, in this outage, for what has ``upstream`` above it."""
-        back = [step.ended_at for step in self.steps if step.device in upstream]
-        return min([self.ended_at or until, *back])
+    premises: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,61 +113,125 @@ def figures(
         momentary: Not longer than this is momentary; what is still out counts as sustained once it is longer.
         until: The moment up to which an outage that goes on counts.
     """
-    by_place: dict[tuple[str, str], list[Interruption]] = {}
-    known = sorted(interruptions, key=lambda one: (one.started_at, one.area, one.device))
-    for one in known:
-        by_place.setdefault((one.area, one.device), []).append(one)
-    minutes, customers, brief, sustained = 0.0, 0, 0, 0
-    for one in known:
-        if (one.ended_at or until) <= one.started_at:
-            continue
-        larger = [
-            (other.started_at, other.ended_for(one.upstream, until))
-            for device in one.upstream
-            for other in by_place.get((one.area, device), ())
-            if _before(other, one)
-        ]
-        lasted = False
-        for some, end in one.groups(until):
-            own, goes_on = _own(one.started_at, end, larger)
-            if goes_on:
-                minutes += own * some
-            elif end - one.started_at <= momentary:
-                brief += some
-            else:
-                minutes += own * some
+    known = [one for one in interruptions if (one.ended_at or until) > one.started_at]
+    minutes, customers, brief = 0.0, 0, 0
+    lasted: set[int] = set()
+    for group in _groups(known):
+        some = max(0, group.customers)
+        event: datetime | None = None  # when the momentary event that may still go on began
+        for interruption in _spells(group, until):
+            goes_on = event is not None and interruption.start - event <= momentary
+            if interruption.end - interruption.start > momentary:
+                minutes += (interruption.end - interruption.start).total_seconds() / _MINUTE * some
                 customers += some
-                lasted = True
-        sustained += lasted
-    return Figures(customers_served, minutes, customers, brief, sustained)
+                brief -= some if goes_on else 0
+                lasted.add(interruption.first)
+                event = None
+            elif not goes_on:
+                brief += some
+                event = interruption.start
+    return Figures(customers_served, minutes, customers, brief, len(lasted))
 
 
-def _before(other: Interruption, one: Interruption) -> bool:
-    """Tell whether ``other`` counts first: it is of a device above, or of the same device and began earlier."""
-    if other is one:
-        return False
-    if other.device != one.device:
-        return True
-    if other.started_at != one.started_at:
-        return other.started_at < one.started_at
-    if other.customers != one.customers:
-        return other.customers > one.customers  # the smaller goes on for some of the larger
-    if other.ended_at is None or one.ended_at is None:
-        return other.ended_at is not None and one.ended_at is None
-    return other.ended_at < one.ended_at
+@dataclass(slots=True)
+class _Group:
+    """Customers for whom every interruption is the same.
+
+    Attributes:
+        customers: How many they are; fewer than none where the numbers of several networks do not fit.
+        above: The group of the next device above that was out.
+        device: What feeds them; empty for one customer's own.
+        own: Interruptions of exactly these and all below, by their number.
+    """
+
+    customers: int
+    above: _Group | None
+    device: str = ""
+    own: list[tuple[int, Interruption]] = field(default_factory=list)
 
 
-def _own(start: datetime, end: datetime, larger: Sequence[tuple[datetime, datetime]]) -> tuple[float, bool]:
-    """Return the minutes that no larger interruption covers, and whether it is one of those going on."""
-    own, at, touched = 0.0, start, False
-    for begin, finish in sorted(larger):
-        if finish < start or begin > end:
-            continue
-        touched = True
-        if begin > at:
-            own += (begin - at).total_seconds() / _MINUTE
-        at = max(at, min(finish, end))
-    return own + max(0.0, (end - at).total_seconds() / _MINUTE), touched
+class _Spell(NamedTuple):
+    """Without power from ``start`` to ``end``; ``first`` is the number of the interruption it began with."""
+
+    start: datetime
+    end: datetime
+    first: int
+
+
+_Place = tuple[str, str]
+"""Area and device."""
+
+
+def _groups(known: Sequence[Interruption]) -> list[_Group]:
+    """Return the groups of customers, each without those of the groups below it.
+
+    Interruptions of one device may be of different numbers of customers: the fewer are some of the more.
+    """
+    chains, sizes = _places(known)
+    groups: dict[tuple[str, str, int | str], _Group] = {}
+    top: dict[_Place, _Group] = {}
+
+    def nearest(area: str, devices: Iterable[str]) -> _Group | None:
+        return next((top[area, device] for device in devices if (area, device) in top), None)
+
+    for place in sorted(chains, key=lambda place: len(chains[place])):
+        area, device = place
+        group = nearest(area, (one for one in chains[place] if one != device))
+        for size in sorted(sizes[place], reverse=True):
+            group = groups[area, device, size] = _Group(size, group, device)
+            top.setdefault(place, group)
+    for number, one in enumerate(known):
+        key = (one.area, one.device, one.customers if one.premises is None else one.premises)
+        if key not in groups:
+            groups[key] = _Group(one.customers, nearest(one.area, chains[one.area, one.device]))
+        groups[key].own.append((number, one))
+    served = [group.customers for group in groups.values()]
+    for group, customers in zip(groups.values(), served, strict=True):
+        if group.above is not None:
+            group.above.customers -= customers
+    return [group for group in groups.values() if group.customers > 0 or group.own]
+
+
+def _places(known: Sequence[Interruption]) -> tuple[dict[_Place, tuple[str, ...]], dict[_Place, set[int]]]:
+    """Return what is upstream of each device that was out or restored, and the numbers of customers under it."""
+    chains: dict[_Place, tuple[str, ...]] = {}
+    sizes: dict[_Place, set[int]] = {}
+    for one in known:
+        place = (one.area, one.device)
+        chains[place] = one.upstream
+        of = sizes.setdefault(place, set())
+        if one.premises is None:
+            of.add(one.customers)
+    for one in known:
+        for step in one.steps:
+            place = (one.area, step.device)
+            if place not in chains:
+                chains[place], sizes[place] = step.upstream, {step.customers}
+    return chains, sizes
+
+
+def _spells(group: _Group, until: datetime) -> list[_Spell]:
+    """Return when a group was without power, first to last: what touches is one."""
+    path: list[_Group] = []
+    at: _Group | None = group
+    while at is not None:
+        path.append(at)
+        at = at.above
+    devices = {one.device for one in path}
+    single: list[tuple[datetime, int, datetime, int]] = []
+    for depth, one in enumerate(reversed(path)):
+        for number, interruption in one.own:
+            back = [step.ended_at for step in interruption.steps if step.device in devices]
+            end = min([interruption.ended_at or until, *back])
+            if end > interruption.started_at:
+                single.append((interruption.started_at, depth, end, number))
+    found: list[_Spell] = []
+    for start, _, end, number in sorted(single):
+        if found and start <= found[-1].end:
+            found[-1] = found[-1]._replace(end=max(found[-1].end, end))
+        else:
+            found.append(_Spell(start, end, number))
+    return found
 
 
 def by_day(found: Iterable[Interruption]) -> dict[str, list[Interruption]]:

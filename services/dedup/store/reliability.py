@@ -26,7 +26,8 @@ ORDER BY due_at, incident_id LIMIT $2
 """
 _INTERRUPTIONS: Final = """
 SELECT incident_id, area, device_id, upstream, customers_served, restored_at,
-       coalesce(out_since, opened_at) AS started_at
+       coalesce(out_since, opened_at) AS started_at,
+       CASE WHEN kind = 'single' THEN coalesce(premises, incident_id::text) END AS premises
 FROM incident
 WHERE kind <> 'hazard' AND state <> 'cancelled' AND coalesce(out_since, opened_at) >= $1
   AND coalesce(out_since, opened_at) < $2
@@ -72,6 +73,7 @@ async def interruptions(connection: Connection, start: datetime, end: datetime, 
             started_at=row["started_at"],
             ended_at=row["restored_at"],
             steps=tuple(steps.get(row["incident_id"], ())),
+            premises=row["premises"],
         )
         for row in rows
     ]

@@ -95,6 +95,27 @@ def test_a_second_outage_after_power_was_back_is_a_second_interruption() -> None
     assert (found.customers_interrupted, found.customer_minutes) == (200, 12_000)
 
 
+def test_what_is_out_while_the_device_above_opens_for_a_moment_is_one_sustained_interruption_of_its_customers() -> None:
+    # T (20) is out 0 to 200, and B (1,000) for four minutes of that: 980 have a momentary event, 20 a long outage.
+    found = of(out("T", 20, 0, 200), out("B", 1000, 20, 24))
+    assert (found.customer_minutes, found.customers_interrupted, found.momentary_customers) == (4000, 20, 980)
+
+
+def test_neighbours_with_a_problem_each_are_two_customers() -> None:
+    mine, theirs = (out("T", 1, start, 100)._replace(premises=who) for start, who in ((0, "A1"), (50, "A2")))
+    found = of(mine, theirs)
+    assert (found.customer_minutes, found.customers_interrupted, found.interruptions) == (150, 2, 2)
+    found = of(mine, theirs, out("T", 20, 50, 100))
+    assert (found.customer_minutes, found.customers_interrupted) == (100 + 19 * 50, 20)
+
+
+def test_what_opens_again_within_the_threshold_is_one_momentary_event_or_part_of_the_outage_that_follows() -> None:
+    found = of(out("F", 10, 0, 1), out("F", 10, 3, 4), out("F", 10, 30, 31))
+    assert (found.momentary_customers, found.customers_interrupted) == (20, 0)
+    found = of(out("F", 10, 0, 1), out("F", 10, 3, 60))
+    assert (found.momentary_customers, found.customers_interrupted, found.customer_minutes) == (0, 10, 570)
+
+
 def step(device: str, customers: int, at: float) -> Step:
     return Step(device, UPSTREAM[device], customers, minute(at))
 
