@@ -51,7 +51,8 @@ def cover_of(state: AreaState, report: Report, leaf: str) -> Cover:
         return Cover(over, rule=e.Rule.UNDER_OPEN_INCIDENT)
     if incident.device.id == leaf:
         return Cover(incident, rule=e.Rule.SAME_DEVICE)
-    if last is not None and last.seq > incident.since_seq and _remembered(state, report, last):
+    gone = state.tree is not None and leaf not in state.tree  # nothing new can stand there: the incident stands for it
+    if last is not None and not gone and last.seq > incident.since_seq and _remembered(state, report, last):
         return Cover(rule=e.Rule.OUT_AGAIN)
     return Cover(incident, rule=e.Rule.UNDER_OPEN_INCIDENT)
 

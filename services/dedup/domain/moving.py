@@ -117,7 +117,7 @@ def _over(draft: Draft, message: OutageMoved) -> None:
         if outage.incident_id != message.incident_id or key is None:
             continue
         incident = state.incidents[key]
-        if incident.related_to != message.incident_id:
+        if incident.related_to != message.incident_id and not incident.waits:  # a person may have related it otherwise
             continue
         arranged = incident.pinned or incident.state is not IncidentState.PREDICTED
         if ended is not None and not arranged and all(report.made_at <= ended for report in incident.reports.values()):

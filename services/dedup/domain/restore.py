@@ -77,7 +77,7 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
     state = draft.state
     key = state.by_device.get(device)
     core = None if key is None else state.incidents[key]
-    if core is not None and core.network_change is not None and core.device.id != device:
+    if core is not None and core.device.id != device:
         _step_where_reported(draft, core, device, at)
         return
     group = _of_the_outage(state, device, core, at)
@@ -110,18 +110,19 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
 
 
 def _step_where_reported(draft: Draft, incident: Incident, device: str, at: datetime) -> None:
-    """Note a step of an incident that is found only where it was reported, as its own device is not here any more.
+    """Note a step of an incident at a place that it stands for and is not at: merged there, or told by another network.
 
     It ends with the last of those places.
     """
-    known = draft.state.restored
-    out = [
-        report
-        for report in incident.reports.values()
-        if report.device != device
-        and not (report.device in known and known[report.device].restored_at >= report.made_at)
-    ]
-    if out:
+    state = draft.state
+
+    def is_back(report: Report) -> bool:
+        last = state.restored.get(report.device or "")
+        if report.device == device or (last is not None and last.restored_at >= report.made_at):
+            return True
+        return _is_under(state, report, device) or _step_of(state, incident, report) is not None
+
+    if not all(map(is_back, incident.reports.values())):
         draft.part_restored(incident.incident_id, device, at, incident.began_at)
     else:
         draft.close(incident, at, e.Rule.POWER_BACK)

@@ -12,10 +12,13 @@ import pytest
 from services.contracts.values import IncidentState
 from services.dedup.domain import AreaState
 from services.dedup.domain.indexing import install
-from tests.unit.dedup.timeline import Timeline, rules_of_tests, shipped_tree
+from services.grid.network_file import read_devices
+from services.grid.tree import Tree
+from tests.unit.dedup.timeline import NETWORKS, Timeline, rules_of_tests, shipped_tree
 
 AREA = "A0SU00000"
 TREE = shipped_tree("ieee123")
+ROWS = read_devices(NETWORKS / "ieee123" / "network.csv")
 
 
 @pytest.fixture
@@ -100,3 +103,45 @@ def test_what_waits_for_an_outage_elsewhere_does_not_take_the_place_of_one_here(
     assert story.order_of(late).device.id == "A0TR00065"
     assert story.incident_of(here).device.id == "A0SU00000"
     assert is_found_as_after_a_restart(story)
+
+
+def test_power_back_where_an_outage_was_merged_into_a_larger_one_is_a_step_of_it(story: Timeline) -> None:
+    """The whole outage was closed for the fuse that was merged into it."""
+    lower = story.at(0).report("A0TR00023")
+    story.dispatcher("confirm", incident_id=story.state.members[lower], device="A0FU00016")
+    upper = story.at(600).report("A0BR00001")
+    outage = story.incident_of(upper)
+    story.dispatcher("merge", incident_id=story.state.members[lower], target_id=outage.incident_id)
+
+    story.at(630).power_back("A0FU00016")
+    assert outage.state is not IncidentState.RESTORED
+    assert outage.incident_id in story.state.incidents
+    story.at(640).power_back("A0BR00001")
+    assert outage.state is IncidentState.RESTORED
+
+
+def test_what_waits_for_an_outage_elsewhere_ends_with_it_whatever_a_person_related_it_to(story: Timeline) -> None:
+    other = story.at(0).report("A0TR00104")
+    first = story.at(0).report("A0TR00023", only_mine=True, account="A5")
+    story.at(1).network_told(first, "A0TR00074", "elsewhere", AREA)
+    waits = story.at(2).report("A0TR00074")
+    story.dispatcher("relate", incident_id=story.state.members[waits], target_id=story.state.members[other])
+    story.at(4).network_told(first, "A0TR00074", "elsewhere", None, over=True)
+
+    assert story.order_of(waits).version == 1
+
+
+def test_a_report_at_a_device_that_is_no_more_is_with_the_outage_that_stands_for_it(story: Timeline) -> None:
+    """It opened a second outage at the first one's device, after a step there."""
+    upper = story.at(0).report("A0BR00001")
+    outage = story.incident_of(upper)
+    for n, transformer in enumerate(TREE.transformers_under("A0FU00016")):
+        story.at(0.1 * n).report(transformer)
+    story.at(20).power_back("A0TR00023")
+    assert story.state.restored["A0TR00023"].incident_id == outage.incident_id, "a step"
+    without = Tree([row for row in ROWS if row.id != "A0TR00023"], {})
+    story.under(without).at(30).network_told(outage.incident_id, "A0BR00001", AREA, "elsewhere")
+
+    again = story.at(40).report("A0TR00023", account="A2")
+
+    assert story.incident_of(again) is outage
