@@ -151,7 +151,9 @@ def _open_at_or_above(state: AreaState, leaf: str) -> list[Incident]:
 
 def _is_under(state: AreaState, report: Report, device: str) -> bool:
     tree, leaf = state.tree, state.leaf(report.device)
-    return tree is not None and leaf is not None and leaf in tree and tree.is_under(leaf, device)
+    if tree is None or leaf is None or leaf not in tree or device not in tree:
+        return False
+    return tree.is_under(leaf, device)
 
 
 def _of_the_outage(state: AreaState, device: str, core: Incident | None, at: datetime) -> list[Incident]:
