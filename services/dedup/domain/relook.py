@@ -51,7 +51,7 @@ def as_one(state: AreaState, device: str, reports: Iterable[Report], now: float)
 
 
 def partition(state: AreaState, device: str, reports: Iterable[Report], now: float) -> list[Piece]:
-    """Return the likeliest explanation of the reports under a device.
+    """Return the likeliest explanation of the reports under a device; none is one that telemetry shows closed.
 
     Args:
         state: The area.
@@ -92,6 +92,7 @@ def _best(state: AreaState, depth: int, calls: list[_Call], now: float) -> list[
     here = Piece(device, _reports(calls), _score_of(state, device, calls, now))
     if len(branches) == 1:
         return [here]
+    shut = bool(state.telemetry.known) and state.telemetry.closed(device, min(call.report.made_at for call in calls))
     apart: list[Piece] = []
     for branch, under in branches.items():
         if branch is None:
@@ -99,7 +100,7 @@ def _best(state: AreaState, depth: int, calls: list[_Call], now: float) -> list[
         else:
             apart += _best(state, depth + 1, under, now)
     margin = state.rules.inference.split_margin
-    return apart if sum(piece.score for piece in apart) > here.score + margin else [here]
+    return apart if shut or sum(piece.score for piece in apart) > here.score + margin else [here]
 
 
 def _branches(depth: int, calls: list[_Call]) -> dict[str | None, list[_Call]]:

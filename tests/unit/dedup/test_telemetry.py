@@ -50,6 +50,16 @@ def test_a_device_that_telemetry_shows_closed_is_never_predicted(storm: Timeline
     assert "A0FU00016" not in {order.device.id for order in storm.orders}
 
 
+def test_silence_moves_no_order_down_to_a_device_that_telemetry_shows_closed(storm: Timeline) -> None:
+    storm.at(-30).reading("breaker_closed", "A0FU00016")
+    for at, device in ((0, "A0TR00023"), (0, "A0TR00024"), (5, "A0TR00104")):
+        storm.at(at).report(device)
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    storm.at(200)
+
+    assert "A0FU00016" not in {order.device.id for order in storm.orders}, "where it would stand without telemetry"
+
+
 def test_an_open_breaker_confirms_the_outage_predicted_there(storm: Timeline) -> None:
     first = storm.at(0).report("A0TR00023")
     storm.at(1).report("A0TR00024")
