@@ -23,6 +23,7 @@ _UNITS: Final = {"十": 10, "百": 100, "千": 1000}
 _OTHER: Final = re.compile(r"[^0-9a-z#\u4e00-\u9fff-]+")
 _GAP: Final = re.compile(r"(?<=[\u4e00-\u9fff]) +| +(?=[\u4e00-\u9fff])")
 _SIGNS: Final = dict.fromkeys(map(ord, "‐‑‒–—―−ー－~～"), "-") | {ord("〇"): "零"}
+_SIGN: Final = re.compile(f"[{''.join(map(chr, _SIGNS))}]")
 _SPOKEN: Final = re.compile(
     r"第?([零一二三四五六七八九十百千两]+)(?=号|栋|幢|座|楼|单元|室|房|户|层|弄|巷|区|期|组|门|杆|支|#|-)"
     r"|([零一二三四五六七八九]{3,})"
@@ -95,11 +96,13 @@ _ROAD: Final = re.compile(
 _NUMBER: Final = re.compile(
     r"(?:-|靠近|附近的?|上的?|大[概约]|的)?(\d{1,5})(?:[-之](\d{1,3}))?(?:号院?|弄|(?![\d栋室#]|-(?!\d{1,2}-\d{3})|单元|区|期|层|楼|米))"
 )
-_ESTATE: Final = re.compile(
-    r"([\u4e00-\u9fff\d]{1,12}?)"
-    r"(小区|花园|家园|公寓|新村|社区|花苑|雅苑|嘉苑|佳苑|大厦|别墅|山庄|华府|公馆|庄园|新城|家属院|大院|名苑|豪庭|名邸|"
-    r"(?:苑|村|府|湾|庭|院|城|轩|居|园|广场)(?=\d|[a-z]栋))"
+_ESTATES: Final = (
+    r"小区|花园|家园|公寓|新村|社区|花苑|雅苑|嘉苑|佳苑|大厦|别墅|山庄|华府|公馆|庄园|新城|家属院|大院|名苑|豪庭|名邸|"
+    r"(?:苑|村|府|湾|庭|院|城|轩|居|园|广场)(?=\d|[a-z]栋)"
 )
+_ESTATE_END: Final = re.compile(_ESTATES)
+"""Without it there is no estate: to look for one in a text that names none is half of reading it."""
+_ESTATE: Final = re.compile(rf"([\u4e00-\u9fff\d]{{1,12}}?)({_ESTATES})")
 _BUILDING: Final = re.compile(r"(\d{1,4}|(?<![a-z])[a-z]\d?)栋")
 _UNIT: Final = re.compile(r"(\d{1,2}|(?<![a-z])[a-z])单元")
 _ROOM: Final = re.compile(r"(\d{1,5}[a-z]?)室")
@@ -195,7 +198,9 @@ def normalise(text: str) -> str:
 
 
 def _round(text: str) -> str:
-    plain = unicodedata.normalize("NFKC", text).casefold().translate(_SIGNS)
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    if _SIGN.search(plain) is not None:
+        plain = plain.translate(_SIGNS)
     plain = _GAP.sub("", _OTHER.sub(" ", plain)).strip()
     plain = _SPOKEN.sub(lambda found: _arabic(found[1] or found[2]), plain)
     for pattern, into in _REWRITES:
@@ -244,7 +249,7 @@ def _chinese(plain: str) -> Address:
     near = _NEAR.search(plain) is not None
     start, district = 0, ""
     road = number = None
-    estate = _ESTATE.search(plain)
+    estate = _ESTATE.search(plain) if _ESTATE_END.search(plain) else None
     for found in _ROAD.finditer(plain):
         road = road or found
         if (after := _NUMBER.match(plain, found.end())) is not None:
