@@ -94,6 +94,7 @@ class Replayed:
     orders: list[IssuedOrder] = field(default_factory=list)
     steps: list[OrderStep] = field(default_factory=list)
     refused: list[ReplayFileError] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
     lines: int = 0
     repeated: int = 0
     in_incidents: int = 0
@@ -145,17 +146,22 @@ def replay_files(
     restored = read_restorations(restorations, refused) if restorations else []
     replayed = Replay(served.tree, served.book, served.homes, rules, hear).run(lines, restored, tell)
     replayed.refused = refused
+    replayed.warnings = served.warnings
     write_assignments(out / "assignments.csv", replayed.assignments)
     write_orders(out / "orders.csv", replayed.orders)
     return replayed
 
 
 class Served(NamedTuple):
-    """A network with its customers, ready to be replayed on any number of times; ``homes``: account to transformer."""
+    """A network with its customers, ready to be replayed on any number of times; ``homes``: account to transformer.
+
+    ``warnings`` say what rows of the files lack and what was made of them.
+    """
 
     tree: Tree
     book: CustomerBook
     homes: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 def load_served(network: Path, customers: Path) -> Served:
@@ -171,7 +177,8 @@ def load_served(network: Path, customers: Path) -> Served:
         connected[row.transformer_id] = connected.get(row.transformer_id, 0) + 1
     tree = Tree(files.devices, connected)
     names = {one.id: one.name for one in files.devices if one.name}
-    served = Served(tree, CustomerBook(tree, rows, names), {row.account_id: row.transformer_id for row in rows})
+    homes = {row.account_id: row.transformer_id for row in rows}
+    served = Served(tree, CustomerBook(tree, rows, names), homes, tuple(files.warnings))
     gc.freeze()  # it stays: looking through it for garbage again and again is a fifth of the time
     return served
 
@@ -391,7 +398,8 @@ class Replay:
         said = restored.device_or_account
         what = said
         if said not in self._homes and said not in self._tree:
-            what = next((one for one in account_spellings(said) if one in self._homes or one in self._tree), said)
+            known = (one for one in account_spellings(said) if one in self._homes or one in self._tree)
+            what = next(known, None) or self._book.account(said) or said
         transformer = self._homes.get(what)
         if transformer is None and what not in self._tree:
             self._result.restorations_unknown += 1

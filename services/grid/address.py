@@ -202,7 +202,7 @@ def _round(text: str) -> str:
     if _SIGN.search(plain) is not None:
         plain = plain.translate(_SIGNS)
     plain = _GAP.sub("", _OTHER.sub(" ", plain)).strip()
-    plain = _SPOKEN.sub(lambda found: _arabic(found[1] or found[2]), plain)
+    plain = _SPOKEN.sub(lambda found: arabic(found[1] or found[2]), plain)
     for pattern, into in _REWRITES:
         plain = pattern.sub(into, plain)
     if plain.isascii():
@@ -210,7 +210,7 @@ def _round(text: str) -> str:
     return plain
 
 
-def _arabic(numeral: str) -> str:
+def arabic(numeral: str) -> str:
     """Return a Chinese numeral in digits: 二百二十七 and 二二七 are both 227."""
     if not any(char in _UNITS for char in numeral):
         return "".join(str(_NUMERALS[char]) for char in numeral)

@@ -25,14 +25,24 @@ from services.grid.candidates import (
     search,
 )
 from services.grid.device import DeviceType
-from services.grid.evidence import DEFAULT_RULES, Point, ask, latitude, mercator, name_key
+from services.grid.evidence import (
+    DEFAULT_RULES,
+    Point,
+    account_key,
+    account_spellings,
+    ask,
+    latitude,
+    mercator,
+    name_key,
+    short_name,
+)
 from services.grid.houses import HouseIndex
 from services.grid.lately import Chain
 from services.grid.phone import phone_key
 from services.grid.place import decide, weigh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from services.grid.address import Address
@@ -65,13 +75,17 @@ class CustomerBook:
         """
         self._tree = tree
         self._rows: dict[str, CustomerRow] = {}
+        self._by_key: dict[str, list[str]] = {}
         self._by_phone: dict[str, list[str]] = {}
         self._by_room: dict[tuple[str, str], list[str]] = {}
         self._cells: dict[int, set[tuple[float, float, str]]] = {}
         self._by_name: dict[str, list[str]] = {}
+        self._by_short_name: dict[str, list[str]] = {}
         for row in customers:
             tree.type_of(row.transformer_id)
             self._rows[row.account_id] = row
+            if (key := account_key(row.account_id)) and key != row.account_id:
+                self._by_key.setdefault(key, []).append(row.account_id)
             if (phone := phone_key(row.phone)) is not None:
                 self._by_phone.setdefault(phone, []).append(row.account_id)
             if room := parse(row.address).room:
@@ -84,6 +98,8 @@ class CustomerBook:
         for device, name in (names or {}).items():
             if name:
                 self._by_name.setdefault(name_key(name), []).append(device)
+                if (short := short_name(name_key(name))) is not None:
+                    self._by_short_name.setdefault(short, []).append(device)
         self._chains: dict[str, Chain] = {}
         self._houses = HouseIndex(tree, self._rows.values())
 
@@ -132,7 +148,7 @@ class CustomerBook:
 
     def named(self, question: Question) -> Named:
         """Return whom and what a question names."""
-        row = next((self._rows[one] for one in question.spellings if one in self._rows), None)
+        row = self._row(question.spellings)
         same_phone = self._by_phone.get(question.phone, []) if question.phone else []
         return Named(
             account=None if row is None else self._customer(row),
@@ -140,12 +156,29 @@ class CustomerBook:
             devices=tuple(self._devices(question.devices)),
         )
 
-    def _devices(self, said: Iterable[str]) -> Iterator[Spot]:
+    def account(self, said: str) -> str | None:
+        """Return the account of the customer file that is meant, however it is written; None for one nobody has."""
+        row = self._row(account_spellings(said))
+        return None if row is None else row.account_id
+
+    def _row(self, spellings: Sequence[str]) -> CustomerRow | None:
+        if not spellings:
+            return None
+        row = next((self._rows[one] for one in spellings if one in self._rows), None)
+        if row is None:
+            like = self._by_key.get(account_key(spellings[0]), ())
+            row = self._rows[like[0]] if len(like) == 1 else None
+        return row
+
+    def _devices(self, said: Sequence[str]) -> Iterator[Spot]:
         found: dict[str, None] = {}
         for text in said:
             if text in self._tree:
                 found[text] = None
             found |= dict.fromkeys(self._by_name.get(text, ()))
+        if not found:
+            for text in said:
+                found |= dict.fromkeys(sorted(self._by_short_name.get(text, ()))[:MOST_DEVICES])
         for device in sorted(found)[:MOST_DEVICES]:
             known = self._tree.device(device)
             point = Point(known.lat, known.lon)

@@ -45,17 +45,30 @@ class NetworkFileError(Exception):
 
 
 class Problems:
-    """Collects problems; holds no more of them than are shown."""
+    """Collects problems, and warnings of rows that are used all the same; holds no more of either than are shown."""
 
     def __init__(self) -> None:
         self.first: list[Problem] = []
         self.total = 0
+        self.warnings: list[Problem] = []
+        self.warned = 0
 
     def add(self, file: Path, line: int, reason: str) -> None:
         """Note one more; ``line`` 0 is the file as a whole."""
         self.total += 1
         if len(self.first) < SHOWN:
             self.first.append(Problem(file.name, line, reason))
+
+    def warn(self, file: Path, line: int, reason: str) -> None:
+        """Note what a row lacks and what was made of it."""
+        self.warned += 1
+        if len(self.warnings) < SHOWN:
+            self.warnings.append(Problem(file.name, line, reason))
+
+    def told(self) -> list[str]:
+        """Return the warnings as lines for people, the first 20 and how many more there are."""
+        lines = [str(warning) for warning in self.warnings]
+        return [*lines, f"and {self.warned - len(lines)} more"] if self.warned > len(lines) else lines
 
     def throw(self) -> None:
         """Raise ``NetworkFileError`` if there was any."""
@@ -88,7 +101,10 @@ def _rows(
         if lines.broken:
             return
         if absent := [name for name in required if name not in header]:
-            problems.add(path, 1, f"no column {', '.join(absent)}; the header has {', '.join(header) or 'nothing'}")
+            hint = "" if len(header) > 1 else _other_separator(header)
+            problems.add(
+                path, 1, f"no column {', '.join(absent)}; the header has {', '.join(header) or 'nothing'}{hint}"
+            )
             return
         if double := [name for name in (*required, *optional) if header.count(name) > 1]:
             problems.add(path, 1, f"column {', '.join(double)} comes twice")
@@ -97,16 +113,25 @@ def _rows(
         pick = itemgetter(*(header.index(name) if name in header else width for name in (*required, *optional)))
         start = reader.line_num + 1
         for cells in reader:
-            if len(cells) == width:
+            if not any(cells):
+                pass  # a blank line, or the empty rows that a spreadsheet leaves at its end
+            elif len(cells) == width:
                 cells.append("")  # what an optional column that is not there points to
                 yield start, pick(cells)
-            elif cells:
+            else:
                 hint = ": put a text with a comma in quotes" if len(cells) > width else ""
                 problems.add(path, start, f"{len(cells)} fields where the header has {width}{hint}")
             start = reader.line_num + 1
     except csv.Error as error:
         if not lines.broken:
             problems.add(path, start, f"is not CSV from here on: {error}")
+
+
+def _other_separator(header: Sequence[str]) -> str:
+    found = next(
+        (name for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")) if sign in "".join(header)), ""
+    )
+    return f": its fields are separated by {found}, save it with commas" if found else ""
 
 
 class _Lines:

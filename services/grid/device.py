@@ -96,6 +96,18 @@ class DeviceColumns(Sequence[DeviceRow]):
         if row.other_end is not None:
             self._other_ends[n] = row.other_end
 
+    def ids(self) -> Sequence[str]:
+        """Return all ids, by row."""
+        return self._ids
+
+    def parent_of(self, n: int) -> str | None:
+        """Return the id of the device that feeds row ``n``."""
+        return self._parents[n]
+
+    def lay(self, n: int, at: int) -> None:
+        """Put row ``n`` where row ``at`` is."""
+        self._lats[n], self._lons[n] = self._lats[at], self._lons[at]
+
     def forget_unknown_ends(self) -> None:
         """Drop the other ends that name no device."""
         unknown = set(self._other_ends.values()).difference(self._ids)

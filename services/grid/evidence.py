@@ -18,7 +18,7 @@ import h3
 
 from services.contracts.frozen import frozen
 from services.contracts.values import Crs
-from services.grid.address import Address, names_a_house, parse
+from services.grid.address import Address, arabic, names_a_house, parse
 from services.grid.datum import to_wgs84
 from services.grid.phone import phone_key
 
@@ -39,6 +39,15 @@ _ACCOUNT_WORDS: Final = re.compile(
     r"^(?:用电|客户|用户|我的|缴费)*(?:户号|编号|账号|帐号|号码)?[是为:#\s]*(?=[0-9A-Za-z])"
 )
 _NUMBERED: Final = re.compile(r"#(\d+)|(\d+)#")
+_SPACED_ID: Final = re.compile(r"(?<![A-Za-z0-9])([A-Z]{1,6})[ -](\d{3,12})(?![\d-])")
+_COUNTED: Final = re.compile(r"([零一二三四五六七八九十百两]+)(?=[号组#线杆回区社队]|台变)")
+_ROMAN: Final = re.compile(r"(?<![a-z])(i{1,3}|iv)(?=[线回段])")
+_ROMAN_DIGITS: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4"}
+_KILOVOLTS: Final = re.compile(r"\d+(?:\.\d+)?(?:kv|千伏)")
+_WHOSE: Final = re.compile(r"(公|专)用变压器")
+_ANY_KIND: Final = re.compile(r"(?:(?:箱式|柱上|杆上|配电)?变压器|[台公专箱配杆]?变)$")
+_NO_KIND: Final = re.compile(r"(?:(?:箱式|柱上|杆上|配电)?变压器|[台箱配杆]?变)$")
+_LINE_NUMBER: Final = re.compile(r"^\d{3,}(?=[\u4e00-\u9fff]{2})")
 
 
 class Clue(StrEnum):
@@ -192,6 +201,11 @@ class Question:
         """Account to find, as it was said."""
         return self.spellings[0] if self.spellings else None
 
+    @property
+    def account_key(self) -> str | None:
+        """The account in the form that all its spellings share, where it has one."""
+        return (account_key(self.spellings[0]) or None) if self.spellings else None
+
 
 def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
     """Return what to look up for ``evidence``."""
@@ -231,7 +245,7 @@ def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
 
 
 def account_spellings(said: str) -> tuple[str, ...]:
-    """Return under which spellings an account may be found: as it was said, then without signs, then in capitals.
+    """Return under which spellings an account may be found: as said, then without signs, in capitals, without zeros.
 
     Nearly all are in capitals and digits as they are. What a chat copies along and nobody sees is left out.
     """
@@ -244,7 +258,19 @@ def account_spellings(said: str) -> tuple[str, ...]:
     plain = _ACCOUNT_WORDS.sub("", account)
     dense = "".join(plain.split())
     bare = "".join(char for char in plain if char.isalnum())
-    return tuple(dict.fromkeys(one for one in (account, plain, dense, dense.upper(), bare, bare.upper()) if one))
+    forms = (account, plain, dense, dense.upper(), bare, bare.upper(), bare.upper().lstrip("0"))
+    return tuple(dict.fromkeys(one for one in forms if one))
+
+
+def account_key(account: str) -> str:
+    """Return the form that all spellings of an account share: 0012-345b, 12 345B and 户号：0012345b are 12345B.
+
+    Two accounts that share one are told apart only by who says one of them as the customer file has it.
+    """
+    if not (account.isascii() and account.isalnum()):  # nearly all are in letters and digits as they are
+        plain = _ACCOUNT_WORDS.sub("", unicodedata.normalize("NFKC", account).strip())
+        account = "".join(char for char in plain if char.isalnum())
+    return account.upper().lstrip("0")
 
 
 def _wgs84(lat: float, lon: float, crs: str | None) -> Point | None:
@@ -300,19 +326,36 @@ def _find_devices(text: str) -> Iterator[str]:
     for found in _ID.finditer(plain):
         word = found[0].rstrip("./-_")
         if any(char.isdigit() for char in word) and not word.isdigit():
-            yield word
-            yield name_key(word)
+            yield from (word, name_key(word), word.upper())
+    for found in _SPACED_ID.finditer(plain):
+        yield f"{found[1]}{found[2]}"
     named = name_key(plain)
     for found in _NAMED.finditer(named):
         for begin in range(max(0, found.end() - _LONGEST_NAME), found.end() - _SHORTEST_NAME + 1):
             if (word := named[begin : found.end()]).isprintable():  # the database would refuse the batch
                 yield word
+                if found[0].endswith(("变", "变压器")) and (short := _NO_KIND.sub("变", word)) != word:
+                    yield short
 
 
 def name_key(name: str) -> str:
     """Return the form in which the name of a device is stored and looked up."""
     plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
-    return _NUMBERED.sub(lambda found: f"{found[1] or found[2]}号", plain)
+    plain = _NUMBERED.sub(lambda found: f"{found[1] or found[2]}号", plain)
+    if plain.isascii():
+        return plain
+    plain = _ROMAN.sub(lambda found: _ROMAN_DIGITS[found[1]], _KILOVOLTS.sub("", plain))
+    return _WHOSE.sub(r"\1变", _COUNTED.sub(lambda found: arabic(found[1]), plain))
+
+
+def short_name(key: str) -> str | None:
+    """Return what people make of the name of a device (as ``name_key`` gives it); None where that is the name itself.
+
+    They leave out the number of a line (937宋北线) and the kind of a transformer (1号台变: 1号变; 15号杆台变: 15号杆).
+    """
+    short = _ANY_KIND.sub("变", _LINE_NUMBER.sub("", key))
+    short = short.removesuffix("变") if short.endswith("杆变") else short
+    return short if short != key and len(short) >= _SHORTEST_NAME else None
 
 
 def distance_m(one: Point, other: Point) -> float:

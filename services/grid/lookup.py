@@ -47,9 +47,10 @@ _CUSTOMER: Final = "account_id, transformer_id, phone, status, priority, languag
 # join that reads the table.
 FIND_NAMED: Final = f"""
 WITH asked AS MATERIALIZED (
-    SELECT n, account_id, phone FROM unnest($1::integer[], $2::text[], $3::text[]) AS a (n, account_id, phone)
+    SELECT n, account_id, phone, account_key
+    FROM unnest($1::integer[], $2::text[], $3::text[], $4::text[]) AS a (n, account_id, phone, account_key)
 ), said AS MATERIALIZED (
-    SELECT n, word FROM unnest($4::integer[], $5::text[]) AS s (n, word)
+    SELECT n, word FROM unnest($5::integer[], $6::text[]) AS s (n, word)
 ), current AS MATERIALIZED (
     SELECT version FROM grid.network_version WHERE is_current
 ), customer_hit AS (
@@ -58,6 +59,14 @@ WITH asked AS MATERIALIZED (
         SELECT {_CUSTOMER} FROM grid.customer
         WHERE version = (SELECT version FROM current) AND account_id = asked.account_id
         LIMIT 1
+    ) AS c
+    UNION ALL
+    SELECT 'key', asked.n, c.*
+    FROM asked CROSS JOIN LATERAL (
+        SELECT {_CUSTOMER} FROM grid.customer
+        WHERE version = (SELECT version FROM current) AND account_key = asked.account_key
+        ORDER BY account_id
+        LIMIT 2
     ) AS c
     UNION ALL
     SELECT 'phone', asked.n, c.*
@@ -80,8 +89,17 @@ WITH asked AS MATERIALIZED (
         WHERE version = (SELECT version FROM current) AND name = said.word AND name <> ''
         ORDER BY id LIMIT {MOST_DEVICES})
     ) AS d
+), short_hit AS (
+    SELECT 'short' AS via, said.n, NULL::text AS account_id, d.id AS transformer_id, NULL::text AS phone,
+           NULL::text AS status, NULL::text AS priority, NULL::text AS language, d.lat, d.lon, NULL::text AS address,
+           NULL::real AS voltage_kv
+    FROM said CROSS JOIN LATERAL (
+        SELECT id, lat, lon FROM grid.device
+        WHERE version = (SELECT version FROM current) AND short_name = said.word
+        ORDER BY id LIMIT {MOST_DEVICES}
+    ) AS d
 ), hit AS (
-    SELECT * FROM customer_hit UNION ALL SELECT * FROM device_hit
+    SELECT * FROM customer_hit UNION ALL SELECT * FROM device_hit UNION ALL SELECT * FROM short_hit
 )
 SELECT hit.*, d.feeder, d.area, d.span_from, d.span_to
 FROM hit CROSS JOIN LATERAL (
@@ -230,8 +248,10 @@ async def _named(connection: Connection, questions: Sequence[Question]) -> list[
     if not any(q.account_id or q.phone or q.devices for q in questions):
         return [Named()] * len(questions)
     accounts: dict[int, Customer] = {}
+    like: dict[int, list[Customer]] = {}
     phones: dict[int, list[Customer]] = {}
     devices: dict[int, dict[str, Spot]] = {}
+    by_short_name: dict[int, dict[str, Spot]] = {}
     for record in await connection.fetch(FIND_NAMED, *named_arguments(questions)):
         via, n = record["via"], record["n"]
         if via == "account":
@@ -239,15 +259,21 @@ async def _named(connection: Connection, questions: Sequence[Question]) -> list[
             found = _customer(record)
             if n not in accounts or spellings.index(found.account_id) < spellings.index(accounts[n].account_id):
                 accounts[n] = found
+        elif via == "key":
+            like.setdefault(n, []).append(_customer(record))
         elif via == "phone":
             phones.setdefault(n, []).append(_customer(record))
         else:
-            devices.setdefault(n, {})[record["transformer_id"]] = _spot(record, record["lat"])
+            found_at = devices if via == "device" else by_short_name
+            found_at.setdefault(n, {})[record["transformer_id"]] = _spot(record, record["lat"])
+    for n, found_alike in like.items():
+        if len(found_alike) == 1:  # of several that differ in their signs alone, none is meant more than another
+            accounts.setdefault(n, found_alike[0])
     return [
         Named(
             accounts.get(n),
             tuple(phones.get(n, ())),
-            tuple(spot for _, spot in sorted(devices.get(n, {}).items())[:MOST_DEVICES]),
+            tuple(spot for _, spot in sorted((devices.get(n) or by_short_name.get(n, {})).items())[:MOST_DEVICES]),
         )
         for n in range(len(questions))
     ]
@@ -255,13 +281,14 @@ async def _named(connection: Connection, questions: Sequence[Question]) -> list[
 
 def named_arguments(questions: Sequence[Question]) -> tuple[list[Any], ...]:
     """Return the arguments of ``FIND_NAMED``."""
-    asked = [(n, q.account_id, q.phone) for n, q in enumerate(questions) if q.account_id or q.phone]
-    asked += [(n, one, None) for n, q in enumerate(questions) for one in q.spellings[1:]]  # of hardly any
+    asked = [(n, q.account_id, q.phone, q.account_key) for n, q in enumerate(questions) if q.account_id or q.phone]
+    asked += [(n, one, None, None) for n, q in enumerate(questions) for one in q.spellings[1:]]  # of hardly any
     said = [(n, word) for n, q in enumerate(questions) for word in q.devices]
     return (
-        [n for n, _, _ in asked],
-        [account for _, account, _ in asked],
-        [phone for _, _, phone in asked],
+        [n for n, _, _, _ in asked],
+        [account for _, account, _, _ in asked],
+        [phone for _, _, phone, _ in asked],
+        [key for _, _, _, key in asked],
         [n for n, _ in said],
         [word for _, word in said],
     )

@@ -11,7 +11,7 @@ import csv
 import math
 import re
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -19,15 +19,23 @@ from services.contracts.values import CustomerClass, CustomerStatus
 from services.grid.csv_file import Problems, table
 from services.grid.device import DeviceColumns, DeviceRow, DeviceType
 from services.grid.radial import radial_faults
+from services.grid.unplaced import place_the_unplaced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 NETWORK_COLUMNS: Final = ("id", "parent", "type", "normally_open", "lat", "lon")
 NETWORK_OPTIONAL: Final = ("name", "other_end")
 CUSTOMER_COLUMNS: Final = ("account_id", "transformer_id", "lat", "lon", "address", "phone")
 CUSTOMER_OPTIONAL: Final = ("name", "status", "priority", "language", "voltage_kv")
+
+_NOT_SAID: Final = frozenset({"", "-", "--", "nan", "null", "none", "n/a", "#n/a", "na", "\\n"})
+"""What programs write where there is nothing."""
+_SAID_OPEN: Final = {
+    **dict.fromkeys(("1", "1.0", "true", "yes", "y", "t"), True),
+    **dict.fromkeys(("0", "0.0", "false", "no", "n", "f", ""), False),
+}
 
 _TOLD_EVERY: Final = 10_000
 _LONGEST_ID: Final = 200
@@ -66,10 +74,16 @@ class NetworkFiles:
     network: Path
     customers: Path
     devices: Sequence[DeviceRow]
+    told: Problems = field(default_factory=Problems)
 
     def read_customers(self) -> Iterator[CustomerRow]:
-        """Yield the customers; see ``read_customers``."""
-        return read_customers(self.customers, self.devices)
+        """Yield the customers; see ``read_customers``. Their warnings are in ``warnings`` once they are read."""
+        return read_customers(self.customers, self.devices, self.told)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What rows lack and what was made of them, so far, as lines for people."""
+        return self.told.told()
 
 
 def open_network(network: Path, customers: Path, seen: Callable[[int], None] = lambda _: None) -> NetworkFiles:
@@ -92,7 +106,7 @@ def open_network(network: Path, customers: Path, seen: Callable[[int], None] = l
         for _ in _customers(customers, devices, problems):
             pass
     problems.throw()
-    return NetworkFiles(network, customers, devices)
+    return NetworkFiles(network, customers, devices, problems)
 
 
 def read_devices(path: Path) -> list[DeviceRow]:
@@ -107,16 +121,21 @@ def read_devices(path: Path) -> list[DeviceRow]:
     return list(devices)
 
 
-def read_customers(path: Path, devices: Iterable[DeviceRow]) -> Iterator[CustomerRow]:
+def read_customers(path: Path, devices: Iterable[DeviceRow], told: Problems | None = None) -> Iterator[CustomerRow]:
     """Yield the customers of customers.csv in its order, checked against ``devices``.
 
     The rows before a problem have been given out when it is found, and no row after it is. So use none of them
     for good before the iterator has ended: import into tables that nobody sees yet.
 
+    Args:
+        path: customers.csv.
+        devices: Those of the network.
+        told: Told of rows that lack something and can be used all the same.
+
     Raises:
         NetworkFileError: at the end, if anything was wrong with the file.
     """
-    problems = Problems()
+    problems = Problems() if told is None else told
     yield from _customers(path, devices, problems)
     problems.throw()
 
@@ -151,6 +170,7 @@ def _devices(path: Path, problems: Problems, seen: Callable[[int], None] = lambd
     before = problems.total
     rows = DeviceColumns()
     lines = array("q")
+    unplaced: dict[int, str] = {}  # by row, what its coordinates lack
     texts: dict[str, str] = {}  # a feeder's id is the parent of many: each text is kept once
     for line, cells in table(path, NETWORK_COLUMNS, NETWORK_OPTIONAL, problems):
         device, parent, kind, normally_open, lat, lon, name, other_end = map(str.strip, cells)
@@ -158,19 +178,17 @@ def _devices(path: Path, problems: Problems, seen: Callable[[int], None] = lambd
         if reason := _id_problem("id", device):
             problems.add(path, line, reason)
             continue
-        if not kind:
-            problems.add(path, line, "type is empty")
-        if normally_open not in {"0", "1"}:
-            problems.add(path, line, f"normally_open must be 0 or 1, not {normally_open!r}")
-        if reason := _degrees_problem(lat, lon):
+        north, east, wrong, odd = _degrees(lat, lon)
+        for reason in filter(None, (*_row_problems(kind, normally_open, name), wrong)):
             problems.add(path, line, reason)
-            lat = lon = "0"
-        if reason := _name_problem(name):
-            problems.add(path, line, reason)
-        is_open = normally_open == "1"
+        if odd and east is None:
+            unplaced[len(rows)] = odd
+        elif odd:
+            problems.warn(path, line, odd)
+        is_open = _SAID_OPEN.get(normally_open.lower(), False)
         joins = (other_end or None) if is_open else None
         device, parent, kind = (texts.setdefault(text, text) for text in (device, parent, kind))
-        rows.append(DeviceRow(device, parent or None, kind, is_open, float(lat), float(lon), name, joins))
+        rows.append(DeviceRow(device, parent or None, kind, is_open, north or 0.0, east or 0.0, name, joins))
         lines.append(line)
         if len(rows) % _TOLD_EVERY == 0:
             seen(len(rows))
@@ -181,22 +199,43 @@ def _devices(path: Path, problems: Problems, seen: Callable[[int], None] = lambd
         first = "" if fault.earlier is None else f", first on line {lines[fault.earlier]}"
         problems.add(path, lines[fault.row], fault.reason + first)
     rows.forget_unknown_ends()
+    if problems.total == before:
+        _place(rows, unplaced, lambda n, reason: problems.warn(path, lines[n], reason))
     return rows
+
+
+def _place(rows: DeviceColumns, unplaced: Mapping[int, str], warn: Callable[[int, str], None]) -> None:
+    ids = rows.ids()
+    for n, source in place_the_unplaced(rows, unplaced):
+        nowhere = "no device around it has any, so no position finds it"
+        warn(n, f"{unplaced[n]}: {ids[n]!r}: {nowhere if source is None else f'taken to be at {ids[source]!r}'}")
+
+
+def _row_problems(kind: str, normally_open: str, name: str) -> Iterator[str]:
+    if not kind:
+        yield "type is empty"
+    if normally_open.lower() not in _SAID_OPEN:
+        yield f"normally_open must be 0 or 1, not {normally_open!r}"
+    if reason := _name_problem(name):
+        yield reason
 
 
 def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> Iterator[CustomerRow]:
     transformers = {row.id: row.id for row in devices if row.type == DeviceType.TRANSFORMER}
     types: dict[str, str] = {}  # of all devices, once a customer is at something else
+    points: dict[str, tuple[float, float]] = {}  # of all transformers, once a customer has no coordinates
     accounts = _Accounts()
     for line, cells in table(path, CUSTOMER_COLUMNS, CUSTOMER_OPTIONAL, problems):
         account, at, lat, lon, address, phone, name, status, priority, language, kilovolts = map(str.strip, cells)
         transformer = transformers.get(at)
         if not transformer and not types:
             types = {row.id: row.type for row in devices}
+        north, east, wrong, odd = _degrees(lat, lon)
+        status, priority = status.lower(), priority.lower()
         reasons = [
             _id_problem("account_id", account),
             None if transformer else _transformer_problem(at, types.get(at)),
-            _degrees_problem(lat, lon),
+            wrong,
             None if status in _STATUSES else f"status must be active or suspended, not {status!r}",
             None
             if priority in _CLASSES
@@ -211,11 +250,17 @@ def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> 
         if account:
             accounts.add(account)
         if transformer and not problems.total:
+            if north is None or east is None:
+                points = points or {row.id: (row.lat, row.lon) for row in devices if row.id in transformers}
+                north, east = points[transformer]
+                odd = f"{odd}: {account!r} is taken to be at {transformer!r}"
+            if odd:
+                problems.warn(path, line, odd)
             yield CustomerRow(
                 account,
                 transformer,
-                float(lat),
-                float(lon),
+                north,
+                east,
                 address,
                 phone,
                 name,
@@ -300,14 +345,34 @@ def _transformer_problem(device: str, kind: str | None) -> str:
     return f"transformer_id {device!r} is a {kind}, not a transformer"
 
 
-def _degrees_problem(lat: str, lon: str) -> str | None:
-    if not lat or not lon:
-        return f"{'lat' if not lat else 'lon'} is empty"
+class _Degrees(NamedTuple):
+    """A position as its row gives it.
+
+    ``wrong`` says why the row cannot be used; ``odd`` what it lacks, or what was put right.
+    """
+
+    lat: float | None
+    lon: float | None
+    wrong: str | None = None
+    odd: str | None = None
+
+
+def _degrees(lat: str, lon: str) -> _Degrees:
+    """Return where a row says something is."""
     try:
         north, east = float(lat), float(lon)
     except ValueError:
-        return f"lat {lat!r}, lon {lon!r}: not two numbers"
-    if -90 <= north <= 90 and -180 <= east <= 180:  # noqa: PLR2004  the globe; false for NaN as well
-        return None
-    swapped = " (swapped?)" if -90 <= east <= 90 and -180 <= north <= 180 else ""  # noqa: PLR2004  the globe
-    return f"lat {lat}, lon {lon}: not degrees on the globe{swapped}"
+        north = east = math.nan
+    if -90 <= north <= 90 and -180 <= east <= 180 and (north or east):  # noqa: PLR2004  the globe; false for NaN
+        return _Degrees(north, east)
+    if absent := [name for name, said in (("lat", lat), ("lon", lon)) if said.lower() in _NOT_SAID]:
+        return _Degrees(None, None, odd=f"{' and '.join(absent)} {'are' if len(absent) > 1 else 'is'} empty")
+    if math.isnan(north) or math.isnan(east):
+        return _Degrees(None, None, f"lat {lat!r}, lon {lon!r}: not two numbers")
+    if north == east == 0:
+        return _Degrees(None, None, odd=f"lat {lat}, lon {lon} is no place but what a program writes that knows none")
+    if -90 <= east <= 90 and -180 <= north <= 180:  # noqa: PLR2004  the globe
+        return _Degrees(
+            east, north, odd=f"lat {lat}, lon {lon} stand in each other's place: read as lat {lon}, lon {lat}"
+        )
+    return _Degrees(None, None, f"lat {lat}, lon {lon}: not degrees on the globe")

@@ -47,6 +47,8 @@ ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS name text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS chain text[] NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS chain_customers integer[] NOT NULL DEFAULT '{}';
 
+-- What people make of its name, as services.grid.evidence writes it; null where that is the name itself.
+ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS short_name text;
 -- Of an open device: the one whose load side its other end joins. Switching goes by it.
 ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS other_end text;
 -- How often the version was switched since its import: with it a reader knows that the tree is another.
@@ -87,7 +89,8 @@ CREATE TABLE IF NOT EXISTS grid.customer (
     house integer NOT NULL DEFAULT 0,
     estate text NOT NULL DEFAULT '',
     building text NOT NULL DEFAULT '',
-    room text NOT NULL DEFAULT ''
+    room text NOT NULL DEFAULT '',
+    account_key text -- as services.grid.evidence writes it; null where the account is written so itself, as nearly all are
 ) PARTITION BY LIST (version);
 
 -- Which transformers feed a house: one row for each house and transformer, and with number 0 one for each street and
@@ -102,7 +105,7 @@ CREATE TABLE IF NOT EXISTS grid.house (
     customers integer NOT NULL
 ) PARTITION BY LIST (version);
 
-ALTER TABLE grid.customer ADD COLUMN IF NOT EXISTS voltage_kv real;
+ALTER TABLE grid.customer ADD COLUMN IF NOT EXISTS voltage_kv real, ADD COLUMN IF NOT EXISTS account_key text;
 ALTER TABLE grid.customer ADD COLUMN IF NOT EXISTS district text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS road text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS house integer NOT NULL DEFAULT 0,
@@ -206,14 +209,34 @@ BEGIN
     RETURN NEXT format('CREATE INDEX ON grid.%I (street, number, district)', house);
     RETURN NEXT format('CREATE UNIQUE INDEX ON grid.%I (id)', device);
     RETURN NEXT format('CREATE INDEX ON grid.%I (name) WHERE name <> %L', device, '');
+    RETURN NEXT format('CREATE INDEX %I ON grid.%I (short_name) WHERE short_name IS NOT NULL', device || '_key', device);
     RETURN NEXT format('CREATE INDEX ON grid.%I (id) WHERE normally_open', device);
     RETURN NEXT format('CREATE INDEX ON grid.%I (area)', device);
     RETURN NEXT format('CREATE UNIQUE INDEX ON grid.%I (area)', area_tree);
     RETURN NEXT format('CREATE UNIQUE INDEX ON grid.%I (account_id)', customer);
+    RETURN NEXT format('CREATE INDEX %I ON grid.%I (account_key) WHERE account_key IS NOT NULL', customer || '_key', customer);
     RETURN NEXT format('CREATE INDEX ON grid.%I (phone) WHERE phone IS NOT NULL', customer);
     RETURN NEXT format('CREATE INDEX ON grid.%I (transformer_id, room) WHERE room <> %L', customer, '');
     FOREACH part IN ARRAY ARRAY[device, customer, service_point, house, area_tree] LOOP
         RETURN NEXT format('ANALYZE grid.%I', part);
+    END LOOP;
+END
+$$;
+
+-- Versions imported before accounts had a key and devices a short name have none: an empty index of each, so that nobody
+-- reads the table to see that.
+DO $$
+DECLARE
+    part text;
+    called text;
+BEGIN
+    FOR part, called IN
+        SELECT c.relname, CASE i.inhparent WHEN 'grid.customer'::regclass THEN 'account_key' ELSE 'short_name' END
+        FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhparent IN ('grid.customer'::regclass, 'grid.device'::regclass)
+          AND to_regclass('grid.' || quote_ident(c.relname || '_key')) IS NULL
+    LOOP
+        EXECUTE format('CREATE INDEX %I ON grid.%I (%I) WHERE %I IS NOT NULL', part || '_key', part, called, called);
     END LOOP;
 END
 $$;

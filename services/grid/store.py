@@ -19,7 +19,7 @@ import asyncpg
 
 from services.grid.address import parse
 from services.grid.device import DeviceRow
-from services.grid.evidence import name_key
+from services.grid.evidence import account_key, name_key, short_name
 from services.grid.network_file import open_network
 from services.grid.phone import phone_key
 from services.grid.radial import rows_by_area
@@ -51,12 +51,12 @@ _KEPT: Final = 2  # versions: the current one and the one before, which long rea
 
 _DEVICE_COLUMNS: Final = (
     *("id", "parent", "type", "normally_open", "lat", "lon", "area", "feeder", "customers"),
-    *("name", "span_from", "span_to", "chain", "chain_customers", "other_end"),
+    *("name", "span_from", "span_to", "chain", "chain_customers", "other_end", "short_name"),
 )
 _CUSTOMER_COLUMNS: Final = (
     *("account_id", "transformer_id", "lat", "lon", "address"),
     *("phone", "name", "status", "priority", "language", "voltage_kv"),
-    *("district", "road", "house", "estate", "building", "room"),
+    *("district", "road", "house", "estate", "building", "room", "account_key"),
 )
 
 _CURRENT: Final = """
@@ -102,10 +102,14 @@ class NetworkVersion:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The version that is current after an import; ``changed`` is false where it already was."""
+    """The version that is current after an import; ``changed`` is false where it already was.
+
+    ``warnings`` say what rows lack and what was made of them, as lines for people.
+    """
 
     version: NetworkVersion
     changed: bool
+    warnings: tuple[str, ...] = ()
 
 
 async def migrate(connection: Connection) -> None:
@@ -200,7 +204,7 @@ async def import_network(
     finally:
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             await connection.execute("SELECT pg_advisory_unlock($1)", _FILL_LOCK)
-    return Imported(version, changed=True)
+    return Imported(version, changed=True, warnings=tuple(files.warnings))
 
 
 async def _already(connection: Connection, content_hash: str) -> Imported | None:
@@ -308,6 +312,7 @@ def _customer_records(files: NetworkFiles, connected: Counter[str]) -> Iterator[
     for row in files.read_customers():
         connected[row.transformer_id] += 1
         address = parse(row.address)
+        key = account_key(row.account_id)
         yield (
             row.account_id,
             row.transformer_id,
@@ -326,6 +331,7 @@ def _customer_records(files: NetworkFiles, connected: Counter[str]) -> Iterator[
             address.estate,
             address.building,
             address.room,
+            None if key == row.account_id else key or None,
         )
 
 
@@ -363,6 +369,7 @@ def _device_records(rows: Sequence[DeviceRow], connected: Counter[str], size: _S
                 chain,
                 [tree.customers_under(one) for one in chain],
                 row.other_end,
+                short_name(name_key(row.name)) if row.name else None,
             )
         before += len(own)
 

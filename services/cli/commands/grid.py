@@ -137,6 +137,8 @@ def _import(network: Path, customers: Path) -> None:
         )
     seconds = time.monotonic() - began
     version = imported.version
+    for warning in imported.warnings:
+        err.print(warning, markup=False, soft_wrap=True)
     what = "is current now" if imported.changed else "was current already"
     out.print(
         f"Version {version} {what}: {version.areas:,} areas, {version.feeders:,} feeders, "

@@ -101,6 +101,8 @@ def _tell(found: Replayed, seconds: float, folder: Path) -> None:
     if found.restorations_unknown:
         names = escape(", ".join(found.unknown_places))
         out.print(f"{found.restorations_unknown} restorations name nothing in the network: {names}", soft_wrap=True)
+    if found.warnings:
+        err.print("[yellow]used all the same:[/yellow]\n" + escape("\n".join(found.warnings)), soft_wrap=True)
     for error in found.refused:
         err.print(f"[yellow]left out:[/yellow]\n{escape(str(error))}", soft_wrap=True)
     out.print(f"{len(found.orders):,} orders: {folder / 'assignments.csv'}, {folder / 'orders.csv'}")

@@ -12,10 +12,11 @@ import pytest
 from services.contracts.values import Basis
 from services.grid.book import CustomerBook
 from services.grid.candidates import MOST_POINTS, Named, search
+from services.grid.device import DeviceRow
 from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, ask
 from services.grid.lookup import FIND_AROUND, FIND_NAMED, around_arguments, named_arguments, resolve_places
-from services.grid.network_file import open_network, write_customers
-from services.grid.store import import_network
+from services.grid.network_file import CustomerRow, open_network, write_customers, write_devices
+from services.grid.store import import_network, migrate
 from services.grid.tree import Tree
 
 pytestmark = pytest.mark.integration
@@ -35,7 +36,10 @@ def storm(customers, seed, size=BATCH):
         reports.append(
             PlaceEvidence(
                 account_id=chance.choice(
-                    [None, None, row.account_id, f" {row.account_id}", row.account_id.lower(), "no such account"]
+                    (
+                        *(None, None, row.account_id, f" {row.account_id}", row.account_id.lower(), "no such account"),
+                        *(row.account_id.replace("-", ""), f"户号：{row.account_id.replace('-', ' ')}"),
+                    )
                 ),
                 phone=chance.choice([None, row.phone, f"+86{row.phone}", chance.choice(customers).phone, "95598"]),
                 lat=lat if placed else None,
@@ -101,6 +105,46 @@ async def test_postgres_finds_what_the_files_say(grid, tiled):
             told.add(place.voltage_kv)
     assert all(bases[basis] > 10 for basis in Basis if basis is not Basis.MANUAL), bases
     assert told == set(supplies)
+    signless = PlaceEvidence(account_id=rows[7].account_id.replace("-", ""))
+    assert (await resolve_places(grid, [signless]))[0].account_id == rows[7].account_id
+
+
+async def test_names_as_people_say_them_and_accounts_without_signs_are_found_as_in_memory(grid, tmp_path):
+    names = {"B1": "937宋北线", "B2": "938宋北线", "T1": "卫星8组#1台变", "T2": "宋北线15号杆台变", "T3": "城西Ⅱ线公变"}
+    devices = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
+    devices += [DeviceRow(one, "S", "breaker", False, 31.0, 118.0, names[one]) for one in ("B1", "B2")]
+    for n in (1, 2, 3):
+        devices.append(DeviceRow(f"T{n}", f"B{1 + n % 2}", "transformer", False, 31.0 + n, 118.0, names[f"T{n}"]))
+    accounts = ("3201-0045", "0045123", "77-1", "7-71", "at 12")
+    rows = [CustomerRow(one, f"T{1 + n % 3}", 31.0 + n, 118.0, "", "") for n, one in enumerate(accounts)]
+    files = tmp_path / "network.csv", tmp_path / "customers.csv"
+    write_devices(files[0], devices)
+    write_customers(files[1], rows)
+    await import_network(grid, *files)
+    book = CustomerBook(Tree(devices), rows, names)
+    said = (
+        "宋北线停电",
+        "937宋北线",
+        "卫星八组一号变压器",
+        "卫星8组1号变",
+        "宋北线十五号杆",
+        "城西二线变压器",
+        "城西二线公用变压器",
+        "t1",
+    )
+    told = ("32010045", "45123", "0045123", "771", "7-71", "AT12", "户号：3201 0045")
+    reports = [PlaceEvidence(text=one) for one in said] + [PlaceEvidence(account_id=one) for one in told]
+    places = await resolve_places(grid, reports)
+    assert places == [book.resolve(one) for one in reports]
+    found = [place.transformer_id for place in places]
+    assert found[1:8] == ["B1", "T1", "T1", "T2", "T3", "T3", None]
+    by_account = [place.account_id for place in places[8:]]
+    assert by_account == ["3201-0045", "0045123", "0045123", None, "7-71", "at 12", "3201-0045"]
+    # A database of before has neither names nor keys, and gets their indexes when it is migrated.
+    await grid.execute("DROP INDEX grid.customer_v1_key; DROP INDEX grid.device_v1_key")
+    await migrate(grid)
+    again = "SELECT count(*) FROM pg_indexes WHERE indexname IN ('customer_v1_key', 'device_v1_key')"
+    assert await grid.fetchval(again) == 2
 
 
 async def test_a_batch_is_two_queries_whatever_its_size(grid, tiled):

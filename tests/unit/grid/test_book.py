@@ -47,6 +47,35 @@ def test_the_points_around_are_the_ones_an_exhaustive_search_gives(places, repor
     assert distances[: len(expected)] == pytest.approx(expected, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ("3201-0045-1234", "320100451234"),
+        ("3201 0045 1234", "3201-0045-1234"),
+        ("320100451234", "３２０１００４５１２３４"),
+        ("0045123", "45123"),
+        ("45123", "0045123"),
+        ("00-45123", "45123"),
+        ("ab-12/7", "AB127"),
+        ("AB127", "户号：ab 127"),
+        ("户号:0045123", "45123"),
+        ("００４５１２３", "45123"),
+    ],
+)
+def test_an_account_is_found_however_the_file_and_the_customer_write_it(stored, said):
+    tree, (one,) = network([(0, 0)])
+    book = CustomerBook(tree, [one._replace(account_id=account) for account in (stored, "9")])
+    assert book.resolve(PlaceEvidence(account_id=said)).account_id == stored
+    assert book.account(said) == stored
+
+
+def test_of_accounts_that_signs_alone_tell_apart_the_one_that_was_said_is_meant_and_else_none():
+    tree, (one,) = network([(0, 0)])
+    book = CustomerBook(tree, [one._replace(account_id=account) for account in ("1-23", "12-3", "0123")])
+    assert [book.account(said) for said in ("1-23", "12-3", "0123", "1 23")] == ["1-23", "12-3", "0123", None]
+    assert book.resolve(PlaceEvidence(account_id="1 23")).area is None
+
+
 def test_accounts_and_phones_are_found_in_the_forms_people_give():
     tree, customers = network([(0, 0), (900, 0)])
     book = CustomerBook(tree, customers)

@@ -61,14 +61,42 @@ def test_a_guess_feeds_no_other_and_without_a_time_nothing_is_remembered():
     assert book.resolve(said, lately=lately, at=NOON) == first
 
 
-def test_a_report_leaves_the_counts_as_it_found_them():
-    lately = Lately(timedelta(minutes=10))
+def test_a_report_counts_less_with_age_and_then_leaves_the_counts_as_it_found_them():
+    lately = Lately()
     above, other = Chain(("T", "B"), (5, 50)), Chain(("U",), (5,))
     quiet = lately.rates({"T": above}, NOON)
     lately.note(above, NOON)
-    assert lately.rates({"T": above}, NOON)["T"] > quiet["T"]
-    lately.note(other, NOON + timedelta(minutes=11))
-    assert lately.rates({"T": above}, NOON + timedelta(minutes=11)) == quiet
+    seen = [lately.rates({"T": above}, NOON + n * MINUTE)["T"] for n in (0, 6)]
+    assert quiet["T"] < seen[1] < seen[0]
+    lately.note(other, NOON + 21 * MINUTE)
+    assert lately.rates({"T": above}, NOON + 21 * MINUTE) == quiet
+
+
+def test_of_more_reports_than_are_remembered_the_oldest_goes_whatever_its_age(monkeypatch):
+    monkeypatch.setattr("services.grid.lately._MOST", 2)
+    lately = Lately()
+    chains = {name: Chain((name,), (5,)) for name in "TUV"}
+    quiet = lately.rates(chains, NOON)
+    for n, chain in enumerate(chains.values()):
+        lately.note(chain, NOON + 10 * n * MINUTE)
+    found = lately.rates(chains, NOON + 20 * MINUTE)
+    assert found["T"] == quiet["T"] < found["U"] < found["V"]
+    assert lately.rates(chains, NOON + 200 * MINUTE) == quiet
+
+
+def test_a_corner_of_a_feeder_tells_little_of_the_rest_and_silence_beside_it_counts():
+    corner = Lately()
+    for _ in range(12):
+        corner.note(Chain(("T1", "F", "B"), (12, 100, 1000)), NOON)
+    places = {
+        "corner": Chain(("T1", "F", "B"), (12, 100, 1000)),
+        "beside": Chain(("T2", "F", "B"), (12, 100, 1000)),
+        "silent": Chain(("T3", "G", "B"), (12, 600, 1000)),
+        "elsewhere": Chain(("T4", "C"), (12, 1000)),
+    }
+    found = corner.rates(places, NOON)
+    assert found["corner"] > found["beside"] > 2 * found["silent"]
+    assert found["silent"] > found["elsewhere"]
 
 
 def test_a_draft_counts_for_its_own_reports_and_for_others_only_once_kept():

@@ -59,6 +59,92 @@ def check_devices(tmp_path, *lines, header=HEADER):
     return problems_of(read_devices, path)
 
 
+def loaded(tmp_path, devices, customers=("A1,T1,31.1,118.3,x,1",), header=HEADER):
+    """Read files that lack something and can be used; return devices and customers by id, and the warnings."""
+    network, served = tmp_path / "network.csv", tmp_path / "customers.csv"
+    network.write_text("\n".join([header, *devices, ""]), encoding="utf-8")
+    served.write_text("\n".join([CUSTOMERS_HEADER, *customers, ""]), encoding="utf-8")
+    files = open_network(network, served)
+    people = {row.account_id: (row.lat, row.lon) for row in files.read_customers()}
+    return {row.id: (row.lat, row.lon) for row in files.devices}, people, files.warnings
+
+
+LACKING = ("S,,substation,0,,", "B,S,breaker,0,31.1,118.1", "F,B,fuse,0,,118.2", "T1,F,transformer,0,0,0")
+
+
+def test_a_device_without_coordinates_is_where_what_feeds_it_is_else_what_it_feeds(tmp_path):
+    devices, people, warnings = loaded(tmp_path, LACKING, ["A1,T1,,,x,1", "A2,T1,NULL,118,x,1", "A3,T1,31.2,118.3,x,1"])
+    assert set(devices.values()) == {(31.1, 118.1)}
+    assert people == {"A1": (31.1, 118.1), "A2": (31.1, 118.1), "A3": (31.2, 118.3)}
+    assert warnings == [
+        "network.csv:2: lat and lon are empty: 'S': taken to be at 'B'",
+        "network.csv:4: lat is empty: 'F': taken to be at 'B'",
+        "network.csv:5: lat 0, lon 0 is no place but what a program writes that knows none: 'T1': taken to be at 'B'",
+        "customers.csv:2: lat and lon are empty: 'A1' is taken to be at 'T1'",
+        "customers.csv:3: lat is empty: 'A2' is taken to be at 'T1'",
+    ]
+
+
+def test_a_network_without_any_coordinates_loads_and_says_so(tmp_path):
+    devices, _, warnings = loaded(tmp_path, ["S,,substation,0,,", "T1,S,transformer,0,,"], ["A1,T1,,,x,1"])
+    assert set(devices) == {"S", "T1"}
+    assert (
+        warnings[0] == "network.csv:2: lat and lon are empty: 'S': no device around it has any, so no position finds it"
+    )
+
+
+def test_a_lone_feeder_whose_ends_are_known_lies_along_them(tmp_path):
+    rows = [
+        "S,,substation,0,,",
+        "B,S,breaker,0,,",
+        "F,B,fuse,0,,",
+        "T1,F,transformer,0,31.1,118.1",
+        "T2,B,transformer,0,,",
+    ]
+    devices, _, _ = loaded(tmp_path, rows)
+    assert set(devices.values()) == {(31.1, 118.1)}
+
+
+def test_latitude_and_longitude_in_each_others_place_are_put_right(tmp_path):
+    rows = ["S,,substation,0,118.1,31.1", "T1,S,transformer,0,31.1,118.3"]
+    devices, people, warnings = loaded(tmp_path, rows, ["A1,T1,118.3,31.1,x,1"])
+    assert (devices["S"], people["A1"]) == ((31.1, 118.1), (31.1, 118.3))
+    assert warnings == [
+        "network.csv:2: lat 118.1, lon 31.1 stand in each other's place: read as lat 31.1, lon 118.1",
+        "customers.csv:2: lat 118.3, lon 31.1 stand in each other's place: read as lat 31.1, lon 118.3",
+    ]
+
+
+def test_more_warnings_than_are_shown_are_counted_and_stop_nothing(tmp_path):
+    _, people, warnings = loaded(tmp_path, LACKING, [f"A{n},T1,,,x,1" for n in range(40)])
+    assert len(people) == 40
+    assert warnings[-1] == "and 23 more"
+
+
+def test_what_spreadsheets_leave_is_read(tmp_path):
+    rows = [
+        "S,,SUBSTATION,false,31.1,118.1\r",
+        ",,,,,",
+        "",
+        "T1,S,Transformer,0.0,31.1,118.3",
+        "TIE,S,switch,TRUE,31.1,118.1",
+    ]
+    devices, people, warnings = loaded(tmp_path, rows, ['A1,T1,31.1,118.3,"楼上, 左边",1', ",,,,,", "   ".strip()])
+    assert (set(devices), set(people), warnings) == ({"S", "T1", "TIE"}, {"A1"}, [])
+
+
+def test_a_device_that_feeds_itself_and_one_that_feeds_its_feeder_are_loops(tmp_path):
+    told = check_devices(tmp_path, "S,,substation,0,31,118", "A,A,fuse,0,31,118", "B,C,fuse,0,,", "C,B,fuse,0,,")
+    assert told == [(3, "cycle: A ← A"), (4, "cycle: B ← C ← B")]
+
+
+@pytest.mark.parametrize(("sign", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_fields_that_no_comma_separates_are_named(tmp_path, sign, name):
+    ((line, reason),) = check_devices(tmp_path, "S;;substation", header=HEADER.replace(",", sign))
+    assert line == 1
+    assert reason.endswith(f"its fields are separated by {name}, save it with commas")
+
+
 def test_a_good_network_is_read_whole(network):
     devices = read_devices(network)
     assert [d.id for d in devices] == ["S", "B", "F", "TIE", "T1", "T2"]
@@ -77,12 +163,9 @@ def test_other_columns_any_order_and_a_byte_order_mark_are_fine(tmp_path):
     ("line", "reason"),
     [
         ("X,B,fuse,0,91,118", "lat 91, lon 118: not degrees on the globe"),
-        ("X,B,fuse,0,118.3,31.2", "(swapped?)"),
-        ("X,B,fuse,0,nan,118", "not degrees"),
-        ("X,B,fuse,0,,118", "lat is empty"),
-        ("X,B,fuse,0,31,", "lon is empty"),
+        ("X,B,fuse,0,north,118", "not two numbers"),
         ("X,B,fuse,0,31 N,118", "not two numbers"),
-        ("X,B,fuse,yes,31,118", "normally_open must be 0 or 1, not 'yes'"),
+        ("X,B,fuse,perhaps,31,118", "normally_open must be 0 or 1, not 'perhaps'"),
         ("X,B,,0,31,118", "type is empty"),
         (",B,fuse,0,31,118", "id is empty"),
         ("cell:x,B,fuse,0,31,118", "must not start with 'cell:'"),
@@ -182,7 +265,7 @@ def test_optional_columns_of_customers_are_read_where_present(network, customers
         ("A2,,31,118,x,1,,,", "transformer_id is empty"),
         (",T1,31,118,x,1,,,", "account_id is empty"),
         ("A1,T1,31,118,x,1,,,", "account_id 'A1' is used twice, first on line 2"),
-        ("A2,T1,,118,x,1,,,", "lat is empty"),
+        ("A2,T1,here,118,x,1,,,", "not two numbers"),
         ("A2,T1,31,1e9,x,1,,,", "not degrees"),
         ("A2,T1,31,118,x,1,closed,,", "status must be active or suspended, not 'closed'"),
         ("A2,T1,31,118,x,1,,gold,", "priority must be normal, important, life_support or vip, not 'gold'"),
