@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -152,6 +152,44 @@ def test_a_transfer_keeps_the_clock_and_a_merge_takes_the_earliest_start() -> No
     assert turn_of(live, SHIPPED_DESK).due[0].due_at == NOON - timedelta(minutes=100)
     released = worked(live, [Event(did=Did.RELEASED, at=NOON, by="t", ticket=ticket.ticket_id)], NOON)
     assert turn_of(released, SHIPPED_DESK).due[0].due_at == NOON + timedelta(minutes=20)
+
+
+def test_a_complaint_before_a_holiday_is_due_when_a_calendar_on_the_wall_says() -> None:
+    """20 minutes, one working day, five working days, over National Day and a Saturday that is worked (2026)."""
+
+    def at(day: str) -> datetime:
+        return datetime.fromisoformat(f"2026-{day}+08:00")
+
+    def due(of: Ticket) -> list[datetime | None]:
+        return [each.due_at for each in turn_of(of, SHIPPED_DESK).due]
+
+    def then(of: Ticket, did: Did, when: str, **told: object) -> Ticket:
+        asked = Event.model_validate({"did": did, "at": at(when), "by": "t", **told})
+        event = decide(work_of(of), asked, case_of(of, SHIPPED_DESK))
+        assert event is not None
+        return worked(of, [event], event.at)
+
+    said = at("09-30T16:50")  # a Wednesday, ten minutes before they go home until the 8th
+    ticket = after(contact("1", business_type="complaint", occurred_at=said, received_at=said))
+    assert due(ticket) == [at("09-30T17:10"), at("10-08T16:50"), at("10-13T16:50")]
+    ticket = then(ticket, Did.CLAIMED, "10-08T09:00", agent="ann")
+    ticket = then(ticket, Did.TRANSFERRED, "10-08T09:05", agent="ann", to_queue="general")
+    ticket = then(ticket, Did.CLAIMED, "10-08T09:10", agent="bob")
+    ticket = route_again(
+        then(ticket, Did.RETURNED, "10-08T09:20", agent="bob", reason="other"), SHIPPED, at("10-08T09:20")
+    )
+    assert due(ticket) == [at("09-30T17:10"), at("10-08T16:50"), at("10-13T16:50")], "whoever has it"
+    ticket = then(ticket, Did.PAUSED, "10-09T09:00", reason="customer")
+    assert due(ticket) == [at("09-30T17:10"), at("10-08T16:50"), None]
+    ticket = then(ticket, Did.RESUMED, "10-12T09:00", reason="customer")
+    assert due(ticket)[2] == at("10-15T16:50"), "it stood still for two working days, the Saturday among them"
+    other = contact("2").ticket_id
+    ticket = then(ticket, Did.CARRIED, "10-12T10:00", ticket=other, opened_at=at("09-30T15:50"))
+    assert due(ticket) == [at("09-30T16:10"), at("10-08T15:50"), at("10-15T15:50")], "from the first of their words"
+    ticket = then(ticket, Did.RELEASED, "10-12T11:00", ticket=other)
+    assert due(ticket) == [at("09-30T17:10"), at("10-08T16:50"), at("10-15T16:50")]
+    warned = [each.at for each in (passed(ticket, SHIPPED_DESK, at("10-12T12:00")).events)]
+    assert warned, "the contact is late by then"
 
 
 def test_a_ticket_opened_again_takes_over_the_clock_of_what_is_merged_into_it_then_and_of_nothing_before() -> None:
