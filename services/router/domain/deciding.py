@@ -15,7 +15,7 @@ from services.contracts.frozen import frozen
 from services.contracts.ids import ticket_ref as ref_of
 from services.contracts.values import Basis, CustomerClass, Place, TicketState
 from services.router.domain.attributes import Standing, attributes
-from services.router.domain.classify import Classification, classify, priority_of
+from services.router.domain.classify import Classification, LanguageRule, classify, priority_of
 from services.router.domain.effects import fold
 from services.router.domain.facts import Facts, bounded, happened_at
 from services.router.domain.repeats import Relation
@@ -352,9 +352,11 @@ def moved_on(ticket: Ticket, now: datetime) -> Ticket:
 def _state(case: _Case, classification: Classification) -> TicketState:
     """Return the state: with a person, unless the report alone takes care of the ticket.
 
-    Danger and customers who depend on the power get a person of their own at once, beside the report (DESIGN §4.5).
+    Danger and customers who depend on the power get a person of their own at once, beside the report (DESIGN §4.5);
+    so do words in a language that nothing told: they may name a danger, and no machine closes what it cannot read.
     """
     attended = bool(classification.hazards) or case.located.place.customer_class is not CustomerClass.NORMAL
+    attended = attended or classification.language_rule is LanguageRule.UNSURE
     if attended or case.needs_person is not None or not classification.is_outage:
         return TicketState.QUEUED
     if case.report is ReportState.SENT:

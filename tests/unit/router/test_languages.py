@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from services.contracts.values import TicketState
 from services.router.domain.classify import LanguageRule, classify
+from services.router.domain.deciding import settle
+from services.router.domain.ticket import ReportState
 from services.router.domain.words import _SAME, Lexicon, WordList, normalise
-from tests.unit.router.making import CLASSIFY, NOWHERE, SHIPPED, after, contact
+from tests.unit.router.making import CLASSIFY, NOON, NOWHERE, SHIPPED, after, contact
 
 _SENTENCES = [
     ("zh-Hans-CN", "我们家停电了，什么时候来电？", "电线着火了，快来人"),
@@ -190,6 +192,14 @@ def test_a_language_nobody_speaks_is_unsure_and_with_people(text: str) -> None:
     assert ticket.classification.language_rule is LanguageRule.UNSURE
     assert ticket.classification.language_confidence < 0.5
     assert ticket.state is TicketState.QUEUED
+
+
+def test_an_outage_told_in_a_language_nobody_speaks_is_reported_and_read_by_people_all_the_same() -> None:
+    ticket = after(contact(text="Nhà tôi mất điện, dây điện rơi xuống đường", business_type="fault_report"))
+    assert (ticket.report, ticket.state) == (ReportState.SENT, TicketState.QUEUED)
+    assert "language_unsure" in ticket.taken.tags
+    answered = settle(ticket, answered=True, reason="planned", rules=SHIPPED, now=NOON)
+    assert answered.state is TicketState.QUEUED, "and no machine closes it"
 
 
 @pytest.mark.parametrize(
