@@ -132,7 +132,7 @@ _ACTED: Final = f"""
 WITH kept AS ({_KEEP}), noted AS ({_lines(21)}), counted AS ({positions.counting(30)}), {outbox.inserting(34)}
 """  # all that an act leaves behind, in one round trip
 _LOG: Final = """
-SELECT body::text AS body FROM ticket_log WHERE ticket_id = $1 ORDER BY version, n
+SELECT body::text AS body FROM ticket_log WHERE ticket_id = $1 ORDER BY version, n OFFSET $2 LIMIT $3
 """
 _FORGET: Final = "DELETE FROM ticket_reporter WHERE touched_at < $1"
 _BY_ID: Final = """
@@ -335,9 +335,10 @@ def _noted(lines: Sequence[tuple[Ticket, Sequence[Event]]]) -> list[list[object]
     return [[row[column] for row in rows] for column in range(len(_LOG_TYPES))]
 
 
-async def log_of(connection: Connection, ticket_id: UUID) -> list[Event]:
-    """Return what was done with a ticket, in order."""
-    return [Event.model_validate_json(row["body"], extra="ignore") for row in await connection.fetch(_LOG, ticket_id)]
+async def log_of(connection: Connection, ticket_id: UUID, skip: int = 0, limit: int | None = None) -> list[Event]:
+    """Return what was done with a ticket, in order: so many lines after the first ones that are skipped."""
+    rows = await connection.fetch(_LOG, ticket_id, skip, limit)
+    return [Event.model_validate_json(row["body"], extra="ignore") for row in rows]
 
 
 async def forget_reporters(connection: Connection, before: datetime) -> None:

@@ -6,10 +6,10 @@ Never here: a change.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from services.contracts.ids import parse_ticket_ref
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from services.router.domain.desk import DeskRules
     from services.runtime.keys import KeyRing
     from services.runtime.postgres import Pool
+
+_MOST_LINES: Final = 1000
 
 
 class TicketView(BaseModel):
@@ -103,11 +105,15 @@ def ticket_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         return TicketsView(tickets=[view(ticket, desk.rules()) for ticket in found])
 
     @router.get("/tickets/{key}/log", summary="What was done with a ticket")
-    async def get_log(key: str) -> LogView:
+    async def get_log(
+        key: str,
+        skip: Annotated[int, Query(ge=0, le=1_000_000, description="Lines read before")] = 0,
+        limit: Annotated[int, Query(ge=1, le=_MOST_LINES)] = _MOST_LINES,
+    ) -> LogView:
         ticket = await one_ticket(desk.pool, key)
         with translated():
             async with desk.pool.acquire() as connection:
-                return LogView(log=await store.log_of(connection, ticket.ticket_id))
+                return LogView(log=await store.log_of(connection, ticket.ticket_id, skip, limit))
 
     return router
 

@@ -87,6 +87,10 @@ async def test_text_is_kept_as_it_was_written_whatever_it_would_do_to_a_page(
     log = await ann.ask(f"tickets/{said.ticket_id}/log", method="GET")
     assert log.headers["content-type"] == "application/json"
     assert log.json()["log"][0]["note"] == note
+    for n in range(3):
+        await ann.do("notes", said.ticket_id, note=f"{n}")
+    few = await ann.ask(f"tickets/{said.ticket_id}/log?skip=1&limit=2", method="GET")
+    assert [line["note"] for line in few.json()["log"]] == ["0", "1"], "a log of any length is read in parts"
 
 
 async def test_two_tabs_of_one_desktop_and_a_version_of_before(doors: httpx.AsyncClient, desk: Desk) -> None:
