@@ -36,6 +36,8 @@ MOVED_ON: Final = "moved_on"
 """What made a version: nobody took the ticket in time, so it waits for others."""
 FOLLOW_UP: Final = "follow_up"
 """Why a person must look: the customer spoke again after their report was answered, or long after it went out."""
+_READ_WELL: Final = frozenset({"zh", "en"})
+"""Languages whose words are listed widely: what no list knows there is an address, or small talk."""
 
 
 @frozen()
@@ -349,14 +351,23 @@ def moved_on(ticket: Ticket, now: datetime) -> Ticket:
     return replace(ticket, step=step, version=ticket.version + 1, change=MOVED_ON, routed_at=now)
 
 
+def _is_unread(facts: Facts, classification: Classification) -> bool:
+    """Tell whether somebody wrote in a language that nothing told, or in one of few words here and none was known."""
+    if classification.language_rule is LanguageRule.UNSURE:
+        return True
+    if classification.words or facts.text is None:
+        return False
+    return classification.language.partition("-")[0].lower() not in _READ_WELL
+
+
 def _state(case: _Case, classification: Classification) -> TicketState:
     """Return the state: with a person, unless the report alone takes care of the ticket.
 
     Danger and customers who depend on the power get a person of their own at once, beside the report (DESIGN §4.5);
-    so do words in a language that nothing told: they may name a danger, and no machine closes what it cannot read.
+    so do words that nothing here reads: they may name a danger, and no machine closes what it cannot read.
     """
     attended = bool(classification.hazards) or case.located.place.customer_class is not CustomerClass.NORMAL
-    attended = attended or classification.language_rule is LanguageRule.UNSURE
+    attended = attended or _is_unread(case.facts, classification)
     if attended or case.needs_person is not None or not classification.is_outage:
         return TicketState.QUEUED
     if case.report is ReportState.SENT:

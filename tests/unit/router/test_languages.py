@@ -194,12 +194,25 @@ def test_a_language_nobody_speaks_is_unsure_and_with_people(text: str) -> None:
     assert ticket.state is TicketState.QUEUED
 
 
-def test_an_outage_told_in_a_language_nobody_speaks_is_reported_and_read_by_people_all_the_same() -> None:
-    ticket = after(contact(text="Nhà tôi mất điện, dây điện rơi xuống đường", business_type="fault_report"))
-    assert (ticket.report, ticket.state) == (ReportState.SENT, TicketState.QUEUED)
-    assert "language_unsure" in ticket.taken.tags
+@pytest.mark.parametrize(
+    ("text", "language", "reads"),
+    [
+        ("Nhà tôi mất điện, dây điện rơi xuống đường", None, "people"),  # a language nobody here speaks
+        ("ངས་ཤེས་མི་འདུག་རོགས་རམ་གནང་རོགས།", None, "people"),  # one that they do, and no word of it is listed
+        ("ياردەم بېرىڭلار", "ug-Arab-CN", "people"),
+        ("ང་ཚོའི་ཁྱིམ་ལ་གློག་ཆད་སོང་།", None, "machine"),
+        ("黄河中路18号三单元", None, "machine"),
+        (None, "bo-CN", "machine"),
+    ],
+)
+def test_an_outage_told_in_words_that_nothing_here_reads_is_reported_and_read_by_people(
+    text: str | None, language: str | None, reads: str
+) -> None:
+    ticket = after(contact(text=text, language=language, business_type="fault_report"))
+    state = TicketState.QUEUED if reads == "people" else TicketState.WITH_DEDUP
+    assert (ticket.report, ticket.state) == (ReportState.SENT, state)
     answered = settle(ticket, answered=True, reason="planned", rules=SHIPPED, now=NOON)
-    assert answered.state is TicketState.QUEUED, "and no machine closes it"
+    assert answered.state is (TicketState.QUEUED if reads == "people" else TicketState.ANSWERED)
 
 
 @pytest.mark.parametrize(
