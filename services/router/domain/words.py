@@ -42,6 +42,7 @@ _TRADITIONAL: Final = (
     "桿杆嚴严勢势囪囱殼壳夠够數数濺溅鹽盐纖纤繳缴膠胶診诊輸输龍龙"
 )
 _SAME: Final = str.maketrans({"\U0001f525": "火", **dict(zip(_TRADITIONAL[::2], _TRADITIONAL[1::2], strict=True))})
+_FOLDED: Final = frozenset(map(chr, _SAME))
 
 
 def normalise(text: str) -> str:
@@ -51,7 +52,7 @@ def normalise(text: str) -> str:
     runs of white space become one space, and none is left between two Chinese characters.
     """
     plain = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold().replace("\u2019", "'")
-    if not plain.isascii():
+    if not _FOLDED.isdisjoint(plain):
         plain = plain.translate(_SAME)
     return _SPACED_HAN.sub("", _SPACE.sub(" ", plain).strip())
 
