@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -22,42 +22,42 @@ KEY = {"X-API-Key": DEVELOPMENT_KEYS["supervisor-dev"], "Content-Type": "applica
 _NOTHING = "00000000-0000-0000-0000-000000000000"
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "status", "field", "reason"),
-    [
-        ("POST", "tickets/{t}/notes", b"not json", 400, "body", "is no JSON from character 0"),
-        ("POST", "tickets/{t}/notes", b'{"note": "a"', 400, "body", "is no JSON"),
-        ("POST", "tickets/{t}/notes", b"[1]", 422, "body", "dictionary"),
-        ("POST", "tickets/{t}/notes", b'{"note": 5}', 422, "note", "string"),
-        ("POST", "tickets/{t}/notes", b'{"note": "a", "nope": 1}', 422, "nope", "not permitted"),
-        ("POST", "tickets/{t}/notes", b'{"note": "%s"}' % (b"x" * 1_000_000), 422, "note", "4000 characters"),
-        ("POST", "tickets/{t}/notes", b'{"note": "a\\u0000b"}', 422, "note", "must not contain the NUL character"),
-        ("POST", "tickets/{t}/notes", b'{"note": "\\ud800"}', 422, "note", "unicode"),
-        ("POST", "tickets/{t}/return", b'{"agent_id": "ann"}', 422, "reason", "required"),
-        ("POST", "tickets/{t}/return", b'{"agent_id": "ann", "reason": "bored"}', 422, "reason", "wrong_queue"),
-        ("POST", "tickets/{t}/transfer", b'{"agent_id": "ann", "to_agent": "ghost"}', 422, "to_agent", "no agent"),
-        ("POST", "tickets/{t}/transfer", b'{"agent_id": "ann", "to_agent": "off"}', 409, "to_agent", "not_available"),
-        ("POST", "tickets/{t}/transfer", b'{"agent_id": "ann", "to_queue": "nowhere"}', 422, "to_queue", "none of"),
-        ("POST", "tickets/{t}/merge", b'{"into": "{t}", "reason": "same"}', 409, "state", "into_itself"),
-        ("POST", "tickets/{t}/unmerge", b'{"reason": "other"}', 409, "state", "not_merged"),
-        ("POST", "tickets/{t}/complete", b'{"agent_id": "ghost", "outcome": "solved"}', 409, "state", "not_yours"),
-        ("PUT", "agents/new", b'{"queues": ["*"], "capacity": 1000}', 422, "capacity", "50"),
-        ("PUT", "agents/new", b'{"queues": ["*"], "capacity": true}', 422, "capacity", "integer"),
-        ("PUT", "agents/new", b'{"queues": ["nowhere"]}', 422, "queues", "no queue of the tree"),
-        ("PUT", "agents/new", b'{"queues": ["*"], "languages": ["klingon!"]}', 422, "languages.0", "pattern"),
-        ("POST", "agents/a%00b/claims", b"", 422, "agent_id", "control characters"),
-        ("POST", "agents/a%00b/heartbeat", b"", 422, "agent_id", "control characters"),
-        ("GET", "agents/a%00b/offers", b"", 422, "agent_id", "control characters"),
-        ("GET", "queues/a%00b", b"", 422, "name", "control characters"),
-        ("GET", "kpis?queue=nowhere", b"", 422, "queue", "none of"),
-        ("GET", "warned?queue=nowhere", b"", 422, "queue", "none of"),
-        ("GET", "escalations?queue=nowhere", b"", 422, "queue", "none of"),
-        ("GET", "kpis?until=0001-01-01T00:00:00Z", b"", 422, "until", "before all time"),
-        ("GET", "kpis?since=2026-07-18T00:00:00", b"", 422, "since", "timezone"),
-    ],
+CASES: Final = (
+    ("POST", "tickets/{t}/notes", b"not json", 400, "body", "is no JSON from character 0"),
+    ("POST", "tickets/{t}/notes", b'{"note": "a"', 400, "body", "is no JSON"),
+    ("POST", "tickets/{t}/notes", b"[1]", 422, "body", "dictionary"),
+    ("POST", "tickets/{t}/notes", b'{"note": 5}', 422, "note", "string"),
+    ("POST", "tickets/{t}/notes", b'{"note": "a", "nope": 1}', 422, "nope", "not permitted"),
+    ("POST", "tickets/{t}/notes", b'{"note": "%s"}' % (b"x" * 1_000_000), 422, "note", "4000 characters"),
+    ("POST", "tickets/{t}/notes", b'{"note": "a\\u0000b"}', 422, "note", "must not contain the NUL character"),
+    ("POST", "tickets/{t}/notes", b'{"note": "\\ud800"}', 422, "note", "unicode"),
+    ("POST", "tickets/{t}/return", b'{"agent_id": "ann"}', 422, "reason", "required"),
+    ("POST", "tickets/{t}/return", b'{"agent_id": "ann", "reason": "bored"}', 422, "reason", "wrong_queue"),
+    ("POST", "tickets/{t}/transfer", b'{"agent_id": "ann", "to_agent": "ghost"}', 422, "to_agent", "no agent"),
+    ("POST", "tickets/{t}/transfer", b'{"agent_id": "ann", "to_agent": "off"}', 409, "to_agent", "not_available"),
+    ("POST", "tickets/{t}/transfer", b'{"agent_id": "ann", "to_queue": "nowhere"}', 422, "to_queue", "none of"),
+    ("POST", "tickets/{t}/merge", b'{"into": "{t}", "reason": "same"}', 409, "state", "into_itself"),
+    ("POST", "tickets/{t}/unmerge", b'{"reason": "other"}', 409, "state", "not_merged"),
+    ("POST", "tickets/{t}/complete", b'{"agent_id": "ghost", "outcome": "solved"}', 409, "state", "not_yours"),
+    ("PUT", "agents/new", b'{"queues": ["*"], "capacity": 1000}', 422, "capacity", "50"),
+    ("PUT", "agents/new", b'{"queues": ["*"], "capacity": true}', 422, "capacity", "integer"),
+    ("PUT", "agents/new", b'{"queues": ["nowhere"]}', 422, "queues", "no queue of the tree"),
+    ("PUT", "agents/new", b'{"queues": ["*"], "languages": ["klingon!"]}', 422, "languages.0", "pattern"),
+    ("POST", "agents/a%00b/claims", b"", 422, "agent_id", "control characters"),
+    ("POST", "agents/a%00b/heartbeat", b"", 422, "agent_id", "control characters"),
+    ("GET", "agents/a%00b/offers", b"", 422, "agent_id", "control characters"),
+    ("GET", "queues/a%00b", b"", 422, "name", "control characters"),
+    ("GET", "kpis?queue=nowhere", b"", 422, "queue", "none of"),
+    ("GET", "warned?queue=nowhere", b"", 422, "queue", "none of"),
+    ("GET", "escalations?queue=nowhere", b"", 422, "queue", "none of"),
+    ("GET", "kpis?until=0001-01-01T00:00:00Z", b"", 422, "until", "before all time"),
+    ("GET", "kpis?since=2026-07-18T00:00:00", b"", 422, "since", "timezone"),
 )
+"""Method, path, body; status, field and a part of the reason that it is refused with."""
+
+
 async def test_what_does_not_fit_is_refused_by_field_and_reason_and_changes_nothing(
-    doors: httpx.AsyncClient, desk: Desk, method: str, path: str, body: bytes, status: int, field: str, reason: str
+    doors: httpx.AsyncClient, desk: Desk
 ) -> None:
     said = question("1")
     await desk.take(said)
@@ -65,14 +65,15 @@ async def test_what_does_not_fit_is_refused_by_field_and_reason_and_changes_noth
     await (await Seat(doors, "off").begin("consultation")).presence("offline")
     before = (await ann.claim()).json()
     key = str(said.ticket_id)
-    answer = await doors.request(
-        method, "/v1/" + path.replace("{t}", key), content=body.replace(b"{t}", key.encode()), headers=KEY
-    )
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
-    told = {each["field"]: each["reason"] for each in answer.json()["errors"]}
-    assert reason.lower() in told[field].lower()
-    [after] = (await ann.ask(f"tickets/{key}", method="GET")).json()["tickets"]
-    assert after == before
+    for method, path, body, status, field, reason in CASES:
+        what = f"{method} {path} {body[:60]!r}"
+        asked = body.replace(b"{t}", key.encode())
+        answer = await doors.request(method, "/v1/" + path.replace("{t}", key), content=asked, headers=KEY)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), what
+        told = {each["field"]: each["reason"] for each in answer.json()["errors"]}
+        assert reason.lower() in told[field].lower(), what
+        [after] = (await ann.ask(f"tickets/{key}", method="GET")).json()["tickets"]
+        assert after == before, what
 
 
 async def test_text_is_kept_as_it_was_written_whatever_it_would_do_to_a_page(
