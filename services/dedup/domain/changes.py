@@ -63,7 +63,7 @@ class Changes:
         areas: Every area that was changed.
         events: Every event with its area and the id of the message that caused it, in order.
         touched: Every incident that changed, in the order they first did.
-        quiet: Incidents whose waiting changed: to be kept, and nothing to tell.
+        quiet: Incidents whose waiting, or the devices they stand for, changed: to be kept, and nothing to tell.
     """
 
     def __init__(self, now: datetime) -> None:
@@ -86,8 +86,12 @@ class Changes:
             self._after(state, event, traceparent)
 
     def _before(self, state: AreaState, event: e.Event) -> None:
-        """Keep hold of an incident that the event may close."""
-        if isinstance(event, (e.IncidentAbsorbed, e.IncidentRestored, a.IncidentSetAside, a.ReportUnplaced)):
+        """Keep hold of an incident that the event may close, and of one that no longer stands for another's device."""
+        if isinstance(event, (e.IncidentOpened, e.PredictionMoved)):
+            there = state.incidents.get(state.by_device.get(event.device.id, event.incident_id))
+            if there is not None and event.device.id in there.also:
+                self.quiet.setdefault(there.incident_id, Touched(state.area, there))
+        elif isinstance(event, (e.IncidentAbsorbed, e.IncidentRestored, a.IncidentSetAside, a.ReportUnplaced)):
             self._keep_hold(state, event.incident_id)
 
     def _keep_hold(self, state: AreaState, incident_id: UUID | None) -> None:

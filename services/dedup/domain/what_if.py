@@ -100,7 +100,7 @@ def copy_of(state: AreaState) -> AreaState:
     for name in AreaState.__slots__:  # every one: what is forgotten here would be decided without
         value = getattr(state, name)
         setattr(again, name, dict(value) if isinstance(value, dict) else value)
-    again.incidents, again.by_device, again.by_premises, again.below = {}, {}, {}, {}
+    again.incidents, again.by_device, again.by_premises, again.below, again.singles_at = {}, {}, {}, {}, {}
     for incident in sorted(state.incidents.values(), key=lambda one: (one.since_seq, one.opened_seq)):
         install(again, replace(incident, reports=dict(incident.reports), _standing=incident.standing.copy()))
     return again

@@ -10,11 +10,13 @@ from dataclasses import replace
 import pytest
 
 from services.contracts.values import IncidentState
-from services.dedup.domain import AreaState
+from services.dedup.domain import AreaState, decide
+from services.dedup.domain.changes import Changes
+from services.dedup.domain.explain import would_change
 from services.dedup.domain.indexing import install
 from services.grid.network_file import read_devices
 from services.grid.tree import Tree
-from tests.unit.dedup.timeline import NETWORKS, Timeline, rules_of_tests, shipped_tree
+from tests.unit.dedup.timeline import NETWORKS, Timeline, a_report, rules_of_tests, shipped_tree
 
 AREA = "A0SU00000"
 TREE = shipped_tree("ieee123")
@@ -145,3 +147,30 @@ def test_a_report_at_a_device_that_is_no_more_is_with_the_outage_that_stands_for
     again = story.at(40).report("A0TR00023", account="A2")
 
     assert story.incident_of(again) is outage
+
+
+def test_what_an_incident_no_longer_stands_for_is_kept(story: Timeline) -> None:
+    """It was forgotten in memory alone: after a restart the outage of before took the reports of the new one."""
+    lower = story.at(0).report("A0TR00023")
+    story.dispatcher("confirm", incident_id=story.state.members[lower], device="A0FU00016")
+    outage = story.incident_of(story.at(600).report("A0BR00001"))
+    story.dispatcher("merge", incident_id=story.state.members[lower], target_id=outage.incident_id)
+    story.at(630).power_back("A0FU00016")
+
+    state, changes = story.state, Changes(story.moment)
+    again = a_report(AREA, "A0FU00016", "again", 900)
+    changes.apply(state, decide(state, again, again.received_at))
+
+    assert state.incidents[state.members[again.report_id]] is not outage
+    assert outage.also == ()
+    assert outage.incident_id in {one.incident.incident_id for one in changes.changed()}
+
+
+def test_what_would_change_is_asked_of_a_copy(story: Timeline) -> None:
+    single = story.at(0).report("A0TR00023", account="A1", only_mine=True)
+    before = story.incident_of(single)
+    outage = story.at(1).report("A0TR00104")
+    would_change(story.state, outage, "first_report", story.moment)
+
+    assert list(story.state.singles_at["A0TR00023"].values()) == [before]
+    assert next(iter(story.state.singles_at["A0TR00023"].values())) is before
