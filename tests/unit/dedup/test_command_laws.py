@@ -70,6 +70,15 @@ class Desk(RuleBasedStateMachine):
         self.later()
         self.story.reading(reading, device, made=self.minute - age, event_id=f"reading {self.minute}")
 
+    @rule(
+        device=st.sampled_from([*DEVICES[:-1], "A0BR00001"]),
+        account=st.sampled_from([None, None, "A1", "A2", "A3"]),
+        age=st.sampled_from([0, 0, 5, 90]),
+    )
+    def power_is_back(self, device: str, account: str | None, age: float) -> None:
+        self.later()
+        self.story.power_back(device, account, made=self.minute - age)
+
     @rule(number=numbers, now_in=st.sampled_from([None, "elsewhere", AREA]))
     def the_network_changes(self, number: int, now_in: str | None) -> None:
         """What the network in force has of an open incident's device."""
