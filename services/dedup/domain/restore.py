@@ -34,6 +34,7 @@ _LAST_STEP: Final = -6.0
 _ONE_HOME: Final = 2  # callers that may be one customer, who once said who it was and once did not
 _HOMES: Final = 3  # callers that may each have an outage of their own: what one is told of is theirs alone
 _TWO: Final = 2  # outages that may end at once by chance
+_CLOCKS: Final = 300.0  # seconds the clocks of who took the reports in may differ
 _AT_ONCE: Final = timedelta(minutes=2)  # steps this close are one switching, told place by place
 
 
@@ -80,7 +81,9 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
     if core is not None and core.device.id != device:
         _step_where_reported(draft, core, device, at)
         return
-    group = _of_the_outage(state, device, core, at)
+    group, before = _of_the_outage(state, device, core, at)
+    for incident in before:
+        draft.close(incident, at, e.Rule.POWER_BACK)
     inside = _inside(state, device)
     if not group:
         for incident, under in inside:
@@ -156,10 +159,13 @@ def _is_under(state: AreaState, report: Report, device: str) -> bool:
     return tree.is_under(leaf, device)
 
 
-def _of_the_outage(state: AreaState, device: str, core: Incident | None, at: datetime) -> list[Incident]:
-    """Return the incidents at and under a device that its outage explains, oldest first.
+def _of_the_outage(
+    state: AreaState, device: str, core: Incident | None, at: datetime
+) -> tuple[list[Incident], list[Incident]]:
+    """Return the incidents at and under a device that its outage explains, and those that were told of before it.
 
-    That there was one is known, so one of them at least was it; the others each are if they began with it.
+    That there was one is known, so one of them at least was it; the others each are if they began with it. What a wrong
+    clock says is of before may be of it; what had arrived before it began was something else. Both oldest first.
     """
     now = at.timestamp()
     below = state.below.get(device, {}).values()
@@ -169,15 +175,22 @@ def _of_the_outage(state: AreaState, device: str, core: Incident | None, at: dat
     else:
         starts = sorted({state.onset(incident) for incident in free}, reverse=True)
     lead = state.likelihood.lead(state.customers_under(device))
-    explained = explained_by_one(state, free, starts, lead, now)
+    start, explained = explained_by_one(state, free, starts, lead, now)
     group = explained if core is None else [core, *explained]
-    return sorted(group, key=lambda incident: incident.opened_seq)
+    group.sort(key=lambda incident: incident.opened_seq)
+    before = [incident for incident in group if incident is not core and _arrived_before(incident, start - lead)]
+    return [incident for incident in group if incident not in before], before
+
+
+def _arrived_before(incident: Incident, begun: float) -> bool:
+    """Tell whether all reports of an incident had arrived before an outage began."""
+    return all(report.received_at.timestamp() < begun - _CLOCKS for report in incident.reports.values())
 
 
 def explained_by_one(
     state: AreaState, incidents: Sequence[Incident], starts: Sequence[float], lead: float, now: float
-) -> list[Incident]:
-    """Return those an outage explains that began ``lead`` seconds before the likeliest of ``starts``.
+) -> tuple[float, list[Incident]]:
+    """Return the likeliest of ``starts``, and those an outage explains that began ``lead`` seconds before it.
 
     In a storm there are hundreds under one device, each a beginning to try. Many are explained whenever it began, as
     strays if by nothing else; of the others only those need be weighed that called soon enough after a beginning.
@@ -189,10 +202,10 @@ def explained_by_one(
     always = [n for n, delay in enumerate(longest) if delay == math.inf]
     timely = sorted((state.onset(incidents[n]), n) for n, delay in enumerate(longest) if 0 < delay < math.inf)
     if not timely and all(len(calls[n]) * weigh.stray - owns[n] > margin + _ROUNDING for n in always):
-        return [incidents[n] for n in always]
+        return min(starts, default=now), [incidents[n] for n in always]
     reach = max((longest[n] for _, n in timely), default=0.0)
 
-    def share(start: float) -> tuple[float, list[Incident]]:
+    def share(start: float) -> tuple[float, float, list[Incident]]:
         first, last = bisect_left(timely, (start - lead,)), bisect_left(timely, (start - lead + reach,))
         gain = 0.0
         explained: list[Incident] = []
@@ -201,10 +214,10 @@ def explained_by_one(
             if more > margin:
                 explained.append(incidents[n])
                 gain += more
-        return gain, explained
+        return gain, start, explained
 
     shares = (share(start) for start in starts)
-    return max((one for one in shares if one[1]), key=itemgetter(0), default=(0.0, []))[1]
+    return max((one for one in shares if one[2]), key=itemgetter(0), default=(0.0, now, []))[1:]
 
 
 def _without(state: AreaState, incident: Incident, under: Sequence[Report], at: datetime) -> tuple[float, list[Piece]]:

@@ -1,8 +1,9 @@
-"""A second wave of calls under an outage that has been open for long: power was back, and nobody said so.
+"""A second wave of calls under an outage that is open: power was back there, and nobody said so.
 
-Decided here: whether what was called lately is too much for the tail of the first outage, and which device explains it.
-Changes nothing. The tail is taken as heavy as it can be: as if all who called before had done so evenly. Some
-restorations are never told; without this the next outage of the same device would disappear in the one before.
+Decided here: whether what was called lately, from all under the incident's device or from one branch of it, is too much
+for the tail of the first outage, and which device explains it. Changes nothing. The tail is taken as heavy as can be:
+as the delays that were learned have it, as if delays had no scale of their own, or as loud as just before. Some
+restorations are never told; without this the next outage there would disappear in the one before.
 """
 
 from __future__ import annotations
@@ -13,42 +14,101 @@ from typing import TYPE_CHECKING, Final
 from services.dedup.domain.relook import partition
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.relook import Piece
     from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState
 
-_LONG: Final = 9000.0  # seconds an outage is open before its calls could be those of another
+_LONG: Final = 2400.0  # seconds an outage is open before its calls could be those of another
 _LATELY: Final = 1200.0  # seconds a wave takes to show
 _FEWEST: Final = 3
 _STRAYS: Final = 0.05  # calls in that time that are nobody's tail
+_MINUTE: Final = 60.0
 
 
 def second_wave(state: AreaState, incident: Incident, report: Report) -> Piece | None:
     """Return the outage that the latest calls are of, this report's last, or None where they may be of the first."""
-    weigh = state.likelihood
-    n = incident.customers_served
     at = report.made_at.timestamp()
-    begun = incident.standing.calls[0] - weigh.lead(n)
-    if at - begun < _LONG or incident.frozen or state.tree is None:
+    if incident.frozen or state.tree is None or incident.standing.reports < _FEWEST:
         return None
+    # The first to arrive cannot have arrived before it began, whatever a clock said.
+    first = next(iter(incident.reports.values())).received_at.timestamp()
+    lead = state.likelihood.lead(incident.customers_served)
+    if at - first + lead < _LONG or (lasted := at - max(first, state.onset(incident)) + lead) < _LONG:
+        return None
+    lately, before = _latest(incident, at)
+    if len(_callers(lately, report)) < _FEWEST or len(lately) == len(incident.reports):
+        return None
+    for scope in _scopes(state, incident, report):
+        here, just_before = lately, before
+        if scope != incident.device.id:
+            here, just_before = _under(state, scope, lately), _under(state, scope, before)
+        callers = len(_callers(here, report))
+        if callers < _FEWEST:
+            break  # nor are there more in a branch of this one
+        expected = max(_tail(state, incident, scope, len(lately), lasted), len(just_before)) + _STRAYS
+        if callers > expected and _surprise(callers, expected) >= state.rules.inference.wave:
+            return _piece(state, incident, scope, here, report)
+    return None
+
+
+def _latest(incident: Incident, at: float) -> tuple[list[Report], list[Report]]:
+    """Return the reports made lately, and those made as long before, both in the order they joined."""
     lately: list[Report] = []
+    before: list[Report] = []
     for known in reversed(incident.reports.values()):
-        if known.made_at.timestamp() < at - _LATELY:
+        if known.received_at.timestamp() < at - 2 * _LATELY:
             break
-        lately.append(known)
-    lately.reverse()
-    if len(lately) + 1 < _FEWEST:
-        return None
-    callers = len({one.caller for one in (*lately, report)})
-    tail = n * (weigh.called_by(at - begun) - weigh.called_by(at - _LATELY - begun))
-    heavy = (incident.standing.callers - len(lately)) * _LATELY / (at - begun)
-    expected = max(tail, heavy) + _STRAYS
-    if callers < _FEWEST or callers * math.log(callers / expected) - callers + expected < state.rules.inference.wave:
-        return None
-    pieces = partition(state, incident.device.id, (*lately, report), state.silent_until(report))
+        made = known.made_at.timestamp()
+        if made >= at - _LATELY:
+            lately.append(known)
+        elif made >= at - 2 * _LATELY:
+            before.append(known)
+    return lately[::-1], before[::-1]
+
+
+def _callers(reports: Iterable[Report], last: Report) -> set[object]:
+    return {last.caller, *(one.caller for one in reports)}
+
+
+def _scopes(state: AreaState, incident: Incident, report: Report) -> list[str]:
+    """Return the incident's device, and those between it and the report's, from the top down."""
+    top, leaf = incident.device.id, state.leaf(report.device)
+    if leaf is None or leaf == top:
+        return [top]
+    upstream = state.upstream(leaf)
+    return [top, *reversed(upstream[: upstream.index(top)])] if top in upstream else [top]
+
+
+def _under(state: AreaState, device: str, reports: Sequence[Report]) -> list[Report]:
+    tree, found = state.tree, []
+    for report in reports:
+        leaf = state.leaf(report.device)
+        if tree is not None and leaf is not None and leaf in tree and device in tree and tree.is_under(leaf, device):
+            found.append(report)
+    return found
+
+
+def _tail(state: AreaState, incident: Incident, scope: str, lately: int, lasted: float) -> float:
+    """Return how many callers the first outage may still have had lately from under one device."""
+    weigh, customers = state.likelihood, incident.customers_served
+    part = 1.0 if scope == incident.device.id else state.customers_under(scope) / max(customers, 1)
+    learned = customers * (weigh.called_by(lasted) - weigh.called_by(lasted - _LATELY))
+    unscaled = (incident.standing.callers - lately) * math.log(lasted / (lasted - _LATELY)) / math.log(lasted / _MINUTE)
+    return part * max(learned, unscaled)
+
+
+def _surprise(callers: int, expected: float) -> float:
+    """Return how much likelier so many callers are at their own rate than at the expected one, as a logarithm."""
+    return callers * math.log(callers / expected) - callers + expected
+
+
+def _piece(state: AreaState, incident: Incident, scope: str, here: Sequence[Report], report: Report) -> Piece | None:
+    pieces = partition(state, scope, (*here, report), state.silent_until(report))
     piece = next(piece for piece in pieces if report in piece.reports)
-    if len({one.caller for one in piece.reports}) < _FEWEST or len(lately) == len(incident.reports):
+    if len({one.caller for one in piece.reports}) < _FEWEST:
         return None
     there = state.by_device.get(piece.device)
     return piece if there is None or there == incident.incident_id else None
