@@ -733,7 +733,19 @@ def test_who_reports_long_after_power_was_back_has_a_new_outage(storm: Timeline)
     assert (storm.incident_of(again).continues, storm.order_of(again).reason) == (None, "first_report")
 
 
-@pytest.mark.parametrize("minutes", [180, 600])
+def test_power_that_is_back_makes_no_part_of_an_outage_of_what_was_told_hours_before_it(storm: Timeline) -> None:
+    alone = storm.at(0).report("A0TR00023", account="A1")
+    for n, device in enumerate(("A0TR00026", "A0TR00028", "A0TR00030", "A0TR00027", "A0TR00033")):
+        street = storm.at(600 + n / 2).report(device, account=f"S{n}")
+    old, new = storm.order_of(alone).order_id, storm.order_of(street).order_id
+    storm.at(700).power_back("A0SW00015")
+
+    assert old != new
+    assert [storm.history(one)[-1][1] for one in (old, new)] == ["closed", "closed"]
+    assert not any(isinstance(event, ReportMoved) and event.report_id == alone for event in storm.events)
+
+
+@pytest.mark.parametrize("minutes", [90, 180, 600])
 def test_a_second_wave_is_another_outage_though_nobody_said_power_was_back(storm: Timeline, minutes: int) -> None:
     tree = storm.state.tree
     devices = tree.transformers_under("A0SW00012")
@@ -757,6 +769,31 @@ def test_a_few_late_callers_are_no_second_wave(storm: Timeline) -> None:
     for n, device in enumerate(devices[:4]):
         late = storm.at(300 + 7 * n).report(device)
         assert storm.incident_of(late) is storm.incident_of(first)
+
+
+def test_a_second_wave_in_one_branch_is_an_outage_of_that_branch(storm: Timeline) -> None:
+    """The switch was closed again and nobody said so; then a fuse under it opens."""
+    devices = storm.state.tree.transformers_under("A0SW00012")
+    for n, device in enumerate(devices):
+        first = storm.at(n / 4).report(device, account=f"A{n}")
+    old = storm.order_of(first).order_id
+    for n, device in enumerate(("A0TR00028", "A0TR00030", "A0TR00031", "A0TR00032", "A0TR00033", "A0TR00028")):
+        second = storm.at(240 + n).report(device, account=f"B{n}")
+
+    assert storm.live_orders().keys() == {"A0FU00018"}
+    assert storm.order_of(second).reason == "second_wave"
+    assert storm.history(old)[-1][1] == "closed"
+
+
+def test_a_slow_clock_makes_no_second_wave_of_those_who_call_at_once(storm: Timeline) -> None:
+    """Who calls first has a clock that is forty minutes slow; the outage is a minute old all the same."""
+    devices = storm.state.tree.transformers_under("A0SW00012")
+    slow = storm.at(0).report(devices[0], made=-40, account="slow")
+    for n, device in enumerate(devices * 2):
+        storm.at(1 + n / 4).report(device, account=f"A{n}")
+
+    assert not any(order.reason == "second_wave" for order in storm.orders)
+    assert storm.history(storm.order_of(slow).order_id)[-1][1] != "closed"
 
 
 # --- where it is not known ---
