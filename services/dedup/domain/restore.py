@@ -82,8 +82,7 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
         _step_where_reported(draft, core, device, at)
         return
     group, before = _of_the_outage(state, device, core, at)
-    for incident in before:
-        draft.close(incident, at, e.Rule.POWER_BACK)
+    _close_each(draft, before, at)
     inside = _inside(state, device)
     if not group:
         for incident, under in inside:
@@ -110,6 +109,11 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
         draft.stand_at(survivor, device, reports, e.Rule.POWER_BACK, evidence)
     draft.learn(device, Standing.of(reports) if others or taken else survivor.standing, at)
     draft.close(survivor, at, e.Rule.POWER_BACK)
+
+
+def _close_each(draft: Draft, incidents: Sequence[Incident], at: datetime) -> None:
+    for incident in incidents:
+        draft.close(incident, at, e.Rule.POWER_BACK)
 
 
 def _step_where_reported(draft: Draft, incident: Incident, device: str, at: datetime) -> None:
