@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from yaml.nodes import Node
 
+_HOME: Final = "home"
 _CAN_FAIL: Final = {kind.value: kind for kind in (*sorted(PROTECTIVE), DeviceType.TRANSFORMER)}
 _HOLD_AT: Final = {*(kind.value for kind in DeviceType if kind is not DeviceType.OTHER), CELL, PLACE}
 _LONGEST_HOLD: Final = 3600
@@ -103,8 +104,10 @@ class _Rules:
     def _inference(self, top: Mapping[str, Node]) -> Inference:
         said = self._fields(top.get("reporting"), "reporting", _REPORTING)
         how = self._fields(top.get("inference"), "inference", _INFERENCE)
+        rates, home = self._rates(top.get("faults_per_year"))
         return Inference(
-            rates=self._rates(top.get("faults_per_year")),
+            rates=rates,
+            home=home,
             share=self._number(said, "share", 0.001, 0.9),
             share_weight=self._number(said, "share_weight", 1, 1e9),
             delay_median=60.0 * self._number(said, "delay_minutes", 0.1, 600),
@@ -120,9 +123,12 @@ class _Rules:
             relook=self._minutes(how.get("relook_minutes")),
         )
 
-    def _rates(self, node: Node | None) -> dict[DeviceType, float]:
-        found = {} if node is None else self._reader.fields(node, "faults_per_year", _CAN_FAIL)
-        return {_CAN_FAIL[name]: math.log(self._number(found, name, 1e-6, 1e6) / _YEAR) for name in found}
+    def _rates(self, node: Node | None) -> tuple[dict[DeviceType, float], float | None]:
+        """Return the rates by class of device, and of one home's own line if it is named."""
+        found = {} if node is None else self._reader.fields(node, "faults_per_year", {*_CAN_FAIL, _HOME})
+        rates = {name: math.log(self._number(found, name, 1e-6, 1e6) / _YEAR) for name in found}
+        home = rates.pop(_HOME, None)
+        return {_CAN_FAIL[name]: rate for name, rate in rates.items()}, home
 
     def _minutes(self, node: Node | None) -> tuple[float, ...]:
         if node is None:

@@ -39,7 +39,7 @@ from services.dedup.domain.relook import RELOOK, as_one, is_sparse, partition
 from services.dedup.domain.report import Report
 from services.dedup.domain.restore import restore_account, restore_device
 from services.dedup.domain.rules import PLACE
-from services.dedup.domain.singles import said_again
+from services.dedup.domain.singles import is_beside, said_again
 from services.dedup.domain.undo import undo
 from services.dedup.domain.waves import second_wave
 
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from services.dedup.domain.relook import Piece
     from services.dedup.domain.state import AreaState
 
+_CORROBORATED: Final = 0.98
+"""Confidence in a place that takes two pieces of evidence: one alone may be a slip of the finger."""
 _ON_THE_SPOT: Final = frozenset({ProgressStage.ARRIVED, ProgressStage.DIAGNOSED, ProgressStage.REPAIRING})
 
 
@@ -70,6 +72,7 @@ def decide(state: AreaState, message: OutageInput, now: datetime) -> list[Event]
     draft = _Decision(state, now)
     draft.calm(message)
     if isinstance(message, OutageReported):
+        draft.corroborated = (message.place.confidence or 0.0) >= _CORROBORATED
         draft.report(Report.of(message, state.rules.trusted_lag), message.place.candidates or ())
     elif isinstance(message, FieldProgressed):
         draft.progress(message)
@@ -100,6 +103,9 @@ def _arrived(message: OutageInput) -> datetime | None:
 class _Decision(Draft):
     """The events of one message, as they come together."""
 
+    corroborated = False
+    """Whether more than one piece of evidence says where the report was made."""
+
     # --- reports ---
 
     def report(self, report: Report, candidates: Sequence[PlaceCandidate] = ()) -> None:
@@ -126,7 +132,7 @@ class _Decision(Draft):
         elif (own := self._own_premises(report, leaf)) is not None:
             self.join(report, own, e.Rule.SAME_PREMISE)
         elif report.single_premise:
-            self._single(report, leaf)
+            self._single(report, leaf, e.Rule.SINGLE_PREMISE)
         else:
             self._outage(report, leaf, follows=report.device != said)
 
@@ -194,12 +200,12 @@ class _Decision(Draft):
                 return at_device
         return None
 
-    def _single(self, report: Report, leaf: str) -> None:
+    def _single(self, report: Report, leaf: str, rule: Rule) -> None:
         """One customer's own problem stays one, also under a larger outage."""
         if self._was_own_restored(report):
             return
         device, served = self.device(leaf, report)
-        self.open(report, e.Kind.SINGLE, device, min(served, 1), e.Rule.SINGLE_PREMISE, premises=report.account_id)
+        self.open(report, e.Kind.SINGLE, device, min(served, 1), rule, premises=report.account_id)
 
     def _was_own_restored(self, report: Report) -> bool:
         """Answer a report made before this customer's own problem was mended."""
@@ -216,6 +222,10 @@ class _Decision(Draft):
             self.events.append(e.ReportAnswered(report, cover.rule, cover.answer.incident_id))
             return
         if cover.incident is None and self._was_own_restored(report):
+            return
+        here = self.corroborated and not follows
+        if here and cover.incident is not None and is_beside(self.state, report, cover.incident, leaf):
+            self._single(report, leaf, e.Rule.BESIDE)
             return
         if cover.incident is not None:
             wave = second_wave(self.state, cover.incident, report)

@@ -56,6 +56,7 @@ class Rule(StrEnum):
     RESTORED_INSIDE = "restored_inside"
     SINGLE_PREMISE = "single_premise"
     SAME_PREMISE = "same_premise"
+    BESIDE = "beside"
     HAZARD = "hazard"
 
     LIFE_SUPPORT = "life_support_customer"

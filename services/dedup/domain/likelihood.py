@@ -20,11 +20,12 @@ from collections.abc import Sequence  # noqa: TC003 - a named tuple evaluates it
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from services.grid.device import DeviceType
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from services.dedup.domain.rules import Inference
-    from services.grid.device import DeviceType
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ KEPT: Final = 16
 FEW: Final = 3
 """Calls of which one may be a stray: of fewer, the first is when it began."""
 
+_FEEDS_HOMES: Final = DeviceType.TRANSFORMER
 _SQRT2: Final = math.sqrt(2.0)
 _NORMAL: Final = NormalDist()
 _STILL: Final = 0.5  # seconds: no delay is taken for shorter
@@ -77,9 +79,11 @@ class Likelihood:
         "_leads",
         "_never",
         "_never_gains",
+        "_own_line",
         "_spread",
         "_weight",
         "_width",
+        "home",
         "location",
         "peak",
         "rates",
@@ -107,6 +111,8 @@ class Likelihood:
         # No call's density is above its mode's: where that is below 1, a sum of logarithms only falls.
         self.peak = max(self.stray, self._constant - self.location + 0.5 * self._spread**2)
         self._never_gains = self.peak <= 0.0
+        self.home = inference.home
+        self._own_line = -math.inf if inference.home is None else inference.home + math.log(share)
         self._firsts: dict[int, float] = {}
         self._leads: dict[int, float] = {}
         self._bases: dict[tuple[DeviceType, int], float] = {}
@@ -247,9 +253,24 @@ class Likelihood:
     def least(self, kind: DeviceType, customers: int, calls: Sequence[float], callers: int) -> float:
         """Return what ``outage`` is never below for the same calls, however long the rest keep silent."""
         total = self._base(kind, customers) + self._never * max(0, customers - callers) - _ROUNDING
-        return total if len(calls) == 1 else self.calls(calls[1:], calls[0] - self.lead(customers), total)
+        if len(calls) > 1:
+            total = self.calls(calls[1:], calls[0] - self.lead(customers), total)
+        return max(total, self.homes(kind, callers) - _ROUNDING)
+
+    def homes(self, kind: DeviceType, callers: int) -> float:
+        """Return the log likelihood that each caller's own line broke; only at a transformer are there homes."""
+        return callers * self._own_line if kind is _FEEDS_HOMES else -math.inf
 
     def outage(self, kind: DeviceType, customers: int, calls: Sequence[float], callers: int, now: float) -> float:
+        """Return the log likelihood of one outage of one device, or of the homes at it that called if that is higher.
+
+        A transformer of many homes that is out and has one of them call is less likely than that one home's own line.
+        The arguments are those of ``of_device``.
+        """
+        found = self.of_device(kind, customers, calls, callers, now)
+        return max(found, callers * self._own_line) if kind is _FEEDS_HOMES else found
+
+    def of_device(self, kind: DeviceType, customers: int, calls: Sequence[float], callers: int, now: float) -> float:
         """Return the log likelihood of one outage of one device.
 
         Args:

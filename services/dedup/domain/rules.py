@@ -31,6 +31,7 @@ class Inference:
 
     Attributes:
         rates: By class of a device, the log of how often one of them opens, a second.
+        home: The log of how often the own line of one home breaks, a second; None where that is not weighed.
         share: Share of the customers without power who report it, before anything was learned.
         share_weight: How many customers without power must have been seen for what they did to count as much.
         delay_median: Seconds within which half of those who report have done so, before anything was learned.
@@ -60,6 +61,7 @@ class Inference:
     enough: float
     wave: float
     relook: tuple[float, ...]
+    home: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""Whether a report with no account speaks of one customer's own problem that is open already.
+"""Whether a report speaks of one customer's own problem that is open already, or of another home's beside it.
 
-Decided here: which single incident at its device a report may tell of again. People call again, and say another time
-who they are, or do not; that a second home's own line breaks at the same transformer within hours is far less likely.
+Decided here: which single incident at its device a report of an unknown customer may tell of again, and whether a
+report from a transformer at which few have called is of a fault of its own. People call again, and say another time who
+they are, or do not; a second home's own line at the same transformer breaks the more likely the more homes it feeds.
 Changes nothing. Never here: a report that two accounts tell apart, or that another house's address does.
 """
 
@@ -15,6 +16,8 @@ from services.grid.address import parse, same_house
 
 _AGAIN: Final = math.log(0.1)
 """Share of the customers who report again, as a logarithm."""
+_FEW: Final = 3
+"""Callers beyond whom a transformer is taken to be out, whoever calls when."""
 
 if TYPE_CHECKING:
     from services.dedup.domain.incident import Incident
@@ -28,11 +31,36 @@ def said_again(state: AreaState, report: Report, leaf: str) -> Incident | None:
         return None  # more than one home is dark there: it rather tells of that
     weigh, at = state.likelihood, report.made_at.timestamp()
     another = weigh.rates.get(state.kind_of(leaf), 0.0)
+    if weigh.home is not None:
+        another = weigh.home + math.log(max(1, state.customers_under(leaf)))
     for _, incident in sorted(state.singles_at[leaf].items(), reverse=True):
         again = _AGAIN + weigh.call(at - incident.standing.calls[-1]) - math.log(weigh.share)
         if again > another and incident.device.type != PLACE and _may_be_of(report, incident):
             return incident
     return None
+
+
+def is_beside(state: AreaState, report: Report, incident: Incident, leaf: str) -> bool:
+    """Tell whether a report from a transformer with an open outage is rather of another home's own line.
+
+    Of eighty homes two that call hours apart had two faults of their own: an outage of all would have made more call.
+    It may be of the same home again where nothing says whose it is.
+    """
+    kind, standing = state.kind_of(leaf), incident.standing
+    if incident.frozen or incident.device.id != leaf or standing.callers > _FEW:
+        return False
+    if report.account_id in standing.customers:
+        return False
+    weigh, at, now = state.likelihood, report.made_at.timestamp(), state.silent_until(report)
+    if (another := weigh.homes(kind, 1)) == -math.inf:
+        return False
+    customers = incident.customers_served
+    apart = weigh.outage(kind, customers, standing.calls, standing.callers, now) + another
+    together = weigh.of_device(kind, customers, sorted([*standing.calls, at]), standing.callers + 1, now)
+    if _may_be_of(report, incident):
+        again = _AGAIN + weigh.call(at - standing.calls[-1]) - math.log(weigh.share)
+        together = max(together, apart - another + again)
+    return apart > together
 
 
 def _may_be_of(report: Report, incident: Incident) -> bool:

@@ -55,6 +55,10 @@ _SENTENCES: Final = {
         "so this is a new outage."
     ),
     Rule.SINGLE_PREMISE: "The customer says only their own premises are without power, so they are by themselves.",
+    Rule.BESIDE: (
+        "Another home there called before; were the whole {device_class} {device} out, more would have called by now. "
+        "So this is a fault of this customer's own line."
+    ),
     Rule.SAME_PREMISE: "The same customer reported the same again.",
     Rule.HAZARD: "Danger was reported: it has its own incident and its own order, whatever else is open there.",
     Rule.ARREARS: "The customer is cut off for arrears, so the report was answered and no crew sent.",

@@ -43,6 +43,8 @@ def test_numbers_mean_what_their_names_say() -> None:
     inference = rules.inference
     year = 365.25 * 24 * 3600
     assert math.exp(inference.rates[DeviceType.SUBSTATION]) * year == pytest.approx(2)
+    assert inference.home is not None
+    assert math.exp(inference.home) * year == pytest.approx(0.6)
     assert (inference.share, inference.delay_median, inference.relook[:3]) == (0.1, 300, (60, 120, 240))
     assert math.exp(inference.stray) * 3600 == pytest.approx(0.0001)
     assert rules.trusted_lag == timedelta(minutes=45)

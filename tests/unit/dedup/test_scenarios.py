@@ -733,6 +733,45 @@ def test_who_reports_long_after_power_was_back_has_a_new_outage(storm: Timeline)
     assert (storm.incident_of(again).continues, storm.order_of(again).reason) == (None, "first_report")
 
 
+def test_two_homes_of_sixty_that_call_hours_apart_have_a_fault_each() -> None:
+    """Were the transformer out, more than one would have called in ten hours."""
+    estate = Timeline("S", an_estate(), rules_of_tests())
+    first = estate.at(0).report("T1", account="A1")
+    second = estate.at(600).report("T1", account="A2", confidence=1.0)
+    again = estate.at(620).report("T1", account="A2")
+
+    assert estate.order_of(second).order_id != estate.order_of(first).order_id
+    assert (estate.incident_of(second).kind, estate.order_of(second).reason) == ("single", "beside")
+    assert estate.incident_of(again) is estate.incident_of(second)
+    estate.at(700).power_back("T1", account="A2")
+    assert estate.live_orders().keys() == {"T1"}, "the other home still waits"
+    assert estate.state.members.keys() == {first}
+
+
+def test_one_piece_of_evidence_does_not_make_a_second_home() -> None:
+    """An account alone may be mistyped: a crew is not sent twice to one transformer for a slip of the finger."""
+    estate = Timeline("S", an_estate(), rules_of_tests())
+    first = estate.at(0).report("T1", account="A1")
+    second = estate.at(600).report("T1", account="A2", confidence=0.97)
+
+    assert estate.incident_of(second) is estate.incident_of(first)
+
+
+def test_homes_of_one_transformer_that_call_within_minutes_are_one_outage_of_it() -> None:
+    estate = Timeline("S", an_estate(), rules_of_tests())
+    reports = [estate.at(2 * n).report("T1", account=f"A{n}", confidence=1.0) for n in range(5)]
+
+    assert len({estate.order_of(report).order_id for report in reports}) == 1
+
+
+def test_who_calls_again_without_a_name_is_no_second_home() -> None:
+    estate = Timeline("S", an_estate(), rules_of_tests())
+    first = estate.at(0).report("T1", account="A1")
+    again = estate.at(8).report("T1", confidence=1.0)
+
+    assert estate.incident_of(again) is estate.incident_of(first)
+
+
 def test_power_that_is_back_makes_no_part_of_an_outage_of_what_was_told_hours_before_it(storm: Timeline) -> None:
     alone = storm.at(0).report("A0TR00023", account="A1")
     for n, device in enumerate(("A0TR00026", "A0TR00028", "A0TR00030", "A0TR00027", "A0TR00033")):

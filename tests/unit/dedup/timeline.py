@@ -99,7 +99,7 @@ def a_report(area: str, device: str | None, name: str, at: float, **said: Any) -
             ),
             lat=said.get("lat"),
             lon=said.get("lon"),
-            confidence=0.9,
+            confidence=said.get("confidence", 0.9),
             basis=Basis.ACCOUNT,
             customer_class=said.get("customer_class", CustomerClass.NORMAL),
             customer_status=CustomerStatus.SUSPENDED if said.get("suspended") else CustomerStatus.ACTIVE,
