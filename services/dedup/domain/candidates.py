@@ -87,8 +87,6 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
     at = made_at.timestamp()
     margin = state.lift_margin(now)
     asked = list(askable(state, leaf, made_at, now, margin))
-    if not any(bound > margin for one in asked for bound in one.bounds):
-        return None  # as it is mostly: then no device need be weighed out
     owns: dict[int, float] = {}
 
     def own(incident: Incident) -> float:
@@ -97,6 +95,8 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
             found = owns[incident.opened_seq] = state.own_score(incident, now)
         return found
 
+    if not any(best_start(state.likelihood, one, at, now, own, above=margin) for one in asked):
+        return None  # as it is mostly: then what gains less need not be weighed out for the ledger
     best: _Found | None = None
     considered: list[str] = []
     for one in asked:
@@ -106,8 +106,8 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
         considered.append(f"{one.step.device} {found.gain:+.1f}")
         if best is None or found.gain > best.gain:
             best = found
-    if best is None or best.gain <= margin:
-        return None
+    if best is None:
+        raise AssertionError("what gains more than the margin is found again")
     best.incidents.sort(key=lambda incident: incident.opened_seq)
     evidence: Evidence = {
         "device": best.step.device,
@@ -190,23 +190,29 @@ def _starts(newest: list[Part], at: float, lead: float) -> list[float]:
 
 
 def best_start(
-    weigh: Likelihood, asked: Asked, at: float, now: float, own: Callable[[Incident], float]
+    weigh: Likelihood,
+    asked: Asked,
+    at: float,
+    now: float,
+    own: Callable[[Incident], float],
+    *,
+    above: float = -math.inf,
 ) -> _Found | None:
-    """Return the likeliest outage of one device: its beginning, and the incidents it explains.
+    """Return the likeliest outage of one device that gains more than ``above``: when it began, what it explains.
 
-    ``own`` tells how likely each of those is as an outage of its own.
+    ``own`` tells how likely each of the incidents is as an outage of its own.
     """
     customers = asked.step.customers
     best: _Found | None = None
     for begun, bound in zip(asked.starts, asked.bounds, strict=True):
-        if best is not None and bound < best.gain:
+        if bound <= above or (best is not None and bound < best.gain):
             continue
         incidents, together, apart, callers = weigh.explained(asked.parts, begun, asked.under, own)
         if not incidents:
             continue
         together += weigh.call(at - begun) + asked.spare + weigh.silence(customers - callers - 1, now - begun)
         gain = together - apart - asked.alone
-        if best is None or gain > best.gain:
+        if gain > above and (best is None or gain > best.gain):
             best = _Found(gain, together, apart + asked.alone, asked.step, incidents, callers + 1)
     return best
 
