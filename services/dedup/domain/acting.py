@@ -68,6 +68,7 @@ class Acting:
             "author": said.author,
             "at": said.accepted_at,
             "seq": self.number(),
+            "pinned": tuple(event.incident_id for event in self.events if isinstance(event, a.IncidentPinned)),
         }
 
     # --- what a command names ---

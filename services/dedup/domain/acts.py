@@ -55,6 +55,7 @@ class Done:
         served: Customers served before, of a confirmation.
         related_to: Relation before.
         waited_at: Device that a placed report had named before, if any.
+        pinned: What it was the first to arrange, of its incidents; None where that was not yet noted.
     """
 
     command_id: UUID
@@ -72,6 +73,7 @@ class Done:
     served: int = 0
     related_to: UUID | None = None
     waited_at: str | None = None
+    pinned: tuple[UUID, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,14 +63,17 @@ def _in_the_way(acting: Acting, done: a.Done, incidents: Iterable[UUID]) -> str:
 
 
 def _unpin(acting: Acting, done: a.Done, incidents: Iterable[UUID]) -> None:
-    """Let inference move again what no other standing command of a person arranged."""
+    """Let inference move again what this command arranged first, and no other that stands.
+
+    What was arranged before it may be by a command that can be undone no more, and is not remembered.
+    """
     for key in dict.fromkeys(incidents):
         others = any(
             key in one.incidents and one.target is not None and one.action not in _LOOSE
             for one in acting.state.commands.values()
             if one.command_id != done.command_id
         )
-        if not others:
+        if not others and (done.pinned is None or key in done.pinned):
             acting.events.append(a.IncidentUnpinned(key))
 
 

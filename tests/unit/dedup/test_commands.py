@@ -336,3 +336,19 @@ def test_a_held_order_goes_out_when_one_that_went_out_is_merged_into_it(held: Ti
 
     assert held.live_orders().keys() == {"A0TR00023"}
     assert not held.waiting()
+
+
+def test_taking_a_merge_back_leaves_what_was_arranged_before_it(storm: Timeline) -> None:
+    """Also where what arranged it can be undone no more, as another incident it changed has been closed since."""
+    mine, theirs = storm.at(0).report("A0TR00023"), storm.at(1).report("A0TR00104")
+    both = storm.incident_of(mine)
+    storm.at(2).dispatcher("split", incident_id=both.incident_id, reports=(mine,), device="A0TR00023")
+    storm.at(3).crew(storm.order_of(theirs).order_id, ProgressStage.RESTORED)
+    apart = storm.incident_of(mine)
+    other = storm.at(4).report("A0TR00088")
+    before = places(storm)
+    assert apart.pinned
+
+    merged = storm.dispatcher("merge", incident_id=apart.incident_id, target_id=storm.incident_of(other).incident_id)
+    storm.dispatcher("undo", undoes=merged)
+    assert places(storm) == before
