@@ -1,20 +1,19 @@
-"""Which device explains a new report, or an open incident, together with what is open around it.
+"""Which device explains a new report together with what is open around it.
 
-Decided here: for each device above that could have opened, the incidents under it that one outage of it would explain,
-and whether that is likelier than one outage each. Changes nothing. A report asks that is about to open an incident:
-one that joins is as likely under either cause. An incident asks when it is looked at again: two branches that both
-grew are joined by every call, and no call asks for them.
+Decided here: for each device above the report that could have opened, the incidents under it that one outage of it
+would explain, and whether that is likelier than one outage each. Changes nothing. Only an incident that is about to
+open asks this: a report that joins one is as likely under either cause.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from services.dedup.domain.events import Evidence
     from services.dedup.domain.incident import Incident
@@ -109,10 +108,6 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
             best = found
     if best is None:
         raise AssertionError("what gains more than the margin is found again")
-    return _lifted(best, considered)
-
-
-def _lifted(best: _Found, considered: Sequence[str]) -> Lifted:
     best.incidents.sort(key=lambda incident: incident.opened_seq)
     evidence: Evidence = {
         "device": best.step.device,
@@ -125,61 +120,6 @@ def _lifted(best: _Found, considered: Sequence[str]) -> Lifted:
         "considered": "; ".join(considered),
     }
     return Lifted(best.step.device, best.incidents, evidence, best.gain)
-
-
-def look_above(state: AreaState, incident: Incident, now: float) -> Lifted | None:
-    """Return the device whose one outage explains an open incident and others near it best, or None.
-
-    Args:
-        state: The area.
-        incident: One that stands at a device and is nobody's word.
-        now: Until when the others have kept silent.
-    """
-    weigh, best = state.likelihood, None
-    latest = state.onset(incident)
-    began = datetime.fromtimestamp(latest, UTC)
-    seen, considered = 1, []
-    for step in state.path(incident.device.id):
-        if step.device in state.by_device:
-            break  # as for a report: what is above it is asked by that
-        under = state.below.get(step.device)
-        if under is None or len(under) == seen or state.telemetry.closed(step.device, began):
-            continue
-        seen = len(under)
-        rate = weigh.rates.get(step.kind)
-        if rate is None:
-            continue
-        found = _together(state, step, under, rate, latest, now)
-        if found is None or incident not in found.incidents:
-            continue
-        considered.append(f"{step.device} {found.gain:+.1f}")
-        if best is None or found.gain > best.gain:
-            best = found
-    if best is None or best.gain <= state.lift_margin(now):
-        return None
-    return _lifted(best, considered)
-
-
-def _together(
-    state: AreaState, step: Step, under: dict[int, Incident], rate: float, latest: float, now: float
-) -> _Found | None:
-    """Return the likeliest outage of one device that began no later than ``latest`` was heard of."""
-    weigh, customers, best = state.likelihood, step.customers, None
-    parts = _newest(state, step.device, under)
-    lead = weigh.lead(customers)
-    spare = rate + weigh.first(customers) - weigh.call(lead)
-    onsets = sorted({part.onset for part in parts if part.onset <= latest}, reverse=True)
-    for onset in onsets[:_STARTS]:
-        begun = onset - lead
-        incidents, together, apart, callers = weigh.explained(
-            parts, begun, under, lambda incident: state.own_score(incident, now)
-        )
-        if len(incidents) < 2:  # noqa: PLR2004 - one explains itself
-            continue
-        together += spare + weigh.silence(customers - callers, now - begun)
-        if best is None or together - apart > best.gain:
-            best = _Found(together - apart, together, apart, step, incidents, callers)
-    return best
 
 
 def askable(state: AreaState, leaf: str, made_at: datetime, now: float, margin: float) -> Iterator[Asked]:

@@ -24,7 +24,7 @@ from services.contracts.messages import (
 from services.contracts.values import CommandAction, CustomerClass, DeviceRef, ProgressStage
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
-from services.dedup.domain.candidates import Lifted, look_above, look_up_the_tree
+from services.dedup.domain.candidates import Lifted, look_up_the_tree
 from services.dedup.domain.clock import DUE, overdue, with_due_times
 from services.dedup.domain.commands import obey
 from services.dedup.domain.covering import cover_of, was_before
@@ -356,19 +356,15 @@ class _Decision(Draft):
             self.issue_held(incident, self.subject(incident, incident.standing), e.Rule.HOLD_OVER)
 
     def _look_again(self, incident: Incident, at: datetime) -> None:
-        """Move apart or down what silence contradicts, up what others share, or propose it; set the next look."""
+        """Split or move down what silence contradicts, or say so of what only a person moves; set the next look."""
         relook = incident.relook
         if relook is None:
             return
-        now = self.state.heard_until(at.timestamp())
-        sparse = incident.frozen or is_sparse(self.state, incident, now)
-        if not sparse and (lifted := look_above(self.state, incident, now)) is not None:
-            self.unite(lifted, at)
-            return
         self.events.append(e.TimerCleared(relook.timer_id, incident.incident_id))
+        now = self.state.heard_until(at.timestamp())
         if incident.frozen:
             propose_below(self, incident, tuple(incident.reports.values()), now)
-        elif sparse:
+        elif is_sparse(self.state, incident, now):
             pieces = partition(self.state, incident.device.id, incident.reports.values(), now)
             self._take_apart(incident, pieces, now)
         self.look_again(incident.incident_id, relook.since, relook.step + 1)

@@ -158,28 +158,19 @@ class Draft:
     # --- together ---
 
     def lift(self, report: Report, lifted: Lifted) -> None:
-        """Move the oldest incident up to the common device, let it absorb the others, and the report join it."""
-        self._lift(lifted, report, report.received_at)
-
-    def unite(self, lifted: Lifted, at: datetime) -> None:
-        """The same where nobody reports anew: what is open is seen to be one."""
-        self._lift(lifted, None, at)
-
-    def _lift(self, lifted: Lifted, report: Report | None, at: datetime) -> None:
+        """Move the oldest incident up to the common device and let it absorb the others."""
         rule = e.Rule.COMMON_UPSTREAM
         survivor, *others = lifted.incidents
-        device, served = self.device(lifted.device, report or next(iter(survivor.reports.values())))
+        device, served = self.device(lifted.device, report)
         self.events.append(
             e.PredictionMoved(survivor.incident_id, device, served, self.number(), rule, lifted.evidence)
         )
         standing = survivor.standing.copy()
-        for one in (one for other in others for one in other.reports.values()):
+        for one in (*(one for other in others for one in other.reports.values()), report):
             standing.add(one)
         for other in others:
             self.absorb(other, survivor, e.Rule.ABSORBED, lifted.evidence)
-        if report is not None:
-            standing.add(report)
-            self.events.append(e.ReportJoined(report, survivor.incident_id, self.number(), rule, lifted.evidence))
+        self.events.append(e.ReportJoined(report, survivor.incident_id, self.number(), rule, lifted.evidence))
         subject = Subject(
             survivor.incident_id, survivor.order_id, self.state.area, survivor.kind, device, served, standing
         )
@@ -188,11 +179,11 @@ class Draft:
             self.events.append(e.OrderUpdated(version))
         elif (
             subject.never_waits
-            or not self.state.hold(device.type, at.timestamp())
+            or not self.state.hold(device.type, report.received_at.timestamp())
             or any(other.order is not None for other in others)
         ):
             self.issue_held(survivor, subject, rule)
-        self._look_anew(survivor, at)
+        self._look_anew(survivor, report.received_at)
 
     def absorb(self, incident: Incident, successor: Incident, rule: Rule, evidence: Evidence) -> None:
         """Move all reports of an incident to another, and end its order with the other's id."""

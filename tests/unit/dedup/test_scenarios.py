@@ -104,30 +104,6 @@ def test_an_absorbed_incident_hands_over_its_reports_and_cancels_its_order(storm
     assert younger in {member.report_id for member in told[survivor.incident_id].joined}
 
 
-def test_two_branches_that_both_grew_are_seen_to_be_one_outage_of_what_feeds_both(storm: Timeline) -> None:
-    """Every further call joins one of the two and asks for nothing: the second look does."""
-    for at, device in ((0, "A0TR00028"), (0.5, "A0TR00023"), (1, "A0TR00027")):
-        one = storm.at(at).report(device)
-    for at, device in ((8, "A0TR00088"), (8.5, "A0TR00058"), (9, "A0TR00061")):
-        other = storm.at(at).report(device)
-    first, second = storm.order_of(one), storm.order_of(other)
-    assert storm.live_orders().keys() == {"A0SW00007", "A0SW00012"}
-
-    storm.at(12)
-    assert storm.live_orders().keys() == {"A0BR00001"}
-    assert storm.incident_of(one) is storm.incident_of(other)
-    assert storm.history(first.order_id)[-1][1:] == ("updated", "A0BR00001")
-    (cancelled,) = [order for order in storm.orders if order.status is OrderStatus.CANCELLED]
-    assert (cancelled.order_id, cancelled.superseded_by) == (second.order_id, first.order_id)
-    moved = next(event for event in storm.events if isinstance(event, ReportMoved))
-    assert float(moved.evidence["together"]) > float(moved.evidence["apart"])
-
-    storm.at(14)
-    for at, device in ((14, "A0TR00104"), (15, "A0TR00079"), (16, "A0TR00051")):
-        storm.at(at).report(device)
-    assert len(storm.live_orders()) == 1
-
-
 def test_two_laterals_far_apart_in_time_stay_two_outages(storm: Timeline) -> None:
     storm.at(0).report("A0TR00023")
     storm.at(0).report("A0TR00024")
