@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from tests.bench.servers import Process
 
 M = TypeVar("M", bound=Message)
-REACH = Reach("at least", 20.0)
+REACH = Reach("at least", 30.0)
 _POLL_SECONDS = 0.02
 _PATIENCE_SECONDS = 240.0
 _PAGE = 2000
