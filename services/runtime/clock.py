@@ -46,6 +46,11 @@ def follow(course: CatchUp | None) -> None:
     _followed = course
 
 
+def is_rehearsed() -> bool:
+    """Tell whether this process lives a time again."""
+    return _followed is not None
+
+
 def now() -> datetime:
     """Return the current instant, in UTC."""
     if _followed is None:

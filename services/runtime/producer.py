@@ -67,9 +67,9 @@ def _note(wait: asyncio.Future[Any]) -> None:
         wait.exception()
 
 
-def _timestamp_ms() -> int:
-    """A record's time by our own clock, which the time it takes on its way is measured with."""
-    return int(clock.now().timestamp() * 1000)
+def _timestamp_ms() -> int | None:
+    """A record's time in a rehearsal, by whose clock its way is measured; else it is aiokafka's to say."""
+    return int(clock.now().timestamp() * 1000) if clock.is_rehearsed() else None
 
 
 class Producer:
