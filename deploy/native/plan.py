@@ -83,19 +83,20 @@ def default_services(settings: StackSettings, *, rehearsal: Path | None = None) 
         settings: folder and ports.
         rehearsal: the file that says what time it is, where hours are lived again at speed; else it is now.
     """
+    if rehearsal is None:
+        # A stack on one's own machine is shown storms whose hours are squeezed into seconds: a report says when it
+        # was made in storm time, long before it arrives, and is right.
+        everywhere, dedup = {}, {"GRIDLINE_TRUSTED_LAG_MINUTES": str(24 * 60)}
+    else:
+        everywhere = {"GRIDLINE_REHEARSAL_FILE": str(rehearsal)}
+        dedup = {"GRIDLINE_TIMER_SECONDS": "0.05"}  # half a minute of a rehearsal's time
     extra = {
         "intake": {
             "GRIDLINE_NOTIFY_URL": f"http://{LOOPBACK}:{settings.notify_port}",
             "GRIDLINE_PHOTOS_FOLDER": str(settings.run_folder / "photos"),
         },
+        "dedup": dedup,
     }
-    if rehearsal is None:
-        # A stack on one's own machine is shown storms whose hours are squeezed into seconds: a report says when it
-        # was made in storm time, long before it arrives, and is right.
-        extra["dedup"] = {"GRIDLINE_TRUSTED_LAG_MINUTES": str(24 * 60)}
-    else:
-        extra["dedup"] = {"GRIDLINE_TIMER_SECONDS": "0.05"}  # half a minute of a rehearsal's time
-    everywhere = {} if rehearsal is None else {"GRIDLINE_REHEARSAL_FILE": str(rehearsal)}
     return [
         Service(
             name,

@@ -1,13 +1,12 @@
 """Giving dispatchers' commands to dedup from the command line: the key, what was seen, and what came of it.
 
-Decided here: the key is that of ``GRIDLINE_API_KEY``, else the published development one. Never here: an action.
+Never here: an action.
 """
 
 from __future__ import annotations
 
 import getpass
-import os
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 from rich.markup import escape
@@ -16,12 +15,10 @@ from services.cli import addresses, http
 from services.cli.console import out, print_json
 from services.dedup.keys import DEVELOPMENT_KEYS
 
-_KEY: Final = "GRIDLINE_API_KEY"
-
 
 def headers() -> dict[str, str]:
     """Return the headers that say who asks."""
-    return {"X-API-Key": os.environ.get(_KEY) or DEVELOPMENT_KEYS["desk-dev"]}
+    return http.key(DEVELOPMENT_KEYS["desk-dev"])
 
 
 def ask(path: str, **query: Any) -> Any:

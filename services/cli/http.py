@@ -1,10 +1,12 @@
 """Asking a service of ours over HTTP, with its refusals and silences told as the command line tells them.
 
-Decided here: how RFC 9457 problem details read on a terminal. Never here: which service is asked what.
+Decided here: whose key is sent, and how RFC 9457 problem details read on a terminal. Never here: which service is asked
+what.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any, Final
 
 import httpx
@@ -14,6 +16,11 @@ from services.cli.errors import CommandError, Exit
 _TIMEOUT_SECONDS: Final = 15.0
 _NOT_FOUND: Final = 404
 _OURS: Final = 500
+
+
+def key(development: str) -> dict[str, str]:
+    """Return the headers that say who asks: the key of ``GRIDLINE_API_KEY``, else the published development one."""
+    return {"X-API-Key": os.environ.get("GRIDLINE_API_KEY") or development}
 
 
 def get(service: str, url: str, path: str, *, headers: dict[str, str] | None = None, **query: Any) -> Any:

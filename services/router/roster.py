@@ -211,10 +211,10 @@ async def alive(tx: Connection, signs: Mapping[str, datetime]) -> None:
     await tx.execute(_ALIVE, list(signs), list(signs.values()))
 
 
-async def agents(connection: Connection, agent_id: str) -> list[Row]:
+async def one(connection: Connection, agent_id: str) -> Row | None:
     """Return the agent of this id, if there is one."""
-    found = await connection.fetch(_ONE, agent_id)
-    return [_row(row["body"], row["presence"], row["since"], row["seen_at"]) for row in found]
+    row = await connection.fetchrow(_ONE, agent_id)
+    return None if row is None else _row(row["body"], row["presence"], row["since"], row["seen_at"])
 
 
 async def page(

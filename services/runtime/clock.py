@@ -22,8 +22,8 @@ class CatchUp:
     """
 
     behind: float
-    begins: float | None = None
-    rate: float = 2.0
+    begins: float | None
+    rate: float
 
     def shown(self, present: float) -> float:
         """Return what the clock shows at an instant of the present. It never goes back."""

@@ -136,17 +136,17 @@ def _run(settings: StackSettings, *, keep: bool, shape: Shape, seconds: float, s
         service_settings = ServiceSettings(kafka_bootstrap=up.info.kafka_bootstrap, postgres_dsn=up.info.postgres_dsn)
         crews = running.enter_context(_crews(settings, up.info, seconds))
         begins = clock.now() + timedelta(seconds=rehearsal.NOTICED_SECONDS)
-        pace.beginning(begins).write(lived)
+        pace = pace.beginning(begins)
+        pace.write(lived)
         first = begins - timedelta(seconds=pace.behind_seconds)
         requests = at_pace(render(storm, events, first, development_senders()), pace.rate)
-        course = pace.beginning(begins).course()
         evidence, answers = asyncio.run(_drive(service_settings, up.info, storm, begins, requests, crews))
         evidence.accepted, evidence.unknown = frozenset(answers.accepted), frozenset(answers.unknown)
         evidence.actions = evidences.read_actions(settings.run_folder / "field_repair.db")
         verdict = invariants.check(evidence)
         cases = {case.number: case for case in storm.cases}
         truth = {request.ticket_id: cases[request.case] for request in requests}
-        out.print(summary.render(evidence, verdict, merging.judge(evidence, truth), answers, course.present))
+        out.print(summary.render(evidence, verdict, merging.judge(evidence, truth), answers, pace.course().present))
         for status, text in answers.refused[:5]:
             err.print(f"The intake refused a request: {status} {text}", markup=False)
         if keep:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -156,7 +155,7 @@ def explain(
 
 
 def _key() -> dict[str, str]:
-    return {"X-API-Key": os.environ.get("GRIDLINE_API_KEY") or DEVELOPMENT_KEYS["wallboard-dev"]}
+    return http.key(DEVELOPMENT_KEYS["wallboard-dev"])
 
 
 def _names_a_ticket(what: str) -> bool:

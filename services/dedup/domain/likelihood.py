@@ -267,8 +267,7 @@ class Likelihood:
         A transformer of many homes that is out and has one of them call is less likely than that one home's own line.
         The arguments are those of ``of_device``.
         """
-        found = self.of_device(kind, customers, calls, callers, now)
-        return max(found, callers * self._own_line) if kind is _FEEDS_HOMES else found
+        return max(self.of_device(kind, customers, calls, callers, now), self.homes(kind, callers))
 
     def of_device(self, kind: DeviceType, customers: int, calls: Sequence[float], callers: int, now: float) -> float:
         """Return the log likelihood of one outage of one device.

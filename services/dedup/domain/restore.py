@@ -127,7 +127,7 @@ def _step_where_reported(draft: Draft, incident: Incident, device: str, at: date
         last = state.restored.get(report.device or "")
         if report.device == device or (last is not None and last.restored_at >= report.made_at):
             return True
-        return _is_under(state, report, device) or _step_of(state, incident, report) is not None
+        return state.is_under(report.device, device) or _step_of(state, incident, report) is not None
 
     if not all(map(is_back, incident.reports.values())):
         draft.part_restored(incident.incident_id, device, at, incident.began_at)
@@ -145,7 +145,7 @@ def _inside(state: AreaState, device: str) -> list[tuple[Incident, list[Report]]
     for key in above:
         if key is not None:
             incident = state.incidents[key]
-            under = [report for report in incident.reports.values() if _is_under(state, report, device)]
+            under = [report for report in incident.reports.values() if state.is_under(report.device, device)]
             if under:
                 found.append((incident, under))
     return found
@@ -154,13 +154,6 @@ def _inside(state: AreaState, device: str) -> list[tuple[Incident, list[Report]]
 def _open_at_or_above(state: AreaState, leaf: str) -> list[Incident]:
     keys = [state.by_device.get(leaf), *(state.by_device.get(step.device) for step in state.path(leaf))]
     return [state.incidents[key] for key in keys if key is not None]
-
-
-def _is_under(state: AreaState, report: Report, device: str) -> bool:
-    tree, leaf = state.tree, state.leaf(report.device)
-    if tree is None or leaf is None or leaf not in tree or device not in tree:
-        return False
-    return tree.is_under(leaf, device)
 
 
 def _of_the_outage(
@@ -303,7 +296,7 @@ def _last_step(draft: Draft, incident: Incident, device: str, whole: float, at: 
     state = draft.state
     ended: dict[str, tuple[datetime, list[Report]]] = {}
     for report in incident.reports.values():
-        step = (device, at) if _is_under(state, report, device) else _step_of(state, incident, report)
+        step = (device, at) if state.is_under(report.device, device) else _step_of(state, incident, report)
         if step is None:
             return False
         ended.setdefault(step[0], (step[1], []))[1].append(report)

@@ -21,6 +21,7 @@ _FEW: Final = 3
 
 if TYPE_CHECKING:
     from services.dedup.domain.incident import Incident
+    from services.dedup.domain.likelihood import Likelihood
     from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState
 
@@ -34,8 +35,7 @@ def said_again(state: AreaState, report: Report, leaf: str) -> Incident | None:
     if weigh.home is not None:
         another = weigh.home + math.log(max(1, state.customers_under(leaf)))
     for _, incident in sorted(state.singles_at[leaf].items(), reverse=True):
-        again = _AGAIN + weigh.call(at - incident.standing.calls[-1]) - math.log(weigh.share)
-        if again > another and incident.device.type != PLACE and _may_be_of(report, incident):
+        if _again(weigh, incident, at) > another and incident.device.type != PLACE and _may_be_of(report, incident):
             return incident
     return None
 
@@ -58,9 +58,13 @@ def is_beside(state: AreaState, report: Report, incident: Incident, leaf: str) -
     apart = weigh.outage(kind, customers, standing.calls, standing.callers, now) + another
     together = weigh.of_device(kind, customers, sorted([*standing.calls, at]), standing.callers + 1, now)
     if _may_be_of(report, incident):
-        again = _AGAIN + weigh.call(at - standing.calls[-1]) - math.log(weigh.share)
-        together = max(together, apart - another + again)
+        together = max(together, apart - another + _again(weigh, incident, at))
     return apart > together
+
+
+def _again(weigh: Likelihood, incident: Incident, at: float) -> float:
+    """Return the log likelihood that who called for an incident calls again at ``at``."""
+    return _AGAIN + weigh.call(at - incident.standing.calls[-1]) - math.log(weigh.share)
 
 
 def _may_be_of(report: Report, incident: Incident) -> bool:

@@ -189,6 +189,13 @@ class AreaState:
             return device
         return self.tree.protective_at_or_above(device)
 
+    def is_under(self, place: str | None, device: str) -> bool:
+        """Tell whether what is reported at a place is at or under a device, by the network in force."""
+        tree, leaf = self.tree, self.leaf(place)
+        if tree is None or leaf is None or leaf not in tree or device not in tree:
+            return False
+        return tree.is_under(leaf, device)
+
     def path(self, leaf: str) -> tuple[Step, ...]:
         """Return the devices upstream of a leaf that could have opened, nearest first."""
         found = self._paths.get(leaf)

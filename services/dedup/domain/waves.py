@@ -83,12 +83,7 @@ def _scopes(state: AreaState, incident: Incident, report: Report) -> list[str]:
 
 
 def _under(state: AreaState, device: str, reports: Sequence[Report]) -> list[Report]:
-    tree, found = state.tree, []
-    for report in reports:
-        leaf = state.leaf(report.device)
-        if tree is not None and leaf is not None and leaf in tree and device in tree and tree.is_under(leaf, device):
-            found.append(report)
-    return found
+    return [report for report in reports if state.is_under(report.device, device)]
 
 
 def _tail(state: AreaState, incident: Incident, scope: str, lately: int, lasted: float) -> float:

@@ -196,11 +196,11 @@ async def _can_receive(desk: Desk, agent_id: str) -> None:
     """Refuse to keep a ticket for somebody who does not exist or is not there: its customer would only wait."""
     with translated():
         async with desk.pool.acquire() as connection:
-            found = await roster.agents(connection, agent_id)
-    if not found:
+            found = await roster.one(connection, agent_id)
+    if found is None:
         reason = f"{agent_id}: no agent has this id"
         raise Problem(422, "some fields do not fit", errors=[{"field": "to_agent", "reason": reason}])
-    if found[0].presence is Presence.OFFLINE:
+    if found.presence is Presence.OFFLINE:
         raise Problem(409, "that agent is offline", errors=[{"field": "to_agent", "reason": "not_available"}])
 
 

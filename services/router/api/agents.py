@@ -113,11 +113,11 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     async def get_agent(agent_id: Name) -> AgentDesk:
         with translated():
             async with desk.pool.acquire() as connection:
-                found = await roster.agents(connection, agent_id)
+                row = await roster.one(connection, agent_id)
                 tickets = await roster.in_hand(connection, agent_id)
-        if not found:
+        if row is None:
             raise problem(NoSuchAgentError())
-        return AgentDesk(agent=shown(found[0]), tickets=[view(ticket, desk.rules()) for ticket in tickets])
+        return AgentDesk(agent=shown(row), tickets=[view(ticket, desk.rules()) for ticket in tickets])
 
     @router.put("/agents/{agent_id}", summary="Say what an agent can", dependencies=[leads])
     async def put_agent(agent_id: Name, profile: Profile) -> AgentPut:
@@ -130,7 +130,9 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         with translated():
             async with desk.pool.acquire() as connection, connection.transaction():
                 await roster.put(connection, agent, clock.now())
-                [row] = await roster.agents(connection, agent_id)
+                row = await roster.one(connection, agent_id)
+        if row is None:
+            raise AssertionError("it was stored in the same transaction")
         asked = set(skills_asked(desk.book.rules.tree.root))
         unasked = [skill for skill in agent.skills if skill not in asked and f"{skill.partition(':')[0]}:" not in asked]
         return AgentPut(**shown(row).model_dump(), unasked=tuple(unasked))

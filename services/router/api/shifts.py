@@ -113,12 +113,6 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     return router
 
 
-async def _row(desk: Desk, agent_id: str) -> list[roster.Row]:
-    with translated():
-        async with desk.pool.acquire() as connection:
-            return await roster.agents(connection, agent_id)
-
-
 def _answer(ticket: Ticket, response: Response, desk: Desk) -> TicketView:
     response.headers["ETag"] = etag(ticket.version)
     return view(ticket, desk.rules())
@@ -138,7 +132,11 @@ async def _awaited(desk: Desk, agent_id: str, by: str, wait: float, request: Req
         left = ends - clock.monotonic()
         if ticket is not None or left <= 0:
             return ticket
-        [row] = await _row(desk, agent_id)
+        with translated():
+            async with desk.pool.acquire() as connection:
+                row = await roster.one(connection, agent_id)
+        if row is None:
+            raise AssertionError("agents stay once they are made")
         if not await desk.bell.wait(row.agent, left, found_nothing=tried):
             return None
         tried = True

@@ -136,8 +136,8 @@ async def _offers(desk: Desk, agent: Agent, by: str, last_event_id: str | None) 
 async def _is_gone(desk: Desk, agent: Agent) -> bool:
     with translated():
         async with desk.pool.acquire() as connection:
-            rows = await roster.agents(connection, agent.agent_id)
-    return not rows or rows[0].presence is Presence.OFFLINE
+            row = await roster.one(connection, agent.agent_id)
+    return row is None or row.presence is Presence.OFFLINE
 
 
 async def _ended(desk: Desk, agent: Agent, event_id: str) -> OfferEnded | None:

@@ -12,17 +12,20 @@ import structlog
 
 from services.router import metrics
 from services.router.domain.ticket import Rules
-from services.router.tree.calendars import holidays_beside, read_holidays
+from services.router.tree.calendars import FILE, holidays_beside, read_holidays
 from services.router.tree.desk import read_desk
 from services.router.tree.keywords import read_keywords
 from services.router.tree.routes import read_tree
 from services.runtime import clock
 from services.runtime.watched import Watched
-from services.runtime.yaml_reading import RulesError, digest_of, read_text
+from services.runtime.yaml_reading import digest_of, read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from services.router.domain.desk import DeskRules
     from services.router.domain.targets import Duty
+    from services.router.tree.calendars import Holidays
 
 _SOON: Final = timedelta(days=31)
 """The State Council's office publishes a year each November: from December on the next one must be there."""
@@ -35,12 +38,16 @@ def load_rules(routes: Path, classify: Path) -> Rules:
     Raises:
         RulesError: one of them cannot be read or has faults; every fault of that file is named.
     """
-    holidays = holidays_beside(routes)
-    texts = {path: read_text(path) for path in (classify, routes, holidays)}
-    keywords = read_keywords(str(classify), texts[classify])
-    tree = read_tree(str(routes), texts[routes], keywords, read_holidays(str(holidays), texts[holidays]))
-    digest = digest_of(*(texts[path] for path in (routes, classify, holidays)))
-    return Rules(keywords=keywords, tree=tree, hash=digest)
+    return _load(routes, classify)[0]
+
+
+def _load(routes: Path, classify: Path) -> tuple[Rules, Mapping[str, Holidays]]:
+    file = holidays_beside(routes)
+    texts = {path: read_text(path) for path in (classify, routes, file)}
+    keywords, holidays = read_keywords(str(classify), texts[classify]), read_holidays(str(file), texts[file])
+    tree = read_tree(str(routes), texts[routes], keywords, holidays)
+    digest = digest_of(*(texts[path] for path in (routes, classify, file)))
+    return Rules(keywords=keywords, tree=tree, hash=digest), holidays
 
 
 def load_desk(file: str, text: str) -> DeskRules:
@@ -63,10 +70,9 @@ class RuleBook:
             RulesError: they cannot be used.
         """
         self._watched = Watched(
-            routes.name, lambda: load_rules(routes, classify), lambda: (routes, classify, holidays_beside(routes))
+            routes.name, lambda: _load(routes, classify), lambda: (routes, classify, holidays_beside(routes))
         )
-        self._rules = self._watched()
-        self._holidays = holidays_beside(routes)
+        self._rules, _ = self._watched()
         self._warned_on: date | None = None
         self.note_holidays(clock.now())
         _log.info("rules_loaded", tree_hash=self._rules.hash, queues=len(self._rules.tree.queues))
@@ -82,7 +88,7 @@ class RuleBook:
 
     def look(self) -> None:
         """Look at the files once and take in a change that has settled."""
-        if self._watched.look() and (rules := self._watched()).hash != self._rules.hash:
+        if self._watched.look() and (rules := self._watched()[0]).hash != self._rules.hash:
             _log.info("rules_changed", tree_hash=rules.hash, before=self._rules.hash)
             self._rules = replace(rules, duty=self._rules.duty)
             self._warned_on = None
@@ -93,17 +99,14 @@ class RuleBook:
         if self._warned_on == now.date():
             return
         self._warned_on = now.date()
-        try:
-            lists = read_holidays(self._holidays.name, read_text(self._holidays))
-        except RulesError:  # it is refused elsewhere, with every fault
-            return
+        _, lists = self._watched()
         for name, holidays in lists.items():
             if holidays.until is None:
                 continue
             ends = datetime.combine(holidays.until, time(), UTC)
             metrics.HOLIDAYS_UNTIL.labels(name).set(ends.timestamp())
             if ends - now < _SOON:
-                _log.warning("holidays_end", list=name, year=holidays.until.year, file=self._holidays.name)
+                _log.warning("holidays_end", list=name, year=holidays.until.year, file=FILE)
 
     async def watch(self, every_s: float) -> None:
         """Look again and again, for the life of the service."""

@@ -28,7 +28,7 @@ _SPAN_OF_DAYS: Final = re.compile(r"(\d{2}-\d{2})(?:\.\.(\d{2}-\d{2}))?")
 _YEAR: Final = re.compile(r"20\d{2}")
 _YEARS: Final = range(2024, 2061)
 _OTHERWISE: Final = "otherwise"
-_FILE: Final = "holidays.yaml"
+FILE: Final = "holidays.yaml"
 _SHIPPED: Final = Path(__file__).parents[3] / "deploy"
 
 
@@ -47,8 +47,8 @@ class Holidays:
 
 def holidays_beside(file: Path) -> Path:
     """Return the list of holidays: the one beside a file of rules, else the one that is shipped."""
-    beside = file.with_name(_FILE)
-    return beside if beside.exists() else _SHIPPED / _FILE
+    beside = file.with_name(FILE)
+    return beside if beside.exists() else _SHIPPED / FILE
 
 
 def read_holidays(file: str, text: str) -> dict[str, Holidays]:

@@ -6,6 +6,7 @@ Random walks over everything that can arrive found each of these: all but the la
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,11 @@ from services.dedup.domain.indexing import install
 from services.grid.network_file import read_devices
 from services.grid.tree import Tree
 from tests.unit.dedup.timeline import NETWORKS, Timeline, a_report, rules_of_tests, shipped_tree
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from services.dedup.domain.incident import Incident
 
 AREA = "A0SU00000"
 TREE = shipped_tree("ieee123")
@@ -35,13 +41,19 @@ def is_found_as_after_a_restart(story: Timeline) -> bool:
     return (again.by_device, again.by_premises) == (story.state.by_device, story.state.by_premises)
 
 
-def test_power_back_under_two_places_of_one_incident_is_one_step(story: Timeline) -> None:
-    """A fuse's outage was merged into the breaker's, so both stand above the transformer: a step was taken twice."""
+def a_fuse_merged_into_the_breaker(story: Timeline) -> tuple[UUID, UUID, Incident]:
+    """Return a report of each, and the incident that stands for both."""
     lower = story.at(0).report("A0TR00023")
     story.dispatcher("confirm", incident_id=story.state.members[lower], device="A0FU00016")
     upper = story.at(600).report("A0BR00001")
     survivor = story.incident_of(upper)
     story.dispatcher("merge", incident_id=story.state.members[lower], target_id=survivor.incident_id)
+    return lower, upper, survivor
+
+
+def test_power_back_under_two_places_of_one_incident_is_one_step(story: Timeline) -> None:
+    """A fuse's outage was merged into the breaker's, so both stand above the transformer: a step was taken twice."""
+    lower, upper, survivor = a_fuse_merged_into_the_breaker(story)
     assert (survivor.device.id, survivor.also) == ("A0BR00001", ("A0FU00016",))
 
     story.at(630).power_back("A0TR00023")
@@ -109,11 +121,7 @@ def test_what_waits_for_an_outage_elsewhere_does_not_take_the_place_of_one_here(
 
 def test_power_back_where_an_outage_was_merged_into_a_larger_one_is_a_step_of_it(story: Timeline) -> None:
     """The whole outage was closed for the fuse that was merged into it."""
-    lower = story.at(0).report("A0TR00023")
-    story.dispatcher("confirm", incident_id=story.state.members[lower], device="A0FU00016")
-    upper = story.at(600).report("A0BR00001")
-    outage = story.incident_of(upper)
-    story.dispatcher("merge", incident_id=story.state.members[lower], target_id=outage.incident_id)
+    _, _, outage = a_fuse_merged_into_the_breaker(story)
 
     story.at(630).power_back("A0FU00016")
     assert outage.state is not IncidentState.RESTORED
