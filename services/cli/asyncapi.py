@@ -112,7 +112,7 @@ def _channels() -> Iterator[tuple[str, Node]]:
 def _configuration(topic: Topic) -> Node:
     found: Node = {}
     for name, text in topic.config.items():
-        found[name] = text.split(",") if name == "cleanup.policy" else int(text)
+        found[name] = text.split(",") if name == "cleanup.policy" else int(text) if text.isdigit() else text
     return found
 
 

@@ -303,7 +303,7 @@ _RULES: Final[dict[str, Callable[[Evidence], Iterator[str]]]] = {
 def _json(record: Record) -> dict[str, Any]:
     try:
         found = json.loads(record.value or b"")
-    except ValueError:
+    except (ValueError, RecursionError):  # somebody's hostile record, which is a dead letter
         return {}
     return found if isinstance(found, dict) else {}
 

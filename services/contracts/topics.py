@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from services.contracts.messages import Message
 
 _DAY_MS: Final = 24 * 3600 * 1000
+BROKERS_TIME: Final = {"message.timestamp.type": "LogAppendTime"}
+"""Records bear the time at which the broker had them. By senders' clocks, it refuses what one stamps an hour ahead and
+deletes early what one stamps weeks behind: a wrong clock of any host would stop what it says, or lose it."""
 MAX_RECORD_BYTES: Final = 900_000
 """Largest value we publish: below the broker's default ``max.message.bytes`` of 1 MiB, with room for headers."""
 
@@ -67,16 +70,12 @@ class Topic:
     @property
     def config(self) -> dict[str, str]:
         """Kafka topic configuration."""
-        if self.compacted:
-            return {
-                "cleanup.policy": "compact",
-                "min.compaction.lag.ms": str(self.retention_ms),
-                "max.message.bytes": str(MAX_RECORD_BYTES + 100_000),
-            }
+        policy, kept = ("compact", "min.compaction.lag.ms") if self.compacted else ("delete", "retention.ms")
         return {
-            "cleanup.policy": "delete",
-            "retention.ms": str(self.retention_ms),
+            "cleanup.policy": policy,
+            kept: str(self.retention_ms),
             "max.message.bytes": str(MAX_RECORD_BYTES + 100_000),
+            **BROKERS_TIME,
         }
 
 

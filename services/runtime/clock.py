@@ -46,16 +46,14 @@ def follow(course: CatchUp | None) -> None:
     _followed = course
 
 
-def is_rehearsed() -> bool:
-    """Tell whether this process lives a time again."""
-    return _followed is not None
-
-
 def now() -> datetime:
     """Return the current instant, in UTC."""
-    if _followed is None:
-        return datetime.now(UTC)
-    return datetime.fromtimestamp(_followed.shown(time.time()), UTC)
+    return present() if _followed is None else datetime.fromtimestamp(_followed.shown(time.time()), UTC)
+
+
+def present() -> datetime:
+    """Return the current instant also where a time is lived again: it is what brokers stamp records with."""
+    return datetime.now(UTC)
 
 
 def monotonic() -> float:

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidPartitionsError, KafkaError, for_code
 
-from services.contracts.topics import MAX_RECORD_BYTES, TOPICS
+from services.contracts.topics import BROKERS_TIME, MAX_RECORD_BYTES, TOPICS
 from services.runtime.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Change:
 
 def wanted(*, partitions: int | None = None) -> list[Wanted]:
     """List every topic and the dead-letter topic of each that a service reads."""
-    dead = {"cleanup.policy": "delete", "retention.ms": str(_DLQ_RETENTION_MS)}
+    dead = {"cleanup.policy": "delete", "retention.ms": str(_DLQ_RETENTION_MS), **BROKERS_TIME}
     dead["max.message.bytes"] = str(MAX_RECORD_BYTES + 200_000)
     found: list[Wanted] = []
     for topic in TOPICS:

@@ -28,7 +28,7 @@ from services.runtime.errors import FencedError, HaltError, UnavailableError
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from services.runtime.batch import Outcome, Read, Record, Transactor
     from services.runtime.positions import Claim
@@ -281,23 +281,30 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         if waiting:
             async with asyncio.timeout(20):
                 begins = await self._consumer.beginning_offsets(waiting)
+            claims = await self._claim(begins)
+            async with asyncio.timeout(20):
+                # Not before the claims: until then others may go on, past an end that was read by then.
                 ends = await self._consumer.end_offsets(waiting)
-            with translated():
-                async with self._transactor.pool.acquire() as connection:
-                    for at in waiting:
-                        name = self._names[at.topic]
-                        claim = await positions.claim(
-                            connection, (name, at.partition), first=begins[at], owner=self._owner, now=clock.now()
-                        )
-                        self._check_log(at, claim, begins[at], ends[at])
-                        if at not in self._consumer.assignment():
-                            continue  # taken away while we claimed; the epoch we raised costs the new owner one retry
-                        self._consumer.seek(at, claim.next_offset)
-                        self._ready[at] = claim
-                        self._read_to[at] = claim.next_offset
-                        metrics.CLAIMS.labels(name).inc()
+            for at, claim in claims.items():
+                self._check_log(at, claim, begins[at], ends[at])
+                if at not in self._consumer.assignment():
+                    continue  # taken away while we claimed; the epoch we raised costs the new owner one retry
+                self._consumer.seek(at, claim.next_offset)
+                self._ready[at] = claim
+                self._read_to[at] = claim.next_offset
+                metrics.CLAIMS.labels(self._names[at.topic]).inc()
         for name in self._names.values():
             metrics.OWNED.labels(name).set(sum(1 for at in self._ready if self._names[at.topic] == name))
+
+    async def _claim(self, begins: Mapping[TopicPartition, int]) -> dict[TopicPartition, Claim]:
+        """Claim partitions, given where each log begins."""
+        with translated():
+            async with self._transactor.pool.acquire() as connection:
+                return {
+                    at: await positions.claim(connection, plain, first=begin, owner=self._owner, now=clock.now())
+                    for at, begin in begins.items()
+                    for plain in ((self._names[at.topic], at.partition),)
+                }
 
     def _check_log(self, at: TopicPartition, claim: Claim, begin: int, end: int) -> None:
         compacted = BY_NAME[self._names[at.topic]].compacted
@@ -384,7 +391,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         metrics.BATCH_SECONDS.observe(seconds)
         metrics.BATCH_RECORDS.observe(len(batch))
         batches.observe(outcome)
-        now_ms = clock.now().timestamp() * 1000
+        now_ms = clock.present().timestamp() * 1000
         hops = {name: metrics.HOP_SECONDS.labels(name) for name in self._names.values()}
         for one in batch:
             hops[one.at[0]].observe(max(0.0, (now_ms - one.record.timestamp) / 1000))

@@ -19,7 +19,7 @@ BATCH_RECORDS: Final = Histogram(
     "gridline_batch_records", "Records in one batch", buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)
 )
 HOP_SECONDS: Final = Histogram(
-    "gridline_hop_seconds", "From a record's Kafka timestamp to the commit of its batch", ("topic",), buckets=SECONDS
+    "gridline_hop_seconds", "From the broker's having a record to the commit of its batch", ("topic",), buckets=SECONDS
 )
 FENCED: Final = Counter("gridline_fenced_total", "Batches void because another owner had taken a partition")
 CLAIMS: Final = Counter("gridline_claims_total", "Partitions claimed, by topic", ("topic",))

@@ -62,8 +62,9 @@ def translated() -> Iterator[None]:
         raise RefusedError(Refusal.UNPROCESSABLE, f"the database refused a value: {type(error).__name__}") from error
     except asyncpg.InterfaceError as error:
         # One class for "the connection is closed" and for our own mistakes; only the first may be tried again. One that
-        # died while nobody spoke on it is back in the pool before whoever holds it hears of that.
-        if not any(word in str(error) for word in _GONE):
+        # died while nobody spoke on it is back in the pool before whoever holds it hears of that. And where a statement
+        # has failed as below, the rollback that follows may be told that the statement is still in progress.
+        if not (any(word in str(error) for word in _GONE) or _came_of_a_death(error)):
             raise
         raise UnavailableError(f"postgres: {error}") from error
     except asyncpg.InternalClientError as error:
@@ -72,6 +73,14 @@ def translated() -> Iterator[None]:
         raise UnavailableError(f"postgres: {error}") from error
     except _UNAVAILABLE as error:
         raise UnavailableError(f"postgres: {type(error).__name__}: {error}") from error
+
+
+def _came_of_a_death(error: BaseException) -> bool:
+    """Tell whether something failed only while a failure of the connection was being dealt with."""
+    before = error.__context__
+    return before is not None and (
+        isinstance(before, (asyncpg.InternalClientError, *_UNAVAILABLE)) or _came_of_a_death(before)
+    )
 
 
 async def _nothing_to_reset(_connection: Connection) -> None:

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError,
 
 from services.contracts.envelope import Refusal, RefusedError
 from services.contracts.topics import MAX_RECORD_BYTES
-from services.runtime import clock, metrics
+from services.runtime import metrics
 from services.runtime.deadlines import within
 from services.runtime.errors import UnavailableError
 from services.runtime.partitioning import partition_of
@@ -65,11 +65,6 @@ def _note(wait: asyncio.Future[Any]) -> None:
     """Look at a failure nobody waits for any more, so that it is not reported as forgotten."""
     if not wait.cancelled():
         wait.exception()
-
-
-def _timestamp_ms() -> int | None:
-    """A record's time in a rehearsal, by whose clock its way is measured; else it is aiokafka's to say."""
-    return int(clock.now().timestamp() * 1000) if clock.is_rehearsed() else None
 
 
 class Producer:
@@ -133,7 +128,6 @@ class Producer:
                     value=outgoing.value,
                     key=outgoing.key,
                     headers=list(outgoing.headers),
-                    timestamp_ms=_timestamp_ms(),
                 )
                 await sent  # our deadline ends this waiting, not the delivery: aiokafka goes on with it
         except (TimeoutError, KafkaError) as error:
@@ -151,11 +145,8 @@ class Producer:
         try:
             with within(seconds):
                 producer = self._producer or await self._current()
-                at = _timestamp_ms()
                 waits = [
-                    await producer.send(
-                        prefix + one.topic, value=one.value, key=one.key, headers=list(one.headers), timestamp_ms=at
-                    )
+                    await producer.send(prefix + one.topic, value=one.value, key=one.key, headers=list(one.headers))
                     for one in batch
                 ]
                 await _all_acknowledged(waits)

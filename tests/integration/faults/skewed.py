@@ -1,17 +1,29 @@
 """``python -m tests.integration.faults.skewed``: a service on a host whose clock is wrong.
 
-``GRIDLINE_SKEWED`` names the module, ``GRIDLINE_SKEW_HOURS`` by how much. The product reads the time in one place.
+``GRIDLINE_SKEWED`` names the module, ``GRIDLINE_SKEW_HOURS`` by how much. The product reads the time in one place, its
+client of Kafka, which stamps what it sends, in another, and in C.
 """
 
 from __future__ import annotations
 
 import os
 import runpy
+import time
 from datetime import timedelta
+
+from aiokafka import AIOKafkaProducer
 
 from services.runtime import clock
 
 if __name__ == "__main__":
     right, skew = clock.now, timedelta(hours=float(os.environ["GRIDLINE_SKEW_HOURS"]))
     clock.now = lambda: right() + skew
+    send = AIOKafkaProducer.send
+
+    def stamped(self, *arguments, timestamp_ms=None, **named):
+        """Send with the time of the host."""
+        at = timestamp_ms or int((time.time() + skew.total_seconds()) * 1000)
+        return send(self, *arguments, timestamp_ms=at, **named)
+
+    AIOKafkaProducer.send = stamped
     runpy.run_module(os.environ["GRIDLINE_SKEWED"], run_name="__main__", alter_sys=True)

@@ -67,21 +67,28 @@ class Between:
             writer.write(FAREWELL)
 
 
-async def ask_after_the_farewell(pool: asyncpg.Pool, between: Between) -> None:
+async def ask_after_the_farewell(pool: asyncpg.Pool, between: Between, *, copying: bool) -> None:
     with translated():
-        async with pool.acquire() as connection:
-            assert await connection.fetchval("SELECT 1") == 1
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("CREATE TEMPORARY TABLE copied (n int)")
+            await connection.copy_records_to_table("copied", records=[(1,)])  # its columns are known from now on
             between.farewell()
             await asyncio.sleep(0.2)
+            if copying:
+                await connection.copy_records_to_table("copied", records=[(1,)])
             await connection.fetchval("SELECT 2")
 
 
-async def test_a_statement_after_the_servers_last_word_is_unavailable_and_the_pool_recovers(database_dsn: str):
+@pytest.mark.parametrize("copying", [False, True])
+async def test_a_statement_after_the_servers_last_word_is_unavailable_and_the_pool_recovers(
+    database_dsn: str, *, copying: bool
+):
+    """A copy that asyncpg never began stays its operation: the rollback is told that another one is in progress."""
     async with Between(database_dsn) as between:
         pool = await open_pool(between.dsn, schema="public", size=1)
         try:
             with pytest.raises(UnavailableError):
-                await ask_after_the_farewell(pool, between)
+                await ask_after_the_farewell(pool, between, copying=copying)
             assert await pool.fetchval("SELECT 3") == 3
         finally:
             pool.terminate()

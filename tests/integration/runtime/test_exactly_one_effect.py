@@ -10,6 +10,7 @@ import random
 import signal
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
 from tests.integration.runtime.world import a_record, a_report
@@ -113,6 +114,35 @@ async def test_what_was_read_ahead_of_a_batch_that_failed_is_read_again_after_it
 
 async def test_control_what_was_read_ahead_goes_before_the_batch_that_failed(world: World):
     assert "out of order" in await away_once(world, without="claim of what was read")
+
+
+_CLAIM_WAITS = """
+SELECT count(*) > 0 FROM pg_stat_activity
+WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO consumer_partition%' AND datname = current_database()
+"""
+
+
+async def test_an_owner_that_went_on_while_another_claims_is_no_loss_of_records(world: World):
+    """Who claims looks where the log ends; the one before may meanwhile decide what came after that look."""
+    reports = [a_report(n, area="area-0") for n in range(30)]
+    first = world.start()
+    await world.produce([a_record(one) for one in reports[:10]])
+    await world.settled(10)
+    await world.terminate(first)
+    connection = await asyncpg.connect(world.dsn, server_settings={"search_path": world.name})
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT * FROM consumer_partition FOR UPDATE")
+            second = world.start()
+            await world.until("it claims", True, _CLAIM_WAITS)
+            await world.produce([a_record(one) for one in reports[10:20]])
+            await connection.execute("UPDATE consumer_partition SET next_offset = 20 WHERE next_offset = 10")
+    finally:
+        await connection.close()
+    await world.produce([a_record(one) for one in reports[20:]])
+    await world.settled(30)
+    assert second.poll() is None
+    assert '"halted"' not in world.log
 
 
 async def deliver_badly(world: World, *, without: str = "") -> list[OutageReported]:
