@@ -22,6 +22,7 @@ from services.grid.candidates import (
     Customer,
     Named,
     Spot,
+    meant_of,
     search,
 )
 from services.grid.device import DeviceType
@@ -40,6 +41,7 @@ from services.grid.houses import HouseIndex
 from services.grid.lately import Chain
 from services.grid.phone import phone_key
 from services.grid.place import decide, weigh
+from services.grid.slips import slips
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -187,12 +189,21 @@ class CustomerBook:
     def around(self, wanted: Search, rules: PlaceRules = DEFAULT_RULES) -> Around:
         """Return what a search finds, as far as ``coverage_m``."""
         points = () if wanted.point is None else tuple(self._near(wanted.point, rules))
+        meant = () if wanted.slipped is None else self._slips(wanted.slipped)
         if wanted.address is None:
-            return Around(points)
+            return Around(points, slips=meant)
         houses = self._houses.find(wanted.address)
         if len(houses) > MOST_HOUSES:
-            return Around(points, crowded=True)
-        return Around(points, houses, self._rooms(wanted.address, houses))
+            return Around(points, crowded=True, slips=meant)
+        return Around(points, houses, self._rooms(wanted.address, houses), slips=meant)
+
+    def _slips(self, key: str) -> tuple[Customer, ...]:
+        found: dict[str, Customer] = {}
+        for one in slips(key):
+            for account in (one, *self._by_key.get(one, ())):
+                if (row := self._rows.get(account)) is not None:
+                    found[account] = self._customer(row)
+        return meant_of(found)
 
     def _rooms(self, said: Address, houses: tuple[House, ...]) -> tuple[Customer, ...]:
         if not said.room:

@@ -16,7 +16,7 @@ from services.grid.address import STREET_ROW, parse, same_house, street_names
 from services.grid.evidence import Clue, Point, distance_m
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from services.contracts.values import CustomerClass, CustomerStatus
     from services.grid.address import Address
@@ -29,6 +29,8 @@ MOST_HOUSES: Final = 64
 MOST_POINTS: Final = 24
 """Service points around a position that are weighed."""
 MOST_ROOMS: Final = 8
+MOST_SLIPS: Final = 64
+"""Accounts a slip away from the one that was said; of more of them none is meant."""
 MOST_DEVICES: Final = 4
 
 _SIGMAS_OF_95: Final = 2.45  # 95 % of a circular normal error lies within so many standard deviations
@@ -121,10 +123,14 @@ class Named:
 
 @frozen()
 class Search:
-    """What is still to be searched for, once ``Named`` is known: see ``search``."""
+    """What is still to be searched for, once ``Named`` is known: see ``search``.
+
+    ``slipped`` is the key of an account that nobody has: who has one that is a slip away may be meant.
+    """
 
     point: Point | None = None
     address: Address | None = None
+    slipped: str | None = None
 
 
 @frozen()
@@ -136,12 +142,14 @@ class Around:
         houses: Houses the address may mean, of the first step that finds any.
         rooms: Customers with the room that was said, at the transformers of those houses.
         crowded: There are more houses than ``MOST_HOUSES``, so none is named.
+        slips: Customers whose account is a slip away from the one that was said; none of more than ``MOST_SLIPS``.
     """
 
     points: tuple[Spot, ...] = ()
     houses: tuple[House, ...] = ()
     rooms: tuple[Customer, ...] = ()
     crowded: bool = False
+    slips: tuple[Customer, ...] = ()
 
 
 @dataclass(slots=True)
@@ -161,6 +169,7 @@ class Heard:
     spots: dict[str, Spot] = field(default_factory=dict)
     customers: list[Customer] = field(default_factory=list)
     clues: list[Clue] = field(default_factory=list)
+    account: Customer | None = None
 
     def add(self, basis: Basis, trust: float, weights: Iterable[tuple[Spot, float]]) -> None:
         """Add a source. The weights of one transformer add up; together they are at most 1."""
@@ -179,7 +188,12 @@ def search(question: Question, named: Named, rules: PlaceRules) -> Search:
         point = None
     if address is not None and any(same_house(address, parse(one.address)) for one in known):
         address = None
-    return Search(point, address)
+    return Search(point, address, question.account_key if named.account is None else None)
+
+
+def meant_of(found: Mapping[str, Customer]) -> tuple[Customer, ...]:
+    """Return who may have been meant of those whose account is a slip away from the one said; nobody of too many."""
+    return tuple(found[one] for one in sorted(found)) if len(found) <= MOST_SLIPS else ()
 
 
 def _named_customers(named: Named) -> tuple[Customer, ...]:
@@ -198,13 +212,18 @@ def _stands_at(question: Question, home: Point, rules: PlaceRules) -> bool:
 
 def hear(question: Question, named: Named, around: Around, rules: PlaceRules) -> Heard:
     """Return what every source says."""
-    heard = Heard(clues=list(question.clues))
+    heard = Heard(clues=list(question.clues), account=named.account)
     known = _named_customers(named)
     if named.account is not None:
         heard.customers.append(named.account)
         heard.add(Basis.ACCOUNT, rules.account_trust, [(_spot(named.account), 1.0)])
     elif question.account_id is not None:
         heard.clues.append(Clue.ACCOUNT_UNKNOWN)
+        if around.slips:
+            heard.clues.append(Clue.ACCOUNT_SLIP)
+            heard.customers += around.slips
+            meant = [(_spot(one), 1.0 / len(around.slips)) for one in around.slips]
+            heard.add(Basis.ACCOUNT, rules.slip_trust, meant)
     _hear_phone(heard, question, named, rules)
     if question.address is not None:
         _hear_address(heard, question.address, known, around, rules)

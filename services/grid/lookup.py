@@ -17,18 +17,21 @@ from services.grid.candidates import (
     MOST_PHONES,
     MOST_POINTS,
     MOST_ROOMS,
+    MOST_SLIPS,
     Around,
     Customer,
     House,
     Named,
     Search,
     Spot,
+    meant_of,
     search,
 )
 from services.grid.evidence import DEFAULT_RULES, Point, ask, latitude, mercator
 from services.grid.houses import wanted
 from services.grid.lately import Chain
 from services.grid.place import decide, weigh
+from services.grid.slips import slips
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -138,6 +141,8 @@ WITH asked_point AS MATERIALIZED (
            number, low, high, room
     FROM unnest($4::integer[], $5::text[], $6::text[], $7::integer[], $8::integer[], $9::integer[], $10::text[])
         AS a (n, streets, districts, number, low, high, room)
+), meant AS MATERIALIZED (
+    SELECT n, account FROM unnest($11::integer[], $12::text[]) AS m (n, account)
 ), current AS MATERIALIZED (
     SELECT version FROM grid.network_version WHERE is_current
 ), point_hit AS (
@@ -176,6 +181,18 @@ WITH asked_point AS MATERIALIZED (
         ORDER BY account_id
         LIMIT {MOST_ROOMS}
     ) AS c
+), slip_hit AS (
+    SELECT meant.n, c.*
+    FROM meant CROSS JOIN LATERAL (
+        (SELECT {_CUSTOMER} FROM grid.customer
+        WHERE version = (SELECT version FROM current) AND account_id = meant.account
+        LIMIT 1)
+        UNION ALL
+        (SELECT {_CUSTOMER} FROM grid.customer
+        WHERE version = (SELECT version FROM current) AND account_key = meant.account
+        ORDER BY account_id
+        LIMIT {MOST_SLIPS + 1})
+    ) AS c
 ), hit AS (
     SELECT 'point' AS via, n, transformer_id, at[1] AS lat, at[0] AS lon, rank AS step,
            NULL::text AS street, NULL::integer AS number, NULL::text AS building, NULL::integer AS customers,
@@ -190,6 +207,10 @@ WITH asked_point AS MATERIALIZED (
     SELECT 'room', n, transformer_id, lat, lon, NULL, NULL, NULL, NULL, NULL,
            account_id, phone, status, priority, language, address, voltage_kv, 1
     FROM room_hit
+    UNION ALL
+    SELECT 'slip', n, transformer_id, lat, lon, NULL, NULL, NULL, NULL, NULL,
+           account_id, phone, status, priority, language, address, voltage_kv, 1
+    FROM slip_hit
 )
 SELECT hit.via, hit.n, hit.transformer_id, coalesce(hit.lat, d.lat) AS lat, coalesce(hit.lon, d.lon) AS lon, hit.step,
        hit.street, hit.number, hit.building, hit.customers, hit.account_id, hit.phone, hit.status, hit.priority,
@@ -295,16 +316,20 @@ def named_arguments(questions: Sequence[Question]) -> tuple[list[Any], ...]:
 
 
 async def _around(connection: Connection, wants: Sequence[Search]) -> list[Around]:
-    if not any(want.point or want.address for want in wants):
+    if not any(want.point or want.address or want.slipped for want in wants):
         return [Around()] * len(wants)
     points: dict[int, list[tuple[int, Spot]]] = {}
     houses: dict[int, list[House]] = {}
     rooms: dict[int, list[Customer]] = {}
+    meant: dict[int, dict[str, Customer]] = {}
     crowded: set[int] = set()
     for record in await connection.fetch(FIND_AROUND, *around_arguments(wants)):
         via, n = record["via"], record["n"]
         if via == "room":
             rooms.setdefault(n, []).append(_customer(record))
+            continue
+        if via == "slip":
+            meant.setdefault(n, {})[record["account_id"]] = _customer(record)
             continue
         if record["found"] > MOST_HOUSES:
             crowded.add(n)
@@ -326,6 +351,7 @@ async def _around(connection: Connection, wants: Sequence[Search]) -> list[Aroun
             tuple(houses.get(n, ())),
             tuple(sorted(rooms.get(n, ()), key=_by_transformer)),
             crowded=n in crowded,
+            slips=meant_of(meant.get(n, {})),
         )
         for n in range(len(wants))
     ]
@@ -335,6 +361,7 @@ def around_arguments(wants: Sequence[Search]) -> tuple[list[Any], ...]:
     """Return the arguments of ``FIND_AROUND``."""
     points = [(n, want.point) for n, want in enumerate(wants) if want.point is not None]
     said = [(n, want.address, wanted(want.address)) for n, want in enumerate(wants) if want.address is not None]
+    meant = [(n, one) for n, want in enumerate(wants) if want.slipped is not None for one in slips(want.slipped)]
     return (
         [n for n, _ in points],
         [point.lon for _, point in points],
@@ -346,6 +373,8 @@ def around_arguments(wants: Sequence[Search]) -> tuple[list[Any], ...]:
         [want.low for _, _, want in said],
         [want.high for _, _, want in said],
         [address.room for _, address, _ in said],
+        [n for n, _ in meant],
+        [account for _, account in meant],
     )
 
 

@@ -278,9 +278,8 @@ def _customer_at(heard: Heard, transformer: str) -> Customer | None:
     """Return the customer whom the best source that names one at this transformer names; None if several do."""
     there = dict.fromkeys(one for one in heard.customers if one.transformer_id == transformer)
     first: Customer | None = None
-    for source in heard.sources:
-        if source.basis is Basis.ACCOUNT and transformer in source.support:
-            return next(iter(there))  # the account's customer was added first
+    if heard.account is not None and heard.account.transformer_id == transformer:
+        return heard.account
     accounts = {one.account_id: one for one in there}
     if len(accounts) == 1:
         first = next(iter(accounts.values()))

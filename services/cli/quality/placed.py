@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from services.cli.storm.words import Kind
 from services.contracts.values import CustomerStatus
-from services.grid.evidence import PlaceEvidence, ask
+from services.grid.candidates import search
+from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,7 +110,8 @@ def truly_placed(storm: StormFiles) -> list[Placed]:
 def truly_placed_if_said(storm: StormFiles) -> list[Placed]:
     """Return every event as ``truly_placed``, but nowhere if it says nothing of its place.
 
-    That is: no position, no address, no account, phone or device that anybody has. No resolver could place those.
+    That is: no position, no address, no phone or device that anybody has, no account that anybody has or that is a slip
+    away from one. No resolver could place those.
     """
     lines = {line.event_id: line for line in storm.lines}
     return [
@@ -126,6 +128,10 @@ def says_where(storm: StormFiles, line: ReportLine) -> bool:
         line.account_id, line.phone, line.lat, line.lon, line.crs, line.accuracy_m, line.address, line.text
     )
     question = ask(evidence)
-    named = storm.served.book.named(question)
-    found = named.account or named.phones or named.devices
-    return bool(found or question.address is not None or question.point is not None)
+    if question.address is not None or question.point is not None:
+        return True
+    book = storm.served.book
+    named = book.named(question)
+    if named.account or named.phones or named.devices:
+        return True
+    return bool(book.around(search(question, named, DEFAULT_RULES)).slips)

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.values import Basis
+from services.contracts.values import Basis, CustomerStatus
 from services.grid.book import CustomerBook
 from services.grid.candidates import MOST_POINTS, Named, Spot, search
 from services.grid.device import DeviceRow
-from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, Point, ask, distance_m
+from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, Point, account_key, ask, distance_m
 from services.grid.network_file import CustomerRow
+from services.grid.slips import slips
 from services.grid.tree import Tree
 
 METRE = 1 / 111_195
@@ -74,6 +75,82 @@ def test_of_accounts_that_signs_alone_tell_apart_the_one_that_was_said_is_meant_
     book = CustomerBook(tree, [one._replace(account_id=account) for account in ("1-23", "12-3", "0123")])
     assert [book.account(said) for said in ("1-23", "12-3", "0123", "1 23")] == ["1-23", "12-3", "0123", None]
     assert book.resolve(PlaceEvidence(account_id="1 23")).area is None
+
+
+def town(*accounts, status=CustomerStatus.ACTIVE):
+    """A book of customers 9 km apart, each of a substation of its own."""
+    rows, customers = [], []
+    for n, account in enumerate(accounts):
+        lat = 31.2 + 9000 * n * METRE
+        rows += [
+            DeviceRow(f"S{n}", None, "substation", False, lat, 118.4),
+            DeviceRow(f"B{n}", f"S{n}", "breaker", False, lat, 118.4),
+            DeviceRow(f"T{n}", f"B{n}", "transformer", False, lat, 118.4),
+        ]
+        customers.append(CustomerRow(account, f"T{n}", lat, 118.4, f"团结路{10 + n}号", "", status=status))
+    return CustomerBook(Tree(rows), customers)
+
+
+@pytest.mark.parametrize(
+    "said", ["3100471", "310047182", "13100471 8", "31008471-8", "31004178", "81004718", "031004719", "户号：3100471"]
+)
+def test_an_account_that_nobody_has_is_taken_for_the_only_one_that_is_a_slip_away(said):
+    place = town("31004718", "52290035").resolve(PlaceEvidence(account_id=said))
+    assert (place.account_id, place.transformer_id) == ("31004718", "T0")
+    assert {"account_unknown", "account_slip"} <= set(place.evidence)
+    assert place.confidence == pytest.approx(0.75, abs=0.001)
+
+
+@pytest.mark.parametrize("said", ["310047", "3100471823", "81008718", "99999999", "310O4718X", "A" * 25 + "1"])
+def test_an_account_two_slips_away_from_any_places_nothing(said):
+    place = town("31004718", "52290035").resolve(PlaceEvidence(account_id=said))
+    assert (place.area, place.basis) == (None, Basis.NONE)
+    assert "account_slip" not in place.evidence
+
+
+def test_a_short_account_is_not_guessed_at():
+    assert town("47182").resolve(PlaceEvidence(account_id="4718")).area is None
+
+
+def test_of_several_accounts_a_slip_away_the_rest_of_the_evidence_tells_which_is_meant():
+    book = town("31004718", "31004728", "31004778")
+    alone = book.resolve(PlaceEvidence(account_id="31004798"))
+    assert alone.transformer_id is None
+    assert [one.account_id for one in alone.candidates] == ["31004718", "31004728", "31004778"]
+    with_address = book.resolve(PlaceEvidence(account_id="31004798", address="团结路11号"))
+    assert (with_address.account_id, with_address.transformer_id) == ("31004728", "T1")
+    assert with_address.confidence > 0.99
+
+
+def test_of_too_many_accounts_a_slip_away_none_is_meant():
+    crowd = [f"1{'0' * n}{digit}{'0' * (8 - n)}" for n in range(9) for digit in range(1, 10)]
+    place = town(*crowd).resolve(PlaceEvidence(account_id="1000000000"))
+    assert "account_slip" not in place.evidence
+    assert place.area is None
+
+
+def test_whom_a_slip_alone_names_is_not_told_of_arrears():
+    place = town("31004718", status=CustomerStatus.SUSPENDED).resolve(PlaceEvidence(account_id="310047182"))
+    assert (place.account_id, place.status) == ("31004718", CustomerStatus.ACTIVE)
+
+
+DIGITS = st.text("0123456789", min_size=6, max_size=13).filter(lambda key: key[0] != "0")
+
+
+@given(DIGITS, st.data())
+def test_what_was_meant_is_a_slip_away_from_every_slip(meant, data):
+    n = data.draw(st.integers(0, len(meant) - 1))
+    digit = data.draw(st.sampled_from("0123456789"))
+    made = (
+        meant[:n] + digit + meant[n:],
+        meant[:n] + digit + meant[n + 1 :],
+        meant[:n] + meant[n + 1 :],
+        meant[:n] + meant[n : n + 2][::-1] + meant[n + 2 :],
+    )
+    for said in made:
+        key = account_key(said)
+        if len(key) >= 6 and len(said) == len(key):
+            assert meant in slips(key)
 
 
 def test_accounts_and_phones_are_found_in_the_forms_people_give():
