@@ -14,7 +14,7 @@ from services.cli.errors import CommandError, Exit
 from services.cli.hearing import hearing
 from services.cli.quality.judge import Order, Outcome, judge
 from services.cli.quality.losses import Cause, losses
-from services.cli.quality.methods import prepare
+from services.cli.quality.methods import BASELINES, compare, prepare
 from services.cli.quality.placed import first_arrivals, says_where
 from services.cli.quality.spread import spread
 from services.cli.quality.storms import read_storm
@@ -24,7 +24,7 @@ from services.dedup.settings import DedupSettings
 from services.runtime.settings import read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from services.cli.quality.judge import Figures
     from services.cli.quality.losses import Losses
@@ -37,6 +37,7 @@ def score(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="For another program to read.")] = False,
     explain: Annotated[bool, typer.Option(help="Also say by cause where it lost: at places, or in merging.")] = False,
+    baselines: Annotated[bool, typer.Option(help="Also say what simpler ways to merge make of it.")] = False,
 ) -> None:
     """Score how right merging was: B-cubed, orders for each true fault, faults nobody was sent to, and more.
 
@@ -49,19 +50,26 @@ def score(
 
       gridline score /tmp/storm-1 /tmp/storm-2 /tmp/storm-3
 
-      gridline score --explain /tmp/storm
+      gridline score --explain --baselines /tmp/storm
     """
     with progress() as display:
         read = [_of_folder(folder) for folder in display.track(folders, description="storms")]
         lost = [_lost(*one) for one in display.track(read, description="losses")] if explain else []
+        others = [_others(storm) for storm, _ in display.track(read, description="baselines")] if baselines else []
     found = [_figures(*one) for one in read]
     if as_json:
-        figures = [one.as_json() for one in found]
-        print_json([{**one, "lost": of._asdict()} for one, of in zip(figures, lost, strict=True)] if lost else figures)
+        figures: list[dict[str, object]] = [dict(one.as_json()) for one in found]
+        for one, of in zip(figures, lost, strict=False):
+            one["lost"] = of._asdict()
+        for one, ways in zip(figures, others, strict=False):
+            one["baselines"] = {name: way.as_json() for name, way in ways.items()}
+        print_json(figures)
     else:
         show_figures(found, without=_ONLY_LIVE)
         if lost:
             _show_losses(lost)
+        if others:
+            _show_others([{_THESE: one, **of} for one, of in zip(found, others, strict=True)])
 
 
 _ONLY_LIVE: Final = frozenset({"to_device_p50", "named_device"})
@@ -90,6 +98,31 @@ def _lost(storm: StormFiles, outcome: Outcome) -> Losses:
     lines = {line.event_id: line for line in storm.lines}
     prepared = prepare(storm, storm.lines, rules, hearing())
     return losses(storm, prepared, outcome, lambda event: says_where(storm, lines[event]))
+
+
+def _others(storm: StormFiles) -> dict[str, Figures]:
+    rules = load_rules(read_settings(DedupSettings).thresholds_file)  # baselines have none
+    return compare(storm, rules, hearing(), only=BASELINES).figures
+
+
+_THESE: Final = "orders.csv"
+_COMPARED: Final = {
+    "b3_f1": "B-cubed F1",
+    "spare_per_fault": "spare orders a fault",
+    "hidden": "faults without an own order",
+    "hidden_in_another": "of these, merged away",
+    "hazards_absorbed": "hazards absorbed",
+}
+
+
+def _show_others(found: Sequence[Mapping[str, Figures]]) -> None:
+    """Show what was done beside what simpler ways make of the same reports at the same places, in the mean."""
+    rows = []
+    for method in found[0]:
+        values = [of[method].as_json() for of in found]
+        rows.append((method, *(f"{spread(value[name] for value in values).mean:.3f}" for name in _COMPARED)))
+    columns = ("merged by", *_COMPARED.values())
+    out.print(table("", columns, rows, right=columns[1:]))
 
 
 def _show_losses(found: Sequence[Losses]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.cli.quality import baselines
@@ -126,11 +127,14 @@ def compare(
     tell("places")
     prepared = prepare(storm, storm.lines, rules, hear)
     reports = placed(storm, prepared)
-    tell(ENGINE)
-    replayed = run_engine(storm, prepared, rules, hear)
+
+    @cache
+    def replayed() -> Replayed:
+        return run_engine(storm, prepared, rules, hear)
+
     pair = timedelta(minutes=30)
     ways: dict[str, Callable[[], Outcome]] = {
-        ENGINE: lambda: outcome_of(replayed),
+        ENGINE: lambda: outcome_of(replayed()),
         "no merging": lambda: baselines.no_merging(reports),
         "feeder + 30 min": lambda: baselines.by_key(reports, baselines.feeder, pair),
         "transformer + 30 min": lambda: baselines.by_key(reports, baselines.transformer, pair),
@@ -146,7 +150,7 @@ def compare(
         "true places, Gridline online": lambda: outcome_of(
             run_engine(storm, prepare(storm, true_lines(storm), rules, hear), rules, hear)
         ),
-        "all reports at once": lambda: by_known_faults(reports, last_word(replayed, reports, tree), tree),
+        "all reports at once": lambda: by_known_faults(reports, last_word(replayed(), reports, tree), tree),
         "places that were said, true faults": lambda: by_known_faults(
             truly_placed_if_said(storm), true_faults(storm), tree
         ),

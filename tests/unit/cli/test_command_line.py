@@ -195,6 +195,11 @@ def test_a_storm_by_name_is_scored_from_its_files_as_from_the_replay(gridline, t
     assert len(json.loads(gridline("score", *folders, "--json")[1])) == 2
     assert "says nothing of its place" in gridline("score", "--explain", folders[1])[1]
     assert {"b3_f1", "lost"} <= json.loads(gridline("score", "--explain", folders[1], "--json")[1])[0].keys()
+    compared = gridline("score", "--baselines", *folders)[1]
+    assert all(method in compared for method in ("orders.csv", "no merging", "thresholds 2, 20 %, 15 min"))
+    (both,) = json.loads(gridline("score", "--baselines", folders[1], "--json")[1])
+    assert both["baselines"]["no merging"]["b3_f1"] < both["baselines"]["feeder + 30 min"]["b3_f1"]
+    assert both["baselines"]["no merging"]["spare_per_fault"] > both["spare_per_fault"]
     (folders[0] / "orders.csv").write_text("order_id,incident_id,issued_at,device,superseded_by\n")
     code, _, err = gridline("score", folders[0])
     assert code != Exit.DONE
