@@ -34,7 +34,10 @@ async def connected(work: Callable[[asyncpg.Connection[asyncpg.Record]], Awaitab
             finally:
                 await connection.close()
     except NetworkFileError as error:
-        raise CommandError(f"nothing was imported:\n{error}", "Correct these lines and run it again.") from None
+        advice = "Correct these lines and run it again."
+        if "is not UTF-8" in str(error):
+            advice += " What Excel writes in Chinese is read with --encoding gb18030."
+        raise CommandError(f"nothing was imported:\n{error}", advice) from None
     except asyncpg.DiskFullError as error:
         advice = "Make room where the database lies (ten million customers take 8 GB) and run it again."
         raise CommandError(f"nothing was imported: the database's disk is full: {error}", advice) from None

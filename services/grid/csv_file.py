@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 SHOWN: Final = 20
 """Problems told in full; the rest is counted."""
 
+_OTHER_FORMATS: Final = (
+    (b"\x1f\x8b", "is compressed with gzip: unpack it"),
+    (b"PK\x03\x04", "is a workbook or a zip file: save its sheet as CSV UTF-8"),
+    (b"\xff\xfe", "is UTF-16, not UTF-8: save the file as UTF-8"),
+    (b"\xfe\xff", "is UTF-16, not UTF-8: save the file as UTF-8"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -45,9 +52,13 @@ class NetworkFileError(Exception):
 
 
 class Problems:
-    """Collects problems, and warnings of rows that are used all the same; holds no more of either than are shown."""
+    """Collects problems, and warnings of rows that are used all the same; holds no more of either than are shown.
+
+    ``cut_off`` is set once a file was not read to its end: what is not in it may be in the rest.
+    """
 
     def __init__(self) -> None:
+        self.cut_off = False
         self.first: list[Problem] = []
         self.total = 0
         self.warnings: list[Problem] = []
@@ -57,7 +68,7 @@ class Problems:
         """Note one more; ``line`` 0 is the file as a whole."""
         self.total += 1
         if len(self.first) < SHOWN:
-            self.first.append(Problem(file.name, line, reason))
+            self.first.append(Problem(file.name or str(file), line, reason))
 
     def warn(self, file: Path, line: int, reason: str) -> None:
         """Note what a row lacks and what was made of it."""
@@ -87,7 +98,14 @@ def table(
         with path.open("rb") as file:
             yield from _rows(path, file, required, optional, problems)
     except OSError as error:
+        problems.cut_off = True
         problems.add(path, 0, f"cannot be read: {error.strerror or error}")
+
+
+def no_utf8(raw: bytes, at: int) -> str:
+    """Say what bytes that are no UTF-8 are, and what to do; ``at`` is the first that does not fit."""
+    other = next((what for start, what in _OTHER_FORMATS if raw.startswith(start)), None)
+    return other or f"is not UTF-8 (byte 0x{raw[at]:02x}): save the file as UTF-8"
 
 
 def _rows(
@@ -102,11 +120,13 @@ def _rows(
             return
         if absent := [name for name in required if name not in header]:
             hint = "" if len(header) > 1 else _other_separator(header)
+            problems.cut_off = True
             problems.add(
                 path, 1, f"no column {', '.join(absent)}; the header has {', '.join(header) or 'nothing'}{hint}"
             )
             return
         if double := [name for name in (*required, *optional) if header.count(name) > 1]:
+            problems.cut_off = True
             problems.add(path, 1, f"column {', '.join(double)} comes twice")
             return
         width = len(header)
@@ -124,6 +144,7 @@ def _rows(
             start = reader.line_num + 1
     except csv.Error as error:
         if not lines.broken:
+            problems.cut_off = True
             problems.add(path, start, f"is not CSV from here on: {error}")
 
 
@@ -148,7 +169,7 @@ class _Lines:
             try:
                 text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                self._break(line, f"is not UTF-8 (byte 0x{raw[error.start]:02x}): save the file as UTF-8")
+                self._break(line, no_utf8(raw, error.start))
                 return
             if "\0" in text:
                 self._break(line, "has a NUL character: save the file as UTF-8 text")
@@ -157,4 +178,4 @@ class _Lines:
 
     def _break(self, line: int, reason: str) -> None:
         self._problems.add(self._path, line, reason)
-        self.broken = True
+        self._problems.cut_off = self.broken = True

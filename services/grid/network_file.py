@@ -37,6 +37,9 @@ _SAID_OPEN: Final = {
     **dict.fromkeys(("0", "0.0", "false", "no", "n", "f", ""), False),
 }
 
+_CARRIED: Final = frozenset({*DeviceType, "regulator", ""})
+"""Types that need no word: those of the model, and what ``cim`` writes knowing that no outage is predicted there."""
+
 _TOLD_EVERY: Final = 10_000
 _LONGEST_ID: Final = 200
 _LONGEST_TEXT: Final = 4000
@@ -171,6 +174,7 @@ def _devices(path: Path, problems: Problems, seen: Callable[[int], None] = lambd
     rows = DeviceColumns()
     lines = array("q")
     unplaced: dict[int, str] = {}  # by row, what its coordinates lack
+    kinds: dict[str, int] = {}  # the line each type is first on
     texts: dict[str, str] = {}  # a feeder's id is the parent of many: each text is kept once
     for line, cells in table(path, NETWORK_COLUMNS, NETWORK_OPTIONAL, problems):
         device, parent, kind, normally_open, lat, lon, name, other_end = map(str.strip, cells)
@@ -190,6 +194,7 @@ def _devices(path: Path, problems: Problems, seen: Callable[[int], None] = lambd
         device, parent, kind = (texts.setdefault(text, text) for text in (device, parent, kind))
         rows.append(DeviceRow(device, parent or None, kind, is_open, north or 0.0, east or 0.0, name, joins))
         lines.append(line)
+        kinds.setdefault(kind, line)
         if len(rows) % _TOLD_EVERY == 0:
             seen(len(rows))
     del texts
@@ -199,9 +204,16 @@ def _devices(path: Path, problems: Problems, seen: Callable[[int], None] = lambd
         first = "" if fault.earlier is None else f", first on line {lines[fault.earlier]}"
         problems.add(path, lines[fault.row], fault.reason + first)
     rows.forget_unknown_ends()
+    _tell_unknown_types(path, kinds, problems)
     if problems.total == before:
         _place(rows, unplaced, lambda n, reason: problems.warn(path, lines[n], reason))
     return rows
+
+
+def _tell_unknown_types(path: Path, first_lines: Mapping[str, int], problems: Problems) -> None:
+    for kind in sorted(first_lines.keys() - _CARRIED):
+        reason = f"type {kind!r} is none of {', '.join(DeviceType)}: no outage is predicted at such a device"
+        problems.warn(path, first_lines[kind], reason)
 
 
 def _place(rows: DeviceColumns, unplaced: Mapping[int, str], warn: Callable[[int, str], None]) -> None:
@@ -221,10 +233,12 @@ def _row_problems(kind: str, normally_open: str, name: str) -> Iterator[str]:
 
 
 def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> Iterator[CustomerRow]:
+    checked = not problems.cut_off  # what a network lacks of which a part was read, nobody knows
     transformers = {row.id: row.id for row in devices if row.type == DeviceType.TRANSFORMER}
     types: dict[str, str] = {}  # of all devices, once a customer is at something else
     points: dict[str, tuple[float, float]] = {}  # of all transformers, once a customer has no coordinates
     accounts = _Accounts()
+    line = 0
     for line, cells in table(path, CUSTOMER_COLUMNS, CUSTOMER_OPTIONAL, problems):
         account, at, lat, lon, address, phone, name, status, priority, language, kilovolts = map(str.strip, cells)
         transformer = transformers.get(at)
@@ -234,7 +248,7 @@ def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> 
         status, priority = status.lower(), priority.lower()
         reasons = [
             _id_problem("account_id", account),
-            None if transformer else _transformer_problem(at, types.get(at)),
+            None if transformer or not checked else _transformer_problem(at, types.get(at)),
             wrong,
             None if status in _STATUSES else f"status must be active or suspended, not {status!r}",
             None
@@ -269,6 +283,13 @@ def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> 
                 language,
                 float(kilovolts) if kilovolts else None,
             )
+    _check_together(path, line, accounts, problems)
+
+
+def _check_together(path: Path, last: int, accounts: _Accounts, problems: Problems) -> None:
+    """Note what is wrong with the customers together: that there are none, or an account that comes twice."""
+    if not last and not problems.total:
+        problems.add(path, 0, "has no customer")
     for line, first, account in accounts.twice(path):
         problems.add(path, line, f"account_id {account!r} is used twice, first on line {first}")
 

@@ -15,6 +15,7 @@ from services.cli import switching
 from services.cli.console import err, out, print_json, progress, table
 from services.cli.errors import CommandError, Exit
 from services.cli.network import connected
+from services.cli.recoding import in_utf8
 from services.grid import store
 from services.grid.cim import Drawing, read_cim
 from services.grid.csv_file import NetworkFileError
@@ -51,6 +52,9 @@ def import_network(
     ] = None,
     cim: Annotated[Path | None, typer.Option(help="A CIM XML file, in place of network.csv.")] = None,
     origin: Origin = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of CSV files that are not UTF-8: gb18030 is what Excel writes in Chinese.")
+    ] = None,
 ) -> None:
     """Import a network and its customers as a new version, and switch to it: whole or not at all.
 
@@ -64,6 +68,8 @@ def import_network(
       --customers deploy/networks/ieee123/customers.csv
 
       gridline grid import --cim deploy/networks/cim/IEEE13.xml --origin 31.16,118.35
+
+      gridline grid import --network 设备.csv --customers 客户.csv --encoding gb18030
     """
     if cim is not None and network is None:
         with TemporaryDirectory(prefix="gridline-cim-") as folder:
@@ -72,7 +78,12 @@ def import_network(
         return
     if network is None or customers is None or cim is not None:
         raise CommandError("say what to import", "--network with --customers, or --cim.", Exit.USAGE)
-    _import(network, customers)
+    if encoding is None:
+        _import(network, customers)
+        return
+    with TemporaryDirectory(prefix="gridline-utf8-") as folder:
+        made = [in_utf8(path, encoding, Path(folder, str(n))) for n, path in enumerate((network, customers))]
+        _import(*made)
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -215,7 +217,9 @@ def test_twenty_problems_are_told_and_the_rest_counted(tmp_path):
         (b"id,id,parent,type,normally_open,lat,lon\n", 1, "column id comes twice"),
         (HEADER.encode() + b"\n", 0, "has no device"),
         (HEADER.encode() + "\nS,,substation,0,31,118,变电站\n".encode("gbk"), 2, "not UTF-8"),
-        (DEVICES.encode("utf-16"), 1, "not UTF-8"),
+        (DEVICES.encode("utf-16"), 1, "is UTF-16, not UTF-8"),
+        (gzip.compress(DEVICES.encode()), 1, "is compressed with gzip: unpack it"),
+        (b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0\xa4\n", 1, "is a workbook or a zip file: save its sheet as CSV UTF-8"),
         (HEADER.encode() + b"\nS\0,,substation,0,31,118\n", 2, "NUL"),
         (HEADER.encode() + b'\nS,,substation,0,31,"118\n', 2, "not CSV"),
     ],
@@ -286,6 +290,34 @@ def test_a_bad_customer_is_named_with_its_line(network, customers, line, reason)
     assert reason in told
 
 
+def test_a_type_nobody_knows_is_carried_and_told_once(tmp_path):
+    path = tmp_path / "network.csv"
+    rows = DEVICES.replace("fuse", "Swich").replace("switch", "swich") + "R,B,regulator,0,31,118\nL,B,line,0,31,118\n"
+    path.write_text(rows, encoding="utf-8")
+    customers = tmp_path / "customers.csv"
+    (told,) = open_network(path, customers).warnings
+    assert told.startswith("network.csv:4: type 'swich' is none of substation, breaker, ")
+
+
+def test_a_list_without_customers_is_refused_as_it_would_leave_nobody(network, customers):
+    assert problems_of(read_customers, customers(), read_devices(network)) == [(0, "has no customer")]
+    assert problems_of(read_customers, customers("", ",,,,,"), read_devices(network)) == [(0, "has no customer")]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", DEVICES.replace(",", ";").encode(), DEVICES.encode() + b'"T3,B,transformer,0,31.2,118.3\n', None]
+)
+def test_a_network_that_was_not_read_to_its_end_says_nothing_of_its_customers_places(tmp_path, customers, content):
+    network = tmp_path / "network.csv"
+    if content is not None:
+        network.write_bytes(content)
+    path = customers("A1,T9,31,118,x,1", "A2,T9,31,118,x,1", "A3,T9,none at all,118,x,1")
+    with pytest.raises(NetworkFileError) as caught:
+        open_network(network, path)
+    assert [(p.file, p.line) for p in caught.value.problems][1:] == [("customers.csv", 4)]
+    assert caught.value.problems[0].file == "network.csv"
+
+
 def test_the_problems_of_both_files_are_told_in_one_go(tmp_path, customers):
     network = tmp_path / "network.csv"
     network.write_text(DEVICES + "X,NONE,fuse,0,31,118\n", encoding="utf-8")
@@ -336,7 +368,7 @@ CUSTOMERS = st.builds(
 )
 
 
-@given(st.lists(CUSTOMERS, unique_by=lambda row: row.account_id))
+@given(st.lists(CUSTOMERS, min_size=1, unique_by=lambda row: row.account_id))
 def test_what_is_written_is_read_again(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("files")
     devices = [DeviceRow("S", None, "substation", normally_open=False, lat=0.1, lon=-7.25)]
