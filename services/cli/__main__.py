@@ -63,7 +63,7 @@ class _Commands(TyperGroup):
         module = import_module(f"services.cli.commands.{cmd_name}")
         part = getattr(module, "app", None)
         if part is None:
-            part = typer.Typer(context_settings=_NAMES, rich_markup_mode="rich")
+            part = typer.Typer(context_settings=_NAMES, rich_markup_mode="rich", add_completion=False)
             part.command(name=cmd_name)(getattr(module, cmd_name))
         return typer.main.get_command(part)
 

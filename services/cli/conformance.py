@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from services.contracts.envelope import encode
 from services.contracts.ids import derive, order_id
@@ -109,14 +110,22 @@ def judge(expected: Script, actions: Iterable[Mapping[str, Any]]) -> list[str]:
     return wrong
 
 
-async def publish(settings: ServiceSettings, topic: str, steps: Iterable[Step]) -> None:
-    """Publish the script to an existing topic, one record after another.
+async def publish(settings: ServiceSettings, topic: str, steps: Iterable[Step], *, replication: int = 1) -> bool:
+    """Publish the script, one record after another, and say whether the topic was made for it.
+
+    One that is made has one partition, so that the last record is the last to be read, and ``replication`` copies.
 
     Raises:
-        UnavailableError: Kafka cannot be reached, or has no such topic.
+        UnavailableError: Kafka cannot be reached, or does not let the topic be made.
     """
+    admin = AIOKafkaAdminClient(**settings.kafka_client())
     producer = AIOKafkaProducer(acks="all", enable_idempotence=True, **settings.kafka_client())
     try:
+        await admin.start()
+        answer = await admin.create_topics([NewTopic(topic, 1, replication)])
+        code = answer.topic_errors[0][1]
+        if code not in {0, TopicAlreadyExistsError.errno}:
+            raise for_code(code)(f"topic {topic}")
         await producer.start()
         for step in steps:
             await producer.send_and_wait(topic, key=step.key, value=step.value, headers=list(step.headers))
@@ -124,6 +133,8 @@ async def publish(settings: ServiceSettings, topic: str, steps: Iterable[Step]) 
         raise UnavailableError(f"kafka at {settings.kafka_bootstrap}: {type(error).__name__}: {error}") from error
     finally:
         await producer.stop()
+        await admin.close()
+    return not code
 
 
 def _version(order: UUID, version: int, status: OrderStatus, successor: UUID) -> OrderVersion:

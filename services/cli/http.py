@@ -16,6 +16,11 @@ from services.cli.errors import CommandError, Exit
 _TIMEOUT_SECONDS: Final = 15.0
 _NOT_FOUND: Final = 404
 _OURS: Final = 500
+_ADVICE: Final = {
+    401: "Give a key that it knows in GRIDLINE_API_KEY.",
+    403: "Give a key with that scope in GRIDLINE_API_KEY.",
+    _NOT_FOUND: "Look at the id: the lists (`gridline incidents list`, `gridline planned list`) name them.",
+}
 
 
 def key(development: str) -> dict[str, str]:
@@ -64,7 +69,7 @@ def _call(service: str, url: str, method: str, path: str, **arguments: Any) -> A
     code = Exit.NO if response.status_code == _NOT_FOUND else Exit.REFUSED
     if response.status_code >= _OURS:
         code, advice = Exit.UNREACHABLE, advice or f"Look at its log: gridline stack logs {service}."
-    raise CommandError(f"{service}: {what}", advice or "Correct the request.", code)
+    raise CommandError(f"{service}: {what}", advice or _ADVICE.get(response.status_code, "Correct the request."), code)
 
 
 def _problem(response: httpx.Response) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import typer
 
 from services.cli.console import err, out, print_json, table
 from services.cli.errors import CommandError, Exit
+from services.cli.moments import shown
 from services.cli.network import connected
 from services.grid.operating import NoNetworkError, switch_network, switchings
 from services.grid.switching import Switching, SwitchingError
@@ -112,7 +113,7 @@ def list_switchings(
     rows = [
         (
             f"{one['version']}.{one['revision']}",
-            f"{one['at']:%Y-%m-%d %H:%M}",
+            shown(one["at"], seconds=False),
             one["closed"],
             one["opened"],
             one["customers"],

@@ -21,6 +21,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from services.contracts.frozen import frozen
+from services.contracts.unfit import why
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -261,7 +262,7 @@ def decode(incoming: Incoming, types: Mapping[str, type[Message]]) -> Message:
 def describe(error: ValidationError) -> str:
     """Every wrong field with its reason, and no value: values may be personal."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    shown = [f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in found[:10]]
+    shown = [f"{'.'.join(map(str, item['loc'])) or 'body'}: {why(item)}" for item in found[:10]]
     more = len(found) - len(shown)
     return "; ".join(shown) + (f"; and {more} more" if more else "")
 

@@ -119,7 +119,7 @@ def replay_files(
     """Replay files and write ``assignments.csv`` and ``orders.csv`` into the folder ``out``.
 
     A line of the reports or restorations that cannot be used is left out and named in ``refused``: one broken sender
-    must not cost the others their crew.
+    must not cost the others their crew. Where most lines are, it is the file that is wrong, and nothing is written.
 
     Args:
         network: network.csv.
@@ -133,7 +133,7 @@ def replay_files(
 
     Raises:
         NetworkFileError: the network or the customers cannot be used.
-        ReplayFileError: the reports or restorations cannot be read, or no line of the reports can be used.
+        ReplayFileError: the reports or restorations cannot be read, or most lines of the reports cannot be used.
     """
     tell = progress or (lambda _stage, _done, _total: None)
     tell("network", 0, 1)
@@ -141,7 +141,7 @@ def replay_files(
     tell("network", 1, 1)
     refused: list[ReplayFileError] = []
     lines = read_reports(reports, refused)
-    if refused and not lines:
+    if refused and len(refused[0].problems) > len(lines):
         raise refused[0]
     restored = read_restorations(restorations, refused) if restorations else []
     replayed = Replay(served.tree, served.book, served.homes, rules, hear).run(lines, restored, tell)

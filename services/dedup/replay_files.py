@@ -18,6 +18,7 @@ import orjson
 
 from services.contracts.envelope import parse_time
 from services.contracts.values import Channel
+from services.grid.csv_file import no_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -107,7 +108,7 @@ def read_reports(path: Path, refused: list[ReplayFileError] | None = None) -> li
                 try:
                     found.append(_report(_json(line)))
                 except json.JSONDecodeError as error:
-                    problems.append((number, f"is not JSON: {error.msg}"))
+                    problems.append((number, _no_json(line, error.msg)))
                 except (KeyError, ValueError, TypeError) as error:
                     problems.append((number, _reason(error)))
     except OSError as error:
@@ -131,6 +132,14 @@ def _json(line: bytes) -> Any:
             return json.loads(line)
         except ValueError:
             raise error from None
+
+
+def _no_json(line: bytes, reason: str) -> str:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return no_utf8(line, error.start)
+    return f"is not JSON: {reason}"
 
 
 def _refuse(path: Path, problems: list[tuple[int, str]], refused: list[ReplayFileError] | None) -> None:
@@ -231,7 +240,7 @@ def read_restorations(path: Path, refused: list[ReplayFileError] | None = None) 
     problems: list[tuple[int, str]] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            for number, row in _rows(file):
+            for number, row in _rows(path, file):
                 what = (row.get("device_or_account") or "").strip()
                 try:
                     at = _time(row, "restored_at")
@@ -250,9 +259,13 @@ def read_restorations(path: Path, refused: list[ReplayFileError] | None = None) 
     return found
 
 
-def _rows(file: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows(path: Path, file: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield line and cells by column; a column that is not there is missing in every row, so that is told once."""
     reader = csv.DictReader(file)
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    reader.fieldnames = names = [name.strip().lower() for name in reader.fieldnames or ()]
+    if names and (absent := [name for name in Restoration._fields if name not in names]):
+        reason = f"no column {', '.join(absent)}; the header has {', '.join(names)}"
+        raise ReplayFileError(path, [(1, reason)])
     for row in reader:
         yield reader.line_num, row
 

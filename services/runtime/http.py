@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from services.contracts.unfit import why
 from services.runtime.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _unfit(errors: Sequence[Mapping[str, Any]]) -> Problem:
     fields = [
         {
             "field": ".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0]),
-            "reason": str(each["msg"]).removeprefix("Value error, "),
+            "reason": why(each),
         }
         for each in errors
     ]

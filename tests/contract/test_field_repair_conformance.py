@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import sqlite3
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -73,14 +74,31 @@ async def until_read(store: Path, steps: int, log: Path) -> None:
 @pytest.mark.integration
 async def test_the_reference_consumer_conforms(kafka_bootstrap, unique_name, tmp_path):
     wanted = script("one")
-    await make_topic(kafka_bootstrap, unique_name)
     store, log = tmp_path / "field.db", tmp_path / "log"
+    settings = ServiceSettings(kafka_bootstrap=kafka_bootstrap)
+    assert await publish(settings, unique_name, wanted.steps[:1]), "the topic is made"
     async with consumer(kafka_bootstrap, unique_name, store, log):
-        await publish(ServiceSettings(kafka_bootstrap=kafka_bootstrap), unique_name, wanted.steps)
+        assert not await publish(settings, unique_name, wanted.steps[1:])
         await until_read(store, len(wanted.steps), log)
     assert judge(wanted, actions(store)) == []
+    printed = subprocess.run(
+        [sys.executable, str(EXAMPLE), "--store", str(store), "--actions"], check=True, capture_output=True, text=True
+    )
+    assert [json.loads(line) for line in printed.stdout.splitlines()] == actions(store)
     with contextlib.closing(sqlite3.connect(store)) as db:
         assert db.execute("SELECT count(*) FROM unreadable").fetchone() == (1,)
+
+
+@pytest.mark.integration
+async def test_it_leaves_quietly_while_it_waits_for_its_topic(kafka_bootstrap, unique_name, tmp_path):
+    log = tmp_path / "log"
+    async with consumer(kafka_bootstrap, unique_name, tmp_path / "field.db", log) as process:
+        deadline = time.monotonic() + READ_SECONDS
+        while "not found in cluster" not in log.read_text() and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+    assert process.returncode == 0
+    assert "not found in cluster" in log.read_text()
+    assert "Unclosed" not in log.read_text()
 
 
 @pytest.mark.integration

@@ -16,6 +16,7 @@ from services.cli.errors import CommandError, Exit
 app = typer.Typer(
     name="conformance",
     no_args_is_help=True,
+    add_completion=False,
     help="Does your consumer of dispatch orders keep the contract? Publish a script to it, judge its action log.",
 )
 
@@ -26,18 +27,24 @@ _Run = Annotated[str, typer.Option(help="Name of this run; a new name makes new 
 def publish(
     topic: Annotated[str, typer.Option(help="Topic your consumer follows for this test.")],
     run: _Run = "1",
+    replication: Annotated[
+        int, typer.Option(min=1, envvar="GRIDLINE_TOPIC_REPLICATION", help="Copies of the topic, if it is made.")
+    ] = 1,
 ) -> None:
     """Publish duplicates, reversals, gaps, unknown fields and types, a tombstone and garbage.
 
-    Point your consumer at a topic of its own, empty it, publish, wait until it has read to the end, then judge what it
-    did with `gridline conformance judge`.
+    The topic is made if it is not there. Point your consumer at it, wait until it has read to the end, then judge what
+    it did with `gridline conformance judge`: docs/field-repair.md.
 
     For example:  gridline conformance publish --topic acme.conformance --run 1
     """
     script = conformance.script(run)
-    asyncio.run(conformance.publish(addresses.find().settings, topic, script.steps))
+    settings = addresses.find().settings
+    made = asyncio.run(conformance.publish(settings, topic, script.steps, replication=replication))
     for number, step in enumerate(script.steps, 1):
         out.print(f"{number:3d}  {step.says}")
+    if made:
+        out.print(f"The topic {topic} was made.")
     out.print(f"Your consumer has read everything when it has acted on order {script.last}.")
 
 
@@ -64,5 +71,7 @@ def judge(
     for problem in wrong:
         out.print(f"[red]wrong[/red]  {problem}")
     if wrong:
+        if not actions:
+            out.print("The log is empty: has your consumer read the topic to its end?")
         raise typer.Exit(Exit.NO)
     out.print("[green]It conforms.[/green]")

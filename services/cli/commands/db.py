@@ -11,7 +11,7 @@ import typer
 from services.cli import addresses
 from services.runtime.postgres import migrate as migrate_schema
 
-app = typer.Typer(name="db", no_args_is_help=True, help="The schemas in Postgres.")
+app = typer.Typer(name="db", no_args_is_help=True, add_completion=False, help="The schemas in Postgres.")
 
 _ROOMS = ("router", "dedup", "notify")
 

@@ -13,13 +13,17 @@ from rich.markup import escape
 from services.cli import addresses, dead_letters
 from services.cli.console import err, out, print_json, progress, table
 from services.cli.errors import CommandError, Exit
+from services.cli.moments import shown
 from services.contracts.topics import BY_NAME
 
 if TYPE_CHECKING:
     from services.cli.dead_letters import DeadLetter
 
 app = typer.Typer(
-    name="dlq", no_args_is_help=True, help="Dead letters: records that could not be used, and publishing them again."
+    name="dlq",
+    no_args_is_help=True,
+    add_completion=False,
+    help="Dead letters: records that could not be used, and publishing them again.",
 )
 
 _Topic = Annotated[str | None, typer.Option("--topic", "-t", help="Only of this topic.")]
@@ -56,7 +60,7 @@ def list_letters(
             letter.reason,
             f"{letter.cause.get('partition', '?')}:{letter.cause.get('offset', '?')}",
             letter.cause.get("consumer"),
-            letter.cause.get("at", "")[:19],
+            shown(letter.cause.get("at")),
             letter.record.header("ce_id"),
         )
         for letter in letters[-limit:]

@@ -8,13 +8,17 @@ import typer
 
 from services.cli import desk
 from services.cli.console import out, print_json, table
+from services.cli.moments import given, shown
 
 
 def figures(
     start: Annotated[
-        str | None, typer.Option("--from", help="Begin, ISO 8601 with offset; 24 hours before the end.")
+        str | None,
+        typer.Option("--from", callback=given, help="Begin, ISO 8601 with offset; 24 hours before the end."),
     ] = None,
-    end: Annotated[str | None, typer.Option("--until", help="End; now. Days are counted in its offset.")] = None,
+    end: Annotated[
+        str | None, typer.Option("--until", callback=given, help="End; now. Days are counted in its offset.")
+    ] = None,
     area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
     momentary: Annotated[float, typer.Option(help="Not longer than this many minutes is momentary.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -41,4 +45,5 @@ def figures(
         )
     ]
     names = ("", "customers", "interruptions", "SAIDI min", "SAIFI", "CAIDI min", "MAIFI")
-    out.print(table(f"{found['start'][:16]} to {found['end'][:16]}", names, rows, right=names[1:]))
+    title = " to ".join(shown(found[name], seconds=False, here=False) for name in ("start", "end"))
+    out.print(table(title, names, rows, right=names[1:]))

@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 
     Connection = asyncpg.Connection[asyncpg.Record]
 
-app = typer.Typer(name="grid", no_args_is_help=True, help="The network model: devices, customers, who feeds whom.")
+app = typer.Typer(
+    name="grid",
+    no_args_is_help=True,
+    add_completion=False,
+    help="The network model: devices, customers, who feeds whom.",
+)
 app.command()(switching.switch)
 app.command("switchings")(switching.list_switchings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,14 +13,19 @@ from services.cli import desk
 from services.cli.console import out, print_json, table
 from services.cli.errors import CommandError
 from services.cli.incident_drawing import svg
+from services.cli.moments import shown
 
 app = typer.Typer(
-    name="incidents", no_args_is_help=True, help="Incidents as dedup has them, and why a report is where it is."
+    name="incidents",
+    no_args_is_help=True,
+    add_completion=False,
+    help="Incidents as dedup has them, and why a report is where it is.",
 )
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _OPEN = ("predicted", "confirmed")
 _PAGE = 500
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
 
 @app.command("list")
@@ -41,7 +47,7 @@ def list_incidents(
       gridline incidents list --state restored --area T001-A0SU00000
     """
     states = state or (None if everything else list(_OPEN))
-    found = _pages(states, area, limit)
+    found, more = _pages(states, area, limit)
     if as_json:
         print_json(found)
         return
@@ -58,12 +64,14 @@ def list_incidents(
             one["customers_served"] or "",
             one["reports"],
             one["stage"],
-            (one["etr"] or {}).get("at", "")[11:16],
+            shown((one["etr"] or {}).get("at"), seconds=False),
         )
         for one in found
     ]
     columns = ("incident", "device", "type", "kind", "state", "customers", "reports", "crew", "ETR")
     out.print(table("Incidents", columns, rows, right=("customers", "reports")))
+    if more:
+        out.print(f"There are older ones than these {len(found)}: --limit.")
     out.print("Look at one: gridline incidents show INCIDENT.")
 
 
@@ -86,7 +94,7 @@ def show(
     out.print(f"[bold]{found['kind']}[/bold] at {device['type']} [bold]{escape(device['id'])}[/bold], {found['state']}")
     out.print(
         f"area {escape(found['area'])} · feeder {escape(device['feeder'] or 'unknown')} · "
-        f"{found['customers_served']} customers · {found['reports']} reports · since {found['opened_at'][:19]}"
+        f"{found['customers_served']} customers · {found['reports']} reports · since {shown(found['opened_at'])}"
     )
     for name in (
         "arrive_by",
@@ -104,15 +112,15 @@ def show(
         "related_to",
     ):
         if found[name]:
-            out.print(f"{name.replace('_', ' ')}: {escape(str(found[name]))}")
+            out.print(f"{name.replace('_', ' ')}: {escape(_words(found[name]))}")
     versions = [
-        (o["version"], o["status"], o["priority"], escape(o["device_id"]), o["reason"], o["issued_at"][:19])
+        (o["version"], o["status"], o["priority"], escape(o["device_id"]), o["reason"], shown(o["issued_at"]))
         for o in found["order"]
     ]
     title = f"Order {found['order_id'] or '(held)'}"
     out.print(table(title, ("version", "status", "priority", "device", "reason", "issued"), versions))
     if found["progress"]:
-        said = [(p["at"][:19], p["stage"], escape(p["crew"] or ""), p["outcome"]) for p in found["progress"]]
+        said = [(shown(p["at"]), p["stage"], escape(p["crew"] or ""), p["outcome"]) for p in found["progress"]]
         out.print(table("What the crew said", ("at", "stage", "crew", ""), said))
     members = [
         (
@@ -120,7 +128,7 @@ def show(
             m["channel"],
             escape(m["device_id"] or ""),
             m["customer_class"],
-            m["reported_at"][:19],
+            shown(m["reported_at"]),
             m["report_id"],
         )
         for m in found["members"]
@@ -159,7 +167,7 @@ def explain(
         print_json(found)
         return
     out.print(f"ticket {found['ticket_ref']}: [bold]{found['outcome']}[/bold]. {escape(found['words'])}")
-    rows = [(r["at"][:19], r["action"], r["incident_id"], escape(r["words"]), r["author"]) for r in found["ledger"]]
+    rows = [(shown(r["at"]), r["action"], r["incident_id"], escape(r["words"]), r["author"]) for r in found["ledger"]]
     if rows:
         out.print(table("Ledger", ("at", "", "incident", "why", "by"), rows))
     for title, name in (("Considered", "considered"), ("What would change it", "would_change")):
@@ -307,8 +315,17 @@ def undo(
     desk.show(done, as_json=as_json)
 
 
-def _pages(states: list[str] | None, area: str | None, limit: int) -> list[dict[str, Any]]:
-    """Collect pages until there are enough or no more."""
+def _words(value: Any) -> str:
+    """Say what a field of an incident holds: a text, a time, several texts, or an estimate with its source."""
+    if isinstance(value, dict):
+        return f"{shown(value['at'])} ({value['source']}, {value['confidence']})"
+    if isinstance(value, list):
+        return ", ".join(value)
+    return shown(value) if _TIME.match(value) else str(value)
+
+
+def _pages(states: list[str] | None, area: str | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
+    """Collect pages until there are enough or no more; say whether there are more."""
     found: list[dict[str, Any]] = []
     after: str | None = None
     while len(found) < limit:
@@ -318,4 +335,4 @@ def _pages(states: list[str] | None, area: str | None, limit: int) -> list[dict[
         after = page["next"]
         if after is None:
             break
-    return found
+    return found, after is not None

@@ -9,16 +9,19 @@ from rich.markup import escape
 
 from services.cli import desk
 from services.cli.console import out, print_json, table
+from services.cli.moments import given, shown
 
-app = typer.Typer(name="planned", no_args_is_help=True, help="Planned outages: list, add, change, cancel.")
+app = typer.Typer(
+    name="planned", no_args_is_help=True, add_completion=False, help="Planned outages: list, add, change, cancel."
+)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept.")]
 _Id = Annotated[
     str | None, typer.Option("--command-id", help="Your own id of this command; the same again changes nothing.")
 ]
-_From = Annotated[str, typer.Option("--from", help="Begin, ISO 8601 with offset.")]
-_Until = Annotated[str, typer.Option("--until", help="End, ISO 8601 with offset.")]
+_From = Annotated[str, typer.Option("--from", callback=given, help="Begin, ISO 8601 with offset.")]
+_Until = Annotated[str, typer.Option("--until", callback=given, help="End, ISO 8601 with offset.")]
 
 
 @app.command("list")
@@ -37,8 +40,8 @@ def list_planned(
         (
             one["planned_id"],
             escape(one["device_id"]),
-            one["starts_at"][:16],
-            one["ends_at"][:16],
+            shown(one["starts_at"], seconds=False),
+            shown(one["ends_at"], seconds=False),
             escape(one["reason"]),
             "cancelled" if one["cancelled"] else "",
         )

@@ -22,7 +22,10 @@ from services.runtime.settings import read_settings
 from services.runtime.yaml_reading import RulesError
 
 app = typer.Typer(
-    name="routes", no_args_is_help=True, help="The route tree and the skill queues: try, explain, draw, list."
+    name="routes",
+    no_args_is_help=True,
+    add_completion=False,
+    help="The route tree and the skill queues: test, explain, draw, queues.",
 )
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="stack",
     no_args_is_help=True,
+    add_completion=False,
     help="Kafka, Postgres and the four services on this machine: up, down, status, logs, reset.",
 )
 

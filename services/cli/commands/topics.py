@@ -12,7 +12,9 @@ from services.cli.console import out, print_json, table
 from services.contracts.topics import BY_NAME
 from services.runtime import cluster
 
-app = typer.Typer(name="topics", no_args_is_help=True, help="Kafka topics: the table of them, and applying it.")
+app = typer.Typer(
+    name="topics", no_args_is_help=True, add_completion=False, help="Kafka topics: the table of them, and applying it."
+)
 
 
 @app.command("list")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from services.contracts.unfit import why
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -79,9 +81,4 @@ def bad_fields(*fields: FieldError) -> PayloadRefusedError:
 def from_validation(error: ValidationError) -> PayloadRefusedError:
     """Return the refusal that lists what a model found wrong."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    return bad_fields(
-        *(
-            FieldError(".".join(map(str, item["loc"])) or "body", item["msg"].removeprefix("Value error, "))
-            for item in found
-        )
-    )
+    return bad_fields(*(FieldError(".".join(map(str, item["loc"])) or "body", why(item)) for item in found))

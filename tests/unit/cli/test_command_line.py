@@ -57,6 +57,7 @@ def test_every_command_has_help_and_every_working_one_an_example(gridline, comma
     code, out, _ = gridline(*command, "--help")
     assert code == Exit.DONE
     assert "Usage: gridline" in out
+    assert "completion" not in out, "only `gridline` itself has that"
     if len(command) == 2 or not hasattr(__import__(f"services.cli.commands.{command[0]}", fromlist=["x"]), "app"):
         assert f"gridline {' '.join(command)}" in out.split("Options")[0].replace("Usage:", "").split(command[-1], 1)[1]
 
@@ -74,7 +75,17 @@ def test_the_version_is_told(gridline):
     assert gridline("--version")[1].startswith("gridline 0.")
 
 
-@pytest.mark.parametrize("arguments", [("nonsense",), ("grid", "nonsense"), ("storm", "--faults", "many"), ()])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        ("grid", "nonsense"),
+        ("storm", "--faults", "many"),
+        ("figures", "--from", "2026-11-26"),
+        ("planned", "add", "T1", "--from", "2026-12-01T08:00", "--until", "2026-12-01T09:00", "-r", "x"),
+        (),
+    ],
+)
 def test_a_wrong_command_line_is_code_2(gridline, arguments):
     code, out, err = gridline(*arguments)
     assert code == Exit.USAGE

@@ -60,15 +60,18 @@ class Files:
         self.restored.append((minute(at).isoformat(), what))
 
     def run(self, **more: Any) -> Replayed:
-        reports, restorations = self.folder / "reports.jsonl", self.folder / "restorations.csv"
-        reports.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in self.lines))
+        written = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in self.lines)
+        (self.folder / "reports.jsonl").write_text(written)
         rows = "".join(f"{at},{what}\n" for at, what in self.restored)
-        restorations.write_text("restored_at,device_or_account\n" + rows)
+        (self.folder / "restorations.csv").write_text("restored_at,device_or_account\n" + rows)
+        return self.replay(**more)
+
+    def replay(self, **more: Any) -> Replayed:
         return replay_files(
             network=FOLDER / "network.csv",
             customers=FOLDER / "customers.csv",
-            reports=reports,
-            restorations=restorations,
+            reports=self.folder / "reports.jsonl",
+            restorations=self.folder / "restorations.csv",
             out=self.folder,
             rules=self.rules,
             **more,
@@ -417,6 +420,33 @@ def test_a_bad_restoration_is_named(tmp_path: Path, rows: str, reason: str) -> N
 
     with pytest.raises(ReplayFileError, match=reason):
         read_restorations(path)
+
+
+@pytest.mark.parametrize(
+    "header", ["when,device_or_account", "restored_at;device_or_account", "2026-07-01T12:00:00Z,A0TR00023"]
+)
+def test_restorations_without_their_columns_are_told_once_and_not_left_out(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "restorations.csv"
+    path.write_text(header + "\n" + "2026-07-01T12:00:00Z,A0TR00023\n" * 3)
+    refused: list[ReplayFileError] = []
+
+    with pytest.raises(ReplayFileError, match=r"restorations\.csv:1: no column .*restored_at") as caught:
+        read_restorations(path, refused)
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16"])
+def test_reports_that_are_mostly_no_reports_are_not_replayed(files: Files, encoding: str) -> None:
+    files.report("first", 0, "A0TR00023")
+    files.run()
+    before = files.assignments()
+    path = files.folder / "reports.jsonl"
+    line = GOOD[:-1] + ', "text": "停电了"}\n'
+    path.write_bytes(path.read_bytes() + (line * 2).encode(encoding))
+
+    with pytest.raises(ReplayFileError, match="not UTF-8"):
+        files.replay()
+    assert files.assignments() == before
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""Times as people give and read them on the command line.
+
+Decided here: that a time is given with its offset, and shown by this machine's clock with its offset: a time without
+one is eight hours wrong for somebody. Never here: what time it is.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import typer
+
+
+def shown(at: str | datetime | None, *, seconds: bool = True, here: bool = True) -> str:
+    """Return an instant as a table shows it; nothing of none, and what is no time as it stands.
+
+    Args:
+        at: The instant.
+        seconds: Down to seconds, else to minutes.
+        here: By this machine's clock, else with the offset it has.
+    """
+    if not at:
+        return ""
+    try:
+        when = datetime.fromisoformat(at) if isinstance(at, str) else at
+    except ValueError:
+        return str(at)
+    return (when.astimezone() if here else when).isoformat(sep=" ", timespec="seconds" if seconds else "minutes")
+
+
+def given(text: str | None) -> str | None:
+    """Return an option's time as it was given, if it is one.
+
+    Raises:
+        typer.BadParameter: it is not ISO 8601, or has no offset.
+    """
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} is not a time with its offset, such as 2026-12-01T08:00+08:00.")
+    return text
