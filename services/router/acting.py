@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.topics import TICKET_ROUTED
+from services.contracts.values import TicketState
 from services.router import metrics, roster, store
 from services.router.backlog import Backlog
 from services.router.domain.allowing import decide
-from services.router.domain.deciding import counted_as, route_again, worked
+from services.router.domain.deciding import FOLLOW_UP, counted_as, route_again, worked
 from services.router.domain.desk import case_of, in_words, serves, turn_of, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason, Why
 from services.router.domain.repeats import reporters
@@ -271,6 +272,8 @@ class Desk:
         after = worked(before, [event], event.at)
         if event.did is Did.RETURNED:
             after = route_again(after, self.book.rules, event.at)
+        if event.did is Did.REOPENED and after.standing is not TicketState.QUEUED:
+            after = route_again(after, self.book.rules, event.at, FOLLOW_UP)  # no machine takes care of it any more
         return Change(before, after, (event,))
 
     def _addressed(self, before: Ticket, asked: Event) -> Event:

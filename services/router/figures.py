@@ -1,10 +1,10 @@
-"""Counting a period from the log of tickets and the spells of agents. Never here: what the counts mean."""
+"""Counting a period from tickets, their log and the spells of agents. Never here: what the counts mean."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from services.router.domain.kpi import Counts
+from services.router.domain.kpi import Counts, Told
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -84,6 +84,20 @@ SELECT coalesce(extract(epoch FROM sum(long) FILTER (WHERE handling)), 0)::float
        coalesce(extract(epoch FROM sum(long) FILTER (WHERE NOT handling)), 0)::float8 AS idle_s
 FROM seconds
 """
+# A matter may be in several tickets of its customer; each holds some of its tellings.
+_TOLD: Final = """
+SELECT queue, business_type, count(*) FILTER (WHERE first_telling = 1) AS told,
+       count(*) FILTER (WHERE 2 BETWEEN first_telling AND last_telling) AS twice,
+       count(*) FILTER (WHERE 3 BETWEEN first_telling AND last_telling) AS three_times
+FROM ticket
+WHERE opened_at >= $1 AND opened_at < $2 AND first_telling > 0 AND ($3::text IS NULL OR queue = $3)
+GROUP BY queue, business_type ORDER BY queue, business_type
+"""
+
+
+async def told(connection: Connection, since: datetime, until: datetime, queue: str | None) -> list[Told]:
+    """Return how often customers told of their matters, by where the tickets are now and what they are about."""
+    return [Told(**dict(row)) for row in await connection.fetch(_TOLD, since, until, queue)]
 
 
 async def count(

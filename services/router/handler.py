@@ -51,7 +51,7 @@ from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, ReportState
 from services.runtime.handling import Decided, Publication, Received, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
 
 REPORT_SENT: Final = "report_sent"
 REPEATS: Final = "contact_repeats"
+_TELLINGS: Final = ("", "first", "second", "third_and_later")
 _log = structlog.get_logger()
 
 
@@ -309,12 +310,34 @@ def _tally(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], reports: in
     tally: Counter[str] = Counter()
     for ticket in changed:
         tally[counted_as(ticket)] += ticket.counted
-        tally[REPEATS] += 0 if ticket.merged_into is not None else ticket.repeats
+        tally[REPEATS] += _again(ticket)
         if (was := before.get(ticket.ticket_id)) is not None:
             tally[counted_as(was)] -= was.counted
-            tally[REPEATS] -= was.repeats
+            tally[REPEATS] -= _again(was)
     tally[REPORT_SENT] += reports
     return Counter({name: n for name, n in tally.items() if n})
+
+
+def _again(ticket: Ticket) -> int:
+    """Return how often its reporter told of its matter again, in this ticket."""
+    return sum(telling > 1 for telling in ticket.tellings)
+
+
+def _new(was: Ticket | None, ticket: Ticket) -> Iterator[tuple[Metric, tuple[str, ...]]]:
+    """Yield what is to be counted of a ticket's new version."""
+    about = ticket.classification
+    yield metrics.ROUTED, (ticket.queue, about.business_type, about.type_rule)
+    for hazard in set(about.hazards).difference(was.classification.hazards if was else ()):
+        yield metrics.HAZARDS, (hazard,)
+    known = was.tellings.stop if was is not None and was.facts.final else 0
+    for telling in ticket.tellings if ticket.facts.final else ():  # a call that goes on may yet join another ticket
+        if telling >= known:
+            yield metrics.TELLINGS, (ticket.queue, about.business_type, _TELLINGS[min(telling, 3)])
+    if was is None:
+        yield metrics.LANGUAGES, (about.language_rule,)
+        yield metrics.PLACES, (ticket.place.basis,)
+    if ticket.report is not ReportState.NONE and (was is None or was.report is not ticket.report):
+        yield metrics.REPORTS, (ticket.report,)
 
 
 def _observe(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], work: _Outcome) -> None:
@@ -327,19 +350,12 @@ def _observe(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], work: _Ou
     for contact, ticket_id, _ in work.contacts:
         seen[metrics.CONTACTS, (contact.channel, types[work.book.ids[ticket_id]])] += 1
     for ticket in changed:
-        was, about = before.get(ticket.ticket_id), ticket.classification
-        seen[metrics.REPEATS, ("repeats",)] += max(0, ticket.repeats - (was.repeats if was else 0))
+        was = before.get(ticket.ticket_id)
         seen[metrics.REPEATS, ("urges",)] += max(0, ticket.urges - (was.urges if was else 0))
         if ticket.merged_into is not None:
             seen[metrics.REPEATS, ("merged",)] += 1
             continue
-        seen[metrics.ROUTED, (ticket.queue, about.business_type, about.type_rule)] += 1
-        for hazard in set(about.hazards).difference(was.classification.hazards if was else ()):
-            seen[metrics.HAZARDS, (hazard,)] += 1
-        if was is None:
-            seen[metrics.LANGUAGES, (about.language_rule,)] += 1
-            seen[metrics.PLACES, (ticket.place.basis,)] += 1
-        if ticket.report is not ReportState.NONE and (was is None or was.report is not ticket.report):
-            seen[metrics.REPORTS, (ticket.report,)] += 1
+        for counted in _new(was, ticket):
+            seen[counted] += 1
     for (metric, labels), n in seen.items():
         metric.labels(*labels).inc(n)

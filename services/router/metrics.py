@@ -18,8 +18,13 @@ HAZARDS: Final = Counter("gridline_router_hazards_total", "Tickets in which a da
 LANGUAGES: Final = Counter("gridline_router_languages_total", "Tickets opened, by language rule", ("rule",))
 PLACES: Final = Counter("gridline_router_places_total", "Tickets opened, by the evidence that placed them", ("basis",))
 REPORTS: Final = Counter("gridline_router_reports_total", "Outage reports: sent, answered, returned", ("step",))
+TELLINGS: Final = Counter(
+    "gridline_router_tellings_total",
+    "Times customers told of a matter: the first, the second, the third_and_later, each by a contact of its own",
+    ("queue", "business_type", "telling"),
+)
 REPEATS: Final = Counter(
-    "gridline_router_repeats_total", "Matters told again: repeats, urges that counted, tickets merged", ("what",)
+    "gridline_router_repeats_total", "Of matters told again: urges that counted, tickets that joined", ("what",)
 )
 WAITING: Final = Gauge("gridline_router_queue_waiting", "Tickets that wait for a person", ("queue", "priority"))
 OLDEST: Final = Gauge(

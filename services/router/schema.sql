@@ -59,6 +59,27 @@ CREATE INDEX IF NOT EXISTS ticket_wake ON ticket (wake_at) WHERE wake_at IS NOT 
 CREATE INDEX IF NOT EXISTS ticket_warned_in ON ticket (queue, level, opened_at) WHERE level > 0;
 CREATE INDEX IF NOT EXISTS ticket_warned ON ticket (level, opened_at) WHERE level > 0;
 
+-- By what tickets are found long after, the latest first (finding.py). Of these nothing changes once a ticket is placed,
+-- so what becomes of it afterwards costs these indexes little. A customer's keys are digests, as in ticket_reporter.
+DO $$ BEGIN
+    IF NOT EXISTS (
+        SELECT FROM information_schema.columns
+        WHERE table_schema = current_schema() AND table_name = 'ticket' AND column_name = 'call_back'
+    ) THEN
+        ALTER TABLE ticket
+            ADD COLUMN first_telling smallint, -- of its matter: 1 where it was the first; 0 in no ticket of its own
+            ADD COLUMN last_telling  smallint,
+            ADD COLUMN account       uuid,
+            ADD COLUMN phone         uuid,
+            ADD COLUMN call_back     uuid; -- if another number
+    END IF;
+END $$;
+CREATE INDEX IF NOT EXISTS ticket_by_time ON ticket (opened_at, ticket_id);
+CREATE INDEX IF NOT EXISTS ticket_by_area ON ticket (area, opened_at, ticket_id) WHERE area IS NOT NULL;
+CREATE INDEX IF NOT EXISTS ticket_by_account ON ticket (account, opened_at, ticket_id) WHERE account IS NOT NULL;
+CREATE INDEX IF NOT EXISTS ticket_by_phone ON ticket (phone, opened_at, ticket_id) WHERE phone IS NOT NULL;
+CREATE INDEX IF NOT EXISTS ticket_by_call_back ON ticket (call_back, opened_at, ticket_id) WHERE call_back IS NOT NULL;
+
 -- What was done with each ticket, a line an act; never changed. Folding it gives the work in the ticket's body.
 CREATE TABLE IF NOT EXISTS ticket_log (
     ticket_id uuid        NOT NULL,

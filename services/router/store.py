@@ -16,6 +16,7 @@ from services.contracts.ids import ticket_ref
 from services.router.domain.classify import URGENCY
 from services.router.domain.desk import work_of
 from services.router.domain.log import Event
+from services.router.domain.repeats import found_by
 from services.router.domain.ticket import Ticket
 from services.router.domain.work import Phase
 from services.runtime import outbox, positions
@@ -53,83 +54,64 @@ WHERE ticket_id = ANY($1::uuid[])
 ORDER BY ticket_id
 FOR UPDATE
 """
-_KEEP: Final = """
-    INSERT INTO ticket (
-        ticket_id, ticket_ref, version, queue, state, priority, business_type, channel, language, area, report,
-        opened_at, routed_at, lane, rank_at, agent, held_for, wake_at, level, body
-    )
-    SELECT ticket_id, ticket_ref, version, queue, state, priority, business_type, channel, language, area, report,
-           opened_at, routed_at, lane, rank_at, agent, held_for, wake_at, level, body::jsonb
-    FROM unnest(
-        $1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[], $9::text[],
-        $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::timestamptz[],
-        $16::text[], $17::text[], $18::timestamptz[], $19::smallint[], $20::text[]
-    ) AS v (
-        ticket_id, ticket_ref, version, queue, state, priority, business_type, channel, language, area, report,
-        opened_at, routed_at, lane, rank_at, agent, held_for, wake_at, level, body
-    )
-    ON CONFLICT (ticket_id) DO UPDATE SET
-        version = excluded.version,
-        queue = excluded.queue,
-        state = excluded.state,
-        priority = excluded.priority,
-        business_type = excluded.business_type,
-        channel = excluded.channel,
-        language = excluded.language,
-        area = excluded.area,
-        report = excluded.report,
-        opened_at = excluded.opened_at,
-        routed_at = excluded.routed_at,
-        lane = excluded.lane,
-        rank_at = excluded.rank_at,
-        agent = excluded.agent,
-        held_for = excluded.held_for,
-        wake_at = excluded.wake_at,
-        level = excluded.level,
-        body = excluded.body
-"""
-_LOG_TYPES: Final = ("uuid", "int", "smallint", "text", "timestamptz", "text", "text", "real", "text")
+_TICKET_COLUMNS: Final = (
+    "ticket_id uuid, ticket_ref text, version int, queue text, state text, priority smallint, business_type text,"
+    " channel text, language text, area text, report text, opened_at timestamptz, routed_at timestamptz, lane text,"
+    " rank_at timestamptz, agent text, held_for text, wake_at timestamptz, level smallint, first_telling smallint,"
+    " last_telling smallint, account uuid, phone uuid, call_back uuid, body jsonb"
+)
+_LOG_COLUMNS: Final = (
+    "ticket_id uuid, version int, n smallint, did text, at timestamptz, queue text, agent text, seconds real,"
+    " body jsonb"
+)
+_NEVER_CHANGE: Final = ("ticket_id", "ticket_ref", "channel")
 
 
-def _lines(first: int) -> str:
-    """Return the statement that adds lines to the log, its nine columns from parameter ``first`` on."""
-    columns = ", ".join(f"${first + n}::{each}[]" for n, each in enumerate(_LOG_TYPES))
-    return f"""
-INSERT INTO ticket_log (ticket_id, version, n, did, at, queue, agent, seconds, body)
-SELECT ticket_id, version, n, did, at, queue, agent, seconds, body::jsonb
-FROM unnest({columns}) AS v (ticket_id, version, n, did, at, queue, agent, seconds, body)
-"""  # noqa: S608 - names of types and numbers
+def _adding(table: str, columns: str, first: int) -> str:
+    """Return the statement that adds rows to a table, a parameter a column, from number ``first`` on."""
+    kinds = dict(column.split() for column in columns.split(", "))
+    names = ", ".join(kinds)
+    arrays = ", ".join(f"${n}::{'text' if kind == 'jsonb' else kind}[]" for n, kind in enumerate(kinds.values(), first))
+    values = ", ".join(f"{name}::jsonb" if kind == "jsonb" else name for name, kind in kinds.items())
+    return f"INSERT INTO {table} ({names}) SELECT {values} FROM unnest({arrays}) AS v ({names})"  # noqa: S608
 
 
+def _keeping() -> str:
+    """Return the statement that stores tickets as they stand; its parameters are the first 25."""
+    names = (column.split()[0] for column in _TICKET_COLUMNS.split(", "))
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in _NEVER_CHANGE)
+    return f"{_adding('ticket', _TICKET_COLUMNS, 1)} ON CONFLICT (ticket_id) DO UPDATE SET {changes}"
+
+
+_KEEP: Final = _keeping()
+_NOTE: Final = _adding("ticket_log", _LOG_COLUMNS, 26)
 _SAVE: Final = (
-    f"WITH saved AS ({_KEEP}), noted AS ({_lines(34)}"  # noqa: S608 - constants
+    f"WITH saved AS ({_KEEP}), noted AS ({_NOTE}"  # noqa: S608 - constants
     """
 ), added AS (
     INSERT INTO ticket_contact (contact_id, ticket_id, channel, event, occurred_at, received_at)
-    SELECT * FROM unnest($21::uuid[], $22::uuid[], $23::text[], $24::text[], $25::timestamptz[], $26::timestamptz[])
+    SELECT * FROM unnest($35::uuid[], $36::uuid[], $37::text[], $38::text[], $39::timestamptz[], $40::timestamptz[])
 ), named AS (
     INSERT INTO ticket_alias (ticket_id, ticket_ref, into_id)
-    SELECT * FROM unnest($27::uuid[], $28::text[], $29::uuid[])
+    SELECT * FROM unnest($41::uuid[], $42::text[], $43::uuid[])
     ON CONFLICT (ticket_id) DO UPDATE SET into_id = excluded.into_id
 ), moved AS (
     UPDATE ticket_contact AS c SET ticket_id = m.into_id
-    FROM unnest($27::uuid[], $29::uuid[]) AS m (ticket_id, into_id)
+    FROM unnest($41::uuid[], $43::uuid[]) AS m (ticket_id, into_id)
     WHERE c.ticket_id = m.ticket_id
 ), remembered AS (
     INSERT INTO ticket_reporter (reporter, tickets, touched_at)
-    SELECT reporter, string_to_array(tickets, ',')::uuid[], $32
-    FROM unnest($30::uuid[], $31::text[]) AS r (reporter, tickets)
+    SELECT reporter, string_to_array(tickets, ',')::uuid[], $46
+    FROM unnest($44::uuid[], $45::text[]) AS r (reporter, tickets)
     ON CONFLICT (reporter) DO UPDATE SET tickets = excluded.tickets, touched_at = excluded.touched_at
-    WHERE ticket_reporter.reporter = ANY($33::uuid[])
+    WHERE ticket_reporter.reporter = ANY($47::uuid[])
     RETURNING 1
 )
 SELECT count(*) FROM remembered
 """
 )
-
-
 _ACTED: Final = f"""
-WITH kept AS ({_KEEP}), noted AS ({_lines(21)}), counted AS ({positions.counting(30)}), {outbox.inserting(34)}
+WITH kept AS ({_KEEP}), noted AS ({_NOTE}), counted AS ({positions.counting(35)}), {outbox.inserting(39)}
 """  # all that an act leaves behind, in one round trip
 _LOG: Final = """
 SELECT body::text AS body FROM ticket_log WHERE ticket_id = $1 ORDER BY version, n OFFSET $2 LIMIT $3
@@ -264,6 +246,7 @@ async def save(
     kept = await tx.fetchval(
         _SAVE,
         *_columns(tickets),
+        *_noted(lines),
         [contact.contact_id for contact, _, _ in contacts],
         [ticket_id for _, ticket_id, _ in contacts],
         [contact.channel.value for contact, _, _ in contacts],
@@ -277,7 +260,6 @@ async def save(
         [opened for _, opened in remembered],
         book.now,
         [handle.key for handle in stored.open],
-        *_noted(lines),
     )
     if kept != len(remembered):
         raise UnavailableError("another process opened a ticket for the same reporter: the batch is decided again")
@@ -311,6 +293,9 @@ def _row(ticket: Ticket, turn: Turn) -> tuple[object, ...]:
         work.held_for if work.phase is Phase.WAITING else None,
         turn.wake_at,
         turn.level,
+        ticket.tellings.start,
+        ticket.tellings.stop - 1,
+        *found_by(ticket.facts, ticket.place),
         _TICKET.dump_json(ticket, exclude_none=True).decode(),
     )
 
@@ -332,7 +317,7 @@ def _noted(lines: Sequence[tuple[Ticket, Sequence[Event]]]) -> list[list[object]
         for ticket, events in lines
         for n, event in enumerate(events)
     ]
-    return [[row[column] for row in rows] for column in range(len(_LOG_TYPES))]
+    return [[row[column] for row in rows] for column in range(len(_LOG_COLUMNS.split(", ")))]
 
 
 async def log_of(connection: Connection, ticket_id: UUID, skip: int = 0, limit: int | None = None) -> list[Event]:

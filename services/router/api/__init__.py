@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from services.router.api.acts import act_doors
 from services.router.api.agents import agent_doors
 from services.router.api.explain import explain_doors
+from services.router.api.finding import finding_doors
 from services.router.api.kpis import kpi_doors
 from services.router.api.queues import queue_doors
 from services.router.api.shifts import shift_doors
@@ -30,6 +31,7 @@ def make_router(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the doors."""
     router = APIRouter(prefix="/v1")
     for doors in (
+        finding_doors(desk, keys),
         ticket_doors(desk, keys),
         act_doors(desk, keys),
         queue_doors(desk, keys),

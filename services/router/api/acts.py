@@ -79,6 +79,12 @@ class Returned(ByAgent):
     language: Language | None = Field(default=None, description="What the customer speaks instead")
 
 
+class Reopened(ByAgent):
+    """Why it is open again; kept for that agent for a moment."""
+
+    reason: Word = Field(examples=["not_solved"])
+
+
 class Noted(Said):
     """A note."""
 
@@ -123,6 +129,7 @@ _ACTS: Final[tuple[tuple[str, Did, type[Said], Scope, str], ...]] = (
     ("complete", Did.COMPLETED, Completed, Scope.AGENT, "It is done"),
     ("transfer", Did.TRANSFERRED, Transferred, Scope.AGENT, "Pass it on to a queue or an agent"),
     ("return", Did.RETURNED, Returned, Scope.AGENT, "Give it back (退单): it is routed again"),
+    ("reopen", Did.REOPENED, Reopened, Scope.AGENT, "The customer says it is not done: it waits again"),
     ("notes", Did.NOTED, Noted, Scope.AGENT, "Add a note"),
     ("pause", Did.PAUSED, Because, Scope.AGENT, "Its clock stands still: the customer is asked for something"),
     ("resume", Did.RESUMED, Because, Scope.AGENT, "Its clock runs again"),
@@ -178,8 +185,11 @@ async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | N
         told["agent"] = agent
     if did is Did.DECLINED:
         told["until"] = now + timings.passed
-    if told.get("to_agent"):
-        await _can_receive(desk, told["to_agent"])
+    if did is Did.REOPENED:
+        await _can_receive(desk, agent, "agent_id")
+        told |= {} if ticket.classification.hazards else {"to_agent": agent, "until": now + timings.hold}
+    elif told.get("to_agent"):
+        await _can_receive(desk, told["to_agent"], "to_agent")
         told["until"] = now + timings.hold
     into, across = told.pop("into", None), told.pop("across_customers", False)
     by = holder.name if agent is None else f"{holder.name}/{agent}"
@@ -192,16 +202,16 @@ async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | N
     return await desk.act(ticket.ticket_id, asked, version)
 
 
-async def _can_receive(desk: Desk, agent_id: str) -> None:
+async def _can_receive(desk: Desk, agent_id: str, field: str) -> None:
     """Refuse to keep a ticket for somebody who does not exist or is not there: its customer would only wait."""
     with translated():
         async with desk.pool.acquire() as connection:
             found = await roster.one(connection, agent_id)
     if found is None:
         reason = f"{agent_id}: no agent has this id"
-        raise Problem(422, "some fields do not fit", errors=[{"field": "to_agent", "reason": reason}])
+        raise Problem(422, "some fields do not fit", errors=[{"field": field, "reason": reason}])
     if found.presence is Presence.OFFLINE:
-        raise Problem(409, "that agent is offline", errors=[{"field": "to_agent", "reason": "not_available"}])
+        raise Problem(409, "that agent is offline", errors=[{"field": field, "reason": "not_available"}])
 
 
 def _check(desk: Desk, told: dict[str, Any]) -> None:

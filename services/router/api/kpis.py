@@ -12,7 +12,7 @@ from services.contracts.values import Word
 from services.router import figures
 from services.router.api.answers import Instant, known_queue, period
 from services.router.api.queues import QueueView, queue_views
-from services.router.domain.kpi import Counts
+from services.router.domain.kpi import Counts, with_told
 from services.router.domain.kpi import figures as figures_of
 from services.router.tree.keys import Scope
 from services.runtime import clock
@@ -40,6 +40,16 @@ class KpiView(BaseModel):
     source: str
 
 
+class ToldView(BaseModel):
+    """How often customers told of their matters, by queue and business type, of tickets opened in the period."""
+
+    queue: Word
+    business_type: Word
+    told: int = Field(description="Matters told of for the first time")
+    twice: int = Field(description="Matters told of a second time")
+    three_times: int = Field(description="Matters told of a third time")
+
+
 class KpisView(BaseModel):
     """The figures of a period, and what waits now."""
 
@@ -47,6 +57,7 @@ class KpisView(BaseModel):
     until: datetime
     queue: Word | None
     kpis: list[KpiView]
+    told: list[ToldView] = Field(description="What told_twice and told_three_times are made of")
     backlog: list[QueueView]
     backlog_at: datetime = Field(description="When it was counted")
 
@@ -68,12 +79,17 @@ def kpi_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         with translated():
             async with desk.pool.acquire() as connection:
                 counts = await figures.count(connection, since, until, queue, within_s, ring_s)
-        if counts == Counts():
+                told = await figures.told(connection, since, until, queue)
+        if counts == Counts() and not told:
             known_queue(queue, desk.book.rules.tree.queues)
+        counts = with_told(counts, told)
         found = figures_of(counts, within_s=within_s, share=rules.answer_share, ring_s=ring_s)
         kpis = [KpiView(**figure._asdict()) for figure in found]
+        by_type = [ToldView.model_validate(each, from_attributes=True) for each in told]
         counted = await desk.backlog.seen()
         waits = [each for each in queue_views(desk.book.rules, counted.depths, now) if queue in {None, each.name}]
-        return KpisView(since=since, until=until, queue=queue, kpis=kpis, backlog=waits, backlog_at=counted.at)
+        return KpisView(
+            since=since, until=until, queue=queue, kpis=kpis, told=by_type, backlog=waits, backlog_at=counted.at
+        )
 
     return router

@@ -74,6 +74,8 @@ class TicketView(BaseModel):
     held_for: Name | None = Field(default=None, description="Agent it is kept for, for a short while, before others")
     outcome: Word | None = None
     urges: int = 0
+    repeats: int = Field(default=0, description="Times the customer told of the matter again")
+    repeat_of: UUID | None = Field(default=None, description="Earlier ticket of the same customer and matter")
     due: tuple[Due, ...] = Field(default=(), description="Its clock, a stage an entry")
     paused: bool = Field(default=False, description="Its clock stands still")
     merged_into: UUID | None = Field(default=None, description="The ticket that stands for this one")
@@ -194,6 +196,8 @@ def view(ticket: Ticket, rules: DeskRules) -> TicketView:
         held_for=work.held_for,
         outcome=work.outcome,
         urges=ticket.urges + work.urges,
+        repeats=ticket.repeats,
+        repeat_of=ticket.repeat_of,
         due=turn_of(ticket, rules).due,
         paused=work.elapsed.paused,
         merged_into=ticket.merged_into or work.merged_into,

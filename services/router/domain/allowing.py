@@ -48,7 +48,7 @@ ALLOWED: Final[Mapping[Did, frozenset[Phase]]] = {
     Did.RELEASED: ALL,
     Did.LOST: IN_HAND,
     Did.RECALLED: OPEN,
-    Did.REOPENED: frozenset({Phase.CLOSED}),
+    Did.REOPENED: frozenset({Phase.WAITING, Phase.CLOSED}),
     Did.ABANDONED: OPEN,
     Did.ESCALATED: OPEN,
 }
@@ -141,6 +141,8 @@ def _refuse(work: Work, act: Event) -> None:
         raise NotAllowedError(Why.NOT_OFFERED, "it is not on offer")
     if act.did in {Did.OFFERED, Did.CLAIMED, Did.WITHDRAWN} and work.phase in IN_HAND:
         raise NotAllowedError(Why.NOT_WAITING, f"an agent has it: it is {work.phase}")
+    if act.did is Did.REOPENED and work.phase in IN_HAND:
+        raise NotAllowedError(Why.NOT_CLOSED, f"it is {work.phase}")
     if act.did is Did.UNMERGED:
         raise NotAllowedError(Why.NOT_MERGED, "it is merged into no ticket")
     why = _REFUSED.get(work.phase, Why.NOT_IN_HAND)
@@ -161,6 +163,8 @@ def _check(work: Work, act: Event, case: Case) -> None:
         raise NotAllowedError(Why.OFFER_LAPSED, "the time to accept it is over")
     if act.did is Did.WITHDRAWN and not case.waits and work.phase is Phase.WAITING:
         raise NotAllowedError(Why.NOT_WAITING, "it waits for no person")
+    if act.did is Did.REOPENED and case.waits and work.phase is Phase.WAITING:
+        raise NotAllowedError(Why.NOT_CLOSED, "it waits for a person already")
     if act.did is Did.REPRIORITISED and case.danger and act.priority is not Priority.EMERGENCY:
         raise NotAllowedError(Why.DANGER, "a danger was named: it stays an emergency")
     if act.did is Did.WITHDRAWN and case.danger:

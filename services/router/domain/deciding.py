@@ -87,6 +87,7 @@ class _Case:
     last_at: datetime
     also: frozenset[UUID] = frozenset()
     repeats: int = 0
+    told_before: int = 0
     urges: int = 0
     urged_at: datetime | None = None
     repeat_of: UUID | None = None
@@ -119,6 +120,7 @@ def receive(
     if before is None:
         opened = entry if isinstance(entry, Opened) else Opened(contact.ticket_id)
         repeat_of = opened.repeat_of
+        told_before = 0 if repeat_of is None else repeat_of.repeats + 1
         case = _Case(
             ticket_id=opened.ticket_id,
             ticket_ref=contact.ticket_ref if opened.ticket_id == contact.ticket_id else ref_of(opened.ticket_id),
@@ -127,7 +129,8 @@ def receive(
             facts=facts,
             located=located,
             last_at=max((at, *(earlier for _, earlier in opened.before))),
-            repeats=0 if repeat_of is None else repeat_of.repeats + 1,
+            repeats=told_before,
+            told_before=told_before,
             repeat_of=None if repeat_of is None else repeat_of.ticket_id,
         )
     elif contact.contact_id in before.contacts:
@@ -163,6 +166,7 @@ def _case(ticket: Ticket) -> _Case:
         last_at=ticket.last_at,
         also=ticket.also,
         repeats=ticket.repeats,
+        told_before=ticket.told_before,
         urges=ticket.urges,
         urged_at=ticket.urged_at,
         repeat_of=ticket.repeat_of,
@@ -315,6 +319,7 @@ def _decide(case: _Case, classification: Classification, rules: Rules, now: date
         last_at=case.last_at,
         also=case.also,
         repeats=case.repeats,
+        told_before=case.told_before,
         urges=case.urges,
         urged_at=case.urged_at,
         repeat_of=case.repeat_of,

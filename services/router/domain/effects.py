@@ -110,7 +110,7 @@ def _back(work: Work, event: Event) -> dict[str, object]:
         change |= {"passed": passed[-MOST_PASSED:], "passed_until": event.until, "held_for": None, "held_until": None}
     elif event.did is Did.UNMERGED:
         change["waiting_since"] = None  # the customer has their old place back
-    elif work.phase not in {Phase.WAITING, Phase.OFFERED}:
+    elif event.did is Did.REOPENED or work.phase not in {Phase.WAITING, Phase.OFFERED}:
         change["waiting_since"] = event.at  # a person had it; until then the customer waited all the time
     if event.did in {Did.TRANSFERRED, Did.RETURNED, Did.REQUEUED}:
         change |= {"passed": (), "passed_until": None, "queue": event.to_queue or work.queue}

@@ -6,15 +6,32 @@ Never here: counting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 COPC: Final = "COPC Customer Experience Standard"
 NATIONAL: Final = "State Grid 95598 hotline: six 100 % figures"
 GRIDLINE: Final = "Gridline"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How often customers told of their matters, of one queue and business type.
+
+    Attributes:
+        told: Matters told of for the first time.
+        twice: Told of a second time.
+        three_times: Told of a third time.
+    """
+
+    queue: str
+    business_type: str
+    told: int
+    twice: int
+    three_times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,9 @@ class Counts:
         after_s: Their seconds of writing up, ended in the period.
         busy_s: Seconds in which agents had a ticket in hand or in writing up: several at once count once.
         idle_s: Seconds in which agents were available and had none.
+        told: Matters told of for the first time, by the tickets opened in the period.
+        told_twice: Matters told of a second time.
+        told_three_times: Matters told of a third time.
     """
 
     answered: int = 0
@@ -68,6 +88,9 @@ class Counts:
     after_s: float = 0.0
     busy_s: float = 0.0
     idle_s: float = 0.0
+    told: int = 0
+    told_twice: int = 0
+    told_three_times: int = 0
 
 
 class Figure(NamedTuple):
@@ -157,6 +180,23 @@ _RULES: Final = (
         "Completed tickets whose customer told of the same matter again while they were open, of those completed",
         "95598 call-centre statistics (重复来电率)",
     ),
+    _Rule(
+        "told_twice",
+        "share",
+        "told_twice",
+        ("told",),
+        "Matters a customer told of a second time, by a contact of its own (a hurry, 催办, is one), of matters told of;"
+        " in the period in which the ticket that holds the telling was opened",
+        "95598 call-centre statistics (重复来电率); COPC: repeat contacts",
+    ),
+    _Rule(
+        "told_three_times",
+        "share",
+        "told_three_times",
+        ("told",),
+        "The same of a third time: what was told of oftener is in both",
+        "95598 call-centre statistics (重复来电率); COPC: repeat contacts",
+    ),
     _Rule("transfers", "share", "moved", ("answered",), "Transfers, of tickets taken", COPC),
     _Rule("returns", "share", "returned", ("answered",), "Returns (退单), of tickets taken", "95598 (退单率)"),
     _Rule(
@@ -210,6 +250,13 @@ _RULES: Final = (
         f"{NATIONAL}: work-order correctness",
     ),
 )
+
+
+def with_told(counts: Counts, told: Iterable[Told]) -> Counts:
+    """Return the counts with what customers told, all queues and types together."""
+    sums = [sum(each) for each in zip(*((one.told, one.twice, one.three_times) for one in told), strict=True)]
+    first, twice, three_times = sums or (0, 0, 0)
+    return replace(counts, told=first, told_twice=twice, told_three_times=three_times)
 
 
 def figures(counts: Counts, *, within_s: float, share: float, ring_s: float) -> Iterator[Figure]:

@@ -54,7 +54,7 @@ class Did(StrEnum):
     RECALLED = "recalled"
     """A danger became known: it goes to those for danger at once, whoever has it."""
     REOPENED = "reopened"
-    """The customer spoke again after it was closed."""
+    """The customer spoke again after it was closed, or after a machine had taken care of it."""
     ABANDONED = "abandoned"
     """A call was given up before a person answered; the ticket stays, to call back."""
     ESCALATED = "escalated"
@@ -90,6 +90,7 @@ class Why(StrEnum):
     INTO_ITSELF = "into_itself"
     OTHER_CUSTOMER = "other_customer"
     TOO_MANY_MERGED = "too_many_merged"
+    NOT_CLOSED = "not_closed"
 
 
 class NotAllowedError(Exception):

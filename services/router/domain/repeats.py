@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from services.contracts.values import Channel, TicketState
+from services.grid.evidence import account_key
 from services.grid.phone import phone_key
 from services.router.domain.classify import Classification, TypeRule
 from services.router.domain.words import normalise
@@ -75,16 +76,48 @@ def reporters(facts: Facts) -> tuple[Reporter, ...]:
     found: dict[Reporter, None] = {}
     if facts.account_id is not None:
         found[Reporter("account", facts.account_id.value)] = None
-    if facts.phone is not None and (number := phone_key(facts.phone.value)) is not None:
-        found[Reporter("tel", number)] = None
+    if facts.phone is not None and (number := number_of(facts.phone.value)) is not None:
+        found[number] = None
     if facts.reply_to is not None:
         to = facts.reply_to.value
         if to.channel in _NUMBERS:
-            if (number := phone_key(to.address)) is not None:
-                found[Reporter("tel", number)] = None
+            if (number := number_of(to.address)) is not None:
+                found[number] = None
         else:
             found[Reporter(to.channel, f"{to.account or ''}/{to.address}")] = None
     return tuple(found)
+
+
+def account_of(said: str) -> Reporter:
+    """Return how the tickets of an account are found, however it is written."""
+    return Reporter("account", account_key(said))
+
+
+def found_by(facts: Facts, place: Place) -> tuple[UUID | None, UUID | None, UUID | None]:
+    """Return the keys by which a ticket is found: of the account, the number, and a number to call back, if another.
+
+    The account is the one that was said, else the one where the ticket was placed.
+    """
+    account = facts.account_id.value if facts.account_id is not None else place.account_id
+    phone = None if facts.phone is None else _tel(facts.phone.value)
+    to = None if facts.reply_to is None else facts.reply_to.value
+    call_back = None if to is None or to.channel not in _NUMBERS else _tel(to.address)
+    return (
+        None if account is None else account_of(account).key,
+        phone or call_back,
+        call_back if phone is not None and call_back != phone else None,
+    )
+
+
+def number_of(said: str) -> Reporter | None:
+    """Return how the tickets of a telephone number are found; None for one that no customer can have."""
+    number = phone_key(said)
+    return None if number is None else Reporter("tel", number)
+
+
+def _tel(said: str) -> UUID | None:
+    number = number_of(said)
+    return None if number is None else number.key
 
 
 def matter(about: Classification) -> str:

@@ -74,7 +74,8 @@ class Ticket:
         routed_at: When this was decided.
         last_at: Time of the latest contact.
         also: Ids of tickets that are this one now.
-        repeats: Times the reporter told of it again, by a contact of its own.
+        repeats: Times the reporter told of it again, by a contact of its own; those of the tickets it repeats included.
+        told_before: Times they told of it in those tickets.
         urges: Times they asked to hurry, those within the interval not counted.
         urged_at: When the last counted one was.
         repeat_of: The earlier ticket of the same reporter and matter, where this one could not join it.
@@ -104,6 +105,7 @@ class Ticket:
     last_at: datetime
     also: frozenset[UUID] = frozenset()
     repeats: int = 0
+    told_before: int = 0
     urges: int = 0
     urged_at: datetime | None = None
     repeat_of: UUID | None = None
@@ -148,6 +150,11 @@ class Ticket:
     def counted(self) -> int:
         """Contacts the conservation count has in this ticket: those of a merged one are in another."""
         return 0 if self.merged_into is not None else len(self.contacts)
+
+    @property
+    def tellings(self) -> range:
+        """Which tellings of its matter it holds, the first being 1: none where its contacts are in another ticket."""
+        return range(0) if self.merged_into is not None else range(self.told_before + 1, self.repeats + 2)
 
     @property
     def is_young(self) -> bool:

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from services.contracts.values import Channel, Recipient
+from services.router.tree.keys import DEVELOPMENT_KEYS
 from tests.integration.router.test_desk import Seat, question
+from tests.unit.router.making import contact
 
 if TYPE_CHECKING:
     import httpx
@@ -90,7 +93,43 @@ async def test_every_figure_is_what_counting_by_hand_says(doors: httpx.AsyncClie
     kpis = (await ann.ask("kpis", method="GET")).json()["kpis"]
     shown = {kpi["name"]: (kpi["counted"], kpi["of"]) for kpi in kpis}
     assert {name: shown[name] for name in expected} == expected
+    assert (shown["told_twice"], shown["told_three_times"]) == ((0, 5), (0, 5)), "of those opened today"
     assert all(kpi["definition"] and kpi["source"] for kpi in kpis)
-    assert shown.keys() - expected.keys() == {"average_wait", "handle_time", "after_contact_time", "occupancy"}
+    others = {"average_wait", "handle_time", "after_contact_time", "occupancy", "told_twice", "told_three_times"}
+    assert shown.keys() - expected.keys() == others
     of_complaints = (await ann.ask("kpis?queue=complaint", method="GET")).json()["kpis"]
     assert {kpi["name"]: kpi["of"] for kpi in of_complaints}["timely_handling"] == 1
+
+
+async def test_a_supervisor_sees_which_matters_are_told_again_and_again(doors: httpx.AsyncClient, desk: Desk) -> None:
+    """Whether it joins its open ticket, is a ticket of its own or a call that turns out to be about the same."""
+    begins = datetime.now(UTC) - timedelta(hours=6)
+
+    async def tells(event: str, home: str, minutes: float, **told: Any) -> None:
+        desk.now = begins + timedelta(minutes=minutes)
+        phone = f"1370000000{home}"
+        at = {"occurred_at": desk.now, "received_at": desk.now, "phone": phone, "account_id": f"A{home}"}
+        reply = Recipient(channel=Channel.PHONE, address=phone)
+        await desk.take(contact(event, **{"channel": Channel.PHONE, "reply_to": reply, **at, **told}))
+
+    await tells("once", "1", 0, text="停电了")
+    await tells("first", "4", 0, text="停电了")
+    await tells("joins", "4", 5, text="还是停电")
+    await tells("an hour later", "4", 70, text="停电了")  # a report and a ticket of its own
+    await tells("hurry", "4", 75, text="快点派人来")
+    await tells("rings", "4", 80, thread="call", final=False)  # no matter yet, so no telling
+    await tells("and says", "4", 81, thread="call", text="停电了")
+    await tells("bill", "2", 0, text="查电费")
+
+    wallboard = {"X-API-Key": DEVELOPMENT_KEYS["wallboard-dev"]}
+    shown = (await doors.get("/v1/kpis", headers=wallboard)).json()
+    figures = {kpi["name"]: (kpi["counted"], kpi["of"]) for kpi in shown["kpis"]}
+    assert (figures["told_twice"], figures["told_three_times"]) == ((1, 3), (1, 3))
+    told = {(each["queue"], each["business_type"]): each for each in shown["told"]}
+    faults = told["repair", "fault_report"]
+    assert (faults["told"], faults["twice"], faults["three_times"]) == (2, 1, 1)
+    assert told["consultation", "enquiry"]["told"] == 1
+    assert desk.tally["contact_repeats"] == 4, "each telling but the first of its matter, once"
+    of_queue = (await doors.get("/v1/kpis?queue=consultation", headers=wallboard)).json()
+    assert [each["queue"] for each in of_queue["told"]] == ["consultation"]
+    assert {kpi["name"]: kpi["of"] for kpi in of_queue["kpis"]}["told_twice"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -81,17 +82,26 @@ def test_an_act_is_done_where_the_table_allows_it_and_refused_by_name_elsewhere(
         work = evolve(work, act(Did.PAUSED, seconds=1))
     if did is Did.COMPLETED:
         asked = asked.model_copy(update={"outcome": "other"})
+    case = replace(
+        CASE, waits=did is not Did.REOPENED
+    )  # what waits for a person is open; for a machine, it can be again
     already = {(Did.ACCEPTED, Phase.ASSIGNED), (Did.WRAPPED_UP, Phase.WRAP_UP)}
     if (did, phase) in already:
-        assert decide(work, asked, CASE) is None
+        assert decide(work, asked, case) is None
     elif phase in ALLOWED[did]:
-        decided = decide(work, asked, CASE)
+        decided = decide(work, asked, case)
         assert decided is not None
         assert decided.did is did
     else:
         with pytest.raises(NotAllowedError) as refused:
-            decide(work, asked, CASE)
+            decide(work, asked, case)
         assert refused.value.why in set(Why)
+
+
+def test_what_waits_for_a_person_is_not_opened_again() -> None:
+    with pytest.raises(NotAllowedError) as refused:
+        decide(UNTOUCHED, act(Did.REOPENED), CASE)
+    assert refused.value.why is Why.NOT_CLOSED
 
 
 @pytest.mark.parametrize("did", sorted(BY_AGENT - {Did.OFFERED, Did.CLAIMED}))
