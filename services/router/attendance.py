@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from services.router import roster, store
 from services.router.acting import NoSuchAgentError
 from services.router.domain.desk import GRIDLINE, work_of
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _PAGE: Final = 100
 COME_BACK: Final = timedelta(seconds=5)
 """For a desktop whose stream broke to open it again: it is told to after two seconds."""
+_log = structlog.get_logger()
 
 
 async def note_presence(desk: Desk, agent_id: str, presence: Presence | None) -> Row:
@@ -46,13 +49,33 @@ async def note_presence(desk: Desk, agent_id: str, presence: Presence | None) ->
         said = presence or row.presence
         await roster.seen(tx, row, said, now)
         if presence is Presence.OFFLINE:
-            changes = await _lost(desk, tx, row, now)
+            changes = await _lost(desk, tx, row, _gone(now))
             await desk.keep(tx, changes, now)
     desk.committed(changes)
     if said is row.presence:
         return replace(row, seen_at=now)
     desk.bell.changed({agent_id})
     return replace(row, presence=said, since=now, seen_at=now)
+
+
+async def remove(desk: Desk, agent_id: str, by: str) -> None:
+    """Strike off an agent who left for good: what they have goes back to its place, what they did stays in the log.
+
+    Raises:
+        NoSuchAgentError: there is none of this id.
+    """
+    now = clock.now()
+    async with desk.transaction() as tx:
+        row = await roster.locked(tx, agent_id)
+        if row is None:
+            raise NoSuchAgentError
+        await roster.seen(tx, row, Presence.OFFLINE, now)
+        changes = await _lost(desk, tx, row, Event(did=Did.LOST, at=now, by=by, reason="agent_removed"))
+        await desk.keep(tx, changes, now)
+        await roster.remove(tx, agent_id)
+    desk.committed(changes)
+    desk.bell.changed({agent_id})
+    _log.info("agent_removed", agent=agent_id, by=by)
 
 
 async def note_signs(desk: Desk) -> None:
@@ -80,7 +103,7 @@ async def sweep(desk: Desk) -> int:
         rows = await roster.gone(tx, now - desk.rules().timings.presence, _PAGE)
         for row in rows:
             await roster.seen(tx, row, Presence.OFFLINE, now)
-            changes += await _lost(desk, tx, row, now)
+            changes += await _lost(desk, tx, row, _gone(now))
         await desk.keep(tx, changes, now)
     desk.committed(changes)
     return len(rows)
@@ -99,7 +122,7 @@ async def give_back(desk: Desk, after: timedelta = COME_BACK) -> int:
         async with desk.transaction() as tx:
             row = await roster.locked(tx, agent_id)
             if row is not None and row.seen_at <= at:
-                lost = await _lost(desk, tx, row, now, only=Phase.OFFERED)
+                lost = await _lost(desk, tx, row, _gone(now), only=Phase.OFFERED)
                 await desk.keep(tx, lost, now)
                 changes += lost
         if desk.hung_up.get(agent_id) == at:
@@ -108,11 +131,15 @@ async def give_back(desk: Desk, after: timedelta = COME_BACK) -> int:
     return len(over)
 
 
-async def _lost(desk: Desk, tx: Connection, row: Row, now: datetime, only: Phase | None = None) -> list[Change]:
+def _gone(now: datetime) -> Event:
+    return Event(did=Did.LOST, at=now, by=GRIDLINE, reason="agent_gone")
+
+
+async def _lost(desk: Desk, tx: Connection, row: Row, lost: Event, only: Phase | None = None) -> list[Change]:
     theirs = {ticket.ticket_id for ticket in await roster.in_hand(tx, row.agent.agent_id)}
     held = await store.locked(tx, theirs)
     return [
-        desk.change(ticket, Event(did=Did.LOST, at=now, by=GRIDLINE, reason="agent_gone"))
+        desk.change(ticket, lost)
         for ticket in held.values()
         if work_of(ticket).in_hand and work_of(ticket).agent == row.agent.agent_id
         if only in {None, work_of(ticket).phase}

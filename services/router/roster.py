@@ -80,6 +80,7 @@ UPDATE agent SET seen_at = $2, presence = $3, since = CASE WHEN presence = $3 TH
 _SPELL: Final = """
 INSERT INTO agent_presence (agent_id, presence, start_at, end_at) VALUES ($1, $2, $3, $4)
 """
+_REMOVE: Final = "DELETE FROM agent WHERE agent_id = $1"
 _GONE: Final = """
 SELECT body::text AS body, presence, since, seen_at FROM agent
 WHERE presence <> 'offline' AND seen_at < $1 ORDER BY agent_id LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -230,6 +231,11 @@ async def seen(tx: Connection, row: Row, presence: Presence, now: datetime) -> N
     if presence is not row.presence:
         await tx.execute(_SPELL, row.agent.agent_id, row.presence.value, row.since, now)
     await tx.execute(_SEEN, row.agent.agent_id, now, presence.value)
+
+
+async def remove(tx: Connection, agent_id: str) -> None:
+    """Strike an agent off. What they did and when they were there stays, under their id."""
+    await tx.execute(_REMOVE, agent_id)
 
 
 async def gone(tx: Connection, before: datetime, limit: int) -> list[Row]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.contracts.values import Name, Word
@@ -16,13 +16,14 @@ from services.router import roster
 from services.router.acting import Desk, NoSuchAgentError
 from services.router.api.answers import known_queue, problem
 from services.router.api.tickets import TicketView, view
+from services.router.attendance import remove
 from services.router.domain.desk import ANY, Agent
 from services.router.domain.routes import skills_asked
 from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.http import Problem
-from services.runtime.keys import let_in
+from services.runtime.keys import Holder, let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
@@ -136,6 +137,15 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         asked = set(skills_asked(desk.book.rules.tree.root))
         unasked = [skill for skill in agent.skills if skill not in asked and f"{skill.partition(':')[0]}:" not in asked]
         return AgentPut(**shown(row).model_dump(), unasked=tuple(unasked))
+
+    @router.delete("/agents/{agent_id}", summary="Strike off an agent who left for good", status_code=204)
+    async def delete_agent(agent_id: Name, holder: Holder[Scope] = leads) -> Response:
+        """Give what they have back to its place. What they did stays, under their id, which may be made anew."""
+        try:
+            await remove(desk, agent_id, holder.name)
+        except NoSuchAgentError as error:
+            raise problem(error) from None
+        return Response(status_code=204)
 
     return router
 

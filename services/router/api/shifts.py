@@ -136,7 +136,7 @@ async def _awaited(desk: Desk, agent_id: str, by: str, wait: float, request: Req
             async with desk.pool.acquire() as connection:
                 row = await roster.one(connection, agent_id)
         if row is None:
-            raise AssertionError("agents stay once they are made")
+            raise problem(NoSuchAgentError())
         if not await desk.bell.wait(row.agent, left, found_nothing=tried):
             return None
         tried = True

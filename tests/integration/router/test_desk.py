@@ -663,3 +663,59 @@ async def test_what_a_customer_told_again_is_a_figure(doors: httpx.AsyncClient, 
         assert (await ann.do("complete", ticket, outcome="solved")).status_code == 200
     found = {kpi["name"]: kpi for kpi in (await ann.ask("kpis", method="GET")).json()["kpis"]}
     assert (found["repeat_contacts"]["counted"], found["repeat_contacts"]["of"]) == (1, 2)
+
+
+async def test_an_agent_who_left_for_good_leaves_their_tickets_to_others_and_their_history_behind(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    ann = await Seat(doors, "ann").begin("*", capacity=3)
+    bob = await Seat(doors, "bob").begin("*", capacity=9)
+    said = {name: question(name, ago=60 - n) for n, name in enumerate(("done", "in hand", "offered"))}
+    await desk.take(*said.values())
+    await ann.claim()
+    await ann.do("complete", said["done"].ticket_id, outcome="solved")
+    await ann.claim()
+    await ann.offer()
+    waits = asyncio.create_task(ann.offer(wait=20))  # full: nothing comes until she is gone
+    for key, status in (("desktop-dev", 403), ("supervisor-dev", 204), ("supervisor-dev", 404)):
+        answer = await ann.ask("agents/ann", method="DELETE", key=key)
+        assert answer.status_code == status, answer.text
+    assert (await waits).status_code in {200, 404}, "the open offer, or that there is no such agent any more"
+    assert (await ann.ask("agents/ann", method="GET")).status_code == 404
+    for refused in (ann.offer, ann.claim, lambda: ann.presence("available"), lambda: ann.ask("agents/ann/heartbeat")):
+        answer = await refused()
+        assert (answer.status_code, answer.json()["detail"].partition(":")[0]) == (404, "no agent has this id")
+    late = await ann.do("complete", said["in hand"].ticket_id, outcome="solved")
+    assert late.json()["errors"] == [{"field": "state", "reason": "not_in_hand"}]
+    told = await ann.do("transfer", said["done"].ticket_id, to_agent="ann")
+    assert (told.status_code, told.json()["errors"][0]["field"]) == (422, "to_agent")
+
+    assert [(await bob.claim()).json()["ticket_id"] for _ in range(2)] == [
+        str(said[name].ticket_id) for name in ("in hand", "offered")
+    ], "in their old places"
+    log = (await bob.ask(f"tickets/{said['in hand'].ticket_id}/log", method="GET")).json()["log"]
+    lost = [each for each in log if each["did"] == "lost"]
+    assert [(each["agent"], each["reason"], each["by"]) for each in lost] == [
+        ("ann", "agent_removed", "supervisor-dev")
+    ]
+    log = (await bob.ask(f"tickets/{said['done'].ticket_id}/log", method="GET")).json()["log"]
+    assert [each["agent"] for each in log] == ["ann", "ann"], "who did it stays"
+    spells = await people.pool.fetch("SELECT presence FROM agent_presence WHERE agent_id = 'ann' ORDER BY start_at")
+    assert [row["presence"] for row in spells] == ["offline", "available"]
+
+    await desk.take(question("again", reply_to=None, phone="13800000001"))
+    ann = await ann.begin("consultation")
+    assert (await ann.claim()).status_code == 200, "the id may be made anew, and begins with nothing"
+
+
+async def test_nothing_is_kept_for_an_agent_who_left(doors: httpx.AsyncClient, desk: Desk) -> None:
+    ann = await Seat(doors, "ann").begin("*")
+    first = question("1", phone="13800000001", reply_to=None)
+    await desk.take(first)
+    await ann.claim()
+    await ann.do("complete", first.ticket_id, outcome="solved")
+    assert (await ann.ask("agents/ann", method="DELETE")).status_code == 204
+    bob = await Seat(doors, "bob").begin("*")
+    second = question("2", ago=0, phone="13800000001", reply_to=None, text="我要投诉")
+    await desk.take(second)
+    assert (await bob.claim()).json()["ticket_id"] == str(second.ticket_id)
