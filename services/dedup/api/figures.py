@@ -14,8 +14,8 @@ from services.dedup.domain.figures import Figures, by_day, figures
 from services.dedup.keys import Scope
 from services.dedup.store import reliability
 from services.runtime import clock
-from services.runtime.http import Problem
 from services.runtime.keys import let_in
+from services.runtime.periods import Instant, period
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
 
     @router.get("/reliability", dependencies=[may_read], summary="SAIDI, SAIFI, CAIDI, MAIFI")
     async def reliability_figures(
-        start: Annotated[Timestamp | None, Query(description="24 hours before the end, if absent")] = None,
-        end: Annotated[Timestamp | None, Query(description="Now, if absent; days are counted in its offset")] = None,
+        start: Annotated[Instant | None, Query(description="24 hours before the end, if absent")] = None,
+        end: Annotated[Instant | None, Query(description="Now, if absent; days are counted in its offset")] = None,
         area: Annotated[Name | None, Query()] = None,
         momentary_minutes: Annotated[
             float | None,
@@ -84,14 +84,7 @@ def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
         ] = None,
     ) -> Reliability:
         now = clock.now()
-        until = end or now
-        since = start or until - timedelta(days=1)
-        if not timedelta(0) < until - since <= _LONGEST:
-            raise Problem(
-                422,
-                "some fields do not fit",
-                errors=[{"field": "start", "reason": "must be up to 366 days before end"}],
-            )
+        since, until = period(start, end, _LONGEST, ("start", "end"))
         with translated():
             async with pool.acquire() as connection:
                 found = await reliability.interruptions(connection, since, until, area)

@@ -1,20 +1,16 @@
-"""What callers have seen of a ticket, which period they ask about, and how a refusal is told.
+"""What callers have seen of a ticket, and how a refusal is told.
 
 Never here: which act is allowed in which state.
 """
 
 from __future__ import annotations
 
-import re
-from datetime import MINYEAR, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import Depends, Header
-from pydantic import AwareDatetime, BeforeValidator
 
 from services.router.acting import NoSuchAgentError, NoSuchTicketError, NotThereError, OtherVersionError
 from services.router.domain.log import NotAllowedError
-from services.runtime import clock
 from services.runtime.http import Problem
 
 if TYPE_CHECKING:
@@ -34,31 +30,6 @@ def seen_version(if_match: Annotated[str | None, Header()] = None) -> int | None
         detail = 'If-Match is the ETag of the ticket, like "7"'
         raise Problem(400, detail, errors=[{"field": "If-Match", "reason": detail}])
     return int(text)
-
-
-def _with_plus(value: object) -> object:
-    """Give an offset its plus back, which stands for a space where nobody encoded the address."""
-    return re.sub(r" (?=\d\d:?\d\d$)", "+", value) if isinstance(value, str) else value
-
-
-Instant = Annotated[AwareDatetime, BeforeValidator(_with_plus)]
-"""An instant in an address."""
-
-
-def period(since: datetime | None, until: datetime | None, longest: timedelta) -> tuple[datetime, datetime]:
-    """Return the period that is asked for: by default the last day until now.
-
-    Raises:
-        Problem: it is none, or longer than ``longest``.
-    """
-    until = until or clock.now()
-    if until.year <= MINYEAR:
-        raise Problem(422, "some fields do not fit", errors=[{"field": "until", "reason": "is before all time"}])
-    since = since or until - timedelta(days=1)
-    if not timedelta(0) < until - since <= longest:
-        reason = f"must be before until, by {longest.days} days at most"
-        raise Problem(422, "some fields do not fit", errors=[{"field": "since", "reason": reason}])
-    return since, until
 
 
 def known_queue(queue: str | None, known: Collection[str]) -> None:

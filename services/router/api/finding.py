@@ -6,6 +6,7 @@ proxy's log.
 
 from __future__ import annotations
 
+from datetime import MAXYEAR, MINYEAR
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -74,6 +75,9 @@ def finding_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
 
 
 def _asked(said: Search) -> finding.Asked:
+    for field, at in (("since", said.since), ("until", said.until)):
+        if at is not None and not MINYEAR < at.year < MAXYEAR:  # by another offset it is none
+            raise _unfit(field, "is before or after all time")
     if said.since is not None and said.until is not None and said.since >= said.until:
         raise _unfit("since", "must be before until")
     number = None if said.phone is None else number_of(said.phone)

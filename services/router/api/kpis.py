@@ -10,13 +10,14 @@ from pydantic import BaseModel, Field
 
 from services.contracts.values import Word
 from services.router import figures
-from services.router.api.answers import Instant, known_queue, period
+from services.router.api.answers import known_queue
 from services.router.api.queues import QueueView, queue_views
 from services.router.domain.kpi import Counts, with_told
 from services.router.domain.kpi import figures as figures_of
 from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.keys import let_in
+from services.runtime.periods import Instant, period
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:

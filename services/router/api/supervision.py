@@ -14,12 +14,13 @@ from pydantic import BaseModel, Field
 
 from services.contracts.values import Name, Word
 from services.router import overdue
-from services.router.api.answers import Instant, known_queue, period
+from services.router.api.answers import known_queue
 from services.router.api.tickets import TicketView, view
 from services.router.domain.desk import turn_of
 from services.router.domain.sla import LEVELS
 from services.router.tree.keys import Scope
 from services.runtime.keys import let_in
+from services.runtime.periods import Instant, period
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:

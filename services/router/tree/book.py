@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.router import metrics
+from services.router.domain.targets import UNKNOWN
 from services.router.domain.ticket import Rules
 from services.router.tree.calendars import FILE, holidays_beside, read_holidays
 from services.router.tree.desk import read_desk
@@ -72,25 +73,25 @@ class RuleBook:
         self._watched = Watched(
             routes.name, lambda: _load(routes, classify), lambda: (routes, classify, holidays_beside(routes))
         )
-        self._rules, _ = self._watched()
+        self._duty = UNKNOWN
         self._warned_on: date | None = None
         self.note_holidays(clock.now())
-        _log.info("rules_loaded", tree_hash=self._rules.hash, queues=len(self._rules.tree.queues))
+        _log.info("rules_loaded", tree_hash=self.rules.hash, queues=len(self.rules.tree.queues))
 
     @property
     def rules(self) -> Rules:
         """The rules in force. Take them once a batch: they may be exchanged between two looks."""
-        return self._rules
+        return replace(self._watched()[0], duty=self._duty)
 
     def note_duty(self, duty: Duty) -> None:
         """Take in who is there and what waits, for targets that are skipped by it."""
-        self._rules = replace(self._rules, duty=duty)
+        self._duty = duty
 
     def look(self) -> None:
         """Look at the files once and take in a change that has settled."""
-        if self._watched.look() and (rules := self._watched()[0]).hash != self._rules.hash:
-            _log.info("rules_changed", tree_hash=rules.hash, before=self._rules.hash)
-            self._rules = replace(rules, duty=self._rules.duty)
+        before = self.rules.hash
+        if self._watched.look() and self.rules.hash != before:
+            _log.info("rules_changed", tree_hash=self.rules.hash, before=before)
             self._warned_on = None
         self.note_holidays(clock.now())
 

@@ -1,0 +1,40 @@
+"""The period a caller asks about, in the address of a request. Never here: what is asked."""
+
+from __future__ import annotations
+
+import re
+from datetime import MINYEAR, datetime, timedelta
+from typing import Annotated
+
+from pydantic import AwareDatetime, BeforeValidator
+
+from services.runtime import clock
+from services.runtime.http import Problem
+
+
+def _with_plus(value: object) -> object:
+    """Give an offset its plus back, which stands for a space where nobody encoded the address."""
+    return re.sub(r" (?=\d\d:?\d\d$)", "+", value) if isinstance(value, str) else value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_with_plus)]
+"""An instant in an address."""
+
+
+def period(
+    begin: datetime | None, end: datetime | None, longest: timedelta, names: tuple[str, str] = ("since", "until")
+) -> tuple[datetime, datetime]:
+    """Return the period that is asked for: by default the last day until now.
+
+    Raises:
+        Problem: it is none, or longer than ``longest``; the fields are called by their ``names``.
+    """
+    end = end or clock.now()
+    for name, at in zip(names, (begin, end), strict=True):
+        if at is not None and at.year <= MINYEAR:  # by another offset it is none
+            raise Problem(422, "some fields do not fit", errors=[{"field": name, "reason": "is before all time"}])
+    begin = begin or end - timedelta(days=1)
+    if not timedelta(0) < end - begin <= longest:
+        reason = f"must be before {names[1]}, by {longest.days} days at most"
+        raise Problem(422, "some fields do not fit", errors=[{"field": names[0], "reason": reason}])
+    return begin, end
