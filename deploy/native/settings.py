@@ -31,13 +31,13 @@ class StackSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     run_folder: Path = Field(default_factory=default_run_folder, description="data, logs and state of the stack")
-    kafka_port: int = Field(default=19092, ge=1, le=65535)
-    kafka_controller_port: int = Field(default=19093, ge=1, le=65535)
-    postgres_port: int = Field(default=15432, ge=1, le=65535)
-    intake_port: int = Field(default=8001, ge=1, le=65535)
-    router_port: int = Field(default=8002, ge=1, le=65535)
-    dedup_port: int = Field(default=8003, ge=1, le=65535)
-    notify_port: int = Field(default=8004, ge=1, le=65535)
+    kafka_port: int = Field(default=19092, ge=1, le=65535, description="port of Kafka")
+    kafka_controller_port: int = Field(default=19093, ge=1, le=65535, description="port of Kafka's controller")
+    postgres_port: int = Field(default=15432, ge=1, le=65535, description="port of Postgres")
+    intake_port: int = Field(default=8001, ge=1, le=65535, description="port of intake")
+    router_port: int = Field(default=8002, ge=1, le=65535, description="port of router")
+    dedup_port: int = Field(default=8003, ge=1, le=65535, description="port of dedup")
+    notify_port: int = Field(default=8004, ge=1, le=65535, description="port of notify")
     jar_cache: Path = Field(default_factory=default_cache, description="folder Kafka's jars are kept in")
     kafka_settings: dict[str, str] = Field(
         default_factory=dict, description="broker settings to add or replace, as a JSON object"

@@ -63,7 +63,9 @@ class IntakeSettings(ServiceSettings):
     )
 
     photos_folder: Path | None = Field(default=None, description="Where photos are kept; without it none are taken")
-    max_photo_bytes: int = Field(default=10 * 1024 * 1024, ge=10_000, le=50 * 1024 * 1024)
+    max_photo_bytes: int = Field(
+        default=10 * 1024 * 1024, ge=10_000, le=50 * 1024 * 1024, description="Largest photo that is taken"
+    )
     photo_deadline_s: float = Field(default=60.0, gt=0, le=600, description="Longest wait for a photo's bytes")
     photos_min_free_bytes: int = Field(
         default=1024**3, ge=0, description="Take no photo while the folder's disk has less than this free"

@@ -80,8 +80,10 @@ class NotifySettings(ServiceSettings):
     )
     notify_call_seconds: float = Field(default=10.0, gt=0, le=120, description="Longest one attempt may take")
     notify_attempts: int = Field(default=60, ge=1, le=10_000, description="Attempts before a notice has failed")
-    notify_backoff_first_seconds: float = Field(default=1.0, gt=0, le=3600)
-    notify_backoff_longest_seconds: float = Field(default=300.0, gt=0, le=24 * 3600)
+    notify_backoff_first_seconds: float = Field(
+        default=1.0, gt=0, le=3600, description="Until the second attempt; each wait after it is twice as long,"
+    )
+    notify_backoff_longest_seconds: float = Field(default=300.0, gt=0, le=24 * 3600, description="up to this")
 
     @field_validator("notify_webhook_url")
     @classmethod

@@ -22,10 +22,14 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GRIDLINE_", extra="ignore", frozen=True)
 
     kafka_bootstrap: str = Field(default="127.0.0.1:19092", description="Kafka brokers, host:port, comma-separated")
-    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    kafka_username: str | None = None
-    kafka_password: SecretStr | None = None
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How the brokers are spoken to"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="With SASL"
+    )
+    kafka_username: str | None = Field(default=None, description="With SASL")
+    kafka_password: SecretStr | None = Field(default=None, description="With SASL")
     kafka_ca_file: Path | None = Field(default=None, description="CA certificate for SSL; the system's if absent")
     topic_prefix: str = Field(
         default="", pattern=r"^[a-z0-9._-]{0,40}$", description="Put before every topic name, to share a cluster"
@@ -34,10 +38,10 @@ class ServiceSettings(BaseSettings):
         default=SecretStr("postgresql://gridline@127.0.0.1:15432/gridline"), description="PostgreSQL address"
     )
     postgres_pool: int = Field(default=8, ge=3, le=100, description="Most connections of one process")
-    http_host: str = "127.0.0.1"
-    http_port: int = Field(default=8000, ge=0, le=65535)
+    http_host: str = Field(default="127.0.0.1", description="Where it listens; 0.0.0.0 for everywhere")
+    http_port: int = Field(default=8000, ge=0, le=65535, description="Its port")
     instance: str = Field(default="", description="Name of this process in logs; the host and pid if empty")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="From which on it logs")
     drain_seconds: float = Field(default=15.0, gt=0, le=120, description="Longest drain after SIGTERM")
 
     reload_seconds: float = Field(
@@ -51,9 +55,16 @@ class ServiceSettings(BaseSettings):
         description="For rehearsals alone: where it says at which pace hours of the past are lived again; JSON",
     )
     batch_records: int = Field(default=1000, ge=1, le=10_000, description="Most records in one transaction")
-    session_timeout_ms: int = Field(default=30_000, ge=6_000, le=300_000)
+    session_timeout_ms: int = Field(
+        default=30_000,
+        ge=6_000,
+        le=300_000,
+        description="After how long without a sign of life its partitions go to others",
+    )
     outbox_shards: int = Field(default=1, ge=1, le=64, description="Relays of one service across its processes")
-    produce_deadline_s: float = Field(default=5.0, gt=0, le=60)
+    produce_deadline_s: float = Field(
+        default=5.0, gt=0, le=60, description="Longest wait for Kafka to confirm a record"
+    )
     watchdog_seconds: float = Field(default=60.0, ge=5, description="Exit if the consume loop stands still longer")
 
     def kafka_client(self) -> dict[str, Any]:
