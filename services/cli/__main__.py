@@ -41,6 +41,7 @@ _COMMANDS: Final = (
     "quality",
     "conformance",
     "topics",
+    "positions",
     "db",
     "docs",
 )

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from services.cli.evidence import Evidence, ReportRow
     from services.cli.topics import Record
+    from services.contracts.messages import Message
 
 _CLOSED: Final = frozenset({"restored", "cancelled"})
 _MOST_OF_ONE: Final = 20
@@ -98,11 +99,7 @@ def _i2(evidence: Evidence) -> Iterator[str]:
         tickets = evidence.contacts.get(contact, ())
         if seen.topic == CONTACT_RECEIVED.name and len(tickets) != 1:
             yield f"contact {contact} was recorded and is in {len(tickets)} tickets"
-    sent = {
-        UUID(fields["report_id"])
-        for record in evidence.records.get(OUTAGE_INPUT.name, ())
-        if record.header("ce_type") == OutageReported.ce_type and (fields := _json(record))
-    }
+    sent = _told(evidence, OutageReported)
     dead = {record.event_id for record in evidence.records.get(OUTAGE_INPUT.dead_letters, ())}
     for report in sorted(sent, key=str):
         row = evidence.reports.get(report)
@@ -111,17 +108,18 @@ def _i2(evidence: Evidence) -> Iterator[str]:
         elif report not in dead or report in evidence.inbox("dedup"):
             yield f"report {report} was sent to dedup and is nowhere"
     # A meter's last gasp or an opened breaker counts like a report that nobody made: its id is the reading's.
-    read = {
-        record.event_id
-        for record in evidence.records.get(OUTAGE_INPUT.name, ())
-        if record.header("ce_type") == TelemetryReceived.ce_type
-    }
-    for report in sorted(evidence.reports.keys() - sent - read, key=str):
+    for report in sorted(evidence.reports.keys() - sent - _told(evidence, TelemetryReceived), key=str):
         yield f"report {report} is with dedup, and nobody sent it"
     members = Counter(incident for row in evidence.reports.values() for incident in row.incidents)
     for incident, about in evidence.incidents.items():
         if about.reports != members[incident]:
             yield f"incident {incident} says it has {about.reports} reports, the ledger has {members[incident]}"
+
+
+def _told(evidence: Evidence, kind: type[Message]) -> set[UUID]:
+    """Return the ids of one kind of what dedup was told; a record's id is its report's, also where it is unreadable."""
+    records = [one for one in evidence.records.get(OUTAGE_INPUT.name, ()) if one.header("ce_type") == kind.ce_type]
+    return {one.event_id for one in records if one.event_id is not None}
 
 
 def _place(evidence: Evidence, report: UUID, row: ReportRow) -> Iterator[str]:
@@ -303,7 +301,7 @@ _RULES: Final[dict[str, Callable[[Evidence], Iterator[str]]]] = {
 def _json(record: Record) -> dict[str, Any]:
     try:
         found = json.loads(record.value or b"")
-    except (ValueError, RecursionError):  # somebody's hostile record, which is a dead letter
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 

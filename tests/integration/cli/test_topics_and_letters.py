@@ -1,4 +1,4 @@
-"""Topics and dead letters from the command line, on a real Kafka."""
+"""Topics, positions and dead letters from the command line, on a real Kafka."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import sys
 import time
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -15,6 +16,10 @@ from services.cli import __main__ as cli
 from services.cli.errors import Exit
 from services.cli.topics import reader
 from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, TOPICS
+from services.runtime import positions
+from services.runtime.clock import now
+from services.runtime.errors import FencedError
+from services.runtime.postgres import migrate
 from services.runtime.settings import ServiceSettings
 
 pytestmark = pytest.mark.integration
@@ -177,3 +182,36 @@ def test_looking_leaves_no_trace_in_the_cluster(gridline, settings):
     before = groups(settings)
     gridline("dlq", "list")
     assert groups(settings) == before
+
+
+def test_a_position_is_shown_and_moved_within_the_log_and_its_owner_is_fenced(
+    gridline, settings, database_dsn, monkeypatch
+):
+    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", database_dsn)
+    at = (OUTAGE_INPUT.name, 0)
+
+    async def on_the_database(work, *arguments, **named):
+        connection = await asyncpg.connect(database_dsn, server_settings={"search_path": "dedup"})
+        try:
+            return await work(connection, *arguments, **named)
+        finally:
+            await connection.close()
+
+    gridline("topics", "apply", "--partitions", 1)
+    put(settings, OUTAGE_INPUT.name, *[{"value": b"x"}] * 5)
+    asyncio.run(migrate(database_dsn, "dedup"))
+    held = asyncio.run(on_the_database(positions.claim, at, first=3, owner="one", now=now()))
+    [row] = json.loads(gridline("positions", "list", "--json")[1])
+    shown = [row[name] for name in ("service", "stands at", "log begins", "log ends", "behind", "owner")]
+    assert shown == ["dedup", 3, 0, 5, 2, "one"]
+    for outside in ("6", "soon"):
+        assert gridline("positions", "set", "dedup", *at, outside)[0] == Exit.USAGE
+    assert gridline("positions", "set", "notify", *at, "begin")[0] == Exit.USAGE
+    assert gridline("positions", "set", "dedup", at[0], 7, "begin")[0] == Exit.NO
+    code, out, err = gridline("positions", "set", "dedup", *at, "end")
+    assert code == Exit.DONE, err
+    assert "2 offsets are skipped" in out
+    with pytest.raises(FencedError):
+        asyncio.run(on_the_database(positions.advance, {at: positions.Move(held.epoch, held.next_offset, 4)}))
+    moved = asyncio.run(on_the_database(positions.claim, at, first=0, owner="two", now=now()))
+    assert moved == positions.Claim(held.epoch + 2, 5)

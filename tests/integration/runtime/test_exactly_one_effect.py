@@ -145,6 +145,19 @@ async def test_an_owner_that_went_on_while_another_claims_is_no_loss_of_records(
     assert '"halted"' not in world.log
 
 
+async def test_a_position_that_is_moved_under_its_owner_fences_it_and_what_is_read_again_counts_once(world: World):
+    reports = [a_report(n, area="area-0") for n in range(20)]
+    world.start()
+    await world.produce([a_record(one) for one in reports[:10]])
+    await world.settled(10)
+    await world.sql("UPDATE consumer_partition SET next_offset = 4 WHERE next_offset = 10")
+    await world.produce([a_record(one) for one in reports[10:]])
+    await world.settled(20)
+    assert await world.findings(reports) == []
+    counts = {row["name"]: row["n"] for row in await world.sql("SELECT name, sum(n) AS n FROM tally GROUP BY name")}
+    assert counts == {"accepted": 20, "duplicate": 6, "effects": 20}
+
+
 async def deliver_badly(world: World, *, without: str = "") -> list[OutageReported]:
     """Every input at least twice and out of order, in several productions."""
     reports = [a_report(n) for n in range(200)]

@@ -300,6 +300,20 @@ def test_i2_a_meters_last_gasp_is_a_report_that_somebody_sent(world):
     assert "I2" in broken(world), "without its reading nobody sent it"
 
 
+@pytest.mark.parametrize("body", [b"", b"\x00", b"[" * 100_000, b'{"report_id":1}', b'{"a":1}'])
+def test_i2_a_report_that_nobody_can_read_is_a_dead_letter_or_missing(world, body):
+    event = ("ce_id", str(world.contacts[0]).encode())
+    kind = ("ce_type", OutageReported.ce_type.encode())
+    record = world.put(OUTAGE_INPUT.name, b"key", body, (event, kind))
+    world.stand_at_the_ends()
+    assert broken(world) == {"I2"}
+    cause = {"reason": "bad_json", "topic": record.topic, "partition": "0", "offset": str(record.offset), "at": "now"}
+    headers = [(f"dlq.{name}", text.encode()) for name, text in (*cause.items(), ("consumer", "dedup"))]
+    world.put(OUTAGE_INPUT.dead_letters, b"key", body, (event, kind, *headers))
+    world.dedup.tally[f"{OUTAGE_INPUT.name}/dead_lettered"] += 1
+    assert broken(world) == set()
+
+
 def test_i3_two_open_outages_at_one_device(world):
     one, other = world.incidents
     world.evidence.incidents[other] = replace(world.evidence.incidents[other], device="TR-1")
