@@ -49,6 +49,7 @@ async def build(runtime: Runtime) -> Parts:
     await ground.look_at_network(runtime.pool)
     return Parts(
         handler=DedupHandler(ground, cached_areas=settings.cached_areas),
+        side_by_side=True,  # all of an area is in one partition
         routers=(make_router(runtime.pool, runtime.outbox, keys, ground),),
         background=(
             lambda: ground.watch(runtime.pool, settings.reload_seconds),

@@ -131,6 +131,7 @@ class DedupHandler:
         if not inputs:
             return decided
         states = await self._take(tx, inputs)
+        generation = self._generation
         started = clock.monotonic()
         changes = Changes(now)
         issued_for: list[datetime] = []
@@ -158,7 +159,7 @@ class DedupHandler:
                 decided.tally["report_in_incident"] -= 1
 
         def committed() -> None:
-            self._put_back(states)
+            self._put_back(states, generation)
             _observe(changes, issued_for, seconds)
 
         decided.after_commit = committed
@@ -212,8 +213,9 @@ class DedupHandler:
                 return True
         return False
 
-    def _put_back(self, states: dict[tuple[int, str], AreaState]) -> None:
-        self._cache.update(states)
+    def _put_back(self, states: dict[tuple[int, str], AreaState], generation: int) -> None:
+        if generation == self._generation:  # no batch beside this one has found other ground meanwhile
+            self._cache.update(states)
         while len(self._cache) > self._most:
             self._cache.popitem(last=False)
         metrics.AREAS_CACHED.set(len(self._cache))

@@ -3,17 +3,17 @@
 Positions live in Postgres (``positions``); Kafka's own committed offsets are written for lag monitoring only.
 A partition is *ready* once it is claimed and sought; records of others are ignored, because aiokafka delivers
 records before an assignment callback has finished. While more waits than a batch takes, the next is read and decoded
-ahead; what was read under a claim that holds no more is dropped. There is one way to recover from anything: drop the
-partition's cached state, claim it again, go on from the position in the database.
+ahead; what was read under a claim that holds no more is dropped. Where a handler's partitions have nothing to do with
+one another, two batches of different partitions then run side by side, so that one is decided while the database works
+on the other. There is one way to recover from anything: drop the partition's cached state, claim it again, go on from
+the position in the database.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 import zlib
-from collections import deque
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -25,6 +25,7 @@ from services.contracts.topics import BY_NAME
 from services.runtime import batch as batches
 from services.runtime import clock, metrics, positions
 from services.runtime.errors import FencedError, HaltError, UnavailableError
+from services.runtime.halting import DeadLetterLimit, Watchdog
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from services.runtime.batch import Outcome, Read, Record, Transactor
     from services.runtime.positions import Claim
     from services.runtime.settings import ServiceSettings
+
+    Fetched = list[tuple[Claim, list[Read]]]
 
 _POLL_MS: Final = 500
 _FETCH_WAIT_MS: Final = 20
@@ -48,81 +51,29 @@ _BACKOFF_LAST: Final = 10.0
 _COMMIT_SECONDS: Final = 1.0
 _DECODED_AT_ONCE: Final = 32
 _STOP_SECONDS: Final = 10.0
-_LIMIT_WINDOW: Final = 500
-_LIMIT_LEAST: Final = 100
-_LIMIT_SHARE: Final = 0.9
 _log = structlog.get_logger()
-
-
-class DeadLetterLimit:
-    """Stops the service when nearly everything is invalid: then the fault is ours, not the senders'."""
-
-    def __init__(self) -> None:
-        self._recent: deque[bool] = deque(maxlen=_LIMIT_WINDOW)
-
-    def note(self, *, good: int, bad: int) -> None:
-        """Count a batch.
-
-        Raises:
-            HaltError: at least 100 of the last 500 records were read and 90 % of them were dead letters.
-        """
-        self._recent.extend([False] * good + [True] * bad)
-        if bad and len(self._recent) >= _LIMIT_LEAST and sum(self._recent) >= _LIMIT_SHARE * len(self._recent):
-            raise HaltError(
-                f"{sum(self._recent)} of the last {len(self._recent)} records became dead letters: most likely this "
-                "version cannot read what is on the topic. Look at `gridline dlq list`, mend the cause, start again."
-            )
-
-
-class Watchdog:
-    """Ends the process from a thread of its own if the loop stands still, even when the event loop is blocked."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._last = clock.monotonic()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
-
-    def start(self) -> None:
-        """Begin watching."""
-        self.beat()
-        metrics.LOOP_SILENT.set_function(lambda: clock.monotonic() - self._last)
-        self._thread.start()
-
-    def beat(self) -> None:
-        """The loop is alive."""
-        self._last = clock.monotonic()
-
-    def stop(self) -> None:
-        """End watching."""
-        self._stopped.set()
-
-    def _watch(self) -> None:
-        step = self._seconds / 4
-        stamp = clock.monotonic()
-        while not self._stopped.wait(step):
-            woke = clock.monotonic()
-            # A process that was frozen as a whole (SIGSTOP, a suspended machine) is not a stuck loop.
-            frozen = woke - stamp > 2 * step
-            stamp = woke
-            if frozen:
-                self.beat()
-            elif woke - self._last > self._seconds:
-                _log.critical("watchdog_exit", seconds=round(woke - self._last, 1))
-                os._exit(70)
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
     """Reads a handler's topics and runs its batches until stopped."""
 
-    def __init__(self, settings: ServiceSettings, transactor: Transactor, *, group: str, owner: str) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        transactor: Transactor,
+        *,
+        group: str,
+        owner: str,
+        side_by_side: bool = False,
+    ) -> None:
         self._settings = settings
+        self._side_by_side = side_by_side
         self._transactor = transactor
         self._owner = owner
         self._names = {settings.topic_prefix + topic.name: topic.name for topic in transactor.handler.topics}
         self._ready: dict[TopicPartition, Claim] = {}
         self._read_to: dict[TopicPartition, int] = {}
-        self._ahead: asyncio.Task[list[tuple[Claim, list[Read]]]] | None = None
+        self._ahead: asyncio.Task[list[Fetched]] | None = None
         self._rest_until: dict[TopicPartition, float] = {}
         self._in_flight = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -222,13 +173,13 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             _log.warning("consumer_did_not_close", error=type(error).__name__)
 
     async def _once(self) -> None:
-        """Claim what is new, poll, run one batch."""
+        """Claim what is new, poll, run what came."""
         try:
             await self._claim_assigned()
-            batch = await self._next()
-            if batch and not self._stopping.is_set():
+            batches = await self._next()
+            if not self._stopping.is_set():
                 async with self._in_flight:
-                    await self._process(batch)
+                    await self._process_all(batches)
             await self._commit()
             self._failures = 0
         except FencedError as error:
@@ -315,26 +266,40 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                 "Going on would lose records silently. Restore the topic, or decide with `gridline positions set`."
             )
 
-    async def _next(self) -> list[Read]:
-        """Return what was read ahead, or what comes now."""
+    async def _next(self) -> list[list[Read]]:
+        """Return what was read ahead, or what comes now: a batch, or two of different partitions."""
         ahead, self._ahead = self._ahead, None
-        fetched = await (ahead or self._poll())
-        if sum(len(records) for _, records in fetched) >= self._settings.batch_records:
+        fetched = await (ahead or self._read())
+        if any(map(self._is_full, fetched)):
             # More waits than a batch takes, so the next is read while the database works on this one. Otherwise not:
             # who reads early gets the first that comes, and many small batches cost more than one.
-            self._ahead = asyncio.get_running_loop().create_task(self._poll(), name="read-ahead")
+            self._ahead = asyncio.get_running_loop().create_task(self._read(), name="read-ahead")
         # A partition that was claimed again since is read again, from where that claim stands.
-        return [one for claim, records in fetched if self._held(records[0].at, claim) for one in records]
+        return [
+            [one for claim, records in each if self._held(records[0].at, claim) for one in records] for each in fetched
+        ]
+
+    async def _read(self) -> list[Fetched]:
+        """Return a batch; where it is full, also what waits in the other partitions, if they may be side by side."""
+        first = await self._poll(_POLL_MS)
+        if not self._side_by_side or not self._is_full(first):
+            return [first]
+        others = self._ready.keys() - {self._kafka(records[0].at) for _, records in first}
+        return [first, await self._poll(0, others)] if others else [first]
+
+    def _is_full(self, fetched: Fetched) -> bool:
+        return sum(len(records) for _, records in fetched) >= self._settings.batch_records
 
     def _held(self, plain: tuple[str, int], claim: Claim) -> bool:
         now = self._ready.get(self._kafka(plain))
         return now is not None and now.epoch == claim.epoch
 
-    async def _poll(self) -> list[tuple[Claim, list[Read]]]:
-        """Fetch what there is for ready partitions, decoded, each with the claim it was read under."""
-        fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=self._settings.batch_records)
+    async def _poll(self, timeout_ms: int, partitions: Collection[TopicPartition] = ()) -> Fetched:
+        """Fetch what there is for ready partitions, or some of them, decoded, each with the claim it was read under."""
+        most = self._settings.batch_records
+        fetched = await self._consumer.getmany(*partitions, timeout_ms=timeout_ms, max_records=most)
         expected = [one for at, records in fetched.items() if (one := self._expected(at, records)) is not None]
-        found: list[tuple[Claim, list[Read]]] = []
+        found: Fetched = []
         for claim, plain, records in expected:
             decoded: list[Read] = []
             for place in range(0, len(records), _DECODED_AT_ONCE):
@@ -369,6 +334,20 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._read_to[at] = wanted[-1].offset + 1
         return claim, (name, at.partition), wanted
 
+    async def _process_all(self, batches: Sequence[list[Read]]) -> None:
+        """Run batches side by side; what became of one that failed is told once all have ended.
+
+        Raises:
+            Exception: as ``Transactor.run`` and the limit do; of several, that somebody else has a partition.
+        """
+        ended = await asyncio.gather(*map(self._process, batches), return_exceptions=True)
+        failed = [one for one in ended if one is not None]
+        fenced = [at for one in failed if isinstance(one, FencedError) for at in one.partitions]
+        if fenced:
+            raise FencedError(fenced)
+        for one in failed:
+            raise one
+
     async def _process(self, batch: list[Read]) -> None:
         """Run one batch over the partitions still ready."""
         claims = {at: self._ready[self._kafka(at)] for at in self._plain(self._ready)}
@@ -392,9 +371,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         metrics.BATCH_RECORDS.observe(len(batch))
         batches.observe(outcome)
         now_ms = clock.present().timestamp() * 1000
-        hops = {name: metrics.HOP_SECONDS.labels(name) for name in self._names.values()}
+        hops: defaultdict[str, list[float]] = defaultdict(list)
         for one in batch:
-            hops[one.at[0]].observe(max(0.0, (now_ms - one.record.timestamp) / 1000))
+            hops[one.at[0]].append(max(0.0, (now_ms - one.record.timestamp) / 1000))
+        for name, seconds_each in hops.items():
+            metrics.HOP_SECONDS.labels(name).observe_all(seconds_each)
 
     async def _commit(self, *, force: bool = False) -> None:
         """Tell Kafka how far we are, for its lag tools. Never ahead of the database; a failure does not matter."""

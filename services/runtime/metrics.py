@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Final
+from bisect import bisect_left
+from collections import Counter as Tally
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Durations(Histogram):
+    """A histogram that takes a batch's values at once: one by one it took as long as opening their records."""
+
+    def observe_all(self, values: Sequence[float]) -> None:
+        """Observe each value."""
+        self._sum.inc(sum(values))
+        for bucket, n in Tally([bisect_left(self._upper_bounds, value) for value in values]).items():
+            self._buckets[bucket].inc(n)
+
 
 RECORDS: Final = Counter(
     "gridline_records_total",
@@ -18,7 +34,7 @@ BATCH_SECONDS: Final = Histogram("gridline_batch_seconds", "Duration of one batc
 BATCH_RECORDS: Final = Histogram(
     "gridline_batch_records", "Records in one batch", buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)
 )
-HOP_SECONDS: Final = Histogram(
+HOP_SECONDS: Final = Durations(
     "gridline_hop_seconds", "From the broker's having a record to the commit of its batch", ("topic",), buckets=SECONDS
 )
 FENCED: Final = Counter("gridline_fenced_total", "Batches void because another owner had taken a partition")
@@ -29,7 +45,7 @@ UNAVAILABLE: Final = Counter("gridline_unavailable_total", "Times Kafka or Postg
 OUTBOX_UNPUBLISHED: Final = Gauge("gridline_outbox_unpublished", "Rows committed and not yet published")
 OUTBOX_AGE: Final = Gauge("gridline_outbox_oldest_seconds", "Age of the oldest unpublished row; 0 if none")
 PUBLISHED: Final = Counter("gridline_published_total", "Records the relay published, by topic", ("topic",))
-PUBLISH_SECONDS: Final = Histogram(
+PUBLISH_SECONDS: Final = Durations(
     "gridline_outbox_publish_seconds", "From a row's creation to Kafka's acknowledgement", buckets=SECONDS
 )
 PRODUCER_REBUILDS: Final = Counter("gridline_producer_rebuilds_total", "Producers discarded after a fatal error")

@@ -8,6 +8,7 @@ producer sees it, a fatal error replaces the producer, and a deadline means "out
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -22,7 +23,9 @@ from services.runtime.errors import UnavailableError
 from services.runtime.partitioning import partition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
+
+    from aiokafka.producer.message_accumulator import BatchBuilder
 
     from services.contracts.envelope import Outgoing
     from services.runtime.settings import ServiceSettings
@@ -141,17 +144,38 @@ class Producer:
         """
         seconds = deadline_s or self._settings.produce_deadline_s
         producer: AIOKafkaProducer | None = None
-        prefix = self._settings.topic_prefix
         try:
             with within(seconds):
                 producer = self._producer or await self._current()
                 waits = [
-                    await producer.send(prefix + one.topic, value=one.value, key=one.key, headers=list(one.headers))
-                    for one in batch
+                    await producer.send_batch(built, topic, partition=partition)
+                    async for topic, partition, built in self._built(producer, batch)
                 ]
                 await _all_acknowledged(waits)
         except (TimeoutError, KafkaError) as error:
             raise self._unavailable(error, producer, seconds) from error
+
+    async def _built(
+        self, producer: AIOKafkaProducer, batch: Sequence[Outgoing]
+    ) -> AsyncIterator[tuple[str, int, BatchBuilder]]:
+        """Yield Kafka's own batches of these records: sent one by one, each took twice as long."""
+        prefix = self._settings.topic_prefix
+        partitions = {
+            topic: sorted(await producer.partitions_for(prefix + topic)) for topic in {one.topic for one in batch}
+        }
+        places: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
+        for one in batch:
+            among = partitions[one.topic]
+            places[one.topic, partition_of(one.key, among, among)].append(one)
+        for (topic, partition), records in places.items():
+            built = producer.create_batch()
+            for one in records:
+                headers = list(one.headers)
+                if built.append(timestamp=None, key=one.key, value=one.value, headers=headers) is None:  # it is full
+                    yield prefix + topic, partition, built
+                    built = producer.create_batch()
+                    built.append(timestamp=None, key=one.key, value=one.value, headers=headers)
+            yield prefix + topic, partition, built
 
     def _unavailable(
         self, error: TimeoutError | KafkaError, producer: AIOKafkaProducer | None, seconds: float

@@ -101,6 +101,7 @@ class Parts:
 
     Attributes:
         handler: Its consumer, if it reads topics.
+        side_by_side: Two batches of different partitions have nothing to do with one another: they may run at once.
         routers: Its HTTP doors.
         background: Coroutines that run for the life of the service; one that ends or fails stops it.
         watched: Operators' files, looked at every ``reload_seconds`` for the life of the service.
@@ -111,6 +112,7 @@ class Parts:
     """
 
     handler: Handler | None = None
+    side_by_side: bool = False
     routers: tuple[APIRouter, ...] = ()
     background: tuple[Callable[[], Awaitable[None]], ...] = ()
     watched: tuple[Watches, ...] = ()
@@ -235,7 +237,13 @@ class _Service:
             if self._pool is None or self._outbox is None:
                 raise AssertionError("a service that consumes has a schema")
             transactor = Transactor(self._pool, handler, self._outbox, self._name)
-            self._consumer = Consumer(self._settings, transactor, group=f"gridline-{self._name}", owner=self._instance)
+            self._consumer = Consumer(
+                self._settings,
+                transactor,
+                group=f"gridline-{self._name}",
+                owner=self._instance,
+                side_by_side=self._parts.side_by_side,
+            )
         return True
 
     def _follow_rehearsal(self) -> Watches | None:

@@ -43,8 +43,18 @@ class Ledger:
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
         self._was_away = False
+        self._under_way = 0
 
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
+        self._under_way += 1
+        try:
+            decided = await self._number(tx, batch, now)
+        finally:
+            self._under_way -= 1
+        decided.tally["ended_beside_another"] += self._under_way
+        return decided
+
+    async def _number(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
         decided = Decided()
         for record in batch:
             report = record.message
@@ -115,6 +125,7 @@ class Ledger:
 async def build(runtime: service.Runtime) -> service.Parts:
     return service.Parts(
         handler=Ledger(),
+        side_by_side=True,
         imbalance=lambda found: found["outage.input.v1/accepted"] - found["effects"],
     )
 

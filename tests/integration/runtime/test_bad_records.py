@@ -10,8 +10,8 @@ from aiokafka import AIOKafkaProducer
 
 from services.contracts import topics
 from services.contracts.envelope import Outgoing
-from services.runtime.consumer import DeadLetterLimit
 from services.runtime.errors import HaltError
+from services.runtime.halting import DeadLetterLimit
 from tests.integration.runtime.world import World, a_record, a_report
 
 DLQ = topics.OUTAGE_INPUT.dead_letters

@@ -158,6 +158,16 @@ async def test_a_position_that_is_moved_under_its_owner_fences_it_and_what_is_re
     assert counts == {"accepted": 20, "duplicate": 6, "effects": 20}
 
 
+async def test_batches_of_different_partitions_run_side_by_side_and_tell_one_story(world: World):
+    reports = [a_report(n) for n in range(800)]
+    await world.produce([a_record(one) for one in reports])
+    world.start()
+    await world.settled(len(reports))
+    assert await world.findings(reports) == []
+    beside = await world.sql("SELECT coalesce(sum(n), 0) AS n FROM tally WHERE name = 'ended_beside_another'")
+    assert beside[0]["n"] > 0
+
+
 async def deliver_badly(world: World, *, without: str = "") -> list[OutageReported]:
     """Every input at least twice and out of order, in several productions."""
     reports = [a_report(n) for n in range(200)]
@@ -175,6 +185,7 @@ async def test_every_input_twice_and_out_of_order_counts_once(world: World):
     reports = await deliver_badly(world)
     assert await world.findings(reports) == []
     counts = {row["name"]: row["n"] for row in await world.sql("SELECT name, sum(n) AS n FROM tally GROUP BY name")}
+    counts.pop("ended_beside_another", None)
     assert counts == {"accepted": 200, "duplicate": 200, "effects": 200}
 
 
