@@ -11,19 +11,18 @@ import runpy
 import time
 from datetime import timedelta
 
-from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from services.runtime import clock
 
 if __name__ == "__main__":
     right, skew = clock.now, timedelta(hours=float(os.environ["GRIDLINE_SKEW_HOURS"]))
     clock.now = lambda: right() + skew
-    send = AIOKafkaProducer.send
+    append = BatchBuilder.append
 
-    def stamped(self, *arguments, timestamp_ms=None, **named):
-        """Send with the time of the host."""
-        at = timestamp_ms or int((time.time() + skew.total_seconds()) * 1000)
-        return send(self, *arguments, timestamp_ms=at, **named)
+    def stamped(self, *, timestamp, **named):
+        """Take a record in with the time of the host."""
+        return append(self, timestamp=timestamp or int((time.time() + skew.total_seconds()) * 1000), **named)
 
-    AIOKafkaProducer.send = stamped
+    BatchBuilder.append = stamped
     runpy.run_module(os.environ["GRIDLINE_SKEWED"], run_name="__main__", alter_sys=True)
