@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -21,7 +22,7 @@ from services.runtime.errors import UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 
-    from fastapi import APIRouter
+    from fastapi import APIRouter, FastAPI
     from starlette.types import Receive, Scope, Send
 
 PROBLEM_JSON: Final = "application/problem+json"
@@ -93,7 +94,7 @@ def make_app(
         lifespan: FastAPI lifespan, if the room needs one.
         description: For the OpenAPI document.
     """
-    app = FastAPI(
+    app = FastAPIOffline(  # FastAPI's own page of the doors is blank where there is no internet
         title=f"Gridline {name}",
         version="1",
         description=description,
