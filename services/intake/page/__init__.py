@@ -28,10 +28,13 @@ _STYLE: Final = (_HERE / "report.css").read_text(encoding="utf-8")
 _SCRIPT: Final = (_HERE / "report.js").read_text(encoding="utf-8")
 _PAGE: Final = (_HERE / "report.html").read_text(encoding="utf-8")
 _SLOT: Final = re.compile(r"\{\{([a-z_]+)\}\}")
-_OURS: Final = frozenset({"lang", "others", "style", "script", "words", "photos"})
+_OURS: Final = frozenset({"lang", "dir", "others", "style", "script", "words", "photos"})
 _SAID: Final = frozenset(re.findall(r"words\.([a-z_]+)", _SCRIPT))
 WORDS: Final = _SAID | (frozenset(_SLOT.findall(_PAGE)) - _OURS)
 """What every language must say: the page and its script tell."""
+_TO_THE_LEFT: Final = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
+_SCRIPTS_TO_THE_LEFT: Final = frozenset({"adlm", "arab", "hebr", "nkoo", "syrc", "thaa"})
+_SCRIPT_LETTERS: Final = 4  # of a script in a tag, such as ug-Arab-CN
 
 
 class FormLanguage(BaseModel):
@@ -130,9 +133,23 @@ def _render(texts: FormTexts, tag: str, *, photos: bool) -> str:
         if other != tag
     )
     said = json.dumps({name: words[name] for name in sorted(_SAID)}, ensure_ascii=False).replace("<", "\\u003c")
-    ours = {"lang": html.escape(tag), "others": others, "words": said, "photos": "true" if photos else "false"}
+    ours = {
+        "lang": html.escape(tag),
+        "dir": direction(tag),
+        "others": others,
+        "words": said,
+        "photos": "true" if photos else "false",
+    }
     filled = _SLOT.sub(lambda slot: ours.get(slot[1]) or _word(words, slot), _PAGE)
     return filled.replace("/*style*/", _STYLE).replace("/*script*/", _SCRIPT)
+
+
+def direction(tag: str) -> Literal["ltr", "rtl"]:
+    """Return which way a language is written: by its script if the tag names one, else by the one it usually has."""
+    language, *subtags = tag.lower().split("-")
+    script = next((one for one in subtags if len(one) == _SCRIPT_LETTERS and one.isalpha()), None)
+    leftward = language in _TO_THE_LEFT if script is None else script in _SCRIPTS_TO_THE_LEFT
+    return "rtl" if leftward else "ltr"
 
 
 def _word(words: Mapping[str, str], slot: re.Match[str]) -> str:

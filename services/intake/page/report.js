@@ -149,9 +149,15 @@
     else wait(answer);
   }
 
+  function label(field) {
+    const name = field.split(".")[0].replace("account_id", "account");
+    const found = name === "position" ? $("locate") : document.querySelector(`label[for="${CSS.escape(name)}"]`);
+    return found ? found.textContent : field;
+  }
+
   async function refused(answer) {
     let named = "";
-    try { named = ((await answer.json()).errors || []).map((one) => one.field).join(", "); } catch { /* no details */ }
+    try { named = ((await answer.json()).errors || []).map((one) => label(one.field)).join(", "); } catch { /* no details */ }
     pending = null;
     memory.set("pending", null);
     show("form");
@@ -190,6 +196,7 @@
   function paragraph(text) {
     const made = document.createElement("p");
     made.textContent = text;
+    made.dir = "auto"; // what notify says may be in another language than the page
     return made;
   }
 

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 import deploy
 from services.intake.origins import allow_origins
-from services.intake.page import WORDS, FormTexts, page_routes
+from services.intake.page import WORDS, FormTexts, direction, page_routes
 from services.intake.settings import IntakeSettings
 from services.intake.yaml_file import read_yaml
 from services.runtime.settings import SettingsError, read_settings
@@ -64,7 +64,7 @@ async def test_every_language_is_whole_and_every_field_has_its_label(client: htt
     answer = await client.get("/report", params={"lang": tag})
     page = answer.text
     assert answer.headers["content-language"] == tag
-    assert f'<html lang="{tag}">' in page
+    assert f'<html lang="{tag}" dir="ltr">' in page
     assert "{{" not in page
     seen = Seen(page)
     assert seen.fields == seen.labelled
@@ -162,3 +162,25 @@ def test_what_is_no_origin_is_refused(origin: str, monkeypatch: pytest.MonkeyPat
         read_settings(IntakeSettings)
     monkeypatch.setenv("GRIDLINE_CORS_ORIGINS", "https://a.example, http://localhost:3000")
     assert read_settings(IntakeSettings).cors_origins == ("https://a.example", "http://localhost:3000")
+
+
+@pytest.mark.parametrize(
+    ("tag", "way"),
+    [
+        *((tag, "rtl") for tag in ("ug", "ug-CN", "ar-EG", "fa", "he-IL", "kk-Arab-CN", "UR")),
+        *((tag, "ltr") for tag in ("ug-Latn", "ug-Cyrl-KZ", "zh-Hans-CN", "bo-CN", "kk-CN", "en-arab1", "mn-Mong-CN")),
+    ],
+)
+def test_a_language_is_written_the_way_its_script_is(tag: str, way: str) -> None:
+    assert direction(tag) == way
+
+
+async def test_a_language_that_is_written_to_the_left_has_its_page_so() -> None:
+    uyghur = TEXTS.languages["en"].model_copy(update={"name": "ئۇيغۇرچە"})
+    texts = TEXTS.model_copy(update={"languages": {**TEXTS.languages, "ug-CN": uyghur}})
+    app = FastAPI()
+    app.include_router(page_routes(lambda: texts, photos=True))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as client:
+        page = (await client.get("/report", params={"lang": "ug"})).text
+    assert '<html lang="ug-CN" dir="rtl">' in page
+    assert '<p id="ticket" dir="ltr"' in page, "a ticket's number is read as it is written"
