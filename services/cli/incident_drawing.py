@@ -14,10 +14,12 @@ _TALLEST: Final = 760.0
 _MARGIN: Final = 48.0
 _HEAD: Final = 64.0
 _LIVE, _DARK, _CALL, _SILENT, _OTHER = "#94a3b8", "#7f1d1d", "#dc2626", "#fecaca", "#f59e0b"
+_DARK_ELSE: Final = "#fde68a"
 _OUT: Final = frozenset({"predicted", "confirmed"})
 _KEY: Final = (
     ("circle", _CALL, "transformer, somebody called"),
     ("circle", _SILENT, "dark, nobody called"),
+    ("circle", _DARK_ELSE, "dark by another outage"),
     ("circle", "#ffffff", "has power"),
     ("diamond", _CALL, "where the crew is sent"),
     ("diamond", _OTHER, "another open outage"),
@@ -34,6 +36,7 @@ def svg(found: Mapping[str, Any]) -> str:
     """Return the picture of what ``GET /v1/incidents/{id}/surroundings`` gives; north is up."""
     devices: list[Device] = found["devices"]
     place, height = _projection(devices)
+    elsewhere = _dark_by_others(devices, found["device"])
     by_id = {one["id"]: one for one in devices}
     size = f'width="{_WIDTH:g}" height="{height:.0f}" viewBox="0 0 {_WIDTH:g} {height:.0f}"'
     parts = [
@@ -41,7 +44,10 @@ def svg(found: Mapping[str, Any]) -> str:
         '<rect width="100%" height="100%" fill="#ffffff"/>',
         *_titles(found),
         *(_line(place, one, by_id[one["parent"]]) for one in devices if one["parent"] in by_id),
-        *(_mark(place, one, found["device"]) for one in sorted(devices, key=lambda one: _layer(one, found["device"]))),
+        *(
+            _mark(place, one, found["device"], elsewhere)
+            for one in sorted(devices, key=lambda one: _layer(one, found["device"]))
+        ),
         *_key(height),
         "</svg>",
     ]
@@ -89,7 +95,17 @@ def _layer(one: Device, device: str) -> int:
     return 3 if one["id"] == device else 2 if one["incident"] else 1 if one["reports"] else 0
 
 
-def _mark(place: Callable[[Device], tuple[float, float]], one: Device, device: str) -> str:
+def _dark_by_others(devices: list[Device], device: str) -> set[str]:
+    """Return what is under another open outage; one at a transformer may be one home's, or a danger."""
+    found: set[str] = set()
+    for one in devices:  # a parent comes before its children
+        opens = one["incident"] and one["id"] != device and one["type"] != "transformer"
+        if opens or one["parent"] in found:
+            found.add(one["id"])
+    return found
+
+
+def _mark(place: Callable[[Device], tuple[float, float]], one: Device, device: str, elsewhere: set[str]) -> str:
     x, y = place(one)
     told = f"<title>{escape(_told(one))}</title>"
     if one["id"] == device:
@@ -102,7 +118,8 @@ def _mark(place: Callable[[Device], tuple[float, float]], one: Device, device: s
     if one["type"] != "transformer":
         return ""
     radius = min(9.0, 2.5 + math.sqrt(one["customers"]) / 2.5)
-    return _shape("circle", x, y, radius, _CALL if one["reports"] else _SILENT if one["dark"] else "#ffffff", told)
+    fill = _SILENT if one["dark"] else _DARK_ELSE if one["id"] in elsewhere else "#ffffff"
+    return _shape("circle", x, y, radius, _CALL if one["reports"] else fill, told)
 
 
 def _told(one: Device) -> str:
@@ -122,7 +139,9 @@ def _shape(kind: str, x: float, y: float, size: float, fill: str, inside: str = 
 
 
 def _key(height: float) -> Iterable[str]:
-    x, y = _MARGIN, height - 24
+    x, y = _MARGIN, height - 44
     for kind, fill, words in _KEY:
+        if x + 12 + 7 * len(words) > _WIDTH - _MARGIN:
+            x, y = _MARGIN, y + 22
         yield _shape(kind, x, y, 6, fill) + f'<text x="{x + 12:g}" y="{y + 4:.0f}" class="small">{words}</text>'
-        x += 34 + 6.6 * len(words)
+        x += 34 + 7 * len(words)

@@ -101,5 +101,18 @@ def test_the_picture_of_the_documents_is_the_one_that_is_drawn_now(found: dict[s
     assert PICTURE.read_text(encoding="utf-8") == svg(found), "python -m tests.unit.cli.test_incident_drawing"
 
 
+def test_what_another_outage_darkens_is_not_shown_as_having_power(found: dict[str, Any]) -> None:
+    devices = [dict(one) for one in found["devices"]]
+    top = next(one for one in devices if one["type"] == "switch" and not one["dark"])
+    assert marks(svg(found), "#fde68a") == 0
+    top["incident"] = "6f1e8c52-95b9-5980-9e00-0095598c0de5"
+    under, lit = {top["id"]}, 0
+    for one in devices:
+        if one["parent"] in under:
+            under.add(one["id"])
+            lit += one["type"] == "transformer" and not (one["dark"] or one["reports"] or one["incident"])
+    assert marks(svg(found | {"devices": devices}), "#fde68a") == lit > 0
+
+
 if __name__ == "__main__":
     PICTURE.write_text(svg(seen()), encoding="utf-8")
