@@ -214,6 +214,7 @@ def _no_looking_for_garbage() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # else all that the stage made is looked through as soon as the collector is back
         if was_on:
             gc.enable()
 

@@ -46,12 +46,13 @@ def is_beside(state: AreaState, report: Report, incident: Incident, leaf: str) -
     Of eighty homes two that call hours apart had two faults of their own: an outage of all would have made more call.
     It may be of the same home again where nothing says whose it is.
     """
-    kind, standing = state.kind_of(leaf), incident.standing
-    if incident.frozen or incident.device.id != leaf or standing.callers > _FEW:
+    standing = incident.standing
+    if incident.device.id != leaf or standing.callers > _FEW or incident.frozen:
         return False
     if report.account_id in standing.customers:
         return False
     weigh, at, now = state.likelihood, report.made_at.timestamp(), state.silent_until(report)
+    kind = state.kind_of(leaf)
     if (another := weigh.homes(kind, 1)) == -math.inf:
         return False
     customers = incident.customers_served

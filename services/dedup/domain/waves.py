@@ -9,12 +9,14 @@ restorations are never told; without this the next outage there would disappear 
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain.relook import partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.relook import Piece
@@ -38,33 +40,36 @@ def second_wave(state: AreaState, incident: Incident, report: Report) -> Piece |
     lead = state.likelihood.lead(incident.customers_served)
     if at - first + lead < _LONG or (lasted := at - max(first, state.onset(incident)) + lead) < _LONG:
         return None
-    lately, before = _latest(incident, at)
+    lately, before = _latest(incident, report.made_at)
     if len(_callers(lately, report)) < _FEWEST or len(lately) == len(incident.reports):
         return None
+    here, just_before = lately, before
     for scope in _scopes(state, incident, report):
-        here, just_before = lately, before
         if scope != incident.device.id:
-            here, just_before = _under(state, scope, lately), _under(state, scope, before)
+            here = _under(state, scope, here)
         callers = len(_callers(here, report))
         if callers < _FEWEST:
             break  # nor are there more in a branch of this one
+        if scope != incident.device.id:
+            just_before = _under(state, scope, just_before)
         expected = max(_tail(state, incident, scope, len(lately), lasted), len(just_before)) + _STRAYS
         if callers > expected and _surprise(callers, expected) >= state.rules.inference.wave:
             return _piece(state, incident, scope, here, report)
     return None
 
 
-def _latest(incident: Incident, at: float) -> tuple[list[Report], list[Report]]:
+def _latest(incident: Incident, at: datetime) -> tuple[list[Report], list[Report]]:
     """Return the reports made lately, and those made as long before, both in the order they joined."""
     lately: list[Report] = []
     before: list[Report] = []
+    since = at - timedelta(seconds=_LATELY)
+    long_since = since - timedelta(seconds=_LATELY)
     for known in reversed(incident.reports.values()):
-        if known.received_at.timestamp() < at - 2 * _LATELY:
+        if known.received_at < long_since:
             break
-        made = known.made_at.timestamp()
-        if made >= at - _LATELY:
+        if known.made_at >= since:
             lately.append(known)
-        elif made >= at - 2 * _LATELY:
+        elif known.made_at >= long_since:
             before.append(known)
     return lately[::-1], before[::-1]
 
