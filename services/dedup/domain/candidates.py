@@ -162,13 +162,16 @@ def _ask(
     parts = newest[bisect_left(newest, (starts[-1],)) :]  # the others were there before any of them
     spare = rate + weigh.first(customers) - weigh.call(lead)
     bounds: list[float] = []
-    room, callers, first = _ROUNDING, 0, len(parts)
+    room, callers, first, late = _ROUNDING, 0, len(parts), len(parts)
     for begun in starts:
         while first and (part := parts[first - 1]).onset >= begun:
             first -= 1
             if part.most > 0:
                 room += part.most
                 callers += part.callers
+        while late > first and (part := parts[late - 1]).calls[0] - begun > weigh.reach:
+            late -= 1  # so long after it, each of its calls can be a stray at best
+            room -= max(0.0, part.most) - max(0.0, part.most - len(part.calls) * (weigh.peak - weigh.stray))
         bound = room + weigh.call(at - begun) + spare - alone
         if bound > margin:
             bound += weigh.silence(customers - callers - 1, now - begun)

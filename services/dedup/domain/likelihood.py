@@ -87,6 +87,7 @@ class Likelihood:
         "location",
         "peak",
         "rates",
+        "reach",
         "share",
         "stray",
     )
@@ -111,6 +112,7 @@ class Likelihood:
         # No call's density is above its mode's: where that is below 1, a sum of logarithms only falls.
         self.peak = max(self.stray, self._constant - self.location + 0.5 * self._spread**2)
         self._never_gains = self.peak <= 0.0
+        self.reach = self.until(self.stray + 2 * _ROUNDING)  # seconds after which a call is no more than a stray
         self.home = inference.home
         self._own_line = -math.inf if inference.home is None else inference.home + math.log(share)
         self._firsts: dict[int, float] = {}
