@@ -261,9 +261,9 @@ def account_spellings(said: str) -> tuple[str, ...]:
         return ()
     plain = _ACCOUNT_WORDS.sub("", account)
     dense = "".join(plain.split())
-    bare = "".join(char for char in plain if char.isalnum())
+    bare = "".join(filter(str.isalnum, plain))
     forms = (account, plain, dense, dense.upper(), bare, bare.upper(), bare.upper().lstrip("0"))
-    return tuple(dict.fromkeys(one for one in forms if one))
+    return tuple(dict.fromkeys(filter(None, forms)))
 
 
 def account_key(account: str) -> str:
@@ -273,7 +273,7 @@ def account_key(account: str) -> str:
     """
     if not (account.isascii() and account.isalnum()):  # nearly all are in letters and digits as they are
         plain = _ACCOUNT_WORDS.sub("", unicodedata.normalize("NFKC", account).strip())
-        account = "".join(char for char in plain if char.isalnum())
+        account = "".join(filter(str.isalnum, plain))
     return account.upper().lstrip("0")
 
 
@@ -293,7 +293,7 @@ def _datum(crs: str | None) -> Crs | None:
     """Return the datum that is named, however it is spelled (GCJ-02, EPSG:4326); None for one that is not known."""
     if not crs:
         return Crs.WGS84
-    return _DATUMS.get("".join(char for char in crs.casefold() if char.isalnum()))
+    return _DATUMS.get("".join(filter(str.isalnum, crs.casefold())))
 
 
 def _address(evidence: PlaceEvidence) -> Address | None:
