@@ -89,9 +89,9 @@ def _best(state: AreaState, depth: int, calls: list[_Call], now: float) -> list[
         depth += 1
         branches = _branches(depth, calls)
     device = calls[0].chain[depth]
-    here = Piece(device, _reports(calls), _score_of(state, device, calls, now))
+    score = _score_of(state, device, calls, now)
     if len(branches) == 1:
-        return [here]
+        return [Piece(device, _reports(calls), score)]
     shut = bool(state.telemetry.known) and state.telemetry.closed(device, min(call.report.made_at for call in calls))
     apart: list[Piece] = []
     for branch, under in branches.items():
@@ -100,7 +100,9 @@ def _best(state: AreaState, depth: int, calls: list[_Call], now: float) -> list[
         else:
             apart += _best(state, depth + 1, under, now)
     margin = state.rules.inference.split_margin
-    return apart if shut or sum(piece.score for piece in apart) > here.score + margin else [here]
+    if shut or sum(piece.score for piece in apart) > score + margin:
+        return apart
+    return [Piece(device, _reports(calls), score)]
 
 
 def _branches(depth: int, calls: list[_Call]) -> dict[str | None, list[_Call]]:
@@ -112,7 +114,7 @@ def _branches(depth: int, calls: list[_Call]) -> dict[str | None, list[_Call]]:
 
 
 def _reports(calls: list[_Call]) -> tuple[Report, ...]:
-    return tuple(call.report for call in calls)
+    return tuple([call.report for call in calls])
 
 
 def _score_of(state: AreaState, device: str, calls: Sequence[_Call], now: float) -> float:

@@ -145,7 +145,7 @@ def _inside(state: AreaState, device: str) -> list[tuple[Incident, list[Report]]
     for key in above:
         if key is not None:
             incident = state.incidents[key]
-            under = [report for report in incident.reports.values() if state.is_under(report.device, device)]
+            under = state.reported_under(device, incident.reports.values())
             if under:
                 found.append((incident, under))
     return found

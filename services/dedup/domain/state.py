@@ -16,6 +16,7 @@ from services.dedup.domain.telemetry import Telemetry
 from services.grid.device import DeviceType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime, timedelta
     from uuid import UUID
 
@@ -195,6 +196,18 @@ class AreaState:
         if tree is None or leaf is None or leaf not in tree or device not in tree:
             return False
         return tree.is_under(leaf, device)
+
+    def reported_under(self, device: str, reports: Iterable[Report]) -> list[Report]:
+        """Return the reports that were made at or under a device: those of whose places ``is_under`` is true."""
+        tree = self.tree
+        if tree is None or device not in tree:
+            return []
+        first, end = tree.span(device)
+        return [
+            report
+            for report in reports
+            if (leaf := self.leaf(report.device)) is not None and leaf in tree and first <= tree.span(leaf)[0] < end
+        ]
 
     def path(self, leaf: str) -> tuple[Step, ...]:
         """Return the devices upstream of a leaf that could have opened, nearest first."""

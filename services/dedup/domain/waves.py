@@ -46,12 +46,12 @@ def second_wave(state: AreaState, incident: Incident, report: Report) -> Piece |
     here, just_before = lately, before
     for scope in _scopes(state, incident, report):
         if scope != incident.device.id:
-            here = _under(state, scope, here)
+            here = state.reported_under(scope, here)
         callers = len(_callers(here, report))
         if callers < _FEWEST:
             break  # nor are there more in a branch of this one
         if scope != incident.device.id:
-            just_before = _under(state, scope, just_before)
+            just_before = state.reported_under(scope, just_before)
         expected = max(_tail(state, incident, scope, len(lately), lasted), len(just_before)) + _STRAYS
         if callers > expected and _surprise(callers, expected) >= state.rules.inference.wave:
             return _piece(state, incident, scope, here, report)
@@ -85,10 +85,6 @@ def _scopes(state: AreaState, incident: Incident, report: Report) -> list[str]:
         return [top]
     upstream = state.upstream(leaf)
     return [top, *reversed(upstream[: upstream.index(top)])] if top in upstream else [top]
-
-
-def _under(state: AreaState, device: str, reports: Sequence[Report]) -> list[Report]:
-    return [report for report in reports if state.is_under(report.device, device)]
 
 
 def _tail(state: AreaState, incident: Incident, scope: str, lately: int, lasted: float) -> float:
