@@ -193,7 +193,7 @@ class Desk:
             if row.presence is not Presence.AVAILABLE:
                 raise NotThereError(f"the agent is {row.presence}")
             if len(hand.theirs) >= row.agent.capacity:
-                raise FullError(f"the agent has {len(hand.theirs)} tickets, which is all they can")
+                raise FullError(f"the agent has as much as they can: {len(hand.theirs)} of {row.agent.capacity}")
             if ticket_id is not None:
                 before: Ticket | None = await self._named(tx, row, ticket_id)
             else:
@@ -319,7 +319,8 @@ class Desk:
                 observe(event, change.after.queue, work_of(change.before).phase)
         rules = self.rules()
         self.bell.heard((ticket, turn_of(ticket, rules)) for ticket in changed)
-        self.bell.changed({agent for agent in agents if agent is not None})
+        offered = {str(event.agent) for change in changes for event in change.events if event.did is Did.OFFERED}
+        self.bell.changed({agent for agent in agents if agent is not None}, offered)
         if changed:
             self._outbox.wake()
 

@@ -26,7 +26,7 @@ from services.runtime.errors import UnavailableError
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from services.router.domain.desk import Agent, Turn
@@ -166,11 +166,15 @@ class Bell:
             found.update(islice((lane for lane in self.lanes.theirs(agent) if lane in first), most))
         return sorted(found, key=first.__getitem__)
 
-    def changed(self, agents: set[str]) -> None:
-        """Wake those of these agents who are busy: what they have has changed."""
+    def changed(self, agents: set[str], offered: Collection[str] = ()) -> None:
+        """Wake those of these agents who are busy: what they have has changed; and all who wait for one with an offer.
+
+        An agent may wait twice: at two desktops, or by a connection that is dead and the one that followed it. Both get
+        the same offer, and nobody knows which of them is alive.
+        """
         self._changes.update(agents)
         for waiter in self._waiters:
-            if waiter.busy and waiter.agent.agent_id in agents:
+            if waiter.agent.agent_id in (agents if waiter.busy else offered):
                 waiter.woken.set()
 
     def _compare(self, hands: Mapping[str, str]) -> None:

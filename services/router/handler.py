@@ -86,6 +86,7 @@ class _Outcome:
     book: Book
     desk: DeskRules
     places: Places
+    free: frozenset[str] = frozenset()
     events: dict[UUID, list[Event]] = field(default_factory=lambda: defaultdict(list))
     traces: dict[UUID, str | None] = field(default_factory=dict)
     contacts: list[tuple[ContactReceived, UUID, datetime]] = field(default_factory=list)
@@ -155,7 +156,7 @@ class RouterHandler:
         before = await _load_live(tx, stored.tickets)
         said = {n: _redirected(each, before, rules, bounds) for n, each in said.items()}
         places = Places(self._lately.draft(), now)
-        work = _Outcome(Book(rules, bounds, now, places=places), self._desk(), places)
+        work = _Outcome(Book(rules, bounds, now, places=places), self._desk(), places, await _free(tx, before))
         work.book.open.update({handle: stored.open.get(handle, ()) for handle in handles})
         work.book.load(before.values())
         together = gathered(said, work.book)
@@ -211,7 +212,7 @@ def _on_contact(work: _Outcome, received: Received, said: Said) -> None:
     was, ticket = work.book.take(said)
     if was is ticket:
         return
-    work.did(ticket, following(was, ticket, said.contact, work.desk, work.book.now))
+    work.did(ticket, following(was, ticket, said.contact, work.desk, work.book.now, work.free))
     work.note(work.book.drain(), received)
     work.contacts += [(each.contact, ticket.ticket_id, each.at) for each in (*said.before, said)]
     if ticket.report is ReportState.SENT and (was is None or was.report is ReportState.NONE):
@@ -242,6 +243,13 @@ def _on_report_settled(work: _Outcome, received: Received, settled: ReportSettle
         reopened = Event(did=Did.REOPENED, at=work.book.now, by=GRIDLINE, queue=asked.queue, reason=settled.reason)
         work.did(asked, [] if work_of(asked).open else [reopened])
     work.note(work.book.drain(), received)
+
+
+async def _free(tx: Transaction, before: Mapping[UUID, Ticket]) -> frozenset[str]:
+    """Return which of the agents who had closed tickets could have them back; no query where none is closed."""
+    works = [work_of(ticket) for ticket in before.values()]
+    had = {work.known_agent for work in works if not work.open and work.known_agent is not None}
+    return await roster.free(cast("asyncpg.Connection[asyncpg.Record]", tx), had) if had else frozenset()
 
 
 async def _keep_for_known(tx: Transaction, before: Mapping[UUID, Ticket], work: _Outcome) -> None:

@@ -99,11 +99,15 @@ _KNOW: Final = """
 INSERT INTO customer_agent (customer, agent, at) SELECT customer, $2, $3 FROM unnest($1::uuid[]) AS said (customer)
 ON CONFLICT (customer) DO UPDATE SET agent = excluded.agent, at = excluded.at WHERE customer_agent.at <= excluded.at
 """
-_KNOWN: Final = """
-SELECT c.customer, a.body::text AS body FROM customer_agent AS c JOIN agent AS a ON a.agent_id = c.agent
-WHERE c.customer = ANY($1::uuid[]) AND c.at > $2 AND a.presence = 'available'
+_IS_FREE: Final = """
+a.presence = 'available'
   AND (SELECT count(*) FROM ticket AS t WHERE t.agent = a.agent_id) < coalesce((a.body->>'capacity')::int, 1)
 """
+_FREE: Final = f"SELECT a.agent_id FROM agent AS a WHERE a.agent_id = ANY($1::text[]) AND {_IS_FREE}"  # noqa: S608
+_KNOWN: Final = f"""
+SELECT c.customer, a.body::text AS body FROM customer_agent AS c JOIN agent AS a ON a.agent_id = c.agent
+WHERE c.customer = ANY($1::uuid[]) AND c.at > $2 AND {_IS_FREE}
+"""  # noqa: S608 - a constant
 _FORGET: Final = "DELETE FROM customer_agent WHERE at < $1"
 _HANDS: Final = """
 SELECT a.agent_id, concat_ws(',', a.presence, (
@@ -308,6 +312,11 @@ async def held(connection: Connection) -> set[str]:
 async def know(tx: Connection, customers: Collection[UUID], agent_id: str, now: datetime) -> None:
     """Remember whom a customer spoke with, under each of their handles' keys."""
     await tx.execute(_KNOW, sorted(customers), agent_id, now)
+
+
+async def free(connection: Connection, agent_ids: Collection[str]) -> frozenset[str]:
+    """Return those of these agents who are there and have a place free now."""
+    return frozenset(row["agent_id"] for row in await connection.fetch(_FREE, list(agent_ids)))
 
 
 async def known(connection: Connection, customers: Collection[UUID], since: datetime) -> dict[UUID, Agent]:

@@ -23,10 +23,9 @@ from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from services.router.acting import Desk
-    from services.router.domain.routes import Queue
     from services.router.domain.ticket import Rules
     from services.router.store import Depth
     from services.runtime.keys import KeyRing
@@ -44,6 +43,9 @@ class QueueView(BaseModel):
     waiting: int
     oldest_seconds: float = Field(description="Age of the ticket that waits longest; 0 if none")
     by_priority: dict[Priority, int]
+    staffed: bool | None = Field(
+        description="An available agent serves it, as of some seconds ago; absent where no agent was ever made"
+    )
 
 
 class QueuesView(BaseModel):
@@ -87,7 +89,7 @@ def queue_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
                 tickets = await store.waiting(connection, name, limit, after)
         if name not in rules.tree.queues and not tickets:
             raise Problem(404, f"no such queue; there are {', '.join(rules.tree.queues)}")
-        head = _queue_view(name, rules.tree.queues, counted.depths, clock.now())
+        head = _queue_view(name, rules, counted.depths, clock.now())
         shown = [view(ticket, desk.rules()) for ticket in tickets]
         return QueueTicketsView(queue=head, counted_at=counted.at, tickets=shown)
 
@@ -97,12 +99,12 @@ def queue_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
 def queue_views(rules: Rules, depths: Sequence[Depth], now: datetime) -> list[QueueView]:
     """Show every queue of the tree, and those that it lacks and something waits in."""
     names = [*rules.tree.queues, *sorted({depth.queue for depth in depths} - set(rules.tree.queues))]
-    return [_queue_view(name, rules.tree.queues, depths, now) for name in names]
+    return [_queue_view(name, rules, depths, now) for name in names]
 
 
-def _queue_view(name: str, queues: Mapping[str, Queue], depths: Sequence[Depth], now: datetime) -> QueueView:
+def _queue_view(name: str, rules: Rules, depths: Sequence[Depth], now: datetime) -> QueueView:
     mine = [depth for depth in depths if depth.queue == name]
-    declared = queues.get(name)
+    declared, staffed = rules.tree.queues.get(name), rules.duty.staffed
     return QueueView(
         name=name,
         title=declared.title if declared else name,
@@ -111,4 +113,5 @@ def _queue_view(name: str, queues: Mapping[str, Queue], depths: Sequence[Depth],
         waiting=sum(depth.waiting for depth in mine),
         oldest_seconds=oldest_s(mine, now),
         by_priority={depth.priority: depth.waiting for depth in mine},
+        staffed=None if staffed is None else name in staffed,
     )

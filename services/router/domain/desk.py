@@ -25,7 +25,7 @@ from services.router.domain.timing import Timings, lapsed, wakes
 from services.router.domain.work import UNTOUCHED, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -262,15 +262,23 @@ def keeping(ticket: Ticket, known: Iterable[Agent], rules: DeskRules, now: datet
 
 
 def following(
-    before: Ticket | None, ticket: Ticket, contact: ContactReceived, rules: DeskRules, now: datetime
+    before: Ticket | None,
+    ticket: Ticket,
+    contact: ContactReceived,
+    rules: DeskRules,
+    now: datetime,
+    free: Collection[str] = (),
 ) -> list[Event]:
-    """Return what a contact does to the work on its ticket, once it was folded in and routed."""
+    """Return what a contact does to the work on its ticket, once it was folded in and routed.
+
+    What is open again is kept for the agent who had it, if they are among those who are ``free``.
+    """
     work = work_of(ticket)
     danger = bool(ticket.classification.hazards) and not (before and before.classification.hazards)
     says = bool(contact.text or contact.hazard or contact.attachments)
     asked: list[Event] = []
     if before is not None and not work.open and says:
-        keep = None if danger else work.known_agent
+        keep = None if danger or work.known_agent not in free else work.known_agent
         until = now + rules.timings.hold if keep else None
         asked.append(Event(did=Did.REOPENED, at=now, by=GRIDLINE, to_agent=keep, until=until))
     if danger and (work.in_hand or work.queue is not None or work.elapsed.paused):

@@ -11,6 +11,7 @@ import pytest
 from services.contracts.values import Channel
 from services.router import store
 from services.router.backlog import Backlog
+from services.router.domain.targets import Duty
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from tests.unit.router.making import ROUTES, SHIPPED, contact
 
@@ -76,11 +77,20 @@ async def test_queues_show_what_waits_and_for_how_long(client: httpx.AsyncClient
     assert set(queues) == {*SHIPPED.tree.queues, "gone"}
     assert queues["consultation"]["waiting"] == 2
     assert queues["consultation"]["by_priority"] == {"normal": 2}
+    assert queues["consultation"]["staffed"] is None, "nobody made an agent"
     assert queues["consultation"]["oldest_seconds"] > 9 * 60
     assert queues["repair"]["waiting"] == 0  # its report is with dedup
     assert queues["repair"]["oldest_seconds"] == 0
     assert queues["gone"]["declared"] is False
     assert queues["gone"]["by_priority"] == {"emergency": 1}
+
+
+async def test_a_queue_says_whether_anybody_there_serves_it(client: httpx.AsyncClient, people: People) -> None:
+    people.book.note_duty(Duty(staffed=frozenset({"consultation"})))
+    queues = {each["name"]: each["staffed"] for each in (await client.get("/v1/queues")).json()["queues"]}
+    assert queues["consultation"] is True
+    assert queues["complaint"] is False
+    assert (await client.get("/v1/queues/complaint")).json()["queue"]["staffed"] is False
 
 
 async def test_with_much_waiting_the_queues_are_not_counted_for_whoever_asks(

@@ -400,6 +400,35 @@ async def test_further_words_open_a_closed_ticket_again_for_the_agent_who_knows_
     ticket = await desk.ticket(said)
     assert (ticket.standing, ticket.work and ticket.work.held_for) == ("queued", "ann")
     assert desk.routed[-1].change == "reopened"
+    for n, presence in enumerate(("away", "offline", "gone")):
+        await ann.claim()
+        await ann.do("complete", said.ticket_id, outcome="solved")
+        if presence == "gone":
+            assert (await ann.ask("agents/ann", method="DELETE")).status_code == 204
+        else:
+            assert (await ann.presence(presence)).status_code == 200
+        await desk.take(question(f"more-{n}", thread="t", ago=0, text="又不对了"))
+        ticket = await desk.ticket(said)
+        assert (ticket.standing, ticket.work and ticket.work.held_for) == ("queued", None), "she is not there"
+        if presence != "gone":
+            assert (await ann.presence("available")).status_code == 200
+
+
+async def test_an_offer_reaches_every_desktop_and_every_connection_that_waits_for_its_agent(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    """A connection that is dead, and nobody knows it, may have been answered first."""
+    ann = await Seat(doors, "ann").begin("consultation", capacity=2)
+    watch = asyncio.create_task(people.bell.watch(people.pool, 0.05))
+    waiting = [asyncio.create_task(ann.offer(wait=30)) for _ in range(3)]
+    async with asyncio.timeout(60):
+        while len(people.bell._waiters) < 3:
+            await asyncio.sleep(0.01)
+    said = question("1")
+    await desk.take(said)
+    answers = [answer.json() for answer in await asyncio.gather(*waiting)]
+    assert [(each["ticket_id"], each["version"]) for each in answers] == [(str(said.ticket_id), 2)] * 3
+    watch.cancel()
 
 
 async def test_a_customers_new_ticket_is_kept_for_the_agent_they_spoke_with(

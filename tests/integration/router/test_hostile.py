@@ -25,7 +25,7 @@ _NOTHING = "00000000-0000-0000-0000-000000000000"
 CASES: Final = (
     ("POST", "tickets/{t}/notes", b"not json", 400, "body", "is no JSON from character 0"),
     ("POST", "tickets/{t}/notes", b'{"note": "a"', 400, "body", "is no JSON"),
-    ("POST", "tickets/{t}/notes", b"[1]", 422, "body", "dictionary"),
+    ("POST", "tickets/{t}/notes", b"[1]", 422, "body", "object"),
     ("POST", "tickets/{t}/notes", b'{"note": 5}', 422, "note", "string"),
     ("POST", "tickets/{t}/notes", b'{"note": "a", "nope": 1}', 422, "nope", "not permitted"),
     ("POST", "tickets/{t}/notes", b'{"note": "%s"}' % (b"x" * 1_000_000), 422, "note", "4000 characters"),

@@ -265,8 +265,9 @@ def test_a_new_danger_recalls_and_a_closed_ticket_opens_only_for_words() -> None
     ended = contact("3", thread="t", text=None)
     assert following(closed, after(ended, before=closed), ended, SHIPPED_DESK, NOON) == []
     asked = contact("4", thread="t", text="又不对了")
-    [opened] = following(closed, after(asked, before=closed), asked, SHIPPED_DESK, NOON)
-    assert (opened.did, opened.to_agent) == (Did.REOPENED, "ann")
+    for free, kept_for in (({"bob"}, None), ({"ann", "bob"}, "ann")):
+        [opened] = following(closed, after(asked, before=closed), asked, SHIPPED_DESK, NOON, free)
+        assert (opened.did, opened.to_agent) == (Did.REOPENED, kept_for)
     assert closed.work is not None
     assert evolve(closed.work, opened).elapsed.start == NOON
 
