@@ -101,6 +101,12 @@ def computed(stories: Stories) -> dict[str, tuple[float, float]]:
                 n["urged"] += changes["urged"] > 0
                 n["repeated"] += (one.repeats or 0) > 0
             before = one.state
+        if story[-1].state != "merged" or "merged" in changes:  # else the router found that it is another's matter
+            told_before = (story[0].repeats or 0) if story[0].repeat_of else 0
+            tellings = range(told_before + 1, (story[-1].repeats or 0) + 2)
+            n["told"] += 1 in tellings
+            n["twice"] += 2 in tellings
+            n["three_times"] += 3 in tellings
         n["transferred"] += changes["transferred"]
         n["returned"] += changes["returned"]
     return {
@@ -114,6 +120,8 @@ def computed(stories: Stories) -> dict[str, tuple[float, float]]:
         "after_contact_time": (seconds["wrap_up"], n["completed"]),
         "first_contact_resolution": (n["first"], n["completed"]),
         "repeat_contacts": (n["repeated"], n["completed"]),
+        "told_twice": (n["twice"], n["told"]),
+        "told_three_times": (n["three_times"], n["told"]),
         "transfers": (n["transferred"], n["answered"]),
         "returns": (n["returned"], n["answered"]),
         "timely_handling": (n["completed"], n["completed"]),
