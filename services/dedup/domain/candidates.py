@@ -11,8 +11,10 @@ import math
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.grid.device import DeviceType
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from services.dedup.domain.events import Evidence
@@ -24,6 +26,12 @@ _NEWEST: Final = 24
 """Incidents under one device that are looked at, newest first: its own outage would show in these."""
 _STARTS: Final = 8
 """Of these, how many are tried as the first sign of it."""
+_LATELY: Final = 4 * 3600.0
+"""Seconds in which what has opened under a device, and stands open, tells how often something opens there."""
+_STANDING: Final = 1800.0
+"""Seconds after which an open incident is no sign of the outage that a call may be the next of."""
+_BEFORE: Final = 4.0
+"""So many must have opened for that to count as much as what was believed before."""
 _ROUNDING: Final = 1e-6
 """By how much a bound is too high, so that it stays one however sums are rounded."""
 
@@ -55,6 +63,8 @@ class Asked(NamedTuple):
         bounds: No more can be gained by each.
         spare: What its outage costs, whenever it began.
         alone: How likely the report is as an outage of its own device.
+        often: How much more often than believed one place is dark there lately, as a logarithm: each outage that
+            it would explain is the likelier to be one of those.
     """
 
     step: Step
@@ -64,6 +74,7 @@ class Asked(NamedTuple):
     bounds: list[float]
     spare: float
     alone: float
+    often: float
 
 
 class _Found(NamedTuple):
@@ -161,6 +172,8 @@ def _ask(
     starts = _starts(newest, at, lead := weigh.lead(customers))
     parts = newest[bisect_left(newest, (starts[-1],)) :]  # the others were there before any of them
     spare = rate + weigh.first(customers) - weigh.call(lead)
+    often = _more_often(state, step.device, newest, at)
+    alone += often
     bounds: list[float] = []
     room, callers, first, late = _ROUNDING, 0, len(parts), len(parts)
     for begun in starts:
@@ -176,7 +189,20 @@ def _ask(
         if bound > margin:
             bound += weigh.silence(customers - callers - 1, now - begun)
         bounds.append(bound)
-    return Asked(step, under, parts, starts, bounds, spare, alone)
+    return Asked(step, under, parts, starts, bounds, spare, alone, often)
+
+
+def _more_often(state: AreaState, device: str, newest: Sequence[Part], at: float) -> float:
+    """Return how much more often than believed one place under a device is dark lately, as a logarithm.
+
+    Where many small outages have stood open for hours, the next two calls are rather two more of them than a line's.
+    """
+    opened = bisect_left(newest, (at - _STANDING,)) - bisect_left(newest, (at - _LATELY,))
+    rate = state.likelihood.rates.get(DeviceType.TRANSFORMER)
+    if not opened or rate is None or state.tree is None:
+        return 0.0
+    believed = state.tree.transformer_count(device) * math.exp(rate) * _LATELY
+    return max(0.0, math.log((_BEFORE + opened) / (_BEFORE + believed)))
 
 
 def _starts(newest: list[Part], at: float, lead: float) -> list[float]:
@@ -214,6 +240,7 @@ def best_start(
         if not incidents:
             continue
         together += weigh.call(at - begun) + asked.spare + weigh.silence(customers - callers - 1, now - begun)
+        apart += asked.often * len(incidents)
         gain = together - apart - asked.alone
         if gain > above and (best is None or gain > best.gain):
             best = _Found(gain, together, apart + asked.alone, asked.step, incidents, callers + 1)

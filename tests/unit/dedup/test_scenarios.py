@@ -134,6 +134,19 @@ def test_an_older_outage_stays_one_of_its_own_when_the_device_above_fails(storm:
     assert storm.incident_of(again) is storm.incident_of(older), "what lies under it still belongs to it"
 
 
+def test_where_one_place_after_another_fails_two_more_calls_are_two_more(storm: Timeline) -> None:
+    """All lie under one switch of 36 transformers; with nothing else dark there, the last two would be taken for it."""
+    failing = ("A0TR00026", "A0TR00083", "A0TR00024", "A0TR00079", "A0TR00091", "A0TR00101")
+    for n, transformer in enumerate(failing):
+        storm.at(35 * n).report(transformer)
+    one = storm.at(225).report("A0TR00023")
+    other = storm.at(226).report("A0TR00104")
+
+    assert storm.incident_of(one) is not storm.incident_of(other)
+    assert "A0TR00104" in storm.live_orders()
+    assert "A0SW00012" not in storm.live_orders()
+
+
 def test_two_that_call_at_once_are_taken_for_one_until_the_others_silence_says_two(storm: Timeline) -> None:
     """The switch above both feeds 143 customers: some fourteen would have called within the hour."""
     first = storm.at(0).report("A0TR00023")
