@@ -197,6 +197,8 @@ def _more_often(state: AreaState, device: str, newest: Sequence[Part], at: float
 
     Where many small outages have stood open for hours, the next two calls are rather two more of them than a line's.
     """
+    if not newest or newest[0].onset >= at - _STANDING:
+        return 0.0  # as it is mostly
     opened = bisect_left(newest, (at - _STANDING,)) - bisect_left(newest, (at - _LATELY,))
     rate = state.likelihood.rates.get(DeviceType.TRANSFORMER)
     if not opened or rate is None or state.tree is None:
