@@ -184,9 +184,10 @@ The duplicate and hidden figures are our own definitions: nobody in the field pu
 true faults*: the same faults with the places the product resolves, so the difference to the former is what places
 cost. *True places, Gridline online*: everybody gives the right account and time, so the difference to the first is
 what deciding online from reports alone costs. *Places that were said, true faults*: as the first, but reports that say
-nothing of their place (no position, no address, no account, phone or device that anybody has) are nowhere: no resolver
-reaches more, only people who ask. *All reports at once*: the engine's own last word (its incidents, their
-devices and ends) applied to all reports from the beginning, with one order each: what only time could tell.
+nothing of their place (no position, no address, no phone or device that anybody has, no account that anybody has or
+that is a slip of the finger away from one) are nowhere: no resolver reaches more, only people who ask. *All reports at
+once*: the engine's own last word (its incidents, their devices and ends) applied to all reports from the beginning, with
+one order each: what only time could tell.
 
 Baselines see the same resolved places, give danger its own order too, and get no order for what has no place.
 *Thresholds* is count and share of transformers up the tree within a window, as OMS manuals describe it, with
