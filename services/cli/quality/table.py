@@ -186,8 +186,8 @@ cost. *True places, Gridline online*: everybody gives the right account and time
 what deciding online from reports alone costs. *Places that were said, true faults*: as the first, but reports that say
 nothing of their place (no position, no address, no phone or device that anybody has, no account that anybody has or
 that is a slip of the finger away from one) are nowhere: no resolver reaches more, only people who ask. *All reports at
-once*: the engine's own last word (its incidents, their devices and ends) applied to all reports from the beginning, with
-one order each: what only time could tell.
+once*: the engine's own last word (its incidents, their devices and ends) applied to all reports from the beginning,
+with one order each: what only time could tell.
 
 Baselines see the same resolved places, give danger its own order too, and get no order for what has no place.
 *Thresholds* is count and share of transformers up the tree within a window, as OMS manuals describe it, with
