@@ -72,6 +72,7 @@ async def test_a_citizen_reports_with_their_position_and_a_photo_and_sees_what_h
         browser.run("text.value = 'x'.repeat(5000); account.value = '0123456789'")
         browser.click("#send")
         browser.wait("document.getElementById('faults').textContent.includes('补充说明')")
+        assert ["422" in one for one in browser.complaints()] == [True]
         browser.run("text.value = account.value = ''")
         browser.click("#locate")
         browser.wait("document.getElementById('located').textContent.includes('18')")
