@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs test check bench docs
+.PHONY: help setup demo up down status logs test check bench soak docs
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -46,6 +46,9 @@ check: setup ## What CI runs: linters, types, import contracts, tests
 
 bench: setup ## Measure floor and product in one run; writes bench-results/
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+soak: setup ## Break the real stack at random for a few minutes and check every promise; SOAK="7 8 --seconds 120"
+	@$(BIN)/python -m tests.soak $(SOAK)
 
 docs: setup ## Generate JSON Schemas, AsyncAPI and OpenAPI under docs/
 	@$(BIN)/gridline docs
