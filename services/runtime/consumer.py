@@ -54,6 +54,10 @@ _STOP_SECONDS: Final = 10.0
 _log = structlog.get_logger()
 
 
+class _HoleError(Exception):
+    """The client went from one offset to another that is not the next."""
+
+
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
     """Reads a handler's topics and runs its batches until stopped."""
 
@@ -73,6 +77,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._names = {settings.topic_prefix + topic.name: topic.name for topic in transactor.handler.topics}
         self._ready: dict[TopicPartition, Claim] = {}
         self._read_to: dict[TopicPartition, int] = {}
+        self._holes: dict[TopicPartition, tuple[int, int]] = {}
         self._ahead: asyncio.Task[list[Fetched]] | None = None
         self._rest_until: dict[TopicPartition, float] = {}
         self._in_flight = asyncio.Lock()
@@ -88,6 +93,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             group_id=settings.topic_prefix + group,
             enable_auto_commit=False,
             auto_offset_reset="none",
+            isolation_level="read_committed",  # others may write in transactions: what they took back was never said
             session_timeout_ms=settings.session_timeout_ms,
             heartbeat_interval_ms=max(1000, settings.session_timeout_ms // 10),
             rebalance_timeout_ms=2 * settings.session_timeout_ms,
@@ -191,7 +197,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         except UnavailableError as error:
             self._release(list(self._ready))
             await self._back_off("postgres", error)
-        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError, _HoleError):
             # Not sought yet, or the log moved under us: claiming again seeks, and checks the log's bounds.
             self._release(list(self._ready))
         except (KafkaError, OSError) as error:
@@ -315,8 +321,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
     ) -> tuple[Claim, tuple[str, int], list[Record]] | None:
         """Return a ready partition's records from where reading stands, and move that; None if there are none.
 
+        A log has a hole where a transaction of another company's producer ends. Seen for the first time it may be
+        records that the client left out: only what is seen again once the partition is sought anew is the log's own.
+
         Raises:
-            HaltError: some are missing.
+            _HoleError: there is a hole that was not seen before.
         """
         claim = self._ready.get(at)
         if claim is None:
@@ -326,11 +335,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         wanted = [record for record in records if record.offset >= stands]
         if not wanted:
             return None
-        if wanted[0].offset > stands and not BY_NAME[name].compacted:
-            raise HaltError(
-                f"{at.topic}[{at.partition}] jumps from offset {stands} to {wanted[0].offset}: records "
-                "are missing from the log. Restore the topic, or decide with `gridline positions set`."
-            )
+        hole = stands, wanted[0].offset
+        if stands < wanted[0].offset and not BY_NAME[name].compacted and self._holes.get(at) != hole:
+            self._holes[at] = hole
+            _log.info("hole_in_log", topic=name, partition=at.partition, stands=stands, next=wanted[0].offset)
+            raise _HoleError
         self._read_to[at] = wanted[-1].offset + 1
         return claim, (name, at.partition), wanted
 

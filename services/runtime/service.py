@@ -217,21 +217,20 @@ class _Service:
         self, build: Callable[[Runtime], Awaitable[Parts]], schema_sql: Path | None, *, wants_producer: bool
     ) -> bool:
         """Open the database and build the room; wait for Postgres as long as it takes. False if stopped first."""
-        if schema_sql is not None:
-            dsn = self._settings.postgres_dsn.get_secret_value()
-            while True:
-                try:
-                    await migrate(dsn, self._name, schema_sql)
-                    size = self._settings.postgres_pool
-                    self._pool = await open_pool(dsn, schema=self._name, size=size, ready=size)
-                    break
-                except UnavailableError as error:
-                    _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
-                if await self._stopped_within(_RETRY_SECONDS):
-                    return False
-            self._outbox = Outbox(f"gridline/{self._name}", shards=self._settings.outbox_shards)
         producer = self._producer if wants_producer else None
-        self._parts = await build(Runtime(self._settings, self._pool, self._outbox, producer))
+        while True:
+            try:
+                if schema_sql is not None and self._pool is None:
+                    dsn, size = self._settings.postgres_dsn.get_secret_value(), self._settings.postgres_pool
+                    await migrate(dsn, self._name, schema_sql)
+                    self._pool = await open_pool(dsn, schema=self._name, size=size, ready=size)
+                    self._outbox = Outbox(f"gridline/{self._name}", shards=self._settings.outbox_shards)
+                self._parts = await build(Runtime(self._settings, self._pool, self._outbox, producer))
+                break
+            except UnavailableError as error:
+                _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
+            if await self._stopped_within(_RETRY_SECONDS):
+                return False
         handler = self._parts.handler
         if handler is not None:
             if self._pool is None or self._outbox is None:

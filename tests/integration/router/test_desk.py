@@ -659,8 +659,9 @@ async def test_a_claim_is_three_statements_in_one_transaction_and_its_end_three(
             assert [text.split()[0] for text in asked] == ["BEGIN;", "SELECT", "WITH", "INSERT", "COMMIT;"]
 
 
+@pytest.mark.parametrize("asked", [True, False])
 async def test_who_asks_many_times_at_once_gets_what_they_can_have_and_no_ticket_goes_to_two(
-    desk: Desk, people: People
+    desk: Desk, people: People, *, asked: bool
 ) -> None:
     """The agent is locked before it is looked what they have; a ticket that somebody is taking is passed over."""
     await desk.take(*(question(f"{n}") for n in range(40)))
@@ -670,8 +671,8 @@ async def test_who_asks_many_times_at_once_gets_what_they_can_have_and_no_ticket
             await roster.put(connection, agent, datetime.now(UTC))
     for n in range(20):
         await note_presence(people, f"a{n}", Presence.AVAILABLE)
-    asks = [f"a{n}" for _ in range(3) for n in range(20)]
-    got = await asyncio.gather(*(people.take(n, Did.CLAIMED, n) for n in asks), return_exceptions=True)
+    asks = [f"a{n}" for n in range(20) for _ in range(3)]
+    got = await asyncio.gather(*(people.take(n, Did.CLAIMED, n, asked=asked) for n in asks), return_exceptions=True)
     taken = [one for one in got if isinstance(one, Ticket)]
     assert [one for one in got if not isinstance(one, Ticket | FullError)] == []
     assert len({one.ticket_id for one in taken}) == len(taken) == 40

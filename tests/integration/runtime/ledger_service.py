@@ -21,7 +21,7 @@ from services.contracts import ids, topics
 from services.contracts.envelope import Outgoing, Refusal, RefusedError
 from services.contracts.messages import OrderVersion, OutageReported
 from services.contracts.values import DeviceRef, OrderStatus, Priority
-from services.runtime import batch, consumer, outbox, positions, service
+from services.runtime import batch, consumer, outbox, positions, postgres, service
 from services.runtime.errors import UnavailableError
 from services.runtime.handling import Decided, Publication, Refused
 from services.runtime.settings import ServiceSettings
@@ -123,6 +123,9 @@ class Ledger:
 
 
 async def build(runtime: service.Runtime) -> service.Parts:
+    if os.environ.pop("GRIDLINE_LEDGER_AWAY", ""):
+        with postgres.translated():
+            await runtime.pool.execute("SELECT pg_terminate_backend(pg_backend_pid())")
     return service.Parts(
         handler=Ledger(),
         side_by_side=True,

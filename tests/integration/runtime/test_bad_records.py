@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from uuid import uuid4
 
 import pytest
@@ -127,6 +128,28 @@ async def test_a_topic_made_anew_under_us_stops_the_service_instead_of_losing_re
     await admin.close()
     assert await world.ended(world.start()) == 65
     assert "records were deleted before they were read" in world.log
+
+
+@pytest.mark.integration
+async def test_what_is_written_in_transactions_is_read_unless_they_were_aborted(world: World):
+    """The end of each takes an offset of the log that holds no record."""
+    reports = [a_report(n, area="area-1") for n in range(30)]
+    said = iter(a_record(one) for one in reports)
+    process = world.start()
+    producer = AIOKafkaProducer(bootstrap_servers=world.bootstrap, transactional_id=world.prefix)
+    await producer.start()
+    try:
+        for number in range(3):
+            await producer.begin_transaction()
+            for one in islice(said, 10):
+                await producer.send(world.prefix + one.topic, one.value, key=one.key, headers=list(one.headers))
+            await (producer.abort_transaction() if number == 1 else producer.commit_transaction())
+            if number != 1:
+                await world.until("they are counted", 10 if number == 0 else 20, "SELECT count(*) FROM effect")
+    finally:
+        await producer.stop()
+    assert await world.findings([*reports[:10], *reports[20:]]) == []
+    assert process.poll() is None
 
 
 @pytest.mark.integration

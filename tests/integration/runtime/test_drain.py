@@ -61,6 +61,13 @@ async def test_a_service_is_alive_but_not_ready_while_kafka_is_away(world: World
     assert (await answer(world, "/readyz")).status_code == 200
 
 
+async def test_a_database_that_goes_away_while_a_service_starts_is_waited_for(world: World):
+    process = world.start(ledger_away="1")
+    await world.wait_ready()
+    assert '"waiting_for"' in world.log
+    assert await world.terminate(process) == 0
+
+
 async def test_metrics_tell_the_counts_and_a_zero_imbalance(world: World):
     reports = [a_report(n) for n in range(50)]
     world.start()

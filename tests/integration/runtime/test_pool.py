@@ -1,7 +1,8 @@
-"""A service's connections are ready before anybody waits for one."""
+"""A service's connections are ready before anybody waits for one, and what they commit is on the disk."""
 
 from __future__ import annotations
 
+import asyncpg
 import pytest
 
 from services.runtime.postgres import open_pool
@@ -22,3 +23,16 @@ async def test_connections_are_open_before_a_peak_and_know_what_batches_are_sent
     finally:
         await pool.close()
     assert len(asked) == 1, "no look-up of a type at its first use, which somebody would wait for"
+
+
+async def test_a_commit_waits_for_the_disk_where_the_database_would_not(database_dsn: str) -> None:
+    """What was answered 202, and a position, would be forgotten by a server that dies within moments of it."""
+    connection = await asyncpg.connect(database_dsn)
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    await connection.close()
+    pool = await open_pool(database_dsn, schema="public", size=1)
+    try:
+        assert await pool.fetchval("SHOW synchronous_commit") == "on"
+    finally:
+        await pool.close()
