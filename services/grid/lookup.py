@@ -142,7 +142,7 @@ WITH asked_point AS MATERIALIZED (
     FROM unnest($4::integer[], $5::text[], $6::text[], $7::integer[], $8::integer[], $9::integer[], $10::text[])
         AS a (n, streets, districts, number, low, high, room)
 ), meant AS MATERIALIZED (
-    SELECT n, account FROM unnest($11::integer[], $12::text[]) AS m (n, account)
+    SELECT n, string_to_array(accounts, E'\\n') AS accounts FROM unnest($11::integer[], $12::text[]) AS m (n, accounts)
 ), current AS MATERIALIZED (
     SELECT version FROM grid.network_version WHERE is_current
 ), point_hit AS (
@@ -185,12 +185,12 @@ WITH asked_point AS MATERIALIZED (
     SELECT meant.n, c.*
     FROM meant CROSS JOIN LATERAL (
         (SELECT {_CUSTOMER} FROM grid.customer
-        WHERE version = (SELECT version FROM current) AND account_id = meant.account
-        LIMIT 1)
+        WHERE version = (SELECT version FROM current) AND account_id = ANY (meant.accounts)
+        LIMIT {MOST_SLIPS + 1})
         UNION ALL
         (SELECT {_CUSTOMER} FROM grid.customer
-        WHERE version = (SELECT version FROM current) AND account_key = meant.account
-        ORDER BY account_id
+        WHERE version = (SELECT version FROM current) AND account_key = ANY (meant.accounts)
+            AND account_key IS NOT NULL
         LIMIT {MOST_SLIPS + 1})
     ) AS c
 ), hit AS (
@@ -361,7 +361,7 @@ def around_arguments(wants: Sequence[Search]) -> tuple[list[Any], ...]:
     """Return the arguments of ``FIND_AROUND``."""
     points = [(n, want.point) for n, want in enumerate(wants) if want.point is not None]
     said = [(n, want.address, wanted(want.address)) for n, want in enumerate(wants) if want.address is not None]
-    meant = [(n, one) for n, want in enumerate(wants) if want.slipped is not None for one in slips(want.slipped)]
+    meant = [(n, slips(want.slipped)) for n, want in enumerate(wants) if want.slipped is not None]
     return (
         [n for n, _ in points],
         [point.lon for _, point in points],
@@ -374,7 +374,7 @@ def around_arguments(wants: Sequence[Search]) -> tuple[list[Any], ...]:
         [want.high for _, _, want in said],
         [address.room for _, address, _ in said],
         [n for n, _ in meant],
-        [account for _, account in meant],
+        ["\n".join(accounts) for _, accounts in meant],
     )
 
 
