@@ -130,8 +130,7 @@ class DedupHandler:
         inputs = [one for one in batch if isinstance(one.message, _Input)]
         if not inputs:
             return decided
-        states = await self._take(tx, inputs)
-        generation = self._generation
+        states, generation = await self._take(tx, inputs)
         started = clock.monotonic()
         changes = Changes(now)
         issued_for: list[datetime] = []
@@ -179,8 +178,11 @@ class DedupHandler:
                 continue
             decided.publish.append(rekeyed(order, message, now, one.traceparent))
 
-    async def _take(self, tx: Transaction, inputs: Sequence[Received]) -> dict[tuple[int, str], AreaState]:
-        """Take the batch's areas out of the cache, or load them, a constant number of queries for all."""
+    async def _take(self, tx: Transaction, inputs: Sequence[Received]) -> tuple[dict[tuple[int, str], AreaState], int]:
+        """Take the batch's areas out of the cache, or load them, a constant number of queries for all.
+
+        Returns: the areas, and the generation of the ground they stand on: a batch beside this one may find another.
+        """
         rules = self._ground.rules
         plain = cast("asyncpg.Connection[asyncpg.Record]", tx)  # a pool's proxy is one in all but type
         if self._names_unknown_device(inputs):
@@ -188,6 +190,7 @@ class DedupHandler:
         if self._generation != self._ground.generation:
             self._generation = self._ground.generation
             self._cache.clear()
+        generation = self._generation
         wanted = dict.fromkeys((one.partition, one.message.partition_key) for one in inputs)
         states = {key: self._cache.pop(key) for key in wanted if key in self._cache}
         missing = {area: partition for partition, area in wanted if (partition, area) not in states}
@@ -196,7 +199,7 @@ class DedupHandler:
             loaded = await load_areas(tx, list(missing), trees, rules)
             states.update({(missing[area], area): state for area, state in loaded.items()})
             metrics.AREA_LOADS.inc(len(missing))
-        return states
+        return states, generation
 
     def _names_unknown_device(self, inputs: Sequence[Received]) -> bool:
         """Tell whether a report or reading is at a device that the cached tree of its area does not have."""
@@ -214,7 +217,7 @@ class DedupHandler:
         return False
 
     def _put_back(self, states: dict[tuple[int, str], AreaState], generation: int) -> None:
-        if generation == self._generation:  # no batch beside this one has found other ground meanwhile
+        if generation == self._generation:
             self._cache.update(states)
         while len(self._cache) > self._most:
             self._cache.popitem(last=False)

@@ -199,6 +199,23 @@ async def test_a_transaction_that_fails_leaves_no_half_changed_state(room: Room)
     assert lost.report_id not in room.cached(AREA).members
 
 
+async def test_what_stands_on_old_ground_is_not_kept_once_a_batch_beside_it_found_new_ground(
+    room: Room,
+) -> None:
+    await room.feed([a_report(AREA, "A0TR00023", "before", 0)], minute(0))
+    old = Received(OUTAGE_INPUT.name, 0, 1, a_report(AREA, "A0TR00024", "on the old ground", 1), None)
+    new = Received(OUTAGE_INPUT.name, 1, 0, a_report("elsewhere", None, "on the new", 1), None)
+    async with room.pool.acquire() as one, room.pool.acquire() as other, one.transaction(), other.transaction():
+        first = await room.handler.handle(one, [old], minute(1))
+        room.ground.generation += 1
+        second = await room.handler.handle(other, [new], minute(1))
+    for decided in (second, first):
+        assert decided.after_commit is not None
+        decided.after_commit()
+
+    assert set(room.handler._cache) == {(1, "elsewhere")}
+
+
 class Counting:
     """A connection that notes every statement sent through it."""
 
