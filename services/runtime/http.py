@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 PROBLEM_JSON: Final = "application/problem+json"
 _PROBLEM: Final = "#/components/schemas/ProblemDetails"
 _ERRORS: Final = frozenset({_PROBLEM, "#/components/schemas/HTTPValidationError"})
+_NO_DOOR: Final = {
+    HTTPStatus.NOT_FOUND.phrase: "there is no such door here: /docs shows those there are",
+    HTTPStatus.METHOD_NOT_ALLOWED.phrase: "this door is not asked so: Allow names how",
+}
+"""What Starlette says where no door fits, and what says more."""
 _log = structlog.get_logger()
 
 Check = "Callable[[], Awaitable[str | None]]"
@@ -168,7 +173,8 @@ def answer_to(error: Exception) -> Response:
     if isinstance(error, RequestValidationError):
         return _unfit(error.errors()).response()
     if isinstance(error, HTTPException):
-        return Problem(error.status_code, str(error.detail or ""), headers=error.headers).response()
+        detail = _NO_DOOR.get(str(error.detail), error.detail)
+        return Problem(error.status_code, str(detail or ""), headers=error.headers).response()
     if isinstance(error, UnavailableError):
         _log.warning("request_unavailable", reason=str(error)[:200])
         return Problem(503, "a system behind this one does not answer now", headers={"Retry-After": "2"}).response()

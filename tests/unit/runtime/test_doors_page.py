@@ -27,3 +27,13 @@ async def test_the_page_and_all_that_it_loads_come_from_the_service():
         assert not re.search(r"url\(['\"]?http|@import", (await client.get(style)).text)
         document = (await client.get("/openapi.json")).json()
     assert not [path for path in document["paths"] if "static" in path], "it is no door of the contract"
+
+
+async def test_who_knocks_where_no_door_is_hears_where_they_are():
+    transport = httpx.ASGITransport(make_app("test", ready=ready))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        nowhere, otherwise = await client.get("/v1/phone/event"), await client.post("/healthz")
+    assert (nowhere.status_code, nowhere.json()["title"]) == (404, "Not Found")
+    assert "/docs" in nowhere.json()["detail"]
+    assert (otherwise.status_code, otherwise.headers["allow"]) == (405, "GET")
+    assert "Allow" in otherwise.json()["detail"]
