@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _KERNEL: Final = Path(__file__).parent / "kernel.sql"
 _MIGRATION_LOCK: Final = 0x95598  # one migration at a time per database
 _STATEMENT_SECONDS: Final = 30.0
+_MIGRATION_SECONDS: Final = 600.0
+"""An index over ten million rows takes a minute: cut off like any other statement, it would begin anew for ever."""
 _FROZEN_SECONDS: Final = 10.0
 _ARRAYS: Final = ("bool", "bytea", "float4", "float8", "int2", "int4", "int8", "text", "timestamptz", "uuid")
 _TYPES: Final = f"SELECT {', '.join(f'${n}::{name}[]' for n, name in enumerate(_ARRAYS, 1))}"
@@ -145,7 +147,7 @@ async def migrate(dsn: str, schema: str, *sql_files: Path, kernel: bool = True) 
     """
     files = ((_KERNEL,) if kernel else ()) + sql_files
     with translated():
-        connection = await asyncpg.connect(dsn, command_timeout=_STATEMENT_SECONDS)
+        connection = await asyncpg.connect(dsn, command_timeout=_MIGRATION_SECONDS)
         try:
             async with connection.transaction():
                 await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)

@@ -1,4 +1,4 @@
-"""The outbox of an older release, in which the row itself said whether it was published."""
+"""Tables of an older release brought up to date: the outbox, in which the row itself said whether it was published."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
+from services.runtime import postgres
 from services.runtime.postgres import migrate
 
 if TYPE_CHECKING:
@@ -42,5 +43,20 @@ async def test_what_an_older_release_left_unpublished_waits_and_that_release_wri
         assert await connection.fetchval("SELECT count(*) FROM outbox") == 6
         with pytest.raises(asyncpg.UndefinedColumnError):
             await connection.execute(_WRITE)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.integration
+async def test_bringing_large_tables_up_to_date_may_take_longer_than_any_other_statement(
+    database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(postgres, "_STATEMENT_SECONDS", 0.2)
+    slow = tmp_path / "schema.sql"
+    slow.write_text("CREATE TABLE one AS SELECT pg_sleep(1)")
+    await migrate(database_dsn, "slow", slow, kernel=False)
+    connection = await asyncpg.connect(database_dsn)
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM slow.one") == 1
     finally:
         await connection.close()
