@@ -53,7 +53,7 @@ async def test_bringing_large_tables_up_to_date_may_take_longer_than_any_other_s
 ):
     monkeypatch.setattr(postgres, "_STATEMENT_SECONDS", 0.2)
     slow = tmp_path / "schema.sql"
-    slow.write_text("CREATE TABLE one AS SELECT pg_sleep(1)")
+    slow.write_text("CREATE TABLE one AS SELECT 1 AS n FROM pg_sleep(1)")
     await migrate(database_dsn, "slow", slow, kernel=False)
     connection = await asyncpg.connect(database_dsn)
     try:
