@@ -36,8 +36,11 @@ CONSUMERS = ("router", "dedup", "notify")
 PROCESSES = {"intake": 1, "router": 2, "dedup": 2, "notify": 1}
 TILING = Tiling(areas=4, tiles_per_area=2, suspended_every=100, important_every=200, life_support_every=300)
 MOST_MEGABYTES = 300
-CLIENTS_WORDS = re.compile(r"connect to|node|metadata|[Cc]oordinator|Heartbeat|fetch messages|session expired|rejoin")
-"""aiokafka tells as errors that a broker is away."""
+CLIENTS_WORDS = re.compile(
+    r"connect to|node|metadata|[Cc]oordinator|Heartbeat|fetch messages|session expired|rejoin"
+    r"|Resetting connection with an active transaction|never retrieved\s+future: .*ConnectionDoesNotExistError"
+)
+"""aiokafka tells as errors that a broker is away, asyncpg and asyncio that a database died under a copy."""
 
 
 class Stack:
