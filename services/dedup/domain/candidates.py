@@ -11,6 +11,7 @@ import math
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.dedup.domain.likelihood import FEW
 from services.grid.device import DeviceType
 
 if TYPE_CHECKING:
@@ -170,7 +171,8 @@ def _ask(
     weigh, customers = state.likelihood, step.customers
     newest = _newest(state, step.device, under)
     starts = _starts(newest, at, lead := weigh.lead(customers))
-    parts = newest[bisect_left(newest, (starts[-1],)) :]  # the others were there before any of them
+    there_before = bisect_left(newest, (starts[-1],))  # before any of these: no part of it, and not to be weighed
+    parts = [state.weighed(under[order]) for _, order in newest[there_before:]]
     spare = rate + weigh.first(customers) - weigh.call(lead)
     often = _more_often(state, step.device, newest, at)
     alone += often
@@ -192,12 +194,12 @@ def _ask(
     return Asked(step, under, parts, starts, bounds, spare, alone, often)
 
 
-def _more_often(state: AreaState, device: str, newest: Sequence[Part], at: float) -> float:
+def _more_often(state: AreaState, device: str, newest: Sequence[tuple[float, int]], at: float) -> float:
     """Return how much more often than believed one place under a device is dark lately, as a logarithm.
 
     Where many small outages have stood open for hours, the next two calls are rather two more of them than a line's.
     """
-    if not newest or newest[0].onset >= at - _STANDING:
+    if not newest or newest[0][0] >= at - _STANDING:
         return 0.0  # as it is mostly
     opened = bisect_left(newest, (at - _STANDING,)) - bisect_left(newest, (at - _LATELY,))
     rate = state.likelihood.rates.get(DeviceType.TRANSFORMER)
@@ -207,12 +209,12 @@ def _more_often(state: AreaState, device: str, newest: Sequence[Part], at: float
     return max(0.0, math.log((_BEFORE + opened) / (_BEFORE + believed)))
 
 
-def _starts(newest: list[Part], at: float, lead: float) -> list[float]:
+def _starts(newest: list[tuple[float, int]], at: float, lead: float) -> list[float]:
     """Return when an outage may have begun: ``lead`` before an onset up to ``at``, or before that; latest first."""
     onsets: list[float] = []
-    for part in reversed(newest):
-        if part.onset <= at and (not onsets or part.onset < onsets[-1]):
-            onsets.append(part.onset)
+    for onset, _ in reversed(newest):
+        if onset <= at and (not onsets or onset < onsets[-1]):
+            onsets.append(onset)
             if len(onsets) == _STARTS:
                 break
     else:
@@ -249,22 +251,23 @@ def best_start(
     return best
 
 
-def _newest(state: AreaState, device: str, under: dict[int, Incident]) -> list[Part]:
-    """Return the newest incidents under a device that could be part of its outage, oldest first."""
+def _newest(state: AreaState, device: str, under: dict[int, Incident]) -> list[tuple[float, int]]:
+    """Return the newest incidents under a device that could be part of its outage: onset and place in the ledger.
+
+    By onset, the earliest first.
+    """
     restored = state.restored.get(device)
     since = -math.inf if restored is None else restored.restored_at.timestamp()
-    weigh = state.likelihood
-    found: list[Part] = []
+    found: list[tuple[float, int]] = []
     for incident in reversed(under.values()):
         if incident.frozen:
             continue
-        part = incident.weighed
-        if part is None or part.by is not weigh:
-            part = state.weighed(incident)
-        if part.calls[0] < since:
+        calls = incident.standing.calls
+        if calls[0] < since:
             continue  # it was there when power came back to the others: it is by itself
-        found.append(part)
+        onset = calls[0] if len(calls) < FEW else state.weighed(incident).onset
+        found.append((onset, incident.opened_seq))
         if len(found) == _NEWEST:
             break
-    found.sort()  # no two of one order: nothing behind it is compared
+    found.sort()
     return found
