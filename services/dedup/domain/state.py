@@ -6,14 +6,14 @@ Indexed so that a report costs the depth of the network and not the number of op
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from services.contracts.values import DeviceRef
 from services.dedup.domain.learning import Learned
 from services.dedup.domain.planned import PlannedOutages
 from services.dedup.domain.storm import Pace
 from services.dedup.domain.telemetry import Telemetry
-from services.grid.device import DeviceType
+from services.grid.device import PROTECTIVE, DeviceType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from services.dedup.domain.report import Report
     from services.dedup.domain.rules import Rules
     from services.grid.tree import Tree
+
+_PREDICTED: Final = PROTECTIVE | {DeviceType.TRANSFORMER}
 
 
 class Step(NamedTuple):
@@ -216,19 +218,20 @@ class AreaState:
             if self.tree is None or leaf not in self.tree:
                 return ()
             found = self._find_path(self.tree, leaf)
+            if self.tree.type_of(leaf) in _PREDICTED:  # what is kept is what ``leaf`` may answer
+                self._paths[leaf] = found
         return found
 
     def _find_path(self, tree: Tree, leaf: str) -> tuple[Step, ...]:
         """Climb to a device whose path is known, and build from there down what is missing: paths share their steps."""
         paths, through = self._paths, self._through
-        missing = [leaf]
-        while (device := tree.guard_of(missing[-1])) is not None and device not in through:
+        missing: list[str] = []
+        while (device := tree.guard_of(missing[-1] if missing else leaf)) is not None and device not in through:
             missing.append(device)
         above = () if device is None else through[device]
         for branch in reversed(missing):
             paths[branch] = above
-            if branch is not leaf:
-                above = through[branch] = (Step(branch, *self._known(branch)), *above)
+            above = through[branch] = (Step(branch, *self._known(branch)), *above)
         return above
 
     def upstream(self, device: str) -> tuple[str, ...]:

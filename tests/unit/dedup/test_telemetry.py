@@ -14,10 +14,12 @@ from services.contracts.messages import TelemetryReceived
 from services.contracts.values import CustomerClass, IncidentState, OrderStatus, Priority, Reading
 from services.dedup.domain import acts as a
 from services.dedup.domain.telemetry import Telemetry
-from tests.unit.dedup.timeline import minute
+from services.grid.network_file import read_devices
+from services.grid.tree import Tree
+from tests.unit.dedup.timeline import NETWORKS, Timeline, minute
 
 if TYPE_CHECKING:
-    from tests.unit.dedup.timeline import Timeline
+    from services.dedup.domain.rules import Rules
 
 PLAN = uuid5(NAMESPACE, "planned outage of the tests")
 
@@ -89,6 +91,17 @@ def test_an_open_breaker_that_nobody_reported_is_an_outage(storm: Timeline) -> N
     (incident,) = storm.state.incidents.values()
     assert (incident.device.id, incident.state) == ("A0FU00016", IncidentState.CONFIRMED)
     assert incident.customers_served > 0
+
+
+def test_a_reading_at_a_line_counts_for_the_device_above_it_whatever_was_said_of_the_line(rules: Rules) -> None:
+    rows = {row.id: row for row in read_devices(NETWORKS / "ieee123" / "network.csv")}
+    rows["LINE"] = rows["A0TR00023"]._replace(id="LINE", type="line")
+    rows["A0TR00023"] = rows["A0TR00023"]._replace(parent="LINE")
+    story = Timeline("A0SU00000", Tree(rows.values(), {"A0TR00023": 10, "A0TR00024": 10}), rules)
+    story.at(0).reading("ping_ok", "LINE", "A1")
+    story.at(60).reading("last_gasp", "LINE", "A1")
+
+    assert story.live_orders().keys() == {"A0FU00016"}, "as a service that was started meanwhile would say"
 
 
 def test_power_at_all_meters_that_went_dark_suggests_that_it_is_over(storm: Timeline) -> None:
