@@ -41,9 +41,9 @@ _SHOWN_FINDINGS: Final = 12
 def order_seconds(evidence: Evidence, present: Callable[[float], float]) -> list[float]:
     """Return, for each incident, the time from accepting its opening contact to its order on the topic.
 
-    From ``received_at`` of the contact that made the report ready (the intake's clock) to the record's time in the
-    topic (set when dedup hands it to Kafka, same machine). In seconds of the present: ``present`` returns the instant
-    at which the clocks of a rehearsal showed another.
+    From ``received_at`` of the contact that made the report ready (the intake's clock) to the broker's having the
+    order's record (its clock; same machine). In seconds of the present, which is the broker's time: ``present``
+    returns the instant at which the clocks of a rehearsal showed another.
     """
     received: dict[UUID, datetime] = {}
     for record in evidence.records.get(OUTAGE_INPUT.name, ()):
@@ -55,9 +55,7 @@ def order_seconds(evidence: Evidence, present: Callable[[float], float]) -> list
     for record in evidence.records.get(DISPATCH_ORDER.name, ()):
         if record.value:
             first.setdefault(UUID(json.loads(record.value)["data"]["order_id"]), record.timestamp_ms)
-    return [
-        present(at / 1000) - present(received[order].timestamp()) for order, at in first.items() if order in received
-    ]
+    return [at / 1000 - present(received[order].timestamp()) for order, at in first.items() if order in received]
 
 
 def render(
