@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import InvalidPartitionsError, KafkaError, for_code
+from aiokafka.errors import InvalidPartitionsError, KafkaError, NodeNotReadyError, for_code
 
 from services.contracts.topics import BROKERS_TIME, MAX_RECORD_BYTES, TOPICS
 from services.runtime.errors import UnavailableError
@@ -61,30 +61,41 @@ async def apply_topics(
     Raises:
         UnavailableError: the cluster does not answer, or refuses.
     """
-    admin = AIOKafkaAdminClient(request_timeout_ms=int(_SECONDS * 1000), **settings.kafka_client())
     try:
         async with asyncio.timeout(_SECONDS):
-            await admin.start()
-            await _led(admin)
-            return [
-                await _apply(admin, one, settings.topic_prefix, replication) for one in wanted(partitions=partitions)
-            ]
+            admin = await _led(settings)
+            try:
+                return [
+                    await _apply(admin, one, settings.topic_prefix, replication)
+                    for one in wanted(partitions=partitions)
+                ]
+            finally:
+                await admin.close()
     except (KafkaError, TimeoutError, OSError) as error:
         raise UnavailableError(f"kafka: {type(error).__name__}: {error}") from error
-    finally:
-        await admin.close()
 
 
-async def _led(admin: AIOKafkaAdminClient) -> None:
-    """Wait until the cluster names a living controller.
+async def _led(settings: ServiceSettings) -> AIOKafkaAdminClient:
+    """Wait until the cluster names a living controller, and return a client that knows it.
 
     A broker that has just started, or comes back from a pause, is not counted among the living for a moment; asked to
     make a topic then, aiokafka 0.14 takes the address of a controller that is None and ends with an AttributeError.
+    Nor does a client that heard of none among the living know whom to ask again, so each look has a client of its own.
     """
     while True:
-        cluster = await admin.describe_cluster()
-        if cluster["controller_id"] in {broker["node_id"] for broker in cluster["brokers"]}:
-            return
+        admin = AIOKafkaAdminClient(request_timeout_ms=int(_SECONDS * 1000), **settings.kafka_client())
+        led = False
+        try:
+            await admin.start()
+            cluster = await admin.describe_cluster()
+            led = cluster["controller_id"] in {broker["node_id"] for broker in cluster["brokers"]}
+        except NodeNotReadyError:
+            pass  # it was started in such a moment
+        finally:
+            if not led:
+                await admin.close()
+        if led:
+            return admin
         await asyncio.sleep(_RETRY_SECONDS)
 
 

@@ -8,24 +8,36 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from aiokafka.errors import NodeNotReadyError
+
 from services.runtime import cluster
 from services.runtime.settings import ServiceSettings
 
+ANSWERS = [(-1, []), (1, []), (1, [1])]
+
 
 class Admin:
-    """A cluster that names a living controller at the third question."""
+    """A cluster that names a living controller at the third question, and forgets whom to ask as aiokafka's does."""
+
+    answers: list[tuple[int, list[int]]]
+    open = 0
 
     def __init__(self, **_: object) -> None:
-        self.answers = [(-1, []), (1, []), (1, [1])]
         self.created: list[str] = []
+        self.lost = False
         Admin.last = self
 
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        Admin.open += 1
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        Admin.open -= 1
 
     async def describe_cluster(self) -> dict[str, object]:
+        if self.lost:
+            raise NodeNotReadyError("Attempt to send a request to node which is not ready (node id None).")
         controller, brokers = self.answers.pop(0)
+        self.lost = not brokers
         return {"controller_id": controller, "brokers": [{"node_id": broker} for broker in brokers]}
 
     async def create_topics(self, topics: list[object], **_: object) -> object:
@@ -37,6 +49,8 @@ class Admin:
 
 async def test_topics_wait_for_a_controller_among_the_living(monkeypatch):
     monkeypatch.setattr(cluster, "AIOKafkaAdminClient", Admin)
+    monkeypatch.setattr(Admin, "answers", [*ANSWERS], raising=False)
     changes = await cluster.apply_topics(ServiceSettings(topic_prefix="x."))
     assert {change.done for change in changes} == {"created"}
     assert Admin.last.created == [f"x.{one.name}" for one in cluster.wanted()]
+    assert Admin.open == 0
