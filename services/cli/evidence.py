@@ -13,17 +13,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-import asyncpg
-
+from services.cli.database import connect
 from services.cli.topics import committed_offsets, reader
 from services.contracts.topics import CONTACT_RECEIVED, TOPICS
 from services.runtime import positions
-from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from pathlib import Path
+
+    import asyncpg
 
     from services.cli.topics import Record
     from services.runtime.settings import ServiceSettings
@@ -209,12 +209,8 @@ async def gather(settings: ServiceSettings) -> Evidence:
             records[record.topic].append(record)
         found.records = records
         found.ends = {at: end for at, (_, end) in bounds.items()}
-    with translated():
-        connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
-        try:
-            found = await read_tables(connection, found)
-        finally:
-            await connection.close()
+    async with connect(settings) as connection:
+        found = await read_tables(connection, found)
     for name, room in found.rooms.items():
         room.committed = await committed_offsets(settings, f"gridline-{name}")
     return found
@@ -240,16 +236,12 @@ async def read_positions(settings: ServiceSettings) -> dict[str, dict[At, Positi
     Raises:
         UnavailableError: Postgres cannot be reached.
     """
-    with translated():
-        connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
-        try:
-            found = {}
-            for name in CONSUMERS:
-                await connection.execute(f'SET search_path = "{name}"')
-                found[name] = await _positions(connection)
-            return found
-        finally:
-            await connection.close()
+    async with connect(settings) as connection:
+        found = {}
+        for name in CONSUMERS:
+            await connection.execute(f'SET search_path = "{name}"')
+            found[name] = await _positions(connection)
+        return found
 
 
 def read_actions(store: Path) -> list[tuple[UUID, int]]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from services.cli import addresses
+from services.cli.database import connect
 from services.cli.errors import CommandError
 from services.grid.csv_file import NetworkFileError
-from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,14 +25,9 @@ async def connected(work: Callable[[asyncpg.Connection[asyncpg.Record]], Awaitab
         UnavailableError: Postgres cannot be reached.
         CommandError: files were refused, or the schema is not there.
     """
-    dsn = addresses.find().settings.postgres_dsn.get_secret_value()
     try:
-        with translated():
-            connection = await asyncpg.connect(dsn)
-            try:
-                return await work(connection)
-            finally:
-                await connection.close()
+        async with connect(addresses.find().settings) as connection:
+            return await work(connection)
     except NetworkFileError as error:
         advice = "Correct these lines and run it again."
         if "is not UTF-8" in str(error):

@@ -11,16 +11,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
-
+from services.cli.database import connect
 from services.cli.errors import CommandError, Exit
 from services.cli.topics import Reader, reader
 from services.contracts.topics import TOPICS
 from services.runtime import clock
-from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    import asyncpg
 
     from services.runtime.settings import ServiceSettings
 
@@ -148,10 +148,5 @@ async def watching(settings: ServiceSettings) -> AsyncIterator[Watch]:
     Raises:
         UnavailableError: Kafka or Postgres cannot be reached.
     """
-    with translated():
-        connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
-        try:
-            async with reader(settings) as kafka:
-                yield Watch(connection, kafka)
-        finally:
-            await connection.close()
+    async with connect(settings) as connection, reader(settings) as kafka:
+        yield Watch(connection, kafka)

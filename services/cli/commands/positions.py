@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Annotated, Final
 
-import asyncpg
 import typer
 
 from services.cli import addresses
 from services.cli.console import out, print_json, table
+from services.cli.database import connect
 from services.cli.errors import CommandError, Exit
 from services.cli.evidence import CONSUMERS
 from services.cli.topics import reader
 from services.contracts.topics import TOPICS
-from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from services.cli.evidence import At
@@ -31,8 +30,11 @@ app = typer.Typer(
 )
 
 _STANDS: Final = """
-SELECT topic, partition, epoch, next_offset, owner, claimed_at::text FROM "{room}".consumer_partition
+SELECT topic, partition, next_offset, owner, claimed_at::text FROM "{room}".consumer_partition
 ORDER BY topic, partition
+"""
+_STOOD: Final = """
+SELECT next_offset FROM "{room}".consumer_partition WHERE topic = $1 AND partition = $2 FOR UPDATE
 """
 _MOVE: Final = """
 UPDATE "{room}".consumer_partition SET next_offset = $3, epoch = epoch + 1, owner = 'gridline positions set'
@@ -84,19 +86,15 @@ async def _read() -> list[tuple[object, ...]]:
     settings = addresses.find().settings
     async with reader(settings) as kafka:
         bounds = await kafka.bounds([topic.name for topic in TOPICS])
-    with translated():
-        connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
-        try:
-            found: list[tuple[object, ...]] = []
-            for room in CONSUMERS:
-                if await connection.fetchval("SELECT to_regclass($1)", f'"{room}".consumer_partition') is None:
-                    continue
-                for topic, partition, _, stands, owner, since in await connection.fetch(_STANDS.format(room=room)):
-                    begin, end = bounds.get((topic, partition), (0, 0))
-                    found.append((room, topic, partition, stands, begin, end, max(0, end - stands), owner, since[:19]))
-            return found
-        finally:
-            await connection.close()
+    found: list[tuple[object, ...]] = []
+    async with connect(settings) as connection:
+        for room in CONSUMERS:
+            if await connection.fetchval("SELECT to_regclass($1)", f'"{room}".consumer_partition') is None:
+                continue
+            for topic, partition, stands, owner, since in await connection.fetch(_STANDS.format(room=room)):
+                begin, end = bounds.get((topic, partition), (0, 0))
+                found.append((room, topic, partition, stands, begin, end, max(0, end - stands), owner, since[:19]))
+    return found
 
 
 async def _move(room: str, at: At, to: str) -> tuple[int, int]:
@@ -114,15 +112,9 @@ async def _move(room: str, at: At, to: str) -> tuple[int, int]:
     target = {"begin": begin, "end": end}.get(to, int(to) if to.isascii() and to.isdecimal() else -1)
     if not begin <= target <= end:
         raise CommandError(f"{to} is not in the log", f"Say begin, end, or {begin} to {end}.", Exit.USAGE)
-    with translated():
-        connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
-        try:
-            async with connection.transaction():
-                stands = f'SELECT next_offset FROM "{room}".consumer_partition WHERE topic = $1 AND partition = $2'  # noqa: S608 - one of CONSUMERS
-                before = await connection.fetchval(f"{stands} FOR UPDATE", *at)
-                if before is None:
-                    raise CommandError(f"{room} has never read there", "It begins at the beginning by itself.", Exit.NO)
-                await connection.execute(_MOVE.format(room=room), *at, target)
-        finally:
-            await connection.close()
+    async with connect(settings) as connection, connection.transaction():
+        before = await connection.fetchval(_STOOD.format(room=room), *at)
+        if before is None:
+            raise CommandError(f"{room} has never read there", "It begins at the beginning by itself.", Exit.NO)
+        await connection.execute(_MOVE.format(room=room), *at, target)
     return int(before), target
