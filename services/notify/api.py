@@ -19,7 +19,7 @@ from services.notify import inquiries, places
 from services.notify.domain.asked import truth
 from services.notify.domain.notice import Stage
 from services.runtime import clock
-from services.runtime.http import Problem
+from services.runtime.http import Problem, wrong_field
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
@@ -116,9 +116,7 @@ def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
         try:
             ref = parse_ticket_ref(ticket_ref)
         except ValueError as error:
-            raise Problem(
-                422, "some fields do not fit", errors=[{"field": "ticket_ref", "reason": str(error)}]
-            ) from None
+            raise wrong_field("ticket_ref", str(error)) from None
         with translated():
             found = await inquiries.find_reports(pool, ref)
         if not found:

@@ -182,6 +182,11 @@ def answer_to(error: Exception) -> Response:
     return Problem(500, "an error of ours; it has been logged").response()
 
 
+def wrong_field(field: str, reason: str) -> Problem:
+    """Return the problem of one field that does not fit."""
+    return Problem(422, "some fields do not fit", errors=[{"field": field, "reason": reason}])
+
+
 def _unfit(errors: Sequence[Mapping[str, Any]]) -> Problem:
     """Return the problem that names each field that does not fit, and why."""
     broken = next((each for each in errors if each["type"] == "json_invalid"), None)

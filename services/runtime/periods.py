@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, BeforeValidator
 
 from services.runtime import clock
-from services.runtime.http import Problem
+from services.runtime.http import wrong_field
 
 
 def _with_plus(value: object) -> object:
@@ -32,9 +32,8 @@ def period(
     end = end or clock.now()
     for name, at in zip(names, (begin, end), strict=True):
         if at is not None and at.year <= MINYEAR:  # by another offset it is none
-            raise Problem(422, "some fields do not fit", errors=[{"field": name, "reason": "is before all time"}])
+            raise wrong_field(name, "is before all time")
     begin = begin or end - timedelta(days=1)
     if not timedelta(0) < end - begin <= longest:
-        reason = f"must be before {names[1]}, by {longest.days} days at most"
-        raise Problem(422, "some fields do not fit", errors=[{"field": names[0], "reason": reason}])
+        raise wrong_field(names[0], f"must be before {names[1]}, by {longest.days} days at most")
     return begin, end

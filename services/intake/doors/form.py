@@ -12,7 +12,7 @@ from services.intake.channels import web
 from services.intake.doors.describing import json_door, parameter, problem_responses
 from services.intake.doors.front import Anybody, JsonDoor
 from services.intake.doors.photo import PhotoDoor, photo_door
-from services.runtime.http import Problem
+from services.runtime.http import Problem, wrong_field
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -49,7 +49,7 @@ async def _status(front: Front, request: Request) -> Response:
     try:
         ref = parse_ticket_ref(request.query_params.get("ticket_ref", "")[:_LONGEST])
     except ValueError as error:
-        raise Problem(422, "some fields do not fit", errors=[{"field": "ticket_ref", "reason": str(error)}]) from None
+        raise wrong_field("ticket_ref", str(error)) from None
     language = request.query_params.get("language", "")[:_LONGEST]
     found = await front.announcer.report(ref, language or None) if front.announcer else None
     if found is None or found[0] not in {_OK, _UNKNOWN}:

@@ -20,7 +20,7 @@ from services.router.domain.ticket import Ticket
 from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
-from services.runtime.http import Problem
+from services.runtime.http import Problem, wrong_field
 from services.runtime.keys import Holder, KeyRing, let_in
 from services.runtime.postgres import translated
 
@@ -208,8 +208,7 @@ async def _can_receive(desk: Desk, agent_id: str, field: str) -> None:
         async with desk.pool.acquire() as connection:
             found = await roster.one(connection, agent_id)
     if found is None:
-        reason = f"{agent_id}: no agent has this id"
-        raise Problem(422, "some fields do not fit", errors=[{"field": field, "reason": reason}])
+        raise wrong_field(field, f"{agent_id}: no agent has this id")
     if found.presence is Presence.OFFLINE:
         raise Problem(409, "that agent is offline", errors=[{"field": field, "reason": "not_available"}])
 

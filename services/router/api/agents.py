@@ -22,7 +22,7 @@ from services.router.domain.routes import skills_asked
 from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
-from services.runtime.http import Problem
+from services.runtime.http import wrong_field
 from services.runtime.keys import Holder, let_in
 from services.runtime.postgres import translated
 
@@ -126,7 +126,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         known = desk.book.rules.tree.queues
         if unknown := sorted(set(profile.queues) - {ANY, *known}):
             reason = f"{', '.join(unknown)}: no queue of the tree in force: {', '.join(known)}"
-            raise Problem(422, "some fields do not fit", errors=[{"field": "queues", "reason": reason}])
+            raise wrong_field("queues", reason)
         agent = Agent.model_validate({"agent_id": agent_id, **profile.model_dump(exclude_none=True)})
         with translated():
             async with desk.pool.acquire() as connection, connection.transaction():

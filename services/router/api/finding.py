@@ -18,7 +18,7 @@ from services.router import finding
 from services.router.api.tickets import TicketView, view
 from services.router.domain.repeats import account_of, number_of
 from services.router.tree.keys import Scope
-from services.runtime.http import Problem
+from services.runtime.http import wrong_field
 from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
@@ -68,7 +68,7 @@ def finding_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
                 async with desk.pool.acquire() as connection:
                     found = await finding.find(connection, asked, said.limit)
         except finding.NoSuchPlaceError:
-            raise _unfit("after", "no ticket has this id") from None
+            raise wrong_field("after", "no ticket has this id") from None
         return FoundView(tickets=[view(ticket, desk.rules()) for ticket in found.tickets], further=found.further)
 
     return router
@@ -77,15 +77,15 @@ def finding_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
 def _asked(said: Search) -> finding.Asked:
     for field, at in (("since", said.since), ("until", said.until)):
         if at is not None and not MINYEAR < at.year < MAXYEAR:  # by another offset it is none
-            raise _unfit(field, "is before or after all time")
+            raise wrong_field(field, "is before or after all time")
     if said.since is not None and said.until is not None and said.since >= said.until:
-        raise _unfit("since", "must be before until")
+        raise wrong_field("since", "must be before until")
     number = None if said.phone is None else number_of(said.phone)
     if said.phone is not None and number is None:
-        raise _unfit("phone", "is no telephone number that a customer can have")
+        raise wrong_field("phone", "is no telephone number that a customer can have")
     account = None if said.account is None else account_of(said.account)
     if account is not None and not account.value:
-        raise _unfit("account", "has neither letters nor digits")
+        raise wrong_field("account", "has neither letters nor digits")
     return finding.Asked(
         phone=number and number.key,
         account=account and account.key,
@@ -95,7 +95,3 @@ def _asked(said: Search) -> finding.Asked:
         until=said.until,
         after=said.after,
     )
-
-
-def _unfit(field: str, reason: str) -> Problem:
-    return Problem(422, "some fields do not fit", errors=[{"field": field, "reason": reason}])
