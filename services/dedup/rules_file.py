@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain.rules import CELL, PLACE, Inference, Rules
 from services.dedup.domain.storm import StormRules
-from services.grid.device import PROTECTIVE, DeviceType
+from services.grid.device import CAN_FAIL, DeviceType
 from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of, read_text
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from yaml.nodes import Node
 
 _HOME: Final = "home"
-_CAN_FAIL: Final = {kind.value: kind for kind in (*sorted(PROTECTIVE), DeviceType.TRANSFORMER)}
+_CAN_FAIL: Final = {kind.value: kind for kind in sorted(CAN_FAIL)}
 _HOLD_AT: Final = {*(kind.value for kind in DeviceType if kind is not DeviceType.OTHER), CELL, PLACE}
 _LONGEST_HOLD: Final = 3600
 _HOUR: Final = 3600.0

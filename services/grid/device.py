@@ -50,6 +50,10 @@ PROTECTIVE: Final = frozenset(
 """Types that can open and darken all that is under them: the classes an incident may be lifted to."""
 
 
+CAN_FAIL: Final = PROTECTIVE | {DeviceType.TRANSFORMER}
+"""Types that an outage can be of."""
+
+
 class DeviceRow(NamedTuple):
     """One device as network.csv gives it: ``parent`` is None for a substation; degrees are WGS-84.
 

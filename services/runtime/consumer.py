@@ -257,11 +257,13 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         """Claim partitions, given where each log begins."""
         with translated():
             async with self._transactor.pool.acquire() as connection:
-                return {
-                    at: await positions.claim(connection, plain, first=begin, owner=self._owner, now=clock.now())
-                    for at, begin in begins.items()
-                    for plain in ((self._names[at.topic], at.partition),)
-                }
+                claims = {}
+                for at, begin in begins.items():
+                    plain = self._names[at.topic], at.partition
+                    claims[at] = await positions.claim(
+                        connection, plain, first=begin, owner=self._owner, now=clock.now()
+                    )
+                return claims
 
     def _check_log(self, at: TopicPartition, claim: Claim, begin: int, end: int) -> None:
         compacted = BY_NAME[self._names[at.topic]].compacted

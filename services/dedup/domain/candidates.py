@@ -11,7 +11,6 @@ import math
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.dedup.domain.likelihood import FEW
 from services.grid.device import DeviceType
 
 if TYPE_CHECKING:
@@ -262,11 +261,9 @@ def _newest(state: AreaState, device: str, under: dict[int, Incident]) -> list[t
     for incident in reversed(under.values()):
         if incident.frozen:
             continue
-        calls = incident.standing.calls
-        if calls[0] < since:
+        if incident.standing.calls[0] < since:
             continue  # it was there when power came back to the others: it is by itself
-        onset = calls[0] if len(calls) < FEW else state.weighed(incident).onset
-        found.append((onset, incident.opened_seq))
+        found.append((state.onset(incident), incident.opened_seq))
         if len(found) == _NEWEST:
             break
     found.sort()

@@ -6,14 +6,15 @@ Indexed so that a report costs the depth of the network and not the number of op
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from services.contracts.values import DeviceRef
 from services.dedup.domain.learning import Learned
+from services.dedup.domain.likelihood import FEW
 from services.dedup.domain.planned import PlannedOutages
 from services.dedup.domain.storm import Pace
 from services.dedup.domain.telemetry import Telemetry
-from services.grid.device import PROTECTIVE, DeviceType
+from services.grid.device import CAN_FAIL, DeviceType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from services.dedup.domain.report import Report
     from services.dedup.domain.rules import Rules
     from services.grid.tree import Tree
-
-_PREDICTED: Final = PROTECTIVE | {DeviceType.TRANSFORMER}
 
 
 class Step(NamedTuple):
@@ -218,7 +217,7 @@ class AreaState:
             if self.tree is None or leaf not in self.tree:
                 return ()
             found = self._find_path(self.tree, leaf)
-            if self.tree.type_of(leaf) in _PREDICTED:  # what is kept is what ``leaf`` may answer
+            if self.tree.type_of(leaf) in CAN_FAIL:  # what is kept is what ``leaf`` may answer
                 self._paths[leaf] = found
         return found
 
@@ -267,7 +266,8 @@ class AreaState:
 
     def onset(self, incident: Incident) -> float:
         """Return the call with which an open incident began, seconds since the epoch."""
-        return self.weighed(incident).onset
+        calls = incident.standing.calls
+        return calls[0] if len(calls) < FEW else self.weighed(incident).onset  # of few calls none is a stray
 
     def weighed(self, incident: Incident) -> Part:
         """Return what is the same of an open incident for every report until one joins it, or it moves."""
