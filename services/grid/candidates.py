@@ -31,6 +31,9 @@ MOST_POINTS: Final = 24
 MOST_ROOMS: Final = 8
 MOST_SLIPS: Final = 64
 """Accounts a slip away from the one that was said; of more of them none is meant."""
+MOST_SLIPPED: Final = 128
+"""Accounts that nobody has whose slips are looked up in one batch. A storm's batch has some tens of them; a sender that
+names nothing else would make each batch take five times as long for everybody."""
 MOST_DEVICES: Final = 4
 
 _SIGMAS_OF_95: Final = 2.45  # 95 % of a circular normal error lies within so many standard deviations

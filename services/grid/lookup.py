@@ -8,6 +8,7 @@ what feeds the places (``chains_of``).
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from services.contracts.values import CustomerClass, CustomerStatus
@@ -17,6 +18,7 @@ from services.grid.candidates import (
     MOST_PHONES,
     MOST_POINTS,
     MOST_ROOMS,
+    MOST_SLIPPED,
     MOST_SLIPS,
     Around,
     Customer,
@@ -321,7 +323,8 @@ async def _around(connection: Connection, wants: Sequence[Search]) -> list[Aroun
     points: dict[int, list[tuple[int, Spot]]] = {}
     houses: dict[int, list[House]] = {}
     rooms: dict[int, list[Customer]] = {}
-    meant: dict[int, dict[str, Customer]] = {}
+    slipped = _slipped(wants)
+    meant: dict[str, dict[str, Customer]] = {}
     crowded: set[int] = set()
     for record in await connection.fetch(FIND_AROUND, *around_arguments(wants)):
         via, n = record["via"], record["n"]
@@ -329,7 +332,7 @@ async def _around(connection: Connection, wants: Sequence[Search]) -> list[Aroun
             rooms.setdefault(n, []).append(_customer(record))
             continue
         if via == "slip":
-            meant.setdefault(n, {})[record["account_id"]] = _customer(record)
+            meant.setdefault(slipped[n], {})[record["account_id"]] = _customer(record)
             continue
         if record["found"] > MOST_HOUSES:
             crowded.add(n)
@@ -351,9 +354,9 @@ async def _around(connection: Connection, wants: Sequence[Search]) -> list[Aroun
             tuple(houses.get(n, ())),
             tuple(sorted(rooms.get(n, ()), key=_by_transformer)),
             crowded=n in crowded,
-            slips=meant_of(meant.get(n, {})),
+            slips=meant_of(meant.get(want.slipped or "", {})),
         )
-        for n in range(len(wants))
+        for n, want in enumerate(wants)
     ]
 
 
@@ -361,7 +364,7 @@ def around_arguments(wants: Sequence[Search]) -> tuple[list[Any], ...]:
     """Return the arguments of ``FIND_AROUND``."""
     points = [(n, want.point) for n, want in enumerate(wants) if want.point is not None]
     said = [(n, want.address, wanted(want.address)) for n, want in enumerate(wants) if want.address is not None]
-    meant = [(n, slips(want.slipped)) for n, want in enumerate(wants) if want.slipped is not None]
+    meant = list(enumerate(map(slips, _slipped(wants))))
     return (
         [n for n, _ in points],
         [point.lon for _, point in points],
@@ -376,6 +379,11 @@ def around_arguments(wants: Sequence[Search]) -> tuple[list[Any], ...]:
         [n for n, _ in meant],
         ["\n".join(accounts) for _, accounts in meant],
     )
+
+
+def _slipped(wants: Sequence[Search]) -> list[str]:
+    """Return the accounts whose slips are looked up: each once, and no more of them than a batch may cost."""
+    return list(islice(dict.fromkeys(want.slipped for want in wants if want.slipped is not None), MOST_SLIPPED))
 
 
 def _by_transformer(customer: Customer) -> tuple[str, str]:

@@ -125,6 +125,9 @@ async def open_pool(dsn: str, *, schema: str, size: int, ready: int = 1) -> Pool
                 "search_path": schema,
                 "application_name": f"gridline-{schema}",
                 "synchronous_commit": "on",
+                # A batch's query looks expensive for its rows and is done in milliseconds; a server that has LLVM would
+                # compile it first, each time, for longer than it runs.
+                "jit": "off",
                 # An owner frozen inside a transaction holds its rows; after this its successor gets them.
                 "idle_in_transaction_session_timeout": str(int(_FROZEN_SECONDS * 1000)),
                 # A firewall that forgets connections nobody speaks on hears of these.

@@ -11,7 +11,7 @@ import pytest
 
 from services.contracts.values import Basis
 from services.grid.book import CustomerBook
-from services.grid.candidates import MOST_POINTS, Named, Search, search
+from services.grid.candidates import MOST_POINTS, MOST_SLIPPED, Named, Search, search
 from services.grid.device import DeviceRow
 from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, ask
 from services.grid.lookup import FIND_AROUND, FIND_NAMED, around_arguments, named_arguments, resolve_places
@@ -186,6 +186,26 @@ async def test_the_cost_of_a_batch_does_not_grow_with_the_customers(grid, tiled)
     pages, tables = await cost_of(grid, storm(rows, 7), unknown=0)
     assert tables >= {"customer_v2"}
     assert pages > 2 * cost[1]
+
+
+async def test_a_sender_of_accounts_that_nobody_has_costs_the_others_no_more_than_some_of_them(grid, shipped):
+    await import_network(grid, *shipped("ieee123"))
+    account = "A0900001"
+    strange = [PlaceEvidence(account_id=f"{7 * 10**11 + 1001 * n}") for n in range(20 * MOST_SLIPPED)]
+    honest = [PlaceEvidence(account_id=f"{account}7"), PlaceEvidence(account_id=account)]
+    few, _ = await cost_of(grid, strange[:MOST_SLIPPED], unknown=MOST_SLIPPED)
+    cost, _ = await cost_of(grid, strange, unknown=len(strange))
+    named, _ = await cost_of(grid, strange, unknown=0)  # each of them is looked up as it is said
+    assert cost - named < 1.2 * few, (few, cost, named)
+    # The same one again and again is one; whom an account names, and who slipped in an honest batch, is found.
+    slip, right, *rest = await resolve_places(grid, [*honest, *strange])
+    assert slip.account_id == right.account_id == account
+    assert {one.basis for one in rest} == {Basis.NONE}
+    *_, slip = await resolve_places(grid, [strange[0]] * 2000 + honest[:1])
+    assert slip.account_id == account
+    # The control: more than some, and those behind them are placed by the rest of their evidence alone.
+    *_, slip = await resolve_places(grid, [*strange, *honest[:1]])
+    assert slip.account_id is None
 
 
 async def test_without_any_network_a_position_becomes_a_cell_and_the_rest_goes_to_people(grid):

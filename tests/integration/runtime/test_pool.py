@@ -36,3 +36,15 @@ async def test_a_commit_waits_for_the_disk_where_the_database_would_not(database
         assert await pool.fetchval("SHOW synchronous_commit") == "on"
     finally:
         await pool.close()
+
+
+async def test_a_batch_is_not_compiled_before_it_is_run(database_dsn: str) -> None:
+    connection = await asyncpg.connect(database_dsn)
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f'ALTER DATABASE "{name}" SET jit = on')
+    await connection.close()
+    pool = await open_pool(database_dsn, schema="public", size=1)
+    try:
+        assert await pool.fetchval("SHOW jit") == "off"
+    finally:
+        await pool.close()
