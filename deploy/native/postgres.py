@@ -186,17 +186,10 @@ class PostgresServer:
         why = f"was not ready in {timeout:g} s" if status is None else f"ended with status {status}"
         raise StartError(f"Postgres {why}. The end of {self._log}:\n{log_tail(self._log)}")
 
-    def create_database(self, name: str, template: str = "template1") -> str:
-        """Make a database; a copy of `template`, to which nobody may be connected.
-
-        Returns: its address.
-        """
-        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    def create_database(self, name: str) -> str:
+        """Make a database; return its address."""
+        self.execute(f'CREATE DATABASE "{name}"')
         return self.dsn(name)
-
-    def drop_database(self, name: str) -> None:
-        """Remove a database, and whoever is connected to it; nothing happens when it does not exist."""
-        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def has_database(self, name: str) -> bool:
         """Whether a database of this name exists."""

@@ -10,6 +10,8 @@ from datetime import datetime
 
 import typer
 
+from services.contracts.envelope import parse_time
+
 
 def shown(at: str | datetime | None, *, seconds: bool = True, here: bool = True) -> str:
     """Return an instant as a table shows it; nothing of none, and what is no time as it stands.
@@ -37,9 +39,7 @@ def given(text: str | None) -> str | None:
     if text is None:
         return None
     try:
-        when = datetime.fromisoformat(text)
+        parse_time(text)
     except ValueError:
-        when = None
-    if when is None or when.tzinfo is None:
-        raise typer.BadParameter(f"{text!r} is not a time with its offset, such as 2026-12-01T08:00+08:00.")
+        raise typer.BadParameter(f"{text!r} is not a time with its offset, such as 2026-12-01T08:00+08:00.") from None
     return text

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from services.contracts.envelope import parse_time
 from services.contracts.values import (
     Channel,
     CustomerClass,
@@ -106,15 +107,12 @@ def _case(reader: Reader, node: Node) -> tuple[int, dict[str, Any], dict[str, An
 
 def _instant(reader: Reader, node: Node, text: str | None) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text or "")
+        return parse_time(text or "")
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
         reader.fault(
             line_of(node), f"at {text!r} must be an instant with its offset, such as 2026-10-01T09:00:00+08:00"
         )
         return None
-    return moment
 
 
 def _result(rules: Rules, line: int, given: dict[str, Any], expected: dict[str, Any]) -> Result:

@@ -42,8 +42,8 @@ async def build(runtime: Runtime) -> Parts:
         keys = watched_file(settings.keys_file, read_keys)
     except RulesError as error:
         raise SettingsError(f"rules that do not fit:\n{error}") from None
-    if open_to_all := keys().published(DEVELOPMENT_KEYS):
-        _log.warning("development_keys_are_accepted", holders=open_to_all)
+    if published := keys().published(DEVELOPMENT_KEYS):
+        _log.warning("development_keys_are_accepted", holders=published)
     # Every area looks for its tree; the tables are empty until a network is imported.
     await migrate(settings.postgres_dsn.get_secret_value(), "grid", GRID_SCHEMA, kernel=False)
     await ground.look_at_network(runtime.pool)

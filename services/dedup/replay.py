@@ -399,8 +399,8 @@ class Replay:
         said = restored.device_or_account
         what = said
         if said not in self._homes and said not in self._tree:
-            known = (one for one in account_spellings(said) if one in self._homes or one in self._tree)
-            what = next(known, None) or self._book.account(said) or said
+            device = next((one for one in account_spellings(said) if one in self._tree), None)
+            what = self._book.account(said) or device or said
         transformer = self._homes.get(what)
         if transformer is None and what not in self._tree:
             self._result.restorations_unknown += 1

@@ -21,7 +21,7 @@ from services.contracts.values import Channel
 from services.grid.csv_file import no_utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
     from uuid import UUID
@@ -181,8 +181,8 @@ def _report(line: Any) -> ReportLine:
 
 def _times(line: dict[str, Any]) -> tuple[datetime, datetime]:
     """Return when a report was made and when it arrived; where one is not said, the other stands for it."""
-    made = _time(line, "reported_at") if line.get("reported_at") or not line.get("received_at") else None
-    came = _time(line, "received_at") if line.get("received_at") or made is None else made
+    made = read_time(line, "reported_at") if line.get("reported_at") or not line.get("received_at") else None
+    came = read_time(line, "received_at") if line.get("received_at") or made is None else made
     return (came if made is None else made), came
 
 
@@ -218,7 +218,13 @@ def _number(line: dict[str, Any], name: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _time(line: dict[str, Any], name: str) -> datetime:
+def read_time(line: Mapping[str, Any], name: str) -> datetime:
+    """Return the instant that a line says, in UTC.
+
+    Raises:
+        KeyError: it says none.
+        ValueError: it is not ISO 8601, or has no offset.
+    """
     try:
         return parse_time(line[name]).astimezone(UTC)
     except (ValueError, TypeError, OverflowError):
@@ -243,7 +249,7 @@ def read_restorations(path: Path, refused: list[ReplayFileError] | None = None) 
             for number, row in _rows(path, file):
                 what = (row.get("device_or_account") or "").strip()
                 try:
-                    at = _time(row, "restored_at")
+                    at = read_time(row, "restored_at")
                 except (KeyError, ValueError) as error:
                     problems.append((number, _reason(error)))
                     continue

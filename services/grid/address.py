@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+NEIGHBOURS: Final = 12
+"""House numbers this close count as neighbours."""
 _LONGEST: Final = 300  # characters looked at: the place stands early, or it is no address
 _NUMERALS: Final = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2}
 _UNITS: Final = {"十": 10, "百": 100, "千": 1000}
@@ -337,11 +339,6 @@ def _english_names(said: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*endings, " ".join(plain)]))
 
 
-def is_said_so(said: str, name: str) -> bool:
-    """Tell whether a name is what was said, but for words before it; not with another compass point."""
-    return bool(name) and said.endswith(name)
-
-
 def district_names(said: str) -> tuple[str, ...]:
     """Return the names a said district may have in the network: every ending of it, a number whole."""
     if not said:
@@ -359,7 +356,7 @@ def same_house(said: Address, stored: Address) -> bool | None:
         if not same:
             return False
         if said.number and stored.number:
-            near = abs(said.number - stored.number) <= (_NEIGHBOURS if said.near else 0)
+            near = abs(said.number - stored.number) <= (NEIGHBOURS if said.near else 0)
             if not near:
                 return False
             verdict = True
@@ -374,9 +371,3 @@ def same_house(said: Address, stored: Address) -> bool | None:
     if said.building and stored.building and said.building != stored.building and not said.near:
         return False
     return not (said.room and stored.room and said.room != stored.room and not said.near)
-
-
-_NEIGHBOURS: Final = 12
-"""House numbers this close count as neighbours."""
-
-NEIGHBOURS: Final = _NEIGHBOURS

@@ -125,11 +125,6 @@ async def current_version(connection: Connection) -> NetworkVersion | None:
     return None if row is None else NetworkVersion(**dict(row))
 
 
-async def load_tree(connection: Connection, area: str) -> Tree | None:
-    """Return the tree of one area; None where the network has no such area."""
-    return (await load_trees(connection, [area])).get(area)
-
-
 async def load_trees(connection: Connection, areas: Collection[str] | None = None) -> dict[str, Tree]:
     """Return the trees of the named areas that exist, or of all, by area; all of one version and revision."""
     if areas is None:

@@ -49,7 +49,6 @@ class Device:
     Attributes:
         area: Id of the substation at the top.
         feeder: Id of the topmost breaker on the way down, or of the substation where there is none.
-        child_count: Devices directly under it.
         transformer_count: Transformers under it, itself included.
         customer_count: Customers under it, itself included.
     """
@@ -62,7 +61,6 @@ class Device:
     lon: float
     area: str
     feeder: str
-    child_count: int
     transformer_count: int
     customer_count: int
 
@@ -230,7 +228,6 @@ class Tree:
             lon=self._lon[i],
             area=self._ids[self._root[i]],
             feeder=self._ids[self._feeder[i]],
-            child_count=sum(1 for _ in self._children(i)),
             transformer_count=self._transformers[self._end[i]] - self._transformers[i],
             customer_count=self._customers[self._end[i]] - self._customers[i],
         )

@@ -91,7 +91,6 @@ SELECT EXISTS (SELECT FROM agent) AS known, ARRAY(
     WHERE presence = 'available'
 ) AS queues
 """
-_COUNTS: Final = "SELECT presence, count(*) AS n FROM agent GROUP BY presence"
 _IN_HAND: Final = """
 SELECT body::text AS body FROM ticket WHERE agent = $1 ORDER BY ticket_id
 """
@@ -246,12 +245,6 @@ async def gone(tx: Connection, before: datetime, limit: int) -> list[Row]:
     """Return agents without a sign since ``before``, locked; those another process looks at are passed over."""
     found = await tx.fetch(_GONE, before, limit)
     return [_row(row["body"], row["presence"], row["since"], row["seen_at"]) for row in found]
-
-
-async def presences(connection: Connection) -> dict[Presence, int]:
-    """Return how many agents there are of each presence."""
-    found = {row["presence"]: row["n"] for row in await connection.fetch(_COUNTS)}
-    return {presence: found.get(presence.value, 0) for presence in Presence}
 
 
 async def in_hand(connection: Connection, agent_id: str) -> list[Ticket]:

@@ -33,9 +33,9 @@ _NO_DOOR: Final = {
     HTTPStatus.METHOD_NOT_ALLOWED.phrase: "this door is not asked so: Allow names how",
 }
 """What Starlette says where no door fits, and what says more."""
+_HEAD: Final = "gridline.head"
+"""In a request's scope: it came as HEAD and is answered as GET."""
 _log = structlog.get_logger()
-
-Check = "Callable[[], Awaitable[str | None]]"
 
 
 class FieldProblem(BaseModel):
@@ -88,22 +88,16 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
         return Response(orjson.dumps(body), self.status, self.headers, PROBLEM_JSON)
 
 
-def make_app(
-    name: str, *, ready: Callable[[], Awaitable[list[str]]], lifespan: Any = None, description: str = ""
-) -> FastAPI:
+def make_app(name: str, *, ready: Callable[[], Awaitable[list[str]]]) -> FastAPI:
     """Make the application with the doors all services share.
 
     Args:
         name: Service name.
         ready: Returns why the service is not ready; empty means it is.
-        lifespan: FastAPI lifespan, if the room needs one.
-        description: For the OpenAPI document.
     """
     app = FastAPIOffline(  # FastAPI's own page of the doors is blank where there is no internet
         title=f"Gridline {name}",
         version="1",
-        description=description,
-        lifespan=lifespan,
         redoc_url=None,
         responses={"default": {"model": ProblemDetails, "description": "Problem details (RFC 9457)"}},
     )
@@ -150,10 +144,10 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
 
 async def _on_error(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        first = (error.headers or {}).get("Allow", "").split(", ")
-        error = HTTPException(
-            error.status_code, error.detail, {"Allow": ", ".join(sorted({*first, *_methods(request)}))}
-        )
+        allowed = {*(error.headers or {}).get("Allow", "").split(", "), *_methods(request)}
+        if "GET" in allowed and not request.scope.get(_HEAD):
+            allowed.add("HEAD")
+        error = HTTPException(error.status_code, error.detail, {"Allow": ", ".join(sorted(allowed))})
     return answer_to(error)
 
 
@@ -164,6 +158,12 @@ def _methods(request: Request) -> set[str]:
         if route.matches(request.scope)[0] is not Match.NONE:
             found |= route.methods
     return found
+
+
+def refuse_head(request: Request) -> None:
+    """Refuse HEAD: for a door that GET alone opens, such as a stream, which begins something and has no end."""
+    if request.scope.get(_HEAD):
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET"})
 
 
 def answer_to(error: Exception) -> Response:
@@ -236,6 +236,8 @@ class Doors:
 
     FastAPI's way to an endpoint (five middlewares, the routes asked one by one, twice) took a quarter of a request that
     is accepted. A door whose path has parameters, and everything else, still goes that way.
+
+    HEAD is answered as GET is, and the server leaves the body out (RFC 9110, 9.3.2).
     """
 
     def __init__(self, app: FastAPI, routers: Iterable[APIRouter]) -> None:
@@ -252,6 +254,8 @@ class Doors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET", _HEAD: True}
         found = self._direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if found is None:
             await self._app(scope, receive, send)

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Final, Generic, TypeVar
 
 from fastapi import Security
 from fastapi.security import APIKeyHeader
+from pydantic import TypeAdapter, ValidationError
 
+from services.contracts.values import Name
 from services.runtime.http import Problem
-from services.runtime.yaml_reading import line_of
+from services.runtime.yaml_reading import Reader, check_version, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,12 +27,11 @@ if TYPE_CHECKING:
 
     from yaml.nodes import Node
 
-    from services.runtime.yaml_reading import Reader
-
 T = TypeVar("T")
 S = TypeVar("S", bound="StrEnum")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-_MOST: Final = 2
+_DIGESTS: Final = "api_keys_sha256"
+_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
 _HEADER: Final = APIKeyHeader(name="X-API-Key", auto_error=False)
 
 
@@ -78,50 +79,61 @@ def let_in(keys: Callable[[], KeyRing[S]], scope: S) -> Callable[[str | None], H
     return check
 
 
-@dataclass(frozen=True, slots=True)
-class Written(Generic[S]):
-    """A holder of keys as the file has them."""
-
-    holder: Holder[S]
-    line: int
-    digests: tuple[bytes, ...]
-
-
-def read_holders(reader: Reader, node: Node, what: str, scopes: type[S], digests: str) -> Iterator[Written[S]]:
-    """Yield the holders that a mapping of names lists; what is wrong is noted and left out.
+def read_keys(file: str, text: str, scopes: type[S]) -> KeyRing[S]:
+    """Read a keys file: who holds which keys, what those are good for, and what may be done without one.
 
     Args:
-        reader: Of the file.
-        node: The mapping.
-        what: What the file calls it.
-        scopes: What a key may be good for.
-        digests: Name of the field that lists SHA-256 digests.
+        file: Its name, for the errors.
+        text: What it says.
+        scopes: What a key of this service may be good for.
+
+    Raises:
+        RulesError: it has faults; every one is told with its line.
     """
+    reader = Reader(file, text)
+    top = reader.fields(reader.root, "the file", ("version", "anonymous", "holders"), ("version", "holders"))
+    if "version" in top:
+        check_version(reader, top["version"])
+    anonymous = _scopes(reader, top["anonymous"], "anonymous", scopes) if "anonymous" in top else ()
+    keys = list(_holders(reader, top["holders"], scopes)) if "holders" in top else []
+    reader.finish()
+    return KeyRing(keys, anonymous)
+
+
+def _holders(reader: Reader, node: Node, scopes: type[S]) -> Iterator[tuple[bytes, Holder[S]]]:
+    """Yield each digest with its holder; what is wrong is noted and left out."""
     lines: dict[bytes, int] = {}
-    for entry in reader.entries(node, what):
-        fields = reader.fields(entry.value, f"{entry.key!r} of {what}", ("scopes", digests), ("scopes", digests))
-        words = reader.items(fields["scopes"], "scopes") if "scopes" in fields else []
-        if "scopes" in fields and not words:
+    needed = ("scopes", _DIGESTS)
+    for entry in reader.entries(node, "holders"):
+        try:
+            _NAME.validate_python(entry.key)
+        except ValidationError as error:
+            reader.fault(entry.line, f"name of a holder {entry.key[:50]!r}: {error.errors()[0]['msg']}")
+        fields = reader.fields(entry.value, f"{entry.key!r} of holders", needed, needed)
+        opened = _scopes(reader, fields["scopes"], "scopes", scopes) if "scopes" in fields else frozenset()
+        if "scopes" in fields and not opened:
             reader.fault(line_of(fields["scopes"]), "a key without scopes opens nothing")
-        known = [reader.word(word, "scope", tuple(scope.value for scope in scopes)) for word in words]
-        found: list[bytes] = []
-        for digest, line in _digests(reader, fields[digests], digests) if digests in fields else ():
+        for digest, line in _digests(reader, fields[_DIGESTS]) if _DIGESTS in fields else ():
             if digest in lines:
                 reader.fault(line, f"this key stands twice, first on line {lines[digest]}")
             else:
                 lines[digest] = line
-                found.append(digest)
-        opened = frozenset(scopes(word) for word in known if word is not None)
-        yield Written(Holder(entry.key, opened), entry.line, tuple(found))
+                yield digest, Holder(entry.key, opened)
 
 
-def _digests(reader: Reader, node: Node, what: str) -> Iterator[tuple[bytes, int]]:
-    texts = reader.texts(node, what)
-    if not 1 <= len(texts) <= _MOST:
-        reader.fault(line_of(node), f"{what} must list 1 or {_MOST} keys: two only while one is changed for the other")
+def _scopes(reader: Reader, node: Node, what: str, scopes: type[S]) -> frozenset[S]:
+    known = tuple(scope.value for scope in scopes)
+    words = [reader.word(word, "scope", known) for word in reader.items(node, what)]
+    return frozenset(scopes(word) for word in words if word is not None)
+
+
+def _digests(reader: Reader, node: Node) -> Iterator[tuple[bytes, int]]:
+    texts = reader.texts(node, _DIGESTS)
+    if len(texts) not in {1, 2}:
+        reader.fault(line_of(node), f"{_DIGESTS} must list 1 or 2 keys: two only while one is changed for the other")
     for text, line in texts:
         if _DIGEST.fullmatch(text) is None:
-            reader.fault(line, f"each of {what} must be 64 small hexadecimal digits; put quotes around digits only")
+            reader.fault(line, f"each of {_DIGESTS} must be 64 small hexadecimal digits; put quotes around digits only")
         else:
             yield bytes.fromhex(text), line
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from services.cli import addresses
+from services.cli import addresses, moments
 from services.cli.console import out, print_json, table
 from services.cli.database import connect
 from services.cli.errors import CommandError, Exit
@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 
 _STANDS: Final = """
-SELECT topic, partition, next_offset, owner, claimed_at::text FROM "{room}".consumer_partition
+SELECT topic, partition, next_offset, owner, claimed_at FROM "{room}".consumer_partition
 ORDER BY topic, partition
 """
 _STOOD: Final = """
@@ -93,7 +93,8 @@ async def _read() -> list[tuple[object, ...]]:
                 continue
             for topic, partition, stands, owner, since in await connection.fetch(_STANDS.format(room=room)):
                 begin, end = bounds.get((topic, partition), (0, 0))
-                found.append((room, topic, partition, stands, begin, end, max(0, end - stands), owner, since[:19]))
+                behind = max(0, end - stands)
+                found.append((room, topic, partition, stands, begin, end, behind, owner, moments.shown(since)))
     return found
 
 

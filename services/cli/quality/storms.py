@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from services.cli.storm.words import Kind
 from services.dedup.replay import Served, load_served
-from services.dedup.replay_files import ReplayFileError, ReportLine, Restoration, read_reports, read_restorations
+from services.dedup.replay_files import (
+    ReplayFileError,
+    ReportLine,
+    Restoration,
+    read_reports,
+    read_restorations,
+    read_time,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from services.grid.tree import Tree
@@ -125,7 +132,7 @@ def _truth(row: Mapping[str, str]) -> tuple[str, Truth]:
     kind = row["kind"]
     if kind not in _KINDS:
         raise ValueError(f"kind must be one of {', '.join(sorted(_KINDS))}, not {kind!r}")
-    truth = Truth(row["fault_id"], Kind(kind), row["account_id"], row["transformer_id"], _time(row, "happened_at"))
+    truth = Truth(row["fault_id"], Kind(kind), row["account_id"], row["transformer_id"], read_time(row, "happened_at"))
     return row["event_id"], truth
 
 
@@ -133,22 +140,12 @@ def _fault(row: Mapping[str, str]) -> tuple[str, TrueFault]:
     return row["fault_id"], TrueFault(
         device=row["device"],
         service=row["type"] == "service",
-        shows_at=_time(row, "shows_at" if row.get("shows_at") else "started_at"),
-        ended_at=_time(row, "restored_at") if row["restored_at"] else None,
+        shows_at=read_time(row, "shows_at" if row.get("shows_at") else "started_at"),
+        ended_at=read_time(row, "restored_at") if row["restored_at"] else None,
     )
 
 
 _KINDS: Final = frozenset(Kind)
-
-
-def _time(row: Mapping[str, str], name: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(row[name])
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise ValueError(f"{name} must be an ISO 8601 time with its offset, not {row[name]!r}")
-    return at
 
 
 def _read(path: Path, read: Callable[[Mapping[str, str]], tuple[str, _T]]) -> dict[str, _T]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime, timedelta
+    from datetime import datetime
     from uuid import UUID
 
 
@@ -68,8 +68,3 @@ class PlannedOutages:
     def snapshot(self, since: datetime | None) -> dict[UUID, Planned]:
         """Return what is known and not forgotten as of ``since``, in order."""
         return {key: one for key, one in sorted(self.known.items()) if since is None or one.ends_at >= since}
-
-
-def long_over(latest: datetime, lag: timedelta) -> datetime:
-    """Return the end before which a planned outage answers no report that can still arrive."""
-    return latest - lag

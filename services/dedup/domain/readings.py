@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.state import AreaState
 
-Reported = "Callable[[Report], list[e.Event]]"
-
 
 def read(
     state: AreaState,

@@ -31,6 +31,7 @@ from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
+from services.runtime.http import refuse_head
 from services.runtime.keys import Holder, let_in
 from services.runtime.postgres import translated
 
@@ -88,6 +89,7 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         "/agents/{agent_id}/offers",  # noqa: FAST003 - the dependency has the agent's id
         summary="Offers as they come, as server-sent events",
         response_class=EventSourceResponse,
+        dependencies=[Depends(refuse_head)],
     )
     async def offers(
         agent: Agent = streams,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from services.runtime.keys import Holder, KeyRing, read_holders
-from services.runtime.yaml_reading import Reader, check_version
+from services.runtime import keys
+
+if TYPE_CHECKING:
+    from services.runtime.keys import KeyRing
 
 DEVELOPMENT_KEYS: Final = {
     "desktop-dev": "gridline-dev-desktop-key",
@@ -25,18 +27,9 @@ class Scope(StrEnum):
 
 
 def read_keys(file: str, text: str) -> KeyRing[Scope]:
-    """Read the keys' file.
+    """Read the keys file.
 
     Raises:
-        RulesError: every fault, with its line.
+        RulesError: it has faults; every one is told with its line.
     """
-    reader = Reader(file, text)
-    top = reader.fields(reader.root, "the file", ("version", "keys"), ("version", "keys"))
-    if "version" in top:
-        check_version(reader, top["version"])
-    keys: list[tuple[bytes, Holder[Scope]]] = []
-    for each in read_holders(reader, top["keys"], "keys", Scope, "sha256") if "keys" in top else ():
-        reader.checked_word(each.holder.name, each.line, "name of a key")
-        keys += [(digest, each.holder) for digest in each.digests]
-    reader.finish()
-    return KeyRing(keys)
+    return keys.read_keys(file, text, Scope)

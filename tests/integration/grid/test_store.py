@@ -16,7 +16,7 @@ from services.grid.evidence import PlaceEvidence
 from services.grid.lookup import resolve_places
 from services.grid.network_file import open_network
 from services.grid.operating import switch_network, switchings
-from services.grid.store import current_version, import_network, load_tree, load_trees, migrate
+from services.grid.store import current_version, import_network, load_trees, migrate
 from services.grid.switching import Switching, SwitchingError
 from services.grid.tree import Tree
 
@@ -26,6 +26,10 @@ pytestmark = pytest.mark.integration
 async def tables_of(connection):
     records = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'grid' ORDER BY 1")
     return {record["tablename"] for record in records}
+
+
+async def tree_of(connection, area):
+    return (await load_trees(connection, [area])).get(area)
 
 
 async def test_an_imported_network_gives_the_trees_of_its_files(grid, tiled):
@@ -45,11 +49,11 @@ async def test_an_imported_network_gives_the_trees_of_its_files(grid, tiled):
 
 async def test_one_area_is_loaded_alone(grid, tiled):
     await import_network(grid, *tiled(2))
-    tree = await load_tree(grid, "T002-A0SU00000")
+    tree = await tree_of(grid, "T002-A0SU00000")
     assert tree is not None
     assert tree.areas() == ("T002-A0SU00000",)
-    assert await load_tree(grid, "T009-A0SU00000") is None
-    assert await load_tree(grid, "T002-A0BR00001") is None
+    assert await tree_of(grid, "T009-A0SU00000") is None
+    assert await tree_of(grid, "T002-A0BR00001") is None
 
 
 async def test_a_packed_tree_is_the_one_its_rows_make_and_goes_when_a_row_changes(grid, tiled):
@@ -295,10 +299,10 @@ async def test_migrating_again_keeps_what_is_there(grid, shipped):
 
 async def test_switching_moves_a_subtree_in_the_current_version_and_back(grid, shipped):
     await import_network(grid, *shipped("ieee123"))
-    before = await load_tree(grid, "A0SU00000")
+    before = await tree_of(grid, "A0SU00000")
     tables = await tables_of(grid)
     done = await switch_network(grid, [Switching("A0TIE00021", "A0SW00012")], author="wang", reason="repair")
-    after = await load_tree(grid, "A0SU00000")
+    after = await tree_of(grid, "A0SU00000")
     assert after.children("A0TIE00021") == before.children("A0SW00012")
     assert (await current_version(grid)).revision == done.revision == 1
     assert await tables_of(grid) == tables  # no row of a customer was copied
@@ -309,7 +313,7 @@ async def test_switching_moves_a_subtree_in_the_current_version_and_back(grid, s
         )
     assert (await current_version(grid)).revision == 1
     await switch_network(grid, [Switching("A0SW00012", "A0TIE00021")], author="wang", reason="done")
-    back = await load_tree(grid, "A0SU00000")
+    back = await tree_of(grid, "A0SU00000")
     assert [back.device(one) for one in back] == [before.device(one) for one in before]
     kept = await switchings(grid, 10)
     assert [(one["revision"], one["closed"], one["author"], one["reason"]) for one in kept] == [
@@ -330,5 +334,5 @@ async def test_a_subtree_moves_to_another_area_and_reports_are_placed_there(grid
     await switch_network(grid, [Switching("TIE", "T001-A0BR00001")], author="li", reason="substation 1 is dark")
     (place,) = await resolve_places(grid, [PlaceEvidence(account_id=account)])
     assert place.area == other
-    assert (await load_tree(grid, other)).customers_under(other) == 2 * 1372
-    assert set(await load_tree(grid, one)) == {one, "T001-A0BR00001"}
+    assert (await tree_of(grid, other)).customers_under(other) == 2 * 1372
+    assert set(await tree_of(grid, one)) == {one, "T001-A0BR00001"}

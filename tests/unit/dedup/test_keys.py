@@ -47,6 +47,11 @@ def test_two_keys_stand_while_one_is_changed_for_the_other() -> None:
             "version: 1\nholders: {a: {scopes: [read], api_keys_sha256: []}}\n",
             ["keys.yaml:2: api_keys_sha256 must list 1 or 2"],
         ),
+        (
+            f"version: 1\nholders: {{a: {{scopes: [read], api_keys_sha256: [{', '.join(map(digest, 'xyz'))}]}}}}\n",
+            ["keys.yaml:2: api_keys_sha256 must list 1 or 2"],
+        ),
+        ("version: 1\nholders: {'': {scopes: [read]}}\n", ["keys.yaml:2: name of a holder ''"]),
         ("version: 2\nholders: {}\n", ["keys.yaml:1: version must be 1"]),
         ("version: 1\nanonymous: [reed]\nholders: {}\n", ["keys.yaml:2: 'reed' is no scope; did you mean 'read'?"]),
         ("version: 1\nholder: {}\n", ["keys.yaml:2: unknown key 'holder'", "has no 'holders'"]),

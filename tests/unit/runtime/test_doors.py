@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from services.runtime.errors import UnavailableError
-from services.runtime.http import BytesRoute, Doors, Problem, make_app
+from services.runtime.http import BytesRoute, Doors, Problem, make_app, refuse_head
 
 ERRORS = {
     "problem": Problem(422, "a field", errors=[{"field": "x", "reason": "y"}], headers={"Retry-After": "9"}),
@@ -31,8 +31,12 @@ def application(*, direct: bool) -> httpx.AsyncClient:
     router.add_api_route("/fixed", endpoint, methods=["POST"])
     router.add_api_route("/with/{parameter}", endpoint, methods=["POST"])
     router.add_api_route("/with/{parameter}", endpoint, methods=["PUT", "DELETE"], name="other")
+    router.add_api_route("/asked", endpoint, methods=["GET"])
+    router.add_api_route("/asked/{parameter}", endpoint, methods=["GET"])
+    live = APIRouter(prefix="/v1")
+    live.add_api_route("/live", ready, methods=["GET"], dependencies=[Depends(refuse_head)])
     app = make_app("test", ready=ready)
-    doors = Doors(app, [router])
+    doors = Doors(app, [router, live])
     transport = httpx.ASGITransport(doors if direct else app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://test")
 
@@ -60,3 +64,16 @@ async def test_a_wrong_method_is_told_all_that_are_right_in_whichever_route_they
         answer = await client.patch(path)
     assert (answer.status_code, answer.headers["allow"]) == (405, methods)
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics", "/v1/asked", "/v1/asked/x", "/v1/live", "/v1/nothing"])
+async def test_head_is_answered_as_get_but_where_get_alone_opens(path: str):
+    async with application(direct=True) as client:
+        asked, head = await client.get(path), await client.head(path)
+    if path == "/v1/live":
+        assert (asked.status_code, head.status_code, head.headers["allow"]) == (200, 405, "GET")
+    else:
+        assert (head.status_code, head.headers.get("content-type")) == (
+            asked.status_code,
+            asked.headers.get("content-type"),
+        )

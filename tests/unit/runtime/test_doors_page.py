@@ -35,5 +35,5 @@ async def test_who_knocks_where_no_door_is_hears_where_they_are():
         nowhere, otherwise = await client.get("/v1/phone/event"), await client.post("/healthz")
     assert (nowhere.status_code, nowhere.json()["title"]) == (404, "Not Found")
     assert "/docs" in nowhere.json()["detail"]
-    assert (otherwise.status_code, otherwise.headers["allow"]) == (405, "GET")
+    assert (otherwise.status_code, otherwise.headers["allow"]) == (405, "GET, HEAD")
     assert "Allow" in otherwise.json()["detail"]

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 import uvicorn
 
+from services.runtime.http import Doors, make_app
 from services.runtime.http_protocol import MAX_HEAD_BYTES, HttpProtocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 _SECONDS = 60
 _LARGE = 3_000_000
@@ -33,8 +34,8 @@ async def _app(scope: Scope, _receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def _connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    config = uvicorn.Config(_app, host="127.0.0.1", port=0, http=HttpProtocol, log_config=None, lifespan="off")
+async def _connected(app: ASGIApp = _app) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, http=HttpProtocol, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     async with asyncio.timeout(_SECONDS):
@@ -100,6 +101,18 @@ async def test_what_is_no_http_is_answered_as_a_problem_like_every_error(sent: b
         problem = json.loads(body)
         assert (problem["status"], problem["title"]) == (400, "Bad Request")
         assert problem["detail"]
+
+
+async def test_head_has_the_length_of_gets_body_and_none_of_it():
+    async def ready() -> list[str]:
+        return []
+
+    async with _connected(Doors(make_app("test", ready=ready), [])) as (reader, writer):
+        writer.write(b"HEAD /healthz HTTP/1.1\r\nHost: here\r\n\r\nGET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        body = await _answer(reader)
+        assert b"content-length: %d\r\n" % len(body) in head
 
 
 async def test_many_requests_on_one_line_are_not_one_long_head():
