@@ -137,6 +137,7 @@ class Evidence:
         joined: Ticket ids that are another ticket: their contacts told again of a matter that was open.
         ever: Every report that was ever in an incident, by incident.
         orders: Versions of orders committed in dedup's database: order and version to its incident.
+        floor: Versions up to this may be of a time that the database, brought back from a backup, has forgotten.
         accepted: Contacts a client was told are kept; None where no client kept a record.
         unknown: Contacts a client got no clear answer for.
         actions: Order and version of each action of a reference consumer, oldest first; None without one.
@@ -153,6 +154,7 @@ class Evidence:
     incidents: dict[UUID, IncidentRow] = field(default_factory=dict)
     ever: dict[UUID, set[UUID]] = field(default_factory=dict)
     orders: dict[tuple[UUID, int], UUID] = field(default_factory=dict)
+    floor: int = 0
     notices: list[NoticeRow] = field(default_factory=list)
     accepted: AbstractSet[UUID] | None = None
     unknown: AbstractSet[UUID] = frozenset()
@@ -189,6 +191,7 @@ SELECT incident_id, area, device_id AS device, device_type, kind, state, order_i
 FROM incident
 """
 _ORDERS: Final = "SELECT order_id, version, incident_id FROM order_version"
+_FLOOR: Final = "SELECT coalesce(max(floor), 0) FROM version_floor"
 _NOTICES: Final = "SELECT recipient_id, incident_id, stage, revision, state FROM notice"
 _PRIORITIES: Final = ("emergency", "urgent", "high", "normal")
 """The router stores a ticket's priority by its place in this order."""
@@ -294,6 +297,7 @@ async def _fill_dedup(connection: Connection, found: Evidence) -> None:
         found.incidents[row["incident_id"]] = IncidentRow(*list(row)[1:])
     for row in await connection.fetch(_ORDERS):
         found.orders[row["order_id"], row["version"]] = row["incident_id"]
+    found.floor = await connection.fetchval(_FLOOR)
 
 
 async def _fill_notify(connection: Connection, found: Evidence) -> None:

@@ -158,7 +158,8 @@ def _i4(evidence: Evidence) -> Iterator[str]:
         yield from (f"in {where} incident {i} has {len(o)} orders" for i, o in orders.items() if len(o) > 1)
         yield from (f"in {where} order {o} is of {len(i)} incidents" for o, i in incidents.items() if len(i) > 1)
     for order, version in sorted(on_topic.keys() - evidence.orders.keys(), key=str):
-        yield f"order {order} v{version} is in the topic and not in the database"
+        if version > evidence.floor:
+            yield f"order {order} v{version} is in the topic and not in the database"
     for order, version in sorted(evidence.orders.keys() - on_topic.keys(), key=str):
         yield f"order {order} v{version} is in the database and not in the topic"
     for key in on_topic.keys() & evidence.orders.keys():

@@ -152,6 +152,13 @@ CREATE TABLE IF NOT EXISTS order_version (
     PRIMARY KEY (order_id, version)
 );
 
+-- Up to where versions of orders and revisions of incidents were given in a time that this database, brought back from
+-- a backup, has forgotten: gridline db restored adds a row, and what is decided from then on goes on above the highest.
+CREATE TABLE IF NOT EXISTS version_floor (
+    floor     int         NOT NULL,
+    raised_at timestamptz NOT NULL DEFAULT now()
+);
+
 -- What crews said, also what changed nothing.
 CREATE TABLE IF NOT EXISTS progress (
     progress_id uuid        PRIMARY KEY,

@@ -1,24 +1,38 @@
-"""``gridline db``: the schemas in Postgres."""
+"""``gridline db``: the schemas in Postgres, and what is to be done when an older database was brought back.
+
+Decided here: above what versions go on. Never here: which orders there are; services decide that again.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from services.cli import addresses
+from services.cli.console import out, progress
+from services.cli.database import connect
+from services.cli.errors import CommandError, Exit
+from services.cli.evidence import CONSUMERS
+from services.cli.topics import reader
+from services.contracts.envelope import RefusedError, decode, open_record
+from services.contracts.messages import IncidentChanged, OrderVersion
+from services.contracts.topics import BY_NAME, DISPATCH_ORDER, INCIDENT_CHANGED
 from services.runtime.postgres import migrate as migrate_schema
+
+if TYPE_CHECKING:
+    from services.cli.topics import Record
+    from services.runtime.settings import ServiceSettings
 
 app = typer.Typer(name="db", no_args_is_help=True, add_completion=False, help="The schemas in Postgres.")
 
-_ROOMS = ("router", "dedup", "notify")
-
-
-@app.callback()
-def db() -> None:
-    """The schemas in Postgres."""
+_MOST: Final = 1_000_000_000
+_FLOOR: Final = "SELECT coalesce(max(floor), 0) FROM dedup.version_floor"
+_RAISE: Final = "INSERT INTO dedup.version_floor (floor) VALUES ($1)"
+_FENCE: Final = "UPDATE dedup.consumer_partition SET epoch = epoch + 1, owner = 'gridline db restored'"
 
 
 @app.command()
@@ -32,10 +46,70 @@ def migrate() -> None:
     asyncio.run(_migrate(addresses.find().settings.postgres_dsn.get_secret_value()))
 
 
+@app.command()
+def restored() -> None:
+    """Let versions go on above all that others may hold, after an older database was brought back.
+
+    What services decide again since the backup was told before, under the same ids and other bytes: field-repair
+    systems would take it for old, and so would notify. This looks for the highest version of an order and revision of
+    an incident on their topics, and all that are decided from now on are above it. Run it between bringing the database
+    back and starting the services; run late, it holds from then on, and run again, it does no harm.
+
+    For example:
+
+      pg_restore --clean --if-exists --dbname="$GRIDLINE_POSTGRES_DSN" gridline.dump
+
+      gridline db migrate
+
+      gridline db restored
+    """
+    floor, records = asyncio.run(raise_floor(addresses.find().settings))
+    out.print(f"Versions of orders and revisions of incidents go on above {floor}: the highest in {records:,} records.")
+
+
+async def raise_floor(settings: ServiceSettings) -> tuple[int, int]:
+    """Raise the floor of versions to the highest that was told; return it, and how many records were looked at.
+
+    Raises:
+        CommandError: dedup's tables are not there, or a version on the topic is none of ours.
+        UnavailableError: Kafka or Postgres cannot be reached.
+    """
+    highest = records = 0
+    async with reader(settings) as kafka:
+        bounds = await kafka.bounds([DISPATCH_ORDER.name, INCIDENT_CHANGED.name])
+        with progress() as display:
+            task = display.add_task("told", total=sum(end - first for first, end in bounds.values()))
+            async for record in kafka.records(bounds):
+                highest = max(highest, _version(record))
+                records += 1
+                display.advance(task)
+    if highest > _MOST:
+        raise CommandError(f"{highest} on {DISPATCH_ORDER.name} or {INCIDENT_CHANGED.name} is no version of ours", "")
+    async with connect(settings) as connection, connection.transaction():
+        if await connection.fetchval("SELECT to_regclass('dedup.version_floor')") is None:
+            raise CommandError("the database is older than this program", "Run `gridline db migrate`.", Exit.NO)
+        known = int(await connection.fetchval(_FLOOR))
+        if highest > known:
+            await connection.execute(_RAISE, highest)
+        await connection.execute(_FENCE)  # whoever decides now loads its areas again, and with them the floor
+    return max(highest, known), records
+
+
+def _version(record: Record) -> int:
+    """Return the version that a record tells; 0 of one that nobody can read."""
+    try:
+        message = decode(open_record(record.value, record.headers), BY_NAME[record.topic].types)
+    except RefusedError:
+        return 0
+    if isinstance(message, OrderVersion):
+        return message.version
+    return message.revision if isinstance(message, IncidentChanged) else 0
+
+
 async def _migrate(dsn: str) -> None:
     await migrate_schema(dsn, "grid", _ddl("grid"), kernel=False)  # first: the others' services look into it
     print("grid: up to date")
-    for room in _ROOMS:
+    for room in CONSUMERS:
         await migrate_schema(dsn, room, _ddl(room))
         print(f"{room}: up to date")
 

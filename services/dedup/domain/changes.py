@@ -246,8 +246,9 @@ class Changes:
     def _revisions(self, touched: Touched) -> Iterator[Told]:
         joined = [report.member() for report in touched.joined.values()]
         left = touched.left
+        floor = self.areas[touched.area].floor
         while True:
-            touched.incident.revision += 1
+            touched.incident.revision = max(touched.incident.revision, floor) + 1
             yield Told(self._snapshot(touched, joined[:_JOINED], left[:_LEFT]), touched.traceparent)
             joined, left = joined[_JOINED:], left[_LEFT:]
             if not joined and not left:

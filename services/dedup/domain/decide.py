@@ -32,6 +32,7 @@ from services.dedup.domain.draft import Draft
 from services.dedup.domain.estimating import with_estimates
 from services.dedup.domain.moving import network_changed, open_elsewhere
 from services.dedup.domain.open_places import called_of, likeliest, open_places
+from services.dedup.domain.orders import above
 from services.dedup.domain.placing import place
 from services.dedup.domain.proposing import evidence_apart, propose_above, propose_below
 from services.dedup.domain.readings import read
@@ -86,7 +87,8 @@ def decide(state: AreaState, message: OutageInput, now: datetime) -> list[Event]
         network_changed(draft, message)
     else:
         draft.timer(message)
-    return with_due_times(state, with_estimates(state, draft.events, now))
+    events = with_due_times(state, with_estimates(state, draft.events, now))
+    return above(state.floor, events) if state.floor else events
 
 
 def _arrived(message: OutageInput) -> datetime | None:

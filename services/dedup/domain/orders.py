@@ -5,12 +5,13 @@ Decided here: urgency, what a version carries, who never waits for a hold. Never
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.frozen import frozen
 from services.contracts.messages import OrderVersion
 from services.contracts.values import OrderStatus, Priority
-from services.dedup.domain.events import Kind
+from services.dedup.domain.events import Kind, OrderEvent
 from services.grid.device import DeviceType
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.contracts.values import DeviceRef
-    from services.dedup.domain.events import Rule
+    from services.dedup.domain.events import Event, Rule
     from services.dedup.domain.incident import Standing
 
 _RANK: Final = {priority: rank for rank, priority in enumerate(Priority)}
@@ -97,3 +98,17 @@ def last_version(
             "superseded_by": superseded_by,
         }
     )
+
+
+def above(floor: int, events: list[Event]) -> list[Event]:
+    """Return the events with no version of an order up to ``floor``, and each order's still ascending."""
+    lifted: set[UUID] = set()
+    told: list[Event] = []
+    for event in events:
+        if isinstance(event, OrderEvent) and (event.order.version <= floor or event.order.order_id in lifted):
+            lifted.add(event.order.order_id)
+            version = event.order.version + floor
+            told.append(replace(event, order=event.order.model_copy(update={"version": version})))
+        else:
+            told.append(event)
+    return told

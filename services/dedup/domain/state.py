@@ -79,6 +79,8 @@ class AreaState:
         telemetry: What meters and breakers last said.
         pace: How fast reports arrive, and the storm they make.
         elsewhere: Outages that are open in another area at a device of this one, by device.
+        floor: No version of an order and no revision of an incident up to this is given: others may hold it from a time
+            that the database has forgotten (``gridline db restored``).
     """
 
     __slots__ = (
@@ -92,6 +94,7 @@ class AreaState:
         "by_premises",
         "commands",
         "elsewhere",
+        "floor",
         "incidents",
         "lag",
         "latest",
@@ -135,6 +138,7 @@ class AreaState:
         self.telemetry = Telemetry()
         self.pace = Pace()
         self.elsewhere: dict[str, Elsewhere] = {}
+        self.floor = 0
         self.learned = Learned()
         self.likelihood = self.learned.likelihood(rules.inference)
         self._paths: dict[str, tuple[Step, ...]] = {}

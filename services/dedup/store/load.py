@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from services.runtime.postgres import Connection
 
 _AREAS: Final = "SELECT area, latest, next_seq, lag, learned, pace FROM area WHERE area = ANY($1::text[])"
+_FLOOR: Final = "SELECT coalesce(max(floor), 0) FROM version_floor"
 _OPEN: Final = """
 SELECT * FROM incident
 WHERE area = ANY($1::text[]) AND state IN ('predicted', 'confirmed')
@@ -78,6 +79,9 @@ async def load_areas(
     """
     states = {area: AreaState(area, trees.get(area), rules) for area in areas}
     names = list(states)
+    floor = await connection.fetchval(_FLOOR)
+    for state in states.values():
+        state.floor = floor
     for row in await connection.fetch(_AREAS, names):
         state = states[row["area"]]
         state.next_seq = row["next_seq"]
