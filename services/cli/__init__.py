@@ -1,5 +1,5 @@
 """The ``gridline`` command: the stack, the network, storms, replays, and looking into what runs.
 
-Decided here: how an operator asks and is answered, and what a simulated storm is made of. Never here: how a
-contact is routed, merged or told; that is asked of the services, or of their pure cores.
+Decided here: how an operator asks and is answered. Never here: how a contact is routed, merged or told, what a storm
+is made of (``services.simulator``) or how good a merging is (``services.quality``).
 """

@@ -15,8 +15,8 @@ from services.cli.console import err
 from services.runtime import clock
 
 if TYPE_CHECKING:
-    from services.cli.storm.sender import Answers
     from services.cli.watch import Look
+    from services.simulator.sender import Answers
 
 _CHANNELS: Final = ("phone", "app", "wechat", "web")
 _LINE_SECONDS: Final = 3.0

@@ -11,15 +11,15 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.cli.score import Dispatch, Score, b_cubed, dispatch, pairwise
-from services.cli.storm.words import Kind
+from services.quality.score import Dispatch, Score, b_cubed, dispatch, pairwise
+from services.simulator.words import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
     from services.cli.evidence import Evidence
-    from services.cli.storm.cases import Case
+    from services.simulator.cases import Case
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from services.cli.console import table
-from services.cli.score import percentile
 from services.contracts.ids import order_id
 from services.contracts.messages import OutageReported
 from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT
+from services.quality.score import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from services.cli.evidence import Evidence
     from services.cli.invariants import Verdict
     from services.cli.merging import Merging
-    from services.cli.storm.sender import Answers
+    from services.simulator.sender import Answers
 
 _TOP: Final = 8
 _SHOWN_FINDINGS: Final = 12

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
 
-from services.cli.storm.shape import Shape
 from services.contracts.messages import Message
 from services.contracts.topics import BY_NAME, CONTACT_RECEIVED, OUTAGE_INPUT
 from services.runtime import clock
 from services.runtime.cluster import apply_topics
 from services.runtime.partitioning import partition_of
 from services.runtime.producer import Producer
+from services.simulator.shape import Shape
 from tests.bench.grids import LARGE, MEDIUM
 from tests.bench.machine import Spell, processor_seconds, watched
 from tests.bench.report import Figure, Reach

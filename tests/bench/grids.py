@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from services.cli.storm.faults import Network
 from services.grid.network_file import open_network, write_customers, write_devices
 from services.grid.store import current_version, migrate
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
+from services.simulator.faults import Network
 from tests.bench.machine import processor_seconds, watched
 from tests.bench.servers import ROOT
 

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from services.cli.storm.shape import Shape
 from services.contracts.topics import CONTACT_RECEIVED
 from services.contracts.values import Channel
 from services.intake.credentials import signing_key
 from services.intake.settings import IntakeSettings
 from services.runtime import clock
 from services.runtime.cluster import apply_topics
+from services.simulator.shape import Shape
 from tests.bench import http_load
 from tests.bench.grids import SMALL
 from tests.bench.machine import Spell, processor_seconds, watched
@@ -39,7 +39,7 @@ from tests.bench.workload import START, Storms, as_http, requests_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from services.cli.storm.payloads import Request
+    from services.simulator.payloads import Request
     from tests.bench.http_load import Load
     from tests.bench.plan import Plan
     from tests.bench.servers import Process

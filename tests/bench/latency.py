@@ -18,12 +18,12 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.cli.storm.shape import Shape
 from services.contracts.ids import incident_id
 from services.contracts.messages import OutageReported
 from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT
 from services.runtime import clock
 from services.runtime.cluster import apply_topics
+from services.simulator.shape import Shape
 from tests.bench import http_load
 from tests.bench.grids import MEDIUM
 from tests.bench.machine import processor_seconds, resident_mb, watched
@@ -33,9 +33,9 @@ from tests.bench.workload import STORM, Storms, as_http, copies, moved, requests
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from services.cli.storm.payloads import Request
     from services.contracts.topics import Topic
     from services.runtime.settings import ServiceSettings
+    from services.simulator.payloads import Request
     from tests.bench.grids import Grid
     from tests.bench.http_load import Load
     from tests.bench.plan import Plan

@@ -13,12 +13,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from services.cli.storm.shape import Shape
 from services.contracts.ids import incident_id
 from services.contracts.topics import DISPATCH_ORDER
 from services.runtime import clock
 from services.runtime.cluster import apply_topics
 from services.runtime.producer import Producer
+from services.simulator.shape import Shape
 from tests.bench.drain import reports
 from tests.bench.grids import MEDIUM
 from tests.bench.latency import Seen, figure

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from services.cli.storm.files import event_id, report_lines
-from services.cli.storm.presets import PRESETS
 from services.grid.book import CustomerBook
 from services.grid.evidence import PlaceEvidence
 from services.grid.lately import Lately
+from services.simulator.files import event_id, report_lines
+from services.simulator.presets import PRESETS
 
 if TYPE_CHECKING:
-    from services.cli.storm.faults import Network
+    from services.simulator.faults import Network
 
 START = datetime(2026, 7, 1, 10, tzinfo=UTC)
 _FIELDS = {"account_id": "account", "phone": "phone", "lat": "position", "address": "address"}

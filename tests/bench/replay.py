@@ -17,10 +17,6 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from services.cli.hearing import hearing
-from services.cli.storm.files import report_lines, restoration_lines
-from services.cli.storm.generate import draw_storm
-from services.cli.storm.presets import STORM, tiled
 from services.dedup.replay import Replay, load_served
 from services.dedup.replay_files import (
     read_reports,
@@ -31,7 +27,11 @@ from services.dedup.replay_files import (
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.grid.network_file import write_customers, write_devices
+from services.quality.hearing import hearing
 from services.runtime.settings import read_settings
+from services.simulator.files import report_lines, restoration_lines
+from services.simulator.generate import draw_storm
+from services.simulator.presets import STORM, tiled
 from tests.bench import opened
 from tests.bench.grids import bases
 from tests.bench.machine import Spell, resident_mb, watched

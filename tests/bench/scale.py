@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from services.cli.storm.cases import Case, Said
-from services.cli.storm.shape import Shape
-from services.cli.storm.words import Kind
 from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT
 from services.contracts.values import Channel
 from services.runtime.cluster import apply_topics
+from services.simulator.cases import Case, Said
+from services.simulator.shape import Shape
+from services.simulator.words import Kind
 from tests.bench.drain import preload
 from tests.bench.grids import LARGE, MEDIUM, SMALL
 from tests.bench.machine import Spell, processor_seconds, resident_mb, watched

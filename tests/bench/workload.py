@@ -2,7 +2,7 @@
 
 Decided here: how a storm drawn on a few feeders is spread over many. Every fault moves as a whole, with the people
 who report it, by an even number of feeders (the two shipped networks alternate), so faults and reports a fault stay
-the same whatever the network's size. Never here: what a storm is (``services.cli.storm``), or sending.
+the same whatever the network's size. Never here: what a storm is (``services.simulator``), or sending.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from services.cli.commands.storm import development_senders
-from services.cli.storm.generate import Storm, dice, draw_storm
-from services.cli.storm.payloads import at_steady_rate, events_of, render
 from services.contracts.envelope import Outgoing, encode
 from services.contracts.ids import contact_id, derive, report_id, ticket_ref
 from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT
@@ -35,6 +33,8 @@ from services.router.domain.telling import outage_reported
 from services.router.domain.ticket import Located, Ticket
 from services.router.settings import RouterSettings
 from services.router.tree.book import load_rules
+from services.simulator.generate import Storm, dice, draw_storm
+from services.simulator.payloads import at_steady_rate, events_of, render
 from tests.bench.grids import Size, in_memory
 from tests.bench.http_load import post
 
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from uuid import UUID
 
-    from services.cli.storm.cases import Case
-    from services.cli.storm.faults import Network
-    from services.cli.storm.payloads import Request
-    from services.cli.storm.shape import Shape
     from services.contracts.messages import ContactReceived, OutageReported
     from services.contracts.values import Place
+    from services.simulator.cases import Case
+    from services.simulator.faults import Network
+    from services.simulator.payloads import Request
+    from services.simulator.shape import Shape
 
 START = datetime(2026, 7, 1, 18, tzinfo=UTC)
 STORM = Size("storm", 6)

@@ -29,13 +29,6 @@ from services.cli import evidence as evidences
 from services.cli.commands.storm import development_senders
 from services.cli.invariants import check
 from services.cli.merging import judge
-from services.cli.storm.cases import Case, Said
-from services.cli.storm.faults import Network
-from services.cli.storm.generate import draw_storm
-from services.cli.storm.payloads import at_steady_rate, begun_before, events_of, render
-from services.cli.storm.sender import Answers, send
-from services.cli.storm.shape import Shape
-from services.cli.storm.words import Kind
 from services.cli.watch import watching
 from services.contracts.topics import DISPATCH_ORDER
 from services.contracts.values import Channel, CustomerClass, CustomerStatus
@@ -43,6 +36,13 @@ from services.grid.network_file import open_network, write_customers, write_devi
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
 from services.runtime import clock
 from services.runtime.settings import ServiceSettings
+from services.simulator.cases import Case, Said
+from services.simulator.faults import Network
+from services.simulator.generate import draw_storm
+from services.simulator.payloads import at_steady_rate, begun_before, events_of, render
+from services.simulator.sender import Answers, send
+from services.simulator.shape import Shape
+from services.simulator.words import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

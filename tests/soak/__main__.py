@@ -17,9 +17,9 @@ from collections import Counter
 from pathlib import Path
 
 from services.cli import evidence as evidences
-from services.cli.storm.sender import Answers, send
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
+from services.simulator.sender import Answers, send
 from tests.soak import checks
 from tests.soak.faults import Faults
 from tests.soak.people import People, contacts

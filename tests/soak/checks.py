@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from services.cli.evidence import Evidence
-    from services.cli.storm.sender import Answers
+    from services.simulator.sender import Answers
     from tests.soak.faults import Faults
     from tests.soak.stack import Stack
 

@@ -17,15 +17,15 @@ import asyncpg
 import httpx
 
 from services.cli.commands.storm import development_senders
-from services.cli.storm.generate import draw_storm
-from services.cli.storm.payloads import at_steady_rate, begun_before, events_of, render
-from services.cli.storm.shape import Shape
 from services.dedup.keys import DEVELOPMENT_KEYS as DEDUP_KEYS
 from services.router.tree.keys import DEVELOPMENT_KEYS as ROUTER_KEYS
 from services.runtime import clock
+from services.simulator.generate import draw_storm
+from services.simulator.payloads import at_steady_rate, begun_before, events_of, render
+from services.simulator.shape import Shape
 
 if TYPE_CHECKING:
-    from services.cli.storm.payloads import Request
+    from services.simulator.payloads import Request
     from tests.soak.stack import Stack
 
 FAULTS_A_SECOND = 8

@@ -20,11 +20,11 @@ from deploy.native.kafka import KafkaBroker
 from deploy.native.kafka_jars import default_cache, ensure_jars
 from deploy.native.ports import free_port
 from deploy.native.postgres import PostgresServer
-from services.cli.storm.faults import Network
 from services.grid.network_file import open_network, write_customers, write_devices
 from services.grid.store import import_network, migrate
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
 from services.runtime.cluster import apply_topics
+from services.simulator.faults import Network
 from tests.service_process import ROOT, Service
 
 if TYPE_CHECKING:

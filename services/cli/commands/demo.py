@@ -27,11 +27,6 @@ from services.cli.commands.storm import development_senders
 from services.cli.console import err, out
 from services.cli.errors import CommandError, Exit
 from services.cli.live import LiveDisplay
-from services.cli.storm.faults import Network
-from services.cli.storm.generate import draw_storm
-from services.cli.storm.payloads import at_pace, events_of, render
-from services.cli.storm.sender import Answers, send
-from services.cli.storm.shape import Shape
 from services.cli.topics import committed_offsets, reader
 from services.cli.watch import watching
 from services.contracts.topics import DISPATCH_ORDER
@@ -40,6 +35,11 @@ from services.grid.tile import Base, Tiling, tile_customers, tile_devices
 from services.runtime import clock, rehearsal
 from services.runtime.rehearsal import Rehearsal
 from services.runtime.settings import ServiceSettings
+from services.simulator.faults import Network
+from services.simulator.generate import draw_storm
+from services.simulator.payloads import at_pace, events_of, render
+from services.simulator.sender import Answers, send
+from services.simulator.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
     from deploy.native.state import StackInfo
     from services.cli.evidence import Evidence
-    from services.cli.storm.generate import Storm
-    from services.cli.storm.payloads import Request
     from services.cli.watch import Watch
+    from services.simulator.generate import Storm
+    from services.simulator.payloads import Request
 
 _PROJECT = Path(__file__).parents[3]
 _NETWORKS = _PROJECT / "deploy" / "networks"

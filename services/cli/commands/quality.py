@@ -11,21 +11,21 @@ import typer
 from services.cli.console import out, progress
 from services.cli.console import table as shown_table
 from services.cli.errors import CommandError, Exit
-from services.cli.quality.matrix import HOLDS, SEEDS, Job, read_runs, run_all, write_runs
-from services.cli.quality.methods import ENGINE, METHODS
-from services.cli.quality.plot import holds_plot, methods_plot
-from services.cli.quality.spread import spread
-from services.cli.quality.table import document
-from services.cli.storm.presets import PRESETS, Purpose, named
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
+from services.quality.matrix import HOLDS, SEEDS, Job, read_runs, run_all, write_runs
+from services.quality.methods import ENGINE, METHODS
+from services.quality.plot import holds_plot, methods_plot
+from services.quality.spread import spread
+from services.quality.table import document
 from services.runtime.settings import read_settings
 from services.runtime.yaml_reading import RulesError
+from services.simulator.presets import PRESETS, Purpose, named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from services.cli.quality.matrix import Run
+    from services.quality.matrix import Run
 
 _MOST_PROCESSES: Final = 2
 

@@ -11,16 +11,16 @@ from rich.markup import escape
 from services.cli.commands.score import show_figures
 from services.cli.console import err, out, progress
 from services.cli.errors import CommandError
-from services.cli.hearing import hearing
-from services.cli.quality.judge import judge
-from services.cli.quality.methods import outcome_of
-from services.cli.quality.placed import first_arrivals
-from services.cli.quality.storms import check_truth, read_faults, read_truth
 from services.dedup.replay import Replayed, load_served, replay_files
 from services.dedup.replay_files import ReplayFileError, read_reports
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.grid.csv_file import NetworkFileError
+from services.quality.hearing import hearing
+from services.quality.judge import judge
+from services.quality.methods import outcome_of
+from services.quality.placed import first_arrivals
+from services.quality.storms import check_truth, read_faults, read_truth
 from services.runtime import clock
 from services.runtime.settings import read_settings
 from services.runtime.yaml_reading import RulesError

@@ -11,24 +11,24 @@ import typer
 
 from services.cli.console import out, print_json, progress, table
 from services.cli.errors import CommandError, Exit
-from services.cli.hearing import hearing
-from services.cli.quality.judge import Order, Outcome, judge
-from services.cli.quality.losses import Cause, losses
-from services.cli.quality.methods import BASELINES, compare, prepare
-from services.cli.quality.placed import first_arrivals, says_where
-from services.cli.quality.spread import spread
-from services.cli.quality.storms import read_storm
 from services.dedup.replay_files import ReplayFileError
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
+from services.quality.hearing import hearing
+from services.quality.judge import Order, Outcome, judge
+from services.quality.losses import Cause, losses
+from services.quality.methods import BASELINES, compare, prepare
+from services.quality.placed import first_arrivals, says_where
+from services.quality.spread import spread
+from services.quality.storms import read_storm
 from services.runtime.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from services.cli.quality.judge import Figures
-    from services.cli.quality.losses import Losses
-    from services.cli.quality.storms import StormFiles
+    from services.quality.judge import Figures
+    from services.quality.losses import Losses
+    from services.quality.storms import StormFiles
 
 
 def score(

@@ -14,27 +14,27 @@ import typer
 from services.cli import addresses
 from services.cli.console import err, out, progress
 from services.cli.errors import CommandError, Exit
+from services.cli.imported import read_network
 from services.cli.network import connected
-from services.cli.score import percentile
-from services.cli.storm.faults import Network
-from services.cli.storm.files import write_storm
-from services.cli.storm.generate import draw_storm
-from services.cli.storm.imported import read_network
-from services.cli.storm.payloads import Senders, at_steady_rate, begun_before, events_of, render
-from services.cli.storm.presets import PRESETS, STORM, tiled
-from services.cli.storm.sender import Answers, send
-from services.cli.storm.shape import Shape
 from services.contracts.values import Channel
 from services.grid.network_file import open_network, write_customers, write_devices
 from services.grid.tile import Base
 from services.intake.security import DEVELOPMENT_KEYS, DEVELOPMENT_WECHAT
+from services.quality.score import percentile
 from services.runtime import clock
+from services.simulator.faults import Network
+from services.simulator.files import write_storm
+from services.simulator.generate import draw_storm
+from services.simulator.payloads import Senders, at_steady_rate, begun_before, events_of, render
+from services.simulator.presets import PRESETS, STORM, tiled
+from services.simulator.sender import Answers, send
+from services.simulator.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from services.cli.storm.generate import Storm
-    from services.cli.storm.payloads import Request
+    from services.simulator.generate import Storm
+    from services.simulator.payloads import Request
 
 _WORST = 10
 _STAGES = 4

@@ -13,12 +13,12 @@ import pytest
 
 from services.cli import __main__ as cli
 from services.cli.errors import CommandError, Exit
-from services.cli.storm.generate import draw_storm
-from services.cli.storm.imported import read_network
-from services.cli.storm.shape import Shape
+from services.cli.imported import read_network
+from services.simulator.generate import draw_storm
+from services.simulator.shape import Shape
 
 if TYPE_CHECKING:
-    from services.cli.storm.faults import Network
+    from services.simulator.faults import Network
 
 pytestmark = pytest.mark.integration
 

@@ -20,24 +20,24 @@ import pytest
 from services.cli import evidence as evidences
 from services.cli.commands.storm import development_senders
 from services.cli.invariants import check
-from services.cli.storm.faults import Network
-from services.cli.storm.generate import draw_storm
-from services.cli.storm.payloads import at_steady_rate, begun_before, events_of, render
-from services.cli.storm.sender import Answers, send
-from services.cli.storm.shape import Shape
 from services.cli.watch import watching
 from services.grid.network_file import open_network, write_customers, write_devices
 from services.grid.store import import_network, migrate
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
 from services.runtime import clock
 from services.runtime.cluster import apply_topics
+from services.simulator.faults import Network
+from services.simulator.generate import draw_storm
+from services.simulator.payloads import at_steady_rate, begun_before, events_of, render
+from services.simulator.sender import Answers, send
+from services.simulator.shape import Shape
 from tests.service_process import ROOT, Service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from deploy.native.postgres import PostgresServer
-    from services.cli.storm.payloads import Request
+    from services.simulator.payloads import Request
     from tests.service_process import Process
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]

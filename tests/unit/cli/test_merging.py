@@ -8,10 +8,10 @@ import pytest
 
 from services.cli.evidence import Evidence, IncidentRow, ReportRow, TicketRow
 from services.cli.merging import judge
-from services.cli.score import Score
-from services.cli.storm.cases import Case, Said
-from services.cli.storm.words import Kind
 from services.contracts.values import Channel
+from services.quality.score import Score
+from services.simulator.cases import Case, Said
+from services.simulator.words import Kind
 
 SPACE = UUID(int=9)
 

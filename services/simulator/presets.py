@@ -14,20 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
-from services.cli.storm.faults import Network
-from services.cli.storm.generate import dice, draw_storm
-from services.cli.storm.grown import SUBURB, TOWN, VALLEY, Habit, grow
-from services.cli.storm.shape import Shape
 from services.grid.network_file import open_network
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
+from services.simulator.faults import Network
+from services.simulator.generate import dice, draw_storm
+from services.simulator.grown import SUBURB, TOWN, VALLEY, Habit, grow
+from services.simulator.shape import Shape
 
 if TYPE_CHECKING:
-    from services.cli.storm.generate import Storm
+    from services.simulator.generate import Storm
 
 _STREET: Final = re.compile(r"(?P<district>\d+区)(?P<name>\D{2})(?P<rest>.*)")
 _FIRST: Final = "金银东南西北青白红紫丹碧春秋冬云雨雪松柏竹梅兰荷柳桃杏枫龙凤鹤"
 _SECOND: Final = "山河湖海江溪泉林园田岭坡桥塘湾堤港渡门台楼亭阁苑井石沙洲屏岩峰"
-SHIPPED: Final = Path(__file__).parents[3] / "deploy" / "networks"
+SHIPPED: Final = Path(__file__).parents[2] / "deploy" / "networks"
 
 
 class Purpose(StrEnum):

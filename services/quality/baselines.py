@@ -19,16 +19,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from services.cli.quality.judge import Order, Outcome
+from services.quality.judge import Order, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
     from datetime import datetime
 
-    from services.cli.quality.placed import Placed
     from services.dedup.replay import Served
     from services.dedup.replay_files import Restoration
     from services.grid.tree import Tree
+    from services.quality.placed import Placed
 
 HALF_AN_HOUR: Final = timedelta(minutes=30)
 _CELL_M: Final = 500.0

@@ -12,12 +12,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from defusedxml import ElementTree
 
-from services.cli.storm.faults import SERVICE, Network
-from services.cli.storm.files import report_lines, write_storm
-from services.cli.storm.generate import draw_storm
-from services.cli.storm.payloads import Senders, at_steady_rate, events_of, render
-from services.cli.storm.shape import CUSTOMERS_OUT, Shape, quantile
-from services.cli.storm.words import Kind
 from services.contracts.values import Channel
 from services.grid.network_file import open_network
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
@@ -26,6 +20,12 @@ from services.intake.channels.conversation import Talk
 from services.intake.channels.source import PhoneSource, ReportSource, WeChatSource
 from services.intake.settings import IntakeSettings
 from services.intake.yaml_file import load_phrases
+from services.simulator.faults import SERVICE, Network
+from services.simulator.files import report_lines, write_storm
+from services.simulator.generate import draw_storm
+from services.simulator.payloads import Senders, at_steady_rate, events_of, render
+from services.simulator.shape import CUSTOMERS_OUT, Shape, quantile
+from services.simulator.words import Kind
 
 NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
 START = datetime.fromisoformat("2026-07-01T18:00:00+08:00")

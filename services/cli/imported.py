@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from services.cli.errors import CommandError, Exit
-from services.cli.storm.faults import Network
 from services.contracts.values import CustomerClass, CustomerStatus
 from services.grid.device import DeviceRow
 from services.grid.network_file import CustomerRow
+from services.simulator.faults import Network
 
 if TYPE_CHECKING:
     import asyncpg

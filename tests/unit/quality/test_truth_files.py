@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.quality.storms import read_faults, read_storm, read_truth
 from services.dedup.replay_files import ReplayFileError
+from services.quality.storms import read_faults, read_storm, read_truth
 
 IEEE123 = Path(__file__).parents[3] / "deploy/networks/ieee123"
 AT = "2026-07-01T12:00:00+00:00"

@@ -17,16 +17,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from services.cli.quality.baselines import HALF_AN_HOUR, Books
+from services.quality.baselines import HALF_AN_HOUR, Books
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from services.cli.quality.judge import Outcome
-    from services.cli.quality.placed import Placed
-    from services.cli.quality.storms import StormFiles
     from services.dedup.replay import Replayed
     from services.grid.tree import Tree
+    from services.quality.judge import Outcome
+    from services.quality.placed import Placed
+    from services.quality.storms import StormFiles
 
 _SLACK: Final = timedelta(minutes=5)  # clocks of phones and crews
 _NEVER: Final = datetime(9000, 1, 1, tzinfo=UTC)

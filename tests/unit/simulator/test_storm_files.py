@@ -11,14 +11,14 @@ from random import Random
 
 import pytest
 
-from services.cli.storm.faults import SERVICE
-from services.cli.storm.files import FAULT_COLUMNS, TRUTH_COLUMNS, report_lines, write_storm
-from services.cli.storm.grown import TOWN, VALLEY, grow
-from services.cli.storm.presets import PRESETS, Purpose, named
-from services.cli.storm.spoken import spoken
 from services.contracts.values import Crs
 from services.grid.datum import to_wgs84
 from services.grid.tree import Tree
+from services.simulator.faults import SERVICE
+from services.simulator.files import FAULT_COLUMNS, TRUTH_COLUMNS, report_lines, write_storm
+from services.simulator.grown import TOWN, VALLEY, grow
+from services.simulator.presets import PRESETS, Purpose, named
+from services.simulator.spoken import spoken
 
 START = datetime.fromisoformat("2026-07-01T18:00:00+08:00")
 SEED = 5

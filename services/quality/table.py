@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from services.cli.quality.methods import ENGINE, METHODS, ORACLES
-from services.cli.quality.spread import Spread, spread
-from services.cli.storm.presets import PRESETS
+from services.quality.methods import ENGINE, METHODS, ORACLES
+from services.quality.spread import Spread, spread
+from services.simulator.presets import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from services.cli.quality.matrix import Run
+    from services.quality.matrix import Run
 
 
 class _Column(NamedTuple):
@@ -221,5 +221,5 @@ _TAIL: Final = """
 
 One simulator family, however varied its seeds; real storms have habits of their own. A figure is worth its interval,
 not its last digit. Shares of wrong accounts, spoken addresses and late crews are assumptions of ours; they stand in
-`services/cli/storm/presets.py` and each seed draws its own.
+`services/simulator/presets.py` and each seed draws its own.
 """

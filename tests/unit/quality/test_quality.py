@@ -8,25 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.hearing import hearing
-from services.cli.quality import baselines
-from services.cli.quality.judge import Order, Outcome, judge
-from services.cli.quality.losses import Cause, losses
-from services.cli.quality.matrix import SEEDS, Job, read_runs, run, run_all, write_runs
-from services.cli.quality.methods import ENGINE, METHODS, ORACLES, compare, outcome_of, prepare, run_engine
-from services.cli.quality.oracles import Known, by_known_faults
-from services.cli.quality.placed import Placed, first_arrivals, placed, says_where
-from services.cli.quality.plot import holds_plot, methods_plot
-from services.cli.quality.spread import spread
-from services.cli.quality.storms import TrueFault, Truth, read_storm
-from services.cli.quality.table import document
-from services.cli.storm.files import write_storm
-from services.cli.storm.presets import PRESETS, Purpose
-from services.cli.storm.words import Kind
 from services.dedup.replay import Served, load_served
 from services.dedup.replay_files import Restoration
 from services.dedup.rules_file import load_rules
 from services.grid.network_file import write_customers, write_devices
+from services.quality import baselines
+from services.quality.hearing import hearing
+from services.quality.judge import Order, Outcome, judge
+from services.quality.losses import Cause, losses
+from services.quality.matrix import SEEDS, Job, read_runs, run, run_all, write_runs
+from services.quality.methods import ENGINE, METHODS, ORACLES, compare, outcome_of, prepare, run_engine
+from services.quality.oracles import Known, by_known_faults
+from services.quality.placed import Placed, first_arrivals, placed, says_where
+from services.quality.plot import holds_plot, methods_plot
+from services.quality.spread import spread
+from services.quality.storms import TrueFault, Truth, read_storm
+from services.quality.table import document
+from services.simulator.files import write_storm
+from services.simulator.presets import PRESETS, Purpose
+from services.simulator.words import Kind
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"

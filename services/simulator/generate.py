@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from services.cli.storm.cases import draw_cases
-from services.cli.storm.faults import draw_faults
+from services.simulator.cases import draw_cases
+from services.simulator.faults import draw_faults
 
 if TYPE_CHECKING:
-    from services.cli.storm.cases import Case
-    from services.cli.storm.faults import Fault, Network
-    from services.cli.storm.shape import Shape
+    from services.simulator.cases import Case
+    from services.simulator.faults import Fault, Network
+    from services.simulator.shape import Shape
 
 
 @dataclass(frozen=True, slots=True)

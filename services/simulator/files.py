@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from services.cli.storm.faults import SERVICE
-from services.cli.storm.generate import Storm, dice
-from services.cli.storm.words import Kind
 from services.contracts.values import Channel, Crs
 from services.grid.datum import from_wgs84
+from services.simulator.faults import SERVICE
+from services.simulator.generate import Storm, dice
+from services.simulator.words import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
-    from services.cli.storm.cases import Case
-    from services.cli.storm.faults import Fault
+    from services.simulator.cases import Case
+    from services.simulator.faults import Fault
 
 TRUTH_COLUMNS = ("event_id", "fault_id", "kind", "account_id", "transformer_id", "happened_at", "again", "misplaced")
 FAULT_COLUMNS = (

@@ -1,7 +1,7 @@
 """The figures of one storm: what was assigned and ordered, held against the truth. Pure.
 
 Decided here: which reports and orders each figure is over. The definitions of pairwise, B-cubed and dispatch figures
-are ``services.cli.score``. Never here: I/O; a verdict.
+are ``services.quality.score``. Never here: I/O; a verdict.
 
 - Reports: those of a true fault that saw no danger. One in no incident stands alone: it costs recall, as it should.
 - Orders: all ever issued, but those that only reports of danger were ever in: danger has its own on purpose.
@@ -15,15 +15,15 @@ from dataclasses import dataclass, fields
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from services.cli.score import b_cubed, dispatch_owners, pairwise, percentile
-from services.cli.storm.words import Kind
+from services.quality.score import b_cubed, dispatch_owners, pairwise, percentile
+from services.simulator.words import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from services.cli.quality.storms import TrueFault, Truth
     from services.grid.tree import Tree
+    from services.quality.storms import TrueFault, Truth
 
 _AT_ONCE: float = 2.0  # seconds from a report of danger to its order
 

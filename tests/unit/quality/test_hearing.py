@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.cli.hearing import hearing
 from services.dedup.replay import Heard
+from services.quality.hearing import hearing
 
 
 @pytest.mark.parametrize(

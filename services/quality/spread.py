@@ -11,7 +11,7 @@ from random import Random
 from statistics import fmean
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.cli.score import percentile
+from services.quality.score import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,10 +9,10 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from services.cli.storm.connection import Connections
-from services.cli.storm.payloads import Request
-from services.cli.storm.sender import Answers, send
 from services.contracts.values import Channel
+from services.simulator.connection import Connections
+from services.simulator.payloads import Request
+from services.simulator.sender import Answers, send
 
 SPACE = UUID(int=7)
 
@@ -128,7 +128,7 @@ async def test_wechats_success_is_an_acceptance():
 
 
 async def test_nobody_there_leaves_the_outcome_unknown(monkeypatch):
-    monkeypatch.setattr("services.cli.storm.sender._ATTEMPTS", 2)
+    monkeypatch.setattr("services.simulator.sender._ATTEMPTS", 2)
     answers = Answers()
     async with running(Intake()) as url:
         pass  # closed again: nobody listens there now

@@ -9,13 +9,13 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from services.cli.quality.methods import BASELINES, ENGINE, ORACLES
-from services.cli.quality.spread import spread
+from services.quality.methods import BASELINES, ENGINE, ORACLES
+from services.quality.spread import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from services.cli.quality.matrix import Run
+    from services.quality.matrix import Run
 
 _WIDE, _HIGH = 300.0, 240.0
 _LEFT, _TOP, _GAP, _FOOT = 52.0, 34.0, 58.0, 46.0

@@ -16,19 +16,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from services.cli.hearing import hearing
-from services.cli.quality.methods import METHODS, compare
-from services.cli.quality.storms import read_storm
-from services.cli.storm.files import write_storm
-from services.cli.storm.presets import PRESETS, Purpose
 from services.dedup.replay import Served, load_served
 from services.dedup.rules_file import load_rules
 from services.grid.network_file import write_customers, write_devices
+from services.quality.hearing import hearing
+from services.quality.methods import METHODS, compare
+from services.quality.storms import read_storm
+from services.simulator.files import write_storm
+from services.simulator.presets import PRESETS, Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from services.cli.storm.faults import Network
+    from services.simulator.faults import Network
 
 SEEDS: Final = {
     Purpose.TUNING: tuple(range(1, 11)),

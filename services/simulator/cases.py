@@ -10,8 +10,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from services.cli.storm.spoken import spoken
-from services.cli.storm.words import (
+from services.contracts.values import Channel, CustomerStatus
+from services.simulator.spoken import spoken
+from services.simulator.words import (
     AGAIN_TEXTS,
     HAZARD_TEXTS,
     NAMING_TEXTS,
@@ -21,16 +22,15 @@ from services.cli.storm.words import (
     TEXTS,
     Kind,
 )
-from services.contracts.values import Channel, CustomerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from random import Random
 
-    from services.cli.storm.faults import Fault, Network
-    from services.cli.storm.shape import Shape
-    from services.cli.storm.words import Texts
     from services.grid.network_file import CustomerRow
+    from services.simulator.faults import Fault, Network
+    from services.simulator.shape import Shape
+    from services.simulator.words import Texts
 
 _METRES_A_DEGREE: Final = 111_320.0  # of latitude
 _AWAY: Final = 0.03  # reports "my home is dark" from somewhere else, with that place's position

@@ -10,21 +10,21 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.cli.quality import baselines
-from services.cli.quality.judge import Order, Outcome, judge
-from services.cli.quality.oracles import by_known_faults, last_word, true_faults
-from services.cli.quality.placed import first_arrivals, placed, truly_placed, truly_placed_if_said
 from services.dedup.replay import Replay
+from services.quality import baselines
+from services.quality.judge import Order, Outcome, judge
+from services.quality.oracles import by_known_faults, last_word, true_faults
+from services.quality.placed import first_arrivals, placed, truly_placed, truly_placed_if_said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from services.cli.hearing import Hear
-    from services.cli.quality.judge import Figures
-    from services.cli.quality.storms import StormFiles
     from services.dedup.domain.rules import Rules
     from services.dedup.replay import Prepared, Replayed
     from services.dedup.replay_files import ReportLine
+    from services.quality.hearing import Hear
+    from services.quality.judge import Figures
+    from services.quality.storms import StormFiles
 
 ENGINE: Final = "Gridline"
 BASELINES: Final = (

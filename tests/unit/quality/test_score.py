@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cli.score import Dispatch, Score, b_cubed, dispatch, pairwise, percentile
+from services.quality.score import Dispatch, Score, b_cubed, dispatch, pairwise, percentile
 
 
 def clusters(*groups: str) -> dict[str, int]:

@@ -12,9 +12,9 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from services.cli.storm.shape import CUSTOMERS_OUT, HOURS_OUT, Shape, quantile
 from services.grid.device import DeviceType
 from services.grid.tree import Tree
+from services.simulator.shape import CUSTOMERS_OUT, HOURS_OUT, Shape, quantile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,17 +11,17 @@ from collections import Counter, defaultdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from services.cli.quality.judge import judged_orders
-from services.cli.score import dispatch_owners
-from services.cli.storm.words import Kind
 from services.contracts.values import CustomerStatus
+from services.quality.judge import judged_orders
+from services.quality.score import dispatch_owners
+from services.simulator.words import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from services.cli.quality.judge import Outcome
-    from services.cli.quality.storms import StormFiles
     from services.dedup.replay import Prepared
+    from services.quality.judge import Outcome
+    from services.quality.storms import StormFiles
 
 _RIGHT = None
 

@@ -9,7 +9,6 @@ import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from services.cli.storm.words import Kind
 from services.dedup.replay import Served, load_served
 from services.dedup.replay_files import (
     ReplayFileError,
@@ -19,6 +18,7 @@ from services.dedup.replay_files import (
     read_restorations,
     read_time,
 )
+from services.simulator.words import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -8,18 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from services.cli.storm.words import Kind
 from services.contracts.values import CustomerStatus
 from services.grid.candidates import search
 from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, ask
+from services.simulator.words import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from services.cli.quality.storms import StormFiles
     from services.dedup.replay import Prepared
     from services.dedup.replay_files import ReportLine
+    from services.quality.storms import StormFiles
 
 
 @dataclass(frozen=True, slots=True)

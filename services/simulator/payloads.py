@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from services.cli.storm.generate import Storm, dice
-from services.cli.storm.words import BUSINESS, Kind
 from services.contracts.ids import contact_id, ticket_id
 from services.contracts.values import Channel, Crs
 from services.grid.datum import from_wgs84
@@ -23,13 +21,15 @@ from services.intake.channels.conversation import Talk
 from services.intake.channels.source import WeChatSource
 from services.intake.settings import IntakeSettings
 from services.intake.yaml_file import load_phrases
+from services.simulator.generate import Storm, dice
+from services.simulator.words import BUSINESS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
-    from services.cli.storm.cases import Case
+    from services.simulator.cases import Case
 
 _MENU: Final = {
     "fault_report": "1",

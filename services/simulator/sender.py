@@ -14,14 +14,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from services.cli.storm.connection import Answer, Connections
 from services.runtime import clock
+from services.simulator.connection import Answer, Connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from services.cli.storm.payloads import Request
+    from services.simulator.payloads import Request
 
 _ACCEPTED: Final = 202
 _OK: Final = 200

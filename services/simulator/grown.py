@@ -10,10 +10,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from services.cli.storm.generate import dice
 from services.grid.device import DeviceRow, DeviceType
 from services.grid.network_file import CustomerRow
 from services.grid.tile import Base
+from services.simulator.generate import dice
 
 if TYPE_CHECKING:
     from random import Random
@@ -118,8 +118,8 @@ class _Feeder:
         ids = [f"G{letters[kind]}{node:05d}" for node, kind in enumerate(self._type)]
         places = [_degrees(*at) for at in self._at]
         devices = [
-            DeviceRow(ids[n], None if (p := self._parent[n]) < 0 else ids[p], self._type[n].value, False, *places[n])
-            for n in range(len(ids))
+            DeviceRow(own, None if up < 0 else ids[up], kind.value, normally_open=False, lat=lat, lon=lon)
+            for own, up, kind, (lat, lon) in zip(ids, self._parent, self._type, places, strict=True)
         ]
         customers: list[CustomerRow] = []
         phones: dict[str, None] = {}
