@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from services.grid.tree import Tree
     from services.runtime.postgres import Connection
 
-_AREAS: Final = "SELECT area, latest, next_seq, lag, learned, pace FROM area WHERE area = ANY($1::text[])"
-_FLOOR: Final = "SELECT coalesce(max(floor), 0) FROM version_floor"
+_AREAS: Final = """
+SELECT area, latest, next_seq, lag, learned, pace, (SELECT coalesce(max(floor), 0) FROM version_floor) AS floor
+FROM unnest($1::text[]) AS asked (area) LEFT JOIN area USING (area)
+"""
 _OPEN: Final = """
 SELECT * FROM incident
 WHERE area = ANY($1::text[]) AND state IN ('predicted', 'confirmed')
@@ -79,11 +81,11 @@ async def load_areas(
     """
     states = {area: AreaState(area, trees.get(area), rules) for area in areas}
     names = list(states)
-    floor = await connection.fetchval(_FLOOR)
-    for state in states.values():
-        state.floor = floor
     for row in await connection.fetch(_AREAS, names):
         state = states[row["area"]]
+        state.floor = row["floor"]
+        if row["next_seq"] is None:
+            continue  # nobody reported from there yet
         state.next_seq = row["next_seq"]
         state.latest = row["latest"]
         state.learn(Learned(*row["learned"]))
