@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from services.contracts.topics import TICKET_ROUTED
+from services.contracts.topics import OUTAGE_INPUT, TICKET_ROUTED
 from services.contracts.values import TicketState
 from services.router import metrics, roster, store
 from services.router.backlog import Backlog
@@ -21,7 +21,8 @@ from services.router.domain.deciding import FOLLOW_UP, counted_as, route_again, 
 from services.router.domain.desk import case_of, in_words, serves, turn_of, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason, Why
 from services.router.domain.repeats import reporters
-from services.router.domain.telling import routed
+from services.router.domain.telling import outage_reported, routed
+from services.router.domain.ticket import REPORT_SENT, ReportState
 from services.router.domain.work import Phase
 from services.router.roster import Presence
 from services.runtime import clock
@@ -270,7 +271,7 @@ class Desk:
         if event is None:
             return Change(before, before, ())
         after = worked(before, [event], event.at)
-        if event.did is Did.RETURNED:
+        if event.did in {Did.RETURNED, Did.PLACED}:
             after = route_again(after, self.book.rules, event.at)
         if event.did is Did.REOPENED and after.standing is not TicketState.QUEUED:
             after = route_again(after, self.book.rules, event.at, FOLLOW_UP)  # no machine takes care of it any more
@@ -294,7 +295,9 @@ class Desk:
             return
         rules = self.rules()
         stood = [(change.after, turn_of(change.after, rules)) for change in changed]
-        told = self._outbox.settle(Publication(TICKET_ROUTED, routed(ticket, turn.due)) for ticket, turn in stood)
+        publish = await _reports(tx, changed)
+        publish += [Publication(TICKET_ROUTED, routed(ticket, turn.due)) for ticket, turn in stood]
+        told = self._outbox.settle(publish)
         lines = [(change.after, change.events) for change in changed]
         await store.acted(tx, stood, lines, _tally(changed), self._outbox.columns(told, now))
         for change in changed:
@@ -315,6 +318,8 @@ class Desk:
         agents: set[str | None] = set()
         for change in changes:
             agents |= {work_of(change.before).agent, work_of(change.after).agent}
+            if _reports_now(change):
+                metrics.REPORTS.labels(ReportState.SENT.value).inc()
             for event in change.events:
                 observe(event, change.after.queue, work_of(change.before).phase)
         rules = self.rules()
@@ -336,12 +341,26 @@ def observe(event: Event, queue: str, phase: Phase) -> None:
         metrics.HANDLE_SECONDS.labels("handling" if phase is Phase.ASSIGNED else "after_contact").observe(event.seconds)
 
 
+async def _reports(tx: Connection, changes: Sequence[Change]) -> list[Publication]:
+    """Return the outage reports that acts let go out: a person said where it is. As of when the customer told of it."""
+    placed = [change.after for change in changes if _reports_now(change)]
+    arrived = await store.arrived(tx, [ticket.ticket_id for ticket in placed]) if placed else {}
+    told = ((each, max(arrived[each.ticket_id], each.reported_at or each.facts.opened_at)) for each in placed)
+    return [Publication(OUTAGE_INPUT, outage_reported(each, each.facts.channel.contact_id, at)) for each, at in told]
+
+
+def _reports_now(change: Change) -> bool:
+    return change.before.report is ReportState.NONE and change.after.report is ReportState.SENT
+
+
 def _tally(changes: Sequence[Change]) -> Mapping[tuple[str, int, str], int]:
     tally: Counter[tuple[str, int, str]] = Counter()
     for change in changes:
         was, now = counted_as(change.before), counted_as(change.after)
+        row = change.after.ticket_id.int % _SPREAD
+        if _reports_now(change):
+            tally[TICKET_ROUTED.name, row, REPORT_SENT] += 1
         if was != now:
-            row = change.after.ticket_id.int % _SPREAD
             tally[TICKET_ROUTED.name, row, was] -= change.before.counted
             tally[TICKET_ROUTED.name, row, now] += change.after.counted
     return tally

@@ -4,8 +4,8 @@ Decided here: nothing about a ticket (``domain`` does), only what is loaded, sav
 
 What is published: ``TicketRouted`` once for each ticket the batch changed, with the highest of the versions the batch
 made, so versions ascend and some numbers are never seen; ``OutageReported`` exactly once a ticket, by the contact that
-made it ready: its words mean an outage, it is placed, and either no more is expected (``final``) or an account or a
-position placed it.
+made it ready, or by the person who said where it is (``acting``): its words mean an outage, it is placed, and either no
+more is expected (``final``) or an account, a position or a person placed it.
 
 Conservation. Every accepted contact is counted in exactly one of three names, and moves between them with its ticket:
 
@@ -47,7 +47,7 @@ from services.router.domain.log import Did, Event
 from services.router.domain.places import Clues, Places
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, routed
-from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, ReportState
+from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, REPORT_SENT, ReportState
 from services.runtime.handling import Decided, Publication, Received, Refused
 
 if TYPE_CHECKING:
@@ -68,7 +68,6 @@ if TYPE_CHECKING:
     from services.router.tree.book import RuleBook
     from services.runtime.handling import Transaction
 
-REPORT_SENT: Final = "report_sent"
 REPEATS: Final = "contact_repeats"
 _TELLINGS: Final = ("", "first", "second", "third_and_later")
 _log = structlog.get_logger()
@@ -216,7 +215,7 @@ def _on_contact(work: _Outcome, received: Received, said: Said) -> None:
     work.note(work.book.drain(), received)
     work.contacts += [(each.contact, ticket.ticket_id, each.at) for each in (*said.before, said)]
     if ticket.report is ReportState.SENT and (was is None or was.report is ReportState.NONE):
-        report = outage_reported(ticket, said.contact)
+        report = outage_reported(ticket, said.contact.contact_id, said.contact.received_at)
         work.reports.append(Publication(OUTAGE_INPUT, report, received.traceparent))
         work.places.reported(work.book.clues_of(ticket.facts))
 

@@ -116,6 +116,9 @@ WITH kept AS ({_KEEP}), noted AS ({_NOTE}), counted AS ({positions.counting(35)}
 _LOG: Final = """
 SELECT body::text AS body FROM ticket_log WHERE ticket_id = $1 ORDER BY version, n OFFSET $2 LIMIT $3
 """
+_ARRIVED: Final = """
+SELECT ticket_id, min(received_at) AS at FROM ticket_contact WHERE ticket_id = ANY($1::uuid[]) GROUP BY ticket_id
+"""
 _FORGET: Final = "DELETE FROM ticket_reporter WHERE touched_at < $1"
 _BY_ID: Final = """
 SELECT body::text AS body FROM ticket
@@ -324,6 +327,11 @@ async def log_of(connection: Connection, ticket_id: UUID, skip: int = 0, limit: 
     """Return what was done with a ticket, in order: so many lines after the first ones that are skipped."""
     rows = await connection.fetch(_LOG, ticket_id, skip, limit)
     return [Event.model_validate_json(row["body"], extra="ignore") for row in rows]
+
+
+async def arrived(connection: Connection, ticket_ids: Collection[UUID]) -> dict[UUID, datetime]:
+    """Return when the first contact of each ticket arrived."""
+    return {row["ticket_id"]: row["at"] for row in await connection.fetch(_ARRIVED, list(ticket_ids))}
 
 
 async def forget_reporters(connection: Connection, before: datetime) -> None:

@@ -243,7 +243,7 @@ def reports_of(network: Network, contacts: Sequence[ContactReceived]) -> list[Ou
         located = Located(place.as_value(), place.language)
         ticket = tickets[contact.ticket_id] = receive(was, contact, facts, located, rules, bounds, contact.received_at)
         if ticket.reported_at is not None and ticket.ticket_id not in reports:
-            reports[ticket.ticket_id] = outage_reported(ticket, contact)
+            reports[ticket.ticket_id] = outage_reported(ticket, contact.contact_id, contact.received_at)
     return list(reports.values())
 
 

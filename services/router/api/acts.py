@@ -5,12 +5,14 @@ Decided here: what each act must say. Never here: whether it is allowed now.
 # No `from __future__ import annotations`: the doors are made in a loop, and FastAPI reads the types of each.
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from services.contracts.values import Language, Name, Priority, Text, Word
+from services.contracts.values import Basis, Language, Name, Place, Position, Priority, Text, Word
+from services.grid.evidence import PlaceEvidence
+from services.grid.lookup import resolve_places
 from services.router import roster
 from services.router.acting import Desk
 from services.router.api.answers import REFUSALS, SeenVersion, etag, problem
@@ -23,6 +25,9 @@ from services.runtime import clock
 from services.runtime.http import Problem, wrong_field
 from services.runtime.keys import Holder, KeyRing, let_in
 from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    import asyncpg
 
 
 class Said(BaseModel):
@@ -92,6 +97,24 @@ class Noted(Said):
     agent_id: Name | None = None
 
 
+class Placed(Said):
+    """Where it is, by one or more of these; what the customer said of it counts no more."""
+
+    agent_id: Name | None = None
+    account_id: Name | None = None
+    address: Annotated[Text, StringConstraints(max_length=500)] | None = Field(
+        default=None, description="As people say it"
+    )
+    device: Name | None = Field(default=None, description="Name or id of a transformer, pole, line or switch")
+    position: Position | None = None
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "Placed":
+        if not (self.account_id or self.address or self.device or self.position):
+            raise ValueError("needs account_id, address, device or position")
+        return self
+
+
 class Because(Said):
     """Why."""
 
@@ -129,6 +152,7 @@ _ACTS: Final[tuple[tuple[str, Did, type[Said], Scope, str], ...]] = (
     ("complete", Did.COMPLETED, Completed, Scope.AGENT, "It is done"),
     ("transfer", Did.TRANSFERRED, Transferred, Scope.AGENT, "Pass it on to a queue or an agent"),
     ("return", Did.RETURNED, Returned, Scope.AGENT, "Give it back (退单): it is routed again"),
+    ("place", Did.PLACED, Placed, Scope.AGENT, "Say where it is: an outage nothing could place is reported now"),
     ("reopen", Did.REOPENED, Reopened, Scope.AGENT, "The customer says it is not done: it waits again"),
     ("notes", Did.NOTED, Noted, Scope.AGENT, "Add a note"),
     ("pause", Did.PAUSED, Because, Scope.AGENT, "Its clock stands still: the customer is asked for something"),
@@ -177,8 +201,11 @@ def _door(desk: Desk, did: Did, body: type[Said], check: Callable[..., Holder[Sc
 
 
 async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | None, holder: Holder[Scope]) -> Ticket:
-    told = said.model_dump(exclude_none=True)
+    where = set(Placed.model_fields) - set(Noted.model_fields) if isinstance(said, Placed) else None
+    told = said.model_dump(exclude_none=True, exclude=where)
     _check(desk, told)
+    if isinstance(said, Placed):
+        told["place"] = await _found(desk, said)
     now, timings = clock.now(), desk.rules().timings
     agent = told.pop("agent_id", None)
     if agent is not None:
@@ -200,6 +227,33 @@ async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | N
     if did is Did.UNMERGED:
         return await desk.unmerge(ticket.ticket_id, asked, version)
     return await desk.act(ticket.ticket_id, asked, version)
+
+
+async def _found(desk: Desk, said: Placed) -> Place:
+    """Return the place a person named, looked up as a customer's would be.
+
+    Raises:
+        Problem: nothing of the network is found by it.
+    """
+    at = said.position
+    evidence = PlaceEvidence(
+        account_id=said.account_id,
+        lat=None if at is None else at.lat,
+        lon=None if at is None else at.lon,
+        crs=None if at is None else at.crs.value,
+        accuracy_m=None if at is None else at.accuracy_m,
+        address=said.address,
+        text=said.device,
+    )
+    with translated():
+        async with desk.pool.acquire() as connection:
+            # a pool's proxy is a connection in all but type
+            [found] = await resolve_places(cast("asyncpg.Connection[asyncpg.Record]", connection), [evidence])
+    place = found.as_value()
+    if place.area is None:
+        field = next(name for name in ("account_id", "device", "address", "position") if getattr(said, name))
+        raise wrong_field(field, f"no place is found by this: {', '.join(place.evidence) or 'not known'}")
+    return place if place.basis is Basis.CELL else place.model_copy(update={"basis": Basis.MANUAL})
 
 
 async def _can_receive(desk: Desk, agent_id: str, field: str) -> None:

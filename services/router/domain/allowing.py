@@ -47,6 +47,7 @@ ALLOWED: Final[Mapping[Did, frozenset[Phase]]] = {
     Did.CARRIED: frozenset({*OPEN, Phase.CLOSED}),
     Did.RELEASED: ALL,
     Did.LOST: IN_HAND,
+    Did.PLACED: OPEN,
     Did.RECALLED: OPEN,
     Did.REOPENED: frozenset({Phase.WAITING, Phase.CLOSED}),
     Did.ABANDONED: OPEN,
@@ -85,6 +86,7 @@ class Case:
         contacts: How often the customer spoke.
         last_due: When the last stage of its clock is due, if it runs.
         urge: Between two urges that count.
+        reported: Its outage report went out.
     """
 
     opened_at: datetime
@@ -94,6 +96,7 @@ class Case:
     contacts: int = 1
     last_due: datetime | None = None
     urge: timedelta = timedelta(minutes=30)
+    reported: bool = False
 
 
 def decide(work: Work, act: Event, case: Case) -> Event | None:
@@ -131,6 +134,8 @@ def _done_already(work: Work, act: Event) -> bool:
         return work.phase is Phase.CLOSED and (work.agent, work.outcome) == (act.agent, act.outcome)
     if act.did is Did.MERGED:
         return work.phase is Phase.MERGED and work.merged_into == act.ticket
+    if act.did is Did.PLACED:
+        return act.place is not None and work.place == act.place
     if act.did is Did.CARRIED:
         return any(each.ticket == act.ticket for each in work.carries)
     return False
@@ -157,6 +162,12 @@ def _may_have(work: Work, act: Event, case: Case) -> None:
         raise NotAllowedError(Why.KEPT_FOR_ANOTHER, "it is kept for another agent for a moment")
 
 
+_NOT_OF_DANGER: Final[Mapping[Did, str]] = {
+    Did.WITHDRAWN: "somebody must take it and say what came of it",
+    Did.PAUSED: "its clock does not stand still",
+}
+
+
 def _check(work: Work, act: Event, case: Case) -> None:
     """Refuse what the phase allows and something else does not."""
     if act.did is Did.ACCEPTED and work.until is not None and act.at >= work.until:
@@ -167,14 +178,16 @@ def _check(work: Work, act: Event, case: Case) -> None:
         raise NotAllowedError(Why.NOT_CLOSED, "it waits for a person already")
     if act.did is Did.REPRIORITISED and case.danger and act.priority is not Priority.EMERGENCY:
         raise NotAllowedError(Why.DANGER, "a danger was named: it stays an emergency")
-    if act.did is Did.WITHDRAWN and case.danger:
-        raise NotAllowedError(Why.DANGER, "a danger was named: somebody must take it and say what came of it")
-    if act.did is Did.PAUSED and case.danger:
-        raise NotAllowedError(Why.DANGER, "a danger was named: its clock does not stand still")
+    if case.danger and act.did in _NOT_OF_DANGER:
+        raise NotAllowedError(Why.DANGER, f"a danger was named: {_NOT_OF_DANGER[act.did]}")
     if act.did is Did.PAUSED and work.elapsed.paused:
         raise NotAllowedError(Why.ALREADY_PAUSED, "its clock stands still already")
     if act.did is Did.RESUMED and not work.elapsed.paused:
         raise NotAllowedError(Why.NOT_PAUSED, "its clock runs")
+    if act.did is Did.PLACED and case.reported:
+        raise NotAllowedError(
+            Why.REPORTED, "its outage report went out: where that is, dispatchers say (docs/dispatching.md)"
+        )
     if act.did is Did.CARRIED and len(work.carries) >= MOST_CARRIED:
         raise NotAllowedError(Why.TOO_MANY_MERGED, f"{MOST_CARRIED} tickets are merged into it already")
 

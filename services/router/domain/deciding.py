@@ -139,16 +139,26 @@ def receive(
         case = _case(before)
         case.version += 1
         case.contacts |= {contact.contact_id}
-        case.facts, case.located = facts, located
+        case.facts, case.located = facts, _by_person(case.work, located)
         case.needs_person = before.needs_person or _follow_up(before, contact, at, bounds)
         case.last_at = max(before.last_at, at)
         if isinstance(entry, Joined):
             _add_thread(case, entry, at, bounds)
-    classification = classification_of(facts, located, rules.keywords, case.work)
-    if case.report is ReportState.NONE and is_ready(classification, facts, located.place):
-        case.report = ReportState.SENT
-        case.reported_at = bounded(facts.outage_at or facts.opened_at, contact.received_at, bounds.event_lag)
+    classification = classification_of(facts, case.located, rules.keywords, case.work)
+    _report(case, classification, bounded(facts.outage_at or facts.opened_at, contact.received_at, bounds.event_lag))
     return _decide(case, classification, rules, now)
+
+
+def _report(case: _Case, classification: Classification, outage_at: datetime) -> None:
+    """Let the ticket's one outage report go out, if it can and has not."""
+    if case.report is ReportState.NONE and is_ready(classification, case.facts, case.located.place):
+        case.report = ReportState.SENT
+        case.reported_at = outage_at
+
+
+def _by_person(work: Work | None, located: Located) -> Located:
+    """Return where a ticket is: where a person says, if one does."""
+    return located if work is None or work.place is None else replace(located, place=work.place)
 
 
 def _case(ticket: Ticket) -> _Case:
@@ -158,7 +168,7 @@ def _case(ticket: Ticket) -> _Case:
         version=ticket.version,
         contacts=ticket.contacts,
         facts=ticket.facts,
-        located=Located(ticket.place, ticket.customer_language),
+        located=_by_person(ticket.work, Located(ticket.place, ticket.customer_language)),
         report=ticket.report,
         reported_at=ticket.reported_at,
         needs_person=ticket.needs_person,
@@ -202,7 +212,7 @@ def is_ready(classification: Classification, facts: Facts, place: Place) -> bool
     """
     if not classification.is_outage or place.area is None:
         return False
-    return facts.final or place.basis in {Basis.ACCOUNT, Basis.POSITION, Basis.CELL}
+    return facts.final or place.basis in {Basis.ACCOUNT, Basis.POSITION, Basis.CELL, Basis.MANUAL}
 
 
 def may_be_ready(facts: Facts) -> bool:
@@ -255,10 +265,14 @@ def worked(before: Ticket, events: Sequence[Event], now: datetime) -> Ticket:
 def route_again(before: Ticket, rules: Rules, now: datetime, needs_person: str | None = None) -> Ticket:
     """Return a ticket decided on anew by the rules in force, in the same version.
 
-    A person corrected what it is, or a ticket that it stands for needs a person.
+    A person corrected what it is or said where, or a ticket that it stands for needs a person. An outage that has its
+    place by that is reported, as of when the customer told of it.
     """
     case = replace(_case(before), needs_person=needs_person or before.needs_person)
-    decided = _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
+    classification = classification_of(before.facts, case.located, rules.keywords, before.work)
+    if before.work is not None and before.work.place is not None:
+        _report(case, classification, before.facts.outage_at or before.facts.opened_at)
+    decided = _decide(case, classification, rules, now)
     return replace(decided, change=before.change)
 
 

@@ -21,6 +21,7 @@ from services.router.domain.deciding import wakes_at
 from services.router.domain.effects import evolve
 from services.router.domain.log import Did, Event
 from services.router.domain.sla import Clock, due_levels, met_at, next_level, reached
+from services.router.domain.ticket import ReportState
 from services.router.domain.timing import Timings, lapsed, wakes
 from services.router.domain.work import UNTOUCHED, Phase
 
@@ -232,6 +233,7 @@ def case_of(ticket: Ticket, rules: DeskRules) -> Case:
         contacts=len(ticket.contacts),
         last_due=last,
         urge=rules.timings.urge,
+        reported=ticket.report is not ReportState.NONE,
     )
 
 

@@ -97,6 +97,7 @@ _CHANGES: Final[Mapping[Did, Callable[[Work, Event], dict[str, object]]]] = {
     Did.UNMERGED: _unmerged,
     Did.CARRIED: _carrying,
     Did.RELEASED: _released,
+    Did.PLACED: lambda _, event: {"place": event.place},
 }
 
 

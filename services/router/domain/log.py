@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from uuid import UUID
 
-from services.contracts.values import Language, Name, Priority, Text, Timestamp, Value, Word
+from services.contracts.values import Language, Name, Place, Priority, Text, Timestamp, Value, Word
 
 
 class Did(StrEnum):
@@ -55,6 +55,8 @@ class Did(StrEnum):
     """A danger became known: it goes to those for danger at once, whoever has it."""
     REOPENED = "reopened"
     """The customer spoke again after it was closed, or after a machine had taken care of it."""
+    PLACED = "placed"
+    """A person said where it is."""
     ABANDONED = "abandoned"
     """A call was given up before a person answered; the ticket stays, to call back."""
     ESCALATED = "escalated"
@@ -91,6 +93,7 @@ class Why(StrEnum):
     OTHER_CUSTOMER = "other_customer"
     TOO_MANY_MERGED = "too_many_merged"
     NOT_CLOSED = "not_closed"
+    REPORTED = "reported"
 
 
 class NotAllowedError(Exception):
@@ -115,6 +118,7 @@ class Event(Value):
         ended: The phase with an agent that it ends.
         first: Of ``completed``: one person, one contact, nothing before. Of ``urged``: it counts, the last is long ago.
         in_time: Of ``completed``: the clock's last stage was kept.
+        place: Of ``placed``: where it is.
     """
 
     did: Did
@@ -140,3 +144,4 @@ class Event(Value):
     ended: Word | None = None
     first: bool | None = None
     in_time: bool | None = None
+    place: Place | None = None

@@ -9,7 +9,9 @@ from services.contracts.messages import Due, OutageReported, RouteReason, Ticket
 from services.router.domain.work import UNTOUCHED
 
 if TYPE_CHECKING:
-    from services.contracts.messages import ContactReceived
+    from datetime import datetime
+    from uuid import UUID
+
     from services.router.domain.ticket import Ticket
 
 
@@ -62,8 +64,8 @@ def routed(ticket: Ticket, due: tuple[Due, ...] = ()) -> TicketRouted:
     )
 
 
-def outage_reported(ticket: Ticket, contact: ContactReceived) -> OutageReported:
-    """Return the report of a ticket that ``contact`` made ready.
+def outage_reported(ticket: Ticket, contact_id: UUID, received_at: datetime) -> OutageReported:
+    """Return the report of a ticket that a contact made ready, or of which a person said where it is.
 
     Raises:
         ValueError: the ticket has no place, or its report was not decided to go out.
@@ -76,11 +78,11 @@ def outage_reported(ticket: Ticket, contact: ContactReceived) -> OutageReported:
         report_id=report_id(ticket.ticket_id),
         ticket_id=ticket.ticket_id,
         ticket_ref=ticket.ticket_ref,
-        contact_id=contact.contact_id,
+        contact_id=contact_id,
         channel=facts.channel.value,
         place=place,
         reported_at=ticket.reported_at,
-        received_at=contact.received_at,
+        received_at=received_at,
         hazards=ticket.classification.hazards,
         single_premise=ticket.classification.single_premise,
         unconfirmed=facts.is_unconfirmed,

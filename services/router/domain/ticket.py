@@ -27,6 +27,8 @@ QUEUED: Final = "contact_queued"
 OUTAGE: Final = "contact_outage"
 CLOSED: Final = "contact_closed"
 """The three names that accepted contacts are counted under (``handler`` says what for)."""
+REPORT_SENT: Final = "report_sent"
+"""What outage reports that went out are counted under."""
 
 
 @dataclass(frozen=True, slots=True)

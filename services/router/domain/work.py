@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from services.contracts.values import Language, Name, Priority, TicketState, Timestamp, Value, Word
+from services.contracts.values import Language, Name, Place, Priority, TicketState, Timestamp, Value, Word
 from services.router.domain.log import Did
 from services.router.domain.sla import Elapsed
 
@@ -58,6 +58,7 @@ class Work(Value):
         priority: What a supervisor set.
         corrected_type: What a person says the business type is.
         corrected_language: What a person says the language is.
+        place: Where a person says it is; it holds whatever the customer's words say.
         known_agent: Who had it last.
         rounds: Times it was taken by an agent.
         moves: Transfers and returns.
@@ -80,6 +81,7 @@ class Work(Value):
     priority: Priority | None = None
     corrected_type: Word | None = None
     corrected_language: Language | None = None
+    place: Place | None = None
     known_agent: Name | None = None
     rounds: int = Field(default=0, ge=0)
     moves: int = Field(default=0, ge=0)

@@ -12,7 +12,8 @@ from uuid import UUID
 
 import pytest
 
-from services.contracts.messages import ContactReceived, TicketRouted
+from services.contracts.messages import ContactReceived, OutageReported, TicketRouted
+from services.contracts.topics import OUTAGE_INPUT, TICKET_ROUTED
 from services.contracts.values import Channel, Priority, Recipient
 from services.router import bell, figures, overdue, roster, store
 from services.router.acting import FullError
@@ -80,8 +81,58 @@ def question(event: str, *, ago: float = 60, **told: Any) -> ContactReceived:
 
 
 async def published(people: People) -> list[TicketRouted]:
-    rows = await people.pool.fetch("SELECT value FROM outbox ORDER BY id")
+    rows = await people.pool.fetch("SELECT value FROM outbox WHERE topic = $1 ORDER BY id", TICKET_ROUTED.name)
     return [TicketRouted.model_validate_json(row["value"]) for row in rows]
+
+
+async def reported(people: People) -> list[OutageReported]:
+    rows = await people.pool.fetch("SELECT value FROM outbox WHERE topic = $1 ORDER BY id", OUTAGE_INPUT.name)
+    return [OutageReported.model_validate_json(row["value"]) for row in rows]
+
+
+async def test_an_outage_that_nothing_placed_is_reported_once_a_person_says_where(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    said, other = question("1", text="停电了", ago=1800), question("2", text="电压不稳，灯忽明忽暗", account_id="A4")
+    await desk.take(said, other)
+    ann = await Seat(doors, "ann").begin("locate")
+    assert (await ann.claim()).json()["queue"] == "locate"
+    for wrong, field in (
+        ({}, "body"),
+        ({"account_id": "A99"}, "account_id"),
+        ({"address": "nowhere at all"}, "address"),
+        ({"device": "T99"}, "device"),
+    ):
+        refused = await ann.do("place", said.ticket_id, **wrong)
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, field)
+    assert await reported(people) == []
+
+    placed = await ann.do("place", said.ticket_id, account_id="A1", note="called back")
+    assert placed.status_code == 200, placed.text
+    ticket = placed.json()
+    assert (ticket["state"], ticket["report"], ticket["queue"]) == ("assigned", "sent", "repair")
+    assert (ticket["place"]["transformer_id"], ticket["place"]["basis"]) == ("T1", "manual")
+    [report] = await reported(people)
+    assert (report.area, report.place.transformer_id, report.contact_id) == ("S1", "T1", said.contact_id)
+    assert (report.reported_at, report.received_at) == (said.occurred_at, said.received_at), "as of when it was told"
+
+    again = await ann.do("place", said.ticket_id, account_id="A1")
+    assert (again.status_code, again.json()["version"]) == (200, ticket["version"]), "an answer that was lost"
+    moved = await ann.do("place", said.ticket_id, account_id="A2")
+    assert (moved.status_code, moved.json()["errors"]) == (409, [{"field": "state", "reason": "reported"}])
+    await desk.take(question("3", text="还没来电", thread="1", account_id="A4"))
+    held = await ann.do("notes", said.ticket_id, note="is it still so?")
+    assert held.json()["place"]["transformer_id"] == "T1", "what the customer says moves nothing"
+    corrected = await ann.do("place", other.ticket_id, position={"lat": 30.02, "lon": 110.02})
+    assert (corrected.json()["report"], corrected.json()["place"]["transformer_id"]) == ("none", "T2"), "no outage"
+    assert len(await reported(people)) == 1
+
+    async with people.pool.acquire() as connection:
+        log = await store.log_of(connection, said.ticket_id)
+        [now] = await store.by_id(connection, said.ticket_id)
+        assert fold(log) == now.work
+        desk.tally += await positions.totals(connection)
+    assert +desk.tally == {"contact_outage": 2, "contact_queued": 1, "report_sent": 1}
 
 
 async def test_an_agent_works_a_ticket_from_the_queue_to_its_end(

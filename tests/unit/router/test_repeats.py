@@ -156,13 +156,13 @@ def test_a_danger_named_in_a_thread_whose_report_is_out_gets_an_order_of_its_own
         2,
         ("fire",),
     )
-    report = outage_reported(danger, contact("said", thread="t", **told))
+    report = outage_reported(danger, contact("said").contact_id, NOON + timedelta(minutes=1))
     assert (report.hazards, report.place.account_id, report.reported_at) == (
         ("fire",),
         "A1",
         NOON + timedelta(minutes=1),
     )
-    assert report.report_id != outage_reported(first, contact("out", thread="t", **told)).report_id
+    assert report.report_id != outage_reported(first, contact("out").contact_id, NOON).report_id
     assert (danger.queue, danger.state, world.reports) == ("emergency", TicketState.QUEUED, 2)
 
 

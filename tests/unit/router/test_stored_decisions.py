@@ -181,7 +181,7 @@ class Stream:
                 f"did {event.did} {ticket.ticket_ref} {event.model_dump_json(exclude_none=True)}" for event in events
             )
         if ticket.report is ReportState.SENT and (was is None or was.report is ReportState.NONE):
-            report = outage_reported(ticket, said.contact)
+            report = outage_reported(ticket, said.contact.contact_id, said.contact.received_at)
             places.reported(book.clues_of(ticket.facts))
             yield f"report {report.ticket_ref} {report.area} {report.reported_at:%H:%M:%S} {digest(report)}"
 

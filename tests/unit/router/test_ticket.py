@@ -194,7 +194,7 @@ def test_a_placed_outage_makes_its_report_and_leaves_the_queue() -> None:
     said = contact(text="停电了，只有我家", address="1 Road", occurred_at=NOON - timedelta(minutes=3), received_at=NOON)
     ticket = after(said)
     assert (ticket.report, ticket.state, ticket.queue) == (ReportState.SENT, TicketState.WITH_DEDUP, "repair")
-    report = outage_reported(ticket, said)
+    report = outage_reported(ticket, said.contact_id, said.received_at)
     assert report.report_id == ids.report_id(ticket.ticket_id)
     assert report.contact_id == said.contact_id
     assert (report.area, report.place) == ("S1", ticket.place)
@@ -209,7 +209,7 @@ def test_an_outage_without_a_place_waits_for_people() -> None:
     ticket = after(contact(text="停电了"), located=NOWHERE)
     assert (ticket.report, ticket.state) == (ReportState.NONE, TicketState.QUEUED)
     with pytest.raises(ValueError, match="placed"):
-        outage_reported(ticket, contact(text="停电了"))
+        outage_reported(ticket, contact().contact_id, NOON)
 
 
 @pytest.mark.parametrize(
