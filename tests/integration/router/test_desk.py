@@ -93,7 +93,10 @@ async def reported(people: People) -> list[OutageReported]:
 async def test_an_outage_that_nothing_placed_is_reported_once_a_person_says_where(
     doors: httpx.AsyncClient, desk: Desk, people: People
 ) -> None:
-    said, other = question("1", text="停电了", ago=1800), question("2", text="电压不稳，灯忽明忽暗", account_id="A4")
+    said, other = (
+        question("1", thread="t", text="停电了", ago=1800),
+        question("2", text="电压不稳，灯忽明忽暗", account_id="A4"),
+    )
     await desk.take(said, other)
     ann = await Seat(doors, "ann").begin("locate")
     assert (await ann.claim()).json()["queue"] == "locate"
@@ -120,7 +123,7 @@ async def test_an_outage_that_nothing_placed_is_reported_once_a_person_says_wher
     assert (again.status_code, again.json()["version"]) == (200, ticket["version"]), "an answer that was lost"
     moved = await ann.do("place", said.ticket_id, account_id="A2")
     assert (moved.status_code, moved.json()["errors"]) == (409, [{"field": "state", "reason": "reported"}])
-    await desk.take(question("3", text="还没来电", thread="1", account_id="A4"))
+    await desk.take(question("3", thread="t", text="还没来电", account_id="A4"))
     held = await ann.do("notes", said.ticket_id, note="is it still so?")
     assert held.json()["place"]["transformer_id"] == "T1", "what the customer says moves nothing"
     corrected = await ann.do("place", other.ticket_id, position={"lat": 30.02, "lon": 110.02})
