@@ -20,15 +20,19 @@ from typing import Final, NamedTuple
 NEIGHBOURS: Final = 12
 """House numbers this close count as neighbours."""
 _LONGEST: Final = 300  # characters looked at: the place stands early, or it is no address
-_NUMERALS: Final = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2}
+_NUMERALS: Final = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2, "幺": 1}
 _UNITS: Final = {"十": 10, "百": 100, "千": 1000}
+_SLASH: Final = re.compile(r"(?<=[0-9])/(?=[0-9])")
+_APART: Final = re.compile(r"(?:[\u4e00-\u9fff] ){2}")
+"""Characters apart from one another, as programs that read pictures write them: then digits are too."""
+_DIGITS_APART: Final = re.compile(r"(?<=(?<![0-9])[0-9]) (?=[0-9](?![0-9]))")
 _OTHER: Final = re.compile(r"[^0-9a-z#\u4e00-\u9fff-]+")
 _GAP: Final = re.compile(r"(?<=[\u4e00-\u9fff]) +| +(?=[\u4e00-\u9fff])")
 _SIGNS: Final = dict.fromkeys(map(ord, "‐‑‒–—―−ー－~～"), "-") | {ord("〇"): "零"}
 _SIGN: Final = re.compile(f"[{''.join(map(chr, _SIGNS))}]")
 _SPOKEN: Final = re.compile(
-    r"第?([零一二三四五六七八九十百千两]+)(?=号|栋|幢|座|楼|单元|室|房|户|层|弄|巷|区|期|组|门|杆|支|#|-)"
-    r"|([零一二三四五六七八九]{3,})"
+    r"第?([零一二三四五六七八九十百千两幺]+)(?=号|栋|幢|座|楼|单元|室|房|户|层|弄|巷|区|期|组|门|杆|支|#|-)"
+    r"|([零一二三四五六七八九幺]{3,})"
 )
 _REWRITES: Final = tuple(
     (re.compile(pattern), into)
@@ -76,6 +80,18 @@ _SHORT: Final = {
     "block": "building",
     "tower": "building",
 }
+_NUMBER_FIRST: Final = re.compile(
+    r"(?<![0-9a-z])(?:no )?(\d{1,5})([\u4e00-\u9fff]{1,8}?(?:大道|大街|胡同|路|街|巷))(?!\d+号)"
+)
+_WORD_FIRST: Final = tuple(
+    (re.compile(rf"(?<![0-9a-z])(?:{words}) ?(?:no )?({what})(?![0-9a-z])"), unit)
+    for words, what, unit in (
+        ("district", r"\d{1,3}", "区"),
+        ("building|bldg|block|tower", r"\d{1,4}|[a-z]", "栋"),
+        ("room|rm|apt|apartment|flat|suite|ste", r"\d{1,5}[a-z]?", "室"),
+    )
+)
+"""How a telephone set to English writes a Chinese address: No.18 中山路, Building 3, Room 501."""
 _LATIN: Final = re.compile(r"[a-z]+")
 _COMPASS: Final = "东南西北中"
 _COMPASS_EN: Final = frozenset(
@@ -91,6 +107,7 @@ _OURS: Final = re.compile(
 )
 """Whose estate it is, and not what it is called."""
 _DISTRICT: Final = re.compile(r"(\d{1,5}|[\u4e00-\u9fff]{1,6})(?:(?<![小社园校片])区|县|镇|乡|街道)")
+_DISTRICT_LAST: Final = re.compile(r"(?:\d{1,3}|[\u4e00-\u9fff]{1,6}(?<![小社园校片]))[区县]$")
 _TOWNS: Final = re.compile(r"^.*[省市](?=.{2})")
 _ROAD: Final = re.compile(
     r"([\u4e00-\u9fff\d]{1,12}?)(大道|大街|胡同|(?<![线电短马道铁半])路(?!灯|由|过|上(?!的?\d))|街(?!道|坊)|(?<![街大])道(?!路)|巷)"
@@ -124,7 +141,7 @@ _ROOM_EN: Final = re.compile(r"(?:room|#) ?(?:no )?([a-z]?\d+[a-z]?|[a-z])\b")
 _BUILDING_EN: Final = re.compile(r"building (?:no )?(\d+|[a-z])\b")
 
 _PLAIN: Final = (
-    r"(?:(?![省市州区县镇乡路街道巷弄号栋苑村府湾庭院城轩居园场寓厦墅庄馆邸零一二三四五六七八九])[\u4e00-\u9fff])"
+    r"(?:(?![省市州区县镇乡路街道巷弄号栋苑村府湾庭院城轩居园场寓厦墅庄馆邸零一二三四五六七八九幺])[\u4e00-\u9fff])"
 )
 _OF_A_HOUSE: Final = re.compile(
     rf"[0-9{''.join(_NUMERALS)}{''.join(_UNITS)}〇栋幢座楼]|"
@@ -203,7 +220,12 @@ def _round(text: str) -> str:
     plain = unicodedata.normalize("NFKC", text).casefold()
     if _SIGN.search(plain) is not None:
         plain = plain.translate(_SIGNS)
-    plain = _GAP.sub("", _OTHER.sub(" ", plain)).strip()
+    if "/" in plain:
+        plain = _SLASH.sub("-", plain)
+    plain = _OTHER.sub(" ", plain)
+    if _APART.search(plain) is not None:
+        plain = _DIGITS_APART.sub("", plain)
+    plain = _GAP.sub("", plain).strip()
     plain = _SPOKEN.sub(lambda found: arabic(found[1] or found[2]), plain)
     for pattern, into in _REWRITES:
         plain = pattern.sub(into, plain)
@@ -247,6 +269,8 @@ def parse(text: str) -> Address:
 
 
 def _chinese(plain: str) -> Address:
+    if _LATIN.search(plain) is not None:
+        plain = _in_chinese_order(plain)
     plain = _LEAD_IN.sub("", _OURS.sub("", plain))
     near = _NEAR.search(plain) is not None
     start, district = 0, ""
@@ -271,12 +295,16 @@ def _chinese(plain: str) -> Address:
         if road is not None and begin < road.end() <= estate.end():
             begin = max(begin, number.end() if number is not None and number.end() < estate.end() else road.end())
         estate_name = plain[begin : estate.end()].lstrip("0123456789号-") if begin < estate.end() else ""
+        estate_name = estate_name if len(estate_name) > 1 else ""  # 15号院3栋: what it is, and no name
     rest = plain[min(first, len(plain)) :]
     tail = plain[number.end() if number is not None else min(last, len(plain)) if road or estate else 0 :]
     building = _BUILDING.search(rest)
     unit = _UNIT.search(rest)
     room = _ROOM.search(rest) or _BARE_ROOM.search(rest if number is None else plain[number.start() :])
     dashed = _DASHED.search(tail)
+    if not district and number is not None and number[0].endswith("号"):
+        last_word = _DISTRICT_LAST.search(tail)
+        district = last_word[0] if last_word is not None else ""
     return Address(
         district=district,
         road=road_name,
@@ -287,6 +315,21 @@ def _chinese(plain: str) -> Address:
         room=room[1] if room else dashed[3] if dashed else "",
         near=near,
     )
+
+
+def _in_chinese_order(plain: str) -> str:
+    """Return an address with its English words as Chinese ones, each where it stands in Chinese."""
+    said = {}
+    for pattern, unit in _WORD_FIRST:
+        if (found := pattern.search(plain)) is not None:
+            said[unit] = f"{found[1]}{unit}"
+            plain = f"{plain[: found.start()]} {plain[found.end() :]}"
+    if said:
+        plain = _NUMBER_FIRST.sub(r"\2\1号", _GAP.sub("", " ".join(plain.split())))
+        if "区" not in said and (last := _DISTRICT_LAST.search(plain)) is not None:
+            said["区"], plain = last[0], plain[: last.start()]
+        plain = f"{said.get('区', '')}{plain}{said.get('栋', '')}{said.get('室', '')}"
+    return plain
 
 
 def _english(plain: str) -> Address:

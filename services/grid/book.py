@@ -26,6 +26,7 @@ from services.grid.candidates import (
     search,
 )
 from services.grid.device import DeviceType
+from services.grid.device_names import Hit, meant, name_key, short_name
 from services.grid.evidence import (
     DEFAULT_RULES,
     Point,
@@ -34,8 +35,6 @@ from services.grid.evidence import (
     ask,
     latitude,
     mercator,
-    name_key,
-    short_name,
 )
 from services.grid.houses import HouseIndex
 from services.grid.lately import Chain
@@ -97,11 +96,11 @@ class CustomerBook:
             if tree.type_of(device) is DeviceType.TRANSFORMER:
                 known = tree.device(device)
                 self._deliver(device, known.lat, known.lon)
-        for device, name in (names or {}).items():
-            if name:
-                self._by_name.setdefault(name_key(name), []).append(device)
-                if (short := short_name(name_key(name))) is not None:
-                    self._by_short_name.setdefault(short, []).append(device)
+        self._names = {device: name_key(name) for device, name in (names or {}).items() if name}
+        for device, name in self._names.items():
+            self._by_name.setdefault(name, []).append(device)
+            if (short := short_name(name)) is not None:
+                self._by_short_name.setdefault(short, []).append(device)
         self._chains: dict[str, Chain] = {}
         self._houses = HouseIndex(tree, self._rows.values())
 
@@ -150,13 +149,23 @@ class CustomerBook:
 
     def named(self, question: Question) -> Named:
         """Return whom and what a question names."""
-        row = self._row(question.spellings)
-        same_phone = self._by_phone.get(question.phone, []) if question.phone else []
+        row = self._row(question.spellings) or self._numbered(question.numbers)
+        same_phone = set(self._by_phone.get(question.phone, ())) if question.phone else set()
+        if not same_phone:
+            keys = (phone_key(number) for number in question.numbers)
+            same_phone.update(*(self._by_phone.get(key, ()) for key in keys if key is not None))
         return Named(
             account=None if row is None else self._customer(row),
             phones=tuple(self._customer(self._rows[one]) for one in sorted(same_phone)[: MOST_PHONES + 1]),
             devices=tuple(self._devices(question.devices)),
         )
+
+    def _numbered(self, numbers: Sequence[str]) -> CustomerRow | None:
+        found: set[str] = set()
+        for number in numbers:
+            found |= {number} & self._rows.keys()
+            found.update(self._by_key.get(account_key(number), ()))
+        return self._rows[found.pop()] if len(found) == 1 else None
 
     def account(self, said: str) -> str | None:
         """Return the account of the customer file that is meant, however it is written; None for one nobody has."""
@@ -173,14 +182,12 @@ class CustomerBook:
         return row
 
     def _devices(self, said: Sequence[str]) -> Iterator[Spot]:
-        found: dict[str, None] = {}
-        for text in said:
-            if text in self._tree:
-                found[text] = None
-            found |= dict.fromkeys(self._by_name.get(text, ()))
-        if not found:
+        hits = [Hit(text, text, self._names.get(text, ""), is_short=False) for text in said if text in self._tree]
+        for index, is_short in ((self._by_name, False), (self._by_short_name, True)):
             for text in said:
-                found |= dict.fromkeys(sorted(self._by_short_name.get(text, ()))[:MOST_DEVICES])
+                at = sorted(index.get(text, ()))[:MOST_DEVICES]
+                hits += [Hit(text, device, self._names[device], is_short) for device in at]
+        found = meant(hits, said)
         for device in sorted(found)[:MOST_DEVICES]:
             known = self._tree.device(device)
             point = Point(known.lat, known.lon)

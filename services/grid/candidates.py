@@ -114,8 +114,9 @@ class Named:
     """Whom and what the evidence names.
 
     Attributes:
-        account: The customer with this account.
-        phones: Customers with this phone; ``MOST_PHONES`` + 1 stand for any number above that.
+        account: The customer with this account, else the only one whose account is among the numbers in the words.
+        phones: Customers with this phone, else with one among those numbers; ``MOST_PHONES`` + 1 stand for any number
+            above that.
         devices: Devices that the words name, at most ``MOST_DEVICES``, by name as it was said.
     """
 
@@ -259,10 +260,9 @@ def _hear_devices(heard: Heard, devices: Sequence[Spot], rules: PlaceRules) -> N
 
 def _hear_phone(heard: Heard, question: Question, named: Named, rules: PlaceRules) -> None:
     phones = named.phones
-    if question.phone is None:
-        return
     if not phones:
-        heard.clues.append(Clue.PHONE_UNKNOWN)
+        if question.phone is not None:
+            heard.clues.append(Clue.PHONE_UNKNOWN)
         return
     if len(phones) > 1:
         heard.clues.append(Clue.PHONE_SHARED)

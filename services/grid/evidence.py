@@ -12,18 +12,16 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import h3
 
 from services.contracts.frozen import frozen
 from services.contracts.values import Crs
-from services.grid.address import Address, arabic, names_a_house, parse
+from services.grid.address import Address, names_a_house, parse
 from services.grid.datum import to_wgs84
-from services.grid.phone import phone_key
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from services.grid.device_names import words_in
+from services.grid.phone import is_mobile, phone_key
 
 _NORTHMOST: Final = 85.0  # the Mercator plane of the service points ends here
 _LONGEST_ACCOUNT: Final = 200
@@ -31,23 +29,14 @@ _SHIFTED: Final = frozenset({Crs.GCJ02, Crs.BD09})
 _DATUMS: Final = {**{datum.value: datum for datum in Crs}, "epsg4326": Crs.WGS84, "gcj": Crs.GCJ02, "bd": Crs.BD09}
 _LONGEST_TEXT: Final = 300
 _MOST_NAMES: Final = 60
-_LONGEST_NAME: Final = 16
-_SHORTEST_NAME: Final = 3
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{3,60}")
-_NAMED: Final = re.compile(r"变压器|台变|公变|专变|箱变|配变|变|环网柜|开关|刀闸|杆|线|站")
+_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z.])[A-Za-z]{0,4}[0-9](?:[ -]?[0-9A-Za-z]){5,30}(?![0-9A-Za-z]|\.[0-9])")
+_PART: Final = re.compile(r"[0-9A-Za-z]+")
+_FEWEST_DIGITS: Final = 6  # fewer are a date, a room, a price
+_LONGEST_NUMBER: Final = 24
+_MOST_NUMBERS: Final = 4
 _ACCOUNT_WORDS: Final = re.compile(
     r"^(?:用电|客户|用户|我的|缴费)*(?:户号|编号|账号|帐号|号码)?[是为:#\s]*(?=[0-9A-Za-z])"
 )
-_NUMBERED: Final = re.compile(r"#(\d+)|(\d+)#")
-_SPACED_ID: Final = re.compile(r"(?<![A-Za-z0-9])([A-Z]{1,6})[ -](\d{3,12})(?![\d-])")
-_COUNTED: Final = re.compile(r"([零一二三四五六七八九十百两]+)(?=[号组#线杆回区社队]|台变)")
-_ROMAN: Final = re.compile(r"(?<![a-z])(i{1,3}|iv)(?=[线回段])")
-_ROMAN_DIGITS: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4"}
-_KILOVOLTS: Final = re.compile(r"\d+(?:\.\d+)?(?:kv|千伏)")
-_WHOSE: Final = re.compile(r"(公|专)用变压器")
-_ANY_KIND: Final = re.compile(r"(?:(?:箱式|柱上|杆上|配电)?变压器|[台公专箱配杆]?变)$")
-_NO_KIND: Final = re.compile(r"(?:(?:箱式|柱上|杆上|配电)?变压器|[台箱配杆]?变)$")
-_LINE_NUMBER: Final = re.compile(r"^\d{3,}(?=[\u4e00-\u9fff]{2})")
 
 
 class Clue(StrEnum):
@@ -187,8 +176,9 @@ class Question:
         accuracy_m: Accuracy of ``point``.
         shown: Any position that was given, for a person to see.
         address: An address that names a street or an estate.
-        devices: Texts that may be ids or names of devices (names as ``name_key`` gives them).
+        devices: Texts that may be ids or names of devices (names as ``device_names.name_key`` gives them).
         clues: What was noticed so far.
+        numbers: What stands in the words, or in the account's place, and may be somebody's account or phone.
     """
 
     spellings: tuple[str, ...]
@@ -199,6 +189,7 @@ class Question:
     address: Address | None
     devices: tuple[str, ...]
     clues: tuple[Clue, ...]
+    numbers: tuple[str, ...] = ()
 
     @property
     def account_id(self) -> str | None:
@@ -243,9 +234,31 @@ def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
         accuracy_m=max(accuracy or 0.0, 0.0),
         shown=shown,
         address=address,
-        devices=tuple(dict.fromkeys([*_devices(evidence.text), *_devices(evidence.address)]))[:_MOST_NAMES],
+        devices=tuple(dict.fromkeys([*words_in(evidence.text), *words_in(evidence.address)]))[:_MOST_NAMES],
         clues=tuple(clues),
+        numbers=_numbers(evidence),
     )
+
+
+def _numbers(evidence: PlaceEvidence) -> tuple[str, ...]:
+    account = phone_key(evidence.account_id)  # some give their phone for it
+    said = (account if account is not None and is_mobile(account) else None, evidence.text, evidence.address)
+    return tuple(dict.fromkeys(number for text in said if text for number in numbers_in(text)))[:_MOST_NUMBERS]
+
+
+@lru_cache(maxsize=4096)  # people say much the same
+def numbers_in(text: str) -> tuple[str, ...]:
+    """Return what in a text may be the account or the phone of a customer, nobody having said which it is.
+
+    As it is written without its gaps, and each part that is long enough by itself: 打我电话 139-1234-5678, 31000012.
+    """
+    found: dict[str, None] = {}
+    for run in _NUMBER.finditer(unicodedata.normalize("NFKC", text[:_LONGEST_TEXT])):
+        parts = _PART.findall(run[0])
+        for one in ("".join(parts), *parts):
+            if len(one) <= _LONGEST_NUMBER and sum(map(str.isdigit, one)) >= _FEWEST_DIGITS:
+                found[one.upper()] = None
+    return tuple(found)
 
 
 def account_spellings(said: str) -> tuple[str, ...]:
@@ -307,59 +320,20 @@ def _address(evidence: PlaceEvidence) -> Address | None:
     return None
 
 
+def telling_words(text: str | None) -> str | None:
+    """Return a text if ``ask`` finds anything in it to place it by; None for words that say nothing of a place."""
+    return text if text and (numbers_in(text) or place_words(text)) else None
+
+
 @lru_cache(maxsize=4096)
 def place_words(text: str | None) -> str | None:
-    """Return a text if it names a house or what may be a device; None for words that say nothing of a place."""
-    if text and (_address(PlaceEvidence(text=text)) is not None or _devices(text)):
+    """Return a text if it names a house or what may be a device; None for words that say nothing of a place.
+
+    A number says who it is, if anything: who gives the one to call back says nothing of where they see a danger.
+    """
+    if text and (_address(PlaceEvidence(text=text)) is not None or words_in(text)):
         return text
     return None
-
-
-def _devices(text: str | None) -> tuple[str, ...]:
-    """Return what may be the id or the name of a device: 937宋北线, 卫星8组1号台变, T-0412."""
-    return _devices_in(text[:_LONGEST_TEXT]) if text else ()
-
-
-@lru_cache(maxsize=4096)  # people say much the same: 停电了
-def _devices_in(text: str) -> tuple[str, ...]:
-    return tuple(_find_devices(text))
-
-
-def _find_devices(text: str) -> Iterator[str]:
-    plain = unicodedata.normalize("NFKC", text)
-    for found in _ID.finditer(plain):
-        word = found[0].rstrip("./-_")
-        if any(char.isdigit() for char in word) and not word.isdigit():
-            yield from (word, name_key(word), word.upper())
-    for found in _SPACED_ID.finditer(plain):
-        yield f"{found[1]}{found[2]}"
-    named = name_key(plain)
-    for found in _NAMED.finditer(named):
-        for begin in range(max(0, found.end() - _LONGEST_NAME), found.end() - _SHORTEST_NAME + 1):
-            if (word := named[begin : found.end()]).isprintable():  # the database would refuse the batch
-                yield word
-                if found[0].endswith(("变", "变压器")) and (short := _NO_KIND.sub("变", word)) != word:
-                    yield short
-
-
-def name_key(name: str) -> str:
-    """Return the form in which the name of a device is stored and looked up."""
-    plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
-    plain = _NUMBERED.sub(lambda found: f"{found[1] or found[2]}号", plain)
-    if plain.isascii():
-        return plain
-    plain = _ROMAN.sub(lambda found: _ROMAN_DIGITS[found[1]], _KILOVOLTS.sub("", plain))
-    return _WHOSE.sub(r"\1变", _COUNTED.sub(lambda found: arabic(found[1]), plain))
-
-
-def short_name(key: str) -> str | None:
-    """Return what people make of the name of a device (as ``name_key`` gives it); None where that is the name itself.
-
-    They leave out the number of a line (937宋北线) and the kind of a transformer (1号台变: 1号变; 15号杆台变: 15号杆).
-    """
-    short = _ANY_KIND.sub("变", _LINE_NUMBER.sub("", key))
-    short = short.removesuffix("变") if short.endswith("杆变") else short
-    return short if short != key and len(short) >= _SHORTEST_NAME else None
 
 
 def distance_m(one: Point, other: Point) -> float:

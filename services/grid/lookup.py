@@ -11,7 +11,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from services.contracts.values import CustomerClass, CustomerStatus
 from services.grid.candidates import (
     MOST_DEVICES,
     MOST_HOUSES,
@@ -29,10 +28,12 @@ from services.grid.candidates import (
     meant_of,
     search,
 )
-from services.grid.evidence import DEFAULT_RULES, Point, ask, latitude, mercator
+from services.grid.evidence import DEFAULT_RULES, account_key, ask, latitude, mercator
 from services.grid.houses import wanted
 from services.grid.lately import Chain
+from services.grid.phone import phone_key
 from services.grid.place import decide, weigh
+from services.grid.records import customer_of, named_by, spot_of
 from services.grid.slips import slips
 
 if TYPE_CHECKING:
@@ -82,24 +83,24 @@ WITH asked AS MATERIALIZED (
         LIMIT {MOST_PHONES + 1}
     ) AS c
 ), device_hit AS (
-    SELECT 'device' AS via, said.n, NULL::text AS account_id, d.id AS transformer_id, NULL::text AS phone,
-           NULL::text AS status, NULL::text AS priority, NULL::text AS language, d.lat, d.lon, NULL::text AS address,
+    SELECT 'device' AS via, said.n, said.word AS account_id, d.id AS transformer_id, NULL::text AS phone,
+           NULL::text AS status, NULL::text AS priority, NULL::text AS language, d.lat, d.lon, d.name AS address,
            NULL::real AS voltage_kv
     FROM said CROSS JOIN LATERAL (
-        (SELECT id, lat, lon FROM grid.device
+        (SELECT id, lat, lon, name FROM grid.device
         WHERE version = (SELECT version FROM current) AND id = said.word
         LIMIT 1)
         UNION
-        (SELECT id, lat, lon FROM grid.device
+        (SELECT id, lat, lon, name FROM grid.device
         WHERE version = (SELECT version FROM current) AND name = said.word AND name <> ''
         ORDER BY id LIMIT {MOST_DEVICES})
     ) AS d
 ), short_hit AS (
-    SELECT 'short' AS via, said.n, NULL::text AS account_id, d.id AS transformer_id, NULL::text AS phone,
-           NULL::text AS status, NULL::text AS priority, NULL::text AS language, d.lat, d.lon, NULL::text AS address,
+    SELECT 'short' AS via, said.n, said.word AS account_id, d.id AS transformer_id, NULL::text AS phone,
+           NULL::text AS status, NULL::text AS priority, NULL::text AS language, d.lat, d.lon, d.name AS address,
            NULL::real AS voltage_kv
     FROM said CROSS JOIN LATERAL (
-        SELECT id, lat, lon FROM grid.device
+        SELECT id, lat, lon, name FROM grid.device
         WHERE version = (SELECT version FROM current) AND short_name = said.word
         ORDER BY id LIMIT {MOST_DEVICES}
     ) AS d
@@ -268,44 +269,19 @@ async def _found(
 
 
 async def _named(connection: Connection, questions: Sequence[Question]) -> list[Named]:
-    if not any(q.account_id or q.phone or q.devices for q in questions):
+    if not any(q.account_id or q.phone or q.devices or q.numbers for q in questions):
         return [Named()] * len(questions)
-    accounts: dict[int, Customer] = {}
-    like: dict[int, list[Customer]] = {}
-    phones: dict[int, list[Customer]] = {}
-    devices: dict[int, dict[str, Spot]] = {}
-    by_short_name: dict[int, dict[str, Spot]] = {}
+    rows: list[list[asyncpg.Record]] = [[] for _ in questions]
     for record in await connection.fetch(FIND_NAMED, *named_arguments(questions)):
-        via, n = record["via"], record["n"]
-        if via == "account":
-            spellings = questions[n].spellings
-            found = _customer(record)
-            if n not in accounts or spellings.index(found.account_id) < spellings.index(accounts[n].account_id):
-                accounts[n] = found
-        elif via == "key":
-            like.setdefault(n, []).append(_customer(record))
-        elif via == "phone":
-            phones.setdefault(n, []).append(_customer(record))
-        else:
-            found_at = devices if via == "device" else by_short_name
-            found_at.setdefault(n, {})[record["transformer_id"]] = _spot(record, record["lat"])
-    for n, found_alike in like.items():
-        if len(found_alike) == 1:  # of several that differ in their signs alone, none is meant more than another
-            accounts.setdefault(n, found_alike[0])
-    return [
-        Named(
-            accounts.get(n),
-            tuple(phones.get(n, ())),
-            tuple(spot for _, spot in sorted((devices.get(n) or by_short_name.get(n, {})).items())[:MOST_DEVICES]),
-        )
-        for n in range(len(questions))
-    ]
+        rows[record["n"]].append(record)
+    return [named_by(question, found) for question, found in zip(questions, rows, strict=True)]
 
 
 def named_arguments(questions: Sequence[Question]) -> tuple[list[Any], ...]:
     """Return the arguments of ``FIND_NAMED``."""
     asked = [(n, q.account_id, q.phone, q.account_key) for n, q in enumerate(questions) if q.account_id or q.phone]
     asked += [(n, one, None, None) for n, q in enumerate(questions) for one in q.spellings[1:]]  # of hardly any
+    asked += [(n, one, phone_key(one), account_key(one)) for n, q in enumerate(questions) for one in q.numbers]
     said = [(n, word) for n, q in enumerate(questions) for word in q.devices]
     return (
         [n for n, _, _, _ in asked],
@@ -329,19 +305,19 @@ async def _around(connection: Connection, wants: Sequence[Search]) -> list[Aroun
     for record in await connection.fetch(FIND_AROUND, *around_arguments(wants)):
         via, n = record["via"], record["n"]
         if via == "room":
-            rooms.setdefault(n, []).append(_customer(record))
+            rooms.setdefault(n, []).append(customer_of(record))
             continue
         if via == "slip":
-            meant.setdefault(slipped[n], {})[record["account_id"]] = _customer(record)
+            meant.setdefault(slipped[n], {})[record["account_id"]] = customer_of(record)
             continue
         if record["found"] > MOST_HOUSES:
             crowded.add(n)
         elif via == "point":
-            points.setdefault(n, []).append((record["step"], _spot(record, latitude(record["lat"]))))
+            points.setdefault(n, []).append((record["step"], spot_of(record, latitude(record["lat"]))))
         else:
             house = House(
                 record["step"],
-                _spot(record, record["lat"]),
+                spot_of(record, record["lat"]),
                 record["street"],
                 record["number"],
                 record["building"],
@@ -388,35 +364,3 @@ def _slipped(wants: Sequence[Search]) -> list[str]:
 
 def _by_transformer(customer: Customer) -> tuple[str, str]:
     return customer.transformer_id, customer.account_id
-
-
-def _customer(record: asyncpg.Record) -> Customer:
-    return Customer(
-        account_id=record["account_id"],
-        transformer_id=record["transformer_id"],
-        feeder=record["feeder"],
-        area=record["area"],
-        phone=record["phone"],
-        status=CustomerStatus(record["status"]),
-        priority=CustomerClass(record["priority"]),
-        language=record["language"],
-        point=Point(record["lat"], record["lon"]),
-        address=record["address"],
-        voltage_kv=_kilovolts(record["voltage_kv"]),
-        span=(record["span_from"], record["span_to"]),
-    )
-
-
-def _kilovolts(stored: float | None) -> float | None:
-    """Return what was imported: the column has seven digits, Python has more."""
-    return None if stored is None else float(f"{stored:.6g}")
-
-
-def _spot(record: asyncpg.Record, lat: float) -> Spot:
-    return Spot(
-        record["transformer_id"],
-        record["feeder"],
-        record["area"],
-        Point(lat, record["lon"]),
-        (record["span_from"], record["span_to"]),
-    )

@@ -31,15 +31,16 @@ def phone_key(raw: str | None) -> str | None:
     digits = digits.removeprefix("00")
     if not _SHORTEST <= len(digits) <= _LONGEST:
         return None
-    if digits.startswith("86") and (foreign or _is_mobile(digits[2:])):
+    if digits.startswith("86") and (foreign or is_mobile(digits[2:])):
         national = digits[2:]
-        return national if _is_mobile(national) or national.startswith("0") else f"0{national}"
+        return national if is_mobile(national) or national.startswith("0") else f"0{national}"
     if foreign:
         return f"+{digits}"
-    if digits.startswith("0") and _is_mobile(digits[1:]):
+    if digits.startswith("0") and is_mobile(digits[1:]):
         return digits[1:]
     return digits
 
 
-def _is_mobile(digits: str) -> bool:
+def is_mobile(digits: str) -> bool:
+    """Tell whether digits are a Chinese mobile number."""
     return len(digits) == _MOBILE and digits.startswith("1")

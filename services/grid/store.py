@@ -19,7 +19,8 @@ import asyncpg
 
 from services.grid.address import parse
 from services.grid.device import DeviceRow
-from services.grid.evidence import account_key, name_key, short_name
+from services.grid.device_names import name_key, short_name
+from services.grid.evidence import account_key
 from services.grid.network_file import open_network
 from services.grid.phone import phone_key
 from services.grid.radial import rows_by_area

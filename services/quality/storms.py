@@ -88,20 +88,20 @@ def read_truth(path: Path) -> dict[str, Truth]:
     """Read truth.csv, by event.
 
     Raises:
-        ReplayFileError: it is no CSV, or a line lacks or garbles a column.
+        ReplayFileError: it is no CSV, a line lacks or garbles a column, or an event stands in it twice.
         OSError: it cannot be read.
     """
-    return _read(path, _truth)
+    return _read(path, "event_id", _truth)
 
 
 def read_faults(path: Path) -> dict[str, TrueFault]:
     """Read faults.csv, by fault. One that shows from its start on may leave ``shows_at`` empty.
 
     Raises:
-        ReplayFileError: it is no CSV, or a line lacks or garbles a column.
+        ReplayFileError: it is no CSV, a line lacks or garbles a column, or a fault stands in it twice.
         OSError: it cannot be read.
     """
-    return _read(path, _fault)
+    return _read(path, "fault_id", _fault)
 
 
 def check_truth(
@@ -128,16 +128,15 @@ def check_truth(
         raise ReplayFileError(folder / "faults.csv", problems)
 
 
-def _truth(row: Mapping[str, str]) -> tuple[str, Truth]:
+def _truth(row: Mapping[str, str]) -> Truth:
     kind = row["kind"]
     if kind not in _KINDS:
         raise ValueError(f"kind must be one of {', '.join(sorted(_KINDS))}, not {kind!r}")
-    truth = Truth(row["fault_id"], Kind(kind), row["account_id"], row["transformer_id"], read_time(row, "happened_at"))
-    return row["event_id"], truth
+    return Truth(row["fault_id"], Kind(kind), row["account_id"], row["transformer_id"], read_time(row, "happened_at"))
 
 
-def _fault(row: Mapping[str, str]) -> tuple[str, TrueFault]:
-    return row["fault_id"], TrueFault(
+def _fault(row: Mapping[str, str]) -> TrueFault:
+    return TrueFault(
         device=row["device"],
         service=row["type"] == "service",
         shows_at=read_time(row, "shows_at" if row.get("shows_at") else "started_at"),
@@ -148,7 +147,7 @@ def _fault(row: Mapping[str, str]) -> tuple[str, TrueFault]:
 _KINDS: Final = frozenset(Kind)
 
 
-def _read(path: Path, read: Callable[[Mapping[str, str]], tuple[str, _T]]) -> dict[str, _T]:
+def _read(path: Path, column: str, read: Callable[[Mapping[str, str]], _T]) -> dict[str, _T]:
     problems: list[tuple[int, str]] = []
     found: dict[str, _T] = {}
     try:
@@ -156,11 +155,13 @@ def _read(path: Path, read: Callable[[Mapping[str, str]], tuple[str, _T]]) -> di
             reader = csv.DictReader(file, restval="")
             for row in reader:
                 try:
-                    name, what = read(row)
+                    name, what = row[column], read(row)
                 except ValueError as error:
                     problems.append((reader.line_num, str(error)))
-                else:
-                    found[name] = what
+                    continue
+                if name in found:
+                    problems.append((reader.line_num, f"{column} {name!r} stands in an earlier line already"))
+                found[name] = what
     except KeyError as error:  # a column that is missing is missing in every row
         raise ReplayFileError(path, [(1, f"lacks the column {error.args[0]!r}")]) from None
     except (UnicodeDecodeError, csv.Error) as error:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from services.grid.evidence import place_words
+from services.grid.evidence import telling_words
 from services.grid.lately import NO_CHAIN
 from services.router.domain.ticket import Located
 
@@ -44,7 +44,7 @@ def clues(facts: Facts) -> Clues:
         facts.phone.value if facts.phone else None,
         facts.position.value if facts.position else None,
         facts.address.value if facts.address else None,
-        place_words(facts.text),
+        telling_words(facts.text),
     )
 
 

@@ -64,6 +64,26 @@ HOME = "1区团结北路227号5栋3001室"
             "No. 18 Liuyin Road, Building 2, Room 501",
             {"road": "liuyin road", "number": 18, "building": "2", "room": "501"},
         ),
+        ("团结北路幺二七号幺栋", {"road": "团结北路", "number": 127, "building": "1"}),
+        ("团结北路227号5/3001", {"road": "团结北路", "number": 227, "building": "5", "room": "3001"}),
+        (
+            "1 区 团 结 北 路 2 2 7 号 5 栋 3 0 0 1 室",
+            {"district": "1区", "road": "团结北路", "number": 227, "building": "5", "room": "3001"},
+        ),
+        (
+            "团结北路227号5栋3001室，1区",
+            {"district": "1区", "road": "团结北路", "number": 227, "building": "5", "room": "3001"},
+        ),
+        ("团结北路227号5栋，在鼓楼区", {"district": "栋在鼓楼区", "road": "团结北路", "number": 227, "building": "5"}),
+        ("团结北路15号院3区", {"road": "团结北路", "number": 15}),  # a part of the estate, and not of the town
+        (
+            "No. 227 团结北路, Building 5, Room 3001, District 1",
+            {"district": "1区", "road": "团结北路", "number": 227, "building": "5", "room": "3001"},
+        ),
+        (
+            "Apt 3001, Bldg 5, 227 团结北路, 1区",
+            {"district": "1区", "road": "团结北路", "number": 227, "building": "5", "room": "3001"},
+        ),
         ("near 18 Liuyin Rd", {"road": "liuyin road", "number": 18, "near": True}),
         ("停电了，什么时候来电？", {}),
         ("整栋楼都停电了", {}),

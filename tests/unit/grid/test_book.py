@@ -164,6 +164,53 @@ def test_accounts_and_phones_are_found_in_the_forms_people_give():
     assert (by_phone.transformer_id, by_phone.feeder, by_phone.area) == ("T1", "B", "S")
 
 
+def numbered():
+    tree, _ = network([(0, 0)])
+    return CustomerBook(tree, [CustomerRow(account, "T0", *spot(0, 0), "", phone) for account, phone in TOWN])
+
+
+TOWN = (("31000012", "13912345678"), ("A0-900345", "10086000123"), ("0045678901", ""), ("12345678", "010-62345678"))
+
+
+@pytest.mark.parametrize(
+    ("said", "who"),
+    [
+        *(("31000012 停电了", "31000012"), ("停电了，3100 0012", "31000012"), ("我家国网号是31000012没电", "31000012")),
+        *(
+            ("A0-900345没电", "A0-900345"),
+            ("acct a0900345, no power", "A0-900345"),
+            ("４５６７８９０１停电", "0045678901"),
+        ),
+        *(
+            ("停电，打我电话13912345678", "31000012"),
+            ("没电 139-1234-5678", "31000012"),
+            ("电话：+8610086000123", "A0-900345"),
+        ),
+        ("联系电话010-62345678，楼里没电", "12345678"),
+        *(
+            ("单号20261127001，停电", None),
+            ("停电3小时了，12315", None),
+            ("31000013停电", None),
+        ),  # nobody's: no slip is looked up
+        ("31000012和12345678都停电", None),  # of two that were said, neither is meant more
+    ],
+)
+def test_a_number_in_the_words_is_taken_for_what_the_customer_file_has_it_as(said, who):
+    book = numbered()
+    assert book.resolve(PlaceEvidence(text=said)).account_id == who
+    assert book.resolve(PlaceEvidence(address=said)).account_id == who
+
+
+def test_a_number_in_the_words_gives_way_to_what_was_given_as_an_account_and_stands_in_for_one_nobody_has():
+    book = numbered()
+    other = "12345678 停电"
+    assert book.resolve(PlaceEvidence(account_id="31000012", text=other)).account_id == "31000012"
+    assert book.resolve(PlaceEvidence(account_id="99999999", text=other)).account_id == "12345678"
+    assert (
+        book.resolve(PlaceEvidence(account_id="+86 139 1234 5678")).account_id == "31000012"
+    )  # a phone for an account
+
+
 @pytest.mark.parametrize(
     ("said", "transformer", "account"),
     [

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.contracts.values import Basis, Crs, CustomerClass, CustomerStatus
 from services.grid.candidates import Around, Customer, House, Named, Spot, search
 from services.grid.datum import from_wgs84
+from services.grid.device_names import name_key
 from services.grid.evidence import (
     DEFAULT_RULES,
     PlaceEvidence,
@@ -19,7 +20,6 @@ from services.grid.evidence import (
     distance_m,
     latitude,
     mercator,
-    name_key,
 )
 from services.grid.place import decide
 

@@ -6,7 +6,8 @@ import pytest
 
 from services.grid.book import CustomerBook
 from services.grid.device import DeviceRow
-from services.grid.evidence import PlaceEvidence, name_key, short_name
+from services.grid.device_names import name_key, short_name
+from services.grid.evidence import PlaceEvidence
 from services.grid.network_file import CustomerRow
 from services.grid.tree import Tree
 
@@ -22,6 +23,13 @@ _DEVICES = (
     ("T4", "B3", "transformer", "幸福里公变"),
     ("GTR00412", "B3", "transformer", ""),
     ("T5", "B3", "transformer", "创业园专变"),
+    ("B4", "S", "breaker", "110千伏城西变电站10千伏人民Ⅲ线"),
+    ("F1", "B4", "fuse", "10kV人民Ⅲ线028号杆跌落式熔断器"),
+    ("T6", "F1", "transformer", "10kV人民Ⅲ线李家村3号台区"),
+    ("T7", "B4", "transformer", "人民Ⅲ线新华路001号公用配电变压器"),
+    ("T8", "B4", "transformer", "王庄配变"),
+    ("H1", "B4", "switch", "人民Ⅲ线2号环网柜"),
+    ("T9", "B4", "transformer", "学府花园1#配电室"),
 )
 _HOMES = (
     ("T1", "鼓楼区中山北路18号3栋2单元501室"),
@@ -100,6 +108,30 @@ BOOK = _book()
         ("城西二线停电", "B3"),
         ("城西2线", "B3"),
         ("城西II线停电", "B3"),
+        ("城西变电站停电了吗，人民三线没电", "B4"),
+        ("人民Ⅲ线路停电", "B4"),
+        ("人民3线28号杆停电", "F1"),
+        ("人民三线的第28号电线杆上冒火花", "F1"),
+        ("人民三线28杆", "F1"),
+        ("10千伏人民III线28#杆熔断器烧了", "F1"),
+        ("人民三线29号杆停电", "B4"),  # a pole that the network does not have is somewhere on its line
+        ("宋北线15号杆没电", "T1"),
+        ("宋北线 15 号水泥杆", "T1"),
+        ("宋北线15号杆变压器", "T1"),
+        ("人民三线2号环网柜冒烟", "H1"),
+        ("韩通站全停", "S"),
+        # the same transformer by other words
+        ("李家村3号台区没电", "T6"),
+        ("李家村三号公变停电", "T6"),
+        ("李家村3号变压器", "T6"),
+        ("人民三线李家村3号台变", "T6"),
+        ("新华路1号公变没电", "T7"),
+        ("新华路001号变压器", "T7"),
+        ("王庄台区停电", "T8"),
+        ("王庄公变", "T8"),
+        ("王庄变压器", "T8"),
+        ("幸福里台区停电", "T4"),
+        ("学府花园1号配电房", "T9"),
     ],
 )
 def test_what_people_say_is_found(said, where):

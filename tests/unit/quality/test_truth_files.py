@@ -60,6 +60,8 @@ def test_files_of_other_programs_are_read(storm: Path) -> None:
         ("truth.csv", TRUTH[:1], "truth.csv: has no row"),
         ("truth.csv", (TRUTH[0], TRUTH[1].replace("e1", "e2")), "truth.csv: event 'e2' is not in the reports"),
         ("truth.csv", (TRUTH[0], TRUTH[1].replace("f1", "f2")), "fault 'f2' of event 'e1' is not in faults.csv"),
+        ("truth.csv", (*TRUTH, TRUTH[1]), "truth.csv:3: event_id 'e1' stands in an earlier line already"),
+        ("faults.csv", (*FAULTS, FAULTS[1]), "faults.csv:3: fault_id 'f1' stands in an earlier line already"),
         ("faults.csv", (FAULTS[0], FAULTS[1].replace("A0TR00020", "X")), "device 'X' of fault 'f1' is not in the"),
         ("faults.csv", (FAULTS[0], FAULTS[1].replace("T13", "T99")), "faults.csv:2: restored_at must be an ISO 8601"),
     ],
