@@ -43,6 +43,9 @@ SELECT
     count(*) FILTER (WHERE did = 'returned') AS returned,
     coalesce(sum(seconds::float8) FILTER (WHERE body->>'ended' = 'assigned'), 0) AS handle_s,
     coalesce(sum(seconds::float8) FILTER (WHERE body->>'ended' = 'wrap_up'), 0) AS after_s,
+    count(*) FILTER (WHERE body->>'ended' = 'wrap_up') AS written,
+    count(*) FILTER (WHERE body->>'ended' = 'wrap_up' AND body->>'reason' IS DISTINCT FROM 'wrap_up_over')
+        AS written_within,
     (SELECT count(*) FROM done) AS completed,
     (SELECT count(*) FROM done WHERE first AND NOT opened_again) AS first,
     (SELECT count(*) FROM done WHERE in_time) AS in_time,

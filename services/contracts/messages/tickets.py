@@ -73,7 +73,7 @@ class TicketRouted(Message):
         default=None, description="What people did that made this version: offered, claimed, transferred, completed, …"
     )
     agent: Name | None = Field(default=None, description="Who has it, or, of a closed ticket, who completed it")
-    until: Timestamp | None = Field(default=None, description="When an offer lapses")
+    until: Timestamp | None = Field(default=None, description="When an offer lapses, or the time to write up is over")
     held_for: Name | None = Field(default=None, description="Agent it is kept for, for a short while, before others")
     outcome: Word | None = Field(default=None, description="Of a closed ticket")
     merged_into: UUID | None = Field(default=None, description="The ticket that stands for this one")

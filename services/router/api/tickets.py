@@ -70,7 +70,7 @@ class TicketView(BaseModel):
     opened_at: datetime
     routed_at: datetime
     agent: Name | None = Field(default=None, description="Who has it, or, of a closed ticket, who completed it")
-    until: datetime | None = Field(default=None, description="When the offer lapses")
+    until: datetime | None = Field(default=None, description="When the offer lapses, or the time to write up is over")
     held_for: Name | None = Field(default=None, description="Agent it is kept for, for a short while, before others")
     outcome: Word | None = None
     urges: int = 0

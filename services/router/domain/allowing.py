@@ -86,6 +86,7 @@ class Case:
         contacts: How often the customer spoke.
         last_due: When the last stage of its clock is due, if it runs.
         urge: Between two urges that count.
+        wrap_up: How long writing it up may take, if there is a limit.
         reported: Its outage report went out.
     """
 
@@ -96,6 +97,7 @@ class Case:
     contacts: int = 1
     last_due: datetime | None = None
     urge: timedelta = timedelta(minutes=30)
+    wrap_up: timedelta | None = None
     reported: bool = False
 
 
@@ -203,6 +205,8 @@ def _filled(work: Work, act: Event, case: Case) -> dict[str, object]:
         found["ended"] = work.phase.value
     if act.did in {Did.ACCEPTED, Did.DECLINED, Did.LAPSED}:
         found["rang"] = max(0.0, (act.at - (work.since or case.opened_at)).total_seconds())
+    if act.did is Did.WRAPPED_UP and case.wrap_up is not None:
+        found["until"] = act.at + case.wrap_up
     if act.did is Did.COMPLETED:
         found["first"] = work.rounds == 1 and not work.moves and not work.reopened and case.contacts == 1
         found["in_time"] = case.last_due is None or act.at <= case.last_due

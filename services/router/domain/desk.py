@@ -22,7 +22,7 @@ from services.router.domain.effects import evolve
 from services.router.domain.log import Did, Event
 from services.router.domain.sla import Clock, due_levels, met_at, next_level, reached
 from services.router.domain.ticket import ReportState
-from services.router.domain.timing import Timings, lapsed, wakes
+from services.router.domain.timing import Timings, WrapUp, lapsed, wakes, written_up
 from services.router.domain.work import UNTOUCHED, Phase
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class DeskRules:
     """The operators' data for the desk (``desk.yaml``).
 
     Attributes:
+        wrap_up: How long writing up may take, by queue; where none is named, ``usual_wrap_up``; without that, for ever.
         head_start: How much earlier a ticket of a priority counts as opened.
         clocks: The first that fits a ticket is its clock.
         answer_within: The y of "x % in y seconds".
@@ -60,12 +61,18 @@ class DeskRules:
     """
 
     timings: Timings = field(default_factory=Timings)
+    wrap_up: Mapping[str, WrapUp] = field(default_factory=dict)
+    usual_wrap_up: WrapUp | None = None
     head_start: Mapping[Priority, timedelta] = field(default_factory=lambda: dict(_HEAD_STARTS))
     clocks: tuple[Clock, ...] = ()
     answer_within: timedelta = timedelta(seconds=20)
     answer_share: float = 0.8
     ring: timedelta = timedelta(seconds=9)
     hash: str = ""
+
+    def wrap_up_in(self, queue: str) -> WrapUp | None:
+        """Return how long writing up may take in a queue, if there is a limit."""
+        return self.wrap_up.get(queue, self.usual_wrap_up)
 
 
 class Agent(Value):
@@ -233,6 +240,7 @@ def case_of(ticket: Ticket, rules: DeskRules) -> Case:
         contacts=len(ticket.contacts),
         last_due=last,
         urge=rules.timings.urge,
+        wrap_up=None if (wrap_up := rules.wrap_up_in(ticket.queue)) is None else wrap_up.limit,
         reported=ticket.report is not ReportState.NONE,
     )
 
@@ -241,6 +249,9 @@ def passing(ticket: Ticket, rules: DeskRules, now: datetime) -> Iterator[Event]:
     """Yield what the passing of time alone does to a ticket: offers that lapse, warnings of its clock."""
     work, clock = work_of(ticket), clock_of(ticket, rules)
     yield from lapsed(work, rules.timings, now, GRIDLINE)
+    wrap_up = rules.wrap_up_in(ticket.queue)
+    completes = wrap_up is not None and wrap_up.completes and not ticket.classification.hazards
+    yield from written_up(work, now, GRIDLINE, completes=completes)
     if clock is not None:
         for stage, level in due_levels(clock, work.elapsed, clock_start(ticket), now):
             yield Event(did=Did.ESCALATED, at=now, by=GRIDLINE, stage=stage.name, level=level, agent=work.agent)

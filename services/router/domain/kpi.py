@@ -59,6 +59,8 @@ class Counts:
         returned: Returns (退单).
         handle_s: People's seconds with tickets, ended in the period.
         after_s: Their seconds of writing up, ended in the period.
+        written: Write-ups that ended.
+        written_within: Of those, by the agent, before the limit of the queue was over.
         busy_s: Seconds in which agents had a ticket in hand or in writing up: several at once count once.
         idle_s: Seconds in which agents were available and had none.
         told: Matters told of for the first time, by the tickets opened in the period.
@@ -86,6 +88,8 @@ class Counts:
     returned: int = 0
     handle_s: float = 0.0
     after_s: float = 0.0
+    written: int = 0
+    written_within: int = 0
     busy_s: float = 0.0
     idle_s: float = 0.0
     told: int = 0
@@ -153,7 +157,7 @@ _RULES: Final = (
         "seconds",
         "handle_s",
         ("completed",),
-        "A person's time with a completed ticket until the contact is over, on average",
+        "People's time with tickets until the contact is over (or passed on, or lost), for each ticket completed",
         f"{COPC}: average handle time, without after-contact work",
     ),
     _Rule(
@@ -161,8 +165,16 @@ _RULES: Final = (
         "seconds",
         "after_s",
         ("completed",),
-        "A person's time of writing up a completed ticket, on average",
+        "People's time of writing up, for each ticket completed",
         f"{COPC}: after-contact work",
+    ),
+    _Rule(
+        "wrap_up_limit",
+        "share",
+        "written_within",
+        ("written",),
+        "Write-ups the agent ended before the limit of the queue (wrap_up of desk.yaml) was over, of those that ended",
+        "After-contact work timeout, as in Amazon Connect and Genesys Cloud",
     ),
     _Rule(
         "first_contact_resolution",

@@ -1,13 +1,14 @@
-"""What the passing of time alone does to the work on a ticket: offers, holds and declines that end.
+"""What the passing of time alone does to the work on a ticket: offers, holds, declines and write-ups that end.
 
-Decided here: when. Never here: the time itself, warnings of the clock (``sla``).
+Decided here: when, and what comes of a ticket that is not written up in time. Never here: the time itself, warnings of
+the clock (``sla``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.router.domain.log import Did, Event
 from services.router.domain.work import Phase
@@ -17,6 +18,22 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from services.router.domain.work import Work
+
+
+WRAP_UP_OVER: Final = "wrap_up_over"
+"""Why a ticket left its agent, and its outcome where that ended it: the time to write it up was over."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUp:
+    """How long an agent may write up after a contact; then their place is free for the next customer.
+
+    Attributes:
+        completes: The ticket is ended then; else it waits again, as one with a danger does in any case.
+    """
+
+    limit: timedelta
+    completes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +67,19 @@ def lapsed(work: Work, timings: Timings, now: datetime, by: str) -> Iterable[Eve
         yield Event(did=Did.PASS_ENDED, at=now, by=by)
 
 
+def written_up(work: Work, now: datetime, by: str, *, completes: bool) -> Iterable[Event]:
+    """Yield that the time to write up is over, once it is: the ticket ends, or waits for somebody to end it."""
+    if work.phase is not Phase.WRAP_UP or work.until is None or work.until > now:
+        return
+    over = Event(did=Did.REQUEUED, at=now, by=by, reason=WRAP_UP_OVER)
+    ended = {"did": Did.COMPLETED, "agent": work.agent, "outcome": WRAP_UP_OVER}
+    yield over.model_copy(update=ended) if completes else over
+
+
 def wakes(work: Work) -> datetime | None:
     """Return the next moment at which time alone changes the work."""
     moments = (
-        work.until if work.phase is Phase.OFFERED else None,
+        work.until if work.phase in {Phase.OFFERED, Phase.WRAP_UP} else None,
         work.held_until if work.held_for is not None and work.phase is Phase.WAITING else None,
         work.passed_until if work.passed and work.open else None,
     )

@@ -51,7 +51,7 @@ class Work(Value):
         waiting_since: When the customer began to wait for a person, offers that came to nothing included; the ticket's
             opening if absent.
         agent: Who has it, or completed it.
-        until: When the offer lapses.
+        until: When the offer lapses, or the time to write up is over.
         held_for: Who may have it before others, until ``held_until``.
         passed: Who declined it, or let it lapse; not offered again until ``passed_until``.
         queue: Where a person moved it, whatever the route tree says.

@@ -13,7 +13,7 @@ from services.contracts.values import Channel, CustomerClass, Priority
 from services.router.domain.desk import CLOCK_ATTRIBUTES, DeskRules
 from services.router.domain.effects import MEETING
 from services.router.domain.sla import DEFAULT_LEVELS, LEVELS, Clock, Stage
-from services.router.domain.timing import Timings
+from services.router.domain.timing import Timings, WrapUp
 from services.router.domain.working_time import ALWAYS
 from services.router.tree.calendars import read_calendars
 from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of, meant
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from services.router.tree.calendars import Holidays
 
 _TOP: Final = ("version", "timings", "service_level", "head_start", "calendars", "clocks")
+_THEN: Final = ("complete", "requeue")
 _TIMINGS: Final = {"offer": "offer", "hold": "hold", "declined": "passed", "presence": "presence", "urge": "urge"}
 _OPTIONAL: Final = {"known": "known"}
 _SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
@@ -50,18 +51,21 @@ def read_desk(file: str, text: str, holidays: Mapping[str, Holidays]) -> DeskRul
         RulesError: every fault, with its line and what is allowed.
     """
     reader = Reader(file, text)
-    top = reader.fields(reader.root, "the file", _TOP, _TOP)
+    top = reader.fields(reader.root, "the file", (*_TOP, "wrap_up"), _TOP)
     if "version" in top:
         check_version(reader, top["version"])
     desk = _Desk(reader)
     timings = desk.timings(top["timings"]) if "timings" in top else Timings()
     within, share, ring = desk.service_level(top["service_level"]) if "service_level" in top else (*_NOTHING, None)
+    usual, by_queue = desk.wrap_up(top["wrap_up"]) if "wrap_up" in top else (None, {})
     head_start = desk.head_start(top["head_start"]) if "head_start" in top else {}
     calendars = read_calendars(reader, top["calendars"], holidays) if "calendars" in top else {}
     clocks = desk.clocks(top["clocks"], calendars) if "clocks" in top else ()
     reader.finish()
     return DeskRules(
         timings=timings,
+        wrap_up=by_queue,
+        usual_wrap_up=usual,
         head_start=head_start,
         clocks=clocks,
         answer_within=within,
@@ -82,6 +86,22 @@ class _Desk:
             words[key]: self._span(value, key, shortest=0 if key in _OPTIONAL else 1) for key, value in fields.items()
         }
         return Timings(**{key: span for key, span in spans.items() if span is not None})
+
+    def wrap_up(self, node: Node) -> tuple[WrapUp | None, dict[str, WrapUp]]:
+        fields = self._reader.fields(node, "wrap_up", ("usual", "queues"))
+        usual = self._one_wrap_up(fields["usual"], "usual") if "usual" in fields else None
+        entries = self._reader.entries(fields["queues"], "queues") if "queues" in fields else ()
+        queues = {
+            self._reader.checked_word(entry.key, entry.line, "queue"): self._one_wrap_up(entry.value, entry.key)
+            for entry in entries
+        }
+        return usual, {name: one for name, one in queues.items() if name is not None and one is not None}
+
+    def _one_wrap_up(self, node: Node, what: str) -> WrapUp | None:
+        fields = self._reader.fields(node, f"wrap_up of {what}", ("limit", "then"), ("limit", "then"))
+        limit = self._span(fields["limit"], "limit", shortest=1) if "limit" in fields else None
+        then = self._reader.word(fields["then"], "then", _THEN) if "then" in fields else None
+        return None if limit is None or then is None else WrapUp(limit, completes=then == "complete")
 
     def service_level(self, node: Node) -> tuple[timedelta, float, timedelta | None]:
         fields = self._reader.fields(node, "service_level", ("within", "share", "ring"), ("within", "share"))

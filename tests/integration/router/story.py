@@ -87,6 +87,7 @@ def computed(stories: Stories) -> dict[str, tuple[float, float]]:
             elif before in WITH_AGENT and one.state != before:
                 seconds[before] += _between(spell, at)
                 spell = at
+                n["written"] += before == "wrap_up"
             if one.change in {"transferred", "returned", "lost"} and before in WITH_AGENT:
                 waiting = at
             if one.change == "completed":
@@ -118,6 +119,7 @@ def computed(stories: Stories) -> dict[str, tuple[float, float]]:
         "average_wait": (seconds["wait"], n["answered"]),
         "handle_time": (seconds["assigned"], n["completed"]),
         "after_contact_time": (seconds["wrap_up"], n["completed"]),
+        "wrap_up_limit": (n["written"], n["written"]),
         "first_contact_resolution": (n["first"], n["completed"]),
         "repeat_contacts": (n["repeated"], n["completed"]),
         "told_twice": (n["twice"], n["told"]),

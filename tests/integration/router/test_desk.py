@@ -600,6 +600,35 @@ async def test_what_is_warned_is_read_by_its_index(desk: Desk) -> None:
         assert len(await overdue.warned(desk.connection, 2, queue, 10)) == 10
 
 
+async def test_an_agent_who_never_ends_a_write_up_is_given_the_next_ticket_after_its_limit(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    said, more = question("1", ago=100), question("2", ago=50)
+    await desk.take(said, more)
+    ann = await Seat(doors, "ann").begin("consultation")
+    await ann.claim()
+    writing = (await ann.do("wrap-up", said.ticket_id)).json()
+    limit = datetime.fromisoformat(writing["until"]) - datetime.now(UTC)
+    assert timedelta(minutes=9) < limit <= timedelta(minutes=10)
+    assert (await ann.claim()).json()["errors"][0]["reason"] == "not_available", "capacity is 1"
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    await people.pool.execute(
+        "UPDATE ticket SET wake_at = $1, body = jsonb_set(body, '{work,until}', to_jsonb($2::text))"
+        " WHERE state = 'wrap_up'",
+        past,
+        past.isoformat(),
+    )
+    assert await wake(people) == 1
+    assert (await ann.claim()).json()["ticket_id"] == str(more.ticket_id)
+    await ann.do("wrap-up", more.ticket_id)
+    await ann.do("complete", more.ticket_id, outcome="solved")
+    [ended] = (await ann.ask(f"tickets/{said.ticket_id}", method="GET")).json()["tickets"]
+    assert (ended["state"], ended["outcome"], ended["agent"], ended["until"]) == ("closed", "wrap_up_over", "ann", None)
+    kpis = (await ann.ask("kpis", method="GET")).json()["kpis"]
+    [kept] = [kpi for kpi in kpis if kpi["name"] == "wrap_up_limit"]
+    assert (kept["counted"], kept["of"]) == (1, 2)
+
+
 async def test_an_urge_counts_once_in_a_while_and_a_supervisor_moves_tickets(
     doors: httpx.AsyncClient, desk: Desk
 ) -> None:

@@ -303,6 +303,42 @@ def test_what_time_did_is_one_change_a_version_so_that_the_topic_tells_each() ->
     assert changes[0] == "lapsed"
 
 
+@pytest.mark.parametrize(
+    ("text", "minutes", "becomes"),
+    [
+        ("查电费", 10, Did.COMPLETED),
+        ("我要投诉", 30, Did.REQUEUED),
+        ("查电费 变压器着火了", 10, Did.REQUEUED),  # a danger, though its queue would end it
+    ],
+)
+def test_who_never_ends_a_write_up_is_free_at_the_limit_of_the_queue(text: str, minutes: int, becomes: Did) -> None:
+    ticket = after(contact("1", text=text))
+    for did in (Did.CLAIMED, Did.WRAPPED_UP):
+        event = decide(work_of(ticket), Event(did=did, at=NOON, by="t", agent="ann"), case_of(ticket, SHIPPED_DESK))
+        assert event is not None
+        ticket = worked(ticket, [event], NOON)
+    over = NOON + timedelta(minutes=minutes)
+    assert work_of(ticket).until == over
+    wakes = turn_of(ticket, SHIPPED_DESK).wake_at
+    assert wakes is not None
+    assert wakes <= over
+    assert becomes not in done_by_time(ticket, over - timedelta(seconds=1))
+    [ended] = [each for each in done_by_time(ticket, over).values() if each.did is becomes]
+    assert (ended.agent, ended.reason, ended.ended, ended.seconds) == ("ann", "wrap_up_over", "wrap_up", minutes * 60)
+    for_ever = replace(SHIPPED_DESK, wrap_up={}, usual_wrap_up=None)
+    assert case_of(ticket, for_ever).wrap_up is None
+
+
+def done_by_time(ticket: Ticket, now: datetime) -> dict[Did, Event]:
+    """All that time alone did to a ticket by then, the first of each kind."""
+    found: dict[Did, Event] = {}
+    while (change := passed(ticket, SHIPPED_DESK, now)).after is not ticket:
+        ticket = change.after
+        for event in change.events:
+            found.setdefault(event.did, event)
+    return found
+
+
 def test_a_call_given_up_is_counted_once() -> None:
     said = contact("1", thread="t", business_type="fault_report", unconfirmed=True)
     ticket = after(said)
@@ -338,6 +374,9 @@ def test_a_call_given_up_is_counted_once() -> None:
         ("match: {priority: emergency}", "match: {colour: red}", "unknown key 'colour'"),
         ("match: {priority: emergency}", "match: {}", "must be the last clock"),
         ("- name: others", "- name: fault", "stands twice"),
+        ("usual: {limit: 10m, then: complete}", "usual: {limit: 10m}", "wrap_up of usual has no 'then'"),
+        ("usual: {limit: 10m, then: complete}", "usual: {limit: ten, then: complete}", "limit: 'ten' must be a number"),
+        ("complaint: {limit: 30m, then: requeue}", "complaint: {limit: 30m, then: wait}", "'wait' is no then"),
     ],
 )
 def test_a_wrong_desk_file_is_refused_with_its_line(old: str, new: str, fault: str) -> None:
