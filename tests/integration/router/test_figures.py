@@ -80,6 +80,7 @@ async def test_every_figure_is_what_counting_by_hand_says(doors: httpx.AsyncClie
         "answer_rate": (7, 9),
         "abandonment": (2, 9),
         "ring_limit": (1, 2),
+        "wrap_up_limit": (1, 1),
         "first_contact_resolution": (2, 4),  # neither what was passed on nor what was opened again
         "repeat_contacts": (0, 4),
         "transfers": (1, 7),
