@@ -8,15 +8,16 @@ taken again once it is known. Never here: I/O.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.values import TicketState
 from services.router.domain.danger import apart, is_new, told_where
 from services.router.domain.deciding import Joined, Opened, classification_of, is_ready, may_be_ready, merged, receive
+from services.router.domain.desk import live_of
 from services.router.domain.facts import join, said_in
 from services.router.domain.places import clues
-from services.router.domain.repeats import again, choose, reporters
+from services.router.domain.repeats import DONE, MOST_CONTACTS, again, choose, reporters
 from services.router.domain.ticket import Located, Ticket
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Book:
     touched: dict[UUID, None] = field(default_factory=dict)
     aliases: dict[UUID, UUID] = field(default_factory=dict)
     _joined: dict[tuple[int, int], tuple[Facts, Facts, Facts]] = field(default_factory=dict)
+    _nameless: dict[int, tuple[Facts, Facts]] = field(default_factory=dict)
     _clues: dict[int, tuple[Clues, Facts]] = field(default_factory=dict)
 
     def load(self, tickets: Iterable[Ticket]) -> None:
@@ -212,7 +214,7 @@ class Book:
 
     def _is_open(self, ticket_id: UUID) -> bool:
         ticket = self.tickets.get(ticket_id)
-        if ticket is None or ticket.standing in {TicketState.CLOSED, TicketState.MERGED}:
+        if ticket is None or live_of(ticket, self.tickets).standing in DONE:
             return False
         return self.now - ticket.last_at <= self.bounds.matter + self.bounds.event_lag
 
@@ -239,10 +241,15 @@ class Book:
         located = self._located(self.clues_of(facts), own)
         about = classification_of(facts, located, self.rules.keywords)
         settled = facts.final or is_ready(about, facts, located.place)
-        joins = choose(facts, about, said.at, others, self.rules.keywords, self.bounds) if settled else None
+        lives = ((ticket, live_of(ticket, self.tickets)) for ticket in others)
+        open_ones = [
+            ticket for ticket, live in lives if live.standing not in DONE and len(live.contacts) < MOST_CONTACTS
+        ]
+        joins = choose(facts, about, said.at, open_ones, self.rules.keywords, self.bounds) if settled else None
         if joins is not None:
-            known = self.clues_of(self._together(joins.ticket.facts, facts))
-            if known in self.places or known == self.clues_of(joins.ticket.facts):
+            live, told = self._live(joins.ticket, facts)
+            known = self.clues_of(self._together(live.facts, told))
+            if known in self.places or known == self.clues_of(live.facts):
                 return joins, None
             raise UnforeseenError(known)
         return None, again(facts, about, said.at, others, self.bounds) if own is None else None
@@ -250,18 +257,32 @@ class Book:
     def _join(
         self, joins: Joining, own: Ticket | None, own_id: UUID, said: Said, facts: Facts
     ) -> tuple[Ticket | None, Ticket]:
-        whole = self._together(joins.ticket.facts, facts)
+        live, told = self._live(joins.ticket, facts)
+        whole = self._together(live.facts, told)
         how = Joined(joins.relation, own_id, own)
-        located = self._located(self.clues_of(whole), joins.ticket)
-        ticket = receive(joins.ticket, said.contact, whole, located, self.rules, self.bounds, self.now, how)
+        located = self._located(self.clues_of(whole), live)
+        ticket = receive(live, said.contact, whole, located, self.rules, self.bounds, self.now, how)
         now_this = {own_id}
         if own is not None:
             self.put(merged(own, ticket.ticket_id, self.now))
             now_this |= own.also
         self.aliases.update(dict.fromkeys(now_this, ticket.ticket_id))
         self.ids.update(dict.fromkeys(now_this, ticket.ticket_id))
-        self.put(ticket, said.handles)
-        return joins.ticket, ticket
+        self.put(ticket, said.handles if live is joins.ticket else ())
+        return live, ticket
+
+    def _live(self, ticket: Ticket, facts: Facts) -> tuple[Ticket, Facts]:
+        """Return the ticket that stands for one, and what is told there of what its customer says."""
+        live = live_of(ticket, self.tickets)
+        return live, facts if live is ticket else self._unnamed(facts)
+
+    def _unnamed(self, facts: Facts) -> Facts:
+        """Return facts without who spoke and where they are: customers never see one another."""
+        kept = self._nameless.get(id(facts))
+        if kept is None:
+            nobody = replace(facts, account_id=None, phone=None, address=None, position=None, reply_to=None)
+            kept = self._nameless[id(facts)] = (nobody, facts)  # kept, so that its id is no other's
+        return kept[0]
 
     def _located(self, wanted: Clues, ticket: Ticket | None) -> Located:
         found = self.places.get(wanted)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from services.contracts.values import TicketState
 from services.grid.evidence import place_words
 from services.router.domain.facts import join
 from services.router.domain.repeats import same_person
@@ -44,10 +43,7 @@ def told_where(said: Facts, at: datetime, tickets: Iterable[Ticket], bounds: Bou
     near = [
         ticket
         for ticket in tickets
-        if ticket.place.area is not None
-        and ticket.standing is not TicketState.MERGED
-        and abs(at - ticket.last_at) <= bounds.talk
-        and same_person(said, ticket)
+        if ticket.place.area is not None and abs(at - ticket.last_at) <= bounds.talk and same_person(said, ticket)
     ]
     return max(near, key=lambda ticket: (ticket.last_at, ticket.ticket_id), default=None)
 

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 _NUMBERS: Final = frozenset({Channel.PHONE, Channel.SMS})
 _TALKS: Final = frozenset({Channel.WEB, Channel.APP, Channel.WECHAT, Channel.SMS})
 """Channels on which what somebody writes next belongs to what they wrote before."""
-_DONE: Final = frozenset({TicketState.CLOSED, TicketState.MERGED})
-_MOST_CONTACTS: Final = 200
+DONE: Final = frozenset({TicketState.CLOSED, TicketState.MERGED})
+"""Nobody works on such a ticket; on one that people merged somebody does, if the one that stands for it is not done."""
+MOST_CONTACTS: Final = 200
 """A ticket is read and written whole: a machine that repeats itself for ever must not make it grow for ever."""
 _FAR_M: Final = 2000.0
 _METRES_PER_DEGREE: Final = 111_195.0
@@ -141,7 +142,8 @@ def choose(
         said: All that is known of the contact's own thread.
         about: What that means.
         at: When the contact happened, bounded by its arrival.
-        tickets: Tickets that share a handle with it.
+        tickets: Tickets that share a handle with it and are not done; those that people merged stand for the one that
+            stands for them.
         keywords: The operators' words.
         bounds: How long a matter counts as the same.
     """
@@ -189,11 +191,11 @@ def _relation(
     said: Facts, about: Classification, at: datetime, ticket: Ticket, asked: Relation | None, bounds: Bounds
 ) -> Relation | None:
     since = abs(at - ticket.last_at)
-    full = len(ticket.contacts) >= _MOST_CONTACTS
-    if full or ticket.standing in _DONE or since > bounds.matter or not same_person(said, ticket):
+    if since > bounds.matter or not same_person(said, ticket):
         return None
     gone = ticket.report.value != "none"
-    if gone and not set(said.hazards) <= set(ticket.facts.hazards):
+    apart = ticket.standing is TicketState.MERGED  # a danger is told for the place of the customer who named it
+    if (gone or apart) and not set(said.hazards) <= set(ticket.facts.hazards):
         return None  # a danger that the report on its way does not carry
     same = matter(about) == matter(ticket.classification)
     if asked is Relation.URGE and not same:

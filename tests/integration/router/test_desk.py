@@ -383,6 +383,33 @@ async def test_a_merged_ticket_is_stood_for_and_what_its_customer_says_lands_on_
     ]
 
 
+async def test_a_customer_of_a_merged_ticket_who_comes_again_is_heard_at_the_live_one_until_it_is_undone(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    """By the number they had, from another channel's thread: a hurry, a word more; but a danger is their own."""
+    live, child = question("1", phone="13700000001"), question("2", phone="13700000002")
+    await desk.take(live, child)
+    lead = Seat(doors, "lead")
+    assert (await lead.ask(f"tickets/{child.ticket_id}/merge", into=live.ticket_ref, reason="same")).status_code == 200
+    again = question("3", ago=1, phone="13700000002", text="查电费，还没有人答复")
+    words = question("4", ago=1, phone="13700000002", text="另外什么时候生效", address="5 Road")
+    fire = question("5", ago=1, phone="13700000002", text="着火了")
+    await desk.take(again)
+    await desk.take(words, fire)
+    heard = await desk.ticket(live)
+    assert (len(heard.contacts), heard.repeats) == (3, 1)
+    assert "什么时候生效" in (heard.facts.text or "")
+    assert (heard.facts.phone and heard.facts.phone.value, heard.facts.address) == ("13700000001", None), "no names"
+    assert (await desk.ticket(again)).ticket_id == live.ticket_id, "its reference answers the live one"
+    danger = await desk.ticket(fire)
+    assert (danger.ticket_id, danger.queue) == (fire.ticket_id, "emergency")
+    assert len((await desk.ticket(child)).contacts) == 1
+    await lead.ask(f"tickets/{child.ticket_id}/unmerge", reason="other_matter")
+    await desk.take(question("6", ago=0, phone="13700000002", text="查电费，有结果吗"))
+    assert (len((await desk.ticket(child)).contacts), len((await desk.ticket(live)).contacts)) == (2, 3)
+    assert +desk.tally == {"contact_queued": 6, "contact_repeats": 2}
+
+
 async def test_a_ticket_that_was_done_before_it_was_merged_is_done_again_after_the_merge_is_undone(
     doors: httpx.AsyncClient, desk: Desk, people: People
 ) -> None:
