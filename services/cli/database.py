@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from services.cli.errors import CommandError, Exit
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
@@ -21,9 +22,13 @@ async def connect(settings: ServiceSettings) -> AsyncIterator[asyncpg.Connection
 
     Raises:
         UnavailableError: Postgres cannot be reached, or goes away meanwhile.
+        CommandError: it lets nobody in by this name and password, or has no such database.
     """
     with translated():
-        connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
+        try:
+            connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
+        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+            raise CommandError(f"postgres: {error}", "Correct GRIDLINE_POSTGRES_DSN.", Exit.UNREACHABLE) from None
         try:
             yield connection
         finally:
