@@ -1,7 +1,7 @@
 """Entry point of ``gridline``: the commands, and the one place where an error becomes a line of text.
 
-Decided here: which commands there are, and which failure has which exit code. A command's module is loaded when it is
-asked for, so that a small one starts fast. Never here: work.
+Decided here: which commands there are, and the exit code of each kind of failure. A command's module is loaded when it
+is used, so that a small one starts fast. Never here: work.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Where the services, Kafka and Postgres are, for a command.
+"""Where a command finds the services, Kafka and Postgres.
 
-Decided here: the environment wins, then the local stack that runs, then the defaults. Never here: starting anything.
+Decided here: the environment first, then the running local stack, then the defaults. Never here: starting anything.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The AsyncAPI 3.0 document, made of the one table of topics. Sources: AsyncAPI 3.0.0, Kafka bindings 0.5.0.
+"""The AsyncAPI 3.0 document, generated from the table of topics. Sources: AsyncAPI 3.0.0, Kafka bindings 0.5.0.
 
-Decided here: how the table reads in AsyncAPI's words. Gridline is the application: ``send`` is what a room of ours
-writes, ``receive`` what it reads; another company's side is the reverse. Never here: a fact the table does not hold.
+Decided here: how the table maps to AsyncAPI. Gridline is the application: ``send`` is what our services write,
+``receive`` what they read; for another company it is the reverse. Never here: a fact the table does not hold.
 """
 
 from __future__ import annotations

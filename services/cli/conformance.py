@@ -1,7 +1,7 @@
-"""The conformance kit for consumers of dispatch orders: what is published, and what a right consumer does with it.
+"""The conformance kit for consumers of dispatch orders: what is published, and what a correct consumer does with it.
 
-Decided here: the script: duplicates, reversals, gaps, both CloudEvents modes, unknown fields and types, a tombstone,
-garbage. Pure but for ``publish``. Never here: what a consumer is made of; it is judged by its action log alone.
+Decided here: the script: duplicates, reordering, gaps, both CloudEvents modes, unknown fields and types, a tombstone,
+garbage. Pure but for ``publish``. Never here: how a consumer works; it is judged by its action log alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The conservation count: where every accepted contact is, from the rows, each counted in one place. Pure.
+"""The conservation count: the place of every accepted contact, from the rows, each counted once. Pure.
 
-Decided here: which place a contact counts in: its ticket's report in an incident, answered, with people, closed by
-them, or a dead letter; and that the services' own exact counts must say the same. Never here: reading a system.
+Decided here: the place a contact counts in: its ticket's report in an incident, answered, with people, closed by them,
+or a dead letter; and that the services' own exact counts must agree. Never here: reading a system.
 """
 
 from __future__ import annotations

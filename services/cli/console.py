@@ -1,6 +1,6 @@
-"""The two consoles: answers on stdout, progress and troubles on stderr, so that an answer can be piped.
+"""The two consoles: results on stdout, progress and errors on stderr, so that results can be piped.
 
-Decided here: what is shown how. Never here: what is true.
+Decided here: presentation. Never here: what is true.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Dead letters: reading them with their cause, and publishing them again.
 
-Decided here: what a replay is: the original key, value and headers, so that the id stays and the event counts once,
-to the topic it came from. Never here: deleting or changing a dead letter.
+Decided here: a replay publishes the original key, value and headers to the original topic, so that the id stays and
+the event counts once. Never here: deleting or changing a dead letter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Giving dispatchers' commands to dedup from the command line: the key, what was seen, and what came of it.
+"""Dispatchers' commands over HTTP: the key, the revision they are based on, and the result.
 
 Never here: an action.
 """

@@ -1,7 +1,7 @@
-"""Writes the documents of the contract from the code: JSON Schemas, AsyncAPI, OpenAPI.
+"""Writes the contract documents from the code: JSON Schemas, AsyncAPI, OpenAPI.
 
-Decided here: which files there are and what form they have, byte for byte the same wherever they are made. Never
-here: a word of the contract; that is in ``services.contracts`` and in the rooms' doors.
+Decided here: which files there are and their form, byte for byte the same on every machine. Never here: a word of the
+contract; that is in ``services.contracts`` and in the services' endpoints.
 """
 
 from __future__ import annotations

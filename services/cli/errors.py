@@ -1,4 +1,4 @@
-"""How the command line says that something is wrong: what, what to do, and an exit code.
+"""Errors on the command line: what is wrong, what to do, and an exit code.
 
 Decided here: the exit codes. Never here: a traceback for anything but a bug of ours.
 """

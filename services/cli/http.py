@@ -1,7 +1,7 @@
-"""Asking a service of ours over HTTP, with its refusals and silences told as the command line tells them.
+"""HTTP requests to our services, with refusals and timeouts as command-line errors.
 
-Decided here: whose key is sent, and how RFC 9457 problem details read on a terminal. Never here: which service is asked
-what.
+Decided here: which key is sent, and how RFC 9457 problem details read on a terminal. Never here: which service is
+asked what.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The network a storm strikes, as it was imported.
+"""The imported network, for a simulated storm.
 
-Decided here: which areas are taken where the network is larger than a storm needs. Never here: what is in them.
+Decided here: which areas are used where the network is larger than a storm needs. Never here: what is in them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An incident on its feeder as a picture: what is dark, who called, who kept silent, what else is open. Pure SVG."""
+"""An incident on its feeder as a picture: what is out, who called, who did not, what else is open. Pure SVG."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""JSON Schemas of the messages, as readers and writers outside see them.
+"""JSON Schemas of the messages, for other systems.
 
-Decided here: how our models read to others. The published schemas are open (a reader ignores fields it does not
-know, so that we may add one); our own models stay closed on what we make. An absent field is absent, never null.
+Decided here: how our models look from outside. The published schemas are open (a reader ignores unknown fields, so
+that we may add some); our own models are closed for what we produce. An absent field is absent, never null.
 """
 
 from __future__ import annotations

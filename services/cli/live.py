@@ -1,6 +1,6 @@
-"""What the demonstration shows while it runs: what was sent, what became of it, what is still on its way.
+"""The live display of the demo: what was sent, what became of it, what is still in progress.
 
-Decided here: the picture. On a terminal it is redrawn in place; elsewhere a line every few seconds. Never here: a
+Decided here: the display. On a terminal it is redrawn in place; elsewhere a line every few seconds. Never here: a
 figure of its own.
 """
 

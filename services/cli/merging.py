@@ -1,8 +1,8 @@
-"""How right a system's merging was, held against the storm it was sent. Pure.
+"""How good a system's merging was, compared with the simulated storm it was sent. Pure.
 
 Decided here: what is an item (an outage report that dedup has in an incident), what its truth is (the fault its
 customer suffered), and what is not judged as merging: dangers, which have incidents of their own on purpose, and
-reports that were answered or are with people. Never here: the definitions of the scores (``score``).
+reports that were answered or are with people. Never here: the definitions of the scores (``services.quality.score``).
 """
 
 from __future__ import annotations

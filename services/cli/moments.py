@@ -1,7 +1,7 @@
-"""Times as people give and read them on the command line.
+"""Times as input and output of the command line.
 
-Decided here: that a time is given with its offset, and shown by this machine's clock with its offset: a time without
-one is eight hours wrong for somebody. Never here: what time it is.
+Decided here: a time is given and shown with its offset (shown in this machine's zone): without one it is eight hours
+wrong for somebody. Never here: what time it is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A connection to the database that holds the network model, and what can be wrong with it."""
+"""A connection to the database with the network model, and its errors."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The OpenAPI document of each service, from the very doors it opens.
+"""The OpenAPI document of each service, from its own endpoints.
 
-Never here: a server. The doors are described, never opened, so they get no database; the settings are the defaults,
+Never here: a server. The endpoints are described, never called, so they get no database; settings are the defaults,
 whatever the environment says.
 """
 

@@ -1,7 +1,7 @@
-"""Text files in another encoding than UTF-8, made UTF-8 before anything reads them.
+"""Text files in another encoding, converted to UTF-8 before anything reads them.
 
-Decided here: that a file which is UTF-8 stays as it is, whatever was said of it. Never here: a guess at the encoding:
-the bytes of most encodings are words in most others, only not the right ones.
+Decided here: a file that is valid UTF-8 stays as it is, whatever encoding was given. Never here: guessing the
+encoding: the bytes of most encodings are also valid in most others.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A table of cases for a route tree: contacts in words, and where they must go.
+"""A table of test cases for a route tree: contacts, and where they must go.
 
-Decided here: what a case may say. A case goes the whole way, words and tree, by the code the router runs; nothing is
-looked up, so its place is as the case says. Pure.
+Decided here: what a case may say. A case goes through words and tree, by the code the router runs; nothing is looked
+up, so its place is as the case says. Pure.
 """
 
 from __future__ import annotations

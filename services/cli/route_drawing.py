@@ -1,4 +1,4 @@
-"""A route tree as a picture: Mermaid for documents, SVG for whatever shows pictures. Pure, and without a library."""
+"""A route tree as a picture: Mermaid for documents, SVG for everything else. Pure, and without a library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of settings, written from the classes that read them: a setting that is not on it does not exist.
+"""The settings page, generated from the settings classes.
 
 Decided here: how a setting is shown. Never here: a word about one; that is its ``description``.
 """

@@ -1,6 +1,6 @@
-"""What a storm came to, as a dispatcher would want to hear it.
+"""The result of a storm, as a dispatcher would want to read it.
 
-Decided here: which figures are told, and how the time from accepted to ordered is measured. Never here: whether the
+Decided here: which figures are shown, and how the time from acceptance to order is measured. Never here: whether the
 count is right (``invariants``) or the merging is (``merging``).
 """
 

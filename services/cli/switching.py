@@ -1,4 +1,4 @@
-"""``gridline grid switch`` and ``switchings``: what feeds what is changed by switching, and by whom it was."""
+"""``gridline grid switch`` and ``switchings``: switching the network, and the record of who switched what."""
 
 from __future__ import annotations
 

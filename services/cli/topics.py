@@ -1,6 +1,6 @@
-"""What a Kafka cluster has: its topics, their ends, and their records from the first to the last.
+"""What a Kafka cluster has: topics, their offsets, and their records.
 
-Decided here: that looking leaves no trace: no consumer group, no committed offset. Never here: making a topic
+Decided here: reading leaves no trace: no consumer group, no committed offset. Never here: creating a topic
 (``services.runtime.cluster``) or publishing.
 """
 

@@ -1,4 +1,4 @@
-"""A running system from outside: how much it has done, what is still on its way, and when it is at rest.
+"""A running system from outside: how much it has done, what is still in progress, and when it is at rest.
 
 Decided here: what "at rest" means: every service has read its topics to the end, no outbox holds a row, no notice is
 being sent, and a second look finds the same. Never here: changing anything.

@@ -1,7 +1,7 @@
-"""Values that are made by the hundred thousand.
+"""Values that are created by the hundred thousand.
 
-Decided here: how their immutability is kept: by the type checker, not while running. A frozen dataclass goes through
-``object.__setattr__`` for each field it is made with, which was a tenth of what routing a contact took.
+Decided here: their immutability is enforced by the type checker only. A frozen dataclass sets each field through
+``object.__setattr__``, which took a tenth of the time of routing a contact.
 """
 
 from __future__ import annotations

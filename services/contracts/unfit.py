@@ -1,4 +1,4 @@
-"""Why a field does not fit, in the words of JSON: who sent it has no tuples, dictionaries or instances."""
+"""Why a field is invalid, in JSON's terms: senders know no tuples, dictionaries or instances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what at dedup's doors: what its keys file may say."""
+"""The scopes of dedup's API keys."""
 
 from __future__ import annotations
 

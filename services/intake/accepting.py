@@ -1,7 +1,7 @@
-"""The moment of acceptance: a contact is accepted when every in-sync replica has it, and not before.
+"""Acceptance: a contact is accepted when every in-sync replica has it, and not before.
 
-Decided here: how many requests may wait for Kafka at once. Beyond that a sender hears 503 at once instead of
-queueing in our memory. Never here: a retry or a spool; the sender has the event and sends it again.
+Decided here: how many requests may wait for Kafka at once. Beyond that a sender gets 503 at once instead of queueing
+in our memory. Never here: a retry or a spool; the sender has the event and sends it again.
 """
 
 from __future__ import annotations

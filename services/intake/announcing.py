@@ -1,7 +1,7 @@
-"""What a caller can be told at once: asked of notify over HTTP, within a bound, and said in the caller's language.
+"""What a caller can be told at once: asked of notify over HTTP within a deadline, in the caller's language.
 
-Decided here: how long to wait, how many questions go together, when not to ask at all. Whoever cannot be answered in
-time is told that nothing is known. Never here: delaying or failing the acceptance of a contact.
+Decided here: how long to wait, how many questions to batch, when not to ask at all. Without an answer in time the
+caller is told that nothing is known. Never here: delaying or failing the acceptance of a contact.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All the doors of the intake, under ``/v1``."""
+"""All endpoints of the intake, under ``/v1``."""
 
 from __future__ import annotations
 

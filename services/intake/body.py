@@ -1,4 +1,4 @@
-"""Reading a request's body within bounds of size, time, kind and encoding, before anybody looks into it."""
+"""Reading a request's body, with limits on size, time, content type and encoding, before anything is parsed."""
 
 from __future__ import annotations
 

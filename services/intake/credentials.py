@@ -1,7 +1,7 @@
 """Which sender a request comes from: an API key, a signature over the raw body, or a client certificate.
 
-Decided here: what each of the three must look like to count. Every way of not being known is refused in the same
-words, after the same comparisons. Never here: a credential in an error, or a decision by what the payload says.
+Decided here: when each of the three is valid. Every failure is refused in the same words, after the same comparisons.
+Never here: a credential in an error, or a decision based on the payload.
 """
 
 from __future__ import annotations

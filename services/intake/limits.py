@@ -1,7 +1,7 @@
-"""How much one sender and one customer may send: a bucket each, and what is urgent is slowed last.
+"""Rate limits per source and per customer, as token buckets; urgent contacts are limited last.
 
-Decided here: who is told to wait. A storm is not an attack: the buckets are far above what a customer in the dark
-does, other business gives way before outage reports do, and danger before neither. Never here: a wait in our memory.
+Decided here: who must wait. A storm is not an attack: the limits are far above what a customer in an outage does;
+other business is limited before outage reports, and danger last. Never here: a wait in our memory.
 """
 
 from __future__ import annotations

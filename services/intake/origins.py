@@ -1,4 +1,4 @@
-"""Which web sites' pages may post to the doors of reports from a browser (CORS). All others' pages may not."""
+"""CORS: which web sites' pages may post reports from a browser."""
 
 from __future__ import annotations
 

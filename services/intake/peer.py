@@ -1,7 +1,7 @@
-"""Who is at the other end of a request: its address and its certificate, also behind a proxy.
+"""The peer of a request: its address and client certificate, also behind a proxy.
 
-Decided here: that a proxy's word counts only if it comes from an address that was configured as a proxy's. What
-anybody else writes into those headers is not looked at.
+Decided here: forwarding headers count only if they come from the address of a configured proxy; from anybody else they
+are ignored.
 """
 
 from __future__ import annotations

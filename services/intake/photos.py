@@ -1,8 +1,7 @@
-"""Photos: made anew from what was sent, and kept by their content.
+"""Photos: re-encoded, and stored by the hash of their content.
 
-Decided here: what is a photo (by its first bytes, never by what the sender calls it), how large it may be, and that
-only pixels are kept: no place, time or device of the camera. Never here: a file name of the sender's, or a decoder
-that is not needed.
+Decided here: what is a photo (by its first bytes, never by the declared type), how large it may be, and that only
+pixels are kept: no place, time or camera. Never here: a file name of the sender's, or a decoder that is not needed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Idempotency-Keys seen lately: to tell a sender at once that a key is in use for something else.
+"""Recent Idempotency-Keys, to tell a sender at once that a key is in use for something else.
 
-A courtesy, not the guarantee: it is this process's memory, bounded, and gone with it. What it does not know is accepted
-as ever, and the inbox behind Kafka counts an event once and puts another body under its id with the dead letters.
-Follows draft-ietf-httpapi-idempotency-key-header: another body is 422, one that is still under way 409.
+A courtesy, not the guarantee: it is a bounded memory of this process. An unknown key is accepted, and the inbox of the
+consumers counts an event once and dead-letters another body under its id. Follows
+draft-ietf-httpapi-idempotency-key-header: another body is 422, one still in progress 409.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Who may send: the sources file, read and checked whole at start, and the check of a sender's credential.
+"""Who may send: the sources file, validated as a whole at start, and the check of Twilio's signatures.
 
-Decided here: which source a request comes from. It is the credential that says so, never the payload. Never
-here: a credential in a log, a metric or an error, or an answer that tells which part of a credential was wrong.
+Decided here: which source a request comes from, by its credential and never by its payload. Never here: a credential
+in a log, a metric or an error, or an answer that tells which part of a credential was wrong.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading a file that operators write: the whole of it is good, or every fault is named with its line."""
+"""Reading an operators' file against a model: all of it is valid, or every error is reported with its line."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What customers are told: one notice a customer, incident, stage and revision, until the power is back."""
+"""Notices to customers: one per customer, incident, stage and revision, until the power is back."""

@@ -1,4 +1,4 @@
-"""The doors of notify: what is happening to my report, and what was told of an incident.
+"""The HTTP API of notify: the status of a report, and what was sent about an incident.
 
 Never here: an address, or anything of one customer shown to another.
 """

@@ -1,13 +1,11 @@
-"""The loop that sends what was decided: claim, call, write down.
+"""The loop that sends notices: claim, call the sender, record the outcome.
 
-Decided here: how many calls run at once, how long each may take, when to try again, and that an ETR which passed
-while its notice waited is not told any more. A notice's row says ``sending``
-before anything leaves this process. If the process dies before the outcome is written, the claim ends after a while
-and any instance settles it: through a sender whose receivers drop repeats it is sent again (fail open), otherwise it
-stays ``unknown`` (at most once).
+Decided here: how many calls run at once, how long each may take, when to retry, and that an ETR which passed while its
+notice waited is not sent. A notice's row says ``sending`` before anything leaves this process. If the process dies
+before the outcome is recorded, the claim expires and any instance settles it: if the sender's receivers drop repeats
+it is sent again (at least once), otherwise it stays ``unknown`` (at most once).
 
-Never here: two calls for one notice at once. An attempt that comes late to its own claim (the process was paused) is
-not made.
+Never here: two calls for one notice at once. An attempt whose claim has expired (the process was paused) is not made.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Incident snapshots, settled reports and what is heard of recipients in, notices into the queue: load, decide, save.
+"""Incident snapshots, settled reports and news of recipients in, notices into the queue: load, decide, save.
 
-Never here: sending. A notice is committed with the position of the record it comes from, and only then may anyone
-see it.
+Never here: sending. A notice is committed together with the position of the record that caused it, and only then
+visible.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is asked of what notify keeps: a customer's last report, a reference, an incident's notices. Each one query.
+"""Queries about what notify stores: a customer's last report, a reference, an incident's notices.
 
-Never here: what is told then (``domain.asked``).
+Never here: what is answered (``domain.asked``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many notices a second one sender begins: so many, evenly, and never a burst that its receiver drops.
+"""A rate limit of one sender: attempts are spread evenly over a second, without bursts that its receiver would drop.
 
 Pure. Never here: which notices (``pending`` gives the most urgent first), the clock.
 """

@@ -1,8 +1,8 @@
-"""The queue of notices to send: claiming them, and writing down what came of each.
+"""The queue of notices to send: claiming them, and recording the outcome of each attempt.
 
 Decided here: when an attempt begins (its row says ``sending`` before anything leaves this process), when one without
-an outcome counts as lost, and what happens to it then. Times are the database's, so that instances with different
-clocks agree on when a claim ends. Never here: sending, or a claim on a row that another instance holds.
+an outcome counts as lost, and what happens then. Times are the database's, so that instances with different clocks
+agree on when a claim expires. Never here: sending, or a claim on a row that another instance holds.
 """
 
 from __future__ import annotations

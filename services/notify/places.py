@@ -1,7 +1,7 @@
-"""What is known of the power at a place: an account or a telephone number to a device, that to an incident above it.
+"""What is known about the power at a place: account or telephone number to device, device to an incident above it.
 
-Decided here: which incident speaks for a place (one that goes on before one that is over, the nearest device first) and
-how long one that is over does. Never here: whose account or number it is; that never leaves the network model.
+Decided here: which incident answers for a place (open before closed, nearest device first), and for how long a closed
+one does. Never here: whose account or number it is; that never leaves the network model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Settings of notify: its texts, who carries which channel, how patiently."""
+"""Settings of notify: texts, the sender of each channel, retries."""
 
 from __future__ import annotations
 

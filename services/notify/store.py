@@ -1,7 +1,7 @@
-"""What notify keeps: incidents as they stand, who belongs to them, what they were told.
+"""What notify stores: incidents, who belongs to them, what they were told.
 
-Decided here: what is loaded and locked for a batch, in a number of statements that does not grow with it.
-Never here: what to tell (``domain``), sending (``pending``).
+Decided here: what is loaded and locked for a batch, in a number of statements that does not grow with it. Never here:
+what to tell (``domain``), sending (``pending``).
 """
 
 from __future__ import annotations

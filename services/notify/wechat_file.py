@@ -1,8 +1,8 @@
-"""The official accounts' file: for each account its app id and secret, and which template carries which text.
+"""The official accounts' file: each account's app id and secret, and the template of each text.
 
-Decided here: what the file may say, every fault with its line. What stands in a template's field is checked against
-the field's kind before anything is sent: the platform refuses a whole message for one value that is too long.
-Never here: sending.
+Decided here: what the file may say, every error with its line. Values of template fields are checked against the
+field's kind beforehand, because the platform rejects a whole message for one value that is too long. Never here:
+sending.
 """
 
 from __future__ import annotations

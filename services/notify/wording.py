@@ -1,8 +1,8 @@
 """The texts customers read: by language and template, with times in one zone.
 
-Decided here: which language a customer gets (their own tag, then ever shorter forms of it as RFC 4647 §3.4 looks up,
-then ``zh-Hans-CN``) and what a well-formed templates file is. A file is taken whole or refused whole, with the line of
-every error. Never here: files, the clock, whom to tell.
+Decided here: which language a customer gets (their own tag, then ever shorter forms of it as in RFC 4647 §3.4, then
+``zh-Hans-CN``) and what a valid templates file is. A file is accepted or rejected as a whole, with the line of every
+error. Never here: files, the clock, whom to tell.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""What a report's words say of danger, "only my house", their account and other faults, for replays.
+"""What a report's text says about danger, "only my house", the account and other faults, for replays.
 
-Decided here: that it is the words of deploy/classify.yaml, as the router reads them, once for each text. Never here: a
-keyword.
+Decided here: it is read by deploy/classify.yaml as in the router, each text once. Never here: a keyword.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The only place that reads the time. Everything else takes ``now`` as an argument.
 
-A rehearsal lives hours of the past again in seconds: every process of it follows one ``CatchUp``, which is behind the
-present, goes faster than it and ends in it. It is never ahead, so nothing that was rehearsed lies in the future.
+In a rehearsal the clocks of all processes follow one ``CatchUp``: it starts behind the present, runs faster, and ends
+in the present. It is never ahead, so nothing that was rehearsed lies in the future.
 """
 
 from __future__ import annotations

@@ -1,12 +1,15 @@
 """The one consume loop. It alone commits; handlers load, decide, save and return messages.
 
-Positions live in Postgres (``positions``); Kafka's own committed offsets are written for lag monitoring only.
-A partition is *ready* once it is claimed and sought; records of others are ignored, because aiokafka delivers
-records before an assignment callback has finished. While more waits than a batch takes, the next is read and decoded
-ahead; what was read under a claim that holds no more is dropped. Where a handler's partitions have nothing to do with
-one another, two batches of different partitions then run side by side, so that one is decided while the database works
-on the other. There is one way to recover from anything: drop the partition's cached state, claim it again, go on from
-the position in the database.
+Positions live in Postgres (``positions``); Kafka's committed offsets are written for lag monitoring only. A partition
+is *ready* once it is claimed and sought. Records of other partitions are ignored, because aiokafka delivers records
+before an assignment callback has finished.
+
+While more records wait than fit a batch, the next batch is read and decoded ahead, and dropped if its claim no longer
+holds. If a handler's partitions are independent, two batches of different partitions run side by side: one is decided
+while the database works on the other.
+
+There is one way to recover from anything: drop the partition's cached state, claim it again, and go on from the
+position in the database.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Places where a test can make this process die or freeze, to show that no step of a batch may be the last.
+"""Places where a test can make this process die or freeze, to show that a batch may be interrupted at any step.
 
-``GRIDLINE_FAILPOINT=<name>:<exit|stop>[:<n>]`` fires at the n-th pass (default the first). Unset, as it is in any
-deployment, a failpoint is one comparison with None.
+``GRIDLINE_FAILPOINT=<name>:<exit|stop>[:<n>]`` fires at the n-th pass (default the first). Unset, as in any
+deployment, a failpoint costs one comparison with None.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""When a service ends itself: what is wrong will not mend while it runs.
+"""When a service stops itself, because the problem will not go away while it runs.
 
-Decided here: that nearly everything is invalid, that the loop stands still.
+Decided here: when too many records are invalid, and when the consume loop counts as stuck.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The HTTP face every service has: health, readiness, metrics, and one shape for every error (RFC 9457)."""
+"""HTTP endpoints that every service has: health, readiness, metrics; and one format for every error (RFC 9457)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The connection below the application: one write an answer, a bound for a request's head, errors as problems.
+"""HTTP below the application: one write per response, a limit on the request's head, parse errors as problem details.
 
-Uvicorn hands the transport an answer's head and body apart, and uvloop makes a system call and a packet of each at
-once: a tenth of a request that is accepted, and the sender had to read twice. Its parser takes a head of any length.
+Uvicorn writes a response's head and body separately, and uvloop makes a system call and a packet of each: a tenth of
+the cost of an accepted request, and two reads for the sender. Its parser accepts a head of any length.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Whose a key is: how every room reads the keys it is given and compares those it is shown.
+"""API keys: the keys file of a service, and the check of a request's key.
 
-Decided here: what a list of keys may say, every fault with its line; that a key is found in the same time whether and
-where it stands; who may pass a door. A key is kept as its SHA-256; two of one holder stand while one is changed for the
-other. Never here: what a scope opens, or a key in a log or an error, or an answer that tells which part was wrong.
+Decided here: what a keys file may say, every error with its line; who may use an endpoint. Keys are stored as SHA-256
+and compared in constant time; a holder may have two while one replaces the other. Never here: what a scope allows; a
+key in a log or an error; an answer that tells which part was wrong.
 """
 
 from __future__ import annotations

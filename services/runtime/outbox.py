@@ -1,9 +1,9 @@
 """The outbox and its relay: what a transaction decided is published after it commits, at least once, in order.
 
-A row's bytes are settled when it is written, so every copy is equal; beside it stands an entry that it waits. The relay
-takes rows that wait (never "above the last id"), one relay a shard under an advisory lock, publishes in id order, waits
-for all acknowledgements, then deletes the entries. Dying between the two repeats records; nothing is skipped. A row is
-as large as its record, an entry a few bytes: so no record is written twice.
+A row's bytes are final when it is written, so every copy is equal. A small entry in ``outbox_waiting`` marks it as
+unpublished. Per shard one relay, under an advisory lock, takes the waiting rows (never "above the last id"), publishes
+them in id order, waits for all acknowledgements, then deletes the entries. A crash in between repeats records; nothing
+is skipped. Entries are separate because they are a few bytes: no record is written twice.
 """
 
 from __future__ import annotations

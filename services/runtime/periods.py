@@ -1,4 +1,4 @@
-"""The period a caller asks about, in the address of a request. Never here: what is asked."""
+"""The period that a request asks about, from its query parameters. Never here: what is asked."""
 
 from __future__ import annotations
 

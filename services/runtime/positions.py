@@ -1,7 +1,7 @@
-"""Where a service stands in each partition, kept beside its state, and who may move it.
+"""The position of a service in each partition, stored beside its state, and who may move it.
 
-Claiming a partition raises its epoch. Moving a position is a compare-and-set on (epoch, next_offset): an owner
-that was paused while another took over matches no row, and everything it decided is rolled back.
+Claiming a partition raises its epoch. Moving a position is a compare-and-set on (epoch, next_offset): an owner that
+was paused while another took over matches no row, and everything it decided is rolled back.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A rehearsal's time: a file that every process of it follows, so that a night's storm is over in minutes.
+"""The clock of a rehearsal: a file that all processes follow, to replay a night's storm in minutes.
 
-Decided here: the file, and that it is read again while the processes run: a rehearsal is set up behind the present,
-and told when to begin once everything is ready. Never here: what time it is (``clock``).
+Decided here: the format of the file, and that it is reloaded while the processes run, so that a rehearsal begins when
+everything is ready. Never here: what time it is (``clock``).
 """
 
 from __future__ import annotations

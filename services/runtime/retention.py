@@ -1,4 +1,4 @@
-"""How long the kernel's rows are kept, and their deletion a bounded number at a time.
+"""How long the kernel's rows are kept, and their deletion in bounded steps.
 
 An id must be remembered for longer than its record can come again: longer than any topic keeps it.
 """

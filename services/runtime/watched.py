@@ -1,8 +1,8 @@
-"""Files of operators' data that are read again when they change, without a restart.
+"""Operators' files, reloaded when they change.
 
-Decided here: a change counts once the files have stood still between two looks (an editor may be half way through),
-and only if all of them are good; otherwise what is in force stays, the log names every fault, and a metric stays up
-until they are mended. Never here: what they say.
+Decided here: a change is loaded once the files are unchanged between two looks (an editor may be in the middle of
+saving), and only if all of them are valid. Otherwise the old content stays in force, the log lists every error, and a
+metric stays set until they are corrected. Never here: what they say.
 """
 
 from __future__ import annotations

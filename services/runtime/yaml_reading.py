@@ -1,4 +1,4 @@
-"""YAML with line numbers: every fault of a file is collected, with its line and what would be right."""
+"""YAML with line numbers: every error of a file is collected, with its line and what would be right."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One file a command: what it asks for, what it prints. The work is done in the modules beside this folder."""
+"""One file per command: its arguments and its output. The work is done in the modules beside this folder."""

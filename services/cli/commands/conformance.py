@@ -1,4 +1,4 @@
-"""``gridline conformance``: shows whether a consumer of dispatch orders keeps the contract."""
+"""``gridline conformance``: tests whether a consumer of dispatch orders keeps the contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gridline dlq``: records that could not be used: why, where they came from, and publishing them again."""
+"""``gridline dlq``: dead letters: why, where they came from, and publishing them again."""
 
 from __future__ import annotations
 

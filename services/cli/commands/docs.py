@@ -1,4 +1,4 @@
-"""``gridline docs``: the documents of the contract, written from the code."""
+"""``gridline docs``: generates the contract documents from the code."""
 
 from __future__ import annotations
 

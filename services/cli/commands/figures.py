@@ -1,4 +1,4 @@
-"""``gridline figures``: how reliable supply was, by IEEE 1366."""
+"""``gridline figures``: reliability of supply by IEEE 1366."""
 
 from __future__ import annotations
 

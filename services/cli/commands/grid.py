@@ -1,4 +1,4 @@
-"""``gridline grid``: the network model: importing one, making a larger one out of it, and looking at it."""
+"""``gridline grid``: the network model: import, convert, tile, switch, inspect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gridline incidents``: what dedup believes is out, who reported it, what the field was told, and why."""
+"""``gridline incidents``: open outages, their reports and orders, why, and dispatchers' commands."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""``gridline positions``: where each service stands in its topics, and moving it, for whoever must decide after a halt.
+"""``gridline positions``: the position of each service in its topics, and moving it after a halt.
 
-Decided here: that a position stays inside the log, and that moving one fences whoever reads there. Never here: which
-records may be left out; a person says so.
+Decided here: a position stays inside the log, and moving it fences whoever reads there. Never here: which records may
+be skipped; a person says so.
 """
 
 from __future__ import annotations

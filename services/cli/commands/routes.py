@@ -1,7 +1,7 @@
 """``gridline routes``: what a route tree does with a ticket, and why.
 
-``test`` and ``draw`` read the files themselves, so that a change can be tried before any router has it; ``explain`` and
-``queues`` ask the router, so that they tell what is so.
+``test`` and ``draw`` read files, so that a change can be tried before a router loads it; ``explain`` and ``queues``
+ask the running router.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``gridline score``: assignments and orders of a replay, held against the storm's truth."""
+"""``gridline score``: assignments and orders of a replay, compared with the storm's truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gridline topics``: the table of topics, and making a cluster agree with it."""
+"""``gridline topics``: the table of topics, and creating them in a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of reports: incidents as they stand, and reports that are in none."""
+"""What became of reports: the state of incidents, and reports that belong to none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every fact on a topic has: a type, an id to count it once by, its time, its key."""
+"""What every message on a topic has: a type, an id for deduplication, a time, a key."""
 
 from __future__ import annotations
 

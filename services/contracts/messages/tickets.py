@@ -1,4 +1,4 @@
-"""Tickets as they stand in their skill queues."""
+"""The state of tickets in their skill queues."""
 
 from __future__ import annotations
 

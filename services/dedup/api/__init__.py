@@ -1,4 +1,4 @@
-"""The doors of dedup, by subject: incidents, dispatching, reports, orders, plans, telemetry, power back, figures."""
+"""Dedup's HTTP API, by subject."""
 
 from __future__ import annotations
 

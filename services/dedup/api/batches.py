@@ -1,7 +1,7 @@
-"""Batches of what other systems know of devices and accounts: each entry goes to the areas it concerns, or is unknown.
+"""Batches of what other systems know about devices and accounts: each entry goes to the areas it concerns.
 
-Decided here: which areas those are. The network in force names one; an outage that opened at the device before the
-network changed is in another, and must hear of it too. Never here: what comes of it.
+Decided here: which areas those are. The current network names one; an outage that opened at the device before the
+network changed is in another, and must get the entry too. Never here: what comes of it.
 """
 
 from __future__ import annotations

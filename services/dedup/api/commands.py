@@ -1,7 +1,7 @@
-"""What dispatchers do: merge, split, move, confirm, relate, place, undo.
+"""Dispatchers' commands: merge, split, move, confirm, relate, place, undo.
 
-Decided here: whether a person acts on what they saw (``If-Match``), and how the answer is told. A command goes into the
-area's topic like everything that can change an incident; the door waits a moment for what came of it. Never here:
+Decided here: that a command is based on a known revision (``If-Match``), and the response. A command goes into the
+area's topic like everything that can change an incident; the endpoint waits a moment for its result. Never here:
 whether it can be carried out.
 """
 

@@ -1,4 +1,4 @@
-"""IEEE 1366 figures by area and day, computed when asked."""
+"""IEEE 1366 indices by area and day, computed on request."""
 
 from __future__ import annotations
 

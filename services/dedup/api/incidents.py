@@ -1,6 +1,6 @@
-"""Incidents as they stand: lists, and one with its reports, order and crew.
+"""Incidents: lists, and one with its reports, order and crew.
 
-Decided here: how things are shown. Never here: a change of an incident; a name, phone or account of a customer.
+Decided here: how they are shown. Never here: a change of an incident; a name, phone or account of a customer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What crews say of their orders. It goes into the area's topic like everything that can change an incident: 202."""
+"""Crews' progress on their orders. It goes into the area's topic like everything that can change an incident: 202."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Planned outages: made known, changed, cancelled, listed. What comes of it is decided in the area's topic."""
+"""Planned outages: add, change, cancel, list. What comes of it is decided in the area's topic."""
 
 from __future__ import annotations
 

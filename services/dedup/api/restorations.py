@@ -1,4 +1,4 @@
-"""Power that is back, in batches, from whoever knows it: a switching log, a field system without our order ids."""
+"""Restored power, in batches, from systems that do not know our order ids: a switching log, a field system."""
 
 from __future__ import annotations
 

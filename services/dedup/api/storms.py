@@ -1,4 +1,4 @@
-"""Storms of areas: when they began and by which figures, and when they were over."""
+"""Storms of areas: when they began and by which figures, and when they ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network around an incident, for whoever draws it."""
+"""The network around an incident, for maps and drawings."""
 
 from __future__ import annotations
 

@@ -1,18 +1,17 @@
-"""A short guided conversation: which ticket a message belongs to, and what its sender is asked next.
+"""A short guided conversation: which ticket a message belongs to, and what to ask its sender next.
 
-A citizen who writes 停电了 and then sends a place has one matter, so both messages must be one ticket. Two things make
-them so:
+A customer who writes 停电了 and then sends a location has one matter, so both messages must be one ticket:
 
-- the ticket of a first message is derived from its sender and the span of half an hour it was sent in, so a process
-  that remembers nothing (another replica, one that was started again) finds the same ticket, in whatever order;
-- what is remembered, of a bounded number of conversations, carries one over the end of its span and tells a second
-  matter from more words about the first.
+- The ticket id of a first message is derived from its sender and its half hour, so a process without memory (another
+  replica, a restarted one) finds the same ticket, in any order of messages.
+- A bounded memory of conversations continues one past its half hour, and tells a second matter from more words about
+  the first.
 
-Where neither joins them (a new span and nothing remembered), the router has two contacts with one ``reply_to`` close
-together, which it attaches. No contact is ever lost here: a wrong guess costs a second ticket.
+Where neither works (a new half hour and nothing remembered), the router joins the two contacts by their ``reply_to``.
+No contact is ever lost: a wrong guess costs a second ticket.
 
-Never here: whether a message is an outage for the router (``deploy/classify.yaml`` says so); the words here only
-choose the next question. Nothing remembered is needed to accept a message.
+Never here: whether a message reports an outage (``deploy/classify.yaml``, in the router); the words here only choose
+the next question. Accepting a message needs no memory.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""The telephone: one event of a call, as an IVR or call-centre platform tells it.
+"""The telephone: one event of a call, as an IVR or call-centre platform reports it.
 
-Decided here: one call is one ticket, whatever the number and order of its events; which menu choice is which
-business; when a call given up is a report all the same. An event without an id is named by its call, its kind and
-the digest of all it says, its time included. Each event stands alone, since nothing is remembered here: a sender
-repeats ``menu_path`` on ``queue_exit`` and ``ended`` where it can. Where it cannot, a call given up is unconfirmed
-whatever it was about: the router knows from the call's other events whether that was a fault.
+Decided here: one call is one ticket, whatever the number and order of its events; which menu choice means which
+business type; when an abandoned call is still a report. An event without an id is identified by its call, its kind and
+the digest of its content, its time included. Each event stands alone, since nothing is remembered here: a sender
+repeats ``menu_path`` on ``queue_exit`` and ``ended`` where it can. Where it cannot, an abandoned call is unconfirmed
+whatever it was about; the router knows from the call's other events whether it was a fault.
 
-Never here: the digits a caller keyed in. They may be a password; what matters of them comes as ``menu_path``
-and ``account_no``.
+Never here: the digits a caller keyed in, which may be a password. What matters of them comes as ``menu_path`` and
+``account_no``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The operators' words and texts of short conversations (``deploy/phrases.yaml``): what is recognised and answered.
+"""Operators' keywords and texts of short conversations (``deploy/phrases.yaml``).
 
-Decided here: that every language has every text and only placeholders that exist, and which language a text is in,
-as far as its script tells. Never here: what a conversation needs next (``conversation``).
+Decided here: that every language has every text and only known placeholders, and the language of a text as far as its
+script tells. Never here: what a conversation needs next (``conversation``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Which addresses a contact may refer to: a recording is kept as its address, and nothing here ever calls it.
+"""Which URLs a contact may refer to: a recording is stored as its URL and never fetched here.
 
-Somebody downstream may, from inside our networks. So a source may name the hosts its recordings are at; where it names
-none, an address that only makes sense inside a network (a number, a name without a dot) is refused.
+Another system may fetch it from inside our networks. So a source may list its recording hosts; without a list, a host
+that only makes sense inside a network (an IP address, a name without a dot) is refused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Why a request is refused, in one closed vocabulary.
+"""Why a request is refused, as one closed vocabulary.
 
-The word is in the metric, the log and the answer's title. A refusal names fields and rules and never repeats
-what was sent: it may be personal.
+The same word is in the metric, the log and the response's title. A refusal names fields and rules and never repeats
+what was sent, which may be personal data.
 """
 
 from __future__ import annotations

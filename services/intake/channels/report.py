@@ -1,4 +1,4 @@
-"""What a web form and a mobile app post alike: a matter in words or by choice, and where it is."""
+"""What web forms and mobile apps post: a matter in words or by choice, and its place."""
 
 from __future__ import annotations
 

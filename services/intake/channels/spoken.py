@@ -1,7 +1,7 @@
 """What a caller is told before an agent answers: texts by language, from the operators' file.
 
-Decided here: the language (the caller's tag, then ever shorter forms of it, then ``zh-Hans-CN``) and which text fits
-what is known. Never here: asking what is known; anything of another customer.
+Decided here: the language (the caller's tag, then ever shorter forms of it, then ``zh-Hans-CN``) and the text that
+fits what is known. Never here: finding out what is known; anything about another customer.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the adapters of call systems share: a vendor's words into our call event.
+"""What the adapters of call systems share: translating a vendor's fields into our call event.
 
-Decided here: that a refusal names the vendor's own field, and that an event without a time of its own has ours.
+Decided here: a refusal names the vendor's own field, and an event without a time gets ours.
 """
 
 from __future__ import annotations

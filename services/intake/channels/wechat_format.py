@@ -1,7 +1,7 @@
-"""How the WeChat platform writes: flat fields in XML or in JSON, as its console is set, and our answers alike.
+"""The WeChat platform's message format: flat fields in XML or JSON, for requests and responses.
 
-Decided here: what of a body is read (the text of each field, nothing nested), and that a DTD, an entity, a field that
-stands twice and a body of too many parts are refused.
+Decided here: what is read of a body (the text of each field, nothing nested); a DTD, an entity, a duplicate field or
+too many parts are refused.
 """
 
 from __future__ import annotations

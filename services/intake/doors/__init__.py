@@ -1,4 +1,4 @@
-"""The doors of the intake, a file a channel: which requests it takes, in which order it checks them, what it answers.
+"""The endpoints of the intake, one file per channel: which requests, which checks in which order, which response.
 
-Each file has ``add(router, front, sources)``; ``services.intake.api`` opens them all.
+Each file has ``add(router, front, sources)``; ``services.intake.api`` adds them all.
 """

@@ -1,4 +1,4 @@
-"""The mobile app's doors."""
+"""The mobile app's endpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How doors describe themselves in the OpenAPI document, from the very models that check their bodies."""
+"""The OpenAPI description of endpoints, from the models that validate their bodies."""
 
 from __future__ import annotations
 

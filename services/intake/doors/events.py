@@ -1,4 +1,4 @@
-"""The door for everybody else: CloudEvents 1.0 in structured, binary and batch mode."""
+"""The endpoint for all other systems: CloudEvents 1.0 in structured, binary and batch mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doors of the report form: the same report as the web site's, from anybody, and what became of it."""
+"""The endpoints of the public report form: the web site's report, from anybody, and the status of a report."""
 
 from __future__ import annotations
 

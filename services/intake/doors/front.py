@@ -1,4 +1,4 @@
-"""What every door does: size, kind and credential first, then the channel's parser, then Kafka, then the answer.
+"""What every endpoint does: check size, content type and credential, parse by channel, publish to Kafka, respond.
 
 Handlers read raw bytes: the payload is hashed and parsed once, and signatures cover bytes, not objects.
 """

@@ -1,4 +1,4 @@
-"""The telephone's doors: our own call event, and one for each vendor's."""
+"""The telephone's endpoints: our own call event, and one for each vendor."""
 
 from __future__ import annotations
 

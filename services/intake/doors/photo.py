@@ -1,6 +1,6 @@
-"""The doors for photos: sent after the report, which a failed upload must not lose.
+"""The endpoints for photos: sent after the report, so that a failed upload does not lose it.
 
-The web site, the app and the report form each have one; who may knock is each one's own.
+The web site, the app and the report form have one each, with their own authentication.
 """
 
 from __future__ import annotations

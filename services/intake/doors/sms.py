@@ -1,4 +1,4 @@
-"""The doors of text-message gateways: one address a provider's form, the key as its last part or in a header."""
+"""The endpoints of SMS gateways: one path per provider, with the key as its last part or in a header."""
 
 from __future__ import annotations
 

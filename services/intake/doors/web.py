@@ -1,4 +1,4 @@
-"""The web site's doors."""
+"""The web site's endpoints."""
 
 from __future__ import annotations
 

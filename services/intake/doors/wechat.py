@@ -1,4 +1,4 @@
-"""The WeChat platform's doors, one address an official account: its check of the address, and what it posts."""
+"""The WeChat platform's endpoints, one path per official account: its verification request, and its messages."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The report form: one page that works on a telephone in the dark, with little battery and a bad network.
+"""The report form: one page that works on a phone in the dark, with little battery and a bad network.
 
-Decided here: that the page is one answer with everything in it, in the visitor's language, and that a browser runs
-nothing on it but what is in it (the policy names the script and the style by their hashes). Never here: a report's
-fate; the page posts to the doors of ``doors.form``.
+Decided here: the page is one response with everything in it, in the visitor's language, and its
+Content-Security-Policy allows only its own script and style, by their hashes. Never here: what becomes of a report;
+the page posts to ``doors.form``.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What to tell whom, when: pure. ``incident`` is what is true, ``notice`` what can be said, ``decide`` compares."""
+"""What to tell whom, when; pure. ``incident`` is what is true, ``notice`` what can be said, ``decide`` compares."""

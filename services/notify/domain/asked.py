@@ -1,4 +1,4 @@
-"""What is true of a report now, for a customer who asks: over HTTP, or by a message that is answered with a notice.
+"""The status of a report for a customer who asks, over HTTP or by a message that is answered with a notice.
 
 Pure. Never here: what customers are told unasked (``decide``).
 """

@@ -1,11 +1,11 @@
-"""Whom to tell what: pure.
+"""Whom to tell what; pure.
 
-Two things are kept apart, as in Alertmanager's notification log: what is true of an incident (``Standing``) and what
-a customer was already told (``Told``). ``needs_notice`` compares them, and answers with a stage or with the reason
-for silence. Every notice carries the whole truth of its moment, so the last one made is what its customer knows.
+Two things are kept apart, as in Alertmanager's notification log: what is true of an incident (``Standing``) and what a
+customer was already told (``Told``). ``needs_notice`` compares them and returns a stage, or the reason for no notice.
+Every notice carries the complete current state, so a customer always knows what the last one says.
 
-Never here: I/O, the clock, wording; and never a second notice to one customer of the same incident, stage and
-revision, in whatever order, batches or number of copies the snapshots come.
+Never here: I/O, the clock, wording; a second notice to one customer of the same incident, stage and revision, in
+whatever order, batches or number of copies the snapshots come.
 """
 
 from __future__ import annotations

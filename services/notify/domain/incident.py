@@ -1,6 +1,6 @@
-"""What is true: incidents as notify knows them, and which reports belong to them.
+"""Incidents as notify knows them, and which reports belong to them.
 
-Decided here: how snapshots fold, whatever their order. Never here: I/O, the clock, whom to tell.
+Decided here: how snapshots are folded, in any order. Never here: I/O, the clock, whom to tell.
 """
 
 from __future__ import annotations

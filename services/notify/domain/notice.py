@@ -1,7 +1,7 @@
-"""The words of telling: stages, texts, reasons for silence, and a notice.
+"""The vocabulary of notices: stages, templates, reasons for silence, and the notice itself.
 
-Decided here: what a notice carries, whose it is, and what is said of a report that has no incident.
-Never here: I/O, the clock, wording.
+Decided here: what a notice carries, whose it is, and what is said about a report without an incident. Never here: I/O,
+the clock, wording.
 """
 
 from __future__ import annotations

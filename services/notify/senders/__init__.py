@@ -1,10 +1,10 @@
-"""Ways to tell a customer. A sender takes one letter and says what came of it; it keeps no state of its own.
+"""Senders: each takes one letter and returns what came of it; it keeps no state of its own.
 
-Adding one: a module here with a class that has ``Sender``'s three members, its name in ``settings.SenderName``, its
-making in ``__main__``. ``repeatable`` decides what happens when an attempt's outcome is unknown (the process died, the
-other side did not answer): True only where whoever receives a notice drops a second one with the same notice id. Then
-the attempt is repeated until its outcome is known (fail open: rather twice than never, and the receiver makes it once).
-False: it is never repeated (at most once) and the notice stays ``unknown`` for people to see.
+To add one: a module here with a class that has ``Sender``'s three members, its name in ``settings.SenderName``, its
+construction in ``__main__``. ``repeatable`` decides what happens when the outcome of an attempt is unknown (the
+process died, the other side did not answer). True only if receivers drop a second notice with the same id: the attempt
+is then repeated until its outcome is known. False: it is never repeated (at most once), and the notice stays
+``unknown`` for people to see.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What senders that post to somebody have in common: one client, kept open, that goes where settings say."""
+"""What HTTP senders share: one client, kept open, that goes where the settings say."""
 
 from __future__ import annotations
 

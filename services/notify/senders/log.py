@@ -1,7 +1,7 @@
-"""Tells nobody: writes a log line for each notice. For trying things out, and for channels without a gateway yet.
+"""Sends nothing: writes a log line for each notice. For trying things out, and for channels without a gateway yet.
 
-At most once: a reader of logs counts lines and does not know repeats, so an attempt whose line may or may not have
-been written is not repeated. Never here: an address, a text or anything else of a person.
+At most once: a reader of logs cannot recognise repeats, so an attempt whose line may or may not have been written is
+not repeated. Never here: an address, a text or anything else of a person.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 Source: Standard Webhooks 1.0.0: ``webhook-id``, ``webhook-timestamp``, ``webhook-signature``, HMAC-SHA256 over
 ``id.timestamp.body``. The webhook-id is the notice id and the same at every attempt, so a receiver that keeps the
-contract drops repeats; attempts are therefore repeated until one is known to have been taken.
+contract drops repeats; attempts are therefore repeated until one is known to be accepted.
 
-Never here: a redirect followed (it would carry an address elsewhere), an answer's body read into memory, a URL or a
-secret in a log or an error.
+Never here: following a redirect (it would carry an address elsewhere), reading a response's body into memory, a URL or
+a secret in a log or an error.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Sends notices as template messages of WeChat official accounts.
 
-Source: the platform's documents of ``stable_token``, ``message/template/send`` and its return codes. ``stable_token``
-gives every process the same token. ``client_msg_id`` is the notice's id: for ten minutes the platform drops a repeat
-with the same one, and an attempt without an outcome is repeated within a minute while any instance lives. That the
-platform took a message is not yet that it arrived: that is heard of later, by ``delivery_id``.
+Source: the platform's documentation of ``stable_token``, ``message/template/send`` and its return codes.
+``stable_token`` gives every process the same token. ``client_msg_id`` is the notice's id: for ten minutes the platform
+drops repeats of it, and an attempt without an outcome is repeated within a minute while any instance lives. A message
+accepted by the platform may still not arrive; that is reported later, by ``delivery_id``.
 
 Never here: a token, a secret, an openid or a text in a log or an error.
 """

@@ -1,4 +1,4 @@
-"""The router's HTTP doors, by subject."""
+"""The router's HTTP API, by subject."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The doors of what people do with a ticket: a path an act.
+"""Endpoints for what people do with a ticket, one path per action.
 
-Decided here: what each act must say. Never here: whether it is allowed now.
+Decided here: what each action must say. Never here: whether it is allowed now.
 """
 # No `from __future__ import annotations`: the doors are made in a loop, and FastAPI reads the types of each.
 

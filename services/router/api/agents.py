@@ -1,4 +1,4 @@
-"""The doors of agents: who they are and what they can.
+"""Endpoints for agents and their profiles.
 
 Never here: a ticket for one.
 """

@@ -1,6 +1,6 @@
-"""What callers have seen of a ticket, and how a refusal is told.
+"""Preconditions (``If-Match``) and refusals, as HTTP says them.
 
-Never here: which act is allowed in which state.
+Never here: which action is allowed in which state.
 """
 
 from __future__ import annotations

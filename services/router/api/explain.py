@@ -1,4 +1,4 @@
-"""A dry run of the route tree: for a ticket that could be, by anybody; for one that is, by whoever may read it.
+"""A dry run of the route tree: for a hypothetical ticket, by anybody; for a real one, by whoever may read it.
 
 Never here: a change.
 """

@@ -1,7 +1,6 @@
-"""The door by which tickets are found of which a caller has no reference, closed long ago or not.
+"""The endpoint that finds tickets without their reference, however long ago they were closed.
 
-Never here: a change. What is asked stands in a body and not in the address: a telephone number must not stand in a
-proxy's log.
+Never here: a change. The query is in the body and not in the URL: a telephone number must not be in a proxy's log.
 """
 
 from __future__ import annotations

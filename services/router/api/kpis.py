@@ -1,4 +1,4 @@
-"""The figures of a period. Never here: how they are counted or what they mean."""
+"""The KPIs of a period. Never here: how they are counted or what they mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the queues are shown: what waits in them, and for how long.
+"""The queues: what waits in them, and for how long.
 
 Never here: a change.
 """

@@ -1,6 +1,6 @@
-"""The doors of an agent's shift: that they are there, and their next ticket.
+"""Endpoints of an agent's shift: presence, and the next ticket.
 
-Decided here: how long one who waits is kept waiting. Never here: which ticket is next.
+Decided here: how long a waiting request is held. Never here: which ticket is next.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""An agent's offers as a stream of events: the same reservations as the long poll makes, pushed.
+"""An agent's offers as server-sent events: the same reservations as by long poll, pushed.
 
-Server-sent events (HTML Living Standard, 9.2) by FastAPI's own writer, which sends a comment every 15 s of silence and
-tells proxies not to buffer. Decided here: what is an event, and that an open stream is no sign of life: a cable that is
-pulled looks open for minutes. Never here: which ticket is next.
+Server-sent events (HTML Living Standard, 9.2) are written by FastAPI, which sends a comment after every 15 s of
+silence and tells proxies not to buffer. Decided here: what is an event, and that an open stream does not prove
+presence: after a pulled cable it looks open for minutes. Never here: which ticket is next.
 """
 
 from __future__ import annotations

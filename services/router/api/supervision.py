@@ -1,4 +1,4 @@
-"""What a supervisor looks at: tickets whose clock has warned, and the warnings given.
+"""For supervisors: tickets whose clock has warned, and the warnings given.
 
 Never here: a change; what a supervisor does is in ``acts``.
 """

@@ -1,4 +1,4 @@
-"""How a ticket is shown, and the door that shows one.
+"""How a ticket is shown, and the endpoints that show one.
 
 Never here: a change.
 """

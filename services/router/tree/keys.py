@@ -1,4 +1,4 @@
-"""Who may use the router's doors: what its keys file may say."""
+"""The scopes of the router's API keys."""
 
 from __future__ import annotations
 
