@@ -1,17 +1,24 @@
-"""Structured logs: one JSON object a line, with ids and reasons, never a name, number, address or text of a person."""
+"""Structured logs: one JSON object a line, with ids and reasons, never a name, number, address or text of a person.
+
+What cannot be written (the disk is full, nobody reads the pipe any more) is counted and left out: a service that ended
+for want of a log would make a full disk an outage.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import orjson
 import structlog
 
+from services.runtime.metrics import LOG_LINES_LOST
+
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
-    from typing import Any
+    from typing import IO, Any, BinaryIO
 
 PERSONAL: Final = frozenset(
     {
@@ -40,6 +47,26 @@ def mask_personal(_logger: object, _method: str, event: MutableMapping[str, Any]
     return event
 
 
+class Lines:
+    """A file of log lines, as structlog writes it: a line and a flush at a time. It never fails."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, line: bytes) -> int:
+        """Write a line, or count it as lost."""
+        try:
+            return self._file.write(line)
+        except OSError:
+            LOG_LINES_LOST.inc()
+            return len(line)
+
+    def flush(self) -> None:
+        """Hand on what is written; what cannot be stays in the file's buffer until it can."""
+        with contextlib.suppress(OSError):
+            self._file.flush()
+
+
 def configure(level: str, *, service: str, instance: str) -> None:
     """Send structlog and the standard library's logging to stdout as JSON lines."""
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -54,7 +81,7 @@ def configure(level: str, *, service: str, instance: str) -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=orjson.dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.BytesLoggerFactory(file=sys.stdout.buffer),
+        logger_factory=structlog.BytesLoggerFactory(file=cast("BinaryIO", Lines(sys.stdout.buffer))),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service, instance=instance)
