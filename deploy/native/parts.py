@@ -163,14 +163,20 @@ class Kept:
         self.launched_at = now
         self.part.launch()
 
-    def ended(self, now: float) -> str:
+    def ended(self, now: float, *, full: bool = False) -> str:
         """Decide what follows its end: another start at `restart_at`, or none (`gave_up`).
+
+        Args:
+            now: the moment of its end.
+            full: whether its disk is: then it ends for want of room, and starting it again helps once there is some.
 
         Returns: one line for the log.
         """
         status = self.part.returncode
         quick = now - self.launched_at < QUICK_SECONDS
         self.quick_failures = self.quick_failures + 1 if quick else 1
+        if full:
+            self.quick_failures = min(self.quick_failures, MOST_QUICK_FAILURES // 2)
         if status in FINAL_EXITS:
             self.gave_up = f"ended with status {status}, which another start will not change"
         elif self.quick_failures >= MOST_QUICK_FAILURES:
@@ -180,6 +186,10 @@ class Kept:
         delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** (self.quick_failures - 1))
         self.restart_at = now + delay
         return f"{self.name} ended with status {status}; starting it again in {delay:g} s"
+
+    def could_not_launch(self, now: float) -> None:
+        """Try later: there was no room even for what its start writes."""
+        self.restart_at = now + LONGEST_DELAY
 
     def info(self) -> ProcessInfo:
         """What the state file says of it."""

@@ -12,6 +12,7 @@ import datetime as dt
 import logging
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LOOK_SECONDS = 1.0
+_LITTLE_ROOM = 64 * 1024**2
+"""Postgres needs 16 MB for the next part of its log, Kafka less."""
 _PREPARE_SECONDS = 120.0
 _HANDSHAKE_SECONDS = 10.0
 _log = logging.getLogger("supervisor")
@@ -124,23 +127,29 @@ class Supervisor:
                 kept.part.wait_ready(timeout, self._check)
 
     def _keep(self, wake: socket.socket) -> None:
-        """Start again what ends, until somebody wants it all stopped."""
+        """Start again what ends, until somebody wants it all stopped. A full disk is waited for."""
+        changed = False
         while True:
             self._check()
             now = time.monotonic()
-            changed = False
             for kept in self._kept:
                 if kept.gave_up or kept.part.pid is not None:
                     continue
                 if kept.restart_at is None:
-                    line = kept.ended(now)
+                    line = kept.ended(now, full=self._is_full())
                     _log.log(logging.CRITICAL if kept.gave_up else logging.WARNING, "%s", line)
                     changed = True
                 elif now >= kept.restart_at:
-                    kept.launch(now)
+                    try:
+                        kept.launch(now)
+                    except OSError as error:
+                        _log.warning("%s cannot be started now: %s", kept.name, error)
+                        kept.could_not_launch(now)
                     changed = True
             if changed:
-                self._write_state()
+                with contextlib.suppress(OSError):  # for want of room; what it says is written at the next look
+                    self._write_state()
+                    changed = False
             watched = [wake.fileno(), self._channel.fileno()] if self._channel.open else [wake.fileno()]
             select.select(watched, [], [], self._until_next_restart(now))
             with contextlib.suppress(BlockingIOError):
@@ -188,6 +197,9 @@ class Supervisor:
     def _launch(self, kept: Kept) -> None:
         kept.launch(time.monotonic())
         self._write_state()
+
+    def _is_full(self) -> bool:
+        return shutil.disk_usage(self._settings.run_folder).free < _LITTLE_ROOM
 
     def _until_next_restart(self, now: float) -> float:
         times = [kept.restart_at for kept in self._kept if kept.restart_at is not None]

@@ -87,6 +87,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._stopping = asyncio.Event()
         self._limit = DeadLetterLimit()
         self._failures = 0
+        self._waits_for = ""
         self._jitter = 0.5 + zlib.crc32(owner.encode()) / 2**33  # 0.5 to 1, different for every process
         self._committed_at = 0.0
         self._to_commit: dict[TopicPartition, int] = {}
@@ -133,7 +134,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         if not assigned:
             return "no partition is assigned to this process"
         waiting = len(assigned - self._ready.keys())
-        return f"{waiting} of {len(assigned)} partitions are not claimed yet" if waiting else None
+        return f"{waiting} of {len(assigned)} partitions are not claimed yet{self._waits_for}" if waiting else None
 
     def stop(self) -> None:
         """Finish the batch under way and leave the loop."""
@@ -190,7 +191,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                 async with self._in_flight:
                     await self._process_all(batches)
             await self._commit()
-            self._failures = 0
+            self._failures, self._waits_for = 0, ""
         except FencedError as error:
             metrics.FENCED.inc()
             _log.warning("fenced", partitions=[list(at) for at in error.partitions])
@@ -211,6 +212,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         """Wait before trying the same again, longer each time, never in step with other processes."""
         metrics.UNAVAILABLE.labels(what).inc()
         self._failures += 1
+        self._waits_for = f": {what} answers with {type(error.__cause__ or error).__name__}"
         longest = min(_BACKOFF_LAST, _BACKOFF_FIRST * 2**self._failures)
         delay = longest * self._jitter
         _log.warning("waiting_for", what=what, reason=str(error)[:200], seconds=round(delay, 2))

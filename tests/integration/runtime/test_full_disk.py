@@ -1,8 +1,7 @@
 """The database's disk is full, or it is slow: the service waits, keeps its place, and goes on when there is room.
 
-The real server answers with what it answers then: a trigger raises the error of a full disk in it (a file system that
-is really full needs rights that tests do not have). A full disk for the log of transactions ends the server; that is
-its crash (test_exactly_one_effect.py).
+The real server answers with what it answers then: a trigger raises the error of a full disk in it, for a file system
+that is really full needs rights that not every machine gives (tests/integration/faults/test_full_disks.py).
 """
 
 from __future__ import annotations

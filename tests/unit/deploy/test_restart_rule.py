@@ -40,6 +40,20 @@ def test_the_delay_doubles_to_ten_seconds_and_eight_quick_ends_are_enough():
     assert (kept.restarts, kept.part.launches) == (7, 8)
 
 
+def test_what_ends_for_want_of_room_is_started_again_however_often():
+    kept, delays, now = Kept("kafka", Ended(1), "", Path("kafka.log")), [], 0.0
+    for _ in range(50):
+        kept.launch(now)
+        kept.ended(now, full=True)
+        assert not kept.gave_up
+        delays.append(kept.restart_at - now)
+        now = kept.restart_at
+    assert delays == [0.5, 1, 2, *[4] * 47]
+    kept.launch(now)
+    kept.ended(now)
+    assert not kept.gave_up, "the first time there is room it may end for another reason"
+
+
 def test_a_long_run_makes_the_next_delay_short_again():
     kept = Kept("notify", Ended(1), "", Path("notify.log"))
     for started, ended in ((0.0, 1.0), (2.0, 3.0), (10.0, 41.0)):
