@@ -38,12 +38,14 @@ class StackSettings(BaseSettings):
     router_port: int = Field(default=8002, ge=1, le=65535, description="port of router")
     dedup_port: int = Field(default=8003, ge=1, le=65535, description="port of dedup")
     notify_port: int = Field(default=8004, ge=1, le=65535, description="port of notify")
-    jar_cache: Path = Field(default_factory=default_cache, description="folder Kafka's jars are kept in")
+    jar_cache: Path = Field(default_factory=default_cache, description="cache folder of Kafka's jars")
     kafka_settings: dict[str, str] = Field(
         default_factory=dict, description="broker settings to add or replace, as a JSON object"
     )
     kafka_java_options: str = Field(default="", description="more flags for Kafka's Java, such as -Xmx1g")
-    maven_repository: str | None = Field(default=None, description="where to fetch them instead of the usual place")
+    maven_repository: str | None = Field(
+        default=None, description="Maven repository to fetch them from, instead of the default"
+    )
     start_seconds: float = Field(default=60.0, gt=0, description="longest wait for each part to become ready")
     stop_seconds: float = Field(default=20.0, gt=0, description="longest orderly stop of each layer; then kill -9")
 

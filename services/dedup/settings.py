@@ -19,14 +19,14 @@ class DedupSettings(ServiceSettings):
     """What an operator can set."""
 
     http_port: int = Field(default=8003, ge=0, le=65535)
-    thresholds_file: Path = Field(default=RULES, description="When predictions move up, holds; YAML")
-    levels_file: Path = Field(default=LEVELS, description="When crew and power are due, by zone; YAML")
+    thresholds_file: Path = Field(default=RULES, description="Rules of merging: thresholds, holds; YAML")
+    levels_file: Path = Field(default=LEVELS, description="Service levels by zone; YAML")
     trusted_lag_minutes: float | None = Field(
         default=None,
         ge=0,
         le=24 * 60,
-        description="In place of the rules' own: where storms are simulated, hours of them arriving within seconds",
+        description="Overrides the rules' own, for simulated storms whose hours arrive within seconds",
     )
-    keys_file: Path = Field(default=KEYS, description="Who may do what at the doors; YAML")
-    timer_seconds: float = Field(default=0.5, gt=0, le=60, description="How often to look for timers that are due")
-    cached_areas: int = Field(default=5000, ge=1, description="Areas kept in memory; others are loaded when needed")
+    keys_file: Path = Field(default=KEYS, description="API keys and their scopes; YAML")
+    timer_seconds: float = Field(default=0.5, gt=0, le=60, description="How often timers are checked")
+    cached_areas: int = Field(default=5000, ge=1, description="Areas kept in memory; others are loaded on demand")

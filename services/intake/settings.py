@@ -34,25 +34,31 @@ class IntakeSettings(ServiceSettings):
     max_unresolved_age_s: float = Field(
         default=2.0, gt=0, le=60, description="How long the oldest may wait for Kafka before new requests get 503"
     )
-    source_per_s: float = Field(default=5000.0, gt=0, description="Contacts a second that one source may send for ever")
-    source_burst: float = Field(default=20_000.0, ge=1, description="and at once")
-    customer_per_minute: float = Field(default=30.0, gt=0, description="Contacts a minute from one phone or openid")
-    customer_burst: float = Field(default=60.0, ge=1, description="and at once: a call has many events")
-    address_per_minute: float = Field(
-        default=120.0, gt=0, description="Contacts a minute from one address where no credential is asked for"
+    source_per_s: float = Field(default=5000.0, gt=0, description="Contacts per second of one source, sustained")
+    source_burst: float = Field(default=20_000.0, ge=1, description="The same, burst")
+    customer_per_minute: float = Field(
+        default=30.0, gt=0, description="Contacts per minute from one phone or openid, sustained"
     )
-    address_burst: float = Field(default=240.0, ge=1, description="and at once: a whole street may share an address")
+    customer_burst: float = Field(default=60.0, ge=1, description="The same, burst: a call has many events")
+    address_per_minute: float = Field(
+        default=120.0, gt=0, description="Contacts per minute from one address at endpoints without a credential"
+    )
+    address_burst: float = Field(
+        default=240.0, ge=1, description="The same, burst: a whole street may share an address"
+    )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
-        default=(), description="Networks of our own proxies, JSON: their X-Forwarded-For and -Client-Cert count"
+        default=(), description="Networks of our own proxies, JSON, whose X-Forwarded-For and -Client-Cert are trusted"
     )
     retry_after_s: int = Field(default=2, ge=1, le=600, description="Retry-After of a 503, in seconds")
     notify_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^/?#\s]+$",
-        description="Where notify answers, http://host:8004: callers are told of a known outage; if absent, nothing",
+        description="Base URL of notify, http://host:8004, to tell callers of known outages; unset: they are not told",
     )
-    notify_deadline_s: float = Field(default=0.12, gt=0, le=5, description="Longest a caller's answer waits for it")
-    ivr_file: Path = Field(default=_DEPLOY / "ivr.yaml", description="What callers hear, YAML")
+    notify_deadline_s: float = Field(
+        default=0.12, gt=0, le=5, description="Longest wait for notify in a caller's response"
+    )
+    ivr_file: Path = Field(default=_DEPLOY / "ivr.yaml", description="Texts for callers, YAML")
 
     recent_keys: int = Field(
         default=20_000, ge=0, le=1_000_000, description="Idempotency-Keys remembered, to answer 422 and 409; 0: none"
@@ -62,13 +68,11 @@ class IntakeSettings(ServiceSettings):
         description="Web sites whose pages may post reports from a browser: https://a.example,https://b.example",
     )
 
-    photos_folder: Path | None = Field(default=None, description="Where photos are kept; without it none are taken")
-    max_photo_bytes: int = Field(
-        default=10 * 1024 * 1024, ge=10_000, le=50 * 1024 * 1024, description="Largest photo that is taken"
-    )
+    photos_folder: Path | None = Field(default=None, description="Folder for photos; unset: none are accepted")
+    max_photo_bytes: int = Field(default=10 * 1024 * 1024, ge=10_000, le=50 * 1024 * 1024, description="Largest photo")
     photo_deadline_s: float = Field(default=60.0, gt=0, le=600, description="Longest wait for a photo's bytes")
     photos_min_free_bytes: int = Field(
-        default=1024**3, ge=0, description="Take no photo while the folder's disk has less than this free"
+        default=1024**3, ge=0, description="Refuse photos while the folder's disk has less free space"
     )
     form_file: Path = Field(default=_DEPLOY / "form.yaml", description="Texts of the report form, YAML")
 

@@ -106,7 +106,7 @@ def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
     """Make the routes."""
     router = APIRouter(prefix="/v1")
 
-    @router.get("/status", tags=["customers"], summary="What is happening to my report")
+    @router.get("/status", tags=["customers"], summary="Status of a customer's report")
     async def status(
         ticket_ref: Annotated[str, Query(max_length=40, description="As given to the customer: 7K3M-9QPX-2HD")],
         language: Annotated[
@@ -137,7 +137,7 @@ def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
             found = await places.find(pool, evidence, clock.now())
         return PlaceStatuses(answers=[_place_status(one) for one in found])
 
-    @router.get("/notices", tags=["operations"], summary="What was told of an incident")
+    @router.get("/notices", tags=["operations"], summary="Notices sent about an incident")
     async def notices(incident_id: UUID) -> IncidentNotices:
         with translated():
             counts = await inquiries.count_notices(pool, incident_id)

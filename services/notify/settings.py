@@ -45,10 +45,10 @@ class NotifySettings(ServiceSettings):
 
     http_port: int = Field(default=8004, ge=0, le=65535)
 
-    notify_templates: Path = Field(default=_TEMPLATES, description="Texts by language; read again when it changes")
+    notify_templates: Path = Field(default=_TEMPLATES, description="Texts by language, YAML; reloaded when it changes")
 
     notify_webhook_url: SecretStr | None = Field(
-        default=None, description="Where the webhook sender posts; https, or http on this machine"
+        default=None, description="URL of your gateway; https, or http on this machine"
     )
     notify_webhook_secrets: SecretStr = Field(
         default=SecretStr(""), description="Signing secrets (whsec_…), newest first, separated by spaces"
@@ -56,32 +56,34 @@ class NotifySettings(ServiceSettings):
     notify_webhook_plain_http: bool = Field(
         default=False,
         validate_default=True,
-        description="Allow http to other machines: then nothing but the network protects addresses",
+        description="Allow http to other machines: addresses are then protected by the network only",
     )
     notify_ca_file: Path | None = Field(
-        default=None, description="CA certificate of those it posts to, gateway or platform; the system's if absent"
+        default=None, description="CA certificate of the gateway or platform; the system's if absent"
     )
     notify_wechat_file: Path | None = Field(
-        default=None, description="Official accounts that customers are told from, with their templates, YAML"
+        default=None, description="Official accounts to send from, with their templates, YAML"
     )
     notify_wechat_api: str = Field(
-        default="https://api.weixin.qq.com", description="The platform, or your own proxy of it; https, or this machine"
+        default="https://api.weixin.qq.com",
+        description="The WeChat platform or your proxy of it; https, or this machine",
     )
     notify_senders: Annotated[dict[Channel, SenderName], NoDecode] = Field(
-        default_factory=dict, description="channel=sender, separated by commas: sms=webhook,wechat=wechat; else log"
+        default_factory=dict,
+        description="channel=sender, separated by commas: sms=webhook,wechat=wechat; otherwise log",
     )
 
-    notify_parallel_calls: int = Field(default=32, ge=1, le=1000, description="Most calls at once of one sender")
+    notify_parallel_calls: int = Field(default=32, ge=1, le=1000, description="Maximum concurrent calls of one sender")
     notify_per_second: float | None = Field(
         default=None,
         gt=0,
         le=1e6,
-        description="Most notices of one sender that a process begins in a second",
+        description="Maximum attempts per second of one sender and process",
     )
-    notify_call_seconds: float = Field(default=10.0, gt=0, le=120, description="Longest one attempt may take")
-    notify_attempts: int = Field(default=60, ge=1, le=10_000, description="Attempts before a notice has failed")
+    notify_call_seconds: float = Field(default=10.0, gt=0, le=120, description="Timeout of one attempt")
+    notify_attempts: int = Field(default=60, ge=1, le=10_000, description="Attempts before a notice fails")
     notify_backoff_first_seconds: float = Field(
-        default=1.0, gt=0, le=3600, description="Until the second attempt; each wait after it is twice as long,"
+        default=1.0, gt=0, le=3600, description="Delay before the second attempt; it doubles with each attempt,"
     )
     notify_backoff_longest_seconds: float = Field(default=300.0, gt=0, le=24 * 3600, description="up to this")
 

@@ -20,34 +20,38 @@ class RouterSettings(ServiceSettings):
     http_port: int = Field(default=8002, ge=0, le=65535)
     routes_file: Path = Field(default=_SHIPPED / "routes.yaml", description="Route tree and queues")
     classify_file: Path = Field(default=_SHIPPED / "classify.yaml", description="Business types and words")
-    desk_file: Path = Field(default=_SHIPPED / "desk.yaml", description="Timings, who comes first, clocks of tickets")
-    keys_file: Path = Field(default=_SHIPPED / "keys.yaml", description="Who may use the doors")
-    bell_seconds: float = Field(
-        default=0.2, gt=0, le=10, description="How often it is looked for tickets while agents wait for one"
-    )
-    timer_seconds: float = Field(default=0.5, gt=0, le=60, description="How often it is looked what time brings")
+    desk_file: Path = Field(default=_SHIPPED / "desk.yaml", description="Timings, priorities, SLA clocks")
+    keys_file: Path = Field(default=_SHIPPED / "keys.yaml", description="API keys and their scopes")
+    bell_seconds: float = Field(default=0.2, gt=0, le=10, description="How often waiting agents' queues are polled")
+    timer_seconds: float = Field(default=0.5, gt=0, le=60, description="How often timers are checked")
     queue_gauge_seconds: float = Field(default=10.0, gt=0, le=3600, description="How often waiting tickets are counted")
     event_lag_hours: float = Field(
-        default=24.0, gt=0, le=24 * 31, description="Longest time before its arrival a contact may say it happened"
+        default=24.0, gt=0, le=24 * 31, description="How long before its arrival a contact's stated time may be"
     )
     clock_off_hours: float = Field(
         default=8.0,
         ge=0,
         le=24,
-        description="Who says it happened this long ago, to two minutes, has another zone's clock; 0: nobody",
+        description="A stated time this long before arrival, to two minutes, is a wrong time zone; 0: never",
     )
     follow_up_minutes: float = Field(
-        default=30.0, gt=0, le=24 * 60, description="Further words after this long bring a reported outage to a person"
+        default=30.0,
+        gt=0,
+        le=24 * 60,
+        description="After this long, further words about a reported outage bring in a person",
     )
 
     matter_hours: float = Field(
-        default=24.0, gt=0, le=24 * 7, description="After its last contact, a ticket may be what a reporter speaks of"
+        default=24.0, gt=0, le=24 * 7, description="How long after its last contact a ticket may be joined"
     )
     talk_minutes: float = Field(
-        default=30.0, gt=0, le=24 * 60, description="Words without a matter of their own join what was said before"
+        default=30.0,
+        gt=0,
+        le=24 * 60,
+        description="How long a contact without a matter of its own joins the previous one",
     )
     urge_minutes: float = Field(
-        default=30.0, ge=0, le=24 * 60, description="Between two urges (催办) that have an effect; all are counted"
+        default=30.0, ge=0, le=24 * 60, description="Minimum between two urges (催办) that take effect; all are counted"
     )
 
     def bounds(self) -> Bounds:

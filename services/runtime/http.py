@@ -29,10 +29,10 @@ PROBLEM_JSON: Final = "application/problem+json"
 _PROBLEM: Final = "#/components/schemas/ProblemDetails"
 _ERRORS: Final = frozenset({_PROBLEM, "#/components/schemas/HTTPValidationError"})
 _NO_DOOR: Final = {
-    HTTPStatus.NOT_FOUND.phrase: "there is no such door here: /docs shows those there are",
-    HTTPStatus.METHOD_NOT_ALLOWED.phrase: "this door is not asked so: Allow names how",
+    HTTPStatus.NOT_FOUND.phrase: "no such endpoint; /docs lists them",
+    HTTPStatus.METHOD_NOT_ALLOWED.phrase: "method not allowed here; Allow lists those that are",
 }
-"""What Starlette says where no door fits, and what says more."""
+"""What Starlette says where no endpoint matches, and what says more."""
 _HEAD: Final = "gridline.head"
 """In a request's scope: it came as HEAD and is answered as GET."""
 _log = structlog.get_logger()
@@ -102,11 +102,11 @@ def make_app(name: str, *, ready: Callable[[], Awaitable[list[str]]]) -> FastAPI
         responses={"default": {"model": ProblemDetails, "description": "Problem details (RFC 9457)"}},
     )
 
-    @app.get("/healthz", tags=["operations"], summary="The process is alive")
+    @app.get("/healthz", tags=["operations"], summary="Liveness")
     async def healthz() -> dict[str, str]:
         return {"status": "alive"}
 
-    @app.get("/readyz", tags=["operations"], summary="Kafka and Postgres answer, partitions are owned")
+    @app.get("/readyz", tags=["operations"], summary="Readiness: Kafka and Postgres answer, partitions are owned")
     async def readyz() -> dict[str, str]:
         reasons = await ready()
         if reasons:
@@ -177,9 +177,9 @@ def answer_to(error: Exception) -> Response:
         return Problem(error.status_code, str(detail or ""), headers=error.headers).response()
     if isinstance(error, UnavailableError):
         _log.warning("request_unavailable", reason=str(error)[:200])
-        return Problem(503, "a system behind this one does not answer now", headers={"Retry-After": "2"}).response()
+        return Problem(503, "a backend system does not respond", headers={"Retry-After": "2"}).response()
     _log.error("request_failed", exc_info=error)
-    return Problem(500, "an error of ours; it has been logged").response()
+    return Problem(500, "internal error; it has been logged").response()
 
 
 def wrong_field(field: str, reason: str) -> Problem:

@@ -70,10 +70,10 @@ def let_in(keys: Callable[[], KeyRing[S]], scope: S) -> Callable[[str | None], H
     def check(key: Annotated[str | None, Security(_HEADER)]) -> Holder[S]:
         holder = keys().holder(key)
         if holder is None or (not key and scope not in holder.scopes):
-            refused = "the key is missing or not known"
+            refused = "the key is missing or unknown"
             raise Problem(401, refused, headers={"WWW-Authenticate": "X-API-Key"})
         if scope not in holder.scopes:
-            raise Problem(403, f"this key has not the scope {scope.value!r}")
+            raise Problem(403, f"this key lacks the scope {scope.value!r}")
         return holder
 
     return check

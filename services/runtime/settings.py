@@ -23,7 +23,7 @@ class ServiceSettings(BaseSettings):
 
     kafka_bootstrap: str = Field(default="127.0.0.1:19092", description="Kafka brokers, host:port, comma-separated")
     kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="How the brokers are spoken to"
+        default="PLAINTEXT", description="Security protocol of the brokers"
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         default="SCRAM-SHA-512", description="With SASL"
@@ -32,40 +32,42 @@ class ServiceSettings(BaseSettings):
     kafka_password: SecretStr | None = Field(default=None, description="With SASL")
     kafka_ca_file: Path | None = Field(default=None, description="CA certificate for SSL; the system's if absent")
     topic_prefix: str = Field(
-        default="", pattern=r"^[a-z0-9._-]{0,40}$", description="Put before every topic name, to share a cluster"
+        default="", pattern=r"^[a-z0-9._-]{0,40}$", description="Prefix of all topic names, to share a cluster"
     )
     postgres_dsn: SecretStr = Field(
         default=SecretStr("postgresql://gridline@127.0.0.1:15432/gridline"), description="PostgreSQL address"
     )
-    postgres_pool: int = Field(default=8, ge=3, le=100, description="Most connections of one process")
-    http_host: str = Field(default="127.0.0.1", description="Where it listens; 0.0.0.0 for everywhere")
-    http_port: int = Field(default=8000, ge=0, le=65535, description="Its port")
+    postgres_pool: int = Field(default=8, ge=3, le=100, description="Maximum connections of one process")
+    http_host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all")
+    http_port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on")
     instance: str = Field(default="", description="Name of this process in logs; the host and pid if empty")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="From which on it logs")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Lowest level that is logged"
+    )
     drain_seconds: float = Field(default=15.0, gt=0, le=120, description="Longest drain after SIGTERM")
 
     reload_seconds: float = Field(
         default=5.0,
         gt=0,
         le=3600,
-        description="How often operators' files are looked at, and the network; a change counts once it stands still",
+        description="How often operators' files and the network are checked for changes",
     )
     rehearsal_file: Path | None = Field(
         default=None,
-        description="For rehearsals alone: where it says at which pace hours of the past are lived again; JSON",
+        description="For rehearsals only: file with the clock's course, JSON",
     )
-    batch_records: int = Field(default=1000, ge=1, le=10_000, description="Most records in one transaction")
+    batch_records: int = Field(default=1000, ge=1, le=10_000, description="Maximum records in one transaction")
     session_timeout_ms: int = Field(
         default=30_000,
         ge=6_000,
         le=300_000,
-        description="After how long without a sign of life its partitions go to others",
+        description="Kafka session timeout: a process silent for longer loses its partitions",
     )
     outbox_shards: int = Field(default=1, ge=1, le=64, description="Relays of one service across its processes")
     produce_deadline_s: float = Field(
         default=5.0, gt=0, le=60, description="Longest wait for Kafka to confirm a record"
     )
-    watchdog_seconds: float = Field(default=60.0, ge=5, description="Exit if the consume loop stands still longer")
+    watchdog_seconds: float = Field(default=60.0, ge=5, description="Exit if the consume loop is stuck for longer")
 
     def kafka_client(self) -> dict[str, Any]:
         """Arguments that any aiokafka client needs to reach the cluster."""

@@ -172,7 +172,7 @@ class Seen:
 
     def __init__(self, table: str, key: UUID, if_match: str | None) -> None:
         if if_match is None:
-            raise Problem(428, "say what you saw: If-Match with the ETag of the GET, or * for whatever it is")
+            raise Problem(428, "If-Match is required: the ETag of the GET, or * for any revision")
         self._sql = _REVISION[table]
         self._key = key
         self._tag = if_match.strip()
@@ -330,7 +330,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         told = {"incident_id": incident_id, "target_id": said.to, "reports": tuple(said.reports)}
         return await by.give(said, area, CommandAction.MOVE, seen, **told)
 
-    @router.post("/incidents/{incident_id}/confirm", summary="Confirm its device, or another")
+    @router.post("/incidents/{incident_id}/confirm", summary="Confirm its device, or set another")
     async def confirm(
         incident_id: UUID,
         said: Confirm,
@@ -341,7 +341,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         area = await about(incident_id, said)
         return await by.give(said, area, CommandAction.CONFIRM, seen, incident_id=incident_id, device=said.device)
 
-    @router.post("/incidents/{incident_id}/relate", summary="Say that it has to do with another, without merging")
+    @router.post("/incidents/{incident_id}/relate", summary="Relate it to another, without merging")
     async def relate(incident_id: UUID, said: Relate, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
         seen = Seen("incident", incident_id, if_match)
         area = await about(incident_id, said)
@@ -349,7 +349,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
             await _other(pool, area, said.to, "to", anywhere=True)
         return await by.give(said, area, CommandAction.RELATE, seen, incident_id=incident_id, target_id=said.to)
 
-    @router.post("/reports/{report_id}/place", summary="Give a report that waits its device")
+    @router.post("/reports/{report_id}/place", summary="Place a waiting report at a device")
     async def place(report_id: UUID, said: PlaceReport, by: Hand = dispatcher) -> CommandView:
         with translated():
             async with pool.acquire() as connection:
@@ -362,7 +362,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
             raise Problem(409, "the command was refused", errors=[{"field": "device", "reason": reason}])
         return await by.give(said, report["area"], CommandAction.PLACE, reports=(report_id,), device=said.device)
 
-    @router.post("/commands/{undone}/undo", summary="Take a command back")
+    @router.post("/commands/{undone}/undo", summary="Undo a command")
     async def undo(undone: UUID, said: Said, by: Hand = dispatcher) -> CommandView:
         with translated():
             async with pool.acquire() as connection:
@@ -371,7 +371,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
             raise Problem(404, f"no command {undone} was ever given here")
         return await by.give(said, known["area"], CommandAction.UNDO, undoes=undone)
 
-    @router.get("/commands/{key}", dependencies=[may_read], summary="A command and what came of it")
+    @router.get("/commands/{key}", dependencies=[may_read], summary="A command and its result")
     async def one(key: UUID) -> CommandView:
         with translated():
             async with pool.acquire() as connection:
@@ -380,7 +380,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
             raise Problem(404, f"no command {key} was ever given here")
         return view(row)
 
-    @router.get("/commands", dependencies=[may_read], summary="What people did, youngest first")
+    @router.get("/commands", dependencies=[may_read], summary="Commands, newest first")
     async def several(
         about: Annotated[UUID | None, Query(description="Only about this incident, report or planned outage")] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,

@@ -142,7 +142,7 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         "/incidents",
         dependencies=[may_read],
         tags=["incidents"],
-        summary="Incidents, youngest first",
+        summary="Incidents, newest first",
     )
     async def list_incidents(
         state: Annotated[list[IncidentState] | None, Query(description="Only these states")] = None,
@@ -162,7 +162,7 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         "/incidents/{incident_id}",
         dependencies=[may_read],
         tags=["incidents"],
-        summary="One incident, with reports, order and crew",
+        summary="One incident with its reports, order and crew",
     )
     async def incident(
         incident_id: UUID,

@@ -60,7 +60,7 @@ def order_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) 
         dependencies=[field],
         tags=["orders"],
         status_code=202,
-        summary="What a crew says of its order",
+        summary="A crew's progress on its order",
     )
     async def progress(
         order_id: UUID, said: ProgressPosted, traceparent: Annotated[str | None, Header()] = None

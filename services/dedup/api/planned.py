@@ -98,7 +98,7 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         response.headers["ETag"] = f'"{row["revision"]}"'
         return PlannedView(**dict(row))
 
-    @router.post("", summary="Make a planned outage known; its id is of the command's id")
+    @router.post("", summary="Add a planned outage; its id is derived from the command's id")
     async def make(said: Plan, by: Hand = dispatcher) -> CommandView:
         key = derive("planned", command_id(said.command_id))
         when = {"starts_at": said.starts_at, "ends_at": said.ends_at}
@@ -106,7 +106,7 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         area = await area_of(said.device)
         return await by.give(said, area, CommandAction.PLAN, **told)
 
-    @router.put("/{planned_id}", summary="Change its device or its time")
+    @router.put("/{planned_id}", summary="Change its device or time")
     async def change(planned_id: UUID, said: Plan, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
         seen = Seen("planned", planned_id, if_match)
         row, area = await known(planned_id), await area_of(said.device)
@@ -117,7 +117,7 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         told: dict[str, Any] = {"planned_id": planned_id, "device": said.device, **when}
         return await by.give(said, area, CommandAction.PLAN, seen, **told)
 
-    @router.post("/{planned_id}/cancel", summary="It does not take place, or is over before its time")
+    @router.post("/{planned_id}/cancel", summary="Cancel it, or end it early")
     async def cancel(planned_id: UUID, said: Said, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
         seen = Seen("planned", planned_id, if_match)
         row = await known(planned_id)

@@ -59,7 +59,7 @@ def surroundings_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRou
     @router.get(
         "/incidents/{incident_id}/surroundings",
         dependencies=[may_read],
-        summary="The network around one incident, with who called where",
+        summary="The network around an incident, and where calls came from",
     )
     async def around(incident_id: UUID) -> Surroundings:
         with translated():

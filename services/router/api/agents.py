@@ -110,7 +110,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
             known_queue(queue, desk.book.rules.tree.queues)
         return AgentsView(agents=[shown(row) for row in found])
 
-    @router.get("/agents/{agent_id}", summary="An agent and what they have", dependencies=[reads])
+    @router.get("/agents/{agent_id}", summary="An agent and their tickets", dependencies=[reads])
     async def get_agent(agent_id: Name) -> AgentDesk:
         with translated():
             async with desk.pool.acquire() as connection:
@@ -120,7 +120,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
             raise problem(NoSuchAgentError())
         return AgentDesk(agent=shown(row), tickets=[view(ticket, desk.rules()) for ticket in tickets])
 
-    @router.put("/agents/{agent_id}", summary="Say what an agent can", dependencies=[leads])
+    @router.put("/agents/{agent_id}", summary="Set an agent's profile", dependencies=[leads])
     async def put_agent(agent_id: Name, profile: Profile) -> AgentPut:
         """Make an agent, offline at first, or change what they can; their presence stays."""
         known = desk.book.rules.tree.queues
@@ -138,7 +138,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         unasked = [skill for skill in agent.skills if skill not in asked and f"{skill.partition(':')[0]}:" not in asked]
         return AgentPut(**shown(row).model_dump(), unasked=tuple(unasked))
 
-    @router.delete("/agents/{agent_id}", summary="Strike off an agent who left for good", status_code=204)
+    @router.delete("/agents/{agent_id}", summary="Remove an agent", status_code=204)
     async def delete_agent(agent_id: Name, holder: Holder[Scope] = leads) -> Response:
         """Give what they have back to its place. What they did stays, under their id, which may be made anew."""
         try:

@@ -112,7 +112,7 @@ def explain_doors(pool: Pool, book: RuleBook, keys: Callable[[], KeyRing[Scope]]
 
     @router.get(
         "/tickets/{key}/explain",
-        summary="What the route tree in force does with this ticket, and why",
+        summary="What the current route tree does with this ticket, and why",
         dependencies=[Depends(let_in(keys, Scope.READ))],
     )
     async def explain_ticket(key: str) -> Explained:

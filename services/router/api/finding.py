@@ -58,7 +58,7 @@ def finding_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the door."""
     router = APIRouter(tags=["tickets"], dependencies=[Depends(let_in(keys, Scope.AGENT))])
 
-    @router.post("/tickets/search", summary="Find a customer's tickets, or those of a place and a time")
+    @router.post("/tickets/search", summary="Search tickets by customer, or by place and time")
     async def search(said: Search) -> FoundView:
         """Find what a caller rang about before. Who has its reference asks for it by that: `GET /tickets/{key}`."""
         asked = _asked(said)

@@ -67,7 +67,7 @@ def kpi_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the door."""
     router = APIRouter(tags=["figures"], dependencies=[Depends(let_in(keys, Scope.READ))])
 
-    @router.get("/kpis", summary="The figures of a period, each with its definition")
+    @router.get("/kpis", summary="The KPIs of a period, each with its definition")
     async def get_kpis(
         since: Annotated[Instant | None, Query(description="24 hours ago if absent")] = None,
         until: Annotated[Instant | None, Query(description="Now if absent")] = None,

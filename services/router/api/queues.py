@@ -71,7 +71,7 @@ def queue_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
 
     reads = Depends(let_in(keys, Scope.READ))
 
-    @router.get("/queues", summary="Every queue, with what waits in it", dependencies=[reads])
+    @router.get("/queues", summary="All queues and what waits in them", dependencies=[reads])
     async def get_queues() -> QueuesView:
         rules, counted = book.rules, await desk.backlog.seen()
         queues = queue_views(rules, counted.depths, clock.now())

@@ -55,14 +55,14 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     router = APIRouter(tags=["agents"])
     works = Depends(let_in(keys, Scope.AGENT))
 
-    @router.put("/agents/{agent_id}/presence", summary="Come, go away for a while, or go", dependencies=[works])
+    @router.put("/agents/{agent_id}/presence", summary="Set presence: available, away or offline", dependencies=[works])
     async def put_presence(agent_id: Name, said: SetPresence) -> AgentView:
         try:
             return shown(await note_presence(desk, agent_id, said.presence))
         except NoSuchAgentError as error:
             raise problem(error) from None
 
-    @router.post("/agents/{agent_id}/heartbeat", summary="Still here", status_code=204, dependencies=[works])
+    @router.post("/agents/{agent_id}/heartbeat", summary="Heartbeat", status_code=204, dependencies=[works])
     async def heartbeat(agent_id: Name) -> Response:
         """Ask for an offer, or send this, more often than `presence` of desk.yaml; else the tickets go back."""
         try:

@@ -87,7 +87,7 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
 
     @router.get(
         "/agents/{agent_id}/offers",  # noqa: FAST003 - the dependency has the agent's id
-        summary="Offers as they come, as server-sent events",
+        summary="Offers as server-sent events",
         response_class=EventSourceResponse,
         dependencies=[Depends(refuse_head)],
     )

@@ -78,7 +78,7 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
     """Make the doors."""
     router = APIRouter(tags=["figures"], dependencies=[Depends(let_in(keys, Scope.READ))])
 
-    @router.get("/warned", summary="Open tickets whose clock has warned and that are not where they must be yet")
+    @router.get("/warned", summary="Open tickets with an unmet stage that has warned")
     async def get_warned(level: _Level = 1, queue: _Queue = None, limit: _Limit = 100) -> WarnedListView:
         with translated():
             async with desk.pool.acquire() as connection:
@@ -88,7 +88,7 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
         rules = desk.rules()
         return WarnedListView(warned=[shown for ticket in found if (shown := _warned(ticket, rules)) is not None])
 
-    @router.get("/escalations", summary="Warnings given in a period, each once a ticket, stage and level")
+    @router.get("/escalations", summary="Warnings given in a period, once per ticket, stage and level")
     async def get_escalations(
         since: Annotated[Instant | None, Query(description="24 hours ago if absent")] = None,
         until: Annotated[Instant | None, Query(description="Now if absent")] = None,

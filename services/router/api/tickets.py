@@ -106,7 +106,7 @@ def ticket_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
             response.headers["ETag"] = etag(found[0].version)
         return TicketsView(tickets=[view(ticket, desk.rules()) for ticket in found])
 
-    @router.get("/tickets/{key}/log", summary="What was done with a ticket")
+    @router.get("/tickets/{key}/log", summary="The log of a ticket")
     async def get_log(
         key: str,
         skip: Annotated[int, Query(ge=0, le=1_000_000, description="Lines read before")] = 0,
