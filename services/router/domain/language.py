@@ -1,13 +1,14 @@
 """Which language a text is in: by its script where that is enough, else by a detector.
 
 Decided here: Tibetan, Mongolian, Yi and Hangul letters stand for one language each. Arabic, Cyrillic and Latin letters
-are shared, so CLD2 tells Uyghur from Kazakh, Mongolian from Kazakh and Russian, Zhuang from English; what it does not
-tell, or tells as a language nobody here speaks, stays unsure. Chinese is Traditional where its characters are (Big5
-has them, GB 2312 does not). Never here: a language nobody configured.
+are shared, so CLD2 tells Uyghur from Kazakh (where no hamza does), Mongolian from Kazakh and Russian, Zhuang from
+English; what it does not tell, or tells as a language nobody here speaks, stays unsure. Chinese is Traditional where
+its characters are (Big5 has them, GB 2312 does not). Never here: a language nobody configured.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -25,6 +26,10 @@ _LIKELY: Final = 0.7
 _UNSURE: Final = 0.3
 _MOSTLY: Final = 60  # per cent of a text
 _LONGEST: Final = 1000  # characters are enough to tell a language by
+_KAZAKH: Final = re.compile("(?<![\u0600-\u06ff])[\u0621\u0674](?=[\u0600-\u06ff])")
+"""A hamza before a word: of the languages here, Kazakh alone has it; of few words the detector makes Uyghur."""
+_UYGHUR: Final = "\u0626"
+"""Stands before every vowel that begins a word in Uyghur, and in no Kazakh word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,8 @@ def hear(text: str, scripts: Mapping[Script, Tongues]) -> Heard | None:
         return Heard(traditional if traditional and _is_traditional(text) else tongues.otherwise, _SURE, detected=False)
     if not tongues.told:
         return Heard(tongues.otherwise, _SURE, detected=False)
+    if "kk" in tongues.told and _KAZAKH.search(text) and _UYGHUR not in text:
+        return Heard(tongues.told["kk"], _SURE, detected=False)
     told = _detected(text, tongues.told)
     return Heard(tongues.otherwise, _UNSURE, detected=True) if told is None else told
 

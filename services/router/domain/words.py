@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 _HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 # Also what only shapes or stretches letters: Arabic tatweel and high hamza, joiners, Mongolian variation selectors.
-_INVISIBLE: Final = re.compile("[\u0640\u0674\u180b-\u180f\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff]")
+# Many keyboards have the common hamza alone, so Kazakh is written with that before its words.
+_INVISIBLE: Final = re.compile(
+    "[\u0640\u0674\u180b-\u180f\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff]|(?<![\u0600-\u06ff])\u0621(?=[\u0600-\u06ff])"
+)
 _SPACE: Final = re.compile(r"\s+")
 _SPACED_HAN: Final = re.compile(f"(?<=[{_HAN}]) (?=[{_HAN}])")
 _LETTER: Final = "a-z0-9\u00df-\u024f\u0400-\u052f"

@@ -37,6 +37,24 @@ def test_an_outage_is_understood_in_every_language(language: str, outage: str, _
     assert about.language_confidence >= 0.5
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("kk-Arab-CN", "توك ءۇزىلدى"),  # the common hamza: not every keyboard has the high one
+        ("kk-Arab-CN", "توك ٴسوندى"),
+        ("ug-Arab-CN", "توك ئۈزۈلدى"),
+        ("mn-Cyrl", "Манайд цахилгаан байхгүй байна"),
+        ("mn-Cyrl", "гэрэл унтарсан"),
+        ("bo-CN", "གློག་བརྒྱུད་ཆད་སོང་།"),
+        ("zh-Hans-CN", "家里电断了"),
+    ],
+)
+def test_an_outage_is_understood_in_few_words(language: str, text: str) -> None:
+    about = after(contact(text=text), located=NOWHERE).classification
+    assert (about.language, about.is_outage, about.hazards) == (language, True, ())
+    assert about.language_rule in {LanguageRule.SCRIPT, LanguageRule.DETECTED}
+
+
 @pytest.mark.parametrize(("language", "_outage", "danger"), _SENTENCES)
 def test_danger_is_heard_in_every_language(language: str, _outage: str, danger: str) -> None:
     ticket = after(contact(text=danger), located=NOWHERE)
