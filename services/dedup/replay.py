@@ -7,16 +7,12 @@ rule of merging.
 
 from __future__ import annotations
 
-import gc
 import heapq
-from collections.abc import Mapping  # noqa: TC003 - a named tuple evaluates it
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.ids import derive
-from services.contracts.messages import OutageReported, PowerRestored, TimerFired
+from services.contracts.messages import PowerRestored, TimerFired
 from services.dedup.domain import AreaState, decide, evolve
 from services.dedup.domain import events as e
 from services.dedup.replay_files import (
@@ -24,20 +20,16 @@ from services.dedup.replay_files import (
     Assignment,
     IssuedOrder,
     ReplayFileError,
-    ReportLine,
     read_reports,
     read_restorations,
     write_assignments,
     write_orders,
 )
-from services.grid.book import CustomerBook
-from services.grid.evidence import PlaceEvidence, account_spellings
-from services.grid.lately import Lately
-from services.grid.network_file import open_network
-from services.grid.tree import Tree
+from services.dedup.replay_reports import TELL_EVERY, load_served, prepare, without_garbage_collection
+from services.grid.evidence import account_spellings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
     from uuid import UUID
@@ -45,18 +37,10 @@ if TYPE_CHECKING:
     from services.contracts.messages import OutageInput
     from services.dedup.domain.rules import Rules
     from services.dedup.replay_files import Restoration
-    from services.grid.place import ResolvedPlace
+    from services.dedup.replay_reports import Heard, Prepared, Progress, Served
 
-    Progress = Callable[[str, int, int], None]
-    """Called with the stage, steps done and steps in all."""
-
-_EVENT_LAG: Final = timedelta(hours=24)
-"""How long before its arrival a report may say it was made; as in the router."""
-_TELL_EVERY: Final = 2000
 _ENDINGS: Final = (e.OrderCancelled, e.OrderClosed)
 _ORDERS: Final = (e.OrderIssued, e.OrderUpdated, *_ENDINGS)
-_NO_TICKET: Final = "REPL-AYED-000"
-"""In place of the reference a customer would be told: nobody is told anything here."""
 
 
 class OrderStep(NamedTuple):
@@ -65,25 +49,6 @@ class OrderStep(NamedTuple):
     order_id: UUID
     at: datetime
     device: str | None
-
-
-class Prepared(NamedTuple):
-    """An event as the core gets it; ``message`` is None where nothing placed it or it is no outage: for people."""
-
-    event_id: str
-    report_id: UUID
-    received_at: datetime
-    message: OutageReported | None
-
-
-class Heard(NamedTuple):
-    """What the words of a report say: of danger, of whose power is out, of who they are, and if it is no outage."""
-
-    hazards: tuple[str, ...] = ()
-    single_premise: bool = False
-    account_id: str | None = None
-    other_fault: bool = False
-    """They speak of the voltage or the meter and of no outage: for people, as the router has it."""
 
 
 @dataclass(slots=True)
@@ -144,7 +109,10 @@ def replay_files(
     if refused and len(refused[0].problems) > len(lines):
         raise refused[0]
     restored = read_restorations(restorations, refused) if restorations else []
-    replayed = Replay(served.tree, served.book, served.homes, rules, hear).run(lines, restored, tell)
+    prepared = prepare(served.book, lines, hear, tell)
+    replayed = Replay(served, rules).decide_all(prepared, restored, tell)
+    replayed.lines = len(lines)
+    replayed.repeated = len(lines) - len(prepared)
     replayed.refused = refused
     replayed.warnings = served.warnings
     write_assignments(out / "assignments.csv", replayed.assignments)
@@ -152,98 +120,15 @@ def replay_files(
     return replayed
 
 
-class Served(NamedTuple):
-    """A network with its customers, ready to be replayed on any number of times; ``homes``: account to transformer.
-
-    ``warnings`` say what rows of the files lack and what was made of them.
-    """
-
-    tree: Tree
-    book: CustomerBook
-    homes: Mapping[str, str]
-    warnings: tuple[str, ...] = ()
-
-
-def load_served(network: Path, customers: Path) -> Served:
-    """Read network.csv and customers.csv.
-
-    Raises:
-        NetworkFileError: they cannot be used.
-    """
-    files = open_network(network, customers)
-    rows = list(files.read_customers())
-    connected: dict[str, int] = {}
-    for row in rows:
-        connected[row.transformer_id] = connected.get(row.transformer_id, 0) + 1
-    tree = Tree(files.devices, connected)
-    names = {one.id: one.name for one in files.devices if one.name}
-    homes = {row.account_id: row.transformer_id for row in rows}
-    served = Served(tree, CustomerBook(tree, rows, names), homes, tuple(files.warnings))
-    gc.freeze()  # it stays: looking through it for garbage again and again is a fifth of the time
-    return served
-
-
-def place_of(book: CustomerBook, line: ReportLine, lately: Lately) -> ResolvedPlace:
-    """Return where a report is, as the router would find it; ``lately`` is what was reported before, by arrival."""
-    return book.resolve(
-        PlaceEvidence(
-            account_id=line.account_id,
-            phone=line.phone,
-            lat=line.lat,
-            lon=line.lon,
-            crs=line.crs,
-            accuracy_m=line.accuracy_m,
-            address=line.address,
-            text=line.text,
-        ),
-        lately=lately,
-        at=line.received_at,
-    )
-
-
-def event_time(line: ReportLine) -> datetime:
-    """Return when a report says it was made, bounded by its arrival: a phone's clock may lie."""
-    return max(min(line.reported_at, line.received_at), line.received_at - _EVENT_LAG)
-
-
-@contextmanager
-def _no_looking_for_garbage() -> Iterator[None]:
-    """Do without the collector for a stage: what a replay makes it keeps; looking through it is a fifth of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()  # else all that the stage made is looked through as soon as the collector is back
-        if was_on:
-            gc.enable()
-
-
 class Replay:
     """One run over one network."""
 
-    def __init__(
-        self,
-        tree: Tree,
-        book: CustomerBook,
-        homes: Mapping[str, str],
-        rules: Rules,
-        hear: Callable[[str], Heard] | None = None,
-    ) -> None:
-        """Start with nothing reported.
-
-        Args:
-            tree: All areas of the network.
-            book: Its customers.
-            homes: Account to transformer.
-            rules: Thresholds to decide by.
-            hear: Tells what a report's text says.
-        """
-        self._tree = tree
-        self._book = book
-        self._homes = homes
+    def __init__(self, served: Served, rules: Rules) -> None:
+        """Start with nothing reported."""
+        self._tree = served.tree
+        self._book = served.book
+        self._homes = served.homes
         self._rules = rules
-        self._hear = hear
         self._areas: dict[str, AreaState] = {}
         self._timers: list[tuple[datetime, UUID, int, str, e.TimerSet]] = []
         self._timers_set = 0
@@ -252,31 +137,9 @@ class Replay:
         self._restorations = 0
         self._result = Replayed()
 
-    def run(self, lines: Iterable[ReportLine], restored: Iterable[Restoration], tell: Progress) -> Replayed:
-        """Replay everything in the order it arrived; of what arrived at once, restorations first."""
-        return self.decide_all(self.prepare(lines, tell), restored, tell)
-
-    def prepare(self, lines: Iterable[ReportLine], tell: Progress) -> list[Prepared]:
-        """Return each event at its first arrival, with the message the router would make of it, by arrival.
-
-        A place depends on the reports up to then and the network alone, so all are found before the first is decided.
-        """
-        reports = sorted(lines, key=lambda line: line.received_at)
-        found: dict[str, Prepared] = {}
-        lately = Lately()
-        with _no_looking_for_garbage():
-            for done, line in enumerate(reports):
-                if line.event_id not in found:
-                    found[line.event_id] = self._prepared(line, lately)
-                if done % _TELL_EVERY == 0:
-                    tell("places", done, len(reports))
-        self._result.lines = len(reports)
-        self._result.repeated = len(reports) - len(found)
-        return list(found.values())
-
     def decide_all(self, prepared: Sequence[Prepared], restored: Iterable[Restoration], tell: Progress) -> Replayed:
-        """Decide about reports and restorations in the order they arrived."""
-        with _no_looking_for_garbage():
+        """Decide about everything in the order it arrived; of what arrived at once, restorations first."""
+        with without_garbage_collection():
             return self._decide_all(prepared, restored, tell)
 
     def _decide_all(self, prepared: Sequence[Prepared], restored: Iterable[Restoration], tell: Progress) -> Replayed:
@@ -289,7 +152,7 @@ class Replay:
                 self._result.need_person += 1
             else:
                 self._take(report.message, report.received_at)
-            if done % _TELL_EVERY == 0:
+            if done % TELL_EVERY == 0:
                 tell("reports", done, len(prepared))
         while ahead:
             self._restore(ahead.pop())
@@ -311,32 +174,6 @@ class Replay:
         return Assignment(event_id, places[-1], tuple(orders))
 
     # --- messages ---
-
-    def _prepared(self, line: ReportLine, lately: Lately) -> Prepared:
-        report_id = derive("replay", line.event_id)
-        heard = self._hear(line.text) if self._hear is not None and line.text else Heard()
-        if heard.other_fault and not heard.hazards:
-            return Prepared(line.event_id, report_id, line.received_at, None)
-        if line.account_id is None and heard.account_id is not None:
-            line = replace(line, account_id=heard.account_id)
-        place = place_of(self._book, line, lately)
-        if place.area is None:
-            return Prepared(line.event_id, report_id, line.received_at, None)
-        message = OutageReported(
-            area=place.area,
-            report_id=report_id,
-            ticket_id=report_id,
-            ticket_ref=_NO_TICKET,
-            contact_id=report_id,
-            channel=line.channel,
-            place=place.as_value(),
-            reported_at=event_time(line),
-            received_at=line.received_at,
-            hazards=heard.hazards,
-            single_premise=heard.single_premise,
-            address=line.address,
-        )
-        return Prepared(line.event_id, report_id, line.received_at, message)
 
     def _area(self, area: str) -> AreaState:
         state = self._areas.get(area)

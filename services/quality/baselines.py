@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
     from datetime import datetime
 
-    from services.dedup.replay import Served
     from services.dedup.replay_files import Restoration
+    from services.dedup.replay_reports import Served
     from services.grid.tree import Tree
     from services.quality.placed import Placed
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from services.dedup.replay import Heard
+from services.dedup.replay_reports import Heard
 from services.router.domain.classify import OUTAGE
 from services.router.settings import RouterSettings
 from services.router.tree.keywords import read_keywords

@@ -19,7 +19,7 @@ from services.simulator.words import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from services.dedup.replay import Prepared
+    from services.dedup.replay_reports import Prepared
     from services.quality.judge import Outcome
     from services.quality.storms import StormFiles
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from services.dedup.replay import Served, load_served
+from services.dedup.replay_reports import Served, load_served
 from services.dedup.rules_file import load_rules
 from services.grid.network_file import write_customers, write_devices
 from services.quality.hearing import hearing

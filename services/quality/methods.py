@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.dedup import replay_reports
 from services.dedup.replay import Replay
 from services.quality import baselines
 from services.quality.judge import Order, Outcome, judge
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from services.dedup.domain.rules import Rules
-    from services.dedup.replay import Prepared, Replayed
+    from services.dedup.replay import Replayed
     from services.dedup.replay_files import ReportLine
+    from services.dedup.replay_reports import Prepared
     from services.quality.hearing import Hear
     from services.quality.judge import Figures
     from services.quality.storms import StormFiles
@@ -80,19 +82,14 @@ def true_lines(storm: StormFiles) -> Iterable[ReportLine]:
         )
 
 
-def prepare(storm: StormFiles, lines: Iterable[ReportLine], rules: Rules, hear: Hear) -> list[Prepared]:
-    """Return the messages that a storm's reports become: they do not depend on the rules."""
-    return _replay(storm, rules, hear).prepare(lines, _quiet)
+def prepare(storm: StormFiles, lines: Iterable[ReportLine], hear: Hear) -> list[Prepared]:
+    """Return the messages that a storm's reports become."""
+    return replay_reports.prepare(storm.served.book, lines, hear, _quiet)
 
 
-def run_engine(storm: StormFiles, prepared: Sequence[Prepared], rules: Rules, hear: Hear) -> Replayed:
+def run_engine(storm: StormFiles, prepared: Sequence[Prepared], rules: Rules) -> Replayed:
     """Run the engine over a storm's reports and restorations."""
-    return _replay(storm, rules, hear).decide_all(prepared, storm.restored, _quiet)
-
-
-def _replay(storm: StormFiles, rules: Rules, hear: Hear) -> Replay:
-    served = storm.served
-    return Replay(served.tree, served.book, served.homes, rules, hear)
+    return Replay(storm.served, rules).decide_all(prepared, storm.restored, _quiet)
 
 
 def _quiet(_stage: str, _done: int, _total: int) -> None:
@@ -125,12 +122,12 @@ def compare(
         return judge(outcome, storm.truth, storm.faults, arrivals, tree)
 
     tell("places")
-    prepared = prepare(storm, storm.lines, rules, hear)
+    prepared = prepare(storm, storm.lines, hear)
     reports = placed(storm, prepared)
 
     @cache
     def replayed() -> Replayed:
-        return run_engine(storm, prepared, rules, hear)
+        return run_engine(storm, prepared, rules)
 
     pair = timedelta(minutes=30)
     ways: dict[str, Callable[[], Outcome]] = {
@@ -148,7 +145,7 @@ def compare(
         "true places, true faults": lambda: by_known_faults(truly_placed(storm), true_faults(storm), tree),
         "resolved places, true faults": lambda: by_known_faults(reports, true_faults(storm), tree),
         "true places, Gridline online": lambda: outcome_of(
-            run_engine(storm, prepare(storm, true_lines(storm), rules, hear), rules, hear)
+            run_engine(storm, prepare(storm, true_lines(storm), hear), rules)
         ),
         "all reports at once": lambda: by_known_faults(reports, last_word(replayed(), reports, tree), tree),
         "places that were said, true faults": lambda: by_known_faults(
@@ -166,7 +163,7 @@ def compare(
             held[seconds] = figures[ENGINE]
             continue
         waiting = replace(rules, holds=dict.fromkeys(_CLASSES, timedelta(seconds=seconds)))
-        held[seconds] = judged(outcome_of(run_engine(storm, prepared, waiting, hear)))
+        held[seconds] = judged(outcome_of(run_engine(storm, prepared, waiting)))
     return Compared(figures, held)
 
 

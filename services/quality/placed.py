@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from services.dedup.replay import Prepared
     from services.dedup.replay_files import ReportLine
+    from services.dedup.replay_reports import Prepared
     from services.quality.storms import StormFiles
 
 

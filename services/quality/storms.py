@@ -9,7 +9,6 @@ import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from services.dedup.replay import Served, load_served
 from services.dedup.replay_files import (
     ReplayFileError,
     ReportLine,
@@ -18,6 +17,7 @@ from services.dedup.replay_files import (
     read_restorations,
     read_time,
 )
+from services.dedup.replay_reports import Served, load_served
 from services.simulator.words import Kind
 
 if TYPE_CHECKING:

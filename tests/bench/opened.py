@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.ids import derive
 from services.contracts.messages import OutageReported
 from services.contracts.values import Channel, Place
-from services.dedup.replay import Prepared, Replay
+from services.dedup.replay import Replay
+from services.dedup.replay_reports import Prepared
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.runtime.settings import read_settings
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from services.dedup.replay import Served
     from services.dedup.replay_files import Restoration
+    from services.dedup.replay_reports import Served
     from tests.bench.plan import Work
 
 GROUP = "open incidents: one storm decided beside them"
@@ -50,7 +51,7 @@ def measure(work: Work, served: Served, storm: Sequence[Prepared], restored: Seq
         for number in range(work.rounds):
             for count in sizes:
                 work.tell(f"open incidents: {count:,}, round {number + 1} of {work.rounds}")
-                replay = Replay(served.tree, served.book, served.homes, rules)
+                replay = Replay(served, rules)
                 replay.decide_all(openings[count], (), _quiet)
                 opened = replay.decide_all((), (), _quiet).incidents
                 if opened < 0.95 * count:

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from services.dedup.replay import Replay, load_served
+from services.dedup.replay import Replay
 from services.dedup.replay_files import (
     read_reports,
     read_restorations,
     write_assignments,
     write_orders,
 )
+from services.dedup.replay_reports import load_served, prepare
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.grid.network_file import write_customers, write_devices
@@ -39,8 +40,8 @@ from tests.bench.report import Figure, Reach
 from tests.bench.workload import START
 
 if TYPE_CHECKING:
-    from services.dedup.replay import Prepared, Served
     from services.dedup.replay_files import Restoration
+    from services.dedup.replay_reports import Prepared, Served
     from tests.bench.plan import Work
 
 GROUP = "replay: files through the core on one core"
@@ -111,10 +112,9 @@ def _round(folder: Path, served: Served, times: _Times) -> tuple[list[Prepared],
     lines = read_reports(folder / "reports.jsonl")
     restored = read_restorations(folder / "restorations.csv")
     marks.append(time.process_time())
-    replay = Replay(served.tree, served.book, served.homes, rules, hearing())
-    prepared = replay.prepare(lines, _quiet)
+    prepared = prepare(served.book, lines, hearing(), _quiet)
     marks.append(time.process_time())
-    replayed = replay.decide_all(prepared, restored, _quiet)
+    replayed = Replay(served, rules).decide_all(prepared, restored, _quiet)
     marks.append(time.process_time())
     write_assignments(folder / "assignments.csv", replayed.assignments)
     write_orders(folder / "orders.csv", replayed.orders)

@@ -11,8 +11,9 @@ from rich.markup import escape
 from services.cli.commands.score import show_figures
 from services.cli.console import err, out, progress
 from services.cli.errors import CommandError
-from services.dedup.replay import Replayed, load_served, replay_files
+from services.dedup.replay import Replayed, replay_files
 from services.dedup.replay_files import ReplayFileError, read_reports
+from services.dedup.replay_reports import load_served
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.grid.csv_file import NetworkFileError

@@ -94,9 +94,8 @@ def _figures(storm: StormFiles, outcome: Outcome) -> Figures:
 
 
 def _lost(storm: StormFiles, outcome: Outcome) -> Losses:
-    rules = load_rules(read_settings(DedupSettings).thresholds_file)  # the places do not depend on them
     lines = {line.event_id: line for line in storm.lines}
-    prepared = prepare(storm, storm.lines, rules, hearing())
+    prepared = prepare(storm, storm.lines, hearing())
     return losses(storm, prepared, outcome, lambda event: says_where(storm, lines[event]))
 
 

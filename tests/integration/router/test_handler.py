@@ -17,7 +17,7 @@ from services.contracts.envelope import Refusal, decode, open_record
 from services.contracts.messages import ContactReceived, ReportSettled
 from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, REPORT_SETTLED, TICKET_ROUTED
 from services.contracts.values import Basis, Channel, Crs, CustomerClass, Position, Priority, Recipient, TicketState
-from services.dedup.replay import load_served
+from services.dedup.replay_reports import load_served
 from services.grid.evidence import PlaceEvidence
 from services.grid.lately import Lately
 from services.grid.store import import_network

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from services.contracts.values import Channel
-from services.dedup.replay import Heard, replay_files
+from services.dedup.replay import replay_files
 from services.dedup.replay_files import ReplayFileError, read_reports, read_restorations
+from services.dedup.replay_reports import Heard
 from services.grid.network_file import read_customers, read_devices
 from tests.unit.dedup.timeline import NETWORKS, minute
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.dedup.replay import Heard
+from services.dedup.replay_reports import Heard
 from services.quality.hearing import hearing
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.dedup.replay import Served, load_served
 from services.dedup.replay_files import Restoration
+from services.dedup.replay_reports import Served, load_served
 from services.dedup.rules_file import load_rules
 from services.grid.network_file import write_customers, write_devices
 from services.quality import baselines
@@ -241,10 +241,10 @@ def test_who_knows_more_merges_better_and_doing_less_is_worse(mini) -> None:
 def test_the_causes_of_what_is_lost_add_up_to_what_the_figures_lack(mini) -> None:
     rules = load_rules(RULES)
     lines = {line.event_id: line for line in mini.lines}
-    prepared = prepare(mini, mini.lines, rules, hearing())
+    prepared = prepare(mini, mini.lines, hearing())
     arrivals = {line.event_id: line.received_at for line in first_arrivals(mini.lines)}
     for outcome in (
-        outcome_of(run_engine(mini, prepared, rules, hearing())),
+        outcome_of(run_engine(mini, prepared, rules)),
         baselines.by_key(placed(mini, prepared), baselines.feeder, timedelta(minutes=30)),
     ):
         figures = judge(outcome, mini.truth, mini.faults, arrivals, mini.served.tree)

@@ -1,0 +1,175 @@
+"""What a replay decides about: a network with its customers, and each report as the router would send it.
+
+Decided here: nothing; ``services.grid`` finds the places. A place depends on the reports before it and the network
+alone, so all are found before the first is decided. Never here: a rule of merging.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping  # noqa: TC003 - a named tuple evaluates it
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import UUID  # noqa: TC003 - likewise
+
+from services.contracts.ids import derive
+from services.contracts.messages import OutageReported
+from services.grid.book import CustomerBook
+from services.grid.evidence import PlaceEvidence
+from services.grid.lately import Lately
+from services.grid.network_file import open_network
+from services.grid.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from services.dedup.replay_files import ReportLine
+    from services.grid.place import ResolvedPlace
+
+    Progress = Callable[[str, int, int], None]
+    """Called with the stage, steps done and steps in all."""
+
+TELL_EVERY: Final = 2000
+_EVENT_LAG: Final = timedelta(hours=24)
+"""How long before its arrival a report may say it was made; as in the router."""
+_NO_TICKET: Final = "REPL-AYED-000"
+"""In place of the reference a customer would be told: nobody is told anything here."""
+
+
+class Served(NamedTuple):
+    """A network with its customers, ready to be replayed on any number of times; ``homes``: account to transformer.
+
+    ``warnings`` say what rows of the files lack and what was made of them.
+    """
+
+    tree: Tree
+    book: CustomerBook
+    homes: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+
+class Prepared(NamedTuple):
+    """An event as the core gets it; ``message`` is None where nothing placed it or it is no outage: for people."""
+
+    event_id: str
+    report_id: UUID
+    received_at: datetime
+    message: OutageReported | None
+
+
+class Heard(NamedTuple):
+    """What the words of a report say: of danger, of whose power is out, of who they are, and if it is no outage."""
+
+    hazards: tuple[str, ...] = ()
+    single_premise: bool = False
+    account_id: str | None = None
+    other_fault: bool = False
+    """They speak of the voltage or the meter and of no outage: for people, as the router has it."""
+
+
+def load_served(network: Path, customers: Path) -> Served:
+    """Read network.csv and customers.csv.
+
+    Raises:
+        NetworkFileError: they cannot be used.
+    """
+    files = open_network(network, customers)
+    rows = list(files.read_customers())
+    connected: dict[str, int] = {}
+    for row in rows:
+        connected[row.transformer_id] = connected.get(row.transformer_id, 0) + 1
+    tree = Tree(files.devices, connected)
+    names = {one.id: one.name for one in files.devices if one.name}
+    homes = {row.account_id: row.transformer_id for row in rows}
+    served = Served(tree, CustomerBook(tree, rows, names), homes, tuple(files.warnings))
+    gc.freeze()  # it stays: looking through it for garbage again and again is a fifth of the time
+    return served
+
+
+def prepare(
+    book: CustomerBook, lines: Iterable[ReportLine], hear: Callable[[str], Heard] | None, tell: Progress
+) -> list[Prepared]:
+    """Return each event at its first arrival, with the message the router would make of it, by arrival.
+
+    Args:
+        book: The network's customers.
+        lines: The reports, in any order.
+        hear: Tells what a report's text says; without it texts only name places.
+        tell: Told how far it is.
+    """
+    reports = sorted(lines, key=lambda line: line.received_at)
+    found: dict[str, Prepared] = {}
+    lately = Lately()
+    with without_garbage_collection():
+        for done, line in enumerate(reports):
+            if line.event_id not in found:
+                found[line.event_id] = _prepared(book, line, hear, lately)
+            if done % TELL_EVERY == 0:
+                tell("places", done, len(reports))
+    return list(found.values())
+
+
+@contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """Disable the collector for a stage: a replay keeps what it makes, and scanning that is a fifth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()  # else all that the stage made is looked through as soon as the collector is back
+        if was_on:
+            gc.enable()
+
+
+def _prepared(book: CustomerBook, line: ReportLine, hear: Callable[[str], Heard] | None, lately: Lately) -> Prepared:
+    report_id = derive("replay", line.event_id)
+    heard = hear(line.text) if hear is not None and line.text else Heard()
+    if heard.other_fault and not heard.hazards:
+        return Prepared(line.event_id, report_id, line.received_at, None)
+    if line.account_id is None and heard.account_id is not None:
+        line = replace(line, account_id=heard.account_id)
+    place = _place_of(book, line, lately)
+    if place.area is None:
+        return Prepared(line.event_id, report_id, line.received_at, None)
+    message = OutageReported(
+        area=place.area,
+        report_id=report_id,
+        ticket_id=report_id,
+        ticket_ref=_NO_TICKET,
+        contact_id=report_id,
+        channel=line.channel,
+        place=place.as_value(),
+        reported_at=_event_time(line),
+        received_at=line.received_at,
+        hazards=heard.hazards,
+        single_premise=heard.single_premise,
+        address=line.address,
+    )
+    return Prepared(line.event_id, report_id, line.received_at, message)
+
+
+def _place_of(book: CustomerBook, line: ReportLine, lately: Lately) -> ResolvedPlace:
+    """Return where a report is, as the router would find it; ``lately`` is what was reported before, by arrival."""
+    return book.resolve(
+        PlaceEvidence(
+            account_id=line.account_id,
+            phone=line.phone,
+            lat=line.lat,
+            lon=line.lon,
+            crs=line.crs,
+            accuracy_m=line.accuracy_m,
+            address=line.address,
+            text=line.text,
+        ),
+        lately=lately,
+        at=line.received_at,
+    )
+
+
+def _event_time(line: ReportLine) -> datetime:
+    """Return when a report says it was made, bounded by its arrival: a phone's clock may lie."""
+    return max(min(line.reported_at, line.received_at), line.received_at - _EVENT_LAG)
