@@ -5,7 +5,8 @@ Decided here: how a restoration and an open incident above each other are read. 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.dedup.domain import events as e
 from services.dedup.domain.open_places import lately_begun_above
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState, Restored
+
+
+_OFFLINE: Final = timedelta(hours=1)
+"""How long a report takes at most to get through; what says it is older has a wrong clock."""
 
 
 class Cover(NamedTuple):
@@ -45,7 +50,7 @@ def cover_of(state: AreaState, report: Report, leaf: str) -> Cover:
     if last is not None and was_before(state, report, last):
         return Cover(answer=last, rule=e.Rule.ALREADY_RESTORED)
     if key is None:
-        return Cover(still_out=last if last is not None and _left_out(state, report, last) else None)
+        return Cover() if last is None else _since(state, report, last)
     incident = state.incidents[key]
     if (over := lately_begun_above(state, report, incident)) is not None:
         return Cover(over, rule=e.Rule.UNDER_OPEN_INCIDENT)
@@ -57,10 +62,28 @@ def cover_of(state: AreaState, report: Report, leaf: str) -> Cover:
     return Cover(incident, rule=e.Rule.UNDER_OPEN_INCIDENT)
 
 
+def _since(state: AreaState, report: Report, last: Restored) -> Cover:
+    """Return what a restoration is to a report from a place where nothing is open."""
+    if _came_late(state, report, last):
+        return Cover(answer=last, rule=e.Rule.ALREADY_RESTORED)
+    return Cover(still_out=last if _left_out(state, report, last) else None)
+
+
 def was_before(state: AreaState, report: Report, restored: Restored) -> bool:
     """Tell whether a report was made before a restoration that answers it, and that is not long ago."""
     before = report.made_at + state.rules.restored_tolerance <= restored.restored_at
     return before and _remembered(state, report, restored)
+
+
+def _came_late(state: AreaState, report: Report, restored: Restored) -> bool:
+    """Tell whether a report that says it is old is of an outage that was open then and is over, and of no new one.
+
+    Its clock may be wrong, and is not believed while an outage is open there. But a phone that was offline is likelier
+    than that a wrong clock shows the time of the very outage that was there, and that another began just now.
+    """
+    if report.reported_at == report.made_at or report.special or report.received_at - report.reported_at > _OFFLINE:
+        return False
+    return restored.since <= report.reported_at <= restored.restored_at - state.rules.restored_tolerance
 
 
 def _left_out(state: AreaState, report: Report, restored: Restored) -> bool:

@@ -24,6 +24,7 @@ from services.grid.tree import Tree
 from tests.unit.dedup.timeline import Timeline, minute, rules_of_tests
 
 if TYPE_CHECKING:
+    from typing import Any
     from uuid import UUID
 
 
@@ -375,6 +376,45 @@ def test_a_report_made_before_power_was_back_and_arriving_after_is_answered(stor
 
     assert storm.answers() == [("answered", "already_restored")]
     assert len(storm.orders) == orders
+
+
+def test_what_a_phone_that_was_offline_says_of_an_outage_that_is_over_opens_no_other(storm: Timeline) -> None:
+    first = storm.at(20).report("A0TR00023")
+    storm.at(21).report("A0TR00024")
+    storm.at(60).crew(storm.order_of(first).order_id, ProgressStage.RESTORED)
+    orders = len(storm.orders)
+    storm.at(96).report("A0TR00025", made=45)  # longer ago than a clock is trusted: but the power was out there then
+
+    assert storm.answers() == [("answered", "already_restored")]
+    assert len(storm.orders) == orders
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        (120, {"made": 45}),  # no report is on its way for longer than an hour
+        (64, {"made": 15}),  # nothing was out there then
+        (105, {"made": 59}),  # power was just coming back
+        (96, {"made": 45, "customer_class": CustomerClass.LIFE_SUPPORT}),  # a crew for nothing rather than none
+    ],
+)
+def test_what_a_wrong_clock_may_say_as_well_is_an_outage_now(storm: Timeline, at: float, said: dict[str, Any]) -> None:
+    first = storm.at(20).report("A0TR00023")
+    storm.at(21).report("A0TR00024")
+    storm.at(60).crew(storm.order_of(first).order_id, ProgressStage.RESTORED)
+    late = storm.at(at).report("A0TR00025", **said)
+
+    assert storm.order_of(late).order_id != storm.orders[0].order_id
+    assert storm.answers() == []
+
+
+def test_an_old_report_belongs_to_the_outage_that_is_open_there_now_whatever_its_clock_says(storm: Timeline) -> None:
+    first = storm.at(20).report("A0TR00023")
+    storm.at(60).crew(storm.order_of(first).order_id, ProgressStage.RESTORED)
+    again = storm.at(90).report("A0TR00023")
+    late = storm.at(96).report("A0TR00023", made=45)
+
+    assert storm.incident_of(late) is storm.incident_of(again)
 
 
 def test_a_report_made_before_and_arriving_days_after_is_not_taken_for_known(storm: Timeline) -> None:
