@@ -21,7 +21,7 @@ from services.router.domain.deciding import FOLLOW_UP, counted_as, route_again, 
 from services.router.domain.desk import case_of, in_words, serves, turn_of, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason, Why
 from services.router.domain.repeats import reporters
-from services.router.domain.telling import outage_reported, routed
+from services.router.domain.telling import outage_reported, report_placed, routed
 from services.router.domain.ticket import REPORT_SENT, ReportState
 from services.router.domain.work import Phase
 from services.router.roster import Presence
@@ -342,11 +342,17 @@ def observe(event: Event, queue: str, phase: Phase) -> None:
 
 
 async def _reports(tx: Connection, changes: Sequence[Change]) -> list[Publication]:
-    """Return the outage reports that acts let go out: a person said where it is. As of when the customer told of it."""
+    """Return what goes to dedup once a person said where an outage is.
+
+    Its report, as of when the customer told of it; or, where that went out and waits for a place, the place.
+    """
     placed = [change.after for change in changes if _reports_now(change)]
     arrived = await store.arrived(tx, [ticket.ticket_id for ticket in placed]) if placed else {}
     told = ((each, max(arrived[each.ticket_id], each.reported_at or each.facts.opened_at)) for each in placed)
-    return [Publication(OUTAGE_INPUT, outage_reported(each, each.facts.channel.contact_id, at)) for each, at in told]
+    reports = [Publication(OUTAGE_INPUT, outage_reported(each, each.facts.channel.contact_id, at)) for each, at in told]
+    waiting = (change for change in changes if change.before.report is ReportState.RETURNED)
+    places = ((change.after, event) for change in waiting for event in change.events if event.did is Did.PLACED)
+    return [*reports, *(Publication(OUTAGE_INPUT, report_placed(ticket, event)) for ticket, event in places)]
 
 
 def _reports_now(change: Change) -> bool:

@@ -233,7 +233,7 @@ async def _found(desk: Desk, said: Placed) -> Place:
     """Return the place a person named, looked up as a customer's would be.
 
     Raises:
-        Problem: nothing of the network is found by it.
+        Problem: nothing of the network is found by it, or several places are.
     """
     at = said.position
     evidence = PlaceEvidence(
@@ -250,9 +250,12 @@ async def _found(desk: Desk, said: Placed) -> Place:
             # a pool's proxy is a connection in all but type
             [found] = await resolve_places(cast("asyncpg.Connection[asyncpg.Record]", connection), [evidence])
     place = found.as_value()
+    field = next(name for name in ("account_id", "device", "address", "position") if getattr(said, name))
     if place.area is None:
-        field = next(name for name in ("account_id", "device", "address", "position") if getattr(said, name))
         raise wrong_field(field, f"no place is found by this: {', '.join(place.evidence) or 'not known'}")
+    if place.transformer_id is None:
+        places = ", ".join(each.transformer_id for each in place.candidates or ())
+        raise wrong_field(field, f"several places fit: {places}; say it more closely")
     return place if place.basis is Basis.CELL else place.model_copy(update={"basis": Basis.MANUAL})
 
 

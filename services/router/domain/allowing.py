@@ -87,7 +87,8 @@ class Case:
         last_due: When the last stage of its clock is due, if it runs.
         urge: Between two urges that count.
         wrap_up: How long writing it up may take, if there is a limit.
-        reported: Its outage report went out.
+        reported: Its outage report went out, and does not wait for a place (any more).
+        waits_in: Area in which its report waits for a place.
     """
 
     opened_at: datetime
@@ -99,6 +100,7 @@ class Case:
     urge: timedelta = timedelta(minutes=30)
     wrap_up: timedelta | None = None
     reported: bool = False
+    waits_in: str | None = None
 
 
 def decide(work: Work, act: Event, case: Case) -> Event | None:
@@ -186,12 +188,18 @@ def _check(work: Work, act: Event, case: Case) -> None:
         raise NotAllowedError(Why.ALREADY_PAUSED, "its clock stands still already")
     if act.did is Did.RESUMED and not work.elapsed.paused:
         raise NotAllowedError(Why.NOT_PAUSED, "its clock runs")
-    if act.did is Did.PLACED and case.reported:
-        raise NotAllowedError(
-            Why.REPORTED, "its outage report went out: where that is, dispatchers say (docs/dispatching.md)"
-        )
+    if act.did is Did.PLACED:
+        _can_be_there(act, case)
     if act.did is Did.CARRIED and len(work.carries) >= MOST_CARRIED:
         raise NotAllowedError(Why.TOO_MANY_MERGED, f"{MOST_CARRIED} tickets are merged into it already")
+
+
+def _can_be_there(act: Event, case: Case) -> None:
+    if case.reported:
+        detail = "its outage report went out: where that is, dispatchers say (docs/dispatching.md)"
+        raise NotAllowedError(Why.REPORTED, detail)
+    if case.waits_in is not None and act.place is not None and act.place.area != case.waits_in:
+        raise NotAllowedError(Why.OTHER_AREA, f"its report waits for a place in {case.waits_in}: this is elsewhere")
 
 
 def _filled(work: Work, act: Event, case: Case) -> dict[str, object]:

@@ -38,6 +38,7 @@ GRIDLINE: Final = "gridline"
 """Who did what no person did."""
 ANY: Final = "*"
 _LANGUAGE: Final = "language"
+_OUT: Final = frozenset({ReportState.SENT, ReportState.ANSWERED})
 _SEPARATOR: Final = "\x1f"  # in no queue's name and no skill
 _HEAD_STARTS: Final = {
     Priority.EMERGENCY: timedelta(hours=24),
@@ -229,6 +230,7 @@ def _asked(ticket: Ticket) -> tuple[str, ...]:
 def case_of(ticket: Ticket, rules: DeskRules) -> Case:
     """Return a ticket as acts are judged by it."""
     clock, work = clock_of(ticket, rules), work_of(ticket)
+    waits = ticket.report is ReportState.RETURNED
     last = None
     if clock is not None and clock.stages:
         last = reached(clock.stages[-1], work.elapsed, clock_start(ticket))
@@ -241,7 +243,8 @@ def case_of(ticket: Ticket, rules: DeskRules) -> Case:
         last_due=last,
         urge=rules.timings.urge,
         wrap_up=None if (wrap_up := rules.wrap_up_in(ticket.queue)) is None else wrap_up.limit,
-        reported=ticket.report is not ReportState.NONE,
+        reported=ticket.report in _OUT or (waits and work.place is not None),
+        waits_in=ticket.place.area if waits else None,
     )
 
 

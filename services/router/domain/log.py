@@ -94,6 +94,7 @@ class Why(StrEnum):
     TOO_MANY_MERGED = "too_many_merged"
     NOT_CLOSED = "not_closed"
     REPORTED = "reported"
+    OTHER_AREA = "other_area"
 
 
 class NotAllowedError(Exception):

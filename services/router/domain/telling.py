@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.contracts.ids import report_id
-from services.contracts.messages import Due, OutageReported, RouteReason, TicketRouted
+from services.contracts.ids import derive, report_id
+from services.contracts.messages import Due, OutageCommanded, OutageReported, RouteReason, TicketRouted
+from services.contracts.values import CommandAction
 from services.router.domain.work import UNTOUCHED
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from services.router.domain.log import Event
     from services.router.domain.ticket import Ticket
 
 
@@ -89,4 +91,24 @@ def outage_reported(ticket: Ticket, contact_id: UUID, received_at: datetime) -> 
         address=facts.address.value if facts.address else None,
         language=ticket.classification.language,
         recipient=facts.reply_to.value if facts.reply_to else None,
+    )
+
+
+def report_placed(ticket: Ticket, placed: Event) -> OutageCommanded:
+    """Return what tells dedup where a report is that waits there for a place.
+
+    Raises:
+        ValueError: the event says no device.
+    """
+    if placed.place is None or placed.place.area is None:
+        raise ValueError("only a place can be told")
+    return OutageCommanded(
+        area=placed.place.area,
+        command_id=derive("router.place", ticket.ticket_id, ticket.version),
+        action=CommandAction.PLACE,
+        author=placed.by,
+        reason=placed.note or "asked the customer",
+        accepted_at=placed.at,
+        reports=(report_id(ticket.ticket_id),),
+        device=placed.place.transformer_id,
     )

@@ -12,7 +12,8 @@ from uuid import UUID
 
 import pytest
 
-from services.contracts.messages import ContactReceived, OutageReported, TicketRouted
+from services.contracts.ids import report_id
+from services.contracts.messages import ContactReceived, OutageCommanded, OutageReported, ReportSettled, TicketRouted
 from services.contracts.topics import OUTAGE_INPUT, TICKET_ROUTED
 from services.contracts.values import Channel, Priority, Recipient
 from services.router import bell, figures, overdue, roster, store
@@ -136,6 +137,41 @@ async def test_an_outage_that_nothing_placed_is_reported_once_a_person_says_wher
         assert fold(log) == now.work
         desk.tally += await positions.totals(connection)
     assert +desk.tally == {"contact_outage": 2, "contact_queued": 1, "report_sent": 1}
+
+
+async def test_a_report_that_dedup_gave_back_is_placed_there_by_the_agent_who_asked(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    said = question("1", text="停电了", account_id="A1")
+    await desk.take(said, given_back(said))
+    ann = await Seat(doors, "ann").begin("locate")
+    assert (await ann.claim()).json()["needs_person"] == "device_unknown"
+    elsewhere = await ann.do("place", said.ticket_id, account_id="A4")
+    assert (elsewhere.status_code, elsewhere.json()["errors"][0]["reason"]) == (409, "other_area")
+    placed = (await ann.do("place", said.ticket_id, account_id="A2", note="called back")).json()
+    assert (placed["state"], placed["report"], placed["place"]["transformer_id"]) == ("assigned", "returned", "T2")
+    rows = await people.pool.fetch("SELECT value FROM outbox WHERE topic = $1", OUTAGE_INPUT.name)
+    [told] = [OutageCommanded.model_validate_json(row["value"]) for row in rows]
+    assert (told.action, told.area, told.device, told.reports) == ("place", "S1", "T2", (given_back(said).report_id,))
+    assert (told.author, told.reason) == ("supervisor-dev/ann", "called back")
+    again = await ann.do("place", said.ticket_id, account_id="A1")
+    assert (again.status_code, again.json()["errors"][0]["reason"]) == (409, "reported"), "moved by a dispatcher only"
+    assert (await ann.do("complete", said.ticket_id, outcome="placed")).json()["state"] == "closed"
+    desk.tally += await positions.totals(people.pool)  # type: ignore[arg-type] # a pool can fetch as well
+    assert +desk.tally == {"contact_closed": 1, "report_sent": 1}
+
+
+def given_back(of: ContactReceived) -> ReportSettled:
+    return ReportSettled(
+        report_id=report_id(of.ticket_id),
+        ticket_id=of.ticket_id,
+        ticket_ref=of.ticket_ref,
+        area="S1",
+        outcome="needs_person",
+        reason="device_unknown",
+        language="zh-Hans-CN",
+        settled_at=of.received_at,
+    )
 
 
 async def test_an_agent_works_a_ticket_from_the_queue_to_its_end(
