@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from types import FunctionType
 from typing import Final, NoReturn
 
 import structlog
 
 from services.dedup.api import make_router
+from services.dedup.domain import decide
 from services.dedup.ground import Ground
 from services.dedup.handler import DedupHandler, imbalance
 from services.dedup.indices import watch_reliability
 from services.dedup.keys import DEVELOPMENT_KEYS, read_keys
+from services.dedup.metrics import COMPILED
 from services.dedup.moves import watch_moves
 from services.dedup.settings import DedupSettings
 from services.dedup.timers import watch_timers
@@ -44,6 +47,9 @@ async def build(runtime: Runtime) -> Parts:
         raise SettingsError(f"rules that do not fit:\n{error}") from None
     if published := keys().published(DEVELOPMENT_KEYS):
         _log.warning("development_keys_are_accepted", holders=published)
+    compiled = not isinstance(decide, FunctionType)  # docs/compiled.md
+    COMPILED.set(compiled)
+    _log.info("core", compiled=compiled)
     # Every area looks for its tree; the tables are empty until a network is imported.
     await migrate(settings.postgres_dsn.get_secret_value(), "grid", GRID_SCHEMA, kernel=False)
     await ground.look_at_network(runtime.pool)

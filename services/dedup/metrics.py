@@ -9,6 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from services.dedup.domain.clock import DUE
 from services.runtime.metrics import SECONDS
 
+COMPILED: Final = Gauge("gridline_dedup_core_compiled", "1 where the core is compiled to C, 0 where it is plain")
 REPORTS: Final = Counter(
     "gridline_dedup_reports_total",
     "Reports decided, by outcome (in_incident, answered, needs_person) and rule",

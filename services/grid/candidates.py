@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.frozen import frozen
-from services.contracts.values import Basis
-from services.grid.address import STREET_ROW, parse, same_house, street_names
+from services.contracts.values import Basis, CustomerClass, CustomerStatus
+from services.grid.address import STREET_ROW, Address, parse, same_house, street_names
 from services.grid.evidence import Clue, Point, distance_m
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from services.contracts.values import CustomerClass, CustomerStatus
-    from services.grid.address import Address
     from services.grid.evidence import PlaceRules, Question
 
 MOST_PHONES: Final = 3

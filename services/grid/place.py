@@ -28,12 +28,11 @@ from services.grid.candidates import (
     Spot,
     hear,
 )
-from services.grid.evidence import DEFAULT_RULES, Clue, Point, distance_m
+from services.grid.evidence import DEFAULT_RULES, Clue, PlaceRules, Point, Question, distance_m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from services.grid.evidence import PlaceRules, Question
 
 _AREA_RESOLUTION: Final = 5  # cells of about 250 km²
 _PLACE_RESOLUTION: Final = 9  # cells of about 0.1 km²

@@ -158,7 +158,7 @@ class Tree:
         whole = memoryview(packed)[:-_CHECKSUM]
         if bytes(whole[:4]) != _FORM or zlib.crc32(whole) != int.from_bytes(packed[-_CHECKSUM:], "little"):
             raise ValueError("not a packed tree, or not as it was packed")
-        tree = cls.__new__(cls)
+        tree = cls(())
         cls._unpack(tree, whole)
         return tree
 

@@ -6,12 +6,12 @@ Never here: a decision. Which events a command comes to is ``commands`` and ``un
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003 - the store reads Done back by its annotations
+from datetime import datetime  # the store reads Done back by its annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
-from uuid import UUID  # noqa: TC003 - same
+from uuid import UUID
 
-from services.contracts.values import CommandAction, DeviceRef, IncidentState  # noqa: TC001 - same
+from services.contracts.values import CommandAction, DeviceRef, IncidentState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

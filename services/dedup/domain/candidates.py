@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.dedup.domain.events import Evidence
+from services.dedup.domain.incident import Incident
+from services.dedup.domain.likelihood import Part
+from services.dedup.domain.state import Step
 from services.grid.device import DeviceType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
-    from services.dedup.domain.events import Evidence
-    from services.dedup.domain.incident import Incident
-    from services.dedup.domain.likelihood import Likelihood, Part
-    from services.dedup.domain.state import AreaState, Step
+    from services.dedup.domain.likelihood import Likelihood
+    from services.dedup.domain.state import AreaState
 
 _NEWEST: Final = 24
 """Incidents under one device that are looked at, newest first: its own outage would show in these."""

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import UUID
 
-from services.contracts.messages import IncidentChanged, OutageMoved, ReportSettled
+from services.contracts.messages import IncidentChanged, Message, OutageMoved, ReportSettled
 from services.contracts.values import IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.clock import due_of
 from services.dedup.domain.evolve import evolve
+from services.dedup.domain.incident import Incident
+from services.dedup.domain.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
-    from uuid import UUID
 
-    from services.contracts.messages import Member, Message, OrderVersion
-    from services.dedup.domain.incident import Incident
-    from services.dedup.domain.report import Report
+    from services.contracts.messages import Member, OrderVersion
     from services.dedup.domain.state import AreaState
 
 _JOINED: Final = 300

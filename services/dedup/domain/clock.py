@@ -6,16 +6,16 @@ ones: the public service commitment of State Grid (45, 90, 120 minutes to the sp
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.state import AreaState

@@ -9,13 +9,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.dedup.domain import events as e
+from services.dedup.domain.events import Rule
+from services.dedup.domain.incident import Incident
 from services.dedup.domain.open_places import lately_begun_above
+from services.dedup.domain.state import Restored
 
 if TYPE_CHECKING:
-    from services.dedup.domain.events import Rule
-    from services.dedup.domain.incident import Incident
     from services.dedup.domain.report import Report
-    from services.dedup.domain.state import AreaState, Restored
+    from services.dedup.domain.state import AreaState
 
 
 _OFFLINE: Final = timedelta(hours=1)

@@ -5,25 +5,22 @@ An event carries all that ``evolve`` and the store need, so that folding events 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from uuid import UUID
 
 from services.contracts.frozen import frozen
+from services.contracts.messages import FieldProgress, OrderVersion
+from services.contracts.values import DeviceRef, Etr
 from services.dedup.domain.acts import Act
+from services.dedup.domain.learning import Learned
+from services.dedup.domain.planned import Planned
+from services.dedup.domain.report import Report
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-    from uuid import UUID
-
-    from services.contracts.messages import FieldProgress, OrderVersion
-    from services.contracts.values import DeviceRef, Etr
-    from services.dedup.domain.learning import Learned
-    from services.dedup.domain.planned import Planned
-    from services.dedup.domain.report import Report
-
-    Evidence = Mapping[str, str | int | float]
+Evidence = Mapping[str, str | int | float]
 
 ENGINE: Final = "engine"
 """Author of what no person decided."""

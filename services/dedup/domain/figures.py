@@ -13,11 +13,12 @@ Source: IEEE Std 1366-2012, clauses 3 and 4; the threshold is a setting, as regu
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
 _MINUTE: Final = 60.0
 

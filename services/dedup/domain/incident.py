@@ -7,22 +7,20 @@ from __future__ import annotations
 
 from bisect import insort
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
 
-from services.contracts.values import CustomerClass, DeviceRef, IncidentState
-from services.dedup.domain.likelihood import KEPT
+from services.contracts.messages import OrderVersion
+from services.contracts.values import CustomerClass, DeviceRef, Etr, IncidentState, ProgressStage
+from services.dedup.domain.acts import NetworkChange
+from services.dedup.domain.events import Kind
+from services.dedup.domain.likelihood import KEPT, Part
+from services.dedup.domain.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
-    from uuid import UUID
 
-    from services.contracts.messages import OrderVersion
-    from services.contracts.values import Etr, ProgressStage
-    from services.dedup.domain.acts import NetworkChange
-    from services.dedup.domain.events import Kind
-    from services.dedup.domain.likelihood import Part
-    from services.dedup.domain.report import Report
 
 ADDRESSES = 5
 """Addresses an order carries at most."""

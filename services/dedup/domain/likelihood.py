@@ -16,7 +16,7 @@ cannot be placed. All times are seconds since the epoch; all results are natural
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence  # noqa: TC003 - a named tuple evaluates it
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
@@ -66,7 +66,7 @@ class Part(NamedTuple):
     callers: int
     least: float
     most: float
-    by: Likelihood
+    by: "Likelihood"  # noqa: UP037 - it is below, and a compiled class needs the types of its fields
 
 
 class Likelihood:

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from services.contracts.frozen import frozen
 from services.contracts.messages import OrderVersion
-from services.contracts.values import OrderStatus, Priority
+from services.contracts.values import DeviceRef, OrderStatus, Priority
 from services.dedup.domain.events import Kind, OrderEvent
+from services.dedup.domain.incident import Standing
 from services.grid.device import DeviceType
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from uuid import UUID
 
-    from services.contracts.values import DeviceRef
     from services.dedup.domain.events import Event, Rule
-    from services.dedup.domain.incident import Standing
 
 _RANK: Final = {priority: rank for rank, priority in enumerate(Priority)}
 _WHOLE_FEEDER: Final[frozenset[str]] = frozenset({DeviceType.BREAKER, DeviceType.SUBSTATION})

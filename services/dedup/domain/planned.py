@@ -7,12 +7,12 @@ after it is an outage like any other (the work overran, or something else broke)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
-    from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)

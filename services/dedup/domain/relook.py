@@ -7,13 +7,14 @@ several apart; and when it is looked at again. Changes nothing.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
-from uuid import UUID  # noqa: TC003 - a named tuple evaluates it
+from uuid import UUID
+
+from services.dedup.domain.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from services.dedup.domain.incident import Incident
-    from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState
 
 RELOOK: Final = "relook"

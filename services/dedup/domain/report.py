@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
-from uuid import UUID  # noqa: TC003 - a named tuple evaluates it
+from uuid import UUID
 
 from services.contracts.ids import ticket_ref
 from services.contracts.messages import Member

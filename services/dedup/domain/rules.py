@@ -5,16 +5,14 @@ Never here: a default. What a class needs is data of the operator (deploy/dedup.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from services.dedup.domain.clock import ServiceLevels
-    from services.dedup.domain.storm import StormRules
-    from services.grid.device import DeviceType
+from services.dedup.domain.clock import ServiceLevels
+from services.dedup.domain.storm import StormRules
+from services.grid.device import DeviceType
 
 CELL: Final = "cell"
 """Class of the pseudo device ``cell:<H3 index>`` of an area without a network model."""

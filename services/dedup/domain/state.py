@@ -6,7 +6,9 @@ Indexed so that a report costs the depth of the network and not the number of op
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 from services.contracts.values import DeviceRef
 from services.dedup.domain.learning import Learned
@@ -18,8 +20,7 @@ from services.grid.device import CAN_FAIL, DeviceType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime, timedelta
-    from uuid import UUID
+    from datetime import timedelta
 
     from services.dedup.domain.acts import Done, Elsewhere
     from services.dedup.domain.incident import Incident

@@ -10,12 +10,10 @@ reports any more is known from them, so a quiet area leaves without a timer. Nev
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import timedelta
+from datetime import timedelta
+from typing import Final, NamedTuple
 
 _HOUR: Final = 3600.0
 _LN2: Final = math.log(2.0)

@@ -6,10 +6,10 @@ For a picture. Never here: a decision, a customer.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import UUID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from uuid import UUID
 
     from services.grid.tree import Tree
 

@@ -8,13 +8,13 @@ The engine asks ``state.telemetry.closed(device, at)`` before it predicts a devi
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.values import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from services.contracts.messages import TelemetryReceived
 

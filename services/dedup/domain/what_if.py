@@ -6,7 +6,8 @@ Decided here: what is tried, and how far. Nothing of it is kept. Never here: a g
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from inspect import isdatadescriptor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.ids import derive
@@ -19,7 +20,6 @@ from services.dedup.domain.relook import RELOOK
 from services.dedup.domain.state import AreaState
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from uuid import UUID
 
     from services.contracts.messages import OutageInput
@@ -97,7 +97,9 @@ def silence_that_moves(state: AreaState, report: UUID) -> Silence | None:
 def copy_of(state: AreaState) -> AreaState:
     """Return an area that can be tried on without changing this one."""
     again = AreaState(state.area, state.tree, state.rules)
-    for name in AreaState.__slots__:  # every one: what is forgotten here would be decided without
+    for name, slot in vars(AreaState).items():  # every one: what is forgotten here would be decided without
+        if not isdatadescriptor(slot):
+            continue
         value = getattr(state, name)
         setattr(again, name, dict(value) if isinstance(value, dict) else value)
     again.incidents, again.by_device, again.by_premises, again.below, again.singles_at = {}, {}, {}, {}, {}

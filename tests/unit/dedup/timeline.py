@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from inspect import isdatadescriptor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -223,8 +224,9 @@ class Timeline:
     def under(self, tree: Tree | None) -> Timeline:
         """Another network is in force: the state is built anew on it, as the service does."""
         known, again = self.state, AreaState(self.state.area, tree, self.state.rules)
-        for name in AreaState.__slots__:
-            if name not in {"tree", "by_device", "by_premises", "below", "incidents"} and not name.startswith("_"):
+        built_anew = {"tree", "by_device", "by_premises", "below", "incidents"}
+        for name, slot in vars(AreaState).items():
+            if isdatadescriptor(slot) and name not in built_anew and not name.startswith("_"):
                 setattr(again, name, getattr(known, name))
         for incident in sorted(known.incidents.values(), key=lambda one: (one.since_seq, one.opened_seq)):
             install(again, incident)

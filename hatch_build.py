@@ -1,0 +1,67 @@
+"""The core compiled to C by mypyc (ADR 23), in a wheel that is asked to hold it.
+
+    HATCH_BUILD_HOOK_ENABLE_CUSTOM=true hatchling build -t wheel
+
+Decided here: how it is compiled; which modules are is in pyproject.toml. The sources go into the wheel too, and what is
+compiled is found before them. Never here: compiled code beside sources that somebody edits, where it would go stale
+unseen: an editable install is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import chdir
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+_WRONGLY_NOT_SET = re.compile(r"\.f\d+ != \S+ && PyErr_Occurred")
+"""What mypyc 2.4 makes of a constant that is a tuple of nothing but floats: used, it is said not to be set."""
+
+
+class CompiledCore(BuildHookInterface[Any]):
+    """Compiles while a wheel is built."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile, and add what came of it to the wheel."""
+        if version == "editable":
+            raise RuntimeError("the compiled core is for wheels: beside sources that are edited it would go stale")
+        root = Path(self.root)
+        plain = {root / path for path in self.config["plain"]}
+        sources = sorted(path for pattern in self.config["compiled"] for path in root.glob(pattern))
+        built = _compiled(root, [str(path.relative_to(root)) for path in sources if path not in plain])
+        build_data["force_include"].update({str(path): str(path.relative_to(built)) for path in built.rglob("*.so")})
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+
+
+def _compiled(root: Path, sources: list[str]) -> Path:
+    """Return a folder with what the sources are compiled to, laid out as they are.
+
+    Raises:
+        RuntimeError: mypyc compiles them to something that would fail.
+        SystemExit: mypy refuses the sources.
+        BaseError: there is no C compiler, or it fails.
+    """
+    # Imported only where they are used: a wheel without the compiled core needs neither.
+    from mypyc.build import mypycify  # noqa: PLC0415
+    from setuptools import Distribution  # noqa: PLC0415
+    from setuptools.command.build_ext import build_ext  # noqa: PLC0415
+
+    work = Path(mkdtemp(prefix="gridline-compiled-"))
+    with chdir(root):  # mypyc names modules by the path from where it runs
+        modules = mypycify(sources, opt_level="2", debug_level="0", target_dir=str(work / "c"), group_name="gridline")
+        for code in (work / "c").rglob("*.c"):
+            if wrong := _WRONGLY_NOT_SET.search(code.read_text(encoding="utf-8")):
+                raise RuntimeError(
+                    f"mypyc compiles a tuple of floats wrongly: {wrong[0]} in {code}; name them one by one"
+                )
+        command = build_ext(Distribution({"name": "gridline", "ext_modules": modules}))
+        command.build_lib, command.build_temp = str(work / "lib"), str(work / "temp")
+        command.ensure_finalized()
+        command.run()
+    return work / "lib"
