@@ -1,4 +1,4 @@
-"""The core compiled to C by mypyc (ADR 23), in a wheel that is asked to hold it.
+"""The core compiled to C by mypyc (ADR 25), in a wheel that is asked to hold it.
 
     HATCH_BUILD_HOOK_ENABLE_CUSTOM=true hatchling build -t wheel
 

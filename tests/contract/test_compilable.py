@@ -1,4 +1,4 @@
-"""What mypyc is to compile (ADR 23) has the types of its fields while running; said without compiling it."""
+"""What mypyc is to compile (ADR 25) has the types of its fields while running; said without compiling it."""
 
 from __future__ import annotations
 
