@@ -43,7 +43,7 @@ def migrate() -> None:
 
     For example:  gridline db migrate
     """
-    asyncio.run(_migrate(addresses.find().settings.postgres_dsn.get_secret_value()))
+    asyncio.run(migrate_all(addresses.find().settings.postgres_dsn.get_secret_value()))
 
 
 @app.command()
@@ -106,7 +106,12 @@ def _version(record: Record) -> int:
     return message.revision if isinstance(message, IncidentChanged) else 0
 
 
-async def _migrate(dsn: str) -> None:
+async def migrate_all(dsn: str) -> None:
+    """Create or bring up to date all schemas.
+
+    Raises:
+        UnavailableError: Postgres cannot be reached.
+    """
     await migrate_schema(dsn, "grid", _ddl("grid"), kernel=False)  # first: the others' services look into it
     print("grid: up to date")
     for room in CONSUMERS:
