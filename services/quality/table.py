@@ -145,55 +145,56 @@ def _hold_table(runs: Sequence[Run]) -> str:
 _HEAD: Final = """\
 # How good the merging is
 
-This page is written by a command and checked by a test against the recorded runs ([merging.json](merging.json)):
+This page is generated, and a test checks it against the recorded runs ([merging.json](merging.json)):
 
 ```console
 $ {command}
 ```
 
-`gridline quality --from docs/merging.json --out docs` writes it again from those runs without running anything.
+`gridline quality --from docs/merging.json --out docs` generates it from those runs without running anything.
 Rules in force: `{rules}`.
 
-## What was measured
+## Method
 
-Storms with their truth ([storm-files.md](storm-files.md)) are written as files, read back, and merged by the code
-that runs in the service (`gridline replay`): online, by arrival, hold 0. Storms to tune on (`suburb`, `valley`, `town`;
-seeds 1 to 10) are on networks that were grown from a seed; those below were not tuned on, neither network nor seed.
+Simulated storms with their truth ([storm-files.md](storm-files.md)) are written to files, read back, and merged by the
+code that runs in the service (`gridline replay`): online, by arrival, without a hold. The tuning storms (`suburb`,
+`valley`, `town`; seeds 1 to 10) are on networks grown from a seed. Nothing was tuned on the networks and seeds below.
 In brackets: 95 % bootstrap interval of the mean over seeds.
 
-- **B³ F1**: B-cubed (Bagga and Baldwin 1998) over all reports of a true fault that saw no danger: for each report, how
-  much of its incident is of its fault (P), and how much of its fault is in its incident (R). A report in no incident
-  stands alone. **Of the placed**: over the reports that are in an incident alone: what merging does with what it got.
-  **Pairs F1**: pairwise precision and recall; big faults dominate it.
-- **Spare orders a fault**: orders that no fault needed: all beyond the first that a fault is the majority of, and those
-  of no fault. Every order ever issued counts, cancelled ones too. **Duplicate dispatch**: share of all orders that were
-  spare.
-- **No own order**: share of true faults that are the majority of no order. **Of these merged away**: faults among them
-  with a report in another fault's order: somebody called, and nobody comes for them. The rest gave nothing that could
-  place them: they wait with people.
-- **Hazards absorbed**: reports of danger in an incident without an order of their own at once; must be 0.
+- **B³ F1**: B-cubed (Bagga and Baldwin 1998) over all reports of a true fault without danger: for each report, the share
+  of its incident that belongs to its fault (P), and the share of its fault that is in its incident (R). A report without
+  an incident is a cluster of one. **Of the placed**: over reports in an incident only. **Pairs F1**: pairwise precision
+  and recall; dominated by large faults.
+- **Spare orders a fault**: orders beyond the first that a fault is the majority of, and orders of no fault. Every order
+  ever issued counts, cancelled ones too. **Duplicate dispatch**: the share of all orders that were spare.
+- **No own order**: share of true faults that are the majority of no order. **Of these merged away**: those with a report
+  in another fault's order: somebody called, and nobody comes for them. The others could not be placed and wait with
+  people.
+- **Hazards absorbed**: reports of danger in an incident without an immediate order of their own; must be 0.
 - **Not placed**: reports in no incident: with people, or answered.
-- **Device off by**: steps in the tree from where the fault's first own order sends the crew at the end to the true
-  device.
-- **To order**: first report of a fault to its first own order. **To device**: first report to the first moment an own
-  order named the true device, where one ever did.
+- **Device off by**: steps in the tree between the device the fault's first own order names last and the true device.
+- **To order**: from a fault's first report to its first own order. **To device**: from its first report to the first
+  moment an own order named the true device, if ever.
 - **Churn**: orders a report was under beyond its first.
 
-The duplicate and hidden figures are our own definitions: nobody in the field publishes any. In *italics*: bounds.
-*True places, true faults*: every caller's home and every fault's device, start and end are known. *Resolved places,
-true faults*: the same faults with the places the product resolves, so the difference to the former is what places
-cost. *True places, Gridline online*: everybody gives the right account and time, so the difference to the first is
-what deciding online from reports alone costs. *Places that were said, true faults*: as the first, but reports that say
-nothing of their place (no position, no address, no phone or device that anybody has, no account that anybody has or
-that is a slip of the finger away from one) are nowhere: no resolver reaches more, only people who ask. *All reports at
-once*: the engine's own last word (its incidents, their devices and ends) applied to all reports from the beginning,
-with one order each: what only time could tell.
+The definitions of duplicates and hidden faults are our own: nobody in the field publishes any. Bounds are in *italics*:
 
-Baselines see the same resolved places, give danger its own order too, and get no order for what has no place.
+- *True places, true faults*: every caller's home and every fault's device, start and end are known.
+- *Resolved places, true faults*: the same faults with the places that Gridline resolves. The difference to the first is
+  the cost of places.
+- *True places, Gridline online*: everybody gives the right account and time. The difference to the first is the cost of
+  deciding online from reports alone.
+- *Places that were said, true faults*: as the first, except for reports that say nothing about their place (no position,
+  no address, no known phone, device or account, nor an account one typing error away from a known one). No resolver can
+  do better; only people who ask.
+- *All reports at once*: the engine's final incidents, devices and ends, applied to all reports from the start, with one
+  order each: what only time could tell.
+
+Baselines see the same resolved places, also give danger its own order, and issue no order without a place.
 *Thresholds* is count and share of transformers up the tree within a window, as OMS manuals describe it, with
 restorations closing what they explain.
 
-## The figures
+## Results
 
 ![orders for each fault against faults without an own order](merging-methods.svg)
 """
@@ -201,25 +202,25 @@ restorations closing what they explain.
 _LOST: Final = """
 ### Where it is lost
 
-B³ F1 of who knows everything, and what it falls by when the reports that say nothing of their place are nowhere, when
-the places are as the product resolves them, when the faults have to be inferred online, and both of these (of one
-storm, `gridline score --explain` tells each lost report, spare order and hidden fault by cause):
+B³ F1 with everything known, and the loss if reports that say nothing about their place have none, if places are as
+Gridline resolves them, if faults must be inferred online, and with both. (`gridline score --explain` lists each lost
+report, spare order and hidden fault of one storm by cause.)
 
 """
 
 _HOLDS: Final = """
-## A hold before the order
+## Holding orders
 
-Spare orders a fault / faults without an own order, if every order waits so long for more evidence:
+Spare orders a fault / faults without an own order, if every order is held this long for more evidence:
 
 ![spare orders and hidden faults against the hold](merging-holds.svg)
 
 """
 
 _TAIL: Final = """
-## What to make of it
+## Limits
 
-One simulator family, however varied its seeds; real storms have habits of their own. A figure is worth its interval,
-not its last digit. Shares of wrong accounts, spoken addresses and late crews are assumptions of ours; they stand in
-`services/simulator/presets.py` and each seed draws its own.
+All storms come from one simulator, however varied its seeds; real storms have habits of their own. Trust the interval of
+a figure, not its last digit. The shares of wrong accounts, colloquial addresses and late crews are our assumptions; they
+are in `services/simulator/presets.py`, and each seed draws its own.
 """
