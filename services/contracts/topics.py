@@ -90,10 +90,10 @@ CONTACT_RECEIVED: Final = Topic(
 RECIPIENT_HEARD: Final = Topic(
     name="recipient.heard.v1",
     messages=(m.RecipientHeard,),
-    key="recipient_id: what is heard of one stays in order",
+    key="recipient_id: news about one recipient stays in order",
     producers=("intake",),
     consumers=("notify",),
-    description="Who may be told and who may not any more, and what became of what they were told.",
+    description="Opt-ins, opt-outs, delivery receipts and status requests of recipients.",
 )
 TICKET_ROUTED: Final = Topic(
     name="ticket.routed.v1",
@@ -101,7 +101,7 @@ TICKET_ROUTED: Final = Topic(
     key="queue",
     producers=("router",),
     consumers=("outside",),
-    description="Tickets as they stand in their skill queues, for agents' desktops and chat systems.",
+    description="The state of tickets in their skill queues, for agents' desktops and chat systems.",
     guarantee="Apply a record only if its version is greater than the version you hold for that ticket_id.",
 )
 OUTAGE_INPUT: Final = Topic(
@@ -110,7 +110,7 @@ OUTAGE_INPUT: Final = Topic(
         *(m.OutageReported, m.FieldProgressed, m.PowerRestored, m.TimerFired),
         *(m.OutageCommanded, m.TelemetryReceived, m.OutageMoved),
     ),
-    key="area: one writer an area, in order",
+    key="area: one writer per area, in order",
     producers=("router", "dedup"),
     consumers=("dedup",),
     retention_ms=30 * _DAY_MS,
@@ -122,7 +122,7 @@ DISPATCH_PROGRESS: Final = Topic(
     key="order_id",
     producers=("outside",),
     consumers=("dedup",),
-    description="What field-repair systems report of their orders.",
+    description="Crews' progress on orders, from field-repair systems.",
 )
 DISPATCH_ORDER: Final = Topic(
     name="dispatch.order.v1",
@@ -149,7 +149,7 @@ INCIDENT_CHANGED: Final = Topic(
     producers=("dedup",),
     consumers=("notify", "outside"),
     compacted=True,
-    description="Incidents as they stand, with who joined and left.",
+    description="The state of incidents, with the reports that joined and left.",
     guarantee=(
         "Apply a record only if its revision is greater than the revision you hold for that incident_id. The last "
         "record of an incident is kept for ever; earlier ones may be compacted away once retention has passed."

@@ -18,7 +18,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _printable(value: str) -> str:
-    """Refuse what no database or terminal should meet: NUL and lone surrogates.
+    """Refuse NUL and lone surrogates, which no database or terminal handles.
 
     PostgreSQL cannot store U+0000 in text, so a record that carries one would poison its whole batch.
     """
@@ -108,7 +108,7 @@ class CustomerClass(StrEnum):
     IMPORTANT = "important"
     LIFE_SUPPORT = "life_support"
     VIP = "vip"
-    """Somebody at the utility looks after them: a person sees to their ticket, a crew goes as to anybody."""
+    """Has a contact person at the utility, who handles their ticket; crews go as to anybody."""
 
 
 class CustomerStatus(StrEnum):
@@ -119,18 +119,18 @@ class CustomerStatus(StrEnum):
 
 
 class Basis(StrEnum):
-    """Which evidence spoke loudest for the place of a report."""
+    """The strongest evidence for the place of a report."""
 
     ACCOUNT = "account"
     PHONE = "phone"
     POSITION = "position"
     ADDRESS = "address"
     DEVICE = "device"
-    """A line, pole or transformer that the words name."""
+    """A line, pole or transformer named in the text."""
     MANUAL = "manual"
     """A person placed it."""
     CELL = "cell"
-    """Only a position, where no network model covers the ground: an H3 cell stands for the device."""
+    """Only a position, outside the network model: an H3 cell stands for the device."""
     NONE = "none"
 
 
@@ -150,7 +150,7 @@ class Position(Value):
 
 
 class Recipient(Value):
-    """Where one customer can be told: never shown to another customer, never logged."""
+    """Where one customer can be reached: never shown to another customer, never logged."""
 
     channel: Channel
     address: Name = Field(description="Phone number, WeChat openid, app installation id or web session")
@@ -158,7 +158,7 @@ class Recipient(Value):
 
 
 class Attachment(Value):
-    """Something sent along, by reference: the bytes stay with the channel."""
+    """An attachment, by reference: the bytes stay with the channel."""
 
     kind: Literal["image", "voice", "video", "recording", "link"]
     ref: Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(_printable)]
@@ -178,16 +178,16 @@ class PlaceCandidate(Value):
 
 
 class Place(Value):
-    """Where a report is, as far as the evidence goes.
+    """The place of a report, as far as the evidence goes.
 
-    With a ``transformer_id`` the report hangs on it. With an ``area`` but none, the evidence leaves several open: one
-    of the ``candidates`` of the area, heaviest first, or none of them. Without an ``area`` nothing places it.
+    With a ``transformer_id``, the report is at that device. With only an ``area``, the evidence fits several places:
+    one of the ``candidates`` in the area, heaviest first, or none of them. Without an ``area`` it is not placed.
     """
 
-    area: Name | None = Field(default=None, description="Unit of merging; absent where nothing placed the report")
+    area: Name | None = Field(default=None, description="Unit of merging; absent if the report could not be placed")
     feeder: Name | None = None
     transformer_id: Name | None = Field(
-        default=None, description="Device the report hangs on; in an unmodelled area an H3 res-9 cell: cell:<index>"
+        default=None, description="Device of the report; in an unmodelled area an H3 res-9 cell: cell:<index>"
     )
     account_id: Name | None = None
     lat: float | None = Field(default=None, ge=-90, le=90, description="Degrees north, WGS-84")
@@ -198,7 +198,7 @@ class Place(Value):
     candidates: tuple[PlaceCandidate, ...] | None = Field(
         default=None,
         max_length=8,
-        description="Where it may be, heaviest first; absent where the evidence leaves nothing open",
+        description="Possible places, heaviest first; absent if the evidence is unambiguous",
     )
     customer_class: CustomerClass = CustomerClass.NORMAL
     customer_status: CustomerStatus = CustomerStatus.ACTIVE
@@ -206,7 +206,7 @@ class Place(Value):
         default=None,
         gt=0,
         le=1500,
-        description="Nominal voltage of the customer's supply, kV; absent where it is not known",
+        description="Nominal voltage of the customer's supply, kV; absent if unknown",
     )
 
 
@@ -226,19 +226,19 @@ class TicketState(StrEnum):
     QUEUED = "queued"
     """Waiting in a skill queue for a person."""
     WITH_DEDUP = "with_dedup"
-    """Its outage report is out for merging; it is in an incident, answered, or on its way back to a queue."""
+    """Its outage report was sent to dedup: it is in an incident, answered, or about to return to a queue."""
     ANSWERED = "answered"
     """Known outage, arrears or already restored: answered without a person."""
     OFFERED = "offered"
-    """Kept for one agent until they accept, decline or the time for it is over."""
+    """Reserved for one agent until they accept, decline or the offer lapses."""
     ASSIGNED = "assigned"
     """An agent works on it."""
     WRAP_UP = "wrap_up"
-    """The agent has ended the contact and writes it up."""
+    """The agent has ended the contact and is writing it up."""
     CLOSED = "closed"
-    """An agent completed it, or the customer withdrew it. Further words open it again."""
+    """An agent completed it, or the customer withdrew it. A further contact reopens it."""
     MERGED = "merged"
-    """Another ticket stands for it, until that is undone."""
+    """Merged into another ticket, until that is undone."""
 
 
 class IncidentState(StrEnum):
@@ -248,7 +248,7 @@ class IncidentState(StrEnum):
     CONFIRMED = "confirmed"
     RESTORED = "restored"
     CANCELLED = "cancelled"
-    """It stopped standing for an outage of its own: its reports went to another incident."""
+    """No outage of its own: its reports went to another incident."""
 
 
 class OrderStatus(StrEnum):
@@ -261,7 +261,7 @@ class OrderStatus(StrEnum):
 
 
 class ProgressStage(StrEnum):
-    """What a crew reports of an order, in the usual sequence."""
+    """Stages that a crew reports, in the usual sequence."""
 
     ACCEPTED = "accepted"
     EN_ROUTE = "en_route"
@@ -289,30 +289,30 @@ class Etr(Value):
 
 
 class CommandAction(StrEnum):
-    """What a dispatcher can tell the outage engine to do."""
+    """Dispatchers' commands to the outage engine."""
 
     MERGE = "merge"
-    """All reports of an incident go to another; its order is cancelled and names the other's."""
+    """All reports of an incident move to another; its order is cancelled and names the other's."""
     SPLIT = "split"
     """Some reports leave an incident for a new one, with an order of its own."""
     MOVE = "move"
-    """Some reports go to another incident."""
+    """Some reports move to another incident."""
     CONFIRM = "confirm"
-    """The incident is at this device: from now on nothing but a person moves it."""
+    """The incident is at this device: from now on only a person moves it."""
     RELATE = "relate"
-    """Two incidents have to do with one another and stay two."""
+    """Two incidents are related and stay separate."""
     PLACE = "place"
-    """A report that nothing could place belongs to this device."""
+    """A report that could not be placed is at this device."""
     UNDO = "undo"
-    """An earlier command is taken back."""
+    """An earlier command is undone."""
     PLAN = "plan"
-    """A planned outage of a device is made known, or changed."""
+    """A planned outage of a device is added or changed."""
     CANCEL_PLAN = "cancel_plan"
-    """A planned outage will not take place, or is over before its time."""
+    """A planned outage is cancelled, or ended early."""
 
 
 class Reading(StrEnum):
-    """What a meter or a breaker said of itself."""
+    """Readings of meters and breakers."""
 
     LAST_GASP = "last_gasp"
     """A meter lost its supply (MultiSpeak ``Outage``, ``PowerOff``)."""

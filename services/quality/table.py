@@ -161,15 +161,15 @@ code that runs in the service (`gridline replay`): online, by arrival, without a
 `valley`, `town`; seeds 1 to 10) are on networks grown from a seed. Nothing was tuned on the networks and seeds below.
 In brackets: 95 % bootstrap interval of the mean over seeds.
 
-- **B³ F1**: B-cubed (Bagga and Baldwin 1998) over all reports of a true fault without danger: for each report, the share
-  of its incident that belongs to its fault (P), and the share of its fault that is in its incident (R). A report without
-  an incident is a cluster of one. **Of the placed**: over reports in an incident only. **Pairs F1**: pairwise precision
-  and recall; dominated by large faults.
-- **Spare orders a fault**: orders beyond the first that a fault is the majority of, and orders of no fault. Every order
-  ever issued counts, cancelled ones too. **Duplicate dispatch**: the share of all orders that were spare.
-- **No own order**: share of true faults that are the majority of no order. **Of these merged away**: those with a report
-  in another fault's order: somebody called, and nobody comes for them. The others could not be placed and wait with
-  people.
+- **B³ F1**: B-cubed (Bagga and Baldwin 1998) over all reports of a true fault without danger: for each report, the
+  share of its incident that belongs to its fault (P), and the share of its fault that is in its incident (R). A
+  report without an incident is a cluster of one. **Of the placed**: over reports in an incident only. **Pairs F1**:
+  pairwise precision and recall; dominated by large faults.
+- **Spare orders a fault**: orders beyond the first that a fault is the majority of, and orders of no fault. Every
+  order ever issued counts, cancelled ones too. **Duplicate dispatch**: the share of all orders that were spare.
+- **No own order**: share of true faults that are the majority of no order. **Of these merged away**: those with a
+  report in another fault's order: somebody called, and nobody comes for them. The others could not be placed and wait
+  with people.
 - **Hazards absorbed**: reports of danger in an incident without an immediate order of their own; must be 0.
 - **Not placed**: reports in no incident: with people, or answered.
 - **Device off by**: steps in the tree between the device the fault's first own order names last and the true device.
@@ -180,15 +180,15 @@ In brackets: 95 % bootstrap interval of the mean over seeds.
 The definitions of duplicates and hidden faults are our own: nobody in the field publishes any. Bounds are in *italics*:
 
 - *True places, true faults*: every caller's home and every fault's device, start and end are known.
-- *Resolved places, true faults*: the same faults with the places that Gridline resolves. The difference to the first is
-  the cost of places.
-- *True places, Gridline online*: everybody gives the right account and time. The difference to the first is the cost of
-  deciding online from reports alone.
-- *Places that were said, true faults*: as the first, except for reports that say nothing about their place (no position,
-  no address, no known phone, device or account, nor an account one typing error away from a known one). No resolver can
-  do better; only people who ask.
-- *All reports at once*: the engine's final incidents, devices and ends, applied to all reports from the start, with one
-  order each: what only time could tell.
+- *Resolved places, true faults*: the same faults with the places that Gridline resolves. The difference to the first
+  is the cost of places.
+- *True places, Gridline online*: everybody gives the right account and time. The difference to the first is the cost
+  of deciding online from reports alone.
+- *Places that were said, true faults*: as the first, except for reports that say nothing about their place (no
+  position, no address, no known phone, device or account, nor an account one typing error away from a known one). No
+  resolver can do better; only people who ask.
+- *All reports at once*: the engine's final incidents, devices and ends, applied to all reports from the start, with
+  one order each: what only time could tell.
 
 Baselines see the same resolved places, also give danger its own order, and issue no order without a place.
 *Thresholds* is count and share of transformers up the tree within a window, as OMS manuals describe it, with
@@ -220,7 +220,7 @@ Spare orders a fault / faults without an own order, if every order is held this 
 _TAIL: Final = """
 ## Limits
 
-All storms come from one simulator, however varied its seeds; real storms have habits of their own. Trust the interval of
-a figure, not its last digit. The shares of wrong accounts, colloquial addresses and late crews are our assumptions; they
-are in `services/simulator/presets.py`, and each seed draws its own.
+All storms come from one simulator, however varied its seeds; real storms have habits of their own. Trust the interval
+of a figure, not its last digit. The shares of wrong accounts, colloquial addresses and late crews are our
+assumptions; they are in `services/simulator/presets.py`, and each seed draws its own.
 """

@@ -1,4 +1,4 @@
-"""What customers say, as intake took it in."""
+"""Customers' contacts, as accepted by intake."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ContactReceived(Message):
     source_event_id: Name = Field(description="The sender's own id of the event")
     channel: Channel
     event: Word = Field(description="The channel's own kind of event: report, started, dtmf, text, location, …")
-    occurred_at: Timestamp = Field(description="By the sender's clock, which may lie")
+    occurred_at: Timestamp = Field(description="By the sender's clock, which may be wrong")
     received_at: Timestamp = Field(description="By our clock, when we accepted it")
     business_type: Word | None = Field(default=None, description="What the customer chose on the channel")
     text: Text | None = None
@@ -47,11 +47,11 @@ class ContactReceived(Message):
     position: Position | None = None
     reply_to: Recipient | None = None
     attachments: tuple[Attachment, ...] = ()
-    hazard: bool = Field(default=False, description="The channel's own danger choice was made")
-    final: bool = Field(default=True, description="False while more of the same ticket is expected (a call goes on)")
-    unconfirmed: bool = Field(default=False, description="Inferred, not said: a call abandoned after the fault menu")
+    hazard: bool = Field(default=False, description="The customer chose the channel's danger option")
+    final: bool = Field(default=True, description="False while more for the same ticket is expected (an ongoing call)")
+    unconfirmed: bool = Field(default=False, description="Inferred, not stated: a call abandoned after the fault menu")
     facts: dict[Word, str | int | float | bool] = Field(
-        default_factory=dict, description="What only this channel knows: menu path, queue wait, agent"
+        default_factory=dict, description="Facts of this channel only: menu path, queue wait, agent"
     )
     raw_sha256: Sha256 = Field(description="Of the payload as sent, after decryption")
 
@@ -69,10 +69,10 @@ class ContactReceived(Message):
 
 
 class RecipientHeard(Message):
-    """What a channel tells of one recipient besides what they want: whether they may be told, and what reached them.
+    """A channel's news about one recipient: opt-in and opt-out, delivery receipts, a request for status.
 
-    Never a ticket. ``unlinked`` (a WeChat account unfollowed, STOP by text message): nothing is sent there any more,
-    until ``linked``.
+    Never a ticket. After ``unlinked`` (a WeChat account unfollowed, STOP by text message) nothing is sent there until
+    ``linked``.
     """
 
     ce_type: ClassVar[str] = "gridline.recipient.heard.v1"
@@ -83,10 +83,10 @@ class RecipientHeard(Message):
     recipient_id: UUID = Field(description="Derived from the recipient's channel and address")
     recipient: Recipient
     heard: Literal["linked", "unlinked", "delivered", "undelivered", "asks_status"]
-    occurred_at: Timestamp = Field(description="By the sender's clock, which may lie")
+    occurred_at: Timestamp = Field(description="By the sender's clock, which may be wrong")
     received_at: Timestamp = Field(description="By our clock, when we accepted it")
     delivery_id: Name | None = Field(default=None, description="The provider's id of the message it reports on")
-    detail: Name | None = Field(default=None, description="The provider's word for why it was not delivered")
+    detail: Name | None = Field(default=None, description="The provider's reason for non-delivery")
     language: Language | None = None
     raw_sha256: Sha256 = Field(description="Of the payload as sent, after decryption")
 

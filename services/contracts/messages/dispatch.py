@@ -1,4 +1,4 @@
-"""What goes to the field and what comes back: orders, and the progress of crews."""
+"""Dispatch orders to the field, and crews' progress back."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ class OrderVersion(Message):
     status: OrderStatus
     priority: Priority
     area: Name
-    device: DeviceRef = Field(description="Predicted device, or the one a crew confirmed")
+    device: DeviceRef = Field(description="Predicted or confirmed device")
     hazards: tuple[Word, ...] = ()
     life_support: int = Field(default=0, ge=0, description="Life-support customers among the reports")
     important: int = Field(default=0, ge=0, description="Important customers among the reports")
     reports: int = Field(ge=1, description="Reports in the incident when this version was made")
-    customers_served: int = Field(ge=0, description="Customers under the device; 0 where no model covers it")
+    customers_served: int = Field(ge=0, description="Customers below the device; 0 where no network model covers it")
     addresses: tuple[AddressLine, ...] = Field(
         default=(), max_length=5, description="Where people reported from, at most five"
     )
     first_reported_at: Timestamp
     issued_at: Timestamp
-    superseded_by: UUID | None = Field(default=None, description="Order that took over, on a cancelled one")
+    superseded_by: UUID | None = Field(default=None, description="On a cancelled order: the one that took over")
     reason: Word = Field(description="Why this version was made")
-    arrive_by: Timestamp | None = Field(default=None, description="When a crew is due on the spot (service level)")
-    restore_by: Timestamp | None = Field(default=None, description="When power is due to be back (service level)")
+    arrive_by: Timestamp | None = Field(default=None, description="When a crew is due on site (service level)")
+    restore_by: Timestamp | None = Field(default=None, description="When power is due to be restored (service level)")
 
     @property
     def message_id(self) -> UUID:

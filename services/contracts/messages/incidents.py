@@ -25,21 +25,21 @@ from services.contracts.values import (
 
 
 class Member(Value):
-    """A report of an incident, as far as telling its customer needs."""
+    """A report of an incident, as far as needed to notify its customer."""
 
     report_id: UUID
     ticket_id: UUID
     ticket_ref: Name
     language: Language
     recipient: Recipient | None = None
-    customer_class: CustomerClass | None = Field(default=None, description="Absent where it is like any other")
+    customer_class: CustomerClass | None = Field(default=None, description="Absent for a normal customer")
 
 
 class IncidentChanged(Message):
-    """An incident as it stands, and who joined or left with this change.
+    """The state of an incident, and who joined or left with this change.
 
-    ``joined`` and ``left`` are deltas: a reader that tells customers consumes every revision (the topic keeps
-    them longer than any tolerated outage before compaction); a reader that only draws a map needs the last.
+    ``joined`` and ``left`` are deltas: a consumer that notifies customers reads every revision (the topic keeps them
+    for its retention before compaction); a consumer that only draws a map needs the last.
     """
 
     ce_type: ClassVar[str] = "gridline.incident.changed.v1"
@@ -53,31 +53,31 @@ class IncidentChanged(Message):
     reports: int = Field(ge=0)
     customers_served: int = Field(ge=0)
     hazards: tuple[Word, ...] = ()
-    stage: ProgressStage | None = Field(default=None, description="Last thing the crew said")
+    stage: ProgressStage | None = Field(default=None, description="The crew's last stage")
     etr: Etr | None = None
     cause: Name | None = None
-    opened_at: Timestamp = Field(description="Earliest report's time")
+    opened_at: Timestamp = Field(description="Time of the earliest report")
     changed_at: Timestamp
     restored_at: Timestamp | None = None
-    merged_into: UUID | None = Field(default=None, description="Where the reports went, on a cancelled incident")
+    merged_into: UUID | None = Field(default=None, description="On a cancelled incident: where its reports went")
     joined: tuple[Member, ...] = ()
     left: tuple[UUID, ...] = Field(default=(), description="Reports that went to another incident")
-    reason: Word = Field(description="Rule that made this change")
-    related_to: UUID | None = Field(default=None, description="An incident this one has to do with, and stays apart")
-    arrive_by: Timestamp | None = Field(default=None, description="When a crew is due on the spot (service level)")
-    restore_by: Timestamp | None = Field(default=None, description="When power is due to be back (service level)")
-    breached: tuple[Word, ...] | None = Field(default=None, description="Due times missed so far: arrival, restoration")
+    reason: Word = Field(description="Rule behind this change")
+    related_to: UUID | None = Field(default=None, description="A related incident, which stays separate")
+    arrive_by: Timestamp | None = Field(default=None, description="When a crew is due on site (service level)")
+    restore_by: Timestamp | None = Field(default=None, description="When power is due to be restored (service level)")
+    breached: tuple[Word, ...] | None = Field(default=None, description="Deadlines missed so far: arrival, restoration")
     proposed_device: Name | None = Field(
-        default=None, description="Where the evidence points, of an incident that only a person moves"
+        default=None, description="Where the evidence points, for an incident that only a person moves"
     )
     network_change: Word | None = Field(
         default=None,
-        description="Since the network changed: device_gone (its device is no more), device_moved (in another area)",
+        description="After a network change: device_gone (no such device now), device_moved (now in another area)",
     )
     restoration_suggested_at: Timestamp | None = Field(
-        default=None, description="Since when telemetry has said that power is back, before any crew did"
+        default=None, description="Since when telemetry has indicated that power is back"
     )
-    storm: bool | None = Field(default=None, description="Whether its area was in a storm then; absent if not")
+    storm: bool | None = Field(default=None, description="Whether its area was in storm mode; absent if not")
 
     @property
     def message_id(self) -> UUID:
@@ -93,7 +93,7 @@ class IncidentChanged(Message):
 
 
 class ReportSettled(Message):
-    """A report that did not go into an incident: it was answered as known, or a person must look."""
+    """A report without an incident: answered automatically, or handed to a person."""
 
     ce_type: ClassVar[str] = "gridline.report.settled.v1"
 
@@ -107,7 +107,7 @@ class ReportSettled(Message):
     language: Language
     recipient: Recipient | None = None
     expected_at: Timestamp | None = Field(
-        default=None, description="When power is expected back, where the answer is a planned outage"
+        default=None, description="When power is expected back, if the answer is a planned outage"
     )
 
     @property

@@ -17,12 +17,12 @@ class Message(Value):
 
     @property
     def message_id(self) -> UUID:
-        """Identity for counting once: equal ids are the same fact."""
+        """Identity for deduplication: equal ids are the same fact."""
         raise NotImplementedError
 
     @property
     def occurred(self) -> Timestamp:
-        """When the fact happened, by the clock of whoever saw it."""
+        """When the fact happened, by the observer's clock."""
         raise NotImplementedError
 
     @property

@@ -1,4 +1,4 @@
-"""Everything that can change an incident: the facts of ``outage.input.v1``."""
+"""Everything that can change an incident: the messages of ``outage.input.v1``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class OutageReported(Message):
     reported_at: Timestamp = Field(description="Event time bounded by arrival time")
     received_at: Timestamp
     hazards: tuple[Word, ...] = ()
-    single_premise: bool = Field(default=False, description="The customer says it is only their own premises")
+    single_premise: bool = Field(default=False, description="The customer says that only their own premises are out")
     unconfirmed: bool = False
     address: AddressLine | None = None
     language: Language = "zh-Hans-CN"
@@ -70,7 +70,7 @@ class FieldProgressed(Message):
     incident_id: UUID
     progress: FieldProgress
     received_at: Timestamp | None = Field(
-        default=None, description="By our clock, when we took it in: a crew's clock may be ahead, and is bounded by it"
+        default=None, description="When we received it, by our clock; bounds the crew's clock, which may be ahead"
     )
 
     @property
@@ -87,7 +87,7 @@ class FieldProgressed(Message):
 
 
 class TimerFired(Message):
-    """A moment that a decision asked to be woken at has come. In the topic, so that a replay sees it too."""
+    """A timer set by an earlier decision is due. It is in the topic so that a replay sees it too."""
 
     ce_type: ClassVar[str] = "gridline.outage.timer_fired.v1"
 
@@ -113,11 +113,11 @@ class TimerFired(Message):
 
 
 class OutageCommanded(Message):
-    """What a dispatcher told the engine to do, in the area it is about. The same ``command_id`` again changes nothing.
+    """A dispatcher's command, in the area it is about. The same ``command_id`` again changes nothing.
 
-    Which fields an action needs: merge ``incident_id``, ``target_id``; split ``incident_id``, ``reports`` and, where
-    they are not of one place, ``device``; move ``reports``, ``target_id``; confirm ``incident_id`` and, where it is
-    another than predicted, ``device``; relate ``incident_id``, ``target_id``; place ``reports`` (one), ``device``;
+    Fields by action: merge ``incident_id``, ``target_id``; split ``incident_id``, ``reports`` and, if they are not at
+    one place, ``device``; move ``reports``, ``target_id``; confirm ``incident_id`` and, if it differs from the
+    prediction, ``device``; relate ``incident_id``, ``target_id``; place ``reports`` (one), ``device``;
     undo ``undoes``; plan ``planned_id``, ``device``, ``starts_at``, ``ends_at``; cancel_plan ``planned_id``.
     """
 
@@ -127,14 +127,14 @@ class OutageCommanded(Message):
     area: Name
     command_id: UUID
     action: CommandAction
-    author: Name = Field(description="Who: the name that the credential stands for, and the person it acts for")
-    reason: Text = Field(description="Why, in the dispatcher's words; kept with every ledger row")
+    author: Name = Field(description="The key's holder, and the person it acts for")
+    reason: Text = Field(description="In the dispatcher's words; recorded in every ledger row")
     accepted_at: Timestamp = Field(description="By our clock")
     incident_id: UUID | None = None
     target_id: UUID | None = None
     reports: Annotated[tuple[UUID, ...], Field(max_length=5000)] = ()
     device: Name | None = None
-    undoes: UUID | None = Field(default=None, description="The command that is taken back")
+    undoes: UUID | None = Field(default=None, description="The command to undo")
     planned_id: UUID | None = None
     starts_at: Timestamp | None = None
     ends_at: Timestamp | None = None
@@ -153,17 +153,19 @@ class OutageCommanded(Message):
 
 
 class PowerRestored(Message):
-    """Power is back at a device or a customer, whatever was predicted there: from whoever knows it."""
+    """Power is back at a device or a customer, whatever was predicted there; reported by any system."""
 
     ce_type: ClassVar[str] = "gridline.outage.power_restored.v1"
 
     type: Literal["outage.power_restored"] = "outage.power_restored"
     area: Name
-    restoration_id: UUID = Field(description="The sender's id of this; the same id again changes nothing")
-    device: Name = Field(description="All under it has power again; with account_id, what that customer hangs on")
+    restoration_id: UUID = Field(description="The sender's id; the same id again changes nothing")
+    device: Name = Field(
+        description="Everything below it has power again; with account_id, the device that feeds that customer"
+    )
     account_id: Name | None = Field(default=None, description="Only this customer has power again")
     restored_at: Timestamp
-    received_at: Timestamp = Field(description="By our clock; a sender's clock may be ahead, and is bounded by it")
+    received_at: Timestamp = Field(description="By our clock; bounds the sender's clock, which may be ahead")
 
     @property
     def message_id(self) -> UUID:
@@ -179,7 +181,7 @@ class PowerRestored(Message):
 
 
 class TelemetryReceived(Message):
-    """What a meter or a breaker said of itself: evidence without a person. Late and repeated ones are harmless."""
+    """A meter's or breaker's reading: evidence without a person. Late and repeated readings are harmless."""
 
     ce_type: ClassVar[str] = "gridline.outage.telemetry_received.v1"
 
@@ -188,10 +190,12 @@ class TelemetryReceived(Message):
     source: Name = Field(description="Head-end or SCADA system")
     source_event_id: Name = Field(description="That system's own id of the event")
     reading: Reading
-    device: Name = Field(description="The breaker, or the transformer the meter hangs on")
+    device: Name = Field(description="The breaker, or the transformer that feeds the meter")
     account_id: Name | None = Field(default=None, description="Whose meter it is")
-    commanded: bool = Field(default=False, description="A person or a program switched the breaker: no fault opened it")
-    at: Timestamp = Field(description="By the clock of whoever saw it, bounded by arrival")
+    commanded: bool = Field(
+        default=False, description="The breaker was switched by a person or a program, not opened by a fault"
+    )
+    at: Timestamp = Field(description="Event time, bounded by arrival time")
     received_at: Timestamp
 
     @property
@@ -208,10 +212,10 @@ class TelemetryReceived(Message):
 
 
 class OutageMoved(Message):
-    """The network in force feeds an open outage otherwise than the one it opened in: another version, or a switching.
+    """The network has changed (new version or switching) so that an open outage is fed differently.
 
-    Told to the area the outage is open in (``area`` is ``home``), to the area that its device is in now, and to any
-    area that feeds reported devices of it now. ``over`` tells an area that was told before that it has ended.
+    Sent to the area the outage is open in (``area`` is ``home``), to the area its device is in now, and to any area
+    that now feeds reported devices of it. ``over`` tells an area informed before that the outage has ended.
     """
 
     ce_type: ClassVar[str] = "gridline.outage.moved.v1"
@@ -219,9 +223,9 @@ class OutageMoved(Message):
     type: Literal["outage.moved"] = "outage.moved"
     area: Name
     incident_id: UUID
-    home: Name = Field(description="Area the outage is open in: it stays there, with its order")
-    device: Name = Field(description="Where the outage is")
-    network: Name = Field(description="Version and revision of the network in force")
+    home: Name = Field(description="Area the outage is open in and stays in, with its order")
+    device: Name = Field(description="Device of the outage")
+    network: Name = Field(description="Version and revision of the current network")
     noticed_at: Timestamp
     now_in: Name | None = Field(default=None, description="Area of the device now; absent where the device is gone")
     refed: tuple[Name, ...] = Field(
@@ -229,11 +233,11 @@ class OutageMoved(Message):
     )
     since: Timestamp | None = Field(default=None, description="When the outage began")
     over: bool = False
-    ended_at: Timestamp | None = Field(default=None, description="When power was back, of one that is over")
+    ended_at: Timestamp | None = Field(default=None, description="When power was restored, if it is over")
     seq: int | None = Field(
         default=None,
         ge=1,
-        description="Place in the ledger of ``home`` where it ended or, taken back, went on: it may do both again",
+        description="Ledger position in ``home`` where it ended or, after an undo, continued; both may happen again",
     )
 
     @property

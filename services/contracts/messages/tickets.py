@@ -29,16 +29,16 @@ class RouteReason(Value):
 
     route: Name = Field(description="Path of the matching route in the tree")
     rule: Word = Field(description="What decided the business type: channel_choice, keyword, default, …")
-    matched: tuple[Name, ...] = Field(default=(), description="The matchers or keywords that held")
-    tree_hash: Name = Field(description="Hash of the route tree in force")
+    matched: tuple[Name, ...] = Field(default=(), description="The matchers or keywords that matched")
+    tree_hash: Name = Field(description="Hash of the current route tree")
     confidence: float | None = Field(
-        default=None, ge=0, le=1, description="How sure the business type is: 1 chosen, 0 nothing told"
+        default=None, ge=0, le=1, description="Confidence of the business type: 1 chosen, 0 no information"
     )
-    language_confidence: float | None = Field(default=None, ge=0, le=1, description="How sure the language is")
+    language_confidence: float | None = Field(default=None, ge=0, le=1, description="Confidence of the language")
 
 
 class Due(Value):
-    """By when a ticket must have come how far."""
+    """The deadline of one stage of a ticket's SLA clock."""
 
     stage: Word = Field(description="As the operators' clocks name it: respond, dispatch, contact, answer")
     due_at: Timestamp | None = Field(default=None, description="Absent while the clock is paused")
@@ -47,7 +47,7 @@ class Due(Value):
 
 
 class TicketRouted(Message):
-    """A ticket as it stands in its skill queue; a higher version replaces a lower one."""
+    """The state of a ticket in its skill queue; a higher version replaces a lower one."""
 
     ce_type: ClassVar[str] = "gridline.ticket.routed.v1"
 
@@ -70,16 +70,18 @@ class TicketRouted(Message):
     opened_at: Timestamp
     routed_at: Timestamp
     change: Word | None = Field(
-        default=None, description="What people did that made this version: offered, claimed, transferred, completed, …"
+        default=None, description="The action behind this version: offered, claimed, transferred, completed, …"
     )
-    agent: Name | None = Field(default=None, description="Who has it, or, of a closed ticket, who completed it")
-    until: Timestamp | None = Field(default=None, description="When an offer lapses, or the time to write up is over")
-    held_for: Name | None = Field(default=None, description="Agent it is kept for, for a short while, before others")
-    outcome: Word | None = Field(default=None, description="Of a closed ticket")
-    merged_into: UUID | None = Field(default=None, description="The ticket that stands for this one")
+    agent: Name | None = Field(
+        default=None, description="The agent who has it or, on a closed ticket, who completed it"
+    )
+    until: Timestamp | None = Field(default=None, description="When an offer lapses or the wrap-up time ends")
+    held_for: Name | None = Field(default=None, description="Agent it is held for, briefly, before others get it")
+    outcome: Word | None = Field(default=None, description="On a closed ticket")
+    merged_into: UUID | None = Field(default=None, description="The ticket this one was merged into")
     urges: int | None = Field(default=None, ge=1, description="Times the customer or a supervisor urged it")
-    due: tuple[Due, ...] | None = Field(default=None, description="Its clock, a stage an entry")
-    repeats: int | None = Field(default=None, ge=1, description="Times the reporter told of it again, each counted")
+    due: tuple[Due, ...] | None = Field(default=None, description="Its SLA clock, one entry per stage")
+    repeats: int | None = Field(default=None, ge=1, description="How often the reporter contacted about it again")
     repeat_of: UUID | None = Field(default=None, description="Earlier ticket of the same reporter and matter")
 
     @property
