@@ -116,26 +116,32 @@ FROM hit CROSS JOIN LATERAL (
 ORDER BY hit.n, hit.via, hit.account_id, hit.transformer_id
 """
 
-# The steps of ``candidates.STEPS``, each an index range; only the rows of the first step that finds any are kept.
-_HOUSE: Final = """
-(SELECT {step} AS step, street, number, building, transformer_id, customers FROM grid.house
-WHERE version = (SELECT version FROM current) AND street = ANY (asked.streets) AND {where}
-LIMIT {limit})
-"""
-_HERE: Final = "district = ANY (asked.districts)"
-_STEPS_SQL: Final = " UNION ALL ".join(
-    _HOUSE.format(step=step, where=where, limit=MOST_HOUSES + 1)
-    for step, where in enumerate(
-        (
-            f"{_HERE} AND number = asked.number AND asked.number > 0",
-            f"{_HERE} AND number BETWEEN asked.low AND asked.high AND asked.high > 0",
-            f"{_HERE} AND number = 0",
-            "number = asked.number AND asked.number > 0",
-            "number BETWEEN asked.low AND asked.high AND asked.high > 0",
-            "number = 0",
-        )
+# The steps of ``candidates.STEPS``, each an index range; only the rows of the first step that finds any are asked for.
+_STEPS: Final = tuple(
+    f"street = ANY (asked.streets) AND {where}"
+    for where in (
+        "district = ANY (asked.districts) AND number = asked.number AND asked.number > 0",
+        "district = ANY (asked.districts) AND number BETWEEN asked.low AND asked.high AND asked.high > 0",
+        "district = ANY (asked.districts) AND number = 0",
+        "number = asked.number AND asked.number > 0",
+        "number BETWEEN asked.low AND asked.high AND asked.high > 0",
+        "number = 0",
     )
 )
+
+
+def _each_step(select: str) -> str:
+    """Return what looks into one step after the other, no further than it is read."""
+    return " UNION ALL ".join(select.format(step=step, where=where) for step, where in enumerate(_STEPS))
+
+
+_FIRST_STEP: Final = _each_step("""
+(SELECT {step} AS step FROM grid.house WHERE version = (SELECT version FROM current) AND {where} LIMIT 1)
+""")
+_OF_STEP: Final = _each_step("""
+SELECT {step} AS step, street, number, building, transformer_id, customers FROM grid.house
+WHERE {step} = first.step AND version = (SELECT version FROM current) AND {where}
+""")
 FIND_AROUND: Final = f"""
 WITH asked_point AS MATERIALIZED (
     SELECT n, point(x, y) AS at FROM unnest($1::integer[], $2::float8[], $3::float8[]) AS a (n, x, y)
@@ -160,15 +166,13 @@ WITH asked_point AS MATERIALIZED (
     ) AS s
 ), house_hit AS MATERIALIZED (
     SELECT asked.n, asked.room, h.*
-    FROM asked CROSS JOIN LATERAL (
+    FROM asked
+    CROSS JOIN LATERAL (SELECT step FROM ({_FIRST_STEP}) AS steps LIMIT 1) AS first
+    CROSS JOIN LATERAL (
         SELECT step, street, number, building, transformer_id, customers, found FROM (
-            SELECT first_step.*, count(*) OVER () AS found, row_number() OVER () AS rank FROM (
-                SELECT all_steps.*, min(step) OVER () AS first FROM (
-                    -- One after the other, no further than the limit: what fits everywhere costs no more.
-                    SELECT * FROM ({_STEPS_SQL}) AS steps LIMIT {MOST_HOUSES + 1}
-                ) AS all_steps
-            ) AS first_step
-            WHERE step = first
+            SELECT limited.*, count(*) OVER () AS found, row_number() OVER () AS rank FROM (
+                SELECT * FROM ({_OF_STEP}) AS steps LIMIT {MOST_HOUSES + 1} -- what fits everywhere costs no more
+            ) AS limited
         ) AS ranked
         WHERE found <= {MOST_HOUSES} OR rank = 1
     ) AS h
