@@ -133,7 +133,7 @@ class Evidence:
         records: Every record of every topic, dead letters included, those of one partition in order.
         ends: Offset after the last record, by topic and partition.
         rooms: Kernel tables by service.
-        contacts: ``ticket_contact``: a contact and the tickets it is in (right is one).
+        contacts: A contact and the tickets it is in (right is one).
         joined: Ticket ids that are another ticket: their contacts told again of a matter that was open.
         ever: Every report that was ever in an incident, by incident.
         orders: Versions of orders committed in dedup's database: order and version to its incident.
@@ -180,7 +180,9 @@ _ROOM: Final = {
 }
 _TICKETS: Final = """
 SELECT t.ticket_id, t.queue, t.state, t.priority, t.report,
-       ARRAY(SELECT c.contact_id FROM ticket_contact AS c WHERE c.ticket_id = t.ticket_id) AS contacts
+       -- Those of a ticket that became another one are in that one.
+       CASE WHEN t.body ? 'merged_into' THEN '{}'
+       ELSE ARRAY(SELECT c::uuid FROM jsonb_array_elements_text(t.body -> 'contacts') AS c) END AS contacts
 FROM ticket AS t
 """
 _JOINED: Final = "SELECT ticket_id, into_id FROM ticket_alias"

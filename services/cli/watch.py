@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 CONSUMERS: Final = ("router", "dedup", "notify")
 _POLL_SECONDS: Final = 0.3
 _DONE: Final = """
-SELECT (SELECT count(*) FROM router.ticket_contact) AS contacts,
+SELECT (SELECT coalesce(sum(n), 0)::bigint FROM router.tally
+        WHERE topic = 'contact.received.v1' AND name = 'accepted') AS contacts,
        (SELECT count(*) FROM router.ticket) AS tickets,
        (SELECT count(*) FROM dedup.incident) AS incidents,
        (SELECT count(*) FROM dedup.incident WHERE state NOT IN ('restored', 'cancelled')) AS open_incidents,

@@ -30,7 +30,7 @@ from services.runtime.handling import Publication
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -295,9 +295,8 @@ class Desk:
             return
         rules = self.rules()
         stood = [(change.after, turn_of(change.after, rules)) for change in changed]
-        publish = await _reports(tx, changed)
-        publish += [Publication(TICKET_ROUTED, routed(ticket, turn.due)) for ticket, turn in stood]
-        told = self._outbox.settle(publish)
+        standing = (Publication(TICKET_ROUTED, routed(ticket, turn.due)) for ticket, turn in stood)
+        told = self._outbox.settle((*_reports(changed), *standing))
         lines = [(change.after, change.events) for change in changed]
         await store.acted(tx, stood, lines, _tally(changed), self._outbox.columns(told, now))
         for change in changed:
@@ -341,18 +340,17 @@ def observe(event: Event, queue: str, phase: Phase) -> None:
         metrics.HANDLE_SECONDS.labels("handling" if phase is Phase.ASSIGNED else "after_contact").observe(event.seconds)
 
 
-async def _reports(tx: Connection, changes: Sequence[Change]) -> list[Publication]:
-    """Return what goes to dedup once a person said where an outage is.
+def _reports(changes: Sequence[Change]) -> Iterator[Publication]:
+    """Yield what goes to dedup once a person said where an outage is.
 
     Its report, as of when the customer told of it; or, where that went out and waits for a place, the place.
     """
-    placed = [change.after for change in changes if _reports_now(change)]
-    arrived = await store.arrived(tx, [ticket.ticket_id for ticket in placed]) if placed else {}
-    told = ((each, max(arrived[each.ticket_id], each.reported_at or each.facts.opened_at)) for each in placed)
-    reports = [Publication(OUTAGE_INPUT, outage_reported(each, each.facts.channel.contact_id, at)) for each, at in told]
+    for facts, ticket in ((change.after.facts, change.after) for change in changes if _reports_now(change)):
+        arrived = max(facts.arrived_at or facts.opened_at, ticket.reported_at or facts.opened_at)
+        yield Publication(OUTAGE_INPUT, outage_reported(ticket, facts.channel.contact_id, arrived))
     waiting = (change for change in changes if change.before.report is ReportState.RETURNED)
     places = ((change.after, event) for change in waiting for event in change.events if event.did is Did.PLACED)
-    return [*reports, *(Publication(OUTAGE_INPUT, report_placed(ticket, event)) for ticket, event in places)]
+    yield from (Publication(OUTAGE_INPUT, report_placed(ticket, event)) for ticket, event in places)
 
 
 def _reports_now(change: Change) -> bool:

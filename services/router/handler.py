@@ -42,7 +42,7 @@ from services.router import metrics, roster, store
 from services.router.domain.batch import Book, UnforeseenError, gathered, read
 from services.router.domain.danger import is_new
 from services.router.domain.deciding import counted_as, route_again, settle, with_events
-from services.router.domain.desk import GRIDLINE, DeskRules, following, keeping, live_of, turn_of, work_of
+from services.router.domain.desk import GRIDLINE, DeskRules, following, keeping, live_of, overdue, turn_of, work_of
 from services.router.domain.log import Did, Event
 from services.router.domain.places import Clues, Places
 from services.router.domain.repeats import reporters
@@ -88,7 +88,7 @@ class _Outcome:
     free: frozenset[str] = frozenset()
     events: dict[UUID, list[Event]] = field(default_factory=lambda: defaultdict(list))
     traces: dict[UUID, str | None] = field(default_factory=dict)
-    contacts: list[tuple[ContactReceived, UUID, datetime]] = field(default_factory=list)
+    contacts: list[tuple[ContactReceived, UUID]] = field(default_factory=list)
     reports: list[Publication] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
 
@@ -170,12 +170,11 @@ class RouterHandler:
                 except UnforeseenError as unforeseen:  # each place once, so this ends
                     places.learn(*await _weighed(tx, [unforeseen.clues]))
         await _keep_for_known(tx, before, work)
-        changed = [work.book.tickets[ticket_id] for ticket_id in work.traces]
-        turns = [(ticket, turn_of(ticket, work.desk)) for ticket in changed]
+        turns = [_stood(work, work.book.tickets[ticket_id], new=ticket_id not in before) for ticket_id in work.traces]
+        changed = [ticket for ticket, _ in turns]
         if changed:
-            contacts = [(each, work.book.ids[ticket_id], at) for each, ticket_id, at in work.contacts]
             lines = [(ticket, work.events.get(ticket.ticket_id, ())) for ticket in changed]
-            await store.save(tx, turns, contacts, lines, work.book, stored)
+            await store.save(tx, turns, lines, work.book, stored)
         return Decided(
             publish=[
                 *work.reports,
@@ -213,7 +212,7 @@ def _on_contact(work: _Outcome, received: Received, said: Said) -> None:
         return
     work.did(ticket, following(was, ticket, said.contact, work.desk, work.book.now, work.free))
     work.note(work.book.drain(), received)
-    work.contacts += [(each.contact, ticket.ticket_id, each.at) for each in (*said.before, said)]
+    work.contacts += [(each.contact, ticket.ticket_id) for each in (*said.before, said)]
     if ticket.report is ReportState.SENT and (was is None or was.report is ReportState.NONE):
         report = outage_reported(ticket, said.contact.contact_id, said.contact.received_at)
         work.reports.append(Publication(OUTAGE_INPUT, report, received.traceparent))
@@ -264,6 +263,21 @@ async def _keep_for_known(tx: Transaction, before: Mapping[UUID, Ticket], work: 
     for ticket in waiting if known else ():
         theirs = [known[handle.key] for handle in handles[ticket.ticket_id] if handle.key in known]
         work.did(ticket, keeping(ticket, theirs, work.desk, work.book.now))
+
+
+def _stood(work: _Outcome, ticket: Ticket, *, new: bool) -> tuple[Ticket, Turn]:
+    """Return how a ticket stands. One whose contact lay in a backlog may be late at once: its first version says so.
+
+    Routed first and warned of a moment later, it would be read, written and told twice.
+    """
+    turn = turn_of(ticket, work.desk)
+    late = turn.wake_at is not None and turn.wake_at <= work.book.now
+    if not (new and late) or ticket.ticket_id in work.events:
+        return ticket, turn
+    event = overdue(ticket, work.desk, work.book.now)
+    work.did(ticket, [] if event is None else [event])
+    ticket = work.book.tickets[ticket.ticket_id]
+    return ticket, turn_of(ticket, work.desk)
 
 
 async def _load_live(tx: Transaction, stored: Sequence[Ticket]) -> dict[UUID, Ticket]:
@@ -354,7 +368,7 @@ def _observe(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], work: _Ou
         for event in events:
             seen[metrics.ACTS, (event.did, work.book.tickets[ticket_id].queue)] += 1
     types = {ticket.ticket_id: ticket.classification.business_type for ticket in changed}
-    for contact, ticket_id, _ in work.contacts:
+    for contact, ticket_id in work.contacts:
         seen[metrics.CONTACTS, (contact.channel, types[work.book.ids[ticket_id]])] += 1
     for ticket in changed:
         was = before.get(ticket.ticket_id)

@@ -112,18 +112,6 @@ CREATE TABLE IF NOT EXISTS agent_presence (
 );
 CREATE INDEX IF NOT EXISTS agent_presence_end ON agent_presence (end_at);
 
--- Which contacts a ticket has is in its body, under its lock; this is for asking the other way, and for counting.
-CREATE TABLE IF NOT EXISTS ticket_contact (
-    contact_id  uuid        PRIMARY KEY,
-    ticket_id   uuid        NOT NULL, -- no foreign key: both rows are written by one statement
-    channel     text        NOT NULL,
-    event       text        NOT NULL,
-    occurred_at timestamptz NOT NULL, -- bounded by received_at
-    received_at timestamptz NOT NULL
-);
-
-CREATE INDEX IF NOT EXISTS ticket_contact_by_ticket ON ticket_contact (ticket_id);
-
 -- The tickets that are another one now, for their references and the later events of their threads, for ever.
 CREATE TABLE IF NOT EXISTS ticket_alias (
     ticket_id  uuid PRIMARY KEY,

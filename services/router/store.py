@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from services.contracts.messages import ContactReceived
     from services.contracts.values import Priority
     from services.router.domain.batch import Book
     from services.router.domain.desk import Turn
@@ -88,23 +87,16 @@ _NOTE: Final = _adding("ticket_log", _LOG_COLUMNS, 26)
 _SAVE: Final = (
     f"WITH saved AS ({_KEEP}), noted AS ({_NOTE}"  # noqa: S608 - constants
     """
-), added AS (
-    INSERT INTO ticket_contact (contact_id, ticket_id, channel, event, occurred_at, received_at)
-    SELECT * FROM unnest($35::uuid[], $36::uuid[], $37::text[], $38::text[], $39::timestamptz[], $40::timestamptz[])
 ), named AS (
     INSERT INTO ticket_alias (ticket_id, ticket_ref, into_id)
-    SELECT * FROM unnest($41::uuid[], $42::text[], $43::uuid[])
+    SELECT * FROM unnest($35::uuid[], $36::text[], $37::uuid[])
     ON CONFLICT (ticket_id) DO UPDATE SET into_id = excluded.into_id
-), moved AS (
-    UPDATE ticket_contact AS c SET ticket_id = m.into_id
-    FROM unnest($41::uuid[], $43::uuid[]) AS m (ticket_id, into_id)
-    WHERE c.ticket_id = m.ticket_id
 ), remembered AS (
     INSERT INTO ticket_reporter (reporter, tickets, touched_at)
-    SELECT reporter, string_to_array(tickets, ',')::uuid[], $46
-    FROM unnest($44::uuid[], $45::text[]) AS r (reporter, tickets)
+    SELECT reporter, string_to_array(tickets, ',')::uuid[], $40
+    FROM unnest($38::uuid[], $39::text[]) AS r (reporter, tickets)
     ON CONFLICT (reporter) DO UPDATE SET tickets = excluded.tickets, touched_at = excluded.touched_at
-    WHERE ticket_reporter.reporter = ANY($47::uuid[])
+    WHERE ticket_reporter.reporter = ANY($41::uuid[])
     RETURNING 1
 )
 SELECT count(*) FROM remembered
@@ -115,9 +107,6 @@ WITH kept AS ({_KEEP}), noted AS ({_NOTE}), counted AS ({positions.counting(35)}
 """  # all that an act leaves behind, in one round trip
 _LOG: Final = """
 SELECT body::text AS body FROM ticket_log WHERE ticket_id = $1 ORDER BY version, n OFFSET $2 LIMIT $3
-"""
-_ARRIVED: Final = """
-SELECT ticket_id, min(received_at) AS at FROM ticket_contact WHERE ticket_id = ANY($1::uuid[]) GROUP BY ticket_id
 """
 _FORGET: Final = "DELETE FROM ticket_reporter WHERE touched_at < $1"
 _BY_ID: Final = """
@@ -229,12 +218,11 @@ async def acted(
 async def save(
     tx: Connection,
     tickets: Collection[tuple[Ticket, Turn]],
-    contacts: Sequence[tuple[ContactReceived, UUID, datetime]],
     lines: Sequence[tuple[Ticket, Sequence[Event]]],
     book: Book,
     stored: Stored,
 ) -> None:
-    """Store tickets as they stand, the contacts that are new to them with their bounded event times, and log lines.
+    """Store tickets as they stand, log lines, which tickets are another one now, and what reporters have open.
 
     Raises:
         UnavailableError: another process opened a ticket for one of the reporters in this very moment; it must be
@@ -250,12 +238,6 @@ async def save(
         _SAVE,
         *_columns(tickets),
         *_noted(lines),
-        [contact.contact_id for contact, _, _ in contacts],
-        [ticket_id for _, ticket_id, _ in contacts],
-        [contact.channel.value for contact, _, _ in contacts],
-        [contact.event for contact, _, _ in contacts],
-        [at for _, _, at in contacts],  # not as sent: a clock may say the year 1, which the database cannot hold
-        [contact.received_at for contact, _, _ in contacts],
         [ticket_id for ticket_id, _ in aliases],
         [ticket_ref(ticket_id) for ticket_id, _ in aliases],
         [into for _, into in aliases],
@@ -327,11 +309,6 @@ async def log_of(connection: Connection, ticket_id: UUID, skip: int = 0, limit: 
     """Return what was done with a ticket, in order: so many lines after the first ones that are skipped."""
     rows = await connection.fetch(_LOG, ticket_id, skip, limit)
     return [Event.model_validate_json(row["body"], extra="ignore") for row in rows]
-
-
-async def arrived(connection: Connection, ticket_ids: Collection[UUID]) -> dict[UUID, datetime]:
-    """Return when the first contact of each ticket arrived."""
-    return {row["ticket_id"]: row["at"] for row in await connection.fetch(_ARRIVED, list(ticket_ids))}
 
 
 async def forget_reporters(connection: Connection, before: datetime) -> None:

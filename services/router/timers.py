@@ -14,9 +14,8 @@ import structlog
 from services.router import roster, store
 from services.router.acting import Change
 from services.router.attendance import give_back, note_signs, sweep
-from services.router.domain.allowing import decide
 from services.router.domain.deciding import moved_on, worked
-from services.router.domain.desk import case_of, passing, turn_of, work_of
+from services.router.domain.desk import overdue, turn_of, work_of
 from services.router.domain.work import Phase
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
@@ -61,13 +60,7 @@ async def wake(desk: Desk) -> int:
 
 
 def passed(before: Ticket, rules: DeskRules, now: datetime) -> Change:
-    """Return the first of what time made of a ticket; the next look sees that more is due.
-
-    One change a version, so that whoever reads the topic sees each.
-    """
-    case = case_of(before, rules)
-    found = (decide(work_of(before), event, case) for event in passing(before, rules, now))
-    event = next((event for event in found if event is not None), None)
-    if event is not None:
+    """Return the first of what time made of a ticket; the next look sees that more is due."""
+    if (event := overdue(before, rules, now)) is not None:
         return Change(before, worked(before, [event], now), (event,))
     return Change(before, moved_on(before, now) if work_of(before).phase is Phase.WAITING else before, ())

@@ -227,11 +227,12 @@ async def test_power_came_back_and_customers_were_told_of_every_stage(system: Sy
 
 PLANTS = {
     "an inbox row deleted": (
-        "DELETE FROM router.inbox WHERE id = (SELECT contact_id FROM router.ticket_contact LIMIT 1)",
+        "DELETE FROM router.inbox WHERE id = (SELECT (body -> 'contacts' ->> 0)::uuid FROM router.ticket LIMIT 1)",
         {"I1"},
     ),
     "a contact taken out of its ticket": (
-        "DELETE FROM router.ticket_contact WHERE contact_id = (SELECT contact_id FROM router.ticket_contact LIMIT 1)",
+        """UPDATE router.ticket SET body = body #- '{contacts, 0}'
+           WHERE ticket_id = (SELECT ticket_id FROM router.ticket WHERE NOT body ? 'merged_into' LIMIT 1)""",
         {"I2", "conservation"},
     ),
     "a ledger row deleted": (

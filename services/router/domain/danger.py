@@ -55,6 +55,7 @@ def apart(known: Facts, said: Facts) -> Facts:
     return replace(
         both,
         opened_at=said.opened_at,
+        arrived_at=said.arrived_at,
         outage_at=said.outage_at,
         channel=said.channel,
         texts=both.texts if by_words else said.texts,  # only their words say where

@@ -260,6 +260,16 @@ def passing(ticket: Ticket, rules: DeskRules, now: datetime) -> Iterator[Event]:
             yield Event(did=Did.ESCALATED, at=now, by=GRIDLINE, stage=stage.name, level=level, agent=work.agent)
 
 
+def overdue(ticket: Ticket, rules: DeskRules, now: datetime) -> Event | None:
+    """Return the first of what time has brought by now, if it has brought anything.
+
+    One change a version, so that whoever reads the topic sees each: the next look sees that more is due.
+    """
+    case = case_of(ticket, rules)
+    found = (decide(work_of(ticket), event, case) for event in passing(ticket, rules, now))
+    return next((event for event in found if event is not None), None)
+
+
 def keeping(ticket: Ticket, known: Iterable[Agent], rules: DeskRules, now: datetime) -> list[Event]:
     """Return that a new ticket is kept a while for the first of the agents its customer knows who can have it.
 

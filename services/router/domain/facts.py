@@ -68,6 +68,7 @@ class Facts:
 
     Attributes:
         opened_at: Time of the earliest contact.
+        arrived_at: When the first of them came in; None of tickets of an older release.
         outage_at: Time of the earliest contact that by itself claims an outage.
         channel: Of the earliest contact. Every fact below is of the latest contact that said it.
         business_type: Chosen on the channel, and known to the operators' data.
@@ -81,6 +82,7 @@ class Facts:
     """
 
     opened_at: datetime
+    arrived_at: datetime | None = None
     outage_at: datetime | None = None
     channel: Said[Channel]
     business_type: Said[str] | None = None
@@ -153,6 +155,7 @@ def said_in(contact: ContactReceived, keywords: Keywords, bounds: Bounds) -> Fac
     heard = said(text or None)
     return Facts(
         opened_at=at,
+        arrived_at=contact.received_at,
         outage_at=at if claims else None,
         channel=Said(contact.channel, at, who),
         business_type=said(choice),
@@ -174,10 +177,10 @@ def said_in(contact: ContactReceived, keywords: Keywords, bounds: Bounds) -> Fac
 
 def join(one: Facts, other: Facts) -> Facts:
     """Return what both sets of contacts say together; the order of the two does not matter."""
-    claimed, again = one.outage_at, other.outage_at
     return Facts(
         opened_at=min(one.opened_at, other.opened_at),
-        outage_at=min(claimed, again) if claimed and again else claimed or again,
+        arrived_at=_earlier(one.arrived_at, other.arrived_at),
+        outage_at=_earlier(one.outage_at, other.outage_at),
         channel=one.channel if one.channel.when <= other.channel.when else other.channel,
         business_type=_later(one.business_type, other.business_type),
         language=_later(one.language, other.language),
@@ -204,6 +207,10 @@ def fold(facts: Facts | None, contact: ContactReceived, keywords: Keywords, boun
 
 def _when(said: Said[T]) -> tuple[datetime, UUID]:
     return said.when
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(one, other) if one and other else one or other
 
 
 def _later(one: Said[T] | None, other: Said[T] | None) -> Said[T] | None:

@@ -8,6 +8,7 @@ who is told, the time of day.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
@@ -117,7 +118,7 @@ def levels(stage: Stage, elapsed: Elapsed, start: datetime) -> Iterator[tuple[in
 def due_levels(clock: Clock, elapsed: Elapsed, start: datetime, now: datetime) -> Iterator[tuple[Stage, int]]:
     """Yield, for each stage, the highest level that is due and not told: lower ones are passed over, never late."""
     for stage in clock.stages:
-        due = [level for level, at in levels(stage, elapsed, start) if at <= now]
+        due = [level for level, _ in takewhile(lambda one: one[1] <= now, levels(stage, elapsed, start))]
         if due:
             yield stage, due[-1]
 

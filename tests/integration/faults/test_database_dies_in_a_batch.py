@@ -67,7 +67,7 @@ class Case:
 
 
 CASES = {
-    "router": Case(CONTACT_RECEIVED, contacts, "ticket_contact", ("contact_queued", "contact_outage")),
+    "router": Case(CONTACT_RECEIVED, contacts, "ticket", ("contact_queued", "contact_outage")),
     "dedup": Case(
         OUTAGE_INPUT,
         reports,

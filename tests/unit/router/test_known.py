@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from services.contracts.values import TicketState
 from services.router.domain.deciding import with_events
-from services.router.domain.desk import Agent, keeping, turn_of, work_of
-from services.router.domain.log import Did
+from services.router.domain.desk import Agent, keeping, overdue, turn_of, work_of
+from services.router.domain.log import Did, Event
 from tests.unit.router.making import NOON, SHIPPED_DESK, after, contact
 
 ANN = Agent(agent_id="ann", queues=("consultation",), languages=("*",))
@@ -40,3 +40,13 @@ def test_a_call_kept_for_somebody_may_still_turn_out_to_be_about_an_open_matter(
     assert call.is_young
     assert kept.is_young, "no person had it"
     assert SHIPPED_DESK.timings.known == timedelta(days=3)
+
+
+def test_a_call_of_a_backlog_whose_clock_has_warned_may_still_turn_out_to_be_about_an_open_matter() -> None:
+    call = after(contact("1", text="我要投诉"))
+    late = NOON + timedelta(hours=1)
+    event = overdue(call, SHIPPED_DESK, late)
+    assert event is not None
+    assert event.did is Did.ESCALATED
+    assert with_events(call, [event]).is_young, "no person had it"
+    assert not with_events(call, [event, Event(did=Did.PAUSED, at=late, by="lead")]).is_young
