@@ -26,7 +26,7 @@ from services.dedup.replay_files import (
     write_orders,
 )
 from services.dedup.replay_reports import TELL_EVERY, load_served, prepare, without_garbage_collection
-from services.grid.evidence import account_spellings
+from services.dedup.replay_restorations import power_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from services.dedup.domain.rules import Rules
     from services.dedup.replay_files import Restoration
     from services.dedup.replay_reports import Heard, Prepared, Progress, Served
+    from services.dedup.replay_restorations import PowerBack
 
 _ENDINGS: Final = (e.OrderCancelled, e.OrderClosed)
 _ORDERS: Final = (e.OrderIssued, e.OrderUpdated, *_ENDINGS)
@@ -125,9 +126,8 @@ class Replay:
 
     def __init__(self, served: Served, rules: Rules) -> None:
         """Start with nothing reported."""
+        self._served = served
         self._tree = served.tree
-        self._book = served.book
-        self._homes = served.homes
         self._rules = rules
         self._areas: dict[str, AreaState] = {}
         self._timers: list[tuple[datetime, UUID, int, str, e.TimerSet]] = []
@@ -143,9 +143,12 @@ class Replay:
             return self._decide_all(prepared, restored, tell)
 
     def _decide_all(self, prepared: Sequence[Prepared], restored: Iterable[Restoration], tell: Progress) -> Replayed:
-        ahead = sorted(restored, key=lambda one: one.restored_at, reverse=True)
+        told, unknown = power_back(restored, self._served)
+        self._result.restorations_unknown = len(unknown)
+        self._result.unknown_places = list(dict.fromkeys(unknown))[:SHOWN]
+        ahead = told[::-1]
         for done, report in enumerate(prepared):
-            while ahead and ahead[-1].restored_at <= report.received_at:
+            while ahead and ahead[-1].at <= report.received_at:
                 self._restore(ahead.pop())
             self._fire_until(report.received_at)
             if report.message is None:
@@ -231,27 +234,15 @@ class Replay:
 
     # --- restorations ---
 
-    def _restore(self, restored: Restoration) -> None:
-        self._fire_until(restored.restored_at)
-        said = restored.device_or_account
-        what = said
-        if said not in self._homes and said not in self._tree:
-            device = next((one for one in account_spellings(said) if one in self._tree), None)
-            what = self._book.account(said) or device or said
-        transformer = self._homes.get(what)
-        if transformer is None and what not in self._tree:
-            self._result.restorations_unknown += 1
-            if len(self._result.unknown_places) < SHOWN and what not in self._result.unknown_places:
-                self._result.unknown_places.append(what)
-            return
-        device = what if transformer is None else transformer
+    def _restore(self, back: PowerBack) -> None:
+        self._fire_until(back.at)
         self._restorations += 1
         message = PowerRestored(
-            area=self._tree.area_of(device),
+            area=self._tree.area_of(back.device),
             restoration_id=derive("replay restored", self._restorations),
-            device=device,
-            account_id=None if transformer is None else what,
-            restored_at=restored.restored_at,
-            received_at=restored.restored_at,
+            device=back.device,
+            account_id=back.account_id,
+            restored_at=back.at,
+            received_at=back.at,
         )
-        self._take(message, restored.restored_at)
+        self._take(message, back.at)

@@ -284,6 +284,18 @@ def test_it_tells_how_far_it_is(files: Files) -> None:
     assert told[-1] == ("reports", 1, 1)
 
 
+def test_power_that_is_told_back_customer_by_customer_ends_one_outage_and_makes_no_others(files: Files) -> None:
+    for n, transformer in enumerate(("A0TR00026", "A0TR00104", "A0TR00023")):
+        files.report(f"report {n}", n, transformer)
+    under = {row.account_id: row for rows in HOMES.values() for row in rows}
+    for account in under:
+        files.power_back(120, account)
+    files.run()
+
+    assert len({incident for incident, _ in files.assignments().values()}) == 1
+    assert len({row["order_id"] for row in files.orders() if not row["superseded_by"]}) == 1
+
+
 def test_a_restoration_of_something_unknown_is_counted(files: Files) -> None:
     files.report("one", 0, "A0TR00023")
     files.power_back(1, "X")
