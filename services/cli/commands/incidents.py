@@ -76,6 +76,39 @@ def list_incidents(
 
 
 @app.command()
+def waiting(
+    area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=_PAGE, help="Oldest ones to show.")] = 50,
+    as_json: _Json = False,
+) -> None:
+    """List reports that nothing could place, oldest first: place one with `gridline incidents place`.
+
+    For example:  gridline incidents waiting
+    """
+    found = desk.ask("/v1/reports/waiting", limit=limit, **({"area": area} if area else {}))["reports"]
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        out.print("No report waits for a place.")
+        return
+    rows = [
+        (
+            one["report_id"],
+            one["ticket_ref"],
+            escape(one["area"]),
+            shown(one["reported_at"]),
+            one["customer_class"],
+            escape(one["address"] or ""),
+            one["reason"],
+        )
+        for one in found
+    ]
+    columns = ("report", "ticket", "area", "reported", "customer", "address", "why")
+    out.print(table("Reports that wait for a place", columns, rows))
+
+
+@app.command()
 def show(
     incident: Annotated[str, typer.Argument(help="Id of the incident; a merged one shows where it went.")],
     as_json: _Json = False,

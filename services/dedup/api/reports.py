@@ -1,14 +1,15 @@
-"""Why a report is where it is, what else was considered, and what would change it."""
+"""Why a report is where it is, what else was considered, what would change it; and which reports wait for a person."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
+from services.contracts.values import Name  # noqa: TC001 - FastAPI reads the types of a door's parameters
 from services.dedup.domain.explain import considered, would_change
 from services.dedup.domain.words import sentence
 from services.dedup.keys import Scope
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from services.dedup.ground import Ground
     from services.runtime.keys import KeyRing
     from services.runtime.postgres import Pool
+
+
+_MOST: Final = 500
 
 
 class LedgerRow(BaseModel):
@@ -61,10 +65,42 @@ class Explanation(BaseModel):
     would_change: list[str] = Field(description="What would put it elsewhere, as sentences")
 
 
+class WaitingReport(BaseModel):
+    """A report that no incident and no answer was found for."""
+
+    report_id: UUID
+    ticket_ref: str
+    area: str
+    feeder: str | None
+    channel: str
+    customer_class: str
+    reported_at: datetime
+    address: str | None
+    reason: str = Field(description="Why a person must decide")
+    words: str = Field(description="The same as a sentence")
+
+
+class WaitingReports(BaseModel):
+    """Reports that wait for a person, oldest first."""
+
+    reports: list[WaitingReport]
+
+
 def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
-    """Make the door."""
+    """Make the doors."""
     router = APIRouter(tags=["reports"])
     may_read = Depends(let_in(keys, Scope.READ))
+
+    @router.get("/reports/waiting", dependencies=[may_read], summary="Reports that wait for a person to place them")
+    async def waiting(
+        area: Annotated[Name | None, Query(description="Only this substation or cell")] = None,
+        after: Annotated[UUID | None, Query(description="`report_id` of the last of the page before")] = None,
+        limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
+    ) -> WaitingReports:
+        with translated():
+            async with pool.acquire() as connection:
+                rows = await views.waiting_reports(connection, area, after, limit)
+        return WaitingReports(reports=[WaitingReport(**dict(row), words=sentence(row["reason"], {})) for row in rows])
 
     @router.get(
         "/reports/{report_id}/explain",

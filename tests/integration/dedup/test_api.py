@@ -68,6 +68,19 @@ async def test_incidents_are_listed_youngest_first_page_by_page(room: Room, door
     assert (len(seen), after) == (5, None)
 
 
+async def test_reports_that_wait_for_a_place_are_listed_oldest_first(room: Room, door: httpx.AsyncClient) -> None:
+    """Nobody could place one that is in no incident, if nothing told its id."""
+    lost = [a_report(AREA, "NO-SUCH", f"lost{at}", at, address=f"黄河中路{at}号") for at in range(3)]
+    await room.feed([*lost, a_report(AREA, "A0TR00023", "found", 3)], minute(3))
+    first = (await door.get("/v1/reports/waiting", params={"limit": 2})).json()["reports"]
+    assert [one["report_id"] for one in first] == [str(one.report_id) for one in lost[:2]]
+    assert (first[0]["reason"], first[0]["address"]) == ("device_unknown", "黄河中路0号")
+    assert first[0]["words"]
+    further = (await door.get("/v1/reports/waiting", params={"after": first[1]["report_id"], "area": AREA})).json()
+    assert [one["report_id"] for one in further["reports"]] == [str(lost[2].report_id)]
+    assert (await door.get("/v1/reports/waiting", params={"area": "elsewhere"})).json() == {"reports": []}
+
+
 async def test_incidents_are_filtered_by_state_and_area(room: Room, door: httpx.AsyncClient) -> None:
     await a_lateral_fails(room)
 
