@@ -95,7 +95,7 @@ def _tell_version(wanted: bool) -> None:
 @app.callback()
 def gridline(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and leave.")
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Outage-call intake, skill routing, outage merging and dispatch for an electricity hotline.

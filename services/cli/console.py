@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+import typer
 from rich.console import Console, Group
 from rich.progress import (
     BarColumn,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from rich.console import JustifyMethod, RenderableType
 
 _PIPE_COLUMNS: Final = 200  # rich would fold everything that is piped to 80
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+"""The option of every command that can print JSON."""
 
 out: Final = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
 err: Final = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPE_COLUMNS)

@@ -6,14 +6,20 @@ Never here: an action.
 from __future__ import annotations
 
 import getpass
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
+import typer
 from rich.markup import escape
 
 from services.cli import addresses, http
 from services.cli.console import out, print_json
 from services.dedup.keys import DEVELOPMENT_KEYS
+
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; recorded in the ledger.")]
+CommandId = Annotated[
+    str | None, typer.Option("--command-id", help="Your own id of this command; the same again changes nothing.")
+]
 
 
 def headers() -> dict[str, str]:

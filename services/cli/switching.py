@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.console import err, out, print_json, table
+from services.cli.console import Json, err, out, print_json, table
 from services.cli.errors import CommandError, Exit
 from services.cli.moments import shown
 from services.cli.network import connected
@@ -34,8 +34,8 @@ def switch(
     file: Annotated[
         Path | None, typer.Option(help="A CSV of several, in their order: close,open and optionally to. All or none.")
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why; kept with it.")] = "",
-    author: Annotated[str | None, typer.Option(help="Who; the name you are logged in by, unless you say.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; recorded with it.")] = "",
+    author: Annotated[str | None, typer.Option(help="Who; default: your login name.")] = None,
 ) -> None:
     """Close a tie and open a switch: what lies between is fed by the other feeder from now on.
 
@@ -96,8 +96,8 @@ def _operations(close: str | None, open_device: str | None, to: str | None, file
 
 
 def list_switchings(
-    limit: Annotated[int, typer.Option(min=1, help="Latest ones to show.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show, newest first.")] = 20,
+    as_json: Json = False,
 ) -> None:
     """Show what was switched, latest first: when, by whom and why.
 

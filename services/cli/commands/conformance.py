@@ -17,7 +17,7 @@ app = typer.Typer(
     name="conformance",
     no_args_is_help=True,
     add_completion=False,
-    help="Does your consumer of dispatch orders keep the contract? Publish a script to it, judge its action log.",
+    help="Test a consumer of dispatch orders: publish a script to it, judge its action log.",
 )
 
 _Run = Annotated[str, typer.Option(help="Name of this run; a new name makes new orders.")]

@@ -69,15 +69,15 @@ _STOP_SECONDS = 10.0
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack up and print its addresses.")] = False,
     faults: Annotated[int, typer.Option(min=5, max=400, help="True outages; their sizes follow real ones.")] = 150,
-    seconds: Annotated[float, typer.Option(min=5, max=600, help="Live its six hours within this time.")] = 40.0,
+    seconds: Annotated[float, typer.Option(min=5, max=600, help="Replay its six hours within this time.")] = 40.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same storm.")] = 1,
 ) -> None:
     """Send a storm of some thousand contacts through a real Kafka, a real Postgres and the four services.
 
-    Networks: IEEE 123 and EPRI ckt5, tiled to three substations of eight feeders. The storm's six hours are lived
-    again in seconds: the clocks of the services go as much faster, and end in the present. It comes by phone, web, app
-    and WeChat; simulated crews (examples/field_repair_consumer.py) take the orders and bring power back. At the end
-    every contact is looked for. Exit code 0 only if the count is exact and every promise was kept.
+    Networks: IEEE 123 and EPRI ckt5, tiled to three substations of eight feeders. Six hours of storm are replayed in
+    seconds: the services' clocks run that much faster until they reach the present. Contacts come by phone, web, app
+    and WeChat; simulated crews (examples/field_repair_consumer.py) take the orders and restore power. At the end every
+    contact is accounted for. Exit code 0 only if the count is exact and every guarantee held.
 
     It runs in a folder of its own on free ports, beside any stack of yours, and leaves nothing running.
 

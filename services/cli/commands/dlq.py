@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from services.cli import addresses, dead_letters
-from services.cli.console import err, out, print_json, progress, table
+from services.cli.console import Json, err, out, print_json, progress, table
 from services.cli.errors import CommandError, Exit
 from services.cli.moments import shown
 from services.contracts.topics import BY_NAME
@@ -28,15 +28,14 @@ app = typer.Typer(
 
 _Topic = Annotated[str | None, typer.Option("--topic", "-t", help="Only of this topic.")]
 _Reason = Annotated[str | None, typer.Option("--reason", "-r", help="Only with this reason word.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
 def list_letters(
     topic: _Topic = None,
     reason: _Reason = None,
-    limit: Annotated[int, typer.Option(min=1, help="Newest ones to show.")] = 50,
-    as_json: _Json = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show, newest first.")] = 50,
+    as_json: Json = False,
 ) -> None:
     """List dead letters with their cause and original position, oldest first.
 
@@ -75,7 +74,7 @@ def list_letters(
 def show(
     topic: Annotated[str, typer.Argument(help="Topic the record was on, such as contact.received.v1.")],
     letter: Annotated[str, typer.Argument(help="As `gridline dlq list` names it: partition:offset.")],
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Show one dead letter whole: cause, original headers, key and value. It may hold personal data.
 
@@ -109,7 +108,7 @@ def replay(
     topic: _Topic = None,
     reason: _Reason = None,
     letter: Annotated[
-        list[str] | None, typer.Option("--letter", "-l", help="Only this one, partition:offset; may be repeated.")
+        list[str] | None, typer.Option("--letter", "-l", help="Only this one, partition:offset; repeatable.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

@@ -17,7 +17,7 @@ _FOLDER = Path("docs") / "contracts"
 
 def docs(
     folder: Annotated[Path, typer.Argument(help="Where they go.")] = _FOLDER,
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if one is missing or old.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if one is missing or outdated.")] = False,
 ) -> None:
     """Write the JSON Schemas, AsyncAPI and OpenAPI documents from the code.
 

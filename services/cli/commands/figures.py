@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from services.cli import desk
-from services.cli.console import out, print_json, table
+from services.cli.console import Json, out, print_json, table
 from services.cli.moments import given, shown
 
 
@@ -20,8 +20,8 @@ def figures(
         str | None, typer.Option("--until", callback=given, help="End; now. Days are counted in its offset.")
     ] = None,
     area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
-    momentary: Annotated[float, typer.Option(help="Not longer than this many minutes is momentary.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    momentary: Annotated[float, typer.Option(help="Interruptions up to this many minutes are momentary.")] = 5,
+    as_json: Json = False,
 ) -> None:
     """Show SAIDI, SAIFI, CAIDI and MAIFI (IEEE 1366) of the interruptions that began in a time.
 

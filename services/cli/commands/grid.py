@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli import switching
-from services.cli.console import err, out, print_json, progress, table
+from services.cli.console import Json, err, out, print_json, progress, table
 from services.cli.errors import CommandError, Exit
 from services.cli.network import connected
 from services.cli.recoding import in_utf8
@@ -221,7 +221,7 @@ def tile(
 @app.command()
 def show(
     device: Annotated[str | None, typer.Argument(help="A device; without one, the areas.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show the current network's areas, or one device: what feeds it and what it feeds.
 

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from services.cli import desk
-from services.cli.console import out, print_json, table
+from services.cli.console import Json, out, print_json, table
 from services.cli.errors import CommandError
 from services.cli.incident_drawing import svg
 from services.cli.moments import shown
@@ -19,10 +19,9 @@ app = typer.Typer(
     name="incidents",
     no_args_is_help=True,
     add_completion=False,
-    help="Incidents as dedup has them, and why a report is where it is.",
+    help="Open outages, their reports and orders, why, and dispatchers' commands.",
 )
 
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _OPEN = ("predicted", "confirmed")
 _PAGE = 500
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
@@ -33,12 +32,12 @@ def list_incidents(
     state: Annotated[
         list[str] | None, typer.Option("--state", "-s", help="predicted, confirmed, restored or cancelled; repeatable.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="In any state; open ones only without it.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="In any state, not only open ones.")] = False,
     area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Youngest ones to show.")] = 50,
-    as_json: _Json = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show, newest first.")] = 50,
+    as_json: Json = False,
 ) -> None:
-    """List incidents, youngest first: device, customers, reports, what the crew said last.
+    """List incidents, newest first: device, customers, reports, the crew's last stage.
 
     For example:
 
@@ -111,7 +110,7 @@ def waiting(
 @app.command()
 def show(
     incident: Annotated[str, typer.Argument(help="Id of the incident; a merged one shows where it went.")],
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Show one incident: its reports, the versions of its order, what the crew said.
 
@@ -174,7 +173,7 @@ def draw(
     incident: Annotated[str, typer.Argument(help="Id of the incident.")],
     to: Annotated[Path, typer.Option("--out", "-o", help="Where to write the picture.")] = Path("incident.svg"),
 ) -> None:
-    """Draw an incident on its feeder (SVG): who called, who kept silent, what else is open there.
+    """Draw an incident on its feeder (SVG): who called, who did not, what else is open nearby.
 
     For example:  gridline incidents draw 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 --out outage.svg
     """
@@ -189,7 +188,7 @@ def draw(
 @app.command()
 def explain(
     report: Annotated[str, typer.Argument(help="Id of a report, as `incidents show` lists them.")],
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Say why a report is in its incident, was answered, or is with a person.
 
@@ -211,19 +210,15 @@ def explain(
 
 
 _Incident = Annotated[str, typer.Argument(help="Id of the incident.")]
-_Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept in the ledger.")]
-_Id = Annotated[
-    str | None, typer.Option("--command-id", help="Your own id of this command; the same again changes nothing.")
-]
 
 
 @app.command()
 def merge(
     incident: _Incident,
     into: Annotated[str, typer.Argument(help="The incident that takes its reports.")],
-    reason: _Reason,
-    command_id: _Id = None,
-    as_json: _Json = False,
+    reason: desk.Reason,
+    command_id: desk.CommandId = None,
+    as_json: Json = False,
 ) -> None:
     """Merge an incident into another: its order is cancelled and names the other's.
 
@@ -240,12 +235,12 @@ def merge(
 def split(
     incident: _Incident,
     reports: Annotated[list[str], typer.Argument(help="Reports that become an incident of their own.")],
-    reason: _Reason,
+    reason: desk.Reason,
     device: Annotated[
         str | None, typer.Option(help="Where it is; the lowest device above the reports if not given.")
     ] = None,
-    command_id: _Id = None,
-    as_json: _Json = False,
+    command_id: desk.CommandId = None,
+    as_json: Json = False,
 ) -> None:
     """Split reports off an incident: they get an incident and an order of their own.
 
@@ -263,9 +258,9 @@ def move(
     incident: _Incident,
     to: Annotated[str, typer.Argument(help="The incident that takes them.")],
     reports: Annotated[list[str], typer.Argument(help="Reports that move.")],
-    reason: _Reason,
-    command_id: _Id = None,
-    as_json: _Json = False,
+    reason: desk.Reason,
+    command_id: desk.CommandId = None,
+    as_json: Json = False,
 ) -> None:
     """Move reports of an incident to another.
 
@@ -282,10 +277,10 @@ def move(
 @app.command()
 def confirm(
     incident: _Incident,
-    reason: _Reason,
+    reason: desk.Reason,
     device: Annotated[str | None, typer.Option(help="Where it is, if elsewhere than predicted.")] = None,
-    command_id: _Id = None,
-    as_json: _Json = False,
+    command_id: desk.CommandId = None,
+    as_json: Json = False,
 ) -> None:
     """Confirm where an incident is: from now on only a person moves it.
 
@@ -301,12 +296,12 @@ def confirm(
 @app.command()
 def relate(
     incident: _Incident,
-    to: Annotated[str, typer.Argument(help="The incident it has to do with.")],
-    reason: _Reason,
-    command_id: _Id = None,
-    as_json: _Json = False,
+    to: Annotated[str, typer.Argument(help="The related incident.")],
+    reason: desk.Reason,
+    command_id: desk.CommandId = None,
+    as_json: Json = False,
 ) -> None:
-    """Say that an incident has to do with another, and keep them two.
+    """Relate an incident to another; they stay separate.
 
     For example:
 
@@ -321,11 +316,11 @@ def relate(
 def place(
     report: Annotated[str, typer.Argument(help="Id of a report that waits for a place.")],
     device: Annotated[str, typer.Argument(help="Device it belongs to.")],
-    reason: _Reason,
-    command_id: _Id = None,
-    as_json: _Json = False,
+    reason: desk.Reason,
+    command_id: desk.CommandId = None,
+    as_json: Json = False,
 ) -> None:
-    """Give a report that waits its device; it is then decided like any other.
+    """Place a waiting report at a device; it is then decided like any other.
 
     For example:  gridline incidents place 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e T001-A0TR00023 -r "called back"
     """
@@ -336,11 +331,11 @@ def place(
 @app.command()
 def undo(
     command: Annotated[str, typer.Argument(help="Id of the command to take back.")],
-    reason: _Reason,
-    command_id: _Id = None,
-    as_json: _Json = False,
+    reason: desk.Reason,
+    command_id: desk.CommandId = None,
+    as_json: Json = False,
 ) -> None:
-    """Take a command back, or learn what stands in the way.
+    """Undo a command, or show what prevents it.
 
     For example:  gridline incidents undo 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e -r "two poles after all"
     """

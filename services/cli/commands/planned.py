@@ -8,25 +8,20 @@ import typer
 from rich.markup import escape
 
 from services.cli import desk
-from services.cli.console import out, print_json, table
+from services.cli.console import Json, out, print_json, table
 from services.cli.moments import given, shown
 
 app = typer.Typer(
     name="planned", no_args_is_help=True, add_completion=False, help="Planned outages: list, add, change, cancel."
 )
 
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept.")]
-_Id = Annotated[
-    str | None, typer.Option("--command-id", help="Your own id of this command; the same again changes nothing.")
-]
 _From = Annotated[str, typer.Option("--from", callback=given, help="Begin, ISO 8601 with offset.")]
 _Until = Annotated[str, typer.Option("--until", callback=given, help="End, ISO 8601 with offset.")]
 
 
 @app.command("list")
 def list_planned(
-    area: Annotated[str | None, typer.Option(help="Only of this area.")] = None, as_json: _Json = False
+    area: Annotated[str | None, typer.Option(help="Only of this area.")] = None, as_json: Json = False
 ) -> None:
     """List the planned outages that are not over.
 
@@ -55,11 +50,11 @@ def add(
     device: Annotated[str, typer.Argument(help="Device under which power will be off.")],
     starts: _From,
     ends: _Until,
-    reason: _Reason,
-    command_id: _Id = None,
-    as_json: _Json = False,
+    reason: desk.Reason,
+    command_id: desk.CommandId = None,
+    as_json: Json = False,
 ) -> None:
-    """Make a planned outage known.
+    """Add a planned outage.
 
     For example:
 
@@ -75,9 +70,9 @@ def change(
     device: Annotated[str, typer.Option(help="Device under which power will be off.")],
     starts: _From,
     ends: _Until,
-    reason: _Reason,
-    command_id: _Id = None,
-    as_json: _Json = False,
+    reason: desk.Reason,
+    command_id: desk.CommandId = None,
+    as_json: Json = False,
 ) -> None:
     """Change the device or the time of a planned outage.
 
@@ -94,9 +89,9 @@ def change(
 @app.command()
 def cancel(
     planned: Annotated[str, typer.Argument(help="Id of the planned outage.")],
-    reason: _Reason,
-    command_id: _Id = None,
-    as_json: _Json = False,
+    reason: desk.Reason,
+    command_id: desk.CommandId = None,
+    as_json: Json = False,
 ) -> None:
     """Cancel a planned outage: from now on reports there are outages.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from services.cli import addresses, moments
-from services.cli.console import out, print_json, table
+from services.cli.console import Json, out, print_json, table
 from services.cli.database import connect
 from services.cli.errors import CommandError, Exit
 from services.cli.evidence import CONSUMERS
@@ -26,7 +26,7 @@ app = typer.Typer(
     name="positions",
     no_args_is_help=True,
     add_completion=False,
-    help="Where services stand in their topics, and moving them after a halt.",
+    help="Positions of services in their topics, and moving them after a halt.",
 )
 
 _STANDS: Final = """
@@ -44,7 +44,7 @@ _COLUMNS: Final = ("service", "topic", "partition", "stands at", "log begins", "
 
 
 @app.command("list")
-def list_positions(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def list_positions(as_json: Json = False) -> None:
     """Show where each service goes on in each partition, and what the log holds.
 
     For example:  gridline positions list

@@ -38,14 +38,14 @@ def quality(
     only: Annotated[
         str | None, typer.Option(help=f"'engine' for Gridline alone; else methods with ';': {'; '.join(METHODS)}.")
     ] = None,
-    holds: Annotated[bool, typer.Option(help="Also run the engine with orders that wait, for the trade-off.")] = False,
+    holds: Annotated[bool, typer.Option(help="Also run the engine with held orders, for the trade-off.")] = False,
     rules: Annotated[Path | None, typer.Option(help="Rules, in place of the shipped deploy/dedup.yaml.")] = None,
     processes: Annotated[int, typer.Option(min=1, max=_MOST_PROCESSES, help="Storms at a time.")] = _MOST_PROCESSES,
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Write merging.md, merging.json and the plots into this folder.")
     ] = None,
     recorded: Annotated[
-        Path | None, typer.Option("--from", help="Run nothing: take the runs of this merging.json.")
+        Path | None, typer.Option("--from", help="Run nothing: use the runs of this merging.json.")
     ] = None,
 ) -> None:
     """Measure how good the merging is: the engine, baselines and bounds, on storms whose truth is known.

@@ -34,11 +34,11 @@ def replay(
     customers: Annotated[Path, typer.Option(help="customers.csv")],
     reports: Annotated[Path, typer.Option(help="reports.jsonl, one outage report a line")],
     out_folder: Annotated[Path, typer.Option("--out", help="Folder for assignments.csv and orders.csv.")],
-    restorations: Annotated[Path | None, typer.Option(help="restorations.csv: when power came back where.")] = None,
+    restorations: Annotated[Path | None, typer.Option(help="restorations.csv: when power was restored where.")] = None,
     rules: Annotated[Path | None, typer.Option(help="Thresholds, in place of the shipped deploy/dedup.yaml.")] = None,
     truth: Annotated[
         Path | None,
-        typer.Option(help="truth.csv of `gridline storm --out`, with its faults.csv: say how right it was."),
+        typer.Option(help="truth.csv of `gridline storm --out`, beside its faults.csv: score the result."),
     ] = None,
 ) -> None:
     """Run the outage engine over files, by arrival time: the same code that decides in the service.

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from services.cli import addresses, http, route_cases, route_drawing
-from services.cli.console import out, print_json, table
+from services.cli.console import Json, out, print_json, table
 from services.cli.errors import CommandError, Exit
 from services.router.settings import RouterSettings
 from services.router.tree.book import load_rules
@@ -28,9 +28,8 @@ app = typer.Typer(
     help="The route tree and the skill queues: test, explain, draw, queues.",
 )
 
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_Routes = Annotated[Path | None, typer.Option("--routes", help="Route file; the router's own without it.")]
-_Classify = Annotated[Path | None, typer.Option("--classify", help="Word file; the router's own without it.")]
+_Routes = Annotated[Path | None, typer.Option("--routes", help="Route file; default: the router's own.")]
+_Classify = Annotated[Path | None, typer.Option("--classify", help="Word file; default: the router's own.")]
 _SHIPPED_CASES: Final = Path(__file__).parents[3] / "deploy" / "routes.cases.yaml"
 
 
@@ -39,7 +38,7 @@ def try_cases(
     cases: Annotated[Path, typer.Argument(help="Table of cases (YAML).")] = _SHIPPED_CASES,
     routes: _Routes = None,
     classify: _Classify = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Run a table of cases through the files, and say for each which route decided. Exit 1 if one is not as expected.
 
@@ -102,9 +101,9 @@ def draw(
 @app.command()
 def explain(
     what: Annotated[
-        str, typer.Argument(help="Id or reference of a ticket; or a business type, for a ticket that could be.")
+        str, typer.Argument(help="Id or reference of a ticket; or a business type, for a hypothetical ticket.")
     ] = "fault_report",
-    hazard: Annotated[list[str] | None, typer.Option(help="Danger that was named; may be repeated.")] = None,
+    hazard: Annotated[list[str] | None, typer.Option(help="A reported danger; repeatable.")] = None,
     fault: Annotated[str | None, typer.Option(help="Kind of fault, such as outage or voltage.")] = None,
     language: Annotated[str | None, typer.Option(help="BCP 47 tag, such as en or bo-CN.")] = None,
     channel: Annotated[str | None, typer.Option(help="phone, web, app, wechat, sms or api.")] = None,
@@ -114,10 +113,8 @@ def explain(
     single_premise: Annotated[bool, typer.Option(help="Only the customer's own home is out.")] = False,
     area: Annotated[str | None, typer.Option(help="Area of the place.")] = None,
     needs_person: Annotated[str | None, typer.Option(help="Why a person must look, as dedup says it.")] = None,
-    at: Annotated[
-        str | None, typer.Option(help="When, such as 2026-10-01T09:00:00+08:00: calendars are asked.")
-    ] = None,
-    as_json: _Json = False,
+    at: Annotated[str | None, typer.Option(help="When, for calendars, such as 2026-10-01T09:00:00+08:00.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Say which skill queue a ticket goes to, and every route that was looked at on the way.
 
@@ -182,7 +179,7 @@ def _tell(found: Any) -> None:
 
 
 @app.command()
-def queues(as_json: _Json = False) -> None:
+def queues(as_json: Json = False) -> None:
     """List the skill queues with what waits in each. It needs a key with the scope read: GRIDLINE_API_KEY.
 
     For example:  gridline routes queues

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from services.cli.console import out, print_json, progress, table
+from services.cli.console import Json, out, print_json, progress, table
 from services.cli.errors import CommandError, Exit
 from services.dedup.replay_files import ReplayFileError
 from services.dedup.rules_file import load_rules
@@ -35,9 +35,9 @@ def score(
     folders: Annotated[
         list[Path], typer.Argument(help="Folders with a storm (`gridline storm --out`) and what a replay of it wrote.")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="For another program to read.")] = False,
-    explain: Annotated[bool, typer.Option(help="Also say by cause where it lost: at places, or in merging.")] = False,
-    baselines: Annotated[bool, typer.Option(help="Also say what simpler ways to merge make of it.")] = False,
+    as_json: Json = False,
+    explain: Annotated[bool, typer.Option(help="Also break the losses down by cause.")] = False,
+    baselines: Annotated[bool, typer.Option(help="Also compare with simpler methods.")] = False,
 ) -> None:
     """Score how right merging was: B-cubed, orders for each true fault, faults nobody was sent to, and more.
 

@@ -14,7 +14,7 @@ from rich.status import Status
 
 from deploy.native import stack
 from deploy.native.settings import read_settings
-from services.cli.console import err, out, print_json, table
+from services.cli.console import Json, err, out, print_json, table
 from services.cli.errors import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def down() -> None:
 
 
 @app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def status(as_json: Json = False) -> None:
     """Show every process of the stack and whether it is ready. Exit code 1 unless everything is.
 
     For example:  gridline stack status

@@ -45,10 +45,10 @@ def storm(
     faults: Annotated[int, typer.Option(min=1, max=100_000, help="True outages; their sizes follow real ones.")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed on the same network gives the same storm.")] = 1,
     seconds: Annotated[float, typer.Option(min=1, help="Send the storm evenly within this time.")] = 20.0,
-    areas: Annotated[int, typer.Option(min=1, help="Strike the first so many areas of the imported network.")] = 10,
+    areas: Annotated[int, typer.Option(min=1, help="Use this many areas of the imported network.")] = 10,
     network: Annotated[Path | None, typer.Option(help="network.csv, in place of the imported network.")] = None,
     customers: Annotated[Path | None, typer.Option(help="customers.csv that goes with it.")] = None,
-    truth: Annotated[Path | None, typer.Option(help="Write what is true of each contact that is sent: a CSV.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Write the truth of each contact to a CSV.")] = None,
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Write network, customers, reports, restorations, truth; send nothing.")
     ] = None,
@@ -58,7 +58,7 @@ def storm(
     ] = None,
     tiles: Annotated[
         str | None,
-        typer.Option(help="With --out: make of the network AREASxFEEDERS copies, as 10x4.", rich_help_panel="Files"),
+        typer.Option(help="With --out: tile the network, AREASxFEEDERS, such as 10x4.", rich_help_panel="Files"),
     ] = None,
     hours: Annotated[float, typer.Option(min=0.1, help="With --out: length of the storm in its own time.")] = 12.0,
     start: Annotated[

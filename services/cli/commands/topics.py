@@ -8,17 +8,20 @@ from typing import Annotated
 import typer
 
 from services.cli import addresses, topics
-from services.cli.console import out, print_json, table
+from services.cli.console import Json, out, print_json, table
 from services.contracts.topics import BY_NAME
 from services.runtime import cluster
 
 app = typer.Typer(
-    name="topics", no_args_is_help=True, add_completion=False, help="Kafka topics: the table of them, and applying it."
+    name="topics",
+    no_args_is_help=True,
+    add_completion=False,
+    help="Kafka topics: list the table of topics, apply it to a cluster.",
 )
 
 
 @app.command("list")
-def list_topics(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def list_topics(as_json: Json = False) -> None:
     """Show every topic: its key, who writes and reads it, and what the cluster has.
 
     For example:  gridline topics list
