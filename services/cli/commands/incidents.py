@@ -78,7 +78,7 @@ def list_incidents(
 def waiting(
     area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=_PAGE, help="Oldest ones to show.")] = 50,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """List reports that nothing could place, oldest first: place one with `gridline incidents place`.
 
