@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from services.contracts.unfit import why
+from services.runtime.bodies import bounded
 from services.runtime.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -237,20 +238,25 @@ class Doors:
     FastAPI's way to an endpoint (five middlewares, the routes asked one by one, twice) took a quarter of a request that
     is accepted. A door whose path has parameters, and everything else, still goes that way.
 
-    HEAD is answered as GET is, and the server leaves the body out (RFC 9110, 9.3.2).
+    HEAD is answered as GET is, and the server leaves the body out (RFC 9110, 9.3.2). A ``BytesRoute`` bounds the body
+    that it reads; all others are bounded here.
     """
 
     def __init__(self, app: FastAPI, routers: Iterable[APIRouter]) -> None:
         """Add the routers to the application."""
         self._app = app
         self._direct: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = {}
+        self._reading: list[BytesRoute] = []
         app.state.doors = []
         for router in routers:
             app.include_router(router)
             app.state.doors += [route for route in router.routes if isinstance(route, APIRoute)]
             for route in router.routes:
-                if isinstance(route, BytesRoute) and not route.param_convertors:
-                    self._direct |= {(method, route.path): route.endpoint for method in route.methods or ()}
+                if isinstance(route, BytesRoute):
+                    if route.param_convertors:
+                        self._reading.append(route)
+                    else:
+                        self._direct |= {(method, route.path): route.endpoint for method in route.methods or ()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -258,7 +264,8 @@ class Doors:
             scope = {**scope, "method": "GET", _HEAD: True}
         found = self._direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if found is None:
-            await self._app(scope, receive, send)
+            by_itself = any(route.matches(scope)[0] is Match.FULL for route in self._reading)
+            await self._app(scope, receive if by_itself else bounded(scope, receive), send)
             return
         try:
             response = await found(Request(scope, receive))

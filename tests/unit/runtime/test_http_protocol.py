@@ -34,8 +34,12 @@ async def _app(scope: Scope, _receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def _connected(app: ASGIApp = _app) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, http=HttpProtocol, log_config=None, lifespan="off")
+async def connected(
+    app: ASGIApp = _app, **settings: int
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, http=HttpProtocol, log_config=None, lifespan="off", **settings
+    )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     async with asyncio.timeout(_SECONDS):
@@ -59,7 +63,7 @@ async def _answer(reader: asyncio.StreamReader) -> bytes:
 
 
 async def test_answers_come_whole_and_in_the_order_of_the_requests():
-    async with _connected() as (reader, writer):
+    async with connected() as (reader, writer):
         for path in (b"/one", b"/large", b"/two"):  # one line, the next request sent before the answer came
             writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: here\r\n\r\n")
         assert await _answer(reader) == b"/one"
@@ -68,13 +72,13 @@ async def test_answers_come_whole_and_in_the_order_of_the_requests():
 
 
 async def test_a_piece_of_a_stream_leaves_while_the_next_is_awaited():
-    async with _connected() as (reader, writer):
+    async with connected() as (reader, writer):
         writer.write(b"GET /stream HTTP/1.1\r\nHost: here\r\n\r\n")
         assert (await reader.readuntil(b"\r\n5\r\nfirst")).startswith(b"HTTP/1.1 200")
 
 
 async def test_the_last_answer_leaves_before_the_line_is_closed():
-    async with _connected() as (reader, writer):
+    async with connected() as (reader, writer):
         writer.write(b"GET /bye HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
         assert await _answer(reader) == b"/bye"
         assert await reader.read() == b""
@@ -83,7 +87,7 @@ async def test_the_last_answer_leaves_before_the_line_is_closed():
 @pytest.mark.parametrize("part", [b"x", b"X-Some: y\r\n"], ids=["one header without end", "headers without end"])
 async def test_a_head_without_end_is_refused(part: bytes):
     endless = b"GET / HTTP/1.1\r\nHost: here\r\nX-Long: " + part * MAX_HEAD_BYTES
-    async with _connected() as (reader, writer):
+    async with connected() as (reader, writer):
         writer.write(endless[: MAX_HEAD_BYTES + 1])  # no more: what is left unread makes the kernel drop the answer
         assert (await reader.readline()).startswith(b"HTTP/1.1 400")
         assert b"head is too large" in await reader.read()
@@ -93,7 +97,7 @@ async def test_a_head_without_end_is_refused(part: bytes):
     "sent", [b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\r\n\r\n"], ids=["version", "TLS"]
 )
 async def test_what_is_no_http_is_answered_as_a_problem_like_every_error(sent: bytes):
-    async with _connected() as (reader, writer):
+    async with connected() as (reader, writer):
         writer.write(sent)
         assert (await reader.readline()).startswith(b"HTTP/1.1 400")
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
@@ -107,7 +111,7 @@ async def test_head_has_the_length_of_gets_body_and_none_of_it():
     async def ready() -> list[str]:
         return []
 
-    async with _connected(Doors(make_app("test", ready=ready), [])) as (reader, writer):
+    async with connected(Doors(make_app("test", ready=ready), [])) as (reader, writer):
         writer.write(b"HEAD /healthz HTTP/1.1\r\nHost: here\r\n\r\nGET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200")
@@ -116,7 +120,7 @@ async def test_head_has_the_length_of_gets_body_and_none_of_it():
 
 
 async def test_many_requests_on_one_line_are_not_one_long_head():
-    async with _connected() as (reader, writer):
+    async with connected() as (reader, writer):
         for _ in range(40):
             writer.write(b"GET /again HTTP/1.1\r\nHost: here\r\nX-Some: " + b"y" * 2000 + b"\r\n\r\n")
             assert await _answer(reader) == b"/again"
