@@ -35,7 +35,16 @@ from services.runtime.postgres import migrate, open_pool
 from services.runtime.producer import Producer
 from services.runtime.settings import ServiceSettings
 from tests.integration.dedup.room import plain
-from tests.unit.dedup import test_commands, test_open_places, test_scenarios, test_silence, test_telemetry
+from tests.unit.dedup import (
+    test_commands,
+    test_open_places,
+    test_scenarios,
+    test_scenarios_crews,
+    test_scenarios_held,
+    test_scenarios_restored,
+    test_silence,
+    test_telemetry,
+)
 from tests.unit.dedup.timeline import NETWORKS, RULES, Timeline, rules_of_tests, shipped_tree
 
 if TYPE_CHECKING:
@@ -47,7 +56,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-MODULES = (test_scenarios, test_commands, test_telemetry, test_silence, test_open_places)
+MODULES = (
+    *(test_scenarios, test_scenarios_crews, test_scenarios_restored, test_scenarios_held),
+    *(test_commands, test_telemetry, test_silence, test_open_places),
+)
 TOLD_AT_LEAST = 90
 HOLDS = {"transformer": timedelta(minutes=5), "fuse": timedelta(minutes=10)}
 EMPTY = """TRUNCATE area, storm, incident, report, membership, order_version, progress, restored_part, timer, command,

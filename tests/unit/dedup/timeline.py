@@ -45,6 +45,7 @@ from services.dedup.domain.changes import Changes
 from services.dedup.domain.events import TimerCleared, TimerSet
 from services.dedup.domain.indexing import install
 from services.dedup.rules_file import load_rules
+from services.grid.device import DeviceRow
 from services.grid.network_file import read_customers, read_devices
 from services.grid.tree import Tree
 
@@ -317,3 +318,20 @@ def fold(build: Callable[[], AreaState], events: list[Event]) -> AreaState:
     for event in events:
         evolve(state, event)
     return state
+
+
+def two_outages_and_then_their_common_cause(storm: Timeline) -> tuple[UUID, UUID, UUID]:
+    """Two transformers far enough apart in time to be two outages, until a third shows what they share."""
+    older = storm.at(0).report("A0TR00026")
+    younger = storm.at(10).report("A0TR00104")
+    assert storm.order_of(older).order_id != storm.order_of(younger).order_id
+    last = storm.at(11).report("A0TR00023")
+    return older, younger, last
+
+
+def an_estate() -> Tree:
+    """One feeder with three fuses, of one transformer with sixty homes each."""
+    rows = [DeviceRow("S", None, "substation", False, 31.0, 118.0), DeviceRow("B", "S", "breaker", False, 31.0, 118.0)]
+    rows += [DeviceRow(f"F{n}", "B", "fuse", False, 31.0, 118.0) for n in (1, 2, 3)]
+    rows += [DeviceRow(f"T{n}", f"F{n}", "transformer", False, 31.0, 118.0) for n in (1, 2, 3)]
+    return Tree(rows, {"T1": 60, "T2": 60, "T3": 60})

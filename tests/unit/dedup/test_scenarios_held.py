@@ -1,0 +1,60 @@
+"""Orders that wait for more evidence, as a timeline that a dispatcher can read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.contracts.values import (
+    CustomerClass,
+    Priority,
+)
+
+if TYPE_CHECKING:
+    from tests.unit.dedup.timeline import Timeline
+
+
+def test_with_a_hold_the_order_waits_and_then_goes_out(held: Timeline) -> None:
+    first = held.at(0).report("A0TR00023")
+    assert not held.orders
+    held.at(4.9)
+    assert not held.orders
+    held.at(5)
+
+    assert held.order_of(first).reason == "hold_over"
+
+
+def test_evidence_that_comes_during_the_hold_saves_an_order(held: Timeline) -> None:
+    held.at(0).report("A0TR00023")
+    held.at(2).report("A0TR00026")
+    held.at(3).report("A0TR00028")
+    held.at(60)
+
+    assert [(o.version, o.device.id) for o in held.orders] == [(1, "A0SW00015")]
+
+
+def test_a_device_class_without_a_hold_goes_out_as_soon_as_it_is_predicted(held: Timeline) -> None:
+    held.at(0).report("A0TR00023")
+    held.at(2).report("A0TR00026")
+    held.at(3).report("A0TR00028")
+
+    assert held.live_orders().keys() == {"A0SW00015"}
+
+
+@pytest.mark.parametrize(
+    "said", [{"hazards": ("fire",)}, {"customer_class": CustomerClass.LIFE_SUPPORT, "account": "A1"}]
+)
+def test_danger_and_life_support_are_never_held(held: Timeline, said: dict[str, object]) -> None:
+    report = held.at(0).report("A0TR00023", **said)
+
+    assert held.order_of(report).version == 1
+
+
+def test_a_life_support_customer_who_joins_lets_a_held_order_out(held: Timeline) -> None:
+    held.at(0).report("A0TR00023")
+    report = held.at(1).report("A0TR00023", account="A1", customer_class=CustomerClass.IMPORTANT)
+    assert held.order_of(report).priority is Priority.URGENT
+    held.at(30)
+
+    assert len(held.orders) == 1

@@ -1,0 +1,292 @@
+"""Power that is back, whoever says so, and second waves, as a timeline that a dispatcher can read."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.contracts.values import (
+    IncidentState,
+    ProgressStage,
+)
+from services.dedup.domain.events import IncidentRestored, PartRestored, ReportMoved
+from tests.unit.dedup.timeline import Timeline, an_estate, minute, rules_of_tests
+
+
+def test_power_back_at_a_device_ends_what_was_reported_under_it_as_one_outage(storm: Timeline) -> None:
+    """Too far apart in time to be taken for one before; that the fuse was out says they were."""
+    first = storm.at(0).report("A0TR00028")
+    second = storm.at(500).report("A0TR00032")
+    assert storm.incident_of(first) is not storm.incident_of(second)
+    storm.at(510).power_back("A0FU00018")
+
+    assert not storm.state.incidents
+    last = {change.incident_id: change for change in storm.changed}
+    assert {change.state for change in last.values()} == {IncidentState.RESTORED, IncidentState.CANCELLED}
+    assert not storm.live_orders()
+
+
+def test_power_back_inside_a_larger_outage_takes_what_lay_there_with_it(storm: Timeline) -> None:
+    """Two called at once and were taken for one; then one of them has power again."""
+    first = storm.at(0).report("A0TR00023")
+    other = storm.at(1).report("A0TR00104")
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    storm.at(20).power_back("A0TR00104")
+
+    assert other not in storm.state.members
+    assert storm.live_orders().keys() == {"A0TR00023"}, "the larger one was none: its order goes down"
+    assert storm.incident_of(first).standing.reports == 1
+    inside = next(change for change in storm.changed if change.state is IncidentState.RESTORED)
+    assert inside.reason == "restored_inside"
+    assert len({order.order_id for order in storm.orders}) == 1, "power is back: no crew is sent"
+
+
+def test_power_back_branch_by_branch_is_one_outage_in_steps(storm: Timeline) -> None:
+    """Fifty-odd customers of the switch have called: that one lateral is back makes it no outage of its own."""
+    tree = storm.state.tree
+    reports = [storm.at(n / 6).report(device) for n, device in enumerate(tree.transformers_under("A0SW00012"))]
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    storm.at(90).power_back("A0FU00016")
+
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    assert all(report in storm.state.members for report in reports), "they are told when all of it is over"
+    step = next(event for event in storm.events if isinstance(event, PartRestored))
+    assert (step.device, step.restored_at) == ("A0FU00016", minute(90))
+    late = storm.at(95).report("A0TR00023", made=80)
+    assert storm.answers() == [("answered", "already_restored")]
+    again = storm.at(99).report("A0TR00023")
+    assert late not in storm.state.members
+    assert storm.incident_of(again) is not storm.incident_of(reports[0])
+
+
+def test_an_outage_that_is_told_over_customer_by_customer_is_one(storm: Timeline) -> None:
+    """Some tell of each home that has power again, also of those that never called, in place of the device."""
+    places = storm.state.tree.transformers_under("A0SW00012")
+    reports = [storm.at(n / 6).report(place, account=f"A{n}") for n, place in enumerate(places)]
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    before = len(storm.events)
+    for n, place in enumerate(places):
+        storm.at(90).power_back(place, f"quiet {n}")
+        storm.at(90).power_back(place, f"A{n}")
+
+    assert not storm.state.incidents
+    assert not storm.live_orders()
+    moved = [event.report_id for event in storm.events[before:] if isinstance(event, ReportMoved)]
+    assert moved in ([], [reports[0]]), "the first home may have had an outage of its own, those with it did not"
+
+
+def a_part_of_what_a_crew_is_at(storm: Timeline) -> str:
+    places = storm.state.tree.transformers_under("A0SW00012")
+    for n, place in enumerate(places):
+        storm.at(n / 6).report(place)
+    [order] = storm.live_orders().values()
+    storm.at(5).crew(order.order_id, ProgressStage.ARRIVED)
+    return places[0]
+
+
+def test_a_step_that_is_told_twice_is_one_step(storm: Timeline) -> None:
+    """Two systems may tell of one switching, or one of them again after a later one."""
+    part = a_part_of_what_a_crew_is_at(storm)
+    before = len(storm.events)
+    for minute_told in (30, 30, 40, 30):
+        storm.at(45).power_back(part, made=minute_told)
+
+    steps = [event for event in storm.events[before:] if isinstance(event, PartRestored)]
+    assert [(step.device, step.restored_at) for step in steps] == [(part, minute(30)), (part, minute(40))]
+    assert storm.live_orders().keys() == {"A0SW00012"}
+
+
+def test_a_step_told_again_after_another_outage_there_ended_changes_nothing(storm: Timeline) -> None:
+    part = a_part_of_what_a_crew_is_at(storm)
+    storm.at(30).power_back(part)
+    again = storm.at(200).report(part)
+    storm.at(230).power_back(part)
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    assert again not in storm.state.members
+
+    storm.at(240).power_back(part, made=30)
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    steps = [event.restored_at for event in storm.events if isinstance(event, PartRestored)]
+    assert steps == [minute(30), minute(30)], "noted again: what was stored must take it"
+
+
+def test_power_back_of_one_customer_ends_what_was_theirs_alone(storm: Timeline) -> None:
+    alone = storm.at(0).report("A0TR00023", account="A1", only_mine=True)
+    shared = storm.at(0).report("A0TR00028", account="A2")
+    storm.at(1).report("A0TR00028", account="A3")
+    storm.at(30).power_back("A0TR00023", "A1")
+    storm.at(30).power_back("A0TR00028", "A2")
+
+    assert alone not in storm.state.members
+    assert shared not in storm.state.members, "what this customer had was by itself"
+    assert len(storm.state.incidents) == 1, "the neighbour is still out"
+
+
+def test_power_back_at_an_account_ends_what_was_reported_there_without_one(storm: Timeline) -> None:
+    unnamed = storm.at(0).report("A0TR00023", only_mine=True)
+    storm.at(30).power_back("A0TR00023", "A1")
+    assert unnamed not in storm.state.members
+
+    once_named = storm.at(500).report("A0TR00028", account="A2")
+    again = storm.at(505).report("A0TR00028")
+    assert storm.incident_of(again) is storm.incident_of(once_named)
+    storm.at(530).power_back("A0TR00028", "A2")
+    assert not storm.state.incidents
+
+    storm.at(1000).report("A0TR00104", account="A3")
+    neighbour = storm.at(1001).report("A0TR00104", account="A4")
+    storm.at(1030).power_back("A0TR00104", "A3")
+    assert storm.incident_of(neighbour).standing.customers == {"A4"}, "two who said who they are: one is still out"
+
+
+def test_an_outage_ends_with_the_last_of_its_steps_though_its_device_is_never_named(storm: Timeline) -> None:
+    tree = storm.state.tree
+    reports = [storm.at(n / 6).report(device) for n, device in enumerate(tree.transformers_under("A0SW00015"))]
+    assert storm.live_orders().keys() == {"A0SW00015"}
+    for n, fuse in enumerate(("A0FU00016", "A0FU00017", "A0FU00018")):
+        assert storm.state.incidents
+        storm.at(90 + 20 * n).power_back(fuse)
+
+    assert not storm.state.incidents
+    assert not any(report in storm.state.members for report in reports)
+    assert len({order.order_id for order in storm.orders}) == 1
+
+
+def test_power_that_came_back_at_two_places_apart_ended_two_outages(storm: Timeline) -> None:
+    """Two calls at once looked like the switch; its device was never restored, each of the two was by itself."""
+    first = storm.at(0).report("A0TR00023", account="A1")
+    other = storm.at(1).report("A0TR00104", account="A2")
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    storm.at(1.5).power_back("A0TR00023")
+    storm.at(1.8).power_back("A0TR00104")
+
+    assert not storm.state.incidents
+    assert not storm.live_orders()
+    ended = {event.incident_id for event in storm.events if isinstance(event, IncidentRestored)}
+    moved = [event for event in storm.events if isinstance(event, ReportMoved)]
+    assert len(ended) == 2
+    assert {event.report_id for event in moved} < {first, other}
+
+
+def test_who_is_still_out_after_power_was_back_is_in_a_nested_outage_that_began_with_the_first(
+    storm: Timeline,
+) -> None:
+    first = storm.at(0).report("A0TR00023", account="A1")
+    storm.at(1).report("A0TR00024", account="A2")
+    closed = storm.order_of(first)
+    storm.at(60).crew(closed.order_id, ProgressStage.RESTORED)
+    still = storm.at(75).report("A0TR00024", account="A2")
+
+    nested = storm.incident_of(still)
+    assert nested.order_id != closed.order_id
+    assert (nested.continues, nested.out_since) == (closed.incident_id, minute(0))
+    assert storm.order_of(still).reason == "still_out"
+
+
+def test_who_reports_long_after_power_was_back_has_a_new_outage(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023", account="A1")
+    storm.at(60).crew(storm.order_of(first).order_id, ProgressStage.RESTORED)
+    again = storm.at(300).report("A0TR00023", account="A1")
+
+    assert (storm.incident_of(again).continues, storm.order_of(again).reason) == (None, "first_report")
+
+
+def test_two_homes_of_sixty_that_call_hours_apart_have_a_fault_each() -> None:
+    """Were the transformer out, more than one would have called in ten hours."""
+    estate = Timeline("S", an_estate(), rules_of_tests())
+    first = estate.at(0).report("T1", account="A1")
+    second = estate.at(600).report("T1", account="A2", confidence=1.0)
+    again = estate.at(620).report("T1", account="A2")
+
+    assert estate.order_of(second).order_id != estate.order_of(first).order_id
+    assert (estate.incident_of(second).kind, estate.order_of(second).reason) == ("single", "beside")
+    assert estate.incident_of(again) is estate.incident_of(second)
+    estate.at(700).power_back("T1", account="A2")
+    assert estate.live_orders().keys() == {"T1"}, "the other home still waits"
+    assert estate.state.members.keys() == {first}
+
+
+def test_one_piece_of_evidence_does_not_make_a_second_home() -> None:
+    """An account alone may be mistyped: a crew is not sent twice to one transformer for a slip of the finger."""
+    estate = Timeline("S", an_estate(), rules_of_tests())
+    first = estate.at(0).report("T1", account="A1")
+    second = estate.at(600).report("T1", account="A2", confidence=0.97)
+
+    assert estate.incident_of(second) is estate.incident_of(first)
+
+
+def test_homes_of_one_transformer_that_call_within_minutes_are_one_outage_of_it() -> None:
+    estate = Timeline("S", an_estate(), rules_of_tests())
+    reports = [estate.at(2 * n).report("T1", account=f"A{n}", confidence=1.0) for n in range(5)]
+
+    assert len({estate.order_of(report).order_id for report in reports}) == 1
+
+
+def test_who_calls_again_without_a_name_is_no_second_home() -> None:
+    estate = Timeline("S", an_estate(), rules_of_tests())
+    first = estate.at(0).report("T1", account="A1")
+    again = estate.at(8).report("T1", confidence=1.0)
+
+    assert estate.incident_of(again) is estate.incident_of(first)
+
+
+def test_power_that_is_back_makes_no_part_of_an_outage_of_what_was_told_hours_before_it(storm: Timeline) -> None:
+    alone = storm.at(0).report("A0TR00023", account="A1")
+    for n, device in enumerate(("A0TR00026", "A0TR00028", "A0TR00030", "A0TR00027", "A0TR00033")):
+        street = storm.at(600 + n / 2).report(device, account=f"S{n}")
+    old, new = storm.order_of(alone).order_id, storm.order_of(street).order_id
+    storm.at(700).power_back("A0SW00015")
+
+    assert old != new
+    assert [storm.history(one)[-1][1] for one in (old, new)] == ["closed", "closed"]
+    assert not any(isinstance(event, ReportMoved) and event.report_id == alone for event in storm.events)
+
+
+@pytest.mark.parametrize("minutes", [90, 180, 600])
+def test_a_second_wave_is_another_outage_though_nobody_said_power_was_back(storm: Timeline, minutes: int) -> None:
+    tree = storm.state.tree
+    devices = tree.transformers_under("A0SW00012")
+    for n, device in enumerate(devices):
+        first = storm.at(n / 4).report(device)
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    old = storm.order_of(first).order_id
+    for n, device in enumerate(devices):
+        second = storm.at(minutes + n / 4).report(device)
+
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    assert storm.order_of(second).order_id != old
+    assert storm.history(old)[-1][1] == "closed"
+    assert any(order.reason == "second_wave" for order in storm.orders)
+
+
+def test_a_few_late_callers_are_no_second_wave(storm: Timeline) -> None:
+    devices = storm.state.tree.transformers_under("A0SW00012")
+    for n, device in enumerate(devices):
+        first = storm.at(n / 4).report(device)
+    for n, device in enumerate(devices[:4]):
+        late = storm.at(300 + 7 * n).report(device)
+        assert storm.incident_of(late) is storm.incident_of(first)
+
+
+def test_a_second_wave_in_one_branch_is_an_outage_of_that_branch(storm: Timeline) -> None:
+    """The switch was closed again and nobody said so; then a fuse under it opens."""
+    devices = storm.state.tree.transformers_under("A0SW00012")
+    for n, device in enumerate(devices):
+        first = storm.at(n / 4).report(device, account=f"A{n}")
+    old = storm.order_of(first).order_id
+    for n, device in enumerate(("A0TR00028", "A0TR00030", "A0TR00031", "A0TR00032", "A0TR00033", "A0TR00028")):
+        second = storm.at(240 + n).report(device, account=f"B{n}")
+
+    assert storm.live_orders().keys() == {"A0FU00018"}
+    assert storm.order_of(second).reason == "second_wave"
+    assert storm.history(old)[-1][1] == "closed"
+
+
+def test_a_slow_clock_makes_no_second_wave_of_those_who_call_at_once(storm: Timeline) -> None:
+    """Who calls first has a clock that is forty minutes slow; the outage is a minute old all the same."""
+    devices = storm.state.tree.transformers_under("A0SW00012")
+    slow = storm.at(0).report(devices[0], made=-40, account="slow")
+    for n, device in enumerate(devices * 2):
+        storm.at(1 + n / 4).report(device, account=f"A{n}")
+
+    assert not any(order.reason == "second_wave" for order in storm.orders)
+    assert storm.history(storm.order_of(slow).order_id)[-1][1] != "closed"
