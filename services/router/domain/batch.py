@@ -12,8 +12,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.values import TicketState
-from services.router.domain.danger import apart, is_new, told_where
-from services.router.domain.deciding import Joined, Opened, classification_of, is_ready, may_be_ready, merged, receive
+from services.router.domain.danger import apart, is_new, says_where, told_where
+from services.router.domain.deciding import (
+    Joined,
+    Opened,
+    by_person,
+    classification_of,
+    is_ready,
+    may_be_ready,
+    merged,
+    receive,
+)
 from services.router.domain.desk import live_of
 from services.router.domain.facts import join, said_in
 from services.router.domain.places import clues
@@ -169,9 +178,10 @@ class Book:
         own_id = self.ids.get(contact.ticket_id, contact.ticket_id)
         own = self.tickets.get(own_id)
         facts = said.facts if own is None else self._together(own.facts, said.facts)
+        told = None
         if own is not None and (own.standing is TicketState.MERGED or is_new(said.facts, own)):
             facts = apart(own.facts, said.facts)
-            own_id, own = contact.contact_id, None
+            own_id, own, told = contact.contact_id, None, own
         joins = repeats = None
         others = [ticket for ticket in self._open_for(said.handles) if ticket.ticket_id != own_id]
         if others and (own is None or own.is_young):
@@ -179,8 +189,10 @@ class Book:
         if joins is not None:
             return self._join(joins, own, own_id, said, facts)
         if others and (own is None or own.is_young) and (near := self._told_where(said, facts, others)) is not None:
-            facts = apart(near.facts, facts)
+            facts, told = apart(near.facts, facts), near
         located = self._located(self.clues_of(facts), own)
+        if told is not None and not says_where(said.facts):
+            located = by_person(told.work, located)
         opened = Opened(own_id, repeats, tuple((each.contact.contact_id, each.at) for each in said.before))
         ticket = receive(own, contact, facts, located, self.rules, self.bounds, self.now, opened)
         self.put(ticket, said.handles)

@@ -38,7 +38,7 @@ def told_where(said: Facts, at: datetime, tickets: Iterable[Ticket], bounds: Bou
         tickets: Tickets that share a handle with it.
         bounds: How long somebody counts as talking.
     """
-    if not said.hazards or _by_fact(said) or place_words(said.text):
+    if not said.hazards or says_where(said):
         return None
     near = [
         ticket
@@ -46,6 +46,11 @@ def told_where(said: Facts, at: datetime, tickets: Iterable[Ticket], bounds: Bou
         if ticket.place.area is not None and abs(at - ticket.last_at) <= bounds.talk and same_person(said, ticket)
     ]
     return max(near, key=lambda ticket: (ticket.last_at, ticket.ticket_id), default=None)
+
+
+def says_where(said: Facts) -> bool:
+    """Tell whether what is said names a place."""
+    return _by_fact(said) or place_words(said.text) is not None
 
 
 def apart(known: Facts, said: Facts) -> Facts:

@@ -139,7 +139,7 @@ def receive(
         case = _case(before)
         case.version += 1
         case.contacts |= {contact.contact_id}
-        case.facts, case.located = facts, _by_person(case.work, located)
+        case.facts, case.located = facts, by_person(case.work, located)
         case.needs_person = before.needs_person or _follow_up(before, contact, at, bounds)
         case.last_at = max(before.last_at, at)
         if isinstance(entry, Joined):
@@ -156,7 +156,7 @@ def _report(case: _Case, classification: Classification, outage_at: datetime) ->
         case.reported_at = outage_at
 
 
-def _by_person(work: Work | None, located: Located) -> Located:
+def by_person(work: Work | None, located: Located) -> Located:
     """Return where a ticket is: where a person says, if one does."""
     return located if work is None or work.place is None else replace(located, place=work.place)
 
@@ -168,7 +168,7 @@ def _case(ticket: Ticket) -> _Case:
         version=ticket.version,
         contacts=ticket.contacts,
         facts=ticket.facts,
-        located=_by_person(ticket.work, Located(ticket.place, ticket.customer_language)),
+        located=by_person(ticket.work, Located(ticket.place, ticket.customer_language)),
         report=ticket.report,
         reported_at=ticket.reported_at,
         needs_person=ticket.needs_person,

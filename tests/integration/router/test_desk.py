@@ -130,13 +130,15 @@ async def test_an_outage_that_nothing_placed_is_reported_once_a_person_says_wher
     corrected = await ann.do("place", other.ticket_id, position={"lat": 30.02, "lon": 110.02})
     assert (corrected.json()["report"], corrected.json()["place"]["transformer_id"]) == ("none", "T2"), "no outage"
     assert len(await reported(people)) == 1
+    await desk.take(question("4", ago=0, thread="t", text="着火了"))
+    assert [(each.hazards, each.place.transformer_id) for each in desk.reports] == [(("fire",), "T1")], "a danger too"
 
     async with people.pool.acquire() as connection:
         log = await store.log_of(connection, said.ticket_id)
         [now] = await store.by_id(connection, said.ticket_id)
         assert fold(log) == now.work
         desk.tally += await positions.totals(connection)
-    assert +desk.tally == {"contact_outage": 2, "contact_queued": 1, "report_sent": 1}
+    assert +desk.tally == {"contact_outage": 3, "contact_queued": 1, "report_sent": 2, "contact_repeats": 1}
 
 
 async def test_a_report_that_dedup_gave_back_is_placed_there_by_the_agent_who_asked(
