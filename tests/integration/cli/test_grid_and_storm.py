@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -62,6 +63,14 @@ def test_importing_before_migrating_says_what_to_do(gridline):
     code, _, err = gridline("grid", "import", "--network", BASE / "network.csv", "--customers", BASE / "customers.csv")
     assert code == Exit.REFUSED
     assert "gridline db migrate" in err
+
+
+def test_a_database_that_is_not_there_is_no_bug_of_ours(gridline, database_dsn, monkeypatch):
+    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", database_dsn.replace(urlsplit(database_dsn).path, "/no_such_database"))
+    code, _, err = gridline("grid", "show")
+    assert code == Exit.UNREACHABLE
+    assert "no_such_database" in err
+    assert "GRIDLINE_POSTGRES_DSN" in err
 
 
 def test_a_network_is_imported_shown_and_drawn_a_storm_on(gridline, database_dsn, tmp_path):
