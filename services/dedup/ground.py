@@ -1,7 +1,7 @@
-"""What decisions stand on and what may change under them: the rules in force and the version of the network.
+"""What decisions depend on and may change: the rules and the version of the network.
 
-Decided here: when rules or network change, ``generation`` does, and whatever was built on the old ground must be built
-again. Never here: a decision about a report.
+Decided here: when rules or network change, ``generation`` changes, and whatever was built on the old ones is rebuilt.
+Never here: a decision about a report.
 """
 
 from __future__ import annotations

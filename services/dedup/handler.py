@@ -1,8 +1,8 @@
-"""The consumer of dedup: reports, crews' words and timers of an area, decided in order.
+"""The consumer of dedup: reports, crews' progress and timers of an area, decided in order.
 
-Decided here: nothing of the domain. A state is taken out of the cache before the first event touches it and goes
-back in only after the commit, so whatever fails in between leaves no half-changed state: it is loaded again.
-Never here: a commit, a publication that is not returned.
+Decided here: nothing of the domain. A state is taken out of the cache before the first event touches it and goes back
+in only after the commit, so a failure in between leaves no half-changed state: it is loaded again. Never here: a
+commit, a publication that is not returned.
 """
 
 from __future__ import annotations

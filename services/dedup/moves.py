@@ -1,7 +1,7 @@
-"""Telling areas that the network in force feeds their open outages otherwise than before.
+"""Informing areas that the network now feeds their open outages differently.
 
-What is found becomes an ``OutageMoved`` in the area's own topic, once an incident and network: so a replay of the topic
-sees it too. Never here: what comes of it.
+Each finding becomes an ``OutageMoved`` in the area's own topic, once per incident and network, so that a replay of the
+topic sees it too. Never here: what comes of it.
 """
 
 from __future__ import annotations

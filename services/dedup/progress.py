@@ -1,4 +1,4 @@
-"""A crew's word on its way to the area of its order."""
+"""A crew's progress on its way to the area of its order."""
 
 from __future__ import annotations
 

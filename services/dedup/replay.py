@@ -1,8 +1,7 @@
-"""The same core over files, by arrival time, without Kafka or Postgres.
+"""The engine over files, by arrival time, without Kafka or Postgres.
 
-Decided here: only what a file says in place of a person: a restoration of a device or an account is a crew's "done"
-for the incidents there. Online: what is decided about a report uses only what had arrived before. Never here: a
-rule of merging.
+Decided here: only how a file stands for a person: the restoration of a device or an account is a crew's report for the
+incidents there. Online: a decision uses only what had arrived before. Never here: a rule of merging.
 """
 
 from __future__ import annotations

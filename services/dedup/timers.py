@@ -1,8 +1,8 @@
-"""Waking areas when a moment has come: one that their decisions asked for, or one that a service level set.
+"""Timers of areas: those that decisions set, and the deadlines of service levels.
 
-It becomes a ``TimerFired`` in the area's own topic, so that a replay of the topic sees it too. What a decision asked
-for is deleted in the transaction that fires it, and fires once. A due time stays, and several processes may notice that
-it has passed: what they say is one word. Never here: what happens then.
+A timer becomes a ``TimerFired`` in the area's own topic, so that a replay of the topic sees it too. A timer set by a
+decision is deleted in the transaction that fires it, and fires once. A deadline stays, and several processes may
+notice it; their messages are equal. Never here: what happens then.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What people do with tickets, each act one transaction: lock, decide, save, log, count, publish.
+"""What people do with tickets: each action is one transaction that locks, decides, saves, logs, counts and publishes.
 
-Decided here: what is locked, in which order: an agent before tickets, tickets by id. So an agent's capacity and a
-ticket's one agent hold whatever other processes do. Never here: whether an act is allowed (``domain.allowing`` does),
-what comes of an agent who goes (``attendance``), when time acts (``timers``).
+Decided here: what is locked, in which order: the agent before tickets, tickets by id. So an agent's capacity and a
+ticket's single agent hold across processes. Never here: whether an action is allowed (``domain.allowing``), what
+follows when an agent leaves (``attendance``), timers (``timers``).
 """
 
 from __future__ import annotations

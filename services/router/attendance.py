@@ -1,7 +1,7 @@
-"""Whether agents are there, and what becomes of their tickets once they are not.
+"""Agents' presence, and what happens to their tickets when they are gone.
 
-Decided here: who counts as gone: who says so, and who gives no sign for too long; and whose offers go on early, because
-their stream broke. Never here: where a ticket goes that its agent lost.
+Decided here: who counts as gone (by their own word, or silent for too long), and whose offers pass on early because
+their stream broke. Never here: where a ticket goes that lost its agent.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What waits in the queues, counted once for all who ask.
 
-Decided here: when it is counted. Up to ``MOST_COUNTED`` waiting tickets whoever asks gets a count begun after they
-asked, shared with all who asked meanwhile; with more, the one the watcher makes every now and then, with its time. So
-asking costs the same with a thousand and a million tickets. Never here: what the counts mean.
+Decided here: when it is counted. Up to ``MOST_COUNTED`` waiting tickets, a request gets a count begun after it, shared
+with all requests that came meanwhile; beyond that, the one the watcher makes at intervals, with its time. So a request
+costs the same with a thousand and a million tickets. Never here: what the counts mean.
 """
 
 from __future__ import annotations

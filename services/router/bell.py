@@ -1,10 +1,10 @@
 """Waking agents who wait for a ticket.
 
-Decided here: whom to wake: as many as tickets wait in a lane, those who wait longest first. So five hundred who wait
-cost the database a look every now and then, not five hundred. What this process routed wakes them at once; what others
-did, at the next look, and that is at emergencies alone where a look at every lane is dear. Who has as much as they can,
-or an offer before them, is woken when that changes instead. Never here: who gets which ticket; to be woken is no
-promise.
+Decided here: whom to wake: as many as tickets wait in a lane, those waiting longest first, so that five hundred
+waiting agents cost the database one poll at intervals, not five hundred. Tickets this process routed wake at once;
+those of other processes at the next poll, which covers emergencies only where polling every lane is expensive. An
+agent at capacity, or with an open offer, is woken when that changes. Never here: who gets which ticket; being woken is
+no promise.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Tickets found long after, by what a caller has of them: number, account, place, time.
+"""Finding tickets long after, by number, account, place or time.
 
-Decided here: which index is asked. Never here: a change. A look costs the same with a thousand and ten million tickets:
-it reads so many places of one index, the latest first, and passes over what else does not fit.
+Decided here: which index is used. Never here: a change. A search costs the same with a thousand and ten million
+tickets: it reads a bounded number of entries of one index, newest first, and skips what else does not match.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Forgetting what is too old to count: whose handles nobody has used since, and whom a customer spoke with.
+"""Deleting what is too old: reporters' identities not seen since, and the agent a customer spoke with.
 
-Decided here: when a handle is old enough. Never here: a ticket; those stay.
+Decided here: when an identity is old enough. Never here: a ticket; those stay.
 """
 
 from __future__ import annotations

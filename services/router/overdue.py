@@ -1,6 +1,6 @@
 """Tickets whose clock has warned, and the warnings given, for supervisors.
 
-Never here: when a warning is due. Reading costs as much as is answered, whatever waits.
+Never here: when a warning is due. The cost depends on the size of the answer, not on how many tickets wait.
 """
 
 from __future__ import annotations

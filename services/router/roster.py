@@ -1,6 +1,6 @@
-"""Agents in Postgres: who they are, whether they are there, and the next ticket for one of them.
+"""Agents in Postgres: profiles, presence, and the next ticket for one of them.
 
-Never here: a decision. What an agent may have is the lanes they are given.
+Never here: a decision. Which tickets an agent may have is given as lanes.
 """
 
 from __future__ import annotations

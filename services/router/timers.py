@@ -1,7 +1,7 @@
-"""What time alone brings: offers that lapse, warnings of clocks, the next step of a plan; agents who are gone.
+"""Timers: expired offers, SLA warnings, the next step of a plan, agents who are gone.
 
-Decided here: when it is looked. Never here: what follows. Each look is a transaction that locks what it changes, so
-that two processes never do one thing twice, and what a dead process was about to do the next one does.
+Decided here: when to look. Never here: what follows. Each look is a transaction that locks what it changes, so two
+processes never do one thing twice, and the next process continues what a dead one was about to do.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What people, meters and breakers did, in Postgres: commands with their undo, planned outages, last readings."""
+"""Commands with their undo data, planned outages and last readings, in Postgres."""
 
 from __future__ import annotations
 

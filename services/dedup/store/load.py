@@ -1,4 +1,4 @@
-"""Areas out of Postgres: what is known of them, equal to what was in memory when it was saved."""
+"""Loading areas from Postgres, equal to what was in memory when they were saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open incidents against the network in force: which it has elsewhere, or not at all. Each question one query."""
+"""Open incidents compared with the current network: which have moved or lost their device. One query per question."""
 
 from __future__ import annotations
 

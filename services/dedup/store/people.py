@@ -1,4 +1,4 @@
-"""Commands and planned outages as people give and read them: each question one query."""
+"""Commands and planned outages, for the API. One query per question."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interruptions and due times out of the incidents: each question one query."""
+"""Interruptions and deadlines from the incidents. One query per question."""
 
 from __future__ import annotations
 

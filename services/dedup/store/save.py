@@ -1,4 +1,4 @@
-"""What a batch changed, into Postgres: at most ten statements, however many messages the batch had."""
+"""Saving what a batch changed, in at most ten statements, however many messages the batch had."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pace of an area's reports and its storms, in Postgres."""
+"""Areas' report rates and storms, in Postgres."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading for people, for the API and for timers: each question one query."""
+"""Reading for people, for the API and for timers. One query per question."""
 
 from __future__ import annotations
 

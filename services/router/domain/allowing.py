@@ -1,7 +1,7 @@
-"""Which act is allowed on a ticket, when and by whom; refused by name otherwise.
+"""Which action is allowed on a ticket, when and by whom; refused by name otherwise.
 
-Decided here: that, and the line of the log that an allowed act makes. Never here: what it changes (``effects``), which
-ticket an agent gets, I/O, the time.
+Decided here: that, and the log line of an allowed action. Never here: what it changes (``effects``), which ticket an
+agent gets, I/O, the time.
 """
 
 from __future__ import annotations

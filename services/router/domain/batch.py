@@ -1,8 +1,8 @@
-"""A batch of contacts decided one after the other: which ticket each is in, and what becomes of that ticket.
+"""A batch of contacts decided one after the other: the ticket of each, and what becomes of that ticket.
 
 Decided here: the ticket a contact goes to (its thread's, an open one of the same reporter, or a new one). Places are
-looked up for a whole batch at once, so they are given; where one was not foreseen, the contact changes nothing and is
-taken again once it is known. Never here: I/O.
+looked up for a whole batch at once and passed in; if one was not foreseen, the contact changes nothing and is decided
+again once it is known. Never here: I/O.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a customer wants, from their choice on the channel or from their words.
 
-Decided here: business type, kind of fault, hazards, language, "only my house", and priority, each with the reason
-word that the log, the metric and the message carry. Danger is looked for always: whatever the channel, the chosen type
-or the language. Never here: the words themselves (operators' data), a queue.
+Decided here: business type, kind of fault, hazards, language, "only my house", and priority, each with the reason word
+that the log, the metric and the message carry. Danger is always looked for, whatever the channel, the chosen type or
+the language. Never here: the words themselves (operators' data), a queue.
 """
 
 from __future__ import annotations

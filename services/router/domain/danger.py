@@ -1,8 +1,8 @@
-"""A danger that is named when a report is out already: it gets a ticket, and so a report and an order, of its own.
+"""A danger reported after the ticket's report was sent: it gets a ticket, a report and an order of its own.
 
 Decided here: when a danger needs that, and what is known of it: the reporter's own words about it, at the place they
-told before. So it holds in a call, in a chat thread and in the next message alike (DESIGN §4.5). Never here: taking a
-danger back, or giving one customer's place to another.
+gave before. It applies in a call, in a chat thread and in a later message alike (DESIGN §4.5). Never here: withdrawing
+a danger, or giving one customer's place to another.
 """
 
 from __future__ import annotations

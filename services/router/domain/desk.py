@@ -1,8 +1,8 @@
-"""How a ticket stands for the people who work: its lane, its place in it, its clock, and when to look at it again.
+"""A ticket's position for agents: its lane, its place in it, its clock, and when to look at it again.
 
-Decided here: which agents may have which tickets, and in which order. The order ages: a ticket stands where it would
-if it had been opened earlier by the head start of its priority, so every ticket waits behind only those opened at most
-that much later, and its place is a constant that an index can keep. Never here: what an act changes (``effects``), I/O.
+Decided here: which agents may have which tickets, and in which order. Priority ages: a ticket is ordered as if it had
+been opened earlier by the head start of its priority, so it waits only behind tickets opened at most that much later,
+and its place is a constant that an index can hold. Never here: what an action changes (``effects``), I/O.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an act changes in the work on a ticket: the log folded, line by line.
+"""What an action changes in the work on a ticket: the log folded, line by line.
 
 Never here: whether it is allowed (``allowing``), I/O, the time.
 """

@@ -1,8 +1,8 @@
 """What is known of a ticket from its contacts.
 
-Decided here: what several contacts of one ticket add up to. Facts are a join: each keeps the time and id of the contact
-it came from, the later one wins, and a contact folded again changes nothing, so order and repeats do not matter. Times
-are event times bounded by arrival times, since a phone's clock may lie. Never here: what the facts mean.
+Decided here: how several contacts of one ticket combine. Facts are a join: each keeps the time and id of its contact,
+the later one wins, and folding a contact again changes nothing, so order and repeats do not matter. Times are event
+times bounded by arrival times, since a phone's clock may be wrong. Never here: what the facts mean.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a hotline is judged by, each figure with its definition and where that is from.
+"""The KPIs of a hotline, each with its definition and source.
 
-Decided here: how the counts of a period make a figure. A figure without anything to count is none, not 0 or 100 %.
-Never here: counting.
+Decided here: how the counts of a period make a KPI. Without anything to count it is none, not 0 or 100 %. Never here:
+counting.
 """
 
 from __future__ import annotations

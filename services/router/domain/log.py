@@ -1,6 +1,6 @@
-"""The log of a ticket: what was done with it, by whom and when; a line an act.
+"""The log of a ticket: what was done with it, by whom and when; one line per action.
 
-Decided here: the words. Never here: what an act changes (``effects``).
+Decided here: the vocabulary. Never here: what an action changes (``effects``).
 """
 
 from __future__ import annotations

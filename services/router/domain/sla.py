@@ -1,7 +1,7 @@
-"""The one clock of a ticket: by when what must have happened, and which warnings are due.
+"""The SLA clock of a ticket: what must have happened by when, and which warnings are due.
 
-Decided here: due times and levels of warning, from a start, the pauses and what has been met: that is, from the log
-alone, so that a transfer, a merge or another route changes only which clock is read, never what has passed. Never here:
+Decided here: due times and warning levels, from a start, the pauses and what has been met, that is, from the log
+alone; so a transfer, a merge or another route changes only which clock applies, never the time elapsed. Never here:
 who is told, the time of day.
 """
 

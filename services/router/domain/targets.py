@@ -1,10 +1,10 @@
-"""Who a ticket waits for, and for whom next: a route's targets become the steps of one ticket.
+"""Which agents a ticket waits for, step by step: a route's targets as the plan of one ticket.
 
-Decided here: which targets are skipped (closed by the calendar, nobody on duty, too many waiting), when the demand on
-an agent is relaxed, when the next target has its turn, and that the last step asks for no skill and never ends: every
-ticket can be had by somebody in a bounded time. Never here: the time itself, who is on duty (both are given).
+Decided here: which targets are skipped (closed by the calendar, nobody on duty, too many waiting), when skill demands
+are relaxed, when the next target has its turn, and that the last step demands no skill and never ends: every ticket
+reaches an agent in bounded time. Never here: the time itself, who is on duty (both are given).
 
-The words are those of contact-centre routing: ordered targets with timeouts that add up and ``skip_if`` (Twilio
+The terms are those of contact-centre routing: ordered targets with timeouts that add up and ``skip_if`` (Twilio
 TaskRouter), rings that drop skills (Genesys bullseye).
 """
 

@@ -1,4 +1,4 @@
-"""A ticket as others are told of it: ``ticket.routed`` for desktops, ``outage.reported`` for dedup."""
+"""A ticket as published: ``ticket.routed`` for desktops, ``outage.reported`` for dedup."""
 
 from __future__ import annotations
 

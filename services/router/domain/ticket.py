@@ -1,6 +1,6 @@
-"""A ticket: its facts, and what was decided on them last.
+"""A ticket: its facts, and the latest decisions on them.
 
-Decided here: nothing; what a ticket says of itself. ``deciding`` makes it, ``telling`` tells of it.
+Decided here: nothing; only what a ticket knows about itself. ``deciding`` makes it, ``telling`` publishes it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""What the passing of time alone does to the work on a ticket: offers, holds, declines and write-ups that end.
+"""What time alone does to the work on a ticket: offers, holds and declines expire.
 
-Decided here: when, and what comes of a ticket that is not written up in time. Never here: the time itself, warnings of
-the clock (``sla``).
+Decided here: when. Never here: the time itself, warnings of the clock (``sla``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The work on a ticket: how far it is, who has it, what is kept of what was done.
+"""The work on a ticket: its phase, its agent, and what is kept of past actions.
 
-Decided here: nothing; what the work says of itself. ``allowing`` says which act is possible, ``effects`` what it
-changes, ``timing`` what time alone brings. Folding the log gives the work again.
+Decided here: nothing; only what the work knows about itself. ``allowing`` says which action is possible, ``effects``
+what it changes, ``timing`` what time alone does. Folding the log gives the work again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Time as an office counts it: adding working seconds to an instant, and counting those between two.
+"""Office hours: adding working seconds to an instant, and counting those between two.
 
 Decided here: what part of a span counts. Pure: a calendar is data, its time zone an offset (China has one and no
-summer time, so an instant has one local reading). Never here: which clock uses which calendar.
+daylight saving, so an instant has one local reading). Never here: which clock uses which calendar.
 """
 
 from __future__ import annotations
