@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs test check bench soak docs
+.PHONY: help setup demo up down status logs test check bench compiled soak docs
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -46,6 +46,9 @@ check: setup ## What CI runs: linters, types, import contracts, tests
 
 bench: setup ## Measure floor and product in one run; writes bench-results/
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+compiled: setup ## A wheel in dist/ with the core compiled to C, 1.6 times as fast (needs a C compiler): docs/compiled.md
+	@HATCH_BUILD_HOOK_ENABLE_CUSTOM=true $(BIN)/hatchling build -t wheel
 
 soak: setup ## Break the real stack at random for a few minutes and check every promise; SOAK="7 8 --seconds 120"
 	@$(BIN)/python -m tests.soak $(SOAK)

@@ -2,65 +2,41 @@
 
 EPRI ckt5 tiled to 100 feeders (25 areas of four), storms of three days one after the other. No Kafka, no Postgres.
 Counted in processor time: one core is what is asked about, and what a neighbour takes of it is not. The floor is
-reading the same lines as JSON and writing one line a report, which any program over these files has to do.
+reading the same lines as JSON and writing one line a report, which any program over these files has to do. Where there
+is a C compiler, every round is replayed with the compiled core too.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 
-from services.dedup.replay import Replay
-from services.dedup.replay_files import (
-    read_reports,
-    read_restorations,
-    write_assignments,
-    write_orders,
-)
-from services.dedup.replay_reports import load_served, prepare
-from services.dedup.rules_file import load_rules
-from services.dedup.settings import DedupSettings
+from services.dedup.replay_reports import load_served
 from services.grid.network_file import write_customers, write_devices
-from services.quality.hearing import hearing
-from services.runtime.settings import read_settings
 from services.simulator.files import report_lines, restoration_lines
 from services.simulator.generate import draw_storm
 from services.simulator.presets import STORM, tiled
 from tests.bench import opened
 from tests.bench.grids import bases
 from tests.bench.machine import Spell, resident_mb, watched
+from tests.bench.replaying import Round, compiled, replayed
 from tests.bench.report import Figure, Reach
 from tests.bench.workload import START
 
 if TYPE_CHECKING:
-    from services.dedup.replay_files import Restoration
-    from services.dedup.replay_reports import Prepared, Served
     from tests.bench.plan import Work
 
 GROUP = "replay: files through the core on one core"
+COMPILED_GROUP = "replay: the same with the core compiled"
 REACH = Reach("at least", 20_000.0)
 _AREAS, _FEEDERS = 25, 4
 _FAULTS, _DAYS = 4000, 3
-
-
-@dataclass
-class _Times:
-    """Reports for each second of processor time of each stage, one sample a round."""
-
-    floor: list[float] = field(default_factory=list)
-    read: list[float] = field(default_factory=list)
-    placed: list[float] = field(default_factory=list)
-    decided: list[float] = field(default_factory=list)
-    written: list[float] = field(default_factory=list)
-    whole: list[float] = field(default_factory=list)
-    spells: list[Spell] = field(default_factory=list)
 
 
 def measure(work: Work) -> None:
@@ -71,15 +47,23 @@ def measure(work: Work) -> None:
         _make(folder, storms=work.scaled(4, quick=1))
         work.tell("replay: reading the network")
         served = load_served(folder / "network.csv", folder / "customers.csv")
-        times = _Times()
+        rounds: list[Round] = []
+        compiled_rounds: list[Round] = []
+        spells: list[Spell] = []
         peak = 0.0
-        for number in range(work.rounds):
-            work.tell(f"replay: round {number + 1} of {work.rounds}")
-            with watched() as spell:
-                storm, restored = _round(folder, served, times)
-            times.spells.append(spell)
-            peak = max(peak, resident_mb(os.getpid()))
-        _tell(work, times, peak, len(served.homes))
+        with compiled(folder, work.tell) as once:
+            for number in range(work.rounds):
+                work.tell(f"replay: round {number + 1} of {work.rounds}")
+                with watched() as spell:
+                    figures, storm, restored = replayed(folder, served)
+                rounds.append(figures)
+                spells.append(spell)
+                peak = max(peak, resident_mb(os.getpid()))
+                if once is not None:
+                    compiled_rounds.append(once())
+        _tell(work, rounds, spells, peak, len(served.homes))
+        if compiled_rounds:
+            _tell_compiled(work, rounds, compiled_rounds)
         opened.measure(work, served, storm, restored)
 
 
@@ -98,53 +82,32 @@ def _make(folder: Path, storms: int) -> None:
             restored.writelines(f"{at},{what}\n" for at, what in restoration_lines(storm, start))
 
 
-def _round(folder: Path, served: Served, times: _Times) -> tuple[list[Prepared], list[Restoration]]:
-    rules = load_rules(read_settings(DedupSettings).thresholds_file)
-    began = time.process_time()
-    with (folder / "reports.jsonl").open("rb") as file:
-        plain = [orjson.loads(line) for line in file]
-    with (folder / "floor.csv").open("w") as out:
-        out.writelines(f"{one['event_id']},{one['received_at']}\n" for one in plain)
-    times.floor.append(len(plain) / (time.process_time() - began))
-    del plain
-
-    marks = [time.process_time()]
-    lines = read_reports(folder / "reports.jsonl")
-    restored = read_restorations(folder / "restorations.csv")
-    marks.append(time.process_time())
-    prepared = prepare(served.book, lines, hearing(), _quiet)
-    marks.append(time.process_time())
-    replayed = Replay(served, rules).decide_all(prepared, restored, _quiet)
-    marks.append(time.process_time())
-    write_assignments(folder / "assignments.csv", replayed.assignments)
-    write_orders(folder / "orders.csv", replayed.orders)
-    marks.append(time.process_time())
-    if replayed.in_incidents < len(lines) / 2:
-        raise AssertionError(f"only {replayed.in_incidents} of {len(lines)} reports are in incidents")
-    stages = (times.read, times.placed, times.decided, times.written)
-    for samples, since, until in zip(stages, marks[:-1], marks[1:], strict=True):
-        samples.append(len(lines) / (until - since))
-    times.whole.append(len(lines) / (marks[-1] - marks[0]))
-    return prepared, restored
-
-
-def _quiet(_stage: str, _done: int, _total: int) -> None:
-    return
-
-
-def _tell(work: Work, times: _Times, peak_mb: float, customers: int) -> None:
+def _tell(work: Work, rounds: list[Round], spells: list[Spell], peak_mb: float, customers: int) -> None:
     def figure(name: str, samples: list[float], note: str, reach: Reach | None = None) -> Figure:
-        return Figure(name, "reports/s", samples, reach, note, times.spells)
+        return Figure(name, "reports/s", samples, reach, note, spells)
 
-    share = [100 * whole / floor for whole, floor in zip(times.whole, times.floor, strict=True)]
     work.results.add(
         GROUP,
-        figure("floor", times.floor, "JSON read, a line written"),
-        figure("read", times.read, "reports.jsonl and restorations.csv, checked"),
-        figure("placed", times.placed, "to a transformer, with what the words say, as messages"),
-        figure("through the core", times.decided, "decide and evolve, with restorations and timers", REACH),
-        figure("written", times.written, "assignments.csv and orders.csv"),
-        figure("all of it", times.whole, "but for reading the network"),
-        Figure("all of it", "% of the floor", share),
+        figure("floor", [one.floor for one in rounds], "JSON read, a line written"),
+        figure("read", [one.read for one in rounds], "reports.jsonl and restorations.csv, checked"),
+        figure("placed", [one.placed for one in rounds], "to a transformer, with what the words say, as messages"),
+        figure("through the core", [one.decided for one in rounds], "decide, evolve, restorations, timers", REACH),
+        figure("written", [one.written for one in rounds], "assignments.csv and orders.csv"),
+        figure("all of it", [one.whole for one in rounds], "but for reading the network"),
+        Figure("all of it", "% of the floor", [100 * one.whole / one.floor for one in rounds]),
         Figure("memory", "MB", [peak_mb], note=f"resident, {customers:,} customers loaded, the bench itself included"),
+    )
+
+
+def _tell_compiled(work: Work, plain: list[Round], compiled: list[Round]) -> None:
+    both = list(zip(compiled, plain, strict=True))
+    note = "the same files in the same rounds; docs/compiled.md"
+    work.results.add(
+        COMPILED_GROUP,
+        Figure("placed", "reports/s", [one.placed for one in compiled]),
+        Figure("through the core", "reports/s", [one.decided for one in compiled], REACH),
+        Figure("all of it", "reports/s", [one.whole for one in compiled]),
+        Figure("placed", "times as fast as plain", [one.placed / other.placed for one, other in both], note=note),
+        Figure("through the core", "times as fast as plain", [one.decided / other.decided for one, other in both]),
+        Figure("all of it", "times as fast as plain", [one.whole / other.whole for one, other in both]),
     )
