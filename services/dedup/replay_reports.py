@@ -20,12 +20,14 @@ from services.grid.book import CustomerBook
 from services.grid.evidence import PlaceEvidence
 from services.grid.lately import Lately
 from services.grid.network_file import open_network
+from services.grid.phone import phone_key
 from services.grid.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from services.contracts import values
     from services.dedup.replay_files import ReportLine
     from services.grid.place import ResolvedPlace
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 TELL_EVERY: Final = 2000
 _EVENT_LAG: Final = timedelta(hours=24)
 """How long before its arrival a report may say it was made; as in the router."""
+_AGAIN: Final = timedelta(hours=4)
+"""How long after a report somebody may call of the same without saying where they are."""
 _NO_TICKET: Final = "REPL-AYED-000"
 """In place of the reference a customer would be told: nobody is told anything here."""
 
@@ -102,11 +106,11 @@ def prepare(
     """
     reports = sorted(lines, key=lambda line: line.received_at)
     found: dict[str, Prepared] = {}
-    lately = Lately()
+    lately, callers = Lately(), _Callers()
     with without_garbage_collection():
         for done, line in enumerate(reports):
             if line.event_id not in found:
-                found[line.event_id] = _prepared(book, line, hear, lately)
+                found[line.event_id] = _prepared(book, line, hear, lately, callers)
             if done % TELL_EVERY == 0:
                 tell("places", done, len(reports))
     return list(found.values())
@@ -125,14 +129,39 @@ def without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _prepared(book: CustomerBook, line: ReportLine, hear: Callable[[str], Heard] | None, lately: Lately) -> Prepared:
+class _Callers:
+    """Where those who call again said they were.
+
+    The router adds such a call to the ticket that they have; later, a person who takes it sees where that one was.
+    """
+
+    def __init__(self) -> None:
+        self._said: dict[str, tuple[datetime, values.Place]] = {}
+
+    def place(self, line: ReportLine, place: values.Place) -> values.Place:
+        """Return the place of a report, or of the one before by the same number where this one says none."""
+        number = phone_key(line.phone)
+        if number is None:
+            return place
+        if place.transformer_id is not None:
+            self._said[number] = line.received_at, place
+        elif place.area is None and number in self._said:
+            at, before = self._said[number]
+            if line.received_at - at <= _AGAIN:
+                return before
+        return place
+
+
+def _prepared(
+    book: CustomerBook, line: ReportLine, hear: Callable[[str], Heard] | None, lately: Lately, callers: _Callers
+) -> Prepared:
     report_id = derive("replay", line.event_id)
     heard = hear(line.text) if hear is not None and line.text else Heard()
     if heard.other_fault and not heard.hazards:
         return Prepared(line.event_id, report_id, line.received_at, None)
     if line.account_id is None and heard.account_id is not None:
         line = replace(line, account_id=heard.account_id)
-    place = _place_of(book, line, lately)
+    place = callers.place(line, _place_of(book, line, lately).as_value())
     if place.area is None:
         return Prepared(line.event_id, report_id, line.received_at, None)
     message = OutageReported(
@@ -142,7 +171,7 @@ def _prepared(book: CustomerBook, line: ReportLine, hear: Callable[[str], Heard]
         ticket_ref=_NO_TICKET,
         contact_id=report_id,
         channel=line.channel,
-        place=place.as_value(),
+        place=place,
         reported_at=_event_time(line),
         received_at=line.received_at,
         hazards=heard.hazards,

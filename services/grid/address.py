@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from services.grid.traditional import TRADITIONAL, simplified
+
 NEIGHBOURS: Final = 12
 """House numbers this close count as neighbours."""
 _LONGEST: Final = 300  # characters looked at: the place stands early, or it is no address
@@ -141,7 +143,8 @@ _ROOM_EN: Final = re.compile(r"(?:room|#) ?(?:no )?([a-z]?\d+[a-z]?|[a-z])\b")
 _BUILDING_EN: Final = re.compile(r"building (?:no )?(\d+|[a-z])\b")
 
 _PLAIN: Final = (
-    r"(?:(?![省市州区县镇乡路街道巷弄号栋苑村府湾庭院城轩居园场寓厦墅庄馆邸零一二三四五六七八九幺])[\u4e00-\u9fff])"
+    rf"(?:(?![{TRADITIONAL}省市州区县镇乡路街道巷弄号栋苑村府湾庭院城轩居园场寓厦墅庄馆邸零一二三四五六七八九幺])"
+    r"[\u4e00-\u9fff])"
 )
 _OF_A_HOUSE: Final = re.compile(
     rf"[0-9{''.join(_NUMERALS)}{''.join(_UNITS)}〇栋幢座楼]|"
@@ -217,7 +220,7 @@ def normalise(text: str) -> str:
 
 
 def _round(text: str) -> str:
-    plain = unicodedata.normalize("NFKC", text).casefold()
+    plain = simplified(unicodedata.normalize("NFKC", text).casefold())
     if _SIGN.search(plain) is not None:
         plain = plain.translate(_SIGNS)
     if "/" in plain:
@@ -253,7 +256,12 @@ def names_a_house(text: str) -> bool:
 
     Most of what people say names none, and to read it for its parts takes fifty times as long.
     """
-    return _OF_A_HOUSE.search(unicodedata.normalize("NFKC", text).casefold()) is not None
+    return _OF_A_HOUSE.search(simplified(unicodedata.normalize("NFKC", text).casefold())) is not None
+
+
+def names_an_estate(text: str) -> bool:
+    """Tell whether a text may name an estate: False only where ``parse`` finds none."""
+    return _ESTATE_END.search(simplified(text)) is not None
 
 
 @lru_cache(maxsize=4096)

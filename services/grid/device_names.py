@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.grid.address import arabic
+from services.grid.traditional import simplified
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,6 +101,7 @@ def name_key(name: str) -> str:
     plain = _NUMBERED.sub(lambda found: f"{found[1] or found[2]}号", plain)
     if plain.isascii():
         return plain
+    plain = simplified(plain)
     plain = _ROMAN.sub(lambda found: _ROMAN_DIGITS[found[1]], plain)
     plain = _COUNTED.sub(lambda found: arabic(found[1]), plain)
     for pattern, into in _REWRITES:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -18,7 +18,7 @@ import h3
 
 from services.contracts.frozen import frozen
 from services.contracts.values import Crs
-from services.grid.address import Address, names_a_house, parse
+from services.grid.address import Address, names_a_house, names_an_estate, parse
 from services.grid.datum import to_wgs84
 from services.grid.device_names import words_in
 from services.grid.phone import is_mobile, phone_key
@@ -31,6 +31,7 @@ _LONGEST_TEXT: Final = 300
 _MOST_NAMES: Final = 60
 _NUMBER: Final = re.compile(r"(?<![0-9A-Za-z.])[A-Za-z]{0,4}[0-9](?:[ -]?[0-9A-Za-z]){5,30}(?![0-9A-Za-z]|\.[0-9])")
 _PART: Final = re.compile(r"[0-9A-Za-z]+")
+_NO_ADDRESS: Final = Address()
 _FEWEST_DIGITS: Final = 6  # fewer are a date, a room, a price
 _LONGEST_NUMBER: Final = 24
 _MOST_NUMBERS: Final = 4
@@ -310,19 +311,27 @@ def _datum(crs: str | None) -> Crs | None:
 
 
 def _address(evidence: PlaceEvidence) -> Address | None:
-    """Return the address given, else one that the text names with its house: a street's name alone may be chance."""
-    if evidence.address and (given := parse(evidence.address)).sites:
-        return given
-    if evidence.text and names_a_house(evidence.text):
+    """Return the address given, else one that the text names with its house, its estate, or its street and district.
+
+    A street's name alone in a text may be chance. What was given without a house goes before one that the text names
+    with it only for the district.
+    """
+    given = parse(evidence.address) if evidence.address else _NO_ADDRESS
+    if given.number or given.building:
+        return given if given.sites else None
+    if evidence.text and (names_a_house(evidence.text) or names_an_estate(evidence.text)):
         found = parse(evidence.text)
-        if found.sites and (found.number or found.building):
-            return found
-    return None
+        alone = not given.sites and (found.estate or (found.road and found.district))
+        if found.sites and (found.number or found.building or alone):
+            return found if found.district else replace(found, district=given.district)
+    return given if given.sites else None
 
 
 def telling_words(text: str | None) -> str | None:
     """Return a text if ``ask`` finds anything in it to place it by; None for words that say nothing of a place."""
-    return text if text and (numbers_in(text) or place_words(text)) else None
+    if text and (numbers_in(text) or place_words(text) or _address(PlaceEvidence(text=text)) is not None):
+        return text
+    return None
 
 
 @lru_cache(maxsize=4096)
@@ -331,9 +340,10 @@ def place_words(text: str | None) -> str | None:
 
     A number says who it is, if anything: who gives the one to call back says nothing of where they see a danger.
     """
-    if text and (_address(PlaceEvidence(text=text)) is not None or words_in(text)):
-        return text
-    return None
+    if not text:
+        return None
+    said = _address(PlaceEvidence(text=text))
+    return text if words_in(text) or (said is not None and (said.number or said.building)) else None
 
 
 def distance_m(one: Point, other: Point) -> float:

@@ -64,7 +64,9 @@ def wanted(said: Address) -> Wanted:
     low = max(number - apart, 1) if number else 0
     # "Near number 18" means its neighbours as much as itself: no exact step.
     exact = 0 if said.near else number
-    return Wanted(streets, district_names(said.district), exact, low, number + apart if number else 0)
+    # Where the file names no district, the one that was said is no other.
+    districts = (*district_names(said.district), "") if said.district else ()
+    return Wanted(streets, districts, exact, low, number + apart if number else 0)
 
 
 class HouseIndex:

@@ -284,6 +284,21 @@ def test_it_tells_how_far_it_is(files: Files) -> None:
     assert told[-1] == ("reports", 1, 1)
 
 
+def test_who_calls_again_without_saying_where_is_where_they_said_before(files: Files) -> None:
+    files.report("first", 0, "A0TR00026", phone="15900000001")
+    files.report("again", 30, phone="+86 159 0000 0001", text="还没来电")
+    files.report("somebody else", 31, phone="15900000002")
+    files.report("elsewhere", 32, "A0TR00048", phone="15900000001")
+    files.report("long after", 32 + 241, phone="15900000001")
+    files.report("and again", 32 + 239, phone="15900000001")
+    files.run()
+
+    found = {event: incident for event, (incident, _) in files.assignments().items()}
+    assert found["again"] == found["first"]
+    assert found["somebody else"] == found["long after"] == ""
+    assert found["and again"] == found["elsewhere"] != found["first"]
+
+
 def test_power_that_is_told_back_customer_by_customer_ends_one_outage_and_makes_no_others(files: Files) -> None:
     for n, transformer in enumerate(("A0TR00026", "A0TR00104", "A0TR00023")):
         files.report(f"report {n}", n, transformer)

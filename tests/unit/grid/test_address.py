@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import deploy
-from services.grid import address
+from services.grid import address, traditional
 from services.grid.address import Address, district_names, names_a_house, normalise, parse, same_house, street_names
 
 HOME = "1区团结北路227号5栋3001室"
@@ -83,6 +83,10 @@ HOME = "1区团结北路227号5栋3001室"
         (
             "Apt 3001, Bldg 5, 227 团结北路, 1区",
             {"district": "1区", "road": "团结北路", "number": 227, "building": "5", "room": "3001"},
+        ),
+        (
+            "1區團結北路227號5樓3001室",
+            {"district": "1区", "road": "团结北路", "number": 227, "room": "3001"},
         ),
         ("near 18 Liuyin Rd", {"road": "liuyin road", "number": 18, "near": True}),
         ("停电了，什么时候来电？", {}),
@@ -221,6 +225,14 @@ def test_any_text_gives_parts_a_database_can_hold(text):
 def test_only_what_names_no_house_is_passed_over(text: str):
     found = parse(text)
     assert names_a_house(text) or not (found.number or found.building)
+
+
+def test_traditional_characters_are_none_of_simplified_writing_and_stand_for_some_that_are():
+    for one, other in traditional._SIMPLE.items():
+        other.encode("gb2312")
+        assert ord(other) not in traditional._SIMPLE
+        assert chr(one) in "後裏衆" or not chr(one).encode("gb2312", "ignore"), chr(one)
+    assert len(traditional._SIMPLE) > 400
 
 
 def test_most_of_what_people_say_is_passed_over():

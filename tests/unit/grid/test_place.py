@@ -20,6 +20,8 @@ from services.grid.evidence import (
     distance_m,
     latitude,
     mercator,
+    place_words,
+    telling_words,
 )
 from services.grid.place import decide
 
@@ -382,6 +384,22 @@ def test_plain_words_name_no_device():
 def test_an_address_in_the_words_counts_if_it_has_a_house():
     assert ask(PlaceEvidence(text="我家在团结北路227号停电了")).address.number == 227
     assert ask(PlaceEvidence(text="马路上的路灯不亮，团结北路")).address is None
+
+
+def test_an_address_that_is_said_in_two_parts_is_one():
+    district = ask(PlaceEvidence(address="鼓楼区", text="团结北路227号停电")).address
+    assert (district.district, district.road, district.number) == ("鼓楼区", "团结北路", 227)
+    street = ask(PlaceEvidence(address="团结北路", text="团结北路227号5栋停电")).address
+    assert (street.number, street.building) == (227, "5")
+    given = ask(PlaceEvidence(address="团结北路227号", text="中山路1号有电")).address
+    assert (given.road, given.number) == ("团结北路", 227)
+    assert ask(PlaceEvidence(address="团结北路", text="阳光小区停电")).address.road == "团结北路"
+
+
+def test_an_estate_says_where_a_report_is_and_not_where_a_danger_is():
+    assert ask(PlaceEvidence(text="阳光小区停电了")).address.estate == "阳光小区"
+    assert telling_words("阳光小区停电了") is not None
+    assert place_words("隔壁小区冒烟") is None, "or it would not be where they said before"
 
 
 def test_nothing_is_searched_for_that_a_named_customer_explains():
