@@ -43,10 +43,14 @@ class SmallDisk:
         """Let there be room again."""
         self._ballast.unlink()
 
+    def unmount(self) -> None:
+        """Take it away, with all that is on it."""
+        subprocess.run(["umount", "-l", str(self.folder)], check=True)  # -l: what has ended may not be gone yet
+        self.folder.rmdir()
 
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[SmallDisk]:
-    """Mount a disk on a new folder, and take it away at the end."""
+
+def mount(folder: Path, megabytes: int) -> SmallDisk | None:
+    """Mount a disk on a new folder; None where that is not allowed."""
     folder.mkdir(parents=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0711", "tmpfs", str(folder)]
     try:
@@ -55,9 +59,16 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[SmallDisk]:
         mounted = False
     if not mounted:
         folder.rmdir()
+    return SmallDisk(folder) if mounted else None
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[SmallDisk]:
+    """Mount a disk on a new folder, and take it away at the end."""
+    disk = mount(folder, megabytes)
+    if disk is None:
         pytest.skip("a disk that can be filled needs the right to mount one, which root has outside of most containers")
     try:
-        yield SmallDisk(folder)
+        yield disk
     finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)  # -l: what has ended may not be gone yet
-        folder.rmdir()
+        disk.unmount()

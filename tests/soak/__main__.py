@@ -25,7 +25,7 @@ from tests.soak.faults import Faults
 from tests.soak.people import People, contacts
 from tests.soak.stack import Stack
 
-AT_ONCE = {"kill_kafka", "pause_kafka", "kill_postgres", "stop_postgres_at_once", "pause_postgres"}
+AT_ONCE = {"fill_the_disk", "kill_kafka", "pause_kafka", "kill_postgres", "stop_postgres_at_once", "pause_postgres"}
 """Faults of the servers: not two at a time, as a server cannot be paused that is being killed."""
 FAULT_SECONDS = 60.0
 

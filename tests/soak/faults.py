@@ -138,6 +138,22 @@ class Faults:
     async def pause_postgres(self) -> None:
         await self._pause(self._stack.postgres, "Postgres")
 
+    async def fill_the_disk(self) -> None:
+        disk = self._stack.disk
+        if disk is None:
+            self._say("no disk may be mounted here, so none is filled")
+            return
+        seconds = self._rng.uniform(3, 15)
+        self._say(f"the servers' disk is full for {seconds:.0f} s")
+        disk.fill()
+        await asyncio.sleep(seconds)
+        disk.make_room()
+        for name in ("kafka", "postgres"):
+            server = getattr(self._stack, name)
+            if server.pid is None:
+                self._say(f"{name} had ended for want of room")
+                server.start()
+
     async def end_sessions(self) -> None:
         ended = await self._sql(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"

@@ -151,7 +151,7 @@ class People:
                 connection = await self._stack.connect()
                 found = await connection.fetch(OPEN, str(number))
                 await connection.close()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
                 continue
             if not found:
                 continue

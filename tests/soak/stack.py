@@ -26,6 +26,7 @@ from services.grid.tile import Base, Tiling, tile_customers, tile_devices
 from services.runtime.cluster import apply_topics
 from services.simulator.faults import Network
 from tests.service_process import ROOT, Service
+from tests.small_disk import mount
 
 if TYPE_CHECKING:
     import random
@@ -36,6 +37,8 @@ CONSUMERS = ("router", "dedup", "notify")
 PROCESSES = {"intake": 1, "router": 2, "dedup": 2, "notify": 1}
 TILING = Tiling(areas=4, tiles_per_area=2, suspended_every=100, important_every=200, life_support_every=300)
 MOST_MEGABYTES = 300
+DISK_MEGABYTES = 800
+"""Under both servers, where a disk may be mounted: so that it can be full."""
 CLIENTS_WORDS = re.compile(
     r"connect to|node|metadata|[Cc]oordinator|Heartbeat|fetch messages|session expired|rejoin"
     r"|Resetting connection with an active transaction|never retrieved\s+future: .*ConnectionDoesNotExistError"
@@ -59,11 +62,12 @@ class Stack:
         soon = {"broker.session.timeout.ms": "2500", "broker.heartbeat.interval.ms": "250"}
         about = {"port": free_port(), "controller_port": free_port(), "log": self.folder / "kafka.log"}
         cache = default_cache()
-        self.kafka = KafkaBroker(
-            self.folder / "kafka", jars=ensure_jars(cache), archive_folder=cache, settings=soon, **about
-        )
+        self.disk = mount(self.folder / "disk", DISK_MEGABYTES)
+        data = self.folder if self.disk is None else self.disk.folder
+        self.kafka = KafkaBroker(data / "kafka", jars=ensure_jars(cache), archive_folder=cache, settings=soon, **about)
         self.kafka.start()
-        self.postgres = PostgresServer(self.folder / "pg", port=free_port(), log=self.folder / "postgres.log")
+        little = {"max_wal_size": "128MB"}
+        self.postgres = PostgresServer(data / "pg", port=free_port(), log=self.folder / "postgres.log", settings=little)
         self.postgres.start()
         self.dsn = self.postgres.create_database("gridline")
         servers = (self.kafka.bootstrap, self.dsn, "", self.folder)
@@ -183,3 +187,5 @@ class Stack:
                 server.kill()
         if hasattr(self, "postgres"):
             self.postgres.remove_data()
+        if getattr(self, "disk", None) is not None:
+            self.disk.unmount()
