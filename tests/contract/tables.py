@@ -1,22 +1,28 @@
 """Whether the tables may follow released ones: processes of the release before still write while they are replaced.
 
 The rule of an upgrade: columns are added, nullable or with a default; what a release had stays until the one after no
-longer needs it, and then the frozen file is made anew. Pure but for ``describe``.
+longer needs it, and then the frozen files are made anew. Pure but for ``describe`` and ``make_released``.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypedDict
+
+from services.runtime.postgres import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import asyncpg
 
-FROZEN: Final = Path(__file__).parent / "released" / "tables" / "tables.json"
+FROZEN: Final = Path(__file__).parent / "released" / "tables"
+"""The DDL of the release: the kernel's, and each schema's by its name."""
 SCHEMAS: Final = ("grid", "router", "dedup", "notify")
+_SERVICES: Final = Path(__file__).parents[2] / "services"
+CURRENT: Final = {"kernel": _SERVICES / "runtime" / "kernel.sql"} | {
+    name: _SERVICES / name / "schema.sql" for name in SCHEMAS
+}
 
 _COLUMNS: Final = """
 SELECT n.nspname || '.' || c.relname AS on_table, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
@@ -48,6 +54,13 @@ class Table(TypedDict):
     unique: list[str]
 
 
+async def make_released(dsn: str) -> None:
+    """Make the tables of the release in an empty database."""
+    for name in SCHEMAS:
+        kernel = () if name == "grid" else (FROZEN / "kernel.sql",)
+        await migrate(dsn, name, *kernel, FROZEN / f"{name}.sql", kernel=False)
+
+
 async def describe(connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, Table]:
     """Return the tables of all services as they are, by schema and name."""
     found: dict[str, Table] = {}
@@ -59,12 +72,6 @@ async def describe(connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, 
     for row in await connection.fetch(_UNIQUE, list(SCHEMAS)):
         found[row["on_table"]]["unique"].append(row["made"].partition(" USING ")[2])
     return found
-
-
-def read_frozen() -> dict[str, Table]:
-    """Return the tables of the release."""
-    frozen: dict[str, Table] = json.loads(FROZEN.read_text(encoding="utf-8"))
-    return frozen
 
 
 def hurts(released: Mapping[str, Table], current: Mapping[str, Table]) -> list[str]:

@@ -201,7 +201,8 @@ def _add_thread(case: _Case, joined: Joined, at: datetime, bounds: Bounds) -> No
 
 def merged(young: Ticket, into: UUID, now: datetime) -> Ticket:
     """Return a ticket that turned out to be another one: its contacts are there."""
-    return replace(young, version=young.version + 1, state=TicketState.MERGED, merged_into=into, routed_at=now)
+    version = young.version + 1
+    return replace(young, version=version, state=TicketState.MERGED, merged_into=into, routed_at=now, change=None)
 
 
 def is_ready(classification: Classification, facts: Facts, place: Place) -> bool:

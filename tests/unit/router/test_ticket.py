@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from services.contracts.values import (
     TicketState,
 )
 from services.router.domain.classify import TypeRule
-from services.router.domain.deciding import FOLLOW_UP, moved_on, settle, wakes_at
+from services.router.domain.deciding import FOLLOW_UP, merged, moved_on, settle, wakes_at
 from services.router.domain.desk import turn_of
 from services.router.domain.facts import bounded
 from services.router.domain.telling import outage_reported, routed
@@ -353,3 +353,10 @@ def test_a_ticket_nobody_takes_moves_on_by_its_plan_and_what_is_said_again_resta
     assert (much_later.planned_at, much_later.step) == (NOON, 1)
     other = after(contact("d", thread="c", minutes=20, text="there is a fire"), before=ticket, located=NOWHERE)
     assert (other.queue, other.planned_at, other.step) == ("emergency", NOON + timedelta(minutes=20), 0)
+
+
+def test_a_ticket_that_turns_out_to_be_another_says_no_longer_what_was_done_with_it() -> None:
+    """One that lay in a backlog has a warning in its first version: the next one would have told it again."""
+    young = replace(after(contact("a", text="查电费")), change="escalated")
+    gone = merged(young, ids.contact_id("test", "another"), NOON)
+    assert (gone.version, gone.change, routed(gone).change) == (young.version + 1, None, None)

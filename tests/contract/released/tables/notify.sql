@@ -1,0 +1,110 @@
+-- What notify knows and what it has told. Personal data (an address on a channel) is in one table, recipient.
+
+-- Incidents as they stand, from the highest revision seen. See services.notify.domain.incident.Standing.
+CREATE TABLE IF NOT EXISTS incident (
+    incident_id  uuid        PRIMARY KEY,
+    revision     int         NOT NULL,
+    state        text        NOT NULL,
+    etr          timestamptz,
+    etr_since   int         NOT NULL,
+    restored_at  timestamptz,
+    state_since int         NOT NULL,
+    known_since  int,
+    changed_at   timestamptz NOT NULL
+);
+-- Added later: where it is, and the last thing the crew said, for those who ask of a place.
+ALTER TABLE incident ADD COLUMN IF NOT EXISTS area text, ADD COLUMN IF NOT EXISTS device text,
+    ADD COLUMN IF NOT EXISTS progress text;
+CREATE INDEX IF NOT EXISTS incident_device ON incident (area, device);
+
+-- Where customers can be told. A batch locks the rows of everyone it may tell, in order of their ids, so that two
+-- incidents on two partitions never tell one customer the same thing at once.
+CREATE TABLE IF NOT EXISTS recipient (
+    recipient_id uuid PRIMARY KEY,
+    channel      text NOT NULL,
+    address      text NOT NULL,
+    account      text
+);
+
+-- What is written to of a recipient: one telephone number is one link on every channel, however it is spelled.
+ALTER TABLE recipient ADD COLUMN IF NOT EXISTS link_id uuid;
+CREATE INDEX IF NOT EXISTS recipient_link ON recipient (link_id);
+
+-- Who asked not to be told any more, or left (STOP, an account unfollowed), and who came back. Nothing is claimed for a
+-- link that is not linked; its addresses are blanked until it is heard of again. A link without a row may be told.
+CREATE TABLE IF NOT EXISTS link (
+    link_id uuid        PRIMARY KEY,
+    linked  boolean     NOT NULL,
+    at      timestamptz NOT NULL
+);
+
+-- Reports, and what became of those that were settled without an incident.
+CREATE TABLE IF NOT EXISTS report (
+    report_id    uuid PRIMARY KEY,
+    ticket_id    uuid NOT NULL,
+    ticket_ref   text NOT NULL,
+    language     text NOT NULL,
+    recipient_id uuid,
+    outcome      text,
+    reason       text,
+    settled_at   timestamptz
+);
+CREATE INDEX IF NOT EXISTS report_ticket_ref ON report (ticket_ref);
+CREATE INDEX IF NOT EXISTS report_recipient ON report (recipient_id) WHERE recipient_id IS NOT NULL;
+
+-- Which report belongs to which incident: active while joined_revision > left_revision. A row may know of the leaving
+-- before it knows of the joining.
+CREATE TABLE IF NOT EXISTS subscription (
+    incident_id     uuid        NOT NULL,
+    report_id       uuid        NOT NULL,
+    joined_revision int         NOT NULL,
+    left_revision   int         NOT NULL,
+    joined_at       timestamptz,
+    PRIMARY KEY (incident_id, report_id)
+);
+CREATE INDEX IF NOT EXISTS subscription_report ON subscription (report_id);
+
+-- Everything ever decided to be told: the log against which the next decision is made, and the queue of what is
+-- still to be sent. A row is never deleted while its incident may change.
+--
+--   pending ──claim──▶ sending ──▶ sent
+--      ▲                  │ ├────▶ failed      refused, or tried too often
+--      └──── try again ───┘ └────▶ unknown     the sender cannot say whether it was delivered
+--   pending, or sending that would be tried again ──▶ superseded   a newer notice of the incident tells more
+CREATE TABLE IF NOT EXISTS notice (
+    notice_id       uuid        PRIMARY KEY,
+    seq             bigserial   NOT NULL,
+    recipient_id    uuid        NOT NULL,
+    channel         text        NOT NULL,
+    incident_id     uuid,
+    report_id       uuid        NOT NULL,
+    ticket_ref      text        NOT NULL,
+    language        text        NOT NULL,
+    stage           text        NOT NULL,
+    revision        int         NOT NULL,
+    template        text        NOT NULL,
+    etr             timestamptz,
+    restored_at     timestamptz,
+    caused_at       timestamptz NOT NULL, -- when the change happened that is told
+    rules           text        NOT NULL, -- digest of the templates file in force
+    made_at         timestamptz NOT NULL,
+    state           text        NOT NULL DEFAULT 'pending',
+    attempts        int         NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    sender          text,                 -- of the last attempt
+    sending_until   timestamptz,          -- after this, an attempt without an outcome is lost
+    sent_at         timestamptz,
+    reason          text,                 -- why the last attempt did not deliver
+    superseded_by   uuid
+);
+-- Added later: the receiver's own id of a notice it took, and when it said that it arrived.
+ALTER TABLE notice ADD COLUMN IF NOT EXISTS delivery_id text, ADD COLUMN IF NOT EXISTS arrived_at timestamptz;
+CREATE INDEX IF NOT EXISTS notice_delivery ON notice (recipient_id, delivery_id) WHERE delivery_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS notice_incident ON notice (incident_id, recipient_id);
+-- Added later: whose turn comes first (services.notify.domain.notice.Turn), and whether the area was in a storm.
+ALTER TABLE incident ADD COLUMN IF NOT EXISTS storm boolean NOT NULL DEFAULT false;
+ALTER TABLE report ADD COLUMN IF NOT EXISTS turn smallint NOT NULL DEFAULT 2;
+ALTER TABLE notice ADD COLUMN IF NOT EXISTS turn smallint NOT NULL DEFAULT 2;
+DROP INDEX IF EXISTS notice_due;
+CREATE INDEX IF NOT EXISTS notice_turn ON notice (turn, next_attempt_at, seq) WHERE state = 'pending';
+CREATE INDEX IF NOT EXISTS notice_sending ON notice (recipient_id) WHERE state = 'sending';
