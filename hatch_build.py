@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from contextlib import chdir
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
@@ -25,6 +26,7 @@ class CompiledCore(BuildHookInterface[Any]):
     """Compiles while a wheel is built."""
 
     PLUGIN_NAME = "custom"
+    _built: Path | None = None
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and add what came of it to the wheel."""
@@ -33,10 +35,15 @@ class CompiledCore(BuildHookInterface[Any]):
         root = Path(self.root)
         plain = {root / path for path in self.config["plain"]}
         sources = sorted(path for pattern in self.config["compiled"] for path in root.glob(pattern))
-        built = _compiled(root, [str(path.relative_to(root)) for path in sources if path not in plain])
+        built = self._built = _compiled(root, [str(path.relative_to(root)) for path in sources if path not in plain])
         build_data["force_include"].update({str(path): str(path.relative_to(built)) for path in built.rglob("*.so")})
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002 - hatch's
+        """Leave nothing behind; what could not be compiled stays to be looked at."""
+        if self._built is not None:
+            rmtree(self._built.parent)
 
 
 def _compiled(root: Path, sources: list[str]) -> Path:
