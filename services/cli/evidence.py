@@ -181,8 +181,8 @@ _ROOM: Final = {
 _TICKETS: Final = """
 SELECT t.ticket_id, t.queue, t.state, t.priority, t.report,
        -- Those of a ticket that became another one are in that one.
-       CASE WHEN t.body ? 'merged_into' THEN '{}'
-       ELSE ARRAY(SELECT c::uuid FROM jsonb_array_elements_text(t.body -> 'contacts') AS c) END AS contacts
+       CASE WHEN t.body ->> 'merged_into' IS NOT NULL THEN '{}'
+       ELSE ARRAY(SELECT c::uuid FROM jsonb_array_elements_text((t.body -> 'contacts')::jsonb) AS c) END AS contacts
 FROM ticket AS t
 """
 _JOINED: Final = "SELECT ticket_id, into_id FROM ticket_alias"

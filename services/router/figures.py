@@ -21,7 +21,7 @@ WITH line AS (
         coalesce((l.body->>'in_time')::boolean, true) AS in_time,
         t.business_type IN ('complaint', 'whistleblow') AS rated,
         coalesce((t.body #>> '{work,urges}')::int, 0) > 0 AS urged,
-        coalesce((t.body->>'repeats')::int, 0) > 0 AS repeated,
+        coalesce(t.last_telling > 1, (t.body->>'repeats')::int > 0, false) AS repeated,
         EXISTS (
             SELECT FROM ticket_log AS m WHERE m.ticket_id = l.ticket_id AND m.did = 'reopened' AND m.at > l.at
         ) AS opened_again,

@@ -118,7 +118,8 @@ FROM agent AS a WHERE a.agent_id = ANY($1::text[])
 # What the agent has; and, unless that is all they can or an offer is open, the next ticket for them: the first of each
 # lane that they did not pass on, one index look-up each whatever waits in them; then, of the lane whose first is the
 # first of all, the first that nobody else is taking, read and locked one at a time until one is had. The lock looks at
-# the row again as it is by then, so that one that another has taken is passed over.
+# the row again as it is by then, so that one that another has taken is passed over. Who passed a ticket on had it on
+# offer before, so its body is looked into from the third version on: that costs more than finding it.
 _HAND: Final = """
 WITH theirs AS MATERIALIZED (
     SELECT t.ticket_id, t.body::text AS body,
@@ -128,7 +129,7 @@ WITH theirs AS MATERIALIZED (
     SELECT wanted.lane, first_one.rank_at FROM unnest($1::text[]) AS wanted (lane) CROSS JOIN LATERAL (
         SELECT t.rank_at FROM ticket AS t
         WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = wanted.lane
-          AND NOT coalesce(t.body #> '{work,passed}' ? $2, false)
+          AND NOT (t.version > 2 AND coalesce((t.body #> '{work,passed}')::jsonb ? $2, false))
         ORDER BY t.rank_at, t.ticket_id LIMIT 1
     ) AS first_one
     UNION ALL
@@ -141,7 +142,7 @@ SELECT false, body FROM (
         SELECT body FROM (
             SELECT t.body::text AS body FROM ticket AS t
             WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = h.lane
-              AND NOT coalesce(t.body #> '{work,passed}' ? $2, false)
+              AND NOT (t.version > 2 AND coalesce((t.body #> '{work,passed}')::jsonb ? $2, false))
             ORDER BY t.rank_at, t.ticket_id LIMIT 1 FOR UPDATE SKIP LOCKED
         ) AS of_lane
         UNION ALL

@@ -57,12 +57,13 @@ _TICKET_COLUMNS: Final = (
     "ticket_id uuid, ticket_ref text, version int, queue text, state text, priority smallint, business_type text,"
     " channel text, language text, area text, report text, opened_at timestamptz, routed_at timestamptz, lane text,"
     " rank_at timestamptz, agent text, held_for text, wake_at timestamptz, level smallint, first_telling smallint,"
-    " last_telling smallint, account uuid, phone uuid, call_back uuid, body jsonb"
+    " last_telling smallint, account uuid, phone uuid, call_back uuid, body json"
 )
 _LOG_COLUMNS: Final = (
     "ticket_id uuid, version int, n smallint, did text, at timestamptz, queue text, agent text, seconds real,"
     " body jsonb"
 )
+_JSON: Final = frozenset({"json", "jsonb"})
 _NEVER_CHANGE: Final = ("ticket_id", "ticket_ref", "channel")
 
 
@@ -70,8 +71,9 @@ def _adding(table: str, columns: str, first: int) -> str:
     """Return the statement that adds rows to a table, a parameter a column, from number ``first`` on."""
     kinds = dict(column.split() for column in columns.split(", "))
     names = ", ".join(kinds)
-    arrays = ", ".join(f"${n}::{'text' if kind == 'jsonb' else kind}[]" for n, kind in enumerate(kinds.values(), first))
-    values = ", ".join(f"{name}::jsonb" if kind == "jsonb" else name for name, kind in kinds.items())
+    sent = ("text" if kind in _JSON else kind for kind in kinds.values())
+    arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(sent, first))
+    values = ", ".join(f"{name}::{kind}" if kind in _JSON else name for name, kind in kinds.items())
     return f"INSERT INTO {table} ({names}) SELECT {values} FROM unnest({arrays}) AS v ({names})"  # noqa: S608
 
 

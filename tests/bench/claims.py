@@ -75,7 +75,7 @@ FROM (
 ) AS made
 """
 _PUT_BACK = """
-UPDATE ticket SET state = 'queued', agent = NULL, wake_at = rank_at + interval '10 years', body = body - 'work'
+UPDATE ticket SET state = 'queued', agent = NULL, wake_at = rank_at + interval '10 years', body = body::jsonb - 'work'
 WHERE state = 'closed'
 """
 _INDEXES = """

@@ -231,8 +231,8 @@ PLANTS = {
         {"I1"},
     ),
     "a contact taken out of its ticket": (
-        """UPDATE router.ticket SET body = body #- '{contacts, 0}'
-           WHERE ticket_id = (SELECT ticket_id FROM router.ticket WHERE NOT body ? 'merged_into' LIMIT 1)""",
+        """UPDATE router.ticket SET body = body::jsonb #- '{contacts, 0}'
+           WHERE ticket_id = (SELECT ticket_id FROM router.ticket WHERE body ->> 'merged_into' IS NULL LIMIT 1)""",
         {"I2", "conservation"},
     ),
     "a ledger row deleted": (

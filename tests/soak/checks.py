@@ -39,8 +39,8 @@ LAST = "LATERAL (SELECT status FROM dedup.order_version WHERE order_id = i.order
 NEVER = {
     "a notice twice": "SELECT FROM notify.notice WHERE incident_id IS NOT NULL"
     " GROUP BY recipient_id, incident_id, stage, revision HAVING count(*) > 1",
-    "a contact in two tickets": "SELECT FROM router.ticket AS t, jsonb_array_elements_text(t.body -> 'contacts') AS c"
-    " WHERE NOT t.body ? 'merged_into' GROUP BY c HAVING count(*) > 1",
+    "a contact in two tickets": "SELECT FROM router.ticket AS t, json_array_elements_text(t.body -> 'contacts') AS c"
+    " WHERE t.body ->> 'merged_into' IS NULL GROUP BY c HAVING count(*) > 1",
     "an order with a version missing": "SELECT FROM dedup.order_version GROUP BY order_id"
     " HAVING max(version) <> count(*) OR min(version) <> 1",
     "an incident with two orders": "SELECT FROM dedup.order_version GROUP BY incident_id"

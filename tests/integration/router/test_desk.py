@@ -246,7 +246,7 @@ async def test_an_offer_is_kept_given_again_and_lapses_to_the_next_agent(
     assert (await bob.do("accept", first["ticket_id"])).json()["errors"][0]["reason"] == "not_yours"
     past = datetime.now(UTC) - timedelta(seconds=1)
     await people.pool.execute(
-        "UPDATE ticket SET wake_at = $1, body = jsonb_set(body, '{work,until}', to_jsonb($2::text))",
+        "UPDATE ticket SET wake_at = $1, body = jsonb_set(body::jsonb, '{work,until}', to_jsonb($2::text))",
         past,
         past.isoformat(),
     )
@@ -599,7 +599,7 @@ async def test_what_is_kept_for_an_agent_who_does_not_take_it_is_anybodys(
     await desk.take(more)
     past = datetime.now(UTC) - timedelta(seconds=1)
     await people.pool.execute(
-        "UPDATE ticket SET wake_at = $1, body = jsonb_set(body, '{work,held_until}', to_jsonb($2::text))"
+        "UPDATE ticket SET wake_at = $1, body = jsonb_set(body::jsonb, '{work,held_until}', to_jsonb($2::text))"
         " WHERE held_for = 'ann'",
         past,
         past.isoformat(),
@@ -681,7 +681,7 @@ async def test_an_agent_who_never_ends_a_write_up_is_given_the_next_ticket_after
     assert (await ann.claim()).json()["errors"][0]["reason"] == "not_available", "capacity is 1"
     past = datetime.now(UTC) - timedelta(seconds=1)
     await people.pool.execute(
-        "UPDATE ticket SET wake_at = $1, body = jsonb_set(body, '{work,until}', to_jsonb($2::text))"
+        "UPDATE ticket SET wake_at = $1, body = jsonb_set(body::jsonb, '{work,until}', to_jsonb($2::text))"
         " WHERE state = 'wrap_up'",
         past,
         past.isoformat(),

@@ -151,7 +151,7 @@ async def test_what_another_process_does_is_noticed(client: httpx.AsyncClient, d
         assert told is not None
         await people.pool.execute(
             "UPDATE ticket SET state = 'queued', agent = NULL, version = version + 1,"
-            " body = jsonb_set(body, '{work,phase}', '\"waiting\"')"
+            " body = jsonb_set(body::jsonb, '{work,phase}', '\"waiting\"')"
         )
         ended = await stream.event()
         assert ended is not None
