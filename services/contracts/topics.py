@@ -161,7 +161,7 @@ REPORT_SETTLED: Final = Topic(
     key="ticket_id",
     producers=("dedup",),
     consumers=("router", "notify"),
-    description="Reports answered without an incident, or handed to a person.",
+    description="Reports answered without an incident, or handed to a person; and where a person then placed them.",
 )
 
 TOPICS: Final[tuple[Topic, ...]] = (

@@ -50,7 +50,8 @@ class NotifyHandler:
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
         """Load, decide, save."""
         changes = [one.message for one in batch if isinstance(one.message, IncidentChanged)]
-        settled = [one.message for one in batch if isinstance(one.message, ReportSettled)]
+        said = [one.message for one in batch if isinstance(one.message, ReportSettled)]
+        settled = [one for one in said if one.outcome != "in_incident"]  # the incident tells of that itself
         heard = [one.message for one in batch if isinstance(one.message, RecipientHeard)]
         wording = self._templates()
         notices: list[Notice] = []

@@ -18,8 +18,9 @@ So accepted(contact.received.v1) = contact_queued + contact_outage + contact_clo
 reports accepted by dedup once it has caught up. The names follow the report, not the ticket's state: a ticket with a
 danger, of a key customer, or whose customer spoke again, waits for a person as well (state ``queued``) while its
 contacts stay in ``contact_outage``. ``needs_person`` moves all contacts of the ticket to ``contact_queued``;
-``answered`` moves none. ``contact_queued`` may so be the sum of positive and negative changes. A contact that joined an
-open ticket is counted with that one; the ticket it had opened, if it had, is merged and counts none.
+``answered`` moves none; that a person placed the report moves them back. ``contact_queued`` may so be the sum of
+positive and negative changes. A contact that joined an open ticket is counted with that one; the ticket it had opened,
+if it had, is merged and counts none.
 ``contact_repeats`` counts the contacts by which reporters told of a matter again.
 """
 
@@ -41,7 +42,7 @@ from services.grid.lookup import chains_of, weigh_places
 from services.router import metrics, roster, store
 from services.router.domain.batch import Book, UnforeseenError, gathered, read
 from services.router.domain.danger import is_new
-from services.router.domain.deciding import counted_as, route_again, settle, with_events
+from services.router.domain.deciding import counted_as, placed, route_again, settle, with_events
 from services.router.domain.desk import GRIDLINE, DeskRules, following, keeping, live_of, overdue, turn_of, work_of
 from services.router.domain.log import Did, Event
 from services.router.domain.places import Clues, Places
@@ -225,15 +226,19 @@ def _on_report_settled(work: _Outcome, received: Received, settled: ReportSettle
         detail = "no ticket of this id has sent an outage report"
         work.refused.append(Refused(received, Refusal.UNKNOWN_SUBJECT, detail))
         return
-    answered = settled.outcome == "answered"
-    ticket = settle(was, answered=answered, reason=settled.reason, rules=work.book.rules, now=work.book.now)
+    answered, given_back = settled.outcome == "answered", settled.outcome == "needs_person"
+    book = work.book
+    if given_back or (answered and settled.command_id is None):
+        ticket = settle(was, answered=answered, reason=settled.reason, rules=book.rules, now=book.now)
+    else:
+        ticket = placed(was, answered=answered, rules=book.rules, bounds=book.bounds, now=book.now)
     if ticket is was:
         _log.info(
             "settlement_changes_nothing", ticket_id=str(was.ticket_id), report=was.report, outcome=settled.outcome
         )
         return
     work.book.put(ticket)
-    if not answered and (live := live_of(ticket, work.book.tickets)) is not ticket:
+    if given_back and (live := live_of(ticket, work.book.tickets)) is not ticket:
         # Whoever has the ticket that stands for this one is to look.
         asked = replace(live, version=live.version + 1)
         asked = route_again(asked, work.book.rules, work.book.now, settled.reason)
@@ -357,7 +362,9 @@ def _new(was: Ticket | None, ticket: Ticket) -> Iterator[tuple[Metric, tuple[str
     if was is None:
         yield metrics.LANGUAGES, (about.language_rule,)
         yield metrics.PLACES, (ticket.place.basis,)
-    if ticket.report is not ReportState.NONE and (was is None or was.report is not ticket.report):
+    step = None if was is None else was.report
+    found = step is ReportState.RETURNED and ticket.report is ReportState.SENT  # a person placed it: it was sent before
+    if ticket.report not in {ReportState.NONE, step} and not found:
         yield metrics.REPORTS, (ticket.report,)
 
 

@@ -93,7 +93,7 @@ class IncidentChanged(Message):
 
 
 class ReportSettled(Message):
-    """A report without an incident: answered automatically, or handed to a person."""
+    """A report without an incident: answered automatically, or handed to a person; then, that the person placed it."""
 
     ce_type: ClassVar[str] = "gridline.report.settled.v1"
 
@@ -101,7 +101,9 @@ class ReportSettled(Message):
     ticket_id: UUID
     ticket_ref: Name
     area: Name
-    outcome: Literal["answered", "needs_person"]
+    outcome: Literal["answered", "needs_person", "in_incident"] = Field(
+        description="in_incident: it waited for a person, who placed it; customers are told by the incident"
+    )
     reason: Word = Field(description="arrears, planned_outage, already_restored, device_unknown, …")
     settled_at: Timestamp
     language: Language
@@ -109,10 +111,15 @@ class ReportSettled(Message):
     expected_at: Timestamp | None = Field(
         default=None, description="When power is expected back, if the answer is a planned outage"
     )
+    incident_id: UUID | None = Field(default=None, description="The incident, if the outcome is in_incident")
+    command_id: UUID | None = Field(
+        default=None, description="The command by which a person placed the report, or took that back"
+    )
 
     @property
     def message_id(self) -> UUID:
-        return derive("report.settled", self.report_id, self.outcome, self.reason)
+        by_person = () if self.command_id is None else (self.command_id,)  # who may place it and take it back twice
+        return derive("report.settled", self.report_id, self.outcome, self.reason, *by_person)
 
     @property
     def occurred(self) -> Timestamp:

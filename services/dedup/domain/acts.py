@@ -161,6 +161,7 @@ class ReportPlaced:
     """A report that waited for a place has one; where it went is the next event about it."""
 
     report_id: UUID
+    command_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,7 @@ class ReportUnplaced:
     report: Report
     rule: Rule
     author: str
+    command_id: UUID
     incident_id: UUID | None = None
     seq: int | None = None
 

@@ -7,7 +7,7 @@ Every version of an order is told, however short its life was. Never here: what 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from uuid import UUID
 
 from services.contracts.messages import IncidentChanged, Message, OutageMoved, ReportSettled
@@ -20,7 +20,7 @@ from services.dedup.domain.incident import Incident
 from services.dedup.domain.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from services.contracts.messages import Member, OrderVersion
@@ -35,6 +35,12 @@ _NOTED: Final = {
     e.ProgressNoted: e.Rule.CREW_PROGRESS,
 }
 """Why an incident changed, for events that carry no rule."""
+_SETTLED: Final[Mapping[type[e.Event], Literal["answered", "needs_person", "in_incident"]]] = {
+    e.ReportAnswered: "answered",
+    e.ReportNeedsPerson: "needs_person",
+    a.ReportUnplaced: "needs_person",
+    e.ReportJoined: "in_incident",
+}
 
 
 class Told(NamedTuple):
@@ -73,6 +79,7 @@ class Changes:
         self.quiet: dict[UUID, Touched] = {}
         self._orders: list[Told] = []
         self._settled: list[Told] = []
+        self._placing: dict[UUID, UUID] = {}
         self._elsewhere: list[Told] = []
         self._now = now
 
@@ -106,9 +113,7 @@ class Changes:
 
     def _after(self, state: AreaState, event: e.Event, traceparent: str | None) -> None:
         if isinstance(event, e.ReportJoined):
-            touched = self._touch(state, event.incident_id)
-            touched.joined[event.report.report_id] = event.report
-            self._because(touched, event.rule, traceparent)
+            self._report_joined(state, event, traceparent)
         elif isinstance(event, e.OrderEvent):
             touched = self._touch(state, event.order.incident_id)
             touched.reason = touched.reason or event.order.reason
@@ -131,9 +136,18 @@ class Changes:
         else:
             self._after_act(state, event, traceparent)
 
+    def _report_joined(self, state: AreaState, event: e.ReportJoined, traceparent: str | None) -> None:
+        touched = self._touch(state, event.incident_id)
+        touched.joined[event.report.report_id] = event.report
+        self._because(touched, event.rule, traceparent)
+        if event.report.report_id in self._placing:  # it had been given back for want of a place
+            self._settled.append(Told(self._settlement(state.area, event), traceparent))
+
     def _after_act(self, state: AreaState, event: e.Event, traceparent: str | None) -> None:
         """Keep what a person or telemetry changed."""
-        if isinstance(event, a.IncidentSetAside):
+        if isinstance(event, a.ReportPlaced):
+            self._placing[event.report_id] = event.command_id
+        elif isinstance(event, a.IncidentSetAside):
             self._because(self.touched[event.incident_id], event.rule, traceparent)
             self._tell_over(state, self.touched[event.incident_id].incident, traceparent)
         elif isinstance(event, (a.IncidentMoved, a.IncidentReopened)):
@@ -141,6 +155,7 @@ class Changes:
             self._because(touched, event.rule, traceparent)
             self._tell_open(state, touched.incident, event, traceparent)
         elif isinstance(event, a.ReportUnplaced):
+            self._placing[event.report.report_id] = event.command_id
             self._settled.append(Told(self._settlement(state.area, event), traceparent))
             if event.incident_id is not None:
                 touched = self.touched[event.incident_id]
@@ -212,19 +227,23 @@ class Changes:
         target.joined[event.report_id] = target.incident.reports[event.report_id]
         source.reason = target.reason = event.rule.value
 
-    def _settlement(self, area: str, event: e.ReportAnswered | e.ReportNeedsPerson | a.ReportUnplaced) -> ReportSettled:
-        report = event.report
+    def _settlement(
+        self, area: str, event: e.ReportAnswered | e.ReportNeedsPerson | e.ReportJoined | a.ReportUnplaced
+    ) -> ReportSettled:
+        report, incident = event.report, event.incident_id if isinstance(event, e.ReportJoined) else None
         return ReportSettled(
             report_id=report.report_id,
             ticket_id=report.ticket_id,
             ticket_ref=report.ticket_ref,
             area=area,
-            outcome="answered" if isinstance(event, e.ReportAnswered) else "needs_person",
+            outcome=_SETTLED[type(event)],
             reason=event.rule.value,
             settled_at=self._now,
             language=report.language,
-            recipient=report.recipient,
+            recipient=None if incident else report.recipient,
             expected_at=event.planned.ends_at if isinstance(event, e.ReportAnswered) and event.planned else None,
+            incident_id=incident,
+            command_id=self._placing.pop(report.report_id, None),
         )
 
     def orders(self) -> list[OrderVersion]:

@@ -40,7 +40,7 @@ def place(
     except RefusedError as error:
         return [a.CommandRefused(command, error.wrong)]
     placed = waiting._replace(device=command.device)
-    events: list[e.Event] = [a.ReportPlaced(waiting.report_id)]
+    events: list[e.Event] = [a.ReportPlaced(waiting.report_id, command.command_id)]
     target = None
     for event in decided(placed):
         found = event

@@ -197,7 +197,8 @@ def _unplace(acting: Acting, done: a.Done) -> None:
     known = incident.reports[report]
     del acting.inside(incident.incident_id)[report]
     waiting = known._replace(device=done.waited_at)
+    by = acting.command
     acting.events.append(
-        a.ReportUnplaced(waiting, e.Rule.UNPLACED, acting.command.author, incident.incident_id, acting.number())
+        a.ReportUnplaced(waiting, e.Rule.UNPLACED, by.author, by.command_id, incident.incident_id, acting.number())
     )
     acting.tell_field(incident, e.Rule.UNDONE)

@@ -249,6 +249,24 @@ def settle(before: Ticket, *, answered: bool, reason: str, rules: Rules, now: da
     return _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
 
 
+def placed(before: Ticket, *, answered: bool, rules: Rules, bounds: Bounds, now: datetime) -> Ticket:
+    """Take in that a person said where a report is that dedup had given back: it is in an incident, or answered.
+
+    So nobody has to ask the customer any more, and who asks already has the ticket as before. A customer who spoke long
+    after they reported it is still to be heard.
+    """
+    if before.report is not ReportState.RETURNED:
+        return before
+    since = max(before.reported_at or before.facts.opened_at, before.facts.opened_at)
+    case = replace(
+        _case(before),
+        version=before.version + 1,
+        report=ReportState.ANSWERED if answered else ReportState.SENT,
+        needs_person=FOLLOW_UP if before.last_at - since >= bounds.follow_up else None,
+    )
+    return _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
+
+
 def with_events(before: Ticket, events: Sequence[Event]) -> Ticket:
     """Return a ticket, in the same version, after what was done with it."""
     if not events:

@@ -28,6 +28,13 @@ def settled(report=1, customer=1, outcome="needs_person", reason="device_unknown
     return ReportSettled(**fields, area="S1", outcome=outcome, reason=reason, settled_at=at)
 
 
+async def test_that_a_person_placed_a_report_is_told_by_its_incident_alone(desk):
+    await desk.take(settled())
+    assert await desk.take(settled(outcome="in_incident", reason="same_device", minute=5)) == 0
+    assert [row["stage"] for row in await desk.notices()] == ["with_person"]
+    assert await desk.pool.fetchval("SELECT outcome FROM report") == "needs_person", "as long as no incident has it"
+
+
 async def test_a_notice_waits_in_the_queue_with_all_that_sending_needs(desk):
     made = await desk.take(desk.make.changed(1, 1, joined=[desk.make.member(1, 1)]))
 

@@ -166,6 +166,22 @@ async def test_a_report_given_back_moves_its_contacts_to_a_queue(desk: Desk) -> 
     assert desk.tally == {"contact_outage": 0, "contact_queued": 3, "report_sent": 1}
 
 
+async def test_a_report_given_back_that_a_person_placed_leaves_the_queue_again(desk: Desk) -> None:
+    one = contact("a", thread="c", text="停电了", account_id="A1")
+    placed = settled(one, "in_incident", "same_device").model_copy(update={"command_id": one.contact_id})
+    again = settled(one, reason="placement_undone").model_copy(update={"command_id": one.ticket_id})
+    await desk.take(one, settled(one))
+    await desk.take(placed)
+    last = desk.routed[-1]
+    assert (last.state, last.version) == (TicketState.WITH_DEDUP, 3)
+    assert desk.tally == {"contact_outage": 1, "contact_queued": 0, "report_sent": 1}
+    await desk.take(placed, placed)
+    assert desk.routed[-1] is last, "told again, nothing changes"
+    await desk.take(again)
+    assert (desk.routed[-1].queue, desk.routed[-1].state) == ("locate", TicketState.QUEUED)
+    assert desk.tally == {"contact_outage": 0, "contact_queued": 1, "report_sent": 1}
+
+
 async def test_an_answered_report_stays_counted_with_dedup(desk: Desk) -> None:
     said = contact(text="停电了", account_id="A3")
     await desk.take(said)

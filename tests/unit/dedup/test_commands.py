@@ -14,6 +14,7 @@ import pytest
 from services.contracts.ids import NAMESPACE
 from services.contracts.values import CustomerClass, IncidentState, OrderStatus, Priority, ProgressStage
 from services.dedup.domain import events as e
+from tests.unit.dedup.timeline import minute as clock_at
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -235,10 +236,33 @@ def test_a_report_that_waits_is_placed_and_decided_like_any_other(storm: Timelin
     assert storm.incident_of(lost) is storm.incident_of(known)
     joined = [event for event in storm.events if isinstance(event, e.ReportJoined)][-1]
     assert (joined.author, joined.evidence["said"]) == ("dispatcher Li", "called back")
+    told = storm.settled[-1]
+    assert (told.outcome, told.incident_id, told.command_id) == ("in_incident", storm.state.members[lost], place)
+    assert told.recipient is None, "the incident tells its customers"
     storm.at(31).dispatcher("undo", undoes=place)
     assert lost in storm.state.waiting
     assert lost not in storm.state.members
     assert storm.answers()[-1] == ("needs_person", "placement_undone")
+
+
+def test_every_placing_and_every_taking_back_is_told_by_an_id_of_its_own(storm: Timeline) -> None:
+    """Whoever drops what it has seen by its id would else be left with the first time."""
+    storm.at(0).report("A0TR00023")
+    lost = storm.at(1).report(None)
+    for minute in (2, 4):
+        place = storm.at(minute).dispatcher("place", reports=(lost,), device="A0TR00023")
+        storm.at(minute + 1).dispatcher("undo", undoes=place)
+    assert [outcome for outcome, _ in storm.answers()] == ["needs_person", *(["in_incident", "needs_person"] * 2)]
+    assert len({told.message_id for told in storm.settled}) == len(storm.settled)
+
+
+def test_a_placed_report_under_a_planned_outage_is_told_as_answered(storm: Timeline) -> None:
+    span = {"starts_at": clock_at(0), "ends_at": clock_at(60)}
+    storm.at(0).dispatcher("plan", planned_id=NOBODY, device="A0TR00023", **span)
+    lost = storm.at(1).report(None)
+    place = storm.at(2).dispatcher("place", reports=(lost,), device="A0TR00023")
+    told = storm.settled[-1]
+    assert (told.outcome, told.reason, told.command_id) == ("answered", "planned_outage", place)
 
 
 def test_a_placed_report_that_opened_an_incident_stays_there(storm: Timeline) -> None:

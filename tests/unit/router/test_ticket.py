@@ -24,9 +24,10 @@ from services.contracts.values import (
     TicketState,
 )
 from services.router.domain.classify import TypeRule
-from services.router.domain.deciding import FOLLOW_UP, merged, moved_on, settle, wakes_at
+from services.router.domain.deciding import FOLLOW_UP, merged, moved_on, placed, settle, wakes_at, worked
 from services.router.domain.desk import turn_of
 from services.router.domain.facts import bounded
+from services.router.domain.log import Did, Event
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import ReportState, Ticket
 from tests.unit.router.making import (
@@ -304,6 +305,35 @@ def test_an_answer_that_proves_wrong_brings_a_person() -> None:
     answered = settle(after(contact(text="停电了")), answered=True, reason="arrears", rules=SHIPPED, now=NOON)
     given = settle(answered, answered=False, reason="still_off", rules=SHIPPED, now=NOON)
     assert (given.report, given.state) == (ReportState.RETURNED, TicketState.QUEUED)
+
+
+def test_a_report_given_back_and_placed_by_a_person_is_asked_about_no_more() -> None:
+    back = {"answered": False, "reason": "device_unknown", "rules": SHIPPED, "now": NOON}
+    told = {"rules": SHIPPED, "bounds": BOUNDS, "now": NOON}
+    sent = after(contact(text="停电了"))
+    given = settle(sent, **back)
+    found = placed(given, answered=False, **told)
+    assert (found.report, found.state, found.needs_person) == (ReportState.SENT, TicketState.WITH_DEDUP, None)
+    assert (found.version, found.queue) == (given.version + 1, sent.queue)
+    assert placed(found, answered=False, **told) is found, "told once, counted once"
+    assert placed(sent, answered=True, **told) is sent, "nobody was asked"
+    taken_back = settle(found, **{**back, "reason": "placement_undone"})
+    assert (taken_back.queue, taken_back.report) == (given.queue, ReportState.RETURNED)
+    answered = placed(taken_back, answered=True, **told)
+    assert (answered.report, answered.state) == (ReportState.ANSWERED, TicketState.ANSWERED)
+
+
+def test_a_placed_report_stays_with_whoever_asks_and_its_customers_later_words_are_heard() -> None:
+    back = {"answered": False, "reason": "device_unknown", "rules": SHIPPED, "now": NOON}
+    told = {"answered": False, "rules": SHIPPED, "bounds": BOUNDS, "now": NOON}
+    given = settle(after(contact(text="停电了")), **back)
+    ann = Event(did=Did.CLAIMED, at=NOON, by="ann", agent="ann", queue=given.queue)
+    in_hand = placed(worked(given, [ann], NOON), **told)
+    assert (in_hand.standing, in_hand.report, in_hand.needs_person) == (TicketState.ASSIGNED, ReportState.SENT, None)
+    late = BOUNDS.follow_up.total_seconds() / 60
+    first, again = contact("a", thread="c", text="停电了"), contact("b", thread="c", minutes=late, text="还是没电")
+    heard = placed(after(again, before=settle(after(first), **back)), **told)
+    assert (heard.report, heard.state, heard.needs_person) == (ReportState.SENT, TicketState.QUEUED, "follow_up")
 
 
 def test_a_ticket_without_a_report_has_nothing_to_settle() -> None:
