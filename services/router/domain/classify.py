@@ -278,7 +278,8 @@ def _classify(
         fault, word = reading.fault or (OUTAGE, None)
         if word is not None and word not in found:
             found.append(word)
-    spoken, language_rule, language_confidence = _language(keywords, language, customer_language, text)
+    known = bool(reading.types or reading.fault or reading.hazards)
+    spoken, language_rule, language_confidence = _language(keywords, language, customer_language, text, known=known)
     return Classification(
         business_type=business_type,
         type_rule=type_rule,
@@ -294,12 +295,14 @@ def _classify(
 
 
 def _language(
-    keywords: Keywords, choice: str | None, customer_language: str | None, text: str
+    keywords: Keywords, choice: str | None, customer_language: str | None, text: str, *, known: bool
 ) -> tuple[str, LanguageRule, float]:
     if choice is not None:
         return choice, LanguageRule.CHANNEL_CHOICE, 1.0
-    heard = hear(text, keywords.languages)
-    if heard is not None:
+    heard = hear(text, keywords.languages, known=known)
+    if heard is not None and heard.tag is None:
+        return customer_language or keywords.default_language, LanguageRule.UNSURE, heard.confidence
+    if heard is not None and heard.tag is not None:
         if heard.confidence >= SURE:
             rule = LanguageRule.DETECTED if heard.detected else LanguageRule.SCRIPT
             return heard.tag, rule, heard.confidence

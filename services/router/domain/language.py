@@ -2,8 +2,9 @@
 
 Decided here: Tibetan, Mongolian, Yi and Hangul letters stand for one language each. Arabic, Cyrillic and Latin letters
 are shared, so CLD2 tells Uyghur from Kazakh (where no hamza does), Mongolian from Kazakh and Russian, Zhuang from
-English; what it does not tell, or tells as a language nobody here speaks, stays unsure. Chinese is Traditional where
-its characters are (Big5 has them, GB 2312 does not). Never here: a language nobody configured.
+English; what it does not tell, or tells as a language nobody here speaks, stays unsure. It names a language for any
+letters whatever ("asdf qwer" is English): where they are like none and no word is known, the text is in none. Chinese
+is Traditional where its characters are (Big5 has them, GB 2312 does not). Never here: a language nobody configured.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pycld2
 
-from services.router.domain.words import Script, script_of
+from services.router.domain.words import Script, WordList, normalise, script_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,10 @@ _SURE: Final = 0.95
 _LIKELY: Final = 0.7
 _UNSURE: Final = 0.3
 _MOSTLY: Final = 60  # per cent of a text
+_LIKE_NONE: Final = 250
+"""Below this score of CLD2 (its evidence for a language per kilobyte), letters are like no language. Sentences have 400
+to 2,500; keys struck at random 40 to 240, and so have some single words, which are listed."""
+_NUMBERED: Final = re.compile(r"\S*\d\S*")
 _LONGEST: Final = 1000  # characters are enough to tell a language by
 _KAZAKH: Final = re.compile("(?<![\u0600-\u06ff])[\u0621\u0674](?=[\u0600-\u06ff])")
 """A hamza before a word: of the languages here, Kazakh alone has it; of few words the detector makes Uyghur."""
@@ -39,22 +44,31 @@ class Tongues:
     Attributes:
         otherwise: The one it stands for where the text does not tell.
         told: Code of the detector, or ``zh-Hant``, to the language it means here.
+        words: Words that tell ``otherwise`` where the detector is at a loss. Without any, its letters are always taken
+            for words.
     """
 
     otherwise: str
     told: Mapping[str, str] = field(default_factory=dict)
+    words: WordList | None = None
 
 
 class Heard(NamedTuple):
-    """The language of a text: its tag, how sure that is (0 to 1), and whether a detector had to tell."""
+    """The language of a text: its tag (None where it is in none), how sure that is (0 to 1), whether by a detector."""
 
-    tag: str
+    tag: str | None
     confidence: float
     detected: bool
 
 
-def hear(text: str, scripts: Mapping[Script, Tongues]) -> Heard | None:
-    """Return the language a text is in; None if it has no letters of a known script."""
+def hear(text: str, scripts: Mapping[Script, Tongues], *, known: bool = False) -> Heard | None:
+    """Return the language a text is in; None if it has no letters of a known script.
+
+    Args:
+        text: What was written.
+        scripts: The languages a script stands for.
+        known: Words of it were found in the operators' lists.
+    """
     script = script_of(text)
     tongues = None if script is None else scripts.get(script)
     if tongues is None:
@@ -66,19 +80,27 @@ def hear(text: str, scripts: Mapping[Script, Tongues]) -> Heard | None:
         return Heard(tongues.otherwise, _SURE, detected=False)
     if "kk" in tongues.told and _KAZAKH.search(text) and _UYGHUR not in text:
         return Heard(tongues.told["kk"], _SURE, detected=False)
-    told = _detected(text, tongues.told)
+    if tongues.words is not None and script_of(_NUMBERED.sub(" ", text)) is not script:
+        return None  # a number with letters in it is in no language
+    told = _detected(text, tongues, known=known)
     return Heard(tongues.otherwise, _UNSURE, detected=True) if told is None else told
 
 
-def _detected(text: str, told: Mapping[str, str]) -> Heard | None:
+def _detected(text: str, tongues: Tongues, *, known: bool) -> Heard | None:
     try:
         reliable, _, languages = pycld2.detect(text[:_LONGEST], bestEffort=True)
     except pycld2.error:  # it refuses some control characters; a language is no reason to lose a contact
         return None
-    _, code, share, _ = languages[0]
-    if code not in told or share < _MOSTLY:
+    _, code, share, score = languages[0]
+    at_a_loss = not reliable or score < _LIKE_NONE
+    if tongues.words is not None and at_a_loss and not known:
+        if tongues.words.find(normalise(text)) is not None:
+            return Heard(tongues.otherwise, _LIKELY, detected=True)
+        if reliable:
+            return Heard(None, _UNSURE, detected=True)
+    if code not in tongues.told or share < _MOSTLY:
         return None
-    return Heard(told[code], _SURE if reliable else _LIKELY, detected=True)
+    return Heard(tongues.told[code], _SURE if reliable else _LIKELY, detected=True)
 
 
 def _is_traditional(text: str) -> bool:

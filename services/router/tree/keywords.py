@@ -171,10 +171,13 @@ def _languages(reader: Reader, node: Node) -> tuple[dict[Script, Tongues], str]:
                 scripts[Script(name)] = Tongues(_language(reader, value))
                 continue
             what = f"script {name!r}"
-            told = reader.fields(value, what, ("otherwise", "told"), ("otherwise", "told"))
+            told = reader.fields(value, what, ("otherwise", "told", "words"), ("otherwise", "told"))
             otherwise = _language(reader, told["otherwise"]) if "otherwise" in told else ""
             codes = reader.entries(told["told"], f"told of {what}") if "told" in told else ()
-            scripts[Script(name)] = Tongues(otherwise, {code.key: _language(reader, code.value) for code in codes})
+            words = _list_of(reader, {"words": told["words"]}, what) if "words" in told else None
+            scripts[Script(name)] = Tongues(
+                otherwise, {code.key: _language(reader, code.value) for code in codes}, words
+            )
     return scripts, default
 
 

@@ -212,6 +212,44 @@ def test_a_language_nobody_speaks_is_unsure_and_with_people(text: str) -> None:
     assert ticket.state is TicketState.QUEUED
 
 
+@pytest.mark.parametrize("text", ["asdf qwer", "asdf", "zxcvb nmkl", "hjkl hjkl sdfg", "aaaa bbbb cccc"])
+def test_letters_that_are_no_words_are_in_no_language_and_people_of_the_default_queue_read_them(text: str) -> None:
+    """The detector is 95 % sure that each is English."""
+    for told in (contact(text=text), contact(text=text, business_type="fault_report")):
+        ticket = after(told, located=NOWHERE)
+        about = ticket.classification
+        assert (about.language, about.language_rule) == ("zh-Hans-CN", LanguageRule.UNSURE)
+        assert about.language_confidence < 0.5
+        assert (ticket.state, ticket.taken.tags) == (TicketState.QUEUED, ("language_unsure",))
+    assert after(contact(text=text), located=NOWHERE).queue == SHIPPED.tree.root.queue
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no power", "lights out at 5 Main St", "hi", "ok", "help me", "status", "complaint", "fires", "payment status"],
+)
+def test_few_words_of_english_are_english(text: str) -> None:
+    about = after(contact(text=text), located=NOWHERE).classification
+    assert (about.language, about.language_rule) == ("en", LanguageRule.DETECTED)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "rule"),
+    [
+        ("John Smith", "en", LanguageRule.DETECTED),
+        ("Li Wei", "en", LanguageRule.UNSURE),
+        ("A0900101", "zh-Hans-CN", LanguageRule.DEFAULT),
+        ("abc-123", "zh-Hans-CN", LanguageRule.DEFAULT),
+        ("0900101", "zh-Hans-CN", LanguageRule.DEFAULT),
+    ],
+)
+def test_a_number_is_in_no_language_and_a_name_in_one_of_its_letters(
+    text: str, language: str, rule: LanguageRule
+) -> None:
+    about = after(contact(text=text), located=NOWHERE).classification
+    assert (about.language, about.language_rule) == (language, rule)
+
+
 @pytest.mark.parametrize(
     ("text", "language", "reads"),
     [

@@ -214,7 +214,7 @@ def test_a_child_without_a_queue_has_its_parents() -> None:
         ("{zh-Hant: zh-Hant}", "{zh-Hant: Han language}", "'Han language' is no BCP 47 language tag"),
         ("  doubts: [", "  doubt: [", "unknown key 'doubt' in denials; did you mean 'doubts'?"),
         ("  not_of: [complaint", "  not_of: [complain", "'complain' is no business type; did you mean 'complaint'?"),
-        ("    latin: {", "    latn: {", "unknown key 'latn' in scripts; did you mean 'latin'?"),
+        ("    latin:\n", "    latn:\n", "unknown key 'latn' in scripts; did you mean 'latin'?"),
         ("触电, 电击, ", "'*', ", "'*' has no letter to look for"),
         ("触电, 电击, ", "'* down', ", "'* down' begins with a wildcard"),
         ("  electric_shock:", "  reported_danger:", "'reported_danger' is the channel's own danger choice"),
