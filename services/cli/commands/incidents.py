@@ -145,6 +145,11 @@ def show(
     ):
         if found[name]:
             out.print(f"{name.replace('_', ' ')}: {escape(_words(found[name]))}")
+    if (plan := found.get("proposed_plan")) is not None:
+        out.print(
+            f"proposed plan: entered later, it covers this: planned outage {plan['planned_id']} at "
+            f"{escape(plan['device_id'])}, {shown(plan['starts_at'])} to {shown(plan['ends_at'])}"
+        )
     versions = [
         (o["version"], o["status"], o["priority"], escape(o["device_id"]), o["reason"], shown(o["issued_at"]))
         for o in found["order"]

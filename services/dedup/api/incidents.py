@@ -45,6 +45,15 @@ class DeviceView(BaseModel):
     lon: float | None = Field(description="Degrees east, WGS-84")
 
 
+class ProposedPlan(BaseModel):
+    """A planned outage at or above an open incident's device, in whose time its earliest report was made."""
+
+    planned_id: UUID
+    device_id: str
+    starts_at: datetime
+    ends_at: datetime
+
+
 class IncidentView(BaseModel):
     """An incident as it stands."""
 
@@ -72,6 +81,9 @@ class IncidentView(BaseModel):
     suggested_at: datetime | None = Field(description="Since when telemetry says that power is back")
     proposed_device: str | None = Field(
         description="Where the evidence points, of a confirmed incident: nothing moves it but `confirm` with a device"
+    )
+    proposed_plan: ProposedPlan | None = Field(
+        description="Entered after the incident opened: it may be this planned work, and its crew not needed"
     )
     network_change: NetworkChange | None = Field(
         description="Since the network changed: device_gone (confirm the right device), device_moved (to another area)"
@@ -200,10 +212,20 @@ def _incident(row: asyncpg.Record) -> IncidentView:
             id=row["device_id"], type=row["device_type"], feeder=row["feeder"], lat=row["lat"], lon=row["lon"]
         ),
         etr=None if row["etr"] is None else Etr.model_validate_json(row["etr"]),
+        proposed_plan=None if row["planned_id"] is None else _plan(row),
     )
 
 
-_SAME: Final = tuple(IncidentView.model_fields.keys() - {"order_id", "device", "etr"})
+def _plan(row: asyncpg.Record) -> ProposedPlan:
+    return ProposedPlan(
+        planned_id=row["planned_id"],
+        device_id=row["planned_device"],
+        starts_at=row["planned_from"],
+        ends_at=row["planned_until"],
+    )
+
+
+_SAME: Final = tuple(IncidentView.model_fields.keys() - {"order_id", "device", "etr", "proposed_plan"})
 """Fields that are columns of the same name."""
 
 

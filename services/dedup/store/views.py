@@ -24,8 +24,19 @@ DELETE FROM timer WHERE timer_id IN (
     SELECT timer_id FROM timer WHERE due_at <= $1 ORDER BY due_at, timer_id LIMIT $2 FOR UPDATE SKIP LOCKED
 ) RETURNING timer_id, area, kind, subject, due_at
 """
-_PAGE: Final = """
-SELECT * FROM incident
+# An incident over which a planned outage was entered only after it had opened; danger is none of the plan's.
+_SHOWN: Final = """
+SELECT i.*, p.* FROM incident AS i LEFT JOIN LATERAL (
+    SELECT planned_id, device_id AS planned_device, starts_at AS planned_from, ends_at AS planned_until
+    FROM planned_outage
+    WHERE area = i.area AND device_id = ANY(i.upstream) AND NOT cancelled
+      AND starts_at <= i.opened_at AND i.opened_at < ends_at
+      AND i.kind <> 'hazard' AND i.state IN ('predicted', 'confirmed')
+    ORDER BY ends_at DESC, planned_id LIMIT 1
+) AS p ON true
+"""
+_PAGE: Final = f"""
+{_SHOWN}
 WHERE ($1::text[] IS NULL OR state = ANY($1)) AND ($2::text IS NULL OR area = $2)
   AND ($3::timestamptz IS NULL OR (opened_at, incident_id) < ($3, $4::uuid))
 ORDER BY opened_at DESC, incident_id DESC LIMIT $5
@@ -38,7 +49,7 @@ WITH RECURSIVE way (incident_id, merged_into, steps) AS (
 )
 SELECT incident_id FROM way ORDER BY steps DESC LIMIT 1
 """
-_INCIDENT: Final = "SELECT * FROM incident WHERE incident_id = $1"
+_INCIDENT: Final = f"{_SHOWN} WHERE incident_id = $1"
 _MEMBERS: Final = """
 SELECT report_id, ticket_ref, channel, device_id, customer_class, reported_at, address, reason
 FROM report WHERE incident_id = $1 AND outcome = 'in_incident' ORDER BY seq LIMIT $2
@@ -116,7 +127,7 @@ async def page_of_incidents(
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[asyncpg.Record]:
-    """Return incidents, youngest first, that come after the one at ``after``."""
+    """Return incidents, youngest first, that come after the one at ``after``; each with the plan that may explain it."""
     opened_at, incident_id = after or (None, None)
     return await connection.fetch(_PAGE, states, area, opened_at, incident_id, limit)
 
@@ -128,7 +139,7 @@ async def successor_of(connection: Connection, incident_id: UUID) -> UUID | None
 
 
 async def incident_of(connection: Connection, incident_id: UUID) -> asyncpg.Record | None:
-    """Return one incident."""
+    """Return one incident, with the planned outage that may explain it."""
     return await connection.fetchrow(_INCIDENT, incident_id)
 
 

@@ -282,6 +282,30 @@ async def test_planned_outages_readings_and_figures_over_http(room: Room, desk: 
     assert (await desk.post(path, json=cancel, headers={"If-Match": '"1"'})).status_code == 202
 
 
+async def test_an_open_incident_says_that_a_planned_outage_entered_later_covers_it(
+    room: Room, desk: httpx.AsyncClient
+) -> None:
+    fire = a_report(AREA, "A0TR00027", "danger", 5, hazards=("fire",))
+    outages = [a_report(AREA, "A0TR00026", "covered", 5), a_report(AREA, "A0TR00104", "elsewhere", 5)]
+    await room.feed([*outages, fire], minute(6))
+    body = {"reason": "new transformer", "device": "A0FU00017"}
+    for name, begins, ends in (("over", -60, 4), ("lasts", 0, 60), ("later", 6, 60)):
+        times = {"starts_at": minute(begins).isoformat(), "ends_at": minute(ends).isoformat()}
+        assert (await desk.post("/planned-outages?wait=0", json={"command_id": name, **body, **times})).is_success
+    await decide_what_was_accepted(room, 7)
+    shown = {one["device"]["id"]: one for one in (await desk.get("/incidents")).json()["incidents"]}
+    plans = {device: one["proposed_plan"] for device, one in shown.items()}
+    assert {device for device, plan in plans.items() if plan is not None} == {"A0TR00026"}
+    assert plans["A0TR00026"]["device_id"] == "A0FU00017"
+    assert datetime.fromisoformat(plans["A0TR00026"]["ends_at"]) == minute(60)
+    path = f"/incidents/{shown['A0TR00026']['incident_id']}"
+    assert (await desk.get(path)).json()["proposed_plan"] == plans["A0TR00026"]
+    cancel = f"/planned-outages/{plans['A0TR00026']['planned_id']}/cancel?wait=0"
+    assert (await desk.post(cancel, json={"command_id": "c", "reason": "put off"})).is_success
+    await decide_what_was_accepted(room, 8)
+    assert (await desk.get(path)).json()["proposed_plan"] is None
+
+
 def some_input(story: Timeline, rng: random.Random, n: int) -> OutageInput:
     """A report, a reading or a command about what is there."""
     state = story.state
