@@ -100,7 +100,9 @@ def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
         with translated():
             async with pool.acquire() as connection:
                 rows = await views.waiting_reports(connection, area, after, limit)
-        return WaitingReports(reports=[WaitingReport(**dict(row), words=sentence(row["reason"], {})) for row in rows])
+        return WaitingReports(
+            reports=[WaitingReport(**dict(row), words=sentence(row["reason"], {}, waits=True)) for row in rows]
+        )
 
     @router.get(
         "/reports/{report_id}/explain",
@@ -120,7 +122,9 @@ def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
                 trees = await load_trees(cast("asyncpg.Connection[asyncpg.Record]", connection), [area])
                 state = (await load_areas(connection, [area], trees, ground.rules))[area]
         rows = [LedgerRow(**one, words=sentence(one["rule"], one["evidence"])) for one in ledger]
-        words = rows[-1].words if rows else sentence(row["reason"], {})
+        words = sentence(row["reason"], {}, waits=row["outcome"] == "needs_person")
+        if rows and row["outcome"] == "in_incident":
+            words = rows[-1].words
         looked = considered(state, row["device_id"], row["reported_at"], row["incident_id"])
         change = would_change(state, report_id, row["reason"], clock.now())
         return Explanation(**dict(row), words=words, ledger=rows, considered=looked, would_change=change)

@@ -49,6 +49,8 @@ def considered(state: AreaState, device: str | None, at: datetime, home: UUID | 
 def would_change(state: AreaState, report: UUID, reason: str, now: datetime) -> list[str]:
     """Return what would put a report elsewhere as of ``now``: which calls, which silence, which word of a person."""
     if report in state.waiting:
+        if reason in {e.Rule.PLANNED.value, e.Rule.ARREARS.value}:  # its place is known
+            return ["A person sees to it: the customer depends on power.", *_settled(reason)]
         return [f"Placing it: POST /v1/reports/{report}/place with its device."]
     if report not in state.members:
         return _settled(reason)

@@ -13,8 +13,8 @@ _SENTENCES: Final = {
     Rule.FIRST_REPORT: "Nothing open covered {device_class} {device}, so this report opened an incident there.",
     Rule.SAME_DEVICE: "An incident was open at this {device_class} {device}; it has {reports} reports with this one.",
     Rule.UNDER_OPEN_INCIDENT: (
-        "The report lies under {device_class} {device}, which was predicted open; "
-        "the incident has {reports} reports with this one."
+        "The report lies under {device_class} {device}, where an incident was open; "
+        "it has {reports} reports with this one."
     ),
     Rule.COMMON_UPSTREAM: (
         "One outage of {device_class} {device} ({customers} customers) explains {calls} callers and the silence of the "
@@ -75,11 +75,24 @@ _SENTENCES: Final = {
     ),
     Rule.DEVICE_UNKNOWN: "No device of the network is known for this report, so a person must place it.",
 }
+_DEPENDS: Final = "The customer depends on power, so a person must see to them, and no crew was sent: {why}"
+_WAITS: Final = {
+    Rule.ARREARS: _DEPENDS.format(why="the account is cut off for arrears."),
+    Rule.PLANNED: _DEPENDS.format(why="the report lies under a planned outage and was made while it lasted."),
+}
+"""What would be answered for any other customer."""
 
 
-def sentence(rule: str, evidence: Mapping[str, Any]) -> str:
-    """Return a rule and its evidence as an English sentence; the bare rule where it is not known here."""
+def sentence(rule: str, evidence: Mapping[str, Any], *, waits: bool = False) -> str:
+    """Return a rule and its evidence as an English sentence; the bare rule where it is not known here.
+
+    Args:
+        rule: Why.
+        evidence: What the ledger says was considered.
+        waits: The report waits for a person.
+    """
     try:
-        return _SENTENCES[Rule(rule)].format_map(evidence)
+        known = Rule(rule)
+        return (_WAITS.get(known) if waits else None) or _SENTENCES[known].format_map(evidence)
     except (ValueError, KeyError):
         return rule.replace("_", " ")

@@ -127,7 +127,7 @@ async def page_of_incidents(
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[asyncpg.Record]:
-    """Return incidents, youngest first, that come after the one at ``after``; each with the plan that may explain it."""
+    """Return incidents, youngest first, after the one at ``after``; each with the plan that may explain it."""
     opened_at, incident_id = after or (None, None)
     return await connection.fetch(_PAGE, states, area, opened_at, incident_id, limit)
 

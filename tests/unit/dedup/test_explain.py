@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.contracts.values import ProgressStage
+from services.contracts.ids import derive
+from services.contracts.values import CustomerClass, ProgressStage
+from services.dedup.domain.events import ReportJoined
 from services.dedup.domain.explain import would_change
 from services.dedup.domain.what_if import calls_that_lift, copy_of, silence_that_moves
+from services.dedup.domain.words import sentence
 from tests.unit.dedup.timeline import minute
 
 if TYPE_CHECKING:
@@ -85,3 +88,25 @@ def test_only_a_person_moves_what_a_crew_confirmed(storm: Timeline) -> None:
 
     assert "Only a person moves it now, as it was confirmed." in said(storm, report, 2)
     assert "more report" not in said(storm, report, 2)
+
+
+def test_a_report_under_a_confirmed_incident_is_not_said_to_be_under_a_prediction(storm: Timeline) -> None:
+    here = storm.at(0).report("A0TR00023")
+    storm.at(1).dispatcher("confirm", incident_id=storm.incident_of(here).incident_id, device="A0FU00016")
+    storm.at(2).report("A0TR00024")
+    joined = storm.events[-1]
+    assert isinstance(joined, ReportJoined)
+    words = sentence(joined.rule, joined.evidence)
+    assert words.startswith("The report lies under fuse A0FU00016, where an incident was open; it has 2 reports")
+
+
+def test_who_depends_on_power_is_said_to_wait_for_a_person_under_a_plan(storm: Timeline) -> None:
+    times = {"starts_at": minute(0), "ends_at": minute(60)}
+    storm.at(0).dispatcher("plan", planned_id=derive("a plan"), device="A0FU00016", **times)
+    report = storm.at(1).report("A0TR00023", customer_class=CustomerClass.LIFE_SUPPORT)
+    assert storm.answers() == [("needs_person", "planned_outage")]
+    assert "depends on power, so a person must see to them" in sentence("planned_outage", {}, waits=True)
+    assert "so it was answered" in sentence("planned_outage", {})
+    advice = " ".join(would_change(storm.state, report, "planned_outage", minute(2)))
+    assert "A person sees to it" in advice
+    assert "/place" not in advice, "its place is known"
