@@ -45,3 +45,18 @@ def test_calls_take_a_while_to_be_told_and_silence_waits_for_them(storm: Timelin
 def test_a_clock_that_is_ahead_brings_no_silence_forward(storm: Timeline) -> None:
     storm.at(2).report("A0TR00023", made=90)
     assert storm.state.heard_until(minute(3).timestamp()) == minute(3).timestamp()
+
+
+def test_calls_of_one_moment_from_two_fuses_are_one_breaker_until_silence_speaks(storm: Timeline) -> None:
+    """Two faults at the same second are rarer than one further up, and in two minutes few of its 351 would call."""
+    for n, device in enumerate(("A0TR00002", "A0TR00004", "A0TR00005") * 2):
+        storm.at(-60 + n / 60).report(device)
+    storm.at(-2).power_back("A0BR00001")
+    assert storm.live_orders() == {}
+    fuses = {"A0FU00002", "A0FU00003"}
+    assert storm.state.tree is not None
+    under = [device for fuse in sorted(fuses) for device in storm.state.tree.transformers_under(fuse)[:3]]
+    for n, device in enumerate(under):
+        storm.at(n / 60).report(device)
+    assert storm.live_orders().keys() == storm.at(2).live_orders().keys() == {"A0BR00001"}
+    assert storm.at(16).live_orders().keys() == fuses
