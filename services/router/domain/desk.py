@@ -39,6 +39,8 @@ GRIDLINE: Final = "gridline"
 ANY: Final = "*"
 _LANGUAGE: Final = "language"
 _OUT: Final = frozenset({ReportState.SENT, ReportState.ANSWERED})
+_TAKEN_BACK: Final = "placement_undone"
+"""Why a report waits again, in dedup's word: a dispatcher took back where a person had said it is."""
 _SEPARATOR: Final = "\x1f"  # in no queue's name and no skill
 _HEAD_STARTS: Final = {
     Priority.EMERGENCY: timedelta(hours=24),
@@ -243,7 +245,7 @@ def case_of(ticket: Ticket, rules: DeskRules) -> Case:
         last_due=last,
         urge=rules.timings.urge,
         wrap_up=None if (wrap_up := rules.wrap_up_in(ticket.queue)) is None else wrap_up.limit,
-        reported=ticket.report in _OUT or (waits and work.place is not None),
+        reported=ticket.report in _OUT or (waits and work.place is not None and ticket.needs_person != _TAKEN_BACK),
         waits_in=ticket.place.area if waits else None,
     )
 

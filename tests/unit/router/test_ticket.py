@@ -25,7 +25,7 @@ from services.contracts.values import (
 )
 from services.router.domain.classify import TypeRule
 from services.router.domain.deciding import FOLLOW_UP, merged, moved_on, placed, settle, wakes_at, worked
-from services.router.domain.desk import turn_of
+from services.router.domain.desk import case_of, turn_of
 from services.router.domain.facts import bounded
 from services.router.domain.log import Did, Event
 from services.router.domain.telling import outage_reported, routed
@@ -321,6 +321,18 @@ def test_a_report_given_back_and_placed_by_a_person_is_asked_about_no_more() -> 
     assert (taken_back.queue, taken_back.report) == (given.queue, ReportState.RETURNED)
     answered = placed(taken_back, answered=True, **told)
     assert (answered.report, answered.state) == (ReportState.ANSWERED, TicketState.ANSWERED)
+
+
+def test_a_place_that_a_dispatcher_took_back_can_be_said_anew() -> None:
+    back = {"answered": False, "reason": "device_unknown", "rules": SHIPPED, "now": NOON}
+    given = settle(after(contact(text="停电了")), **back)
+    said = Event(did=Did.PLACED, at=NOON, by="ann", queue=given.queue, place=given.place)
+    told = worked(given, [said], NOON)
+    assert case_of(told, SHIPPED_DESK).reported, "dedup is asked already"
+    found = placed(told, answered=False, rules=SHIPPED, bounds=BOUNDS, now=NOON)
+    assert case_of(found, SHIPPED_DESK).reported
+    again = settle(found, **{**back, "reason": "placement_undone"})
+    assert not case_of(again, SHIPPED_DESK).reported
 
 
 def test_a_placed_report_stays_with_whoever_asks_and_its_customers_later_words_are_heard() -> None:
