@@ -36,7 +36,6 @@ from services.contracts.envelope import Refusal
 from services.contracts.messages import ContactReceived, ReportSettled
 from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, REPORT_SETTLED, TICKET_ROUTED
 from services.contracts.values import TicketState
-from services.grid.evidence import PlaceEvidence
 from services.grid.lately import Lately
 from services.grid.lookup import chains_of, weigh_places
 from services.router import metrics, roster, store
@@ -44,8 +43,9 @@ from services.router.domain.batch import Book, UnforeseenError, gathered, read
 from services.router.domain.danger import is_new
 from services.router.domain.deciding import counted_as, placed, route_again, settle, with_events
 from services.router.domain.desk import GRIDLINE, DeskRules, following, keeping, live_of, overdue, turn_of, work_of
+from services.router.domain.facts import UNNAMED
 from services.router.domain.log import Did, Event
-from services.router.domain.places import Clues, Places
+from services.router.domain.places import Clues, Places, evidence_of
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, REPORT_SENT, ReportState
@@ -305,31 +305,16 @@ def _redirected(said: Said, tickets: Mapping[UUID, Ticket], rules: Rules, bounds
     was = tickets.get(said.contact.ticket_id)
     if was is None or (live := live_of(was, tickets)) is was or is_new(said.facts, live):
         return said
-    theirs = {"account_id": None, "phone": None, "address": None, "position": None, "reply_to": None}
     where = {"ticket_id": live.ticket_id, "ticket_ref": live.ticket_ref}
-    return read(said.contact.model_copy(update={**theirs, **where}), rules, bounds)
+    return read(said.contact.model_copy(update={**UNNAMED, **where}), rules, bounds)
 
 
 async def _weighed(tx: Transaction, wanted: Iterable[Clues]) -> tuple[dict[Clues, Weighed], dict[str, Chain]]:
     """Look up each set of clues and what feeds the devices they speak of, by at most three queries."""
     asked = list(wanted)
     connection = cast("asyncpg.Connection[asyncpg.Record]", tx)  # a pool's proxy is one in all but type
-    found = await weigh_places(connection, [_evidence(each) for each in asked])
+    found = await weigh_places(connection, [evidence_of(each) for each in asked])
     return dict(zip(asked, found, strict=True)), await chains_of(connection, found)
-
-
-def _evidence(said: Clues) -> PlaceEvidence:
-    position = said.position
-    return PlaceEvidence(
-        account_id=said.account_id,
-        phone=said.phone,
-        lat=position.lat if position else None,
-        lon=position.lon if position else None,
-        crs=position.crs.value if position else None,
-        accuracy_m=position.accuracy_m if position else None,
-        address=said.address,
-        text=said.text,
-    )
 
 
 def _tally(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], reports: int) -> Counter[str]:

@@ -16,7 +16,7 @@ from services.cli import addresses
 from services.cli.console import out, progress
 from services.cli.database import connect
 from services.cli.errors import CommandError, Exit
-from services.cli.evidence import CONSUMERS
+from services.cli.evidence import CONSUMERS, VERSION_FLOOR
 from services.cli.topics import reader
 from services.contracts.envelope import RefusedError, decode, open_record
 from services.contracts.messages import IncidentChanged, OrderVersion
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 app = typer.Typer(name="db", no_args_is_help=True, add_completion=False, help="The schemas in Postgres.")
 
 _MOST: Final = 1_000_000_000
-_FLOOR: Final = "SELECT coalesce(max(floor), 0) FROM dedup.version_floor"
 _RAISE: Final = "INSERT INTO dedup.version_floor (floor) VALUES ($1)"
 _FENCE: Final = "UPDATE dedup.consumer_partition SET epoch = epoch + 1, owner = 'gridline db restored'"
 
@@ -88,7 +87,7 @@ async def raise_floor(settings: ServiceSettings) -> tuple[int, int]:
     async with connect(settings) as connection, connection.transaction():
         if await connection.fetchval("SELECT to_regclass('dedup.version_floor')") is None:
             raise CommandError("the database is older than this program", "Run `gridline db migrate`.", Exit.NO)
-        known = int(await connection.fetchval(_FLOOR))
+        known = int(await connection.fetchval(VERSION_FLOOR))
         if highest > known:
             await connection.execute(_RAISE, highest)
         await connection.execute(_FENCE)  # whoever decides now loads its areas again, and with them the floor

@@ -7,7 +7,8 @@ Indexed so that a report costs the depth of the network and not the number of op
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from inspect import isdatadescriptor
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 from services.contracts.values import DeviceRef
@@ -335,6 +336,10 @@ class AreaState:
             "telemetry": self.telemetry.snapshot(),
             "elsewhere": dict(sorted(self.elsewhere.items())),
         }
+
+
+FIELDS: Final = tuple(name for name, slot in vars(AreaState).items() if isdatadescriptor(slot))
+"""What an area's state consists of. Compiled, the class has no ``__slots__``."""
 
 
 def _remembered(restored: dict[str, Restored], since: datetime | None) -> dict[str, Restored]:

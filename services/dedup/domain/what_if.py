@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from inspect import isdatadescriptor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.ids import derive
@@ -17,7 +16,7 @@ from services.dedup.domain.decide import decide
 from services.dedup.domain.evolve import evolve
 from services.dedup.domain.indexing import install
 from services.dedup.domain.relook import RELOOK
-from services.dedup.domain.state import AreaState
+from services.dedup.domain.state import FIELDS, AreaState
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -97,9 +96,7 @@ def silence_that_moves(state: AreaState, report: UUID) -> Silence | None:
 def copy_of(state: AreaState) -> AreaState:
     """Return an area that can be tried on without changing this one."""
     again = AreaState(state.area, state.tree, state.rules)
-    for name, slot in vars(AreaState).items():  # every one: what is forgotten here would be decided without
-        if not isdatadescriptor(slot):
-            continue
+    for name in FIELDS:  # every one: what is forgotten here would be decided without
         value = getattr(state, name)
         setattr(again, name, dict(value) if isinstance(value, dict) else value)
     again.incidents, again.by_device, again.by_premises, again.below, again.singles_at = {}, {}, {}, {}, {}

@@ -11,13 +11,13 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from services.contracts.values import Basis, Language, Name, Place, Position, Priority, Text, Word
-from services.grid.evidence import PlaceEvidence
 from services.grid.lookup import resolve_places
 from services.router import roster
 from services.router.acting import Desk
 from services.router.api.answers import REFUSALS, SeenVersion, etag, problem
 from services.router.api.tickets import TicketView, one_ticket, view
 from services.router.domain.log import Did, Event, ReturnReason
+from services.router.domain.places import Clues, evidence_of
 from services.router.domain.ticket import Ticket
 from services.router.roster import Presence
 from services.router.tree.keys import Scope
@@ -97,6 +97,10 @@ class Noted(Said):
     agent_id: Name | None = None
 
 
+_WHERE: Final = ("account_id", "device", "address", "position")
+"""What ``Placed`` may name a place by, the surest first."""
+
+
 class Placed(Said):
     """Where it is, by one or more of these; what the customer said of it counts no more."""
 
@@ -110,7 +114,7 @@ class Placed(Said):
 
     @model_validator(mode="after")
     def _somewhere(self) -> "Placed":
-        if not (self.account_id or self.address or self.device or self.position):
+        if not any(getattr(self, name) for name in _WHERE):
             raise ValueError("needs account_id, address, device or position")
         return self
 
@@ -201,8 +205,7 @@ def _door(desk: Desk, did: Did, body: type[Said], check: Callable[..., Holder[Sc
 
 
 async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | None, holder: Holder[Scope]) -> Ticket:
-    where = set(Placed.model_fields) - set(Noted.model_fields) if isinstance(said, Placed) else None
-    told = said.model_dump(exclude_none=True, exclude=where)
+    told = said.model_dump(exclude_none=True, exclude=set(_WHERE) if isinstance(said, Placed) else None)
     _check(desk, told)
     if isinstance(said, Placed):
         told["place"] = await _found(desk, said)
@@ -235,22 +238,13 @@ async def _found(desk: Desk, said: Placed) -> Place:
     Raises:
         Problem: nothing of the network is found by it, or several places are.
     """
-    at = said.position
-    evidence = PlaceEvidence(
-        account_id=said.account_id,
-        lat=None if at is None else at.lat,
-        lon=None if at is None else at.lon,
-        crs=None if at is None else at.crs.value,
-        accuracy_m=None if at is None else at.accuracy_m,
-        address=said.address,
-        text=said.device,
-    )
+    evidence = evidence_of(Clues(said.account_id, None, said.position, said.address, said.device))
     with translated():
         async with desk.pool.acquire() as connection:
             # a pool's proxy is a connection in all but type
             [found] = await resolve_places(cast("asyncpg.Connection[asyncpg.Record]", connection), [evidence])
     place = found.as_value()
-    field = next(name for name in ("account_id", "device", "address", "position") if getattr(said, name))
+    field = next(name for name in _WHERE if getattr(said, name))
     if place.area is None:
         raise wrong_field(field, f"no place is found by this: {', '.join(place.evidence) or 'not known'}")
     if place.transformer_id is None:

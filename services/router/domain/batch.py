@@ -24,7 +24,7 @@ from services.router.domain.deciding import (
     receive,
 )
 from services.router.domain.desk import live_of
-from services.router.domain.facts import join, said_in
+from services.router.domain.facts import UNNAMED, join, said_in
 from services.router.domain.places import clues
 from services.router.domain.repeats import DONE, MOST_CONTACTS, again, choose, reporters
 from services.router.domain.ticket import Located, Ticket
@@ -292,8 +292,7 @@ class Book:
         """Return facts without who spoke and where they are: customers never see one another."""
         kept = self._nameless.get(id(facts))
         if kept is None:
-            nobody = replace(facts, account_id=None, phone=None, address=None, position=None, reply_to=None)
-            kept = self._nameless[id(facts)] = (nobody, facts)  # kept, so that its id is no other's
+            kept = self._nameless[id(facts)] = (replace(facts, **UNNAMED), facts)  # kept, so that its id is no other's
         return kept[0]
 
     def _located(self, wanted: Clues, ticket: Ticket | None) -> Located:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from uuid import UUID  # noqa: TC003 - facts are read from their stored form by these annotations
 
 from services.contracts.frozen import frozen
@@ -17,6 +17,8 @@ from services.contracts.values import Channel, Position, Recipient  # noqa: TC00
 from services.router.domain.classify import REPORTED_DANGER
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from services.contracts.messages import ContactReceived
     from services.router.domain.classify import Keywords
 
@@ -60,6 +62,10 @@ class Said(Generic[T]):
     def when(self) -> tuple[datetime, UUID]:
         """Its place in the order of what was said: two contacts of one instant go by id."""
         return self.at, self.contact_id
+
+
+UNNAMED: Final[Mapping[str, Any]] = dict.fromkeys(("account_id", "phone", "address", "position", "reply_to"))
+"""Who spoke and where they are, taken out of a contact or its facts: customers never see one another."""
 
 
 @frozen(kw_only=True)

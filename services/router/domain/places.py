@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from services.grid.evidence import telling_words
+from services.grid.evidence import PlaceEvidence, telling_words
 from services.grid.lately import NO_CHAIN
 from services.router.domain.ticket import Located
 
@@ -45,6 +45,21 @@ def clues(facts: Facts) -> Clues:
         facts.position.value if facts.position else None,
         facts.address.value if facts.address else None,
         telling_words(facts.text),
+    )
+
+
+def evidence_of(said: Clues) -> PlaceEvidence:
+    """Return clues as the grid looks them up."""
+    position = said.position
+    return PlaceEvidence(
+        account_id=said.account_id,
+        phone=said.phone,
+        lat=position.lat if position else None,
+        lon=position.lon if position else None,
+        crs=position.crs.value if position else None,
+        accuracy_m=position.accuracy_m if position else None,
+        address=said.address,
+        text=said.text,
     )
 
 

@@ -81,6 +81,14 @@ def question(event: str, *, ago: float = 60, **told: Any) -> ContactReceived:
     return contact(event, **{"text": "查电费", "occurred_at": at, "received_at": at, **told})
 
 
+async def let_pass(people: People, moment: str, which: str = "true") -> None:
+    """Let a moment of the work on tickets (``until``, ``held_until``) be over since a second."""
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    work = f"jsonb_set(body::jsonb, '{{work,{moment}}}', to_jsonb($2::text))"
+    sql = f"UPDATE ticket SET wake_at = $1, body = {work} WHERE {which}"  # noqa: S608 - names of this file
+    await people.pool.execute(sql, past, past.isoformat())
+
+
 async def published(people: People) -> list[TicketRouted]:
     rows = await people.pool.fetch("SELECT value FROM outbox WHERE topic = $1 ORDER BY id", TICKET_ROUTED.name)
     return [TicketRouted.model_validate_json(row["value"]) for row in rows]
@@ -244,12 +252,7 @@ async def test_an_offer_is_kept_given_again_and_lapses_to_the_next_agent(
     assert (await ann.offer()).json() == first, "the same offer, in the same version"
     assert (await bob.offer()).status_code == 204
     assert (await bob.do("accept", first["ticket_id"])).json()["errors"][0]["reason"] == "not_yours"
-    past = datetime.now(UTC) - timedelta(seconds=1)
-    await people.pool.execute(
-        "UPDATE ticket SET wake_at = $1, body = jsonb_set(body::jsonb, '{work,until}', to_jsonb($2::text))",
-        past,
-        past.isoformat(),
-    )
+    await let_pass(people, "until")
     assert (await ann.do("accept", first["ticket_id"])).json()["errors"][0]["reason"] == "offer_lapsed"
     assert await wake(people) == 1
     assert (await ann.offer()).status_code == 204, "who let it lapse is not asked again at once"
@@ -597,13 +600,7 @@ async def test_what_is_kept_for_an_agent_who_does_not_take_it_is_anybodys(
     await ann.claim()
     await ann.do("complete", said.ticket_id, outcome="solved")
     await desk.take(more)
-    past = datetime.now(UTC) - timedelta(seconds=1)
-    await people.pool.execute(
-        "UPDATE ticket SET wake_at = $1, body = jsonb_set(body::jsonb, '{work,held_until}', to_jsonb($2::text))"
-        " WHERE held_for = 'ann'",
-        past,
-        past.isoformat(),
-    )
+    await let_pass(people, "held_until", "held_for = 'ann'")
     assert await wake(people) == 1
     assert (await bob.claim()).json()["ticket_id"] == str(more.ticket_id)
 
@@ -679,13 +676,7 @@ async def test_an_agent_who_never_ends_a_write_up_is_given_the_next_ticket_after
     limit = datetime.fromisoformat(writing["until"]) - datetime.now(UTC)
     assert timedelta(minutes=9) < limit <= timedelta(minutes=10)
     assert (await ann.claim()).json()["errors"][0]["reason"] == "not_available", "capacity is 1"
-    past = datetime.now(UTC) - timedelta(seconds=1)
-    await people.pool.execute(
-        "UPDATE ticket SET wake_at = $1, body = jsonb_set(body::jsonb, '{work,until}', to_jsonb($2::text))"
-        " WHERE state = 'wrap_up'",
-        past,
-        past.isoformat(),
-    )
+    await let_pass(people, "until", "state = 'wrap_up'")
     assert await wake(people) == 1
     assert (await ann.claim()).json()["ticket_id"] == str(more.ticket_id)
     await ann.do("wrap-up", more.ticket_id)

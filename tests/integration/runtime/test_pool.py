@@ -25,26 +25,23 @@ async def test_connections_are_open_before_a_peak_and_know_what_batches_are_sent
     assert len(asked) == 1, "no look-up of a type at its first use, which somebody would wait for"
 
 
-async def test_a_commit_waits_for_the_disk_where_the_database_would_not(database_dsn: str) -> None:
-    """What was answered 202, and a position, would be forgotten by a server that dies within moments of it."""
-    connection = await asyncpg.connect(database_dsn)
+async def shown_where_the_database_says(dsn: str, setting: str, other: str) -> str:
+    """Return what a setting is for a service whose database is set otherwise."""
+    connection = await asyncpg.connect(dsn)
     name = await connection.fetchval("SELECT current_database()")
-    await connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    await connection.execute(f'ALTER DATABASE "{name}" SET {setting} = {other}')
     await connection.close()
-    pool = await open_pool(database_dsn, schema="public", size=1)
+    pool = await open_pool(dsn, schema="public", size=1)
     try:
-        assert await pool.fetchval("SHOW synchronous_commit") == "on"
+        return str(await pool.fetchval(f"SHOW {setting}"))
     finally:
         await pool.close()
+
+
+async def test_a_commit_waits_for_the_disk_where_the_database_would_not(database_dsn: str) -> None:
+    """What was answered 202, and a position, would be forgotten by a server that dies within moments of it."""
+    assert await shown_where_the_database_says(database_dsn, "synchronous_commit", "off") == "on"
 
 
 async def test_a_batch_is_not_compiled_before_it_is_run(database_dsn: str) -> None:
-    connection = await asyncpg.connect(database_dsn)
-    name = await connection.fetchval("SELECT current_database()")
-    await connection.execute(f'ALTER DATABASE "{name}" SET jit = on')
-    await connection.close()
-    pool = await open_pool(database_dsn, schema="public", size=1)
-    try:
-        assert await pool.fetchval("SHOW jit") == "off"
-    finally:
-        await pool.close()
+    assert await shown_where_the_database_says(database_dsn, "jit", "on") == "off"

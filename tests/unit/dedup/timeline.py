@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime, timedelta
-from inspect import isdatadescriptor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -44,6 +43,7 @@ from services.dedup.domain.acts import CommandRefused
 from services.dedup.domain.changes import Changes
 from services.dedup.domain.events import TimerCleared, TimerSet
 from services.dedup.domain.indexing import install
+from services.dedup.domain.state import FIELDS
 from services.dedup.rules_file import load_rules
 from services.grid.device import DeviceRow
 from services.grid.network_file import read_customers, read_devices
@@ -226,8 +226,8 @@ class Timeline:
         """Another network is in force: the state is built anew on it, as the service does."""
         known, again = self.state, AreaState(self.state.area, tree, self.state.rules)
         built_anew = {"tree", "by_device", "by_premises", "below", "incidents"}
-        for name, slot in vars(AreaState).items():
-            if isdatadescriptor(slot) and name not in built_anew and not name.startswith("_"):
+        for name in FIELDS:
+            if name not in built_anew and not name.startswith("_"):
                 setattr(again, name, getattr(known, name))
         for incident in sorted(known.incidents.values(), key=lambda one: (one.since_seq, one.opened_seq)):
             install(again, incident)

@@ -29,10 +29,9 @@ from services.grid.tree import Tree
 from services.router.domain.batch import Book, UnforeseenError, gathered, read
 from services.router.domain.deciding import settle, with_events
 from services.router.domain.desk import following, in_words, turn_of
-from services.router.domain.places import Places
+from services.router.domain.places import Places, evidence_of
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import ReportState, Ticket
-from services.router.handler import _evidence
 from tests.unit.router.making import BOUNDS, DEPLOY, SHIPPED, SHIPPED_DESK, contact
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ def network() -> tuple[Tree, CustomerBook]:
 
 def weighed(clues: Clues) -> Weighed:
     _, book = network()
-    question = ask(_evidence(clues), DEFAULT_RULES)
+    question = ask(evidence_of(clues), DEFAULT_RULES)
     named = book.named(question)
     return weigh(question, named, book.around(search(question, named, DEFAULT_RULES)))
 
