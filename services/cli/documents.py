@@ -1,4 +1,4 @@
-"""Writes the contract documents from the code: JSON Schemas, AsyncAPI, OpenAPI.
+"""Writes the contract documents from the code: JSON Schemas, AsyncAPI, OpenAPI, settings, metrics.
 
 Decided here: which files there are and their form, byte for byte the same on every machine. Never here: a word of the
 contract; that is in ``services.contracts`` and in the services' endpoints.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from services.cli import asyncapi, openapi, settings_document
+from services.cli import asyncapi, metrics_document, openapi, settings_document
 from services.cli.json_schemas import message_schema, message_types
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def documents() -> dict[str, str]:
     """Return the text of every document by its path under the documents' folder."""
     found = {f"schemas/{one.ce_type}.json": _json(message_schema(one)) for one in message_types()}
     found["settings.md"] = settings_document.document()
+    found["metrics.md"] = metrics_document.document()
     found["asyncapi.yaml"] = _GENERATED + _yaml(asyncapi.document())
     found |= {f"openapi/{service}.json": _json(document) for service, document in openapi.documents().items()}
     return found

@@ -10,40 +10,24 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
 
 from services.contracts.envelope import RefusedError, encode
 from services.contracts.topics import CONTACT_RECEIVED, RECIPIENT_HEARD
 from services.intake.channels.contact import contact_fingerprint
 from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.intake.metrics import ACCEPT_SECONDS, ACCEPTED, HEARD, UNRESOLVED
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
-from services.runtime.metrics import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+
+    from prometheus_client import Counter, Histogram
 
     from services.contracts.messages import ContactReceived, RecipientHeard
     from services.contracts.topics import Topic
     from services.contracts.values import Channel
     from services.runtime.producer import Producer
-
-ACCEPTED: Final = Counter(
-    "gridline_intake_contacts_accepted_total", "Contacts Kafka acknowledged", ("channel", "source")
-)
-REFUSED: Final = Counter("gridline_intake_refusals_total", "Requests refused, by reason", ("channel", "reason"))
-NO_CONTACT: Final = Counter(
-    "gridline_intake_events_without_contact_total", "Events that are answered and open no ticket", ("channel",)
-)
-HEARD: Final = Counter(
-    "gridline_intake_recipients_heard_total",
-    "What channels told of recipients, Kafka acknowledged",
-    ("channel", "heard"),
-)
-_ACCEPT_SECONDS: Final = Histogram(
-    "gridline_intake_accept_seconds", "From the request's headers to the answer 202", ("channel",), buckets=SECONDS
-)
-UNRESOLVED: Final = Gauge("gridline_intake_unresolved_sends", "Contacts that wait for Kafka's acknowledgement")
 
 _SOURCE: Final = "gridline/intake"
 _log = structlog.get_logger()
@@ -58,7 +42,7 @@ def _accepted(channel: Channel, source: str) -> Counter:
 @cache
 def accept_seconds(channel: Channel) -> Histogram:
     """Return where the times of one channel are noted."""
-    return _ACCEPT_SECONDS.labels(channel.value)
+    return ACCEPT_SECONDS.labels(channel.value)
 
 
 class Acceptance:

@@ -13,29 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import orjson
 import structlog
-from prometheus_client import Counter, Histogram
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.intake.channels.spoken import OutageAnswer, Spoken
+from services.intake.metrics import ANNOUNCE_SECONDS, ANNOUNCED
 from services.runtime import clock
-from services.runtime.metrics import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from services.contracts.messages import ContactReceived
-
-ANNOUNCED: Final = Counter(
-    "gridline_intake_announcements_total",
-    "Callers told something at once: known, restored, not_known; unanswered where notify did not answer in time",
-    ("outcome",),
-)
-ANNOUNCE_SECONDS: Final = Histogram(
-    "gridline_intake_announce_seconds",
-    "From asking what is known of a caller's place to having the words",
-    (),
-    buckets=SECONDS,
-)
 
 _AT_ONCE: Final = 100  # questions in one request
 _MOST_WAITING: Final = 500

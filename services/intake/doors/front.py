@@ -13,12 +13,13 @@ import orjson
 import structlog
 from fastapi import Request, Response
 
-from services.intake.accepting import NO_CONTACT, REFUSED, Acceptance, accept_seconds
+from services.intake.accepting import Acceptance, accept_seconds
 from services.intake.body import read_body, require_kind
 from services.intake.channels.contact import Accepted, NotAContact, contact_fingerprint
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields
 from services.intake.channels.source import Source
 from services.intake.limits import Limits, Rate
+from services.intake.metrics import NO_CONTACT, REFUSED
 from services.intake.peer import peer_of
 from services.intake.photos import PhotoStore
 from services.intake.recent import RecentKeys

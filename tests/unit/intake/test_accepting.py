@@ -11,10 +11,11 @@ import pytest
 
 from services.contracts.envelope import Refusal, RefusedError, open_record
 from services.contracts.values import Channel
-from services.intake.accepting import UNRESOLVED, Acceptance
+from services.intake.accepting import Acceptance
 from services.intake.channels.contact import contact_of
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.intake.channels.source import FormSource
+from services.intake.metrics import UNRESOLVED
 from services.intake.settings import IntakeSettings
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
