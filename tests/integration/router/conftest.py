@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,8 +65,9 @@ async def router_dsn(database_dsn: str, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def people(router_dsn: str) -> AsyncIterator[People]:
-    """What people do, on the real database; nothing reads its outbox."""
+async def people(router_dsn: str, desk: Desk) -> AsyncIterator[People]:
+    """What people do, on the real database, at the present hour as the handler then; nothing reads its outbox."""
+    desk.now = datetime.now(UTC)
     pool = await open_pool(router_dsn, schema="router", size=6)
     outbox = Outbox("gridline/router", shards=1)
     yield People(pool, outbox, RuleBook(ROUTES, CLASSIFY), lambda: SHIPPED_DESK, Bell())

@@ -12,7 +12,7 @@ import pytest
 
 from services.contracts.values import Channel, Recipient
 from services.router.tree.keys import DEVELOPMENT_KEYS
-from tests.integration.router.test_desk import Seat, question
+from tests.integration.router.seat import Seat, question
 from tests.unit.router.making import contact
 
 if TYPE_CHECKING:

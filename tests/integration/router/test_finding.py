@@ -12,7 +12,7 @@ import pytest
 from services.contracts.values import Channel, Recipient
 from services.router import finding
 from services.router.tree.keys import DEVELOPMENT_KEYS
-from tests.integration.router.test_desk import Seat, desk, published, question
+from tests.integration.router.seat import Seat, published, question
 from tests.unit.router.making import contact
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from services.router.acting import Desk as People
     from tests.integration.router.desk import Desk
 
-__all__ = ["desk"]
 pytestmark = pytest.mark.integration
 
 

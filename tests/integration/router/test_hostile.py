@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from services.router.tree.keys import DEVELOPMENT_KEYS
-from tests.integration.router.test_desk import Seat, desk, question
+from tests.integration.router.seat import Seat, question
 
 if TYPE_CHECKING:
     import httpx
 
     from tests.integration.router.desk import Desk
 
-__all__ = ["desk"]
 pytestmark = pytest.mark.integration
 
 KEY = {"X-API-Key": DEVELOPMENT_KEYS["supervisor-dev"], "Content-Type": "application/json"}

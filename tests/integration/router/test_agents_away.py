@@ -1,0 +1,176 @@
+"""Agents who fall silent, are told of as gone, leave for good or never end a write-up: nobody waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+
+from services.router import figures
+from services.router.attendance import sweep
+from services.router.timers import wake
+from tests.integration.router.seat import Seat, let_pass, question
+
+if TYPE_CHECKING:
+    import httpx
+
+    from services.router.acting import Desk as People
+    from tests.integration.router.desk import Desk
+
+
+pytestmark = pytest.mark.integration
+
+
+async def test_who_works_is_not_taken_for_gone_although_no_heartbeat_comes(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    said = question("1")
+    await desk.take(said)
+    ann = await Seat(doors, "ann").begin("consultation")
+    await ann.claim()
+
+    async def silent_for_an_hour() -> None:
+        await people.pool.execute("UPDATE agent SET seen_at = now() - interval '1 h'")
+
+    for act, told in (("notes", {"note": "asked"}), ("contact", {"outcome": "reached"}), ("wrap-up", {})):
+        await silent_for_an_hour()
+        assert (await ann.do(act, said.ticket_id, **told)).status_code == 200
+        assert await sweep(people) == 0, act
+    await silent_for_an_hour()
+    assert (await ann.do("accept", said.ticket_id)).json()["errors"][0]["reason"] == "not_offered"
+    assert await sweep(people) == 0, "a refusal too is told to somebody who is there"
+    await ann.presence("offline")
+    await ann.do("notes", said.ticket_id, note="late")
+    await sweep(people)
+    rows = await people.pool.fetch("SELECT presence FROM agent")
+    assert [row["presence"] for row in rows] == ["offline"], "who went stays gone"
+
+
+async def test_a_dead_agents_tickets_go_back(doors: httpx.AsyncClient, desk: Desk, people: People) -> None:
+    said = question("1")
+    await desk.take(said)
+    ann, bob = [await Seat(doors, name).begin("consultation") for name in ("ann", "bob")]
+    await ann.claim()
+    assert await sweep(people) == 0, "she was just heard of"
+    await people.pool.execute("UPDATE agent SET seen_at = now() - interval '1 h' WHERE agent_id = 'ann'")
+    assert await sweep(people) == 1
+    assert await sweep(people) == 0
+    assert (await bob.claim()).json()["ticket_id"] == str(said.ticket_id)
+    late = await ann.do("complete", said.ticket_id, outcome="solved")
+    assert late.json()["errors"][0]["reason"] == "not_yours"
+    spells = await people.pool.fetch("SELECT agent_id, presence FROM agent_presence ORDER BY end_at")
+    assert ("ann", "available") in {tuple(row) for row in spells}
+
+
+async def test_an_agent_who_never_ends_a_write_up_is_given_the_next_ticket_after_its_limit(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    said, more = question("1", ago=100), question("2", ago=50)
+    await desk.take(said, more)
+    ann = await Seat(doors, "ann").begin("consultation")
+    await ann.claim()
+    writing = (await ann.do("wrap-up", said.ticket_id)).json()
+    limit = datetime.fromisoformat(writing["until"]) - datetime.now(UTC)
+    assert timedelta(minutes=9) < limit <= timedelta(minutes=10)
+    assert (await ann.claim()).json()["errors"][0]["reason"] == "not_available", "capacity is 1"
+    await let_pass(people, "until", "state = 'wrap_up'")
+    assert await wake(people) == 1
+    assert (await ann.claim()).json()["ticket_id"] == str(more.ticket_id)
+    await ann.do("wrap-up", more.ticket_id)
+    await ann.do("complete", more.ticket_id, outcome="solved")
+    [ended] = (await ann.ask(f"tickets/{said.ticket_id}", method="GET")).json()["tickets"]
+    assert (ended["state"], ended["outcome"], ended["agent"], ended["until"]) == ("closed", "wrap_up_over", "ann", None)
+    kpis = (await ann.ask("kpis", method="GET")).json()["kpis"]
+    [kept] = [kpi for kpi in kpis if kpi["name"] == "wrap_up_limit"]
+    assert (kept["counted"], kept["of"]) == (1, 2)
+
+
+async def test_an_agent_who_left_for_good_leaves_their_tickets_to_others_and_their_history_behind(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    ann = await Seat(doors, "ann").begin("*", capacity=3)
+    bob = await Seat(doors, "bob").begin("*", capacity=9)
+    said = {name: question(name, ago=60 - n) for n, name in enumerate(("done", "in hand", "offered"))}
+    await desk.take(*said.values())
+    await ann.claim()
+    await ann.do("complete", said["done"].ticket_id, outcome="solved")
+    await ann.claim()
+    await ann.offer()
+    waits = asyncio.create_task(ann.offer(wait=20))  # full: nothing comes until she is gone
+    for key, status in (("desktop-dev", 403), ("supervisor-dev", 204), ("supervisor-dev", 404)):
+        answer = await ann.ask("agents/ann", method="DELETE", key=key)
+        assert answer.status_code == status, answer.text
+    assert (await waits).status_code in {200, 404}, "the open offer, or that there is no such agent any more"
+    assert (await ann.ask("agents/ann", method="GET")).status_code == 404
+    for refused in (ann.offer, ann.claim, lambda: ann.presence("available"), lambda: ann.ask("agents/ann/heartbeat")):
+        answer = await refused()
+        assert (answer.status_code, answer.json()["detail"].partition(":")[0]) == (404, "no agent has this id")
+    late = await ann.do("complete", said["in hand"].ticket_id, outcome="solved")
+    assert late.json()["errors"] == [{"field": "state", "reason": "not_in_hand"}]
+    told = await ann.do("transfer", said["done"].ticket_id, to_agent="ann")
+    assert (told.status_code, told.json()["errors"][0]["field"]) == (422, "to_agent")
+
+    assert [(await bob.claim()).json()["ticket_id"] for _ in range(2)] == [
+        str(said[name].ticket_id) for name in ("in hand", "offered")
+    ], "in their old places"
+    log = (await bob.ask(f"tickets/{said['in hand'].ticket_id}/log", method="GET")).json()["log"]
+    lost = [each for each in log if each["did"] == "lost"]
+    assert [(each["agent"], each["reason"], each["by"]) for each in lost] == [
+        ("ann", "agent_removed", "supervisor-dev")
+    ]
+    log = (await bob.ask(f"tickets/{said['done'].ticket_id}/log", method="GET")).json()["log"]
+    assert [each["agent"] for each in log] == ["ann", "ann"], "who did it stays"
+    spells = await people.pool.fetch("SELECT presence FROM agent_presence WHERE agent_id = 'ann' ORDER BY start_at")
+    assert [row["presence"] for row in spells] == ["offline", "available"]
+
+    await desk.take(question("again", reply_to=None, phone="13800000001"))
+    ann = await ann.begin("consultation")
+    assert (await ann.claim()).status_code == 200, "the id may be made anew, and begins with nothing"
+
+
+async def test_nothing_is_kept_for_an_agent_who_left(doors: httpx.AsyncClient, desk: Desk) -> None:
+    ann = await Seat(doors, "ann").begin("*")
+    first = question("1", phone="13800000001", reply_to=None)
+    await desk.take(first)
+    await ann.claim()
+    await ann.do("complete", first.ticket_id, outcome="solved")
+    assert (await ann.ask("agents/ann", method="DELETE")).status_code == 204
+    bob = await Seat(doors, "bob").begin("*")
+    second = question("2", ago=0, phone="13800000001", reply_to=None, text="我要投诉")
+    await desk.take(second)
+    assert (await bob.claim()).json()["ticket_id"] == str(second.ticket_id)
+
+
+async def test_an_agent_with_several_tickets_at_once_is_not_busier_than_busy(people: People) -> None:
+    """Ann has three tickets for ten minutes and writes up for five, of twenty; Ben works on into his break."""
+    start = datetime(2026, 7, 1, 4, tzinfo=UTC)
+
+    def at(minutes: float) -> datetime:
+        return start + timedelta(minutes=minutes)
+
+    spells = [("ann", 10, 10, "assigned")] * 3 + [("ann", 15, 5, "wrap_up"), ("ben", 40, 10, "assigned")]
+    spells += [("ann", -5, 5, "assigned"), ("cat", 65, 20, "assigned")]  # before, and ended after
+    log = [
+        (UUID(int=n), at(end), agent, 60.0 * long, f'{{"ended": "{phase}"}}')
+        for n, (agent, end, long, phase) in enumerate(spells)
+    ]
+    there = [("ann", "available", at(0), at(20)), ("ben", "available", at(20), at(35)), ("ben", "away", at(35), at(90))]
+    async with people.pool.acquire() as connection:
+        await connection.executemany(
+            "INSERT INTO ticket_log (ticket_id, version, n, did, at, agent, seconds, body)"
+            " VALUES ($1, 1, 0, 'transferred', $2, $3, $4, $5::jsonb)",
+            log,
+        )
+        await connection.executemany("INSERT INTO agent_presence VALUES ($1, $2, $3, $4)", there)
+        counts = await figures.count(connection, at(0), at(60), None, 20, 9)
+        of_a_queue = await figures.count(connection, at(0), at(60), "repair", 20, 9)
+    busy = {"ann": 15, "ben": 10, "cat": 15}
+    idle = {"ann": 5, "ben": 10}
+    assert counts.busy_s == pytest.approx(60 * sum(busy.values()), abs=0.01)
+    assert counts.idle_s == pytest.approx(60 * sum(idle.values()), abs=0.01)
+    added_up = {"ann": 35, "ben": 10}  # without Cat's, which ended after
+    assert counts.handle_s + counts.after_s == pytest.approx(60 * sum(added_up.values()), abs=0.01)
+    assert (of_a_queue.busy_s, of_a_queue.idle_s) == (0, 0), "an agent's time is of no queue"

@@ -1,0 +1,95 @@
+"""Outages that nothing could place: an agent asks where they are, and they are reported once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.contracts.messages import OutageCommanded
+from services.contracts.topics import OUTAGE_INPUT
+from services.router import store
+from services.router.domain.effects import fold
+from services.runtime import positions
+from tests.integration.router.seat import Seat, given_back, question, reported
+
+if TYPE_CHECKING:
+    import httpx
+
+    from services.router.acting import Desk as People
+    from tests.integration.router.desk import Desk
+
+
+pytestmark = pytest.mark.integration
+
+
+async def test_an_outage_that_nothing_placed_is_reported_once_a_person_says_where(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    said, other = (
+        question("1", thread="t", text="停电了", ago=1800),
+        question("2", text="电压不稳，灯忽明忽暗", account_id="A4"),
+    )
+    await desk.take(said, other)
+    ann = await Seat(doors, "ann").begin("locate")
+    assert (await ann.claim()).json()["queue"] == "locate"
+    for wrong, field in (
+        ({}, "body"),
+        ({"account_id": "A99"}, "account_id"),
+        ({"address": "nowhere at all"}, "address"),
+        ({"device": "T99"}, "device"),
+    ):
+        refused = await ann.do("place", said.ticket_id, **wrong)
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, field)
+    assert await reported(people) == []
+
+    placed = await ann.do("place", said.ticket_id, account_id="A1", note="called back")
+    assert placed.status_code == 200, placed.text
+    ticket = placed.json()
+    assert (ticket["state"], ticket["report"], ticket["queue"]) == ("assigned", "sent", "repair")
+    assert (ticket["place"]["transformer_id"], ticket["place"]["basis"]) == ("T1", "manual")
+    [report] = await reported(people)
+    assert (report.area, report.place.transformer_id, report.contact_id) == ("S1", "T1", said.contact_id)
+    assert (report.reported_at, report.received_at) == (said.occurred_at, said.received_at), "as of when it was told"
+
+    again = await ann.do("place", said.ticket_id, account_id="A1")
+    assert (again.status_code, again.json()["version"]) == (200, ticket["version"]), "an answer that was lost"
+    moved = await ann.do("place", said.ticket_id, account_id="A2")
+    assert (moved.status_code, moved.json()["errors"]) == (409, [{"field": "state", "reason": "reported"}])
+    await desk.take(question("3", thread="t", text="还没来电", account_id="A4"))
+    held = await ann.do("notes", said.ticket_id, note="is it still so?")
+    assert held.json()["place"]["transformer_id"] == "T1", "what the customer says moves nothing"
+    corrected = await ann.do("place", other.ticket_id, position={"lat": 30.02, "lon": 110.02})
+    assert (corrected.json()["report"], corrected.json()["place"]["transformer_id"]) == ("none", "T2"), "no outage"
+    assert len(await reported(people)) == 1
+    await desk.take(question("4", ago=0, thread="t", text="着火了"))
+    assert [(each.hazards, each.place.transformer_id) for each in desk.reports] == [(("fire",), "T1")], "a danger too"
+
+    async with people.pool.acquire() as connection:
+        log = await store.log_of(connection, said.ticket_id)
+        [now] = await store.by_id(connection, said.ticket_id)
+        assert fold(log) == now.work
+        desk.tally += await positions.totals(connection)
+    assert +desk.tally == {"contact_outage": 3, "contact_queued": 1, "report_sent": 2, "contact_repeats": 1}
+
+
+async def test_a_report_that_dedup_gave_back_is_placed_there_by_the_agent_who_asked(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    said = question("1", text="停电了", account_id="A1")
+    await desk.take(said, given_back(said))
+    ann = await Seat(doors, "ann").begin("locate")
+    assert (await ann.claim()).json()["needs_person"] == "device_unknown"
+    elsewhere = await ann.do("place", said.ticket_id, account_id="A4")
+    assert (elsewhere.status_code, elsewhere.json()["errors"][0]["reason"]) == (409, "other_area")
+    placed = (await ann.do("place", said.ticket_id, account_id="A2", note="called back")).json()
+    assert (placed["state"], placed["report"], placed["place"]["transformer_id"]) == ("assigned", "returned", "T2")
+    rows = await people.pool.fetch("SELECT value FROM outbox WHERE topic = $1", OUTAGE_INPUT.name)
+    [told] = [OutageCommanded.model_validate_json(row["value"]) for row in rows]
+    assert (told.action, told.area, told.device, told.reports) == ("place", "S1", "T2", (given_back(said).report_id,))
+    assert (told.author, told.reason) == ("supervisor-dev/ann", "called back")
+    again = await ann.do("place", said.ticket_id, account_id="A1")
+    assert (again.status_code, again.json()["errors"][0]["reason"]) == (409, "reported"), "moved by a dispatcher only"
+    assert (await ann.do("complete", said.ticket_id, outcome="placed")).json()["state"] == "closed"
+    desk.tally += await positions.totals(people.pool)  # type: ignore[arg-type] # a pool can fetch as well
+    assert +desk.tally == {"contact_closed": 1, "report_sent": 1}

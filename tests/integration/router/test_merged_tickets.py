@@ -1,0 +1,141 @@
+"""Tickets that people merge: their customers are heard at the live one, danger stays its own, and it is undone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.contracts.values import Priority
+from services.runtime import positions
+from tests.integration.router.seat import Seat, question
+
+if TYPE_CHECKING:
+    import httpx
+
+    from services.contracts.messages import ContactReceived
+    from services.router.acting import Desk as People
+    from tests.integration.router.desk import Desk
+
+
+pytestmark = pytest.mark.integration
+
+
+async def test_a_merged_ticket_is_stood_for_and_what_its_customer_says_lands_on_the_live_one(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    child, live, third = [question(n, ago=ago, thread=n) for n, ago in (("c", 900), ("l", 300), ("t", 100))]
+    await desk.take(child, live, third)
+    lead = await Seat(doors, "lead").begin("consultation", capacity=9)
+    merged = await lead.ask(f"tickets/{child.ticket_id}/merge", into=live.ticket_ref, reason="same_matter")
+    assert (merged.json()["state"], merged.json()["merged_into"]) == ("merged", str(live.ticket_id))
+    await desk.take(question("c2", thread="c", ago=1, text="还没解决", phone="13900000009"))
+    [after] = (await lead.ask(f"tickets/{live.ticket_id}", method="GET")).json()["tickets"]
+    assert "还没解决" in after["text"]
+    assert after["phone"] is None, "who spoke stays with their own ticket"
+    assert (after["contacts"], after["carries"]) == (2, [str(child.ticket_id)])
+    ring = await lead.ask(f"tickets/{live.ticket_id}/merge", into=str(child.ticket_id), reason="same_matter")
+    assert ring.json()["errors"][0]["reason"] == "into_itself"
+    chain = await lead.ask(f"tickets/{live.ticket_id}/merge", into=str(third.ticket_id), reason="same_matter")
+    assert chain.status_code == 200
+    await desk.take(question("c3", thread="c", ago=0, text="再问一次"))
+    assert (await desk.ticket(third)).facts.text == "查电费\n再问一次", "through both"
+    undone = (await lead.ask(f"tickets/{child.ticket_id}/unmerge", reason="other_matter")).json()
+    assert (undone["state"], undone["merged_into"]) == ("queued", None)
+    assert (await lead.claim()).json()["ticket_id"] == str(child.ticket_id), "its old place: it came first"
+    async with people.pool.acquire() as connection:
+        desk.tally += await positions.totals(connection)
+    assert +desk.tally == {"contact_queued": 3, "contact_closed": 2}
+    log = (await lead.ask(f"tickets/{child.ticket_id}/log", method="GET")).json()["log"]
+    acts = [line for line in log if line["did"] != "escalated"]  # it was late as it came
+    assert [(line["did"], line["by"], line["reason"]) for line in acts[:2]] == [
+        ("merged", "supervisor-dev", "same_matter"),
+        ("unmerged", "supervisor-dev", "other_matter"),
+    ]
+
+
+async def test_a_customer_of_a_merged_ticket_who_comes_again_is_heard_at_the_live_one_until_it_is_undone(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    """By the number they had, from another channel's thread: a hurry, a word more; but a danger is their own."""
+    live, child = question("1", phone="13700000001"), question("2", phone="13700000002")
+    await desk.take(live, child)
+    lead = Seat(doors, "lead")
+    assert (await lead.ask(f"tickets/{child.ticket_id}/merge", into=live.ticket_ref, reason="same")).status_code == 200
+    again = question("3", ago=1, phone="13700000002", text="查电费，还没有人答复")
+    words = question("4", ago=1, phone="13700000002", text="另外什么时候生效", address="5 Road")
+    fire = question("5", ago=1, phone="13700000002", text="着火了")
+    await desk.take(again)
+    await desk.take(words, fire)
+    heard = await desk.ticket(live)
+    assert (len(heard.contacts), heard.repeats) == (3, 1)
+    assert "什么时候生效" in (heard.facts.text or "")
+    assert (heard.facts.phone and heard.facts.phone.value, heard.facts.address) == ("13700000001", None), "no names"
+    assert (await desk.ticket(again)).ticket_id == live.ticket_id, "its reference answers the live one"
+    danger = await desk.ticket(fire)
+    assert (danger.ticket_id, danger.queue) == (fire.ticket_id, "emergency")
+    assert len((await desk.ticket(child)).contacts) == 1
+    await lead.ask(f"tickets/{child.ticket_id}/unmerge", reason="other_matter")
+    await desk.take(question("6", ago=0, phone="13700000002", text="查电费，有结果吗"))
+    assert (len((await desk.ticket(child)).contacts), len((await desk.ticket(live)).contacts)) == (2, 3)
+    assert +desk.tally == {"contact_queued": 6, "contact_repeats": 2}
+
+
+async def test_a_ticket_that_was_done_before_it_was_merged_is_done_again_after_the_merge_is_undone(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    done, live = question("d", ago=900), question("l", ago=300)
+    await desk.take(done, live)
+    ann = await Seat(doors, "ann").begin("consultation")
+    assert (await ann.claim()).json()["ticket_id"] == str(done.ticket_id)
+    before = (await ann.do("complete", done.ticket_id, outcome="solved")).json()
+    lead = Seat(doors, "lead")
+    merged = await lead.ask(f"tickets/{done.ticket_id}/merge", into=str(live.ticket_id), reason="same_matter")
+    assert merged.json()["state"] == "merged"
+    undone = (await lead.ask(f"tickets/{done.ticket_id}/unmerge", reason="other_matter")).json()
+    assert [undone[name] for name in ("state", "outcome", "agent")] == ["closed", "solved", before["agent"]]
+    assert (await ann.claim()).json()["ticket_id"] == str(live.ticket_id), "and nobody gets it again"
+    async with people.pool.acquire() as connection:
+        desk.tally += await positions.totals(connection)
+    assert +desk.tally == {"contact_queued": 1, "contact_closed": 1}
+
+
+async def test_tickets_of_two_customers_are_merged_only_if_that_is_said(doors: httpx.AsyncClient, desk: Desk) -> None:
+    one, other = question("1", account_id="A1"), question("2", account_id="A2")
+    await desk.take(one, other)
+    lead = Seat(doors, "lead")
+    asked = {"into": str(other.ticket_id), "reason": "same_matter"}
+    refused = await lead.ask(f"tickets/{one.ticket_id}/merge", **asked)
+    assert refused.json()["errors"][0]["reason"] == "other_customer"
+    assert (await lead.ask(f"tickets/{one.ticket_id}/merge", across_customers=True, **asked)).status_code == 200
+
+
+async def test_a_danger_is_not_merged_away(doors: httpx.AsyncClient, desk: Desk) -> None:
+    fire, plain, sparks = question("1", text="着火了"), question("2"), question("3", text="电线冒火花")
+    await desk.take(fire, plain, sparks)
+    lead = Seat(doors, "lead")
+
+    async def merge(ticket: ContactReceived, into: ContactReceived) -> httpx.Response:
+        return await lead.ask(f"tickets/{ticket.ticket_id}/merge", into=str(into.ticket_id), reason="same_matter")
+
+    refused = await merge(fire, plain)
+    assert (refused.status_code, refused.json()["errors"]) == (409, [{"field": "state", "reason": "danger"}])
+    assert (await desk.ticket(fire)).standing == "queued"
+    assert (await merge(plain, fire)).status_code == 200, "the other way round"
+    assert (await merge(fire, sparks)).status_code == 200, "it has its people"
+    assert (await desk.ticket(sparks)).priority is Priority.EMERGENCY
+
+
+async def test_danger_told_by_the_customer_of_a_merged_ticket_is_reported_at_their_own_place(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    one, other = (question(n, thread=n, text="停电了", account_id=n) for n in ("A1", "A4"))
+    await desk.take(one, other)
+    lead = Seat(doors, "lead")
+    asked = {"into": str(other.ticket_id), "reason": "same_matter", "across_customers": True}
+    assert (await lead.ask(f"tickets/{one.ticket_id}/merge", **asked)).status_code == 200
+    fire = question("fire", thread="A1", ago=0, text="着火了")
+    await desk.take(fire, question("fire again", thread="A1", ago=0, text="着火了"))
+    await desk.take(fire)
+    assert [(each.hazards, each.place.account_id) for each in desk.reports[2:]] == [(("fire",), "A1")]
+    assert (await desk.ticket(other)).facts.hazards == ()

@@ -1,0 +1,115 @@
+"""What a supervisor sees and does: warnings of clocks, urges, tickets moved, matters told again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from services.contracts.values import Channel, Recipient
+from services.router import overdue
+from services.router.timers import wake
+from services.router.tree.keys import DEVELOPMENT_KEYS
+from tests.integration.router.seat import Seat, published, question
+
+if TYPE_CHECKING:
+    import httpx
+
+    from services.contracts.messages import ContactReceived
+    from services.router.acting import Desk as People
+    from tests.integration.router.desk import Desk
+
+
+pytestmark = pytest.mark.integration
+
+
+async def test_warnings_of_a_clock_are_given_once_by_two_processes_and_a_pause_stops_them(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    late, new = question("1", ago=4000, text="我要投诉"), question("2", ago=0, text="我要投诉")
+    desk.now = late.received_at  # it was routed when it came, so that it is time that warns of it
+    await desk.take(late)
+    desk.now = new.received_at
+    await desk.take(new)
+    assert (await desk.ticket(late)).queue == "complaint"
+    lead = Seat(doors, "lead")
+    while sum(await asyncio.gather(*(wake(people) for _ in range(4)))):
+        pass
+    [shown] = (await lead.ask(f"tickets/{late.ticket_id}", method="GET")).json()["tickets"]
+    assert {due["stage"]: due["level"] for due in shown["due"]}["dispatch"] == 4
+    assert sorted(str(each.change) for each in await published(people)) == ["escalated", "moved_on"]
+    await a_supervisor_sees(lead, late)
+    await lead.do("pause", new.ticket_id, reason="asked_for_papers")
+    [still] = (await lead.ask(f"tickets/{new.ticket_id}", method="GET")).json()["tickets"]
+    assert still["paused"]
+    assert {due["due_at"] for due in still["due"]} == {None}
+    assert (await lead.do("resume", new.ticket_id, reason="papers_came")).json()["paused"] is False
+
+
+async def a_supervisor_sees(lead: Seat, late: ContactReceived) -> None:
+    """The one ticket that was warned, until it is where it must be, and the warning for ever."""
+
+    async def warned(**asked: Any) -> list[tuple[str, str, int]]:
+        answer = await lead.doors.get(
+            "/v1/warned", params=asked, headers={"X-API-Key": DEVELOPMENT_KEYS["wallboard-dev"]}
+        )
+        return [(each["ticket"]["ticket_id"], each["stage"], each["level"]) for each in answer.json()["warned"]]
+
+    assert await warned() == await warned(level=4, queue="complaint") == [(str(late.ticket_id), "dispatch", 4)]
+    assert await warned(queue="consultation") == []
+    told = (await lead.ask("escalations?level=2", method="GET")).json()["escalations"]
+    assert [(each["ticket_ref"], each["stage"], each["level"]) for each in told] == [(late.ticket_ref, "dispatch", 4)]
+    assert (await lead.ask("escalations?queue=general", method="GET")).json()["escalations"] == []
+    wrong = await lead.ask("escalations?since=2020-01-01T00:00:00Z", method="GET")
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "since")
+    assert (await lead.ask("warned?level=5", method="GET")).json()["errors"][0]["field"] == "level"
+    assert (await lead.doors.get("/v1/warned")).status_code == 401
+    await lead.begin("complaint")
+    assert (await lead.claim(ticket=late.ticket_ref)).status_code == 200
+    await lead.do("transfer", late.ticket_id, to_queue="complaint")
+    assert await warned() == [], "dispatched, if late"
+
+
+async def test_what_is_warned_is_read_by_its_index(desk: Desk) -> None:
+    await desk.take(*(question(f"{n}") for n in range(200)))
+    await desk.connection.execute("UPDATE ticket SET level = 1 + abs(hashtext(ticket_id::text)) % 4")
+    await desk.connection.execute("ANALYZE ticket")
+    await desk.connection.execute("SET enable_seqscan = off")
+    for query, queue in ((overdue.WARNED, None), (overdue.WARNED_IN, "consultation")):
+        asked = query.replace("$1", "2").replace("$2", "10").replace("$3", "'consultation'")
+        text = "\n".join(row[0] for row in await desk.connection.fetch(f"EXPLAIN {asked}"))
+        assert "ticket_warned" in text
+        assert "Seq Scan" not in text
+        assert len(await overdue.warned(desk.connection, 2, queue, 10)) == 10
+
+
+async def test_an_urge_counts_once_in_a_while_and_a_supervisor_moves_tickets(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    said, other = question("1", ago=100), question("2", ago=500)
+    await desk.take(said, other)
+    lead = await Seat(doors, "lead").begin("*", capacity=2)
+    for _ in range(2):
+        urged = await lead.do("urge", said.ticket_id, reason="customer")
+    assert urged.json()["urges"] == 1
+    await lead.ask(f"tickets/{said.ticket_id}/reprioritise", priority="urgent", reason="supervisor")
+    assert (await lead.claim()).json()["ticket_id"] == str(said.ticket_id), "before one that is older"
+    back = await lead.ask(f"tickets/{said.ticket_id}/requeue", to_queue="general", reason="other_team")
+    assert (back.json()["state"], back.json()["queue"]) == ("queued", "general")
+    gone = await lead.do("withdraw", other.ticket_id, reason="hung_up")
+    assert gone.json()["state"] == "closed"
+
+
+async def test_what_a_customer_told_again_is_a_figure(doors: httpx.AsyncClient, desk: Desk) -> None:
+    """One tells of the same again while the ticket is open, one does not."""
+    await desk.take(
+        question("1", thread="t1"), question("2", thread="t2", reply_to=Recipient(channel=Channel.WEB, address="x"))
+    )
+    await desk.take(question("3", thread="t3", ago=30, reply_to=Recipient(channel=Channel.WEB, address="session-t1")))
+    ann = await Seat(doors, "ann").begin("consultation")
+    for _ in range(2):
+        ticket = (await ann.claim()).json()["ticket_id"]
+        assert (await ann.do("complete", ticket, outcome="solved")).status_code == 200
+    found = {kpi["name"]: kpi for kpi in (await ann.ask("kpis", method="GET")).json()["kpis"]}
+    assert (found["repeat_contacts"]["counted"], found["repeat_contacts"]["of"]) == (1, 2)
