@@ -26,7 +26,7 @@ from services.grid.candidates import (
     search,
 )
 from services.grid.device import DeviceType
-from services.grid.device_names import Hit, meant, name_key, short_name
+from services.grid.device_names import Hit, id_key, loosely_meant, meant, name_key, short_name
 from services.grid.evidence import (
     DEFAULT_RULES,
     Point,
@@ -82,6 +82,7 @@ class CustomerBook:
         self._cells: dict[int, set[tuple[float, float, str]]] = {}
         self._by_name: dict[str, list[str]] = {}
         self._by_short_name: dict[str, list[str]] = {}
+        self._by_id_key: dict[str, list[str]] = {}
         for row in customers:
             tree.type_of(row.transformer_id)
             self._rows[row.account_id] = row
@@ -93,6 +94,8 @@ class CustomerBook:
                 self._by_room.setdefault((row.transformer_id, room), []).append(row.account_id)
             self._deliver(row.transformer_id, row.lat, row.lon)
         for device in tree:
+            if (key := id_key(device)) != device:
+                self._by_id_key.setdefault(key, []).append(device)
             if tree.type_of(device) is DeviceType.TRANSFORMER:
                 known = tree.device(device)
                 self._deliver(device, known.lat, known.lon)
@@ -157,7 +160,7 @@ class CustomerBook:
         return Named(
             account=None if row is None else self._customer(row),
             phones=tuple(self._customer(self._rows[one]) for one in sorted(same_phone)[: MOST_PHONES + 1]),
-            devices=tuple(self._devices(question.devices)),
+            devices=tuple(self._devices(question)),
         )
 
     def _numbered(self, numbers: Sequence[str]) -> CustomerRow | None:
@@ -181,17 +184,28 @@ class CustomerBook:
             row = self._rows[like[0]] if len(like) == 1 else None
         return row
 
-    def _devices(self, said: Sequence[str]) -> Iterator[Spot]:
+    def _devices(self, question: Question) -> Iterator[Spot]:
+        said = question.devices
         hits = [Hit(text, text, self._names.get(text, ""), is_short=False) for text in said if text in self._tree]
         for index, is_short in ((self._by_name, False), (self._by_short_name, True)):
             for text in said:
                 at = sorted(index.get(text, ()))[:MOST_DEVICES]
                 hits += [Hit(text, device, self._names[device], is_short) for device in at]
         found = meant(hits, said)
+        if question.id_keys:
+            loose = [
+                Hit(key, device, "", is_short=False)
+                for key in question.id_keys
+                for device in (*sorted(self._by_id_key.get(key, ()))[:MOST_DEVICES], *self._itself(key))
+            ]
+            found |= loosely_meant(loose, hits)
         for device in sorted(found)[:MOST_DEVICES]:
             known = self._tree.device(device)
             point = Point(known.lat, known.lon)
             yield Spot(device, known.feeder, known.area, point, self._tree.span(device))
+
+    def _itself(self, key: str) -> tuple[str, ...]:
+        return (key,) if key in self._tree else ()
 
     def around(self, wanted: Search, rules: PlaceRules = DEFAULT_RULES) -> Around:
         """Return what a search finds, as far as ``coverage_m``."""

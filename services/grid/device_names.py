@@ -25,6 +25,17 @@ _LONGEST_NAME: Final = 20
 _SHORTEST_NAME: Final = 3
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{3,60}")
 _SPACED_ID: Final = re.compile(r"(?<![A-Za-z0-9])([A-Z]{1,6})[ -](\d{3,12})(?![\d-])")
+_SPELT_ID: Final = (
+    r"(?<![A-Za-z0-9])[A-Za-z]{1,6}(?:[SIGNS]{0,2}[A-Za-z]{0,6}[SIGNS]{0,2}[0-9][0-9oO]*){1,4}[A-Za-z]?(?![A-Za-z0-9])"
+)
+_LOOSE_ID: Final = re.compile(_SPELT_ID.replace("SIGNS", " _./-"))
+_DENSE_ID: Final = re.compile(_SPELT_ID.replace("SIGNS", "_./-"))
+"""For what is all in English: there "no 12" and "at 10" are words."""
+_CAPITALS_GAP: Final = re.compile(r"(?<=[A-Z]) (?=[0-9])")
+_FEWEST_DIGITS: Final = 2  # B1 is a floor, 4G a network
+_ZERO: Final = re.compile(r"(?<=[0-9])O+|(?<![A-Z0-9])O+(?=[0-9])")
+_LEADING_ZEROS: Final = re.compile(r"(?<![0-9])0+(?=[0-9])")
+_DASHES: Final = dict.fromkeys(map(ord, "‐‑‒–—―−ー～~"), "-")
 _NAMED: Final = re.compile(r"变压器|台变|公变|专变|箱变|配变|变|配电室|环网柜|开关|刀闸|熔断器|杆|线|站")
 _NUMBERED: Final = re.compile(r"#(\d+)|(\d+)#")
 _COUNTED: Final = re.compile(r"([零一二三四五六七八九十百两]+)(?=[号组#线杆回区社队]|台变)")
@@ -95,6 +106,31 @@ def _find(text: str) -> Iterator[str]:
                     yield short
 
 
+def id_keys_in(text: str | None) -> tuple[str, ...]:
+    """Return the keys (see ``id_key``) of what may be the id of a device, however it is written: l 12, Ｌ－１２."""
+    return _id_keys_in(text[:_LONGEST_TEXT]) if text else ()
+
+
+@lru_cache(maxsize=4096)
+def _id_keys_in(text: str) -> tuple[str, ...]:
+    plain = unicodedata.normalize("NFKC", text).translate(_DASHES)
+    spelt = _DENSE_ID.finditer(_CAPITALS_GAP.sub("", plain)) if plain.isascii() else _LOOSE_ID.finditer(plain)
+    found = (one[0] for one in spelt if sum(map(str.isdigit, one[0])) >= _FEWEST_DIGITS)
+    return tuple(dict.fromkeys(map(id_key, found)))
+
+
+def id_key(device: str) -> str:
+    """Return the form that all spellings of an id share: L-012, L12, l 12 and L-O12 are L12.
+
+    Signs, case and zeros in front say nothing, and who reads a plate takes O for 0. Two ids that share one are told
+    apart by who writes one of them as the network has it.
+    """
+    plain = _ZERO.sub(
+        lambda found: "0" * len(found[0]), unicodedata.normalize("NFKC", device).upper().translate(_DASHES)
+    )
+    return "".join(filter(str.isalnum, _LEADING_ZEROS.sub("", plain)))
+
+
 def name_key(name: str) -> str:
     """Return the form in which the name of a device is stored and looked up."""
     plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
@@ -140,6 +176,17 @@ def meant(hits: Iterable[Hit], said: Iterable[str]) -> set[str]:
         if not (hit.is_short and hit.word in whole)
         and not any(hit.word in other and hit.word != other for other in named)
     }
+
+
+def loosely_meant(hits: Iterable[Hit], said: Iterable[Hit]) -> set[str]:
+    """Return the devices whose id has a key (see ``id_key``) that is in the text, and nothing there is written so.
+
+    Args:
+        hits: By their keys; what several share names each of them.
+        said: Those of which an id or a name stands in the text.
+    """
+    exact = {id_key(hit.word) for hit in said}
+    return {hit.device for hit in hits if hit.word not in exact}
 
 
 def _is_of_other_kind(hit: Hit, words: frozenset[str]) -> bool:

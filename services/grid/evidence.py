@@ -20,7 +20,7 @@ from services.contracts.frozen import frozen
 from services.contracts.values import Crs
 from services.grid.address import Address, names_a_house, names_an_estate, parse
 from services.grid.datum import to_wgs84
-from services.grid.device_names import words_in
+from services.grid.device_names import id_keys_in, words_in
 from services.grid.phone import is_mobile, phone_key
 
 _NORTHMOST: Final = 85.0  # the Mercator plane of the service points ends here
@@ -29,6 +29,7 @@ _SHIFTED: Final = frozenset({Crs.GCJ02, Crs.BD09})
 _DATUMS: Final = {**{datum.value: datum for datum in Crs}, "epsg4326": Crs.WGS84, "gcj": Crs.GCJ02, "bd": Crs.BD09}
 _LONGEST_TEXT: Final = 300
 _MOST_NAMES: Final = 60
+_MOST_IDS: Final = 8
 _NUMBER: Final = re.compile(r"(?<![0-9A-Za-z.])[A-Za-z]{0,4}[0-9](?:[ -]?[0-9A-Za-z]){5,30}(?![0-9A-Za-z]|\.[0-9])")
 _PART: Final = re.compile(r"[0-9A-Za-z]+")
 _NO_ADDRESS: Final = Address()
@@ -179,6 +180,7 @@ class Question:
         address: An address that names a street or an estate.
         devices: Texts that may be ids or names of devices (names as ``device_names.name_key`` gives them).
         clues: What was noticed so far.
+        id_keys: Keys of what may be ids of devices (see ``device_names.id_key``).
         numbers: What stands in the words, or in the account's place, and may be somebody's account or phone.
     """
 
@@ -191,6 +193,7 @@ class Question:
     devices: tuple[str, ...]
     clues: tuple[Clue, ...]
     numbers: tuple[str, ...] = ()
+    id_keys: tuple[str, ...] = ()
 
     @property
     def account_id(self) -> str | None:
@@ -238,6 +241,7 @@ def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
         devices=tuple(dict.fromkeys([*words_in(evidence.text), *words_in(evidence.address)]))[:_MOST_NAMES],
         clues=tuple(clues),
         numbers=_numbers(evidence),
+        id_keys=tuple(dict.fromkeys([*id_keys_in(evidence.text), *id_keys_in(evidence.address)]))[:_MOST_IDS],
     )
 
 
@@ -343,7 +347,7 @@ def place_words(text: str | None) -> str | None:
     if not text:
         return None
     said = _address(PlaceEvidence(text=text))
-    return text if words_in(text) or (said is not None and (said.number or said.building)) else None
+    return text if words_in(text) or id_keys_in(text) or (said is not None and (said.number or said.building)) else None
 
 
 def distance_m(one: Point, other: Point) -> float:

@@ -57,6 +57,8 @@ WITH asked AS MATERIALIZED (
     FROM unnest($1::integer[], $2::text[], $3::text[], $4::text[]) AS a (n, account_id, phone, account_key)
 ), said AS MATERIALIZED (
     SELECT n, word FROM unnest($5::integer[], $6::text[]) AS s (n, word)
+), spelt AS MATERIALIZED (
+    SELECT n, key FROM unnest($7::integer[], $8::text[]) AS k (n, key)
 ), current AS MATERIALIZED (
     SELECT version FROM grid.network_version WHERE is_current
 ), customer_hit AS (
@@ -104,8 +106,22 @@ WITH asked AS MATERIALIZED (
         WHERE version = (SELECT version FROM current) AND short_name = said.word
         ORDER BY id LIMIT {MOST_DEVICES}
     ) AS d
+), id_hit AS (
+    SELECT 'id' AS via, spelt.n, spelt.key AS account_id, d.id AS transformer_id, NULL::text AS phone,
+           NULL::text AS status, NULL::text AS priority, NULL::text AS language, d.lat, d.lon, d.name AS address,
+           NULL::real AS voltage_kv
+    FROM spelt CROSS JOIN LATERAL (
+        (SELECT id, lat, lon, name FROM grid.device
+        WHERE version = (SELECT version FROM current) AND id_key = spelt.key
+        ORDER BY id LIMIT {MOST_DEVICES})
+        UNION ALL
+        (SELECT id, lat, lon, name FROM grid.device
+        WHERE version = (SELECT version FROM current) AND id = spelt.key
+        LIMIT 1)
+    ) AS d
 ), hit AS (
     SELECT * FROM customer_hit UNION ALL SELECT * FROM device_hit UNION ALL SELECT * FROM short_hit
+    UNION ALL SELECT * FROM id_hit
 )
 SELECT hit.*, d.feeder, d.area, d.span_from, d.span_to
 FROM hit CROSS JOIN LATERAL (
@@ -273,7 +289,7 @@ async def _found(
 
 
 async def _named(connection: Connection, questions: Sequence[Question]) -> list[Named]:
-    if not any(q.account_id or q.phone or q.devices or q.numbers for q in questions):
+    if not any(q.account_id or q.phone or q.devices or q.numbers or q.id_keys for q in questions):
         return [Named()] * len(questions)
     rows: list[list[asyncpg.Record]] = [[] for _ in questions]
     for record in await connection.fetch(FIND_NAMED, *named_arguments(questions)):
@@ -287,6 +303,7 @@ def named_arguments(questions: Sequence[Question]) -> tuple[list[Any], ...]:
     asked += [(n, one, None, None) for n, q in enumerate(questions) for one in q.spellings[1:]]  # of hardly any
     asked += [(n, one, phone_key(one), account_key(one)) for n, q in enumerate(questions) for one in q.numbers]
     said = [(n, word) for n, q in enumerate(questions) for word in q.devices]
+    spelt = [(n, key) for n, q in enumerate(questions) for key in q.id_keys]
     return (
         [n for n, _, _, _ in asked],
         [account for _, account, _, _ in asked],
@@ -294,6 +311,8 @@ def named_arguments(questions: Sequence[Question]) -> tuple[list[Any], ...]:
         [key for _, _, _, key in asked],
         [n for n, _ in said],
         [word for _, word in said],
+        [n for n, _ in spelt],
+        [key for _, key in spelt],
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from services.contracts.values import CustomerClass, CustomerStatus
 from services.grid.candidates import MOST_DEVICES, MOST_PHONES, Customer, Named, Spot
-from services.grid.device_names import Hit, meant
+from services.grid.device_names import Hit, loosely_meant, meant
 from services.grid.evidence import Point, account_key
 
 if TYPE_CHECKING:
@@ -33,12 +33,17 @@ def named_by(question: Question, records: Iterable[asyncpg.Record]) -> Named:
     numbered_phones: dict[str, Customer] = {}
     spots: dict[str, Spot] = {}
     hits: list[Hit] = []
+    loose: list[Hit] = []
     for record in records:
         via, who = record["via"], record["account_id"]
         if via in {"device", "short"}:
             device = record["transformer_id"]
             spots[device] = spot_of(record, record["lat"])
             hits.append(Hit(who, device, record["address"], via == "short"))
+        elif via == "id":
+            device = record["transformer_id"]
+            spots[device] = spot_of(record, record["lat"])
+            loose.append(Hit(who, device, "", is_short=False))
         elif via == "phone":
             (phones if record["phone"] == question.phone else numbered_phones)[who] = customer_of(record)
         elif via == "account" and who in spellings:
@@ -49,10 +54,11 @@ def named_by(question: Question, records: Iterable[asyncpg.Record]) -> Named:
             numbered[who] = customer_of(record)
     # Of several that differ in their signs alone, or stand in one text, none is meant more than another.
     account = own[min(own)] if own else _the_only(alike) or _the_only(numbered)
+    devices = meant(hits, question.devices) | loosely_meant(loose, hits)
     return Named(
         account,
         tuple(one for _, one in sorted((phones or numbered_phones).items())[: MOST_PHONES + 1]),
-        tuple(spots[device] for device in sorted(meant(hits, question.devices))[:MOST_DEVICES]),
+        tuple(spots[device] for device in sorted(devices)[:MOST_DEVICES]),
     )
 
 

@@ -49,6 +49,8 @@ ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS name text NOT NULL DEFAULT '',
 
 -- What people make of its name, as services.grid.evidence writes it; null where that is the name itself.
 ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS short_name text;
+-- The form that all spellings of its id share, likewise.
+ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS id_key text;
 -- Of an open device: the one whose load side its other end joins. Switching goes by it.
 ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS other_end text;
 -- How often the version was switched since its import: with it a reader knows that the tree is another.
@@ -210,6 +212,7 @@ BEGIN
     RETURN NEXT format('CREATE UNIQUE INDEX ON grid.%I (id)', device);
     RETURN NEXT format('CREATE INDEX ON grid.%I (name) WHERE name <> %L', device, '');
     RETURN NEXT format('CREATE INDEX %I ON grid.%I (short_name) WHERE short_name IS NOT NULL', device || '_key', device);
+    RETURN NEXT format('CREATE INDEX %I ON grid.%I (id_key) WHERE id_key IS NOT NULL', device || '_id_key', device);
     RETURN NEXT format('CREATE INDEX ON grid.%I (id) WHERE normally_open', device);
     RETURN NEXT format('CREATE INDEX ON grid.%I (area)', device);
     RETURN NEXT format('CREATE UNIQUE INDEX ON grid.%I (area)', area_tree);
@@ -223,20 +226,22 @@ BEGIN
 END
 $$;
 
--- Versions imported before accounts had a key and devices a short name have none: an empty index of each, so that nobody
--- reads the table to see that.
+-- Versions imported before accounts had a key and devices a short name and a key have none: an empty index of each, so that
+-- nobody reads the table to see that.
 DO $$
 DECLARE
     part text;
     called text;
+    tail text;
 BEGIN
-    FOR part, called IN
-        SELECT c.relname, CASE i.inhparent WHEN 'grid.customer'::regclass THEN 'account_key' ELSE 'short_name' END
-        FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-        WHERE i.inhparent IN ('grid.customer'::regclass, 'grid.device'::regclass)
-          AND to_regclass('grid.' || quote_ident(c.relname || '_key')) IS NULL
+    FOR part, called, tail IN
+        SELECT c.relname, k.called, k.tail
+        FROM (VALUES ('grid.customer'::regclass, 'account_key', '_key'), ('grid.device'::regclass, 'short_name', '_key'),
+                     ('grid.device'::regclass, 'id_key', '_id_key')) AS k (parent, called, tail)
+        JOIN pg_inherits AS i ON i.inhparent = k.parent JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE to_regclass('grid.' || quote_ident(c.relname || k.tail)) IS NULL
     LOOP
-        EXECUTE format('CREATE INDEX %I ON grid.%I (%I) WHERE %I IS NOT NULL', part || '_key', part, called, called);
+        EXECUTE format('CREATE INDEX %I ON grid.%I (%I) WHERE %I IS NOT NULL', part || tail, part, called, called);
     END LOOP;
 END
 $$;

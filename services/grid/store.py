@@ -19,7 +19,7 @@ import asyncpg
 
 from services.grid.address import parse
 from services.grid.device import DeviceRow
-from services.grid.device_names import name_key, short_name
+from services.grid.device_names import id_key, name_key, short_name
 from services.grid.evidence import account_key
 from services.grid.network_file import open_network
 from services.grid.phone import phone_key
@@ -52,7 +52,7 @@ _KEPT: Final = 2  # versions: the current one and the one before, which long rea
 
 _DEVICE_COLUMNS: Final = (
     *("id", "parent", "type", "normally_open", "lat", "lon", "area", "feeder", "customers"),
-    *("name", "span_from", "span_to", "chain", "chain_customers", "other_end", "short_name"),
+    *("name", "span_from", "span_to", "chain", "chain_customers", "other_end", "short_name", "id_key"),
 )
 _CUSTOMER_COLUMNS: Final = (
     *("account_id", "transformer_id", "lat", "lon", "address"),
@@ -366,6 +366,7 @@ def _device_records(rows: Sequence[DeviceRow], connected: Counter[str], size: _S
                 [tree.customers_under(one) for one in chain],
                 row.other_end,
                 short_name(name_key(row.name)) if row.name else None,
+                None if (key := id_key(row.id)) == row.id else key or None,
             )
         before += len(own)
 

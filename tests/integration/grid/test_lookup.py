@@ -127,10 +127,12 @@ async def test_postgres_finds_what_the_files_say(grid, tiled):
 
 async def test_names_as_people_say_them_and_accounts_without_signs_are_found_as_in_memory(grid, tmp_path):
     names = {"B1": "937宋北线", "B2": "938宋北线", "T1": "卫星8组#1台变", "T2": "宋北线15号杆台变", "T3": "城西Ⅱ线公变"}
+    alike = {"T-04": "B1", "T9-01": "B1", "T90-1": "B2"}
     devices = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
     devices += [DeviceRow(one, "S", "breaker", False, 31.0, 118.0, names[one]) for one in ("B1", "B2")]
     for n in (1, 2, 3):
         devices.append(DeviceRow(f"T{n}", f"B{1 + n % 2}", "transformer", False, 31.0 + n, 118.0, names[f"T{n}"]))
+    devices += [DeviceRow(one, at, "transformer", False, 31.5, 118.0) for one, at in alike.items()]
     accounts = ("3201-0045", "0045123", "77-1", "7-71", "at 12")
     rows = [CustomerRow(one, f"T{1 + n % 3}", 31.0 + n, 118.0, "", "") for n, one in enumerate(accounts)]
     files = tmp_path / "network.csv", tmp_path / "customers.csv"
@@ -148,6 +150,7 @@ async def test_names_as_people_say_them_and_accounts_without_signs_are_found_as_
         "城西二线公用变压器",
         "t1",
     )
+    spelt = ("T-4没电", "t4停电", "T-04", "t1停电", "t9 O1停电", "T901", "T90-1", "T901和T4停电")
     told = ("32010045", "45123", "0045123", "771", "7-71", "AT12", "户号：3201 0045")
     reports = [PlaceEvidence(text=one) for one in said] + [PlaceEvidence(account_id=one) for one in told]
     places = await resolve_places(grid, reports)
@@ -156,11 +159,19 @@ async def test_names_as_people_say_them_and_accounts_without_signs_are_found_as_
     assert found[1:8] == ["B1", "T1", "T1", "T2", "T3", "T3", None]
     by_account = [place.account_id for place in places[8:]]
     assert by_account == ["3201-0045", "0045123", "0045123", None, "7-71", "at 12", "3201-0045"]
+    reports = [PlaceEvidence(text=one) for one in spelt]
+    places = await resolve_places(grid, reports)
+    assert places == [book.resolve(one) for one in reports]
+    assert [place.transformer_id for place in places] == [None, None, "T-04", None, "T9-01", "T90-1", "T90-1", "T90-1"]
     # A database of before has neither names nor keys, and gets their indexes when it is migrated.
-    await grid.execute("DROP INDEX grid.customer_v1_key; DROP INDEX grid.device_v1_key")
+    await grid.execute(
+        "DROP INDEX grid.customer_v1_key; DROP INDEX grid.device_v1_key; DROP INDEX grid.device_v1_id_key"
+    )
     await migrate(grid)
-    again = "SELECT count(*) FROM pg_indexes WHERE indexname IN ('customer_v1_key', 'device_v1_key')"
-    assert await grid.fetchval(again) == 2
+    again = (
+        "SELECT count(*) FROM pg_indexes WHERE indexname IN ('customer_v1_key', 'device_v1_key', 'device_v1_id_key')"
+    )
+    assert await grid.fetchval(again) == 3
 
 
 async def test_a_batch_is_two_queries_whatever_its_size(grid, tiled):

@@ -6,7 +6,7 @@ import pytest
 
 from services.grid.book import CustomerBook
 from services.grid.device import DeviceRow
-from services.grid.device_names import name_key, short_name
+from services.grid.device_names import id_key, name_key, short_name
 from services.grid.evidence import PlaceEvidence
 from services.grid.network_file import CustomerRow
 from services.grid.tree import Tree
@@ -158,6 +158,69 @@ def test_what_people_say_is_found(said, where):
 def test_words_that_name_no_place_place_nothing(said):
     place = BOOK.resolve(PlaceEvidence(text=said))
     assert (place.transformer_id, place.area) == (None, None)
+
+
+_IDS = (
+    ("S", None, "substation"),
+    ("B-1", "S", "breaker"),
+    ("L-12", "B-1", "transformer"),
+    ("L-13", "B-1", "transformer"),
+)
+_ALIKE = (("T1-12", "B-1", "transformer"), ("T11-2", "B-1", "transformer"), ("T007", "B-1", "transformer"))
+
+
+def _spelt(*more):
+    rows = [DeviceRow(*one, False, 31.0 + n / 10, 118.0, "") for n, one in enumerate((*_IDS, *more))]
+    return CustomerBook(Tree(rows), [])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *(
+            "L-12停电",
+            "L12停电",
+            "l 12号变压器没电",
+            "Ｌ１２冒烟",
+            "Ｌ－１２",
+            "L—12没电了",
+            "l_12停电",
+            "L.12",
+            "变压器L-O12坏了",
+        ),
+        *("L-012停电", "l–12停电", "L 12 has no power", "no light at L12", "旁边的杆子上写着L/12"),
+    ],
+)
+def test_an_id_is_found_however_it_is_written(said):
+    book = _spelt()
+    assert book.resolve(PlaceEvidence(text=said)).transformer_id == "L-12"
+    assert book.resolve(PlaceEvidence(address=said)).transformer_id == "L-12"
+
+
+@pytest.mark.parametrize(
+    "said", ["LO12停电", "L1停电", "L 1 2 3", "A12栋", "L123停电", "XL12停电", "l 12 o'clock", "12"]
+)
+def test_what_is_no_spelling_of_an_id_finds_none(said):
+    assert _spelt().resolve(PlaceEvidence(text=said)).transformer_id is None
+
+
+def test_an_id_as_the_network_has_it_goes_before_one_that_is_written_alike():
+    book = _spelt(*_ALIKE, ("T112", "B-1", "transformer"))
+    for one in ("T112", "T1-12", "T11-2", "T007", "L-12"):
+        assert book.resolve(PlaceEvidence(text=f"{one}停电")).transformer_id == one
+    assert book.resolve(PlaceEvidence(text="t7停电")).transformer_id is None  # one digit: what else has one
+    assert book.resolve(PlaceEvidence(text="T-07停电")).transformer_id == "T007"
+
+
+def test_of_ids_that_are_written_alike_none_is_meant_and_both_are_named():
+    place = _spelt(*_ALIKE).resolve(PlaceEvidence(text="T112停电"))
+    assert {one.spot.transformer_id for one in place.candidates} == {"T1-12", "T11-2"}
+    assert "ambiguous" in place.evidence
+
+
+def test_the_key_of_an_id_is_its_own_key():
+    for one in ("L-012", "l12", "Ｔ００１－ＧＴＲＯ１", "10kV-3", "宋北线-1", "T-O1", "---"):
+        assert id_key(id_key(one)) == id_key(one)
 
 
 def test_what_was_said_of_another_place_than_the_account_shows_as_conflict():
