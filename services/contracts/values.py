@@ -248,7 +248,7 @@ class IncidentState(StrEnum):
     CONFIRMED = "confirmed"
     RESTORED = "restored"
     CANCELLED = "cancelled"
-    """No outage of its own: its reports went to another incident."""
+    """No outage of its own: its reports went to another incident, or a planned outage answers them."""
 
 
 class OrderStatus(StrEnum):
@@ -309,6 +309,10 @@ class CommandAction(StrEnum):
     """A planned outage of a device is added or changed."""
     CANCEL_PLAN = "cancel_plan"
     """A planned outage is cancelled, or ended early."""
+    ACCEPT_PLAN = "accept_plan"
+    """An incident is the work of a planned outage that was entered later: its reports are answered by that."""
+    DECLINE_PLAN = "decline_plan"
+    """An incident is not the work of that planned outage, which is not proposed for it again."""
 
 
 class Reading(StrEnum):

@@ -18,7 +18,7 @@ from services.dedup.levels_file import load_levels
 from services.dedup.rules_file import load_rules
 from services.dedup.store.network import count_moved
 from services.dedup.store.storms import count_stormy
-from services.dedup.store.views import count_open
+from services.dedup.store.views import count_open, count_proposed
 from services.grid.store import current_version
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
@@ -90,7 +90,9 @@ class Ground:
                 found = await count_open(connection)
                 stormy = await count_stormy(plain, clock.now())
                 moved = await count_moved(connection)
+                proposed = await count_proposed(connection, clock.now())
         metrics.STORMY.set(stormy)
+        metrics.PLAN_PROPOSED.set(proposed)
         for change in NetworkChange:
             metrics.MOVED.labels(change.value).set(moved.get(change.value, 0))
         metrics.OPEN.clear()

@@ -148,14 +148,7 @@ class DedupHandler:
         decided.publish += [_publication(told) for told in changes.messages()]
         seconds = clock.monotonic() - started
         await save(tx, changes, now)
-        for _, event in changes.events:
-            if type(event) in _TALLY:
-                decided.tally[_TALLY[type(event)]] += 1
-            elif isinstance(event, a.ReportPlaced):
-                decided.tally["report_needs_person"] -= 1
-            elif isinstance(event, a.ReportUnplaced):
-                decided.tally["report_needs_person"] += 1
-                decided.tally["report_in_incident"] -= 1
+        _count(decided.tally, changes)
 
         def committed() -> None:
             self._put_back(states, generation)
@@ -222,6 +215,22 @@ class DedupHandler:
         while len(self._cache) > self._most:
             self._cache.popitem(last=False)
         metrics.AREAS_CACHED.set(len(self._cache))
+
+
+def _count(tally: Counter[str], changes: Changes) -> None:
+    """Count what a batch's events did with reports, incidents and orders."""
+    for _, event in changes.events:
+        if type(event) in _TALLY:
+            tally[_TALLY[type(event)]] += 1
+        elif isinstance(event, a.ReportPlaced):
+            tally["report_needs_person"] -= 1
+        elif isinstance(event, a.ReportUnplaced):
+            tally["report_needs_person"] += 1
+            tally["report_in_incident"] -= 1
+        elif isinstance(event, (a.ReportCovered, a.ReportUncovered)):
+            back = 1 if isinstance(event, a.ReportUncovered) else -1
+            tally["report_in_incident"] += back
+            tally["report_answered"] -= back
 
 
 def _of_its_own(message: _Input, events: Sequence[e.Event]) -> int:

@@ -43,6 +43,10 @@ MOVED: Final = Gauge(
     "Open incidents whose device the network in force has not where they are, by what became of it",
     ("change",),
 )
+PLAN_PROPOSED: Final = Gauge(
+    "gridline_dedup_incidents_plan_proposed",
+    "Open incidents that a planned outage entered later may explain, and no dispatcher has accepted or declined it",
+)
 DECIDE_SECONDS: Final = Histogram(
     "gridline_dedup_decide_seconds", "Deciding and applying the messages of one batch, without I/O", buckets=SECONDS
 )

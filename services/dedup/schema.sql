@@ -81,6 +81,8 @@ ALTER TABLE incident
     ADD COLUMN IF NOT EXISTS network_change text,  -- device_gone, device_moved: by a network newer than it
     ADD COLUMN IF NOT EXISTS network       text,   -- that network, version and revision
     ADD COLUMN IF NOT EXISTS told          text[]  NOT NULL DEFAULT '{}', -- other areas its device was in since
+    ADD COLUMN IF NOT EXISTS settled_plans uuid[]  NOT NULL DEFAULT '{}', -- planned outages accepted or declined for it
+    ADD COLUMN IF NOT EXISTS covered_by    uuid,   -- planned outage that answers its reports, of one closed by that
     ADD COLUMN IF NOT EXISTS arrive_by     timestamptz,
     ADD COLUMN IF NOT EXISTS restore_by    timestamptz,
     ADD COLUMN IF NOT EXISTS upstream      text[]  NOT NULL DEFAULT '{}'; -- its device and what could open above it
@@ -214,6 +216,9 @@ CREATE TABLE IF NOT EXISTS command (
     undoable    boolean     NOT NULL DEFAULT false,
     undone_by   uuid
 );
+-- Undoable, of an action that processes of the release before do not know and could not load: they leave it alone.
+ALTER TABLE command ADD COLUMN IF NOT EXISTS undoable_plan boolean NOT NULL DEFAULT false;
+CREATE INDEX IF NOT EXISTS command_undoable_plan ON command (area, seq) WHERE undoable_plan;
 CREATE UNIQUE INDEX IF NOT EXISTS command_undecided ON command (subject) WHERE outcome IS NULL;
 CREATE INDEX IF NOT EXISTS command_undoable ON command (area, seq) WHERE undoable;
 CREATE INDEX IF NOT EXISTS command_by_subject ON command (subject, accepted_at);

@@ -34,19 +34,24 @@ def list_incidents(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="In any state, not only open ones.")] = False,
     area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
+    proposed_plan: Annotated[
+        bool, typer.Option("--proposed-plan", help="Only those that a planned outage entered later may explain.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many to show, newest first.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """List incidents, newest first: device, customers, reports, the crew's last stage.
+    """List incidents, newest first: device, customers, reports, the crew's last stage, the end of a plan to accept.
 
     For example:
 
       gridline incidents list
 
       gridline incidents list --state restored --area T001-A0SU00000
+
+      gridline incidents list --proposed-plan
     """
     states = state or (None if everything else list(_OPEN))
-    found, more = _pages(states, area, limit)
+    found, more = _pages(states, area, limit, proposed_plan=True if proposed_plan else None)
     if as_json:
         print_json(found)
         return
@@ -64,10 +69,11 @@ def list_incidents(
             one["reports"],
             one["stage"],
             shown((one["etr"] or {}).get("at"), seconds=False),
+            shown((one["proposed_plan"] or {}).get("ends_at"), seconds=False),
         )
         for one in found
     ]
-    columns = ("incident", "device", "type", "kind", "state", "customers", "reports", "crew", "ETR")
+    columns = ("incident", "device", "type", "kind", "state", "customers", "reports", "crew", "ETR", "plan until?")
     out.print(table("Incidents", columns, rows, right=("customers", "reports")))
     if more:
         out.print(f"There are older ones than these {len(found)}: --limit.")
@@ -141,6 +147,7 @@ def show(
         "cause",
         "restored_at",
         "merged_into",
+        "covered_by",
         "related_to",
     ):
         if found[name]:
@@ -148,7 +155,8 @@ def show(
     if (plan := found.get("proposed_plan")) is not None:
         out.print(
             f"proposed plan: entered later, it covers this: planned outage {plan['planned_id']} at "
-            f"{escape(plan['device_id'])}, {shown(plan['starts_at'])} to {shown(plan['ends_at'])}"
+            f"{escape(plan['device_id'])}, {shown(plan['starts_at'])} to {shown(plan['ends_at'])}: "
+            "gridline incidents accept-plan or decline-plan"
         )
     versions = [
         (o["version"], o["status"], o["priority"], escape(o["device_id"]), o["reason"], shown(o["issued_at"]))
@@ -317,6 +325,58 @@ def relate(
     desk.show(done, as_json=as_json)
 
 
+_Planned = Annotated[
+    str | None, typer.Option("--plan", help="Id of the planned outage; the one that is proposed if not given.")
+]
+
+
+@app.command("accept-plan")
+def accept_plan(
+    incident: _Incident,
+    reason: desk.Reason,
+    planned: _Planned = None,
+    command_id: desk.CommandId = None,
+    as_json: Json = False,
+) -> None:
+    """Let a planned outage that was entered later answer an incident's reports: its crew is called back.
+
+    For example:
+
+      gridline incidents accept-plan 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 -r "it is today's work"
+    """
+    _about_plan("accept-plan", incident, planned, reason, command_id, as_json=as_json)
+
+
+@app.command("decline-plan")
+def decline_plan(
+    incident: _Incident,
+    reason: desk.Reason,
+    planned: _Planned = None,
+    command_id: desk.CommandId = None,
+    as_json: Json = False,
+) -> None:
+    """Say that an incident is not that planned outage: it is not proposed for it again.
+
+    For example:
+
+      gridline incidents decline-plan 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 -r "a tree fell, the work has not begun"
+    """
+    _about_plan("decline-plan", incident, planned, reason, command_id, as_json=as_json)
+
+
+def _about_plan(
+    action: str, incident: str, planned: str | None, reason: str, command_id: str | None, *, as_json: bool
+) -> None:
+    path = f"/v1/incidents/{incident}"
+    if planned is None:
+        proposed = desk.ask(path)["proposed_plan"]
+        if proposed is None:
+            raise CommandError(f"No planned outage is proposed for incident {incident}.", "Name one with --plan.")
+        planned = proposed["planned_id"]
+    body = {"planned_id": planned, "reason": reason}
+    desk.show(desk.act(f"{path}/{action}", body, seen=path, command_id=command_id), as_json=as_json)
+
+
 @app.command()
 def place(
     report: Annotated[str, typer.Argument(help="Id of a report that waits for a place.")],
@@ -357,13 +417,15 @@ def _words(value: Any) -> str:
     return shown(value) if _TIME.match(value) else str(value)
 
 
-def _pages(states: list[str] | None, area: str | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
+def _pages(
+    states: list[str] | None, area: str | None, limit: int, *, proposed_plan: bool | None
+) -> tuple[list[dict[str, Any]], bool]:
     """Collect pages until there are enough or no more; say whether there are more."""
     found: list[dict[str, Any]] = []
     after: str | None = None
     while len(found) < limit:
         ask = min(_PAGE, limit - len(found))
-        page = desk.ask("/v1/incidents", state=states, area=area, after=after, limit=ask)
+        page = desk.ask("/v1/incidents", state=states, area=area, after=after, limit=ask, proposed_plan=proposed_plan)
         found += page["incidents"]
         after = page["next"]
         if after is None:

@@ -7,7 +7,7 @@ we read (``services.contracts.envelope.decode``).
 
 from services.contracts.messages.contacts import ContactReceived, RecipientHeard
 from services.contracts.messages.dispatch import FieldProgress, OrderVersion
-from services.contracts.messages.incidents import IncidentChanged, Member, ReportSettled
+from services.contracts.messages.incidents import IncidentChanged, Member, ProposedPlan, ReportSettled
 from services.contracts.messages.message import Message
 from services.contracts.messages.outage_input import (
     FieldProgressed,
@@ -35,6 +35,7 @@ __all__ = [
     "OutageMoved",
     "OutageReported",
     "PowerRestored",
+    "ProposedPlan",
     "RecipientHeard",
     "ReportSettled",
     "RouteReason",

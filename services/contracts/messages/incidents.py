@@ -35,6 +35,15 @@ class Member(Value):
     customer_class: CustomerClass | None = Field(default=None, description="Absent for a normal customer")
 
 
+class ProposedPlan(Value):
+    """A planned outage that was entered after an incident under it had opened."""
+
+    planned_id: UUID
+    device: Name = Field(description="Power is off under it")
+    starts_at: Timestamp
+    ends_at: Timestamp = Field(description="From then on it is not proposed any more")
+
+
 class IncidentChanged(Message):
     """The state of an incident, and who joined or left with this change.
 
@@ -61,7 +70,9 @@ class IncidentChanged(Message):
     restored_at: Timestamp | None = None
     merged_into: UUID | None = Field(default=None, description="On a cancelled incident: where its reports went")
     joined: tuple[Member, ...] = ()
-    left: tuple[UUID, ...] = Field(default=(), description="Reports that went to another incident")
+    left: tuple[UUID, ...] = Field(
+        default=(), description="Reports that went to another incident, or that a planned outage answers"
+    )
     reason: Word = Field(description="Rule behind this change")
     related_to: UUID | None = Field(default=None, description="A related incident, which stays separate")
     arrive_by: Timestamp | None = Field(default=None, description="When a crew is due on site (service level)")
@@ -69,6 +80,12 @@ class IncidentChanged(Message):
     breached: tuple[Word, ...] | None = Field(default=None, description="Deadlines missed so far: arrival, restoration")
     proposed_device: Name | None = Field(
         default=None, description="Where the evidence points, for an incident that only a person moves"
+    )
+    proposed_plan: ProposedPlan | None = Field(
+        default=None, description="The planned outage it may be the work of: a dispatcher accepts or declines it"
+    )
+    covered_by: UUID | None = Field(
+        default=None, description="On a cancelled incident: the planned outage that answers its reports"
     )
     network_change: Word | None = Field(
         default=None,
@@ -93,7 +110,7 @@ class IncidentChanged(Message):
 
 
 class ReportSettled(Message):
-    """A report without an incident: answered automatically, or handed to a person; then, that the person placed it."""
+    """A report without an incident: answered, or handed to a person; then, that it is in an incident after all."""
 
     ce_type: ClassVar[str] = "gridline.report.settled.v1"
 
@@ -102,7 +119,7 @@ class ReportSettled(Message):
     ticket_ref: Name
     area: Name
     outcome: Literal["answered", "needs_person", "in_incident"] = Field(
-        description="in_incident: it waited for a person, who placed it; customers are told by the incident"
+        description="in_incident: it waited for a person, who placed it, or a plan that answered it was withdrawn"
     )
     reason: Word = Field(description="arrears, planned_outage, already_restored, device_unknown, …")
     settled_at: Timestamp
@@ -113,7 +130,7 @@ class ReportSettled(Message):
     )
     incident_id: UUID | None = Field(default=None, description="The incident, if the outcome is in_incident")
     command_id: UUID | None = Field(
-        default=None, description="The command by which a person placed the report, or took that back"
+        default=None, description="The command by which a person placed or answered the report, or took that back"
     )
 
     @property

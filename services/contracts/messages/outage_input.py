@@ -118,7 +118,8 @@ class OutageCommanded(Message):
     Fields by action: merge ``incident_id``, ``target_id``; split ``incident_id``, ``reports`` and, if they are not at
     one place, ``device``; move ``reports``, ``target_id``; confirm ``incident_id`` and, if it differs from the
     prediction, ``device``; relate ``incident_id``, ``target_id``; place ``reports`` (one), ``device``;
-    undo ``undoes``; plan ``planned_id``, ``device``, ``starts_at``, ``ends_at``; cancel_plan ``planned_id``.
+    undo ``undoes``; plan ``planned_id``, ``device``, ``starts_at``, ``ends_at``; cancel_plan ``planned_id``;
+    accept_plan and decline_plan ``incident_id``, ``planned_id``.
     """
 
     ce_type: ClassVar[str] = "gridline.outage.commanded.v1"

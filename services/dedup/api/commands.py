@@ -89,6 +89,12 @@ class Relate(Said):
     to: UUID
 
 
+class AboutPlan(Said):
+    """It is the work of a planned outage, or is not."""
+
+    planned_id: UUID = Field(description="As the incident's `proposed_plan` says")
+
+
 class PlaceReport(Said):
     """Where a report that waits belongs."""
 
@@ -268,12 +274,14 @@ async def _open_incident(pool: Pool, key: UUID) -> asyncpg.Record:
     """
     with translated():
         async with pool.acquire() as connection:
-            row = await views.incident_of(connection, key)
+            row = await views.incident_of(connection, key, clock.now())
             live = None if row is None else await views.successor_of(connection, key)
     if row is None:
         raise Problem(404, f"no incident {key}")
     if row["state"] in _CLOSED:
         where = f"was merged into {live}" if row["merged_into"] else f"is {row['state']}"
+        if row["covered_by"]:
+            where = f"is closed, as planned outage {row['covered_by']} answers its reports"
         headers = {"Location": f"/v1/incidents/{live}"} if row["merged_into"] else {}
         errors = [{"field": "incident_id", "reason": where}]
         raise Problem(409, f"incident {key} {where}", errors=errors, headers=headers)
@@ -348,6 +356,25 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         if await repeated(said) is None:
             await _other(pool, area, said.to, "to", anywhere=True)
         return await by.give(said, area, CommandAction.RELATE, seen, incident_id=incident_id, target_id=said.to)
+
+    @router.post("/incidents/{incident_id}/accept-plan", summary="Let a planned outage answer its reports")
+    async def accept_plan(
+        incident_id: UUID, said: AboutPlan, by: Hand = dispatcher, if_match: IfMatch = None
+    ) -> CommandView:
+        return await about_plan(incident_id, said, by, if_match, CommandAction.ACCEPT_PLAN)
+
+    @router.post("/incidents/{incident_id}/decline-plan", summary="Say that it is not that planned outage")
+    async def decline_plan(
+        incident_id: UUID, said: AboutPlan, by: Hand = dispatcher, if_match: IfMatch = None
+    ) -> CommandView:
+        return await about_plan(incident_id, said, by, if_match, CommandAction.DECLINE_PLAN)
+
+    async def about_plan(
+        incident_id: UUID, said: AboutPlan, by: Hand, if_match: str | None, action: CommandAction
+    ) -> CommandView:
+        seen = Seen("incident", incident_id, if_match)
+        area = await about(incident_id, said)
+        return await by.give(said, area, action, seen, incident_id=incident_id, planned_id=said.planned_id)
 
     @router.post("/reports/{report_id}/place", summary="Place a waiting report at a device")
     async def place(report_id: UUID, said: PlaceReport, by: Hand = dispatcher) -> CommandView:

@@ -19,6 +19,7 @@ from services.contracts.values import Etr, IncidentState, Name, ProgressStage
 from services.dedup.domain.acts import NetworkChange
 from services.dedup.keys import Scope
 from services.dedup.store import views
+from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.keys import let_in
 from services.runtime.postgres import translated
@@ -83,7 +84,10 @@ class IncidentView(BaseModel):
         description="Where the evidence points, of a confirmed incident: nothing moves it but `confirm` with a device"
     )
     proposed_plan: ProposedPlan | None = Field(
-        description="Entered after the incident opened: it may be this planned work, and its crew not needed"
+        description="Entered after the incident opened: it may be this planned work (`accept-plan`, `decline-plan`)"
+    )
+    covered_by: UUID | None = Field(
+        description="Planned outage that answers its reports, of one closed by `accept-plan`"
     )
     network_change: NetworkChange | None = Field(
         description="Since the network changed: device_gone (confirm the right device), device_moved (to another area)"
@@ -159,6 +163,9 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     async def list_incidents(
         state: Annotated[list[IncidentState] | None, Query(description="Only these states")] = None,
         area: Annotated[Name | None, Query(description="Only this substation or cell")] = None,
+        proposed_plan: Annotated[
+            bool | None, Query(description="Only those with a planned outage to accept or decline, or only the others")
+        ] = None,
         after: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
         limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
     ) -> IncidentPage:
@@ -166,7 +173,9 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         with translated():
             async with pool.acquire() as connection:
                 states = [one.value for one in state] if state else None
-                rows = await views.page_of_incidents(connection, states, area, cursor, limit + 1)
+                rows = await views.page_of_incidents(
+                    connection, states, area, cursor, limit + 1, proposed=proposed_plan, now=clock.now()
+                )
         shown = [_incident(row) for row in rows[:limit]]
         return IncidentPage(incidents=shown, next=_cursor(shown[-1]) if len(rows) > limit else None)
 
@@ -184,7 +193,7 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         with translated():
             async with pool.acquire() as connection:
                 shown = await views.successor_of(connection, incident_id) if follow else incident_id
-                row = None if shown is None else await views.incident_of(connection, shown)
+                row = None if shown is None else await views.incident_of(connection, shown, clock.now())
                 if row is None or shown is None:
                     raise Problem(404, f"no incident {incident_id}")
                 members = await views.members_of(connection, shown, _MEMBERS)

@@ -12,6 +12,7 @@ from services.dedup.domain.surroundings import surroundings
 from services.dedup.keys import Scope
 from services.dedup.store import views
 from services.grid.store import load_trees
+from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.keys import let_in
 from services.runtime.postgres import translated
@@ -65,7 +66,7 @@ def surroundings_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRou
         with translated():
             async with pool.acquire() as connection:
                 shown = await views.successor_of(connection, incident_id)
-                row = None if shown is None else await views.incident_of(connection, shown)
+                row = None if shown is None else await views.incident_of(connection, shown, clock.now())
                 if row is None or shown is None:
                     raise Problem(404, f"no incident {incident_id}")
                 reports = await views.reports_by_device(connection, shown)

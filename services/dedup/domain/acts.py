@@ -56,6 +56,7 @@ class Done:
         related_to: Relation before.
         waited_at: Device that a placed report had named before, if any.
         pinned: What it was the first to arrange, of its incidents; None where that was not yet noted.
+        planned_id: Planned outage that was accepted or declined.
     """
 
     command_id: UUID
@@ -74,6 +75,7 @@ class Done:
     related_to: UUID | None = None
     waited_at: str | None = None
     pinned: tuple[UUID, ...] | None = None
+    planned_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,88 @@ class PlannedSet:
     """A planned outage is known, has changed or was cancelled."""
 
     planned: Planned
+
+
+@dataclass(frozen=True, slots=True)
+class PlanProposed:
+    """What a planned outage that was entered, changed or cancelled is to an open incident; None: nothing any more."""
+
+    incident_id: UUID
+    planned_id: UUID | None
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSettled:
+    """A person said what a planned outage is to an open incident, or took that back: then it is proposed again."""
+
+    incident_id: UUID
+    planned_id: UUID
+    rule: Rule
+    settled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ReportCovered:
+    """A planned outage answers a report of an incident. ``seq`` is its ledger row: it left."""
+
+    report: Report
+    incident_id: UUID
+    planned: Planned
+    seq: int
+    rule: Rule
+    author: str
+    command_id: UUID
+    evidence: Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportUncovered:
+    """A report that a planned outage answered is in an incident again. ``seq`` is its ledger row: it joined."""
+
+    report: Report
+    incident_id: UUID
+    seq: int
+    rule: Rule
+    author: str
+    command_id: UUID
+    evidence: Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentCovered:
+    """A planned outage answers all that an incident had."""
+
+    incident_id: UUID
+    planned_id: UUID
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentUncovered:
+    """No planned outage answers what an incident had: it is open as before.
+
+    Attributes:
+        into: Another that stands at its place by now and has its reports instead.
+    """
+
+    incident_id: UUID
+    closed: Closed
+    rule: Rule
+    into: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceOver:
+    """An acceptance can be undone no more: its plan was withdrawn (``by``), or was over long ago.
+
+    Attributes:
+        gone: The incident that it had closed and that does not come back.
+    """
+
+    command_id: UUID
+    by: UUID | None = None
+    gone: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +399,13 @@ Act = (
     | ReportPlaced
     | ReportUnplaced
     | PlannedSet
+    | PlanProposed
+    | PlanSettled
+    | ReportCovered
+    | ReportUncovered
+    | IncidentCovered
+    | IncidentUncovered
+    | AcceptanceOver
     | TelemetryNoted
     | RestorationSuggested
     | RelocationProposed

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from uuid import UUID
 
-from services.contracts.messages import IncidentChanged, Message, OutageMoved, ReportSettled
+from services.contracts.messages import IncidentChanged, Message, OutageMoved, ProposedPlan, ReportSettled
 from services.contracts.values import IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.clock import due_of
 from services.dedup.domain.evolve import evolve
 from services.dedup.domain.incident import Incident
+from services.dedup.domain.planning import proposed_plan
 from services.dedup.domain.report import Report
 
 if TYPE_CHECKING:
@@ -39,8 +40,36 @@ _SETTLED: Final[Mapping[type[e.Event], Literal["answered", "needs_person", "in_i
     e.ReportAnswered: "answered",
     e.ReportNeedsPerson: "needs_person",
     a.ReportUnplaced: "needs_person",
+    a.ReportCovered: "answered",
+    a.ReportUncovered: "in_incident",
     e.ReportJoined: "in_incident",
 }
+
+
+_LETS_GO: Final = (
+    e.IncidentAbsorbed,
+    e.IncidentRestored,
+    a.IncidentSetAside,
+    a.IncidentCovered,
+    a.ReportUnplaced,
+    a.ReportCovered,
+)
+"""What an incident may be closed by."""
+
+
+_SAID: Final = (
+    a.IncidentStateSet,
+    a.IncidentRelated,
+    a.RestorationSuggested,
+    a.RelocationProposed,
+    a.DeadlineBreached,
+    a.PlanProposed,
+    a.PlanSettled,
+)
+"""What changes no more of an incident than what is said of it."""
+_Settling = (
+    e.ReportAnswered | e.ReportNeedsPerson | e.ReportJoined | a.ReportUnplaced | a.ReportCovered | a.ReportUncovered
+)
 
 
 class Told(NamedTuple):
@@ -94,12 +123,16 @@ class Changes:
 
     def _before(self, state: AreaState, event: e.Event) -> None:
         """Keep hold of an incident that the event may close, and of one that no longer stands for another's device."""
+        if isinstance(event, e.ReportJoined):
+            return  # nearly all are, and that is seen at once
         if isinstance(event, (e.IncidentOpened, e.PredictionMoved)):
             there = state.incidents.get(state.by_device.get(event.device.id, event.incident_id))
             if there is not None and event.device.id in there.also:
                 self.quiet.setdefault(there.incident_id, Touched(state.area, there))
-        elif isinstance(event, (e.IncidentAbsorbed, e.IncidentRestored, a.IncidentSetAside, a.ReportUnplaced)):
+        elif isinstance(event, _LETS_GO):
             self._keep_hold(state, event.incident_id)
+        elif isinstance(event, a.IncidentUncovered):
+            self.touched.setdefault(event.incident_id, Touched(state.area, state.set_aside[event.incident_id]))
 
     def _keep_hold(self, state: AreaState, incident_id: UUID | None) -> None:
         if incident_id is not None:
@@ -147,32 +180,44 @@ class Changes:
         """Keep what a person or telemetry changed."""
         if isinstance(event, a.ReportPlaced):
             self._placing[event.report_id] = event.command_id
-        elif isinstance(event, a.IncidentSetAside):
+        elif isinstance(event, (a.IncidentSetAside, a.IncidentCovered)):
             self._because(self.touched[event.incident_id], event.rule, traceparent)
             self._tell_over(state, self.touched[event.incident_id].incident, traceparent)
-        elif isinstance(event, (a.IncidentMoved, a.IncidentReopened)):
-            touched = self._touch(state, event.incident_id)
+        elif isinstance(event, (a.IncidentMoved, a.IncidentReopened, a.IncidentUncovered)):
+            touched = self.touched.get(event.incident_id) or self._touch(state, event.incident_id)
             self._because(touched, event.rule, traceparent)
-            self._tell_open(state, touched.incident, event, traceparent)
-        elif isinstance(event, a.ReportUnplaced):
-            self._placing[event.report.report_id] = event.command_id
-            self._settled.append(Told(self._settlement(state.area, event), traceparent))
-            if event.incident_id is not None:
-                touched = self.touched[event.incident_id]
-                if touched.joined.pop(event.report.report_id, None) is None:
-                    touched.left.append(event.report.report_id)
-                self._because(touched, event.rule, traceparent)
-        elif isinstance(
-            event,
-            a.IncidentStateSet | a.IncidentRelated | a.RestorationSuggested | a.RelocationProposed | a.DeadlineBreached,
-        ):
+            if not (isinstance(event, a.IncidentUncovered) and event.into is not None):
+                self._tell_open(state, touched.incident, event, traceparent)
+        elif isinstance(event, (a.ReportUnplaced, a.ReportCovered, a.ReportUncovered)):
+            self._settled_by_person(state, event, traceparent)
+        elif isinstance(event, _SAID):
             self._because(self._touch(state, event.incident_id), event.rule, traceparent)
         elif isinstance(event, (a.IncidentPinned, a.IncidentUnpinned, a.IncidentRecounted)):
             touched = self._touch(state, event.incident_id)
             touched.reason = touched.reason or "rearranged"
 
+    def _settled_by_person(
+        self, state: AreaState, event: a.ReportUnplaced | a.ReportCovered | a.ReportUncovered, traceparent: str | None
+    ) -> None:
+        """Keep which report a person took out of an incident, or brought back into one."""
+        key = event.report.report_id
+        self._placing[key] = event.command_id
+        self._settled.append(Told(self._settlement(state.area, event), traceparent))
+        if event.incident_id is None:
+            return
+        touched = self.touched.get(event.incident_id) or self._touch(state, event.incident_id)
+        if isinstance(event, a.ReportUncovered):
+            touched.joined[key] = event.report
+        elif touched.joined.pop(key, None) is None:
+            touched.left.append(key)
+        self._because(touched, event.rule, traceparent)
+
     def _tell_open(
-        self, state: AreaState, incident: Incident, event: a.IncidentMoved | a.IncidentReopened, traceparent: str | None
+        self,
+        state: AreaState,
+        incident: Incident,
+        event: a.IncidentMoved | a.IncidentReopened | a.IncidentUncovered,
+        traceparent: str | None,
     ) -> None:
         """Let the area that the device is in now know of the outage; again, once what ended it was taken back."""
         if incident.kind is not e.Kind.OUTAGE or incident.network_change is None:
@@ -227,21 +272,22 @@ class Changes:
         target.joined[event.report_id] = target.incident.reports[event.report_id]
         source.reason = target.reason = event.rule.value
 
-    def _settlement(
-        self, area: str, event: e.ReportAnswered | e.ReportNeedsPerson | e.ReportJoined | a.ReportUnplaced
-    ) -> ReportSettled:
-        report, incident = event.report, event.incident_id if isinstance(event, e.ReportJoined) else None
+    def _settlement(self, area: str, event: _Settling) -> ReportSettled:
+        report = event.report
+        incident = event.incident_id if isinstance(event, (e.ReportJoined, a.ReportUncovered)) else None
+        planned = event.planned if isinstance(event, (e.ReportAnswered, a.ReportCovered)) else None
+        rule = e.Rule.PLANNED if isinstance(event, a.ReportCovered) else event.rule
         return ReportSettled(
             report_id=report.report_id,
             ticket_id=report.ticket_id,
             ticket_ref=report.ticket_ref,
             area=area,
             outcome=_SETTLED[type(event)],
-            reason=event.rule.value,
+            reason=rule.value,
             settled_at=self._now,
             language=report.language,
-            recipient=None if incident else report.recipient,
-            expected_at=event.planned.ends_at if isinstance(event, e.ReportAnswered) and event.planned else None,
+            recipient=None if isinstance(event, e.ReportJoined) else report.recipient,
+            expected_at=None if planned is None else planned.ends_at,
             incident_id=incident,
             command_id=self._placing.pop(report.report_id, None),
         )
@@ -274,8 +320,8 @@ class Changes:
                 return
 
     def _snapshot(self, touched: Touched, joined: Sequence[Member], left: Sequence[UUID]) -> IncidentChanged:
-        incident = touched.incident
-        due = due_of(self.areas[touched.area], incident)
+        incident, state = touched.incident, self.areas[touched.area]
+        due = due_of(state, incident)
         return IncidentChanged(
             incident_id=incident.incident_id,
             revision=incident.revision,
@@ -302,6 +348,17 @@ class Changes:
             breached=incident.breached or None,
             restoration_suggested_at=incident.suggested_at,
             proposed_device=incident.proposed_device,
+            proposed_plan=None if not state.planned.known else _proposal(state, incident),
+            covered_by=incident.covered_by,
             network_change=incident.network_change,
-            storm=self.areas[touched.area].stormy(self._now.timestamp()) or None,
+            storm=state.stormy(self._now.timestamp()) or None,
         )
+
+
+def _proposal(state: AreaState, incident: Incident) -> ProposedPlan | None:
+    planned = proposed_plan(state, incident)
+    if planned is None:
+        return None
+    return ProposedPlan(
+        planned_id=planned.planned_id, device=planned.device, starts_at=planned.starts_at, ends_at=planned.ends_at
+    )

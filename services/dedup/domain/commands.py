@@ -1,4 +1,4 @@
-"""What a dispatcher's command comes to: merge, split, move, confirm, relate, plan. Undoing is ``undo``.
+"""What a dispatcher's command comes to: merge, split, move, confirm, relate. Plans: ``planning``; undoing: ``undo``.
 
 Decided here: whether a command can be carried out, and the events that do it. Every reason against it is named with
 its field. A command is whole or not at all. Danger is never merged away: a hazard's incident takes nobody and gives
@@ -13,8 +13,8 @@ from services.contracts.ids import split_incident_id, split_order_id
 from services.contracts.values import CommandAction, DeviceRef, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain import planning
 from services.dedup.domain.acting import SHOWN, Acting, RefusedError
-from services.dedup.domain.planned import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +34,7 @@ def obey(state: AreaState, command: OutageCommanded, now: datetime) -> list[e.Ev
     doing = _DO[command.action]
     acting = Acting(state, command, now)
     try:
+        planning.forget_expired(acting)
         done = doing(acting)
     except RefusedError as error:
         return [a.CommandRefused(command, error.wrong)]
@@ -199,56 +200,14 @@ def _relate(acting: Acting) -> a.Done:
     )
 
 
-def _plan(acting: Acting) -> a.Done:
-    command, known = acting.command, acting.state.planned.known
-    if command.planned_id is None or command.starts_at is None or command.ends_at is None or command.device is None:
-        raise RefusedError(("body", "planned_id, device, starts_at and ends_at are needed for this action"))
-    if command.ends_at <= command.starts_at:
-        raise RefusedError(("ends_at", "is not after starts_at"))
-    before = known.get(command.planned_id)
-    if before is not None and before.cancelled:
-        raise RefusedError(("planned_id", f"planned outage {command.planned_id} was cancelled: make a new one"))
-    device, _ = acting.device(command.device)
-    planned = Planned(
-        planned_id=command.planned_id,
-        device=device.id,
-        starts_at=command.starts_at,
-        ends_at=command.ends_at,
-        author=command.author,
-        reason=command.reason,
-        revision=1 if before is None else before.revision + 1,
-    )
-    acting.events.append(a.PlannedSet(planned))
-    return a.Done(**acting.done())  # type: ignore[arg-type] # the fields every Done has
-
-
-def _cancel_plan(acting: Acting) -> a.Done:
-    command = acting.command
-    before = None if command.planned_id is None else acting.state.planned.known.get(command.planned_id)
-    if before is None:
-        raise RefusedError(("planned_id", f"area {acting.state.area} has no planned outage {command.planned_id}"))
-    if before.cancelled:
-        raise RefusedError(("planned_id", f"planned outage {command.planned_id} is cancelled already"))
-    planned = Planned(
-        planned_id=before.planned_id,
-        device=before.device,
-        starts_at=before.starts_at,
-        ends_at=before.ends_at,
-        author=command.author,
-        reason=command.reason,
-        revision=before.revision + 1,
-        cancelled=True,
-    )
-    acting.events.append(a.PlannedSet(planned))
-    return a.Done(**acting.done())  # type: ignore[arg-type] # the fields every Done has
-
-
 _DO: Final[Mapping[CommandAction, Callable[[Acting], a.Done]]] = {
     CommandAction.MERGE: _merge,
     CommandAction.SPLIT: _split,
     CommandAction.MOVE: _move,
     CommandAction.CONFIRM: _confirm,
     CommandAction.RELATE: _relate,
-    CommandAction.PLAN: _plan,
-    CommandAction.CANCEL_PLAN: _cancel_plan,
+    CommandAction.PLAN: planning.plan,
+    CommandAction.CANCEL_PLAN: planning.cancel_plan,
+    CommandAction.ACCEPT_PLAN: planning.accept,
+    CommandAction.DECLINE_PLAN: planning.decline,
 }

@@ -83,6 +83,10 @@ class Rule(StrEnum):
     RELATED = "related_by_person"
     UNDONE = "undone_by_person"
     UNPLACED = "placement_undone"
+    PLAN_ENTERED = "planned_outage_entered"
+    PLAN_ACCEPTED = "plan_accepted_by_person"
+    PLAN_DECLINED = "plan_declined_by_person"
+    PLAN_WITHDRAWN = "plan_withdrawn"
 
     BREAKER_OPEN = "breaker_open"
     METERS_ON = "meters_on"

@@ -146,10 +146,18 @@ def forget_commands(state: AreaState, gone: UUID) -> None:
     if not state.commands and not state.set_aside:
         return
     for key in [key for key, done in state.commands.items() if gone in done.incidents]:
-        del state.commands[key]
+        _forget_command(state, key)
     kept = {closed.incident_id for done in state.commands.values() for closed in done.closed}
     for key in state.set_aside.keys() - kept:
         del state.set_aside[key]
+
+
+def _forget_command(state: AreaState, key: UUID) -> None:
+    """Drop one command; what it had covered is answered for good, unless it is back in an incident."""
+    done = state.commands.pop(key, None)
+    if done is not None and state.covered:
+        for report, _ in done.moves:
+            state.covered.pop(report, None)
 
 
 def _forget_old(state: AreaState) -> None:
@@ -196,7 +204,7 @@ def _timer_cleared(state: AreaState, event: e.TimerCleared) -> None:
 def _command_done(state: AreaState, event: a.CommandDone) -> None:
     state.next_seq = event.done.seq + 1
     if event.undoes is not None:
-        state.commands.pop(event.undoes, None)
+        _forget_command(state, event.undoes)
     if event.done.incidents:
         state.commands[event.done.command_id] = event.done
 
@@ -271,6 +279,53 @@ def _unplaced(state: AreaState, event: a.ReportUnplaced) -> None:
 
 def _planned_set(state: AreaState, event: a.PlannedSet) -> None:
     state.planned.set(event.planned)
+
+
+def _plan_settled(state: AreaState, event: a.PlanSettled) -> None:
+    incident = state.incidents[event.incident_id]
+    rest = tuple(one for one in incident.settled_plans if one != event.planned_id)
+    incident.settled_plans = (*rest, event.planned_id) if event.settled else rest
+
+
+def _report_covered(state: AreaState, event: a.ReportCovered) -> None:
+    key = event.report.report_id
+    state.next_seq = event.seq + 1
+    state.covered[key] = state.incidents[event.incident_id].remove(key)
+    del state.members[key]
+
+
+def _report_uncovered(state: AreaState, event: a.ReportUncovered) -> None:
+    report = state.covered.pop(event.report.report_id)
+    state.next_seq = event.seq + 1
+    state.incidents[event.incident_id].add(report)
+    state.members[report.report_id] = event.incident_id
+
+
+def _incident_covered(state: AreaState, event: a.IncidentCovered) -> None:
+    incident = state.set_aside[event.incident_id] = state.incidents.pop(event.incident_id)
+    leave(state, incident)
+    incident.state, incident.covered_by = IncidentState.CANCELLED, event.planned_id
+    incident.hold = incident.relook = None
+
+
+def _incident_uncovered(state: AreaState, event: a.IncidentUncovered) -> None:
+    incident = state.set_aside.pop(event.incident_id)
+    incident.covered_by = None
+    if event.into is not None:
+        incident.merged_into = event.into
+        forget_commands(state, incident.incident_id)
+        return
+    incident.state = event.closed.state
+    incident.also = tuple(one for one in incident.also if one not in state.by_device)
+    incident.also_premises = tuple(one for one in incident.also_premises if one not in state.by_premises)
+    install(state, incident)
+
+
+def _acceptance_over(state: AreaState, event: a.AcceptanceOver) -> None:
+    _forget_command(state, event.command_id)
+    if event.gone is not None:
+        state.set_aside.pop(event.gone, None)
+        forget_commands(state, event.gone)
 
 
 def _telemetry_noted(state: AreaState, event: a.TelemetryNoted) -> None:
@@ -349,6 +404,13 @@ _APPLY: dict[type[e.Event], Callable[[AreaState, Any], None]] = {
     a.ReportPlaced: _placed,
     a.ReportUnplaced: _unplaced,
     a.PlannedSet: _planned_set,
+    a.PlanProposed: _for_the_record,
+    a.PlanSettled: _plan_settled,
+    a.ReportCovered: _report_covered,
+    a.ReportUncovered: _report_uncovered,
+    a.IncidentCovered: _incident_covered,
+    a.IncidentUncovered: _incident_uncovered,
+    a.AcceptanceOver: _acceptance_over,
     a.TelemetryNoted: _telemetry_noted,
     a.RestorationSuggested: _suggested,
     a.RelocationProposed: _proposed,

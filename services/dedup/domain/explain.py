@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.dedup.domain import events as e
+from services.dedup.domain.planning import proposed_plan
 from services.dedup.domain.what_if import MOST_CALLS, calls_that_lift, silence_that_moves
 
 if TYPE_CHECKING:
@@ -52,14 +53,21 @@ def would_change(state: AreaState, report: UUID, reason: str, now: datetime) -> 
         if reason in {e.Rule.PLANNED.value, e.Rule.ARREARS.value}:  # its place is known
             return ["A person sees to it: the customer depends on power.", *_settled(reason)]
         return [f"Placing it: POST /v1/reports/{report}/place with its device."]
-    if report not in state.members:
-        return _settled(reason)
-    incident = state.incidents[state.members[report]]
     words = [
         f"Undoing {done.action.value} {done.command_id} of {done.author} puts it back where it was."
         for done in state.commands.values()
         if any(report == moved for moved, _ in done.moves)
     ]
+    if report in state.covered:
+        return [*words, "So does cancelling the planned outage, or changing it so that it no longer covers the report."]
+    if report not in state.members:
+        return _settled(reason)
+    incident = state.incidents[state.members[report]]
+    if (planned := proposed_plan(state, incident)) is not None:
+        words.append(
+            f"A dispatcher can say whether it is planned outage {planned.planned_id}, which was entered later: "
+            f"POST /v1/incidents/{incident.incident_id}/accept-plan or /decline-plan."
+        )
     if incident.kind is e.Kind.HAZARD:
         return [*words, "Nothing: danger keeps an incident and an order of its own."]
     if incident.frozen:

@@ -156,6 +156,8 @@ class Incident:
         network_change: What another network did to its device.
         network: That network.
         told: Other areas that know of it, as its device is or was in them.
+        settled_plans: Planned outages that a person accepted or declined for it.
+        covered_by: The planned outage that answers its reports, of one that a person closed by it.
         weighed: How it was weighed since its reports or its device were last others.
     """
 
@@ -193,6 +195,8 @@ class Incident:
     network_change: NetworkChange | None = None
     network: str | None = None
     told: tuple[str, ...] = ()
+    settled_plans: tuple[UUID, ...] = ()
+    covered_by: UUID | None = None
     weighed: Part | None = field(default=None, compare=False, repr=False)
     _standing: Standing | None = field(default_factory=Standing)
     _begun: datetime | None = field(default=None, compare=False)

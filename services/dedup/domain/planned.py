@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,27 @@ class PlannedOutages:
             del self.known[one.planned_id]
             self._by_device[one.device].remove(one.planned_id)
 
-    def covering(self, devices: Iterable[str], at: datetime) -> Planned | None:
-        """Return a planned outage of one of these devices at this moment; the one that lasts longest."""
+    def covering(self, devices: Iterable[str], at: datetime, but: Container[UUID] = ()) -> Planned | None:
+        """Return a planned outage of one of these devices at this moment; the one that lasts longest.
+
+        Those in ``but`` are left out.
+        """
         if not self.known:
             return None
         found = [
-            one for device in devices for key in self._by_device.get(device, ()) if (one := self.known[key]).covers(at)
+            one
+            for device in devices
+            for key in self._by_device.get(device, ())
+            if (one := self.known[key]).covers(at) and key not in but
         ]
         return max(found, key=lambda one: (one.ends_at, str(one.planned_id)), default=None)
+
+    def copy(self) -> PlannedOutages:
+        """Return an independent copy."""
+        again = PlannedOutages()
+        for one in self.known.values():
+            again.set(one)
+        return again
 
     def snapshot(self, since: datetime | None) -> dict[UUID, Planned]:
         """Return what is known and not forgotten as of ``since``, in order."""

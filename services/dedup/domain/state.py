@@ -78,6 +78,7 @@ class AreaState:
         commands: What persons did and can still undo, oldest first.
         set_aside: Incidents that a person's command emptied and undoing it brings back.
         planned: Planned outages.
+        covered: Reports of incidents that a planned outage answers, as a person accepted it: they may come back.
         telemetry: What meters and breakers last said.
         pace: How fast reports arrive, and the storm they make.
         elsewhere: Outages that are open in another area at a device of this one, by device.
@@ -95,6 +96,7 @@ class AreaState:
         "by_device",
         "by_premises",
         "commands",
+        "covered",
         "elsewhere",
         "floor",
         "incidents",
@@ -137,6 +139,7 @@ class AreaState:
         self.commands: dict[UUID, Done] = {}
         self.set_aside: dict[UUID, Incident] = {}
         self.planned = PlannedOutages()
+        self.covered: dict[UUID, Report] = {}
         self.telemetry = Telemetry()
         self.pace = Pace()
         self.elsewhere: dict[str, Elsewhere] = {}
@@ -333,6 +336,7 @@ class AreaState:
             "commands": dict(sorted(self.commands.items())),
             "set_aside": {key: one.merged_into for key, one in sorted(self.set_aside.items())},
             "planned": self.planned.snapshot(remembered),
+            "covered": dict(sorted(self.covered.items())),
             "telemetry": self.telemetry.snapshot(),
             "elsewhere": dict(sorted(self.elsewhere.items())),
         }

@@ -12,6 +12,7 @@ from services.contracts.ids import incident_id
 from services.contracts.values import CommandAction, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain import planning
 from services.dedup.domain.acting import Acting, RefusedError
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ def undo(state: AreaState, command: OutageCommanded, now: datetime) -> list[e.Ev
             _unrelate(acting, done)
         elif done.action is CommandAction.PLACE:
             _unplace(acting, done)
+        elif done.action is CommandAction.ACCEPT_PLAN:
+            _unaccept(acting, done)
+        elif done.action is CommandAction.DECLINE_PLAN:
+            _undecline(acting, done)
         else:
             _ungroup(acting, done)
     except RefusedError as error:
@@ -77,7 +82,8 @@ def _unpin(acting: Acting, done: a.Done, incidents: Iterable[UUID]) -> None:
             acting.events.append(a.IncidentUnpinned(key))
 
 
-_LOOSE = frozenset({CommandAction.CONFIRM, CommandAction.RELATE, CommandAction.PLACE})
+_PLANS = {CommandAction.ACCEPT_PLAN, CommandAction.DECLINE_PLAN}
+_LOOSE = frozenset({CommandAction.CONFIRM, CommandAction.RELATE, CommandAction.PLACE, *_PLANS})
 """What pins nothing: a confirmation holds by the incident's state."""
 
 
@@ -202,3 +208,25 @@ def _unplace(acting: Acting, done: a.Done) -> None:
         a.ReportUnplaced(waiting, e.Rule.UNPLACED, by.author, by.command_id, incident.incident_id, acting.number())
     )
     acting.tell_field(incident, e.Rule.UNDONE)
+
+
+def _unaccept(acting: Acting, done: a.Done) -> None:
+    state, key = acting.state, done.incidents[0]
+    way = _in_the_way(acting, done, [key])
+    if planning.expired(state, done):
+        raise RefusedError(("undoes", f"planned outage {done.planned_id} was over long ago: who is out reports anew"))
+    if not done.closed:
+        acting.incident(key, "undoes")
+    elif done.closed[0].incident_id not in state.set_aside:
+        raise RefusedError(("undoes", f"incident {key} cannot be opened again{way}"))
+    elif (there := planning.taken(state, done.closed[0])) is not None:
+        way = _in_the_way(acting, done, [there[0]])
+        raise RefusedError(("undoes", f"incident {there[0]} stands at {there[1]!r} since{way}"))
+    planning.uncover(acting, [done], e.Rule.UNDONE)
+
+
+def _undecline(acting: Acting, done: a.Done) -> None:
+    incident = acting.incident(done.incidents[0], "undoes")
+    if done.planned_id is None:
+        raise AssertionError("who declines names a plan")
+    acting.events.append(a.PlanSettled(incident.incident_id, done.planned_id, e.Rule.UNDONE, settled=False))

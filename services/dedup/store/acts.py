@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from pydantic import TypeAdapter
 
-from services.contracts.values import Reading
+from services.contracts.values import CommandAction, Reading
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.planned import Planned
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 _DONE: Final[TypeAdapter[Done]] = TypeAdapter(a.Done)
 
-_UNDOABLE: Final = "SELECT area, undo FROM command WHERE area = ANY($1::text[]) AND undoable ORDER BY area, seq"
+_LATER: Final = {CommandAction.ACCEPT_PLAN, CommandAction.DECLINE_PLAN}
+"""Actions that the release before does not know."""
+_UNDOABLE: Final = (
+    "SELECT area, undo FROM command WHERE area = ANY($1::text[]) AND (undoable OR undoable_plan) ORDER BY area, seq"
+)
 _ASIDE: Final = """
 SELECT i.*, (
     SELECT v.body FROM order_version AS v WHERE v.order_id = i.order_id ORDER BY v.version DESC LIMIT 1
@@ -61,12 +65,13 @@ ON CONFLICT (command_id) DO UPDATE SET
     outcome = excluded.outcome, wrong = excluded.wrong, decided_at = excluded.decided_at, seq = excluded.seq
 """
 _KEEP_UNDO: Final = """
-UPDATE command SET incidents = $2::uuid[], undo = $3::jsonb, undoable = true WHERE command_id = $1
+UPDATE command SET incidents = $2::uuid[], undo = $3::jsonb, undoable = NOT $4, undoable_plan = $4
+WHERE command_id = $1
 """
-_UNDONE: Final = "UPDATE command SET undoable = false, undone_by = $2 WHERE command_id = $1"
+_UNDONE: Final = "UPDATE command SET undoable = false, undoable_plan = false, undone_by = $2 WHERE command_id = $1"
 _GONE: Final = """
-UPDATE command SET undoable = false
-WHERE undoable AND area = ANY($1::text[]) AND incidents && $2::uuid[]
+UPDATE command SET undoable = false, undoable_plan = false
+WHERE (undoable OR undoable_plan) AND area = ANY($1::text[]) AND incidents && $2::uuid[]
 """
 _SET_PLANNED: Final = """
 INSERT INTO planned_outage
@@ -126,6 +131,8 @@ async def load_acts(
 _NO_ACT: Final = (e.ReportJoined, e.IncidentOpened, e.OrderIssued, e.OrderUpdated, e.ReportMoved, e.TimerSet)
 """What nearly all events of a batch are: seen first, so that they are not asked what else they could be."""
 
+_ENDS: Final = (e.IncidentRestored, e.IncidentAbsorbed, a.IncidentSetAside, a.IncidentUncovered, a.AcceptanceOver)
+
 
 @dataclass(slots=True)
 class ActRows:
@@ -134,7 +141,7 @@ class ActRows:
     now: datetime
     commands: dict[UUID, tuple[Any, ...]] = field(default_factory=dict)
     done: dict[UUID, Done] = field(default_factory=dict)
-    undone: dict[UUID, UUID] = field(default_factory=dict)
+    undone: dict[UUID, UUID | None] = field(default_factory=dict)
     gone: dict[UUID, str] = field(default_factory=dict)
     planned: list[tuple[Any, ...]] = field(default_factory=list)
     readings: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
@@ -155,15 +162,27 @@ class ActRows:
         elif isinstance(event, a.CommandRefused):
             wrong = [{"field": one.field, "reason": one.reason} for one in event.wrong]
             self._command(event, "refused", orjson.dumps(wrong).decode(), None)
-        elif isinstance(event, (e.IncidentRestored, e.IncidentAbsorbed)):
-            self.gone[event.incident_id] = area
-        elif isinstance(event, a.IncidentSetAside):
-            if event.successor is None or not event.returns:
-                self.gone[event.incident_id] = area
+        elif isinstance(event, _ENDS):
+            self._ended(area, event)
         elif isinstance(event, (a.ElsewhereNoted, a.ElsewhereOver)):
             self.elsewhere.append((area, event))
         else:
             self._noted(area, event, state)
+
+    def _ended(self, area: str, event: e.Event) -> None:
+        """Note what is gone for good, so that commands about it cannot be undone any more."""
+        gone: UUID | None = None
+        if isinstance(event, a.AcceptanceOver):
+            self.undone[event.command_id] = event.by
+            gone = event.gone
+        elif isinstance(event, a.IncidentSetAside):
+            gone = event.incident_id if event.successor is None or not event.returns else None
+        elif isinstance(event, a.IncidentUncovered):
+            gone = None if event.into is None else event.incident_id
+        elif isinstance(event, (e.IncidentRestored, e.IncidentAbsorbed)):
+            gone = event.incident_id
+        if gone is not None:
+            self.gone[gone] = area
 
     def _noted(self, area: str, event: e.Event, state: AreaState) -> None:
         if isinstance(event, a.PlannedSet):
@@ -203,7 +222,10 @@ class ActRows:
         if self.commands:
             await tx.execute(_COMMANDS, *map(list, zip(*self.commands.values(), strict=True)))
         if self.done:
-            kept = [(key, list(one.incidents), _DONE.dump_json(one).decode()) for key, one in self.done.items()]
+            kept = [
+                (key, list(one.incidents), _DONE.dump_json(one).decode(), one.action in _LATER)
+                for key, one in self.done.items()
+            ]
             await tx.executemany(_KEEP_UNDO, kept)
         if self.gone:
             await tx.execute(_GONE, list(set(self.gone.values())), list(self.gone))

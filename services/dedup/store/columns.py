@@ -51,6 +51,8 @@ INCIDENT: Final = (
     "network_change",
     "network",
     "told",
+    "settled_plans",
+    "covered_by",
     "arrive_by",
     "restore_by",
     "upstream",

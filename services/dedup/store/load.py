@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.messages import OrderVersion
 from services.contracts.values import (
     Channel,
+    CommandAction,
     CustomerClass,
     DeviceRef,
     Etr,
@@ -68,6 +69,9 @@ WHERE p.area = ANY($1::text[]) AND p.restored_at >= a.latest - $2::interval
 """
 
 
+_COVERED: Final = "SELECT * FROM report WHERE report_id = ANY($1::uuid[]) AND outcome = 'answered'"
+
+
 async def load_areas(
     connection: Connection, areas: Collection[str], trees: Mapping[str, Tree], rules: Rules
 ) -> dict[str, AreaState]:
@@ -111,7 +115,22 @@ async def load_areas(
         incident.merged_into = aside["merged_into"]
         incident.order = None if aside["body"] is None else OrderVersion.model_validate_json(aside["body"])
         states[area].set_aside[incident.incident_id] = incident
+    await _load_covered(connection, states)
     return states
+
+
+async def _load_covered(connection: Connection, states: Mapping[str, AreaState]) -> None:
+    """Put into each area the reports that a planned outage answers by a person's word; none, no query."""
+    wanted = [
+        report
+        for state in states.values()
+        for done in state.commands.values()
+        if done.action is CommandAction.ACCEPT_PLAN
+        for report, _ in done.moves
+    ]
+    for row in await connection.fetch(_COVERED, wanted) if wanted else ():
+        state = states[row["area"]]
+        state.covered[row["report_id"]] = _report(row, state.rules.trusted_lag)
 
 
 def _incident(row: asyncpg.Record) -> Incident:
@@ -149,6 +168,9 @@ def _incident(row: asyncpg.Record) -> Incident:
         network_change=None if row["network_change"] is None else NetworkChange(row["network_change"]),
         network=row["network"],
         told=tuple(row["told"]),
+        settled_plans=tuple(row["settled_plans"]),
+        covered_by=row["covered_by"],
+        _begun=row["opened_at"],
     )
 
 

@@ -21,11 +21,13 @@ INSERT INTO command (command_id, area, action, subject, body, author, accepted_a
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING true
 """
 _COMMAND: Final = """
-SELECT command_id, area, action, subject, body, author, accepted_at, outcome, wrong, decided_at, undoable, undone_by
+SELECT command_id, area, action, subject, body, author, accepted_at, outcome, wrong, decided_at,
+       undoable OR undoable_plan AS undoable, undone_by
 FROM command WHERE command_id = $1
 """
 _COMMANDS: Final = """
-SELECT command_id, area, action, subject, body, author, accepted_at, outcome, wrong, decided_at, undoable, undone_by
+SELECT command_id, area, action, subject, body, author, accepted_at, outcome, wrong, decided_at,
+       undoable OR undoable_plan AS undoable, undone_by
 FROM command WHERE $1::uuid IS NULL OR subject = $1 OR $1 = ANY(incidents)
 ORDER BY accepted_at DESC, command_id LIMIT $2
 """

@@ -138,8 +138,21 @@ class _Rows:
             self._waits_again(area, rules_hash, event)
         elif isinstance(event, a.ReportPlaced):
             self.placed.add(event.report_id)
+        elif isinstance(event, (a.ReportCovered, a.ReportUncovered)):
+            self._covered(area, rules_hash, event)
         else:
             self._take_other(area, event)
+
+    def _covered(self, area: str, rules_hash: str, event: a.ReportCovered | a.ReportUncovered) -> None:
+        """A planned outage answers a report, or no longer: its row is written anew."""
+        key, back = event.report.report_id, isinstance(event, a.ReportUncovered)
+        place: Row = ("answered", e.Rule.PLANNED.value, event.incident_id, None)
+        if back:
+            place = ("in_incident", event.rule, event.incident_id, event.seq)
+        self.placed.add(key)
+        self.moved.pop(key, None)
+        self.reports[key] = (*_report(area, event.report), *place)
+        self._ledger(area, rules_hash, event.seq, key, event.incident_id, "joined" if back else "left", event)
 
     def _take_other(self, area: str, event: e.Event) -> None:
         if isinstance(event, e.OrderEvent):
@@ -176,7 +189,7 @@ class _Rows:
         report_id: UUID,
         incident_id: UUID,
         action: str,
-        event: e.ReportJoined | e.ReportMoved | a.ReportUnplaced,
+        event: e.ReportJoined | e.ReportMoved | a.ReportUnplaced | a.ReportCovered | a.ReportUncovered,
     ) -> None:
         evidence = "{}" if isinstance(event, a.ReportUnplaced) else orjson.dumps(event.evidence).decode()
         self.memberships.append(
@@ -295,6 +308,8 @@ def _incident(state: AreaState, touched: Touched, now: datetime) -> Row:
         incident.network_change,
         incident.network,
         incident.told,
+        incident.settled_plans,
+        incident.covered_by,
         None if due is None else due.arrive_by,
         None if due is None else due.restore_by,
         state.upstream(device.id),

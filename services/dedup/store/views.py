@@ -25,22 +25,25 @@ DELETE FROM timer WHERE timer_id IN (
 ) RETURNING timer_id, area, kind, subject, due_at
 """
 # An incident over which a planned outage was entered only after it had opened; danger is none of the plan's.
-_SHOWN: Final = """
-SELECT i.*, p.* FROM incident AS i LEFT JOIN LATERAL (
+_COVERED: Final = """
     SELECT planned_id, device_id AS planned_device, starts_at AS planned_from, ends_at AS planned_until
     FROM planned_outage
-    WHERE area = i.area AND device_id = ANY(i.upstream) AND NOT cancelled
-      AND starts_at <= i.opened_at AND i.opened_at < ends_at
+    WHERE area = i.area AND device_id = ANY(i.upstream) AND NOT cancelled AND planned_id <> ALL(i.settled_plans)
+      AND starts_at <= i.opened_at AND i.opened_at < ends_at AND $1 < ends_at
       AND i.kind <> 'hazard' AND i.state IN ('predicted', 'confirmed')
-    ORDER BY ends_at DESC, planned_id LIMIT 1
-) AS p ON true
+    ORDER BY ends_at DESC, planned_id DESC LIMIT 1
 """
+_SHOWN: Final = f"SELECT i.*, p.* FROM incident AS i LEFT JOIN LATERAL ({_COVERED}) AS p ON true"  # noqa: S608 - ours
 _PAGE: Final = f"""
 {_SHOWN}
-WHERE ($1::text[] IS NULL OR state = ANY($1)) AND ($2::text IS NULL OR area = $2)
-  AND ($3::timestamptz IS NULL OR (opened_at, incident_id) < ($3, $4::uuid))
-ORDER BY opened_at DESC, incident_id DESC LIMIT $5
+WHERE ($2::text[] IS NULL OR state = ANY($2)) AND ($3::text IS NULL OR area = $3)
+  AND ($4::timestamptz IS NULL OR (opened_at, incident_id) < ($4, $5::uuid))
+  AND ($7::bool IS NULL OR $7 = (planned_id IS NOT NULL))
+ORDER BY opened_at DESC, incident_id DESC LIMIT $6
 """
+_PROPOSED: Final = f"""
+SELECT count(*) FROM incident AS i JOIN LATERAL ({_COVERED}) AS p ON true WHERE i.state IN ('predicted', 'confirmed')
+"""  # noqa: S608 - ours
 _SUCCESSOR: Final = """
 WITH RECURSIVE way (incident_id, merged_into, steps) AS (
     SELECT incident_id, merged_into, 0 FROM incident WHERE incident_id = $1
@@ -49,7 +52,7 @@ WITH RECURSIVE way (incident_id, merged_into, steps) AS (
 )
 SELECT incident_id FROM way ORDER BY steps DESC LIMIT 1
 """
-_INCIDENT: Final = f"{_SHOWN} WHERE incident_id = $1"
+_INCIDENT: Final = f"{_SHOWN} WHERE incident_id = $2"
 _MEMBERS: Final = """
 SELECT report_id, ticket_ref, channel, device_id, customer_class, reported_at, address, reason
 FROM report WHERE incident_id = $1 AND outcome = 'in_incident' ORDER BY seq LIMIT $2
@@ -126,10 +129,21 @@ async def page_of_incidents(
     area: str | None,
     after: tuple[datetime, UUID] | None,
     limit: int,
+    *,
+    proposed: bool | None,
+    now: datetime,
 ) -> list[asyncpg.Record]:
-    """Return incidents, youngest first, after the one at ``after``; each with the plan that may explain it."""
+    """Return incidents, youngest first, after the one at ``after``; each with the plan that may explain it by ``now``.
+
+    ``proposed``: only those with such a plan, or only those without.
+    """
     opened_at, incident_id = after or (None, None)
-    return await connection.fetch(_PAGE, states, area, opened_at, incident_id, limit)
+    return await connection.fetch(_PAGE, now, states, area, opened_at, incident_id, limit, proposed)
+
+
+async def count_proposed(connection: Connection, now: datetime) -> int:
+    """Return how many open incidents a planned outage may explain, and nobody has said whether it does."""
+    return int(await connection.fetchval(_PROPOSED, now))
 
 
 async def successor_of(connection: Connection, incident_id: UUID) -> UUID | None:
@@ -138,9 +152,9 @@ async def successor_of(connection: Connection, incident_id: UUID) -> UUID | None
     return found
 
 
-async def incident_of(connection: Connection, incident_id: UUID) -> asyncpg.Record | None:
-    """Return one incident, with the planned outage that may explain it."""
-    return await connection.fetchrow(_INCIDENT, incident_id)
+async def incident_of(connection: Connection, incident_id: UUID, now: datetime) -> asyncpg.Record | None:
+    """Return one incident, with the planned outage that may explain it by ``now``."""
+    return await connection.fetchrow(_INCIDENT, now, incident_id)
 
 
 async def members_of(connection: Connection, incident_id: UUID, limit: int) -> list[asyncpg.Record]:

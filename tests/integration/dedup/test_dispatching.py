@@ -15,8 +15,10 @@ from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT
 from services.contracts.values import CommandAction, Reading
 from services.dedup.api import make_router
 from services.dedup.domain import AreaState
+from services.dedup.domain.planning import proposed_plan
 from services.dedup.handler import imbalance
 from services.dedup.keys import DEVELOPMENT_KEYS, read_keys
+from services.dedup.metrics import PLAN_PROPOSED
 from services.dedup.moves import tell_moved
 from services.dedup.settings import KEYS
 from services.grid.store import import_network
@@ -39,6 +41,8 @@ AREA = "A0SU00000"
 NOBODY = "0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11"
 METERS = {"X-API-Key": DEVELOPMENT_KEYS["meters-dev"]}
 ANY = {"If-Match": "*"}
+YEARS = 6_000_000.0
+"""Minutes until a plan ends that lasts by the clock of the API, which is not the story's."""
 
 
 @pytest.fixture
@@ -246,7 +250,7 @@ async def test_planned_outages_readings_and_figures_over_http(room: Room, desk: 
         "SELECT account_id, transformer_id FROM grid.customer WHERE transformer_id = 'A0TR00023' LIMIT 1"
     )
     body = {"command_id": "p1", "reason": "new transformer", "device": "A0FU00017"}
-    times = {"starts_at": minute(-10).isoformat(), "ends_at": minute(600_000).isoformat()}
+    times = {"starts_at": minute(-10).isoformat(), "ends_at": minute(YEARS).isoformat()}
     assert (await desk.post("/planned-outages?wait=0", json={**body, **times})).status_code == 202
     await decide_what_was_accepted(room, 0)
     (planned,) = (await desk.get("/planned-outages", params={"ending_after": minute(0).isoformat()})).json()[
@@ -289,7 +293,7 @@ async def test_an_open_incident_says_that_a_planned_outage_entered_later_covers_
     await room.feed([a_report(AREA, "A0TR00104", "elsewhere", 1, only_mine=True)], minute(1))
     await room.feed([a_report(AREA, "A0TR00026", "covered", 5, only_mine=True), fire], minute(6))
     body = {"reason": "new transformer", "device": "A0FU00017"}
-    for name, begins, ends in (("over", -60, 4), ("lasts", 0, 60), ("later", 6, 60)):
+    for name, begins, ends in (("over", -60, 4), ("lasts", 0, YEARS), ("later", 6, YEARS)):
         times = {"starts_at": minute(begins).isoformat(), "ends_at": minute(ends).isoformat()}
         assert (await desk.post("/planned-outages?wait=0", json={"command_id": name, **body, **times})).is_success
     await decide_what_was_accepted(room, 7)
@@ -297,7 +301,7 @@ async def test_an_open_incident_says_that_a_planned_outage_entered_later_covers_
     plans = {device: one["proposed_plan"] for device, one in shown.items()}
     assert {device for device, plan in plans.items() if plan is not None} == {"A0TR00026"}
     assert plans["A0TR00026"]["device_id"] == "A0FU00017"
-    assert datetime.fromisoformat(plans["A0TR00026"]["ends_at"]) == minute(60)
+    assert datetime.fromisoformat(plans["A0TR00026"]["ends_at"]) == minute(YEARS)
     path = f"/incidents/{shown['A0TR00026']['incident_id']}"
     assert (await desk.get(path)).json()["proposed_plan"] == plans["A0TR00026"]
     cancel = f"/planned-outages/{plans['A0TR00026']['planned_id']}/cancel?wait=0"
@@ -305,6 +309,128 @@ async def test_an_open_incident_says_that_a_planned_outage_entered_later_covers_
     assert (await desk.post(cancel, json=said, headers={"If-Match": "*"})).is_success
     await decide_what_was_accepted(room, 8)
     assert (await desk.get(path)).json()["proposed_plan"] is None
+
+
+async def an_incident_and_its_plan(room: Room, desk: httpx.AsyncClient) -> tuple[str, str]:
+    """Two reports at one transformer, a life-support customer's hazard beside them, and the plan entered after both."""
+    fire = a_report(AREA, "A0TR00027", "danger", 5, hazards=("fire",))
+    await room.feed([a_report(AREA, "A0TR00026", name, 5) for name in ("first", "second")] + [fire], minute(6))
+    times = {"starts_at": minute(0).isoformat(), "ends_at": minute(YEARS).isoformat()}
+    body = {"command_id": "plan", "reason": "new transformer", "device": "A0FU00017", **times}
+    assert (await desk.post("/planned-outages?wait=0", json=body)).is_success
+    await decide_what_was_accepted(room, 7)
+    (found,) = (await desk.get("/incidents", params={"proposed_plan": True})).json()["incidents"]
+    assert found["kind"] == "outage"
+    assert len((await desk.get("/incidents", params={"proposed_plan": False})).json()["incidents"]) == 1
+    return found["incident_id"], found["proposed_plan"]["planned_id"]
+
+
+async def test_a_plan_entered_late_is_accepted_and_that_is_undone_over_http(
+    room: Room, desk: httpx.AsyncClient
+) -> None:
+    incident, planned = await an_incident_and_its_plan(room, desk)
+    path, said = (
+        f"/incidents/{incident}",
+        {"command_id": "a1", "reason": "today's work", "planned_id": planned, "by": "Li"},
+    )
+    assert (await desk.post(f"{path}/accept-plan?wait=0", json=said)).status_code == 428
+    reader = {"X-API-Key": DEVELOPMENT_KEYS["meters-dev"], **ANY}
+    assert (await desk.post(f"{path}/accept-plan?wait=0", json=said, headers=reader)).status_code == 403
+    tag = {"If-Match": (await desk.get(path)).headers["ETag"]}
+    accepted = await desk.post(f"{path}/accept-plan?wait=0", json=said, headers=tag)
+    again = await desk.post(f"{path}/accept-plan?wait=0", json=said, headers=tag)
+    assert (accepted.status_code, again.json()["command_id"]) == (202, accepted.json()["command_id"])
+    await decide_what_was_accepted(room, 8)
+
+    closed = (await desk.get(path)).json()
+    assert (closed["state"], closed["covered_by"], closed["merged_into"], closed["reports"]) == (
+        "cancelled",
+        planned,
+        None,
+        0,
+    )
+    assert [one["status"] for one in closed["order"]] == ["issued", "cancelled"]
+    rows = await room.pool.fetch("SELECT outcome, reason FROM report WHERE hazards = '{}'")
+    assert {tuple(one) for one in rows} == {("answered", "planned_outage")}
+    danger = await room.pool.fetchrow("SELECT state, ordered FROM incident WHERE kind = 'hazard'")
+    assert tuple(danger) == ("predicted", True)
+    ledger = await room.pool.fetch("SELECT action, rule, author FROM membership ORDER BY seq DESC LIMIT 2")
+    assert {tuple(one) for one in ledger} == {("left", "plan_accepted_by_person", "desk-dev/Li")}
+    done = (await desk.get(f"/commands/{accepted.json()['command_id']}")).json()
+    assert (done["outcome"], done["undoable"], done["author"]) == ("done", True, "desk-dev/Li")
+    assert not await room.pool.fetchval("SELECT undoable FROM command WHERE action = 'accept_plan'"), (
+        "what the release before would load, and could not"
+    )
+    loaded = (await room.loaded(AREA))[AREA]
+    assert loaded.snapshot() == room.cached(AREA).snapshot()
+    assert len(loaded.covered) == 2
+    refused = await desk.post(f"{path}/accept-plan?wait=0", json={**said, "command_id": "a2"}, headers=ANY)
+    assert (refused.status_code, planned in refused.text) == (409, True)
+    began = datetime.fromisoformat(closed["opened_at"])
+    day = {"start": (began - timedelta(hours=1)).isoformat(), "end": (began + timedelta(hours=1)).isoformat()}
+    figures = (await desk.get("/figures/reliability", params=day)).json()["total"]
+    assert figures["customers_interrupted"] == 0, "planned work is none of these figures"
+    why = (await desk.get(f"/reports/{await some_report(room)}/explain")).json()
+    assert any(f"Undoing accept_plan {done['command_id']}" in words for words in why["would_change"])
+    assert "today's work" in why["ledger"][-1]["words"]
+
+    room.handler.forget({(OUTAGE_INPUT.name, 0)})  # what undoes it is loaded
+    undo = {"command_id": "u1", "reason": "another feeder"}
+    assert (await desk.post(f"/commands/{done['command_id']}/undo?wait=0", json=undo)).status_code == 202
+    await decide_what_was_accepted(room, 9)
+    back = (await desk.get(path)).json()
+    assert (back["state"], back["covered_by"], len(back["members"])) == ("predicted", None, 2)
+    assert back["proposed_plan"]["planned_id"] == planned
+    assert [one["status"] for one in back["order"]] == ["issued", "cancelled", "issued"]
+    figures = (await desk.get("/figures/reliability", params=day)).json()["total"]
+    assert figures["customers_interrupted"] == back["customers_served"] > 0
+    assert (await room.loaded(AREA))[AREA].snapshot() == room.cached(AREA).snapshot()
+    async with room.pool.acquire() as connection:
+        assert imbalance(await totals(connection)) == 0
+
+
+async def some_report(room: Room) -> str:
+    return str(await room.pool.fetchval("SELECT report_id FROM report WHERE hazards = '{}' LIMIT 1"))
+
+
+async def test_a_plan_withdrawn_over_http_brings_back_what_it_answered(room: Room, desk: httpx.AsyncClient) -> None:
+    incident, planned = await an_incident_and_its_plan(room, desk)
+    said = {"command_id": "a1", "reason": "today's work", "planned_id": planned}
+    await desk.post(f"/incidents/{incident}/accept-plan?wait=0", json=said, headers=ANY)
+    await decide_what_was_accepted(room, 8)
+    room.handler.forget({(OUTAGE_INPUT.name, 0)})
+    cancel = {"command_id": "c1", "reason": "put off"}
+    await desk.post(f"/planned-outages/{planned}/cancel?wait=0", json=cancel, headers=ANY)
+    await decide_what_was_accepted(room, 9)
+
+    back = (await desk.get(f"/incidents/{incident}")).json()
+    assert (back["state"], len(back["members"]), back["proposed_plan"]) == ("predicted", 2, None)
+    assert [(one["status"], one["reason"]) for one in back["order"]][-1] == ("issued", "plan_withdrawn")
+    acceptance = await room.pool.fetchrow("SELECT undoable_plan, undone_by FROM command WHERE action = 'accept_plan'")
+    withdrawal = await room.pool.fetchval("SELECT command_id FROM command WHERE action = 'cancel_plan'")
+    assert tuple(acceptance) == (False, withdrawal)
+    assert (await room.loaded(AREA))[AREA].snapshot() == room.cached(AREA).snapshot()
+
+
+async def test_a_declined_plan_is_shown_no_more_until_that_is_undone(room: Room, desk: httpx.AsyncClient) -> None:
+    incident, planned = await an_incident_and_its_plan(room, desk)
+    await room.ground.look_at_network(room.pool)
+    assert PLAN_PROPOSED._value.get() == 1
+    said = {"command_id": "d1", "reason": "it is a tree", "planned_id": planned}
+    given = await desk.post(f"/incidents/{incident}/decline-plan?wait=0", json=said, headers=ANY)
+    await decide_what_was_accepted(room, 8)
+    assert (await desk.get("/incidents", params={"proposed_plan": True})).json()["incidents"] == []
+    assert (await desk.get(f"/incidents/{incident}")).json()["proposed_plan"] is None
+    await room.ground.look_at_network(room.pool)
+    assert PLAN_PROPOSED._value.get() == 0
+    assert (await room.loaded(AREA))[AREA].snapshot() == room.cached(AREA).snapshot()
+    undo = {"command_id": "u1", "reason": "it is not"}
+    await desk.post(f"/commands/{given.json()['command_id']}/undo?wait=0", json=undo)
+    await decide_what_was_accepted(room, 9)
+    assert (await desk.get(f"/incidents/{incident}")).json()["proposed_plan"]["planned_id"] == planned
+
+
+PLANS = [a_report(AREA, None, f"plan {n}", 0).report_id for n in range(12)]
 
 
 def some_input(story: Timeline, rng: random.Random, n: int) -> OutageInput:
@@ -328,13 +454,21 @@ def some_input(story: Timeline, rng: random.Random, n: int) -> OutageInput:
             at=at,
             received_at=minute(n / 4),
         )
-    action = rng.choice([one for one in CommandAction if "plan" not in one])
+    action = rng.choice([*CommandAction, CommandAction.PLAN, CommandAction.ACCEPT_PLAN, CommandAction.ACCEPT_PLAN])
     incidents = list(state.incidents)
     told: dict[str, Any] = {"incident_id": rng.choice(incidents), "target_id": rng.choice(incidents)}
     told["device"] = rng.choice([*devices, None])
     pool = list(state.waiting) if action is CommandAction.PLACE else list(state.incidents[told["incident_id"]].reports)
     told["reports"] = tuple(rng.sample(pool, min(len(pool), 1)))
     told["undoes"] = rng.choice(list(state.commands)) if state.commands else None
+    told["planned_id"] = rng.choice(PLANS)
+    proposed = [
+        (one.incident_id, plan.planned_id) for one in state.incidents.values() if (plan := proposed_plan(state, one))
+    ]
+    if action is CommandAction.PLAN:
+        told |= {"device": "A0BR00001", "starts_at": minute(n / 4 - 60), "ends_at": minute(n / 4 + 10)}
+    elif action is CommandAction.ACCEPT_PLAN and proposed:
+        told["incident_id"], told["planned_id"] = rng.choice(proposed)
     return OutageCommanded(
         area=AREA,
         command_id=a_report(AREA, None, f"c{n}", 0).report_id,
@@ -349,7 +483,7 @@ def some_input(story: Timeline, rng: random.Random, n: int) -> OutageInput:
 async def test_what_is_loaded_is_what_was_in_memory_whatever_people_did(room: Room) -> None:
     rng = random.Random(7)
     done = 0
-    for n in range(240):
+    for n in range(320):
         story = Timeline(AREA, None, room.ground.rules)
         story.state = room.cached(AREA) if n else AreaState(AREA, None, room.ground.rules)
         await room.feed([some_input(story, rng, n)], minute(n / 4))
@@ -358,6 +492,10 @@ async def test_what_is_loaded_is_what_was_in_memory_whatever_people_did(room: Ro
             assert loaded == room.cached(AREA).snapshot(), f"after {n}"
         done = await room.pool.fetchval("SELECT count(*) FROM command WHERE outcome = 'done'")
     assert done > 30
+    accepted = await room.pool.fetchval(
+        "SELECT count(*) FROM command WHERE action = 'accept_plan' AND outcome = 'done'"
+    )
+    assert accepted > 3
     async with room.pool.acquire() as connection:
         assert imbalance(await totals(connection)) == 0
 

@@ -38,6 +38,7 @@ from tests.integration.dedup.room import plain
 from tests.unit.dedup import (
     test_commands,
     test_open_places,
+    test_planning,
     test_scenarios,
     test_scenarios_crews,
     test_scenarios_held,
@@ -58,9 +59,9 @@ pytestmark = pytest.mark.integration
 
 MODULES = (
     *(test_scenarios, test_scenarios_crews, test_scenarios_restored, test_scenarios_held),
-    *(test_commands, test_telemetry, test_silence, test_open_places),
+    *(test_commands, test_telemetry, test_silence, test_open_places, test_planning),
 )
-TOLD_AT_LEAST = 90
+TOLD_AT_LEAST = 105
 HOLDS = {"transformer": timedelta(minutes=5), "fuse": timedelta(minutes=10)}
 EMPTY = """TRUNCATE area, storm, incident, report, membership, order_version, progress, restored_part, timer, command,
     planned_outage, telemetry, outage_elsewhere, inbox"""

@@ -8,12 +8,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.contracts.values import OrderStatus, ProgressStage, Reading
+from services.contracts.ids import derive
+from services.contracts.values import CommandAction, CustomerClass, OrderStatus, ProgressStage, Reading
 from services.dedup.domain import AreaState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain.planning import proposed_plan
 from tests.unit.dedup.test_commands import places
-from tests.unit.dedup.timeline import Timeline, fold, rules_of_tests, shipped_tree
+from tests.unit.dedup.timeline import Timeline, fold, minute, rules_of_tests, shipped_tree
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -22,7 +24,8 @@ AREA = "A0SU00000"
 TREE = shipped_tree("ieee123")
 RULES = rules_of_tests()
 DEVICES = ["A0TR00023", "A0TR00024", "A0TR00026", "A0TR00104", "A0FU00016", "A0SW00015", None]
-ACTIONS = ["merge", "split", "move", "confirm", "relate", "place"]
+ACTIONS = ["merge", "split", "move", "confirm", "relate", "accept_plan", "decline_plan", "place"]
+PLANS = [derive("a plan of the laws", n) for n in range(2)]
 numbers = st.integers(0, 1000)
 
 
@@ -46,13 +49,15 @@ class Desk(RuleBasedStateMachine):
     @rule(
         device=st.sampled_from(DEVICES),
         account=st.sampled_from([None, "A1", "A2", "A3"]),
-        flavour=st.sampled_from(["", "", "", "hazard", "only_mine"]),
+        flavour=st.sampled_from(["", "", "", "hazard", "only_mine", "life_support"]),
     )
     def somebody_reports(self, device: str | None, account: str | None, flavour: str) -> None:
         self.later()
         said: dict[str, Any] = {"account": account, "only_mine": flavour == "only_mine"}
         if flavour == "hazard":
             said["hazards"] = ("fire",)
+        if flavour == "life_support":
+            said["customer_class"] = CustomerClass.LIFE_SUPPORT
         self.sent.append(self.story.report(device, f"report {len(self.sent)}", **said))
 
     @rule(number=numbers, stage=st.sampled_from([ProgressStage.ARRIVED, ProgressStage.RESTORED]))
@@ -104,6 +109,8 @@ class Desk(RuleBasedStateMachine):
             told["reports"] = tuple({reports[first % len(reports)], reports[second % len(reports)]})
         if action == "place" and waiting:
             told["reports"] = (waiting[first % len(waiting)],)
+        if action in {"accept_plan", "decline_plan"} and incidents:
+            told |= {"incident_id": incidents[first % len(incidents)], "planned_id": PLANS[second % len(PLANS)]}
         if action in {"split", "confirm", "place"}:
             told["device"] = device
         return told
@@ -117,6 +124,32 @@ class Desk(RuleBasedStateMachine):
             self.named.add(told["command_id"])
         self.story.dispatcher(**told)
 
+    @rule(
+        number=numbers,
+        device=st.sampled_from(["A0TR00023", "A0FU00016", "A0SW00015", "A0BR00001"]),
+        begins=st.sampled_from([-10, -10, -2]),
+        lasts=st.sampled_from([11, 60, 60]),
+    )
+    def planned_work_is_entered_or_changed(self, number: int, device: str, begins: float, lasts: float) -> None:
+        self.later()
+        at = self.minute + begins
+        times = {"starts_at": minute(at), "ends_at": minute(at + lasts)}
+        self.story.dispatcher("plan", planned_id=PLANS[number % len(PLANS)], device=device, **times)
+
+    @rule(number=numbers)
+    def planned_work_is_cancelled(self, number: int) -> None:
+        self.later()
+        self.story.dispatcher("cancel_plan", planned_id=PLANS[number % len(PLANS)])
+
+    @rule(first=numbers)
+    def a_dispatcher_accepts_what_is_proposed(self, first: int) -> None:
+        known = [(one, proposed_plan(self.story.state, one)) for one in self.story.state.incidents.values()]
+        proposed = [(one.incident_id, plan.planned_id) for one, plan in known if plan is not None]
+        if proposed:
+            self.later()
+            incident, planned = proposed[first % len(proposed)]
+            self.story.dispatcher("accept_plan", incident_id=incident, planned_id=planned)
+
     @rule(number=numbers)
     def a_dispatcher_takes_something_back(self, number: int) -> None:
         known = list(self.story.state.commands)
@@ -124,7 +157,7 @@ class Desk(RuleBasedStateMachine):
             self.later()
             self.story.dispatcher("undo", undoes=known[number % len(known)])
 
-    @rule(action=st.sampled_from(ACTIONS[:5]), first=numbers, second=numbers, device=st.sampled_from(DEVICES))
+    @rule(action=st.sampled_from(ACTIONS[:7]), first=numbers, second=numbers, device=st.sampled_from(DEVICES))
     def what_is_taken_back_at_once_never_was(self, action: str, first: int, second: int, device: str | None) -> None:
         self.later()
         before = places(self.story)
@@ -199,6 +232,28 @@ class Desk(RuleBasedStateMachine):
             assert incident.kind is not e.Kind.HAZARD or len(incident.reports) == 1
 
     @invariant()
+    def what_a_plan_answers_is_of_an_acceptance_that_stands(self) -> None:
+        """And is neither danger nor of who depends on power; it comes back with the plan's withdrawal."""
+        state = self.story.state
+        standing = [one for one in state.commands.values() if one.action is CommandAction.ACCEPT_PLAN]
+        assert sorted(state.covered) == sorted(report for done in standing for report, _ in done.moves)
+        for done in standing:
+            planned = state.planned.known[done.planned_id]
+            assert not planned.cancelled or planned.ends_at <= self.story.moment
+        for report in state.covered.values():
+            assert not report.hazards
+            assert report.customer_class is not CustomerClass.LIFE_SUPPORT
+
+    @invariant()
+    def what_an_incident_says_of_a_plan_is_what_is_so(self) -> None:
+        """Whoever only reads the last snapshot of each incident sees what is proposed for it."""
+        last = {change.incident_id: change for change in self.story.changed}
+        for key, incident in self.story.state.incidents.items():
+            planned = proposed_plan(self.story.state, incident)
+            told = last[key].proposed_plan
+            assert (told and told.planned_id) == (planned and planned.planned_id)
+
+    @invariant()
     def ledger_rows_are_numbered_without_gap_or_repeat(self) -> None:
         rows: list[int] = []
         for event in self.story.events:
@@ -208,7 +263,7 @@ class Desk(RuleBasedStateMachine):
                 rows += [event.seq, event.seq + 1]
             elif isinstance(event, a.CommandDone):
                 rows.append(event.done.seq)
-            elif isinstance(event, a.ReportUnplaced) and event.seq is not None:
+            elif isinstance(event, a.ReportUnplaced | a.ReportCovered | a.ReportUncovered) and event.seq is not None:
                 rows.append(event.seq)
         assert rows == list(range(1, self.story.state.next_seq))
 

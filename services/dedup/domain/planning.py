@@ -1,0 +1,310 @@
+"""What a dispatcher does about planned work: enter, change, cancel it; say that an incident is that work, or is not.
+
+Decided here: which reports a planned outage answers once a person accepted it for their incident, and that they are an
+incident's again when it is withdrawn. Danger is never answered by a plan, nor who depends on power. A plan is proposed
+for the open incidents under it whose earliest report lies in its time; only a person accepts it. Never here: what a
+report under a plan that was known before comes to (``planned``, ``decide``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.contracts.values import CommandAction, CustomerClass, IncidentState, OrderStatus
+from services.dedup.domain import acts as a
+from services.dedup.domain import events as e
+from services.dedup.domain.acting import RefusedError
+from services.dedup.domain.orders import last_version
+from services.dedup.domain.planned import Planned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+    from services.dedup.domain.acting import Acting
+    from services.dedup.domain.incident import Incident
+    from services.dedup.domain.planned import PlannedOutages
+    from services.dedup.domain.report import Report
+    from services.dedup.domain.state import AreaState
+
+_OPEN = frozenset({IncidentState.PREDICTED, IncidentState.CONFIRMED})
+
+
+def proposed_plan(state: AreaState, incident: Incident, plans: PlannedOutages | None = None) -> Planned | None:
+    """Return the planned outage that an open incident may be the work of, and nobody accepted or declined for it.
+
+    ``plans`` are those that are known, if they are others than the state's.
+    """
+    plans = plans or state.planned
+    if not plans.known or incident.kind is e.Kind.HAZARD or incident.state not in _OPEN:
+        return None
+    return plans.covering(state.upstream(incident.device.id), incident.opened_at, but=incident.settled_plans)
+
+
+# --- entering, changing, cancelling ---
+
+
+def plan(acting: Acting) -> a.Done:
+    """Enter a planned outage, or change it."""
+    command, known = acting.command, acting.state.planned.known
+    if command.planned_id is None or command.starts_at is None or command.ends_at is None or command.device is None:
+        raise RefusedError(("body", "planned_id, device, starts_at and ends_at are needed for this action"))
+    if command.ends_at <= command.starts_at:
+        raise RefusedError(("ends_at", "is not after starts_at"))
+    before = known.get(command.planned_id)
+    if before is not None and before.cancelled:
+        raise RefusedError(("planned_id", f"planned outage {command.planned_id} was cancelled: make a new one"))
+    device, _ = acting.device(command.device)
+    planned = Planned(
+        planned_id=command.planned_id,
+        device=device.id,
+        starts_at=command.starts_at,
+        ends_at=command.ends_at,
+        author=command.author,
+        reason=command.reason,
+        revision=1 if before is None else before.revision + 1,
+    )
+    return _set(acting, before, planned)
+
+
+def cancel_plan(acting: Acting) -> a.Done:
+    """Cancel a planned outage."""
+    command = acting.command
+    before = None if command.planned_id is None else acting.state.planned.known.get(command.planned_id)
+    if before is None:
+        raise RefusedError(("planned_id", f"area {acting.state.area} has no planned outage {command.planned_id}"))
+    if before.cancelled:
+        raise RefusedError(("planned_id", f"planned outage {command.planned_id} is cancelled already"))
+    planned = Planned(
+        planned_id=before.planned_id,
+        device=before.device,
+        starts_at=before.starts_at,
+        ends_at=before.ends_at,
+        author=command.author,
+        reason=command.reason,
+        revision=before.revision + 1,
+        cancelled=True,
+    )
+    return _set(acting, before, planned)
+
+
+def _set(acting: Acting, before: Planned | None, after: Planned) -> a.Done:
+    """Let a planned outage be as it is now; what it would still have covered, and does not, is an incident again."""
+    acting.events.append(a.PlannedSet(after))
+    if before is not None and acting.command.accepted_at < before.ends_at:
+        fallen = [one for one in _acceptances(acting.state, after.planned_id) if not _holds(acting.state, after, one)]
+        uncover(acting, fallen, e.Rule.PLAN_WITHDRAWN)
+        acting.events += [a.AcceptanceOver(one.command_id, acting.command.command_id) for one in fallen]
+    _propose(acting, after)
+    return a.Done(**acting.done())  # type: ignore[arg-type] # the fields every Done has
+
+
+def _propose(acting: Acting, after: Planned) -> None:
+    """Say of which open incidents something else is proposed now."""
+    state = acting.state
+    plans = state.planned.copy()
+    plans.set(after)
+    for incident in state.incidents.values():
+        proposed = proposed_plan(state, incident, plans)
+        if proposed != proposed_plan(state, incident):
+            key = None if proposed is None else proposed.planned_id
+            acting.events.append(a.PlanProposed(incident.incident_id, key, e.Rule.PLAN_ENTERED))
+
+
+def _acceptances(state: AreaState, planned: UUID | None = None) -> list[a.Done]:
+    """Return what was accepted and can still be taken back: of one planned outage, or of all. Oldest first."""
+    return [
+        one
+        for one in state.commands.values()
+        if one.action is CommandAction.ACCEPT_PLAN and (planned is None or one.planned_id == planned)
+    ]
+
+
+def _holds(state: AreaState, planned: Planned, done: a.Done) -> bool:
+    return all(_covers(state, planned, state.covered[report]) for report, _ in done.moves)
+
+
+def _covers(state: AreaState, planned: Planned, report: Report) -> bool:
+    """Tell whether a report is of a planned outage: made under it, while it lasts."""
+    leaf = state.leaf(report.device)
+    return leaf is not None and planned.covers(report.made_at) and planned.device in state.upstream(leaf)
+
+
+# --- accepting and declining ---
+
+
+def accept(acting: Acting) -> a.Done:
+    """Let a planned outage answer the reports of an incident that opened before it was entered.
+
+    Who depends on power, and who is not under it or did not report in its time, stays in the incident, which goes on.
+    """
+    state, command = acting.state, acting.command
+    incident, planned = _named(acting)
+    if planned.ends_at <= command.accepted_at:
+        ended = planned.ends_at.isoformat()
+        why = f"the planned outage ended at {ended}: post restored if power is back; else a crew is needed"
+        raise RefusedError(("planned_id", why))
+    if incident.waits:
+        raise RefusedError(("incident_id", f"its order is that of incident {incident.related_to}, in another area"))
+    reports = incident.reports.values()
+    covered = [one for one in reports if one.customer_class is not CustomerClass.LIFE_SUPPORT]
+    covered = [one for one in covered if not one.hazards and _covers(state, planned, one)]
+    if not covered:
+        why = "it answers no report of the incident: they were not made in its time, or by who depends on power"
+        raise RefusedError(("planned_id", why))
+    key, rule = incident.incident_id, e.Rule.PLAN_ACCEPTED
+    why_so: e.Evidence = {"planned": str(planned.planned_id), **acting.why}
+    for one in covered:
+        del acting.inside(key)[one.report_id]
+        said = command.author, command.command_id, why_so
+        acting.events.append(a.ReportCovered(one, key, planned, acting.number(), rule, *said))
+    closed: tuple[a.Closed, ...] = ()
+    if acting.inside(key):
+        acting.events += [a.IncidentRecounted(key), a.PlanSettled(key, planned.planned_id, rule)]
+        acting.tell_field(incident, rule)
+    else:
+        closed = (_close(acting, incident, planned),)
+    return a.Done(
+        **acting.done(),  # type: ignore[arg-type] # the fields every Done has
+        incidents=(key,),
+        moves=tuple((one.report_id, key) for one in covered),
+        target=key,
+        closed=closed,
+        planned_id=planned.planned_id,
+    )
+
+
+def decline(acting: Acting) -> a.Done:
+    """Say that an incident is not the work of a planned outage: it is not proposed for it again."""
+    incident, planned = _named(acting)
+    if planned.planned_id in incident.settled_plans:
+        raise RefusedError(
+            ("planned_id", f"planned outage {planned.planned_id} was accepted or declined for it already")
+        )
+    key = incident.incident_id
+    acting.events.append(a.PlanSettled(key, planned.planned_id, e.Rule.PLAN_DECLINED))
+    return a.Done(
+        **acting.done(),  # type: ignore[arg-type] # the fields every Done has
+        incidents=(key,),
+        target=key,
+        planned_id=planned.planned_id,
+    )
+
+
+def _named(acting: Acting) -> tuple[Incident, Planned]:
+    """Return the open incident and the planned outage over it that a command names.
+
+    Raises:
+        RefusedError: one is missing, over or cancelled; or the plan is elsewhere, or the incident danger.
+    """
+    state, command = acting.state, acting.command
+    incident = acting.incident(command.incident_id, "incident_id")
+    if incident.kind is e.Kind.HAZARD:
+        raise RefusedError(("incident_id", "danger is never answered by a plan: it keeps its own incident and order"))
+    if command.planned_id is None:
+        raise RefusedError(("planned_id", "is needed for this action"))
+    planned = state.planned.known.get(command.planned_id)
+    if planned is None or planned.cancelled:
+        what = "was cancelled" if planned is not None else f"is not known in area {state.area}, or was over long ago"
+        raise RefusedError(("planned_id", f"planned outage {command.planned_id} {what}"))
+    if planned.device not in state.upstream(incident.device.id):
+        at = f"{planned.device!r} is not at or above {incident.device.id!r}, where the incident stands"
+        raise RefusedError(("planned_id", at))
+    return incident, planned
+
+
+def _close(acting: Acting, incident: Incident, planned: Planned) -> a.Closed:
+    """Close an incident whose reports a planned outage answers, and call its crew back."""
+    key, rule = incident.incident_id, e.Rule.PLAN_ACCEPTED
+    if incident.order is not None:
+        cancelled = last_version(incident.order, OrderStatus.CANCELLED, rule, acting.now)
+        acting.events.append(e.OrderCancelled(cancelled))
+    for timer in (incident.hold, incident.relook):
+        if timer is not None:
+            acting.events.append(e.TimerCleared(timer.timer_id, key))
+    acting.events.append(a.IncidentCovered(key, planned.planned_id, rule))
+    devices = (incident.device.id,) if incident.kind is e.Kind.OUTAGE else ()
+    return a.Closed(key, incident.state, devices, () if incident.premises is None else (incident.premises,))
+
+
+# --- taking an acceptance back ---
+
+
+def uncover(acting: Acting, acceptances: Iterable[a.Done], rule: e.Rule) -> None:
+    """Bring reports that a planned outage answered back to their incidents, and let orders go out.
+
+    An incident that was closed opens again, with its order in a next version; where another stands at its place by now,
+    or it was merged meanwhile, the reports go there.
+    """
+    state, command = acting.state, acting.command
+    homes: dict[UUID, Incident] = {}
+    again: set[UUID] = set()
+    places: dict[str, UUID] = {}
+    for done in acceptances:
+        closed = done.closed[0] if done.closed else None
+        home = _open_one(state, done.target) if closed is None else _reopened(state, closed, places, homes)
+        if home is None:
+            continue  # closed for good since: what it was is over
+        key = home.incident_id
+        homes[key] = home
+        if closed is not None and closed.incident_id == key:
+            again.add(key)
+            places.update(dict.fromkeys((*closed.devices, *closed.premises), key))
+            acting.events.append(a.IncidentUncovered(key, closed, rule))
+        for report, _ in done.moves:
+            known = acting.inside(key)[report] = state.covered[report]
+            said = command.author, command.command_id, acting.why
+            acting.events.append(a.ReportUncovered(known, key, acting.number(), rule, *said))
+        if closed is not None and closed.incident_id != key:
+            acting.events.append(a.IncidentUncovered(closed.incident_id, closed, rule, into=key))
+        if closed is None and done.planned_id is not None and key == done.target:
+            acting.events.append(a.PlanSettled(key, done.planned_id, rule, settled=False))
+    for key, home in homes.items():
+        acting.events.append(a.IncidentRecounted(key))
+        acting.tell_field(home, rule, again=key in again, must_go=not home.waits)
+
+
+def _open_one(state: AreaState, key: UUID | None) -> Incident | None:
+    """Return an incident that is open, or the open one that it was merged into."""
+    while key is not None and key not in state.incidents:
+        aside = state.set_aside.get(key)
+        key = None if aside is None else aside.merged_into
+    return None if key is None else state.incidents[key]
+
+
+def _reopened(
+    state: AreaState, closed: a.Closed, places: dict[str, UUID], homes: dict[UUID, Incident]
+) -> Incident | None:
+    """Return a closed incident, or the one that stands at its place by now or, in this command, by ``places``."""
+    for known, names in ((state.by_device, closed.devices), (state.by_premises, closed.premises)):
+        for name in names:
+            if name in places:
+                return homes[places[name]]
+            if name in known:
+                return state.incidents[known[name]]
+    return state.set_aside.get(closed.incident_id)
+
+
+def taken(state: AreaState, closed: a.Closed) -> tuple[UUID, str] | None:
+    """Return who stands at the place of a closed incident by now, and where."""
+    for known, names in ((state.by_device, closed.devices), (state.by_premises, closed.premises)):
+        for name in names:
+            if name in known:
+                return known[name], name
+    return None
+
+
+def expired(state: AreaState, done: a.Done) -> bool:
+    """Tell whether a planned outage that was accepted was over so long ago that this is not taken back any more."""
+    planned = None if done.planned_id is None else state.planned.known.get(done.planned_id)
+    if planned is None or state.latest is None:
+        return planned is None
+    return planned.ends_at < state.latest - state.rules.restored_memory
+
+
+def forget_expired(acting: Acting) -> None:
+    """Let acceptances that are not taken back any more stand for good, so that they are not kept for ever."""
+    for done in _acceptances(acting.state):
+        if expired(acting.state, done):
+            gone = done.closed[0].incident_id if done.closed else None
+            acting.events.append(a.AcceptanceOver(done.command_id, gone=gone))
