@@ -15,9 +15,13 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.grid.traditional import TRADITIONAL, simplified
+from services.grid.typed import typed
+
+if TYPE_CHECKING:
+    from services.grid.typed import Typed
 
 NEIGHBOURS: Final = 12
 """House numbers this close count as neighbours."""
@@ -273,7 +277,23 @@ def parse(text: str) -> Address:
     plain = normalise(text[:_LONGEST])
     if not plain:
         return Address()
+    if _LATIN.search(plain) is not None and (found := typed(plain)) is not None:
+        return _in_letters(found)
     return _english(plain) if plain.isascii() else _chinese(plain)
+
+
+def _in_letters(said: Typed) -> Address:
+    building, unit, room = (pattern.search(said.rest) for pattern in (_BUILDING, _UNIT, _ROOM))
+    bare = room or _BARE_ROOM.search(said.rest)
+    return Address(
+        district=said.district,
+        road=said.name if said.is_road else "",
+        number=said.number if said.is_road else STREET_ROW,
+        estate="" if said.is_road else said.name,
+        building=building[1] if building else "",
+        unit=unit[1] if unit else "",
+        room=bare[1] if bare else "",
+    )
 
 
 def _chinese(plain: str) -> Address:

@@ -22,6 +22,7 @@ from services.grid.candidates import (
     Customer,
     Named,
     Spot,
+    believed,
     meant_of,
     search,
 )
@@ -213,10 +214,13 @@ class CustomerBook:
         meant = () if wanted.slipped is None else self._slips(wanted.slipped)
         if wanted.address is None:
             return Around(points, slips=meant)
-        houses = self._houses.find(wanted.address)
+        houses, alike = self._houses.find(wanted.address), None
+        if not houses and (alike := self._houses.alike(wanted.address)) is not None:
+            houses = self._houses.find(wanted.address, alike)
+            houses = houses if len(houses) > MOST_HOUSES else believed(wanted.address, alike, houses)
         if len(houses) > MOST_HOUSES:
-            return Around(points, crowded=True, slips=meant)
-        return Around(points, houses, self._rooms(wanted.address, houses), slips=meant)
+            return Around(points, crowded=True, slips=meant, alike=alike)
+        return Around(points, houses, self._rooms(wanted.address, houses), slips=meant, alike=alike)
 
     def _slips(self, key: str) -> tuple[Customer, ...]:
         found: dict[str, Customer] = {}

@@ -7,12 +7,13 @@ the houses it may mean. Never here: which source to believe (``place``), I/O.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.frozen import frozen
 from services.contracts.values import Basis, CustomerClass, CustomerStatus
 from services.grid.address import STREET_ROW, Address, parse, same_house, street_names
+from services.grid.alike import Alike, How, is_road
 from services.grid.evidence import Clue, Point, distance_m
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _NEARBY: Final = 4.0  # standard deviations within which a position agrees with 
 _OTHER_BUILDING: Final = 0.03
 _NUMBERS_APART: Final = 6.0  # house numbers over which the weight of a neighbour falls to a third
 _SAID_LESS: Final = 0.9
+_ALONE: Final = 0.3  # another street's name is a character away, and no district says that it is this one
 
 
 Span = tuple[int, int]
@@ -127,12 +129,14 @@ class Named:
 class Search:
     """What is still to be searched for, once ``Named`` is known: see ``search``.
 
-    ``slipped`` is the key of an account that nobody has: who has one that is a slip away may be meant.
+    ``slipped`` is the key of an account that nobody has: who has one that is a slip away may be meant. ``alike`` are
+    the streets to look for the address in, instead of the one it names, which nobody has.
     """
 
     point: Point | None = None
     address: Address | None = None
     slipped: str | None = None
+    alike: Alike | None = None
 
 
 @frozen()
@@ -145,6 +149,7 @@ class Around:
         rooms: Customers with the room that was said, at the transformers of those houses.
         crowded: There are more houses than ``MOST_HOUSES``, so none is named.
         slips: Customers whose account is a slip away from the one that was said; none of more than ``MOST_SLIPS``.
+        alike: The streets the houses are of, where nobody has the one that was said.
     """
 
     points: tuple[Spot, ...] = ()
@@ -152,6 +157,12 @@ class Around:
     rooms: tuple[Customer, ...] = ()
     crowded: bool = False
     slips: tuple[Customer, ...] = ()
+    alike: Alike | None = None
+
+    def rooms_at(self, houses: Iterable[House]) -> tuple[Customer, ...]:
+        """Return the rooms at the transformers of some of the houses."""
+        at = {house.spot.transformer_id for house in houses}
+        return tuple(one for one in self.rooms if one.transformer_id in at)
 
 
 @dataclass(slots=True)
@@ -270,18 +281,22 @@ def _hear_phone(heard: Heard, question: Question, named: Named, rules: PlaceRule
 
 
 def _hear_address(heard: Heard, said: Address, known: Sequence[Customer], around: Around, rules: PlaceRules) -> None:
-    homes = [one for one in known if same_house(said, parse(one.address))]
+    meant = (said,) if around.alike is None else _in_streets(said, around.alike)
+    homes = [one for one in known if _is_home(meant, one)]
+    if around.alike is not None and (homes or around.houses):
+        heard.clues.append(Clue.ADDRESS_MISSPELT)
     if homes:
         spots = {one.transformer_id: _spot(one) for one in homes}
-        heard.add(Basis.ADDRESS, rules.address_trust, [(spot, 1.0 / len(spots)) for spot in spots.values()])
+        trust = rules.address_trust * (1.0 if around.alike is None else _trust_of(How.SOUND, rules))
+        heard.add(Basis.ADDRESS, trust, [(spot, 1.0 / len(spots)) for spot in spots.values()])
         return
-    if any(same_house(said, parse(one.address)) is False for one in known):
+    if any(same_house(one, parse(other.address)) is False for one in meant for other in known):
         heard.clues.append(Clue.ADDRESS_OTHER_HOUSE)
     if not around.houses:
         heard.clues.append(Clue.ADDRESS_IN_MANY_PLACES if around.crowded else Clue.ADDRESS_UNKNOWN)
         return
-    rooms = [one for one in around.rooms if same_house(said, parse(one.address))]
-    weighed, trust = _weigh_houses(said, around.houses, rules)
+    rooms = [one for one in around.rooms if _is_home(meant, one)]
+    weighed, trust = _weigh_houses(said, around.houses, around.alike, rules)
     step = around.houses[0].step
     if step in _STREET_STEPS:
         heard.clues.append(Clue.ADDRESS_STREET_ONLY)
@@ -297,9 +312,53 @@ def _hear_address(heard: Heard, said: Address, known: Sequence[Customer], around
     heard.add(Basis.ADDRESS, trust, [(spot, weight / total) for spot, weight in weighed])
 
 
-def _weigh_houses(said: Address, houses: Sequence[House], rules: PlaceRules) -> tuple[list[tuple[Spot, float]], float]:
+def _in_streets(said: Address, alike: Alike) -> tuple[Address, ...]:
+    """Return an address as it is in each of the streets it may mean."""
+    return tuple(
+        replace(said, road=street) if is_road(street) else replace(said, estate=street) for street in alike.streets
+    )
+
+
+def _is_home(meant: Sequence[Address], customer: Customer) -> bool:
+    home = parse(customer.address)
+    return any(same_house(one, home) for one in meant)
+
+
+def _trust_of(how: How, rules: PlaceRules) -> float:
+    """Return how far to trust that a street is meant that is like the one that was said."""
+    if how is How.SOUND:
+        return rules.sound_trust
+    return rules.accent_trust if how is How.ACCENT else rules.misspelt_trust
+
+
+def believed(said: Address, alike: Alike, houses: Sequence[House]) -> tuple[House, ...]:
+    """Return the houses by which a street may be meant that is like the one that was said, the likeliest way first.
+
+    The rest of the address must bear it out: the street has the house that was said, in the district that was said. Who
+    says no house but the name of an estate may mean one that sounds the same.
+    """
+    numbered = any(site.number for site in said.sites)
+    steps = ({0, 1, 3, 4} if said.near else {0, 3}) if numbered else {2, 5}
+    if said.district:
+        steps = steps - {3, 4, 5}
+    fit = [one for one in houses if one.step in steps and (said.near or _has_building(said, one))]
+    if not numbered:
+        fit = [one for one in fit if not is_road(one.street) and alike.how(one.street) is How.SOUND]
+    best = min((alike.how(one.street) for one in fit), default=How.SOUND)
+    return tuple(one for one in fit if alike.how(one.street) is best)
+
+
+def _has_building(said: Address, house: House) -> bool:
+    return not said.building or house.building in {"", said.building}
+
+
+def _weigh_houses(
+    said: Address, houses: Sequence[House], alike: Alike | None, rules: PlaceRules
+) -> tuple[list[tuple[Spot, float]], float]:
     """Return the weight of each house, and how far to trust that one of them is meant."""
     ranks = {name: rank for site in said.sites for rank, name in enumerate(street_names(site.street))}
+    if alike is not None:  # the houses are of one way to be like what was said
+        ranks = dict.fromkeys(alike.streets, 0)
     best = min(ranks.get(house.street, len(ranks)) for house in houses)
     weighed = []
     fit = 0.0
@@ -316,6 +375,9 @@ def _weigh_houses(said: Address, houses: Sequence[House], rules: PlaceRules) -> 
     step = houses[0].step
     trust = rules.house_trust if _is_one_house(said, step, weighed) else rules.address_trust
     trust *= _STEP_TRUST[step]
+    if alike is not None:
+        how = alike.how(houses[0].street)
+        trust *= _trust_of(how, rules) * (_ALONE if how is How.CHARACTER and not said.district else 1.0)
     if said.district and step >= 3:  # noqa: PLR2004  the steps "anywhere"
         trust *= _ELSEWHERE
     if fit < _SAID_LESS:

@@ -77,6 +77,8 @@ class Clue(StrEnum):
     ADDRESS_UNKNOWN = "address_unknown"
     """It names no street that the network has."""
     ADDRESS_IN_MANY_PLACES = "address_in_many_places"
+    ADDRESS_MISSPELT = "address_misspelt"
+    """The network has no such street; it has one that sounds alike or is a slip of the finger away."""
     ADDRESS_STREET_ONLY = "address_street_only"
     ADDRESS_NEIGHBOURS = "address_neighbours"
     """The house is not in the customer file; its neighbours are."""
@@ -126,6 +128,8 @@ class PlaceRules:
     address whose street, number and building one house alone has: who says it says what is dark, while an account may
     be read from another home's bill. ``slip_trust`` is how often an account that nobody has stands for one that is a
     slip of the finger away: four typing errors of five are (Damerau 1964), and not all such accounts are errors.
+    ``sound_trust``, ``accent_trust`` and ``misspelt_trust`` are how often a street that nobody has stands for the one
+    that sounds alike, that does so in an accent, and that is a slip away: a street may as well be elsewhere.
 
     Attributes:
         coarsest_m: A position with a worse accuracy places nothing.
@@ -150,6 +154,9 @@ class PlaceRules:
     position_trust: float = 0.95
     address_trust: float = 0.96
     house_trust: float = 0.985
+    sound_trust: float = 0.85
+    accent_trust: float = 0.7
+    misspelt_trust: float = 0.7
     device_trust: float = 0.98
     place_at: float = 0.5
     feeder_at: float = 0.5

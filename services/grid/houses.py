@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.grid.address import NEIGHBOURS, STREET_ROW, district_names, parse, street_names
+from services.grid.alike import MOST_STREETS, alike, said_keys, stored_keys
 from services.grid.candidates import MOST_HOUSES, House, Spot
 from services.grid.evidence import Point
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from services.grid.address import Address
+    from services.grid.alike import Alike
     from services.grid.network_file import CustomerRow
     from services.grid.tree import Tree
 
@@ -55,9 +57,10 @@ _LOOK: Final = (
 )
 
 
-def wanted(said: Address) -> Wanted:
-    """Return what to look for because of an address."""
-    streets = tuple(dict.fromkeys(name for site in said.sites for name in street_names(site.street)))
+def wanted(said: Address, alike: Alike | None = None) -> Wanted:
+    """Return what to look for because of an address, or in the streets it may mean instead of its own."""
+    names = alike.streets if alike is not None else (n for site in said.sites for n in street_names(site.street))
+    streets = tuple(dict.fromkeys(names))
     numbers = [site.number for site in said.sites if site.number]
     number = numbers[0] if numbers else STREET_ROW
     apart = NEIGHBOURS if number else 0
@@ -88,10 +91,20 @@ class HouseIndex:
             self._streets.setdefault(street, []).append(Row(number, district, building, transformer, count))
         for rows in self._streets.values():
             rows.sort()
+        self._keys: dict[str, list[str]] = {}
 
-    def find(self, said: Address) -> tuple[House, ...]:
+    def alike(self, said: Address) -> Alike | None:
+        """Return the streets that may be meant by one that the network does not have."""
+        if not self._keys:  # most books are never asked
+            for street in sorted(self._streets):
+                for key in stored_keys(street):
+                    self._keys.setdefault(key, []).append(street)
+        keys = said_keys(said.sites)
+        return alike(said.sites, ((key, one) for key in keys for one in self._keys.get(key, ())[: MOST_STREETS + 1]))
+
+    def find(self, said: Address, alike: Alike | None = None) -> tuple[House, ...]:
         """Return the houses of the first step that finds any; one more than ``MOST_HOUSES`` for any number above."""
-        want = wanted(said)
+        want = wanted(said, alike)
         streets = [(name, self._streets[name]) for name in want.streets if name in self._streets]
         if not streets:
             return ()

@@ -2,12 +2,14 @@
 
 Decided here: nothing; ``place`` decides. Two queries a batch, whose cost does not grow with the number of customers:
 each report costs a few index look-ups. The first asks for whom and what the reports name; the second searches around
-positions and addresses that no named customer explains. Who places by what was reported lately asks a third time, for
-what feeds the places (``chains_of``).
+positions and addresses that no named customer explains. Two more look for addresses of which no house was found in
+the streets that may be meant instead; most batches need none. Who places by what was reported lately asks once more,
+for what feeds the places (``chains_of``).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,12 +27,14 @@ from services.grid.candidates import (
     Named,
     Search,
     Spot,
+    believed,
     meant_of,
     search,
 )
 from services.grid.evidence import DEFAULT_RULES, account_key, ask, latitude, mercator
 from services.grid.houses import wanted
 from services.grid.lately import Chain
+from services.grid.misspelt import in_streets_alike
 from services.grid.phone import phone_key
 from services.grid.place import decide, weigh
 from services.grid.records import customer_of, named_by, spot_of
@@ -258,14 +262,14 @@ FROM unnest($1::text[]) AS asked (id) CROSS JOIN LATERAL (
 async def resolve_places(
     connection: Connection, evidence: Sequence[PlaceEvidence], rules: PlaceRules = DEFAULT_RULES
 ) -> list[ResolvedPlace]:
-    """Return the place of each report by its evidence alone, in order, by at most two queries."""
+    """Return the place of each report by its evidence alone, in order, by at most four queries."""
     return [decide(*one, rules) for one in await _found(connection, evidence, rules)]
 
 
 async def weigh_places(
     connection: Connection, evidence: Sequence[PlaceEvidence], rules: PlaceRules = DEFAULT_RULES
 ) -> list[Weighed]:
-    """Return each report weighed by its evidence alone, in order, by at most two queries."""
+    """Return each report weighed by its evidence alone, in order, by at most four queries."""
     return [weigh(*one, rules) for one in await _found(connection, evidence, rules)]
 
 
@@ -317,6 +321,25 @@ def named_arguments(questions: Sequence[Question]) -> tuple[list[Any], ...]:
 
 
 async def _around(connection: Connection, wants: Sequence[Search]) -> list[Around]:
+    found = await _search(connection, wants)
+    unknown = [n for n, want in enumerate(wants) if want.address and not (found[n].houses or found[n].crowded)]
+    if unknown:
+        again = await in_streets_alike(connection, [wants[n] for n in unknown])
+        for n, other in zip(unknown, await _search(connection, again), strict=True):
+            want = wants[n]
+            if other.alike is not None and want.address is not None:
+                houses = believed(want.address, other.alike, other.houses)
+                found[n] = replace(
+                    found[n],
+                    houses=houses,
+                    rooms=other.rooms_at(houses),
+                    crowded=other.crowded,
+                    alike=other.alike,
+                )
+    return found
+
+
+async def _search(connection: Connection, wants: Sequence[Search]) -> list[Around]:
     if not any(want.point or want.address or want.slipped for want in wants):
         return [Around()] * len(wants)
     points: dict[int, list[tuple[int, Spot]]] = {}
@@ -354,6 +377,7 @@ async def _around(connection: Connection, wants: Sequence[Search]) -> list[Aroun
             tuple(sorted(rooms.get(n, ()), key=_by_transformer)),
             crowded=n in crowded,
             slips=meant_of(meant.get(want.slipped or "", {})),
+            alike=want.alike,
         )
         for n, want in enumerate(wants)
     ]
@@ -362,7 +386,9 @@ async def _around(connection: Connection, wants: Sequence[Search]) -> list[Aroun
 def around_arguments(wants: Sequence[Search]) -> tuple[list[Any], ...]:
     """Return the arguments of ``FIND_AROUND``."""
     points = [(n, want.point) for n, want in enumerate(wants) if want.point is not None]
-    said = [(n, want.address, wanted(want.address)) for n, want in enumerate(wants) if want.address is not None]
+    said = [
+        (n, want.address, wanted(want.address, want.alike)) for n, want in enumerate(wants) if want.address is not None
+    ]
     meant = list(enumerate(map(slips, _slipped(wants))))
     return (
         [n for n, _ in points],

@@ -56,6 +56,9 @@ ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS other_end text;
 -- How often the version was switched since its import: with it a reader knows that the tree is another.
 ALTER TABLE grid.network_version ADD COLUMN IF NOT EXISTS revision integer NOT NULL DEFAULT 0;
 
+-- By which way of reading names and addresses it was imported (services.grid.store.READING): 0 are those before there was one.
+ALTER TABLE grid.network_version ADD COLUMN IF NOT EXISTS reading integer NOT NULL DEFAULT 0;
+
 -- What was switched, by whom and why. Kept when its version is gone.
 CREATE TABLE IF NOT EXISTS grid.switching (
     version integer NOT NULL,
@@ -107,6 +110,14 @@ CREATE TABLE IF NOT EXISTS grid.house (
     customers integer NOT NULL
 ) PARTITION BY LIST (version);
 
+-- Under which keys the streets and estates of the houses are found that sound alike or are a slip of the finger away, as
+-- services.grid.alike writes them. A version imported before there were any has none.
+CREATE TABLE IF NOT EXISTS grid.street_key (
+    version integer NOT NULL,
+    key text NOT NULL,
+    street text NOT NULL
+) PARTITION BY LIST (version);
+
 ALTER TABLE grid.customer ADD COLUMN IF NOT EXISTS voltage_kv real, ADD COLUMN IF NOT EXISTS account_key text;
 ALTER TABLE grid.customer ADD COLUMN IF NOT EXISTS district text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS road text NOT NULL DEFAULT '',
@@ -153,7 +164,7 @@ CREATE OR REPLACE FUNCTION grid.open_version(v integer) RETURNS void LANGUAGE pl
 DECLARE
     part text;
 BEGIN
-    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house', 'area_tree'] LOOP
+    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house', 'street_key', 'area_tree'] LOOP
         EXECUTE format(
             'CREATE TABLE grid.%I (LIKE grid.%I INCLUDING DEFAULTS INCLUDING STORAGE, CHECK (version = %s))',
             part || '_v' || v, part, v
@@ -172,6 +183,7 @@ DECLARE
     customer text := 'customer_v' || v;
     service_point text := 'service_point_v' || v;
     house text := 'house_v' || v;
+    street_key text := 'street_key_v' || v;
     area_tree text := 'area_tree_v' || v;
     part text;
 BEGIN
@@ -209,6 +221,7 @@ BEGIN
     -- The district last: whether it was said or not, a look-up is one walk through the index, and of the houses of that
     -- number in other districts only the index is read.
     RETURN NEXT format('CREATE INDEX ON grid.%I (street, number, district)', house);
+    RETURN NEXT format('CREATE INDEX ON grid.%I (key, street)', street_key);
     RETURN NEXT format('CREATE UNIQUE INDEX ON grid.%I (id)', device);
     RETURN NEXT format('CREATE INDEX ON grid.%I (name) WHERE name <> %L', device, '');
     RETURN NEXT format('CREATE INDEX %I ON grid.%I (short_name) WHERE short_name IS NOT NULL', device || '_key', device);
@@ -220,7 +233,7 @@ BEGIN
     RETURN NEXT format('CREATE INDEX %I ON grid.%I (account_key) WHERE account_key IS NOT NULL', customer || '_key', customer);
     RETURN NEXT format('CREATE INDEX ON grid.%I (phone) WHERE phone IS NOT NULL', customer);
     RETURN NEXT format('CREATE INDEX ON grid.%I (transformer_id, room) WHERE room <> %L', customer, '');
-    FOREACH part IN ARRAY ARRAY[device, customer, service_point, house, area_tree] LOOP
+    FOREACH part IN ARRAY ARRAY[device, customer, service_point, house, street_key, area_tree] LOOP
         RETURN NEXT format('ANALYZE grid.%I', part);
     END LOOP;
 END
@@ -251,7 +264,7 @@ CREATE OR REPLACE FUNCTION grid.attach_version(v integer) RETURNS void LANGUAGE 
 DECLARE
     part text;
 BEGIN
-    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house', 'area_tree'] LOOP
+    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house', 'street_key', 'area_tree'] LOOP
         EXECUTE format(
             'ALTER TABLE grid.%I ATTACH PARTITION grid.%I FOR VALUES IN (%s)', part, part || '_v' || v, v
         );
@@ -266,7 +279,7 @@ DECLARE
 BEGIN
     FOR part IN
         SELECT tablename FROM pg_tables
-        WHERE schemaname = 'grid' AND tablename ~ '^(device|customer|service_point|house|area_tree)_v[0-9]+$'
+        WHERE schemaname = 'grid' AND tablename ~ '^(device|customer|service_point|house|street_key|area_tree)_v[0-9]+$'
           AND substring(tablename FROM '[0-9]+$')::integer NOT IN (SELECT version FROM grid.network_version)
     LOOP
         EXECUTE format('DROP TABLE grid.%I', part);
@@ -283,7 +296,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'version % is current or not there', v;
     END IF;
-    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house', 'area_tree'] LOOP
+    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house', 'street_key', 'area_tree'] LOOP
         EXECUTE format('DROP TABLE IF EXISTS grid.%I', part || '_v' || v);
     END LOOP;
 END

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from services.grid.address import parse
+from services.grid.alike import stored_keys
 from services.grid.device import DeviceRow
 from services.grid.device_names import id_key, name_key, short_name
 from services.grid.evidence import account_key
@@ -48,6 +49,8 @@ _IMPORT_SECONDS: Final = 24 * 3600.0  # the pool's timeout is meant for messages
 _PORTION: Final = 20_000  # rows a transaction of an import: under a second
 _TREES_PORTION: Final = 200  # trees a transaction: some 20 MB
 _SORT_MEMORY: Final = "256MB"  # while a version is indexed, in the one session that does it
+READING: Final = 1
+"""Counts the ways in which imports have read names and addresses: the next import reads the same files again."""
 _KEPT: Final = 2  # versions: the current one and the one before, which long readers may still hold
 
 _DEVICE_COLUMNS: Final = (
@@ -65,9 +68,10 @@ SELECT version, content_hash, areas, feeders, devices, customers, revision FROM 
 """
 _SWITCH_OFF: Final = "UPDATE grid.network_version SET is_current = false WHERE is_current"
 _SWITCH_ON: Final = """
-INSERT INTO grid.network_version (version, content_hash, areas, feeders, devices, customers, is_current)
-VALUES ($1, $2, $3, $4, $5, $6, true)
+INSERT INTO grid.network_version (version, content_hash, areas, feeders, devices, customers, reading, is_current)
+VALUES ($1, $2, $3, $4, $5, $6, $7, true)
 """
+_READ_SO: Final = "SELECT reading >= $1 OR revision > 0 FROM grid.network_version WHERE is_current"
 _NEXT: Final = "SELECT coalesce(max(version), 0) + 1 FROM grid.network_version"
 _OUTDATED: Final = "SELECT version FROM grid.network_version ORDER BY version DESC OFFSET $1"
 _DEVICES: Final = """
@@ -171,7 +175,8 @@ async def import_network(
 
     The rows go into tables that nobody sees, a few at a time, so that no transaction lasts; only the switch to them is
     one. What a killed import left is dropped by the next. Files that are the current version already are not imported
-    again. Readers go on meanwhile with the version they have, and switching with what it does.
+    again, unless they were read in another way (``READING``) and nothing was switched since. Readers go on meanwhile
+    with the version they have, and switching with what it does.
 
     Raises:
         NetworkFileError: something is wrong with the files; nothing was imported.
@@ -205,7 +210,8 @@ async def import_network(
 
 async def _already(connection: Connection, content_hash: str) -> Imported | None:
     current = await current_version(connection)
-    return None if current is None or current.content_hash != content_hash else Imported(current, changed=False)
+    same = current is not None and current.content_hash == content_hash and await connection.fetchval(_READ_SO, READING)
+    return Imported(current, changed=False) if current is not None and same else None
 
 
 def _fingerprint(network: Path, customers: Path) -> tuple[str, tuple[int, int]]:
@@ -233,10 +239,13 @@ async def _fill(
     await connection.execute(f"SET maintenance_work_mem = '{_SORT_MEMORY}'; SET work_mem = '{_SORT_MEMORY}'")
     try:
         connected: Counter[str] = Counter()
-        records = _customer_records(files, connected)
+        streets: set[str] = set()
+        records = _customer_records(files, connected, streets)
         await _copy(
             connection, f"customer_v{version}", _CUSTOMER_COLUMNS, records, expected, partial(tell, "customers")
         )
+        keys = ((key, street) for street in sorted(streets) for key in stored_keys(street))
+        await _copy(connection, f"street_key_v{version}", ("key", "street"), keys, 0, _say_nothing)
         size = _Size()
         placed = _device_records(files.devices, connected, size)
         total = len(files.devices)
@@ -270,6 +279,7 @@ async def _switch_to(connection: Connection, version: NetworkVersion) -> None:
             version.feeders,
             version.devices,
             version.customers,
+            READING,
         )
 
 
@@ -303,11 +313,12 @@ def _say_nothing(*_: object) -> None:
     """Tell nobody how far it is."""
 
 
-def _customer_records(files: NetworkFiles, connected: Counter[str]) -> Iterator[tuple[object, ...]]:
-    """Yield the customers as table rows, counting them by transformer on the way."""
+def _customer_records(files: NetworkFiles, connected: Counter[str], streets: set[str]) -> Iterator[tuple[object, ...]]:
+    """Yield the customers as table rows, counting them by transformer and noting their streets on the way."""
     for row in files.read_customers():
         connected[row.transformer_id] += 1
         address = parse(row.address)
+        streets.update(site.street for site in address.sites)
         key = account_key(row.account_id)
         yield (
             row.account_id,

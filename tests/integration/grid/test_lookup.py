@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from collections import Counter
 
 import pytest
 
 from services.contracts.values import Basis
+from services.grid.address import parse
 from services.grid.book import CustomerBook
 from services.grid.candidates import MOST_POINTS, MOST_SLIPPED, Named, Search, search
 from services.grid.device import DeviceRow
 from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, ask
 from services.grid.lookup import FIND_AROUND, FIND_NAMED, around_arguments, named_arguments, resolve_places
+from services.grid.misspelt import FIND_ALIKE, MOST_ALIKE
 from services.grid.network_file import CustomerRow, open_network, write_customers, write_devices
 from services.grid.store import import_network, migrate
+from services.grid.syllables import SYLLABLES
 from services.grid.tree import Tree
 
 pytestmark = pytest.mark.integration
@@ -172,6 +176,89 @@ async def test_names_as_people_say_them_and_accounts_without_signs_are_found_as_
         "SELECT count(*) FROM pg_indexes WHERE indexname IN ('customer_v1_key', 'device_v1_key', 'device_v1_id_key')"
     )
     assert await grid.fetchval(again) == 3
+
+
+def misspelt(chance, said):
+    """An address with its street as a telephone's keyboard, a recogniser, a hurried finger or a foreigner writes it."""
+    found = re.search(r"[\u4e00-\u9fff]{2,4}(?=路)", said)
+    if found is None:
+        return said
+    stem = found[0]
+    n = chance.randrange(len(stem))
+    alike = [char for char, sounds in SYLLABLES.items() if sounds == SYLLABLES[stem[n]]]
+    spoilt = chance.choice(
+        (
+            *(
+                stem,
+                stem[:n] + chance.choice(alike) + stem[n + 1 :],
+                stem[:n] + stem[n + 1 :],
+                stem[::-1],
+                stem[n] + stem,
+            ),
+            "".join(SYLLABLES[char][0] for char in stem),
+            *(stem[:n] + "新" + stem[n + 1 :], stem.replace("n", "l"), stem[:n] + stem[n] + stem[n:], "无此"),
+        )
+    )
+    return said.replace(stem, spoilt)
+
+
+async def test_misspelt_streets_are_found_as_in_memory_by_no_more_than_four_queries(grid, tiled):
+    files = tiled(6)
+    await import_network(grid, *files)
+    network = open_network(*files)
+    rows = list(network.read_customers())
+    book = CustomerBook(Tree(network.devices), rows)
+    chance = random.Random(3)
+    reports = []
+    for _ in range(600):
+        row, other = chance.choice(rows), chance.choice(rows)
+        said = misspelt(chance, as_said(chance, row))
+        reports.append(
+            PlaceEvidence(
+                account_id=chance.choice([None, None, None, row.account_id, other.account_id]),
+                lat=(lat := chance.choice([None, None, row.lat, other.lat])),
+                lon=None if lat is None else row.lon,
+                **chance.choice([{"address": said}, {"text": f"{said}停电了"}]),
+            )
+        )
+    await resolve_places(grid, reports)  # the driver learns the array types once a connection
+    clues = Counter()
+    for begin in range(0, len(reports), 100):
+        queries = []
+        batch = reports[begin : begin + 100]
+        with grid.query_logger(queries.append):
+            places = await resolve_places(grid, batch)
+            await asyncio.sleep(0)
+        assert len(queries) == 4
+        for report, place in zip(batch, places, strict=True):
+            assert place == book.resolve(report), report
+            clues.update(place.evidence)
+    assert min(clues[one] for one in ("address", "address_misspelt", "address_unknown", "address_conflicts")) > 10, (
+        clues
+    )
+    # A network that was imported before streets had keys is read as it was then.
+    found = PlaceEvidence(address=next(one.address for one in reports if one.address))
+    await grid.execute("TRUNCATE grid.street_key")
+    for place in await resolve_places(grid, [*reports, found]):
+        assert "address_misspelt" not in place.evidence
+
+
+async def test_a_sender_of_streets_that_nobody_has_costs_the_others_no_more_than_some_of_them(grid, shipped):
+    await import_network(grid, *shipped("ieee123"))
+    files = open_network(*shipped("ieee123"))
+    home = next(row for row in files.read_customers() if parse(row.address).number)
+    road = parse(home.address).road
+    said = home.address.replace(road, "".join(SYLLABLES[char][0] for char in road[:-1]) + road[-1])
+    honest = PlaceEvidence(address=said)
+    assert (await resolve_places(grid, [honest]))[0].transformer_id == home.transformer_id
+    strange = [PlaceEvidence(address=f"无{chr(0x4E00 + n)}何有路{n}号") for n in range(1, 5 * MOST_ALIKE)]
+    asked = []
+    with grid.query_logger(lambda query: asked.extend(query.args if FIND_ALIKE in query.query else ())):
+        *_, last = await resolve_places(grid, [*strange, honest])
+        first, *_ = await resolve_places(grid, [honest, *strange])
+        await asyncio.sleep(0)
+    assert (first.transformer_id, last.transformer_id) == (home.transformer_id, None)  # the last is a control
+    assert all(0 < len(keys) < 60 * MOST_ALIKE for keys in asked)
 
 
 async def test_a_batch_is_two_queries_whatever_its_size(grid, tiled):

@@ -96,6 +96,15 @@ async def test_the_same_files_are_not_imported_twice(grid, shipped):
     assert again.version == first.version
 
 
+async def test_files_that_an_older_release_imported_are_read_again_unless_something_was_switched(grid, shipped):
+    await import_network(grid, *shipped("ckt5"))
+    await grid.execute("UPDATE grid.network_version SET reading = 0, revision = 1")
+    assert not (await import_network(grid, *shipped("ckt5"))).changed
+    await grid.execute("UPDATE grid.network_version SET revision = 0")
+    assert (await import_network(grid, *shipped("ckt5"))).changed
+    assert not (await import_network(grid, *shipped("ckt5"))).changed
+
+
 async def test_a_changed_file_makes_a_new_version_and_the_third_drops_the_first(grid, shipped):
     versions = [(await import_network(grid, *shipped(name))).version for name in ("ieee123", "ckt5", "ieee123")]
     assert [version.version for version in versions] == [1, 2, 3]
@@ -208,7 +217,7 @@ async def test_what_a_killed_import_left_is_seen_by_nobody_and_dropped_by_the_ne
     assert await current_version(grid) == good.version
     assert {row["version"] for row in await grid.fetch("SELECT DISTINCT version FROM grid.customer")} == {1}
     assert (await import_network(grid, *shipped("ieee123"))).version.version == 2
-    parts = ("area_tree", "customer", "device", "house", "service_point")
+    parts = ("area_tree", "customer", "device", "house", "service_point", "street_key")
     assert await tables_of(grid) == before | {f"{part}_v2" for part in parts}
 
 

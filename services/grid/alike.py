@@ -1,0 +1,231 @@
+"""Which streets of the network a street may mean that it does not have: those that sound alike or are a slip away.
+
+Decided here: what sounds alike (the same syllables, whatever the tones and the characters; then those that an accent
+runs together), what a slip of the finger is in a name, and which of the streets that are found by their keys is meant.
+Never here: I/O, where the street is, or how far to believe it (``candidates``).
+
+A street is stored under the keys of its name and looked up under those of what was said: both are texts, so a table
+with an index is all it takes. A telephone's keyboard offers 辛福路 for 幸福路, a recogniser writes 蓝山路 for 南山路,
+some type xingfu lu, and a finger leaves out a character or swaps two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from enum import IntEnum
+from itertools import islice, product
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from services.grid.syllables import SYLLABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from services.grid.address import Site
+
+MOST_STREETS: Final = 32
+"""Streets of one key that are looked at; of more of them none is meant."""
+_MOST_READINGS: Final = 4
+_LONGEST: Final = 9  # characters of a name, as ``address.street_names`` has it
+_SHORTEST_STEM: Final = 2
+_SHORTEST_TYPED: Final = 4  # letters
+_KIND: Final = re.compile(
+    r"(?:大道|大街|胡同|路|街|道|巷|小区|花园|家园|公寓|新村|社区|花苑|雅苑|嘉苑|佳苑|大厦|别墅|山庄|华府|公馆|庄园|新城|家属院|"
+    r"大院|名苑|豪庭|名邸|苑|村|府|湾|庭|院|城|轩|居|园|广场)$"
+)
+_ROADS: Final = ("路", "街", "道", "巷", "胡同")
+_LETTERS: Final = re.compile(r"[a-z ]+$")
+_ENGLISH_KINDS: Final = {"road": ("路",), "street": ("街", "大街"), "avenue": ("大道", "大街"), "lane": ("巷",)}
+_ENGLISH_WORDS: Final = {"north": "bei", "south": "nan", "east": "dong", "west": "xi", "middle": "zhong"}
+_ACCENTS: Final = tuple(
+    (re.compile(pattern), into)
+    for pattern, into in (
+        (r"^([zcs])h", r"\1"),
+        (r"^l(?!v)", "n"),
+        (r"^hu(?=.)", "f"),
+        (r"^hu$", "fu"),
+        (r"([ie]n)g$", r"\1"),
+    )
+)
+_DIGITS: Final = dict(zip("0123456789", "零一二三四五六七八九", strict=True))
+_TELLING: Final = frozenset("零一二三四五六七八九十东南西北中前后上下左右内外里新老大小")
+"""What streets are told apart by: 建国一路 is no slip of 建国二路."""
+
+
+class How(IntEnum):
+    """How a street is like what was said, the likeliest first."""
+
+    SOUND = 0
+    ACCENT = 1
+    SLIP = 2
+    """A character missing or twice, or two swapped."""
+    CHARACTER = 3
+    """Another character: this may as well be the name of another street."""
+
+
+class Alike(NamedTuple):
+    """The streets that may be meant, the likeliest first, and how each is like what was said."""
+
+    streets: tuple[str, ...]
+    hows: tuple[How, ...]
+
+    def how(self, street: str) -> How:
+        """Return how a street is like what was said."""
+        return self.hows[self.streets.index(street)]
+
+
+def stored_keys(street: str) -> tuple[str, ...]:
+    """Return the keys of a street of the network; none for a name that is not Chinese."""
+    stem, kind = _apart(street)
+    if len(stem) < _SHORTEST_STEM:
+        return ()
+    return tuple(dict.fromkeys([*_sounds(stem, kind), *_accents(stem, kind), *_slips(stem, kind)]))
+
+
+def said_keys(sites: Iterable[Site]) -> tuple[str, ...]:
+    """Return the keys under which to look for what streets that nobody has may mean."""
+    return tuple(dict.fromkeys(key for site in sites for *_, keys in _looks(site.street) for key in keys))
+
+
+def alike(sites: Sequence[Site], found: Iterable[tuple[str, str]]) -> Alike | None:
+    """Return the streets that may be meant; None where there is none.
+
+    Of each way to be alike the longest name that fits, before its endings; where that are too many, none of them.
+
+    Args:
+        sites: What was said.
+        found: Keys of ``said_keys`` and the streets that have them.
+    """
+    by_key: dict[str, set[str]] = defaultdict(set)
+    for key, street in found:
+        by_key[key].add(street)
+    if not by_key:
+        return None
+    looks = [look for site in sites for look in _looks(site.street)]
+    meant: dict[str, How] = {}
+    settled: set[How] = set()
+    for how, said, keys in sorted(looks, key=lambda look: (look[0], -len(look[1]))):
+        if how in settled or not any(key in by_key for key in keys):
+            continue
+        streets = {street for key in keys for street in by_key.get(key, ()) if _may_be(how, said, street)}
+        if streets:
+            settled.add(how)
+        if len(streets) <= MOST_STREETS and all(len(by_key.get(key, ())) <= MOST_STREETS for key in keys):
+            for street in sorted(streets):
+                meant.setdefault(street, how)
+    return Alike(tuple(meant), tuple(meant.values())) if meant else None
+
+
+def is_road(street: str) -> bool:
+    """Tell a road from an estate by its name."""
+    return street.endswith(_ROADS)
+
+
+def _looks(said: str) -> Iterator[tuple[How, str, list[str]]]:
+    """Yield how to look for a street, what of it (its endings: words may stand before the name), and the keys."""
+    if said.isascii():
+        yield from _english(said)
+        return
+    stem, kind = _apart(said)
+    if _LETTERS.match(stem):
+        yield from _typed(stem.split(), kind)
+        return
+    for begin in range(max(0, len(said) - _LONGEST), len(said) - len(kind) - _SHORTEST_STEM + 1):
+        rest = said[begin : len(said) - len(kind)]
+        yield How.SOUND, rest + kind, _sounds(rest, kind)
+        yield How.ACCENT, rest + kind, _accents(rest, kind)
+        if len(rest) > _SHORTEST_STEM:
+            yield How.SLIP, rest + kind, _slips(rest, kind)
+            yield How.CHARACTER, rest + kind, _slips(rest, kind)
+        elif not begin:  # what is shorter than a name may lack a character, if it is all there is
+            yield How.SLIP, rest + kind, [_slip(rest, kind), _slip(rest[::-1], kind)]
+
+
+def _english(said: str) -> Iterator[tuple[How, str, list[str]]]:
+    """Look for what is written in English with the name in letters: xingfu north road."""
+    *words, last = said.split() or [""]
+    for kind in _ENGLISH_KINDS.get(last, ()):
+        yield from _typed([_ENGLISH_WORDS.get(word, word) for word in words], kind)
+
+
+def _typed(words: Sequence[str], kind: str) -> Iterator[tuple[How, str, list[str]]]:
+    for begin in range(len(words)):
+        name = "".join(words[begin:])
+        if len(name) >= _SHORTEST_TYPED:
+            yield How.SOUND, name + kind, [_sound(name, kind)]
+
+
+def _apart(street: str) -> tuple[str, str]:
+    found = _KIND.search(street)
+    return ("", "") if found is None else (street[: found.start()], found[0])
+
+
+def _readings(stem: str) -> Iterator[tuple[str, ...]]:
+    plain = [_DIGITS.get(char, char) for char in stem]
+    return islice(product(*(SYLLABLES.get(char, (char,)) for char in plain)), _MOST_READINGS)
+
+
+def _sounds(stem: str, kind: str) -> list[str]:
+    return [_sound("".join(one), kind) for one in _readings(stem)]
+
+
+def _accents(stem: str, kind: str) -> list[str]:
+    return [f"accent {''.join(map(_accent, one))}{kind}" for one in _readings(stem)]
+
+
+def _accent(syllable: str) -> str:
+    for pattern, into in _ACCENTS:
+        syllable = pattern.sub(into, syllable)
+    return syllable
+
+
+def _sound(letters: str, kind: str) -> str:
+    return f"sound {letters}{kind}"
+
+
+def _slip(stem: str, kind: str) -> str:
+    return f"slip {stem}{kind}"
+
+
+def _slips(stem: str, kind: str) -> list[str]:
+    """Return the keys that a name shares with those a slip away: itself, and itself without each of its characters."""
+    without = [stem[:n] + stem[n + 1 :] for n in range(len(stem))] if len(stem) > _SHORTEST_STEM else []
+    return [_slip(one, kind) for one in (stem, *without)]
+
+
+def _may_be(how: How, said: str, street: str) -> bool:
+    """Tell whether a street may be meant by what was said, having a key in common with it."""
+    if how is How.CHARACTER:
+        return len(said) == len(street) and _differences(said, street) == 1 and not _told_apart(said, street)
+    if how is How.SLIP:
+        return _is_a_slip(_apart(said)[0], _apart(street)[0])
+    return len(said) != len(street) or not _told_apart(said, street)
+
+
+def _told_apart(one: str, other: str) -> bool:
+    pairs = ((_DIGITS.get(a, a), _DIGITS.get(b, b)) for a, b in zip(one, other, strict=True))
+    return any(a != b and a in _TELLING and b in _TELLING for a, b in pairs)
+
+
+def _differences(one: str, other: str) -> int:
+    return sum(map(str.__ne__, one, other))
+
+
+def _is_a_slip(said: str, name: str) -> bool:
+    """Tell whether a name was said with a character missing or too many, or with two swapped.
+
+    Of a name of two characters one alone says too little: there they can only be swapped, or one of them doubled.
+    """
+    if len(said) == len(name):
+        swaps = (said[:n] + said[n + 1] + said[n] + said[n + 2 :] for n in range(len(said) - 1))
+        return said != name and name in swaps
+    longer, shorter = (said, name) if len(said) > len(name) else (name, said)
+    return any(
+        longer[:n] + longer[n + 1 :] == shorter
+        and (
+            (n > 0 and char == longer[n - 1])
+            or (len(name) > _SHORTEST_STEM and (longer == name or char not in _TELLING))
+        )
+        for n, char in enumerate(longer)
+    )

@@ -1,0 +1,71 @@
+"""Addresses typed in the letters of pinyin: xingfu lu 12 hao, 3 dong 501.
+
+Decided here: which letters are the words of an address (路, 号, 栋) and where the name of the street stands. Never
+here: which street the letters of its name mean (``alike``), I/O.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+_KINDS: Final = {
+    "dadao": "大道",
+    "dajie": "大街",
+    "hutong": "胡同",
+    "lu": "路",
+    "jie": "街",
+    "xiang": "巷",
+    "xiaoqu": "小区",
+    "huayuan": "花园",
+    "jiayuan": "家园",
+    "gongyu": "公寓",
+    "xincun": "新村",
+    "shanzhuang": "山庄",
+    "xincheng": "新城",
+    "dasha": "大厦",
+}
+_UNITS: Final = {
+    "haolou": "栋",
+    "hao": "号",
+    "dong": "栋",
+    "zhuang": "栋",
+    "lou": "栋",
+    "danyuan": "单元",
+    "shi": "室",
+    "fang": "室",
+    "qu": "区",
+}
+_KIND: Final = re.compile(
+    r"([a-z]{2}) ?(da ?dao|da ?jie|hu ?tong|lu|jie|xiang|xiao ?qu|hua ?yuan|jia ?yuan|gong ?yu|xin ?cun|shan ?zhuang|"
+    r"xin ?cheng|da ?sha) ?(?=\d)"
+)
+_UNIT: Final = re.compile(r"(\d) ?(hao ?lou|hao|dong|zhuang|lou|dan ?yuan|shi|fang|qu)(?![a-z]) ?")
+_STREET: Final = re.compile(
+    rf"(?:(\d{{1,5}}区) ?)?([a-z][a-z ]{{2,60}}?) ?({'|'.join(_KINDS.values())})"
+    r" ?(?:(\d{1,5})(?:号|(?!\d|栋|单元|室)))?"
+)
+_ROADS: Final = frozenset(("大道", "大街", "胡同", "路", "街", "巷"))
+
+
+class Typed(NamedTuple):
+    """The parts of an address whose names are in letters; ``rest`` is what follows, its units in characters."""
+
+    district: str
+    name: str
+    is_road: bool
+    number: int
+    rest: str
+
+
+def typed(plain: str) -> Typed | None:
+    """Return the parts of an address (as ``address.normalise`` gives it); None where it is not in letters."""
+    plain = _KIND.sub(lambda found: found[1] + _KINDS[found[2].replace(" ", "")], plain, count=1)
+    if (found := _STREET.search(plain)) is None:
+        return None
+    plain = _UNIT.sub(lambda unit: unit[1] + _UNITS[unit[2].replace(" ", "")], plain)
+    found = _STREET.search(plain)
+    if found is None:
+        return None
+    district, name, kind, number = found.groups("")
+    return Typed(district, f"{name}{kind}", kind in _ROADS, int(number or 0), plain[found.end() :].strip())
