@@ -20,7 +20,7 @@ from services.dedup.moves import watch_moves
 from services.dedup.settings import DedupSettings
 from services.dedup.timers import watch_timers
 from services.grid.store import SCHEMA as GRID_SCHEMA
-from services.runtime.postgres import migrate
+from services.runtime.migration import migrate
 from services.runtime.service import Parts, Runtime, run
 from services.runtime.settings import SettingsError
 from services.runtime.watched import watched_file

@@ -18,7 +18,7 @@ from services.router.timers import watch_time
 from services.router.tree.book import RuleBook, load_desk
 from services.router.tree.calendars import holidays_beside
 from services.router.tree.keys import DEVELOPMENT_KEYS, read_keys
-from services.runtime.postgres import migrate
+from services.runtime.migration import migrate
 from services.runtime.service import Parts, Runtime, run
 from services.runtime.settings import SettingsError
 from services.runtime.watched import watched_file

@@ -42,6 +42,10 @@ CLAIMS: Final = Counter("gridline_claims_total", "Partitions claimed, by topic",
 OWNED: Final = Gauge("gridline_partitions_owned", "Partitions this process reads, by topic", ("topic",))
 LAG: Final = Gauge("gridline_lag_records", "Records between our position and the end of the log", ("topic",))
 UNAVAILABLE: Final = Counter("gridline_unavailable_total", "Times Kafka or Postgres could not answer", ("what",))
+SILENT_SESSIONS_ENDED: Final = Counter(
+    "gridline_silent_sessions_ended_total",
+    "Database sessions ended because their process was silent in the middle of a statement: it is frozen",
+)
 OUTBOX_UNPUBLISHED: Final = Gauge("gridline_outbox_unpublished", "Rows committed and not yet published")
 OUTBOX_AGE: Final = Gauge("gridline_outbox_oldest_seconds", "Age of the oldest unpublished row; 0 if none")
 PUBLISHED: Final = Counter("gridline_published_total", "Records the relay published, by topic", ("topic",))

@@ -1,4 +1,4 @@
-"""The Postgres pool of a service, its schema, and which database errors mean what.
+"""The Postgres pool of a service, and which database errors mean what.
 
 Three kinds (DESIGN §6.3): data that Postgres cannot hold is invalid input, a server that cannot be reached or
 that asks to retry is unavailable, anything else is a bug.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -24,12 +23,11 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
 
-_KERNEL: Final = Path(__file__).parent / "kernel.sql"
-_MIGRATION_LOCK: Final = 0x95598  # one migration at a time per database
 _STATEMENT_SECONDS: Final = 30.0
-_MIGRATION_SECONDS: Final = 600.0
-"""An index over ten million rows takes a minute: cut off like any other statement, it would begin anew for ever."""
-_FROZEN_SECONDS: Final = 10.0
+FROZEN_SECONDS: Final = 10.0
+"""How long a process may be silent inside a transaction before it loses it."""
+OWN_SESSIONS: Final = "gridline-"
+"""How the names of services' sessions begin, as Postgres shows them."""
 _ARRAYS: Final = ("bool", "bytea", "float4", "float8", "int2", "int4", "int8", "text", "timestamptz", "uuid")
 _TYPES: Final = f"SELECT {', '.join(f'${n}::{name}[]' for n, name in enumerate(_ARRAYS, 1))}"
 
@@ -123,40 +121,15 @@ async def open_pool(dsn: str, *, schema: str, size: int, ready: int = 1) -> Pool
             reset=_nothing_to_reset,
             server_settings={
                 "search_path": schema,
-                "application_name": f"gridline-{schema}",
+                "application_name": f"{OWN_SESSIONS}{schema}",
                 "synchronous_commit": "on",
                 # A batch's query looks expensive for its rows and is done in milliseconds; a server that has LLVM would
                 # compile it first, each time, for longer than it runs.
                 "jit": "off",
-                # An owner frozen inside a transaction holds its rows; after this its successor gets them.
-                "idle_in_transaction_session_timeout": str(int(_FROZEN_SECONDS * 1000)),
+                # An owner frozen inside a transaction holds its rows; after this its successor gets them (frozen in the
+                # middle of a statement: silent_sessions).
+                "idle_in_transaction_session_timeout": str(int(FROZEN_SECONDS * 1000)),
                 # A firewall that forgets connections nobody speaks on hears of these.
                 "tcp_keepalives_idle": "60",
             },
         )
-
-
-async def migrate(dsn: str, schema: str, *sql_files: Path, kernel: bool = True) -> None:
-    """Create the schema with the kernel's tables and a room's own. Running it again changes nothing.
-
-    Args:
-        dsn: PostgreSQL address.
-        schema: Name of the schema, which is the name of the service.
-        sql_files: The room's idempotent DDL, run in order with ``search_path`` set to the schema.
-        kernel: Whether the room consumes and so needs the kernel's tables.
-
-    Raises:
-        UnavailableError: the server cannot be reached.
-    """
-    files = ((_KERNEL,) if kernel else ()) + sql_files
-    with translated():
-        connection = await asyncpg.connect(dsn, command_timeout=_MIGRATION_SECONDS)
-        try:
-            async with connection.transaction():
-                await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
-                await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-                await connection.execute(f'SET LOCAL search_path = "{schema}"')
-                for file in files:
-                    await connection.execute(file.read_text(encoding="utf-8"))
-        finally:
-            await connection.close()

@@ -21,14 +21,15 @@ import uvicorn
 import uvloop
 from aiokafka.errors import KafkaError
 
-from services.runtime import clock, failpoints, logs, metrics, outbox, positions, rehearsal, retention
+from services.runtime import clock, failpoints, logs, metrics, outbox, positions, rehearsal, retention, silent_sessions
 from services.runtime.batch import Transactor
 from services.runtime.consumer import Consumer
 from services.runtime.errors import HaltError, UnavailableError
 from services.runtime.http import Doors, make_app
 from services.runtime.http_protocol import HttpProtocol
+from services.runtime.migration import migrate
 from services.runtime.outbox import Outbox, Relay
-from services.runtime.postgres import migrate, open_pool, translated
+from services.runtime.postgres import open_pool, translated
 from services.runtime.producer import Producer
 from services.runtime.settings import ServiceSettings, SettingsError, read_settings
 from services.runtime.yaml_reading import RulesError
@@ -275,6 +276,8 @@ class _Service:
                 relay = Relay(self._pool, self._producer, self._outbox, settings=self._settings, shard=shard)
                 tasks.append(asyncio.create_task(relay.run(), name=f"relay-{shard}"))
             tasks.append(asyncio.create_task(self._measure(), name="measure"))
+            dsn = self._settings.postgres_dsn.get_secret_value()
+            tasks.append(asyncio.create_task(silent_sessions.end_silent_sessions(dsn), name="silent sessions"))
         tasks += [asyncio.ensure_future(start()) for start in self._parts.background]
         tasks += [asyncio.ensure_future(one.watch(self._settings.reload_seconds)) for one in self._parts.watched]
         if self._rehearsal is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypedDict
 
-from services.runtime.postgres import migrate
+from services.runtime.migration import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

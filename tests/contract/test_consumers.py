@@ -27,7 +27,8 @@ from services.router.handler import RouterHandler
 from services.router.settings import RouterSettings
 from services.router.tree.book import RuleBook
 from services.runtime.handling import Received
-from services.runtime.postgres import migrate, open_pool
+from services.runtime.migration import migrate
+from services.runtime.postgres import open_pool
 from services.runtime.watched import watched_file
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from services.cli.topics import reader
 from services.contracts.envelope import RefusedError, decode, open_record
 from services.contracts.messages import IncidentChanged, OrderVersion
 from services.contracts.topics import BY_NAME, DISPATCH_ORDER, INCIDENT_CHANGED
-from services.runtime.postgres import migrate as migrate_schema
+from services.runtime.migration import migrate as migrate_schema
 
 if TYPE_CHECKING:
     from services.cli.topics import Record

@@ -19,7 +19,7 @@ from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, TOPICS
 from services.runtime import positions
 from services.runtime.clock import now
 from services.runtime.errors import FencedError
-from services.runtime.postgres import migrate
+from services.runtime.migration import migrate
 from services.runtime.settings import ServiceSettings
 
 pytestmark = pytest.mark.integration

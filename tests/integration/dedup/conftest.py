@@ -10,7 +10,8 @@ from services.dedup.ground import Ground
 from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.grid.store import import_network
 from services.runtime.cluster import apply_topics
-from services.runtime.postgres import migrate, open_pool
+from services.runtime.migration import migrate
+from services.runtime.postgres import open_pool
 from tests.integration.dedup.room import Room
 from tests.service_process import Service
 from tests.unit.dedup.timeline import NETWORKS, RULES

@@ -19,7 +19,8 @@ from services.notify.handler import NotifyHandler
 from services.notify.senders.webhook import WebhookSender
 from services.notify.wording import Wording, read_wording
 from services.runtime.handling import Received
-from services.runtime.postgres import migrate, open_pool
+from services.runtime.migration import migrate
+from services.runtime.postgres import open_pool
 from services.runtime.watched import Watched, watched_file
 from tests.integration.notify.receiver import KEY, Receiver
 from tests.unit.notify.snapshots import NOW, Snapshots

@@ -145,7 +145,8 @@ def test_the_store_loads_all_that_a_decision_needs(event_loop_pool, data, action
 def event_loop_pool(database_dsn, templates):
     """A desk on an event loop of its own, for tests that hypothesis calls many times."""
     from services.notify.__main__ import SCHEMA
-    from services.runtime.postgres import migrate, open_pool
+    from services.runtime.migration import migrate
+    from services.runtime.postgres import open_pool
 
     with asyncio.Runner() as runner:
         runner.run(migrate(database_dsn, "notify", SCHEMA))

@@ -21,8 +21,9 @@ from services.router.tree.book import RuleBook
 from services.router.tree.keys import read_keys
 from services.runtime.cluster import apply_topics
 from services.runtime.http import make_app
+from services.runtime.migration import migrate
 from services.runtime.outbox import Outbox
-from services.runtime.postgres import migrate, open_pool
+from services.runtime.postgres import open_pool
 from tests.integration.router.desk import Desk
 from tests.integration.router.process import Router, a_router
 from tests.unit.router.making import CLASSIFY, DEPLOY, ROUTES, SHIPPED_DESK

@@ -21,7 +21,7 @@ from services.contracts import ids, topics
 from services.contracts.envelope import Outgoing, Refusal, RefusedError
 from services.contracts.messages import OrderVersion, OutageReported
 from services.contracts.values import DeviceRef, OrderStatus, Priority
-from services.runtime import batch, consumer, outbox, positions, postgres, service
+from services.runtime import batch, consumer, outbox, positions, postgres, service, silent_sessions
 from services.runtime.errors import UnavailableError
 from services.runtime.handling import Decided, Publication, Refused
 from services.runtime.settings import ServiceSettings
@@ -183,6 +183,12 @@ def take_out(protection: str) -> None:
             return self._kafka(plain) in self._ready
 
         consumer.Consumer._held = held_by_any  # type: ignore[method-assign]
+    elif protection == "ending of silent sessions":
+
+        async def never(_dsn: str) -> None:
+            await asyncio.Event().wait()
+
+        silent_sessions.end_silent_sessions = never
     elif protection:
         raise ValueError(protection)
 

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from services.runtime import postgres
-from services.runtime.postgres import migrate
+from services.runtime.migration import migrate
 
 if TYPE_CHECKING:
     from tests.integration.runtime.world import World

@@ -10,7 +10,7 @@ import pytest
 
 from services.contracts.topics import TOPICS
 from services.runtime import retention
-from services.runtime.postgres import migrate
+from services.runtime.migration import migrate
 
 if TYPE_CHECKING:
     from tests.integration.runtime.world import World
