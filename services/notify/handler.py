@@ -17,7 +17,7 @@ from services.notify import inquiries, metrics, store
 from services.notify.domain.asked import answer
 from services.notify.domain.decide import decide
 from services.notify.domain.incident import fold
-from services.notify.domain.notice import Notice, Quiet, settle
+from services.notify.domain.notice import Notice, Quiet, is_told, settle
 from services.runtime.handling import Decided
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class NotifyHandler:
         """Load, decide, save."""
         changes = [one.message for one in batch if isinstance(one.message, IncidentChanged)]
         said = [one.message for one in batch if isinstance(one.message, ReportSettled)]
-        settled = [one for one in said if one.outcome != "in_incident"]  # the incident tells of that itself
+        settled = [one for one in said if one.outcome != "in_incident"]
+        told = [one for one in said if is_told(one)]
         heard = [one.message for one in batch if isinstance(one.message, RecipientHeard)]
         wording = self._templates()
         notices: list[Notice] = []
@@ -60,7 +61,7 @@ class NotifyHandler:
         news = fold(await store.load_standings(tx, {change.incident_id for change in changes}), changes)
         await store.save_links(tx, heard)
         lost = await store.save_arrivals(tx, heard)
-        joined, answered = [one.recipient for one in news.reporters.values()], [one.recipient for one in settled]
+        joined, answered = [one.recipient for one in news.reporters.values()], [one.recipient for one in told]
         present = [one.recipient for one in heard if one.heard in _PRESENT]
         await store.lock_customers(tx, [one for one in joined + answered + present if one is not None], news.announced)
         await store.save_reports(tx, news.reporters.values(), settled)
@@ -70,7 +71,7 @@ class NotifyHandler:
             await store.save_news(tx, news.standings.values(), decision.subscriptions)
             notices += decision.notices
             quiet += decision.quiet
-        for message in settled:
+        for message in told:
             verdict = settle(message)
             if isinstance(verdict, Quiet):
                 quiet[verdict] += 1

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from services.runtime.postgres import Connection, Pool
 
 _ASKED: Final = """
-SELECT r.report_id, r.ticket_id, r.ticket_ref, r.language, r.turn, r.outcome, r.reason, r.settled_at,
+SELECT r.report_id, r.ticket_id, r.ticket_ref, r.language, r.turn, r.outcome, r.reason, r.settled_at, r.expected_at,
        s.joined_revision, s.joined_at,
        i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
        i.changed_at, i.area, i.device, i.progress, i.storm
@@ -85,10 +85,14 @@ async def count_notices(pool: Pool, incident: UUID) -> list[NoticeCount] | None:
         return [NoticeCount(**row) for row in await connection.fetch(_COUNTS, incident)]
 
 
+def _settled(row: Record) -> Settled:
+    return Settled(row["outcome"], row["reason"], row["settled_at"], row["expected_at"])
+
+
 def _asked(row: Record) -> Asked:
     return Asked(
         language=row["language"],
-        settled=Settled(row["outcome"], row["reason"], row["settled_at"]) if row["settled_at"] else None,
+        settled=_settled(row) if row["settled_at"] else None,
         joined_revision=row["joined_revision"] or 0,
         joined_at=row["joined_at"],
         standing=standing_of(row) if row["incident_id"] else None,

@@ -49,6 +49,7 @@ CREATE TABLE IF NOT EXISTS report (
     reason       text,
     settled_at   timestamptz
 );
+ALTER TABLE report ADD COLUMN IF NOT EXISTS expected_at timestamptz; -- end of the planned outage that answers it
 CREATE INDEX IF NOT EXISTS report_ticket_ref ON report (ticket_ref);
 CREATE INDEX IF NOT EXISTS report_recipient ON report (recipient_id) WHERE recipient_id IS NOT NULL;
 

@@ -120,15 +120,17 @@ ON CONFLICT (incident_id) DO UPDATE SET
 """
 # A report's incident and its settlement may be told of by two partitions at once: the order of ids again.
 _SAVE_REPORTS: Final = """
-INSERT INTO report (report_id, ticket_id, ticket_ref, language, recipient_id, turn, outcome, reason, settled_at)
+INSERT INTO report (report_id, ticket_id, ticket_ref, language, recipient_id, turn, outcome, reason, settled_at,
+                    expected_at)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::int[], $7::text[], $8::text[],
-                     $9::timestamptz[]) AS v (report_id)
+                     $9::timestamptz[], $10::timestamptz[]) AS v (report_id)
 ORDER BY v.report_id
 ON CONFLICT (report_id) DO UPDATE SET
-    (outcome, reason, settled_at) = (
-        SELECT outcome, reason, settled_at FROM (VALUES
-            (excluded.outcome, excluded.reason, excluded.settled_at), (report.outcome, report.reason, report.settled_at)
-        ) AS said (outcome, reason, settled_at) ORDER BY settled_at DESC NULLS LAST LIMIT 1
+    (outcome, reason, settled_at, expected_at) = (
+        SELECT outcome, reason, settled_at, expected_at FROM (VALUES
+            (excluded.outcome, excluded.reason, excluded.settled_at, excluded.expected_at),
+            (report.outcome, report.reason, report.settled_at, report.expected_at)
+        ) AS said (outcome, reason, settled_at, expected_at) ORDER BY settled_at DESC NULLS LAST LIMIT 1
     ),
     turn = least(excluded.turn, report.turn)
 WHERE excluded.settled_at >= coalesce(report.settled_at, '-infinity') OR excluded.turn < report.turn
@@ -259,7 +261,7 @@ async def save_reports(tx: Connection, reporters: Iterable[Reporter], settled: I
     rows: dict[UUID, tuple[Any, ...]] = {
         one.report_id: (
             *(one.report_id, one.ticket_id, one.ticket_ref, one.language, one.recipient_id, one.turn),
-            *(None, None, None),
+            *(None, None, None, None),
         )
         for one in reporters
     }
@@ -267,7 +269,7 @@ async def save_reports(tx: Connection, reporters: Iterable[Reporter], settled: I
         who = recipient_id(message.recipient) if message.recipient else None
         rows[message.report_id] = (
             *(message.report_id, message.ticket_id, message.ticket_ref, message.language, who, Turn.OTHERS),
-            *(message.outcome, message.reason, message.settled_at),
+            *(message.outcome, message.reason, message.settled_at, message.expected_at),
         )
     if rows:
         await tx.execute(_SAVE_REPORTS, *_columns(rows.values()))

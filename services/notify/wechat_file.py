@@ -44,6 +44,7 @@ _USUALLY: Final = {
     Template.JOINED_KNOWN_ETR: Template.JOINED_KNOWN,
     Template.ANSWERED_ARREARS: Template.ANSWERED,
     Template.ANSWERED_ALREADY_RESTORED: Template.ANSWERED,
+    Template.ANSWERED_PLANNED: Template.ANSWERED,
 }
 """What carries a text that has no template of its own."""
 _SAMPLE: Final = {"ref": "0000-0000-000", "text": "x" * 500}

@@ -47,12 +47,13 @@ PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
         Template.ANSWERED: set[str](),
         Template.ANSWERED_ARREARS: set[str](),
         Template.ANSWERED_ALREADY_RESTORED: set[str](),
+        Template.ANSWERED_PLANNED: {"etr"},
         Template.WITH_PERSON: set[str](),
     }.items()
 }
 """What each text may say beside its words."""
 _SAMPLE: Final = dict.fromkeys(("ref", "etr", "restored_at"), "0000-0000-000")
-_USUALLY: Final = {Template.RECEIVED_STORM: Template.RECEIVED}
+_USUALLY: Final = {Template.RECEIVED_STORM: Template.RECEIVED, Template.ANSWERED_PLANNED: Template.ANSWERED}
 """What is said where a text is not given."""
 
 
@@ -168,14 +169,13 @@ class _File:
         names = tuple(template.value for template in Template)
         needed = tuple(template.value for template in Template if template not in _USUALLY)
         texts = self._reader.fields(fields["texts"], f"texts of {tag}", names, needed) if "texts" in fields else {}
-        texts |= {one: texts[usual] for one, usual in _USUALLY.items() if one not in texts and usual in texts}
-        return _Language(
-            self._text(fields["time"], f"{tag}: time", _TIME_FIELDS, _shows_time) if "time" in fields else "",
-            {
-                Template(name): self._text(text, f"{tag}: {name}", PLACEHOLDERS[Template(name)], _shows_text)
-                for name, text in texts.items()
-            },
-        )
+        read = {
+            Template(name): self._text(text, f"{tag}: {name}", PLACEHOLDERS[Template(name)], _shows_text)
+            for name, text in texts.items()
+        }
+        read |= {one: read[usual] for one, usual in _USUALLY.items() if one not in read and usual in read}
+        time = self._text(fields["time"], f"{tag}: time", _TIME_FIELDS, _shows_time) if "time" in fields else ""
+        return _Language(time, read)
 
     def _text(self, node: Node, what: str, allowed: frozenset[str], show: Callable[[str], str]) -> str:
         text = checked_pattern(self._reader, node, what, allowed, show, _LONGEST)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from services.contracts import ids
 from services.notify.domain.decide import present
-from services.notify.domain.notice import Stage, Tell, Template, Turn, make_notice, settled_stage
+from services.notify.domain.notice import Stage, Tell, Template, Turn, make_notice, settled_tell
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,6 +27,7 @@ class Settled:
     outcome: str
     reason: str
     at: datetime
+    expected_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,7 @@ def truth(asked: Asked, now: datetime) -> Truth:
         tell = present(standing, joined_revision=asked.joined_revision, now=now)
         return Truth(tell, standing.restored_at, standing.changed_at)
     if settled is not None:
-        stage, template = settled_stage(settled.outcome, settled.reason)
-        return Truth(Tell(stage, 1, template), None, settled.at)
+        return Truth(settled_tell(settled.outcome, settled.reason, settled.expected_at), None, settled.at)
     return Truth(Tell(Stage.RECEIVED, 1, Template.RECEIVED))  # on its way between two incidents
 
 

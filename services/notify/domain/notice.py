@@ -6,9 +6,9 @@ the clock, wording.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.contracts import ids
 from services.contracts.values import Channel, CustomerClass
@@ -71,6 +71,8 @@ class Template(StrEnum):
     ANSWERED = "answered"
     ANSWERED_ARREARS = "answered_arrears"
     ANSWERED_ALREADY_RESTORED = "answered_already_restored"
+    ANSWERED_PLANNED = "answered_planned"
+    """It is planned work, and until when."""
     WITH_PERSON = "with_person"
 
 
@@ -97,6 +99,10 @@ class Quiet(StrEnum):
     INCIDENT_CANCELLED = "incident_cancelled"
     UNLINKED = "unlinked"
     """The customer asked not to be told, or left."""
+
+
+_ANSWER_TAKEN_BACK: Final = frozenset({"plan_withdrawn", "undone_by_person"})
+"""Why a report that was answered by planned work is in an incident again: its customer was told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,21 +182,38 @@ def link_id(recipient: Recipient) -> UUID:
     return ids.derive("link", recipient.channel, recipient.address)
 
 
+def is_told(message: ReportSettled) -> bool:
+    """Tell whether the settlement is to be told, and not the incident that the report is in now."""
+    return message.outcome != "in_incident" or message.reason in _ANSWER_TAKEN_BACK
+
+
 def settle(message: ReportSettled) -> Notice | Quiet:
-    """Make the notice of a report that was answered without an incident, or handed to a person."""
+    """Make the notice of a report that was answered without an incident, handed to a person, or is no longer answered.
+
+    What a person decides may be decided otherwise and once more, and is told each time: the command stands in the
+    incident's place in the notice's id. So a customer with several reports is told once.
+    """
     if message.recipient is None:
         return Quiet.NO_RECIPIENT
     reporter = Reporter(message.report_id, message.ticket_id, message.ticket_ref, message.language, message.recipient)
-    stage, template = settled_stage(message.outcome, message.reason)
-    return make_notice(reporter, Tell(stage, 1, template), incident_id=None, caused_at=message.settled_at)
+    tell = settled_tell(message.outcome, message.reason, message.expected_at)
+    notice = make_notice(reporter, tell, incident_id=None, caused_at=message.settled_at)
+    if message.command_id is None:
+        return notice
+    to = message.recipient
+    return replace(notice, notice_id=ids.notice_id(to.channel, to.address, message.command_id, tell.stage, 1))
 
 
-def settled_stage(outcome: str, reason: str) -> tuple[Stage, Template]:
-    """Return the stage and text for a settlement; a reason without a text of its own gets the general answer."""
+def settled_tell(outcome: str, reason: str, expected_at: datetime | None) -> Tell:
+    """Return what to tell of a settlement; a reason without a text of its own gets the general answer."""
+    if outcome == "in_incident":
+        return Tell(Stage.RECEIVED, 1, Template.RECEIVED)
     if outcome != "answered":
-        return Stage.WITH_PERSON, Template.WITH_PERSON
+        return Tell(Stage.WITH_PERSON, 1, Template.WITH_PERSON)
+    if reason == "planned_outage" and expected_at is not None:
+        return Tell(Stage.ANSWERED, 1, Template.ANSWERED_PLANNED, expected_at)
     own = {"arrears": Template.ANSWERED_ARREARS, "already_restored": Template.ANSWERED_ALREADY_RESTORED}
-    return Stage.ANSWERED, own.get(reason, Template.ANSWERED)
+    return Tell(Stage.ANSWERED, 1, own.get(reason, Template.ANSWERED))
 
 
 def make_notice(

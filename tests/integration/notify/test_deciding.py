@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,10 +23,10 @@ ETR = NOW + timedelta(hours=2)
 RESTORED = IncidentState.RESTORED
 
 
-def settled(report=1, customer=1, outcome="needs_person", reason="device_unknown", minute=0):
+def settled(report=1, customer=1, outcome="needs_person", reason="device_unknown", minute=0, **said):
     fields = Snapshots.member(report, customer).model_dump(exclude={"customer_class"})
     at = NOW + timedelta(minutes=minute)
-    return ReportSettled(**fields, area="S1", outcome=outcome, reason=reason, settled_at=at)
+    return ReportSettled(**fields, area="S1", outcome=outcome, reason=reason, settled_at=at, **said)
 
 
 async def test_that_a_person_placed_a_report_is_told_by_its_incident_alone(desk):
@@ -33,6 +34,23 @@ async def test_that_a_person_placed_a_report_is_told_by_its_incident_alone(desk)
     assert await desk.take(settled(outcome="in_incident", reason="same_device", minute=5)) == 0
     assert [row["stage"] for row in await desk.notices()] == ["with_person"]
     assert await desk.pool.fetchval("SELECT outcome FROM report") == "needs_person", "as long as no incident has it"
+
+
+async def test_planned_work_that_was_entered_late_is_told_with_its_end_and_so_is_that_it_was_not_that(desk):
+    """Two reports of one customer: each word of a dispatcher is told once."""
+    plan = {"outcome": "answered", "reason": "planned_outage", "expected_at": ETR, "command_id": UUID(int=1)}
+    back = {"outcome": "in_incident", "reason": "plan_withdrawn", "command_id": UUID(int=2), "incident_id": UUID(int=9)}
+    members = [desk.make.member(1, 1), desk.make.member(2, 1)]
+    await desk.take(desk.make.changed(1, 1, joined=members))
+    covered = desk.make.changed(1, 2, state=IncidentState.CANCELLED, left=(1, 2))
+    assert await desk.take(covered, settled(1, 1, **plan, minute=2), settled(2, 1, **plan, minute=2)) == 1
+    assert await desk.take(settled(1, 1, **plan, minute=2)) == 0, "told again, it is known"
+    reopened = desk.make.changed(1, 3, joined=members)
+    assert await desk.take(reopened, settled(1, 1, **back, minute=3), settled(2, 1, **back, minute=3)) == 1
+
+    told = [(row["stage"], row["template"], row["etr"]) for row in await desk.notices()]
+    assert told == [("received",) * 2 + (None,), ("answered", "answered_planned", ETR), ("received",) * 2 + (None,)]
+    assert await desk.pool.fetchval("SELECT expected_at FROM report LIMIT 1") == ETR
 
 
 async def test_a_notice_waits_in_the_queue_with_all_that_sending_needs(desk):

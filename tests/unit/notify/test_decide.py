@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -210,6 +211,34 @@ def test_a_settled_report_is_answered_or_with_a_person(snapshots, outcome, reaso
     assert notice.incident_id is None
     assert notice.notice_id == ids.notice_id("sms", "13800000001", member.report_id, stage, 1)
     assert settle(ReportSettled(**(fields | {"recipient": None}))) is Quiet.NO_RECIPIENT
+
+
+def settled(snapshots, **said):
+    member = snapshots.member(7, 1, language="en")
+    fields = {"area": "S1", "outcome": "answered", "reason": "planned_outage", "settled_at": snapshots.now, **said}
+    return settle(ReportSettled(**(member.model_dump(exclude={"customer_class"}) | fields)))
+
+
+def test_whose_outage_is_planned_is_told_until_when(snapshots):
+    notice = settled(snapshots, expected_at=snapshots.now + timedelta(hours=2))
+
+    assert (notice.stage, notice.template) == (Stage.ANSWERED, Template.ANSWERED_PLANNED)
+    assert notice.etr == snapshots.now + timedelta(hours=2)
+
+
+def test_what_a_person_answers_takes_back_and_answers_again_is_told_each_time_and_once(snapshots):
+    """A planned outage entered late is accepted, that is undone, and it is accepted again."""
+    until = snapshots.now + timedelta(hours=2)
+    first, undo, second = (UUID(int=n) for n in (1, 2, 3))
+    told = [
+        settled(snapshots, command_id=first, expected_at=until),
+        settled(snapshots, command_id=undo, outcome="in_incident", reason="undone_by_person", incident_id=undo),
+        settled(snapshots, command_id=second, expected_at=until),
+    ]
+
+    assert [one.stage for one in told] == [Stage.ANSWERED, Stage.RECEIVED, Stage.ANSWERED]
+    assert len({one.notice_id for one in told}) == 3
+    assert settled(snapshots, command_id=first, expected_at=until) == told[0], "delivered again it is the same notice"
 
 
 def test_every_reason_for_silence_is_reached_by_a_test_of_this_room():

@@ -168,6 +168,18 @@ def test_what_is_said_in_a_storm_is_what_is_always_said_where_the_file_does_not_
         assert len(said) == 1
 
 
+def test_until_when_it_is_planned_is_said_and_the_general_answer_where_the_file_does_not_say_it(source, wording):
+    end = datetime(2026, 7, 1, 12, 30, tzinfo=UTC)
+    data = yaml.safe_load(source)
+    for language in data["languages"].values():
+        del language["texts"]["answered_planned"]
+    older = read_wording("templates", yaml.safe_dump(data, allow_unicode=True))
+    for tag in wording.languages:
+        assert "20:30" in wording.render(Template.ANSWERED_PLANNED, tag, ref="R", etr=end).text  # UTC+8
+        said = {older.render(one, tag, ref="R", etr=end).text for one in (Template.ANSWERED, Template.ANSWERED_PLANNED)}
+        assert len(said) == 1
+
+
 def test_in_a_storm_people_are_told_that_it_takes_longer(wording):
     for tag in wording.languages:
         usual, stormy = (wording.render(one, tag, ref="R").text for one in (Template.RECEIVED, Template.RECEIVED_STORM))
