@@ -26,7 +26,7 @@ _SHORTEST_NAME: Final = 3
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{3,60}")
 _SPACED_ID: Final = re.compile(r"(?<![A-Za-z0-9])([A-Z]{1,6})[ -](\d{3,12})(?![\d-])")
 _SPELT_ID: Final = (
-    r"(?<![A-Za-z0-9])[A-Za-z]{1,6}(?:[SIGNS]{0,2}[A-Za-z]{0,6}[SIGNS]{0,2}[0-9][0-9oO]*){1,4}[A-Za-z]?(?![A-Za-z0-9])"
+    r"(?<![A-Za-z0-9])[A-Za-z]{1,6}(?:[SIGNS]{0,2}[A-Za-z]{0,6}[SIGNS]{0,2}[0-9][0-9oO]*+){1,4}[A-Za-z]?(?![A-Za-z0-9])"
 )
 _LOOSE_ID: Final = re.compile(_SPELT_ID.replace("SIGNS", " _./-"))
 _DENSE_ID: Final = re.compile(_SPELT_ID.replace("SIGNS", "_./-"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from services.grid.book import CustomerBook
@@ -221,6 +223,25 @@ def test_of_ids_that_are_written_alike_none_is_meant_and_both_are_named():
 def test_the_key_of_an_id_is_its_own_key():
     for one in ("L-012", "l12", "Ｔ００１－ＧＴＲＯ１", "10kV-3", "宋北线-1", "T-O1", "---"):
         assert id_key(id_key(one)) == id_key(one)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *(
+            "A" + "1" * 290 + "bb电",
+            "A-" * 100 + "1" * 50 + "zz电",
+            "A1" * 140 + "bbbbbbb电",
+            "A O1" * 60 + "zz",
+            "lu 1 " * 60,
+        ),
+        *("xing " * 50 + "路" * 20, "a b " * 70 + "lu 1", "团" * 290 + "路12号", "路" * 300, "a" * 290 + "路1"),
+    ],
+)
+def test_no_text_takes_long_to_read(said):
+    began = time.process_time()
+    BOOK.resolve(PlaceEvidence(text=said, address=said))
+    assert time.process_time() - began < 0.5
 
 
 def test_what_was_said_of_another_place_than_the_account_shows_as_conflict():
