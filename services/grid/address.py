@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.grid.alike import may_mean
 from services.grid.traditional import TRADITIONAL, simplified
 from services.grid.typed import typed
 
@@ -423,22 +424,29 @@ def same_house(said: Address, stored: Address) -> bool | None:
     """Tell whether an address as said can be the stored one; None where one of them says too little to tell."""
     verdict: bool | None = None
     if said.road and stored.road:
-        same = said.road.endswith(stored.road) or stored.road in street_names(said.road)
-        if not same:
+        if (same := _same_road(said.road, stored.road)) is False:
             return False
         if said.number and stored.number:
             near = abs(said.number - stored.number) <= (NEIGHBOURS if said.near else 0)
             if not near:
                 return False
-            verdict = True
+            verdict = same
     elif said.estate and stored.estate:
         if not said.estate.endswith(stored.estate):
-            return False
+            return None if may_mean(said.estate, stored.estate) else False
         verdict = True if said.building and said.building == stored.building else None
     if verdict is None:
         return None
     if said.district and stored.district and stored.district not in district_names(said.district):
         return False
-    if said.building and stored.building and said.building != stored.building and not said.near:
+    pairs = ((said.building, stored.building), (said.room, stored.room))
+    if not said.near and any(one and other and one != other for one, other in pairs):
         return False
-    return not (said.room and stored.room and said.room != stored.room and not said.near)
+    return verdict
+
+
+def _same_road(said: str, stored: str) -> bool | None:
+    """Tell whether a road as said is the stored one; None where it may be, misspelt or misheard."""
+    if said.endswith(stored) or stored in street_names(said):
+        return True
+    return None if may_mean(said, stored) else False

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from enum import IntEnum
+from functools import lru_cache
 from itertools import islice, product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -115,6 +116,16 @@ def alike(sites: Sequence[Site], found: Iterable[tuple[str, str]]) -> Alike | No
             for street in sorted(streets):
                 meant.setdefault(street, how)
     return Alike(tuple(meant), tuple(meant.values())) if meant else None
+
+
+@lru_cache(maxsize=4096)
+def may_mean(said: str, street: str) -> bool:
+    """Tell whether a street may be the one that was said, heard or typed wrong; of another character it is not told."""
+    keys = frozenset(stored_keys(street))
+    return any(
+        how is not How.CHARACTER and not keys.isdisjoint(looked) and _may_be(how, name, street)
+        for how, name, looked in _looks(said)
+    )
 
 
 def is_road(street: str) -> bool:

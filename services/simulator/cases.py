@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import Channel, CustomerStatus
+from services.simulator.misspelt import misspelt
 from services.simulator.spoken import spoken
 from services.simulator.words import (
     AGAIN_TEXTS,
@@ -24,7 +25,7 @@ from services.simulator.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from random import Random
 
     from services.grid.network_file import CustomerRow
@@ -97,6 +98,16 @@ def draw_cases(network: Network, faults: Sequence[Fault], shape: Shape, rng: Ran
     cases += [people.other_business() for _ in range(round(shape.other * outages))]
     cases.sort(key=lambda case: (case.at, case.customer or 0, case.channel, case.kind))
     return tuple(replace(case, number=number) for number, case in enumerate(cases, 1))
+
+
+def misspell(cases: Iterable[Case], share: float, rng: Random) -> tuple[Case, ...]:
+    """Return cases with the street of a share of the addresses misspelt or misheard; all else stays as it was."""
+    return tuple(
+        replace(case, said=replace(case.said, home=misspelt(case.said.home, rng)))
+        if case.said.home and rng.random() < share
+        else case
+        for case in cases
+    )
 
 
 class _People:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from services.simulator.cases import draw_cases
+from services.simulator.cases import draw_cases, misspell
 from services.simulator.faults import draw_faults
 
 if TYPE_CHECKING:
@@ -36,7 +36,10 @@ def draw_storm(network: Network, shape: Shape, seed: int) -> Storm:
         ValueError: the network has no customers.
     """
     faults = draw_faults(network, shape, dice(seed, "faults"))
-    return Storm(network, shape, seed, faults, draw_cases(network, faults, shape, dice(seed, "cases")))
+    cases = draw_cases(network, faults, shape, dice(seed, "cases"))
+    if shape.misspelt:
+        cases = misspell(cases, shape.misspelt, dice(seed, "misspelt"))
+    return Storm(network, shape, seed, faults, cases)
 
 
 def dice(seed: int, purpose: str) -> Random:

@@ -62,6 +62,7 @@ class Shape:
         unknown_account: Given accounts that nobody has.
         no_place: Reports that carry nothing to place them by.
         address_only: Reports that carry an address as people say it and nothing else.
+        misspelt: Addresses whose street is misspelt or misheard: none in the presets, whose figures are published.
         names_device: Reports whose words name the transformer: its plate hangs on the pole.
         clock_off: App, web and WeChat reports by a clock that is minutes to a day off.
         offline: App reports that wait minutes to half an hour for the network to come back.
@@ -97,6 +98,7 @@ class Shape:
     unknown_account: float = 0.02
     no_place: float = 0.03
     address_only: float = 0.05
+    misspelt: float = 0.0
     names_device: float = 0.01
     clock_off: float = 0.02
     offline: float = 0.02

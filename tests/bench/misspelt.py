@@ -22,7 +22,7 @@ from services.grid.address import parse
 from services.grid.book import CustomerBook
 from services.grid.evidence import PlaceEvidence
 from services.grid.houses import HouseIndex
-from services.grid.syllables import SYLLABLES
+from services.simulator.misspelt import SLIPS, in_letters, kind_in_letters
 from services.simulator.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -31,95 +31,13 @@ if TYPE_CHECKING:
     from services.simulator.faults import Network
 
 _STREET = re.compile(r"(\d+区)?(\D+?)(路|花园|新村|家园|小区)(\d.*)")
-_COMMON = [bytes((high, low)).decode("gb2312") for high in range(0xB0, 0xD7) for low in range(0xA1, 0xFF)]
-_BY_SOUND: dict[str, list[str]] = defaultdict(list)
-for _char in _COMMON:
-    for _one in SYLLABLES[_char]:
-        _BY_SOUND[_one].append(_char)
-_ACCENTS = (
-    ("zh", "z"),
-    ("ch", "c"),
-    ("sh", "s"),
-    ("n", "l"),
-    ("ing", "in"),
-    ("eng", "en"),
-    ("fa", "hua"),
-    ("fe", "hui"),
-)
-_KIND_LETTERS = {"路": "lu", "花园": "huayuan", "新村": "xincun", "家园": "jiayuan", "小区": "xiaoqu"}
-
-
-def _other(char: str, syllables: list[str], rng: Random) -> str:
-    return rng.choice([one for name in syllables for one in _BY_SOUND.get(name, ()) if one != char] or [char])
-
-
-def _accented(char: str) -> list[str]:
-    found = []
-    for syllable in SYLLABLES[char]:
-        for one, other in _ACCENTS:
-            for a, b in ((one, other), (other, one)):
-                if a.endswith("ng") or b.endswith("ng"):
-                    spoilt = syllable.removesuffix(a) + b if syllable.endswith(a) else syllable
-                else:
-                    spoilt = b + syllable.removeprefix(a) if syllable.startswith(a) else syllable
-                if spoilt != syllable and spoilt in _BY_SOUND:
-                    found.append(spoilt)
-    return found
-
-
-def _homophone(stem: str, rng: Random) -> str:
-    n = rng.randrange(len(stem))
-    return stem[:n] + _other(stem[n], list(SYLLABLES[stem[n]]), rng) + stem[n + 1 :]
-
-
-def _homophones(stem: str, rng: Random) -> str:
-    return "".join(_other(char, list(SYLLABLES[char]), rng) for char in stem)
-
-
-def _accent(stem: str, rng: Random) -> str:
-    at = [n for n, char in enumerate(stem) if _accented(char)]
-    if not at:
-        return stem
-    n = rng.choice(at)
-    return stem[:n] + _other(stem[n], _accented(stem[n]), rng) + stem[n + 1 :]
-
-
-def _missing(stem: str, rng: Random) -> str:
-    n = rng.randrange(len(stem))
-    return stem[:n] + stem[n + 1 :] if len(stem) > 2 else stem
-
-
-def _doubled(stem: str, rng: Random) -> str:
-    n = rng.randrange(len(stem))
-    return stem[: n + 1] + stem[n:]
-
-
-def _swapped(stem: str, rng: Random) -> str:
-    n = rng.randrange(len(stem) - 1)
-    return stem[:n] + stem[n + 1] + stem[n] + stem[n + 2 :]
-
-
-def _wrong(stem: str, rng: Random) -> str:
-    n = rng.randrange(len(stem))
-    return stem[:n] + rng.choice(_COMMON) + stem[n + 1 :]
-
-
-_NAMES: dict[str, Callable[[str, Random], str]] = {
-    "as it is": lambda stem, _: stem,
-    "one character, same sound": _homophone,
-    "all characters, same sound": _homophones,
-    "one character, an accent's sound": _accent,
-    "a character missing": _missing,
-    "a character twice": _doubled,
-    "two swapped": _swapped,
-    "any other character": _wrong,
-}
+_NAMES = {"as it is": lambda name, _: name} | {kind: slip for kind, (slip, _) in SLIPS.items() if kind != "in letters"}
 _IDS: dict[str, Callable[[str, Random], str]] = {
     "id as it is": lambda one, _: one,
     "id without its dash": lambda one, _: one.replace("-", ""),
     "id with blanks, small": lambda one, _: one.replace("-", " ").lower(),
     "id in full width": lambda one, _: "".join(chr(ord(char) + 0xFEE0) for char in one),
-    "id with O for 0": lambda one, rng: re.sub(r"(?<=\d)0", "O", one) if rng.random() < 1 else one,
+    "id with O for 0": lambda one, _: re.sub(r"(?<=\d)0", "O", one),
     "id without zeros": lambda one, _: re.sub(r"(?<=[A-Z])0+", "", one),
 }
 
@@ -135,10 +53,9 @@ def said(kind: str, address: str, rng: Random) -> str | None:
     if kind in _NAMES:
         spoilt = _NAMES[kind](stem, rng)
         return None if spoilt == stem and kind != "as it is" else f"{district}{spoilt}{street}{rest}"
-    letters = [SYLLABLES[char][0] for char in stem]
     plain = rest.replace("号", " hao ").replace("栋", " dong ").replace("单元", " danyuan ").replace("室", " shi ")
-    name = " ".join(letters) if kind == "pinyin, apart" else "".join(letters)
-    return f"{district.replace('区', ' qu ')}{name} {_KIND_LETTERS[street]} {plain}"
+    name = in_letters(stem, apart=kind == "pinyin, apart")
+    return f"{district.replace('区', ' qu ')}{name} {kind_in_letters(street)} {plain}"
 
 
 def measure(network: Network, tries: int, counts: dict[str, Counter[str]]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from services.grid.book import CustomerBook
 from services.grid.evidence import PlaceEvidence
 from services.grid.lately import Lately
 from services.simulator.files import event_id, report_lines
+from services.simulator.generate import draw_storm
 from services.simulator.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -30,14 +32,14 @@ _FIELDS = {"account_id": "account", "phone": "phone", "lat": "position", "addres
 _ALL = "all"
 
 
-def measure(network: Network, name: str, seeds: list[int], counts: dict[str, Counter[str]]) -> float:
+def measure(network: Network, name: str, seeds: list[int], counts: dict[str, Counter[str]], misspelt: float) -> float:
     """Resolve every report of the storms; add to the counts by kind of evidence and return microseconds a report."""
     book = CustomerBook(network.tree, network.customers)
     homes = network.customers
     spent, done = 0.0, 0
     for seed in seeds:
         lately = Lately()
-        storm = PRESETS[name].storm(seed, network)
+        storm = draw_storm(network, replace(PRESETS[name].shape(seed), misspelt=misspelt), seed)
         cases = {event_id(case): case for case in storm.cases}
         seen: set[str] = set()
         for line in report_lines(storm, START):
@@ -117,12 +119,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.places", description=__doc__)
     parser.add_argument("--presets", default="ckt5,ieee123,city")
     parser.add_argument("--seeds", default="100,101,102")
+    parser.add_argument("--misspelt", type=float, default=0.0, help="share of the addresses whose street is misspelt")
     arguments = parser.parse_args()
     console = Console(width=180)
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     for name in arguments.presets.split(","):
         counts: dict[str, Counter[str]] = defaultdict(Counter)
-        micros = measure(PRESETS[name].network(), name, seeds, counts)
+        micros = measure(PRESETS[name].network(), name, seeds, counts, arguments.misspelt)
         show(console, f"{name}, seeds {arguments.seeds}: {micros:.0f} µs a report", counts)
 
 

@@ -405,3 +405,26 @@ async def test_recent_reports_tell_between_places_as_in_a_replay_and_only_once_c
     assert found == expected
     assert (found[0].transformer_id, found[6].transformer_id, found[10].transformer_id) == (None, "T21", "T10")
     assert "recent_reports" in found[6].evidence
+
+
+async def test_a_street_said_by_its_sound_is_reported_where_it_is_and_two_that_fit_go_to_people_with_both(
+    desk: Desk, tmp_path: Path
+) -> None:
+    network, customers = tmp_path / "twins.csv", tmp_path / "twin_customers.csv"
+    network.write_text(TWINS_NETWORK, encoding="utf-8")
+    customers.write_text(TWINS_CUSTOMERS.replace("2区人民路", "2区仁明路"), encoding="utf-8")
+    await import_network(desk.connection, network, customers)
+    sure, open_, absent = (
+        contact(name, text=f"停电了，我住在{said}")
+        for name, said in (("a", "1区任民路3号"), ("b", "任民路15号"), ("c", "任民路99号"))
+    )
+    await desk.take(sure, open_, absent)
+    [report] = desk.reports
+    assert (report.place.transformer_id, report.place.basis) == ("T10", Basis.ADDRESS)
+    assert "address_misspelt" in report.place.evidence
+    assert report.place.confidence < 0.9
+    ticket = await desk.ticket(open_)
+    assert (ticket.place.transformer_id, ticket.place.area) == (None, None)
+    assert {one.transformer_id for one in ticket.place.candidates or ()} == {"T11", "T21"}
+    assert "address_misspelt" in ticket.place.evidence
+    assert (await desk.ticket(absent)).place.candidates is None

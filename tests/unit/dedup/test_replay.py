@@ -119,6 +119,19 @@ def test_reports_of_one_lateral_are_assigned_to_one_incident_and_every_order_is_
     assert (replayed.in_incidents, replayed.incidents) == (4, 3)
 
 
+def test_reports_whose_street_is_misspelt_join_the_incident_of_their_neighbours(files: Files) -> None:
+    said = [home.address for home in HOMES["A0TR00020"]]
+    assert "黄河中路154号" in said[0]
+    files.report("right", 0, "A0TR00020")
+    files.report("letters", 1, address="1 qu huang he zhong lu 154 hao 2 dong 2504 shi")
+    files.report("sound", 2, text=f"{said[1].replace('黄河', '皇合')}停电了")
+    files.report("no such house", 3, address=said[2].replace("黄河", "皇合").replace("132号", "9132号"))
+    files.run()
+    found = files.assignments()
+    assert found["right"] == found["letters"] == found["sound"]
+    assert found["no such house"] == ("", [])  # the control
+
+
 def test_the_order_of_lines_does_not_matter_but_that_of_arrival_does(files: Files) -> None:
     files.report("late", 9, "A0TR00023", made=0)
     files.report("early", 1, "A0TR00024")

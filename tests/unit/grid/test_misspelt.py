@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from services.grid.address import Site, parse
+from services.grid.address import Site, parse, same_house
 from services.grid.alike import MOST_STREETS, Alike, How, alike, said_keys, stored_keys
 from services.grid.book import CustomerBook
 from services.grid.device import DeviceRow
@@ -154,6 +154,25 @@ def test_what_speaks_for_another_place_is_a_conflict_and_the_same_home_agrees():
     assert {"account", "address_misspelt", "address_agrees"} <= set(place.evidence)
     assert "address_other_house" not in place.evidence
     assert place.confidence > 0.99
+
+
+@pytest.mark.parametrize(
+    ("said", "stored", "same"),
+    [
+        ("幸福路12号", "幸福路12号3栋", True),
+        ("性福路12号", "幸福路12号3栋", None),
+        ("xingfu lu 12 hao", "幸福路12号", None),
+        ("结团北路227号", "团结北路227号", None),
+        ("性福路13号", "幸福路12号", False),
+        ("羊光小区3栋", "阳光小区3栋", None),
+        ("文化小区3栋", "阳光小区3栋", False),
+        ("建国二路5号", "建国一路5号", False),
+        ("团苦北路227号", "团结北路227号", False),
+        ("文化路12号", "幸福路12号", False),
+    ],
+)
+def test_an_address_that_may_be_misspelt_is_not_that_of_another_house(said, stored, same):
+    assert same_house(parse(said), parse(stored)) is same
 
 
 def test_of_too_many_streets_none_is_meant():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -23,6 +26,7 @@ from services.intake.yaml_file import load_phrases
 from services.simulator.faults import SERVICE, Network
 from services.simulator.files import report_lines, write_storm
 from services.simulator.generate import draw_storm
+from services.simulator.misspelt import misspelt
 from services.simulator.payloads import Senders, at_steady_rate, events_of, render
 from services.simulator.shape import CUSTOMERS_OUT, Shape, quantile
 from services.simulator.words import Kind
@@ -68,6 +72,28 @@ def test_another_seed_gives_another_storm(network, storm):
     other = draw_storm(network, Shape(faults=100), seed=8)
     assert other.faults != storm.faults
     assert other.cases != storm.cases
+
+
+def test_misspelt_addresses_leave_all_else_of_a_storm_as_it_was(network, storm):
+    spoilt = draw_storm(network, Shape(faults=100, misspelt=0.5), seed=7)
+    assert spoilt.faults == storm.faults
+    homes, changed = 0, 0
+    for one, other in zip(storm.cases, spoilt.cases, strict=True):
+        assert replace(other, said=replace(other.said, home=one.said.home)) == one
+        homes += bool(one.said.home)
+        changed += one.said.home != other.said.home
+    assert 0.35 * homes < changed < 0.5 * homes
+
+
+@pytest.mark.parametrize(
+    "address", ["3区团结北路227号5栋", "我家在 团结北路227号附近", "阳光花园3栋", "7区 阳光花园3栋"]
+)
+def test_every_way_to_misspell_a_street_leaves_the_rest_of_the_address(address):
+    said = {misspelt(address, Random(n)) for n in range(400)}
+    assert len(said) > 50
+    head, tail = re.split("团结北路|阳光花园", address)
+    assert all(one.startswith(head) and one.endswith(tail) for one in said)
+    assert misspelt("Main Street 5", Random(1)) == "Main Street 5"
 
 
 def test_the_files_of_a_seed_are_the_same_bytes(network, tmp_path):
