@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from services.contracts.messages import OrderVersion, OutageCommanded, TelemetryReceived
-from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT
+from services.contracts.messages import OrderVersion, OutageCommanded, ReportSettled, TelemetryReceived
+from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT, REPORT_SETTLED
 from services.contracts.values import CommandAction, Reading
 from services.dedup.api import make_router
 from services.dedup.domain import AreaState
@@ -546,3 +546,55 @@ async def test_two_dispatchers_at_once_and_a_death_between_command_and_effect(de
     await dedup.until("everything published", 0, UNPUBLISHED)
     orders = [one for one in await dedup.published(DISPATCH_ORDER) if isinstance(one, OrderVersion)]
     assert len({one.message_id for one in orders if one.reason == "confirmed_by_person"}) == 1
+
+
+async def test_a_plan_is_accepted_by_a_process_that_dies_over_it_and_the_order_lives_again_once(dedup: Service) -> None:
+    """On real Kafka and Postgres, over HTTP; what folding the topic gives is what is stored in the end."""
+    decided = "SELECT outcome FROM command WHERE action = 'accept_plan'"
+    dedup.start()
+    await dedup.say(OUTAGE_INPUT, *(a_report(AREA, "A0TR00026", name, 5) for name in ("first", "second")))
+    await dedup.until("reports decided", 2, "SELECT count(*) FROM report WHERE outcome = 'in_incident'")
+    await dedup.until("lateness told", 1, "SELECT count(*) FROM incident WHERE 'restoration' = ANY(breached)")
+    async with httpx.AsyncClient(base_url=f"{dedup.url}/v1", headers=DESK, timeout=30) as client:
+        times = {"starts_at": minute(0).isoformat(), "ends_at": minute(YEARS).isoformat()}
+        body = {"command_id": "plan", "reason": "new transformer", "device": "A0FU00017", **times}
+        planned = (await client.post("/planned-outages", json=body)).json()["subject"]
+        (shown,) = (await client.get("/incidents", params={"proposed_plan": True})).json()["incidents"]
+        assert shown["proposed_plan"]["planned_id"] == planned
+    dedup.kill()
+    dying = dedup.start(failpoint="batch.handled:exit:1")
+    path, said = (
+        f"/incidents/{shown['incident_id']}",
+        {"command_id": "a1", "reason": "today's work", "planned_id": planned},
+    )
+    async with httpx.AsyncClient(base_url=f"{dedup.url}/v1", headers=DESK, timeout=30) as client:
+        for _ in range(200):
+            try:
+                await client.post(f"{path}/accept-plan?wait=0", json=said, headers=ANY)
+                break
+            except httpx.TransportError:
+                await asyncio.sleep(0.1)
+    assert await dedup.ended(dying) == 137, dedup.log
+    assert [row["outcome"] for row in await dedup.sql(decided)] in ([], [None]), "it died before it had decided"
+    dedup.start()
+    await dedup.until("decided", "done", decided)
+    async with httpx.AsyncClient(base_url=f"{dedup.url}/v1", headers=DESK, timeout=30) as client:
+        again = (await client.post(f"{path}/accept-plan", json=said, headers=ANY)).json()
+        assert (await client.get(path)).json()["covered_by"] == planned
+        undone = await client.post(
+            f"/commands/{again['command_id']}/undo", json={"command_id": "u1", "reason": "another feeder"}
+        )
+        assert (undone.status_code, undone.json()["outcome"]) == (200, "done"), undone.text
+        twice = await client.post(f"/commands/{again['command_id']}/undo", json={"command_id": "u2", "reason": "again"})
+        assert twice.status_code == 409
+    await dedup.until("everything published", 0, UNPUBLISHED)
+    orders = {one.message_id: one for one in await dedup.published(DISPATCH_ORDER) if isinstance(one, OrderVersion)}
+    told = [(one.version, one.status.value, one.reason) for one in orders.values()]
+    assert told == [
+        (1, "issued", "first_report"),
+        (2, "cancelled", "plan_accepted_by_person"),
+        (3, "issued", "undone_by_person"),
+    ]
+    settled = [one for one in await dedup.published(REPORT_SETTLED) if isinstance(one, ReportSettled)]
+    outcomes = sorted(one.outcome for one in {one.message_id: one for one in settled}.values())
+    assert outcomes == ["answered"] * 2 + ["in_incident"] * 2
