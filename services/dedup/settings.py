@@ -19,6 +19,7 @@ class DedupSettings(ServiceSettings):
     """What an operator can set."""
 
     http_port: int = Field(default=8003, ge=0, le=65535)
+    batch_records: int = Field(default=3000, ge=1, le=10_000, description="Maximum records in one transaction")
     thresholds_file: Path = Field(default=RULES, description="Rules of merging: thresholds, holds; YAML")
     levels_file: Path = Field(default=LEVELS, description="Service levels by zone; YAML")
     trusted_lag_minutes: float | None = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ from services.contracts.messages import (
 )
 from services.contracts.topics import DISPATCH_ORDER, INCIDENT_CHANGED, OUTAGE_INPUT, REPORT_SETTLED
 from services.contracts.values import CustomerClass, Etr, OrderStatus, ProgressStage, Recipient
+from services.dedup import handler
+from services.dedup.domain import decide
 from services.dedup.domain.acts import NetworkChange
 from services.dedup.handler import imbalance
 from services.dedup.moves import tell_moved
@@ -254,6 +257,35 @@ async def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(roo
     for sent in (few, many):  # a batch may begin a storm, or be at a device the network does not have: one look
         assert len(sent) == len(set(sent)) <= 8 + 2, "no statement is sent twice"
     assert len(cold) == len(set(cold)) <= 8 + 12, "trees, rows of areas without one, ten tables more: for all at once"
+
+
+@pytest.mark.parametrize(("at_once", "longest"), [(None, 250), (1000, 600)], ids=["as it is", "control: all at once"])
+async def test_others_have_their_turn_while_a_large_batch_is_decided(
+    room: Room, monkeypatch: pytest.MonkeyPatch, at_once: int | None, longest: int
+) -> None:
+    turns = 0
+    seen: Counter[int] = Counter()
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def noted(*said: Any) -> Any:
+        seen[turns] += 1
+        return decide(*said)
+
+    monkeypatch.setattr(handler, "decide", noted)
+    if at_once is not None:
+        monkeypatch.setattr(handler, "_DECIDED_AT_ONCE", at_once)
+    rng = random.Random(1)
+    waiting = asyncio.create_task(others())
+    await room.feed([random_report(rng, f"one {n}", 0) for n in range(600)], minute(0))
+    waiting.cancel()
+
+    assert seen.total() == 600
+    assert max(seen.values()) == longest
 
 
 async def test_a_crews_word_is_sent_on_to_the_area_of_its_order(room: Room) -> None:
