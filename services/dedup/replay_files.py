@@ -180,10 +180,18 @@ def _report(line: Any) -> ReportLine:
 
 
 def _times(line: dict[str, Any]) -> tuple[datetime, datetime]:
-    """Return when a report was made and when it arrived; where one is not said, the other stands for it."""
-    made = read_time(line, "reported_at") if line.get("reported_at") or not line.get("received_at") else None
-    came = read_time(line, "received_at") if line.get("received_at") or made is None else made
-    return (came if made is None else made), came
+    """Return when a report was made and when it arrived; where one is not said, the other stands for it.
+
+    When it was made is by the caller's clock: one that cannot be read says nothing. When it arrived is by ours.
+    """
+    came = read_time(line, "received_at") if line.get("received_at") else None
+    if came is None:
+        made = read_time(line, "reported_at" if line.get("reported_at") else "received_at")
+        return made, made
+    try:
+        return read_time(line, "reported_at"), came
+    except (KeyError, ValueError):
+        return came, came
 
 
 def _channel(word: Any) -> Channel:

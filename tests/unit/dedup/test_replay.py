@@ -345,8 +345,8 @@ GOOD = '{"event_id":"1","channel":"app","reported_at":"2026-07-01T12:00:00Z","re
         (GOOD.replace('"event_id":"1",', ""), "lacks 'event_id'"),
         (GOOD.replace('"1"', '""'), "lacks 'event_id'"),
         (GOOD.replace('"app"', '["app"]'), "channel must be text"),
-        (GOOD.replace("12:00:00Z", "noon"), "reported_at must be an ISO 8601 time with its offset"),
-        (GOOD.replace("12:00:00Z", "12:00:00"), "reported_at must be an ISO 8601 time with its offset"),
+        (GOOD.replace("12:00:00Z", "noon"), "received_at must be an ISO 8601 time with its offset"),
+        (GOOD.replace("12:00:00Z", "12:00:00"), "received_at must be an ISO 8601 time with its offset"),
         (GOOD.replace('"channel"', '"lat":"north","channel"'), "lat must be a number"),
         (GOOD.replace('"channel"', '"text":["a"],"channel"'), "text must be text"),
     ],
@@ -374,6 +374,24 @@ def test_of_two_times_one_will_do(tmp_path: Path, absent: str) -> None:
     (line,) = read_reports(path)
 
     assert line.reported_at == line.received_at == datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("clock", ['"0001-01-01T00:00:00+08:00"', '"unknown"', '"2026-07-01T12:00:00"', "1782907200"])
+def test_a_clock_that_cannot_be_read_costs_nobody_their_crew(tmp_path: Path, clock: str) -> None:
+    path = tmp_path / "reports.jsonl"
+    path.write_text(GOOD.replace('"reported_at":"2026-07-01T12:00:00Z"', f'"reported_at":{clock}'))
+    (line,) = read_reports(path)
+
+    assert line.reported_at == line.received_at == datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("arrival", ['"unknown"', '"2026-07-01T12:00:00"', "1782907200"])
+def test_an_arrival_that_cannot_be_read_is_named(tmp_path: Path, arrival: str) -> None:
+    path = tmp_path / "reports.jsonl"
+    path.write_text(GOOD.replace('"received_at":"2026-07-01T12:00:00Z"', f'"received_at":{arrival}'))
+
+    with pytest.raises(ReplayFileError, match="received_at must be an ISO 8601 time with its offset"):
+        read_reports(path)
 
 
 @pytest.mark.parametrize("said", ['"channel":null', '"lat":NaN,"lon":Infinity'])
