@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.dedup.domain.events import Evidence
 from services.dedup.domain.incident import Incident
-from services.dedup.domain.likelihood import Part
+from services.dedup.domain.likelihood import FEW, Part
 from services.dedup.domain.state import Step
 from services.grid.device import DeviceType
 
@@ -189,7 +189,9 @@ def _ask(
         while late > first and (part := parts[late - 1]).calls[0] - begun > weigh.reach:
             late -= 1  # so long after it, each of its calls can be a stray at best
             room -= max(0.0, part.most) - max(0.0, part.most - len(part.calls) * (weigh.peak - weigh.stray))
-        bound = room + weigh.call(at - begun) + spare - alone
+        bound = room + weigh.peak + spare - alone  # as mostly: then how likely the call is need not be known
+        if bound > margin:
+            bound = room + weigh.call(at - begun) + spare - alone
         if bound > margin:
             bound += weigh.silence(customers - callers - 1, now - begun)
         bounds.append(bound)
@@ -264,9 +266,12 @@ def _newest(state: AreaState, device: str, under: dict[int, Incident]) -> list[t
     for incident in reversed(under.values()):
         if incident.frozen:
             continue
-        if incident.standing.calls[0] < since:
+        calls = incident.standing.calls
+        if (onset := calls[0]) < since:
             continue  # it was there when power came back to the others: it is by itself
-        found.append((state.onset(incident), incident.opened_seq))
+        if len(calls) >= FEW:
+            onset = state.weighed(incident).onset
+        found.append((onset, incident.opened_seq))
         if len(found) == _NEWEST:
             break
     found.sort()
