@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.grid.alike import may_mean
+from services.grid.alike import ESTATES, ESTATES_OR_NOT, may_mean
 from services.grid.traditional import TRADITIONAL, simplified
 from services.grid.typed import typed
 
@@ -122,10 +122,7 @@ _ROAD: Final = re.compile(
 _NUMBER: Final = re.compile(
     r"(?:-|靠近|附近的?|上的?|大[概约]|的)?(\d{1,5})(?:[-之](\d{1,3}))?(?:号院?|弄|(?![\d栋室#]|-(?!\d{1,2}-\d{3})|单元|区|期|层|楼|米))"
 )
-_ESTATES: Final = (
-    r"小区|花园|家园|公寓|新村|社区|花苑|雅苑|嘉苑|佳苑|大厦|别墅|山庄|华府|公馆|庄园|新城|家属院|大院|名苑|豪庭|名邸|"
-    r"(?:苑|村|府|湾|庭|院|城|轩|居|园|广场)(?=\d|[a-z]栋)"
-)
+_ESTATES: Final = rf"{ESTATES}|(?:{ESTATES_OR_NOT})(?=\d|[a-z]栋)"
 _ESTATE_END: Final = re.compile(_ESTATES)
 """Without it there is no estate: to look for one in a text that names none is half of reading it."""
 _ESTATE: Final = re.compile(rf"([\u4e00-\u9fff\d]{{1,12}}?)({_ESTATES})")

@@ -31,10 +31,13 @@ _MOST_READINGS: Final = 4
 _LONGEST: Final = 9  # characters of a name, as ``address.street_names`` has it
 _SHORTEST_STEM: Final = 2
 _SHORTEST_TYPED: Final = 4  # letters
-_KIND: Final = re.compile(
-    r"(?:大道|大街|胡同|路|街|道|巷|小区|花园|家园|公寓|新村|社区|花苑|雅苑|嘉苑|佳苑|大厦|别墅|山庄|华府|公馆|庄园|新城|家属院|"
-    r"大院|名苑|豪庭|名邸|苑|村|府|湾|庭|院|城|轩|居|园|广场)$"
+ESTATES: Final = (
+    "小区|花园|家园|公寓|新村|社区|花苑|雅苑|嘉苑|佳苑|大厦|别墅|山庄|华府|公馆|庄园|新城|家属院|大院|名苑|豪庭|名邸"
 )
+"""What names of estates end in, and nearly nothing else does; as alternatives of a pattern."""
+ESTATES_OR_NOT: Final = "苑|村|府|湾|庭|院|城|轩|居|园|广场"
+"""What they end in, as do other words."""
+_KIND: Final = re.compile(rf"(?:大道|大街|胡同|路|街|道|巷|{ESTATES}|{ESTATES_OR_NOT})$")
 _ROADS: Final = ("路", "街", "道", "巷", "胡同")
 _LETTERS: Final = re.compile(r"[a-z ]+$")
 _ENGLISH_KINDS: Final = {"road": ("路",), "street": ("街", "大街"), "avenue": ("大道", "大街"), "lane": ("巷",)}

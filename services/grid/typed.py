@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from services.grid.alike import is_road
+
 _KINDS: Final = {
     "dadao": "大道",
     "dajie": "大街",
@@ -45,7 +47,6 @@ _STREET: Final = re.compile(
     rf"(?:(\d{{1,5}}区) ?)?([a-z][a-z ]{{2,60}}?) ?({'|'.join(_KINDS.values())})"
     r" ?(?:(\d{1,5})(?:号|(?!\d|栋|单元|室)))?"
 )
-_ROADS: Final = frozenset(("大道", "大街", "胡同", "路", "街", "巷"))
 
 
 class Typed(NamedTuple):
@@ -68,4 +69,4 @@ def typed(plain: str) -> Typed | None:
     if found is None:
         return None
     district, name, kind, number = found.groups("")
-    return Typed(district, f"{name}{kind}", kind in _ROADS, int(number or 0), plain[found.end() :].strip())
+    return Typed(district, f"{name}{kind}", is_road(kind), int(number or 0), plain[found.end() :].strip())

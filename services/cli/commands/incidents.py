@@ -51,7 +51,7 @@ def list_incidents(
       gridline incidents list --proposed-plan
     """
     states = state or (None if everything else list(_OPEN))
-    found, more = _pages(states, area, limit, proposed_plan=True if proposed_plan else None)
+    found, more = _pages(states, area, limit, proposed_plan=proposed_plan or None)
     if as_json:
         print_json(found)
         return

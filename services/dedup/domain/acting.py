@@ -16,7 +16,7 @@ from services.dedup.domain.orders import Subject, last_version, version_of
 from services.dedup.domain.rules import CELL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -35,6 +35,17 @@ class RefusedError(Exception):
     def __init__(self, *wrong: tuple[str, str]) -> None:
         super().__init__("; ".join(f"{field}: {reason}" for field, reason in wrong))
         self.wrong = tuple(a.Wrong(*one) for one in wrong)
+
+
+def standing_at(
+    state: AreaState, closed: a.Closed, returning: Mapping[str, UUID] | None = None
+) -> Iterator[tuple[str, UUID]]:
+    """Yield each place of a closed incident where one stands by now, or is ``returning`` to, and which."""
+    for known, names in ((state.by_device, closed.devices), (state.by_premises, closed.premises)):
+        for name in names:
+            there = (returning or {}).get(name) or known.get(name)
+            if there is not None:
+                yield name, there
 
 
 class Acting:
@@ -206,16 +217,20 @@ class Acting:
         self, one: Incident, successor: UUID | None, order: UUID | None, rule: e.Rule, *, returns: bool = True
     ) -> a.Closed:
         """Close an incident that a command emptied, and cancel its order with the one that took over."""
-        if one.order is not None:
-            cancelled = last_version(one.order, OrderStatus.CANCELLED, rule, self.now, superseded_by=order)
-            self.events.append(e.OrderCancelled(cancelled))
-        for timer in (one.hold, one.relook):
-            if timer is not None:
-                self.events.append(e.TimerCleared(timer.timer_id, one.incident_id))
+        self.call_back(one, rule, superseded_by=order)
         self.events.append(a.IncidentSetAside(one.incident_id, successor, rule, returns))
         devices = (one.device.id, *one.also) if one.kind is e.Kind.OUTAGE else ()
         own = () if one.premises is None else (one.premises,)
         return a.Closed(one.incident_id, one.state, devices, (*own, *one.also_premises))
+
+    def call_back(self, one: Incident, rule: e.Rule, *, superseded_by: UUID | None = None) -> None:
+        """Cancel the order of an incident that is about to be closed, and clear its timers."""
+        if one.order is not None:
+            cancelled = last_version(one.order, OrderStatus.CANCELLED, rule, self.now, superseded_by=superseded_by)
+            self.events.append(e.OrderCancelled(cancelled))
+        for timer in (one.hold, one.relook):
+            if timer is not None:
+                self.events.append(e.TimerCleared(timer.timer_id, one.incident_id))
 
     def tell_field(
         self,

@@ -8,13 +8,13 @@ report under a plan that was known before comes to (``planned``, ``decide``).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from services.contracts.values import CommandAction, CustomerClass, IncidentState, OrderStatus
+from services.contracts.values import CommandAction, CustomerClass, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
-from services.dedup.domain.acting import RefusedError
-from services.dedup.domain.orders import last_version
+from services.dedup.domain.acting import RefusedError, standing_at
 from services.dedup.domain.planned import Planned
 
 if TYPE_CHECKING:
@@ -75,16 +75,8 @@ def cancel_plan(acting: Acting) -> a.Done:
         raise RefusedError(("planned_id", f"area {acting.state.area} has no planned outage {command.planned_id}"))
     if before.cancelled:
         raise RefusedError(("planned_id", f"planned outage {command.planned_id} is cancelled already"))
-    planned = Planned(
-        planned_id=before.planned_id,
-        device=before.device,
-        starts_at=before.starts_at,
-        ends_at=before.ends_at,
-        author=command.author,
-        reason=command.reason,
-        revision=before.revision + 1,
-        cancelled=True,
-    )
+    revision = before.revision + 1
+    planned = replace(before, author=command.author, reason=command.reason, revision=revision, cancelled=True)
     return _set(acting, before, planned)
 
 
@@ -216,12 +208,7 @@ def _named(acting: Acting) -> tuple[Incident, Planned]:
 def _close(acting: Acting, incident: Incident, planned: Planned) -> a.Closed:
     """Close an incident whose reports a planned outage answers, and call its crew back."""
     key, rule = incident.incident_id, e.Rule.PLAN_ACCEPTED
-    if incident.order is not None:
-        cancelled = last_version(incident.order, OrderStatus.CANCELLED, rule, acting.now)
-        acting.events.append(e.OrderCancelled(cancelled))
-    for timer in (incident.hold, incident.relook):
-        if timer is not None:
-            acting.events.append(e.TimerCleared(timer.timer_id, key))
+    acting.call_back(incident, rule)
     acting.events.append(a.IncidentCovered(key, planned.planned_id, rule))
     devices = (incident.device.id,) if incident.kind is e.Kind.OUTAGE else ()
     return a.Closed(key, incident.state, devices, () if incident.premises is None else (incident.premises,))
@@ -276,22 +263,9 @@ def _reopened(
     state: AreaState, closed: a.Closed, places: dict[str, UUID], homes: dict[UUID, Incident]
 ) -> Incident | None:
     """Return a closed incident, or the one that stands at its place by now or, in this command, by ``places``."""
-    for known, names in ((state.by_device, closed.devices), (state.by_premises, closed.premises)):
-        for name in names:
-            if name in places:
-                return homes[places[name]]
-            if name in known:
-                return state.incidents[known[name]]
+    for _, there in standing_at(state, closed, places):
+        return homes[there] if there in homes else state.incidents[there]
     return state.set_aside.get(closed.incident_id)
-
-
-def taken(state: AreaState, closed: a.Closed) -> tuple[UUID, str] | None:
-    """Return who stands at the place of a closed incident by now, and where."""
-    for known, names in ((state.by_device, closed.devices), (state.by_premises, closed.premises)):
-        for name in names:
-            if name in known:
-                return known[name], name
-    return None
 
 
 def expired(state: AreaState, done: a.Done) -> bool:

@@ -13,7 +13,7 @@ from services.contracts.values import CommandAction, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import planning
-from services.dedup.domain.acting import Acting, RefusedError
+from services.dedup.domain.acting import Acting, RefusedError, standing_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -149,13 +149,10 @@ def _check_sources(acting: Acting, done: a.Done, target: Incident) -> None:
 
 
 def _check_places(acting: Acting, done: a.Done, target: Incident, one: a.Closed) -> None:
-    state = acting.state
-    for known, places in ((state.by_device, one.devices), (state.by_premises, one.premises)):
-        for place in places:
-            there = known.get(place)
-            if there is not None and there != target.incident_id:
-                way = _in_the_way(acting, done, [there, target.incident_id])
-                raise RefusedError(("undoes", f"incident {there} stands at {place!r} since{way}"))
+    for place, there in standing_at(acting.state, one):
+        if there != target.incident_id:
+            way = _in_the_way(acting, done, [there, target.incident_id])
+            raise RefusedError(("undoes", f"incident {there} stands at {place!r} since{way}"))
     if target.device.id in one.devices:
         way = _in_the_way(acting, done, [target.incident_id])
         raise RefusedError(("undoes", f"incident {target.incident_id} stands at {target.device.id!r} since{way}"))
@@ -219,9 +216,10 @@ def _unaccept(acting: Acting, done: a.Done) -> None:
         acting.incident(key, "undoes")
     elif done.closed[0].incident_id not in state.set_aside:
         raise RefusedError(("undoes", f"incident {key} cannot be opened again{way}"))
-    elif (there := planning.taken(state, done.closed[0])) is not None:
-        way = _in_the_way(acting, done, [there[0]])
-        raise RefusedError(("undoes", f"incident {there[0]} stands at {there[1]!r} since{way}"))
+    elif (taken := next(standing_at(state, done.closed[0]), None)) is not None:
+        place, there = taken
+        way = _in_the_way(acting, done, [there])
+        raise RefusedError(("undoes", f"incident {there} stands at {place!r} since{way}"))
     planning.uncover(acting, [done], e.Rule.UNDONE)
 
 
