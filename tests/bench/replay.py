@@ -22,7 +22,7 @@ from services.grid.network_file import write_customers, write_devices
 from services.simulator.files import report_lines, restoration_lines
 from services.simulator.generate import draw_storm
 from services.simulator.presets import STORM, tiled
-from tests.bench import opened
+from tests.bench import again, opened
 from tests.bench.grids import bases
 from tests.bench.machine import Spell, resident_mb, watched
 from tests.bench.replaying import Round, compiled, replayed
@@ -65,6 +65,7 @@ def measure(work: Work) -> None:
         if compiled_rounds:
             _tell_compiled(work, rounds, compiled_rounds)
         opened.measure(work, served, storm, restored)
+        again.measure(work, served)
 
 
 def _make(folder: Path, storms: int) -> None:

@@ -234,8 +234,7 @@ class _Decision(Draft):
             if wave is None:
                 self.join(report, cover.incident, e.Rule.FOLLOWS if follows else cover.rule)
                 if cover.incident.frozen:
-                    told = (*cover.incident.reports.values(), report)
-                    propose_below(self, cover.incident, told, self.state.silent_until(report))
+                    propose_below(self, cover.incident, self.state.silent_until(report), joins=report)
             else:
                 self.begin_anew(report, cover.incident, wave)
             return
@@ -365,7 +364,7 @@ class _Decision(Draft):
         self.events.append(e.TimerCleared(relook.timer_id, incident.incident_id))
         now = self.state.heard_until(at.timestamp())
         if incident.frozen:
-            propose_below(self, incident, tuple(incident.reports.values()), now)
+            propose_below(self, incident, now)
         elif is_sparse(self.state, incident, now):
             pieces = partition(self.state, incident.device.id, incident.reports.values(), now)
             self._take_apart(incident, pieces, now)

@@ -14,6 +14,7 @@ from uuid import UUID
 from services.contracts.messages import OrderVersion
 from services.contracts.values import CustomerClass, DeviceRef, Etr, IncidentState, ProgressStage
 from services.dedup.domain.acts import NetworkChange
+from services.dedup.domain.call_times import CallTimes
 from services.dedup.domain.events import Kind
 from services.dedup.domain.likelihood import KEPT, Part
 from services.dedup.domain.report import Report
@@ -159,6 +160,7 @@ class Incident:
         settled_plans: Planned outages that a person accepted or declined for it.
         covered_by: The planned outage that answers its reports, of one that a person closed by it.
         weighed: How it was weighed since its reports or its device were last others.
+        call_times: When those that joined were made; None where nobody asked since one left, or it moved.
     """
 
     incident_id: UUID
@@ -198,6 +200,7 @@ class Incident:
     settled_plans: tuple[UUID, ...] = ()
     covered_by: UUID | None = None
     weighed: Part | None = field(default=None, compare=False, repr=False)
+    call_times: CallTimes | None = field(default=None, compare=False, repr=False)
     _standing: Standing | None = field(default_factory=Standing)
     _begun: datetime | None = field(default=None, compare=False)
 
@@ -254,9 +257,9 @@ class Incident:
 
     def recount(self) -> None:
         """Count anew what the reports add up to."""
-        self._standing = self.weighed = None
+        self._standing = self.weighed = self.call_times = None
 
     def move(self, device: DeviceRef, customers_served: int) -> None:
         """Let it stand at another device."""
         self.device, self.customers_served = device, customers_served
-        self.proposed_device = self.weighed = None
+        self.proposed_device = self.weighed = self.call_times = None

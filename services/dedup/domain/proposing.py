@@ -40,20 +40,21 @@ def propose_above(draft: Draft, lifted: Lifted, report: Report, now: float) -> N
             )
 
 
-def propose_below(draft: Draft, incident: Incident, reports: Sequence[Report], now: float) -> None:
+def propose_below(draft: Draft, incident: Incident, now: float, *, joins: Report | None = None) -> None:
     """Say where below its device the calls of a confirmed incident point; take that back once they no longer do.
 
-    Asked when it is looked at again, and at every doubling of its reports: so a report costs the same, however many.
+    Asked when it is looked at again, and of a report that joins at every doubling: so one costs the same,
+    however many.
     """
     state, proposed = draft.state, incident.proposed_device
-    count = len(reports)
-    looked_at = len(incident.reports) == count
+    count = len(incident.reports) + 1
     if incident.waits or state.tree is None or incident.device.id not in state.tree:
         return
-    if not looked_at and count & (count - 1):
+    if joins is not None and count & (count - 1):
         return
     device = incident.device.id
     if is_sparse(state, incident, now):
+        reports = (*incident.reports.values(), *(() if joins is None else (joins,)))
         pieces = partition(state, device, reports, now)
         device = max(pieces, key=lambda piece: len(piece.reports)).device
         if device not in {incident.device.id, proposed}:

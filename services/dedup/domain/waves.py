@@ -12,19 +12,17 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from services.dedup.domain.call_times import CallTimes
 from services.dedup.domain.relook import partition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
-
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.relook import Piece
     from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState
 
 _LONG: Final = 2400.0  # seconds an outage is open before its calls could be those of another
-_LATELY: Final = 1200.0  # seconds a wave takes to show
+_LATELY: Final = timedelta(minutes=20)  # a wave takes to show
 _FEWEST: Final = 3
 _STRAYS: Final = 0.05  # calls in that time that are nobody's tail
 _MINUTE: Final = 60.0
@@ -40,47 +38,36 @@ def second_wave(state: AreaState, incident: Incident, report: Report) -> Piece |
     lead = state.likelihood.lead(incident.customers_served)
     if at - first + lead < _LONG or (lasted := at - max(first, state.onset(incident)) + lead) < _LONG:
         return None
-    lately, before = _latest(incident, report.made_at)
-    if len(_callers(lately, report)) < _FEWEST or len(lately) == len(incident.reports):
+    top = incident.device.id
+    since = report.made_at - _LATELY
+    calls = _call_times(state, incident)
+    lately = calls.made(top, since)
+    if calls.callers(top, since, report) < _FEWEST or lately == len(incident.reports):
         return None
-    here, just_before = lately, before
-    for scope in _scopes(state, incident, report):
-        if scope != incident.device.id:
-            here = state.reported_under(scope, here)
-        callers = len(_callers(here, report))
+    for scope in _devices_down(state, top, report.device):
+        callers = calls.callers(scope, since, report)
         if callers < _FEWEST:
             break  # nor are there more in a branch of this one
-        if scope != incident.device.id:
-            just_before = state.reported_under(scope, just_before)
-        expected = max(_tail(state, incident, scope, len(lately), lasted), len(just_before)) + _STRAYS
+        just_before = calls.made(scope, since - _LATELY, since)
+        expected = max(_tail(state, incident, scope, lately, lasted), just_before) + _STRAYS
         if callers > expected and _surprise(callers, expected) >= state.rules.inference.wave:
-            return _piece(state, incident, scope, here, report)
+            return _piece(state, incident, scope, report)
     return None
 
 
-def _latest(incident: Incident, at: datetime) -> tuple[list[Report], list[Report]]:
-    """Return the reports made lately, and those made as long before, both in the order they joined."""
-    lately: list[Report] = []
-    before: list[Report] = []
-    since = at - timedelta(seconds=_LATELY)
-    long_since = since - timedelta(seconds=_LATELY)
-    for known in reversed(incident.reports.values()):
-        if known.received_at < long_since:
-            break
-        if known.made_at >= since:
-            lately.append(known)
-        elif known.made_at >= long_since:
-            before.append(known)
-    return lately[::-1], before[::-1]
+def _call_times(state: AreaState, incident: Incident) -> CallTimes:
+    """Return when the incident's reports were made, counted anew only if one has left or it has moved."""
+    found = incident.call_times
+    if found is None:
+        found = incident.call_times = CallTimes()
+    top = incident.device.id
+    found.catch_up(incident.reports, lambda device: _devices_down(state, top, device))
+    return found
 
 
-def _callers(reports: Iterable[Report], last: Report) -> set[object]:
-    return {last.caller, *(one.caller for one in reports)}
-
-
-def _scopes(state: AreaState, incident: Incident, report: Report) -> list[str]:
-    """Return the incident's device, and those between it and the report's, from the top down."""
-    top, leaf = incident.device.id, state.leaf(report.device)
+def _devices_down(state: AreaState, top: str, place: str | None) -> list[str]:
+    """Return an incident's device, and those between it and that of a report, from the top down."""
+    leaf = state.leaf(place)
     if leaf is None or leaf == top:
         return [top]
     upstream = state.upstream(leaf)
@@ -91,8 +78,9 @@ def _tail(state: AreaState, incident: Incident, scope: str, lately: int, lasted:
     """Return how many callers the first outage may still have had lately from under one device."""
     weigh, customers = state.likelihood, incident.customers_served
     part = 1.0 if scope == incident.device.id else state.customers_under(scope) / max(customers, 1)
-    learned = customers * (weigh.called_by(lasted) - weigh.called_by(lasted - _LATELY))
-    unscaled = (incident.standing.callers - lately) * math.log(lasted / (lasted - _LATELY)) / math.log(lasted / _MINUTE)
+    before = lasted - _LATELY.total_seconds()
+    learned = customers * (weigh.called_by(lasted) - weigh.called_by(before))
+    unscaled = (incident.standing.callers - lately) * math.log(lasted / before) / math.log(lasted / _MINUTE)
     return part * max(learned, unscaled)
 
 
@@ -101,7 +89,10 @@ def _surprise(callers: int, expected: float) -> float:
     return callers * math.log(callers / expected) - callers + expected
 
 
-def _piece(state: AreaState, incident: Incident, scope: str, here: Sequence[Report], report: Report) -> Piece | None:
+def _piece(state: AreaState, incident: Incident, scope: str, report: Report) -> Piece | None:
+    since = report.made_at - _LATELY
+    lately = [one for one in incident.reports.values() if one.made_at >= since]
+    here = lately if scope == incident.device.id else state.reported_under(scope, lately)
     pieces = partition(state, scope, (*here, report), state.silent_until(report))
     piece = next(piece for piece in pieces if report in piece.reports)
     if len({one.caller for one in piece.reports}) < _FEWEST:
