@@ -11,6 +11,7 @@ import signal
 from typing import Final, Literal
 
 Failpoint = Literal[
+    "migration.changed",
     "batch.begun",
     "batch.fenced",
     "batch.inbox",

@@ -42,6 +42,11 @@ _IDLE_SECONDS: Final = 1.0
 _LOCK_RETRY_SECONDS: Final = 1.0
 _SILENCE_SECONDS: Final = 5.0
 
+_TAKE: Final = """
+SELECT CASE WHEN pg_try_advisory_lock($1, $2) THEN set_config('idle_session_timeout', $3, false) END
+"""
+"""In one statement: frozen between two, a process would keep the lock with nothing to end its session."""
+
 
 def inserting(first: int) -> str:
     """Return what writes records, after ``WITH`` or among what follows it: six columns from parameter ``first`` on.
@@ -191,10 +196,9 @@ class Relay:
         """
         schema = await connection.fetchval("SELECT current_schema()")
         key = zlib.crc32(f"{schema}/{self._shard}".encode()) - 2**31
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK_SPACE, key):
+        if await connection.fetchval(_TAKE, _LOCK_SPACE, key, str(self._silence_ms)) is None:
             return
         try:
-            await connection.execute("SELECT set_config('idle_session_timeout', $1, false)", str(self._silence_ms))
             # A deletion that a crash forgets is a record published twice, which every reader must bear anyway: so it
             # need not wait for the disk, and the next page goes out sooner.
             await connection.execute("SET synchronous_commit = off")

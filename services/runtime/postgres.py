@@ -95,11 +95,29 @@ async def _know_types(connection: Connection) -> None:
     await connection.execute(_TYPES, *([] for _ in _ARRAYS))
 
 
-async def open_pool(dsn: str, *, schema: str, size: int, ready: int = 1) -> Pool:
-    """Open a pool whose connections work in ``schema``; one that was opened stays open.
+def session_settings(schema: str) -> dict[str, str]:
+    """Return what Postgres is told of each of a service's sessions.
 
     Commits wait for the disk (``synchronous_commit=on``) whatever the server's default: a position that could be
     forgotten would be read twice.
+    """
+    return {
+        "search_path": schema,
+        "application_name": f"{OWN_SESSIONS}{schema}",
+        "synchronous_commit": "on",
+        # A batch's query looks expensive for its rows and is done in milliseconds; a server that has LLVM would compile
+        # it first, each time, for longer than it runs.
+        "jit": "off",
+        # An owner frozen inside a transaction holds its rows; after this its successor gets them (frozen in the middle
+        # of a statement: silent_sessions).
+        "idle_in_transaction_session_timeout": str(int(FROZEN_SECONDS * 1000)),
+        # A firewall that forgets connections nobody speaks on hears of these.
+        "tcp_keepalives_idle": "60",
+    }
+
+
+async def open_pool(dsn: str, *, schema: str, size: int, ready: int = 1) -> Pool:
+    """Open a pool whose connections work in ``schema``; one that was opened stays open.
 
     Args:
         dsn: PostgreSQL address.
@@ -119,17 +137,5 @@ async def open_pool(dsn: str, *, schema: str, size: int, ready: int = 1) -> Pool
             command_timeout=_STATEMENT_SECONDS,
             init=_know_types,
             reset=_nothing_to_reset,
-            server_settings={
-                "search_path": schema,
-                "application_name": f"{OWN_SESSIONS}{schema}",
-                "synchronous_commit": "on",
-                # A batch's query looks expensive for its rows and is done in milliseconds; a server that has LLVM would
-                # compile it first, each time, for longer than it runs.
-                "jit": "off",
-                # An owner frozen inside a transaction holds its rows; after this its successor gets them (frozen in the
-                # middle of a statement: silent_sessions).
-                "idle_in_transaction_session_timeout": str(int(FROZEN_SECONDS * 1000)),
-                # A firewall that forgets connections nobody speaks on hears of these.
-                "tcp_keepalives_idle": "60",
-            },
+            server_settings=session_settings(schema),
         )

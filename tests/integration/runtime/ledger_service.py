@@ -21,7 +21,7 @@ from services.contracts import ids, topics
 from services.contracts.envelope import Outgoing, Refusal, RefusedError
 from services.contracts.messages import OrderVersion, OutageReported
 from services.contracts.values import DeviceRef, OrderStatus, Priority
-from services.runtime import batch, consumer, outbox, positions, postgres, service, silent_sessions
+from services.runtime import batch, consumer, migration, outbox, positions, postgres, service, silent_sessions
 from services.runtime.errors import UnavailableError
 from services.runtime.handling import Decided, Publication, Refused
 from services.runtime.settings import ServiceSettings
@@ -189,6 +189,8 @@ def take_out(protection: str) -> None:
             await asyncio.Event().wait()
 
         silent_sessions.end_silent_sessions = never
+    elif protection == "end of a silent migration":
+        migration.session_settings = lambda schema: {"search_path": schema}  # type: ignore[assignment]
     elif protection:
         raise ValueError(protection)
 

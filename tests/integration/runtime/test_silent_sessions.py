@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services.runtime.outbox import _TAKE
+from services.runtime.postgres import open_pool
 from tests.integration.runtime.world import a_record, a_report
 from tests.service_process import ROOT
 
@@ -57,8 +59,23 @@ async def test_who_follows_a_process_frozen_in_the_middle_of_statements_starts_r
 async def test_control_without_the_ending_of_silent_sessions_it_waits(world: World):
     async with frozen_in_three_statements(world):
         world.start(without="ending of silent sessions")
+        await world.produce([a_record(a_report(n)) for n in range(100, 200)])
         await asyncio.sleep(30)
         [silent] = await world.sql(SILENT)
         [waits] = await world.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
         assert (silent["count"], waits["count"] > 0) == (3, True)
-        assert world.log.count('"partitions_assigned"') == 1
+        [read] = await world.sql("SELECT sum(next_offset)::int AS n FROM consumer_partition")
+        assert read["n"] == 100
+
+
+async def test_the_relays_lock_comes_with_an_end_to_silence_and_without_it_a_session_stays_as_it_was(database_dsn: str):
+    """In one statement: frozen between two, a relay would keep its lock in an idle session that nobody ends."""
+    pool = await open_pool(database_dsn, schema="public", size=2)
+    try:
+        async with pool.acquire() as first, pool.acquire() as second:
+            assert await first.fetchval(_TAKE, 1, 2, "15000") == "15s"
+            assert await second.fetchval(_TAKE, 1, 2, "15000") is None
+            limits = [await each.fetchval("SHOW idle_session_timeout") for each in (first, second)]
+            assert limits == ["15s", "0"]
+    finally:
+        await pool.close()
