@@ -66,6 +66,7 @@ class Soak:
         await asyncio.sleep(1)
         found = await checks.findings(self.stack, answers, self._faults, await earlier)
         self._say("at rest and looked at")
+        told(f"  people: {dict(sorted(people.acts.items()))}")
         supervisor.cancel()
         await asyncio.gather(supervisor, return_exceptions=True)
         return [*found, *people.odd, *self.stack.complaints()]

@@ -11,6 +11,7 @@ import json
 import random
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -32,6 +33,10 @@ FAULTS_A_SECOND = 8
 ACTS = (
     ["complete"],
     ["contact", "wrap-up", "complete"],
+    ["contact", "wrap-up"],  # whoever never ends it loses it to its limit
+    ["place", "complete"],
+    ["merge"],
+    ["merge", "unmerge", "complete"],
     ["urge", "complete"],
     ["return"],
     ["transfer"],
@@ -45,6 +50,7 @@ SAID = {
     "transfer": {"to_queue": "general", "reason": "busy"},
     "urge": {"reason": "customer"},
     "decline": {"reason": "busy"},
+    "unmerge": {"reason": "other_matter"},
 }
 STAGES = ("assigned", "en_route", "arrived", "restored", "restored", "unfounded")
 DOORS = ("web/reports", "app/reports", "phone/events", "events", "wechat/gh_gridline_dev", "sms/generic/x", "nothing")
@@ -62,10 +68,14 @@ RUBBISH = (
     b'{"event_id":"x","text":"' + b"x" * 2_000_000 + b'"}',
 )
 OPEN = """
-SELECT order_id::text, incident_id::text, ARRAY(
+SELECT order_id::text, incident_id::text, device_id, ARRAY(
     SELECT report_id::text FROM dedup.membership AS m WHERE m.incident_id = i.incident_id ORDER BY seq LIMIT 3
 ) AS reports
 FROM dedup.incident AS i WHERE state NOT IN ('restored', 'cancelled') ORDER BY md5(incident_id::text || $1) LIMIT 2
+"""
+WAITING = """
+SELECT report_id::text, area FROM dedup.report
+WHERE outcome = 'needs_person' ORDER BY md5(report_id::text || $1) LIMIT 1
 """
 
 
@@ -90,6 +100,7 @@ class People:
         self._seed = seed
         self._dice = random.Random(f"{seed} people")
         self.statuses: Counter[str] = Counter()
+        self.acts: Counter[str] = Counter()
         self.odd: list[str] = []
 
     async def work(self, seconds: float) -> None:
@@ -128,28 +139,38 @@ class People:
         while clock.monotonic() < ends:
             await ask("PUT", f"agents/{name}", queues=["*"], languages=["*"], capacity=1 + number % 3)
             await ask("PUT", f"agents/{name}/presence", presence="available")
+            other = ""
             for _ in range(dice.randint(3, 12)):
                 offered = dice.random() < 0.5
                 answer = await ask("POST", f"agents/{name}/{'offers?wait=2' if offered else 'claims'}")
                 if answer is None or answer.status_code != 200:
                     await asyncio.sleep(0.3)
                     continue
+                ticket, account = answer.json()["ticket_id"], dice.choice(self._stack.network.customers).account_id
+                about = {
+                    "place": {"account_id": account},
+                    "merge": {"into": other or ticket, "reason": "same_matter", "across_customers": True},
+                }
                 for act in (*(["accept"] if offered else []), *dice.choice(ACTS)):
+                    said = {**SAID.get(act, {}), **about.get(act, {})}
+                    if act not in {"merge", "unmerge"}:
+                        said["agent_id"] = name
                     for _ in range(1 + (dice.random() < 0.1)):
-                        await ask(
-                            "POST", f"tickets/{answer.json()['ticket_id']}/{act}", agent_id=name, **SAID.get(act, {})
-                        )
+                        told = await ask("POST", f"tickets/{ticket}/{act}", **said)
+                        self.acts[f"{act} {told.status_code if told else 'no answer'}"] += 1
+                other = ticket
             if dice.random() < 0.2:
                 await ask("PUT", f"agents/{name}/presence", presence="offline")
 
     async def _field(self, ends: float) -> None:
-        dice, number = random.Random(f"{self._seed} field"), 0
+        dice, number, tree = random.Random(f"{self._seed} field"), 0, self._stack.network.tree
         while clock.monotonic() < ends:
             await asyncio.sleep(0.4)
             number += 1
             try:
                 connection = await self._stack.connect()
                 found = await connection.fetch(OPEN, str(number))
+                waiting = await connection.fetch(WAITING, str(number))
                 await connection.close()
             except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
                 continue
@@ -164,6 +185,15 @@ class People:
                 device, account = dice.choice(self._stack.network.devices), dice.choice(self._stack.network.customers)
                 where = {"device": device.id} if dice.random() < 0.7 else {"account_id": account.account_id}
                 path, body = "restorations", {"restorations": [{"event_id": f"r{number}", "restored_at": now, **where}]}
+            elif what < 0.68:
+                await self._plan(found[0], f"c{number}", dice)
+                continue
+            elif what < 0.75:
+                for report in waiting:
+                    there = [device for device in tree if tree.area_of(device) == report["area"]]
+                    more = {"device": dice.choice(there)}
+                    await self._command(f"reports/{report['report_id']}/place", f"c{number}", more, undo=False)
+                continue
             else:
                 act, more = dice.choice(
                     [
@@ -179,13 +209,32 @@ class People:
             for _ in range(dice.choice([1, 1, 2])):
                 await self._ask("POST", "dedup", path, DEDUP_KEYS["field-dev"], json=body)
 
-    async def _command(self, path: str, number: str, more: dict[str, object], *, undo: bool) -> None:
+    async def _plan(self, incident, number: str, dice: random.Random) -> None:
+        """Enter the planned outage that an incident was all along, and say whether it is."""
+        now = clock.now()
+        when = {"starts_at": (now - timedelta(hours=2)).isoformat(), "ends_at": (now + timedelta(hours=2)).isoformat()}
+        entered = {"device": incident["device_id"], **when}
+        answer = await self._command("planned-outages", f"p{number}", entered, undo=False)
+        if answer is None or answer.status_code not in {200, 202}:
+            return
+        await asyncio.sleep(dice.uniform(0, 2))
+        about, act = (
+            {"planned_id": answer.json()["subject"]},
+            dice.choice(["accept-plan", "accept-plan", "decline-plan"]),
+        )
+        await self._command(f"incidents/{incident['incident_id']}/{act}", number, about, undo=dice.random() < 0.4)
+        if dice.random() < 0.3:
+            await self._command(f"planned-outages/{about['planned_id']}/cancel", f"e{number}", {}, undo=False)
+
+    async def _command(self, path: str, number: str, more: dict[str, object], *, undo: bool) -> httpx.Response | None:
         body, seen = {"command_id": number, "reason": "soak", **more}, {"If-Match": "*"}
         answer = await self._ask("POST", "dedup", path, DEDUP_KEYS["desk-dev"], json=body, headers=seen)
+        self.acts[f"{path.rsplit('/', 1)[-1]} {answer.status_code if answer else 'no answer'}"] += 1
         if undo and answer is not None and answer.status_code in {200, 202}:
             taken_back = f"commands/{answer.json()['command_id']}/undo"
             body = {"command_id": f"u{number}", "reason": "soak"}
             await self._ask("POST", "dedup", taken_back, DEDUP_KEYS["desk-dev"], json=body)
+        return answer
 
     async def _hostile(self, ends: float) -> None:
         dice = random.Random(f"{self._seed} hostile")

@@ -75,6 +75,7 @@ class Stack:
             "intake": {"source_per_s": "1e9", "source_burst": "1e9"},
             **{key: {"batch_records": str(self.rng.choice([20, 40, 200, 1000]))} for key in CONSUMERS},
         }
+        own["router"]["desk_file"] = str(self._desk())
         module = "tests.integration.faults.skewed"
         self.services = {name: Service(name, *servers, {"skew_hours": "0", **own[name]}, module) for name in PROCESSES}
         await apply_topics(self.settings(), partitions=self.rng.choice([2, 4, 6]))
@@ -84,6 +85,15 @@ class Stack:
                 self.add(name)
         for service in self.services.values():
             await service.wait_ready()
+
+    def _desk(self) -> Path:
+        """The shipped desk, with seconds instead of minutes to write up in."""
+        folder = self.folder / "desk"
+        folder.mkdir()
+        for name in ("desk.yaml", "holidays.yaml"):
+            shipped = (ROOT / "deploy" / name).read_text(encoding="utf-8")
+            (folder / name).write_text(re.sub(r"limit: \d+m", "limit: 3s", shipped), encoding="utf-8")
+        return folder / "desk.yaml"
 
     async def _import(self) -> None:
         files = open_network(*(ROOT / f"deploy/networks/ieee123/{what}.csv" for what in ("network", "customers")))
