@@ -48,6 +48,19 @@ def standing_at(
                 yield name, there
 
 
+def lowest_above(state: AreaState, leaves: set[str | None]) -> str | None:
+    """Return the lowest device above all these that can open; None where there is none, or a place is unknown."""
+    known = sorted(leaf for leaf in leaves if leaf is not None)
+    if len(known) != len(leaves) or not known:
+        return None
+    if len(known) == 1:
+        return known[0]
+    if state.tree is None or any(leaf not in state.tree for leaf in known):
+        return None
+    common = state.tree.common_ancestor(known)
+    return None if common is None else state.tree.protective_at_or_above(common)
+
+
 class Acting:
     """The events of one command, as they come together."""
 

@@ -45,7 +45,7 @@ class Done:
 
     Attributes:
         seq: Place in the area's ledger: the higher, the later.
-        incidents: The incidents it changed; while one of them is gone for good it cannot be undone.
+        incidents: The incidents it changed; once one of them is gone for good it can hardly ever be undone.
         moves: Report and the incident it came from; None where it waited for a place.
         target: Where the reports went; or the incident confirmed or related.
         opened: Whether the command opened the target.
@@ -76,6 +76,11 @@ class Done:
     waited_at: str | None = None
     pinned: tuple[UUID, ...] | None = None
     planned_id: UUID | None = None
+
+    @property
+    def outlives_its_incident(self) -> bool:
+        """Whether it can be undone when its incident is gone for good: a plan that answers some reports of one."""
+        return self.action is CommandAction.ACCEPT_PLAN and not self.closed
 
 
 @dataclass(frozen=True, slots=True)

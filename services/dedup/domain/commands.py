@@ -14,7 +14,7 @@ from services.contracts.values import CommandAction, DeviceRef, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import planning
-from services.dedup.domain.acting import SHOWN, Acting, RefusedError
+from services.dedup.domain.acting import SHOWN, Acting, RefusedError, lowest_above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -129,7 +129,7 @@ def _new_place(acting: Acting, reports: Sequence[Report]) -> tuple[e.Kind, Devic
         device, served = acting.device(named)
     else:
         leaves = {state.leaf(report.device) for report in reports}
-        name = _lowest_above(state, leaves)
+        name = lowest_above(state, leaves)
         if name is None:
             raise RefusedError(("device", "the reports are not of one place that is known: name a device"))
         device, served = acting.reference(name, reports[0])
@@ -143,18 +143,6 @@ def _new_place(acting: Acting, reports: Sequence[Report]) -> tuple[e.Kind, Devic
         return e.Kind.SINGLE, device, min(served, 1), account
     acting.free(device.id)
     return e.Kind.OUTAGE, device, served, None
-
-
-def _lowest_above(state: AreaState, leaves: set[str | None]) -> str | None:
-    known = sorted(leaf for leaf in leaves if leaf is not None)
-    if len(known) != len(leaves) or not known:
-        return None
-    if len(known) == 1:
-        return known[0]
-    if state.tree is None or any(leaf not in state.tree for leaf in known):
-        return None
-    common = state.tree.common_ancestor(known)
-    return None if common is None else state.tree.protective_at_or_above(common)
 
 
 def _confirm(acting: Acting) -> a.Done:

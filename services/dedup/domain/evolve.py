@@ -145,8 +145,9 @@ def forget_commands(state: AreaState, gone: UUID) -> None:
     """Drop what persons did to an incident that is gone for good: it cannot be undone any more."""
     if not state.commands and not state.set_aside:
         return
-    for key in [key for key, done in state.commands.items() if gone in done.incidents]:
-        _forget_command(state, key)
+    for key, done in list(state.commands.items()):
+        if gone in done.incidents and not done.outlives_its_incident:
+            _forget_command(state, key)
     kept = {closed.incident_id for done in state.commands.values() for closed in done.closed}
     for key in state.set_aside.keys() - kept:
         del state.set_aside[key]

@@ -11,10 +11,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from services.contracts.ids import split_incident_id, split_order_id
 from services.contracts.values import CommandAction, CustomerClass, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
-from services.dedup.domain.acting import RefusedError, standing_at
+from services.dedup.domain.acting import RefusedError, lowest_above, standing_at
+from services.dedup.domain.orders import version_of
 from services.dedup.domain.planned import Planned
 
 if TYPE_CHECKING:
@@ -221,19 +223,24 @@ def uncover(acting: Acting, acceptances: Iterable[a.Done], rule: e.Rule) -> None
     """Bring reports that a planned outage answered back to their incidents, and let orders go out.
 
     An incident that was closed opens again, with its order in a next version; where another stands at its place by now,
-    or it was merged meanwhile, the reports go there.
+    or it was merged meanwhile, the reports go there. Where what they had left went on without them and is over, they
+    are an outage of their own.
     """
     state, command = acting.state, acting.command
     homes: dict[UUID, Incident] = {}
+    founded: dict[UUID, e.IncidentOpened] = {}
     again: set[UUID] = set()
     places: dict[str, UUID] = {}
     for done in acceptances:
         closed = done.closed[0] if done.closed else None
         home = _open_one(state, done.target) if closed is None else _reopened(state, closed, places, homes)
         if home is None:
-            continue  # closed for good since: what it was is over
-        key = home.incident_id
-        homes[key] = home
+            home = _standing_over(state, done, places, homes)
+        if home is None:
+            key = _found(acting, done, rule, places, founded)
+        else:
+            key = home.incident_id
+            homes[key] = home
         if closed is not None and closed.incident_id == key:
             again.add(key)
             places.update(dict.fromkeys((*closed.devices, *closed.premises), key))
@@ -249,6 +256,55 @@ def uncover(acting: Acting, acceptances: Iterable[a.Done], rule: e.Rule) -> None
     for key, home in homes.items():
         acting.events.append(a.IncidentRecounted(key))
         acting.tell_field(home, rule, again=key in again, must_go=not home.waits)
+    for key, new in founded.items():
+        subject = acting.subject(key, new.order_id, new.kind, new.device, new.customers_served)
+        acting.events += [a.IncidentRecounted(key), e.OrderIssued(version_of(subject, 1, rule, acting.now))]
+
+
+def _place(state: AreaState, done: a.Done) -> tuple[str, str | None]:
+    """Return the lowest device above the reports of an acceptance; and the account, if they are its own matter."""
+    reports = [state.covered[report] for report, _ in done.moves]
+    leaves = [state.leaf(one.device) or one.device for one in reports]
+    name = lowest_above(state, set(leaves)) or leaves[0]
+    if name is None:
+        raise AssertionError("a planned outage covers a place")
+    own = {one.account_id if one.single_premise else None for one in reports}
+    return name, next(iter(own)) if len(own) == 1 else None
+
+
+def _standing_over(
+    state: AreaState, done: a.Done, places: dict[str, UUID], homes: dict[UUID, Incident]
+) -> Incident | None:
+    """Return the open incident that an outage at the place of an acceptance's reports is part of, if one is."""
+    device, premises = _place(state, done)
+    at = [] if premises is None else [places.get(premises) or state.by_premises.get(premises)]
+    at += [places.get(one) or state.by_device.get(one) for one in state.upstream(device)]
+    for key in at:
+        if key is not None and (key in homes or key in state.incidents):
+            return homes[key] if key in homes else state.incidents[key]
+    return None
+
+
+def _found(
+    acting: Acting, done: a.Done, rule: e.Rule, places: dict[str, UUID], founded: dict[UUID, e.IncidentOpened]
+) -> UUID:
+    """Open an outage of their own for an acceptance's reports, or return the one that this command opened there."""
+    device, premises = _place(acting.state, done)
+    for one in (premises, *acting.state.upstream(device)):
+        if one is not None and places.get(one) in founded:
+            return places[one]
+    ref, served = acting.reference(device, acting.state.covered[done.moves[0][0]])
+    kind = e.Kind.OUTAGE if premises is None else e.Kind.SINGLE
+    area, by, seq = acting.state.area, acting.command.command_id, acting.number()
+    new = e.IncidentOpened(
+        *(split_incident_id(area, by, seq), split_order_id(area, by, seq), kind, ref),
+        *(served if premises is None else min(served, 1), seq, rule),
+        premises=premises,
+    )
+    acting.events.append(new)
+    founded[new.incident_id] = new
+    places[device if premises is None else premises] = new.incident_id
+    return new.incident_id
 
 
 def _open_one(state: AreaState, key: UUID | None) -> Incident | None:

@@ -213,7 +213,8 @@ def _unaccept(acting: Acting, done: a.Done) -> None:
     if planning.expired(state, done):
         raise RefusedError(("undoes", f"planned outage {done.planned_id} was over long ago: who is out reports anew"))
     if not done.closed:
-        acting.incident(key, "undoes")
+        if key in state.set_aside and state.set_aside[key].covered_by is None:
+            acting.incident(key, "undoes")
     elif done.closed[0].incident_id not in state.set_aside:
         raise RefusedError(("undoes", f"incident {key} cannot be opened again{way}"))
     elif (taken := next(standing_at(state, done.closed[0]), None)) is not None:

@@ -69,9 +69,11 @@ UPDATE command SET incidents = $2::uuid[], undo = $3::jsonb, undoable = NOT $4, 
 WHERE command_id = $1
 """
 _UNDONE: Final = "UPDATE command SET undoable = false, undoable_plan = false, undone_by = $2 WHERE command_id = $1"
+# Not those of which ``Done.outlives_its_incident`` is true.
 _GONE: Final = """
 UPDATE command SET undoable = false, undoable_plan = false
 WHERE (undoable OR undoable_plan) AND area = ANY($1::text[]) AND incidents && $2::uuid[]
+  AND NOT (action = 'accept_plan' AND undo -> 'closed' = '[]'::jsonb)
 """
 _SET_PLANNED: Final = """
 INSERT INTO planned_outage

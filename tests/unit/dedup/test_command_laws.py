@@ -150,6 +150,27 @@ class Desk(RuleBasedStateMachine):
             incident, planned = proposed[first % len(proposed)]
             self.story.dispatcher("accept_plan", incident_id=incident, planned_id=planned)
 
+    @rule(device=st.sampled_from(DEVICES[:4]), account=st.sampled_from(["A1", "A2"]), number=numbers)
+    def work_entered_late_answers_all_but_who_depends_on_power(self, device: str, account: str, number: int) -> None:
+        self.later()
+        depends = {"account": account, "customer_class": CustomerClass.LIFE_SUPPORT}
+        for said in ({}, depends):
+            self.sent.append(self.story.report(device, f"report {len(self.sent)}", **said))
+        home = self.story.state.members.get(self.sent[-2])
+        if home is not None:
+            key, times = PLANS[number % len(PLANS)], (minute(self.minute - 2), minute(self.minute + 60))
+            self.story.dispatcher("plan", planned_id=key, device=device, starts_at=times[0], ends_at=times[1])
+            self.story.dispatcher("accept_plan", incident_id=home, planned_id=key)
+
+    @rule(number=numbers)
+    def what_an_acceptance_left_is_over(self, number: int) -> None:
+        state = self.story.state
+        targets = [one.target for one in state.commands.values() if one.action is CommandAction.ACCEPT_PLAN]
+        left = [state.incidents[key] for key in targets if key in state.incidents]
+        if left:
+            self.later()
+            self.story.crew(left[number % len(left)].order_id, ProgressStage.RESTORED)
+
     @rule(number=numbers)
     def a_dispatcher_takes_something_back(self, number: int) -> None:
         known = list(self.story.state.commands)
@@ -243,6 +264,15 @@ class Desk(RuleBasedStateMachine):
         for report in state.covered.values():
             assert not report.hazards
             assert report.customer_class is not CustomerClass.LIFE_SUPPORT
+
+    @invariant()
+    def what_a_plan_answers_is_not_lost(self) -> None:
+        """Whatever becomes of the rest of its incident: it can come back until it does."""
+        answered: dict[UUID, bool] = {}
+        for event in self.story.events:
+            if isinstance(event, a.ReportCovered | a.ReportUncovered):
+                answered[event.report.report_id] = isinstance(event, a.ReportCovered)
+        assert {report for report, still in answered.items() if still} == self.story.state.covered.keys()
 
     @invariant()
     def what_an_incident_says_of_a_plan_is_what_is_so(self) -> None:

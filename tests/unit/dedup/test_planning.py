@@ -345,3 +345,108 @@ def test_explain_says_what_would_bring_an_answered_report_back(storm: Timeline) 
     advice = " ".join(would_change(storm.state, first, "planned_outage", clock_at(21)))
     assert f"Undoing accept_plan {command}" in advice
     assert "cancelling the planned outage" in advice
+
+
+def a_rest_that_is_over(storm: Timeline) -> tuple[UUID, UUID, UUID, UUID]:
+    """The plan answers two reports; who depends on power stays, and is restored while the work goes on."""
+    first = storm.at(5).report("A0TR00026", "first")
+    second = storm.at(6).report("A0TR00027", "second")
+    depends = storm.at(7).report("A0TR00026", "depends", account="A1", customer_class=CustomerClass.LIFE_SUPPORT)
+    storm.dispatcher("merge", incident_id=storm.state.members[second], target_id=storm.state.members[first])
+    incident = storm.incident_of(first).incident_id
+    assert set(storm.state.members.values()) == {incident}
+    enter(storm.at(15))
+    command = accept(storm.at(20), incident)
+    assert storm.state.members == {depends: incident}
+    storm.at(40).crew(storm.order_of(depends).order_id, ProgressStage.RESTORED)
+    assert not storm.state.incidents
+    return first, second, incident, command
+
+
+@pytest.mark.parametrize("way", ["withdrawn", "undone"])
+def test_what_a_plan_answered_is_not_lost_with_the_rest_of_its_incident(storm: Timeline, way: str) -> None:
+    """The crew is done and gone; then the work is put off, and the others were dark since the first call."""
+    first, second, incident, command = a_rest_that_is_over(storm)
+    storm.at(60)
+    if way == "withdrawn":
+        storm.dispatcher("cancel_plan", planned_id=PLAN, why="the work is put off")
+    else:
+        storm.dispatcher("undo", undoes=command)
+
+    assert storm.state.members.keys() == {first, second}
+    assert not storm.state.covered
+    back = storm.incident_of(first)
+    assert back.incident_id != incident, "that one is over, and its order closed"
+    assert (back.device.id, back.opened_at) == (FUSE, clock_at(5)), "since the first call"
+    assert storm.incident_of(second) is back
+    assert [(one.version, one.status, one.first_reported_at) for one in storm.live_orders().values()] == [
+        (1, "issued", clock_at(5))
+    ]
+    assert [one.outcome for one in storm.settled[-2:]] == ["in_incident"] * 2
+    assert {one.incident_id for one in storm.settled[-2:]} == {back.incident_id}
+    assert {one.report_id for one in storm.changed[-1].joined} == {first, second}
+    storm.dispatcher("undo", undoes=command)
+    assert "cannot be undone" in storm.refusals()[-1][1]
+
+
+def test_it_comes_back_to_the_outage_that_is_open_over_its_place_by_then(storm: Timeline) -> None:
+    first, second, _, _ = a_rest_that_is_over(storm)
+    above = storm.at(45).report("A0TR00023", "elsewhere")
+    storm.dispatcher("confirm", incident_id=storm.state.members[above], device="A0SW00015")
+    storm.at(60).dispatcher("cancel_plan", planned_id=PLAN)
+
+    assert storm.state.members == dict.fromkeys((first, second, above), storm.state.members[above])
+    assert len(storm.live_orders()) == 1
+
+
+def test_two_acceptances_of_what_is_over_come_back_as_one_outage(storm: Timeline) -> None:
+    early = storm.at(5).report("A0TR00026", "early")
+    late = storm.at(8).report("A0TR00026", "late")
+    depends = storm.report("A0TR00026", "depends", account="A1", customer_class=CustomerClass.LIFE_SUPPORT)
+    incident = storm.incident_of(early).incident_id
+    enter(storm.at(15), begins=7)
+    accept(storm.at(16), incident)
+    assert storm.state.covered.keys() == {late}
+    enter(storm.at(17))
+    accept(storm.at(18), incident)
+    assert storm.state.members == {depends: incident}
+    storm.at(40).crew(storm.order_of(depends).order_id, ProgressStage.RESTORED)
+    storm.at(60).dispatcher("cancel_plan", planned_id=PLAN)
+
+    assert storm.state.members.keys() == {early, late}
+    assert len(storm.live_orders()) == len(storm.state.incidents) == 1
+    assert storm.incident_of(late).opened_at == clock_at(5)
+
+
+def test_what_a_plan_answered_is_not_lost_when_a_second_one_answers_the_rest(storm: Timeline) -> None:
+    early = storm.at(5).report("A0TR00026", "early")
+    late = storm.at(8).report("A0TR00026", "late")
+    incident = storm.incident_of(early).incident_id
+    enter(storm.at(15), begins=7, key=ANOTHER)
+    accept(storm.at(20), incident, ANOTHER)
+    enter(storm)
+    accept(storm.at(21), incident)
+    assert not storm.state.incidents
+    storm.at(30).dispatcher("cancel_plan", planned_id=ANOTHER)
+
+    assert storm.state.members.keys() == {late}
+    assert len(storm.live_orders()) == 1
+    storm.at(31).dispatcher("cancel_plan", planned_id=PLAN)
+    assert storm.state.members.keys() == {early, late}
+    assert len(storm.live_orders()) == 1
+
+
+def test_what_one_customer_alone_reported_comes_back_as_that_customers_own(storm: Timeline) -> None:
+    said = {"account": "A1", "only_mine": True}
+    early = storm.at(5).report("A0TR00026", "early", **said)
+    depends = storm.at(6).report("A0TR00026", "depends", customer_class=CustomerClass.LIFE_SUPPORT, **said)
+    incident = storm.incident_of(early).incident_id
+    assert storm.state.members[depends] == incident
+    enter(storm.at(15))
+    accept(storm.at(20), incident)
+    storm.at(40).crew(storm.order_of(depends).order_id, ProgressStage.RESTORED)
+    storm.at(60).dispatcher("cancel_plan", planned_id=PLAN)
+
+    back = storm.incident_of(early)
+    assert (back.kind, back.premises, back.customers_served) == (e.Kind.SINGLE, "A1", 1)
+    assert storm.order_of(early).status == "issued"
