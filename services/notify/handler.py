@@ -17,7 +17,8 @@ from services.notify import inquiries, metrics, store
 from services.notify.domain.asked import answer
 from services.notify.domain.decide import decide
 from services.notify.domain.incident import fold
-from services.notify.domain.notice import Notice, Quiet, is_told, settle
+from services.notify.domain.notice import Notice, Quiet, is_told, recipient_id, settle
+from services.notify.domain.planned import is_moved_end, promise, tell_moved_end
 from services.runtime.handling import Decided
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from services.contracts.topics import Topic
+    from services.notify.domain.planned import Promises
     from services.notify.store import Saved
     from services.notify.wording import Wording
     from services.runtime.handling import Received, Transaction
@@ -71,12 +73,14 @@ class NotifyHandler:
             await store.save_news(tx, news.standings.values(), decision.subscriptions)
             notices += decision.notices
             quiet += decision.quiet
+        promises = await store.load_promises(tx, [one for one in told if is_moved_end(one)])
         for message in told:
-            verdict = settle(message)
+            verdict = self._settled(message, promises, wording, now)
             if isinstance(verdict, Quiet):
                 quiet[verdict] += 1
             else:
                 notices.append(verdict)
+                promise(promises, verdict)
         for asking in heard:
             if asking.heard == "asks_status":
                 found = await inquiries.last_report(tx, asking.recipient)
@@ -97,6 +101,14 @@ class NotifyHandler:
                 self._wake()
 
         return Decided(tally=Counter({"notices": len(saved.new)}), after_commit=committed)
+
+    @staticmethod
+    def _settled(message: ReportSettled, promises: Promises, wording: Wording, now: datetime) -> Notice | Quiet:
+        """Decide what is told of a report's settlement."""
+        if not is_moved_end(message) or message.planned_id is None or message.recipient is None:
+            return settle(message)
+        known = promises.get((recipient_id(message.recipient), message.planned_id))
+        return tell_moved_end(message, known, moved_by=wording.calm.usual, now=now)
 
     def forget(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Nothing is cached."""

@@ -109,3 +109,6 @@ ALTER TABLE notice ADD COLUMN IF NOT EXISTS turn smallint NOT NULL DEFAULT 2;
 DROP INDEX IF EXISTS notice_due;
 CREATE INDEX IF NOT EXISTS notice_turn ON notice (turn, next_attempt_at, seq) WHERE state = 'pending';
 CREATE INDEX IF NOT EXISTS notice_sending ON notice (recipient_id) WHERE state = 'sending';
+-- Added later: the planned outage whose end is told.
+ALTER TABLE notice ADD COLUMN IF NOT EXISTS planned_id uuid;
+CREATE INDEX IF NOT EXISTS notice_planned ON notice (planned_id, recipient_id) WHERE planned_id IS NOT NULL;

@@ -13,6 +13,7 @@ from services.contracts.values import Channel, IncidentState, Recipient
 from services.notify.domain.decide import Book
 from services.notify.domain.incident import Standing, Subscription
 from services.notify.domain.notice import Notice, Reporter, Stage, Told, Turn, link_id, recipient_id
+from services.notify.domain.planned import Promise, Promises
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -143,19 +144,24 @@ ON CONFLICT (incident_id, report_id) DO UPDATE SET
 """
 _ADD_NOTICES: Final = """
 INSERT INTO notice (notice_id, recipient_id, channel, incident_id, report_id, ticket_ref, language, stage, revision,
-                    template, etr, restored_at, caused_at, turn, rules, made_at)
-SELECT v.*, $15, $16 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
+                    template, etr, restored_at, caused_at, turn, planned_id, rules, made_at)
+SELECT v.*, $16, $17 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
     $8::text[], $9::int[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
-    $14::int[]) AS v
+    $14::int[], $15::uuid[]) AS v
 ON CONFLICT (notice_id) DO NOTHING
 RETURNING notice_id, seq
+"""
+_PROMISED: Final = """
+SELECT DISTINCT ON (recipient_id, planned_id) recipient_id, planned_id, etr, caused_at
+FROM notice WHERE planned_id = ANY($1::uuid[]) AND recipient_id = ANY($2::uuid[]) AND etr IS NOT NULL
+ORDER BY recipient_id, planned_id, seq DESC
 """
 # Rows are locked in the order of their ids, as ``pending`` does when it writes outcomes.
 _SUPERSEDE: Final = """
 WITH outdated AS (
     SELECT n.notice_id, v.successor
-    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS v (successor, recipient_id, incident_id)
-    JOIN notice n ON n.incident_id = v.incident_id AND n.recipient_id = v.recipient_id
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS v (successor, recipient_id, subject)
+    JOIN notice n ON n.incident_id = v.subject AND n.recipient_id = v.recipient_id
     WHERE n.state IN ('pending', 'sending') AND n.seq < $4
     ORDER BY n.notice_id FOR UPDATE OF n
 )
@@ -164,6 +170,9 @@ SET superseded_by = outdated.successor, state = CASE n.state WHEN 'pending' THEN
 FROM outdated WHERE n.notice_id = outdated.notice_id
 RETURNING n.stage, n.channel, n.state
 """
+_SUPERSEDE_PLANNED: Final = _SUPERSEDE.replace(
+    "n.incident_id = v.subject AND", "(n.incident_id = v.subject OR n.planned_id = v.subject) AND"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +265,13 @@ async def load_book(tx: Connection, news: News) -> Book:
     return Book(reporters, subscriptions, told)
 
 
+async def load_promises(tx: Connection, moved: Iterable[ReportSettled]) -> Promises:
+    """Return what was last told of the ends of planned outages, by customer and planned outage."""
+    known = [(one.planned_id, recipient_id(one.recipient)) for one in moved if one.recipient]
+    rows = await tx.fetch(_PROMISED, *_columns(known)) if known else ()
+    return {(row["recipient_id"], row["planned_id"]): Promise(row["etr"], row["caused_at"]) for row in rows}
+
+
 async def save_reports(tx: Connection, reporters: Iterable[Reporter], settled: Iterable[ReportSettled]) -> None:
     """Remember reports and their settlements; of two settlements of a report the later one."""
     rows: dict[UUID, tuple[Any, ...]] = {
@@ -296,14 +312,15 @@ async def add_notices(tx: Connection, notices: Sequence[Notice], *, rules: str, 
     rows = await tx.fetch(_ADD_NOTICES, *columns, rules, now)
     new: Mapping[UUID, int] = {row["notice_id"]: row["seq"] for row in rows}
     replaced = [
-        (one.notice_id, one.recipient_id, incident)
+        (one.notice_id, one.recipient_id, subject)
         for one in notices
         if one.notice_id in new
-        for incident in one.replaces
+        for subject in one.replaces
     ]
     if not replaced:
         return Saved(frozenset(new), ())
-    rows = await tx.fetch(_SUPERSEDE, *_columns(replaced), min(new.values()))
+    planned = any(one.planned_id is not None for one in notices)
+    rows = await tx.fetch(_SUPERSEDE_PLANNED if planned else _SUPERSEDE, *_columns(replaced), min(new.values()))
     return Saved(frozenset(new), tuple((row["stage"], row["channel"]) for row in rows if row["state"] == "superseded"))
 
 

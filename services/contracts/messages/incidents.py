@@ -130,7 +130,14 @@ class ReportSettled(Message):
     )
     incident_id: UUID | None = Field(default=None, description="The incident, if the outcome is in_incident")
     command_id: UUID | None = Field(
-        default=None, description="The command by which a person placed or answered the report, or took that back"
+        default=None,
+        description="The command by which a person placed or answered the report, took that back or moved the end",
+    )
+    planned_id: UUID | None = Field(
+        default=None, description="The planned outage that answers the report, or answered it until now"
+    )
+    expected_before: Timestamp | None = Field(
+        default=None, description="When power was expected back by what was said before; the plan's end has moved since"
     )
 
     @property

@@ -224,11 +224,22 @@ class ReportCovered:
 
 
 @dataclass(frozen=True, slots=True)
+class CoverMoved:
+    """The planned outage that answers a report of an incident ends at another time than ``before``, as was said."""
+
+    report: Report
+    planned: Planned
+    before: datetime
+    command_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class ReportUncovered:
     """A report that a planned outage answered is in an incident again. ``seq`` is its ledger row: it joined."""
 
     report: Report
     incident_id: UUID
+    planned_id: UUID | None
     seq: int
     rule: Rule
     author: str
@@ -407,6 +418,7 @@ Act = (
     | PlanProposed
     | PlanSettled
     | ReportCovered
+    | CoverMoved
     | ReportUncovered
     | IncidentCovered
     | IncidentUncovered

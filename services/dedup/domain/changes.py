@@ -41,6 +41,7 @@ _SETTLED: Final[Mapping[type[e.Event], Literal["answered", "needs_person", "in_i
     e.ReportNeedsPerson: "needs_person",
     a.ReportUnplaced: "needs_person",
     a.ReportCovered: "answered",
+    a.CoverMoved: "answered",
     a.ReportUncovered: "in_incident",
     e.ReportJoined: "in_incident",
 }
@@ -67,9 +68,8 @@ _SAID: Final = (
     a.PlanSettled,
 )
 """What changes no more of an incident than what is said of it."""
-_Settling = (
-    e.ReportAnswered | e.ReportNeedsPerson | e.ReportJoined | a.ReportUnplaced | a.ReportCovered | a.ReportUncovered
-)
+_ByPlan = e.ReportAnswered | a.ReportCovered | a.CoverMoved
+_Settling = _ByPlan | e.ReportNeedsPerson | e.ReportJoined | a.ReportUnplaced | a.ReportUncovered
 
 
 class Told(NamedTuple):
@@ -190,6 +190,9 @@ class Changes:
                 self._tell_open(state, touched.incident, event, traceparent)
         elif isinstance(event, (a.ReportUnplaced, a.ReportCovered, a.ReportUncovered)):
             self._settled_by_person(state, event, traceparent)
+        elif isinstance(event, a.CoverMoved):
+            self._placing[event.report.report_id] = event.command_id
+            self._settled.append(Told(self._settlement(state.area, event), traceparent))
         elif isinstance(event, _SAID):
             self._because(self._touch(state, event.incident_id), event.rule, traceparent)
         elif isinstance(event, (a.IncidentPinned, a.IncidentUnpinned, a.IncidentRecounted)):
@@ -275,8 +278,9 @@ class Changes:
     def _settlement(self, area: str, event: _Settling) -> ReportSettled:
         report = event.report
         incident = event.incident_id if isinstance(event, (e.ReportJoined, a.ReportUncovered)) else None
-        planned = event.planned if isinstance(event, (e.ReportAnswered, a.ReportCovered)) else None
-        rule = e.Rule.PLANNED if isinstance(event, a.ReportCovered) else event.rule
+        planned = event.planned if isinstance(event, _ByPlan) else None
+        rule = e.Rule.PLANNED if isinstance(event, (a.ReportCovered, a.CoverMoved)) else event.rule
+        before = event.planned_id if isinstance(event, a.ReportUncovered) else None
         return ReportSettled(
             report_id=report.report_id,
             ticket_id=report.ticket_id,
@@ -290,6 +294,8 @@ class Changes:
             expected_at=None if planned is None else planned.ends_at,
             incident_id=incident,
             command_id=self._placing.pop(report.report_id, None),
+            planned_id=before if planned is None else planned.planned_id,
+            expected_before=event.before if isinstance(event, a.CoverMoved) else None,
         )
 
     def orders(self) -> list[OrderVersion]:

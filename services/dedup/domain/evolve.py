@@ -408,6 +408,7 @@ _APPLY: dict[type[e.Event], Callable[[AreaState, Any], None]] = {
     a.PlanProposed: _for_the_record,
     a.PlanSettled: _plan_settled,
     a.ReportCovered: _report_covered,
+    a.CoverMoved: _for_the_record,
     a.ReportUncovered: _report_uncovered,
     a.IncidentCovered: _incident_covered,
     a.IncidentUncovered: _incident_uncovered,

@@ -85,12 +85,26 @@ def cancel_plan(acting: Acting) -> a.Done:
 def _set(acting: Acting, before: Planned | None, after: Planned) -> a.Done:
     """Let a planned outage be as it is now; what it would still have covered, and does not, is an incident again."""
     acting.events.append(a.PlannedSet(after))
-    if before is not None and acting.command.accepted_at < before.ends_at:
-        fallen = [one for one in _acceptances(acting.state, after.planned_id) if not _holds(acting.state, after, one)]
+    if before is not None:
+        accepted = _acceptances(acting.state, after.planned_id)
+        over = before.ends_at <= acting.command.accepted_at
+        fallen = [] if over else [one for one in accepted if not _holds(acting.state, after, one)]
         uncover(acting, fallen, e.Rule.PLAN_WITHDRAWN)
         acting.events += [a.AcceptanceOver(one.command_id, acting.command.command_id) for one in fallen]
+        _tell_end(acting, before, after, [one for one in accepted if one not in fallen])
     _propose(acting, after)
     return a.Done(**acting.done())  # type: ignore[arg-type] # the fields every Done has
+
+
+def _tell_end(acting: Acting, before: Planned, after: Planned, accepted: Iterable[a.Done]) -> None:
+    """Say another end to those whose reports it answers; not while it is of another day or place."""
+    state, command = acting.state, acting.command
+    reports = [state.covered[report] for done in accepted for report, _ in done.moves]
+    acting.events += [
+        a.CoverMoved(one, after, before.ends_at, command.command_id)
+        for one in reports
+        if _covers(state, after, one) and (after.ends_at != before.ends_at or not _covers(state, before, one))
+    ]
 
 
 def _propose(acting: Acting, after: Planned) -> None:
@@ -248,7 +262,7 @@ def uncover(acting: Acting, acceptances: Iterable[a.Done], rule: e.Rule) -> None
         for report, _ in done.moves:
             known = acting.inside(key)[report] = state.covered[report]
             said = command.author, command.command_id, acting.why
-            acting.events.append(a.ReportUncovered(known, key, acting.number(), rule, *said))
+            acting.events.append(a.ReportUncovered(known, key, done.planned_id, acting.number(), rule, *said))
         if closed is not None and closed.incident_id != key:
             acting.events.append(a.IncidentUncovered(closed.incident_id, closed, rule, into=key))
         if closed is None and done.planned_id is not None and key == done.target:

@@ -150,7 +150,9 @@ class Notice:
         incident_id: None for a report that was settled without an incident.
         caused_at: When the change happened that is told.
         turn: Who is told first.
-        replaces: Incidents of which earlier notices to this customer, if still unsent, are out of date now.
+        planned_id: The planned outage that answers the report, or answered it.
+        replaces: Incidents of which earlier notices to this customer, if still unsent, are out of date now; or that
+            planned outage.
     """
 
     notice_id: UUID
@@ -167,6 +169,7 @@ class Notice:
     restored_at: datetime | None
     caused_at: datetime
     turn: Turn = Turn.OTHERS
+    planned_id: UUID | None = None
     replaces: tuple[UUID, ...] = ()
 
 
@@ -198,10 +201,18 @@ def settle(message: ReportSettled) -> Notice | Quiet:
     reporter = Reporter(message.report_id, message.ticket_id, message.ticket_ref, message.language, message.recipient)
     tell = settled_tell(message.outcome, message.reason, message.expected_at)
     notice = make_notice(reporter, tell, incident_id=None, caused_at=message.settled_at)
-    if message.command_id is None:
-        return notice
+    notice = replace(notice, planned_id=message.planned_id)
+    return notice if message.command_id is None else by_command(notice, message, tell)
+
+
+def by_command(notice: Notice, message: ReportSettled, tell: Tell) -> Notice:
+    """Return the one notice by which a customer is told what a person did about their reports, however many."""
     to = message.recipient
-    return replace(notice, notice_id=ids.notice_id(to.channel, to.address, message.command_id, tell.stage, 1))
+    if to is None:
+        raise AssertionError("a notice has a recipient")
+    subject = message.command_id or message.report_id
+    key = ids.notice_id(to.channel, to.address, subject, tell.stage, tell.revision)
+    return replace(notice, notice_id=key, replaces=() if notice.planned_id is None else (notice.planned_id,))
 
 
 def settled_tell(outcome: str, reason: str, expected_at: datetime | None) -> Tell:

@@ -53,6 +53,44 @@ async def test_planned_work_that_was_entered_late_is_told_with_its_end_and_so_is
     assert await desk.pool.fetchval("SELECT expected_at FROM report LIMIT 1") == ETR
 
 
+async def test_an_end_of_planned_work_that_moves_is_told_once_and_takes_the_place_of_what_was_not_sent(desk):
+    """Two reports of one customer and one of another; the plan's end moves a little, then much, then is withdrawn."""
+    step = desk.templates().calm.usual
+    plan = {"outcome": "answered", "reason": "planned_outage", "planned_id": UUID(int=7)}
+    reports = [(1, 1), (2, 1), (3, 3)]
+
+    def ends(at, command, minute, before=None):
+        said = {**plan, "expected_at": at, "command_id": UUID(int=command), "expected_before": before}
+        return [settled(*one, **said, minute=minute) for one in reports]
+
+    assert await desk.take(*ends(ETR, 1, 1)) == 2
+    assert await desk.take(*ends(ETR + step, 2, 2, before=ETR)) == 0
+    later = ETR + step + timedelta(minutes=1)
+    for word in ends(later, 3, 3, before=ETR + step):
+        await desk.take(word)
+    assert await desk.take(*ends(later, 3, 3, before=ETR + step)) == 0, "told again, it is known"
+    assert Counter(await desk.states()) == {("answered", "superseded"): 2, ("etr_changed", "pending"): 2}
+    assert {row["etr"] for row in await desk.notices() if row["state"] == "pending"} == {later}
+    assert await desk.pool.fetch("SELECT DISTINCT expected_at FROM report") == [(later,)], "who asks hears the same"
+
+    back = {"outcome": "in_incident", "reason": "plan_withdrawn", "planned_id": UUID(int=7), "command_id": UUID(int=4)}
+    assert await desk.take(*[settled(*one, **back, incident_id=UUID(int=9), minute=4) for one in reports]) == 2
+    assert Counter(state for _, state in await desk.states()) == {"superseded": 4, "pending": 2}
+
+
+async def test_steps_in_one_batch_are_compared_with_one_another(desk):
+    step = desk.templates().calm.usual
+    said = {"outcome": "answered", "reason": "planned_outage", "planned_id": UUID(int=7)}
+    first = settled(1, 1, **said, expected_at=ETR, command_id=UUID(int=1), minute=1)
+    far = {"expected_at": ETR + 2 * step, "expected_before": ETR, "command_id": UUID(int=2)}
+    near = {"expected_at": ETR + 2.5 * step, "expected_before": ETR + 2 * step, "command_id": UUID(int=3)}
+    assert await desk.take(first, settled(1, 1, **said, **far, minute=2), settled(1, 1, **said, **near, minute=3)) == 2
+    assert [(row["stage"], row["etr"]) for row in await desk.notices()] == [
+        ("answered", ETR),
+        ("etr_changed", ETR + 2 * step),
+    ]
+
+
 async def test_a_notice_waits_in_the_queue_with_all_that_sending_needs(desk):
     made = await desk.take(desk.make.changed(1, 1, joined=[desk.make.member(1, 1)]))
 

@@ -275,6 +275,31 @@ class Desk(RuleBasedStateMachine):
         assert {report for report, still in answered.items() if still} == self.story.state.covered.keys()
 
     @invariant()
+    def who_is_answered_by_a_plan_was_told_when_it_ends(self) -> None:
+        """As long as it is of their place and time: one that is long over may be put to another day."""
+        state = self.story.state
+        last = {one.report_id: one for one in self.story.settled}
+        for done in (one for one in state.commands.values() if one.action is CommandAction.ACCEPT_PLAN):
+            planned = state.planned.known[done.planned_id]
+            for report in (state.covered[key] for key, _ in done.moves):
+                if planned.covers(report.made_at) and planned.device in state.upstream(report.device):
+                    assert (last[report.report_id].outcome, last[report.report_id].planned_id) == (
+                        "answered",
+                        done.planned_id,
+                    )
+                    assert last[report.report_id].expected_at == planned.ends_at
+
+    @rule(number=numbers, ends=st.sampled_from([-1, 5, 90]))
+    def the_end_of_planned_work_moves(self, number: int, ends: float) -> None:
+        known = self.story.state.planned.known.get(PLANS[number % len(PLANS)])
+        at = minute(self.minute + ends)
+        if known is not None and not known.cancelled and at > known.starts_at:
+            self.later()
+            self.story.dispatcher(
+                "plan", planned_id=known.planned_id, device=known.device, starts_at=known.starts_at, ends_at=at
+            )
+
+    @invariant()
     def what_an_incident_says_of_a_plan_is_what_is_so(self) -> None:
         """Whoever only reads the last snapshot of each incident sees what is proposed for it."""
         last = {change.incident_id: change for change in self.story.changed}

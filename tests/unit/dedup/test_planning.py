@@ -450,3 +450,48 @@ def test_what_one_customer_alone_reported_comes_back_as_that_customers_own(storm
     back = storm.incident_of(early)
     assert (back.kind, back.premises, back.customers_served) == (e.Kind.SINGLE, "A1", 1)
     assert storm.order_of(early).status == "issued"
+
+
+def test_who_was_told_until_when_hears_that_the_end_moves(storm: Timeline) -> None:
+    first, second, incident = an_outage_and_its_plan(storm)
+    accept(storm.at(20), incident)
+    storm.at(30).report("A0TR00104", "another place")
+    known = len(storm.settled)
+    enter(storm.at(60), ends=180)
+    command = storm.inputs[-1][0].command_id
+
+    told = storm.settled[known:]
+    assert [(one.report_id, one.outcome, one.reason, one.planned_id, one.command_id) for one in told] == [
+        (one, "answered", "planned_outage", PLAN, command) for one in (first, second)
+    ]
+    assert {(one.expected_before, one.expected_at) for one in told} == {(clock_at(120), clock_at(180))}
+    enter(storm.at(70), ends=90)
+    assert {(one.expected_before, one.expected_at) for one in storm.settled[-2:]} == {(clock_at(180), clock_at(90))}
+    assert len({one.message_id for one in storm.settled}) == len(storm.settled)
+    assert len(storm.orders) == 3, "nobody drives for it"
+
+
+def test_nothing_is_told_where_the_end_stays_or_the_plan_becomes_that_of_another_day(storm: Timeline) -> None:
+    _, _, incident = an_outage_and_its_plan(storm)
+    accept(storm.at(20), incident)
+    known = len(storm.settled)
+    enter(storm.at(30), begins=-10)
+    assert len(storm.settled) == known, "it begins earlier, and ends when it did"
+    enter(storm.at(130), ends=200)
+    assert [one.expected_at for one in storm.settled[known:]] == [clock_at(200)] * 2, "it overran"
+    enter(storm.at(201), begins=1440, ends=1600)
+    assert len(storm.settled) == known + 2
+    assert len(storm.state.covered) == 2
+
+
+def test_who_comes_back_hears_that_and_nothing_of_an_end(storm: Timeline) -> None:
+    first, second, incident = an_outage_and_its_plan(storm)
+    accept(storm.at(20), incident)
+    known = len(storm.settled)
+    enter(storm.at(30), begins=60, ends=300)
+
+    told = storm.settled[known:]
+    assert [(one.report_id, one.outcome, one.reason, one.planned_id) for one in told] == [
+        (one, "in_incident", "plan_withdrawn", PLAN) for one in (first, second)
+    ]
+    assert {(one.expected_at, one.expected_before) for one in told} == {(None, None)}

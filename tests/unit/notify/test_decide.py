@@ -241,6 +241,16 @@ def test_what_a_person_answers_takes_back_and_answers_again_is_told_each_time_an
     assert settled(snapshots, command_id=first, expected_at=until) == told[0], "delivered again it is the same notice"
 
 
+def test_what_was_not_sent_of_planned_work_is_out_of_date_once_a_person_says_otherwise(snapshots):
+    plan, first = UUID(int=9), UUID(int=1)
+    until = snapshots.now + timedelta(hours=2)
+    called_under_it = settled(snapshots, planned_id=plan, expected_at=until)
+    accepted = settled(snapshots, planned_id=plan, expected_at=until, command_id=first)
+
+    assert (called_under_it.planned_id, called_under_it.replaces) == (plan, ()), "each call has an answer of its own"
+    assert (accepted.planned_id, accepted.replaces) == (plan, (plan,))
+
+
 def test_every_reason_for_silence_is_reached_by_a_test_of_this_room():
     here = {
         Quiet.SAME_CUSTOMER,
