@@ -83,6 +83,7 @@ ALTER TABLE incident
     ADD COLUMN IF NOT EXISTS told          text[]  NOT NULL DEFAULT '{}', -- other areas its device was in since
     ADD COLUMN IF NOT EXISTS settled_plans uuid[]  NOT NULL DEFAULT '{}', -- planned outages accepted or declined for it
     ADD COLUMN IF NOT EXISTS covered_by    uuid,   -- planned outage that answers its reports, of one closed by that
+    ADD COLUMN IF NOT EXISTS part_plans    uuid[]  NOT NULL DEFAULT '{}', -- planned outages below it, of some of its reports
     ADD COLUMN IF NOT EXISTS arrive_by     timestamptz,
     ADD COLUMN IF NOT EXISTS restore_by    timestamptz,
     ADD COLUMN IF NOT EXISTS upstream      text[]  NOT NULL DEFAULT '{}'; -- its device and what could open above it

@@ -82,7 +82,9 @@ class IncidentChanged(Message):
         default=None, description="Where the evidence points, for an incident that only a person moves"
     )
     proposed_plan: ProposedPlan | None = Field(
-        default=None, description="The planned outage it may be the work of: a dispatcher accepts or declines it"
+        default=None,
+        description="The planned outage it may be the work of, or some of its reports where that is at a device below: "
+        "a dispatcher accepts or declines it",
     )
     covered_by: UUID | None = Field(
         default=None, description="On a cancelled incident: the planned outage that answers its reports"

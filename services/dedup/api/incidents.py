@@ -47,7 +47,10 @@ class DeviceView(BaseModel):
 
 
 class ProposedPlan(BaseModel):
-    """A planned outage at or above an open incident's device, in whose time its earliest report was made."""
+    """A planned outage at or above an open incident's device, in whose time its earliest report was made.
+
+    Or below it, where it answers some of the reports: the incident was lifted above the work. The others stay.
+    """
 
     planned_id: UUID
     device_id: str

@@ -64,9 +64,10 @@ def would_change(state: AreaState, report: UUID, reason: str, now: datetime) -> 
         return _settled(reason)
     incident = state.incidents[state.members[report]]
     if (planned := proposed_plan(state, incident)) is not None:
+        part = "" if planned.device in state.upstream(incident.device.id) else f"the part of it under {planned.device} "
         words.append(
-            f"A dispatcher can say whether it is planned outage {planned.planned_id}, which was entered later: "
-            f"POST /v1/incidents/{incident.incident_id}/accept-plan or /decline-plan."
+            f"A dispatcher can say whether {part or 'it '}is planned outage {planned.planned_id}, which was entered "
+            f"later: POST /v1/incidents/{incident.incident_id}/accept-plan or /decline-plan."
         )
     if incident.kind is e.Kind.HAZARD:
         return [*words, "Nothing: danger keeps an incident and an order of its own."]

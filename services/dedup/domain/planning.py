@@ -35,12 +35,35 @@ _OPEN = frozenset({IncidentState.PREDICTED, IncidentState.CONFIRMED})
 def proposed_plan(state: AreaState, incident: Incident, plans: PlannedOutages | None = None) -> Planned | None:
     """Return the planned outage that an open incident may be the work of, and nobody accepted or declined for it.
 
-    ``plans`` are those that are known, if they are others than the state's.
+    Else the one that some of its reports may be, of an incident that was lifted above it. ``plans`` are those that are
+    known, if they are others than the state's.
     """
     plans = plans or state.planned
     if not plans.known or incident.kind is e.Kind.HAZARD or incident.state not in _OPEN:
         return None
-    return plans.covering(state.upstream(incident.device.id), incident.opened_at, but=incident.settled_plans)
+    whole = plans.covering(state.upstream(incident.device.id), incident.opened_at, but=incident.settled_plans)
+    if whole is not None:
+        return whole
+    parts = [one for one in plans_of_a_part(state, incident, plans) if one.planned_id not in incident.settled_plans]
+    return max(parts, key=lambda one: (one.ends_at, str(one.planned_id)), default=None)
+
+
+def plans_of_a_part(state: AreaState, incident: Incident, plans: PlannedOutages | None = None) -> list[Planned]:
+    """Return the planned outages below an incident's device that answer reports of it."""
+    device = incident.device.id
+    found = [one for one in (plans or state.planned).known.values() if not one.cancelled and one.device != device]
+    found = [one for one in found if state.is_under(one.device, device)]
+    if not found:
+        return []
+    reports = incident.reports.values()
+    places = {report.device for report in reports}  # far fewer than reports, where many have called
+    under = {one.planned_id: {place for place in places if state.is_under(place, one.device)} for one in found}
+    return [
+        one
+        for one in found
+        if (within := under[one.planned_id])
+        and any(report.device in within and _answers(state, one, report) for report in reports)
+    ]
 
 
 # --- entering, changing, cancelling ---
@@ -113,8 +136,8 @@ def _propose(acting: Acting, after: Planned) -> None:
     plans = state.planned.copy()
     plans.set(after)
     for incident in state.incidents.values():
-        proposed = proposed_plan(state, incident, plans)
-        if proposed != proposed_plan(state, incident):
+        proposed, parts = proposed_plan(state, incident, plans), plans_of_a_part(state, incident, plans)
+        if proposed != proposed_plan(state, incident) or parts != plans_of_a_part(state, incident):
             key = None if proposed is None else proposed.planned_id
             acting.events.append(a.PlanProposed(incident.incident_id, key, e.Rule.PLAN_ENTERED))
 
@@ -138,6 +161,12 @@ def _covers(state: AreaState, planned: Planned, report: Report) -> bool:
     return leaf is not None and planned.covers(report.made_at) and planned.device in state.upstream(leaf)
 
 
+def _answers(state: AreaState, planned: Planned, report: Report) -> bool:
+    """Tell whether a planned outage may answer a report: it is of it, neither danger nor of who depends on power."""
+    urgent = report.hazards or report.customer_class is CustomerClass.LIFE_SUPPORT
+    return not urgent and _covers(state, planned, report)
+
+
 # --- accepting and declining ---
 
 
@@ -154,9 +183,7 @@ def accept(acting: Acting) -> a.Done:
         raise RefusedError(("planned_id", why))
     if incident.waits:
         raise RefusedError(("incident_id", f"its order is that of incident {incident.related_to}, in another area"))
-    reports = incident.reports.values()
-    covered = [one for one in reports if one.customer_class is not CustomerClass.LIFE_SUPPORT]
-    covered = [one for one in covered if not one.hazards and _covers(state, planned, one)]
+    covered = [one for one in incident.reports.values() if _answers(state, planned, one)]
     if not covered:
         why = "it answers no report of the incident: they were not made in its time, or by who depends on power"
         raise RefusedError(("planned_id", why))
@@ -200,7 +227,7 @@ def decline(acting: Acting) -> a.Done:
 
 
 def _named(acting: Acting) -> tuple[Incident, Planned]:
-    """Return the open incident and the planned outage over it that a command names.
+    """Return the open incident and the planned outage over it, or over a part of it, that a command names.
 
     Raises:
         RefusedError: one is missing, over or cancelled; or the plan is elsewhere, or the incident danger.
@@ -215,8 +242,9 @@ def _named(acting: Acting) -> tuple[Incident, Planned]:
     if planned is None or planned.cancelled:
         what = "was cancelled" if planned is not None else f"is not known in area {state.area}, or was over long ago"
         raise RefusedError(("planned_id", f"planned outage {command.planned_id} {what}"))
-    if planned.device not in state.upstream(incident.device.id):
-        at = f"{planned.device!r} is not at or above {incident.device.id!r}, where the incident stands"
+    device = incident.device.id
+    if planned.device not in state.upstream(device) and not state.is_under(planned.device, device):
+        at = f"{planned.device!r} is not at or above {device!r}, where the incident stands, nor below it"
         raise RefusedError(("planned_id", at))
     return incident, planned
 

@@ -53,6 +53,7 @@ INCIDENT: Final = (
     "told",
     "settled_plans",
     "covered_by",
+    "part_plans",
     "arrive_by",
     "restore_by",
     "upstream",

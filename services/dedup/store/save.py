@@ -10,6 +10,7 @@ import orjson
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.clock import due_of
+from services.dedup.domain.planning import plans_of_a_part
 from services.dedup.store import columns
 from services.dedup.store.acts import ActRows
 from services.dedup.store.storms import calm_at, pace_row
@@ -310,6 +311,7 @@ def _incident(state: AreaState, touched: Touched, now: datetime) -> Row:
         incident.told,
         incident.settled_plans,
         incident.covered_by,
+        [one.planned_id for one in plans_of_a_part(state, incident)],
         None if due is None else due.arrive_by,
         None if due is None else due.restore_by,
         state.upstream(device.id),

@@ -24,14 +24,16 @@ DELETE FROM timer WHERE timer_id IN (
     SELECT timer_id FROM timer WHERE due_at <= $1 ORDER BY due_at, timer_id LIMIT $2 FOR UPDATE SKIP LOCKED
 ) RETURNING timer_id, area, kind, subject, due_at
 """
-# An incident over which a planned outage was entered only after it had opened; danger is none of the plan's.
+# An incident over which a planned outage was entered only after it had opened, or below which, for some of its reports;
+# danger is none of the plan's.
 _COVERED: Final = """
     SELECT planned_id, device_id AS planned_device, starts_at AS planned_from, ends_at AS planned_until
     FROM planned_outage
-    WHERE area = i.area AND device_id = ANY(i.upstream) AND NOT cancelled AND planned_id <> ALL(i.settled_plans)
-      AND starts_at <= i.opened_at AND i.opened_at < ends_at AND $1 < ends_at
+    WHERE area = i.area AND NOT cancelled AND planned_id <> ALL(i.settled_plans) AND $1 < ends_at
+      AND (planned_id = ANY(i.part_plans)
+           OR device_id = ANY(i.upstream) AND starts_at <= i.opened_at AND i.opened_at < ends_at)
       AND i.kind <> 'hazard' AND i.state IN ('predicted', 'confirmed')
-    ORDER BY ends_at DESC, planned_id DESC LIMIT 1
+    ORDER BY planned_id = ANY(i.part_plans), ends_at DESC, planned_id DESC LIMIT 1
 """
 _SHOWN: Final = f"SELECT i.*, p.* FROM incident AS i LEFT JOIN LATERAL ({_COVERED}) AS p ON true"  # noqa: S608 - ours
 _PAGE: Final = f"""

@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from services.contracts.topics import OUTAGE_INPUT
+from services.dedup.domain.planning import proposed_plan
+from services.dedup.store import views
 from tests.integration.dedup.room import plain
 from tests.unit.dedup import test_planning
-from tests.unit.dedup.timeline import Timeline, rules_of_tests, shipped_tree
+from tests.unit.dedup.timeline import Timeline, minute, rules_of_tests, shipped_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from uuid import UUID
 
+    from services.dedup.domain.state import AreaState
     from tests.integration.dedup.room import Room
 
 pytestmark = pytest.mark.integration
 AREA = "A0SU00000"
 AT_LEAST = 20
+BEFORE = minute(-10_000)
+"""No plan of a story has ended by then: what is proposed depends on the stories alone."""
 EMPTY = """TRUNCATE area, storm, incident, report, membership, order_version, progress, restored_part, timer, command,
     planned_outage, telemetry, outage_elsewhere, inbox"""
 
@@ -33,6 +39,20 @@ def stories() -> Iterator[tuple[str, Timeline]]:
             yield name, timeline
 
 
+def proposed(state: AreaState) -> dict[UUID, UUID]:
+    """Planned outage by incident, as the core says."""
+    plans = {key: proposed_plan(state, incident) for key, incident in state.incidents.items()}
+    return {key: plan.planned_id for key, plan in plans.items() if plan is not None}
+
+
+async def shown(room: Room, state: AreaState) -> dict[UUID, UUID]:
+    """The same, as people see it in the list."""
+    async with room.pool.acquire() as connection:
+        rows = [await views.incident_of(connection, key, BEFORE) for key in state.incidents]
+        assert await views.count_proposed(connection, BEFORE) == sum(row["planned_id"] is not None for row in rows)
+    return {row["incident_id"]: row["planned_id"] for row in rows if row["planned_id"] is not None}
+
+
 async def test_what_is_loaded_after_every_message_decides_the_next_as_what_was_in_memory(room: Room) -> None:
     told = list(stories())
     assert len(told) >= AT_LEAST
@@ -43,5 +63,6 @@ async def test_what_is_loaded_after_every_message_decides_the_next_as_what_was_i
             await room.feed([message], now)
             loaded = (await room.loaded(AREA))[AREA]
             assert loaded.snapshot() == room.cached(AREA).snapshot(), f"{name}: message {number} is stored otherwise"
+            assert await shown(room, loaded) == proposed(loaded), f"{name}: after message {number} others are shown"
             room.handler.forget({(OUTAGE_INPUT.name, 0)})
         assert plain(loaded) == plain(timeline.state), f"{name}: another end"

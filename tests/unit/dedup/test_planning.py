@@ -495,3 +495,77 @@ def test_who_comes_back_hears_that_and_nothing_of_an_end(storm: Timeline) -> Non
         (one, "in_incident", "plan_withdrawn", PLAN) for one in (first, second)
     ]
     assert {(one.expected_at, one.expected_before) for one in told} == {(None, None)}
+
+
+def lifted_above_its_plan(storm: Timeline) -> tuple[UUID, UUID, UUID, UUID]:
+    """Two reports under the plan; then one from another branch lifts their incident to the switch above."""
+    first, second, incident = an_outage_and_its_plan(storm)
+    other = storm.at(16).report("A0TR00023", "from another branch")
+    assert storm.incident_of(other).device.id == "A0SW00015"
+    assert set(storm.state.members.values()) == {incident}
+    return first, second, other, incident
+
+
+def test_a_lift_above_the_plan_leaves_it_proposed_for_those_under_it(storm: Timeline) -> None:
+    first, second, other, incident = lifted_above_its_plan(storm)
+    told = storm.changed[-1].proposed_plan
+    assert told is not None
+    assert (told.planned_id, told.device) == (PLAN, FUSE)
+    advice = " ".join(would_change(storm.state, first, "first_report", clock_at(17)))
+    assert f"the part of it under {FUSE} is planned outage {PLAN}" in advice
+    command = accept(storm.at(20), incident)
+
+    assert storm.state.covered.keys() == {first, second}
+    assert storm.state.members == {other: incident}
+    assert storm.changed[-1].proposed_plan is None
+    storm.at(40)
+    assert storm.incident_of(other).device.id == "A0TR00023", "what had lifted it has another cause"
+    assert [one.reports for one in storm.live_orders().values()] == [1]
+    storm.dispatcher("undo", undoes=command)
+    assert storm.state.members == dict.fromkeys((first, second, other), incident)
+    assert len(storm.live_orders()) == 1
+
+
+def test_a_plan_that_is_entered_below_an_outage_is_proposed_for_a_part_and_its_withdrawal_told(storm: Timeline) -> None:
+    first = storm.at(5).report("A0TR00026")
+    storm.at(6).report("A0TR00023")
+    incident = storm.incident_of(first).incident_id
+    enter(storm.at(15))
+    last = storm.changed[-1]
+    assert (last.incident_id, last.reason, last.proposed_plan.planned_id) == (incident, "planned_outage_entered", PLAN)
+    enter(storm.at(16), key=ANOTHER, device="A0SW00015", ends=60)
+    assert storm.changed[-1].proposed_plan.planned_id == ANOTHER, "what explains all of it comes first"
+    storm.dispatcher("decline_plan", incident_id=incident, planned_id=ANOTHER)
+    assert storm.changed[-1].proposed_plan.planned_id == PLAN
+    storm.at(20).dispatcher("cancel_plan", planned_id=PLAN)
+    assert (storm.changed[-1].incident_id, storm.changed[-1].proposed_plan) == (incident, None)
+
+
+def test_a_plan_of_a_part_that_is_declined_is_not_proposed_again(storm: Timeline) -> None:
+    first, _, _, incident = lifted_above_its_plan(storm)
+    command = storm.dispatcher("decline_plan", incident_id=incident, planned_id=PLAN)
+    assert storm.changed[-1].proposed_plan is None
+    storm.at(18).report("A0TR00030")
+    assert proposed_plan(storm.state, storm.incident_of(first)) is None
+    storm.dispatcher("undo", undoes=command)
+    assert storm.changed[-1].proposed_plan.planned_id == PLAN
+
+
+def test_a_plan_below_an_outage_that_answers_all_its_reports_closes_it(storm: Timeline) -> None:
+    first, second, incident = an_outage_and_its_plan(storm)
+    storm.at(16).dispatcher("confirm", incident_id=incident, device="A0SW00015")
+    accept(storm.at(20), incident)
+    assert not storm.state.incidents
+    storm.at(30).dispatcher("cancel_plan", planned_id=PLAN)
+    assert storm.state.members == dict.fromkeys((first, second), incident)
+    assert storm.incident_of(first).device.id == "A0SW00015", "where it was confirmed"
+
+
+def test_a_plan_below_an_outage_is_not_proposed_for_who_depends_on_power(storm: Timeline) -> None:
+    depends = storm.at(5).report("A0TR00026", account="A1", customer_class=CustomerClass.LIFE_SUPPORT)
+    storm.at(6).report("A0TR00023")
+    assert storm.incident_of(depends).device.id == "A0SW00015"
+    enter(storm.at(15))
+    assert proposed_plan(storm.state, storm.incident_of(depends)) is None
+    accept(storm, storm.state.members[depends])
+    assert "answers no report" in storm.refusals()[-1][1]
