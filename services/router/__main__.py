@@ -50,7 +50,7 @@ async def build(runtime: Runtime) -> Parts:
     bell = Bell()
     desk = Desk(runtime.pool, runtime.outbox, book, rules, bell)
     return Parts(
-        handler=RouterHandler(book, settings.bounds(), rules, bell.heard),
+        handler=RouterHandler(book, settings.bounds(), rules, bell.heard, desk.floor),
         routers=(make_router(desk, keys),),
         background=(
             lambda: bell.watch(runtime.pool, settings.bell_seconds),

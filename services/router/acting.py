@@ -17,13 +17,14 @@ from services.contracts.values import TicketState
 from services.router import metrics, roster, store
 from services.router.backlog import Backlog
 from services.router.domain.allowing import decide
-from services.router.domain.deciding import FOLLOW_UP, counted_as, route_again, worked
+from services.router.domain.deciding import FOLLOW_UP, above, counted_as, route_again, worked
 from services.router.domain.desk import case_of, in_words, serves, turn_of, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason, Why
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, report_placed, routed
 from services.router.domain.ticket import REPORT_SENT, ReportState
 from services.router.domain.work import Phase
+from services.router.floor import VersionFloor
 from services.router.roster import Presence
 from services.runtime import clock
 from services.runtime.handling import Publication
@@ -78,6 +79,12 @@ class Change:
     after: Ticket
     events: tuple[Event, ...]
 
+    def above(self, floor: int) -> Change:
+        """Return it with the ticket in a version above ``floor``, if it changed."""
+        if self.after is self.before or self.after.version > floor:
+            return self
+        return Change(self.before, above(floor, self.after), self.events)
+
 
 class Desk:
     """Does what people ask."""
@@ -92,6 +99,7 @@ class Desk:
         """Agents whose stream has ended, and when; until ``attendance`` has looked at them."""
         self.signs: dict[str, datetime] = {}
         """Agents who did something, and when; until ``attendance`` has noted it."""
+        self.floor = VersionFloor()
         self._outbox = outbox
 
     # --- one ticket ---
@@ -114,7 +122,7 @@ class Desk:
         async with self.transaction() as tx:
             before = await self._load(tx, ticket_id, version)
             change = self.change(before, asked)
-            await self.keep(tx, [change], asked.at)
+            [change] = await self.keep(tx, [change], asked.at)
         self.committed([change])
         return change.after
 
@@ -143,7 +151,7 @@ class Desk:
                 opened = before.facts.opened_at
                 carried = Event(did=Did.CARRIED, at=asked.at, by=asked.by, ticket=ticket_id, opened_at=opened)
                 changes.append(self.change(live, carried))
-            await self.keep(tx, changes, asked.at)
+            changes = await self.keep(tx, changes, asked.at)
         self.committed(changes)
         return changes[0].after
 
@@ -161,7 +169,7 @@ class Desk:
                 live = (await self.locked(tx, {into}))[into]
                 released = Event(did=Did.RELEASED, at=asked.at, by=asked.by, ticket=ticket_id)
                 changes.append(self.change(live, released))
-            await self.keep(tx, changes, asked.at)
+            changes = await self.keep(tx, changes, asked.at)
         self.committed(changes)
         return changes[0].after
 
@@ -203,7 +211,7 @@ class Desk:
                 return None
             until = now + rules.timings.offer if did is Did.OFFERED else None
             change = self.change(before, Event(did=did, at=now, by=by, agent=agent_id, until=until))
-            await self.keep(tx, [change], now)
+            [change] = await self.keep(tx, [change], now)
         self.committed([change])
         metrics.CLAIM_SECONDS.observe(clock.monotonic() - began)
         return change.after
@@ -288,11 +296,13 @@ class Desk:
         everything = self.book.rules.tree.root.queue
         return asked.model_copy(update={"to_queue": everything if before.queue != everything else None})
 
-    async def keep(self, tx: Connection, changes: Sequence[Change], now: datetime) -> None:
-        """Store what changed, the log, the counts, and what is to be published."""
-        changed = [change for change in changes if change.after is not change.before]
+    async def keep(self, tx: Connection, changes: Sequence[Change], now: datetime) -> list[Change]:
+        """Store what changed, the log, the counts, and what is to be published; return the changes as they are told."""
+        floor = await self.floor.read(tx)
+        kept = [change.above(floor) for change in changes]
+        changed = [change for change in kept if change.after is not change.before]
         if not changed:
-            return
+            return kept
         rules = self.rules()
         stood = [(change.after, turn_of(change.after, rules)) for change in changed]
         standing = (Publication(TICKET_ROUTED, routed(ticket, turn.due)) for ticket, turn in stood)
@@ -301,6 +311,7 @@ class Desk:
         await store.acted(tx, stood, lines, _tally(changed), self._outbox.columns(told, now))
         for change in changed:
             await self._knows(tx, change, rules)
+        return kept
 
     async def _knows(self, tx: Connection, change: Change, rules: DeskRules) -> None:
         """Remember whom the customer spoke with: last in a transaction, so that nobody waits in a ring."""

@@ -50,7 +50,7 @@ async def note_presence(desk: Desk, agent_id: str, presence: Presence | None) ->
         await roster.seen(tx, row, said, now)
         if presence is Presence.OFFLINE:
             changes = await _lost(desk, tx, row, _gone(now))
-            await desk.keep(tx, changes, now)
+            changes = await desk.keep(tx, changes, now)
     desk.committed(changes)
     if said is row.presence:
         return replace(row, seen_at=now)
@@ -71,7 +71,7 @@ async def remove(desk: Desk, agent_id: str, by: str) -> None:
             raise NoSuchAgentError
         await roster.seen(tx, row, Presence.OFFLINE, now)
         changes = await _lost(desk, tx, row, Event(did=Did.LOST, at=now, by=by, reason="agent_removed"))
-        await desk.keep(tx, changes, now)
+        changes = await desk.keep(tx, changes, now)
         await roster.remove(tx, agent_id)
     desk.committed(changes)
     desk.bell.changed({agent_id})
@@ -104,7 +104,7 @@ async def sweep(desk: Desk) -> int:
         for row in rows:
             await roster.seen(tx, row, Presence.OFFLINE, now)
             changes += await _lost(desk, tx, row, _gone(now))
-        await desk.keep(tx, changes, now)
+        changes = await desk.keep(tx, changes, now)
     desk.committed(changes)
     return len(rows)
 
@@ -123,7 +123,7 @@ async def give_back(desk: Desk, after: timedelta = COME_BACK) -> int:
             row = await roster.locked(tx, agent_id)
             if row is not None and row.seen_at <= at:
                 lost = await _lost(desk, tx, row, _gone(now), only=Phase.OFFERED)
-                await desk.keep(tx, lost, now)
+                lost = await desk.keep(tx, lost, now)
                 changes += lost
         if desk.hung_up.get(agent_id) == at:
             del desk.hung_up[agent_id]

@@ -41,7 +41,7 @@ from services.grid.lookup import chains_of, weigh_places
 from services.router import metrics, roster, store
 from services.router.domain.batch import Book, UnforeseenError, gathered, read
 from services.router.domain.danger import is_new
-from services.router.domain.deciding import counted_as, placed, route_again, settle, with_events
+from services.router.domain.deciding import above, counted_as, placed, route_again, settle, with_events
 from services.router.domain.desk import GRIDLINE, DeskRules, following, keeping, live_of, overdue, turn_of, work_of
 from services.router.domain.facts import UNNAMED
 from services.router.domain.log import Did, Event
@@ -49,6 +49,7 @@ from services.router.domain.places import Clues, Places, evidence_of
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, REPORT_SENT, ReportState
+from services.router.floor import VersionFloor
 from services.runtime.handling import Decided, Publication, Received, Refused
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ class _Outcome:
     def note(self, touched: Iterable[UUID], received: Received) -> None:
         self.traces.update(dict.fromkeys(touched, received.traceparent))
 
+    def lift(self, floor: int) -> None:
+        """Let no version of a ticket that changed be one that others may hold."""
+        for ticket_id in self.traces if floor else ():
+            self.book.put(above(floor, self.book.tickets[ticket_id]))
+
     def did(self, ticket: Ticket, events: Sequence[Event]) -> None:
         """Keep what was done with a ticket, in its version."""
         if events:
@@ -112,6 +118,7 @@ class RouterHandler:
         bounds: Bounds,
         desk: Callable[[], DeskRules] = DeskRules,
         heard: Callable[[Sequence[tuple[Ticket, Turn]]], object] = len,
+        floor: VersionFloor | None = None,
     ) -> None:
         """Make the handler.
 
@@ -120,20 +127,23 @@ class RouterHandler:
             bounds: How far to trust and wait.
             desk: The desk's rules in force.
             heard: Told the tickets as they stand, once they are committed.
+            floor: Above what their versions are.
         """
         self._book = book
         self._bounds = bounds
         self._desk = desk
         self._heard = heard
         self._lately = Lately()
+        self._floor = floor or VersionFloor()
 
     @property
     def topics(self) -> tuple[Topic, ...]:
         """Topics this handler reads."""
         return (CONTACT_RECEIVED, REPORT_SETTLED)
 
-    def forget(self, partitions: Iterable[tuple[str, int]]) -> None:
-        """Forget nothing: what was reported lately stays true whoever reads on, and only counts once committed."""
+    def forget(self, partitions: Iterable[tuple[str, int]]) -> None:  # noqa: ARG002 - of all of them
+        """Forget only the floor of versions: what was reported lately stays true whoever reads on."""
+        self._floor.forget()
 
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
         """Route a batch: seven statements, however many records (fewer where nothing is placed or waits).
@@ -171,6 +181,7 @@ class RouterHandler:
                 except UnforeseenError as unforeseen:  # each place once, so this ends
                     places.learn(*await _weighed(tx, [unforeseen.clues]))
         await _keep_for_known(tx, before, work)
+        work.lift(await self._floor.read(tx))
         turns = [_stood(work, work.book.tickets[ticket_id], new=ticket_id not in before) for ticket_id in work.traces]
         changed = [ticket for ticket, _ in turns]
         if changed:

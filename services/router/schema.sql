@@ -17,6 +17,13 @@ CREATE TABLE IF NOT EXISTS ticket (
     body          json        NOT NULL  -- the whole ticket; the columns above are what queries ask for
 );
 
+-- Up to where versions of tickets were given in a time that this database, brought back from a backup, has forgotten:
+-- gridline db restored adds a row, and what is decided from then on goes on above the highest.
+CREATE TABLE IF NOT EXISTS version_floor (
+    floor     int         NOT NULL,
+    raised_at timestamptz NOT NULL DEFAULT now()
+);
+
 -- A body is read and written whole: taking it apart for jsonb took a third of what saving a ticket took. A table of an
 -- older release has jsonb, which goes on as it is: to write it anew would take as long as there are tickets.
 -- It is longer than Postgres keeps in a row (2 kB), and packing it first took a third as well.

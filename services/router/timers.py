@@ -54,7 +54,7 @@ async def wake(desk: Desk) -> int:
         still = [change.after for change in changes if change.after is change.before]
         if still:  # the clocks in force have changed since it was stored
             await store.keep(tx, [(ticket, turn_of(ticket, rules)) for ticket in still])
-        await desk.keep(tx, changes, now)
+        changes = await desk.keep(tx, changes, now)
     desk.committed(changes)
     return len(due)
 

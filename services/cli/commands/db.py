@@ -16,11 +16,11 @@ from services.cli import addresses
 from services.cli.console import out, progress
 from services.cli.database import connect
 from services.cli.errors import CommandError, Exit
-from services.cli.evidence import CONSUMERS, VERSION_FLOOR
+from services.cli.evidence import CONSUMERS
 from services.cli.topics import reader
 from services.contracts.envelope import RefusedError, decode, open_record
-from services.contracts.messages import IncidentChanged, OrderVersion
-from services.contracts.topics import BY_NAME, DISPATCH_ORDER, INCIDENT_CHANGED
+from services.contracts.messages import IncidentChanged, OrderVersion, TicketRouted
+from services.contracts.topics import BY_NAME, DISPATCH_ORDER, INCIDENT_CHANGED, TICKET_ROUTED
 from services.runtime.migration import migrate as migrate_schema
 
 if TYPE_CHECKING:
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 app = typer.Typer(name="db", no_args_is_help=True, add_completion=False, help="The schemas in Postgres.")
 
 _MOST: Final = 1_000_000_000
-_RAISE: Final = "INSERT INTO dedup.version_floor (floor) VALUES ($1)"
-_FENCE: Final = "UPDATE dedup.consumer_partition SET epoch = epoch + 1, owner = 'gridline db restored'"
+_TOLD: Final = {DISPATCH_ORDER.name: "dedup", INCIDENT_CHANGED.name: "dedup", TICKET_ROUTED.name: "router"}
+"""Who counts the versions on which topic."""
+_KNOWN: Final = "SELECT coalesce(max(floor), 0) FROM {room}.version_floor"
+_RAISE: Final = "INSERT INTO {room}.version_floor (floor) VALUES ($1)"
+_FENCE: Final = "UPDATE {room}.consumer_partition SET epoch = epoch + 1, owner = 'gridline db restored'"
 
 
 @app.command()
@@ -50,9 +53,10 @@ def restored() -> None:
     """Let versions go on above all that others may hold, after an older database was brought back.
 
     What services decide again since the backup was told before, under the same ids and other bytes: field-repair
-    systems would take it for old, and so would notify. This looks for the highest version of an order and revision of
-    an incident on their topics, and all that are decided from now on are above it. Run it between bringing the database
-    back and starting the services; run late, it holds from then on, and run again, it does no harm.
+    systems would take it for old, and so would notify and agents' desktops. This looks for the highest version of an
+    order, revision of an incident and version of a ticket on their topics, and all that are decided from now on are
+    above it. Run it between bringing the database back and starting the services; run late, it holds from then on, and
+    run again, it does no harm.
 
     For example:
 
@@ -62,36 +66,46 @@ def restored() -> None:
 
       gridline db restored
     """
-    floor, records = asyncio.run(raise_floor(addresses.find().settings))
-    out.print(f"Versions of orders and revisions of incidents go on above {floor}: the highest in {records:,} records.")
+    floors, records = asyncio.run(raise_floors(addresses.find().settings))
+    out.print(
+        f"Looked at {records:,} records. Versions of orders and revisions of incidents go on above {floors['dedup']},"
+    )
+    out.print(f"versions of tickets above {floors['router']}.")
 
 
-async def raise_floor(settings: ServiceSettings) -> tuple[int, int]:
-    """Raise the floor of versions to the highest that was told; return it, and how many records were looked at.
+async def raise_floors(settings: ServiceSettings) -> tuple[dict[str, int], int]:
+    """Raise the floor of each room's versions to the highest that was told.
+
+    Returns:
+        The floors by room, and how many records were looked at.
 
     Raises:
-        CommandError: dedup's tables are not there, or a version on the topic is none of ours.
+        CommandError: the rooms' tables are not there, or a version on a topic is none of ours.
         UnavailableError: Kafka or Postgres cannot be reached.
     """
-    highest = records = 0
+    highest = dict.fromkeys(_TOLD.values(), 0)
+    records = 0
     async with reader(settings) as kafka:
-        bounds = await kafka.bounds([DISPATCH_ORDER.name, INCIDENT_CHANGED.name])
+        bounds = await kafka.bounds(list(_TOLD))
         with progress() as display:
             task = display.add_task("told", total=sum(end - first for first, end in bounds.values()))
             async for record in kafka.records(bounds):
-                highest = max(highest, _version(record))
+                room, version = _TOLD[record.topic], _version(record)
+                if version > _MOST:
+                    raise CommandError(f"{version} on {record.topic} is no version of ours", "")
+                highest[room] = max(highest[room], version)
                 records += 1
                 display.advance(task)
-    if highest > _MOST:
-        raise CommandError(f"{highest} on {DISPATCH_ORDER.name} or {INCIDENT_CHANGED.name} is no version of ours", "")
     async with connect(settings) as connection, connection.transaction():
-        if await connection.fetchval("SELECT to_regclass('dedup.version_floor')") is None:
-            raise CommandError("the database is older than this program", "Run `gridline db migrate`.", Exit.NO)
-        known = int(await connection.fetchval(VERSION_FLOOR))
-        if highest > known:
-            await connection.execute(_RAISE, highest)
-        await connection.execute(_FENCE)  # whoever decides now loads its areas again, and with them the floor
-    return max(highest, known), records
+        for room, told in highest.items():
+            if await connection.fetchval("SELECT to_regclass($1)", f"{room}.version_floor") is None:
+                raise CommandError("the database is older than this program", "Run `gridline db migrate`.", Exit.NO)
+            known = int(await connection.fetchval(_KNOWN.format(room=room)))
+            if told > known:
+                await connection.execute(_RAISE.format(room=room), told)
+            highest[room] = max(told, known)
+            await connection.execute(_FENCE.format(room=room))  # whoever decides now asks for the floor again
+    return highest, records
 
 
 def _version(record: Record) -> int:
@@ -100,7 +114,7 @@ def _version(record: Record) -> int:
         message = decode(open_record(record.value, record.headers), BY_NAME[record.topic].types)
     except RefusedError:
         return 0
-    if isinstance(message, OrderVersion):
+    if isinstance(message, OrderVersion | TicketRouted):
         return message.version
     return message.revision if isinstance(message, IncidentChanged) else 0
 

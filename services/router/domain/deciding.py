@@ -267,6 +267,11 @@ def placed(before: Ticket, *, answered: bool, rules: Rules, bounds: Bounds, now:
     return _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
 
 
+def above(floor: int, ticket: Ticket) -> Ticket:
+    """Return a changed ticket in a version above ``floor``; those after it ascend from there."""
+    return ticket if ticket.version > floor else replace(ticket, version=floor + 1)
+
+
 def with_events(before: Ticket, events: Sequence[Event]) -> Ticket:
     """Return a ticket, in the same version, after what was done with it."""
     if not events:

@@ -14,9 +14,11 @@ import httpx
 import pytest
 
 from services.cli import evidence as evidences
-from services.cli.commands.db import raise_floor
+from services.cli.commands.db import raise_floors
 from services.cli.invariants import check
 from services.cli.watch import watching
+from services.contracts.messages import TicketRouted
+from services.contracts.topics import TICKET_ROUTED
 from tests.integration.ops.scene import Scene
 
 if TYPE_CHECKING:
@@ -73,7 +75,8 @@ async def test_what_came_after_the_backup_is_read_again(scene: Scene) -> None:
     assert check(before).findings == ()
 
     await as_database(scene.dsn, f'DROP DATABASE "{name}"', f'ALTER DATABASE "{name}_backup" RENAME TO "{name}"')
-    floor, _ = await raise_floor(scene.services["intake"].settings())
+    floors, _ = await raise_floors(scene.services["intake"].settings())
+    floor = floors["dedup"]
     assert floor >= max(version for _, version in before.orders)
     await scene.start()
     after = await at_rest(scene)
@@ -87,5 +90,9 @@ async def test_what_came_after_the_backup_is_read_again(scene: Scene) -> None:
     again = after.orders.keys() - backed_up.orders.keys()
     assert {order for order, _ in again} & {order for order, _ in before.orders}
     assert all(version > floor for _, version in again)
+    told = [one for one in after.records[TICKET_ROUTED.name] if one.offset >= before.ends[one.topic, one.partition]]
+    versions = [TicketRouted.model_validate_json(one.value or b"").version for one in told]
+    assert versions
+    assert min(versions) > floors["router"] >= 1
     # The control: it would have been told a second time what the field holds, with other bytes.
     assert {(order, version - floor) for order, version in again} & before.orders.keys()
