@@ -135,7 +135,7 @@ def _propose(acting: Acting, after: Planned) -> None:
     state = acting.state
     plans = state.planned.copy()
     plans.set(after)
-    for incident in state.incidents.values():
+    for incident in sorted(state.incidents.values(), key=lambda one: one.opened_seq):  # in memory and loaded alike
         proposed, parts = proposed_plan(state, incident, plans), plans_of_a_part(state, incident, plans)
         if proposed != proposed_plan(state, incident) or parts != plans_of_a_part(state, incident):
             key = None if proposed is None else proposed.planned_id

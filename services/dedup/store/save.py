@@ -311,7 +311,7 @@ def _incident(state: AreaState, touched: Touched, now: datetime) -> Row:
         incident.told,
         incident.settled_plans,
         incident.covered_by,
-        [one.planned_id for one in plans_of_a_part(state, incident)],
+        sorted(one.planned_id for one in plans_of_a_part(state, incident)),
         None if due is None else due.arrive_by,
         None if due is None else due.restore_by,
         state.upstream(device.id),

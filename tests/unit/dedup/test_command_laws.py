@@ -340,6 +340,13 @@ class Desk(RuleBasedStateMachine):
             incident.revision = self.story.state.incidents[key].revision
         assert again.snapshot() == self.story.state.snapshot()
 
+    @invariant()
+    def built_anew_it_is_what_it_was_and_the_story_goes_on_with_that(self) -> None:
+        """The replay at the end never is built anew, and comes to the same."""
+        known, again = self.story.state, self.story.under(TREE).state
+        assert again is not known
+        assert again.snapshot() == known.snapshot()
+
     def teardown(self) -> None:
         """Replaying the messages gives the same events and the same state."""
         again = Timeline(AREA, TREE, RULES)

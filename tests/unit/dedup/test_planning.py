@@ -569,3 +569,19 @@ def test_a_plan_below_an_outage_is_not_proposed_for_who_depends_on_power(storm: 
     assert proposed_plan(storm.state, storm.incident_of(depends)) is None
     accept(storm, storm.state.members[depends])
     assert "answers no report" in storm.refusals()[-1][1]
+
+
+def test_of_whom_something_else_is_proposed_is_told_in_one_order_in_memory_and_loaded(storm: Timeline) -> None:
+    """One that was closed and opened again is the last in memory, and not where the area is loaded."""
+    older = storm.at(0).report("A0TR00026")
+    younger = storm.at(10).report("A0TR00104")
+    incidents = [storm.state.members[older], storm.state.members[younger]]
+    enter(storm.at(11), begins=-1)
+    command = accept(storm.at(12), incidents[0])
+    storm.dispatcher("undo", undoes=command)
+    assert list(storm.state.incidents) == incidents[::-1]
+    enter(storm.at(13), device="A0BR00001", begins=-10, ends=200, key=ANOTHER)
+
+    assert [(one.incident_id, one.proposed_plan.planned_id) for one in storm.changed[-2:]] == [
+        (key, ANOTHER) for key in incidents
+    ]
