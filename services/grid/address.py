@@ -13,80 +13,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.grid.alike import ESTATES, ESTATES_OR_NOT, may_mean
+from services.grid.alike import ESTATES, ESTATES_OR_NOT
+from services.grid.numerals import NUMERALS, UNITS, run_together
+from services.grid.spelling import GAP, LATIN, SHORT, normalise
 from services.grid.traditional import TRADITIONAL, simplified
 from services.grid.typed import typed
 
 if TYPE_CHECKING:
     from services.grid.typed import Typed
 
-NEIGHBOURS: Final = 12
-"""House numbers this close count as neighbours."""
 _LONGEST: Final = 300  # characters looked at: the place stands early, or it is no address
-_NUMERALS: Final = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2, "幺": 1}
-_UNITS: Final = {"十": 10, "百": 100, "千": 1000}
-_SLASH: Final = re.compile(r"(?<=[0-9])/(?=[0-9])")
-_APART: Final = re.compile(r"(?:[\u4e00-\u9fff] ){2}")
-"""Characters apart from one another, as programs that read pictures write them: then digits are too."""
-_DIGITS_APART: Final = re.compile(r"(?<=(?<![0-9])[0-9]) (?=[0-9](?![0-9]))")
-_OTHER: Final = re.compile(r"[^0-9a-z#\u4e00-\u9fff-]+")
-_GAP: Final = re.compile(r"(?<=[\u4e00-\u9fff]) +| +(?=[\u4e00-\u9fff])")
-_SIGNS: Final = dict.fromkeys(map(ord, "‐‑‒–—―−ー－~～"), "-") | {ord("〇"): "零"}
-_SIGN: Final = re.compile(f"[{''.join(map(chr, _SIGNS))}]")
-_SPOKEN: Final = re.compile(
-    r"第?([零一二三四五六七八九十百千两幺]+)(?=号|栋|幢|座|楼|单元|室|房|户|层|弄|巷|区|期|组|门|杆|支|#|-)"
-    r"|([零一二三四五六七八九幺]{3,})"
-)
-_REWRITES: Final = tuple(
-    (re.compile(pattern), into)
-    for pattern, into in (
-        (r"第(?=\d)", ""),
-        (r"(\d|(?<![a-z])[a-z])(?:号楼|号栋|栋楼|幢楼|号幢|幢|座|#楼|#栋|楼栋)", r"\1栋"),
-        (r"(\d)#(?=\d|$| )", r"\1栋"),
-        (r"(\d)(?:号房|号室|房间|房|户)", r"\1室"),
-        (r"栋+", "栋"),
-        (r"室+", "室"),
-        (r"(\d)门牌号?", r"\1号"),
-        (r"--+", "-"),
-    )
-)
-_SHORT: Final = {
-    "st": "street",
-    "str": "street",
-    "ave": "avenue",
-    "av": "avenue",
-    "rd": "road",
-    "blvd": "boulevard",
-    "dr": "drive",
-    "ln": "lane",
-    "ct": "court",
-    "hwy": "highway",
-    "pl": "place",
-    "sq": "square",
-    "pkwy": "parkway",
-    "n": "north",
-    "s": "south",
-    "e": "east",
-    "w": "west",
-    "ne": "northeast",
-    "nw": "northwest",
-    "se": "southeast",
-    "sw": "southwest",
-    "apt": "room",
-    "apartment": "room",
-    "unit": "room",
-    "suite": "room",
-    "ste": "room",
-    "flat": "room",
-    "rm": "room",
-    "bldg": "building",
-    "block": "building",
-    "tower": "building",
-}
 _NUMBER_FIRST: Final = re.compile(
     r"(?<![0-9a-z])(?:no )?(\d{1,5})([\u4e00-\u9fff]{1,8}?(?:大道|大街|胡同|路|街|巷))(?!\d+号)"
 )
@@ -99,11 +39,6 @@ _WORD_FIRST: Final = tuple(
     )
 )
 """How a telephone set to English writes a Chinese address: No.18 中山路, Building 3, Room 501."""
-_LATIN: Final = re.compile(r"[a-z]+")
-_COMPASS: Final = "东南西北中"
-_COMPASS_EN: Final = frozenset(
-    ("north", "south", "east", "west", "northeast", "northwest", "southeast", "southwest"),
-)
 
 _LEAD_IN: Final = re.compile(
     r"^(?:您好|你好|请问|麻烦|喂|我们家住|我们家在|我们家|我家住|我家在|我家|我住在|我住|我们住|家住|住在|我们在|我在|地址是|地址在|地址|"
@@ -119,10 +54,31 @@ _TOWNS: Final = re.compile(r"^.*[省市](?=.{2})")
 _ROAD: Final = re.compile(
     r"([\u4e00-\u9fff\d]{1,12}?)(大道|大街|胡同|(?<![线电短马道铁半])路(?!灯|由|过|上(?!的?\d))|街(?!道|坊)|(?<![街大])道(?!路)|巷)"
 )
+_BEFORE: Final = r"(?:-|靠近|附近的?|上的?|大[概约]|的| ?no ?)?"
+_LETTERS: Final = "甲乙丙丁戊己庚辛"
 _NUMBER: Final = re.compile(
-    r"(?:-|靠近|附近的?|上的?|大[概约]|的)?(\d{1,5})(?:[-之](\d{1,3}))?(?:号院?|弄|(?![\d栋室#]|-(?!\d{1,2}-\d{3})|单元|区|期|层|楼|米))"
+    rf"{_BEFORE}([{_LETTERS}])?(\d{{1,5}})([{_LETTERS}](?=号))?(?:[-之](\d{{1,4}}))?"
+    rf"(?:号(?:之(\d{{1,3}})|([{_LETTERS}])(?=[\d号院楼门座停没断附 -]|$))?院?|弄|(?(4)室|(?!))"
+    r"|(?![\d栋室#]|-(?!\d{1,2}-\d{3})|单元|区|期|层|楼|米))"
 )
-_ESTATES: Final = rf"{ESTATES}|(?:{ESTATES_OR_NOT})(?=\d|[a-z]栋)"
+"""The number of a house, with 甲 before or after it, or its second number: 12号, 12-3号, 12之3, 甲12号, 12号甲."""
+_DASH_BUILDING: Final = re.compile(rf"{_BEFORE}(\d{{1,5}})-(?=(\d{{1,3}})栋)")
+_RUN_TOGETHER: Final = re.compile(r"(\d{3,7})栋")
+_OF_A_LANE: Final = re.compile(r"(?:(\d{1,3})支弄)?(\d{1,4})(?:号|$| )")
+_LONGEST_SECOND: Final = 2  # digits; more are a room
+_ESTATES: Final = (
+    rf"{ESTATES}|(?:{ESTATES_OR_NOT})(?=\d|[a-z]栋)"
+    "|(?<![农全们本这个我咱俺各每壁乡那该整])村(?=[停没断跳全整都大突里委 ]|附近|旁|小学|$)"
+)
+_OF_AN_ESTATE: Final = re.compile(
+    r"(?:里面?的?)?(?:(\d{1,4})号(?=$|[ -]?\d{3}|\d{1,2}单元|附近|旁|对面)|(3[2-9]|[4-9]\d|\d{3,4})号(?=[停没断跳全突])"
+    r"|(\d{1,3})楼(?=\d{1,2}单元))"
+)
+"""The building of an estate that is numbered as a house is. Before 停电, 10号 may as well be the tenth of the month."""
+_VILLAGE: Final = re.compile(
+    r"(?:村|庄|屯|寨|堡|湾|嘎查)(?P<group>\d{1,3})(?:村民)?(?:小?组|社(?!区)|队)(?:(?P<house>\d{1,4})号)?"
+)
+_NAME_BEFORE: Final = re.compile(r"[\u4e00-\u9fff]{1,11}$")
 _ESTATE_END: Final = re.compile(_ESTATES)
 """Without it there is no estate: to look for one in a text that names none is half of reading it."""
 _ESTATE: Final = re.compile(rf"([\u4e00-\u9fff\d]{{1,12}}?)({_ESTATES})")
@@ -142,15 +98,16 @@ _ENGLISH: Final = re.compile(
 )
 _NUMBER_AFTER_EN: Final = re.compile(r"^ (?:no )?(\d{1,6})\b")
 _ROOM_EN: Final = re.compile(r"(?:room|#) ?(?:no )?([a-z]?\d+[a-z]?|[a-z])\b")
+_DISTRICT_EN: Final = re.compile(r"\bdistrict (\d{1,3})\b")
 _BUILDING_EN: Final = re.compile(r"building (?:no )?(\d+|[a-z])\b")
 
 _PLAIN: Final = (
-    rf"(?:(?![{TRADITIONAL}省市州区县镇乡路街道巷弄号栋苑村府湾庭院城轩居园场寓厦墅庄馆邸零一二三四五六七八九幺])"
+    rf"(?:(?![{TRADITIONAL}省市州区县镇乡路街道巷弄号栋苑村屯寨堡府湾庭院城轩居园场寓厦墅庄馆邸零一二三四五六七八九幺])"
     r"[\u4e00-\u9fff])"
 )
 _OF_A_HOUSE: Final = re.compile(
-    rf"[0-9{''.join(_NUMERALS)}{''.join(_UNITS)}〇栋幢座楼]|"
-    + "|".join(["building", *(short for short, word in _SHORT.items() if word == "building")])
+    rf"[0-9{''.join(NUMERALS)}{''.join(UNITS)}〇栋幢座楼]|"
+    + "|".join(["building", *(short for short, word in SHORT.items() if word == "building")])
 )
 """Without any of these, no text has the number or the name of a house: each is in what ``parse`` looks for."""
 _USUAL: Final = re.compile(
@@ -176,6 +133,10 @@ class Address:
         unit: 单元.
         room: ``3001``.
         near: It says 附近, 旁边, 对面: near that place, not at it.
+        readings: House numbers and buildings that digits may mean in which no 号 stands between them, if the network
+            has such a house: 123栋 is 3栋 of 12号 or 23栋 of 1号.
+
+    Of a village's group, ``road`` is the village and ``estate`` the group: 云泉村 and 云泉村3组.
     """
 
     district: str = ""
@@ -186,18 +147,33 @@ class Address:
     unit: str = ""
     room: str = ""
     near: bool = False
+    readings: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def each(self) -> tuple[Address, ...]:
+        """Return what it may mean: itself, or its readings."""
+        found = (replace(self, number=number, building=building, readings=()) for number, building in self.readings)
+        return tuple(found) or (self,)
 
     @property
     def sites(self) -> tuple[Site, ...]:
-        """Return the places it names: the house on the road, the building of the estate, or both."""
-        found = []
+        """Return the places it names: the house on the road, the building of the estate, or both.
+
+        Of a village its group, then itself.
+        """
+        found: list[Site] = []
         if self.road:
             found.append(Site(self.road, self.number, self.building))
         if self.estate:
             found.append(
                 Site(self.estate, int(self.building) if self.building.isdigit() else STREET_ROW, self.building)
             )
-        return tuple(found)
+        return tuple(reversed(found) if self.is_village else found)
+
+    @property
+    def is_village(self) -> bool:
+        """Tell whether it names a group of a village."""
+        return bool(self.road) and self.estate.startswith(self.road)
 
 
 class Site(NamedTuple):
@@ -206,51 +182,6 @@ class Site(NamedTuple):
     street: str
     number: int
     building: str
-
-
-@lru_cache(maxsize=4096)
-def normalise(text: str) -> str:
-    """Return one form for all spellings; the same again for what is in that form already.
-
-    Full-width forms, case, dashes and Chinese numerals before a unit become one; 号楼, 幢, 座 become 栋; 房, 户
-    become 室; English short forms are written out; other signs become blanks.
-    """
-    before, plain = "", text
-    while plain != before:  # from the second round on, a round shortens the text or changes nothing
-        before, plain = plain, _round(plain)
-    return plain
-
-
-def _round(text: str) -> str:
-    plain = simplified(unicodedata.normalize("NFKC", text).casefold())
-    if _SIGN.search(plain) is not None:
-        plain = plain.translate(_SIGNS)
-    if "/" in plain:
-        plain = _SLASH.sub("-", plain)
-    plain = _OTHER.sub(" ", plain)
-    if _APART.search(plain) is not None:
-        plain = _DIGITS_APART.sub("", plain)
-    plain = _GAP.sub("", plain).strip()
-    plain = _SPOKEN.sub(lambda found: arabic(found[1] or found[2]), plain)
-    for pattern, into in _REWRITES:
-        plain = pattern.sub(into, plain)
-    if plain.isascii():
-        plain = _LATIN.sub(lambda found: _SHORT.get(found[0], found[0]), plain)
-    return plain
-
-
-def arabic(numeral: str) -> str:
-    """Return a Chinese numeral in digits: 二百二十七 and 二二七 are both 227."""
-    if not any(char in _UNITS for char in numeral):
-        return "".join(str(_NUMERALS[char]) for char in numeral)
-    total, digit = 0, -1
-    for char in numeral:
-        if (unit := _UNITS.get(char)) is not None:
-            total += unit * (1 if digit < 0 or (digit == 0 and unit == 10) else digit)  # noqa: PLR2004  十五, 零十五
-            digit = -1
-        else:
-            digit = _NUMERALS[char]
-    return str(total + max(digit, 0))
 
 
 def names_a_house(text: str) -> bool:
@@ -275,16 +206,17 @@ def parse(text: str) -> Address:
     plain = normalise(text[:_LONGEST])
     if not plain:
         return Address()
-    if _LATIN.search(plain) is not None and (found := typed(plain)) is not None:
-        return _in_letters(found)
+    if LATIN.search(plain) is not None and (found := typed(plain)) is not None:
+        return _in_letters(plain, found)
     return _english(plain) if plain.isascii() else _chinese(plain)
 
 
-def _in_letters(said: Typed) -> Address:
+def _in_letters(plain: str, said: Typed) -> Address:
     building, unit, room = (pattern.search(said.rest) for pattern in (_BUILDING, _UNIT, _ROOM))
-    bare = room or _BARE_ROOM.search(said.rest)
+    building = building or _BUILDING_EN.search(plain)
+    bare = room or _BARE_ROOM.search(said.rest) or _ROOM_EN.search(plain)
     return Address(
-        district=said.district,
+        district=said.district or _district_en(plain),
         road=said.name if said.is_road else "",
         number=said.number if said.is_road else STREET_ROW,
         estate="" if said.is_road else said.name,
@@ -294,53 +226,119 @@ def _in_letters(said: Typed) -> Address:
     )
 
 
+class _Numbered(NamedTuple):
+    """What stands behind the name of a road, from ``start`` to ``end``; ``readings`` as an ``Address`` has them."""
+
+    number: int
+    building: str
+    room: str
+    start: int
+    end: int
+    readings: tuple[tuple[int, str], ...] = ()
+
+
 def _chinese(plain: str) -> Address:
-    if _LATIN.search(plain) is not None:
+    if LATIN.search(plain) is not None:
         plain = _in_chinese_order(plain)
     plain = _LEAD_IN.sub("", _OURS.sub("", plain))
     near = _NEAR.search(plain) is not None
-    start, district = 0, ""
+    if (village := _group(plain, near=near)) is not None:
+        return village
     road = number = None
     estate = _ESTATE.search(plain) if _ESTATE_END.search(plain) else None
     for found in _ROAD.finditer(plain):
         road = road or found
-        if (after := _NUMBER.match(plain, found.end())) is not None:
+        if (after := _numbered(plain, found.end())) is not None:
             road, number = found, after
             break
     first = min((found.start() for found in (road, estate) if found is not None), default=len(plain))
     last = max((found.end() for found in (road, estate) if found is not None), default=len(plain))
-    for found in _DISTRICT.finditer(plain, 0, last):
-        named = found.end()
-        if (road is not None and named > road.end()) or (road is None and estate is not None and named >= estate.end()):
-            break
-        district, start = _TOWNS.sub("", found[0]), named
+    until = road.end() if road is not None else estate.end() - 1 if estate is not None else last
+    district, start = _district(plain, last, until)
     road_name = _TOWNS.sub("", plain[max(start, road.start()) : road.end()]) if road is not None else ""
     estate_name = ""
     if estate is not None:
         begin = max(start, estate.start())
         if road is not None and begin < road.end() <= estate.end():
-            begin = max(begin, number.end() if number is not None and number.end() < estate.end() else road.end())
-        estate_name = plain[begin : estate.end()].lstrip("0123456789号-") if begin < estate.end() else ""
+            begin = max(begin, number.end if number is not None and number.end < estate.end() else road.end())
+        estate_name = plain[begin : estate.end()].lstrip(f"0123456789号-{_LETTERS}") if begin < estate.end() else ""
         estate_name = estate_name if len(estate_name) > 1 else ""  # 15号院3栋: what it is, and no name
     rest = plain[min(first, len(plain)) :]
-    tail = plain[number.end() if number is not None else min(last, len(plain)) if road or estate else 0 :]
+    tail = plain[number.end if number is not None else min(last, len(plain)) if road or estate else 0 :]
     building = _BUILDING.search(rest)
     unit = _UNIT.search(rest)
-    room = _ROOM.search(rest) or _BARE_ROOM.search(rest if number is None else plain[number.start() :])
+    room = _ROOM.search(rest) or _BARE_ROOM.search(rest if number is None else plain[number.start :])
     dashed = _DASHED.search(tail)
-    if not district and number is not None and number[0].endswith("号"):
+    more = (_building_of_an_estate(plain, estate.end()) if estate_name and estate is not None else "") or (
+        number.building if number is not None else ""
+    )
+    if not district and number is not None and plain[: number.end].endswith("号"):
         last_word = _DISTRICT_LAST.search(tail)
         district = last_word[0] if last_word is not None else ""
     return Address(
         district=district,
         road=road_name,
-        number=int(number[1]) if number is not None else STREET_ROW,
+        number=number.number if number is not None else STREET_ROW,
         estate=estate_name,
-        building=building[1] if building else dashed[1] if dashed else "",
+        building=building[1] if building else dashed[1] if dashed else more,
         unit=unit[1] if unit else (dashed[2] or "") if dashed and not building else "",
-        room=room[1] if room else dashed[3] if dashed else "",
+        room=room[1] if room else dashed[3] if dashed else number.room if number is not None else "",
         near=near,
+        readings=number.readings if number is not None and not near else (),
     )
+
+
+def _numbered(plain: str, at: int) -> _Numbered | None:
+    """Return the number that stands behind a road's name, which ends at ``at``."""
+    if (found := _NUMBER.match(plain, at)) is not None:
+        before, number, inside, second, of, after = found.groups("")
+        is_room = len(second) > _LONGEST_SECOND or found[0].endswith("室")
+        is_own = not is_room and (
+            "之" in found[0] or int(second or 0) < int(number)
+        )  # 12-16号 is all from 12号 to 16号
+        building = of or (second if is_own else "") or before or inside or after
+        lane = _OF_A_LANE.match(plain, found.end()) if found[0].endswith("弄") else None
+        if lane is not None:
+            building = "-".join(filter(None, lane.groups()))
+        return _Numbered(int(number), building, second if is_room else "", found.start(), found.end())
+    if (found := _DASH_BUILDING.match(plain, at)) is not None:
+        number, building = found.groups()
+        if int(number) > int(building):
+            return _Numbered(int(number), building, "", found.start(), found.end())
+        return _Numbered(STREET_ROW, "", "", at, at, ((int(number), building),))  # 3-5栋 may be all of 3栋 to 5栋
+    found = _RUN_TOGETHER.match(plain, at)
+    readings = run_together(found[1]) if found is not None else ()
+    return _Numbered(STREET_ROW, "", "", at, at, readings) if readings else None
+
+
+def _district(plain: str, last: int, until: int) -> tuple[str, int]:
+    """Return the last district that stands before ``last`` and ends no later than ``until``, and where it ends."""
+    district, start = "", 0
+    for found in _DISTRICT.finditer(plain, 0, last):
+        if found.end() > until:
+            break
+        district, start = _TOWNS.sub("", found[0]), found.end()
+    return district, start
+
+
+def _building_of_an_estate(plain: str, at: int) -> str:
+    found = _OF_AN_ESTATE.match(plain, at)
+    return (found[1] or found[2] or found[3]) if found is not None else ""
+
+
+def _group(plain: str, *, near: bool) -> Address | None:
+    """Return the group of a village that an address names, if it is not on a road."""
+    village = _VILLAGE.search(plain)
+    if village is None or _ROAD.search(plain) is not None:
+        return None
+    group, house = village.groups("")
+    end = village.start("group")
+    district, start = _district(plain, end - 1, end)
+    named = _NAME_BEFORE.search(plain, start, end)
+    if named is None:
+        return None
+    name = _TOWNS.sub("", named[0])
+    return Address(district=district, road=name, estate=f"{name}{group}组", building=house, near=near)
 
 
 def _in_chinese_order(plain: str) -> str:
@@ -351,11 +349,16 @@ def _in_chinese_order(plain: str) -> str:
             said[unit] = f"{found[1]}{unit}"
             plain = f"{plain[: found.start()]} {plain[found.end() :]}"
     if said:
-        plain = _NUMBER_FIRST.sub(r"\2\1号", _GAP.sub("", " ".join(plain.split())))
+        plain = _NUMBER_FIRST.sub(r"\2\1号", GAP.sub("", " ".join(plain.split())))
         if "区" not in said and (last := _DISTRICT_LAST.search(plain)) is not None:
             said["区"], plain = last[0], plain[: last.start()]
         plain = f"{said.get('区', '')}{plain}{said.get('栋', '')}{said.get('室', '')}"
     return plain
+
+
+def _district_en(plain: str) -> str:
+    found = _DISTRICT_EN.search(plain)
+    return f"{found[1]}区" if found is not None else ""
 
 
 def _english(plain: str) -> Address:
@@ -368,82 +371,10 @@ def _english(plain: str) -> Address:
         number = after[1]
     room, building = _ROOM_EN.search(plain), _BUILDING_EN.search(plain)
     return Address(
+        district=_district_en(plain),
         road=" ".join([*words, found[3], *([found[4]] if found[4] else [])]),
         number=int(number) if number else STREET_ROW,
         building=building[1] if building else "",
         room=room[1] if room else "",
         near=_NEAR.search(plain) is not None,
     )
-
-
-def street_names(said: str) -> tuple[str, ...]:
-    """Return the names a said street may have in the network, likeliest first.
-
-    Every ending of it, since words may stand before the name; then the same with another compass point, or without
-    one, since people leave them out.
-    """
-    if not said:
-        return ()
-    if said.isascii():
-        return _english_names(said)
-    endings = [said[n:] for n in range(max(0, len(said) - 9), max(1, len(said) - 2))]
-    others: list[str] = []
-    for name in endings:
-        cut = 2 if name.endswith(("大道", "大街", "胡同")) else 1
-        stem, kind = name[:-cut], name[-cut:]
-        if not stem or kind not in {"路", "街", "道", "巷", "大道", "大街"} or len(name) > 6:  # noqa: PLR2004
-            continue
-        if stem[-1] in _COMPASS:
-            if len(stem) > 2:  # noqa: PLR2004  what is left must be a name
-                others.append(stem[:-1] + kind)
-        elif len(stem) > 1:
-            others += [stem + point + kind for point in _COMPASS]
-    return tuple(dict.fromkeys(endings + others))
-
-
-def _english_names(said: str) -> tuple[str, ...]:
-    words = said.split()
-    endings = [" ".join(words[n:]) for n in range(max(1, len(words) - 1))]
-    plain = [word for word in words if word not in _COMPASS_EN]
-    return tuple(dict.fromkeys([*endings, " ".join(plain)]))
-
-
-def district_names(said: str) -> tuple[str, ...]:
-    """Return the names a said district may have in the network: every ending of it, a number whole."""
-    if not said:
-        return ()
-    if said[0].isdigit():
-        return (said,)
-    return tuple(said[n:] for n in range(max(0, len(said) - 6), len(said) - 1))
-
-
-def same_house(said: Address, stored: Address) -> bool | None:
-    """Tell whether an address as said can be the stored one; None where one of them says too little to tell."""
-    verdict: bool | None = None
-    if said.road and stored.road:
-        if (same := _same_road(said.road, stored.road)) is False:
-            return False
-        if said.number and stored.number:
-            near = abs(said.number - stored.number) <= (NEIGHBOURS if said.near else 0)
-            if not near:
-                return False
-            verdict = same
-    elif said.estate and stored.estate:
-        if not said.estate.endswith(stored.estate):
-            return None if may_mean(said.estate, stored.estate) else False
-        verdict = True if said.building and said.building == stored.building else None
-    if verdict is None:
-        return None
-    if said.district and stored.district and stored.district not in district_names(said.district):
-        return False
-    pairs = ((said.building, stored.building), (said.room, stored.room))
-    if not said.near and any(one and other and one != other for one, other in pairs):
-        return False
-    return verdict
-
-
-def _same_road(said: str, stored: str) -> bool | None:
-    """Tell whether a road as said is the stored one; None where it may be, misspelt or misheard."""
-    if said.endswith(stored) or stored in street_names(said):
-        return True
-    return None if may_mean(said, stored) else False

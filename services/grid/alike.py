@@ -35,7 +35,7 @@ ESTATES: Final = (
     "小区|花园|家园|公寓|新村|社区|花苑|雅苑|嘉苑|佳苑|大厦|别墅|山庄|华府|公馆|庄园|新城|家属院|大院|名苑|豪庭|名邸"
 )
 """What names of estates end in, and nearly nothing else does; as alternatives of a pattern."""
-ESTATES_OR_NOT: Final = "苑|村|府|湾|庭|院|城|轩|居|园|广场"
+ESTATES_OR_NOT: Final = "苑|村|庄|屯|寨|堡|嘎查|府|湾|庭|院|城|轩|居|园|广场"
 """What they end in, as do other words."""
 _KIND: Final = re.compile(rf"(?:大道|大街|胡同|路|街|道|巷|{ESTATES}|{ESTATES_OR_NOT})$")
 _ROADS: Final = ("路", "街", "道", "巷", "胡同")

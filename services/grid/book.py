@@ -14,7 +14,6 @@ import h3.api.basic_int as h3
 from services.grid.address import parse
 from services.grid.candidates import (
     MOST_DEVICES,
-    MOST_HOUSES,
     MOST_PHONES,
     MOST_POINTS,
     MOST_ROOMS,
@@ -22,7 +21,6 @@ from services.grid.candidates import (
     Customer,
     Named,
     Spot,
-    believed,
     meant_of,
     search,
 )
@@ -37,6 +35,7 @@ from services.grid.evidence import (
     latitude,
     mercator,
 )
+from services.grid.fitting import believed
 from services.grid.houses import HouseIndex
 from services.grid.lately import Chain
 from services.grid.phone import phone_key
@@ -214,11 +213,11 @@ class CustomerBook:
         meant = () if wanted.slipped is None else self._slips(wanted.slipped)
         if wanted.address is None:
             return Around(points, slips=meant)
-        houses, alike = self._houses.find(wanted.address), None
-        if not houses and (alike := self._houses.alike(wanted.address)) is not None:
-            houses = self._houses.find(wanted.address, alike)
-            houses = houses if len(houses) > MOST_HOUSES else believed(wanted.address, alike, houses)
-        if len(houses) > MOST_HOUSES:
+        (houses, crowded), alike = self._houses.find(wanted.address), None
+        if not (houses or crowded) and (alike := self._houses.alike(wanted.address)) is not None:
+            houses, crowded = self._houses.find(wanted.address, alike)
+            houses = believed(wanted.address, alike, houses)
+        if crowded:
             return Around(points, crowded=True, slips=meant, alike=alike)
         return Around(points, houses, self._rooms(wanted.address, houses), slips=meant, alike=alike)
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.frozen import frozen
 from services.contracts.values import Basis, CustomerClass, CustomerStatus
-from services.grid.address import STREET_ROW, Address, parse, same_house, street_names
+from services.grid.address import STREET_ROW, Address, parse
 from services.grid.alike import Alike, How, is_road
 from services.grid.evidence import Clue, Point, distance_m
+from services.grid.streets import same_house, street_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -104,8 +105,9 @@ STEPS: Final = ("house here", "neighbours here", "street here", "house anywhere"
 """How a house was found, in this order, the first that finds any; ``here`` is in the district that was said."""
 
 _STEP_TRUST: Final = (1.0, 0.9, 0.9, 1.0, 0.8, 0.8)
-_STREET_STEPS: Final = frozenset({2, 5})
+STREET_STEPS: Final = frozenset({2, 5})
 _NEIGHBOUR_STEPS: Final = frozenset({1, 4})
+HOUSE_STEPS: Final = frozenset({0, 3})
 _ELSEWHERE: Final = 0.6  # a district was said, and only another one has the house
 
 
@@ -199,7 +201,7 @@ def search(question: Question, named: Named, rules: PlaceRules) -> Search:
     point, address = question.point, question.address
     if point is not None and any(_stands_at(question, one.point, rules) for one in known):
         point = None
-    if address is not None and any(same_house(address, parse(one.address)) for one in known):
+    if address is not None and any(_is_home(address.each, one) for one in known):
         address = None
     return Search(point, address, question.account_key if named.account is None else None)
 
@@ -281,7 +283,7 @@ def _hear_phone(heard: Heard, question: Question, named: Named, rules: PlaceRule
 
 
 def _hear_address(heard: Heard, said: Address, known: Sequence[Customer], around: Around, rules: PlaceRules) -> None:
-    meant = (said,) if around.alike is None else _in_streets(said, around.alike)
+    meant = said.each if around.alike is None else _in_streets(said, around.alike)
     homes = [one for one in known if _is_home(meant, one)]
     if around.alike is not None and (homes or around.houses):
         heard.clues.append(Clue.ADDRESS_MISSPELT)
@@ -290,15 +292,17 @@ def _hear_address(heard: Heard, said: Address, known: Sequence[Customer], around
         trust = rules.address_trust * (1.0 if around.alike is None else _trust_of(How.SOUND, rules))
         heard.add(Basis.ADDRESS, trust, [(spot, 1.0 / len(spots)) for spot in spots.values()])
         return
-    if any(same_house(one, parse(other.address)) is False for one in meant for other in known):
+    if any(all(same_house(one, parse(other.address)) is False for one in meant) for other in known):
         heard.clues.append(Clue.ADDRESS_OTHER_HOUSE)
     if not around.houses:
         heard.clues.append(Clue.ADDRESS_IN_MANY_PLACES if around.crowded else Clue.ADDRESS_UNKNOWN)
         return
     rooms = [one for one in around.rooms if _is_home(meant, one)]
     weighed, trust = _weigh_houses(said, around.houses, around.alike, rules)
+    if around.alike is not None and said.room and not (rooms or said.district):
+        trust = min(trust, rules.unlikely_trust)
     step = around.houses[0].step
-    if step in _STREET_STEPS:
+    if step in STREET_STEPS:
         heard.clues.append(Clue.ADDRESS_STREET_ONLY)
     elif step in _NEIGHBOUR_STEPS:
         heard.clues.append(Clue.ADDRESS_NEIGHBOURS)
@@ -331,42 +335,31 @@ def _trust_of(how: How, rules: PlaceRules) -> float:
     return rules.accent_trust if how is How.ACCENT else rules.misspelt_trust
 
 
-def believed(said: Address, alike: Alike, houses: Sequence[House]) -> tuple[House, ...]:
-    """Return the houses by which a street may be meant that is like the one that was said, the likeliest way first.
-
-    The rest of the address must bear it out: the street has the house that was said, in the district that was said. Who
-    says no house but the name of an estate may mean one that sounds the same.
-    """
-    numbered = any(site.number for site in said.sites)
-    steps = ({0, 1, 3, 4} if said.near else {0, 3}) if numbered else {2, 5}
-    if said.district:
-        steps = steps - {3, 4, 5}
-    fit = [one for one in houses if one.step in steps and (said.near or _has_building(said, one))]
-    if not numbered:
-        fit = [one for one in fit if not is_road(one.street) and alike.how(one.street) is How.SOUND]
-    best = min((alike.how(one.street) for one in fit), default=How.SOUND)
-    return tuple(one for one in fit if alike.how(one.street) is best)
-
-
-def _has_building(said: Address, house: House) -> bool:
-    return not said.building or house.building in {"", said.building}
+def _ranks(said: Address, alike: Alike | None) -> dict[str, int]:
+    """Return which of the streets that may be meant goes before which."""
+    if alike is not None:  # the houses are of one way to be like what was said
+        return dict.fromkeys(alike.streets, 0)
+    names = [street_names(site.street) for site in said.sites]
+    if said.is_village:  # its group before itself
+        names = [tuple(name for group in names for name in group)]
+    return {name: rank for each in names for rank, name in enumerate(each)}
 
 
 def _weigh_houses(
     said: Address, houses: Sequence[House], alike: Alike | None, rules: PlaceRules
 ) -> tuple[list[tuple[Spot, float]], float]:
     """Return the weight of each house, and how far to trust that one of them is meant."""
-    ranks = {name: rank for site in said.sites for rank, name in enumerate(street_names(site.street))}
-    if alike is not None:  # the houses are of one way to be like what was said
-        ranks = dict.fromkeys(alike.streets, 0)
+    ranks = _ranks(said, alike)
     best = min(ranks.get(house.street, len(ranks)) for house in houses)
+    is_read = bool(said.readings) and houses[0].step in HOUSE_STEPS
+    building = "" if is_read else said.building  # what is read has its building
     weighed = []
     fit = 0.0
     for house in houses:
         if ranks.get(house.street, len(ranks)) != best:
             continue
         weight = 1.0
-        if said.building and house.building and said.building != house.building and house.number != STREET_ROW:
+        if building and house.building and building != house.building and house.number != STREET_ROW:
             weight = _OTHER_BUILDING
         if said.number and house.number:
             weight *= math.exp(-abs(said.number - house.number) / _NUMBERS_APART)
@@ -374,7 +367,7 @@ def _weigh_houses(
         weighed.append((house.spot, weight * house.customers))
     step = houses[0].step
     trust = rules.house_trust if _is_one_house(said, step, weighed) else rules.address_trust
-    trust *= _STEP_TRUST[step]
+    trust *= _STEP_TRUST[step] * (rules.together_trust if is_read else 1.0)
     if alike is not None:
         how = alike.how(houses[0].street)
         trust *= _trust_of(how, rules) * (_ALONE if how is How.CHARACTER and not said.district else 1.0)
@@ -387,7 +380,7 @@ def _weigh_houses(
 
 def _is_one_house(said: Address, step: int, weighed: Sequence[tuple[Spot, float]]) -> bool:
     """Tell whether an address names its house in full, and one transformer alone has such a house."""
-    if step in _STREET_STEPS | _NEIGHBOUR_STEPS or said.near:
+    if step in STREET_STEPS | _NEIGHBOUR_STEPS or said.near:
         return False
     total = math.fsum(weight for _, weight in weighed)
     by_spot: dict[str, float] = {}

@@ -14,7 +14,7 @@ import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.grid.address import arabic
+from services.grid.numerals import arabic
 from services.grid.traditional import simplified
 
 if TYPE_CHECKING:

@@ -130,6 +130,8 @@ class PlaceRules:
     slip of the finger away: four typing errors of five are (Damerau 1964), and not all such accounts are errors.
     ``sound_trust``, ``accent_trust`` and ``misspelt_trust`` are how often a street that nobody has stands for the one
     that sounds alike, that does so in an accent, and that is a slip away: a street may as well be elsewhere.
+    ``unlikely_trust`` is that of such a street without a district where nobody has the room that was said,
+    ``together_trust`` that of a house read out of digits in which no 号 stands between two numbers: judgements.
 
     Attributes:
         coarsest_m: A position with a worse accuracy places nothing.
@@ -157,6 +159,8 @@ class PlaceRules:
     sound_trust: float = 0.85
     accent_trust: float = 0.7
     misspelt_trust: float = 0.7
+    unlikely_trust: float = 0.15
+    together_trust: float = 0.85
     device_trust: float = 0.98
     place_at: float = 0.5
     feeder_at: float = 0.5

@@ -12,10 +12,12 @@ from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.grid.address import NEIGHBOURS, STREET_ROW, district_names, parse, street_names
+from services.grid.address import STREET_ROW, parse
 from services.grid.alike import MOST_STREETS, alike, said_keys, stored_keys
 from services.grid.candidates import MOST_HOUSES, House, Spot
 from services.grid.evidence import Point
+from services.grid.fitting import as_read
+from services.grid.streets import NEIGHBOURS, district_names, street_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,8 +59,16 @@ _LOOK: Final = (
 )
 
 
-def wanted(said: Address, alike: Alike | None = None) -> Wanted:
-    """Return what to look for because of an address, or in the streets it may mean instead of its own."""
+def wanted(said: Address, alike: Alike | None = None) -> tuple[Wanted, ...]:
+    """Return what to look for because of an address, or in the streets it may mean instead of its own.
+
+    Of each of its readings, only the house itself; then what is found without them.
+    """
+    whole = _wanted(said, alike)
+    return (*(whole._replace(number=number) for number, _ in said.readings), whole)
+
+
+def _wanted(said: Address, alike: Alike | None) -> Wanted:
     names = alike.streets if alike is not None else (n for site in said.sites for n in street_names(site.street))
     streets = tuple(dict.fromkeys(names))
     numbers = [site.number for site in said.sites if site.number]
@@ -102,9 +112,22 @@ class HouseIndex:
         keys = said_keys(said.sites)
         return alike(said.sites, ((key, one) for key in keys for one in self._keys.get(key, ())[: MOST_STREETS + 1]))
 
-    def find(self, said: Address, alike: Alike | None = None) -> tuple[House, ...]:
-        """Return the houses of the first step that finds any; one more than ``MOST_HOUSES`` for any number above."""
-        want = wanted(said, alike)
+    def find(self, said: Address, alike: Alike | None = None) -> tuple[tuple[House, ...], bool]:
+        """Return the houses of the first step that finds any, and whether there are too many: then none."""
+        if not said.readings:
+            houses = self._first(_wanted(said, alike))
+            return ((), True) if len(houses) > MOST_HOUSES else (houses, False)
+        crowded: set[int] = set()
+        found: list[House] = []
+        for want in wanted(said, alike):
+            houses = self._first(want)
+            if len(houses) > MOST_HOUSES:
+                crowded.add(houses[0].step)
+            else:
+                found += houses
+        return as_read(said, found, crowded)
+
+    def _first(self, want: Wanted) -> tuple[House, ...]:
         streets = [(name, self._streets[name]) for name in want.streets if name in self._streets]
         if not streets:
             return ()

@@ -27,11 +27,11 @@ from services.grid.candidates import (
     Named,
     Search,
     Spot,
-    believed,
     meant_of,
     search,
 )
 from services.grid.evidence import DEFAULT_RULES, account_key, ask, latitude, mercator
+from services.grid.fitting import as_read, believed
 from services.grid.houses import wanted
 from services.grid.lately import Chain
 from services.grid.misspelt import in_streets_alike
@@ -347,7 +347,7 @@ async def _search(connection: Connection, wants: Sequence[Search]) -> list[Aroun
     rooms: dict[int, list[Customer]] = {}
     slipped = _slipped(wants)
     meant: dict[str, dict[str, Customer]] = {}
-    crowded: set[int] = set()
+    crowded: dict[int, set[int]] = {}
     for record in await connection.fetch(FIND_AROUND, *around_arguments(wants)):
         via, n = record["via"], record["n"]
         if via == "room":
@@ -357,7 +357,7 @@ async def _search(connection: Connection, wants: Sequence[Search]) -> list[Aroun
             meant.setdefault(slipped[n], {})[record["account_id"]] = customer_of(record)
             continue
         if record["found"] > MOST_HOUSES:
-            crowded.add(n)
+            crowded.setdefault(n, set()).add(record["step"])
         elif via == "point":
             points.setdefault(n, []).append((record["step"], spot_of(record, latitude(record["lat"]))))
         else:
@@ -370,24 +370,32 @@ async def _search(connection: Connection, wants: Sequence[Search]) -> list[Aroun
                 record["customers"],
             )
             houses.setdefault(n, []).append(house)
-    return [
-        Around(
-            tuple(spot for _, spot in sorted(points.get(n, ()))),
-            tuple(houses.get(n, ())),
-            tuple(sorted(rooms.get(n, ()), key=_by_transformer)),
-            crowded=n in crowded,
-            slips=meant_of(meant.get(want.slipped or "", {})),
-            alike=want.alike,
+    around = []
+    for n, want in enumerate(wants):
+        read, is_crowded = tuple(houses.get(n, ())), n in crowded
+        if want.address is not None:
+            read, is_crowded = as_read(want.address, read, crowded.get(n, ()))
+        around.append(
+            Around(
+                tuple(spot for _, spot in sorted(points.get(n, ()))),
+                read,
+                tuple(sorted(rooms.get(n, ()), key=_by_transformer)),
+                crowded=is_crowded,
+                slips=meant_of(meant.get(want.slipped or "", {})),
+                alike=want.alike,
+            )
         )
-        for n, want in enumerate(wants)
-    ]
+    return around
 
 
 def around_arguments(wants: Sequence[Search]) -> tuple[list[Any], ...]:
     """Return the arguments of ``FIND_AROUND``."""
     points = [(n, want.point) for n, want in enumerate(wants) if want.point is not None]
     said = [
-        (n, want.address, wanted(want.address, want.alike)) for n, want in enumerate(wants) if want.address is not None
+        (n, want.address, each)
+        for n, want in enumerate(wants)
+        if want.address is not None
+        for each in wanted(want.address, want.alike)
     ]
     meant = list(enumerate(map(slips, _slipped(wants))))
     return (

@@ -38,10 +38,11 @@ _UNITS: Final = {
     "fang": "室",
     "qu": "区",
 }
-_KIND: Final = re.compile(
-    r"([a-z]{2}) ?(da ?dao|da ?jie|hu ?tong|lu|jie|xiang|xiao ?qu|hua ?yuan|jia ?yuan|gong ?yu|xin ?cun|shan ?zhuang|"
-    r"xin ?cheng|da ?sha) ?(?=\d)"
-)
+_ROADS: Final = "da ?dao|da ?jie|hu ?tong|lu|jie|xiang"
+_PLACES: Final = "xiao ?qu|hua ?yuan|jia ?yuan|gong ?yu|xin ?cun|shan ?zhuang|xin ?cheng|da ?sha"
+_NUMBER_FIRST: Final = re.compile(rf"(?<![0-9a-z])(\d{{1,5}}) ((?:[a-z]{{2,}} ){{1,4}}?(?:{_ROADS}))(?![0-9a-z]| ?\d)")
+"""12 Xingfu Lu, as in English."""
+_KIND: Final = re.compile(rf"([a-z]{{2}}) ?({_ROADS}|{_PLACES}) ?(?:no ?)?(?=\d)|([a-z]{{2}}) ({_PLACES})(?![a-z])")
 _UNIT: Final = re.compile(r"(\d) ?(hao ?lou|hao|dong|zhuang|lou|dan ?yuan|shi|fang|qu)(?![a-z]) ?")
 _STREET: Final = re.compile(
     rf"(?:(\d{{1,5}}区) ?)?([a-z][a-z ]{{2,60}}?) ?({'|'.join(_KINDS.values())})"
@@ -60,8 +61,9 @@ class Typed(NamedTuple):
 
 
 def typed(plain: str) -> Typed | None:
-    """Return the parts of an address (as ``address.normalise`` gives it); None where it is not in letters."""
-    plain = _KIND.sub(lambda found: found[1] + _KINDS[found[2].replace(" ", "")], plain, count=1)
+    """Return the parts of an address (as ``spelling.normalise`` gives it); None where it is not in letters."""
+    plain = _NUMBER_FIRST.sub(r"\2 \1", plain, count=1)
+    plain = _KIND.sub(_kind, plain, count=1)
     if (found := _STREET.search(plain)) is None:
         return None
     plain = _UNIT.sub(lambda unit: unit[1] + _UNITS[unit[2].replace(" ", "")], plain)
@@ -70,3 +72,7 @@ def typed(plain: str) -> Typed | None:
         return None
     district, name, kind, number = found.groups("")
     return Typed(district, f"{name}{kind}", is_road(kind), int(number or 0), plain[found.end() :].strip())
+
+
+def _kind(found: re.Match[str]) -> str:
+    return (found[1] or found[3]) + _KINDS[(found[2] or found[4]).replace(" ", "")]

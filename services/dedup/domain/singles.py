@@ -12,7 +12,8 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain.rules import PLACE
-from services.grid.address import parse, same_house
+from services.grid.address import parse
+from services.grid.streets import same_house
 
 _AGAIN: Final = math.log(0.1)
 """Share of the customers who report again, as a logarithm."""

@@ -243,6 +243,37 @@ async def test_misspelt_streets_are_found_as_in_memory_by_no_more_than_four_quer
         assert "address_misspelt" not in place.evidence
 
 
+async def test_numbers_that_run_together_are_read_as_in_memory_by_the_same_queries(grid, tiled):
+    files = tiled(6)
+    await import_network(grid, *files)
+    network = open_network(*files)
+    rows = list(network.read_customers())
+    book = CustomerBook(Tree(network.devices), rows)
+    chance = random.Random(5)
+    reports = []
+    for _ in range(400):
+        row = chance.choice(rows)
+        said = as_said(chance, row).replace("号", chance.choice(["", "", "", "-"]))
+        account = chance.choice([None, None, row.account_id, chance.choice(rows).account_id])
+        reports.append(PlaceEvidence(account_id=account, **chance.choice([{"address": said}, {"text": f"{said}停电"}])))
+    await resolve_places(grid, reports)  # the driver learns the array types once a connection
+    readings, bases = 0, Counter()
+    for begin in range(0, len(reports), 100):
+        queries = []
+        with grid.query_logger(queries.append):
+            places = await resolve_places(grid, reports[begin : begin + 100])
+            await asyncio.sleep(0)
+        assert len(queries) <= 4
+        for report, place in zip(reports[begin : begin + 100], places, strict=True):
+            assert place == book.resolve(report), report
+            said = ask(report).address
+            if said is not None and said.readings:
+                readings += 1
+                bases[place.basis] += 1
+    assert readings > 40
+    assert bases[Basis.ADDRESS] > 10
+
+
 async def test_a_sender_of_streets_that_nobody_has_costs_the_others_no_more_than_some_of_them(grid, shipped):
     await import_network(grid, *shipped("ieee123"))
     files = open_network(*shipped("ieee123"))

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 import deploy
 from services.grid import address, traditional
-from services.grid.address import Address, district_names, names_a_house, normalise, parse, same_house, street_names
+from services.grid.address import Address, names_a_house, parse
+from services.grid.spelling import normalise
+from services.grid.streets import district_names, same_house, street_names
 
 HOME = "1区团结北路227号5栋3001室"
 
@@ -43,7 +45,7 @@ HOME = "1区团结北路227号5栋3001室"
         ("中山路15号楼", {"road": "中山路", "building": "15"}),
         ("柳荫路 18 号 2 单元 501", {"road": "柳荫路", "number": 18, "unit": "2", "room": "501"}),
         ("临江市柳荫路18号", {"road": "柳荫路", "number": 18}),
-        ("南京西路123弄45号", {"road": "南京西路", "number": 123}),
+        ("南京西路123弄45号", {"road": "南京西路", "number": 123, "building": "45"}),
         (
             "江苏省南京市鼓楼区中山路3号阳光花园2栋2单元501室",
             {
@@ -91,6 +93,48 @@ HOME = "1区团结北路227号5栋3001室"
         ("near 18 Liuyin Rd", {"road": "liuyin road", "number": 18, "near": True}),
         ("停电了，什么时候来电？", {}),
         ("整栋楼都停电了", {}),
+        # no 号 before the building
+        ("人民路22-4栋", {"road": "人民路", "number": 22, "building": "4"}),
+        ("人民路22/4号楼1401", {"road": "人民路", "number": 22, "building": "4", "room": "1401"}),
+        ("人民路22-4#1401", {"road": "人民路", "number": 22, "building": "4", "room": "1401"}),
+        ("人民路No.22 4栋", {"road": "人民路", "number": 22, "building": "4"}),
+        ("人民路二十二四栋", {"road": "人民路", "number": 22, "building": "4"}),
+        ("人民路224栋", {"road": "人民路", "building": "224", "readings": ((2, "24"), (22, "4"))}),
+        ("人民路1204栋", {"road": "人民路", "building": "1204", "readings": ((1, "204"), (120, "4"))}),
+        ("人民路3-5栋", {"road": "人民路", "building": "5", "readings": ((3, "5"),)}),  # or 3栋 to 5栋
+        ("人民路12栋", {"road": "人民路", "building": "12"}),
+        ("人民路22-1401", {"road": "人民路", "number": 22, "room": "1401"}),
+        ("人民路22-501室", {"road": "人民路", "number": 22, "room": "501"}),
+        # second numbers, letters, lanes
+        ("人民路22-4号", {"road": "人民路", "number": 22, "building": "4"}),
+        ("人民路12-16号", {"road": "人民路", "number": 12}),
+        ("人民路12号之一", {"road": "人民路", "number": 12, "building": "1"}),
+        ("人民路十二之三号", {"road": "人民路", "number": 12, "building": "3"}),
+        ("人民路甲12号", {"road": "人民路", "number": 12, "building": "甲"}),
+        ("人民路甲12号院3栋", {"road": "人民路", "number": 12, "building": "3"}),
+        ("人民路12乙号", {"road": "人民路", "number": 12, "building": "乙"}),
+        ("人民路12号丙停电", {"road": "人民路", "number": 12, "building": "丙"}),
+        ("人民路12号丁先生", {"road": "人民路", "number": 12}),
+        ("南京西路123弄6支弄45号501室", {"road": "南京西路", "number": 123, "building": "6-45", "room": "501"}),
+        # buildings of estates that are numbered as houses are
+        ("阳光小区3号501", {"estate": "阳光小区", "building": "3", "room": "501"}),
+        ("阳光小区3号2单元", {"estate": "阳光小区", "building": "3", "unit": "2"}),
+        ("阳光小区3楼2单元", {"estate": "阳光小区", "building": "3", "unit": "2"}),
+        ("阳光小区108号停电了", {"estate": "阳光小区", "building": "108"}),
+        ("阳光小区10号停电了", {"estate": "阳光小区"}),  # or on the tenth
+        ("阳光小区2号箱变", {"estate": "阳光小区"}),
+        # villages
+        ("清河镇云泉村三组12号", {"district": "清河镇", "road": "云泉村", "estate": "云泉村3组", "building": "12"}),
+        ("我家住云泉村第3村民小组", {"road": "云泉村", "estate": "云泉村3组"}),
+        ("李家庄5队", {"road": "李家庄", "estate": "李家庄5组"}),
+        ("石桥村6社区", {"estate": "石桥村"}),
+        ("清河镇云泉村停电了", {"district": "清河镇", "estate": "云泉村"}),
+        ("我们村停电了", {}),
+        ("全村都没电，农村电网", {}),
+        # in letters, in the order of English
+        ("12 Xingfu Lu", {"road": "xingfu路", "number": 12}),
+        ("Xingfu Lu No. 12, Building 3", {"road": "xingfu路", "number": 12, "building": "3"}),
+        ("Room 501, Building 3, Yangguang Xiaoqu", {"estate": "yangguang小区", "building": "3", "room": "501"}),
         ("家里线路短路了", {}),
         ("", {}),
     ],

@@ -6,13 +6,14 @@ from itertools import pairwise
 
 import pytest
 
-from services.grid.address import Site, parse, same_house
+from services.grid.address import Site, parse
 from services.grid.alike import MOST_STREETS, Alike, How, alike, said_keys, stored_keys
 from services.grid.book import CustomerBook
 from services.grid.device import DeviceRow
 from services.grid.evidence import PlaceEvidence
 from services.grid.houses import HouseIndex
 from services.grid.network_file import CustomerRow
+from services.grid.streets import same_house
 from services.grid.syllables import SYLLABLES
 from services.grid.tree import Tree
 from services.simulator.presets import PRESETS
@@ -187,9 +188,9 @@ def test_a_right_address_is_never_looked_for_elsewhere():
     book, houses = CustomerBook(network.tree, network.customers), HouseIndex(network.tree, network.customers)
     for home in network.customers:
         for said in (home.address, home.address.split("区", 1)[1]):
-            assert houses.find(parse(said))  # what finds a house asks for no other street
+            assert houses.find(parse(said))[0]  # what finds a house asks for no other street
             assert "address_misspelt" not in book.resolve(PlaceEvidence(address=said)).evidence
-    assert not houses.find(parse("1区无此路1号"))  # the control
+    assert houses.find(parse("1区无此路1号")) == ((), False)  # the control
 
 
 def test_every_street_is_found_by_what_it_sounds_like():

@@ -1,0 +1,58 @@
+"""Which of the houses that were found fit an address: of its readings, or in a street that is like the one it names.
+
+Never here: how far to believe them (``candidates``), I/O.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.grid.alike import Alike, How, is_road
+from services.grid.candidates import HOUSE_STEPS, STREET_STEPS, House
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from services.grid.address import Address
+
+
+def as_read(said: Address, houses: Sequence[House], crowded: Collection[int]) -> tuple[tuple[House, ...], bool]:
+    """Return the houses that an address may mean, and whether there are too many of them.
+
+    Of readings those count that the network has, building and all; where it has none, the street is all that is known.
+
+    Args:
+        said: The address.
+        houses: What was found.
+        crowded: Steps in which more than ``MOST_HOUSES`` were found.
+    """
+    if not said.readings:
+        return tuple(houses), bool(crowded)
+    if not HOUSE_STEPS.isdisjoint(crowded):
+        return (), True
+    read = [one for one in houses if one.step in HOUSE_STEPS and (one.number, one.building) in said.readings]
+    best = min((one.step for one in read), default=None)
+    if best is not None:
+        return tuple(one for one in read if one.step == best), False
+    return tuple(dict.fromkeys(one for one in houses if one.step in STREET_STEPS)), bool(crowded)
+
+
+def believed(said: Address, alike: Alike, houses: Sequence[House]) -> tuple[House, ...]:
+    """Return the houses by which a street may be meant that is like the one that was said, the likeliest way first.
+
+    The rest of the address must bear it out: the street has the house that was said, in the district that was said. Who
+    says no house but the name of an estate may mean one that sounds the same.
+    """
+    numbered = any(site.number for site in said.sites)
+    steps = ({0, 1, 3, 4} if said.near else {0, 3}) if numbered else {2, 5}
+    if said.district:
+        steps = steps - {3, 4, 5}
+    fit = [one for one in houses if one.step in steps and (said.near or _has_building(said, one))]
+    if not numbered:
+        fit = [one for one in fit if not is_road(one.street) and alike.how(one.street) is How.SOUND]
+    best = min((alike.how(one.street) for one in fit), default=How.SOUND)
+    return tuple(one for one in fit if alike.how(one.street) is best)
+
+
+def _has_building(said: Address, house: House) -> bool:
+    return not said.building or house.building in {"", said.building}

@@ -1,0 +1,45 @@
+"""Chinese numerals, and digits in which two numbers stand with nothing between them.
+
+Decided here: which number a numeral is, and where one number may end and the next begin. Never here: what they number.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+NUMERALS: Final = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2, "幺": 1}
+UNITS: Final = {"十": 10, "百": 100, "千": 1000}
+_LONGEST_BUILDING: Final = 3  # digits
+
+
+def arabic(numeral: str) -> str:
+    """Return a Chinese numeral in digits: 二百二十七 and 二二七 are both 227.
+
+    Where a digit follows one that ends a numeral, another number begins: 十二三 is 12 3.
+    """
+    if not any(char in UNITS for char in numeral):
+        return "".join(str(NUMERALS[char]) for char in numeral)
+    total, digit, last = 0, -1, 0
+    for n, char in enumerate(numeral):
+        if (unit := UNITS.get(char)) is not None:
+            total += unit * (1 if digit < 0 or (digit == 0 and unit == 10) else digit)  # noqa: PLR2004  十五, 零十五
+            digit, last = -1, unit
+        elif digit > 0 and last == UNITS["十"]:
+            return f"{total + digit} {arabic(numeral[n:])}"
+        else:
+            digit = NUMERALS[char]
+    return str(total + max(digit, 0))
+
+
+def run_together(digits: str) -> tuple[tuple[int, str], ...]:
+    """Return the house numbers and buildings that digits may be with nothing between them: 123 is 1 3栋 of 12, 23 of 1.
+
+    None for two digits: they are a building's number more often than they are two numbers.
+    """
+    if len(digits) <= 2 or digits[0] == "0":  # noqa: PLR2004
+        return ()
+    return tuple(
+        (int(digits[:n]), digits[n:])
+        for n in range(max(1, len(digits) - _LONGEST_BUILDING), len(digits))
+        if digits[n] != "0"
+    )

@@ -1,0 +1,108 @@
+"""One form for all spellings of an address: signs, numerals, short forms, the words for a building and a room.
+
+Never here: what the parts of an address are (``address``), I/O.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+from services.grid.numerals import arabic
+from services.grid.traditional import simplified
+
+_SLASH: Final = re.compile(r"(?<=[0-9])/(?=[0-9])")
+_APART: Final = re.compile(r"(?:[\u4e00-\u9fff] ){2}")
+"""Characters apart from one another, as programs that read pictures write them: then digits are too."""
+_DIGITS_APART: Final = re.compile(r"(?<=(?<![0-9])[0-9]) (?=[0-9](?![0-9]))")
+_OTHER: Final = re.compile(r"[^0-9a-z#\u4e00-\u9fff-]+")
+GAP: Final = re.compile(r"(?<=[\u4e00-\u9fff]) +| +(?=[\u4e00-\u9fff])")
+_SIGNS: Final = dict.fromkeys(map(ord, "‐‑‒–—―−ー－~～"), "-") | {ord("〇"): "零"}
+_SIGN: Final = re.compile(f"[{''.join(map(chr, _SIGNS))}]")
+_SPOKEN: Final = re.compile(
+    r"第?([零一二三四五六七八九十百千两幺]+)(?=号|栋|幢|座|楼|单元|室|房|户|层|弄|巷|区|期|组|社(?!区)|队|小组|村民|门|杆|支|#|-|之[一二三四五六七八九十0-9]+号)"
+    r"|([零一二三四五六七八九幺]{3,})"
+)
+_SPOKEN_SECOND: Final = re.compile(r"(?<=[0-9号]之)[一二三四五六七八九十]+")
+_REWRITES: Final = tuple(
+    (re.compile(pattern), into)
+    for pattern, into in (
+        (r"第(?=\d)", ""),
+        (r"(\d|(?<![a-z])[a-z])(?:号楼|号栋|栋楼|幢楼|号幢|幢|座|#楼|#栋|楼栋)", r"\1栋"),
+        (r"(\d)#(?=\d|$| )", r"\1栋"),
+        (r"(\d)(?:号房|号室|房间|房|户)", r"\1室"),
+        (r"栋+", "栋"),
+        (r"室+", "室"),
+        (r"(\d)门牌号?", r"\1号"),
+        (r"--+", "-"),
+    )
+)
+SHORT: Final = {
+    "st": "street",
+    "str": "street",
+    "ave": "avenue",
+    "av": "avenue",
+    "rd": "road",
+    "blvd": "boulevard",
+    "dr": "drive",
+    "ln": "lane",
+    "ct": "court",
+    "hwy": "highway",
+    "pl": "place",
+    "sq": "square",
+    "pkwy": "parkway",
+    "n": "north",
+    "s": "south",
+    "e": "east",
+    "w": "west",
+    "ne": "northeast",
+    "nw": "northwest",
+    "se": "southeast",
+    "sw": "southwest",
+    "apt": "room",
+    "apartment": "room",
+    "unit": "room",
+    "suite": "room",
+    "ste": "room",
+    "flat": "room",
+    "rm": "room",
+    "bldg": "building",
+    "block": "building",
+    "tower": "building",
+}
+LATIN: Final = re.compile(r"[a-z]+")
+
+
+@lru_cache(maxsize=4096)
+def normalise(text: str) -> str:
+    """Return one form for all spellings; the same again for what is in that form already.
+
+    Full-width forms, case, dashes and Chinese numerals before a unit become one; 号楼, 幢, 座 become 栋; 房, 户
+    become 室; English short forms are written out; other signs become blanks.
+    """
+    before, plain = "", text
+    while plain != before:  # from the second round on, a round shortens the text or changes nothing
+        before, plain = plain, _round(plain)
+    return plain
+
+
+def _round(text: str) -> str:
+    plain = simplified(unicodedata.normalize("NFKC", text).casefold())
+    if _SIGN.search(plain) is not None:
+        plain = plain.translate(_SIGNS)
+    if "/" in plain:
+        plain = _SLASH.sub("-", plain)
+    plain = _OTHER.sub(" ", plain)
+    if _APART.search(plain) is not None:
+        plain = _DIGITS_APART.sub("", plain)
+    plain = GAP.sub("", plain).strip()
+    plain = _SPOKEN.sub(lambda found: arabic(found[1] or found[2]), plain)
+    if "之" in plain:
+        plain = _SPOKEN_SECOND.sub(lambda found: arabic(found[0]), plain)
+    for pattern, into in _REWRITES:
+        plain = pattern.sub(into, plain)
+    if plain.isascii():
+        plain = LATIN.sub(lambda found: SHORT.get(found[0], found[0]), plain)
+    return plain

@@ -1,0 +1,114 @@
+"""Which streets and districts of the network a said one may be, and whether two addresses may be one house.
+
+Never here: the parts of an address (``address``), streets that nobody has (``alike``), I/O.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from services.grid.alike import may_mean
+
+if TYPE_CHECKING:
+    from services.grid.address import Address
+
+NEIGHBOURS: Final = 12
+"""House numbers this close count as neighbours."""
+_COMPASS: Final = "东南西北中"
+_COMPASS_EN: Final = frozenset(
+    ("north", "south", "east", "west", "northeast", "northwest", "southeast", "southwest"),
+)
+
+
+@lru_cache(maxsize=4096)  # asked for as what to look for and as what was found
+def street_names(said: str) -> tuple[str, ...]:
+    """Return the names a said street may have in the network, likeliest first.
+
+    Every ending of it, since words may stand before the name; then the same with another compass point, or without
+    one, since people leave them out.
+    """
+    if not said:
+        return ()
+    if said.isascii():
+        return _english_names(said)
+    endings = [said[n:] for n in range(max(0, len(said) - 9), max(1, len(said) - 2))]
+    others: list[str] = []
+    for name in endings:
+        cut = 2 if name.endswith(("大道", "大街", "胡同")) else 1
+        stem, kind = name[:-cut], name[-cut:]
+        if not stem or kind not in {"路", "街", "道", "巷", "大道", "大街"} or len(name) > 6:  # noqa: PLR2004
+            continue
+        if stem[-1] in _COMPASS:
+            if len(stem) > 2:  # noqa: PLR2004  what is left must be a name
+                others.append(stem[:-1] + kind)
+        elif len(stem) > 1:
+            others += [stem + point + kind for point in _COMPASS]
+    return tuple(dict.fromkeys(endings + others))
+
+
+def _english_names(said: str) -> tuple[str, ...]:
+    words = said.split()
+    endings = [" ".join(words[n:]) for n in range(max(1, len(words) - 1))]
+    plain = [word for word in words if word not in _COMPASS_EN]
+    return tuple(dict.fromkeys([*endings, " ".join(plain)]))
+
+
+def district_names(said: str) -> tuple[str, ...]:
+    """Return the names a said district may have in the network: every ending of it, a number whole."""
+    if not said:
+        return ()
+    if said[0].isdigit():
+        return (said,)
+    return tuple(said[n:] for n in range(max(0, len(said) - 6), len(said) - 1))
+
+
+def same_house(said: Address, stored: Address) -> bool | None:
+    """Tell whether an address as said can be the stored one; None where one of them says too little to tell."""
+    if said.is_village or stored.is_village:
+        return _same_group(said, stored)
+    return _same_home(said, stored)
+
+
+def _same_home(said: Address, stored: Address) -> bool | None:
+    verdict: bool | None = None
+    if said.road and stored.road:
+        if (same := _same_road(said.road, stored.road)) is False:
+            return False
+        if said.number and stored.number:
+            near = abs(said.number - stored.number) <= (NEIGHBOURS if said.near else 0)
+            if not near:
+                return False
+            verdict = same
+    elif said.estate and stored.estate:
+        if not said.estate.endswith(stored.estate):
+            return None if may_mean(said.estate, stored.estate) else False
+        verdict = True if said.building and said.building == stored.building else None
+    if verdict is None:
+        return None
+    if said.district and stored.district and stored.district not in district_names(said.district):
+        return False
+    pairs = ((said.building, stored.building), (said.room, stored.room))
+    if not said.near and any(one and other and one != other for one, other in pairs):
+        return False
+    return verdict
+
+
+def _same_road(said: str, stored: str) -> bool | None:
+    """Tell whether a road as said is the stored one; None where it may be, misspelt or misheard."""
+    if said.endswith(stored) or stored in street_names(said):
+        return True
+    return None if may_mean(said, stored) else False
+
+
+def _same_group(said: Address, stored: Address) -> bool | None:
+    """Tell whether two addresses can be one of which at least one is of a village's group."""
+    if not (said.is_village and stored.is_village):
+        return None
+    if not said.estate.endswith(stored.estate):
+        return None if not said.road.endswith(stored.road) and may_mean(said.road, stored.road) else False
+    if not (said.building and stored.building) or said.near:
+        return None
+    if said.building != stored.building:
+        return False
+    return not (said.district and stored.district) or stored.district in district_names(said.district)

@@ -1,0 +1,145 @@
+"""Ways to write one place in which a part is not marked: what is found, what is left open. The network is made up."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.grid.address import parse
+from services.grid.book import CustomerBook
+from services.grid.device import DeviceRow
+from services.grid.evidence import PlaceEvidence
+from services.grid.network_file import CustomerRow
+from services.grid.numerals import arabic, run_together
+from services.grid.streets import same_house
+from services.grid.tree import Tree
+
+_HOMES = (
+    ("T1", "鼓楼区人民路22号4栋1401室"),
+    ("T2", "鼓楼区人民路26号4栋1401室"),
+    ("T3", "鼓楼区人民路3号5栋"),
+    ("T4", "鼓楼区人民路11号7栋"),  # 117栋 is this one, or the next
+    ("T5", "鼓楼区人民路1号17栋"),
+    ("T6", "鼓楼区黄河路30号甲"),
+    ("T7", "鼓楼区黄河路30号乙"),
+    ("T6", "清河镇云泉村3组12号"),
+    ("T7", "清河镇云泉村5组12号"),
+    ("T8", "清河镇大石村3组1号"),
+    ("T8", "南关区幸福路12号3栋501室"),
+    ("T9", "南关区长江路50弄3号501室"),
+    ("T1", "南关区长江路50弄4号501室"),
+)
+
+
+def _book(homes=_HOMES):
+    rows = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
+    for n in range(1, 10):
+        rows.append(DeviceRow(f"B{n}", "S", "breaker", False, 31.0 + n / 10, 118.0))
+        rows.append(DeviceRow(f"T{n}", f"B{n}", "transformer", False, 31.0 + n / 10, 118.0))
+    customers = [
+        CustomerRow(f"A{n}", at, 31.0 + n, 118.0, said, f"1380000{n:04}") for n, (at, said) in enumerate(homes)
+    ]
+    return CustomerBook(Tree(rows), customers)
+
+
+BOOK = _book()
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        *((f"人民路22{gap}4栋", "T1") for gap in ("号", " ", "-", "/", "，", "、", "的", "院", "－", "")),
+        *(
+            ("人民路224号楼1401", "T1"),
+            ("鼓楼区人民路264栋", "T2"),
+            ("人民路二十六四栋", "T2"),
+            ("人民路22-4#1401", "T1"),
+        ),
+        *(("人民路3-5栋", "T3"), ("黄河路30号甲", "T6"), ("黄河路乙30号", "T7")),
+        *(("云泉村三组停电了", "T6"), ("清河镇云泉村5社", "T7"), ("云泉村3队12号", "T6"), ("大石村停电了", "T8")),
+        *(("长江路50弄3号", "T9"), ("长江路五十弄四号", "T1"), ("长江路50弄4-501", "T1")),
+    ],
+)
+def test_a_place_is_found_however_its_parts_are_marked(said, where):
+    place = BOOK.resolve(PlaceEvidence(text=said))
+    assert place.transformer_id == where
+    assert BOOK.resolve(PlaceEvidence(address=said)).transformer_id == where
+
+
+def test_a_number_that_may_be_two_houses_leaves_both_open():
+    place = BOOK.resolve(PlaceEvidence(address="鼓楼区人民路117栋"))
+    assert place.transformer_id is None
+    assert {one.spot.transformer_id: round(one.weight, 1) for one in place.candidates} == {"T4": 0.4, "T5": 0.4}
+    sure = BOOK.resolve(PlaceEvidence(address="鼓楼区人民路117栋", account_id="A4"))
+    assert (sure.transformer_id, sure.account_id) == ("T5", "A4")
+    assert "address_agrees" in sure.evidence
+    assert "address_other_house" not in sure.evidence
+    other = BOOK.resolve(PlaceEvidence(address="鼓楼区人民路117栋", account_id="A0"))
+    assert "address_conflicts" in other.evidence
+
+
+@pytest.mark.parametrize("said", ["鼓楼区人民路229栋", "鼓楼区人民路22栋", "鼓楼区人民路4-6栋", "鼓楼区人民路1117栋"])
+def test_digits_that_are_no_house_of_the_street_are_no_house(said):
+    place = BOOK.resolve(PlaceEvidence(address=said))
+    assert place.transformer_id is None
+    assert "address_street_only" in place.evidence
+
+
+def test_a_reading_that_is_in_too_many_places_is_no_reading():
+    towns = [(f"T{n % 9 + 1}", f"{n}区人民路{number}") for n in range(1, 70) for number in ("22号4栋", "2号24栋")]
+    assert _book(towns[:2]).resolve(PlaceEvidence(address="人民路224栋")).area == "S"
+    place = _book(towns).resolve(PlaceEvidence(address="人民路224栋"))
+    assert (place.transformer_id, place.area) == (None, None)
+    assert "address_in_many_places" in place.evidence
+    one = _book([*towns, ("T9", "70区人民路22号4栋")]).resolve(PlaceEvidence(address="70区人民路224栋"))
+    assert one.transformer_id == "T9"
+
+
+def test_what_may_be_read_in_two_ways_is_less_sure_than_what_is_written_out():
+    read, written = (BOOK.resolve(PlaceEvidence(address=f"鼓楼区人民路{one}栋")) for one in ("224", "22号4"))
+    assert (read.transformer_id, written.transformer_id) == ("T1", "T1")
+    assert 0.8 < read.confidence < 0.9 < written.confidence
+
+
+def test_a_street_that_sounds_alike_elsewhere_is_not_meant_where_nobody_has_the_room():
+    for said, where in (
+        ("性福路12号3栋501", "T8"),
+        ("性福路12号3栋", "T8"),
+        ("性福路12号3栋502", None),
+        ("南关区性福路12号3栋502", "T8"),
+    ):
+        place = BOOK.resolve(PlaceEvidence(address=said))
+        assert place.transformer_id == where, said
+        assert "address_misspelt" in place.evidence
+        assert (place.area is None) == (where is None)
+    helped = BOOK.resolve(PlaceEvidence(address="性福路12号3栋502", account_id="A10"))
+    assert helped.transformer_id == "T8"
+
+
+@pytest.mark.parametrize(
+    ("said", "stored", "same"),
+    [
+        ("云泉村3组12号", "清河镇云泉村3组12号", True),
+        ("清河镇云泉村三组12号", "清河镇云泉村3组12号", True),
+        ("云河镇云泉村三组12号", "清河镇云泉村3组12号", False),
+        ("云泉村3组13号", "清河镇云泉村3组12号", False),
+        ("云泉村5组", "清河镇云泉村3组12号", False),
+        ("云泉村3组", "清河镇云泉村3组12号", None),
+        ("云泉村", "清河镇云泉村3组12号", None),
+        ("人民路12号", "清河镇云泉村3组12号", None),
+    ],
+)
+def test_a_village_is_held_against_the_customers_own(said, stored, same):
+    assert same_house(parse(said), parse(stored)) is same
+
+
+def test_numbers_are_told_apart():
+    for said, digits in (
+        ("二百二十七", "227"),
+        ("二二七", "227"),
+        ("十二三", "12 3"),
+        ("十", "10"),
+    ):
+        assert arabic(said) == digits
+    assert run_together("12") == run_together("012") == ()
+    assert run_together("100") == ()
+    assert run_together("12345") == ((12, "345"), (123, "45"), (1234, "5"))
