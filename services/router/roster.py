@@ -192,6 +192,11 @@ _HELD: Final = "SELECT DISTINCT held_for FROM ticket WHERE state = 'queued' AND 
 _WAKING: Final = """
 SELECT body::text AS body FROM ticket WHERE wake_at <= $1 ORDER BY wake_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+# Not many: agents have a few in hand each.
+_WRITING: Final = """
+SELECT body::text AS body FROM ticket
+WHERE agent IS NOT NULL AND state = 'wrap_up' AND body #>> '{work,until}' IS NULL ORDER BY ticket_id FOR UPDATE
+"""
 
 
 async def put(tx: Connection, agent: Agent, now: datetime) -> None:
@@ -327,6 +332,11 @@ async def forget_known(connection: Connection, before: datetime) -> None:
 async def waking(tx: Connection, now: datetime, limit: int) -> list[Ticket]:
     """Return tickets that time has something to do with, locked; those another process has are passed over."""
     return [store.read(row["body"]) for row in await tx.fetch(_WAKING, now, limit)]
+
+
+async def writing_for_ever(tx: Connection) -> list[Ticket]:
+    """Return the tickets that are written up without a limit, locked."""
+    return [store.read(row["body"]) for row in await tx.fetch(_WRITING)]
 
 
 def _row(body: str, presence: str, since: datetime, seen_at: datetime) -> Row:

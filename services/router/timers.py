@@ -33,8 +33,12 @@ _log: Final = structlog.get_logger()
 
 async def watch_time(desk: Desk, every_s: float) -> None:
     """Look again and again, for the life of the service."""
+    limits = ""
     while True:
         try:
+            if limits != (loaded := desk.rules().hash):
+                await limit_write_ups(desk)
+                limits = loaded
             while await wake(desk):
                 await note_signs(desk)  # for other processes, which sweep too
             while await sweep(desk):
@@ -43,6 +47,19 @@ async def watch_time(desk: Desk, every_s: float) -> None:
         except UnavailableError as error:
             _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
         await asyncio.sleep(every_s)
+
+
+async def limit_write_ups(desk: Desk) -> int:
+    """Give write-ups that began while no limit was in force the one that is now; return how many.
+
+    To be done when rules were loaded: time alone never comes to them.
+    """
+    now, rules = clock.now(), desk.rules()
+    async with desk.transaction() as tx:
+        changes = [passed(ticket, rules, now) for ticket in await roster.writing_for_ever(tx)]
+        changes = await desk.keep(tx, changes, now)
+    desk.committed(changes)
+    return sum(change.after is not change.before for change in changes)
 
 
 async def wake(desk: Desk) -> int:

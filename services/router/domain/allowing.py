@@ -31,6 +31,7 @@ ALLOWED: Final[Mapping[Did, frozenset[Phase]]] = {
     Did.HOLD_ENDED: frozenset({Phase.WAITING}),
     Did.PASS_ENDED: OPEN,
     Did.WRAPPED_UP: frozenset({Phase.ASSIGNED}),
+    Did.LIMITED: frozenset({Phase.WRAP_UP}),
     Did.COMPLETED: WITH_AGENT,
     Did.WITHDRAWN: frozenset({Phase.WAITING, Phase.OFFERED}),
     Did.NOTED: ALL,

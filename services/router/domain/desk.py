@@ -254,9 +254,8 @@ def passing(ticket: Ticket, rules: DeskRules, now: datetime) -> Iterator[Event]:
     """Yield what the passing of time alone does to a ticket: offers that lapse, warnings of its clock."""
     work, clock = work_of(ticket), clock_of(ticket, rules)
     yield from lapsed(work, rules.timings, now, GRIDLINE)
-    wrap_up = rules.wrap_up_in(ticket.queue)
-    completes = wrap_up is not None and wrap_up.completes and not ticket.classification.hazards
-    yield from written_up(work, now, GRIDLINE, completes=completes)
+    danger = bool(ticket.classification.hazards)
+    yield from written_up(work, rules.wrap_up_in(ticket.queue), now, GRIDLINE, danger=danger)
     if clock is not None:
         for stage, level in due_levels(clock, work.elapsed, clock_start(ticket), now):
             yield Event(did=Did.ESCALATED, at=now, by=GRIDLINE, stage=stage.name, level=level, agent=work.agent)

@@ -86,6 +86,7 @@ _CHANGES: Final[Mapping[Did, Callable[[Work, Event], dict[str, object]]]] = {
     Did.CLAIMED: _taken,
     Did.ACCEPTED: _taken,
     Did.WRAPPED_UP: lambda _, event: {"phase": Phase.WRAP_UP, "since": event.at, "until": event.until},
+    Did.LIMITED: lambda _, event: {"until": event.until},
     Did.COMPLETED: _closed,
     Did.WITHDRAWN: _closed,
     Did.KEPT: lambda _, event: {"held_for": event.to_agent, "held_until": event.until},

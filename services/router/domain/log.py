@@ -28,6 +28,8 @@ class Did(StrEnum):
     PASS_ENDED = "pass_ended"  # noqa: S105 - a declined offer, not a word to enter
     """Those who declined may be offered it again."""
     WRAPPED_UP = "wrapped_up"
+    LIMITED = "limited"
+    """Writing up has a limit from now on: none was in force as it began."""
     COMPLETED = "completed"
     WITHDRAWN = "withdrawn"
     """The customer gave up before a person had it."""

@@ -66,13 +66,20 @@ def lapsed(work: Work, timings: Timings, now: datetime, by: str) -> Iterable[Eve
         yield Event(did=Did.PASS_ENDED, at=now, by=by)
 
 
-def written_up(work: Work, now: datetime, by: str, *, completes: bool) -> Iterable[Event]:
-    """Yield that the time to write up is over, once it is: the ticket ends, or waits for somebody to end it."""
-    if work.phase is not Phase.WRAP_UP or work.until is None or work.until > now:
+def written_up(work: Work, wrap_up: WrapUp | None, now: datetime, by: str, *, danger: bool) -> Iterable[Event]:
+    """Yield that the time to write up is over, once it is: the ticket ends, or waits for somebody to end it.
+
+    One that began while no limit was in force has the limit from now on.
+    """
+    if work.phase is not Phase.WRAP_UP:
+        return
+    if work.until is None and wrap_up is not None:
+        yield Event(did=Did.LIMITED, at=now, by=by, agent=work.agent, until=now + wrap_up.limit)
+    if work.until is None or work.until > now:
         return
     over = Event(did=Did.REQUEUED, at=now, by=by, reason=WRAP_UP_OVER)
     ended = {"did": Did.COMPLETED, "agent": work.agent, "outcome": WRAP_UP_OVER}
-    yield over.model_copy(update=ended) if completes else over
+    yield over.model_copy(update=ended) if wrap_up is not None and wrap_up.completes and not danger else over
 
 
 def wakes(work: Work) -> datetime | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
 
-from services.router import figures
+from services.router import figures, store
 from services.router.attendance import sweep
-from services.router.timers import wake
-from tests.integration.router.seat import Seat, let_pass, question
+from services.router.domain.effects import fold
+from services.router.timers import limit_write_ups, wake
+from tests.integration.router.seat import Seat, let_pass, published, question
+from tests.unit.router.making import SHIPPED_DESK
 
 if TYPE_CHECKING:
     import httpx
@@ -86,6 +89,30 @@ async def test_an_agent_who_never_ends_a_write_up_is_given_the_next_ticket_after
     kpis = (await ann.ask("kpis", method="GET")).json()["kpis"]
     [kept] = [kpi for kpi in kpis if kpi["name"] == "wrap_up_limit"]
     assert (kept["counted"], kept["of"]) == (1, 2)
+
+
+async def test_a_write_up_that_began_before_there_was_a_limit_is_ended_too(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    said, more = question("1", ago=100), question("2", ago=50)
+    await desk.take(said, more)
+    limited, people.rules = people.rules, lambda: replace(SHIPPED_DESK, wrap_up={}, usual_wrap_up=None)
+    ann = await Seat(doors, "ann").begin("consultation")
+    await ann.claim()
+    assert (await ann.do("wrap-up", said.ticket_id)).json()["until"] is None
+    assert await limit_write_ups(people) == 0, "still none"
+    people.rules = limited
+    assert await limit_write_ups(people) == 1
+    assert await limit_write_ups(people) == 0
+    [told] = (await ann.ask(f"tickets/{said.ticket_id}", method="GET")).json()["tickets"]
+    assert told["until"] is not None
+    assert (await published(people))[-1].until is not None, "her desktop is told"
+    await let_pass(people, "until", "state = 'wrap_up'")
+    assert await wake(people) == 1
+    assert (await ann.claim()).json()["ticket_id"] == str(more.ticket_id)
+    async with people.pool.acquire() as connection:
+        [now] = await store.by_id(connection, said.ticket_id)
+        assert fold(await store.log_of(connection, said.ticket_id)) == now.work
 
 
 async def test_an_agent_who_left_for_good_leaves_their_tickets_to_others_and_their_history_behind(

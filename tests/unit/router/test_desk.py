@@ -18,6 +18,7 @@ from services.router.domain.effects import evolve
 from services.router.domain.kpi import Counts, figures
 from services.router.domain.log import Did, Event, NotAllowedError
 from services.router.domain.sla import Clock
+from services.router.domain.work import Phase
 from services.router.timers import passed
 from services.router.tree.book import load_desk
 from services.router.tree.calendars import holidays_beside
@@ -327,6 +328,24 @@ def test_who_never_ends_a_write_up_is_free_at_the_limit_of_the_queue(text: str, 
     assert (ended.agent, ended.reason, ended.ended, ended.seconds) == ("ann", "wrap_up_over", "wrap_up", minutes * 60)
     for_ever = replace(SHIPPED_DESK, wrap_up={}, usual_wrap_up=None)
     assert case_of(ticket, for_ever).wrap_up is None
+
+
+def test_a_write_up_that_began_without_a_limit_has_the_limit_of_the_rules_that_come_into_force() -> None:
+    for_ever = replace(SHIPPED_DESK, wrap_up={}, usual_wrap_up=None)
+    ticket = after(contact("1", text="查电费"))
+    for did in (Did.CLAIMED, Did.WRAPPED_UP):
+        event = decide(work_of(ticket), Event(did=did, at=NOON, by="t", agent="ann"), case_of(ticket, for_ever))
+        assert event is not None
+        ticket = worked(ticket, [event], NOON)
+    assert work_of(ticket).until is None
+    later = NOON + timedelta(hours=1)
+    assert Did.LIMITED not in {event.did for event in passed(ticket, for_ever, later).events}
+    limited = passed(ticket, SHIPPED_DESK, later)
+    assert [event.did for event in limited.events] == [Did.LIMITED]
+    work = work_of(limited.after)
+    assert (work.phase, work.agent, work.since) == (Phase.WRAP_UP, "ann", NOON)
+    assert work.until == later + timedelta(minutes=10), "from now on, not from when it began"
+    assert Did.COMPLETED in done_by_time(limited.after, later + timedelta(minutes=10))
 
 
 def done_by_time(ticket: Ticket, now: datetime) -> dict[Did, Event]:
