@@ -117,7 +117,7 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         told: dict[str, Any] = {"planned_id": planned_id, "device": said.device, **when}
         return await by.give(said, area, CommandAction.PLAN, seen, **told)
 
-    @router.post("/{planned_id}/cancel", summary="Cancel it, or end it early")
+    @router.post("/{planned_id}/cancel", summary="Cancel it; of work that ends early, change the end")
     async def cancel(planned_id: UUID, said: Said, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
         seen = Seen("planned", planned_id, if_match)
         row = await known(planned_id)
