@@ -19,7 +19,7 @@ from services.router.backlog import Backlog
 from services.router.domain.allowing import decide
 from services.router.domain.deciding import FOLLOW_UP, above, counted_as, route_again, worked
 from services.router.domain.desk import case_of, in_words, serves, turn_of, work_of
-from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason, Why
+from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, report_placed, routed
 from services.router.domain.ticket import REPORT_SENT, ReportState
@@ -120,58 +120,11 @@ class Desk:
         if asked.agent is not None:
             self.signs[asked.agent] = asked.at
         async with self.transaction() as tx:
-            before = await self._load(tx, ticket_id, version)
+            before = await self.load(tx, ticket_id, version)
             change = self.change(before, asked)
             [change] = await self.keep(tx, [change], asked.at)
         self.committed([change])
         return change.after
-
-    async def merge(self, ticket_id: UUID, into: UUID, asked: Event, version: int | None, *, across: bool) -> Ticket:
-        """Let another ticket stand for one. ``across`` allows it for tickets of two customers.
-
-        Raises:
-            NoSuchTicketError, OtherVersionError, NotAllowedError: as they say.
-        """
-        async with self.transaction() as tx:
-            tickets = await self.locked(tx, {ticket_id, into})
-            before, live = tickets[ticket_id], tickets[into]
-            _check_version(before, version)
-            while (further := work_of(live).merged_into) is not None:  # the one that stands for it by now
-                live = (await self.locked(tx, {further}))[further]
-            if live.ticket_id == ticket_id:
-                raise NotAllowedError(Why.INTO_ITSELF, "that ticket stands for this one, or is this one")
-            if _is_danger(before) and not _is_danger(live):
-                raise NotAllowedError(Why.DANGER, "a danger was named: only an open ticket with a danger stands for it")
-            accounts = {each.place.account_id for each in (before, live)} - {None}
-            if len(accounts) > 1 and not across:
-                detail = "they are of two customers; ask with across_customers if it is one matter all the same"
-                raise NotAllowedError(Why.OTHER_CUSTOMER, detail)
-            changes = [self.change(before, asked.model_copy(update={"ticket": live.ticket_id}))]
-            if changes[0].events:
-                opened = before.facts.opened_at
-                carried = Event(did=Did.CARRIED, at=asked.at, by=asked.by, ticket=ticket_id, opened_at=opened)
-                changes.append(self.change(live, carried))
-            changes = await self.keep(tx, changes, asked.at)
-        self.committed(changes)
-        return changes[0].after
-
-    async def unmerge(self, ticket_id: UUID, asked: Event, version: int | None) -> Ticket:
-        """Let a merged ticket stand for itself again, with its old place and clock.
-
-        Raises:
-            NoSuchTicketError, OtherVersionError, NotAllowedError: as they say.
-        """
-        async with self.transaction() as tx:
-            before = await self._load(tx, ticket_id, version)
-            into = work_of(before).merged_into
-            changes = [self.change(before, asked)]
-            if into is not None:
-                live = (await self.locked(tx, {into}))[into]
-                released = Event(did=Did.RELEASED, at=asked.at, by=asked.by, ticket=ticket_id)
-                changes.append(self.change(live, released))
-            changes = await self.keep(tx, changes, asked.at)
-        self.committed(changes)
-        return changes[0].after
 
     # --- the next ticket of an agent ---
 
@@ -249,9 +202,14 @@ class Desk:
             async with self.pool.acquire() as connection, connection.transaction():
                 yield connection
 
-    async def _load(self, tx: Connection, ticket_id: UUID, version: int | None) -> Ticket:
+    async def load(self, tx: Connection, ticket_id: UUID, version: int | None) -> Ticket:
+        """Return a ticket, locked, in the version that the caller saw, if they say.
+
+        Raises:
+            NoSuchTicketError, OtherVersionError: as they say.
+        """
         ticket = (await self.locked(tx, {ticket_id}))[ticket_id]
-        _check_version(ticket, version)
+        check_version(ticket, version)
         return ticket
 
     async def locked(self, tx: Connection, ticket_ids: set[UUID]) -> dict[UUID, Ticket]:
@@ -381,12 +339,8 @@ def _tally(changes: Sequence[Change]) -> Mapping[tuple[str, int, str], int]:
     return tally
 
 
-def _is_danger(ticket: Ticket) -> bool:
-    """Tell whether a danger was named that people still have to do with."""
-    return bool(ticket.classification.hazards) and work_of(ticket).open
-
-
-def _check_version(ticket: Ticket, version: int | None) -> None:
+def check_version(ticket: Ticket, version: int | None) -> None:
+    """Raise ``OtherVersionError`` if the caller saw another version."""
     if version is not None and version != ticket.version:
         raise OtherVersionError(ticket.version)
 

@@ -41,14 +41,14 @@ from services.grid.lookup import chains_of, weigh_places
 from services.router import metrics, roster, store
 from services.router.domain.batch import Book, UnforeseenError, gathered, read
 from services.router.domain.danger import is_new
-from services.router.domain.deciding import above, counted_as, placed, route_again, settle, with_events
+from services.router.domain.deciding import above, carrying, counted_as, placed, settle, with_events
 from services.router.domain.desk import GRIDLINE, DeskRules, following, keeping, live_of, overdue, turn_of, work_of
 from services.router.domain.facts import UNNAMED
 from services.router.domain.log import Did, Event
 from services.router.domain.places import Clues, Places, evidence_of
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, routed
-from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, REPORT_SENT, ReportState
+from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, REPORT_SENT, Need, ReportState
 from services.router.floor import VersionFloor
 from services.runtime.handling import Decided, Publication, Received, Refused
 
@@ -249,14 +249,24 @@ def _on_report_settled(work: _Outcome, received: Received, settled: ReportSettle
         )
         return
     work.book.put(ticket)
-    if given_back and (live := live_of(ticket, work.book.tickets)) is not ticket:
-        # Whoever has the ticket that stands for this one is to look.
-        asked = replace(live, version=live.version + 1)
-        asked = route_again(asked, work.book.rules, work.book.now, settled.reason)
-        work.book.put(asked)
-        reopened = Event(did=Did.REOPENED, at=work.book.now, by=GRIDLINE, queue=asked.queue, reason=settled.reason)
-        work.did(asked, [] if work_of(asked).open else [reopened])
+    if (live := live_of(ticket, work.book.tickets)) is not ticket:
+        _tell_live(work, ticket, live, settled.reason if given_back else None)
     work.note(work.book.drain(), received)
+
+
+def _tell_live(work: _Outcome, ticket: Ticket, live: Ticket, reason: str | None) -> None:
+    """Let whoever has the ticket that stands for another look, for a reason; or, without one, no longer for that."""
+    book = work.book
+    needs = [each for each in live.carried_needs or () if each.ticket != ticket.ticket_id]
+    if reason is not None:
+        needs.append(Need(ticket.ticket_id, reason))
+    asked = carrying(live, needs, book.rules, book.now)
+    if asked is live:
+        return
+    asked = replace(asked, version=live.version + 1)
+    book.put(asked)
+    if reason is not None and not work_of(asked).open:
+        work.did(asked, [Event(did=Did.REOPENED, at=book.now, by=GRIDLINE, queue=asked.queue, reason=reason)])
 
 
 async def _free(tx: Transaction, before: Mapping[UUID, Ticket]) -> frozenset[str]:

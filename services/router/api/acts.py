@@ -19,6 +19,7 @@ from services.router.api.tickets import TicketView, one_ticket, view
 from services.router.domain.log import Did, Event, ReturnReason
 from services.router.domain.places import Clues, evidence_of
 from services.router.domain.ticket import Ticket
+from services.router.merging import merge, unmerge
 from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
@@ -226,9 +227,9 @@ async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | N
     asked = Event.model_validate({"did": did, "at": now, "by": by, **told})
     if isinstance(said, Merged):
         live = await one_ticket(desk.pool, str(into))
-        return await desk.merge(ticket.ticket_id, live.ticket_id, asked, version, across=bool(across))
+        return await merge(desk, ticket.ticket_id, live.ticket_id, asked, version, across=bool(across))
     if did is Did.UNMERGED:
-        return await desk.unmerge(ticket.ticket_id, asked, version)
+        return await unmerge(desk, ticket.ticket_id, asked, version)
     return await desk.act(ticket.ticket_id, asked, version)
 
 

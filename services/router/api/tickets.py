@@ -187,7 +187,7 @@ def view(ticket: Ticket, rules: DeskRules) -> TicketView:
         final=facts.final,
         report=ticket.report,
         reported_at=ticket.reported_at,
-        needs_person=ticket.needs_person,
+        needs_person=ticket.need,
         reason=told.reason,
         opened_at=facts.opened_at,
         routed_at=ticket.routed_at,

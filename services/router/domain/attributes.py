@@ -66,7 +66,7 @@ def as_seen(ticket: Ticket) -> Attributes:
         priority=priority_of(ticket.classification, ticket.place.customer_class)[0],
         final=ticket.facts.final,
         unconfirmed=ticket.facts.is_unconfirmed,
-        needs_person=ticket.needs_person,
+        needs_person=ticket.need,
         repeats=ticket.repeats,
         urges=ticket.urges,
     )

@@ -21,7 +21,7 @@ from services.router.domain.facts import Facts, bounded, happened_at
 from services.router.domain.repeats import Relation
 from services.router.domain.routes import Taken, take
 from services.router.domain.targets import step_at
-from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, Located, ReportState, Rules, Ticket
+from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, Located, Need, ReportState, Rules, Ticket, need_of
 from services.router.domain.work import UNTOUCHED, Work
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class _Case:
     report: ReportState = ReportState.NONE
     reported_at: datetime | None = None
     needs_person: str | None = None
+    carried_needs: tuple[Need, ...] | None = None
     work: Work | None = None
     last_at: datetime
     also: frozenset[UUID] = frozenset()
@@ -92,6 +93,10 @@ class _Case:
     urged_at: datetime | None = None
     repeat_of: UUID | None = None
     was: Ticket | None = None
+
+    @property
+    def need(self) -> str | None:
+        return self.needs_person or need_of(self.carried_needs)
 
 
 def receive(
@@ -172,6 +177,7 @@ def _case(ticket: Ticket) -> _Case:
         report=ticket.report,
         reported_at=ticket.reported_at,
         needs_person=ticket.needs_person,
+        carried_needs=ticket.carried_needs,
         work=ticket.work,
         last_at=ticket.last_at,
         also=ticket.also,
@@ -300,6 +306,21 @@ def route_again(before: Ticket, rules: Rules, now: datetime, needs_person: str |
     return replace(decided, change=before.change)
 
 
+def carrying(before: Ticket, needs: Sequence[Need], rules: Rules, now: datetime) -> Ticket:
+    """Return a ticket, in the same version, decided on anew with what those need that it stands for."""
+    if (carried := tuple(needs) or None) == before.carried_needs:
+        return before
+    return route_again(replace(before, carried_needs=carried), rules, now)
+
+
+def lent(ticket: Ticket) -> tuple[Need, ...]:
+    """Return what a ticket carries that is to stand for this one: dedup's question, and what it carried so far."""
+    carried = ticket.carried_needs or ()
+    if ticket.needs_person is None or ticket.report is not ReportState.RETURNED:
+        return carried
+    return (Need(ticket.ticket_id, ticket.needs_person), *carried)
+
+
 def counted_as(ticket: Ticket) -> str:
     """Return the one name a ticket's contacts are counted under."""
     if ticket.counted_with_dedup:
@@ -330,7 +351,7 @@ def _decide(case: _Case, classification: Classification, rules: Rules, now: date
         priority=priority,
         final=case.facts.final,
         unconfirmed=case.facts.is_unconfirmed,
-        needs_person=case.needs_person,
+        needs_person=case.need,
         repeats=case.repeats,
         urges=case.urges,
     )
@@ -352,6 +373,7 @@ def _decide(case: _Case, classification: Classification, rules: Rules, now: date
         report=case.report,
         reported_at=case.reported_at,
         needs_person=case.needs_person,
+        carried_needs=case.carried_needs,
         work=case.work,
         routed_at=now,
         last_at=case.last_at,
@@ -411,7 +433,7 @@ def _state(case: _Case, classification: Classification) -> TicketState:
     """
     attended = bool(classification.hazards) or case.located.place.customer_class is not CustomerClass.NORMAL
     attended = attended or _is_unread(case.facts, classification)
-    if attended or case.needs_person is not None or not classification.is_outage:
+    if attended or case.need is not None or not classification.is_outage:
         return TicketState.QUEUED
     if case.report is ReportState.SENT:
         return TicketState.WITH_DEDUP

@@ -60,6 +60,14 @@ class ReportState(StrEnum):
     """Dedup gave it back: a person must look."""
 
 
+@frozen()
+class Need:
+    """Why dedup asks for a person for a ticket that another stands for."""
+
+    ticket: UUID
+    reason: str
+
+
 @frozen(kw_only=True)
 class Ticket:
     """A case: the facts, and what was decided on them last.
@@ -70,6 +78,7 @@ class Ticket:
         customer_language: Language in the customer's file.
         reported_at: Time of the outage as reported, once it was.
         needs_person: Why dedup or a follow-up asks for a person, if one does.
+        carried_needs: The same of tickets that it stands for, as far as dedup asks.
         state: As the router decided; people come on top of it: ``standing``.
         work: What people did with it, if anything.
         change: What made this version, if it was not the router.
@@ -101,6 +110,7 @@ class Ticket:
     report: ReportState = ReportState.NONE
     reported_at: datetime | None = None
     needs_person: str | None = None
+    carried_needs: tuple[Need, ...] | None = None
     work: Work | None = None
     change: str | None = None
     routed_at: datetime
@@ -133,6 +143,11 @@ class Ticket:
         return said or self.taken.priority
 
     @property
+    def need(self) -> str | None:
+        """Why a person is asked for, for itself or for a ticket that it stands for."""
+        return self.needs_person or need_of(self.carried_needs)
+
+    @property
     def standing(self) -> TicketState:
         """Where it stands, people included."""
         return self.state if self.work is None else self.work.stands(self.state)
@@ -162,4 +177,9 @@ class Ticket:
     def is_young(self) -> bool:
         """Whether it can still turn out to be another ticket's matter: nothing went out for it, nobody has it."""
         waits = self.report is ReportState.NONE and self.state is TicketState.QUEUED
-        return waits and self.needs_person is None and (self.work is None or self.work.untouched)
+        return waits and self.need is None and (self.work is None or self.work.untouched)
+
+
+def need_of(carried: tuple[Need, ...] | None) -> str | None:
+    """Return the first of the reasons for which tickets need a person that another stands for."""
+    return carried[0].reason if carried else None

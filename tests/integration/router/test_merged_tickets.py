@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
 from services.contracts.values import Priority
 from services.runtime import positions
-from tests.integration.router.seat import Seat, question
+from tests.integration.router.seat import Seat, given_back, question
 
 if TYPE_CHECKING:
     import httpx
 
-    from services.contracts.messages import ContactReceived
+    from services.contracts.messages import ContactReceived, ReportSettled
     from services.router.acting import Desk as People
     from tests.integration.router.desk import Desk
 
@@ -139,3 +140,50 @@ async def test_danger_told_by_the_customer_of_a_merged_ticket_is_reported_at_the
     await desk.take(fire)
     assert [(each.hazards, each.place.account_id) for each in desk.reports[2:]] == [(("fire",), "A1")]
     assert (await desk.ticket(other)).facts.hazards == ()
+
+
+async def test_what_dedup_asks_of_a_merged_ticket_is_asked_of_the_live_one_until_it_is_answered_or_they_part(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    """Through two merges; placed by a dispatcher, the live one is as it was; taken apart, each asks for its own."""
+    child, mid, live = (question(n, text="停电了", account_id=n) for n in ("A1", "A2", "A4"))
+    await desk.take(child, mid, live)
+    lead = Seat(doors, "lead")
+
+    async def join(ticket: ContactReceived, into: ContactReceived) -> None:
+        asked = {"into": str(into.ticket_id), "reason": "same_matter", "across_customers": True}
+        assert (await lead.ask(f"tickets/{ticket.ticket_id}/merge", **asked)).status_code == 200
+
+    async def stand(ticket: ContactReceived) -> tuple[str, str | None]:
+        [now] = (await lead.ask(f"tickets/{ticket.ticket_id}", method="GET")).json()["tickets"]
+        return now["state"], now["needs_person"]
+
+    def placed(ticket: ContactReceived) -> ReportSettled:
+        found = given_back(ticket)
+        return found.model_copy(update={"outcome": "in_incident", "reason": "same_device", "command_id": uuid4()})
+
+    await desk.take(given_back(child))
+    await join(child, mid)
+    assert await stand(mid) == ("queued", "device_unknown"), "also what was asked before they were merged"
+    await join(mid, live)
+    assert await stand(live) == ("queued", "device_unknown")
+    version = (await desk.ticket(live)).version
+    await desk.take(placed(child))
+    assert await stand(live) == ("with_dedup", None), "nobody has to ask any more"
+    assert (await desk.ticket(live)).version == version + 1
+
+    again = given_back(child).model_copy(update={"reason": "placement_undone"})
+    await desk.take(again, given_back(mid))
+    assert await stand(live) == ("queued", "placement_undone")
+    await desk.take(placed(child))
+    assert await stand(live) == ("queued", "device_unknown"), "the other's is still to be asked"
+    await desk.take(again)
+    assert (await lead.ask(f"tickets/{mid.ticket_id}/unmerge", reason="other_matter")).status_code == 200
+    assert await stand(live) == ("with_dedup", None)
+    assert [need.ticket for need in (await desk.ticket(mid)).carried_needs or ()] == [child.ticket_id]
+    assert (await lead.ask(f"tickets/{child.ticket_id}/unmerge", reason="other_matter")).status_code == 200
+    assert (await desk.ticket(mid)).carried_needs is None
+    assert await stand(child) == ("queued", "placement_undone")
+    await desk.take(placed(mid), placed(child))
+    assert [await stand(each) for each in (child, live)] == [("with_dedup", None)] * 2
+    assert await stand(mid) == ("queued", None), "theirs depend on the power: a person has it anyway"
