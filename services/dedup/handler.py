@@ -36,6 +36,7 @@ from services.dedup import metrics
 from services.dedup.domain import acts as a
 from services.dedup.domain import decide
 from services.dedup.domain import events as e
+from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.changes import Changes
 from services.dedup.progress import rekeyed
 from services.dedup.store.load import load_areas
@@ -225,8 +226,8 @@ def _count(tally: Counter[str], changes: Changes) -> None:
         elif isinstance(event, a.ReportUnplaced):
             tally["report_needs_person"] += 1
             tally["report_in_incident"] -= 1
-        elif isinstance(event, (a.ReportCovered, a.ReportUncovered)):
-            back = 1 if isinstance(event, a.ReportUncovered) else -1
+        elif isinstance(event, (pa.ReportCovered, pa.ReportUncovered)):
+            back = 1 if isinstance(event, pa.ReportUncovered) else -1
             tally["report_in_incident"] += back
             tally["report_answered"] -= back
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from services.contracts.values import CommandAction, DeviceRef, IncidentState
+from services.dedup.domain.plan_acts import PlanAct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from services.contracts.messages import OutageCommanded, TelemetryReceived
     from services.dedup.domain.events import Rule
-    from services.dedup.domain.planned import Planned
     from services.dedup.domain.report import Report
 
 
@@ -184,106 +184,6 @@ class ReportUnplaced:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedSet:
-    """A planned outage is known, has changed or was cancelled."""
-
-    planned: Planned
-
-
-@dataclass(frozen=True, slots=True)
-class PlanProposed:
-    """What a planned outage that was entered, changed or cancelled is to an open incident; None: nothing any more."""
-
-    incident_id: UUID
-    planned_id: UUID | None
-    rule: Rule
-
-
-@dataclass(frozen=True, slots=True)
-class PlanSettled:
-    """A person said what a planned outage is to an open incident, or took that back: then it is proposed again."""
-
-    incident_id: UUID
-    planned_id: UUID
-    rule: Rule
-    settled: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ReportCovered:
-    """A planned outage answers a report of an incident. ``seq`` is its ledger row: it left."""
-
-    report: Report
-    incident_id: UUID
-    planned: Planned
-    seq: int
-    rule: Rule
-    author: str
-    command_id: UUID
-    evidence: Mapping[str, str | int | float]
-
-
-@dataclass(frozen=True, slots=True)
-class CoverMoved:
-    """The planned outage that answers a report of an incident ends at another time than ``before``, as was said."""
-
-    report: Report
-    planned: Planned
-    before: datetime
-    command_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class ReportUncovered:
-    """A report that a planned outage answered is in an incident again. ``seq`` is its ledger row: it joined."""
-
-    report: Report
-    incident_id: UUID
-    planned_id: UUID | None
-    seq: int
-    rule: Rule
-    author: str
-    command_id: UUID
-    evidence: Mapping[str, str | int | float]
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentCovered:
-    """A planned outage answers all that an incident had."""
-
-    incident_id: UUID
-    planned_id: UUID
-    rule: Rule
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentUncovered:
-    """No planned outage answers what an incident had: it is open as before.
-
-    Attributes:
-        into: Another that stands at its place by now and has its reports instead.
-    """
-
-    incident_id: UUID
-    closed: Closed
-    rule: Rule
-    into: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptanceOver:
-    """An acceptance can be undone no more: its plan was withdrawn (``by``), or was over long ago.
-
-    Attributes:
-        gone: The incident that it had closed and that does not come back.
-    """
-
-    command_id: UUID
-    by: UUID | None = None
-    gone: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class TelemetryNoted:
     """A meter or a breaker said something newer than what was known of it."""
 
@@ -414,15 +314,7 @@ Act = (
     | IncidentRelated
     | ReportPlaced
     | ReportUnplaced
-    | PlannedSet
-    | PlanProposed
-    | PlanSettled
-    | ReportCovered
-    | CoverMoved
-    | ReportUncovered
-    | IncidentCovered
-    | IncidentUncovered
-    | AcceptanceOver
+    | PlanAct
     | TelemetryNoted
     | RestorationSuggested
     | RelocationProposed

@@ -14,6 +14,7 @@ from services.contracts.messages import IncidentChanged, Message, OutageMoved, P
 from services.contracts.values import IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.clock import due_of
 from services.dedup.domain.evolve import evolve
 from services.dedup.domain.incident import Incident
@@ -40,9 +41,9 @@ _SETTLED: Final[Mapping[type[e.Event], Literal["answered", "needs_person", "in_i
     e.ReportAnswered: "answered",
     e.ReportNeedsPerson: "needs_person",
     a.ReportUnplaced: "needs_person",
-    a.ReportCovered: "answered",
-    a.CoverMoved: "answered",
-    a.ReportUncovered: "in_incident",
+    pa.ReportCovered: "answered",
+    pa.CoverMoved: "answered",
+    pa.ReportUncovered: "in_incident",
     e.ReportJoined: "in_incident",
 }
 
@@ -51,9 +52,9 @@ _LETS_GO: Final = (
     e.IncidentAbsorbed,
     e.IncidentRestored,
     a.IncidentSetAside,
-    a.IncidentCovered,
+    pa.IncidentCovered,
     a.ReportUnplaced,
-    a.ReportCovered,
+    pa.ReportCovered,
 )
 """What an incident may be closed by."""
 
@@ -64,12 +65,12 @@ _SAID: Final = (
     a.RestorationSuggested,
     a.RelocationProposed,
     a.DeadlineBreached,
-    a.PlanProposed,
-    a.PlanSettled,
+    pa.PlanProposed,
+    pa.PlanSettled,
 )
 """What changes no more of an incident than what is said of it."""
-_ByPlan = e.ReportAnswered | a.ReportCovered | a.CoverMoved
-_Settling = _ByPlan | e.ReportNeedsPerson | e.ReportJoined | a.ReportUnplaced | a.ReportUncovered
+_ByPlan = e.ReportAnswered | pa.ReportCovered | pa.CoverMoved
+_Settling = _ByPlan | e.ReportNeedsPerson | e.ReportJoined | a.ReportUnplaced | pa.ReportUncovered
 
 
 class Told(NamedTuple):
@@ -131,7 +132,7 @@ class Changes:
                 self.quiet.setdefault(there.incident_id, Touched(state.area, there))
         elif isinstance(event, _LETS_GO):
             self._keep_hold(state, event.incident_id)
-        elif isinstance(event, a.IncidentUncovered):
+        elif isinstance(event, pa.IncidentUncovered):
             self.touched.setdefault(event.incident_id, Touched(state.area, state.set_aside[event.incident_id]))
 
     def _keep_hold(self, state: AreaState, incident_id: UUID | None) -> None:
@@ -180,17 +181,17 @@ class Changes:
         """Keep what a person or telemetry changed."""
         if isinstance(event, a.ReportPlaced):
             self._placing[event.report_id] = event.command_id
-        elif isinstance(event, (a.IncidentSetAside, a.IncidentCovered)):
+        elif isinstance(event, (a.IncidentSetAside, pa.IncidentCovered)):
             self._because(self.touched[event.incident_id], event.rule, traceparent)
             self._tell_over(state, self.touched[event.incident_id].incident, traceparent)
-        elif isinstance(event, (a.IncidentMoved, a.IncidentReopened, a.IncidentUncovered)):
+        elif isinstance(event, (a.IncidentMoved, a.IncidentReopened, pa.IncidentUncovered)):
             touched = self.touched.get(event.incident_id) or self._touch(state, event.incident_id)
             self._because(touched, event.rule, traceparent)
-            if not (isinstance(event, a.IncidentUncovered) and event.into is not None):
+            if not (isinstance(event, pa.IncidentUncovered) and event.into is not None):
                 self._tell_open(state, touched.incident, event, traceparent)
-        elif isinstance(event, (a.ReportUnplaced, a.ReportCovered, a.ReportUncovered)):
+        elif isinstance(event, (a.ReportUnplaced, pa.ReportCovered, pa.ReportUncovered)):
             self._settled_by_person(state, event, traceparent)
-        elif isinstance(event, a.CoverMoved):
+        elif isinstance(event, pa.CoverMoved):
             self._placing[event.report.report_id] = event.command_id
             self._settled.append(Told(self._settlement(state.area, event), traceparent))
         elif isinstance(event, _SAID):
@@ -200,7 +201,7 @@ class Changes:
             touched.reason = touched.reason or "rearranged"
 
     def _settled_by_person(
-        self, state: AreaState, event: a.ReportUnplaced | a.ReportCovered | a.ReportUncovered, traceparent: str | None
+        self, state: AreaState, event: a.ReportUnplaced | pa.ReportCovered | pa.ReportUncovered, traceparent: str | None
     ) -> None:
         """Keep which report a person took out of an incident, or brought back into one."""
         key = event.report.report_id
@@ -209,7 +210,7 @@ class Changes:
         if event.incident_id is None:
             return
         touched = self.touched.get(event.incident_id) or self._touch(state, event.incident_id)
-        if isinstance(event, a.ReportUncovered):
+        if isinstance(event, pa.ReportUncovered):
             touched.joined[key] = event.report
         elif touched.joined.pop(key, None) is None:
             touched.left.append(key)
@@ -219,7 +220,7 @@ class Changes:
         self,
         state: AreaState,
         incident: Incident,
-        event: a.IncidentMoved | a.IncidentReopened | a.IncidentUncovered,
+        event: a.IncidentMoved | a.IncidentReopened | pa.IncidentUncovered,
         traceparent: str | None,
     ) -> None:
         """Let the area that the device is in now know of the outage; again, once what ended it was taken back."""
@@ -277,10 +278,10 @@ class Changes:
 
     def _settlement(self, area: str, event: _Settling) -> ReportSettled:
         report = event.report
-        incident = event.incident_id if isinstance(event, (e.ReportJoined, a.ReportUncovered)) else None
+        incident = event.incident_id if isinstance(event, (e.ReportJoined, pa.ReportUncovered)) else None
         planned = event.planned if isinstance(event, _ByPlan) else None
-        rule = e.Rule.PLANNED if isinstance(event, (a.ReportCovered, a.CoverMoved)) else event.rule
-        before = event.planned_id if isinstance(event, a.ReportUncovered) else None
+        rule = e.Rule.PLANNED if isinstance(event, (pa.ReportCovered, pa.CoverMoved)) else event.rule
+        before = event.planned_id if isinstance(event, pa.ReportUncovered) else None
         return ReportSettled(
             report_id=report.report_id,
             ticket_id=report.ticket_id,
@@ -295,7 +296,7 @@ class Changes:
             incident_id=incident,
             command_id=self._placing.pop(report.report_id, None),
             planned_id=before if planned is None else planned.planned_id,
-            expected_before=event.before if isinstance(event, a.CoverMoved) else None,
+            expected_before=event.before if isinstance(event, pa.CoverMoved) else None,
         )
 
     def orders(self) -> list[OrderVersion]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from services.contracts.values import IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.incident import Hold, Incident, Relook
 from services.dedup.domain.indexing import install, leave, leave_device, leave_off, remember, stand_at, stand_for
 from services.dedup.domain.state import AreaState, Restored
@@ -278,38 +279,38 @@ def _unplaced(state: AreaState, event: a.ReportUnplaced) -> None:
     del state.members[report.report_id]
 
 
-def _planned_set(state: AreaState, event: a.PlannedSet) -> None:
+def _planned_set(state: AreaState, event: pa.PlannedSet) -> None:
     state.planned.set(event.planned)
 
 
-def _plan_settled(state: AreaState, event: a.PlanSettled) -> None:
+def _plan_settled(state: AreaState, event: pa.PlanSettled) -> None:
     incident = state.incidents[event.incident_id]
     rest = tuple(one for one in incident.settled_plans if one != event.planned_id)
     incident.settled_plans = (*rest, event.planned_id) if event.settled else rest
 
 
-def _report_covered(state: AreaState, event: a.ReportCovered) -> None:
+def _report_covered(state: AreaState, event: pa.ReportCovered) -> None:
     key = event.report.report_id
     state.next_seq = event.seq + 1
     state.covered[key] = state.incidents[event.incident_id].remove(key)
     del state.members[key]
 
 
-def _report_uncovered(state: AreaState, event: a.ReportUncovered) -> None:
+def _report_uncovered(state: AreaState, event: pa.ReportUncovered) -> None:
     report = state.covered.pop(event.report.report_id)
     state.next_seq = event.seq + 1
     state.incidents[event.incident_id].add(report)
     state.members[report.report_id] = event.incident_id
 
 
-def _incident_covered(state: AreaState, event: a.IncidentCovered) -> None:
+def _incident_covered(state: AreaState, event: pa.IncidentCovered) -> None:
     incident = state.set_aside[event.incident_id] = state.incidents.pop(event.incident_id)
     leave(state, incident)
     incident.state, incident.covered_by = IncidentState.CANCELLED, event.planned_id
     incident.hold = incident.relook = None
 
 
-def _incident_uncovered(state: AreaState, event: a.IncidentUncovered) -> None:
+def _incident_uncovered(state: AreaState, event: pa.IncidentUncovered) -> None:
     incident = state.set_aside.pop(event.incident_id)
     incident.covered_by = None
     if event.into is not None:
@@ -322,7 +323,7 @@ def _incident_uncovered(state: AreaState, event: a.IncidentUncovered) -> None:
     install(state, incident)
 
 
-def _acceptance_over(state: AreaState, event: a.AcceptanceOver) -> None:
+def _acceptance_over(state: AreaState, event: pa.AcceptanceOver) -> None:
     _forget_command(state, event.command_id)
     if event.gone is not None:
         state.set_aside.pop(event.gone, None)
@@ -404,15 +405,15 @@ _APPLY: dict[type[e.Event], Callable[[AreaState, Any], None]] = {
     a.IncidentRelated: _related,
     a.ReportPlaced: _placed,
     a.ReportUnplaced: _unplaced,
-    a.PlannedSet: _planned_set,
-    a.PlanProposed: _for_the_record,
-    a.PlanSettled: _plan_settled,
-    a.ReportCovered: _report_covered,
-    a.CoverMoved: _for_the_record,
-    a.ReportUncovered: _report_uncovered,
-    a.IncidentCovered: _incident_covered,
-    a.IncidentUncovered: _incident_uncovered,
-    a.AcceptanceOver: _acceptance_over,
+    pa.PlannedSet: _planned_set,
+    pa.PlanProposed: _for_the_record,
+    pa.PlanSettled: _plan_settled,
+    pa.ReportCovered: _report_covered,
+    pa.CoverMoved: _for_the_record,
+    pa.ReportUncovered: _report_uncovered,
+    pa.IncidentCovered: _incident_covered,
+    pa.IncidentUncovered: _incident_uncovered,
+    pa.AcceptanceOver: _acceptance_over,
     a.TelemetryNoted: _telemetry_noted,
     a.RestorationSuggested: _suggested,
     a.RelocationProposed: _proposed,

@@ -15,6 +15,7 @@ from services.contracts.ids import split_incident_id, split_order_id
 from services.contracts.values import CommandAction, CustomerClass, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.acting import RefusedError, lowest_above, standing_at
 from services.dedup.domain.orders import version_of
 from services.dedup.domain.planned import Planned
@@ -107,13 +108,13 @@ def cancel_plan(acting: Acting) -> a.Done:
 
 def _set(acting: Acting, before: Planned | None, after: Planned) -> a.Done:
     """Let a planned outage be as it is now; what it would still have covered, and does not, is an incident again."""
-    acting.events.append(a.PlannedSet(after))
+    acting.events.append(pa.PlannedSet(after))
     if before is not None:
         accepted = _acceptances(acting.state, after.planned_id)
         over = before.ends_at <= acting.command.accepted_at
         fallen = [] if over else [one for one in accepted if not _holds(acting.state, after, one)]
         uncover(acting, fallen, e.Rule.PLAN_WITHDRAWN)
-        acting.events += [a.AcceptanceOver(one.command_id, acting.command.command_id) for one in fallen]
+        acting.events += [pa.AcceptanceOver(one.command_id, acting.command.command_id) for one in fallen]
         _tell_end(acting, before, after, [one for one in accepted if one not in fallen])
     _propose(acting, after)
     return a.Done(**acting.done())  # type: ignore[arg-type] # the fields every Done has
@@ -124,7 +125,7 @@ def _tell_end(acting: Acting, before: Planned, after: Planned, accepted: Iterabl
     state, command = acting.state, acting.command
     reports = [state.covered[report] for done in accepted for report, _ in done.moves]
     acting.events += [
-        a.CoverMoved(one, after, before.ends_at, command.command_id)
+        pa.CoverMoved(one, after, before.ends_at, command.command_id)
         for one in reports
         if _covers(state, after, one) and (after.ends_at != before.ends_at or not _covers(state, before, one))
     ]
@@ -139,7 +140,7 @@ def _propose(acting: Acting, after: Planned) -> None:
         proposed, parts = proposed_plan(state, incident, plans), plans_of_a_part(state, incident, plans)
         if proposed != proposed_plan(state, incident) or parts != plans_of_a_part(state, incident):
             key = None if proposed is None else proposed.planned_id
-            acting.events.append(a.PlanProposed(incident.incident_id, key, e.Rule.PLAN_ENTERED))
+            acting.events.append(pa.PlanProposed(incident.incident_id, key, e.Rule.PLAN_ENTERED))
 
 
 def _acceptances(state: AreaState, planned: UUID | None = None) -> list[a.Done]:
@@ -192,10 +193,10 @@ def accept(acting: Acting) -> a.Done:
     for one in covered:
         del acting.inside(key)[one.report_id]
         said = command.author, command.command_id, why_so
-        acting.events.append(a.ReportCovered(one, key, planned, acting.number(), rule, *said))
+        acting.events.append(pa.ReportCovered(one, key, planned, acting.number(), rule, *said))
     closed: tuple[a.Closed, ...] = ()
     if acting.inside(key):
-        acting.events += [a.IncidentRecounted(key), a.PlanSettled(key, planned.planned_id, rule)]
+        acting.events += [a.IncidentRecounted(key), pa.PlanSettled(key, planned.planned_id, rule)]
         acting.tell_field(incident, rule)
     else:
         closed = (_close(acting, incident, planned),)
@@ -217,7 +218,7 @@ def decline(acting: Acting) -> a.Done:
             ("planned_id", f"planned outage {planned.planned_id} was accepted or declined for it already")
         )
     key = incident.incident_id
-    acting.events.append(a.PlanSettled(key, planned.planned_id, e.Rule.PLAN_DECLINED))
+    acting.events.append(pa.PlanSettled(key, planned.planned_id, e.Rule.PLAN_DECLINED))
     return a.Done(
         **acting.done(),  # type: ignore[arg-type] # the fields every Done has
         incidents=(key,),
@@ -253,7 +254,7 @@ def _close(acting: Acting, incident: Incident, planned: Planned) -> a.Closed:
     """Close an incident whose reports a planned outage answers, and call its crew back."""
     key, rule = incident.incident_id, e.Rule.PLAN_ACCEPTED
     acting.call_back(incident, rule)
-    acting.events.append(a.IncidentCovered(key, planned.planned_id, rule))
+    acting.events.append(pa.IncidentCovered(key, planned.planned_id, rule))
     devices = (incident.device.id,) if incident.kind is e.Kind.OUTAGE else ()
     return a.Closed(key, incident.state, devices, () if incident.premises is None else (incident.premises,))
 
@@ -286,15 +287,15 @@ def uncover(acting: Acting, acceptances: Iterable[a.Done], rule: e.Rule) -> None
         if closed is not None and closed.incident_id == key:
             again.add(key)
             places.update(dict.fromkeys((*closed.devices, *closed.premises), key))
-            acting.events.append(a.IncidentUncovered(key, closed, rule))
+            acting.events.append(pa.IncidentUncovered(key, closed, rule))
         for report, _ in done.moves:
             known = acting.inside(key)[report] = state.covered[report]
             said = command.author, command.command_id, acting.why
-            acting.events.append(a.ReportUncovered(known, key, done.planned_id, acting.number(), rule, *said))
+            acting.events.append(pa.ReportUncovered(known, key, done.planned_id, acting.number(), rule, *said))
         if closed is not None and closed.incident_id != key:
-            acting.events.append(a.IncidentUncovered(closed.incident_id, closed, rule, into=key))
+            acting.events.append(pa.IncidentUncovered(closed.incident_id, closed, rule, into=key))
         if closed is None and done.planned_id is not None and key == done.target:
-            acting.events.append(a.PlanSettled(key, done.planned_id, rule, settled=False))
+            acting.events.append(pa.PlanSettled(key, done.planned_id, rule, settled=False))
     for key, home in homes.items():
         acting.events.append(a.IncidentRecounted(key))
         acting.tell_field(home, rule, again=key in again, must_go=not home.waits)
@@ -379,4 +380,4 @@ def forget_expired(acting: Acting) -> None:
     for done in _acceptances(acting.state):
         if expired(acting.state, done):
             gone = done.closed[0].incident_id if done.closed else None
-            acting.events.append(a.AcceptanceOver(done.command_id, gone=gone))
+            acting.events.append(pa.AcceptanceOver(done.command_id, gone=gone))

@@ -12,6 +12,7 @@ from services.contracts.ids import incident_id
 from services.contracts.values import CommandAction, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain import plan_acts as pa
 from services.dedup.domain import planning
 from services.dedup.domain.acting import Acting, RefusedError, standing_at
 
@@ -228,4 +229,4 @@ def _undecline(acting: Acting, done: a.Done) -> None:
     incident = acting.incident(done.incidents[0], "undoes")
     if done.planned_id is None:
         raise AssertionError("who declines names a plan")
-    acting.events.append(a.PlanSettled(incident.incident_id, done.planned_id, e.Rule.UNDONE, settled=False))
+    acting.events.append(pa.PlanSettled(incident.incident_id, done.planned_id, e.Rule.UNDONE, settled=False))

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from services.contracts.values import CommandAction, Reading
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.planned import Planned
 from services.dedup.domain.telemetry import Known, subject_of
 
@@ -133,7 +134,7 @@ async def load_acts(
 _NO_ACT: Final = (e.ReportJoined, e.IncidentOpened, e.OrderIssued, e.OrderUpdated, e.ReportMoved, e.TimerSet)
 """What nearly all events of a batch are: seen first, so that they are not asked what else they could be."""
 
-_ENDS: Final = (e.IncidentRestored, e.IncidentAbsorbed, a.IncidentSetAside, a.IncidentUncovered, a.AcceptanceOver)
+_ENDS: Final = (e.IncidentRestored, e.IncidentAbsorbed, a.IncidentSetAside, pa.IncidentUncovered, pa.AcceptanceOver)
 
 
 @dataclass(slots=True)
@@ -174,12 +175,12 @@ class ActRows:
     def _ended(self, area: str, event: e.Event) -> None:
         """Note what is gone for good, so that commands about it cannot be undone any more."""
         gone: UUID | None = None
-        if isinstance(event, a.AcceptanceOver):
+        if isinstance(event, pa.AcceptanceOver):
             self.undone[event.command_id] = event.by
             gone = event.gone
         elif isinstance(event, a.IncidentSetAside):
             gone = event.incident_id if event.successor is None or not event.returns else None
-        elif isinstance(event, a.IncidentUncovered):
+        elif isinstance(event, pa.IncidentUncovered):
             gone = None if event.into is None else event.incident_id
         elif isinstance(event, (e.IncidentRestored, e.IncidentAbsorbed)):
             gone = event.incident_id
@@ -187,7 +188,7 @@ class ActRows:
             self.gone[gone] = area
 
     def _noted(self, area: str, event: e.Event, state: AreaState) -> None:
-        if isinstance(event, a.PlannedSet):
+        if isinstance(event, pa.PlannedSet):
             one = event.planned
             self.planned.append(
                 (

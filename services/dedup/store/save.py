@@ -9,6 +9,7 @@ import orjson
 
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.clock import due_of
 from services.dedup.domain.planning import plans_of_a_part
 from services.dedup.store import columns
@@ -139,14 +140,14 @@ class _Rows:
             self._waits_again(area, rules_hash, event)
         elif isinstance(event, a.ReportPlaced):
             self.placed.add(event.report_id)
-        elif isinstance(event, (a.ReportCovered, a.ReportUncovered)):
+        elif isinstance(event, (pa.ReportCovered, pa.ReportUncovered)):
             self._covered(area, rules_hash, event)
         else:
             self._take_other(area, event)
 
-    def _covered(self, area: str, rules_hash: str, event: a.ReportCovered | a.ReportUncovered) -> None:
+    def _covered(self, area: str, rules_hash: str, event: pa.ReportCovered | pa.ReportUncovered) -> None:
         """A planned outage answers a report, or no longer: its row is written anew."""
-        key, back = event.report.report_id, isinstance(event, a.ReportUncovered)
+        key, back = event.report.report_id, isinstance(event, pa.ReportUncovered)
         place: Row = ("answered", e.Rule.PLANNED.value, event.incident_id, None)
         if back:
             place = ("in_incident", event.rule, event.incident_id, event.seq)
@@ -190,7 +191,7 @@ class _Rows:
         report_id: UUID,
         incident_id: UUID,
         action: str,
-        event: e.ReportJoined | e.ReportMoved | a.ReportUnplaced | a.ReportCovered | a.ReportUncovered,
+        event: e.ReportJoined | e.ReportMoved | a.ReportUnplaced | pa.ReportCovered | pa.ReportUncovered,
     ) -> None:
         evidence = "{}" if isinstance(event, a.ReportUnplaced) else orjson.dumps(event.evidence).decode()
         self.memberships.append(

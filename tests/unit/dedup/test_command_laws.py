@@ -13,6 +13,7 @@ from services.contracts.values import CommandAction, CustomerClass, OrderStatus,
 from services.dedup.domain import AreaState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.planning import proposed_plan
 from tests.unit.dedup.test_commands import places
 from tests.unit.dedup.timeline import Timeline, fold, minute, rules_of_tests, shipped_tree
@@ -270,8 +271,8 @@ class Desk(RuleBasedStateMachine):
         """Whatever becomes of the rest of its incident: it can come back until it does."""
         answered: dict[UUID, bool] = {}
         for event in self.story.events:
-            if isinstance(event, a.ReportCovered | a.ReportUncovered):
-                answered[event.report.report_id] = isinstance(event, a.ReportCovered)
+            if isinstance(event, pa.ReportCovered | pa.ReportUncovered):
+                answered[event.report.report_id] = isinstance(event, pa.ReportCovered)
         assert {report for report, still in answered.items() if still} == self.story.state.covered.keys()
 
     @invariant()
@@ -318,7 +319,7 @@ class Desk(RuleBasedStateMachine):
                 rows += [event.seq, event.seq + 1]
             elif isinstance(event, a.CommandDone):
                 rows.append(event.done.seq)
-            elif isinstance(event, a.ReportUnplaced | a.ReportCovered | a.ReportUncovered) and event.seq is not None:
+            elif isinstance(event, a.ReportUnplaced | pa.ReportCovered | pa.ReportUncovered) and event.seq is not None:
                 rows.append(event.seq)
         assert rows == list(range(1, self.story.state.next_seq))
 

@@ -1,0 +1,132 @@
+"""What planned outages that are entered late do to incidents, as events (ADR 27).
+
+Never here: a decision. Which events a plan comes to is ``planning``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.dedup.domain.acts import Closed
+    from services.dedup.domain.events import Rule
+    from services.dedup.domain.planned import Planned
+    from services.dedup.domain.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSet:
+    """A planned outage is known, has changed or was cancelled."""
+
+    planned: Planned
+
+
+@dataclass(frozen=True, slots=True)
+class PlanProposed:
+    """What a planned outage that was entered, changed or cancelled is to an open incident; None: nothing any more."""
+
+    incident_id: UUID
+    planned_id: UUID | None
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSettled:
+    """A person said what a planned outage is to an open incident, or took that back: then it is proposed again."""
+
+    incident_id: UUID
+    planned_id: UUID
+    rule: Rule
+    settled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ReportCovered:
+    """A planned outage answers a report of an incident. ``seq`` is its ledger row: it left."""
+
+    report: Report
+    incident_id: UUID
+    planned: Planned
+    seq: int
+    rule: Rule
+    author: str
+    command_id: UUID
+    evidence: Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class CoverMoved:
+    """The planned outage that answers a report of an incident ends at another time than ``before``, as was said."""
+
+    report: Report
+    planned: Planned
+    before: datetime
+    command_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ReportUncovered:
+    """A report that a planned outage answered is in an incident again. ``seq`` is its ledger row: it joined."""
+
+    report: Report
+    incident_id: UUID
+    planned_id: UUID | None
+    seq: int
+    rule: Rule
+    author: str
+    command_id: UUID
+    evidence: Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentCovered:
+    """A planned outage answers all that an incident had."""
+
+    incident_id: UUID
+    planned_id: UUID
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentUncovered:
+    """No planned outage answers what an incident had: it is open as before.
+
+    Attributes:
+        into: Another that stands at its place by now and has its reports instead.
+    """
+
+    incident_id: UUID
+    closed: Closed
+    rule: Rule
+    into: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceOver:
+    """An acceptance can be undone no more: its plan was withdrawn (``by``), or was over long ago.
+
+    Attributes:
+        gone: The incident that it had closed and that does not come back.
+    """
+
+    command_id: UUID
+    by: UUID | None = None
+    gone: UUID | None = None
+
+
+PlanAct = (
+    PlannedSet
+    | PlanProposed
+    | PlanSettled
+    | ReportCovered
+    | CoverMoved
+    | ReportUncovered
+    | IncidentCovered
+    | IncidentUncovered
+    | AcceptanceOver
+)
