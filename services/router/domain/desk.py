@@ -197,7 +197,7 @@ def clock_start(ticket: Ticket) -> datetime:
 def turn_of(ticket: Ticket, rules: DeskRules) -> Turn:
     """Return how a ticket stands."""
     work, clock = work_of(ticket), clock_of(ticket, rules)
-    wake = wakes(work)
+    wake = wakes(work, rules.wrap_up_in(ticket.queue))
     if work.phase is Phase.WAITING and (turn := wakes_at(ticket)) is not None:
         wake = turn if wake is None else min(wake, turn)
     due: tuple[Due, ...] = ()

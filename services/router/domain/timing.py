@@ -82,10 +82,14 @@ def written_up(work: Work, wrap_up: WrapUp | None, now: datetime, by: str, *, da
     yield over.model_copy(update=ended) if wrap_up is not None and wrap_up.completes and not danger else over
 
 
-def wakes(work: Work) -> datetime | None:
-    """Return the next moment at which time alone changes the work."""
+def wakes(work: Work, wrap_up: WrapUp | None) -> datetime | None:
+    """Return the next moment at which time alone changes the work.
+
+    That is at once for a write-up that began without a limit and has come to a queue with one.
+    """
     moments = (
         work.until if work.phase in {Phase.OFFERED, Phase.WRAP_UP} else None,
+        work.since if work.phase is Phase.WRAP_UP and work.until is None and wrap_up is not None else None,
         work.held_until if work.held_for is not None and work.phase is Phase.WAITING else None,
         work.passed_until if work.passed and work.open else None,
     )

@@ -340,6 +340,8 @@ def test_a_write_up_that_began_without_a_limit_has_the_limit_of_the_rules_that_c
     assert work_of(ticket).until is None
     later = NOON + timedelta(hours=1)
     assert Did.LIMITED not in {event.did for event in passed(ticket, for_ever, later).events}
+    assert turn_of(ticket, for_ever).wake_at != NOON
+    assert turn_of(ticket, SHIPPED_DESK).wake_at == NOON, "at once, also when it only comes to a queue with a limit"
     limited = passed(ticket, SHIPPED_DESK, later)
     assert [event.did for event in limited.events] == [Did.LIMITED]
     work = work_of(limited.after)
