@@ -17,12 +17,13 @@ from services.contracts.values import TicketState
 from services.router import metrics, roster, store
 from services.router.backlog import Backlog
 from services.router.domain.allowing import decide
-from services.router.domain.deciding import FOLLOW_UP, above, counted_as, route_again, worked
+from services.router.domain.deciding import FOLLOW_UP, counted_as, route_again
 from services.router.domain.desk import case_of, in_words, serves, turn_of, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, report_placed, routed
 from services.router.domain.ticket import REPORT_SENT, ReportState
+from services.router.domain.versions import above, worked
 from services.router.domain.work import Phase
 from services.router.floor import VersionFloor
 from services.router.roster import Presence

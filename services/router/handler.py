@@ -41,7 +41,7 @@ from services.grid.lookup import chains_of, weigh_places
 from services.router import metrics, roster, store
 from services.router.domain.batch import Book, UnforeseenError, gathered, read
 from services.router.domain.danger import is_new
-from services.router.domain.deciding import above, carrying, counted_as, placed, settle, with_events
+from services.router.domain.deciding import carrying, counted_as, placed, settle
 from services.router.domain.desk import GRIDLINE, DeskRules, following, keeping, live_of, overdue, turn_of, work_of
 from services.router.domain.facts import UNNAMED
 from services.router.domain.log import Did, Event
@@ -49,6 +49,7 @@ from services.router.domain.places import Clues, Places, evidence_of
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, REPORT_SENT, Need, ReportState
+from services.router.domain.versions import above, with_events
 from services.router.floor import VersionFloor
 from services.runtime.handling import Decided, Publication, Received, Refused
 

@@ -14,8 +14,8 @@ import structlog
 from services.router import roster, store
 from services.router.acting import Change
 from services.router.attendance import give_back, note_signs, sweep
-from services.router.domain.deciding import moved_on, worked
 from services.router.domain.desk import overdue, turn_of, work_of
+from services.router.domain.versions import moved_on, worked
 from services.router.domain.work import Phase
 from services.runtime import clock
 from services.runtime.errors import UnavailableError

@@ -20,7 +20,6 @@ from services.router.domain.deciding import (
     classification_of,
     is_ready,
     may_be_ready,
-    merged,
     receive,
 )
 from services.router.domain.desk import live_of
@@ -28,6 +27,7 @@ from services.router.domain.facts import UNNAMED, join, said_in
 from services.router.domain.places import clues
 from services.router.domain.repeats import DONE, MOST_CONTACTS, again, choose, reporters
 from services.router.domain.ticket import Located, Ticket
+from services.router.domain.versions import merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

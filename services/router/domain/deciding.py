@@ -7,7 +7,6 @@ reports are one outage.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID  # noqa: TC003
 
@@ -16,24 +15,21 @@ from services.contracts.ids import ticket_ref as ref_of
 from services.contracts.values import Basis, CustomerClass, Place, TicketState
 from services.router.domain.attributes import Standing, attributes
 from services.router.domain.classify import Classification, LanguageRule, classify, priority_of
-from services.router.domain.effects import fold
 from services.router.domain.facts import Facts, bounded, happened_at
 from services.router.domain.repeats import Relation
 from services.router.domain.routes import Taken, take
 from services.router.domain.targets import step_at
 from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, Located, Need, ReportState, Rules, Ticket, need_of
-from services.router.domain.work import UNTOUCHED, Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from services.contracts.messages import ContactReceived
     from services.router.domain.classify import Keywords
     from services.router.domain.facts import Bounds
-    from services.router.domain.log import Event
+    from services.router.domain.work import Work
 
-MOVED_ON: Final = "moved_on"
-"""What made a version: nobody took the ticket in time, so it waits for others."""
 FOLLOW_UP: Final = "follow_up"
 """Why a person must look: the customer spoke again after their report was answered, or long after it went out."""
 _READ_WELL: Final = frozenset({"zh", "en"})
@@ -205,12 +201,6 @@ def _add_thread(case: _Case, joined: Joined, at: datetime, bounds: Bounds) -> No
         case.urged_at = at
 
 
-def merged(young: Ticket, into: UUID, now: datetime) -> Ticket:
-    """Return a ticket that turned out to be another one: its contacts are there."""
-    version = young.version + 1
-    return replace(young, version=version, state=TicketState.MERGED, merged_into=into, routed_at=now, change=None)
-
-
 def is_ready(classification: Classification, facts: Facts, place: Place) -> bool:
     """Tell whether the outage report can go out.
 
@@ -271,25 +261,6 @@ def placed(before: Ticket, *, answered: bool, rules: Rules, bounds: Bounds, now:
         needs_person=FOLLOW_UP if before.last_at - since >= bounds.follow_up else None,
     )
     return _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
-
-
-def above(floor: int, ticket: Ticket) -> Ticket:
-    """Return a changed ticket in a version above ``floor``; those after it ascend from there."""
-    return ticket if ticket.version > floor else replace(ticket, version=floor + 1)
-
-
-def with_events(before: Ticket, events: Sequence[Event]) -> Ticket:
-    """Return a ticket, in the same version, after what was done with it."""
-    if not events:
-        return before
-    return replace(before, work=fold(events, before.work or UNTOUCHED), change=events[-1].did.value)
-
-
-def worked(before: Ticket, events: Sequence[Event], now: datetime) -> Ticket:
-    """Return the next version of a ticket, after what people did; as it was if they did nothing."""
-    if not events:
-        return before
-    return replace(with_events(before, events), version=before.version + 1, routed_at=now)
 
 
 def route_again(before: Ticket, rules: Rules, now: datetime, needs_person: str | None = None) -> Ticket:
@@ -396,24 +367,6 @@ def _waited(was: Ticket | None, taken: Taken, now: datetime) -> tuple[datetime, 
     if was is None or was.planned_at is None or was.taken.path != taken.path:
         return now, 0
     return was.planned_at, step_at(taken.plan, (now - was.planned_at).total_seconds())
-
-
-def wakes_at(ticket: Ticket) -> datetime | None:
-    """Return when the next step of a waiting ticket has its turn; None if there is none."""
-    following = ticket.step + 1
-    if ticket.planned_at is None or following >= len(ticket.taken.plan) or ticket.state is not TicketState.QUEUED:
-        return None
-    return ticket.planned_at + timedelta(seconds=ticket.taken.plan[following].after_s)
-
-
-def moved_on(ticket: Ticket, now: datetime) -> Ticket:
-    """Return a ticket in the step that has its turn by now; as it was if that is the same."""
-    if ticket.planned_at is None or ticket.state is not TicketState.QUEUED:
-        return ticket
-    step = step_at(ticket.taken.plan, (now - ticket.planned_at).total_seconds())
-    if step <= ticket.step:
-        return ticket
-    return replace(ticket, step=step, version=ticket.version + 1, change=MOVED_ON, routed_at=now)
 
 
 def _is_unread(facts: Facts, classification: Classification) -> bool:

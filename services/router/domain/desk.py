@@ -17,12 +17,12 @@ from services.contracts.frozen import frozen
 from services.contracts.messages import Due
 from services.contracts.values import Language, Name, Priority, TicketState, Value, Word
 from services.router.domain.allowing import Case, decide
-from services.router.domain.deciding import wakes_at
 from services.router.domain.effects import evolve
 from services.router.domain.log import Did, Event
 from services.router.domain.sla import Clock, due_levels, met_at, next_level, reached
 from services.router.domain.ticket import ReportState
 from services.router.domain.timing import Timings, WrapUp, lapsed, wakes, written_up
+from services.router.domain.versions import wakes_at
 from services.router.domain.work import UNTOUCHED, Phase
 
 if TYPE_CHECKING:

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from services.contracts.values import CustomerClass, Priority
 from services.router.domain.allowing import decide
-from services.router.domain.deciding import route_again, with_events, worked
+from services.router.domain.deciding import route_again
 from services.router.domain.desk import Agent, case_of, clock_of, following, lane_of, serves, turn_of, work_of
 from services.router.domain.effects import evolve
 from services.router.domain.kpi import Counts, figures
 from services.router.domain.log import Did, Event, NotAllowedError
 from services.router.domain.sla import Clock
+from services.router.domain.versions import with_events, worked
 from services.router.domain.work import Phase
 from services.router.timers import passed
 from services.router.tree.book import load_desk

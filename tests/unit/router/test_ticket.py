@@ -24,12 +24,13 @@ from services.contracts.values import (
     TicketState,
 )
 from services.router.domain.classify import TypeRule
-from services.router.domain.deciding import FOLLOW_UP, merged, moved_on, placed, settle, wakes_at, worked
+from services.router.domain.deciding import FOLLOW_UP, placed, settle
 from services.router.domain.desk import case_of, turn_of
 from services.router.domain.facts import bounded
 from services.router.domain.log import Did, Event
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import ReportState, Ticket
+from services.router.domain.versions import merged, moved_on, wakes_at, worked
 from tests.unit.router.making import (
     AT_HOME,
     BOUNDS,
