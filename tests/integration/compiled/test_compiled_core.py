@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,8 @@ def test_the_hook_refuses_to_compile_beside_sources_that_are_edited():
         hook.initialize("editable", {})
 
 
-def test_what_the_compiler_is_known_to_compile_wrongly_is_refused(tmp_path: Path):
+def test_what_the_compiler_is_known_to_compile_wrongly_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # what is refused stays, to be looked at
     (tmp_path / "wrong.py").write_text(
         "from typing import Final\nBOTH: Final = (0.5, 1.0)\ndef first() -> float:\n    return BOTH[0]\n"
     )
