@@ -160,7 +160,7 @@ class Incident:
         settled_plans: Planned outages that a person accepted or declined for it.
         covered_by: The planned outage that answers its reports, of one that a person closed by it.
         weighed: How it was weighed since its reports or its device were last others.
-        call_times: When those that joined were made; None where nobody asked since one left, or it moved.
+        call_times: When those of many were made; None where nobody asked since one left, or it moved.
     """
 
     incident_id: UUID

@@ -12,7 +12,7 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from services.dedup.domain.call_times import CallTimes
+from services.dedup.domain.call_times import CallTimes, FewCalls, ManyCalls
 from services.dedup.domain.relook import partition
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _LONG: Final = 2400.0  # seconds an outage is open before its calls could be tho
 _LATELY: Final = timedelta(minutes=20)  # a wave takes to show
 _FEWEST: Final = 3
 _STRAYS: Final = 0.05  # calls in that time that are nobody's tail
+_MANY: Final = 256  # reports, before which reading them costs less than to keep count
 _MINUTE: Final = 60.0
 
 
@@ -38,31 +39,30 @@ def second_wave(state: AreaState, incident: Incident, report: Report) -> Piece |
     lead = state.likelihood.lead(incident.customers_served)
     if at - first + lead < _LONG or (lasted := at - max(first, state.onset(incident)) + lead) < _LONG:
         return None
-    top = incident.device.id
-    since = report.made_at - _LATELY
-    calls = _call_times(state, incident)
-    lately = calls.made(top, since)
-    if calls.callers(top, since, report) < _FEWEST or lately == len(incident.reports):
+    calls = _calls(state, incident, report)
+    lately = calls.lately
+    if calls.callers < _FEWEST or lately == len(incident.reports):
         return None
-    for scope in _devices_down(state, top, report.device):
-        callers = calls.callers(scope, since, report)
-        if callers < _FEWEST:
+    for scope in _devices_down(state, incident.device.id, report.device):
+        calls.go_down(scope)
+        if calls.callers < _FEWEST:
             break  # nor are there more in a branch of this one
-        just_before = calls.made(scope, since - _LATELY, since)
-        expected = max(_tail(state, incident, scope, lately, lasted), just_before) + _STRAYS
-        if callers > expected and _surprise(callers, expected) >= state.rules.inference.wave:
+        expected = max(_tail(state, incident, scope, lately, lasted), calls.before) + _STRAYS
+        if calls.callers > expected and _surprise(calls.callers, expected) >= state.rules.inference.wave:
             return _piece(state, incident, scope, report)
     return None
 
 
-def _call_times(state: AreaState, incident: Incident) -> CallTimes:
-    """Return when the incident's reports were made, counted anew only if one has left or it has moved."""
+def _calls(state: AreaState, incident: Incident, report: Report) -> FewCalls | ManyCalls:
+    """Return the incident's calls of lately, the report's among them, and of as long before."""
+    top, since = incident.device.id, report.made_at - _LATELY
+    if len(incident.reports) < _MANY:
+        return FewCalls(state, incident, report, since, since - _LATELY)
     found = incident.call_times
     if found is None:
         found = incident.call_times = CallTimes()
-    top = incident.device.id
     found.catch_up(incident.reports, lambda device: _devices_down(state, top, device))
-    return found
+    return ManyCalls(found, top, report, since, since - _LATELY)
 
 
 def _devices_down(state: AreaState, top: str, place: str | None) -> list[str]:

@@ -8,6 +8,7 @@ from services.contracts.values import (
     IncidentState,
     ProgressStage,
 )
+from services.dedup.domain import waves
 from services.dedup.domain.events import IncidentRestored, PartRestored, ReportMoved
 from tests.unit.dedup.timeline import Timeline, an_estate, minute, rules_of_tests
 
@@ -241,6 +242,14 @@ def test_power_that_is_back_makes_no_part_of_an_outage_of_what_was_told_hours_be
     assert not any(isinstance(event, ReportMoved) and event.report_id == alone for event in storm.events)
 
 
+@pytest.fixture(params=["few", "many"])
+def few_or_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of few reports each is read again, of many they are counted: it comes to the same."""
+    if request.param == "many":
+        monkeypatch.setattr(waves, "_MANY", 0)
+
+
+@pytest.mark.usefixtures("few_or_many")
 @pytest.mark.parametrize("minutes", [90, 180, 600])
 def test_a_second_wave_is_another_outage_though_nobody_said_power_was_back(storm: Timeline, minutes: int) -> None:
     tree = storm.state.tree
@@ -258,6 +267,7 @@ def test_a_second_wave_is_another_outage_though_nobody_said_power_was_back(storm
     assert any(order.reason == "second_wave" for order in storm.orders)
 
 
+@pytest.mark.usefixtures("few_or_many")
 def test_a_few_late_callers_are_no_second_wave(storm: Timeline) -> None:
     devices = storm.state.tree.transformers_under("A0SW00012")
     for n, device in enumerate(devices):
@@ -267,6 +277,7 @@ def test_a_few_late_callers_are_no_second_wave(storm: Timeline) -> None:
         assert storm.incident_of(late) is storm.incident_of(first)
 
 
+@pytest.mark.usefixtures("few_or_many")
 def test_a_second_wave_in_one_branch_is_an_outage_of_that_branch(storm: Timeline) -> None:
     """The switch was closed again and nobody said so; then a fuse under it opens."""
     devices = storm.state.tree.transformers_under("A0SW00012")
@@ -281,6 +292,7 @@ def test_a_second_wave_in_one_branch_is_an_outage_of_that_branch(storm: Timeline
     assert storm.history(old)[-1][1] == "closed"
 
 
+@pytest.mark.usefixtures("few_or_many")
 def test_a_slow_clock_makes_no_second_wave_of_those_who_call_at_once(storm: Timeline) -> None:
     """Who calls first has a clock that is forty minutes slow; the outage is a minute old all the same."""
     devices = storm.state.tree.transformers_under("A0SW00012")
