@@ -193,7 +193,7 @@ SELECT incident_id, area, device_id AS device, device_type, kind, state, order_i
 FROM incident
 """
 _ORDERS: Final = "SELECT order_id, version, incident_id FROM order_version"
-_FLOOR: Final = "SELECT coalesce(max(floor), 0) FROM dedup.version_floor"
+VERSION_FLOOR: Final = "SELECT coalesce(max(floor), 0) FROM {room}.version_floor"
 _NOTICES: Final = "SELECT recipient_id, incident_id, stage, revision, state FROM notice"
 _PRIORITIES: Final = ("emergency", "urgent", "high", "normal")
 """The router stores a ticket's priority by its place in this order."""
@@ -299,7 +299,7 @@ async def _fill_dedup(connection: Connection, found: Evidence) -> None:
         found.incidents[row["incident_id"]] = IncidentRow(*list(row)[1:])
     for row in await connection.fetch(_ORDERS):
         found.orders[row["order_id"], row["version"]] = row["incident_id"]
-    found.floor = await connection.fetchval(_FLOOR)
+    found.floor = await connection.fetchval(VERSION_FLOOR.format(room="dedup"))
 
 
 async def _fill_notify(connection: Connection, found: Evidence) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.topics import OUTAGE_INPUT, TICKET_ROUTED
@@ -82,9 +82,7 @@ class Change:
 
     def above(self, floor: int) -> Change:
         """Return it with the ticket in a version above ``floor``, if it changed."""
-        if self.after is self.before or self.after.version > floor:
-            return self
-        return Change(self.before, above(floor, self.after), self.events)
+        return self if self.after is self.before else replace(self, after=above(floor, self.after))
 
 
 class Desk:

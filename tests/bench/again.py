@@ -13,19 +13,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.ids import derive
-from services.contracts.messages import OutageReported
-from services.contracts.values import Channel, Place
 from services.dedup.replay import Replay
-from services.dedup.replay_reports import Prepared
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.runtime.settings import read_settings
 from tests.bench.machine import watched
+from tests.bench.replaying import quiet, reported
 from tests.bench.report import Figure
 from tests.bench.workload import START
 
 if TYPE_CHECKING:
-    from services.dedup.replay_reports import Served
+    from services.dedup.replay_reports import Prepared, Served
     from tests.bench.plan import Work
 
 GROUP = "one outage: its customers call again and again"
@@ -46,7 +44,7 @@ def measure(work: Work, served: Served) -> None:
                 replay = Replay(served, rules)
                 gc.collect()
                 began = time.process_time()
-                replay.decide_all(calls[count], (), _quiet)
+                replay.decide_all(calls[count], (), quiet)
                 costs[count].append(1e6 * (time.process_time() - began) / count)
     for count in sizes:
         against = [one / base for one, base in zip(costs[count], costs[sizes[0]], strict=True)]
@@ -66,21 +64,5 @@ def _calls(served: Served, count: int) -> list[Prepared]:
     for number in range(count):
         account, home = homes[number] if number < len(homes) else rng.choice(homes)
         at = START + timedelta(hours=_HOURS) * number / count
-        key = derive("bench call again", str(number))
-        message = OutageReported(
-            area=tree.area_of(home),
-            report_id=key,
-            ticket_id=key,
-            ticket_ref="BENC-HAGA-1N0",
-            contact_id=key,
-            channel=Channel.WEB,
-            place=Place(area=tree.area_of(home), feeder=feeder, transformer_id=home, account_id=account),
-            reported_at=at,
-            received_at=at,
-        )
-        found.append(Prepared(account, key, at, message))
+        found.append(reported(served, account, home, at, derive("bench call again", str(number))))
     return found
-
-
-def _quiet(_stage: str, _done: int, _total: int) -> None:
-    return

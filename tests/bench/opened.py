@@ -13,14 +13,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.ids import derive
-from services.contracts.messages import OutageReported
-from services.contracts.values import Channel, Place
 from services.dedup.replay import Replay
-from services.dedup.replay_reports import Prepared
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.runtime.settings import read_settings
 from tests.bench.machine import watched
+from tests.bench.replaying import quiet, reported
 from tests.bench.report import Figure
 
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from services.dedup.replay_files import Restoration
-    from services.dedup.replay_reports import Served
+    from services.dedup.replay_reports import Prepared, Served
     from tests.bench.plan import Work
 
 GROUP = "open incidents: one storm decided beside them"
@@ -52,13 +50,13 @@ def measure(work: Work, served: Served, storm: Sequence[Prepared], restored: Seq
             for count in sizes:
                 work.tell(f"open incidents: {count:,}, round {number + 1} of {work.rounds}")
                 replay = Replay(served, rules)
-                replay.decide_all(openings[count], (), _quiet)
-                opened = replay.decide_all((), (), _quiet).incidents
+                replay.decide_all(openings[count], (), quiet)
+                opened = replay.decide_all((), (), quiet).incidents
                 if opened < 0.95 * count:
                     raise AssertionError(f"{opened} incidents were opened, not {count}")
                 gc.collect()
                 began = time.process_time()
-                replay.decide_all(storm, restored, _quiet)
+                replay.decide_all(storm, restored, quiet)
                 costs[count].append(1e6 * (time.process_time() - began) / len(storm))
     fewest = costs[sizes[0]]
     for count in sizes:
@@ -89,27 +87,6 @@ def _openings(served: Served, touched: set[str | None], count: int, until: datet
     for account, transformer in apart[:count] + others[: max(0, count - len(apart))]:
         area = tree.area_of(transformer)
         at = latest[area] = latest.get(area, until) - _APART
-        key = derive("bench opening", account)
-        message = OutageReported(
-            area=area,
-            report_id=key,
-            ticket_id=key,
-            ticket_ref="BENC-HOPE-N00",
-            contact_id=key,
-            channel=Channel.WEB,
-            place=Place(
-                area=area,
-                feeder=tree.feeder_of(transformer),
-                transformer_id=transformer,
-                account_id=account,
-            ),
-            reported_at=at,
-            received_at=at,
-            single_premise=account not in taken,
-        )
-        found.append(Prepared(account, key, at, message))
+        alone = account not in taken
+        found.append(reported(served, account, transformer, at, derive("bench opening", account), alone=alone))
     return sorted(found, key=lambda one: one.received_at)
-
-
-def _quiet(_stage: str, _done: int, _total: int) -> None:
-    return

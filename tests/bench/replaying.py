@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from services.contracts.messages import OutageReported
+from services.contracts.values import Channel, Place
 from services.dedup.domain import decide
 from services.dedup.replay import Replay
 from services.dedup.replay_files import read_reports, read_restorations, write_assignments, write_orders
-from services.dedup.replay_reports import load_served, prepare
+from services.dedup.replay_reports import Prepared, load_served, prepare
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.quality.hearing import hearing
@@ -30,9 +32,11 @@ from tests.compiled import compiled_core, environment, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
+    from uuid import UUID
 
     from services.dedup.replay_files import Restoration
-    from services.dedup.replay_reports import Prepared, Served
+    from services.dedup.replay_reports import Served
 
 
 class Round(NamedTuple):
@@ -72,6 +76,27 @@ def replayed(folder: Path, served: Served) -> tuple[Round, list[Prepared], list[
         raise AssertionError(f"only {done.in_incidents} of {len(lines)} reports are in incidents")
     stages = [len(lines) / (until - since) for since, until in pairwise(marks)]
     return Round(floor, *stages, len(lines) / (marks[-1] - marks[0])), prepared, restored
+
+
+def reported(
+    served: Served, account: str, transformer: str, at: datetime, key: UUID, *, alone: bool = False
+) -> Prepared:
+    """Return the report of one customer at their transformer, as it is decided; ``alone``: of their own home only."""
+    tree = served.tree
+    area = tree.area_of(transformer)
+    message = OutageReported(
+        area=area,
+        report_id=key,
+        ticket_id=key,
+        ticket_ref="BENC-HOPE-N00",
+        contact_id=key,
+        channel=Channel.WEB,
+        place=Place(area=area, feeder=tree.feeder_of(transformer), transformer_id=transformer, account_id=account),
+        reported_at=at,
+        received_at=at,
+        single_premise=alone,
+    )
+    return Prepared(account, key, at, message)
 
 
 def quiet(_stage: str, _done: int, _total: int) -> None:

@@ -16,7 +16,7 @@ from services.cli import addresses
 from services.cli.console import out, progress
 from services.cli.database import connect
 from services.cli.errors import CommandError, Exit
-from services.cli.evidence import CONSUMERS
+from services.cli.evidence import CONSUMERS, VERSION_FLOOR
 from services.cli.topics import reader
 from services.contracts.envelope import RefusedError, decode, open_record
 from services.contracts.messages import IncidentChanged, OrderVersion, TicketRouted
@@ -32,7 +32,6 @@ app = typer.Typer(name="db", no_args_is_help=True, add_completion=False, help="T
 _MOST: Final = 1_000_000_000
 _TOLD: Final = {DISPATCH_ORDER.name: "dedup", INCIDENT_CHANGED.name: "dedup", TICKET_ROUTED.name: "router"}
 """Who counts the versions on which topic."""
-_KNOWN: Final = "SELECT coalesce(max(floor), 0) FROM {room}.version_floor"
 _RAISE: Final = "INSERT INTO {room}.version_floor (floor) VALUES ($1)"
 _FENCE: Final = "UPDATE {room}.consumer_partition SET epoch = epoch + 1, owner = 'gridline db restored'"
 
@@ -100,7 +99,7 @@ async def raise_floors(settings: ServiceSettings) -> tuple[dict[str, int], int]:
         for room, told in highest.items():
             if await connection.fetchval("SELECT to_regclass($1)", f"{room}.version_floor") is None:
                 raise CommandError("the database is older than this program", "Run `gridline db migrate`.", Exit.NO)
-            known = int(await connection.fetchval(_KNOWN.format(room=room)))
+            known = int(await connection.fetchval(VERSION_FLOOR.format(room=room)))
             if told > known:
                 await connection.execute(_RAISE.format(room=room), told)
             highest[room] = max(told, known)

@@ -9,14 +9,12 @@ import pytest
 from services.grid.address import Site, parse
 from services.grid.alike import MOST_STREETS, Alike, How, alike, said_keys, stored_keys
 from services.grid.book import CustomerBook
-from services.grid.device import DeviceRow
 from services.grid.evidence import PlaceEvidence
 from services.grid.houses import HouseIndex
-from services.grid.network_file import CustomerRow
 from services.grid.streets import same_house
 from services.grid.syllables import SYLLABLES
-from services.grid.tree import Tree
 from services.simulator.presets import PRESETS
+from tests.unit.grid.homes import book_of
 
 _HOMES = (
     ("T1", "鼓楼区幸福路12号3栋501室"),
@@ -36,18 +34,7 @@ _HOMES = (
 )
 
 
-def _book(homes=_HOMES):
-    rows = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
-    for n in range(1, 10):
-        rows.append(DeviceRow(f"B{n}", "S", "breaker", False, 31.0 + n / 10, 118.0))
-        rows.append(DeviceRow(f"T{n}", f"B{n}", "transformer", False, 31.0 + n / 10, 118.0))
-    customers = [
-        CustomerRow(f"A{n}", at, 31.0 + n, 118.0, said, f"1380000{n:04}") for n, (at, said) in enumerate(homes)
-    ]
-    return CustomerBook(Tree(rows), customers)
-
-
-BOOK = _book()
+BOOK = book_of(_HOMES)
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,10 @@ from __future__ import annotations
 import pytest
 
 from services.grid.address import parse
-from services.grid.book import CustomerBook
-from services.grid.device import DeviceRow
 from services.grid.evidence import PlaceEvidence
-from services.grid.network_file import CustomerRow
 from services.grid.numerals import arabic, run_together
 from services.grid.streets import same_house
-from services.grid.tree import Tree
+from tests.unit.grid.homes import book_of
 
 _HOMES = (
     ("T1", "鼓楼区人民路22号4栋1401室"),
@@ -30,18 +27,7 @@ _HOMES = (
 )
 
 
-def _book(homes=_HOMES):
-    rows = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
-    for n in range(1, 10):
-        rows.append(DeviceRow(f"B{n}", "S", "breaker", False, 31.0 + n / 10, 118.0))
-        rows.append(DeviceRow(f"T{n}", f"B{n}", "transformer", False, 31.0 + n / 10, 118.0))
-    customers = [
-        CustomerRow(f"A{n}", at, 31.0 + n, 118.0, said, f"1380000{n:04}") for n, (at, said) in enumerate(homes)
-    ]
-    return CustomerBook(Tree(rows), customers)
-
-
-BOOK = _book()
+BOOK = book_of(_HOMES)
 
 
 @pytest.mark.parametrize(
@@ -86,11 +72,11 @@ def test_digits_that_are_no_house_of_the_street_are_no_house(said):
 
 def test_a_reading_that_is_in_too_many_places_is_no_reading():
     towns = [(f"T{n % 9 + 1}", f"{n}区人民路{number}") for n in range(1, 70) for number in ("22号4栋", "2号24栋")]
-    assert _book(towns[:2]).resolve(PlaceEvidence(address="人民路224栋")).area == "S"
-    place = _book(towns).resolve(PlaceEvidence(address="人民路224栋"))
+    assert book_of(towns[:2]).resolve(PlaceEvidence(address="人民路224栋")).area == "S"
+    place = book_of(towns).resolve(PlaceEvidence(address="人民路224栋"))
     assert (place.transformer_id, place.area) == (None, None)
     assert "address_in_many_places" in place.evidence
-    one = _book([*towns, ("T9", "70区人民路22号4栋")]).resolve(PlaceEvidence(address="70区人民路224栋"))
+    one = book_of([*towns, ("T9", "70区人民路22号4栋")]).resolve(PlaceEvidence(address="70区人民路224栋"))
     assert one.transformer_id == "T9"
 
 
