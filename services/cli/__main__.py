@@ -6,6 +6,7 @@ is used, so that a small one starts fast. Never here: work.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -46,6 +47,9 @@ _COMMANDS: Final = (
     "docs",
 )
 """Names of the commands, in the order help lists them; each is a module of ``services.cli.commands``."""
+
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What is said is written into a file that takes no more."""
 
 _NAMES: Final = {"help_option_names": ["-h", "--help"]}
 
@@ -138,6 +142,8 @@ def explain(error: Exception) -> tuple[str, str, Exit]:
             return str(error), start, Exit.UNREACHABLE
         case OSError() if error.filename is not None:
             return f"{error.filename}: {error.strerror}", "Check the path and its permissions.", Exit.REFUSED
+        case OSError() if error.errno in _FULL:
+            return f"what there is to say cannot be written: {error.strerror}", "Make room there.", Exit.REFUSED
         case _:
             what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             return f"a bug of ours: {what}", "Run it again with GRIDLINE_DEBUG=1 and report what it shows.", Exit.BUG

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -324,6 +325,7 @@ def test_the_judge_of_conformance_says_yes_and_no(gridline, tmp_path):
         (FileNotFoundError(2, "No such file", "x"), Exit.REFUSED),
         (RuntimeError("x"), Exit.BUG),
         (OSError("x"), Exit.BUG),
+        (OSError(errno.ENOSPC, "No space left on device"), Exit.REFUSED),
     ],
 )
 def test_each_failure_has_its_exit_code(error, code):
