@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _LOOKS_SECONDS: Final = (0.01, 0.02, 0.03, 0.05, 0.1)
 _CLOSED: Final = frozenset({"restored", "cancelled"})
+_SAID_AS: Final = {"merge": {"target_id": "into"}, "move": {"target_id": "to"}, "relate": {"target_id": "to"}}
+"""What a field of the topic's command is called in the request of an action."""
 IfMatch = Annotated[str | None, Header(alias="If-Match", description='The ETag you saw, "12"; * for whatever it is')]
 Trace = Annotated[str | None, Header()]
 Wait = Annotated[float, Query(ge=0, le=30, description="Seconds to wait for what comes of it; then 202")]
@@ -253,7 +255,9 @@ def command_id(given: str) -> UUID:
 def view(row: asyncpg.Record) -> CommandView:
     """Show a command."""
     body = json.loads(row["body"])
-    wrong = [FieldProblem(**one) for one in json.loads(row["wrong"] or "[]")]
+    names = _SAID_AS.get(row["action"], {})
+    told = [FieldProblem(**one) for one in json.loads(row["wrong"] or "[]")]
+    wrong = [one.model_copy(update={"field": names.get(one.field, one.field)}) for one in told]
     same = {name: row[name] for name in CommandView.model_fields if name not in {"reason", "wrong"}}
     return CommandView(**same, reason=body["reason"], wrong=wrong)
 

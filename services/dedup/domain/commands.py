@@ -45,9 +45,9 @@ def obey(state: AreaState, command: OutageCommanded, now: datetime) -> list[e.Ev
 def _merge(acting: Acting) -> a.Done:
     command = acting.command
     source = acting.incident(command.incident_id, "incident_id")
-    target = acting.outage(command.target_id, "target_id")
-    if source is target:
+    if command.target_id == command.incident_id:
         raise RefusedError(("target_id", "is the incident itself"))
+    target = acting.outage(command.target_id, "target_id")
     if source.kind is e.Kind.HAZARD:
         raise RefusedError(
             ("incident_id", "danger is never merged away: it keeps its own order; relate the two instead")
@@ -64,7 +64,23 @@ def _move(acting: Acting) -> a.Done:
     ]
     if there:
         raise RefusedError(*there[:SHOWN])
+    _all_of(command.incident_id, found)
     return _regroup(acting, found, target, e.Rule.MOVED)
+
+
+def _all_of(named: UUID | None, found: Sequence[tuple[UUID, Incident]]) -> None:
+    """Refuse reports of another incident than the one named: it is that one's revision the person has seen.
+
+    Raises:
+        RefusedError: one is of another.
+    """
+    away = [
+        ("reports", f"report {key} is in incident {at.incident_id}")
+        for key, at in found
+        if named not in {None, at.incident_id}
+    ]
+    if away:
+        raise RefusedError(*away[:SHOWN])
 
 
 def _regroup(acting: Acting, moves: Sequence[tuple[UUID, Incident]], target: Incident, rule: e.Rule) -> a.Done:
@@ -87,9 +103,7 @@ def _split(acting: Acting) -> a.Done:
     command = acting.command
     found = acting.members(command.reports)
     source = acting.incident(command.incident_id, "incident_id")
-    away = [("reports", f"report {key} is in incident {at.incident_id}") for key, at in found if at is not source]
-    if away:
-        raise RefusedError(*away[:SHOWN])
+    _all_of(source.incident_id, found)
     if len(found) == len(source.reports):
         raise RefusedError(("reports", "these are all reports of the incident: confirm it at the other device instead"))
     reports = [source.reports[key] for key, _ in found]

@@ -169,6 +169,23 @@ async def test_refusals_are_problems_with_field_and_reason(room: Room, desk: htt
     assert answer.json()["errors"][0]["field"] == "reports"
 
 
+async def test_a_refusal_calls_a_field_as_the_request_did(room: Room, desk: httpx.AsyncClient) -> None:
+    """Also where the area's topic has another name for it."""
+    here, there = (one["incident_id"] for one in await two_outages(room))
+    of_there = await room.pool.fetchval("SELECT report_id FROM report WHERE incident_id = $1", there)
+    wrong = {
+        "merge": ({"into": str(here)}, "into"),
+        "relate": ({"to": str(here)}, "to"),
+        "move": ({"reports": [str(of_there)], "to": str(here)}, "reports"),
+    }
+    for n, (action, (told, field)) in enumerate(wrong.items()):
+        body = {"command_id": action, "reason": "r", **told}
+        await desk.post(f"/incidents/{here}/{action}?wait=0", json=body, headers=ANY)
+        await decide_what_was_accepted(room, 3 + n)
+        answer = await desk.post(f"/incidents/{here}/{action}?wait=0", json=body, headers=ANY)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (409, field)
+
+
 async def test_a_key_opens_only_its_own_doors(room: Room, desk: httpx.AsyncClient) -> None:
     here, there = (one["incident_id"] for one in await two_outages(room))
     merge = {"command_id": "m", "reason": "r", "into": str(here)}

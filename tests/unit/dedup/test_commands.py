@@ -291,6 +291,16 @@ NOBODY = uuid5(NAMESPACE, "nobody")
         ({"action": "split", "incident_id": "mine", "reports": ()}, "reports", "at least one"),
         ({"action": "move", "reports": (NOBODY,), "target_id": "mine"}, "reports", "is in no open incident"),
         ({"action": "move", "reports": ("here",), "target_id": "mine"}, "reports", "already"),
+        (
+            {"action": "move", "incident_id": "mine", "reports": ("single",), "target_id": "other"},
+            "reports",
+            "is in incident",
+        ),
+        (
+            {"action": "merge", "incident_id": "own", "target_id": "own"},
+            "target_id",
+            "is the incident itself",
+        ),
         ({"action": "confirm", "incident_id": "mine", "device": "A0TR99999"}, "device", "has no device"),
         ({"action": "confirm", "incident_id": "mine", "device": "A0TR00104"}, "device", "stands at"),
         ({"action": "place", "reports": ("here",), "device": "A0TR00104"}, "reports", "move it"),
@@ -303,7 +313,9 @@ def test_a_refusal_names_the_field_and_the_reason_and_changes_nothing(
     storm: Timeline, told: dict[str, Any], field: str, words: str
 ) -> None:
     here, mine, there, other = two_outages(storm)
+    single = storm.at(2).report("A0TR00026", only_mine=True)
     names = {"here": here, "mine": mine, "there": there, "other": other}
+    names |= {"single": single, "own": storm.incident_of(single).incident_id}
 
     def meant(value: Any) -> Any:
         return tuple(names.get(one, one) for one in value) if isinstance(value, tuple) else names.get(value, value)
