@@ -58,11 +58,17 @@ Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9
 """A BCP 47 language tag."""
 
 
+YEARS: Final = range(1900, 3000)
+"""Of every instant: the years 1 and 9999, by which systems mean nothing or for ever, no other zone can show."""
+
+
 def _in_utc(value: datetime) -> datetime:
     """Return an instant of offset zero with the one UTC there is: two of one zone are compared ten times as fast.
 
     A reader makes a zone of its own for each instant it reads. ``replace`` would do, and take twice as long.
     """
+    if value.year not in YEARS:
+        raise ValueError(f"has a year outside {YEARS.start} to {YEARS.stop - 1}")
     return value if value.tzinfo is UTC or value.utcoffset() else value.astimezone(UTC)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from services.contracts.envelope import parse_time
-from services.contracts.values import Channel
+from services.contracts.values import YEARS, Channel
 from services.grid.csv_file import no_utf8
 
 if TYPE_CHECKING:
@@ -231,12 +231,15 @@ def read_time(line: Mapping[str, Any], name: str) -> datetime:
 
     Raises:
         KeyError: it says none.
-        ValueError: it is not ISO 8601, or has no offset.
+        ValueError: it is not ISO 8601, has no offset, or is of no year we know.
     """
     try:
-        return parse_time(line[name]).astimezone(UTC)
-    except (ValueError, TypeError, OverflowError):
+        moment = parse_time(line[name])
+    except (ValueError, TypeError):
         raise ValueError(f"{name} must be an ISO 8601 time with its offset") from None
+    if moment.year not in YEARS:
+        raise ValueError(f"{name} has a year outside {YEARS.start} to {YEARS.stop - 1}")
+    return moment.astimezone(UTC)
 
 
 def read_restorations(path: Path, refused: list[ReplayFileError] | None = None) -> list[Restoration]:

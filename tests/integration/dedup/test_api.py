@@ -178,6 +178,7 @@ async def test_what_does_not_fit_is_refused_by_name(door: httpx.AsyncClient) -> 
         ("stage", "asleep"),
         ("at", "2026-07-01T12:00:00"),
         ("progress_id", ""),
+        ("at", "9999-12-31T23:59:59Z"),
         ("progress_id", "a\x00b"),
         ("eta", "soon"),
         ("note", "x" * 5000),

@@ -106,6 +106,15 @@ def test_each_way_of_being_unusable_has_its_reason():
     assert refused(good.value, but(ce_fingerprint=b"12")) is Refusal.BAD_FIELD
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-08:00"])
+def test_a_time_that_stands_for_none_or_for_ever_is_no_time(at: str):
+    """No other zone can show it: told to a customer as an estimate, it would end the service that tells it."""
+    record = encode(PROGRESS, topic="t", source="s")
+    body = json.loads(record.value) | {"etr": {"at": at}}
+    with pytest.raises(RefusedError, match="etr.at: has a year outside 1900 to 2999"):
+        decode(open_record(json.dumps(body).encode(), record.headers), topics.DISPATCH_PROGRESS.types)
+
+
 def test_a_refusal_names_the_field_and_not_its_value():
     record = encode(PROGRESS, topic="t", source="s")
     with pytest.raises(RefusedError) as caught:

@@ -347,6 +347,7 @@ GOOD = '{"event_id":"1","channel":"app","reported_at":"2026-07-01T12:00:00Z","re
         (GOOD.replace('"app"', '["app"]'), "channel must be text"),
         (GOOD.replace("12:00:00Z", "noon"), "received_at must be an ISO 8601 time with its offset"),
         (GOOD.replace("12:00:00Z", "12:00:00"), "received_at must be an ISO 8601 time with its offset"),
+        (GOOD.replace("2026", "0001"), "received_at has a year outside 1900 to 2999"),
         (GOOD.replace('"channel"', '"lat":"north","channel"'), "lat must be a number"),
         (GOOD.replace('"channel"', '"text":["a"],"channel"'), "text must be text"),
     ],
