@@ -12,7 +12,7 @@ import pytest
 from deploy.native.errors import PortTakenError
 from deploy.native.ports import free_port
 from services.cli import __main__ as cli
-from services.cli import conformance
+from services.cli import conformance, start
 from services.cli.errors import CommandError, Exit
 from services.runtime.errors import UnavailableError
 from services.runtime.settings import SettingsError
@@ -344,3 +344,16 @@ def test_a_bug_is_told_as_ours_and_debugging_shows_the_traceback(gridline, monke
     monkeypatch.setattr(sys, "argv", ["gridline", "topics", "list"])
     with pytest.raises(RuntimeError, match="planted"):
         cli.main()
+
+
+def test_ctrl_c_while_the_program_is_read_is_no_traceback(monkeypatch):
+    class Interrupted:
+        def find_spec(self, name, *_):
+            if name == "services.cli.__main__":
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "services.cli.__main__")
+    with pytest.raises(SystemExit) as ended:
+        start.main()
+    assert ended.value.code == Exit.INTERRUPTED
