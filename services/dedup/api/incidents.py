@@ -19,6 +19,7 @@ from services.contracts.values import Etr, IncidentState, Name, ProgressStage
 from services.dedup.domain.acts import NetworkChange
 from services.dedup.keys import Scope
 from services.dedup.store import views
+from services.dedup.store.columns import etr_of
 from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.keys import let_in
@@ -223,7 +224,7 @@ def _incident(row: asyncpg.Record) -> IncidentView:
         device=DeviceView(
             id=row["device_id"], type=row["device_type"], feeder=row["feeder"], lat=row["lat"], lon=row["lon"]
         ),
-        etr=None if row["etr"] is None else Etr.model_validate_json(row["etr"]),
+        etr=etr_of(row["etr"]),
         proposed_plan=None if row["planned_id"] is None else _plan(row),
     )
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from pydantic import ValidationError
+
+from services.contracts.values import Etr
+
 INCIDENT: Final = (
     "incident_id",
     "order_id",
@@ -122,3 +126,11 @@ PROGRESS: Final = (
     "noted_at",
 )
 TIMER: Final = ("timer_id", "area", "kind", "subject", "due_at")
+
+
+def etr_of(text: str | None) -> Etr | None:
+    """Return the estimate a row has; earlier releases kept what is no time, such as the year 9999: that is none."""
+    try:
+        return None if text is None else Etr.model_validate_json(text)
+    except ValidationError:
+        return None

@@ -10,7 +10,6 @@ from services.contracts.values import (
     CommandAction,
     CustomerClass,
     DeviceRef,
-    Etr,
     IncidentState,
     ProgressStage,
     Recipient,
@@ -23,6 +22,7 @@ from services.dedup.domain.learning import Learned
 from services.dedup.domain.report import Report, made_at
 from services.dedup.domain.state import AreaState, Restored
 from services.dedup.store.acts import load_acts
+from services.dedup.store.columns import etr_of
 from services.dedup.store.storms import pace_of
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _incident(row: asyncpg.Record) -> Incident:
         hold=None if row["hold_timer"] is None else Hold(row["hold_timer"], row["hold_due_at"]),
         stage=None if row["stage"] is None else ProgressStage(row["stage"]),
         stage_at=row["stage_at"],
-        etr=None if row["etr"] is None else Etr.model_validate_json(row["etr"]),
+        etr=etr_of(row["etr"]),
         cause=row["cause"],
         revision=row["revision"],
         pinned=row["pinned"],

@@ -600,3 +600,12 @@ async def test_an_outage_of_another_area_is_kept_as_it_is_known(room: Room) -> N
     assert not room.cached(AREA).incidents
     assert same(room.cached(AREA), (await room.loaded(AREA))[AREA])
     assert not await room.published(DISPATCH_ORDER.name)
+
+
+async def test_an_estimate_that_is_no_time_is_none_when_it_is_loaded(room: Room) -> None:
+    """Earlier releases kept the year 9999, by which some systems mean never."""
+    await room.feed([a_report(AREA, "A0TR00023", "a", 0)], minute(0))
+    await room.pool.execute("UPDATE incident SET etr = $1", '{"at": "9999-12-31T23:59:59Z", "source": "crew"}')
+
+    (incident,) = (await room.loaded(AREA))[AREA].incidents.values()
+    assert incident.etr is None

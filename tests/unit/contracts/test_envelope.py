@@ -111,7 +111,7 @@ def test_a_time_that_stands_for_none_or_for_ever_is_no_time(at: str):
     """No other zone can show it: told to a customer as an estimate, it would end the service that tells it."""
     record = encode(PROGRESS, topic="t", source="s")
     body = json.loads(record.value) | {"etr": {"at": at}}
-    with pytest.raises(RefusedError, match="etr.at: has a year outside 1900 to 2999"):
+    with pytest.raises(RefusedError, match=r"etr\.at: has a year outside 1900 to 2999"):
         decode(open_record(json.dumps(body).encode(), record.headers), topics.DISPATCH_PROGRESS.types)
 
 
