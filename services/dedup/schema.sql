@@ -238,6 +238,14 @@ CREATE TABLE IF NOT EXISTS planned_outage (
 );
 CREATE INDEX IF NOT EXISTS planned_outage_by_area ON planned_outage (area, ends_at);
 
+-- The reports that a planned outage answered as they came: who hears of another end, and is an incident's again when it
+-- is withdrawn. Those of an incident for which a person accepted it are in that command.
+CREATE TABLE IF NOT EXISTS plan_answer (
+    planned_id uuid NOT NULL,
+    report_id  uuid NOT NULL,
+    PRIMARY KEY (planned_id, report_id)
+);
+
 -- The last thing each meter and breaker said.
 CREATE TABLE IF NOT EXISTS telemetry (
     area      text        NOT NULL,

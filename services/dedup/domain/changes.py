@@ -43,6 +43,7 @@ _SETTLED: Final[Mapping[type[e.Event], Literal["answered", "needs_person", "in_i
     a.ReportUnplaced: "needs_person",
     pa.ReportCovered: "answered",
     pa.CoverMoved: "answered",
+    pa.AnswerOver: "answered",
     pa.ReportUncovered: "in_incident",
     e.ReportJoined: "in_incident",
 }
@@ -70,7 +71,7 @@ _SAID: Final = (
 )
 """What changes no more of an incident than what is said of it."""
 _ByPlan = e.ReportAnswered | pa.ReportCovered | pa.CoverMoved
-_Settling = _ByPlan | e.ReportNeedsPerson | e.ReportJoined | a.ReportUnplaced | pa.ReportUncovered
+_Settling = _ByPlan | pa.AnswerOver | e.ReportNeedsPerson | e.ReportJoined | a.ReportUnplaced | pa.ReportUncovered
 
 
 class Told(NamedTuple):
@@ -191,6 +192,8 @@ class Changes:
                 self._tell_open(state, touched.incident, event, traceparent)
         elif isinstance(event, (a.ReportUnplaced, pa.ReportCovered, pa.ReportUncovered)):
             self._settled_by_person(state, event, traceparent)
+        elif isinstance(event, pa.AnswerOver):
+            self._settled.append(Told(self._settlement(state.area, event), traceparent))
         elif isinstance(event, pa.CoverMoved):
             self._placing[event.report.report_id] = event.command_id
             self._settled.append(Told(self._settlement(state.area, event), traceparent))
@@ -281,7 +284,7 @@ class Changes:
         incident = event.incident_id if isinstance(event, (e.ReportJoined, pa.ReportUncovered)) else None
         planned = event.planned if isinstance(event, _ByPlan) else None
         rule = e.Rule.PLANNED if isinstance(event, (pa.ReportCovered, pa.CoverMoved)) else event.rule
-        before = event.planned_id if isinstance(event, pa.ReportUncovered) else None
+        before = event.planned_id if isinstance(event, (pa.ReportUncovered, pa.AnswerOver)) else None
         return ReportSettled(
             report_id=report.report_id,
             ticket_id=report.ticket_id,

@@ -13,7 +13,7 @@ from services.contracts.ids import split_incident_id, split_order_id
 from services.contracts.values import CommandAction, DeviceRef, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
-from services.dedup.domain import planning
+from services.dedup.domain import planning, withdrawing
 from services.dedup.domain.acting import SHOWN, Acting, RefusedError, lowest_above
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def obey(state: AreaState, command: OutageCommanded, now: datetime) -> list[e.Ev
     doing = _DO[command.action]
     acting = Acting(state, command, now)
     try:
-        planning.forget_expired(acting)
+        withdrawing.forget_expired(acting)
         done = doing(acting)
     except RefusedError as error:
         return [a.CommandRefused(command, error.wrong)]

@@ -43,6 +43,7 @@ from services.dedup.domain.rules import PLACE
 from services.dedup.domain.singles import is_beside, said_again
 from services.dedup.domain.undo import undo
 from services.dedup.domain.waves import second_wave
+from services.dedup.domain.withdrawing import answers_over
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -337,6 +338,8 @@ class _Decision(Draft):
     def power_back(self, message: PowerRestored) -> None:
         """Close what power that is back was missing from."""
         at = min(message.restored_at, message.received_at)
+        if self.state.answered:
+            self.events += answers_over(self.state, message, at)
         if message.account_id is not None:
             restore_account(self, message.account_id, message.device, at)
         elif (device := self.state.leaf(message.device)) is not None:

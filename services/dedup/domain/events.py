@@ -87,6 +87,7 @@ class Rule(StrEnum):
     PLAN_ACCEPTED = "plan_accepted_by_person"
     PLAN_DECLINED = "plan_declined_by_person"
     PLAN_WITHDRAWN = "plan_withdrawn"
+    NOT_PLANNED = "not_planned_after_all"
 
     BREAKER_OPEN = "breaker_open"
     METERS_ON = "meters_on"

@@ -173,10 +173,14 @@ def _forget_old(state: AreaState) -> None:
         kept = (*state.restored.values(), *state.restored_premises.values())
         state.oldest_restored = min((one.restored_at for one in kept), default=None)
     state.planned.forget(since)
+    for gone in state.answered.keys() - state.planned.known.keys():
+        del state.answered[gone]
 
 
 def _answered(state: AreaState, event: e.ReportAnswered) -> None:
     _note_time(state, event.report)
+    if event.planned is not None:
+        state.answered.setdefault(event.planned.planned_id, {})[event.report.report_id] = event.report
 
 
 def _needs_person(state: AreaState, event: e.ReportNeedsPerson) -> None:
@@ -296,8 +300,20 @@ def _report_covered(state: AreaState, event: pa.ReportCovered) -> None:
     del state.members[key]
 
 
+def _cover_moved(state: AreaState, event: pa.CoverMoved) -> None:
+    if event.instead_of is not None:
+        del state.answered[event.instead_of][event.report.report_id]
+        state.answered.setdefault(event.planned.planned_id, {})[event.report.report_id] = event.report
+
+
+def _answer_over(state: AreaState, event: pa.AnswerOver) -> None:
+    del state.answered[event.planned_id][event.report.report_id]
+
+
 def _report_uncovered(state: AreaState, event: pa.ReportUncovered) -> None:
-    report = state.covered.pop(event.report.report_id)
+    report = event.report
+    if state.covered.pop(report.report_id, None) is None and event.planned_id is not None:
+        del state.answered[event.planned_id][report.report_id]
     state.next_seq = event.seq + 1
     state.incidents[event.incident_id].add(report)
     state.members[report.report_id] = event.incident_id
@@ -409,7 +425,8 @@ _APPLY: dict[type[e.Event], Callable[[AreaState, Any], None]] = {
     pa.PlanProposed: _for_the_record,
     pa.PlanSettled: _plan_settled,
     pa.ReportCovered: _report_covered,
-    pa.CoverMoved: _for_the_record,
+    pa.CoverMoved: _cover_moved,
+    pa.AnswerOver: _answer_over,
     pa.ReportUncovered: _report_uncovered,
     pa.IncidentCovered: _incident_covered,
     pa.IncidentUncovered: _incident_uncovered,

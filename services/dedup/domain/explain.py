@@ -60,6 +60,9 @@ def would_change(state: AreaState, report: UUID, reason: str, now: datetime) -> 
     ]
     if report in state.covered:
         return [*words, "So does cancelling the planned outage, or changing it so that it no longer covers the report."]
+    if any(report in answered for answered in state.answered.values()):
+        words.append("Cancelling the planned outage, or changing it so that it no longer covers the report.")
+        return [*words, *_settled(reason)]
     if report not in state.members:
         return _settled(reason)
     incident = state.incidents[state.members[report]]

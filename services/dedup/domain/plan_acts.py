@@ -61,12 +61,26 @@ class ReportCovered:
 
 @dataclass(frozen=True, slots=True)
 class CoverMoved:
-    """The planned outage that answers a report of an incident ends at another time than ``before``, as was said."""
+    """The planned outage that answers a report ends at another time than ``before``, as was said.
+
+    Attributes:
+        instead_of: The one that answered the report until now, if it was another.
+    """
 
     report: Report
     planned: Planned
     before: datetime
     command_id: UUID
+    instead_of: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerOver:
+    """Power came back to who a planned outage had answered as they called."""
+
+    report: Report
+    planned_id: UUID
+    rule: Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +139,7 @@ PlanAct = (
     | PlanSettled
     | ReportCovered
     | CoverMoved
+    | AnswerOver
     | ReportUncovered
     | IncidentCovered
     | IncidentUncovered

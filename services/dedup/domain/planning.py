@@ -11,23 +11,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from services.contracts.ids import split_incident_id, split_order_id
-from services.contracts.values import CommandAction, CustomerClass, IncidentState
+from services.contracts.values import CustomerClass, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
-from services.dedup.domain.acting import RefusedError, lowest_above, standing_at
-from services.dedup.domain.orders import version_of
+from services.dedup.domain.acting import RefusedError
 from services.dedup.domain.planned import Planned
+from services.dedup.domain.report import Report
+from services.dedup.domain.withdrawing import change, covers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from uuid import UUID
-
     from services.dedup.domain.acting import Acting
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.planned import PlannedOutages
-    from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState
 
 _OPEN = frozenset({IncidentState.PREDICTED, IncidentState.CONFIRMED})
@@ -110,25 +106,9 @@ def _set(acting: Acting, before: Planned | None, after: Planned) -> a.Done:
     """Let a planned outage be as it is now; what it would still have covered, and does not, is an incident again."""
     acting.events.append(pa.PlannedSet(after))
     if before is not None:
-        accepted = _acceptances(acting.state, after.planned_id)
-        over = before.ends_at <= acting.command.accepted_at
-        fallen = [] if over else [one for one in accepted if not _holds(acting.state, after, one)]
-        uncover(acting, fallen, e.Rule.PLAN_WITHDRAWN)
-        acting.events += [pa.AcceptanceOver(one.command_id, acting.command.command_id) for one in fallen]
-        _tell_end(acting, before, after, [one for one in accepted if one not in fallen])
+        change(acting, before, after)
     _propose(acting, after)
     return a.Done(**acting.done())  # type: ignore[arg-type] # the fields every Done has
-
-
-def _tell_end(acting: Acting, before: Planned, after: Planned, accepted: Iterable[a.Done]) -> None:
-    """Say another end to those whose reports it answers; not while it is of another day or place."""
-    state, command = acting.state, acting.command
-    reports = [state.covered[report] for done in accepted for report, _ in done.moves]
-    acting.events += [
-        pa.CoverMoved(one, after, before.ends_at, command.command_id)
-        for one in reports
-        if _covers(state, after, one) and (after.ends_at != before.ends_at or not _covers(state, before, one))
-    ]
 
 
 def _propose(acting: Acting, after: Planned) -> None:
@@ -143,29 +123,10 @@ def _propose(acting: Acting, after: Planned) -> None:
             acting.events.append(pa.PlanProposed(incident.incident_id, key, e.Rule.PLAN_ENTERED))
 
 
-def _acceptances(state: AreaState, planned: UUID | None = None) -> list[a.Done]:
-    """Return what was accepted and can still be taken back: of one planned outage, or of all. Oldest first."""
-    return [
-        one
-        for one in state.commands.values()
-        if one.action is CommandAction.ACCEPT_PLAN and (planned is None or one.planned_id == planned)
-    ]
-
-
-def _holds(state: AreaState, planned: Planned, done: a.Done) -> bool:
-    return all(_covers(state, planned, state.covered[report]) for report, _ in done.moves)
-
-
-def _covers(state: AreaState, planned: Planned, report: Report) -> bool:
-    """Tell whether a report is of a planned outage: made under it, while it lasts."""
-    leaf = state.leaf(report.device)
-    return leaf is not None and planned.covers(report.made_at) and planned.device in state.upstream(leaf)
-
-
 def _answers(state: AreaState, planned: Planned, report: Report) -> bool:
     """Tell whether a planned outage may answer a report: it is of it, neither danger nor of who depends on power."""
     urgent = report.hazards or report.customer_class is CustomerClass.LIFE_SUPPORT
-    return not urgent and _covers(state, planned, report)
+    return not urgent and covers(state, planned, report)
 
 
 # --- accepting and declining ---
@@ -257,127 +218,3 @@ def _close(acting: Acting, incident: Incident, planned: Planned) -> a.Closed:
     acting.events.append(pa.IncidentCovered(key, planned.planned_id, rule))
     devices = (incident.device.id,) if incident.kind is e.Kind.OUTAGE else ()
     return a.Closed(key, incident.state, devices, () if incident.premises is None else (incident.premises,))
-
-
-# --- taking an acceptance back ---
-
-
-def uncover(acting: Acting, acceptances: Iterable[a.Done], rule: e.Rule) -> None:
-    """Bring reports that a planned outage answered back to their incidents, and let orders go out.
-
-    An incident that was closed opens again, with its order in a next version; where another stands at its place by now,
-    or it was merged meanwhile, the reports go there. Where what they had left went on without them and is over, they
-    are an outage of their own.
-    """
-    state, command = acting.state, acting.command
-    homes: dict[UUID, Incident] = {}
-    founded: dict[UUID, e.IncidentOpened] = {}
-    again: set[UUID] = set()
-    places: dict[str, UUID] = {}
-    for done in acceptances:
-        closed = done.closed[0] if done.closed else None
-        home = _open_one(state, done.target) if closed is None else _reopened(state, closed, places, homes)
-        if home is None:
-            home = _standing_over(state, done, places, homes)
-        if home is None:
-            key = _found(acting, done, rule, places, founded)
-        else:
-            key = home.incident_id
-            homes[key] = home
-        if closed is not None and closed.incident_id == key:
-            again.add(key)
-            places.update(dict.fromkeys((*closed.devices, *closed.premises), key))
-            acting.events.append(pa.IncidentUncovered(key, closed, rule))
-        for report, _ in done.moves:
-            known = acting.inside(key)[report] = state.covered[report]
-            said = command.author, command.command_id, acting.why
-            acting.events.append(pa.ReportUncovered(known, key, done.planned_id, acting.number(), rule, *said))
-        if closed is not None and closed.incident_id != key:
-            acting.events.append(pa.IncidentUncovered(closed.incident_id, closed, rule, into=key))
-        if closed is None and done.planned_id is not None and key == done.target:
-            acting.events.append(pa.PlanSettled(key, done.planned_id, rule, settled=False))
-    for key, home in homes.items():
-        acting.events.append(a.IncidentRecounted(key))
-        acting.tell_field(home, rule, again=key in again, must_go=not home.waits)
-    for key, new in founded.items():
-        subject = acting.subject(key, new.order_id, new.kind, new.device, new.customers_served)
-        acting.events += [a.IncidentRecounted(key), e.OrderIssued(version_of(subject, 1, rule, acting.now))]
-
-
-def _place(state: AreaState, done: a.Done) -> tuple[str, str | None]:
-    """Return the lowest device above the reports of an acceptance; and the account, if they are its own matter."""
-    reports = [state.covered[report] for report, _ in done.moves]
-    leaves = [state.leaf(one.device) or one.device for one in reports]
-    name = lowest_above(state, set(leaves)) or leaves[0]
-    if name is None:
-        raise AssertionError("a planned outage covers a place")
-    own = {one.account_id if one.single_premise else None for one in reports}
-    return name, next(iter(own)) if len(own) == 1 else None
-
-
-def _standing_over(
-    state: AreaState, done: a.Done, places: dict[str, UUID], homes: dict[UUID, Incident]
-) -> Incident | None:
-    """Return the open incident that an outage at the place of an acceptance's reports is part of, if one is."""
-    device, premises = _place(state, done)
-    at = [] if premises is None else [places.get(premises) or state.by_premises.get(premises)]
-    at += [places.get(one) or state.by_device.get(one) for one in state.upstream(device)]
-    for key in at:
-        if key is not None and (key in homes or key in state.incidents):
-            return homes[key] if key in homes else state.incidents[key]
-    return None
-
-
-def _found(
-    acting: Acting, done: a.Done, rule: e.Rule, places: dict[str, UUID], founded: dict[UUID, e.IncidentOpened]
-) -> UUID:
-    """Open an outage of their own for an acceptance's reports, or return the one that this command opened there."""
-    device, premises = _place(acting.state, done)
-    for one in (premises, *acting.state.upstream(device)):
-        if one is not None and places.get(one) in founded:
-            return places[one]
-    ref, served = acting.reference(device, acting.state.covered[done.moves[0][0]])
-    kind = e.Kind.OUTAGE if premises is None else e.Kind.SINGLE
-    area, by, seq = acting.state.area, acting.command.command_id, acting.number()
-    new = e.IncidentOpened(
-        *(split_incident_id(area, by, seq), split_order_id(area, by, seq), kind, ref),
-        *(served if premises is None else min(served, 1), seq, rule),
-        premises=premises,
-    )
-    acting.events.append(new)
-    founded[new.incident_id] = new
-    places[device if premises is None else premises] = new.incident_id
-    return new.incident_id
-
-
-def _open_one(state: AreaState, key: UUID | None) -> Incident | None:
-    """Return an incident that is open, or the open one that it was merged into."""
-    while key is not None and key not in state.incidents:
-        aside = state.set_aside.get(key)
-        key = None if aside is None else aside.merged_into
-    return None if key is None else state.incidents[key]
-
-
-def _reopened(
-    state: AreaState, closed: a.Closed, places: dict[str, UUID], homes: dict[UUID, Incident]
-) -> Incident | None:
-    """Return a closed incident, or the one that stands at its place by now or, in this command, by ``places``."""
-    for _, there in standing_at(state, closed, places):
-        return homes[there] if there in homes else state.incidents[there]
-    return state.set_aside.get(closed.incident_id)
-
-
-def expired(state: AreaState, done: a.Done) -> bool:
-    """Tell whether a planned outage that was accepted was over so long ago that this is not taken back any more."""
-    planned = None if done.planned_id is None else state.planned.known.get(done.planned_id)
-    if planned is None or state.latest is None:
-        return planned is None
-    return planned.ends_at < state.latest - state.rules.restored_memory
-
-
-def forget_expired(acting: Acting) -> None:
-    """Let acceptances that are not taken back any more stand for good, so that they are not kept for ever."""
-    for done in _acceptances(acting.state):
-        if expired(acting.state, done):
-            gone = done.closed[0].incident_id if done.closed else None
-            acting.events.append(pa.AcceptanceOver(done.command_id, gone=gone))

@@ -79,6 +79,7 @@ class AreaState:
         set_aside: Incidents that a person's command emptied and undoing it brings back.
         planned: Planned outages.
         covered: Reports of incidents that a planned outage answers, as a person accepted it: they may come back.
+        answered: Reports that each planned outage answered as they came: they may come back, too.
         telemetry: What meters and breakers last said.
         pace: How fast reports arrive, and the storm they make.
         elsewhere: Outages that are open in another area at a device of this one, by device.
@@ -91,6 +92,7 @@ class AreaState:
         "_paths",
         "_refs",
         "_through",
+        "answered",
         "area",
         "below",
         "by_device",
@@ -140,6 +142,7 @@ class AreaState:
         self.set_aside: dict[UUID, Incident] = {}
         self.planned = PlannedOutages()
         self.covered: dict[UUID, Report] = {}
+        self.answered: dict[UUID, dict[UUID, Report]] = {}
         self.telemetry = Telemetry()
         self.pace = Pace()
         self.elsewhere: dict[str, Elsewhere] = {}
@@ -308,6 +311,7 @@ class AreaState:
         for incident in self.incidents.values():
             _ = incident.standing  # counted now, so that equal incidents are equal
         remembered = None if self.latest is None else self.latest - self.rules.restored_memory
+        planned = self.planned.snapshot(remembered)
         return {
             "area": self.area,
             "latest": self.latest,
@@ -335,8 +339,9 @@ class AreaState:
             "waiting": dict(sorted(self.waiting.items())),
             "commands": dict(sorted(self.commands.items())),
             "set_aside": {key: one.merged_into for key, one in sorted(self.set_aside.items())},
-            "planned": self.planned.snapshot(remembered),
+            "planned": planned,
             "covered": dict(sorted(self.covered.items())),
+            "answered": {key: dict(sorted(self.answered[key].items())) for key in planned if self.answered.get(key)},
             "telemetry": self.telemetry.snapshot(),
             "elsewhere": dict(sorted(self.elsewhere.items())),
         }

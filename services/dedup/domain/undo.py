@@ -13,7 +13,7 @@ from services.contracts.values import CommandAction, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
-from services.dedup.domain import planning
+from services.dedup.domain import withdrawing
 from services.dedup.domain.acting import Acting, RefusedError, standing_at
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _unplace(acting: Acting, done: a.Done) -> None:
 def _unaccept(acting: Acting, done: a.Done) -> None:
     state, key = acting.state, done.incidents[0]
     way = _in_the_way(acting, done, [key])
-    if planning.expired(state, done):
+    if withdrawing.expired(state, done):
         raise RefusedError(("undoes", f"planned outage {done.planned_id} was over long ago: who is out reports anew"))
     if not done.closed:
         if key in state.set_aside and state.set_aside[key].covered_by is None:
@@ -222,7 +222,7 @@ def _unaccept(acting: Acting, done: a.Done) -> None:
         place, there = taken
         way = _in_the_way(acting, done, [there])
         raise RefusedError(("undoes", f"incident {there} stands at {place!r} since{way}"))
-    planning.uncover(acting, [done], e.Rule.UNDONE)
+    withdrawing.uncover(acting, done)
 
 
 def _undecline(acting: Acting, done: a.Done) -> None:

@@ -70,6 +70,7 @@ _SENTENCES: Final = {
     Rule.UNDONE: "{by} took an earlier command back: {said}",
     Rule.PLAN_ACCEPTED: "{by} said that this is planned work, entered after the report was made: {said}",
     Rule.PLAN_WITHDRAWN: "{by} withdrew the planned outage that had answered the report: {said}",
+    Rule.NOT_PLANNED: "{by} withdrew the planned outage that had answered the report as it came: {said}",
     Rule.UNPLACED: "The placing of the report was taken back, so a person must place it.",
     Rule.OPEN_ELSEWHERE: (
         "The report lies under {device_class} {device}, which another area feeds since the network was switched; the "

@@ -85,6 +85,8 @@ ON CONFLICT (planned_id) DO UPDATE SET
     author = excluded.author, reason = excluded.reason, revision = excluded.revision,
     cancelled = excluded.cancelled, changed_at = excluded.changed_at
 """
+_ANSWER: Final = "INSERT INTO plan_answer (planned_id, report_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_ANSWERS_NO_LONGER: Final = "DELETE FROM plan_answer WHERE planned_id = $1 AND report_id = $2"
 _NOTE: Final = """
 INSERT INTO telemetry (area, subject, device_id, reading, at, since, source)
 SELECT * FROM unnest(
@@ -134,6 +136,7 @@ async def load_acts(
 _NO_ACT: Final = (e.ReportJoined, e.IncidentOpened, e.OrderIssued, e.OrderUpdated, e.ReportMoved, e.TimerSet)
 """What nearly all events of a batch are: seen first, so that they are not asked what else they could be."""
 
+_ANSWERS: Final = (e.ReportAnswered, pa.CoverMoved, pa.AnswerOver, pa.ReportUncovered)
 _ENDS: Final = (e.IncidentRestored, e.IncidentAbsorbed, a.IncidentSetAside, pa.IncidentUncovered, pa.AcceptanceOver)
 
 
@@ -147,6 +150,7 @@ class ActRows:
     undone: dict[UUID, UUID | None] = field(default_factory=dict)
     gone: dict[UUID, str] = field(default_factory=dict)
     planned: list[tuple[Any, ...]] = field(default_factory=list)
+    answers: dict[tuple[UUID, UUID], bool] = field(default_factory=dict)
     readings: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     storms: list[tuple[Any, ...]] = field(default_factory=list)
     calms: list[tuple[Any, ...]] = field(default_factory=list)
@@ -196,6 +200,8 @@ class ActRows:
                     *(one.revision, one.cancelled, self.now),
                 )
             )
+        elif isinstance(event, _ANSWERS):
+            self._answered(event)
         elif isinstance(event, a.TelemetryNoted):
             subject = subject_of(event.telemetry)
             known = state.telemetry.known[subject]
@@ -203,6 +209,20 @@ class ActRows:
             self.readings[area, subject] = row
         else:
             self._storm(area, event, state)
+
+    def _answered(self, event: e.ReportAnswered | pa.CoverMoved | pa.AnswerOver | pa.ReportUncovered) -> None:
+        """Note which planned outage answers a report, and which does no longer."""
+        key = event.report.report_id
+        if isinstance(event, (pa.AnswerOver, pa.ReportUncovered)):
+            if event.planned_id is not None:
+                self.answers[event.planned_id, key] = False
+            return
+        if isinstance(event, pa.CoverMoved):
+            if event.instead_of is None:
+                return
+            self.answers[event.instead_of, key] = False
+        if event.planned is not None:
+            self.answers[event.planned.planned_id, key] = True
 
     def _storm(self, area: str, event: e.Event, state: AreaState) -> None:
         if isinstance(event, a.StormBegan):
@@ -236,6 +256,7 @@ class ActRows:
             await tx.executemany(_UNDONE, list(self.undone.items()))
         if self.planned:
             await tx.executemany(_SET_PLANNED, self.planned)
+        await self._save_answers(tx)
         await self._save_elsewhere(tx)
         if self.readings:
             await tx.execute(_NOTE, *map(list, zip(*self.readings.values(), strict=True)))
@@ -243,6 +264,12 @@ class ActRows:
             await tx.executemany(_STORM, self.storms)
         if self.calms:
             await tx.executemany(_CALM, self.calms)
+
+    async def _save_answers(self, tx: Connection) -> None:
+        """Write which planned outage answers what; hardly ever any."""
+        for answers, statement in ((True, _ANSWER), (False, _ANSWERS_NO_LONGER)):
+            if pairs := [pair for pair, now in self.answers.items() if now is answers]:
+                await tx.executemany(statement, pairs)
 
     async def _save_elsewhere(self, tx: Connection) -> None:
         """Write what other areas said, in their order; hardly ever any."""

@@ -70,6 +70,10 @@ WHERE p.area = ANY($1::text[]) AND p.restored_at >= a.latest - $2::interval
 
 
 _COVERED: Final = "SELECT * FROM report WHERE report_id = ANY($1::uuid[]) AND outcome = 'answered'"
+_ANSWERED: Final = """
+SELECT p.planned_id, r.* FROM plan_answer AS p JOIN report AS r USING (report_id)
+WHERE p.planned_id = ANY($1::uuid[]) AND r.outcome = 'answered'
+"""
 
 
 async def load_areas(
@@ -116,6 +120,7 @@ async def load_areas(
         incident.order = None if aside["body"] is None else OrderVersion.model_validate_json(aside["body"])
         states[area].set_aside[incident.incident_id] = incident
     await _load_covered(connection, states)
+    await _load_answered(connection, states)
     return states
 
 
@@ -131,6 +136,15 @@ async def _load_covered(connection: Connection, states: Mapping[str, AreaState])
     for row in await connection.fetch(_COVERED, wanted) if wanted else ():
         state = states[row["area"]]
         state.covered[row["report_id"]] = _report(row, state.rules.trusted_lag)
+
+
+async def _load_answered(connection: Connection, states: Mapping[str, AreaState]) -> None:
+    """Put into each area the reports that its planned outages answered as they came; no plan, no query."""
+    wanted = [planned for state in states.values() for planned in state.planned.known]
+    for row in await connection.fetch(_ANSWERED, wanted) if wanted else ():
+        state = states[row["area"]]
+        answered = state.answered.setdefault(row["planned_id"], {})
+        answered[row["report_id"]] = _report(row, state.rules.trusted_lag)
 
 
 def _incident(row: asyncpg.Record) -> Incident:

@@ -102,7 +102,10 @@ class Quiet(StrEnum):
 
 
 _ANSWER_TAKEN_BACK: Final = frozenset({"plan_withdrawn", "undone_by_person"})
-"""Why a report that was answered by planned work is in an incident again: its customer was told otherwise."""
+"""Why a report that was answered by planned work is in an incident again, of which its customer was told before that.
+
+One that was in none is told of by the incident that it joins (``not_planned_after_all``).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,15 +205,26 @@ def settle(message: ReportSettled) -> Notice | Quiet:
     tell = settled_tell(message.outcome, message.reason, message.expected_at)
     notice = make_notice(reporter, tell, incident_id=None, caused_at=message.settled_at)
     notice = replace(notice, planned_id=message.planned_id)
-    return notice if message.command_id is None else by_command(notice, message, tell)
+    if message.command_id is not None:
+        return once_for(message.command_id, notice, message, tell)
+    if message.planned_id is not None and message.reason == "already_restored":  # what it answered until now is over
+        tell = replace(tell, stage=Stage.RESTORED)
+        return once_for(message.planned_id, replace(notice, stage=tell.stage), message, tell)
+    return notice
 
 
-def by_command(notice: Notice, message: ReportSettled, tell: Tell) -> Notice:
-    """Return the one notice by which a customer is told what a person did about their reports, however many."""
+def once_for(subject: UUID, notice: Notice, message: ReportSettled, tell: Tell) -> Notice:
+    """Return the one notice by which a customer is told what became of their reports, however many.
+
+    Args:
+        subject: The command of the person who did something about them, or the planned outage that is over.
+        notice: What is told.
+        message: What became of one of them.
+        tell: The stage.
+    """
     to = message.recipient
     if to is None:
         raise AssertionError("a notice has a recipient")
-    subject = message.command_id or message.report_id
     key = ids.notice_id(to.channel, to.address, subject, tell.stage, tell.revision)
     return replace(notice, notice_id=key, replaces=() if notice.planned_id is None else (notice.planned_id,))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from services.notify.domain.notice import Quiet, Reporter, Stage, Tell, Template, by_command, make_notice
+from services.notify.domain.notice import Quiet, Reporter, Stage, Tell, Template, make_notice, once_for
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -75,4 +75,6 @@ def tell_moved_end(
     reporter = Reporter(message.report_id, message.ticket_id, message.ticket_ref, message.language, to)
     tell = Tell(Stage.ETR_CHANGED, 1, Template.ETR_CHANGED, until)
     notice = make_notice(reporter, tell, incident_id=None, caused_at=message.settled_at)
-    return by_command(replace(notice, planned_id=message.planned_id), message, tell)
+    return once_for(
+        message.command_id or message.report_id, replace(notice, planned_id=message.planned_id), message, tell
+    )

@@ -246,11 +246,15 @@ def settle(before: Ticket, *, answered: bool, reason: str, rules: Rules, now: da
 
 
 def placed(before: Ticket, *, answered: bool, rules: Rules, bounds: Bounds, now: datetime) -> Ticket:
-    """Take in that a person said where a report is that dedup had given back: it is in an incident, or answered.
+    """Take in what a person's word made of a report: it is in an incident, or answered.
 
-    So nobody has to ask the customer any more, and who asks already has the ticket as before. A customer who spoke long
-    after they reported it is still to be heard.
+    Of one that dedup had given back nobody has to ask the customer any more, and who asks already has the ticket as
+    before. A customer who spoke long after they reported it is still to be heard. One that was answered is an
+    incident's when the planned outage that answered it is withdrawn.
     """
+    if before.report is ReportState.ANSWERED and not answered:
+        case = replace(_case(before), version=before.version + 1, report=ReportState.SENT)
+        return _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
     if before.report is not ReportState.RETURNED:
         return before
     since = max(before.reported_at or before.facts.opened_at, before.facts.opened_at)

@@ -1,4 +1,4 @@
-"""Planned outages entered late, each story told to a room that forgets everything after every message."""
+"""Planned outages, entered late and early, each story told to a room that forgets everything after every message."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.contracts.topics import OUTAGE_INPUT
 from services.dedup.domain.planning import proposed_plan
 from services.dedup.store import views
 from tests.integration.dedup.room import plain
-from tests.unit.dedup import test_planning
+from tests.unit.dedup import test_known_plans, test_planning
 from tests.unit.dedup.timeline import Timeline, minute, rules_of_tests, shipped_tree
 
 if TYPE_CHECKING:
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 AREA = "A0SU00000"
-AT_LEAST = 20
+AT_LEAST = 35
 BEFORE = minute(-10_000)
 """No plan of a story has ended by then: what is proposed depends on the stories alone."""
 EMPTY = """TRUNCATE area, storm, incident, report, membership, order_version, progress, restored_part, timer, command,
-    planned_outage, telemetry, outage_elsewhere, inbox"""
+    planned_outage, plan_answer, telemetry, outage_elsewhere, inbox"""
 
 
 def stories() -> Iterator[tuple[str, Timeline]]:
     tree, rules = shipped_tree("ieee123"), rules_of_tests()
-    for name, function in vars(test_planning).items():
+    for name, function in (*vars(test_planning).items(), *vars(test_known_plans).items()):
         if name.startswith("test_") and list(inspect.signature(function).parameters) == ["storm"]:
             timeline = Timeline(AREA, tree, rules)
             function(timeline)

@@ -38,6 +38,7 @@ from services.runtime.settings import ServiceSettings
 from tests.integration.dedup.room import plain
 from tests.unit.dedup import (
     test_commands,
+    test_known_plans,
     test_open_places,
     test_planning,
     test_scenarios,
@@ -60,12 +61,12 @@ pytestmark = pytest.mark.integration
 
 MODULES = (
     *(test_scenarios, test_scenarios_crews, test_scenarios_restored, test_scenarios_held),
-    *(test_commands, test_telemetry, test_silence, test_open_places, test_planning),
+    *(test_commands, test_telemetry, test_silence, test_open_places, test_planning, test_known_plans),
 )
-TOLD_AT_LEAST = 105
+TOLD_AT_LEAST = 115
 HOLDS = {"transformer": timedelta(minutes=5), "fuse": timedelta(minutes=10)}
 EMPTY = """TRUNCATE area, storm, incident, report, membership, order_version, progress, restored_part, timer, command,
-    planned_outage, telemetry, outage_elsewhere, inbox"""
+    planned_outage, plan_answer, telemetry, outage_elsewhere, inbox"""
 SETTLED = """SELECT (SELECT coalesce(sum(next_offset), 0) FROM consumer_partition WHERE topic = $1) >= $2
     AND NOT EXISTS (SELECT FROM outbox_waiting)"""
 SECONDS = 60

@@ -78,6 +78,28 @@ async def test_an_end_of_planned_work_that_moves_is_told_once_and_takes_the_plac
     assert Counter(state for _, state in await desk.states()) == {"superseded": 4, "pending": 2}
 
 
+async def test_who_called_under_planned_work_hears_once_that_it_is_an_outage_or_that_power_is_back(desk):
+    """Two reports of one customer and one of another; withdrawn, the incident that they join tells them."""
+    plan = {"outcome": "answered", "reason": "planned_outage", "planned_id": UUID(int=7)}
+    reports = [(1, 1), (2, 1), (3, 3)]
+    assert await desk.take(*[settled(*one, **plan, expected_at=ETR) for one in reports]) == 3
+    back = {**plan, "reason": "already_restored"}
+    assert await desk.take(settled(3, 3, **back, minute=4)) == 1
+    assert await desk.take(settled(3, 3, **back, minute=4)) == 0, "told again, it is known"
+
+    gone = {"outcome": "in_incident", "reason": "not_planned_after_all", "planned_id": UUID(int=7)}
+    words = [settled(*one, **gone, incident_id=UUID(int=9), command_id=UUID(int=4), minute=5) for one in reports[:2]]
+    opened = desk.make.changed(9, 1, joined=[desk.make.member(1, 1), desk.make.member(2, 1)])
+    assert await desk.take(*words, opened) == 1
+    told = [(row["stage"], row["state"]) for row in await desk.notices()]
+    assert Counter(told) == {
+        ("answered", "pending"): 2,
+        ("answered", "superseded"): 1,
+        ("restored", "pending"): 1,
+        ("received", "pending"): 1,
+    }
+
+
 async def test_steps_in_one_batch_are_compared_with_one_another(desk):
     step = desk.templates().calm.usual
     said = {"outcome": "answered", "reason": "planned_outage", "planned_id": UUID(int=7)}

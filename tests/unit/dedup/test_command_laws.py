@@ -261,7 +261,11 @@ class Desk(RuleBasedStateMachine):
         assert sorted(state.covered) == sorted(report for done in standing for report, _ in done.moves)
         for done in standing:
             planned = state.planned.known[done.planned_id]
-            assert not planned.cancelled or planned.ends_at <= self.story.moment
+            over = planned.ends_at <= self.story.moment
+            of_another_day = not any(
+                planned.starts_at <= state.covered[report].made_at < planned.ends_at for report, _ in done.moves
+            )
+            assert not planned.cancelled or over or of_another_day
         for report in state.covered.values():
             assert not report.hazards
             assert report.customer_class is not CustomerClass.LIFE_SUPPORT
@@ -289,6 +293,47 @@ class Desk(RuleBasedStateMachine):
                         done.planned_id,
                     )
                     assert last[report.report_id].expected_at == planned.ends_at
+        for key, answered in state.answered.items():
+            planned = state.planned.known[key]
+            for report in answered.values():
+                if planned.covers(report.made_at) and planned.device in state.upstream(report.device):
+                    assert (last[report.report_id].outcome, last[report.report_id].planned_id) == ("answered", key)
+                    assert last[report.report_id].expected_at == planned.ends_at
+
+    @invariant()
+    def who_a_plan_answered_as_they_called_is_answered_by_it_or_in_an_incident(self) -> None:
+        """Or power is back for them; danger and who depends on power it never answers."""
+        state = self.story.state
+        answered = {report: key for key, reports in state.answered.items() for report in reports}
+        by_plan: dict[UUID, UUID | None] = {}
+        for event in self.story.events:
+            if (isinstance(event, e.ReportAnswered) and event.planned is not None) or (
+                isinstance(event, pa.CoverMoved) and event.instead_of is not None
+            ):
+                by_plan[event.report.report_id] = event.planned.planned_id
+            elif isinstance(event, pa.ReportUncovered | pa.AnswerOver):
+                by_plan.pop(event.report.report_id, None)
+        assert answered == by_plan
+        assert not answered.keys() & (state.members.keys() | state.covered.keys() | state.waiting.keys())
+        for reports in state.answered.values():
+            assert not any(one.hazards for one in reports.values())
+            assert not any(one.customer_class is CustomerClass.LIFE_SUPPORT for one in reports.values())
+
+    @rule(device=st.sampled_from(["A0TR00023", "A0FU00016"]), number=numbers, way=st.sampled_from(["cancel", "later"]))
+    def a_plan_that_people_called_under_is_withdrawn(self, device: str, number: int, way: str) -> None:
+        """Each of them is in an incident again, or another plan answers them."""
+        self.later()
+        key, at = PLANS[number % len(PLANS)], self.minute
+        times = {"starts_at": minute(at - 1), "ends_at": minute(at + 60)}
+        self.story.dispatcher("plan", planned_id=key, device=device, **times)
+        self.sent += [self.story.report("A0TR00023", f"report {len(self.sent) + n}") for n in range(2)]
+        self.later()
+        if way == "cancel":
+            self.story.dispatcher("cancel_plan", planned_id=key)
+        else:
+            moved = {"starts_at": minute(self.minute + 50), "ends_at": minute(self.minute + 60)}
+            self.story.dispatcher("plan", planned_id=key, device=device, **moved)
+        assert not self.story.state.answered.get(key, {}).keys() & set(self.sent[-2:])
 
     @rule(number=numbers, ends=st.sampled_from([-1, 5, 90]))
     def the_end_of_planned_work_moves(self, number: int, ends: float) -> None:

@@ -85,6 +85,19 @@ def test_two_reports_of_one_customer_are_told_once():
     ), "and by two processes at once"
 
 
+def test_that_power_is_back_is_told_once_for_all_reports_that_the_work_answered():
+    said = {"outcome": "answered", "reason": "already_restored", "command_id": None, "expected_at": None}
+    first = Customer().word(1, 0).model_copy(update=said)
+    notice = settle(first)
+
+    assert (notice.stage, notice.template) == (Stage.RESTORED, Template.ANSWERED_ALREADY_RESTORED)
+    assert (notice.planned_id, notice.replaces) == (PLAN, (PLAN,))
+    again = settle(first.model_copy(update={"report_id": UUID(int=2)}))
+    assert again.notice_id == notice.notice_id
+    alone = settle(first.model_copy(update={"planned_id": None}))
+    assert (alone.stage, alone.replaces) == (Stage.ANSWERED, ()), "a report that came when power was back"
+
+
 def test_what_comes_late_on_another_partition_takes_nothing_back():
     customer = Customer()
     customer.moved(60, at=10)

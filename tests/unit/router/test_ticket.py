@@ -308,6 +308,17 @@ def test_an_answer_that_proves_wrong_brings_a_person() -> None:
     assert (given.report, given.state) == (ReportState.RETURNED, TicketState.QUEUED)
 
 
+def test_an_answer_that_a_dispatcher_took_back_leaves_the_ticket_to_its_incident() -> None:
+    told = {"answered": False, "rules": SHIPPED, "bounds": BOUNDS, "now": NOON}
+    sent = after(contact(text="停电了"))
+    answered = settle(sent, answered=True, reason="planned_outage", rules=SHIPPED, now=NOON)
+    assert answered.state is TicketState.ANSWERED
+    back = placed(answered, **told)
+    assert (back.report, back.state, back.queue) == (ReportState.SENT, TicketState.WITH_DEDUP, sent.queue)
+    assert back.version == answered.version + 1
+    assert placed(back, **told) is back, "told once, counted once"
+
+
 def test_a_report_given_back_and_placed_by_a_person_is_asked_about_no_more() -> None:
     back = {"answered": False, "reason": "device_unknown", "rules": SHIPPED, "now": NOON}
     told = {"rules": SHIPPED, "bounds": BOUNDS, "now": NOON}
