@@ -18,6 +18,7 @@ from services.router.timers import watch_time
 from services.router.tree.book import RuleBook, load_desk
 from services.router.tree.calendars import holidays_beside
 from services.router.tree.keys import DEVELOPMENT_KEYS, read_keys
+from services.router.undeclared import watch_queues
 from services.runtime.migration import migrate
 from services.runtime.service import Parts, Runtime, run
 from services.runtime.settings import SettingsError
@@ -55,6 +56,7 @@ async def build(runtime: Runtime) -> Parts:
         background=(
             lambda: bell.watch(runtime.pool, settings.bell_seconds),
             lambda: watch_time(desk, settings.timer_seconds),
+            lambda: watch_queues(desk),
             lambda: desk.backlog.watch(book, settings.queue_gauge_seconds),
             lambda: forget_reporters(runtime.pool, settings.bounds(), rules),
         ),

@@ -104,6 +104,14 @@ CREATE TABLE IF NOT EXISTS ticket_log (
 );
 CREATE INDEX IF NOT EXISTS ticket_log_at ON ticket_log (at, did);
 
+-- The trees of the processes that run: a queue that none of them has is gone (undeclared.py).
+CREATE TABLE IF NOT EXISTS tree_in_force (
+    tree_hash text        PRIMARY KEY,
+    queues    text[]      NOT NULL,
+    since     timestamptz NOT NULL, -- in force without a gap
+    until     timestamptz NOT NULL  -- it counts
+);
+
 -- Agents, and when they were there.
 CREATE TABLE IF NOT EXISTS agent (
     agent_id text        PRIMARY KEY,

@@ -268,7 +268,7 @@ async def _can_receive(desk: Desk, agent_id: str, field: str) -> None:
 def _check(desk: Desk, told: dict[str, Any]) -> None:
     """Refuse words that the operators' data does not have."""
     rules = desk.book.rules
-    known = {"to_queue": tuple(rules.tree.queues), "business_type": tuple(rules.keywords.business_types)}
+    known = {"to_queue": desk.book.declared, "business_type": tuple(rules.keywords.business_types)}
     wrong = [
         {"field": field, "reason": f"{told[field]} is none of: {', '.join(words)}"}
         for field, words in known.items()

@@ -107,7 +107,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
             async with desk.pool.acquire() as connection:
                 found = await roster.page(connection, after or "", presence, queue, limit)
         if not found:
-            known_queue(queue, desk.book.rules.tree.queues)
+            known_queue(queue, desk.book.declared)
         return AgentsView(agents=[shown(row) for row in found])
 
     @router.get("/agents/{agent_id}", summary="An agent and their tickets", dependencies=[reads])
@@ -123,7 +123,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     @router.put("/agents/{agent_id}", summary="Set an agent's profile", dependencies=[leads])
     async def put_agent(agent_id: Name, profile: Profile) -> AgentPut:
         """Make an agent, offline at first, or change what they can; their presence stays."""
-        known = desk.book.rules.tree.queues
+        known = desk.book.declared
         if unknown := sorted(set(profile.queues) - {ANY, *known}):
             reason = f"{', '.join(unknown)}: no queue of the tree in force: {', '.join(known)}"
             raise wrong_field("queues", reason)

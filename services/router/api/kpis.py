@@ -82,7 +82,7 @@ def kpi_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
                 counts = await figures.count(connection, since, until, queue, within_s, ring_s)
                 told = await figures.told(connection, since, until, queue)
         if counts == Counts() and not told:
-            known_queue(queue, desk.book.rules.tree.queues)
+            known_queue(queue, desk.book.declared)
         counts = with_told(counts, told)
         found = figures_of(counts, within_s=within_s, share=rules.answer_share, ring_s=ring_s)
         kpis = [KpiView(**figure._asdict()) for figure in found]

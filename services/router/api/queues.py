@@ -87,8 +87,8 @@ def queue_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         with translated():
             async with pool.acquire() as connection:
                 tickets = await store.waiting(connection, name, limit, after)
-        if name not in rules.tree.queues and not tickets:
-            raise Problem(404, f"no such queue; there are {', '.join(rules.tree.queues)}")
+        if name not in book.declared and not tickets:
+            raise Problem(404, f"no such queue; there are {', '.join(book.declared)}")
         head = _queue_view(name, rules, counted.depths, clock.now())
         shown = [view(ticket, desk.rules()) for ticket in tickets]
         return QueueTicketsView(queue=head, counted_at=counted.at, tickets=shown)

@@ -84,7 +84,7 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
             async with desk.pool.acquire() as connection:
                 found = await overdue.warned(connection, level, queue, limit)
         if not found:
-            known_queue(queue, desk.book.rules.tree.queues)
+            known_queue(queue, desk.book.declared)
         rules = desk.rules()
         return WarnedListView(warned=[shown for ticket in found if (shown := _warned(ticket, rules)) is not None])
 
@@ -101,7 +101,7 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
             async with desk.pool.acquire() as connection:
                 found = await overdue.escalations(connection, since, until, level, queue, limit)
         if not found:
-            known_queue(queue, desk.book.rules.tree.queues)
+            known_queue(queue, desk.book.declared)
         shown = [EscalationView.model_validate(each, from_attributes=True) for each in found]
         return EscalationsView(since=since, until=until, escalations=shown)
 

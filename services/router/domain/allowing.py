@@ -50,6 +50,7 @@ ALLOWED: Final[Mapping[Did, frozenset[Phase]]] = {
     Did.LOST: IN_HAND,
     Did.PLACED: OPEN,
     Did.RECALLED: OPEN,
+    Did.REROUTED: frozenset({Phase.WAITING}),
     Did.REOPENED: frozenset({Phase.WAITING, Phase.CLOSED}),
     Did.ABANDONED: OPEN,
     Did.ESCALATED: OPEN,

@@ -99,6 +99,7 @@ _CHANGES: Final[Mapping[Did, Callable[[Work, Event], dict[str, object]]]] = {
     Did.CARRIED: _carrying,
     Did.RELEASED: _released,
     Did.PLACED: lambda _, event: {"place": event.place},
+    Did.REROUTED: lambda _work, _event: {"queue": None},
 }
 
 

@@ -55,6 +55,8 @@ class Did(StrEnum):
     """Its agent was not heard of any more."""
     RECALLED = "recalled"
     """A danger became known: it goes to those for danger at once, whoever has it."""
+    REROUTED = "rerouted"
+    """No tree has the queue it waited in any more: the tree in force decided again."""
     REOPENED = "reopened"
     """The customer spoke again after it was closed, or after a machine had taken care of it."""
     PLACED = "placed"

@@ -22,7 +22,7 @@ from services.runtime.watched import Watched
 from services.runtime.yaml_reading import digest_of, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from services.router.domain.desk import DeskRules
     from services.router.domain.targets import Duty
@@ -74,6 +74,7 @@ class RuleBook:
             routes.name, lambda: _load(routes, classify), lambda: (routes, classify, holidays_beside(routes))
         )
         self._duty = UNKNOWN
+        self._elsewhere: frozenset[str] = frozenset()
         self._warned_on: date | None = None
         self.note_holidays(clock.now())
         _log.info("rules_loaded", tree_hash=self.rules.hash, queues=len(self.rules.tree.queues))
@@ -82,6 +83,16 @@ class RuleBook:
     def rules(self) -> Rules:
         """The rules in force. Take them once a batch: they may be exchanged between two looks."""
         return replace(self._watched()[0], duty=self._duty)
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """The queues of the tree in force, then those that only trees of other processes have, as last heard."""
+        here = self.rules.tree.queues
+        return (*here, *sorted(self._elsewhere - here.keys()))
+
+    def note_declared(self, queues: Collection[str]) -> None:
+        """Take in which queues the trees of all processes have."""
+        self._elsewhere = frozenset(queues)
 
     def note_duty(self, duty: Duty) -> None:
         """Take in who is there and what waits, for targets that are skipped by it."""

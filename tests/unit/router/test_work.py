@@ -260,3 +260,14 @@ class AnySequence(RuleBasedStateMachine):
 
 TestAnySequence = AnySequence.TestCase
 TestAnySequence.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_what_is_decided_again_as_its_queue_is_gone_keeps_its_place_its_clock_and_whom_it_is_kept_for() -> None:
+    moved = after(
+        act(Did.CLAIMED, seconds=1),
+        act(Did.PAUSED, seconds=2),
+        act(Did.TRANSFERRED, seconds=3, to_agent="bob", until=NOON + timedelta(minutes=1)),
+    )
+    again = evolve(moved, act(Did.REROUTED, seconds=4))
+    assert (moved.queue, again.queue) == ("repair", None)
+    assert again == moved.model_copy(update={"queue": None})

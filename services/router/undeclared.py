@@ -1,0 +1,96 @@
+"""Tickets left in a queue that no tree has any more: they are decided again (ADR 30).
+
+Decided here: which queues are declared: those of the tree in force here, and of the trees of other processes that run,
+for a tree is rolled out one process after another. Never here: where a ticket goes instead; the tree says that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.router import store
+from services.router.domain.desk import GRIDLINE
+from services.router.domain.log import Did, Event
+from services.runtime import clock
+from services.runtime.errors import UnavailableError
+from services.runtime.postgres import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from services.router.acting import Desk
+
+LEASE: Final = timedelta(seconds=15)
+"""A tree counts for so long after a process that has it said so. One that is new, or was silent for longer, decides
+nothing again before it has listened for as long: two trees never take tickets from each other in turn."""
+QUEUE_GONE: Final = "queue_gone"
+"""Why a ticket was decided again."""
+_EVERY_S: Final = 2.0
+_PAGE: Final = 100
+# By the database's clock, which all processes share; a rehearsal of a storm leaves it alone.
+_SAY: Final = """
+INSERT INTO tree_in_force AS said (tree_hash, queues, since, until) VALUES ($1, $2, now(), now() + $3)
+ON CONFLICT (tree_hash) DO UPDATE SET until = excluded.until,
+    since = CASE WHEN said.until < now() THEN now() ELSE said.since END
+RETURNING since + $3 <= now() AS has_listened
+"""
+_DECLARED: Final = "SELECT DISTINCT unnest(queues) AS queue FROM tree_in_force WHERE until > now()"
+_FORGET: Final = "DELETE FROM tree_in_force WHERE until < now() - interval '1 day'"
+# A loose index scan: a look-up a queue, whatever waits in them.
+_WAITED_IN: Final = """
+WITH RECURSIVE waited_in AS (
+    (SELECT queue FROM ticket WHERE state = 'queued' ORDER BY queue LIMIT 1)
+    UNION ALL
+    SELECT following.queue FROM waited_in CROSS JOIN LATERAL (
+        SELECT t.queue FROM ticket AS t WHERE t.state = 'queued' AND t.queue > waited_in.queue ORDER BY t.queue LIMIT 1
+    ) AS following
+)
+SELECT queue FROM waited_in
+"""
+_LEFT: Final = """
+SELECT body::text AS body FROM ticket
+WHERE state = 'queued' AND queue = ANY($1::text[]) ORDER BY rank_at, ticket_id LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
+_log = structlog.get_logger()
+
+
+async def watch_queues(desk: Desk, every_s: float = _EVERY_S) -> None:
+    """Look again and again, for the life of the service."""
+    while True:
+        try:
+            while await look(desk):
+                continue
+        except UnavailableError as error:
+            _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
+        await asyncio.sleep(every_s)
+
+
+async def look(desk: Desk, lease: timedelta = LEASE) -> int:
+    """Say which queues there are here, hear of others', and decide again up to a page of tickets; return how many."""
+    rules = desk.book.rules
+    with translated():
+        async with desk.pool.acquire() as connection:
+            has_listened = await connection.fetchval(_SAY, rules.hash, list(rules.tree.queues), lease)
+            declared = {row["queue"] for row in await connection.fetch(_DECLARED)}
+            left = {row["queue"] for row in await connection.fetch(_WAITED_IN)} - declared
+            await connection.execute(_FORGET)
+    desk.book.note_declared(declared)
+    return await _decide_again(desk, left) if left and has_listened else 0
+
+
+async def _decide_again(desk: Desk, queues: Collection[str]) -> int:
+    """Decide a page of what waits in these queues by the tree in force; what is with an agent stays with them."""
+    now = clock.now()
+    again = Event(did=Did.REROUTED, at=now, by=GRIDLINE, reason=QUEUE_GONE)
+    async with desk.transaction() as tx:
+        rows = await tx.fetch(_LEFT, sorted(queues), _PAGE)
+        changes = [desk.change(store.read(row["body"]), again) for row in rows]
+        changes = await desk.keep(tx, changes, now)
+    desk.committed(changes)
+    if changes:
+        _log.info("queue_gone", queues=sorted(queues), tickets=len(changes), tree_hash=desk.book.rules.hash)
+    return len(changes)

@@ -1,0 +1,97 @@
+"""Which queues are declared, as two routers with two trees hear of one another: step by step, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.router.acting import Desk as People
+from services.router.bell import Bell
+from services.router.tree.book import RuleBook
+from services.router.undeclared import look
+from services.runtime.outbox import Outbox
+from tests.integration.router.seat import Seat, published, question
+from tests.integration.router.trees import write
+from tests.unit.router.making import SHIPPED_DESK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+
+    from tests.integration.router.desk import Desk
+
+pytestmark = pytest.mark.integration
+
+SOON = timedelta(seconds=0.5)
+
+
+@pytest.fixture
+def later(people: People, tmp_path: Path) -> People:
+    """The people of a second router, with the tree that follows."""
+    folder = write(tmp_path / "later", new=True)
+    book = RuleBook(folder / "routes.yaml", folder / "classify.yaml")
+    return People(people.pool, Outbox("gridline/router", shards=1), book, lambda: SHIPPED_DESK, Bell())
+
+
+async def is_silent(people: People) -> None:
+    """Let no tree have said so for long: the database was away, or the processes frozen."""
+    await people.pool.execute("UPDATE tree_in_force SET until = now() - interval '1 second'")
+
+
+async def test_after_a_silence_both_trees_listen_first_and_neither_takes_tickets_from_the_other(
+    people: People, later: People, desk: Desk
+) -> None:
+    await desk.take(*(question(f"{n}") for n in range(130)))
+    told = len(await published(people))
+    assert await look(people, SOON) == await look(later, SOON) == 0
+    await asyncio.sleep(SOON.total_seconds())
+    for router in (later, people, later, people):
+        await is_silent(people)
+        assert await look(router, SOON) == 0, "it has not listened yet"
+    assert await look(later, SOON) == 0
+    assert await look(people, SOON) == 0
+    await asyncio.sleep(SOON.total_seconds() / 2)
+    assert await look(people, SOON) == await look(later, SOON) == 0
+    await asyncio.sleep(SOON.total_seconds() / 2 + 0.1)
+    assert await look(later, SOON) == 0, "it has listened, and the other has said that it has the queue"
+    assert len(await published(people)) == told
+
+
+async def test_what_waits_is_decided_again_page_by_page_once_only_the_new_tree_is_in_force(
+    people: People, later: People, desk: Desk
+) -> None:
+    await desk.take(*(question(f"{n}") for n in range(130)))
+    told = len(await published(people))
+    assert await look(later) == 0
+    await asyncio.sleep(SOON.total_seconds() + 0.1)
+    assert [await look(later, SOON) for _ in range(3)] == [100, 30, 0]
+    again = (await published(people))[told:]
+    assert {(one.change, one.queue, one.version, one.reason.tree_hash) for one in again} == {
+        ("rerouted", "questions", 2, later.book.rules.hash)
+    }
+    assert len({one.ticket_id for one in again}) == len(again) == 130
+
+
+async def test_a_seat_may_be_on_the_queues_of_both_trees_while_both_are_in_force(
+    people: People, later: People, doors: httpx.AsyncClient
+) -> None:
+    lead = Seat(doors, "ann")
+
+    async def sits(*queues: str) -> int:
+        return (await lead.ask("agents/ann", method="PUT", queues=list(queues))).status_code
+
+    await look(people)
+    assert await sits("consultation", "questions") == 422
+    await look(later)
+    await look(people)
+    assert await sits("consultation", "questions") == 200
+    assert (await lead.ask("queues/questions", method="GET")).status_code == 200
+    assert (await lead.ask("queues/quetsions", method="GET")).status_code == 404
+    await is_silent(people)
+    await look(people)
+    assert await sits("consultation", "questions") == 422
+    assert await sits("consultation") == 200
