@@ -13,7 +13,7 @@ _LONGEST_BUILDING: Final = 3  # digits
 
 
 def arabic(numeral: str) -> str:
-    """Return a Chinese numeral in digits: 二百二十七 and 二二七 are both 227.
+    """Return a Chinese numeral in digits: 二百二十七 and 二二七 are both 227, 一百二 is 120 and 一百零二 102.
 
     Where a digit follows one that ends a numeral, another number begins: 十二三 is 12 3.
     """
@@ -28,7 +28,8 @@ def arabic(numeral: str) -> str:
             return f"{total + digit} {arabic(numeral[n:])}"
         else:
             digit = NUMERALS[char]
-    return str(total + max(digit, 0))
+    unsaid = last // 10 if numeral[-2:-1] in UNITS and last > UNITS["十"] else 1  # 一百二[十]
+    return str(total + max(digit, 0) * unsaid)
 
 
 def run_together(digits: str) -> tuple[tuple[int, str], ...]:
