@@ -93,4 +93,4 @@ async def _decide_again(desk: Desk, queues: Collection[str]) -> int:
     desk.committed(changes)
     if changes:
         _log.info("queue_gone", queues=sorted(queues), tickets=len(changes), tree_hash=desk.book.rules.hash)
-    return len(changes)
+    return sum(change.after.queue not in queues for change in changes)  # what stays is not looked at again at once
