@@ -120,7 +120,7 @@ def _duty(depths: Sequence[Depth], staffed: frozenset[str] | None, rules: Rules)
     waiting: Counter[str] = Counter()
     for depth in depths:
         waiting[depth.queue] += depth.waiting
-    return Duty(frozenset(rules.tree.queues) if everything else staffed, waiting)
+    return Duty(frozenset({*rules.tree.queues, *waiting}) if everything else staffed, waiting)
 
 
 def _measure(depths: Sequence[Depth], rules: Rules, now: datetime) -> None:

@@ -13,6 +13,7 @@ from services.router.bell import Bell
 from services.router.tree.book import RuleBook
 from services.router.undeclared import look
 from services.runtime.outbox import Outbox
+from tests.integration.router.desk import Desk
 from tests.integration.router.seat import Seat, published, question
 from tests.integration.router.trees import write
 from tests.unit.router.making import SHIPPED_DESK
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
-
-    from tests.integration.router.desk import Desk
 
 pytestmark = pytest.mark.integration
 
@@ -95,3 +94,18 @@ async def test_a_seat_may_be_on_the_queues_of_both_trees_while_both_are_in_force
     await look(people)
     assert await sits("consultation", "questions") == 422
     assert await sits("consultation") == 200
+
+
+async def test_who_serves_every_queue_staffs_those_that_only_the_other_tree_has(
+    people: People, later: People, desk: Desk, doors: httpx.AsyncClient
+) -> None:
+    await Desk(desk.connection, later.book).take(question("1"))
+    ann = await Seat(doors, "ann").begin("*")
+    watching = asyncio.create_task(people.backlog.watch(people.book, 0.05))
+    async with asyncio.timeout(20):
+        while people.book.rules.duty.staffed is None:
+            await asyncio.sleep(0.05)
+    watching.cancel()
+    shown = {queue["name"]: queue for queue in (await ann.ask("queues", method="GET")).json()["queues"]}
+    questions = shown["questions"]
+    assert (questions["declared"], questions["waiting"], questions["staffed"]) == (False, 1, True)
