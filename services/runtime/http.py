@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PROBLEM_JSON: Final = "application/problem+json"
 _PROBLEM: Final = "#/components/schemas/ProblemDetails"
 _ERRORS: Final = frozenset({_PROBLEM, "#/components/schemas/HTTPValidationError"})
+_UNREAD: Final = "There was an error parsing the body"
+"""What FastAPI says of a body that is neither JSON nor broken JSON."""
 _NO_DOOR: Final = {
     HTTPStatus.NOT_FOUND.phrase: "no such endpoint; /docs lists them",
     HTTPStatus.METHOD_NOT_ALLOWED.phrase: "method not allowed here; Allow lists those that are",
@@ -173,6 +175,8 @@ def answer_to(error: Exception) -> Response:
         return error.response()
     if isinstance(error, RequestValidationError):
         return _unfit(error.errors()).response()
+    if isinstance(error, HTTPException) and error.detail == _UNREAD:
+        return _unread(error.__cause__).response()
     if isinstance(error, HTTPException):
         detail = _NO_DOOR.get(str(error.detail), error.detail)
         return Problem(error.status_code, str(detail or ""), headers=error.headers).response()
@@ -181,6 +185,14 @@ def answer_to(error: Exception) -> Response:
         return Problem(503, "a backend system does not respond", headers={"Retry-After": "2"}).response()
     _log.error("request_failed", exc_info=error)
     return Problem(500, "internal error; it has been logged").response()
+
+
+def _unread(cause: BaseException | None) -> Problem:
+    """Return the problem of a body that is no JSON text at all."""
+    reason = "cannot be read as JSON"
+    if isinstance(cause, UnicodeDecodeError):
+        reason = f"is not UTF-8 from byte {cause.start} on"
+    return Problem(400, "the body cannot be read", errors=[{"field": "body", "reason": reason}])
 
 
 def wrong_field(field: str, reason: str) -> Problem:

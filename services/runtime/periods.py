@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import MINYEAR, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import AwareDatetime, BeforeValidator
 
+from services.contracts.values import YEARS
 from services.runtime import clock
 from services.runtime.http import wrong_field
 
@@ -31,8 +32,8 @@ def period(
     """
     end = end or clock.now()
     for name, at in zip(names, (begin, end), strict=True):
-        if at is not None and at.year <= MINYEAR:  # by another offset it is none
-            raise wrong_field(name, "is before all time")
+        if at is not None and at.year not in YEARS:
+            raise wrong_field(name, f"has a year outside {YEARS.start} to {YEARS.stop - 1}")
     begin = begin or end - timedelta(days=1)
     if not timedelta(0) < end - begin <= longest:
         raise wrong_field(names[0], f"must be before {names[1]}, by {longest.days} days at most")

@@ -12,6 +12,7 @@ from services.contracts.values import (
     AddressLine,
     Attachment,
     Channel,
+    ClockTime,
     Language,
     Name,
     Position,
@@ -36,7 +37,7 @@ class ContactReceived(Message):
     source_event_id: Name = Field(description="The sender's own id of the event")
     channel: Channel
     event: Word = Field(description="The channel's own kind of event: report, started, dtmf, text, location, …")
-    occurred_at: Timestamp = Field(description="By the sender's clock, which may be wrong")
+    occurred_at: ClockTime = Field(description="By the sender's clock, which may be wrong")
     received_at: Timestamp = Field(description="By our clock, when we accepted it")
     business_type: Word | None = Field(default=None, description="What the customer chose on the channel")
     text: Text | None = None
@@ -83,7 +84,7 @@ class RecipientHeard(Message):
     recipient_id: UUID = Field(description="Derived from the recipient's channel and address")
     recipient: Recipient
     heard: Literal["linked", "unlinked", "delivered", "undelivered", "asks_status"]
-    occurred_at: Timestamp = Field(description="By the sender's clock, which may be wrong")
+    occurred_at: ClockTime = Field(description="By the sender's clock, which may be wrong")
     received_at: Timestamp = Field(description="By our clock, when we accepted it")
     delivery_id: Name | None = Field(default=None, description="The provider's id of the message it reports on")
     detail: Name | None = Field(default=None, description="The provider's reason for non-delivery")
