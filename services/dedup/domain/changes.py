@@ -156,7 +156,7 @@ class Changes:
         elif isinstance(event, e.ReportMoved):
             self._report_moved(state, event)
         elif isinstance(event, (e.ReportAnswered, e.ReportNeedsPerson)):
-            self._settled.append(Told(self._settlement(state.area, event), traceparent))
+            self._settle(state.area, event, traceparent)
         elif isinstance(event, (e.IncidentOpened, e.PredictionMoved)):
             self._because(self._touch(state, event.incident_id), event.rule, traceparent)
         elif isinstance(event, (e.PartRestored, e.ProgressNoted, e.EtrSet)):
@@ -176,7 +176,7 @@ class Changes:
         touched.joined[event.report.report_id] = event.report
         self._because(touched, event.rule, traceparent)
         if event.report.report_id in self._placing:  # it had been given back for want of a place
-            self._settled.append(Told(self._settlement(state.area, event), traceparent))
+            self._settle(state.area, event, traceparent)
 
     def _after_act(self, state: AreaState, event: e.Event, traceparent: str | None) -> None:
         """Keep what a person or telemetry changed."""
@@ -196,7 +196,7 @@ class Changes:
             self._settled.append(Told(self._settlement(state.area, event), traceparent))
         elif isinstance(event, pa.CoverMoved):
             self._placing[event.report.report_id] = event.command_id
-            self._settled.append(Told(self._settlement(state.area, event), traceparent))
+            self._settle(state.area, event, traceparent)
         elif isinstance(event, _SAID):
             self._because(self._touch(state, event.incident_id), event.rule, traceparent)
         elif isinstance(event, (a.IncidentPinned, a.IncidentUnpinned, a.IncidentRecounted)):
@@ -209,7 +209,7 @@ class Changes:
         """Keep which report a person took out of an incident, or brought back into one."""
         key = event.report.report_id
         self._placing[key] = event.command_id
-        self._settled.append(Told(self._settlement(state.area, event), traceparent))
+        self._settle(state.area, event, traceparent)
         if event.incident_id is None:
             return
         touched = self.touched.get(event.incident_id) or self._touch(state, event.incident_id)
@@ -278,6 +278,11 @@ class Changes:
         target = self._touch(state, event.target)
         target.joined[event.report_id] = target.incident.reports[event.report_id]
         source.reason = target.reason = event.rule.value
+
+    def _settle(self, area: str, event: _Settling, traceparent: str | None) -> None:
+        """Keep what is to be told of a report to those who have its ticket: of a meter's word there is none."""
+        if event.report.has_ticket:
+            self._settled.append(Told(self._settlement(area, event), traceparent))
 
     def _settlement(self, area: str, event: _Settling) -> ReportSettled:
         report = event.report

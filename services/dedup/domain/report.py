@@ -120,6 +120,11 @@ class Report(NamedTuple):
         )
 
     @property
+    def has_ticket(self) -> bool:
+        """Whether a customer made it, whose ticket the hotline has; a reading stands for no ticket."""
+        return self.ticket_id != self.report_id
+
+    @property
     def special(self) -> bool:
         """Whether a life-support or important customer made it."""
         return self.customer_class is CustomerClass.LIFE_SUPPORT or self.customer_class is CustomerClass.IMPORTANT

@@ -13,6 +13,7 @@ from services.contracts.ids import NAMESPACE
 from services.contracts.messages import TelemetryReceived
 from services.contracts.values import CustomerClass, IncidentState, OrderStatus, Priority, Reading
 from services.dedup.domain import acts as a
+from services.dedup.domain import events as e
 from services.dedup.domain.telemetry import Telemetry
 from services.grid.network_file import read_devices
 from services.grid.tree import Tree
@@ -347,3 +348,24 @@ def test_a_breaker_that_opens_after_telemetry_had_it_closed_is_predicted_again(s
 def test_a_reading_of_a_device_nobody_knows_changes_nothing(storm: Timeline) -> None:
     assert storm.at(0).reading("last_gasp", "NOWHERE", "A1") == []
     assert storm.at(0).reading("breaker_open", "NOWHERE") == []
+
+
+def test_of_a_reading_nobody_is_told_as_there_is_no_ticket(storm: Timeline) -> None:
+    """Whoever keeps the tickets would not know what it is about: not of power that was back, nor of a plan."""
+    storm.at(0).report("A0TR00023", account="A1")
+    storm.at(5).power_back("A0TR00023")
+    storm.at(6).reading("last_gasp", "A0TR00023", "A2", made=1)
+    assert isinstance(storm.events[-1], e.ReportAnswered)
+
+    called = storm.at(100).report("A0TR00104", account="A3")
+    storm.at(100.5).reading("last_gasp", "A0TR00104", "A4")
+    plan = uuid5(NAMESPACE, "a plan")
+    times = {"starts_at": minute(90), "ends_at": minute(200)}
+    storm.at(101).dispatcher("plan", planned_id=plan, device="A0TR00104", **times)
+    incident = storm.incident_of(called).incident_id
+    accepted = storm.at(102).dispatcher("accept_plan", incident_id=incident, planned_id=plan)
+    storm.dispatcher("plan", planned_id=plan, device="A0TR00104", **{**times, "ends_at": minute(210)})
+    storm.at(103).dispatcher("undo", undoes=accepted)
+
+    assert len(storm.state.incidents[incident].reports) == 2
+    assert {one.report_id for one in storm.settled} == {called}
