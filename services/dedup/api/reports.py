@@ -113,7 +113,11 @@ def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
         if ground is None:
             raise AssertionError("a description explains nothing")
         with translated():
-            async with pool.acquire() as connection:
+            # Of one moment: several queries read the area, and it goes on meanwhile.
+            async with (
+                pool.acquire() as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
                 row = await views.report_of(connection, report_id)
                 if row is None:
                     raise Problem(404, f"no report {report_id} has come to dedup")

@@ -12,6 +12,7 @@ from services.contracts.messages import FieldProgressed
 from services.contracts.topics import OUTAGE_INPUT
 from services.contracts.values import Channel, IncidentState, Recipient
 from services.dedup.api import make_router
+from services.dedup.api import reports as reports_api
 from services.dedup.keys import DEVELOPMENT_KEYS, read_keys
 from services.dedup.settings import KEYS
 from services.runtime.http import make_app
@@ -133,6 +134,25 @@ async def test_explain_says_in_words_why_a_report_is_where_it_is(room: Room, doo
     assert shown["ledger"][0]["words"].startswith("Nothing open covered transformer A0TR00104")
     assert {row["author"] for row in shown["ledger"]} == {"engine"}
     assert PHONE not in answer.text
+
+
+async def test_explain_tells_of_one_moment_though_the_area_goes_on(
+    room: Room, door: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = a_report(AREA, "A0TR00023", "first", 0)
+    await room.feed([report], minute(0))
+    load = reports_api.load_trees
+
+    async def while_another_reports(*asked: Any) -> Any:
+        await room.feed([a_report(AREA, "A0TR00023", "second", 1)], minute(1))
+        return await load(*asked)
+
+    monkeypatch.setattr(reports_api, "load_trees", while_another_reports)
+    shown = (await door.get(f"/v1/reports/{report.report_id}/explain")).json()
+    assert "1 report" in shown["considered"][0], shown["considered"]
+    monkeypatch.setattr(reports_api, "load_trees", load)
+    shown = (await door.get(f"/v1/reports/{report.report_id}/explain")).json()
+    assert "2 reports" in shown["considered"][0], shown["considered"]
 
 
 async def test_explain_of_an_answered_report_says_why(room: Room, door: httpx.AsyncClient) -> None:
