@@ -246,23 +246,23 @@ def settle(before: Ticket, *, answered: bool, reason: str, rules: Rules, now: da
 
 
 def placed(before: Ticket, *, answered: bool, rules: Rules, bounds: Bounds, now: datetime) -> Ticket:
-    """Take in what a person's word made of a report: it is in an incident, or answered.
+    """Take in what a person made of a report: it is in an incident, or answered.
 
     Of one that dedup had given back nobody has to ask the customer any more, and who asks already has the ticket as
-    before. A customer who spoke long after they reported it is still to be heard. One that was answered is an
-    incident's when the planned outage that answered it is withdrawn.
+    before. A customer who spoke long after they reported it is still to be heard. One in an incident is answered when a
+    planned outage is accepted for that, and an incident's again when it is withdrawn.
     """
-    if before.report is ReportState.ANSWERED and not answered:
-        case = replace(_case(before), version=before.version + 1, report=ReportState.SENT)
-        return _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
-    if before.report is not ReportState.RETURNED:
+    if before.report not in {ReportState.RETURNED, ReportState.SENT if answered else ReportState.ANSWERED}:
         return before
-    since = max(before.reported_at or before.facts.opened_at, before.facts.opened_at)
+    needs_person = before.needs_person
+    if before.report is ReportState.RETURNED:
+        since = max(before.reported_at or before.facts.opened_at, before.facts.opened_at)
+        needs_person = FOLLOW_UP if before.last_at - since >= bounds.follow_up else None
     case = replace(
         _case(before),
         version=before.version + 1,
         report=ReportState.ANSWERED if answered else ReportState.SENT,
-        needs_person=FOLLOW_UP if before.last_at - since >= bounds.follow_up else None,
+        needs_person=needs_person,
     )
     return _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
 

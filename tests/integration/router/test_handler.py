@@ -201,6 +201,24 @@ async def test_an_answered_report_stays_counted_with_dedup(desk: Desk) -> None:
     assert desk.tally == {"contact_outage": 1, "report_sent": 1}
 
 
+async def test_a_report_that_a_plan_answers_is_answered_until_that_is_taken_back(desk: Desk) -> None:
+    """A person accepted a planned outage for the incident it was in, and withdrew it."""
+    said = contact(text="停电了", account_id="A1")
+    covered = settled(said, "answered", "planned_outage").model_copy(update={"command_id": said.contact_id})
+    moved = covered.model_copy(update={"command_id": ids.report_id(said.ticket_id)})
+    uncovered = settled(said, "in_incident", "undone_by_person").model_copy(update={"command_id": said.ticket_id})
+    await desk.take(said)
+    await desk.take(covered)
+    ticket = await desk.ticket(said)
+    assert (ticket.state, ticket.report, ticket.version) == (TicketState.ANSWERED, ReportState.ANSWERED, 2)
+    await desk.take(moved)
+    assert (await desk.ticket(said)).version == 2, "the plan has another end"
+    await desk.take(uncovered)
+    ticket = await desk.ticket(said)
+    assert (ticket.state, ticket.report, ticket.version) == (TicketState.WITH_DEDUP, ReportState.SENT, 3)
+    assert desk.tally == {"contact_outage": 1, "report_sent": 1}
+
+
 async def test_a_report_and_its_settlement_in_one_batch_are_taken_in_turn(desk: Desk) -> None:
     said = contact(text="停电了", account_id="A1")
     await desk.take(said, settled(said))

@@ -328,11 +328,20 @@ def test_a_report_given_back_and_placed_by_a_person_is_asked_about_no_more() -> 
     assert (found.report, found.state, found.needs_person) == (ReportState.SENT, TicketState.WITH_DEDUP, None)
     assert (found.version, found.queue) == (given.version + 1, sent.queue)
     assert placed(found, answered=False, **told) is found, "told once, counted once"
-    assert placed(sent, answered=True, **told) is sent, "nobody was asked"
     taken_back = settle(found, **{**back, "reason": "placement_undone"})
     assert (taken_back.queue, taken_back.report) == (given.queue, ReportState.RETURNED)
     answered = placed(taken_back, answered=True, **told)
     assert (answered.report, answered.state) == (ReportState.ANSWERED, TicketState.ANSWERED)
+
+
+def test_a_report_that_a_person_let_a_plan_answer_is_answered_until_that_is_taken_back() -> None:
+    told = {"rules": SHIPPED, "bounds": BOUNDS, "now": NOON}
+    sent = after(contact(text="停电了"))
+    answered = placed(sent, answered=True, **told)
+    assert (answered.report, answered.state) == (ReportState.ANSWERED, TicketState.ANSWERED)
+    assert placed(answered, answered=True, **told) is answered, "told once, counted once"
+    back = placed(answered, answered=False, **told)
+    assert (back.report, back.state, back.queue) == (ReportState.SENT, TicketState.WITH_DEDUP, sent.queue)
 
 
 def test_a_place_that_a_dispatcher_took_back_can_be_said_anew() -> None:
