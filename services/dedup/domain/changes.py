@@ -193,7 +193,7 @@ class Changes:
         elif isinstance(event, (a.ReportUnplaced, pa.ReportCovered, pa.ReportUncovered)):
             self._settled_by_person(state, event, traceparent)
         elif isinstance(event, pa.AnswerOver):
-            self._settled.append(Told(self._settlement(state.area, event), traceparent))
+            self._settle(state.area, event, traceparent)
         elif isinstance(event, pa.CoverMoved):
             self._placing[event.report.report_id] = event.command_id
             self._settle(state.area, event, traceparent)
