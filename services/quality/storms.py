@@ -91,7 +91,7 @@ def read_truth(path: Path) -> dict[str, Truth]:
         ReplayFileError: it is no CSV, a line lacks or garbles a column, or an event stands in it twice.
         OSError: it cannot be read.
     """
-    return _read(path, "event_id", _truth)
+    return read_rows(path, "event_id", _truth)
 
 
 def read_faults(path: Path) -> dict[str, TrueFault]:
@@ -101,7 +101,7 @@ def read_faults(path: Path) -> dict[str, TrueFault]:
         ReplayFileError: it is no CSV, a line lacks or garbles a column, or a fault stands in it twice.
         OSError: it cannot be read.
     """
-    return _read(path, "fault_id", _fault)
+    return read_rows(path, "fault_id", _fault)
 
 
 def check_truth(
@@ -147,7 +147,15 @@ def _fault(row: Mapping[str, str]) -> TrueFault:
 _KINDS: Final = frozenset(Kind)
 
 
-def _read(path: Path, column: str, read: Callable[[Mapping[str, str]], _T]) -> dict[str, _T]:
+def read_rows(
+    path: Path, column: str, read: Callable[[Mapping[str, str]], _T], *, may_be_empty: bool = False
+) -> dict[str, _T]:
+    """Return what ``read`` makes of each row, by what stands in its column.
+
+    Raises:
+        ReplayFileError: it is no CSV, has no row, or one lacks or garbles a column or stands there twice.
+        OSError: it cannot be read.
+    """
     problems: list[tuple[int, str]] = []
     found: dict[str, _T] = {}
     try:
@@ -166,7 +174,7 @@ def _read(path: Path, column: str, read: Callable[[Mapping[str, str]], _T]) -> d
         raise ReplayFileError(path, [(1, f"lacks the column {error.args[0]!r}")]) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ReplayFileError(path, [(0, f"is not CSV in UTF-8: {error}")]) from None
-    if not found and not problems:
+    if not (found or problems or may_be_empty):
         problems.append((0, "has no row"))
     if problems:
         raise ReplayFileError(path, problems)

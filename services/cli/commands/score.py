@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from datetime import datetime
 from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -11,7 +9,7 @@ import typer
 
 from services.cli.console import Json, out, print_json, progress, table
 from services.cli.errors import CommandError, Exit
-from services.dedup.replay_files import ReplayFileError
+from services.dedup.replay_files import ReplayFileError, read_time
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.quality.hearing import hearing
@@ -20,7 +18,7 @@ from services.quality.losses import Cause, losses
 from services.quality.methods import BASELINES, compare, prepare
 from services.quality.placed import first_arrivals, says_where
 from services.quality.spread import spread
-from services.quality.storms import read_storm
+from services.quality.storms import read_rows, read_storm
 from services.runtime.settings import read_settings
 
 if TYPE_CHECKING:
@@ -83,9 +81,9 @@ def _of_folder(folder: Path) -> tuple[StormFiles, Outcome]:
         raise CommandError(f"{folder}:\n{error}", advice, Exit.REFUSED) from None
     try:
         return storm, read_outcome(folder / "assignments.csv", folder / "orders.csv")
-    except (KeyError, ValueError) as error:
-        what = f"{folder}: assignments.csv or orders.csv lacks or garbles a column: {error}"
-        raise CommandError(what, "Replay the storm again: `gridline replay --out` writes both.", Exit.REFUSED) from None
+    except ReplayFileError as error:
+        advice = "Correct these lines, or replay the storm again: `gridline replay --out` writes both files."
+        raise CommandError(f"{folder}:\n{error}", advice, Exit.REFUSED) from None
 
 
 def _figures(storm: StormFiles, outcome: Outcome) -> Figures:
@@ -139,26 +137,24 @@ def read_outcome(assignments: Path, orders: Path) -> Outcome:
     """Read what a replay wrote.
 
     Raises:
-        KeyError: a column is missing, or an order that orders.csv does not have.
-        ValueError: a time is none.
+        ReplayFileError: a row lacks or garbles a column, or names an order that orders.csv does not have.
         OSError: a file cannot be read.
     """
-    with orders.open(encoding="utf-8", newline="") as file:
-        issued = {row["order_id"]: _order(row) for row in csv.DictReader(file)}
-    outcome = Outcome({}, {}, issued)
-    with assignments.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            ever = tuple(order for order in row["order_ids"].split(";") if order)
-            if unknown := [order for order in ever if order not in issued]:
-                raise KeyError(f"order {unknown[0]} of event {row['event_id']} is not in {orders.name}")
-            outcome.ever[row["event_id"]] = ever
-            if row["incident_id"]:
-                outcome.clusters[row["event_id"]] = row["incident_id"]
-    return outcome
+    issued = read_rows(orders, "order_id", _order, may_be_empty=True)
+
+    def assigned(row: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+        ever = tuple(order for order in row["order_ids"].split(";") if order)
+        if unknown := [order for order in ever if order not in issued]:
+            raise ValueError(f"order {unknown[0]} is not in {orders.name}")
+        return row["incident_id"], ever
+
+    rows = read_rows(assignments, "event_id", assigned)
+    clusters = {event: incident for event, (incident, _) in rows.items() if incident}
+    return Outcome(clusters, {event: ever for event, (_, ever) in rows.items()}, issued)
 
 
-def _order(row: dict[str, str]) -> Order:
-    at = datetime.fromisoformat(row["issued_at"])
+def _order(row: Mapping[str, str]) -> Order:
+    at = read_time(row, "issued_at")
     return Order(at, [(at, row["device"])])
 
 

@@ -214,8 +214,16 @@ def test_a_storm_by_name_is_scored_from_its_files_as_from_the_replay(gridline, t
     assert both["baselines"]["no merging"]["spare_per_fault"] > both["spare_per_fault"]
     (folders[0] / "orders.csv").write_text("order_id,incident_id,issued_at,device,superseded_by\n")
     code, _, err = gridline("score", folders[0])
-    assert code != Exit.DONE
+    assert code == Exit.REFUSED
+    assert "assignments.csv:2: order" in err
     assert "is not in orders.csv" in err
+    for name in ("assignments.csv", "orders.csv"):  # as another program saves it
+        path = folders[1] / name
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert gridline("score", folders[1])[1] == scored
+    (folders[1] / "orders.csv").write_text("order_id,incident_id,issued_at,device,superseded_by\nx,y\n")
+    code, _, err = gridline("score", folders[1])
+    assert (code, "orders.csv:2: issued_at must be an ISO 8601 time" in err) == (Exit.REFUSED, True), err
 
 
 @pytest.mark.parametrize(
