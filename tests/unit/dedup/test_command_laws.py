@@ -287,7 +287,9 @@ class Desk(RuleBasedStateMachine):
         for done in (one for one in state.commands.values() if one.action is CommandAction.ACCEPT_PLAN):
             planned = state.planned.known[done.planned_id]
             for report in (state.covered[key] for key, _ in done.moves):
-                if planned.covers(report.made_at) and planned.device in state.upstream(report.device):
+                if not report.has_ticket:
+                    assert report.report_id not in last, "of a meter's word nobody is told"
+                elif planned.covers(report.made_at) and planned.device in state.upstream(report.device):
                     assert (last[report.report_id].outcome, last[report.report_id].planned_id) == (
                         "answered",
                         done.planned_id,
