@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from codecs import BOM_UTF8
 from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -60,12 +62,15 @@ def judge(
     For example:  gridline conformance judge actions.jsonl --run 1
     """
     actions = []
-    for number, line in enumerate(log.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(log.read_bytes().removeprefix(BOM_UTF8).splitlines(), 1):
+        if not line.strip():
+            continue
         try:
             action = json.loads(line)
-            actions.append({name: action[name] for name in ("order_id", "version", "status")})
-        except (ValueError, KeyError, TypeError):
-            what = f"{log}:{number}: not a JSON object with order_id, version and status"
+            said = {"order_id": str(UUID(action["order_id"])), "version": int(action["version"])}
+            actions.append({**said, "status": str(action["status"])})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            what = f"{log}:{number}: not a JSON object with order_id (a UUID), version (a number) and status, in UTF-8"
             raise CommandError(what, "Write one action a line, oldest first.") from None
     wrong = conformance.judge(conformance.script(run), actions)
     for problem in wrong:

@@ -318,9 +318,12 @@ def test_the_judge_of_conformance_says_yes_and_no(gridline, tmp_path):
     assert gridline("conformance", "judge", log)[0] == Exit.DONE
     log.write_text("\n".join([*right, right[0]]))
     assert gridline("conformance", "judge", log)[0] == Exit.NO
-    log.write_text("nonsense\n")
-    code, _, err = gridline("conformance", "judge", log)
-    assert (code, "actions.jsonl:1" in err) == (Exit.REFUSED, True)
+    log.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([*right, "", ""]).encode())
+    assert gridline("conformance", "judge", log)[0] == Exit.DONE
+    for nonsense in (b"nonsense", b'{"order_id": "x", "version": 1, "status": "issued"}', b"\xc4\xe3", b"[]"):
+        log.write_bytes(nonsense)
+        code, _, err = gridline("conformance", "judge", log)
+        assert (code, "actions.jsonl:1" in err) == (Exit.REFUSED, True), err
 
 
 @pytest.mark.parametrize(
