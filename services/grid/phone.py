@@ -33,7 +33,8 @@ def phone_key(raw: str | None) -> str | None:
         return None
     if digits.startswith("86") and (foreign or is_mobile(digits[2:])):
         national = digits[2:]
-        return national if is_mobile(national) or national.startswith("0") else f"0{national}"
+        key = national if is_mobile(national) or national.startswith("0") else f"0{national}"
+        return None if key.startswith("00") or len(key) < _SHORTEST else key
     if foreign:
         return f"+{digits}"
     if digits.startswith("0") and is_mobile(digits[1:]):

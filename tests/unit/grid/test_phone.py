@@ -36,7 +36,7 @@ def test_a_foreign_number_keeps_its_country():
     assert phone_key("+1 202 555 0123") == phone_key("0012025550123") == "+12025550123"
 
 
-@pytest.mark.parametrize("spelling", [None, "", "anonymous", "unknown", "95598", "110", "+", "1" * 16])
+@pytest.mark.parametrize("spelling", [None, "", "anonymous", "unknown", "95598", "110", "+", "1" * 16, "+86 00000"])
 def test_withheld_service_and_endless_numbers_are_no_number(spelling):
     assert phone_key(spelling) is None
 
