@@ -45,7 +45,8 @@ SELECT p.* FROM planned_outage AS p LEFT JOIN area AS a USING (area)
 WHERE p.area = ANY($1::text[]) AND (a.latest IS NULL OR p.ends_at >= a.latest - $2::interval)
 ORDER BY p.planned_id
 """
-_READINGS: Final = "SELECT * FROM telemetry WHERE area = ANY($1::text[])"
+# An older release took a clock's year 1 for a time, which Postgres keeps as infinitely long ago.
+_READINGS: Final = "SELECT * FROM telemetry WHERE area = ANY($1::text[]) AND isfinite(at) AND isfinite(since)"
 
 _ELSEWHERE: Final = "SELECT * FROM outage_elsewhere WHERE area = ANY($1::text[])"
 _NOTE_ELSEWHERE: Final = """

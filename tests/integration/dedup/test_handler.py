@@ -609,3 +609,13 @@ async def test_an_estimate_that_is_no_time_is_none_when_it_is_loaded(room: Room)
 
     (incident,) = (await room.loaded(AREA))[AREA].incidents.values()
     assert incident.etr is None
+
+
+async def test_a_reading_of_the_year_1_is_none_when_it_is_loaded(room: Room) -> None:
+    """A release before took one in; Postgres keeps that year as infinitely long ago."""
+    await room.pool.execute(
+        "INSERT INTO telemetry VALUES ($1, $2, $2, 'last_gasp', '-infinity', '-infinity', 'head-end')",
+        AREA,
+        "A0TR00023",
+    )
+    assert not (await room.loaded(AREA))[AREA].telemetry.known

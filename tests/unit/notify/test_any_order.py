@@ -57,7 +57,11 @@ def test_once_each_and_the_truth_in_the_end(by_partition, data, actions):
         assert told, "a report whose joining came with an old revision still counts"
         last = told[-1]
         if truth.state is IncidentState.RESTORED:
-            assert last.stage is Stage.RESTORED
+            # Were an incident's own order not kept, as Kafka keeps it, an old word of another might come after that.
+            at_its_time = not by_partition and any(
+                (one.stage, one.incident_id) == (Stage.RESTORED, Snapshots.id(home)) for one in told
+            )
+            assert last.stage is Stage.RESTORED or at_its_time
         else:
             assert last.stage is not Stage.RESTORED
             if truth.etr is not None:
