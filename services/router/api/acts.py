@@ -220,6 +220,8 @@ async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | N
         await _can_receive(desk, agent, "agent_id")
         told |= {} if ticket.classification.hazards else {"to_agent": agent, "until": now + timings.hold}
     elif told.get("to_agent"):
+        if told["to_agent"] == agent:
+            raise wrong_field("to_agent", "is whose ticket it is: name another agent, or return the ticket")
         await _can_receive(desk, told["to_agent"], "to_agent")
         told["until"] = now + timings.hold
     into, across = told.pop("into", None), told.pop("across_customers", False)

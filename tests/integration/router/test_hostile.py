@@ -34,6 +34,7 @@ CASES: Final = (
     ("POST", "tickets/{t}/return", b'{"agent_id": "ann", "reason": "bored"}', 422, "reason", "wrong_queue"),
     ("POST", "tickets/{t}/transfer", b'{"agent_id": "ann", "to_agent": "ghost"}', 422, "to_agent", "no agent"),
     ("POST", "tickets/{t}/transfer", b'{"agent_id": "ann", "to_agent": "off"}', 409, "to_agent", "not_available"),
+    ("POST", "tickets/{t}/transfer", b'{"agent_id": "ann", "to_agent": "ann"}', 422, "to_agent", "whose ticket"),
     ("POST", "tickets/{t}/transfer", b'{"agent_id": "ann", "to_queue": "nowhere"}', 422, "to_queue", "none of"),
     ("POST", "tickets/{t}/merge", b'{"into": "{t}", "reason": "same"}', 409, "state", "into_itself"),
     ("POST", "tickets/{t}/unmerge", b'{"reason": "other"}', 409, "state", "not_merged"),
