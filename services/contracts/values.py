@@ -70,16 +70,16 @@ def _in_utc(value: datetime) -> datetime:
     return value if value.tzinfo is UTC or value.utcoffset() else value.astimezone(UTC)
 
 
-def _within_years(value: datetime) -> datetime:
+def _instant(value: datetime) -> datetime:
     if value.year not in YEARS:
         raise ValueError(f"has a year outside {YEARS.start} to {YEARS.stop - 1}")
-    return value
+    return _in_utc(value)
 
 
 ClockTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """What a customer's or a sender's clock said, with its offset: of any year, as a contact is never lost for it."""
 
-Timestamp = Annotated[AwareDatetime, AfterValidator(_in_utc), AfterValidator(_within_years)]
+Timestamp = Annotated[AwareDatetime, AfterValidator(_instant)]
 """An instant with its offset. Naive times are refused: a hotline spans time zones and clocks that lie."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 from rich.markup import escape
@@ -15,6 +15,7 @@ app = typer.Typer(
     name="planned", no_args_is_help=True, add_completion=False, help="Planned outages: list, add, change, cancel."
 )
 
+_PAGE: Final = 500
 _From = Annotated[str, typer.Option("--from", callback=given, help="Begin, ISO 8601 with offset.")]
 _Until = Annotated[str, typer.Option("--until", callback=given, help="End, ISO 8601 with offset.")]
 
@@ -27,7 +28,13 @@ def list_planned(
 
     For example:  gridline planned list
     """
-    found = desk.ask("/v1/planned-outages", area=area)["planned_outages"]
+    found: list[dict[str, Any]] = []
+    after: str | None = None
+    while True:
+        page = desk.ask("/v1/planned-outages", area=area, after=after, limit=_PAGE)
+        found += page["planned_outages"]
+        if (after := page["next"]) is None:
+            break
     if as_json:
         print_json(found)
         return
@@ -93,7 +100,9 @@ def cancel(
     command_id: desk.CommandId = None,
     as_json: Json = False,
 ) -> None:
-    """Cancel a planned outage: from now on reports there are outages.
+    """Cancel a planned outage that is wrong or put off: whoever called under it is an outage with a crew.
+
+    Of work that is done early, change the end instead.
 
     For example:  gridline planned cancel 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 -r "rain"
     """

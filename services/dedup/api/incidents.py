@@ -5,17 +5,15 @@ Decided here: how they are shown. Never here: a change of an incident; a name, p
 
 from __future__ import annotations
 
-import base64
-import binascii
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
-from services.contracts.envelope import parse_time
 from services.contracts.values import Etr, IncidentState, Name, ProgressStage
+from services.dedup.api.pages import After, cursor, read_cursor
 from services.dedup.domain.acts import NetworkChange
 from services.dedup.keys import Scope
 from services.dedup.store import views
@@ -170,18 +168,19 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         proposed_plan: Annotated[
             bool | None, Query(description="Only those with a planned outage to accept or decline, or only the others")
         ] = None,
-        after: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
+        after: After = None,
         limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
     ) -> IncidentPage:
-        cursor = None if after is None else _read_cursor(after)
+        since = read_cursor(after)
         with translated():
             async with pool.acquire() as connection:
                 states = [one.value for one in state] if state else None
                 rows = await views.page_of_incidents(
-                    connection, states, area, cursor, limit + 1, proposed=proposed_plan, now=clock.now()
+                    connection, states, area, since, limit + 1, proposed=proposed_plan, now=clock.now()
                 )
         shown = [_incident(row) for row in rows[:limit]]
-        return IncidentPage(incidents=shown, next=_cursor(shown[-1]) if len(rows) > limit else None)
+        more = len(rows) > limit
+        return IncidentPage(incidents=shown, next=cursor(shown[-1].opened_at, shown[-1].incident_id) if more else None)
 
     @router.get(
         "/incidents/{incident_id}",
@@ -240,16 +239,3 @@ def _plan(row: asyncpg.Record) -> ProposedPlan:
 
 _SAME: Final = tuple(IncidentView.model_fields.keys() - {"order_id", "device", "etr", "proposed_plan"})
 """Fields that are columns of the same name."""
-
-
-def _cursor(last: IncidentView) -> str:
-    return base64.urlsafe_b64encode(f"{last.opened_at.isoformat()} {last.incident_id}".encode()).decode()
-
-
-def _read_cursor(given: str) -> tuple[datetime, UUID]:
-    try:
-        opened_at, incident_id = base64.urlsafe_b64decode(given.encode()).decode().split(" ")
-        return parse_time(opened_at).astimezone(UTC), UUID(incident_id)
-    except (ValueError, OverflowError, binascii.Error):
-        errors = [{"field": "after", "reason": "is not a `next` this door gave"}]
-        raise Problem(422, "some fields do not fit", errors=errors) from None

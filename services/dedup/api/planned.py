@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from services.contracts.ids import derive
 from services.contracts.values import CommandAction, Name, Timestamp
 from services.dedup.api.commands import CommandView, Desk, Hand, IfMatch, Said, Seen, command_id, hand_of
+from services.dedup.api.pages import After, cursor, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import people
 from services.runtime import clock
@@ -56,6 +57,7 @@ class PlannedPage(BaseModel):
     """Planned outages, by their start."""
 
     planned_outages: list[PlannedView]
+    next: str | None = Field(description="Give it as `after` for the next page; absent on the last")
 
 
 def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:  # noqa: C901 - one door an action
@@ -85,12 +87,18 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
     async def several(
         area: Annotated[Name | None, Query()] = None,
         ending_after: Annotated[Timestamp | None, Query(description="Now, if absent")] = None,
+        after: After = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> PlannedPage:
+        since = read_cursor(after)
         with translated():
             async with pool.acquire() as connection:
-                rows = await people.planned_outages(connection, area, ending_after or clock.now(), limit)
-        return PlannedPage(planned_outages=[PlannedView(**dict(row)) for row in rows])
+                rows = await people.planned_outages(connection, area, ending_after or clock.now(), since, limit + 1)
+        shown = [PlannedView(**dict(row)) for row in rows[:limit]]
+        more = len(rows) > limit
+        return PlannedPage(
+            planned_outages=shown, next=cursor(shown[-1].starts_at, shown[-1].planned_id) if more else None
+        )
 
     @router.get("/{planned_id}", dependencies=[may_read], summary="One planned outage")
     async def one(planned_id: UUID, response: Response) -> PlannedView:

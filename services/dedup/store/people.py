@@ -33,7 +33,9 @@ ORDER BY accepted_at DESC, command_id LIMIT $2
 """
 _PLANNED: Final = """
 SELECT * FROM planned_outage
-WHERE ($1::text IS NULL OR area = $1) AND ends_at > $2 ORDER BY starts_at, planned_id LIMIT $3
+WHERE ($1::text IS NULL OR area = $1) AND ends_at > $2
+  AND ($3::timestamptz IS NULL OR (starts_at, planned_id) > ($3, $4::uuid))
+ORDER BY starts_at, planned_id LIMIT $5
 """
 _ONE_PLANNED: Final = "SELECT * FROM planned_outage WHERE planned_id = $1"
 _DEVICE: Final = """
@@ -85,10 +87,11 @@ async def commands_about(connection: Connection, about: UUID | None, limit: int)
 
 
 async def planned_outages(
-    connection: Connection, area: str | None, ending_after: datetime, limit: int
+    connection: Connection, area: str | None, ending_after: datetime, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[asyncpg.Record]:
-    """Return planned outages that end after a moment, by their start."""
-    return await connection.fetch(_PLANNED, area, ending_after, limit)
+    """Return planned outages that end after a moment, by their start, after the one at ``after``."""
+    starts_at, planned_id = after or (None, None)
+    return await connection.fetch(_PLANNED, area, ending_after, starts_at, planned_id, limit)
 
 
 async def planned_outage(connection: Connection, planned_id: UUID) -> asyncpg.Record | None:

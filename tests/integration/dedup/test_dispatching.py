@@ -262,6 +262,24 @@ async def test_an_account_whose_power_is_back_is_found_where_it_reported_whateve
         assert still_open == (1 if n == 0 else None)
 
 
+async def test_planned_outages_come_in_pages(room: Room, desk: httpx.AsyncClient) -> None:
+    body = {"reason": "new poles", "device": "A0FU00017", "ends_at": minute(YEARS).isoformat()}
+    for number, n in enumerate((2, 0, 1, 1)):
+        said = {"command_id": f"p{number}", "starts_at": minute(n).isoformat(), **body}
+        assert (await desk.post("/planned-outages?wait=0", json=said)).status_code == 202
+        await decide_what_was_accepted(room, 0)
+    pages, after = [], None
+    while not pages or after is not None:
+        asked = {"limit": 1, "ending_after": minute(0).isoformat(), **({"after": after} if after else {})}
+        page = (await desk.get("/planned-outages", params=asked)).json()
+        pages += page["planned_outages"]
+        after = page["next"]
+    assert [one["starts_at"] for one in pages] == [minute(n).isoformat().replace("+00:00", "Z") for n in (0, 1, 1, 2)]
+    assert len({one["planned_id"] for one in pages}) == len(pages)
+    refused = await desk.get("/planned-outages", params={"after": "nonsense"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "after")
+
+
 async def test_planned_outages_readings_and_figures_over_http(room: Room, desk: httpx.AsyncClient) -> None:
     account = await room.pool.fetchrow(
         "SELECT account_id, transformer_id FROM grid.customer WHERE transformer_id = 'A0TR00023' LIMIT 1"
@@ -297,7 +315,7 @@ async def test_planned_outages_readings_and_figures_over_http(room: Room, desk: 
     found = (await desk.get("/figures/reliability", params={**now, "momentary_minutes": 0})).json()  # seconds old
     assert found["total"]["customers_interrupted"] == incident["customers_served"]
     assert [one["area"] for one in found["areas"]] == [AREA]
-    cancel = {"command_id": "p2", "reason": "done early"}
+    cancel = {"command_id": "p2", "reason": "put off"}
     path = f"/planned-outages/{planned['planned_id']}/cancel?wait=0"
     assert (await desk.post(path, json=cancel, headers={"If-Match": '"7"'})).status_code == 412
     assert (await desk.post(path, json=cancel, headers={"If-Match": '"1"'})).status_code == 202
