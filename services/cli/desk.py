@@ -6,7 +6,7 @@ Never here: an action.
 from __future__ import annotations
 
 import getpass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import uuid4
 
 import typer
@@ -21,6 +21,9 @@ CommandId = Annotated[
     str | None, typer.Option("--command-id", help="Your own id of this command; the same again changes nothing.")
 ]
 
+PAGE: Final = 500
+"""What a list gives at most at once."""
+
 
 def headers() -> dict[str, str]:
     """Return the headers that say who asks."""
@@ -34,6 +37,23 @@ def ask(path: str, **query: Any) -> Any:
         CommandError: no answer, or a refusal.
     """
     return http.get("dedup", addresses.find().urls["dedup"], path, headers=headers(), **query)
+
+
+def pages(path: str, field: str, most: int | None = None, **query: Any) -> tuple[list[dict[str, Any]], bool]:
+    """Collect what a door lists until there are ``most``, or no more; say whether there are more.
+
+    Raises:
+        CommandError: no answer, or a refusal.
+    """
+    found: list[dict[str, Any]] = []
+    after: str | None = None
+    while most is None or len(found) < most:
+        wanted = PAGE if most is None else min(PAGE, most - len(found))
+        page = ask(path, after=after, limit=wanted, **query)
+        found += page[field]
+        if (after := page["next"]) is None:
+            break
+    return found, after is not None
 
 
 def act(

@@ -60,6 +60,8 @@ Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9
 
 YEARS: Final = range(1900, 3000)
 """Of every instant: the years 1 and 9999, by which systems mean nothing or for ever, no other zone can show."""
+OTHER_YEAR: Final = f"has a year outside {YEARS.start} to {YEARS.stop - 1}"
+"""What is said of an instant that is in none of them."""
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -72,7 +74,7 @@ def _in_utc(value: datetime) -> datetime:
 
 def _instant(value: datetime) -> datetime:
     if value.year not in YEARS:
-        raise ValueError(f"has a year outside {YEARS.start} to {YEARS.stop - 1}")
+        raise ValueError(OTHER_YEAR)
     return _in_utc(value)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from services.contracts.envelope import parse_time
-from services.contracts.values import YEARS, Channel
+from services.contracts.values import OTHER_YEAR, YEARS, Channel
 from services.grid.csv_file import no_utf8
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def read_time(line: Mapping[str, Any], name: str) -> datetime:
     except (ValueError, TypeError):
         raise ValueError(f"{name} must be an ISO 8601 time with its offset") from None
     if moment.year not in YEARS:
-        raise ValueError(f"{name} has a year outside {YEARS.start} to {YEARS.stop - 1}")
+        raise ValueError(f"{name} {OTHER_YEAR}")
     return moment.astimezone(UTC)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BeforeValidator
 
-from services.contracts.values import YEARS
+from services.contracts.values import OTHER_YEAR, YEARS
 from services.runtime import clock
 from services.runtime.http import wrong_field
 
@@ -33,7 +33,7 @@ def period(
     end = end or clock.now()
     for name, at in zip(names, (begin, end), strict=True):
         if at is not None and at.year not in YEARS:
-            raise wrong_field(name, f"has a year outside {YEARS.start} to {YEARS.stop - 1}")
+            raise wrong_field(name, OTHER_YEAR)
     begin = begin or end - timedelta(days=1)
     if not timedelta(0) < end - begin <= longest:
         raise wrong_field(names[0], f"must be before {names[1]}, by {longest.days} days at most")

@@ -23,7 +23,6 @@ app = typer.Typer(
 )
 
 _OPEN = ("predicted", "confirmed")
-_PAGE = 500
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
 
@@ -51,7 +50,8 @@ def list_incidents(
       gridline incidents list --proposed-plan
     """
     states = state or (None if everything else list(_OPEN))
-    found, more = _pages(states, area, limit, proposed_plan=proposed_plan or None)
+    asked = {"state": states, "area": area, "proposed_plan": proposed_plan or None}
+    found, more = desk.pages("/v1/incidents", "incidents", limit, **asked)
     if as_json:
         print_json(found)
         return
@@ -83,7 +83,7 @@ def list_incidents(
 @app.command()
 def waiting(
     area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=_PAGE, help="Oldest ones to show.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=desk.PAGE, help="Oldest ones to show.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List reports that nothing could place, oldest first: place one with `gridline incidents place`.
@@ -232,19 +232,3 @@ def _words(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(value)
     return shown(value) if _TIME.match(value) else str(value)
-
-
-def _pages(
-    states: list[str] | None, area: str | None, limit: int, *, proposed_plan: bool | None
-) -> tuple[list[dict[str, Any]], bool]:
-    """Collect pages until there are enough or no more; say whether there are more."""
-    found: list[dict[str, Any]] = []
-    after: str | None = None
-    while len(found) < limit:
-        ask = min(_PAGE, limit - len(found))
-        page = desk.ask("/v1/incidents", state=states, area=area, after=after, limit=ask, proposed_plan=proposed_plan)
-        found += page["incidents"]
-        after = page["next"]
-        if after is None:
-            break
-    return found, after is not None

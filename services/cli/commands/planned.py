@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -15,7 +15,6 @@ app = typer.Typer(
     name="planned", no_args_is_help=True, add_completion=False, help="Planned outages: list, add, change, cancel."
 )
 
-_PAGE: Final = 500
 _From = Annotated[str, typer.Option("--from", callback=given, help="Begin, ISO 8601 with offset.")]
 _Until = Annotated[str, typer.Option("--until", callback=given, help="End, ISO 8601 with offset.")]
 
@@ -28,13 +27,7 @@ def list_planned(
 
     For example:  gridline planned list
     """
-    found: list[dict[str, Any]] = []
-    after: str | None = None
-    while True:
-        page = desk.ask("/v1/planned-outages", area=area, after=after, limit=_PAGE)
-        found += page["planned_outages"]
-        if (after := page["next"]) is None:
-            break
+    found, _ = desk.pages("/v1/planned-outages", "planned_outages", area=area)
     if as_json:
         print_json(found)
         return

@@ -1,9 +1,9 @@
 """What a dispatcher does about planned work: enter, change, cancel it; say that an incident is that work, or is not.
 
-Decided here: which reports a planned outage answers once a person accepted it for their incident, and that they are an
-incident's again when it is withdrawn. Danger is never answered by a plan, nor who depends on power. A plan is proposed
-for the open incidents under it whose earliest report lies in its time; only a person accepts it. Never here: what a
-report under a plan that was known before comes to (``planned``, ``decide``).
+Decided here: which reports a planned outage answers once a person accepted it for their incident. Danger is never
+answered by a plan, nor who depends on power. A plan is proposed for the open incidents under it whose earliest report
+lies in its time; only a person accepts it. Never here: what a report under a plan that was known before comes to
+(``planned``, ``decide``), and what comes back when one is withdrawn (``withdrawing``).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.acting import RefusedError
 from services.dedup.domain.planned import Planned
-from services.dedup.domain.report import Report
 from services.dedup.domain.withdrawing import change, covers
 
 if TYPE_CHECKING:
     from services.dedup.domain.acting import Acting
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.planned import PlannedOutages
+    from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState
 
 _OPEN = frozenset({IncidentState.PREDICTED, IncidentState.CONFIRMED})

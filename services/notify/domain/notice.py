@@ -206,26 +206,21 @@ def settle(message: ReportSettled) -> Notice | Quiet:
     notice = make_notice(reporter, tell, incident_id=None, caused_at=message.settled_at)
     notice = replace(notice, planned_id=message.planned_id)
     if message.command_id is not None:
-        return once_for(message.command_id, notice, message, tell)
+        return once_for(message.command_id, notice, message.recipient)
     if message.planned_id is not None and message.reason == "already_restored":  # what it answered until now is over
-        tell = replace(tell, stage=Stage.RESTORED)
-        return once_for(message.planned_id, replace(notice, stage=tell.stage), message, tell)
+        return once_for(message.planned_id, replace(notice, stage=Stage.RESTORED), message.recipient)
     return notice
 
 
-def once_for(subject: UUID, notice: Notice, message: ReportSettled, tell: Tell) -> Notice:
+def once_for(subject: UUID, notice: Notice, to: Recipient) -> Notice:
     """Return the one notice by which a customer is told what became of their reports, however many.
 
     Args:
         subject: The command of the person who did something about them, or the planned outage that is over.
         notice: What is told.
-        message: What became of one of them.
-        tell: The stage.
+        to: The customer.
     """
-    to = message.recipient
-    if to is None:
-        raise AssertionError("a notice has a recipient")
-    key = ids.notice_id(to.channel, to.address, subject, tell.stage, tell.revision)
+    key = ids.notice_id(to.channel, to.address, subject, notice.stage, notice.revision)
     return replace(notice, notice_id=key, replaces=() if notice.planned_id is None else (notice.planned_id,))
 
 

@@ -75,6 +75,4 @@ def tell_moved_end(
     reporter = Reporter(message.report_id, message.ticket_id, message.ticket_ref, message.language, to)
     tell = Tell(Stage.ETR_CHANGED, 1, Template.ETR_CHANGED, until)
     notice = make_notice(reporter, tell, incident_id=None, caused_at=message.settled_at)
-    return once_for(
-        message.command_id or message.report_id, replace(notice, planned_id=message.planned_id), message, tell
-    )
+    return once_for(message.command_id or message.report_id, replace(notice, planned_id=message.planned_id), to)
