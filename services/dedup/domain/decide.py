@@ -338,7 +338,7 @@ class _Decision(Draft):
     def power_back(self, message: PowerRestored) -> None:
         """Close what power that is back was missing from."""
         at = min(message.restored_at, message.received_at)
-        if self.state.answered:
+        if self.state.answered or self.state.covered:
             self.events += answers_over(self.state, message, at)
         if message.account_id is not None:
             restore_account(self, message.account_id, message.device, at)

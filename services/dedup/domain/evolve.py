@@ -307,7 +307,13 @@ def _cover_moved(state: AreaState, event: pa.CoverMoved) -> None:
 
 
 def _answer_over(state: AreaState, event: pa.AnswerOver) -> None:
-    del state.answered[event.planned_id][event.report.report_id]
+    key = event.report.report_id
+    if state.covered.pop(key, None) is None and event.planned_id is not None:
+        del state.answered[event.planned_id][key]
+
+
+def _acceptance_narrowed(state: AreaState, event: pa.AcceptanceNarrowed) -> None:
+    state.commands[event.done.command_id] = event.done
 
 
 def _report_uncovered(state: AreaState, event: pa.ReportUncovered) -> None:
@@ -427,6 +433,7 @@ _APPLY: dict[type[e.Event], Callable[[AreaState, Any], None]] = {
     pa.ReportCovered: _report_covered,
     pa.CoverMoved: _cover_moved,
     pa.AnswerOver: _answer_over,
+    pa.AcceptanceNarrowed: _acceptance_narrowed,
     pa.ReportUncovered: _report_uncovered,
     pa.IncidentCovered: _incident_covered,
     pa.IncidentUncovered: _incident_uncovered,

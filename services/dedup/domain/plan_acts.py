@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from services.dedup.domain.acts import Closed
+    from services.dedup.domain.acts import Closed, Done
     from services.dedup.domain.events import Rule
     from services.dedup.domain.planned import Planned
     from services.dedup.domain.report import Report
@@ -76,11 +76,18 @@ class CoverMoved:
 
 @dataclass(frozen=True, slots=True)
 class AnswerOver:
-    """Power came back to who a planned outage had answered as they called."""
+    """Power came back to whom a planned outage answered."""
 
     report: Report
-    planned_id: UUID
+    planned_id: UUID | None
     rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceNarrowed:
+    """An acceptance is of fewer reports: power came back to the others."""
+
+    done: Done
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,7 @@ class IncidentUncovered:
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceOver:
-    """An acceptance can be undone no more: its plan was withdrawn (``by``), or was over long ago.
+    """An acceptance is over: its plan was withdrawn (``by``) or over long ago, or power came back to all.
 
     Attributes:
         gone: The incident that it had closed and that does not come back.
@@ -140,6 +147,7 @@ PlanAct = (
     | ReportCovered
     | CoverMoved
     | AnswerOver
+    | AcceptanceNarrowed
     | ReportUncovered
     | IncidentCovered
     | IncidentUncovered

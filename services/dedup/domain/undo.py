@@ -56,7 +56,7 @@ def _done(acting: Acting) -> a.Done:
         raise RefusedError(("undoes", "is needed for this action"))
     found = acting.state.commands.get(key)
     if found is None:
-        why = "it was refused, undone already, is itself an undo, or an incident it changed has been closed since"
+        why = "it was refused, undone already, is itself an undo, or what it changed is over since"
         raise RefusedError(("undoes", f"command {key} cannot be undone: {why}"))
     return found
 

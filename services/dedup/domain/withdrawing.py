@@ -7,6 +7,7 @@ where they go, and who hears of another end, or that power is back. Never here: 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
@@ -136,19 +137,33 @@ def _answered_in_vain(acting: Acting, before: Planned, after: Planned) -> list[_
 
 
 def answers_over(state: AreaState, message: PowerRestored, at: datetime) -> list[e.Event]:
-    """Return that power is back for whom a planned outage answered as they called: of their place, or their home."""
+    """Return that power is back for whom a planned outage answers: of their place, or their home.
+
+    They do not come back with it: an acceptance is of the others only, and over where there are none.
+    """
 
     def is_of(report: Report) -> bool:
         if message.account_id is not None:
             return report.account_id == message.account_id
         return report.device == message.device or state.is_under(report.device, message.device)
 
-    return [
+    found: list[e.Event] = [
         pa.AnswerOver(one, planned, e.Rule.ALREADY_RESTORED)
         for planned in sorted(state.answered)
         for one in _answered(state, planned)
         if one.made_at <= at and is_of(one)
     ]
+    for done in acceptances(state):
+        covered = [state.covered[report] for report, _ in done.moves]
+        back = {one.report_id: one for one in covered if one.made_at <= at and is_of(one)}
+        if not back or expired(state, done):
+            continue
+        found += [pa.AnswerOver(one, done.planned_id, e.Rule.ALREADY_RESTORED) for one in back.values()]
+        if left := tuple(move for move in done.moves if move[0] not in back):
+            found.append(pa.AcceptanceNarrowed(replace(done, moves=left)))
+        else:
+            found.append(pa.AcceptanceOver(done.command_id, gone=_closed_by(done)))
+    return found
 
 
 # --- bringing reports back ---
@@ -281,5 +296,9 @@ def forget_expired(acting: Acting) -> None:
     """Let acceptances that are not taken back any more stand for good, so that they are not kept for ever."""
     for done in acceptances(acting.state):
         if expired(acting.state, done):
-            gone = done.closed[0].incident_id if done.closed else None
-            acting.events.append(pa.AcceptanceOver(done.command_id, gone=gone))
+            acting.events.append(pa.AcceptanceOver(done.command_id, gone=_closed_by(done)))
+
+
+def _closed_by(done: a.Done) -> UUID | None:
+    """Return the incident that an acceptance closed, if it did."""
+    return done.closed[0].incident_id if done.closed else None

@@ -201,6 +201,8 @@ class ActRows:
                     *(one.revision, one.cancelled, self.now),
                 )
             )
+        elif isinstance(event, pa.AcceptanceNarrowed):
+            self.done[event.done.command_id] = event.done
         elif isinstance(event, _ANSWERS):
             self._answered(event)
         elif isinstance(event, a.TelemetryNoted):

@@ -272,12 +272,21 @@ class Desk(RuleBasedStateMachine):
 
     @invariant()
     def what_a_plan_answers_is_not_lost(self) -> None:
-        """Whatever becomes of the rest of its incident: it can come back until it does."""
+        """Whatever becomes of the rest of its incident: it can come back until it does, or power is back for it."""
         answered: dict[UUID, bool] = {}
         for event in self.story.events:
-            if isinstance(event, pa.ReportCovered | pa.ReportUncovered):
+            if isinstance(event, pa.ReportCovered | pa.ReportUncovered | pa.AnswerOver):
                 answered[event.report.report_id] = isinstance(event, pa.ReportCovered)
         assert {report for report, still in answered.items() if still} == self.story.state.covered.keys()
+
+    @invariant()
+    def who_has_power_again_under_a_plan_hears_it_once_and_does_not_come_back(self) -> None:
+        """However the plan answered them, and whatever becomes of it."""
+        over = [event.report for event in self.story.events if isinstance(event, pa.AnswerOver)]
+        told = [one.report_id for one in self.story.settled if one.reason == "already_restored" and one.planned_id]
+        assert told == [one.report_id for one in over if one.has_ticket]
+        assert len(set(told)) == len(told)
+        assert not {one.report_id for one in over} & (self.story.state.members.keys() | self.story.state.covered.keys())
 
     @invariant()
     def who_is_answered_by_a_plan_was_told_when_it_ends(self) -> None:
