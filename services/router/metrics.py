@@ -35,6 +35,9 @@ HOLIDAYS_UNTIL: Final = Gauge(
     "Unix time from which on a list of holidays.yaml has no year: office clocks then run on days off",
     ("list",),
 )
+DESK_UNKNOWN: Final = Gauge(
+    "gridline_router_desk_unknown_queues", "Queues named in desk.yaml that no route tree in force has"
+)
 ACTS: Final = Counter("gridline_router_acts_total", "What was done with tickets, by queue", ("did", "queue"))
 REFUSED_ACTS: Final = Counter("gridline_router_acts_refused_total", "Acts that were not allowed, by reason", ("why",))
 ANSWER_SECONDS: Final = Histogram(

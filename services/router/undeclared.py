@@ -1,4 +1,4 @@
-"""Tickets left in a queue that no tree has any more: they are decided again (ADR 30).
+"""Queues that no tree has any more: the tickets left in one are decided again (ADR 30), a rule for one is told.
 
 Decided here: which queues are declared: those of the tree in force here, and of the trees of other processes that run,
 for a tree is rolled out one process after another. Never here: where a ticket goes instead; the tree says that.
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.router import store
+from services.router import metrics, store
 from services.router.domain.desk import GRIDLINE
 from services.router.domain.log import Did, Event
+from services.router.tree.desk import queues_of_no_tree
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
 from services.runtime.postgres import translated
@@ -60,13 +61,24 @@ _log = structlog.get_logger()
 
 async def watch_queues(desk: Desk, every_s: float = _EVERY_S) -> None:
     """Look again and again, for the life of the service."""
+    told: list[str] = []
     while True:
         try:
             while await look(desk):
                 continue
+            told = tell_unknown(desk, told)
         except UnavailableError as error:
             _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
         await asyncio.sleep(every_s)
+
+
+def tell_unknown(desk: Desk, told: list[str]) -> list[str]:
+    """Say which queues of desk.yaml no tree in force has, once and again when it changes; return them."""
+    unknown = queues_of_no_tree(desk.rules(), desk.book.declared)
+    metrics.DESK_UNKNOWN.set(len(unknown))
+    for fault in unknown if unknown != told else ():
+        _log.warning("desk_names_a_queue_of_no_tree", fault=fault)
+    return unknown
 
 
 async def look(desk: Desk, lease: timedelta = LEASE) -> int:

@@ -7,19 +7,23 @@ ask the running router.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.markup import escape
 
 from services.cli import addresses, http, route_cases, route_drawing
-from services.cli.console import Json, out, print_json, table
+from services.cli.console import Json, err, out, print_json, table
 from services.cli.errors import CommandError, Exit
 from services.router.settings import RouterSettings
-from services.router.tree.book import load_rules
+from services.router.tree.book import load_desk, load_rules
+from services.router.tree.desk import queues_of_no_tree
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from services.runtime.settings import read_settings
-from services.runtime.yaml_reading import RulesError
+from services.runtime.yaml_reading import RulesError, read_text
+
+if TYPE_CHECKING:
+    from services.router.domain.ticket import Rules
 
 app = typer.Typer(
     name="routes",
@@ -30,6 +34,7 @@ app = typer.Typer(
 
 _Routes = Annotated[Path | None, typer.Option("--routes", help="Route file; default: the router's own.")]
 _Classify = Annotated[Path | None, typer.Option("--classify", help="Word file; default: the router's own.")]
+_Desk = Annotated[Path | None, typer.Option("--desk", help="The desk's file; default: the router's own.")]
 _SHIPPED_CASES: Final = Path(__file__).parents[3] / "deploy" / "routes.cases.yaml"
 
 
@@ -38,9 +43,12 @@ def try_cases(
     cases: Annotated[Path, typer.Argument(help="Table of cases (YAML).")] = _SHIPPED_CASES,
     routes: _Routes = None,
     classify: _Classify = None,
+    desk: _Desk = None,
     as_json: Json = False,
 ) -> None:
     """Run a table of cases through the files, and say for each which route decided. Exit 1 if one is not as expected.
+
+    A queue that the desk's file names and the tree does not have is told: misspelt, or of the tree before or after.
 
     For example:
 
@@ -48,7 +56,8 @@ def try_cases(
 
       gridline routes test my-cases.yaml --routes new-routes.yaml
     """
-    rules, _ = _rules(routes, classify)
+    rules, settings = _rules(routes, classify)
+    _tell_unknown(desk or settings.desk_file, rules)
     try:
         results = route_cases.run(str(cases), _text(cases), rules)
     except RulesError as error:
@@ -201,12 +210,22 @@ def queues(as_json: Json = False) -> None:
     out.print(table("Skill queues", ("queue", "", "waiting", "oldest", ""), rows, right=("waiting", "oldest")))
 
 
-def _rules(routes: Path | None, classify: Path | None) -> tuple[Any, RouterSettings]:
+def _rules(routes: Path | None, classify: Path | None) -> tuple[Rules, RouterSettings]:
     settings = read_settings(RouterSettings)
     try:
         return load_rules(routes or settings.routes_file, classify or settings.classify_file), settings
     except RulesError as error:
         raise CommandError(f"rules that do not fit:\n{error}", "Correct the lines.", Exit.REFUSED) from None
+
+
+def _tell_unknown(file: Path, rules: Rules) -> None:
+    """Say which queues of the desk's file the tree does not have: beside the results, for two trees may be in force."""
+    try:
+        desk = load_desk(str(file), read_text(file))
+    except RulesError as error:
+        raise CommandError(f"rules that do not fit:\n{error}", "Correct the lines.", Exit.REFUSED) from None
+    for fault in queues_of_no_tree(desk, rules.tree.queues):
+        err.print(f"[yellow]warning[/yellow] {escape(fault)}")
 
 
 def _text(path: Path) -> str:

@@ -61,6 +61,7 @@ class DeskRules:
         answer_within: The y of "x % in y seconds".
         answer_share: The x, from 0 to 1.
         ring: Within which an agent should take what is offered to them.
+        named: The queues that are named, each with where: the file and its line.
     """
 
     timings: Timings = field(default_factory=Timings)
@@ -71,6 +72,7 @@ class DeskRules:
     answer_within: timedelta = timedelta(seconds=20)
     answer_share: float = 0.8
     ring: timedelta = timedelta(seconds=9)
+    named: tuple[tuple[str, str], ...] = ()
     hash: str = ""
 
     def wrap_up_in(self, queue: str) -> WrapUp | None:

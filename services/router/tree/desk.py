@@ -1,6 +1,7 @@
 """The desk's file: YAML to timings, calendars and clocks, every fault with its line.
 
-Decided here: what the file may say. Never here: what it means for a ticket (``domain.desk``).
+Decided here: what the file may say; that a queue which no tree has is a mistake to be told, and no fault: the trees and
+this file change one after the other. Never here: what it means for a ticket (``domain.desk``).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from services.router.tree.calendars import read_calendars
 from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of, meant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from yaml.nodes import Node
 
@@ -71,13 +72,28 @@ def read_desk(file: str, text: str, holidays: Mapping[str, Holidays]) -> DeskRul
         answer_within=within,
         answer_share=share,
         **({} if ring is None else {"ring": ring}),
+        named=tuple((queue, f"{file}:{line}") for queue, line in desk.named),
         hash=digest_of(text),
     )
+
+
+def queues_of_no_tree(desk: DeskRules, trees: Collection[str]) -> list[str]:
+    """Return the queues that the desk's file names and none of the trees in force has, each with its file and line.
+
+    What is said of such a queue holds for no ticket; the others have what is usual.
+    """
+    return [
+        f"{where}: {queue!r} is no queue of any tree; {meant(queue, trees)}"
+        for queue, where in desk.named
+        if queue not in trees
+    ]
 
 
 class _Desk:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self.named: list[tuple[str, int]] = []
+        """Queues and the lines on which they are named."""
 
     def timings(self, node: Node) -> Timings:
         words = {**_TIMINGS, **_OPTIONAL}
@@ -90,7 +106,8 @@ class _Desk:
     def wrap_up(self, node: Node) -> tuple[WrapUp | None, dict[str, WrapUp]]:
         fields = self._reader.fields(node, "wrap_up", ("usual", "queues"))
         usual = self._one_wrap_up(fields["usual"], "usual") if "usual" in fields else None
-        entries = self._reader.entries(fields["queues"], "queues") if "queues" in fields else ()
+        entries = tuple(self._reader.entries(fields["queues"], "queues")) if "queues" in fields else ()
+        self.named += ((entry.key, entry.line) for entry in entries)
         queues = {
             self._reader.checked_word(entry.key, entry.line, "queue"): self._one_wrap_up(entry.value, entry.key)
             for entry in entries
@@ -143,6 +160,10 @@ class _Desk:
             items = list(value.value) if isinstance(value.value, list) else [value]
             words = [self._reader.word(item, key, known) for item in items]
             found[key] = frozenset(word for word in words if word is not None)
+            if key == "queue":
+                self.named += (
+                    (word, line_of(item)) for word, item in zip(words, items, strict=True) if word is not None
+                )
         return found
 
     def _stages(self, node: Node, calendars: Mapping[str, WorkingTime]) -> tuple[Stage, ...]:

@@ -7,16 +7,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
+from services.router import metrics
 from services.router.acting import Desk as People
 from services.router.bell import Bell
-from services.router.tree.book import RuleBook
-from services.router.undeclared import look
+from services.router.tree.book import RuleBook, load_desk
+from services.router.undeclared import look, tell_unknown
 from services.runtime.outbox import Outbox
 from tests.integration.router.desk import Desk
 from tests.integration.router.seat import Seat, published, question
 from tests.integration.router.trees import write
-from tests.unit.router.making import SHIPPED_DESK
+from tests.unit.router.making import DESK, SHIPPED_DESK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +75,31 @@ async def test_what_waits_is_decided_again_page_by_page_once_only_the_new_tree_i
         ("rerouted", "questions", 2, later.book.rules.hash)
     }
     assert len({one.ticket_id for one in again}) == len(again) == 130
+
+
+async def test_a_queue_of_the_desks_file_is_told_once_no_tree_in_force_has_it(people: People, later: People) -> None:
+    limit = "    complaint: {limit"
+    named = DESK.read_text(encoding="utf-8").replace(limit, f"    consultation: {{limit: 5m, then: complete}}\n{limit}")
+    rules = load_desk("desk.yaml", named.replace(limit, f"    questions: {{limit: 5m, then: complete}}\n{limit}"))
+    people.rules = later.rules = lambda: rules
+
+    async def told_by(router: People, told: list[str]) -> list[str]:
+        with capture_logs() as logs:
+            await look(router)
+            unknown = tell_unknown(router, told)
+        said = [each["fault"] for each in logs if each["event"] == "desk_names_a_queue_of_no_tree"]
+        assert said == (unknown if unknown != told else []), "at a change, and not at every look"
+        assert metrics.DESK_UNKNOWN._value.get() == len(unknown)
+        return unknown
+
+    [told] = await told_by(people, [])
+    assert "'questions' is no queue of any tree" in told
+    assert await told_by(people, [told]) == [told]
+    assert await told_by(later, []) == [], "each has one of the two"
+    assert await told_by(people, [told]) == []
+    await is_silent(people)
+    [left] = await told_by(later, [])
+    assert "'consultation' is no queue of any tree" in left, "the old tree has gone"
 
 
 async def test_a_seat_may_be_on_the_queues_of_both_trees_while_both_are_in_force(

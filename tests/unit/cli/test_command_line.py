@@ -17,7 +17,8 @@ from services.cli.errors import CommandError, Exit
 from services.runtime.errors import UnavailableError
 from services.runtime.settings import SettingsError
 
-NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
+DEPLOY = Path(__file__).parents[3] / "deploy"
+NETWORKS = DEPLOY / "networks"
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +122,23 @@ def test_a_service_that_does_not_answer_is_named_with_its_variable(gridline):
     _, _, err = gridline("incidents", "list")
     assert "dedup at http://127.0.0.1:" in err
     assert "GRIDLINE_DEDUP_URL" in err
+
+
+def test_a_queue_of_the_desk_that_the_tree_does_not_have_is_told_beside_the_results(gridline, tmp_path):
+    desk = tmp_path / "desk.yaml"
+    text = (DEPLOY / "desk.yaml").read_text(encoding="utf-8")
+    desk.write_text(text.replace("    complaint: {limit", "    complant: {limit"), encoding="utf-8")
+    line = 1 + text[: text.index("    complaint: {limit")].count("\n")
+    code, out, err = gridline("routes", "test", "--desk", str(desk), "--json")
+    assert code == 0
+    assert f"{desk}:{line}: 'complant' is no queue of any tree; did you mean 'complaint'?" in err
+    assert json.loads(out)
+    code, _, err = gridline("routes", "test", "--json")
+    assert (code, err) == (0, "")
+    desk.write_text(text.replace("offer: 20s", "offer: soon"), encoding="utf-8")
+    code, _, err = gridline("routes", "test", "--desk", str(desk))
+    assert code == Exit.REFUSED
+    assert "offer: 'soon' must be a number" in err
 
 
 def test_a_bad_network_file_is_refused_with_file_and_line(gridline, tmp_path):

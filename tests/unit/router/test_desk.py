@@ -23,6 +23,7 @@ from services.router.domain.work import Phase
 from services.router.timers import passed
 from services.router.tree.book import load_desk
 from services.router.tree.calendars import holidays_beside
+from services.router.tree.desk import queues_of_no_tree
 from services.router.tree.keys import DEVELOPMENT_KEYS, Scope, read_keys
 from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError
@@ -409,6 +410,22 @@ def test_a_wrong_desk_file_is_refused_with_its_line(old: str, new: str, fault: s
     assert fault in str(refused.value)
     for found in refused.value.faults:
         assert 1 <= found.line <= wrong.count("\n") + 1
+
+
+def test_a_queue_that_no_tree_has_is_told_with_its_line_and_is_no_fault() -> None:
+    assert queues_of_no_tree(SHIPPED_DESK, SHIPPED.tree.queues) == []
+    wrong = TEXT.replace("    whistleblow: {limit", "    whistelblow: {limit").replace(
+        "match: {business_type: complaint}", "match: {queue: [complaint, complaints]}"
+    )
+    read = load_desk("desk.yaml", wrong)
+    lines = [1 + n for n, line in enumerate(wrong.splitlines()) if "whistelblow" in line or "complaints]" in line]
+    told = queues_of_no_tree(read, SHIPPED.tree.queues)
+    assert [line.split(";")[0] for line in told] == [
+        f"desk.yaml:{lines[0]}: 'whistelblow' is no queue of any tree",
+        f"desk.yaml:{lines[1]}: 'complaints' is no queue of any tree",
+    ]
+    assert "did you mean 'whistleblow'?" in told[0]
+    assert queues_of_no_tree(read, {*SHIPPED.tree.queues, "whistelblow", "complaints"}) == [], "another router's tree"
 
 
 def test_a_key_is_found_by_its_hash_and_two_stand_while_one_is_changed() -> None:
