@@ -195,7 +195,9 @@ SELECT body::text AS body FROM ticket WHERE wake_at <= $1 ORDER BY wake_at LIMIT
 # Not many: agents have a few in hand each.
 _WRITING: Final = """
 SELECT body::text AS body FROM ticket
-WHERE agent IS NOT NULL AND state = 'wrap_up' AND body #>> '{work,until}' IS NULL ORDER BY ticket_id FOR UPDATE
+WHERE agent IS NOT NULL AND state = 'wrap_up' AND ($1::text[] IS NULL OR queue = ANY($1))
+  AND body #>> '{work,until}' IS NULL
+ORDER BY ticket_id LIMIT $2 FOR UPDATE
 """
 
 
@@ -334,9 +336,9 @@ async def waking(tx: Connection, now: datetime, limit: int) -> list[Ticket]:
     return [store.read(row["body"]) for row in await tx.fetch(_WAKING, now, limit)]
 
 
-async def writing_for_ever(tx: Connection) -> list[Ticket]:
-    """Return the tickets that are written up without a limit, locked."""
-    return [store.read(row["body"]) for row in await tx.fetch(_WRITING)]
+async def writing_for_ever(tx: Connection, queues: Collection[str] | None, limit: int) -> list[Ticket]:
+    """Return tickets of these queues, or of any, that are written up without a limit, locked."""
+    return [store.read(row["body"]) for row in await tx.fetch(_WRITING, queues, limit)]
 
 
 def _row(body: str, presence: str, since: datetime, seen_at: datetime) -> Row:

@@ -21,24 +21,30 @@ from services.runtime import clock
 from services.runtime.errors import UnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from services.router.acting import Desk
     from services.router.domain.desk import DeskRules
     from services.router.domain.ticket import Ticket
+    from services.runtime.postgres import Connection
 
 _PAGE: Final = 100
+_LIMITS_S: Final = 60.0
+"""Between two looks for write-ups that have no limit though the rules in force have one: decided in the moment of a
+reload, or by a process that had not reloaded yet. Few, and short against any limit."""
 _log: Final = structlog.get_logger()
 
 
-async def watch_time(desk: Desk, every_s: float) -> None:
+async def watch_time(desk: Desk, every_s: float, limits_every_s: float = _LIMITS_S) -> None:
     """Look again and again, for the life of the service."""
-    limits = ""
+    limits, due = "", 0.0
     while True:
         try:
-            if limits != (loaded := desk.rules().hash):
-                await limit_write_ups(desk)
-                limits = loaded
+            if limits != (loaded := desk.rules().hash) or clock.monotonic() >= due:
+                while await limit_write_ups(desk):
+                    continue
+                limits, due = loaded, clock.monotonic() + limits_every_s
             while await wake(desk):
                 await note_signs(desk)  # for other processes, which sweep too
             while await sweep(desk):
@@ -50,30 +56,33 @@ async def watch_time(desk: Desk, every_s: float) -> None:
 
 
 async def limit_write_ups(desk: Desk) -> int:
-    """Give write-ups that began while no limit was in force the one that is now; return how many.
+    """Give write-ups that began while no limit was in force the one that is now, up to a page; return how many changed.
 
-    To be done when rules were loaded: time alone never comes to them.
+    Time alone never comes to them: nothing says when to look.
     """
-    now, rules = clock.now(), desk.rules()
-    async with desk.transaction() as tx:
-        changes = [passed(ticket, rules, now) for ticket in await roster.writing_for_ever(tx)]
-        changes = await desk.keep(tx, changes, now)
-    desk.committed(changes)
+    limited = desk.rules().limited
+    if limited is not None and not limited:
+        return 0
+    changes = await _let_pass(desk, lambda tx, _: roster.writing_for_ever(tx, limited, _PAGE))
     return sum(change.after is not change.before for change in changes)
 
 
 async def wake(desk: Desk) -> int:
     """Do what time alone does with tickets that are due, up to a page of them; return how many."""
+    return len(await _let_pass(desk, lambda tx, now: roster.waking(tx, now, _PAGE)))
+
+
+async def _let_pass(desk: Desk, find: Callable[[Connection, datetime], Awaitable[list[Ticket]]]) -> list[Change]:
+    """Find tickets and let time have done with each what comes first."""
     now, rules = clock.now(), desk.rules()
     async with desk.transaction() as tx:
-        due = await roster.waking(tx, now, _PAGE)
-        changes = [passed(ticket, rules, now) for ticket in due]
+        changes = [passed(ticket, rules, now) for ticket in await find(tx, now)]
         still = [change.after for change in changes if change.after is change.before]
         if still:  # the clocks in force have changed since it was stored
             await store.keep(tx, [(ticket, turn_of(ticket, rules)) for ticket in still])
         changes = await desk.keep(tx, changes, now)
     desk.committed(changes)
-    return len(due)
+    return changes
 
 
 def passed(before: Ticket, rules: DeskRules, now: datetime) -> Change:

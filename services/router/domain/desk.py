@@ -75,6 +75,11 @@ class DeskRules:
     named: tuple[tuple[str, str], ...] = ()
     hash: str = ""
 
+    @property
+    def limited(self) -> tuple[str, ...] | None:
+        """The queues in which writing up has a limit; None for every queue."""
+        return tuple(self.wrap_up) if self.usual_wrap_up is None else None
+
     def wrap_up_in(self, queue: str) -> WrapUp | None:
         """Return how long writing up may take in a queue, if there is a limit."""
         return self.wrap_up.get(queue, self.usual_wrap_up)

@@ -13,7 +13,9 @@ import pytest
 from services.router import figures, store
 from services.router.attendance import sweep
 from services.router.domain.effects import fold
-from services.router.timers import limit_write_ups, wake
+from services.router.domain.log import Did, Event
+from services.router.domain.work import Phase
+from services.router.timers import limit_write_ups, wake, watch_time
 from tests.integration.router.seat import Seat, let_pass, published, question
 from tests.unit.router.making import SHIPPED_DESK
 
@@ -113,6 +115,32 @@ async def test_a_write_up_that_began_before_there_was_a_limit_is_ended_too(
     async with people.pool.acquire() as connection:
         [now] = await store.by_id(connection, said.ticket_id)
         assert fold(await store.log_of(connection, said.ticket_id)) == now.work
+
+
+async def test_a_write_up_decided_by_the_old_rules_as_new_ones_come_into_force_has_their_limit_soon(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    said = question("1")
+    await desk.take(said)
+    limited, people.rules = people.rules, lambda: replace(SHIPPED_DESK, wrap_up={}, usual_wrap_up=None, hash="old")
+    ann = await Seat(doors, "ann").begin("consultation")
+    await ann.claim()
+    watching = asyncio.create_task(watch_time(people, 0.02, 0.5))
+    try:
+        async with people.transaction() as tx:
+            now = datetime.now(UTC)
+            before = await people.load(tx, said.ticket_id, None)
+            change = people.change(before, Event(did=Did.WRAPPED_UP, at=now, by="t", agent="ann"))
+            people.committed(await people.keep(tx, [change], now))
+            people.rules = limited
+            await asyncio.sleep(0.3)  # the look at the reload is over, and has seen a ticket in hand
+        async with asyncio.timeout(10):
+            while (written := await desk.ticket(said)).work is None or written.work.until is None:
+                await asyncio.sleep(0.05)
+    finally:
+        watching.cancel()
+    assert written.work.phase is Phase.WRAP_UP
+    assert [one.change for one in await published(people)][-2:] == ["wrapped_up", "limited"]
 
 
 async def test_an_agent_who_left_for_good_leaves_their_tickets_to_others_and_their_history_behind(
