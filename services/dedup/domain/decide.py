@@ -40,7 +40,7 @@ from services.dedup.domain.relook import RELOOK, as_one, is_sparse, partition
 from services.dedup.domain.report import Report
 from services.dedup.domain.restore import restore_account, restore_device
 from services.dedup.domain.rules import PLACE
-from services.dedup.domain.singles import is_beside, said_again
+from services.dedup.domain.singles import is_beside, own_premises
 from services.dedup.domain.undo import undo
 from services.dedup.domain.waves import second_wave
 from services.dedup.domain.withdrawing import answers_over
@@ -132,7 +132,7 @@ class _Decision(Draft):
             and (planned := state.planned.covering(state.upstream(leaf), report.made_at)) is not None
         ):
             self._answer(report, e.Rule.PLANNED, planned)
-        elif (own := self._own_premises(report, leaf)) is not None:
+        elif (own := own_premises(state, report, leaf)) is not None:
             self.join(report, own, e.Rule.SAME_PREMISE)
         elif report.single_premise:
             self._single(report, leaf, e.Rule.SINGLE_PREMISE)
@@ -187,21 +187,6 @@ class _Decision(Draft):
             return
         best = max(covered, key=lambda pair: pair[0].weight + called_of(self.state, report, pair[1]))
         self.join(best[0].of(report), best[1], e.Rule.FOLLOWS)
-
-    def _own_premises(self, report: Report, leaf: str) -> Incident | None:
-        """Return the open incident of this one customer and no other, if the report speaks of that again."""
-        state = self.state
-        if report.account_id is not None:
-            known = state.by_premises.get(report.account_id)
-            if known is not None:
-                return state.incidents[known]
-        if leaf in state.singles_at and (same := said_again(state, report, leaf)) is not None:
-            return same
-        if report.single_premise and leaf in state.by_device:
-            at_device = state.incidents[state.by_device[leaf]]
-            if at_device.standing.only_of(report.account_id):
-                return at_device
-        return None
 
     def _single(self, report: Report, leaf: str, rule: Rule) -> None:
         """One customer's own problem stays one, also under a larger outage."""

@@ -27,7 +27,22 @@ if TYPE_CHECKING:
     from services.dedup.domain.state import AreaState
 
 
-def said_again(state: AreaState, report: Report, leaf: str) -> Incident | None:
+def own_premises(state: AreaState, report: Report, leaf: str) -> Incident | None:
+    """Return the open incident of this one customer and no other, if the report speaks of that again."""
+    if report.account_id is not None:
+        known = state.by_premises.get(report.account_id)
+        if known is not None:
+            return state.incidents[known]
+    if leaf in state.singles_at and (same := _said_again(state, report, leaf)) is not None:
+        return same
+    if report.single_premise and leaf in state.by_device:
+        at_device = state.incidents[state.by_device[leaf]]
+        if at_device.standing.only_of(report.account_id):
+            return at_device
+    return None
+
+
+def _said_again(state: AreaState, report: Report, leaf: str) -> Incident | None:
     """Return the newest single incident at a device that a report of an unknown customer may tell of again."""
     if any(step.device in state.by_device for step in state.path(leaf)) or leaf in state.by_device:
         return None  # more than one home is dark there: it rather tells of that

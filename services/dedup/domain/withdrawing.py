@@ -20,6 +20,7 @@ from services.dedup.domain.acting import lowest_above, standing_at
 from services.dedup.domain.orders import version_of
 from services.dedup.domain.relook import partition
 from services.dedup.domain.report import Report
+from services.dedup.domain.singles import own_premises
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -222,23 +223,30 @@ def _bring_back(acting: Acting, answers: Iterable[_Answer], rule: e.Rule) -> Non
         acting.events += [a.IncidentRecounted(key), e.OrderIssued(version_of(subject, 1, rule, acting.now))]
 
 
-def _place(state: AreaState, reports: Sequence[Report]) -> tuple[str, str | None]:
-    """Return the lowest device above reports; and the account, if they are its own matter."""
+def _place(state: AreaState, reports: Sequence[Report]) -> tuple[str, e.Kind, str | None]:
+    """Return the lowest device above reports, and what they are there: one customer's own, if they all say so."""
     leaves = [state.leaf(one.device) or one.device for one in reports]
     name = lowest_above(state, set(leaves)) or leaves[0]
     if name is None:
         raise AssertionError("a planned outage covers a place")
-    own = {one.account_id if one.single_premise else None for one in reports}
-    return name, next(iter(own)) if len(own) == 1 else None
+    if all(one.single_premise for one in reports) and len({one.customer for one in reports}) == 1:
+        return name, e.Kind.SINGLE, reports[0].account_id
+    return name, e.Kind.OUTAGE, None
 
 
 def _standing_over(
     state: AreaState, answer: _Answer, places: dict[str, UUID], homes: dict[UUID, Incident]
 ) -> Incident | None:
-    """Return the open incident that an outage at the place of these reports is part of, if one is."""
-    device, premises = _place(state, answer.reports)
-    at = [] if premises is None else [places.get(premises) or state.by_premises.get(premises)]
-    at += [places.get(one) or state.by_device.get(one) for one in state.upstream(device)]
+    """Return the open incident that an outage at the place of these reports is part of, if one is.
+
+    One customer's own problem stays one, also under a larger outage.
+    """
+    device, kind, premises = _place(state, answer.reports)
+    if kind is e.Kind.SINGLE:
+        own = own_premises(state, answer.reports[0], device)
+        at = [places.get(premises or ""), None if own is None else own.incident_id]
+    else:
+        at = [places.get(one) or state.by_device.get(one) for one in state.upstream(device)]
     for key in at:
         if key is not None and (key in homes or key in state.incidents):
             return homes[key] if key in homes else state.incidents[key]
@@ -249,21 +257,22 @@ def _found(
     acting: Acting, answer: _Answer, rule: e.Rule, places: dict[str, UUID], founded: dict[UUID, e.IncidentOpened]
 ) -> UUID:
     """Open an outage of their own for these reports, or return the one that this command opened there."""
-    device, premises = _place(acting.state, answer.reports)
-    for one in (premises, *acting.state.upstream(device)):
-        if one is not None and places.get(one) in founded:
+    device, kind, premises = _place(acting.state, answer.reports)
+    single = kind is e.Kind.SINGLE
+    for one in (premises or "",) if single else acting.state.upstream(device):
+        if places.get(one) in founded:
             return places[one]
     ref, served = acting.reference(device, answer.reports[0])
-    kind = e.Kind.OUTAGE if premises is None else e.Kind.SINGLE
     area, by, seq = acting.state.area, acting.command.command_id, acting.number()
     new = e.IncidentOpened(
         *(split_incident_id(area, by, seq), split_order_id(area, by, seq), kind, ref),
-        *(served if premises is None else min(served, 1), seq, rule),
+        *(min(served, 1) if single else served, seq, rule),
         premises=premises,
     )
     acting.events.append(new)
     founded[new.incident_id] = new
-    places[device if premises is None else premises] = new.incident_id
+    if (name := premises if single else device) is not None:
+        places[name] = new.incident_id
     return new.incident_id
 
 

@@ -202,3 +202,30 @@ def test_they_are_forgotten_with_the_plan(storm: Timeline) -> None:
     storm.crew(storm.order_of(late).order_id, ProgressStage.RESTORED)
 
     assert not storm.state.answered
+
+
+@pytest.mark.parametrize("account", ["A1", None])
+def test_what_is_one_homes_own_stays_so_under_a_larger_outage(storm: Timeline, account: str | None) -> None:
+    enter(storm.at(0))
+    mine = storm.at(5).report("A0TR00026", "mine", account=account, only_mine=True)
+    theirs = storm.at(6).report("A0TR00027", "theirs", account="A2")
+    depends = storm.at(7).report("A0TR00104", "open above")
+    storm.dispatcher("confirm", incident_id=storm.state.members[depends], device="A0SW00015")
+    storm.at(20).dispatcher("cancel_plan", planned_id=PLAN)
+
+    own, above = storm.incident_of(mine), storm.incident_of(depends)
+    assert (own.kind, own.premises, own.customers_served) == (e.Kind.SINGLE, account, 1)
+    assert storm.incident_of(theirs) is above
+    assert storm.order_of(mine).status == "issued"
+    assert len(storm.live_orders()) == 2
+
+
+def test_who_called_again_before_it_was_withdrawn_has_one_incident_of_their_own(storm: Timeline) -> None:
+    own = {"account": "A1", "only_mine": True}
+    before = storm.at(-10).report("A0TR00026", "before it began", **own)
+    enter(storm.at(0))
+    mine = storm.at(5).report("A0TR00026", "mine", **own)
+    storm.at(20).dispatcher("cancel_plan", planned_id=PLAN)
+
+    assert storm.incident_of(mine) is storm.incident_of(before)
+    assert len(storm.live_orders()) == 1
