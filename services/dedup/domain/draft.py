@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.ids import incident_id, order_id, split_incident_id, split_order_id, timer_id
 from services.contracts.values import CustomerClass, DeviceRef, OrderStatus
 from services.dedup.domain import events as e
+from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.incident import Standing
 from services.dedup.domain.orders import Subject, last_version, more_urgent, version_of
+from services.dedup.domain.planning import settled_together
 from services.dedup.domain.relook import RELOOK, Piece
 from services.dedup.domain.rules import CELL
 
@@ -168,6 +170,9 @@ class Draft:
         standing = survivor.standing.copy()
         for one in (*(one for other in others for one in other.reports.values()), report):
             standing.add(one)
+        if any(one.settled_plans for one in lifted.incidents):  # hardly ever
+            for planned, settled in settled_together(self.state, survivor, others):
+                self.events.append(pa.PlanSettled(survivor.incident_id, planned, rule, settled=settled))
         for other in others:
             self.absorb(other, survivor, e.Rule.ABSORBED, lifted.evidence)
         self.events.append(e.ReportJoined(report, survivor.incident_id, self.number(), rule, lifted.evidence))
@@ -218,6 +223,7 @@ class Draft:
 
     def _open_apart(self, incident: Incident, piece: Piece, rule: Rule, evidence: Evidence) -> None:
         target, order = self.open_for(incident, piece, rule)
+        self.events += [pa.PlanSettled(target, planned, rule) for planned in incident.settled_plans]
         self.take_out(piece.reports, incident, target, rule, evidence)
         device, served = self.device(piece.device, piece.reports[0])
         subject = Subject(target, order, self.state.area, e.Kind.OUTAGE, device, served, Standing.of(piece.reports))

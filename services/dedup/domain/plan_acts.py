@@ -37,7 +37,10 @@ class PlanProposed:
 
 @dataclass(frozen=True, slots=True)
 class PlanSettled:
-    """A person said what a planned outage is to an open incident, or took that back: then it is proposed again."""
+    """What a planned outage is to an open incident is settled, or no longer: then it is proposed again.
+
+    A person said so or took that back; or what the incident has now, a person was asked about elsewhere, or not.
+    """
 
     incident_id: UUID
     planned_id: UUID

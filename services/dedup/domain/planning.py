@@ -20,6 +20,9 @@ from services.dedup.domain.planned import Planned
 from services.dedup.domain.withdrawing import change, covers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
     from services.dedup.domain.acting import Acting
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.planned import PlannedOutages
@@ -61,6 +64,23 @@ def plans_of_a_part(state: AreaState, incident: Incident, plans: PlannedOutages 
         if (within := under[one.planned_id])
         and any(report.device in within and _answers(state, one, report) for report in reports)
     ]
+
+
+def settled_together(state: AreaState, survivor: Incident, others: Iterable[Incident]) -> list[tuple[UUID, bool]]:
+    """Return of which planned outages it is settled, or no longer, what they are to an incident that absorbs others.
+
+    Nobody is asked twice about the same reports. But where a planned outage may answer one that nobody was asked about,
+    somebody is: a crew may be on its way to a switch that was opened on purpose.
+    """
+    together = (survivor, *others)
+    found = []
+    for key in dict.fromkeys(key for one in together for key in one.settled_plans):
+        planned = state.planned.known.get(key)
+        unasked = (report for one in together if key not in one.settled_plans for report in one.reports.values())
+        settled = planned is None or not any(_answers(state, planned, report) for report in unasked)
+        if settled is not (key in survivor.settled_plans):
+            found.append((key, settled))
+    return found
 
 
 # --- entering, changing, cancelling ---

@@ -11,7 +11,7 @@ from services.contracts.topics import OUTAGE_INPUT
 from services.dedup.domain.planning import proposed_plan
 from services.dedup.store import views
 from tests.integration.dedup.room import plain
-from tests.unit.dedup import test_known_plans, test_planning, test_power_back_under_plans
+from tests.unit.dedup import test_declined_plans, test_known_plans, test_planning, test_power_back_under_plans
 from tests.unit.dedup.timeline import Timeline, minute, rules_of_tests, shipped_tree
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 AREA = "A0SU00000"
-AT_LEAST = 39
+AT_LEAST = 43
 BEFORE = minute(-10_000)
 """No plan of a story has ended by then: what is proposed depends on the stories alone."""
 EMPTY = """TRUNCATE area, storm, incident, report, membership, order_version, progress, restored_part, timer, command,
@@ -32,7 +32,7 @@ EMPTY = """TRUNCATE area, storm, incident, report, membership, order_version, pr
 
 def stories() -> Iterator[tuple[str, Timeline]]:
     tree, rules = shipped_tree("ieee123"), rules_of_tests()
-    modules = test_planning, test_known_plans, test_power_back_under_plans
+    modules = test_planning, test_known_plans, test_declined_plans, test_power_back_under_plans
     for name, function in (pair for module in modules for pair in vars(module).items()):
         if name.startswith("test_") and list(inspect.signature(function).parameters) == ["storm"]:
             timeline = Timeline(AREA, tree, rules)

@@ -38,6 +38,7 @@ from services.runtime.settings import ServiceSettings
 from tests.integration.dedup.room import plain
 from tests.unit.dedup import (
     test_commands,
+    test_declined_plans,
     test_known_plans,
     test_open_places,
     test_planning,
@@ -63,9 +64,9 @@ pytestmark = pytest.mark.integration
 MODULES = (
     *(test_scenarios, test_scenarios_crews, test_scenarios_restored, test_scenarios_held),
     *(test_commands, test_telemetry, test_silence, test_open_places, test_planning, test_known_plans),
-    test_power_back_under_plans,
+    *(test_declined_plans, test_power_back_under_plans),
 )
-TOLD_AT_LEAST = 119
+TOLD_AT_LEAST = 123
 HOLDS = {"transformer": timedelta(minutes=5), "fuse": timedelta(minutes=10)}
 EMPTY = """TRUNCATE area, storm, incident, report, membership, order_version, progress, restored_part, timer, command,
     planned_outage, plan_answer, telemetry, outage_elsewhere, inbox"""
