@@ -42,6 +42,8 @@ _WATCH_SECONDS: Final = 5.0
 _UNAVAILABLE_SECONDS: Final = 1.0
 _DRAIN_SECONDS: Final = 5.0
 _SPREAD: Final = 0.2
+_LONGEST_ASKED_SECONDS: Final = 3600.0
+"""Receivers know when they can be asked again (a quota of the day), but none keeps customers waiting for longer."""
 
 _log = structlog.get_logger()
 
@@ -55,7 +57,7 @@ class Patience:
         call_s: Longest one attempt may take.
         attempts: Attempts before a notice has failed.
         first_s: Wait after the first attempt; it doubles with each.
-        longest_s: Longest wait.
+        longest_s: Longest wait, unless the receiver asks for a longer one.
         per_second: Most attempts of one sender that begin in a second; None is no limit.
     """
 
@@ -67,12 +69,13 @@ class Patience:
     per_second: float | None = None
 
     def wait(self, notice: UUID, attempt: int, asked: float | None) -> float:
-        """Return the seconds to wait after ``attempt``; ``asked`` is what the receiver asked for.
+        """Return the seconds to wait after ``attempt``; ``asked`` is what the receiver asked for, an hour at most.
 
         Spread over a fifth by the notice's id, so that notices which failed together do not come back together.
         """
-        doubled = self.first_s * 2.0 ** min(attempt - 1, 30)
-        return min(self.longest_s, max(doubled, asked or 0.0)) * (1.0 + _SPREAD * (notice.int % 1000) / 1000)
+        doubled = min(self.longest_s, self.first_s * 2.0 ** min(attempt - 1, 30))
+        wait = max(doubled, min(asked or 0.0, _LONGEST_ASKED_SECONDS))
+        return wait * (1.0 + _SPREAD * (notice.int % 1000) / 1000)
 
 
 class Delivery:

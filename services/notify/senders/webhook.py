@@ -15,6 +15,7 @@ import base64
 import hashlib
 import hmac
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -116,12 +117,19 @@ def _answer(response: httpx.Response) -> Answer:
         return Delivered()
     if status in _THIS_NOTICE:
         return Refused(f"http_{status}")
-    return Retry(f"http_{status}", after_s=_retry_after(response.headers.get("retry-after")))
+    return Retry(f"http_{status}", after_s=_retry_after(response.headers))
 
 
-def _retry_after(text: str | None) -> float | None:
-    """Read Retry-After in its form of seconds; the form of a date needs the receiver's clock and is left out."""
-    return float(text) if text and text.isascii() and text.isdigit() and len(text) <= len("86400") else None
+def _retry_after(headers: httpx.Headers) -> float | None:
+    """Read Retry-After: seconds, or a date, which is by the receiver's clock: its ``Date`` says what that shows."""
+    text = headers.get("retry-after", "")
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        wait = parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError, OverflowError):  # no date; one with a zone and one without; one of the year 10^20
+        return None
+    return max(0.0, wait.total_seconds())
 
 
 async def _drain(response: httpx.Response) -> None:

@@ -52,6 +52,10 @@ _WAIT_SECONDS: Final = {45009: 3600.0, 45011: 60.0}
 class _BadAnswerError(Exception):
     """The platform said something that is no answer of its documents, or nothing; the text is a word for it."""
 
+    def __init__(self, word: str, after_s: float | None = None) -> None:
+        super().__init__(word)
+        self.after_s = after_s
+
 
 @dataclass(slots=True)
 class _Token:
@@ -103,7 +107,7 @@ class WechatSender(HttpSender):
                 token = await self._token(account, not_this=token)
                 said = await self._post("/cgi-bin/message/template/send", body, token)
         except _BadAnswerError as error:
-            return Retry(str(error))
+            return Retry(str(error), after_s=error.after_s)
         return _answer(said)
 
     async def _token(self, account: WechatAccount, *, not_this: str | None = None) -> str:
@@ -120,7 +124,7 @@ class WechatSender(HttpSender):
             said = await self._post("/cgi-bin/stable_token", orjson.dumps({**asked, "force_refresh": False}))
             token, seconds = said.get("access_token"), said.get("expires_in")
             if not isinstance(token, str) or not token or not isinstance(seconds, int):
-                raise _BadAnswerError(_word("token", said))
+                raise _BadAnswerError(_word("token", said), _wait(said))
             lasts = max(_SHORTEST_SECONDS, seconds - _EARLY_SECONDS)
             self._tokens[account.appid] = _Token(token, clock.monotonic() + lasts)
             return token
@@ -182,7 +186,13 @@ def _answer(said: dict[str, Any]) -> Answer:
         return Delivered(None if msgid is None else str(msgid)[:128])
     if isinstance(code, int) and code in _THIS_NOTICE:
         return Refused(_THIS_NOTICE[code])
-    return Retry(_word("wechat", said), after_s=_WAIT_SECONDS.get(code) if isinstance(code, int) else None)
+    return Retry(_word("wechat", said), after_s=_wait(said))
+
+
+def _wait(said: dict[str, Any]) -> float | None:
+    """Return how long this answer asks us to wait."""
+    code = said.get("errcode")
+    return _WAIT_SECONDS.get(code) if isinstance(code, int) else None
 
 
 def _word(about: str, said: dict[str, Any]) -> str:

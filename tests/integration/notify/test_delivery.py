@@ -335,6 +335,25 @@ async def test_what_the_receiver_asks_for_is_waited(desk, deliveries):
     assert 20 < wait <= 36
 
 
+@pytest.mark.parametrize(
+    ("headers", "least", "most"),
+    [
+        ({"retry-after": "900"}, 890, 1080),
+        ({"retry-after": "Fri, 27 Nov 2026 22:15:00 GMT", "date": "Fri, 27 Nov 2026 22:00:00 GMT"}, 890, 1080),
+        ({"retry-after": "Fri, 27 Nov 2026 22:15:00 GMT"}, 0, 1.2),
+        ({"retry-after": "9" * 4000}, 3590, 4320),
+        ({"retry-after": "Fri, 27 Nov 99999999999999999999 22:15:00 GMT", "date": "now"}, 0, 1.2),
+    ],
+)
+async def test_a_gateway_says_how_long_in_seconds_or_until_when(desk, deliveries, receiver, headers, least, most):
+    receiver.script.append((429, headers))
+    await opened(desk)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url), first_s=1))
+    row = await desk.wait_row(state="pending", reason="http_429")
+
+    assert least < (row["next_attempt_at"] - now()).total_seconds() <= most
+
+
 async def test_a_service_that_stops_lets_its_calls_end_and_writes_them_down(desk, deliveries, receiver):
     receiver.hold()
     await opened(desk, customers=3)

@@ -124,6 +124,12 @@ async def test_what_the_platform_says_is_about_this_letter_or_about_the_moment(s
     assert platform.taken == {}
 
 
+async def test_a_quota_of_tokens_is_waited_for_like_one_of_messages(sender, platform):
+    platform.no_token = 45009
+
+    assert await sender.send(LETTER, NOW) == Retry("token_45009", after_s=3600.0)
+
+
 async def test_a_wrong_secret_waits_for_the_operator_and_is_in_no_word(accounts, platform):
     [account] = accounts.accounts.values()
     wrong = replace(accounts, accounts={ACCOUNT: replace(account, app_secret="f" * 32)})

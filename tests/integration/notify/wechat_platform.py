@@ -31,6 +31,7 @@ class Platform:
     sends: list[dict[str, Any]] = field(default_factory=list)
     taken: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokens_given: int = 0
+    no_token: int | None = None
     expires_in: int = 7200
     port: int = 0
 
@@ -101,6 +102,8 @@ class Platform:
             return {"errcode": 40013, "errmsg": "invalid appid"}
         if asked["secret"] != SECRET:
             return {"errcode": 40125, "errmsg": "invalid appsecret"}
+        if self.no_token is not None:
+            return {"errcode": self.no_token, "errmsg": "no token now"}
         if self._token is None:
             self._token = secrets.token_urlsafe(48)
             self.tokens_given += 1

@@ -78,8 +78,17 @@ def test_waits_double_up_to_the_longest_and_spread():
 
     assert [how.wait(none, attempt, None) for attempt in (1, 2, 3, 7, 100_000)] == [1, 2, 4, 60, 60]
     assert how.wait(none, 1, 30.0) == 30
-    assert how.wait(none, 1, 86_400.0) == 60
     assert 1 < how.wait(UUID(int=999), 1, None) <= 1.2
+
+
+def test_what_a_receiver_asks_for_is_waited_even_longer_than_we_would_but_an_hour_at_most():
+    # The day's quota of a platform is asked about sixty times, once an hour: until there is a new one.
+    how = Patience(calls=1, call_s=1, attempts=60, first_s=1, longest_s=300)
+    none = UUID(int=0)
+
+    assert how.wait(none, 1, 3600.0) == 3600
+    assert how.wait(none, 60, 86_400.0) == 3600
+    assert how.wait(none, 60, 5.0) == 300
 
 
 def read(monkeypatch, **given):
