@@ -148,11 +148,13 @@ class Faults:
         disk.fill()
         await asyncio.sleep(seconds)
         disk.make_room()
-        for name in ("kafka", "postgres"):
-            server = getattr(self._stack, name)
-            if server.pid is None:
-                self._say(f"{name} had ended for want of room")
-                server.start()
+        for _ in range(20):  # a broker that ends for want of room takes seconds from that word to its end
+            for name in ("kafka", "postgres"):
+                server = getattr(self._stack, name)
+                if server.pid is None:
+                    self._say(f"{name} had ended for want of room")
+                    server.start()
+            await asyncio.sleep(0.5)
 
     async def end_sessions(self) -> None:
         ended = await self._sql(

@@ -11,7 +11,6 @@ import json
 import random
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -24,6 +23,7 @@ from services.runtime import clock
 from services.simulator.generate import draw_storm
 from services.simulator.payloads import at_steady_rate, begun_before, events_of, render
 from services.simulator.shape import Shape
+from tests.soak.dispatchers import DISPATCHERS, Dispatcher
 
 if TYPE_CHECKING:
     from services.simulator.payloads import Request
@@ -68,14 +68,8 @@ RUBBISH = (
     b'{"event_id":"x","text":"' + b"x" * 2_000_000 + b'"}',
 )
 OPEN = """
-SELECT order_id::text, incident_id::text, device_id, ARRAY(
-    SELECT report_id::text FROM dedup.membership AS m WHERE m.incident_id = i.incident_id ORDER BY seq LIMIT 3
-) AS reports
-FROM dedup.incident AS i WHERE state NOT IN ('restored', 'cancelled') ORDER BY md5(incident_id::text || $1) LIMIT 2
-"""
-WAITING = """
-SELECT report_id::text, area FROM dedup.report
-WHERE outcome = 'needs_person' ORDER BY md5(report_id::text || $1) LIMIT 1
+SELECT order_id::text FROM dedup.incident WHERE state NOT IN ('restored', 'cancelled')
+ORDER BY md5(incident_id::text || $1) LIMIT 1
 """
 
 
@@ -109,13 +103,16 @@ class People:
         async with httpx.AsyncClient(timeout=8, trust_env=False) as self._client, asyncio.TaskGroup() as group:
             for number in range(6):
                 group.create_task(self._agent(number, ends))
+            for number in range(DISPATCHERS):
+                dispatcher = Dispatcher(self._stack, f"{self._seed}-d{number}", self._ask, self._count)
+                group.create_task(dispatcher.work(ends))
             group.create_task(self._field(ends))
             group.create_task(self._hostile(ends))
 
     async def _ask(self, method: str, name: str, path: str, key: str, **said) -> httpx.Response | None:
+        headers = {"X-API-Key": key, **said.pop("headers", {})}
         for _ in range(5):
             url = f"{self._stack.url(name, self._dice.randrange(9))}/v1/{path}"
-            headers = {"X-API-Key": key, **said.pop("headers", {})}
             try:
                 answer = await self._client.request(method, url, headers=headers, **said)
             except httpx.HTTPError:
@@ -129,6 +126,9 @@ class People:
                 self.odd.append(f"{method} {path} is answered {answer.status_code} {answer.text[:200]}")
             return answer
         return None
+
+    def _count(self, act: str) -> None:
+        self.acts[act] += 1
 
     async def _agent(self, number: int, ends: float) -> None:
         dice, name, key = random.Random(f"{self._seed} {number}"), f"a{number}", ROUTER_KEYS["supervisor-dev"]
@@ -163,78 +163,28 @@ class People:
                 await ask("PUT", f"agents/{name}/presence", presence="offline")
 
     async def _field(self, ends: float) -> None:
-        dice, number, tree = random.Random(f"{self._seed} field"), 0, self._stack.network.tree
+        dice, number = random.Random(f"{self._seed} field"), 0
         while clock.monotonic() < ends:
             await asyncio.sleep(0.4)
             number += 1
             try:
                 connection = await self._stack.connect()
                 found = await connection.fetch(OPEN, str(number))
-                waiting = await connection.fetch(WAITING, str(number))
                 await connection.close()
             except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
                 continue
             if not found:
                 continue
-            incident, other, reports = found[0]["incident_id"], found[-1]["incident_id"], found[0]["reports"]
             now, what = clock.now().isoformat(), dice.random()
-            if what < 0.45:
+            if what < 0.7:
                 body = {"progress_id": f"p{number}", "stage": dice.choice(STAGES), "at": now}
                 path = f"orders/{found[0]['order_id']}/progress"
-            elif what < 0.6:
+            else:
                 device, account = dice.choice(self._stack.network.devices), dice.choice(self._stack.network.customers)
                 where = {"device": device.id} if dice.random() < 0.7 else {"account_id": account.account_id}
                 path, body = "restorations", {"restorations": [{"event_id": f"r{number}", "restored_at": now, **where}]}
-            elif what < 0.68:
-                await self._plan(found[0], f"c{number}", dice)
-                continue
-            elif what < 0.75:
-                for report in waiting:
-                    there = [device for device in tree if tree.area_of(device) == report["area"]]
-                    more = {"device": dice.choice(there)}
-                    await self._command(f"reports/{report['report_id']}/place", f"c{number}", more, undo=False)
-                continue
-            else:
-                act, more = dice.choice(
-                    [
-                        ("merge", {"into": other}),
-                        ("relate", {"to": other}),
-                        ("split", {"reports": reports[:2]}),
-                        ("move", {"reports": reports[:1], "to": other}),
-                        ("confirm", {}),
-                    ]
-                )
-                await self._command(f"incidents/{incident}/{act}", f"c{number}", more, undo=dice.random() < 0.5)
-                continue
             for _ in range(dice.choice([1, 1, 2])):
                 await self._ask("POST", "dedup", path, DEDUP_KEYS["field-dev"], json=body)
-
-    async def _plan(self, incident, number: str, dice: random.Random) -> None:
-        """Enter the planned outage that an incident was all along, and say whether it is."""
-        now = clock.now()
-        when = {"starts_at": (now - timedelta(hours=2)).isoformat(), "ends_at": (now + timedelta(hours=2)).isoformat()}
-        entered = {"device": incident["device_id"], **when}
-        answer = await self._command("planned-outages", f"p{number}", entered, undo=False)
-        if answer is None or answer.status_code not in {200, 202}:
-            return
-        await asyncio.sleep(dice.uniform(0, 2))
-        about, act = (
-            {"planned_id": answer.json()["subject"]},
-            dice.choice(["accept-plan", "accept-plan", "decline-plan"]),
-        )
-        await self._command(f"incidents/{incident['incident_id']}/{act}", number, about, undo=dice.random() < 0.4)
-        if dice.random() < 0.3:
-            await self._command(f"planned-outages/{about['planned_id']}/cancel", f"e{number}", {}, undo=False)
-
-    async def _command(self, path: str, number: str, more: dict[str, object], *, undo: bool) -> httpx.Response | None:
-        body, seen = {"command_id": number, "reason": "soak", **more}, {"If-Match": "*"}
-        answer = await self._ask("POST", "dedup", path, DEDUP_KEYS["desk-dev"], json=body, headers=seen)
-        self.acts[f"{path.rsplit('/', 1)[-1]} {answer.status_code if answer else 'no answer'}"] += 1
-        if undo and answer is not None and answer.status_code in {200, 202}:
-            taken_back = f"commands/{answer.json()['command_id']}/undo"
-            body = {"command_id": f"u{number}", "reason": "soak"}
-            await self._ask("POST", "dedup", taken_back, DEDUP_KEYS["desk-dev"], json=body)
-        return answer
 
     async def _hostile(self, ends: float) -> None:
         dice = random.Random(f"{self._seed} hostile")
