@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.contracts.values import TicketState
+from services.contracts.values import CustomerClass, TicketState
 from services.router.domain.classify import LanguageRule, classify
 from services.router.domain.deciding import settle
 from services.router.domain.ticket import ReportState
 from services.router.domain.words import _SAME, Lexicon, WordList, normalise
-from tests.unit.router.making import CLASSIFY, NOON, NOWHERE, SHIPPED, after, contact
+from tests.unit.router.making import CLASSIFY, NOON, NOWHERE, SHIPPED, after, contact, home_of
 
 _SENTENCES = [
     ("zh-Hans-CN", "我们家停电了，什么时候来电？", "电线着火了，快来人"),
@@ -91,6 +91,9 @@ _AS_PEOPLE_SAY = {
         "ᠭᠡᠷ ᠲᠦ ᠲᠦᠢᠮᠡᠷ ᠭᠠᠷᠪᠠ",
         "타는 냄새가 나요",
         "집에 불 났어요",
+        "ꃅꉈ",
+        "ꐔꅑ",
+        "Ranz dou miz feiz",
     ],
     "smoke": [
         "电表箱起烟了",
@@ -100,6 +103,7 @@ _AS_PEOPLE_SAY = {
         "ᠤᠲᠠᠭ᠎ᠠ ᠭᠠᠷᠴᠤ ᠪᠠᠢᠨ᠎ᠠ",
         "Утаа гараад байна",
         "Miz hoenz",
+        "ꃅꇴ",
     ],
     "fallen_wire": [
         "电线被树砸断了",
@@ -117,12 +121,12 @@ _AS_PEOPLE_SAY = {
         "전깃줄이 끊어졌어요",
         "Sienqdienh duenh lo",
     ],
-    "sparking": ["电箱滋滋响", "电线杆上冒火星", "искрит провод"],
+    "sparking": ["电箱滋滋响", "电线杆上冒火星", "искрит провод", "ꂴꍀ"],
     "explosion": ["变压器炸了", "the transformer blew", "변압기가 터졌어요"],
     "flooding": ["地下室配电室被水淹了", "電錶泡在水裡", "there is water in the meter box"],
     "life_support": ["家里有病人靠机器维持", "my mother is on oxygen", "산소발생기를 써요", "呼吸機沒電了"],
     "trapped": ["电梯里困了人", "電梯困人", "people are stuck in the elevator"],
-    "injury": ["有人碰到电线晕倒了", "he is unconscious"],
+    "injury": ["有人碰到电线晕倒了", "he is unconscious", "ꊿ ꅐꌶ"],
 }
 
 
@@ -175,6 +179,7 @@ def test_danger_is_heard_through_speech_recognition_and_pinyin(text: str) -> Non
         "没闻到焦味",
         "不是漏电，是跳闸",
         "there isn't any smoke",
+        "ꎭꃅꉈ",  # to pity: with the letters of flames in it
         "no smoke, no fire",
     ],
 )
@@ -202,6 +207,30 @@ def _only_gb(char: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("ii-CN", "ꊿꂷꃅꄿꐨꐥ，ꌅꅍꀂꏽꐯꒈꃅꐥꌐ。"),
+        ("ii-CN", "ꊿꂷꈀꐥꌠꀑꇬ，ꄿꐨꌋꆀꇭꀧꇖꌋꋬꂻꌠꌅꅍꐥ。"),
+        ("ii-CN", "ꊿꂷꈀꐥꌠꇩꏤꊿꐛꌠꄿꐨꐥ。"),
+        ("za-Latn-CN", "Boux boux ma daengz lajmbwn couh miz cwyouz, cinhyenz caeuq genzli bouxboux bingzdaengj."),
+        ("za-Latn-CN", "Boux boux miz sengmingh, cwyouz caeuq yinzsinh nganhcienz."),
+        ("za-Latn-CN", "Boux lawz hix mbouj deng gaep, deng gyaeng roxnaeuz gyaepdiuz."),
+        ("za-Latn-CN", "Boux boux miz gozciz."),
+    ],
+)
+def test_yi_and_zhuang_without_a_known_word_are_read_by_people_of_the_language(language: str, text: str) -> None:
+    """Of articles 1, 3, 9 and 15 of the Universal Declaration of Human Rights, as the Unicode project has it."""
+    for told in (contact(text=text), contact(text=text, business_type="fault_report")):
+        ticket = after(told, located=home_of(CustomerClass.NORMAL))
+        about = ticket.classification
+        assert (about.language, about.hazards) == (language, ())
+        assert about.language_rule in {LanguageRule.SCRIPT, LanguageRule.DETECTED}
+        assert about.language_confidence >= 0.5
+        assert ticket.state is TicketState.QUEUED
+        assert f"language:{language}" in ticket.skills
 
 
 @pytest.mark.parametrize("text", ["Nhà tôi mất điện rồi, bao giờ có lại?", "Ma maison est dans le noir", "xq zzt"])
