@@ -37,7 +37,8 @@ class Holidays:
     """Days off, and days of weekends that are worked to make up for them.
 
     Attributes:
-        until: From this day on only what holds ``otherwise`` is known: the year is not listed. None where none is.
+        until: From this day on only what holds ``otherwise`` is known: the first year after those listed that is not
+            listed itself. None where none is.
     """
 
     off: frozenset[date]
@@ -87,7 +88,8 @@ def _holidays(reader: Reader, node: Node, where: str) -> Holidays:
         for year in _YEARS:
             if year not in listed:
                 off.update(_days(reader, otherwise, year))
-    return Holidays(frozenset(off), frozenset(worked), date(max(listed) + 1, 1, 1) if listed else None)
+    until = next((year for year in range(min(listed), max(listed) + 2) if year not in listed), None) if listed else None
+    return Holidays(frozenset(off), frozenset(worked), None if until is None else date(until, 1, 1))
 
 
 def _days(reader: Reader, node: Node, year: int) -> Iterator[date]:

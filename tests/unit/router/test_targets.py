@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -117,7 +118,10 @@ def test_every_ticket_comes_to_a_step_anybody_can_take_in_bounded_time(
         ("2026-10-01", False),
         ("2026-10-10", True),
         ("2026-11-28", False),  # a Saturday
-        ("2027-01-01", False),  # not published yet: the fixed days hold
+        ("2027-01-01", False),  # not published yet: the fixed days hold,
+        ("2027-01-02", False),  # the weekends,
+        ("2027-01-04", True),
+        ("2027-02-08", True),  # and the New Year of the moon, which nobody has told of, is worked
         ("2027-10-04", True),
     ],
 )
@@ -172,6 +176,53 @@ def test_a_list_of_holidays_that_is_about_to_end_is_told_once_a_day(day: str, wa
     assert told == [("china", 2027)] * warned
     until = metrics.HOLIDAYS_UNTIL.labels("china")._value.get()
     assert datetime.fromtimestamp(until, UTC) == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+YEAR_2028 = '  2028:\n    off: ["01-01"]\n    worked: []\n'
+YEAR_2027 = '  2027:\n    off: ["01-01..01-03"]\n    worked: ["01-09"]\n'
+
+
+@pytest.mark.parametrize(
+    ("added", "until"), [("", 2027), (YEAR_2027, 2028), (YEAR_2028, 2027), (YEAR_2028 + YEAR_2027, 2029)]
+)
+def test_a_list_of_holidays_ends_with_the_first_year_that_is_missing(added: str, until: int) -> None:
+    text = ROUTES.with_name("holidays.yaml").read_text(encoding="utf-8")
+    otherwise = "  otherwise:"
+    assert text.count(otherwise) == 1
+    china = read_holidays("h", text.replace(otherwise, added + otherwise))["china"]
+    assert china.until == date(until, 1, 1)
+    assert (date(2027, 5, 1) in china.off) is (YEAR_2027 not in added), "what holds otherwise is for other years"
+
+
+def test_without_anything_for_a_year_its_weeks_are_as_any(tmp_path: Path) -> None:
+    shutil.copy(ROUTES, tmp_path / "routes.yaml")
+    (tmp_path / "holidays.yaml").write_text(f"version: 1\nchina:\n{YEAR_2028}", encoding="utf-8")
+    office = load_rules(tmp_path / "routes.yaml", CLASSIFY).tree.calendars["office"]
+    days = ("2027-01-01", "2027-01-02", "2027-01-03", "2027-01-04")
+    assert [office.works_at(datetime.fromisoformat(f"{day}T09:00:00+08:00")) for day in days] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_a_year_that_is_added_is_taken_in_without_a_restart_and_no_longer_missed(tmp_path: Path) -> None:
+    shutil.copy(ROUTES, tmp_path / "routes.yaml")
+    shutil.copy(ROUTES.with_name("holidays.yaml"), tmp_path)
+    book = RuleBook(tmp_path / "routes.yaml", CLASSIFY)
+    saturday, now = datetime.fromisoformat("2027-01-09T09:00:00+08:00"), datetime(2026, 12, 20, tzinfo=UTC)
+    assert not book.rules.tree.calendars["office"].works_at(saturday)
+    file = tmp_path / "holidays.yaml"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("  otherwise:", f"{YEAR_2027}  otherwise:"), encoding="utf-8"
+    )
+    book.look()
+    book.look()
+    assert book.rules.tree.calendars["office"].works_at(saturday)
+    with capture_logs() as logs:
+        book.note_holidays(now)
+    assert [each for each in logs if each["event"] == "holidays_end"] == []
 
 
 def test_a_shipped_ticket_asks_for_its_language_first_and_for_nobody_in_particular_at_last() -> None:
