@@ -21,9 +21,9 @@ from services.runtime.errors import UnavailableError
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Sequence
 
-    from services.router.acting import Desk
+    from services.router.acting import Change, Desk
 
 LEASE: Final = timedelta(seconds=15)
 """A tree counts for so long after a process that has it said so. One that is new, or was silent for longer, decides
@@ -31,7 +31,8 @@ nothing again before it has listened for as long: two trees never take tickets f
 QUEUE_GONE: Final = "queue_gone"
 """Why a ticket was decided again."""
 _EVERY_S: Final = 2.0
-_PAGE: Final = 100
+_PAGE: Final = 25
+"""Decided in one go, in which the process does nothing else: some milliseconds."""
 # By the database's clock, which all processes share; a rehearsal of a storm leaves it alone.
 _SAY: Final = """
 INSERT INTO tree_in_force AS said (tree_hash, queues, since, until) VALUES ($1, $2, now(), now() + $3)
@@ -52,9 +53,10 @@ WITH RECURSIVE waited_in AS (
 )
 SELECT queue FROM waited_in
 """
-_LEFT: Final = """
+# Of one queue, so that an index has them in order: of several, all that waits would be sorted for each page.
+LEFT: Final = """
 SELECT body::text AS body FROM ticket
-WHERE state = 'queued' AND queue = ANY($1::text[]) ORDER BY rank_at, ticket_id LIMIT $2 FOR UPDATE SKIP LOCKED
+WHERE state = 'queued' AND queue = $1 ORDER BY rank_at, ticket_id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 _log = structlog.get_logger()
 
@@ -82,7 +84,7 @@ def tell_unknown(desk: Desk, told: list[str]) -> list[str]:
 
 
 async def look(desk: Desk, lease: timedelta = LEASE) -> int:
-    """Say which queues there are here, hear of others', and decide again up to a page of tickets; return how many."""
+    """Say which queues there are here, hear of others', and for a while decide again what is left; return how many."""
     rules = desk.book.rules
     with translated():
         async with desk.pool.acquire() as connection:
@@ -91,18 +93,34 @@ async def look(desk: Desk, lease: timedelta = LEASE) -> int:
             left = {row["queue"] for row in await connection.fetch(_WAITED_IN)} - declared
             await connection.execute(_FORGET)
     desk.book.note_declared(declared)
-    return await _decide_again(desk, left) if left and has_listened else 0
+    return await _decide_again(desk, sorted(left), rules.hash) if left and has_listened else 0
 
 
-async def _decide_again(desk: Desk, queues: Collection[str]) -> int:
-    """Decide a page of what waits in these queues by the tree in force; what is with an agent stays with them."""
+async def _decide_again(desk: Desk, queues: Sequence[str], tree: str) -> int:
+    """Decide what waits in these queues by the tree in force, page by page, until it is time to say and hear again.
+
+    What is with an agent stays with them. Between two pages there is as much time for contacts and agents as one took:
+    tens of thousands may wait, and nobody else is to wait for them.
+    """
+    ends, done = clock.monotonic() + _EVERY_S, 0
+    for queue in queues:
+        moved = 1
+        while moved and (began := clock.monotonic()) < ends and desk.book.rules.hash == tree:
+            changes = await _page(desk, queue)
+            moved = sum(change.after.queue not in queues for change in changes)  # what stays is not looked at at once
+            done += moved
+            await asyncio.sleep(clock.monotonic() - began)
+    if done:
+        _log.info("queue_gone", queues=queues, tickets=done, tree_hash=tree)
+    return done
+
+
+async def _page(desk: Desk, queue: str) -> list[Change]:
     now = clock.now()
     again = Event(did=Did.REROUTED, at=now, by=GRIDLINE, reason=QUEUE_GONE)
     async with desk.transaction() as tx:
-        rows = await tx.fetch(_LEFT, sorted(queues), _PAGE)
+        rows = await tx.fetch(LEFT, queue, _PAGE)
         changes = [desk.change(store.read(row["body"]), again) for row in rows]
         changes = await desk.keep(tx, changes, now)
     desk.committed(changes)
-    if changes:
-        _log.info("queue_gone", queues=sorted(queues), tickets=len(changes), tree_hash=desk.book.rules.hash)
-    return sum(change.after.queue not in queues for change in changes)  # what stays is not looked at again at once
+    return changes
