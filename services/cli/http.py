@@ -19,7 +19,7 @@ _OURS: Final = 500
 _ADVICE: Final = {
     401: "Give a key that it knows in GRIDLINE_API_KEY.",
     403: "Give a key with that scope in GRIDLINE_API_KEY.",
-    _NOT_FOUND: "Look at the id: the lists (`gridline incidents list`, `gridline planned list`) name them.",
+    _NOT_FOUND: "Look at the id: `gridline incidents list`, `incidents commands` and `planned list` name them.",
 }
 
 

@@ -222,6 +222,45 @@ def explain(
                 out.print(f"  {escape(words)}")
 
 
+@app.command("commands")
+def list_commands(
+    about: Annotated[
+        str | None, typer.Argument(help="Only about this incident, report, planned outage or command.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List what dispatchers did, newest first: to an incident, or to all.
+
+    For example:
+
+      gridline incidents commands
+
+      gridline incidents commands 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11
+    """
+    found, _ = desk.pages("/v1/commands", "commands", about=about)
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        out.print("No such commands.")
+        return
+    rows = [
+        (
+            one["command_id"],
+            shown(one["accepted_at"]),
+            one["action"],
+            one["subject"],
+            escape(one["author"]),
+            escape(one["reason"]),
+            one["outcome"] or "not decided yet",
+            one["undone_by"],
+        )
+        for one in found
+    ]
+    columns = ("command", "at", "", "about", "by", "why", "outcome", "undone by")
+    out.print(table("Commands", columns, rows))
+
+
 app.add_typer(incident_acts.app)
 
 

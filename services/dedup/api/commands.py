@@ -21,6 +21,7 @@ from services.contracts.ids import derive
 from services.contracts.messages import OutageCommanded
 from services.contracts.topics import OUTAGE_INPUT
 from services.contracts.values import CommandAction, Name, Text
+from services.dedup.api.pages import After, cursor, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import people, views
 from services.runtime import clock
@@ -118,6 +119,13 @@ class CommandView(BaseModel):
     decided_at: datetime | None
     undoable: bool
     undone_by: UUID | None
+
+
+class CommandPage(BaseModel):
+    """Commands, newest first."""
+
+    commands: list[CommandView]
+    next: str | None = Field(description="Give it as `after` for the next page; absent on the last")
 
 
 class Desk:
@@ -414,10 +422,15 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
     @router.get("/commands", dependencies=[may_read], summary="Commands, newest first")
     async def several(
         about: Annotated[UUID | None, Query(description="Only about this incident, report or planned outage")] = None,
+        after: After = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    ) -> list[CommandView]:
+    ) -> CommandPage:
+        since = read_cursor(after)
         with translated():
             async with pool.acquire() as connection:
-                return [view(row) for row in await people.commands_about(connection, about, limit)]
+                rows = await people.commands_about(connection, about, since, limit + 1)
+        shown = [view(row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return CommandPage(commands=shown, next=cursor(shown[-1].accepted_at, shown[-1].command_id) if more else None)
 
     return router

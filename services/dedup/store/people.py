@@ -28,8 +28,10 @@ FROM command WHERE command_id = $1
 _COMMANDS: Final = """
 SELECT command_id, area, action, subject, body, author, accepted_at, outcome, wrong, decided_at,
        undoable OR undoable_plan AS undoable, undone_by
-FROM command WHERE $1::uuid IS NULL OR subject = $1 OR $1 = ANY(incidents)
-ORDER BY accepted_at DESC, command_id LIMIT $2
+FROM command
+WHERE ($1::uuid IS NULL OR subject = $1 OR $1 = ANY(incidents))
+  AND ($2::timestamptz IS NULL OR (accepted_at, command_id) < ($2, $3::uuid))
+ORDER BY accepted_at DESC, command_id DESC LIMIT $4
 """
 _PLANNED: Final = """
 SELECT * FROM planned_outage
@@ -81,9 +83,12 @@ async def command_of(connection: Connection, command_id: UUID) -> asyncpg.Record
     return await connection.fetchrow(_COMMAND, command_id)
 
 
-async def commands_about(connection: Connection, about: UUID | None, limit: int) -> list[asyncpg.Record]:
-    """Return the commands about one thing, or all, youngest first."""
-    return await connection.fetch(_COMMANDS, about, limit)
+async def commands_about(
+    connection: Connection, about: UUID | None, after: tuple[datetime, UUID] | None, limit: int
+) -> list[asyncpg.Record]:
+    """Return the commands about one thing, or all, youngest first, after the one at ``after``."""
+    accepted_at, command_id = after or (None, None)
+    return await connection.fetch(_COMMANDS, about, accepted_at, command_id, limit)
 
 
 async def planned_outages(

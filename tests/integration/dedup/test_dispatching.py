@@ -280,6 +280,30 @@ async def test_planned_outages_come_in_pages(room: Room, desk: httpx.AsyncClient
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "after")
 
 
+async def test_commands_come_in_pages_newest_first(room: Room, desk: httpx.AsyncClient) -> None:
+    body = {"reason": "new poles", "device": "A0FU00017", "starts_at": minute(0).isoformat()}
+    for n in range(4):
+        said = {"command_id": f"p{n}", "ends_at": minute(YEARS + n).isoformat(), **body}
+        assert (await desk.post("/planned-outages?wait=0", json=said)).status_code == 202
+        await decide_what_was_accepted(room, 0)
+    await room.pool.execute(
+        "UPDATE command SET accepted_at = (SELECT max(accepted_at) FROM command) WHERE accepted_at <> "
+        "(SELECT min(accepted_at) FROM command)"
+    )
+    pages, after = [], None
+    while not pages or after is not None:
+        page = (await desk.get("/commands", params={"limit": 1, **({"after": after} if after else {})})).json()
+        assert len(page["commands"]) == 1
+        pages += page["commands"]
+        after = page["next"]
+    assert len({one["command_id"] for one in pages}) == len(pages) == 4, "three are of one moment"
+    assert [one["accepted_at"] for one in pages] == sorted((one["accepted_at"] for one in pages), reverse=True)
+    about = (await desk.get("/commands", params={"about": pages[0]["subject"]})).json()
+    assert ([one["command_id"] for one in about["commands"]], about["next"]) == ([pages[0]["command_id"]], None)
+    refused = await desk.get("/commands", params={"after": "nonsense"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "after")
+
+
 async def test_planned_outages_readings_and_figures_over_http(room: Room, desk: httpx.AsyncClient) -> None:
     account = await room.pool.fetchrow(
         "SELECT account_id, transformer_id FROM grid.customer WHERE transformer_id = 'A0TR00023' LIMIT 1"
