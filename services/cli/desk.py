@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from services.cli import addresses, http
 from services.cli.console import out, print_json
+from services.contracts.values import CommandAction
 from services.dedup.keys import DEVELOPMENT_KEYS
 
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; recorded in the ledger.")]
@@ -79,12 +80,26 @@ def act(
     return http.send("dedup", url, method, path, {k: v for k, v in sent.items() if v is not None}, headers=told)
 
 
-def show(done: Any, *, as_json: bool) -> None:
-    """Print what came of a command."""
+def show(done: Any, *, as_json: bool, back: str | None = None) -> None:
+    """Print what came of a command, and what takes it back: ``back``, where it is not undone."""
     if as_json:
         print_json(done)
         return
     out.print(
         f"{done['action']}: [bold]{done['outcome'] or 'accepted, not decided yet'}[/bold] by {escape(done['author'])}"
     )
-    out.print(f"Take it back: gridline incidents undo {done['command_id']} --reason …")
+    out.print(back or _undoing(done), soft_wrap=True)
+
+
+def _undoing(done: Any) -> str:
+    """Say how a command is undone, or why it is not."""
+    if done["action"] == CommandAction.UNDO:
+        return "An undo is not undone: give the command again."
+    if done["undone_by"] is not None:
+        return f"It was undone by command {done['undone_by']}."
+    if done["outcome"] is not None and not done["undoable"]:
+        return "It is not undone any more: what it changed is over since."
+    words = f"Take it back: gridline incidents undo {done['command_id']} --reason …"
+    if done["action"] == CommandAction.PLACE:  # which of the two, only dedup knows by then
+        words += "; of a report that opened its incident: gridline incidents move, or confirm at the right device"
+    return words

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from shlex import quote
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -61,7 +62,9 @@ def add(
       gridline planned add T001-A0FU00016 --from 2026-12-01T08:00+08:00 --until 2026-12-01T12:00+08:00 -r "new poles"
     """
     body = {"device": device, "starts_at": starts, "ends_at": ends, "reason": reason}
-    desk.show(desk.act("/v1/planned-outages", body, command_id=command_id), as_json=as_json)
+    done = desk.act("/v1/planned-outages", body, command_id=command_id)
+    back = f"Take it back: gridline planned cancel {done['subject']} --reason …; of work done early, change the end."
+    desk.show(done, as_json=as_json, back=back)
 
 
 @app.command()
@@ -83,7 +86,10 @@ def change(
     """
     path = f"/v1/planned-outages/{planned}"
     body = {"device": device, "starts_at": starts, "ends_at": ends, "reason": reason}
-    desk.show(desk.act(path, body, seen=path, command_id=command_id, method="PUT"), as_json=as_json)
+    before = desk.ask(path)
+    done = desk.act(path, body, seen=path, command_id=command_id, method="PUT")
+    back = f"Take it back: gridline planned change {planned} --device {_as_it_was(before)} --reason …"
+    desk.show(done, as_json=as_json, back=back)
 
 
 @app.command()
@@ -100,4 +106,15 @@ def cancel(
     For example:  gridline planned cancel 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 -r "rain"
     """
     path = f"/v1/planned-outages/{planned}"
-    desk.show(desk.act(f"{path}/cancel", {"reason": reason}, seen=path, command_id=command_id), as_json=as_json)
+    before = desk.ask(path)
+    done = desk.act(f"{path}/cancel", {"reason": reason}, seen=path, command_id=command_id)
+    back = (
+        f"Take it back by entering it again: gridline planned add {_as_it_was(before)} --reason …\n"
+        "Who had called under it is an outage since: gridline incidents list --proposed-plan, then accept-plan."
+    )
+    desk.show(done, as_json=as_json, back=back)
+
+
+def _as_it_was(planned: Any) -> str:
+    """Return device and time of a planned outage, as the commands take them."""
+    return f"{escape(quote(planned['device_id']))} --from {planned['starts_at']} --until {planned['ends_at']}"
