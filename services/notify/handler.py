@@ -18,7 +18,15 @@ from services.notify.domain.asked import answer
 from services.notify.domain.decide import decide
 from services.notify.domain.incident import fold
 from services.notify.domain.notice import Notice, Quiet, is_told, recipient_id, settle
-from services.notify.domain.planned import is_moved_end, promise, tell_moved_end
+from services.notify.domain.planned import (
+    Unsaid,
+    instead_of,
+    is_moved_end,
+    is_overtaken,
+    promise,
+    tell_moved_end,
+    unsaid,
+)
 from services.runtime.handling import Decided
 
 if TYPE_CHECKING:
@@ -26,7 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from services.contracts.topics import Topic
-    from services.notify.domain.planned import Promises
+    from services.notify.domain.planned import Promises, Spoken
     from services.notify.store import Saved
     from services.notify.wording import Wording
     from services.runtime.handling import Received, Transaction
@@ -54,16 +62,15 @@ class NotifyHandler:
         changes = [one.message for one in batch if isinstance(one.message, IncidentChanged)]
         said = [one.message for one in batch if isinstance(one.message, ReportSettled)]
         settled = [one for one in said if one.outcome != "in_incident"]
-        told = [one for one in said if is_told(one)]
         heard = [one.message for one in batch if isinstance(one.message, RecipientHeard)]
         wording = self._templates()
-        notices: list[Notice] = []
+        spoke: list[Notice] = []
         quiet: Counter[Quiet] = Counter()
 
         news = fold(await store.load_standings(tx, {change.incident_id for change in changes}), changes)
         await store.save_links(tx, heard)
         lost = await store.save_arrivals(tx, heard)
-        joined, answered = [one.recipient for one in news.reporters.values()], [one.recipient for one in told]
+        joined, answered = [one.recipient for one in news.reporters.values()], [one.recipient for one in said]
         present = [one.recipient for one in heard if one.heard in _PRESENT]
         await store.lock_customers(tx, [one for one in joined + answered + present if one is not None], news.announced)
         await store.save_reports(tx, news.reporters.values(), settled)
@@ -71,27 +78,22 @@ class NotifyHandler:
             book = await store.load_book(tx, news)
             decision = decide(news, book, calm=wording.calm, now=now)
             await store.save_news(tx, news.standings.values(), decision.subscriptions)
-            notices += decision.notices
+            spoke = decision.notices
             quiet += decision.quiet
-        promises = await store.load_promises(tx, [one for one in told if is_moved_end(one)])
-        for message in told:
-            verdict = self._settled(message, promises, wording, now)
-            if isinstance(verdict, Quiet):
-                quiet[verdict] += 1
-            else:
-                notices.append(verdict)
-                promise(promises, verdict)
+        words = [*spoke, *await self._words(tx, said, spoke, wording, quiet, now)]
         for asking in heard:
             if asking.heard == "asks_status":
                 found = await inquiries.last_report(tx, asking.recipient)
                 if found is None:
                     quiet[Quiet.NOTHING_TO_TELL] += 1
                 else:
-                    notices.append(answer(asking, *found, now=now))
-        gone = await store.unlinked(tx, {one.recipient_id for one in notices})
-        quiet[Quiet.UNLINKED] += sum(one.recipient_id in gone for one in notices)
-        notices = [one for one in notices if one.recipient_id not in gone]
-        saved = await store.add_notices(tx, notices, rules=wording.digest, now=now)
+                    words.append(answer(asking, *found, now=now))
+        made = [one for one in words if isinstance(one, Notice)]
+        gone = await store.unlinked(tx, {one.recipient_id for one in made})
+        quiet[Quiet.UNLINKED] += sum(one.recipient_id in gone for one in made)
+        words = [one for one in words if one.recipient_id not in gone]
+        saved = await store.add_notices(tx, words, rules=wording.digest, now=now)
+        notices = [one for one in words if isinstance(one, Notice)]
         quiet[Quiet.ALREADY_TOLD] += len(notices) - len(saved.new)
 
         def committed() -> None:
@@ -102,13 +104,56 @@ class NotifyHandler:
 
         return Decided(tally=Counter({"notices": len(saved.new)}), after_commit=committed)
 
+    async def _words(
+        self,
+        tx: Transaction,
+        said: Sequence[ReportSettled],
+        spoke: Sequence[Notice],
+        wording: Wording,
+        quiet: Counter[Quiet],
+        now: datetime,
+    ) -> list[Notice | Unsaid]:
+        """Return what is told of settlements, and what is not said any more, in their order.
+
+        Args:
+            tx: The batch's transaction.
+            said: The settlements.
+            spoke: What the batch's incidents tell.
+            wording: The templates in force.
+            quiet: Where to count why nothing is told.
+            now: The batch's instant.
+        """
+        told = [one for one in said if is_told(one)]
+        promises = await store.load_promises(tx, [one for one in told if is_moved_end(one)])
+        spoken = await store.load_spoken(tx, [one for one in told if one.planned_id is not None], spoke)
+        words: list[Notice | Unsaid] = []
+        for message in said:
+            verdict: Notice | Quiet | None = None
+            if is_told(message):
+                verdict = self._settled(message, promises, spoken.get(message.report_id, ()), wording, now)
+            if isinstance(verdict, Notice):
+                words.append(verdict)
+                promise(promises, verdict)
+                continue
+            if verdict is not None:
+                quiet[verdict] += 1
+            if (gone := unsaid(message)) is not None:
+                words.append(gone)
+        return words
+
     @staticmethod
-    def _settled(message: ReportSettled, promises: Promises, wording: Wording, now: datetime) -> Notice | Quiet:
+    def _settled(
+        message: ReportSettled, promises: Promises, spoken: Sequence[Spoken], wording: Wording, now: datetime
+    ) -> Notice | Quiet:
         """Decide what is told of a report's settlement."""
+        if is_overtaken(message, spoken):
+            return Quiet.STALE_REVISION
         if not is_moved_end(message) or message.planned_id is None or message.recipient is None:
-            return settle(message)
-        known = promises.get((recipient_id(message.recipient), message.planned_id))
-        return tell_moved_end(message, known, moved_by=wording.calm.usual, now=now)
+            verdict = settle(message)
+        else:
+            known = promises.get((recipient_id(message.recipient), message.planned_id))
+            verdict = tell_moved_end(message, known, moved_by=wording.calm.usual, now=now)
+        return verdict if isinstance(verdict, Quiet) else instead_of(verdict, message, spoken)
 
     def forget(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Nothing is cached."""

@@ -13,7 +13,7 @@ from services.contracts.values import Channel, IncidentState, Recipient
 from services.notify.domain.decide import Book
 from services.notify.domain.incident import Standing, Subscription
 from services.notify.domain.notice import Notice, Reporter, Stage, Told, Turn, link_id, recipient_id
-from services.notify.domain.planned import Promise, Promises
+from services.notify.domain.planned import Promise, Promises, Spoken, Unsaid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -160,9 +160,9 @@ ORDER BY recipient_id, planned_id, seq DESC
 _SUPERSEDE: Final = """
 WITH outdated AS (
     SELECT n.notice_id, v.successor
-    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS v (successor, recipient_id, subject)
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) AS v (successor, recipient_id, subject, before)
     JOIN notice n ON n.incident_id = v.subject AND n.recipient_id = v.recipient_id
-    WHERE n.state IN ('pending', 'sending') AND n.seq < $4
+    WHERE n.state IN ('pending', 'sending') AND n.seq < v.before
     ORDER BY n.notice_id FOR UPDATE OF n
 )
 UPDATE notice n
@@ -170,9 +170,45 @@ SET superseded_by = outdated.successor, state = CASE n.state WHEN 'pending' THEN
 FROM outdated WHERE n.notice_id = outdated.notice_id
 RETURNING n.stage, n.channel, n.state
 """
-_SUPERSEDE_PLANNED: Final = _SUPERSEDE.replace(
-    "n.incident_id = v.subject AND", "(n.incident_id = v.subject OR n.planned_id = v.subject) AND"
+# One index each: joined by "or", planned work's words and the report's would be looked for among all notices.
+_SUPERSEDE_PLANNED: Final = """
+WITH said AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[])
+         AS v (successor, recipient_id, subject, before)
+), found AS (
+    SELECT n.notice_id, n.seq, v.successor, v.before
+    FROM said v JOIN notice n ON n.incident_id = v.subject AND n.recipient_id = v.recipient_id
+    UNION ALL
+    SELECT n.notice_id, n.seq, v.successor, v.before
+    FROM said v JOIN notice n ON n.planned_id = v.subject AND n.recipient_id = v.recipient_id
+    UNION ALL
+    SELECT n.notice_id, n.seq, v.successor, v.before
+    FROM said v JOIN notice n ON n.incident_id IS NULL AND n.recipient_id = v.recipient_id
+         AND n.planned_id IS NOT NULL AND n.report_id = v.subject
+), outdated AS (
+    SELECT n.notice_id, f.successor FROM found f JOIN notice n USING (notice_id)
+    WHERE n.state IN ('pending', 'sending') AND f.seq < f.before
+    ORDER BY n.notice_id FOR UPDATE OF n
 )
+UPDATE notice n
+SET superseded_by = outdated.successor, state = CASE n.state WHEN 'pending' THEN 'superseded' ELSE n.state END
+FROM outdated WHERE n.notice_id = outdated.notice_id
+RETURNING n.stage, n.channel, n.state
+"""
+_SPOKEN: Final = """
+SELECT v.report_id, v.recipient_id, s.incident_id,
+       NOT EXISTS (
+           SELECT FROM report r JOIN subscription o USING (report_id)
+           WHERE r.recipient_id = v.recipient_id AND r.report_id <> ALL($1) AND o.incident_id = s.incident_id
+             AND o.joined_revision > o.left_revision
+       ) AS alone,
+       (
+           SELECT max(n.caused_at) FROM notice n
+           WHERE n.incident_id = s.incident_id AND n.recipient_id = v.recipient_id
+       ) AS latest
+FROM unnest($1::uuid[], $2::uuid[]) AS v (report_id, recipient_id) JOIN subscription s USING (report_id)
+"""
+_EVER: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +308,26 @@ async def load_promises(tx: Connection, moved: Iterable[ReportSettled]) -> Promi
     return {(row["recipient_id"], row["planned_id"]): Promise(row["etr"], row["caused_at"]) for row in rows}
 
 
+async def load_spoken(
+    tx: Connection, settled: Iterable[ReportSettled], notices: Iterable[Notice]
+) -> dict[UUID, list[Spoken]]:
+    """Return by report the incidents it was in, with what they last told its customer.
+
+    Args:
+        tx: The batch's transaction.
+        settled: What is to be told of reports by planned work.
+        notices: What the batch's incidents tell.
+    """
+    asked = {(one.report_id, recipient_id(one.recipient)) for one in settled if one.recipient}
+    now = {(one.recipient_id, one.incident_id): one.caused_at for one in notices}
+    found: dict[UUID, list[Spoken]] = {}
+    for row in await tx.fetch(_SPOKEN, *_columns(sorted(asked))) if asked else ():
+        said = [row["latest"], now.get((row["recipient_id"], row["incident_id"]))]
+        latest = max((at for at in said if at is not None), default=None)
+        found.setdefault(row["report_id"], []).append(Spoken(row["incident_id"], row["alone"], latest))
+    return found
+
+
 async def save_reports(tx: Connection, reporters: Iterable[Reporter], settled: Iterable[ReportSettled]) -> None:
     """Remember reports and their settlements; of two settlements of a report the later one."""
     rows: dict[UUID, tuple[Any, ...]] = {
@@ -297,31 +353,45 @@ async def save_news(tx: Connection, standings: Collection[Standing], subscriptio
     await tx.execute(_SAVE_SUBSCRIPTIONS, *_fields(Subscription, subscriptions))
 
 
-async def add_notices(tx: Connection, notices: Sequence[Notice], *, rules: str, now: datetime) -> Saved:
+async def add_notices(tx: Connection, words: Sequence[Notice | Unsaid], *, rules: str, now: datetime) -> Saved:
     """Put notices in the queue, and take from it those that they make out of date.
 
     Args:
         tx: The batch's transaction.
-        notices: What was decided, in that order. One that was made before is left as it is.
+        words: What was decided, in that order. A notice that was made before is left as it is.
         rules: Digest of the templates file in force.
         now: The batch's instant.
     """
-    if not notices:
-        return Saved(frozenset(), ())
-    columns = _fields(Notice, notices, without="replaces")
-    rows = await tx.fetch(_ADD_NOTICES, *columns, rules, now)
-    new: Mapping[UUID, int] = {row["notice_id"]: row["seq"] for row in rows}
-    replaced = [
-        (one.notice_id, one.recipient_id, subject)
-        for one in notices
-        if one.notice_id in new
-        for subject in one.replaces
-    ]
+    notices = [one for one in words if isinstance(one, Notice)]
+    new: Mapping[UUID, int] = {}
+    if notices:
+        rows = await tx.fetch(_ADD_NOTICES, *_fields(Notice, notices, without="replaces"), rules, now)
+        new = {row["notice_id"]: row["seq"] for row in rows}
+    replaced = _replaced(words, new)
     if not replaced:
         return Saved(frozenset(new), ())
-    planned = any(one.planned_id is not None for one in notices)
-    rows = await tx.fetch(_SUPERSEDE_PLANNED if planned else _SUPERSEDE, *_columns(replaced), min(new.values()))
+    planned = any(one.planned_id is not None for one in words)
+    rows = await tx.fetch(_SUPERSEDE_PLANNED if planned else _SUPERSEDE, *_columns(replaced))
     return Saved(frozenset(new), tuple((row["stage"], row["channel"]) for row in rows if row["state"] == "superseded"))
+
+
+def _replaced(words: Sequence[Notice | Unsaid], new: Mapping[UUID, int]) -> list[tuple[UUID, UUID, UUID, int]]:
+    """Return successor, customer, subject, and the number before which what was said of it is out of date.
+
+    Of incidents a batch is judged by its end, so nothing of the same batch is. The words of planned work come one by
+    one: the later takes the place of the earlier.
+    """
+    batch = min(new.values(), default=_EVER)
+    replaced: list[tuple[UUID, UUID, UUID, int]] = []
+    following = _EVER
+    for one in reversed(words):
+        if isinstance(one, Unsaid):
+            replaced.append((one.incident_id, one.recipient_id, one.planned_id, following))
+        elif one.notice_id in new:
+            following = new[one.notice_id]
+            before = batch if one.planned_id is None else following
+            replaced += [(one.notice_id, one.recipient_id, subject, before) for subject in one.replaces]
+    return replaced
 
 
 def _columns(rows: Iterable[Iterable[Any]]) -> list[list[Any]]:

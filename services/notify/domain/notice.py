@@ -154,8 +154,8 @@ class Notice:
         caused_at: When the change happened that is told.
         turn: Who is told first.
         planned_id: The planned outage that answers the report, or answered it.
-        replaces: Incidents of which earlier notices to this customer, if still unsent, are out of date now; or that
-            planned outage.
+        replaces: Incidents of which earlier notices to this customer, if still unsent, are out of date now; and the
+            planned outage, or the report, of which earlier words of planned work are.
     """
 
     notice_id: UUID
@@ -220,8 +220,8 @@ def once_for(subject: UUID, notice: Notice, to: Recipient) -> Notice:
         notice: What is told.
         to: The customer.
     """
-    key = ids.notice_id(to.channel, to.address, subject, notice.stage, notice.revision)
-    return replace(notice, notice_id=key, replaces=() if notice.planned_id is None else (notice.planned_id,))
+    key, planned = ids.notice_id(to.channel, to.address, subject, notice.stage, notice.revision), notice.planned_id
+    return replace(notice, notice_id=key, replaces=() if planned is None else (planned, notice.report_id))
 
 
 def settled_tell(outcome: str, reason: str, expected_at: datetime | None) -> Tell:

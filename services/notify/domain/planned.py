@@ -1,7 +1,9 @@
 """What to tell who was told until when planned work lasts: that its end has moved. Pure.
 
 Decided here: which change matters. It is the rule of an incident's estimate (``decide``): by more than so much since
-the customer was told one, and not to a time that has passed. Never here: that a plan answers a report, or no longer.
+the customer was told one, and not to a time that has passed. And in which order the words of planned work and of an
+incident count, which come on different topics: nobody is told what was so before what they have been told. Never here:
+that a plan answers a report, or no longer.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from services.notify.domain.notice import Quiet, Reporter, Stage, Tell, Template, make_notice, once_for
+from services.notify.domain.notice import Quiet, Reporter, Stage, Tell, Template, make_notice, once_for, recipient_id
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime, timedelta
 
     from services.contracts.messages import ReportSettled
@@ -29,6 +32,58 @@ class Promise:
 
 Promises = dict[tuple[UUID, UUID], Promise]
 """By customer and planned outage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """An incident that a settled report was in.
+
+    Attributes:
+        alone: Whether no other report of the customer is in it.
+        latest: What is told by its newest word to the customer became so then; None where it said nothing.
+    """
+
+    incident_id: UUID
+    alone: bool
+    latest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsaid:
+    """Nothing is told of a settlement; what a planned outage promised before, if still unsent, is out of date.
+
+    Attributes:
+        incident_id: Whose word takes its place.
+    """
+
+    recipient_id: UUID
+    planned_id: UUID
+    incident_id: UUID
+
+
+def unsaid(message: ReportSettled) -> Unsaid | None:
+    """Return what is not to be said any more of a report that an incident has again."""
+    to, planned, incident = message.recipient, message.planned_id, message.incident_id
+    if message.outcome != "in_incident" or to is None or planned is None or incident is None:
+        return None
+    return Unsaid(recipient_id(to), planned, incident)
+
+
+def is_overtaken(message: ReportSettled, spoken: Iterable[Spoken]) -> bool:
+    """Tell whether an incident that the report was in has told its customer what became so later.
+
+    Of a report that an incident has again nothing is told beside the incident's own word of that moment.
+    """
+    if message.outcome == "in_incident":
+        return any(one.latest is not None and one.latest >= message.settled_at for one in spoken)
+    return any(one.alone and one.latest is not None and one.latest > message.settled_at for one in spoken)
+
+
+def instead_of(notice: Notice, message: ReportSettled, spoken: Iterable[Spoken]) -> Notice:
+    """Let a word of planned work take the place of what an incident has not sent yet, unless it has another report."""
+    if message.outcome != "answered":
+        return notice
+    return replace(notice, replaces=(*notice.replaces, *(one.incident_id for one in spoken if one.alone)))
 
 
 def promise(promises: Promises, notice: Notice) -> None:

@@ -93,11 +93,71 @@ async def test_who_called_under_planned_work_hears_once_that_it_is_an_outage_or_
     assert await desk.take(*words, opened) == 1
     told = [(row["stage"], row["state"]) for row in await desk.notices()]
     assert Counter(told) == {
-        ("answered", "pending"): 2,
-        ("answered", "superseded"): 1,
+        ("answered", "superseded"): 3,
         ("restored", "pending"): 1,
         ("received", "pending"): 1,
     }
+
+
+ACCEPTED = {"outcome": "answered", "reason": "planned_outage", "planned_id": UUID(int=7), "expected_at": ETR}
+BACK = {"outcome": "in_incident", "planned_id": UUID(int=7)}
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_what_planned_work_promised_and_was_not_sent_is_not_said_after_a_newer_word(desk, at_once):
+    """Accepted, taken back and accepted, all within what a failed attempt waits; in one batch, or one by one."""
+    steps = [
+        settled(**ACCEPTED, command_id=UUID(int=1), minute=1),
+        settled(**BACK, reason="undone_by_person", incident_id=UUID(int=9), command_id=UUID(int=2), minute=2),
+        settled(**ACCEPTED, command_id=UUID(int=3), minute=3),
+    ]
+    for batch in [steps] if at_once else [[one] for one in steps]:
+        await desk.take(*batch)
+    assert await desk.states() == [("answered", "superseded"), ("received", "superseded"), ("answered", "pending")]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_promise_not_sent_is_dropped_where_the_incident_has_nothing_new_to_say(desk, at_once):
+    """Their first report is in the incident, of which they know; their second was answered by the plan."""
+    await desk.take(desk.make.changed(9, 1, joined=[desk.make.member(1, 1)]))
+    gone = settled(2, 1, **BACK, reason="not_planned_after_all", incident_id=UUID(int=9), minute=5)
+    for batch in [[settled(2, 1, **ACCEPTED), gone]] if at_once else [[settled(2, 1, **ACCEPTED)], [gone]]:
+        await desk.take(*batch)
+    assert await desk.take(desk.make.changed(9, 2, joined=[desk.make.member(2, 1)], minute=5)) == 0
+    assert await desk.states() == [("received", "pending"), ("answered", "superseded")]
+    assert await desk.take(settled(2, 1, **ACCEPTED, command_id=UUID(int=6), minute=8)) == 1, (
+        "and is told once it is so"
+    )
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_an_accepted_plan_takes_the_place_of_what_the_incident_has_not_sent(desk, others):
+    """Unless another report of the customer is left in the incident: its word is of that, too."""
+    members = [desk.make.member(1 + n, 1) for n in range(1 + others)]
+    await desk.take(desk.make.changed(9, 1, joined=members))
+    covered = settled(**ACCEPTED, command_id=UUID(int=11), minute=2)
+    assert await desk.take(covered, desk.make.changed(9, 2, left=[1], minute=2)) == 1
+
+    state = "pending" if others else "superseded"
+    assert await desk.states() == [("received", state), ("answered", "pending")]
+
+
+async def test_a_plans_word_that_comes_after_a_newer_one_of_the_incident_is_not_told(desk):
+    """The incident's partition is ahead: accepted, taken back, and the crew's estimate is told already."""
+    await desk.take(desk.make.changed(9, 1, joined=[desk.make.member(1, 1)]))
+    await desk.take(desk.make.changed(9, 2, left=[1], minute=2))
+    await desk.take(desk.make.changed(9, 3, joined=[desk.make.member(1, 1)], etr=ETR, minute=4))
+    undone = settled(**BACK, reason="undone_by_person", incident_id=UUID(int=9), command_id=UUID(int=12), minute=3)
+    assert await desk.take(settled(**ACCEPTED, command_id=UUID(int=11), minute=2), undone) == 0
+    assert await desk.states() == [("received", "superseded"), ("etr_set", "pending")]
+
+
+async def test_the_end_of_another_plan_takes_the_place_of_what_the_first_promised(desk):
+    """The same work was entered twice and once cancelled."""
+    await desk.take(settled(**ACCEPTED))
+    moved = {**ACCEPTED, "planned_id": UUID(int=8), "expected_before": ETR, "expected_at": ETR + timedelta(hours=2)}
+    assert await desk.take(settled(**moved, command_id=UUID(int=4), minute=1)) == 1
+    assert await desk.states() == [("answered", "superseded"), ("etr_changed", "pending")]
 
 
 async def test_steps_in_one_batch_are_compared_with_one_another(desk):

@@ -248,7 +248,7 @@ def test_what_was_not_sent_of_planned_work_is_out_of_date_once_a_person_says_oth
     accepted = settled(snapshots, planned_id=plan, expected_at=until, command_id=first)
 
     assert (called_under_it.planned_id, called_under_it.replaces) == (plan, ()), "each call has an answer of its own"
-    assert (accepted.planned_id, accepted.replaces) == (plan, (plan,))
+    assert (accepted.planned_id, accepted.replaces) == (plan, (plan, accepted.report_id))
 
 
 def test_every_reason_for_silence_is_reached_by_a_test_of_this_room():

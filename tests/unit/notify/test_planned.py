@@ -61,7 +61,7 @@ def test_an_end_that_moves_later_or_earlier_is_told_as_an_estimate_that_has_chan
 
     assert (notice.stage, notice.template) == (Stage.ETR_CHANGED, Template.ETR_CHANGED)
     assert notice.etr == UNTIL + timedelta(minutes=minutes)
-    assert (notice.incident_id, notice.planned_id, notice.replaces) == (None, PLAN, (PLAN,))
+    assert (notice.incident_id, notice.planned_id, notice.replaces) == (None, PLAN, (PLAN, UUID(int=1)))
 
 
 def test_small_steps_are_not_told_until_together_they_matter():
@@ -91,7 +91,7 @@ def test_that_power_is_back_is_told_once_for_all_reports_that_the_work_answered(
     notice = settle(first)
 
     assert (notice.stage, notice.template) == (Stage.RESTORED, Template.ANSWERED_ALREADY_RESTORED)
-    assert (notice.planned_id, notice.replaces) == (PLAN, (PLAN,))
+    assert (notice.planned_id, notice.replaces) == (PLAN, (PLAN, UUID(int=1)))
     again = settle(first.model_copy(update={"report_id": UUID(int=2)}))
     assert again.notice_id == notice.notice_id
     alone = settle(first.model_copy(update={"planned_id": None}))
