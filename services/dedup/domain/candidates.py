@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.dedup.domain.events import Evidence
 from services.dedup.domain.incident import Incident
-from services.dedup.domain.likelihood import FEW, Part
+from services.dedup.domain.likelihood import Part
 from services.dedup.domain.state import Step
 from services.grid.device import DeviceType
 
@@ -266,12 +266,9 @@ def _newest(state: AreaState, device: str, under: dict[int, Incident]) -> list[t
     for incident in reversed(under.values()):
         if incident.frozen:
             continue
-        calls = incident.standing.calls
-        if (onset := calls[0]) < since:
+        if incident.standing.calls[0] < since:
             continue  # it was there when power came back to the others: it is by itself
-        if len(calls) >= FEW:
-            onset = state.weighed(incident).onset
-        found.append((onset, incident.opened_seq))
+        found.append((state.onset(incident), incident.opened_seq))
         if len(found) == _NEWEST:
             break
     found.sort()

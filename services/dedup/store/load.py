@@ -69,7 +69,10 @@ WHERE p.area = ANY($1::text[]) AND p.restored_at >= a.latest - $2::interval
 """
 
 
-_COVERED: Final = "SELECT * FROM report WHERE report_id = ANY($1::uuid[]) AND outcome = 'answered'"
+_COVERED: Final = """
+SELECT NULL::uuid AS planned_id, r.* FROM report AS r
+WHERE r.report_id = ANY($1::uuid[]) AND r.outcome = 'answered'
+"""
 _ANSWERED: Final = """
 SELECT p.planned_id, r.* FROM plan_answer AS p JOIN report AS r USING (report_id)
 WHERE p.planned_id = ANY($1::uuid[]) AND r.outcome = 'answered'
@@ -119,32 +122,26 @@ async def load_areas(
         incident.merged_into = aside["merged_into"]
         incident.order = None if aside["body"] is None else OrderVersion.model_validate_json(aside["body"])
         states[area].set_aside[incident.incident_id] = incident
-    await _load_covered(connection, states)
-    await _load_answered(connection, states)
+    await _load_plans_answers(connection, states)
     return states
 
 
-async def _load_covered(connection: Connection, states: Mapping[str, AreaState]) -> None:
-    """Put into each area the reports that a planned outage answers by a person's word; none, no query."""
-    wanted = [
+async def _load_plans_answers(connection: Connection, states: Mapping[str, AreaState]) -> None:
+    """Put into each area the reports that its planned outages answer, by whoever said so; else no query."""
+    accepted = [
         report
         for state in states.values()
         for done in state.commands.values()
         if done.action is CommandAction.ACCEPT_PLAN
         for report, _ in done.moves
     ]
-    for row in await connection.fetch(_COVERED, wanted) if wanted else ():
-        state = states[row["area"]]
-        state.covered[row["report_id"]] = _report(row, state.rules.trusted_lag)
-
-
-async def _load_answered(connection: Connection, states: Mapping[str, AreaState]) -> None:
-    """Put into each area the reports that its planned outages answered as they came; no plan, no query."""
-    wanted = [planned for state in states.values() for planned in state.planned.known]
-    for row in await connection.fetch(_ANSWERED, wanted) if wanted else ():
-        state = states[row["area"]]
-        answered = state.answered.setdefault(row["planned_id"], {})
-        answered[row["report_id"]] = _report(row, state.rules.trusted_lag)
+    known = [planned for state in states.values() for planned in state.planned.known]
+    for query, wanted in ((_COVERED, accepted), (_ANSWERED, known)):
+        for row in await connection.fetch(query, wanted) if wanted else ():
+            state = states[row["area"]]
+            planned = row["planned_id"]
+            reports = state.covered if planned is None else state.answered.setdefault(planned, {})
+            reports[row["report_id"]] = _report(row, state.rules.trusted_lag)
 
 
 def _incident(row: asyncpg.Record) -> Incident:
