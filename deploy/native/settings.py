@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.native.errors import StackError
 from deploy.native.kafka_jars import default_cache
+from deploy.native.ports import outgoing_ports
 
 PREFIX = "GRIDLINE_STACK_"
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -66,6 +67,10 @@ class StackSettings(BaseSettings):
     def ports(cls) -> list[str]:
         """The names of the settings that are ports."""
         return [name for name in cls.model_fields if name.endswith("_port")]
+
+    def unsteady_ports(self) -> list[str]:
+        """The settings whose port another program's connection may hold when its server is started again."""
+        return [name for name in self.ports() if getattr(self, name) in outgoing_ports()]
 
     @property
     def logs_folder(self) -> Path:

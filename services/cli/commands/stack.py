@@ -13,11 +13,13 @@ from rich.markup import escape
 from rich.status import Status
 
 from deploy.native import stack
-from deploy.native.settings import read_settings
+from deploy.native.ports import outgoing_ports
+from deploy.native.settings import PREFIX, read_settings
 from services.cli.console import Json, err, out, print_json, table
 from services.cli.errors import CommandError, Exit
 
 if TYPE_CHECKING:
+    from deploy.native.settings import StackSettings
     from deploy.native.state import StackInfo
 
 app = typer.Typer(
@@ -39,8 +41,10 @@ def up() -> None:
 
     For example:  GRIDLINE_STACK_INTAKE_PORT=9001 gridline stack up
     """
+    settings = read_settings()
+    warn_of_ports(settings)
     with StartDisplay() as display:
-        info = stack.up(read_settings(), display.on_progress)
+        info = stack.up(settings, display.on_progress)
     show_addresses(info)
     out.print(
         "Next: [bold]gridline grid import --network FILE --customers FILE[/bold], then [bold]gridline storm[/bold]."
@@ -133,6 +137,19 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
         typer.confirm(f"Delete the data in {settings.run_folder}?", abort=True)
     stack.reset(settings)
     out.print("The data is gone. The next start begins anew.")
+
+
+def warn_of_ports(settings: StackSettings) -> None:
+    """Say which ports may be in use when their servers are started again."""
+    if unsteady := settings.unsteady_ports():
+        taken = outgoing_ports()
+        err.print(
+            f"[yellow]These ports are among those that this machine gives to outgoing connections ({taken.start} to "
+            f"{taken[-1]}), which may hold them when a server is started again:[/yellow] "
+            + ", ".join(f"{PREFIX}{name.upper()}={getattr(settings, name)}" for name in unsteady)
+            + f". Better choose ports below {taken.start}.",
+            soft_wrap=True,
+        )
 
 
 class StartDisplay:
