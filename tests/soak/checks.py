@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ NEVER = {
 
 async def findings(stack: Stack, answers: Answers, faults: Faults, earlier) -> list[str]:
     """Wait until a stack is at rest, read it, and return what is wrong with it."""
+    moved: Counter[str] = Counter()
     for _ in range(TRIES):
         async with watching(stack.settings()) as watch:
             before = await watch.until_quiet(QUIET_SECONDS)
@@ -73,8 +75,9 @@ async def findings(stack: Stack, answers: Answers, faults: Faults, earlier) -> l
             after = await watch.look()
             if after.still and after.ends == before.ends:
                 break  # else time has brought something while it was read, and the parts are of different moments
+            moved.update({topic: end - before.ends[topic, n] for (topic, n), end in after.ends.items()})
     else:
-        return ["it was never at rest for as long as reading it takes"]
+        return [f"it was never at rest for as long as reading it takes; records that came meanwhile: {+moved}"]
     found += [f"refused: {status} {text}" for status, text in answers.refused[:5]]
     found += [f"{contact} was answered with another id" for contact in answers.wrong_ids[:5]]
     return found if verdict.counts.exact else [*found, f"the count is not exact: {verdict.counts}"]

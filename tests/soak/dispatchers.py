@@ -140,7 +140,7 @@ class Dispatcher:
     def _near(self, incident: asyncpg.Record) -> str:
         """The incident's device, or one above it."""
         tree, device = self._stack.network.tree, incident["device_id"]
-        while self._dice.random() < 0.5 and (above := tree.parent(device)) is not None:
+        while device in tree and self._dice.random() < 0.5 and (above := tree.parent(device)) is not None:
             device = above
         return device
 
