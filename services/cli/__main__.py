@@ -25,7 +25,7 @@ from services.runtime.errors import UnavailableError
 from services.runtime.settings import SettingsError
 
 if TYPE_CHECKING:
-    from typer._click import Command, Context
+    from typer._click import Command, Context, HelpFormatter
 
 _COMMANDS: Final = (
     "demo",
@@ -70,7 +70,28 @@ class _Commands(TyperGroup):
         if part is None:
             part = typer.Typer(context_settings=_NAMES, rich_markup_mode="rich", add_completion=False)
             part.command(name=cmd_name)(getattr(module, cmd_name))
-        return typer.main.get_command(part)
+        return _flowing(typer.main.get_command(part))
+
+    def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Show what is said of all commands, in lines as long as the terminal's."""
+        _flow(self)
+        super().format_help(ctx, formatter)
+
+
+def _flowing(command: Command) -> Command:
+    """Let the help of a command, and of those in it, break lines where the terminal ends, not where its source did."""
+    _flow(command)
+    for each in command.commands.values() if isinstance(command, TyperGroup) else ():
+        _flow(each)
+    return command
+
+
+def _flow(command: Command) -> None:
+    def line_of(text: str) -> str:
+        examples = any(line.startswith(" ") for line in text.split("\n"))
+        return text if examples else text.replace("\n", " ")
+
+    command.help = "\n\n".join(map(line_of, (command.help or "").split("\n\n")))
 
 
 app = typer.Typer(

@@ -19,9 +19,10 @@ def docs(
     folder: Annotated[Path, typer.Argument(help="Where they go.")] = _FOLDER,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if one is missing or outdated.")] = False,
 ) -> None:
-    """Write the JSON Schemas, AsyncAPI and OpenAPI documents from the code.
+    """Write the contract documents from the code: JSON Schemas, AsyncAPI, OpenAPI, the pages of settings and metrics.
 
-    Examples:
+    For example:
+
       gridline docs
 
       gridline docs --check

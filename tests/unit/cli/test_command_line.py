@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -62,6 +63,17 @@ def test_every_command_has_help_and_every_working_one_an_example(gridline, comma
     assert "completion" not in out, "only `gridline` itself has that"
     if len(command) == 2 or not hasattr(__import__(f"services.cli.commands.{command[0]}", fromlist=["x"]), "app"):
         assert f"gridline {' '.join(command)}" in out.split("Options")[0].replace("Usage:", "").split(command[-1], 1)[1]
+
+
+@pytest.mark.parametrize("command", [(), *commands()], ids=" ".join)
+def test_help_breaks_its_lines_where_the_terminal_ends(gridline, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = gridline(*command, "--help")
+    said = "\n".join(line[1:].rstrip() for line in out.split("\u256d")[0].splitlines())
+    for paragraph in said.split("\n\n"):
+        lines = paragraph.strip("\n").split("\n")
+        for line, after in itertools.pairwise([] if "gridline " in paragraph else lines):
+            assert len(line) + 1 + len(after.split()[0]) > 78, f"{line!r} has room for what follows"
 
 
 def test_the_first_help_lists_the_commands_and_the_exit_codes(gridline):
