@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from services.runtime.settings import ServiceSettings
+from services.runtime.urls import read_url
 
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
@@ -75,6 +76,11 @@ class IntakeSettings(ServiceSettings):
         default=1024**3, ge=0, description="Refuse photos while the folder's disk has less free space"
     )
     form_file: Path = Field(default=_DEPLOY / "form.yaml", description="Texts of the report form, YAML")
+
+    @field_validator("notify_url")
+    @classmethod
+    def _can_be_called(cls, url: str | None) -> str | None:
+        return None if url is None else read_url(url)
 
     @field_validator("cors_origins", mode="before")
     @classmethod

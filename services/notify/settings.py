@@ -13,6 +13,7 @@ from pydantic_settings import NoDecode
 
 from services.contracts.values import Channel
 from services.runtime.settings import ServiceSettings
+from services.runtime.urls import read_url
 
 SenderName = Literal["log", "webhook", "wechat"]
 
@@ -92,15 +93,12 @@ class NotifySettings(ServiceSettings):
     def _is_url(cls, url: SecretStr | None) -> SecretStr | None:
         if url is None:
             return None
-        parts = urlsplit(url.get_secret_value())
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("must be an address such as https://gateway.example/notices")
-        return url
+        return SecretStr(read_url(url.get_secret_value()))
 
     @field_validator("notify_wechat_api")
     @classmethod
     def _is_platform(cls, url: str) -> str:
-        parts = urlsplit(url)
+        parts = urlsplit(url := read_url(url))
         if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in _LOOPBACK):
             raise ValueError("must be https://…, as secrets go there")
         return url

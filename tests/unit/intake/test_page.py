@@ -184,3 +184,11 @@ async def test_a_language_that_is_written_to_the_left_has_its_page_so() -> None:
         page = (await client.get("/report", params={"lang": "ug"})).text
     assert '<html lang="ug-CN" dir="rtl">' in page
     assert '<p id="ticket" dir="ltr"' in page, "a ticket's number is read as it is written"
+
+
+@pytest.mark.parametrize("url", ["http://notify:70000", "http://notify:http", "http://xn--:8004"])
+def test_where_notify_answers_is_an_address_that_can_be_called(monkeypatch, url):
+    # Not found before a caller asked: the status of a report was answered 500.
+    monkeypatch.setenv("GRIDLINE_NOTIFY_URL", url)
+    with pytest.raises(SettingsError, match="NOTIFY_URL"):
+        read_settings(IntakeSettings)

@@ -11,8 +11,9 @@ import pytest
 import structlog
 
 from services.contracts.values import Channel
+from services.notify.__main__ import make_webhook
 from services.notify.delivery import Patience
-from services.notify.senders import Delivered, Letter
+from services.notify.senders import Delivered, Letter, Retry
 from services.notify.senders.log import LogSender
 from services.notify.senders.webhook import payload, sign
 from services.notify.settings import NotifySettings, read_secret
@@ -124,6 +125,11 @@ def test_every_channel_goes_to_the_log_unless_a_setting_says_otherwise(monkeypat
         ({"WECHAT_API": "http://proxy.example"}, ["must be https://"]),
         ({"SENDERS": "sms"}, ["'sms' is not channel=sender"]),
         ({"WEBHOOK_URL": "gateway"}, ["NOTIFY_WEBHOOK_URL", "must be an address"]),
+        ({"WEBHOOK_URL": "https://gateway.example:70000/"}, ["NOTIFY_WEBHOOK_URL", "1 to 65535"]),
+        ({"WEBHOOK_URL": "https://gateway.example:https/"}, ["NOTIFY_WEBHOOK_URL", "must be an address"]),
+        ({"WEBHOOK_URL": "https://gateway.example/a\nb"}, ["NOTIFY_WEBHOOK_URL", "must be an address"]),
+        ({"WEBHOOK_URL": "https://xn--/"}, ["NOTIFY_WEBHOOK_URL", "must be an address"]),
+        ({"WECHAT_API": "https://proxy.example:70000"}, ["NOTIFY_WECHAT_API", "1 to 65535"]),
         ({"WEBHOOK_URL": "http://gateway.example/"}, ["NOTIFY_WEBHOOK_PLAIN_HTTP", "plain http"]),
         ({"WEBHOOK_SECRETS": "abc"}, ["NOTIFY_WEBHOOK_SECRETS", "begins with whsec_"]),
         ({"WEBHOOK_SECRETS": "whsec_%%%"}, ["is base64 after whsec_"]),
@@ -137,6 +143,17 @@ def test_settings_that_do_not_fit_are_named_all_at_once(monkeypatch, given, faul
 
     for fault in faults:
         assert fault in str(refused.value)
+
+
+async def test_an_address_out_of_a_file_of_secrets_ends_with_a_line_break_and_is_called_all_the_same(monkeypatch):
+    # httpx refuses it at the call: notify started, was ready, and ended at its first notice, again and again.
+    settings = read(
+        monkeypatch, SENDERS="sms=webhook", WEBHOOK_URL="http://127.0.0.1:1/notices\n", WEBHOOK_SECRETS=SECRET + "\n"
+    )
+    sender = make_webhook(settings)
+    assert sender is not None
+    async with sender:
+        assert await sender.send(LETTER, LETTER.made_at) == Retry("no_connection")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/x", "http://localhost/x", "https://gateway.example/x"])
