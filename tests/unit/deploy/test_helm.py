@@ -47,9 +47,9 @@ def digest(case: str) -> str:
     return whole.hexdigest()
 
 
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+def helm(*arguments: str, release: str = "gridline") -> subprocess.CompletedProcess[str]:
     assert HELM is not None
-    command = [HELM, "template", "gridline", str(CHART), "--kube-version", "1.31.0", *arguments]
+    command = [HELM, "template", release, str(CHART), "--kube-version", "1.31.0", *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
@@ -113,6 +113,7 @@ def test_helm_renders_what_is_kept(case: str):
         ("services.dedup.maxReplicas=25", "services.dedup: more processes than kafka.partitions (24)"),
         ("services.router.replica=3", "'replica' not allowed"),
         ("services.router.env.MATTER_HOURS=12", "invalid propertyName 'MATTER_HOURS'"),
+        ("services.router.env.GRIDLINE_HTTP_PORT=9000", "invalid propertyName 'GRIDLINE_HTTP_PORT'"),
         (r"rules.route\.yaml=x", "'route.yaml' not allowed"),
         (r"rules.routes\.yaml=x", "routes.yaml needs holidays.yaml beside it"),
         ("ingress.enabled=true", "ingress.host is missing"),
@@ -122,6 +123,16 @@ def test_values_that_do_not_fit_are_refused_by_name(value: str, said: str):
     done = helm("-f", str(values_of("least")), "--set", value)
     assert done.returncode != 0
     assert said in done.stderr
+
+
+@needs_helm
+@pytest.mark.parametrize(("length", "fits"), [(46, True), (47, False)])
+def test_a_release_whose_names_a_cluster_would_refuse_is_refused(length: int, fits: bool):
+    done = helm("-f", str(values_of("least")), release="r" * length)
+    assert (done.returncode == 0) == fits
+    names = [one["metadata"]["name"] for one in yaml.safe_load_all(done.stdout) if one]
+    assert all(len(name) <= 63 for name in names)
+    assert fits or "the release's name is too long" in done.stderr
 
 
 @needs_helm
