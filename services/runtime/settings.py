@@ -9,7 +9,7 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class ServiceSettings(BaseSettings):
         default="SCRAM-SHA-512", description="With SASL"
     )
     kafka_username: str | None = Field(default=None, description="With SASL")
-    kafka_password: SecretStr | None = Field(default=None, description="With SASL")
+    kafka_password: SecretStr | None = Field(default=None, validate_default=True, description="With SASL")
     kafka_ca_file: Path | None = Field(default=None, description="CA certificate for SSL; the system's if absent")
     topic_prefix: str = Field(
         default="", pattern=r"^[a-z0-9._-]{0,40}$", description="Prefix of all topic names, to share a cluster"
@@ -69,14 +69,27 @@ class ServiceSettings(BaseSettings):
     )
     watchdog_seconds: float = Field(default=60.0, ge=5, description="Exit if the consume loop is stuck for longer")
 
+    @field_validator("kafka_password")
+    @classmethod
+    def _is_there_for_sasl(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if str(info.data.get("kafka_security", "")).startswith("SASL") and not (
+            password is not None and password.get_secret_value() and info.data.get("kafka_username")
+        ):
+            raise ValueError("SASL needs GRIDLINE_KAFKA_USERNAME and GRIDLINE_KAFKA_PASSWORD")
+        return password
+
     def kafka_client(self) -> dict[str, Any]:
-        """Arguments that any aiokafka client needs to reach the cluster."""
+        """Arguments that any aiokafka client needs to reach the cluster.
+
+        Raises:
+            SettingsError: the file of certificates cannot be used.
+        """
         arguments: dict[str, Any] = {
             "bootstrap_servers": self.kafka_bootstrap,
             "security_protocol": self.kafka_security,
         }
         if "SSL" in self.kafka_security:
-            arguments["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ca_file)
+            arguments["ssl_context"] = tls_context("GRIDLINE_KAFKA_CA_FILE", self.kafka_ca_file)
         if self.kafka_security.startswith("SASL"):
             arguments["sasl_mechanism"] = self.kafka_sasl_mechanism
             arguments["sasl_plain_username"] = self.kafka_username
@@ -89,6 +102,21 @@ S = TypeVar("S", bound=ServiceSettings)
 
 class SettingsError(Exception):
     """The settings do not fit; the text lists every one with its variable and the reason."""
+
+
+def tls_context(setting: str, file: Path | None) -> ssl.SSLContext:
+    """Trust the certificates of a file, or the system's.
+
+    Raises:
+        SettingsError: the file cannot be used; the text names the setting that names it.
+    """
+    try:
+        return ssl.create_default_context(cafile=file)
+    except ssl.SSLError:
+        reason = f"{file} has no certificates in PEM"
+    except OSError as error:
+        reason = f"{file} cannot be read: {error.strerror}"
+    raise SettingsError(f"settings that do not fit:\n  {setting}: {reason}")
 
 
 def read_settings(kind: type[S], overrides: Mapping[str, Any] | None = None) -> S:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-import ssl
 from typing import TYPE_CHECKING, Self
 
 import httpx
+
+from services.runtime.settings import tls_context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,9 @@ class HttpSender:
             timeout_s: Longest wait for a connection, and between two packets.
             connections: Most connections at once.
             ca_file: CA certificate for https; the system's if absent.
+
+        Raises:
+            SettingsError: the file of certificates cannot be used.
         """
         # httpx logs every request with its URL, which may hold a token.
         logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -31,7 +35,7 @@ class HttpSender:
             follow_redirects=False,
             timeout=timeout_s,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            verify=ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else False,
+            verify=tls_context("GRIDLINE_NOTIFY_CA_FILE", ca_file) if url.startswith("https:") else False,
             trust_env=False,  # settings say where to connect, not the environment of the process
         )
 

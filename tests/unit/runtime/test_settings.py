@@ -1,0 +1,48 @@
+"""What every service reads from the environment: what is wrong is named before anything begins."""
+
+from __future__ import annotations
+
+import certifi
+import pytest
+
+from services.notify.senders.webhook import WebhookSender
+from services.runtime.settings import ServiceSettings, SettingsError, read_settings
+
+
+def refused(monkeypatch, **given):
+    for name, value in given.items():
+        monkeypatch.setenv(f"GRIDLINE_{name}", str(value))
+    with pytest.raises(SettingsError) as error:
+        read_settings(ServiceSettings)
+    return str(error.value)
+
+
+def test_a_file_of_certificates_that_is_none_is_a_setting_that_does_not_fit(monkeypatch, tmp_path):
+    missing, other = tmp_path / "missing.pem", tmp_path / "other.pem"
+    other.write_text("no certificate")
+    monkeypatch.setenv("GRIDLINE_KAFKA_SECURITY", "SSL")
+    for file, reason in ((missing, "No such file"), (other, "has no certificates"), (tmp_path, "cannot be read")):
+        monkeypatch.setenv("GRIDLINE_KAFKA_CA_FILE", str(file))
+        with pytest.raises(SettingsError, match="KAFKA_CA_FILE") as error:
+            read_settings(ServiceSettings).kafka_client()
+        assert reason in str(error.value)
+        with pytest.raises(SettingsError, match="NOTIFY_CA_FILE"):
+            WebhookSender("https://gateway.example", [b"k" * 32], timeout_s=1, connections=1, ca_file=file)
+
+    monkeypatch.setenv("GRIDLINE_KAFKA_CA_FILE", certifi.where())
+    assert "ssl_context" in read_settings(ServiceSettings).kafka_client()
+
+
+@pytest.mark.parametrize("given", [{}, {"USERNAME": "gridline"}, {"PASSWORD": "word"}])
+def test_sasl_needs_a_name_and_a_password(monkeypatch, given):
+    given = {f"KAFKA_{name}": value for name, value in given.items()}
+
+    said = refused(monkeypatch, KAFKA_SECURITY="SASL_PLAINTEXT", **given)
+    assert "GRIDLINE_KAFKA_USERNAME and GRIDLINE_KAFKA_PASSWORD" in said
+    assert "word\n" not in said
+
+
+def test_with_both_it_fits(monkeypatch):
+    for name, value in {"SECURITY": "SASL_PLAINTEXT", "USERNAME": "gridline", "PASSWORD": "word"}.items():
+        monkeypatch.setenv(f"GRIDLINE_KAFKA_{name}", value)
+    assert read_settings(ServiceSettings).kafka_client()["sasl_plain_username"] == "gridline"
