@@ -251,7 +251,8 @@ def decode(incoming: Incoming, types: Mapping[str, type[Message]]) -> Message:
     if model is None:
         raise RefusedError(Refusal.UNKNOWN_TYPE, f"type {incoming.type[:80]!r} is not one of {sorted(types)}")
     try:
-        message = model.model_validate_json(incoming.data, extra="ignore")
+        # What model_validate_json calls, after looking at arguments that nobody gives here: a tenth of its time.
+        message: Message = model.__pydantic_validator__.validate_json(incoming.data, extra="ignore")
     except ValidationError as error:
         raise RefusedError(Refusal.BAD_FIELD, describe(error)) from None
     if message.message_id != incoming.id:

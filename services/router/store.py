@@ -21,6 +21,7 @@ from services.router.domain.ticket import Ticket
 from services.router.domain.work import Phase
 from services.runtime import outbox, positions
 from services.runtime.errors import UnavailableError
+from services.runtime.rows import Table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -53,39 +54,21 @@ WHERE ticket_id = ANY($1::uuid[])
 ORDER BY ticket_id
 FOR UPDATE
 """
-_TICKET_COLUMNS: Final = (
+_TICKET_TABLE: Final = Table.of(
+    "ticket",
     "ticket_id uuid, ticket_ref text, version int, queue text, state text, priority smallint, business_type text,"
     " channel text, language text, area text, report text, opened_at timestamptz, routed_at timestamptz, lane text,"
     " rank_at timestamptz, agent text, held_for text, wake_at timestamptz, level smallint, first_telling smallint,"
-    " last_telling smallint, account uuid, phone uuid, call_back uuid, body json"
+    " last_telling smallint, account uuid, phone uuid, call_back uuid, body json",
 )
-_LOG_COLUMNS: Final = (
+_LOG_TABLE: Final = Table.of(
+    "ticket_log",
     "ticket_id uuid, version int, n smallint, did text, at timestamptz, queue text, agent text, seconds real,"
-    " body jsonb"
+    " body jsonb",
 )
-_JSON: Final = frozenset({"json", "jsonb"})
-_NEVER_CHANGE: Final = ("ticket_id", "ticket_ref", "channel")
-
-
-def _adding(table: str, columns: str, first: int) -> str:
-    """Return the statement that adds rows to a table, a parameter a column, from number ``first`` on."""
-    kinds = dict(column.split() for column in columns.split(", "))
-    names = ", ".join(kinds)
-    sent = ("text" if kind in _JSON else kind for kind in kinds.values())
-    arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(sent, first))
-    values = ", ".join(f"{name}::{kind}" if kind in _JSON else name for name, kind in kinds.items())
-    return f"INSERT INTO {table} ({names}) SELECT {values} FROM unnest({arrays}) AS v ({names})"  # noqa: S608
-
-
-def _keeping() -> str:
-    """Return the statement that stores tickets as they stand; its parameters are the first 25."""
-    names = (column.split()[0] for column in _TICKET_COLUMNS.split(", "))
-    changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in _NEVER_CHANGE)
-    return f"{_adding('ticket', _TICKET_COLUMNS, 1)} ON CONFLICT (ticket_id) DO UPDATE SET {changes}"
-
-
-_KEEP: Final = _keeping()
-_NOTE: Final = _adding("ticket_log", _LOG_COLUMNS, 26)
+# The ticket's parameters are the first 25.
+_KEEP: Final = _TICKET_TABLE.keeping(1, "ticket_id", never_change=("ticket_ref", "channel"))
+_NOTE: Final = _LOG_TABLE.adding(26)
 _SAVE: Final = (
     f"WITH saved AS ({_KEEP}), noted AS ({_NOTE}"  # noqa: S608 - constants
     """
@@ -253,9 +236,8 @@ async def save(
 
 
 def _columns(tickets: Collection[tuple[Ticket, Turn]]) -> Iterator[list[object]]:
-    """Yield the columns of tickets, in order of id."""
-    rows = sorted((_row(ticket, turn) for ticket, turn in tickets), key=itemgetter(0))
-    yield from (list(column) for column in zip(*rows, strict=True))
+    """Return the columns of tickets, in order of id."""
+    return _TICKET_TABLE.arguments(sorted((_row(ticket, turn) for ticket, turn in tickets), key=itemgetter(0)))
 
 
 def _row(ticket: Ticket, turn: Turn) -> tuple[object, ...]:
@@ -287,7 +269,7 @@ def _row(ticket: Ticket, turn: Turn) -> tuple[object, ...]:
     )
 
 
-def _noted(lines: Sequence[tuple[Ticket, Sequence[Event]]]) -> list[list[object]]:
+def _noted(lines: Sequence[tuple[Ticket, Sequence[Event]]]) -> Iterator[list[object]]:
     """Return the log's columns, a row an event."""
     rows = [
         (
@@ -304,7 +286,7 @@ def _noted(lines: Sequence[tuple[Ticket, Sequence[Event]]]) -> list[list[object]
         for ticket, events in lines
         for n, event in enumerate(events)
     ]
-    return [[row[column] for row in rows] for column in range(len(_LOG_COLUMNS.split(", ")))]
+    return _LOG_TABLE.arguments(rows)
 
 
 async def log_of(connection: Connection, ticket_id: UUID, skip: int = 0, limit: int | None = None) -> list[Event]:

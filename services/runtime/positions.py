@@ -47,9 +47,6 @@ ON CONFLICT (topic, partition, name) DO UPDATE SET n = t.n + excluded.n
 """  # noqa: S608 - names of types and numbers
 
 
-_COUNT: Final = counting(1)
-
-
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Our right to a partition, and where it goes on."""
@@ -93,13 +90,6 @@ async def advance(tx: Connection, moves: Mapping[TopicPartition, Move]) -> None:
     missing = set(ordered) - {(row["topic"], row["partition"]) for row in rows}
     if missing:
         raise FencedError(sorted(missing))
-
-
-async def count(tx: Connection, counts: Mapping[tuple[str, int, str], int]) -> None:
-    """Add to the exact counts, in the transaction that makes them true."""
-    columns = count_columns(counts)
-    if columns[0]:
-        await tx.execute(_COUNT, *columns)
 
 
 def count_columns(counts: Mapping[tuple[str, int, str], int]) -> tuple[list[object], ...]:

@@ -1,8 +1,9 @@
-"""Saving what a batch changed, in at most ten statements, however many messages the batch had."""
+"""Saving what a batch changed: one statement and few more, however many messages the batch had."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -17,7 +18,7 @@ from services.dedup.store.acts import ActRows
 from services.dedup.store.storms import calm_at, pace_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable
     from datetime import datetime
     from uuid import UUID
 
@@ -25,31 +26,47 @@ if TYPE_CHECKING:
     from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState
     from services.runtime.postgres import Connection
+    from services.runtime.rows import Table
 
-_AREAS: Final = """
-INSERT INTO area (area, latest, next_seq, calm_at, lag, learned, pace)
-SELECT area, latest, next_seq, calm_at, lag, ARRAY[dark, called, delays, log_delay], ARRAY[last, recent, usual, since]
-FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::timestamptz[], $5::float8[], $6::float8[], $7::float8[],
-            $8::float8[], $9::float8[], $10::float8[], $11::float8[], $12::float8[], $13::float8[])
-     AS a (area, latest, next_seq, calm_at, lag, dark, called, delays, log_delay, last, recent, usual, since)
-ON CONFLICT (area) DO UPDATE
-SET latest = excluded.latest, next_seq = excluded.next_seq, calm_at = excluded.calm_at, lag = excluded.lag,
-    learned = excluded.learned, pace = excluded.pace
-"""
-_CLEAR_INCIDENTS: Final = "DELETE FROM incident WHERE incident_id = ANY($1::uuid[])"
+_MANY: Final = 200
+"""From so many reports on, ``COPY`` costs less than it takes in round trips."""
+_TABLES: Final = (
+    (columns.AREA, "area"),
+    (columns.INCIDENT, "incident_id"),
+    (columns.ORDER_VERSION, None),
+    (columns.TIMER, "timer_id"),
+    (columns.REPORT, None),
+    (columns.MEMBERSHIP, None),
+)
+"""What nearly every batch writes, and by what a row is known that may be there already."""
+
+
+def _saving() -> str:
+    """Return the statement that writes it, in one round trip: each table's columns, and the timers that are given up.
+
+    Its parts know nothing of each other, so none may touch another's rows.
+    """
+    parts, first = [], 1
+    for table, key in _TABLES:
+        parts.append(table.adding(first) if key is None else table.keeping(first, key))
+        first += len(table.kinds)
+    parts.append(f"DELETE FROM timer WHERE timer_id = ANY(${first}::uuid[])")  # noqa: S608 - a number
+    return f"WITH {', '.join(f'part{n} AS ({part})' for n, part in enumerate(parts))} SELECT 1"
+
+
+_SAVE: Final = _saving()
 _MOVE: Final = """
 UPDATE report AS r SET incident_id = v.incident_id, seq = v.seq
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS v (report_id, incident_id, seq)
 WHERE r.report_id = v.report_id
 """
 # Told again after another outage there ended, a step may be noted again: the later note is the one in memory.
-_PART: Final = """
-INSERT INTO restored_part (area, seq, device_id, incident_id, restored_at, since)
-SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::uuid[], $5::timestamptz[], $6::timestamptz[])
-ON CONFLICT (area, device_id, restored_at, incident_id) DO UPDATE SET seq = EXCLUDED.seq, since = EXCLUDED.since
-"""
+_PART: Final = (
+    f"{columns.PART.adding(1)} ON CONFLICT (area, device_id, restored_at, incident_id)"
+    " DO UPDATE SET seq = EXCLUDED.seq, since = EXCLUDED.since"
+)
+_PROGRESS: Final = columns.PROGRESS.adding(1)
 _CLEAR_REPORTS: Final = "DELETE FROM report WHERE report_id = ANY($1::uuid[])"
-_CLEAR_TIMERS: Final = "DELETE FROM timer WHERE timer_id = ANY($1::uuid[])"
 
 Row = tuple[Any, ...]
 
@@ -60,42 +77,36 @@ async def save(tx: Connection, changes: Changes, now: datetime) -> None:
     for area, event in changes.events:
         rows.take(area, changes, event)
         acts.take(area, event, changes.areas[area])
-    if changes.areas:
-        areas = [changes.areas[name] for name in sorted(changes.areas)]
-        sums = zip(*((*a.learned, *pace_row(a.pace)) for a in areas), strict=True)
-        await tx.execute(
-            _AREAS,
-            [a.area for a in areas],
-            [a.latest for a in areas],
-            [a.next_seq for a in areas],
-            [calm_at(a) for a in areas],
-            [a.lag for a in areas],
-            *map(list, sums),
-        )
     if rows.placed:
         await tx.execute(_CLEAR_REPORTS, list(rows.placed))
-    await _copy(tx, "report", columns.REPORT, rows.reports.values())
-    await _copy(tx, "membership", columns.MEMBERSHIP, rows.memberships)
+    reports: Collection[Row] = rows.reports.values()
+    memberships: Collection[Row] = rows.memberships
+    if len(reports) + len(memberships) > _MANY:
+        await _copy(tx, columns.REPORT, reports)
+        await _copy(tx, columns.MEMBERSHIP, memberships)
+        reports = memberships = ()
     if rows.moved:
         where = list(rows.moved.values())
         await tx.execute(_MOVE, list(rows.moved), [one[0] for one in where], [one[1] for one in where])
-    if changed := changes.changed():
-        await tx.execute(_CLEAR_INCIDENTS, [one.incident.incident_id for one in changed])
-        await _copy(tx, "incident", columns.INCIDENT, (_incident(changes.areas[one.area], one, now) for one in changed))
-    await _copy(tx, "order_version", columns.ORDER_VERSION, rows.orders)
-    await _copy(tx, "progress", columns.PROGRESS, rows.progress)
+    written: tuple[Iterable[Row], ...] = (
+        (_area(changes.areas[name]) for name in sorted(changes.areas)),
+        (_incident(changes.areas[one.area], one, now) for one in changes.changed()),
+        rows.orders,
+        rows.timers.values(),
+        reports,
+        memberships,
+    )
+    arguments = [table.arguments(some) for (table, _), some in zip(_TABLES, written, strict=True)]
+    await tx.execute(_SAVE, *chain.from_iterable(arguments), rows.given_up)
+    if rows.progress:
+        await tx.execute(_PROGRESS, *columns.PROGRESS.arguments(rows.progress))
     if rows.parts:
-        await tx.execute(_PART, *map(list, zip(*rows.parts.values(), strict=True)))
-    if rows.cleared:  # before the new ones: a moment may be given up and waited for again in one batch
-        await tx.execute(_CLEAR_TIMERS, rows.cleared)
-    await _copy(tx, "timer", columns.TIMER, rows.timers.values())
+        await tx.execute(_PART, *columns.PART.arguments(rows.parts.values()))
     await acts.save(tx)
 
 
-async def _copy(tx: Connection, table: str, names: Sequence[str], rows: Iterable[Row]) -> None:
-    records = list(rows)
-    if records:
-        await tx.copy_records_to_table(table, columns=names, records=records)
+async def _copy(tx: Connection, table: Table, rows: Iterable[Row]) -> None:
+    await tx.copy_records_to_table(table.name, columns=table.columns, records=rows)
 
 
 @dataclass(slots=True)
@@ -111,7 +122,7 @@ class _Rows:
     progress: list[Row] = field(default_factory=list)
     parts: dict[Row, Row] = field(default_factory=dict)
     timers: dict[UUID, Row] = field(default_factory=dict)
-    cleared: list[UUID] = field(default_factory=list)
+    cleared: set[UUID] = field(default_factory=set)
 
     def take(self, area: str, changes: Changes, event: e.Event) -> None:
         """Turn one event into rows."""
@@ -173,7 +184,12 @@ class _Rows:
         if isinstance(event, e.TimerSet):
             self.timers[event.timer_id] = (event.timer_id, area, event.kind, event.incident_id, event.due_at)
         elif self.timers.pop(event.timer_id, None) is None:
-            self.cleared.append(event.timer_id)
+            self.cleared.add(event.timer_id)
+
+    @property
+    def given_up(self) -> list[UUID]:
+        """The moments that are no longer waited for; of one that is again there is a row."""
+        return list(self.cleared - self.timers.keys())
 
     def _waits_again(self, area: str, rules_hash: str, event: e.ReportNeedsPerson | a.ReportUnplaced) -> None:
         if isinstance(event, e.ReportNeedsPerson):
@@ -218,6 +234,10 @@ class _Rows:
                 self.now,
             )
         )
+
+
+def _area(state: AreaState) -> Row:
+    return state.area, state.latest, state.next_seq, calm_at(state), state.lag, state.learned, pace_row(state.pace)
 
 
 def _report(area: str, report: Report) -> Row:
