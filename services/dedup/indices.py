@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,7 @@ import structlog
 
 from services.dedup import metrics
 from services.dedup.domain.clock import MOMENTARY
-from services.dedup.domain.figures import figures
+from services.dedup.domain.figures import Figures, figures
 from services.dedup.store import reliability
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
@@ -28,12 +29,14 @@ _log: Final = structlog.get_logger()
 
 async def measure_reliability(pool: Pool, now: datetime, levels: ServiceLevels | None) -> None:
     """Set the gauges, by the levels' threshold of what is momentary."""
+    momentary = MOMENTARY if levels is None else levels.momentary
     with translated():
         async with pool.acquire() as connection:
-            found = await reliability.interruptions(connection, now - timedelta(days=1), now, None)
-            customers = await reliability.customers_served(connection, None)
-    momentary = MOMENTARY if levels is None else levels.momentary
-    total = figures(found, customers, momentary=momentary, until=now)
+            total = Figures(await reliability.customers_served(connection, None), 0.0, 0, 0, 0)
+            async with aclosing(reliability.interruptions(connection, now - timedelta(days=1), now, None)) as areas:
+                async for found in areas:
+                    total += figures(found, 0, momentary=momentary, until=now)
+                    await asyncio.sleep(0)  # orders wait for nobody's figures
     metrics.SAIDI.set(total.saidi_minutes)
     metrics.SAIFI.set(total.saifi)
     metrics.CAIDI.set(total.caidi_minutes)

@@ -147,7 +147,7 @@ class RouterHandler:
         self._floor.forget()
 
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
-        """Route a batch: seven statements, however many records (fewer where nothing is placed or waits).
+        """Route a batch: six statements, however many records (fewer where nothing is placed or waits).
 
         A place that could not be foreseen, as when a customer's position joins what they wrote in the same batch,
         costs two more, or three; in a storm it is one contact of a thousand.
@@ -162,7 +162,6 @@ class RouterHandler:
         # A danger may have a ticket of its own, of its contact's id.
         wanted.update(each.contact.contact_id for each in said.values() if each.facts.hazards)
         handles = {handle for each in said.values() for handle in each.handles}
-        await store.plan_once(tx)
         stored = await store.load(tx, wanted, handles)
         before = await _load_live(tx, stored.tickets)
         said = {n: _redirected(each, before, rules, bounds) for n, each in said.items()}

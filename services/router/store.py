@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 _TICKET: Final = TypeAdapter(Ticket)
 
-_PLAN_ONCE: Final = "SET LOCAL plan_cache_mode = force_generic_plan"
 # The rows of handles are locked first, in order of key, then the tickets, in order of id, and new handles are inserted
 # last, in order of key: two processes that need the same never wait for each other in a ring.
 _OPEN: Final = """
@@ -141,15 +140,6 @@ class Stored:
 
     tickets: list[Ticket]
     open: dict[Reporter, tuple[UUID, ...]]
-
-
-async def plan_once(tx: Connection) -> None:
-    """Let this transaction's statements keep their plans.
-
-    A batch's statements read each table by an index, whatever their arguments; planned anew for every small batch, as
-    Postgres would, looking for places takes twice as long.
-    """
-    await tx.execute(_PLAN_ONCE)
 
 
 async def load(tx: Connection, ticket_ids: Collection[UUID], handles: Collection[Reporter]) -> Stored:

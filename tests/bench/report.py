@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich.markup import escape
 from rich.table import Table
 
-from tests.bench.machine import known
+from tests.bench.machine import known, yardstick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,8 +109,9 @@ def percentile(samples: Sequence[float], share: float) -> float:
 
 @dataclass
 class Results:
-    """Everything a run measured."""
+    """Everything a run measured, on a machine and a Python as fast as ``machine.yardstick`` tells."""
 
+    yardstick_ms: float = field(default_factory=yardstick)
     figures: dict[str, list[Figure]] = field(default_factory=dict)
 
     def add(self, group: str, *figures: Figure) -> None:
@@ -127,11 +128,20 @@ class Results:
                 table.add_row(*figure.row())
             console.print(table)
         console.print("others: processor cores that programs other than this run kept busy, during each sample.")
+        console.print(
+            f"Python {platform.python_version()}, {self.yardstick_ms:.1f} ms for a fixed piece of plain Python:"
+            " how fast this machine is now and how well its Python was built (docs/compiled.md)."
+        )
 
     def write(self, file: Path, **about: object) -> None:
         """Write the JSON."""
         body = {
-            "machine": {"cores": os.cpu_count(), "system": platform.system(), "python": platform.python_version()},
+            "machine": {
+                "cores": os.cpu_count(),
+                "system": platform.system(),
+                "python": platform.python_version(),
+                "yardstick_ms": round(self.yardstick_ms, 2),
+            },
             **about,
             "figures": {group: [one.as_json() for one in figures] for group, figures in self.figures.items()},
         }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
@@ -39,6 +42,9 @@ class FiguresView(BaseModel):
     saifi: float
     caidi_minutes: float
     maifi: float = Field(description="Momentary events a customer (MAIFI_E)")
+
+
+V = TypeVar("V", bound=FiguresView)
 
 
 class AreaFigures(FiguresView):
@@ -85,40 +91,37 @@ def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
     ) -> Reliability:
         now = clock.now()
         since, until = period(start, end, _LONGEST, ("start", "end"))
-        with translated():
-            async with pool.acquire() as connection:
-                found = await reliability.interruptions(connection, since, until, area)
-                served = await reliability.customers_served(connection, area)
-                by_area = await reliability.customers_by_area(connection, sorted({one.area for one in found}))
-        zone = until.tzinfo or UTC
-        local = [one._replace(started_at=one.started_at.astimezone(zone)) for one in found]
         levels = None if ground is None else ground.rules.levels
         momentary = MOMENTARY if levels is None else levels.momentary
         if momentary_minutes is not None:
             momentary = timedelta(minutes=momentary_minutes)
+        by_area: dict[str, Figures] = {}
+        days: dict[str, Figures] = {}
+        with translated():
+            async with pool.acquire() as connection:
+                served = Figures(await reliability.customers_served(connection, area), 0.0, 0, 0, 0)
+                async with aclosing(reliability.interruptions(connection, since, until, area)) as areas:
+                    async for found in areas:
+                        by_area[found[0].area] = figures(found, 0, momentary=momentary, until=now)
+                        for day, those in by_day(found, until.tzinfo or UTC).items():
+                            await asyncio.sleep(0)  # orders wait for nobody's figures
+                            days[day] = days.get(day, served) + figures(those, 0, momentary=momentary, until=now)
+                customers = await reliability.customers_by_area(connection, list(by_area))
         return Reliability(
             start=since,
             end=until,
             momentary_minutes=momentary.total_seconds() / 60,
-            total=FiguresView(**_shown(figures(local, served, momentary=momentary, until=now))),
+            total=_shown(FiguresView, sum(by_area.values(), served)),
             areas=[
-                AreaFigures(
-                    area=name,
-                    **_shown(
-                        figures([one for one in local if one.area == name], customers, momentary=momentary, until=now)
-                    ),
-                )
-                for name, customers in sorted(by_area.items())
+                _shown(AreaFigures, replace(one, customers_served=customers[name]), area=name)
+                for name, one in sorted(by_area.items())
+                if name in customers
             ],
-            days=[
-                DayFigures(day=day, **_shown(figures(those, served, momentary=momentary, until=now)))
-                for day, those in by_day(local).items()
-            ],
+            days=[_shown(DayFigures, one, day=day) for day, one in sorted(days.items())],
         )
 
     return router
 
 
-def _shown(found: Figures) -> dict[str, float]:
-    names = FiguresView.model_fields
-    return {name: getattr(found, name) for name in names}
+def _shown(kind: type[V], found: Figures, **of: str) -> V:
+    return kind(**of, **{name: getattr(found, name) for name in FiguresView.model_fields})

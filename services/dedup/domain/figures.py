@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import timedelta
+    from datetime import timedelta, tzinfo
 
 _MINUTE: Final = 60.0
 
@@ -77,6 +77,16 @@ class Figures:
     customers_interrupted: int
     momentary_customers: int
     interruptions: int
+
+    def __add__(self, other: Figures) -> Figures:
+        """Return the indices of the customers of both: nobody is among both."""
+        return Figures(
+            self.customers_served + other.customers_served,
+            self.customer_minutes + other.customer_minutes,
+            self.customers_interrupted + other.customers_interrupted,
+            self.momentary_customers + other.momentary_customers,
+            self.interruptions + other.interruptions,
+        )
 
     @property
     def saidi_minutes(self) -> float:
@@ -235,9 +245,9 @@ def _spells(group: _Group, until: datetime) -> list[_Spell]:
     return found
 
 
-def by_day(found: Iterable[Interruption]) -> dict[str, list[Interruption]]:
-    """Return the interruptions by the day each began, by the offset of its time."""
+def by_day(found: Iterable[Interruption], zone: tzinfo) -> dict[str, list[Interruption]]:
+    """Return the interruptions by the day each began in a time zone."""
     days: dict[str, list[Interruption]] = {}
     for one in found:
-        days.setdefault(one.started_at.date().isoformat(), []).append(one)
+        days.setdefault(one.started_at.astimezone(zone).date().isoformat(), []).append(one)
     return dict(sorted(days.items()))

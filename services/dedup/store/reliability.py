@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from services.dedup.domain.figures import Interruption, Step
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -32,7 +33,9 @@ FROM incident
 WHERE kind <> 'hazard' AND state <> 'cancelled' AND coalesce(out_since, opened_at) >= $1
   AND coalesce(out_since, opened_at) < $2
   AND ($3::text IS NULL OR area = $3)
+ORDER BY area
 """
+_PAGE: Final = 1000
 _STEPS: Final = """
 SELECT p.incident_id, p.device_id, min(p.restored_at) AS restored_at, d.chain, d.chain_customers[1] AS customers
 FROM restored_part AS p
@@ -57,26 +60,47 @@ async def overdue(connection: Connection, now: datetime, limit: int) -> list[asy
     return await connection.fetch(_OVERDUE, now, limit)
 
 
-async def interruptions(connection: Connection, start: datetime, end: datetime, area: str | None) -> list[Interruption]:
-    """Return the interruptions that began in a time, of one area or of all."""
-    rows = await connection.fetch(_INTERRUPTIONS, start, end, area)
+async def interruptions(
+    connection: Connection, start: datetime, end: datetime, area: str | None
+) -> AsyncGenerator[list[Interruption]]:
+    """Yield the interruptions that began in a time, of one area or of each, an area at a time.
+
+    A year of a nation is a million of them: neither memory nor the orders that wait for this process bear all at once.
+    Whoever does not read to the end must close it (``contextlib.aclosing``): it is in a transaction.
+    """
+    found: list[Interruption] = []
+    async with connection.transaction():
+        cursor = await connection.cursor(_INTERRUPTIONS, start, end, area)
+        while rows := await cursor.fetch(_PAGE):
+            steps = await _steps(connection, [row["incident_id"] for row in rows])
+            for row in rows:
+                if found and found[0].area != row["area"]:
+                    yield found
+                    found = []
+                found.append(_interruption(row, steps.get(row["incident_id"], ())))
+    if found:
+        yield found
+
+
+async def _steps(connection: Connection, incidents: list[UUID]) -> dict[UUID, list[Step]]:
     steps: dict[UUID, list[Step]] = {}
-    for row in await connection.fetch(_STEPS, [row["incident_id"] for row in rows]):
+    for row in await connection.fetch(_STEPS, incidents):
         step = Step(row["device_id"], tuple(row["chain"]), row["customers"], row["restored_at"])
         steps.setdefault(row["incident_id"], []).append(step)
-    return [
-        Interruption(
-            area=row["area"],
-            device=row["device_id"],
-            upstream=tuple(row["upstream"]) or (row["device_id"],),
-            customers=row["customers_served"],
-            started_at=row["started_at"],
-            ended_at=row["restored_at"],
-            steps=tuple(steps.get(row["incident_id"], ())),
-            premises=row["premises"],
-        )
-        for row in rows
-    ]
+    return steps
+
+
+def _interruption(row: asyncpg.Record, steps: Sequence[Step]) -> Interruption:
+    return Interruption(
+        area=row["area"],
+        device=row["device_id"],
+        upstream=tuple(row["upstream"]) or (row["device_id"],),
+        customers=row["customers_served"],
+        started_at=row["started_at"],
+        ended_at=row["restored_at"],
+        steps=tuple(steps),
+        premises=row["premises"],
+    )
 
 
 async def customers_served(connection: Connection, area: str | None) -> int:

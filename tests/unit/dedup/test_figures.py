@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -206,8 +206,13 @@ def test_no_customers_give_no_division_by_zero() -> None:
 
 def test_an_outage_belongs_to_the_day_it_began() -> None:
     late = out("F", 10, 12 * 60 - 10, 13 * 60)
-    assert list(by_day([late, out("F", 1, 0, 9)])) == ["2026-07-01"]
-    assert by_day([late])["2026-07-01"] == [late]
+    assert by_day([late, out("F", 1, 0, 9)], late.started_at.tzinfo or UTC) == {"2026-07-01": [late, out("F", 1, 0, 9)]}
+
+
+def test_the_day_is_that_of_the_zone_asked_in() -> None:
+    late = out("F", 10, 0, 9)
+    ahead = timezone(24 * timedelta(hours=1) - timedelta(minutes=1))
+    assert list(by_day([late], ahead)) != list(by_day([late], timezone(-timedelta(hours=12))))
 
 
 # --- the clock ---

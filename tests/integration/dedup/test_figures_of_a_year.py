@@ -1,0 +1,108 @@
+"""IEEE 1366 figures of many areas and days at once: exact, and orders do not wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from services.dedup import indices, metrics
+from services.dedup.api import figures as door_of_figures
+from services.dedup.api import make_router
+from services.dedup.domain.figures import figures
+from services.dedup.keys import DEVELOPMENT_KEYS, read_keys
+from services.dedup.settings import KEYS
+from services.runtime import clock
+from services.runtime.http import make_app
+from services.runtime.watched import watched_file
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.integration.dedup.room import Room
+
+pytestmark = pytest.mark.integration
+AREAS, EACH, CUSTOMERS, MINUTES = 40, 60, 7, 30
+FILL = """
+INSERT INTO incident (
+    incident_id, order_id, area, kind, state, device_id, device_type, customers_served, ordered, reports, hazards,
+    opened_seq, since_seq, opened_at, restored_at, revision, changed_at, upstream
+)
+SELECT gen_random_uuid(), gen_random_uuid(), 'area-' || a, 'outage', 'restored', 'device-' || n, 'transformer', $3,
+       true, 1, '{}', n, n, at, at + $4 * interval '1 minute', 1, at, ARRAY['device-' || n, 'feeder']
+FROM generate_series(1, $1::int) AS a, generate_series(1, $2::int) AS n,
+     LATERAL (SELECT $5::timestamptz - n * interval '10 minutes' AS at) AS opened
+"""
+
+
+@pytest.fixture
+async def door(room: Room) -> AsyncIterator[httpx.AsyncClient]:
+    async def ready() -> list[str]:
+        return []
+
+    async with room.pool.acquire() as connection:
+        await connection.execute(FILL, AREAS, EACH, CUSTOMERS, MINUTES, clock.now() - timedelta(hours=1))
+    app = make_app("dedup", ready=ready)
+    app.include_router(make_router(room.pool, room.outbox, watched_file(KEYS, read_keys), room.ground))
+    headers = {"X-API-Key": DEVELOPMENT_KEYS["field-dev"]}
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://dedup", headers=headers
+    ) as client:
+        yield client
+
+
+class Turns:
+    """Counts the turns of the loop, and how far it was whenever figures were computed."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.seen: list[tuple[int, int]] = []
+
+    async def count(self) -> None:
+        while True:
+            self.now += 1
+            await asyncio.sleep(0)
+
+    def figures(self, found: Any, *rest: Any, **more: Any) -> Any:
+        self.seen.append((self.now, len(found)))
+        return figures(found, *rest, **more)
+
+
+@pytest.fixture
+async def turns(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Turns]:
+    turns = Turns()
+    for module in (door_of_figures, indices):
+        monkeypatch.setattr(module, "figures", turns.figures)
+    task = asyncio.create_task(turns.count())
+    yield turns
+    task.cancel()
+
+
+async def test_all_areas_and_days_add_up(door: httpx.AsyncClient) -> None:
+    asked = {"start": (clock.now() - timedelta(days=300)).isoformat(), "end": clock.now().isoformat()}
+    found = (await door.get("/v1/figures/reliability", params=asked)).json()
+    one = CUSTOMERS * EACH
+    assert found["total"]["interruptions"] == AREAS * EACH
+    assert found["total"]["customers_interrupted"] == AREAS * one
+    assert found["total"]["customer_minutes"] == pytest.approx(AREAS * one * MINUTES)
+    assert sum(day["interruptions"] for day in found["days"]) == AREAS * EACH
+    alone = (await door.get("/v1/figures/reliability", params={**asked, "area": "area-3"})).json()
+    assert alone["total"]["customers_interrupted"] == one
+
+
+async def test_whoever_asks_lets_other_work_have_its_turn_between_areas(door: httpx.AsyncClient, turns: Turns) -> None:
+    asked = {"start": (clock.now() - timedelta(days=300)).isoformat()}
+    assert (await door.get("/v1/figures/reliability", params=asked)).status_code == 200
+    assert sum(n for _, n in turns.seen) == 2 * AREAS * EACH
+    assert max(n for _, n in turns.seen) == EACH, "no more than an area at a time"
+    assert len({at for at, _ in turns.seen}) >= AREAS
+
+
+async def test_so_do_the_gauges(room: Room, door: httpx.AsyncClient, turns: Turns) -> None:
+    await indices.measure_reliability(room.pool, clock.now(), None)
+    assert [n for _, n in turns.seen] == [EACH] * AREAS
+    assert len({at for at, _ in turns.seen}) == AREAS
+    assert metrics.CAIDI._value.get() == pytest.approx(MINUTES)
