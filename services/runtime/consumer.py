@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -27,12 +27,12 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 from services.contracts.topics import BY_NAME
 from services.runtime import batch as batches
 from services.runtime import clock, metrics, positions
-from services.runtime.errors import FencedError, HaltError, UnavailableError
+from services.runtime.errors import FencedError, HaltError, StuckError, UnavailableError
 from services.runtime.halting import DeadLetterLimit, Watchdog
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from services.runtime.batch import Outcome, Read, Record, Transactor
     from services.runtime.positions import Claim
@@ -40,13 +40,20 @@ if TYPE_CHECKING:
 
     Fetched = list[tuple[Claim, list[Read]]]
 
+T = TypeVar("T")
+
 _POLL_MS: Final = 500
 _FETCH_WAIT_MS: Final = 20
 """aiokafka asks a broker for nothing more while a fetch to it is under way, so a partition that was just drained
 waits for the long poll of the others: this bounds that wait."""
+_TOP_UP_MS: Final = 5
+"""So long a batch waits at most for what came while the one before was under way."""
 _METADATA_MS: Final = 5_000
 """How soon a topic or partition that was not there when we joined is noticed. By default it takes five minutes, in
 which a group that joined a moment too early reads nothing."""
+_ANSWER_SECONDS: Final = 20.0
+_UNANSWERED: Final = 3
+"""So many times in a row the client may hear nothing from a Kafka that answers another client of this process."""
 _FENCED_PAUSE_SECONDS: Final = 5.0
 """After being fenced, how long to leave a partition to the other owner before claiming it again."""
 _BACKOFF_FIRST: Final = 0.2
@@ -71,9 +78,22 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         *,
         group: str,
         owner: str,
+        reachable: Callable[[], Awaitable[bool]],
         side_by_side: bool = False,
     ) -> None:
+        """Make a consumer that is in no group yet.
+
+        Args:
+            settings: Where Kafka is, and how much is read at once.
+            transactor: Runs the batches.
+            group: Consumer group.
+            owner: By what name partitions are claimed.
+            reachable: Whether Kafka answers another client of this process now.
+            side_by_side: Whether two batches of different partitions may run at once.
+        """
         self._settings = settings
+        self._reachable = reachable
+        self._unanswered = 0
         self._side_by_side = side_by_side
         self._transactor = transactor
         self._owner = owner
@@ -145,6 +165,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
 
         Raises:
             HaltError: the log and the database disagree, or nearly everything is invalid.
+            StuckError: the client hears nothing more of a Kafka that is there.
         """
         self._watchdog.start()
         try:
@@ -162,7 +183,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         while not self._stopping.is_set():
             self._watchdog.beat()
             try:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(_ANSWER_SECONDS):
                     await self._consumer.start()
             except (KafkaError, OSError, TimeoutError) as error:
                 await self._back_off("kafka", error)
@@ -208,6 +229,27 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             self._release(list(self._ready))
             await self._back_off("kafka", error)
 
+    async def _answered(self, asked: Awaitable[T]) -> T:
+        """Return what Kafka answers the client.
+
+        Seen once, after Kafka was killed and came back: requests of all kinds waited for ever, in a process that seemed
+        alive. Nothing that is left of such a client must go on beside a new one, so the process ends.
+
+        Raises:
+            TimeoutError: it does not answer in time.
+            StuckError: it has not for several times, and does answer others.
+        """
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                answer = await asked
+        except TimeoutError:
+            self._unanswered = self._unanswered + 1 if await self._reachable() else 0
+            if self._unanswered >= _UNANSWERED:
+                raise StuckError(f"Kafka answers, but not this consumer: {self._unanswered} times in a row") from None
+            raise
+        self._unanswered = 0
+        return answer
+
     async def _back_off(self, what: str, error: Exception) -> None:
         """Wait before trying the same again, longer each time, never in step with other processes."""
         metrics.UNAVAILABLE.labels(what).inc()
@@ -236,17 +278,16 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
 
         Raises:
             HaltError: the position in the database is outside the log.
+            StuckError: the client hears nothing more of a Kafka that is there.
         """
         now = clock.monotonic()
         assigned = self._consumer.assignment()
         waiting = sorted(at for at in assigned - self._ready.keys() if self._rest_until.get(at, 0.0) <= now)
         if waiting:
-            async with asyncio.timeout(20):
-                begins = await self._consumer.beginning_offsets(waiting)
+            begins = await self._answered(self._consumer.beginning_offsets(waiting))
             claims = await self._claim(begins)
-            async with asyncio.timeout(20):
-                # Not before the claims: until then others may go on, past an end that was read by then.
-                ends = await self._consumer.end_offsets(waiting)
+            # Not before the claims: until then others may go on, past an end that was read by then.
+            ends = await self._answered(self._consumer.end_offsets(waiting))
             for at, claim in claims.items():
                 self._check_log(at, claim, begins[at], ends[at])
                 if at not in self._consumer.assignment():
@@ -309,8 +350,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
 
     async def _poll(self, timeout_ms: int, partitions: Collection[TopicPartition] = ()) -> Fetched:
         """Fetch what there is for ready partitions, or some of them, decoded, each with the claim it was read under."""
-        most = self._settings.batch_records
-        fetched = await self._consumer.getmany(*partitions, timeout_ms=timeout_ms, max_records=most)
+        fetched = await self._fetched(timeout_ms, partitions)
         expected = [one for at, records in fetched.items() if (one := self._expected(at, records)) is not None]
         found: Fetched = []
         for claim, plain, records in expected:
@@ -321,6 +361,26 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                 if len(some) == _DECODED_AT_ONCE:
                     await asyncio.sleep(0)  # a batch under way goes on as soon as the database has answered
             found.append((claim, decoded))
+        return found
+
+    async def _fetched(
+        self, timeout_ms: int, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, list[Record]]:
+        """Return what was fetched, up to a batch; what lies here already, with what has come since.
+
+        The client asks a broker again once all that it brought is taken: as a batch begins. What comes during the batch
+        would wait for the next one to begin, and for that one to end; a fetch for it is a millisecond or two.
+        """
+        most = self._settings.batch_records
+        found: dict[TopicPartition, list[Record]] = await self._consumer.getmany(
+            *partitions, timeout_ms=0, max_records=most
+        )
+        have = sum(map(len, found.values()))
+        if timeout_ms and have < most:
+            longest = _TOP_UP_MS if have else timeout_ms
+            more = await self._consumer.getmany(*partitions, timeout_ms=longest, max_records=most - have)
+            for at, records in more.items():
+                found[at] = [*found.get(at, ()), *records]
         return found
 
     def _expected(
@@ -416,12 +476,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             _log.debug("kafka_commit_skipped", error=type(error).__name__)
 
     async def measure_lag(self) -> None:
-        """Set the lag gauge from the partitions' ends and our own positions."""
+        """Set the lag gauge from the partitions' ends and our own positions.
+
+        Raises:
+            StuckError: the client hears nothing more of a Kafka that is there.
+        """
         ready = dict(self._ready)
         if not ready:
             return
-        async with asyncio.timeout(10):
-            ends = await self._consumer.end_offsets(list(ready))
+        ends = await self._answered(self._consumer.end_offsets(list(ready)))
         for name in self._names.values():
             behind = sum(ends[at] - claim.next_offset for at, claim in ready.items() if self._names[at.topic] == name)
             metrics.LAG.labels(name).set(max(0, behind))

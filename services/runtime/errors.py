@@ -20,3 +20,7 @@ class FencedError(Exception):
 
 class HaltError(Exception):
     """Going on would lose or spoil data: the service stops and says what an operator must look at."""
+
+
+class StuckError(Exception):
+    """A client of ours no longer works though its server does: only a new process has a new one."""

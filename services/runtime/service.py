@@ -24,7 +24,7 @@ from aiokafka.errors import KafkaError
 from services.runtime import clock, failpoints, logs, metrics, outbox, positions, rehearsal, retention, silent_sessions
 from services.runtime.batch import Transactor
 from services.runtime.consumer import Consumer
-from services.runtime.errors import HaltError, UnavailableError
+from services.runtime.errors import HaltError, StuckError, UnavailableError
 from services.runtime.http import Doors, make_app
 from services.runtime.http_protocol import HttpProtocol
 from services.runtime.migration import migrate
@@ -208,6 +208,9 @@ class _Service:
         except HaltError as error:
             _log.critical("halted", reason=str(error))
             return EXIT_HALT
+        except StuckError as error:
+            _log.error("starts_over", reason=str(error))
+            return 1
         except Exception as error:  # noqa: BLE001 - the one place where a bug ends the process
             _log.critical("bug", exc_info=error)
             return 1
@@ -242,6 +245,7 @@ class _Service:
                 transactor,
                 group=f"gridline-{self._name}",
                 owner=self._instance,
+                reachable=self._producer.reachable,
                 side_by_side=self._parts.side_by_side,
             )
         return True

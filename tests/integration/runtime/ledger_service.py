@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from aiokafka import AIOKafkaConsumer
+
 from services.contracts import ids, topics
 from services.contracts.envelope import Outgoing, Refusal, RefusedError
 from services.contracts.messages import OrderVersion, OutageReported
@@ -52,6 +54,7 @@ class Ledger:
         finally:
             self._under_way -= 1
         decided.tally["ended_beside_another"] += self._under_way
+        decided.tally["batches"] += 1
         return decided
 
     async def _number(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
@@ -100,6 +103,8 @@ class Ledger:
                 self._was_away = True
                 await asyncio.sleep(0.5)  # what follows in the log is read meanwhile
                 raise UnavailableError("asked to")
+            case "slow":
+                await asyncio.sleep(3)
             case "block":
                 time.sleep(3600)
             case "bug":
@@ -183,6 +188,23 @@ def take_out(protection: str) -> None:
             return self._kafka(plain) in self._ready
 
         consumer.Consumer._held = held_by_any  # type: ignore[method-assign]
+    elif protection in {"what came meanwhile", "haste"}:
+        # A fetch from the partitions where nothing comes may be under way, for 20 ms: a test waits for that.
+        consumer._TOP_UP_MS = 0 if protection == "what came meanwhile" else 200
+    elif protection in {"kafka's answers", "kafka's later answers"}:
+        name = "beginning_offsets" if protection == "kafka's answers" else "end_offsets"
+        consumer._ANSWER_SECONDS, asked = 1.0, getattr(AIOKafkaConsumer, name)
+        heard = [] if protection == "kafka's answers" else ["once"]
+
+        async def answers_no_more(self: Any, partitions: Any) -> Any:
+            if not heard:
+                await asyncio.Event().wait()
+            heard.pop()
+            return await asked(self, partitions)
+
+        setattr(AIOKafkaConsumer, name, answers_no_more)
+    elif protection == "kafka's patience":
+        consumer._ANSWER_SECONDS = 1.0
     elif protection == "ending of silent sessions":
 
         async def never(_dsn: str) -> None:

@@ -61,6 +61,29 @@ async def test_a_service_is_alive_but_not_ready_while_kafka_is_away(world: World
     assert (await answer(world, "/readyz")).status_code == 200
 
 
+@pytest.mark.parametrize("missing", ["kafka's answers", "kafka's later answers"])
+async def test_a_process_whose_client_hears_nothing_of_a_kafka_that_is_there_ends(world: World, missing: str):
+    """Seen once, after Kafka was killed: alive and ready to all who asked, and reading nothing. A new one reads on."""
+    assert await world.ended(world.start(without=missing)) == 1
+    assert '"starts_over"' in world.log
+    world.start()
+    await world.produce([a_record(a_report(n)) for n in range(20)])
+    await world.settled(20)
+
+
+async def test_a_kafka_that_answers_nobody_is_waited_for(world: World, kafka_broker: KafkaBroker):
+    process = world.start(without="kafka's patience")
+    await world.produce([a_record(a_report(n)) for n in range(20)])
+    await world.settled(20)
+    kafka_broker.pause()
+    await asyncio.sleep(30)  # it is asked every other second, and a second of silence is too long here
+    kafka_broker.resume()
+    await world.produce([a_record(a_report(n)) for n in range(20, 40)])
+    await world.settled(40)
+    assert process.poll() is None
+    assert '"starts_over"' not in world.log
+
+
 async def test_a_database_that_goes_away_while_a_service_starts_is_waited_for(world: World):
     process = world.start(ledger_away="1")
     await world.wait_ready()

@@ -97,6 +97,29 @@ async def test_control_without_it_the_paused_owner_counts_its_batch_again(world:
     assert any(finding.startswith("I10") for finding in await world.findings(reports))
 
 
+async def batches_beside_a_slow_one(world: World, *, without: str = "") -> int:
+    """Let one report come, and two of its partition while it is decided; return in how many batches they were."""
+    reports = [a_report(n, area="area-0", address="slow" if n == 1 else "somewhere") for n in range(4)]
+    world.start(without=without)
+    await world.produce([a_record(reports[0])])
+    await world.settled(1)
+    for one in reports[1:]:
+        await world.produce([a_record(one)])
+        await asyncio.sleep(0.7)
+    await world.settled(len(reports))
+    assert await world.findings(reports) == []
+    (row,) = await world.sql("SELECT n FROM tally WHERE name = 'batches'")
+    return int(row["n"])
+
+
+async def test_all_that_came_during_a_batch_is_in_the_next(world: World):
+    assert await batches_beside_a_slow_one(world, without="haste") == 3
+
+
+async def test_control_what_came_after_the_clients_fetch_is_in_the_one_after(world: World):
+    assert await batches_beside_a_slow_one(world, without="what came meanwhile") == 4
+
+
 async def away_once(world: World, *, without: str = "") -> list[str]:
     """Let the database fail one batch of a partition, read ahead of meanwhile; return what is wrong, also the order."""
     reports = [a_report(n, area="area-0", address="away once" if n == 50 else "somewhere") for n in range(200)]
