@@ -54,7 +54,6 @@ class Ledger:
         finally:
             self._under_way -= 1
         decided.tally["ended_beside_another"] += self._under_way
-        decided.tally["batches"] += 1
         return decided
 
     async def _number(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
