@@ -88,7 +88,7 @@ def yardstick() -> float:
     """Return the milliseconds that a fixed piece of plain Python takes: the best of several.
 
     It tells how fast this machine is now, and this Python: one that was built without profile-guided optimisation, as
-    pyenv does unless it is asked to, takes half as long again as Debian's or the container image's.
+    pyenv does unless it is asked to, takes a quarter or more longer than Debian's or the container image's.
     """
 
     def once() -> float:
