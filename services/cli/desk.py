@@ -57,15 +57,13 @@ def pages(path: str, field: str, most: int | None = None, **query: Any) -> tuple
     return found, after is not None
 
 
-def act(
-    path: str, body: dict[str, Any], *, seen: str | None = None, command_id: str | None, method: str = "POST"
-) -> Any:
+def act(path: str, body: dict[str, Any], *, seen: Any = None, command_id: str | None, method: str = "POST") -> Any:
     """Give a command and return what came of it.
 
     Args:
         path: The door.
         body: What the action needs; id and person are added.
-        seen: Door of the thing it is about; its revision now is what was seen.
+        seen: The thing it is about, as its door showed it; or that door: what it shows now is what was seen.
         command_id: The id to give it, or None for a new one.
         method: POST or PUT.
 
@@ -75,7 +73,7 @@ def act(
     sent = {"command_id": command_id or str(uuid4()), "by": getpass.getuser(), **body}
     told = headers()
     if seen is not None:
-        told["If-Match"] = f'"{ask(seen)["revision"]}"'
+        told["If-Match"] = f'"{(ask(seen) if isinstance(seen, str) else seen)["revision"]}"'
     url = addresses.find().urls["dedup"]
     return http.send("dedup", url, method, path, {k: v for k, v in sent.items() if v is not None}, headers=told)
 

@@ -32,7 +32,7 @@ async def measure_reliability(pool: Pool, now: datetime, levels: ServiceLevels |
     momentary = MOMENTARY if levels is None else levels.momentary
     with translated():
         async with pool.acquire() as connection:
-            total = Figures(await reliability.customers_served(connection, None), 0.0, 0, 0, 0)
+            total = Figures(await reliability.customers_served(connection, None))
             async with aclosing(reliability.interruptions(connection, now - timedelta(days=1), now, None)) as areas:
                 async for found in areas:
                     total += figures(found, 0, momentary=momentary, until=now)

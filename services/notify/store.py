@@ -156,22 +156,23 @@ SELECT DISTINCT ON (recipient_id, planned_id) recipient_id, planned_id, etr, cau
 FROM notice WHERE planned_id = ANY($1::uuid[]) AND recipient_id = ANY($2::uuid[]) AND etr IS NOT NULL
 ORDER BY recipient_id, planned_id, seq DESC
 """
+_REPLACE: Final = """
+UPDATE notice n
+SET superseded_by = outdated.successor, state = CASE n.state WHEN 'pending' THEN 'superseded' ELSE n.state END
+FROM outdated WHERE n.notice_id = outdated.notice_id
+RETURNING n.stage, n.channel, n.state
+"""
 # Rows are locked in the order of their ids, as ``pending`` does when it writes outcomes.
-_SUPERSEDE: Final = """
+_SUPERSEDE: Final = f"""
 WITH outdated AS (
     SELECT n.notice_id, v.successor
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) AS v (successor, recipient_id, subject, before)
     JOIN notice n ON n.incident_id = v.subject AND n.recipient_id = v.recipient_id
     WHERE n.state IN ('pending', 'sending') AND n.seq < v.before
     ORDER BY n.notice_id FOR UPDATE OF n
-)
-UPDATE notice n
-SET superseded_by = outdated.successor, state = CASE n.state WHEN 'pending' THEN 'superseded' ELSE n.state END
-FROM outdated WHERE n.notice_id = outdated.notice_id
-RETURNING n.stage, n.channel, n.state
-"""
+){_REPLACE}"""  # noqa: S608 - ours
 # One index each: joined by "or", planned work's words and the report's would be looked for among all notices.
-_SUPERSEDE_PLANNED: Final = """
+_SUPERSEDE_PLANNED: Final = f"""
 WITH said AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[])
          AS v (successor, recipient_id, subject, before)
@@ -189,12 +190,7 @@ WITH said AS (
     SELECT n.notice_id, f.successor FROM found f JOIN notice n USING (notice_id)
     WHERE n.state IN ('pending', 'sending') AND f.seq < f.before
     ORDER BY n.notice_id FOR UPDATE OF n
-)
-UPDATE notice n
-SET superseded_by = outdated.successor, state = CASE n.state WHEN 'pending' THEN 'superseded' ELSE n.state END
-FROM outdated WHERE n.notice_id = outdated.notice_id
-RETURNING n.stage, n.channel, n.state
-"""
+){_REPLACE}"""  # noqa: S608 - ours
 _SPOKEN: Final = """
 SELECT v.report_id, v.recipient_id, s.incident_id,
        NOT EXISTS (

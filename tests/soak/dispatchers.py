@@ -93,9 +93,7 @@ class Dispatcher:
             await self._plan(found[0])
         elif act in {"merge", "split", "move", "confirm", "relate"} and found:
             one, other = found[0], found[-1]
-            some = self._dice.sample(
-                one["reports"], self._dice.randint(min(1, len(one["reports"])), len(one["reports"]))
-            )
+            some = self._some(one["reports"])
             said: dict[str, object] = {
                 "merge": {"into": other["incident_id"]},
                 "relate": {"to": other["incident_id"]},

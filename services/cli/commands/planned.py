@@ -87,7 +87,7 @@ def change(
     path = f"/v1/planned-outages/{planned}"
     body = {"device": device, "starts_at": starts, "ends_at": ends, "reason": reason}
     before = desk.ask(path)
-    done = desk.act(path, body, seen=path, command_id=command_id, method="PUT")
+    done = desk.act(path, body, seen=before, command_id=command_id, method="PUT")
     back = f"Take it back: gridline planned change {planned} --device {_as_it_was(before)} --reason …"
     desk.show(done, as_json=as_json, back=back)
 
@@ -107,7 +107,7 @@ def cancel(
     """
     path = f"/v1/planned-outages/{planned}"
     before = desk.ask(path)
-    done = desk.act(f"{path}/cancel", {"reason": reason}, seen=path, command_id=command_id)
+    done = desk.act(f"{path}/cancel", {"reason": reason}, seen=before, command_id=command_id)
     back = (
         f"Take it back by entering it again: gridline planned add {_as_it_was(before)} --reason …\n"
         "Who had called under it is an outage since: gridline incidents list --proposed-plan, then accept-plan."

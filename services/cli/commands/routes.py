@@ -6,6 +6,7 @@ ask the running router.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -23,6 +24,8 @@ from services.runtime.settings import read_settings
 from services.runtime.yaml_reading import RulesError, read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from services.router.domain.ticket import Rules
 
 app = typer.Typer(
@@ -58,10 +61,8 @@ def try_cases(
     """
     rules, settings = _rules(routes, classify)
     _tell_unknown(desk or settings.desk_file, rules)
-    try:
+    with _refused("the cases do not fit"):
         results = route_cases.run(str(cases), _text(cases), rules)
-    except RulesError as error:
-        raise CommandError(f"the cases do not fit:\n{error}", "Correct the lines.", Exit.REFUSED) from None
     failed = [result for result in results if result.wrong]
     if as_json:
         print_json([result.as_json() for result in results])
@@ -210,20 +211,25 @@ def queues(as_json: Json = False) -> None:
     out.print(table("Skill queues", ("queue", "", "waiting", "oldest", ""), rows, right=("waiting", "oldest")))
 
 
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """Turn the faults of a file into the command's refusal."""
+    try:
+        yield
+    except RulesError as error:
+        raise CommandError(f"{what}:\n{error}", "Correct the lines.", Exit.REFUSED) from None
+
+
 def _rules(routes: Path | None, classify: Path | None) -> tuple[Rules, RouterSettings]:
     settings = read_settings(RouterSettings)
-    try:
+    with _refused("rules that do not fit"):
         return load_rules(routes or settings.routes_file, classify or settings.classify_file), settings
-    except RulesError as error:
-        raise CommandError(f"rules that do not fit:\n{error}", "Correct the lines.", Exit.REFUSED) from None
 
 
 def _tell_unknown(file: Path, rules: Rules) -> None:
     """Say which queues of the desk's file the tree does not have: beside the results, for two trees may be in force."""
-    try:
+    with _refused("rules that do not fit"):
         desk = load_desk(str(file), read_text(file))
-    except RulesError as error:
-        raise CommandError(f"rules that do not fit:\n{error}", "Correct the lines.", Exit.REFUSED) from None
     for fault in queues_of_no_tree(desk, rules.tree.queues):
         err.print(f"[yellow]warning[/yellow] {escape(fault)}")
 

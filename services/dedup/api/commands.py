@@ -21,7 +21,7 @@ from services.contracts.ids import derive
 from services.contracts.messages import OutageCommanded
 from services.contracts.topics import OUTAGE_INPUT
 from services.contracts.values import CommandAction, Name, Text
-from services.dedup.api.pages import After, cursor, read_cursor
+from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import people, views
 from services.runtime import clock
@@ -429,8 +429,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         with translated():
             async with pool.acquire() as connection:
                 rows = await people.commands_about(connection, about, since, limit + 1)
-        shown = [view(row) for row in rows[:limit]]
-        more = len(rows) > limit
-        return CommandPage(commands=shown, next=cursor(shown[-1].accepted_at, shown[-1].command_id) if more else None)
+        page, following = cut(rows, limit, "accepted_at", "command_id")
+        return CommandPage(commands=[view(row) for row in page], next=following)
 
     return router

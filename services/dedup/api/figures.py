@@ -99,7 +99,7 @@ def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
         days: dict[str, Figures] = {}
         with translated():
             async with pool.acquire() as connection:
-                served = Figures(await reliability.customers_served(connection, area), 0.0, 0, 0, 0)
+                served = Figures(await reliability.customers_served(connection, area))
                 async with aclosing(reliability.interruptions(connection, since, until, area)) as areas:
                     async for found in areas:
                         by_area[found[0].area] = figures(found, 0, momentary=momentary, until=now)

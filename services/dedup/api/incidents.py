@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from services.contracts.values import Etr, IncidentState, Name, ProgressStage
-from services.dedup.api.pages import After, cursor, read_cursor
+from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.domain.acts import NetworkChange
 from services.dedup.keys import Scope
 from services.dedup.store import views
@@ -178,9 +178,8 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
                 rows = await views.page_of_incidents(
                     connection, states, area, since, limit + 1, proposed=proposed_plan, now=clock.now()
                 )
-        shown = [_incident(row) for row in rows[:limit]]
-        more = len(rows) > limit
-        return IncidentPage(incidents=shown, next=cursor(shown[-1].opened_at, shown[-1].incident_id) if more else None)
+        page, following = cut(rows, limit, "opened_at", "incident_id")
+        return IncidentPage(incidents=[_incident(row) for row in page], next=following)
 
     @router.get(
         "/incidents/{incident_id}",

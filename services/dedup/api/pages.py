@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 from fastapi import Query
@@ -16,16 +16,29 @@ from fastapi import Query
 from services.contracts.envelope import parse_time
 from services.runtime.http import Problem
 
+if TYPE_CHECKING:
+    import asyncpg
+
 After = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
 
 
-def cursor(at: datetime, key: UUID) -> str:
-    """Return what stands for the last one of a page."""
-    return base64.urlsafe_b64encode(f"{at.isoformat()} {key}".encode()).decode()
+def cut(rows: list[asyncpg.Record], limit: int, at: str, key: str) -> tuple[list[asyncpg.Record], str | None]:
+    """Return a page of rows, of which one more than that was asked for, and what stands for its last, if more follow.
+
+    Args:
+        rows: In the order of the list.
+        limit: Rows of a page.
+        at: Column of the moment by which the list is ordered.
+        key: Column of the id that decides between those of one moment.
+    """
+    if len(rows) <= limit:
+        return rows, None
+    last = rows[limit - 1]
+    return rows[:limit], base64.urlsafe_b64encode(f"{last[at].isoformat()} {last[key]}".encode()).decode()
 
 
 def read_cursor(given: str | None) -> tuple[datetime, UUID] | None:
-    """Return what a ``cursor`` stands for.
+    """Return what a ``next`` stands for.
 
     Raises:
         Problem: it is none.

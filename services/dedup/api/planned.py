@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from services.contracts.ids import derive
 from services.contracts.values import CommandAction, Name, Timestamp
 from services.dedup.api.commands import CommandView, Desk, Hand, IfMatch, Said, Seen, command_id, hand_of
-from services.dedup.api.pages import After, cursor, read_cursor
+from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import people
 from services.runtime import clock
@@ -94,11 +94,8 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         with translated():
             async with pool.acquire() as connection:
                 rows = await people.planned_outages(connection, area, ending_after or clock.now(), since, limit + 1)
-        shown = [PlannedView(**dict(row)) for row in rows[:limit]]
-        more = len(rows) > limit
-        return PlannedPage(
-            planned_outages=shown, next=cursor(shown[-1].starts_at, shown[-1].planned_id) if more else None
-        )
+        page, following = cut(rows, limit, "starts_at", "planned_id")
+        return PlannedPage(planned_outages=[PlannedView(**dict(row)) for row in page], next=following)
 
     @router.get("/{planned_id}", dependencies=[may_read], summary="One planned outage")
     async def one(planned_id: UUID, response: Response) -> PlannedView:

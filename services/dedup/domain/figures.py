@@ -73,10 +73,10 @@ class Figures:
     """
 
     customers_served: int
-    customer_minutes: float
-    customers_interrupted: int
-    momentary_customers: int
-    interruptions: int
+    customer_minutes: float = 0.0
+    customers_interrupted: int = 0
+    momentary_customers: int = 0
+    interruptions: int = 0
 
     def __add__(self, other: Figures) -> Figures:
         """Return the indices of the customers of both: nobody is among both."""

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from aiokafka import ConsumerRecord
 
 from services.contracts import envelope
 from services.contracts.topics import BY_NAME, DISPATCH_PROGRESS, OUTAGE_INPUT
+from services.dedup.api import make_router
 from services.dedup.handler import DedupHandler
+from services.dedup.keys import read_keys
+from services.dedup.settings import KEYS
 from services.dedup.store.load import load_areas
 from services.grid.store import load_trees
 from services.runtime.batch import Read, Transactor
+from services.runtime.http import make_app
 from services.runtime.outbox import Outbox, unpack_headers
 from services.runtime.positions import Claim, claim
+from services.runtime.watched import watched_file
 from tests.unit.dedup.timeline import minute
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -88,6 +95,20 @@ class Room:
             headers = unpack_headers(row["headers"])
             found.append(envelope.decode(envelope.open_record(row["value"], headers), BY_NAME[topic].types))
         return found
+
+
+@asynccontextmanager
+async def doors(room: Room, headers: dict[str, str], base: str = "http://dedup") -> AsyncIterator[httpx.AsyncClient]:
+    """A client of dedup's doors over the room's database."""
+
+    async def ready() -> list[str]:
+        return []
+
+    app = make_app("dedup", ready=ready)
+    app.include_router(make_router(room.pool, room.outbox, watched_file(KEYS, read_keys), room.ground))
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers) as client:
+        yield client
 
 
 def plain(state: AreaState) -> dict[str, Any]:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from services.contracts.messages import FieldProgressed
 from services.contracts.topics import OUTAGE_INPUT
 from services.contracts.values import Channel, IncidentState, Recipient
-from services.dedup.api import make_router
 from services.dedup.api import reports as reports_api
-from services.dedup.keys import DEVELOPMENT_KEYS, read_keys
-from services.dedup.settings import KEYS
-from services.runtime.http import make_app
-from services.runtime.watched import watched_file
+from services.dedup.keys import DEVELOPMENT_KEYS
+from tests.integration.dedup.room import doors
 from tests.unit.dedup.timeline import a_report, minute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import httpx
 
     from tests.integration.dedup.room import Room
 
@@ -34,13 +32,7 @@ NOBODY = "0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11"
 
 @pytest.fixture
 async def door(room: Room) -> AsyncIterator[httpx.AsyncClient]:
-    async def ready() -> list[str]:
-        return []
-
-    app = make_app("dedup", ready=ready)
-    app.include_router(make_router(room.pool, room.outbox, watched_file(KEYS, read_keys), room.ground))
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://dedup", headers=FIELD) as client:
+    async with doors(room, FIELD) as client:
         yield client
 
 

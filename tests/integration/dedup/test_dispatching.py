@@ -13,18 +13,15 @@ import pytest
 from services.contracts.messages import OrderVersion, OutageCommanded, ReportSettled, TelemetryReceived
 from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT, REPORT_SETTLED
 from services.contracts.values import CommandAction, Reading
-from services.dedup.api import make_router
 from services.dedup.domain import AreaState
 from services.dedup.domain.planning import proposed_plan
 from services.dedup.handler import imbalance
-from services.dedup.keys import DEVELOPMENT_KEYS, read_keys
+from services.dedup.keys import DEVELOPMENT_KEYS
 from services.dedup.metrics import PLAN_PROPOSED
 from services.dedup.moves import tell_moved
-from services.dedup.settings import KEYS
 from services.grid.store import import_network
-from services.runtime.http import make_app
 from services.runtime.positions import totals
-from services.runtime.watched import watched_file
+from tests.integration.dedup.room import doors
 from tests.integration.dedup.test_service import DESK, UNPUBLISHED, WAITING
 from tests.unit.dedup.timeline import NETWORKS, Timeline, a_report, minute
 
@@ -47,13 +44,7 @@ YEARS = 6_000_000.0
 
 @pytest.fixture
 async def desk(room: Room) -> AsyncIterator[httpx.AsyncClient]:
-    async def ready() -> list[str]:
-        return []
-
-    app = make_app("dedup", ready=ready)
-    app.include_router(make_router(room.pool, room.outbox, watched_file(KEYS, read_keys), room.ground))
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://dedup/v1", headers=DESK) as client:
+    async with doors(room, DESK, "http://dedup/v1") as client:
         yield client
 
 

@@ -6,21 +6,19 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from services.dedup import indices, metrics
 from services.dedup.api import figures as door_of_figures
-from services.dedup.api import make_router
 from services.dedup.domain.figures import figures
-from services.dedup.keys import DEVELOPMENT_KEYS, read_keys
-from services.dedup.settings import KEYS
+from services.dedup.keys import DEVELOPMENT_KEYS
 from services.runtime import clock
-from services.runtime.http import make_app
-from services.runtime.watched import watched_file
+from tests.integration.dedup.room import doors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import httpx
 
     from tests.integration.dedup.room import Room
 
@@ -40,17 +38,9 @@ FROM generate_series(1, $1::int) AS a, generate_series(1, $2::int) AS n,
 
 @pytest.fixture
 async def door(room: Room) -> AsyncIterator[httpx.AsyncClient]:
-    async def ready() -> list[str]:
-        return []
-
     async with room.pool.acquire() as connection:
         await connection.execute(FILL, AREAS, EACH, CUSTOMERS, MINUTES, clock.now() - timedelta(hours=1))
-    app = make_app("dedup", ready=ready)
-    app.include_router(make_router(room.pool, room.outbox, watched_file(KEYS, read_keys), room.ground))
-    headers = {"X-API-Key": DEVELOPMENT_KEYS["field-dev"]}
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://dedup", headers=headers
-    ) as client:
+    async with doors(room, {"X-API-Key": DEVELOPMENT_KEYS["field-dev"]}) as client:
         yield client
 
 
