@@ -156,6 +156,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         waiting = len(assigned - self._ready.keys())
         return f"{waiting} of {len(assigned)} partitions are not claimed yet{self._waits_for}" if waiting else None
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether more waits than a batch takes."""
+        return self._ahead is not None
+
     def stop(self) -> None:
         """Finish the batch under way and leave the loop."""
         self._stopping.set()

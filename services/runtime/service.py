@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -23,6 +22,7 @@ from aiokafka.errors import KafkaError
 
 from services.runtime import clock, failpoints, logs, metrics, outbox, positions, rehearsal, retention, silent_sessions
 from services.runtime.batch import Transactor
+from services.runtime.collecting import Collector
 from services.runtime.consumer import Consumer
 from services.runtime.errors import HaltError, StuckError, UnavailableError
 from services.runtime.http import Doors, make_app
@@ -53,7 +53,6 @@ _RETRY_SECONDS: Final = 1.0
 _READY_SECONDS: Final = 2.0
 _CLOSE_SECONDS: Final = 10.0
 _DRAIN_POLL_SECONDS: Final = 0.05
-_COLLECT_AFTER: Final = (500_000, 10, 20)
 S = TypeVar("S", bound=ServiceSettings)
 _log = structlog.get_logger()
 
@@ -123,18 +122,6 @@ class Parts:
     leaving: tuple[Callable[[], None], ...] = ()
 
 
-def _let_the_collector_rest() -> None:
-    """Make Python look for cycles rarely, and never among what was built at the start.
-
-    A batch makes some hundred thousand objects and next to no cycles. By Python's own thresholds the collector went
-    through them, and through every cached tree, hundreds of times a second: 40 % of dedup's time, measured by
-    `make bench`. With more than a batch makes, it stays out of batches: 6 % of the router's.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECT_AFTER)
-
-
 class _Server(uvicorn.Server):
     """Uvicorn inside our task group: signals are ours to handle."""
 
@@ -188,6 +175,7 @@ class _Service:
         self._consumer: Consumer | None = None
         self._parts = Parts()
         self._rehearsal: Watches | None = None
+        self._collector = Collector()
 
     async def main(
         self, build: Callable[[Runtime], Awaitable[Parts]], *, schema_sql: Path | None, wants_producer: bool
@@ -200,7 +188,7 @@ class _Service:
             self._rehearsal = self._follow_rehearsal()
             if not await self._prepare(build, schema_sql, wants_producer=wants_producer):
                 return 0
-            _let_the_collector_rest()
+            self._collector.begin()
             await self._run_until_stopped()
         except SettingsError as error:
             sys.stderr.write(f"gridline {self._name}: {error}\n")
@@ -262,6 +250,9 @@ class _Service:
         except RulesError as error:
             raise SettingsError(f"a rehearsal that does not fit:\n{error}") from None
 
+    def _is_behind(self) -> bool:
+        return self._consumer is not None and self._consumer.is_behind
+
     async def _stopped_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -275,6 +266,7 @@ class _Service:
         if self._consumer is not None:
             tasks.append(asyncio.create_task(self._consumer.run(), name="consumer"))
         tasks += [asyncio.create_task(self._connect(), name="kafka")]
+        tasks += [asyncio.create_task(self._collector.watch(self._is_behind), name="collector")]
         if self._pool is not None and self._outbox is not None:
             for shard in range(self._settings.outbox_shards):
                 relay = Relay(self._pool, self._producer, self._outbox, settings=self._settings, shard=shard)
