@@ -11,6 +11,7 @@ from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.router.acting import Desk
 from services.router.api import make_router
 from services.router.bell import Bell
+from services.router.clocks import watch_clocks
 from services.router.forgetting import forget_reporters
 from services.router.handler import RouterHandler, imbalance
 from services.router.settings import RouterSettings
@@ -57,6 +58,7 @@ async def build(runtime: Runtime) -> Parts:
             lambda: bell.watch(runtime.pool, settings.bell_seconds),
             lambda: watch_time(desk, settings.timer_seconds),
             lambda: watch_queues(desk),
+            lambda: watch_clocks(desk),
             lambda: desk.backlog.watch(book, settings.queue_gauge_seconds),
             lambda: forget_reporters(runtime.pool, settings.bounds(), rules),
         ),

@@ -112,6 +112,12 @@ CREATE TABLE IF NOT EXISTS tree_in_force (
     until     timestamptz NOT NULL  -- it counts
 );
 
+-- The desk rules of the processes that run: what was stored by others is stored anew (clocks.py).
+CREATE TABLE IF NOT EXISTS desk_in_force (
+    desk_hash text        PRIMARY KEY,
+    until     timestamptz NOT NULL -- it counts
+);
+
 -- Agents, and when they were there.
 CREATE TABLE IF NOT EXISTS agent (
     agent_id text        PRIMARY KEY,

@@ -58,7 +58,8 @@ def load_desk(file: str, text: str) -> DeskRules:
         RulesError: one of the two cannot be read or has faults; every fault of that file is named.
     """
     holidays = holidays_beside(Path(file))
-    return read_desk(file, text, read_holidays(str(holidays), read_text(holidays)))
+    days = read_text(holidays)
+    return replace(read_desk(file, text, read_holidays(str(holidays), days)), hash=digest_of(text, days))
 
 
 class RuleBook:

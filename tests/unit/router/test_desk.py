@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,7 @@ from services.router.domain.desk import Agent, case_of, clock_of, following, lan
 from services.router.domain.effects import evolve
 from services.router.domain.kpi import Counts, figures
 from services.router.domain.log import Did, Event, NotAllowedError
-from services.router.domain.sla import Clock
+from services.router.domain.sla import Clock, Elapsed, next_level
 from services.router.domain.versions import with_events, worked
 from services.router.domain.work import Phase
 from services.router.timers import passed
@@ -457,10 +458,11 @@ def test_a_watched_file_is_taken_in_once_it_stands_still_and_only_if_it_is_good(
     assert watched().timings.offer == timedelta(seconds=20), "it may be half written"
     watched.look()
     assert watched().timings.offer == timedelta(seconds=25)
-    holidays = tmp_path / "holidays.yaml"
+    first, holidays = watched().hash, tmp_path / "holidays.yaml"
     holidays.write_text("version: 1\nchina:\n  otherwise: [12-24]\n", encoding="utf-8")
     watched.look()
     watched.look()
+    assert watched().hash != first, "other rules, though the desk's own file is the same: what waits is stored anew"
     off = {day for clock in watched().clocks for stage in clock.stages for day in stage.calendar.holidays}
     assert {(day.month, day.day) for day in off} == {(12, 24)}, "the list beside it counts as well"
     file.write_text("not: it", encoding="utf-8")
@@ -470,6 +472,22 @@ def test_a_watched_file_is_taken_in_once_it_stands_still_and_only_if_it_is_good(
     file.unlink()
     with pytest.raises(RulesError, match="cannot be read"):
         watched_file(file, load_desk, holidays_beside)
+
+
+def test_a_saturday_that_is_worked_after_all_brings_a_warning_forward(tmp_path: Path) -> None:
+    complaint = after(contact("1", business_type="complaint"))  # on a Wednesday at noon
+    told = Elapsed(told=dict.fromkeys(("dispatch", "contact"), 4))
+    shutil.copy(DESK.with_name("holidays.yaml"), holidays := tmp_path / "holidays.yaml")
+
+    def warns() -> datetime | None:
+        clock = clock_of(complaint, load_desk(str(tmp_path / "desk.yaml"), TEXT))
+        assert clock is not None
+        return next_level(clock, told, NOON)
+
+    assert warns() == datetime(2026, 7, 6, 4, tzinfo=UTC), "three of its five days: Thursday, Friday, Monday"
+    listed = holidays.read_text(encoding="utf-8")
+    holidays.write_text(listed.replace('"05-09"', '"05-09", "07-04"'), encoding="utf-8")
+    assert warns() == datetime(2026, 7, 4, 4, tzinfo=UTC)
 
 
 def test_figures_have_definitions_and_none_without_anything_to_count() -> None:
