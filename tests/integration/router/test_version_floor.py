@@ -65,3 +65,36 @@ async def test_what_people_do_first_after_a_way_back_is_above_it_too(
     assert (await ann.claim()).json()["version"] == 6
     assert (await ann.do("complete", one.ticket_id, outcome="solved")).json()["version"] == 7
     assert [each.version for each in await published(people)] == [6, 7]
+
+
+_TABLES = ("ticket", "ticket_log", "ticket_alias", "ticket_reporter")
+
+
+async def test_a_copy_of_a_ticket_that_a_contact_no_longer_opens_is_told_by_its_id(
+    people: People, desk: Desk, doors: httpx.AsyncClient
+) -> None:
+    """The topic says nothing of it any more: only who asks for it hears which ticket it is now."""
+    first, then = (question(f"{n}", ago=60 - n, phone="13700000000") for n in range(2))
+    await desk.take(first)
+    for table in _TABLES:
+        await people.pool.execute(f"CREATE TABLE backup_{table} AS TABLE {table}")
+    ann = await Seat(doors, "ann").begin("*")
+    await ann.claim()
+    await ann.do("complete", first.ticket_id, outcome="solved")
+    await desk.take(then)
+
+    async def answer(key: object) -> tuple[int, list[str]]:
+        got = await ann.ask(f"tickets/{key}", method="GET")
+        return got.status_code, [each["ticket_id"] for each in got.json().get("tickets", ())]
+
+    copies = {one.ticket_id for one in desk.routed}
+    assert copies == {first.ticket_id, then.ticket_id}
+    assert await answer(then.ticket_id) == (200, [str(then.ticket_id)])
+    for table in _TABLES:  # the way back
+        await people.pool.execute(f"TRUNCATE {table}")
+        await people.pool.execute(f"INSERT INTO {table} TABLE backup_{table}")
+    assert await answer(then.ticket_id) == (404, []), "until its contact is read again"
+    desk.published.clear()
+    await desk.take(then)
+    assert {one.ticket_id for one in desk.routed} == {first.ticket_id}
+    assert await answer(then.ticket_id) == await answer(then.ticket_ref) == (200, [str(first.ticket_id)])
