@@ -2,8 +2,8 @@
 
 When a ticket has to be looked at (``wake_at``) and its place (``rank_at``) are stored with it, as the rules of that
 moment had them. With a tighter clock, or a Saturday that is worked after all, that is too late for a warning. So what
-is open is gone through once when the rules here are new, and once more when those of another process have ended, for
-until then that process stored by them. Decided here: when. Never here: what is due (``domain.sla``), who is warned.
+is open is gone through once when rules are new, and once more when those of another process have ended, for until then
+that process stored by them. Decided here: when. Never here: what is due (``domain.sla``), who is warned.
 """
 
 from __future__ import annotations
@@ -38,7 +38,12 @@ INSERT INTO desk_in_force (desk_hash, until) VALUES ($1, now() + $2)
 ON CONFLICT (desk_hash) DO UPDATE SET until = excluded.until
 """
 _IN_FORCE: Final = "SELECT desk_hash FROM desk_in_force WHERE until > now()"
-_FORGET: Final = "DELETE FROM desk_in_force WHERE until < now() - interval '1 day'"
+_BEGUN: Final = "SELECT now()"
+_STORED: Final = "UPDATE desk_in_force SET stored_from = $2 WHERE desk_hash = $1"
+_IS_STORED: Final = """
+SELECT coalesce(stored_from > ALL (SELECT until FROM desk_in_force WHERE desk_hash <> $1), false)
+FROM desk_in_force WHERE desk_hash = $1
+"""
 
 
 def _page_of(by: str, which: str) -> str:
@@ -79,15 +84,26 @@ async def look(desk: Desk, seen: frozenset[str], lease: timedelta = LEASE) -> fr
     """
     rules = desk.rules()
     in_force = await _say(desk, rules, lease)
-    done = (rules.hash in seen and seen <= in_force) or await _store_anew(desk, rules, lease)
+    if rules.hash in seen and seen <= in_force:
+        return in_force
+    done = await _is_stored(desk, rules) or await _store_anew(desk, rules, lease)
     return in_force if done else seen
+
+
+async def _is_stored(desk: Desk, rules: DeskRules) -> bool:
+    """Tell whether another process, or this one before it was started anew, went through it by the same rules.
+
+    And nobody had others since it began.
+    """
+    with translated():
+        async with desk.pool.acquire() as connection:
+            return bool(await connection.fetchval(_IS_STORED, rules.hash))
 
 
 async def _say(desk: Desk, rules: DeskRules, lease: timedelta) -> frozenset[str]:
     with translated():
         async with desk.pool.acquire() as connection:
             await connection.execute(_SAY, rules.hash, lease)
-            await connection.execute(_FORGET)
             return frozenset(row["desk_hash"] for row in await connection.fetch(_IN_FORCE))
 
 
@@ -96,6 +112,9 @@ async def _store_anew(desk: Desk, rules: DeskRules, lease: timedelta) -> bool:
 
     Between two pages there is as much time for contacts and agents as one took.
     """
+    with translated():
+        async with desk.pool.acquire() as connection:
+            begun = await connection.fetchval(_BEGUN)
     said, moved = clock.monotonic(), 0
     for statement in (WAITING, IN_HAND):
         after: tuple[str, datetime, UUID] | None = _START
@@ -108,6 +127,9 @@ async def _store_anew(desk: Desk, rules: DeskRules, lease: timedelta) -> bool:
             after, n = await _page(desk, rules, statement, after)
             moved += n
             await asyncio.sleep(clock.monotonic() - began)
+    with translated():
+        async with desk.pool.acquire() as connection:
+            await connection.execute(_STORED, rules.hash, begun)
     if moved:
         _log.info("clocks_changed", tickets=moved, desk_hash=rules.hash)
     return True

@@ -114,8 +114,9 @@ CREATE TABLE IF NOT EXISTS tree_in_force (
 
 -- The desk rules of the processes that run: what was stored by others is stored anew (clocks.py).
 CREATE TABLE IF NOT EXISTS desk_in_force (
-    desk_hash text        PRIMARY KEY,
-    until     timestamptz NOT NULL -- it counts
+    desk_hash   text        PRIMARY KEY,
+    until       timestamptz NOT NULL, -- it counts
+    stored_from timestamptz           -- when going through all that is open by them began that came to its end
 );
 
 -- Agents, and when they were there.

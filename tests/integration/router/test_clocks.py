@@ -55,8 +55,8 @@ async def wakes(people: People) -> dict[UUID, object]:
 
 
 async def ended(people: People, rules: DeskRules) -> None:
-    """Let the last process with these rules have ended a while ago."""
-    sql = "UPDATE desk_in_force SET until = now() - interval '1 s' WHERE desk_hash = $1"
+    """Let the last process with these rules have ended."""
+    sql = "UPDATE desk_in_force SET until = now() WHERE desk_hash = $1"
     assert await people.pool.execute(sql, rules.hash) == "UPDATE 1"
 
 
@@ -126,6 +126,22 @@ async def test_what_waits_is_stored_anew_though_the_rules_change_again_meanwhile
     await ended(people, tight)
     await look(people, seen)
     assert await wakes(people) == shipped
+
+
+async def test_what_is_stored_by_the_rules_in_force_is_not_gone_through_at_each_start(
+    people: People, later: People, desk: Desk
+) -> None:
+    said = question("1", ago=5)
+    await desk.take(said)
+    await look(people, NONE)
+    right = await wakes(people)
+    await people.pool.execute("UPDATE ticket SET wake_at = wake_at + interval '1 h'")
+    await look(people, NONE)
+    assert await wakes(people) != right, "started anew, it did not look"
+    await look(later, NONE)
+    await ended(people, later.rules())
+    await look(people, NONE)
+    assert await wakes(people) == right, "others had stored since"
 
 
 async def test_a_router_that_runs_takes_in_a_reload(people: People, desk: Desk, tight: DeskRules) -> None:
