@@ -75,12 +75,12 @@ def measure(plan: Plan) -> None:
     storms = Storms(STORM, Shape(faults=150))
     grid = plan.grids.imported(size)
     plan.tell("making outage reports")
-    told = reports(storms, size, plan.scaled(60_000, quick=10_000))
+    told = reports(storms, size, plan.scaled(60_000, quick=30_000))
     late = clock.now() - told[-1].received_at
     waiting = report_records(_later(one, late, "reported_at", "received_at") for one in told)
     _drain(plan, grid, "dedup", OUTAGE_INPUT, waiting, REACH)
     plan.tell("making contacts")
-    contacts = plan.run(_contacts(storms, grid, plan.scaled(30_000, quick=6_000)))
+    contacts = plan.run(_contacts(storms, grid, plan.scaled(30_000, quick=15_000)))
     _drain(plan, grid, "router", CONTACT_RECEIVED, contacts, None)
 
 
