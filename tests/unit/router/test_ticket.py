@@ -96,7 +96,8 @@ def test_the_same_contacts_in_any_order_give_the_same_ticket_but_for_when_the_re
     one, other = after(*contacts, located=NOWHERE), after(*shuffled, located=NOWHERE)
     assert comparable(one) == comparable(other)
     assert one.contacts == other.contacts
-    assert one.queue == other.queue
+    if one.step == other.step:  # of its targets: one that waits for five minutes between two of its contacts goes on
+        assert one.queue == other.queue
 
 
 @given(thread_contacts(), st.data())
