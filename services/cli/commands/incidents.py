@@ -83,14 +83,14 @@ def list_incidents(
 @app.command()
 def waiting(
     area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=desk.PAGE, help="Oldest ones to show.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show, oldest first.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List reports that nothing could place, oldest first: place one with `gridline incidents place`.
 
     For example:  gridline incidents waiting
     """
-    found = desk.ask("/v1/reports/waiting", limit=limit, **({"area": area} if area else {}))["reports"]
+    found, more = desk.pages("/v1/reports/waiting", "reports", limit, area=area)
     if as_json:
         print_json(found)
         return
@@ -111,6 +111,8 @@ def waiting(
     ]
     columns = ("report", "ticket", "area", "reported", "customer", "address", "why")
     out.print(table("Reports that wait for a place", columns, rows))
+    if more:
+        out.print(f"There are newer ones than these {len(found)}: --limit.")
 
 
 @app.command()

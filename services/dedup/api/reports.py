@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.values import Name  # noqa: TC001 - FastAPI reads the types of a door's parameters
+from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.domain.explain import considered, would_change
 from services.dedup.domain.words import sentence
 from services.dedup.keys import Scope
@@ -84,6 +85,7 @@ class WaitingReports(BaseModel):
     """Reports that wait for a person, oldest first."""
 
     reports: list[WaitingReport]
+    next: str | None = Field(description="Give it as `after` for the next page; absent on the last")
 
 
 def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
@@ -94,15 +96,16 @@ def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
     @router.get("/reports/waiting", dependencies=[may_read], summary="Reports that wait for a person to place them")
     async def waiting(
         area: Annotated[Name | None, Query(description="Only this substation or cell")] = None,
-        after: Annotated[UUID | None, Query(description="`report_id` of the last of the page before")] = None,
+        after: After = None,
         limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
     ) -> WaitingReports:
+        since = read_cursor(after)
         with translated():
             async with pool.acquire() as connection:
-                rows = await views.waiting_reports(connection, area, after, limit)
-        return WaitingReports(
-            reports=[WaitingReport(**dict(row), words=sentence(row["reason"], {}, waits=True)) for row in rows]
-        )
+                rows = await views.waiting_reports(connection, area, since, limit + 1)
+        page, following = cut(rows, limit, "reported_at", "report_id")
+        reports = [WaitingReport(**dict(row), words=sentence(row["reason"], {}, waits=True)) for row in page]
+        return WaitingReports(reports=reports, next=following)
 
     @router.get(
         "/reports/{report_id}/explain",

@@ -81,10 +81,8 @@ FROM report WHERE report_id = $1
 _WAITING: Final = """
 SELECT report_id, ticket_ref, area, feeder, channel, customer_class, reported_at, address, reason FROM report
 WHERE outcome = 'needs_person' AND ($1::text IS NULL OR area = $1)
-  AND ($2::uuid IS NULL OR (reported_at, report_id) > (
-      SELECT last.reported_at, last.report_id FROM report AS last WHERE last.report_id = $2
-  ))
-ORDER BY reported_at, report_id LIMIT $3
+  AND ($2::timestamptz IS NULL OR (reported_at, report_id) > ($2, $3::uuid))
+ORDER BY reported_at, report_id LIMIT $4
 """
 _LEDGER: Final = """
 SELECT at, action, incident_id, rule, evidence, rules_hash, author FROM membership WHERE report_id = $1 ORDER BY seq
@@ -190,10 +188,10 @@ async def report_of(connection: Connection, report_id: UUID) -> asyncpg.Record |
 
 
 async def waiting_reports(
-    connection: Connection, area: str | None, after: UUID | None, limit: int
+    connection: Connection, area: str | None, since: tuple[datetime, UUID] | None, limit: int
 ) -> list[asyncpg.Record]:
-    """Return reports that wait for a person, oldest first, those after one; without name, phone or account."""
-    return await connection.fetch(_WAITING, area, after, limit)
+    """Return reports that wait for a person, oldest first, those after ``since``; without name, phone or account."""
+    return await connection.fetch(_WAITING, area, *(since or (None, None)), limit)
 
 
 async def ledger_of(connection: Connection, report_id: UUID) -> list[dict[str, Any]]:

@@ -65,13 +65,18 @@ async def test_reports_that_wait_for_a_place_are_listed_oldest_first(room: Room,
     """Nobody could place one that is in no incident, if nothing told its id."""
     lost = [a_report(AREA, "NO-SUCH", f"lost{at}", at, address=f"黄河中路{at}号") for at in range(3)]
     await room.feed([*lost, a_report(AREA, "A0TR00023", "found", 3)], minute(3))
-    first = (await door.get("/v1/reports/waiting", params={"limit": 2})).json()["reports"]
+    page = (await door.get("/v1/reports/waiting", params={"limit": 2})).json()
+    first = page["reports"]
     assert [one["report_id"] for one in first] == [str(one.report_id) for one in lost[:2]]
     assert (first[0]["reason"], first[0]["address"]) == ("device_unknown", "黄河中路0号")
     assert first[0]["words"]
-    further = (await door.get("/v1/reports/waiting", params={"after": first[1]["report_id"], "area": AREA})).json()
+    further = (await door.get("/v1/reports/waiting", params={"after": page["next"], "area": AREA})).json()
     assert [one["report_id"] for one in further["reports"]] == [str(lost[2].report_id)]
-    assert (await door.get("/v1/reports/waiting", params={"area": "elsewhere"})).json() == {"reports": []}
+    assert further["next"] is None
+    elsewhere = (await door.get("/v1/reports/waiting", params={"area": "elsewhere"})).json()
+    assert elsewhere == {"reports": [], "next": None}
+    refused = await door.get("/v1/reports/waiting", params={"after": first[1]["report_id"]})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "after")
 
 
 async def test_incidents_are_filtered_by_state_and_area(room: Room, door: httpx.AsyncClient) -> None:
