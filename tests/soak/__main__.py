@@ -69,7 +69,9 @@ class Soak:
         told(f"  people: {dict(sorted(people.acts.items()))}")
         supervisor.cancel()
         await asyncio.gather(supervisor, return_exceptions=True)
-        return [*found, *people.odd, *self.stack.complaints()]
+        complaints = self.stack.complaints()
+        told(f"  started over by themselves: {len(self.stack.started_over)} {self.stack.started_over}")
+        return [*found, *people.odd, *complaints]
 
     async def _break(self, group: asyncio.TaskGroup) -> None:
         ends = clock.monotonic() + self._seconds

@@ -30,6 +30,7 @@ from tests.small_disk import mount
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Mapping
 
     from tests.service_process import Process
 
@@ -45,9 +46,31 @@ CLIENTS_WORDS = re.compile(
 )
 """aiokafka tells as errors that a broker is away, asyncpg and asyncio that a database died under a copy."""
 
+STARTS_OVER = "starts_over"
+"""What a process logs whose Kafka client hears nothing any more: it ends, for a process manager to start it again."""
+STARTED_OVER = 1
+"""Its exit status; a bug has the same, so the log has to tell them apart."""
+
+
+def started_over(log: str, unasked: Mapping[str, int]) -> set[str]:
+    """Return which of the processes that ended unasked, by instance with their status, ended to be started again."""
+    found = set()
+    for line in log.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.get("event") == STARTS_OVER:
+            found.add(str(entry.get("instance")))
+    return {instance for instance in found if unasked.get(instance) == STARTED_OVER}
+
 
 class Stack:
-    """What is broken. ``ours`` are the processes that we ended or armed, ``odd`` what nothing we did explains."""
+    """What is broken. ``ours`` are the processes that we ended or armed, ``odd`` what nothing we did explains.
+
+    ``unasked`` are the processes that ended without us, by instance, with their status; ``started_over`` those of them
+    that said they end to be started again.
+    """
 
     def __init__(self, folder: Path, rng: random.Random) -> None:
         self.folder = folder
@@ -56,6 +79,8 @@ class Stack:
         self.ours: set[int] = set()
         self.ended: set[int] = set()
         self.odd: list[str] = []
+        self.unasked: dict[str, int] = {}
+        self.started_over: list[str] = []
 
     async def start(self) -> None:
         """Start everything on ports of its own."""
@@ -154,7 +179,7 @@ class Stack:
             if status is not None and process.pid not in self.ended:
                 self.ended.add(process.pid)
                 if process.pid not in self.ours:
-                    self.odd.append(f"a process of {name} ended by itself with {status}")
+                    self.unasked[f"{name}-{self.services[name].processes.index(process)}"] = status
 
     def heal(self) -> None:
         """Let go on what stands still."""
@@ -167,6 +192,8 @@ class Stack:
         said: Counter[str] = Counter()
         for name, service in self.services.items():
             self.note_ends(name)
+            over = started_over(service.log, self.unasked)
+            self.started_over += sorted(over)
             for line in service.log.splitlines():
                 try:
                     entry = json.loads(line)
@@ -176,6 +203,7 @@ class Stack:
                 event = str(entry.get("event"))
                 # What a sender that cannot drop repeats was in the middle of is not sent again, and said so.
                 explained = CLIENTS_WORDS.search(event) or event == "notice_not_delivered"
+                explained = explained or (event == STARTS_OVER and entry.get("instance") in over)
                 if entry.get("level") in {"error", "critical"} and not explained:
                     said[
                         f"{name} logged {event[:200]} {str(entry.get('reason') or entry.get('exception'))[-300:]}"
@@ -185,6 +213,8 @@ class Stack:
                 megabytes = int(status.split("VmRSS:")[1].split()[0]) // 1024
                 if megabytes > MOST_MEGABYTES:
                     self.odd.append(f"a process of {name} has {megabytes} MB")
+        ended = sorted(self.unasked.items() - {(instance, STARTED_OVER) for instance in self.started_over})
+        self.odd += [f"the process {instance} ended by itself with {status}" for instance, status in ended]
         return [*self.odd, *(f"{n} times: {text}" for text, n in said.most_common(20))]
 
     def stop(self) -> None:
