@@ -103,10 +103,16 @@ JOIN subscription s USING (report_id)
 LEFT JOIN report r USING (report_id)
 LEFT JOIN recipient p USING (recipient_id)
 """
+# A word that was never sent because planned work was told instead was told to nobody: it holds again with the incident.
 _TOLD: Final = """
-SELECT recipient_id, incident_id, stage, revision, etr
-FROM notice WHERE incident_id = ANY($1::uuid[]) AND recipient_id = ANY($2::uuid[])
-ORDER BY seq
+SELECT n.recipient_id, n.incident_id, n.stage, n.revision, n.etr
+FROM notice n
+WHERE n.incident_id = ANY($1::uuid[]) AND n.recipient_id = ANY($2::uuid[])
+  AND NOT (
+      n.state = 'superseded'
+      AND EXISTS (SELECT FROM notice s WHERE s.notice_id = n.superseded_by AND s.planned_id IS NOT NULL)
+  )
+ORDER BY n.seq
 """
 _SAVE_STANDINGS: Final = """
 INSERT INTO incident (incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at,

@@ -142,6 +142,24 @@ async def test_an_accepted_plan_takes_the_place_of_what_the_incident_has_not_sen
     assert await desk.states() == [("received", state), ("answered", "pending")]
 
 
+@pytest.mark.parametrize("sent", [False, True])
+async def test_an_estimate_not_sent_before_planned_work_was_accepted_is_told_when_that_is_undone(desk, sent):
+    """Sent, they know it, and hear only that it is no planned work."""
+    members = [desk.make.member(1, 1)]
+    await desk.take(desk.make.changed(9, 1, joined=members))
+    await desk.take(desk.make.changed(9, 2, etr=ETR, minute=1))
+    if sent:
+        await desk.pool.execute("UPDATE notice SET state = 'sent' WHERE stage = 'etr_set'")
+    covered = settled(**ACCEPTED, command_id=UUID(int=11), minute=2)
+    await desk.take(covered, desk.make.changed(9, 3, etr=ETR, left=[1], minute=2))
+    undone = settled(**BACK, reason="undone_by_person", incident_id=UUID(int=9), command_id=UUID(int=12), minute=3)
+    assert await desk.take(desk.make.changed(9, 4, etr=ETR, joined=members, minute=3), undone) == 1
+    last = (await desk.notices())[-1]
+    assert (last["stage"], last["etr"], last["state"]) == (
+        ("received", None, "pending") if sent else ("etr_set", ETR, "pending")
+    )
+
+
 async def test_a_plans_word_that_comes_after_a_newer_one_of_the_incident_is_not_told(desk):
     """The incident's partition is ahead: accepted, taken back, and the crew's estimate is told already."""
     await desk.take(desk.make.changed(9, 1, joined=[desk.make.member(1, 1)]))
