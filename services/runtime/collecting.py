@@ -57,12 +57,6 @@ class Collector:
         gc.set_threshold(_MANY, _OLDER_NEVER, _OLDER_NEVER)
         self._everything()
 
-    def end(self) -> None:
-        """Leave the collector as Python has it."""
-        gc.callbacks.remove(self._around)
-        gc.set_threshold(700, 10, 10)
-        gc.unfreeze()
-
     def look(self, now: float, *, behind: bool) -> None:
         """Go through what is new, if it is enough; or through everything, if that is due and nobody waits.
 

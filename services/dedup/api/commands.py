@@ -125,7 +125,7 @@ class CommandPage(BaseModel):
     """Commands, newest first."""
 
     commands: list[CommandView]
-    next: str | None = Field(description="Give it as `after` for the next page; absent on the last")
+    next: str | None = Field(description="Give it as `after` for the next page; null on the last")
 
 
 class Desk:

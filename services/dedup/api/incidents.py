@@ -103,7 +103,7 @@ class IncidentPage(BaseModel):
     """Incidents, youngest first."""
 
     incidents: list[IncidentView]
-    next: str | None = Field(description="Give it as `after` for the next page; absent on the last")
+    next: str | None = Field(description="Give it as `after` for the next page; null on the last")
 
 
 class MemberView(BaseModel):

@@ -57,7 +57,7 @@ class PlannedPage(BaseModel):
     """Planned outages, by their start."""
 
     planned_outages: list[PlannedView]
-    next: str | None = Field(description="Give it as `after` for the next page; absent on the last")
+    next: str | None = Field(description="Give it as `after` for the next page; null on the last")
 
 
 def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:  # noqa: C901 - one door an action

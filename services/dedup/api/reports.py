@@ -85,7 +85,7 @@ class WaitingReports(BaseModel):
     """Reports that wait for a person, oldest first."""
 
     reports: list[WaitingReport]
-    next: str | None = Field(description="Give it as `after` for the next page; absent on the last")
+    next: str | None = Field(description="Give it as `after` for the next page; null on the last")
 
 
 def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:

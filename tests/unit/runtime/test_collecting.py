@@ -31,12 +31,13 @@ def ring() -> weakref.ref[Ring]:
 
 @pytest.fixture(name="collector")
 def _collector() -> Iterator[Collector]:
-    before = gc.get_threshold()
+    thresholds, callbacks = gc.get_threshold(), list(gc.callbacks)
     collector = Collector(least=1_000)
     collector.begin()
     yield collector
-    collector.end()
-    gc.set_threshold(*before)
+    gc.callbacks[:] = callbacks
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
 
 
 @pytest.mark.usefixtures("collector")
