@@ -45,12 +45,12 @@ def left_over(run_folder: Path) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-            words += str((process / "cwd").readlink()).encode()
+            line = (process / "cmdline").read_bytes()
+            words = line + (process / "environ").read_bytes() + str((process / "cwd").readlink()).encode()
         except OSError:
             continue  # gone meanwhile, or not ours
         if token in words and int(process.name) != os.getpid():
-            found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:120])
+            found.append(line.replace(b"\0", b" ").decode()[:120])
     return found
 
 
