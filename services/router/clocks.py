@@ -9,6 +9,7 @@ that process stored by them. Decided here: when. Never here: what is due (``doma
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -36,14 +37,26 @@ _START: Final = ("", datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
 _SAY: Final = """
 INSERT INTO desk_in_force (desk_hash, until) VALUES ($1, now() + $2)
 ON CONFLICT (desk_hash) DO UPDATE SET until = excluded.until
+RETURNING now() AS at, stored_from > ALL (SELECT until FROM desk_in_force WHERE desk_hash <> $1) AS is_stored
 """
 _IN_FORCE: Final = "SELECT desk_hash FROM desk_in_force WHERE until > now()"
-_BEGUN: Final = "SELECT now()"
 _STORED: Final = "UPDATE desk_in_force SET stored_from = $2 WHERE desk_hash = $1"
-_IS_STORED: Final = """
-SELECT coalesce(stored_from > ALL (SELECT until FROM desk_in_force WHERE desk_hash <> $1), false)
-FROM desk_in_force WHERE desk_hash = $1
-"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What is known as a process says which rules it has.
+
+    Attributes:
+        at: When that was.
+        in_force: The rules of all processes.
+        is_stored: Whether another process, or this one before it was started anew, went through what is open by the
+            same rules, and nobody had others since it began.
+    """
+
+    at: datetime
+    in_force: frozenset[str]
+    is_stored: bool
 
 
 def _page_of(by: str, which: str) -> str:
@@ -83,47 +96,37 @@ async def look(desk: Desk, seen: frozenset[str], lease: timedelta = LEASE) -> fr
         The rules in force by which tickets may be stored.
     """
     rules = desk.rules()
-    in_force = await _say(desk, rules, lease)
-    if rules.hash in seen and seen <= in_force:
-        return in_force
-    done = await _is_stored(desk, rules) or await _store_anew(desk, rules, lease)
-    return in_force if done else seen
+    said = await _say(desk, rules, lease)
+    if rules.hash in seen and seen <= said.in_force:
+        return said.in_force
+    done = said.is_stored or await _store_anew(desk, rules, lease, said.at)
+    return said.in_force if done else seen
 
 
-async def _is_stored(desk: Desk, rules: DeskRules) -> bool:
-    """Tell whether another process, or this one before it was started anew, went through it by the same rules.
-
-    And nobody had others since it began.
-    """
+async def _say(desk: Desk, rules: DeskRules, lease: timedelta) -> _Said:
     with translated():
         async with desk.pool.acquire() as connection:
-            return bool(await connection.fetchval(_IS_STORED, rules.hash))
+            row = await connection.fetchrow(_SAY, rules.hash, lease)
+            in_force = frozenset(one["desk_hash"] for one in await connection.fetch(_IN_FORCE))
+    if row is None:
+        raise AssertionError("it was written by this statement")
+    return _Said(row["at"], in_force, bool(row["is_stored"]))
 
 
-async def _say(desk: Desk, rules: DeskRules, lease: timedelta) -> frozenset[str]:
-    with translated():
-        async with desk.pool.acquire() as connection:
-            await connection.execute(_SAY, rules.hash, lease)
-            return frozenset(row["desk_hash"] for row in await connection.fetch(_IN_FORCE))
-
-
-async def _store_anew(desk: Desk, rules: DeskRules, lease: timedelta) -> bool:
+async def _store_anew(desk: Desk, rules: DeskRules, lease: timedelta, begun: datetime) -> bool:
     """Go through what is open, page by page; return whether to the end, with the same rules all the while.
 
     Between two pages there is as much time for contacts and agents as one took.
     """
-    with translated():
-        async with desk.pool.acquire() as connection:
-            begun = await connection.fetchval(_BEGUN)
-    said, moved = clock.monotonic(), 0
+    last_said, moved = clock.monotonic(), 0
     for statement in (WAITING, IN_HAND):
         after: tuple[str, datetime, UUID] | None = _START
         while after is not None:
             if desk.rules().hash != rules.hash:
                 return False
-            if (began := clock.monotonic()) - said >= lease.total_seconds() / 5:
+            if (began := clock.monotonic()) - last_said >= lease.total_seconds() / 5:
                 await _say(desk, rules, lease)
-                said = began
+                last_said = began
             after, n = await _page(desk, rules, statement, after)
             moved += n
             await asyncio.sleep(clock.monotonic() - began)

@@ -64,12 +64,13 @@ class Collector:
             now: Seconds, of a clock that never jumps.
             behind: More waits than a batch takes.
         """
-        more, self._made = gc.get_count()[0] - self._made, gc.get_count()[0]
+        made = gc.get_count()[0]
+        more, self._made = made - self._made, made
         if behind or more > _LITTLE:
             self._quiet_since = None
         elif self._quiet_since is None:
             self._quiet_since = now
-        if self._made >= _FEW and not behind:
+        if made >= _FEW and not behind:
             gc.collect(0)
         elif self._quiet_since is not None and now - self._quiet_since >= _QUIET_SECONDS and self._is_due:
             self._everything()

@@ -12,7 +12,7 @@ import re
 import signal
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -30,7 +30,7 @@ from tests.small_disk import mount
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tests.service_process import Process
 
@@ -52,16 +52,20 @@ STARTED_OVER = 1
 """Its exit status; a bug has the same, so the log has to tell them apart."""
 
 
-def started_over(log: str, unasked: Mapping[str, int]) -> set[str]:
-    """Return which of the processes that ended unasked, by instance with their status, ended to be started again."""
-    found = set()
+def read_log(log: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the entries of a log, and the lines that are none."""
+    entries, others = [], []
     for line in log.splitlines():
         try:
-            entry = json.loads(line)
+            entries.append(json.loads(line))
         except ValueError:
-            continue
-        if isinstance(entry, dict) and entry.get("event") == STARTS_OVER:
-            found.add(str(entry.get("instance")))
+            others.append(line)
+    return entries, others
+
+
+def started_over(entries: Iterable[dict[str, Any]], unasked: Mapping[str, int]) -> set[str]:
+    """Return which of the processes that ended unasked, by instance with their status, ended to be started again."""
+    found = {str(entry.get("instance")) for entry in entries if entry.get("event") == STARTS_OVER}
     return {instance for instance in found if unasked.get(instance) == STARTED_OVER}
 
 
@@ -192,14 +196,11 @@ class Stack:
         said: Counter[str] = Counter()
         for name, service in self.services.items():
             self.note_ends(name)
-            over = started_over(service.log, self.unasked)
+            entries, others = read_log(service.log)
+            said.update(f"{name} wrote to its log: {line[:200]}" for line in others)
+            over = started_over(entries, self.unasked)
             self.started_over += sorted(over)
-            for line in service.log.splitlines():
-                try:
-                    entry = json.loads(line)
-                except ValueError:
-                    said[f"{name} wrote to its log: {line[:200]}"] += 1
-                    continue
+            for entry in entries:
                 event = str(entry.get("event"))
                 # What a sender that cannot drop repeats was in the middle of is not sent again, and said so.
                 explained = CLIENTS_WORDS.search(event) or event == "notice_not_delivered"

@@ -59,7 +59,7 @@ def load_desk(file: str, text: str) -> DeskRules:
     """
     holidays = holidays_beside(Path(file))
     days = read_text(holidays)
-    return replace(read_desk(file, text, read_holidays(str(holidays), days)), hash=digest_of(text, days))
+    return read_desk(file, text, read_holidays(str(holidays), days), digest_of(text, days))
 
 
 class RuleBook:

@@ -17,7 +17,7 @@ from services.router.domain.sla import DEFAULT_LEVELS, LEVELS, Clock, Stage
 from services.router.domain.timing import Timings, WrapUp
 from services.router.domain.working_time import ALWAYS
 from services.router.tree.calendars import read_calendars
-from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of, meant
+from services.runtime.yaml_reading import Reader, check_version, line_of, meant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -45,8 +45,8 @@ _VALUES: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def read_desk(file: str, text: str, holidays: Mapping[str, Holidays]) -> DeskRules:
-    """Read the desk's file, whose calendars may name lists of holidays.
+def read_desk(file: str, text: str, holidays: Mapping[str, Holidays], digest: str) -> DeskRules:
+    """Read the desk's file, whose calendars may name lists of holidays; the digest is of all that the rules are of.
 
     Raises:
         RulesError: every fault, with its line and what is allowed.
@@ -73,7 +73,7 @@ def read_desk(file: str, text: str, holidays: Mapping[str, Holidays]) -> DeskRul
         answer_share=share,
         **({} if ring is None else {"ring": ring}),
         named=tuple((queue, f"{file}:{line}") for queue, line in desk.named),
-        hash=digest_of(text),
+        hash=digest,
     )
 
 
