@@ -37,7 +37,8 @@ _START: Final = ("", datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
 _SAY: Final = """
 INSERT INTO desk_in_force (desk_hash, until) VALUES ($1, now() + $2)
 ON CONFLICT (desk_hash) DO UPDATE SET until = excluded.until
-RETURNING now() AS at, stored_from > ALL (SELECT until FROM desk_in_force WHERE desk_hash <> $1) AS is_stored
+RETURNING now() AS at,
+    stored_from IS NOT NULL AND stored_from > ALL (SELECT until FROM desk_in_force WHERE desk_hash <> $1) AS is_stored
 """
 _IN_FORCE: Final = "SELECT desk_hash FROM desk_in_force WHERE until > now()"
 _STORED: Final = "UPDATE desk_in_force SET stored_from = $2 WHERE desk_hash = $1"
@@ -110,7 +111,7 @@ async def _say(desk: Desk, rules: DeskRules, lease: timedelta) -> _Said:
             in_force = frozenset(one["desk_hash"] for one in await connection.fetch(_IN_FORCE))
     if row is None:
         raise AssertionError("it was written by this statement")
-    return _Said(row["at"], in_force, bool(row["is_stored"]))
+    return _Said(row["at"], in_force, row["is_stored"])
 
 
 async def _store_anew(desk: Desk, rules: DeskRules, lease: timedelta, begun: datetime) -> bool:

@@ -144,6 +144,15 @@ async def test_what_is_stored_by_the_rules_in_force_is_not_gone_through_at_each_
     assert await wakes(people) == right, "others had stored since"
 
 
+async def test_what_nobody_ever_went_through_is_gone_through_at_the_first_start(people: People, desk: Desk) -> None:
+    """An earlier release stored it and never said by which rules; or nothing but these was ever in force."""
+    await desk.take(question("1", ago=5))
+    right = await wakes(people)
+    await people.pool.execute("UPDATE ticket SET wake_at = wake_at + interval '1 h'")
+    await look(people, NONE)
+    assert await wakes(people) == right
+
+
 async def test_a_router_that_runs_takes_in_a_reload(people: People, desk: Desk, tight: DeskRules) -> None:
     said = question("1", ago=5)
     await desk.take(said)
