@@ -1,6 +1,7 @@
 """Timers: expired offers, SLA warnings, the next step of a plan, agents who are gone.
 
-Decided here: when to look. Never here: what follows. Each look is a transaction that locks what it changes, so two
+Decided here: when to look, and that whatever is overdue after a standstill leaves half of the time to contacts and
+agents. Never here: what follows. Each look is a transaction that locks what it changes, so two
 processes never do one thing twice, and the next process continues what a dead one was about to do.
 """
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from services.router.domain.ticket import Ticket
     from services.runtime.postgres import Connection
 
-_PAGE: Final = 100
+_PAGE: Final = 25
+"""Looked at in one go, in which the process does nothing else: some ten milliseconds."""
 _LIMITS_S: Final = 60.0
 """Between two looks for write-ups that have no limit though the rules in force have one: decided in the moment of a
 reload, or by a process that had not reloaded yet. Few, and short against any limit."""
@@ -45,8 +47,11 @@ async def watch_time(desk: Desk, every_s: float, limits_every_s: float = _LIMITS
                 while await limit_write_ups(desk):
                     continue
                 limits, due = loaded, clock.monotonic() + limits_every_s
+            began = clock.monotonic()
             while await wake(desk):
                 await note_signs(desk)  # for other processes, which sweep too
+                await asyncio.sleep(clock.monotonic() - began)  # as much time for contacts and agents as a page took
+                began = clock.monotonic()
             while await sweep(desk):
                 continue
             await give_back(desk)

@@ -4,7 +4,8 @@ A claim is the whole transaction through the router's own code: find, lock, deci
 The tickets of one size wait in a few lanes, unevenly; claims come at a fixed rate and each is completed, so the backlog
 stays as it is. What the first claim of a process costs, whose connections are open but have said nothing yet, is told
 by itself. Then 500 agents wait at a router process, half by long poll and half by stream, with the million waiting in
-lanes that are not theirs, while tickets come that are.
+lanes that are not theirs, while tickets come that are; and once more while the router has warnings to give for a
+fifth of them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from itertools import count
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
+import asyncpg
 import httpx
 from pydantic import TypeAdapter
 
@@ -57,9 +59,12 @@ RATE = 40
 """Claims a second, each completed as well. 4,700 seats with a ticket every five minutes make 16."""
 _QUEUES = ("consultation", "consultation", "consultation", "general", "opinion", "service_request")
 """Of the tickets that wait; not those that the agents of the second part serve."""
+_ASKS_AGAIN_S = 15
+"""Of an agent: how long a poll waits, and between two heartbeats beside a stream."""
 _AREAS = 1_000
 """Of the measurement with many lanes: each queue is so many."""
-# A waiting ticket's clock is looked at once it is due, here long after the end.
+# A waiting ticket's clock is looked at once it is due, here long after the end. Else nothing but a million warnings
+# would be measured.
 _FILL = """
 INSERT INTO ticket (
     ticket_id, ticket_ref, version, queue, state, priority, business_type, channel, language, report, opened_at,
@@ -74,6 +79,11 @@ FROM (
            $5::timestamptz + n * interval '10 ms' AS at
     FROM generate_series($6::int, $7::int) AS n
 ) AS made
+"""
+# As if the router had gone through all of them by these rules, so that the time above stands.
+_STORED = "INSERT INTO desk_in_force VALUES ($1, now(), now()) ON CONFLICT DO NOTHING"
+_OVERDUE = """
+UPDATE router.ticket SET wake_at = now() WHERE ticket_id IN (SELECT ticket_id FROM router.ticket LIMIT $1)
 """
 _PUT_BACK = """
 UPDATE ticket SET state = 'queued', agent = NULL, wake_at = rank_at + interval '10 years', body = body::jsonb - 'work'
@@ -159,6 +169,7 @@ async def _fill(dsn: str, first: int, size: _Size) -> None:
             await pool.execute(_FILL, *made, timeout=300)
         for index in indexes:
             await pool.execute(index["indexdef"], timeout=300)
+        await pool.execute(_STORED, SHIPPED_DESK.hash)
         await pool.execute("VACUUM ANALYZE ticket", timeout=600)
         await pool.execute("CHECKPOINT", timeout=600)  # else the first claims wait for the disk to take in the filling
     finally:
@@ -265,34 +276,46 @@ async def _agent(desk: Desk, agent_id: str) -> None:
 def _polling(plan: Plan, dsn: str, size: _Size) -> None:
     agents = plan.scaled(500, quick=100)
     tickets = plan.scaled(500, quick=100)
+    overdue = plan.scaled(200_000, quick=10_000)
     prefix = plan.servers.prefix()
     settings = plan.servers.settings(dsn, prefix)
     asyncio.run(apply_topics(settings))
-    with plan.servers.running("router", dsn, prefix) as router:
-        plan.tell(f"claims: {agents} agents wait beside {size.name}")
-        shift = _Shift(plan, router.pid, router.port)
-        plan.run(shift.run(settings, agents, tickets))
     note = f"{agents} agents, half by long poll, half by stream; {tickets} tickets in {tickets / RATE:.0f} s"
-    beside = f"polling beside {size.name}"
-    plan.results.add(
-        GROUP,
-        Figure(f"{beside}: router while nothing comes", "% of a core", [100 * shift.idle], None, note),
-        Figure(f"{beside}: Postgres while nothing comes", "% of a core", [100 * shift.idle_postgres]),
-    )
-    for how, waits in shift.waits.items():
-        cuts = quantiles(waits, n=100)
+    for late in (0, overdue):
+        beside = f"polling beside {size.name}" + (f", {late:,} of them overdue since before the start" if late else "")
+        plan.run(_be_overdue(dsn, late))
+        with plan.servers.running("router", dsn, prefix) as router:
+            plan.tell(f"claims: {agents} agents, {beside}")
+            shift = _Shift(plan, router.pid, router.port, f"late{late}-")
+            plan.run(shift.run(settings, agents, tickets))
         plan.results.add(
             GROUP,
-            Figure(f"{beside}: contact to offer by {how}, p50", "ms", [cuts[49]], None, "from its Kafka record on"),
-            Figure(f"{beside}: contact to offer by {how}, p99", "ms", [cuts[98]]),
+            Figure(f"{beside}: router before anything comes", "% of a core", [100 * shift.idle], None, note),
+            Figure(f"{beside}: Postgres before anything comes", "% of a core", [100 * shift.idle_postgres]),
         )
+        for how, waits in shift.waits.items():
+            cuts = quantiles(waits, n=100)
+            plan.results.add(
+                GROUP,
+                Figure(f"{beside}: contact to offer by {how}, p50", "ms", [cuts[49]], None, "from its Kafka record on"),
+                Figure(f"{beside}: contact to offer by {how}, p99", "ms", [cuts[98]]),
+            )
+
+
+async def _be_overdue(dsn: str, tickets: int) -> None:
+    """Let the clocks of so many tickets have run out, as after a long standstill of the router."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(_OVERDUE, tickets, timeout=300)
+    finally:
+        await connection.close()
 
 
 class _Shift:
     """Agents who wait at a router, take what they are offered and complete it."""
 
-    def __init__(self, plan: Plan, pid: int, port: int) -> None:
-        self.plan, self.pid = plan, pid
+    def __init__(self, plan: Plan, pid: int, port: int, name: str) -> None:
+        self.plan, self.pid, self._name = plan, pid, name
         self.idle = self.idle_postgres = float("nan")
         self.waits: dict[str, list[float]] = {"long poll": [], "stream": []}
         self._sent: dict[str, float] = {}
@@ -311,8 +334,10 @@ class _Shift:
                 (await self._clients[f"p{n}"].put(f"/agents/p{n}", json=profile)).raise_for_status()
                 await self._present(f"p{n}")
             work = [self._polls(f"p{n}") if n % 2 else self._streams(f"p{n}") for n in range(agents)]
-            working = [asyncio.create_task(each) for each in work]
-            await asyncio.sleep(3)
+            working = []
+            for each in work:  # one after another: no shift begins, asks again and shows that it lives in one moment
+                working.append(asyncio.create_task(each))
+                await asyncio.sleep(_ASKS_AGAIN_S / len(work))
             pids = (self.pid, self.plan.postgres_pid)
             used, began = [processor_seconds(pid) for pid in pids], time.perf_counter()
             await asyncio.sleep(10)
@@ -324,7 +349,7 @@ class _Shift:
                 due = time.perf_counter() + batch / RATE
                 at = clock.now() - timedelta(seconds=1)
                 said = [
-                    contact(f"p{n}", text="我要投诉", occurred_at=at, received_at=at)
+                    contact(f"{self._name}{n}", text="我要投诉", occurred_at=at, received_at=at)
                     for n in range(first, first + batch)
                 ]
                 self._sent |= {str(each.ticket_id): time.perf_counter() for each in said}
@@ -355,7 +380,7 @@ class _Shift:
 
     async def _polls(self, agent: str) -> None:
         while True:
-            answer = await self._clients[agent].post(f"/agents/{agent}/offers?wait=15")
+            answer = await self._clients[agent].post(f"/agents/{agent}/offers?wait={_ASKS_AGAIN_S}")
             if answer.status_code == 409:  # not heard of in time: the machine was busy
                 await self._present(agent)
             elif answer.status_code == 200:
@@ -376,7 +401,7 @@ class _Shift:
 
     async def _beats(self, agent: str) -> None:
         while True:
-            await asyncio.sleep(15)
+            await asyncio.sleep(_ASKS_AGAIN_S)
             (await self._clients[agent].post(f"/agents/{agent}/heartbeat")).raise_for_status()
 
     async def _works(self, agent: str, ticket: str, how: str) -> None:

@@ -17,6 +17,7 @@ from services.router.api.agents import AgentView, shown
 from services.router.api.answers import REFUSALS, etag, problem
 from services.router.api.tickets import TicketView, one_ticket, view
 from services.router.attendance import note_presence
+from services.router.bell import spread
 from services.router.domain.log import Did
 from services.router.roster import Presence
 from services.router.tree.keys import Scope
@@ -81,7 +82,7 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         agent_id: Name,
         request: Request,
         response: Response,
-        wait: Annotated[float, Query(ge=0, le=_LONGEST_WAIT, description="Seconds")] = 0.0,
+        wait: Annotated[float, Query(ge=0, le=_LONGEST_WAIT, description="Seconds at most")] = 0.0,
         holder: Holder[Scope] = works,
     ) -> TicketView | Response:
         """Keep the next ticket for the agent until `until`: accept or decline it. 204 if none came while waiting.
@@ -120,7 +121,7 @@ def _answer(ticket: Ticket, response: Response, desk: Desk) -> TicketView:
 
 async def _awaited(desk: Desk, agent_id: str, by: str, wait: float, request: Request) -> Ticket | None:
     """Return the next ticket for an agent, as soon as there is one; nothing is kept for a desktop that has hung up."""
-    ends = clock.monotonic() + wait
+    ends = clock.monotonic() + spread(wait, agent_id)
     tried = False
     while not await request.is_disconnected():
         try:

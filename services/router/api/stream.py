@@ -24,6 +24,7 @@ from services.router.acting import Desk, FullError, NoSuchAgentError, NotThereEr
 from services.router.api.answers import problem
 from services.router.api.tickets import view
 from services.router.attendance import note_presence
+from services.router.bell import spread
 from services.router.domain.desk import Agent, work_of
 from services.router.domain.log import Did
 from services.router.domain.work import Phase
@@ -130,7 +131,7 @@ async def _offers(desk: Desk, agent: Agent, by: str, last_event_id: str | None) 
         if ticket is not None and shown != event_id:
             yield ServerSentEvent(event="offer", data=view(ticket, desk.rules()), id=event_id)
         shown, busy = event_id, busy or ticket is not None
-        seconds = _LOOK_SECONDS if ticket is None else _OFFER_SECONDS
+        seconds = spread(_LOOK_SECONDS if ticket is None else _OFFER_SECONDS, agent.agent_id)
         woken = await desk.bell.wait(agent, seconds, found_nothing=rung and not busy, busy=busy, since=since)
         rung = woken and not busy
 

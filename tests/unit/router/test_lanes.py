@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.router import lanes as module
-from services.router.bell import Bell
+from services.router.bell import Bell, spread
 from services.router.domain.desk import Agent, lane_of, serves, turn_of
 from services.router.lanes import MOST, Lanes
 from tests.unit.router.making import NOON, SHIPPED_DESK, after, contact
@@ -185,3 +185,13 @@ async def test_what_this_process_routed_wakes_at_once_who_waits_and_who_rests() 
         assert not apart.done()
         bell.close()
     assert bell.lanes.worth(ANYBODY) == [turn.lane]
+
+
+def test_agents_who_came_together_do_not_wait_equally_long() -> None:
+    waits = [spread(20.0, f"a-{n:04}") for n in range(500)]
+    assert max(waits) <= 20.0
+    assert min(waits) >= 16.0
+    of_each_half_second = [sum(16 + n / 2 <= each < 16.5 + n / 2 for each in waits) for n in range(8)]
+    assert max(of_each_half_second) < 500 / 8 * 1.6, of_each_half_second
+    assert spread(20.0, "a-0001") == waits[1], "each always the same: their period is another one than others'"
+    assert spread(0.0, "a-0001") == 0.0, "who does not want to wait is answered at once"
