@@ -154,14 +154,37 @@ class Kept:
     restarts: int = 0
     restart_at: float | None = None
     gave_up: str = ""
+    stopped: bool = False
+    kill_at: float = 0.0
 
     def launch(self, now: float) -> None:
         """Start it, for the first time or again."""
-        if self.restart_at is not None:
-            self.restarts += 1
         self.restart_at = None
         self.launched_at = now
         self.part.launch()
+
+    def stop(self, now: float, patience: float) -> str:
+        """Ask it to stop, for `end_if_late` to kill after so many seconds; it is not started again before `resume`.
+
+        Returns: one line for the log.
+        """
+        self.stopped, self.kill_at = True, now + patience
+        self.restart_at, self.gave_up = None, ""
+        self.part.request_stop()
+        return f"{self.name} is to stop"
+
+    def end_if_late(self, now: float) -> None:
+        """Kill it if it was told to stop and has not in time."""
+        if self.part.pid is not None and now >= self.kill_at:
+            self.part.stop(0.0)
+
+    def resume(self, now: float) -> str:
+        """Let it be started at once, as for the first time.
+
+        Returns: one line for the log.
+        """
+        self.stopped, self.quick_failures, self.restart_at = False, 0, now
+        return f"{self.name} is to run again"
 
     def ended(self, now: float, *, full: bool = False) -> str:
         """Decide what follows its end: another start at `restart_at`, or none (`gave_up`).
@@ -185,6 +208,7 @@ class Kept:
             return f"{self.name} is given up: it {self.gave_up}; see {self.log}"
         delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** (self.quick_failures - 1))
         self.restart_at = now + delay
+        self.restarts += 1
         return f"{self.name} ended with status {status}; starting it again in {delay:g} s"
 
     def could_not_launch(self, now: float) -> None:
@@ -202,4 +226,5 @@ class Kept:
             log=str(self.log),
             restarts=self.restarts,
             gave_up=self.gave_up,
+            stopped=self.stopped,
         )

@@ -204,7 +204,7 @@ class PostgresServer:
             StackError: the statement failed; with the server's words.
         """
         ran = subprocess.run(
-            [str(self._wheel_folder / _INSTALL / "bin" / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", statement],
+            [str(programs() / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", statement],
             check=False,
             capture_output=True,
             text=True,
@@ -318,6 +318,11 @@ def _private_file(path: Path, content: str) -> Path:
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(content + "\n")
     return path
+
+
+def programs() -> Path:
+    """The folder of psql, pg_dump and the others, of the server's version."""
+    return _site_packages() / _INSTALL / "bin"
 
 
 def _site_packages() -> Path:

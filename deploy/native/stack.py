@@ -66,11 +66,11 @@ class ProcessStatus:
     """One process as it is now.
 
     `state`: ready, running (but not ready, `detail` says why), waiting (ended, to be started again), failed (given
-    up, `detail` says why), down.
+    up, `detail` says why), stopping and stopped (by `single.stop`), down.
     """
 
     name: str
-    state: Literal["ready", "running", "waiting", "failed", "down"]
+    state: Literal["ready", "running", "waiting", "failed", "stopping", "stopped", "down"]
     pid: int | None
     address: str
     log: str
@@ -378,10 +378,13 @@ def _reap(pid: int, settings: StackSettings) -> None:
 
 def _process_status(process: ProcessInfo) -> ProcessStatus:
     detail = ""
-    state: Literal["ready", "running", "waiting", "failed", "down"] = "down"
+    state: Literal["ready", "running", "waiting", "failed", "stopping", "stopped", "down"] = "down"
+    alive = is_same_process(process.pid, process.identity)
     if process.gave_up:
         state, detail = "failed", process.gave_up
-    elif not is_same_process(process.pid, process.identity):
+    elif process.stopped:
+        state, detail = "stopping" if alive else "stopped", "until `gridline stack start`"
+    elif not alive:
         state = "waiting"
     elif process.address.startswith("http"):
         code, detail = readiness(int(process.address.rsplit(":", 1)[1]))
@@ -391,7 +394,7 @@ def _process_status(process: ProcessInfo) -> ProcessStatus:
     return ProcessStatus(
         name=process.name,
         state=state,
-        pid=process.pid,
+        pid=process.pid if alive else None,
         address=process.address,
         log=process.log,
         restarts=process.restarts,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _STATE = "stack.json"
 _LOCK = "lock"
+_STOPPED = "stopped"
 _GONE_SECONDS = 10.0
 _GLANCE_SECONDS = 1.0
 _ON_LINUX = sys.platform == "linux"
@@ -32,7 +33,11 @@ _ON_LINUX = sys.platform == "linux"
 
 @dataclass(frozen=True, slots=True)
 class ProcessInfo:
-    """One process of the stack. `identity` tells it from a later process with the same id."""
+    """One process of the stack.
+
+    `identity` tells it from a later process with the same id. `stopped`: it was told to stop by itself, and is about to
+    or has.
+    """
 
     name: str
     pid: int | None
@@ -41,6 +46,7 @@ class ProcessInfo:
     log: str
     restarts: int = 0
     gave_up: str = ""
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,24 @@ def read_state(run_folder: Path) -> StackInfo | None:
 def remove_state(run_folder: Path) -> None:
     """The stack is down."""
     (run_folder / _STATE).unlink(missing_ok=True)
+
+
+def want_stopped(run_folder: Path, name: str, *, stopped: bool) -> None:
+    """Say that a process is to be stopped, or is no longer to be: its supervisor sees it within a second."""
+    mark = run_folder / _STOPPED / name
+    if stopped:
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
+    else:
+        mark.unlink(missing_ok=True)
+
+
+def wanted_stopped(run_folder: Path) -> frozenset[str]:
+    """The names of the processes that are to be stopped."""
+    try:
+        return frozenset(mark.name for mark in (run_folder / _STOPPED).iterdir())
+    except FileNotFoundError:
+        return frozenset()
 
 
 def take_lock(run_folder: Path) -> IO[str] | None:

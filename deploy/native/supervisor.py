@@ -28,7 +28,15 @@ from deploy.native.parts import Kept, ServiceProcess
 from deploy.native.plan import Plan, addresses, log_file
 from deploy.native.ports import LOOPBACK
 from deploy.native.postgres import USER, PostgresServer
-from deploy.native.state import StackInfo, identity, remove_state, take_lock, write_state
+from deploy.native.state import (
+    StackInfo,
+    identity,
+    remove_state,
+    take_lock,
+    want_stopped,
+    wanted_stopped,
+    write_state,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +81,8 @@ class Supervisor:
         Returns: the exit status: 0 it was stopped on request, 1 it did not start.
         """
         wake = self._listen_to_signals()
+        for name in wanted_stopped(self._settings.run_folder):  # in an earlier run
+            want_stopped(self._settings.run_folder, name, stopped=False)
         status = 0
         try:
             self._start()
@@ -127,13 +137,17 @@ class Supervisor:
                 kept.part.wait_ready(timeout, self._check)
 
     def _keep(self, wake: socket.socket) -> None:
-        """Start again what ends, until somebody wants it all stopped. A full disk is waited for."""
+        """Start again what ends, until somebody wants it all stopped. A full disk is waited for.
+
+        What somebody wants stopped by itself stays so until they want it back.
+        """
         changed = False
         while True:
             self._check()
             now = time.monotonic()
+            changed |= self._stop_and_resume(now)
             for kept in self._kept:
-                if kept.gave_up or kept.part.pid is not None:
+                if kept.stopped or kept.gave_up or kept.part.pid is not None:
                     continue
                 if kept.restart_at is None:
                     line = kept.ended(now, full=self._is_full())
@@ -154,6 +168,24 @@ class Supervisor:
             select.select(watched, [], [], self._until_next_restart(now))
             with contextlib.suppress(BlockingIOError):
                 wake.recv(4096)
+
+    def _stop_and_resume(self, now: float) -> bool:
+        """Do what somebody wants of single processes.
+
+        Returns: whether there was anything new.
+        """
+        unwanted = wanted_stopped(self._settings.run_folder)
+        lines = []
+        for kept in self._kept:
+            if kept.stopped:
+                kept.end_if_late(now)
+            if not kept.stopped and kept.name in unwanted:
+                lines.append(kept.stop(now, self._settings.stop_seconds))
+            elif kept.stopped and kept.name not in unwanted and kept.part.pid is None:
+                lines.append(kept.resume(now))
+        for line in lines:
+            _log.info("%s", line)
+        return bool(lines)
 
     def _stop(self) -> None:
         """The services first, all at once so that each has the whole bound to drain; then the servers."""

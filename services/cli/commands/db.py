@@ -59,7 +59,9 @@ def restored() -> None:
 
     For example:
 
-      pg_restore --clean --if-exists --dbname="$GRIDLINE_POSTGRES_DSN" gridline.dump
+      psql "$GRIDLINE_POSTGRES_DSN" -c 'DROP SCHEMA IF EXISTS grid, router, dedup, notify CASCADE'
+
+      pg_restore --dbname="$GRIDLINE_POSTGRES_DSN" gridline.dump
 
       gridline db migrate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from collections import deque
@@ -12,8 +13,10 @@ import typer
 from rich.markup import escape
 from rich.status import Status
 
-from deploy.native import stack
+from deploy.native import single, stack
+from deploy.native.plan import addresses
 from deploy.native.ports import outgoing_ports
+from deploy.native.postgres import programs
 from deploy.native.settings import PREFIX, read_settings
 from services.cli.console import Json, err, out, print_json, table
 from services.cli.errors import CommandError, Exit
@@ -26,10 +29,14 @@ app = typer.Typer(
     name="stack",
     no_args_is_help=True,
     add_completion=False,
-    help="Kafka, Postgres and the four services on this machine: up, down, status, logs, reset.",
+    help="Kafka, Postgres and the four services on this machine: up, down, status, logs, reset; "
+    "stop and start for single ones.",
 )
 
 _COLOURS = {"ready": "green", "up": "green", "failed": "red", "down": "red"}
+_Names = Annotated[
+    list[str] | None, typer.Argument(help="Processes: intake, router, dedup, notify, kafka, postgres.", metavar="NAME…")
+]
 
 
 @app.command()
@@ -45,6 +52,8 @@ def up() -> None:
     warn_of_ports(settings)
     with StartDisplay() as display:
         info = stack.up(settings, display.on_progress)
+    with err.status("starting what was stopped"):
+        single.start(settings)
     show_addresses(info)
     out.print(
         "Next: [bold]gridline grid import --network FILE --customers FILE[/bold], then [bold]gridline storm[/bold]."
@@ -60,6 +69,55 @@ def down() -> None:
     with err.status("stopping"):
         was_there = stack.down(read_settings())
     out.print("The stack is down." if was_there else "No stack was running.")
+
+
+@app.command()
+def stop(names: _Names = None) -> None:
+    """Stop single processes in their orderly way. They stay down until `gridline stack start`; the others go on.
+
+    Try what the system does without one of them: reports wait in Kafka, and nothing is lost. `gridline stack down`
+    stops everything.
+
+    For example:
+
+      gridline stack stop notify
+
+      gridline stack stop router dedup notify
+    """
+    if not names:
+        raise CommandError("which?", "Name the processes, or run `gridline stack down` for all of them.")
+    with err.status(f"stopping {', '.join(names)}"):
+        single.stop(read_settings(), names)
+    out.print(f"Stopped: {', '.join(names)}. Start again: [bold]gridline stack start {' '.join(names)}[/bold].")
+
+
+@app.command()
+def start(names: _Names = None) -> None:
+    """Start what `gridline stack stop` stopped, all of it if none is named; wait until each is ready.
+
+    For example:  gridline stack start notify
+    """
+    with err.status("starting"):
+        started = single.start(read_settings(), names or ())
+    out.print(f"Started: {', '.join(started)}." if started else "Nothing of these was stopped.")
+
+
+@app.command()
+def env() -> None:
+    """Print where the running stack's Kafka and Postgres are, and its psql and pg_dump, for a shell to take in.
+
+    The lines hold the password of this stack's Postgres.
+
+    For example:
+
+      eval "$(gridline stack env)" && psql "$GRIDLINE_POSTGRES_DSN"
+    """
+    info = stack.status(read_settings()).info
+    if info is None:
+        raise CommandError("no stack runs", "Run `gridline stack up` first.", Exit.NO)
+    for name, value in addresses(info.kafka_bootstrap, info.postgres_dsn).items():
+        print(f"export {name}={shlex.quote(value)}")
+    print(f'export PATH={shlex.quote(str(programs()))}:"$PATH"')
 
 
 @app.command()

@@ -11,17 +11,19 @@ import time
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
-from deploy.native import stack
+from deploy.native import single, stack
 from deploy.native.errors import PortTakenError, StackError, StaleDataError, StartError
 from deploy.native.plan import Preparation
+from services.cli.commands import stack as commands
 
 pytestmark = pytest.mark.integration
 
 _LEAVE_A_MARK = "import os, sys; open(sys.argv[1], 'w').write(os.environ['GRIDLINE_POSTGRES_DSN'])"
 _UP = """
 import sys
-from deploy.native import stack
+from deploy.native import single, stack
 from deploy.native.settings import StackSettings
 
 settings = StackSettings.model_validate_json(sys.argv[1])
@@ -90,6 +92,44 @@ def test_a_stack_comes_up_restarts_what_ends_and_goes_down(settings, make_servic
     assert processes_of(settings.run_folder) == []
     assert stack.status(settings) == stack.StackStatus("down")
     assert not stack.down(settings)
+
+
+def test_single_processes_stay_stopped_until_they_are_started(settings, make_service, monkeypatch):
+    with pytest.raises(StackError, match="gridline stack up"):
+        single.stop(settings, ["intake"])
+    info = stack.up(settings, services=[make_service()], preparations=[])
+    with pytest.raises(StackError, match=r"called billing\. There are: postgres, kafka, intake"):
+        single.stop(settings, ["billing"])
+
+    single.stop(settings, ["intake", "postgres"])
+    time.sleep(2.5)  # longer than what ends by itself is left alone
+    now = {each.name: each.state for each in stack.status(settings).processes}
+    assert now == {"postgres": "stopped", "kafka": "ready", "intake": "stopped"}
+    assert stack.status(settings).state == "degraded"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(info.services["intake"], trust_env=False)
+
+    assert single.start(settings, ["intake"]) == ["intake"]
+    assert httpx.get(info.services["intake"], trust_env=False).text == info.kafka_bootstrap
+    assert _process(stack.status(settings), "postgres").state == "stopped"
+    assert single.start(settings) == ["postgres"]
+    assert single.start(settings) == []
+    assert stack.status(settings).state == "up"
+    assert [each.restarts for each in stack.status(settings).processes] == [0, 0, 0]
+
+    # What was stopped is not remembered by the next stack.
+    single.stop(settings, ["intake"])
+    assert stack.down(settings)
+    stack.up(settings, services=[make_service()], preparations=[])
+    assert stack.status(settings).state == "up"
+
+    # And its address and programs are what a shell can take in.
+    for name, value in settings.model_dump(include=set(settings.ports()) | {"run_folder"}).items():
+        monkeypatch.setenv(f"GRIDLINE_STACK_{name.upper()}", str(value))
+    said = CliRunner().invoke(commands.app, ["env"], catch_exceptions=False).stdout
+    script = said + 'pg_dump --version && psql "$GRIDLINE_POSTGRES_DSN" -XqAt -c "SHOW server_version"'
+    shown = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert shown[2] == shown[3]
 
 
 def test_kill_nine_of_the_supervisor_and_then_of_its_starter_leaves_no_process(settings, make_service, processes_of):

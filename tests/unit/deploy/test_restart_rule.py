@@ -87,3 +87,31 @@ def test_two_things_on_one_port_are_refused_by_name(monkeypatch):
         monkeypatch.delenv(name)
     with pytest.raises(StackError, match="GRIDLINE_STACK_INTAKE_PORT and GRIDLINE_STACK_ROUTER_PORT are both 8002"):
         read_settings(intake_port=8002)
+
+
+def test_what_is_told_to_stop_is_killed_when_its_time_is_up_and_begins_anew():
+    @dataclass
+    class Stubborn(Ended):
+        pid: int | None = 7
+        asked: int = 0
+        killed: int = 0
+
+        def request_stop(self):
+            self.asked += 1
+
+        def stop(self, timeout):
+            assert timeout == 0.0
+            self.killed, self.pid = self.killed + 1, None
+
+    kept = Kept("dedup", Stubborn(0), "", Path("dedup.log"), quick_failures=7, gave_up="ended 8 times")
+    kept.stop(100.0, 20.0)
+    assert (kept.part.asked, kept.gave_up, kept.stopped) == (1, "", True)
+    kept.end_if_late(119.9)
+    assert kept.part.killed == 0
+    kept.end_if_late(120.0)
+    kept.end_if_late(121.0)
+    assert kept.part.killed == 1
+    kept.resume(130.0)
+    assert (kept.stopped, kept.restart_at, kept.quick_failures) == (False, 130.0, 0)
+    kept.launch(130.0)
+    assert (kept.restarts, kept.part.launches) == (0, 1)
