@@ -33,9 +33,8 @@ class CompiledCore(BuildHookInterface[Any]):
         if version == "editable":
             raise RuntimeError("the compiled core is for wheels: beside sources that are edited it would go stale")
         root = Path(self.root)
-        plain = {root / path for path in self.config["plain"]}
         sources = sorted(path for pattern in self.config["compiled"] for path in root.glob(pattern))
-        built = self._built = _compiled(root, [str(path.relative_to(root)) for path in sources if path not in plain])
+        built = self._built = _compiled(root, [str(path.relative_to(root)) for path in sources])
         build_data["force_include"].update({str(path): str(path.relative_to(built)) for path in built.rglob("*.so")})
         build_data["pure_python"] = False
         build_data["infer_tag"] = True

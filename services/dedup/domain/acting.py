@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.values import CommandAction, DeviceRef, OrderStatus
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain.done import Closed
 from services.dedup.domain.incident import Standing
 from services.dedup.domain.orders import Subject, last_version, version_of
+from services.dedup.domain.rule import Rule
 from services.dedup.domain.rules import CELL
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class RefusedError(Exception):
 
 
 def standing_at(
-    state: AreaState, closed: a.Closed, returning: Mapping[str, UUID] | None = None
+    state: AreaState, closed: Closed, returning: Mapping[str, UUID] | None = None
 ) -> Iterator[tuple[str, UUID]]:
     """Yield each place of a closed incident where one stands by now, or is ``returning`` to, and which."""
     for known, names in ((state.by_device, closed.devices), (state.by_premises, closed.premises)):
@@ -201,14 +203,14 @@ class Acting:
             self._after[key] = {} if known is None else dict(known.reports)
         return self._after[key]
 
-    def move(self, report: UUID, source: UUID, target: UUID, rule: e.Rule) -> None:
+    def move(self, report: UUID, source: UUID, target: UUID, rule: Rule) -> None:
         """Move one report: two ledger rows."""
         self.inside(target)[report] = self.inside(source).pop(report)
         seq = self.number()
         self.number()
         self.events.append(e.ReportMoved(report, source, target, seq, rule, self.why, author=self.command.author))
 
-    def settle(self, target: Incident | Subject, sources: Iterable[Incident], rule: e.Rule) -> tuple[a.Closed, ...]:
+    def settle(self, target: Incident | Subject, sources: Iterable[Incident], rule: Rule) -> tuple[Closed, ...]:
         """Count anew what was regrouped, bring the orders in line, and set aside what is empty.
 
         The target's order goes out first, so that a cancelled one names an order that exists.
@@ -227,16 +229,16 @@ class Acting:
         return tuple(self.set_aside(one, target.incident_id, target.order_id, rule) for one in empty)
 
     def set_aside(
-        self, one: Incident, successor: UUID | None, order: UUID | None, rule: e.Rule, *, returns: bool = True
-    ) -> a.Closed:
+        self, one: Incident, successor: UUID | None, order: UUID | None, rule: Rule, *, returns: bool = True
+    ) -> Closed:
         """Close an incident that a command emptied, and cancel its order with the one that took over."""
         self.call_back(one, rule, superseded_by=order)
         self.events.append(a.IncidentSetAside(one.incident_id, successor, rule, returns))
         devices = (one.device.id, *one.also) if one.kind is e.Kind.OUTAGE else ()
         own = () if one.premises is None else (one.premises,)
-        return a.Closed(one.incident_id, one.state, devices, (*own, *one.also_premises))
+        return Closed(one.incident_id, one.state, devices, (*own, *one.also_premises))
 
-    def call_back(self, one: Incident, rule: e.Rule, *, superseded_by: UUID | None = None) -> None:
+    def call_back(self, one: Incident, rule: Rule, *, superseded_by: UUID | None = None) -> None:
         """Cancel the order of an incident that is about to be closed, and clear its timers."""
         if one.order is not None:
             cancelled = last_version(one.order, OrderStatus.CANCELLED, rule, self.now, superseded_by=superseded_by)
@@ -248,7 +250,7 @@ class Acting:
     def tell_field(
         self,
         incident: Incident,
-        rule: e.Rule,
+        rule: Rule,
         *,
         device: tuple[DeviceRef, int] | None = None,
         must_go: bool = False,

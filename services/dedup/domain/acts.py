@@ -1,25 +1,23 @@
-"""What people, meters and breakers do to incidents, as events, and what is kept of a command so that it can be undone.
+"""What people, meters and breakers do to incidents, as events.
 
 Never here: a decision. Which events a command comes to is ``commands`` and ``undo``; what they do is ``acting``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime  # the store reads Done back by its annotations
+from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from services.contracts.values import CommandAction, DeviceRef, IncidentState
+from services.contracts.frozen import frozen
+from services.contracts.messages import OutageCommanded, TelemetryReceived
+from services.contracts.values import IncidentState
+from services.dedup.domain.done import Closed, Done
 from services.dedup.domain.plan_acts import PlanAct
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from services.contracts.messages import OutageCommanded, TelemetryReceived
-    from services.dedup.domain.events import Rule
-    from services.dedup.domain.report import Report
+from services.dedup.domain.report import Report
+from services.dedup.domain.rule import Rule
 
 
 class Wrong(NamedTuple):
@@ -29,61 +27,7 @@ class Wrong(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """An incident that a command emptied, as it stood before: its id, and what the emptied one no longer says."""
-
-    incident_id: UUID
-    state: IncidentState
-    devices: tuple[str, ...]
-    premises: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A command that was carried out, with what it takes to undo it.
-
-    Attributes:
-        seq: Place in the area's ledger: the higher, the later.
-        incidents: The incidents it changed; once one of them is gone for good it can hardly ever be undone.
-        moves: Report and the incident it came from; None where it waited for a place.
-        target: Where the reports went; or the incident confirmed or related.
-        opened: Whether the command opened the target.
-        closed: What it emptied.
-        device: Device before, of a confirmation.
-        state: State before, of a confirmation.
-        served: Customers served before, of a confirmation.
-        related_to: Relation before.
-        waited_at: Device that a placed report had named before, if any.
-        pinned: What it was the first to arrange, of its incidents; None where that was not yet noted.
-        planned_id: Planned outage that was accepted or declined.
-    """
-
-    command_id: UUID
-    action: CommandAction
-    author: str
-    at: datetime
-    seq: int
-    incidents: tuple[UUID, ...] = ()
-    moves: tuple[tuple[UUID, UUID | None], ...] = ()
-    target: UUID | None = None
-    opened: bool = False
-    closed: tuple[Closed, ...] = ()
-    device: DeviceRef | None = None
-    state: IncidentState | None = None
-    served: int = 0
-    related_to: UUID | None = None
-    waited_at: str | None = None
-    pinned: tuple[UUID, ...] | None = None
-    planned_id: UUID | None = None
-
-    @property
-    def outlives_its_incident(self) -> bool:
-        """Whether it can be undone when its incident is gone for good: a plan that answers some reports of one."""
-        return self.action is CommandAction.ACCEPT_PLAN and not self.closed
-
-
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CommandDone:
     """A command was carried out; ``undoes`` is the earlier one it took back."""
 
@@ -92,7 +36,7 @@ class CommandDone:
     undoes: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CommandRefused:
     """A command changes nothing; every reason is named."""
 
@@ -100,21 +44,21 @@ class CommandRefused:
     wrong: tuple[Wrong, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IncidentPinned:
     """A person has arranged this incident: from now on inference leaves it where it is."""
 
     incident_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IncidentUnpinned:
     """No person's command on it stands any more, so inference may move it again."""
 
     incident_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IncidentSetAside:
     """A person's command emptied the incident.
 
@@ -129,7 +73,7 @@ class IncidentSetAside:
     returns: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IncidentReopened:
     """The command that had emptied the incident was undone: it is what it was."""
 
@@ -138,14 +82,14 @@ class IncidentReopened:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IncidentRecounted:
     """Reports came to the incident or left it one by one, so what they add up to is counted anew."""
 
     incident_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IncidentStateSet:
     """A person or a breaker's state confirmed the incident, or a person took that back."""
 
@@ -154,7 +98,7 @@ class IncidentStateSet:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IncidentRelated:
     """The incident has to do with another, or no longer."""
 
@@ -163,7 +107,7 @@ class IncidentRelated:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ReportPlaced:
     """A report that waited for a place has one; where it went is the next event about it."""
 
@@ -171,7 +115,7 @@ class ReportPlaced:
     command_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ReportUnplaced:
     """A report waits for a place again. ``seq`` is its ledger row, where it left an incident."""
 
@@ -183,14 +127,14 @@ class ReportUnplaced:
     seq: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TelemetryNoted:
     """A meter or a breaker said something newer than what was known of it."""
 
     telemetry: TelemetryReceived
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RestorationSuggested:
     """Telemetry says that power is back at an open incident. Only a crew or a person closes it."""
 
@@ -199,7 +143,7 @@ class RestorationSuggested:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RelocationProposed:
     """Evidence points to another device than a crew or a person confirmed. Only a person moves it (``confirm``).
 
@@ -222,7 +166,7 @@ class NetworkChange(StrEnum):
     DEVICE_MOVED = "device_moved"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IncidentMoved:
     """The network in force has the incident's device elsewhere, not at all, or here again.
 
@@ -251,21 +195,21 @@ class Elsewhere(NamedTuple):
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ElsewhereNoted:
     """Another area has an outage open at a device of this one: reports under it need no order of their own."""
 
     outage: Elsewhere
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ElsewhereOver:
     """That outage has ended."""
 
     incident_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class DeadlineBreached:
     """A due time of the incident has passed without what was due. Once an incident and kind."""
 
@@ -275,7 +219,7 @@ class DeadlineBreached:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class StormBegan:
     """Reports of the area arrive so much faster than usual that the rules for storms hold.
 
@@ -293,7 +237,7 @@ class StormBegan:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class StormEnded:
     """The storm that began at ``began_at`` was over at ``at``: said with the first message after that."""
 

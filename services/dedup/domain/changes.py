@@ -20,6 +20,7 @@ from services.dedup.domain.evolve import evolve
 from services.dedup.domain.incident import Incident
 from services.dedup.domain.planning import proposed_plan
 from services.dedup.domain.report import Report
+from services.dedup.domain.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,8 +34,8 @@ _JOINED: Final = 300
 _LEFT: Final = 10_000
 """Reports that left in one record: 39 bytes each."""
 _NOTED: Final = {
-    e.PartRestored: e.Rule.POWER_BACK,
-    e.ProgressNoted: e.Rule.CREW_PROGRESS,
+    e.PartRestored: Rule.POWER_BACK,
+    e.ProgressNoted: Rule.CREW_PROGRESS,
 }
 """Why an incident changed, for events that carry no rule."""
 _SETTLED: Final[Mapping[type[e.Event], Literal["answered", "needs_person", "in_incident"]]] = {
@@ -267,7 +268,7 @@ class Changes:
             self._elsewhere.append(Told(told, traceparent))
 
     @staticmethod
-    def _because(touched: Touched, rule: e.Rule, traceparent: str | None) -> None:
+    def _because(touched: Touched, rule: Rule, traceparent: str | None) -> None:
         touched.reason = rule.value
         touched.traceparent = traceparent
 
@@ -288,7 +289,7 @@ class Changes:
         report = event.report
         incident = event.incident_id if isinstance(event, (e.ReportJoined, pa.ReportUncovered)) else None
         planned = event.planned if isinstance(event, _ByPlan) else None
-        rule = e.Rule.PLANNED if isinstance(event, (pa.ReportCovered, pa.CoverMoved)) else event.rule
+        rule = Rule.PLANNED if isinstance(event, (pa.ReportCovered, pa.CoverMoved)) else event.rule
         before = event.planned_id if isinstance(event, (pa.ReportUncovered, pa.AnswerOver)) else None
         return ReportSettled(
             report_id=report.report_id,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,4 +133,4 @@ def overdue(state: AreaState, incident: Incident, kind: str, now: datetime) -> S
     met = what == ARRIVAL and incident.arrived_at is not None and incident.arrived_at <= due_at
     if met or now < due_at or what in incident.breached:
         return ()
-    return (a.DeadlineBreached(incident.incident_id, what, due_at, e.Rule.OVERDUE),)
+    return (a.DeadlineBreached(incident.incident_id, what, due_at, Rule.OVERDUE),)

@@ -15,6 +15,8 @@ from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import planning, withdrawing
 from services.dedup.domain.acting import SHOWN, Acting, RefusedError, lowest_above
+from services.dedup.domain.done import Done
+from services.dedup.domain.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +44,7 @@ def obey(state: AreaState, command: OutageCommanded, now: datetime) -> list[e.Ev
     return acting.events
 
 
-def _merge(acting: Acting) -> a.Done:
+def _merge(acting: Acting) -> Done:
     command = acting.command
     source = acting.incident(command.incident_id, "incident_id")
     if command.target_id == command.incident_id:
@@ -52,10 +54,10 @@ def _merge(acting: Acting) -> a.Done:
         raise RefusedError(
             ("incident_id", "danger is never merged away: it keeps its own order; relate the two instead")
         )
-    return _regroup(acting, [(key, source) for key in source.reports], target, e.Rule.MERGED)
+    return _regroup(acting, [(key, source) for key in source.reports], target, Rule.MERGED)
 
 
-def _move(acting: Acting) -> a.Done:
+def _move(acting: Acting) -> Done:
     command = acting.command
     found = acting.members(command.reports)
     target = acting.outage(command.target_id, "target_id")
@@ -65,7 +67,7 @@ def _move(acting: Acting) -> a.Done:
     if there:
         raise RefusedError(*there[:SHOWN])
     _all_of(command.incident_id, found)
-    return _regroup(acting, found, target, e.Rule.MOVED)
+    return _regroup(acting, found, target, Rule.MOVED)
 
 
 def _all_of(named: UUID | None, found: Sequence[tuple[UUID, Incident]]) -> None:
@@ -83,14 +85,14 @@ def _all_of(named: UUID | None, found: Sequence[tuple[UUID, Incident]]) -> None:
         raise RefusedError(*away[:SHOWN])
 
 
-def _regroup(acting: Acting, moves: Sequence[tuple[UUID, Incident]], target: Incident, rule: e.Rule) -> a.Done:
+def _regroup(acting: Acting, moves: Sequence[tuple[UUID, Incident]], target: Incident, rule: Rule) -> Done:
     sources = {source.incident_id: source for _, source in moves}
     for key in (*sources, target.incident_id):
         acting.pin(key)
     for report, source in moves:
         acting.move(report, source.incident_id, target.incident_id, rule)
     closed = acting.settle(target, sources.values(), rule)
-    return a.Done(
+    return Done(
         **acting.done(),  # type: ignore[arg-type] # the fields every Done has
         incidents=(target.incident_id, *sources),
         moves=tuple((report, source.incident_id) for report, source in moves),
@@ -99,7 +101,7 @@ def _regroup(acting: Acting, moves: Sequence[tuple[UUID, Incident]], target: Inc
     )
 
 
-def _split(acting: Acting) -> a.Done:
+def _split(acting: Acting) -> Done:
     command = acting.command
     found = acting.members(command.reports)
     source = acting.incident(command.incident_id, "incident_id")
@@ -114,7 +116,7 @@ def _split(acting: Acting) -> a.Done:
     new, order = split_incident_id(area, command.command_id, seq), split_order_id(area, command.command_id, seq)
     acting.events.append(
         e.IncidentOpened(
-            *(new, order, kind, device, served, seq, e.Rule.SPLIT),
+            *(new, order, kind, device, served, seq, Rule.SPLIT),
             premises=premises,
             related_to=source.incident_id,
         )
@@ -122,9 +124,9 @@ def _split(acting: Acting) -> a.Done:
     acting.pin(source.incident_id)
     acting.pin(new)
     for key, _ in found:
-        acting.move(key, source.incident_id, new, e.Rule.SPLIT)
-    acting.settle(acting.subject(new, order, kind, device, served), [source], e.Rule.SPLIT)
-    return a.Done(
+        acting.move(key, source.incident_id, new, Rule.SPLIT)
+    acting.settle(acting.subject(new, order, kind, device, served), [source], Rule.SPLIT)
+    return Done(
         **acting.done(),  # type: ignore[arg-type] # the fields every Done has
         incidents=(new, source.incident_id),
         moves=tuple((key, source.incident_id) for key, _ in found),
@@ -159,7 +161,7 @@ def _new_place(acting: Acting, reports: Sequence[Report]) -> tuple[e.Kind, Devic
     return e.Kind.OUTAGE, device, served, None
 
 
-def _confirm(acting: Acting) -> a.Done:
+def _confirm(acting: Acting) -> Done:
     command = acting.command
     incident = acting.incident(command.incident_id, "incident_id")
     before = incident.device
@@ -169,14 +171,14 @@ def _confirm(acting: Acting) -> a.Done:
         device = acting.device(command.device)
         acting.free(command.device, but=[incident.incident_id])
         why = {"device_before": before.id, **acting.why}
-        acting.events.append(e.PredictionMoved(incident.incident_id, *device, acting.number(), e.Rule.CONFIRMED, why))
+        acting.events.append(e.PredictionMoved(incident.incident_id, *device, acting.number(), Rule.CONFIRMED, why))
     else:
         device = before, incident.customers_served
     if incident.state is not IncidentState.CONFIRMED:
-        acting.events.append(a.IncidentStateSet(incident.incident_id, IncidentState.CONFIRMED, e.Rule.CONFIRMED))
+        acting.events.append(a.IncidentStateSet(incident.incident_id, IncidentState.CONFIRMED, Rule.CONFIRMED))
     if incident.order is None or device[0] != before:
-        acting.tell_field(incident, e.Rule.CONFIRMED, device=device, must_go=True)
-    return a.Done(
+        acting.tell_field(incident, Rule.CONFIRMED, device=device, must_go=True)
+    return Done(
         **acting.done(),  # type: ignore[arg-type] # the fields every Done has
         incidents=(incident.incident_id,),
         target=incident.incident_id,
@@ -186,15 +188,15 @@ def _confirm(acting: Acting) -> a.Done:
     )
 
 
-def _relate(acting: Acting) -> a.Done:
+def _relate(acting: Acting) -> Done:
     command = acting.command
     incident = acting.incident(command.incident_id, "incident_id")
     if command.target_id is None:
         raise RefusedError(("target_id", "is needed for this action"))
     if command.target_id == command.incident_id:
         raise RefusedError(("target_id", "is the incident itself"))
-    acting.events.append(a.IncidentRelated(incident.incident_id, command.target_id, e.Rule.RELATED))
-    return a.Done(
+    acting.events.append(a.IncidentRelated(incident.incident_id, command.target_id, Rule.RELATED))
+    return Done(
         **acting.done(),  # type: ignore[arg-type] # the fields every Done has
         incidents=(incident.incident_id,),
         target=command.target_id,
@@ -202,7 +204,7 @@ def _relate(acting: Acting) -> a.Done:
     )
 
 
-_DO: Final[Mapping[CommandAction, Callable[[Acting], a.Done]]] = {
+_DO: Final[Mapping[CommandAction, Callable[[Acting], Done]]] = {
     CommandAction.MERGE: _merge,
     CommandAction.SPLIT: _split,
     CommandAction.MOVE: _move,

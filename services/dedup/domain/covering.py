@@ -8,10 +8,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.dedup.domain import events as e
-from services.dedup.domain.events import Rule
 from services.dedup.domain.incident import Incident
 from services.dedup.domain.open_places import lately_begun_above
+from services.dedup.domain.rule import Rule
 from services.dedup.domain.state import Restored
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ class Cover(NamedTuple):
     incident: Incident | None = None
     answer: Restored | None = None
     still_out: Restored | None = None
-    rule: Rule = e.Rule.FIRST_REPORT
+    rule: Rule = Rule.FIRST_REPORT
 
 
 def cover_of(state: AreaState, report: Report, leaf: str) -> Cover:
@@ -49,24 +48,24 @@ def cover_of(state: AreaState, report: Report, leaf: str) -> Cover:
                 key = by_device[device]
                 break
     if last is not None and was_before(state, report, last):
-        return Cover(answer=last, rule=e.Rule.ALREADY_RESTORED)
+        return Cover(answer=last, rule=Rule.ALREADY_RESTORED)
     if key is None:
         return Cover() if last is None else _since(state, report, last)
     incident = state.incidents[key]
     if (over := lately_begun_above(state, report, incident)) is not None:
-        return Cover(over, rule=e.Rule.UNDER_OPEN_INCIDENT)
+        return Cover(over, rule=Rule.UNDER_OPEN_INCIDENT)
     if incident.device.id == leaf:
-        return Cover(incident, rule=e.Rule.SAME_DEVICE)
+        return Cover(incident, rule=Rule.SAME_DEVICE)
     gone = state.tree is not None and leaf not in state.tree  # nothing new can stand there: the incident stands for it
     if last is not None and not gone and last.seq > incident.since_seq and _remembered(state, report, last):
-        return Cover(rule=e.Rule.OUT_AGAIN)
-    return Cover(incident, rule=e.Rule.UNDER_OPEN_INCIDENT)
+        return Cover(rule=Rule.OUT_AGAIN)
+    return Cover(incident, rule=Rule.UNDER_OPEN_INCIDENT)
 
 
 def _since(state: AreaState, report: Report, last: Restored) -> Cover:
     """Return what a restoration is to a report from a place where nothing is open."""
     if _came_late(state, report, last):
-        return Cover(answer=last, rule=e.Rule.ALREADY_RESTORED)
+        return Cover(answer=last, rule=Rule.ALREADY_RESTORED)
     return Cover(still_out=last if _left_out(state, report, last) else None)
 
 

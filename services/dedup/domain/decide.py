@@ -39,6 +39,7 @@ from services.dedup.domain.readings import read
 from services.dedup.domain.relook import RELOOK, as_one, is_sparse, partition
 from services.dedup.domain.report import Report
 from services.dedup.domain.restore import restore_account, restore_device
+from services.dedup.domain.rule import Rule
 from services.dedup.domain.rules import PLACE
 from services.dedup.domain.singles import is_beside, own_premises
 from services.dedup.domain.undo import undo
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import OutageInput
     from services.contracts.values import PlaceCandidate
-    from services.dedup.domain.events import Event, Rule
+    from services.dedup.domain.events import Event
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.open_places import OpenPlace
     from services.dedup.domain.planned import Planned
@@ -131,11 +132,11 @@ class _Decision(Draft):
             state.planned.known  # hardly ever: what is upstream need not be listed
             and (planned := state.planned.covering(state.upstream(leaf), report.made_at)) is not None
         ):
-            self._answer(report, e.Rule.PLANNED, planned)
+            self._answer(report, Rule.PLANNED, planned)
         elif (own := own_premises(state, report, leaf)) is not None:
-            self.join(report, own, e.Rule.SAME_PREMISE)
+            self.join(report, own, Rule.SAME_PREMISE)
         elif report.single_premise:
-            self._single(report, leaf, e.Rule.SINGLE_PREMISE)
+            self._single(report, leaf, Rule.SINGLE_PREMISE)
         else:
             self._outage(report, leaf, follows=report.device != said)
 
@@ -156,17 +157,17 @@ class _Decision(Draft):
             device = DeviceRef(id=self.state.area, type=PLACE, feeder=report.feeder, lat=report.lat, lon=report.lon)
             served, cover = 0, None
         else:
-            self.events.append(e.ReportNeedsPerson(report, e.Rule.DEVICE_UNKNOWN))
+            self.events.append(e.ReportNeedsPerson(report, Rule.DEVICE_UNKNOWN))
             return
         related = None if cover is None else cover.incident_id
-        self.open(report, e.Kind.HAZARD, device, served, e.Rule.HAZARD, related_to=related)
+        self.open(report, e.Kind.HAZARD, device, served, Rule.HAZARD, related_to=related)
 
     def _in_arrears(self, report: Report) -> None:
         """Tell a customer who is cut off of the outage that has their neighbours dark; else it is the arrears."""
         leaf = self.state.leaf(report.device)
         cover = None if leaf is None else cover_of(self.state, report, leaf)
         if cover is None or cover.incident is None:
-            self._answer(report, e.Rule.ARREARS)
+            self._answer(report, Rule.ARREARS)
         else:
             self.join(report, cover.incident, cover.rule)
 
@@ -183,10 +184,10 @@ class _Decision(Draft):
         covers = [(one, cover_of(self.state, report, one.leaf).incident) for one in open_at]
         covered = [(one, incident) for one, incident in covers if incident is not None]
         if not covered:
-            self.events.append(e.ReportNeedsPerson(report, e.Rule.DEVICE_UNKNOWN))
+            self.events.append(e.ReportNeedsPerson(report, Rule.DEVICE_UNKNOWN))
             return
         best = max(covered, key=lambda pair: pair[0].weight + called_of(self.state, report, pair[1]))
-        self.join(best[0].of(report), best[1], e.Rule.FOLLOWS)
+        self.join(best[0].of(report), best[1], Rule.FOLLOWS)
 
     def _single(self, report: Report, leaf: str, rule: Rule) -> None:
         """One customer's own problem stays one, also under a larger outage."""
@@ -200,7 +201,7 @@ class _Decision(Draft):
         restored = self.state.restored_premises.get(report.account_id or "")
         if restored is None or not was_before(self.state, report, restored):
             return False
-        self.events.append(e.ReportAnswered(report, e.Rule.ALREADY_RESTORED, restored.incident_id))
+        self.events.append(e.ReportAnswered(report, Rule.ALREADY_RESTORED, restored.incident_id))
         return True
 
     def _outage(self, report: Report, leaf: str, *, follows: bool) -> None:
@@ -213,12 +214,12 @@ class _Decision(Draft):
             return
         here = self.corroborated and not follows
         if here and cover.incident is not None and is_beside(self.state, report, cover.incident, leaf):
-            self._single(report, leaf, e.Rule.BESIDE)
+            self._single(report, leaf, Rule.BESIDE)
             return
         if cover.incident is not None:
             wave = second_wave(self.state, cover.incident, report)
             if wave is None:
-                self.join(report, cover.incident, e.Rule.FOLLOWS if follows else cover.rule)
+                self.join(report, cover.incident, Rule.FOLLOWS if follows else cover.rule)
                 if cover.incident.frozen:
                     propose_below(self, cover.incident, self.state.silent_until(report), joins=report)
             else:
@@ -228,7 +229,7 @@ class _Decision(Draft):
         if there is not None and there.device not in self.state.by_device:
             device, served = self.device(there.device, report)
             related = there.incident_id
-            self.open(report, e.Kind.OUTAGE, device, served, e.Rule.OPEN_ELSEWHERE, related_to=related)
+            self.open(report, e.Kind.OUTAGE, device, served, Rule.OPEN_ELSEWHERE, related_to=related)
             return
         now = self.state.silent_until(report)
         lifted = look_up_the_tree(self.state, leaf, report.made_at, now)
@@ -246,7 +247,7 @@ class _Decision(Draft):
                 e.Kind.OUTAGE,
                 device,
                 served,
-                e.Rule.STILL_OUT,
+                Rule.STILL_OUT,
                 continues=last,
             )
 
@@ -260,7 +261,7 @@ class _Decision(Draft):
         calm_at, at = state.pace.calm_at(storm), _arrived(message)
         if calm_at is not None and at is not None and at.timestamp() >= calm_at:
             began = datetime.fromtimestamp(state.pace.since, UTC)
-            self.events.append(a.StormEnded(began, datetime.fromtimestamp(calm_at, UTC), e.Rule.STORM))
+            self.events.append(a.StormEnded(began, datetime.fromtimestamp(calm_at, UTC), Rule.STORM))
 
     def _storm(self, at: datetime) -> None:
         """Say that a storm begins with this report."""
@@ -270,7 +271,7 @@ class _Decision(Draft):
         pace = state.pace.arrived(at.timestamp(), storm)
         if pace.begins(storm):
             figures = round(pace.per_hour(storm), 1), round(pace.usual_per_hour(storm), 1), round(pace.recent)
-            self.events.append(a.StormBegan(at, *figures, e.Rule.STORM))
+            self.events.append(a.StormBegan(at, *figures, Rule.STORM))
 
     def progress(self, message: FieldProgressed) -> None:
         """Note what a crew says; power back closes the incident."""
@@ -280,13 +281,13 @@ class _Decision(Draft):
             said = said.model_copy(update={"at": arrived})  # a crew's clock may be ahead
         incident = self.state.incidents.get(message.incident_id)
         if incident is None or incident.order_id != said.order_id:
-            self.events.append(e.ProgressIgnored(message.incident_id, said, e.Rule.NOT_OPEN))
+            self.events.append(e.ProgressIgnored(message.incident_id, said, Rule.NOT_OPEN))
         elif said.stage is ProgressStage.RESTORED:
             if incident.kind is e.Kind.OUTAGE:
                 self.learn(incident.device.id, incident.standing, said.at)
-            self.close(incident, said.at, e.Rule.CREW_RESTORED, progress=said)
+            self.close(incident, said.at, Rule.CREW_RESTORED, progress=said)
         elif incident.stage_at is not None and said.at < incident.stage_at:
-            self.events.append(e.ProgressIgnored(incident.incident_id, said, e.Rule.STALE))
+            self.events.append(e.ProgressIgnored(incident.incident_id, said, Rule.STALE))
         else:
             confirmed = said.stage in _ON_THE_SPOT
             self.events.append(e.ProgressNoted(incident.incident_id, said, confirmed))
@@ -342,7 +343,7 @@ class _Decision(Draft):
             if incident.relook is not None and incident.relook.timer_id == message.timer_id:
                 self._look_again(incident, message.due_at)
         elif incident.hold is not None and incident.hold.timer_id == message.timer_id:
-            self.issue_held(incident, self.subject(incident, incident.standing), e.Rule.HOLD_OVER)
+            self.issue_held(incident, self.subject(incident, incident.standing), Rule.HOLD_OVER)
 
     def _look_again(self, incident: Incident, at: datetime) -> None:
         """Split or move down what silence contradicts, or say so of what only a person moves; set the next look."""
@@ -364,7 +365,7 @@ class _Decision(Draft):
         if not free or (len(pieces) == 1 and free[0].device == incident.device.id):
             return
         kept = max(free, key=lambda piece: len(piece.reports))
-        rule = e.Rule.APART if len(pieces) > 1 else e.Rule.MOVED_DOWN
+        rule = Rule.APART if len(pieces) > 1 else Rule.MOVED_DOWN
         whole = as_one(self.state, incident.device.id, incident.reports.values(), now)
         evidence = evidence_apart(incident, whole, pieces)
         self.split(incident, kept, [piece for piece in pieces if piece is not kept], rule, evidence)

@@ -17,6 +17,7 @@ from services.dedup.domain.incident import Standing
 from services.dedup.domain.orders import Subject, last_version, more_urgent, version_of
 from services.dedup.domain.planning import settled_together
 from services.dedup.domain.relook import RELOOK, Piece
+from services.dedup.domain.rule import Rule
 from services.dedup.domain.rules import CELL
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import FieldProgress, OrderVersion
     from services.dedup.domain.candidates import Lifted
-    from services.dedup.domain.events import Event, Evidence, Kind, Rule
+    from services.dedup.domain.events import Event, Evidence, Kind
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState, Restored
@@ -104,7 +105,7 @@ class Draft:
         standing.add(report)
         subject = Subject(incident, order, area, kind, device, served, standing)
         hold = self.state.hold(device.type, report.received_at.timestamp())
-        if rule is e.Rule.OPEN_ELSEWHERE and not subject.never_waits:
+        if rule is Rule.OPEN_ELSEWHERE and not subject.never_waits:
             return
         if hold and not subject.never_waits:
             due_at = report.received_at + hold
@@ -129,10 +130,10 @@ class Draft:
 
     def _tell_field(self, incident: Incident, subject: Subject, special: Report | None) -> None:
         """Bring the order in line with a report that makes it more urgent."""
-        reason = e.Rule.PRIORITY_RAISED
+        reason = Rule.PRIORITY_RAISED
         if special is not None:
             life_support = special.customer_class is CustomerClass.LIFE_SUPPORT
-            reason = e.Rule.LIFE_SUPPORT if life_support else e.Rule.IMPORTANT
+            reason = Rule.LIFE_SUPPORT if life_support else Rule.IMPORTANT
         if incident.order is None:
             if subject.never_waits:
                 self.issue_held(incident, subject, reason)
@@ -161,7 +162,7 @@ class Draft:
 
     def lift(self, report: Report, lifted: Lifted) -> None:
         """Move the oldest incident up to the common device and let it absorb the others."""
-        rule = e.Rule.COMMON_UPSTREAM
+        rule = Rule.COMMON_UPSTREAM
         survivor, *others = lifted.incidents
         device, served = self.device(lifted.device, report)
         self.events.append(
@@ -174,7 +175,7 @@ class Draft:
             for planned, settled in settled_together(self.state, survivor, others):
                 self.events.append(pa.PlanSettled(survivor.incident_id, planned, rule, settled=settled))
         for other in others:
-            self.absorb(other, survivor, e.Rule.ABSORBED, lifted.evidence)
+            self.absorb(other, survivor, Rule.ABSORBED, lifted.evidence)
         self.events.append(e.ReportJoined(report, survivor.incident_id, self.number(), rule, lifted.evidence))
         subject = Subject(
             survivor.incident_id, survivor.order_id, self.state.area, survivor.kind, device, served, standing
@@ -231,7 +232,7 @@ class Draft:
 
     def begin_anew(self, report: Report, first: Incident, wave: Piece) -> None:
         """Close an outage that must have been over before a second wave of calls, and open that wave's."""
-        rule = e.Rule.SECOND_WAVE
+        rule = Rule.SECOND_WAVE
         evidence: Evidence = {"device": wave.device, "calls": len(wave.reports), "since": str(wave.reports[0].made_at)}
         before = [one for one in wave.reports if one is not report]
         target, order = self.open_for(first, Piece(wave.device, (*before, report), wave.score), rule)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.values import Confidence, Etr
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +60,7 @@ def _estimate(
     after = None if storm is None else storm.etr.get(device_class)
     if after is not None and since is not None and since + after > now:
         etr = Etr(at=since + after, source=_SOURCE, confidence=Confidence.LOW)
-        yield e.EtrSet(incident, etr, e.Rule.STORM)
+        yield e.EtrSet(incident, etr, Rule.STORM)
 
 
 def _first_report(state: AreaState, incident: UUID, events: Sequence[e.Event]) -> datetime | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from services.dedup.domain import events as e
 from services.dedup.domain.planning import proposed_plan
+from services.dedup.domain.rule import Rule
 from services.dedup.domain.what_if import MOST_CALLS, calls_that_lift, silence_that_moves
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def considered(state: AreaState, device: str | None, at: datetime, home: UUID | 
 def would_change(state: AreaState, report: UUID, reason: str, now: datetime) -> list[str]:
     """Return what would put a report elsewhere as of ``now``: which calls, which silence, which word of a person."""
     if report in state.waiting:
-        if reason in {e.Rule.PLANNED.value, e.Rule.ARREARS.value}:  # its place is known
+        if reason in {Rule.PLANNED.value, Rule.ARREARS.value}:  # its place is known
             return ["A person sees to it: the customer depends on power.", *_settled(reason)]
         return [f"Placing it: POST /v1/reports/{report}/place with its device."]
     words = [
@@ -109,12 +110,12 @@ def _silence(state: AreaState, report: UUID, incident: Incident) -> str:
 
 
 def _settled(reason: str) -> list[str]:
-    if reason == e.Rule.PLANNED.value:
+    if reason == Rule.PLANNED.value:
         return [
             "Made after the planned outage's end, or reporting danger, it would have been an outage like any other."
         ]
-    if reason == e.Rule.ARREARS.value:
+    if reason == Rule.ARREARS.value:
         return ["With the account active, or reporting danger, it would have been an outage like any other."]
-    if reason == e.Rule.ALREADY_RESTORED.value:
+    if reason == Rule.ALREADY_RESTORED.value:
         return ["Made after power came back, it would have been a new outage."]
     return ["Its incident is closed: a new report of the customer is decided anew."]

@@ -12,7 +12,7 @@ from services.dedup.domain.events import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from services.dedup.domain.acts import Closed
+    from services.dedup.domain.done import Closed
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.state import AreaState, Restored
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from services.contracts.values import IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain.rule import Rule
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from services.dedup.domain.state import AreaState
 
 _RULE = {
-    a.NetworkChange.DEVICE_GONE: e.Rule.DEVICE_GONE,
-    a.NetworkChange.DEVICE_MOVED: e.Rule.DEVICE_MOVED,
-    None: e.Rule.DEVICE_BACK,
+    a.NetworkChange.DEVICE_GONE: Rule.DEVICE_GONE,
+    a.NetworkChange.DEVICE_MOVED: Rule.DEVICE_MOVED,
+    None: Rule.DEVICE_BACK,
 }
 
 
@@ -84,7 +85,7 @@ def _propose(draft: Draft, incident: Incident) -> None:
     device = None if common is None else state.leaf(common)
     if device is not None and state.by_device.get(device, incident.incident_id) == incident.incident_id:
         evidence: e.Evidence = {"device": device, "device_before": incident.device.id}
-        draft.events.append(a.RelocationProposed(incident.incident_id, device, e.Rule.DEVICE_GONE, evidence))
+        draft.events.append(a.RelocationProposed(incident.incident_id, device, Rule.DEVICE_GONE, evidence))
 
 
 def _relate(draft: Draft, outage: a.Elsewhere) -> None:
@@ -93,7 +94,7 @@ def _relate(draft: Draft, outage: a.Elsewhere) -> None:
     at_device = state.by_device.get(outage.device)
     known = [] if at_device is None else [state.incidents[at_device]]
     draft.events += [
-        a.IncidentRelated(one.incident_id, outage.incident_id, e.Rule.OPEN_ELSEWHERE)
+        a.IncidentRelated(one.incident_id, outage.incident_id, Rule.OPEN_ELSEWHERE)
         for one in (*known, *state.below.get(outage.device, {}).values())
         if one.related_to is None
     ]
@@ -121,7 +122,7 @@ def _over(draft: Draft, message: OutageMoved) -> None:
             continue
         arranged = incident.pinned or incident.state is not IncidentState.PREDICTED
         if ended is not None and not arranged and all(report.made_at <= ended for report in incident.reports.values()):
-            draft.close(incident, ended, e.Rule.POWER_BACK)
+            draft.close(incident, ended, Rule.POWER_BACK)
         elif incident.order is None:
-            rule = e.Rule.NOT_ELSEWHERE if ended is None else e.Rule.STILL_OUT
+            rule = Rule.NOT_ELSEWHERE if ended is None else Rule.STILL_OUT
             draft.issue_held(incident, draft.subject(incident, incident.standing), rule)

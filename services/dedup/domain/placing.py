@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.acting import Acting, RefusedError
+from services.dedup.domain.done import Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,7 @@ def place(
         events.append(found)
         for _ in range(_rows(found)):
             acting.number()
-    done = a.Done(
+    done = Done(
         **acting.done(),  # type: ignore[arg-type] # the fields every Done has
         incidents=() if target is None else (target,),
         moves=((waiting.report_id, None),),

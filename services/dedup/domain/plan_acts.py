@@ -5,28 +5,25 @@ Never here: a decision. Which events a plan comes to is ``planning``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-    from uuid import UUID
-
-    from services.dedup.domain.acts import Closed, Done
-    from services.dedup.domain.events import Rule
-    from services.dedup.domain.planned import Planned
-    from services.dedup.domain.report import Report
+from services.contracts.frozen import frozen
+from services.dedup.domain.done import Closed, Done
+from services.dedup.domain.planned import Planned
+from services.dedup.domain.report import Report
+from services.dedup.domain.rule import Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PlannedSet:
     """A planned outage is known, has changed or was cancelled."""
 
     planned: Planned
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PlanProposed:
     """What a planned outage that was entered, changed or cancelled is to an open incident; None: nothing any more."""
 
@@ -35,7 +32,7 @@ class PlanProposed:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PlanSettled:
     """What a planned outage is to an open incident is settled, or no longer: then it is proposed again.
 
@@ -48,7 +45,7 @@ class PlanSettled:
     settled: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ReportCovered:
     """A planned outage answers a report of an incident. ``seq`` is its ledger row: it left."""
 
@@ -62,7 +59,7 @@ class ReportCovered:
     evidence: Mapping[str, str | int | float]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CoverMoved:
     """The planned outage that answers a report ends at another time than ``before``, as was said.
 
@@ -77,7 +74,7 @@ class CoverMoved:
     instead_of: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class AnswerOver:
     """Power came back to whom a planned outage answered."""
 
@@ -86,14 +83,14 @@ class AnswerOver:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class AcceptanceNarrowed:
     """An acceptance is of fewer reports: power came back to the others."""
 
     done: Done
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ReportUncovered:
     """A report that a planned outage answered is in an incident again. ``seq`` is its ledger row: it joined."""
 
@@ -107,7 +104,7 @@ class ReportUncovered:
     evidence: Mapping[str, str | int | float]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IncidentCovered:
     """A planned outage answers all that an incident had."""
 
@@ -116,7 +113,7 @@ class IncidentCovered:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class IncidentUncovered:
     """No planned outage answers what an incident had: it is open as before.
 
@@ -130,7 +127,7 @@ class IncidentUncovered:
     into: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class AcceptanceOver:
     """An acceptance is over: its plan was withdrawn (``by``) or over long ago, or power came back to all.
 

@@ -16,7 +16,9 @@ from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.acting import RefusedError
+from services.dedup.domain.done import Closed, Done
 from services.dedup.domain.planned import Planned
+from services.dedup.domain.rule import Rule
 from services.dedup.domain.withdrawing import change, covers
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def settled_together(state: AreaState, survivor: Incident, others: Iterable[Inci
 # --- entering, changing, cancelling ---
 
 
-def plan(acting: Acting) -> a.Done:
+def plan(acting: Acting) -> Done:
     """Enter a planned outage, or change it."""
     command, known = acting.command, acting.state.planned.known
     if command.planned_id is None or command.starts_at is None or command.ends_at is None or command.device is None:
@@ -109,7 +111,7 @@ def plan(acting: Acting) -> a.Done:
     return _set(acting, before, planned)
 
 
-def cancel_plan(acting: Acting) -> a.Done:
+def cancel_plan(acting: Acting) -> Done:
     """Cancel a planned outage."""
     command = acting.command
     before = None if command.planned_id is None else acting.state.planned.known.get(command.planned_id)
@@ -122,13 +124,13 @@ def cancel_plan(acting: Acting) -> a.Done:
     return _set(acting, before, planned)
 
 
-def _set(acting: Acting, before: Planned | None, after: Planned) -> a.Done:
+def _set(acting: Acting, before: Planned | None, after: Planned) -> Done:
     """Let a planned outage be as it is now; what it would still have covered, and does not, is an incident again."""
     acting.events.append(pa.PlannedSet(after))
     if before is not None:
         change(acting, before, after)
     _propose(acting, after)
-    return a.Done(**acting.done())  # type: ignore[arg-type] # the fields every Done has
+    return Done(**acting.done())  # type: ignore[arg-type] # the fields every Done has
 
 
 def _propose(acting: Acting, after: Planned) -> None:
@@ -140,7 +142,7 @@ def _propose(acting: Acting, after: Planned) -> None:
         proposed, parts = proposed_plan(state, incident, plans), plans_of_a_part(state, incident, plans)
         if proposed != proposed_plan(state, incident) or parts != plans_of_a_part(state, incident):
             key = None if proposed is None else proposed.planned_id
-            acting.events.append(pa.PlanProposed(incident.incident_id, key, e.Rule.PLAN_ENTERED))
+            acting.events.append(pa.PlanProposed(incident.incident_id, key, Rule.PLAN_ENTERED))
 
 
 def _answers(state: AreaState, planned: Planned, report: Report) -> bool:
@@ -152,7 +154,7 @@ def _answers(state: AreaState, planned: Planned, report: Report) -> bool:
 # --- accepting and declining ---
 
 
-def accept(acting: Acting) -> a.Done:
+def accept(acting: Acting) -> Done:
     """Let a planned outage answer the reports of an incident that opened before it was entered.
 
     Who depends on power, and who is not under it or did not report in its time, stays in the incident, which goes on.
@@ -169,19 +171,19 @@ def accept(acting: Acting) -> a.Done:
     if not covered:
         why = "it answers no report of the incident: they were not made in its time, or by who depends on power"
         raise RefusedError(("planned_id", why))
-    key, rule = incident.incident_id, e.Rule.PLAN_ACCEPTED
+    key, rule = incident.incident_id, Rule.PLAN_ACCEPTED
     why_so: e.Evidence = {"planned": str(planned.planned_id), **acting.why}
     for one in covered:
         del acting.inside(key)[one.report_id]
         said = command.author, command.command_id, why_so
         acting.events.append(pa.ReportCovered(one, key, planned, acting.number(), rule, *said))
-    closed: tuple[a.Closed, ...] = ()
+    closed: tuple[Closed, ...] = ()
     if acting.inside(key):
         acting.events += [a.IncidentRecounted(key), pa.PlanSettled(key, planned.planned_id, rule)]
         acting.tell_field(incident, rule)
     else:
         closed = (_close(acting, incident, planned),)
-    return a.Done(
+    return Done(
         **acting.done(),  # type: ignore[arg-type] # the fields every Done has
         incidents=(key,),
         moves=tuple((one.report_id, key) for one in covered),
@@ -191,7 +193,7 @@ def accept(acting: Acting) -> a.Done:
     )
 
 
-def decline(acting: Acting) -> a.Done:
+def decline(acting: Acting) -> Done:
     """Say that an incident is not the work of a planned outage: it is not proposed for it again."""
     incident, planned = _named(acting)
     if planned.planned_id in incident.settled_plans:
@@ -199,8 +201,8 @@ def decline(acting: Acting) -> a.Done:
             ("planned_id", f"planned outage {planned.planned_id} was accepted or declined for it already")
         )
     key = incident.incident_id
-    acting.events.append(pa.PlanSettled(key, planned.planned_id, e.Rule.PLAN_DECLINED))
-    return a.Done(
+    acting.events.append(pa.PlanSettled(key, planned.planned_id, Rule.PLAN_DECLINED))
+    return Done(
         **acting.done(),  # type: ignore[arg-type] # the fields every Done has
         incidents=(key,),
         target=key,
@@ -231,10 +233,10 @@ def _named(acting: Acting) -> tuple[Incident, Planned]:
     return incident, planned
 
 
-def _close(acting: Acting, incident: Incident, planned: Planned) -> a.Closed:
+def _close(acting: Acting, incident: Incident, planned: Planned) -> Closed:
     """Close an incident whose reports a planned outage answers, and call its crew back."""
-    key, rule = incident.incident_id, e.Rule.PLAN_ACCEPTED
+    key, rule = incident.incident_id, Rule.PLAN_ACCEPTED
     acting.call_back(incident, rule)
     acting.events.append(pa.IncidentCovered(key, planned.planned_id, rule))
     devices = (incident.device.id,) if incident.kind is e.Kind.OUTAGE else ()
-    return a.Closed(key, incident.state, devices, () if incident.premises is None else (incident.premises,))
+    return Closed(key, incident.state, devices, () if incident.premises is None else (incident.premises,))

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.dedup.domain import acts as a
-from services.dedup.domain import events as e
 from services.dedup.domain.relook import as_one, is_sparse, partition
+from services.dedup.domain.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +35,7 @@ def propose_above(draft: Draft, lifted: Lifted, report: Report, now: float) -> N
         all_calls = [*calls, *known.standing.calls]
         together = sum(weigh.call(call - min(all_calls) + lead) for call in all_calls)
         if together - without - state.own_score(known, now) > state.lift_margin(now):
-            draft.events.append(
-                a.RelocationProposed(known.incident_id, lifted.device, e.Rule.ELSEWHERE, lifted.evidence)
-            )
+            draft.events.append(a.RelocationProposed(known.incident_id, lifted.device, Rule.ELSEWHERE, lifted.evidence))
 
 
 def propose_below(draft: Draft, incident: Incident, now: float, *, joins: Report | None = None) -> None:
@@ -59,14 +57,14 @@ def propose_below(draft: Draft, incident: Incident, now: float, *, joins: Report
         device = max(pieces, key=lambda piece: len(piece.reports)).device
         if device not in {incident.device.id, proposed}:
             evidence = evidence_apart(incident, as_one(state, incident.device.id, reports, now), pieces)
-            draft.events.append(a.RelocationProposed(incident.incident_id, device, e.Rule.ELSEWHERE, evidence))
+            draft.events.append(a.RelocationProposed(incident.incident_id, device, Rule.ELSEWHERE, evidence))
     if (
         device == incident.device.id
         and proposed is not None
         and proposed in state.tree
         and state.tree.is_under(proposed, device)
     ):
-        draft.events.append(a.RelocationProposed(incident.incident_id, None, e.Rule.ELSEWHERE, {}))
+        draft.events.append(a.RelocationProposed(incident.incident_id, None, Rule.ELSEWHERE, {}))
 
 
 def evidence_apart(incident: Incident, whole: float, pieces: Sequence[Piece]) -> Evidence:

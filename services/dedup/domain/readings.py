@@ -13,6 +13,7 @@ from services.contracts.values import IncidentState, Reading
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.report import Report
+from services.dedup.domain.rule import Rule
 from services.dedup.domain.telemetry import subject_of
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def read(
         events += _opened(state, message, explained)
     elif message.reading is Reading.BREAKER_CLOSED:
         events += _suggest(
-            state.incidents.get(state.by_device.get(leaf, message.message_id)), message, e.Rule.BREAKER_CLOSED
+            state.incidents.get(state.by_device.get(leaf, message.message_id)), message, Rule.BREAKER_CLOSED
         )
     return events
 
@@ -72,7 +73,7 @@ def _opened(
         if isinstance(event, (e.IncidentOpened, e.PredictionMoved)) and event.device.id == device:
             known = event.incident_id
     if known is not None and (known not in state.incidents or state.incidents[known].state is IncidentState.PREDICTED):
-        events.append(a.IncidentStateSet(known, IncidentState.CONFIRMED, e.Rule.BREAKER_OPEN))
+        events.append(a.IncidentStateSet(known, IncidentState.CONFIRMED, Rule.BREAKER_OPEN))
     return events
 
 
@@ -89,7 +90,7 @@ def _power(state: AreaState, message: TelemetryReceived, leaf: str) -> list[e.Ev
         if incident.kind is e.Kind.SINGLE:
             dark = 0
         if dark == 0 and (was_dark or _all_powered(state, incident, message)):
-            return _suggest(incident, message, e.Rule.METERS_ON)
+            return _suggest(incident, message, Rule.METERS_ON)
     return []
 
 
@@ -101,7 +102,7 @@ def _all_powered(state: AreaState, incident: Incident, message: TelemetryReceive
     )
 
 
-def _suggest(incident: Incident | None, message: TelemetryReceived, rule: e.Rule) -> list[e.Event]:
+def _suggest(incident: Incident | None, message: TelemetryReceived, rule: Rule) -> list[e.Event]:
     if incident is None or incident.suggested_at is not None or message.at < incident.opened_at:
         return []
     return [a.RestorationSuggested(incident.incident_id, message.at, rule)]

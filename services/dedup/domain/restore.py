@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from services.dedup.domain import events as e
 from services.dedup.domain.incident import Standing
 from services.dedup.domain.relook import Piece, as_one, partition
+from services.dedup.domain.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,17 +46,17 @@ def restore_account(draft: Draft, account: str, transformer: str, at: datetime) 
     key = state.by_premises.get(account)
     own = None if key is None else state.incidents[key]
     if own is not None and own.kind is e.Kind.SINGLE:
-        draft.close(own, at, e.Rule.POWER_BACK)
+        draft.close(own, at, Rule.POWER_BACK)
     elif own is None and leaf is not None:
         for single in state.singles_at.get(leaf, {}).values():
             if not single.standing.customers and single.opened_at <= at:
-                draft.close(single, at, e.Rule.POWER_BACK)  # whoever it was: nobody else's power was mended there
+                draft.close(single, at, Rule.POWER_BACK)  # whoever it was: nobody else's power was mended there
                 break
     if leaf is None:
         return
     key = state.by_device.get(leaf)
     if key is not None and _only_of(state.incidents[key], account):
-        draft.close(state.incidents[key], at, e.Rule.POWER_BACK)
+        draft.close(state.incidents[key], at, Rule.POWER_BACK)
         return
     for incident in _open_at_or_above(state, leaf):
         mine = [report for report in incident.reports.values() if report.account_id == account]
@@ -93,27 +94,27 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
         survivor = core  # a crew is at it, or a person arranged it: the others go there
     others = [incident for incident in group if incident is not survivor]
     if survivor.order is None and any(other.order is not None for other in others):
-        draft.issue_held(survivor, draft.subject(survivor, survivor.standing), e.Rule.POWER_BACK)
+        draft.issue_held(survivor, draft.subject(survivor, survivor.standing), Rule.POWER_BACK)
     evidence: Evidence = {"device": device, "restored_at": at.isoformat()}
     for other in others:
-        draft.absorb(other, survivor, e.Rule.POWER_BACK, evidence)
+        draft.absorb(other, survivor, Rule.POWER_BACK, evidence)
     taken: list[Report] = []
     for incident, under in inside:
         whole, rest = _without(state, incident, under, at)
         if _own_outage(state, whole, rest, device, under, at):
-            draft.take_out(under, incident, survivor.incident_id, e.Rule.RESTORED_INSIDE, evidence)
+            draft.take_out(under, incident, survivor.incident_id, Rule.RESTORED_INSIDE, evidence)
             taken += under
             _go_on(draft, incident, rest, under, survivor, evidence)
     reports = [report for incident in group for report in incident.reports.values()] + taken
     if survivor.device.id != device:
-        draft.stand_at(survivor, device, reports, e.Rule.POWER_BACK, evidence)
+        draft.stand_at(survivor, device, reports, Rule.POWER_BACK, evidence)
     draft.learn(device, Standing.of(reports) if others or taken else survivor.standing, at)
-    draft.close(survivor, at, e.Rule.POWER_BACK)
+    draft.close(survivor, at, Rule.POWER_BACK)
 
 
 def _close_each(draft: Draft, incidents: Sequence[Incident], at: datetime) -> None:
     for incident in incidents:
-        draft.close(incident, at, e.Rule.POWER_BACK)
+        draft.close(incident, at, Rule.POWER_BACK)
 
 
 def _step_where_reported(draft: Draft, incident: Incident, device: str, at: datetime) -> None:
@@ -132,7 +133,7 @@ def _step_where_reported(draft: Draft, incident: Incident, device: str, at: date
     if not all(map(is_back, incident.reports.values())):
         draft.part_restored(incident.incident_id, device, at, incident.began_at)
     else:
-        draft.close(incident, at, e.Rule.POWER_BACK)
+        draft.close(incident, at, Rule.POWER_BACK)
 
 
 def _inside(state: AreaState, device: str) -> list[tuple[Incident, list[Report]]]:
@@ -246,8 +247,8 @@ def _part(
     taken = state.by_device.get(device, incident.incident_id) != incident.incident_id
     if len(under) == len(incident.reports):
         if incident.device.id != device and not taken:
-            draft.stand_at(incident, device, under, e.Rule.POWER_BACK, evidence)
-        draft.close(incident, at, e.Rule.POWER_BACK)
+            draft.stand_at(incident, device, under, Rule.POWER_BACK, evidence)
+        draft.close(incident, at, Rule.POWER_BACK)
         return
     if taken or _is_told_in_steps(state, incident, at):
         _step(draft, incident, device, at)
@@ -258,10 +259,10 @@ def _part(
         _step(draft, incident, device, at, whole)
         return
     inside = Piece(device, tuple(under), 0.0)
-    target, _ = draft.open_for(incident, inside, e.Rule.RESTORED_INSIDE, account)
-    draft.take_out(under, incident, target, e.Rule.RESTORED_INSIDE, evidence)
+    target, _ = draft.open_for(incident, inside, Rule.RESTORED_INSIDE, account)
+    draft.take_out(under, incident, target, Rule.RESTORED_INSIDE, evidence)
     begun = Standing.of(under).first_reported_at or at
-    draft.events.append(e.IncidentRestored(target, max(at, begun), None, e.Rule.RESTORED_INSIDE))
+    draft.events.append(e.IncidentRestored(target, max(at, begun), None, Rule.RESTORED_INSIDE))
     _stay(draft, incident, rest, evidence)
 
 
@@ -306,19 +307,19 @@ def _last_step(draft: Draft, incident: Incident, device: str, whole: float, at: 
     times = [of for of, _ in ended.values()]
     one = taken or len(pieces) == 1 or (len(pieces) > _TWO and max(times) - min(times) <= _AT_ONCE)
     if one or sum(piece.score for piece in pieces) - whole <= _LAST_STEP:
-        draft.close(incident, at, e.Rule.POWER_BACK)
+        draft.close(incident, at, Rule.POWER_BACK)
         return True
     kept = max(pieces, key=lambda piece: len(piece.reports))
     for piece in pieces:
         if piece is not kept:
-            target, _ = draft.open_for(incident, piece, e.Rule.RESTORED_INSIDE)
-            draft.take_out(piece.reports, incident, target, e.Rule.RESTORED_INSIDE, evidence)
+            target, _ = draft.open_for(incident, piece, Rule.RESTORED_INSIDE)
+            draft.take_out(piece.reports, incident, target, Rule.RESTORED_INSIDE, evidence)
             begun = Standing.of(piece.reports).first_reported_at or at
             draft.events.append(
-                e.IncidentRestored(target, max(ended[piece.device][0], begun), None, e.Rule.RESTORED_INSIDE)
+                e.IncidentRestored(target, max(ended[piece.device][0], begun), None, Rule.RESTORED_INSIDE)
             )
-    draft.stand_at(incident, kept.device, kept.reports, e.Rule.RESTORED_INSIDE, evidence)
-    draft.close(incident, ended[kept.device][0], e.Rule.POWER_BACK)
+    draft.stand_at(incident, kept.device, kept.reports, Rule.RESTORED_INSIDE, evidence)
+    draft.close(incident, ended[kept.device][0], Rule.POWER_BACK)
     return True
 
 
@@ -348,8 +349,8 @@ def _go_on(
     """Let the larger incident go on with what it is left with; with nothing left it ends."""
     if len(under) == len(incident.reports):
         if incident.order is not None and draft.last_order(survivor) is None:
-            draft.issue_held(survivor, draft.subject(survivor, survivor.standing), e.Rule.POWER_BACK)
-        draft.end_empty(incident, survivor, e.Rule.RESTORED_INSIDE)
+            draft.issue_held(survivor, draft.subject(survivor, survivor.standing), Rule.POWER_BACK)
+        draft.end_empty(incident, survivor, Rule.RESTORED_INSIDE)
     else:
         _stay(draft, incident, rest, evidence)
 
@@ -361,6 +362,6 @@ def _stay(draft: Draft, incident: Incident, rest: Sequence[Piece], evidence: Evi
     taken = draft.state.by_device.get(kept.device)
     if incident.frozen or taken not in {None, incident.incident_id}:
         left = [report for piece in rest for report in piece.reports]
-        draft.stand_at(incident, incident.device.id, left, e.Rule.RESTORED_INSIDE, evidence)
+        draft.stand_at(incident, incident.device.id, left, Rule.RESTORED_INSIDE, evidence)
     else:
-        draft.split(incident, kept, others, e.Rule.APART, evidence)
+        draft.split(incident, kept, others, Rule.APART, evidence)

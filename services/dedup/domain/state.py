@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import timedelta
 
-    from services.dedup.domain.acts import Done, Elsewhere
+    from services.dedup.domain.acts import Elsewhere
+    from services.dedup.domain.done import Done
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.likelihood import Part
     from services.dedup.domain.report import Report

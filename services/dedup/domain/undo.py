@@ -15,6 +15,8 @@ from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain import withdrawing
 from services.dedup.domain.acting import Acting, RefusedError, standing_at
+from services.dedup.domain.done import Closed, Done
+from services.dedup.domain.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,12 +47,12 @@ def undo(state: AreaState, command: OutageCommanded, now: datetime) -> list[e.Ev
             _ungroup(acting, done)
     except RefusedError as error:
         return [a.CommandRefused(command, error.wrong)]
-    own = a.Done(**acting.done())  # type: ignore[arg-type] # the fields every Done has
+    own = Done(**acting.done())  # type: ignore[arg-type] # the fields every Done has
     acting.events.append(a.CommandDone(command, own, undoes=done.command_id))
     return acting.events
 
 
-def _done(acting: Acting) -> a.Done:
+def _done(acting: Acting) -> Done:
     key = acting.command.undoes
     if key is None:
         raise RefusedError(("undoes", "is needed for this action"))
@@ -61,14 +63,14 @@ def _done(acting: Acting) -> a.Done:
     return found
 
 
-def _in_the_way(acting: Acting, done: a.Done, incidents: Iterable[UUID]) -> str:
+def _in_the_way(acting: Acting, done: Done, incidents: Iterable[UUID]) -> str:
     """Name the last later command on one of these incidents, as advice."""
     about = set(incidents)
     later = [one for one in acting.state.commands.values() if one.seq > done.seq and about & set(one.incidents)]
     return f": undo {later[-1].action.value} {later[-1].command_id} of {later[-1].author} first" if later else ""
 
 
-def _unpin(acting: Acting, done: a.Done, incidents: Iterable[UUID]) -> None:
+def _unpin(acting: Acting, done: Done, incidents: Iterable[UUID]) -> None:
     """Let inference move again what this command arranged first, and no other that stands.
 
     What was arranged before it may be by a command that can be undone no more, and is not remembered.
@@ -88,7 +90,7 @@ _LOOSE = frozenset({CommandAction.CONFIRM, CommandAction.RELATE, CommandAction.P
 """What pins nothing: a confirmation holds by the incident's state."""
 
 
-def _ungroup(acting: Acting, done: a.Done) -> None:
+def _ungroup(acting: Acting, done: Done) -> None:
     state = acting.state
     target = None if done.target is None else state.incidents.get(done.target)
     if done.target is None or target is None:
@@ -104,19 +106,19 @@ def _ungroup(acting: Acting, done: a.Done) -> None:
         way = _in_the_way(acting, done, [target.incident_id])
         raise RefusedError(("undoes", f"nothing would be left in incident {target.incident_id}{way}"))
     for closed in done.closed:
-        acting.events.append(a.IncidentReopened(closed.incident_id, closed, e.Rule.UNDONE))
+        acting.events.append(a.IncidentReopened(closed.incident_id, closed, Rule.UNDONE))
     for report, source in back:
-        acting.move(report, target.incident_id, source, e.Rule.UNDONE)
+        acting.move(report, target.incident_id, source, Rule.UNDONE)
     reopened = {closed.incident_id for closed in done.closed}
     sources = [_known(state, key) for key in dict.fromkeys(source for _, source in moves)]
     for one in sources:
         acting.events.append(a.IncidentRecounted(one.incident_id))
-        acting.tell_field(one, e.Rule.UNDONE, again=one.incident_id in reopened, must_go=done.opened)
+        acting.tell_field(one, Rule.UNDONE, again=one.incident_id in reopened, must_go=done.opened)
     if done.opened:
-        acting.set_aside(target, sources[0].incident_id, sources[0].order_id, e.Rule.UNDONE, returns=False)
+        acting.set_aside(target, sources[0].incident_id, sources[0].order_id, Rule.UNDONE, returns=False)
     else:
         acting.events.append(a.IncidentRecounted(target.incident_id))
-        acting.tell_field(target, e.Rule.UNDONE)
+        acting.tell_field(target, Rule.UNDONE)
     _unpin(acting, done, [one.incident_id for one in sources] + ([] if done.opened else [target.incident_id]))
 
 
@@ -124,7 +126,7 @@ def _known(state: AreaState, key: UUID) -> Incident:
     return state.incidents[key] if key in state.incidents else state.set_aside[key]
 
 
-def _check_reports(acting: Acting, done: a.Done, reports: list[UUID], target: Incident) -> None:
+def _check_reports(acting: Acting, done: Done, reports: list[UUID], target: Incident) -> None:
     for report in reports:
         home = acting.state.members.get(report)
         if home != target.incident_id:
@@ -133,7 +135,7 @@ def _check_reports(acting: Acting, done: a.Done, reports: list[UUID], target: In
             raise RefusedError(("undoes", f"report {report} {where} since{way}"))
 
 
-def _check_sources(acting: Acting, done: a.Done, target: Incident) -> None:
+def _check_sources(acting: Acting, done: Done, target: Incident) -> None:
     state = acting.state
     closed = {one.incident_id: one for one in done.closed}
     for _, source in done.moves:
@@ -149,7 +151,7 @@ def _check_sources(acting: Acting, done: a.Done, target: Incident) -> None:
         raise RefusedError(("undoes", f"incident {target.incident_id}, which it opened, was changed since{later}"))
 
 
-def _check_places(acting: Acting, done: a.Done, target: Incident, one: a.Closed) -> None:
+def _check_places(acting: Acting, done: Done, target: Incident, one: Closed) -> None:
     for place, there in standing_at(acting.state, one):
         if there != target.incident_id:
             way = _in_the_way(acting, done, [there, target.incident_id])
@@ -159,7 +161,7 @@ def _check_places(acting: Acting, done: a.Done, target: Incident, one: a.Closed)
         raise RefusedError(("undoes", f"incident {target.incident_id} stands at {target.device.id!r} since{way}"))
 
 
-def _unconfirm(acting: Acting, done: a.Done) -> None:
+def _unconfirm(acting: Acting, done: Done) -> None:
     if done.device is None or done.state is None:
         raise AssertionError("a confirmation remembers what was")
     incident = acting.incident(done.target, "undoes")
@@ -174,23 +176,23 @@ def _unconfirm(acting: Acting, done: a.Done) -> None:
     if incident.device != done.device:
         acting.free(done.device.id, but=[incident.incident_id], field="undoes")
         seq = acting.number()
-        back = e.PredictionMoved(incident.incident_id, done.device, done.served, seq, e.Rule.UNDONE, acting.why)
+        back = e.PredictionMoved(incident.incident_id, done.device, done.served, seq, Rule.UNDONE, acting.why)
         acting.events.append(back)
-        acting.tell_field(incident, e.Rule.UNDONE, device=(done.device, done.served), must_go=True)
+        acting.tell_field(incident, Rule.UNDONE, device=(done.device, done.served), must_go=True)
     if incident.state is not done.state:
-        acting.events.append(a.IncidentStateSet(incident.incident_id, done.state, e.Rule.UNDONE))
+        acting.events.append(a.IncidentStateSet(incident.incident_id, done.state, Rule.UNDONE))
 
 
-def _unrelate(acting: Acting, done: a.Done) -> None:
+def _unrelate(acting: Acting, done: Done) -> None:
     key = done.incidents[0]
     incident = acting.incident(key, "undoes")
     if incident.related_to != done.target:
         way = _in_the_way(acting, done, [key])
         raise RefusedError(("undoes", f"incident {key} is related to {incident.related_to} since{way}"))
-    acting.events.append(a.IncidentRelated(key, done.related_to, e.Rule.UNDONE))
+    acting.events.append(a.IncidentRelated(key, done.related_to, Rule.UNDONE))
 
 
-def _unplace(acting: Acting, done: a.Done) -> None:
+def _unplace(acting: Acting, done: Done) -> None:
     ((report, _),) = done.moves
     incident = acting.incident(done.target, "undoes")
     _check_reports(acting, done, [report], incident)
@@ -203,12 +205,12 @@ def _unplace(acting: Acting, done: a.Done) -> None:
     waiting = known._replace(device=done.waited_at)
     by = acting.command
     acting.events.append(
-        a.ReportUnplaced(waiting, e.Rule.UNPLACED, by.author, by.command_id, incident.incident_id, acting.number())
+        a.ReportUnplaced(waiting, Rule.UNPLACED, by.author, by.command_id, incident.incident_id, acting.number())
     )
-    acting.tell_field(incident, e.Rule.UNDONE)
+    acting.tell_field(incident, Rule.UNDONE)
 
 
-def _unaccept(acting: Acting, done: a.Done) -> None:
+def _unaccept(acting: Acting, done: Done) -> None:
     state, key = acting.state, done.incidents[0]
     way = _in_the_way(acting, done, [key])
     if withdrawing.expired(state, done):
@@ -225,8 +227,8 @@ def _unaccept(acting: Acting, done: a.Done) -> None:
     withdrawing.uncover(acting, done)
 
 
-def _undecline(acting: Acting, done: a.Done) -> None:
+def _undecline(acting: Acting, done: Done) -> None:
     incident = acting.incident(done.incidents[0], "undoes")
     if done.planned_id is None:
         raise AssertionError("who declines names a plan")
-    acting.events.append(pa.PlanSettled(incident.incident_id, done.planned_id, e.Rule.UNDONE, settled=False))
+    acting.events.append(pa.PlanSettled(incident.incident_id, done.planned_id, Rule.UNDONE, settled=False))

@@ -17,9 +17,11 @@ from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.acting import lowest_above, standing_at
+from services.dedup.domain.done import Closed, Done
 from services.dedup.domain.orders import version_of
 from services.dedup.domain.relook import partition
 from services.dedup.domain.report import Report
+from services.dedup.domain.rule import Rule
 from services.dedup.domain.singles import own_premises
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class _Answer(NamedTuple):
     reports: tuple[Report, ...]
     planned_id: UUID | None
     target: UUID | None = None
-    closed: a.Closed | None = None
+    closed: Closed | None = None
 
 
 # --- what a change comes to ---
@@ -60,12 +62,12 @@ def change(acting: Acting, before: Planned, after: Planned) -> None:
     over = before.ends_at <= command.accepted_at
     fallen = [] if over else [one for one in accepted if not _holds(state, before, after, one)]
     in_vain = [] if over else _answered_in_vain(acting, before, after)
-    _bring_back(acting, [*(_of(state, one) for one in fallen), *in_vain], e.Rule.PLAN_WITHDRAWN)
+    _bring_back(acting, [*(_of(state, one) for one in fallen), *in_vain], Rule.PLAN_WITHDRAWN)
     acting.events += [pa.AcceptanceOver(one.command_id, command.command_id) for one in fallen]
     _tell_end(acting, before, after, [one for one in accepted if one not in fallen])
 
 
-def _tell_end(acting: Acting, before: Planned, after: Planned, accepted: Iterable[a.Done]) -> None:
+def _tell_end(acting: Acting, before: Planned, after: Planned, accepted: Iterable[Done]) -> None:
     """Say another end to those whose reports it answers; not while it is of another day or place."""
     state, command = acting.state, acting.command
     reports = [state.covered[report] for done in accepted for report, _ in done.moves]
@@ -76,7 +78,7 @@ def _tell_end(acting: Acting, before: Planned, after: Planned, accepted: Iterabl
     ]
 
 
-def acceptances(state: AreaState, planned: UUID | None = None) -> list[a.Done]:
+def acceptances(state: AreaState, planned: UUID | None = None) -> list[Done]:
     """Return what was accepted and can still be taken back: of one planned outage, or of all. Oldest first."""
     return [
         one
@@ -85,7 +87,7 @@ def acceptances(state: AreaState, planned: UUID | None = None) -> list[a.Done]:
     ]
 
 
-def _holds(state: AreaState, before: Planned, after: Planned, done: a.Done) -> bool:
+def _holds(state: AreaState, before: Planned, after: Planned, done: Done) -> bool:
     return not any(_falls(state, before, after, state.covered[report]) for report, _ in done.moves)
 
 
@@ -149,7 +151,7 @@ def answers_over(state: AreaState, message: PowerRestored, at: datetime) -> list
         return report.device == message.device or state.is_under(report.device, message.device)
 
     found: list[e.Event] = [
-        pa.AnswerOver(one, planned, e.Rule.ALREADY_RESTORED)
+        pa.AnswerOver(one, planned, Rule.ALREADY_RESTORED)
         for planned in sorted(state.answered)
         for one in _answered(state, planned)
         if one.made_at <= at and is_of(one)
@@ -159,7 +161,7 @@ def answers_over(state: AreaState, message: PowerRestored, at: datetime) -> list
         back = {one.report_id: one for one in covered if one.made_at <= at and is_of(one)}
         if not back or expired(state, done):
             continue
-        found += [pa.AnswerOver(one, done.planned_id, e.Rule.ALREADY_RESTORED) for one in back.values()]
+        found += [pa.AnswerOver(one, done.planned_id, Rule.ALREADY_RESTORED) for one in back.values()]
         if left := tuple(move for move in done.moves if move[0] not in back):
             found.append(pa.AcceptanceNarrowed(replace(done, moves=left)))
         else:
@@ -170,17 +172,17 @@ def answers_over(state: AreaState, message: PowerRestored, at: datetime) -> list
 # --- bringing reports back ---
 
 
-def _of(state: AreaState, done: a.Done) -> _Answer:
+def _of(state: AreaState, done: Done) -> _Answer:
     reports = tuple(state.covered[report] for report, _ in done.moves)
     return _Answer(reports, done.planned_id, done.target, done.closed[0] if done.closed else None)
 
 
-def uncover(acting: Acting, acceptance: a.Done) -> None:
+def uncover(acting: Acting, acceptance: Done) -> None:
     """Bring the reports that a planned outage answers by a person's word back to their incident."""
-    _bring_back(acting, [_of(acting.state, acceptance)], e.Rule.UNDONE)
+    _bring_back(acting, [_of(acting.state, acceptance)], Rule.UNDONE)
 
 
-def _bring_back(acting: Acting, answers: Iterable[_Answer], rule: e.Rule) -> None:
+def _bring_back(acting: Acting, answers: Iterable[_Answer], rule: Rule) -> None:
     """Bring reports that a planned outage answered back to their incidents, and let orders go out.
 
     An incident that was closed opens again, with its order in a next version; where another stands at its place by now,
@@ -206,7 +208,7 @@ def _bring_back(acting: Acting, answers: Iterable[_Answer], rule: e.Rule) -> Non
             again.add(key)
             places.update(dict.fromkeys((*closed.devices, *closed.premises), key))
             acting.events.append(pa.IncidentUncovered(key, closed, rule))
-        why = rule if answer.target is not None else e.Rule.NOT_PLANNED  # by which notify knows who tells the customer
+        why = rule if answer.target is not None else Rule.NOT_PLANNED  # by which notify knows who tells the customer
         for report in answer.reports:
             acting.inside(key)[report.report_id] = report
             said = command.author, command.command_id, acting.why
@@ -254,7 +256,7 @@ def _standing_over(
 
 
 def _found(
-    acting: Acting, answer: _Answer, rule: e.Rule, places: dict[str, UUID], founded: dict[UUID, e.IncidentOpened]
+    acting: Acting, answer: _Answer, rule: Rule, places: dict[str, UUID], founded: dict[UUID, e.IncidentOpened]
 ) -> UUID:
     """Open an outage of their own for these reports, or return the one that this command opened there."""
     device, kind, premises = _place(acting.state, answer.reports)
@@ -285,7 +287,7 @@ def _open_one(state: AreaState, key: UUID | None) -> Incident | None:
 
 
 def _reopened(
-    state: AreaState, closed: a.Closed, places: dict[str, UUID], homes: dict[UUID, Incident]
+    state: AreaState, closed: Closed, places: dict[str, UUID], homes: dict[UUID, Incident]
 ) -> Incident | None:
     """Return a closed incident, or the one that stands at its place by now or, in this command, by ``places``."""
     for _, there in standing_at(state, closed, places):
@@ -293,7 +295,7 @@ def _reopened(
     return state.set_aside.get(closed.incident_id)
 
 
-def expired(state: AreaState, done: a.Done) -> bool:
+def expired(state: AreaState, done: Done) -> bool:
     """Tell whether a planned outage that was accepted was over so long ago that this is not taken back any more."""
     planned = None if done.planned_id is None else state.planned.known.get(done.planned_id)
     if planned is None or state.latest is None:
@@ -308,6 +310,6 @@ def forget_expired(acting: Acting) -> None:
             acting.events.append(pa.AcceptanceOver(done.command_id, gone=_closed_by(done)))
 
 
-def _closed_by(done: a.Done) -> UUID | None:
+def _closed_by(done: Done) -> UUID | None:
     """Return the incident that an acceptance closed, if it did."""
     return done.closed[0].incident_id if done.closed else None

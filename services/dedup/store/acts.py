@@ -12,6 +12,7 @@ from services.contracts.values import CommandAction, Reading
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
+from services.dedup.domain.done import Done
 from services.dedup.domain.planned import Planned
 from services.dedup.domain.telemetry import Known, subject_of
 
@@ -23,11 +24,10 @@ if TYPE_CHECKING:
     import asyncpg
 
     from services.contracts.messages import OutageCommanded
-    from services.dedup.domain.acts import Done
     from services.dedup.domain.state import AreaState
     from services.runtime.postgres import Connection
 
-_DONE: Final[TypeAdapter[Done]] = TypeAdapter(a.Done)
+_DONE: Final[TypeAdapter[Done]] = TypeAdapter(Done)
 
 _LATER: Final = {CommandAction.ACCEPT_PLAN, CommandAction.DECLINE_PLAN}
 """Actions that the release before does not know."""

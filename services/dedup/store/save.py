@@ -13,6 +13,7 @@ from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.clock import due_of
 from services.dedup.domain.planning import plans_of_a_part
+from services.dedup.domain.rule import Rule
 from services.dedup.store import columns
 from services.dedup.store.acts import ActRows
 from services.dedup.store.storms import calm_at, pace_row
@@ -159,7 +160,7 @@ class _Rows:
     def _covered(self, area: str, rules_hash: str, event: pa.ReportCovered | pa.ReportUncovered) -> None:
         """A planned outage answers a report, or no longer: its row is written anew."""
         key, back = event.report.report_id, isinstance(event, pa.ReportUncovered)
-        place: Row = ("answered", e.Rule.PLANNED.value, event.incident_id, None)
+        place: Row = ("answered", Rule.PLANNED.value, event.incident_id, None)
         if back:
             place = ("in_incident", event.rule, event.incident_id, event.seq)
         self.placed.add(key)

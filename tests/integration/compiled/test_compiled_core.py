@@ -39,13 +39,11 @@ def compiled() -> Path:
     return compiled_core()
 
 
-def meant() -> tuple[set[str], set[str]]:
-    """The modules that pyproject.toml says are compiled, and those it leaves plain among them."""
+def meant() -> set[str]:
+    """The modules that pyproject.toml says are compiled."""
     hook = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]
-    told = hook["custom"]
-    plain = set(told["plain"])
-    found = {str(path.relative_to(ROOT)) for pattern in told["compiled"] for path in ROOT.glob(pattern)}
-    return {_module(path) for path in found - plain}, {_module(path) for path in plain}
+    patterns = hook["custom"]["compiled"]
+    return {_module(str(path.relative_to(ROOT))) for pattern in patterns for path in ROOT.glob(pattern)}
 
 
 def _module(path: str) -> str:
@@ -59,15 +57,14 @@ def loaders(folder: Path, modules: set[str]) -> dict[str, str]:
 
 
 def test_a_wheel_that_is_asked_to_has_the_core_compiled_and_the_sources_alone_do_not(compiled: Path):
-    core, plain = meant()
+    core = meant()
     assert len(core) > 40
     assert set(loaders(compiled, core).values()) == {"ExtensionFileLoader"}
-    assert set(loaders(compiled, plain).values()) == {"SourceFileLoader"}
-    assert set(loaders(ROOT, core | plain).values()) == {"SourceFileLoader"}
+    assert set(loaders(ROOT, core).values()) == {"SourceFileLoader"}
 
 
 def test_the_hook_refuses_to_compile_beside_sources_that_are_edited():
-    hook = CompiledCore(str(ROOT), {"compiled": [], "plain": []}, None, None, "", "wheel")
+    hook = CompiledCore(str(ROOT), {"compiled": []}, None, None, "", "wheel")
     with pytest.raises(RuntimeError, match="stale"):
         hook.initialize("editable", {})
 

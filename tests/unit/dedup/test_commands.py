@@ -14,6 +14,7 @@ import pytest
 from services.contracts.ids import NAMESPACE
 from services.contracts.values import CustomerClass, IncidentState, OrderStatus, Priority, ProgressStage
 from services.dedup.domain import events as e
+from services.dedup.domain.rule import Rule
 from tests.unit.dedup.timeline import minute as clock_at
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def test_merge_moves_the_reports_and_cancels_the_order_with_its_successor(storm:
     assert (told[other].state, told[other].merged_into, told[other].left) == (IncidentState.CANCELLED, mine, (there,))
     moved = [event for event in storm.events if isinstance(event, e.ReportMoved)]
     assert [(m.rule, m.author, m.evidence["said"]) for m in moved] == [
-        (e.Rule.MERGED, "dispatcher Li", "one pole carries both")
+        (Rule.MERGED, "dispatcher Li", "one pole carries both")
     ]
 
 
