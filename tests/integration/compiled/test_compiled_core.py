@@ -75,7 +75,7 @@ def test_what_the_compiler_is_known_to_compile_wrongly_is_refused(tmp_path: Path
         "from typing import Final\nBOTH: Final = (0.5, 1.0)\ndef first() -> float:\n    return BOTH[0]\n"
     )
     (tmp_path / "pyproject.toml").write_text("[tool.mypy]\n")
-    hook = CompiledCore(str(tmp_path), {"compiled": ["*.py"], "plain": []}, None, None, "", "wheel")
+    hook = CompiledCore(str(tmp_path), {"compiled": ["*.py"]}, None, None, "", "wheel")
     with pytest.raises(RuntimeError, match="tuple of floats"):
         hook.initialize("standard", {"force_include": {}})
 
