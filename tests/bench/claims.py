@@ -307,6 +307,7 @@ async def _be_overdue(dsn: str, tickets: int) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(_OVERDUE, tickets, timeout=300)
+        await connection.execute("CHECKPOINT", timeout=600)  # else the agents wait for the disk to take that in
     finally:
         await connection.close()
 
