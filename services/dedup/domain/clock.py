@@ -18,6 +18,7 @@ from services.dedup.domain.rule import Rule
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from services.contracts.messages import TimerFired
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.state import AreaState
 
@@ -123,14 +124,17 @@ def with_due_times(state: AreaState, events: list[e.Event]) -> list[e.Event]:
     return told
 
 
-def overdue(state: AreaState, incident: Incident, kind: str, now: datetime) -> Sequence[e.Event]:
-    """Return the breach of a due time, if it has passed by ``now`` without what was due, and was not told before."""
+def overdue(state: AreaState, incident: Incident, message: TimerFired) -> Sequence[e.Event]:
+    """Return the breach of a due time, if it has passed without what was due, and was not told before.
+
+    Where the service levels have moved it since it was stored, it is stored anew: nobody would wait for it otherwise.
+    """
+    what = ARRIVAL if message.kind == DUE[ARRIVAL] else RESTORATION
+    if what in incident.breached:
+        return ()
     due = due_of(state, incident)
-    if due is None:
-        return ()
-    what = ARRIVAL if kind == DUE[ARRIVAL] else RESTORATION
-    due_at = due.arrive_by if what == ARRIVAL else due.restore_by
-    met = what == ARRIVAL and incident.arrived_at is not None and incident.arrived_at <= due_at
-    if met or now < due_at or what in incident.breached:
-        return ()
+    due_at = None if due is None else due.arrive_by if what == ARRIVAL else due.restore_by
+    met = what == ARRIVAL and due_at is not None and incident.arrived_at is not None and incident.arrived_at <= due_at
+    if due_at is None or met or message.fired_at < due_at:
+        return () if message.due_at == due_at else (a.IncidentRecounted(incident.incident_id),)
     return (a.DeadlineBreached(incident.incident_id, what, due_at, Rule.OVERDUE),)

@@ -335,7 +335,7 @@ class _Decision(Draft):
         """Issue the order whose hold is over, or look again; a moment nobody waits for any more means nothing."""
         incident = self.state.incidents.get(message.subject)
         if incident is not None and message.kind in DUE.values():
-            self.events += overdue(self.state, incident, message.kind, message.fired_at)
+            self.events += overdue(self.state, incident, message)
             return
         if incident is None:
             return

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from services.contracts.envelope import fingerprint, open_record
-from services.contracts.ids import derive
+from services.contracts.ids import derive, timer_id
 from services.contracts.messages import (
     FieldProgress,
     FieldProgressed,
@@ -577,6 +577,22 @@ async def test_a_due_time_that_two_processes_notice_is_one_event(room: Room) -> 
     assert await fire_overdue(room.pool, room.outbox, minute(50), set()) == 2
     assert await fire_overdue(room.pool, room.outbox, minute(51), set()) == 2
     await one_content_an_id(room)
+
+
+async def test_a_due_time_that_is_none_any_more_is_not_noticed_for_ever(room: Room) -> None:
+    await room.feed([a_report(AREA, "A0TR00023", "first", 0)], minute(0))
+    (incident,) = room.cached(AREA).incidents
+    await room.pool.execute("UPDATE incident SET arrive_by = $1, restore_by = $1", minute(45))
+    fired = TimerFired(
+        area=AREA,
+        timer_id=timer_id(AREA, "arrival_due", incident, minute(45)),
+        kind="arrival_due",
+        subject=incident,
+        due_at=minute(45),
+        fired_at=minute(50),
+    )
+    await room.feed([fired], minute(50))
+    assert await fire_overdue(room.pool, room.outbox, minute(51), set()) == 0
 
 
 async def test_an_outage_of_another_area_is_kept_as_it_is_known(room: Room) -> None:

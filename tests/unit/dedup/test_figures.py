@@ -271,6 +271,22 @@ def test_a_missed_due_time_is_told_once(timed: Timeline) -> None:
     assert timed.changed[-1].breached == ("arrival", "restoration")
 
 
+def test_a_due_time_that_new_service_levels_put_off_is_missed_when_it_has_passed(timed: Timeline) -> None:
+    order = timed.order_of(timed.at(0).report("A0TR00023"))
+    levels = load_levels(LEVELS)
+    timed.state.rules = replace(timed.state.rules, levels=replace(levels, usual="rural"))
+    due(timed, "arrival", order, 46)
+
+    assert not [event for event in timed.events if isinstance(event, a.DeadlineBreached)]
+    put_off = timed.changed[-1]
+    assert put_off.arrive_by == minute(90), "what is stored is what is waited for"
+    due(timed, "arrival", put_off, 91)
+    assert timed.changed[-1].breached == ("arrival",)
+    told = len(timed.changed)
+    due(timed, "arrival", put_off, 92)
+    assert len(timed.changed) == told
+
+
 def test_a_crew_that_was_there_in_time_breaches_nothing(timed: Timeline) -> None:
     first = timed.at(0).report("A0TR00023")
     order = timed.order_of(first)
