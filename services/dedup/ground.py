@@ -1,7 +1,8 @@
 """What decisions depend on and may change: the rules and the version of the network.
 
-Decided here: when rules or network change, ``generation`` changes, and whatever was built on the old ones is rebuilt.
-Never here: a decision about a report.
+Decided here: when rules or network change, ``generation`` changes, and whatever was built on the old ones is rebuilt:
+everything, or, where the network was only switched, the areas that were. In a storm something is switched all the time,
+and a nation's areas take seconds to load. Never here: a decision about a report.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from services.dedup.rules_file import load_rules
 from services.dedup.store.network import count_moved
 from services.dedup.store.storms import count_stormy
 from services.dedup.store.views import count_open, count_proposed
+from services.grid.operating import switched_areas
 from services.grid.store import current_version
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from services.grid.store import NetworkVersion
     from services.runtime.postgres import Pool
 
+_STEPS: Final = 1000
+"""Switchings whose areas are remembered: nobody looks so rarely that more lie between two looks."""
 _log: Final = structlog.get_logger()
 
 
@@ -64,12 +68,18 @@ class Ground:
         self.switched = asyncio.Event()
         self.rules: Rules = self._watched()
         self.generation = 0
+        self._switched: dict[int, frozenset[str]] = {}
         _log.info("rules_loaded", rules_hash=self.rules.hash)
 
     @property
     def network(self) -> NetworkVersion | None:
         """The network in force when it was last looked at; None where none was ever imported."""
         return self._network
+
+    def changed_since(self, generation: int) -> frozenset[str] | None:
+        """Return the areas whose network is another one than at that generation; None: all, or the rules are others."""
+        steps = [self._switched.get(step) for step in range(generation + 1, self.generation + 1)]
+        return None if None in steps else frozenset().union(*(step for step in steps if step is not None))
 
     def look_at_rules(self) -> None:
         """Look at the files once and take in a change that has settled."""
@@ -101,12 +111,19 @@ class Ground:
 
     async def look_at_version(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         """Ask which network is current: another import, or the same one switched."""
-        current = await current_version(connection)
-        if current != self._network:
-            _log.info("network_version", version=str(current), before=str(self._network))
-            self._network = current
-            self.generation += 1
-            self.switched.set()
+        current, before = await current_version(connection), self._network
+        if current == before:
+            return
+        areas = None
+        if current is not None and before is not None and current.version == before.version:
+            areas = await switched_areas(connection, current.version, before.revision, current.revision)
+        _log.info("network_version", version=str(current), before=str(before), areas=areas and len(areas))
+        self._network = current
+        self.generation += 1
+        if areas is not None:
+            self._switched[self.generation] = areas
+            self._switched.pop(self.generation - _STEPS, None)
+        self.switched.set()
 
     async def watch(self, pool: Pool, every_s: float) -> None:
         """Look again and again, for the life of the service."""

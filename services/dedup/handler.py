@@ -180,8 +180,8 @@ class DedupHandler:
         if self._names_unknown_device(inputs):
             await self._ground.look_at_version(plain)  # placed by a network that is newer than the cached one
         if self._generation != self._ground.generation:
+            self._cache = OrderedDict(self._still_good(self._cache, self._generation))
             self._generation = self._ground.generation
-            self._cache.clear()
         generation = self._generation
         wanted = dict.fromkeys((one.partition, one.message.partition_key) for one in inputs)
         states = {key: self._cache.pop(key) for key in wanted if key in self._cache}
@@ -208,9 +208,15 @@ class DedupHandler:
                 return True
         return False
 
+    def _still_good(
+        self, states: Mapping[tuple[int, str], AreaState], generation: int
+    ) -> dict[tuple[int, str], AreaState]:
+        """Return those states that stand on the same ground now as at that generation."""
+        changed = self._ground.changed_since(generation)
+        return {} if changed is None else {key: state for key, state in states.items() if key[1] not in changed}
+
     def _put_back(self, states: dict[tuple[int, str], AreaState], generation: int) -> None:
-        if generation == self._generation:
-            self._cache.update(states)
+        self._cache.update(self._still_good(states, generation))
         while len(self._cache) > self._most:
             self._cache.popitem(last=False)
         metrics.AREAS_CACHED.set(len(self._cache))

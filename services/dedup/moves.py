@@ -22,6 +22,7 @@ from services.runtime.handling import Publication
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
     from uuid import UUID
 
@@ -39,7 +40,14 @@ _log: Final = structlog.get_logger()
 
 
 async def tell_moved(
-    pool: Pool, outbox: Outbox, label: str, now: datetime, sent: set[UUID], *, refed: bool = True
+    pool: Pool,
+    outbox: Outbox,
+    label: str,
+    now: datetime,
+    sent: set[UUID],
+    *,
+    refed: bool = True,
+    areas: Collection[str] | None = None,
 ) -> int:
     """Tell the areas of incidents that network ``label`` has elsewhere; return how many messages that took.
 
@@ -50,11 +58,12 @@ async def tell_moved(
         now: By our clock.
         sent: What was told already of this network; it is not told again.
         refed: Whether to look at the devices of every open report too, which costs by their number.
+        areas: Those in which to do that; None: all.
     """
     with translated():
         async with pool.acquire() as connection, connection.transaction():
             moved = await network.moved_incidents(connection, label)
-            steps = await network.refed_devices(connection) if refed else []
+            steps = await network.refed_devices(connection, areas) if refed else []
             messages = [_told(one, label, now, area=one.area, now_in=one.now_in) for one in moved]
             messages += [_told(one, label, now, area=one.now_in or one.area, now_in=one.area) for one in steps]
             fresh = [message for message in messages if message.message_id not in sent]
@@ -87,19 +96,22 @@ def _told(one: Moved, label: str, now: datetime, *, area: str, now_in: str | Non
 
 async def watch_moves(pool: Pool, outbox: Outbox, ground: Ground, every_s: float) -> None:
     """Look at open incidents once a network is in force that they may not have been opened in, for life."""
-    label, looks, rounds = "", 0, 0
+    label, looks, rounds, done = "", 0, 0, 0
     sent: set[UUID] = set()
     while True:
         rounds += 1
         ground.switched.clear()
-        current = ground.network
+        current, generation = ground.network, ground.generation
         if current is not None and str(current) != label:
             label, looks = str(current), _LOOKS
             sent.clear()
         try:
             if looks or (label and rounds % _AGAIN == 0):
-                await tell_moved(pool, outbox, label, clock.now(), sent, refed=looks in {_LOOKS, 1})
+                areas = ground.changed_since(done)
+                await tell_moved(pool, outbox, label, clock.now(), sent, refed=looks in {_LOOKS, 1}, areas=areas)
                 looks = max(0, looks - 1)
+                if not looks:
+                    done = generation  # looked at whatever changed until then, to the end
         except UnavailableError as error:
             _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
         with suppress(TimeoutError):

@@ -44,12 +44,14 @@ WHERE d.version = $1 AND d.id = c.id
 """
 # The areas get places of their own in the depth-first order, behind all others: one may have grown.
 _BEHIND: Final = "SELECT coalesce(max(span_to), 0) FROM grid.device WHERE version = $1"
-_JOIN: Final = "UPDATE grid.device SET other_end = $2 WHERE version = $1 AND id = $3 AND other_end <> $2"
+_JOIN: Final = "UPDATE grid.device SET other_end = $2 WHERE version = $1 AND id = $3"
 _COUNT_UP: Final = "UPDATE grid.network_version SET revision = $2 WHERE version = $1"
 _KEEP: Final = """
 INSERT INTO grid.switching (version, revision, step, closed, opened, joins, author, reason, devices, customers)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
+_TOUCHED: Final = "UPDATE grid.switching SET areas = $3 WHERE version = $1 AND revision = $2"
+_AREAS_SINCE: Final = "SELECT areas FROM grid.switching WHERE version = $1 AND revision > $2 AND revision <= $3"
 _KEPT: Final = "SELECT * FROM grid.switching ORDER BY version DESC, revision DESC, step DESC LIMIT $1"
 
 
@@ -116,8 +118,10 @@ async def switch_network(
         await connection.execute(
             _CHANGE, version, *zip(*(_cells(rows[key], at[key], tree, behind) for key in changed), strict=True)
         )
-        renamed = [(row.other_end, key) for key, row in rows.items() if key not in tree]
-        await connection.executemany(_JOIN, [(version, *one) for one in renamed])
+        renamed = [key for key, row in rows.items() if key not in tree and row.other_end != records[key]["other_end"]]
+        await connection.executemany(_JOIN, [(version, rows[key].other_end, key) for key in renamed])
+        touched = within | {records[key]["area"] for key in renamed}
+        await connection.execute(_TOUCHED, version, revision, sorted(touched))
         await connection.execute(_COUNT_UP, version, revision)
     return Switched(version, revision, *counts)
 
@@ -140,9 +144,17 @@ async def _areas(connection: Connection, version: int, operations: Sequence[Swit
     return sorted({row["area"] for row in found})
 
 
+async def switched_areas(connection: Connection, version: int, since: int, until: int) -> frozenset[str] | None:
+    """Return the areas whose trees differ between two revisions of a version; None if that is not known."""
+    found = [row["areas"] for row in await connection.fetch(_AREAS_SINCE, version, since, until)]
+    if not found or None in found:
+        return None
+    return frozenset(area for areas in found for area in areas)
+
+
 async def switchings(connection: Connection, limit: int) -> list[dict[str, Any]]:
     """Return what was switched, latest first."""
     return [dict(row) for row in await connection.fetch(_KEPT, limit)]
 
 
-__all__ = ["NoNetworkError", "Switched", "SwitchingError", "switch_network", "switchings"]
+__all__ = ["NoNetworkError", "Switched", "SwitchingError", "switch_network", "switched_areas", "switchings"]

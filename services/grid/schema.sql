@@ -75,6 +75,9 @@ CREATE TABLE IF NOT EXISTS grid.switching (
     PRIMARY KEY (version, revision, step)
 );
 
+-- The areas whose trees it changed; null in those of before this was noted.
+ALTER TABLE grid.switching ADD COLUMN IF NOT EXISTS areas text[];
+
 CREATE TABLE IF NOT EXISTS grid.customer (
     version integer NOT NULL,
     account_id text NOT NULL,

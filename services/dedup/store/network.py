@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
     from uuid import UUID
 
@@ -29,7 +30,7 @@ JOIN grid.device AS own ON own.version = {_CURRENT} AND own.id = i.device_id AND
 JOIN report AS r ON r.incident_id = i.incident_id AND r.outcome = 'in_incident'
 JOIN grid.device AS d ON d.version = {_CURRENT} AND d.id = r.device_id
 WHERE i.state IN ('predicted', 'confirmed') AND i.kind = 'outage' AND NOT i.pinned AND NOT i.device_id = ANY(d.chain)
-  AND NOT EXISTS (
+  AND ($1::text[] IS NULL OR i.area = ANY($1)) AND NOT EXISTS (
     SELECT FROM command AS c WHERE c.subject = i.incident_id AND c.action = 'confirm' AND c.outcome = 'done'
   )
 GROUP BY i.incident_id, i.area, i.device_id, since, d.area ORDER BY i.incident_id, d.area
@@ -61,9 +62,13 @@ async def moved_incidents(connection: Connection, network: str) -> list[Moved]:
     return [Moved(*_row(row)) for row in await connection.fetch(_MOVED, network)]
 
 
-async def refed_devices(connection: Connection) -> list[Moved]:
-    """Return reported devices of open incidents that something else feeds now, by incident and area."""
-    return [Moved(*_row(row), tuple(row["devices"])) for row in await connection.fetch(_REFED)]
+async def refed_devices(connection: Connection, areas: Collection[str] | None) -> list[Moved]:
+    """Return reported devices of open incidents that something else feeds now, by incident and area.
+
+    It costs by the number of reports in them: ``areas`` are those to look at, None all.
+    """
+    asked = None if areas is None else sorted(areas)
+    return [Moved(*_row(row), tuple(row["devices"])) for row in await connection.fetch(_REFED, asked)]
 
 
 async def count_moved(connection: Connection) -> dict[str, int]:

@@ -32,7 +32,9 @@ from services.dedup.moves import tell_moved
 from services.dedup.store.reliability import interruptions
 from services.dedup.store.views import orders_by_id
 from services.dedup.timers import fire_due, fire_overdue
+from services.grid.operating import switch_network
 from services.grid.store import import_network
+from services.grid.switching import Switching
 from services.runtime.handling import Received
 from services.runtime.outbox import unpack_headers
 from services.runtime.positions import totals
@@ -217,6 +219,40 @@ async def test_what_stands_on_old_ground_is_not_kept_once_a_batch_beside_it_foun
         decided.after_commit()
 
     assert set(room.handler._cache) == {(1, "elsewhere")}
+
+
+async def test_a_switching_costs_the_areas_that_it_changed(room: Room, database_dsn: str) -> None:
+    async def switch(close: str, open_: str) -> None:
+        connection = await asyncpg.connect(database_dsn)
+        await switch_network(connection, [Switching(close, open_)], author="test", reason="")
+        await connection.close()
+        await room.ground.look_at_network(room.pool)
+
+    await room.ground.look_at_network(room.pool)
+    batch = [a_report(AREA, "A0TR00023", "here", 0), a_report("elsewhere", None, "there", 0)]
+    await room.feed(batch, minute(0))
+    here, there = room.cached(AREA), room.cached("elsewhere")
+    under_way = Received(OUTAGE_INPUT.name, 0, 9, a_report(AREA, "A0TR00024", "under way", 1), None)
+    async with room.pool.acquire() as connection, connection.transaction():
+        decided = await room.handler.handle(connection, [under_way], minute(1))
+        await switch("A0TIE00021", "A0SW00012")
+    assert decided.after_commit is not None
+    decided.after_commit()
+    assert room.ground.changed_since(1) == {AREA}
+    assert set(room.handler._cache) == {(0, "elsewhere")}, "decided on the tree of before, it is not kept"
+
+    await room.feed([a_report(AREA, "A0TR00025", "again", 2)], minute(2))
+    assert room.cached("elsewhere") is there
+    assert room.cached(AREA) is not here
+    assert room.cached(AREA).incidents.keys() == (await room.loaded(AREA))[AREA].incidents.keys()
+
+    await switch("A0SW00012", "A0TIE00021")
+    await room.feed([a_report("elsewhere", None, "more", 3)], minute(3))
+    assert set(room.handler._cache) == {(0, "elsewhere")}
+    assert room.cached("elsewhere") is there
+    room.ground.generation += 1  # as by other rules: whatever stands on the old ones is built anew
+    await room.feed([a_report("elsewhere", None, "most", 4)], minute(4))
+    assert room.cached("elsewhere") is not there
 
 
 class Counting:

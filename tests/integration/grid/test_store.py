@@ -15,7 +15,7 @@ from services.grid.csv_file import NetworkFileError
 from services.grid.evidence import PlaceEvidence
 from services.grid.lookup import resolve_places
 from services.grid.network_file import open_network
-from services.grid.operating import switch_network, switchings
+from services.grid.operating import switch_network, switched_areas, switchings
 from services.grid.store import current_version, import_network, load_trees, migrate
 from services.grid.switching import Switching, SwitchingError
 from services.grid.tree import Tree
@@ -345,3 +345,22 @@ async def test_a_subtree_moves_to_another_area_and_reports_are_placed_there(grid
     assert place.area == other
     assert (await tree_of(grid, other)).customers_under(other) == 2 * 1372
     assert set(await tree_of(grid, one)) == {one, "T001-A0BR00001"}
+
+
+async def test_which_areas_a_switching_changed_is_noted_with_it(grid, tiled):
+    network, customers = tiled(3)
+    first, second, third = (f"T00{n}-A0SU00000" for n in (1, 2, 3))
+    text = network.read_text().rstrip("\n")
+    ties = [f"TIE,{second},switch,1,31.2,118.4,,T001-A0BR00001", f"TIE3,{third},switch,1,31.2,118.4,,T003-A0BR00001"]
+    network.write_text("\n".join([text, *ties]) + "\n")
+    await import_network(grid, network, customers)
+    trees = {area: await tree_of(grid, area) for area in (first, second, third)}
+    await switch_network(grid, [Switching("TIE", "T001-A0BR00001")], author="li", reason="")
+    within = await switch_network(grid, [Switching("TIE3", "T003-A0BR00001")], author="li", reason="")
+    assert await switched_areas(grid, within.version, 0, 1) == {first, second}
+    assert await switched_areas(grid, within.version, 1, 2) == {third}
+    assert await switched_areas(grid, within.version, 0, 2) == trees.keys()
+    assert await switched_areas(grid, within.version, 2, 3) is None, "nobody noted how it came to that"
+    await grid.execute("UPDATE grid.switching SET areas = NULL WHERE revision = 1")  # by the release before
+    assert await switched_areas(grid, within.version, 0, 2) is None
+    assert await switched_areas(grid, within.version, 1, 2) == {third}
