@@ -274,8 +274,10 @@ def _classify(
         business_type, type_rule, confidence = keywords.fault_type, TypeRule.HAZARD, _ONE_TYPE
     fault: str | None = None
     if business_type == keywords.fault_type:
-        # A fault that does not say what it is, is an outage: most are, and the crew finds out.
+        # A fault that does not say what it is, is an outage: most are, and the crew finds out. So is one with danger,
+        # whatever else is wrong: a crew must go at once.
         fault, word = reading.fault or (OUTAGE, None)
+        fault = OUTAGE if hazards else fault
         if word is not None and word not in found:
             found.append(word)
     known = bool(reading.types or reading.fault or reading.hazards)

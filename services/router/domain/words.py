@@ -43,6 +43,7 @@ _TRADITIONAL: Final = (
     "親亲鉤钩鋸锯掛挂墜坠懸悬飄飘鳥鸟蟲虫貓猫壞坏齊齐陽阳陰阴雞鸡鴨鸭魚鱼絕绝緣缘觸触喬乔劃划創创驚惊嚇吓從从應应該该"
     "難难聯联繫系獨独錯错誤误說说聽听覺觉煉炼繼继鳴鸣鈴铃爾尔罵骂擾扰違违舊旧壽寿亂乱卻却後后雖虽衝冲壺壶視视頻频"
     "桿杆嚴严勢势囪囱殼壳夠够數数濺溅鹽盐纖纤繳缴膠胶診诊輸输龍龙"
+    "導导將将損损煩烦蓋盖鎖锁釣钓窩窝隱隐紅红欄栏設设銹锈箏筝"
 )
 _SAME: Final = str.maketrans({"\U0001f525": "火", **dict(zip(_TRADITIONAL[::2], _TRADITIONAL[1::2], strict=True))})
 _FOLDED: Final = frozenset(map(chr, _SAME))

@@ -113,7 +113,7 @@ def one_route(route: str) -> str:
             "7: 'gold' is no customer_class; allowed: important, life_support, normal, vip",
         ),
         ("      match: {hazards: fier}\n", "7: 'fier' is no hazards; did you mean 'fire'? allowed: "),
-        ("      match: {fault: power}\n", "7: 'power' is no fault; allowed: metering, outage, voltage"),
+        ("      match: {fault: power}\n", "7: 'power' is no fault; allowed: facility, metering, outage, voltage"),
         ("      match: {placed: maybe}\n", "7: placed must be true or false"),
         ('      match: {area: "a\\nb"}\n', "7: area must be one line without control characters"),
         ("      match: {area: []}\n", "7: area has an empty list: it would never match"),
