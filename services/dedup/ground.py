@@ -117,7 +117,9 @@ class Ground:
         areas = None
         if current is not None and before is not None and current.version == before.version:
             areas = await switched_areas(connection, current.version, before.revision, current.revision)
-        _log.info("network_version", version=str(current), before=str(before), areas=areas and len(areas))
+        _log.info(
+            "network_version", version=str(current), before=str(before), areas="all" if areas is None else len(areas)
+        )
         self._network = current
         self.generation += 1
         if areas is not None:
