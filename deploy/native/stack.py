@@ -47,6 +47,7 @@ _LISTEN_SECONDS = 0.25
 _HTTP_OK = 200
 _STARTER_GONE_SECONDS = 3.0
 _SUPERVISOR = "deploy.native.supervisor"
+_ProcessState = Literal["ready", "running", "waiting", "failed", "stopping", "stopped", "down"]
 # Supervisors of stacks this process left running: kept so that Python reaps them if they end before it does.
 _left_running: list[subprocess.Popen[bytes]] = []
 
@@ -70,7 +71,7 @@ class ProcessStatus:
     """
 
     name: str
-    state: Literal["ready", "running", "waiting", "failed", "stopping", "stopped", "down"]
+    state: _ProcessState
     pid: int | None
     address: str
     log: str
@@ -378,7 +379,7 @@ def _reap(pid: int, settings: StackSettings) -> None:
 
 def _process_status(process: ProcessInfo) -> ProcessStatus:
     detail = ""
-    state: Literal["ready", "running", "waiting", "failed", "stopping", "stopped", "down"] = "down"
+    state: _ProcessState = "down"
     alive = is_same_process(process.pid, process.identity)
     if process.gave_up:
         state, detail = "failed", process.gave_up

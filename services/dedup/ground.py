@@ -8,6 +8,7 @@ and a nation's areas take seconds to load. Never here: a decision about a report
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from services.runtime.postgres import Pool
 
 _STEPS: Final = 1000
-"""Switchings whose areas are remembered: nobody looks so rarely that more lie between two looks."""
+"""Generations whose areas are remembered: nobody looks so rarely that more lie between two looks."""
 _log: Final = structlog.get_logger()
 
 
@@ -69,6 +70,7 @@ class Ground:
         self.rules: Rules = self._watched()
         self.generation = 0
         self._switched: dict[int, frozenset[str]] = {}
+        self._counting = threading.Lock()
         _log.info("rules_loaded", rules_hash=self.rules.hash)
 
     @property
@@ -78,8 +80,13 @@ class Ground:
 
     def changed_since(self, generation: int) -> frozenset[str] | None:
         """Return the areas whose network is another one than at that generation; None: all, or the rules are others."""
-        steps = [self._switched.get(step) for step in range(generation + 1, self.generation + 1)]
-        return None if None in steps else frozenset().union(*(step for step in steps if step is not None))
+        areas: set[str] = set()
+        for step in range(generation + 1, self.generation + 1):
+            switched = self._switched.get(step)
+            if switched is None:
+                return None
+            areas |= switched
+        return frozenset(areas)
 
     def look_at_rules(self) -> None:
         """Look at the files once and take in a change that has settled."""
@@ -89,7 +96,7 @@ class Ground:
         if (rules.hash, rules.levels) != (self.rules.hash, self.rules.levels):
             _log.info("rules_changed", rules_hash=rules.hash, before=self.rules.hash)
             self.rules = rules
-            self.generation += 1
+            self._count_up(None)
 
     async def look_at_network(self, pool: Pool) -> None:
         """Ask once which network is current, and count the open incidents for the gauge."""
@@ -121,11 +128,16 @@ class Ground:
             "network_version", version=str(current), before=str(before), areas="all" if areas is None else len(areas)
         )
         self._network = current
-        self.generation += 1
-        if areas is not None:
-            self._switched[self.generation] = areas
-            self._switched.pop(self.generation - _STEPS, None)
+        self._count_up(areas)
         self.switched.set()
+
+    def _count_up(self, areas: frozenset[str] | None) -> None:
+        """Begin another generation, for these areas or for all."""
+        with self._counting:  # rules are looked at in a thread: two changes at once must not be taken for one
+            self.generation += 1
+            if areas is not None:
+                self._switched[self.generation] = areas
+            self._switched.pop(self.generation - _STEPS, None)
 
     async def watch(self, pool: Pool, every_s: float) -> None:
         """Look again and again, for the life of the service."""

@@ -46,7 +46,6 @@ async def tell_moved(
     now: datetime,
     sent: set[UUID],
     *,
-    refed: bool = True,
     areas: Collection[str] | None = None,
 ) -> int:
     """Tell the areas of incidents that network ``label`` has elsewhere; return how many messages that took.
@@ -57,13 +56,12 @@ async def tell_moved(
         label: Version and revision of the network in force.
         now: By our clock.
         sent: What was told already of this network; it is not told again.
-        refed: Whether to look at the devices of every open report too, which costs by their number.
-        areas: Those in which to do that; None: all.
+        areas: Those in which to look at the devices of every open report too, which costs by their number; None: all.
     """
     with translated():
         async with pool.acquire() as connection, connection.transaction():
             moved = await network.moved_incidents(connection, label)
-            steps = await network.refed_devices(connection, areas) if refed else []
+            steps = await network.refed_devices(connection, areas) if areas is None or areas else []
             messages = [_told(one, label, now, area=one.area, now_in=one.now_in) for one in moved]
             messages += [_told(one, label, now, area=one.now_in or one.area, now_in=one.area) for one in steps]
             fresh = [message for message in messages if message.message_id not in sent]
@@ -107,8 +105,8 @@ async def watch_moves(pool: Pool, outbox: Outbox, ground: Ground, every_s: float
             sent.clear()
         try:
             if looks or (label and rounds % _AGAIN == 0):
-                areas = ground.changed_since(done)
-                await tell_moved(pool, outbox, label, clock.now(), sent, refed=looks in {_LOOKS, 1}, areas=areas)
+                areas = ground.changed_since(done) if looks in {_LOOKS, 1} else ()
+                await tell_moved(pool, outbox, label, clock.now(), sent, areas=areas)
                 looks = max(0, looks - 1)
                 if not looks:
                     done = generation  # looked at whatever changed until then, to the end

@@ -1,8 +1,8 @@
 """Timers: expired offers, SLA warnings, the next step of a plan, agents who are gone.
 
 Decided here: when to look, and that whatever is overdue after a standstill leaves half of the time to contacts and
-agents. Never here: what follows. Each look is a transaction that locks what it changes, so two
-processes never do one thing twice, and the next process continues what a dead one was about to do.
+agents. Never here: what follows. Each look is a transaction that locks what it changes, so two processes never do one
+thing twice, and the next process continues what a dead one was about to do.
 """
 
 from __future__ import annotations
