@@ -63,7 +63,7 @@ RUBBISH = (
         b"null",
         b"<xml/>",
         b'{"event_id": NaN}',
-        b'{"event_id":"h","text":"\\ud800"}',
+        b'{"event_id":"h","text":"\\u0000"}',
     ),
     b'{"event_id":"x","text":"' + b"x" * 2_000_000 + b'"}',
 )

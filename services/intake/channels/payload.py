@@ -2,7 +2,8 @@
 
 Decided here: how deep and how many-parted a payload may be, what a time, a position and an event id look like.
 Fields we do not know are ignored (an IVR that is upgraded before us must not lose its callers) and are named in
-the answer, so that a misspelt field does not vanish in silence.
+the answer, so that a misspelt field does not vanish in silence. Half of an emoji, which is what a text message or a
+form that cuts by length may end in, is read as the replacement character: what is said around it counts.
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ _BOM: Final = b"\xef\xbb\xbf"
 # Linear whatever comes: possessive groups are never retried, and an unterminated string ends at the end.
 _PARTS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{},:]', re.DOTALL)
 _EVENT_ID: Final = re.compile(r"[\x20-\x7e]{1,200}")
+
+_HIGH: Final = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
+_LOW: Final = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPES: Final = re.compile(rb"%s%s|(%s|%s)|\\." % (_HIGH, _LOW, _HIGH, _LOW), re.DOTALL)
+"""Escapes of JSON, one that escapes a backslash too; the group is a surrogate without its other half."""
 
 
 def _instant(value: object) -> datetime:
@@ -131,6 +137,11 @@ def read_list(body: bytes) -> list[Read | PayloadRefusedError]:
     ]
 
 
+def _whole(escape: re.Match[bytes]) -> bytes:
+    """Return an escape as it is, or the replacement character for half of a pair (RFC 8259, 8.2)."""
+    return rb"\ufffd" if escape[1] else escape[0]
+
+
 def _read(found: dict[str, Any]) -> Read:
     try:
         canonical = orjson.dumps(found, option=orjson.OPT_SORT_KEYS)
@@ -143,6 +154,9 @@ def _loads(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        whole = _ESCAPES.sub(_whole, body)
+        if whole != body:
+            return _loads(whole)
         if not _is_utf8(body):
             raise PayloadRefusedError(Reason.NOT_UTF8, "The body is not UTF-8.") from None
         place = f"line {error.lineno}, column {error.colno}"

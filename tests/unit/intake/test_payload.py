@@ -43,7 +43,8 @@ def nested(depth: int) -> bytes:
         (b"null", Reason.MALFORMED),
         (b'{"a":NaN}', Reason.MALFORMED),
         (b'{"a":1e999}', Reason.MALFORMED),
-        (b'{"a":"\\ud800"}', Reason.MALFORMED),
+        (b'{"a":"\\ud800}', Reason.MALFORMED),
+        (b'{"a":"\\ud80"}', Reason.MALFORMED),
         ('{"text":"停电了"}'.encode("gbk"), Reason.NOT_UTF8),
         ('{"text":"停电了"}'.encode("utf-16"), Reason.NOT_UTF8),
         (nested(MAX_DEPTH + 1), Reason.TOO_DEEP),
@@ -66,7 +67,22 @@ def test_brackets_and_commas_inside_text_are_only_text() -> None:
     assert read_object(json.dumps({"text": text}).encode()).fields == {"text": text}
 
 
-@pytest.mark.parametrize("unit", [b'"', b'\\"', b'"\\', b"\\", b'"a', b'\\"\\'])
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (b"a\\ud83d", "a\ufffd"),
+        (b"\\uDE00b", "\ufffdb"),
+        (b"\\ud83d\\ud83d\\ude00", "\ufffd\U0001f600"),
+        (b"\\ude00\\ud83d", "\ufffd\ufffd"),
+        (b"\\\\ud83d\\ud83d", "\\ud83d\ufffd"),
+        (b'\\n\\u505c\\"\\ud83d', '\n停"\ufffd'),
+    ],
+)
+def test_half_an_emoji_spoils_only_itself(written: bytes, read: str) -> None:
+    assert read_object(b'{"a":"%s"}' % written).fields == {"a": read}
+
+
+@pytest.mark.parametrize("unit", [b'"', b'\\"', b'"\\', b"\\", b'"a', b'\\"\\', b"\\ud83d"])
 def test_the_scan_for_bombs_is_linear_in_the_worst_of_inputs(unit: bytes) -> None:
     body = b"[" * 5 + b"{" * 3 + b"[" + unit * (64 * 1024 // len(unit))
     started = time.perf_counter()

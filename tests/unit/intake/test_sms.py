@@ -67,6 +67,15 @@ def test_an_array_is_taken_one_by_one_and_a_bad_one_takes_no_other_with_it(provi
 
 
 @providers
+def test_an_emoji_cut_in_two_with_its_long_message_costs_no_message(provider: str) -> None:
+    messages = [one(provider, "13800000000", "停电了\ud83d"), one(provider, "13800000001", "没电", 2)]
+    body = json.dumps(messages).encode()  # as \\ud83d
+    first, again = (sms.accept(gateway(provider), body, None, NOW, Talk.fresh(lambda: PHRASES)) for _ in range(2))
+    assert [found.contact.text for found in first] == ["停电了\ufffd", "没电"]
+    assert [found.contact.contact_id for found in first] == [found.contact.contact_id for found in again]
+
+
+@providers
 def test_a_push_again_is_the_same_contact_also_alone_and_later(provider: str) -> None:
     talk = Talk.fresh(lambda: PHRASES)
     message = one(provider, "13800000000", "停电了")
