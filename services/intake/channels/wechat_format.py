@@ -1,11 +1,13 @@
 """The WeChat platform's message format: flat fields in XML or JSON, for requests and responses.
 
 Decided here: what is read of a body (the text of each field, nothing nested); a DTD, an entity, a duplicate field or
-too many parts are refused.
+too many parts are refused. Control characters are left out: citizens' telephones send them, the platform passes them
+on as they are, and no XML parser takes them (github.com/offu/WeRoBot/issues/420, silenceper/wechat/issues/750).
 """
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import ParseError
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_TAGS: Final = 400
 _BOM: Final = b"\xef\xbb\xbf"
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""What may not stand in XML (XML 1.0, 2.2)."""
 
 
 class Format(StrEnum):
@@ -63,14 +67,14 @@ def _json(body: bytes) -> dict[str, str]:
 
 def _plain(value: object) -> str:
     if isinstance(value, str):
-        return value.strip()
+        return _CONTROL.sub("", value).strip()
     # MsgId is a number of 64 bits here; true and nested lists mean nothing to us.
     return repr(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def _xml(body: bytes) -> dict[str, str]:
     try:
-        text = body.decode("utf-8-sig")
+        text = _CONTROL.sub("", body.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise PayloadRefusedError(Reason.NOT_UTF8, "The body is not UTF-8.") from None
     if body.count(b"<") > MOST_TAGS:

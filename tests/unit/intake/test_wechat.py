@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -196,6 +197,23 @@ def test_what_the_platform_never_sends_is_refused(body: bytes, reason: Reason) -
     with pytest.raises(PayloadRefusedError) as caught:
         taken(ACCOUNT, body, NOW)
     assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize("control", ["\x1d", "\x02", "\x00", "\x1b", "\ufffe"])
+def test_a_control_character_of_a_citizens_telephone_costs_no_message(control: str) -> None:
+    fields = {"MsgType": "te" + control + "xt", "MsgId": "9", "Content": f"停{control}电\t了\n快{control}"}
+    in_json = {"ToUserName": "gh_1", "FromUserName": "openid-1", "CreateTime": 1763770200, **fields}
+    for body in (xml(**fields), json.dumps(in_json).encode()):
+        made = taken(ACCOUNT, body, NOW)
+        assert isinstance(made, Accepted)
+        assert (made.contact.event, made.contact.text) == ("text", "停电\t了\n快")
+        assert "户号" in (made.reply or "")
+
+
+def test_what_a_control_character_hides_is_seen() -> None:
+    with pytest.raises(PayloadRefusedError) as caught:
+        taken(ACCOUNT, b'<!DOC\x02TYPE xml [<!ENT\x02ITY a "x">]><xml>&a;</xml>', NOW)
+    assert "DTD" in caught.value.detail
 
 
 def test_text_beyond_the_contract_is_clipped_and_says_so() -> None:
