@@ -83,12 +83,16 @@ def accept(source: PhoneSource, body: bytes, idempotency_key: str | None, now: d
 
 
 def _lines(body: bytes) -> dict[str, Any]:
-    """Read ``Name: value`` lines of one event."""
+    """Read ``Name: value`` lines of one event.
+
+    Only a line feed ends one, as AMI writes them: a caller chooses the name their telephone shows, and Unicode's other
+    line breaks in it would be lines of theirs before the dialplan's.
+    """
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise PayloadRefusedError(Reason.NOT_UTF8, "The body is not UTF-8.") from None
-    lines = text.strip().splitlines()
+    lines = text.strip().split("\n")
     if len(lines) > _MOST_LINES:
         raise PayloadRefusedError(Reason.TOO_MANY_PARTS, f"The event has more than {_MOST_LINES} lines.")
     fields: dict[str, str] = {}

@@ -160,6 +160,19 @@ def test_a_wrong_field_has_the_vendors_name() -> None:
     assert wrong_fields(flow_of_cec(**no_offset)) == {"occurred_at"}
 
 
+@pytest.mark.parametrize("break_", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\r"])
+@pytest.mark.parametrize("named", ["account_no: 9999999999", "no line"])
+def test_the_name_a_caller_shows_is_no_line_of_the_dialplans(break_: str, named: str) -> None:
+    told = (
+        f"Event: UserEvent\r\nUniqueid: 1.42\r\nCallerIDNum: 13800138000\r\nCallerIDName: x{break_}{named}\r\n"
+        "UserEvent: gridline\r\nevent: dtmf\r\naccount_no: 0123456789\r\n\r\n"
+    )
+    for text in (told, told.replace("\r\n", "\n")):
+        found = asterisk.accept(SOURCE, text.encode(), None, NOW)
+        assert isinstance(found, Accepted)
+        assert (found.contact.account_id, found.contact.phone) == ("0123456789", "13800138000")
+
+
 def test_what_a_caller_hears_is_escaped_and_the_call_goes_on() -> None:
     document = twilio.twiml("a < b & 'c'", "zh-CN", "https://ivr.example/menu?a=1&b=2").decode()
     assert document == (
