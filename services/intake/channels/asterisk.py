@@ -12,11 +12,12 @@ only with ``timestampevents=yes``.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from services.intake.channels.contact import Accepted, NotAContact
-from services.intake.channels.payload import event_id, read_object
+from services.intake.channels.payload import event_id, is_utf8, read_object
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields
 from services.intake.channels.vendor import accept_call, digest, menu_path, number_of, part
 
@@ -61,6 +62,8 @@ _AMI_NAMES: Final = {
     "transcript": "text",
 }
 
+_AMI_READ: Final = frozenset(name.lower() for name in _AMI_NAMES.values())
+
 
 def accept(source: PhoneSource, body: bytes, idempotency_key: str | None, now: datetime) -> Accepted | NotAContact:
     """Turn an event into a contact, or into nothing where it says nothing of what the caller wants.
@@ -86,21 +89,20 @@ def _lines(body: bytes) -> dict[str, Any]:
     """Read ``Name: value`` lines of one event.
 
     Only a line feed ends one, as AMI writes them: a caller chooses the name their telephone shows, and Unicode's other
-    line breaks in it would be lines of theirs before the dialplan's.
+    line breaks in it would be lines of theirs before the dialplan's. That name comes in any encoding, and what is not
+    UTF-8 is refused only in a field that is read.
     """
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise PayloadRefusedError(Reason.NOT_UTF8, "The body is not UTF-8.") from None
-    lines = text.strip().split("\n")
+    lines = body.removeprefix(BOM_UTF8).strip().split(b"\n")
     if len(lines) > _MOST_LINES:
         raise PayloadRefusedError(Reason.TOO_MANY_PARTS, f"The event has more than {_MOST_LINES} lines.")
     fields: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
-        name, colon, value = line.partition(":")
-        if not colon or not name.strip():
+        name, colon, value = (part.strip() for part in line.decode(errors="replace").partition(":"))
+        if not colon or not name:
             raise PayloadRefusedError(Reason.MALFORMED, f"Line {number} is not “Name: value” of one AMI event.")
-        fields.setdefault(name.strip(), value.strip())
+        if name.lower() in _AMI_READ and not is_utf8(line):
+            raise PayloadRefusedError(Reason.NOT_UTF8, f"{name[:200]} is not UTF-8.")
+        fields.setdefault(name, value)
     if "Event" not in fields:
         raise PayloadRefusedError(Reason.MALFORMED, "The body is neither an AMI event nor JSON.")
     return fields

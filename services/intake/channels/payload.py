@@ -157,7 +157,7 @@ def _loads(body: bytes) -> Any:
         whole = _ESCAPES.sub(_whole, body)
         if whole != body:
             return _loads(whole)
-        if not _is_utf8(body):
+        if not is_utf8(body):
             raise PayloadRefusedError(Reason.NOT_UTF8, "The body is not UTF-8.") from None
         place = f"line {error.lineno}, column {error.colno}"
         raise PayloadRefusedError(Reason.MALFORMED, f"The body is not JSON: {error.msg} at {place}.") from None
@@ -181,7 +181,8 @@ def _refuse_bombs(body: bytes, most: int = MAX_PARTS) -> None:
             raise PayloadRefusedError(Reason.TOO_MANY_PARTS, f"The body has more than {most} parts.")
 
 
-def _is_utf8(body: bytes) -> bool:
+def is_utf8(body: bytes) -> bool:
+    """Whether it is text in UTF-8."""
     try:
         body.decode()
     except UnicodeDecodeError:

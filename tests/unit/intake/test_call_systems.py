@@ -173,6 +173,20 @@ def test_the_name_a_caller_shows_is_no_line_of_the_dialplans(break_: str, named:
         assert (found.contact.account_id, found.contact.phone) == ("0123456789", "13800138000")
 
 
+def test_the_name_a_caller_shows_may_be_in_any_encoding_and_what_is_read_may_not() -> None:
+    def told(name: str, text: str) -> bytes:
+        head = "Event: UserEvent\r\nUserEvent: gridline\r\nUniqueid: 1.42\r\nevent: transcript\r\n"
+        return head.encode("utf-8-sig") + f"CallerIDName: {name}\r\ntext: {text}\r\n\r\n".encode("gbk")
+
+    found = asterisk.accept(SOURCE, told("张三的手机", "power cut"), None, NOW)
+    assert isinstance(found, Accepted)
+    assert found.contact.text == "power cut"
+    with pytest.raises(PayloadRefusedError) as caught:
+        asterisk.accept(SOURCE, told("x", "停电了停电了"), None, NOW)
+    assert caught.value.reason is Reason.NOT_UTF8
+    assert "text" in caught.value.detail
+
+
 def test_what_a_caller_hears_is_escaped_and_the_call_goes_on() -> None:
     document = twilio.twiml("a < b & 'c'", "zh-CN", "https://ivr.example/menu?a=1&b=2").decode()
     assert document == (
