@@ -1,9 +1,10 @@
 """The loop that sends notices: claim, call the sender, record the outcome.
 
 Decided here: how many calls run at once, how long each may take, when to retry, and that an ETR which passed while its
-notice waited is not sent. A notice's row says ``sending`` before anything leaves this process. If the process dies
-before the outcome is recorded, the claim expires and any instance settles it: if the sender's receivers drop repeats
-it is sent again (at least once), otherwise it stays ``unknown`` (at most once).
+notice waited is not told (by the database's clock, as a wrong one here would give up every estimate). A notice's row
+says ``sending`` before anything leaves this process. If the process dies before the outcome is recorded, the claim
+expires and any instance settles it: if the sender's receivers drop repeats it is sent again (at least once), otherwise
+it stays ``unknown`` (at most once).
 
 Never here: two calls for one notice at once. An attempt whose claim has expired (the process was paused) is not made.
 """
@@ -12,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from services.notify import metrics, pending
+from services.notify.domain.notice import without_etr
 from services.notify.pace import Pace
 from services.notify.pending import Attempt, Outcome
 from services.notify.senders import Delivered, Letter, Refused, Retry
@@ -202,9 +204,13 @@ class Lane:
 
     async def _call(self, one: Claimed, claimed_at: float) -> Attempt:
         """Make one attempt, unless the claim is about to end: then it is another's to make."""
-        letter, now = self._write(one), clock.now()
-        if one.etr is not None and one.etr <= now:
-            return Attempt(one.notice_id, one.attempt, Outcome.REFUSED, "etr_past")  # it waited until it became untrue
+        now = clock.now()
+        if one.etr_past:  # it waited until it became untrue
+            left = without_etr(one.stage, one.template, first_word=one.first_word)
+            if left is None:
+                return Attempt(one.notice_id, one.attempt, Outcome.REFUSED, "etr_past")
+            one = replace(one, template=left, etr=None)
+        letter = self._write(one)
         if clock.monotonic() - claimed_at > _CLAIM_MARGIN_SECONDS / 2:
             return Attempt(one.notice_id, one.attempt, Outcome.RETRY, "late")
         answer: Answer

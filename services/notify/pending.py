@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 # an older one is on its way: so they arrive in the order in which they were made.
 _CLAIM: Final = """
 WITH due AS (
-    SELECT n.notice_id
+    SELECT n.notice_id,
+           n.incident_id IS NOT NULL AND NOT EXISTS (
+               SELECT FROM notice o
+               WHERE o.incident_id = n.incident_id AND o.recipient_id = n.recipient_id AND o.state = 'sent'
+           ) AS first_word
     FROM notice n
     WHERE n.state = 'pending' AND n.channel = ANY($1::text[]) AND n.next_attempt_at <= now()
       AND NOT EXISTS (SELECT FROM notice o WHERE o.state = 'sending' AND o.recipient_id = n.recipient_id)
@@ -42,7 +46,8 @@ SET state = 'sending', attempts = n.attempts + 1, sender = $3, sending_until = n
 FROM due, recipient r
 WHERE n.notice_id = due.notice_id AND r.recipient_id = n.recipient_id
 RETURNING n.notice_id, n.attempts, n.channel, r.address, r.account, n.incident_id, n.ticket_ref, n.language, n.stage,
-          n.revision, n.template, n.etr, n.restored_at, n.caused_at, n.made_at
+          n.revision, n.template, n.etr, n.restored_at, n.caused_at, n.made_at, n.etr <= now() AS etr_past,
+          due.first_word
 """
 # Rows are locked in the order of their ids, as ``store`` does when it supersedes. A delivery counts even where its
 # claim had ended: it is a fact. Any other outcome counts only while the claim holds.
@@ -116,7 +121,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A notice this process may attempt to send until its claim ends."""
+    """A notice this process may attempt to send until its claim ends.
+
+    Attributes:
+        etr_past: Whether its estimate has passed while it waited.
+        first_word: Whether its customer was sent nothing yet of the incident.
+    """
 
     notice_id: UUID
     attempt: int
@@ -133,6 +143,8 @@ class Claimed:
     restored_at: datetime | None
     caused_at: datetime
     made_at: datetime
+    etr_past: bool
+    first_word: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +199,8 @@ async def claim(pool: Pool, channels: Sequence[Channel], *, sender: str, most: i
             restored_at=row["restored_at"],
             caused_at=row["caused_at"],
             made_at=row["made_at"],
+            etr_past=bool(row["etr_past"]),
+            first_word=row["first_word"],
         )
         for row in rows
     ]

@@ -103,11 +103,14 @@ JOIN subscription s USING (report_id)
 LEFT JOIN report r USING (report_id)
 LEFT JOIN recipient p USING (recipient_id)
 """
-# A word that was never sent because planned work was told instead was told to nobody: it holds again with the incident.
+# What never left us was told to nobody: a word in whose place planned work was told holds again with the incident, an
+# estimate that passed while it waited was not told, nor what a customer asked not to be told before they came back.
 _TOLD: Final = """
-SELECT n.recipient_id, n.incident_id, n.stage, n.revision, n.etr
+SELECT n.recipient_id, n.incident_id, n.stage, n.revision,
+       CASE WHEN n.sent_at >= n.etr THEN NULL ELSE n.etr END AS etr
 FROM notice n
 WHERE n.incident_id = ANY($1::uuid[]) AND n.recipient_id = ANY($2::uuid[])
+  AND NOT (n.state = 'failed' AND n.reason IN ('etr_past', 'unlinked'))
   AND NOT (
       n.state = 'superseded'
       AND EXISTS (SELECT FROM notice s WHERE s.notice_id = n.superseded_by AND s.planned_id IS NOT NULL)

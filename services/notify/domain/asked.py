@@ -57,7 +57,8 @@ def truth(asked: Asked, now: datetime) -> Truth:
         tell = present(standing, joined_revision=asked.joined_revision, now=now)
         return Truth(tell, standing.restored_at, standing.changed_at)
     if settled is not None:
-        return Truth(settled_tell(settled.outcome, settled.reason, settled.expected_at), None, settled.at)
+        until = settled.expected_at if settled.expected_at is not None and settled.expected_at > now else None
+        return Truth(settled_tell(settled.outcome, settled.reason, until), None, settled.at)
     return Truth(Tell(Stage.RECEIVED, 1, Template.RECEIVED))  # on its way between two incidents
 
 

@@ -76,6 +76,25 @@ class Template(StrEnum):
     WITH_PERSON = "with_person"
 
 
+_WITHOUT_ETR: Final = {
+    Template.JOINED_KNOWN_ETR: Template.JOINED_KNOWN,
+    Template.ANSWERED_PLANNED: Template.ANSWERED,
+}
+
+
+def without_etr(stage: Stage, template: Template, *, first_word: bool) -> Template | None:
+    """Return the text that is left of a notice whose estimate has passed; None where the estimate was all it had.
+
+    Args:
+        stage: What it is about.
+        template: The text with the estimate.
+        first_word: Whether its customer was sent nothing yet of the incident: they hear that it is known.
+    """
+    if template in _WITHOUT_ETR:
+        return _WITHOUT_ETR[template]
+    return Template.JOINED_KNOWN if first_word or stage is Stage.ASKED else None
+
+
 class Quiet(StrEnum):
     """Why there is no notice. The word is in the metric and the log."""
 

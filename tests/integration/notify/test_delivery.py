@@ -9,10 +9,12 @@ import pytest
 
 from services.contracts.values import Channel, CustomerClass, IncidentState
 from services.notify import pending
+from services.notify.domain.notice import Template
 from services.notify.senders import Delivered, Retry
 from services.notify.senders.log import LogSender
 from services.runtime.clock import monotonic, now
 from tests.integration.notify.receiver import Receiver
+from tests.integration.notify.test_links import heard
 
 pytestmark = pytest.mark.integration
 
@@ -200,14 +202,63 @@ async def test_a_notice_that_is_out_of_date_is_not_sent_at_all(desk, deliveries,
     assert [post.data["stage"] for post in receiver.posts] == ["restored"]
 
 
-async def test_an_estimate_that_passed_while_its_notice_waited_is_not_told(desk, deliveries, receiver):
+async def test_an_estimate_that_passed_while_its_notice_waited_is_not_told_and_the_next_is_the_first(
+    desk, deliveries, receiver
+):
+    """The gateway was away until then: the next estimate is only minutes from the one nobody heard."""
+    await opened(desk)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await desk.wait_states(SENT)
+    past = now() - timedelta(minutes=1)
+    await desk.take(desk.make.changed(1, 2, etr=past))
+    await desk.wait_row(stage="etr_set", etr=past, state="failed", reason="etr_past")
+    assert await desk.take(desk.make.changed(1, 3, etr=past + timedelta(minutes=15))) == 1
+    await desk.wait_row(stage="etr_set", state="sent")
+
+    assert [post.data["stage"] for post in receiver.posts] == ["received", "etr_set"]
+
+
+async def test_who_was_sent_nothing_yet_hears_of_the_outage_without_the_estimate_that_passed(
+    desk, deliveries, receiver
+):
+    """A gateway that was away for hours: one joined a known outage, the other opened it before the estimate."""
     past = now() - timedelta(minutes=1)
     await desk.take(desk.make.changed(1, 1, joined=[desk.make.member(1, 1)], etr=past))
-    assert [row["etr"] for row in await desk.notices()] == [past], "true when it was decided"
+    await opened(desk, incident=2)
+    await desk.take(desk.make.changed(2, 2, etr=past))
+    assert [row["etr"] for row in await desk.notices(state="pending")] == [past] * 2, "true when it was decided"
     deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
-    await desk.wait_row(stage="joined_known", state="failed", reason="etr_past")
+    await desk.wait_states(("joined_known", "sent"), ("received", "superseded"), ("etr_set", "sent"))
 
-    assert receiver.posts == []
+    for post in receiver.posts:
+        known = desk.templates().render(Template.JOINED_KNOWN, "zh-Hans-CN", ref=post.data["ticket_ref"])
+        assert (post.data["text"], post.data["etr"]) == (known.text, None)
+    assert await desk.take(desk.make.changed(1, 2, etr=past + timedelta(minutes=15))) == 1, "they heard of none"
+    assert (await desk.notices())[-1]["stage"] == "etr_set"
+
+
+async def test_who_asks_is_answered_though_the_estimate_passes_before_the_answer_leaves(desk, deliveries, receiver):
+    member = desk.make.member(1, 1)
+    past = now() - timedelta(minutes=1)
+    await desk.take(desk.make.changed(1, 1, joined=[member], etr=past))
+    await desk.pool.execute("UPDATE notice SET state = 'sent'")
+    await desk.take(heard("asks_status", member.recipient.address))
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await desk.wait_row(stage="asked", state="sent")
+
+    [post] = receiver.posts
+    assert (post.data["stage"], post.data["etr"]) == ("asked", None)
+
+
+async def test_a_clock_that_is_hours_ahead_gives_up_no_estimate(desk, deliveries, monkeypatch):
+    sender = Slow(repeatable=True)
+    sender.free.set()
+    await desk.take(desk.make.changed(1, 1, joined=[desk.make.member(1, 1)], etr=ETR))
+    monkeypatch.setattr("services.notify.delivery.clock.now", lambda: now() + timedelta(hours=16))
+    deliveries.start(deliveries.make(sender))
+    await desk.wait_states(("joined_known", "sent"))
+
+    assert [letter.etr for letter in sender.letters] == [ETR]
 
 
 async def test_an_attempt_that_fails_after_newer_news_is_not_tried_again(desk, deliveries, receiver):

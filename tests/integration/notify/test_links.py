@@ -89,6 +89,19 @@ async def test_somebody_who_comes_back_is_told_again(desk):
     assert await desk.take(ended) == 2
 
 
+async def test_an_estimate_that_was_dropped_when_they_stopped_is_not_taken_for_told_once_they_are_back(desk):
+    etr = NOW + timedelta(hours=2)
+    await desk.take(outage(desk, customers=(1000,)))
+    await desk.pool.execute("UPDATE notice SET state = 'sent'")
+    await desk.take(desk.make.changed(1, 2, etr=etr))
+    await desk.take(heard("unlinked", at=NOW))
+    assert len(await pending.drop_unlinked(desk.pool)) == 1
+    await desk.take(heard("linked", at=NOW + timedelta(minutes=1)))
+
+    assert await desk.take(desk.make.changed(1, 3, etr=etr + timedelta(minutes=5))) == 1
+    assert (await desk.notices())[-1]["stage"] == "etr_set"
+
+
 @pytest.mark.parametrize("together", [True, False])
 async def test_what_was_heard_earlier_does_not_undo_what_was_heard_later(desk, together):
     stop, start = heard("unlinked", at=NOW), heard("linked", at=NOW - timedelta(minutes=1))

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from services.contracts.values import IncidentState
+from services.notify.domain.asked import Asked, Settled, truth
 from services.notify.domain.decide import needs_notice, present
 from services.notify.domain.incident import Standing
 from services.notify.domain.notice import Quiet, Stage, Tell, Template, Told
@@ -199,3 +200,10 @@ def test_who_asks_hears_what_is_true_even_if_they_were_told():
     assert present(standing(etr=TWO), joined_revision=1, now=NOW).etr == TWO
     assert present(standing(etr=PAST, known_since=4), joined_revision=1, now=NOW).stage is Stage.RECEIVED
     assert present(standing(RESTORED, state_since=7), joined_revision=1, now=NOW).stage is Stage.RESTORED
+
+
+@pytest.mark.parametrize(("until", "template"), [(TWO, Template.ANSWERED_PLANNED), (PAST, Template.ANSWERED)])
+def test_who_asks_about_planned_work_hears_no_end_that_has_passed(until, template):
+    asked = Asked("en", Settled("answered", "planned_outage", PAST, until), 0, None, None)
+
+    assert truth(asked, NOW).tell.template is template
