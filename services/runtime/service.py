@@ -341,15 +341,18 @@ class _Service:
         )
 
     async def _connect(self) -> None:
-        """Connect the producer, however long Kafka takes to come; the service is alive but not ready until then."""
-        while not self._producer.connected:
-            try:
-                await self._producer.start()
-            except UnavailableError as error:
-                metrics.UNAVAILABLE.labels("kafka").inc()
-                _log.warning("waiting_for", what="kafka", reason=str(error)[:200])
-                await asyncio.sleep(_RETRY_SECONDS)
-        await asyncio.Event().wait()
+        """Keep the producer connected, however long Kafka takes to come; until then the service is alive, not ready.
+
+        One that was discarded is made anew here: who is not ready gets no requests, and so nothing to send.
+        """
+        while True:
+            if not self._producer.connected:
+                try:
+                    await self._producer.start()
+                except UnavailableError as error:
+                    metrics.UNAVAILABLE.labels("kafka").inc()
+                    _log.warning("waiting_for", what="kafka", reason=str(error)[:200])
+            await asyncio.sleep(_RETRY_SECONDS)
 
     async def _why_not_ready(self) -> list[str]:
         reasons: list[str] = []

@@ -32,8 +32,8 @@ async def rebuilds(client: httpx.AsyncClient) -> float:
     return float(page.partition("\ngridline_producer_rebuilds_total ")[2].split("\n", 1)[0])
 
 
-@pytest.mark.integration
-async def test_a_record_that_the_broker_rejects_spoils_nothing_for_others(stopped_intake: Service) -> None:
+async def start_with_a_broker_that_rejects(stopped_intake: Service) -> None:
+    """Start it where the broker takes smaller batches than the producer believes."""
     admin = AIOKafkaAdminClient(bootstrap_servers=stopped_intake.bootstrap)
     await admin.start()
     try:
@@ -47,6 +47,23 @@ async def test_a_record_that_the_broker_rejects_spoils_nothing_for_others(stoppe
         await admin.close()
     stopped_intake.start(customer_burst="1e9")  # one that tries again is no flood
     await stopped_intake.wait_ready()
+
+
+@pytest.mark.integration
+async def test_an_intake_is_ready_again_by_itself_after_a_record_that_the_broker_rejects(
+    stopped_intake: Service,
+) -> None:
+    """One that is not ready gets no requests from a balancer: it cannot wait for one to make its producer anew."""
+    await start_with_a_broker_that_rejects(stopped_intake)
+    async with httpx.AsyncClient(base_url=stopped_intake.url, timeout=60) as client:
+        assert (await post(client, "app/reports", report(1, text=TOO_LARGE))).status_code == 503
+        assert await rebuilds(client) == 1
+    await stopped_intake.wait_ready()
+
+
+@pytest.mark.integration
+async def test_a_record_that_the_broker_rejects_spoils_nothing_for_others(stopped_intake: Service) -> None:
+    await start_with_a_broker_that_rejects(stopped_intake)
     async with httpx.AsyncClient(base_url=stopped_intake.url, timeout=60) as client:
 
         async def until_accepted(number: int) -> str:
