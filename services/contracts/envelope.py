@@ -34,7 +34,7 @@ STRUCTURED: Final = "application/cloudevents+json"
 _BINARY: Final = "application/json"
 _JSON_DATA: Final = ("content-type", _BINARY.encode())
 _COMPACT: Final = json.JSONEncoder(separators=(",", ":"))  # made once: ``json.dumps`` makes one a call
-_TRACE: Final = re.compile(r"[^-]*-([0-9a-f]{32})-[^-]*-[^-]*")
+_TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Refusal(StrEnum):

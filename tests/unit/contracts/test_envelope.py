@@ -149,3 +149,13 @@ def test_a_trace_is_continued_or_begun():
     assert begun.split("-")[1] == cause.hex
     assert child_trace(begun, cause, "router").split("-")[1] == cause.hex
     assert child_trace("nonsense", cause, "router").split("-")[1] == cause.hex
+
+
+def test_a_trace_that_cannot_be_written_in_utf_8_is_begun_anew():
+    """JSON may escape half of a surrogate pair: one in a partner's event must not end whoever continues the trace."""
+    record = encode(PROGRESS, topic="dispatch.progress.v1", source="crew", structured=True)
+    event = {**json.loads(record.value), "traceparent": f"\ud800-{'a' * 32}-b-01"}
+    headers = [pair for pair in record.headers if pair[0] != "traceparent"]
+    incoming = open_record(json.dumps(event).encode(), headers)
+    assert decode(incoming, topics.DISPATCH_PROGRESS.types) == PROGRESS
+    assert child_trace(incoming.traceparent, PROGRESS.progress_id, "dedup").split("-")[1] == PROGRESS.progress_id.hex
