@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from services.intake.channels.source import SmsSource
 
 Number = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 -]{3,32}$")]
-Content = Annotated[StrictStr, StringConstraints(max_length=20_000, pattern=r"^[^\x00]*$")]
+Content = Annotated[StrictStr, StringConstraints(max_length=20_000)]
+"""Gateways that read 7-bit or 16-bit text amiss put NUL between the letters: it is left out, and the words count."""
+Code = StrictInt | StrictStr | None
+"""What stands beside the words: a number or text, as the gateway pleases."""
 _LONGEST_TEXT: Final = 4000
 _YEARS: Final = range(1970, 2200)
 
@@ -43,9 +46,9 @@ class AliyunUp(Payload):
     phone_number: Number
     content: Content
     send_time: StrictStr | None = Field(default=None, description="YYYY-MM-DD HH:MM:SS without an offset")
-    dest_code: StrictStr | None = None
-    sequence_id: StrictInt | StrictStr | None = None
-    sign_name: StrictStr | None = None
+    dest_code: Code = None
+    sequence_id: Code = None
+    sign_name: Code = None
 
 
 class VolcengineUp(Payload):
@@ -53,8 +56,8 @@ class VolcengineUp(Payload):
 
     mobile: Number
     content: Content
-    recv_time: StrictInt | StrictStr | None = Field(default=None, description="Milliseconds since 1970")
-    ext: StrictStr | None = None
+    recv_time: Code = Field(default=None, description="Milliseconds since 1970")
+    ext: Code = None
 
 
 class BaiduUp(Payload):
@@ -62,8 +65,8 @@ class BaiduUp(Payload):
 
     mobile: Number
     content: Content
-    receiveTime: StrictInt | StrictStr | None = Field(default=None, description="UTC")  # noqa: N815 - its name there
-    extCode: StrictStr | None = None  # noqa: N815 - its name there
+    receiveTime: Code = Field(default=None, description="UTC")  # noqa: N815 - its name there
+    extCode: Code = None  # noqa: N815 - its name there
 
 
 class GenericUp(Payload):
@@ -151,7 +154,7 @@ def _generic(message: GenericUp, read: Read, key: str | None) -> _Sms:
 
 
 def _meaning(source: SmsSource, message: _Sms, now: datetime, talk: Talk) -> Accepted | NotAContact:
-    phrases, text = talk.phrases, message.text[:_LONGEST_TEXT]
+    phrases, text = talk.phrases, message.text.replace("\x00", "")[:_LONGEST_TEXT]
     command = phrases.command(text)
     language = phrases.language_of(text, source.language)
     at = message.at or now

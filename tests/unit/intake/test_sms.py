@@ -75,6 +75,32 @@ def test_an_emoji_cut_in_two_with_its_long_message_costs_no_message(provider: st
     assert [found.contact.contact_id for found in first] == [found.contact.contact_id for found in again]
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [("停电了\x00", "停电了"), ("\x00O\x00U\x00T", "OUT"), ("\x00", None), ("a\x1b\r\nb", "a\x1b\r\nb")],
+)
+@providers
+def test_a_nul_that_a_gateway_puts_into_a_message_costs_no_message(provider: str, text: str, read: str | None) -> None:
+    (found,) = push(provider, one(provider, "13800000000", text))
+    assert isinstance(found, Accepted)
+    assert found.contact.text == read
+    (stop,) = push(provider, one(provider, "13800000000", "\x00T\x00D"))
+    assert isinstance(stop, NotAContact)
+
+
+@pytest.mark.parametrize(
+    ("provider", "changes"),
+    [
+        ("aliyun", {"dest_code": 1069, "sign_name": 1}),
+        ("volcengine", {"ext": 1}),
+        ("baidu", {"extCode": 1, "receiveTime": 1_795_309_200_000}),
+    ],
+)
+def test_a_code_may_be_a_number(provider: str, changes: dict[str, Any]) -> None:
+    (found,) = push(provider, one(provider, "13800000000", "停电了", **changes))
+    assert isinstance(found, Accepted)
+
+
 @providers
 def test_a_push_again_is_the_same_contact_also_alone_and_later(provider: str) -> None:
     talk = Talk.fresh(lambda: PHRASES)
