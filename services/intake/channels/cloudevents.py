@@ -42,7 +42,10 @@ STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 _ATTRIBUTES: Final = ("specversion", "id", "source", "type", "time", "datacontenttype")
 
-Attribute = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Attribute = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+"""Of a CloudEvent: text without control characters (CloudEvents 1.0.2, type system)."""
+JsonType = Annotated[str, StringConstraints(pattern=r"^application/json\s*(;.*)?$", max_length=200)]
+"""A media type may have parameters, such as the charset that some libraries always say."""
 
 
 class Answerable(Payload):
@@ -73,7 +76,7 @@ class Event(Payload):
     source: Attribute = Field(examples=["https://chat.example/bots/95598"])
     type: Literal["gridline.contact.submitted.v1"] = Field(description="What data is")
     time: Instant | None = None
-    datacontenttype: Literal["application/json"] | None = None
+    datacontenttype: JsonType | None = Field(default=None, examples=[BINARY])
     data: SubmittedContact | None = None
     data_base64: str | None = Field(default=None, description="The same as data, its JSON in base64")
 

@@ -240,6 +240,11 @@ def test_the_same_event_in_every_mode_is_the_same_contact() -> None:
         assert submitted({**EVENT, name: value, "data": DATA}).contact.contact_id not in ids
 
 
+@pytest.mark.parametrize("kind", [None, "application/json", "application/json; charset=utf-8", "application/json ;a=b"])
+def test_the_type_of_the_data_may_say_its_charset(kind: str | None) -> None:
+    assert submitted({**EVENT, "datacontenttype": kind, "data": DATA}).contact.text == "停电了"
+
+
 def test_headers_are_percent_decoded() -> None:
     headers = {**HEADERS, "ce-id": "%E5%81%9C%E7%94%B5"}
     found = cloudevents.accept(CHAT, cloudevents.read_binary(headers, json.dumps(DATA).encode()), NOW)
@@ -265,6 +270,8 @@ def test_events_of_a_thread_are_one_ticket_and_a_place_in_a_thread_is_enough() -
         ({"time": "2026-11-22T09:00:00"}, "time"),
         ({"time": 17}, "time"),
         ({"datacontenttype": "text/xml"}, "datacontenttype"),
+        ({"datacontenttype": "application/jsonp"}, "datacontenttype"),
+        *(({name: f"a{control}b"}, name) for name in ("id", "source") for control in "\x00\n\x1f\x85"),
         ({"data": None}, "data"),
         ({"data": [1]}, "data"),
         ({"data": {}}, "data.text"),
