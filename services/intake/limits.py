@@ -1,7 +1,8 @@
 """Rate limits per source and per customer, as token buckets; urgent contacts are limited last.
 
 Decided here: who must wait. A storm is not an attack: the limits are far above what a customer in an outage does;
-other business is limited before outage reports, and danger last. Never here: a wait in our memory.
+other business is limited before outage reports, and danger last. Who is told to wait has taken nothing of anybody's
+share. Never here: a wait in our memory.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from services.contracts.messages import ContactReceived, RecipientHeard
     from services.intake.peer import Peer
@@ -74,6 +75,11 @@ class Buckets:
             self._levels.popitem(last=False)
         return 0.0 if fits else (spare - left) / rate.per_s
 
+    def put_back(self, key: Hashable) -> None:
+        """Put back what was just taken out of a bucket."""
+        level, at = self._levels[key]
+        self._levels[key] = (level + 1.0, at)
+
 
 class Limits:
     """The limits in force: of each source, of each customer, of each address that sends without a credential."""
@@ -89,7 +95,7 @@ class Limits:
         Raises:
             PayloadRefusedError: too many came from there.
         """
-        _refuse(self._addresses.wait(peer.address, Urgency.OTHER, now))
+        _take([(self._addresses, peer.address)], Urgency.OTHER, now)
 
     def hear(self, heard: RecipientHeard, now: float) -> None:
         """Let through what a channel tells of a recipient: other business of its source and of that customer.
@@ -98,8 +104,7 @@ class Limits:
             PayloadRefusedError: too much came from there.
         """
         customer = (heard.recipient.channel, heard.recipient.address)
-        waits = self._sources.wait(heard.source, Urgency.OTHER, now), self._customers.wait(customer, Urgency.OTHER, now)
-        _refuse(max(waits))
+        _take([(self._sources, heard.source), (self._customers, customer)], Urgency.OTHER, now)
 
     def admit(self, contact: ContactReceived, peer: Peer, *, anonymous: bool, now: float) -> None:
         """Let a contact through. One that names nobody counts for its ticket: the photos of one report do.
@@ -113,17 +118,24 @@ class Limits:
         Raises:
             PayloadRefusedError: too much came from there; the sender is told when to try again.
         """
-        urgency = Urgency.of(contact)
-        waits = [self._sources.wait(contact.source, urgency, now)]
-        if anonymous and peer.address is not None:
-            waits.append(self._addresses.wait(peer.address, urgency, now))
         customer = contact.phone or (contact.reply_to.address if contact.reply_to else contact.ticket_id)
-        waits.append(self._customers.wait((contact.channel, customer), urgency, now))
-        _refuse(max(waits))
+        shares: list[_Share] = [(self._sources, contact.source), (self._customers, (contact.channel, customer))]
+        if anonymous and peer.address is not None:
+            shares.append((self._addresses, peer.address))
+        _take(shares, Urgency.of(contact), now)
 
 
-def _refuse(wait: float) -> None:
+_Share = tuple[Buckets, "Hashable"]
+
+
+def _take(shares: Sequence[_Share], urgency: Urgency, now: float) -> None:
+    """Take one contact out of each bucket, or none out of any."""
+    waits = [buckets.wait(key, urgency, now) for buckets, key in shares]
+    wait = max(waits)
     if wait > 0:
+        for (buckets, key), one in zip(shares, waits, strict=True):
+            if one == 0:
+                buckets.put_back(key)
         raise PayloadRefusedError(
             Reason.TOO_MANY,
             "Too many contacts from there. Nothing was stored: send this one again after Retry-After.",

@@ -66,6 +66,16 @@ def test_one_customer_that_floods_is_slowed_and_the_neighbours_are_not():
     assert sent(limits, 10, at=4.0, phone="13800000000") == 2
 
 
+def test_who_is_told_to_wait_takes_nothing_of_the_others_share():
+    limits = Limits(source=Rate(1, 100), customer=Rate(0.5, 20), address=Rate(1, 50))
+    neighbour = Peer(ip_address("203.0.113.10"))
+    assert sent(limits, 1000, phone="13800000000", anonymous=True) == 18, "the customer's"
+    assert sent(limits, 18, phone="13800000001", anonymous=True) == 18, "of the same address"
+    assert sent(limits, 1000, phone="13800000002", anonymous=True) == 9, "the address's"
+    assert sent(limits, 18, phone="13800000003", anonymous=True, peer=neighbour) == 18, "the source's are left"
+    assert sent(limits, 9, phone="13800000002", anonymous=True, peer=neighbour) == 9, "and the customer's"
+
+
 def test_an_address_is_a_sender_only_where_no_credential_is_asked_for():
     limits = Limits(source=PLENTY, customer=PLENTY, address=Rate(1, 10))
     assert sent(limits, 100, anonymous=False) == 100
