@@ -21,6 +21,9 @@ Address = IPv4Address | IPv6Address
 _MOST_HOSTS: Final = 4096
 _HASH: Final = re.compile(r'(?:^|[;,])\s*Hash="?([0-9a-fA-F]{64})"?(?=[;,]|$)')
 
+_WITH_PORT: Final = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
+"""An address as some proxies forward it, Azure's for one: with the port it called from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -56,7 +59,7 @@ def peer_of(host: str | None, headers: Mapping[str, str], trusted: Collection[Ne
         return direct
     certificate = _HASH.findall(headers.get("x-forwarded-client-cert", ""))
     for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
-        before = _address(hop.strip())
+        before = _forwarded(hop.strip())
         if before is None:
             break
         address = before
@@ -69,6 +72,11 @@ def peer_of(host: str | None, headers: Mapping[str, str], trusted: Collection[Ne
 @lru_cache(_MOST_HOSTS)
 def _direct(host: str | None) -> Peer:
     return Peer(_address(host))
+
+
+def _forwarded(hop: str) -> Address | None:
+    ported = _WITH_PORT.fullmatch(hop)
+    return _address(ported[1] or ported[2] if ported else hop)
 
 
 @lru_cache(_MOST_HOSTS)

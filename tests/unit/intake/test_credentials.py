@@ -153,6 +153,11 @@ def test_what_a_stranger_writes_of_itself_is_not_looked_at():
         ("unknown", "10.0.0.1"),
         ("203.0.113.9, unknown", "10.0.0.1"),
         ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("198.51.100.1:80, 203.0.113.9:51234, 10.0.0.7:443", "203.0.113.9"),
+        ("[2001:db8::9]:51234, 10.0.0.7", "2001:db8::9"),
+        ("[2001:db8::9]", "2001:db8::9"),
+        ("203.0.113.9:port", "10.0.0.1"),
+        ("[203.0.113.9", "10.0.0.1"),
     ],
 )
 def test_the_address_is_the_last_that_our_own_proxies_saw(forwarded: str, address: str):
