@@ -85,7 +85,7 @@ class Case:
         queue: Where it is.
         waits: It waits for a person, not for dedup.
         danger: A danger was named.
-        contacts: How often the customer spoke.
+        told: How often the customer told of the matter, in the tickets that it repeats too: a call is once.
         last_due: When the last stage of its clock is due, if it runs.
         urge: Between two urges that count.
         wrap_up: How long writing it up may take, if there is a limit.
@@ -97,7 +97,7 @@ class Case:
     queue: str
     waits: bool
     danger: bool = False
-    contacts: int = 1
+    told: int = 1
     last_due: datetime | None = None
     urge: timedelta = timedelta(minutes=30)
     wrap_up: timedelta | None = None
@@ -218,7 +218,7 @@ def _filled(work: Work, act: Event, case: Case) -> dict[str, object]:
     if act.did is Did.WRAPPED_UP and case.wrap_up is not None:
         found["until"] = act.at + case.wrap_up
     if act.did is Did.COMPLETED:
-        found["first"] = work.rounds == 1 and not work.moves and not work.reopened and case.contacts == 1
+        found["first"] = work.rounds == 1 and not work.moves and not work.reopened and case.told == 1
         found["in_time"] = case.last_due is None or act.at <= case.last_due
     if act.did is Did.URGED:
         found["first"] = work.urged_at is None or act.at - work.urged_at >= case.urge

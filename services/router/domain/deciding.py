@@ -15,7 +15,7 @@ from services.contracts.ids import ticket_ref as ref_of
 from services.contracts.values import Basis, CustomerClass, Place, TicketState
 from services.router.domain.attributes import Standing, attributes
 from services.router.domain.classify import Classification, LanguageRule, classify, priority_of
-from services.router.domain.facts import Facts, bounded, happened_at
+from services.router.domain.facts import Facts, bounded, happened_at, speaks
 from services.router.domain.repeats import Relation
 from services.router.domain.routes import Taken, take
 from services.router.domain.targets import step_at
@@ -218,8 +218,7 @@ def may_be_ready(facts: Facts) -> bool:
 
 
 def _follow_up(before: Ticket, contact: ContactReceived, at: datetime, bounds: Bounds) -> str | None:
-    sent = any(attachment.kind != "recording" for attachment in contact.attachments)
-    if not (contact.text or contact.hazard or sent):
+    if not speaks(contact):
         return None
     if before.report is ReportState.ANSWERED:
         return FOLLOW_UP

@@ -18,6 +18,7 @@ from services.contracts.messages import Due
 from services.contracts.values import Language, Name, Priority, TicketState, Value, Word
 from services.router.domain.allowing import Case, decide
 from services.router.domain.effects import evolve
+from services.router.domain.facts import speaks
 from services.router.domain.log import Did, Event
 from services.router.domain.sla import Clock, due_levels, met_at, next_level, reached
 from services.router.domain.ticket import ReportState
@@ -248,7 +249,7 @@ def case_of(ticket: Ticket, rules: DeskRules) -> Case:
         queue=ticket.queue,
         waits=ticket.state is TicketState.QUEUED,
         danger=bool(ticket.classification.hazards),
-        contacts=len(ticket.contacts),
+        told=ticket.repeats + 1,
         last_due=last,
         urge=rules.timings.urge,
         wrap_up=None if (wrap_up := rules.wrap_up_in(ticket.queue)) is None else wrap_up.limit,
@@ -309,7 +310,7 @@ def following(
     """
     work = work_of(ticket)
     danger = bool(ticket.classification.hazards) and not (before and before.classification.hazards)
-    says = bool(contact.text or contact.hazard or contact.attachments)
+    says = speaks(contact)
     asked: list[Event] = []
     if before is not None and not work.open and says:
         keep = None if danger or work.known_agent not in free else work.known_agent

@@ -142,6 +142,12 @@ def happened_at(contact: ContactReceived, bounds: Bounds) -> datetime:
     return bounded(contact.occurred_at, contact.received_at, bounds.event_lag)
 
 
+def speaks(contact: ContactReceived) -> bool:
+    """Tell whether the customer says something by a contact: the end of a call and its recording are no new words."""
+    sent = any(attachment.kind != "recording" for attachment in contact.attachments)
+    return bool(contact.text or contact.hazard or sent)
+
+
 def said_in(contact: ContactReceived, keywords: Keywords, bounds: Bounds) -> Facts:
     """Return what one contact says by itself."""
     at = happened_at(contact, bounds)

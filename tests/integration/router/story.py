@@ -95,7 +95,7 @@ def computed(stories: Stories) -> dict[str, tuple[float, float]]:
                 moved = changes["transferred"] + changes["returned"]
                 taken = changes["accepted"] + changes["claimed"]
                 n["completed"] += 1
-                n["first"] += taken == 1 and not moved
+                n["first"] += taken == 1 and not moved and not one.repeats
                 n["called"] += changes["contacted"] > 0
                 n["correct"] += changes["returned"] == 0
                 n["rated"] += one.business_type == "complaint"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.contracts.values import CustomerClass, Priority
+from services.contracts.values import Attachment, Channel, CustomerClass, Priority
 from services.router.domain.allowing import decide
 from services.router.domain.deciding import route_again
 from services.router.domain.desk import Agent, case_of, clock_of, following, lane_of, serves, turn_of, work_of
@@ -267,12 +267,27 @@ def test_a_new_danger_recalls_and_a_closed_ticket_opens_only_for_words() -> None
     closed = worked(before, [Event(did=Did.COMPLETED, at=NOON, by="t", agent="ann", outcome="solved")], NOON)
     ended = contact("3", thread="t", text=None)
     assert following(closed, after(ended, before=closed), ended, SHIPPED_DESK, NOON) == []
+    recorded = contact("5", thread="t", text=None, attachments=(Attachment(kind="recording", ref="r"),))
+    heard = following(closed, after(recorded, before=closed), recorded, SHIPPED_DESK, NOON)
+    assert heard == [], "the recording of the call, stored when the agent is done"
     asked = contact("4", thread="t", text="又不对了")
     for free, kept_for in (({"bob"}, None), ({"ann", "bob"}, "ann")):
         [opened] = following(closed, after(asked, before=closed), asked, SHIPPED_DESK, NOON, free)
         assert (opened.did, opened.to_agent) == (Did.REOPENED, kept_for)
     assert closed.work is not None
     assert evolve(closed.work, opened).elapsed.start == NOON
+
+
+@pytest.mark.parametrize(("repeats", "first"), [(0, True), (1, False)])
+def test_a_call_is_one_contact_however_many_events_it_has(repeats: int, first: bool) -> None:
+    """Begun, a menu, words, ended: solved at once. One who had told of it before was not."""
+    events: list[dict[str, Any]] = [{}, {"business_type": "enquiry"}, {"text": "查电费"}, {"final": True}]
+    call = after(*(contact(str(n), thread="c", channel=Channel.PHONE, **told) for n, told in enumerate(events)))
+    ticket = claimed(replace(call, repeats=repeats))
+    asked = Event(did=Did.COMPLETED, at=NOON, by="t", agent="ann", outcome="solved")
+    done = decide(work_of(ticket), asked, case_of(ticket, SHIPPED_DESK))
+    assert done is not None
+    assert done.first is first
 
 
 def test_a_new_danger_makes_a_clock_that_stands_still_run_again() -> None:
