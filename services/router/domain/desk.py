@@ -306,17 +306,21 @@ def following(
 ) -> list[Event]:
     """Return what a contact does to the work on its ticket, once it was folded in and routed.
 
-    What is open again is kept for the agent who had it, if they are among those who are ``free``.
+    What is open again is kept for the agent who had it, if they are among those who are ``free``; a danger for nobody.
+    A danger that becomes known leaves whoever has it. Where nobody has the ticket, any further danger takes away what
+    else keeps it from the next agent: where a person moved it, for whom it is kept, who declined what it was before.
     """
     work = work_of(ticket)
-    danger = bool(ticket.classification.hazards) and not (before and before.classification.hazards)
+    known = set(before.classification.hazards) if before else set[str]()
+    dangers = set(ticket.classification.hazards)
     says = speaks(contact)
     asked: list[Event] = []
     if before is not None and not work.open and says:
-        keep = None if danger or work.known_agent not in free else work.known_agent
+        keep = None if dangers or work.known_agent not in free else work.known_agent
         until = now + rules.timings.hold if keep else None
         asked.append(Event(did=Did.REOPENED, at=now, by=GRIDLINE, to_agent=keep, until=until))
-    if danger and (work.in_hand or work.queue is not None or work.elapsed.paused):
+    kept_back = work.queue or work.held_for or work.passed or work.elapsed.paused
+    if dangers - known and (not known if work.in_hand else kept_back):
         asked.append(Event(did=Did.RECALLED, at=now, by=GRIDLINE, reason="danger"))
     given_up = ticket.facts.is_unconfirmed and not (before and before.facts.is_unconfirmed)
     if given_up and work.rounds == 0 and work.open:

@@ -115,7 +115,7 @@ def _back(work: Work, event: Event) -> dict[str, object]:
         change["waiting_since"] = None  # the customer has their old place back
     elif event.did is Did.REOPENED or work.phase not in {Phase.WAITING, Phase.OFFERED}:
         change["waiting_since"] = event.at  # a person had it; until then the customer waited all the time
-    if event.did in {Did.TRANSFERRED, Did.RETURNED, Did.REQUEUED}:
+    if event.did in {Did.TRANSFERRED, Did.RETURNED, Did.REQUEUED, Did.RECALLED}:
         change |= {"passed": (), "passed_until": None, "queue": event.to_queue or work.queue}
     if event.did in {Did.RETURNED, Did.RECALLED}:
         change["queue"] = event.to_queue  # none: the tree decides again

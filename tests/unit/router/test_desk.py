@@ -19,6 +19,7 @@ from services.router.domain.effects import evolve
 from services.router.domain.kpi import Counts, figures
 from services.router.domain.log import Did, Event, NotAllowedError
 from services.router.domain.sla import Clock, Elapsed, next_level
+from services.router.domain.ticket import ReportState
 from services.router.domain.versions import with_events, worked
 from services.router.domain.work import Phase
 from services.router.timers import passed
@@ -276,6 +277,39 @@ def test_a_new_danger_recalls_and_a_closed_ticket_opens_only_for_words() -> None
         assert (opened.did, opened.to_agent) == (Did.REOPENED, kept_for)
     assert closed.work is not None
     assert evolve(closed.work, opened).elapsed.start == NOON
+
+
+@pytest.mark.parametrize(
+    ("did", "told"),
+    [
+        (Did.KEPT, {"to_agent": "ann", "until": NOON + MINUTE}),
+        (Did.OFFERED, {"agent": "ann", "until": NOON + MINUTE}),
+        (Did.REQUEUED, {"to_queue": "general"}),
+    ],
+)
+@pytest.mark.parametrize("text", ["查电费", "着火了"])
+def test_a_danger_that_becomes_known_is_kept_for_nobody_and_from_nobody(
+    text: str, did: Did, told: dict[str, object]
+) -> None:
+    """Whom it was kept for, who declined a question, where it was moved: the next agent for danger has it."""
+    before = worked(after(contact("1", thread="t", text=text)), [Event(did=did, at=NOON, by="t", **told)], NOON)
+    if did is Did.OFFERED:
+        declined = Event(did=Did.DECLINED, at=NOON, by="t", agent="ann", until=NOON + 2 * MINUTE)
+        before = worked(before, [declined], NOON)
+    said = contact("2", thread="t", text="有人触电了")
+    ticket = after(said, before=replace(before, report=ReportState.NONE))
+    waits = with_events(ticket, following(before, ticket, said, SHIPPED_DESK, NOON))
+    assert (waits.queue, work_of(waits).held_for, work_of(waits).passed) == ("emergency", None, ())
+
+
+def test_a_danger_that_is_opened_again_is_kept_for_nobody_and_one_in_hand_stays_where_it_is() -> None:
+    fire = claimed(after(contact("1", thread="t", text="着火了")))
+    said = contact("2", thread="t", text="还在冒烟，有人触电了")
+    assert following(fire, after(said, before=fire), said, SHIPPED_DESK, NOON) == [], "who has it hears it"
+    closed = worked(fire, [Event(did=Did.COMPLETED, at=NOON, by="t", agent="ann", outcome="solved")], NOON)
+    asked = contact("3", thread="t", text="你们来了吗")
+    [opened] = following(closed, after(asked, before=closed), asked, SHIPPED_DESK, NOON, {"ann"})
+    assert (opened.did, opened.to_agent) == (Did.REOPENED, None)
 
 
 @pytest.mark.parametrize(("repeats", "first"), [(0, True), (1, False)])
