@@ -40,7 +40,6 @@ from services.grid.lately import Lately
 from services.grid.lookup import chains_of, weigh_places
 from services.router import metrics, roster, store
 from services.router.domain.batch import Book, UnforeseenError, gathered, read
-from services.router.domain.danger import is_new
 from services.router.domain.deciding import carrying, counted_as, placed, settle
 from services.router.domain.desk import GRIDLINE, DeskRules, following, keeping, live_of, overdue, turn_of, work_of
 from services.router.domain.facts import UNNAMED
@@ -321,10 +320,10 @@ def _redirected(said: Said, tickets: Mapping[UUID, Ticket], rules: Rules, bounds
     """Bring a contact of a ticket that people merged to the one that stands for it.
 
     Who spoke and where they are stays with the ticket it was: customers never see one another. So does a danger that
-    the live ticket's report does not carry: it is told for the place of the customer who named it.
+    the live ticket does not carry: it is told for the place of the customer who named it.
     """
     was = tickets.get(said.contact.ticket_id)
-    if was is None or (live := live_of(was, tickets)) is was or is_new(said.facts, live):
+    if was is None or (live := live_of(was, tickets)) is was or not set(said.facts.hazards) <= set(live.facts.hazards):
         return said
     where = {"ticket_id": live.ticket_id, "ticket_ref": live.ticket_ref}
     return read(said.contact.model_copy(update={**UNNAMED, **where}), rules, bounds)

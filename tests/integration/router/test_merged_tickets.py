@@ -127,10 +127,11 @@ async def test_a_danger_is_not_merged_away(doors: httpx.AsyncClient, desk: Desk)
     assert (await desk.ticket(sparks)).priority is Priority.EMERGENCY
 
 
+@pytest.mark.parametrize(("text", "reports"), [("停电了", 2), ("查电费", 0)])
 async def test_danger_told_by_the_customer_of_a_merged_ticket_is_reported_at_their_own_place(
-    doors: httpx.AsyncClient, desk: Desk
+    doors: httpx.AsyncClient, desk: Desk, text: str, reports: int
 ) -> None:
-    one, other = (question(n, thread=n, text="停电了", account_id=n) for n in ("A1", "A4"))
+    one, other = (question(n, thread=n, text=text, account_id=n) for n in ("A1", "A4"))
     await desk.take(one, other)
     lead = Seat(doors, "lead")
     asked = {"into": str(other.ticket_id), "reason": "same_matter", "across_customers": True}
@@ -138,7 +139,7 @@ async def test_danger_told_by_the_customer_of_a_merged_ticket_is_reported_at_the
     fire = question("fire", thread="A1", ago=0, text="着火了")
     await desk.take(fire, question("fire again", thread="A1", ago=0, text="着火了"))
     await desk.take(fire)
-    assert [(each.hazards, each.place.account_id) for each in desk.reports[2:]] == [(("fire",), "A1")]
+    assert [(each.hazards, each.place.account_id) for each in desk.reports[reports:]] == [(("fire",), "A1")]
     assert (await desk.ticket(other)).facts.hazards == ()
 
 
