@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from services.router.acting import Change, check_version
 from services.router.domain.deciding import carrying, lent
-from services.router.domain.desk import work_of
+from services.router.domain.desk import GRIDLINE, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, Why
+from services.router.domain.versions import with_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,8 @@ async def merge(desk: Desk, ticket_id: UUID, into: UUID, asked: Event, version: 
             carried = Event(did=Did.CARRIED, at=asked.at, by=asked.by, ticket=ticket_id, opened_at=opened)
             needs = [*(live.carried_needs or ()), *lent(before)]
             stands_for_it = _carry(desk, desk.change(live, carried), needs, asked.at)
+            if work_of(before).open and (lends := lent(before)) and not work_of(live).open:
+                stands_for_it = _opened_again(stands_for_it, lends[0].reason, asked.at)
             changes = [_carry(desk, changes[0], (), asked.at), stands_for_it]
         changes = await desk.keep(tx, changes, asked.at)
     desk.committed(changes)
@@ -115,6 +118,12 @@ def _carry(desk: Desk, change: Change, needs: Sequence[Need], now: datetime) -> 
         return change
     version = change.before.version + 1
     return Change(change.before, replace(after, version=version, routed_at=now), change.events)
+
+
+def _opened_again(change: Change, reason: str, now: datetime) -> Change:
+    """Return a change after which people have to do with the ticket again: what it carries, dedup still asks."""
+    again = Event(did=Did.REOPENED, at=now, by=GRIDLINE, queue=change.after.queue, reason=reason)
+    return Change(change.before, with_events(change.after, [again]), (*change.events, again))
 
 
 def _is_danger(ticket: Ticket) -> bool:

@@ -143,6 +143,31 @@ async def test_danger_told_by_the_customer_of_a_merged_ticket_is_reported_at_the
     assert (await desk.ticket(other)).facts.hazards == ()
 
 
+async def test_what_dedup_asks_is_asked_though_the_ticket_that_is_to_stand_for_it_is_done(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    """Before the merge or after it: its report waits for a place, and nobody else asks the customer."""
+    done, unplaced, other = question("done"), *(question(n, text="停电了", account_id=n) for n in ("A1", "A4"))
+    await desk.take(done, unplaced, other)
+    await desk.take(given_back(unplaced))
+    ann = await Seat(doors, "ann").begin("*")
+    await ann.claim(ticket=str(done.ticket_id))
+    assert (await ann.do("complete", done.ticket_id, outcome="solved")).status_code == 200
+    lead = Seat(doors, "lead")
+
+    async def stands() -> tuple[str, str | None, str | None]:
+        ticket = await desk.ticket(done)
+        return ticket.standing, ticket.need, ticket.work and ticket.work.outcome
+
+    asked = {"into": str(done.ticket_id), "reason": "same_matter"}
+    assert (await lead.ask(f"tickets/{other.ticket_id}/merge", **asked)).status_code == 200
+    assert await stands() == ("closed", None, "solved"), "its report is in an incident: nothing is left to do"
+    assert (await lead.ask(f"tickets/{unplaced.ticket_id}/merge", across_customers=True, **asked)).status_code == 200
+    assert await stands() == ("queued", "device_unknown", None)
+    log = (await lead.ask(f"tickets/{done.ticket_id}/log", method="GET")).json()["log"]
+    assert [line["did"] for line in log][-2:] == ["carried", "reopened"]
+
+
 async def test_what_dedup_asks_of_a_merged_ticket_is_asked_of_the_live_one_until_it_is_answered_or_they_part(
     doors: httpx.AsyncClient, desk: Desk
 ) -> None:
