@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from services.router.acting import Change, check_version
 from services.router.domain.deciding import carrying, lent
-from services.router.domain.desk import GRIDLINE, work_of
+from services.router.domain.desk import GRIDLINE, clocks_of, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, Why
 from services.router.domain.versions import with_events
 
@@ -46,10 +46,8 @@ async def merge(desk: Desk, ticket_id: UUID, into: UUID, asked: Event, version: 
             raise NotAllowedError(Why.OTHER_CUSTOMER, detail)
         changes = [desk.change(before, asked.model_copy(update={"ticket": live.ticket_id}))]
         if changes[0].events:
-            opened = before.facts.opened_at
-            carried = Event(did=Did.CARRIED, at=asked.at, by=asked.by, ticket=ticket_id, opened_at=opened)
             needs = [*(live.carried_needs or ()), *lent(before)]
-            stands_for_it = _carry(desk, desk.change(live, carried), needs, asked.at)
+            stands_for_it = _carry(desk, _carried(desk, live, before, asked), needs, asked.at)
             if work_of(before).open and (lends := lent(before)) and not work_of(live).open:
                 stands_for_it = _opened_again(stands_for_it, lends[0].reason, asked.at)
             changes = [_carry(desk, changes[0], (), asked.at), stands_for_it]
@@ -66,12 +64,9 @@ async def unmerge(desk: Desk, ticket_id: UUID, asked: Event, version: int | None
     """
     async with desk.transaction() as tx:
         before = await desk.load(tx, ticket_id, version)
-        into = work_of(before).merged_into
         changes = [desk.change(before, asked)]
-        if into is not None:
-            stood_for_it = (await desk.locked(tx, {into}))[into]
-            released = Event(did=Did.RELEASED, at=asked.at, by=asked.by, ticket=ticket_id)
-            changes.append(desk.change(stood_for_it, released))
+        if stood_for_it := (await _chain(desk, tx, before))[1:]:
+            changes += [_released(desk, each, before, asked) for each in stood_for_it]
             changes = await _give_back_needs(desk, tx, changes, asked.at)
         changes = await desk.keep(tx, changes, asked.at)
     desk.committed(changes)
@@ -84,17 +79,15 @@ async def _give_back_needs(desk: Desk, tx: Connection, changes: Sequence[Change]
     Args:
         desk: Of the tickets.
         tx: The transaction.
-        changes: The ticket's, and that of the one it was merged into, which a further one may stand for.
+        changes: The ticket's, that of the one it was merged into, and those of the ones that stand for that.
         now: The time of the act.
     """
-    [own, stood_for_it] = changes
-    further = (await _chain(desk, tx, stood_for_it.after))[1:]
-    live = Change(further[-1], further[-1], ()) if further else stood_for_it
+    [own, *between, live] = changes
     carried = live.after.carried_needs or ()
     theirs = [need for need in carried if await _stands_for(desk, tx, own.before, need.ticket)]
     own = _carry(desk, own, [need for need in theirs if need.ticket != own.before.ticket_id], now)
     live = _carry(desk, live, [need for need in carried if need not in theirs], now)
-    return [own, stood_for_it, live] if further else [own, live]
+    return [own, *between, live]
 
 
 async def _stands_for(desk: Desk, tx: Connection, ticket: Ticket, other: UUID) -> bool:
@@ -109,6 +102,36 @@ async def _chain(desk: Desk, tx: Connection, ticket: Ticket) -> list[Ticket]:
     while (further := work_of(chain[-1]).merged_into) is not None:
         chain.append((await desk.locked(tx, {further}))[further])
     return chain
+
+
+def _carried(desk: Desk, live: Ticket, before: Ticket, asked: Event) -> Change:
+    """Return what a merge makes of the live ticket: it stands for the other, and for all that this stood for."""
+    of = {"did": Did.CARRIED, "at": asked.at, "by": asked.by}
+    return _each(
+        desk,
+        live,
+        [Event.model_validate({**of, "ticket": one, "opened_at": at}) for one, at in clocks_of(before).items()],
+    )
+
+
+def _released(desk: Desk, stood_for_it: Ticket, before: Ticket, asked: Event) -> Change:
+    """Return what undoing a merge makes of a ticket that stood for the other."""
+    gone = {before.ticket_id, *(each.ticket for each in work_of(before).carries)}
+    theirs = [each.ticket for each in work_of(stood_for_it).carries if each.ticket in gone]
+    return _each(
+        desk, stood_for_it, [Event(did=Did.RELEASED, at=asked.at, by=asked.by, ticket=each) for each in theirs]
+    )
+
+
+def _each(desk: Desk, before: Ticket, asked: Sequence[Event]) -> Change:
+    """Return what several acts at once make of a ticket: one version."""
+    change = Change(before, before, ())
+    for one in asked:
+        further = desk.change(change.after, one)
+        if further.events:
+            after = replace(further.after, version=before.version + 1)
+            change = Change(before, after, (*change.events, *further.events))
+    return change
 
 
 def _carry(desk: Desk, change: Change, needs: Sequence[Need], now: datetime) -> Change:

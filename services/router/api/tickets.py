@@ -79,7 +79,7 @@ class TicketView(BaseModel):
     due: tuple[Due, ...] = Field(default=(), description="Its clock, a stage an entry")
     paused: bool = Field(default=False, description="Its clock stands still")
     merged_into: UUID | None = Field(default=None, description="The ticket that stands for this one")
-    carries: tuple[UUID, ...] = Field(default=(), description="Tickets merged into this one")
+    carries: tuple[UUID, ...] = Field(default=(), description="Tickets that this one stands for")
 
 
 class TicketsView(BaseModel):

@@ -191,15 +191,20 @@ CLOCK_ATTRIBUTES: Final = frozenset({"business_type", "fault", "priority", "cust
 
 
 def clock_start(ticket: Ticket) -> datetime:
-    """Return when the clock began: with the first customer who spoke, those of tickets merged into it included.
+    """Return when the clock began: with the first customer who spoke, those of tickets merged into it included."""
+    return min(clocks_of(ticket).values())
 
-    Of a ticket that was opened again, with the first who spoke of what is open since: what was merged into it before
+
+def clocks_of(ticket: Ticket) -> dict[UUID, datetime]:
+    """Return when the clock began of a ticket by itself, and of each that it stands for.
+
+    Of a ticket that was opened again, as it was, and of what was merged into it since: what was merged into it before
     was done with it.
     """
     work, again = work_of(ticket), work_of(ticket).elapsed.start
-    first = ticket.facts.opened_at if again is None else again
     open_ones = (each for each in work.carries if again is None or (each.since is not None and each.since >= again))
-    return min((first, *(each.opened_at for each in open_ones)))
+    own = ticket.facts.opened_at if again is None else again
+    return {ticket.ticket_id: own, **{each.ticket: each.opened_at for each in open_ones}}
 
 
 def turn_of(ticket: Ticket, rules: DeskRules) -> Turn:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
 from services.contracts.values import Priority
+from services.router.domain.desk import clock_start, work_of
 from services.runtime import positions
 from tests.integration.router.seat import Seat, given_back, question
 
@@ -53,6 +55,51 @@ async def test_a_merged_ticket_is_stood_for_and_what_its_customer_says_lands_on_
         ("merged", "supervisor-dev", "same_matter"),
         ("unmerged", "supervisor-dev", "other_matter"),
     ]
+
+
+async def test_a_clock_begins_with_the_first_of_all_whom_a_ticket_stands_for_through_however_many_merges(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    first, mid, live = (question(n, ago=ago) for n, ago in (("f", 900), ("m", 300), ("l", 100)))
+    await desk.take(first, mid, live)
+    lead = Seat(doors, "lead")
+
+    async def began(ticket: ContactReceived) -> ContactReceived:
+        [shown] = (await lead.ask(f"tickets/{ticket.ticket_id}", method="GET")).json()["tickets"]
+        due = datetime.fromisoformat(shown["due"][0]["due_at"]) - timedelta(minutes=5)
+        return next(each for each in (first, mid, live) if each.received_at == due)
+
+    async def join(ticket: ContactReceived, into: ContactReceived) -> None:
+        asked = {"into": str(into.ticket_id), "reason": "same_matter"}
+        assert (await lead.ask(f"tickets/{ticket.ticket_id}/merge", **asked)).status_code == 200
+
+    async def part(ticket: ContactReceived) -> None:
+        assert (await lead.ask(f"tickets/{ticket.ticket_id}/unmerge", reason="other_matter")).status_code == 200
+
+    await join(first, mid)
+    await join(mid, live)
+    assert await began(live) is first
+    assert (await desk.ticket(live)).version == 2, "one act, one version"
+    await part(mid)
+    assert [await began(each) for each in (mid, live)] == [first, live]
+    assert [len(work_of(await desk.ticket(each)).carries) for each in (mid, live)] == [1, 0]
+    await join(mid, live)
+    await part(first)
+    assert [await began(each) for each in (first, live)] == [first, mid]
+
+
+async def test_a_ticket_that_was_opened_again_brings_the_clock_that_began_then(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    again, live = question("a", ago=9000), question("l", ago=100)
+    await desk.take(again, live)
+    ann = await Seat(doors, "ann").begin("consultation")
+    await ann.claim(ticket=again.ticket_ref)
+    await ann.do("complete", again.ticket_id, outcome="solved")
+    assert (await ann.do("reopen", again.ticket_id, reason="not_solved")).status_code == 200
+    asked = {"into": str(live.ticket_id), "reason": "same_matter"}
+    assert (await Seat(doors, "lead").ask(f"tickets/{again.ticket_id}/merge", **asked)).status_code == 200
+    assert clock_start(await desk.ticket(live)) == live.received_at, "the first customer who waits now"
 
 
 async def test_a_customer_of_a_merged_ticket_who_comes_again_is_heard_at_the_live_one_until_it_is_undone(
