@@ -216,7 +216,10 @@ def _dead_letter() -> Node:
         "dlq.consumer": {"type": "string", "description": "The service that refused it"},
         "dlq.at": {"type": "string", "format": "date-time"},
     }
-    absent = {"dlq.null-value": {"type": "string", "description": "1 where the record had no value"}}
+    absent = {
+        "dlq.null-value": {"type": "string", "description": "1 where the record had no value"},
+        "dlq.cut": {"type": "string", "description": "Bytes of the value, where it was too large to be kept whole"},
+    }
     return {
         "name": "gridline.dead-letter",
         "title": "Dead letter",

@@ -66,8 +66,8 @@ class DeadLetter:
 
     @property
     def usable(self) -> bool:
-        """Whether there is something to publish again: a record without a value would only come back."""
-        return "null-value" not in self.cause
+        """Whether there is something to publish again: a record without a value, or cut, would only come back."""
+        return not {"null-value", "cut"} & self.cause.keys()
 
     def original(self) -> Outgoing:
         """Return the record as it was, for the topic it came from."""

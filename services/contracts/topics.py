@@ -19,6 +19,8 @@ BROKERS_TIME: Final = {"message.timestamp.type": "LogAppendTime"}
 deletes early what one stamps weeks behind: a wrong clock of any host would stop what it says, or lose it."""
 MAX_RECORD_BYTES: Final = 900_000
 """Largest value we publish: below the broker's default ``max.message.bytes`` of 1 MiB, with room for headers."""
+MAX_LETTER_BYTES: Final = MAX_RECORD_BYTES + 150_000
+"""Most of a refused record that its dead letter holds: more than a topic takes, unless the record was compressed."""
 
 AT_LEAST_ONCE: Final = (
     "Every fact is written at least once. A record may be repeated; records with equal ce_id are the same fact, so "

@@ -15,7 +15,7 @@ import structlog
 
 from services.contracts.envelope import Outgoing, Refusal, RefusedError, decode, open_record
 from services.contracts.frozen import frozen
-from services.contracts.topics import BY_NAME
+from services.contracts.topics import BY_NAME, MAX_LETTER_BYTES
 from services.runtime import metrics, outbox, positions
 from services.runtime.failpoints import failpoint
 from services.runtime.handling import Decided, Received
@@ -58,6 +58,8 @@ _UNSEE: Final = "DELETE FROM inbox WHERE id = ANY($1::uuid[])"
 # All that a batch leaves behind beside the room's own rows, in one round trip.
 _LEAVE: Final = f"WITH counted AS ({positions.counting(1)}), {outbox.inserting(5)}"
 _TYPES: Final = {topic.name: topic.types for topic in BY_NAME.values()}
+_CUT_KEY_BYTES: Final = 1000
+"""What is kept of a key where key and headers alone are larger than a dead letter may be."""
 _log = structlog.get_logger()
 
 
@@ -106,7 +108,9 @@ def read(record: Record, at: TopicPartition) -> Read:
 def dead_letter(one: Read, refusal: RefusedError, *, consumer: str, now: datetime) -> Outgoing:
     """Return the record's dead letter: key, value and headers untouched, the cause in ``dlq.*`` headers.
 
-    A value that is absent stays empty bytes with ``dlq.null-value``, since the outbox holds no nulls.
+    A value that is absent stays empty bytes with ``dlq.null-value``, since the outbox holds no nulls. One that was
+    compressed may be larger than the dead-letter topic takes, and would hold up all that is published after it: as much
+    of it as fits is kept, with its size in ``dlq.cut``. Its place says where the whole is.
     """
     topic, partition = one.at
     record = one.record
@@ -123,10 +127,17 @@ def dead_letter(one: Read, refusal: RefusedError, *, consumer: str, now: datetim
     if record.value is None:
         cause["dlq.null-value"] = "1"
     kept = tuple((name, raw) for name, raw in one.headers if not name.startswith("dlq."))
+    key, value = record.key or b"", record.value or b""
+    room = MAX_LETTER_BYTES - len(key) - sum(len(name.encode()) + len(raw) for name, raw in kept)
+    if len(value) > room:
+        cause["dlq.cut"] = str(len(value))
+        if room < 0:
+            kept, key, room = (), key[:_CUT_KEY_BYTES], MAX_LETTER_BYTES - _CUT_KEY_BYTES
+        value = value[:room]
     return Outgoing(
         topic=BY_NAME[topic].dead_letters,
-        key=record.key or b"",
-        value=record.value or b"",
+        key=key,
+        value=value,
         headers=(*kept, *((name, text.encode()) for name, text in cause.items())),
     )
 

@@ -134,7 +134,7 @@ def replay(
         raise CommandError(what, f"See which there are: gridline dlq list --topic {topic}.", Exit.NO)
     usable = [one for one in letters if one.usable]
     if len(usable) < len(letters):
-        err.print(f"{len(letters) - len(usable)} had no value and would only come back: left out.")
+        err.print(f"{len(letters) - len(usable)} had no value or are not whole, and would only come back: left out.")
     if not usable:
         out.print("Nothing to replay.")
         return

@@ -88,6 +88,33 @@ async def test_a_record_without_a_value_is_a_dead_letter(world: World):
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("large", ["value", "header"])
+async def test_a_record_that_only_fits_compressed_is_cut_in_the_dead_letters_and_holds_up_nothing(
+    world: World, large: str
+):
+    """A broker bounds what is compressed; our own producer does not compress."""
+    reports = [a_report(n) for n in range(20)]
+    value, header = (b" " * 5_000_000, b"") if large == "value" else (b"{", b" " * 5_000_000)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=world.bootstrap,
+        compression_type="gzip",
+        max_request_size=10_000_000,
+        max_batch_size=8_000_000,
+    )
+    await producer.start()
+    await producer.send_and_wait(world.prefix + TOPIC, value, key=b"k", headers=[("ce_id", header)])
+    await producer.stop()
+    await world.produce([a_record(one) for one in reports])
+    world.start()
+    await world.settled(21)
+    assert await world.findings(reports) == []
+    [letter] = await world.records(DLQ)
+    assert dict(letter.headers)["dlq.cut"] == str(len(value)).encode()
+    assert letter.key == b"k"
+    assert value.startswith(letter.value)
+
+
+@pytest.mark.integration
 async def test_the_same_id_with_another_body_keeps_the_first_and_dead_letters_the_other(world: World):
     reports = [a_report(n) for n in range(30)]
     other = a_record(a_report(5).model_copy(update={"address": "elsewhere"}))
