@@ -39,9 +39,13 @@ if TYPE_CHECKING:
     from services.contracts.messages import ContactReceived
     from services.intake.channels.source import CallSource, PhoneSource
 
+LONGEST_KEY: Final = 16
+"""Most keys of one choice of a menu."""
+DEEPEST_MENU: Final = 10
+
 CallId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
 Number = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=64)]
-MenuKey = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z*#]{1,16}$")]
+MenuKey = Annotated[str, StringConstraints(pattern=rf"^[0-9A-Za-z*#]{{1,{LONGEST_KEY}}}$")]
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[\x21-\x7e]+$", max_length=2000)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -89,7 +93,9 @@ class PhoneEvent(Payload):
     ani: Number | None = Field(default=None, description="Calling number; withheld, shared or false at times")
     dnis: Number | None = Field(default=None, description="Number called")
     language: Locale | None = Field(default=None, description="What the caller chose", examples=["zh-Hans-CN"])
-    menu_path: tuple[MenuKey, ...] = Field(default=(), max_length=10, description="Menu choices so far, from the top")
+    menu_path: tuple[MenuKey, ...] = Field(
+        default=(), max_length=DEEPEST_MENU, description="Menu choices so far, from the top"
+    )
     digits: Annotated[str, StringConstraints(pattern=r"^[0-9A-D*#]{0,64}$")] | None = Field(
         default=None, description="Keys pressed; read only as a menu choice where menu_path is absent, never kept"
     )

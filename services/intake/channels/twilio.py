@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape, quoteattr
 
 from services.intake.channels.contact import Accepted, NotAContact
+from services.intake.channels.phone import DEEPEST_MENU, LONGEST_KEY
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields
 from services.intake.channels.vendor import accept_call, digest, menu_path, number_of
 
@@ -135,12 +136,18 @@ def _what(fields: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, Any] 
 
 
 def _keys(digits: str, ours: Mapping[str, str]) -> dict[str, Any] | NotAContact:
-    """Return what the caller keyed in: the next choice of the menu, or the account number that was asked for."""
-    if not digits:
+    """Return what the caller keyed in: the next choice of the menu, or the account number that was asked for.
+
+    Keys that can be neither are none: a refusal would be heard as an application error, and end the call.
+    """
+    account = ours.get("gather") == "account"
+    keyed = digits.rstrip("#") if account else digits
+    if not keyed or (not account and len(keyed) > LONGEST_KEY):
         return NotAContact("no_keys")
-    if ours.get("gather") == "account":
-        return {"event": "dtmf", "account_no": digits.rstrip("#")}
-    return {"event": "dtmf", "digits": digits, "menu_path": [*(menu_path(ours.get("menu_path")) or ()), digits]}
+    if account:
+        return {"event": "dtmf", "account_no": keyed}
+    path = [*(menu_path(ours.get("menu_path")) or ()), keyed]
+    return {"event": "dtmf", "digits": keyed, "menu_path": path[:DEEPEST_MENU]}
 
 
 def _wait(fields: Mapping[str, str]) -> float | None:

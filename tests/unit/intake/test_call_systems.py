@@ -90,6 +90,14 @@ def test_keys_are_the_next_choice_of_the_menu_unless_they_are_an_account() -> No
     assert isinstance(webhook(Digits=""), NotAContact)
 
 
+def test_no_keys_of_a_caller_end_the_call() -> None:
+    assert isinstance(webhook("menu_path=1", Digits="01234567890123456789"), NotAContact), "an account in the menu"
+    assert isinstance(webhook("gather=account", Digits="#"), NotAContact)
+    assert heard(webhook("menu_path=1", Digits="0123456789012345")).business_type == "fault_report"
+    deep = heard(webhook("menu_path=1.2.3.4.5.6.7.8.9.*", Digits="1"))
+    assert (deep.business_type, deep.facts["menu_path"]) == ("fault_report", "1.2.3.4.5.6.7.8.9.*")
+
+
 def test_the_same_webhook_again_is_the_same_contact_and_the_same_key_elsewhere_is_another() -> None:
     first = heard(webhook(Digits="1"))
     assert heard(webhook(Digits="1")).contact_id == first.contact_id
