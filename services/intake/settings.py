@@ -28,6 +28,9 @@ class IntakeSettings(ServiceSettings):
         default=_DEPLOY / "phrases.yaml", description="Words and texts of WeChat and SMS conversations, YAML"
     )
     max_body_bytes: int = Field(default=64 * 1024, ge=1024, le=512 * 1024, description="Largest request body")
+    max_push_bytes: int = Field(
+        default=512 * 1024, ge=1024, le=4 * 1024 * 1024, description="Largest push of text messages, or batch of events"
+    )
     body_deadline_s: float = Field(default=10.0, gt=0, le=120, description="Longest wait for a request body")
     max_unresolved_sends: int = Field(
         default=4096, ge=1, le=100_000, description="Requests waiting for Kafka beyond which new ones get 503"

@@ -24,9 +24,10 @@ MAX_DEPTH: Final = 8
 MAX_PARTS: Final = 2_000
 """Most strings, brackets and separators of a payload; a full CTI event has some 150."""
 
-MAX_LIST_PARTS: Final = 20_000
 MAX_ELEMENTS: Final = 500
 """Most elements of a list: gateways push a few hundred text messages at once."""
+MAX_LIST_PARTS: Final = 60_000
+"""Most parts of a list: an event that says all it may has 104, a text message some 30."""
 
 _YEARS: Final = range(1970, 2200)
 """A gateway whose clock was reset says 1970, and its callers count all the same; beyond these, sums overflow."""

@@ -62,8 +62,9 @@ def add(router: APIRouter, front: Front, sources: Sources) -> None:
         with front.visit(request, Channel.API) as visit:
             visit.require(_KINDS)
             source = credentials.presented(visit.headers, visit.peer)
-            body, now = await visit.body(), clock.now()
             kind = visit.headers["content-type"].partition(";")[0].strip().lower()
+            limit = front.settings.max_push_bytes if kind == cloudevents.BATCH else None
+            body, now = await visit.body(limit=limit), clock.now()
             if source is None:
                 source = credentials.signed(visit.headers, body, visit.peer, now)
                 if kind == cloudevents.BINARY:

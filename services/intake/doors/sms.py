@@ -47,7 +47,7 @@ def add(router: APIRouter, front: Front, sources: Sources) -> None:
             secret = request.path_params.get("secret")
             shown = {**visit.headers, "x-api-key": secret} if secret else visit.headers
             source = credentials.presented(shown, visit.peer)
-            body, now = await visit.body(), clock.now()
+            body, now = await visit.body(limit=front.settings.max_push_bytes), clock.now()
             key = visit.headers.get("idempotency-key")
             if source is None:
                 source = credentials.signed(visit.headers, body, visit.peer, now)

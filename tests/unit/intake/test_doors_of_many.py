@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from services.intake.channels.payload import MAX_ELEMENTS
 from services.intake.security import DEVELOPMENT_KEYS
 from tests.unit.intake.test_doors import app, client, problem  # noqa: F401 - fixtures
 
@@ -73,6 +74,43 @@ async def test_a_stranger_and_a_wrong_kind_are_refused(
 async def test_a_push_of_which_nothing_can_be_read_is_refused(client: httpx.AsyncClient) -> None:  # noqa: F811
     problem(await push(client, f"/v1/sms/generic/{SMS}", [{**TEXT, "phone": "x"}]), 422)
     problem(await push(client, f"/v1/sms/generic/{SMS}", b"["), 400)
+
+
+EVERY_FIELD = {
+    "text": "停" * 30,
+    **dict.fromkeys(("account_id", "phone", "address", "thread"), "x" * 20),
+    "position": {"lat": 32.1, "lon": 118.2, "accuracy_m": 18.0, "crs": "gcj02"},
+    "reply_to": {"channel": "app", "address": "a", "account": "b"},
+    "business_type": "fault_report",
+    "language": "zh",
+    "hazard": False,
+    "single_premise": False,
+    "final": True,
+    "reported_at": "2026-11-26T08:30:00+08:00",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "one", "headers"),
+    [
+        (f"/v1/sms/generic/{SMS}", {**TEXT, "text": "停" * 70}, {}),
+        ("/v1/events", {**EVENT, "data": EVERY_FIELD}, {"X-API-Key": API, "Content-Type": BATCH}),
+    ],
+)
+async def test_as_many_as_may_come_together_may_be_as_large_as_they_are(
+    client: httpx.AsyncClient,  # noqa: F811
+    path: str,
+    one: dict[str, Any],
+    headers: dict[str, str],
+) -> None:
+    problem(await push(client, path, [one] * MAX_ELEMENTS, **headers), 503)  # as far as Kafka, which is not there
+    problem(await push(client, path, [one] * (MAX_ELEMENTS + 1), **headers), 400)
+    problem(await push(client, path, [{**one, "more": "x" * 4000}] * MAX_ELEMENTS, **headers), 413)
+
+
+async def test_one_event_may_be_no_larger_than_elsewhere(client: httpx.AsyncClient) -> None:  # noqa: F811
+    kind = {"X-API-Key": API, "Content-Type": "application/cloudevents+json"}
+    problem(await push(client, "/v1/events", {**EVENT, "more": "x" * 4096}, **kind), 413)
 
 
 async def test_a_batch_of_wrong_events_names_each_by_its_index(client: httpx.AsyncClient) -> None:  # noqa: F811
