@@ -52,6 +52,7 @@ class Piece:
         says: Whether it says anything in words.
         account: The account number it names.
         point: Latitude and longitude it names.
+        language: The language its words are in, as far as they tell.
     """
 
     event_id: str
@@ -60,6 +61,7 @@ class Piece:
     says: bool = False
     account: str | None = None
     point: tuple[float, float] | None = None
+    language: str | None = None
 
     @property
     def placed(self) -> bool:
@@ -69,10 +71,11 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The ticket of a message, and what its sender is told."""
+    """The ticket of a message, and what its sender is told, in which language if any was told."""
 
     ticket: UUID
     prompt: Prompt
+    language: str | None = None
 
 
 @dataclass(slots=True)
@@ -83,6 +86,7 @@ class _Conversation:
     says: bool = False
     account: str | None = None
     point: tuple[float, float] | None = None
+    language: str | None = None
     complete: bool = False
     turns: OrderedDict[str, Turn] = field(default_factory=OrderedDict)
 
@@ -115,13 +119,15 @@ class Conversations:
             if (before := known.turns.get(piece.event_id)) is not None:
                 return before
         if known is None or abs(piece.at - known.last) > SPAN or self._is_another(known, piece):
-            turns = known.turns if known is not None else OrderedDict[str, Turn]()
-            known = _Conversation(_ticket(source, who, piece, known, fault_type), piece.at, turns=turns)
+            turns, language = (known.turns, known.language) if known is not None else (OrderedDict[str, Turn](), None)
+            ticket = _ticket(source, who, piece, known, fault_type)
+            known = _Conversation(ticket, piece.at, language=language, turns=turns)
             self._open[key] = known
             self._open.move_to_end(key)
             if len(self._open) > self.most:
                 self._open.popitem(last=False)
-        turn = Turn(known.ticket, self._prompt(known, piece, fault_type))
+        known.language = piece.language or known.language
+        turn = Turn(known.ticket, self._prompt(known, piece, fault_type), known.language)
         known.turns[piece.event_id] = turn
         if len(known.turns) > _MOST_EVENTS:
             known.turns.popitem(last=False)

@@ -19,6 +19,7 @@ from services.contracts.values import Language, Word
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _LONGEST_BYTES: Final = 2000
 """WeChat cuts a passive reply off at 2,048 bytes (measured by others; no official figure)."""
+_LATIN_WORD: Final = re.compile(r"[A-Za-z]{3}")
 _SEPARATORS: Final = str.maketrans("", "", " -\t\r\n")
 
 
@@ -117,10 +118,14 @@ class Phrases(BaseModel):
         return texts[prompt].replace("{ref}", ref)
 
     def language_of(self, text: str, otherwise: str) -> str:
-        """Return the language to answer in: told by the script, as far as that tells.
+        """Return the language to answer in: told by the script, as far as that tells."""
+        return self.language_in(text, otherwise) or otherwise
+
+    def language_in(self, text: str, otherwise: str) -> str | None:
+        """Return the language that the script of a text tells; None where it tells none.
 
         Han characters tell the script only where one is of the traditional script alone; Latin letters without any
-        Han are taken for English.
+        Han are taken for English, but no word of two: TD, CX and OK are written in every language.
         """
         if any(char in self.traditional for char in text) and "zh-Hant" in self.languages:
             return "zh-Hant"
@@ -131,8 +136,7 @@ class Phrases(BaseModel):
                 return str(language)
             if name == "CJK":
                 return otherwise if otherwise.startswith("zh") else self.default_language
-        letters = any(char.isascii() and char.isalpha() for char in text)
-        return "en" if letters and "en" in self.languages else otherwise
+        return "en" if _LATIN_WORD.search(text) and "en" in self.languages else None
 
     def says_outage(self, text: str) -> bool:
         """Whether a message says that power is out."""

@@ -180,6 +180,7 @@ def _meaning(source: SmsSource, message: _Sms, now: datetime, talk: Talk) -> Acc
         business=phrases.fault_type if outage else None,
         says=bool(text.strip()) and account is None,
         account=account,
+        language=phrases.language_in(text, source.language),
     )
     turn = talk.turn(source.name, message.phone, piece)
     facts: dict[str, Any] = {} if message.at is not None else {TIMED_BY_US: True}
@@ -202,7 +203,7 @@ def _meaning(source: SmsSource, message: _Sms, now: datetime, talk: Talk) -> Acc
         facts=facts,
         raw_sha256=message.sha256,
     )
-    return Accepted(contact, reply=phrases.say(turn.prompt, language, contact.ticket_ref))
+    return Accepted(contact, reply=phrases.say(turn.prompt, turn.language or source.language, contact.ticket_ref))
 
 
 _COMMANDS: Final = {

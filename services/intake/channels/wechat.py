@@ -132,7 +132,7 @@ def accept(source: WeChatSource, message: Opened, now: datetime, talk: Talk) -> 
             return _no_contact(source, message, occurred_at, now, talk)
     else:
         told = _message(source, fields)
-    piece = _piece(event_id, occurred_at, told, talk.phrases)
+    piece = _piece(source, event_id, occurred_at, told, talk.phrases)
     if piece.account is not None:
         told["account_id"] = piece.account
     if not piece.placed and (hint := talk.conversations.hinted(source.name, openid, occurred_at)):
@@ -150,8 +150,7 @@ def accept(source: WeChatSource, message: Opened, now: datetime, talk: Talk) -> 
         raw_sha256=message.sha256,
         **told,
     )
-    language = talk.phrases.language_of(contact.text or "", source.language)
-    return Accepted(contact, reply=talk.phrases.say(turn.prompt, language, contact.ticket_ref))
+    return Accepted(contact, reply=talk.phrases.say(turn.prompt, turn.language or source.language, contact.ticket_ref))
 
 
 def answer(message: Opened, text: str, now: datetime) -> bytes:
@@ -199,7 +198,7 @@ def _checked(source: WeChatSource, fields: Mapping[str, str]) -> datetime:
     return occurred_at
 
 
-def _piece(event_id: str, at: datetime, told: Mapping[str, Any], phrases: Phrases) -> Piece:
+def _piece(source: WeChatSource, event_id: str, at: datetime, told: Mapping[str, Any], phrases: Phrases) -> Piece:
     """What a message adds to its conversation."""
     text, position = told.get("text") or "", told.get("position")
     account = phrases.account(text)
@@ -211,6 +210,7 @@ def _piece(event_id: str, at: datetime, told: Mapping[str, Any], phrases: Phrase
         says=bool(text) and account is None,
         account=account,
         point=(position.lat, position.lon) if position is not None else None,
+        language=phrases.language_in(text, source.language),
     )
 
 

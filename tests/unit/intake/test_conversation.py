@@ -206,6 +206,8 @@ def test_what_a_message_says(text: str, outage: bool, account: str | None, comma
         ("電停了", "zh-Hans-CN", "zh-Hant"),
         ("no power", "zh-Hans-CN", "en"),
         ("WiFi停电了", "zh-Hans-CN", "zh-Hans-CN"),
+        *((text, "zh-Hans-CN", "zh-Hans-CN") for text in ("TD", "cx", "OK", "T", "A0900001")),
+        ("STOP", "zh-Hans-CN", "en"),
         ("12345", "zh-Hans-CN", "zh-Hans-CN"),
         ("", "en", "en"),
         ("停电了", "en", "zh-Hans-CN"),

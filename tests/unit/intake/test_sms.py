@@ -144,6 +144,37 @@ def test_a_keyword_alone_is_told_of_the_recipient(provider: str, text: str, hear
     assert found.reply
 
 
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("TD", "zh-Hans-CN"),
+        ("CX", "zh-Hans-CN"),
+        ("T", "zh-Hans-CN"),
+        ("STATUS", "en"),
+        ("退訂", "zh-Hant"),
+        ("查詢", "zh-Hant"),
+        ("進度", "zh-Hant"),
+    ],
+)
+@providers
+def test_a_keyword_of_two_letters_is_no_english(provider: str, text: str, language: str) -> None:
+    (found,) = push(provider, one(provider, "13800000000", text))
+    assert found.heard.language == language
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "reply"), [("power out", "0123456789", "registered"), ("停电了", "A0900001", "受理")]
+)
+@providers
+def test_an_account_alone_is_answered_in_the_language_of_the_words_before(
+    provider: str, first: str, second: str, reply: str
+) -> None:
+    talk = Talk.fresh(lambda: PHRASES)
+    push(provider, one(provider, "13800000000", first), talk)
+    (found,) = push(provider, one(provider, "13800000000", second, 2), talk)
+    assert reply in found.reply
+
+
 @pytest.mark.parametrize("text", ["OUT", "停电", "报修", "out."])
 @providers
 def test_out_is_an_outage(provider: str, text: str) -> None:

@@ -297,6 +297,24 @@ def test_a_citizen_is_asked_for_what_is_missing_in_their_language(fields: dict[s
     assert made.contact.ticket_ref in (made.reply or "")
 
 
+def test_a_citizen_is_answered_in_the_language_they_wrote_in_also_where_they_send_no_words() -> None:
+    talk = Talk.fresh(lambda: PHRASES)
+
+    def answered(number: int, **fields: str) -> str:
+        made = taken(ACCOUNT, xml(MsgId=str(number), **{"MsgType": "text", **fields}), NOW, talk)
+        assert isinstance(made, Accepted)
+        return str(made.reply)
+
+    place = {"MsgType": "location", "Location_X": "32.1", "Location_Y": "118.8"}
+    assert "account number" in answered(1, Content="Our power is out")
+    assert "registered" in answered(2, **place)
+    assert "Added" in answered(3, Content="0123456789")
+    assert "补充" in answered(4, Content="谢谢")
+    assert "补充" in answered(5, MsgType="image", MediaId="m")
+    assert "registered" in answered(2, **place), "a retry"
+    assert "什么情况" in answered(6, FromUserName="openid-2", **place), "who has written nothing yet"
+
+
 def test_a_reply_cannot_break_out_of_its_field() -> None:
     message = in_clear(xml(MsgType="text", MsgId="1", Content="x"))
     written = answer(message, "a]]></Content><Content>b", NOW)
