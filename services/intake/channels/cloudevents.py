@@ -103,7 +103,7 @@ def accept(source: EventSource, event: Read, now: datetime) -> Accepted:
     if data.reply_to is not None and data.reply_to.channel not in source.channels | {Channel.SMS}:
         wrong.append(FieldError("data.reply_to.channel", "is not one of this source's channels, nor sms"))
     piece = data.position or data.account_id or data.address
-    if data.text is None and data.business_type is None and not data.hazard and not (data.thread and piece):
+    if not data.says_what() and not (data.thread and piece):
         wrong.append(
             FieldError("data.text", "say what it is about: text, business_type or hazard, or a place in a thread")
         )

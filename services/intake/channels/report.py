@@ -54,6 +54,10 @@ class ReportPayload(Payload):
         default=None, description="By the customer's clock, with its offset; our arrival time if absent"
     )
 
+    def says_what(self) -> bool:
+        """Whether it says what it is about; an empty text says nothing."""
+        return bool(self.business_type or self.hazard or (self.text and not self.text.isspace()))
+
 
 @dataclass(frozen=True, slots=True)
 class Photo:
@@ -173,6 +177,6 @@ def read_report(model: type[R], body: bytes, idempotency_key: str | None) -> Hea
     own_id = required_event_id(idempotency_key, payload.event_id)
     if payload.reported_at is not None and payload.reported_at.tzinfo is None:
         raise bad_fields(_NO_OFFSET)
-    if payload.text is None and payload.business_type is None and not payload.hazard:
+    if not payload.says_what():
         raise bad_fields(FieldError("text", "say what it is about: text, business_type or hazard is required"))
     return Heard(payload, own_id, read.sha256, ignored_fields(model, read))

@@ -116,5 +116,13 @@ def test_a_report_without_any_event_id_is_refused() -> None:
     assert caught.value.reason is Reason.NO_EVENT_ID
 
 
+@pytest.mark.parametrize("text", ["", " ", "\r\n\t", "\u3000"])
+def test_a_text_of_nothing_is_no_matter(text: str) -> None:
+    with pytest.raises(PayloadRefusedError) as caught:
+        contact(business_type=None, text=text)
+    assert {wrong.field for wrong in caught.value.fields} == {"text"}
+    assert contact(text=text).business_type == "fault_report"
+
+
 def test_danger_alone_is_a_matter() -> None:
     assert contact(business_type=None, hazard=True).hazard is True

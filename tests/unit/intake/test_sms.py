@@ -306,6 +306,7 @@ def test_events_of_a_thread_are_one_ticket_and_a_place_in_a_thread_is_enough() -
         ({"data": None}, "data"),
         ({"data": [1]}, "data"),
         ({"data": {}}, "data.text"),
+        *(({"data": {"text": text, "account_id": "1"}}, "data.text") for text in ("", " ", "\n\u3000")),
         ({"data": {"position": {"lat": 32.0, "lon": 118.0}}}, "data.text"),
         ({"data": {"text": "x", "reported_at": "2026-11-22T09:00:00"}}, "data.reported_at"),
         ({"data": {"text": "x", "channel": "fax"}}, "data.channel"),
