@@ -1,14 +1,12 @@
 """What decisions depend on and may change: the rules and the version of the network.
 
-Decided here: when rules or network change, ``generation`` changes, and whatever was built on the old ones is rebuilt:
-everything, or, where the network was only switched, the areas that were. In a storm something is switched all the time,
-and a nation's areas take seconds to load. Never here: a decision about a report.
+Decided here: which areas' network is another one than before. In a storm something is switched all the time, and a
+nation's networks take seconds to load. Never here: a decision about a report.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
@@ -47,8 +45,8 @@ class Ground:
     """Holds the rules in force and knows which network is current.
 
     Attributes:
-        rules: The rules in force. Take them once a batch.
-        generation: Goes up when rules or network change.
+        rules: The rules in force, another object once they are others. Take them once a batch.
+        generation: Goes up when the network changes.
         switched: Set when another network is in force; whoever waits for that clears it.
     """
 
@@ -70,7 +68,6 @@ class Ground:
         self.rules: Rules = self._watched()
         self.generation = 0
         self._switched: dict[int, frozenset[str]] = {}
-        self._counting = threading.Lock()
         _log.info("rules_loaded", rules_hash=self.rules.hash)
 
     @property
@@ -79,7 +76,7 @@ class Ground:
         return self._network
 
     def changed_since(self, generation: int) -> frozenset[str] | None:
-        """Return the areas whose network is another one than at that generation; None: all, or the rules are others."""
+        """Return the areas whose network is another one than at that generation; None: all."""
         areas: set[str] = set()
         for step in range(generation + 1, self.generation + 1):
             switched = self._switched.get(step)
@@ -96,7 +93,6 @@ class Ground:
         if (rules.hash, rules.levels) != (self.rules.hash, self.rules.levels):
             _log.info("rules_changed", rules_hash=rules.hash, before=self.rules.hash)
             self.rules = rules
-            self._count_up(None)
 
     async def look_at_network(self, pool: Pool) -> None:
         """Ask once which network is current, and count the open incidents for the gauge."""
@@ -128,16 +124,11 @@ class Ground:
             "network_version", version=str(current), before=str(before), areas="all" if areas is None else len(areas)
         )
         self._network = current
-        self._count_up(areas)
+        self.generation += 1
+        if areas is not None:
+            self._switched[self.generation] = areas
+        self._switched.pop(self.generation - _STEPS, None)
         self.switched.set()
-
-    def _count_up(self, areas: frozenset[str] | None) -> None:
-        """Begin another generation, for these areas or for all."""
-        with self._counting:  # rules are looked at in a thread: two changes at once must not be taken for one
-            self.generation += 1
-            if areas is not None:
-                self._switched[self.generation] = areas
-            self._switched.pop(self.generation - _STEPS, None)
 
     async def watch(self, pool: Pool, every_s: float) -> None:
         """Look again and again, for the life of the service."""

@@ -1,8 +1,9 @@
 """The consumer of dedup: reports, crews' progress and timers of an area, decided in order.
 
 Decided here: nothing of the domain. A state is taken out of the cache before the first event touches it and goes back
-in only after the commit, so a failure in between leaves no half-changed state: it is loaded again. Never here: a
-commit, a publication that is not returned.
+in only after the commit, so a failure in between leaves no half-changed state: it is loaded again. Where the network
+or the rules became others, it goes over to them when a message next needs it. Never here: a commit, a publication that
+is not returned.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from services.dedup.domain import decide
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.changes import Changes
+from services.dedup.domain.indexing import on_other_ground
 from services.dedup.progress import rekeyed
 from services.dedup.store.load import load_areas
 from services.dedup.store.save import save
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from services.dedup.domain.changes import Told
     from services.dedup.domain.state import AreaState
     from services.dedup.ground import Ground
+    from services.grid.tree import Tree
     from services.runtime.handling import Transaction
 
 _Input = (
@@ -114,6 +117,8 @@ class DedupHandler:
         self._most = cached_areas
         self._generation = ground.generation
         self._cache: OrderedDict[tuple[int, str], AreaState] = OrderedDict()
+        self._outdated: set[tuple[int, str]] = set()
+        """Those in the cache whose network has changed."""
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -125,6 +130,7 @@ class DedupHandler:
         dropped = {partition for topic, partition in partitions if topic == OUTAGE_INPUT.name}
         for key in [key for key in self._cache if key[0] in dropped]:
             del self._cache[key]
+            self._outdated.discard(key)
         metrics.AREAS_CACHED.set(len(self._cache))
 
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
@@ -173,21 +179,28 @@ class DedupHandler:
     async def _take(self, tx: Transaction, inputs: Sequence[Received]) -> tuple[dict[tuple[int, str], AreaState], int]:
         """Take the batch's areas out of the cache, or load them, a constant number of queries for all.
 
-        Returns: the areas, and the generation of the ground they stand on: a batch beside this one may find another.
+        Returns: the areas, and the generation of the network they stand on: a batch beside this one may find another.
         """
         rules = self._ground.rules
         plain = cast("asyncpg.Connection[asyncpg.Record]", tx)  # a pool's proxy is one in all but type
         if self._names_unknown_device(inputs):
             await self._ground.look_at_version(plain)  # placed by a network that is newer than the cached one
-        if self._generation != self._ground.generation:
-            self._cache = OrderedDict(self._still_good(self._cache, self._generation))
-            self._generation = self._ground.generation
-        generation = self._generation
+        self._note_outdated(self._cache, self._generation)
+        generation = self._generation = self._ground.generation
         wanted = dict.fromkeys((one.partition, one.message.partition_key) for one in inputs)
         states = {key: self._cache.pop(key) for key in wanted if key in self._cache}
+        states = {key: state for key, state in states.items() if rules.read_alike(state.rules)}
         missing = {area: partition for partition, area in wanted if (partition, area) not in states}
+        outdated = self._outdated.intersection(states)
+        self._outdated -= wanted.keys()
+        trees: dict[str, Tree] = {}
+        if missing or outdated:
+            trees = await load_trees(plain, [*missing, *(area for _, area in outdated)])
+        for key, state in states.items():
+            if key in outdated or state.rules is not rules:
+                tree = trees.get(state.area) if key in outdated else state.tree
+                states[key] = on_other_ground(state, tree, rules)
         if missing:
-            trees = await load_trees(plain, list(missing))
             loaded = await load_areas(tx, list(missing), trees, rules)
             states.update({(missing[area], area): state for area, state in loaded.items()})
             metrics.AREA_LOADS.inc(len(missing))
@@ -208,17 +221,18 @@ class DedupHandler:
                 return True
         return False
 
-    def _still_good(
-        self, states: Mapping[tuple[int, str], AreaState], generation: int
-    ) -> dict[tuple[int, str], AreaState]:
-        """Return those states that stand on the same ground now as at that generation."""
-        changed = self._ground.changed_since(generation)
-        return {} if changed is None else {key: state for key, state in states.items() if key[1] not in changed}
+    def _note_outdated(self, keys: Iterable[tuple[int, str]], generation: int) -> None:
+        """Note those of these areas whose network is another one now than at that generation."""
+        if generation != self._ground.generation:
+            changed = self._ground.changed_since(generation)
+            self._outdated.update(key for key in keys if changed is None or key[1] in changed)
 
     def _put_back(self, states: dict[tuple[int, str], AreaState], generation: int) -> None:
-        self._cache.update(self._still_good(states, generation))
+        self._cache.update(states)
+        self._note_outdated(states, generation)
         while len(self._cache) > self._most:
-            self._cache.popitem(last=False)
+            key, _ = self._cache.popitem(last=False)
+            self._outdated.discard(key)
         metrics.AREAS_CACHED.set(len(self._cache))
 
 

@@ -1,20 +1,54 @@
 """Where an incident is found in its area: at its device, its premises, below what is upstream, among the restored.
 
-Used for what happens (``evolve``) and for loading what happened (``services.dedup.store``). Never here: a decision.
+Used for what happens (``evolve``), for loading what happened (``services.dedup.store``), and where the network or the
+rules under it become others. Never here: a decision.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain.events import Kind
+from services.dedup.domain.state import FIELDS, AreaState
+from services.dedup.domain.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from services.dedup.domain.done import Closed
     from services.dedup.domain.incident import Incident
-    from services.dedup.domain.state import AreaState, Restored
+    from services.dedup.domain.rules import Rules
+    from services.dedup.domain.state import Restored
+    from services.grid.tree import Tree
+
+_OF_THE_GROUND: Final = frozenset(
+    {"tree", "rules", "likelihood", "incidents", "by_device", "by_premises", "singles_at", "below", "telemetry"}
+)
+"""What of a state depends on the network or the rules, beside what it keeps for itself."""
+
+
+def on_other_ground(state: AreaState, tree: Tree | None, rules: Rules) -> AreaState:
+    """Return an area on another network or under other rules, as loading it again would, without reading its reports.
+
+    Its incidents go over: the state given is of no use any more.
+
+    Args:
+        state: The area.
+        tree: Its network now.
+        rules: Rules in force, by which the stored reads as by the area's own (``Rules.read_alike``).
+    """
+    moved = AreaState(state.area, tree, rules)
+    for name in FIELDS:  # every one: what is forgotten here would be decided without
+        if name not in _OF_THE_GROUND and not name.startswith("_"):
+            setattr(moved, name, getattr(state, name))
+    moved.learn(state.learned)
+    for incident in sorted(state.incidents.values(), key=lambda one: (one.since_seq, one.opened_seq)):
+        incident.weighed = incident.call_times = None
+        install(moved, incident)
+    moved.telemetry = Telemetry()
+    for subject, known in state.telemetry.known.items():
+        moved.telemetry.install(subject, known, moved.upstream(known.device))
+    return moved
 
 
 def install(state: AreaState, incident: Incident) -> None:

@@ -60,7 +60,7 @@ class AreaState:
     Attributes:
         area: Substation, or ``cell`` where no model covers the ground.
         tree: Network of the area; None where no model covers it.
-        rules: Rules in force. A change of tree or rules needs a new state, loaded again.
+        rules: Rules in force. Where tree or rules become others, a new state takes over (``indexing.on_other_ground``).
         incidents: Open incidents.
         members: Live report to its incident.
         by_device: The open outage predicted at each device.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from itertools import cycle
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 import pytest
@@ -20,10 +21,11 @@ from services.contracts.messages import (
     OutageMoved,
     PowerRestored,
     ReportSettled,
+    TelemetryReceived,
     TimerFired,
 )
 from services.contracts.topics import DISPATCH_ORDER, INCIDENT_CHANGED, OUTAGE_INPUT, REPORT_SETTLED
-from services.contracts.values import CustomerClass, Etr, OrderStatus, ProgressStage, Recipient
+from services.contracts.values import CustomerClass, Etr, OrderStatus, ProgressStage, Reading, Recipient
 from services.dedup import handler
 from services.dedup.domain import decide
 from services.dedup.domain.acts import NetworkChange
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import Message
     from services.dedup.domain.state import AreaState
+    from services.runtime.handling import Transaction
     from tests.integration.dedup.room import Room
 
 pytestmark = pytest.mark.integration
@@ -101,9 +104,19 @@ async def some_progress(room: Room, rng: random.Random, at: float) -> FieldProgr
     return FieldProgressed(area=row["area"], incident_id=row["incident_id"], progress=progress, received_at=minute(at))
 
 
+async def switch(room: Room, database_dsn: str, operation: Switching) -> None:
+    connection = await asyncpg.connect(database_dsn)
+    await switch_network(connection, [operation], author="test", reason="")
+    await connection.close()
+    await room.ground.look_at_network(room.pool)
+
+
 @pytest.mark.parametrize("seed", range(6))
-async def test_what_is_loaded_equals_what_was_in_memory(room: Room, seed: int) -> None:
+async def test_what_is_loaded_equals_what_was_in_memory(room: Room, database_dsn: str, seed: int) -> None:
+    """Also while the network is switched to and fro under it."""
     rng = random.Random(seed)
+    switchings = cycle([Switching("A0TIE00021", "A0SW00012"), Switching("A0SW00012", "A0TIE00021")])
+    await room.ground.look_at_network(room.pool)
     if seed % 2:
         await hold_orders(room)
     at, sent = 0.0, 0
@@ -121,6 +134,8 @@ async def test_what_is_loaded_equals_what_was_in_memory(room: Room, seed: int) -
             assert same(stored[area], room.cached(area)), f"after {sent} reports in {area}"
         if rng.random() < 0.3:
             room.handler.forget([(OUTAGE_INPUT.name, 0)])
+        if rng.random() < 0.3:
+            await switch(room, database_dsn, next(switchings))
     async with room.pool.acquire() as connection:
         counts = await totals(connection)
     assert imbalance(counts) == 0
@@ -204,10 +219,9 @@ async def test_a_transaction_that_fails_leaves_no_half_changed_state(room: Room)
     assert lost.report_id not in room.cached(AREA).members
 
 
-async def test_what_stands_on_old_ground_is_not_kept_once_a_batch_beside_it_found_new_ground(
-    room: Room,
-) -> None:
+async def test_what_stands_on_old_ground_goes_over_although_a_batch_beside_it_found_the_new(room: Room) -> None:
     await room.feed([a_report(AREA, "A0TR00023", "before", 0)], minute(0))
+    before = room.cached(AREA)
     old = Received(OUTAGE_INPUT.name, 0, 1, a_report(AREA, "A0TR00024", "on the old ground", 1), None)
     new = Received(OUTAGE_INPUT.name, 1, 0, a_report("elsewhere", None, "on the new", 1), None)
     async with room.pool.acquire() as one, room.pool.acquire() as other, one.transaction(), other.transaction():
@@ -218,16 +232,15 @@ async def test_what_stands_on_old_ground_is_not_kept_once_a_batch_beside_it_foun
         assert decided.after_commit is not None
         decided.after_commit()
 
-    assert set(room.handler._cache) == {(1, "elsewhere")}
+    assert room.handler._outdated == {(0, AREA)}
+    async with room.pool.acquire() as one, one.transaction():
+        states, _ = await room.handler._take(one, [old])
+    assert states[0, AREA].tree is not before.tree
+    assert states[0, AREA].incidents == before.incidents
+    assert not room.handler._outdated
 
 
 async def test_a_switching_costs_the_areas_that_it_changed(room: Room, database_dsn: str) -> None:
-    async def switch(close: str, open_: str) -> None:
-        connection = await asyncpg.connect(database_dsn)
-        await switch_network(connection, [Switching(close, open_)], author="test", reason="")
-        await connection.close()
-        await room.ground.look_at_network(room.pool)
-
     await room.ground.look_at_network(room.pool)
     batch = [a_report(AREA, "A0TR00023", "here", 0), a_report("elsewhere", None, "there", 0)]
     await room.feed(batch, minute(0))
@@ -235,24 +248,85 @@ async def test_a_switching_costs_the_areas_that_it_changed(room: Room, database_
     under_way = Received(OUTAGE_INPUT.name, 0, 9, a_report(AREA, "A0TR00024", "under way", 1), None)
     async with room.pool.acquire() as connection, connection.transaction():
         decided = await room.handler.handle(connection, [under_way], minute(1))
-        await switch("A0TIE00021", "A0SW00012")
+        await switch(room, database_dsn, Switching("A0TIE00021", "A0SW00012"))
     assert decided.after_commit is not None
     decided.after_commit()
     assert room.ground.changed_since(1) == {AREA}
-    assert set(room.handler._cache) == {(0, "elsewhere")}, "decided on the tree of before, it is not kept"
+    assert room.handler._outdated == {(0, AREA)}, "decided on the tree of before"
 
     await room.feed([a_report(AREA, "A0TR00025", "again", 2)], minute(2))
     assert room.cached("elsewhere") is there
     assert room.cached(AREA) is not here
     assert room.cached(AREA).incidents.keys() == (await room.loaded(AREA))[AREA].incidents.keys()
 
-    await switch("A0SW00012", "A0TIE00021")
+    await switch(room, database_dsn, Switching("A0SW00012", "A0TIE00021"))
     await room.feed([a_report("elsewhere", None, "more", 3)], minute(3))
-    assert set(room.handler._cache) == {(0, "elsewhere")}
+    assert room.handler._outdated == {(0, AREA)}
     assert room.cached("elsewhere") is there
-    room.ground.generation += 1  # as by other rules: whatever stands on the old ones is built anew
+    room.ground.generation += 1  # as by an import
     await room.feed([a_report("elsewhere", None, "most", 4)], minute(4))
     assert room.cached("elsewhere") is not there
+
+
+async def test_an_area_goes_over_to_another_network_or_other_rules_without_being_read_again(
+    room: Room, database_dsn: str
+) -> None:
+    """What it knows then is what loading it gives; only rules by which the stored reads otherwise have it loaded."""
+
+    async def statements(tag: str, device: str, at: float) -> list[str]:
+        received = Received(OUTAGE_INPUT.name, 0, 1, a_report(AREA, device, tag, at), None)
+        async with room.pool.acquire() as connection, connection.transaction():
+            counting = Counting(connection)
+            decided = await room.handler.handle(cast("Transaction", counting), [received], minute(at))
+        assert decided.after_commit is not None
+        decided.after_commit()
+        assert same(room.cached(AREA), (await room.loaded(AREA))[AREA]), tag
+        return counting.sent
+
+    def change(old: str, new: str) -> None:
+        text = room.rules_file.read_text()
+        assert old in text
+        room.rules_file.write_text(text.replace(old, new))
+        before = room.ground.rules
+        for _ in range(2):
+            room.ground.look_at_rules()
+        assert room.ground.rules is not before
+
+    def read_again(sent: list[str]) -> bool:
+        return any("JOIN report AS r" in statement for statement in sent)
+
+    await room.ground.look_at_network(room.pool)
+    gasp = TelemetryReceived(
+        area=AREA,
+        source="test",
+        source_event_id="gasp",
+        reading=Reading.LAST_GASP,
+        device="A0TR00024",
+        account_id="A1",
+        at=minute(0),
+        received_at=minute(0),
+    )
+    devices = ("A0TR00023", "A0TR00026", "A0TR00104", "A0TR00092")
+    await room.feed([gasp, *(a_report(AREA, device, device, 0) for device in devices)], minute(0))
+    assert not read_again(await statements("as before", "A0TR00028", 1))
+
+    above = room.cached(AREA).upstream("A0TR00024")
+    await switch(room, database_dsn, Switching("A0TIE00021", "A0SW00012"))
+    assert not read_again(await statements("switched", "A0TR00030", 2))
+    assert room.cached(AREA).upstream("A0TR00024") != above
+    for device in {*above, *room.cached(AREA).upstream("A0TR00024")}:
+        dark = device in room.cached(AREA).upstream("A0TR00024")
+        assert room.cached(AREA).telemetry.dark_under(device) == dark, "a dark meter counts for what feeds it now"
+
+    tree = room.cached(AREA).tree
+    change("lift_margin: 0", "lift_margin: 20")
+    assert not read_again(await statements("another margin", "A0TR00032", 3))
+    assert room.cached(AREA).rules is room.ground.rules
+    assert room.cached(AREA).lift_margin(0) == 20
+    assert room.cached(AREA).tree is tree
+
+    change("memory_hours: 24", "memory_hours: 48")
+    assert read_again(await statements("another memory", "A0TR00035", 4))
 
 
 class Counting:

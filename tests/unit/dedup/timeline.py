@@ -42,8 +42,7 @@ from services.dedup.domain import AreaState, decide, evolve
 from services.dedup.domain.acts import CommandRefused
 from services.dedup.domain.changes import Changes
 from services.dedup.domain.events import TimerCleared, TimerSet
-from services.dedup.domain.indexing import install
-from services.dedup.domain.state import FIELDS
+from services.dedup.domain.indexing import on_other_ground
 from services.dedup.rules_file import load_rules
 from services.grid.device import DeviceRow
 from services.grid.network_file import read_customers, read_devices
@@ -224,14 +223,7 @@ class Timeline:
 
     def under(self, tree: Tree | None) -> Timeline:
         """Another network is in force: the state is built anew on it, as the service does."""
-        known, again = self.state, AreaState(self.state.area, tree, self.state.rules)
-        built_anew = {"tree", "by_device", "by_premises", "below", "incidents"}
-        for name in FIELDS:
-            if name not in built_anew and not name.startswith("_"):
-                setattr(again, name, getattr(known, name))
-        for incident in sorted(known.incidents.values(), key=lambda one: (one.since_seq, one.opened_seq)):
-            install(again, incident)
-        self.state = again
+        self.state = on_other_ground(self.state, tree, self.state.rules)
         return self
 
     def network_told(self, incident: UUID, device: str, home: str, now_in: str | None, **said: Any) -> list[Event]:
