@@ -277,9 +277,10 @@ class _Decision(Draft):
         """Note what a crew says; power back closes the incident."""
         said = message.progress
         arrived = message.received_at or self.now
-        if said.at > arrived:
-            said = said.model_copy(update={"at": arrived})  # a crew's clock may be ahead
         incident = self.state.incidents.get(message.incident_id)
+        # A crew's clock may be ahead, or hours behind: nobody went there before the first report.
+        if said.at > arrived or (incident is not None and said.at < incident.opened_at < arrived):
+            said = said.model_copy(update={"at": arrived})
         if incident is None or incident.order_id != said.order_id:
             self.events.append(e.ProgressIgnored(message.incident_id, said, Rule.NOT_OPEN))
         elif said.stage is ProgressStage.RESTORED:

@@ -228,6 +228,16 @@ def test_a_crews_clock_ahead_of_ours_is_bounded_by_arrival(storm: Timeline) -> N
     assert storm.changed[-1].restored_at == storm.changed[-1].changed_at
 
 
+def test_a_crews_clock_hours_behind_says_nothing_of_before_the_first_report(storm: Timeline) -> None:
+    """Else a crew would have been there before anybody called, and an outage of hours would have lasted no minute."""
+    first = storm.at(0).report("A0TR00023")
+    order = storm.order_of(first).order_id
+    storm.at(50).crew(order, ProgressStage.ARRIVED, made=50 - 480)
+    assert storm.incident_of(first).arrived_at == minute(50)
+    storm.at(170).crew(order, ProgressStage.RESTORED, made=170 - 480)
+    assert storm.changed[-1].restored_at == minute(170)
+
+
 def test_power_back_on_an_order_that_was_superseded_closes_nothing(storm: Timeline) -> None:
     _, younger, _ = two_outages_and_then_their_common_cause(storm)
     superseded = next(order.order_id for order in storm.orders if order.status is OrderStatus.CANCELLED)
