@@ -59,7 +59,7 @@ async def build(runtime: Runtime) -> Parts:
         routers=(make_router(runtime.pool, runtime.outbox, keys, ground),),
         background=(
             lambda: ground.watch(runtime.pool, settings.reload_seconds),
-            lambda: watch_timers(runtime.pool, runtime.outbox, settings.timer_seconds),
+            lambda: watch_timers(runtime.pool, runtime.outbox, ground, settings.timer_seconds),
             lambda: watch_moves(runtime.pool, runtime.outbox, ground, settings.reload_seconds),
             lambda: watch_reliability(runtime.pool, ground, 30 * settings.timer_seconds),
         ),

@@ -2,13 +2,16 @@
 
 A timer becomes a ``TimerFired`` in the area's own topic, so that a replay of the topic sees it too. A timer set by a
 decision is deleted in the transaction that fires it, and fires once. A deadline stays, and several processes may
-notice it; their messages are equal. Never here: what happens then.
+notice it; their messages are equal. Where the service levels have moved a deadline since it was stored, the area is
+woken at once: the new one may have passed long before the old one does. Never here: what happens then.
 """
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 import structlog
 
@@ -17,7 +20,7 @@ from services.contracts.ids import timer_id
 from services.contracts.messages import TimerFired
 from services.contracts.topics import OUTAGE_INPUT
 from services.dedup import metrics
-from services.dedup.domain.clock import DUE
+from services.dedup.domain.clock import ARRIVAL, DUE, RESTORATION
 from services.dedup.store import reliability
 from services.dedup.store.views import take_due_timers
 from services.runtime import clock
@@ -26,14 +29,22 @@ from services.runtime.handling import Publication
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from datetime import datetime
-    from uuid import UUID
+    from collections.abc import Iterator
 
+    import asyncpg
+
+    from services.dedup.domain.clock import ServiceLevels
+    from services.dedup.ground import Ground
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Pool
 
 _PAGE: Final = 500
 _REMEMBERED: Final = 20_000
+_AGAIN: Final = timedelta(minutes=10)
+"""Deadlines are compared with the service levels once they are others, and so often: an area may come from a process
+that had others."""
+_START: Final = ("", UUID(int=0))
+"""Before the first: no area has an empty name."""
 _log: Final = structlog.get_logger()
 
 
@@ -84,17 +95,69 @@ async def fire_overdue(pool: Pool, outbox: Outbox, now: datetime, sent: set[UUID
     return len(fired)
 
 
+async def wake_moved(pool: Pool, outbox: Outbox, now: datetime, levels: ServiceLevels) -> int:
+    """Wake the areas of open incidents that were stored with other due times than follow now; return how many.
+
+    Args:
+        pool: The database.
+        outbox: Where messages go out.
+        now: By our clock. Processes that notice the same within some minutes send equal messages.
+        levels: The service levels in force.
+    """
+    woken, after = 0, _START
+    lately = datetime.fromtimestamp(now.timestamp() // _AGAIN.total_seconds() * _AGAIN.total_seconds(), UTC)
+    while True:
+        with translated():
+            async with pool.acquire() as connection, connection.transaction():
+                rows = await reliability.due_times(connection, after, _PAGE)
+                fired = []
+                for row in rows:
+                    for what, stored in _moved(row, levels):
+                        key = timer_id(row["area"], f"{DUE[what]} by {levels.hash}", row["incident_id"], lately)
+                        fired.append(_fired(row["area"], key, DUE[what], row["incident_id"], stored, now))
+                publications = [
+                    Publication(OUTAGE_INPUT, message, None, fingerprint(message, without=("fired_at",)))
+                    for message in fired
+                ]
+                await outbox.publish(connection, publications, now)
+        if fired:
+            outbox.wake()
+            woken += len(fired)
+        if len(rows) < _PAGE:
+            return woken
+        after = rows[-1]["area"], rows[-1]["incident_id"]
+
+
+def _moved(row: asyncpg.Record, levels: ServiceLevels) -> Iterator[tuple[str, datetime]]:
+    """Yield which due time of an incident the service levels have moved, and what is stored in its place."""
+    due = levels.due(row["area"], row["feeder"], row["opened_at"], urgent=row["urgent"], arrived_at=row["arrived_at"])
+    for what, stored, now in (
+        (ARRIVAL, row["arrive_by"], due.arrive_by),
+        (RESTORATION, row["restore_by"], due.restore_by),
+    ):
+        if stored != now and what not in row["breached"]:
+            yield what, stored or row["opened_at"]
+            return  # either has both stored anew
+
+
 def _fired(area: str, key: UUID, kind: str, subject: UUID, due_at: datetime, now: datetime) -> TimerFired:
     return TimerFired(area=area, timer_id=key, kind=kind, subject=subject, due_at=due_at, fired_at=now)
 
 
-async def watch_timers(pool: Pool, outbox: Outbox, every_s: float) -> None:
+async def watch_timers(pool: Pool, outbox: Outbox, ground: Ground, every_s: float) -> None:
     """Fire what is due, again and again, for the life of the service."""
     sent: set[UUID] = set()
+    compared: tuple[str, datetime] | None = None
     while True:
+        levels = ground.rules.levels
         try:
             while await fire_due(pool, outbox, clock.now()) == _PAGE:
                 continue
+            now = clock.now()
+            if levels is not None and (compared is None or compared[0] != levels.hash or now - compared[1] >= _AGAIN):
+                if woken := await wake_moved(pool, outbox, now, levels):
+                    _log.info("due_times_moved", incidents=woken, levels_hash=levels.hash)
+                compared = levels.hash, now
             await fire_overdue(pool, outbox, clock.now(), sent)
         except UnavailableError as error:
             _log.warning("waiting_for", what="postgres", reason=str(error)[:200])

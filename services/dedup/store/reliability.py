@@ -25,6 +25,15 @@ WHERE state IN ('predicted', 'confirmed') AND arrive_by <= $1 AND restore_by <= 
   AND NOT 'restoration' = ANY(breached)
 ORDER BY due_at, incident_id LIMIT $2
 """
+# The index of what is open gives the areas in order.
+_DUE: Final = """
+SELECT incident_id, area, feeder, opened_at, arrived_at, arrive_by, restore_by, breached, hazards <> '{}' OR EXISTS (
+    SELECT FROM report AS r WHERE r.incident_id = i.incident_id AND r.outcome = 'in_incident'
+      AND (r.hazards <> '{}' OR r.customer_class IN ('life_support', 'important'))
+) AS urgent
+FROM incident AS i
+WHERE state IN ('predicted', 'confirmed') AND (area, incident_id) > ($1, $2) ORDER BY area, incident_id LIMIT $3
+"""
 _INTERRUPTIONS: Final = """
 SELECT incident_id, area, device_id, upstream, customers_served, restored_at,
        coalesce(out_since, opened_at) AS started_at,
@@ -58,6 +67,11 @@ _ALL_SERVED: Final = "SELECT coalesce(max(customers), 0) FROM grid.network_versi
 async def overdue(connection: Connection, now: datetime, limit: int) -> list[asyncpg.Record]:
     """Return incident, area, what and due time of what has passed and was not told, longest overdue first."""
     return await connection.fetch(_OVERDUE, now, limit)
+
+
+async def due_times(connection: Connection, after: tuple[str, UUID], limit: int) -> Sequence[asyncpg.Record]:
+    """Return the open incidents with their stored due times and what those follow from, by area and id."""
+    return await connection.fetch(_DUE, *after, limit)
 
 
 async def interruptions(

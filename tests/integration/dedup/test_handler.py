@@ -29,11 +29,12 @@ from services.contracts.values import CustomerClass, Etr, OrderStatus, ProgressS
 from services.dedup import handler
 from services.dedup.domain import decide
 from services.dedup.domain.acts import NetworkChange
+from services.dedup.ground import Ground
 from services.dedup.handler import imbalance
 from services.dedup.moves import tell_moved
 from services.dedup.store.reliability import interruptions
 from services.dedup.store.views import orders_by_id
-from services.dedup.timers import fire_due, fire_overdue
+from services.dedup.timers import fire_due, fire_overdue, wake_moved
 from services.grid.operating import switch_network
 from services.grid.store import import_network
 from services.grid.switching import Switching
@@ -747,3 +748,53 @@ async def test_a_reading_of_the_year_1_is_none_when_it_is_loaded(room: Room) -> 
         "A0TR00023",
     )
     assert not (await room.loaded(AREA))[AREA].telemetry.known
+
+
+async def test_due_times_that_the_service_levels_move_are_noticed_at_once(room: Room, tmp_path: Path) -> None:
+    """Whether sooner, later or the first at all: what is open gets the due times that follow now."""
+
+    async def hear(at: float) -> None:
+        await room.pool.execute("DELETE FROM outbox WHERE topic = $1", OUTAGE_INPUT.name)
+        assert room.ground.rules.levels is not None
+        await wake_moved(room.pool, room.outbox, minute(at), room.ground.rules.levels)
+        if fired := await room.published(OUTAGE_INPUT.name):
+            await room.feed(fired, minute(at))
+        assert await wake_moved(room.pool, room.outbox, minute(at), room.ground.rules.levels) == 0
+
+    async def due() -> list[tuple[float, float, list[str]]]:
+        rows = await room.pool.fetch("SELECT arrive_by, restore_by, breached FROM incident ORDER BY opened_at")
+        return [
+            ((arrive - minute(0)).total_seconds() / 60, (restore - minute(0)).total_seconds() / 60, breached)
+            for arrive, restore, breached in rows
+        ]
+
+    def levels(arrive: int, urgent: int) -> None:
+        path.write_text(
+            f"version: 1\nusual: town\nurgent_arrive_minutes: {urgent}\n"
+            f"zones: {{town: {{arrive_minutes: {arrive}, restore_hours: 2}}}}\n"
+        )
+
+    path = tmp_path / "levels.yaml"
+    home: dict[str, Any] = {"account": "A1", "only_mine": True, "customer_class": CustomerClass.LIFE_SUPPORT}
+    urgent = a_report(AREA, "A0TR00092", "urgent", 1, **home)
+    await room.feed([a_report(AREA, "A0TR00023", "usual", 0), urgent], minute(1))
+    assert await room.pool.fetchval("SELECT count(*) FROM incident WHERE arrive_by IS NULL") == 2
+    levels(90, 60)
+    room.ground = Ground(room.rules_file, path)
+    room.handler._ground = room.ground
+    await hear(10)
+    assert await due() == [(90, 210, []), (61, 181, [])]
+
+    levels(60, 30)
+    for _ in range(2):
+        room.ground.look_at_rules()
+    await hear(40)
+    assert await due() == [(60, 180, []), (31, 151, ["arrival"])], "the sooner one has passed already, and is told"
+    assert await fire_overdue(room.pool, room.outbox, minute(40), set()) == 0
+
+    levels(120, 60)
+    for _ in range(2):
+        room.ground.look_at_rules()
+    await hear(45)
+    assert await due() == [(120, 240, []), (61, 181, ["arrival"])], "what was told stays told"
+    assert same(room.cached(AREA), (await room.loaded(AREA))[AREA])
