@@ -73,7 +73,10 @@ EMPTY = """TRUNCATE area, storm, incident, report, membership, order_version, pr
 SETTLED = """SELECT (SELECT coalesce(sum(next_offset), 0) FROM consumer_partition WHERE topic = $1) >= $2
     AND NOT EXISTS (SELECT FROM outbox_waiting)"""
 SECONDS = 60
-BY_OUR_CLOCK = {"a_crews_clock_ahead_of_ours_is_bounded_by_arrival"}
+BY_OUR_CLOCK = {
+    "a_crews_clock_ahead_of_ours_is_bounded_by_arrival",
+    "a_crews_clock_hours_behind_says_nothing_of_before_the_first_report",
+}
 """What a crew says is bounded by when we hear it, and the service's clock is not the story's."""
 
 
