@@ -4,7 +4,7 @@ Decided here: how many calls run at once, how long each may take, when to retry,
 notice waited is not told (by the database's clock, as a wrong one here would give up every estimate). A notice's row
 says ``sending`` before anything leaves this process. If the process dies before the outcome is recorded, the claim
 expires and any instance settles it: if the sender's receivers drop repeats it is sent again (at least once), otherwise
-it stays ``unknown`` (at most once).
+it stays ``unknown`` (at most once), as does what they may have forgotten by now.
 
 Never here: two calls for one notice at once. An attempt whose claim has expired (the process was paused) is not made.
 """
@@ -211,8 +211,12 @@ class Lane:
                 return Attempt(one.notice_id, one.attempt, Outcome.REFUSED, "etr_past")
             one = replace(one, template=left, etr=None)
         letter = self._write(one)
+        unsent = Attempt(one.notice_id, one.attempt, Outcome.RETRY, "late", doubted_at=one.doubted_at)
         if clock.monotonic() - claimed_at > _CLAIM_MARGIN_SECONDS / 2:
-            return Attempt(one.notice_id, one.attempt, Outcome.RETRY, "late")
+            return unsent
+        forgets_s = self.sender.forgets_s
+        if one.doubted_s is not None and forgets_s is not None and one.doubted_s + self._claim_s > forgets_s:
+            return replace(unsent, outcome=Outcome.UNKNOWN, reason="too_late_to_repeat")
         answer: Answer
         try:
             async with asyncio.timeout(self._how.call_s):
@@ -220,15 +224,15 @@ class Lane:
         except TimeoutError:
             if not self.sender.repeatable:
                 return Attempt(one.notice_id, one.attempt, Outcome.UNKNOWN, "timeout")
-            answer = Retry("timeout")
+            answer = Retry("timeout", doubtful=True)
         match answer:
             case Delivered(delivery_id):
                 return Attempt(one.notice_id, one.attempt, Outcome.DELIVERED, delivery_id=delivery_id)
             case Refused(reason):
                 return Attempt(one.notice_id, one.attempt, Outcome.REFUSED, reason)
-            case Retry(reason, asked):
+            case Retry(reason, asked, doubtful):
                 delay = self._how.wait(one.notice_id, one.attempt, asked)
-                return Attempt(one.notice_id, one.attempt, Outcome.RETRY, reason, delay)
+                return replace(unsent, reason=reason, delay_s=delay, doubtful=doubtful)
 
     def _write(self, one: Claimed) -> Letter:
         rendered = self._templates().render(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # an older one is on its way: so they arrive in the order in which they were made.
 _CLAIM: Final = """
 WITH due AS (
-    SELECT n.notice_id,
+    SELECT n.notice_id, n.doubted_at,
            n.incident_id IS NOT NULL AND NOT EXISTS (
                SELECT FROM notice o
                WHERE o.incident_id = n.incident_id AND o.recipient_id = n.recipient_id AND o.state = 'sent'
@@ -42,20 +42,22 @@ WITH due AS (
     FOR UPDATE OF n SKIP LOCKED
 )
 UPDATE notice n
-SET state = 'sending', attempts = n.attempts + 1, sender = $3, sending_until = now() + make_interval(secs => $4)
+SET state = 'sending', attempts = n.attempts + 1, sender = $3, sending_until = now() + make_interval(secs => $4),
+    doubted_at = coalesce(n.doubted_at, now())
 FROM due, recipient r
 WHERE n.notice_id = due.notice_id AND r.recipient_id = n.recipient_id
 RETURNING n.notice_id, n.attempts, n.channel, r.address, r.account, n.incident_id, n.ticket_ref, n.language, n.stage,
           n.revision, n.template, n.etr, n.restored_at, n.caused_at, n.made_at, n.etr <= now() AS etr_past,
-          due.first_word
+          due.first_word, due.doubted_at, extract(epoch FROM now() - due.doubted_at)::float8 AS doubted_s
 """
 # Rows are locked in the order of their ids, as ``store`` does when it supersedes. A delivery counts even where its
 # claim had ended: it is a fact. Any other outcome counts only while the claim holds.
 _SETTLE: Final = """
 WITH settled AS (
-    SELECT n.notice_id, v.outcome, v.reason, v.delay, v.delivery_id
-    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::float8[], $6::text[])
-         AS v (notice_id, attempt, outcome, reason, delay, delivery_id)
+    SELECT n.notice_id, v.outcome, v.reason, v.delay, v.delivery_id, v.doubtful, v.doubted_at
+    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::float8[], $6::text[], $8::boolean[],
+                $9::timestamptz[])
+         AS v (notice_id, attempt, outcome, reason, delay, delivery_id, doubtful, doubted_at)
     JOIN notice n ON n.notice_id = v.notice_id AND n.attempts = v.attempt
     WHERE n.state = 'sending' OR (v.outcome = 'delivered' AND n.state <> 'sent')
     ORDER BY n.notice_id FOR UPDATE OF n
@@ -73,6 +75,7 @@ SET state = CASE
     delivery_id = s.delivery_id,
     sent_at = CASE WHEN s.outcome = 'delivered' THEN now() END,
     next_attempt_at = now() + make_interval(secs => s.delay),
+    doubted_at = CASE WHEN s.doubtful THEN n.doubted_at ELSE s.doubted_at END,
     sending_until = NULL
 FROM settled s WHERE n.notice_id = s.notice_id
 RETURNING n.notice_id, n.stage, n.channel, n.state, n.reason, extract(epoch FROM now() - n.caused_at)::float8 AS seconds
@@ -126,6 +129,8 @@ class Claimed:
     Attributes:
         etr_past: Whether its estimate has passed while it waited.
         first_word: Whether its customer was sent nothing yet of the incident.
+        doubted_at: When the first attempt began of which it is not known whether it was taken; None if of none.
+        doubted_s: Seconds since then.
     """
 
     notice_id: UUID
@@ -145,11 +150,20 @@ class Claimed:
     made_at: datetime
     etr_past: bool
     first_word: bool
+    doubted_at: datetime | None
+    doubted_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How one attempt ended; ``delay_s`` is how long to wait before the next, ``delivery_id`` the receiver's own."""
+    """How one attempt ended.
+
+    Attributes:
+        delay_s: How long to wait before the next.
+        delivery_id: The receiver's own.
+        doubtful: Whether it may have been taken although it failed.
+        doubted_at: When the first attempt before this began that may have been; None if none was.
+    """
 
     notice_id: UUID
     attempt: int
@@ -157,6 +171,8 @@ class Attempt:
     reason: str | None = None
     delay_s: float = 0.0
     delivery_id: str | None = None
+    doubtful: bool = False
+    doubted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +217,8 @@ async def claim(pool: Pool, channels: Sequence[Channel], *, sender: str, most: i
             made_at=row["made_at"],
             etr_past=bool(row["etr_past"]),
             first_word=row["first_word"],
+            doubted_at=row["doubted_at"],
+            doubted_s=row["doubted_s"],
         )
         for row in rows
     ]
@@ -220,6 +238,8 @@ async def settle(pool: Pool, attempts: Sequence[Attempt], *, most_attempts: int)
         [one.delay_s for one in attempts],
         [one.delivery_id for one in attempts],
         most_attempts,
+        [one.doubtful for one in attempts],
+        [one.doubted_at for one in attempts],
     )
     return [Became(**row) for row in rows]
 

@@ -109,6 +109,9 @@ ALTER TABLE notice ADD COLUMN IF NOT EXISTS turn smallint NOT NULL DEFAULT 2;
 DROP INDEX IF EXISTS notice_due;
 CREATE INDEX IF NOT EXISTS notice_turn ON notice (turn, next_attempt_at, seq) WHERE state = 'pending';
 CREATE INDEX IF NOT EXISTS notice_sending ON notice (recipient_id) WHERE state = 'sending';
+-- Added later: since when it may have been taken without our knowing; set as an attempt begins, and taken back when it
+-- is known that this one was not.
+ALTER TABLE notice ADD COLUMN IF NOT EXISTS doubted_at timestamptz;
 -- Added later: the planned outage whose end is told.
 ALTER TABLE notice ADD COLUMN IF NOT EXISTS planned_id uuid;
 CREATE INDEX IF NOT EXISTS notice_planned ON notice (planned_id, recipient_id) WHERE planned_id IS NOT NULL;

@@ -1,10 +1,10 @@
 """Senders: each takes one letter and returns what came of it; it keeps no state of its own.
 
-To add one: a module here with a class that has ``Sender``'s three members, its name in ``settings.SenderName``, its
+To add one: a module here with a class that has ``Sender``'s four members, its name in ``settings.SenderName``, its
 construction in ``__main__``. ``repeatable`` decides what happens when the outcome of an attempt is unknown (the
 process died, the other side did not answer). True only if receivers drop a second notice with the same id: the attempt
-is then repeated until its outcome is known. False: it is never repeated (at most once), and the notice stays
-``unknown`` for people to see.
+is then repeated until its outcome is known, for as long as they remember: ``forgets_s``. False: it is never repeated
+(at most once). What may not be repeated stays ``unknown`` for people to see.
 """
 
 from __future__ import annotations
@@ -62,10 +62,12 @@ class Retry:
     Attributes:
         reason: A word for log and metric.
         after_s: Seconds the receiver asks us to wait; None leaves it to us.
+        doubtful: Whether it may have been taken all the same; it matters where receivers forget.
     """
 
     reason: str
     after_s: float | None = None
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,11 @@ class Sender(Protocol):
     @property
     def repeatable(self) -> bool:
         """Whether receivers drop a repeat with the same notice id."""
+        ...
+
+    @property
+    def forgets_s(self) -> float | None:
+        """Seconds after which they no longer know it for one; None: never."""
         ...
 
     async def send(self, letter: Letter, now: datetime) -> Answer:

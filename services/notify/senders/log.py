@@ -25,6 +25,7 @@ class LogSender:
 
     name = "log"
     repeatable = False
+    forgets_s = None
 
     async def send(self, letter: Letter, now: datetime) -> Delivered:  # noqa: ARG002 - the protocol's argument
         """Write the line."""

@@ -71,6 +71,7 @@ class WebhookSender(HttpSender):
 
     name: Literal["webhook"] = "webhook"
     repeatable = True
+    forgets_s = None
 
     def __init__(
         self, url: str, keys: Sequence[bytes], *, timeout_s: float, connections: int, ca_file: Path | None = None

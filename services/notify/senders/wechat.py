@@ -2,8 +2,8 @@
 
 Source: the platform's documentation of ``stable_token``, ``message/template/send`` and its return codes.
 ``stable_token`` gives every process the same token. ``client_msg_id`` is the notice's id: for ten minutes the platform
-drops repeats of it, and an attempt without an outcome is repeated within a minute while any instance lives. A message
-accepted by the platform may still not arrive; that is reported later, by ``delivery_id``.
+drops repeats of it. An attempt without an outcome is repeated within that time and never after it. A message accepted
+by the platform may still not arrive; that is reported later, by ``delivery_id``.
 
 Never here: a token, a secret, an openid or a text in a log or an error.
 """
@@ -50,7 +50,19 @@ _WAIT_SECONDS: Final = {45009: 3600.0, 45011: 60.0}
 
 
 class _BadAnswerError(Exception):
-    """The platform said something that is no answer of its documents, or nothing; the text is a word for it."""
+    """The platform said something that is no answer of its documents, or nothing; the text is a word for it.
+
+    Attributes:
+        doubtful: Whether it may have done what it was asked all the same.
+    """
+
+    def __init__(self, word: str, *, doubtful: bool = True) -> None:
+        super().__init__(word)
+        self.doubtful = doubtful
+
+
+class _NoTokenError(Exception):
+    """Without a token nothing was sent; the text is a word for why."""
 
     def __init__(self, word: str, after_s: float | None = None) -> None:
         super().__init__(word)
@@ -68,6 +80,7 @@ class WechatSender(HttpSender):
 
     name: Literal["wechat"] = "wechat"
     repeatable = True
+    forgets_s = 600.0
 
     def __init__(
         self,
@@ -106,25 +119,30 @@ class WechatSender(HttpSender):
             if said.get("errcode") in _TOKEN_IS_OLD:
                 token = await self._token(account, not_this=token)
                 said = await self._post("/cgi-bin/message/template/send", body, token)
-        except _BadAnswerError as error:
+        except _NoTokenError as error:
             return Retry(str(error), after_s=error.after_s)
+        except _BadAnswerError as error:
+            return Retry(str(error), doubtful=error.doubtful)
         return _answer(said)
 
     async def _token(self, account: WechatAccount, *, not_this: str | None = None) -> str:
         """Return a token that holds, asking for one at most once at a time an account.
 
         Raises:
-            _BadAnswerError: there is none to be had.
+            _NoTokenError: there is none to be had.
         """
         async with self._asking.setdefault(account.appid, asyncio.Lock()):
             held = self._tokens.get(account.appid)
             if held is not None and held.until > clock.monotonic() and held.value != not_this:
                 return held.value
             asked = {"grant_type": "client_credential", "appid": account.appid, "secret": account.app_secret}
-            said = await self._post("/cgi-bin/stable_token", orjson.dumps({**asked, "force_refresh": False}))
+            try:
+                said = await self._post("/cgi-bin/stable_token", orjson.dumps({**asked, "force_refresh": False}))
+            except _BadAnswerError as error:
+                raise _NoTokenError(str(error)) from None
             token, seconds = said.get("access_token"), said.get("expires_in")
             if not isinstance(token, str) or not token or not isinstance(seconds, int):
-                raise _BadAnswerError(_word("token", said), _wait(said))
+                raise _NoTokenError(_word("token", said), _wait(said))
             lasts = max(_SHORTEST_SECONDS, seconds - _EARLY_SECONDS)
             self._tokens[account.appid] = _Token(token, clock.monotonic() + lasts)
             return token
@@ -140,17 +158,20 @@ class WechatSender(HttpSender):
         try:
             async with self._client.stream("POST", url, content=body, params=params, headers=headers) as response:
                 if response.status_code != httpx.codes.OK:
-                    raise _BadAnswerError(f"http_{response.status_code}")
+                    refused = response.is_client_error
+                    raise _BadAnswerError(f"http_{response.status_code}", doubtful=not refused)
                 text = b""
                 async for chunk in response.aiter_bytes():
                     text += chunk
                     if len(text) > _LONGEST_ANSWER:
                         raise _BadAnswerError("too_long_an_answer")
-        except httpx.TimeoutException:
-            raise _BadAnswerError("timeout") from None
-        except httpx.TransportError as error:
-            word = "no_connection" if isinstance(error, httpx.ConnectError) else "broken_connection"
-            raise _BadAnswerError(word) from None
+        except httpx.TimeoutException as error:
+            unsent = isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout))
+            raise _BadAnswerError("timeout", doubtful=not unsent) from None
+        except httpx.ConnectError:
+            raise _BadAnswerError("no_connection", doubtful=False) from None
+        except httpx.TransportError:
+            raise _BadAnswerError("broken_connection") from None
         except httpx.DecodingError:
             raise _BadAnswerError("no_answer_of_the_platform") from None
         with suppress(orjson.JSONDecodeError):
@@ -186,7 +207,7 @@ def _answer(said: dict[str, Any]) -> Answer:
         return Delivered(None if msgid is None else str(msgid)[:128])
     if isinstance(code, int) and code in _THIS_NOTICE:
         return Refused(_THIS_NOTICE[code])
-    return Retry(_word("wechat", said), after_s=_wait(said))
+    return Retry(_word("wechat", said), after_s=_wait(said), doubtful=not isinstance(code, int))
 
 
 def _wait(said: dict[str, Any]) -> float | None:

@@ -34,6 +34,7 @@ class Slow:
     def __init__(self, *, repeatable):
         self.name = "slow-repeatable" if repeatable else "slow"
         self.repeatable = repeatable
+        self.forgets_s = None
         self.letters = []
         self.free = asyncio.Event()
         self.answer = Delivered()

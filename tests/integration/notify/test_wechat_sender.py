@@ -12,8 +12,9 @@ import structlog
 from services.contracts.ids import derive, recipient_id
 from services.contracts.messages import RecipientHeard
 from services.contracts.values import Channel, Recipient
+from services.notify import pending
 from services.notify.senders import Delivered, Letter, Refused, Retry
-from services.notify.senders.wechat import WechatSender
+from services.notify.senders.wechat import _WAIT_SECONDS, WechatSender
 from services.notify.wechat_file import read_wechat_accounts
 from tests.integration.notify.wechat_platform import APPID, SECRET, Platform
 from tests.unit.notify.snapshots import NOW
@@ -111,10 +112,10 @@ async def test_a_token_that_was_withdrawn_is_asked_for_again_once(sender, platfo
         (43004, Refused("not_following")),
         (43101, Refused("refused_by_customer")),
         (47003, Refused("bad_value")),
-        (b"<html>busy</html>", Retry("no_answer_of_the_platform")),
-        (b'{"errcode": "0"}', Retry("no_answer_of_the_platform")),
-        (b"[]", Retry("no_answer_of_the_platform")),
-        (b'{"x": "' + b"x" * 70_000 + b'"}', Retry("too_long_an_answer")),
+        (b"<html>busy</html>", Retry("no_answer_of_the_platform", doubtful=True)),
+        (b'{"errcode": "0"}', Retry("no_answer_of_the_platform", doubtful=True)),
+        (b"[]", Retry("no_answer_of_the_platform", doubtful=True)),
+        (b'{"x": "' + b"x" * 70_000 + b'"}', Retry("too_long_an_answer", doubtful=True)),
     ],
 )
 async def test_what_the_platform_says_is_about_this_letter_or_about_the_moment(sender, platform, trouble, answer):
@@ -189,3 +190,37 @@ async def test_an_outage_is_told_once_each_and_what_did_not_arrive_is_known(desk
     await desk.take(heard("undelivered", "200163836", "somebody-else"))  # not theirs to say
     found = {row["delivery_id"]: (row["state"], row["reason"]) for row in await desk.notices()}
     assert found == {"200163836": ("sent", None), "200163837": ("failed", "failed:user block")}
+
+
+@pytest.mark.parametrize(("troubles", "sends", "state"), [(["drop"], 1, "unknown"), ([-1, 45011], 3, "sent")])
+async def test_what_may_have_been_taken_is_not_sent_again_once_the_platform_forgets(
+    desk, deliveries, sender, platform, monkeypatch, troubles, sends, state
+):
+    """It knows a repeat for ten minutes; then a second message would reach the customer. A refusal is no doubt."""
+    platform.script.extend(troubles)
+    monkeypatch.setattr(WechatSender, "forgets_s", 5.0, raising=False)
+    monkeypatch.setitem(_WAIT_SECONDS, 45011, 0.1)
+    member = desk.make.member(1, 1).model_copy(
+        update={"recipient": Recipient(channel=Channel.WECHAT, address=OPENID, account=ACCOUNT)}
+    )
+    await desk.take(desk.make.changed(1, 1, joined=[member]))
+    delivery = deliveries.make(deliveries.webhook("http://127.0.0.1:9/"), (sender, (Channel.WECHAT,)))
+    deliveries.start(delivery)
+
+    await desk.wait_states(("received", state))
+    assert len(platform.sends) == sends
+
+
+async def test_a_process_that_comes_back_after_the_platform_forgot_does_not_send_again(
+    desk, deliveries, sender, platform
+):
+    member = desk.make.member(1, 1).model_copy(
+        update={"recipient": Recipient(channel=Channel.WECHAT, address=OPENID, account=ACCOUNT)}
+    )
+    await desk.take(desk.make.changed(1, 1, joined=[member]))
+    [_] = await pending.claim(desk.pool, [Channel.WECHAT], sender="wechat", most=5, claim_s=0.0)
+    await desk.pool.execute("UPDATE notice SET doubted_at = doubted_at - interval '10 minutes'")
+    deliveries.start(deliveries.make(deliveries.webhook("http://127.0.0.1:9/"), (sender, (Channel.WECHAT,))))
+
+    await desk.wait_row(state="unknown", reason="too_late_to_repeat")
+    assert platform.sends == []
