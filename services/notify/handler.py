@@ -125,7 +125,7 @@ class NotifyHandler:
         """
         told = [one for one in said if is_told(one)]
         promises = await store.load_promises(tx, [one for one in told if is_moved_end(one)])
-        spoken = await store.load_spoken(tx, [one for one in told if one.planned_id is not None], spoke)
+        spoken = await store.load_spoken(tx, told, spoke)
         words: list[Notice | Unsaid] = []
         for message in said:
             verdict: Notice | Quiet | None = None

@@ -171,17 +171,8 @@ SET superseded_by = outdated.successor, state = CASE n.state WHEN 'pending' THEN
 FROM outdated WHERE n.notice_id = outdated.notice_id
 RETURNING n.stage, n.channel, n.state
 """
-# Rows are locked in the order of their ids, as ``pending`` does when it writes outcomes.
-_SUPERSEDE: Final = f"""
-WITH outdated AS (
-    SELECT n.notice_id, v.successor
-    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) AS v (successor, recipient_id, subject, before)
-    JOIN notice n ON n.incident_id = v.subject AND n.recipient_id = v.recipient_id
-    WHERE n.state IN ('pending', 'sending') AND n.seq < v.before
-    ORDER BY n.notice_id FOR UPDATE OF n
-){_REPLACE}"""  # noqa: S608 - ours
-# One index each: joined by "or", planned work's words and the report's would be looked for among all notices.
-_SUPERSEDE_PLANNED: Final = f"""
+# One index each: joined by "or", words of a report, or of planned work, would be looked for among all notices.
+_OF_INCIDENT_OR_REPORT: Final = """
 WITH said AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[])
          AS v (successor, recipient_id, subject, before)
@@ -190,16 +181,22 @@ WITH said AS (
     FROM said v JOIN notice n ON n.incident_id = v.subject AND n.recipient_id = v.recipient_id
     UNION ALL
     SELECT n.notice_id, n.seq, v.successor, v.before
-    FROM said v JOIN notice n ON n.planned_id = v.subject AND n.recipient_id = v.recipient_id
+    FROM said v JOIN notice n ON n.incident_id IS NULL AND n.recipient_id = v.recipient_id AND n.report_id = v.subject
+"""
+_OR_PLAN: Final = """
     UNION ALL
     SELECT n.notice_id, n.seq, v.successor, v.before
-    FROM said v JOIN notice n ON n.incident_id IS NULL AND n.recipient_id = v.recipient_id
-         AND n.planned_id IS NOT NULL AND n.report_id = v.subject
+    FROM said v JOIN notice n ON n.planned_id = v.subject AND n.recipient_id = v.recipient_id
+"""
+# Rows are locked in the order of their ids, as ``pending`` does when it writes outcomes.
+_IF_UNSENT: Final = f"""
 ), outdated AS (
     SELECT n.notice_id, f.successor FROM found f JOIN notice n USING (notice_id)
     WHERE n.state IN ('pending', 'sending') AND f.seq < f.before
     ORDER BY n.notice_id FOR UPDATE OF n
 ){_REPLACE}"""  # noqa: S608 - ours
+_SUPERSEDE: Final = _OF_INCIDENT_OR_REPORT + _IF_UNSENT
+_SUPERSEDE_PLANNED: Final = _OF_INCIDENT_OR_REPORT + _OR_PLAN + _IF_UNSENT
 _SPOKEN: Final = """
 SELECT v.report_id, v.recipient_id, s.incident_id,
        NOT EXISTS (
@@ -383,8 +380,8 @@ async def add_notices(tx: Connection, words: Sequence[Notice | Unsaid], *, rules
 def _replaced(words: Sequence[Notice | Unsaid], new: Mapping[UUID, int]) -> list[tuple[UUID, UUID, UUID, int]]:
     """Return successor, customer, subject, and the number before which what was said of it is out of date.
 
-    Of incidents a batch is judged by its end, so nothing of the same batch is. The words of planned work come one by
-    one: the later takes the place of the earlier.
+    Of incidents a batch is judged by its end, so nothing of the same batch is. The words of reports without one come
+    one by one: the later takes the place of the earlier.
     """
     batch = min(new.values(), default=_EVER)
     replaced: list[tuple[UUID, UUID, UUID, int]] = []
@@ -394,7 +391,7 @@ def _replaced(words: Sequence[Notice | Unsaid], new: Mapping[UUID, int]) -> list
             replaced.append((one.incident_id, one.recipient_id, one.planned_id, following))
         elif one.notice_id in new:
             following = new[one.notice_id]
-            before = batch if one.planned_id is None else following
+            before = following if one.incident_id is None else batch
             replaced += [(one.notice_id, one.recipient_id, subject, before) for subject in one.replaces]
     return replaced
 

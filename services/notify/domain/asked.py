@@ -78,4 +78,5 @@ def answer(asking: RecipientHeard, reporter: Reporter, asked: Asked, *, now: dat
         notice,
         notice_id=ids.notice_id(to.channel, to.address, asking.event_id, Stage.ASKED, 1),
         restored_at=found.restored_at if found.tell.stage is Stage.RESTORED else None,
+        replaces=(reporter.report_id,),
     )

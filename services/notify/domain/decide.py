@@ -252,7 +252,7 @@ def _tell(
         restored_at=standing.restored_at,
         caused_at=standing.changed_at,
         turn=min(reporters[one.report_id].turn for one in theirs),
-        replaces=tuple(sorted(about)),
+        replaces=(*sorted(about), *(one.report_id for one in theirs)),
     )
 
 

@@ -173,8 +173,8 @@ class Notice:
         caused_at: When the change happened that is told.
         turn: Who is told first.
         planned_id: The planned outage that answers the report, or answered it.
-        replaces: Incidents of which earlier notices to this customer, if still unsent, are out of date now; and the
-            planned outage, or the report, of which earlier words of planned work are.
+        replaces: Incidents of which earlier notices to this customer, if still unsent, are out of date now; the planned
+            outage of which earlier words are; and the reports of which those without an incident are.
     """
 
     notice_id: UUID
@@ -223,7 +223,7 @@ def settle(message: ReportSettled) -> Notice | Quiet:
     reporter = Reporter(message.report_id, message.ticket_id, message.ticket_ref, message.language, message.recipient)
     tell = settled_tell(message.outcome, message.reason, message.expected_at)
     notice = make_notice(reporter, tell, incident_id=None, caused_at=message.settled_at)
-    notice = replace(notice, planned_id=message.planned_id)
+    notice = replace(notice, planned_id=message.planned_id, replaces=(message.report_id,))
     if message.command_id is not None:
         return once_for(message.command_id, notice, message.recipient)
     if message.planned_id is not None and message.reason == "already_restored":  # what it answered until now is over
@@ -239,8 +239,9 @@ def once_for(subject: UUID, notice: Notice, to: Recipient) -> Notice:
         notice: What is told.
         to: The customer.
     """
-    key, planned = ids.notice_id(to.channel, to.address, subject, notice.stage, notice.revision), notice.planned_id
-    return replace(notice, notice_id=key, replaces=() if planned is None else (planned, notice.report_id))
+    key = ids.notice_id(to.channel, to.address, subject, notice.stage, notice.revision)
+    planned = () if notice.planned_id is None else (notice.planned_id,)
+    return replace(notice, notice_id=key, replaces=(*planned, notice.report_id))
 
 
 def settled_tell(outcome: str, reason: str, expected_at: datetime | None) -> Tell:

@@ -70,7 +70,7 @@ def unsaid(message: ReportSettled) -> Unsaid | None:
 
 
 def is_overtaken(message: ReportSettled, spoken: Iterable[Spoken]) -> bool:
-    """Tell whether an incident that the report was in has told its customer what became so later.
+    """Tell whether an incident that the report is or was in has told its customer what became so later.
 
     Of a report that an incident has again nothing is told beside the incident's own word of that moment.
     """
@@ -80,8 +80,8 @@ def is_overtaken(message: ReportSettled, spoken: Iterable[Spoken]) -> bool:
 
 
 def instead_of(notice: Notice, message: ReportSettled, spoken: Iterable[Spoken]) -> Notice:
-    """Let a word of planned work take the place of what an incident has not sent yet, unless it has another report."""
-    if message.outcome != "answered":
+    """Let it take the place of what an incident that has the report no more has not sent yet, unless it has another."""
+    if message.outcome == "in_incident":
         return notice
     return replace(notice, replaces=(*notice.replaces, *(one.incident_id for one in spoken if one.alone)))
 

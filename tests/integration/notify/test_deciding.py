@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from services.contracts.messages import ReportSettled
 from services.contracts.values import IncidentState
 from tests.integration.notify.conftest import Desk
+from tests.integration.notify.test_links import heard
 from tests.unit.notify.snapshots import ACTIONS, NOW, Dedup, Memory, Snapshots
 
 pytestmark = pytest.mark.integration
@@ -246,16 +247,61 @@ async def test_a_settled_report_is_told_once_and_a_later_settlement_replaces_the
     assert await desk.take(settled(minute=2, outcome="answered", reason="arrears")) == 1
     assert await desk.take(settled(minute=1, outcome="answered", reason="already_restored")) == 0
 
-    assert await desk.states() == [("with_person", "pending"), ("answered", "pending")]
+    assert await desk.states() == [("with_person", "superseded"), ("answered", "pending")]
     row = await desk.pool.fetchrow("SELECT outcome, reason FROM report")
     assert tuple(row) == ("answered", "arrears")
 
 
-async def test_a_person_first_and_an_incident_later_are_both_told(desk):
-    await desk.take(settled())
-    await desk.take(desk.make.changed(1, 1, joined=[desk.make.member(1, 1)]))
+@pytest.mark.parametrize(("sent", "state"), [(True, "sent"), (False, "superseded")])
+async def test_a_person_first_and_an_incident_later_are_told_in_that_order_or_the_later_alone(desk, sent, state):
+    """Unsent, the first waits for its next attempt, and would come after the second; another report has its own."""
+    await desk.take(settled(), settled(2, 1))
+    if sent:
+        await desk.pool.execute("UPDATE notice SET state = 'sent'")
+    await desk.take(desk.make.changed(101, 1, joined=[desk.make.member(1, 1)], minute=1))
 
-    assert await desk.states() == [("with_person", "pending"), ("received", "pending")]
+    of = {row["report_id"].int: row["state"] for row in await desk.notices(stage="with_person")}
+    assert of == {1: state, 2: "sent" if sent else "pending"}
+    assert (await desk.states())[-1] == ("received", "pending")
+
+
+async def test_an_incident_that_is_ahead_of_the_person_who_looked_into_the_report_first_has_the_last_word(desk):
+    """Of one batch or of another partition, with the person's word behind."""
+    joined = desk.make.changed(101, 1, joined=[desk.make.member(1, 1)], minute=1)
+    assert await desk.take(settled(), joined) == 1
+    assert await desk.take(settled(reason="place_unknown")) == 0
+    assert await desk.states() == [("received", "pending")]
+
+
+async def test_an_estimate_not_sent_is_not_told_once_a_person_looks_into_the_report_again(desk):
+    """A dispatcher had placed it there, and takes that back; another customer's report is left there."""
+    members = [desk.make.member(n, n) for n in (1, 2)]
+    await desk.take(desk.make.changed(101, 1, joined=members, etr=ETR, minute=1))
+    unplaced = settled(minute=2, reason="undone_by_person", command_id=UUID(int=11))
+    assert await desk.take(desk.make.changed(101, 2, left=[1], etr=ETR, minute=2), unplaced) == 1
+
+    assert await desk.states() == [
+        ("joined_known", "superseded"),
+        ("joined_known", "pending"),
+        ("with_person", "pending"),
+    ]
+
+
+async def test_an_answer_to_who_asked_does_not_come_after_a_newer_word_or_answer(desk):
+    member = desk.make.member(1, 1)
+    await desk.take(desk.make.changed(101, 1, joined=[member], etr=ETR))
+    await desk.pool.execute("UPDATE notice SET state = 'sent'")
+    address = member.recipient.address
+    await desk.take(heard("asks_status", address))
+    await desk.take(heard("asks_status", address, number=2))
+    await desk.take(desk.make.changed(101, 2, state=RESTORED))
+
+    assert await desk.states() == [
+        ("joined_known", "sent"),
+        ("asked", "superseded"),
+        ("asked", "superseded"),
+        ("restored", "pending"),
+    ]
 
 
 async def test_a_rolled_back_batch_leaves_nothing_and_comes_again(desk):

@@ -48,7 +48,7 @@ def test_everyone_hears_of_an_estimate_and_of_the_restoration(memory, snapshots)
     assert sorted(stages(estimated)) == [("etr_set", f"REF-{n}") for n in (1, 2, 3)]
     assert sorted(stages(restored)) == [("restored", f"REF-{n}") for n in (1, 2, 3)]
     assert {one.restored_at for one in restored} == {snapshots.now}
-    assert {one.replaces for one in restored} == {(snapshots.id(1),)}
+    assert {one.replaces for one in restored} == {(snapshots.id(1), snapshots.id(n)) for n in (1, 2, 3)}
 
 
 def test_a_customer_who_reported_twice_is_told_once(memory, snapshots):
@@ -247,7 +247,9 @@ def test_what_was_not_sent_of_planned_work_is_out_of_date_once_a_person_says_oth
     called_under_it = settled(snapshots, planned_id=plan, expected_at=until)
     accepted = settled(snapshots, planned_id=plan, expected_at=until, command_id=first)
 
-    assert (called_under_it.planned_id, called_under_it.replaces) == (plan, ()), "each call has an answer of its own"
+    assert (called_under_it.planned_id, called_under_it.replaces) == (plan, (accepted.report_id,)), (
+        "each call has an answer of its own"
+    )
     assert (accepted.planned_id, accepted.replaces) == (plan, (plan, accepted.report_id))
 
 

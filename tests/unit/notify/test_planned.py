@@ -95,7 +95,9 @@ def test_that_power_is_back_is_told_once_for_all_reports_that_the_work_answered(
     again = settle(first.model_copy(update={"report_id": UUID(int=2)}))
     assert again.notice_id == notice.notice_id
     alone = settle(first.model_copy(update={"planned_id": None}))
-    assert (alone.stage, alone.replaces) == (Stage.ANSWERED, ()), "a report that came when power was back"
+    assert (alone.stage, alone.replaces) == (Stage.ANSWERED, (alone.report_id,)), (
+        "a report that came when power was back"
+    )
 
 
 def test_what_comes_late_on_another_partition_takes_nothing_back():
