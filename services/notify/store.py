@@ -40,6 +40,17 @@ ON CONFLICT (recipient_id) DO UPDATE SET
     address = excluded.address, account = excluded.account, link_id = excluded.link_id
 WHERE recipient.address = '' OR recipient.link_id IS NULL
 """
+# Of a number every address is known again, also those for calls, or in a spelling of before they had one.
+_KNOW_ADDRESSES_AGAIN: Final = """
+WITH back AS (
+    SELECT r.recipient_id, v.address, v.account
+    FROM unnest($1::uuid[], $2::text[], $3::text[]) AS v (link_id, address, account)
+    JOIN recipient r USING (link_id) JOIN link l USING (link_id)
+    WHERE l.linked AND r.address = ''
+    ORDER BY r.recipient_id FOR NO KEY UPDATE OF r
+)
+UPDATE recipient r SET address = back.address, account = back.account FROM back WHERE r.recipient_id = back.recipient_id
+"""
 # What was heard first does not undo what was heard later; of one instant, what comes last holds.
 _SAVE_LINKS: Final = """
 INSERT INTO link (link_id, linked, at)
@@ -97,7 +108,7 @@ WITH concerned AS (
     WHERE r.recipient_id = ANY($3::uuid[]) AND s.incident_id = ANY($4::uuid[])
 )
 SELECT s.incident_id, s.report_id, s.joined_revision, s.left_revision, s.joined_at,
-       r.ticket_id, r.ticket_ref, r.language, r.turn, p.channel, p.address, p.account
+       r.ticket_id, r.ticket_ref, r.language, r.turn, p.recipient_id, p.channel, p.address, p.account
 FROM concerned
 JOIN subscription s USING (report_id)
 LEFT JOIN report r USING (report_id)
@@ -253,6 +264,10 @@ async def save_links(tx: Connection, heard: Iterable[RecipientHeard]) -> None:
         linked = [one.heard == "linked" for one in links.values()]
         await tx.execute(_SAVE_LINKS, list(links), linked, [_heard_at(one) for one in links.values()])
         await tx.execute(_FORGET_ADDRESSES, list(links))
+        back = [(key, one.recipient) for key, one in links.items() if one.heard == "linked"]
+        if back:
+            rows = [(key, to.address, to.account) for key, to in back]
+            await tx.execute(_KNOW_ADDRESSES_AGAIN, *_columns(rows))
 
 
 def _heard_at(heard: RecipientHeard) -> datetime:
@@ -267,7 +282,7 @@ async def save_arrivals(tx: Connection, heard: Iterable[RecipientHeard]) -> list
         return []
     rows = await tx.fetch(
         _SAVE_ARRIVALS,
-        [one.recipient_id for one in said],
+        [recipient_id(one.recipient) for one in said],
         [one.delivery_id for one in said],
         [one.heard == "delivered" for one in said],
         [one.detail or "undelivered" for one in said],
@@ -429,4 +444,5 @@ def _reporter(row: Record) -> Reporter:
     if row["channel"] is not None and row["address"]:  # blank: they left
         recipient = Recipient(channel=Channel(row["channel"]), address=row["address"], account=row["account"])
     turn = Turn(row["turn"])
-    return Reporter(row["report_id"], row["ticket_id"], row["ticket_ref"], row["language"], recipient, turn)
+    who = row["recipient_id"]
+    return Reporter(row["report_id"], row["ticket_id"], row["ticket_ref"], row["language"], recipient, turn, who)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from services.contracts import ids
 from services.notify.domain.decide import present
-from services.notify.domain.notice import Stage, Tell, Template, Turn, make_notice, settled_tell
+from services.notify.domain.notice import Stage, Tell, Template, Turn, make_notice, one_spelling, settled_tell
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -76,7 +76,7 @@ def answer(asking: RecipientHeard, reporter: Reporter, asked: Asked, *, now: dat
     to = asking.recipient
     return replace(
         notice,
-        notice_id=ids.notice_id(to.channel, to.address, asking.event_id, Stage.ASKED, 1),
+        notice_id=ids.notice_id(to.channel, one_spelling(to), asking.event_id, Stage.ASKED, 1),
         restored_at=found.restored_at if found.tell.stage is Stage.RESTORED else None,
         replaces=(reporter.report_id,),
     )

@@ -137,11 +137,13 @@ class Reporter:
     language: str
     recipient: Recipient | None
     turn: Turn = Turn.OTHERS
+    stored_as: UUID | None = None
+    """Their id where they are stored: of before numbers had one spelling, it may be another."""
 
     @property
     def recipient_id(self) -> UUID | None:
         """Whom to tell; the same for every report of one customer on one channel."""
-        return recipient_id(self.recipient) if self.recipient else None
+        return (self.stored_as or recipient_id(self.recipient)) if self.recipient else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,15 +197,22 @@ class Notice:
     replaces: tuple[UUID, ...] = ()
 
 
+def one_spelling(recipient: Recipient) -> str:
+    """Return the address in the one spelling that customers are known by: a telephone number has several."""
+    if recipient.channel in {Channel.SMS, Channel.PHONE}:
+        return phone_key(recipient.address) or recipient.address
+    return recipient.address
+
+
 def recipient_id(recipient: Recipient) -> UUID:
-    """Identity of a customer's address on a channel."""
-    return ids.recipient_id(recipient.channel, recipient.address)
+    """Identity of a customer's address on a channel, however it is spelled."""
+    return ids.recipient_id(recipient.channel, one_spelling(recipient))
 
 
 def link_id(recipient: Recipient) -> UUID:
     """Identity of what is written to: of one telephone number however spelled, for calls and text messages alike."""
     if recipient.channel in {Channel.SMS, Channel.PHONE}:
-        return ids.derive("link", "telephone", phone_key(recipient.address) or recipient.address)
+        return ids.derive("link", "telephone", one_spelling(recipient))
     return ids.derive("link", recipient.channel, recipient.address)
 
 
@@ -239,7 +248,7 @@ def once_for(subject: UUID, notice: Notice, to: Recipient) -> Notice:
         notice: What is told.
         to: The customer.
     """
-    key = ids.notice_id(to.channel, to.address, subject, notice.stage, notice.revision)
+    key = ids.notice_id(to.channel, one_spelling(to), subject, notice.stage, notice.revision)
     planned = () if notice.planned_id is None else (notice.planned_id,)
     return replace(notice, notice_id=key, replaces=(*planned, notice.report_id))
 
@@ -271,13 +280,13 @@ def make_notice(
 
     A report that was settled without an incident stands in the incident's place in the notice's id.
     """
-    to = reporter.recipient
-    if to is None:
+    to, who = reporter.recipient, reporter.recipient_id
+    if to is None or who is None:
         raise AssertionError("a notice has a recipient")
     subject = incident_id or reporter.report_id
     return Notice(
-        notice_id=ids.notice_id(to.channel, to.address, subject, tell.stage, tell.revision),
-        recipient_id=recipient_id(to),
+        notice_id=ids.notice_id(to.channel, one_spelling(to), subject, tell.stage, tell.revision),
+        recipient_id=who,
         channel=to.channel,
         incident_id=incident_id,
         report_id=reporter.report_id,

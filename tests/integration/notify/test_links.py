@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from prometheus_client import REGISTRY
 
 from services.contracts.ids import derive, recipient_id
-from services.contracts.messages import RecipientHeard
+from services.contracts.messages import RecipientHeard, ReportSettled
 from services.contracts.values import Channel, Recipient
 from services.notify import pending
 from tests.unit.notify.snapshots import NOW
@@ -87,6 +88,50 @@ async def test_somebody_who_comes_back_is_told_again(desk):
     await desk.take(heard("linked", at=NOW + timedelta(minutes=1)))
     ended = desk.make.changed(1, 2, state="restored", restored_at=NOW)
     assert await desk.take(ended) == 2
+
+
+async def test_one_number_is_one_customer_however_it_is_spelled(desk):
+    """The form took it as they wrote it, the gateway has its own way; a dispatcher's word is of both reports, too."""
+    spelled = ["+86 138 0000 1000", PHONE]
+    members = [
+        desk.make.member(n, n).model_copy(update={"recipient": Recipient(channel=Channel.SMS, address=address)})
+        for n, address in enumerate(spelled, start=1)
+    ]
+    assert await desk.take(desk.make.changed(101, 1, joined=members)) == 1
+    assert await desk.take(desk.make.changed(101, 2, etr=NOW + timedelta(hours=2))) == 1
+    fields = [one.model_dump(exclude={"customer_class"}) for one in members]
+    said = {"area": "S1", "outcome": "answered", "reason": "planned_outage", "settled_at": NOW + timedelta(minutes=9)}
+    words = [ReportSettled(**one, **said, planned_id=UUID(int=7), command_id=UUID(int=8)) for one in fields]
+    assert await desk.take(*words) == 1
+
+
+@pytest.mark.parametrize(("channel", "spelled"), [(Channel.SMS, "+8613800001000"), (Channel.PHONE, PHONE)])
+async def test_who_is_back_by_another_spelling_or_channel_of_the_number_is_told_and_nothing_goes_to_nobody(
+    desk, deliveries, receiver, channel, spelled
+):
+    """Their report has the number as they wrote it; STOP and START come as the gateway writes it, within moments."""
+    to = Recipient(channel=channel, address=spelled)
+    await desk.take(desk.make.changed(101, 1, joined=[desk.make.member(1, 1).model_copy(update={"recipient": to})]))
+    for minute, what in enumerate(("unlinked", "linked")):
+        await desk.take(heard(what, at=NOW + timedelta(minutes=minute)))
+    assert await desk.take(desk.make.changed(101, 2, state="restored", restored_at=NOW)) == 1
+
+    webhook = deliveries.webhook(receiver.url)
+    deliveries.start(deliveries.make(webhook, (webhook, (Channel.PHONE,))))
+    await desk.wait_row(stage="restored", state="sent")
+    assert {post.data["address"] for post in receiver.posts} == {PHONE}
+
+
+async def test_who_was_stored_before_numbers_had_one_spelling_is_still_told(desk):
+    stored = recipient_id(Channel.SMS, "+8613800001000")
+    to = Recipient(channel=Channel.SMS, address="+8613800001000")
+    await desk.take(desk.make.changed(101, 1, joined=[desk.make.member(1, 1).model_copy(update={"recipient": to})]))
+    for table in ("recipient", "report", "notice"):
+        await desk.pool.execute(f"UPDATE {table} SET recipient_id = $1", stored)  # noqa: S608 - names of ours
+    await desk.take(desk.make.changed(101, 2, state="restored", restored_at=NOW))
+
+    [claimed] = await pending.claim(desk.pool, [Channel.SMS], sender="s", most=5, claim_s=30)
+    assert (claimed.stage, claimed.address) == ("restored", "+8613800001000")
 
 
 async def test_an_estimate_that_was_dropped_when_they_stopped_is_not_taken_for_told_once_they_are_back(desk):
