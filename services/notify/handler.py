@@ -17,9 +17,8 @@ from services.notify import inquiries, metrics, store
 from services.notify.domain.asked import answer
 from services.notify.domain.decide import decide
 from services.notify.domain.incident import fold
-from services.notify.domain.notice import Notice, Quiet, is_told, recipient_id, settle
+from services.notify.domain.notice import Notice, Quiet, Unsaid, is_told, recipient_id, settle
 from services.notify.domain.planned import (
-    Unsaid,
     instead_of,
     is_moved_end,
     is_overtaken,
@@ -65,6 +64,7 @@ class NotifyHandler:
         heard = [one.message for one in batch if isinstance(one.message, RecipientHeard)]
         wording = self._templates()
         spoke: list[Notice] = []
+        not_said: list[Unsaid] = []
         quiet: Counter[Quiet] = Counter()
 
         news = fold(await store.load_standings(tx, {change.incident_id for change in changes}), changes)
@@ -78,9 +78,9 @@ class NotifyHandler:
             book = await store.load_book(tx, news)
             decision = decide(news, book, calm=wording.calm, now=now)
             await store.save_news(tx, news.standings.values(), decision.subscriptions)
-            spoke = decision.notices
+            spoke, not_said = decision.notices, decision.unsaid
             quiet += decision.quiet
-        words = [*spoke, *await self._words(tx, said, spoke, wording, quiet, now)]
+        words = [*not_said, *spoke, *await self._words(tx, said, spoke, wording, quiet, now)]
         for asking in heard:
             if asking.heard == "asks_status":
                 found = await inquiries.last_report(tx, asking.recipient)

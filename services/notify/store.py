@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from services.contracts.values import Channel, IncidentState, Recipient
 from services.notify.domain.decide import Book
 from services.notify.domain.incident import Standing, Subscription
-from services.notify.domain.notice import Notice, Reporter, Stage, Told, Turn, link_id, recipient_id
-from services.notify.domain.planned import Promise, Promises, Spoken, Unsaid
+from services.notify.domain.notice import Notice, Reporter, Stage, Told, Turn, Unsaid, link_id, recipient_id
+from services.notify.domain.planned import Promise, Promises, Spoken
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -114,17 +114,17 @@ JOIN subscription s USING (report_id)
 LEFT JOIN report r USING (report_id)
 LEFT JOIN recipient p USING (recipient_id)
 """
-# What never left us was told to nobody: a word in whose place planned work was told holds again with the incident, an
-# estimate that passed while it waited was not told, nor what a customer asked not to be told before they came back.
+# What never left us was told to nobody, unless an incident's newer word went in its place: it holds again with the
+# incident. An estimate that passed while it waited was not told, nor what a customer asked not to be told.
 _TOLD: Final = """
 SELECT n.recipient_id, n.incident_id, n.stage, n.revision,
-       CASE WHEN n.sent_at >= n.etr THEN NULL ELSE n.etr END AS etr
+       CASE WHEN n.sent_at >= n.etr THEN NULL ELSE n.etr END AS etr, n.state IN ('pending', 'superseded') AS unsent
 FROM notice n
 WHERE n.incident_id = ANY($1::uuid[]) AND n.recipient_id = ANY($2::uuid[])
   AND NOT (n.state = 'failed' AND n.reason IN ('etr_past', 'unlinked'))
   AND NOT (
       n.state = 'superseded'
-      AND EXISTS (SELECT FROM notice s WHERE s.notice_id = n.superseded_by AND s.planned_id IS NOT NULL)
+      AND NOT EXISTS (SELECT FROM notice s WHERE s.notice_id = n.superseded_by AND s.incident_id IS NOT NULL)
   )
 ORDER BY n.seq
 """
@@ -313,7 +313,7 @@ async def load_book(tx: Connection, news: News) -> Book:
     incidents = news.standings.keys() | {incident for incident, _ in subscriptions}
     told: dict[UUID, list[Told]] = {}
     for row in await tx.fetch(_TOLD, list(incidents), list(everyone)):
-        made = Told(row["incident_id"], Stage(row["stage"]), row["revision"], row["etr"])
+        made = Told(row["incident_id"], Stage(row["stage"]), row["revision"], row["etr"], row["unsent"])
         told.setdefault(row["recipient_id"], []).append(made)
     return Book(reporters, subscriptions, told)
 
@@ -387,7 +387,7 @@ async def add_notices(tx: Connection, words: Sequence[Notice | Unsaid], *, rules
     replaced = _replaced(words, new)
     if not replaced:
         return Saved(frozenset(new), ())
-    planned = any(one.planned_id is not None for one in words)
+    planned = any(isinstance(one, Unsaid) or one.planned_id is not None for one in words)
     rows = await tx.fetch(_SUPERSEDE_PLANNED if planned else _SUPERSEDE, *_columns(replaced))
     return Saved(frozenset(new), tuple((row["stage"], row["channel"]) for row in rows if row["state"] == "superseded"))
 
@@ -403,7 +403,7 @@ def _replaced(words: Sequence[Notice | Unsaid], new: Mapping[UUID, int]) -> list
     following = _EVER
     for one in reversed(words):
         if isinstance(one, Unsaid):
-            replaced.append((one.incident_id, one.recipient_id, one.planned_id, following))
+            replaced.append((one.incident_id, one.recipient_id, one.subject, following))
         elif one.notice_id in new:
             following = new[one.notice_id]
             before = following if one.incident_id is None else batch

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from services.contracts.values import IncidentState
 from services.notify.domain.incident import Standing, Subscription
-from services.notify.domain.notice import Notice, Quiet, Reporter, Stage, Tell, Template, Told, make_notice
+from services.notify.domain.notice import Notice, Quiet, Reporter, Stage, Tell, Template, Told, Unsaid, make_notice
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -44,10 +44,11 @@ class Book:
 
 @dataclass(slots=True)
 class Decision:
-    """What to save: subscriptions that changed, notices to make, and why the others stay silent."""
+    """What to save: subscriptions that changed, notices to make, what is not said any more, why others are silent."""
 
     subscriptions: list[Subscription] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    unsaid: list[Unsaid] = field(default_factory=list)
     quiet: Counter[Quiet] = field(default_factory=Counter)
 
 
@@ -158,17 +159,20 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime) -> Decision:
                 continue
             decision.quiet[Quiet.SAME_CUSTOMER] += max(0, new - 1)
             about = set().union(*(incidents_of[one.report_id] for one in theirs))
+            said = [one for one in told.get(who, ()) if one.incident_id in about]
             verdict = _tell(
                 news.standings[incident],
                 sorted(theirs, key=_by_joining),
                 reporters,
-                [one for one in told.get(who, ()) if one.incident_id in about],
+                said,
                 about=about,
                 etr_moved_by=calm.of(news.standings[incident]),
                 now=now,
             )
             if isinstance(verdict, Quiet):
                 decision.quiet[verdict] += 1
+                if _waits_in_vain(verdict, said):
+                    decision.unsaid.append(Unsaid(who, said[-1].incident_id, incident))
             else:
                 decision.notices.append(verdict)
                 told.setdefault(who, []).append(Told(incident, verdict.stage, verdict.revision, verdict.etr))
@@ -239,6 +243,10 @@ def _tell(
     """Make the notice to one customer, whose reports in the incident are ``theirs``, the first to join first."""
     joined = theirs[0].joined_revision, theirs[-1].joined_revision
     tell = needs_notice(standing, told[-1] if told else None, joined=joined, etr_moved_by=etr_moved_by, now=now)
+    if isinstance(tell, Quiet) and _waits_in_vain(tell, told):
+        heard = [one for one in told if not one.unsent]
+        first = needs_notice(standing, heard[-1] if heard else None, joined=joined, etr_moved_by=etr_moved_by, now=now)
+        tell = first if isinstance(first, Tell) else tell
     if isinstance(tell, Quiet):
         return tell
     incident = standing.incident_id
@@ -254,6 +262,13 @@ def _tell(
         turn=min(reporters[one.report_id].turn for one in theirs),
         replaces=(*sorted(about), *(one.report_id for one in theirs)),
     )
+
+
+def _waits_in_vain(verdict: Quiet, told: Sequence[Told]) -> bool:
+    """Tell whether what waits to be sent is an estimate that does not hold, where no other takes its place."""
+    last = told[-1] if told else None
+    gone = verdict in {Quiet.ETR_WITHDRAWN, Quiet.ETR_PAST}
+    return gone and last is not None and last.unsent and last.etr is not None
 
 
 def present(standing: Standing, *, joined_revision: int, now: datetime) -> Tell:

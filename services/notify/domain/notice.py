@@ -148,12 +148,13 @@ class Reporter:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A notice already made, whatever became of it since."""
+    """A notice already made. One that is ``unsent`` waits, or a newer one went in its place."""
 
     incident_id: UUID
     stage: Stage
     revision: int
     etr: datetime | None
+    unsent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,20 @@ class Notice:
     turn: Turn = Turn.OTHERS
     planned_id: UUID | None = None
     replaces: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unsaid:
+    """Nothing is told; what was to be said before, if still unsent, is out of date.
+
+    Attributes:
+        subject: The planned outage or the incident that it is about.
+        incident_id: Whose word, or silence, takes its place.
+    """
+
+    recipient_id: UUID
+    subject: UUID
+    incident_id: UUID
 
 
 def one_spelling(recipient: Recipient) -> str:

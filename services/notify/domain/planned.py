@@ -12,7 +12,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from services.notify.domain.notice import Quiet, Reporter, Stage, Tell, Template, make_notice, once_for, recipient_id
+from services.notify.domain.notice import (
+    Quiet,
+    Reporter,
+    Stage,
+    Tell,
+    Template,
+    Unsaid,
+    make_notice,
+    once_for,
+    recipient_id,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,21 +58,8 @@ class Spoken:
     latest: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Unsaid:
-    """Nothing is told of a settlement; what a planned outage promised before, if still unsent, is out of date.
-
-    Attributes:
-        incident_id: Whose word takes its place.
-    """
-
-    recipient_id: UUID
-    planned_id: UUID
-    incident_id: UUID
-
-
 def unsaid(message: ReportSettled) -> Unsaid | None:
-    """Return what is not to be said any more of a report that an incident has again."""
+    """Return what is not to be said any more of a report that an incident has again: until when planned work lasts."""
     to, planned, incident = message.recipient, message.planned_id, message.incident_id
     if message.outcome != "in_incident" or to is None or planned is None or incident is None:
         return None

@@ -242,6 +242,26 @@ async def test_a_move_takes_the_unsent_word_of_the_old_incident_along(desk):
     assert await desk.states() == [("received", "superseded"), ("etr_set", "superseded"), ("etr_changed", "pending")]
 
 
+@pytest.mark.parametrize("sent", [True, False])
+async def test_an_estimate_not_sent_is_not_told_once_the_report_is_in_an_outage_without_one(desk, sent):
+    """A dispatcher moved it. Who was sent nothing at all yet hears of the outage; back again, the estimate is told."""
+    member = desk.make.member(1, 1)
+    await desk.take(desk.make.changed(101, 1, joined=[member]))
+    if sent:
+        await desk.pool.execute("UPDATE notice SET state = 'sent'")
+    await desk.take(desk.make.changed(101, 2, etr=ETR, minute=1))
+    await desk.take(desk.make.changed(101, 3, etr=ETR, left=[1], minute=2))
+    await desk.take(desk.make.changed(102, 1, joined=[member], minute=2))
+    moved = [("received", "sent"), ("etr_set", "superseded")]
+    opened = [("received", "superseded"), ("etr_set", "superseded"), ("received", "pending")]
+    assert await desk.states() == (moved if sent else opened)
+
+    await desk.take(desk.make.changed(102, 2, left=[1], minute=3))
+    await desk.take(desk.make.changed(101, 4, etr=ETR, joined=[member], minute=3))
+    last = (await desk.notices())[-1]
+    assert (last["stage"], last["etr"], last["state"]) == ("etr_set", ETR, "pending")
+
+
 async def test_a_settled_report_is_told_once_and_a_later_settlement_replaces_the_first_for_who_asks(desk):
     assert await desk.take(settled(), settled(minute=1, reason="place_unknown")) == 1
     assert await desk.take(settled(minute=2, outcome="answered", reason="arrears")) == 1
@@ -287,6 +307,17 @@ async def test_an_estimate_not_sent_is_not_told_once_a_person_looks_into_the_rep
     ]
 
 
+async def test_what_was_not_sent_before_a_person_looked_into_the_report_is_told_when_it_is_placed_again(desk):
+    member = desk.make.member(1, 1)
+    await desk.take(desk.make.changed(101, 1, joined=[member]))
+    await desk.pool.execute("UPDATE notice SET state = 'sent'")
+    await desk.take(desk.make.changed(101, 2, etr=ETR, minute=1))
+    unplaced = settled(minute=2, reason="undone_by_person", command_id=UUID(int=11))
+    await desk.take(desk.make.changed(101, 3, left=[1], etr=ETR, minute=2), unplaced)
+    assert await desk.take(desk.make.changed(101, 4, joined=[member], etr=ETR, minute=3)) == 1
+    assert (await desk.notices())[-1]["stage"] == "etr_set"
+
+
 async def test_an_answer_to_who_asked_does_not_come_after_a_newer_word_or_answer(desk):
     member = desk.make.member(1, 1)
     await desk.take(desk.make.changed(101, 1, joined=[member], etr=ETR))
@@ -326,7 +357,7 @@ def test_the_store_loads_all_that_a_decision_needs(event_loop_pool, data, action
         dedup.act(action)
     order = data.draw(st.permutations(dedup.sent))
     order += data.draw(st.lists(st.sampled_from(order), max_size=4))
-    memory = Memory()
+    memory = Memory(sends=False)
 
     async def compare():
         await desk.pool.execute("TRUNCATE incident, recipient, report, subscription, notice")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.contracts.messages import IncidentChanged, Member
 from services.contracts.values import Channel, DeviceRef, Etr, IncidentState, ProgressStage, Recipient
-from services.notify.domain.decide import Book, Calm, decide
+from services.notify.domain.decide import Book, Calm, Decision, decide
 from services.notify.domain.incident import Standing, Subscription, fold
 from services.notify.domain.notice import Notice, Quiet, Reporter, Stage, Told
 
@@ -33,6 +33,9 @@ class Memory:
     reporters: dict[UUID, Reporter] = field(default_factory=dict)
     subscriptions: dict[tuple[UUID, UUID], Subscription] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
+    sends: bool = True
+    waiting: list[Notice] = field(default_factory=list)
+    dropped: list[Notice] = field(default_factory=list)
     quiet: Counter[Quiet] = field(default_factory=Counter)
 
     def take(self, batch: Iterable[IncidentChanged]) -> list[Notice]:
@@ -40,8 +43,8 @@ class Memory:
         news = fold(self.standings, batch)
         told: dict[UUID, list[Told]] = {}
         for one in self.notices:
-            if one.incident_id is not None:
-                made = Told(one.incident_id, one.stage, one.revision, one.etr)
+            if one.incident_id is not None and one not in self.dropped:
+                made = Told(one.incident_id, one.stage, one.revision, one.etr, unsent=not self.sends)
                 told.setdefault(one.recipient_id, []).append(made)
         book = Book(self.reporters, self.subscriptions, told)
         decision = decide(news, book, calm=self.calm, now=self.now)
@@ -49,8 +52,19 @@ class Memory:
         self.reporters = news.reporters | self.reporters
         self.subscriptions |= {(one.incident_id, one.report_id): one for one in decision.subscriptions}
         self.notices += decision.notices
+        self._queue(decision)
         self.quiet += decision.quiet
         return decision.notices
+
+    def _queue(self, decision: Decision) -> None:
+        """Keep what waits: of a customer's words of an incident the newest, until it is not said any more."""
+        if self.sends:
+            return
+        gone = {(one.recipient_id, one.subject) for one in decision.unsaid}
+        self.dropped += [one for one in self.waiting if (one.recipient_id, one.incident_id) in gone]
+        gone |= {(one.recipient_id, subject) for one in decision.notices for subject in one.replaces}
+        self.waiting = [one for one in self.waiting if (one.recipient_id, one.incident_id) not in gone]
+        self.waiting += decision.notices
 
 
 class Snapshots:
