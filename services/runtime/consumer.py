@@ -257,6 +257,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
 
     async def _back_off(self, what: str, error: Exception) -> None:
         """Wait before trying the same again, longer each time, never in step with other processes."""
+        self._watchdog.beat()  # to wait is not to be stuck
         metrics.UNAVAILABLE.labels(what).inc()
         self._failures += 1
         self._waits_for = f": {what} answers with {type(error.__cause__ or error).__name__}"

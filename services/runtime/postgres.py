@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 
 from services.contracts.envelope import Refusal, RefusedError
 from services.runtime.errors import UnavailableError
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
 _STATEMENT_SECONDS: Final = 30.0
+_CONNECT_SECONDS: Final = 10.0
+_CANCEL_SECONDS: Final = 5.0
+"""How long a server may take to say that a statement is given up: from a frozen one no word ever comes."""
 FROZEN_SECONDS: Final = 10.0
 """How long a process may be silent inside a transaction before it loses it."""
 OWN_SESSIONS: Final = "gridline-"
@@ -116,8 +120,25 @@ def session_settings(schema: str) -> dict[str, str]:
     }
 
 
+class _Session(asyncpg.Connection):
+    """A connection that ends if its server does not answer when a statement is given up.
+
+    By itself asyncpg waits as long again as for the statement: a service would seem stuck that only waits.
+    """
+
+    def _cancel_current_command(self, *waiters: asyncio.Future[None]) -> None:
+        super()._cancel_current_command(*waiters)  # type: ignore[misc] # the stubs do not have it
+        asyncio.get_running_loop().call_later(_CANCEL_SECONDS, self._end_if_unanswered)
+
+    def _end_if_unanswered(self) -> None:
+        if not self.is_closed() and self._protocol._is_cancelling():  # type: ignore[attr-defined] # noqa: SLF001
+            self.terminate()
+
+
 async def open_pool(dsn: str, *, schema: str, size: int, ready: int = 1) -> Pool:
     """Open a pool whose connections work in ``schema``; one that was opened stays open.
+
+    None is to a replica. After a failover the address may lead to one for a while, and what stays open stays there.
 
     Args:
         dsn: PostgreSQL address.
@@ -135,6 +156,9 @@ async def open_pool(dsn: str, *, schema: str, size: int, ready: int = 1) -> Pool
             max_size=size,
             max_inactive_connection_lifetime=0,
             command_timeout=_STATEMENT_SECONDS,
+            timeout=_CONNECT_SECONDS,
+            target_session_attrs=SessionAttribute.read_write,
+            connection_class=_Session,
             init=_know_types,
             reset=_nothing_to_reset,
             server_settings=session_settings(schema),

@@ -36,7 +36,7 @@ from services.runtime.yaml_reading import RulesError
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
     from pathlib import Path
 
     from fastapi import APIRouter
@@ -156,9 +156,15 @@ def run(
     instance = settings.instance or f"{socket.gethostname()}-{os.getpid()}"
     logs.configure(settings.log_level, service=name, instance=instance)
     service = _Service(name, settings, instance)
-    code = uvloop.run(service.main(build, schema_sql=schema_sql, wants_producer=wants_producer))
+    uvloop.run(_run_and_exit(service.main(build, schema_sql=schema_sql, wants_producer=wants_producer)))
+    raise AssertionError("a process that has ended goes on")
+
+
+async def _run_and_exit(main: Awaitable[int]) -> NoReturn:
+    """End the process from inside the loop: a task, a thread or a socket that does not end must not keep it alive."""
+    code = await main
     sys.stdout.flush()
-    os._exit(code)  # a library thread or an open socket must not keep a drained process alive
+    os._exit(code)
 
 
 class _Service:
@@ -174,6 +180,7 @@ class _Service:
         self._outbox: Outbox | None = None
         self._consumer: Consumer | None = None
         self._parts = Parts()
+        self._asked: asyncio.Task[bool] | None = None
         self._rehearsal: Watches | None = None
         self._collector = Collector()
 
@@ -186,7 +193,7 @@ class _Service:
             loop.add_signal_handler(number, self._stop.set)
         try:
             self._rehearsal = self._follow_rehearsal()
-            if not await self._prepare(build, schema_sql, wants_producer=wants_producer):
+            if not await self._prepared_or_stopped(self._prepare(build, schema_sql, wants_producer=wants_producer)):
                 return 0
             self._collector.begin()
             await self._run_until_stopped()
@@ -205,10 +212,22 @@ class _Service:
         _log.info("drained")
         return 0
 
+    async def _prepared_or_stopped(self, prepare: Coroutine[Any, Any, None]) -> bool:
+        """Wait until the room is built; False if stopped first, whatever that waits for."""
+        preparing, stopped = asyncio.create_task(prepare), asyncio.create_task(self._stop.wait())
+        await asyncio.wait({preparing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if preparing.done():
+            await preparing
+            return True
+        preparing.cancel()
+        await asyncio.wait({preparing}, timeout=_CLOSE_SECONDS)
+        return False
+
     async def _prepare(
         self, build: Callable[[Runtime], Awaitable[Parts]], schema_sql: Path | None, *, wants_producer: bool
-    ) -> bool:
-        """Open the database and build the room; wait for Postgres as long as it takes. False if stopped first."""
+    ) -> None:
+        """Open the database and build the room; wait for Postgres as long as it takes."""
         producer = self._producer if wants_producer else None
         while True:
             try:
@@ -221,8 +240,7 @@ class _Service:
                 break
             except UnavailableError as error:
                 _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
-            if await self._stopped_within(_RETRY_SECONDS):
-                return False
+            await asyncio.sleep(_RETRY_SECONDS)
         handler = self._parts.handler
         if handler is not None:
             if self._pool is None or self._outbox is None:
@@ -236,7 +254,6 @@ class _Service:
                 reachable=self._producer.reachable,
                 side_by_side=self._parts.side_by_side,
             )
-        return True
 
     def _follow_rehearsal(self) -> Watches | None:
         """Let the clock follow a rehearsal's, where this process is part of one.
@@ -252,12 +269,6 @@ class _Service:
 
     def _is_behind(self) -> bool:
         return self._consumer is not None and self._consumer.is_behind
-
-    async def _stopped_within(self, seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
-        return self._stop.is_set()
 
     async def _run_until_stopped(self) -> None:
         """Run everything; the first task to end ends the service, and its failure is the service's."""
@@ -360,17 +371,28 @@ class _Service:
             reasons.append("draining")
         if not await self._producer.reachable():
             reasons.append("kafka does not answer")
-        if self._pool is not None:
-            try:
-                with translated():
-                    async with asyncio.timeout(_READY_SECONDS):
-                        await self._pool.fetchval("SELECT 1")
-            except UnavailableError:
-                reasons.append("postgres does not answer")
+        if self._pool is not None and not await self._postgres_answers(self._pool):
+            reasons.append("postgres does not answer")
         if self._consumer is not None and (idle := self._consumer.idle_reason):
             reasons.append(idle)
         reasons += [why for check in self._parts.ready if (why := await check())]
         return reasons
+
+    async def _postgres_answers(self, pool: Pool) -> bool:
+        """Tell whether Postgres answers now. A late answer is not waited for, and to give it up takes time as well."""
+        if self._asked is None or self._asked.done():
+            self._asked = asyncio.create_task(self._ask(pool))
+        await asyncio.wait({self._asked}, timeout=_READY_SECONDS)
+        return self._asked.done() and self._asked.result()
+
+    @staticmethod
+    async def _ask(pool: Pool) -> bool:
+        try:
+            with translated():
+                await pool.fetchval("SELECT 1", timeout=_READY_SECONDS)
+        except UnavailableError:
+            return False
+        return True
 
     async def _measure(self) -> None:
         """Keep the gauges that come from the database; prune what is long published."""

@@ -204,6 +204,8 @@ def take_out(protection: str) -> None:
         setattr(AIOKafkaConsumer, name, answers_no_more)
     elif protection == "kafka's patience":
         consumer._ANSWER_SECONDS = 1.0
+    elif protection == "patience with the database":
+        postgres._STATEMENT_SECONDS = 2.0
     elif protection == "ending of silent sessions":
 
         async def never(_dsn: str) -> None:
