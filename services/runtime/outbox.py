@@ -80,6 +80,7 @@ FROM (
 ) AS w CROSS JOIN LATERAL (SELECT * FROM outbox WHERE id = w.id LIMIT 1) AS o
 ORDER BY o.id
 """
+_TAKE_IN: Final = "UPDATE outbox_waiting SET shard = $1 WHERE shard >= $2 AND shard % $2 = $1"
 _OLDEST: Final = """
 SELECT n, (SELECT created_at FROM outbox WHERE id = first) AS oldest
 FROM (SELECT count(*) AS n, min(id) AS first FROM outbox_waiting) AS waiting
@@ -103,7 +104,8 @@ class Outbox:
         """Make the outbox of the service ``source`` (the CloudEvents source, ``gridline/<service>``)."""
         self._source = source
         self._shards = shards
-        self._wake = asyncio.Event()
+        # One a relay: what one of them has heard, another may not have.
+        self._wakes = tuple(asyncio.Event() for _ in range(shards))
 
     def settle(self, publications: Iterable[Publication]) -> list[Outgoing]:
         """Turn publications into records.
@@ -147,20 +149,21 @@ class Outbox:
         await self.write(tx, self.settle(publications), now)
 
     def wake(self) -> None:
-        """Tell the relay of this process that rows have been committed."""
-        self._wake.set()
+        """Tell the relays of this process that rows have been committed."""
+        for one in self._wakes:
+            one.set()
 
-    async def wait(self) -> None:
+    async def wait(self, shard: int) -> None:
         """Return when woken, or after the idle time."""
         try:
             async with asyncio.timeout(_IDLE_SECONDS):
-                await self._wake.wait()
+                await self._wakes[shard].wait()
         except TimeoutError:
             return
 
-    def rest(self) -> None:
+    def rest(self, shard: int) -> None:
         """Forget earlier wake-ups; called before looking, so that a later one is never missed."""
-        self._wake.clear()
+        self._wakes[shard].clear()
 
 
 class Relay:
@@ -174,6 +177,7 @@ class Relay:
         self._producer = producer
         self._outbox = outbox
         self._shard = shard
+        self._shards = settings.outbox_shards
         self._log = structlog.get_logger().bind(shard=shard)
 
     async def run(self) -> None:
@@ -206,15 +210,17 @@ class Relay:
             await connection.execute("SET enable_seqscan = off")
             page = await self._unpublished(connection)
             while True:
-                self._outbox.rest()
+                self._outbox.rest(self._shard)
                 page = await self._publish(connection, page) if page else await self._unpublished(connection)
                 if not page:
-                    await self._outbox.wait()
+                    await self._outbox.wait(self._shard)
         finally:
             # This session is no longer like a fresh one: it goes with its lock.
             connection.terminate()
 
     async def _unpublished(self, connection: Connection) -> list[asyncpg.Record]:
+        """Return the first page, also of shards that there were more of before: nobody else publishes those."""
+        await connection.execute(_TAKE_IN, self._shard, self._shards)
         return await connection.fetch(_DONE_AND_NEXT, self._shard, _PAGE, [])
 
     async def _publish(self, connection: Connection, page: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:

@@ -48,6 +48,17 @@ async def test_an_owner_killed_at_any_step_of_a_batch_loses_nothing_and_counts_n
     assert await world.findings(reports) == []
 
 
+async def test_what_waits_for_more_relays_than_there_are_now_is_published(world: World):
+    reports = [a_report(n) for n in range(200)]
+    await world.produce([a_record(one) for one in reports])
+    assert await world.ended(world.start(failpoint="relay.published:exit:1", outbox_shards="4")) == 137
+    [shards] = await world.sql("SELECT count(DISTINCT shard) AS n FROM outbox_waiting")
+    assert shards["n"] > 1, "or there is nothing to take in"
+    world.start(outbox_shards="1")
+    await world.settled(len(reports))
+    assert await world.findings(reports) == []
+
+
 async def test_control_a_position_moved_outside_the_transaction_loses_records(world: World):
     reports = await kill_at(world, "batch.handled", without="atomic position")
     assert any(finding.startswith("I1") for finding in await world.findings(reports))
