@@ -21,6 +21,7 @@ from services.runtime.failpoints import failpoint
 from services.runtime.handling import Decided, Received
 from services.runtime.positions import Move, TopicPartition
 from services.runtime.postgres import translated
+from services.runtime.recognising import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -302,8 +303,10 @@ class Transactor:
 
 
 def _moves(batch: Sequence[Read], claims: Mapping[TopicPartition, Claim]) -> dict[TopicPartition, Move]:
-    last = {one.at: one.offset for one in batch}
-    return {at: Move(claims[at].epoch, claims[at].next_offset, offset + 1) for at, offset in last.items()}
+    return {
+        at: Move(claims[at].epoch, claims[at].next_offset, last.offset + 1, digest(last.record))
+        for at, last in {one.at: one for one in batch}.items()
+    }
 
 
 def _after(batch: Sequence[Read], claims: Mapping[TopicPartition, Claim]) -> dict[TopicPartition, Claim]:

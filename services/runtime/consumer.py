@@ -30,6 +30,7 @@ from services.runtime import clock, metrics, positions
 from services.runtime.errors import FencedError, HaltError, StuckError, UnavailableError
 from services.runtime.halting import DeadLetterLimit, Watchdog
 from services.runtime.postgres import translated
+from services.runtime.recognising import DECIDE, Recognising
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -100,6 +101,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._names = {settings.topic_prefix + topic.name: topic.name for topic in transactor.handler.topics}
         self._ready: dict[TopicPartition, Claim] = {}
         self._read_to: dict[TopicPartition, int] = {}
+        self._recognising = Recognising()
         self._holes: dict[TopicPartition, tuple[int, int]] = {}
         self._ahead: asyncio.Task[list[Fetched]] | None = None
         self._rest_until: dict[TopicPartition, float] = {}
@@ -298,7 +300,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                 self._check_log(at, claim, begins[at], ends[at])
                 if at not in self._consumer.assignment():
                     continue  # taken away while we claimed; the epoch we raised costs the new owner one retry
-                self._consumer.seek(at, claim.next_offset)
+                self._consumer.seek(at, self._recognising.begin(at, claim, begins[at]))
                 self._ready[at] = claim
                 self._read_to[at] = claim.next_offset
                 metrics.CLAIMS.labels(self._names[at.topic]).inc()
@@ -322,8 +324,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         if claim.next_offset > end or (claim.next_offset < begin and not compacted):
             raise HaltError(
                 f"{at.topic}[{at.partition}] holds offsets {begin} to {end}, but this service stands at "
-                f"{claim.next_offset}: records were deleted before they were read, or the topic was made anew. "
-                "Going on would lose records silently. Restore the topic, or decide with `gridline positions set`."
+                f"{claim.next_offset}: records were deleted before they were read, or the topic was made anew. {DECIDE}"
             )
 
     async def _next(self) -> list[list[Read]]:
@@ -399,10 +400,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
 
         Raises:
             _HoleError: there is a hole that was not seen before.
+            HaltError: it is not the log that was read before.
         """
         claim = self._ready.get(at)
         if claim is None:
             return None
+        self._recognising.see(at, records)
         name = self._names[at.topic]
         stands = self._read_to[at]
         wanted = [record for record in records if record.offset >= stands]

@@ -9,8 +9,11 @@ CREATE TABLE IF NOT EXISTS consumer_partition (
     next_offset bigint      NOT NULL,
     owner       text        NOT NULL,
     claimed_at  timestamptz NOT NULL,
+    last_offset bigint, -- the record read last and what it said: whoever goes on there knows the log again by it
+    last_digest bytea,
     PRIMARY KEY (topic, partition)
 );
+ALTER TABLE consumer_partition ADD COLUMN IF NOT EXISTS last_offset bigint, ADD COLUMN IF NOT EXISTS last_digest bytea;
 
 -- Every message id ever accepted, with the fingerprint of its content: the same event again changes nothing,
 -- another body under the same id is a conflict. Rows outlive the retention of the topics they came from.

@@ -25,12 +25,12 @@ INSERT INTO consumer_partition AS p (topic, partition, epoch, next_offset, owner
 VALUES ($1, $2, 1, $3, $4, $5)
 ON CONFLICT (topic, partition) DO UPDATE
 SET epoch = p.epoch + 1, owner = excluded.owner, claimed_at = excluded.claimed_at
-RETURNING epoch, next_offset
+RETURNING epoch, next_offset, CASE WHEN last_offset = next_offset - 1 THEN last_digest END AS last
 """
 _ADVANCE: Final = """
-UPDATE consumer_partition AS p SET next_offset = v.target
-FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
-     AS v (topic, partition, epoch, expected, target)
+UPDATE consumer_partition AS p SET next_offset = v.target, last_offset = v.target - 1, last_digest = v.last
+FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])
+     AS v (topic, partition, epoch, expected, target, last)
 WHERE p.topic = v.topic AND p.partition = v.partition AND p.epoch = v.epoch AND p.next_offset = v.expected
 RETURNING p.topic, p.partition
 """
@@ -49,19 +49,21 @@ ON CONFLICT (topic, partition, name) DO UPDATE SET n = t.n + excluded.n
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Our right to a partition, and where it goes on."""
+    """Our right to a partition, and where it goes on; ``last`` is the digest of the record before, if it is known."""
 
     epoch: int
     next_offset: int
+    last: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A step of one partition: under ``epoch``, from ``expected`` to ``target``."""
+    """A step of one partition: under ``epoch``, from ``expected`` to ``target``; ``last`` as in ``Claim``."""
 
     epoch: int
     expected: int
     target: int
+    last: bytes | None = None
 
 
 async def claim(connection: Connection, at: TopicPartition, *, first: int, owner: str, now: datetime) -> Claim:
@@ -69,7 +71,7 @@ async def claim(connection: Connection, at: TopicPartition, *, first: int, owner
     row = await connection.fetchrow(_CLAIM, at[0], at[1], first, owner, now)
     if row is None:
         raise AssertionError("an upsert returns its row")
-    return Claim(epoch=row["epoch"], next_offset=row["next_offset"])
+    return Claim(epoch=row["epoch"], next_offset=row["next_offset"], last=row["last"])
 
 
 async def advance(tx: Connection, moves: Mapping[TopicPartition, Move]) -> None:
@@ -86,6 +88,7 @@ async def advance(tx: Connection, moves: Mapping[TopicPartition, Move]) -> None:
         [moves[at].epoch for at in ordered],
         [moves[at].expected for at in ordered],
         [moves[at].target for at in ordered],
+        [moves[at].last for at in ordered],
     )
     missing = set(ordered) - {(row["topic"], row["partition"]) for row in rows}
     if missing:

@@ -37,7 +37,8 @@ _STOOD: Final = """
 SELECT next_offset FROM "{room}".consumer_partition WHERE topic = $1 AND partition = $2 FOR UPDATE
 """
 _MOVE: Final = """
-UPDATE "{room}".consumer_partition SET next_offset = $3, epoch = epoch + 1, owner = 'gridline positions set'
+UPDATE "{room}".consumer_partition
+SET next_offset = $3, last_offset = NULL, epoch = epoch + 1, owner = 'gridline positions set'
 WHERE topic = $1 AND partition = $2
 """
 _COLUMNS: Final = ("service", "topic", "partition", "stands at", "log begins", "log ends", "behind", "owner", "since")

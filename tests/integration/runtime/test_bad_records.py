@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from itertools import islice
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from services.contracts import topics
 from services.contracts.envelope import Outgoing
+from services.runtime.cluster import apply_topics
 from services.runtime.errors import HaltError
 from services.runtime.halting import DeadLetterLimit
 from tests.integration.runtime.world import World, a_record, a_report
+
+if TYPE_CHECKING:
+    from tests.service_process import Process
 
 DLQ = topics.OUTAGE_INPUT.dead_letters
 TOPIC = topics.OUTAGE_INPUT.name
@@ -140,9 +147,6 @@ async def test_a_dead_letter_that_is_sent_again_once_its_cause_is_mended_is_acce
 
 @pytest.mark.integration
 async def test_a_topic_made_anew_under_us_stops_the_service_instead_of_losing_records(world: World):
-    from aiokafka import TopicPartition
-    from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-
     first = world.start()
     await world.produce([a_record(a_report(n, area="area-1")) for n in range(10)])
     await world.settled(10)
@@ -155,6 +159,37 @@ async def test_a_topic_made_anew_under_us_stops_the_service_instead_of_losing_re
     await admin.close()
     assert await world.ended(world.start()) == 65
     assert "records were deleted before they were read" in world.log
+
+
+async def made_anew(world: World) -> Process:
+    """Delete the topic of a service that has read it, make it anew and put more on it than there was before."""
+    first = world.start()
+    await world.produce([a_record(a_report(n, area="area-1")) for n in range(10)])
+    await world.settled(10)
+    assert await world.terminate(first) == 0
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([world.prefix + TOPIC])
+        async with asyncio.timeout(60):
+            while world.prefix + TOPIC in await admin.list_topics():
+                await asyncio.sleep(0.1)
+    finally:
+        await admin.close()
+    await apply_topics(world.settings(), partitions=3)
+    await world.produce([a_record(a_report(n, area="area-1")) for n in range(10, 40)])
+    return world.start()
+
+
+@pytest.mark.integration
+async def test_a_topic_made_anew_and_filled_beyond_our_position_stops_the_service(world: World):
+    """By its bounds it is a log like any other: only the record before our position is not the one we read."""
+    assert await world.ended(await made_anew(world)) == 65
+    assert "another record than this service has read there" in world.log
+    await world.sql("UPDATE consumer_partition SET next_offset = 0, last_offset = NULL WHERE next_offset = 10")
+    world.start()
+    await world.settled(30)
+    assert await world.findings([a_report(n, area="area-1") for n in range(40)]) == []
 
 
 @pytest.mark.integration
