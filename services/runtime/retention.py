@@ -29,7 +29,14 @@ DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE seen_at < now() - $1 *
 """
 
 
-async def prune(connection: Connection) -> None:
-    """Delete some of what is past its time: published outbox rows, and ids whose records are long gone."""
-    await connection.execute(_OUTBOX, PUBLISHED_DAYS, _ROWS)
-    await connection.execute(_INBOX, SEEN_DAYS, _ROWS)
+async def prune(connection: Connection) -> bool:
+    """Delete some of what is past its time: published outbox rows, and ids whose records are long gone.
+
+    Returns:
+        Whether there is more: then come again soon, as more may be made in the meantime than one step deletes.
+    """
+    said = [
+        await connection.execute(_OUTBOX, PUBLISHED_DAYS, _ROWS),
+        await connection.execute(_INBOX, SEEN_DAYS, _ROWS),
+    ]
+    return f"DELETE {_ROWS}" in said

@@ -396,15 +396,15 @@ class _Service:
 
     async def _measure(self) -> None:
         """Keep the gauges that come from the database; prune what is long published."""
-        rounds = 0
+        rounds, more = 0, False
         while True:
             try:
                 with translated():
                     async with self._pool.acquire() as connection:  # type: ignore[union-attr] # started only with one
                         await outbox.measure(connection, clock.now())
                         found = await positions.totals(connection)
-                        if rounds % _PRUNE_ROUNDS == 0:
-                            await retention.prune(connection)
+                        if more or rounds % _PRUNE_ROUNDS == 0:
+                            more = await retention.prune(connection)
                 for name, n in found.items():
                     metrics.TALLY.labels(name).set(n)
                 if self._parts.imbalance is not None:

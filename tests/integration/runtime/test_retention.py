@@ -42,5 +42,22 @@ async def test_only_rows_past_their_time_are_deleted(world: World):
     await connection.close()
 
 
+@pytest.mark.integration
+async def test_more_than_one_step_deletes_is_gone_within_a_minute(world: World):
+    """Otherwise the tables of a service that writes more than a step in five minutes would grow for ever."""
+    await migrate(world.dsn, "ledger", Path(__file__).with_name("ledger.sql"))
+    await world.sql(
+        "INSERT INTO outbox (topic, key, value, headers, created_at)"
+        " SELECT 't', '', '', '[]', now() - interval '90 days' FROM generate_series(1, 25000)"
+    )
+    await world.sql(
+        "INSERT INTO inbox SELECT gen_random_uuid(), '', 't', 0, 0, now() - interval '90 days'"
+        " FROM generate_series(1, 25000)"
+    )
+    world.start()
+    await world.until("the outbox is pruned", 0, "SELECT count(*) FROM outbox")
+    await world.until("the inbox is pruned", 0, "SELECT count(*) FROM inbox")
+
+
 def test_an_id_is_remembered_longer_than_any_topic_keeps_its_record():
     assert max(topic.retention_ms for topic in TOPICS) < retention.SEEN_DAYS * 24 * 3600 * 1000
