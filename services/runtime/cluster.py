@@ -101,19 +101,19 @@ async def _led(settings: ServiceSettings) -> AIOKafkaAdminClient:
 
 async def _apply(admin: AIOKafkaAdminClient, one: Wanted, prefix: str, replication: int) -> Change:
     name = prefix + one.name
-    # acks=all means little when one replica is "all": with copies to spare, two must have a record.
-    config = one.config | ({"min.insync.replicas": "2"} if replication > _FEWEST_SPARE else {})
     answer = await admin.create_topics(
-        [NewTopic(name, one.partitions, replication, topic_configs=config)], validate_only=False
+        [NewTopic(name, one.partitions, replication, topic_configs=_config(one, replication))], validate_only=False
     )
     code = answer.topic_errors[0][1]
     if not code:
         return Change(one.name, "created", one.partitions)
     if code != _TOPIC_ALREADY_EXISTS:
         raise for_code(code)(f"topic {name}")
-    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, config)])
-    described = await admin.describe_topics([name])
-    have = len(described[0]["partitions"])
+    [described] = await admin.describe_topics([name])
+    have = len(described["partitions"])
+    # By the copies it has, whatever new topics get: what is not said here is taken back.
+    copies = min((len(part["replicas"]) for part in described["partitions"]), default=replication)
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, _config(one, copies))])
     if have < one.partitions:
         try:
             await admin.create_partitions({name: NewPartitions(one.partitions)})
@@ -121,3 +121,8 @@ async def _apply(admin: AIOKafkaAdminClient, one: Wanted, prefix: str, replicati
             return Change(one.name, "unchanged", one.partitions)
         return Change(one.name, "partitions added", one.partitions)
     return Change(one.name, "unchanged", have)
+
+
+def _config(one: Wanted, copies: int) -> dict[str, str]:
+    """Return a topic's configuration. With copies to spare two must have a record: else "all" may be one of them."""
+    return one.config | ({"min.insync.replicas": "2"} if copies > _FEWEST_SPARE else {})

@@ -7,11 +7,15 @@ milliseconds on a real one and cannot be held.
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from aiokafka.errors import NodeNotReadyError
 
 from services.runtime import cluster
 from services.runtime.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from aiokafka.admin.config_resource import ConfigResource
 
 ANSWERS = [(-1, []), (1, []), (1, [1])]
 
@@ -54,3 +58,26 @@ async def test_topics_wait_for_a_controller_among_the_living(monkeypatch):
     assert {change.done for change in changes} == {"created"}
     assert Admin.last.created == [f"x.{one.name}" for one in cluster.wanted()]
     assert Admin.open == 0
+
+
+class Replicated(Admin):
+    """A cluster that has all topics already, each partition three times."""
+
+    async def create_topics(self, topics: list[object], **_: object) -> object:
+        return SimpleNamespace(topic_errors=[("", 36)])
+
+    async def describe_topics(self, topics: list[str]) -> list[dict[str, object]]:
+        return [{"topic": name, "partitions": [{"replicas": [1, 2, 3]}] * 24} for name in topics]
+
+    async def alter_configs(self, resources: list[ConfigResource]) -> None:
+        self.created += [resource.name for resource in resources]
+        self.configs = [*getattr(self, "configs", ()), *(resource.configs for resource in resources)]
+
+
+async def test_topics_with_copies_to_spare_stay_safe_whoever_applies_the_table_again(monkeypatch):
+    """Kafka takes back each setting that is not said again; ``gridline topics apply`` says one copy by itself."""
+    monkeypatch.setattr(cluster, "AIOKafkaAdminClient", Replicated)
+    monkeypatch.setattr(Admin, "answers", [(1, [1])], raising=False)
+    await cluster.apply_topics(ServiceSettings(topic_prefix="x."), replication=1)
+    assert len(Admin.last.configs) == len(cluster.wanted())
+    assert {config["min.insync.replicas"] for config in Admin.last.configs} == {"2"}
