@@ -108,6 +108,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._in_flight = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._limit = DeadLetterLimit()
+        self._most = settings.batch_records
         self._failures = 0
         self._waits_for = ""
         self._jitter = 0.5 + zlib.crc32(owner.encode()) / 2**33  # 0.5 to 1, different for every process
@@ -349,7 +350,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         return [first, await self._poll(0, others)] if others else [first]
 
     def _is_full(self, fetched: Fetched) -> bool:
-        return sum(len(records) for _, records in fetched) >= self._settings.batch_records
+        return sum(len(records) for _, records in fetched) >= self._most
 
     def _held(self, plain: tuple[str, int], claim: Claim) -> bool:
         now = self._ready.get(self._kafka(plain))
@@ -378,7 +379,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         The client asks a broker again once all that it brought is taken: as a batch begins. What comes during the batch
         would wait for the next one to begin, and for that one to end; a fetch for it is a millisecond or two.
         """
-        most = self._settings.batch_records
+        most = self._most
         found: dict[TopicPartition, list[Record]] = await self._consumer.getmany(
             *partitions, timeout_ms=0, max_records=most
         )
@@ -440,7 +441,13 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         if not batch:
             return
         started = clock.monotonic()
-        outcome = await self._transactor.run(batch, claims, clock.now())
+        try:
+            outcome = await self._transactor.run(batch, claims, clock.now())
+        except UnavailableError:
+            # A database that is too slow for it would never take it: what takes longer than a statement may is in vain.
+            self._most = max(1, len(batch) // 2)
+            raise
+        self._most = min(self._settings.batch_records, self._most + max(1, self._most // 4))
         self._transactor.outbox.wake()
         for plain, offset in {one.at: one.offset for one in batch}.items():  # the last of each partition
             at = self._kafka(plain)

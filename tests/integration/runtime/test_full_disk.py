@@ -57,6 +57,25 @@ async def test_a_database_that_takes_seconds_for_a_batch_is_slow_and_no_more(wor
     assert await world.findings(reports) == []
 
 
+async def test_a_database_too_slow_for_a_batch_gets_smaller_ones_until_it_takes_them(world: World):
+    """Forty take four seconds, and a statement has two: the same forty again would be in vain for ever."""
+    reports = [a_report(n) for n in range(120)]
+    process = world.start(without="patience with the database")
+    await world.produce([a_record(one) for one in reports[:10]])
+    await world.settled(10)
+    await troubled(world, "PERFORM pg_sleep(0.1)")
+    await world.produce([a_record(one) for one in reports[10:]])
+    await world.settled(len(reports))
+    assert process.poll() is None
+    assert await world.findings(reports) == []
+    await world.sql(MENDED)
+    more = [a_report(n) for n in range(120, 1000)]
+    await world.produce([a_record(one) for one in more])
+    await world.settled(1000)
+    [largest] = await world.sql("SELECT max(n) AS n FROM (SELECT count(*) AS n FROM inbox GROUP BY seen_at) AS batches")
+    assert largest["n"] == 40, "they have their full size again"
+
+
 async def test_control_an_error_that_is_no_full_disk_ends_the_process_and_keeps_the_record(world: World):
     world.start()
     await world.produce([a_record(a_report(1))])
