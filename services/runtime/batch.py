@@ -24,7 +24,7 @@ from services.runtime.postgres import translated
 from services.runtime.recognising import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -58,6 +58,8 @@ _SEEN: Final = "SELECT id, fingerprint FROM inbox WHERE id = ANY($1::uuid[])"
 _UNSEE: Final = "DELETE FROM inbox WHERE id = ANY($1::uuid[])"
 # All that a batch leaves behind beside the room's own rows, in one round trip.
 _LEAVE: Final = f"WITH counted AS ({positions.counting(1)}), {outbox.inserting(5)}"
+OURS: Final = frozenset(topic.name for topic in BY_NAME.values() if "outside" not in topic.producers)
+"""Topics that only services of ours write."""
 _TYPES: Final = {topic.name: topic.types for topic in BY_NAME.values()}
 _CUT_KEY_BYTES: Final = 1000
 """What is kept of a key where key and headers alone are larger than a dead letter may be."""
@@ -151,9 +153,9 @@ class Outcome:
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     decided: Decided = field(default_factory=Decided)
 
-    def named(self, name: str) -> int:
-        """Sum of one kernel count over partitions."""
-        return sum(n for (_, _, counted), n in self.counts.items() if counted == name)
+    def named(self, *names: str, of: Collection[str] = BY_NAME.keys()) -> int:
+        """Sum of some kernel counts over the partitions of all topics, or of some."""
+        return sum(n for (topic, _, counted), n in self.counts.items() if counted in names and topic in of)
 
 
 @dataclass(frozen=True, slots=True)

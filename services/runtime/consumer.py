@@ -455,8 +455,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                 self._ready[at] = positions.Claim(claims[plain].epoch, offset + 1)
             self._to_commit[at] = offset + 1
         self._observe(batch, outcome, clock.monotonic() - started)
-        good = outcome.named("accepted") + outcome.named("duplicate")
-        self._limit.note(good=good, bad=outcome.named("dead_lettered"))
+        good = outcome.named("accepted", "duplicate", of=batches.OURS)
+        self._limit.note(good=good, bad=outcome.named("dead_lettered", of=batches.OURS))
 
     def _observe(self, batch: list[Read], outcome: Outcome, seconds: float) -> None:
         metrics.BATCH_SECONDS.observe(seconds)

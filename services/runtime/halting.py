@@ -22,7 +22,10 @@ _log = structlog.get_logger()
 
 
 class DeadLetterLimit:
-    """Stops the service when nearly everything is invalid: then the fault is ours, not the senders'."""
+    """Stops the service when nearly everything is invalid that services of ours wrote: then the fault is ours.
+
+    What others write to us is theirs to mend, and must not stop what has nothing to do with it.
+    """
 
     def __init__(self) -> None:
         self._recent: deque[bool] = deque(maxlen=_LIMIT_WINDOW)

@@ -6,11 +6,13 @@ import json
 import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import asyncpg
 import httpx
 import pytest
 
+from services.contracts.envelope import encode
 from services.contracts.messages import OutageReported, TimerFired
 from services.contracts.topics import DISPATCH_ORDER, DISPATCH_PROGRESS, INCIDENT_CHANGED, OUTAGE_INPUT
 from services.dedup.domain import AreaState, decide, evolve
@@ -34,6 +36,7 @@ FIELD = {"X-API-Key": DEVELOPMENT_KEYS["field-dev"]}
 DESK = {"X-API-Key": DEVELOPMENT_KEYS["desk-dev"]}
 UNPUBLISHED = "SELECT count(*) FROM outbox_waiting"
 WAITING = "SELECT count(*) FROM incident WHERE relook_timer IS NOT NULL AND state IN ('predicted', 'confirmed')"
+DEAD_LETTERS = "SELECT coalesce(sum(n), 0)::int FROM tally WHERE name = 'dead_lettered'"
 REPORTS = "SELECT count(*) FROM report"
 
 
@@ -59,6 +62,20 @@ async def test_reports_become_orders_and_a_crews_word_closes_them(dedup: Service
     assert "gridline_dedup_accept_to_order_seconds_count" in metrics
     assert 'gridline_dedup_reports_total{outcome="in_incident"' in metrics
     assert await dedup.terminate() == 0, dedup.log
+
+
+async def test_nothing_but_rubbish_from_a_field_repair_system_stops_no_orders(dedup: Service) -> None:
+    """That nearly everything is invalid stops a service whose own kind wrote it; this is somebody else's fault."""
+    rubbish = encode(await a_word(str(UUID(int=1))), topic=DISPATCH_PROGRESS.name, source="crews")
+    process = dedup.start()
+    await dedup.produce(replace(rubbish, value=b"{}") for _ in range(600))
+    await dedup.until("it is in the dead letters", 600, DEAD_LETTERS)
+    report = random_report(random.Random(4), "r", 1)
+    await dedup.say(OUTAGE_INPUT, report)
+    await dedup.until("a report decided", 1, REPORTS)
+    await dedup.until("everything published", 0, UNPUBLISHED)
+    assert process.poll() is None
+    assert len(await dedup.records(DISPATCH_ORDER)) >= 1
 
 
 async def a_word(order_id: str) -> Message:
