@@ -20,7 +20,7 @@ WITH line AS (
         coalesce((l.body->>'first')::boolean, false) AS first,
         coalesce((l.body->>'in_time')::boolean, true) AS in_time,
         t.business_type IN ('complaint', 'whistleblow') AS rated,
-        coalesce((t.body #>> '{work,urges}')::int, 0) > 0 AS urged,
+        coalesce((t.body #>> '{work,urges}')::int, 0) + coalesce((t.body->>'urges')::int, 0) > 0 AS urged,
         coalesce(t.last_telling > 1, (t.body->>'repeats')::int > 0, false) AS repeated,
         EXISTS (
             SELECT FROM ticket_log AS m WHERE m.ticket_id = l.ticket_id AND m.did = 'reopened' AND m.at > l.at
@@ -38,14 +38,16 @@ SELECT
     coalesce(sum(seconds::float8) FILTER (WHERE did IN ('claimed', 'accepted')), 0) AS wait_s,
     count(*) FILTER (WHERE body ? 'rang') AS rung,
     count(*) FILTER (WHERE did = 'accepted' AND (body->>'rang')::float8 <= $5) AS rung_within,
-    count(*) FILTER (WHERE did IN ('abandoned', 'withdrawn')) AS abandoned,
+    count(DISTINCT ticket_id) FILTER (WHERE did IN ('abandoned', 'withdrawn')) AS abandoned,
     count(*) FILTER (WHERE did = 'transferred') AS moved,
     count(*) FILTER (WHERE did = 'returned') AS returned,
     coalesce(sum(seconds::float8) FILTER (WHERE body->>'ended' = 'assigned'), 0) AS handle_s,
     coalesce(sum(seconds::float8) FILTER (WHERE body->>'ended' = 'wrap_up'), 0) AS after_s,
     count(*) FILTER (WHERE body->>'ended' = 'wrap_up') AS written,
-    count(*) FILTER (WHERE body->>'ended' = 'wrap_up' AND body->>'reason' IS DISTINCT FROM 'wrap_up_over')
-        AS written_within,
+    count(*) FILTER (
+        WHERE body->>'ended' = 'wrap_up' AND did IN ('completed', 'transferred', 'returned')
+          AND body->>'reason' IS DISTINCT FROM 'wrap_up_over'
+    ) AS written_within,
     (SELECT count(*) FROM done) AS completed,
     (SELECT count(*) FROM done WHERE first AND NOT opened_again) AS first,
     (SELECT count(*) FROM done WHERE in_time) AS in_time,

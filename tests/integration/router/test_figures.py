@@ -102,6 +102,32 @@ async def test_every_figure_is_what_counting_by_hand_says(doors: httpx.AsyncClie
     assert {kpi["name"]: kpi["of"] for kpi in of_complaints}["timely_handling"] == 1
 
 
+async def test_what_did_not_end_well_or_is_one_matter_is_not_counted_for_more(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    """A call given up that is withdrawn, a write-up that its agent left, a hurry that the customer wrote."""
+    ann = await Seat(doors, "ann").begin("*", capacity=9, languages=("*",))
+    gone, left, hurried = [
+        question(event, **told)
+        for event, told in (
+            ("gone", {"business_type": "fault_report", "text": None, "unconfirmed": True}),
+            ("left", {}),
+            ("hurried", {"ago": 3000, "text": "停电了", "phone": "13700000001"}),
+        )
+    ]
+    await desk.take(gone, left, hurried, question("hurry", ago=1, text="快点派人来", phone="13700000001"))
+    assert (await ann.do("withdraw", gone.ticket_id, reason="hung_up")).status_code == 200
+    assert (await ann.claim(ticket=left.ticket_ref)).status_code == 200
+    assert (await ann.do("wrap-up", left.ticket_id)).status_code == 200
+    assert (await ann.presence("offline")).status_code == 200
+    assert (await ann.presence("available")).status_code == 200
+    assert (await ann.claim(ticket=hurried.ticket_ref)).status_code == 200
+    assert (await ann.do("complete", hurried.ticket_id, outcome="solved")).json()["urges"] == 1
+    kpis = (await ann.ask("kpis", method="GET")).json()["kpis"]
+    shown = {kpi["name"]: (kpi["counted"], kpi["of"]) for kpi in kpis}
+    assert (shown["abandonment"], shown["wrap_up_limit"], shown["supervision"]) == ((1, 3), (0, 1), (1, 1))
+
+
 async def test_a_supervisor_sees_which_matters_are_told_again_and_again(doors: httpx.AsyncClient, desk: Desk) -> None:
     """Whether it joins its open ticket, is a ticket of its own or a call that turns out to be about the same."""
     begins = datetime.now(UTC) - timedelta(hours=6)
