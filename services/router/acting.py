@@ -171,7 +171,7 @@ class Desk:
     async def _named(self, tx: Connection, row: Row, ticket_id: UUID) -> Ticket:
         ticket = (await self.locked(tx, {ticket_id}))[ticket_id]
         lane = turn_of(ticket, self.rules()).lane
-        if not serves(row.agent, lane):
+        if work_of(ticket).held_for != row.agent.agent_id and not serves(row.agent, lane):
             raise NotThereError(f"the agent does not serve {in_words(lane)}")
         return ticket
 

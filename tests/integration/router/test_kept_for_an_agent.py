@@ -45,6 +45,23 @@ async def test_a_transfer_is_kept_for_its_agent_for_a_while_and_a_return_is_rout
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "to_queue")
 
 
+async def test_who_a_ticket_is_kept_for_claims_it_by_name_whatever_queue_it_is_in(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    """Transferred to an agent of another queue, or opened again by who talks to its customer: a poll gives it too."""
+    said = question("1")
+    await desk.take(said)
+    ann = await Seat(doors, "ann").begin("consultation")
+    bob, cy = [await Seat(doors, name).begin("complaint") for name in ("bob", "cy")]
+    await ann.claim()
+    assert (await ann.do("transfer", said.ticket_id, to_agent="bob")).status_code == 200
+    assert (await cy.claim(ticket=said.ticket_ref)).json()["errors"][0]["reason"] == "not_available"
+    assert (await bob.claim(ticket=said.ticket_ref)).json()["agent"] == "bob"
+    await bob.do("complete", said.ticket_id, outcome="solved")
+    assert (await cy.do("reopen", said.ticket_id, reason="not_solved")).status_code == 200
+    assert (await cy.claim(ticket=said.ticket_ref)).json()["agent"] == "cy"
+
+
 async def test_further_words_open_a_closed_ticket_again_for_the_agent_who_knows_it(
     doors: httpx.AsyncClient, desk: Desk
 ) -> None:
