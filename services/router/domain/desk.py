@@ -267,8 +267,10 @@ def passing(ticket: Ticket, rules: DeskRules, now: datetime) -> Iterator[Event]:
     """Yield what the passing of time alone does to a ticket: offers that lapse, warnings of its clock."""
     work, clock = work_of(ticket), clock_of(ticket, rules)
     yield from lapsed(work, rules.timings, now, GRIDLINE)
-    danger = bool(ticket.classification.hazards)
-    yield from written_up(work, rules.wrap_up_in(ticket.queue), now, GRIDLINE, danger=danger)
+    texts = ticket.facts.texts
+    unheard = bool(texts) and work.since is not None and texts[-1].at > work.since
+    by_people = unheard or bool(ticket.classification.hazards)
+    yield from written_up(work, rules.wrap_up_in(ticket.queue), now, GRIDLINE, by_people=by_people)
     if clock is not None:
         for stage, level in due_levels(clock, work.elapsed, clock_start(ticket), now):
             yield Event(did=Did.ESCALATED, at=now, by=GRIDLINE, stage=stage.name, level=level, agent=work.agent)

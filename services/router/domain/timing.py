@@ -28,7 +28,8 @@ class WrapUp:
     """How long an agent may write up after a contact; then their place is free for the next customer.
 
     Attributes:
-        completes: The ticket is ended then; else it waits again, as one with a danger does in any case.
+        completes: The ticket is ended then; else it waits again, as one does in any case that has a danger, or words
+            that came while it was written up.
     """
 
     limit: timedelta
@@ -66,8 +67,10 @@ def lapsed(work: Work, timings: Timings, now: datetime, by: str) -> Iterable[Eve
         yield Event(did=Did.PASS_ENDED, at=now, by=by)
 
 
-def written_up(work: Work, wrap_up: WrapUp | None, now: datetime, by: str, *, danger: bool) -> Iterable[Event]:
+def written_up(work: Work, wrap_up: WrapUp | None, now: datetime, by: str, *, by_people: bool) -> Iterable[Event]:
     """Yield that the time to write up is over, once it is: the ticket ends, or waits for somebody to end it.
+
+    ``by_people``: whatever the rules say, only a person ends it.
 
     One that began while no limit was in force has the limit from now on.
     """
@@ -79,7 +82,7 @@ def written_up(work: Work, wrap_up: WrapUp | None, now: datetime, by: str, *, da
         return
     over = Event(did=Did.REQUEUED, at=now, by=by, reason=WRAP_UP_OVER)
     ended = {"did": Did.COMPLETED, "agent": work.agent, "outcome": WRAP_UP_OVER}
-    yield over.model_copy(update=ended) if wrap_up is not None and wrap_up.completes and not danger else over
+    yield over.model_copy(update=ended) if wrap_up is not None and wrap_up.completes and not by_people else over
 
 
 def wakes(work: Work, wrap_up: WrapUp | None) -> datetime | None:

@@ -382,6 +382,21 @@ def test_who_never_ends_a_write_up_is_free_at_the_limit_of_the_queue(text: str, 
     assert case_of(ticket, for_ever).wrap_up is None
 
 
+def test_what_the_customer_says_while_it_is_written_up_is_not_ended_by_the_limit() -> None:
+    ticket = after(contact("1", thread="t", text="查电费"))
+    for did in (Did.CLAIMED, Did.WRAPPED_UP):
+        event = decide(work_of(ticket), Event(did=did, at=NOON, by="t", agent="ann"), case_of(ticket, SHIPPED_DESK))
+        assert event is not None
+        ticket = worked(ticket, [event], NOON)
+    over = NOON + 10 * MINUTE
+    ended = after(contact("2", thread="t", minutes=1, text=None), before=ticket)
+    assert Did.COMPLETED in done_by_time(ended, over), "a call that ends says nothing"
+    heard = after(contact("3", thread="t", minutes=1, text="还有一件事"), before=ticket)
+    done = done_by_time(heard, over)
+    assert Did.COMPLETED not in done
+    assert done[Did.REQUEUED].reason == "wrap_up_over"
+
+
 def test_a_write_up_that_began_without_a_limit_has_the_limit_of_the_rules_that_come_into_force() -> None:
     for_ever = replace(SHIPPED_DESK, wrap_up={}, usual_wrap_up=None)
     ticket = after(contact("1", text="查电费"))
