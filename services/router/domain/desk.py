@@ -7,7 +7,7 @@ and its place is a constant that an index can hold. Never here: what an action c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -39,6 +39,7 @@ GRIDLINE: Final = "gridline"
 """Who did what no person did."""
 ANY: Final = "*"
 _LANGUAGE: Final = "language"
+_BY_MACHINE: Final = frozenset({TicketState.WITH_DEDUP, TicketState.ANSWERED})
 _OUT: Final = frozenset({ReportState.SENT, ReportState.ANSWERED})
 _TAKEN_BACK: Final = "placement_undone"
 """Why a report waits again, in dedup's word: a dispatcher took back where a person had said it is."""
@@ -313,16 +314,17 @@ def following(
 ) -> list[Event]:
     """Return what a contact does to the work on its ticket, once it was folded in and routed.
 
-    What is open again is kept for the agent who had it, if they are among those who are ``free``; a danger for nobody.
+    What people had closed is open again, and what a machine had taken care of once a person has to look: as of now. It
+    is kept for the agent who had it, if they are among those who are ``free``; a danger for nobody.
     A danger that becomes known leaves whoever has it. Where nobody has the ticket, any further danger takes away what
     else keeps it from the next agent: where a person moved it, for whom it is kept, who declined what it was before.
     """
     work = work_of(ticket)
     known = set(before.classification.hazards) if before else set[str]()
     dangers = set(ticket.classification.hazards)
-    says = speaks(contact)
     asked: list[Event] = []
-    if before is not None and not work.open and says:
+    left = before is not None and before.standing in _BY_MACHINE and ticket.standing is TicketState.QUEUED
+    if before is not None and (left or not work.open) and speaks(contact):
         keep = None if dangers or work.known_agent not in free else work.known_agent
         until = now + rules.timings.hold if keep else None
         asked.append(Event(did=Did.REOPENED, at=now, by=GRIDLINE, to_agent=keep, until=until))
@@ -335,6 +337,7 @@ def following(
     if not asked:
         return []
     case = case_of(ticket, rules)
+    case = replace(case, waits=case.waits and not left)
     found: list[Event] = []
     for event in asked:
         if (decided := decide(work, event, case)) is not None:

@@ -324,6 +324,24 @@ def test_a_call_is_one_contact_however_many_events_it_has(repeats: int, first: b
     assert done.first is first
 
 
+def test_who_speaks_again_after_a_machine_took_care_of_them_waits_from_then_on() -> None:
+    """Their first word was answered by an order: nobody was late with it."""
+    before = after(contact("1", thread="t", text="停电了"))
+    soon, late = contact("2", thread="t", minutes=5, text="快点"), contact("3", thread="t", minutes=40, text="还没来电")
+    assert following(before, after(soon, before=before), soon, SHIPPED_DESK, soon.received_at) == []
+    ticket = after(late, before=before)
+    opened = following(before, ticket, late, SHIPPED_DESK, late.received_at)
+    assert [event.did for event in opened] == [Did.REOPENED]
+    ticket = with_events(ticket, opened)
+    assert next(due.due_at for due in turn_of(ticket, SHIPPED_DESK).due) == late.received_at + 2 * MINUTE
+    claim = Event(did=Did.CLAIMED, at=late.received_at + MINUTE, by="t", agent="ann")
+    taken = decide(work_of(ticket), claim, case_of(ticket, SHIPPED_DESK))
+    assert taken is not None
+    assert taken.seconds == 60
+    more = contact("4", thread="t", minutes=41, text="有人吗")
+    assert following(ticket, after(more, before=ticket), more, SHIPPED_DESK, more.received_at) == [], "once"
+
+
 def test_a_new_danger_makes_a_clock_that_stands_still_run_again() -> None:
     paused = Event(did=Did.PAUSED, at=NOON, by="t", reason="customer")
     before = worked(after(contact("1", thread="t", text="查电费")), [paused], NOON)
