@@ -20,7 +20,7 @@ from services.router.domain.allowing import Case, decide
 from services.router.domain.effects import evolve
 from services.router.domain.facts import speaks
 from services.router.domain.log import Did, Event
-from services.router.domain.sla import Clock, due_levels, met_at, next_level, reached
+from services.router.domain.sla import Clock, due_levels, met_at, next_level, reached, told
 from services.router.domain.ticket import ReportState
 from services.router.domain.timing import Timings, WrapUp, lapsed, wakes, written_up
 from services.router.domain.versions import wakes_at
@@ -224,7 +224,7 @@ def turn_of(ticket: Ticket, rules: DeskRules) -> Turn:
                 stage=stage.name,
                 due_at=reached(stage, work.elapsed, start),
                 met_at=met_at(stage, work.elapsed),
-                level=work.elapsed.told.get(stage.name, 0),
+                level=told(stage, work.elapsed, start),
             )
             for stage in clock.stages
         )

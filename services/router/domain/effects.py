@@ -134,18 +134,20 @@ def _elapsed(work: Work, event: Event) -> Elapsed:
     was = work.elapsed
     if event.did is Did.REOPENED:
         return Elapsed(start=event.at)
-    pauses, told, met = was.pauses, was.told, was.met
+    pauses, told, told_at, met = was.pauses, was.told, was.told_at, was.met
     if event.did is Did.PAUSED:
         pauses = (*pauses, Pause(start=event.at))
     ends = event.did in {Did.RESUMED, Did.COMPLETED, Did.WITHDRAWN, Did.RECALLED}
     if ends and was.paused:
         pauses = (*pauses[:-1], Pause(start=pauses[-1].start, end=event.at))
     if event.did is Did.ESCALATED and event.stage is not None:
-        told = {**told, event.stage: max(event.level or 0, told.get(event.stage, 0))}
+        level = event.level or 0
+        told = {**told, event.stage: max(level, told.get(event.stage, 0))}
+        told_at = {**told_at, event.stage: {**told_at.get(event.stage, {}), level: event.at}}
     if event.did.value not in met and event.did in _METS:
         met = {**met, event.did.value: event.at}
     same = pauses is was.pauses and told is was.told and met is was.met
-    return was if same else was.model_copy(update={"pauses": pauses, "told": told, "met": met})
+    return was if same else was.model_copy(update={"pauses": pauses, "told": told, "told_at": told_at, "met": met})
 
 
 _METS: Final = frozenset(

@@ -71,12 +71,14 @@ class Elapsed(Value):
         pauses: In order; only the last may be open.
         met: When each event that could meet a stage first happened.
         told: The highest level of warning given, by stage.
+        told_at: When each level was given last, by stage; absent of an older release.
     """
 
     start: Timestamp | None = None
     pauses: tuple[Pause, ...] = ()
     met: dict[Word, Timestamp] = Field(default_factory=dict)
     told: dict[Word, int] = Field(default_factory=dict)
+    told_at: dict[Word, dict[int, Timestamp]] = Field(default_factory=dict)
 
     @property
     def paused(self) -> bool:
@@ -103,16 +105,30 @@ def met_at(stage: Stage, elapsed: Elapsed) -> datetime | None:
     return min((at for event, at in elapsed.met.items() if event in stage.met_by), default=None)
 
 
+def told(stage: Stage, elapsed: Elapsed, start: datetime) -> int:
+    """Return the highest level of warning given of a stage; 0 if none was.
+
+    Another clock may have told it, or one that began with a ticket since taken out: what was not due then by this clock
+    is still to be told by it.
+    """
+    level, given = elapsed.told.get(stage.name, 0), elapsed.told_at.get(stage.name)
+    while level and given is not None:
+        due = reached(stage, elapsed, start, stage.levels[level - 1])
+        if due is not None and any(each >= level and due <= at for each, at in given.items()):
+            break
+        level -= 1
+    return level
+
+
 def levels(stage: Stage, elapsed: Elapsed, start: datetime) -> Iterator[tuple[int, datetime]]:
     """Yield the levels not told yet and when each is due, ascending; none once the stage is met."""
     if met_at(stage, elapsed) is not None:
         return
-    for level, part in enumerate(stage.levels, 1):
-        if level > elapsed.told.get(stage.name, 0):
-            at = reached(stage, elapsed, start, part)
-            if at is None:
-                return
-            yield level, at
+    for level in range(told(stage, elapsed, start) + 1, len(stage.levels) + 1):
+        at = reached(stage, elapsed, start, stage.levels[level - 1])
+        if at is None:
+            return
+        yield level, at
 
 
 def due_levels(clock: Clock, elapsed: Elapsed, start: datetime, now: datetime) -> Iterator[tuple[Stage, int]]:

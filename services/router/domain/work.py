@@ -107,7 +107,7 @@ class Work(Value):
     @property
     def untouched(self) -> bool:
         """Whether no person had to do with it: at most it is kept for one, and warnings of its clock were given."""
-        unwarned = self.elapsed.model_copy(update={"told": {}})
+        unwarned = self.elapsed.model_copy(update={"told": {}, "told_at": {}})
         return self.model_copy(update={"held_for": None, "held_until": None, "elapsed": unwarned}) == UNTOUCHED
 
     def stands(self, decided: TicketState) -> TicketState:

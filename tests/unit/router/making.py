@@ -11,7 +11,10 @@ from services.contracts.messages import ContactReceived
 from services.contracts.values import Basis, Channel, CustomerClass, Place, Recipient
 from services.router.domain.deciding import receive
 from services.router.domain.facts import Bounds, Facts, fold
+from services.router.domain.log import Did, Event
 from services.router.domain.ticket import Located, Rules, Ticket
+from services.router.domain.versions import worked
+from services.router.timers import passed
 from services.router.tree.book import load_desk, load_rules
 
 DEPLOY: Final = Path(__file__).parents[3] / "deploy"
@@ -22,6 +25,7 @@ DESK: Final = DEPLOY / "desk.yaml"
 SHIPPED_DESK: Final = load_desk(str(DESK), DESK.read_text(encoding="utf-8"))
 BOUNDS: Final = Bounds()
 NOON: Final = datetime(2026, 7, 1, 4, tzinfo=UTC)
+MINUTE: Final = timedelta(minutes=1)
 NOWHERE: Final = Located(Place())
 AT_HOME: Final = Located(
     Place(area="S1", feeder="F1", transformer_id="T1", account_id="A1", confidence=0.9, basis=Basis.ACCOUNT)
@@ -75,3 +79,18 @@ def after(
         ticket = receive(ticket, each, facts, located, rules, BOUNDS, each.received_at)
     assert ticket is not None
     return ticket
+
+
+def claimed(ticket: Ticket) -> Ticket:
+    """A ticket that ann has."""
+    return worked(ticket, [Event(did=Did.CLAIMED, at=NOON, by="t", agent="ann", seconds=1)], NOON)
+
+
+def done_by_time(ticket: Ticket, now: datetime) -> dict[Did, Event]:
+    """All that time alone did to a ticket by then, the first of each kind."""
+    found: dict[Did, Event] = {}
+    while (change := passed(ticket, SHIPPED_DESK, now)).after is not ticket:
+        ticket = change.after
+        for event in change.events:
+            found.setdefault(event.did, event)
+    return found

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.contracts.values import Attachment, Channel, CustomerClass, Priority
+from services.contracts.values import Attachment, CustomerClass, Priority
 from services.router.domain.allowing import decide
 from services.router.domain.deciding import route_again
 from services.router.domain.desk import Agent, case_of, clock_of, following, lane_of, serves, turn_of, work_of
@@ -19,7 +19,6 @@ from services.router.domain.effects import evolve
 from services.router.domain.kpi import Counts, figures
 from services.router.domain.log import Did, Event, NotAllowedError
 from services.router.domain.sla import Clock, Elapsed, next_level
-from services.router.domain.ticket import ReportState
 from services.router.domain.versions import with_events, worked
 from services.router.domain.work import Phase
 from services.router.timers import passed
@@ -29,7 +28,20 @@ from services.router.tree.desk import queues_of_no_tree
 from services.router.tree.keys import DEVELOPMENT_KEYS, Scope, read_keys
 from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError
-from tests.unit.router.making import DEPLOY, DESK, NOON, NOWHERE, SHIPPED, SHIPPED_DESK, after, contact, home_of
+from tests.unit.router.making import (
+    DEPLOY,
+    DESK,
+    MINUTE,
+    NOON,
+    NOWHERE,
+    SHIPPED,
+    SHIPPED_DESK,
+    after,
+    claimed,
+    contact,
+    done_by_time,
+    home_of,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,12 +49,7 @@ if TYPE_CHECKING:
     from services.router.domain.ticket import Ticket
 
 TEXT = DESK.read_text(encoding="utf-8")
-MINUTE = timedelta(minutes=1)
 KEYS = (DEPLOY / "keys.yaml").read_text(encoding="utf-8")
-
-
-def claimed(ticket: Ticket) -> Ticket:
-    return worked(ticket, [Event(did=Did.CLAIMED, at=NOON, by="t", agent="ann", seconds=1)], NOON)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +226,43 @@ def test_a_ticket_opened_again_takes_over_the_clock_of_what_is_merged_into_it_th
     assert due(released) == NOON + 80 * MINUTE
 
 
+def test_a_warning_counts_for_the_clock_that_gave_it_and_is_never_given_twice() -> None:
+    """As another matter, or without the older ticket it stood for, it is in time, and warned of before it is late."""
+
+    def by(ticket: Ticket, *events: Event) -> Ticket:
+        return worked(ticket, events, NOON)
+
+    def warned(ticket: Ticket, now: datetime) -> tuple[Ticket, list[tuple[str | None, int | None]]]:
+        found: list[tuple[str | None, int | None]] = []
+        while (change := passed(ticket, SHIPPED_DESK, now)).events:
+            ticket = change.after
+            found += [(event.stage, event.level) for event in change.events if event.did is Did.ESCALATED]
+        return ticket, found
+
+    later = NOON + 60 * MINUTE
+    question, early = after(contact("1", text="查电费")), contact("2").ticket_id
+    ticket, found = warned(question, later)
+    assert found == [("respond", 4)]
+    service = after(contact("1", business_type="service_request"))
+    corrected = replace(service, work=ticket.work)
+    assert turn_of(corrected, SHIPPED_DESK).level == 0, "a working day has not gone by"
+    day = datetime(2026, 7, 2, 4, tzinfo=UTC)
+    corrected, found = warned(corrected, day - MINUTE)
+    assert found == [("respond", 2)]
+    assert turn_of(corrected, SHIPPED_DESK).level == 2
+    assert warned(replace(question, work=corrected.work), day)[1] == [], "told before"
+
+    live = by(question, Event(did=Did.CARRIED, at=NOON, by="t", ticket=early, opened_at=NOON - 60 * MINUTE))
+    live, found = warned(live, NOON)
+    assert found == [("respond", 4)]
+    alone = by(live, Event(did=Did.RELEASED, at=NOON, by="t", ticket=early))
+    assert turn_of(alone, SHIPPED_DESK).level == 0
+    alone, found = warned(alone, NOON + 4 * MINUTE)
+    assert found == [("respond", 1)]
+    again = by(alone, Event(did=Did.CARRIED, at=later, by="t", ticket=early, opened_at=NOON - 60 * MINUTE))
+    assert warned(again, NOON + 4 * MINUTE)[1] == []
+
+
 MOVES: dict[Did, dict[str, object]] = {
     Did.TRANSFERRED: {"to_queue": "general", "agent": "ann"},
     Did.RETURNED: {"reason": "other", "agent": "ann"},
@@ -279,69 +323,6 @@ def test_a_new_danger_recalls_and_a_closed_ticket_opens_only_for_words() -> None
     assert evolve(closed.work, opened).elapsed.start == NOON
 
 
-@pytest.mark.parametrize(
-    ("did", "told"),
-    [
-        (Did.KEPT, {"to_agent": "ann", "until": NOON + MINUTE}),
-        (Did.OFFERED, {"agent": "ann", "until": NOON + MINUTE}),
-        (Did.REQUEUED, {"to_queue": "general"}),
-    ],
-)
-@pytest.mark.parametrize("text", ["查电费", "着火了"])
-def test_a_danger_that_becomes_known_is_kept_for_nobody_and_from_nobody(
-    text: str, did: Did, told: dict[str, object]
-) -> None:
-    """Whom it was kept for, who declined a question, where it was moved: the next agent for danger has it."""
-    before = worked(after(contact("1", thread="t", text=text)), [Event(did=did, at=NOON, by="t", **told)], NOON)
-    if did is Did.OFFERED:
-        declined = Event(did=Did.DECLINED, at=NOON, by="t", agent="ann", until=NOON + 2 * MINUTE)
-        before = worked(before, [declined], NOON)
-    said = contact("2", thread="t", text="有人触电了")
-    ticket = after(said, before=replace(before, report=ReportState.NONE))
-    waits = with_events(ticket, following(before, ticket, said, SHIPPED_DESK, NOON))
-    assert (waits.queue, work_of(waits).held_for, work_of(waits).passed) == ("emergency", None, ())
-
-
-def test_a_danger_that_is_opened_again_is_kept_for_nobody_and_one_in_hand_stays_where_it_is() -> None:
-    fire = claimed(after(contact("1", thread="t", text="着火了")))
-    said = contact("2", thread="t", text="还在冒烟，有人触电了")
-    assert following(fire, after(said, before=fire), said, SHIPPED_DESK, NOON) == [], "who has it hears it"
-    closed = worked(fire, [Event(did=Did.COMPLETED, at=NOON, by="t", agent="ann", outcome="solved")], NOON)
-    asked = contact("3", thread="t", text="你们来了吗")
-    [opened] = following(closed, after(asked, before=closed), asked, SHIPPED_DESK, NOON, {"ann"})
-    assert (opened.did, opened.to_agent) == (Did.REOPENED, None)
-
-
-@pytest.mark.parametrize(("repeats", "first"), [(0, True), (1, False)])
-def test_a_call_is_one_contact_however_many_events_it_has(repeats: int, first: bool) -> None:
-    """Begun, a menu, words, ended: solved at once. One who had told of it before was not."""
-    events: list[dict[str, Any]] = [{}, {"business_type": "enquiry"}, {"text": "查电费"}, {"final": True}]
-    call = after(*(contact(str(n), thread="c", channel=Channel.PHONE, **told) for n, told in enumerate(events)))
-    ticket = claimed(replace(call, repeats=repeats))
-    asked = Event(did=Did.COMPLETED, at=NOON, by="t", agent="ann", outcome="solved")
-    done = decide(work_of(ticket), asked, case_of(ticket, SHIPPED_DESK))
-    assert done is not None
-    assert done.first is first
-
-
-def test_who_speaks_again_after_a_machine_took_care_of_them_waits_from_then_on() -> None:
-    """Their first word was answered by an order: nobody was late with it."""
-    before = after(contact("1", thread="t", text="停电了"))
-    soon, late = contact("2", thread="t", minutes=5, text="快点"), contact("3", thread="t", minutes=40, text="还没来电")
-    assert following(before, after(soon, before=before), soon, SHIPPED_DESK, soon.received_at) == []
-    ticket = after(late, before=before)
-    opened = following(before, ticket, late, SHIPPED_DESK, late.received_at)
-    assert [event.did for event in opened] == [Did.REOPENED]
-    ticket = with_events(ticket, opened)
-    assert next(due.due_at for due in turn_of(ticket, SHIPPED_DESK).due) == late.received_at + 2 * MINUTE
-    claim = Event(did=Did.CLAIMED, at=late.received_at + MINUTE, by="t", agent="ann")
-    taken = decide(work_of(ticket), claim, case_of(ticket, SHIPPED_DESK))
-    assert taken is not None
-    assert taken.seconds == 60
-    more = contact("4", thread="t", minutes=41, text="有人吗")
-    assert following(ticket, after(more, before=ticket), more, SHIPPED_DESK, more.received_at) == [], "once"
-
-
 def test_a_new_danger_makes_a_clock_that_stands_still_run_again() -> None:
     paused = Event(did=Did.PAUSED, at=NOON, by="t", reason="customer")
     before = worked(after(contact("1", thread="t", text="查电费")), [paused], NOON)
@@ -400,21 +381,6 @@ def test_who_never_ends_a_write_up_is_free_at_the_limit_of_the_queue(text: str, 
     assert case_of(ticket, for_ever).wrap_up is None
 
 
-def test_what_the_customer_says_while_it_is_written_up_is_not_ended_by_the_limit() -> None:
-    ticket = after(contact("1", thread="t", text="查电费"))
-    for did in (Did.CLAIMED, Did.WRAPPED_UP):
-        event = decide(work_of(ticket), Event(did=did, at=NOON, by="t", agent="ann"), case_of(ticket, SHIPPED_DESK))
-        assert event is not None
-        ticket = worked(ticket, [event], NOON)
-    over = NOON + 10 * MINUTE
-    ended = after(contact("2", thread="t", minutes=1, text=None), before=ticket)
-    assert Did.COMPLETED in done_by_time(ended, over), "a call that ends says nothing"
-    heard = after(contact("3", thread="t", minutes=1, text="还有一件事"), before=ticket)
-    done = done_by_time(heard, over)
-    assert Did.COMPLETED not in done
-    assert done[Did.REQUEUED].reason == "wrap_up_over"
-
-
 def test_a_write_up_that_began_without_a_limit_has_the_limit_of_the_rules_that_come_into_force() -> None:
     for_ever = replace(SHIPPED_DESK, wrap_up={}, usual_wrap_up=None)
     ticket = after(contact("1", text="查电费"))
@@ -433,16 +399,6 @@ def test_a_write_up_that_began_without_a_limit_has_the_limit_of_the_rules_that_c
     assert (work.phase, work.agent, work.since) == (Phase.WRAP_UP, "ann", NOON)
     assert work.until == later + timedelta(minutes=10), "from now on, not from when it began"
     assert Did.COMPLETED in done_by_time(limited.after, later + timedelta(minutes=10))
-
-
-def done_by_time(ticket: Ticket, now: datetime) -> dict[Did, Event]:
-    """All that time alone did to a ticket by then, the first of each kind."""
-    found: dict[Did, Event] = {}
-    while (change := passed(ticket, SHIPPED_DESK, now)).after is not ticket:
-        ticket = change.after
-        for event in change.events:
-            found.setdefault(event.did, event)
-    return found
 
 
 def test_a_call_given_up_is_counted_once() -> None:

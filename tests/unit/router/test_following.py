@@ -1,0 +1,94 @@
+"""What customers say while people work on their ticket, or after: who has it then, and what counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.contracts.values import Channel
+from services.router.domain.allowing import decide
+from services.router.domain.desk import case_of, following, turn_of, work_of
+from services.router.domain.log import Did, Event
+from services.router.domain.ticket import ReportState
+from services.router.domain.versions import with_events, worked
+from tests.unit.router.making import MINUTE, NOON, SHIPPED_DESK, after, claimed, contact, done_by_time
+
+
+@pytest.mark.parametrize(
+    ("did", "told"),
+    [
+        (Did.KEPT, {"to_agent": "ann", "until": NOON + MINUTE}),
+        (Did.OFFERED, {"agent": "ann", "until": NOON + MINUTE}),
+        (Did.REQUEUED, {"to_queue": "general"}),
+    ],
+)
+@pytest.mark.parametrize("text", ["查电费", "着火了"])
+def test_a_danger_that_becomes_known_is_kept_for_nobody_and_from_nobody(
+    text: str, did: Did, told: dict[str, object]
+) -> None:
+    """Whom it was kept for, who declined a question, where it was moved: the next agent for danger has it."""
+    before = worked(after(contact("1", thread="t", text=text)), [Event(did=did, at=NOON, by="t", **told)], NOON)
+    if did is Did.OFFERED:
+        declined = Event(did=Did.DECLINED, at=NOON, by="t", agent="ann", until=NOON + 2 * MINUTE)
+        before = worked(before, [declined], NOON)
+    said = contact("2", thread="t", text="有人触电了")
+    ticket = after(said, before=replace(before, report=ReportState.NONE))
+    waits = with_events(ticket, following(before, ticket, said, SHIPPED_DESK, NOON))
+    assert (waits.queue, work_of(waits).held_for, work_of(waits).passed) == ("emergency", None, ())
+
+
+def test_a_danger_that_is_opened_again_is_kept_for_nobody_and_one_in_hand_stays_where_it_is() -> None:
+    fire = claimed(after(contact("1", thread="t", text="着火了")))
+    said = contact("2", thread="t", text="还在冒烟，有人触电了")
+    assert following(fire, after(said, before=fire), said, SHIPPED_DESK, NOON) == [], "who has it hears it"
+    closed = worked(fire, [Event(did=Did.COMPLETED, at=NOON, by="t", agent="ann", outcome="solved")], NOON)
+    asked = contact("3", thread="t", text="你们来了吗")
+    [opened] = following(closed, after(asked, before=closed), asked, SHIPPED_DESK, NOON, {"ann"})
+    assert (opened.did, opened.to_agent) == (Did.REOPENED, None)
+
+
+@pytest.mark.parametrize(("repeats", "first"), [(0, True), (1, False)])
+def test_a_call_is_one_contact_however_many_events_it_has(repeats: int, first: bool) -> None:
+    """Begun, a menu, words, ended: solved at once. One who had told of it before was not."""
+    events: list[dict[str, Any]] = [{}, {"business_type": "enquiry"}, {"text": "查电费"}, {"final": True}]
+    call = after(*(contact(str(n), thread="c", channel=Channel.PHONE, **told) for n, told in enumerate(events)))
+    ticket = claimed(replace(call, repeats=repeats))
+    asked = Event(did=Did.COMPLETED, at=NOON, by="t", agent="ann", outcome="solved")
+    done = decide(work_of(ticket), asked, case_of(ticket, SHIPPED_DESK))
+    assert done is not None
+    assert done.first is first
+
+
+def test_who_speaks_again_after_a_machine_took_care_of_them_waits_from_then_on() -> None:
+    """Their first word was answered by an order: nobody was late with it."""
+    before = after(contact("1", thread="t", text="停电了"))
+    soon, late = contact("2", thread="t", minutes=5, text="快点"), contact("3", thread="t", minutes=40, text="还没来电")
+    assert following(before, after(soon, before=before), soon, SHIPPED_DESK, soon.received_at) == []
+    ticket = after(late, before=before)
+    opened = following(before, ticket, late, SHIPPED_DESK, late.received_at)
+    assert [event.did for event in opened] == [Did.REOPENED]
+    ticket = with_events(ticket, opened)
+    assert next(due.due_at for due in turn_of(ticket, SHIPPED_DESK).due) == late.received_at + 2 * MINUTE
+    claim = Event(did=Did.CLAIMED, at=late.received_at + MINUTE, by="t", agent="ann")
+    taken = decide(work_of(ticket), claim, case_of(ticket, SHIPPED_DESK))
+    assert taken is not None
+    assert taken.seconds == 60
+    more = contact("4", thread="t", minutes=41, text="有人吗")
+    assert following(ticket, after(more, before=ticket), more, SHIPPED_DESK, more.received_at) == [], "once"
+
+
+def test_what_the_customer_says_while_it_is_written_up_is_not_ended_by_the_limit() -> None:
+    ticket = after(contact("1", thread="t", text="查电费"))
+    for did in (Did.CLAIMED, Did.WRAPPED_UP):
+        event = decide(work_of(ticket), Event(did=did, at=NOON, by="t", agent="ann"), case_of(ticket, SHIPPED_DESK))
+        assert event is not None
+        ticket = worked(ticket, [event], NOON)
+    over = NOON + 10 * MINUTE
+    ended = after(contact("2", thread="t", minutes=1, text=None), before=ticket)
+    assert Did.COMPLETED in done_by_time(ended, over), "a call that ends says nothing"
+    heard = after(contact("3", thread="t", minutes=1, text="还有一件事"), before=ticket)
+    done = done_by_time(heard, over)
+    assert Did.COMPLETED not in done
+    assert done[Did.REQUEUED].reason == "wrap_up_over"
