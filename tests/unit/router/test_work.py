@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -10,14 +11,18 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from pydantic import TypeAdapter
 
 from services.contracts.values import Priority, TicketState
+from services.router import store
 from services.router.domain.allowing import ALLOWED, Case, decide
 from services.router.domain.effects import evolve, fold
 from services.router.domain.log import Did, Event, NotAllowedError, Why
+from services.router.domain.ticket import Ticket
 from services.router.domain.timing import Timings, lapsed
 from services.router.domain.work import UNTOUCHED, Phase, Work
-from tests.unit.router.making import NOON
+from tests.unit.router.making import NOON, claimed, contact
+from tests.unit.router.making import after as routed
 
 OTHER = UUID(int=7)
 CASE = Case(opened_at=NOON, queue="general", waits=True)
@@ -271,3 +276,11 @@ def test_what_is_decided_again_as_its_queue_is_gone_keeps_its_place_its_clock_an
     again = evolve(moved, act(Did.REROUTED, seconds=4))
     assert (moved.queue, again.queue) == ("repair", None)
     assert again == moved.model_copy(update={"queue": None})
+
+
+def test_what_a_newer_release_stored_is_read_without_what_it_added() -> None:
+    """Two releases run side by side during a rollout, and one can be taken back."""
+    ticket = claimed(routed(contact("1", text="查电费")))
+    stored = TypeAdapter(Ticket).dump_python(ticket, mode="json", exclude_none=True)
+    stored["newer"] = stored["work"]["newer"] = stored["work"]["elapsed"]["newer"] = stored["place"]["newer"] = {"a": 1}
+    assert store.read(json.dumps(stored)) == ticket
