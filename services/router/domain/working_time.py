@@ -25,7 +25,7 @@ class WorkingTime:
     """When an office works.
 
     Attributes:
-        hours: Spans of a working day, in order, not touching.
+        hours: Spans of a working day, in order; an end of 00:00 is the end of the day.
         offset: Local time, east of UTC.
         weekend: Days of the week off, Monday 0.
         holidays: Days off beside the weekend.
@@ -51,7 +51,7 @@ class WorkingTime:
         """Working time of a working day."""
         if self.always:
             return timedelta(days=1)
-        return sum((_at(end) - _at(start) for start, end in self.hours), timedelta())
+        return sum((_end(end) - _at(start) for start, end in self.hours), timedelta())
 
     def add(self, start: datetime, amount: timedelta) -> datetime:
         """Return the instant at which ``amount`` of working time has passed since ``start``.
@@ -96,11 +96,9 @@ class WorkingTime:
         if spans is None:
             if len(self._days) >= _MOST_DAYS:
                 self._days.clear()
-            zone = self._zone
+            midnight = datetime.combine(day, time(0), self._zone)
             hours = self.hours if self._works(day) else ()
-            spans = tuple(
-                (datetime.combine(day, begins, zone), datetime.combine(day, ends, zone)) for begins, ends in hours
-            )
+            spans = tuple((midnight + _at(begins), midnight + _end(ends)) for begins, ends in hours)
             self._days[day] = spans
         return spans
 
@@ -108,8 +106,8 @@ class WorkingTime:
         """Tell whether an instant is working time; the end of a span is not."""
         if self.always:
             return True
-        local = moment.astimezone(timezone(self.offset))
-        return self._works(local.date()) and any(begins <= local.time() < ends for begins, ends in self.hours)
+        local = moment.astimezone(self._zone)
+        return any(begins <= local < ends for begins, ends in self._day(local.date()))
 
     def _works(self, day: date) -> bool:
         return day in self.workdays or (day.weekday() not in self.weekend and day not in self.holidays)
@@ -117,6 +115,10 @@ class WorkingTime:
 
 ALWAYS: Final = WorkingTime(always=True)
 """Day and night."""
+
+
+def _end(moment: time) -> timedelta:
+    return _at(moment) or timedelta(days=1)
 
 
 def _at(moment: time) -> timedelta:

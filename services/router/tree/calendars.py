@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from yaml.nodes import Node
 
 _CALENDAR: Final = ("hours", "offset", "weekend", "holidays")
-_HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+_HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
+_MIDNIGHT: Final = time(0)
 _OFFSET: Final = re.compile(r"([+-])(0\d|1[0-4]):([0-5]\d)")
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPAN_OF_DAYS: Final = re.compile(r"(\d{2}-\d{2})(?:\.\.(\d{2}-\d{2}))?")
@@ -137,11 +138,14 @@ def _hours(reader: Reader, node: Node) -> tuple[tuple[time, time], ...]:
     for text, line in reader.texts(node, "hours"):
         match = _HOURS.fullmatch(text)
         begins, ends = (
-            (time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))) if match else (None, None)
+            (time(int(match[1]), int(match[2])), time(int(match[3] or 0), int(match[4] or 0)))
+            if match
+            else (None, None)
         )
+        over = spans and (spans[-1][1] == _MIDNIGHT or (begins is not None and begins < spans[-1][1]))
         if begins is None or ends is None:
-            reader.fault(line, f"{text!r} must be like 08:30-12:00")
-        elif begins >= ends or (spans and begins < spans[-1][1]):
+            reader.fault(line, f"{text!r} must be like 08:30-12:00, at most until 24:00")
+        elif (begins >= ends and not text.endswith("24:00")) or over:
             reader.fault(line, f"{text!r} must begin before it ends, and after the one before it")
         else:
             spans.append((begins, ends))

@@ -7,7 +7,7 @@ this file change one after the other. Never here: what it means for a ticket (``
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import Channel, CustomerClass, Priority
@@ -34,6 +34,7 @@ _OPTIONAL: Final = {"known": "known"}
 _SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
 _LONG_DAY: Final = timedelta(days=1)
 _LONGEST: Final = timedelta(days=3660)
+_ANY_DAY: Final = datetime(2024, 1, 1, tzinfo=UTC)
 _LEAST: Final = 0.001
 _MOST_LEVEL: Final = 100.0
 _NOTHING: Final = (timedelta(0), 0.0)
@@ -87,6 +88,15 @@ def queues_of_no_tree(desk: DeskRules, trees: Collection[str]) -> list[str]:
         for queue, where in desk.named
         if queue not in trees
     ]
+
+
+def _is_reached(calendar: WorkingTime, amount: timedelta) -> bool:
+    """Tell whether so much working time passes within half of how far a calendar looks, from whenever on."""
+    try:
+        calendar.add(_ANY_DAY, 2 * amount)
+    except ValueError:
+        return False
+    return True
 
 
 class _Desk:
@@ -159,6 +169,8 @@ class _Desk:
             known = _VALUES.get(key)
             items = list(value.value) if isinstance(value.value, list) else [value]
             words = [self._reader.word(item, key, known) for item in items]
+            if not items:
+                self._reader.fault(line_of(value), f"{key} has an empty list: it would never match")
             found[key] = frozenset(word for word in words if word is not None)
             if key == "queue":
                 self.named += (
@@ -181,6 +193,9 @@ class _Desk:
             )
             met_by = self._met_by(fields["met_by"]) if "met_by" in fields else frozenset()
             levels = self._levels(fields["levels"]) if "levels" in fields else DEFAULT_LEVELS
+            if within is not None and not _is_reached(calendar, within * levels[-1]):
+                reason = f"{entry.key}: its last level of warning is out of reach in five years of its calendar"
+                self._reader.fault(line_of(entry.value), reason)
             if name is not None and within is not None:
                 stages.append(Stage(name, within, met_by, levels, calendar))
         if isinstance(node.value, list) and not node.value:

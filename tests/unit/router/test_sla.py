@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from services.router.domain.sla import Clock, Elapsed, Pause, Stage, due_levels, levels, next_level, reached
 from services.router.domain.working_time import ALWAYS, WorkingTime
+from services.router.tree.calendars import read_calendars
+from services.runtime.yaml_reading import Reader
 
 OFFICE = WorkingTime(holidays=frozenset({date(2026, 10, 1)}), workdays=frozenset({date(2026, 10, 10)}))
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -109,6 +111,27 @@ def test_a_stage_that_was_met_warns_no_more() -> None:
     met = Elapsed(met={"completed": NOON})
     assert next_level(CLOCK, met, NOON) is None
     assert not list(due_levels(CLOCK, met, NOON, NOON + HOUR))
+
+
+def test_a_night_shift_works_until_midnight_and_from_midnight_on() -> None:
+    text = '{night: {hours: ["00:00-08:00", "18:00-24:00"], offset: "+08:00", weekend: [sat, sun]}}'
+    reader = Reader("desk.yaml", text)
+    night = read_calendars(reader, reader.root, {})["night"]
+    reader.finish()
+    assert night.day == 14 * HOUR
+    assert [night.works_at(at(f"2026-09-30T{hour}")) for hour in ("07:59", "08:00", "17:59", "18:00", "23:59")] == [
+        True,
+        False,
+        False,
+        True,
+        True,
+    ]
+    last = at("2026-10-03T00:00")  # a Friday ends
+    assert night.works_at(last - timedelta(microseconds=1))
+    assert not night.works_at(last)
+    assert night.add(at("2026-10-01T22:00"), 3 * HOUR) == at("2026-10-02T01:00")
+    assert night.add(last - HOUR, 2 * HOUR) == at("2026-10-05T01:00")
+    assert night.between(at("2026-10-01T00:00"), last) == 28 * HOUR
 
 
 def test_hours_of_a_night_shift_at_another_offset() -> None:
