@@ -274,7 +274,8 @@ class Desk:
         """Remember whom the customer spoke with: last in a transaction, so that nobody waits in a ring."""
         if not rules.timings.known:
             return
-        spoke = [event for event in change.events if event.did in {Did.CONTACTED, Did.COMPLETED} and event.agent]
+        ends = {Did.CONTACTED, Did.COMPLETED}
+        spoke = [event for event in change.events if event.did in ends and event.agent and not event.is_attempt]
         customers = {handle.key for handle in reporters(change.after.facts)} if spoke else set()
         if customers:
             await roster.know(tx, customers, str(spoke[-1].agent), spoke[-1].at)

@@ -144,7 +144,7 @@ def _elapsed(work: Work, event: Event) -> Elapsed:
         level = event.level or 0
         told = {**told, event.stage: max(level, told.get(event.stage, 0))}
         told_at = {**told_at, event.stage: {**told_at.get(event.stage, {}), level: event.at}}
-    if event.did.value not in met and event.did in _METS:
+    if event.did.value not in met and event.did in _METS and not event.is_attempt:
         met = {**met, event.did.value: event.at}
     same = pauses is was.pauses and told is was.told and met is was.met
     return was if same else was.model_copy(update={"pauses": pauses, "told": told, "told_at": told_at, "met": met})

@@ -6,6 +6,7 @@ Decided here: the vocabulary. Never here: what an action changes (``effects``).
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from services.contracts.values import Language, Name, Place, Priority, Text, Timestamp, Value, Word
@@ -109,6 +110,10 @@ class NotAllowedError(Exception):
         super().__init__(detail)
 
 
+NOT_REACHED: Final = "not_reached"
+"""The outcome of a call on which the agent spoke with nobody."""
+
+
 class Event(Value):
     """One thing done, by whom, when: a line of the log.
 
@@ -150,3 +155,8 @@ class Event(Value):
     first: bool | None = None
     in_time: bool | None = None
     place: Place | None = None
+
+    @property
+    def is_attempt(self) -> bool:
+        """Whether the customer was called and not reached."""
+        return self.did is Did.CONTACTED and self.outcome == NOT_REACHED

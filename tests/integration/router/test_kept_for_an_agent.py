@@ -116,6 +116,11 @@ async def test_a_customers_new_ticket_is_kept_for_the_agent_they_spoke_with(
     assert busy["held_for"] is None, "she has as much as she can"
     assert (await bob.claim()).json()["ticket_id"] == busy["ticket_id"]
     await ann.do("complete", again["ticket_id"], outcome="solved")
+    await bob.do("contact", busy["ticket_id"], outcome="not_reached")
+    third = await asks("3 again")
+    assert third["held_for"] == "ann", "they did not speak with bob"
+    assert (await ann.claim()).json()["ticket_id"] == third["ticket_id"]
+    await ann.do("complete", third["ticket_id"], outcome="solved")
     assert (await asks("4", text="着火了"))["held_for"] is None, "danger waits for nobody"
     assert (await asks("5", business_type="complaint", text=None))["held_for"] is None, "she does not serve that queue"
     assert (await asks("6", phone="13700000002"))["held_for"] is None, "somebody else"

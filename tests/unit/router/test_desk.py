@@ -165,6 +165,14 @@ def test_a_transfer_keeps_the_clock_and_a_merge_takes_the_earliest_start() -> No
     assert turn_of(released, SHIPPED_DESK).due[0].due_at == NOON + timedelta(minutes=20)
 
 
+def test_who_was_not_reached_is_still_to_be_contacted() -> None:
+    ticket = claimed(after(contact("1", text="着火了")))
+    for minute, outcome, met in ((1, "not_reached", None), (2, "reached", NOON + 2 * MINUTE)):
+        asked = Event(did=Did.CONTACTED, at=NOON + minute * MINUTE, by="t", agent="ann", outcome=outcome)
+        ticket = worked(ticket, [asked], asked.at)
+        assert {due.stage: due.met_at for due in turn_of(ticket, SHIPPED_DESK).due}["contact"] == met
+
+
 def test_a_complaint_before_a_holiday_is_due_when_a_calendar_on_the_wall_says() -> None:
     """20 minutes, one working day, five working days, over National Day and a Saturday that is worked (2026)."""
 
