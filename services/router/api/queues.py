@@ -18,7 +18,7 @@ from services.router.api.tickets import TicketView, view
 from services.router.backlog import oldest_s
 from services.router.tree.keys import Scope
 from services.runtime import clock
-from services.runtime.http import Problem
+from services.runtime.http import Problem, wrong_field
 from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
@@ -87,6 +87,9 @@ def queue_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         with translated():
             async with pool.acquire() as connection:
                 tickets = await store.waiting(connection, name, limit, after)
+                lost = after is not None and not tickets and not await store.by_id(connection, after)
+        if lost:
+            raise wrong_field("after", "no ticket has this id")
         if name not in book.declared and not tickets:
             raise Problem(404, f"no such queue; there are {', '.join(book.declared)}")
         head = _queue_view(name, rules, counted.depths, clock.now())

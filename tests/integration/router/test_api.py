@@ -150,6 +150,8 @@ async def test_a_queue_and_the_agents_are_read_page_by_page(client: httpx.AsyncC
     while page := (await client.get("/v1/queues/consultation", params=asked)).json()["tickets"]:
         seen += [each["ticket_id"] for each in page]
         asked["after"] = seen[-1]
+    unknown = await client.get("/v1/queues/consultation", params={"after": str(uuid4())})
+    assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (422, "after"), "no end of the queue"
     whole = (await client.get("/v1/queues/consultation")).json()["tickets"]
     assert seen == [each["ticket_id"] for each in whole]
     assert len(seen) == 7
