@@ -36,7 +36,7 @@ HOLIDAYS_UNTIL: Final = Gauge(
     ("list",),
 )
 DESK_UNKNOWN: Final = Gauge(
-    "gridline_router_desk_unknown_queues", "Queues named in desk.yaml that no route tree in force has"
+    "gridline_router_desk_unknown_queues", "Queues and business types named in desk.yaml that no rules in force have"
 )
 ACTS: Final = Counter("gridline_router_acts_total", "What was done with tickets, by queue", ("did", "queue"))
 REFUSED_ACTS: Final = Counter("gridline_router_acts_refused_total", "Acts that were not allowed, by reason", ("why",))

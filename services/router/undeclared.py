@@ -15,7 +15,7 @@ import structlog
 from services.router import metrics, store
 from services.router.domain.desk import GRIDLINE
 from services.router.domain.log import Did, Event
-from services.router.tree.desk import queues_of_no_tree
+from services.router.tree.desk import kinds_of_no_ticket, queues_of_no_tree
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
 from services.runtime.postgres import translated
@@ -75,11 +75,15 @@ async def watch_queues(desk: Desk, every_s: float = _EVERY_S) -> None:
 
 
 def tell_unknown(desk: Desk, told: list[str]) -> list[str]:
-    """Say which queues of desk.yaml no tree in force has, once and again when it changes; return them."""
-    unknown = queues_of_no_tree(desk.rules(), desk.book.declared)
+    """Say which queues and types of desk.yaml no rules in force have, once and again when it changes; return them."""
+    rules = desk.rules()
+    queues, kinds = queues_of_no_tree(rules, desk.book.declared), kinds_of_no_ticket(rules, desk.book.rules.keywords)
+    unknown = [*queues, *kinds]
     metrics.DESK_UNKNOWN.set(len(unknown))
-    for fault in unknown if unknown != told else ():
+    for fault in queues if unknown != told else ():
         _log.warning("desk_names_a_queue_of_no_tree", fault=fault)
+    for fault in kinds if unknown != told else ():
+        _log.warning("desk_names_a_kind_of_no_ticket", fault=fault)
     return unknown
 
 

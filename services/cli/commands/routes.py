@@ -18,7 +18,7 @@ from services.cli.console import Json, err, out, print_json, table
 from services.cli.errors import CommandError, Exit
 from services.router.settings import RouterSettings
 from services.router.tree.book import load_desk, load_rules
-from services.router.tree.desk import queues_of_no_tree
+from services.router.tree.desk import kinds_of_no_ticket, queues_of_no_tree
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from services.runtime.settings import read_settings
 from services.runtime.yaml_reading import RulesError, read_text
@@ -227,10 +227,10 @@ def _rules(routes: Path | None, classify: Path | None) -> tuple[Rules, RouterSet
 
 
 def _tell_unknown(file: Path, rules: Rules) -> None:
-    """Say which queues of the desk's file the tree does not have: beside the results, for two trees may be in force."""
+    """Say which queues and types of the desk's file the rules lack: beside the results, for others may be in force."""
     with _refused("rules that do not fit"):
         desk = load_desk(str(file), read_text(file))
-    for fault in queues_of_no_tree(desk, rules.tree.queues):
+    for fault in (*queues_of_no_tree(desk, rules.tree.queues), *kinds_of_no_ticket(desk, rules.keywords)):
         err.print(f"[yellow]warning[/yellow] {escape(fault)}")
 
 

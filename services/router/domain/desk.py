@@ -64,6 +64,7 @@ class DeskRules:
         answer_share: The x, from 0 to 1.
         ring: Within which an agent should take what is offered to them.
         named: The queues that are named, each with where: the file and its line.
+        kinds: The business types and kinds of faults that clocks are for: attribute, word, and where.
     """
 
     timings: Timings = field(default_factory=Timings)
@@ -75,6 +76,7 @@ class DeskRules:
     answer_share: float = 0.8
     ring: timedelta = timedelta(seconds=9)
     named: tuple[tuple[str, str], ...] = ()
+    kinds: tuple[tuple[str, str, str], ...] = ()
     hash: str = ""
 
     @property

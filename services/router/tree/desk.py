@@ -1,7 +1,8 @@
 """The desk's file: YAML to timings, calendars and clocks, every fault with its line.
 
-Decided here: what the file may say; that a queue which no tree has is a mistake to be told, and no fault: the trees and
-this file change one after the other. Never here: what it means for a ticket (``domain.desk``).
+Decided here: what the file may say; that a queue which no tree has, or a type that no word list has, is a mistake to be
+told, and no fault: those files and this one change one after the other. Never here: what it means for a ticket
+(``domain.desk``).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from yaml.nodes import Node
 
+    from services.router.domain.classify import Keywords
     from services.router.domain.working_time import WorkingTime
     from services.router.tree.calendars import Holidays
 
@@ -74,6 +76,7 @@ def read_desk(file: str, text: str, holidays: Mapping[str, Holidays], digest: st
         answer_share=share,
         **({} if ring is None else {"ring": ring}),
         named=tuple((queue, f"{file}:{line}") for queue, line in desk.named),
+        kinds=tuple((attribute, word, f"{file}:{line}") for attribute, word, line in desk.kinds),
         hash=digest,
     )
 
@@ -87,6 +90,19 @@ def queues_of_no_tree(desk: DeskRules, trees: Collection[str]) -> list[str]:
         f"{where}: {queue!r} is no queue of any tree; {meant(queue, trees)}"
         for queue, where in desk.named
         if queue not in trees
+    ]
+
+
+def kinds_of_no_ticket(desk: DeskRules, keywords: Keywords) -> list[str]:
+    """Return the business types and kinds of faults of the desk's file that no ticket has, each with its file and line.
+
+    A clock that is for one of them alone never runs.
+    """
+    known = {"business_type": tuple(keywords.business_types), "fault": tuple(kind for kind, _ in keywords.faults)}
+    return [
+        f"{where}: {word!r} is no {attribute} of the word lists; {meant(word, known[attribute])}"
+        for attribute, word, where in desk.kinds
+        if word not in known[attribute]
     ]
 
 
@@ -104,6 +120,8 @@ class _Desk:
         self._reader = reader
         self.named: list[tuple[str, int]] = []
         """Queues and the lines on which they are named."""
+        self.kinds: list[tuple[str, str, int]] = []
+        """The same of what the word lists name, with its attribute."""
 
     def timings(self, node: Node) -> Timings:
         words = {**_TIMINGS, **_OPTIONAL}
@@ -172,10 +190,11 @@ class _Desk:
             if not items:
                 self._reader.fault(line_of(value), f"{key} has an empty list: it would never match")
             found[key] = frozenset(word for word in words if word is not None)
+            said = [(word, line_of(item)) for word, item in zip(words, items, strict=True) if word is not None]
             if key == "queue":
-                self.named += (
-                    (word, line_of(item)) for word, item in zip(words, items, strict=True) if word is not None
-                )
+                self.named += said
+            elif known is None:
+                self.kinds += ((key, word, line) for word, line in said)
         return found
 
     def _stages(self, node: Node, calendars: Mapping[str, WorkingTime]) -> tuple[Stage, ...]:

@@ -87,6 +87,16 @@ async def test_what_is_left_is_read_in_its_order_whatever_waits(people: People) 
     assert "Sort" not in plan
 
 
+async def test_a_clock_that_is_for_no_ticket_is_told(people: People) -> None:
+    rules = load_desk("desk.yaml", DESK.read_text(encoding="utf-8").replace("type: complaint}", "type: complaints}"))
+    people.rules = lambda: rules
+    with capture_logs() as logs:
+        told = tell_unknown(people, [])
+    assert [each["fault"] for each in logs if each["event"] == "desk_names_a_kind_of_no_ticket"] == told
+    assert "'complaints' is no business_type" in told[0]
+    assert metrics.DESK_UNKNOWN._value.get() == 1
+
+
 async def test_a_queue_of_the_desks_file_is_told_once_no_tree_in_force_has_it(people: People, later: People) -> None:
     limit = "    complaint: {limit"
     named = DESK.read_text(encoding="utf-8").replace(limit, f"    consultation: {{limit: 5m, then: complete}}\n{limit}")

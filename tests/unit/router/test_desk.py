@@ -24,7 +24,7 @@ from services.router.domain.work import Phase
 from services.router.timers import passed
 from services.router.tree.book import load_desk
 from services.router.tree.calendars import holidays_beside
-from services.router.tree.desk import queues_of_no_tree
+from services.router.tree.desk import kinds_of_no_ticket, queues_of_no_tree
 from services.router.tree.keys import DEVELOPMENT_KEYS, Scope, read_keys
 from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError
@@ -477,6 +477,17 @@ def test_a_queue_that_no_tree_has_is_told_with_its_line_and_is_no_fault() -> Non
     ]
     assert "did you mean 'whistleblow'?" in told[0]
     assert queues_of_no_tree(read, {*SHIPPED.tree.queues, "whistelblow", "complaints"}) == [], "another router's tree"
+
+
+def test_a_clock_of_a_type_that_no_word_list_has_is_told_with_its_line_and_is_no_fault() -> None:
+    assert kinds_of_no_ticket(SHIPPED_DESK, SHIPPED.keywords) == []
+    wrong = TEXT.replace("{business_type: complaint}", "{business_type: [complaints, opinion], fault: voltages}")
+    [line] = [1 + n for n, each in enumerate(wrong.splitlines()) if "complaints, " in each]
+    told = kinds_of_no_ticket(load_desk("desk.yaml", wrong), SHIPPED.keywords)
+    assert [line.split(" allowed")[0] for line in told] == [
+        f"desk.yaml:{line}: 'complaints' is no business_type of the word lists; did you mean 'complaint'?",
+        f"desk.yaml:{line}: 'voltages' is no fault of the word lists; did you mean 'voltage'?",
+    ]
 
 
 def test_a_key_is_found_by_its_hash_and_two_stand_while_one_is_changed() -> None:
