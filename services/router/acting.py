@@ -236,7 +236,7 @@ class Desk:
         if event is None:
             return Change(before, before, ())
         after = worked(before, [event], event.at)
-        if event.did in {Did.RETURNED, Did.PLACED, Did.REROUTED}:
+        if event.did in {Did.RETURNED, Did.PLACED, Did.REROUTED} or (event.did is Did.URGED and event.first):
             after = route_again(after, self.book.rules, event.at)
         if event.did is Did.REOPENED and after.standing is not TicketState.QUEUED:
             after = route_again(after, self.book.rules, event.at, FOLLOW_UP)  # no machine takes care of it any more

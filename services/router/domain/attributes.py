@@ -68,7 +68,7 @@ def as_seen(ticket: Ticket) -> Attributes:
         unconfirmed=ticket.facts.is_unconfirmed,
         needs_person=ticket.need,
         repeats=ticket.repeats,
-        urges=ticket.urges,
+        urges=ticket.urges + (ticket.work.urges if ticket.work else 0),
     )
     return attributes(ticket.classification, ticket.place, standing)
 

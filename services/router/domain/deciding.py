@@ -327,7 +327,7 @@ def _decide(case: _Case, classification: Classification, rules: Rules, now: date
         unconfirmed=case.facts.is_unconfirmed,
         needs_person=case.need,
         repeats=case.repeats,
-        urges=case.urges,
+        urges=case.urges + (case.work.urges if case.work else 0),
     )
     taken = take(rules.tree, attributes(classification, place, standing), now, rules.duty)
     planned_at, step = _waited(case.was, taken, now)

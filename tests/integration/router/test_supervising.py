@@ -92,7 +92,11 @@ async def test_an_urge_counts_once_in_a_while_and_a_supervisor_moves_tickets(
     lead = await Seat(doors, "lead").begin("*", capacity=2)
     for _ in range(2):
         urged = await lead.do("urge", said.ticket_id, reason="customer")
-    assert urged.json()["urges"] == 1
+    assert [urged.json()[name] for name in ("urges", "priority", "tags")] == [1, "high", ["urged"]], "as by a contact"
+    await desk.take(question("3", ago=0, text="怎么收费", reply_to=Recipient(channel=Channel.WEB, address="session-1")))
+    assert (await desk.ticket(said)).taken.tags == ("urged",)
+    explained = await lead.ask(f"tickets/{said.ticket_id}/explain", method="GET")
+    assert explained.json()["tags"] == ["urged"]
     await lead.ask(f"tickets/{said.ticket_id}/reprioritise", priority="urgent", reason="supervisor")
     assert (await lead.claim()).json()["ticket_id"] == str(said.ticket_id), "before one that is older"
     back = await lead.ask(f"tickets/{said.ticket_id}/requeue", to_queue="general", reason="other_team")
