@@ -48,7 +48,7 @@ ALLOWED: Final[Mapping[Did, frozenset[Phase]]] = {
     Did.CARRIED: frozenset({*OPEN, Phase.CLOSED}),
     Did.RELEASED: ALL,
     Did.LOST: IN_HAND,
-    Did.PLACED: OPEN,
+    Did.PLACED: frozenset({*OPEN, Phase.MERGED}),
     Did.RECALLED: OPEN,
     Did.REROUTED: frozenset({Phase.WAITING}),
     Did.REOPENED: frozenset({Phase.WAITING, Phase.CLOSED}),
@@ -191,12 +191,14 @@ def _check(work: Work, act: Event, case: Case) -> None:
     if act.did is Did.RESUMED and not work.elapsed.paused:
         raise NotAllowedError(Why.NOT_PAUSED, "its clock runs")
     if act.did is Did.PLACED:
-        _can_be_there(act, case)
+        _can_be_there(work, act, case)
     if act.did is Did.CARRIED and len(work.carries) >= MOST_CARRIED:
         raise NotAllowedError(Why.TOO_MANY_MERGED, f"{MOST_CARRIED} tickets are merged into it already")
 
 
-def _can_be_there(act: Event, case: Case) -> None:
+def _can_be_there(work: Work, act: Event, case: Case) -> None:
+    if work.phase is Phase.MERGED and case.waits_in is None:
+        _refuse(work, act)  # of what another stands for, dedup may still ask where it is
     if case.reported:
         detail = "its outage report went out: where that is, dispatchers say (docs/dispatching.md)"
         raise NotAllowedError(Why.REPORTED, detail)

@@ -93,3 +93,24 @@ async def test_a_report_that_dedup_gave_back_is_placed_there_by_the_agent_who_as
     assert (await ann.do("complete", said.ticket_id, outcome="placed")).json()["state"] == "closed"
     desk.tally += await positions.totals(people.pool)  # type: ignore[arg-type] # a pool can fetch as well
     assert +desk.tally == {"contact_closed": 1, "report_sent": 1}
+
+
+async def test_the_agent_of_the_ticket_that_stands_for_it_says_where_a_merged_one_is(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    """Dedup asks for its report, and nobody else has it."""
+    said, live = question("1", text="停电了", account_id="A1"), question("2")
+    await desk.take(said, live, given_back(said))
+    ann = await Seat(doors, "ann").begin("*")
+    asked = {"into": str(live.ticket_id), "reason": "same_matter", "across_customers": True}
+    assert (await ann.ask(f"tickets/{said.ticket_id}/merge", **asked)).status_code == 200
+    assert (await ann.claim()).json()["needs_person"] == "device_unknown"
+    placed = (await ann.do("place", said.ticket_id, account_id="A2", note="called back")).json()
+    assert (placed["state"], placed["place"]["transformer_id"]) == ("merged", "T2")
+    rows = await people.pool.fetch("SELECT value FROM outbox WHERE topic = $1", OUTAGE_INPUT.name)
+    [told] = [OutageCommanded.model_validate_json(row["value"]) for row in rows]
+    assert (told.device, told.reports) == ("T2", (given_back(said).report_id,))
+    found = given_back(said).model_copy(update={"outcome": "in_incident", "command_id": told.command_id})
+    await desk.take(found)
+    [shown] = (await ann.ask(f"tickets/{live.ticket_id}", method="GET")).json()["tickets"]
+    assert (shown["state"], shown["needs_person"]) == ("assigned", None)

@@ -87,9 +87,8 @@ def test_an_act_is_done_where_the_table_allows_it_and_refused_by_name_elsewhere(
         work = evolve(work, act(Did.PAUSED, seconds=1))
     if did is Did.COMPLETED:
         asked = asked.model_copy(update={"outcome": "other"})
-    case = replace(
-        CASE, waits=did is not Did.REOPENED
-    )  # what waits for a person is open; for a machine, it can be again
+    # What waits for a person is open; for a machine, it can be again. What is merged is placed if dedup asks.
+    case = replace(CASE, waits=did is not Did.REOPENED, waits_in="S1" if phase is Phase.MERGED else None)
     already = {(Did.ACCEPTED, Phase.ASSIGNED), (Did.WRAPPED_UP, Phase.WRAP_UP)}
     if (did, phase) in already:
         assert decide(work, asked, case) is None
@@ -142,6 +141,7 @@ def test_only_the_agent_who_has_it_can_go_on_with_it(did: Did) -> None:
         (UNTOUCHED, act(Did.COMPLETED), CASE, Why.NOT_IN_HAND),
         (AT[Phase.CLOSED], act(Did.CLAIMED), CASE, Why.CLOSED),
         (AT[Phase.MERGED], act(Did.COMPLETED), CASE, Why.MERGED),
+        (AT[Phase.MERGED], act(Did.PLACED), CASE, Why.MERGED),
     ],
     ids=lambda value: value.value if isinstance(value, Why) else "",
 )
