@@ -28,7 +28,8 @@ WITH line AS (
         EXISTS (SELECT FROM ticket_log AS m WHERE m.ticket_id = l.ticket_id AND m.did = 'contacted') AS called,
         EXISTS (
             SELECT FROM ticket_log AS m
-            WHERE m.ticket_id = l.ticket_id AND m.did = 'returned' AND m.body->>'reason' LIKE 'wrong%'
+            WHERE m.ticket_id = l.ticket_id AND m.did = 'returned'
+              AND m.body->>'reason' IN ('wrong_queue', 'wrong_type', 'wrong_language', 'not_our_area')
         ) AS wrong
     FROM line AS l JOIN ticket AS t ON t.ticket_id = l.ticket_id WHERE l.did = 'completed'
 )

@@ -52,7 +52,7 @@ class Counts:
         rated_in_time: Of those, in time.
         called: Completed tickets whose customer was called (back).
         correct: Completed tickets that nobody gave back as wrong.
-        repeated: Completed tickets whose customer told of the matter again before.
+        repeated: Completed tickets whose customer told of the matter again before, in them or in those they repeat.
         urged: Completed tickets that were urged.
         urged_in_time: Of those, in time.
         moved: Transfers.
@@ -189,7 +189,8 @@ _RULES: Final = (
         "share",
         "repeated",
         ("completed",),
-        "Completed tickets whose customer told of the same matter again while they were open, of those completed",
+        "Completed tickets of matters that their customer told of again, in them or in the tickets that they repeat, of"
+        " those completed",
         "95598 call-centre statistics (重复来电率)",
     ),
     _Rule(

@@ -105,7 +105,7 @@ async def test_every_figure_is_what_counting_by_hand_says(doors: httpx.AsyncClie
 async def test_what_did_not_end_well_or_is_one_matter_is_not_counted_for_more(
     doors: httpx.AsyncClient, desk: Desk
 ) -> None:
-    """A call given up that is withdrawn, a write-up that its agent left, a hurry that the customer wrote."""
+    """A call given up that is withdrawn, a write-up left, a hurry that the customer wrote, a ticket of another area."""
     ann = await Seat(doors, "ann").begin("*", capacity=9, languages=("*",))
     gone, left, hurried = [
         question(event, **told)
@@ -123,9 +123,15 @@ async def test_what_did_not_end_well_or_is_one_matter_is_not_counted_for_more(
     assert (await ann.presence("available")).status_code == 200
     assert (await ann.claim(ticket=hurried.ticket_ref)).status_code == 200
     assert (await ann.do("complete", hurried.ticket_id, outcome="solved")).json()["urges"] == 1
+    far = question("far")
+    await desk.take(far)
+    for act in ({"act": "return", "reason": "not_our_area"}, {"act": "complete", "outcome": "solved"}):
+        assert (await ann.claim(ticket=far.ticket_ref)).status_code == 200
+        assert (await ann.do(act.pop("act"), far.ticket_id, **act)).status_code == 200
     kpis = (await ann.ask("kpis", method="GET")).json()["kpis"]
     shown = {kpi["name"]: (kpi["counted"], kpi["of"]) for kpi in kpis}
-    assert (shown["abandonment"], shown["wrap_up_limit"], shown["supervision"]) == ((1, 3), (0, 1), (1, 1))
+    assert (shown["abandonment"], shown["wrap_up_limit"], shown["supervision"]) == ((1, 5), (0, 1), (1, 1))
+    assert shown["correctness"] == (1, 2), "it was routed to another's area"
 
 
 async def test_a_supervisor_sees_which_matters_are_told_again_and_again(doors: httpx.AsyncClient, desk: Desk) -> None:
