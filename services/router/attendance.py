@@ -23,6 +23,7 @@ from services.runtime.errors import UnavailableError
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from services.router.acting import Change, Desk
     from services.router.roster import Row
@@ -136,11 +137,15 @@ def _gone(now: datetime) -> Event:
 
 
 async def _lost(desk: Desk, tx: Connection, row: Row, lost: Event, only: Phase | None = None) -> list[Change]:
-    theirs = {ticket.ticket_id for ticket in await roster.in_hand(tx, row.agent.agent_id)}
-    held = await store.locked(tx, theirs)
-    return [
-        desk.change(ticket, lost)
-        for ticket in held.values()
-        if work_of(ticket).in_hand and work_of(ticket).agent == row.agent.agent_id
-        if only in {None, work_of(ticket).phase}
-    ]
+    agent = row.agent.agent_id
+    theirs = {ticket.ticket_id for ticket in await roster.in_hand(tx, agent)}
+    kept: set[UUID] = await roster.kept_for(tx, agent) if only is None else set()
+    ended = Event(did=Did.HOLD_ENDED, at=lost.at, by=lost.by, reason=lost.reason)
+    changes = []
+    for ticket in (await store.locked(tx, theirs | kept)).values():
+        work = work_of(ticket)
+        if work.in_hand and work.agent == agent and only in {None, work.phase}:
+            changes.append(desk.change(ticket, lost))
+        elif work.held_for == agent and only is None:
+            changes.append(desk.change(ticket, ended))
+    return changes

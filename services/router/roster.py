@@ -188,6 +188,7 @@ SELECT wanted.lane, (
 ) AS n
 FROM unnest($1::text[]) WITH ORDINALITY AS wanted (lane, place) ORDER BY wanted.place
 """
+_KEPT: Final = "SELECT ticket_id FROM ticket WHERE state = 'queued' AND held_for = $1"
 _HELD: Final = "SELECT DISTINCT held_for FROM ticket WHERE state = 'queued' AND held_for IS NOT NULL"
 _WAKING: Final = """
 SELECT body::text AS body FROM ticket WHERE wake_at <= $1 ORDER BY wake_at LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -308,6 +309,11 @@ async def how_many(connection: Connection, wanted: Sequence[str]) -> dict[str, i
 async def held(connection: Connection) -> set[str]:
     """Return the agents something is kept for."""
     return {row["held_for"] for row in await connection.fetch(_HELD)}
+
+
+async def kept_for(connection: Connection, agent_id: str) -> set[UUID]:
+    """Return the tickets that wait for this agent before others."""
+    return {row["ticket_id"] for row in await connection.fetch(_KEPT, agent_id)}
 
 
 async def know(tx: Connection, customers: Collection[UUID], agent_id: str, now: datetime) -> None:

@@ -178,8 +178,8 @@ def _check(work: Work, act: Event, case: Case) -> None:
     """Refuse what the phase allows and something else does not."""
     if act.did is Did.ACCEPTED and work.until is not None and act.at >= work.until:
         raise NotAllowedError(Why.OFFER_LAPSED, "the time to accept it is over")
-    if act.did is Did.WITHDRAWN and not case.waits and work.phase is Phase.WAITING:
-        raise NotAllowedError(Why.NOT_WAITING, "it waits for no person")
+    if act.did is Did.WITHDRAWN:
+        _can_be_given_up(work, case)
     if act.did is Did.REOPENED and case.waits and work.phase is Phase.WAITING:
         raise NotAllowedError(Why.NOT_CLOSED, "it waits for a person already")
     if act.did is Did.REPRIORITISED and case.danger and act.priority is not Priority.EMERGENCY:
@@ -194,6 +194,14 @@ def _check(work: Work, act: Event, case: Case) -> None:
         _can_be_there(work, act, case)
     if act.did is Did.CARRIED and len(work.carries) >= MOST_CARRIED:
         raise NotAllowedError(Why.TOO_MANY_MERGED, f"{MOST_CARRIED} tickets are merged into it already")
+
+
+def _can_be_given_up(work: Work, case: Case) -> None:
+    if not case.waits and work.phase is Phase.WAITING:
+        raise NotAllowedError(Why.NOT_WAITING, "it waits for no person")
+    if work.carries:
+        detail = f"{len(work.carries)} tickets are merged into it: their customers have not given up"
+        raise NotAllowedError(Why.STANDS_FOR_OTHERS, detail)
 
 
 def _can_be_there(work: Work, act: Event, case: Case) -> None:

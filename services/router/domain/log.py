@@ -100,6 +100,7 @@ class Why(StrEnum):
     NOT_CLOSED = "not_closed"
     REPORTED = "reported"
     OTHER_AREA = "other_area"
+    STANDS_FOR_OTHERS = "stands_for_others"
 
 
 class NotAllowedError(Exception):

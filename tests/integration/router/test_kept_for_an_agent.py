@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from services.router import roster, store
+from services.router.attendance import sweep
 from services.router.timers import wake
 from tests.integration.router.seat import Seat, let_pass, question
 
@@ -60,6 +61,25 @@ async def test_who_a_ticket_is_kept_for_claims_it_by_name_whatever_queue_it_is_i
     await bob.do("complete", said.ticket_id, outcome="solved")
     assert (await cy.do("reopen", said.ticket_id, reason="not_solved")).status_code == 200
     assert (await cy.claim(ticket=said.ticket_ref)).json()["agent"] == "cy"
+
+
+@pytest.mark.parametrize("ends", ["offline", "gone", "removed"])
+async def test_nothing_is_kept_for_an_agent_who_has_left(
+    doors: httpx.AsyncClient, desk: Desk, people: People, ends: str
+) -> None:
+    said = question("1")
+    await desk.take(said)
+    ann, bob, cy = [await Seat(doors, name).begin("consultation") for name in ("ann", "bob", "cy")]
+    await ann.claim()
+    assert (await ann.do("transfer", said.ticket_id, to_agent="bob")).json()["held_for"] == "bob"
+    if ends == "gone":
+        await people.pool.execute("UPDATE agent SET seen_at = now() - interval '1 h' WHERE agent_id = 'bob'")
+        assert await sweep(people) == 1
+    elif ends == "removed":
+        assert (await bob.ask("agents/bob", method="DELETE")).status_code == 204
+    else:
+        assert (await bob.presence("offline")).status_code == 200
+    assert (await cy.claim()).json()["ticket_id"] == str(said.ticket_id), "at once"
 
 
 async def test_further_words_open_a_closed_ticket_again_for_the_agent_who_knows_it(

@@ -135,6 +135,7 @@ def test_only_the_agent_who_has_it_can_go_on_with_it(did: Did) -> None:
         ),
         (UNTOUCHED, act(Did.REPRIORITISED), Case(NOON, "emergency", waits=True, danger=True), Why.DANGER),
         (UNTOUCHED, act(Did.WITHDRAWN), Case(NOON, "emergency", waits=True, danger=True), Why.DANGER),
+        (after(act(Did.CARRIED)), act(Did.WITHDRAWN), CASE, Why.STANDS_FOR_OTHERS),
         (UNTOUCHED, act(Did.PAUSED), Case(NOON, "emergency", waits=True, danger=True), Why.DANGER),
         (after(act(Did.PAUSED)), act(Did.PAUSED), CASE, Why.ALREADY_PAUSED),
         (UNTOUCHED, act(Did.RESUMED), CASE, Why.NOT_PAUSED),
