@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 GRIDLINE: Final = "gridline"
 """Who did what no person did."""
+CUSTOMER_SPOKE: Final = "customer_spoke"
+"""Why a clock runs again that stood still until the customer did something."""
 ANY: Final = "*"
 _LANGUAGE: Final = "language"
 _BY_MACHINE: Final = frozenset({TicketState.WITH_DEDUP, TicketState.ANSWERED})
@@ -333,6 +335,8 @@ def following(
     kept_back = work.queue or work.held_for or work.passed or work.elapsed.paused
     if dangers - known and (not known if work.in_hand else kept_back):
         asked.append(Event(did=Did.RECALLED, at=now, by=GRIDLINE, reason="danger"))
+    elif work.open and work.elapsed.paused and not left and speaks(contact):
+        asked.append(Event(did=Did.RESUMED, at=now, by=GRIDLINE, reason=CUSTOMER_SPOKE))
     given_up = ticket.facts.is_unconfirmed and not (before and before.facts.is_unconfirmed)
     if given_up and work.rounds == 0 and work.open:
         asked.append(Event(did=Did.ABANDONED, at=now, by=GRIDLINE))

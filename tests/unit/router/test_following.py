@@ -13,6 +13,7 @@ from services.router.domain.desk import case_of, following, turn_of, work_of
 from services.router.domain.log import Did, Event
 from services.router.domain.ticket import ReportState
 from services.router.domain.versions import with_events, worked
+from services.router.domain.work import Phase
 from tests.unit.router.making import MINUTE, NOON, SHIPPED_DESK, after, claimed, contact, done_by_time
 
 
@@ -77,6 +78,21 @@ def test_who_speaks_again_after_a_machine_took_care_of_them_waits_from_then_on()
     assert taken.seconds == 60
     more = contact("4", thread="t", minutes=41, text="有人吗")
     assert following(ticket, after(more, before=ticket), more, SHIPPED_DESK, more.received_at) == [], "once"
+
+
+def test_a_clock_that_stands_still_for_the_customer_runs_once_they_speak() -> None:
+    paused = Event(did=Did.PAUSED, at=NOON + MINUTE, by="t", agent="ann", reason="asked_for_papers")
+    before = worked(claimed(after(contact("1", thread="t", business_type="complaint"))), [paused], NOON)
+    ended = contact("2", thread="t", minutes=2)
+    assert following(before, after(ended, before=before), ended, SHIPPED_DESK, ended.received_at) == []
+    said = contact("3", thread="t", minutes=11, text="材料已发")
+    ticket = after(said, before=before)
+    found = following(before, ticket, said, SHIPPED_DESK, said.received_at)
+    assert [(event.did, event.by) for event in found] == [(Did.RESUMED, "gridline")]
+    runs = with_events(ticket, found)
+    assert (work_of(runs).phase, work_of(runs).agent) == (Phase.ASSIGNED, "ann")
+    assert next(due.due_at for due in turn_of(runs, SHIPPED_DESK).due) == NOON + 30 * MINUTE
+    assert following(runs, after(said, before=runs), said, SHIPPED_DESK, said.received_at) == [], "once"
 
 
 def test_what_the_customer_says_while_it_is_written_up_is_not_ended_by_the_limit() -> None:
