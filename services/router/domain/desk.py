@@ -204,7 +204,7 @@ def clocks_of(ticket: Ticket) -> dict[UUID, datetime]:
     """Return when the clock began of a ticket by itself, and of each that it stands for.
 
     Of a ticket that was opened again, as it was, and of what was merged into it since: what was merged into it before
-    was done with it.
+    was done with it. The same of one that was recalled: a danger's clock is not that of what was told before.
     """
     work, again = work_of(ticket), work_of(ticket).elapsed.start
     open_ones = (each for each in work.carries if again is None or (each.since is not None and each.since >= again))
@@ -321,7 +321,8 @@ def following(
     What people had closed is open again, and what a machine had taken care of once a person has to look: as of now. It
     is kept for the agent who had it, if they are among those who are ``free``; a danger for nobody.
     A danger that becomes known leaves whoever has it. Where nobody has the ticket, any further danger takes away what
-    else keeps it from the next agent: where a person moved it, for whom it is kept, who declined what it was before.
+    else keeps it from the next agent: where a person moved it, for whom it is kept, who declined what it was before,
+    and what met its clock when nobody knew of it.
     """
     work = work_of(ticket)
     known = set(before.classification.hazards) if before else set[str]()
@@ -332,7 +333,7 @@ def following(
         keep = None if dangers or work.known_agent not in free else work.known_agent
         until = now + rules.timings.hold if keep else None
         asked.append(Event(did=Did.REOPENED, at=now, by=GRIDLINE, to_agent=keep, until=until))
-    kept_back = work.queue or work.held_for or work.passed or work.elapsed.paused
+    kept_back = work.queue or work.held_for or work.passed or work.elapsed.paused or work.elapsed.met
     if dangers - known and (not known if work.in_hand else kept_back):
         asked.append(Event(did=Did.RECALLED, at=now, by=GRIDLINE, reason="danger"))
     elif work.open and work.elapsed.paused and not left and speaks(contact):

@@ -132,12 +132,12 @@ def _back(work: Work, event: Event) -> dict[str, object]:
 
 def _elapsed(work: Work, event: Event) -> Elapsed:
     was = work.elapsed
-    if event.did is Did.REOPENED:
+    if event.did in {Did.REOPENED, Did.RECALLED}:  # what was done before was done about something else
         return Elapsed(start=event.at)
     pauses, told, told_at, met = was.pauses, was.told, was.told_at, was.met
     if event.did is Did.PAUSED:
         pauses = (*pauses, Pause(start=event.at))
-    ends = event.did in {Did.RESUMED, Did.COMPLETED, Did.WITHDRAWN, Did.RECALLED}
+    ends = event.did in {Did.RESUMED, Did.COMPLETED, Did.WITHDRAWN}
     if ends and was.paused:
         pauses = (*pauses[:-1], Pause(start=pauses[-1].start, end=event.at))
     if event.did is Did.ESCALATED and event.stage is not None:

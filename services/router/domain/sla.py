@@ -67,7 +67,7 @@ class Elapsed(Value):
     """What the log says of a ticket's clock.
 
     Attributes:
-        start: When it began; the ticket's opening if absent.
+        start: When it began, of a ticket that was opened again or recalled for a danger; its opening if absent.
         pauses: In order; only the last may be open.
         met: When each event that could meet a stage first happened.
         told: The highest level of warning given, by stage.

@@ -80,6 +80,22 @@ def test_who_speaks_again_after_a_machine_took_care_of_them_waits_from_then_on()
     assert following(ticket, after(more, before=ticket), more, SHIPPED_DESK, more.received_at) == [], "once"
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_clock_of_a_danger_runs_from_when_it_becomes_known_and_what_was_done_before_meets_no_stage(
+    lost: bool,
+) -> None:
+    called = Event(did=Did.CONTACTED, at=NOON, by="t", agent="ann", outcome="reached")
+    before = worked(claimed(after(contact("1", thread="t", text="查电费"))), [called], NOON)
+    if lost:
+        before = worked(before, [Event(did=Did.LOST, at=NOON, by="t", agent="ann")], NOON)
+    said = contact("2", thread="t", minutes=60, text="着火了")
+    ticket = after(said, before=before)
+    danger = with_events(ticket, following(before, ticket, said, SHIPPED_DESK, said.received_at))
+    due = {each.stage: (each.due_at, each.met_at) for each in turn_of(danger, SHIPPED_DESK).due}
+    assert due == {"respond": (NOON + 61 * MINUTE, None), "contact": (NOON + 65 * MINUTE, None)}
+    assert Did.ESCALATED in done_by_time(danger, NOON + 61 * MINUTE)
+
+
 def test_a_clock_that_stands_still_for_the_customer_runs_once_they_speak() -> None:
     paused = Event(did=Did.PAUSED, at=NOON + MINUTE, by="t", agent="ann", reason="asked_for_papers")
     before = worked(claimed(after(contact("1", thread="t", business_type="complaint"))), [paused], NOON)
