@@ -49,6 +49,8 @@ class Credentials(Generic[S]):
     def presented(self, headers: Mapping[str, str], peer: Peer) -> S | None:
         """Return the source a key or a certificate belongs to; None where the body's signature has to say.
 
+        A certificate that is nobody's may be that of a proxy on the way, which tells of every connection.
+
         Args:
             headers: By lower-case name.
             peer: Who is at the other end.
@@ -59,11 +61,11 @@ class Credentials(Generic[S]):
         key = headers.get("x-api-key")
         if key:
             return _from(peer, owner_of(self._keys, hashlib.sha256(key.encode()).digest()))
-        if peer.certificate_sha256 is not None:
-            return _from(peer, owner_of(self._certificates, peer.certificate_sha256))
-        if "webhook-signature" in headers:
+        shown = peer.certificate_sha256
+        owner = None if shown is None else owner_of(self._certificates, shown)
+        if owner is None and "webhook-signature" in headers:
             return None
-        raise stranger()
+        return _from(peer, owner)
 
     def signed(self, headers: Mapping[str, str], body: bytes, peer: Peer, now: datetime) -> S:
         """Return the source whose secret signed a body, by Standard Webhooks.

@@ -111,6 +111,18 @@ def test_a_wrong_key_is_not_saved_by_a_good_signature():
         Credentials(sources()).presented({"x-api-key": "wrong"} | signed(OLD), INSIDE)
 
 
+def test_a_good_signature_counts_beside_a_certificate_that_is_nobodys():
+    through = Peer(INSIDE.address, hashlib.sha256(b"of a proxy on the way").digest())
+    assert from_signature(signed(OLD), peer=through) == "site"
+    with pytest.raises(PayloadRefusedError):
+        from_signature(signed(OLD, body=b"{}"), peer=through)
+    with pytest.raises(PayloadRefusedError):
+        Credentials(sources()).presented({}, through)
+    known = Credentials(sources()).presented(signed(OTHERS), Peer(INSIDE.address, bytes.fromhex(CERTIFICATE)))
+    assert known is not None
+    assert known.name == "site"
+
+
 def test_a_source_may_send_only_from_its_addresses():
     allowed = ["10.0.0.0/8", "2001:db8::/32"]
     assert from_signature(signed(OLD), addresses=allowed) == "site"
