@@ -70,11 +70,13 @@ def number_of(value: object) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_NUMBER else None
 
 
-def menu_path(dotted: object) -> list[str] | None:
-    """Return the choices of ``1.2``; anything but text is left to the check of the event."""
+def menu_path(dotted: object) -> Any:
+    """Return the choices of ``1.2``; one key may come as a number, anything else is left to the check of the event."""
     if isinstance(dotted, str):
         return dotted.split(".") if dotted else None
-    return dotted if isinstance(dotted, list) else None
+    if isinstance(dotted, int) and not isinstance(dotted, bool):
+        return [str(dotted)]
+    return dotted
 
 
 def part(holder: Mapping[str, Any], name: str, *, where: str = "") -> Mapping[str, Any]:

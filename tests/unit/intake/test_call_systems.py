@@ -90,6 +90,22 @@ def test_keys_are_the_next_choice_of_the_menu_unless_they_are_an_account() -> No
     assert isinstance(webhook(Digits=""), NotAContact)
 
 
+@pytest.mark.parametrize("accept", [connect.accept, huawei.accept, asterisk.accept])
+def test_a_choice_that_comes_as_a_number_is_not_lost(accept: Any) -> None:
+    def told(path: object) -> Accepted | NotAContact:
+        said = {"event": "ended", "menu_path": path}
+        flow = {"Details": {"ContactData": {"Channel": "VOICE", "ContactId": "c"}, "Parameters": said}}
+        ari = {"type": "ChannelUserevent", "eventname": "gridline", "channel": {"id": "c"}, "userevent": said}
+        body = {connect.accept: flow, huawei.accept: {"SYS.callId": "c", **said}, asterisk.accept: ari}[accept]
+        return accept(SOURCE, json.dumps(body).encode(), None, NOW)
+
+    assert heard(told(1)).business_type == heard(told("1.7")).business_type == "fault_report"
+    assert heard(told(None)).business_type is None
+    for unreadable in (1.2, True, {"first": 1}, ["1", 2]):  # 1.2 may have been 1.20
+        (field,) = wrong_fields(lambda unreadable=unreadable: told(unreadable))
+        assert "menu_path" in field
+
+
 def test_no_keys_of_a_caller_end_the_call() -> None:
     assert isinstance(webhook("menu_path=1", Digits="01234567890123456789"), NotAContact), "an account in the menu"
     assert isinstance(webhook("gather=account", Digits="#"), NotAContact)
