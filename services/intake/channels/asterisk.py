@@ -71,6 +71,7 @@ def accept(source: PhoneSource, body: bytes, idempotency_key: str | None, now: d
     Raises:
         PayloadRefusedError: it cannot become a contact.
     """
+    body = body.removeprefix(BOM_UTF8)
     if body.lstrip()[:1] == b"{":
         read = read_object(body)
         fields, sha256 = read.fields, read.sha256
@@ -92,7 +93,7 @@ def _lines(body: bytes) -> dict[str, Any]:
     line breaks in it would be lines of theirs before the dialplan's. That name comes in any encoding, and what is not
     UTF-8 is refused only in a field that is read.
     """
-    lines = body.removeprefix(BOM_UTF8).strip().split(b"\n")
+    lines = body.strip().split(b"\n")
     if len(lines) > _MOST_LINES:
         raise PayloadRefusedError(Reason.TOO_MANY_PARTS, f"The event has more than {_MOST_LINES} lines.")
     fields: dict[str, str] = {}

@@ -211,6 +211,11 @@ def test_the_name_a_caller_shows_may_be_in_any_encoding_and_what_is_read_may_not
     assert "text" in caught.value.detail
 
 
+def test_a_byte_order_mark_hides_no_event() -> None:
+    for event in ('{"type": "StasisStart", "channel": {"id": "c"}}', '{"Event": "Newchannel", "Uniqueid": "c"}'):
+        assert heard(asterisk.accept(SOURCE, event.encode("utf-8-sig"), None, NOW)).event == "started"
+
+
 def test_what_a_caller_hears_is_escaped_and_the_call_goes_on() -> None:
     document = twilio.twiml("a < b & 'c'", "zh-CN", "https://ivr.example/menu?a=1&b=2").decode()
     assert document == (
