@@ -15,7 +15,16 @@ from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictFloat, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StringConstraints,
+    ValidationError,
+)
 
 from services.contracts.values import Crs, Name, Position
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields, from_validation
@@ -83,12 +92,17 @@ class Payload(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False, defer_build=False)
 
 
+_COARSEST_M: Final = 1_000_000.0
+"""Of the contract. A browser that knows a country by its network says more of a large one, and the report counts."""
+Accuracy = Annotated[StrictFloat, Field(ge=0), AfterValidator(lambda metres: min(metres, _COARSEST_M))]
+
+
 class PositionPayload(Payload):
     """A point on the ground as the sender measured it."""
 
     lat: StrictFloat = Field(ge=-90, le=90, description="Degrees north")
     lon: StrictFloat = Field(ge=-180, le=180, description="Degrees east")
-    accuracy_m: StrictFloat | None = Field(default=None, ge=0, le=1_000_000, description="Radius in metres, 95 %")
+    accuracy_m: Accuracy | None = Field(default=None, description="Radius in metres, 95 %")
     crs: Crs = Field(default=Crs.WGS84, description="Datum: browsers and GPS give wgs84, Amap and Tencent gcj02")
 
     def position(self) -> Position:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from services.contracts.messages import ContactReceived
 from services.contracts.values import Channel, Crs
 from services.intake.channels import app, web
 from services.intake.channels.contact import TIMED_BY_US, contact_fingerprint
@@ -122,6 +123,14 @@ def test_a_text_of_nothing_is_no_matter(text: str) -> None:
         contact(business_type=None, text=text)
     assert {wrong.field for wrong in caught.value.fields} == {"text"}
     assert contact(text=text).business_type == "fault_report"
+
+
+@pytest.mark.parametrize(("metres", "kept"), [(18, 18.0), (1_000_000, 1e6), (2_400_000.5, 1e6), (1e300, 1e6)])
+def test_a_position_that_is_anywhere_in_a_country_costs_no_report(metres: float, kept: float) -> None:
+    made = contact(position={"lat": 32.1, "lon": 118.8, "accuracy_m": metres})
+    assert ContactReceived.model_validate_json(made.model_dump_json()) == made
+    assert made.position is not None
+    assert made.position.accuracy_m == kept
 
 
 def test_danger_alone_is_a_matter() -> None:
