@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from services.contracts.values import Channel
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ class Limits:
     def admit(self, contact: ContactReceived, peer: Peer, *, anonymous: bool, now: float) -> None:
         """Let a contact through. One that names nobody counts for its ticket: the photos of one report do.
 
+        So do the events of a call, whoever calls: a dormitory or an office shows one number, and lines are few anyway.
+
         Args:
             contact: What was sent.
             peer: Who sent it.
@@ -118,7 +121,8 @@ class Limits:
         Raises:
             PayloadRefusedError: too much came from there; the sender is told when to try again.
         """
-        customer = contact.phone or (contact.reply_to.address if contact.reply_to else contact.ticket_id)
+        named = contact.phone or (contact.reply_to and contact.reply_to.address)
+        customer = contact.ticket_id if contact.channel is Channel.PHONE or not named else named
         shares: list[_Share] = [(self._sources, contact.source), (self._customers, (contact.channel, customer))]
         if anonymous and peer.address is not None:
             shares.append((self._addresses, peer.address))

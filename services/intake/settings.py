@@ -41,7 +41,7 @@ class IntakeSettings(ServiceSettings):
     source_per_s: float = Field(default=5000.0, gt=0, description="Contacts per second of one source, sustained")
     source_burst: float = Field(default=20_000.0, ge=1, description="The same, burst")
     customer_per_minute: float = Field(
-        default=30.0, gt=0, description="Contacts per minute from one phone or openid, sustained"
+        default=30.0, gt=0, description="Contacts per minute from one phone or openid, or of one call, sustained"
     )
     customer_burst: float = Field(default=60.0, ge=1, description="The same, burst: a call has many events")
     address_per_minute: float = Field(

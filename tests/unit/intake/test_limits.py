@@ -66,6 +66,23 @@ def test_one_customer_that_floods_is_slowed_and_the_neighbours_are_not():
     assert sent(limits, 10, at=4.0, phone="13800000000") == 2
 
 
+def test_callers_behind_one_number_do_not_take_one_anothers_place():
+    limits = Limits(source=PLENTY, customer=Rate(0.5, 20), address=PLENTY)
+
+    def taken(call: str, events: int) -> int:
+        told = {"event": "dtmf", "occurred_at": NOW, "raw_sha256": "0" * 64, "phone": "02588880000"}
+        passed = 0
+        with contextlib.suppress(PayloadRefusedError):
+            for number in range(events):
+                contact = contact_of(SOURCE, Channel.PHONE, f"{call}{number}", thread=call, now=NOW, **told)
+                limits.admit(contact, HOME, anonymous=False, now=0.0)
+                passed += 1
+        return passed
+
+    assert [taken(f"call-{number}", 5) for number in range(100)] == [5] * 100
+    assert taken("one that never ends", 100) == 18
+
+
 def test_who_is_told_to_wait_takes_nothing_of_the_others_share():
     limits = Limits(source=Rate(1, 100), customer=Rate(0.5, 20), address=Rate(1, 50))
     neighbour = Peer(ip_address("203.0.113.10"))
