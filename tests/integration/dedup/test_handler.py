@@ -32,6 +32,7 @@ from services.dedup.domain.acts import NetworkChange
 from services.dedup.ground import Ground
 from services.dedup.handler import imbalance
 from services.dedup.moves import tell_moved
+from services.dedup.store import load
 from services.dedup.store.reliability import interruptions
 from services.dedup.store.views import orders_by_id
 from services.dedup.timers import fire_due, fire_overdue, wake_moved
@@ -399,6 +400,32 @@ async def test_others_have_their_turn_while_a_large_batch_is_decided(
 
     assert seen.total() == 600
     assert max(seen.values()) == longest
+
+
+async def test_others_have_their_turn_while_a_large_area_is_read(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dispatcher asks why a report is where it is, in a process that has orders to send."""
+    turns = 0
+    seen: Counter[int] = Counter()
+    take_in = load._take_in
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def noted(*said: Any) -> None:
+        seen[turns] += 1
+        take_in(*said)
+
+    await room.feed([a_report(AREA, "A0TR00023", f"one {n}", 0) for n in range(1200)], minute(0))
+    monkeypatch.setattr(load, "_take_in", noted)
+    waiting = asyncio.create_task(others())
+    loaded = await room.loaded(AREA)
+    waiting.cancel()
+
+    assert same(loaded[AREA], room.cached(AREA))
+    assert sorted(seen.values()) == [200, 500, 500]
 
 
 async def test_a_crews_word_is_sent_on_to_the_area_of_its_order(room: Room) -> None:
