@@ -18,7 +18,7 @@ from services.dedup.keys import DEVELOPMENT_KEYS, read_keys
 from services.dedup.metrics import COMPILED
 from services.dedup.moves import watch_moves
 from services.dedup.settings import DedupSettings
-from services.dedup.timers import watch_timers
+from services.dedup.timers import watch_levels, watch_timers
 from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.runtime.migration import migrate
 from services.runtime.service import Parts, Runtime, run
@@ -59,7 +59,8 @@ async def build(runtime: Runtime) -> Parts:
         routers=(make_router(runtime.pool, runtime.outbox, keys, ground),),
         background=(
             lambda: ground.watch(runtime.pool, settings.reload_seconds),
-            lambda: watch_timers(runtime.pool, runtime.outbox, ground, settings.timer_seconds),
+            lambda: watch_timers(runtime.pool, runtime.outbox, settings.timer_seconds),
+            lambda: watch_levels(runtime.pool, runtime.outbox, ground, settings.reload_seconds),
             lambda: watch_moves(runtime.pool, runtime.outbox, ground, settings.reload_seconds),
             lambda: watch_reliability(runtime.pool, ground, 30 * settings.timer_seconds),
         ),

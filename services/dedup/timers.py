@@ -29,8 +29,6 @@ from services.runtime.handling import Publication
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import asyncpg
 
     from services.dedup.domain.clock import ServiceLevels
@@ -43,6 +41,8 @@ _REMEMBERED: Final = 20_000
 _AGAIN: Final = timedelta(minutes=10)
 """Deadlines are compared with the service levels once they are others, and so often: an area may come from a process
 that had others."""
+_REST_S: Final = 0.25
+"""Between two pages that woke somebody: reports come through the same topic, and their orders wait for nothing."""
 _START: Final = ("", UUID(int=0))
 """Before the first: no area has an empty name."""
 _log: Final = structlog.get_logger()
@@ -112,9 +112,11 @@ async def wake_moved(pool: Pool, outbox: Outbox, now: datetime, levels: ServiceL
                 rows = await reliability.due_times(connection, after, _PAGE)
                 fired = []
                 for row in rows:
-                    for what, stored in _moved(row, levels):
-                        key = timer_id(row["area"], f"{DUE[what]} by {levels.hash}", row["incident_id"], lately)
-                        fired.append(_fired(row["area"], key, DUE[what], row["incident_id"], stored, now))
+                    if (moved := _moved(row, levels)) is not None:
+                        kind, due_at = moved
+                        area, subject = row["area"], row["incident_id"]
+                        key = timer_id(area, f"{kind} by {levels.hash} since {lately.isoformat()}", subject, due_at)
+                        fired.append(_fired(area, key, kind, subject, due_at, now))
                 publications = [
                     Publication(OUTAGE_INPUT, message, None, fingerprint(message, without=("fired_at",)))
                     for message in fired
@@ -125,43 +127,53 @@ async def wake_moved(pool: Pool, outbox: Outbox, now: datetime, levels: ServiceL
             woken += len(fired)
         if len(rows) < _PAGE:
             return woken
+        if fired:
+            await asyncio.sleep(_REST_S)
         after = rows[-1]["area"], rows[-1]["incident_id"]
 
 
-def _moved(row: asyncpg.Record, levels: ServiceLevels) -> Iterator[tuple[str, datetime]]:
-    """Yield which due time of an incident the service levels have moved, and what is stored in its place."""
+def _moved(row: asyncpg.Record, levels: ServiceLevels) -> tuple[str, datetime] | None:
+    """Return the timer of a due time that the service levels have moved, and what is stored in its place."""
     due = levels.due(row["area"], row["feeder"], row["opened_at"], urgent=row["urgent"], arrived_at=row["arrived_at"])
     for what, stored, now in (
         (ARRIVAL, row["arrive_by"], due.arrive_by),
         (RESTORATION, row["restore_by"], due.restore_by),
     ):
         if stored != now and what not in row["breached"]:
-            yield what, stored or row["opened_at"]
-            return  # either has both stored anew
+            return DUE[what], stored or row["opened_at"]  # either has both stored anew
+    return None
 
 
 def _fired(area: str, key: UUID, kind: str, subject: UUID, due_at: datetime, now: datetime) -> TimerFired:
     return TimerFired(area=area, timer_id=key, kind=kind, subject=subject, due_at=due_at, fired_at=now)
 
 
-async def watch_timers(pool: Pool, outbox: Outbox, ground: Ground, every_s: float) -> None:
+async def watch_timers(pool: Pool, outbox: Outbox, every_s: float) -> None:
     """Fire what is due, again and again, for the life of the service."""
     sent: set[UUID] = set()
-    compared: tuple[str, datetime] | None = None
     while True:
-        levels = ground.rules.levels
         try:
             while await fire_due(pool, outbox, clock.now()) == _PAGE:
                 continue
-            now = clock.now()
-            if levels is not None and (compared is None or compared[0] != levels.hash or now - compared[1] >= _AGAIN):
-                if woken := await wake_moved(pool, outbox, now, levels):
-                    _log.info("due_times_moved", incidents=woken, levels_hash=levels.hash)
-                compared = levels.hash, now
             await fire_overdue(pool, outbox, clock.now(), sent)
         except UnavailableError as error:
             _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
             sent.clear()  # what was to be sent may not have been
         if len(sent) > _REMEMBERED:
             sent.clear()
+        await asyncio.sleep(every_s)
+
+
+async def watch_levels(pool: Pool, outbox: Outbox, ground: Ground, every_s: float) -> None:
+    """Compare the stored due times with the service levels in force, for the life of the service."""
+    compared: tuple[str, datetime] | None = None
+    while True:
+        levels, now = ground.rules.levels, clock.now()
+        if levels is not None and (compared is None or compared[0] != levels.hash or now - compared[1] >= _AGAIN):
+            try:
+                if woken := await wake_moved(pool, outbox, now, levels):
+                    _log.info("due_times_moved", incidents=woken, levels_hash=levels.hash)
+                compared = levels.hash, now
+            except UnavailableError as error:
+                _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
         await asyncio.sleep(every_s)

@@ -35,7 +35,7 @@ from services.dedup.moves import tell_moved
 from services.dedup.store import load
 from services.dedup.store.reliability import interruptions
 from services.dedup.store.views import orders_by_id
-from services.dedup.timers import fire_due, fire_overdue, wake_moved
+from services.dedup.timers import fire_due, fire_overdue, wake_moved, watch_levels
 from services.grid.operating import switch_network
 from services.grid.store import import_network
 from services.grid.switching import Switching
@@ -824,4 +824,16 @@ async def test_due_times_that_the_service_levels_move_are_noticed_at_once(room: 
         room.ground.look_at_rules()
     await hear(45)
     assert await due() == [(120, 240, []), (61, 181, ["arrival"])], "what was told stays told"
+
+    levels(60, 60)
+    await room.pool.execute("DELETE FROM outbox WHERE topic = $1", OUTAGE_INPUT.name)
+    watching = asyncio.create_task(watch_levels(room.pool, room.outbox, room.ground, 0.01))
+    for _ in range(2):
+        room.ground.look_at_rules()
+    async with asyncio.timeout(10):
+        while not (fired := await room.published(OUTAGE_INPUT.name)):
+            await asyncio.sleep(0.01)
+    watching.cancel()
+    await room.feed(fired, minute(50))
+    assert await due() == [(60, 180, ["arrival"]), (61, 181, ["arrival"])], "by the clock on the wall it has passed"
     assert same(room.cached(AREA), (await room.loaded(AREA))[AREA])
