@@ -152,7 +152,7 @@ class NotifyHandler:
             verdict = settle(message)
         else:
             known = promises.get((recipient_id(message.recipient), message.planned_id))
-            verdict = tell_moved_end(message, known, moved_by=wording.calm.usual, now=now)
+            verdict = tell_moved_end(message, known, moved_by=wording.calm.usual, now=min(now, message.settled_at))
         return verdict if isinstance(verdict, Quiet) else instead_of(verdict, message, spoken)
 
     def forget(self, partitions: Iterable[tuple[str, int]]) -> None:

@@ -134,7 +134,8 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime) -> Decision:
     """Decide what to tell whom after a batch.
 
     A batch is judged by its end: a customer whose incident was opened and restored within it is told once, that the
-    power is back.
+    power is back. Whether an estimate had passed is judged as of the change: a clock here that is hours ahead would
+    keep every estimate from everybody. One that passes later is not sent (``delivery``).
     """
     decision = Decision(quiet=Counter(news.quiet))
     reporters = {**book.reporters, **news.reporters}
@@ -167,7 +168,7 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime) -> Decision:
                 said,
                 about=about,
                 etr_moved_by=calm.of(news.standings[incident]),
-                now=now,
+                now=min(now, news.standings[incident].changed_at),
             )
             if isinstance(verdict, Quiet):
                 decision.quiet[verdict] += 1

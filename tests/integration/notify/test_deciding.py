@@ -179,6 +179,13 @@ async def test_the_end_of_another_plan_takes_the_place_of_what_the_first_promise
     assert await desk.states() == [("answered", "superseded"), ("etr_changed", "pending")]
 
 
+async def test_a_clock_that_is_hours_ahead_keeps_the_new_end_of_planned_work_from_nobody(desk):
+    plan = {"outcome": "answered", "reason": "planned_outage", "planned_id": UUID(int=7)}
+    await desk.take(settled(**plan, expected_at=ETR))
+    later = {"expected_at": ETR + timedelta(hours=1), "expected_before": ETR, "command_id": UUID(int=2)}
+    assert await desk.take(settled(**plan, **later, minute=2), now=NOW + timedelta(hours=16)) == 1
+
+
 async def test_steps_in_one_batch_are_compared_with_one_another(desk):
     step = desk.templates().calm.usual
     said = {"outcome": "answered", "reason": "planned_outage", "planned_id": UUID(int=7)}

@@ -178,6 +178,17 @@ def test_leaving_may_be_heard_of_before_joining(memory, snapshots):
     assert memory.take([snapshots.changed(1, 3, state=IncidentState.RESTORED)]) == []
 
 
+def test_a_clock_that_is_hours_ahead_keeps_no_estimate_from_anybody(memory, snapshots):
+    memory.now = snapshots.now + timedelta(hours=16)
+    memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])])
+    estimated = memory.take([snapshots.changed(1, 2, etr=snapshots.now + timedelta(hours=2))])
+    past = memory.take([snapshots.changed(1, 3, etr=snapshots.now)])
+
+    assert stages(estimated) == [("etr_set", "REF-1")]
+    assert past == []
+    assert memory.quiet[Quiet.ETR_PAST] == 1, "a crew's own that had passed as they said it"
+
+
 def test_the_same_snapshot_again_says_nothing(memory, snapshots):
     change = snapshots.changed(1, 1, joined=[snapshots.member(1, 1)], etr=snapshots.now + timedelta(hours=2))
 
