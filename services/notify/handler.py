@@ -69,7 +69,6 @@ class NotifyHandler:
 
         news = fold(await store.load_standings(tx, {change.incident_id for change in changes}), changes)
         await store.save_links(tx, heard)
-        lost = await store.save_arrivals(tx, heard)
         joined, answered = [one.recipient for one in news.reporters.values()], [one.recipient for one in said]
         present = [one.recipient for one in heard if one.heard in _PRESENT]
         await store.lock_customers(tx, [one for one in joined + answered + present if one is not None], news.announced)
@@ -93,6 +92,7 @@ class NotifyHandler:
         quiet[Quiet.UNLINKED] += sum(one.recipient_id in gone for one in made)
         words = [one for one in words if one.recipient_id not in gone]
         saved = await store.add_notices(tx, words, rules=wording.digest, now=now)
+        lost = await store.save_arrivals(tx, heard)  # last: notices are locked after customers, by every batch
         notices = [one for one in words if isinstance(one, Notice)]
         quiet[Quiet.ALREADY_TOLD] += len(notices) - len(saved.new)
 

@@ -51,10 +51,12 @@ RETURNING n.notice_id, n.attempts, n.channel, r.address, r.account, n.incident_i
           due.first_word, due.doubted_at, extract(epoch FROM now() - due.doubted_at)::float8 AS doubted_s
 """
 # Rows are locked in the order of their ids, as ``store`` does when it supersedes. A delivery counts even where its
-# claim had ended: it is a fact. Any other outcome counts only while the claim holds.
+# claim had ended: it is a fact. Any other outcome counts only while the claim holds. The receiver may have said by then
+# whether it arrived.
 _SETTLE: Final = """
 WITH settled AS (
-    SELECT n.notice_id, v.outcome, v.reason, v.delay, v.delivery_id, v.doubtful, v.doubted_at
+    SELECT n.notice_id, v.outcome, coalesce(n.early -> v.delivery_id ->> 'reason', v.reason) AS reason, v.delay,
+           v.delivery_id, v.doubtful, v.doubted_at, n.early -> v.delivery_id ->> 'at' AS said_at
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::float8[], $6::text[], $8::boolean[],
                 $9::timestamptz[])
          AS v (notice_id, attempt, outcome, reason, delay, delivery_id, doubtful, doubted_at)
@@ -64,6 +66,7 @@ WITH settled AS (
 )
 UPDATE notice n
 SET state = CASE
+        WHEN s.outcome = 'delivered' AND s.reason IS NOT NULL THEN 'failed'
         WHEN s.outcome = 'delivered' THEN 'sent'
         WHEN s.outcome = 'unknown' THEN 'unknown'
         WHEN s.outcome = 'refused' THEN 'failed'
@@ -72,6 +75,7 @@ SET state = CASE
         ELSE 'pending'
     END,
     reason = s.reason,
+    arrived_at = CASE WHEN s.reason IS NULL THEN s.said_at::timestamptz END,
     delivery_id = s.delivery_id,
     sent_at = CASE WHEN s.outcome = 'delivered' THEN now() END,
     next_attempt_at = now() + make_interval(secs => s.delay),

@@ -112,6 +112,11 @@ CREATE INDEX IF NOT EXISTS notice_sending ON notice (recipient_id) WHERE state =
 -- Added later: since when it may have been taken without our knowing; set as an attempt begins, and taken back when it
 -- is known that this one was not.
 ALTER TABLE notice ADD COLUMN IF NOT EXISTS doubted_at timestamptz;
+-- Added later: what the receiver said of its messages to the customer before it was written down that it had taken this:
+-- by its own id of them, when, and why one did not arrive.
+ALTER TABLE notice ADD COLUMN IF NOT EXISTS early jsonb;
+CREATE INDEX IF NOT EXISTS notice_doubted ON notice (recipient_id)
+    WHERE doubted_at IS NOT NULL AND state IN ('pending', 'sending');
 -- Added later: the planned outage whose end is told.
 ALTER TABLE notice ADD COLUMN IF NOT EXISTS planned_id uuid;
 CREATE INDEX IF NOT EXISTS notice_planned ON notice (planned_id, recipient_id) WHERE planned_id IS NOT NULL;

@@ -71,6 +71,23 @@ _UNLINKED: Final = """
 SELECT r.recipient_id FROM recipient r JOIN link l USING (link_id)
 WHERE r.recipient_id = ANY($1::uuid[]) AND NOT l.linked
 """
+# A receiver may say so before it is written down that it took the notice, or whose answer never came: it waits there.
+_KEEP_EARLY_ARRIVALS: Final = """
+WITH said AS (
+    SELECT n.notice_id, v.delivery_id, v.arrived, v.detail, v.at
+    FROM unnest($1::uuid[], $2::text[], $3::bool[], $4::text[], $5::timestamptz[])
+         AS v (recipient_id, delivery_id, arrived, detail, at)
+    JOIN notice n USING (recipient_id)
+    WHERE n.state IN ('pending', 'sending') AND n.doubted_at IS NOT NULL
+    ORDER BY n.notice_id FOR UPDATE OF n
+), early AS (
+    SELECT notice_id, jsonb_object_agg(
+        delivery_id, jsonb_build_object('at', at, 'reason', CASE WHEN arrived THEN NULL ELSE detail END)
+    ) AS words
+    FROM said GROUP BY notice_id
+)
+UPDATE notice n SET early = coalesce(n.early, '{}') || early.words FROM early WHERE n.notice_id = early.notice_id
+"""
 # Taken is not arrived: the receiver says so later, of a notice that is sent. Rows in the order of their ids, again.
 _SAVE_ARRIVALS: Final = """
 WITH said AS (
@@ -280,14 +297,15 @@ async def save_arrivals(tx: Connection, heard: Iterable[RecipientHeard]) -> list
     said = [one for one in heard if one.delivery_id is not None and one.heard in {"delivered", "undelivered"}]
     if not said:
         return []
-    rows = await tx.fetch(
-        _SAVE_ARRIVALS,
+    columns = (
         [recipient_id(one.recipient) for one in said],
         [one.delivery_id for one in said],
         [one.heard == "delivered" for one in said],
         [one.detail or "undelivered" for one in said],
         [_heard_at(one) for one in said],
     )
+    await tx.execute(_KEEP_EARLY_ARRIVALS, *columns)  # first: it waits for an outcome that is being written
+    rows = await tx.fetch(_SAVE_ARRIVALS, *columns)
     return [(row["stage"], row["channel"]) for row in rows if row["state"] == "failed"]
 
 

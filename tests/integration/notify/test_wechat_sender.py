@@ -224,3 +224,23 @@ async def test_a_process_that_comes_back_after_the_platform_forgot_does_not_send
 
     await desk.wait_row(state="unknown", reason="too_late_to_repeat")
     assert platform.sends == []
+
+
+@pytest.mark.parametrize(
+    ("said", "row"), [("undelivered", ("failed", "failed:user block", False)), ("delivered", ("sent", None, True))]
+)
+@pytest.mark.parametrize("troubles", [[], ["drop"]])
+async def test_a_receipt_that_comes_before_the_answer_to_the_message_counts(
+    desk, deliveries, sender, platform, troubles, said, row
+):
+    """The platform pushes it as soon as it has sent; its answer is still on its way to us, or is lost."""
+    platform.script.extend(troubles)
+    platform.after_taking = lambda: desk.take(heard(said, "200163836", OPENID), heard(said, "another's", OPENID))
+    member = desk.make.member(1, 1).model_copy(
+        update={"recipient": Recipient(channel=Channel.WECHAT, address=OPENID, account=ACCOUNT)}
+    )
+    await desk.take(desk.make.changed(1, 1, joined=[member]))
+    deliveries.start(deliveries.make(deliveries.webhook("http://127.0.0.1:9/"), (sender, (Channel.WECHAT,))))
+
+    found = await desk.wait_row(delivery_id="200163836")
+    assert (found["state"], found["reason"], found["arrived_at"] is not None) == row

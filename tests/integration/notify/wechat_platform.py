@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
 APPID, SECRET = "wx0123456789abcdef", "0123456789abcdef0123456789abcdef"
@@ -34,6 +35,7 @@ class Platform:
     no_token: int | None = None
     expires_in: int = 7200
     port: int = 0
+    after_taking: Callable[[], Awaitable[Any]] | None = None
 
     def __post_init__(self) -> None:
         self._token: str | None = None
@@ -69,7 +71,10 @@ class Platform:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
                 headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
                 body = json.loads(await reader.readexactly(int(headers["content-length"])))
+                before = len(self.taken)
                 answer = self._answer(urlsplit(head[0].split(" ")[1]), body)
+                if self.after_taking is not None and len(self.taken) > before:
+                    await self.after_taking()
                 if answer is None:
                     return
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(answer), answer))
