@@ -7,6 +7,7 @@ what to tell (``domain``), sending (``pending``).
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from services.contracts.values import Channel, IncidentState, Recipient
@@ -239,6 +240,8 @@ SELECT v.report_id, v.recipient_id, s.incident_id,
 FROM unnest($1::uuid[], $2::uuid[]) AS v (report_id, recipient_id) JOIN subscription s USING (report_id)
 """
 _EVER: Final = 2**63 - 1
+_PUSHED_FOR: Final = timedelta(days=1)
+"""Gateways push again what was not taken, for hours; older than this is a matter of their clock alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,8 +291,11 @@ async def save_links(tx: Connection, heard: Iterable[RecipientHeard]) -> None:
 
 
 def _heard_at(heard: RecipientHeard) -> datetime:
-    """Event time bounded by arrival time: a gateway's clock may be ahead, and must not decide for ever."""
-    return min(heard.occurred_at, heard.received_at)
+    """Event time bounded by arrival time: a gateway's clock may be wrong, and must not decide for ever.
+
+    Ahead, nothing would be heard after it; a day and more behind, it would have a STOP be of before the last START.
+    """
+    return max(min(heard.occurred_at, heard.received_at), heard.received_at - _PUSHED_FOR)
 
 
 async def save_arrivals(tx: Connection, heard: Iterable[RecipientHeard]) -> list[tuple[str, str]]:

@@ -155,6 +155,18 @@ async def test_what_was_heard_earlier_does_not_undo_what_was_heard_later(desk, t
     assert await desk.take(outage(desk)) == 1
 
 
+@pytest.mark.parametrize("clock", [timedelta(days=-20000), timedelta(days=20000)])
+async def test_a_stop_holds_whatever_the_gateways_clock_says_and_so_does_the_start_after_it(desk, clock):
+    """Its clock was right when they started, and is right again later."""
+    await desk.take(heard("linked", at=NOW - timedelta(days=2)))
+    stop = heard("unlinked", at=NOW)
+    await desk.take(stop.model_copy(update={"occurred_at": NOW + clock}))
+    assert await desk.take(outage(desk, customers=(1000,))) == 0
+
+    await desk.take(heard("linked", at=NOW + timedelta(minutes=1), number=2))
+    assert await desk.take(desk.make.changed(1, 2, state="restored", restored_at=NOW)) == 1
+
+
 async def test_a_claim_never_takes_a_notice_of_somebody_who_left(desk):
     """Also where the notice was committed beside the stop, so that neither transaction saw the other."""
     await desk.take(outage(desk, customers=(1000,)))
