@@ -26,6 +26,7 @@ from services.notify.domain.planned import (
     tell_moved_end,
     unsaid,
 )
+from services.notify.heard import save_arrivals, save_links, unlinked
 from services.runtime.handling import Decided
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class NotifyHandler:
         quiet: Counter[Quiet] = Counter()
 
         news = fold(await store.load_standings(tx, {change.incident_id for change in changes}), changes)
-        await store.save_links(tx, heard)
+        await save_links(tx, heard)
         joined, answered = [one.recipient for one in news.reporters.values()], [one.recipient for one in said]
         present = [one.recipient for one in heard if one.heard in _PRESENT]
         await store.lock_customers(tx, [one for one in joined + answered + present if one is not None], news.announced)
@@ -88,11 +89,11 @@ class NotifyHandler:
                 else:
                     words.append(answer(asking, *found, now=now))
         made = [one for one in words if isinstance(one, Notice)]
-        gone = await store.unlinked(tx, {one.recipient_id for one in made})
+        gone = await unlinked(tx, {one.recipient_id for one in made})
         quiet[Quiet.UNLINKED] += sum(one.recipient_id in gone for one in made)
         words = [one for one in words if one.recipient_id not in gone]
         saved = await store.add_notices(tx, words, rules=wording.digest, now=now)
-        lost = await store.save_arrivals(tx, heard)  # last: notices are locked after customers, by every batch
+        lost = await save_arrivals(tx, heard)  # last: notices are locked after customers, by every batch
         notices = [one for one in words if isinstance(one, Notice)]
         quiet[Quiet.ALREADY_TOLD] += len(notices) - len(saved.new)
 
