@@ -25,11 +25,7 @@ if TYPE_CHECKING:
 # an older one is on its way: so they arrive in the order in which they were made.
 _CLAIM: Final = """
 WITH due AS (
-    SELECT n.notice_id, n.doubted_at,
-           n.incident_id IS NOT NULL AND NOT EXISTS (
-               SELECT FROM notice o
-               WHERE o.incident_id = n.incident_id AND o.recipient_id = n.recipient_id AND o.state = 'sent'
-           ) AS first_word
+    SELECT n.notice_id, n.doubted_at
     FROM notice n
     WHERE n.state = 'pending' AND n.channel = ANY($1::text[]) AND n.next_attempt_at <= now()
       AND NOT EXISTS (SELECT FROM notice o WHERE o.state = 'sending' AND o.recipient_id = n.recipient_id)
@@ -48,7 +44,11 @@ FROM due, recipient r
 WHERE n.notice_id = due.notice_id AND r.recipient_id = n.recipient_id
 RETURNING n.notice_id, n.attempts, n.channel, r.address, r.account, n.incident_id, n.ticket_ref, n.language, n.stage,
           n.revision, n.template, n.etr, n.restored_at, n.caused_at, n.made_at, n.etr <= now() AS etr_past,
-          due.first_word, due.doubted_at, extract(epoch FROM now() - due.doubted_at)::float8 AS doubted_s
+          n.incident_id IS NOT NULL AND NOT EXISTS (
+              SELECT FROM notice o
+              WHERE o.incident_id = n.incident_id AND o.recipient_id = n.recipient_id AND o.state = 'sent'
+          ) AS first_word,
+          due.doubted_at, extract(epoch FROM now() - due.doubted_at)::float8 AS doubted_s
 """
 # Rows are locked in the order of their ids, as ``store`` does when it supersedes. A delivery counts even where its
 # claim had ended: it is a fact. Any other outcome counts only while the claim holds. The receiver may have said by then
