@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_MS: Final = 20_000
 _POLL_MS: Final = 500
-_QUIET_POLLS: Final = 20  # polls without a record before the rest is given up: compaction leaves holes at the end
+_QUIET_POLLS: Final = 20  # polls without anything before Kafka is taken to be away: its client waits without a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,23 +114,31 @@ class Reader:
         return {(one.topic.removeprefix(self._prefix), one.partition): (first[one], end[one]) for one in at}
 
     async def records(self, bounds: Mapping[tuple[str, int], tuple[int, int]]) -> AsyncIterator[Record]:
-        """Yield the records within ``bounds``; those of one partition in order."""
-        wanted = {
+        """Yield the records within ``bounds``; those of one partition in order.
+
+        Raises:
+            UnavailableError: Kafka went away before they were read to the end.
+        """
+        spans = {
             TopicPartition(self._prefix + topic, partition): span
             for (topic, partition), span in bounds.items()
             if span[0] < span[1]
         }
-        if not wanted:
+        if not spans:
             return
-        self._consumer.assign(list(wanted))
-        for at, (first, _) in wanted.items():
+        self._consumer.assign(list(spans))
+        for at, (first, _) in spans.items():
             self._consumer.seek(at, first)
+        wanted = {at: end for at, (_, end) in spans.items()}
         quiet = 0
-        while wanted and quiet < _QUIET_POLLS:
+        while wanted:
             found = await self._consumer.getmany(*wanted, timeout_ms=_POLL_MS)
             quiet = 0 if found else quiet + 1
+            if quiet >= _QUIET_POLLS:
+                left = ", ".join(sorted({at.topic for at in wanted}))
+                raise UnavailableError(f"kafka answers no more, and was not read to the end: {left}")
             for at, records in found.items():
-                end = wanted[at][1]
+                end = wanted[at]
                 for record in records:
                     if record.offset < end:
                         yield Record(
@@ -142,7 +150,8 @@ class Reader:
                             value=record.value,
                             headers=tuple((name, bytes(raw)) for name, raw in record.headers),
                         )
-                if records and records[-1].offset + 1 >= end:
+            for at in list(wanted):  # compaction leaves holes, also at the end: the position goes on past them
+                if await self._consumer.position(at) >= wanted[at]:
                     del wanted[at]
 
 
