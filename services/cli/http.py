@@ -24,8 +24,16 @@ _ADVICE: Final = {
 
 
 def key(development: str) -> dict[str, str]:
-    """Return the headers that say who asks: the key of ``GRIDLINE_API_KEY``, else the published development one."""
-    return {"X-API-Key": os.environ.get("GRIDLINE_API_KEY") or development}
+    """Return the headers that say who asks: the key of ``GRIDLINE_API_KEY``, else the published development one.
+
+    Raises:
+        CommandError: it cannot be sent: a line end of the file it was read from, or other than ASCII.
+    """
+    given = os.environ.get("GRIDLINE_API_KEY") or development
+    if not (given.isascii() and given.isprintable() and given == given.strip()):
+        what = "GRIDLINE_API_KEY has a line end, a blank or a letter that no key has"
+        raise CommandError(what, "Set it to the key alone, as keys.yaml has it.", Exit.REFUSED)
+    return {"X-API-Key": given}
 
 
 def get(service: str, url: str, path: str, *, headers: dict[str, str] | None = None, **query: Any) -> Any:
@@ -64,7 +72,11 @@ def _call(service: str, url: str, method: str, path: str, **arguments: Any) -> A
         advice = f"Start it (`gridline stack up`), or set GRIDLINE_{service.upper()}_URL."
         raise CommandError(what, advice, Exit.UNREACHABLE) from None
     if response.is_success:
-        return response.json()
+        try:
+            return response.json()
+        except ValueError:
+            what = f"{url} answers {method} {path} with something else than JSON: that is not {service}"
+            raise CommandError(what, f"Set GRIDLINE_{service.upper()}_URL.", Exit.UNREACHABLE) from None
     what, advice = _problem(response)
     code = Exit.NO if response.status_code == _NOT_FOUND else Exit.REFUSED
     if response.status_code >= _OURS:

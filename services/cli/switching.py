@@ -9,6 +9,7 @@ from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from services.cli.console import Json, err, out, print_json, table
 from services.cli.errors import CommandError, Exit
@@ -114,11 +115,11 @@ def list_switchings(
         (
             f"{one['version']}.{one['revision']}",
             shown(one["at"], seconds=False),
-            one["closed"],
-            one["opened"],
+            escape(one["closed"]),
+            escape(one["opened"]),
             one["customers"],
-            one["author"],
-            one["reason"],
+            escape(one["author"]),
+            escape(one["reason"]),
         )
         for one in found
     ]

@@ -10,6 +10,7 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+from rich.markup import escape
 
 from services.cli import addresses, conformance
 from services.cli.console import out
@@ -74,7 +75,7 @@ def judge(
             raise CommandError(what, "Write one action a line, oldest first.") from None
     wrong = conformance.judge(conformance.script(run), actions)
     for problem in wrong:
-        out.print(f"[red]wrong[/red]  {problem}")
+        out.print(f"[red]wrong[/red]  {escape(problem)}")
     if wrong:
         if not actions:
             out.print("The log is empty: has your consumer read the topic to its end?")

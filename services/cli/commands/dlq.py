@@ -54,19 +54,19 @@ def list_letters(
         return
     rows = [
         (
-            letter.topic,
+            escape(letter.topic),
             letter.id,
-            letter.reason,
+            escape(letter.reason),
             f"{letter.cause.get('partition', '?')}:{letter.cause.get('offset', '?')}",
             letter.cause.get("consumer"),
             shown(letter.cause.get("at")),
-            letter.record.header("ce_id"),
+            escape(letter.record.header("ce_id") or ""),
         )
         for letter in letters[-limit:]
     ]
     columns = ("topic", "letter", "reason", "was at", "refused by", "when", "event id")
     out.print(table(f"Dead letters: {len(letters)}", columns, rows))
-    counts = ", ".join(f"{word} {n}" for word, n in Counter(letter.reason for letter in letters).most_common())
+    counts = ", ".join(f"{escape(word)} {n}" for word, n in Counter(letter.reason for letter in letters).most_common())
     out.print(f"By reason: {counts}. Look at one: gridline dlq show TOPIC LETTER.")
 
 

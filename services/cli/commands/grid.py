@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from services.cli import switching
 from services.cli.console import Json, err, out, print_json, progress, table
@@ -113,7 +114,7 @@ def _convert(cim: Path, origin: str | None, folder: Path) -> tuple[Path, Path]:
         advice = "Correct the file; a drawing's coordinates need --origin LAT,LON."
         raise CommandError(f"nothing was imported:\n{error}", advice) from None
     for warning in read.warnings:
-        err.print(warning)
+        err.print(warning, markup=False)
     if read.unused_equipment:
         err.print(f"connected, but not part of the network: {_counts(read.unused_equipment)}")
     if others := {kind: n for kind, n in read.unused.items() if kind not in read.unused_equipment}:
@@ -270,7 +271,8 @@ def _show_areas(version: store.NetworkVersion, trees: dict[str, Tree], *, as_jso
             }
         )
         return
-    out.print(table(f"Network version {version}", columns, rows, right=columns[1:]))
+    shown = [(escape(area), *counts) for area, *counts in rows]
+    out.print(table(f"Network version {version}", columns, shown, right=columns[1:]))
 
 
 def _show_device(tree: Tree, device: str, *, as_json: bool) -> None:
@@ -280,11 +282,11 @@ def _show_device(tree: Tree, device: str, *, as_json: bool) -> None:
         fields = {name: getattr(found, name) for name in found.__slots__}
         print_json({**fields, "ancestors": above, "children": below})
         return
-    out.print(f"[bold]{found.id}[/bold]  {found.type} at {found.lat:.6f}, {found.lon:.6f}")
+    out.print(f"[bold]{escape(found.id)}[/bold]  {escape(found.type)} at {found.lat:.6f}, {found.lon:.6f}")
     if found.normally_open:
         err.print("It is normally open: nothing is fed through it.")
-    out.print(f"area {found.area} · feeder {found.feeder}")
+    out.print(f"area {escape(found.area)} · feeder {escape(found.feeder)}")
     out.print(f"feeds {found.customer_count:,} customers at {found.transformer_count:,} transformers")
-    out.print(f"fed through: {' ← '.join(above) or 'nothing: it is a substation'}")
+    out.print(f"fed through: {escape(' ← '.join(above)) or 'nothing: it is a substation'}")
     more = f" and {len(below) - _SHOWN_CHILDREN} more" if len(below) > _SHOWN_CHILDREN else ""
-    out.print(f"directly below: {', '.join(below[:_SHOWN_CHILDREN]) or 'customers only'}{more}")
+    out.print(f"directly below: {escape(', '.join(below[:_SHOWN_CHILDREN])) or 'customers only'}{more}")

@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 
 _OPEN = ("predicted", "confirmed")
+_TOLD = ("breached", "network_change", "proposed_device")
+"""What a list tells of an incident where there is something to tell: alerts send people to look for it."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
 
@@ -40,6 +42,8 @@ def list_incidents(
     as_json: Json = False,
 ) -> None:
     """List incidents, newest first: device, customers, reports, the crew's last stage, the end of a plan to accept.
+
+    At the end stands what is amiss: due times that were missed, a device that the network no longer has.
 
     For example:
 
@@ -70,10 +74,11 @@ def list_incidents(
             one["stage"],
             shown((one["etr"] or {}).get("at"), seconds=False),
             shown((one["proposed_plan"] or {}).get("ends_at"), seconds=False),
+            escape("; ".join(f"{name}: {_words(one[name])}" for name in _TOLD if one[name])),
         )
         for one in found
     ]
-    columns = ("incident", "device", "type", "kind", "state", "customers", "reports", "crew", "ETR", "plan until?")
+    columns = ("incident", "device", "type", "kind", "state", "customers", "reports", "crew", "ETR", "plan until?", "")
     out.print(table("Incidents", columns, rows, right=("customers", "reports")))
     if more:
         out.print(f"There are older ones than these {len(found)}: --limit.")
@@ -214,7 +219,10 @@ def explain(
         print_json(found)
         return
     out.print(f"ticket {found['ticket_ref']}: [bold]{found['outcome']}[/bold]. {escape(found['words'])}")
-    rows = [(shown(r["at"]), r["action"], r["incident_id"], escape(r["words"]), r["author"]) for r in found["ledger"]]
+    rows = [
+        (shown(r["at"]), r["action"], r["incident_id"], escape(r["words"]), escape(r["author"] or ""))
+        for r in found["ledger"]
+    ]
     if rows:
         out.print(table("Ledger", ("at", "", "incident", "why", "by"), rows))
     for title, name in (("Considered", "considered"), ("What would change it", "would_change")):

@@ -175,7 +175,9 @@ def _names_a_ticket(what: str) -> bool:
 
 def _tell(found: Any) -> None:
     out.print(f"queue [bold]{escape(found['queue'])}[/bold], priority {found['priority']}")
-    out.print(f"by route {escape(found['route'])}" + (f", tags {', '.join(found['tags'])}" if found["tags"] else ""))
+    out.print(
+        f"by route {escape(found['route'])}" + (f", tags {escape(', '.join(found['tags']))}" if found["tags"] else "")
+    )
     for step in found["plan"]:
         asks = ", ".join(step["skills"]) or "anybody who serves it"
         out.print(f"  from {step['after_s']:>4} s  {escape(step['queue'])}: {escape(asks)}")
@@ -200,8 +202,8 @@ def queues(as_json: Json = False) -> None:
         return
     rows = [
         (
-            one["name"],
-            one["title"],
+            escape(one["name"]),
+            escape(one["title"]),
             one["waiting"] or "",
             f"{one['oldest_seconds']:.0f} s" if one["waiting"] else "",
             ", ".join(f"{priority} {n}" for priority, n in one["by_priority"].items() if n),

@@ -10,6 +10,7 @@ from pathlib import Path  # noqa: TC003 - as above
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from services.cli import addresses
 from services.cli.console import err, out, progress
@@ -181,7 +182,7 @@ def _tell(answers: Answers, url: str) -> None:
     milliseconds = [1000 * percentile(answers.latencies, share) for share in (0.5, 0.99)]
     out.print(f"Due to accepted: p50 {milliseconds[0]:.1f} ms, p99 {milliseconds[1]:.1f} ms.")
     for status, text in answers.refused[:_WORST]:
-        err.print(f"[red]{status}[/red] {text}", markup=True)
+        err.print(f"[red]{status}[/red] {escape(text)}", markup=True)
     if answers.refused:
         what = f"the intake refused {len(answers.refused)} requests"
         raise CommandError(what, "Look at its log: gridline stack logs intake.", Exit.NO)
