@@ -26,6 +26,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import TextIO
 
     from rich.console import JustifyMethod, RenderableType
 
@@ -34,8 +35,14 @@ _PIPE_COLUMNS: Final = 200  # rich would fold everything that is piped to 80
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 """The option of every command that can print JSON."""
 
-out: Final = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
-err: Final = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPE_COLUMNS)
+
+def _width(stream: TextIO | None) -> int | None:
+    """Return how wide to print, None for as wide as the terminal is. Without a stream (``>&-``) nothing is printed."""
+    return None if stream is not None and stream.isatty() else _PIPE_COLUMNS
+
+
+out: Final = Console(highlight=False, width=_width(sys.stdout))
+err: Final = Console(stderr=True, highlight=False, width=_width(sys.stderr))
 
 
 class _Rate(ProgressColumn):

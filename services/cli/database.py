@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -11,7 +11,7 @@ from services.cli.errors import CommandError, Exit
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from services.runtime.settings import ServiceSettings
 
@@ -22,14 +22,29 @@ async def connect(settings: ServiceSettings) -> AsyncIterator[asyncpg.Connection
 
     Raises:
         UnavailableError: Postgres cannot be reached, or goes away meanwhile.
-        CommandError: it lets nobody in by this name and password, or has no such database.
+        CommandError: it lets nobody in by this name and password, or has no such database; or this role may not do
+            that, or the schema is not there.
     """
-    with translated():
-        try:
-            connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
-        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-            raise CommandError(f"postgres: {error}", "Correct GRIDLINE_POSTGRES_DSN.", Exit.UNREACHABLE) from None
+    with translated(), refusals():
+        connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
         try:
             yield connection
         finally:
             await connection.close()
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what Postgres does not let this user do, or does not have, into what to do about it.
+
+    Raises:
+        CommandError: as above.
+    """
+    try:
+        yield
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        raise CommandError(f"postgres: {error}", "Correct GRIDLINE_POSTGRES_DSN.", Exit.UNREACHABLE) from None
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise CommandError(f"postgres: {error}", "Name a role that may in GRIDLINE_POSTGRES_DSN.") from None
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+        raise CommandError(f"the schema is not there: {error}", "Run `gridline db migrate`.") from None

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from services.cli.topics import Record, reader
+from services.cli.errors import CommandError, Exit
+from services.cli.topics import NO_TOPICS, Record, reader
 from services.contracts.envelope import Outgoing
 from services.contracts.topics import BY_NAME, TOPICS, Topic
 from services.runtime.producer import Producer
@@ -92,10 +93,13 @@ async def read_letters(settings: ServiceSettings, topics: Iterable[str]) -> list
         topics: Names of the original topics.
 
     Raises:
+        CommandError: the cluster has none of their topics.
         UnavailableError: Kafka cannot be reached.
     """
     async with reader(settings) as kafka:
         bounds = await kafka.bounds([BY_NAME[name].dead_letters for name in topics])
+        if not bounds:
+            raise CommandError("the cluster has no topics for dead letters", NO_TOPICS, Exit.NO)
         letters = [DeadLetter(record) async for record in kafka.records(bounds)]
     return sorted(letters, key=lambda letter: (letter.record.timestamp_ms, letter.topic, letter.record.offset))
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from services.cli import addresses, http
 from services.cli.console import out, print_json
+from services.cli.errors import CommandError, Exit
 from services.contracts.values import CommandAction
 from services.dedup.keys import DEVELOPMENT_KEYS
 
@@ -29,6 +30,18 @@ PAGE: Final = 500
 def headers() -> dict[str, str]:
     """Return the headers that say who asks."""
     return http.key(DEVELOPMENT_KEYS["desk-dev"])
+
+
+def person() -> str:
+    """Return who sits here, for what is recorded: the login name.
+
+    Raises:
+        CommandError: it has none, as where a container runs as any number.
+    """
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise CommandError("your login has no name to record", "Set LOGNAME to yours.", Exit.REFUSED) from None
 
 
 def ask(path: str, **query: Any) -> Any:
@@ -70,7 +83,7 @@ def act(path: str, body: dict[str, Any], *, seen: Any = None, command_id: str | 
     Raises:
         CommandError: no answer, or it was refused.
     """
-    sent = {"command_id": command_id or str(uuid4()), "by": getpass.getuser(), **body}
+    sent = {"command_id": command_id or str(uuid4()), "by": person(), **body}
     told = headers()
     if seen is not None:
         told["If-Match"] = f'"{(ask(seen) if isinstance(seen, str) else seen)["revision"]}"'

@@ -16,10 +16,17 @@ from services.cli.errors import CommandError, Exit
 _TIMEOUT_SECONDS: Final = 15.0
 _NOT_FOUND: Final = 404
 _OURS: Final = 500
-_ADVICE: Final = {
+_ADVICE: Final[dict[int | tuple[int, str], str]] = {
     401: "Give a key that it knows in GRIDLINE_API_KEY.",
     403: "Give a key with that scope in GRIDLINE_API_KEY.",
-    _NOT_FOUND: "Look at the id: `gridline incidents list`, `incidents commands` and `planned list` name them.",
+    (
+        _NOT_FOUND,
+        "dedup",
+    ): "Look at the id: `gridline incidents list`, `incidents commands`, `planned list` name them.",
+    (
+        _NOT_FOUND,
+        "router",
+    ): "Look at the id or reference: `gridline incidents show` names its reports' tickets.",
 }
 
 
@@ -81,7 +88,11 @@ def _call(service: str, url: str, method: str, path: str, **arguments: Any) -> A
     code = Exit.NO if response.status_code == _NOT_FOUND else Exit.REFUSED
     if response.status_code >= _OURS:
         code, advice = Exit.UNREACHABLE, advice or f"Look at its log: gridline stack logs {service}."
-    raise CommandError(f"{service}: {what}", advice or _ADVICE.get(response.status_code, "Correct the request."), code)
+    raise CommandError(f"{service}: {what}", advice or _advice(response.status_code, service), code)
+
+
+def _advice(status: int, service: str) -> str:
+    return _ADVICE.get(status) or _ADVICE.get((status, service)) or "Correct the request."
 
 
 def _problem(response: httpx.Response) -> tuple[str, str]:

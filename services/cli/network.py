@@ -36,5 +36,3 @@ async def connected(work: Callable[[asyncpg.Connection[asyncpg.Record]], Awaitab
     except asyncpg.DiskFullError as error:
         advice = "Make room where the database lies (ten million customers take 8 GB) and run it again."
         raise CommandError(f"nothing was imported: the database's disk is full: {error}", advice) from None
-    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
-        raise CommandError(f"the schema is not there: {error}", "Run `gridline db migrate`.") from None

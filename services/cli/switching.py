@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import getpass
 from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
+from services.cli import desk
 from services.cli.console import Json, err, out, print_json, table
 from services.cli.errors import CommandError, Exit
 from services.cli.moments import shown
@@ -48,7 +48,7 @@ def switch(
       gridline grid switch --close A0TIE00021 --open A0SW00012 --reason "feeder 1 is being repaired"
     """
     operations = _operations(close, open_device, to, file)
-    by = (author or getpass.getuser()).strip()
+    by = (author or desk.person()).strip()
 
     async def work(connection: asyncpg.Connection[asyncpg.Record]) -> Switched:
         return await switch_network(connection, operations, author=by, reason=reason)

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
     from services.runtime.settings import ServiceSettings
 
+NO_TOPICS: Final = (
+    "Set GRIDLINE_KAFKA_BOOTSTRAP and GRIDLINE_TOPIC_PREFIX as services have them: `gridline topics list`."
+)
+"""What to do where topics of ours are not there: empty is something else."""
+
 _TIMEOUT_MS: Final = 20_000
 _POLL_MS: Final = 500
 _QUIET_POLLS: Final = 20  # polls without anything before Kafka is taken to be away: its client waits without a word

@@ -14,10 +14,10 @@ import typer
 
 from services.cli import addresses
 from services.cli.console import out, progress
-from services.cli.database import connect
+from services.cli.database import connect, refusals
 from services.cli.errors import CommandError, Exit
 from services.cli.evidence import CONSUMERS, VERSION_FLOOR
-from services.cli.topics import reader
+from services.cli.topics import NO_TOPICS, reader
 from services.contracts.envelope import RefusedError, decode, open_record
 from services.contracts.messages import IncidentChanged, OrderVersion, TicketRouted
 from services.contracts.topics import BY_NAME, DISPATCH_ORDER, INCIDENT_CHANGED, TICKET_ROUTED
@@ -44,7 +44,8 @@ def migrate() -> None:
 
     For example:  gridline db migrate
     """
-    asyncio.run(migrate_all(addresses.find().settings.postgres_dsn.get_secret_value()))
+    with refusals():
+        asyncio.run(migrate_all(addresses.find().settings.postgres_dsn.get_secret_value()))
 
 
 @app.command()
@@ -88,6 +89,8 @@ async def raise_floors(settings: ServiceSettings) -> tuple[dict[str, int], int]:
     records = 0
     async with reader(settings) as kafka:
         bounds = await kafka.bounds(list(_TOLD))
+        if missing := sorted(_TOLD.keys() - {topic for topic, _ in bounds}):
+            raise CommandError(f"the cluster has no {', '.join(missing)}", NO_TOPICS, Exit.NO)
         with progress() as display:
             task = display.add_task("told", total=sum(end - first for first, end in bounds.values()))
             async for record in kafka.records(bounds):

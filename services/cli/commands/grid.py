@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import time
 from pathlib import Path
@@ -43,6 +44,7 @@ app.command()(switching.switch)
 app.command("switchings")(switching.list_switchings)
 
 _SHOWN_CHILDREN = 40
+_POLE, _ANTIMERIDIAN = 90, 180
 
 
 Origin = Annotated[
@@ -79,6 +81,8 @@ def import_network(
     """
     if cim is not None and network is None:
         with TemporaryDirectory(prefix="gridline-cim-") as folder:
+            if customers is not None and encoding is not None:
+                customers = in_utf8(customers, encoding, Path(folder, "utf8"))
             own = _convert(cim, origin, Path(folder))
             _import(own[0], customers or own[1])
         return
@@ -134,9 +138,12 @@ def _drawing(origin: str | None) -> Drawing | None:
         return None
     north, _, east = origin.partition(",")
     try:
-        return Drawing(float(north), float(east))
+        lat, lon = float(north), float(east)
     except ValueError:
-        raise CommandError(f"--origin {origin}: not LAT,LON", "Say degrees, as 31.2,118.4.", Exit.USAGE) from None
+        lat = lon = math.nan
+    if not (abs(lat) <= _POLE and abs(lon) <= _ANTIMERIDIAN):
+        raise CommandError(f"--origin {origin}: not LAT,LON", "Say degrees, as 31.2,118.4.", Exit.USAGE)
+    return Drawing(lat, lon)
 
 
 def _import(network: Path, customers: Path) -> None:

@@ -60,6 +60,8 @@ def quality(
 
       gridline quality --holds --out docs
     """
+    if out_folder is not None:
+        out_folder.mkdir(parents=True, exist_ok=True)  # before hours of work that would have nowhere to go
     if recorded is not None:
         try:
             runs, about = read_runs(recorded)
@@ -69,7 +71,6 @@ def quality(
         runs, about = _measure(what, seeds, only, rules, processes, holds=holds)
     _show(runs)
     if out_folder is not None:
-        out_folder.mkdir(parents=True, exist_ok=True)
         write_runs(out_folder / "merging.json", runs, **about)
         (out_folder / "merging.md").write_text(document(runs, about), encoding="utf-8")
         (out_folder / "merging-methods.svg").write_text(methods_plot(runs), encoding="utf-8")
@@ -124,7 +125,9 @@ def _numbers(text: str) -> list[int]:
             first, _, last = part.partition("-")
             found += range(int(first), int(last or first) + 1)
     except ValueError:
-        raise CommandError(f"--seeds {text}", "Write 101-110 or 1,2,3.", Exit.USAGE) from None
+        found = []
+    if not found:
+        raise CommandError(f"--seeds {text}: no numbers", "Write 101-110 or 1,2,3.", Exit.USAGE)
     return found
 
 

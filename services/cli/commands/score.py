@@ -12,6 +12,7 @@ from services.cli.errors import CommandError, Exit
 from services.dedup.replay_files import ReplayFileError, read_time
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
+from services.grid.csv_file import NetworkFileError
 from services.quality.hearing import hearing
 from services.quality.judge import Order, Outcome, judge
 from services.quality.losses import Cause, losses
@@ -20,6 +21,7 @@ from services.quality.placed import first_arrivals, says_where
 from services.quality.spread import spread
 from services.quality.storms import read_rows, read_storm
 from services.runtime.settings import read_settings
+from services.runtime.yaml_reading import RulesError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,8 +54,11 @@ def score(
     """
     with progress() as display:
         read = [_of_folder(folder) for folder in display.track(folders, description="storms")]
-        lost = [_lost(*one) for one in display.track(read, description="losses")] if explain else []
-        others = [_others(storm) for storm, _ in display.track(read, description="baselines")] if baselines else []
+        try:
+            lost = [_lost(*one) for one in display.track(read, description="losses")] if explain else []
+            others = [_others(storm) for storm, _ in display.track(read, description="baselines")] if baselines else []
+        except RulesError as error:
+            raise CommandError(str(error), "Correct these lines and run it again.") from None
     found = [_figures(*one) for one in read]
     if as_json:
         figures: list[dict[str, object]] = [dict(one.as_json()) for one in found]
@@ -76,7 +81,7 @@ _ONLY_LIVE: Final = frozenset({"to_device_p50", "named_device"})
 def _of_folder(folder: Path) -> tuple[StormFiles, Outcome]:
     try:
         storm = read_storm(folder)
-    except ReplayFileError as error:
+    except (NetworkFileError, ReplayFileError) as error:
         advice = "Correct these lines and run it again (docs/storm-files.md has the columns)."
         raise CommandError(f"{folder}:\n{error}", advice, Exit.REFUSED) from None
     try:

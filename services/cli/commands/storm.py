@@ -107,6 +107,8 @@ def storm(
     drawn = draw_storm(_network(network, customers, areas), Shape(faults=faults), seed)
     events = events_of(drawn)
     requests = at_steady_rate(render(drawn, events, begun_before(clock.now(), events), development_senders()), seconds)
+    if truth is not None:
+        truth.open("a").close()  # it is not known again once the storm was sent
     answers = Answers()
     with progress() as display:
         task = display.add_task(f"{len(drawn.faults)} faults, {len(drawn.cases)} people", total=len(requests))

@@ -52,6 +52,31 @@ def network_of(dsn: str, areas: int) -> Network:
     return asyncio.run(read())
 
 
+def test_what_a_role_may_not_do_is_told_with_what_to_set(gridline, database_dsn, monkeypatch):
+    gridline("db", "migrate")
+    role = f"reader_{urlsplit(database_dsn).path.strip('/')}"
+
+    async def run(*statements: str) -> None:
+        connection = await asyncpg.connect(database_dsn)
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(run(f"CREATE ROLE \"{role}\" LOGIN PASSWORD 'reader'"))
+    try:
+        with monkeypatch.context() as other:
+            host = urlsplit(database_dsn).netloc.rpartition("@")[2]
+            dsn = urlsplit(database_dsn)._replace(netloc=f"{role}:reader@{host}").geturl()
+            other.setenv("GRIDLINE_POSTGRES_DSN", dsn)
+            code, _, err = gridline("grid", "show")
+    finally:
+        asyncio.run(run(f'DROP ROLE "{role}"'))
+    assert (code, "permission denied for schema grid" in err) == (Exit.REFUSED, True), err
+    assert "do: Name a role that may in GRIDLINE_POSTGRES_DSN." in err
+
+
 def test_migrating_makes_every_schema_and_again_changes_nothing(gridline):
     for _ in range(2):
         code, out, _ = gridline("db", "migrate")
@@ -65,9 +90,10 @@ def test_importing_before_migrating_says_what_to_do(gridline):
     assert "gridline db migrate" in err
 
 
-def test_a_database_that_is_not_there_is_no_bug_of_ours(gridline, database_dsn, monkeypatch):
+@pytest.mark.parametrize("command", [("grid", "show"), ("db", "migrate")], ids=" ".join)
+def test_a_database_that_is_not_there_is_no_bug_of_ours(gridline, database_dsn, monkeypatch, command):
     monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", database_dsn.replace(urlsplit(database_dsn).path, "/no_such_database"))
-    code, _, err = gridline("grid", "show")
+    code, _, err = gridline(*command)
     assert code == Exit.UNREACHABLE
     assert "no_such_database" in err
     assert "GRIDLINE_POSTGRES_DSN" in err

@@ -256,6 +256,20 @@ def test_a_storm_by_name_is_scored_from_its_files_as_from_the_replay(gridline, t
     assert (code, "orders.csv:2: issued_at must be an ISO 8601 time" in err) == (Exit.REFUSED, True), err
 
 
+def test_a_score_names_the_folder_that_has_no_storm_and_the_rules_that_do_not_fit(gridline, tmp_path, monkeypatch):
+    code, _, err = gridline("score", tmp_path / "nowhere")
+    assert (code, f"{tmp_path / 'nowhere'}:\n" in err) == (Exit.REFUSED, True), err
+    folder = tmp_path / "storm"
+    gridline("storm", "--preset", "mini", "--out", folder)
+    names = {name: folder / f"{name}.csv" for name in ("network", "customers", "restorations")}
+    options = [option for name, path in names.items() for option in (f"--{name}", path)]
+    gridline("replay", *options, "--reports", folder / "reports.jsonl", "--out", folder)
+    (tmp_path / "dedup.yaml").write_text("version: [")
+    monkeypatch.setenv("GRIDLINE_THRESHOLDS_FILE", str(tmp_path / "dedup.yaml"))
+    code, _, err = gridline("score", "--baselines", folder)
+    assert (code, "dedup.yaml:1" in err) == (Exit.REFUSED, True), err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
