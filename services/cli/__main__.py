@@ -51,6 +51,15 @@ _COMMANDS: Final = (
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What is said is written into a file that takes no more."""
 
+_START: Final = "Start it (`gridline stack up`), or set GRIDLINE_KAFKA_BOOTSTRAP and GRIDLINE_POSTGRES_DSN."
+_MAY_NOT: Final = "Let this user do that, or set GRIDLINE_KAFKA_USERNAME and GRIDLINE_KAFKA_PASSWORD of one who may."
+_KAFKA_SAYS: Final = {
+    "InvalidReplicationFactorError": "Ask for no more copies than there are brokers: --replication.",
+    "TopicAuthorizationFailedError": _MAY_NOT,
+    "ClusterAuthorizationFailedError": _MAY_NOT,
+}
+"""Errors of a Kafka that answers, by the names of its client, which most commands do not load."""
+
 _NAMES: Final = {"help_option_names": ["-h", "--help"]}
 
 
@@ -159,8 +168,8 @@ def explain(error: Exception) -> tuple[str, str, Exit]:
         case StackError():
             return str(error), "", Exit.STACK  # its texts carry the next step
         case UnavailableError():
-            start = "Start it (`gridline stack up`), or set GRIDLINE_KAFKA_BOOTSTRAP and GRIDLINE_POSTGRES_DSN."
-            return str(error), start, Exit.UNREACHABLE
+            said = _KAFKA_SAYS.get(type(error.__cause__).__name__)
+            return str(error), said or _START, Exit.REFUSED if said else Exit.UNREACHABLE
         case OSError() if error.filename is not None:
             return f"{error.filename}: {error.strerror}", "Check the path and its permissions.", Exit.REFUSED
         case OSError() if error.errno in _FULL:

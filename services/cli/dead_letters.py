@@ -6,7 +6,7 @@ the event counts once. Never here: deleting or changing a dead letter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from services.cli.errors import CommandError, Exit
@@ -85,12 +85,18 @@ def dead_letter_topics() -> tuple[Topic, ...]:
     return tuple(topic for topic in TOPICS if set(topic.consumers) - {"outside"})
 
 
-async def read_letters(settings: ServiceSettings, topics: Iterable[str]) -> list[DeadLetter]:
-    """Read all dead letters of some topics, oldest first.
+async def read_letters(
+    settings: ServiceSettings, topics: Iterable[str], wanted: Callable[[DeadLetter], bool], *, whole: bool = True
+) -> list[DeadLetter]:
+    """Read the dead letters of some topics that are wanted, oldest first.
+
+    Ninety days of a sender that is wrong are more than fits into memory: only what is wanted is kept.
 
     Args:
         settings: How to reach Kafka.
         topics: Names of the original topics.
+        wanted: Which of them.
+        whole: With their values; else these are left out.
 
     Raises:
         CommandError: the cluster has none of their topics.
@@ -100,7 +106,8 @@ async def read_letters(settings: ServiceSettings, topics: Iterable[str]) -> list
         bounds = await kafka.bounds([BY_NAME[name].dead_letters for name in topics])
         if not bounds:
             raise CommandError("the cluster has no topics for dead letters", NO_TOPICS, Exit.NO)
-        letters = [DeadLetter(record) async for record in kafka.records(bounds)]
+        read = (DeadLetter(record) async for record in kafka.records(bounds))
+        letters = [one if whole else DeadLetter(replace(one.record, value=None)) async for one in read if wanted(one)]
     return sorted(letters, key=lambda letter: (letter.record.timestamp_ms, letter.topic, letter.record.offset))
 
 

@@ -18,6 +18,8 @@ from services.cli.moments import shown
 from services.contracts.topics import BY_NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from services.cli.dead_letters import DeadLetter
 
 app = typer.Typer(
@@ -48,7 +50,7 @@ def list_letters(
 
       gridline dlq list --topic contact.received.v1 --reason bad_field
     """
-    letters = _read(topic, reason)
+    letters = _read(topic, reason, whole=False)
     if as_json:
         print_json([_summary(letter) for letter in letters[-limit:]])
         return
@@ -83,7 +85,7 @@ def show(
 
     For example:  gridline dlq show contact.received.v1 0:12
     """
-    found = [one for one in _read(topic, None) if one.id == letter]
+    found = _read(topic, None, [letter])
     if not found:
         what = f"{topic} has no dead letter {letter}"
         raise CommandError(what, f"See which there are: gridline dlq list --topic {topic}.", Exit.NO)
@@ -131,7 +133,7 @@ def replay(
         raise CommandError("replay needs to know which", "Name --topic, --reason, --letter or --all.", Exit.USAGE)
     if letter and not topic:
         raise CommandError("--letter needs --topic", "Name the topic the letters are of.", Exit.USAGE)
-    letters = [one for one in _read(topic, reason) if not letter or one.id in letter]
+    letters = _read(topic, reason, letter)
     if letter and (missing := set(letter) - {one.id for one in letters}):
         what = f"no such dead letter: {', '.join(sorted(missing))}"
         raise CommandError(what, f"See which there are: gridline dlq list --topic {topic}.", Exit.NO)
@@ -149,7 +151,9 @@ def replay(
     out.print(f"Published {sent} records again.")
 
 
-def _read(topic: str | None, reason: str | None) -> list[DeadLetter]:
+def _read(
+    topic: str | None, reason: str | None, ids: Sequence[str] | None = None, *, whole: bool = True
+) -> list[DeadLetter]:
     possible = [one.name for one in dead_letters.dead_letter_topics()]
     if topic is not None and topic.removesuffix(".dlq") not in possible:
         why = (
@@ -157,8 +161,11 @@ def _read(topic: str | None, reason: str | None) -> list[DeadLetter]:
         )
         raise CommandError(f"{topic} {why}", f"Topics with dead letters: {', '.join(possible)}.", Exit.USAGE)
     names = [topic.removesuffix(".dlq")] if topic else possible
-    letters = asyncio.run(dead_letters.read_letters(addresses.find().settings, names))
-    return [one for one in letters if reason is None or one.reason == reason]
+
+    def wanted(one: DeadLetter) -> bool:
+        return (reason is None or one.reason == reason) and (not ids or one.id in ids)
+
+    return asyncio.run(dead_letters.read_letters(addresses.find().settings, names, wanted, whole=whole))
 
 
 def _summary(letter: DeadLetter) -> dict[str, object]:

@@ -102,6 +102,13 @@ def test_applying_creates_every_topic_and_again_changes_nothing(gridline, settin
     assert wanted.items() <= partitions.items()
 
 
+def test_more_copies_than_brokers_are_refused_with_what_to_ask_for(gridline):
+    code, _, err = gridline("topics", "apply", "--replication", 3)
+    assert (code, "do: Ask for no more copies than there are brokers: --replication." in err) == (Exit.REFUSED, True), (
+        err
+    )
+
+
 def test_applying_adds_partitions_and_takes_none_away(gridline):
     gridline("topics", "apply", "--partitions", 3)
     assert "partitions added, 5 partitions" in gridline("topics", "apply", "--partitions", 5)[1]

@@ -106,7 +106,7 @@ async def test_without_topics_no_version_was_told_to_anybody(monkeypatch):
 
 
 def test_a_dead_letter_does_not_steer_the_terminal(monkeypatch):
-    async def read(_settings, _topics):
+    async def read(*_, **__):
         headers = (("ce_id", b"\x1b[2J"), ("dlq.reason", b"bad_json"), ("dlq.detail", b"\x9b2J"))
         return [DeadLetter(Record(CONTACT_RECEIVED.dead_letters, 0, 12, 0, b"\x1b]0;x\x07", b"\x1b[2Jgone", headers))]
 

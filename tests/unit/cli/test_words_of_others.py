@@ -27,7 +27,7 @@ def said(app, *line):
 
 
 def test_an_event_id_of_a_dead_letter(monkeypatch):
-    async def read(_settings, _topics):
+    async def read(*_, **__):
         headers = (("ce_id", HOSTILE.encode()), ("dlq.reason", b"bad_field"), ("dlq.topic", b"contact.received.v1"))
         return [DeadLetter(Record(CONTACT_RECEIVED.dead_letters, 0, 12, 0, None, b"{}", headers))]
 
