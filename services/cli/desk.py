@@ -83,12 +83,19 @@ def act(path: str, body: dict[str, Any], *, seen: Any = None, command_id: str | 
     Raises:
         CommandError: no answer, or it was refused.
     """
-    sent = {"command_id": command_id or str(uuid4()), "by": person(), **body}
+    command_id = command_id or str(uuid4())
+    sent = {"command_id": command_id, "by": person(), **body}
     told = headers()
     if seen is not None:
         told["If-Match"] = f'"{(ask(seen) if isinstance(seen, str) else seen)["revision"]}"'
     url = addresses.find().urls["dedup"]
-    return http.send("dedup", url, method, path, {k: v for k, v in sent.items() if v is not None}, headers=told)
+    try:
+        return http.send("dedup", url, method, path, {k: v for k, v in sent.items() if v is not None}, headers=told)
+    except CommandError as error:
+        if error.code != Exit.UNREACHABLE:
+            raise
+        again = f"It may have been taken: given again with --command-id {command_id} it is done once."
+        raise CommandError(error.what, f"{error.advice} {again}", error.code) from None
 
 
 def show(done: Any, *, as_json: bool, back: str | None = None) -> None:

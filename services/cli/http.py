@@ -16,17 +16,14 @@ from services.cli.errors import CommandError, Exit
 _TIMEOUT_SECONDS: Final = 15.0
 _NOT_FOUND: Final = 404
 _OURS: Final = 500
-_ADVICE: Final[dict[int | tuple[int, str], str]] = {
+_ADVICE: Final = {
     401: "Give a key that it knows in GRIDLINE_API_KEY.",
     403: "Give a key with that scope in GRIDLINE_API_KEY.",
-    (
-        _NOT_FOUND,
-        "dedup",
-    ): "Look at the id: `gridline incidents list`, `incidents commands`, `planned list` name them.",
-    (
-        _NOT_FOUND,
-        "router",
-    ): "Look at the id or reference: `gridline incidents show` names its reports' tickets.",
+    412: "Look at it again, `gridline incidents show` or `planned list`, and give the command again if it still holds.",
+}
+_NOT_THERE: Final = {
+    "dedup": "Look at the id: `gridline incidents list`, `incidents commands` and `planned list` name them.",
+    "router": "Look at the id or reference: `gridline incidents show` names its reports' tickets.",
 }
 
 
@@ -92,7 +89,8 @@ def _call(service: str, url: str, method: str, path: str, **arguments: Any) -> A
 
 
 def _advice(status: int, service: str) -> str:
-    return _ADVICE.get(status) or _ADVICE.get((status, service)) or "Correct the request."
+    known = _NOT_THERE.get(service) if status == _NOT_FOUND else _ADVICE.get(status)
+    return known or "Correct the request."
 
 
 def _problem(response: httpx.Response) -> tuple[str, str]:

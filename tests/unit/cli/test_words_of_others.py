@@ -102,6 +102,29 @@ def test_a_key_that_cannot_be_sent_is_named_and_not_taken_for_a_service_that_is_
     assert refused.value.code == Exit.REFUSED
 
 
+def test_a_command_without_an_answer_is_given_again_under_its_id(monkeypatch):
+    sent = []
+
+    def silent(*_, **arguments):
+        sent.append(arguments["json"])
+        raise httpx.ReadTimeout("")
+
+    monkeypatch.setattr(httpx, "request", silent)
+    for given in (None, "7c0f"):
+        with pytest.raises(CommandError) as told:
+            desk.act("/v1/incidents/1/merge", {"into": "2"}, command_id=given)
+        assert f"--command-id {sent[-1]['command_id']}" in told.value.advice
+    assert sent[-1]["command_id"] == "7c0f"
+
+
+def test_what_changed_meanwhile_is_to_be_looked_at_again(monkeypatch):
+    changed = httpx.Response(412, json={"title": "Precondition Failed", "detail": "it was changed since you looked"})
+    monkeypatch.setattr(httpx, "request", lambda *_, **__: changed)
+    with pytest.raises(CommandError, match="changed since you looked") as told:
+        desk.act("/v1/incidents/1/merge", {"into": "2"}, command_id=None)
+    assert "gridline incidents show" in told.value.advice
+
+
 def test_what_answers_in_place_of_a_service_is_told(monkeypatch):
     page = httpx.Response(200, text="<html>Grafana</html>")
     monkeypatch.setattr(httpx, "request", lambda *_, **__: page)
