@@ -25,8 +25,13 @@ async def connect(settings: ServiceSettings) -> AsyncIterator[asyncpg.Connection
         CommandError: it lets nobody in by this name and password, or has no such database; or this role may not do
             that, or the schema is not there.
     """
-    with translated(), refusals():
-        connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
+    with translated(), _refusals():
+        try:
+            connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
+        except ValueError:  # without its text, which may hold a part of the password
+            what = "GRIDLINE_POSTGRES_DSN is no address of a database"
+            advice = "Write postgresql://user:password@host:5432/database; of the password, / : @ # as %2F %3A %40 %23."
+            raise CommandError(what, advice) from None
         try:
             yield connection
         finally:
@@ -34,7 +39,7 @@ async def connect(settings: ServiceSettings) -> AsyncIterator[asyncpg.Connection
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
+def _refusals() -> Iterator[None]:
     """Turn what Postgres does not let this user do, or does not have, into what to do about it.
 
     Raises:

@@ -14,7 +14,7 @@ import typer
 
 from services.cli import addresses
 from services.cli.console import out, progress
-from services.cli.database import connect, refusals
+from services.cli.database import connect
 from services.cli.errors import CommandError, Exit
 from services.cli.evidence import CONSUMERS, VERSION_FLOOR
 from services.cli.topics import NO_TOPICS, reader
@@ -44,8 +44,12 @@ def migrate() -> None:
 
     For example:  gridline db migrate
     """
-    with refusals():
-        asyncio.run(migrate_all(addresses.find().settings.postgres_dsn.get_secret_value()))
+    asyncio.run(_migrate(addresses.find().settings))
+
+
+async def _migrate(settings: ServiceSettings) -> None:
+    async with connect(settings):  # what is wrong with the address is told as everywhere
+        await migrate_all(settings.postgres_dsn.get_secret_value())
 
 
 @app.command()

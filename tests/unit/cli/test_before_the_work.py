@@ -75,6 +75,15 @@ def test_a_login_without_a_name_is_told_what_to_set(monkeypatch, error):
     assert "LOGNAME" in refused.value.advice
 
 
+@pytest.mark.parametrize("dsn", ["nonsense", "postgresql://x:se/cret@h/x", "postgresql://h/x?sslmode=cret"])
+async def test_an_address_that_is_none_is_no_bug_of_ours_and_its_password_is_not_told(monkeypatch, dsn):
+    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", dsn)
+    with pytest.raises(CommandError, match="GRIDLINE_POSTGRES_DSN") as refused:
+        await db._migrate(ServiceSettings())
+    assert "%2F" in refused.value.advice
+    assert "cret" not in refused.value.what + refused.value.advice
+
+
 class NoTopics:
     """A Kafka without a topic of ours: of another prefix, or another cluster."""
 
