@@ -118,6 +118,8 @@ def _ends(rows: Mapping[str, DeviceRow], tie: DeviceRow, opened: DeviceRow, to: 
         raise SwitchingError("to", f"is needed: the network does not say what the other end of {tie.id!r} joins")
     if other not in rows:
         raise SwitchingError("to", f"the network has no device {other!r}, which {tie.id!r} joins")
+    if rows[other].normally_open:
+        raise SwitchingError("to", f"{other!r} is open itself: {tie.id!r} would feed nothing there")
     one_goes, other_goes = opened.id in _way_up(rows, one), opened.id in _way_up(rows, other)
     if one_goes and other_goes:
         island = sum(1 for device in rows if device != opened.id and opened.id in _way_up(rows, device))

@@ -126,6 +126,16 @@ def test_without_a_known_other_end_it_must_be_said():
     assert switched(rows, Switching("TIE", "X1", "Y1")) == switched(TWO_FEEDERS, Switching("TIE", "X1"))
 
 
+@pytest.mark.parametrize("joined", ["OTHER", "NEW"])
+def test_a_tie_that_joins_what_is_open_feeds_nothing(joined):
+    """Whether the file says it or who switches: behind an open device, or the tie itself, there is nobody to feed."""
+    for said, to in ((joined, None), (None, joined)):
+        rows = TWO_FEEDERS | network(row("NEW", "B2", is_open=True, joins=said))
+        with pytest.raises(SwitchingError, match=f"^to: {joined!r} is open itself") as caught:
+            switched(rows, Switching("NEW", "X1", to))
+        assert caught.value.field == "to"
+
+
 def test_power_does_not_come_back_through_a_transformer():
     rows = TWO_FEEDERS | network(row("LOW", "T1"), row("TIE", "B2", is_open=True, joins="LOW"))
     with pytest.raises(SwitchingError, match="back through transformer 'T1'"):
