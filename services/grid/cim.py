@@ -112,6 +112,7 @@ class _Reader:
         self._drawing = drawing
         self._problems: list[Problem] = []
         self._warnings: list[str] = []
+        self._unplaced: dict[str, Thing] = {}
         self._degrees = False
         self._corner = (0.0, 0.0)
         self._at: dict[str, list[Thing]] = {}  # node to the equipment connected there
@@ -136,6 +137,9 @@ class _Reader:
                 self._problem(f"{load} is not connected to a source")
         self._join_ties()
         self._throw()
+        if self._unplaced:
+            objects = "1 object has" if len(self._unplaced) == 1 else f"{len(self._unplaced)} objects have"
+            self._warnings.append(f"{objects} no PositionPoint, the first {next(iter(self._unplaced.values()))}")
         return CimNetwork(
             tuple(self._devices),
             tuple(self._customers),
@@ -157,9 +161,6 @@ class _Reader:
     def _locate(self) -> None:
         systems = [system.name for system in self._of("CoordinateSystem")]
         self._degrees = any(word in name.lower() for name in systems for word in _DEGREES)
-        if not self._degrees and self._drawing is None:
-            told = ", ".join(systems) or "none"
-            self._problem(f"its coordinates are no degrees (CoordinateSystem: {told}): say where the drawing lies")
         points: dict[str, list[tuple[float, float]]] = {}
         for point in self._of("PositionPoint"):
             points.setdefault(point.refs.get("Location", ""), []).extend(point.points)
@@ -167,6 +168,9 @@ class _Reader:
             if thing.kind != "PositionPoint":
                 thing.points = points.get(thing.refs.get("Location", ""), [])
         everything = [point for group in points.values() for point in group]
+        if everything and not self._degrees and self._drawing is None:
+            told = ", ".join(systems) or "none"
+            self._problem(f"its coordinates are no degrees (CoordinateSystem: {told}): say where the drawing lies")
         if everything:
             self._corner = (min(x for x, _ in everything), min(y for _, y in everything))
 
@@ -189,8 +193,10 @@ class _Reader:
         top = self._substation(source)
         breaker = any(thing.kind == "Breaker" for thing in self._things.values())
         parent = top
-        if not breaker:
-            feeder = next(iter(self._of("Feeder")), None)
+        if any(node in self._fed for node in source.nodes):
+            self._warnings.append(f"{source} is joined to what another source feeds: nothing hangs on it")
+        elif not breaker:
+            feeder = self._feeder_of(source)
             parent = feeder.mrid if feeder is not None else f"{top}-feeder"
             self._add(parent, top, DeviceType.BREAKER, source, name="" if feeder is None else feeder.name)
             self._warnings.append(f"no Breaker: {feeder or 'a feeder'} stands for the one at its head")
@@ -203,6 +209,13 @@ class _Reader:
             for thing in self._at.get(node, ()):
                 if thing.mrid not in reached:
                     self._pass(thing, node, visited, queue, reached)
+
+    def _feeder_of(self, source: Thing) -> Thing | None:
+        """Return the Feeder a source is in, if it is not another's; a lone source is at the head of the first."""
+        if len(self._of("EnergySource")) == 1:
+            return next(iter(self._of("Feeder")), None)
+        feeder = self._things.get(source.refs.get("EquipmentContainer", ""))
+        return feeder if feeder is not None and feeder.kind == "Feeder" and feeder.mrid not in self._types else None
 
     def _pass(self, thing: Thing, node: str, visited: dict[str, str], queue: deque[str], reached: set[str]) -> None:
         reached.add(thing.mrid)
@@ -223,7 +236,11 @@ class _Reader:
                 kind = _REGULATOR if thing.mrid in self._regulators else DeviceType.TRANSFORMER.value
                 self._add(thing.mrid, parent, kind, thing)
                 self._on(beyond, thing.mrid, visited, queue)
+            elif beyond:
+                self._warnings.append(f"{thing} closes a loop: left out")
         elif thing.kind in _LINES:
+            if any(visited.get(other, parent) != parent for other in beyond):
+                self._warnings.append(f"{thing} closes a loop: left out")
             self._on(beyond, parent, visited, queue)
 
     def _between_equal_voltages(self) -> set[str]:
@@ -245,10 +262,11 @@ class _Reader:
         A switch whose far node joins nothing else feeds nobody. Where that node is called as the open end of another,
         it is a tie that is open, whatever its state says.
         """
-        by_name = {node.name: node.mrid for node in self._of("ConnectivityNode") if node.name}
+        nodes = ((key, thing) for key, thing in self._things.items() if thing.kind == "ConnectivityNode")
+        by_name = {node.name: key for key, node in nodes if node.name}
+        switches = {thing.mrid: thing for thing in self._things.values() if thing.kind in _SWITCHES}
         for n, row in enumerate(self._devices):
-            thing = self._things.get(row.id)
-            if thing is None or thing.kind not in _SWITCHES:
+            if (thing := switches.get(row.id)) is None:
                 continue
             ends = [node for node in thing.nodes if row.normally_open or len(self._at[node]) == 1]
             named = {node: self._things[node].name for node in ends if node in self._things}
@@ -311,8 +329,8 @@ class _Reader:
 
     def _position(self, thing: Thing) -> tuple[float, float]:
         if not thing.points:
-            self._problem(f"{thing} has no PositionPoint")
-            return 0.0, 0.0
+            self._unplaced[thing.mrid] = thing
+            return 0.0, 0.0  # where a CSV says so, the device is placed by what is around it
         x = sum(x for x, _ in thing.points) / len(thing.points)
         y = sum(y for _, y in thing.points) / len(thing.points)
         if self._degrees or self._drawing is None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 
+_YES: Final = frozenset({"true", "1"})  # as XML Schema spells a boolean
+
 
 @dataclass(slots=True)
 class Thing:
@@ -93,7 +95,7 @@ def _take(found: dict[str, Thing], unused: dict[str, str], element: Element, kep
         elif name in {"name", "crsUrn"}:
             thing.name = text
         elif name in {"normalOpen", "open"}:
-            thing.open = thing.open or text.lower() == "true"
+            thing.open = thing.open or text.lower() in _YES
         elif name == "customerCount" and text.isdigit():
             thing.count = int(text)
         elif name in {"xPosition", "yPosition", "nominalVoltage"}:

@@ -221,6 +221,102 @@ def test_an_open_tie_feeds_nothing_and_a_closed_loop_is_opened_and_told(tmp_path
     Tree(loop.devices)
 
 
+def named(mrid):
+    return f"<cim:IdentifiedObject.mRID>{mrid}</cim:IdentifiedObject.mRID>"
+
+
+def test_a_tie_is_joined_where_the_mrid_is_not_what_the_file_calls_the_object(tmp_path):
+    """IEC 61970-552 wants the two equal; exports exist that number the objects of the file and give mRIDs beside."""
+    others = [
+        part.replace("<cim:IdentifiedObject.name>", f"{named(f'M{n}')}<cim:IdentifiedObject.name>", 1)
+        for n, part in enumerate(FEEDER)
+    ]
+    tie = equipment("Disconnector", "tie", "n1", "n3", more=OPEN + named("MT"))
+    end = equipment("Disconnector", "out", "n1", "n9", more=named("ME"))
+    nodes = '<cim:ConnectivityNode rdf:ID="{}">' + named("N{}") + "<cim:IdentifiedObject.name>{}"
+    nodes += "</cim:IdentifiedObject.name></cim:ConnectivityNode>"
+    read = read_cim(
+        written(tmp_path, *others, tie, end, nodes.format("n3", 3, "300"), nodes.format("n9", 9, "300_open"))
+    )
+    assert {row.id: (row.parent, row.other_end) for row in read.devices if row.normally_open} == {
+        "MT": ("M1", "M3"),
+        "ME": ("M1", "M3"),
+    }
+
+
+@pytest.mark.parametrize("yes", ["true", "True", "1", " true "])
+def test_a_switch_is_open_in_every_spelling_of_a_boolean(tmp_path, yes):
+    tie = equipment("Disconnector", "tie", "n1", "n3", more=OPEN.replace("true", yes))
+    read = read_cim(written(tmp_path, *FEEDER, tie))
+    assert [row.id for row in read.devices if row.normally_open] == ["tie"]
+
+
+def feeder(name):
+    return f'<cim:Feeder rdf:ID="{name}"><cim:IdentifiedObject.name>{name}</cim:IdentifiedObject.name></cim:Feeder>'
+
+
+def within(container):
+    return f'<cim:Equipment.EquipmentContainer rdf:resource="#{container}"/>'
+
+
+@pytest.mark.parametrize(
+    ("feeders", "containers", "heads"),
+    [
+        (["F1"], ["", ""], ["a-feeder", "b-feeder"]),
+        (["F1", "F2"], [within("F2"), within("F1")], ["F2", "F1"]),
+        (["F1"], [within("F1"), within("F1")], ["F1", "b-feeder"]),
+    ],
+)
+def test_each_of_several_sources_without_a_breaker_gets_one_of_its_own(tmp_path, feeders, containers, heads):
+    parts = [feeder(one) for one in feeders]
+    for name, more in zip("ab", containers, strict=True):
+        parts += [
+            equipment("EnergySource", name, f"{name}0", more=more),
+            equipment("ACLineSegment", f"{name}l", f"{name}0", f"{name}1"),
+            equipment("EnergyConsumer", f"{name}home", f"{name}1"),
+        ]
+    tree = Tree(read_cim(written(tmp_path, *parts)).devices)
+    assert [(tree.area_of(home), tree.feeder_of(home)) for home in ("ahome-T", "bhome-T")] == list(
+        zip("ab", heads, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (
+            [equipment("EnergySource", "second", "n3")],
+            r"EnergySource second \(mRID second\) is joined to what another source feeds: nothing hangs on it",
+        ),
+        (
+            [equipment("PowerTransformer", "ta", "n3", "n4"), equipment("PowerTransformer", "tb", "n3", "n4")],
+            r"PowerTransformer tb \(mRID tb\) closes a loop: left out",
+        ),
+        (
+            [equipment("Fuse", "g", "n2", "n4"), equipment("ACLineSegment", "ring", "n3", "n4")],
+            r"ACLineSegment ring \(mRID ring\) closes a loop: left out",
+        ),
+        ([equipment("ACLineSegment", "phase", "n1", "n2")], None),  # beside another: no device is between
+    ],
+)
+def test_what_is_left_out_so_that_it_is_a_tree_is_told(tmp_path, more, told):
+    read = read_cim(written(tmp_path, *FEEDER, *more))
+    Tree(read.devices)
+    assert len(read.warnings) == (told is not None)
+    if told is not None:
+        assert re.fullmatch(told, read.warnings[0])
+
+
+def test_equipment_without_a_position_is_placed_as_in_a_csv_and_told(tmp_path):
+    parts = [re.sub(r"<cim:PositionPoint .*</cim:PositionPoint>", "", part) for part in FEEDER[3:]]
+    read = read_cim(written(tmp_path, *FEEDER[:3], *parts))
+    assert read.warnings == ("2 objects have no PositionPoint, the first Fuse f (mRID f)",)
+    write_devices(tmp_path / "n.csv", read.devices)
+    write_customers(tmp_path / "c.csv", read.customers)
+    files = open_network(tmp_path / "n.csv", tmp_path / "c.csv")
+    assert {(row.lat, row.lon) for row in (*files.devices, *files.read_customers())} == {(31.2, 118.4)}
+
+
 @pytest.mark.parametrize(
     ("parts", "reason"),
     [
