@@ -19,6 +19,12 @@ from services.grid.phone import phone_key
         "8613912345678",
         "013912345678",
         "１３９１２３４５６７８",
+        "13912345678/02162345678",
+        "13912345678、13800000000",
+        "13912345678或13800000000",
+        "13912345678 13800000000",
+        "+86 13912345678 / +86 13800000000",
+        "17951-13912345678",  # over a carrier's prefix
     ],
 )
 def test_a_mobile_number_is_known_in_every_spelling(spelling):
@@ -26,7 +32,22 @@ def test_a_mobile_number_is_known_in_every_spelling(spelling):
 
 
 @pytest.mark.parametrize(
-    "spelling", ["021-62345678", "(021) 6234 5678", "+86 21 62345678", "+86-021-62345678", "021-62345678转801"]
+    "spelling",
+    [
+        "021-62345678",
+        "021/62345678",
+        "(021) 6234 5678",
+        "+86 21 62345678",
+        "+86-021-62345678",
+        "86-21-62345678",
+        "86 021 62345678",
+        "tel:+86-21-6234-5678",
+        "021-62345678转801",
+        "021-62345678 分机 801",
+        "021-62345678-801",
+        "02162345678*801",
+        "021-62345678/62345679",
+    ],
 )
 def test_a_landline_is_known_in_every_spelling(spelling):
     assert phone_key(spelling) == "02162345678"
@@ -41,7 +62,7 @@ def test_withheld_service_and_endless_numbers_are_no_number(spelling):
     assert phone_key(spelling) is None
 
 
-@given(st.text(max_size=30))
+@given(st.one_of(st.text(max_size=30), st.text("0123468+-/ *转", max_size=30)))
 def test_the_key_of_a_key_is_the_key(raw):
     key = phone_key(raw)
     assert key is None or phone_key(key) == key
