@@ -26,7 +26,13 @@ from services.grid.phone import is_mobile, phone_key
 _NORTHMOST: Final = 85.0  # the Mercator plane of the service points ends here
 _LONGEST_ACCOUNT: Final = 200
 _SHIFTED: Final = frozenset({Crs.GCJ02, Crs.BD09})
-_DATUMS: Final = {**{datum.value: datum for datum in Crs}, "epsg4326": Crs.WGS84, "gcj": Crs.GCJ02, "bd": Crs.BD09}
+_DATUMS: Final = {
+    **{datum.value: datum for datum in Crs},
+    # China's own datum, which its maps of pipes and wires are in, is WGS-84 to a few centimetres (GB 22021-2008).
+    **dict.fromkeys(("epsg4326", "crs84", "cgcs2000", "epsg4490"), Crs.WGS84),
+    **dict.fromkeys(("gcj", "gcj02ll"), Crs.GCJ02),  # with ll as Baidu's programs name them
+    **dict.fromkeys(("bd", "bd09ll"), Crs.BD09),
+}
 _LONGEST_TEXT: Final = 300
 _MOST_NAMES: Final = 60
 _MOST_IDS: Final = 8
@@ -228,7 +234,7 @@ def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
         if abs(lat) > 90 and abs(lat) <= 180 and abs(lon) <= _NORTHMOST:  # noqa: PLR2004  the globe
             lat, lon = lon, lat
             clues.append(Clue.POSITION_SWAPPED)
-        if accuracy is None or math.isnan(accuracy):
+        if not accuracy or math.isnan(accuracy):  # 0 is what Android says where none is known
             clues.append(Clue.ACCURACY_UNKNOWN)
             accuracy = rules.assumed_accuracy_m
         if _datum(evidence.crs) in _SHIFTED:

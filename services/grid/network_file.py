@@ -179,6 +179,7 @@ def _devices(path: Path, problems: Problems, seen: Callable[[int], None] = lambd
     for line, cells in table(path, NETWORK_COLUMNS, NETWORK_OPTIONAL, problems):
         device, parent, kind, normally_open, lat, lon, name, other_end = map(str.strip, cells)
         kind = kind.lower()
+        parent = _said(parent) if kind == DeviceType.SUBSTATION else parent
         if reason := _id_problem("id", device):
             problems.add(path, line, reason)
             continue
@@ -245,7 +246,7 @@ def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> 
         if not transformer and not types:
             types = {row.id: row.type for row in devices}
         north, east, wrong, odd = _degrees(lat, lon)
-        status, priority = status.lower(), priority.lower()
+        status, priority, language, kilovolts = map(_said, (status.lower(), priority.lower(), language, kilovolts))
         reasons = [
             _id_problem("account_id", account),
             None if transformer or not checked else _transformer_problem(at, types.get(at)),
@@ -292,6 +293,10 @@ def _check_together(path: Path, last: int, accounts: _Accounts, problems: Proble
         problems.add(path, 0, "has no customer")
     for line, first, account in accounts.twice(path):
         problems.add(path, line, f"account_id {account!r} is used twice, first on line {first}")
+
+
+def _said(text: str) -> str:
+    return "" if text.lower() in _NOT_SAID else text
 
 
 def _kilovolts_problem(text: str) -> str | None:

@@ -261,6 +261,20 @@ def test_optional_columns_of_customers_are_read_where_present(network, customers
     )
 
 
+@pytest.mark.parametrize("nothing", ["NULL", "null", r"\N", "None", "nan", "-", "#N/A"])
+def test_what_databases_write_for_nothing_is_nothing(tmp_path, nothing):
+    header = CUSTOMERS_HEADER + ",status,priority,language,voltage_kv"
+    network, people = tmp_path / "n.csv", tmp_path / "c.csv"
+    network.write_text(f"{HEADER}\nS,{nothing},substation,0,31,118\nT1,S,transformer,0,31,118\n", encoding="utf-8")
+    people.write_text(f"{header}\nA1,T1,31.1,118.3,x,1{f',{nothing}' * 4}\n", encoding="utf-8")
+    files = open_network(network, people)
+    (row,) = files.read_customers()
+    assert files.devices[0].parent is None
+    assert (row.status, row.priority, row.language, row.voltage_kv) == ("active", "normal", "", None)
+    network.write_text(f"{HEADER}\nS,,substation,0,31,118\nF,{nothing},fuse,0,31,118\n", encoding="utf-8")
+    assert "orphan" in problems_of(read_devices, network)[0][1]
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -277,7 +291,7 @@ def test_optional_columns_of_customers_are_read_where_present(network, customers
         (f"A2,T1,31,118,{'x' * 4001},1,,,", "longer than 4000"),
         *(
             (f"A2,T1,31,118,x,1,,,,{wrong}", f"voltage_kv must be kilovolts, such as 0.38 or 10, not '{wrong}'")
-            for wrong in ("10kV", "0", "-10", "10000", "nan", "inf")
+            for wrong in ("10kV", "0", "-10", "10000", "inf")
         ),
     ],
 )

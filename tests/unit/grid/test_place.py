@@ -312,8 +312,9 @@ def test_a_coarse_position_is_still_shown_to_people():
     assert (resolved.lat, resolved.lon) == HOME
 
 
-def test_an_accuracy_that_is_not_stated_is_assumed_and_said():
-    question = ask(at(HOME))
+@pytest.mark.parametrize("accuracy", [None, 0, 0.0, float("nan")])
+def test_an_accuracy_that_is_not_stated_is_assumed_and_said(accuracy):
+    question = ask(at(HOME, accuracy_m=accuracy))
     assert question.point == HOME
     assert question.accuracy_m == PlaceRules().assumed_accuracy_m
     assert "accuracy_unknown" in question.clues
@@ -445,7 +446,17 @@ def test_a_named_device_that_other_evidence_names_too_shares_with_what_is_below_
 
 
 @pytest.mark.parametrize(
-    ("crs", "same"), [("WGS-84", "wgs84"), ("EPSG:4326", None), ("GCJ-02", "gcj02"), ("Bd09", "bd09")]
+    ("crs", "same"),
+    [
+        ("WGS-84", "wgs84"),
+        ("EPSG:4326", None),
+        ("CGCS2000", "wgs84"),
+        ("EPSG:4490", "wgs84"),
+        ("GCJ-02", "gcj02"),
+        ("gcj02ll", "gcj02"),
+        ("Bd09", "bd09"),
+        ("bd09ll", "bd09"),
+    ],
 )
 def test_a_datum_is_known_however_it_is_spelled(crs, same):
     assert ask(at(HOME, crs=crs)) == ask(at(HOME, crs=same))
