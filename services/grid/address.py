@@ -88,7 +88,7 @@ _ROOM: Final = re.compile(r"(\d{1,5}[a-z]?)室")
 _BARE_ROOM: Final = re.compile(r"(?:栋|单元|层|楼|号)-?(?:\d{1,2}-)?(\d{3,5})(?![\d号栋杆]|单元)")
 _DASHED: Final = re.compile(r"(?<!\d)(\d{1,3})-(?:(\d{1,2})-)?(\d{3,4})(?![\d-])")
 _NEAR: Final = re.compile(
-    r"附近|靠近|大[概约]|旁|对面|对过|门口|隔壁|后面|前面|周边|一带|边上|\bnear\b|next to|opposite|across from"
+    r"附近|靠近|大[概约]|旁|对面|对过|对门|门口|隔壁|后面|前面|周边|一带|边上|\bnear\b|next to|opposite|across from"
 )
 _STREETS_EN: Final = (
     "street|avenue|road|boulevard|drive|lane|court|highway|place|square|parkway|way|terrace|circle|trail|crescent|alley"
