@@ -12,13 +12,12 @@ it is offered, longest first, and the network says which one exists.
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.grid.alike import ESTATES, ESTATES_OR_NOT
-from services.grid.numerals import NUMERALS, UNITS, run_together
+from services.grid.numerals import NUMERALS, UNITS, run_together, western
 from services.grid.spelling import GAP, LATIN, SHORT, normalise
 from services.grid.traditional import TRADITIONAL, simplified
 from services.grid.typed import typed
@@ -189,7 +188,7 @@ def names_a_house(text: str) -> bool:
 
     Most of what people say names none, and to read it for its parts takes fifty times as long.
     """
-    return _OF_A_HOUSE.search(simplified(unicodedata.normalize("NFKC", text).casefold())) is not None
+    return _OF_A_HOUSE.search(simplified(western(text).casefold())) is not None
 
 
 def names_an_estate(text: str) -> bool:

@@ -21,6 +21,7 @@ from services.contracts.values import Crs
 from services.grid.address import Address, names_a_house, names_an_estate, parse
 from services.grid.datum import to_wgs84
 from services.grid.device_names import id_keys_in, words_in
+from services.grid.numerals import western
 from services.grid.phone import is_mobile, phone_key
 
 _NORTHMOST: Final = 85.0  # the Mercator plane of the service points ends here
@@ -275,7 +276,7 @@ def numbers_in(text: str) -> tuple[str, ...]:
     As it is written without its gaps, and each part that is long enough by itself: 打我电话 139-1234-5678, 31000012.
     """
     found: dict[str, None] = {}
-    for run in _NUMBER.finditer(unicodedata.normalize("NFKC", text[:_LONGEST_TEXT])):
+    for run in _NUMBER.finditer(western(text[:_LONGEST_TEXT])):
         parts = _PART.findall(run[0])
         for one in ("".join(parts), *parts):
             if len(one) <= _LONGEST_NUMBER and sum(map(str.isdigit, one)) >= _FEWEST_DIGITS:
@@ -288,7 +289,7 @@ def account_spellings(said: str) -> tuple[str, ...]:
 
     Nearly all are in capitals and digits as they are. What a chat copies along and nobody sees is left out.
     """
-    account = unicodedata.normalize("NFKC", said).strip()
+    account = western(said).strip()
     if not account.isprintable():
         account = "".join(char for char in account if unicodedata.category(char) != "Cf").strip()
     # What cannot be printed (NUL, half a surrogate pair) is no account, and the database would refuse the batch.
@@ -307,7 +308,7 @@ def account_key(account: str) -> str:
     Two accounts that share one are told apart only by who says one of them as the customer file has it.
     """
     if not (account.isascii() and account.isalnum()):  # nearly all are in letters and digits as they are
-        plain = _ACCOUNT_WORDS.sub("", unicodedata.normalize("NFKC", account).strip())
+        plain = _ACCOUNT_WORDS.sub("", western(account).strip())
         account = "".join(filter(str.isalnum, plain))
     return account.upper().lstrip("0")
 

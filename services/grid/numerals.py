@@ -1,15 +1,25 @@
-"""Chinese numerals, and digits in which two numbers stand with nothing between them.
+"""Chinese numerals, digits of other scripts, and digits in which two numbers stand with nothing between them.
 
-Decided here: which number a numeral is, and where one number may end and the next begin. Never here: what they number.
+Decided here: which number a numeral is, which digit one of another script is, and where one number may end and the
+next begin. Never here: what they number.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from typing import Final
 
 NUMERALS: Final = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2, "幺": 1}
 UNITS: Final = {"十": 10, "百": 100, "千": 1000}
 _LONGEST_BUILDING: Final = 3  # digits
+_OTHER_SCRIPT: Final = re.compile(r"[^\D0-9]")
+
+
+def western(text: str) -> str:
+    """Return a text in compatibility form (NFKC) with 0 to 9 for the digits of other scripts: ༡༢ and ١٢ are 12."""
+    plain = unicodedata.normalize("NFKC", text)
+    return _OTHER_SCRIPT.sub(lambda found: str(unicodedata.decimal(found[0])), plain)
 
 
 def arabic(numeral: str) -> str:

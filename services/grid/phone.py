@@ -6,8 +6,9 @@ Decided here: which spellings are the same number. Never here: I/O, or whose num
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final
+
+from services.grid.numerals import western
 
 _EXTENSION: Final = re.compile(r"转|分机|ext|[x#,;]", re.IGNORECASE)
 _DASHED: Final = re.compile(r"(.*\(?0\d{2,3}\)?[- ]?\d{7,8})[-*]\d{1,6}")  # 021-62345678-801
@@ -30,7 +31,7 @@ def phone_key(raw: str | None) -> str | None:
         return None
     if len(raw) == _MOBILE and raw[0] == "1" and raw.isascii() and raw.isdigit():
         return raw  # nearly every number of nearly every customer, as it is
-    text = _one_number(unicodedata.normalize("NFKC", raw).strip())
+    text = _one_number(western(raw).strip())
     digits = _digits(text)
     foreign = text.startswith("+") or digits.startswith("00")
     if foreign:

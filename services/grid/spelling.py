@@ -6,11 +6,10 @@ Never here: what the parts of an address are (``address``), I/O.
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 from typing import Final
 
-from services.grid.numerals import arabic
+from services.grid.numerals import arabic, western
 from services.grid.traditional import simplified
 
 _SLASH: Final = re.compile(r"(?<=[0-9])/(?=[0-9])")
@@ -91,7 +90,7 @@ def normalise(text: str) -> str:
 
 
 def _round(text: str) -> str:
-    plain = simplified(unicodedata.normalize("NFKC", text).casefold())
+    plain = simplified(western(text).casefold())
     if _SIGN.search(plain) is not None:
         plain = plain.translate(_SIGNS)
     if "/" in plain:

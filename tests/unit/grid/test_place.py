@@ -343,6 +343,7 @@ def test_an_account_no_database_can_hold_is_not_asked_for(account):
         "户号：A0900001",
         "我的户号是a0900001",
         "A0900001\u200b",
+        "A༠༩༠༠༠༠༡",
         "A0900001",
     ],
 )
@@ -443,6 +444,10 @@ def test_a_named_device_that_other_evidence_names_too_shares_with_what_is_below_
     assert (both.transformer_id, "device_conflicts" in both.evidence) == ("T1", False)
     named = place(PlaceEvidence(text="T1-0412", **THERE), devices=(outer,), points=(inner,))
     assert named.transformer_id == "T1"  # the position is far from all that is below it
+
+
+def test_a_number_in_the_words_may_be_in_another_script():
+    assert ask(PlaceEvidence(text="གློག་མེད། ༣༡༠༠༠༠༡༢")).numbers == ("31000012",)
 
 
 @pytest.mark.parametrize(
