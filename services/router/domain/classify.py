@@ -85,6 +85,7 @@ class Reading(NamedTuple):
         account: The account number written in it; None if there is none, or more than one to choose from.
         rest: The text without account numbers, as ``plain``.
         urges: It asks to hurry.
+        looks_back: It claims for something, gives thanks for it or says that it was long ago.
     """
 
     plain: str
@@ -97,6 +98,7 @@ class Reading(NamedTuple):
     account: str | None
     rest: str
     urges: bool
+    looks_back: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,6 +136,7 @@ class Keywords:
         urges: How people ask to hurry (催办).
         unurgent: Business types that such words do not turn into an urge of something else.
         denials: How people say that there is no danger.
+        past: How people speak of a danger that is over.
     """
 
     business_types: Mapping[str, str]
@@ -149,12 +152,15 @@ class Keywords:
     urges: WordList = field(default_factory=lambda: WordList(()))
     unurgent: frozenset[str] = frozenset()
     denials: Denials = field(default_factory=Denials)
+    past: WordList = field(default_factory=lambda: WordList(()))
     lexicon: Lexicon = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepare the one pass over a text."""
         lists = (words for _, words in (*self.rules, *self.faults, *self.hazards))
-        object.__setattr__(self, "lexicon", Lexicon((*lists, self.only_mine, self.urges, self.denials.words)))
+        object.__setattr__(
+            self, "lexicon", Lexicon((*lists, self.only_mine, self.urges, self.denials.words, self.past))
+        )
 
     @property
     def hazard_words(self) -> frozenset[str]:
@@ -201,6 +207,7 @@ def _read(keywords: Keywords, text: str) -> Reading:
         account=numbers.pop() if len(numbers) == 1 else None,
         rest=rest,
         urges=keywords.urges in likely and keywords.urges.find(rest) is not None,
+        looks_back=found(keywords.past) is not None,
     )
 
 
@@ -274,12 +281,12 @@ def _classify(
         business_type, type_rule, confidence = keywords.fault_type, TypeRule.HAZARD, _ONE_TYPE
     fault: str | None = None
     if business_type == keywords.fault_type:
-        # A fault that does not say what it is, is an outage: most are, and the crew finds out. So is one with danger,
-        # whatever else is wrong: a crew must go at once.
+        # A fault that does not say what it is, is an outage: most are, and the crew finds out.
         fault, word = reading.fault or (OUTAGE, None)
-        fault = OUTAGE if hazards else fault
         if word is not None and word not in found:
             found.append(word)
+    if hazards and (fault is not None or not reading.looks_back):
+        fault = OUTAGE  # a crew goes at once, whatever else is wrong and however it is told, as a question too
     known = bool(reading.types or reading.fault or reading.hazards)
     spoken, language_rule, language_confidence = _language(keywords, language, customer_language, text, known=known)
     return Classification(

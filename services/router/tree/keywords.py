@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from yaml.nodes import Node
 
 _KEYS: Final = ("version", "business_types", "rules", "default", "faults", "hazards", "only_mine", "languages")
-_MAY: Final = (*_KEYS, "accounts", "urges", "denials")
+_MAY: Final = (*_KEYS, "accounts", "urges", "denials", "past_danger")
 _LONGEST_TAG: Final = 35
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
@@ -46,6 +46,7 @@ def read_keywords(file: str, text: str) -> Keywords:
     accounts = _accounts(reader, top["accounts"]) if "accounts" in top else None
     urges, unurgent = _urges(reader, top["urges"], types) if "urges" in top else (WordList(()), frozenset[str]())
     denials = _denials(reader, top["denials"]) if "denials" in top else Denials()
+    past = {"words": top["past_danger"]} if "past_danger" in top else {}
     reader.finish()
     return Keywords(
         business_types=types,
@@ -61,6 +62,7 @@ def read_keywords(file: str, text: str) -> Keywords:
         urges=urges,
         unurgent=unurgent,
         denials=denials,
+        past=_list_of(reader, past, "past_danger"),
     )
 
 
