@@ -178,6 +178,7 @@ class Relay:
         self._outbox = outbox
         self._shard = shard
         self._shards = settings.outbox_shards
+        self._took_in_at = float("-inf")
         self._log = structlog.get_logger().bind(shard=shard)
 
     async def run(self) -> None:
@@ -220,7 +221,10 @@ class Relay:
 
     async def _unpublished(self, connection: Connection) -> list[asyncpg.Record]:
         """Return the first page, also of shards that there were more of before: nobody else publishes those."""
-        await connection.execute(_TAKE_IN, self._shard, self._shards)
+        now = clock.monotonic()
+        if now - self._took_in_at >= _IDLE_SECONDS:  # not at each look: an order waits for it
+            self._took_in_at = now
+            await connection.execute(_TAKE_IN, self._shard, self._shards)
         return await connection.fetch(_DONE_AND_NEXT, self._shard, _PAGE, [])
 
     async def _publish(self, connection: Connection, page: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
