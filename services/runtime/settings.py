@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.runtime.urls import check_dsn
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 class ServiceSettings(BaseSettings):
     """Where Kafka and Postgres are, how to reach them, and how this process presents itself."""
 
-    model_config = SettingsConfigDict(env_prefix="GRIDLINE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="GRIDLINE_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     kafka_bootstrap: str = Field(default="127.0.0.1:19092", description="Kafka brokers, host:port, comma-separated")
     kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -68,6 +70,13 @@ class ServiceSettings(BaseSettings):
         default=5.0, gt=0, le=60, description="Longest wait for Kafka to confirm a record"
     )
     watchdog_seconds: float = Field(default=60.0, ge=5, description="Exit if the consume loop is stuck for longer")
+
+    @field_validator("postgres_dsn")
+    @classmethod
+    def _can_be_read(cls, dsn: SecretStr) -> SecretStr:
+        if dsn.get_secret_value():  # a service without a database needs none
+            check_dsn(dsn.get_secret_value())
+        return dsn
 
     @field_validator("kafka_password")
     @classmethod

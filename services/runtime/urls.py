@@ -6,11 +6,18 @@ thing it has to say is worse than one that does not begin.
 
 from __future__ import annotations
 
+import re
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 
 _PORTS: Final = range(1, 65_536)
+_HOST: Final = re.compile(r"(?:\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
+_DSN: Final = (
+    "must be an address such as postgresql://user:password@host:5432/database; in a password, / is written %2F, "
+    "# %23, ? %3F, @ %40 and % %25"
+)
 
 
 def read_url(text: str) -> str:
@@ -30,3 +37,20 @@ def read_url(text: str) -> str:
     if port is not None and port not in _PORTS:
         raise ValueError("the port of an address is 1 to 65535")
     return bare
+
+
+def check_dsn(text: str) -> None:
+    """Check that the database's client could read its address.
+
+    Raises:
+        ValueError: it could not; nothing of the address is in the text, for a part of the password may stand anywhere.
+    """
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # brackets that are no address
+        raise ValueError(_DSN) from None
+    hosts = [_HOST.fullmatch(host) for host in parts.netloc.rpartition("@")[2].split(",")]
+    if parts.scheme not in {"postgresql", "postgres"} or "@" in parts.path or parts.fragment or None in hosts:
+        raise ValueError(_DSN)
+    if any(found and found[1] and int(found[1]) not in _PORTS for found in hosts):
+        raise ValueError("the port of an address is 1 to 65535")

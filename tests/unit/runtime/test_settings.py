@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import certifi
 import pytest
+from pydantic import ValidationError
 
 from services.notify.senders.webhook import WebhookSender
 from services.runtime.settings import ServiceSettings, SettingsError, read_settings
@@ -46,3 +47,42 @@ def test_with_both_it_fits(monkeypatch):
     for name, value in {"SECURITY": "SASL_PLAINTEXT", "USERNAME": "gridline", "PASSWORD": "word"}.items():
         monkeypatch.setenv(f"GRIDLINE_KAFKA_{name}", value)
     assert read_settings(ServiceSettings).kafka_client()["sasl_plain_username"] == "gridline"
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "nonsense",
+        "mysql://gridline:secret@db:3306/gridline",
+        "postgresql://gridline:sec/ret@db:5432/gridline",
+        "postgresql://gridline:12/secret@db:5432/gridline",
+        "postgresql://gridline:sec#ret@db:5432/gridline",
+        "postgresql://gridline:sec?ret@db:5432/gridline",
+        "postgresql://gridline:secret@db:port/gridline",
+        "postgresql://gridline:secret@db:99999/gridline",
+        "postgresql://gridline:secret@[::1/gridline",
+    ],
+)
+def test_an_address_of_the_database_that_cannot_be_read_is_named_without_a_letter_of_it(monkeypatch, dsn):
+    said = refused(monkeypatch, POSTGRES_DSN=dsn)
+    assert "GRIDLINE_POSTGRES_DSN" in said
+    assert not any(word in said for word in ("sec", "ret@", "12/", "nonsense", "99999"))
+    with pytest.raises(ValidationError) as error:
+        ServiceSettings()
+    assert dsn not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://gridline@127.0.0.1:15432/gridline",
+        "postgres://gridline:p%2Fw%40@db/gridline?sslmode=verify-full&sslrootcert=/run/ca.pem",
+        "postgresql://gridline:a:b@[::1]:5432/gridline",
+        "postgresql://gridline@one:5432,two:5432,three/gridline?target_session_attrs=read-write",
+        "postgresql:///gridline?host=/run/postgresql",
+        "",
+    ],
+)
+def test_addresses_of_a_database_as_its_client_reads_them_fit(monkeypatch, dsn):
+    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", dsn)
+    assert read_settings(ServiceSettings).postgres_dsn.get_secret_value() == dsn
