@@ -498,9 +498,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             StuckError: the client hears nothing more of a Kafka that is there.
         """
         ready = dict(self._ready)
-        if not ready:
-            return
-        ends = await self._answered(self._consumer.end_offsets(list(ready)))
+        if not ready and self._consumer.assignment():
+            return  # they are not claimed yet: how far behind they are is not known
+        ends = await self._answered(self._consumer.end_offsets(list(ready))) if ready else {}
         for name in self._names.values():
             behind = sum(ends[at] - claim.next_offset for at, claim in ready.items() if self._names[at.topic] == name)
             metrics.LAG.labels(name).set(max(0, behind))
