@@ -26,7 +26,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 
 from services.contracts.topics import BY_NAME
 from services.runtime import batch as batches
-from services.runtime import clock, metrics, positions
+from services.runtime import clock, header_names, metrics, positions
 from services.runtime.errors import FencedError, HaltError, StuckError, UnavailableError
 from services.runtime.halting import DeadLetterLimit, Watchdog
 from services.runtime.postgres import translated
@@ -92,6 +92,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             reachable: Whether Kafka answers another client of this process now.
             side_by_side: Whether two batches of different partitions may run at once.
         """
+        header_names.accept_any()
         self._settings = settings
         self._reachable = reachable
         self._unanswered = 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import struct
 from itertools import islice
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -11,6 +13,8 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.util import calc_crc32c
 
 from services.contracts import topics
 from services.contracts.envelope import Outgoing
@@ -119,6 +123,40 @@ async def test_a_record_that_only_fits_compressed_is_cut_in_the_dead_letters_and
     assert dict(letter.headers)["dlq.cut"] == str(len(value)).encode()
     assert letter.key == b"k"
     assert value.startswith(letter.value)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("codec", [0, 1])
+async def test_a_record_whose_header_has_a_name_that_is_no_utf_8_is_read_like_any_other(world: World, codec: int):
+    """Brokers do not look at names, and the client failed at one of these at every start. Also among gzipped ones."""
+    reports = [a_report(n, area="area-1") for n in range(30)]
+    await world.produce([a_record(one) for one in reports[:10]])
+    process = world.start()
+    await world.settled(10)
+    [row] = await world.sql("SELECT partition FROM consumer_partition WHERE next_offset = 10")
+    batch = BatchBuilder(1_000_000, 0)
+    for number, one in enumerate(map(a_record, reports[10:20])):
+        odd = [("Name", b"value")] if number in {3, 4} else []
+        batch.append(timestamp=1, key=one.key, value=one.value, headers=[*one.headers, *odd])
+    raw = bytes(batch._build()).replace(b"Name", "名字".encode("gbk"))
+    if codec:
+        raw = raw[:61] + gzip.compress(raw[61:])
+    crc_of = bytearray(raw)
+    struct.pack_into(">i", crc_of, 8, len(raw) - 12)
+    struct.pack_into(">h", crc_of, 21, codec)
+    struct.pack_into(">I", crc_of, 17, calc_crc32c(bytes(crc_of[21:])))
+    batch._buffer = bytes(crc_of)
+    producer = AIOKafkaProducer(bootstrap_servers=world.bootstrap)
+    await producer.start()
+    await (await producer.send_batch(batch, world.prefix + TOPIC, partition=row["partition"]))
+    await producer.stop()
+    await world.produce([a_record(one) for one in reports[20:]])
+    await world.settled(30)
+    assert process.poll() is None
+    assert await world.findings(reports) == []
+    counts = {row["name"]: row["n"] for row in await world.sql("SELECT name, sum(n) AS n FROM tally GROUP BY name")}
+    assert counts["accepted"] == 30
+    assert "duplicate" not in counts
 
 
 @pytest.mark.integration
