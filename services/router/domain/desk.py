@@ -203,13 +203,15 @@ def clock_start(ticket: Ticket) -> datetime:
 def clocks_of(ticket: Ticket) -> dict[UUID, datetime]:
     """Return when the clock began of a ticket by itself, and of each that it stands for.
 
-    Of a ticket that was opened again, as it was, and of what was merged into it since: what was merged into it before
-    was done with it. The same of one that was recalled: a danger's clock is not that of what was told before.
+    Of a ticket that was opened again, as it was, and so of what was merged into it before, which was done with it. The
+    same of one that was recalled: a danger's clock is not that of what was told before.
     """
     work, again = work_of(ticket), work_of(ticket).elapsed.start
-    open_ones = (each for each in work.carries if again is None or (each.since is not None and each.since >= again))
-    own = ticket.facts.opened_at if again is None else again
-    return {ticket.ticket_id: own, **{each.ticket: each.opened_at for each in open_ones}}
+    begun = {ticket.ticket_id: ticket.facts.opened_at if again is None else again}
+    for each in work.carries:
+        is_done = again is not None and (each.since is None or each.since < again)
+        begun[each.ticket] = begun[ticket.ticket_id] if is_done else each.opened_at
+    return begun
 
 
 def turn_of(ticket: Ticket, rules: DeskRules) -> Turn:

@@ -91,15 +91,20 @@ async def test_a_clock_begins_with_the_first_of_all_whom_a_ticket_stands_for_thr
 async def test_a_ticket_that_was_opened_again_brings_the_clock_that_began_then(
     doors: httpx.AsyncClient, desk: Desk
 ) -> None:
-    again, live = question("a", ago=9000), question("l", ago=100)
-    await desk.take(again, live)
+    old, again, live = question("o", ago=9900), question("a", ago=9000), question("l", ago=100)
+    await desk.take(old, again, live)
+    lead = Seat(doors, "lead")
+    into = {"into": str(again.ticket_id), "reason": "same_matter"}
+    assert (await lead.ask(f"tickets/{old.ticket_id}/merge", **into)).status_code == 200
     ann = await Seat(doors, "ann").begin("consultation")
     await ann.claim(ticket=again.ticket_ref)
     await ann.do("complete", again.ticket_id, outcome="solved")
     assert (await ann.do("reopen", again.ticket_id, reason="not_solved")).status_code == 200
     asked = {"into": str(live.ticket_id), "reason": "same_matter"}
-    assert (await Seat(doors, "lead").ask(f"tickets/{again.ticket_id}/merge", **asked)).status_code == 200
-    assert clock_start(await desk.ticket(live)) == live.received_at, "the first customer who waits now"
+    assert (await lead.ask(f"tickets/{again.ticket_id}/merge", **asked)).status_code == 200
+    ticket = await desk.ticket(live)
+    assert clock_start(ticket) == live.received_at, "the first customer who waits now"
+    assert {each.ticket for each in work_of(ticket).carries} == {again.ticket_id, old.ticket_id}, "all it stands for"
 
 
 async def test_a_customer_of_a_merged_ticket_who_comes_again_is_heard_at_the_live_one_until_it_is_undone(
