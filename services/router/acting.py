@@ -237,7 +237,7 @@ class Desk:
             return Change(before, before, ())
         after = worked(before, [event], event.at)
         if event.did in {Did.RETURNED, Did.PLACED, Did.REROUTED} or (event.did is Did.URGED and event.first):
-            after = route_again(after, self.book.rules, event.at)
+            after = route_again(after, self.book.rules, event.at, corrected=event.business_type is not None)
         if event.did is Did.REOPENED and after.standing is not TicketState.QUEUED:
             after = route_again(after, self.book.rules, event.at, FOLLOW_UP)  # no machine takes care of it any more
         return Change(before, after, (event,))

@@ -266,15 +266,17 @@ def placed(before: Ticket, *, answered: bool, rules: Rules, bounds: Bounds, now:
     return _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
 
 
-def route_again(before: Ticket, rules: Rules, now: datetime, needs_person: str | None = None) -> Ticket:
+def route_again(
+    before: Ticket, rules: Rules, now: datetime, needs_person: str | None = None, *, corrected: bool = False
+) -> Ticket:
     """Return a ticket decided on anew by the rules in force, in the same version.
 
-    A person corrected what it is or said where, or a ticket that it stands for needs a person. An outage that has its
-    place by that is reported, as of when the customer told of it.
+    A person corrected what it is (``corrected``) or said where, or a ticket that it stands for needs a person. What is
+    an outage with a place by that is reported, as of when the customer told of it.
     """
     case = replace(_case(before), needs_person=needs_person or before.needs_person)
     classification = classification_of(before.facts, case.located, rules.keywords, before.work)
-    if before.work is not None and before.work.place is not None:
+    if corrected or (before.work is not None and before.work.place is not None):
         _report(case, classification, before.facts.outage_at or before.facts.opened_at)
     decided = _decide(case, classification, rules, now)
     return replace(decided, change=before.change)

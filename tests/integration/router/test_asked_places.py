@@ -114,3 +114,25 @@ async def test_the_agent_of_the_ticket_that_stands_for_it_says_where_a_merged_on
     await desk.take(found)
     [shown] = (await ann.ask(f"tickets/{live.ticket_id}", method="GET")).json()["tickets"]
     assert (shown["state"], shown["needs_person"]) == ("assigned", None)
+
+
+async def test_an_outage_that_was_taken_for_another_matter_is_reported_once_an_agent_says_what_it_is(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    said, unplaced = question("1", text="查电费", account_id="A1", ago=1800), question("2", text="查电费")
+    await desk.take(said, unplaced)
+    ann = await Seat(doors, "ann").begin("*", capacity=2)
+    corrected = []
+    for ticket in (said, unplaced):
+        assert (await ann.claim(ticket=ticket.ticket_ref)).status_code == 200
+        told = {"reason": "wrong_type", "business_type": "fault_report"}
+        corrected.append((await ann.do("return", ticket.ticket_id, **told)).json())
+    assert [(each["report"], each["state"], each["queue"]) for each in corrected] == [
+        ("sent", "with_dedup", "repair"),
+        ("none", "queued", "locate"),
+    ]
+    [report] = await reported(people)
+    assert (report.ticket_id, report.place.transformer_id) == (said.ticket_id, "T1")
+    assert report.reported_at == said.occurred_at, "as of when it was told"
+    desk.tally += await positions.totals(people.pool)  # type: ignore[arg-type] # a pool can fetch as well
+    assert +desk.tally == {"contact_outage": 1, "contact_queued": 1, "report_sent": 1}
