@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from services.cli import dead_letters, desk, http
+from services.cli import addresses, dead_letters, desk, http
 from services.cli.commands import db, dlq, grid, quality, storm
 from services.cli.dead_letters import DeadLetter
 from services.cli.errors import CommandError, Exit
 from services.cli.topics import Record
 from services.contracts.topics import CONTACT_RECEIVED
-from services.runtime.settings import ServiceSettings
+from services.runtime.settings import ServiceSettings, SettingsError
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 CIM = DEPLOY / "networks" / "cim" / "IEEE13.xml"
@@ -75,12 +75,18 @@ def test_a_login_without_a_name_is_told_what_to_set(monkeypatch, error):
     assert "LOGNAME" in refused.value.advice
 
 
-@pytest.mark.parametrize("dsn", ["nonsense", "postgresql://x:se/cret@h/x", "postgresql://h/x?sslmode=cret"])
-async def test_an_address_that_is_none_is_no_bug_of_ours_and_its_password_is_not_told(monkeypatch, dsn):
+@pytest.mark.parametrize("dsn", ["nonsense", "postgresql://x:se/cret@h/x"])
+def test_an_address_that_is_none_is_told_before_anything_else_and_its_password_is_not(monkeypatch, dsn):
     monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", dsn)
+    with pytest.raises(SettingsError, match=r"(?s)GRIDLINE_POSTGRES_DSN.*%2F") as refused:
+        addresses.find()
+    assert "cret" not in str(refused.value)
+
+
+async def test_an_address_that_its_client_cannot_read_is_no_bug_of_ours_and_its_password_is_not_told(monkeypatch):
+    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", "postgresql://h/x?sslmode=cret")
     with pytest.raises(CommandError, match="GRIDLINE_POSTGRES_DSN") as refused:
         await db._migrate(ServiceSettings())
-    assert "%2F" in refused.value.advice
     assert "cret" not in refused.value.what + refused.value.advice
 
 
