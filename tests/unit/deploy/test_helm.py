@@ -79,10 +79,11 @@ def container(case: str, service: str) -> dict[str, Any]:
 
 
 def environment(case: str, service: str) -> dict[str, str]:
-    """Its variables; what comes from a Secret as a word in its place."""
+    """Its variables; what comes from a Secret as a word in its place, or an address."""
     given = container(case, service)["env"]
     assert len({one["name"] for one in given}) == len(given), "none is said twice"
-    return {one["name"]: one.get("value", "secret") for one in given}
+    address = {"GRIDLINE_POSTGRES_DSN": "postgresql://database/gridline"}
+    return {one["name"]: one.get("value", address.get(one["name"], "secret")) for one in given}
 
 
 needs_helm = pytest.mark.skipif(HELM is None, reason="helm is not here: what it rendered last is judged alone")
