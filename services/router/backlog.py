@@ -128,7 +128,7 @@ def _measure(depths: Sequence[Depth], rules: Rules, now: datetime) -> None:
     metrics.OLDEST.clear()
     for name in {*rules.tree.queues, *(depth.queue for depth in depths)}:
         mine = [depth for depth in depths if depth.queue == name]
-        counts = {depth.priority: depth.waiting for depth in mine}
         for priority in URGENCY:
-            metrics.WAITING.labels(name, priority.value).set(counts.get(priority, 0))
-        metrics.OLDEST.labels(name).set(oldest_s(mine, now))
+            those = [depth for depth in mine if depth.priority is priority]
+            metrics.WAITING.labels(name, priority.value).set(sum(depth.waiting for depth in those))
+            metrics.OLDEST.labels(name, priority.value).set(oldest_s(those, now))

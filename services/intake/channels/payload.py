@@ -94,7 +94,7 @@ class Payload(BaseModel):
 
 _COARSEST_M: Final = 1_000_000.0
 """Of the contract. A browser that knows a country by its network says more of a large one, and the report counts."""
-Accuracy = Annotated[StrictFloat, Field(ge=0), AfterValidator(lambda metres: min(metres, _COARSEST_M))]
+Accuracy = Annotated[StrictFloat, AfterValidator(lambda metres: None if metres < 0 else min(metres, _COARSEST_M))]
 
 
 class PositionPayload(Payload):
@@ -102,7 +102,9 @@ class PositionPayload(Payload):
 
     lat: StrictFloat = Field(ge=-90, le=90, description="Degrees north")
     lon: StrictFloat = Field(ge=-180, le=180, description="Degrees east")
-    accuracy_m: Accuracy | None = Field(default=None, description="Radius in metres, 95 %")
+    accuracy_m: Accuracy | None = Field(
+        default=None, description="Radius in metres, 95 %; a negative one, which iOS says where it has none, is none"
+    )
     crs: Crs = Field(default=Crs.WGS84, description="Datum: browsers and GPS give wgs84, Amap and Tencent gcj02")
 
     def position(self) -> Position:

@@ -145,7 +145,7 @@ def test_a_time_without_offset_stays_naive_for_the_source_to_settle() -> None:
         ("lat", "31.2"),
         ("lat", True),
         ("lon", -180.5),
-        ("accuracy_m", -1),
+        ("accuracy_m", "10"),
         ("crs", "cgcs2000"),
     ],
 )

@@ -125,8 +125,10 @@ def test_a_text_of_nothing_is_no_matter(text: str) -> None:
     assert contact(text=text).business_type == "fault_report"
 
 
-@pytest.mark.parametrize(("metres", "kept"), [(18, 18.0), (1_000_000, 1e6), (2_400_000.5, 1e6), (1e300, 1e6)])
-def test_a_position_that_is_anywhere_in_a_country_costs_no_report(metres: float, kept: float) -> None:
+@pytest.mark.parametrize(
+    ("metres", "kept"), [(18, 18.0), (1_000_000, 1e6), (2_400_000.5, 1e6), (1e300, 1e6), (-1, None)]
+)
+def test_a_position_that_is_anywhere_costs_no_report(metres: float, kept: float | None) -> None:
     made = contact(position={"lat": 32.1, "lon": 118.8, "accuracy_m": metres})
     assert ContactReceived.model_validate_json(made.model_dump_json()) == made
     assert made.position is not None
