@@ -139,7 +139,7 @@ class PhotoStore:
             raise PayloadRefusedError(Reason.BUSY, "Photos cannot be stored now. The report itself is kept.") from error
 
     def _write(self, path: Path, content: bytes) -> None:
-        """Write whole or not at all: the name appears when the bytes are on disk."""
+        """Write whole or not at all: the name appears when the bytes are on disk, and is on disk itself at the end."""
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,3 +155,13 @@ class PhotoStore:
         except BaseException:
             os.unlink(name)  # noqa: PTH108 - likewise
             raise
+        for folder in (path.parent, self._folder):
+            _sync_names(folder)
+
+
+def _sync_names(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import struct
 import zlib
 from datetime import UTC, datetime
@@ -146,6 +147,30 @@ async def test_a_photo_is_kept_by_its_content_once(tmp_path: Path) -> None:
     assert hashlib.sha256(kept).hexdigest() == photo.sha256
     assert photo.ref == f"{photo.sha256[:2]}/{photo.sha256}.jpg"
     assert [path.name for path in (tmp_path / "photos").rglob("*") if path.is_file()] == [f"{photo.sha256}.jpg"]
+
+
+async def test_bytes_name_and_folder_are_on_disk_before_a_photo_counts_as_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    replace, fsync = os.replace, os.fsync
+
+    def replaced(old: str, new: Path) -> None:
+        replace(old, new)
+        done.append("named")
+
+    def synced(handle: int) -> None:
+        fsync(handle)
+        folders = {"the photo's": (tmp_path / made.photo.ref).parent, "all photos'": tmp_path}
+        names = [name for name, folder in folders.items() if os.path.samestat(os.fstat(handle), folder.stat())]
+        done.append(names[0] if names else "bytes")
+
+    store = PhotoStore(tmp_path, min_free_bytes=0)
+    made = await store.make(picture("PNG"))
+    monkeypatch.setattr(os, "replace", replaced)
+    monkeypatch.setattr(os, "fsync", synced)
+    await store.keep(made)
+    assert done == ["bytes", "named", "the photo's", "all photos'"]
 
 
 async def test_without_room_a_photo_is_refused_for_now_and_leaves_nothing(tmp_path: Path) -> None:
