@@ -29,12 +29,14 @@ from services.runtime.handling import Publication
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import asyncpg
 
     from services.dedup.domain.clock import ServiceLevels
     from services.dedup.ground import Ground
     from services.runtime.outbox import Outbox
-    from services.runtime.postgres import Pool
+    from services.runtime.postgres import Connection, Pool
 
 _PAGE: Final = 500
 _REMEMBERED: Final = 20_000
@@ -84,12 +86,7 @@ async def fire_overdue(pool: Pool, outbox: Outbox, now: datetime, sent: set[UUID
                 if key not in sent:
                     sent.add(key)
                     fired.append(_fired(area, key, kind, subject, due_at, now))
-            # Several processes look, each in its own moment, and one that was restarted looks again: it is one word.
-            publications = [
-                Publication(OUTAGE_INPUT, message, None, fingerprint(message, without=("fired_at",)))
-                for message in fired
-            ]
-            await outbox.publish(connection, publications, now)
+            await _publish(connection, outbox, fired, now)
     if fired:
         outbox.wake()
     return len(fired)
@@ -117,11 +114,7 @@ async def wake_moved(pool: Pool, outbox: Outbox, now: datetime, levels: ServiceL
                         area, subject = row["area"], row["incident_id"]
                         key = timer_id(area, f"{kind} by {levels.hash} since {lately.isoformat()}", subject, due_at)
                         fired.append(_fired(area, key, kind, subject, due_at, now))
-                publications = [
-                    Publication(OUTAGE_INPUT, message, None, fingerprint(message, without=("fired_at",)))
-                    for message in fired
-                ]
-                await outbox.publish(connection, publications, now)
+                await _publish(connection, outbox, fired, now)
         if fired:
             outbox.wake()
             woken += len(fired)
@@ -142,6 +135,14 @@ def _moved(row: asyncpg.Record, levels: ServiceLevels) -> tuple[str, datetime] |
         if stored != now and what not in row["breached"]:
             return DUE[what], stored or row["opened_at"]  # either has both stored anew
     return None
+
+
+async def _publish(tx: Connection, outbox: Outbox, noticed: Iterable[TimerFired], now: datetime) -> None:
+    """Publish what several processes notice, each in its own moment, and one that was restarted again: as one word."""
+    publications = [
+        Publication(OUTAGE_INPUT, message, None, fingerprint(message, without=("fired_at",))) for message in noticed
+    ]
+    await outbox.publish(tx, publications, now)
 
 
 def _fired(area: str, key: UUID, kind: str, subject: UUID, due_at: datetime, now: datetime) -> TimerFired:

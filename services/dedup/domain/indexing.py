@@ -42,9 +42,9 @@ def on_other_ground(state: AreaState, tree: Tree | None, rules: Rules) -> AreaSt
         if name not in _OF_THE_GROUND and not name.startswith("_"):
             setattr(moved, name, getattr(state, name))
     moved.learn(state.learned)
-    for incident in sorted(state.incidents.values(), key=lambda one: (one.since_seq, one.opened_seq)):
+    for incident in state.incidents.values():
         incident.weighed = incident.call_times = None
-        install(moved, incident)
+    install_all(moved, state.incidents.values())
     moved.telemetry = Telemetry()
     for subject, known in state.telemetry.known.items():
         moved.telemetry.install(subject, known, moved.upstream(known.device))
@@ -60,6 +60,12 @@ def install(state: AreaState, incident: Incident) -> None:
         state.singles_at.setdefault(incident.device.id, {})[incident.opened_seq] = incident
         if incident.premises is not None:  # where an outage stands for them already, a person put them there
             state.by_premises.setdefault(incident.premises, incident.incident_id)
+
+
+def install_all(state: AreaState, incidents: Iterable[Incident]) -> None:
+    """Put open incidents where they are found, in the order in which they came to stand there, as they are loaded."""
+    for incident in sorted(incidents, key=lambda one: (one.since_seq, one.opened_seq)):
+        install(state, incident)
 
 
 def stand_at(state: AreaState, incident: Incident) -> None:

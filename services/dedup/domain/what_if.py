@@ -14,7 +14,7 @@ from services.contracts.messages import OutageReported, TimerFired
 from services.contracts.values import Channel, Place
 from services.dedup.domain.decide import decide
 from services.dedup.domain.evolve import evolve
-from services.dedup.domain.indexing import install
+from services.dedup.domain.indexing import install_all
 from services.dedup.domain.relook import RELOOK
 from services.dedup.domain.state import FIELDS, AreaState
 
@@ -100,8 +100,11 @@ def copy_of(state: AreaState) -> AreaState:
         value = getattr(state, name)
         setattr(again, name, dict(value) if isinstance(value, dict) else value)
     again.incidents, again.by_device, again.by_premises, again.below, again.singles_at = {}, {}, {}, {}, {}
-    for incident in sorted(state.incidents.values(), key=lambda one: (one.since_seq, one.opened_seq)):
-        install(again, replace(incident, reports=dict(incident.reports), _standing=incident.standing.copy()))
+    copies = (
+        replace(incident, reports=dict(incident.reports), _standing=incident.standing.copy())
+        for incident in state.incidents.values()
+    )
+    install_all(again, copies)
     return again
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from contextlib import asynccontextmanager
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,7 +28,6 @@ from services.contracts.messages import (
 from services.contracts.topics import DISPATCH_ORDER, INCIDENT_CHANGED, OUTAGE_INPUT, REPORT_SETTLED
 from services.contracts.values import CustomerClass, Etr, OrderStatus, ProgressStage, Reading, Recipient
 from services.dedup import handler
-from services.dedup.domain import decide
 from services.dedup.domain.acts import NetworkChange
 from services.dedup.ground import Ground
 from services.dedup.handler import imbalance
@@ -45,7 +45,9 @@ from services.runtime.positions import totals
 from tests.unit.dedup.timeline import NETWORKS, a_report, minute
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
+    from types import ModuleType
     from uuid import UUID
 
     from services.contracts.messages import Message
@@ -373,12 +375,14 @@ async def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(roo
     assert len(cold) == len(set(cold)) <= 4 + 12, "trees, rows of areas without one, ten tables more: for all at once"
 
 
-@pytest.mark.parametrize(("at_once", "longest"), [(None, 250), (1000, 600)], ids=["as it is", "control: all at once"])
-async def test_others_have_their_turn_while_a_large_batch_is_decided(
-    room: Room, monkeypatch: pytest.MonkeyPatch, at_once: int | None, longest: int
-) -> None:
+@asynccontextmanager
+async def between_turns_of_others(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str
+) -> AsyncIterator[Counter[int]]:
+    """Count how often a function of a module is called between two turns of what else waits, by the turn before."""
     turns = 0
     seen: Counter[int] = Counter()
+    function = getattr(module, name)
 
     async def others() -> None:
         nonlocal turns
@@ -388,15 +392,25 @@ async def test_others_have_their_turn_while_a_large_batch_is_decided(
 
     def noted(*said: Any) -> Any:
         seen[turns] += 1
-        return decide(*said)
+        return function(*said)
 
-    monkeypatch.setattr(handler, "decide", noted)
+    monkeypatch.setattr(module, name, noted)
+    waiting = asyncio.create_task(others())
+    try:
+        yield seen
+    finally:
+        waiting.cancel()
+
+
+@pytest.mark.parametrize(("at_once", "longest"), [(None, 250), (1000, 600)], ids=["as it is", "control: all at once"])
+async def test_others_have_their_turn_while_a_large_batch_is_decided(
+    room: Room, monkeypatch: pytest.MonkeyPatch, at_once: int | None, longest: int
+) -> None:
     if at_once is not None:
         monkeypatch.setattr(handler, "_DECIDED_AT_ONCE", at_once)
     rng = random.Random(1)
-    waiting = asyncio.create_task(others())
-    await room.feed([random_report(rng, f"one {n}", 0) for n in range(600)], minute(0))
-    waiting.cancel()
+    async with between_turns_of_others(monkeypatch, handler, "decide") as seen:
+        await room.feed([random_report(rng, f"one {n}", 0) for n in range(600)], minute(0))
 
     assert seen.total() == 600
     assert max(seen.values()) == longest
@@ -404,25 +418,9 @@ async def test_others_have_their_turn_while_a_large_batch_is_decided(
 
 async def test_others_have_their_turn_while_a_large_area_is_read(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dispatcher asks why a report is where it is, in a process that has orders to send."""
-    turns = 0
-    seen: Counter[int] = Counter()
-    take_in = load._take_in
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    def noted(*said: Any) -> None:
-        seen[turns] += 1
-        take_in(*said)
-
     await room.feed([a_report(AREA, "A0TR00023", f"one {n}", 0) for n in range(1200)], minute(0))
-    monkeypatch.setattr(load, "_take_in", noted)
-    waiting = asyncio.create_task(others())
-    loaded = await room.loaded(AREA)
-    waiting.cancel()
+    async with between_turns_of_others(monkeypatch, load, "_take_in") as seen:
+        loaded = await room.loaded(AREA)
 
     assert same(loaded[AREA], room.cached(AREA))
     assert sorted(seen.values()) == [200, 500, 500]

@@ -45,9 +45,10 @@ async def test_a_full_disk_is_waited_for_and_nothing_is_lost_or_counted_twice(wo
     assert await world.findings(reports) == []
 
 
-async def test_a_database_that_takes_seconds_for_a_batch_is_slow_and_no_more(world: World):
-    reports = [a_report(n) for n in range(60)]
-    process = world.start()
+async def all_is_kept_of_a_slow_database(world: World, many: int, **how: str) -> None:
+    """Ten rows of the outbox take it a second, once the first ten reports are settled."""
+    reports = [a_report(n) for n in range(many)]
+    process = world.start(**how)
     await world.produce([a_record(one) for one in reports[:10]])
     await world.settled(10)
     await troubled(world, "PERFORM pg_sleep(0.1)")
@@ -55,19 +56,15 @@ async def test_a_database_that_takes_seconds_for_a_batch_is_slow_and_no_more(wor
     await world.settled(len(reports))
     assert process.poll() is None
     assert await world.findings(reports) == []
+
+
+async def test_a_database_that_takes_seconds_for_a_batch_is_slow_and_no_more(world: World):
+    await all_is_kept_of_a_slow_database(world, 60)
 
 
 async def test_a_database_too_slow_for_a_batch_gets_smaller_ones_until_it_takes_them(world: World):
     """Forty take four seconds, and a statement has two: the same forty again would be in vain for ever."""
-    reports = [a_report(n) for n in range(120)]
-    process = world.start(without="patience with the database")
-    await world.produce([a_record(one) for one in reports[:10]])
-    await world.settled(10)
-    await troubled(world, "PERFORM pg_sleep(0.1)")
-    await world.produce([a_record(one) for one in reports[10:]])
-    await world.settled(len(reports))
-    assert process.poll() is None
-    assert await world.findings(reports) == []
+    await all_is_kept_of_a_slow_database(world, 120, without="patience with the database")
     await world.sql(MENDED)
     more = [a_report(n) for n in range(120, 1000)]
     await world.produce([a_record(one) for one in more])

@@ -17,6 +17,7 @@ from services.cli.errors import CommandError, Exit
 from services.cli.topics import Record
 from services.contracts.topics import CONTACT_RECEIVED
 from services.runtime.settings import ServiceSettings, SettingsError
+from tests.unit.cli.topics import Topics
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 CIM = DEPLOY / "networks" / "cim" / "IEEE13.xml"
@@ -90,24 +91,8 @@ async def test_an_address_that_its_client_cannot_read_is_no_bug_of_ours_and_its_
     assert "cret" not in refused.value.what + refused.value.advice
 
 
-class NoTopics:
-    """A Kafka without a topic of ours: of another prefix, or another cluster."""
-
-    def __init__(self, _settings):
-        pass
-
-    async def __aenter__(self):
-        return self
-
-    async def __aexit__(self, *_):
-        pass
-
-    async def bounds(self, _topics):
-        return {}
-
-
 def test_without_topics_there_are_no_dead_letters_to_speak_of(monkeypatch):
-    monkeypatch.setattr(dead_letters, "reader", NoTopics)
+    monkeypatch.setattr(dead_letters, "reader", Topics)
     result = CliRunner().invoke(dlq.app, ["list"])
     assert isinstance(result.exception, CommandError)
     assert "GRIDLINE_TOPIC_PREFIX" in result.exception.advice
@@ -115,7 +100,7 @@ def test_without_topics_there_are_no_dead_letters_to_speak_of(monkeypatch):
 
 
 async def test_without_topics_no_version_was_told_to_anybody(monkeypatch):
-    monkeypatch.setattr(db, "reader", NoTopics)
+    monkeypatch.setattr(db, "reader", Topics)
     with pytest.raises(CommandError, match=r"has no dispatch\.order\.v1, incident\.changed\.v1, ticket\.routed\.v1"):
         await db.raise_floors(ServiceSettings())
 

@@ -12,21 +12,13 @@ from services.cli import dead_letters
 from services.cli.commands import dlq
 from services.cli.topics import Record
 from services.contracts.topics import CONTACT_RECEIVED
+from tests.unit.cli.topics import Topics
 
 LETTERS, BYTES = 200, 200_000
 
 
-class Kafka:
+class Letters(Topics):
     """A topic of dead letters that is far larger than what is wanted of it."""
-
-    def __init__(self, _settings):
-        pass
-
-    async def __aenter__(self):
-        return self
-
-    async def __aexit__(self, *_):
-        pass
 
     async def bounds(self, _topics):
         return {(CONTACT_RECEIVED.dead_letters, 0): (0, LETTERS)}
@@ -39,7 +31,7 @@ class Kafka:
 
 @pytest.fixture(autouse=True)
 def large(monkeypatch):
-    monkeypatch.setattr(dead_letters, "reader", Kafka)
+    monkeypatch.setattr(dead_letters, "reader", Letters)
 
 
 def told(*line):

@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from services.contracts.values import CustomerClass, IncidentState, OrderStatus, ProgressStage
 from services.dedup.domain import AreaState, decide
 from services.dedup.domain import events as e
-from services.dedup.domain.indexing import install
+from services.dedup.domain.indexing import install_all
 from tests.unit.dedup.timeline import Timeline, fold, rules_of_tests, shipped_tree
 
 if TYPE_CHECKING:
@@ -230,8 +230,7 @@ class Core(RuleBasedStateMachine):
         again.telemetry, again.planned = known.telemetry, known.planned
         again.pace, again.lag = known.pace, known.lag
         again.learn(known.learned)
-        for incident in sorted(known.incidents.values(), key=lambda one: (one.since_seq, one.opened_seq)):
-            install(again, replace(incident))
+        install_all(again, map(replace, known.incidents.values()))
         assert {device: list(found) for device, found in again.below.items() if found} == {
             device: list(found) for device, found in known.below.items() if found
         }, "newest last, also after a restart"

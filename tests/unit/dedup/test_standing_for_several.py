@@ -14,7 +14,7 @@ from services.contracts.values import IncidentState
 from services.dedup.domain import AreaState, decide
 from services.dedup.domain.changes import Changes
 from services.dedup.domain.explain import would_change
-from services.dedup.domain.indexing import install
+from services.dedup.domain.indexing import install_all
 from services.grid.network_file import read_devices
 from services.grid.tree import Tree
 from tests.unit.dedup.timeline import NETWORKS, Timeline, a_report, rules_of_tests, shipped_tree
@@ -36,8 +36,7 @@ def story() -> Timeline:
 
 def is_found_as_after_a_restart(story: Timeline) -> bool:
     again = AreaState(AREA, TREE, story.state.rules)
-    for incident in sorted(story.state.incidents.values(), key=lambda one: (one.since_seq, one.opened_seq)):
-        install(again, replace(incident))
+    install_all(again, map(replace, story.state.incidents.values()))
     return (again.by_device, again.by_premises) == (story.state.by_device, story.state.by_premises)
 
 
