@@ -22,12 +22,12 @@ from jgo.config import GlobalSettings
 from jgo.maven import MavenContext, PythonResolver
 
 from deploy.native.errors import DownloadError
-from deploy.native.kafka_jars import KAFKA_VERSION, LOCK
+from deploy.native.jars_lock import KAFKA_VERSION, LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from deploy.native.kafka_jars import Jar
+    from deploy.native.jars_lock import Jar
 
 _COORDINATES = (
     f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}",

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 
 from deploy.native.child import Child, Command, log_tail, run_to_end, wait_until
 from deploy.native.errors import StaleDataError, StartError
+from deploy.native.jars_lock import KAFKA_VERSION
 from deploy.native.java import class_archive, java_command
-from deploy.native.kafka_jars import KAFKA_VERSION
 from deploy.native.ports import LOOPBACK
 
 if TYPE_CHECKING:

@@ -1,56 +1,26 @@
-"""Kafka's jars: which ones, and where they are kept.
+"""Kafka's jars, and where they are kept.
 
-Decided here: the exact jars and their SHA-256 sums (`kafka-jars.lock`). Only the listed files are fetched and only
-with the listed sums are they put in place, so a start resolves nothing, and a jar that was changed or cut short on the
-way never runs.
+Decided here: only the jars of `jars_lock` are fetched, and only with their sums are they put in place. So a start
+resolves nothing, and a jar that was changed or cut short on the way never runs.
 Never here: the network. `fetch_jars` knows it, and is imported only when something is missing.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.native.jars_lock import read_lock
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-KAFKA_VERSION = "4.1.0"
-LOCK = Path(__file__).with_name("kafka-jars.lock")
-
-
-@dataclass(frozen=True, slots=True)
-class Jar:
-    """One line of the lock: a Maven coordinate and the file's SHA-256 in hex."""
-
-    group: str
-    artifact: str
-    version: str
-    sha256: str
-
-    @property
-    def path(self) -> Path:
-        """Where it sits in a cache folder (the layout of a Maven repository)."""
-        name = f"{self.artifact}-{self.version}.jar"
-        return Path(*self.group.split("."), self.artifact, self.version, name)
 
 
 def default_cache() -> Path:
     """A room of our own in jgo's cache folder: JGO_CACHE_DIR, else ~/.cache/jgo."""
     chosen = os.environ.get("JGO_CACHE_DIR")
     return (Path(chosen) if chosen else Path.home() / ".cache" / "jgo") / "gridline"
-
-
-def read_lock() -> list[Jar]:
-    """The jars of this version of Kafka, sorted by coordinate."""
-    jars = []
-    for line in LOCK.read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            coordinate, sha256 = line.split()
-            group, artifact, version = coordinate.split(":")
-            jars.append(Jar(group, artifact, version, sha256))
-    return jars
 
 
 def ensure_jars(

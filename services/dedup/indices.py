@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.dedup import metrics
-from services.dedup.domain.clock import MOMENTARY
 from services.dedup.domain.figures import Figures, figures
+from services.dedup.domain.service_levels import MOMENTARY
 from services.dedup.store import reliability
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
@@ -20,7 +20,7 @@ from services.runtime.postgres import translated
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from services.dedup.domain.clock import ServiceLevels
+    from services.dedup.domain.service_levels import ServiceLevels
     from services.dedup.ground import Ground
     from services.runtime.postgres import Pool
 

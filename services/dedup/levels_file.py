@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from services.dedup.domain.clock import MOMENTARY, ServiceLevels, Zone
+from services.dedup.domain.service_levels import MOMENTARY, ServiceLevels, Zone
 from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of, meant, read_text
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from services.dedup.domain.clock import ServiceLevels
+    from services.dedup.domain.service_levels import ServiceLevels
     from services.dedup.ground import Ground
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Connection, Pool

@@ -170,6 +170,11 @@ class Address:
         return tuple(reversed(found) if self.is_village else found)
 
     @property
+    def streets(self) -> tuple[str, ...]:
+        """Return the streets of these places."""
+        return tuple(site.street for site in self.sites)
+
+    @property
     def is_village(self) -> bool:
         """Tell whether it names a group of a village."""
         return bool(self.road) and self.estate.startswith(self.road)

@@ -23,12 +23,10 @@ from services.grid.syllables import SYLLABLES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from services.grid.address import Site
-
 MOST_STREETS: Final = 32
 """Streets of one key that are looked at; of more of them none is meant."""
 _MOST_READINGS: Final = 4
-_LONGEST: Final = 9  # characters of a name, as ``address.street_names`` has it
+_LONGEST: Final = 9  # characters of a name, as ``streets.street_names`` has it
 _SHORTEST_STEM: Final = 2
 _SHORTEST_TYPED: Final = 4  # letters
 ESTATES: Final = (
@@ -87,18 +85,18 @@ def stored_keys(street: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*_sounds(stem, kind), *_accents(stem, kind), *_slips(stem, kind)]))
 
 
-def said_keys(sites: Iterable[Site]) -> tuple[str, ...]:
+def said_keys(said: Iterable[str]) -> tuple[str, ...]:
     """Return the keys under which to look for what streets that nobody has may mean."""
-    return tuple(dict.fromkeys(key for site in sites for *_, keys in _looks(site.street) for key in keys))
+    return tuple(dict.fromkeys(key for street in said for *_, keys in _looks(street) for key in keys))
 
 
-def alike(sites: Sequence[Site], found: Iterable[tuple[str, str]]) -> Alike | None:
+def alike(said: Iterable[str], found: Iterable[tuple[str, str]]) -> Alike | None:
     """Return the streets that may be meant; None where there is none.
 
     Of each way to be alike the longest name that fits, before its endings; where that are too many, none of them.
 
     Args:
-        sites: What was said.
+        said: The streets that were said.
         found: Keys of ``said_keys`` and the streets that have them.
     """
     by_key: dict[str, set[str]] = defaultdict(set)
@@ -106,13 +104,13 @@ def alike(sites: Sequence[Site], found: Iterable[tuple[str, str]]) -> Alike | No
         by_key[key].add(street)
     if not by_key:
         return None
-    looks = [look for site in sites for look in _looks(site.street)]
+    looks = [look for street in said for look in _looks(street)]
     meant: dict[str, How] = {}
     settled: set[How] = set()
-    for how, said, keys in sorted(looks, key=lambda look: (look[0], -len(look[1]))):
+    for how, name, keys in sorted(looks, key=lambda look: (look[0], -len(look[1]))):
         if how in settled or not any(key in by_key for key in keys):
             continue
-        streets = {street for key in keys for street in by_key.get(key, ()) if _may_be(how, said, street)}
+        streets = {street for key in keys for street in by_key.get(key, ()) if _may_be(how, name, street)}
         if streets:
             settled.add(how)
         if len(streets) <= MOST_STREETS and all(len(by_key.get(key, ())) <= MOST_STREETS for key in keys):

@@ -109,8 +109,8 @@ class HouseIndex:
             for street in sorted(self._streets):
                 for key in stored_keys(street):
                     self._keys.setdefault(key, []).append(street)
-        keys = said_keys(said.sites)
-        return alike(said.sites, ((key, one) for key in keys for one in self._keys.get(key, ())[: MOST_STREETS + 1]))
+        keys = said_keys(said.streets)
+        return alike(said.streets, ((key, one) for key in keys for one in self._keys.get(key, ())[: MOST_STREETS + 1]))
 
     def find(self, said: Address, alike: Alike | None = None) -> tuple[tuple[House, ...], bool]:
         """Return the houses of the first step that finds any, and whether there are too many: then none."""

@@ -39,13 +39,13 @@ async def in_streets_alike(connection: Connection, wants: Sequence[Search]) -> l
     No more streets are looked up than a batch may cost, each once.
     """
     addresses = list(islice(dict.fromkeys(want.address for want in wants if want.address is not None), MOST_ALIKE))
-    keys = {address: said_keys(address.sites) for address in addresses}
+    keys = {address: said_keys(address.streets) for address in addresses}
     asked = list(dict.fromkeys(key for found in keys.values() for key in found))
     streets: dict[str, list[str]] = {}
     for key, street in await connection.fetch(FIND_ALIKE, asked):
         streets.setdefault(key, []).append(street)
     meant = {
-        address: alike(address.sites, ((key, street) for key in keys[address] for street in streets.get(key, ())))
+        address: alike(address.streets, ((key, street) for key in keys[address] for street in streets.get(key, ())))
         for address in addresses
     }
     nothing = Search()

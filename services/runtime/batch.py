@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -28,16 +28,13 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from aiokafka import ConsumerRecord
-
     from services.contracts.envelope import Headers, Incoming
     from services.contracts.messages import Message
     from services.runtime.handling import Handler
     from services.runtime.outbox import Outbox
     from services.runtime.positions import Claim
     from services.runtime.postgres import Connection, Pool
-
-    Record: TypeAlias = ConsumerRecord[bytes | None, bytes | None]
+    from services.runtime.recognising import Record
 
 # A batch's statements read each table by an index, whatever their arguments: planned anew for every small batch, as
 # Postgres would, looking for places takes twice as long.

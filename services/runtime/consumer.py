@@ -35,8 +35,9 @@ from services.runtime.recognising import DECIDE, Recognising
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
-    from services.runtime.batch import Outcome, Read, Record, Transactor
+    from services.runtime.batch import Outcome, Read, Transactor
     from services.runtime.positions import Claim
+    from services.runtime.recognising import Record
     from services.runtime.settings import ServiceSettings
 
     Fetched = list[tuple[Claim, list[Read]]]

@@ -7,17 +7,18 @@ on, or a topic that was made anew and filled, has bounds like any other; going o
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from services.runtime.errors import HaltError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiokafka import TopicPartition
+    from aiokafka import ConsumerRecord, TopicPartition
 
-    from services.runtime.batch import Record
     from services.runtime.positions import Claim
+
+    Record: TypeAlias = ConsumerRecord[bytes | None, bytes | None]
 
 DECIDE: Final = "Going on would lose records silently. Restore the topic, or decide with `gridline positions set`."
 

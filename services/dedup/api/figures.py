@@ -12,8 +12,8 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.values import Name, Timestamp
-from services.dedup.domain.clock import MOMENTARY
 from services.dedup.domain.figures import Figures, by_day, figures
+from services.dedup.domain.service_levels import MOMENTARY
 from services.dedup.keys import Scope
 from services.dedup.store import reliability
 from services.runtime import clock

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from services.dedup.domain.clock import ServiceLevels
+from services.dedup.domain.service_levels import ServiceLevels
 from services.dedup.domain.storm import StormRules
 from services.grid.device import DeviceType
 

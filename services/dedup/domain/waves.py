@@ -12,10 +12,12 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from services.dedup.domain.call_times import CallTimes, FewCalls, ManyCalls
+from services.dedup.domain.call_times import CallTimes
 from services.dedup.domain.relook import partition
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.relook import Piece
     from services.dedup.domain.report import Report
@@ -53,16 +55,16 @@ def second_wave(state: AreaState, incident: Incident, report: Report) -> Piece |
     return None
 
 
-def _calls(state: AreaState, incident: Incident, report: Report) -> FewCalls | ManyCalls:
+def _calls(state: AreaState, incident: Incident, report: Report) -> _FewCalls | _ManyCalls:
     """Return the incident's calls of lately, the report's among them, and of as long before."""
     top, since = incident.device.id, report.made_at - _LATELY
     if len(incident.reports) < _MANY:
-        return FewCalls(state, incident, report, since, since - _LATELY)
+        return _FewCalls(state, incident, report, since, since - _LATELY)
     found = incident.call_times
     if found is None:
         found = incident.call_times = CallTimes()
     found.catch_up(incident.reports, lambda device: _devices_down(state, top, device))
-    return ManyCalls(found, top, report, since, since - _LATELY)
+    return _ManyCalls(found, top, report, since, since - _LATELY)
 
 
 def _devices_down(state: AreaState, top: str, place: str | None) -> list[str]:
@@ -99,3 +101,72 @@ def _piece(state: AreaState, incident: Incident, scope: str, report: Report) -> 
         return None
     there = state.by_device.get(piece.device)
     return piece if there is None or there == incident.incident_id else None
+
+
+class _ManyCalls:
+    """The calls at one device after another, from the incident's own down to the last report's, as counted.
+
+    Attributes:
+        callers: How many called since a time, whoever made the last report included.
+        lately: How many calls they made, that one aside.
+    """
+
+    __slots__ = ("_device", "_earlier", "_last", "_since", "_times", "callers", "lately")
+
+    def __init__(self, times: CallTimes, device: str, last: Report, since: datetime, earlier: datetime) -> None:
+        self._times = times
+        self._last = last
+        self._since = since
+        self._earlier = earlier
+        self._device = device
+        self.callers = times.callers(device, since, last)
+        self.lately = times.made(device, since)
+
+    def go_down(self, device: str) -> None:
+        """Look at the next device down; the first is the incident's own."""
+        self._device = device
+        self.callers = self._times.callers(device, self._since, self._last)
+
+    @property
+    def before(self) -> int:
+        """How many calls were made as long before."""
+        return self._times.made(self._device, self._earlier, self._since)
+
+
+class _FewCalls:
+    """The same, as read."""
+
+    __slots__ = ("_before", "_device", "_last", "_lately", "_state", "_top", "callers", "lately")
+
+    def __init__(self, state: AreaState, incident: Incident, last: Report, since: datetime, earlier: datetime) -> None:
+        self._state = state
+        self._last = last
+        self._top = self._device = incident.device.id
+        self._lately: list[Report] = []
+        self._before: list[Report] = []
+        for known in reversed(incident.reports.values()):
+            if known.received_at < earlier:
+                break
+            if known.made_at >= since:
+                self._lately.append(known)
+            elif known.made_at >= earlier:
+                self._before.append(known)
+        self.callers = self._count()
+        self.lately = len(self._lately)
+
+    def go_down(self, device: str) -> None:
+        """Look at the next device down; the first is the incident's own."""
+        self._device = device
+        if device != self._top:
+            self._lately = self._state.reported_under(device, self._lately)
+            self.callers = self._count()
+
+    @property
+    def before(self) -> int:
+        """How many calls were made as long before."""
+        if self._device == self._top:
+            return len(self._before)
+        return len(self._state.reported_under(self._device, self._before))
+
+    def _count(self) -> int:
+        return len({self._last.caller, *(one.caller for one in self._lately)})

@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from deploy.native.errors import DownloadError
-from deploy.native.kafka_jars import ensure_jars, read_lock
+from deploy.native.jars_lock import read_lock
+from deploy.native.kafka_jars import ensure_jars
 from deploy.native.ports import free_port
 
 pytestmark = pytest.mark.integration

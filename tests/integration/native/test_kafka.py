@@ -9,8 +9,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.native.errors import StaleDataError, StartError
+from deploy.native.jars_lock import KAFKA_VERSION
 from deploy.native.kafka import KafkaBroker
-from deploy.native.kafka_jars import KAFKA_VERSION, default_cache
+from deploy.native.kafka_jars import default_cache
 from deploy.native.ports import free_port
 
 pytestmark = pytest.mark.integration
