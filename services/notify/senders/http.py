@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import httpx
 
@@ -12,6 +12,10 @@ from services.runtime.settings import tls_context
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
+
+_TO_CONNECT: Final = 0.25
+"""Share of the longest wait after which there is no connection, nor then TLS on it: before the attempt itself is ended,
+as then it would not be known that nothing was sent."""
 
 
 class HttpSender:
@@ -22,7 +26,7 @@ class HttpSender:
 
         Args:
             url: Where to: whether it needs TLS.
-            timeout_s: Longest wait for a connection, and between two packets.
+            timeout_s: Longest wait between two packets; a quarter of it is the longest for a connection.
             connections: Most connections at once.
             ca_file: CA certificate for https; the system's if absent.
 
@@ -33,7 +37,7 @@ class HttpSender:
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self._client = httpx.AsyncClient(
             follow_redirects=False,
-            timeout=timeout_s,
+            timeout=httpx.Timeout(timeout_s, connect=timeout_s * _TO_CONNECT),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             verify=tls_context("GRIDLINE_NOTIFY_CA_FILE", ca_file) if url.startswith("https:") else False,
             trust_env=False,  # settings say where to connect, not the environment of the process

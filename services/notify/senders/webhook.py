@@ -81,7 +81,7 @@ class WebhookSender(HttpSender):
         Args:
             url: Where to post.
             keys: Signing keys, the newest first.
-            timeout_s: Longest wait for a connection, and between two packets.
+            timeout_s: Longest wait between two packets; a quarter of it is the longest for a connection.
             connections: Most connections at once.
             ca_file: CA certificate for https; the system's if absent.
         """

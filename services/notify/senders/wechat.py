@@ -35,6 +35,9 @@ _LONGEST_ANSWER: Final = 64 * 1024
 _EARLY_SECONDS: Final = 300.0
 """A token is asked for again this long before it ends; the platform then gives the next one."""
 _SHORTEST_SECONDS: Final = 30.0
+_TO_GET_A_TOKEN: Final = 0.4
+"""Share of the longest wait after which there is no token: whoever waits for one has sent nothing, and it must be known
+before the attempt is ended, also with the wait for a connection after it."""
 _TOKEN_IS_OLD: Final = frozenset({40001, 40014, 42001})
 # This notice can never arrive there: no such follower, they left or refuse, or a value that the template cannot take.
 # Everything else is the platform's, or ours and mended by an operator (a wrong secret, a deleted template): then all
@@ -96,13 +99,14 @@ class WechatSender(HttpSender):
         Args:
             accounts: Gives the official accounts in force, by their original id.
             api: Address of the platform.
-            timeout_s: Longest wait for a connection, and between two packets.
+            timeout_s: Longest wait between two packets; a quarter of it is the longest for a connection.
             connections: Most connections at once.
             ca_file: CA certificate for https; the system's if absent.
         """
         super().__init__(api, timeout_s=timeout_s, connections=connections, ca_file=ca_file)
         self._api = api.rstrip("/")
         self._accounts = accounts
+        self._token_s = timeout_s * _TO_GET_A_TOKEN
         self._tokens: dict[str, _Token] = {}
         self._asking: dict[str, asyncio.Lock] = {}
 
@@ -129,8 +133,15 @@ class WechatSender(HttpSender):
         """Return a token that holds, asking for one at most once at a time an account.
 
         Raises:
-            _NoTokenError: there is none to be had.
+            _NoTokenError: there is none to be had, or not in time.
         """
+        try:
+            async with asyncio.timeout(self._token_s):
+                return await self._held_or_new(account, not_this)
+        except TimeoutError:
+            raise _NoTokenError("token_timeout") from None
+
+    async def _held_or_new(self, account: WechatAccount, not_this: str | None) -> str:
         async with self._asking.setdefault(account.appid, asyncio.Lock()):
             held = self._tokens.get(account.appid)
             if held is not None and held.until > clock.monotonic() and held.value != not_this:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -209,6 +211,48 @@ async def test_what_may_have_been_taken_is_not_sent_again_once_the_platform_forg
 
     await desk.wait_states(("received", state))
     assert len(platform.sends) == sends
+
+
+def of_wechat(desk, n: int):
+    to = Recipient(channel=Channel.WECHAT, address=f"openid-{n}", account=ACCOUNT)
+    return desk.make.member(n, n).model_copy(update={"recipient": to})
+
+
+@pytest.mark.parametrize(("trouble", "reason"), [("no token", "token_timeout"), ("no connection", "timeout")])
+async def test_what_never_left_is_in_no_doubt_however_long_the_platform_hangs(
+    desk, deliveries, accounts, platform, monkeypatch, trouble, reason
+):
+    """It gives no token, or no connection even: nothing was sent, and all is told once it is back."""
+    monkeypatch.setattr(WechatSender, "forgets_s", 5.0, raising=False)
+    await desk.take(desk.make.changed(1, 1, joined=[of_wechat(desk, n) for n in range(3)]))
+    async with full() as url, WechatSender(lambda: accounts, platform.url, timeout_s=0.5, connections=8) as sender:
+        if trouble == "no token":
+            platform.hung = 6
+        else:
+            assert isinstance(await sender.send(LETTER, NOW), Delivered)
+            sender._api = url
+        lane = (sender, (Channel.WECHAT,))
+        deliveries.start(deliveries.make(deliveries.webhook("http://127.0.0.1:9/"), lane, call_s=0.5))
+        await desk.wait_row(state="pending", reason=reason, attempts=2)
+        sender._api = platform.url
+        await desk.wait_states(*[("received", "sent")] * 3)
+
+    assert len(platform.taken) == len(platform.sends) == (3 if trouble == "no token" else 4)
+
+
+@asynccontextmanager
+async def full():
+    """An address whose queue of connections is full: the next ones are neither taken nor refused."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(listening.getsockname())
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        for one in waiting:
+            one.close()
 
 
 async def test_a_process_that_comes_back_after_the_platform_forgot_does_not_send_again(

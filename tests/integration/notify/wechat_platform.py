@@ -25,7 +25,8 @@ _FIRST_MSGID = 200163836
 class Platform:
     """Takes messages. ``script`` holds what the next sends meet: an errcode, a body, or "drop" after taking it.
 
-    ``taken`` are the messages that reach people, by client_msg_id; ``sends`` every request to send.
+    ``taken`` are the messages that reach people, by client_msg_id; ``sends`` every request to send. The next ``hung``
+    requests for a token get no answer.
     """
 
     script: deque[int | bytes | str] = field(default_factory=deque)
@@ -33,6 +34,7 @@ class Platform:
     taken: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokens_given: int = 0
     no_token: int | None = None
+    hung: int = 0
     expires_in: int = 7200
     port: int = 0
     after_taking: Callable[[], Awaitable[Any]] | None = None
@@ -72,7 +74,11 @@ class Platform:
                 headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
                 body = json.loads(await reader.readexactly(int(headers["content-length"])))
                 before = len(self.taken)
-                answer = self._answer(urlsplit(head[0].split(" ")[1]), body)
+                url = urlsplit(head[0].split(" ")[1])
+                if self.hung and url.path == "/cgi-bin/stable_token":
+                    self.hung -= 1
+                    await asyncio.Event().wait()
+                answer = self._answer(url, body)
                 if self.after_taking is not None and len(self.taken) > before:
                     await self.after_taking()
                 if answer is None:
