@@ -69,7 +69,7 @@ LEFT JOIN recipient p USING (recipient_id)
 # What never left us was told to nobody, unless an incident's newer word went in its place: it holds again with the
 # incident. An estimate that passed while it waited was not told, nor what a customer asked not to be told.
 _TOLD: Final = """
-SELECT n.recipient_id, n.incident_id, n.stage, n.revision,
+SELECT n.recipient_id, n.incident_id, n.report_id, n.stage, n.revision,
        CASE WHEN n.sent_at >= n.etr THEN NULL ELSE n.etr END AS etr, n.state IN ('pending', 'superseded') AS unsent
 FROM notice n
 WHERE n.incident_id = ANY($1::uuid[]) AND n.recipient_id = ANY($2::uuid[])
@@ -134,14 +134,26 @@ SET superseded_by = outdated.successor, state = CASE n.state WHEN 'pending' THEN
 FROM outdated WHERE n.notice_id = outdated.notice_id
 RETURNING n.stage, n.channel, n.state
 """
+# What an incident has to say stays said where another report of the customer is in it, though the successor is the word
+# of another incident, to which a report of theirs has gone. Its leaving may not be heard of yet: the later joining
+# holds.
+#
 # One index each: joined by "or", words of a report, or of planned work, would be looked for among all notices.
 _OF_INCIDENT_OR_REPORT: Final = """
 WITH said AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[])
-         AS v (successor, recipient_id, subject, before)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::boolean[])
+         AS v (successor, recipient_id, subject, before, by_another)
 ), found AS (
     SELECT n.notice_id, n.seq, v.successor, v.before
     FROM said v JOIN notice n ON n.incident_id = v.subject AND n.recipient_id = v.recipient_id
+    WHERE NOT v.by_another OR NOT EXISTS (
+        SELECT FROM report r JOIN subscription o USING (report_id)
+        WHERE r.recipient_id = v.recipient_id AND o.incident_id = v.subject AND o.joined_revision > o.left_revision
+          AND NOT EXISTS (
+              SELECT FROM subscription l
+              WHERE l.report_id = o.report_id AND l.joined_revision > l.left_revision AND l.joined_at > o.joined_at
+          )
+    )
     UNION ALL
     SELECT n.notice_id, n.seq, v.successor, v.before
     FROM said v JOIN notice n ON n.incident_id IS NULL AND n.recipient_id = v.recipient_id AND n.report_id = v.subject
@@ -221,7 +233,8 @@ async def load_book(tx: Connection, news: News) -> Book:
     incidents = news.standings.keys() | {incident for incident, _ in subscriptions}
     told: dict[UUID, list[Told]] = {}
     for row in await tx.fetch(_TOLD, list(incidents), list(everyone)):
-        made = Told(row["incident_id"], Stage(row["stage"]), row["revision"], row["etr"], row["unsent"])
+        stage = Stage(row["stage"])
+        made = Told(row["incident_id"], row["report_id"], stage, row["revision"], row["etr"], row["unsent"])
         told.setdefault(row["recipient_id"], []).append(made)
     return Book(reporters, subscriptions, told)
 
@@ -300,22 +313,27 @@ async def add_notices(tx: Connection, words: Sequence[Notice | Unsaid], *, rules
     return Saved(frozenset(new), tuple((row["stage"], row["channel"]) for row in rows if row["state"] == "superseded"))
 
 
-def _replaced(words: Sequence[Notice | Unsaid], new: Mapping[UUID, int]) -> list[tuple[UUID, UUID, UUID, int]]:
-    """Return successor, customer, subject, and the number before which what was said of it is out of date.
+def _replaced(words: Sequence[Notice | Unsaid], new: Mapping[UUID, int]) -> list[tuple[UUID, UUID, UUID, int, bool]]:
+    """Return successor, customer, subject, the number before which what was said of it is out of date, and one more.
+
+    That is whether the successor is the word of an incident that is not the subject.
 
     Of incidents a batch is judged by its end, so nothing of the same batch is. The words of reports without one come
     one by one: the later takes the place of the earlier.
     """
     batch = min(new.values(), default=_EVER)
-    replaced: list[tuple[UUID, UUID, UUID, int]] = []
+    replaced: list[tuple[UUID, UUID, UUID, int, bool]] = []
     following = _EVER
     for one in reversed(words):
         if isinstance(one, Unsaid):
-            replaced.append((one.incident_id, one.recipient_id, one.subject, following))
+            replaced.append((one.incident_id, one.recipient_id, one.subject, following, one.subject != one.incident_id))
         elif one.notice_id in new:
             following = new[one.notice_id]
             before = following if one.incident_id is None else batch
-            replaced += [(one.notice_id, one.recipient_id, subject, before) for subject in one.replaces]
+            replaced += [
+                (one.notice_id, one.recipient_id, subject, before, one.incident_id not in {None, subject})
+                for subject in one.replaces
+            ]
     return replaced
 
 

@@ -142,9 +142,9 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime) -> Decision:
     subscriptions = _subscribe(news, book, decision)
     homes = _homes(subscriptions.values())
     by_incident: defaultdict[UUID, list[Subscription]] = defaultdict(list)
-    incidents_of: defaultdict[UUID, set[UUID]] = defaultdict(set)
+    been_in: defaultdict[UUID, list[Subscription]] = defaultdict(list)
     for one in subscriptions.values():
-        incidents_of[one.report_id].add(one.incident_id)
+        been_in[one.report_id].append(one)
         if one.active and one.joined_at == homes.get(one.report_id):
             by_incident[one.incident_id].append(one)
     joined_reports: defaultdict[UUID, set[UUID]] = defaultdict(set)
@@ -159,14 +159,14 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime) -> Decision:
             if not new and incident not in news.announced:
                 continue
             decision.quiet[Quiet.SAME_CUSTOMER] += max(0, new - 1)
-            about = set().union(*(incidents_of[one.report_id] for one in theirs))
-            said = [one for one in told.get(who, ()) if one.incident_id in about]
+            ways = [one for mine in theirs for one in been_in[mine.report_id]]
+            said = [one for one in told.get(who, ()) if any(_was_of(one, way) for way in ways)]
             verdict = _tell(
                 news.standings[incident],
                 sorted(theirs, key=_by_joining),
                 reporters,
                 said,
-                about=about,
+                about={one.incident_id for one in ways},
                 etr_moved_by=calm.of(news.standings[incident]),
                 now=min(now, news.standings[incident].changed_at),
             )
@@ -176,7 +176,9 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime) -> Decision:
                     decision.unsaid.append(Unsaid(who, said[-1].incident_id, incident))
             else:
                 decision.notices.append(verdict)
-                told.setdefault(who, []).append(Told(incident, verdict.stage, verdict.revision, verdict.etr))
+                told.setdefault(who, []).append(
+                    Told(incident, verdict.report_id, verdict.stage, verdict.revision, verdict.etr)
+                )
     return decision
 
 
@@ -195,6 +197,16 @@ def _customers(
         elif one.report_id in joined:
             decision.quiet[Quiet.NO_RECIPIENT] += 1
     return customers
+
+
+def _was_of(told: Told, way: Subscription) -> bool:
+    """Whether what was told of an incident was told of a report that is or was in it.
+
+    It is not, where the report had left by then and another of the customer's was there.
+    """
+    if told.incident_id != way.incident_id:
+        return False
+    return way.active or told.revision < way.left_revision or told.report_id == way.report_id
 
 
 def _by_joining(one: Subscription) -> tuple[int, UUID]:

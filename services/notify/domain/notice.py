@@ -151,6 +151,7 @@ class Told:
     """A notice already made. One that is ``unsent`` waits, or a newer one went in its place."""
 
     incident_id: UUID
+    report_id: UUID
     stage: Stage
     revision: int
     etr: datetime | None

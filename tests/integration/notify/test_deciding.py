@@ -249,6 +249,26 @@ async def test_a_move_takes_the_unsent_word_of_the_old_incident_along(desk):
     assert await desk.states() == [("received", "superseded"), ("etr_set", "superseded"), ("etr_changed", "pending")]
 
 
+async def test_a_move_leaves_the_unsent_word_of_the_old_incident_where_another_report_of_theirs_stays(desk):
+    """Two homes in one outage; one of them is in another outage then, which is first to be told of."""
+    members = [desk.make.member(1, 1), desk.make.member(2, 1)]
+    await desk.take(desk.make.changed(1, 1, joined=members))
+    await desk.take(desk.make.changed(2, 1, joined=[members[1]], minute=2))  # before the record of its leaving
+    await desk.take(desk.make.changed(1, 2, left=[2], minute=2))
+    await desk.take(desk.make.changed(1, 3, state=RESTORED))
+    await desk.take(desk.make.changed(2, 2, etr=ETR))
+
+    assert await desk.states() == [("received", "superseded"), ("restored", "pending"), ("etr_set", "pending")]
+
+
+async def test_an_estimate_that_no_more_holds_of_one_report_is_told_of_another_that_stays(desk):
+    members = [desk.make.member(1, 1), desk.make.member(2, 1)]
+    await desk.take(desk.make.changed(1, 1, joined=members, etr=ETR))
+    await desk.take(desk.make.changed(1, 2, left=[2], etr=ETR), desk.make.changed(2, 1, joined=[members[1]], minute=2))
+
+    assert ("joined_known", "pending") in await desk.states()
+
+
 @pytest.mark.parametrize("sent", [True, False])
 async def test_an_estimate_not_sent_is_not_told_once_the_report_is_in_an_outage_without_one(desk, sent):
     """A dispatcher moved it. Who was sent nothing at all yet hears of the outage; back again, the estimate is told."""

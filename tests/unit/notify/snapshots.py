@@ -44,7 +44,7 @@ class Memory:
         told: dict[UUID, list[Told]] = {}
         for one in self.notices:
             if one.incident_id is not None and one not in self.dropped:
-                made = Told(one.incident_id, one.stage, one.revision, one.etr, unsent=not self.sends)
+                made = Told(one.incident_id, one.report_id, one.stage, one.revision, one.etr, unsent=not self.sends)
                 told.setdefault(one.recipient_id, []).append(made)
         book = Book(self.reporters, self.subscriptions, told)
         decision = decide(news, book, calm=self.calm, now=self.now)

@@ -129,6 +129,27 @@ def test_a_report_that_moves_is_not_received_again_and_hears_only_of_the_new_inc
     assert memory.quiet[Quiet.LEFT] == 1
 
 
+def test_who_has_a_report_in_each_of_two_outages_hears_of_both_that_power_is_back(memory, snapshots):
+    """Two homes in one outage; then one of them is found to be another outage, which ends later."""
+    members = [snapshots.member(1, 1), snapshots.member(2, 1)]
+    memory.take([snapshots.changed(1, 1, joined=members)])
+    memory.take([snapshots.changed(1, 2, left=[2]), snapshots.changed(2, 1, joined=[members[1]], minute=2)])
+    first = memory.take([snapshots.changed(1, 3, state=IncidentState.RESTORED)])
+    second = memory.take([snapshots.changed(2, 2, state=IncidentState.RESTORED, minute=60)])
+
+    assert (stages(first), stages(second)) == ([("restored", "REF-1")], [("restored", "REF-2")])
+
+
+def test_what_one_outage_says_after_a_report_has_left_it_is_not_said_of_that_report(memory, snapshots):
+    members, etr = [snapshots.member(1, 1), snapshots.member(2, 1)], snapshots.now + timedelta(hours=2)
+    memory.take([snapshots.changed(1, 1, joined=members)])
+    memory.take([snapshots.changed(1, 2, left=[2]), snapshots.changed(2, 1, joined=[members[1]], minute=2)])
+    memory.take([snapshots.changed(1, 3, etr=etr)])
+    second = memory.take([snapshots.changed(2, 2, etr=etr + timedelta(minutes=5))])
+
+    assert stages(second) == [("etr_set", "REF-2")]
+
+
 def test_a_merge_undone_gives_the_estimate_of_the_first_incident_back(memory, snapshots):
     member = snapshots.member(1, 1)
     first, second = snapshots.now + timedelta(hours=2), snapshots.now + timedelta(hours=8)

@@ -41,7 +41,7 @@ def standing(
 
 
 def told(stage: Stage, etr: datetime | None = None, incident: UUID = A) -> Told:
-    return Told(incident, stage, 1, etr)
+    return Told(incident, UUID(int=1), stage, 1, etr)
 
 
 RESTORED = IncidentState.RESTORED
