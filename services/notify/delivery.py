@@ -20,7 +20,7 @@ import structlog
 
 from services.notify import metrics, pending
 from services.notify.domain.notice import without_etr
-from services.notify.pace import Pace
+from services.notify.pace import Pace, Rest
 from services.notify.pending import Attempt, Outcome
 from services.notify.senders import Delivered, Letter, Refused, Retry
 from services.runtime import clock
@@ -143,6 +143,7 @@ class Lane:
         self._channels = channels
         self._how = how
         self._pace = Pace(how.per_second)
+        self._rest = Rest()
         self._claim_s = how.call_s + _CLAIM_MARGIN_SECONDS
         self._woken = asyncio.Event()
         self._calls: set[asyncio.Task[Attempt]] = set()
@@ -176,8 +177,9 @@ class Lane:
             UnavailableError: Postgres cannot answer; ended attempts are kept for the next step.
         """
         await self._settle()
-        free = self._how.calls - len(self._calls)
         asked_at = clock.monotonic()
+        most = self._rest.most(asked_at)
+        free = (self._how.calls if most is None else most) - len(self._calls)
         if (allowed := self._pace.free(asked_at)) is not None:
             free = min(free, allowed)
         if free <= 0:
@@ -225,12 +227,20 @@ class Lane:
             if not self.sender.repeatable:
                 return Attempt(one.notice_id, one.attempt, Outcome.UNKNOWN, "timeout")
             answer = Retry("timeout", doubtful=True)
+        return self._came(one, unsent, answer)
+
+    def _came(self, one: Claimed, unsent: Attempt, answer: Answer) -> Attempt:
+        """Return what came of an attempt; note whether the receiver asks for a wait."""
         match answer:
             case Delivered(delivery_id):
+                self._rest.taken()
                 return Attempt(one.notice_id, one.attempt, Outcome.DELIVERED, delivery_id=delivery_id)
             case Refused(reason):
+                self._rest.taken()
                 return Attempt(one.notice_id, one.attempt, Outcome.REFUSED, reason)
-            case Retry(reason, asked, doubtful):
+            case Retry(reason, asked, doubtful, of_all):
+                if asked is not None and of_all:
+                    self._rest.asked(min(asked, _LONGEST_ASKED_SECONDS), clock.monotonic())
                 delay = self._how.wait(one.notice_id, one.attempt, asked)
                 return replace(unsent, reason=reason, delay_s=delay, doubtful=doubtful)
 

@@ -1,9 +1,14 @@
-"""A rate limit of one sender: attempts are spread evenly over a second, without bursts that its receiver would drop.
+"""How fast one sender sends: spread evenly over a second, and not at all while its receiver asks for a wait.
 
 Pure. Never here: which notices (``pending`` gives the most urgent first), the clock.
 """
 
 from __future__ import annotations
+
+from typing import Final
+
+_IN_A_ROW: Final = 3
+"""Fewer may be about their notices, of a gateway that limits each number and says it as if it were all."""
 
 
 class Pace:
@@ -35,3 +40,28 @@ class Pace:
         if self._per_second is None:
             return 0.0
         return max(0.0, (max(1.0, self._per_second / 10) - self._saved) / self._per_second)
+
+
+class Rest:
+    """A receiver that asks for a wait, several times in a row, is asked nothing meanwhile, and then by one attempt."""
+
+    def __init__(self) -> None:
+        """Begin with a receiver that has said nothing yet."""
+        self._asked = 0
+        self._until = float("-inf")
+
+    def taken(self) -> None:
+        """Note that it answers as usual."""
+        self._asked = 0
+
+    def asked(self, seconds: float, now: float) -> None:
+        """Note that it asked for so many seconds."""
+        self._asked += 1
+        if self._asked >= _IN_A_ROW:
+            self._until = max(self._until, now + seconds)
+
+    def most(self, now: float) -> int | None:
+        """Return how many attempts may be under way now, seconds on a clock that only goes on; None is no limit."""
+        if self._asked < _IN_A_ROW:
+            return None
+        return 0 if now < self._until else 1

@@ -63,11 +63,13 @@ class Retry:
         reason: A word for log and metric.
         after_s: Seconds the receiver asks us to wait; None leaves it to us.
         doubtful: Whether it may have been taken all the same; it matters where receivers forget.
+        of_all: Whether the wait is asked of all that goes through the sender, not of this notice or its account alone.
     """
 
     reason: str
     after_s: float | None = None
     doubtful: bool = False
+    of_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ _TYPE: Final = "gridline.notice.v1"
 # The receiver says that this notice is wrong. Every other answer may be the receiver's fault or the network's, or ours
 # and mended by an operator (401, 404, a redirect): then all notices fail alike and none must be given up for it.
 _THIS_NOTICE: Final = frozenset({400, 413, 422})
+_BUSY: Final = frozenset({429, 503})
 
 
 def sign(keys: Sequence[bytes], webhook_id: str, timestamp: int, body: bytes) -> str:
@@ -118,7 +119,8 @@ def _answer(response: httpx.Response) -> Answer:
         return Delivered()
     if status in _THIS_NOTICE:
         return Refused(f"http_{status}")
-    return Retry(f"http_{status}", after_s=_retry_after(response.headers))
+    wait = _retry_after(response.headers)
+    return Retry(f"http_{status}", after_s=wait, of_all=wait is not None and status in _BUSY)
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

@@ -406,6 +406,34 @@ async def test_a_gateway_says_how_long_in_seconds_or_until_when(desk, deliveries
     assert least < (row["next_attempt_at"] - now()).total_seconds() <= most
 
 
+async def test_a_gateway_that_asks_for_a_wait_is_left_alone_and_then_tried_by_one(desk, deliveries, receiver):
+    """Sixty notices wait; each was posted to it before it was asked again."""
+    receiver.script.extend([(429, {"retry-after": "2"})] * 20)
+    await opened(desk, customers=60)
+    began = monotonic()
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url), calls=4, first_s=0.1, longest_s=0.1))
+    await receiver.wait_posts(4)
+    while monotonic() - began < 1.8:
+        assert len(receiver.posts) <= 3 + 4, "those on their way as it had asked for the third time"
+        await asyncio.sleep(0.05)
+    posted = len(receiver.posts)
+    await receiver.wait_posts(posted + 1)
+    await asyncio.sleep(0.5)
+    assert len(receiver.posts) == posted + 1
+
+    receiver.script.clear()
+    await desk.wait_states(*[SENT] * 60)
+
+
+async def test_a_gateway_that_asks_it_of_some_numbers_keeps_the_others_waiting_for_nothing(desk, deliveries, receiver):
+    receiver.script.extend([(429, {"retry-after": "900"}), (429, {"retry-after": "900"}), 200] * 10)
+    await opened(desk, customers=30)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url), calls=1))
+    await receiver.wait_posts(30, seconds=10)
+
+    assert len(await desk.notices(state="sent")) >= 9
+
+
 async def test_a_service_that_stops_lets_its_calls_end_and_writes_them_down(desk, deliveries, receiver):
     receiver.hold()
     await opened(desk, customers=3)
