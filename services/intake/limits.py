@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import Channel
+from services.grid.phone import phone_key
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class Rate:
     burst: float
 
 
+_TOLD_BY_STRANGERS: Final = Rate(6 / 3600, 12)
+"""Of reports that anybody may send, whose number is told of each: a caretaker's houses, and no bombardment."""
+
+
 class Buckets:
     """One bucket a key, all of one rate."""
 
@@ -78,8 +83,9 @@ class Buckets:
 
     def put_back(self, key: Hashable) -> None:
         """Put back what was just taken out of a bucket."""
-        level, at = self._levels[key]
-        self._levels[key] = (level + 1.0, at)
+        if key in self._levels:  # else it is full
+            level, at = self._levels[key]
+            self._levels[key] = (level + 1.0, at)
 
 
 class Limits:
@@ -89,6 +95,7 @@ class Limits:
         self._sources = Buckets(source)
         self._customers = Buckets(customer)
         self._addresses = Buckets(address)
+        self._told = Buckets(_TOLD_BY_STRANGERS)
 
     def ask(self, peer: Peer, now: float) -> None:
         """Let a question through that needs no credential: it counts as other business of its address.
@@ -96,7 +103,7 @@ class Limits:
         Raises:
             PayloadRefusedError: too many came from there.
         """
-        _take([(self._addresses, peer.address)], Urgency.OTHER, now)
+        _take([(self._addresses, peer.sender)], Urgency.OTHER, now)
 
     def hear(self, heard: RecipientHeard, now: float) -> None:
         """Let through what a channel tells of a recipient: other business of its source and of that customer.
@@ -124,9 +131,27 @@ class Limits:
         named = contact.phone or (contact.reply_to and contact.reply_to.address)
         customer = contact.ticket_id if contact.channel is Channel.PHONE or not named else named
         shares: list[_Share] = [(self._sources, contact.source), (self._customers, (contact.channel, customer))]
-        if anonymous and peer.address is not None:
-            shares.append((self._addresses, peer.address))
+        if anonymous and peer.sender is not None:
+            shares.append((self._addresses, peer.sender))
         _take(shares, Urgency.of(contact), now)
+
+    def may_tell(self, contact: ContactReceived, now: float) -> bool:
+        """Return whether the address that an anonymous contact names may be told of it: anybody can name anybody's.
+
+        It counts as told of, until ``was_not_kept``.
+        """
+        named = _named(contact)
+        return named is not None and self._told.wait(named, Urgency.DANGER, now) == 0
+
+    def was_not_kept(self, contact: ContactReceived) -> None:
+        """Note that a contact whose address may be told was not kept: it will be sent again."""
+        if (named := _named(contact)) is not None:
+            self._told.put_back(named)
+
+
+def _named(contact: ContactReceived) -> str | None:
+    """Return the address to tell, a telephone number in one spelling."""
+    return (phone_key(contact.reply_to.address) or contact.reply_to.address) if contact.reply_to else None
 
 
 _Share = tuple[Buckets, "Hashable"]

@@ -37,6 +37,13 @@ class Peer:
     address: Address | None = None
     certificate_sha256: bytes | None = None
 
+    @property
+    def sender(self) -> Address | Network | None:
+        """What one sender has: an IPv4 address, or a /64 of IPv6, of which every home has all (RFC 7934)."""
+        if isinstance(self.address, IPv6Address):
+            return IPv6Network((int(self.address) >> 64 << 64, 64))
+        return self.address
+
     def within(self, networks: Collection[Network]) -> bool:
         """Tell whether it may come from these networks; an empty list allows all."""
         if not networks:

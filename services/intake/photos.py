@@ -12,6 +12,8 @@ import io
 import os
 import shutil
 import tempfile
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +23,7 @@ from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.intake.channels.report import Photo
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
     from pathlib import Path
 
 _FORMATS: Final = ("JPEG", "PNG", "WEBP")
@@ -35,6 +38,7 @@ _KEPT_SIDE: Final = 2048
 _QUALITY: Final = 82
 _AT_ONCE: Final = 2  # unpacked at a time
 _MOST_WAITING: Final = 16
+_MOST_OF_ONE: Final = 8
 
 
 def remade(sent: bytes) -> bytes:
@@ -101,22 +105,28 @@ class PhotoStore:
         self._folder = folder
         self._min_free = min_free_bytes
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._waiting = 0
+        self._taken: Counter[Hashable] = Counter()
 
-    def refuse_if_busy(self) -> None:
-        """Refuse before a photo's bytes are read while too many wait, since each is held in memory.
+    @contextmanager
+    def place(self, stranger: Hashable | None) -> Iterator[None]:
+        """Hold one of the places, before a photo's bytes are read: they are all held in memory.
+
+        Args:
+            stranger: Who sends it and has shown no credential yet, by their address; they may send as slowly as they
+                like, and have half of the places at most. None for anybody else.
 
         Raises:
             PayloadRefusedError: too many photos wait.
         """
-        if self._waiting >= _MOST_WAITING:
+        if self._taken.total() >= _MOST_WAITING or (stranger is not None and self._taken[stranger] >= _MOST_OF_ONE):
             raise PayloadRefusedError(Reason.BUSY, "Too many photos wait. The report itself is kept: send it later.")
-
-    async def __aenter__(self) -> None:
-        self._waiting += 1
-
-    async def __aexit__(self, *_: object) -> None:
-        self._waiting -= 1
+        self._taken[stranger] += 1
+        try:
+            yield
+        finally:
+            self._taken[stranger] -= 1
+            if not self._taken[stranger]:
+                del self._taken[stranger]
 
     async def make(self, sent: bytes) -> Made:
         """Make a photo anew; it is not stored yet.

@@ -199,7 +199,24 @@ class Visit:
         self._front.limits.admit(contact, self.peer, anonymous=anonymous, now=self._started)
         if once_admitted is not None:
             await once_admitted()
-        await self._front.acceptance.accept(contact, self.headers.get("traceparent"))
+        if anonymous and contact.reply_to is not None:
+            await self._keep_anonymous(contact)
+        else:
+            await self._front.acceptance.accept(contact, self.headers.get("traceparent"))
+
+    async def _keep_anonymous(self, contact: ContactReceived) -> None:
+        """Keep what anybody may have sent in anybody's name: who is named too often is not told of it."""
+        limits = self._front.limits
+        told = limits.may_tell(contact, self._started)
+        if not told:
+            _log.info("named_too_often", channel=self._channel.value, source=self.source)
+            contact = contact.model_copy(update={"reply_to": None, "facts": {**contact.facts, "named_too_often": True}})
+        try:
+            await self._front.acceptance.accept(contact, self.headers.get("traceparent"))
+        except PayloadRefusedError:
+            if told:
+                limits.was_not_kept(contact)
+            raise
 
     def ask(self) -> None:
         """Count a question from anybody.

@@ -45,8 +45,8 @@ class PhotoDoor(Generic[S]):
                 raise PayloadRefusedError(Reason.NOT_TAKEN, "No photos are taken here.")
             if self.anonymous:
                 visit.ask()  # before it is read and unpacked: what is no photo never gets as far as a contact's limits
-            store.refuse_if_busy()
-            async with store:
+            known = source is not None and not self.anonymous
+            with store.place(None if known else visit.peer.sender):
                 sent = await visit.body(limit=settings.max_photo_bytes, deadline_s=settings.photo_deadline_s)
                 now = clock.now()
                 if source is None:

@@ -11,11 +11,14 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 
+from services.contracts.envelope import decode, open_record
+from services.contracts.topics import CONTACT_RECEIVED
 from services.intake.api import routes
 from services.intake.channels.wechat_cipher import signature
 from services.intake.security import DEVELOPMENT_KEYS, DEVELOPMENT_WECHAT, load_sources
 from services.intake.settings import IntakeSettings
 from services.intake.yaml_file import load_phrases
+from services.runtime.errors import UnavailableError
 from services.runtime.http import make_app
 from services.runtime.producer import Producer
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from fastapi import FastAPI
+
+    from services.contracts.envelope import Outgoing
 
 PHRASES = load_phrases(IntakeSettings.model_fields["phrases_file"].default)
 DOORS = {
@@ -195,6 +200,41 @@ async def test_beyond_the_bound_of_waiting_contacts_503_comes_at_once() -> None:
         await told(sender)
         assert titles[-1] == "Outcome unknown"  # the bound is free again
     await producer.stop()
+
+
+class Keeping(Producer):
+    """Keeps contacts here, where the real one sends them."""
+
+    def __init__(self, settings: IntakeSettings) -> None:
+        super().__init__(settings)
+        self.contacts: list[Any] = []
+        self.away = False
+
+    async def send(self, outgoing: Outgoing, *, deadline_s: float | None = None) -> None:
+        await asyncio.sleep(0)
+        if self.away:
+            raise UnavailableError("no broker")
+        self.contacts.append(decode(open_record(outgoing.value, outgoing.headers), CONTACT_RECEIVED.types))
+
+
+async def test_reports_of_anybody_that_name_one_number_are_kept_and_told_of_some_only() -> None:
+    settings = IntakeSettings()
+    producer = Keeping(settings)
+    app = make_app("intake", ready=lambda: asyncio.sleep(0, []))
+    app.include_router(routes(settings, load_sources(settings.sources_file), producer, lambda: PHRASES))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as sender:
+
+        async def report(number: int) -> int:
+            body = {"event_id": f"e{number}", "text": "停电了", "phone": "13800000000"}
+            return (await sender.post("/v1/form/reports", json=body)).status_code
+
+        producer.away = True
+        assert [await report(1) for _ in range(20)] == [503] * 20
+        producer.away = False
+        assert [await report(number) for number in range(20)] == [202] * 20
+
+    assert [one.reply_to is not None for one in producer.contacts] == [True] * 12 + [False] * 8
+    assert {one.phone for one in producer.contacts} == {"13800000000"}
 
 
 async def test_wechat_checks_the_address_and_is_echoed(client: httpx.AsyncClient) -> None:

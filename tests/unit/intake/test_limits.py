@@ -100,6 +100,36 @@ def test_an_address_is_a_sender_only_where_no_credential_is_asked_for():
     assert sent(limits, 100, anonymous=True, peer=Peer(ip_address("203.0.113.10"))) == 9
 
 
+def test_all_addresses_of_one_ipv6_network_are_one_sender():
+    """A home or a rented server has 2^64 of them."""
+    limits = Limits(source=PLENTY, customer=PLENTY, address=Rate(1, 10))
+    assert (
+        sum(sent(limits, 1, anonymous=True, peer=Peer(ip_address(f"2001:db8:1:2::{n:x}"))) for n in range(1, 99)) == 9
+    )
+    assert sent(limits, 100, anonymous=True, peer=Peer(ip_address("2001:db8:1:3::1"))) == 9
+
+
+def test_a_number_that_strangers_name_again_and_again_is_told_of_some_only():
+    """Each report is kept; what must not be had here is a stranger's telephone full of our messages."""
+    limits = Limits(source=PLENTY, customer=PLENTY, address=PLENTY)
+
+    def told(*numbers: str, at: float = 0.0) -> int:
+        return sum(limits.may_tell(a_contact(reply_to={"channel": "sms", "address": one}), at) for one in numbers)
+
+    assert told(*["13800000000", "+86 138 0000 0000"] * 50) == 12
+    assert told("13800000001") == 1
+    assert told(*["13800000000"] * 50, at=3600.0) == 6
+    assert not limits.may_tell(a_contact(), 0.0), "nobody is named"
+
+
+def test_a_number_is_not_used_up_by_what_was_not_kept():
+    limits = Limits(source=PLENTY, customer=PLENTY, address=PLENTY)
+    contact = a_contact(reply_to={"channel": "sms", "address": "13800000000"})
+    for _ in range(50):
+        assert limits.may_tell(contact, 0.0)
+        limits.was_not_kept(contact)
+
+
 def test_whoever_waits_as_long_as_told_is_let_through():
     limits = Limits(source=PLENTY, customer=Rate(0.1, 5), address=PLENTY)
     sent(limits, 5, phone="1")

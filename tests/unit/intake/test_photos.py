@@ -182,16 +182,28 @@ async def test_without_room_a_photo_is_refused_for_now_and_leaves_nothing(tmp_pa
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-async def test_more_photos_than_may_wait_are_refused_before_they_are_read(tmp_path: Path) -> None:
+def test_more_photos_than_may_wait_are_refused_before_they_are_read(tmp_path: Path) -> None:
     store = PhotoStore(tmp_path, min_free_bytes=0)
-    for _ in range(16):
-        store.refuse_if_busy()
-        await store.__aenter__()
-    with pytest.raises(PayloadRefusedError) as caught:
-        store.refuse_if_busy()
-    assert caught.value.reason is Reason.BUSY
-    await store.__aexit__()
-    store.refuse_if_busy()
+    with contextlib.ExitStack() as held:
+        for _ in range(15):
+            held.enter_context(store.place(None))
+        with store.place(None), pytest.raises(PayloadRefusedError) as caught, store.place(None):
+            pass
+        assert caught.value.reason is Reason.BUSY
+        held.enter_context(store.place(None))
+
+
+def test_a_stranger_who_sends_slowly_leaves_places_for_the_others(tmp_path: Path) -> None:
+    store = PhotoStore(tmp_path, min_free_bytes=0)
+    with contextlib.ExitStack() as held:
+        for _ in range(8):
+            held.enter_context(store.place("203.0.113.9"))
+        with pytest.raises(PayloadRefusedError) as caught:
+            held.enter_context(store.place("203.0.113.9"))
+        assert caught.value.reason is Reason.BUSY
+        for _ in range(8):
+            held.enter_context(store.place("203.0.113.10"))
+    held.enter_context(store.place("203.0.113.9"))
 
 
 def test_a_photo_adds_to_the_reports_ticket_for_whoever_knows_its_key() -> None:
