@@ -10,6 +10,7 @@ Sources: Aliyun SmsUp, Volcengine and Baidu SMS documentation (uplink messages).
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -18,7 +19,7 @@ from pydantic import Field, StrictInt, StrictStr, StringConstraints
 
 from services.contracts.values import Channel, Name
 from services.intake.channels.contact import TIMED_BY_US, Accepted, NotAContact, contact_of, heard_of, reply_to
-from services.intake.channels.conversation import Piece
+from services.intake.channels.conversation import SPAN, Piece
 from services.intake.channels.payload import Instant, Payload, event_id, read_list, validated
 from services.intake.channels.phrases import Command, Prompt
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields
@@ -115,24 +116,27 @@ def _outcome(
     source: SmsSource, read: Read, key: str | None, now: datetime, talk: Talk
 ) -> Accepted | NotAContact | PayloadRefusedError:
     try:
-        return _meaning(source, _message(source, read, key), now, talk)
+        return _meaning(source, _message(source, read, key, now), now, talk)
     except PayloadRefusedError as refusal:
         return refusal
 
 
-def _message(source: SmsSource, read: Read, key: str | None) -> _Sms:
+def _message(source: SmsSource, read: Read, key: str | None, now: datetime) -> _Sms:
     message = validated(MODELS[source.provider], read)
     match message:
         case AliyunUp():
             at = _civil(message.send_time, source)
-            identity = _digest(message.phone_number, message.send_time, message.sequence_id, message.content)
+            span = None if message.send_time or message.sequence_id not in _NOTHING else _span(now)
+            identity = _digest(message.phone_number, span or message.send_time, message.sequence_id, message.content)
             return _Sms(identity, message.phone_number, message.content, at, read.sha256)
         case VolcengineUp():
-            identity = _digest(message.mobile, message.recv_time, message.ext, message.content)
+            told = _span(now) if message.recv_time in _NOTHING else message.recv_time
+            identity = _digest(message.mobile, told, message.ext, message.content)
             return _Sms(identity, message.mobile, message.content, _epoch(message.recv_time), read.sha256)
         case BaiduUp():
             at = _epoch(message.receiveTime) or _utc(message.receiveTime)
-            identity = _digest(message.mobile, message.receiveTime, message.extCode, message.content)
+            told = _span(now) if message.receiveTime in _NOTHING else message.receiveTime
+            identity = _digest(message.mobile, told, message.extCode, message.content)
             return _Sms(identity, message.mobile, message.content, at, read.sha256)
         case GenericUp():
             return _generic(message, read, key)
@@ -217,6 +221,17 @@ def _digest(*parts: object) -> str:
     """Return what is equal in every push of a message. Hashed, as a number is personal and this id is not."""
     joined = "\x1f".join("" if part is None else str(part) for part in parts)
     return f"sms:{hashlib.sha256(joined.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
+
+
+def _span(now: datetime) -> str:
+    """Return what stands in the place of a time that a gateway does not tell: the half hour of its arrival.
+
+    A push again is then mostly the same contact, and never one with the customer's next outage.
+    """
+    return f"arrived:{math.floor(now.timestamp() / SPAN.total_seconds())}"
+
+
+_NOTHING: Final = (None, "")
 
 
 def _civil(text: str | None, source: SmsSource) -> datetime | None:

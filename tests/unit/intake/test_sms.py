@@ -115,6 +115,22 @@ def test_a_push_again_is_the_same_contact_also_alone_and_later(provider: str) ->
     assert push(provider, one(provider, "13800000000", "停电了", 9))[0].contact.contact_id != first.contact.contact_id
 
 
+@pytest.mark.parametrize("nothing", [None, ""])
+@pytest.mark.parametrize("provider", ["aliyun", "volcengine", "baidu"])
+def test_the_same_words_without_a_time_or_number_are_a_new_contact_a_week_later(
+    provider: str, nothing: str | None
+) -> None:
+    """A push is repeated within minutes; a second outage must not be taken for one."""
+    names = {"aliyun": ("send_time", "sequence_id"), "volcengine": ("recv_time",), "baidu": ("receiveTime",)}[provider]
+    message = one(provider, "13800000000", "停电了", **dict.fromkeys(names, nothing))
+    (first,) = push(provider, message)
+    (again,) = push(provider, message, now=NOW + timedelta(minutes=16))
+    (week,) = push(provider, message, now=NOW + timedelta(days=7))
+
+    assert first.contact.contact_id == again.contact.contact_id
+    assert first.contact.contact_id != week.contact.contact_id
+
+
 @providers
 def test_an_outage_and_the_account_after_it_are_one_ticket(provider: str) -> None:
     talk = Talk.fresh(lambda: PHRASES)
