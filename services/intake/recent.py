@@ -1,4 +1,4 @@
-"""Recent Idempotency-Keys, to tell a sender at once that a key is in use for something else.
+"""Recent ids of events, to tell a sender at once that one is in use for something else.
 
 A courtesy, not the guarantee: it is a bounded memory of this process. An unknown key is accepted, and the inbox of the
 consumers counts an event once and dead-letters another body under its id. Follows
@@ -36,12 +36,12 @@ class RecentKeys:
         key = contact.bytes
         if self._seen.get(key, fingerprint) != fingerprint:
             raise PayloadRefusedError(
-                Reason.KEY_REUSED, "This Idempotency-Key was sent with another body. Give every event its own."
+                Reason.KEY_REUSED, "This id was sent with another body. Give every event its own."
             )
         if key in self._under_way:
             raise PayloadRefusedError(
                 Reason.KEY_IN_FLIGHT,
-                "A request with this Idempotency-Key is still under way. Send it again a little later.",
+                "A request with this id is still under way. Send it again a little later.",
             )
         self._under_way.add(key)
         try:

@@ -65,7 +65,7 @@ class IntakeSettings(ServiceSettings):
     ivr_file: Path = Field(default=_DEPLOY / "ivr.yaml", description="Texts for callers, YAML")
 
     recent_keys: int = Field(
-        default=20_000, ge=0, le=1_000_000, description="Idempotency-Keys remembered, to answer 422 and 409; 0: none"
+        default=20_000, ge=0, le=1_000_000, description="Event ids remembered, to answer 422 and 409; 0: none"
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),

@@ -103,7 +103,7 @@ _REFUSALS: Final = {
     401: "The credential is missing or not known",
     404: "Nothing is here by this name",
     408: "The body did not come in time",
-    409: "The first request with this Idempotency-Key is still under way",
+    409: "The first request with this id is still under way",
     413: "The body is too large",
     415: "The body is of another media type",
     422: "A field is missing or wrong; every one is named",

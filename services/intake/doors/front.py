@@ -330,7 +330,7 @@ class JsonDoor(Generic[S]):
     begin: Callable[[ContactReceived], Awaitable[Mapping[str, str]] | None] | None = None
     """What to add to the answer. It begins before the contact is kept, so that neither waits for the other."""
     recent: RecentKeys | None = None
-    """Where a key in use for another body is told at once, if the header carries it."""
+    """Where an id in use for another body is told at once, whether the header or the body carries it."""
     anonymous: bool = False
     """Whether it asks for no credential."""
 
@@ -351,7 +351,7 @@ class JsonDoor(Generic[S]):
                 visit.nothing_to_keep()
                 return Response(status_code=204)
             more = self.begin(accepted.contact) if self.begin else None
-            if self.recent is None or "idempotency-key" not in visit.headers:
+            if self.recent is None:
                 await visit.keep(accepted.contact, anonymous=self.anonymous)
             else:
                 with self.recent.using(accepted.contact.contact_id, contact_fingerprint(accepted.contact)):

@@ -14,6 +14,7 @@ import pytest
 from services.contracts.envelope import decode, open_record
 from services.contracts.messages import ContactReceived
 from services.contracts.topics import CONTACT_RECEIVED
+from services.contracts.values import Channel
 from services.intake.channels.wechat_cipher import signature
 from services.intake.security import DEVELOPMENT_KEYS, DEVELOPMENT_WECHAT
 
@@ -118,9 +119,14 @@ async def test_the_same_event_again_has_the_same_id_and_fingerprint(intake: Serv
 async def test_another_body_under_the_same_id_has_another_fingerprint(
     intake: Service, client: httpx.AsyncClient
 ) -> None:
-    for text in ("没电", "有电"):
-        assert (await post(client, "web/reports", report(1, text=text))).status_code == 202
-    one, other = await intake.records(CONTACT_RECEIVED)
+    for account in ("0000000001", "0000000002"):
+        told = call(1, event_id="e-1", account_no=account)
+        assert (await post(client, "phone/events", told)).status_code == 202
+    assert (await post(client, "web/reports", report(1, text="没电"))).status_code == 202
+    assert (await post(client, "web/reports", report(1, text="有电"))).status_code == 422, (
+        "where a person may correct it"
+    )
+    one, other = [one for one in await intake.records(CONTACT_RECEIVED) if contact_of(one).channel is Channel.PHONE]
     assert contact_of(one).contact_id == contact_of(other).contact_id
     assert dict(one.headers)["ce_fingerprint"] != dict(other.headers)["ce_fingerprint"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -191,11 +192,12 @@ async def test_beyond_the_bound_of_waiting_contacts_503_comes_at_once() -> None:
     app.include_router(routes(settings, load_sources(settings.sources_file), producer, lambda: PHRASES))
     titles: list[str] = []
 
-    async def told(sender: httpx.AsyncClient) -> None:
-        titles.append(problem(await post(sender, "/v1/web/reports"), 503)["title"])
+    async def told(sender: httpx.AsyncClient, number: int = 0) -> None:
+        body = json.dumps({"event_id": str(number), "text": "停电了"}).encode()
+        titles.append(problem(await post(sender, "/v1/web/reports", body), 503)["title"])
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as sender:
-        await asyncio.gather(*(told(sender) for _ in range(6)))
+        await asyncio.gather(*(told(sender, number) for number in range(6)))
         assert titles == [*(4 * ["Busy"]), *(2 * ["Outcome unknown"])], "in the order they were told"
         await told(sender)
         assert titles[-1] == "Outcome unknown"  # the bound is free again
@@ -217,12 +219,30 @@ class Keeping(Producer):
         self.contacts.append(decode(open_record(outgoing.value, outgoing.headers), CONTACT_RECEIVED.types))
 
 
-async def test_reports_of_anybody_that_name_one_number_are_kept_and_told_of_some_only() -> None:
+@asynccontextmanager
+async def keeping() -> AsyncIterator[tuple[httpx.AsyncClient, Keeping]]:
     settings = IntakeSettings()
     producer = Keeping(settings)
     app = make_app("intake", ready=lambda: asyncio.sleep(0, []))
     app.include_router(routes(settings, load_sources(settings.sources_file), producer, lambda: PHRASES))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as sender:
+        yield sender, producer
+
+
+@pytest.mark.parametrize("door", ["/v1/web/reports", "/v1/app/reports"])
+async def test_an_id_in_the_body_that_is_in_use_for_another_report_is_told_like_one_in_the_header(door: str) -> None:
+    """What consumers do with it is to count the first; the sender of the other was told that it is accepted."""
+    async with keeping() as (sender, producer):
+        told = [
+            await post(sender, door, json.dumps({"event_id": "7", "text": text}).encode())
+            for text in ("停电了", "停电了", "着火了")
+        ]
+    assert [one.status_code for one in told] == [202, 202, 422]
+    assert [one.text for one in producer.contacts] == ["停电了", "停电了"]
+
+
+async def test_reports_of_anybody_that_name_one_number_are_kept_and_told_of_some_only() -> None:
+    async with keeping() as (sender, producer):
 
         async def report(number: int) -> int:
             body = {"event_id": f"e{number}", "text": "停电了", "phone": "13800000000"}
