@@ -83,9 +83,9 @@ async def _batch(visit: Visit, source: EventSource, body: bytes, now: datetime) 
     accepted: list[dict[str, Any]] = []
     refused: list[dict[str, Any]] = []
     waits = 0
-    for index, read in enumerate(read_list(body)):
-        outcome = _outcome(source, read, now)
-        refusal = await visit.take(outcome)
+    outcomes = [_outcome(source, read, now) for read in read_list(body)]
+    refusals = await visit.take_all(outcomes)
+    for index, (outcome, refusal) in enumerate(zip(outcomes, refusals, strict=True)):
         if refusal is not None:
             refused.append({"index": index, **problem_of(refusal)})
             waits = max(waits, refusal.retry_after_s or 0)

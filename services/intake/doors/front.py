@@ -5,6 +5,7 @@ Handlers read raw bytes: the payload is hashed and parsed once, and signatures c
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
@@ -27,7 +28,7 @@ from services.runtime import clock
 from services.runtime.http import JsonBytes, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
@@ -62,6 +63,7 @@ _STATUS: Final = {
     Reason.BUSY: 503,
     Reason.OUTCOME_UNKNOWN: 503,
 }
+_AT_ONCE: Final = 50
 _BODY_UNREAD: Final = frozenset({Reason.OVERSIZE, Reason.SLOW_BODY, Reason.MEDIA_TYPE, Reason.CREDENTIALS})
 """After these the connection is closed, or the sender could go on sending what nobody reads."""
 
@@ -234,6 +236,22 @@ class Visit:
         """
         self._front.limits.hear(heard, self._started)
         await self._front.acceptance.hear(heard, self.headers.get("traceparent"))
+
+    async def take_all(
+        self, outcomes: Sequence[Accepted | NotAContact | PayloadRefusedError]
+    ) -> list[PayloadRefusedError | None]:
+        """Keep many that came together, in their order and some at once; return why each was not, as ``take`` does.
+
+        One after another, hundreds would wait for as many acknowledgements of a slow disk; their sender would give up,
+        send all again and give up again.
+
+        Raises:
+            PayloadRefusedError: as ``take`` does; it is not known how many were stored.
+        """
+        refusals: list[PayloadRefusedError | None] = []
+        for begin in range(0, len(outcomes), _AT_ONCE):
+            refusals += await asyncio.gather(*map(self.take, outcomes[begin : begin + _AT_ONCE]))
+        return refusals
 
     async def take(self, outcome: Accepted | NotAContact | PayloadRefusedError) -> PayloadRefusedError | None:
         """Keep one of many that came together; return why it was not, where that is no reason to refuse the others.

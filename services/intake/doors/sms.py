@@ -56,7 +56,7 @@ def add(router: APIRouter, front: Front, sources: Sources) -> None:
                 raise stranger()
             visit.source = source.name
             outcomes = sms.accept(source, body, key, now, front.talk)
-            refusals = [await visit.take(one) for one in outcomes]
+            refusals = await visit.take_all(outcomes)
             _refuse_whole(refusals)
         if source.provider is SmsProvider.GENERIC:
             return _answer(outcomes, refusals)

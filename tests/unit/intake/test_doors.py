@@ -211,9 +211,10 @@ class Keeping(Producer):
         super().__init__(settings)
         self.contacts: list[Any] = []
         self.away = False
+        self.takes_s = 0.0
 
     async def send(self, outgoing: Outgoing, *, deadline_s: float | None = None) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.takes_s)
         if self.away:
             raise UnavailableError("no broker")
         self.contacts.append(decode(open_record(outgoing.value, outgoing.headers), CONTACT_RECEIVED.types))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from services.intake.channels.payload import MAX_ELEMENTS
 from services.intake.security import DEVELOPMENT_KEYS
-from tests.unit.intake.test_doors import app, client, problem  # noqa: F401 - fixtures
+from tests.unit.intake.test_doors import app, client, keeping, problem  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     import httpx
@@ -129,3 +130,23 @@ async def test_nobody_tries_out_references_or_photos_at_will(client: httpx.Async
     answer = await client.get("/v1/form/status")
     problem(answer, 429)
     assert int(answer.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("door", ["sms", "events"])
+async def test_hundreds_do_not_wait_for_one_anothers_disk_and_keep_their_order(door: str) -> None:
+    """On a disk that takes a twentieth of a second, hundreds one after another took longer than a sender waits."""
+    async with keeping() as (sender, producer):
+        producer.takes_s = 0.05
+        numbers = [f"138{number:08}" for number in range(300)]
+        began = asyncio.get_running_loop().time()
+        if door == "sms":
+            texts = [{**TEXT, "event_id": f"e{one}", "phone": one} for one in numbers]
+            answer = await push(sender, "/v1/sms/generic", texts, **{"X-API-Key": SMS})
+        else:
+            events = [{**EVENT, "id": one, "data": {"text": "停电了", "phone": one}} for one in numbers]
+            answer = await push(sender, "/v1/events", events, **{"X-API-Key": API, "Content-Type": BATCH})
+        took = asyncio.get_running_loop().time() - began
+
+    assert answer.status_code == 202
+    assert [one.phone for one in producer.contacts] == numbers
+    assert took < 5
