@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from services.intake.channels.source import PhoneSource
 
 _CREATED: Final = re.compile(r"[0-9]{14}")
-_LOCALE: Final = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
 _NAMES: Final = {
     "external_call_id": "SYS.callId",
     "linked_call_id": "SYS.cti_callid",
@@ -47,7 +46,6 @@ def accept(source: PhoneSource, body: bytes, idempotency_key: str | None, now: d
     system = {**part(fields, "SYS"), **{n.removeprefix("SYS."): v for n, v in fields.items() if n.startswith("SYS.")}}
     event = fields.get("event") or "started"
     answered = fields.get("answered")
-    language = system.get("language")
     told: dict[str, Any] = {
         "external_call_id": _id(system.get("callId")),
         "linked_call_id": _id(system.get("cti_callid")),
@@ -56,7 +54,7 @@ def accept(source: PhoneSource, body: bytes, idempotency_key: str | None, now: d
         or (_created(system.get("createTime")) if event == "started" else None),
         "ani": number_of(system.get("callingNumber")),
         "dnis": number_of(system.get("realCalledNumber")) or number_of(system.get("calledNumber")),
-        "language": language if isinstance(language, str) and _LOCALE.fullmatch(language) else None,
+        "language": system.get("language"),
         "menu_path": menu_path(fields.get("menu_path")),
         "digits": fields.get("digits"),
         "account_no": fields.get("account_no"),

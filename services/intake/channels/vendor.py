@@ -1,11 +1,13 @@
 """What the adapters of call systems share: translating a vendor's fields into our call event.
 
-Decided here: a refusal names the vendor's own field, and an event without a time gets ours.
+Decided here: a refusal names the vendor's own field, an event without a time gets ours, and a language by a name that
+is no tag (a folder of sounds, a locale with its encoding) is left out: it must not cost the call.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from services.intake.channels.source import CallSource
 
 _LONGEST_NUMBER: Final = 64
+_LONGEST_LOCALE: Final = 35
+_LOCALE: Final = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
 
 
 def accept_call(
@@ -48,6 +52,9 @@ def accept_call(
         PayloadRefusedError: it cannot become a contact; the fields are named as the vendor names them.
     """
     fields = {name: value for name, value in told.items() if value is not None and value not in ("", [], ())}
+    language = fields.get("language")
+    if isinstance(language, str) and not (len(language) <= _LONGEST_LOCALE and _LOCALE.fullmatch(language)):
+        del fields["language"]
     facts = {} if "occurred_at" in fields else {TIMED_BY_US: True}
     fields.setdefault("occurred_at", now.isoformat())
     try:

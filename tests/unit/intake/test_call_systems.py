@@ -106,6 +106,23 @@ def test_a_choice_that_comes_as_a_number_is_not_lost(accept: Any) -> None:
         assert "menu_path" in field
 
 
+@pytest.mark.parametrize("language", ["zh_CN.UTF-8", "custom/zh", "cn_mandarinfemale", "普通话", "x" * 99])
+def test_a_language_by_a_name_of_the_systems_own_costs_no_call(language: str) -> None:
+    """Asterisk's is the name of a folder of sounds."""
+    call = {"Uniqueid": "1.1", "CallerIDNum": "13800138000", "Language": language}
+    ami = {"Event": "Newchannel", **call}
+    ari = {"type": "StasisStart", "channel": {"id": "1.1", "language": language}}
+    data = {"Channel": "VOICE", "ContactId": "c", "LanguageCode": language}
+    cec = {"SYS.callId": "c", "SYS.language": language}
+    for accept, body in (
+        (asterisk.accept, ami),
+        (asterisk.accept, ari),
+        (connect.accept, {"Details": {"ContactData": data}}),
+        (huawei.accept, cec),
+    ):
+        assert heard(accept(SOURCE, json.dumps(body).encode(), None, NOW)).language is None
+
+
 def test_no_keys_of_a_caller_end_the_call() -> None:
     assert isinstance(webhook("menu_path=1", Digits="01234567890123456789"), NotAContact), "an account in the menu"
     assert isinstance(webhook("gather=account", Digits="#"), NotAContact)
