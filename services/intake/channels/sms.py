@@ -13,9 +13,10 @@ import hashlib
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from uuid import UUID  # noqa: TC003 - pydantic reads it
 
-from pydantic import Field, StrictInt, StrictStr, StringConstraints
+from pydantic import Field, StrictBool, StrictInt, StrictStr, StringConstraints
 
 from services.contracts.values import Channel, Name
 from services.intake.channels.contact import TIMED_BY_US, Accepted, NotAContact, contact_of, heard_of, reply_to
@@ -38,6 +39,7 @@ Content = Annotated[StrictStr, StringConstraints(max_length=20_000)]
 Code = StrictInt | StrictStr | None
 """What stands beside the words: a number or text, as the gateway pleases."""
 _LONGEST_TEXT: Final = 4000
+_LONGEST_DETAIL: Final = 100
 _YEARS: Final = range(1970, 2200)
 
 
@@ -80,6 +82,17 @@ class GenericUp(Payload):
     to: Name | None = Field(default=None, description="Number it was sent to")
 
 
+class GenericReceipt(Payload):
+    """What became of a message of ours, in our own form; among text messages or alone."""
+
+    notice_id: UUID = Field(description="Of the message, as notify posted it")
+    phone: Number
+    channel: Literal["sms", "phone"] = Field(default="sms", description="As notify posted it: a text message or a call")
+    delivered: StrictBool = Field(description="Whether it reached the telephone")
+    detail: StrictStr | None = Field(default=None, description="Why it did not, in the carrier's words")
+    received_at: Instant | None = Field(default=None, description="With its offset; our arrival time if absent")
+
+
 MODELS: Final[dict[SmsProvider, type[Payload]]] = {
     SmsProvider.ALIYUN: AliyunUp,
     SmsProvider.VOLCENGINE: VolcengineUp,
@@ -116,6 +129,8 @@ def _outcome(
     source: SmsSource, read: Read, key: str | None, now: datetime, talk: Talk
 ) -> Accepted | NotAContact | PayloadRefusedError:
     try:
+        if source.provider is SmsProvider.GENERIC and "notice_id" in read.fields:
+            return _receipt(source, read, now)
         return _meaning(source, _message(source, read, key, now), now, talk)
     except PayloadRefusedError as refusal:
         return refusal
@@ -144,6 +159,31 @@ def _message(source: SmsSource, read: Read, key: str | None, now: datetime) -> _
             raise AssertionError("every provider has its case")
 
 
+def _receipt(source: SmsSource, read: Read, now: datetime) -> NotAContact:
+    """Read a receipt. It is named by the message and what became of it: the same again is the same."""
+    receipt = validated(GenericReceipt, read)
+    _require_offset(receipt.received_at)
+    word = "delivered" if receipt.delivered else "undelivered"
+    heard = heard_of(
+        source,
+        Channel(receipt.channel),
+        f"receipt:{receipt.notice_id}:{word}",
+        address=receipt.phone,
+        received_at=now,
+        occurred_at=receipt.received_at or now,
+        heard=word,
+        delivery_id=str(receipt.notice_id),
+        detail=None if receipt.delivered else " ".join((receipt.detail or "").split())[:_LONGEST_DETAIL] or None,
+        raw_sha256=read.sha256,
+    )
+    return NotAContact(word, heard)
+
+
+def _require_offset(moment: datetime | None) -> None:
+    if moment is not None and moment.tzinfo is None:
+        raise bad_fields(FieldError("received_at", "has no offset: end it with Z or an offset such as +08:00"))
+
+
 def _generic(message: GenericUp, read: Read, key: str | None) -> _Sms:
     identity = event_id(key, message.event_id)
     if identity is None:
@@ -152,8 +192,7 @@ def _generic(message: GenericUp, read: Read, key: str | None) -> _Sms:
             "Send an id of your own for each message, and the same one when you send it again.",
             (FieldError("event_id", "is required"),),
         )
-    if message.received_at is not None and message.received_at.tzinfo is None:
-        raise bad_fields(FieldError("received_at", "has no offset: end it with Z or an offset such as +08:00"))
+    _require_offset(message.received_at)
     return _Sms(identity, message.phone, message.text, message.received_at, read.sha256)
 
 

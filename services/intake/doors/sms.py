@@ -101,6 +101,7 @@ def _answer(
 
 def _described() -> dict[str, Any]:
     forms = [{"title": provider.value, **schema(model)} for provider, model in sms.MODELS.items()]
+    forms.append({"title": "receipt, in our own form", **schema(sms.GenericReceipt)})
     one_or_many = {"oneOf": [{"type": "array", "items": {"anyOf": forms}}, {"anyOf": forms}]}
     described = json_door(
         "sms", "Text messages, as a gateway pushes them", None, bodies={"application/json": {"schema": one_or_many}}

@@ -104,7 +104,7 @@ class WebhookSender(HttpSender):
         }
         try:
             async with self._client.stream("POST", self._url, content=body, headers=headers) as response:
-                answer = _answer(response)
+                answer = _answer(response, webhook_id)
                 await _drain(response)
                 return answer
         except httpx.TimeoutException:
@@ -113,10 +113,10 @@ class WebhookSender(HttpSender):
             return Retry("no_connection" if isinstance(error, httpx.ConnectError) else "broken_connection")
 
 
-def _answer(response: httpx.Response) -> Answer:
+def _answer(response: httpx.Response, webhook_id: str) -> Answer:
     status = response.status_code
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return Delivered()
+        return Delivered(webhook_id)  # by which the gateway's receipt names it
     if status in _THIS_NOTICE:
         return Refused(f"http_{status}")
     wait = _retry_after(response.headers)

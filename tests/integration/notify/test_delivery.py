@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import orjson
 import pytest
 
 from services.contracts.values import Channel, CustomerClass, IncidentState
+from services.intake.channels import sms
+from services.intake.channels.conversation import Talk
+from services.intake.channels.source import SmsSource
 from services.notify import pending
 from services.notify.domain.notice import Template
 from services.notify.senders import Delivered, Retry
@@ -60,6 +64,21 @@ async def test_a_notice_is_posted_signed_and_written_down(desk, deliveries, rece
     assert "REF-1000" in post.data["text"]
     assert (row["attempts"], row["sender"], row["reason"]) == (1, "webhook", None)
     assert row["sent_at"] is not None
+
+
+async def test_a_gateway_says_by_the_notices_id_that_a_carrier_blocked_it(desk, deliveries, receiver):
+    await opened(desk, customers=2)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await desk.wait_states(SENT, SENT)
+    address, notice = receiver.posts[0].data["address"], receiver.posts[0].id
+    body = orjson.dumps({"notice_id": notice, "phone": f"+86 {address}", "delivered": False, "detail": "blocked"})
+    gateway = SmsSource.model_validate({"name": "g", "provider": "generic", "api_keys_sha256": ["0" * 64]})
+    [receipt] = sms.accept(gateway, body, None, now(), Talk.fresh(lambda: None))
+    await desk.take(receipt.heard)
+
+    rows = {str(row["notice_id"]): (row["state"], row["reason"]) for row in await desk.notices()}
+    assert rows.pop(notice) == ("failed", "blocked")
+    assert list(rows.values()) == [("sent", None)]
 
 
 async def test_a_gateway_that_knows_another_key_takes_nothing_as_genuine(desk, deliveries, receiver):

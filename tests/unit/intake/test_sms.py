@@ -226,6 +226,39 @@ def test_times_are_read_as_the_provider_means_them(provider: str, changes: dict[
     assert found.contact.facts.get("timed_by_us", False) is (at is None)
 
 
+def test_a_receipt_says_of_a_message_of_ours_whether_it_arrived_and_is_no_contact() -> None:
+    notice = "7ef96284-960d-5b79-942a-644830cbcd51"
+    told = {
+        "notice_id": notice.upper(),
+        "phone": "13800000000",
+        "delivered": False,
+        "detail": "blocked:\n 签名未报备 " * 30,
+    }
+    failed, called, again, text = push(
+        "generic",
+        [
+            told,
+            {**told, "delivered": True, "channel": "phone"},
+            {**told, "detail": None},
+            one("generic", "13800000000", "停电了"),
+        ],
+    )
+    assert (failed.heard.heard, failed.heard.delivery_id, failed.heard.recipient.address) == (
+        "undelivered",
+        notice,
+        "13800000000",
+    )
+    assert failed.heard.detail.startswith("blocked: 签名未报备 blocked:")
+    assert (called.heard.heard, called.heard.recipient.channel) == ("delivered", Channel.PHONE)
+    assert failed.heard.event_id == again.heard.event_id != called.heard.event_id
+    assert isinstance(text, Accepted)
+    for wrong in ({"notice_id": "7"}, {"delivered": "no"}, {"phone": ""}, {"received_at": "2026-11-22T09:00:00"}):
+        (refused,) = push("generic", {**told, **wrong})
+        assert [field.field for field in refused.fields] == list(wrong)
+    (other,) = push("aliyun", {**told, **one("aliyun", "13800000000", "停电了")})
+    assert isinstance(other, Accepted)
+
+
 def test_our_own_form_needs_an_id_and_an_offset() -> None:
     found = push(
         "generic",
