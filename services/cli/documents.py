@@ -31,12 +31,11 @@ def documents() -> dict[str, str]:
 
 
 def write_documents(folder: Path) -> list[Path]:
-    """Write every document under ``folder`` and remove those of what is no more; return the files."""
+    """Write every document under ``folder`` and remove the schemas of messages that are no more; return the files."""
     texts = documents()
     wanted = {folder / name: text for name, text in texts.items()}
-    for kind in {name.split("/")[0] for name in texts if "/" in name}:
-        for old in set((folder / kind).glob("*.json")) - wanted.keys():
-            old.unlink()
+    for old in set((folder / "schemas").glob("gridline.*.json")) - wanted.keys():  # other names are somebody else's
+        old.unlink()
     for path, text in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -39,6 +39,14 @@ def test_an_old_a_missing_and_a_forgotten_document_are_told(tmp_path: Path):
     assert stale(tmp_path) == []
 
 
+def test_a_folder_given_by_mistake_keeps_its_files(tmp_path: Path):
+    theirs = tmp_path / "schemas" / "customer.json"
+    theirs.parent.mkdir()
+    theirs.write_text("{}", encoding="utf-8")
+    write_documents(tmp_path)
+    assert theirs.read_text(encoding="utf-8") == "{}"
+
+
 def references(node: object) -> set[str]:
     if isinstance(node, dict):
         own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()

@@ -237,6 +237,7 @@ def list_commands(
     about: Annotated[
         str | None, typer.Argument(help="Only about this incident, report, planned outage or command.")
     ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show, newest first.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List what dispatchers did, newest first: to an incident, or to all.
@@ -247,7 +248,7 @@ def list_commands(
 
       gridline incidents commands 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11
     """
-    found, _ = desk.pages("/v1/commands", "commands", about=about)
+    found, more = desk.pages("/v1/commands", "commands", limit, about=about)
     if as_json:
         print_json(found)
         return
@@ -269,6 +270,8 @@ def list_commands(
     ]
     columns = ("command", "at", "", "about", "by", "why", "outcome", "undone by")
     out.print(table("Commands", columns, rows))
+    if more:
+        out.print(f"There are older ones than these {len(found)}: --limit.")
 
 
 app.add_typer(incident_acts.app)

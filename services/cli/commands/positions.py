@@ -41,6 +41,7 @@ UPDATE "{room}".consumer_partition
 SET next_offset = $3, last_offset = NULL, epoch = epoch + 1, owner = 'gridline positions set'
 WHERE topic = $1 AND partition = $2
 """
+_Row = tuple[str, str, int, int, int, int, int | None, str, str]
 _COLUMNS: Final = ("service", "topic", "partition", "stands at", "log begins", "log ends", "behind", "owner", "since")
 
 
@@ -56,6 +57,11 @@ def list_positions(as_json: Json = False) -> None:
         return
     numbers = ("partition", "stands at", "log begins", "log ends", "behind")
     out.print(table("Positions", _COLUMNS, rows, right=numbers))
+    if outside := sum(not begin <= stands <= end for _, _, _, stands, begin, end, *_ in rows):
+        out.print(
+            f"{outside} stand{'s' if outside == 1 else ''} outside the log: the service halts there. If the log is the "
+            "right one, `gridline positions set` lets it go on."
+        )
 
 
 @app.command("set")
@@ -83,18 +89,18 @@ def set_position(
         out.print(f"{service} goes on at {after} of {where}, where it stood at {before}.")
 
 
-async def _read() -> list[tuple[object, ...]]:
+async def _read() -> list[_Row]:
     settings = addresses.find().settings
     async with reader(settings) as kafka:
         bounds = await kafka.bounds([topic.name for topic in TOPICS])
-    found: list[tuple[object, ...]] = []
+    found: list[_Row] = []
     async with connect(settings) as connection:
         for room in CONSUMERS:
             if await connection.fetchval("SELECT to_regclass($1)", f'"{room}".consumer_partition') is None:
                 continue
             for topic, partition, stands, owner, since in await connection.fetch(_STANDS.format(room=room)):
                 begin, end = bounds.get((topic, partition), (0, 0))
-                behind = max(0, end - stands)
+                behind = end - stands if stands <= end else None
                 found.append((room, topic, partition, stands, begin, end, behind, owner, moments.shown(since)))
     return found
 

@@ -191,19 +191,23 @@ def test_looking_leaves_no_trace_in_the_cluster(gridline, settings):
     assert groups(settings) == before
 
 
-def test_a_position_is_shown_and_moved_within_the_log_and_its_owner_is_fenced(
-    gridline, settings, database_dsn, monkeypatch
-):
-    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", database_dsn)
-    at = (OUTAGE_INPUT.name, 0)
-
-    async def on_the_database(work, *arguments, **named):
+@pytest.fixture
+def on_the_database(database_dsn):
+    async def run(work, *arguments, **named):
         connection = await asyncpg.connect(database_dsn, server_settings={"search_path": "dedup"})
         try:
             return await work(connection, *arguments, **named)
         finally:
             await connection.close()
 
+    return run
+
+
+def test_a_position_is_shown_and_moved_within_the_log_and_its_owner_is_fenced(
+    gridline, settings, database_dsn, on_the_database, monkeypatch
+):
+    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", database_dsn)
+    at = (OUTAGE_INPUT.name, 0)
     gridline("topics", "apply", "--partitions", 1)
     put(settings, OUTAGE_INPUT.name, *[{"value": b"x"}] * 5)
     asyncio.run(migrate(database_dsn, "dedup"))
@@ -222,3 +226,18 @@ def test_a_position_is_shown_and_moved_within_the_log_and_its_owner_is_fenced(
         asyncio.run(on_the_database(positions.advance, {at: positions.Move(held.epoch, held.next_offset, 4)}))
     moved = asyncio.run(on_the_database(positions.claim, at, first=0, owner="two", now=now()))
     assert moved == positions.Claim(held.epoch + 2, 5)
+    assert "outside the log" not in gridline("positions", "list")[1]
+
+
+def test_a_position_beyond_the_end_of_the_log_is_not_shown_as_up_to_date(
+    gridline, settings, database_dsn, on_the_database, monkeypatch
+):
+    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", database_dsn)
+    at = (OUTAGE_INPUT.name, 0)
+    gridline("topics", "apply", "--partitions", 1)
+    put(settings, OUTAGE_INPUT.name, *[{"value": b"x"}] * 5)
+    asyncio.run(migrate(database_dsn, "dedup"))
+    asyncio.run(on_the_database(positions.claim, at, first=9, owner="one", now=now()))
+    [row] = json.loads(gridline("positions", "list", "--json")[1])
+    assert (row["stands at"], row["log ends"], row["behind"]) == (9, 5, None)
+    assert "1 stands outside the log" in gridline("positions", "list")[1]

@@ -90,7 +90,7 @@ def test_work_that_was_cancelled_is_entered_again(door):
 
 
 def test_the_list_of_commands_has_those_of_every_page(monkeypatch):
-    """Newest first, however many: each page is asked for after the one before."""
+    """Newest first, up to the limit: each page is asked for after the one before."""
     one = {
         "accepted_at": WHEN["starts_at"],
         "action": "merge",
@@ -109,7 +109,7 @@ def test_the_list_of_commands_has_those_of_every_page(monkeypatch):
 
     monkeypatch.setattr(desk, "ask", ask)
     result = CliRunner().invoke(incidents.app, ["commands", KEY], catch_exceptions=False)
-    assert asked == [("/v1/commands", desk.PAGE, KEY)] * 2
+    assert asked == [("/v1/commands", 50, KEY), ("/v1/commands", 49, KEY)]
     assert result.output.index("command 0") < result.output.index("command 1")
     assert "one [x]" in result.output
     assert "not decided yet" in result.output

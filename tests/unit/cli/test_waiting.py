@@ -52,3 +52,20 @@ def test_every_page_is_asked_for():
 def test_it_says_when_there_are_more_than_it_shows():
     assert "There are newer ones than these 50: --limit." in listed()
     assert "There are newer ones" not in listed("--limit", str(ALL))
+
+
+def test_what_dispatchers_did_is_shown_as_far_back_as_asked_for(monkeypatch):
+    def ask(path, *, after, limit, about):
+        assert (path, about) == ("/v1/commands", None)
+        begin = int(after or 0)
+        end = min(begin + limit, ALL)
+        fields = ("accepted_at", "subject", "author", "reason", "outcome", "undone_by")
+        done = [{"command_id": f"c{n}", "action": "merge", **dict.fromkeys(fields, "")} for n in range(begin, end)]
+        return {"commands": done, "next": str(end) if end < ALL else None}
+
+    monkeypatch.setattr(desk, "ask", ask)
+    runner = CliRunner()
+    few = runner.invoke(incidents.app, ["commands"], catch_exceptions=False).output
+    assert "There are older ones than these 50: --limit." in few
+    all_ = runner.invoke(incidents.app, ["commands", "--limit", str(ALL), "--json"], catch_exceptions=False).output
+    assert len(json.loads(all_)) == ALL
