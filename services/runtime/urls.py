@@ -6,11 +6,16 @@ thing it has to say is worse than one that does not begin.
 
 from __future__ import annotations
 
+import os
 import re
-from typing import Final
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PORTS: Final = range(1, 65_536)
 _HOST: Final = re.compile(r"(?:\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
@@ -18,6 +23,8 @@ _DSN: Final = (
     "must be an address such as postgresql://user:password@host:5432/database; in a password, / is written %2F, "
     "# %23, ? %3F, @ %40 and % %25"
 )
+_TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_TLS_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
 def read_url(text: str) -> str:
@@ -40,10 +47,11 @@ def read_url(text: str) -> str:
 
 
 def check_dsn(text: str) -> None:
-    """Check that the database's client could read its address.
+    """Check that the database's client could read its address, and the files of certificates that it names.
 
     Raises:
-        ValueError: it could not; nothing of the address is in the text, for a part of the password may stand anywhere.
+        ValueError: it could not. But for the name of such a file nothing of the address is in the text, for a part of
+            the password may stand anywhere.
     """
     try:
         parts = urlsplit(text)
@@ -54,3 +62,22 @@ def check_dsn(text: str) -> None:
         raise ValueError(_DSN)
     if any(found and found[1] and int(found[1]) not in _PORTS for found in hosts):
         raise ValueError("the port of an address is 1 to 65535")
+    _check_tls(dict(parse_qsl(parts.query)))
+
+
+def _check_tls(query: Mapping[str, str]) -> None:
+    mode = query.get("sslmode", "prefer")
+    if mode not in _TLS_MODES:
+        raise ValueError(f"sslmode in the address must be one of {', '.join(_TLS_MODES)}")
+    if mode == "disable":
+        return
+    for name in _TLS_FILES:
+        try:
+            Path(query.get(name) or os.devnull).open("rb").close()
+        except OSError as error:  # the client's own would not name it
+            raise ValueError(f"{name} in the address: {query[name]} cannot be read: {error.strerror}") from None
+    usual = os.environ.get("PGSSLROOTCERT") or Path("~/.postgresql/root.crt").expanduser()
+    if mode.startswith("verify") and "sslrootcert" not in query and not Path(usual).exists():
+        raise ValueError(
+            f"sslmode={mode} in the address needs sslrootcert=FILE beside it, the authorities' certificates"
+        )

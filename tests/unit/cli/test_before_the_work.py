@@ -85,7 +85,7 @@ def test_an_address_that_is_none_is_told_before_anything_else_and_its_password_i
 
 
 async def test_an_address_that_its_client_cannot_read_is_no_bug_of_ours_and_its_password_is_not_told(monkeypatch):
-    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", "postgresql://h/x?sslmode=cret")
+    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", "postgresql://h/x?ssl_min_protocol_version=cret")
     with pytest.raises(CommandError, match="GRIDLINE_POSTGRES_DSN") as refused:
         await db._migrate(ServiceSettings())
     assert "cret" not in refused.value.what + refused.value.advice

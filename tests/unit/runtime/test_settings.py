@@ -76,13 +76,37 @@ def test_an_address_of_the_database_that_cannot_be_read_is_named_without_a_lette
     "dsn",
     [
         "postgresql://gridline@127.0.0.1:15432/gridline",
-        "postgres://gridline:p%2Fw%40@db/gridline?sslmode=verify-full&sslrootcert=/run/ca.pem",
+        "postgres://gridline:p%2Fw%40@db/gridline?sslmode=verify-full&sslrootcert={ca}",
+        "postgres://gridline:p%2Fw%40@db/gridline?sslmode=disable&sslrootcert=/nowhere/ca.crt",
         "postgresql://gridline:a:b@[::1]:5432/gridline",
         "postgresql://gridline@one:5432,two:5432,three/gridline?target_session_attrs=read-write",
         "postgresql:///gridline?host=/run/postgresql",
         "",
     ],
 )
-def test_addresses_of_a_database_as_its_client_reads_them_fit(monkeypatch, dsn):
+def test_addresses_of_a_database_as_its_client_reads_them_fit(monkeypatch, tmp_path, dsn):
+    (tmp_path / "ca.crt").touch()
+    dsn = dsn.format(ca=tmp_path / "ca.crt")
     monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", dsn)
     assert read_settings(ServiceSettings).postgres_dsn.get_secret_value() == dsn
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "sslmode=verify-full&sslrootcert=/nowhere/ca.crt",
+            "sslrootcert in the address: /nowhere/ca.crt cannot be read",
+        ),
+        ("sslmode=require&sslkey=/nowhere/key", "sslkey in the address: /nowhere/key cannot be read: No such file"),
+        ("sslmode=verify-full", "sslmode=verify-full in the address needs sslrootcert=FILE"),
+        ("sslmode=cret", "sslmode in the address must be one of disable, allow, prefer"),
+    ],
+)
+def test_certificates_of_the_database_that_are_not_there_are_named_at_the_start(monkeypatch, tmp_path, said, told):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("PGSSLROOTCERT", raising=False)
+    text = refused(monkeypatch, POSTGRES_DSN=f"postgresql://gridline:secret@db/gridline?{said}")
+    assert "GRIDLINE_POSTGRES_DSN" in text
+    assert told in text
+    assert "cret" not in text
