@@ -17,7 +17,7 @@ from uuid import UUID  # noqa: TC003 - likewise
 from services.contracts.ids import derive
 from services.contracts.messages import OutageReported
 from services.grid.book import CustomerBook
-from services.grid.evidence import PlaceEvidence
+from services.grid.evidence import PlaceEvidence, said_account
 from services.grid.lately import Lately
 from services.grid.network_file import open_network
 from services.grid.phone import phone_key
@@ -159,7 +159,7 @@ def _prepared(
     heard = hear(line.text) if hear is not None and line.text else Heard()
     if heard.other_fault and not heard.hazards:
         return Prepared(line.event_id, report_id, line.received_at, None)
-    if line.account_id is None and heard.account_id is not None:
+    if said_account(line.account_id) is None and heard.account_id is not None:
         line = replace(line, account_id=heard.account_id)
     place = callers.place(line, _place_of(book, line, lately).as_value())
     if place.area is None:

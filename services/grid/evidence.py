@@ -26,6 +26,9 @@ from services.grid.phone import is_mobile, phone_key
 
 _NORTHMOST: Final = 85.0  # the Mercator plane of the service points ends here
 _LONGEST_ACCOUNT: Final = 200
+_ARCTIC: Final = 73.0  # degrees; China's west end is 73.5° E
+_CHINA_SOUTH: Final = 18.0
+_CHINA_NORTH: Final = 54.0
 _SHIFTED: Final = frozenset({Crs.GCJ02, Crs.BD09})
 _DATUMS: Final = {
     **{datum.value: datum for datum in Crs},
@@ -38,6 +41,8 @@ _LONGEST_TEXT: Final = 300
 _MOST_NAMES: Final = 60
 _MOST_IDS: Final = 8
 _NUMBER: Final = re.compile(r"(?<![0-9A-Za-z.])[A-Za-z]{0,4}[0-9](?:[ -]?[0-9A-Za-z]){5,30}(?![0-9A-Za-z]|\.[0-9])")
+_ONE_NUMBER: Final = re.compile(r"[0-9A-Za-z _./-]*")
+"""Said in an account's place, it is one, however it is written; what has more in it is words with one in them."""
 _PART: Final = re.compile(r"[0-9A-Za-z]+")
 _NO_ADDRESS: Final = Address()
 _FEWEST_DIGITS: Final = 6  # fewer are a date, a room, a price
@@ -46,6 +51,15 @@ _MOST_NUMBERS: Final = 4
 _ACCOUNT_WORDS: Final = re.compile(
     r"^(?:用电|客户|用户|我的|缴费)*(?:户号|编号|账号|帐号|号码)?[是为:#\s]*(?=[0-9A-Za-z])"
 )
+_NO_ACCOUNT: Final = frozenset(
+    {
+        *("", "NULL", "NIL", "NONE", "NAN", "NA", "UNDEFINED", "UNKNOWN", "ANONYMOUS"),
+        *("无", "没有", "暂无", "未知", "不详", "不知道", "不清楚"),
+    }
+)
+"""Keys of what programs and people write who have none; zeros and signs alone have the empty one."""
+_AS_A_FRACTION: Final = re.compile(r"(\d{5,})\.0+")
+"""A number that went through a program for which all numbers have fractions."""
 
 
 class Clue(StrEnum):
@@ -226,13 +240,14 @@ class Question:
 
 def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
     """Return what to look up for ``evidence``."""
-    spellings = account_spellings(evidence.account_id) if evidence.account_id else ()
+    account = said_account(evidence.account_id)
+    spellings = account_spellings(account) if account else ()
     clues: list[Clue] = []
     shown: Point | None = None
     accuracy = evidence.accuracy_m
     lat, lon = evidence.lat, evidence.lon
     if lat is not None and lon is not None:
-        if abs(lat) > 90 and abs(lat) <= 180 and abs(lon) <= _NORTHMOST:  # noqa: PLR2004  the globe
+        if stand_swapped(lat, lon):
             lat, lon = lon, lat
             clues.append(Clue.POSITION_SWAPPED)
         if not accuracy or math.isnan(accuracy):  # 0 is what Android says where none is known
@@ -264,8 +279,11 @@ def ask(evidence: PlaceEvidence, rules: PlaceRules = DEFAULT_RULES) -> Question:
 
 
 def _numbers(evidence: PlaceEvidence) -> tuple[str, ...]:
-    account = phone_key(evidence.account_id)  # some give their phone for it
-    said = (account if account is not None and is_mobile(account) else None, evidence.text, evidence.address)
+    account = evidence.account_id
+    if account is None or _ONE_NUMBER.fullmatch(account):
+        account = phone_key(account)  # some give their phone for it
+        account = account if account is not None and is_mobile(account) else None
+    said = (account, evidence.text, evidence.address)  # beside other words, the account is one number in them
     return tuple(dict.fromkeys(number for text in said if text for number in numbers_in(text)))[:_MOST_NUMBERS]
 
 
@@ -284,12 +302,20 @@ def numbers_in(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def said_account(said: str | None) -> str | None:
+    """Return an account as it was said; None for the words of somebody, or of a program, that knows none.
+
+    They must not count as an account: all who say ``undefined`` would be one customer.
+    """
+    return None if said is None or account_key(said) in _NO_ACCOUNT else said
+
+
 def account_spellings(said: str) -> tuple[str, ...]:
     """Return under which spellings an account may be found: as said, then without signs, in capitals, without zeros.
 
     Nearly all are in capitals and digits as they are. What a chat copies along and nobody sees is left out.
     """
-    account = western(said).strip()
+    account = _whole(western(said).strip())
     if not account.isprintable():
         account = "".join(char for char in account if unicodedata.category(char) != "Cf").strip()
     # What cannot be printed (NUL, half a surrogate pair) is no account, and the database would refuse the batch.
@@ -308,9 +334,24 @@ def account_key(account: str) -> str:
     Two accounts that share one are told apart only by who says one of them as the customer file has it.
     """
     if not (account.isascii() and account.isalnum()):  # nearly all are in letters and digits as they are
-        plain = _ACCOUNT_WORDS.sub("", western(account).strip())
+        plain = _ACCOUNT_WORDS.sub("", _whole(western(account).strip()))
         account = "".join(filter(str.isalnum, plain))
     return account.upper().lstrip("0")
+
+
+def _whole(number: str) -> str:
+    found = _AS_A_FRACTION.fullmatch(number)
+    return number if found is None else found[1]
+
+
+def stand_swapped(lat: float, lon: float) -> bool:
+    """Tell whether degrees are a place where people live only as longitude and latitude, not as they stand.
+
+    Off the globe; or in the Arctic Ocean east of Svalbard, which is China west of 90° E with the two swapped.
+    """
+    if abs(lat) > 90:  # noqa: PLR2004  the globe
+        return abs(lat) <= 180 and abs(lon) <= _NORTHMOST  # noqa: PLR2004  likewise
+    return lat > _ARCTIC and _CHINA_SOUTH < lon < _CHINA_NORTH
 
 
 def _wgs84(lat: float, lon: float, crs: str | None) -> Point | None:

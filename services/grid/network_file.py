@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from services.contracts.values import CustomerClass, CustomerStatus
 from services.grid.csv_file import Problems, table
 from services.grid.device import DeviceColumns, DeviceRow, DeviceType
+from services.grid.evidence import stand_swapped
 from services.grid.radial import radial_faults
 from services.grid.unplaced import place_the_unplaced
 
@@ -46,6 +47,8 @@ _LONGEST_TEXT: Final = 4000
 _LONGEST_NAME: Final = 200
 MOST_KILOVOLTS: Final = 1500.0
 _TOO_LONG: Final = f"address, phone and name are longer than {_LONGEST_TEXT} characters together"
+_A_NUMBER: Final = re.compile(r"\d\.\d+[eE]\+?\d{1,2}|\d{5,}\.0+")
+"""1.23E+11, of which digits are lost, and 123456789.0."""
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _STATUSES: Final = {"": CustomerStatus.ACTIVE, **{status.value: status for status in CustomerStatus}}
 _CLASSES: Final = {"": CustomerClass.NORMAL, **{cls.value: cls for cls in CustomerClass}}
@@ -248,7 +251,7 @@ def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> 
         north, east, wrong, odd = _degrees(lat, lon)
         status, priority, language, kilovolts = map(_said, (status.lower(), priority.lower(), language, kilovolts))
         reasons = [
-            _id_problem("account_id", account),
+            _id_problem("account_id", account) or _account_problem(account),
             None if transformer or not checked else _transformer_problem(at, types.get(at)),
             wrong,
             None if status in _STATUSES else f"status must be active or suspended, not {status!r}",
@@ -355,6 +358,12 @@ def _id_problem(column: str, value: str) -> str | None:
     return None
 
 
+def _account_problem(account: str) -> str | None:
+    if account[-1].isdigit() and "." in account and _A_NUMBER.fullmatch(account):
+        return f"account_id {account!r} is a number as a spreadsheet writes one: save the column as text"
+    return None
+
+
 def _name_problem(name: str) -> str | None:
     if len(name) > _LONGEST_NAME:
         return f"name is longer than {_LONGEST_NAME} characters"
@@ -389,7 +398,8 @@ def _degrees(lat: str, lon: str) -> _Degrees:
         north, east = float(lat), float(lon)
     except ValueError:
         north = east = math.nan
-    if -90 <= north <= 90 and -180 <= east <= 180 and (north or east):  # noqa: PLR2004  the globe; false for NaN
+    swapped = stand_swapped(north, east)
+    if not swapped and -90 <= north <= 90 and -180 <= east <= 180 and (north or east):  # noqa: PLR2004  false for NaN
         return _Degrees(north, east)
     if absent := [name for name, said in (("lat", lat), ("lon", lon)) if said.lower() in _NOT_SAID]:
         return _Degrees(None, None, odd=f"{' and '.join(absent)} {'are' if len(absent) > 1 else 'is'} empty")
@@ -397,7 +407,7 @@ def _degrees(lat: str, lon: str) -> _Degrees:
         return _Degrees(None, None, f"lat {lat!r}, lon {lon!r}: not two numbers")
     if north == east == 0:
         return _Degrees(None, None, odd=f"lat {lat}, lon {lon} is no place but what a program writes that knows none")
-    if -90 <= east <= 90 and -180 <= north <= 180:  # noqa: PLR2004  the globe
+    if swapped:
         return _Degrees(
             east, north, odd=f"lat {lat}, lon {lon} stand in each other's place: read as lat {lon}, lon {lat}"
         )

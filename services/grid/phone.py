@@ -11,6 +11,7 @@ from typing import Final
 from services.grid.numerals import western
 
 _EXTENSION: Final = re.compile(r"转|分机|ext|[x#,;]", re.IGNORECASE)
+_FRACTION: Final = re.compile(r"\.0+$")  # from a program for which all numbers have one
 _DASHED: Final = re.compile(r"(.*\(?0\d{2,3}\)?[- ]?\d{7,8})[-*]\d{1,6}")  # 021-62345678-801
 _SEVERAL: Final = re.compile(r"(?<=\d)\s*[/、|或]\s*(?=[+(]?\d)")
 _A_MOBILE: Final = re.compile(r"(?<!\d)1\d{10}(?!\d)")
@@ -31,7 +32,7 @@ def phone_key(raw: str | None) -> str | None:
         return None
     if len(raw) == _MOBILE and raw[0] == "1" and raw.isascii() and raw.isdigit():
         return raw  # nearly every number of nearly every customer, as it is
-    text = _one_number(western(raw).strip())
+    text = _one_number(_FRACTION.sub("", western(raw).strip()))
     digits = _digits(text)
     foreign = text.startswith("+") or digits.startswith("00")
     if foreign:
@@ -40,7 +41,7 @@ def phone_key(raw: str | None) -> str | None:
         return None
     if digits.startswith("86") and (foreign or len(digits) in _ABROAD):
         digits = digits[2:]
-        if not digits.startswith("0") and not is_mobile(digits):
+        if not digits.startswith(("0", "400", "800")) and not is_mobile(digits):  # no area has 400 or 800
             digits = f"0{digits}"
     elif foreign:
         return f"+{digits}"

@@ -14,6 +14,7 @@ from uuid import UUID  # noqa: TC003 - facts are read from their stored form by 
 
 from services.contracts.frozen import frozen
 from services.contracts.values import Channel, Position, Recipient  # noqa: TC001
+from services.grid.evidence import said_account
 from services.router.domain.classify import REPORTED_DANGER
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def said_in(contact: ContactReceived, keywords: Keywords, bounds: Bounds) -> Fac
         channel=Said(contact.channel, at, who),
         business_type=said(choice),
         language=said(contact.language),
-        account_id=said(contact.account_id or reading.account),
+        account_id=said(said_account(contact.account_id) or reading.account),
         phone=said(contact.phone),
         address=said(contact.address or None),
         position=said(contact.position),

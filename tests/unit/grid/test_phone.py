@@ -27,6 +27,7 @@ from services.grid.phone import phone_key
         "13912345678 13800000000",
         "+86 13912345678 / +86 13800000000",
         "17951-13912345678",  # over a carrier's prefix
+        "13912345678.0",  # out of a table in which some have none
     ],
 )
 def test_a_mobile_number_is_known_in_every_spelling(spelling):
@@ -53,6 +54,11 @@ def test_a_mobile_number_is_known_in_every_spelling(spelling):
 )
 def test_a_landline_is_known_in_every_spelling(spelling):
     assert phone_key(spelling) == "02162345678"
+
+
+@pytest.mark.parametrize("spelling", ["400-123-4567", "+86 400 123 4567", "86 400 1234567"])
+def test_a_companys_number_is_known_in_every_spelling(spelling):
+    assert phone_key(spelling) == "4001234567"
 
 
 def test_a_foreign_number_keeps_its_country():

@@ -16,11 +16,13 @@ from services.grid.evidence import (
     PlaceEvidence,
     PlaceRules,
     Point,
+    account_key,
     ask,
     distance_m,
     latitude,
     mercator,
     place_words,
+    said_account,
     telling_words,
 )
 from services.grid.place import decide
@@ -355,6 +357,36 @@ def test_an_account_as_it_stands_in_the_file_comes_first_and_the_usual_one_is_as
     assert ask(PlaceEvidence(account_id="a-1")).spellings == ("a-1", "A-1", "a1", "A1")
     assert ask(PlaceEvidence(account_id="900001")).spellings == ("900001",)
     assert ask(PlaceEvidence(account_id="0900001")).spellings == ("0900001", "900001")
+
+
+@pytest.mark.parametrize("said", ["户号0900001（本人）", "张三 0900001", "0900001，5栋的", "帐号:0900001 王"])
+def test_an_account_beside_other_words_is_asked_for(said):
+    assert "0900001" in ask(PlaceEvidence(account_id=said)).numbers
+
+
+def test_parts_of_an_account_are_no_accounts():
+    assert ask(PlaceEvidence(account_id="3100-0900001")).numbers == ()
+
+
+def test_an_account_that_a_table_made_a_fraction_is_itself():
+    assert ask(PlaceEvidence(account_id="310900001.0")).spellings == ("310900001",)
+    assert account_key("310900001.0") == "310900001"
+    assert ask(PlaceEvidence(account_id="12.10")).account_id == "12.10"
+
+
+@pytest.mark.parametrize(
+    "said", ["undefined", "NULL", "N/A", "nan", "(none)", "-", "0", "00000000", "无", "不知道", " "]
+)
+def test_words_for_no_account_are_none(said):
+    assert said_account(said) is None
+    assert ask(PlaceEvidence(account_id=said)).account_id is None
+
+
+def test_latitude_and_longitude_in_each_others_place_are_put_right_in_chinas_west():
+    kashgar = ask(PlaceEvidence(lat=75.99, lon=39.47))
+    assert (kashgar.point, kashgar.clues[0]) == ((39.47, 75.99), "position_swapped")
+    for lat, lon in ((70.4, 31.1), (78.2, 15.6), (39.47, 75.99)):  # Vardø, Longyearbyen, Kashgar
+        assert ask(PlaceEvidence(lat=lat, lon=lon)).point == (lat, lon)
 
 
 def test_latitude_and_longitude_in_each_others_place_are_put_right_where_only_that_is_a_position():

@@ -284,3 +284,14 @@ def test_every_contact_is_in_one_ticket_and_no_danger_is_hidden(
         [mine] = [ticket for ticket in live if each.contact_id in ticket.contacts]
         assert set(named) <= set(mine.facts.hazards)
     assert all(world.book.ids[each] in {ticket.ticket_id for ticket in live} for each in world.book.ids)
+
+
+@pytest.mark.parametrize("said", ["undefined", "00000000", "无"])
+def test_two_who_have_no_account_are_not_one_customer(said: str) -> None:
+    world = after(
+        contact("a", text="停电了", account_id=said, phone="13800000001", channel=Channel.APP, reply_to=None),
+        contact(
+            "b", minutes=1, text="停电了", account_id=said, phone="13800000002", channel=Channel.APP, reply_to=None
+        ),
+    )
+    assert len(world.live) == 2
