@@ -18,7 +18,7 @@ import orjson
 
 from services.contracts.envelope import parse_time
 from services.contracts.values import OTHER_YEAR, YEARS, Channel
-from services.grid.csv_file import no_utf8
+from services.grid.csv_file import no_utf8, other_separator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -270,8 +270,10 @@ def read_restorations(path: Path, refused: list[ReplayFileError] | None = None) 
                     problems.append((number, "device_or_account is empty"))
     except OSError as error:
         raise ReplayFileError(path, [(0, f"cannot be read: {error.strerror}")]) from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ReplayFileError(path, [(0, f"is not CSV in UTF-8: {error}")]) from None
+    except UnicodeDecodeError as error:
+        raise ReplayFileError(path, [(0, no_utf8(error.object, error.start))]) from None
+    except csv.Error as error:
+        raise ReplayFileError(path, [(0, f"is not CSV: {error}")]) from None
     _refuse(path, problems, refused)
     return found
 
@@ -281,10 +283,12 @@ def _rows(path: Path, file: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]
     reader = csv.DictReader(file)
     reader.fieldnames = names = [name.strip().lower() for name in reader.fieldnames or ()]
     if names and (absent := [name for name in Restoration._fields if name not in names]):
-        reason = f"no column {', '.join(absent)}; the header has {', '.join(names)}"
+        hint = other_separator(names) if len(names) == 1 else ""
+        reason = f"no column {', '.join(absent)}; the header has {', '.join(names)}{hint}"
         raise ReplayFileError(path, [(1, reason)])
     for row in reader:
-        yield reader.line_num, row
+        if any(row.values()):  # a spreadsheet leaves empty rows at its end
+            yield reader.line_num, row
 
 
 def write_assignments(path: Path, rows: Iterable[Assignment]) -> None:

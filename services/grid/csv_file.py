@@ -119,7 +119,7 @@ def _rows(
         if lines.broken:
             return
         if absent := [name for name in required if name not in header]:
-            hint = "" if len(header) > 1 else _other_separator(header)
+            hint = "" if len(header) > 1 else other_separator(header)
             problems.cut_off = True
             problems.add(
                 path, 1, f"no column {', '.join(absent)}; the header has {', '.join(header) or 'nothing'}{hint}"
@@ -148,7 +148,8 @@ def _rows(
             problems.add(path, start, f"is not CSV from here on: {error}")
 
 
-def _other_separator(header: Sequence[str]) -> str:
+def other_separator(header: Sequence[str]) -> str:
+    """Say by what else than commas the fields of a header are separated; nothing where by nothing known."""
     found = next(
         (name for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")) if sign in "".join(header)), ""
     )

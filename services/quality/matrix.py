@@ -124,5 +124,5 @@ def read_runs(path: Path) -> tuple[list[Run], dict[str, Any]]:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         return [Run(**one) for one in about.pop("runs")], about
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path.name} is not what `gridline quality` wrote: {error}") from None

@@ -1,26 +1,28 @@
 """A figure over several seeds: its mean and how sure that is. Pure.
 
-Decided here: the interval is a 95 % bootstrap of the mean over seeds (percentile method, Efron 1979), with dice of its
-own, so that equal figures give equal intervals.
+Decided here: the interval is Student's (1908), 95 %. With the few seeds there are a bootstrap of the mean, as it was
+here before, is too narrow: of ten seeds it holds the true mean nine times in ten, of three not even eight.
 """
 
 from __future__ import annotations
 
 import math
-from random import Random
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Final, NamedTuple
-
-from services.quality.score import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_DRAWS: Final = 2000
+_STUDENT: Final = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
+)
+"""Quantile 0.975 of Student's t with 1, 2, ... degrees of freedom; the last stands for more, 4 % too wide at most."""
 
 
 class Spread(NamedTuple):
-    """Mean and 95 % interval; all NaN where there is no value."""
+    """Mean and 95 % interval; all NaN where there is no value, the interval where there is only one."""
 
     mean: float
     low: float
@@ -32,6 +34,8 @@ def spread(values: Iterable[float | None]) -> Spread:
     known = [value for value in values if value is not None and math.isfinite(value)]
     if not known:
         return Spread(math.nan, math.nan, math.nan)
-    rng = Random(f"gridline/bootstrap/{len(known)}")  # noqa: S311 - must be repeatable, not unguessable
-    means = [fmean(rng.choices(known, k=len(known))) for _ in range(_DRAWS)]
-    return Spread(fmean(known), percentile(means, 0.025), percentile(means, 0.975))
+    mean, free = fmean(known), len(known) - 1
+    if not free:
+        return Spread(mean, math.nan, math.nan)
+    reach = _STUDENT[min(free, len(_STUDENT)) - 1] * stdev(known) / math.sqrt(len(known))
+    return Spread(mean, max(mean - reach, min(0.0, *known)), mean + reach)  # no lower than what there can be

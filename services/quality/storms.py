@@ -18,6 +18,7 @@ from services.dedup.replay_files import (
     read_time,
 )
 from services.dedup.replay_reports import Served, load_served
+from services.grid.csv_file import no_utf8
 from services.simulator.words import Kind
 
 if TYPE_CHECKING:
@@ -161,7 +162,10 @@ def read_rows(
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="")
+            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
             for row in reader:
+                if not any(row.values()):  # the empty rows that a spreadsheet leaves at its end
+                    continue
                 try:
                     name, what = row[column], read(row)
                 except ValueError as error:
@@ -172,8 +176,10 @@ def read_rows(
                 found[name] = what
     except KeyError as error:  # a column that is missing is missing in every row
         raise ReplayFileError(path, [(1, f"lacks the column {error.args[0]!r}")]) from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ReplayFileError(path, [(0, f"is not CSV in UTF-8: {error}")]) from None
+    except UnicodeDecodeError as error:
+        raise ReplayFileError(path, [(0, no_utf8(error.object, error.start))]) from None
+    except csv.Error as error:
+        raise ReplayFileError(path, [(0, f"is not CSV: {error}")]) from None
     if not (found or problems or may_be_empty):
         problems.append((0, "has no row"))
     if problems:

@@ -28,11 +28,11 @@ def _plain(digits: int) -> Callable[[Spread], str]:
     return lambda one: "–" if math.isnan(one.mean) else f"{one.mean:.{digits}f}"
 
 
-def _ranged(digits: int) -> Callable[[Spread], str]:
+def _ranged(digits: int, most: float = math.inf) -> Callable[[Spread], str]:
     def show(one: Spread) -> str:
         if math.isnan(one.mean):
             return "–"
-        return f"{one.mean:.{digits}f} ({one.low:.{digits}f}–{one.high:.{digits}f})"
+        return f"{one.mean:.{digits}f} ({one.low:.{digits}f}–{min(one.high, most):.{digits}f})"
 
     return show
 
@@ -42,7 +42,9 @@ def _percent(one: Spread) -> str:
 
 
 def _percent_ranged(one: Spread) -> str:
-    return "–" if math.isnan(one.mean) else f"{100 * one.mean:.1f} ({100 * one.low:.1f}–{100 * one.high:.1f}) %"
+    return (
+        "–" if math.isnan(one.mean) else f"{100 * one.mean:.1f} ({100 * one.low:.1f}–{100 * min(one.high, 1.0):.1f}) %"
+    )
 
 
 def _seconds(one: Spread) -> str:
@@ -50,7 +52,7 @@ def _seconds(one: Spread) -> str:
 
 
 _MAIN: Final = (
-    _Column("B³ F1", "b3_f1", _ranged(3)),
+    _Column("B³ F1", "b3_f1", _ranged(3, most=1.0)),
     _Column("spare orders a fault", "spare_per_fault", _ranged(2)),
     _Column("no own order", "hidden", _percent_ranged),
     _Column("of these merged away", "hidden_in_another", _percent),
@@ -159,7 +161,7 @@ Rules in force: `{rules}`.
 Simulated storms with their truth ([storm-files.md](storm-files.md)) are written to files, read back, and merged by the
 code that runs in the service (`gridline replay`): online, by arrival, without a hold. The tuning storms (`suburb`,
 `valley`, `town`; seeds 1 to 10) are on networks grown from a seed. Nothing was tuned on the networks and seeds below.
-In brackets: 95 % bootstrap interval of the mean over seeds.
+In brackets: 95 % interval of the mean over seeds (Student).
 
 - **B³ F1**: B-cubed (Bagga and Baldwin 1998) over all reports of a true fault without danger: for each report, the
   share of its incident that belongs to its fault (P), and the share of its fault that is in its incident (R). A

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from services.cli.console import Json, out, print_json, progress, table
+from services.cli.console import Json, err, out, print_json, progress, table
 from services.cli.errors import CommandError, Exit
 from services.dedup.replay_files import ReplayFileError, read_time
 from services.dedup.rules_file import load_rules
@@ -24,7 +24,7 @@ from services.runtime.settings import read_settings
 from services.runtime.yaml_reading import RulesError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from services.quality.judge import Figures
     from services.quality.losses import Losses
@@ -85,10 +85,26 @@ def _of_folder(folder: Path) -> tuple[StormFiles, Outcome]:
         advice = "Correct these lines and run it again (docs/storm-files.md has the columns)."
         raise CommandError(f"{folder}:\n{error}", advice, Exit.REFUSED) from None
     try:
-        return storm, read_outcome(folder / "assignments.csv", folder / "orders.csv")
+        outcome = read_outcome(folder / "assignments.csv", folder / "orders.csv")
+        _check_events(folder / "assignments.csv", outcome, {line.event_id for line in storm.lines})
     except ReplayFileError as error:
         advice = "Correct these lines, or replay the storm again: `gridline replay --out` writes both files."
         raise CommandError(f"{folder}:\n{error}", advice, Exit.REFUSED) from None
+    return storm, outcome
+
+
+def _check_events(path: Path, outcome: Outcome, events: Collection[str]) -> None:
+    """Check that assignments are of these reports, and say how many reports they leave out.
+
+    Raises:
+        ReplayFileError: they name an event that was never reported.
+    """
+    if unknown := [(0, f"event {event!r} is not in the reports") for event in outcome.ever if event not in events]:
+        raise ReplayFileError(path, unknown)
+    if absent := len(events) - len(outcome.ever):
+        err.print(
+            f"[yellow]{absent:,} of {len(events):,} reports are not in {path}: they count as in no incident.[/yellow]"
+        )
 
 
 def _figures(storm: StormFiles, outcome: Outcome) -> Figures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -479,6 +480,22 @@ def test_a_bad_restoration_is_named(tmp_path: Path, rows: str, reason: str) -> N
     path.write_text(f"restored_at,device_or_account\n{rows}\n")
 
     with pytest.raises(ReplayFileError, match=reason):
+        read_restorations(path)
+
+
+def test_the_empty_rows_of_a_spreadsheet_are_no_restorations_and_no_problem(tmp_path: Path) -> None:
+    path = tmp_path / "restorations.csv"
+    path.write_text("restored_at,device_or_account\n2026-07-01T12:00:00Z,A0TR00023\n,\n,\n")
+    assert len(read_restorations(path)) == 1
+
+
+def test_restorations_of_another_form_are_told_as_what_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "restorations.csv"
+    path.write_bytes(gzip.compress(b"restored_at,device_or_account\n"))
+    with pytest.raises(ReplayFileError, match=r"is compressed with gzip: unpack it"):
+        read_restorations(path)
+    path.write_text("restored_at;device_or_account\n")
+    with pytest.raises(ReplayFileError, match=r"separated by semicolons, save it with commas"):
         read_restorations(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -205,8 +206,17 @@ def test_a_figure_over_seeds_has_an_interval_around_its_mean() -> None:
     found = spread([0.9, 0.92, 0.95, None, math.nan, 0.97])
     assert found == spread([0.9, 0.92, 0.95, 0.97])
     assert found.mean == pytest.approx(0.935)
-    assert 0.9 <= found.low < found.mean < found.high <= 0.97
+    assert (found.low, found.high) == pytest.approx((0.88553, 0.98447), abs=1e-5)  # 3.182 * 0.03109 / 2
     assert math.isnan(spread([None]).mean)
+    assert spread([1.0])[0] == 1
+    assert math.isnan(spread([1.0]).low)
+
+
+@pytest.mark.parametrize("seeds", [3, 10])
+def test_the_interval_of_a_mean_holds_the_true_one_as_often_as_it_says(seeds: int) -> None:
+    rng = random.Random(1)
+    trials = [spread([rng.gauss(0.9, 0.02) for _ in range(seeds)]) for _ in range(2000)]
+    assert sum(one.low <= 0.9 <= one.high for one in trials) / len(trials) == pytest.approx(0.95, abs=0.015)
 
 
 def test_no_seed_is_for_tuning_and_for_reporting() -> None:
@@ -264,9 +274,10 @@ def test_a_run_is_the_same_run_again_and_survives_its_file(tmp_path: Path) -> No
     assert runs[0].figures == runs[2].figures
     write_runs(tmp_path / "runs.json", runs, command="this")
     assert read_runs(tmp_path / "runs.json") == (runs, {"command": "this"})
-    (tmp_path / "other.json").write_text('{"runs": [1]}')
-    with pytest.raises(ValueError, match=r"other\.json is not what"):
-        read_runs(tmp_path / "other.json")
+    for other in ('{"runs": [1]}', "no JSON"):
+        (tmp_path / "other.json").write_text(other)
+        with pytest.raises(ValueError, match=r"other\.json is not what"):
+            read_runs(tmp_path / "other.json")
 
 
 def test_the_published_page_is_what_the_recorded_runs_say() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from services.cli.commands import score
+from services.cli.errors import CommandError
 from services.dedup.replay_files import ReplayFileError
 from services.quality.storms import read_faults, read_storm, read_truth
 
@@ -70,3 +73,29 @@ def test_what_cannot_be_used_is_named(storm: Path, file: str, lines: tuple[str, 
     write(storm / file, *lines)
     with pytest.raises(ReplayFileError, match=re.escape(said)):
         read_storm(storm)
+
+
+def test_columns_may_be_written_large_and_rows_be_empty(storm: Path) -> None:
+    write(storm / "truth.csv", TRUTH[0].upper().replace(",", " ,"), TRUTH[1], ",,,,,")
+    assert read_storm(storm).truth.keys() == {"e1"}
+
+
+def test_a_compressed_file_is_named_as_one(storm: Path) -> None:
+    (storm / "truth.csv").write_bytes(gzip.compress("\n".join(TRUTH).encode()))
+    with pytest.raises(ReplayFileError, match=r"truth\.csv: is compressed with gzip: unpack it"):
+        read_storm(storm)
+
+
+def test_assignments_of_another_storm_are_refused_and_what_they_leave_out_is_told(storm: Path, capsys) -> None:
+    write(storm / "orders.csv", "order_id,incident_id,issued_at,device,superseded_by")
+    write(storm / "assignments.csv", "event_id,incident_id,order_ids", "e2,i1,")
+    with pytest.raises(CommandError, match=r"assignments\.csv: event 'e2' is not in the reports"):
+        score.score([storm])
+    write(storm / "assignments.csv", "event_id,incident_id,order_ids")
+    with pytest.raises(CommandError, match=r"assignments\.csv: has no row"):
+        score.score([storm])
+    with (storm / "reports.jsonl").open("a", encoding="utf-8") as file:
+        file.write(f'{{"event_id": "e0", "received_at": "{AT}"}}\n')
+    write(storm / "assignments.csv", "event_id,incident_id,order_ids", "e0,,")
+    score.score([storm])
+    assert "1 of 2 reports are not in" in " ".join(capsys.readouterr().err.split())
