@@ -23,7 +23,18 @@ from services.contracts import ids, topics
 from services.contracts.envelope import Outgoing, Refusal, RefusedError
 from services.contracts.messages import OrderVersion, OutageReported
 from services.contracts.values import DeviceRef, OrderStatus, Priority
-from services.runtime import batch, consumer, migration, outbox, positions, postgres, service, silent_sessions
+from services.runtime import (
+    batch,
+    claiming,
+    fetching,
+    log_client,
+    migration,
+    outbox,
+    positions,
+    postgres,
+    service,
+    silent_sessions,
+)
 from services.runtime.errors import UnavailableError
 from services.runtime.handling import Decided, Publication, Refused
 from services.runtime.settings import ServiceSettings
@@ -183,16 +194,16 @@ def take_out(protection: str) -> None:
         outbox.Relay._publish = marks_first  # type: ignore[method-assign]
     elif protection == "claim of what was read":
 
-        def held_by_any(self: Any, plain: tuple[str, int], _claim: Any) -> bool:
-            return self._kafka(plain) in self._ready
+        def held_by_any(self: Any, one: Any) -> bool:
+            return one.at in self.ready
 
-        consumer.Consumer._held = held_by_any  # type: ignore[method-assign]
+        claiming.Claiming.holds = held_by_any  # type: ignore[method-assign]
     elif protection in {"what came meanwhile", "haste"}:
         # A fetch from the partitions where nothing comes may be under way, for 20 ms: a test waits for that.
-        consumer._TOP_UP_MS = 0 if protection == "what came meanwhile" else 200
+        fetching._TOP_UP_MS = 0 if protection == "what came meanwhile" else 200
     elif protection in {"kafka's answers", "kafka's later answers"}:
         name = "beginning_offsets" if protection == "kafka's answers" else "end_offsets"
-        consumer._ANSWER_SECONDS, asked = 1.0, getattr(AIOKafkaConsumer, name)
+        log_client._ANSWER_SECONDS, asked = 1.0, getattr(AIOKafkaConsumer, name)
         heard = [] if protection == "kafka's answers" else ["once"]
 
         async def answers_no_more(self: Any, partitions: Any) -> Any:
@@ -203,7 +214,7 @@ def take_out(protection: str) -> None:
 
         setattr(AIOKafkaConsumer, name, answers_no_more)
     elif protection == "kafka's patience":
-        consumer._ANSWER_SECONDS = 1.0
+        log_client._ANSWER_SECONDS = 1.0
     elif protection == "patience with the database":
         postgres._STATEMENT_SECONDS = 2.0
     elif protection == "ending of silent sessions":
