@@ -7,6 +7,7 @@ the partition, claim it again, and go on from the position in the database.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.topics import BY_NAME
@@ -67,6 +68,11 @@ class Claiming:
         self._handler = handler
         self._owner = owner
         self._rest_until: dict[TopicPartition, float] = {}
+        for name in self.names.values():
+            metrics.OWNED.labels(name).set_function(partial(self._owned, name))
+
+    def _owned(self, name: str) -> int:
+        return sum(one.plain[0] == name for one in list(self.ready.values()))  # metrics are read in any thread
 
     def holds(self, one: Ready) -> bool:
         """Tell whether a partition may still be read under the claim that it had."""
@@ -127,8 +133,6 @@ class Claiming:
                 self._client.seek(at, self.recognising.begin(at, claim, begins[at]))
                 self.ready[at] = Ready(at, (self.names[at.topic], at.partition), claim, claim.next_offset)
                 metrics.CLAIMS.labels(self.names[at.topic]).inc()
-        for name in self.names.values():
-            metrics.OWNED.labels(name).set(sum(1 for one in self.ready.values() if one.plain[0] == name))
 
     async def _claim(self, begins: Mapping[TopicPartition, int]) -> dict[TopicPartition, Claim]:
         """Claim partitions, given where each log begins."""

@@ -20,7 +20,7 @@ from services.runtime import batch as batches
 from services.runtime import clock, metrics
 from services.runtime.claiming import Claiming
 from services.runtime.errors import FencedError, UnavailableError
-from services.runtime.fetching import Fetching, HoleError
+from services.runtime.fetching import Fetching
 from services.runtime.halting import DeadLetterLimit, Watchdog
 from services.runtime.log_client import LogClient
 from services.runtime.positions import Claim
@@ -161,7 +161,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         except UnavailableError as error:
             self._claiming.release_all()
             await self._back_off("postgres", error)
-        except (NoOffsetForPartitionError, OffsetOutOfRangeError, HoleError):
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError):
             # Not sought yet, or the log moved under us: claiming again seeks, and checks the log's bounds.
             self._claiming.release_all()
         except (KafkaError, OSError) as error:

@@ -35,10 +35,6 @@ _DECODED_AT_ONCE: Final = 32
 _log = structlog.get_logger()
 
 
-class HoleError(Exception):
-    """The client went from one offset to another that is not the next."""
-
-
 class Fetching:
     """Reads batches, one ahead where there is enough."""
 
@@ -74,7 +70,6 @@ class Fetching:
 
         Raises:
             HaltError: it is not the log that was read before.
-            HoleError: a log has a hole that was not seen before.
             KafkaError: as ``LogClient.fetch``.
         """
         ahead, self._ahead = self._ahead, None
@@ -136,9 +131,9 @@ class Fetching:
 
         A log has a hole where a transaction of another company's producer ends. Seen for the first time it may be
         records that the client left out: only what is seen again once the partition is sought anew is the log's own.
+        Nothing else waits for that, and nothing is claimed again: a partner may end transactions all day.
 
         Raises:
-            HoleError: there is a hole that was not seen before.
             HaltError: it is not the log that was read before.
         """
         ready = self._claiming.ready.get(at)
@@ -152,7 +147,8 @@ class Fetching:
         hole = stands, wanted[0].offset
         if stands < wanted[0].offset and not BY_NAME[name].compacted and self._holes.get(at) != hole:
             self._holes[at] = hole
-            _log.info("hole_in_log", topic=name, partition=at.partition, stands=stands, next=wanted[0].offset)
-            raise HoleError
+            _log.debug("hole_in_log", topic=name, partition=at.partition, stands=stands, next=wanted[0].offset)
+            self._client.seek(at, stands)
+            return None
         ready.read_to = wanted[-1].offset + 1
         return ready, wanted

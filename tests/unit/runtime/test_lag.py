@@ -1,4 +1,4 @@
-"""How far behind a process is: of the partitions that it reads, and of no others."""
+"""How far behind a process is, and what it owns: of the partitions that it reads, and of no others."""
 
 from __future__ import annotations
 
@@ -62,3 +62,11 @@ async def test_control_one_that_is_about_to_claim_them_does_not_say_that_it_has_
     claiming.release_all()
     await claiming.measure_lag()
     assert lag() == 5
+
+
+async def test_a_process_that_has_lost_its_partitions_owns_none_at_once(claiming: Claiming):
+    """While the database is away nothing is claimed, and so nothing comes to say it later."""
+    owned = cast("Any", metrics.OWNED.labels(OUTAGE_INPUT.name))
+    assert [sample.value for sample in owned._child_samples()] == [1]
+    claiming.release_all()
+    assert [sample.value for sample in owned._child_samples()] == [0]
