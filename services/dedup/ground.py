@@ -22,8 +22,7 @@ from services.dedup.store.views import count_open, count_proposed
 from services.grid.operating import switched_areas
 from services.grid.store import current_version
 from services.runtime import clock
-from services.runtime.errors import UnavailableError
-from services.runtime.postgres import translated
+from services.runtime.postgres import later_if_away, translated
 from services.runtime.watched import Watched
 
 if TYPE_CHECKING:
@@ -134,10 +133,8 @@ class Ground:
         """Look again and again, for the life of the service."""
         while True:
             await asyncio.to_thread(self.look_at_rules)
-            try:
+            with later_if_away():
                 await self.look_at_network(pool)
-            except UnavailableError as error:
-                _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
             await asyncio.sleep(every_s)
 
 

@@ -14,8 +14,7 @@ from services.dedup.domain.figures import Figures, figures
 from services.dedup.domain.service_levels import MOMENTARY
 from services.dedup.store import reliability
 from services.runtime import clock
-from services.runtime.errors import UnavailableError
-from services.runtime.postgres import translated
+from services.runtime.postgres import later_if_away, translated
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,8 +45,6 @@ async def measure_reliability(pool: Pool, now: datetime, levels: ServiceLevels |
 async def watch_reliability(pool: Pool, ground: Ground, every_s: float) -> None:
     """Measure again and again, for the life of the service."""
     while True:
-        try:
+        with later_if_away():
             await measure_reliability(pool, clock.now(), ground.rules.levels)
-        except UnavailableError as error:
-            _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
         await asyncio.sleep(every_s)

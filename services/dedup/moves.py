@@ -17,9 +17,8 @@ from services.contracts.messages import OutageMoved
 from services.contracts.topics import OUTAGE_INPUT
 from services.dedup.store import network
 from services.runtime import clock
-from services.runtime.errors import UnavailableError
 from services.runtime.handling import Publication
-from services.runtime.postgres import translated
+from services.runtime.postgres import later_if_away, translated
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -103,14 +102,12 @@ async def watch_moves(pool: Pool, outbox: Outbox, ground: Ground, every_s: float
         if current is not None and str(current) != label:
             label, looks = str(current), _LOOKS
             sent.clear()
-        try:
+        with later_if_away():
             if looks or (label and rounds % _AGAIN == 0):
                 areas = ground.changed_since(done) if looks in {_LOOKS, 1} else ()
                 await tell_moved(pool, outbox, label, clock.now(), sent, areas=areas)
                 looks = max(0, looks - 1)
                 if not looks:
                     done = generation  # looked at whatever changed until then, to the end
-        except UnavailableError as error:
-            _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
         with suppress(TimeoutError):
             await asyncio.wait_for(ground.switched.wait(), every_s)

@@ -26,7 +26,7 @@ from services.dedup.store.views import take_due_timers
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
 from services.runtime.handling import Publication
-from services.runtime.postgres import translated
+from services.runtime.postgres import later_if_away, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -171,10 +171,8 @@ async def watch_levels(pool: Pool, outbox: Outbox, ground: Ground, every_s: floa
     while True:
         levels, now = ground.rules.levels, clock.now()
         if levels is not None and (compared is None or compared[0] != levels.hash or now - compared[1] >= _AGAIN):
-            try:
+            with later_if_away():
                 if woken := await wake_moved(pool, outbox, now, levels):
                     _log.info("due_times_moved", incidents=woken, levels_hash=levels.hash)
                 compared = levels.hash, now
-            except UnavailableError as error:
-                _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
         await asyncio.sleep(every_s)

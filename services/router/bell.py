@@ -23,8 +23,7 @@ from services.router import metrics, roster
 from services.router.domain.desk import work_of
 from services.router.lanes import Lanes, kind_of
 from services.runtime import clock
-from services.runtime.errors import UnavailableError
-from services.runtime.postgres import translated
+from services.runtime.postgres import later_if_away, translated
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -204,19 +203,16 @@ class Bell:
             busy = {waiter.agent.agent_id for waiter in self._waiters if waiter.busy}
             if began - looked < _HANDS_SECONDS:
                 busy.clear()
-            try:
-                with translated():
-                    async with pool.acquire() as connection:
-                        await self._look(connection, every_lane=every_lane)
-                        if every_lane:
-                            least = every_s if self._waiters else max(every_s, _IDLE_SECONDS)
-                            ended = clock.monotonic()
-                            due = ended + max(least, min(_MOST_REST_SECONDS, _REST_TIMES * (ended - began)))
-                        if busy:
-                            looked = clock.monotonic()
-                            self._compare(await roster.hands(connection, busy))
-            except UnavailableError as error:
-                _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
+            with later_if_away(), translated():
+                async with pool.acquire() as connection:
+                    await self._look(connection, every_lane=every_lane)
+                    if every_lane:
+                        least = every_s if self._waiters else max(every_s, _IDLE_SECONDS)
+                        ended = clock.monotonic()
+                        due = ended + max(least, min(_MOST_REST_SECONDS, _REST_TIMES * (ended - began)))
+                    if busy:
+                        looked = clock.monotonic()
+                        self._compare(await roster.hands(connection, busy))
             await asyncio.sleep(every_s)
 
     async def _look(self, connection: Connection, *, every_lane: bool) -> None:

@@ -19,8 +19,7 @@ import structlog
 from services.router import store
 from services.router.domain.desk import turn_of
 from services.runtime import clock
-from services.runtime.errors import UnavailableError
-from services.runtime.postgres import translated
+from services.runtime.postgres import later_if_away, translated
 
 if TYPE_CHECKING:
     from services.router.acting import Desk
@@ -76,10 +75,8 @@ async def watch_clocks(desk: Desk, every_s: float = _EVERY_S) -> None:
     """Look again and again, for the life of the service."""
     seen: frozenset[str] = frozenset()
     while True:
-        try:
+        with later_if_away():
             seen = await look(desk, seen)
-        except UnavailableError as error:
-            _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
         await asyncio.sleep(every_s)
 
 

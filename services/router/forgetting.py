@@ -12,8 +12,7 @@ import structlog
 
 from services.router import roster, store
 from services.runtime import clock
-from services.runtime.errors import UnavailableError
-from services.runtime.postgres import translated
+from services.runtime.postgres import later_if_away, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,11 +30,8 @@ async def forget_reporters(
 ) -> None:
     """Forget what is old, again and again, for the life of the service."""
     while True:
-        try:
-            with translated():
-                async with pool.acquire() as connection:
-                    await store.forget_reporters(connection, clock.now() - bounds.matter - bounds.event_lag)
-                    await roster.forget_known(connection, clock.now() - rules().timings.known)
-        except UnavailableError as error:
-            _log.warning("reporters_not_forgotten", reason=str(error)[:200])
+        with later_if_away(), translated():
+            async with pool.acquire() as connection:
+                await store.forget_reporters(connection, clock.now() - bounds.matter - bounds.event_lag)
+                await roster.forget_known(connection, clock.now() - rules().timings.known)
         await asyncio.sleep(every_s)

@@ -19,7 +19,7 @@ from services.router.domain.desk import overdue, turn_of, work_of
 from services.router.domain.versions import moved_on, worked
 from services.router.domain.work import Phase
 from services.runtime import clock
-from services.runtime.errors import UnavailableError
+from services.runtime.postgres import later_if_away
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,7 +42,7 @@ async def watch_time(desk: Desk, every_s: float, limits_every_s: float = _LIMITS
     """Look again and again, for the life of the service."""
     limits, due = "", 0.0
     while True:
-        try:
+        with later_if_away():
             if limits != (loaded := desk.rules().hash) or clock.monotonic() >= due:
                 while await limit_write_ups(desk):
                     continue
@@ -55,8 +55,6 @@ async def watch_time(desk: Desk, every_s: float, limits_every_s: float = _LIMITS
             while await sweep(desk):
                 continue
             await give_back(desk)
-        except UnavailableError as error:
-            _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
         await asyncio.sleep(every_s)
 
 

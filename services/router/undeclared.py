@@ -17,8 +17,7 @@ from services.router.domain.desk import GRIDLINE
 from services.router.domain.log import Did, Event
 from services.router.tree.desk import kinds_of_no_ticket, queues_of_no_tree
 from services.runtime import clock
-from services.runtime.errors import UnavailableError
-from services.runtime.postgres import translated
+from services.runtime.postgres import later_if_away, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,12 +64,10 @@ async def watch_queues(desk: Desk, every_s: float = _EVERY_S) -> None:
     """Look again and again, for the life of the service."""
     told: list[str] = []
     while True:
-        try:
+        with later_if_away():
             while await look(desk):
                 continue
             told = tell_unknown(desk, told)
-        except UnavailableError as error:
-            _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
         await asyncio.sleep(every_s)
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
+import structlog
 from asyncpg.connect_utils import SessionAttribute
 
 from services.contracts.envelope import Refusal, RefusedError
@@ -19,13 +20,15 @@ from services.runtime.errors import UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from asyncpg.pool import PoolConnectionProxy
+    from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
 
 _STATEMENT_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 10.0
+_QUEUE_SECONDS: Final = 10.0
+"""How long somebody waits for a connection where all are in use: of a frozen server each is for half a minute."""
 _CANCEL_SECONDS: Final = 5.0
 """How long a server may take to say that a statement is given up: from a frozen one no word ever comes."""
 FROZEN_SECONDS: Final = 10.0
@@ -49,6 +52,8 @@ _UNAVAILABLE: Final = (
     TimeoutError,
     asyncio.IncompleteReadError,
 )
+
+_log = structlog.get_logger()
 
 
 @contextmanager
@@ -77,6 +82,15 @@ def translated() -> Iterator[None]:
         raise UnavailableError(f"postgres: {error}") from error
     except _UNAVAILABLE as error:
         raise UnavailableError(f"postgres: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def later_if_away() -> Iterator[None]:
+    """Put off until the next time what is done again and again for the life of a service, if Postgres is away now."""
+    try:
+        yield
+    except UnavailableError as error:
+        _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
 
 
 def _came_of_a_death(error: BaseException) -> bool:
@@ -135,6 +149,15 @@ class _Session(asyncpg.Connection):
             self.terminate()
 
 
+class _Pool(asyncpg.Pool):
+    """A pool in which nobody waits without bound: by itself asyncpg queues everybody behind everybody else."""
+
+    def acquire(self, *, timeout: float | None = None) -> PoolAcquireContext[asyncpg.Record]:
+        if timeout is None and self._queue.empty():  # type: ignore[attr-defined] # else there is nothing to wait for
+            timeout = _QUEUE_SECONDS
+        return super().acquire(timeout=timeout)
+
+
 async def open_pool(dsn: str, *, schema: str, size: int, ready: int = 1) -> Pool:
     """Open a pool whose connections work in ``schema``; one that was opened stays open.
 
@@ -150,15 +173,18 @@ async def open_pool(dsn: str, *, schema: str, size: int, ready: int = 1) -> Pool
         UnavailableError: the server cannot be reached.
     """
     with translated():
-        return await asyncpg.create_pool(
+        return await _Pool(
             dsn,
             min_size=ready,
             max_size=size,
+            max_queries=50_000,
             max_inactive_connection_lifetime=0,
             command_timeout=_STATEMENT_SECONDS,
             timeout=_CONNECT_SECONDS,
             target_session_attrs=SessionAttribute.read_write,
+            loop=None,
             connection_class=_Session,
+            record_class=asyncpg.Record,
             init=_know_types,
             reset=_nothing_to_reset,
             server_settings=session_settings(schema),
