@@ -65,7 +65,12 @@ class ServiceSettings(BaseSettings):
         le=300_000,
         description="Kafka session timeout: a process silent for longer loses its partitions",
     )
-    outbox_shards: int = Field(default=1, ge=1, le=64, description="Relays of one service across its processes")
+    outbox_shards: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Relays of one service across its processes; one process may have them all, each with a connection",
+    )
     produce_deadline_s: float = Field(
         default=5.0, gt=0, le=60, description="Longest wait for Kafka to confirm a record"
     )
@@ -77,6 +82,14 @@ class ServiceSettings(BaseSettings):
         if dsn.get_secret_value():  # a service without a database needs none
             check_dsn(dsn.get_secret_value())
         return dsn
+
+    @field_validator("outbox_shards")
+    @classmethod
+    def _leave_connections(cls, shards: int, info: ValidationInfo) -> int:
+        least = shards + 2
+        if info.data.get("postgres_pool", least) < least:
+            raise ValueError(f"a relay keeps a connection: GRIDLINE_POSTGRES_POOL must be {least} at least")
+        return shards
 
     @field_validator("kafka_password")
     @classmethod

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 import pytest
 
-from services.runtime.postgres import open_pool
+from services.runtime import postgres
+from services.runtime.errors import UnavailableError
+from services.runtime.postgres import open_pool, translated
 
 pytestmark = pytest.mark.integration
 
@@ -45,3 +49,21 @@ async def test_a_commit_waits_for_the_disk_where_the_database_would_not(database
 
 async def test_a_batch_is_not_compiled_before_it_is_run(database_dsn: str) -> None:
     assert await shown_where_the_database_says(database_dsn, "jit", "on") == "off"
+
+
+async def test_nobody_waits_without_bound_for_others_to_give_a_connection_back(
+    database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a frozen database a request would wait until all that came before it have given up, and orders with it."""
+    monkeypatch.setattr(postgres, "_QUEUE_SECONDS", 0.2)
+    pool = await open_pool(database_dsn, schema="public", size=1)
+    try:
+        async with pool.acquire():
+            for ask in (pool.acquire, lambda: pool.fetchval("SELECT 1")):
+                with pytest.raises(UnavailableError, match="TimeoutError"), translated():
+                    async with asyncio.timeout(5):
+                        await ask()
+        async with asyncio.timeout(5):
+            assert await pool.fetchval("SELECT pg_sleep(0.4), 1 AS it_is_the_waiting_that_is_bounded") == ""
+    finally:
+        await pool.close()

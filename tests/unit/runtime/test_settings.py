@@ -34,6 +34,15 @@ def test_a_file_of_certificates_that_is_none_is_a_setting_that_does_not_fit(monk
     assert "ssl_context" in read_settings(ServiceSettings).kafka_client()
 
 
+def test_relays_leave_connections_for_everything_else(monkeypatch):
+    """Each shard's relay keeps one for good; a process that has them all would never read a record."""
+    monkeypatch.setenv("GRIDLINE_OUTBOX_SHARDS", "6")
+    assert read_settings(ServiceSettings).outbox_shards == 6
+    assert "GRIDLINE_POSTGRES_POOL" in refused(monkeypatch, OUTBOX_SHARDS=7)
+    monkeypatch.setenv("GRIDLINE_POSTGRES_POOL", "9")
+    assert read_settings(ServiceSettings).outbox_shards == 7
+
+
 @pytest.mark.parametrize("given", [{}, {"USERNAME": "gridline"}, {"PASSWORD": "word"}])
 def test_sasl_needs_a_name_and_a_password(monkeypatch, given):
     given = {f"KAFKA_{name}": value for name, value in given.items()}
