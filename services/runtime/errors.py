@@ -10,6 +10,14 @@ class UnavailableError(Exception):
     """Kafka, Postgres or another system cannot be reached now: back off, then the same message again."""
 
 
+class NoTopicError(UnavailableError):
+    """A topic is not there, though Kafka answers: what is for other topics need not wait for it."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"kafka: there is no topic {topic}")
+        self.topic = topic
+
+
 class FencedError(Exception):
     """Another owner has taken these partitions: what was decided on them is void."""
 

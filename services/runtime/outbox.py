@@ -4,6 +4,8 @@ A row's bytes are final when it is written, so every copy is equal. A small entr
 unpublished. Per shard one relay, under an advisory lock, takes the waiting rows (never "above the last id"), publishes
 them in id order, waits for all acknowledgements, then deletes the entries. A crash in between repeats records; nothing
 is skipped. Entries are separate because they are a few bytes: no record is written twice.
+
+What is for a topic that is missing is put aside until it is there: an order does not wait for a topic of dead letters.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import structlog
 
 from services.contracts.envelope import Outgoing, encode
 from services.runtime import clock, metrics
-from services.runtime.errors import UnavailableError
+from services.runtime.errors import NoTopicError, UnavailableError
 from services.runtime.failpoints import failpoint
 from services.runtime.postgres import translated
 from services.runtime.producer import refuse_oversize
@@ -41,6 +43,10 @@ _IDLE_SECONDS: Final = 1.0
 """How long the relay sleeps when nothing wakes it: the bound for rows committed by another process."""
 _LOCK_RETRY_SECONDS: Final = 1.0
 _SILENCE_SECONDS: Final = 5.0
+_ASIDE: Final = 100
+"""Shards from this multiple of their number on have no relay: what is put aside is taken in again from there."""
+_MISSING_SECONDS: Final = 5.0
+"""How often a missing topic is looked for."""
 
 _TAKE: Final = """
 SELECT CASE WHEN pg_try_advisory_lock($1, $2) THEN set_config('idle_session_timeout', $3, false) END
@@ -80,6 +86,7 @@ FROM (
 ) AS w CROSS JOIN LATERAL (SELECT * FROM outbox WHERE id = w.id LIMIT 1) AS o
 ORDER BY o.id
 """
+_PUT_ASIDE: Final = "UPDATE outbox_waiting SET shard = $1 WHERE shard = $2 AND id = ANY($3::bigint[])"
 _TAKE_IN: Final = "UPDATE outbox_waiting SET shard = $1 WHERE shard >= $2 AND shard % $2 = $1"
 _OLDEST: Final = """
 SELECT n, (SELECT created_at FROM outbox WHERE id = first) AS oldest
@@ -179,6 +186,8 @@ class Relay:
         self._shard = shard
         self._shards = settings.outbox_shards
         self._took_in_at = float("-inf")
+        self._missing: set[str] = set()
+        self._look_at = 0.0
         self._log = structlog.get_logger().bind(shard=shard)
 
     async def run(self) -> None:
@@ -209,9 +218,12 @@ class Relay:
             await connection.execute("SET synchronous_commit = off")
             # What waits comes and goes too fast for statistics: rows are found by their ids, whatever these say.
             await connection.execute("SET enable_seqscan = off")
+            self._forget_missing()
             page = await self._unpublished(connection)
             while True:
                 self._outbox.rest(self._shard)
+                if await self._has_found_missing():
+                    page = []  # what was put aside comes before it
                 page = await self._publish(connection, page) if page else await self._unpublished(connection)
                 if not page:
                     await self._outbox.wait(self._shard)
@@ -222,10 +234,27 @@ class Relay:
     async def _unpublished(self, connection: Connection) -> list[asyncpg.Record]:
         """Return the first page, also of shards that there were more of before: nobody else publishes those."""
         now = clock.monotonic()
-        if now - self._took_in_at >= _IDLE_SECONDS:  # not at each look: an order waits for it
+        if not self._missing and now - self._took_in_at >= _IDLE_SECONDS:  # not at each look: an order waits for it
             self._took_in_at = now
             await connection.execute(_TAKE_IN, self._shard, self._shards)
         return await connection.fetch(_DONE_AND_NEXT, self._shard, _PAGE, [])
+
+    def _forget_missing(self) -> None:
+        """Take in at the next look what was put aside, before anything that is for the same topics."""
+        self._missing.clear()
+        self._took_in_at = float("-inf")
+
+    async def _has_found_missing(self) -> bool:
+        """Look now and then whether a missing topic is there; if so, all are tried again."""
+        now = clock.monotonic()
+        if not self._missing or now < self._look_at:
+            return False
+        self._look_at = now + _MISSING_SECONDS
+        for topic in self._missing:
+            if not await self._producer.lacks(topic):
+                self._forget_missing()
+                return True
+        return False
 
     async def _publish(self, connection: Connection, page: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
         """Publish a page and note that it is; return the next.
@@ -233,9 +262,19 @@ class Relay:
         Raises:
             UnavailableError: not everything was acknowledged; the rows go on waiting and are sent again.
         """
-        await self._producer.send_batch(
-            [Outgoing(row["topic"], row["key"], row["value"], unpack_headers(row["headers"])) for row in page]
-        )
+        if aside := [row["id"] for row in page if row["topic"] in self._missing]:
+            await connection.execute(_PUT_ASIDE, self._shard + _ASIDE * self._shards, self._shard, aside)
+            return await connection.fetch(_DONE_AND_NEXT, self._shard, _PAGE, [])
+        try:
+            await self._producer.send_batch(
+                [Outgoing(row["topic"], row["key"], row["value"], unpack_headers(row["headers"])) for row in page]
+            )
+        except NoTopicError as error:
+            metrics.UNAVAILABLE.labels("relay").inc()
+            self._log.error("topic_missing", topic=error.topic, reason=str(error))
+            self._missing.add(error.topic)
+            self._look_at = clock.monotonic() + _MISSING_SECONDS
+            return list(page)
         failpoint("relay.published")
         now = clock.now()
         following = await connection.fetch(_DONE_AND_NEXT, self._shard, _PAGE, [row["id"] for row in page])

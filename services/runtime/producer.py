@@ -19,7 +19,7 @@ from services.contracts.envelope import Refusal, RefusedError
 from services.contracts.topics import MAX_RECORD_BYTES
 from services.runtime import metrics
 from services.runtime.deadlines import within
-from services.runtime.errors import UnavailableError
+from services.runtime.errors import NoTopicError, UnavailableError
 from services.runtime.partitioning import partition_of
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _STOP_SECONDS: Final = 5.0
 _START_SECONDS: Final = 20.0
 _REACH_SECONDS: Final = 2.0
+_TOPIC_SECONDS: Final = 1.0
 _log = structlog.get_logger()
 
 
@@ -113,6 +114,18 @@ class Producer:
             return False
         return True
 
+    async def lacks(self, topic: str) -> bool:
+        """Whether a broker says now that there is no such topic."""
+        producer = self._producer
+        if producer is None:
+            return False
+        try:
+            async with asyncio.timeout(_REACH_SECONDS):
+                known = await producer.client.fetch_all_metadata()
+        except (KafkaError, TimeoutError, OSError):
+            return False
+        return known.partitions_for_topic(self._settings.topic_prefix + topic) is None
+
     async def send(self, outgoing: Outgoing, *, deadline_s: float | None = None) -> None:
         """Publish one record and wait until every in-sync replica has it.
 
@@ -140,6 +153,7 @@ class Producer:
         """Publish records in order and wait for all acknowledgements.
 
         Raises:
+            NoTopicError: a topic of theirs is not there; nothing was sent.
             UnavailableError: not all were acknowledged in time; any of them may be delivered.
         """
         seconds = deadline_s or self._settings.produce_deadline_s
@@ -160,9 +174,7 @@ class Producer:
     ) -> AsyncIterator[tuple[str, int, BatchBuilder]]:
         """Yield Kafka's own batches of these records: sent one by one, each took twice as long."""
         prefix = self._settings.topic_prefix
-        partitions = {
-            topic: sorted(await producer.partitions_for(prefix + topic)) for topic in {one.topic for one in batch}
-        }
+        partitions = {topic: await self._partitions(producer, topic) for topic in {one.topic for one in batch}}
         places: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
         for one in batch:
             among = partitions[one.topic]
@@ -176,6 +188,19 @@ class Producer:
                     built = producer.create_batch()
                     built.append(timestamp=None, key=one.key, value=one.value, headers=headers)
             yield prefix + topic, partition, built
+
+    async def _partitions(self, producer: AIOKafkaProducer, topic: str) -> list[int]:
+        name = self._settings.topic_prefix + topic
+        known = producer.client.cluster.partitions_for_topic(name)
+        if known is None:  # by itself aiokafka asks for a topic until our deadline
+            try:
+                async with asyncio.timeout(_TOPIC_SECONDS):
+                    known = await producer.partitions_for(name)
+            except TimeoutError:
+                if await self.lacks(topic):
+                    raise NoTopicError(topic) from None
+                raise
+        return sorted(known)
 
     def _unavailable(
         self, error: TimeoutError | KafkaError, producer: AIOKafkaProducer | None, seconds: float
