@@ -189,6 +189,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         Raises:
             Exception: as ``Transactor.run`` and the limit do; of several, that somebody else has a partition.
         """
+        self._watchdog.beat()
         ended = await asyncio.gather(*map(self._process, batches), return_exceptions=True)
         failed = [one for one in ended if one is not None]
         fenced = [at for one in failed if isinstance(one, FencedError) for at in one.partitions]
@@ -205,12 +206,17 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             return
         claims = {at: one.claim for at, one in ready.items()}
         started = clock.monotonic()
+        longest = self._settings.watchdog_seconds / 2
         try:
-            outcome = await self._transactor.run(batch, claims, clock.now())
-        except UnavailableError:
-            # A database that is too slow for it would never take it: what takes longer than a statement may is in vain.
+            async with asyncio.timeout(longest):
+                outcome = await self._transactor.run(batch, claims, clock.now())
+        except (UnavailableError, TimeoutError) as error:
+            # A database that is too slow for it would never take it: what takes longer than a statement may is in vain,
+            # and so is what takes the watchdog's time, of several statements.
             self._fetching.most = max(1, len(batch) // 2)
-            raise
+            if isinstance(error, UnavailableError):
+                raise
+            raise UnavailableError(f"postgres: {len(batch)} records took longer than {longest:g} s") from error
         most = self._fetching.most
         self._fetching.most = min(self._settings.batch_records, most + max(1, most // 4))
         self._transactor.outbox.wake()

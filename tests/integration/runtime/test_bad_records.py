@@ -199,12 +199,13 @@ async def test_a_topic_made_anew_under_us_stops_the_service_instead_of_losing_re
     assert "records were deleted before they were read" in world.log
 
 
-async def made_anew(world: World) -> Process:
+async def made_anew(world: World, *, stopped: bool = True) -> Process:
     """Delete the topic of a service that has read it, make it anew and put more on it than there was before."""
-    first = world.start()
+    process = world.start()
     await world.produce([a_record(a_report(n, area="area-1")) for n in range(10)])
     await world.settled(10)
-    assert await world.terminate(first) == 0
+    if stopped:
+        assert await world.terminate(process) == 0
     admin = AIOKafkaAdminClient(bootstrap_servers=world.bootstrap)
     await admin.start()
     try:
@@ -216,7 +217,13 @@ async def made_anew(world: World) -> Process:
         await admin.close()
     await apply_topics(world.settings(), partitions=3)
     await world.produce([a_record(a_report(n, area="area-1")) for n in range(10, 40)])
-    return world.start()
+    return world.start() if stopped else process
+
+
+@pytest.mark.integration
+async def test_it_is_noticed_by_a_service_that_is_reading_too(world: World):
+    assert await world.ended(await made_anew(world, stopped=False)) == 65
+    assert "another record than this service has read there" in world.log
 
 
 @pytest.mark.integration

@@ -73,6 +73,18 @@ async def test_a_database_too_slow_for_a_batch_gets_smaller_ones_until_it_takes_
     assert largest["n"] == 40, "they have their full size again"
 
 
+async def test_a_database_whose_statements_are_each_in_time_and_a_batch_is_not_gets_smaller_ones(world: World):
+    """Six take eighteen seconds, and the watchdog gives the loop eight: begun anew they would be in vain for ever."""
+    reports = [a_report(n, area="area-1", address="slow" if n else "") for n in range(7)]
+    process = world.start(watchdog_seconds="8")
+    await world.produce([a_record(one) for one in reports[:1]])
+    await world.settled(1)
+    await world.produce([a_record(one) for one in reports[1:]])
+    await world.settled(len(reports))
+    assert process.poll() is None
+    assert await world.findings(reports) == []
+
+
 async def test_control_an_error_that_is_no_full_disk_ends_the_process_and_keeps_the_record(world: World):
     world.start()
     await world.produce([a_record(a_report(1))])
