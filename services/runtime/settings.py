@@ -69,7 +69,8 @@ class ServiceSettings(BaseSettings):
         default=1,
         ge=1,
         le=64,
-        description="Relays of one service across its processes; one process may have them all, each with a connection",
+        description="Relays of one service across its processes; one process may have them all, each with a connection."
+        " Change it while nothing waits in the outbox: readers might see a version before the one before it",
     )
     produce_deadline_s: float = Field(
         default=5.0, gt=0, le=60, description="Longest wait for Kafka to confirm a record"
