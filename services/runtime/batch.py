@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 # A batch's statements read each table by an index, whatever their arguments: planned anew for every small batch, as
 # Postgres would, looking for places takes twice as long.
 _BEGIN: Final = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan"
-# Answers which ids were there before: hardly ever any.
+# Answers which ids were there before: hardly ever any. When, the database says, which also says when they are past it.
 _INBOX: Final = """
 WITH fresh AS (
     INSERT INTO inbox (id, fingerprint, topic, partition, kafka_offset, seen_at)
-    SELECT id, fingerprint, topic, partition, kafka_offset, $6
+    SELECT id, fingerprint, topic, partition, kafka_offset, now()
     FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::int[], $5::bigint[])
          AS v (id, fingerprint, topic, partition, kafka_offset)
     ON CONFLICT (id) DO NOTHING
@@ -224,7 +224,7 @@ class Transactor:
         readable = [one for one in batch if one.refusal is None]
         if refusal is not None and readable:
             refused.append((readable.pop(), refusal))
-        fresh = await self._unseen(tx, readable, refused, now, outcome) if readable else []
+        fresh = await self._unseen(tx, readable, refused, outcome) if readable else []
         failpoint("batch.inbox")
         for at, n in Counter([one.at for one in fresh]).items():
             outcome.counts[(*at, "accepted")] = n
@@ -267,7 +267,6 @@ class Transactor:
         tx: Connection,
         batch: Sequence[Read],
         refused: list[tuple[Read, RefusedError]],
-        now: datetime,
         outcome: Outcome,
     ) -> list[Read]:
         """Put the batch's ids in the inbox; return the records never seen before, and sort out the others."""
@@ -284,7 +283,6 @@ class Transactor:
             [one.at[0] for one, _ in first.values()],
             [one.at[1] for one, _ in first.values()],
             [one.offset for one, _ in first.values()],
-            now,
         )
         if not rows and not again:
             return [one for one, _ in first.values()]

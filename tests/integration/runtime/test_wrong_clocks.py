@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT
+from services.runtime import retention
 from services.runtime.cluster import apply_topics, wanted
 from tests.integration.runtime.world import World, a_record, a_report
 
@@ -60,6 +62,19 @@ async def test_what_a_host_with_a_wrong_clock_sends_is_taken_and_bears_the_right
         stamps = [record.timestamp / 1000 for record in await skewed.records(topic)]
         assert len(stamps) >= len(REPORTS)
         assert began - HOURS < min(stamps) <= max(stamps) < time.time() + HOURS
+
+
+async def test_what_a_host_with_a_wrong_clock_has_seen_is_remembered_as_long(skewed: World):
+    """What is past its time is the database's to say: else what comes again within minutes would count twice."""
+    skewed.start(skew_hours="-2000")
+    await skewed.produce(a_record(report) for report in REPORTS)
+    await skewed.settled(len(REPORTS))
+    connection = await asyncpg.connect(skewed.dsn, server_settings={"search_path": "ledger"})
+    await retention.prune(connection)
+    await connection.close()
+    await skewed.produce(a_record(report) for report in REPORTS)
+    await skewed.settled(2 * len(REPORTS))
+    assert await skewed.findings(REPORTS) == []
 
 
 async def test_control_by_the_senders_clock_a_host_hours_ahead_publishes_nothing(skewed: World):
