@@ -111,7 +111,7 @@ class Limits:
         Raises:
             PayloadRefusedError: too much came from there.
         """
-        customer = (heard.recipient.channel, heard.recipient.address)
+        customer = (heard.recipient.channel, heard.recipient.address, None)
         _take([(self._sources, heard.source), (self._customers, customer)], Urgency.OTHER, now)
 
     def admit(self, contact: ContactReceived, peer: Peer, *, anonymous: bool, now: float) -> None:
@@ -130,7 +130,11 @@ class Limits:
         """
         named = contact.phone or (contact.reply_to and contact.reply_to.address)
         customer = contact.ticket_id if contact.channel is Channel.PHONE or not named else named
-        shares: list[_Share] = [(self._sources, contact.source), (self._customers, (contact.channel, customer))]
+        stranger = peer.sender if anonymous and named else None  # who names a number that may be anybody's
+        shares: list[_Share] = [
+            (self._sources, contact.source),
+            (self._customers, (contact.channel, customer, stranger)),
+        ]
         if anonymous and peer.sender is not None:
             shares.append((self._addresses, peer.sender))
         _take(shares, Urgency.of(contact), now)

@@ -100,6 +100,15 @@ def test_an_address_is_a_sender_only_where_no_credential_is_asked_for():
     assert sent(limits, 100, anonymous=True, peer=Peer(ip_address("203.0.113.10"))) == 9
 
 
+def test_a_stranger_who_floods_under_somebodys_number_takes_nothing_of_theirs():
+    """Anybody can name anybody's; their own reports, of danger even, had to wait for it."""
+    limits = Limits(source=PLENTY, customer=Rate(0.5, 20), address=PLENTY)
+    assert sent(limits, 1000, phone="13800000000", anonymous=True, hazard=True) == 20
+    assert sent(limits, 1, phone="13800000000") == 1, "at the site's own door"
+    neighbour = Peer(ip_address("203.0.113.10"))
+    assert sent(limits, 1, phone="13800000000", anonymous=True, peer=neighbour) == 1
+
+
 def test_all_addresses_of_one_ipv6_network_are_one_sender():
     """A home or a rented server has 2^64 of them."""
     limits = Limits(source=PLENTY, customer=PLENTY, address=Rate(1, 10))
