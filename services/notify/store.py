@@ -32,9 +32,14 @@ SELECT incident_id, revision, state, etr, etr_since, restored_at, state_since, k
        progress, storm
 FROM incident WHERE incident_id = ANY($1::uuid[])
 """
+# Of who left the address stays unknown: a record of where their report goes has it, and is no word of theirs.
 _ADD_RECIPIENTS: Final = """
 INSERT INTO recipient (recipient_id, channel, address, account, link_id)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[]) AS v (recipient_id)
+SELECT v.recipient_id, v.channel, CASE WHEN l.linked IS FALSE THEN '' ELSE v.address END,
+       CASE WHEN l.linked IS FALSE THEN NULL ELSE v.account END, v.link_id
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[])
+     AS v (recipient_id, channel, address, account, link_id)
+LEFT JOIN link l USING (link_id)
 ORDER BY v.recipient_id
 ON CONFLICT (recipient_id) DO UPDATE SET
     address = excluded.address, account = excluded.account, link_id = excluded.link_id

@@ -75,6 +75,20 @@ async def test_nothing_is_made_for_somebody_who_stopped_before_and_their_address
     assert await desk.take(ended) == 0
 
 
+async def test_a_move_of_their_report_brings_nobodys_address_back(desk):
+    """The record of where their report goes has it again."""
+    await desk.take(outage(desk, customers=(1000,)))
+    await desk.take(heard("unlinked"))
+    member = desk.make.member(1000, 1000)
+    await desk.take(desk.make.changed(1, 2, left=[1000]), desk.make.changed(2, 1, joined=[member], minute=2))
+    call = member.model_copy(update={"recipient": Recipient(channel=Channel.PHONE, address=PHONE)})
+    await desk.take(desk.make.changed(3, 1, joined=[call]))
+    assert await desk.pool.fetchval("SELECT array_agg(address) FROM recipient") == ["", ""]
+
+    await desk.take(heard("linked", at=NOW + timedelta(minutes=1)))
+    assert await desk.pool.fetchval("SELECT array_agg(address) FROM recipient") == [PHONE, PHONE]
+
+
 async def test_a_stop_also_stops_calls_to_the_number_but_no_other_channel(desk):
     await desk.take(heard("unlinked"))
     for number, channel, made in ((10, Channel.PHONE, 0), (11, Channel.WECHAT, 1)):
