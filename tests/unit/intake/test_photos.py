@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import struct
+import time
 import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,30 @@ def test_a_bomb_is_refused_by_its_header_before_a_pixel_is_unpacked() -> None:
 def test_a_bomb_of_packed_text_is_refused() -> None:
     text = b"Comment\0\0" + zlib.compress(b"a" * 50_000_000)
     assert refused(_png(8, 8, (b"zTXt", text))).reason is Reason.NOT_A_PHOTO
+
+
+def _of_scans(count: int) -> bytes:
+    """A progressive JPEG with so many more scans of nothing, each of which goes over all of the picture."""
+    whole = picture("JPEG", (1000, 1000), progressive=True)
+    end = whole.rindex(b"\xff\xd9")
+    return whole[:end] + whole[whole.rindex(b"\xff\xda") : end] * count + whole[end:]
+
+
+def test_a_bomb_of_scans_is_refused_before_one_of_them_is_read() -> None:
+    """Two hundred kilobytes took more than a minute, and ten megabytes an hour, of one of the two that are unpacked."""
+    began = time.monotonic()
+    assert refused(_of_scans(10_000)).reason is Reason.NOT_A_PHOTO
+    assert time.monotonic() - began < 5
+
+
+def test_what_follows_a_photo_is_no_scan_of_it() -> None:
+    """Telephones append a short film, or a second picture."""
+    film = b"\xff\xda\0\x08film" * 10_000
+    assert opened(remade(picture("JPEG", progressive=True, exif=b"Exif\0\0" + b"\xff\xda" * 400) + film)).size == (
+        64,
+        32,
+    )
+    assert opened(remade(_of_scans(30))).size == (1000, 1000)
 
 
 @settings(max_examples=150)
