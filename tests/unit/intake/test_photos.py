@@ -140,6 +140,17 @@ def test_a_bomb_of_scans_is_refused_before_one_of_them_is_read() -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize("junk", [b"\xff", b"\xff\x00", b"a", b"\xff\xfe\x00\x02"])
+def test_a_photo_of_ten_megabytes_of_nothing_before_its_picture_is_refused_at_once(junk: bytes) -> None:
+    """Each byte, or segment, was looked at in Python, beside all that contacts are accepted by, for seconds."""
+    whole = picture("JPEG")
+    first, rest = whole[:20], whole[20:]  # behind its first segment
+    began = time.monotonic()
+    assert refused(first + junk * (10_000_000 // len(junk)) + rest).reason is Reason.NOT_A_PHOTO
+    assert time.monotonic() - began < 1
+    assert opened(remade(first + junk * 100 + rest)).size == (64, 32)
+
+
 def test_what_follows_a_photo_is_no_scan_of_it() -> None:
     """Telephones append a short film, or a second picture."""
     film = b"\xff\xda\0\x08film" * 10_000
