@@ -42,6 +42,7 @@ from services.dedup.domain.restore import restore_account, restore_device
 from services.dedup.domain.rule import Rule
 from services.dedup.domain.rules import PLACE
 from services.dedup.domain.singles import is_beside, own_premises
+from services.dedup.domain.told_late import back_since
 from services.dedup.domain.undo import undo
 from services.dedup.domain.waves import second_wave
 from services.dedup.domain.withdrawing import answers_over
@@ -327,10 +328,13 @@ class _Decision(Draft):
         at = min(message.restored_at, message.received_at)
         if self.state.answered or self.state.covered:
             self.events += answers_over(self.state, message, at)
+        since = back_since(self.state, message)
+        if since is None:
+            return
         if message.account_id is not None:
-            restore_account(self, message.account_id, message.device, at)
+            restore_account(self, message.account_id, message.device, since)
         elif (device := self.state.leaf(message.device)) is not None:
-            restore_device(self, device, at)
+            restore_device(self, device, since)
 
     def timer(self, message: TimerFired) -> None:
         """Issue the order whose hold is over, or look again; a moment nobody waits for any more means nothing."""

@@ -302,3 +302,41 @@ def test_a_slow_clock_makes_no_second_wave_of_those_who_call_at_once(storm: Time
 
     assert not any(order.reason == "second_wave" for order in storm.orders)
     assert storm.history(storm.order_of(slow).order_id)[-1][1] != "closed"
+
+
+@pytest.mark.parametrize(
+    ("place", "account"),
+    [("A0TR00023", None), ("A0FU00016", None), ("A0TR00023", "A1")],
+    ids=["where it was reported", "above", "one customer"],
+)
+def test_a_clock_hours_behind_ends_what_is_open_when_its_word_arrives(
+    storm: Timeline, place: str, account: str | None
+) -> None:
+    """Else it ended nothing, or an outage of an hour that had lasted no minute."""
+    storm.at(0).report("A0TR00023", account="A1")
+    storm.at(60).power_back(place, account, made=60 - 8 * 60)
+
+    assert not storm.state.incidents
+    assert storm.changed[-1].restored_at == minute(60)
+
+
+@pytest.mark.parametrize("place", ["A0TR00023", "A0FU00016"])
+def test_a_late_word_of_an_outage_that_is_over_does_not_end_the_next(storm: Timeline, place: str) -> None:
+    storm.at(0).report("A0TR00023", account="A1")
+    storm.at(60).power_back("A0TR00023")
+    again = storm.at(200).report("A0TR00023", account="A1")
+    storm.at(210).power_back(place, made=62)
+    storm.at(211).power_back("A0TR00023", "A1", made=58)
+
+    assert storm.order_of(again).device.id == "A0TR00023"
+
+
+def test_a_late_word_does_not_end_it_for_who_is_still_out(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023", account="A1")
+    storm.at(60).crew(storm.order_of(first).order_id, ProgressStage.RESTORED)
+    still = storm.at(63).report("A0TR00023", account="A2")
+    storm.at(66).power_back("A0TR00023", made=61)
+    assert still in storm.state.members
+
+    storm.at(90).power_back("A0TR00023")
+    assert still not in storm.state.members
