@@ -328,7 +328,7 @@ def _observe_act(event: e.Event) -> None:
         metrics.COMMANDS.labels(event.command.action.value, outcome).inc()
     elif isinstance(event, a.TelemetryNoted):
         metrics.READINGS.labels(event.telemetry.reading.value).inc()
-    elif isinstance(event, a.RestorationSuggested):
+    elif isinstance(event, a.RestorationSuggested) and event.at is not None:
         metrics.SUGGESTED.labels(event.rule.value).inc()
     elif isinstance(event, a.DeadlineBreached):
         metrics.BREACHED.labels(event.what).inc()

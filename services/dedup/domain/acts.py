@@ -136,10 +136,14 @@ class TelemetryNoted:
 
 @frozen()
 class RestorationSuggested:
-    """Telemetry says that power is back at an open incident. Only a crew or a person closes it."""
+    """Telemetry says that power is back at an open incident, or no longer. Only a crew or a person closes it.
+
+    Attributes:
+        at: Since when; None where it is gone again.
+    """
 
     incident_id: UUID
-    at: datetime
+    at: datetime | None
     rule: Rule
 
 

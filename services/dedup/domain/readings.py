@@ -1,8 +1,8 @@
 """What a meter's or a breaker's word changes.
 
 Decided here: a last gasp counts like a report that nobody made; an open breaker confirms the outage of its device;
-power at all of an incident's meters, or its breaker closed, suggests that it is over. Only a crew or a person closes
-it. Late, repeated and disordered readings change nothing.
+power at all of an incident's meters, or its breaker closed, suggests that it is over, and power that is gone again
+takes that back. Only a crew or a person closes it. Late, repeated and disordered readings change nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.report import Report
 from services.dedup.domain.rule import Rule
-from services.dedup.domain.telemetry import subject_of
+from services.dedup.domain.telemetry import OFF, subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from uuid import UUID
 
     from services.contracts.messages import TelemetryReceived
     from services.dedup.domain.incident import Incident
@@ -43,6 +44,8 @@ def read(
         return []
     events: list[e.Event] = [a.TelemetryNoted(message)]
     planned = state.planned.covering(state.upstream(leaf), message.at)
+    if message.reading in OFF and planned is None:
+        events += _gone_again(state, message, leaf)
     if message.reading is Reading.LAST_GASP and planned is None:
         events += reported(_report(state, message))
     elif message.reading in {Reading.POWER_UP, Reading.PING_OK}:
@@ -79,10 +82,7 @@ def _opened(
 
 def _power(state: AreaState, message: TelemetryReceived, leaf: str) -> list[e.Event]:
     """Suggest that an outage is over once every meter under it that went dark, and every caller asked, has power."""
-    keys = [state.by_device[device] for device in state.upstream(leaf) if device in state.by_device]
-    if message.account_id is not None and message.account_id in state.by_premises:
-        keys.insert(0, state.by_premises[message.account_id])
-    for key in dict.fromkeys(keys):
+    for key in _known_at(state, message, leaf):
         incident = state.incidents[key]
         before = state.telemetry.known.get(subject_of(message))
         was_dark = before is not None and before.reading is Reading.LAST_GASP
@@ -92,6 +92,24 @@ def _power(state: AreaState, message: TelemetryReceived, leaf: str) -> list[e.Ev
         if dark == 0 and (was_dark or _all_powered(state, incident, message)):
             return _suggest(incident, message, Rule.METERS_ON)
     return []
+
+
+def _gone_again(state: AreaState, message: TelemetryReceived, leaf: str) -> list[e.Event]:
+    """Take back that the outages are over that a meter or breaker is under, once it says otherwise."""
+    rule = Rule.BREAKER_OPEN if message.reading is Reading.BREAKER_OPEN else Rule.METERS_OFF
+    return [
+        a.RestorationSuggested(key, None, rule)
+        for key in _known_at(state, message, leaf)
+        if (said_at := state.incidents[key].suggested_at) is not None and said_at <= message.at
+    ]
+
+
+def _known_at(state: AreaState, message: TelemetryReceived, leaf: str) -> Iterable[UUID]:
+    """Return the open incidents that a reading may be of: the customer's own, and from the device upwards."""
+    keys = [state.by_device[device] for device in state.upstream(leaf) if device in state.by_device]
+    if message.account_id is not None and message.account_id in state.by_premises:
+        keys.insert(0, state.by_premises[message.account_id])
+    return dict.fromkeys(keys)
 
 
 def _all_powered(state: AreaState, incident: Incident, message: TelemetryReceived) -> bool:

@@ -59,6 +59,7 @@ class Rule(StrEnum):
 
     BREAKER_OPEN = "breaker_open"
     METERS_ON = "meters_on"
+    METERS_OFF = "meters_off"
     BREAKER_CLOSED = "breaker_closed"
     OVERDUE = "overdue"
     ELSEWHERE = "evidence_points_elsewhere"

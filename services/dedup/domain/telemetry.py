@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from services.contracts.messages import TelemetryReceived
 
 BREAKER: Final = frozenset({Reading.BREAKER_OPEN, Reading.BREAKER_CLOSED})
-_OFF: Final = frozenset({Reading.LAST_GASP, Reading.PING_SILENT, Reading.BREAKER_OPEN})
+OFF: Final = frozenset({Reading.LAST_GASP, Reading.PING_SILENT, Reading.BREAKER_OPEN})
 _RANK: Final = {reading: rank for rank, reading in enumerate(Reading)}
 
 
@@ -98,7 +98,7 @@ class Telemetry:
         known = self.known.get(f"meter:{account}" if account else f"transformer:{device}")
         if known is None or known.at < at:
             return None
-        return known.reading not in _OFF
+        return known.reading not in OFF
 
     def dark_under(self, device: str) -> int:
         """Return how many meters under a device last said that they lost their supply."""

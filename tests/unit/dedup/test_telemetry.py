@@ -125,6 +125,28 @@ def test_a_breaker_that_closed_suggests_that_it_is_over(storm: Timeline) -> None
     assert suggested(storm) == ["breaker_closed"]
 
 
+def test_a_breaker_that_opens_again_takes_back_that_it_is_over(storm: Timeline) -> None:
+    """As a recloser does that tries and gives up: else it would say so for good."""
+    storm.at(0).reading("breaker_open", "A0FU00016")
+    storm.at(0.1).reading("breaker_closed", "A0FU00016")
+    storm.at(0.2).reading("breaker_open", "A0FU00016")
+
+    assert storm.changed[-1].restoration_suggested_at is None
+    storm.at(9).reading("breaker_closed", "A0FU00016")
+    assert storm.changed[-1].restoration_suggested_at == minute(9)
+    assert storm.at(10).reading("breaker_open", "A0FU00016", made=1) == []
+
+
+@pytest.mark.parametrize("said", ["last_gasp", "ping_silent"])
+def test_a_meter_that_loses_its_supply_again_takes_back_that_it_is_over(storm: Timeline, said: str) -> None:
+    storm.at(0).reading("last_gasp", "A0TR00023", "A1")
+    storm.at(5).reading("power_up", "A0TR00023", "A1")
+    assert storm.changed[-1].restoration_suggested_at == minute(5)
+    storm.at(6).reading(said, "A0TR00023", "A1")
+
+    assert storm.changed[-1].restoration_suggested_at is None
+
+
 def test_late_and_repeated_readings_change_nothing(storm: Timeline) -> None:
     storm.at(0).reading("last_gasp", "A0TR00023", "A1", made=0)
     storm.at(30).reading("power_up", "A0TR00023", "A1", made=30)
