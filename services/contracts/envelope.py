@@ -18,7 +18,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from services.contracts.frozen import frozen
 from services.contracts.unfit import why
@@ -98,7 +98,7 @@ def child_trace(parent: str | None, cause: UUID, hop: str) -> str:
     return trace_parent(cause, hop)
 
 
-def fingerprint(message: Message, *, without: Iterable[str] = ()) -> bytes:
+def fingerprint(message: BaseModel, *, without: Iterable[str] = ()) -> bytes:
     """Sha256 of the message's content, leaving out fields that differ between two sendings of one event."""
     return hashlib.sha256(message.model_dump_json(exclude=set(without), exclude_none=True).encode()).digest()
 

@@ -98,6 +98,7 @@ async def take_in(
             reported = await people.homes_of_accounts(connection, accounts) if everywhere and accounts else {}
             publications, unknown = [], []
             for one in posted:
+                same = fingerprint(one)  # of what was said: when it arrived, and where that goes, may change meanwhile
                 device, area = known.get(one.account_id or "", (None, None))
                 elsewhere = reported.get(one.account_id or "", [])
                 if one.device is not None:
@@ -108,10 +109,7 @@ async def take_in(
                 if not at:
                     unknown.append(one.event_id)
                     continue
-                for place in at:
-                    message = made(one, place, now)
-                    same = fingerprint(message, without=("received_at",))
-                    publications.append(Publication(OUTAGE_INPUT, message, None, same))
+                publications += [Publication(OUTAGE_INPUT, made(one, place, now), None, same) for place in at]
             await outbox.publish(connection, publications, now)
     outbox.wake()
     return BatchAccepted(accepted=len(posted) - len(unknown), unknown=unknown)

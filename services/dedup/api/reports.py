@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from services.contracts.values import Name  # noqa: TC001 - FastAPI reads the types of a door's parameters
 from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.domain.explain import considered, would_change
+from services.dedup.domain.report import made_at
 from services.dedup.domain.words import sentence
 from services.dedup.keys import Scope
 from services.dedup.store import views
@@ -132,7 +133,8 @@ def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
         words = sentence(row["reason"], {}, waits=row["outcome"] == "needs_person")
         if rows and row["outcome"] == "in_incident":
             words = rows[-1].words
-        looked = considered(state, row["device_id"], row["reported_at"], row["incident_id"])
+        made = made_at(row["reported_at"], row["received_at"], ground.rules.trusted_lag)
+        looked = considered(state, row["device_id"], made, row["incident_id"])
         change = would_change(state, report_id, row["reason"], clock.now())
         return Explanation(**dict(row), words=words, ledger=rows, considered=looked, would_change=change)
 

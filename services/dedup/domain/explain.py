@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def considered(state: AreaState, device: str | None, at: datetime, home: UUID | None) -> list[str]:
-    """Return what was looked at for a report at ``device``, from there upwards."""
+    """Return what was looked at for a report made at ``device`` at a time (``report.made_at``), from there upwards."""
     leaf = state.leaf(device)
     if leaf is None:
         return ["No device of the network in force is known for it."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from services.contracts.ids import derive
 from services.contracts.messages import OrderVersion, OutageCommanded, ReportSettled, TelemetryReceived
 from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT, REPORT_SETTLED
 from services.contracts.values import CommandAction, Reading
@@ -20,6 +22,7 @@ from services.dedup.keys import DEVELOPMENT_KEYS
 from services.dedup.metrics import PLAN_PROPOSED
 from services.dedup.moves import tell_moved
 from services.grid.store import import_network
+from services.runtime import clock
 from services.runtime.positions import totals
 from tests.integration.dedup.room import doors
 from tests.integration.dedup.test_service import DESK, UNPUBLISHED, WAITING
@@ -191,6 +194,20 @@ async def test_a_key_opens_only_its_own_doors(room: Room, desk: httpx.AsyncClien
     assert (await desk.post(f"/orders/{order}/progress", json=body)).status_code == 403, "a desk is no crew"
 
 
+async def test_a_reading_of_a_clock_that_is_ahead_is_the_same_when_it_is_sent_again(
+    room: Room, desk: httpx.AsyncClient
+) -> None:
+    """Although it counts from another arrival: it was another body, which went to the dead letters."""
+    ahead = (clock.now() + timedelta(hours=1)).isoformat()
+    body = {"readings": [{"event_id": "e1", "reading": "breaker_open", "device": "A0FU00016", "at": ahead}]}
+    for _ in range(2):
+        assert (await desk.post("/telemetry", json=body, headers=METERS)).status_code == 202
+    rows = await room.pool.fetch("SELECT headers FROM outbox WHERE topic = $1", OUTAGE_INPUT.name)
+    said = [value for row in rows for name, value in json.loads(row["headers"]) if name == "ce_fingerprint"]
+    assert len(said) == len(rows) == 2
+    assert len(set(said)) == 1
+
+
 async def test_power_that_is_back_over_http_closes_what_it_names_once(room: Room, desk: httpx.AsyncClient) -> None:
     """Those still out after it are the same interruption going on in the figures."""
     await two_outages(room)
@@ -334,6 +351,28 @@ async def test_planned_outages_readings_and_figures_over_http(room: Room, desk: 
     path = f"/planned-outages/{planned['planned_id']}/cancel?wait=0"
     assert (await desk.post(path, json=cancel, headers={"If-Match": '"7"'})).status_code == 412
     assert (await desk.post(path, json=cancel, headers={"If-Match": '"1"'})).status_code == 202
+
+
+async def test_what_is_explained_is_by_the_time_that_was_decided_by(room: Room, desk: httpx.AsyncClient) -> None:
+    """A clock that is hours behind is not believed: no planned work that is over by then was ever looked at."""
+    plan = OutageCommanded(
+        area=AREA,
+        command_id=derive("command", "a plan"),
+        action=CommandAction.PLAN,
+        author="Li",
+        reason="new poles",
+        accepted_at=minute(0),
+        planned_id=derive("planned", "a plan"),
+        device="A0TR00023",
+        starts_at=minute(0),
+        ends_at=minute(60),
+    )
+    await room.feed([plan], minute(0))
+    slow = a_report(AREA, "A0TR00023", "slow clock", 30, arrives=300)
+    await room.feed([slow], minute(300))
+    why = (await desk.get(f"/reports/{slow.report_id}/explain")).json()
+    assert why["outcome"] == "in_incident"
+    assert not [words for words in why["considered"] if "planned" in words]
 
 
 async def test_an_open_incident_says_that_a_planned_outage_entered_later_covers_it(
