@@ -99,6 +99,7 @@ def copy_of(state: AreaState) -> AreaState:
     for name in FIELDS:  # every one: what is forgotten here would be decided without
         value = getattr(state, name)
         setattr(again, name, dict(value) if isinstance(value, dict) else value)
+    again.answered = {planned: dict(reports) for planned, reports in state.answered.items()}
     again.incidents, again.by_device, again.by_premises, again.below, again.singles_at = {}, {}, {}, {}, {}
     copies = (
         replace(incident, reports=dict(incident.reports), _standing=incident.standing.copy())

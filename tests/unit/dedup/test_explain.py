@@ -46,6 +46,19 @@ def test_what_is_tried_on_is_the_area_as_it_is(storm: Timeline) -> None:
     assert copy_of(storm.state).snapshot() == storm.state.snapshot()
 
 
+def test_trying_it_out_under_planned_work_changes_nothing(storm: Timeline) -> None:
+    """Those who would be answered by it did not call."""
+    storm.at(0).dispatcher(
+        "plan", planned_id=derive("planned", "work"), device="A0TR00024", starts_at=minute(0), ends_at=minute(90)
+    )
+    storm.at(1).report("A0TR00024")
+    report = storm.at(2).report("A0TR00023")
+    before = {key: set(known) for key, known in storm.state.answered.items()}
+    said(storm, report, 3)
+
+    assert {key: set(known) for key, known in storm.state.answered.items()} == before
+
+
 def test_the_longer_it_is_quiet_the_more_calls_it_takes(storm: Timeline) -> None:
     report = storm.at(0).report("A0TR00023")
     needed = []
