@@ -50,7 +50,7 @@ SELECT p.incident_id, p.device_id, min(p.restored_at) AS restored_at, d.chain, d
 FROM restored_part AS p
 JOIN grid.device AS d
   ON d.version = (SELECT version FROM grid.network_version WHERE is_current) AND d.id = p.device_id
-WHERE p.incident_id = ANY($1::uuid[]) AND p.area = d.area
+WHERE p.incident_id = ANY($1::uuid[])
 GROUP BY p.incident_id, p.device_id, d.chain, d.chain_customers ORDER BY restored_at, p.device_id
 """
 _SERVED: Final = """
@@ -105,16 +105,22 @@ async def _steps(connection: Connection, incidents: list[UUID]) -> dict[UUID, li
 
 
 def _interruption(row: asyncpg.Record, steps: Sequence[Step]) -> Interruption:
+    upstream = tuple(row["upstream"]) or (row["device_id"],)
     return Interruption(
         area=row["area"],
         device=row["device_id"],
-        upstream=tuple(row["upstream"]) or (row["device_id"],),
+        upstream=upstream,
         customers=row["customers_served"],
         started_at=row["started_at"],
         ended_at=row["restored_at"],
-        steps=tuple(steps),
+        steps=tuple(_as_it_was(step, upstream) for step in steps),
         premises=row["premises"],
     )
+
+
+def _as_it_was(step: Step, upstream: tuple[str, ...]) -> Step:
+    """Return a step under the device that was out: what was switched over since is under another now."""
+    return step if upstream[0] in step.upstream else step._replace(upstream=(step.device, *upstream))
 
 
 async def customers_served(connection: Connection, area: str | None) -> int:

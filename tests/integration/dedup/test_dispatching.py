@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,13 @@ from services.contracts.messages import OrderVersion, OutageCommanded, ReportSet
 from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT, REPORT_SETTLED
 from services.contracts.values import CommandAction, Reading
 from services.dedup.domain import AreaState
+from services.dedup.domain.figures import figures
 from services.dedup.domain.planning import proposed_plan
 from services.dedup.handler import imbalance
 from services.dedup.keys import DEVELOPMENT_KEYS
 from services.dedup.metrics import PLAN_PROPOSED
 from services.dedup.moves import tell_moved
+from services.dedup.store import reliability
 from services.grid.store import import_network
 from services.runtime import clock
 from services.runtime.positions import totals
@@ -312,6 +315,33 @@ async def test_commands_come_in_pages_newest_first(room: Room, desk: httpx.Async
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "after")
 
 
+@pytest.mark.parametrize("now_in", ["elsewhere", AREA], ids=["while it is switched", "switched back"])
+async def test_who_was_fed_from_elsewhere_counts_until_then(room: Room, now_in: str) -> None:
+    """By whichever area noted it, and whatever feeds them by the time that the figures are asked for."""
+    away = "A0TR00023"
+    await room.feed([a_report(AREA, name, name, 0) for name in (away, "A0TR00024")], minute(0))
+    incident = await room.pool.fetchrow("SELECT incident_id, customers_served, device_id FROM incident")
+    assert incident is not None
+    assert incident["device_id"] == "A0FU00016"
+    step = "elsewhere", 1, away, incident["incident_id"], minute(21), minute(0)
+    await room.pool.execute("INSERT INTO restored_part VALUES ($1, $2, $3, $4, $5, $6)", *step)
+    async with room.pool.acquire() as connection:
+        switched = connection.transaction()
+        await switched.start()
+        if now_in != AREA:
+            sql = "UPDATE grid.device SET area = $1, chain = ARRAY[id, 'another fuse'] WHERE id = $2"
+            await connection.execute(sql, now_in, away)
+        few = await connection.fetchval("SELECT customers FROM grid.device WHERE id = $1", away)
+        async with aclosing(reliability.interruptions(connection, minute(-60), minute(60), None)) as areas:
+            (found,) = [one async for one in areas]
+        await switched.rollback()
+
+    many = incident["customers_served"]
+    sums = figures(found, many, momentary=timedelta(minutes=5), until=minute(120))
+    assert many > few > 0
+    assert sums.customer_minutes == (many - few) * 120 + few * 21
+
+
 async def test_planned_outages_readings_and_figures_over_http(room: Room, desk: httpx.AsyncClient) -> None:
     account = await room.pool.fetchrow(
         "SELECT account_id, transformer_id FROM grid.customer WHERE transformer_id = 'A0TR00023' LIMIT 1"
@@ -457,8 +487,8 @@ async def test_a_plan_entered_late_is_accepted_and_that_is_undone_over_http(
     assert (refused.status_code, planned in refused.text) == (409, True)
     began = datetime.fromisoformat(closed["opened_at"])
     day = {"start": (began - timedelta(hours=1)).isoformat(), "end": (began + timedelta(hours=1)).isoformat()}
-    figures = (await desk.get("/figures/reliability", params=day)).json()["total"]
-    assert figures["customers_interrupted"] == 0, "planned work is none of these figures"
+    total = (await desk.get("/figures/reliability", params=day)).json()["total"]
+    assert total["customers_interrupted"] == 0, "planned work is none of these figures"
     why = (await desk.get(f"/reports/{await some_report(room)}/explain")).json()
     assert any(f"Undoing accept_plan {done['command_id']}" in words for words in why["would_change"])
     assert "today's work" in why["ledger"][-1]["words"]
@@ -471,8 +501,8 @@ async def test_a_plan_entered_late_is_accepted_and_that_is_undone_over_http(
     assert (back["state"], back["covered_by"], len(back["members"])) == ("predicted", None, 2)
     assert back["proposed_plan"]["planned_id"] == planned
     assert [one["status"] for one in back["order"]] == ["issued", "cancelled", "issued"]
-    figures = (await desk.get("/figures/reliability", params=day)).json()["total"]
-    assert figures["customers_interrupted"] == back["customers_served"] > 0
+    total = (await desk.get("/figures/reliability", params=day)).json()["total"]
+    assert total["customers_interrupted"] == back["customers_served"] > 0
     assert (await room.loaded(AREA))[AREA].snapshot() == room.cached(AREA).snapshot()
     async with room.pool.acquire() as connection:
         assert imbalance(await totals(connection)) == 0
