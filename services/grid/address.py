@@ -50,6 +50,9 @@ _OURS: Final = re.compile(
 _DISTRICT: Final = re.compile(r"(\d{1,5}|[\u4e00-\u9fff]{1,6})(?:(?<![小社园校片])区|县|镇|乡|街道)")
 _DISTRICT_LAST: Final = re.compile(r"(?:\d{1,3}|[\u4e00-\u9fff]{1,6}(?<![小社园校片]))[区县]$")
 _TOWNS: Final = re.compile(r"^.*[省市](?=.{2})")
+_COMMUNITY: Final = re.compile(r"^.*(?:社区(?:居委会)?|居委会|居民委员会|村委会|村民委员会)(?=.{2})")
+"""A file may name the community that a road or an estate lies in: 荆丰社区文一西路."""
+_WITHIN: Final = re.compile(rf"{_TOWNS.pattern}|{_COMMUNITY.pattern}")
 _ROAD: Final = re.compile(
     r"([\u4e00-\u9fff\d]{1,12}?)(大道|大街|胡同|(?<![线电短马道铁半])路(?!灯|由|过|上(?!的?\d))|街(?!道|坊)|(?<![街大])道(?!路)|巷)"
 )
@@ -74,13 +77,28 @@ _OF_AN_ESTATE: Final = re.compile(
     r"|(\d{1,3})楼(?=\d{1,2}单元))"
 )
 """The building of an estate that is numbered as a house is. Before 停电, 10号 may as well be the tenth of the month."""
+_COMMITTEE: Final = re.compile(r"(?<=村)(?:村?民)?委(?:员?会)?(?=\d)")
+"""What stands in a customer file between a village and its group: 河口村民委员会7组 is 河口村7组."""
 _VILLAGE: Final = re.compile(
-    r"(?:村|庄|屯|寨|堡|湾|嘎查)(?P<group>\d{1,3})(?:村民)?(?:小?组|社(?!区)|队)(?:(?P<house>\d{1,4})号)?"
+    r"(?<=[\u4e00-\u9fff])(?P<group>\d{1,3})(?:村民)?(?:小?组|社(?!区)|队)(?:(?P<house>\d{1,4})号)?"
 )
 _NAME_BEFORE: Final = re.compile(r"[\u4e00-\u9fff]{1,11}$")
+_DEVICE: Final = re.compile(r"\d组\D?\d{0,3}\D?(?:台|箱|配|公|杆|变)")
+"""卫星8组1号台变 is what a transformer is called."""
+_SHORTEST_VILLAGE: Final = 2
+_VILLAGES: Final = ("村", "庄", "屯", "寨", "堡", "湾", "嘎查")
 _ESTATE_END: Final = re.compile(_ESTATES)
 """Without it there is no estate: to look for one in a text that names none is half of reading it."""
 _ESTATE: Final = re.compile(rf"([\u4e00-\u9fff\d]{{1,12}}?)({_ESTATES})")
+_NO_NAME: Final = "我你他她咱俺们这那的是了吗呢请问住在号栋层室"
+"""What stands before the name of an estate, and in none."""
+_OF_A_BUILDING: Final = r"(?:\d期|[a-z\d]区)?(?:(?:\d{1,4}|[a-z]\d?)栋|\d{1,3}-\d{1,2}-\d{3,4}(?![\d-]))"
+_ITS_BUILDING: Final = re.compile(_OF_A_BUILDING)
+_ANY_ESTATE: Final = re.compile(
+    rf"((?:(?![{_NO_NAME}])[\u4e00-\u9fff]){{2,12}})(?<!家里)(?<![院区村屋]里)(?<!里面)(?<![前后对]面)(?<![东南西北前后旁左右]边)"
+    rf"(?<!隔壁)(?<!楼[上下])(?<!附近)(?<![停没断]电)(?={_OF_A_BUILDING})"
+)
+"""An estate may be called anything (恒大绿洲): what stands right before the number of a building is its name."""
 _BUILDING: Final = re.compile(r"(\d{1,4}|(?<![a-z])[a-z]\d?)栋")
 _UNIT: Final = re.compile(r"(\d{1,2}|(?<![a-z])[a-z])单元")
 _ROOM: Final = re.compile(r"(\d{1,5}[a-z]?)室")
@@ -244,12 +262,12 @@ class _Numbered(NamedTuple):
 def _chinese(plain: str) -> Address:
     if LATIN.search(plain) is not None:
         plain = _in_chinese_order(plain)
-    plain = _LEAD_IN.sub("", _OURS.sub("", plain))
+    plain = _COMMITTEE.sub("", _LEAD_IN.sub("", _OURS.sub("", plain)))
     near = _NEAR.search(plain) is not None
     if (village := _group(plain, near=near)) is not None:
         return village
     road = number = None
-    estate = _ESTATE.search(plain) if _ESTATE_END.search(plain) else None
+    estate = _estate(plain)
     for found in _ROAD.finditer(plain):
         road = road or found
         if (after := _numbered(plain, found.end())) is not None:
@@ -259,14 +277,16 @@ def _chinese(plain: str) -> Address:
     last = max((found.end() for found in (road, estate) if found is not None), default=len(plain))
     until = road.end() if road is not None else estate.end() - 1 if estate is not None else last
     district, start = _district(plain, last, until)
-    road_name = _TOWNS.sub("", plain[max(start, road.start()) : road.end()]) if road is not None else ""
+    road_name = _WITHIN.sub("", plain[max(start, road.start()) : road.end()]) if road is not None else ""
     estate_name = ""
     if estate is not None:
         begin = max(start, estate.start())
         if road is not None and begin < road.end() <= estate.end():
             begin = max(begin, number.end if number is not None and number.end < estate.end() else road.end())
         estate_name = plain[begin : estate.end()].lstrip(f"0123456789号-{_LETTERS}") if begin < estate.end() else ""
-        estate_name = estate_name if len(estate_name) > 1 else ""  # 15号院3栋: what it is, and no name
+        estate_name = (
+            _COMMUNITY.sub("", estate_name) if len(estate_name) > 1 else ""
+        )  # 15号院3栋: what it is, and no name
     rest = plain[min(first, len(plain)) :]
     tail = plain[number.end if number is not None else min(last, len(plain)) if road or estate else 0 :]
     building = _BUILDING.search(rest)
@@ -290,6 +310,20 @@ def _chinese(plain: str) -> Address:
         near=near,
         readings=number.readings if number is not None and not near else (),
     )
+
+
+def _estate(plain: str) -> re.Match[str] | None:
+    """Return the estate whose building is named; else the first that is called as estates are.
+
+    A file may have the community or the village first that an estate lies in: 湖东社区阳光小区3栋, 湖东社区恒大绿洲3栋.
+    """
+    first = None
+    if _ESTATE_END.search(plain):
+        for found in _ESTATE.finditer(plain):
+            if _ITS_BUILDING.match(plain, found.end()):
+                return found
+            first = first or found
+    return _ANY_ESTATE.search(plain, first.end() if first is not None else 0) or first
 
 
 def _numbered(plain: str, at: int) -> _Numbered | None:
@@ -316,12 +350,16 @@ def _numbered(plain: str, at: int) -> _Numbered | None:
 
 
 def _district(plain: str, last: int, until: int) -> tuple[str, int]:
-    """Return the last district that stands before ``last`` and ends no later than ``until``, and where it ends."""
+    """Return the last district that stands before ``last`` and ends no later than ``until``, and where it ends.
+
+    A town right behind its county is one with it: 平川县清溪镇, 余杭区五常街道.
+    """
     district, start = "", 0
     for found in _DISTRICT.finditer(plain, 0, last):
         if found.end() > until:
             break
-        district, start = _TOWNS.sub("", found[0]), found.end()
+        within = district if start and start == found.start() and district.endswith(("区", "县")) else ""
+        district, start = within + _TOWNS.sub("", found[0]), found.end()
     return district, start
 
 
@@ -342,6 +380,10 @@ def _group(plain: str, *, near: bool) -> Address | None:
     if named is None:
         return None
     name = _TOWNS.sub("", named[0])
+    if not name.endswith(_VILLAGES):  # any name may be a village's (孙家洼3组), if nothing else is named
+        name = name[max(map(name.rfind, _NO_NAME)) + 1 :]
+        if len(name) < _SHORTEST_VILLAGE or any(one.search(plain) for one in (_ESTATE_END, _BUILDING, _DEVICE)):
+            return None
     return Address(district=district, road=name, estate=f"{name}{group}组", building=house, near=near)
 
 

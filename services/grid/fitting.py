@@ -5,7 +5,7 @@ Never here: how far to believe them (``candidates``), I/O.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.grid.alike import Alike, How, is_road
 from services.grid.candidates import HOUSE_STEPS, STREET_STEPS, House
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from services.grid.address import Address
+
+
+_ANYWHERE: Final = 3
+"""From this step on a house is not in the district that was said."""
 
 
 def as_read(said: Address, houses: Sequence[House], crowded: Collection[int]) -> tuple[tuple[House, ...], bool]:
@@ -26,6 +30,8 @@ def as_read(said: Address, houses: Sequence[House], crowded: Collection[int]) ->
         houses: What was found.
         crowded: Steps in which more than ``MOST_HOUSES`` were found.
     """
+    if said.is_village:
+        return _of_a_village(houses, crowded)
     if not said.readings:
         return tuple(houses), bool(crowded)
     if not HOUSE_STEPS.isdisjoint(crowded):
@@ -35,6 +41,22 @@ def as_read(said: Address, houses: Sequence[House], crowded: Collection[int]) ->
     if best is not None:
         return tuple(one for one in read if one.step == best), False
     return tuple(dict.fromkeys(one for one in houses if one.step in STREET_STEPS)), bool(crowded)
+
+
+def _of_a_village(houses: Sequence[House], crowded: Collection[int]) -> tuple[tuple[House, ...], bool]:
+    """Return the houses of the group that was said; in the district that was said rather the village than none."""
+    for only in (
+        lambda one: one.step < _ANYWHERE and _is_group(one),
+        lambda one: one.step < _ANYWHERE,
+        _is_group,
+    ):
+        if found := tuple(filter(only, houses)):
+            return found, False
+    return tuple(houses), bool(crowded)
+
+
+def _is_group(house: House) -> bool:
+    return house.street.endswith("组")
 
 
 def believed(said: Address, alike: Alike, houses: Sequence[House]) -> tuple[House, ...]:

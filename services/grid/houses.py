@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -17,7 +18,7 @@ from services.grid.alike import MOST_STREETS, alike, said_keys, stored_keys
 from services.grid.candidates import MOST_HOUSES, House, Spot
 from services.grid.evidence import Point
 from services.grid.fitting import as_read
-from services.grid.streets import NEIGHBOURS, district_names, street_names
+from services.grid.streets import NEIGHBOURS, district_names, is_within, street_names, wider_districts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,27 +44,34 @@ class Wanted(NamedTuple):
 
     streets: tuple[str, ...]
     districts: tuple[str, ...]
+    within: tuple[str, ...]
     number: int
     low: int
     high: int
 
 
 _LOOK: Final = (
-    # here, anywhere: (district wanted, which range)
-    (True, "exact"),
-    (True, "range"),
-    (True, "street"),
-    (False, "exact"),
-    (False, "range"),
-    (False, "street"),
+    # step, where (in the districts, in those that have them within, anywhere), which numbers
+    (0, "here", "exact"),
+    (0, "within", "exact"),
+    (1, "here", "range"),
+    (1, "within", "range"),
+    (2, "here", "street"),
+    (2, "within", "street"),
+    (3, "anywhere", "exact"),
+    (4, "anywhere", "range"),
+    (5, "anywhere", "street"),
 )
 
 
 def wanted(said: Address, alike: Alike | None = None) -> tuple[Wanted, ...]:
     """Return what to look for because of an address, or in the streets it may mean instead of its own.
 
-    Of each of its readings, only the house itself; then what is found without them.
+    Of each of its readings, only the house itself; then what is found without them. Of a village's group, the group;
+    then the village, which has more houses than can be told apart.
     """
+    if said.is_village and alike is None:
+        return tuple(_wanted(replace(said, **only), None) for only in ({"road": ""}, {"estate": "", "building": ""}))
     whole = _wanted(said, alike)
     return (*(whole._replace(number=number) for number, _ in said.readings), whole)
 
@@ -79,7 +87,8 @@ def _wanted(said: Address, alike: Alike | None) -> Wanted:
     exact = 0 if said.near else number
     # Where the file names no district, the one that was said is no other.
     districts = (*district_names(said.district), "") if said.district else ()
-    return Wanted(streets, districts, exact, low, number + apart if number else 0)
+    within = wider_districts(said.district)
+    return Wanted(streets, districts, within, exact, low, number + apart if number else 0)
 
 
 class HouseIndex:
@@ -114,7 +123,7 @@ class HouseIndex:
 
     def find(self, said: Address, alike: Alike | None = None) -> tuple[tuple[House, ...], bool]:
         """Return the houses of the first step that finds any, and whether there are too many: then none."""
-        if not said.readings:
+        if not (said.readings or said.is_village):
             houses = self._first(_wanted(said, alike))
             return ((), True) if len(houses) > MOST_HOUSES else (houses, False)
         crowded: set[int] = set()
@@ -131,8 +140,8 @@ class HouseIndex:
         streets = [(name, self._streets[name]) for name in want.streets if name in self._streets]
         if not streets:
             return ()
-        for step, (here, which) in enumerate(_LOOK):
-            if here and not want.districts:
+        for step, where, which in _LOOK:
+            if (where == "here" and not want.districts) or (where == "within" and not want.within):
                 continue
             if which == "street":
                 low = high = STREET_ROW
@@ -142,7 +151,7 @@ class HouseIndex:
                 low, high = want.low, want.high
             if which != "street" and not high:
                 continue
-            rows = self._between(streets, low, high, want.districts if here else ())
+            rows = self._between(streets, low, high, want, where)
             found = tuple(
                 House(step, self._spot(row), name, row.number, row.building, row.customers)
                 for name, row in islice(rows, MOST_HOUSES + 1)
@@ -153,13 +162,17 @@ class HouseIndex:
 
     @staticmethod
     def _between(
-        streets: list[tuple[str, list[Row]]], low: int, high: int, districts: tuple[str, ...]
+        streets: list[tuple[str, list[Row]]], low: int, high: int, want: Wanted, where: str
     ) -> Iterator[tuple[str, Row]]:
         for name, rows in streets:
             for row in rows[bisect_left(rows, low, key=itemgetter(0)) :]:
                 if row.number > high:
                     break
-                if not districts or row.district in districts:
+                if (
+                    where == "anywhere"
+                    or (where == "here" and row.district in want.districts)
+                    or (where == "within" and any(is_within(row.district, one) for one in want.within))
+                ):
                     yield name, row
 
     def _spot(self, row: Row) -> Spot:

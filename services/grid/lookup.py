@@ -137,39 +137,45 @@ ORDER BY hit.n, hit.via, hit.account_id, hit.transformer_id
 """
 
 # The steps of ``candidates.STEPS``, each an index range; only the rows of the first step that finds any are asked for.
+_HERE: Final = "district = ANY (asked.districts)"
+_WITHIN: Final = "district LIKE ANY (asked.within)"
+_NUMBERS: Final = (
+    "number = asked.number AND asked.number > 0",
+    "number BETWEEN asked.low AND asked.high AND asked.high > 0",
+    "number = 0",
+)
 _STEPS: Final = tuple(
-    f"street = ANY (asked.streets) AND {where}"
-    for where in (
-        "district = ANY (asked.districts) AND number = asked.number AND asked.number > 0",
-        "district = ANY (asked.districts) AND number BETWEEN asked.low AND asked.high AND asked.high > 0",
-        "district = ANY (asked.districts) AND number = 0",
-        "number = asked.number AND asked.number > 0",
-        "number BETWEEN asked.low AND asked.high AND asked.high > 0",
-        "number = 0",
+    (step, f"street = ANY (asked.streets) AND {where}")
+    for step, where in (
+        *((step, f"{place} AND {number}") for step, number in enumerate(_NUMBERS) for place in (_HERE, _WITHIN)),
+        *enumerate(_NUMBERS, start=len(_NUMBERS)),
     )
 )
 
 
 def _each_step(select: str) -> str:
     """Return what looks into one step after the other, no further than it is read."""
-    return " UNION ALL ".join(select.format(step=step, where=where) for step, where in enumerate(_STEPS))
+    return " UNION ALL ".join(
+        select.format(look=look, step=step, where=where) for look, (step, where) in enumerate(_STEPS)
+    )
 
 
 _FIRST_STEP: Final = _each_step("""
-(SELECT {step} AS step FROM grid.house WHERE version = (SELECT version FROM current) AND {where} LIMIT 1)
+(SELECT {look} AS look FROM grid.house WHERE version = (SELECT version FROM current) AND {where} LIMIT 1)
 """)
 _OF_STEP: Final = _each_step("""
 SELECT {step} AS step, street, number, building, transformer_id, customers FROM grid.house
-WHERE {step} = first.step AND version = (SELECT version FROM current) AND {where}
+WHERE {look} = first.look AND version = (SELECT version FROM current) AND {where}
 """)
 FIND_AROUND: Final = f"""
 WITH asked_point AS MATERIALIZED (
     SELECT n, point(x, y) AS at FROM unnest($1::integer[], $2::float8[], $3::float8[]) AS a (n, x, y)
 ), asked AS MATERIALIZED (
     SELECT n, string_to_array(streets, E'\\n') AS streets, string_to_array(districts, E'\\n') AS districts,
-           number, low, high, room
-    FROM unnest($4::integer[], $5::text[], $6::text[], $7::integer[], $8::integer[], $9::integer[], $10::text[])
-        AS a (n, streets, districts, number, low, high, room)
+           string_to_array(within, E'\\n') AS within, number, low, high, room
+    FROM unnest(
+        $4::integer[], $5::text[], $6::text[], $7::integer[], $8::integer[], $9::integer[], $10::text[], $13::text[]
+    ) AS a (n, streets, districts, number, low, high, room, within)
 ), meant AS MATERIALIZED (
     SELECT n, string_to_array(accounts, E'\\n') AS accounts FROM unnest($11::integer[], $12::text[]) AS m (n, accounts)
 ), current AS MATERIALIZED (
@@ -187,7 +193,7 @@ WITH asked_point AS MATERIALIZED (
 ), house_hit AS MATERIALIZED (
     SELECT asked.n, asked.room, h.*
     FROM asked
-    CROSS JOIN LATERAL (SELECT step FROM ({_FIRST_STEP}) AS steps LIMIT 1) AS first
+    CROSS JOIN LATERAL (SELECT look FROM ({_FIRST_STEP}) AS steps LIMIT 1) AS first
     CROSS JOIN LATERAL (
         SELECT step, street, number, building, transformer_id, customers, found FROM (
             SELECT limited.*, count(*) OVER () AS found, row_number() OVER () AS rank FROM (
@@ -411,6 +417,7 @@ def around_arguments(wants: Sequence[Search]) -> tuple[list[Any], ...]:
         [address.room for _, address, _ in said],
         [n for n, _ in meant],
         ["\n".join(accounts) for _, accounts in meant],
+        ["\n".join(want.within) for _, _, want in said],
     )
 
 

@@ -5,6 +5,7 @@ Never here: the parts of an address (``address``), streets that nobody has (``al
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 NEIGHBOURS: Final = 12
 """House numbers this close count as neighbours."""
+_COUNTIES: Final = "区县旗"
+_COUNTY: Final = re.compile(rf"\d{{1,5}}区|.{{1,8}}?[{_COUNTIES}](?![城镇乡道街])")
+_LONGEST_DISTRICT: Final = 12  # characters
+_GROUP: Final = re.compile(r"\d{1,3}组$")
 _COMPASS: Final = "东南西北中"
 _COMPASS_EN: Final = frozenset(
     ("north", "south", "east", "west", "northeast", "northwest", "southeast", "southwest"),
@@ -33,7 +38,7 @@ def street_names(said: str) -> tuple[str, ...]:
     if said.isascii():
         return _english_names(said)
     endings = [said[n:] for n in range(max(0, len(said) - 9), max(1, len(said) - 2))]
-    others: list[str] = []
+    others: list[str] = [name for one in endings if (name := _other_village(one))]
     for name in endings:
         cut = 2 if name.endswith(("大道", "大街", "胡同")) else 1
         stem, kind = name[:-cut], name[-cut:]
@@ -47,6 +52,17 @@ def street_names(said: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(endings + others))
 
 
+def _other_village(said: str) -> str:
+    """Return the group of a village with 村 where it was said without, and the other way round: 高桥5组, 高桥村5组."""
+    group = _GROUP.search(said)
+    if group is None:
+        return ""
+    village = said[: group.start()]
+    if not village.endswith("村"):
+        return f"{village}村{group[0]}"
+    return f"{village[:-1]}{group[0]}" if len(village) > 2 else ""  # noqa: PLR2004  张村 is no 张
+
+
 def _english_names(said: str) -> tuple[str, ...]:
     words = said.split()
     endings = [" ".join(words[n:]) for n in range(max(1, len(words) - 1))]
@@ -54,13 +70,58 @@ def _english_names(said: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*endings, " ".join(plain)]))
 
 
+@lru_cache(maxsize=4096)
 def district_names(said: str) -> tuple[str, ...]:
-    """Return the names a said district may have in the network: every ending of it, a number whole."""
+    """Return the names a said district may have in the network: every ending of it, a number whole.
+
+    Of a county with its town, that is the two, the town, or the county.
+    """
+    county, town = _levels(said)
+    return _endings(said) + (_endings(county) if county and town else ())
+
+
+def _endings(said: str) -> tuple[str, ...]:
     if not said:
         return ()
     if said[0].isdigit():
         return (said,)
-    return tuple(said[n:] for n in range(max(0, len(said) - 6), len(said) - 1))
+    return tuple(said[n:] for n in range(max(0, len(said) - _LONGEST_DISTRICT), len(said) - 1))
+
+
+def in_district(said: str, stored: str) -> bool:
+    """Tell whether a district as said is the stored one, of which either may name the town, the county or both.
+
+    清溪镇 and 平川县 are both 平川县清溪镇; 平川县清溪镇 is not 平川县双溪镇, nor 清溪镇 that of 安平县.
+    """
+    return stored in district_names(said) or any(is_within(stored, one) for one in wider_districts(said))
+
+
+def is_within(stored: str, pattern: str) -> bool:
+    """Tell whether a district of the network is as one of ``wider_districts`` has it."""
+    if pattern.endswith("%"):
+        return stored.startswith(pattern[:-1]) and len(stored) >= len(pattern)
+    return stored.endswith(pattern[1:])
+
+
+@lru_cache(maxsize=4096)
+def wider_districts(said: str) -> tuple[str, ...]:
+    """Return which districts of the network name the said one along with its town or its county, as LIKE has it.
+
+    Nothing where both were said: then it is ``district_names`` that fit.
+    """
+    county, town = _levels(said)
+    if county and town:
+        return ()
+    if county:
+        return tuple(f"{name}%" for name in _endings(county))
+    return tuple(f"%{kind}{name}" for name in _endings(town) for kind in _COUNTIES)
+
+
+@lru_cache(maxsize=4096)
+def _levels(district: str) -> tuple[str, str]:
+    """Return the county or the city's district, and the town in it; empty where none is named."""
+    found = _COUNTY.match(district)
+    return (found[0], district[found.end() :]) if found is not None else ("", district)
 
 
 def same_house(said: Address, stored: Address) -> bool | None:
@@ -86,7 +147,7 @@ def _same_home(said: Address, stored: Address) -> bool | None:
         verdict = True if said.building and said.building == stored.building else None
     if verdict is None:
         return None
-    if said.district and stored.district and stored.district not in district_names(said.district):
+    if said.district and stored.district and not in_district(said.district, stored.district):
         return False
     pairs = ((said.building, stored.building), (said.room, stored.room))
     if not said.near and any(one and other and one != other for one, other in pairs):
@@ -105,10 +166,10 @@ def _same_group(said: Address, stored: Address) -> bool | None:
     """Tell whether two addresses can be one of which at least one is of a village's group."""
     if not (said.is_village and stored.is_village):
         return None
-    if not said.estate.endswith(stored.estate):
+    if not (said.estate.endswith(stored.estate) or stored.estate in street_names(said.estate)):
         return None if not said.road.endswith(stored.road) and may_mean(said.road, stored.road) else False
     if not (said.building and stored.building) or said.near:
         return None
     if said.building != stored.building:
         return False
-    return not (said.district and stored.district) or stored.district in district_names(said.district)
+    return not (said.district and stored.district) or in_district(said.district, stored.district)

@@ -274,6 +274,47 @@ async def test_numbers_that_run_together_are_read_as_in_memory_by_the_same_queri
     assert bases[Basis.ADDRESS] > 10
 
 
+async def test_places_within_their_town_and_county_are_found_as_in_memory(grid, tmp_path):
+    devices = [
+        DeviceRow("S", None, "substation", False, 31.0, 118.0),
+        DeviceRow("B", "S", "breaker", False, 31.0, 118.0),
+    ]
+    devices += [DeviceRow(f"T{n}", "B", "transformer", False, 31.0 + n / 100, 118.0) for n in range(90)]
+    homes = [
+        *("平川县清溪镇新民村2组5号", "平川县双溪镇新民村2组1号", "安丰县清溪镇新民村2组3号", "滨江区新民路12号"),
+        *(
+            "余杭区五常街道文一路12号",
+            "西湖区灵隐街道文一路12号",
+            "拱墅区恒大绿洲6号楼2单元104室",
+            "平川县清溪镇孙家洼7组2号",
+        ),
+        *(f"{n}县新民村{n}组{n}号" for n in range(8, 90)),
+    ]
+    rows = [CustomerRow(f"A{n}", f"T{n}", 31.0 + n / 100, 118.0, home, "") for n, home in enumerate(homes)]
+    files = tmp_path / "network.csv", tmp_path / "customers.csv"
+    write_devices(files[0], devices)
+    write_customers(files[1], rows)
+    await import_network(grid, *files)
+    book = CustomerBook(Tree(devices), rows)
+    said = {
+        "双溪镇新民村2组": "T1",
+        "安丰县新民村2组": "T2",
+        "清溪镇新民村2组": "T0",  # as likely as T2: both are candidates
+        "平川县清溪镇新民村二组": "T0",
+        "新民村11组": "T11",
+        "新民村": None,
+        "余杭区文一路12号": "T4",
+        "灵隐街道文一路12号附近": "T5",
+        "滨江区长河街道新民路12号": "T3",
+        "恒大绿洲6#": "T6",
+        "平川县孙家洼村7组": "T7",
+    }
+    reports = [PlaceEvidence(address=one) for one in said]
+    places = await resolve_places(grid, reports)
+    assert places == [book.resolve(one) for one in reports]
+    assert [place.transformer_id for place in places] == list(said.values())
+
+
 async def test_a_sender_of_streets_that_nobody_has_costs_the_others_no_more_than_some_of_them(grid, shipped):
     await import_network(grid, *shipped("ieee123"))
     files = open_network(*shipped("ieee123"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 
 from services.grid.address import parse
@@ -134,3 +136,80 @@ def test_numbers_are_told_apart():
     assert run_together("12") == run_together("012") == ()
     assert run_together("100") == ()
     assert run_together("12345") == ((12, "345"), (123, "45"), (1234, "5"))
+
+
+_ANY_NAMES: Final = book_of(
+    (
+        ("T1", "拱墅区恒大绿洲6号楼2单元104室"),
+        ("T2", "江苏省江州市市中区金融巷桃花源2-1-701"),
+        ("T3", "余杭区翠竹大道28号望湖里1栋3单元902"),
+        ("T4", "余杭区五常街道荆丰社区文一西路998号海创园4幢301"),
+        ("T5", "湖东社区融创玖樟台5栋302室"),
+        ("T6", "平川县清溪镇孙家洼6组37号"),
+        ("T7", "临江县安乐乡河口村民委员会7组2号"),
+        ("T8", "固镇县周家咀1社1号"),
+        ("T9", "平川县双溪镇孙家洼6组4号"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        *(("恒大绿洲6栋停电了", "T1"), ("你好，我住拱墅恒大绿洲六号楼，停电了", "T1"), ("恒大绿洲 6#", "T1")),
+        *(("桃花源2-1-701", "T2"), ("喂 我这里是桃花源二期2座 没电了", "T2")),
+        *(("余杭区望湖里1幢", "T3"), ("望湖里1#1单元", "T3")),
+        *(("海创园4幢", "T4"), ("文一西路998号", "T4"), ("融创玖樟台5栋", "T5")),
+        *(
+            ("孙家洼6队37号", "T6"),
+            ("河口村七组", "T7"),
+            ("河口7组停电了", "T7"),
+            ("周家咀一组", "T8"),
+            ("周家咀村1社", "T8"),
+        ),
+    ],
+)
+def test_an_estate_or_a_village_may_be_called_anything(said, where):
+    assert _ANY_NAMES.resolve(PlaceEvidence(text=said)).transformer_id == where
+    assert _ANY_NAMES.resolve(PlaceEvidence(address=said)).transformer_id == where
+
+
+@pytest.mark.parametrize("said", ["我们这里3栋停电了", "小区里3栋没电", "隔壁3栋有电", "停电3栋", "卫星8组1号台变"])
+def test_what_stands_before_a_building_or_a_group_is_not_always_a_name(said):
+    assert parse(said).sites == ()
+
+
+_SAME_NAMES: Final = book_of(
+    [
+        *(
+            (f"T{n}", f"{county}县{town}镇新民村2组{n}号")
+            for n, county, town in ((1, "平川", "清溪"), (2, "平川", "双溪"), (3, "安丰", "清溪"))
+        ),
+        *(
+            (f"T{n}", f"{place}文一路12号")
+            for n, place in ((4, "余杭区五常街道"), (5, "西湖区灵隐街道"), (6, "滨江区"))
+        ),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ("双溪镇新民村2组", "T2"),
+        ("平川县清溪镇新民村2组", "T1"),
+        ("安丰县新民村2组", "T3"),
+        ("余杭区文一路12号", "T4"),
+        ("灵隐街道文一路12号", "T5"),
+        ("滨江区长河街道文一路12号", "T6"),
+    ],
+)
+def test_a_place_may_be_said_with_its_town_or_its_county_alone(said, where):
+    assert _SAME_NAMES.resolve(PlaceEvidence(address=said)).transformer_id == where
+    assert _SAME_NAMES.resolve(PlaceEvidence(address="清溪镇新民村2组")).transformer_id is None
+
+
+def test_the_group_of_a_village_is_found_in_a_village_too_large_to_tell_its_houses_apart():
+    homes = [("T1", "清溪镇新民村2组5号"), *((f"T{n % 8 + 2}", f"{n}区新民村{n}组1号") for n in range(3, 80))]
+    place = book_of(homes).resolve(PlaceEvidence(text="新民村二组停电了"))
+    assert place.transformer_id == "T1"
