@@ -18,7 +18,15 @@ from services.grid.alike import MOST_STREETS, alike, said_keys, stored_keys
 from services.grid.candidates import MOST_HOUSES, House, Spot
 from services.grid.evidence import Point
 from services.grid.fitting import as_read
-from services.grid.streets import NEIGHBOURS, district_names, is_within, street_names, wider_districts
+from services.grid.streets import (
+    NEIGHBOURS,
+    district_names,
+    is_within,
+    street_names,
+    unsaid_districts,
+    unsaid_wider,
+    wider_districts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,7 +79,8 @@ def wanted(said: Address, alike: Alike | None = None) -> tuple[Wanted, ...]:
     then the village, which has more houses than can be told apart.
     """
     if said.is_village and alike is None:
-        return tuple(_wanted(replace(said, **only), None) for only in ({"road": ""}, {"estate": "", "building": ""}))
+        group, village = replace(said, road=""), replace(said, estate="", building="")
+        return _wanted(group, None), _wanted(village, None)
     whole = _wanted(said, alike)
     return (*(whole._replace(number=number) for number, _ in said.readings), whole)
 
@@ -86,8 +95,11 @@ def _wanted(said: Address, alike: Alike | None) -> Wanted:
     # "Near number 18" means its neighbours as much as itself: no exact step.
     exact = 0 if said.near else number
     # Where the file names no district, the one that was said is no other.
-    districts = (*district_names(said.district), "") if said.district else ()
-    within = wider_districts(said.district)
+    if said.district:
+        districts, within = (*district_names(said.district), ""), wider_districts(said.district)
+    else:
+        districts = () if alike is not None else tuple(n for site in said.sites for n in unsaid_districts(site.street))
+        within = () if alike is not None else tuple(n for site in said.sites for n in unsaid_wider(site.street))
     return Wanted(streets, districts, within, exact, low, number + apart if number else 0)
 
 
@@ -171,7 +183,7 @@ class HouseIndex:
                 if (
                     where == "anywhere"
                     or (where == "here" and row.district in want.districts)
-                    or (where == "within" and any(is_within(row.district, one) for one in want.within))
+                    or (where == "within" and is_within(row.district, want.within))
                 ):
                     yield name, row
 

@@ -138,7 +138,7 @@ ORDER BY hit.n, hit.via, hit.account_id, hit.transformer_id
 
 # The steps of ``candidates.STEPS``, each an index range; only the rows of the first step that finds any are asked for.
 _HERE: Final = "district = ANY (asked.districts)"
-_WITHIN: Final = "district LIKE ANY (asked.within)"
+_WITHIN: Final = "district LIKE ANY (asked.within) AND cardinality(asked.within) > 0"
 _NUMBERS: Final = (
     "number = asked.number AND asked.number > 0",
     "number BETWEEN asked.low AND asked.high AND asked.high > 0",

@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, Final
 from services.grid.alike import may_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from services.grid.address import Address
 
 NEIGHBOURS: Final = 12
 """House numbers this close count as neighbours."""
-_COUNTIES: Final = "区县旗"
-_COUNTY: Final = re.compile(rf"\d{{1,5}}区|.{{1,8}}?[{_COUNTIES}](?![城镇乡道街])")
+_COUNTIES: Final = ("区", "县", "旗")
+"""What counties and the districts of a city end in."""
+_COUNTY: Final = re.compile(rf"\d{{1,5}}区|.{{1,8}}?[{''.join(_COUNTIES)}](?![城镇乡道街])")
+_SHORT_DISTRICT: Final = (2, 3)  # characters
+_SHORTEST_STREET: Final = 3
 _LONGEST_DISTRICT: Final = 12  # characters
 _GROUP: Final = re.compile(r"\d{1,3}组$")
 _COMPASS: Final = "东南西北中"
@@ -80,6 +85,24 @@ def district_names(said: str) -> tuple[str, ...]:
     return _endings(said) + (_endings(county) if county and town else ())
 
 
+def unsaid_districts(street: str) -> tuple[str, ...]:
+    """Return the districts that may be meant by what stands before a street's name: 天河望江路 may be 望江路 in 天河区.
+
+    The network says which street and which district there are: of names as short as these, most are nowhere.
+    """
+    return tuple(f"{name}{kind}" for name in _before(street) for kind in ("区", "县", "镇", "乡", "街道"))
+
+
+def unsaid_wider(street: str) -> tuple[str, ...]:
+    """Return them as ``wider_districts`` has them."""
+    kinds = ("{}区%", "{}县%", "%区{}街道", "%区{}镇", "%县{}镇", "%县{}乡")
+    return tuple(kind.format(name) for name in _before(street) for kind in kinds)
+
+
+def _before(street: str) -> list[str]:
+    return [] if street.isascii() else [street[:n] for n in _SHORT_DISTRICT if len(street) >= n + _SHORTEST_STREET]
+
+
 def _endings(said: str) -> tuple[str, ...]:
     if not said:
         return ()
@@ -93,14 +116,13 @@ def in_district(said: str, stored: str) -> bool:
 
     清溪镇 and 平川县 are both 平川县清溪镇; 平川县清溪镇 is not 平川县双溪镇, nor 清溪镇 that of 安平县.
     """
-    return stored in district_names(said) or any(is_within(stored, one) for one in wider_districts(said))
+    return stored in district_names(said) or is_within(stored, wider_districts(said))
 
 
-def is_within(stored: str, pattern: str) -> bool:
-    """Tell whether a district of the network is as one of ``wider_districts`` has it."""
-    if pattern.endswith("%"):
-        return stored.startswith(pattern[:-1]) and len(stored) >= len(pattern)
-    return stored.endswith(pattern[1:])
+def is_within(stored: str, wider: Collection[str]) -> bool:
+    """Tell whether a district of the network is one of ``wider_districts``."""
+    county, town = _levels(stored)
+    return bool(county and town) and (f"{county}%" in wider or f"%{county[-1]}{town}" in wider)
 
 
 @lru_cache(maxsize=4096)

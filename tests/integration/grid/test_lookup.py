@@ -307,6 +307,9 @@ async def test_places_within_their_town_and_county_are_found_as_in_memory(grid, 
         "灵隐街道文一路12号附近": "T5",
         "滨江区长河街道新民路12号": "T3",
         "恒大绿洲6#": "T6",
+        "拱墅恒大绿洲6#": "T6",
+        "余杭文一路12号": "T4",
+        "灵隐文一路12号": "T5",
         "平川县孙家洼村7组": "T7",
     }
     reports = [PlaceEvidence(address=one) for one in said]

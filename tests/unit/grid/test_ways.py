@@ -213,3 +213,20 @@ def test_the_group_of_a_village_is_found_in_a_village_too_large_to_tell_its_hous
     homes = [("T1", "清溪镇新民村2组5号"), *((f"T{n % 8 + 2}", f"{n}区新民村{n}组1号") for n in range(3, 80))]
     place = book_of(homes).resolve(PlaceEvidence(text="新民村二组停电了"))
     assert place.transformer_id == "T1"
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ("余杭文一路12号", "T4"),
+        ("我家在滨江文一路12号", "T6"),
+        ("灵隐文一路12号", "T5"),
+        ("安丰新民村2组停电了", "T3"),
+        ("文一路12号", None),
+        ("五常文一路12号", "T4"),
+    ],
+)
+def test_a_district_may_be_said_without_its_kind(said, where):
+    place = _SAME_NAMES.resolve(PlaceEvidence(text=said))
+    assert place.transformer_id == where
+    assert "address_misspelt" not in place.evidence
