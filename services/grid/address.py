@@ -29,6 +29,7 @@ _LONGEST: Final = 300  # characters looked at: the place stands early, or it is 
 _NUMBER_FIRST: Final = re.compile(
     r"(?<![0-9a-z])(?:no )?(\d{1,5})([\u4e00-\u9fff]{1,8}?(?:大道|大街|胡同|路|街|巷))(?!\d+号)"
 )
+_NO_FIRST: Final = re.compile(r"(?<![a-z])no ?\d{1,5}[\u4e00-\u9fff]")
 _WORD_FIRST: Final = tuple(
     (re.compile(rf"(?<![0-9a-z])(?:{words}) ?(?:no )?({what})(?![0-9a-z])"), unit)
     for words, what, unit in (
@@ -394,7 +395,7 @@ def _in_chinese_order(plain: str) -> str:
         if (found := pattern.search(plain)) is not None:
             said[unit] = f"{found[1]}{unit}"
             plain = f"{plain[: found.start()]} {plain[found.end() :]}"
-    if said:
+    if said or _NO_FIRST.search(plain):
         plain = _NUMBER_FIRST.sub(r"\2\1号", GAP.sub("", " ".join(plain.split())))
         if "区" not in said and (last := _DISTRICT_LAST.search(plain)) is not None:
             said["区"], plain = last[0], plain[: last.start()]

@@ -353,6 +353,7 @@ def _weigh_houses(
     best = min(ranks.get(house.street, len(ranks)) for house in houses)
     is_read = bool(said.readings) and houses[0].step in HOUSE_STEPS
     building = "" if is_read else said.building  # what is read has its building
+    numbers = {name: site.number for site in said.sites for name in street_names(site.street)}
     weighed = []
     fit = 0.0
     for house in houses:
@@ -361,8 +362,9 @@ def _weigh_houses(
         weight = 1.0
         if building and house.building and building != house.building and house.number != STREET_ROW:
             weight = _OTHER_BUILDING
-        if said.number and house.number:
-            weight *= math.exp(-abs(said.number - house.number) / _NUMBERS_APART)
+        number = numbers.get(house.street, said.number)
+        if number and house.number:
+            weight *= math.exp(-abs(number - house.number) / _NUMBERS_APART)
         fit = max(fit, weight)
         weighed.append((house.spot, weight * house.customers))
     step = houses[0].step

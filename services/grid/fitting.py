@@ -33,7 +33,10 @@ def as_read(said: Address, houses: Sequence[House], crowded: Collection[int]) ->
     if said.is_village:
         return _of_a_village(houses, crowded)
     if not said.readings:
-        return tuple(houses), bool(crowded)
+        best = min((one.step for one in houses), default=None)
+        if best is None or (crowded and min(crowded) < best):
+            return (), bool(crowded)
+        return tuple(one for one in houses if one.step == best), False
     if not HOUSE_STEPS.isdisjoint(crowded):
         return (), True
     read = [one for one in houses if one.step in HOUSE_STEPS and (one.number, one.building) in said.readings]

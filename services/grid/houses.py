@@ -76,11 +76,14 @@ def wanted(said: Address, alike: Alike | None = None) -> tuple[Wanted, ...]:
     """Return what to look for because of an address, or in the streets it may mean instead of its own.
 
     Of each of its readings, only the house itself; then what is found without them. Of a village's group, the group;
-    then the village, which has more houses than can be told apart.
+    then the village, which has more houses than can be told apart. Of a road and an estate each, since the file may
+    name one of them alone.
     """
     if said.is_village and alike is None:
         group, village = replace(said, road=""), replace(said, estate="", building="")
         return _wanted(group, None), _wanted(village, None)
+    if said.road and said.estate and said.building and alike is None:
+        return _wanted(replace(said, estate=""), None), _wanted(replace(said, road="", number=STREET_ROW), None)
     whole = _wanted(said, alike)
     return (*(whole._replace(number=number) for number, _ in said.readings), whole)
 
@@ -135,7 +138,7 @@ class HouseIndex:
 
     def find(self, said: Address, alike: Alike | None = None) -> tuple[tuple[House, ...], bool]:
         """Return the houses of the first step that finds any, and whether there are too many: then none."""
-        if not (said.readings or said.is_village):
+        if len(wanted(said, alike)) == 1:
             houses = self._first(_wanted(said, alike))
             return ((), True) if len(houses) > MOST_HOUSES else (houses, False)
         crowded: set[int] = set()

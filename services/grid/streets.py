@@ -20,7 +20,7 @@ NEIGHBOURS: Final = 12
 """House numbers this close count as neighbours."""
 _COUNTIES: Final = ("区", "县", "旗")
 """What counties and the districts of a city end in."""
-_COUNTY: Final = re.compile(rf"\d{{1,5}}区|.{{1,8}}?[{''.join(_COUNTIES)}](?![城镇乡道街])")
+_COUNTY: Final = re.compile(rf"\d{{1,5}}区|.{{1,8}}?[{''.join(_COUNTIES)}](?![镇乡道街])")
 _SHORT_DISTRICT: Final = (2, 3)  # characters
 _SHORTEST_STREET: Final = 3
 _LONGEST_DISTRICT: Final = 12  # characters

@@ -230,3 +230,32 @@ def test_a_district_may_be_said_without_its_kind(said, where):
     place = _SAME_NAMES.resolve(PlaceEvidence(text=said))
     assert place.transformer_id == where
     assert "address_misspelt" not in place.evidence
+
+
+_ONE_OF_BOTH: Final = book_of(
+    (
+        ("T1", "市中区东湖里14号楼1单元1204室"),
+        ("T2", "越秀区月亮湾新城8幢3单元1301室"),
+        ("T3", "历下区嘉陵路25号"),
+        ("T4", "历下区香樟东路8号绿苑3栋"),
+        ("T5", "历下区香樟东路10号绿苑5栋"),
+        ("T6", "平川县城关镇新民村2组1号"),
+        ("T7", "历下区泰山路10号"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ("解放东路58号东湖里14座1204室", "T1"),
+        ("越秀区香樟西路48号月亮湾新城8#楼", "T2"),
+        ("嘉陵路25号翠苑小区3栋", "T3"),
+        ("香樟东路8号绿苑3栋", "T4"),
+        ("绿苑5栋", "T5"),
+        ("城关镇新民村2组", "T6"),
+        ("No.10 泰山路", "T7"),
+    ],
+)
+def test_a_house_on_a_road_and_in_an_estate_is_found_by_the_one_that_the_file_has(said, where):
+    assert _ONE_OF_BOTH.resolve(PlaceEvidence(address=said)).transformer_id == where
