@@ -100,7 +100,8 @@ def unsaid_wider(street: str) -> tuple[str, ...]:
 
 
 def _before(street: str) -> list[str]:
-    return [] if street.isascii() else [street[:n] for n in _SHORT_DISTRICT if len(street) >= n + _SHORTEST_STREET]
+    names = (street[:n] for n in _SHORT_DISTRICT if len(street) >= n + _SHORTEST_STREET)
+    return [name for name in names if not (name.isascii() or any(map(str.isdigit, name)))]
 
 
 def _endings(said: str) -> tuple[str, ...]:

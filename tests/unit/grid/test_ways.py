@@ -259,3 +259,8 @@ _ONE_OF_BOTH: Final = book_of(
 )
 def test_a_house_on_a_road_and_in_an_estate_is_found_by_the_one_that_the_file_has(said, where):
     assert _ONE_OF_BOTH.resolve(PlaceEvidence(address=said)).transformer_id == where
+
+
+def test_the_digits_of_a_room_are_no_district():
+    book = book_of([("T1", "50区团结北路12号3栋"), ("T2", "7区团结北路12号3栋501室")])
+    assert book.resolve(PlaceEvidence(address="501室，3栋，团结北路12号")).transformer_id == "T2"
