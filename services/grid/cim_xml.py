@@ -64,7 +64,7 @@ def read_things(path: Path, kept: Collection[str]) -> tuple[dict[str, Thing], di
         ):
             depth += 1 if event == "start" else -1
             if event == "end" and depth == 1:
-                _take(found, unused, element, kept)
+                _take(path, found, unused, element, kept)
                 element.clear()
     except DefusedXmlException as error:
         raise _refuse(path, f"has a document type, an entity or an external reference: {error}") from None
@@ -77,13 +77,25 @@ def read_things(path: Path, kept: Collection[str]) -> tuple[dict[str, Thing], di
     return found, unused
 
 
-def _take(found: dict[str, Thing], unused: dict[str, str], element: Element, kept: Collection[str]) -> None:
+def _the(path: Path, found: dict[str, Thing], kind: str, key: str) -> Thing:
+    """Return the object of that id: one whose parts stand apart, as equipment and its state in a joined file, is one.
+
+    Raises:
+        NetworkFileError: an object of another class has it.
+    """
+    thing = found.get(key) or Thing(kind, key)
+    if thing.kind != kind:
+        raise _refuse(path, f"{thing} and a {kind} have the same id")
+    return thing
+
+
+def _take(path: Path, found: dict[str, Thing], unused: dict[str, str], element: Element, kept: Collection[str]) -> None:
     kind = element.tag.rpartition("}")[2]
     about = element.get(f"{_RDF}about") or element.get(f"{_RDF}ID") or ""
     if kind not in kept:
         unused[_plain(about) or f"{kind} {len(unused)}"] = kind
         return
-    thing = Thing(kind, _plain(about))
+    thing = _the(path, found, kind, _plain(about))
     numbers: dict[str, float | None] = {}
     for child in element:
         name = child.tag.rpartition("}")[2].rpartition(".")[2]
@@ -100,7 +112,8 @@ def _take(found: dict[str, Thing], unused: dict[str, str], element: Element, kep
             thing.count = int(text)
         elif name in {"xPosition", "yPosition", "nominalVoltage"}:
             numbers[name] = _number(text)
-    x, y, thing.volts = (numbers.get(name) for name in ("xPosition", "yPosition", "nominalVoltage"))
+    x, y, volts = (numbers.get(name) for name in ("xPosition", "yPosition", "nominalVoltage"))
+    thing.volts = thing.volts if volts is None else volts
     if x is not None and y is not None:
         thing.points.append((x, y))
     found[_plain(about)] = thing

@@ -357,3 +357,25 @@ def test_document_types_and_entities_are_refused(tmp_path, prologue):
     path.write_text(prologue + HEAD + "".join(FEEDER) + "</rdf:RDF>", encoding="utf-8")
     with pytest.raises(NetworkFileError, match="document type"):
         read_cim(path)
+
+
+@pytest.mark.parametrize("kind", ["Breaker", "EnergyConsumer", "PowerTransformer", "EnergySource", "BaseVoltage"])
+def test_an_object_in_two_parts_is_one(tmp_path, kind):
+    """As where a file joins the profiles of equipment and of its state (IEC 61970-456)."""
+    path = NETWORKS / "cim" / "IEEE13.xml"
+    text = path.read_text(encoding="utf-8")
+    key = re.search(rf'<cim:{kind} rdf:about="([^"]+)"', text)[1]
+    part = f'<cim:{kind} rdf:about="{key}"><cim:{kind}.p>1</cim:{kind}.p></cim:{kind}>'
+    joined = tmp_path / "joined.xml"
+    joined.write_text(text.replace("</rdf:RDF>", f"{part}</rdf:RDF>"), encoding="utf-8")
+    whole, parts = read_cim(path, HERE), read_cim(joined, HERE)
+    assert (parts.devices, parts.customers) == (whole.devices, whole.customers)
+
+
+def test_two_objects_with_one_id_are_refused(tmp_path):
+    text = (NETWORKS / "cim" / "IEEE13.xml").read_text(encoding="utf-8")
+    key = re.search(r'<cim:EnergyConsumer rdf:about="urn:uuid:([^"]+)"', text)[1]
+    double = tmp_path / "double.xml"
+    double.write_text(text.replace("</rdf:RDF>", f'<cim:Fuse rdf:about="urn:uuid:{key}"/></rdf:RDF>'), encoding="utf-8")
+    with pytest.raises(NetworkFileError, match=rf"EnergyConsumer \S+ \(mRID {key}\) and a Fuse have the same id"):
+        read_cim(double, HERE)
