@@ -272,8 +272,8 @@ def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> 
                 points = points or {row.id: (row.lat, row.lon) for row in devices if row.id in transformers}
                 north, east = points[transformer]
                 odd = f"{odd}: {account!r} is taken to be at {transformer!r}"
-            if odd:
-                problems.warn(path, line, odd)
+            for reason in filter(None, (odd, _phone_oddity(phone))):
+                problems.warn(path, line, reason)
             yield CustomerRow(
                 account,
                 transformer,
@@ -361,6 +361,12 @@ def _id_problem(column: str, value: str) -> str | None:
 def _account_problem(account: str) -> str | None:
     if account[-1].isdigit() and "." in account and _A_NUMBER.fullmatch(account):
         return f"account_id {account!r} is a number as a spreadsheet writes one: save the column as text"
+    return None
+
+
+def _phone_oddity(phone: str) -> str | None:
+    if "E+" in phone and _A_NUMBER.fullmatch(phone):
+        return f"phone {phone!r} is a number as a spreadsheet writes one, with digits lost: nobody is found by it"
     return None
 
 

@@ -124,6 +124,13 @@ def test_latitude_and_longitude_in_each_others_place_are_put_right_in_chinas_wes
     assert len(warnings) == 2
 
 
+def test_telephone_numbers_of_which_a_spreadsheet_lost_digits_are_told(tmp_path):
+    rows = ["S,,substation,0,31,118", "T1,S,transformer,0,31,118"]
+    _, _, warnings = loaded(tmp_path, rows, ["A1,T1,31,118,x,1.39E+10", "A2,T1,31,118,x,13912345678"])
+    (warning,) = warnings
+    assert warning.startswith("customers.csv:2: phone '1.39E+10' is a number as a spreadsheet writes one")
+
+
 def test_more_warnings_than_are_shown_are_counted_and_stop_nothing(tmp_path):
     _, people, warnings = loaded(tmp_path, LACKING, [f"A{n},T1,,,x,1" for n in range(40)])
     assert len(people) == 40
