@@ -10,6 +10,7 @@ are ``services.quality.score``. Never here: I/O; a verdict.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, fields
 from statistics import fmean, median
@@ -109,9 +110,10 @@ class Figures:
     hazards_own: float
     hazards_absorbed: int
 
-    def as_json(self) -> dict[str, float]:
-        """Return name and value of each."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+    def as_json(self) -> dict[str, float | None]:
+        """Return name and value of each; JSON has no NaN, so None where there was nothing to measure."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: value if math.isfinite(value) else None for name, value in values}
 
 
 def judge(

@@ -6,7 +6,6 @@ Decided here: which seeds are for tuning and which for reporting; what is kept o
 from __future__ import annotations
 
 import json
-import math
 import multiprocessing
 import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -74,11 +73,11 @@ def run(job: Job) -> list[Run]:
         storm = read_storm(folder, served)
     compared = compare(storm, rules, hearing(), holds=job.holds, only=job.methods)
     named = [*compared.figures.items(), *((f"hold {seconds}", found) for seconds, found in compared.holds.items())]
-    return [Run(job.preset, job.seed, name, _finite(figures.as_json())) for name, figures in named]
+    return [Run(job.preset, job.seed, name, _rounded(figures.as_json())) for name, figures in named]
 
 
-def _finite(figures: dict[str, float]) -> dict[str, float | None]:
-    return {name: round(value, 5) if math.isfinite(value) else None for name, value in figures.items()}
+def _rounded(figures: dict[str, float | None]) -> dict[str, float | None]:
+    return {name: None if value is None else round(value, 5) for name, value in figures.items()}
 
 
 @lru_cache(maxsize=1)

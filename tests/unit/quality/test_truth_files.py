@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,3 +100,10 @@ def test_assignments_of_another_storm_are_refused_and_what_they_leave_out_is_tol
     write(storm / "assignments.csv", "event_id,incident_id,order_ids", "e0,,")
     score.score([storm])
     assert "1 of 2 reports are not in" in " ".join(capsys.readouterr().err.split())
+    score.score([storm], as_json=True)
+
+    def none_of_json(word: str) -> None:
+        raise AssertionError(word)
+
+    (figures,) = json.loads(capsys.readouterr().out, parse_constant=none_of_json)
+    assert (figures["hidden"], figures["to_order_p50"]) == (1, None)
