@@ -7,7 +7,9 @@ second, and ten times as long whenever an older generation's turn came.
 
 Here it does little at a time, while nothing waits, and puts aside what lives on (``gc.freeze``): that is not gone
 through again until the process has had nothing to do for some seconds. While more waits than a batch takes it hardly
-looks at all: a batch under way would be gone through too, and nobody gains by a short pause.
+looks at all: a batch under way would be gone through too, and nobody gains by a short pause. What a burst leaves behind
+is put aside unseen: hardly anything of it is to be freed, and to go through it all took a fifth of a second, in which
+those who came after the burst waited.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 _LOOK_SECONDS: Final = 0.1
 _FEW: Final = 5_000
 """Objects gone through at a time: some three milliseconds."""
+_SEVERAL: Final = 25_000
+"""Objects that only a burst makes between two looks; to go through more would be a pause of its own."""
 _MANY: Final = 500_000
 """So many are gone through even while more waits than a batch takes: it makes fewer than that."""
 _OLDER_NEVER: Final = 1_000_000
@@ -70,7 +74,9 @@ class Collector:
             self._quiet_since = None
         elif self._quiet_since is None:
             self._quiet_since = now
-        if made >= _FEW and not behind:
+        if made >= _SEVERAL and not behind:
+            self._put_aside()
+        elif made >= _FEW and not behind:
             gc.collect(0)
         elif self._quiet_since is not None and now - self._quiet_since >= _QUIET_SECONDS and self._is_due:
             self._everything()
@@ -91,6 +97,11 @@ class Collector:
         gc.unfreeze()
         gc.collect()
         self._lives, self._aside = gc.get_freeze_count(), 0
+
+    def _put_aside(self) -> None:
+        self._aside += gc.get_count()[0]
+        gc.freeze()
+        self._made = 0
 
     def _around(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":

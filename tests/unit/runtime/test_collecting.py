@@ -70,6 +70,22 @@ def test_while_more_waits_than_a_batch_takes_only_very_many_are_gone_through(col
     assert gc.get_freeze_count() > 500_000
 
 
+def test_what_a_burst_left_behind_is_put_aside_unseen(collector: Collector) -> None:
+    passes: list[str] = []
+    gc.callbacks.append(lambda phase, _info: passes.append(phase))
+    seen = ring()
+    held = [[n] for n in range(gc.get_freeze_count() + ENOUGH)]
+    collector.look(1.0, behind=True)
+    collector.look(2.0, behind=False)
+    assert not passes, "whoever comes after the burst waits for nothing"
+    assert gc.get_freeze_count() > len(held)
+    assert gc.get_count()[0] < ENOUGH
+    collector.look(2.1, behind=False)
+    assert seen() is not None
+    collector.look(7.2, behind=False)
+    assert seen() is None, "what was put aside unseen is gone through in a quiet moment"
+
+
 def test_what_was_put_aside_is_gone_through_in_a_quiet_moment(collector: Collector) -> None:
     one = Ring()
     seen = weakref.ref(one)
