@@ -1,33 +1,25 @@
 """Dispatchers' commands: merge, split, move, confirm, relate, place, undo.
 
-Decided here: that a command is based on a known revision (``If-Match``), and the response. A command goes into the
-area's topic like everything that can change an incident; the endpoint waits a moment for its result. Never here:
-whether it can be carried out.
+Decided here: what each says, and what it may be about. Never here: how it is given (``giving``), and whether it can be
+carried out.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
 
-from services.contracts.ids import derive
-from services.contracts.messages import OutageCommanded
-from services.contracts.topics import OUTAGE_INPUT
-from services.contracts.values import CommandAction, Name, Text
+from services.contracts.values import CommandAction, Name
+from services.dedup.api.giving import CommandView, Desk, Hand, IfMatch, Said, Seen, command_id, hand_of, view
 from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import people, views
 from services.runtime import clock
-from services.runtime.handling import Publication
-from services.runtime.http import FieldProblem, Problem
-from services.runtime.keys import Holder, let_in
+from services.runtime.http import Problem
+from services.runtime.keys import let_in
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
@@ -37,27 +29,9 @@ if TYPE_CHECKING:
 
     from services.runtime.keys import KeyRing
     from services.runtime.outbox import Outbox
-    from services.runtime.postgres import Connection, Pool
+    from services.runtime.postgres import Pool
 
-_LOOKS_SECONDS: Final = (0.01, 0.02, 0.03, 0.05, 0.1)
 _CLOSED: Final = frozenset({"restored", "cancelled"})
-_SAID_AS: Final = {"merge": {"target_id": "into"}, "move": {"target_id": "to"}, "relate": {"target_id": "to"}}
-"""What a field of the topic's command is called in the request of an action."""
-IfMatch = Annotated[str | None, Header(alias="If-Match", description='The ETag you saw, "12"; * for whatever it is')]
-Trace = Annotated[str | None, Header()]
-Wait = Annotated[float, Query(ge=0, le=30, description="Seconds to wait for what comes of it; then 202")]
-
-
-class Said(BaseModel):
-    """What every command says."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    command_id: Name = Field(
-        description="Your own id of this command, a UUID or any text: the same again changes nothing"
-    )
-    reason: Text = Field(min_length=1, description="Why, for the ledger")
-    by: Name | None = Field(default=None, description="The person, where the key is of a whole desk")
 
 
 class Merge(Said):
@@ -104,178 +78,11 @@ class PlaceReport(Said):
     device: Name
 
 
-class CommandView(BaseModel):
-    """A command and what came of it."""
-
-    command_id: UUID
-    area: str
-    action: CommandAction
-    subject: UUID = Field(description="Incident, report, planned outage or command it is about")
-    author: str
-    reason: str
-    accepted_at: datetime
-    outcome: str | None = Field(description="done or refused; absent until decided")
-    wrong: list[FieldProblem] = Field(description="Why it was refused")
-    decided_at: datetime | None
-    undoable: bool
-    undone_by: UUID | None
-
-
 class CommandPage(BaseModel):
     """Commands, newest first."""
 
     commands: list[CommandView]
     next: str | None = Field(description="Give it as `after` for the next page; null on the last")
-
-
-class Desk:
-    """Accepts commands."""
-
-    def __init__(self, pool: Pool, outbox: Outbox) -> None:
-        self._pool = pool
-        self._outbox = outbox
-
-    async def give(
-        self, command: OutageCommanded, response: Response, wait: float, trace: str | None, seen: Seen | None = None
-    ) -> CommandView:
-        """Publish a command once, and tell what came of it.
-
-        Raises:
-            Problem: 409 it was refused, 412 the thing was changed meanwhile, 422 the id was used for another command.
-        """
-        with translated():
-            async with self._pool.acquire() as connection, connection.transaction():
-                known = await people.command_of(connection, command.command_id)
-                if known is None:
-                    if seen is not None:
-                        await seen.check(connection)
-                    if await people.give(connection, command):
-                        publication = Publication(OUTAGE_INPUT, command, trace)
-                        await self._outbox.publish(connection, [publication], command.accepted_at)
-                    else:
-                        known = await people.command_of(connection, command.command_id)
-                        if known is None:
-                            raise Problem(412, "another command about it is being decided: look again, then act")
-        if known is not None:
-            _same(known, command)
-        self._outbox.wake()
-        return await self._outcome(command.command_id, response, wait)
-
-    async def _outcome(self, command_id: UUID, response: Response, wait: float) -> CommandView:
-        until, looks = clock.monotonic() + wait, 0
-        while True:
-            with translated():
-                async with self._pool.acquire() as connection:
-                    row = await people.command_of(connection, command_id)
-            if row is None:
-                raise AssertionError("a command that was accepted is kept")
-            if row["outcome"] is not None or clock.monotonic() >= until:
-                break
-            await asyncio.sleep(_LOOKS_SECONDS[min(looks, len(_LOOKS_SECONDS) - 1)])
-            looks += 1
-        shown = view(row)
-        if shown.outcome == "refused":
-            raise Problem(
-                409, "the command was refused and changed nothing", errors=[one.model_dump() for one in shown.wrong]
-            )
-        response.status_code = 200 if shown.outcome else 202
-        response.headers["Location"] = f"/v1/commands/{command_id}"
-        return shown
-
-
-class Seen:
-    """An incident or planned outage as a person saw it, by its ETag."""
-
-    def __init__(self, table: str, key: UUID, if_match: str | None) -> None:
-        if if_match is None:
-            raise Problem(428, "If-Match is required: the ETag of the GET, or * for any revision")
-        self._sql = _REVISION[table]
-        self._key = key
-        self._tag = if_match.strip()
-
-    async def check(self, connection: Connection) -> None:
-        """Refuse a command on something that changed since it was seen.
-
-        Raises:
-            Problem: it was changed.
-        """
-        revision = await connection.fetchval(self._sql, self._key)
-        if self._tag not in {"*", f'"{revision}"'}:
-            now = {"ETag": f'"{revision}"'}
-            raise Problem(412, f"it was changed since you looked: it is at revision {revision}", headers=now)
-
-
-@dataclass(frozen=True, slots=True)
-class Hand:
-    """Who gives a command, and how they hear what came of it: what every door of a dispatcher takes."""
-
-    desk: Desk
-    holder: Holder[Scope]
-    response: Response
-    trace: str | None
-    wait: float
-
-    async def give(
-        self, said: Said, area: str, action: CommandAction, seen: Seen | None = None, **told: Any
-    ) -> CommandView:
-        """Give a command of this dispatcher about ``area``; see ``Desk.give``."""
-        command = OutageCommanded(
-            area=area,
-            command_id=command_id(said.command_id),
-            action=action,
-            author=author(self.holder, said),
-            reason=said.reason,
-            accepted_at=clock.now(),
-            **told,
-        )
-        return await self.desk.give(command, self.response, self.wait, self.trace, seen)
-
-
-def hand_of(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> Any:
-    """Return the dependency of a dispatcher's door."""
-    dispatcher = Depends(let_in(keys, Scope.DISPATCHER))
-
-    def hand(response: Response, holder: Holder[Scope] = dispatcher, traceparent: Trace = None, wait: Wait = 5) -> Hand:
-        return Hand(desk, holder, response, traceparent, wait)
-
-    return Depends(hand)
-
-
-_REVISION: Final = {
-    "incident": "SELECT revision FROM incident WHERE incident_id = $1",
-    "planned": "SELECT revision FROM planned_outage WHERE planned_id = $1",
-}
-
-
-def author(holder: Holder[Scope], said: Said) -> str:
-    """Return who acts: the key's holder, and the person where the key is of a desk."""
-    return holder.name if said.by is None else f"{holder.name}/{said.by}"[:200]
-
-
-def command_id(given: str) -> UUID:
-    """Return the id of a command: the UUID given, or one of the text."""
-    try:
-        return UUID(given)
-    except ValueError:
-        return derive("command", given)
-
-
-def view(row: asyncpg.Record) -> CommandView:
-    """Show a command."""
-    body = json.loads(row["body"])
-    names = _SAID_AS.get(row["action"], {})
-    told = [FieldProblem(**one) for one in json.loads(row["wrong"] or "[]")]
-    wrong = [one.model_copy(update={"field": names.get(one.field, one.field)}) for one in told]
-    same = {name: row[name] for name in CommandView.model_fields if name not in {"reason", "wrong"}}
-    return CommandView(**same, reason=body["reason"], wrong=wrong)
-
-
-def _same(known: asyncpg.Record, command: OutageCommanded) -> None:
-    own = {"accepted_at"}
-    said, before = json.loads(command.model_dump_json(exclude_none=True)), json.loads(known["body"])
-    if {k: v for k, v in said.items() if k not in own} != {k: v for k, v in before.items() if k not in own}:
-        errors = [{"field": "command_id", "reason": "was used for another command"}]
-        raise Problem(422, "some fields do not fit", errors=errors)
 
 
 async def _open_incident(pool: Pool, key: UUID) -> asyncpg.Record:

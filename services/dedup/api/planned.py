@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from services.contracts.ids import derive
 from services.contracts.values import CommandAction, Name, Timestamp
-from services.dedup.api.commands import CommandView, Desk, Hand, IfMatch, Said, Seen, command_id, hand_of
+from services.dedup.api.giving import CommandView, Desk, Hand, IfMatch, Said, Seen, command_id, hand_of
 from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import people
