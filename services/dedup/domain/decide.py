@@ -314,8 +314,7 @@ class _Decision(Draft):
     def explained(self, report: Report, device: str) -> list[Event]:
         """Return what it comes to that a device is known to be open: it explains what is predicted under it."""
         state = self.state
-        under = state.below.get(device, {}).values()
-        explained = sorted((one for one in under if not one.frozen), key=lambda one: one.opened_seq)
+        explained = [one for one in state.outages_below(device) if not one.frozen]
         if device in state.by_device or not explained:
             return self.reported(report)
         apart = _Decision(state, self.now)

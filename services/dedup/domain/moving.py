@@ -95,7 +95,7 @@ def _relate(draft: Draft, outage: a.Elsewhere) -> None:
     known = [] if at_device is None else [state.incidents[at_device]]
     draft.events += [
         a.IncidentRelated(one.incident_id, outage.incident_id, Rule.OPEN_ELSEWHERE)
-        for one in (*known, *state.below.get(outage.device, {}).values())
+        for one in (*known, *state.outages_below(outage.device))
         if one.related_to is None
     ]
 

@@ -29,7 +29,7 @@ def propose_above(draft: Draft, lifted: Lifted, report: Report, now: float) -> N
     calls = [report.made_at.timestamp(), *(call for one in lifted.incidents for call in one.standing.calls)]
     lead = weigh.lead(state.customers_under(lifted.device))
     without = sum(weigh.call(call - min(calls) + lead) for call in calls)
-    for known in state.below.get(lifted.device, {}).values():
+    for known in state.outages_below(lifted.device):
         if not known.frozen or known.waits or known.proposed_device == lifted.device:
             continue
         all_calls = [*calls, *known.standing.calls]

@@ -48,7 +48,7 @@ def restore_account(draft: Draft, account: str, transformer: str, at: datetime) 
     if own is not None and own.kind is e.Kind.SINGLE:
         draft.close(own, at, Rule.POWER_BACK)
     elif own is None and leaf is not None:
-        for single in state.singles_at.get(leaf, {}).values():
+        for _, single in sorted(state.singles_at.get(leaf, {}).items()):
             if not single.standing.customers and single.opened_at <= at:
                 draft.close(single, at, Rule.POWER_BACK)  # whoever it was: nobody else's power was mended there
                 break
@@ -166,7 +166,7 @@ def _of_the_outage(
     clock says is of before may be of it; what had arrived before it began was something else. Both oldest first.
     """
     now = at.timestamp()
-    below = state.below.get(device, {}).values()
+    below = state.outages_below(device)
     free = [incident for incident in below if not incident.frozen and incident.standing.calls[0] <= now]
     if core is not None:
         starts = [state.onset(core)]

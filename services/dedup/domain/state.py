@@ -211,6 +211,13 @@ class AreaState:
             return False
         return tree.is_under(leaf, device)
 
+    def outages_below(self, device: str) -> list[Incident]:
+        """Return the open outages predicted strictly below a device, oldest first.
+
+        ``below`` itself has those that an undo brought back last, until the area is loaded again.
+        """
+        return [incident for _, incident in sorted(self.below.get(device, {}).items())]
+
     def reported_under(self, device: str, reports: Iterable[Report]) -> list[Report]:
         """Return the reports that were made at or under a device: those of whose places ``is_under`` is true."""
         tree = self.tree

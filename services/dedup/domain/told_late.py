@@ -51,7 +51,7 @@ def _out(state: AreaState, message: PowerRestored) -> Iterator[tuple[Incident, d
     core = state.by_device.get(leaf)
     if core is not None:
         yield state.incidents[core], state.incidents[core].opened_at
-    yield from ((one, one.opened_at) for one in state.below.get(leaf, {}).values())
+    yield from ((one, one.opened_at) for one in state.outages_below(leaf))
     for incident in _above(state, leaf):
         if under := state.reported_under(leaf, incident.reports.values()):
             yield incident, min(report.made_at for report in under)

@@ -14,12 +14,14 @@ import pytest
 from services.contracts.ids import NAMESPACE
 from services.contracts.values import CustomerClass, IncidentState, OrderStatus, Priority, ProgressStage
 from services.dedup.domain import events as e
+from services.dedup.domain.indexing import on_other_ground
 from services.dedup.domain.rule import Rule
 from tests.unit.dedup.timeline import minute as clock_at
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from services.dedup.domain.state import AreaState
     from tests.unit.dedup.timeline import Timeline
 
 
@@ -115,6 +117,19 @@ def test_what_is_undone_at_once_is_as_if_it_had_never_been(storm: Timeline) -> N
         assert places(storm) == before, command
     assert not storm.refusals()
     del here
+
+
+def test_what_was_undone_is_gone_through_in_the_same_order_when_the_area_is_loaded_again(storm: Timeline) -> None:
+    _, mine, _, other = two_outages(storm)
+    merge = storm.at(5).dispatcher("merge", incident_id=mine, target_id=other)
+    storm.at(6).dispatcher("undo", undoes=merge)
+    again = on_other_ground(storm.state, storm.state.tree, storm.state.rules)
+
+    def standing(state: AreaState) -> list[UUID]:
+        return [one.incident_id for one in state.outages_below("A0SW00012")]
+
+    assert standing(storm.state) == standing(again) == [mine, other]
+    assert list(storm.state.below["A0SW00012"]) != list(again.below["A0SW00012"]), "the control: not so by itself"
 
 
 def test_undone_evidence_counts_again(storm: Timeline) -> None:
