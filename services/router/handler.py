@@ -41,9 +41,17 @@ from services.grid.lookup import chains_of, weigh_places
 from services.router import metrics, roster, store
 from services.router.domain.batch import Book, UnforeseenError, gathered, read
 from services.router.domain.deciding import carrying, counted_as, placed, settle
-from services.router.domain.desk import GRIDLINE, DeskRules, following, keeping, live_of, overdue, turn_of, work_of
+from services.router.domain.desk import (
+    DeskRules,
+    asked_again,
+    following,
+    keeping,
+    live_of,
+    overdue,
+    turn_of,
+    work_of,
+)
 from services.router.domain.facts import UNNAMED
-from services.router.domain.log import Did, Event
 from services.router.domain.places import Clues, Places, evidence_of
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, routed
@@ -66,6 +74,7 @@ if TYPE_CHECKING:
     from services.router.domain.batch import Said
     from services.router.domain.desk import Turn
     from services.router.domain.facts import Bounds
+    from services.router.domain.log import Event
     from services.router.domain.ticket import Rules, Ticket
     from services.router.tree.book import RuleBook
     from services.runtime.handling import Transaction
@@ -248,24 +257,25 @@ def _on_report_settled(work: _Outcome, received: Received, settled: ReportSettle
         )
         return
     work.book.put(ticket)
-    if (live := live_of(ticket, work.book.tickets)) is not ticket:
-        _tell_live(work, ticket, live, settled.reason if given_back else None)
-    work.note(work.book.drain(), received)
+    live = live_of(ticket, book.tickets)
+    reason = settled.reason if given_back else None
+    before, asked = (was, ticket) if live is ticket else (live, _tell_live(book, ticket, live, reason))
+    if reason is not None and asked is not before:
+        taken_back = was.report is ReportState.ANSWERED or settled.command_id is not None
+        work.did(asked, asked_again(before, asked, reason, book.now, taken_back=taken_back))
+    work.note(book.drain(), received)
 
 
-def _tell_live(work: _Outcome, ticket: Ticket, live: Ticket, reason: str | None) -> None:
+def _tell_live(book: Book, ticket: Ticket, live: Ticket, reason: str | None) -> Ticket:
     """Let whoever has the ticket that stands for another look, for a reason; or, without one, no longer for that."""
-    book = work.book
     needs = [each for each in live.carried_needs or () if each.ticket != ticket.ticket_id]
     if reason is not None:
         needs.append(Need(ticket.ticket_id, reason))
     asked = carrying(live, needs, book.rules, book.now)
-    if asked is live:
-        return
-    asked = replace(asked, version=live.version + 1)
-    book.put(asked)
-    if reason is not None and not work_of(asked).open:
-        work.did(asked, [Event(did=Did.REOPENED, at=book.now, by=GRIDLINE, queue=asked.queue, reason=reason)])
+    if asked is not live:
+        asked = replace(asked, version=live.version + 1)
+        book.put(asked)
+    return asked
 
 
 async def _free(tx: Transaction, before: Mapping[UUID, Ticket]) -> frozenset[str]:

@@ -353,3 +353,15 @@ def following(
             found.append(decided)
             work = evolve(work, decided)
     return found
+
+
+def asked_again(before: Ticket, ticket: Ticket, reason: str, now: datetime, *, taken_back: bool) -> list[Event]:
+    """Return that people have to do with a ticket again because dedup gave a report back, its own or one it stands for.
+
+    As of now where people had ended it, or a machine had taken care of it until this was ``taken_back``: nobody could
+    have had it before. One that was never settled waits since its customer spoke.
+    """
+    by_machine = taken_back and before.standing in _BY_MACHINE and ticket.standing is TicketState.QUEUED
+    if work_of(ticket).open and not by_machine:
+        return []
+    return [Event(did=Did.REOPENED, at=now, by=GRIDLINE, queue=ticket.queue, reason=reason)]

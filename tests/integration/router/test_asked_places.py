@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
 from services.contracts.messages import OutageCommanded
 from services.contracts.topics import OUTAGE_INPUT
 from services.router import store
+from services.router.domain.desk import turn_of
 from services.router.domain.effects import fold
 from services.runtime import positions
 from tests.integration.router.seat import Seat, given_back, question, reported
+from tests.unit.router.making import SHIPPED_DESK
 
 if TYPE_CHECKING:
     import httpx
@@ -93,6 +97,53 @@ async def test_a_report_that_dedup_gave_back_is_placed_there_by_the_agent_who_as
     assert (await ann.do("complete", said.ticket_id, outcome="placed")).json()["state"] == "closed"
     desk.tally += await positions.totals(people.pool)  # type: ignore[arg-type] # a pool can fetch as well
     assert +desk.tally == {"contact_closed": 1, "report_sent": 1}
+
+
+async def test_a_report_given_back_once_its_ticket_was_completed_is_asked_about_again(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    """Dedup was away meanwhile: their agent had told the customer that somebody comes."""
+    said = question("1", text="变压器着火了", account_id="A1", ago=7200)
+    await desk.take(said)
+    ann = await Seat(doors, "ann").begin("*")
+    assert (await ann.claim(ticket=said.ticket_ref)).status_code == 200
+    assert (await ann.do("complete", said.ticket_id, outcome="passed_on")).status_code == 200
+    before = await desk.ticket(said)
+    await desk.take(given_back(said))
+    again = await desk.ticket(said)
+    assert (again.state, again.standing, again.needs_person) == ("queued", "queued", "device_unknown")
+    assert again.version == before.version + 1
+    assert turn_of(again, SHIPPED_DESK).level == 0, "it is asked now"
+    async with people.pool.acquire() as connection:
+        last = (await store.log_of(connection, said.ticket_id))[-1]
+        desk.tally += await positions.totals(connection)
+    assert (last.did, last.by, last.reason) == ("reopened", "gridline", "device_unknown")
+    assert +desk.tally == {"contact_queued": 1, "report_sent": 1}
+
+
+@pytest.mark.parametrize("merged", [False, True])
+async def test_a_report_whose_place_was_taken_back_waits_for_a_person_as_of_then(
+    doors: httpx.AsyncClient, desk: Desk, people: People, *, merged: bool
+) -> None:
+    live = said = question("1", text="停电了", account_id="A1", ago=7200)
+    await desk.take(said)
+    if merged:
+        lead, live = Seat(doors, "lead"), question("3", text="停电了", account_id="A1", ago=7200 - 2400)
+        await desk.take(live)
+        assert (await desk.ticket(live)).ticket_id == live.ticket_id, "long after: of its own"
+        asked = {"into": str(live.ticket_id), "reason": "same_matter"}
+        assert (await lead.ask(f"tickets/{said.ticket_id}/merge", **asked)).status_code == 200
+    taken_back = given_back(said).model_copy(update={"reason": "placement_undone", "command_id": uuid4()})
+    desk.now = datetime.now(UTC)
+    await desk.take(taken_back)
+    ticket = await desk.ticket(live)
+    assert (ticket.standing, ticket.need) == ("queued", "placement_undone")
+    turn = turn_of(ticket, SHIPPED_DESK)
+    assert turn.level == 0
+    assert turn.wake_at is not None
+    assert turn.wake_at > desk.now, "a machine had it: nobody is late"
+    assert ticket.work is not None
+    assert ticket.work.waiting_since == desk.now
 
 
 async def test_the_agent_of_the_ticket_that_stands_for_it_says_where_a_merged_one_is(
