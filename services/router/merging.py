@@ -7,8 +7,9 @@ change in the work on a ticket.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from services.contracts.values import CustomerClass
 from services.router.acting import Change, check_version
 from services.router.domain.deciding import carrying, lent
 from services.router.domain.desk import GRIDLINE, clocks_of, work_of
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from services.router.acting import Desk
     from services.router.domain.ticket import Need, Ticket
     from services.runtime.postgres import Connection
+
+_KEY: Final = (CustomerClass.LIFE_SUPPORT, CustomerClass.IMPORTANT)
+"""Who has a person of their own at once (DESIGN §4.5), who depends on the power most first."""
 
 
 async def merge(desk: Desk, ticket_id: UUID, into: UUID, asked: Event, version: int | None, *, across: bool) -> Ticket:
@@ -40,6 +44,10 @@ async def merge(desk: Desk, ticket_id: UUID, into: UUID, asked: Event, version: 
             raise NotAllowedError(Why.INTO_ITSELF, "that ticket stands for this one, or is this one")
         if _is_danger(before) and not _is_danger(live):
             raise NotAllowedError(Why.DANGER, "a danger was named: only an open ticket with a danger stands for it")
+        if _is_key(before) and not (_is_danger(live) or _is_key(live, before.place.customer_class)):
+            who = before.place.customer_class
+            detail = f"of a customer who is {who}: only an open ticket of such a one, or with a danger, stands for it"
+            raise NotAllowedError(Why.KEY_CUSTOMER, detail)
         accounts = {each.place.account_id for each in (before, live)} - {None}
         if len(accounts) > 1 and not across:
             detail = "they are of two customers; ask with across_customers if it is one matter all the same"
@@ -152,3 +160,8 @@ def _opened_again(change: Change, reason: str, now: datetime) -> Change:
 def _is_danger(ticket: Ticket) -> bool:
     """Tell whether a danger was named that people still have to do with."""
     return bool(ticket.classification.hazards) and work_of(ticket).open
+
+
+def _is_key(ticket: Ticket, at_least: CustomerClass = CustomerClass.IMPORTANT) -> bool:
+    """Tell whether people still have to do with a ticket of a customer who depends on the power, at least as much."""
+    return ticket.place.customer_class in _KEY[: _KEY.index(at_least) + 1] and work_of(ticket).open

@@ -35,7 +35,7 @@ ALLOWED: Final[Mapping[Did, frozenset[Phase]]] = {
     Did.COMPLETED: WITH_AGENT,
     Did.WITHDRAWN: frozenset({Phase.WAITING, Phase.OFFERED}),
     Did.NOTED: ALL,
-    Did.CONTACTED: WITH_AGENT,
+    Did.CONTACTED: frozenset({*WITH_AGENT, Phase.CLOSED}),
     Did.TRANSFERRED: WITH_AGENT,
     Did.RETURNED: WITH_AGENT,
     Did.PAUSED: OPEN,
@@ -120,7 +120,8 @@ def decide(work: Work, act: Event, case: Case) -> Event | None:
         return None
     if work.phase not in ALLOWED[act.did]:
         _refuse(work, act)
-    if act.did in _OWN and act.agent != work.agent:
+    called_back = act.did is Did.CONTACTED and work.phase is Phase.CLOSED  # 回访, by whoever does that
+    if act.did in _OWN and act.agent != work.agent and not called_back:
         raise NotAllowedError(Why.NOT_YOURS, "another agent has this ticket")
     if act.did in {Did.OFFERED, Did.CLAIMED}:
         _may_have(work, act, case)
@@ -178,8 +179,8 @@ def _check(work: Work, act: Event, case: Case) -> None:
     """Refuse what the phase allows and something else does not."""
     if act.did is Did.ACCEPTED and work.until is not None and act.at >= work.until:
         raise NotAllowedError(Why.OFFER_LAPSED, "the time to accept it is over")
-    if act.did is Did.WITHDRAWN:
-        _can_be_given_up(work, case)
+    if act.did in {Did.WITHDRAWN, Did.REQUEUED, Did.PAUSED}:
+        _must_be_for_people(work, act, case)
     if act.did is Did.REOPENED and case.waits and work.phase is Phase.WAITING:
         raise NotAllowedError(Why.NOT_CLOSED, "it waits for a person already")
     if act.did is Did.REPRIORITISED and case.danger and act.priority is not Priority.EMERGENCY:
@@ -196,10 +197,10 @@ def _check(work: Work, act: Event, case: Case) -> None:
         raise NotAllowedError(Why.TOO_MANY_MERGED, f"{MOST_CARRIED} tickets are merged into it already")
 
 
-def _can_be_given_up(work: Work, case: Case) -> None:
+def _must_be_for_people(work: Work, act: Event, case: Case) -> None:
     if not case.waits and work.phase is Phase.WAITING:
-        raise NotAllowedError(Why.NOT_WAITING, "it waits for no person")
-    if work.carries:
+        raise NotAllowedError(Why.NOT_WAITING, "it waits for no person: reopen it if one is to have it")
+    if act.did is Did.WITHDRAWN and work.carries:
         detail = f"{len(work.carries)} tickets are merged into it: their customers have not given up"
         raise NotAllowedError(Why.STANDS_FOR_OTHERS, detail)
 

@@ -94,6 +94,7 @@ class Why(StrEnum):
     ALREADY_PAUSED = "already_paused"
     NOT_PAUSED = "not_paused"
     DANGER = "danger"
+    KEY_CUSTOMER = "key_customer"
     INTO_ITSELF = "into_itself"
     OTHER_CUSTOMER = "other_customer"
     TOO_MANY_MERGED = "too_many_merged"

@@ -179,6 +179,30 @@ async def test_a_danger_is_not_merged_away(doors: httpx.AsyncClient, desk: Desk)
     assert (await desk.ticket(sparks)).priority is Priority.EMERGENCY
 
 
+async def test_a_customer_who_depends_on_the_power_is_not_merged_away(doors: httpx.AsyncClient, desk: Desk) -> None:
+    """A neighbour's ticket is with dedup, or has all the time in the world."""
+    theirs = question("1", text="停电了", account_id="A2")
+    neighbour, again = question("2", text="停电了", account_id="A1"), question("3", account_id="A2")
+    fire = question("4", text="着火了", account_id="A1")
+    await desk.take(theirs, neighbour, again, fire)
+    lead = await Seat(doors, "lead").begin("*")
+
+    async def merge(ticket: ContactReceived, into: ContactReceived) -> httpx.Response:
+        asked = {"into": str(into.ticket_id), "reason": "same_matter"}
+        return await lead.ask(f"tickets/{ticket.ticket_id}/merge", across_customers=True, **asked)
+
+    refused = await merge(theirs, neighbour)
+    assert (refused.status_code, refused.json()["errors"]) == (409, [{"field": "state", "reason": "key_customer"}])
+    assert (await desk.ticket(theirs)).standing == "queued"
+    assert (await merge(neighbour, theirs)).status_code == 200, "the other way round"
+    assert (await merge(theirs, again)).status_code == 200, "it is theirs as well"
+    assert (await merge(again, fire)).status_code == 200, "it has its people, sooner"
+    assert (await lead.claim(ticket=fire.ticket_ref)).status_code == 200
+    assert (await lead.ask(f"tickets/{again.ticket_id}/unmerge", reason="other_matter")).status_code == 200
+    assert (await lead.do("complete", fire.ticket_id, outcome="solved")).status_code == 200
+    assert (await merge(again, fire)).json()["errors"][0]["reason"] == "key_customer", "nobody has that one any more"
+
+
 @pytest.mark.parametrize(("text", "reports"), [("停电了", 2), ("查电费", 0)])
 async def test_danger_told_by_the_customer_of_a_merged_ticket_is_reported_at_their_own_place(
     doors: httpx.AsyncClient, desk: Desk, text: str, reports: int
@@ -224,7 +248,7 @@ async def test_what_dedup_asks_of_a_merged_ticket_is_asked_of_the_live_one_until
     doors: httpx.AsyncClient, desk: Desk
 ) -> None:
     """Through two merges; placed by a dispatcher, the live one is as it was; taken apart, each asks for its own."""
-    child, mid, live = (question(n, text="停电了", account_id=n) for n in ("A1", "A2", "A4"))
+    child, mid, live = (question(n, text="停电了", account_id=n) for n in ("A1", "A3", "A4"))
     await desk.take(child, mid, live)
     lead = Seat(doors, "lead")
 
@@ -263,5 +287,4 @@ async def test_what_dedup_asks_of_a_merged_ticket_is_asked_of_the_live_one_until
     assert (await desk.ticket(mid)).carried_needs is None
     assert await stand(child) == ("queued", "placement_undone")
     await desk.take(placed(mid), placed(child))
-    assert [await stand(each) for each in (child, live)] == [("with_dedup", None)] * 2
-    assert await stand(mid) == ("queued", None), "theirs depend on the power: a person has it anyway"
+    assert [await stand(each) for each in (child, mid, live)] == [("with_dedup", None)] * 3

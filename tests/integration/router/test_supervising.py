@@ -105,6 +105,37 @@ async def test_an_urge_counts_once_in_a_while_and_a_supervisor_moves_tickets(
     assert gone.json()["state"] == "closed"
 
 
+async def test_what_waits_for_no_person_is_neither_queued_nor_paused(doors: httpx.AsyncClient, desk: Desk) -> None:
+    """It was answered 200, and nobody ever had it."""
+    said = question("1", text="停电了", account_id="A1")
+    await desk.take(said)
+    lead = await Seat(doors, "lead").begin("*")
+    for act, told in (("requeue", {"to_queue": "general"}), ("pause", {})):
+        refused = await lead.ask(f"tickets/{said.ticket_id}/{act}", reason="look_at_it", **told)
+        assert (refused.status_code, refused.json()["errors"][0]["reason"]) == (409, "not_waiting")
+    assert (await lead.do("reopen", said.ticket_id, reason="look_at_it")).json()["state"] == "queued"
+    moved = await lead.ask(f"tickets/{said.ticket_id}/requeue", reason="look_at_it", to_queue="general")
+    assert (moved.status_code, moved.json()["queue"]) == (200, "general")
+
+
+async def test_a_customer_can_be_called_back_once_the_ticket_is_completed(doors: httpx.AsyncClient, desk: Desk) -> None:
+    """回访, often by another agent: it counts for the figure, and starts nothing anew."""
+    said, later = question("1"), question("2")
+    await desk.take(said, later)
+    ann, bob = await Seat(doors, "ann").begin("consultation"), await Seat(doors, "bob").begin("consultation")
+    for ticket in (said, later):
+        assert (await ann.claim(ticket=ticket.ticket_ref)).status_code == 200
+        assert (await bob.do("contact", ticket.ticket_id, outcome="reached")).json()["errors"][0][
+            "reason"
+        ] == "not_yours"
+        assert (await ann.do("complete", ticket.ticket_id, outcome="solved")).status_code == 200
+    called = await bob.do("contact", said.ticket_id, outcome="reached")
+    assert (called.status_code, called.json()["state"], called.json()["outcome"]) == (200, "closed", "solved")
+    found = {kpi["name"]: kpi for kpi in (await ann.ask("kpis", method="GET")).json()["kpis"]}
+    assert (found["call_back"]["counted"], found["call_back"]["of"]) == (1, 2)
+    assert found["timely_handling"]["of"] == 2
+
+
 async def test_what_a_customer_told_again_is_a_figure(doors: httpx.AsyncClient, desk: Desk) -> None:
     """One tells of the same again while the ticket is open, one does not."""
     await desk.take(
