@@ -63,10 +63,6 @@ JOIN ticket USING (ticket_id) ORDER BY place
 """
 
 
-class NoSuchPlaceError(Exception):
-    """The ticket a page is to begin after does not exist."""
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a ticket must be to be found; nothing asks for all.
@@ -108,7 +104,7 @@ async def find(connection: Connection, asked: Asked, limit: int) -> Found:
     if asked.after is not None:
         until, last = await connection.fetchval(_OPENED, asked.after), asked.after
         if until is None:
-            raise NoSuchPlaceError
+            raise store.NoSuchPlaceError
     way: tuple[str, UUID | str | None] = (BY_TIME, None)
     if asked.phone is not None:
         way = (BY_PHONE, asked.phone)

@@ -129,6 +129,10 @@ ORDER BY queue, priority
 """
 
 
+class NoSuchPlaceError(Exception):
+    """What a page is to begin after does not exist."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """What a batch needs, as it stood.

@@ -15,6 +15,7 @@ from services.contracts.values import Name, TicketState, Timestamp
 from services.router import finding
 from services.router.api.tickets import TicketView, view
 from services.router.domain.repeats import account_of, number_of
+from services.router.store import NoSuchPlaceError
 from services.router.tree.keys import Scope
 from services.runtime.http import wrong_field
 from services.runtime.keys import let_in
@@ -65,7 +66,7 @@ def finding_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
             with translated():
                 async with desk.pool.acquire() as connection:
                     found = await finding.find(connection, asked, said.limit)
-        except finding.NoSuchPlaceError:
+        except NoSuchPlaceError:
             raise wrong_field("after", "no ticket has this id") from None
         return FoundView(tickets=[view(ticket, desk.rules()) for ticket in found.tickets], further=found.further)
 

@@ -5,6 +5,7 @@ Never here: a change; what a supervisor does is in ``acts``.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
@@ -18,13 +19,15 @@ from services.router.api.answers import known_queue
 from services.router.api.tickets import TicketView, view
 from services.router.domain.desk import turn_of
 from services.router.domain.sla import LEVELS
+from services.router.store import NoSuchPlaceError
 from services.router.tree.keys import Scope
+from services.runtime.http import wrong_field
 from services.runtime.keys import let_in
 from services.runtime.periods import Instant, period
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from services.contracts.messages import Due
     from services.router.acting import Desk
@@ -36,6 +39,8 @@ _MOST: Final = 500
 _LONGEST: Final = timedelta(days=31)
 _Level = Annotated[int, Query(ge=1, le=LEVELS, description="At least; from 3 on the time is over, by default")]
 _Limit = Annotated[int, Query(ge=1, le=_MOST)]
+_FURTHER: Final = "Ask again with it as `after`; absent at the end"
+_AFTER: Final = "`further` of the page before"
 _Queue = Annotated[Word | None, Query(description="All queues if absent")]
 
 
@@ -52,6 +57,7 @@ class WarnedListView(BaseModel):
     """The worst and oldest first."""
 
     warned: list[WarnedView]
+    further: str | None = Field(description=_FURTHER)
 
 
 class EscalationView(BaseModel):
@@ -72,6 +78,7 @@ class EscalationsView(BaseModel):
     since: datetime
     until: datetime
     escalations: list[EscalationView]
+    further: str | None = Field(description=_FURTHER)
 
 
 def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
@@ -79,14 +86,20 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
     router = APIRouter(tags=["figures"], dependencies=[Depends(let_in(keys, Scope.READ))])
 
     @router.get("/warned", summary="Open tickets with an unmet stage that has warned")
-    async def get_warned(level: _Level = 1, queue: _Queue = None, limit: _Limit = 100) -> WarnedListView:
-        with translated():
+    async def get_warned(
+        level: _Level = 1,
+        queue: _Queue = None,
+        limit: _Limit = 100,
+        after: Annotated[str | None, Query(pattern=overdue.WARNED_PLACE, description=_AFTER)] = None,
+    ) -> WarnedListView:
+        with _its_place(), translated():
             async with desk.pool.acquire() as connection:
-                found = await overdue.warned(connection, level, queue, limit)
+                found, further = await overdue.warned(connection, level, queue, limit, after)
         if not found:
             known_queue(queue, desk.book.declared)
         rules = desk.rules()
-        return WarnedListView(warned=[shown for ticket in found if (shown := _warned(ticket, rules)) is not None])
+        shown = [shown for ticket in found if (shown := _warned(ticket, rules)) is not None]
+        return WarnedListView(warned=shown, further=further)
 
     @router.get("/escalations", summary="Warnings given in a period, once per ticket, stage and level")
     async def get_escalations(
@@ -95,17 +108,27 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
         level: _Level = 1,
         queue: _Queue = None,
         limit: _Limit = 100,
+        after: Annotated[str | None, Query(pattern=overdue.ESCALATIONS_PLACE, description=_AFTER)] = None,
     ) -> EscalationsView:
         since, until = period(since, until, _LONGEST)
-        with translated():
+        with _its_place(), translated():
             async with desk.pool.acquire() as connection:
-                found = await overdue.escalations(connection, since, until, level, queue, limit)
+                found, further = await overdue.escalations(connection, since, until, level, queue, limit, after)
         if not found:
             known_queue(queue, desk.book.declared)
         shown = [EscalationView.model_validate(each, from_attributes=True) for each in found]
-        return EscalationsView(since=since, until=until, escalations=shown)
+        return EscalationsView(since=since, until=until, escalations=shown, further=further)
 
     return router
+
+
+@contextmanager
+def _its_place() -> Iterator[None]:
+    """Refuse a page that is to begin where nothing is."""
+    try:
+        yield
+    except NoSuchPlaceError:
+        raise wrong_field("after", "is no `further` of a page before") from None
 
 
 def _warned(ticket: Ticket, rules: DeskRules) -> WarnedView | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
@@ -77,11 +78,48 @@ async def test_what_is_warned_is_read_by_its_index(desk: Desk) -> None:
     await desk.connection.execute("ANALYZE ticket")
     await desk.connection.execute("SET enable_seqscan = off")
     for query, queue in ((overdue.WARNED, None), (overdue.WARNED_IN, "consultation")):
-        asked = query.replace("$1", "2").replace("$2", "10").replace("$3", "'consultation'")
+        asked = query.replace("$1", "2").replace("$2", "10").replace("$6", "'consultation'")
+        asked = asked.replace("$3", "3").replace("$4", "now()").replace("$5", "gen_random_uuid()")
         text = "\n".join(row[0] for row in await desk.connection.fetch(f"EXPLAIN {asked}"))
         assert "ticket_warned" in text
         assert "Seq Scan" not in text
-        assert len(await overdue.warned(desk.connection, 2, queue, 10)) == 10
+        assert text.count("opened_at >=") == 1, "from where the page before ended"
+        found, _ = await overdue.warned(desk.connection, 2, queue, 10)
+        assert len(found) == 10
+
+
+@pytest.mark.parametrize("queue", [None, "consultation"])
+async def test_what_is_warned_and_the_warnings_are_read_page_by_page(
+    doors: httpx.AsyncClient, desk: Desk, queue: str | None
+) -> None:
+    """After a storm they are thousands, many of one moment; each is on one page, whatever is warned of meanwhile."""
+    await desk.take(*(question(f"{n}", ago=3600 + n // 5, thread=f"{n}") for n in range(23)))
+    lead, asked = Seat(doors, "lead"), "" if queue is None else f"&queue={queue}"
+
+    async def pages(what: str) -> list[tuple[str, int]]:
+        found: list[tuple[str, int]] = []
+        after = ""
+        while True:
+            page = (await lead.ask(f"{what}?limit=4{asked}{after}", method="GET")).json()
+            found += [(each.get("ticket", each)["ticket_id"], each["level"]) for each in page[what]]
+            if page["further"] is None:
+                return found
+            after = f"&after={page['further']}"
+            if len(found) == 8:
+                await desk.take(question("late", ago=3000, thread="late"))
+
+    await desk.connection.execute("UPDATE ticket SET level = 1 + abs(hashtext(ticket_id::text)) % 4")
+    for what in ("warned", "escalations"):
+        whole = (await lead.ask(f"{what}?limit=500{asked}", method="GET")).json()
+        assert whole["further"] is None
+        every = [(each.get("ticket", each)["ticket_id"], each["level"]) for each in whole[what]]
+        paged = await pages(what)
+        assert len(every) == 23 + (what == "escalations")
+        assert [each for each in paged if each in every] == every
+        assert len(paged) == len(set(paged))
+        for wrong in (f"1.{uuid4()}", f"{uuid4()}.1.0"):
+            refused = await lead.ask(f"{what}?after={wrong}", method="GET")
+            assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "after")
 
 
 async def test_an_urge_counts_once_in_a_while_and_a_supervisor_moves_tickets(
