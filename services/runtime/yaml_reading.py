@@ -177,8 +177,9 @@ class Reader:
         return text
 
     def texts(self, node: Node, what: str) -> list[tuple[str, int]]:
-        """Return a list of texts with their lines."""
-        found = [(self.text(item, f"each of {what}"), line_of(item)) for item in self.items(node, what)]
+        """Return a list of texts with their lines; a list in it (``*name`` of another) stands for its texts."""
+        listed = [item.value if isinstance(item, SequenceNode) else [item] for item in self.items(node, what)]
+        found = [(self.text(item, f"each of {what}"), line_of(item)) for items in listed for item in items]
         return [(text, line) for text, line in found if text is not None]
 
     def word(self, node: Node, what: str, known: Collection[str] | None = None) -> str | None:

@@ -117,10 +117,6 @@ class Phrases(BaseModel):
         texts = self.languages.get(language) or self.languages[self.default_language]
         return texts[prompt].replace("{ref}", ref)
 
-    def language_of(self, text: str, otherwise: str) -> str:
-        """Return the language to answer in: told by the script, as far as that tells."""
-        return self.language_in(text, otherwise) or otherwise
-
     def language_in(self, text: str, otherwise: str) -> str | None:
         """Return the language that the script of a text tells; None where it tells none.
 

@@ -199,7 +199,7 @@ def _generic(message: GenericUp, read: Read, key: str | None) -> _Sms:
 def _meaning(source: SmsSource, message: _Sms, now: datetime, talk: Talk) -> Accepted | NotAContact:
     phrases, text = talk.phrases, message.text.replace("\x00", "")[:_LONGEST_TEXT]
     command = phrases.command(text)
-    language = phrases.language_of(text, source.language)
+    told = phrases.language_in(text, source.language)
     at = message.at or now
     if command is not None and command is not Command.OUT:
         what, prompt = _COMMANDS[command]
@@ -211,10 +211,10 @@ def _meaning(source: SmsSource, message: _Sms, now: datetime, talk: Talk) -> Acc
             received_at=now,
             occurred_at=at,
             heard=what,
-            language=language,
+            language=told or source.language,
             raw_sha256=message.sha256,
         )
-        return NotAContact(command.value, heard, phrases.say(prompt, language))
+        return NotAContact(command.value, heard, phrases.say(prompt, told or source.language))
     outage = command is Command.OUT or phrases.says_outage(text)
     account = phrases.account(text)
     piece = Piece(
@@ -223,7 +223,7 @@ def _meaning(source: SmsSource, message: _Sms, now: datetime, talk: Talk) -> Acc
         business=phrases.fault_type if outage else None,
         says=bool(text.strip()) and account is None,
         account=account,
-        language=phrases.language_in(text, source.language),
+        language=told,
     )
     turn = talk.turn(source.name, message.phone, piece)
     facts: dict[str, Any] = {} if message.at is not None else {TIMED_BY_US: True}

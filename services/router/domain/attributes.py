@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from services.contracts.frozen import frozen
 from services.router.domain.classify import Classification, LanguageRule, priority_of
@@ -10,8 +10,10 @@ from services.router.domain.routes import VoltageLevel
 
 if TYPE_CHECKING:
     from services.contracts.values import Channel, Place, Priority
+    from services.router.domain.facts import Facts
     from services.router.domain.routes import Attributes
     from services.router.domain.ticket import Ticket
+    from services.router.domain.work import Work
 
 
 _LOW_KV: Final = 1.0
@@ -29,6 +31,34 @@ class Standing:
     needs_person: str | None = None
     repeats: int = 0
     urges: int = 0
+
+
+class Told(Protocol):
+    """A ticket, or what is to be one."""
+
+    @property
+    def facts(self) -> Facts: ...  # noqa: D102 - as of a ticket, like those below
+    @property
+    def need(self) -> str | None: ...  # noqa: D102
+    @property
+    def repeats(self) -> int: ...  # noqa: D102
+    @property
+    def urges(self) -> int: ...  # noqa: D102
+    @property
+    def work(self) -> Work | None: ...  # noqa: D102
+
+
+def standing_of(ticket: Told, priority: Priority) -> Standing:
+    """Return how a ticket stands; its customer and people at desks may have urged it."""
+    return Standing(
+        channel=ticket.facts.channel.value,
+        priority=priority,
+        final=ticket.facts.final,
+        unconfirmed=ticket.facts.is_unconfirmed,
+        needs_person=ticket.need,
+        repeats=ticket.repeats,
+        urges=ticket.urges + (ticket.work.urges if ticket.work else 0),
+    )
 
 
 def attributes(about: Classification, place: Place, standing: Standing) -> Attributes:
@@ -61,16 +91,8 @@ def attributes(about: Classification, place: Place, standing: Standing) -> Attri
 
 def as_seen(ticket: Ticket) -> Attributes:
     """Return a ticket as the route tree sees it."""
-    standing = Standing(
-        channel=ticket.facts.channel.value,
-        priority=priority_of(ticket.classification, ticket.place.customer_class)[0],
-        final=ticket.facts.final,
-        unconfirmed=ticket.facts.is_unconfirmed,
-        needs_person=ticket.need,
-        repeats=ticket.repeats,
-        urges=ticket.urges + (ticket.work.urges if ticket.work else 0),
-    )
-    return attributes(ticket.classification, ticket.place, standing)
+    priority, _ = priority_of(ticket.classification, ticket.place.customer_class)
+    return attributes(ticket.classification, ticket.place, standing_of(ticket, priority))
 
 
 def voltage_level(kilovolts: float | None) -> VoltageLevel | None:

@@ -85,7 +85,7 @@ class Reading(NamedTuple):
         account: The account number written in it; None if there is none, or more than one to choose from.
         rest: The text without account numbers, as ``plain``.
         urges: It asks to hurry.
-        looks_back: It claims for something, gives thanks for it or says that it was long ago.
+        past_danger: It claims for something, gives thanks for it or says that it was long ago: a danger in it is over.
     """
 
     plain: str
@@ -98,7 +98,7 @@ class Reading(NamedTuple):
     account: str | None
     rest: str
     urges: bool
-    looks_back: bool
+    past_danger: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +136,7 @@ class Keywords:
         urges: How people ask to hurry (催办).
         unurgent: Business types that such words do not turn into an urge of something else.
         denials: How people say that there is no danger.
-        past: How people speak of a danger that is over.
+        past_danger: How people speak of a danger that is over.
     """
 
     business_types: Mapping[str, str]
@@ -152,14 +152,14 @@ class Keywords:
     urges: WordList = field(default_factory=lambda: WordList(()))
     unurgent: frozenset[str] = frozenset()
     denials: Denials = field(default_factory=Denials)
-    past: WordList = field(default_factory=lambda: WordList(()))
+    past_danger: WordList = field(default_factory=lambda: WordList(()))
     lexicon: Lexicon = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepare the one pass over a text."""
         lists = (words for _, words in (*self.rules, *self.faults, *self.hazards))
         object.__setattr__(
-            self, "lexicon", Lexicon((*lists, self.only_mine, self.urges, self.denials.words, self.past))
+            self, "lexicon", Lexicon((*lists, self.only_mine, self.urges, self.denials.words, self.past_danger))
         )
 
     @property
@@ -207,7 +207,7 @@ def _read(keywords: Keywords, text: str) -> Reading:
         account=numbers.pop() if len(numbers) == 1 else None,
         rest=rest,
         urges=keywords.urges in likely and keywords.urges.find(rest) is not None,
-        looks_back=found(keywords.past) is not None,
+        past_danger=found(keywords.past_danger) is not None,
     )
 
 
@@ -285,7 +285,7 @@ def _classify(
         fault, word = reading.fault or (OUTAGE, None)
         if word is not None and word not in found:
             found.append(word)
-    if hazards and (fault is not None or not reading.looks_back):
+    if hazards and (fault is not None or not reading.past_danger):
         fault = OUTAGE  # a crew goes at once, whatever else is wrong and however it is told, as a question too
     known = bool(reading.types or reading.fault or reading.hazards)
     spoken, language_rule, language_confidence = _language(keywords, language, customer_language, text, known=known)

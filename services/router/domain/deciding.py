@@ -13,7 +13,7 @@ from uuid import UUID  # noqa: TC003
 from services.contracts.frozen import frozen
 from services.contracts.ids import ticket_ref as ref_of
 from services.contracts.values import Basis, CustomerClass, Place, TicketState
-from services.router.domain.attributes import Standing, attributes
+from services.router.domain.attributes import attributes, standing_of
 from services.router.domain.classify import Classification, LanguageRule, classify, priority_of
 from services.router.domain.facts import Facts, bounded, happened_at, speaks
 from services.router.domain.repeats import Relation
@@ -322,16 +322,7 @@ def classification_of(facts: Facts, located: Located, keywords: Keywords, work: 
 def _decide(case: _Case, classification: Classification, rules: Rules, now: datetime) -> Ticket:
     place = case.located.place
     priority, priority_rule = priority_of(classification, place.customer_class)
-    standing = Standing(
-        channel=case.facts.channel.value,
-        priority=priority,
-        final=case.facts.final,
-        unconfirmed=case.facts.is_unconfirmed,
-        needs_person=case.need,
-        repeats=case.repeats,
-        urges=case.urges + (case.work.urges if case.work else 0),
-    )
-    taken = take(rules.tree, attributes(classification, place, standing), now, rules.duty)
+    taken = take(rules.tree, attributes(classification, place, standing_of(case, priority)), now, rules.duty)
     planned_at, step = _waited(case.was, taken, now)
     return Ticket(
         ticket_id=case.ticket_id,

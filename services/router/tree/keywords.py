@@ -62,7 +62,7 @@ def read_keywords(file: str, text: str) -> Keywords:
         urges=urges,
         unurgent=unurgent,
         denials=denials,
-        past=_list_of(reader, past, "past_danger"),
+        past_danger=_list_of(reader, past, "past_danger"),
     )
 
 

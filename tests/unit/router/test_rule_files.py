@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -236,6 +237,20 @@ def test_a_fault_rule_is_needed_to_say_when_words_of_faults_decide() -> None:
     text = CLASSIFY.read_text(encoding="utf-8").replace("  - fault_report:\n", "  - enquiry:\n")
     with pytest.raises(RulesError, match="rules has none for 'fault_report'"):
         read_keywords("classify.yaml", text)
+
+
+def test_a_list_of_words_may_stand_in_another_by_its_name() -> None:
+    """What is a complaint is no outage: the words are in the file once, a fault in them is told by their line."""
+    text = CLASSIFY.read_text(encoding="utf-8")
+    [too_often] = re.findall(r"&too_often\s+\[(.*?)\]", text, re.DOTALL)
+    assert text.count("频繁停电,") == 1
+    keywords = read_keywords("classify.yaml", text)
+    for word in too_often.split(","):
+        reading = keywords.read(word.strip().strip('"').replace("*", ""))
+        assert (reading.named or ("", ""))[0] == "complaint"
+        assert reading.fault is None
+    with pytest.raises(RulesError, match=r"classify.yaml:\d+"):
+        read_keywords("classify.yaml", text.replace("[频繁停电,", "[{a: b},"))
 
 
 def test_a_missing_file_and_one_that_is_not_utf_8_are_told(tmp_path: Path) -> None:
