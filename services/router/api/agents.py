@@ -134,6 +134,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
                 row = await roster.one(connection, agent_id)
         if row is None:
             raise AssertionError("it was stored in the same transaction")
+        desk.bell.changed({agent_id}, {agent_id})  # who waits, waits for what they can from now on
         asked = set(skills_asked(desk.book.rules.tree.root))
         unasked = [skill for skill in agent.skills if skill not in asked and f"{skill.partition(':')[0]}:" not in asked]
         return AgentPut(**shown(row).model_dump(), unasked=tuple(unasked))

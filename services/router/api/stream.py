@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field
 
 from services.contracts.values import Name, TicketState
 from services.router import roster, store
-from services.router.acting import Desk, FullError, NoSuchAgentError, NotThereError
+from services.router.acting import Desk, NoSuchAgentError, NotThereError
 from services.router.api.answers import problem
 from services.router.api.tickets import view
 from services.router.attendance import note_presence
@@ -67,7 +67,7 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     works = Depends(let_in(keys, Scope.AGENT))
     open_streams: Counter[str] = Counter()
 
-    async def opened(agent_id: Name, _caller: Holder[Scope] = works) -> AsyncIterator[Agent]:
+    async def opened(agent_id: Name, _caller: Holder[Scope] = works) -> AsyncIterator[str]:
         """Take the opening as a sign of the agent, once the key is good; the end of their last stream as none."""
         try:
             row = await note_presence(desk, agent_id, None)
@@ -77,7 +77,7 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
             raise problem(NotThereError("the agent is offline"))
         open_streams[agent_id] += 1
         try:
-            yield row.agent
+            yield agent_id
         finally:
             open_streams[agent_id] -= 1
             if not open_streams[agent_id]:
@@ -87,13 +87,13 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     streams = Depends(opened)
 
     @router.get(
-        "/agents/{agent_id}/offers",  # noqa: FAST003 - the dependency has the agent's id
+        "/agents/{agent_id}/offers",
         summary="Offers as server-sent events",
         response_class=EventSourceResponse,
         dependencies=[Depends(refuse_head)],
     )
     async def offers(
-        agent: Agent = streams,
+        agent_id: str = streams,
         holder: Holder[Scope] = works,
         last_event_id: Annotated[str | None, Header(description="Of the last `offer`: it is not sent again")] = None,
     ) -> AsyncIterable[ServerSentEvent]:
@@ -102,48 +102,49 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         Send a heartbeat as well, the stream is no sign of life. It ends when the agent goes offline.
         """
         yield ServerSentEvent(comment="offers", retry=_COME_AGAIN_MS)
-        async for event in _offers(desk, agent, f"{holder.name}/{agent.agent_id}", last_event_id):
+        async for event in _offers(desk, agent_id, f"{holder.name}/{agent_id}", last_event_id):
             yield event
 
     return router
 
 
-async def _offers(desk: Desk, agent: Agent, by: str, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
+async def _offers(desk: Desk, agent_id: str, by: str, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
     shown, rung = last_event_id or "", False
     while not desk.bell.closed:
         ticket, busy = None, False
         try:
-            ticket = await desk.take(agent.agent_id, Did.OFFERED, by, asked=False)
-        except FullError:
-            busy = True
-        except (NotThereError, NoSuchAgentError):
-            busy = True
-            if await _is_gone(desk, agent):
-                return
+            try:
+                ticket = await desk.take(agent_id, Did.OFFERED, by, asked=False)
+            except (NotThereError, NoSuchAgentError):
+                busy = True
+            since = desk.bell.changes_of(agent_id)
+            agent = await _seated(desk, agent_id)  # what they can may have changed since the stream was opened
         except UnavailableError as error:
             _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
             await asyncio.sleep(_DATABASE_SECONDS)
             continue
-        since = desk.bell.changes_of(agent.agent_id)
+        if agent is None:
+            return
         event_id = "" if ticket is None else f"{ticket.ticket_id}.{ticket.version}"
-        if shown not in {"", event_id} and (ended := await _ended(desk, agent, shown)) is not None:
+        if shown not in {"", event_id} and (ended := await _ended(desk, agent_id, shown)) is not None:
             yield ServerSentEvent(event="offer_ended", data=ended, id="")
         if ticket is not None and shown != event_id:
             yield ServerSentEvent(event="offer", data=view(ticket, desk.rules()), id=event_id)
         shown, busy = event_id, busy or ticket is not None
-        seconds = spread(_LOOK_SECONDS if ticket is None else _OFFER_SECONDS, agent.agent_id)
+        seconds = spread(_LOOK_SECONDS if ticket is None else _OFFER_SECONDS, agent_id)
         woken = await desk.bell.wait(agent, seconds, found_nothing=rung and not busy, busy=busy, since=since)
         rung = woken and not busy
 
 
-async def _is_gone(desk: Desk, agent: Agent) -> bool:
+async def _seated(desk: Desk, agent_id: str) -> Agent | None:
+    """Return what an agent can; None where they have gone."""
     with translated():
         async with desk.pool.acquire() as connection:
-            row = await roster.one(connection, agent.agent_id)
-    return row is None or row.presence is Presence.OFFLINE
+            row = await roster.one(connection, agent_id)
+    return None if row is None or row.presence is Presence.OFFLINE else row.agent
 
 
-async def _ended(desk: Desk, agent: Agent, event_id: str) -> OfferEnded | None:
+async def _ended(desk: Desk, agent_id: str, event_id: str) -> OfferEnded | None:
     try:
         ticket_id = UUID(event_id.rpartition(".")[0])
     except ValueError:
@@ -155,5 +156,5 @@ async def _ended(desk: Desk, agent: Agent, event_id: str) -> OfferEnded | None:
         return None
     [ticket] = found
     work = work_of(ticket)
-    yours = work.phase in {Phase.ASSIGNED, Phase.WRAP_UP} and work.agent == agent.agent_id
+    yours = work.phase in {Phase.ASSIGNED, Phase.WRAP_UP} and work.agent == agent_id
     return OfferEnded(ticket_id=ticket_id, ticket_ref=ticket.ticket_ref, state=ticket.standing, yours=yours)

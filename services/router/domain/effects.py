@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.router.domain.log import Did
 from services.router.domain.sla import Elapsed, Pause
-from services.router.domain.work import BACK, UNTOUCHED, Carried, Finished, Phase
+from services.router.domain.work import BACK, UNTOUCHED, WITH_AGENT, Carried, Finished, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -111,9 +111,7 @@ def _back(work: Work, event: Event) -> dict[str, object]:
     if event.did in {Did.DECLINED, Did.LAPSED}:
         passed = tuple(dict.fromkeys((*work.passed, *((work.agent,) if work.agent else ()))))
         change |= {"passed": passed[-MOST_PASSED:], "passed_until": event.until, "held_for": None, "held_until": None}
-    elif event.did is Did.UNMERGED:
-        change["waiting_since"] = None  # the customer has their old place back
-    elif event.did is Did.REOPENED or work.phase not in {Phase.WAITING, Phase.OFFERED}:
+    elif event.did is Did.REOPENED or work.phase in WITH_AGENT:
         change["waiting_since"] = event.at  # a person had it; until then the customer waited all the time
     if event.did in {Did.TRANSFERRED, Did.RETURNED, Did.REQUEUED, Did.RECALLED}:
         change |= {"passed": (), "passed_until": None, "queue": event.to_queue or work.queue}

@@ -20,7 +20,7 @@ from tests.integration.router.conftest import KEYS
 from tests.unit.router.making import contact
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from services.contracts.messages import ContactReceived
     from services.router.acting import Desk as People
@@ -96,8 +96,8 @@ async def until(holds: Callable[[], Any]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def begin(client: httpx.AsyncClient, agent: str, capacity: int = 1) -> None:
-    profile = {"queues": ["*"], "languages": ["*"], "capacity": capacity}
+async def begin(client: httpx.AsyncClient, agent: str, capacity: int = 1, queues: Sequence[str] = ("*",)) -> None:
+    profile = {"queues": list(queues), "languages": ["*"], "capacity": capacity}
     (await client.put(f"/agents/{agent}", json=profile)).raise_for_status()
     await presence(client, agent, "available")
 
@@ -156,6 +156,20 @@ async def test_what_another_process_does_is_noticed(client: httpx.AsyncClient, d
         ended = await stream.event()
         assert ended is not None
         assert (ended[0], ended[2]["yours"]) == ("offer_ended", False)
+
+
+async def test_a_seat_on_another_queue_holds_for_a_stream_that_is_open(client: httpx.AsyncClient, desk: Desk) -> None:
+    """A danger there is offered at once, not at some look or other until the desktop opens its stream anew."""
+    await begin(client, "ann", queues=["general"])
+    async with streaming(client, "ann") as stream:
+        await asyncio.sleep(0.3)
+        await begin(client, "ann", queues=["consultation"])
+        await asyncio.sleep(0.3)
+        await desk.take(said := question("1"))
+        async with asyncio.timeout(4):
+            told = await stream.event()
+        assert told is not None
+        assert told[2]["ticket_id"] == str(said.ticket_id)
 
 
 async def test_a_desktop_that_comes_back_is_told_only_what_it_does_not_know(

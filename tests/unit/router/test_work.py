@@ -177,6 +177,15 @@ def test_undoing_a_merge_gives_the_old_place_back() -> None:
     assert work.stands(TicketState.QUEUED) is TicketState.QUEUED
 
 
+def test_undoing_the_merge_of_a_ticket_that_was_opened_again_leaves_it_waiting_since_then() -> None:
+    """As its clock has it: whom it waited for before, it had."""
+    before = after(act(Did.CLAIMED), act(Did.COMPLETED, seconds=10), act(Did.REOPENED, seconds=100))
+    work = fold([act(Did.MERGED, seconds=200), act(Did.UNMERGED, seconds=300)], before)
+    taken = decide(work, act(Did.CLAIMED, seconds=400), CASE)
+    assert taken is not None
+    assert taken.seconds == 300
+
+
 @pytest.mark.parametrize(
     "way", [(Did.CLAIMED, Did.COMPLETED), (Did.CLAIMED, Did.WRAPPED_UP, Did.COMPLETED), (Did.WITHDRAWN,)]
 )
