@@ -292,9 +292,9 @@ async def hand(
 
 
 async def lanes(connection: Connection) -> dict[str, datetime]:
-    """Return the lanes in which something waits, in their order, and the place of the first ticket of each.
+    """Return the lanes in which something waits, and the place of the first ticket of each.
 
-    Not sorted by place, so that they come as they are found: with thousands, the process does something else meanwhile.
+    As they are found: ``Lanes`` sorts them by place, once for the looks of several kinds of agents.
     """
     return {row["lane"]: row["rank_at"] for row in await connection.fetch(LANES)}
 
