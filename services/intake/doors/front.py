@@ -372,7 +372,8 @@ class JsonDoor(Generic[S]):
             if self.recent is None:
                 await visit.keep(accepted.contact, anonymous=self.anonymous)
             else:
-                with self.recent.using(accepted.contact.contact_id, contact_fingerprint(accepted.contact)):
+                same, alone = contact_fingerprint(accepted.contact), "idempotency-key" in visit.headers
+                with self.recent.using(accepted.contact.contact_id, same, alone=alone):
                     await visit.keep(accepted.contact, anonymous=self.anonymous)
         return accepted_answer(accepted, await more if more else {})
 

@@ -242,6 +242,15 @@ async def test_an_id_in_the_body_that_is_in_use_for_another_report_is_told_like_
     assert [one.text for one in producer.contacts] == ["停电了", "停电了"]
 
 
+async def test_a_report_that_is_sent_twice_at_once_under_the_id_in_its_body_is_accepted_twice() -> None:
+    """As a gateway does that lost patience: consumers count it once. Another body has to wait and see."""
+    same, other = (json.dumps({"event_id": "7", "text": text}).encode() for text in ("停电了", "着火了"))
+    async with keeping() as (sender, producer):
+        producer.takes_s = 0.2
+        told = await asyncio.gather(*(post(sender, "/v1/web/reports", body) for body in (same, same, other)))
+    assert [one.status_code for one in told] == [202, 202, 409]
+
+
 async def test_reports_of_anybody_that_name_one_number_are_kept_and_told_of_some_only() -> None:
     async with keeping() as (sender, producer):
 
