@@ -28,6 +28,17 @@ class Spread(NamedTuple):
     low: float
     high: float
 
+    def shown(self, digits: int, most: float = math.inf, *, times: int = 1) -> str:
+        """Return the mean and, in brackets, the interval where there is one, ending no higher than can be."""
+        if math.isnan(self.mean):
+            return "–"
+        mean, low, high = (f"{times * one:,.{digits}f}" for one in (self.mean, self.low, min(self.high, most)))
+        return mean if math.isnan(self.low) else f"{mean} ({low}–{high})"
+
+    def percent(self) -> str:
+        """Return the same of a share."""
+        return "–" if math.isnan(self.mean) else f"{self.shown(1, 1.0, times=100)} %"
+
 
 def spread(values: Iterable[float | None]) -> Spread:
     """Return the mean of the values that are there, and its interval."""

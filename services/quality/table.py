@@ -29,22 +29,11 @@ def _plain(digits: int) -> Callable[[Spread], str]:
 
 
 def _ranged(digits: int, most: float = math.inf) -> Callable[[Spread], str]:
-    def show(one: Spread) -> str:
-        if math.isnan(one.mean):
-            return "–"
-        return f"{one.mean:.{digits}f} ({one.low:.{digits}f}–{min(one.high, most):.{digits}f})"
-
-    return show
+    return lambda one: one.shown(digits, most)
 
 
 def _percent(one: Spread) -> str:
     return "–" if math.isnan(one.mean) else f"{100 * one.mean:.1f} %"
-
-
-def _percent_ranged(one: Spread) -> str:
-    return (
-        "–" if math.isnan(one.mean) else f"{100 * one.mean:.1f} ({100 * one.low:.1f}–{100 * min(one.high, 1.0):.1f}) %"
-    )
 
 
 def _seconds(one: Spread) -> str:
@@ -54,7 +43,7 @@ def _seconds(one: Spread) -> str:
 _MAIN: Final = (
     _Column("B³ F1", "b3_f1", _ranged(3, most=1.0)),
     _Column("spare orders a fault", "spare_per_fault", _ranged(2)),
-    _Column("no own order", "hidden", _percent_ranged),
+    _Column("no own order", "hidden", Spread.percent),
     _Column("of these merged away", "hidden_in_another", _percent),
     _Column("hazards absorbed", "hazards_absorbed", _plain(0)),
 )

@@ -36,29 +36,16 @@ _OTHER_TILES: Final = 30  # of a network that is not named there
 _WIDTH: Final = 120  # of the table where nobody looks on
 
 
-def _number(
-    figure: str, digits: int, most: float = math.inf, *, ranged: bool = True
-) -> Callable[[Sequence[Measured]], str]:
-    def show(found: Sequence[Measured]) -> str:
-        one = spread(of.figures[figure] for of in found)
-        if math.isnan(one.mean):
-            return "–"
-        if not ranged or math.isnan(one.low):
-            return f"{one.mean:,.{digits}f}"
-        return f"{one.mean:,.{digits}f} ({one.low:,.{digits}f}–{min(one.high, most):,.{digits}f})"
+def _mean(figure: str) -> Callable[[Sequence[Measured]], str]:
+    return lambda found: f"{spread(of.figures[figure] for of in found).mean:,.0f}"
 
-    return show
+
+def _number(figure: str, digits: int, most: float = math.inf) -> Callable[[Sequence[Measured]], str]:
+    return lambda found: spread(of.figures[figure] for of in found).shown(digits, most)
 
 
 def _percent(figure: str) -> Callable[[Sequence[Measured]], str]:
-    def show(found: Sequence[Measured]) -> str:
-        one = spread(of.figures[figure] for of in found)
-        if math.isnan(one.mean):
-            return "–"
-        low, high = 100 * one.low, 100 * min(one.high, 1.0)
-        return f"{100 * one.mean:.1f} %" if math.isnan(low) else f"{100 * one.mean:.1f} ({low:.1f}–{high:.1f}) %"
-
-    return show
+    return lambda found: spread(of.figures[figure] for of in found).percent()
 
 
 def _absorbed(found: Sequence[Measured]) -> str:
@@ -68,9 +55,9 @@ def _absorbed(found: Sequence[Measured]) -> str:
 
 ROWS: Final[dict[str, Callable[[Sequence[Measured]], str]]] = {
     "storms": lambda found: str(len(found)),
-    "customers": _number("customers", 0, ranged=False),
-    "true faults": _number("faults", 0, ranged=False),
-    "judged reports": _number("reports", 0, ranged=False),
+    "customers": _mean("customers"),
+    "true faults": _mean("faults"),
+    "judged reports": _mean("reports"),
     "B³ F1": _number("b3_f1", 3, most=1),
     "B³ precision": _number("b3_precision", 3, most=1),
     "B³ recall": _number("b3_recall", 3, most=1),

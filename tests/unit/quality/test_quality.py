@@ -280,6 +280,12 @@ def test_a_run_is_the_same_run_again_and_survives_its_file(tmp_path: Path) -> No
             read_runs(tmp_path / "other.json")
 
 
+def test_a_figure_of_one_seed_is_shown_without_an_interval_and_one_of_none_as_nothing() -> None:
+    assert (spread([0.5]).shown(3), spread([0.5]).percent()) == ("0.500", "50.0 %")
+    assert (spread([]).shown(3), spread([]).percent()) == ("–", "–")
+    assert spread([0.9, 1.0]).shown(3, most=1.0) == "0.950 (0.315–1.000)"
+
+
 def test_the_published_page_is_what_the_recorded_runs_say() -> None:
     runs, about = read_runs(DOCS / "merging.json")
     assert {one.preset for one in runs} == {p.name for p in PRESETS.values() if p.purpose is Purpose.REPORTING}
