@@ -10,6 +10,7 @@ import csv
 import json
 import math
 from codecs import BOM_UTF8
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -256,7 +257,7 @@ def read_restorations(path: Path, refused: list[ReplayFileError] | None = None) 
     found: list[Restoration] = []
     problems: list[tuple[int, str]] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file, csv_of(path):
             for number, row in _rows(path, file):
                 what = (row.get("device_or_account") or "").strip()
                 try:
@@ -270,12 +271,23 @@ def read_restorations(path: Path, refused: list[ReplayFileError] | None = None) 
                     problems.append((number, "device_or_account is empty"))
     except OSError as error:
         raise ReplayFileError(path, [(0, f"cannot be read: {error.strerror}")]) from None
+    _refuse(path, problems, refused)
+    return found
+
+
+@contextmanager
+def csv_of(path: Path) -> Iterator[None]:
+    """Refuse a file that turns out to be no CSV in UTF-8 while it is read.
+
+    Raises:
+        ReplayFileError: it is none.
+    """
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise ReplayFileError(path, [(0, no_utf8(error.object, error.start))]) from None
     except csv.Error as error:
         raise ReplayFileError(path, [(0, f"is not CSV: {error}")]) from None
-    _refuse(path, problems, refused)
-    return found
 
 
 def _rows(path: Path, file: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -285,9 +285,7 @@ def _chinese(plain: str) -> Address:
         if road is not None and begin < road.end() <= estate.end():
             begin = max(begin, number.end if number is not None and number.end < estate.end() else road.end())
         estate_name = plain[begin : estate.end()].lstrip(f"0123456789号-{_LETTERS}") if begin < estate.end() else ""
-        estate_name = (
-            _COMMUNITY.sub("", estate_name) if len(estate_name) > 1 else ""
-        )  # 15号院3栋: what it is, and no name
+        estate_name = _COMMUNITY.sub("", estate_name) if len(estate_name) > 1 else ""  # 15号院3栋: no name
     rest = plain[min(first, len(plain)) :]
     tail = plain[number.end if number is not None else min(last, len(plain)) if road or estate else 0 :]
     building = _BUILDING.search(rest)

@@ -97,12 +97,13 @@ def _wanted(said: Address, alike: Alike | None) -> Wanted:
     low = max(number - apart, 1) if number else 0
     # "Near number 18" means its neighbours as much as itself: no exact step.
     exact = 0 if said.near else number
-    # Where the file names no district, the one that was said is no other.
-    if said.district:
+    districts: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
+    if said.district:  # where the file names no district, the one that was said is no other
         districts, within = (*district_names(said.district), ""), wider_districts(said.district)
-    else:
-        districts = () if alike is not None else tuple(n for site in said.sites for n in unsaid_districts(site.street))
-        within = () if alike is not None else tuple(n for site in said.sites for n in unsaid_wider(site.street))
+    elif alike is None:
+        districts = tuple(name for street in said.streets for name in unsaid_districts(street))
+        within = tuple(name for street in said.streets for name in unsaid_wider(street))
     return Wanted(streets, districts, within, exact, low, number + apart if number else 0)
 
 
@@ -138,12 +139,13 @@ class HouseIndex:
 
     def find(self, said: Address, alike: Alike | None = None) -> tuple[tuple[House, ...], bool]:
         """Return the houses of the first step that finds any, and whether there are too many: then none."""
-        if len(wanted(said, alike)) == 1:
-            houses = self._first(_wanted(said, alike))
+        wants = wanted(said, alike)
+        if len(wants) == 1:
+            houses = self._first(wants[0])
             return ((), True) if len(houses) > MOST_HOUSES else (houses, False)
         crowded: set[int] = set()
         found: list[House] = []
-        for want in wanted(said, alike):
+        for want in wants:
             houses = self._first(want)
             if len(houses) > MOST_HOUSES:
                 crowded.add(houses[0].step)

@@ -13,12 +13,12 @@ from services.dedup.replay_files import (
     ReplayFileError,
     ReportLine,
     Restoration,
+    csv_of,
     read_reports,
     read_restorations,
     read_time,
 )
 from services.dedup.replay_reports import Served, load_served
-from services.grid.csv_file import no_utf8
 from services.simulator.words import Kind
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def read_rows(
     problems: list[tuple[int, str]] = []
     found: dict[str, _T] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file, csv_of(path):
             reader = csv.DictReader(file, restval="")
             reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
             for row in reader:
@@ -176,10 +176,6 @@ def read_rows(
                 found[name] = what
     except KeyError as error:  # a column that is missing is missing in every row
         raise ReplayFileError(path, [(1, f"lacks the column {error.args[0]!r}")]) from None
-    except UnicodeDecodeError as error:
-        raise ReplayFileError(path, [(0, no_utf8(error.object, error.start))]) from None
-    except csv.Error as error:
-        raise ReplayFileError(path, [(0, f"is not CSV: {error}")]) from None
     if not (found or problems or may_be_empty):
         problems.append((0, "has no row"))
     if problems:

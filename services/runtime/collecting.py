@@ -75,6 +75,7 @@ class Collector:
         elif self._quiet_since is None:
             self._quiet_since = now
         if made >= _SEVERAL and not behind:
+            self._aside += made
             self._put_aside()
         elif made >= _FEW and not behind:
             gc.collect(0)
@@ -99,7 +100,6 @@ class Collector:
         self._lives, self._aside = gc.get_freeze_count(), 0
 
     def _put_aside(self) -> None:
-        self._aside += gc.get_count()[0]
         gc.freeze()
         self._made = 0
 
@@ -107,5 +107,4 @@ class Collector:
         if phase == "start":
             self._aside += gc.get_count()[0]
         else:
-            gc.freeze()
-            self._made = 0
+            self._put_aside()

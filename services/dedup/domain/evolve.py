@@ -104,10 +104,6 @@ def _noted(state: AreaState, event: e.ProgressNoted) -> None:
         incident.arrived_at = incident.arrived_at or event.progress.at
 
 
-def _ignored(_state: AreaState, _event: e.ProgressIgnored) -> None:
-    """Kept for the record only."""
-
-
 def _etr_set(state: AreaState, event: e.EtrSet) -> None:
     state.incidents[event.incident_id].etr = event.etr
 
@@ -179,7 +175,7 @@ _APPLY: Final[dict[type[object], Callable[[AreaState, Any], None]]] = {
     e.OrderCancelled: _ordered,
     e.OrderClosed: _ordered,
     e.ProgressNoted: _noted,
-    e.ProgressIgnored: _ignored,
+    e.ProgressIgnored: evolve_acts.for_the_record,
     e.EtrSet: _etr_set,
     e.IncidentRestored: _restored,
     e.PartRestored: _part_restored,

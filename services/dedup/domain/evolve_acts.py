@@ -25,7 +25,7 @@ def _command_done(state: AreaState, event: a.CommandDone) -> None:
         state.commands[event.done.command_id] = event.done
 
 
-def _for_the_record(_state: AreaState, _event: a.CommandRefused) -> None:
+def for_the_record(_state: AreaState, _event: object) -> None:
     """Kept for the record only."""
 
 
@@ -139,7 +139,7 @@ def _storm_ended(state: AreaState, _event: a.StormEnded) -> None:
 
 APPLY: Final[dict[type[object], Callable[[AreaState, Any], None]]] = {
     a.CommandDone: _command_done,
-    a.CommandRefused: _for_the_record,
+    a.CommandRefused: for_the_record,
     a.IncidentPinned: _pinned,
     a.IncidentUnpinned: _unpinned,
     a.IncidentSetAside: _set_aside,

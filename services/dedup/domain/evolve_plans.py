@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import IncidentState
 from services.dedup.domain import plan_acts as pa
+from services.dedup.domain.evolve_acts import for_the_record
 from services.dedup.domain.forgetting import forget_command, forget_commands
 from services.dedup.domain.indexing import install, leave
 
@@ -85,13 +86,9 @@ def _acceptance_over(state: AreaState, event: pa.AcceptanceOver) -> None:
         forget_commands(state, event.gone)
 
 
-def _plan_proposed(_state: AreaState, _event: pa.PlanProposed) -> None:
-    """Kept for the record only."""
-
-
 APPLY: Final[dict[type[object], Callable[[AreaState, Any], None]]] = {
     pa.PlannedSet: _planned_set,
-    pa.PlanProposed: _plan_proposed,
+    pa.PlanProposed: for_the_record,
     pa.PlanSettled: _plan_settled,
     pa.ReportCovered: _report_covered,
     pa.CoverMoved: _cover_moved,

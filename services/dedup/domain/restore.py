@@ -58,7 +58,7 @@ def restore_account(draft: Draft, account: str, transformer: str, at: datetime) 
     if key is not None and _only_of(state.incidents[key], account):
         draft.close(state.incidents[key], at, Rule.POWER_BACK)
         return
-    for incident in _open_at_or_above(state, leaf):
+    for incident in state.outages_at(state.upstream(leaf)):
         mine = [report for report in incident.reports.values() if report.account_id == account]
         if mine:
             _part(draft, incident, leaf, mine, at, account=account)
@@ -84,9 +84,9 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
         return
     group, before = _of_the_outage(state, device, core, at)
     _close_each(draft, before, at)
-    inside = _inside(state, device)
+    larger = inside(state, device)
     if not group:
-        for incident, under in inside:
+        for incident, under in larger:
             _part(draft, incident, device, under, at)
         return
     survivor = next((incident for incident in group if incident.order is not None), group[0])
@@ -99,7 +99,7 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
     for other in others:
         draft.absorb(other, survivor, Rule.POWER_BACK, evidence)
     taken: list[Report] = []
-    for incident, under in inside:
+    for incident, under in larger:
         whole, rest = _without(state, incident, under, at)
         if _own_outage(state, whole, rest, device, under, at):
             draft.take_out(under, incident, survivor.incident_id, Rule.RESTORED_INSIDE, evidence)
@@ -136,25 +136,11 @@ def _step_where_reported(draft: Draft, incident: Incident, device: str, at: date
         draft.close(incident, at, Rule.POWER_BACK)
 
 
-def _inside(state: AreaState, device: str) -> list[tuple[Incident, list[Report]]]:
-    """Return the open incidents above a device that were reported at or under it, nearest first, with those reports.
-
-    Each once: an incident that stands for several devices may be found at more than one of those above.
-    """
-    above = dict.fromkeys(state.by_device.get(step.device) for step in state.path(device))
-    found: list[tuple[Incident, list[Report]]] = []
-    for key in above:
-        if key is not None:
-            incident = state.incidents[key]
-            under = state.reported_under(device, incident.reports.values())
-            if under:
-                found.append((incident, under))
-    return found
-
-
-def _open_at_or_above(state: AreaState, leaf: str) -> list[Incident]:
-    keys = [state.by_device.get(leaf), *(state.by_device.get(step.device) for step in state.path(leaf))]
-    return [state.incidents[key] for key in keys if key is not None]
+def inside(state: AreaState, device: str) -> list[tuple[Incident, list[Report]]]:
+    """Return the open incidents above a device that were reported at or under it, nearest first, with those reports."""
+    above = state.outages_at(step.device for step in state.path(device))
+    found = ((incident, state.reported_under(device, incident.reports.values())) for incident in above)
+    return [(incident, under) for incident, under in found if under]
 
 
 def _of_the_outage(

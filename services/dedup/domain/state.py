@@ -211,6 +211,11 @@ class AreaState:
             return False
         return tree.is_under(leaf, device)
 
+    def outages_at(self, devices: Iterable[str]) -> list[Incident]:
+        """Return the open outages found at devices, in their order and each once: one may stand for several."""
+        keys = dict.fromkeys(self.by_device.get(device) for device in devices)
+        return [self.incidents[key] for key in keys if key is not None]
+
     def outages_below(self, device: str) -> list[Incident]:
         """Return the open outages predicted strictly below a device, oldest first.
 

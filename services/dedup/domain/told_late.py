@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from services.dedup.domain.restore import inside
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
@@ -48,22 +50,15 @@ def _out(state: AreaState, message: PowerRestored) -> Iterator[tuple[Incident, d
         return
     if leaf is None:
         return
-    core = state.by_device.get(leaf)
-    if core is not None:
-        yield state.incidents[core], state.incidents[core].opened_at
-    yield from ((one, one.opened_at) for one in state.outages_below(leaf))
-    for incident in _above(state, leaf):
-        if under := state.reported_under(leaf, incident.reports.values()):
-            yield incident, min(report.made_at for report in under)
+    yield from ((one, one.opened_at) for one in (*state.outages_at([leaf]), *state.outages_below(leaf)))
+    yield from ((incident, min(report.made_at for report in under)) for incident, under in inside(state, leaf))
 
 
 def _out_of(state: AreaState, account: str, leaf: str | None) -> Iterator[tuple[Incident, datetime]]:
     """Yield the same of one customer: where they were named, else where it may have been them."""
     own = state.by_premises.get(account)
     named = [] if own is None else [(state.incidents[own], state.incidents[own].opened_at)]
-    there = [] if leaf is None else _above(state, leaf)
-    if leaf is not None and (key := state.by_device.get(leaf)) is not None:
-        there.append(state.incidents[key])
+    there = [] if leaf is None else state.outages_at(state.upstream(leaf))
     named += [
         (incident, report.made_at)
         for incident in there
@@ -76,8 +71,3 @@ def _out_of(state: AreaState, account: str, leaf: str | None) -> Iterator[tuple[
     unnamed = () if leaf is None else state.singles_at.get(leaf, {}).values()
     there += [one for one in unnamed if not one.standing.customers]
     yield from ((one, one.opened_at) for one in there)
-
-
-def _above(state: AreaState, leaf: str) -> list[Incident]:
-    keys = dict.fromkeys(state.by_device.get(step.device) for step in state.path(leaf))
-    return [state.incidents[key] for key in keys if key is not None]

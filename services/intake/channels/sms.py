@@ -41,6 +41,7 @@ Code = StrictInt | StrictStr | None
 _LONGEST_TEXT: Final = 4000
 _LONGEST_DETAIL: Final = 100
 _YEARS: Final = range(1970, 2200)
+_NOTHING: Final = (None, "")
 
 
 class AliyunUp(Payload):
@@ -141,17 +142,15 @@ def _message(source: SmsSource, read: Read, key: str | None, now: datetime) -> _
     match message:
         case AliyunUp():
             at = _civil(message.send_time, source)
-            span = None if message.send_time or message.sequence_id not in _NOTHING else _span(now)
-            identity = _digest(message.phone_number, span or message.send_time, message.sequence_id, message.content)
+            sent = message.send_time if message.sequence_id not in _NOTHING else _told(message.send_time, now)
+            identity = _digest(message.phone_number, sent, message.sequence_id, message.content)
             return _Sms(identity, message.phone_number, message.content, at, read.sha256)
         case VolcengineUp():
-            told = _span(now) if message.recv_time in _NOTHING else message.recv_time
-            identity = _digest(message.mobile, told, message.ext, message.content)
+            identity = _digest(message.mobile, _told(message.recv_time, now), message.ext, message.content)
             return _Sms(identity, message.mobile, message.content, _epoch(message.recv_time), read.sha256)
         case BaiduUp():
             at = _epoch(message.receiveTime) or _utc(message.receiveTime)
-            told = _span(now) if message.receiveTime in _NOTHING else message.receiveTime
-            identity = _digest(message.mobile, told, message.extCode, message.content)
+            identity = _digest(message.mobile, _told(message.receiveTime, now), message.extCode, message.content)
             return _Sms(identity, message.mobile, message.content, at, read.sha256)
         case GenericUp():
             return _generic(message, read, key)
@@ -262,15 +261,12 @@ def _digest(*parts: object) -> str:
     return f"sms:{hashlib.sha256(joined.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
 
 
-def _span(now: datetime) -> str:
-    """Return what stands in the place of a time that a gateway does not tell: the half hour of its arrival.
+def _told(time: Code, now: datetime) -> Code:
+    """Return the time that a gateway tells; in its place, where it tells none, the half hour of its arrival.
 
     A push again is then mostly the same contact, and never one with the customer's next outage.
     """
-    return f"arrived:{math.floor(now.timestamp() / SPAN.total_seconds())}"
-
-
-_NOTHING: Final = (None, "")
+    return f"arrived:{math.floor(now.timestamp() / SPAN.total_seconds())}" if time in _NOTHING else time
 
 
 def _civil(text: str | None, source: SmsSource) -> datetime | None:

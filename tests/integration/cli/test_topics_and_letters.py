@@ -203,15 +203,23 @@ def on_the_database(database_dsn):
     return run
 
 
-def test_a_position_is_shown_and_moved_within_the_log_and_its_owner_is_fenced(
-    gridline, settings, database_dsn, on_the_database, monkeypatch
-):
-    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", database_dsn)
+@pytest.fixture
+def stand(gridline, settings, database_dsn, on_the_database, monkeypatch):
+    """Let dedup stand somewhere in a log of five records; returns its claim."""
+
+    def run(at, place):
+        monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", database_dsn)
+        gridline("topics", "apply", "--partitions", 1)
+        put(settings, at[0], *[{"value": b"x"}] * 5)
+        asyncio.run(migrate(database_dsn, "dedup"))
+        return asyncio.run(on_the_database(positions.claim, at, first=place, owner="one", now=now()))
+
+    return run
+
+
+def test_a_position_is_shown_and_moved_within_the_log_and_its_owner_is_fenced(gridline, on_the_database, stand):
     at = (OUTAGE_INPUT.name, 0)
-    gridline("topics", "apply", "--partitions", 1)
-    put(settings, OUTAGE_INPUT.name, *[{"value": b"x"}] * 5)
-    asyncio.run(migrate(database_dsn, "dedup"))
-    held = asyncio.run(on_the_database(positions.claim, at, first=3, owner="one", now=now()))
+    held = stand(at, 3)
     [row] = json.loads(gridline("positions", "list", "--json")[1])
     shown = [row[name] for name in ("service", "stands at", "log begins", "log ends", "behind", "owner")]
     assert shown == ["dedup", 3, 0, 5, 2, "one"]
@@ -229,15 +237,8 @@ def test_a_position_is_shown_and_moved_within_the_log_and_its_owner_is_fenced(
     assert "outside the log" not in gridline("positions", "list")[1]
 
 
-def test_a_position_beyond_the_end_of_the_log_is_not_shown_as_up_to_date(
-    gridline, settings, database_dsn, on_the_database, monkeypatch
-):
-    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", database_dsn)
-    at = (OUTAGE_INPUT.name, 0)
-    gridline("topics", "apply", "--partitions", 1)
-    put(settings, OUTAGE_INPUT.name, *[{"value": b"x"}] * 5)
-    asyncio.run(migrate(database_dsn, "dedup"))
-    asyncio.run(on_the_database(positions.claim, at, first=9, owner="one", now=now()))
+def test_a_position_beyond_the_end_of_the_log_is_not_shown_as_up_to_date(gridline, stand):
+    stand((OUTAGE_INPUT.name, 0), 9)
     [row] = json.loads(gridline("positions", "list", "--json")[1])
     assert (row["stands at"], row["log ends"], row["behind"]) == (9, 5, None)
     assert "1 stands outside the log" in gridline("positions", "list")[1]
