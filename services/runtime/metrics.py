@@ -53,6 +53,10 @@ PUBLISH_SECONDS: Final = Durations(
     "gridline_outbox_publish_seconds", "From a row's creation to Kafka's acknowledgement", buckets=SECONDS
 )
 PRODUCER_REBUILDS: Final = Counter("gridline_producer_rebuilds_total", "Producers discarded after a fatal error")
+CLOCK_AHEAD: Final = Gauge(
+    "gridline_clock_ahead_seconds",
+    "Seconds this host's clock is ahead of Kafka's, below 0: behind; at least, by the last record published",
+)
 TALLY: Final = Gauge("gridline_tally", "The service's exact counts, from its database", ("name",))
 IMBALANCE: Final = Gauge(
     "gridline_conservation_imbalance",

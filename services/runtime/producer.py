@@ -17,15 +17,17 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError,
 
 from services.contracts.envelope import Refusal, RefusedError
 from services.contracts.topics import MAX_RECORD_BYTES
-from services.runtime import metrics
+from services.runtime import clock, metrics
 from services.runtime.deadlines import within
 from services.runtime.errors import NoTopicError, UnavailableError
 from services.runtime.partitioning import partition_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
+    from datetime import datetime
 
     from aiokafka.producer.message_accumulator import BatchBuilder
+    from aiokafka.structs import RecordMetadata
 
     from services.contracts.envelope import Outgoing
     from services.runtime.settings import ServiceSettings
@@ -34,6 +36,8 @@ _STOP_SECONDS: Final = 5.0
 _START_SECONDS: Final = 20.0
 _REACH_SECONDS: Final = 2.0
 _TOPIC_SECONDS: Final = 1.0
+_BROKERS_TIME: Final = 1
+"""Kafka's number of a stamp that is the broker's: LogAppendTime."""
 _log = structlog.get_logger()
 
 
@@ -48,6 +52,17 @@ def refuse_oversize(outgoing: Outgoing) -> None:
         size += len(name) + len(raw)
     if size > MAX_RECORD_BYTES:
         raise RefusedError(Refusal.OVERSIZE, f"the record for {outgoing.topic} has {size} bytes")
+
+
+def _compare_clocks(before: datetime, acknowledged: RecordMetadata) -> None:
+    """Note how far this host's clock is off the broker's, which stamped the record between ``before`` and now.
+
+    Where the stamp lies between them, the clocks may agree; where it does not, they are apart by at least the rest.
+    """
+    if acknowledged.timestamp_type == _BROKERS_TIME:
+        stamped = acknowledged.timestamp / 1000
+        ahead, behind = before.timestamp() - stamped, stamped - clock.present().timestamp()
+        metrics.CLOCK_AHEAD.set(ahead if ahead > 0 else -max(0.0, behind))
 
 
 async def _all_acknowledged(waits: Collection[asyncio.Future[Any]]) -> None:
@@ -139,13 +154,15 @@ class Producer:
         try:
             with within(seconds):
                 producer = self._producer or await self._current()
+                before = clock.present()
                 sent = await producer.send(
                     self._settings.topic_prefix + outgoing.topic,
                     value=outgoing.value,
                     key=outgoing.key,
                     headers=list(outgoing.headers),
                 )
-                await sent  # our deadline ends this waiting, not the delivery: aiokafka goes on with it
+                # Our deadline ends this waiting, not the delivery: aiokafka goes on with it.
+                _compare_clocks(before, await sent)
         except (TimeoutError, KafkaError) as error:
             raise self._unavailable(error, producer, seconds) from error
 
@@ -161,11 +178,14 @@ class Producer:
         try:
             with within(seconds):
                 producer = self._producer or await self._current()
+                before = clock.present()
                 waits = [
                     await producer.send_batch(built, topic, partition=partition)
                     async for topic, partition, built in self._built(producer, batch)
                 ]
                 await _all_acknowledged(waits)
+                if waits:
+                    _compare_clocks(before, waits[-1].result())
         except (TimeoutError, KafkaError) as error:
             raise self._unavailable(error, producer, seconds) from error
 

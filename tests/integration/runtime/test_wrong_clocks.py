@@ -6,6 +6,7 @@ deletes what is stamped earlier than retention reaches. So topics take the broke
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,16 @@ async def test_what_a_host_with_a_wrong_clock_sends_is_taken_and_bears_the_right
         stamps = [record.timestamp / 1000 for record in await skewed.records(topic)]
         assert len(stamps) >= len(REPORTS)
         assert began - HOURS < min(stamps) <= max(stamps) < time.time() + HOURS
+
+
+@pytest.mark.parametrize("hours", [8, -2000, 0])
+async def test_a_host_tells_how_far_its_clock_is_off(skewed: World, hours: int):
+    skewed.start(skew_hours=str(hours))
+    await skewed.produce([a_record(REPORTS[0])])
+    await skewed.settled(1)
+    told = re.search(r"^gridline_clock_ahead_seconds (\S+)$", await skewed.metrics(), re.MULTILINE)
+    assert told is not None
+    assert float(told.group(1)) == pytest.approx(hours * HOURS, abs=5.0)
 
 
 async def test_what_a_host_with_a_wrong_clock_has_seen_is_remembered_as_long(skewed: World):
