@@ -51,7 +51,7 @@ from services.router.domain.desk import (
     turn_of,
     work_of,
 )
-from services.router.domain.facts import UNNAMED
+from services.router.domain.facts import UNNAMED, arrived
 from services.router.domain.places import Clues, Places, evidence_of
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, routed
@@ -162,7 +162,7 @@ class RouterHandler:
         """
         rules, bounds = self._book.rules, self._bounds
         said = {
-            n: read(each.message, rules, bounds)
+            n: read(arrived(each.message, now), rules, bounds)
             for n, each in enumerate(batch)
             if isinstance(each.message, ContactReceived)
         }

@@ -123,6 +123,15 @@ class Facts:
         return "\n".join(said.value for said in texts)[:_LONGEST_TEXT] or None
 
 
+def arrived(contact: ContactReceived, now: datetime) -> ContactReceived:
+    """Return a contact with the arrival that is believed: not after now, as a host whose clock is ahead dates it.
+
+    Its customers would wait behind all others, their clocks would not run, and their outages lie in the future.
+    """
+    ahead = contact.received_at - now > _OFF_BY
+    return contact.model_copy(update={"received_at": now}) if ahead else contact
+
+
 def bounded(occurred_at: datetime, received_at: datetime, lag: timedelta) -> datetime:
     """Return the event time, not later than the arrival and not more than ``lag`` before it."""
     if occurred_at >= received_at:

@@ -86,6 +86,16 @@ async def test_any_evidence_places_an_outage(desk: Desk, told: dict[str, object]
     assert report.area.startswith(area)
 
 
+@pytest.mark.parametrize("by", [timedelta(seconds=1), timedelta(hours=8), timedelta(days=90)])
+async def test_a_host_of_intake_whose_clock_is_ahead_dates_nothing_after_now(desk: Desk, by: timedelta) -> None:
+    """Its customers would wait behind all others, and no storm be noticed where they are until then."""
+    ahead = NOON + by
+    await desk.take(contact(text="家里停电了", account_id="A1", occurred_at=ahead, received_at=ahead))
+    [report], [routed] = desk.reports, desk.routed
+    believed = ahead if by < timedelta(minutes=1) else NOON  # clocks are never quite the same
+    assert (report.received_at, report.reported_at, routed.opened_at) == (believed, believed, believed)
+
+
 async def test_an_outage_nobody_can_place_waits_for_people_who_locate(desk: Desk) -> None:
     await desk.take(contact(text="停电了", account_id="no such account"))
     assert desk.reports == []
