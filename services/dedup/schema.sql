@@ -187,6 +187,10 @@ CREATE TABLE IF NOT EXISTS restored_part (
     since       timestamptz NOT NULL, -- when the incident had begun
     PRIMARY KEY (area, device_id, restored_at, incident_id)
 );
+-- As the network was then: the figures of the past are the same whatever is imported later. Earlier releases left it out.
+ALTER TABLE restored_part
+    ADD COLUMN IF NOT EXISTS upstream  text[], -- the device and what could open above it
+    ADD COLUMN IF NOT EXISTS customers int;    -- under it
 
 -- Moments to be woken at. A row goes in the transaction that publishes its firing.
 CREATE TABLE IF NOT EXISTS timer (

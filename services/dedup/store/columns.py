@@ -49,7 +49,8 @@ PROGRESS: Final = Table.of(
 )
 PART: Final = Table.of(
     "restored_part",
-    "area text, seq bigint, device_id text, incident_id uuid, restored_at timestamptz, since timestamptz",
+    "area text, seq bigint, device_id text, incident_id uuid, restored_at timestamptz, since timestamptz,"
+    " upstream text[], customers int",
 )
 TIMER: Final = Table.of("timer", "timer_id uuid, area text, kind text, subject uuid, due_at timestamptz")
 

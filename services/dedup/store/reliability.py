@@ -45,13 +45,18 @@ WHERE kind <> 'hazard' AND state <> 'cancelled' AND coalesce(out_since, opened_a
 ORDER BY area
 """
 _PAGE: Final = 1000
+# Steps that an earlier release noted are counted by the network in force.
 _STEPS: Final = """
-SELECT p.incident_id, p.device_id, min(p.restored_at) AS restored_at, d.chain, d.chain_customers[1] AS customers
-FROM restored_part AS p
-JOIN grid.device AS d
-  ON d.version = (SELECT version FROM grid.network_version WHERE is_current) AND d.id = p.device_id
-WHERE p.incident_id = ANY($1::uuid[])
-GROUP BY p.incident_id, p.device_id, d.chain, d.chain_customers ORDER BY restored_at, p.device_id
+SELECT * FROM (
+    SELECT DISTINCT ON (p.incident_id, p.device_id) p.incident_id, p.device_id, p.restored_at,
+           coalesce(p.upstream, d.chain) AS upstream, coalesce(p.customers, d.chain_customers[1]) AS customers
+    FROM restored_part AS p
+    LEFT JOIN grid.device AS d ON p.upstream IS NULL
+      AND d.version = (SELECT version FROM grid.network_version WHERE is_current) AND d.id = p.device_id
+    WHERE p.incident_id = ANY($1::uuid[]) AND (p.upstream IS NOT NULL OR d.id IS NOT NULL)
+    ORDER BY p.incident_id, p.device_id, p.restored_at
+) AS steps
+ORDER BY restored_at, device_id
 """
 _SERVED: Final = """
 SELECT coalesce(sum(customers), 0)::bigint FROM grid.device
@@ -99,7 +104,7 @@ async def interruptions(
 async def _steps(connection: Connection, incidents: list[UUID]) -> dict[UUID, list[Step]]:
     steps: dict[UUID, list[Step]] = {}
     for row in await connection.fetch(_STEPS, incidents):
-        step = Step(row["device_id"], tuple(row["chain"]), row["customers"], row["restored_at"])
+        step = Step(row["device_id"], tuple(row["upstream"]), row["customers"], row["restored_at"])
         steps.setdefault(row["incident_id"], []).append(step)
     return steps
 

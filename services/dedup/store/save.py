@@ -64,7 +64,8 @@ WHERE r.report_id = v.report_id
 # Told again after another outage there ended, a step may be noted again: the later note is the one in memory.
 _PART: Final = (
     f"{columns.PART.adding(1)} ON CONFLICT (area, device_id, restored_at, incident_id)"
-    " DO UPDATE SET seq = EXCLUDED.seq, since = EXCLUDED.since"
+    " DO UPDATE SET seq = EXCLUDED.seq, since = EXCLUDED.since, upstream = EXCLUDED.upstream,"
+    " customers = EXCLUDED.customers"
 )
 _PROGRESS: Final = columns.PROGRESS.adding(1)
 _CLEAR_REPORTS: Final = "DELETE FROM report WHERE report_id = ANY($1::uuid[])"
@@ -155,7 +156,7 @@ class _Rows:
         elif isinstance(event, (pa.ReportCovered, pa.ReportUncovered)):
             self._covered(area, rules_hash, event)
         else:
-            self._take_other(area, event)
+            self._take_other(changes.areas[area], event)
 
     def _covered(self, area: str, rules_hash: str, event: pa.ReportCovered | pa.ReportUncovered) -> None:
         """A planned outage answers a report, or no longer: its row is written anew."""
@@ -168,18 +169,30 @@ class _Rows:
         self.reports[key] = (*_report(area, event.report), *place)
         self._ledger(area, rules_hash, event.seq, key, event.incident_id, "joined" if back else "left", event)
 
-    def _take_other(self, area: str, event: e.Event) -> None:
+    def _take_other(self, state: AreaState, event: e.Event) -> None:
         if isinstance(event, e.OrderEvent):
             self.orders.append(_order(event))
         elif isinstance(event, (e.ProgressNoted, e.IncidentRestored)):
             self._crew(event.incident_id, event, "noted")
         elif isinstance(event, e.PartRestored):
-            key = (area, event.device, event.restored_at, event.incident_id)
-            self.parts[key] = (area, event.seq, event.device, event.incident_id, event.restored_at, event.since)
+            self._part(state, event)
         elif isinstance(event, e.ProgressIgnored):
             self._crew(event.incident_id, event, event.rule.value)
         elif isinstance(event, (e.TimerSet, e.TimerCleared)):
-            self._timer(area, event)
+            self._timer(state.area, event)
+
+    def _part(self, state: AreaState, event: e.PartRestored) -> None:
+        device = event.device
+        self.parts[state.area, device, event.restored_at, event.incident_id] = (
+            state.area,
+            event.seq,
+            device,
+            event.incident_id,
+            event.restored_at,
+            event.since,
+            state.upstream(device),
+            state.customers_under(device),
+        )
 
     def _timer(self, area: str, event: e.TimerSet | e.TimerCleared) -> None:
         if isinstance(event, e.TimerSet):

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from services.contracts.ids import derive
-from services.contracts.messages import OrderVersion, OutageCommanded, ReportSettled, TelemetryReceived
+from services.contracts.messages import OrderVersion, OutageCommanded, PowerRestored, ReportSettled, TelemetryReceived
 from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT, REPORT_SETTLED
 from services.contracts.values import CommandAction, Reading
 from services.dedup.domain import AreaState
@@ -323,6 +323,7 @@ async def test_who_was_fed_from_elsewhere_counts_until_then(room: Room, now_in: 
     incident = await room.pool.fetchrow("SELECT incident_id, customers_served, device_id FROM incident")
     assert incident is not None
     assert incident["device_id"] == "A0FU00016"
+    # As an earlier release noted it: without what the network was then.
     step = "elsewhere", 1, away, incident["incident_id"], minute(21), minute(0)
     await room.pool.execute("INSERT INTO restored_part VALUES ($1, $2, $3, $4, $5, $6)", *step)
     async with room.pool.acquire() as connection:
@@ -335,6 +336,32 @@ async def test_who_was_fed_from_elsewhere_counts_until_then(room: Room, now_in: 
         async with aclosing(reliability.interruptions(connection, minute(-60), minute(60), None)) as areas:
             (found,) = [one async for one in areas]
         await switched.rollback()
+
+    many = incident["customers_served"]
+    sums = figures(found, many, momentary=timedelta(minutes=5), until=minute(120))
+    assert many > few > 0
+    assert sums.customer_minutes == (many - few) * 120 + few * 21
+
+
+async def test_figures_of_the_past_are_the_same_whatever_is_imported_later(room: Room) -> None:
+    part = "A0TR00023"
+    await room.feed([a_report(AREA, name, name, 0) for name in (part, "A0TR00024")], minute(0))
+    back = PowerRestored(
+        area=AREA, restoration_id=derive("test", "part"), device=part, restored_at=minute(21), received_at=minute(21)
+    )
+    await room.feed([back], minute(21))
+    incident = await room.pool.fetchrow("SELECT customers_served, device_id FROM incident")
+    assert incident is not None
+    assert incident["device_id"] == "A0FU00016"
+    async with room.pool.acquire() as connection:
+        few = await connection.fetchval("SELECT customers FROM grid.device WHERE id = $1", part)
+        imported = connection.transaction()
+        await imported.start()
+        await connection.execute("DELETE FROM grid.device WHERE id = $1", part)
+        await connection.execute("UPDATE grid.device SET chain_customers = '{1, 1}', chain = ARRAY[id, 'another fuse']")
+        async with aclosing(reliability.interruptions(connection, minute(-60), minute(60), None)) as areas:
+            (found,) = [one async for one in areas]
+        await imported.rollback()
 
     many = incident["customers_served"]
     sums = figures(found, many, momentary=timedelta(minutes=5), until=minute(120))
