@@ -61,9 +61,9 @@ def lapsed(work: Work, timings: Timings, now: datetime, by: str) -> Iterable[Eve
     """Yield what the passing of time alone brings."""
     if work.phase is Phase.OFFERED and work.until is not None and work.until <= now:
         yield Event(did=Did.LAPSED, at=now, by=by, agent=work.agent, until=now + timings.passed)
-    if work.held_for is not None and work.held_until is not None and work.held_until <= now:
+    if work.held_until is not None and work.held_until <= now:
         yield Event(did=Did.HOLD_ENDED, at=now, by=by)
-    if work.passed and work.passed_until is not None and work.passed_until <= now and work.open:
+    if work.passed_until is not None and work.passed_until <= now and work.open:
         yield Event(did=Did.PASS_ENDED, at=now, by=by)
 
 
@@ -91,9 +91,9 @@ def wakes(work: Work, wrap_up: WrapUp | None) -> datetime | None:
     That is at once for a write-up that began without a limit and has come to a queue with one.
     """
     moments = (
-        work.until if work.phase in {Phase.OFFERED, Phase.WRAP_UP} else None,
+        work.until,
         work.since if work.phase is Phase.WRAP_UP and work.until is None and wrap_up is not None else None,
-        work.held_until if work.held_for is not None and work.phase is Phase.WAITING else None,
-        work.passed_until if work.passed and work.open else None,
+        work.held_until,
+        work.passed_until if work.open else None,
     )
     return min((moment for moment in moments if moment is not None), default=None)

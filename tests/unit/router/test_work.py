@@ -19,7 +19,7 @@ from services.router.domain.allowing import ALLOWED, Case, decide
 from services.router.domain.effects import evolve, fold
 from services.router.domain.log import Did, Event, NotAllowedError, Why
 from services.router.domain.ticket import Ticket
-from services.router.domain.timing import Timings, lapsed
+from services.router.domain.timing import Timings, WrapUp, lapsed, wakes, written_up
 from services.router.domain.work import UNTOUCHED, Phase, Work
 from tests.unit.router.making import NOON, claimed, contact
 from tests.unit.router.making import after as routed
@@ -167,6 +167,53 @@ def test_the_wait_until_a_person_counts_the_offers_that_came_to_nothing() -> Non
     taken = decide(work, act(Did.ACCEPTED, agent="bob", seconds=45), CASE)
     assert taken is not None
     assert taken.seconds == 45
+
+
+def declined(seconds: float = 0) -> tuple[Event, Event]:
+    until = NOON + timedelta(seconds=seconds) + TIMINGS.passed
+    return act(Did.OFFERED, seconds=seconds), act(Did.DECLINED, seconds=seconds, until=until)
+
+
+@pytest.mark.parametrize(
+    ("work", "over", "did", "then"),
+    [
+        (after(act(Did.OFFERED, until=NOON + TIMINGS.offer)), TIMINGS.offer, Did.LAPSED, TIMINGS.passed),
+        (after(act(Did.KEPT, to_agent="cy", until=NOON + TIMINGS.hold)), TIMINGS.hold, Did.HOLD_ENDED, None),
+        (after(*declined()), TIMINGS.passed, Did.PASS_ENDED, None),
+    ],
+    ids=lambda value: value.value if isinstance(value, Did) else "",
+)
+def test_an_offer_a_hold_and_a_decline_last_until_their_time_is_over(
+    work: Work, over: timedelta, did: Did, then: timedelta | None
+) -> None:
+    now = NOON + over
+    assert wakes(work, None) == now
+    assert list(lapsed(work, TIMINGS, now - timedelta(seconds=1), "gridline")) == []
+    [ended] = lapsed(work, TIMINGS, now, "gridline")
+    assert ended.did is did
+    decided = decide(work, ended, CASE)
+    assert decided is not None
+    waits = evolve(work, decided)
+    assert (waits.phase, waits.held_for) == (Phase.WAITING, None)
+    assert wakes(waits, None) == (None if then is None else now + then)
+    assert waits.passed == (("ann",) if did is Did.LAPSED else ())
+
+
+@pytest.mark.parametrize("ended", [act(Did.WITHDRAWN), act(Did.MERGED)], ids=lambda event: event.did.value)
+def test_who_passed_on_what_is_over_is_nothing_for_time_to_end(ended: Event) -> None:
+    work = after(*declined(), ended)
+    assert wakes(work, None) is None
+    assert list(lapsed(work, TIMINGS, NOON + timedelta(days=1), "gridline")) == []
+
+
+def test_a_write_up_with_a_limit_whose_queue_has_none_any_more_goes_back_when_it_is_over() -> None:
+    """What ends it, the rules in force say; they say nothing, so somebody must."""
+    limit = WrapUp(timedelta(minutes=10), completes=True)
+    work = after(act(Did.CLAIMED)).model_copy(update={"phase": Phase.WRAP_UP, "until": NOON + limit.limit})
+    for wrap_up, did in ((limit, Did.COMPLETED), (None, Did.REQUEUED)):
+        assert wakes(work, wrap_up) == NOON + limit.limit
+        [ended] = written_up(work, wrap_up, NOON + limit.limit, "gridline", by_people=False)
+        assert ended.did is did
 
 
 def test_undoing_a_merge_gives_the_old_place_back() -> None:
