@@ -134,7 +134,7 @@ def _done_already(work: Work, act: Event) -> bool:
     if act.did is Did.ACCEPTED:
         return work.phase is Phase.ASSIGNED and work.agent == act.agent
     if act.did is Did.DECLINED:
-        return work.phase is Phase.WAITING and act.agent in work.passed
+        return work.agent != act.agent and act.agent in work.passed  # another may have it on offer by now
     if act.did is Did.WRAPPED_UP:
         return work.phase is Phase.WRAP_UP and work.agent == act.agent
     if act.did is Did.COMPLETED:
@@ -229,7 +229,7 @@ def _filled(work: Work, act: Event, case: Case) -> dict[str, object]:
     if act.did is Did.WRAPPED_UP and case.wrap_up is not None:
         found["until"] = act.at + case.wrap_up
     if act.did is Did.COMPLETED:
-        found["first"] = work.rounds == 1 and not work.moves and not work.reopened and case.told == 1
+        found["first"] = work.rounds == 1 and not work.reopened and case.told == 1
         found["in_time"] = case.last_due is None or act.at <= case.last_due
     if act.did is Did.URGED:
         found["first"] = work.urged_at is None or act.at - work.urged_at >= case.urge

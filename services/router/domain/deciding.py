@@ -255,7 +255,7 @@ def placed(before: Ticket, *, answered: bool, rules: Rules, bounds: Bounds, now:
         return before
     needs_person = before.needs_person
     if before.report is ReportState.RETURNED:
-        since = max(before.reported_at or before.facts.opened_at, before.facts.opened_at)
+        since = before.reported_at or before.facts.opened_at
         needs_person = FOLLOW_UP if before.last_at - since >= bounds.follow_up else None
     case = replace(
         _case(before),

@@ -117,8 +117,6 @@ def _back(work: Work, event: Event) -> dict[str, object]:
         change |= {"passed": (), "passed_until": None, "queue": event.to_queue or work.queue}
     if event.did in {Did.RETURNED, Did.RECALLED}:
         change["queue"] = event.to_queue  # none: the tree decides again
-    if event.did in {Did.TRANSFERRED, Did.RETURNED}:
-        change["moves"] = work.moves + 1
     if event.business_type is not None:
         change["corrected_type"] = event.business_type
     if event.language is not None:

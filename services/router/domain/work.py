@@ -61,7 +61,6 @@ class Work(Value):
         place: Where a person says it is; it holds whatever the customer's words say.
         known_agent: Who had it last.
         rounds: Times it was taken by an agent.
-        moves: Transfers and returns.
         reopened: Times it was opened again.
         finished: How it had ended before it was merged, if it had.
         carries: Tickets merged into it.
@@ -84,7 +83,6 @@ class Work(Value):
     place: Place | None = None
     known_agent: Name | None = None
     rounds: int = Field(default=0, ge=0)
-    moves: int = Field(default=0, ge=0)
     reopened: int = Field(default=0, ge=0)
     urges: int = Field(default=0, ge=0)
     urged_at: Timestamp | None = None

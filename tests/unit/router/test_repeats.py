@@ -190,6 +190,19 @@ def test_a_call_that_turns_out_to_be_about_the_open_matter_becomes_part_of_it() 
     assert (closed.state, closed.merged_into, closed.counted) == (TicketState.MERGED, ticket.ticket_id, 0)
 
 
+def test_what_a_call_had_taken_in_goes_with_it_to_the_matter_it_turns_out_to_be_about() -> None:
+    me = {"phone": "13800000000", "reply_to": None}
+    world = after(
+        contact("first", business_type="complaint", text="我要投诉", **me),
+        contact("rings", thread="call", minutes=1, text="停电了", final=False, channel=Channel.PHONE, **me),
+        contact("form", minutes=2, text="停电了", **me),
+        contact("ends", thread="call", minutes=3, business_type="complaint", channel=Channel.PHONE, **me),
+    )
+    [ticket] = world.live
+    assert (ticket.ticket_id, len(ticket.contacts)) == (contact("first").ticket_id, 4)
+    assert ticket.also == {contact("x", thread="call").ticket_id, contact("form").ticket_id}
+
+
 @pytest.mark.parametrize(
     ("minutes", "urges"), [((1, 2), 0), ((31, 32), 1), ((31, 62), 2), ((31, 60, 61), 2), ((40, 50, 69), 1)]
 )

@@ -24,7 +24,7 @@ from services.contracts.values import (
     TicketState,
 )
 from services.router.domain.classify import TypeRule
-from services.router.domain.deciding import FOLLOW_UP, placed, settle
+from services.router.domain.deciding import FOLLOW_UP, placed, route_again, settle
 from services.router.domain.desk import case_of, turn_of
 from services.router.domain.facts import bounded
 from services.router.domain.log import Did, Event
@@ -35,6 +35,7 @@ from tests.unit.router.making import (
     AT_HOME,
     BOUNDS,
     BY_PHONE,
+    MINUTE,
     NOON,
     NOWHERE,
     SHIPPED,
@@ -293,6 +294,9 @@ def test_an_answered_report_needs_nobody() -> None:
     ticket = settle(after(contact(text="停电了")), answered=True, reason="arrears", rules=SHIPPED, now=NOON)
     assert (ticket.report, ticket.state, ticket.version) == (ReportState.ANSWERED, TicketState.ANSWERED, 2)
     assert ticket.counted_with_dedup
+    assert settle(ticket, answered=True, reason="arrears", rules=SHIPPED, now=NOON) is ticket, (
+        "told twice, counted once"
+    )
 
 
 def test_a_report_given_back_waits_for_a_person_and_stays_there() -> None:
@@ -301,6 +305,45 @@ def test_a_report_given_back_waits_for_a_person_and_stays_there() -> None:
     assert (given.report, given.state, given.counted_with_dedup) == (ReportState.RETURNED, TicketState.QUEUED, False)
     assert settle(given, answered=False, reason="device_unknown", rules=SHIPPED, now=NOON) is given
     assert settle(given, answered=True, reason="arrears", rules=SHIPPED, now=NOON) is given
+
+
+def test_where_a_person_says_an_outage_is_holds_and_it_is_reported_as_of_when_the_customer_told_of_it() -> None:
+    asked = after(contact("a", thread="c", text="停电了"), located=NOWHERE)
+    said = Event(did=Did.PLACED, at=NOON + 9 * MINUTE, by="t", place=AT_HOME.place)
+    found = route_again(worked(asked, [said], said.at), SHIPPED, said.at)
+    assert (found.report, found.state, found.place) == (ReportState.SENT, TicketState.WITH_DEDUP, AT_HOME.place)
+    assert (found.reported_at, found.change, found.version) == (NOON, "placed", asked.version + 1)
+    later = after(contact("b", thread="c", minutes=10, address="9 Street"), before=found, located=NOWHERE)
+    assert later.place == AT_HOME.place
+
+
+@pytest.mark.parametrize(
+    ("corrected", "business_type", "language"),
+    [
+        ({}, "consultation", "zh-Hans-CN"),
+        ({"business_type": "complaint"}, "complaint", "zh-Hans-CN"),
+        ({"language": "bo-CN"}, "consultation", "bo-CN"),
+    ],
+)
+def test_what_a_person_corrects_counts_before_what_the_customer_chose(
+    corrected: dict[str, str], business_type: str, language: str
+) -> None:
+    asked = after(contact(business_type="consultation", language="zh-Hans-CN"))
+    back = Event.model_validate({"did": Did.RETURNED, "at": NOON, "by": "t", "agent": "ann", **corrected})
+    again = route_again(worked(asked, [back], NOON), SHIPPED, NOON, corrected=True)
+    assert (again.classification.business_type, again.classification.language) == (business_type, language)
+    assert again.report is ReportState.NONE
+
+
+@pytest.mark.parametrize("corrected", [True, False])
+def test_an_outage_that_a_person_recognises_is_reported_and_one_that_is_only_routed_anew_is_not(
+    corrected: bool,
+) -> None:
+    asked = after(contact(business_type="enquiry", text="家里没声音了"))
+    back = Event(did=Did.RETURNED, at=NOON + MINUTE, by="t", agent="ann", business_type="fault_report")
+    again = route_again(worked(asked, [back], back.at), SHIPPED, back.at, corrected=corrected)
+    assert again.classification.is_outage
+    assert (again.report, again.reported_at) == ((ReportState.SENT, NOON) if corrected else (ReportState.NONE, None))
 
 
 def test_an_answer_that_proves_wrong_brings_a_person() -> None:

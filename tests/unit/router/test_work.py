@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from pydantic import TypeAdapter
 
-from services.contracts.values import Priority, TicketState
+from services.contracts.values import Place, Priority, TicketState
 from services.router import store
-from services.router.domain.allowing import ALLOWED, Case, decide
+from services.router.domain.allowing import ALLOWED, MOST_CARRIED, Case, decide
 from services.router.domain.effects import evolve, fold
 from services.router.domain.log import Did, Event, NotAllowedError, Why
 from services.router.domain.ticket import Ticket
@@ -72,6 +72,11 @@ AT = {
     Phase.CLOSED: after(act(Did.CLAIMED), act(Did.COMPLETED)),
     Phase.MERGED: after(act(Did.MERGED)),
 }
+HERE, THERE = Place(area="S1", transformer_id="T1"), Place(area="S2", transformer_id="T2")
+
+
+def declined() -> tuple[Event, Event]:
+    return act(Did.OFFERED), act(Did.DECLINED, until=NOON + TIMINGS.passed)
 
 
 def test_every_act_and_every_phase_is_in_the_tables() -> None:
@@ -140,6 +145,14 @@ def test_only_the_agent_who_has_it_can_go_on_with_it(did: Did) -> None:
         (after(act(Did.PAUSED)), act(Did.PAUSED), CASE, Why.ALREADY_PAUSED),
         (UNTOUCHED, act(Did.RESUMED), CASE, Why.NOT_PAUSED),
         (UNTOUCHED, act(Did.COMPLETED), CASE, Why.NOT_IN_HAND),
+        (AT[Phase.ASSIGNED], act(Did.REOPENED), CASE, Why.NOT_CLOSED),
+        *((AT[Phase.ASSIGNED], act(did, agent="bob"), CASE, Why.NOT_OFFERED) for did in (Did.ACCEPTED, Did.DECLINED)),
+        *(
+            (UNTOUCHED, act(did), Case(NOON, "repair", waits=False), Why.NOT_WAITING)
+            for did in (Did.REQUEUED, Did.PAUSED, Did.WITHDRAWN)
+        ),
+        (UNTOUCHED, act(Did.PLACED, place=HERE), replace(CASE, reported=True), Why.REPORTED),
+        (UNTOUCHED, act(Did.PLACED, place=THERE), replace(CASE, waits_in="S1"), Why.OTHER_AREA),
         (AT[Phase.CLOSED], act(Did.CLAIMED), CASE, Why.CLOSED),
         (AT[Phase.MERGED], act(Did.COMPLETED), CASE, Why.MERGED),
         (AT[Phase.MERGED], act(Did.PLACED), CASE, Why.MERGED),
@@ -152,9 +165,79 @@ def test_what_is_refused_has_a_name(work: Work, asked: Event, case: Case, why: W
     assert refused.value.why is why
 
 
-def test_asking_again_for_what_is_done_changes_nothing() -> None:
-    assert decide(AT[Phase.CLOSED], act(Did.COMPLETED, seconds=9), CASE) is None
-    assert decide(AT[Phase.MERGED], act(Did.MERGED, seconds=9), CASE) is None
+def test_from_when_a_hold_is_over_anybody_has_it_noticed_or_not() -> None:
+    held = after(act(Did.KEPT, to_agent="cy", until=NOON + TIMINGS.hold))
+    assert decide(held, act(Did.CLAIMED, seconds=1, agent="cy"), CASE) is not None
+    assert decide(held, act(Did.CLAIMED, seconds=TIMINGS.hold.total_seconds()), CASE) is not None
+
+
+@pytest.mark.parametrize(
+    ("work", "again", "other"),
+    [
+        (AT[Phase.CLOSED], act(Did.COMPLETED), None),
+        (AT[Phase.MERGED], act(Did.MERGED), None),
+        (after(act(Did.CARRIED)), act(Did.CARRIED), {"ticket": UUID(int=8)}),
+        (after(act(Did.PLACED, place=HERE)), act(Did.PLACED, place=HERE), {"place": THERE}),
+        (after(*declined()), act(Did.DECLINED), None),
+        (after(*declined(), act(Did.OFFERED, agent="bob")), act(Did.DECLINED), None),
+    ],
+    ids=["completed", "merged", "carried", "placed", "declined", "declined, and offered to the next"],
+)
+def test_asking_again_for_what_is_done_changes_nothing(
+    work: Work, again: Event, other: dict[str, object] | None
+) -> None:
+    assert decide(work, again.model_copy(update={"at": NOON + timedelta(seconds=9)}), CASE) is None
+    if other is not None:
+        decided = decide(work, again.model_copy(update=other), CASE)
+        assert decided is not None, "something else is not done yet"
+        assert evolve(work, decided) != work
+
+
+def test_who_has_it_on_offer_again_can_decline_it_again() -> None:
+    work = after(*declined(), act(Did.OFFERED, seconds=1))
+    assert decide(work, act(Did.DECLINED, seconds=2), CASE) is not None
+
+
+def test_a_ticket_that_stands_for_as_many_as_it_can_takes_no_more_and_is_worked_on_like_any_other() -> None:
+    work = after(*(act(Did.CARRIED, ticket=UUID(int=n)) for n in range(MOST_CARRIED)))
+    with pytest.raises(NotAllowedError) as refused:
+        decide(work, act(Did.CARRIED, ticket=UUID(int=MOST_CARRIED)), CASE)
+    assert refused.value.why is Why.TOO_MANY_MERGED
+    assert decide(work, act(Did.CLAIMED), CASE) is not None
+
+
+def test_what_an_agent_spends_with_a_ticket_counts_from_when_they_took_it_and_writing_up_from_when_that_began() -> None:
+    """And what rang with an agent, from when it was offered."""
+    work, found = UNTOUCHED, []
+    for asked in (
+        act(Did.OFFERED, seconds=10, until=NOON + timedelta(seconds=30)),
+        act(Did.ACCEPTED, seconds=17),
+        act(Did.WRAPPED_UP, seconds=60),
+        act(Did.COMPLETED, seconds=75),
+    ):
+        decided = decide(work, asked, CASE)
+        assert decided is not None
+        found.append((decided.seconds, decided.rang, decided.ended))
+        work = evolve(work, decided)
+    assert found == [(None, None, None), (17, 7, None), (43, None, "assigned"), (15, None, "wrap_up")]
+
+
+@pytest.mark.parametrize(("due", "in_time"), [(None, True), (60, True), (59, False)])
+def test_what_is_completed_by_the_last_of_its_clock_is_in_time(due: int | None, in_time: bool) -> None:
+    case = replace(CASE, last_due=None if due is None else NOON + timedelta(seconds=due))
+    done = decide(AT[Phase.ASSIGNED], act(Did.COMPLETED, seconds=60), case)
+    assert done is not None
+    assert done.in_time is in_time
+
+
+def test_of_urges_one_an_interval_counts() -> None:
+    work, counted = UNTOUCHED, []
+    for minutes in (5, 34, 35, 36):
+        decided = decide(work, act(Did.URGED, seconds=60 * minutes), CASE)
+        assert decided is not None
+        counted.append(decided.first)
+        work = evolve(work, decided)
+    assert (counted, work.urges) == ([True, False, True, False], 2)
 
 
 def test_the_wait_until_a_person_counts_the_offers_that_came_to_nothing() -> None:
@@ -167,11 +250,6 @@ def test_the_wait_until_a_person_counts_the_offers_that_came_to_nothing() -> Non
     taken = decide(work, act(Did.ACCEPTED, agent="bob", seconds=45), CASE)
     assert taken is not None
     assert taken.seconds == 45
-
-
-def declined(seconds: float = 0) -> tuple[Event, Event]:
-    until = NOON + timedelta(seconds=seconds) + TIMINGS.passed
-    return act(Did.OFFERED, seconds=seconds), act(Did.DECLINED, seconds=seconds, until=until)
 
 
 @pytest.mark.parametrize(
@@ -241,6 +319,15 @@ def test_undoing_the_merge_of_a_ticket_that_had_ended_leaves_it_ended(way: tuple
     assert before.phase is Phase.CLOSED
     undone = fold([act(Did.MERGED, seconds=100), act(Did.UNMERGED, seconds=200)], before)
     assert undone == before
+
+
+@pytest.mark.parametrize("before", [(act(Did.WITHDRAWN), act(Did.REOPENED)), (act(Did.CLAIMED), act(Did.LOST))])
+def test_what_was_over_once_or_was_with_somebody_before_is_not_resolved_at_the_first_contact(
+    before: tuple[Event, Event],
+) -> None:
+    closed = decide(after(*before, act(Did.CLAIMED)), act(Did.COMPLETED), CASE)
+    assert closed is not None
+    assert not closed.first
 
 
 def test_first_contact_resolution_is_one_person_one_contact_nothing_before() -> None:
