@@ -19,6 +19,8 @@ from services.router.domain.effects import evolve
 from services.router.domain.kpi import Counts, figures
 from services.router.domain.log import Did, Event, NotAllowedError
 from services.router.domain.sla import Clock, Elapsed, next_level
+from services.router.domain.targets import Step
+from services.router.domain.timing import WrapUp
 from services.router.domain.versions import with_events, worked
 from services.router.domain.work import Phase
 from services.router.timers import passed
@@ -77,6 +79,15 @@ def test_an_agent_serves_the_lanes_of_their_queues_and_languages(
         )
         is served
     )
+
+
+def test_of_an_agent_is_asked_what_the_tree_says_and_of_a_ticket_that_a_person_moved_the_language_only() -> None:
+    skills = ("language:zh-Hans-CN", "area:S1", "high_voltage")
+    ticket = after(contact("1", text="查电费"))
+    ticket = replace(ticket, taken=replace(ticket.taken, plan=(Step(0, "consultation", skills),)))
+    assert turn_of(ticket, SHIPPED_DESK).lane == lane_of("consultation", skills)
+    moved = worked(ticket, [Event(did=Did.REQUEUED, at=NOON, by="t", to_queue="complaint")], NOON)
+    assert turn_of(moved, SHIPPED_DESK).lane == lane_of("complaint", skills[:1])
 
 
 BY_PRIORITY = dict(zip(Priority, ("着火了", "停电了", "停电了，不知道在哪", "查电费"), strict=True))
@@ -326,7 +337,8 @@ def test_a_new_danger_recalls_and_a_closed_ticket_opens_only_for_words() -> None
     asked = contact("4", thread="t", text="又不对了")
     for free, kept_for in (({"bob"}, None), ({"ann", "bob"}, "ann")):
         [opened] = following(closed, after(asked, before=closed), asked, SHIPPED_DESK, NOON, free)
-        assert (opened.did, opened.to_agent) == (Did.REOPENED, kept_for)
+        until = NOON + SHIPPED_DESK.timings.hold if kept_for else None
+        assert (opened.did, opened.to_agent, opened.until) == (Did.REOPENED, kept_for, until)
     assert closed.work is not None
     assert evolve(closed.work, opened).elapsed.start == NOON
 
@@ -385,8 +397,12 @@ def test_who_never_ends_a_write_up_is_free_at_the_limit_of_the_queue(text: str, 
     assert becomes not in done_by_time(ticket, over - timedelta(seconds=1))
     [ended] = [each for each in done_by_time(ticket, over).values() if each.did is becomes]
     assert (ended.agent, ended.reason, ended.ended, ended.seconds) == ("ann", "wrap_up_over", "wrap_up", minutes * 60)
+    assert SHIPPED_DESK.limited is None, "every queue has one"
+    of_one = replace(SHIPPED_DESK, wrap_up={"complaint": WrapUp(MINUTE, completes=True)}, usual_wrap_up=None)
+    assert of_one.limited == ("complaint",)
     for_ever = replace(SHIPPED_DESK, wrap_up={}, usual_wrap_up=None)
     assert case_of(ticket, for_ever).wrap_up is None
+    assert for_ever.limited == ()
 
 
 def test_a_write_up_that_began_without_a_limit_has_the_limit_of_the_rules_that_come_into_force() -> None:

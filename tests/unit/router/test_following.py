@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from services.contracts.values import Channel
+from services.contracts.values import Channel, TicketState
 from services.router.domain.allowing import decide
-from services.router.domain.desk import case_of, following, turn_of, work_of
-from services.router.domain.log import Did, Event
-from services.router.domain.ticket import ReportState
+from services.router.domain.deciding import route_again, settle
+from services.router.domain.desk import asked_again, case_of, following, turn_of, work_of
+from services.router.domain.log import Did, Event, NotAllowedError, Why
+from services.router.domain.ticket import Located, ReportState
 from services.router.domain.versions import with_events, worked
 from services.router.domain.work import Phase
-from tests.unit.router.making import MINUTE, NOON, SHIPPED_DESK, after, claimed, contact, done_by_time
+from tests.unit.router.making import (
+    AT_HOME,
+    MINUTE,
+    NOON,
+    NOWHERE,
+    SHIPPED,
+    SHIPPED_DESK,
+    after,
+    claimed,
+    contact,
+    done_by_time,
+)
 
 
 @pytest.mark.parametrize(
@@ -124,3 +137,60 @@ def test_what_the_customer_says_while_it_is_written_up_is_not_ended_by_the_limit
     done = done_by_time(heard, over)
     assert Did.COMPLETED not in done
     assert done[Did.REQUEUED].reason == "wrap_up_over"
+
+
+def test_what_a_machine_took_care_of_while_its_clock_stood_still_is_opened_again_once_the_customer_speaks() -> None:
+    """Its clock is a new one, so there is none to run again."""
+    asked = after(contact("1", thread="t", text="停电了"), located=NOWHERE)
+    paused = worked(asked, [Event(did=Did.PAUSED, at=NOON, by="t", reason="customer")], NOON)
+    found = worked(paused, [Event(did=Did.PLACED, at=NOON, by="t", place=AT_HOME.place)], NOON)
+    before = route_again(found, SHIPPED, NOON)
+    assert before.standing is TicketState.WITH_DEDUP
+    said = contact("2", thread="t", minutes=40, text="还没来电")
+    opened = following(before, after(said, before=before), said, SHIPPED_DESK, said.received_at)
+    assert [event.did for event in opened] == [Did.REOPENED]
+
+
+@pytest.mark.parametrize(
+    ("was", "taken_back", "again"),
+    [("closed", False, True), ("with_dedup", True, True), ("with_dedup", False, False), ("queued", True, False)],
+)
+def test_people_have_to_do_with_it_again_as_of_now_only_if_they_or_a_machine_had_ended_it(
+    was: str, taken_back: bool, again: bool
+) -> None:
+    """A report that was never settled waits since its customer spoke; a danger waits for a person anyway."""
+    before = after(contact("1", text="停电了，着火了" if was == "queued" else "停电了"))
+    if was == "closed":
+        done = Event(did=Did.COMPLETED, at=NOON, by="t", agent="ann", outcome="solved")
+        before = worked(claimed(before), [done], NOON)
+    assert before.standing == was
+    ticket = settle(before, answered=False, reason="device_unknown", rules=SHIPPED, now=NOON)
+    found = asked_again(before, ticket, "device_unknown", NOON + MINUTE, taken_back=taken_back)
+    assert [(event.did, event.at, event.reason) for event in found] == [
+        (Did.REOPENED, NOON + MINUTE, "device_unknown")
+    ] * again
+
+
+@pytest.mark.parametrize(
+    ("text", "settled", "place", "refused"),
+    [
+        ("查电费", None, AT_HOME, None),  # no report: a wrong place is corrected
+        ("停电了", None, AT_HOME, Why.REPORTED),
+        ("停电了", "several_places", None, None),
+        ("停电了", "several_places", AT_HOME, Why.REPORTED),  # dedup has been told, and has not answered yet
+        ("停电了", "placement_undone", AT_HOME, None),
+    ],
+)
+def test_a_person_says_where_it_is_until_its_report_is_on_its_way(
+    text: str, settled: str | None, place: Located | None, refused: Why | None
+) -> None:
+    ticket = after(contact("1", text=text), located=AT_HOME if settled else NOWHERE)
+    if settled:
+        ticket = settle(ticket, answered=False, reason=settled, rules=SHIPPED, now=NOON)
+    if place is not None:
+        said = Event(did=Did.PLACED, at=NOON, by="t", place=place.place)
+        ticket = route_again(worked(ticket, [said], NOON), SHIPPED, NOON)
+    other = Event(did=Did.PLACED, at=NOON, by="t", place=AT_HOME.place.model_copy(update={"transformer_id": "T2"}))
+    with pytest.raises(NotAllowedError) if refused else nullcontext() as found:
+        assert decide(work_of(ticket), other, case_of(ticket, SHIPPED_DESK)) is not None
+    assert (found.value.why if found else None) is refused
