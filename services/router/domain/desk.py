@@ -254,7 +254,7 @@ def case_of(ticket: Ticket, rules: DeskRules) -> Case:
     clock, work = clock_of(ticket, rules), work_of(ticket)
     waits = ticket.report is ReportState.RETURNED
     last = None
-    if clock is not None and clock.stages:
+    if clock is not None:
         last = reached(clock.stages[-1], work.elapsed, clock_start(ticket))
     return Case(
         opened_at=ticket.facts.opened_at,
@@ -338,7 +338,7 @@ def following(
     kept_back = work.queue or work.held_for or work.passed or work.elapsed.paused or work.elapsed.met
     if dangers - known and (not known if work.in_hand else kept_back):
         asked.append(Event(did=Did.RECALLED, at=now, by=GRIDLINE, reason="danger"))
-    elif work.open and work.elapsed.paused and not left and speaks(contact):
+    elif work.elapsed.paused and not left and speaks(contact):
         asked.append(Event(did=Did.RESUMED, at=now, by=GRIDLINE, reason=CUSTOMER_SPOKE))
     given_up = ticket.facts.is_unconfirmed and not (before and before.facts.is_unconfirmed)
     if given_up and work.rounds == 0 and work.open:
@@ -361,7 +361,7 @@ def asked_again(before: Ticket, ticket: Ticket, reason: str, now: datetime, *, t
     As of now where people had ended it, or a machine had taken care of it until this was ``taken_back``: nobody could
     have had it before. One that was never settled waits since its customer spoke.
     """
-    by_machine = taken_back and before.standing in _BY_MACHINE and ticket.standing is TicketState.QUEUED
+    by_machine = taken_back and before.standing in _BY_MACHINE
     if work_of(ticket).open and not by_machine:
         return []
     return [Event(did=Did.REOPENED, at=now, by=GRIDLINE, queue=ticket.queue, reason=reason)]

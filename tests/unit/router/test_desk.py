@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from services.contracts.values import Attachment, CustomerClass, Priority
 from services.router.domain.allowing import decide
 from services.router.domain.deciding import route_again
-from services.router.domain.desk import Agent, case_of, clock_of, following, lane_of, serves, turn_of, work_of
+from services.router.domain.desk import (
+    CLOCK_ATTRIBUTES,
+    Agent,
+    case_of,
+    clock_of,
+    following,
+    lane_of,
+    serves,
+    turn_of,
+    work_of,
+)
 from services.router.domain.effects import evolve
 from services.router.domain.kpi import Counts, figures
 from services.router.domain.log import Did, Event, NotAllowedError
@@ -163,6 +173,35 @@ def test_the_first_clock_that_fits_is_the_tickets(ticket: Ticket, clock: str) ->
     assert found.name == clock
 
 
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("business_type", "fault_report"),
+        ("fault", "voltage"),
+        ("priority", "high"),
+        ("customer_class", "vip"),
+        ("channel", "web"),
+        ("queue", "key_customers"),
+    ],
+)
+def test_a_clock_can_be_for_what_a_ticket_is_about_who_it_is_of_and_where_it_waits(attribute: str, value: str) -> None:
+    ticket = after(contact("1", text="电压低"), located=home_of(CustomerClass.VIP))
+    assert attribute in CLOCK_ATTRIBUTES
+    fits, not_ = (Clock("c", (), {attribute: frozenset(values)}) for values in ({value, "another"}, {"another"}))
+    assert clock_of(ticket, replace(SHIPPED_DESK, clocks=(not_, fits))) is fits
+    no_fault = after(contact("2", text="查电费"))
+    assert clock_of(no_fault, replace(SHIPPED_DESK, clocks=(Clock("c", (), {"fault": frozenset({value})}),))) is None
+
+
+def test_a_warning_of_what_is_done_by_now_is_none_of_the_ticket() -> None:
+    late = after(contact("1", text="着火了"))
+    while (change := passed(late, SHIPPED_DESK, NOON + 3 * MINUTE)).events:
+        late = change.after
+    assert turn_of(late, SHIPPED_DESK).level == 4, "nobody has responded for three times as long as they may"
+    done = worked(late, [Event(did=Did.CLAIMED, at=NOON + 3 * MINUTE, by="t", agent="ann")], NOON)
+    assert turn_of(done, SHIPPED_DESK).level == 0
+
+
 def test_a_transfer_keeps_the_clock_and_a_merge_takes_the_earliest_start() -> None:
     ticket = claimed(after(contact("1", business_type="complaint")))
     moved = worked(ticket, [Event(did=Did.TRANSFERRED, at=NOON + timedelta(hours=1), by="t", to_queue="general")], NOON)
@@ -202,6 +241,7 @@ def test_a_complaint_before_a_holiday_is_due_when_a_calendar_on_the_wall_says() 
     said = at("09-30T16:50")  # a Wednesday, ten minutes before they go home until the 8th
     ticket = after(contact("1", business_type="complaint", occurred_at=said, received_at=said))
     assert due(ticket) == [at("09-30T17:10"), at("10-08T16:50"), at("10-13T16:50")]
+    assert case_of(ticket, SHIPPED_DESK).last_due == at("10-13T16:50"), "done by then, it is done in time"
     ticket = then(ticket, Did.CLAIMED, "10-08T09:00", agent="ann")
     ticket = then(ticket, Did.TRANSFERRED, "10-08T09:05", agent="ann", to_queue="general")
     ticket = then(ticket, Did.CLAIMED, "10-08T09:10", agent="bob")
