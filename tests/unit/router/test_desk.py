@@ -305,6 +305,8 @@ def test_a_warning_counts_for_the_clock_that_gave_it_and_is_never_given_twice() 
     service = after(contact("1", business_type="service_request"))
     corrected = replace(service, work=ticket.work)
     assert turn_of(corrected, SHIPPED_DESK).level == 0, "a working day has not gone by"
+    paused = by(corrected, Event(did=Did.PAUSED, at=later, by="t", reason="customer"))
+    assert turn_of(paused, SHIPPED_DESK).level == 0, "nor does it go by while its clock stands still"
     day = datetime(2026, 7, 2, 4, tzinfo=UTC)
     corrected, found = warned(corrected, day - MINUTE)
     assert found == [("respond", 2)]
