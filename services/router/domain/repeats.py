@@ -208,7 +208,7 @@ def _relation(
     if ticket.classification.is_outage:
         # Once a report is out, power may have come and gone: only dedup knows, so a later claim is a report again.
         fresh = ticket.reported_at is None or abs(at - ticket.reported_at) <= bounds.follow_up
-        if ticket.report.value == "answered" or (gone and not fresh):
+        if ticket.report.value == "answered" or not fresh:
             return None
     elif ticket.classification.fault is None and since > bounds.talk:
         return None  # two questions, or two complaints, of one day

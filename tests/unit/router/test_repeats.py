@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.contracts.values import Basis, Channel, Crs, Place, Position, Priority, Recipient, TicketState
+from services.contracts.values import Attachment, Basis, Channel, Crs, Place, Position, Priority, Recipient, TicketState
 from services.router.domain.batch import Book, UnforeseenError, read
 from services.router.domain.deciding import FOLLOW_UP, is_ready
+from services.router.domain.repeats import account_of, found_by, number_of
 from services.router.domain.telling import outage_reported
 from services.router.domain.ticket import Located, ReportState, Ticket
-from tests.unit.router.making import AT_HOME, BOUNDS, NOON, SHIPPED, contact
+from tests.unit.router.making import AT_HOME, BOUNDS, NOON, SHIPPED, contact, folded
 
 if TYPE_CHECKING:
     from services.contracts.messages import ContactReceived
@@ -96,10 +97,11 @@ def test_the_same_claim_again_is_counted_and_makes_no_second_report() -> None:
     assert (ticket.repeats, len(ticket.contacts), world.reports, ticket.counted) == (3, 4, 1, 4)
 
 
-def test_a_claim_long_after_the_report_is_a_report_again_with_the_earlier_one_named() -> None:
+@pytest.mark.parametrize("text", ["又停电了", "又停电了，快点派人来"])
+def test_a_claim_long_after_the_report_is_a_report_again_with_the_earlier_one_named(text: str) -> None:
     world = after(
         contact("a", text="停电了", account_id="A1", **WECHAT),
-        contact("b", minutes=31, text="又停电了", account_id="A1", **WECHAT),
+        contact("b", minutes=31, text=text, account_id="A1", **WECHAT),
     )
     assert world.reports == 2
     second = world.book.tickets[contact("b").ticket_id]
@@ -213,8 +215,114 @@ def test_every_urge_is_noted_and_one_an_interval_counts(minutes: tuple[int, ...]
     assert (ticket.repeats, ticket.urges) == (len(minutes), urges)
 
 
+@pytest.mark.parametrize(("text", "urges"), [("电压还是低", 0), ("电压还是低，快点派人来", 1)])
+def test_who_tells_of_it_again_urges_only_by_asking_to_hurry(text: str, urges: int) -> None:
+    world = after(contact("a", text="电压低", **WECHAT), contact("b", minutes=40, text=text, **WECHAT))
+    [ticket] = world.live
+    assert (ticket.repeats, ticket.urges) == (1, urges)
+
+
+def test_a_hurry_is_about_the_fault_though_they_asked_for_something_else_since() -> None:
+    world = after(
+        contact("fault", text="电压低", **WECHAT),
+        contact("question", minutes=1, text="查电费", **WECHAT),
+        contact("hurry", minutes=2, text="怎么还没来人，快点", **WECHAT),
+    )
+    fault, question = (world.book.tickets[contact(name).ticket_id] for name in ("fault", "question"))
+    assert (fault.repeats, question.repeats) == (1, 0)
+
+
+def test_where_they_are_is_told_of_the_outage_that_has_no_place_though_another_fault_came_since() -> None:
+    world = after(
+        contact("outage", text="停电了", **WECHAT),
+        contact("voltage", minutes=1, text="电压低", **WECHAT),
+        contact("here", minutes=2, position=HOME, **WECHAT),
+    )
+    assert world.book.tickets[contact("outage").ticket_id].report is ReportState.SENT
+
+
+PICTURE = (Attachment(kind="image", ref="p"),)
+
+
+@pytest.mark.parametrize(
+    ("told", "needs_person"),
+    [
+        ({"position": HOME}, None),
+        ({"text": "？？"}, None),
+        ({"attachments": PICTURE}, FOLLOW_UP),
+        ({"attachments": PICTURE, "position": HOME}, None),
+    ],
+    ids=["position", "marks", "picture", "picture of a place"],
+)
+def test_what_says_where_they_are_brings_nobody_and_a_picture_alone_a_person(
+    told: dict[str, Any], needs_person: str | None
+) -> None:
+    world = after(contact("a", text="停电了", account_id="A1", **WECHAT), contact("b", minutes=1, **told, **WECHAT))
+    [ticket] = world.live
+    assert ticket.needs_person == needs_person
+
+
+CALL = {"channel": Channel.PHONE, "phone": "13800000000", "reply_to": None}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told", "joins"),
+    [(30, WECHAT, True), (31, WECHAT, False), (1, CALL, False)],
+    ids=["soon", "late", "call"],
+)
+def test_what_names_no_matter_belongs_to_what_was_written_within_the_half_hour(
+    minutes: float, told: dict[str, Any], joins: bool
+) -> None:
+    first = contact("a", text="停电了", phone="13800000000", **WECHAT)
+    world = after(first, contact("b", minutes=minutes, position=HOME, **told))
+    assert len(world.live) == (1 if joins else 2)
+
+
+@pytest.mark.parametrize(
+    ("lat", "lon", "joins"),
+    [
+        *((north, 0.0, True) for north in (0.0, 0.017, -0.017)),
+        *((north, 0.0, False) for north in (0.019, -0.019)),
+        *((0.0, east, True) for east in (0.02, -0.02)),
+        *((0.0, east, False) for east in (0.022, -0.022)),
+        (0.015, 0.015, False),
+    ],
+)
+def test_within_two_kilometres_it_is_the_same_place(lat: float, lon: float, joins: bool) -> None:
+    """0.018 degrees to the north or the south; at this latitude 0.0208 to the east or the west."""
+    near = HOME.model_copy(update={"lat": HOME.lat + lat, "lon": HOME.lon + lon})
+    world = after(
+        contact("a", text="停电了", position=HOME, **WECHAT),
+        contact("b", minutes=1, text="停电了", position=near, **WECHAT),
+    )
+    assert len(world.live) == (1 if joins else 2)
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ({"account_id": "A1"}, ("A1", None, None)),
+        ({}, ("A7", None, None)),  # of where it was placed
+        ({"phone": "13800000000"}, ("A7", "13800000000", None)),
+        ({"phone": "13800000000", "reply_to": ("sms", "+86 138 0000 0000")}, ("A7", "13800000000", None)),
+        ({"phone": "13800000000", "reply_to": ("sms", "13900000000")}, ("A7", "13800000000", "13900000000")),
+        ({"reply_to": ("sms", "13900000000")}, ("A7", "13900000000", None)),
+        ({"phone": "13800000000", "reply_to": ("wechat", "13900000000")}, ("A7", "13800000000", None)),
+    ],
+)
+def test_a_ticket_is_found_by_its_account_its_number_and_one_to_call_back_on(
+    told: dict[str, Any], found: tuple[str | None, str | None, str | None]
+) -> None:
+    to = told.pop("reply_to", None)
+    facts = folded(contact(**told, reply_to=None if to is None else Recipient(channel=to[0], address=to[1])))
+    account, phone, call_back = found
+    keys = (account_of(account or "").key, *(number and number_of(number) for number in (phone, call_back)))
+    assert found_by(facts, Place(account_id="A7")) == (keys[0], *(each and each.key for each in keys[1:]))
+
+
 def test_an_urge_that_is_not_counted_still_carries_its_danger() -> None:
     world = after(contact("a", text="电压低", **WECHAT), contact("b", minutes=1, text="快点，电表冒烟了", **WECHAT))
+    assert len(world.live) == 2, "an outage of its own, for which somebody goes"
     assert max(world.live, key=lambda each: each.last_at).queue == "emergency"
 
 
@@ -231,6 +339,7 @@ def test_words_nobody_understood_bring_a_person_to_a_ticket_that_had_none() -> N
     [
         {"text": "我要投诉", **WECHAT},
         {"text": "查电费", **WECHAT},
+        {"text": "电压低", **WECHAT},  # a fault as well, and another one
         {"text": "停电了", "account_id": "A2", **WECHAT},
         {"text": "停电了", "position": Position(lat=31.0, lon=111.0), **WECHAT},
         {"text": "停电了", "address": "9 Street", **WECHAT},
