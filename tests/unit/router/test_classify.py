@@ -292,6 +292,8 @@ def test_language_is_the_choice_then_the_script_then_the_file_then_the_default(
         ("停电了", CustomerClass.LIFE_SUPPORT, Priority.URGENT, PriorityRule.LIFE_SUPPORT),
         ("停电了", CustomerClass.IMPORTANT, Priority.URGENT, PriorityRule.IMPORTANT),
         ("停电了", CustomerClass.NORMAL, Priority.HIGH, PriorityRule.OUTAGE),
+        ("停电了", CustomerClass.VIP, Priority.HIGH, PriorityRule.OUTAGE),
+        ("查电费", CustomerClass.VIP, Priority.HIGH, PriorityRule.VIP),
         ("电压低", CustomerClass.NORMAL, Priority.NORMAL, PriorityRule.DEFAULT),
         ("查电费", CustomerClass.NORMAL, Priority.NORMAL, PriorityRule.DEFAULT),
     ],

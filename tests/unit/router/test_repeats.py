@@ -365,6 +365,13 @@ def test_two_complaints_of_one_day_are_two() -> None:
     assert len(after(*complaints).live) == 2
 
 
+@pytest.mark.parametrize(("hours", "again"), [(23, True), (25, False)])
+def test_who_tells_of_the_same_within_a_day_tells_of_it_again(hours: int, again: bool) -> None:
+    first, second = contact("a", text="我要投诉", **WECHAT), contact("b", minutes=60 * hours, text="我要投诉", **WECHAT)
+    world = after(first, second)
+    assert world.book.tickets[second.ticket_id].repeat_of == (first.ticket_id if again else None)
+
+
 def events() -> st.SearchStrategy[list[ContactReceived]]:
     told = st.fixed_dictionaries(
         {

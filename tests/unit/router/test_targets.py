@@ -17,6 +17,7 @@ from services.router.domain.attributes import as_seen
 from services.router.domain.routes import Tried, take
 from services.router.domain.targets import Duty, Ring, Step, Target, plan, step_at
 from services.router.domain.ticket import Located
+from services.router.domain.working_time import ALWAYS
 from services.router.tree.book import RuleBook, load_rules
 from services.router.tree.calendars import read_holidays
 from services.runtime.yaml_reading import RulesError
@@ -57,6 +58,8 @@ def test_rings_drop_skills_and_timeouts_add_up() -> None:
         (Target(line=1, queue="a", unless_staffed=True), Duty(), "a"),
         (Target(line=1, queue="a", most_waiting=9), Duty(waiting={"a": 10}), "general"),
         (Target(line=1, queue="a", most_waiting=9), Duty(waiting={"a": 9}), "a"),
+        (Target(line=1, queue="a"), Duty(staffed=frozenset(), waiting={"a": 99}), "a"),  # it asks for neither
+        (Target(line=1, queue="a", open=("always", ALWAYS)), Duty(), "a"),
         (Target(line=1, queue="a", open=("office", OFFICE)), Duty(), "general"),  # noon at UTC+8 is the lunch break
     ],
 )
