@@ -38,7 +38,7 @@ class Target:
         line: In the file, from 1.
         skills: Attributes of the ticket that an agent must serve, such as ``language`` or ``area``.
         requires: Skills an agent must have whatever the ticket is, such as ``high_voltage``.
-        rings: When some of them are dropped, earliest first.
+        rings: When some of them are dropped, earliest first, each before ``lasts_s``.
         lasts_s: Seconds until the next target has its turn; None on a last target that never ends.
         open: Name and hours of the calendar outside of which the target is skipped.
         unless_staffed: Skipped while nobody on duty serves the queue.
@@ -134,8 +134,7 @@ def plan(
                 passed.append(Passed(target, why))
             continue
         for after_s, dropped in _rings(target):
-            if target.lasts_s is None or after_s < target.lasts_s:
-                _add(steps, Step(begins + after_s, target.queue, _needed(target, attributes, dropped)))
+            _add(steps, Step(begins + after_s, target.queue, _needed(target, attributes, dropped)))
         if target.lasts_s is None:
             return tuple(steps)
         begins += target.lasts_s

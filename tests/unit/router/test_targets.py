@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from structlog.testing import capture_logs
 
 from services.router import metrics
 from services.router.domain.attributes import as_seen
-from services.router.domain.routes import Tried, take
+from services.router.domain.routes import Route, RouteTree, Tried, take
 from services.router.domain.targets import Duty, Ring, Step, Target, plan, step_at
 from services.router.domain.ticket import Located
 from services.router.domain.working_time import ALWAYS
@@ -58,6 +59,8 @@ def test_rings_drop_skills_and_timeouts_add_up() -> None:
         (Target(line=1, queue="a", unless_staffed=True), Duty(), "a"),
         (Target(line=1, queue="a", most_waiting=9), Duty(waiting={"a": 10}), "general"),
         (Target(line=1, queue="a", most_waiting=9), Duty(waiting={"a": 9}), "a"),
+        (Target(line=1, queue="a", most_waiting=0), Duty(), "a"),
+        (Target(line=1, queue="a", most_waiting=0), Duty(waiting={}), "a"),
         (Target(line=1, queue="a"), Duty(staffed=frozenset(), waiting={"a": 99}), "a"),  # it asks for neither
         (Target(line=1, queue="a", open=("always", ALWAYS)), Duty(), "a"),
         (Target(line=1, queue="a", open=("office", OFFICE)), Duty(), "general"),  # noon at UTC+8 is the lunch break
@@ -67,6 +70,36 @@ def test_a_target_is_skipped_for_its_reason_and_the_fallback_always_is_there(
     target: Target, duty: Duty, queue: str
 ) -> None:
     assert [step.queue for step in plan((target,), ATTRIBUTES, "general", NOON, duty)] == [queue]
+
+
+@pytest.mark.parametrize(
+    ("target", "then", "before", "after_"),
+    [
+        ({"unless_staffed": True}, NOON, Duty(staffed=frozenset({"a"})), Duty(staffed=frozenset())),
+        ({"most_waiting": 0}, NOON, Duty(waiting={"a": 0}), Duty(waiting={"a": 1})),
+        ({"open": ("office", OFFICE)}, NOON + timedelta(hours=2), Duty(), Duty()),
+    ],
+    ids=["who is there", "how many wait", "the hour"],
+)
+def test_what_a_target_hangs_on_is_looked_at_for_each_ticket(
+    target: dict[str, Any], then: datetime, before: Duty, after_: Duty
+) -> None:
+    tree = RouteTree(root=Route(path="root", line=1, queue="general"), queues={})
+    tree = replace(tree, root=replace(tree.root, targets=(Target(line=1, queue="a", lasts_s=60, **target),)))
+    alike = as_seen(after(contact(text="查电费")))
+    assert take(tree, alike, then, before).queue == "a"
+    assert take(tree, alike, NOON, after_).queue == "general"
+
+
+def test_by_a_clock_that_is_behind_the_first_step_has_its_turn() -> None:
+    assert step_at((Step(0, "a"), Step(60, "general")), -1) == 0
+
+
+def test_a_step_that_changes_nothing_is_none() -> None:
+    """A ticket without a feeder waits for nobody of a feeder, and so not until nobody of one is asked for."""
+    feeder = Target(line=1, queue="a", skills=("feeder",), rings=(Ring(20, frozenset({"feeder"})),), lasts_s=60)
+    assert plan((feeder,), ATTRIBUTES, "general", NOON) == (Step(0, "a"), Step(60, "general"))
+    assert plan((replace(feeder, queue="general"),), ATTRIBUTES, "general", NOON) == (Step(0, "general"),)
 
 
 def targets() -> st.SearchStrategy[tuple[Target, ...]]:
@@ -80,7 +113,7 @@ def targets() -> st.SearchStrategy[tuple[Target, ...]]:
         rings=st.sampled_from(
             [(), (Ring(5, frozenset({"language"})),), (Ring(5, frozenset({"area"})), Ring(9, frozenset({"language"})))]
         ),
-        lasts_s=st.integers(1, 100),
+        lasts_s=st.integers(10, 100),
         open=st.sampled_from([None, ("office", OFFICE)]),
         unless_staffed=st.booleans(),
         most_waiting=st.none() | st.integers(0, 5),
