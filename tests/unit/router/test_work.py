@@ -294,6 +294,47 @@ def test_a_write_up_with_a_limit_whose_queue_has_none_any_more_goes_back_when_it
         assert ended.did is did
 
 
+@pytest.mark.parametrize(
+    ("back", "queue"),
+    [
+        (act(Did.LOST), "repair"),
+        (act(Did.REQUEUED), "repair"),
+        (act(Did.REQUEUED, to_queue="general"), "general"),
+        (act(Did.TRANSFERRED, agent="bob", to_queue="complaint"), "complaint"),
+        (act(Did.TRANSFERRED, agent="bob", to_queue=None, to_agent="cy"), "repair"),
+        (act(Did.RETURNED, agent="bob", to_queue="general"), "general"),
+        (act(Did.RETURNED, agent="bob"), None),
+        (act(Did.RECALLED), None),
+    ],
+)
+def test_where_a_person_moved_it_a_ticket_stays_until_it_is_given_back_or_a_danger(
+    back: Event, queue: str | None
+) -> None:
+    """None: the tree decides again."""
+    moved = after(act(Did.CLAIMED), act(Did.TRANSFERRED), act(Did.CLAIMED, agent="bob"))
+    decided = decide(moved, back, CASE)
+    assert decided is not None
+    waits = evolve(moved, decided)
+    assert (waits.phase, waits.queue, waits.agent) == (Phase.WAITING, queue, None)
+
+
+@pytest.mark.parametrize(
+    ("way", "since", "passed"),
+    [
+        ((act(Did.OFFERED, agent="bob"), act(Did.LOST, seconds=9)), None, ("ann",)),
+        ((act(Did.CLAIMED, agent="bob"), act(Did.LOST, seconds=9)), 9, ()),
+        ((act(Did.REQUEUED, seconds=9),), None, ()),
+    ],
+    ids=["whose agent was lost before they took it", "after they took it", "that a supervisor put back"],
+)
+def test_a_customer_waits_since_a_person_had_them_and_a_ticket_is_offered_anew_once_it_was_moved(
+    way: tuple[Event, ...], since: int | None, passed: tuple[str, ...]
+) -> None:
+    work = after(*declined(), *way)
+    assert work.waiting_since == (None if since is None else NOON + timedelta(seconds=since))
+    assert work.passed == passed
+
+
 def test_undoing_a_merge_gives_the_old_place_back() -> None:
     work = after(act(Did.MERGED, seconds=100), act(Did.UNMERGED, seconds=200))
     taken = decide(work, act(Did.CLAIMED, seconds=300), CASE)
