@@ -188,7 +188,7 @@ class Book:
             joins, repeats = self._joins(own, said, facts, others)
         if joins is not None:
             return self._join(joins, own, own_id, said, facts)
-        if others and (own is None or own.is_young) and (near := self._told_where(said, facts, others)) is not None:
+        if (own is None or own.is_young) and (near := self._told_where(said, facts, others)) is not None:
             facts, told = apart(near.facts, facts), near
         located = self._located(self.clues_of(facts), own)
         if told is not None and not says_where(said.facts):
@@ -258,13 +258,9 @@ class Book:
             ticket for ticket, live in lives if live.standing not in DONE and len(live.contacts) < MOST_CONTACTS
         ]
         joins = choose(facts, about, said.at, open_ones, self.rules.keywords, self.bounds) if settled else None
-        if joins is not None:
-            live, told = self._live(joins.ticket, facts)
-            known = self.clues_of(self._together(live.facts, told))
-            if known in self.places or known == self.clues_of(live.facts):
-                return joins, None
-            raise UnforeseenError(known)
-        return None, again(facts, about, said.at, others, self.bounds) if own is None else None
+        if joins is not None or own is not None:
+            return joins, None
+        return None, again(facts, about, said.at, others, self.bounds)
 
     def _join(
         self, joins: Joining, own: Ticket | None, own_id: UUID, said: Said, facts: Facts

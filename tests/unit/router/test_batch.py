@@ -121,6 +121,14 @@ def cut(contacts: Sequence[ContactReceived], sizes: Iterable[int]) -> Stored:
     ],
     [],
 )
+@example(
+    [
+        contact("writes", text="电压低", phone="13800000001"),
+        contact("rings", thread="call", phone="13800000001", minutes=1, final=False),
+        contact("says", thread="call", text="电压还是低", minutes=2),
+    ],
+    [1],
+)
 @settings(max_examples=60, deadline=None)
 def test_a_batch_decides_as_its_contacts_one_at_a_time(contacts: list[ContactReceived], sizes: list[int]) -> None:
     alone = cut(contacts, [1] * len(contacts))

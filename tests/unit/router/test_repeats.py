@@ -222,6 +222,16 @@ def test_who_tells_of_it_again_urges_only_by_asking_to_hurry(text: str, urges: i
     assert (ticket.repeats, ticket.urges) == (1, urges)
 
 
+def test_a_matter_is_remembered_however_long_they_talk_about_others() -> None:
+    talk = [
+        contact(f"{thread}{n}", thread=thread, minutes=n, text=text, **WECHAT)
+        for n in range(1, 7)
+        for thread, text in (("bill", "查电费"), ("anger", "我要投诉"))
+    ]
+    world = after(contact("a", text="电压低", **WECHAT), *talk, contact("b", minutes=8, text="电压还是低", **WECHAT))
+    assert world.book.tickets[contact("a").ticket_id].repeats == 1
+
+
 def test_a_hurry_is_about_the_fault_though_they_asked_for_something_else_since() -> None:
     world = after(
         contact("fault", text="电压低", **WECHAT),
