@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.grid.alike import ESTATES, ESTATES_OR_NOT
 from services.grid.numerals import NUMERALS, UNITS, run_together, western
+from services.grid.parts import PART, part_at, quarter_of
 from services.grid.spelling import GAP, LATIN, SHORT, normalise
 from services.grid.traditional import TRADITIONAL, simplified
 from services.grid.typed import typed
@@ -93,7 +94,7 @@ _ESTATE_END: Final = re.compile(_ESTATES)
 _ESTATE: Final = re.compile(rf"([\u4e00-\u9fff\d]{{1,12}}?)({_ESTATES})")
 _NO_NAME: Final = "我你他她咱俺们这那的是了吗呢请问住在号栋层室"
 """What stands before the name of an estate, and in none."""
-_OF_A_BUILDING: Final = r"(?:\d期|[a-z\d]区)?(?:(?:\d{1,4}|[a-z]\d?)栋|\d{1,3}-\d{1,2}-\d{3,4}(?![\d-]))"
+_OF_A_BUILDING: Final = rf"的?{PART}(?:(?:\d{{1,4}}|[a-z]\d?)栋|\d{{1,3}}-\d{{1,2}}-\d{{3,4}}(?![\d-]))"
 _ITS_BUILDING: Final = re.compile(_OF_A_BUILDING)
 _ANY_ESTATE: Final = re.compile(
     rf"((?:(?![{_NO_NAME}])[\u4e00-\u9fff]){{2,12}})(?<!家里)(?<![院区村屋]里)(?<!里面)(?<![前后对]面)(?<![东南西北前后旁左右]边)"
@@ -147,6 +148,7 @@ class Address:
         road: 团结北路, likewise; in English ``tuanjie north road``.
         number: House number on the road.
         estate: 阳光小区, likewise.
+        part: Of the estate: ``3期``, ``东区``, ``a区``, ``2组团``.
         building: ``5`` of 5栋, 5号楼, 5幢; ``a`` of A座.
         unit: 单元.
         room: ``3001``.
@@ -166,6 +168,7 @@ class Address:
     room: str = ""
     near: bool = False
     readings: tuple[tuple[int, str], ...] = ()
+    part: str = ""
 
     @property
     def each(self) -> tuple[Address, ...]:
@@ -183,9 +186,8 @@ class Address:
         if self.road:
             found.append(Site(self.road, self.number, self.building))
         if self.estate:
-            found.append(
-                Site(self.estate, int(self.building) if self.building.isdigit() else STREET_ROW, self.building)
-            )
+            number = int(self.building) if self.building.isdigit() else STREET_ROW
+            found.append(Site(self.estate, number, self.part + (self.building if number else "")))
         return tuple(reversed(found) if self.is_village else found)
 
     @property
@@ -200,7 +202,10 @@ class Address:
 
 
 class Site(NamedTuple):
-    """A house on a street: a building of an estate counts as a house on a street of the estate's name."""
+    """A house on a street: a building of an estate counts as a house on a street of the estate's name.
+
+    The part of an estate, which numbers its buildings anew, is one with the building: ``3期5``, or ``3期`` alone.
+    """
 
     street: str
     number: int
@@ -274,25 +279,27 @@ def _chinese(plain: str) -> Address:
         if (after := _numbered(plain, found.end())) is not None:
             road, number = found, after
             break
+    named = estate.end() - len(quarter_of(estate[0])) if estate is not None else 0
     first = min((found.start() for found in (road, estate) if found is not None), default=len(plain))
-    last = max((found.end() for found in (road, estate) if found is not None), default=len(plain))
-    until = road.end() if road is not None else estate.end() - 1 if estate is not None else last
+    last = max(road.end() if road is not None else 0, named) or len(plain)
+    until = road.end() if road is not None else named - 1 if estate is not None else last
     district, start = _district(plain, last, until)
     road_name = _WITHIN.sub("", plain[max(start, road.start()) : road.end()]) if road is not None else ""
     estate_name = ""
     if estate is not None:
         begin = max(start, estate.start())
-        if road is not None and begin < road.end() <= estate.end():
-            begin = max(begin, number.end if number is not None and number.end < estate.end() else road.end())
-        estate_name = plain[begin : estate.end()].lstrip(f"0123456789号-{_LETTERS}") if begin < estate.end() else ""
+        if road is not None and begin < road.end() <= named:
+            begin = max(begin, number.end if number is not None and number.end < named else road.end())
+        estate_name = plain[begin:named].lstrip(f"0123456789号-{_LETTERS}") if begin < named else ""
         estate_name = _COMMUNITY.sub("", estate_name) if len(estate_name) > 1 else ""  # 15号院3栋: no name
+    part, behind = part_at(plain, named) if estate_name else ("", named)
     rest = plain[min(first, len(plain)) :]
     tail = plain[number.end if number is not None else min(last, len(plain)) if road or estate else 0 :]
     building = _BUILDING.search(rest)
     unit = _UNIT.search(rest)
     room = _ROOM.search(rest) or _BARE_ROOM.search(rest if number is None else plain[number.start :])
     dashed = _DASHED.search(tail)
-    more = (_building_of_an_estate(plain, estate.end()) if estate_name and estate is not None else "") or (
+    more = (_building_of_an_estate(plain, behind) if estate_name else "") or (
         number.building if number is not None else ""
     )
     if not district and number is not None and plain[: number.end].endswith("号"):
@@ -308,11 +315,12 @@ def _chinese(plain: str) -> Address:
         room=room[1] if room else dashed[3] if dashed else number.room if number is not None else "",
         near=near,
         readings=number.readings if number is not None and not near else (),
+        part=part,
     )
 
 
 def _estate(plain: str) -> re.Match[str] | None:
-    """Return the estate whose building is named; else the first that is called as estates are.
+    """Return the estate whose building is named; else the first that is called as estates are; with its quarter (东区).
 
     A file may have the community or the village first that an estate lies in: 湖东社区阳光小区3栋, 湖东社区恒大绿洲3栋.
     """

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.frozen import frozen
 from services.contracts.values import Basis, CustomerClass, CustomerStatus
-from services.grid.address import STREET_ROW, Address, parse
+from services.grid.address import Address, parse
 from services.grid.alike import Alike, How, is_road
 from services.grid.evidence import Clue, Point, distance_m
+from services.grid.parts import apart, names_a_part
 from services.grid.streets import same_house, street_names
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _SIGMAS_OF_95: Final = 2.45  # 95 % of a circular normal error lies within so ma
 _OUTLIER: Final = math.exp(-4.5)  # the density at three standard deviations: beyond it, chance explains as much
 _NEARBY: Final = 4.0  # standard deviations within which a position agrees with a customer's own point
 _OTHER_BUILDING: Final = 0.03
+_PART_UNSAID: Final = 0.8  # a part of an estate was said, and the file names none
 _NUMBERS_APART: Final = 6.0  # house numbers over which the weight of a neighbour falls to a third
 _SAID_LESS: Final = 0.9
 _ALONE: Final = 0.3  # another street's name is a character away, and no district says that it is this one
@@ -352,7 +354,8 @@ def _weigh_houses(
     ranks = _ranks(said, alike)
     best = min(ranks.get(house.street, len(ranks)) for house in houses)
     is_read = bool(said.readings) and houses[0].step in HOUSE_STEPS
-    building = "" if is_read else said.building  # what is read has its building
+    building = "" if is_read else said.part + said.building  # what is read has its building
+    estates = street_names(said.estate) if alike is None else alike.streets
     numbers = {name: site.number for site in said.sites for name in street_names(site.street)}
     weighed = []
     fit = 0.0
@@ -360,8 +363,10 @@ def _weigh_houses(
         if ranks.get(house.street, len(ranks)) != best:
             continue
         weight = 1.0
-        if building and house.building and building != house.building and house.number != STREET_ROW:
+        if apart(building if house.number else said.part, house.building):
             weight = _OTHER_BUILDING
+        elif said.part and house.street in estates and not names_a_part(house.building):
+            weight = _PART_UNSAID
         number = numbers.get(house.street, said.number)
         if number and house.number:
             weight *= math.exp(-abs(number - house.number) / _NUMBERS_APART)

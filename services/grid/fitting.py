@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.grid.alike import Alike, How, is_road
 from services.grid.candidates import HOUSE_STEPS, STREET_STEPS, House
+from services.grid.parts import apart, is_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -32,11 +33,10 @@ def as_read(said: Address, houses: Sequence[House], crowded: Collection[int]) ->
     """
     if said.is_village:
         return _of_a_village(houses, crowded)
+    if said.part and said.building:
+        return _of_a_part(said, houses, crowded)
     if not said.readings:
-        best = min((one.step for one in houses), default=None)
-        if best is None or (crowded and min(crowded) < best):
-            return (), bool(crowded)
-        return tuple(one for one in houses if one.step == best), False
+        return _nearest(houses, crowded)
     if not HOUSE_STEPS.isdisjoint(crowded):
         return (), True
     read = [one for one in houses if one.step in HOUSE_STEPS and (one.number, one.building) in said.readings]
@@ -44,6 +44,28 @@ def as_read(said: Address, houses: Sequence[House], crowded: Collection[int]) ->
     if best is not None:
         return tuple(one for one in read if one.step == best), False
     return tuple(dict.fromkeys(one for one in houses if one.step in STREET_STEPS)), bool(crowded)
+
+
+def _nearest(houses: Sequence[House], crowded: Collection[int]) -> tuple[tuple[House, ...], bool]:
+    """Return the houses of the first step that found any."""
+    best = min((one.step for one in houses), default=None)
+    if best is None or (crowded and min(crowded) < best):
+        return (), bool(crowded)
+    return tuple(dict.fromkeys(one for one in houses if one.step == best)), False
+
+
+def _of_a_part(said: Address, houses: Sequence[House], crowded: Collection[int]) -> tuple[tuple[House, ...], bool]:
+    """Return the houses of the part of an estate that was said.
+
+    A file that has the part has the house in it or not: the house of that number elsewhere is another one. A file that
+    names no part has it under its number alone.
+    """
+    building = said.part + said.building
+    if known := [one for one in houses if is_in(said.part, one.building)]:
+        its = [one for one in known if one.step not in STREET_STEPS and not apart(building, one.building)]
+        return _nearest(its or [one for one in known if one.step in STREET_STEPS], crowded)
+    numbered = [one for one in houses if one.step not in STREET_STEPS and not apart(building, one.building)]
+    return _nearest(numbered or [one for one in houses if one.step in STREET_STEPS], crowded)
 
 
 def _of_a_village(houses: Sequence[House], crowded: Collection[int]) -> tuple[tuple[House, ...], bool]:
@@ -80,4 +102,4 @@ def believed(said: Address, alike: Alike, houses: Sequence[House]) -> tuple[Hous
 
 
 def _has_building(said: Address, house: House) -> bool:
-    return not said.building or house.building in {"", said.building}
+    return not apart(said.part + said.building, house.building)

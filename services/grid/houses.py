@@ -77,14 +77,18 @@ def wanted(said: Address, alike: Alike | None = None) -> tuple[Wanted, ...]:
 
     Of each of its readings, only the house itself; then what is found without them. Of a village's group, the group;
     then the village, which has more houses than can be told apart. Of a road and an estate each, since the file may
-    name one of them alone.
+    name one of them alone. Of a building in a part of an estate, that number in all parts; then the estate, whose parts
+    the file may name or not.
     """
     if said.is_village and alike is None:
         group, village = replace(said, road=""), replace(said, estate="", building="")
         return _wanted(group, None), _wanted(village, None)
     if said.road and said.estate and said.building and alike is None:
-        return _wanted(replace(said, estate=""), None), _wanted(replace(said, road="", number=STREET_ROW), None)
+        road, estate = replace(said, estate="", part=""), replace(said, road="", number=STREET_ROW)
+        return _wanted(road, None), *wanted(estate)
     whole = _wanted(said, alike)
+    if said.part and whole.high:
+        return whole, whole._replace(number=STREET_ROW, low=STREET_ROW, high=STREET_ROW)
     return (*(whole._replace(number=number) for number, _ in said.readings), whole)
 
 
@@ -118,7 +122,8 @@ class HouseIndex:
         for customer in customers:
             address = parse(customer.address)
             for site in address.sites:
-                counts[site.street, STREET_ROW, address.district, "", customer.transformer_id] += 1
+                part = address.part if site.street == address.estate else ""
+                counts[site.street, STREET_ROW, address.district, part, customer.transformer_id] += 1
                 if site.number:
                     counts[site.street, site.number, address.district, site.building, customer.transformer_id] += 1
         self._streets: dict[str, list[Row]] = {}

@@ -96,13 +96,14 @@ CREATE TABLE IF NOT EXISTS grid.customer (
     road text NOT NULL DEFAULT '',
     house integer NOT NULL DEFAULT 0,
     estate text NOT NULL DEFAULT '',
+    part text NOT NULL DEFAULT '', -- of the estate, where its buildings are numbered anew
     building text NOT NULL DEFAULT '',
     room text NOT NULL DEFAULT '',
     account_key text -- as services.grid.evidence writes it; null where the account is written so itself, as nearly all are
 ) PARTITION BY LIST (version);
 
 -- Which transformers feed a house: one row for each house and transformer, and with number 0 one for each street and
--- transformer. The building of an estate counts as a house on a street of the estate's name.
+-- transformer. The building of an estate counts as a house on a street of the estate's name, along with its part (3期5).
 CREATE TABLE IF NOT EXISTS grid.house (
     version integer NOT NULL,
     street text NOT NULL,
@@ -126,6 +127,7 @@ ALTER TABLE grid.customer ADD COLUMN IF NOT EXISTS district text NOT NULL DEFAUL
     ADD COLUMN IF NOT EXISTS road text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS house integer NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS estate text NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS part text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS building text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS room text NOT NULL DEFAULT '';
 
@@ -211,12 +213,12 @@ BEGIN
             SELECT road AS street, house AS number, district, building, transformer_id
             FROM grid.%2$I WHERE road <> '' AND house <> 0
             UNION ALL
-            SELECT estate, building::integer, district, building, transformer_id
+            SELECT estate, building::integer, district, part || building, transformer_id
             FROM grid.%2$I WHERE estate <> '' AND building ~ '^[0-9]*[1-9][0-9]*$'
             UNION ALL
             SELECT road, 0, district, '', transformer_id FROM grid.%2$I WHERE road <> ''
             UNION ALL
-            SELECT estate, 0, district, '', transformer_id FROM grid.%2$I WHERE estate <> ''
+            SELECT estate, 0, district, part, transformer_id FROM grid.%2$I WHERE estate <> ''
         ) AS said
         GROUP BY street, number, district, building, transformer_id
         ORDER BY street, number, district

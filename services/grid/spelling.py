@@ -40,6 +40,8 @@ _REWRITES: Final = tuple(
         (r"--+", "-"),
     )
 )
+_ROMAN: Final = re.compile(r"(?<![a-z])(i{1,3}|iv)(?=期)")
+_ROMAN_DIGITS: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4"}
 SHORT: Final = {
     "st": "street",
     "str": "street",
@@ -102,6 +104,8 @@ def _round(text: str) -> str:
     plain = _SPOKEN.sub(lambda found: arabic(found[1] or found[2]), plain)
     if "之" in plain:
         plain = _SPOKEN_SECOND.sub(lambda found: arabic(found[0]), plain)
+    if "期" in plain:
+        plain = _ROMAN.sub(lambda found: _ROMAN_DIGITS[found[1]], plain)
     for pattern, into in _REWRITES:
         plain = pattern.sub(into, plain)
     if plain.isascii():

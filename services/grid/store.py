@@ -49,7 +49,7 @@ _IMPORT_SECONDS: Final = 24 * 3600.0  # the pool's timeout is meant for messages
 _PORTION: Final = 20_000  # rows a transaction of an import: under a second
 _TREES_PORTION: Final = 200  # trees a transaction: some 20 MB
 _SORT_MEMORY: Final = "256MB"  # while a version is indexed, in the one session that does it
-READING: Final = 5
+READING: Final = 6
 """Counts the ways in which imports read names, addresses and phones: the next import reads the same files again."""
 _KEPT: Final = 2  # versions: the current one and the one before, which long readers may still hold
 
@@ -60,7 +60,7 @@ _DEVICE_COLUMNS: Final = (
 _CUSTOMER_COLUMNS: Final = (
     *("account_id", "transformer_id", "lat", "lon", "address"),
     *("phone", "name", "status", "priority", "language", "voltage_kv"),
-    *("district", "road", "house", "estate", "building", "room", "account_key"),
+    *("district", "road", "house", "estate", "part", "building", "room", "account_key"),
 )
 
 _CURRENT: Final = """
@@ -336,6 +336,7 @@ def _customer_records(files: NetworkFiles, connected: Counter[str], streets: set
             address.road,
             address.number,
             address.estate,
+            address.part,
             address.building,
             address.room,
             None if key == row.account_id else key or None,

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from services.grid.alike import may_mean
+from services.grid.parts import apart
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -165,17 +166,23 @@ def _same_home(said: Address, stored: Address) -> bool | None:
                 return False
             verdict = same
     elif said.estate and stored.estate:
-        if not said.estate.endswith(stored.estate):
-            return None if may_mean(said.estate, stored.estate) else False
-        verdict = True if said.building and said.building == stored.building else None
-    if verdict is None:
-        return None
+        verdict = _same_estate(said, stored)
+    if not verdict:
+        return verdict
     if said.district and stored.district and not in_district(said.district, stored.district):
         return False
     pairs = ((said.building, stored.building), (said.room, stored.room))
     if not said.near and any(one and other and one != other for one, other in pairs):
         return False
     return verdict
+
+
+def _same_estate(said: Address, stored: Address) -> bool | None:
+    if not said.estate.endswith(stored.estate):
+        return None if may_mean(said.estate, stored.estate) else False
+    if apart(said.part, stored.part):
+        return False
+    return True if said.building and said.building == stored.building else None
 
 
 def _same_road(said: str, stored: str) -> bool | None:

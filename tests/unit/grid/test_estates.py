@@ -1,0 +1,137 @@
+"""Estates as people call them: their phases, and their names without what estates are called."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.grid.address import parse
+from services.grid.evidence import PlaceEvidence
+from services.grid.parts import apart
+from services.grid.streets import same_house
+from tests.unit.grid.homes import book_of
+
+
+def at(book, said, **more):
+    """The transformer by the words and by the address field, which must be one."""
+    places = [book.resolve(PlaceEvidence(text=said, **more)), book.resolve(PlaceEvidence(address=said, **more))]
+    assert places[0].transformer_id == places[1].transformer_id, said
+    return places[0]
+
+
+PHASES = book_of(
+    [
+        ("T1", "鼓楼区丽景花园一期5栋1单元301室"),
+        ("T2", "鼓楼区丽景花园三期5栋"),
+        ("T2", "鼓楼区丽景花园三期6栋"),
+        ("T3", "鼓楼区丽景花园二期7栋"),
+        ("T4", "鼓楼区恒大绿洲东区5栋"),
+        ("T5", "鼓楼区恒大绿洲西区5栋"),
+        ("T6", "鼓楼区莲花新村A区2栋"),
+        ("T7", "鼓楼区莲花新村B区2栋"),
+        ("T8", "鼓楼区荷苑小区5栋"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "part", "building"),
+    [
+        ("丽景花园三期5栋", "3期", "5"),
+        ("丽景花园3期5号楼", "3期", "5"),
+        ("丽景花园第三期五栋", "3期", "5"),
+        ("丽景花园Ⅲ期5栋", "3期", "5"),
+        ("丽景花园III期5栋", "3期", "5"),
+        ("丽景花园（三期）5栋", "3期", "5"),
+        ("丽景花园三期的5栋", "3期", "5"),
+        ("丽景花园十二期5栋", "12期", "5"),
+        ("丽景花园二期东区5栋", "2期东区", "5"),
+        ("丽景花园A区5栋", "a区", "5"),
+        ("丽景花园2组团5栋", "2组团", "5"),
+        ("丽景花园三期", "3期", ""),
+        ("丽景花园三期5-2-301", "3期", "5"),
+        ("丽景花园5栋", "", "5"),
+        ("丽景花园，今天15号停电", "", ""),
+    ],
+)
+def test_the_part_of_an_estate_is_read(said, part, building):
+    found = parse(said)
+    assert (found.estate, found.part, found.building) == ("丽景花园", part, building)
+
+
+@pytest.mark.parametrize(
+    ("said", "estate", "part"),
+    [
+        ("恒大绿洲东区5栋", "恒大绿洲", "东区"),
+        ("鼓楼区恒大绿洲东区5栋", "恒大绿洲", "东区"),
+        ("恒大绿洲二期5栋", "恒大绿洲", "2期"),
+        ("城东区荷苑小区5栋", "荷苑小区", ""),
+    ],
+)
+def test_a_quarter_is_no_part_of_a_name_and_no_district(said, estate, part):
+    found = parse(said)
+    assert (found.estate, found.part, found.building) == (estate, part, "5")
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ("丽景花园三期5栋停电了", "T2"),
+        ("丽景花园3期5号楼没电", "T2"),
+        ("丽景花园Ⅲ期五栋", "T2"),
+        ("丽景花园一期5栋", "T1"),
+        ("丽景花园三期停电了", "T2"),
+        ("丽景花园二期停电了", "T3"),
+        ("恒大绿洲东区5栋停电", "T4"),
+        ("恒大绿洲西区5号楼停电", "T5"),
+        ("莲花新村B区2栋", "T7"),
+        ("莲花新村a区2栋", "T6"),
+        ("荷苑小区5栋", "T8"),
+        ("荷苑小区一期5栋", "T8"),  # the file tells no parts of it
+    ],
+)
+def test_the_part_that_was_said_is_found(said, where):
+    assert at(PHASES, said).transformer_id == where
+
+
+def test_the_building_of_another_phase_is_another_house():
+    place = at(PHASES, "丽景花园二期5栋停电了")
+    assert place.transformer_id == "T3", "the phase is known, the building is not"
+    assert place.confidence < 0.85
+    assert "address_street_only" in place.evidence
+    place = at(PHASES, "丽景花园四期5栋停电了")  # no such phase
+    assert place.transformer_id is None
+    assert place.confidence < 0.5
+    assert place.area == "S"
+    assert at(PHASES, "恒大绿洲北区5栋").transformer_id is None
+    assert at(PHASES, "莲花新村C区2栋").transformer_id is None
+
+
+def test_a_building_that_several_phases_have_is_left_open():
+    place = at(PHASES, "丽景花园5栋停电了")
+    assert place.transformer_id is None
+    assert {one.spot.transformer_id for one in place.candidates} == {"T1", "T2"}
+    assert at(PHASES, "丽景花园6栋停电了").transformer_id == "T2"
+
+
+def test_who_names_a_phase_that_the_file_does_not_tell_is_less_sure_to_be_found():
+    assert at(PHASES, "荷苑小区5栋").confidence > 0.95
+    assert at(PHASES, "荷苑小区一期5栋").confidence < 0.9
+
+
+def test_houses_of_two_phases_are_two_houses():
+    said, other, open_ = parse("丽景花园三期5栋"), parse("丽景花园一期5栋"), parse("丽景花园5栋")
+    assert same_house(said, other) is False
+    assert same_house(parse("丽景花园三期停电"), other) is False
+    assert same_house(said, open_) is True
+    assert same_house(open_, said) is True
+
+
+def test_what_tells_buildings_apart_is_what_both_name():
+    alike = (("5", "3期5"), ("3期", "3期5"), ("3期东区5", "3期5"), ("东区5", "3期5"), ("", "5"), ("a", "a"))
+    other = (("6", "3期5"), ("1期", "3期5"), ("3期西区5", "3期东区5"), ("3期6", "3期5"), ("a区2", "b区2"))
+    for one, two in alike:
+        assert not apart(one, two)
+        assert not apart(two, one)
+    for one, two in other:
+        assert apart(one, two)
+        assert apart(two, one)
