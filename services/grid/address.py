@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from services.grid.alike import ESTATES, ESTATES_OR_NOT
 from services.grid.numerals import NUMERALS, UNITS, run_together, western
 from services.grid.parts import PART, part_at, quarter_of
+from services.grid.short_names import short_of
 from services.grid.spelling import GAP, LATIN, SHORT, normalise
 from services.grid.traditional import TRADITIONAL, simplified
 from services.grid.typed import typed
@@ -194,6 +195,12 @@ class Address:
     def streets(self) -> tuple[str, ...]:
         """Return the streets of these places."""
         return tuple(site.street for site in self.sites)
+
+    @property
+    def is_bare(self) -> bool:
+        """Tell whether it is no more than what may be the name of an estate, since that place has no power."""
+        called = short_of(self.estate) if not (self.road or self.building) else None
+        return called is not None and not called.kind
 
     @property
     def is_village(self) -> bool:

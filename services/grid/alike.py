@@ -1,8 +1,9 @@
 """Which streets of the network a street may mean that it does not have: those that sound alike or are a slip away.
 
-Decided here: what sounds alike (the same syllables, whatever the tones and the characters; then those that an accent
-runs together), what a slip of the finger is in a name, and which of the streets that are found by their keys is meant.
-Never here: I/O, where the street is, or how far to believe it (``candidates``).
+So may the short name of an estate (``short_names``). Decided here: what sounds alike (the same syllables, whatever the
+tones and the characters; then those that an accent runs together), what a slip of the finger is in a name, and which of
+the streets that are found by their keys is meant. Never here: I/O, where the street is, or how far to believe it
+(``candidates``).
 
 A street is stored under the keys of its name and looked up under those of what was said: both are texts, so a table
 with an index is all it takes. A telephone's keyboard offers 辛福路 for 幸福路, a recogniser writes 蓝山路 for 南山路,
@@ -18,6 +19,7 @@ from functools import lru_cache
 from itertools import islice, product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.grid.short_names import key_of, may_stand_for
 from services.grid.syllables import SYLLABLES
 
 if TYPE_CHECKING:
@@ -58,11 +60,13 @@ _TELLING: Final = frozenset("零一二三四五六七八九十东南西北中前
 class How(IntEnum):
     """How a street is like what was said, the likeliest first."""
 
-    SOUND = 0
-    ACCENT = 1
-    SLIP = 2
+    SHORT = 0
+    """An estate by what people call it: 丽景 or 丽景小区 for 丽景花园."""
+    SOUND = 1
+    ACCENT = 2
+    SLIP = 3
     """A character missing or twice, or two swapped."""
-    CHARACTER = 3
+    CHARACTER = 4
     """Another character: this may as well be the name of another street."""
 
 
@@ -81,8 +85,8 @@ def stored_keys(street: str) -> tuple[str, ...]:
     """Return the keys of a street of the network; none for a name that is not Chinese."""
     stem, kind = _apart(street)
     if len(stem) < _SHORTEST_STEM:
-        return ()
-    return tuple(dict.fromkeys([*_sounds(stem, kind), *_accents(stem, kind), *_slips(stem, kind)]))
+        return key_of(street)
+    return tuple(dict.fromkeys([*key_of(street), *_sounds(stem, kind), *_accents(stem, kind), *_slips(stem, kind)]))
 
 
 def said_keys(said: Iterable[str]) -> tuple[str, ...]:
@@ -142,6 +146,10 @@ def _looks(said: str) -> Iterator[tuple[How, str, list[str]]]:
     stem, kind = _apart(said)
     if _LETTERS.match(stem):
         yield from _typed(stem.split(), kind)
+        return
+    if short := key_of(said):
+        yield How.SHORT, said, list(short)
+    if not kind:
         return
     for begin in range(max(0, len(said) - _LONGEST), len(said) - len(kind) - _SHORTEST_STEM + 1):
         rest = said[begin : len(said) - len(kind)]
@@ -208,6 +216,8 @@ def _slips(stem: str, kind: str) -> list[str]:
 
 def _may_be(how: How, said: str, street: str) -> bool:
     """Tell whether a street may be meant by what was said, having a key in common with it."""
+    if how is How.SHORT:
+        return may_stand_for(said, street)
     if how is How.CHARACTER:
         return len(said) == len(street) and _differences(said, street) == 1 and not _told_apart(said, street)
     if how is How.SLIP:

@@ -35,7 +35,7 @@ from services.grid.evidence import (
     latitude,
     mercator,
 )
-from services.grid.fitting import believed
+from services.grid.fitting import believed, without_known_road
 from services.grid.houses import HouseIndex
 from services.grid.lately import Chain
 from services.grid.phone import phone_key
@@ -214,9 +214,12 @@ class CustomerBook:
         if wanted.address is None:
             return Around(points, slips=meant)
         (houses, crowded), alike = self._houses.find(wanted.address), None
-        if not (houses or crowded) and (alike := self._houses.alike(wanted.address)) is not None:
-            houses, crowded = self._houses.find(wanted.address, alike)
-            houses = believed(wanted.address, alike, houses)
+        unknown = without_known_road(wanted.address, houses, crowded=crowded)
+        if unknown is not None and (like := self._houses.alike(unknown)) is not None:
+            likely, too_many = self._houses.find(unknown, like)
+            likely = believed(unknown, like, likely)
+            if likely or not (houses or crowded):
+                houses, crowded, alike = likely, too_many, like
         if crowded:
             return Around(points, crowded=True, slips=meant, alike=alike)
         return Around(points, houses, self._rooms(wanted.address, houses), slips=meant, alike=alike)

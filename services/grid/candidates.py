@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.frozen import frozen
 from services.contracts.values import Basis, CustomerClass, CustomerStatus
-from services.grid.address import Address, parse
+from services.grid.address import STREET_ROW, Address, parse
 from services.grid.alike import Alike, How, is_road
 from services.grid.evidence import Clue, Point, distance_m
 from services.grid.parts import apart, names_a_part
@@ -288,7 +288,8 @@ def _hear_address(heard: Heard, said: Address, known: Sequence[Customer], around
     meant = said.each if around.alike is None else _in_streets(said, around.alike)
     homes = [one for one in known if _is_home(meant, one)]
     if around.alike is not None and (homes or around.houses):
-        heard.clues.append(Clue.ADDRESS_MISSPELT)
+        is_short = bool(around.houses) and around.alike.how(around.houses[0].street) is How.SHORT
+        heard.clues.append(Clue.ADDRESS_SHORT if is_short else Clue.ADDRESS_MISSPELT)
     if homes:
         spots = {one.transformer_id: _spot(one) for one in homes}
         trust = rules.address_trust * (1.0 if around.alike is None else _trust_of(How.SOUND, rules))
@@ -297,7 +298,8 @@ def _hear_address(heard: Heard, said: Address, known: Sequence[Customer], around
     if any(all(same_house(one, parse(other.address)) is False for one in meant) for other in known):
         heard.clues.append(Clue.ADDRESS_OTHER_HOUSE)
     if not around.houses:
-        heard.clues.append(Clue.ADDRESS_IN_MANY_PLACES if around.crowded else Clue.ADDRESS_UNKNOWN)
+        if around.crowded or not said.is_bare:  # of which nobody knows that it is an address
+            heard.clues.append(Clue.ADDRESS_IN_MANY_PLACES if around.crowded else Clue.ADDRESS_UNKNOWN)
         return
     rooms = [one for one in around.rooms if _is_home(meant, one)]
     weighed, trust = _weigh_houses(said, around.houses, around.alike, rules)
@@ -332,6 +334,8 @@ def _is_home(meant: Sequence[Address], customer: Customer) -> bool:
 
 def _trust_of(how: How, rules: PlaceRules) -> float:
     """Return how far to trust that a street is meant that is like the one that was said."""
+    if how is How.SHORT:
+        return rules.short_trust
     if how is How.SOUND:
         return rules.sound_trust
     return rules.accent_trust if how is How.ACCENT else rules.misspelt_trust
@@ -357,6 +361,7 @@ def _weigh_houses(
     building = "" if is_read else said.part + said.building  # what is read has its building
     estates = street_names(said.estate) if alike is None else alike.streets
     numbers = {name: site.number for site in said.sites for name in street_names(site.street)}
+    sizes = _sizes(houses) if alike is not None and alike.how(houses[0].street) is How.SHORT else {}
     weighed = []
     fit = 0.0
     for house in houses:
@@ -367,11 +372,11 @@ def _weigh_houses(
             weight = _OTHER_BUILDING
         elif said.part and house.street in estates and not names_a_part(house.building):
             weight = _PART_UNSAID
-        number = numbers.get(house.street, said.number)
+        number = numbers.get(house.street) or _number_in(said, house.street)
         if number and house.number:
             weight *= math.exp(-abs(number - house.number) / _NUMBERS_APART)
         fit = max(fit, weight)
-        weighed.append((house.spot, weight * house.customers))
+        weighed.append((house.spot, weight * house.customers / sizes.get(house.street, 1)))
     step = houses[0].step
     trust = rules.house_trust if _is_one_house(said, step, weighed) else rules.address_trust
     trust *= _STEP_TRUST[step] * (rules.together_trust if is_read else 1.0)
@@ -383,6 +388,21 @@ def _weigh_houses(
     if fit < _SAID_LESS:
         trust *= 0.5 + 0.5 * fit
     return weighed, trust
+
+
+def _number_in(said: Address, street: str) -> int:
+    """Return the number that was said in a street which is like the one that was said."""
+    if is_road(street) or not said.estate:
+        return said.number
+    return int(said.building) if said.building.isdigit() else STREET_ROW
+
+
+def _sizes(houses: Sequence[House]) -> dict[str, int]:
+    """Return the customers of each street: of estates with one short name, the larger is no likelier meant."""
+    sizes: dict[str, int] = {}
+    for house in houses:
+        sizes[house.street] = sizes.get(house.street, 0) + house.customers
+    return sizes
 
 
 def _is_one_house(said: Address, step: int, weighed: Sequence[tuple[Spot, float]]) -> bool:

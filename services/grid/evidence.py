@@ -23,6 +23,8 @@ from services.grid.datum import to_wgs84
 from services.grid.device_names import id_keys_in, words_in
 from services.grid.numerals import western
 from services.grid.phone import is_mobile, phone_key
+from services.grid.short_names import bare_in
+from services.grid.spelling import normalise
 
 _NORTHMOST: Final = 85.0  # the Mercator plane of the service points ends here
 _LONGEST_ACCOUNT: Final = 200
@@ -100,6 +102,8 @@ class Clue(StrEnum):
     ADDRESS_IN_MANY_PLACES = "address_in_many_places"
     ADDRESS_MISSPELT = "address_misspelt"
     """The network has no such street; it has one that sounds alike or is a slip of the finger away."""
+    ADDRESS_SHORT = "address_short"
+    """It names an estate by what people call it, without what estates are called: 丽景 for 丽景花园."""
     ADDRESS_STREET_ONLY = "address_street_only"
     ADDRESS_NEIGHBOURS = "address_neighbours"
     """The house is not in the customer file; its neighbours are."""
@@ -151,6 +155,7 @@ class PlaceRules:
     slip of the finger away: four typing errors of five are (Damerau 1964), and not all such accounts are errors.
     ``sound_trust``, ``accent_trust`` and ``misspelt_trust`` are how often a street that nobody has stands for the one
     that sounds alike, that does so in an accent, and that is a slip away: a street may as well be elsewhere.
+    ``short_trust`` is how often the only estate with a short name (丽景) is meant by it: a judgement.
     ``unlikely_trust`` is that of such a street without a district where nobody has the room that was said,
     ``together_trust`` that of a house read out of digits in which no 号 stands between two numbers: judgements.
 
@@ -177,6 +182,7 @@ class PlaceRules:
     position_trust: float = 0.95
     address_trust: float = 0.96
     house_trust: float = 0.985
+    short_trust: float = 0.8
     sound_trust: float = 0.85
     accent_trust: float = 0.7
     misspelt_trust: float = 0.7
@@ -377,7 +383,7 @@ def _address(evidence: PlaceEvidence) -> Address | None:
     """Return the address given, else one that the text names with its house, its estate, or its street and district.
 
     A street's name alone in a text may be chance. What was given without a house goes before one that the text names
-    with it only for the district.
+    with it only for the district. Where neither names a place, either may be all name (丽景停电了).
     """
     given = parse(evidence.address) if evidence.address else _NO_ADDRESS
     if given.number or given.building:
@@ -387,7 +393,14 @@ def _address(evidence: PlaceEvidence) -> Address | None:
         alone = not given.sites and (found.estate or (found.road and found.district))
         if found.sites and (found.number or found.building or alone):
             return found if found.district else replace(found, district=given.district)
-    return given if given.sites else None
+    if given.sites:
+        return given
+    bare = bare_in(evidence.address, is_address=True) if evidence.address else None
+    if bare is None and evidence.text:
+        bare = bare_in(evidence.text)
+    if bare is None:
+        return None
+    return Address(bare.district or given.district, estate=bare.name, part=normalise(bare.part), near=bare.near)
 
 
 def telling_words(text: str | None) -> str | None:

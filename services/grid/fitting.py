@@ -5,11 +5,14 @@ Never here: how far to believe them (``candidates``), I/O.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from services.grid.address import STREET_ROW
 from services.grid.alike import Alike, How, is_road
 from services.grid.candidates import HOUSE_STEPS, STREET_STEPS, House
 from services.grid.parts import apart, is_in
+from services.grid.short_names import is_village
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -88,7 +91,8 @@ def believed(said: Address, alike: Alike, houses: Sequence[House]) -> tuple[Hous
     """Return the houses by which a street may be meant that is like the one that was said, the likeliest way first.
 
     The rest of the address must bear it out: the street has the house that was said, in the district that was said. Who
-    says no house but the name of an estate may mean one that sounds the same.
+    says no house but the name of an estate may mean one that sounds the same, or is called so for short; not if a
+    village is called so, too.
     """
     numbered = any(site.number for site in said.sites)
     steps = ({0, 1, 3, 4} if said.near else {0, 3}) if numbered else {2, 5}
@@ -96,9 +100,24 @@ def believed(said: Address, alike: Alike, houses: Sequence[House]) -> tuple[Hous
         steps = steps - {3, 4, 5}
     fit = [one for one in houses if one.step in steps and (said.near or _has_building(said, one))]
     if not numbered:
-        fit = [one for one in fit if not is_road(one.street) and alike.how(one.street) is How.SOUND]
+        fit = [one for one in fit if not is_road(one.street) and alike.how(one.street) in {How.SHORT, How.SOUND}]
     best = min((alike.how(one.street) for one in fit), default=How.SOUND)
-    return tuple(one for one in fit if alike.how(one.street) is best)
+    likeliest = tuple(one for one in fit if alike.how(one.street) is best)
+    if best is How.SHORT and any(is_village(one.street) for one in likeliest):
+        return () if not numbered else tuple(one for one in likeliest if not is_village(one.street))
+    return likeliest
+
+
+def without_known_road(said: Address, houses: Sequence[House], *, crowded: bool) -> Address | None:
+    """Return the address in which a street may be meant that is like the one it names; None where none need be.
+
+    Nobody has what it names; or they have its road, and not the estate there whose building it names.
+    """
+    if said.road and said.estate and said.building and not said.is_village:
+        if any(one.step not in STREET_STEPS for one in houses):
+            return None
+        return replace(said, road="", number=STREET_ROW) if houses or crowded else said
+    return None if houses or crowded else said
 
 
 def _has_building(said: Address, house: House) -> bool:

@@ -31,7 +31,7 @@ from services.grid.candidates import (
     search,
 )
 from services.grid.evidence import DEFAULT_RULES, account_key, ask, latitude, mercator
-from services.grid.fitting import as_read, believed
+from services.grid.fitting import as_read, believed, without_known_road
 from services.grid.houses import wanted
 from services.grid.lately import Chain
 from services.grid.misspelt import in_streets_alike
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from services.grid.address import Address
     from services.grid.evidence import PlaceEvidence, PlaceRules, Question
     from services.grid.place import ResolvedPlace, Weighed
 
@@ -328,13 +329,19 @@ def named_arguments(questions: Sequence[Question]) -> tuple[list[Any], ...]:
 
 async def _around(connection: Connection, wants: Sequence[Search]) -> list[Around]:
     found = await _search(connection, wants)
-    unknown = [n for n, want in enumerate(wants) if want.address and not (found[n].houses or found[n].crowded)]
+    unknown: dict[int, Address] = {}
+    for n, want in enumerate(wants):
+        if want.address is not None:
+            one = without_known_road(want.address, found[n].houses, crowded=found[n].crowded)
+            if one is not None:
+                unknown[n] = one
     if unknown:
-        again = await in_streets_alike(connection, [wants[n] for n in unknown])
-        for n, other in zip(unknown, await _search(connection, again), strict=True):
-            want = wants[n]
-            if other.alike is not None and want.address is not None:
-                houses = believed(want.address, other.alike, other.houses)
+        again = await in_streets_alike(connection, [Search(address=address) for address in unknown.values()])
+        for (n, address), other in zip(unknown.items(), await _search(connection, again), strict=True):
+            if other.alike is None:
+                continue
+            houses = believed(address, other.alike, other.houses)
+            if houses or not (found[n].houses or found[n].crowded):
                 found[n] = replace(
                     found[n],
                     houses=houses,

@@ -319,6 +319,49 @@ async def test_places_within_their_town_and_county_are_found_as_in_memory(grid, 
     assert [place.transformer_id for place in places] == list(said.values())
 
 
+async def test_phases_and_short_names_of_estates_are_found_as_in_memory_by_no_more_than_four_queries(grid, tmp_path):
+    devices = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
+    for n in range(100):
+        devices.append(DeviceRow(f"B{n}", "S", "breaker", False, 31.0, 118.0))
+        devices.append(DeviceRow(f"T{n}", f"B{n}", "transformer", False, 31.0 + n / 100, 118.0))
+    homes = [
+        *("鼓楼区丽景花园一期5栋101室", "鼓楼区丽景花园三期5栋", "鼓楼区丽景花园二期7栋", "鼓楼区荷苑小区5栋201室"),
+        *(
+            "鼓楼区建设路5号恒大绿洲3栋502室",
+            "鼓楼区翠湖小区6栋",
+            "鼓楼区翠湖公寓6栋",
+            "清溪镇曙光村3组12号",
+            "鼓楼区曙光小区2栋",
+        ),
+        *(f"鼓楼区建设路{n}号" for n in range(20, 110)),
+    ]
+    rows = [CustomerRow(f"A{n}", f"T{n}", 31.0 + n / 100, 118.0, home, "") for n, home in enumerate(homes)]
+    files = tmp_path / "network.csv", tmp_path / "customers.csv"
+    write_devices(files[0], devices)
+    write_customers(files[1], rows)
+    await import_network(grid, *files)
+    book = CustomerBook(Tree(devices), rows)
+    words = {
+        "T0": "丽景花园Ⅰ期5栋",
+        "T1": "丽景花园三期5栋 丽景花园三期 丽景三期5栋",
+        "T2": "丽景花园二期5栋",
+        "T3": "荷苑小区二期5栋 荷苑5栋201 荷苑 建设路荷苑5栋",
+        "T4": "恒大绿洲附近 绿洲3栋",
+        "T8": "曙光2栋",
+        None: "丽景花园四期5栋 丽景花园5栋 翠湖6栋 曙光 家里 昨儿",
+    }
+    said = {f"{one}停电了": at for at, each in words.items() for one in each.split()}
+    reports = [PlaceEvidence(text=one) for one in said]
+    await resolve_places(grid, reports)  # the driver learns the array types once a connection
+    queries = []
+    with grid.query_logger(queries.append):
+        places = await resolve_places(grid, reports)
+        await asyncio.sleep(0)
+    assert len(queries) <= 4
+    assert places == [book.resolve(one) for one in reports]
+    assert dict(zip(said, (place.transformer_id for place in places), strict=True)) == said
+
+
 async def test_a_sender_of_streets_that_nobody_has_costs_the_others_no_more_than_some_of_them(grid, shipped):
     await import_network(grid, *shipped("ieee123"))
     files = open_network(*shipped("ieee123"))

@@ -135,3 +135,136 @@ def test_what_tells_buildings_apart_is_what_both_name():
     for one, two in other:
         assert apart(one, two)
         assert apart(two, one)
+
+
+SHORT = book_of(
+    [
+        ("T1", "鼓楼区丽景花园10栋1单元301室"),
+        ("T1", "鼓楼区丽景花园11栋"),
+        ("T2", "鼓楼区建设路5号恒大绿洲3栋502室"),
+        ("T2", "鼓楼区恒大绿洲二期8栋"),
+        ("T3", "鼓楼区翠湖小区6栋"),
+        ("T4", "鼓楼区翠湖公寓6栋"),
+        ("T4", "鼓楼区翠湖公寓9栋"),
+        ("T5", "清溪镇曙光村3组12号"),
+        ("T6", "鼓楼区曙光小区2栋"),
+        ("T7", "鼓楼区望江路12号2栋"),
+        ("T7", "鼓楼区建设路20号"),
+        ("T8", "鼓楼区万科四季花城15栋"),
+        ("T9", "鼓楼区教师新村4栋"),
+        ("T9", "清溪镇孙家洼3组"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        # a building, and the estate by its bare name
+        ("丽景10栋停电了", "T1"),
+        ("丽景10号楼没电", "T1"),
+        ("丽景十栋", "T1"),
+        ("我家在丽景10栋1单元301", "T1"),
+        ("麗景10棟停電了", "T1"),
+        ("鼓楼区丽景10栋", "T1"),
+        ("丽景小区10号楼停电", "T1"),
+        ("翠湖9栋停电了", "T4"),  # only one of the two has it
+        ("绿洲3栋停电了", "T2"),
+        ("恒大绿洲小区3栋", "T2"),
+        ("绿洲二期8号楼", "T2"),
+        ("四季花城15栋没电", "T8"),
+        ("教师4栋停电", "T9"),
+        ("建设路丽景10栋", "T1"),  # a road that the network has, and its estate for short
+        ("恒大丽景10栋", "T1"),  # by a firm that the file does not name
+    ],
+)
+def test_an_estate_is_found_by_what_people_call_it(said, where):
+    place = at(SHORT, said)
+    assert place.transformer_id == where
+    assert 0.5 <= place.confidence < 0.9
+    assert "address_short" in place.evidence
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        *(("丽景停电了", "T1"), ("丽景附近停电", "T1"), ("丽景那边没电了", "T1"), ("我住丽景，停电了", "T1")),
+        *(
+            ("你好，丽景全停电了", "T1"),
+            ("丽景今天又停电了", "T1"),
+            ("停电了，地址丽景", "T1"),
+            ("丽景门口，没电", None),
+        ),
+        *(
+            ("恒大绿洲停电了", "T2"),
+            ("恒大绿洲附近停电", "T2"),
+            ("喂 我这里是恒大绿洲 没电了", "T2"),
+            ("绿洲没电", "T2"),
+        ),
+        *(("鼓楼区丽景停电了", "T1"), ("恒大绿洲二期停电", "T2"), ("我们丽景停电了", "T1"), ("孙家洼停电了", "T9")),
+    ],
+)
+def test_a_bare_name_is_found_where_only_one_estate_has_it(said, where):
+    place = SHORT.resolve(PlaceEvidence(text=said))
+    assert place.transformer_id == where
+    if where is not None:
+        assert 0.5 <= place.confidence < 0.8
+
+
+@pytest.mark.parametrize(
+    "said", ["丽景", "恒大绿洲", "丽景附近", "丽景门口", "恒大绿洲那边", "鼓楼区丽景", "恒大绿洲小区"]
+)
+def test_a_bare_name_is_an_address_if_it_is_given_for_one(said):
+    place = SHORT.resolve(PlaceEvidence(address=said, text="停电了"))
+    assert place.transformer_id in {"T1", "T2"}
+    assert place.confidence < 0.8
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "翠湖停电了",  # 小区 or 公寓
+        "翠湖6栋停电了",
+        "曙光停电了",  # 小区, or the village
+        "丽景99栋停电",  # nobody has it
+        "新丽景10栋停电",  # another one
+        "丽景苑10栋停电",  # 苑 is no 花园
+        "丽景公寓10栋停电",
+        "万科绿洲3栋停电",  # another firm's
+        "丽景村10栋",
+        "丽景路10号",
+        "丽景路停电了",
+        "望江停电了",  # a road
+        "望江2栋停电了",
+        "建设停电",
+        "去丽景的路上停电了",
+        "丽景旁边的超市停电了",
+        "教师停了电话课",
+        "丽景没电梯",
+        "家里停电了",
+        "学校停电了",
+        "今天停电",
+        "又停电了",
+        "隔壁停电",
+        "整栋楼没电",
+        "我住丽景对面的小区",
+        "秦淮区丽景10栋",  # there is none in that district
+        "秦淮区丽景停电了",
+        "不知道，丽景吧",
+    ],
+)
+def test_what_may_be_another_place_is_left_open(said):
+    place = SHORT.resolve(PlaceEvidence(text=said))
+    assert place.transformer_id is None, place
+
+
+def test_estates_of_one_short_name_are_both_named_however_large_they_are():
+    homes = [("T1", f"鼓楼区丽景花园3栋{n}室") for n in range(101, 130)]
+    place = book_of([*homes, ("T2", "鼓楼区丽景小区3栋501室")]).resolve(PlaceEvidence(text="丽景3栋停电了"))
+    assert place.transformer_id is None
+    assert [one.weight for one in place.candidates] == [0.384, 0.384]
+
+
+def test_words_that_may_be_a_name_are_no_address_to_people():
+    place = SHORT.resolve(PlaceEvidence(text="昨儿停电了"))
+    assert (place.transformer_id, place.evidence) == (None, ())

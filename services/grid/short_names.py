@@ -1,0 +1,135 @@
+"""Estates by what people call them: without 小区 or 花园, and without the firm that built them.
+
+丽景花园 is 丽景 or 丽景小区 to those who live there, 恒大绿洲 is 绿洲. Decided here: what an estate is called so, which
+estates a said one may stand for by it, and where a text says no more than such a name (丽景停电了). Never here:
+whether the network has one (``alike`` has the keys), how far to believe it (``candidates``).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from services.grid.numerals import western
+from services.grid.traditional import simplified
+
+_ESTATES: Final = (
+    "小区|社区|花园|家园|公寓|新村|花苑|雅苑|嘉苑|佳苑|大厦|别墅|山庄|华府|华庭|公馆|庄园|新城|家属院|大院|名苑|豪庭|名邸|广场|"
+    "苑|府|湾|庭|院|城|轩|居|园"
+)
+_VILLAGES: Final = "村|庄|屯|寨|堡|嘎查"
+_KIND: Final = re.compile(rf"(?:{_ESTATES}|{_VILLAGES})$")
+_IS_VILLAGE: Final = re.compile(rf"(?<!新)(?:{_VILLAGES})$")
+_NO_ESTATE: Final = re.compile(r"[路街道巷组]$|胡同$|[^\u4e00-\u9fff]")
+_ANY_KIND: Final = frozenset(("", "小区", "社区"))
+"""What people, and files, call any estate; 丽景公寓 is another one than 丽景花园."""
+_FIRM: Final = re.compile(
+    "(?:恒大|万科|碧桂园|保利|绿地|中海|融创|龙湖|华润|金地|招商|世茂|绿城|富力|雅居乐|佳兆业|旭辉|金茂|首开|中梁|金科|荣盛|远洋|越秀|"
+    "中南|华侨城)(?=..)"
+)
+_SHORTEST: Final = 2
+_LAST_WORD: Final = re.compile(r"^.*[我你他她咱俺们这那的是了吗呢请问住在号栋层室](?=..)")
+"""Words before a name, and in none."""
+_LONGEST_TEXT: Final = 300
+_CLAUSE: Final = re.compile(r"[\w()（）]+")
+_WORDS: Final = "没停断跳电灯闸闪吗呢了的是这那我你他她咱俺们请问住在号栋层室不么谁啥哪很吧啊呀嘛"
+_NAME: Final = rf"(?P<name>(?:(?![{_WORDS}])[\u4e00-\u9fff]){{2,8}}?)"
+_PART: Final = r"[(（]?(?P<part>第?[零一二三四五六七八九十\da-zA-ZⅠ-Ⅳ]{1,3}期|[东南西北中a-zA-Z]区)?[)）]?"
+_NEAR: Final = "附近|旁边|对面|斜对面|隔壁|周边|一带|门口|后面|前面"
+_OVER_THERE: Final = "那边|这边|那里|这里|那儿|这儿|那一?片|这一?片|里面|里头|里"
+_THERE: Final = f"(?:这|那|的)?(?P<near>{_NEAR})?(?:{_OVER_THERE})?的?"
+_WHEN: Final = (
+    "(?:今天|今晚|今早|昨天|昨晚|刚才|刚刚|现在|早上|上午|中午|下午|晚上|半夜|凌晨|已经|突然|忽然|一直|经常|老是|总是|又|还|也|都|全部|"
+    "全都|全|整个|整片|一片|大面积|怎么|为什么|好像|可能|是不是)"
+)
+_OUT: Final = (
+    "(?:(?:停了?|没有?了?|没得|无|断了?)电(?![话梯视影车脑])|没来电|停水停电|跳了?闸|电停|电没|灯全灭|黑了|漆黑|全黑)"
+)
+_DARK: Final = re.compile(
+    rf"(?:您好|你好|喂|请问|麻烦|{_WHEN})*(?:我们?家?)?(?:住|在|是|住在)?{_NAME}{_PART}{_THERE}{_WHEN}*(?:都|是|就|了)*{_OUT}"
+)
+_LIVES: Final = re.compile(
+    rf"(?:您好|你好|喂)*(?:我们?家?住在?|我们?家?在|家住在?|住在|(?:我|我们)?(?:这里|这边)是|地址[是在]?|位置[是在]?){_NAME}{_PART}{_THERE}"
+)
+_ALONE: Final = re.compile(rf"{_NAME}{_PART}{_THERE}")
+_DISTRICT: Final = re.compile(r"^.{1,7}?[市区县镇乡](?=..)")
+_NO_NAME: Final = re.compile(
+    "^家|家里|家中|全家|大家|屋|楼|隔壁|邻居|小区|社区|村里|村子|全村|整村|镇上|街上|路边|路上|城区|市区|县城|学校|医院|公司|单位|工厂|厂里|厂房|车间|商场|超市|市场|"
+    "菜场|公园|广场|宾馆|酒店|饭店|银行|车站|地铁|高铁|政府|办公|宿舍|教室|店里|门店|商铺|店铺|门面|外地|外面|外头|上班|回家|"
+    "[今昨前明]天|[今昨]晚|早上|上午|中午|下午|晚上|半夜|凌晨|夜里|刚才|刚刚|现在|目前|突然|忽然|一直|经常|已经|又|还|全部|全都|到处|整个|"
+    "整栋|整片|周围|附近|所有|一片|大面积|线路|变压|空调|冰箱|热水|设备|打雷|下雨|刮风|台风|暴雨|雷雨|计划|通知|临时|检修|施工|"
+    "什么|怎么|为何|多久|几点|小时|分钟|星期|周[一二三四五六日]|[上下本]周|可能|好像|应该|因为|所以|如果|但是|而且|没有|大概|估计"
+)
+"""What stands before 停电 and is no name."""
+
+
+class Bare(NamedTuple):
+    """An estate of which a text says the name alone, or less; ``where`` is to be read as an address."""
+
+    name: str
+    part: str
+    district: str
+    near: bool
+
+
+class Short(NamedTuple):
+    """What an estate is called: 恒大, 丽景, 花园 of 恒大丽景花园."""
+
+    firm: str
+    name: str
+    kind: str
+
+
+@lru_cache(maxsize=4096)
+def short_of(estate: str) -> Short | None:
+    """Return what an estate or a village is called by its name; None for a road, a group, and what is in letters."""
+    if len(estate) < _SHORTEST or _NO_ESTATE.search(estate) is not None:
+        return None
+    firm, name = "", estate
+    if (found := _FIRM.match(estate)) is not None and not _KIND.fullmatch(estate, found.end()):
+        firm, name = found[0], estate[found.end() :]
+    kind = _KIND.search(name)
+    if kind is None or kind.start() < _SHORTEST:
+        return Short(firm, name, "")
+    return Short(firm, name[: kind.start()], kind[0])
+
+
+def key_of(estate: str) -> tuple[str, ...]:
+    """Return the key that an estate shares with what people call it; none for what is no estate."""
+    found = short_of(_LAST_WORD.sub("", estate))
+    return () if found is None else (f"short {found.name}",)
+
+
+def may_stand_for(said: str, estate: str) -> bool:
+    """Tell whether an estate of the network may be meant by what was said, having its short name."""
+    one, other = short_of(_LAST_WORD.sub("", said)), short_of(estate)
+    if one is None or other is None or one.name != other.name or (one.firm and other.firm and one.firm != other.firm):
+        return False
+    if is_village(estate):
+        return not one.kind
+    return one.kind in _ANY_KIND or other.kind in _ANY_KIND or one.kind == other.kind
+
+
+def is_village(name: str) -> bool:
+    """Tell a village by its name."""
+    return _IS_VILLAGE.search(name) is not None
+
+
+@lru_cache(maxsize=4096)  # people say much the same
+def bare_in(text: str, *, is_address: bool = False) -> Bare | None:
+    """Return what may be the name of an estate where nothing says so: 丽景停电了, 我住丽景; None where nothing is.
+
+    Only the whole of what stands before the words for an outage, or behind those for where somebody lives: words that
+    happen to end in the name of an estate are not told from it. In an address, all of a clause.
+    """
+    for clause in _CLAUSE.findall(simplified(western(text[:_LONGEST_TEXT]))):
+        found = (_ALONE.fullmatch(clause) if is_address else None) or _LIVES.fullmatch(clause) or _DARK.match(clause)
+        if found is None:
+            continue
+        name = found["name"]
+        district = town[0] if (town := _DISTRICT.match(name)) is not None else ""
+        name = name[len(district) :]
+        if _NO_NAME.search(name) is None and short_of(name) is not None:
+            return Bare(name, found["part"] or "", district, found["near"] is not None)
+    return None
