@@ -125,6 +125,7 @@ _PLAIN: Final = (
     rf"(?:(?![{TRADITIONAL}省市州区县镇乡路街道巷弄号栋苑村屯寨堡府湾庭院城轩居园场寓厦墅庄馆邸零一二三四五六七八九幺])"
     r"[\u4e00-\u9fff])"
 )
+_DISTRICT_AND_ROAD: Final = re.compile(r"[区县镇乡道].*(?:[路街道巷]|胡同)|(?:[路街道巷]|胡同).*[区县镇乡道]")
 _OF_A_HOUSE: Final = re.compile(
     rf"[0-9{''.join(NUMERALS)}{''.join(UNITS)}〇栋幢座楼]|"
     + "|".join(["building", *(short for short, word in SHORT.items() if word == "building")])
@@ -225,6 +226,11 @@ def names_a_house(text: str) -> bool:
     Most of what people say names none, and to read it for its parts takes fifty times as long.
     """
     return _OF_A_HOUSE.search(simplified(western(text).casefold())) is not None
+
+
+def names_a_street_in_a_district(text: str) -> bool:
+    """Tell whether a text may name a street along with its district: False only where ``parse`` finds no such two."""
+    return _DISTRICT_AND_ROAD.search(simplified(text)) is not None
 
 
 def names_an_estate(text: str) -> bool:

@@ -16,7 +16,7 @@ from services.grid.address import STREET_ROW, Address, parse
 from services.grid.alike import Alike, How, is_road
 from services.grid.evidence import Clue, Point, distance_m
 from services.grid.parts import apart, names_a_part
-from services.grid.streets import same_house, street_names
+from services.grid.streets import is_elsewhere, same_house, street_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -241,7 +241,7 @@ def hear(question: Question, named: Named, around: Around, rules: PlaceRules) ->
             heard.customers += around.slips
             meant = [(_spot(one), 1.0 / len(around.slips)) for one in around.slips]
             heard.add(Basis.ACCOUNT, rules.slip_trust, meant)
-    _hear_phone(heard, question, named, rules)
+    _hear_phone(heard, question, named, around.houses, rules)
     if question.address is not None:
         _hear_address(heard, question.address, known, around, rules)
     if question.point is not None:
@@ -271,7 +271,7 @@ def _hear_devices(heard: Heard, devices: Sequence[Spot], rules: PlaceRules) -> N
     heard.add(Basis.DEVICE, rules.device_trust, weights)
 
 
-def _hear_phone(heard: Heard, question: Question, named: Named, rules: PlaceRules) -> None:
+def _hear_phone(heard: Heard, question: Question, named: Named, houses: Sequence[House], rules: PlaceRules) -> None:
     phones = named.phones
     if not phones:
         if question.phone is not None:
@@ -281,7 +281,26 @@ def _hear_phone(heard: Heard, question: Question, named: Named, rules: PlaceRule
         heard.clues.append(Clue.PHONE_SHARED)
     if len(phones) <= MOST_PHONES:
         heard.customers += phones
-        heard.add(Basis.PHONE, rules.phone_trust, [(_spot(one), 1.0 / len(phones)) for one in phones])
+        is_elsewhere = question.address is not None and _is_elsewhere(question.address, phones, houses, rules)
+        trust = rules.phone_elsewhere_trust if is_elsewhere else rules.phone_trust
+        heard.add(Basis.PHONE, trust, [(_spot(one), 1.0 / len(phones)) for one in phones])
+
+
+def _is_elsewhere(said: Address, homes: Sequence[Customer], houses: Sequence[House], rules: PlaceRules) -> bool:
+    """Tell whether an address is elsewhere than all these homes: in another street or estate, or out of their reach.
+
+    A file may have one home by its road, and another in the same estate by that.
+    """
+    at = {one.spot.transformer_id for one in houses}
+    if not houses or any(one.transformer_id in at for one in homes):
+        return False
+    for home in homes:
+        by_name = is_elsewhere(said, parse(home.address))
+        if by_name is None or (by_name and said.near):
+            by_name = all(distance_m(home.point, one.spot.point) > rules.reach_m for one in houses)
+        if not by_name:
+            return False
+    return True
 
 
 def _hear_address(heard: Heard, said: Address, known: Sequence[Customer], around: Around, rules: PlaceRules) -> None:

@@ -18,7 +18,13 @@ import h3
 
 from services.contracts.frozen import frozen
 from services.contracts.values import Crs
-from services.grid.address import Address, names_a_house, names_an_estate, parse
+from services.grid.address import (
+    Address,
+    names_a_house,
+    names_a_street_in_a_district,
+    names_an_estate,
+    parse,
+)
 from services.grid.datum import to_wgs84
 from services.grid.device_names import id_keys_in, words_in
 from services.grid.numerals import western
@@ -62,6 +68,10 @@ _NO_ACCOUNT: Final = frozenset(
 """Keys of what programs and people write who have none; zeros and signs alone have the empty one."""
 _AS_A_FRACTION: Final = re.compile(r"(\d{5,})\.0+")
 """A number that went through a program for which all numbers have fractions."""
+
+
+_GATES: Final = (names_a_house, names_an_estate, names_a_street_in_a_district)
+"""Most texts pass none of them, and need not be read for their parts."""
 
 
 class Clue(StrEnum):
@@ -156,6 +166,8 @@ class PlaceRules:
     ``sound_trust``, ``accent_trust`` and ``misspelt_trust`` are how often a street that nobody has stands for the one
     that sounds alike, that does so in an accent, and that is a slip away: a street may as well be elsewhere.
     ``short_trust`` is how often the only estate with a short name (丽景) is meant by it: a judgement.
+    ``phone_elsewhere_trust`` is how often whoever calls by a customer's number and names a place elsewhere, and no
+    account, is at that customer's home all the same: for a relative's home, a shop or a tenant they hardly ever are.
     ``unlikely_trust`` is that of such a street without a district where nobody has the room that was said,
     ``together_trust`` that of a house read out of digits in which no 号 stands between two numbers: judgements.
 
@@ -179,6 +191,7 @@ class PlaceRules:
     account_trust: float = 0.97
     slip_trust: float = 0.75
     phone_trust: float = 0.95
+    phone_elsewhere_trust: float = 0.6
     position_trust: float = 0.95
     address_trust: float = 0.96
     house_trust: float = 0.985
@@ -388,7 +401,7 @@ def _address(evidence: PlaceEvidence) -> Address | None:
     given = parse(evidence.address) if evidence.address else _NO_ADDRESS
     if given.number or given.building:
         return given if given.sites else None
-    if evidence.text and (names_a_house(evidence.text) or names_an_estate(evidence.text)):
+    if evidence.text and any(names(evidence.text) for names in _GATES):
         found = parse(evidence.text)
         alone = not given.sites and (found.estate or (found.road and found.district))
         if found.sites and (found.number or found.building or alone):

@@ -44,7 +44,7 @@ _WORTH_SHOWING: Final = 0.01
 _DIGITS: Final = 9  # to which two weights are told apart
 _CELL_TRUST: Final = 0.3
 _AGREES: Final = 0.25  # of the largest share a source gives
-_SPEAKS: Final = 0.3  # a source that gives no place more than this contradicts nothing
+_SPEAKS: Final = 0.3  # a source that gives no place more than this contradicts nothing, if it is no address elsewhere
 _AMBIGUOUS: Final = 0.5  # of the weight of the first
 _SURE_OF_ARREARS: Final = 0.8
 _CLASSES: Final = (CustomerClass.NORMAL, CustomerClass.VIP, CustomerClass.IMPORTANT, CustomerClass.LIFE_SUPPORT)
@@ -266,7 +266,7 @@ def _say(heard: Heard, best: str, ranked: Sequence[str], weights: Mapping[str, f
             heard.clues.append(own)
         elif share >= _AGREES * most:
             heard.clues.append(agrees)
-        elif most > _SPEAKS or source.basis is Basis.DEVICE:
+        elif most > _SPEAKS or source.basis is Basis.DEVICE or (source.basis is Basis.ADDRESS and not share):
             heard.clues.append(conflicts)
     if len(ranked) > 1 and weights[ranked[1]] > _AMBIGUOUS * weights[ranked[0]]:
         heard.clues.append(Clue.AMBIGUOUS)

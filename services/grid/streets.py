@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.grid.alike import may_mean
 from services.grid.parts import apart
+from services.grid.short_names import may_stand_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -165,7 +166,7 @@ def _same_home(said: Address, stored: Address) -> bool | None:
             if not near:
                 return False
             verdict = same
-    elif said.estate and stored.estate:
+    if verdict is None and said.estate and stored.estate:
         verdict = _same_estate(said, stored)
     if not verdict:
         return verdict
@@ -178,11 +179,20 @@ def _same_home(said: Address, stored: Address) -> bool | None:
 
 
 def _same_estate(said: Address, stored: Address) -> bool | None:
-    if not said.estate.endswith(stored.estate):
+    if not (said.estate.endswith(stored.estate) or may_stand_for(said.estate, stored.estate)):
         return None if may_mean(said.estate, stored.estate) else False
     if apart(said.part, stored.part):
         return False
     return True if said.building and said.building == stored.building else None
+
+
+def is_elsewhere(said: Address, stored: Address) -> bool | None:
+    """Tell whether an address names another place than the stored one; None where their names say nothing of it."""
+    if (same := same_house(said, stored)) is not None:
+        return not same
+    if said.district and stored.district and not in_district(said.district, stored.district):
+        return True
+    return False if (said.road and stored.road) or (said.estate and stored.estate) else None
 
 
 def _same_road(said: str, stored: str) -> bool | None:

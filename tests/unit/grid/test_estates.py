@@ -268,3 +268,85 @@ def test_estates_of_one_short_name_are_both_named_however_large_they_are():
 def test_words_that_may_be_a_name_are_no_address_to_people():
     place = SHORT.resolve(PlaceEvidence(text="昨儿停电了"))
     assert (place.transformer_id, place.evidence) == (None, ())
+
+
+RELATIVES = book_of(
+    [
+        ("T1", "鼓楼区幸福家园5栋1单元301室"),
+        ("T2", "秦淮区丽景花园1栋"),
+        ("T2", "秦淮区丽景花园2栋"),
+        ("T3", "秦淮区望江路12号"),
+        ("T3", "秦淮区望江路30号"),
+        ("T4", "秦淮区丽景花园3栋"),
+        ("T4", "秦淮区翠湖公寓3栋"),
+    ]
+)
+MINE = "13800000000"
+"""The number that the file has for 幸福家园5栋."""
+
+
+@pytest.mark.parametrize(
+    "said", ["秦淮区望江路停电了", "你好，我在秦淮区望江路附近，没电了", "翠湖公寓停电了", "翠湖停电了"]
+)
+def test_a_place_that_is_said_goes_before_the_home_of_the_number_elsewhere(said):
+    place = RELATIVES.resolve(PlaceEvidence(phone=MINE, text=said))
+    assert place.transformer_id in {"T3", "T4", None}
+    assert {"phone_conflicts", "address_conflicts"} & set(place.evidence)
+    at = {one.spot.transformer_id: one.weight for one in place.candidates}
+    assert "T1" in at, "or nobody sees that it may be the home of the number"
+    assert at["T1"] < max(at.values()) < 0.9
+    assert place.account_id is None
+
+
+def test_of_a_house_and_the_home_of_a_number_elsewhere_the_house_is_meant():
+    place = RELATIVES.resolve(PlaceEvidence(phone=MINE, text="我妈家秦淮区望江路12号停电了"))
+    assert (place.transformer_id, place.confidence > 0.9) == ("T3", True)
+    assert "phone_conflicts" in place.evidence
+
+
+def test_an_estate_of_several_transformers_contradicts_the_home_of_a_number_and_both_are_named():
+    place = RELATIVES.resolve(PlaceEvidence(phone=MINE, address="丽景花园", text="停电了"))
+    assert place.transformer_id is None
+    assert {one.spot.transformer_id for one in place.candidates} == {"T1", "T2", "T4"}
+    assert "address_conflicts" in place.evidence or "phone_conflicts" in place.evidence
+
+
+@pytest.mark.parametrize(
+    "said", ["停电了", "幸福家园停电了", "幸福停电了", "幸福家园附近停电", "家里停电了", "某某路停电了"]
+)
+def test_a_number_is_believed_where_nothing_speaks_against_it(said):
+    place = RELATIVES.resolve(PlaceEvidence(phone=MINE, text=said))
+    assert (place.transformer_id, place.account_id) == ("T1", "A0")
+    assert place.confidence > 0.9
+
+
+HOMES = book_of(
+    [
+        ("T1", "玄武区世茂滨江花园二期1号楼1单元601室"),
+        ("T2", "新北区延安路8号滨江花园1栋1单元1801"),
+        ("T3", "青羊区泰山一路保利香槟国际1-3-701"),
+        ("T4", "青羊区泰山一路28号"),
+        ("T5", "青羊区泰山一路30号"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("phone", "said", "where"),
+    [
+        ("13800000000", "玄武区滨江花园二期1幢一单元6楼停电", "T1"),  # without the firm
+        ("13800000000", "滨江花园二期1座601室", "T1"),
+        ("13800000002", "泰山一路28号保利香槟国际1#楼，灯全灭了", "T3"),  # the file has no number
+        ("13800000002", "香槟国际1栋", "T3"),
+    ],
+)
+def test_the_home_of_a_number_is_what_is_said_by_a_shorter_name(phone, said, where):
+    place = HOMES.resolve(PlaceEvidence(phone=phone, text=said))
+    assert (place.transformer_id, place.confidence > 0.99) == (where, True)
+    assert not {"phone_conflicts", "address_conflicts", "address_other_house"} & set(place.evidence)
+
+
+def test_the_home_of_a_number_may_be_meant_by_a_shorter_name_that_another_estate_has():
+    place = HOMES.resolve(PlaceEvidence(phone="13800000000", text="滨江花园停电了"))
+    assert (place.transformer_id, place.confidence < 0.9) == ("T1", True)
+    assert "T2" in {one.spot.transformer_id for one in place.candidates}
