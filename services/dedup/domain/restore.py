@@ -34,7 +34,6 @@ _LAST_STEP: Final = -6.0
 """How much less likely outages apart may be once each has ended by itself: crews seldom leave a last word unsaid."""
 _ONE_HOME: Final = 2  # callers that may be one customer, who once said who it was and once did not
 _HOMES: Final = 3  # callers that may each have an outage of their own: what one is told of is theirs alone
-_TWO: Final = 2  # outages that may end at once by chance
 _CLOCKS: Final = 300.0  # seconds the clocks of who took the reports in may differ
 _AT_ONCE: Final = timedelta(minutes=2)  # steps this close are one switching, told place by place
 
@@ -244,12 +243,18 @@ def _part(
     if not alone and not _own_outage(state, whole, rest, device, under, at):
         _step(draft, incident, device, at, whole)
         return
-    inside = Piece(device, tuple(under), 0.0)
-    target, _ = draft.open_for(incident, inside, Rule.RESTORED_INSIDE, account)
-    draft.take_out(under, incident, target, Rule.RESTORED_INSIDE, evidence)
-    begun = Standing.of(under).first_reported_at or at
-    draft.events.append(e.IncidentRestored(target, max(at, begun), None, Rule.RESTORED_INSIDE))
+    _ended_inside(draft, incident, Piece(device, tuple(under), 0.0), at, evidence, account)
     _stay(draft, incident, rest, evidence)
+
+
+def _ended_inside(
+    draft: Draft, incident: Incident, piece: Piece, at: datetime, evidence: Evidence, account: str | None = None
+) -> None:
+    """Let a piece of an open incident have been an outage of its own that is over; not before it was reported."""
+    target, _ = draft.open_for(incident, piece, Rule.RESTORED_INSIDE, account)
+    draft.take_out(piece.reports, incident, target, Rule.RESTORED_INSIDE, evidence)
+    begun = min(report.made_at for report in piece.reports)
+    draft.events.append(e.IncidentRestored(target, max(at, begun), None, Rule.RESTORED_INSIDE))
 
 
 def _is_told_in_steps(state: AreaState, incident: Incident, at: datetime) -> bool:
@@ -290,20 +295,13 @@ def _last_step(draft: Draft, incident: Incident, device: str, whole: float, at: 
     pieces = [Piece(one, tuple(under), as_one(state, one, under, at.timestamp())) for one, (_, under) in ended.items()]
     evidence: Evidence = {"device": device, "restored_at": at.isoformat(), "steps": len(pieces)}
     taken = any(piece.device in state.by_device for piece in pieces)  # somebody is still out there: leave that alone
-    times = [of for of, _ in ended.values()]
-    one = taken or len(pieces) == 1 or (len(pieces) > _TWO and max(times) - min(times) <= _AT_ONCE)
-    if one or sum(piece.score for piece in pieces) - whole <= _LAST_STEP:
+    if taken or sum(piece.score for piece in pieces) - whole <= _LAST_STEP:
         draft.close(incident, at, Rule.POWER_BACK)
         return True
     kept = max(pieces, key=lambda piece: len(piece.reports))
     for piece in pieces:
         if piece is not kept:
-            target, _ = draft.open_for(incident, piece, Rule.RESTORED_INSIDE)
-            draft.take_out(piece.reports, incident, target, Rule.RESTORED_INSIDE, evidence)
-            begun = Standing.of(piece.reports).first_reported_at or at
-            draft.events.append(
-                e.IncidentRestored(target, max(ended[piece.device][0], begun), None, Rule.RESTORED_INSIDE)
-            )
+            _ended_inside(draft, incident, piece, ended[piece.device][0], evidence)
     draft.stand_at(incident, kept.device, kept.reports, Rule.RESTORED_INSIDE, evidence)
     draft.close(incident, ended[kept.device][0], Rule.POWER_BACK)
     return True
@@ -311,11 +309,8 @@ def _last_step(draft: Draft, incident: Incident, device: str, whole: float, at: 
 
 def _step_of(state: AreaState, incident: Incident, report: Report) -> tuple[str, datetime] | None:
     """Return the first step that gave power back to a report, and when; None where none has."""
-    leaf = state.leaf(report.device)
-    if leaf is None:
-        return None
     found: tuple[datetime, str] | None = None
-    for device in state.upstream(leaf):
+    for device in state.upstream(state.leaf(report.device) or ""):
         if device == incident.device.id:
             break
         step = state.restored.get(device)

@@ -355,13 +355,18 @@ def test_a_lone_report_that_may_be_at_several_places_waits_for_a_call_back(storm
 # --- what is learned ---
 
 
-def test_a_closed_outage_teaches_what_share_of_people_report(storm: Timeline) -> None:
+@pytest.mark.parametrize("said_by", ["crew", "control room"])
+def test_a_closed_outage_teaches_what_share_of_people_report(storm: Timeline, said_by: str) -> None:
     """Half of an area's customers report: what would be silence elsewhere is soon none here."""
     believed = storm.state.likelihood.share
     for n, device in enumerate(storm.state.tree.transformers_under("A0BR00001")):
         for call in range(2):
             report = storm.at(n / 20).report(device, account=f"{device}/{call}")
-    storm.at(300).crew(storm.order_of(report).order_id, ProgressStage.RESTORED)
+    storm.at(300)
+    if said_by == "crew":
+        storm.crew(storm.order_of(report).order_id, ProgressStage.RESTORED)
+    else:
+        storm.power_back("A0BR00001")
 
     assert storm.state.learned.called == 170
     assert believed < storm.state.likelihood.share < 170 / 351

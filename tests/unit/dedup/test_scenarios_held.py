@@ -58,3 +58,21 @@ def test_a_life_support_customer_who_joins_lets_a_held_order_out(held: Timeline)
     held.at(30)
 
     assert len(held.orders) == 1
+
+
+def test_power_back_ends_what_a_person_arranged_also_where_its_order_still_waited(held: Timeline) -> None:
+    """A crew is on its way to a home in it: that order is called back with one that exists."""
+    street = [held.at(n / 3).report(f"A0TR0002{n}") for n in (3, 4, 5)]
+    own = held.at(2).report("A0TR00104", only_mine=True)
+    arranged = held.incident_of(street[0])
+    held.dispatcher("merge", incident_id=held.incident_of(own).incident_id, target_id=arranged.incident_id)
+    held.at(3).power_back("A0TR00025")
+    urgent = held.at(3.5).report("A0TR00025", customer_class=CustomerClass.LIFE_SUPPORT)
+    to_them = held.order_of(urgent).order_id
+    assert arranged.order is None
+    held.at(4).power_back("A0FU00016")
+
+    assert held.history(arranged.order_id) == [(1, "issued", "A0FU00016"), (2, "closed", "A0FU00016")]
+    assert held.history(to_them)[-1] == (2, "cancelled", "A0TR00025")
+    assert [o.superseded_by for o in held.orders if o.order_id == to_them] == [None, arranged.order_id]
+    assert not held.state.incidents

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.contracts.values import (
+    CustomerClass,
     IncidentState,
     ProgressStage,
 )
@@ -23,6 +24,7 @@ def test_power_back_at_a_device_ends_what_was_reported_under_it_as_one_outage(st
     assert not storm.state.incidents
     last = {change.incident_id: change for change in storm.changed}
     assert {change.state for change in last.values()} == {IncidentState.RESTORED, IncidentState.CANCELLED}
+    assert [change.device.id for change in last.values() if change.restored_at] == ["A0FU00018"]
     assert not storm.live_orders()
 
 
@@ -41,6 +43,32 @@ def test_power_back_inside_a_larger_outage_takes_what_lay_there_with_it(storm: T
     assert len({order.order_id for order in storm.orders}) == 1, "power is back: no crew is sent"
 
 
+def test_power_back_takes_its_share_of_a_larger_outage_too_and_leaves_that_the_rest(storm: Timeline) -> None:
+    """One home of the lateral was told of long before, one was taken for a part of the street."""
+    old = storm.at(0).report("A0TR00024")
+    inside = storm.at(300).report("A0TR00023")
+    rest = storm.at(301).report("A0TR00104")
+    assert storm.live_orders().keys() == {"A0TR00024", "A0SW00012"}
+    storm.at(306).power_back("A0FU00016")
+
+    assert storm.live_orders().keys() == {"A0TR00104"}
+    assert storm.state.members.keys() == {rest}
+    over = next(change for change in storm.changed if change.restored_at)
+    assert (over.device.id, over.reports) == ("A0FU00016", 2)
+    assert {old, inside}.isdisjoint(storm.state.members)
+
+
+def test_power_back_inside_what_a_crew_confirmed_is_told_to_that_crew(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023")
+    storm.at(1).report("A0TR00104", customer_class=CustomerClass.LIFE_SUPPORT)
+    order = storm.order_of(first)
+    storm.at(5).crew(order.order_id, ProgressStage.ARRIVED)
+    storm.at(20).power_back("A0TR00104")
+
+    now = storm.order_of(first)
+    assert (now.order_id, now.device.id, now.reports, now.life_support) == (order.order_id, "A0SW00012", 1, 0)
+
+
 def test_power_back_branch_by_branch_is_one_outage_in_steps(storm: Timeline) -> None:
     """Fifty-odd customers of the switch have called: that one lateral is back makes it no outage of its own."""
     tree = storm.state.tree
@@ -57,6 +85,22 @@ def test_power_back_branch_by_branch_is_one_outage_in_steps(storm: Timeline) -> 
     again = storm.at(99).report("A0TR00023")
     assert late not in storm.state.members
     assert storm.incident_of(again) is not storm.incident_of(reports[0])
+
+
+@pytest.mark.parametrize(("apart", "by_itself"), [(1, False), (10, True)])
+def test_places_that_are_back_within_two_minutes_are_one_switching(
+    storm: Timeline, apart: float, by_itself: bool
+) -> None:
+    """Faults apart do not end at once; ten minutes later it is another crew's work, and that one home was by itself."""
+    for n, place in enumerate(storm.state.tree.transformers_under("A0SW00015")):
+        storm.at(n / 6).report(place)
+    beside = storm.at(5).report("A0TR00104")
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    storm.at(300).power_back("A0FU00016")
+    storm.at(300 + apart).power_back("A0TR00104")
+
+    assert (beside not in storm.state.members) is by_itself
+    assert storm.live_orders().keys() == ({"A0SW00015"} if by_itself else {"A0SW00012"})
 
 
 def test_an_outage_that_is_told_over_customer_by_customer_is_one(storm: Timeline) -> None:
@@ -139,6 +183,12 @@ def test_power_back_at_an_account_ends_what_was_reported_there_without_one(storm
     assert storm.incident_of(neighbour).standing.customers == {"A4"}, "two who said who they are: one is still out"
 
 
+def test_power_back_at_a_neighbour_ends_nothing_of_a_customer_who_said_who_they_are(storm: Timeline) -> None:
+    named = storm.at(0).report("A0TR00023", account="A1", only_mine=True)
+    storm.at(30).power_back("A0TR00023", "A2")
+    assert named in storm.state.members
+
+
 def test_an_outage_ends_with_the_last_of_its_steps_though_its_device_is_never_named(storm: Timeline) -> None:
     tree = storm.state.tree
     reports = [storm.at(n / 6).report(device) for n, device in enumerate(tree.transformers_under("A0SW00015"))]
@@ -166,6 +216,23 @@ def test_power_that_came_back_at_two_places_apart_ended_two_outages(storm: Timel
     moved = [event for event in storm.events if isinstance(event, ReportMoved)]
     assert len(ended) == 2
     assert {event.report_id for event in moved} < {first, other}
+
+
+def test_steps_so_far_apart_that_nothing_was_out_above_them_ended_two_outages(storm: Timeline) -> None:
+    """When the first was told it may have been a step: two calls close together. Half an hour on the others' silence
+    says that it was none."""
+    storm.at(1).report("A0TR00028")
+    storm.at(3).report("A0TR00026")
+    assert storm.live_orders().keys() == {"A0SW00015"}
+    storm.at(4).power_back("A0TR00028")
+    assert storm.live_orders().keys() == {"A0SW00015"}
+    storm.at(34).power_back("A0TR00026")
+
+    over = {change.device.id: change for change in storm.changed if change.restored_at is not None}
+    assert {device: (one.restored_at, one.reports) for device, one in over.items()} == {
+        "A0TR00028": (minute(4), 1),
+        "A0TR00026": (minute(34), 1),
+    }
 
 
 def test_who_is_still_out_after_power_was_back_is_in_a_nested_outage_that_began_with_the_first(
@@ -329,6 +396,28 @@ def test_a_late_word_of_an_outage_that_is_over_does_not_end_the_next(storm: Time
     storm.at(211).power_back("A0TR00023", "A1", made=58)
 
     assert storm.order_of(again).device.id == "A0TR00023"
+
+
+def test_two_who_did_not_say_who_they_are_may_be_neighbours_of_the_one_who_did(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00023", account="A1")
+    others = {storm.at(n).report("A0TR00023") for n in (1, 2)}
+    storm.at(30).power_back("A0TR00023", "A1")
+    assert storm.state.members.keys() == others
+
+
+def test_power_back_at_a_place_merged_into_an_outage_leaves_who_is_out_where_that_stands(storm: Timeline) -> None:
+    """Also where one ended before: that restoration is not theirs."""
+    storm.at(0).report("A0TR00023")
+    storm.at(10).power_back("A0TR00023")
+    here = storm.at(200).report("A0TR00023")
+    there = storm.at(230).report("A0TR00104")
+    one, other = storm.incident_of(here).incident_id, storm.incident_of(there).incident_id
+    storm.dispatcher("merge", incident_id=other, target_id=one)
+    storm.at(240).power_back("A0TR00104")
+    assert storm.live_orders().keys() == {"A0TR00023"}
+
+    storm.at(250).power_back("A0TR00023")
+    assert not storm.live_orders()
 
 
 def test_a_late_word_does_not_end_it_for_who_is_still_out(storm: Timeline) -> None:
