@@ -83,7 +83,7 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
         return
     group, before = _of_the_outage(state, device, core, at)
     _close_each(draft, before, at)
-    larger = inside(state, device)
+    larger = [(incident, under) for incident, under in inside(state, device) if incident.opened_at <= at]
     if not group:
         for incident, under in larger:
             _part(draft, incident, device, under, at)

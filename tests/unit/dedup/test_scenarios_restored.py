@@ -420,6 +420,20 @@ def test_power_back_at_a_place_merged_into_an_outage_leaves_who_is_out_where_tha
     assert not storm.live_orders()
 
 
+def test_a_late_word_is_no_step_of_a_larger_outage_that_began_after_it(storm: Timeline) -> None:
+    """The street's lateral had power again before the whole street went dark: who calls from there is of the street."""
+    first = storm.at(0).report("A0TR00023")
+    storm.crew(storm.order_of(first).order_id, ProgressStage.ARRIVED)
+    for n, place in enumerate(("A0TR00026", "A0TR00028", "A0TR00030", "A0TR00027", "A0TR00024")):
+        street = storm.at(19 + n / 4).report(place)
+    assert storm.live_orders().keys() == {"A0TR00023", "A0SW00015"}
+    storm.at(30).power_back("A0FU00016", made=10)
+
+    later = storm.at(31).report("A0TR00025")
+    assert storm.incident_of(later) is storm.incident_of(street)
+    assert storm.live_orders().keys() == {"A0TR00023", "A0SW00015"}
+
+
 def test_a_late_word_does_not_end_it_for_who_is_still_out(storm: Timeline) -> None:
     first = storm.at(0).report("A0TR00023", account="A1")
     storm.at(60).crew(storm.order_of(first).order_id, ProgressStage.RESTORED)
