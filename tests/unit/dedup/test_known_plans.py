@@ -178,6 +178,17 @@ def test_what_one_customer_alone_reported_comes_back_as_that_customers_own(storm
     assert len(storm.live_orders()) == 2
 
 
+def test_one_customers_own_and_an_outage_at_the_same_transformer_come_back_as_two(storm: Timeline) -> None:
+    enter(storm.at(0))
+    own = storm.at(5).report("A0TR00026", account="A1", only_mine=True)
+    outage = [storm.at(6 + n).report("A0TR00026", account=f"B{n}") for n in range(2)]
+    storm.at(20).dispatcher("cancel_plan", planned_id=PLAN)
+
+    assert (storm.incident_of(own).premises, set(storm.incident_of(own).reports)) == ("A1", {own})
+    assert set(storm.incident_of(outage[0]).reports) == set(outage)
+    assert sorted(order.reports for order in storm.orders) == [1, 2]
+
+
 def test_who_depends_on_power_has_a_person_already(storm: Timeline) -> None:
     enter(storm.at(0))
     depends = storm.at(5).report("A0TR00026", account="A1", customer_class=CustomerClass.LIFE_SUPPORT)

@@ -195,6 +195,9 @@ def test_who_depends_on_power_keeps_the_incident_and_its_order(storm: Timeline) 
     storm.at(21).dispatcher("undo", undoes=command)
     assert places(storm) == before
     assert len(storm.live_orders()) == 1
+    asked = storm.changed[-1].proposed_plan
+    assert asked is not None
+    assert asked.planned_id == ANOTHER, "it is a question again"
 
 
 def test_danger_is_never_answered_by_a_plan(storm: Timeline) -> None:
@@ -322,11 +325,16 @@ def test_what_cannot_be_accepted_is_refused_with_its_field(
     assert len(storm.live_orders()) == 1
 
 
-def test_what_was_accepted_long_ago_is_kept_no_longer_and_not_taken_back(storm: Timeline) -> None:
+@pytest.mark.parametrize("meanwhile", ["nothing", "something was restored"])
+def test_what_was_accepted_long_ago_is_kept_no_longer_and_not_taken_back(storm: Timeline, meanwhile: str) -> None:
     first, _, incident = an_outage_and_its_plan(storm)
     command = accept(storm.at(20), incident)
     later = 120 + storm.state.rules.restored_memory.total_seconds() / 60 + 1
     away = storm.at(later).report("A0TR00104")
+    if meanwhile != "nothing":
+        storm.report("A0TR00089", account="A9", only_mine=True)
+        storm.power_back("A0TR00089", "A9")
+        assert not storm.state.planned.known
     storm.dispatcher("undo", undoes=command)
     assert "over long ago" in storm.refusals()[-1][1]
     assert first in storm.state.covered
