@@ -158,9 +158,13 @@ def test_what_was_dispatched_before_the_other_area_knew_is_told_to_be_related(he
     assert live(here, there) == ["A0FU00016", "A0TR00025"]
 
 
-def test_life_support_under_an_outage_elsewhere_is_dispatched_at_once(here: Timeline, there: Timeline) -> None:
+@pytest.mark.parametrize("a_neighbour_called_before", [True, False])
+def test_life_support_under_an_outage_elsewhere_is_dispatched_at_once(
+    here: Timeline, there: Timeline, a_neighbour_called_before: bool
+) -> None:
     a_fuse_moves_to_the_other_substation(here, there)
-    there.at(12).report("A0TR00025", account="A1")
+    if a_neighbour_called_before:
+        there.at(12).report("A0TR00025", account="A1")
     special = there.at(13).report("A0TR00025", account="A2", customer_class=CustomerClass.LIFE_SUPPORT)
 
     assert there.order_of(special).life_support == 1

@@ -155,6 +155,18 @@ def test_two_that_call_at_once_are_taken_for_one_until_the_others_silence_says_t
     assert float(moved.evidence["apart"]) > float(moved.evidence["together"])
 
 
+def test_what_is_lifted_once_more_is_looked_at_from_the_start(storm: Timeline) -> None:
+    """Of a larger device more would call: their silence counts from when it was believed."""
+    first = storm.at(0).report("A0TR00023")
+    storm.at(2).report("A0TR00024")
+    storm.at(4.5).report("A0TR00026")
+    assert storm.live_orders().keys() == {"A0SW00015"}
+
+    look = storm.incident_of(first).relook
+    assert look is not None
+    assert (look.since, look.due_at, look.step) == (minute(4.5), minute(5.5), 0)
+
+
 def test_what_silence_does_not_contradict_stays_one(storm: Timeline) -> None:
     for n, device in enumerate(storm.state.tree.transformers_under("A0BR00001")[::3]):
         storm.at(n / 4).report(device)

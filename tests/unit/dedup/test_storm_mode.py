@@ -108,12 +108,12 @@ def stormy(ieee123: Tree, rules: Rules) -> Timeline:
 
 def test_orders_wait_in_a_storm_only_where_the_rules_say_so(stormy: Timeline) -> None:
     last = many_call(stormy, 0, 60, every=0.25)
-    assert set(stormy.live_orders()) == {HERE}, "the first call was no storm yet"
+    assert [(one.device.id, one.reason) for one in stormy.orders] == [(HERE, "first_report")], "that was no storm yet"
     stormy.at(last + 1).report(ELSEWHERE)
     assert ELSEWHERE not in stormy.live_orders()
     stormy.at(last + 2)
     assert ELSEWHERE in stormy.live_orders()
-    later = stormy.at(last + 600).report("A0TR00030")
+    later = stormy.at(last + 600).report("A0TR00030", only_mine=True)
     assert stormy.order_of(later), "the storm is long over, though this is the first that comes after it"
 
 
