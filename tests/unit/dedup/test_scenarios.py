@@ -276,6 +276,13 @@ def test_danger_seen_where_no_device_is_known_sends_a_crew_to_the_place(storm: T
     assert order.addresses == ("黄河中路路口",)
 
 
+def test_danger_that_nothing_places_goes_to_a_person_at_once(storm: Timeline) -> None:
+    storm.at(0).report(None, hazards=("fallen_wire",))
+
+    assert storm.answers() == [("needs_person", "device_unknown")]
+    assert not storm.orders, "a crew would not know where to go"
+
+
 def test_a_life_support_customer_raises_the_order_at_once(storm: Timeline) -> None:
     first = storm.at(0).report("A0TR00023", account="A1")
     storm.at(5).report("A0TR00023", account="A2", customer_class=CustomerClass.LIFE_SUPPORT)

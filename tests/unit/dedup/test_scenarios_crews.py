@@ -172,6 +172,19 @@ def test_evidence_that_points_below_what_a_crew_confirmed_is_proposed_and_not_do
     assert storm.history(confirmed.order_id)[-1][1:] == ("updated", "A0FU00016")
 
 
+def test_what_a_person_confirmed_by_name_is_weighed_again_as_more_call(storm: Timeline) -> None:
+    """It was never lifted, so no look at it is due: who joins has it weighed."""
+    first = storm.at(0).report("A0TR00023", account="A0")
+    incident = storm.incident_of(first)
+    storm.at(1).dispatcher("confirm", incident_id=incident.incident_id, device="A0SW00012")
+    assert incident.relook is None
+    for n, device in enumerate(("A0TR00024", "A0TR00025", "A0TR00024")):
+        storm.at(30 + n).report(device, account=f"B{n}")
+
+    assert storm.live_orders().keys() == {"A0SW00012"}, "only a person moves it"
+    assert storm.changed[-1].proposed_device == "A0FU00016"
+
+
 def test_a_proposal_is_taken_back_when_the_evidence_no_longer_points_there(storm: Timeline) -> None:
     first = storm.at(0).report("A0TR00023")
     storm.at(1).report("A0TR00104")

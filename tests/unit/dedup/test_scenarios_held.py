@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services.contracts.ids import derive
+from services.contracts.messages import TimerFired
 from services.contracts.values import (
     CustomerClass,
     Priority,
 )
+from tests.unit.dedup.timeline import minute
 
 if TYPE_CHECKING:
     from tests.unit.dedup.timeline import Timeline
@@ -58,6 +61,22 @@ def test_a_life_support_customer_who_joins_lets_a_held_order_out(held: Timeline)
     held.at(30)
 
     assert len(held.orders) == 1
+
+
+def test_a_moment_that_nobody_waits_for_any_more_means_nothing(held: Timeline) -> None:
+    """It may be told again after a restart, or by the area's last owner."""
+    report = held.at(0).report("A0TR00023")
+    incident = held.incident_of(report)
+    of_another_day = TimerFired(
+        area=held.state.area,
+        timer_id=derive("test timer", "of another day"),
+        kind="hold",
+        subject=incident.incident_id,
+        due_at=minute(1),
+        fired_at=minute(1),
+    )
+    assert held.at(1).take(of_another_day, minute(1)) == []
+    assert not held.orders
 
 
 def test_power_back_ends_what_a_person_arranged_also_where_its_order_still_waited(held: Timeline) -> None:

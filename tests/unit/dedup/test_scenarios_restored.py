@@ -398,6 +398,19 @@ def test_a_late_word_of_an_outage_that_is_over_does_not_end_the_next(storm: Time
     assert storm.order_of(again).device.id == "A0TR00023"
 
 
+@pytest.mark.parametrize("only_mine", [True, False])
+def test_who_called_before_their_own_line_was_mended_is_answered(storm: Timeline, only_mine: bool) -> None:
+    storm.at(0).report("A0TR00023", account="A1", only_mine=True)
+    storm.at(30).power_back("A0TR00023", "A1")
+    late = storm.at(35).report("A0TR00023", account="A1", only_mine=only_mine, made=20)
+    assert storm.answers() == [("answered", "already_restored")]
+    neighbour = storm.at(36).report("A0TR00023", account="A2", only_mine=only_mine, made=20)
+    again = storm.at(37).report("A0TR00023", account="A1", only_mine=True)
+
+    assert late not in storm.state.members
+    assert storm.state.members.keys() == {neighbour, again}, "what was mended was one home's"
+
+
 def test_two_who_did_not_say_who_they_are_may_be_neighbours_of_the_one_who_did(storm: Timeline) -> None:
     storm.at(0).report("A0TR00023", account="A1")
     others = {storm.at(n).report("A0TR00023") for n in (1, 2)}

@@ -10,6 +10,7 @@ import pytest
 
 from services.contracts.values import CustomerClass, ProgressStage
 from services.dedup.domain.acts import StormBegan, StormEnded
+from services.dedup.domain.indexing import on_other_ground
 from services.dedup.domain.state import AreaState
 from services.dedup.domain.storm import Pace
 from tests.unit.dedup.timeline import Timeline, fold, minute
@@ -132,6 +133,19 @@ def test_a_common_cause_needs_the_storms_margin(storm: Timeline, stormy: Timelin
             line.at(last + 1).report(device)
         found.append(len({one.device.id for one in line.state.incidents.values()}))
     assert found[0] < found[1] == 4
+
+
+def test_without_rules_of_storms_there_is_none_and_one_that_goes_on_is_forgotten(stormy: Timeline) -> None:
+    last = many_call(stormy, 0, 60, every=0.25)
+    assert storms(stormy)
+    calm = replace(stormy.state.rules, storm=None)
+    stormy.state = on_other_ground(stormy.state, stormy.state.tree, calm)
+    at_once = stormy.at(last + 1).report(ELSEWHERE, only_mine=True)
+    assert stormy.order_of(at_once).issued_at == minute(last + 1)
+
+    quiet = Timeline("A0SU00000", stormy.state.tree, calm)
+    many_call(quiet, 0, 60, every=0.25)
+    assert storms(quiet) == []
 
 
 def test_replaying_the_area_gives_the_same_pace_and_storm(storm: Timeline) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.contracts.ids import NAMESPACE
 from services.contracts.messages import TelemetryReceived
-from services.contracts.values import CustomerClass, IncidentState, OrderStatus, Priority, Reading
+from services.contracts.values import CustomerClass, IncidentState, OrderStatus, Priority, ProgressStage, Reading
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.telemetry import Telemetry
@@ -51,6 +51,17 @@ def test_a_device_that_telemetry_shows_closed_is_never_predicted(storm: Timeline
     storm.at(2).report("A0TR00024")
 
     assert "A0FU00016" not in {order.device.id for order in storm.orders}
+
+
+def test_an_open_breaker_explains_what_is_predicted_and_not_what_a_crew_has_seen(storm: Timeline) -> None:
+    seen = storm.at(0).report("A0TR00023")
+    storm.crew(storm.order_of(seen).order_id, ProgressStage.ARRIVED)
+    predicted = storm.at(30).report("A0TR00026")
+    storm.at(31).reading("breaker_open", "A0SW00015")
+
+    assert storm.live_orders().keys() == {"A0TR00023", "A0SW00015"}
+    assert storm.incident_of(seen).device.id == "A0TR00023"
+    assert storm.incident_of(predicted).device.id == "A0SW00015"
 
 
 def test_silence_moves_no_order_down_to_a_device_that_telemetry_shows_closed(storm: Timeline) -> None:
