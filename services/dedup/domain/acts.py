@@ -117,14 +117,14 @@ class ReportPlaced:
 
 @frozen()
 class ReportUnplaced:
-    """A report waits for a place again. ``seq`` is its ledger row, where it left an incident."""
+    """A report waits for a place again. ``seq`` is its ledger row: it left an incident."""
 
     report: Report
     rule: Rule
     author: str
     command_id: UUID
-    incident_id: UUID | None = None
-    seq: int | None = None
+    incident_id: UUID
+    seq: int
 
 
 @frozen()

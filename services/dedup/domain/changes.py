@@ -133,13 +133,9 @@ class Changes:
             if there is not None and event.device.id in there.also:
                 self.quiet.setdefault(there.incident_id, Touched(state.area, there))
         elif isinstance(event, _LETS_GO):
-            self._keep_hold(state, event.incident_id)
+            self._touch(state, event.incident_id)
         elif isinstance(event, pa.IncidentUncovered):
             self.touched.setdefault(event.incident_id, Touched(state.area, state.set_aside[event.incident_id]))
-
-    def _keep_hold(self, state: AreaState, incident_id: UUID | None) -> None:
-        if incident_id is not None:
-            self._touch(state, incident_id)
 
     def _touch(self, state: AreaState, incident_id: UUID) -> Touched:
         touched = self.touched.get(incident_id)
@@ -211,8 +207,6 @@ class Changes:
         key = event.report.report_id
         self._placing[key] = event.command_id
         self._settle(state.area, event, traceparent)
-        if event.incident_id is None:
-            return
         touched = self.touched.get(event.incident_id) or self._touch(state, event.incident_id)
         if isinstance(event, pa.ReportUncovered):
             touched.joined[key] = event.report

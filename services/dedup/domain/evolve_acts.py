@@ -85,11 +85,8 @@ def _placed(state: AreaState, event: a.ReportPlaced) -> None:
 def _unplaced(state: AreaState, event: a.ReportUnplaced) -> None:
     report = event.report
     state.waiting[report.report_id] = report
-    if event.incident_id is None or event.seq is None:
-        return
     state.next_seq = event.seq + 1
-    incident = state.incidents[event.incident_id]
-    incident.remove(report.report_id)
+    state.incidents[event.incident_id].remove(report.report_id)
     del state.members[report.report_id]
 
 

@@ -150,7 +150,8 @@ class _Rows:
         elif isinstance(event, (e.ReportNeedsPerson, a.ReportUnplaced)):
             nowhere = ("needs_person", event.rule.value, None, None)
             self.reports[event.report.report_id] = (*_report(area, event.report), *nowhere)
-            self._waits_again(area, rules_hash, event)
+            if isinstance(event, a.ReportUnplaced):
+                self._waits_again(area, rules_hash, event)
         elif isinstance(event, a.ReportPlaced):
             self.placed.add(event.report_id)
         elif isinstance(event, (pa.ReportCovered, pa.ReportUncovered)):
@@ -205,13 +206,10 @@ class _Rows:
         """The moments that are no longer waited for; of one that is again there is a row."""
         return list(self.cleared - self.timers.keys())
 
-    def _waits_again(self, area: str, rules_hash: str, event: e.ReportNeedsPerson | a.ReportUnplaced) -> None:
-        if isinstance(event, e.ReportNeedsPerson):
-            return
+    def _waits_again(self, area: str, rules_hash: str, event: a.ReportUnplaced) -> None:
         self.placed.add(event.report.report_id)
         self.moved.pop(event.report.report_id, None)
-        if event.incident_id is not None and event.seq is not None:
-            self._ledger(area, rules_hash, event.seq, event.report.report_id, event.incident_id, "left", event)
+        self._ledger(area, rules_hash, event.seq, event.report.report_id, event.incident_id, "left", event)
 
     def _ledger(
         self,

@@ -12,9 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.dedup.domain.candidates import askable, best_start
+from services.dedup.domain.learning import Learned
 from services.dedup.domain.restore import explained_by_one
 from services.grid.device import DeviceType
-from tests.unit.dedup.timeline import Timeline, rules_of_tests, shipped_tree
+from tests.unit.dedup.timeline import Timeline, minute, rules_of_tests, shipped_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +60,22 @@ def test_what_is_kept_of_an_incident_is_what_it_would_come_to_again(calls, silen
             assert kept.least <= told.state.own_score(incident, told.moment.timestamp() + silent)
             incident.weighed = None
             assert told.state.weighed(incident) == kept, "a report that joined, a move or a lesson made it another"
+
+
+def test_what_was_learned_meanwhile_counts_for_what_is_open(storm: Timeline) -> None:
+    incident = storm.incident_of(storm.at(0).report("A0TR00023"))
+    before = storm.state.weighed(incident)
+    storm.state.learn(Learned(dark=1e6, called=5e5))
+
+    assert storm.state.weighed(incident) != before
+
+
+def test_one_clock_that_is_slow_does_not_have_an_outage_begin_so_much_sooner(storm: Timeline) -> None:
+    slow = storm.at(0).report("A0TR00023", made=-40, account="slow")
+    for n in range(12):
+        storm.at(n / 4).report("A0TR00023", account=f"A{n}")
+
+    assert storm.state.onset(storm.incident_of(slow)) == minute(0).timestamp()
 
 
 @settings(max_examples=40, deadline=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.contracts.messages import IncidentChanged, OrderVersion, ReportSettled
-from services.contracts.values import IncidentState
+from services.contracts.values import Channel, IncidentState, Recipient
 from services.dedup.domain import AreaState, decide
 from services.dedup.domain import changes as under_test
 from services.dedup.domain.changes import Changes
@@ -47,6 +47,21 @@ def test_many_reports_of_one_incident_are_one_revision(ieee123: Tree, rules: Rul
     assert (change.revision, change.reports) == (1, 50)
     assert [member.report_id for member in change.joined] == [report.report_id for report in reports]
     assert len(orders) == 1
+
+
+def test_who_is_in_no_incident_is_told_themselves(ieee123: Tree, rules: Rules) -> None:
+    """The answer carries where they can be reached; of an incident its snapshot tells."""
+    phone = Recipient(channel=Channel.PHONE, address="13800000000")
+    answered = a_report(AREA, "A0TR00023", "arrears", 0, suspended=True).model_copy(update={"recipient": phone})
+    nowhere = a_report(AREA, None, "nowhere", 1).model_copy(update={"recipient": phone})
+    inside = a_report(AREA, "A0TR00026", "inside", 2).model_copy(update={"recipient": phone})
+    _, changed, settled = batch(AreaState(AREA, ieee123, rules), answered, nowhere, inside)
+
+    assert [(one.report_id, one.outcome, one.recipient) for one in settled] == [
+        (answered.report_id, "answered", phone),
+        (nowhere.report_id, "needs_person", phone),
+    ]
+    assert [member.recipient for change in changed for member in change.joined] == [phone]
 
 
 def test_an_incident_that_opened_and_was_absorbed_in_one_batch_leaves_nobody_behind(

@@ -375,7 +375,7 @@ class Desk(RuleBasedStateMachine):
                 rows += [event.seq, event.seq + 1]
             elif isinstance(event, a.CommandDone):
                 rows.append(event.done.seq)
-            elif isinstance(event, a.ReportUnplaced | pa.ReportCovered | pa.ReportUncovered) and event.seq is not None:
+            elif isinstance(event, a.ReportUnplaced | pa.ReportCovered | pa.ReportUncovered):
                 rows.append(event.seq)
         assert rows == list(range(1, self.story.state.next_seq))
 

@@ -62,6 +62,7 @@ def test_merge_moves_the_reports_and_cancels_the_order_with_its_successor(storm:
     assert len(storm.live_orders()) == 1
     told = {change.incident_id: change for change in storm.changed}
     assert (told[other].state, told[other].merged_into, told[other].left) == (IncidentState.CANCELLED, mine, (there,))
+    assert told[other].reason == Rule.MERGED
     moved = [event for event in storm.events if isinstance(event, e.ReportMoved)]
     assert [(m.rule, m.author, m.evidence["said"]) for m in moved] == [
         (Rule.MERGED, "dispatcher Li", "one pole carries both")
@@ -77,6 +78,21 @@ def test_after_a_merge_reports_at_the_merged_place_join_the_survivor(storm: Time
     assert len(storm.live_orders()) == 1
 
 
+@pytest.mark.parametrize("account", ["A1", None])
+def test_after_a_merge_of_one_customers_own_the_survivor_stands_for_them_and_not_for_their_neighbours(
+    storm: Timeline, account: str | None
+) -> None:
+    mine = storm.incident_of(storm.at(0).report("A0TR00023")).incident_id
+    own = storm.incident_of(storm.at(1).report("A0TR00104", account=account, only_mine=True)).incident_id
+    storm.at(5).dispatcher("merge", incident_id=own, target_id=mine)
+    neighbour = storm.at(400).report("A0TR00104", account="A2")
+    assert storm.incident_of(neighbour).incident_id != mine
+    if account is not None:
+        again = storm.at(401).report("A0TR00104", account=account, only_mine=True)
+        assert storm.incident_of(again).incident_id == mine
+    assert storm.incident_of(storm.report("A0TR00089", only_mine=True)).incident_id != mine, "nor for anybody unnamed"
+
+
 def test_undo_of_a_merge_gives_back_the_incident_its_order_and_its_first_time(storm: Timeline) -> None:
     here, mine, there, other = two_outages(storm)
     before = places(storm)
@@ -86,6 +102,8 @@ def test_undo_of_a_merge_gives_back_the_incident_its_order_and_its_first_time(st
 
     assert storm.incident_of(there).incident_id == other
     assert storm.incident_of(there).opened_at == before["incidents"][other][6], "the original time"
+    told = {change.incident_id: change for change in storm.changed}
+    assert (told[other].state, told[other].merged_into) == (IncidentState.PREDICTED, None), "its id leads nowhere else"
     assert storm.incident_of(later).incident_id == mine, "who came meanwhile stays"
     assert storm.history(storm.order_of(there).order_id) == [
         (1, "issued", "A0TR00104"),

@@ -264,6 +264,7 @@ def test_switched_back_it_is_where_it_was(here: Timeline, there: Timeline) -> No
     back = switched(AFTER, Switching(close="A0SW00015", open="TIE"))
     here.under(tree_of(back, HOME)).at(30).network_told(incident.incident_id, "A0FU00016", HOME, HOME, network="2.1")
     assert (incident.network_change, here.changed[-1].reason) == (None, "device_back")
+    assert not here.sent_on, "nobody else's any more"
     report = here.at(31).report("A0TR00025")
 
     assert here.incident_of(report) is incident

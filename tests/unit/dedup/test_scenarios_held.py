@@ -26,6 +26,7 @@ def test_with_a_hold_the_order_waits_and_then_goes_out(held: Timeline) -> None:
     held.at(5)
 
     assert held.order_of(first).reason == "hold_over"
+    assert [one.order_id for one in held.changed] == [None, held.order_of(first).order_id], "told once there is one"
 
 
 def test_evidence_that_comes_during_the_hold_saves_an_order(held: Timeline) -> None:
