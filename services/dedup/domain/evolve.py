@@ -86,7 +86,6 @@ def _absorbed(state: AreaState, event: e.IncidentAbsorbed) -> None:
     forget_commands(state, incident.incident_id)
     incident.state = IncidentState.CANCELLED
     incident.merged_into = event.successor
-    incident.hold = incident.relook = None
 
 
 def _ordered(state: AreaState, event: e.OrderEvent) -> None:
@@ -120,7 +119,6 @@ def _restored(state: AreaState, event: e.IncidentRestored) -> None:
         incident.stage = event.progress.stage
         incident.stage_at = event.progress.at
         incident.cause = event.progress.cause or incident.cause
-    incident.hold = incident.relook = None
     since = incident.began_at
     restored = Restored(event.restored_at, state.next_seq, incident.incident_id, since)
     remember(state, incident.kind, incident.device.id, incident.premises, restored, incident.also)

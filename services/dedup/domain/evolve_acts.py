@@ -53,7 +53,6 @@ def _set_aside(state: AreaState, event: a.IncidentSetAside) -> None:
         state.set_aside[incident.incident_id] = incident
     incident.state = IncidentState.CANCELLED
     incident.merged_into = event.successor
-    incident.hold = incident.relook = None
 
 
 def _reopened(state: AreaState, event: a.IncidentReopened) -> None:

@@ -63,7 +63,6 @@ def _incident_covered(state: AreaState, event: pa.IncidentCovered) -> None:
     incident = state.set_aside[event.incident_id] = state.incidents.pop(event.incident_id)
     leave(state, incident)
     incident.state, incident.covered_by = IncidentState.CANCELLED, event.planned_id
-    incident.hold = incident.relook = None
 
 
 def _incident_uncovered(state: AreaState, event: pa.IncidentUncovered) -> None:

@@ -134,7 +134,7 @@ def remember(
     if kind is Kind.OUTAGE:
         for one in (device, *also):
             _keep_later(state.restored, one, restored)
-    elif kind is Kind.SINGLE and premises is not None:
+    elif premises is not None:
         _keep_later(state.restored_premises, premises, restored)
 
 

@@ -182,6 +182,16 @@ class Core(RuleBasedStateMachine):
             assert (order.superseded_by in issued) if order.status is OrderStatus.CANCELLED else True
 
     @invariant()
+    def what_time_it_is_in_the_area_is_that_of_the_latest_call(self) -> None:
+        """Whatever order they come in, and whatever became of them."""
+        made = [
+            event.report.made_at
+            for event in self.story.events
+            if isinstance(event, e.ReportJoined | e.ReportAnswered | e.ReportNeedsPerson)
+        ]
+        assert self.story.state.latest == max(made, default=None)
+
+    @invariant()
     def danger_is_never_absorbed(self) -> None:
         assert not self.hazards & {ev.report_id for ev in self.story.events if isinstance(ev, e.ReportMoved)}
         for incident in self.story.state.incidents.values():

@@ -294,6 +294,26 @@ def test_what_a_switching_feeds_otherwise_is_a_step_of_restoring(here: Timeline,
     assert there.order_of(still).reason == "still_out"
 
 
+def test_what_is_open_where_something_else_feeds_now_is_not_restored_with_the_rest(
+    here: Timeline, there: Timeline
+) -> None:
+    """A transformer's own fault goes on, whatever feeds its street."""
+    for n in range(6):
+        here.at(n / 6).report(f"A0TR0002{n + 3}" if n < 5 else "A0TR00030")
+    (incident,) = here.state.incidents.values()
+    there.under(tree_of(AFTER, AWAY))
+    own = there.at(30).report("A0TR00023", account="A1")
+    there.at(60).network_told(
+        incident.incident_id, incident.device.id, HOME, HOME, refed=("A0TR00023", "A0TR00024"), since=minute(0)
+    )
+    late = there.at(61).report("A0TR00023", account="A2", made=50)
+
+    assert there.incident_of(late) is there.incident_of(own)
+    assert there.answers() == []
+    there.report("A0TR00024", made=50)
+    assert there.answers() == [("answered", "already_restored")]
+
+
 def the_fuse_gets_another_name(here: Timeline) -> Incident:
     first = here.at(0).report("A0TR00023")
     here.at(1).report("A0TR00024")

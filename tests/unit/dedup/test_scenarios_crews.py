@@ -31,6 +31,16 @@ def test_power_back_closes_order_and_incident(storm: Timeline) -> None:
     assert not storm.state.incidents
 
 
+@pytest.mark.parametrize(("last", "told"), [(None, "tree on the line"), ("burnt fuse", "burnt fuse")])
+def test_the_cause_a_crew_found_is_told_to_the_end(storm: Timeline, last: str | None, told: str) -> None:
+    order = storm.order_of(storm.at(0).report("A0TR00023"))
+    storm.at(20).crew(order.order_id, ProgressStage.DIAGNOSED, cause="tree on the line")
+    storm.at(25).crew(order.order_id, ProgressStage.REPAIRING)
+    assert storm.changed[-1].cause == "tree on the line"
+    storm.at(60).crew(order.order_id, ProgressStage.RESTORED, cause=last)
+    assert (storm.changed[-1].state, storm.changed[-1].cause) == (IncidentState.RESTORED, told)
+
+
 def test_after_power_is_back_a_new_report_is_a_new_outage(storm: Timeline) -> None:
     first = storm.at(0).report("A0TR00023")
     closed = storm.order_of(first).order_id

@@ -162,7 +162,7 @@ class Timeline:
         return message.report_id
 
     def crew(self, order_id: UUID, stage: ProgressStage, etr: float | None = None, **said: Any) -> None:
-        """A crew says where it stands; ``made`` is the minute by its own clock."""
+        """A crew says where it stands, and perhaps the cause; ``made`` is the minute by its own clock."""
         incident = next(order.incident_id for order in self.orders if order.order_id == order_id)
         progress = FieldProgress(
             progress_id=derive("test progress", next(_numbers)),
@@ -170,6 +170,7 @@ class Timeline:
             stage=stage,
             at=minute(said.get("made", self._minute)),
             etr=None if etr is None else Etr(at=minute(etr)),
+            cause=said.get("cause"),
         )
         message = FieldProgressed(area=self.state.area, incident_id=incident, progress=progress)
         self.take(message, minute(self._minute))
