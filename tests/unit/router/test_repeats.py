@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from services.contracts.values import Attachment, Basis, Channel, Crs, Place, Position, Priority, Recipient, TicketState
 from services.router.domain.batch import Book, UnforeseenError, read
 from services.router.domain.deciding import FOLLOW_UP, is_ready
+from services.router.domain.log import Did, Event
 from services.router.domain.repeats import account_of, found_by, number_of
 from services.router.domain.telling import outage_reported
 from services.router.domain.ticket import Located, ReportState, Ticket
-from tests.unit.router.making import AT_HOME, BOUNDS, NOON, SHIPPED, contact, folded
+from services.router.domain.versions import worked
+from tests.unit.router.making import AT_HOME, BOUNDS, NOON, SHIPPED, claimed, contact, folded
 
 if TYPE_CHECKING:
     from services.contracts.messages import ContactReceived
@@ -203,6 +205,8 @@ def test_what_a_call_had_taken_in_goes_with_it_to_the_matter_it_turns_out_to_be_
     [ticket] = world.live
     assert (ticket.ticket_id, len(ticket.contacts)) == (contact("first").ticket_id, 4)
     assert ticket.also == {contact("x", thread="call").ticket_id, contact("form").ticket_id}
+    assert {world.book.ids[each] for each in ticket.also} == {world.book.aliases[each] for each in ticket.also}
+    assert world.book.aliases[contact("form").ticket_id] == ticket.ticket_id
 
 
 @pytest.mark.parametrize(
@@ -373,6 +377,14 @@ def test_a_machine_that_repeats_itself_does_not_make_one_ticket_grow_for_ever() 
 def test_two_complaints_of_one_day_are_two() -> None:
     complaints = [contact(f"c{n}", minutes=n, text="我要投诉", **WECHAT) for n in (0, 5, 300)]
     assert len(after(*complaints).live) == 2
+
+
+def test_who_tells_again_of_what_is_done_has_a_ticket_of_its_own_that_names_it() -> None:
+    world = after(contact("a", text="电压低", **WECHAT))
+    done = Event(did=Did.COMPLETED, at=NOON, by="t", agent="ann", outcome="solved")
+    world.book.put(worked(claimed(world.live[0]), [done], NOON))
+    again = world.take(contact("b", minutes=5, text="电压还是低", **WECHAT))
+    assert (again.ticket_id, again.repeat_of) == (contact("b").ticket_id, contact("a").ticket_id)
 
 
 @pytest.mark.parametrize(("hours", "again"), [(23, True), (25, False)])
