@@ -106,7 +106,7 @@ _CHANGES: Final[Mapping[Did, Callable[[Work, Event], dict[str, object]]]] = {
 def _back(work: Work, event: Event) -> dict[str, object]:
     """Return what changes where a ticket waits again."""
     change: dict[str, object] = {"phase": Phase.WAITING, "since": event.at, "agent": None, "until": None}
-    change |= {"held_for": event.to_agent, "held_until": event.until if event.to_agent else None}
+    change |= {"held_for": event.to_agent, "held_until": event.until}
     change |= {"outcome": None, "merged_into": None}
     if event.did in {Did.DECLINED, Did.LAPSED}:
         passed = tuple(dict.fromkeys((*work.passed, *((work.agent,) if work.agent else ()))))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.contracts.values import CustomerClass, Priority
@@ -273,6 +275,8 @@ def test_only_my_house_can_be_a_choice() -> None:
         ("정전", None, None, "ko-CN", LanguageRule.SCRIPT),
         ("ꄷꋓꀋꐥ", None, None, "ii-CN", LanguageRule.SCRIPT),
         ("", None, "bo-CN", "bo-CN", LanguageRule.CUSTOMER),
+        ("asdf qwer", None, "bo-CN", "bo-CN", LanguageRule.UNSURE),
+        ("asdf qwer", None, None, "zh-Hans-CN", LanguageRule.UNSURE),
         ("", None, None, "zh-Hans-CN", LanguageRule.DEFAULT),
         ("123", None, None, "zh-Hans-CN", LanguageRule.DEFAULT),
     ],
@@ -320,3 +324,8 @@ def test_priority_is_danger_then_who_depends_on_power_then_the_outage(
 )
 def test_an_account_number_written_into_a_text_is_found_if_it_is_one(text: str, account: str | None):
     assert SHIPPED.keywords.read(text).account == account
+
+
+def test_without_labels_of_accounts_no_number_in_a_text_is_one() -> None:
+    read = replace(SHIPPED.keywords, accounts=None).read("停电了，户号A0900001")
+    assert (read.account, read.says_outage) == (None, True)

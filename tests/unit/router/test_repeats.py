@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.contracts.values import Attachment, Basis, Channel, Crs, Place, Position, Priority, Recipient, TicketState
 from services.router.domain.batch import Book, UnforeseenError, read
+from services.router.domain.danger import apart, says_where
 from services.router.domain.deciding import FOLLOW_UP, is_ready
 from services.router.domain.log import Did, Event
 from services.router.domain.repeats import account_of, found_by, number_of
@@ -170,14 +171,62 @@ def test_a_danger_named_in_a_thread_whose_report_is_out_gets_an_order_of_its_own
     assert (danger.queue, danger.state, world.reports) == ("emergency", TicketState.QUEUED, 2)
 
 
-def test_a_danger_elsewhere_or_told_by_somebody_else_is_not_given_the_known_place() -> None:
-    world = after(contact("a", text="停电了", account_id="A1", **WECHAT))
-    elsewhere = world.take(contact("b", minutes=1, text="着火了", address="9 Street", **WECHAT))
-    other = {"channel": Channel.WECHAT, "reply_to": Recipient(channel=Channel.WECHAT, address="o-2")}
-    theirs = world.take(contact("c", minutes=1, text="着火了", **other))
-    later = world.take(contact("d", minutes=90, text="冒烟了", **WECHAT))
-    for ticket in (elsewhere, theirs, later):
-        assert (ticket.queue, ticket.facts.account_id, ticket.report) == ("emergency", None, ReportState.NONE)
+@pytest.mark.parametrize(
+    ("minutes", "told", "placed"),
+    [
+        (1, WECHAT, True),
+        (30, WECHAT, True),
+        (31, WECHAT, False),  # they may be elsewhere by now
+        (1, {"address": "9 Street", **WECHAT}, False),
+        (1, {"channel": Channel.WECHAT, "reply_to": Recipient(channel=Channel.WECHAT, address="o-2")}, False),
+    ],
+    ids=["at once", "within the half hour", "later", "elsewhere", "somebody else"],
+)
+def test_a_danger_is_where_its_reporter_told_lately_that_they_are(
+    minutes: float, told: dict[str, Any], placed: bool
+) -> None:
+    """Of an outage, though they asked since for something that has no place."""
+    world = after(
+        contact("a", text="停电了", account_id="A1", **WECHAT),
+        contact("b", minutes=0.5, text="查电费", **WECHAT),
+    )
+    danger = world.take(contact("c", minutes=minutes, text="着火了", **told))
+    assert danger.queue == "emergency"
+    assert (danger.place.account_id, danger.report) == (
+        ("A1", ReportState.SENT) if placed else (None, ReportState.NONE)
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "kept"),
+    [
+        ({"text": "中山路12号停电了"}, {"text": "着火了"}, True),
+        ({"text": "停电了"}, {"text": "着火了"}, False),
+        ({"text": "中山路12号停电了"}, {"text": "黄河路3号着火了"}, False),
+        ({"text": "中山路12号停电了", "account_id": "A1"}, {"text": "着火了"}, False),
+        ({"text": "中山路12号停电了"}, {"text": "着火了", "position": HOME}, False),
+    ],
+)
+def test_earlier_words_stay_with_a_danger_only_if_nothing_else_says_where_it_is(
+    known: dict[str, Any], said: dict[str, Any], kept: bool
+) -> None:
+    facts = apart(folded(contact("a", **known)), folded(contact("b", minutes=1, **said)))
+    assert facts.text == (f"{known['text']}\n{said['text']}" if kept else said["text"])
+    assert (facts.hazards, facts.opened_at) == (("fire",), NOON + timedelta(minutes=1))
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"account_id": "A1"}, True),
+        ({"position": HOME}, True),
+        ({"address": "1 Road"}, True),
+        ({"text": "中山路12号着火了"}, True),
+        ({"text": "着火了", "phone": "13800000000"}, False),
+    ],
+)
+def test_an_account_a_position_an_address_or_words_say_where_somebody_is(told: dict[str, Any], says: bool) -> None:
+    assert says_where(folded(contact(**told))) is says
 
 
 def test_a_call_that_turns_out_to_be_about_the_open_matter_becomes_part_of_it() -> None:

@@ -24,12 +24,12 @@ from services.contracts.values import (
     TicketState,
 )
 from services.router.domain.classify import TypeRule
-from services.router.domain.deciding import FOLLOW_UP, placed, route_again, settle
+from services.router.domain.deciding import FOLLOW_UP, carrying, counted_as, lent, placed, route_again, settle
 from services.router.domain.desk import case_of, turn_of
 from services.router.domain.facts import bounded
 from services.router.domain.log import Did, Event
 from services.router.domain.telling import outage_reported, routed
-from services.router.domain.ticket import ReportState, Ticket
+from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, Need, ReportState, Ticket
 from services.router.domain.versions import merged, moved_on, wakes_at, worked
 from tests.unit.router.making import (
     AT_HOME,
@@ -460,6 +460,74 @@ def test_a_ticket_nobody_takes_moves_on_by_its_plan_and_what_is_said_again_resta
     assert (much_later.planned_at, much_later.step) == (NOON, 1)
     other = after(contact("d", thread="c", minutes=20, text="there is a fire"), before=ticket, located=NOWHERE)
     assert (other.queue, other.planned_at, other.step) == ("emergency", NOON + timedelta(minutes=20), 0)
+
+
+def test_a_ticket_waits_where_its_step_says_unless_a_person_moved_it() -> None:
+    ticket = after(contact(text="Our power is out", language="en", business_type="fault_report"))
+    plan = ticket.taken.plan
+    assert len({step.queue for step in plan}) > 1
+    for n, step in enumerate(plan):
+        assert (replace(ticket, step=n).queue, replace(ticket, step=n).skills) == (step.queue, step.skills)
+    moved = worked(ticket, [Event(did=Did.REQUEUED, at=NOON, by="t", to_queue="complaint")], NOON)
+    assert {replace(moved, step=n).queue for n, _ in enumerate(plan)} == {"complaint"}
+    old = replace(ticket, taken=replace(ticket.taken, plan=()))
+    assert (old.queue, old.skills) == (ticket.taken.queue, ()), "of a release without plans"
+
+
+@pytest.mark.parametrize(
+    ("text", "priority"), [("查电费", Priority.URGENT), ("着火了", Priority.EMERGENCY)], ids=["question", "danger"]
+)
+def test_a_supervisor_says_how_urgent_a_ticket_is_but_not_of_a_danger(text: str, priority: Priority) -> None:
+    said = Event(did=Did.REPRIORITISED, at=NOON, by="t", priority=Priority.URGENT)
+    ticket = after(contact(text=text))
+    urgent = worked(ticket, [said], NOON)
+    assert (urgent.priority, routed(urgent).priority) == (priority, priority)
+    head_start = SHIPPED_DESK.head_start[priority] - SHIPPED_DESK.head_start[ticket.priority]
+    assert turn_of(ticket, SHIPPED_DESK).rank_at - turn_of(urgent, SHIPPED_DESK).rank_at == head_start
+
+
+def test_a_ticket_needs_a_person_for_itself_or_for_one_that_it_stands_for() -> None:
+    sent = after(contact(text="停电了"))
+    needs = Need(contact("other").ticket_id, "device_unknown")
+    live = carrying(sent, [needs], SHIPPED, NOON)
+    assert (live.need, live.state, live.version) == ("device_unknown", TicketState.QUEUED, sent.version)
+    assert carrying(live, [needs], SHIPPED, NOON) is live
+    assert carrying(live, [], SHIPPED, NOON).state is TicketState.WITH_DEDUP
+    own = settle(live, answered=False, reason="several_places", rules=SHIPPED, now=NOON)
+    assert own.need == "several_places"
+    assert (lent(own), lent(live)) == ((Need(own.ticket_id, "several_places"), needs), (needs,))
+
+
+@pytest.mark.parametrize(
+    ("text", "ended", "settled", "counted"),
+    [
+        ("查电费", None, None, QUEUED),
+        ("查电费", {"did": Did.COMPLETED, "agent": "ann", "outcome": "solved"}, None, CLOSED),
+        ("查电费", {"did": Did.MERGED, "ticket": contact("other").ticket_id}, None, CLOSED),
+        ("停电了", None, None, OUTAGE),
+        ("停电了", None, "arrears", OUTAGE),
+        ("着火了", {"did": Did.COMPLETED, "agent": "ann", "outcome": "solved"}, None, OUTAGE),
+        ("着火了", None, "", QUEUED),
+        ("着火了", {"did": Did.COMPLETED, "agent": "ann", "outcome": "solved"}, "", CLOSED),
+    ],
+)
+def test_a_ticket_is_counted_once_under_its_report_with_people_or_as_done(
+    text: str, ended: dict[str, object] | None, settled: str | None, counted: str
+) -> None:
+    ticket = after(contact(text=text))
+    if settled is not None:
+        ticket = settle(ticket, answered=bool(settled), reason=settled or "unknown", rules=SHIPPED, now=NOON)
+    if ended is not None:
+        ticket = worked(ticket, [Event.model_validate({"at": NOON, "by": "t", **ended})], NOON)
+    assert counted_as(ticket) == counted
+
+
+def test_a_ticket_holds_its_own_tellings_of_a_matter_and_none_once_it_is_another() -> None:
+    first = replace(after(contact("1", text="查电费")), repeats=2)
+    second = replace(first, told_before=3, repeats=4)
+    assert (list(first.tellings), list(second.tellings)) == ([1, 2, 3], [4, 5])
+    gone = merged(first, contact("other").ticket_id, NOON)
+    assert (list(gone.tellings), gone.counted) == ([], 0)
 
 
 def test_a_ticket_that_turns_out_to_be_another_says_no_longer_what_was_done_with_it() -> None:

@@ -18,6 +18,7 @@ from services.router import store
 from services.router.domain.allowing import ALLOWED, MOST_CARRIED, Case, decide
 from services.router.domain.effects import evolve, fold
 from services.router.domain.log import Did, Event, NotAllowedError, Why
+from services.router.domain.sla import Stage, reached
 from services.router.domain.ticket import Ticket
 from services.router.domain.timing import Timings, WrapUp, lapsed, wakes, written_up
 from services.router.domain.work import UNTOUCHED, Phase, Work
@@ -333,6 +334,13 @@ def test_a_customer_waits_since_a_person_had_them_and_a_ticket_is_offered_anew_o
     work = after(*declined(), *way)
     assert work.waiting_since == (None if since is None else NOON + timedelta(seconds=since))
     assert work.passed == passed
+
+
+def test_a_clock_stands_still_for_each_of_its_pauses() -> None:
+    ways = ((Did.PAUSED, 10), (Did.RESUMED, 20), (Did.PAUSED, 30), (Did.RESUMED, 50))
+    work = after(*(act(did, seconds=seconds) for did, seconds in ways))
+    stage = Stage("answer", timedelta(seconds=60), frozenset({"completed"}))
+    assert reached(stage, work.elapsed, NOON) == NOON + timedelta(seconds=90)
 
 
 def test_undoing_a_merge_gives_the_old_place_back() -> None:
