@@ -120,7 +120,7 @@ class Facts:
             texts = (*texts, self.interim)
         if len(texts) <= 1:
             return texts[0].value[:_LONGEST_TEXT] or None if texts else None
-        return "\n".join(said.value for said in texts)[:_LONGEST_TEXT] or None
+        return "\n".join(said.value for said in texts)[:_LONGEST_TEXT]
 
 
 def arrived(contact: ContactReceived, now: datetime) -> ContactReceived:

@@ -87,6 +87,9 @@ def test_a_claim_looks_at_few_lanes_however_many_there_are_and_each_is_judged_on
         nobody = agent.model_copy(update={"queues": ("general",)})
         assert lanes.worth(nobody) == []
         assert lanes.worth(narrow) == [lane_of("repair", (f"area:S{n}",)) for n in (7, 4000)]
+    last = lane_of("repair", ("area:S4000",))
+    lanes.saw({lane: rank for lane, rank in many.items() if lane != last}, 1.5, 1.6)
+    assert lanes.worth(narrow) == [lane_of("repair", ("area:S7",))], "in the other nothing waits any more"
     lanes.saw(many, 2.0, 2.1)
     assert lanes.worth(agent) == list(many)[:MOST]
     assert asked == 3 * 5000, "not once an agent, nor once a look"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from services.router.domain.targets import Ring, Target
 from services.router.tree.book import RuleBook, load_rules
 from services.router.tree.keywords import read_keywords
 from services.router.tree.routes import read_tree
@@ -154,6 +155,14 @@ def one_route(route: str) -> str:
             "8: a ring after 70 s never comes: the target lasts 60 s",
         ),
         (
+            f"      match: {{area: x}}\n      targets: [{{queue: repair, skills: [area], for: 70s, relax: {LATE}}}]\n",
+            "8: a ring after 70 s never comes: the target lasts 70 s",
+        ),
+        (
+            "      match: {area: x}\n      targets: [{queue: repair, skip_if: {waiting_over: ²}}]\n",
+            "8: waiting_over must be a whole number",
+        ),
+        (
             "      match: {area: x}\n      targets: [{queue: repair, skip_if: {nobody: true}}]\n",
             "8: unknown key 'nobody' in skip_if; did you mean 'nobody_on_duty'?",
         ),
@@ -193,6 +202,42 @@ def test_a_word_of_yaml_that_means_no_is_a_text_where_a_text_belongs() -> None:
     tree = read_tree("routes.yaml", one_route("      match: {area: no, feeder: 007}\n"), SHIPPED.keywords)
     area, feeder = tree.root.routes[0].matchers
     assert (area.values, feeder.values) == (frozenset({"no"}), frozenset({"007"}))
+
+
+def test_targets_are_read_as_they_are_written() -> None:
+    text = f"""{HEAD}calendars: {{office: {{hours: ["08:30-17:00"], offset: "+08:00", weekend: [sat, sun]}}}}
+route:
+  queue: general
+  routes:
+    - name: a
+      match: {{business_type: enquiry}}
+      targets:
+        - queue: repair
+          skills: [area, language]
+          requires: [high_voltage]
+          relax: [{{after: 30s, drop: [area]}}, {{after: 2m, drop: [language, high_voltage]}}]
+          for: 1h
+          open: office
+          skip_if: {{nobody_on_duty: true, waiting_over: 200}}
+        - {{queue: general, for: 121s, skip_if: {{nobody_on_duty: false}}}}
+        - {{queue: repair, skip_if: {{waiting_over: 0}}}}
+"""
+    tree = read_tree("routes.yaml", text, SHIPPED.keywords)
+    assert tree.root.routes[0].targets == (
+        Target(
+            line=10,
+            queue="repair",
+            skills=("language", "area"),
+            requires=("high_voltage",),
+            rings=(Ring(30, frozenset({"area"})), Ring(120, frozenset({"language", "high_voltage"}))),
+            lasts_s=3600,
+            open=("office", tree.calendars["office"]),
+            unless_staffed=True,
+            most_waiting=200,
+        ),
+        Target(line=17, queue="general", lasts_s=121),
+        Target(line=18, queue="repair", most_waiting=0),
+    )
 
 
 def test_a_child_without_a_queue_has_its_parents() -> None:

@@ -45,6 +45,11 @@ def test_a_day_and_a_calendar_without_days() -> None:
         WorkingTime(weekend=frozenset(range(7))).add(at("2026-10-02T09:00"), HOUR)
 
 
+@pytest.mark.parametrize("calendar", [OFFICE, ALWAYS])
+def test_no_time_passes_backwards(calendar: WorkingTime) -> None:
+    assert calendar.between(at("2026-09-30T11:00"), at("2026-09-30T10:00")) == timedelta()
+
+
 minutes = st.integers(0, 4000).map(lambda n: at("2026-09-30T00:00") + n * MINUTE)
 
 

@@ -26,7 +26,7 @@ from services.contracts.values import (
 from services.router.domain.classify import TypeRule
 from services.router.domain.deciding import FOLLOW_UP, carrying, counted_as, lent, placed, route_again, settle
 from services.router.domain.desk import case_of, turn_of
-from services.router.domain.facts import bounded
+from services.router.domain.facts import bounded, speaks
 from services.router.domain.log import Did, Event
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, Need, ReportState, Ticket
@@ -138,6 +138,26 @@ def test_the_later_word_wins_whichever_came_first() -> None:
         assert facts.business_type is not None
         assert facts.business_type.value == "fault_report"
         assert facts.opened_at == NOON
+
+
+def test_a_choice_that_nobody_here_knows_takes_nothing_from_one_that_is_known() -> None:
+    known = contact("a", thread="c", business_type="complaint")
+    unknown = contact("b", thread="c", minutes=1, business_type="no_such_type")
+    assert after(known, unknown).classification.business_type == "complaint"
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"text": "还没来电"}, True),
+        ({"hazard": True}, True),
+        ({"attachments": (Attachment(kind="image", ref="p"),)}, True),
+        ({"attachments": (Attachment(kind="recording", ref="r"),)}, False),
+        ({"business_type": "fault_report", "account_id": "A1"}, False),
+    ],
+)
+def test_words_a_danger_and_a_picture_are_heard_and_the_end_of_a_call_is_not(told: dict[str, Any], says: bool) -> None:
+    assert speaks(contact(**told)) is says
 
 
 def test_texts_stand_in_the_order_they_were_said() -> None:
