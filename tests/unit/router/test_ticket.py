@@ -30,7 +30,7 @@ from services.router.domain.facts import bounded, speaks
 from services.router.domain.log import Did, Event
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, Need, ReportState, Ticket
-from services.router.domain.versions import merged, moved_on, wakes_at, worked
+from services.router.domain.versions import above, merged, moved_on, wakes_at, worked
 from tests.unit.router.making import (
     AT_HOME,
     BOUNDS,
@@ -480,6 +480,20 @@ def test_a_ticket_nobody_takes_moves_on_by_its_plan_and_what_is_said_again_resta
     assert (much_later.planned_at, much_later.step) == (NOON, 1)
     other = after(contact("d", thread="c", minutes=20, text="there is a fire"), before=ticket, located=NOWHERE)
     assert (other.queue, other.planned_at, other.step) == ("emergency", NOON + timedelta(minutes=20), 0)
+
+
+def test_what_waits_for_nobody_or_has_no_plan_does_not_move_on() -> None:
+    """Dedup has it; or it was stored by a release without plans."""
+    sent = after(contact(text="Our power is out", language="en"))
+    assert (sent.state, len(sent.taken.plan) > 1) == (TicketState.WITH_DEDUP, True)
+    old = replace(after(contact(text="Where is my bill", language="en")), planned_at=None)
+    for ticket in (sent, old):
+        assert (moved_on(ticket, NOON + 60 * MINUTE), wakes_at(ticket)) == (ticket, None)
+
+
+def test_a_changed_ticket_goes_on_above_all_versions_that_were_told() -> None:
+    ticket = replace(after(contact(text="查电费")), version=5)
+    assert [above(floor, ticket).version for floor in (0, 4, 5, 9)] == [5, 5, 6, 10]
 
 
 def test_a_ticket_waits_where_its_step_says_unless_a_person_moved_it() -> None:
