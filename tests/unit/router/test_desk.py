@@ -28,11 +28,12 @@ from services.router.domain.desk import (
 from services.router.domain.effects import evolve
 from services.router.domain.kpi import Counts, figures
 from services.router.domain.log import Did, Event, NotAllowedError
-from services.router.domain.sla import Clock, Elapsed, next_level
+from services.router.domain.sla import Clock, Elapsed, Stage, next_level
 from services.router.domain.targets import Step
-from services.router.domain.timing import WrapUp
+from services.router.domain.timing import Timings, WrapUp
 from services.router.domain.versions import with_events, worked
 from services.router.domain.work import Phase
+from services.router.domain.working_time import WorkingTime
 from services.router.timers import passed
 from services.router.tree.book import load_desk
 from services.router.tree.calendars import holidays_beside
@@ -519,6 +520,51 @@ def test_a_wrong_desk_file_is_refused_with_its_line(old: str, new: str, fault: s
     assert fault in str(refused.value)
     for found in refused.value.faults:
         assert 1 <= found.line <= wrong.count("\n") + 1
+
+
+def test_a_desk_file_is_read_as_it_is_written() -> None:
+    text = """
+version: 1
+timings: {offer: 21s, hold: 31s, declined: 3m, presence: 46s, urge: 29m, known: 2d}
+service_level: {within: 25s, share: 0.7, ring: 10s}
+wrap_up: {usual: {limit: 10m, then: complete}, queues: {complaint: {limit: 30m, then: requeue}}}
+head_start: {emergency: 1d, urgent: 2h, high: 30m, normal: 0s}
+calendars: {office: {hours: ["08:30-12:00", "13:30-17:00"], offset: "+08:00", weekend: [sat, sun]}}
+clocks:
+  - name: complaint
+    match: {business_type: [complaint, opinion], priority: high}
+    stages:
+      dispatch: {within: 20m, met_by: [transferred, completed]}
+      answer: {within: 5d, calendar: office, met_by: [completed], levels: [0.6, 0.8, 1, 1.4]}
+  - name: others
+    match: {}
+    stages: {answer: {within: 2d, met_by: [completed]}}
+"""
+    read = load_desk("desk.yaml", text)
+    assert read.timings == Timings(
+        offer=timedelta(seconds=21),
+        hold=timedelta(seconds=31),
+        passed=timedelta(minutes=3),
+        presence=timedelta(seconds=46),
+        urge=timedelta(minutes=29),
+        known=timedelta(days=2),
+    )
+    assert (read.answer_within, read.answer_share, read.ring) == (timedelta(seconds=25), 0.7, timedelta(seconds=10))
+    assert read.wrap_up_in("repair") == WrapUp(timedelta(minutes=10), completes=True)
+    assert read.wrap_up_in("complaint") == WrapUp(timedelta(minutes=30), completes=False)
+    assert [span / MINUTE for span in map(read.head_start.get, Priority) if span is not None] == [1440, 120, 30, 0]
+    office, done = WorkingTime(), frozenset({"completed"})
+    assert read.clocks == (
+        Clock(
+            "complaint",
+            (
+                Stage("dispatch", timedelta(minutes=20), frozenset({"transferred", "completed"})),
+                Stage("answer", timedelta(hours=35), done, (0.6, 0.8, 1, 1.4), office),  # five days of seven hours
+            ),
+            {"business_type": frozenset({"complaint", "opinion"}), "priority": frozenset({"high"})},
+        ),
+        Clock("others", (Stage("answer", timedelta(days=2), done),), {}),
+    )
 
 
 def test_a_queue_that_no_tree_has_is_told_with_its_line_and_is_no_fault() -> None:
