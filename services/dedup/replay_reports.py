@@ -200,5 +200,5 @@ def _place_of(book: CustomerBook, line: ReportLine, lately: Lately) -> ResolvedP
 
 
 def _event_time(line: ReportLine) -> datetime:
-    """Return when a report says it was made, bounded by its arrival: a phone's clock may lie."""
-    return max(min(line.reported_at, line.received_at), line.received_at - _EVENT_LAG)
+    """Return when a report says it was made, or its arrival where that cannot be: a phone's clock may lie."""
+    return line.reported_at if timedelta(0) <= line.received_at - line.reported_at <= _EVENT_LAG else line.received_at

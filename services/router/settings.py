@@ -26,7 +26,10 @@ class RouterSettings(ServiceSettings):
     timer_seconds: float = Field(default=0.5, gt=0, le=60, description="How often timers are checked")
     queue_gauge_seconds: float = Field(default=10.0, gt=0, le=3600, description="How often waiting tickets are counted")
     event_lag_hours: float = Field(
-        default=24.0, gt=0, le=24 * 31, description="How long before its arrival a contact's stated time may be"
+        default=24.0,
+        gt=0,
+        le=24 * 31,
+        description="A stated time this long before arrival is believed; of an earlier one the arrival counts",
     )
     clock_off_hours: float = Field(
         default=8.0,

@@ -15,7 +15,7 @@ from services.contracts.ids import ticket_ref as ref_of
 from services.contracts.values import Basis, CustomerClass, Place, TicketState
 from services.router.domain.attributes import attributes, standing_of
 from services.router.domain.classify import Classification, LanguageRule, classify, priority_of
-from services.router.domain.facts import Facts, bounded, happened_at, speaks
+from services.router.domain.facts import Facts, happened_at, speaks
 from services.router.domain.repeats import Relation
 from services.router.domain.routes import Taken, take
 from services.router.domain.targets import step_at
@@ -146,7 +146,8 @@ def receive(
         if isinstance(entry, Joined):
             _add_thread(case, entry, at, bounds)
     classification = classification_of(facts, case.located, rules.keywords, case.work)
-    _report(case, classification, bounded(facts.outage_at or facts.opened_at, contact.received_at, bounds.event_lag))
+    told_at = min(facts.outage_at or facts.opened_at, contact.received_at)
+    _report(case, classification, max(told_at, contact.received_at - bounds.event_lag))
     return _decide(case, classification, rules, now)
 
 

@@ -33,7 +33,7 @@ class Bounds:
     """How far decisions trust and wait.
 
     Attributes:
-        event_lag: How long before its arrival a contact may say it happened.
+        event_lag: How long before its arrival a contact may say it happened; what says more is of its arrival.
         clock_off: One that says it happened this long before its arrival, to some minutes, has its hours from another
             zone; none if 0.
         follow_up: How long after its report went out a customer's further words need no person, and the same claim
@@ -133,11 +133,12 @@ def arrived(contact: ContactReceived, now: datetime) -> ContactReceived:
 
 
 def bounded(occurred_at: datetime, received_at: datetime, lag: timedelta) -> datetime:
-    """Return the event time, not later than the arrival and not more than ``lag`` before it."""
-    if occurred_at >= received_at:
-        return received_at
-    earliest = received_at - lag
-    return max(earliest, occurred_at)
+    """Return the event time; the arrival where that is said to be later, or more than ``lag`` before it.
+
+    A telephone with an empty battery is in 1970: dated ``lag`` back, its outage would be before any other, and miss
+    every due time.
+    """
+    return occurred_at if timedelta(0) <= received_at - occurred_at <= lag else received_at
 
 
 def happened_at(contact: ContactReceived, bounds: Bounds) -> datetime:

@@ -34,7 +34,7 @@ from services.router import metrics
 from services.router.domain.ticket import ReportState
 from services.router.tree.book import RuleBook
 from tests.integration.router.desk import Desk
-from tests.unit.router.making import BOUNDS, CLASSIFY, NOON, ROUTES, contact
+from tests.unit.router.making import CLASSIFY, NOON, ROUTES, contact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -295,7 +295,7 @@ async def test_a_clock_that_says_the_year_1_loses_nothing(desk: Desk) -> None:
     wrong = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=8)))
     await desk.take(contact(text="停电了", account_id="A1", occurred_at=wrong, received_at=NOON))
     [report] = desk.reports
-    assert report.reported_at == NOON - BOUNDS.event_lag
+    assert report.reported_at == NOON
 
 
 async def test_a_rolled_back_batch_leaves_nothing(desk: Desk) -> None:

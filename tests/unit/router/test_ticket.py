@@ -187,7 +187,9 @@ def test_what_speech_recognition_may_still_correct_gives_way_to_what_it_settled_
     [
         (timedelta(hours=-1), timedelta(hours=-1)),
         (timedelta(hours=5), timedelta(0)),
-        (timedelta(days=-9), -BOUNDS.event_lag),
+        (timedelta(days=-9), timedelta(0)),
+        (-BOUNDS.event_lag, -BOUNDS.event_lag),
+        (timedelta(hours=-25), timedelta(0)),  # an empty battery, or a day's mistake: not a day before everybody else
     ],
 )
 def test_a_phones_clock_is_bounded_by_our_own(occurred: timedelta, expected: timedelta) -> None:
