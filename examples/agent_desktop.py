@@ -6,6 +6,7 @@ It shows what a desktop does with the router's doors, and no more:
   --stream by server-sent events, with heartbeats beside;
 * accept it before the offer lapses, call the customer back, write up, complete with an outcome;
 * send the version it saw (If-Match), and ask again after a lost answer: what is done is not done twice;
+* go on with what the agent still has in hand, where it died and is started again;
 * take "no" for an answer: a ticket may have gone to somebody else meanwhile, which is never an error of the desktop;
 * end when it is told to (Ctrl-C), also while the router is away: the agent says that they go, if anybody listens.
 
@@ -76,13 +77,24 @@ class Desktop:
             await asyncio.sleep(AGAIN)
 
     async def begin(self) -> None:
-        """Be there. Whoever dies on the way must only do this again: their tickets went back to the queue."""
+        """Be there. Who was taken for gone meanwhile has no tickets any more: they went back to their queues."""
         granted(await self.ask("PUT", f"agents/{self._agent}/presence", presence="available"))
 
     async def make(self, queues: str, languages: str) -> None:
         """Say what the agent can, as a supervisor does once."""
         profile = {"queues": queues.split(","), "languages": languages.split(",")}
         granted(await self.ask("PUT", f"agents/{self._agent}", **profile))
+
+    async def in_hand(self) -> list[dict[str, Any]]:
+        """Return the tickets of a desktop that died: they are the agent's as long as the agent gives signs of life."""
+        answer = granted(await self.ask("GET", f"agents/{self._agent}"))
+        return [ticket for ticket in answer.json()["tickets"] if ticket["state"] != "offered"]  # an offer comes again
+
+    async def did(self, ticket_id: str) -> set[str]:
+        """Return what was done with a ticket since it was taken, by its log."""
+        log = granted(await self.ask("GET", f"tickets/{ticket_id}/log")).json()["log"]
+        taken = [n for n, line in enumerate(log) if line["did"] in {"accepted", "claimed"}]
+        return {line["did"] for line in log[taken[-1] :]} if taken else set()
 
     async def next(self) -> dict[str, Any] | None:
         """Wait for the next ticket; none if nothing came, or the agent was taken for gone and is back now."""
@@ -136,18 +148,24 @@ class Desktop:
     async def work(self, ticket: dict[str, Any], seconds: float) -> bool:
         """Work a ticket to its end; False where it went to somebody else on the way."""
         ticket_id, version = ticket["ticket_id"], ticket["version"]
-        for act, pause, further in (
-            ("accept", 0.0, {}),
-            ("contact", seconds, {"outcome": "reached"}),
-            ("wrap-up", 0.0, {}),
-            ("complete", seconds / 2, {"outcome": "solved", "note": "explained on the phone"}),
+        done = set() if ticket["state"] == "offered" else await self.did(ticket_id)
+        for act, leaves, pause, further in (
+            ("accept", "accepted", 0.0, {}),
+            ("contact", "contacted", seconds, {"outcome": "reached"}),
+            ("wrap-up", "wrapped_up", 0.0, {}),
+            ("complete", "completed", seconds / 2, {"outcome": "solved", "note": "explained on the phone"}),
         ):
+            if leaves in done:
+                continue
             await asyncio.sleep(pause)
             answer = await self.ask(
                 "POST", f"tickets/{ticket_id}/{act}", version=version, agent_id=self._agent, **further
             )
-            if answer.status_code == httpx.codes.PRECONDITION_FAILED:  # it changed: the customer said more, say
+            if answer.status_code == httpx.codes.PRECONDITION_FAILED:  # the customer said more; or an answer was lost
                 version = int(answer.headers["ETag"].strip('"'))
+                done = await self.did(ticket_id)
+                if leaves in done:
+                    continue
                 answer = await self.ask("POST", f"tickets/{ticket_id}/{act}", agent_id=self._agent, **further)
             if answer.is_client_error:
                 print(f"{self._agent}: {ticket['ticket_ref']} {act} refused: {answer.json()['detail']}", flush=True)
@@ -165,9 +183,11 @@ async def shift(desktop: Desktop, arguments: argparse.Namespace) -> None:
     beating = asyncio.create_task(desktop.live()) if arguments.stream else None
     tickets = desktop.stream() if arguments.stream else desktop.poll()
     try:
+        in_hand = await desktop.in_hand()
         async with contextlib.aclosing(tickets):
             while desktop.done != arguments.tickets:
-                desktop.done += await desktop.work(await anext(tickets), arguments.seconds)
+                ticket = in_hand.pop() if in_hand else await anext(tickets)
+                desktop.done += await desktop.work(ticket, arguments.seconds)
     finally:
         if beating is not None:
             beating.cancel()
