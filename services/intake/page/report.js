@@ -5,7 +5,7 @@
   const $ = (id) => document.getElementById(id);
   const words = JSON.parse($("words").textContent);
   const lang = document.documentElement.lang;
-  const TIMEOUT_MS = 15000, LONGEST_WAIT_S = 60, POLL_MS = 60000, SIDE = 1600, MOST_PHOTOS = 6;
+  const TIMEOUT_MS = 15000, LONGEST_WAIT_S = 60, POLL_MS = 60000, SIDE = 1600, MOST_PHOTOS = 6, FEWEST_DIGITS = 5;
   const fields = ["account", "address", "phone", "text"];
   let position = null, timer = 0, poll = 0, sending = false;
 
@@ -96,6 +96,11 @@
     const kept = draft();
     if (!kept.position && !kept.account.trim() && !kept.address.trim()) {
       fault(words.fault_where);
+      return;
+    }
+    const digits = kept.phone.match(/\p{Nd}/gu) || [];
+    if (kept.phone.trim() && digits.length < FEWEST_DIGITS) { // nobody could be told of anything by it
+      fault(fill(words.fault_field, { fields: label("phone") }));
       return;
     }
     fault("");
