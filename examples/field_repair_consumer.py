@@ -112,7 +112,7 @@ class FieldRepair:
             order_id, version, status = str(UUID(data["order_id"])), int(data["version"]), str(data["status"])
         except (ValueError, KeyError, TypeError) as error:
             raise UnreadableError(f"not an order: {type(error).__name__}") from None
-        held = self._db.execute("SELECT version FROM held WHERE order_id = ?", (order_id,)).fetchone()
+        held = self._db.execute("SELECT version, status FROM held WHERE order_id = ?", (order_id,)).fetchone()
         if held is not None and version <= held[0]:
             return "held already"  # repeated, or older than what we hold
         self._db.execute(
@@ -121,13 +121,15 @@ class FieldRepair:
             (order_id, version, status, json.dumps(data, ensure_ascii=False)),
         )
         action = ACTIONS.get(status, "look")
+        if action == "update_crew" and (held is None or held[1] == "cancelled"):
+            action = "send_crew"  # the version that said so was missed: nobody is on the way
         self._db.execute(
             "INSERT INTO action (order_id, version, status, action) VALUES (?, ?, ?, ?)",
             (order_id, version, status, action),
         )
         if action in {"recall_crew", "close"}:
             self._db.execute("DELETE FROM progress WHERE order_id = ? AND answer IS NULL", (order_id,))
-        elif held is None and self._crews is not None:
+        elif action == "send_crew" and self._crews is not None:
             self._send_crew(order_id, self._crews, now)
         return action
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -163,3 +165,35 @@ def test_equal_versions_in_the_script_are_equal_bytes_in_each_mode():
             bodies.setdefault((step.key, version, mode), set()).add(step.value)
     assert len(bodies) >= 9
     assert {len(found) for found in bodies.values()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("told", "crews"),
+    [
+        (["updated"], 1),  # the first version was missed
+        (["issued", "updated"], 1),
+        (["issued", "cancelled", "issued"], 2),  # a dispatcher undid the merge
+        (["issued", "cancelled", "updated"], 2),
+    ],
+)
+def test_the_reference_consumer_has_a_crew_on_the_way_for_every_live_order(tmp_path, told, crews):
+    system = example().FieldRepair(tmp_path / "field.db", None)
+    order = {"order_id": "45a00211-0b1c-5163-8372-71b4ba7dcf94"}
+    for version, status in enumerate(told, start=1):
+        event = {"type": "gridline.dispatch.order.v1", "data": order | {"version": version, "status": status}}
+        headers = [("content-type", b"application/cloudevents+json")]
+        record = SimpleNamespace(
+            value=json.dumps(event).encode(), headers=headers, topic="t", partition=0, offset=version
+        )
+        system.apply(record, 0.0)
+    system.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "field.db")) as db:
+        assert db.execute("SELECT count(*) FROM action WHERE action = 'send_crew'").fetchone() == (crews,)
+
+
+def example():
+    spec = importlib.util.spec_from_file_location("field_repair_consumer", EXAMPLE)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
