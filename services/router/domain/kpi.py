@@ -151,7 +151,14 @@ _RULES: Final = (
         "Calls given up before a person answered, and tickets withdrawn before, of those taken or given up",
         COPC,
     ),
-    _Rule("average_wait", "seconds", "wait_s", ("answered",), "From first word to a person, on average", COPC),
+    _Rule(
+        "average_wait",
+        "seconds",
+        "wait_s",
+        ("answered",),
+        "From first word to a person, on average; from when it came back where a person had it or was done with it",
+        COPC,
+    ),
     _Rule(
         "handle_time",
         "seconds",
