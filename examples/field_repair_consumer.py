@@ -40,6 +40,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 AT_ONCE = 8  # progress reports under way at a time
+AGAIN = 1.0  # seconds between two tries when Gridline takes none
+LATER = {401, 403, 408, 429}  # beside 5xx: a key that is being changed, say, costs no customer the news
 ORDER_TYPE = "gridline.dispatch.order.v1"
 ACTIONS = {"issued": "send_crew", "updated": "update_crew", "cancelled": "recall_crew", "closed": "close"}
 
@@ -219,21 +221,24 @@ async def send_progress(options: argparse.Namespace, system: FieldRepair, off_du
             for progress_id, order_id, due, body in system.due(time.time()):
                 first_of.setdefault(order_id, (progress_id, due, body))
             posts = [send_one(client, system, order_id, *said) for order_id, said in list(first_of.items())[:AT_ONCE]]
-            await asyncio.gather(*posts)
-            await asyncio.sleep(0.01 if posts else 0.1)
+            taken = await asyncio.gather(*posts)
+            await asyncio.sleep(0.1 if not posts else 0.01 if any(taken) else AGAIN)
     await asyncio.Event().wait()  # orders are still followed
 
 
 async def send_one(
     client: httpx.AsyncClient, system: FieldRepair, order_id: str, progress_id: str, due: float, body: dict[str, Any]
-) -> None:
-    """Send one report; without an answer, or with one that says "later", it stays and is sent again."""
+) -> bool:
+    """Send one report; without an answer, or with one that is not about it, it stays and is sent again: False."""
     try:
         response = await client.post(f"/v1/orders/{order_id}/progress", json=body | {"at": _iso(due)})
     except httpx.TransportError:
-        return
-    if response.status_code not in {429, 502, 503, 504}:
-        system.answered(progress_id, str(response.status_code))
+        return False
+    if response.status_code in LATER or response.is_server_error:
+        print(f"progress of {order_id}: {response.status_code} {response.reason_phrase}; sending it again", flush=True)
+        return False
+    system.answered(progress_id, str(response.status_code))
+    return True
 
 
 def _iso(seconds: float) -> str:
@@ -286,6 +291,8 @@ def main() -> None:
         asyncio.run(run(options))
     except KafkaError as error:
         sys.exit(f"Kafka cannot be reached: {error}")
+    except sqlite3.Error as error:
+        sys.exit(f"{options.store} cannot be used: {error}")
 
 
 if __name__ == "__main__":

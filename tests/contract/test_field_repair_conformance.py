@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
@@ -189,6 +190,22 @@ def test_the_reference_consumer_has_a_crew_on_the_way_for_every_live_order(tmp_p
     system.close()
     with contextlib.closing(sqlite3.connect(tmp_path / "field.db")) as db:
         assert db.execute("SELECT count(*) FROM action WHERE action = 'send_crew'").fetchone() == (crews,)
+
+
+@pytest.mark.parametrize(
+    ("status", "waits"), [(202, 0), (404, 0), (422, 0), (401, 1), (403, 1), (429, 1), (500, 1), (503, 1)]
+)
+async def test_progress_waits_for_an_answer_that_is_about_it(tmp_path, status, waits):
+    module = example()
+    system = module.FieldRepair(tmp_path / "field.db", module.Crews())
+    system._send_crew("45a00211-0b1c-5163-8372-71b4ba7dcf94", module.Crews(), 0.0)
+    progress_id, order_id, due, body = system.due(5.0)[0]
+    answers = httpx.MockTransport(lambda _: httpx.Response(status))
+    before = len(system.due(1000.0))
+    async with httpx.AsyncClient(transport=answers, base_url="http://gridline") as client:
+        await module.send_one(client, system, order_id, progress_id, due, body)
+    assert len(system.due(1000.0)) == before - 1 + waits
+    system.close()
 
 
 def example():
