@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 
 _TOP: Final = 8
 _SHOWN_FINDINGS: Final = 12
+_STATES: Final = {
+    "with_dedup": "taken care of by an incident",
+    "answered": "answered",
+    "queued": "waiting",
+    "merged": "part of another",
+}
 
 
 def order_seconds(evidence: Evidence, present: Callable[[float], float]) -> list[float]:
@@ -101,10 +107,9 @@ def _queues(evidence: Evidence) -> Iterator[RenderableType]:
     rows = [(queue, n, urgent[queue] or "") for queue, n in waiting.most_common()]
     columns = ("skill queue", "tickets waiting", "emergencies")
     yield table("Tickets that wait for a person, by skill queue", columns, rows, right=columns[1:])
-    yield Text(
-        f"{len(evidence.tickets)} tickets: {states['with_dedup']} taken care of by an incident, "
-        f"{states['answered']} answered, {states['queued']} waiting\n"
-    )
+    parts = [f"{states.pop(state, 0)} {words}" for state, words in _STATES.items()]
+    parts += [f"{n} {state}" for state, n in sorted(states.items())]
+    yield Text(f"{len(evidence.tickets)} tickets: {', '.join(parts)}\n")
 
 
 def _incidents(evidence: Evidence) -> Iterator[RenderableType]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
 
+from services.cli import summary
 from services.cli.evidence import Evidence
 from services.cli.summary import order_seconds
 from services.cli.topics import Record
@@ -39,3 +41,13 @@ def test_the_time_to_an_order_is_of_the_present_also_where_hours_are_lived_again
     ]
 
     assert order_seconds(evidence, rehearsed.present) == pytest.approx([0.25], abs=0.002)
+
+
+def test_the_tickets_add_up() -> None:
+    states = ["with_dedup", "with_dedup", "queued", "merged", "closed"]
+    rows = {n: SimpleNamespace(state=state, queue="repair", priority="high") for n, state in enumerate(states)}
+    *_, told = summary._queues(Evidence(tickets=rows))  # type: ignore[arg-type]
+
+    assert (
+        str(told) == "5 tickets: 2 taken care of by an incident, 0 answered, 1 waiting, 1 part of another, 1 closed\n"
+    )
