@@ -72,15 +72,13 @@ def partition(state: AreaState, device: str, reports: Iterable[Report], now: flo
 
 def _chain(state: AreaState, device: str, place: str | None) -> tuple[str, ...]:
     """Return the devices from ``device`` down to that of a report."""
-    leaf = state.leaf(place)
-    if leaf is None or leaf == device:
-        return (device,)
+    leaf = state.leaf(place) or ""
     down = [leaf]
     for step in state.path(leaf):
         down.append(step.device)
         if step.device == device:
             return tuple(reversed(down))
-    return (device,)  # another network has it elsewhere: it was under the device when it was reported
+    return (device,)  # its own; or another network has the place elsewhere: it was under it when it was reported
 
 
 def _best(state: AreaState, depth: int, calls: list[_Call], now: float) -> list[Piece]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from services.dedup.domain.candidates import askable, best_start
 from services.dedup.domain.learning import Learned
+from services.dedup.domain.relook import as_one
 from services.dedup.domain.restore import explained_by_one
 from services.grid.device import DeviceType
 from tests.unit.dedup.timeline import Timeline, minute, rules_of_tests, shipped_tree
@@ -68,6 +69,18 @@ def test_what_was_learned_meanwhile_counts_for_what_is_open(storm: Timeline) -> 
     storm.state.learn(Learned(dark=1e6, called=5e5))
 
     assert storm.state.weighed(incident) != before
+
+
+def test_who_calls_again_makes_no_cause_likelier(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023", account="A")
+    storm.at(1).report("A0TR00024", account="B")
+    once = list(storm.incident_of(first).reports.values())
+    storm.at(9).report("A0TR00023", account="A")
+    again = list(storm.incident_of(first).reports.values())
+    assert len(again) > len(once)
+
+    now = storm.moment.timestamp()
+    assert as_one(storm.state, "A0FU00016", again, now) == as_one(storm.state, "A0FU00016", once, now)
 
 
 def test_one_clock_that_is_slow_does_not_have_an_outage_begin_so_much_sooner(storm: Timeline) -> None:

@@ -380,6 +380,12 @@ class Desk(RuleBasedStateMachine):
         assert rows == list(range(1, self.story.state.next_seq))
 
     @invariant()
+    def a_moment_is_waited_for_while_an_order_is_held_or_a_look_is_due_and_no_longer(self) -> None:
+        known = self.story.state.incidents.values()
+        timers = [timer for one in known for timer in (one.hold, one.relook) if timer is not None]
+        assert self.story.waiting() == {timer.timer_id for timer in timers}
+
+    @invariant()
     def who_was_told_of_an_incident_is_in_it(self) -> None:
         told: dict[UUID, set[UUID]] = {}
         for change in self.story.changed:

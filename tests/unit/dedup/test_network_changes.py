@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services.contracts.ids import derive
 from services.contracts.values import CustomerClass, IncidentState, OrderStatus
 from services.dedup.domain.acts import NetworkChange
 from services.grid.device import DeviceRow
@@ -312,6 +313,18 @@ def test_what_is_open_where_something_else_feeds_now_is_not_restored_with_the_re
     assert there.answers() == []
     there.report("A0TR00024", made=50)
     assert there.answers() == [("answered", "already_restored")]
+
+
+def test_what_waits_for_an_outage_elsewhere_is_answered_by_no_plan(here: Timeline, there: Timeline) -> None:
+    """Its crew is the other area's to call back."""
+    a_fuse_moves_to_the_other_substation(here, there)
+    waiting = there.incident_of(there.at(12).report("A0TR00025"))
+    plan = derive("a plan of", "the other area")
+    there.dispatcher("plan", planned_id=plan, device="A0FU00016", starts_at=minute(0), ends_at=minute(120))
+    there.at(13).dispatcher("accept_plan", incident_id=waiting.incident_id, planned_id=plan)
+
+    ((field, why),) = there.refusals()
+    assert (field, why) == ("incident_id", f"its order is that of incident {waiting.related_to}, in another area")
 
 
 def the_fuse_gets_another_name(here: Timeline) -> Incident:

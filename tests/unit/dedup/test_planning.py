@@ -325,6 +325,21 @@ def test_what_cannot_be_accepted_is_refused_with_its_field(
     assert len(storm.live_orders()) == 1
 
 
+def test_a_plan_is_counted_by_revisions_and_cancelled_once(storm: Timeline) -> None:
+    seen = []
+    for change in (lambda: enter(storm.at(0)), lambda: enter(storm.at(1), ends=90)):
+        change()
+        seen.append(storm.state.planned.known[PLAN].revision)
+    for _ in range(2):
+        storm.at(2).dispatcher("cancel_plan", planned_id=PLAN)
+    seen.append(storm.state.planned.known[PLAN].revision)
+
+    assert seen == [1, 2, 3]
+    assert storm.refusals() == [("planned_id", f"planned outage {PLAN} is cancelled already")]
+    storm.dispatcher("plan", planned_id=ANOTHER, device=FUSE)
+    assert storm.refusals()[-1] == ("body", "planned_id, device, starts_at and ends_at are needed for this action")
+
+
 @pytest.mark.parametrize("meanwhile", ["nothing", "something was restored"])
 def test_what_was_accepted_long_ago_is_kept_no_longer_and_not_taken_back(storm: Timeline, meanwhile: str) -> None:
     first, _, incident = an_outage_and_its_plan(storm)

@@ -246,6 +246,15 @@ def test_a_customer_who_says_later_that_only_they_are_out_gets_no_second_order(s
     assert storm.incident_of(second) is storm.incident_of(first)
 
 
+def test_who_says_later_that_only_they_are_out_has_an_incident_beside_that_of_their_neighbours(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00023", account="A1")
+    neighbour = storm.at(1).report("A0TR00023", account="A2")
+    own = storm.at(9).report("A0TR00023", account="A1", only_mine=True)
+
+    assert storm.incident_of(own).premises == "A1"
+    assert storm.incident_of(own) is not storm.incident_of(neighbour)
+
+
 def test_danger_has_an_order_of_its_own_at_once_and_is_never_absorbed(storm: Timeline) -> None:
     outage = storm.at(0).report("A0TR00023")
     storm.at(1).report("A0TR00024")
@@ -307,6 +316,21 @@ def test_an_abandoned_call_is_less_urgent_until_somebody_says_it(storm: Timeline
     storm.at(2).report("A0TR00023")
 
     assert (storm.order_of(first).version, storm.order_of(first).priority) == (2, Priority.HIGH)
+
+
+def test_an_abandoned_call_takes_nothing_back_of_what_others_said(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00023")
+    storm.at(1).report("A0TR00023", unconfirmed=True)
+    last = storm.at(2).report("A0TR00024", unconfirmed=True)
+
+    assert (storm.order_of(last).device.id, storm.order_of(last).priority) == ("A0FU00016", Priority.HIGH)
+
+
+def test_an_order_names_each_address_once(storm: Timeline) -> None:
+    for n, address in enumerate(("Lane 7, 12", "Lane 7, 14", "Lane 7, 12")):
+        last = storm.at(n).report(f"A0TR0002{n + 3}", address=address)
+
+    assert storm.order_of(last).addresses == ("Lane 7, 12", "Lane 7, 14")
 
 
 def test_a_customer_in_arrears_is_answered_and_no_crew_goes(storm: Timeline) -> None:

@@ -447,6 +447,16 @@ def test_a_late_word_is_no_step_of_a_larger_outage_that_began_after_it(storm: Ti
     assert storm.live_orders().keys() == {"A0TR00023", "A0SW00015"}
 
 
+def test_a_customers_word_of_before_they_called_counts_from_its_arrival_whoever_called_before(storm: Timeline) -> None:
+    """Their clock is behind: of a neighbour's call nothing follows for when they were out."""
+    neighbour = storm.at(0).report("A0TR00023", account="A2")
+    storm.at(30).report("A0TR00023", account="A1")
+    storm.at(40).power_back("A0TR00023", "A1", made=20)
+
+    assert storm.state.members.keys() == {neighbour}
+    assert [change.restored_at for change in storm.changed if change.restored_at] == [minute(40)]
+
+
 def test_a_late_word_does_not_end_it_for_who_is_still_out(storm: Timeline) -> None:
     first = storm.at(0).report("A0TR00023", account="A1")
     storm.at(60).crew(storm.order_of(first).order_id, ProgressStage.RESTORED)
