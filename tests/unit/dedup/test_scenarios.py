@@ -44,7 +44,7 @@ def test_neighbours_on_one_transformer_share_the_order(storm: Timeline) -> None:
         assert storm.order_of(report).order_id == storm.order_of(first).order_id
 
     assert len(storm.orders) == 1, "more reports of the same make no new version"
-    assert storm.changed[-1].reports == 6
+    assert (storm.changed[-1].reports, storm.changed[-1].reason) == (6, "same_device")
 
 
 def test_reports_under_one_fuse_move_the_order_up_to_the_fuse(storm: Timeline) -> None:
@@ -65,6 +65,7 @@ def test_a_report_under_a_device_that_is_predicted_open_joins_it(storm: Timeline
     third = storm.at(300).report("A0TR00025")
 
     assert storm.incident_of(third) is storm.incident_of(first)
+    assert storm.changed[-1].reason == "under_open_incident"
     assert len(storm.orders) == 2
 
 
