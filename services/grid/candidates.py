@@ -16,6 +16,7 @@ from services.grid.address import STREET_ROW, Address, parse
 from services.grid.alike import Alike, How, is_road
 from services.grid.evidence import Clue, Point, distance_m
 from services.grid.parts import apart, names_a_part
+from services.grid.steps import ANYWHERE, HOUSE_STEPS, NEIGHBOUR_STEPS, STREET_STEPS
 from services.grid.streets import is_elsewhere, same_house, street_names
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Spot(NamedTuple):
 class House(NamedTuple):
     """The customers of one house that one transformer feeds.
 
-    ``step`` says how it was found (see ``STEPS``): the lowest is the best.
+    ``step`` says how it was found (see ``steps``): the lowest is the best.
     """
 
     step: int
@@ -103,13 +104,7 @@ class House(NamedTuple):
     customers: int
 
 
-STEPS: Final = ("house here", "neighbours here", "street here", "house anywhere", "neighbours anywhere", "street")
-"""How a house was found, in this order, the first that finds any; ``here`` is in the district that was said."""
-
 _STEP_TRUST: Final = (1.0, 0.9, 0.9, 1.0, 0.8, 0.8)
-STREET_STEPS: Final = frozenset({2, 5})
-_NEIGHBOUR_STEPS: Final = frozenset({1, 4})
-HOUSE_STEPS: Final = frozenset({0, 3})
 _ELSEWHERE: Final = 0.6  # a district was said, and only another one has the house
 
 
@@ -327,7 +322,7 @@ def _hear_address(heard: Heard, said: Address, known: Sequence[Customer], around
     step = around.houses[0].step
     if step in STREET_STEPS:
         heard.clues.append(Clue.ADDRESS_STREET_ONLY)
-    elif step in _NEIGHBOUR_STEPS:
+    elif step in NEIGHBOUR_STEPS:
         heard.clues.append(Clue.ADDRESS_NEIGHBOURS)
     if rooms and not said.near:
         at = {one.transformer_id for one in rooms}
@@ -402,7 +397,7 @@ def _weigh_houses(
     if alike is not None:
         how = alike.how(houses[0].street)
         trust *= _trust_of(how, rules) * (_ALONE if how is How.CHARACTER and not said.district else 1.0)
-    if said.district and step >= 3:  # noqa: PLR2004  the steps "anywhere"
+    if said.district and step >= ANYWHERE:
         trust *= _ELSEWHERE
     if fit < _SAID_LESS:
         trust *= 0.5 + 0.5 * fit
@@ -426,7 +421,7 @@ def _sizes(houses: Sequence[House]) -> dict[str, int]:
 
 def _is_one_house(said: Address, step: int, weighed: Sequence[tuple[Spot, float]]) -> bool:
     """Tell whether an address names its house in full, and one transformer alone has such a house."""
-    if step in STREET_STEPS | _NEIGHBOUR_STEPS or said.near:
+    if step in STREET_STEPS | NEIGHBOUR_STEPS or said.near:
         return False
     total = math.fsum(weight for _, weight in weighed)
     by_spot: dict[str, float] = {}

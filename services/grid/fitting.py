@@ -6,22 +6,19 @@ Never here: how far to believe them (``candidates``), I/O.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from services.grid.address import STREET_ROW
 from services.grid.alike import Alike, How, is_road
-from services.grid.candidates import HOUSE_STEPS, STREET_STEPS, House
 from services.grid.parts import apart, is_in
 from services.grid.short_names import is_village
+from services.grid.steps import ANYWHERE, HOUSE_STEPS, NEIGHBOUR_STEPS, STREET_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from services.grid.address import Address
-
-
-_ANYWHERE: Final = 3
-"""From this step on a house is not in the district that was said."""
+    from services.grid.candidates import House
 
 
 def as_read(said: Address, houses: Sequence[House], crowded: Collection[int]) -> tuple[tuple[House, ...], bool]:
@@ -74,8 +71,8 @@ def _of_a_part(said: Address, houses: Sequence[House], crowded: Collection[int])
 def _of_a_village(houses: Sequence[House], crowded: Collection[int]) -> tuple[tuple[House, ...], bool]:
     """Return the houses of the group that was said; in the district that was said rather the village than none."""
     for only in (
-        lambda one: one.step < _ANYWHERE and _is_group(one),
-        lambda one: one.step < _ANYWHERE,
+        lambda one: one.step < ANYWHERE and _is_group(one),
+        lambda one: one.step < ANYWHERE,
         _is_group,
     ):
         if found := tuple(filter(only, houses)):
@@ -95,10 +92,9 @@ def believed(said: Address, alike: Alike, houses: Sequence[House]) -> tuple[Hous
     village is called so, too.
     """
     numbered = any(site.number for site in said.sites)
-    steps = ({0, 1, 3, 4} if said.near else {0, 3}) if numbered else {2, 5}
-    if said.district:
-        steps = steps - {3, 4, 5}
-    fit = [one for one in houses if one.step in steps and (said.near or _has_building(said, one))]
+    steps = (HOUSE_STEPS | NEIGHBOUR_STEPS if said.near else HOUSE_STEPS) if numbered else STREET_STEPS
+    known = (one for one in houses if one.step in steps and not (said.district and one.step >= ANYWHERE))
+    fit = [one for one in known if said.near or _has_building(said, one)]
     if not numbered:
         fit = [one for one in fit if not is_road(one.street) and alike.how(one.street) in {How.SHORT, How.SOUND}]
     best = min((alike.how(one.street) for one in fit), default=How.SOUND)

@@ -11,13 +11,14 @@ from collections import Counter
 from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from services.grid.address import STREET_ROW, parse
 from services.grid.alike import MOST_STREETS, alike, said_keys, stored_keys
 from services.grid.candidates import MOST_HOUSES, House, Spot
 from services.grid.evidence import Point
 from services.grid.fitting import as_read
+from services.grid.steps import LOOKS
 from services.grid.streets import (
     NEIGHBOURS,
     district_names,
@@ -48,7 +49,7 @@ class Row(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What to look for in the order of ``candidates.STEPS``: streets, districts and the range of numbers."""
+    """What to look for in the order of ``steps``: streets, districts and the range of numbers."""
 
     streets: tuple[str, ...]
     districts: tuple[str, ...]
@@ -56,20 +57,6 @@ class Wanted(NamedTuple):
     number: int
     low: int
     high: int
-
-
-_LOOK: Final = (
-    # step, where (in the districts, in those that have them within, anywhere), which numbers
-    (0, "here", "exact"),
-    (0, "within", "exact"),
-    (1, "here", "range"),
-    (1, "within", "range"),
-    (2, "here", "street"),
-    (2, "within", "street"),
-    (3, "anywhere", "exact"),
-    (4, "anywhere", "range"),
-    (5, "anywhere", "street"),
-)
 
 
 def wanted(said: Address, alike: Alike | None = None) -> tuple[Wanted, ...]:
@@ -162,7 +149,7 @@ class HouseIndex:
         streets = [(name, self._streets[name]) for name in want.streets if name in self._streets]
         if not streets:
             return ()
-        for step, where, which in _LOOK:
+        for step, where, which in LOOKS:
             if (where == "here" and not want.districts) or (where == "within" and not want.within):
                 continue
             if which == "street":

@@ -39,6 +39,7 @@ from services.grid.phone import phone_key
 from services.grid.place import decide, weigh
 from services.grid.records import customer_of, named_by, spot_of
 from services.grid.slips import slips
+from services.grid.steps import LOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -137,20 +138,19 @@ FROM hit CROSS JOIN LATERAL (
 ORDER BY hit.n, hit.via, hit.account_id, hit.transformer_id
 """
 
-# The steps of ``candidates.STEPS``, each an index range; only the rows of the first step that finds any are asked for.
-_HERE: Final = "district = ANY (asked.districts)"
-_WITHIN: Final = "district LIKE ANY (asked.within) AND cardinality(asked.within) > 0"
-_NUMBERS: Final = (
-    "number = asked.number AND asked.number > 0",
-    "number BETWEEN asked.low AND asked.high AND asked.high > 0",
-    "number = 0",
-)
+# Each look of ``steps`` is an index range; only the rows of the first that finds any are asked for.
+_WHERE: Final = {
+    "here": "district = ANY (asked.districts)",
+    "within": "district LIKE ANY (asked.within) AND cardinality(asked.within) > 0",
+    "anywhere": "true",
+}
+_NUMBERS: Final = {
+    "exact": "number = asked.number AND asked.number > 0",
+    "neighbours": "number BETWEEN asked.low AND asked.high AND asked.high > 0",
+    "street": "number = 0",
+}
 _STEPS: Final = tuple(
-    (step, f"street = ANY (asked.streets) AND {where}")
-    for step, where in (
-        *((step, f"{place} AND {number}") for step, number in enumerate(_NUMBERS) for place in (_HERE, _WITHIN)),
-        *enumerate(_NUMBERS, start=len(_NUMBERS)),
-    )
+    (look.step, f"street = ANY (asked.streets) AND {_WHERE[look.where]} AND {_NUMBERS[look.numbers]}") for look in LOOKS
 )
 
 
