@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from services.runtime.batch import Outcome, Read, Transactor
     from services.runtime.settings import ServiceSettings
 
-_BACKOFF_FIRST: Final = 0.2
+_BACKOFF_FIRST: Final = 0.4
 _BACKOFF_LAST: Final = 10.0
 _log = structlog.get_logger()
 
@@ -72,7 +72,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._stopping = asyncio.Event()
         self._limit = DeadLetterLimit()
         self._watchdog = Watchdog(settings.watchdog_seconds)
-        self._failures = 0
+        self._wait = _BACKOFF_FIRST
         self._waits_for = ""
         self._jitter = 0.5 + zlib.crc32(owner.encode()) / 2**33  # 0.5 to 1, different for every process
 
@@ -153,7 +153,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                 async with self._in_flight:
                     await self._process_all(batches)
             self._client.tell(self._positions())
-            self._failures, self._waits_for = 0, ""
+            self._wait, self._waits_for = _BACKOFF_FIRST, ""
         except FencedError as error:
             metrics.FENCED.inc()
             _log.warning("fenced", partitions=[list(at) for at in error.partitions])
@@ -172,10 +172,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         """Wait before trying the same again, longer each time, never in step with other processes."""
         self._watchdog.beat()  # to wait is not to be stuck
         metrics.UNAVAILABLE.labels(what).inc()
-        self._failures += 1
         self._waits_for = f": {what} answers with {type(error.__cause__ or error).__name__}"
-        longest = min(_BACKOFF_LAST, _BACKOFF_FIRST * 2**self._failures)
-        delay = longest * self._jitter
+        delay = self._wait * self._jitter
+        self._wait = min(_BACKOFF_LAST, self._wait * 2)
         _log.warning("waiting_for", what=what, reason=str(error)[:200], seconds=round(delay, 2))
         try:
             async with asyncio.timeout(delay):
