@@ -38,7 +38,6 @@ class Thing:
     volts: float | None = None
     nodes: list[str] = field(default_factory=list)
     points: list[tuple[float, float]] = field(default_factory=list)
-    location: str = ""
     refs: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:

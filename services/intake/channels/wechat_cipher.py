@@ -87,7 +87,7 @@ class AesKey:
             raise TamperedError
         content = padded[:-pad]
         end = _HEAD + int.from_bytes(content[RANDOM_BYTES:_HEAD], "big")
-        if len(content) < _HEAD or end > len(content):
+        if end > len(content):
             raise TamperedError
         if not hmac.compare_digest(content[end:], appid.encode()):
             raise TamperedError
