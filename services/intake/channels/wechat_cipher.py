@@ -82,13 +82,9 @@ class AesKey:
             raise TamperedError
         decryptor = self._cipher().decryptor()
         padded = decryptor.update(ciphertext) + decryptor.finalize()
-        pad = padded[-1]
-        if not 1 <= pad <= _BLOCK or not padded.endswith(bytes((pad,)) * pad):
-            raise TamperedError
-        content = padded[:-pad]
+        content = padded[: -padded[-1]]
         end = _HEAD + int.from_bytes(content[RANDOM_BYTES:_HEAD], "big")
-        if end > len(content):
-            raise TamperedError
+        # Of another key, length or padding, something else stands where the account does.
         if not hmac.compare_digest(content[end:], appid.encode()):
             raise TamperedError
         return content[_HEAD:end]

@@ -61,6 +61,16 @@ def test_either_of_two_tokens_signs_and_nobody_else_is_an_account() -> None:
         assert caught.value.reason is Reason.CREDENTIALS
 
 
+def test_who_signs_as_the_account_that_stands_in_for_nobodys_is_a_stranger() -> None:
+    """It is compared with, for as long, where there is no such account; and everybody can read of it."""
+    accounts, path = TwilioAccounts({"twilio": TWILIO}), "/v1/phone/twilio"
+    for said in (f"AC{0:032x}", f"AC{2:032x}"):
+        form = (("AccountSid", said), ("CallSid", "CA1"))
+        with pytest.raises(PayloadRefusedError) as caught:
+            accounts.source(form, path, twilio.signature("0" * 32, f"https://nobody.invalid{path}", form))
+        assert caught.value.reason is Reason.CREDENTIALS
+
+
 def test_a_twilio_token_is_never_shown() -> None:
     assert "new-token" not in repr(TWILIO)
     assert "new-token" not in TWILIO.model_dump_json()

@@ -170,12 +170,14 @@ def test_whatever_came_before_danger_passes_where_anything_else_does(before):
     assert passes == sorted(passes)
 
 
-def test_the_photos_of_one_report_are_counted_together_wherever_they_come_from():
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_the_photos_of_one_report_are_counted_together_wherever_they_come_from(anonymous):
     limits = Limits(source=PLENTY, customer=Rate(0.5, 20), address=PLENTY)
     report, other = uuid5(NAMESPACE_URL, "1"), uuid5(NAMESPACE_URL, "2")
     homes = [Peer(ip_address(f"203.0.113.{number}")) for number in range(100)]
-    assert sum(sent(limits, 1, peer=home, event="photo", ticket=report) for home in homes) == 18
-    assert sent(limits, 1, event="photo", ticket=other) == 1
+    photo = {"event": "photo", "anonymous": anonymous}
+    assert sum(sent(limits, 1, peer=home, ticket=report, **photo) for home in homes) == 18
+    assert sent(limits, 1, ticket=other, **photo) == 1
 
 
 def test_questions_and_words_of_recipients_give_way_before_reports_do():

@@ -56,6 +56,21 @@ def test_the_shipped_file_takes_the_published_development_credentials_and_is_kno
     assert sorted(development_credentials(sources)) == sorted([*DEVELOPMENT_KEYS, *DEVELOPMENT_WECHAT])
 
 
+def test_of_sources_with_credentials_of_their_own_none_is_said_to_take_a_published_one(tmp_path: Path) -> None:
+    file = tmp_path / "sources.yaml"
+    published = hashed(DEVELOPMENT_KEYS["web-dev"])
+    file.write_text(
+        f"""web:
+  ours: {{api_keys_sha256: [{hashed("a")}]}}
+  forgotten: {{api_keys_sha256: [{hashed("b")}, {published}]}}
+wechat:
+  gh_1: {{token: ourtoken}}
+""",
+        encoding="utf-8",
+    )
+    assert development_credentials(load_sources(file)) == ["forgotten"]
+
+
 def test_every_error_is_listed_with_its_line(tmp_path: Path) -> None:
     found = errors(
         tmp_path,

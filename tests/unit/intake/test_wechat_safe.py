@@ -154,6 +154,12 @@ def test_all_that_is_tampered_with_is_refused_alike() -> None:
     assert refused(None, query, body).detail == found["nonce"].detail
 
 
+def test_who_signs_with_the_token_that_stands_in_for_nobodys_is_a_stranger() -> None:
+    clear = Platform("gh_2", "0" * 32)
+    query, body = clear.request(clear.message("o1", "text", Content="停电了"))
+    assert refused(None, query, body).reason is Reason.CREDENTIALS
+
+
 def test_a_wrong_length_inside_is_refused() -> None:
     key = AesKey.decode(KEY)
     good = key.encrypt(b"hello", "wx1", b"r" * 16)
@@ -209,7 +215,7 @@ def test_a_retry_has_another_ciphertext_and_the_same_fingerprint() -> None:
     assert wechat.opened(SAFE, query, body).sha256 == wechat.opened(SAFE, other_query, other_body).sha256
 
 
-@pytest.mark.parametrize("key", ["", "A" * 42, "A" * 44, "A" * 42 + "!", "电" * 43])
+@pytest.mark.parametrize("key", ["", "A" * 42, "A" * 44, "A" * 42 + "!", "A" * 21 + " " + "A" * 22, "电" * 43])
 def test_what_is_no_key_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="EncodingAESKey"):
         AesKey.decode(key)
