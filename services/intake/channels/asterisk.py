@@ -131,7 +131,7 @@ def _ami(
     elif kind == "Hangup" and first_leg:
         what = {"event": "ended"}
     else:
-        return NotAContact(kind[:32])
+        return NotAContact(kind)
     told = {
         "external_call_id": call,
         "linked_call_id": linked,
@@ -163,7 +163,7 @@ def _ari(
     elif kind == "ChannelDestroyed":
         what = {"event": "ended"}
     else:
-        return NotAContact(kind[:32])
+        return NotAContact(kind)
     told = {
         "external_call_id": channel.get("id"),
         "linked_call_id": user.get("linkedid"),

@@ -115,24 +115,30 @@ def accept(source: TwilioSource, form: Form, query: str, now: datetime) -> Accep
 def _what(fields: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, Any] | NotAContact:
     """Return the event and what it alone says, by the fields that only its webhook has."""
     status = fields.get("CallStatus", "")
+    # Before the recording: what a transcription is of comes with its text.
+    if heard := fields.get("TranscriptionText") or fields.get("SpeechResult"):
+        confidence = _number(fields.get("Confidence"), "Confidence")
+        return {"event": "transcript", "transcript": {"text": heard, "confidence": confidence}}
+    if "TranscriptionSid" in fields:
+        return NotAContact("transcription")
     if "RecordingUrl" in fields and "RecordingSid" in fields:
         if fields.get("RecordingStatus", "completed") != "completed":
             return NotAContact("recording")
         duration = _number(fields.get("RecordingDuration"), "RecordingDuration")
         return {"event": "recording", "recording": {"url": fields["RecordingUrl"], "duration": duration}}
-    if heard := fields.get("TranscriptionText") or fields.get("SpeechResult"):
-        confidence = _number(fields.get("Confidence"), "Confidence")
-        return {"event": "transcript", "transcript": {"text": heard, "confidence": confidence}}
     if "Digits" in fields:
         return _keys(fields["Digits"], ours)
     if "QueueResult" in fields or "DialCallStatus" in fields:
         answered = (fields.get("QueueResult") or fields.get("DialCallStatus")) in _REACHED_AGENT
-        return {"event": "queue_exit", "queue": {"answered": answered, "wait_s": _wait(fields)}}
+        return {
+            "event": "queue_exit",
+            "queue": {"answered": answered, "wait_s": _number(fields.get("QueueTime"), "QueueTime")},
+        }
     if status in _OVER:
         return {"event": "ended"}
-    if status in _UNDER_WAY and "CallbackSource" not in fields and "TranscriptionSid" not in fields:
+    if status in _UNDER_WAY and "CallbackSource" not in fields:
         return {"event": "started"}
-    return NotAContact(status[:32] or "unknown")
+    return NotAContact(status)
 
 
 def _keys(digits: str, ours: Mapping[str, str]) -> dict[str, Any] | NotAContact:
@@ -148,10 +154,6 @@ def _keys(digits: str, ours: Mapping[str, str]) -> dict[str, Any] | NotAContact:
         return {"event": "dtmf", "account_no": keyed}
     path = [*(menu_path(ours.get("menu_path")) or ()), keyed]
     return {"event": "dtmf", "digits": keyed, "menu_path": path[:DEEPEST_MENU]}
-
-
-def _wait(fields: Mapping[str, str]) -> float | None:
-    return _number(fields.get("QueueTime"), "QueueTime")
 
 
 def _number(text: str | None, name: str) -> float | None:

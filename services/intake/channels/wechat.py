@@ -219,12 +219,11 @@ def _no_contact(source: WeChatSource, message: Opened, occurred_at: datetime, no
     fields = message.fields
     event, openid = fields.get("Event", ""), fields["FromUserName"]
     kind = event.casefold()
-    shown = event[:_LONGEST_NAME]
     if kind == "location":
         position = _position(source, fields, "Latitude", "Longitude")
         if position is not None:
             talk.conversations.hint(source.name, openid, (position.lat, position.lon), occurred_at)
-        return NotAContact(shown)
+        return NotAContact(event)
     told: dict[str, Any] = {}
     if kind in {"subscribe", "unsubscribe"}:
         told = {"heard": "linked" if kind == "subscribe" else "unlinked"}
@@ -236,7 +235,7 @@ def _no_contact(source: WeChatSource, message: Opened, occurred_at: datetime, no
             "detail": None if status == "success" else status or None,
         }
     if not told:
-        return NotAContact(shown)
+        return NotAContact(event)
     heard = heard_of(
         source,
         Channel.WECHAT,
@@ -249,7 +248,7 @@ def _no_contact(source: WeChatSource, message: Opened, occurred_at: datetime, no
         **told,
     )
     welcome = talk.phrases.say(Prompt.WELCOME, source.language) if kind == "subscribe" else None
-    return NotAContact(shown, heard, welcome)
+    return NotAContact(event, heard, welcome)
 
 
 _REQUIRED: Final = ("ToUserName", "FromUserName", "CreateTime", "MsgType")

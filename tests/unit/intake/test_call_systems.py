@@ -97,6 +97,7 @@ def test_keys_are_the_next_choice_of_the_menu_unless_they_are_an_account() -> No
     account = heard(webhook("menu_path=1&gather=account", Digits="0123456789#"))
     assert (account.account_id, account.facts["menu_path"]) == ("0123456789", "1")
     assert heard(webhook("gather=account", Digits="10")).business_type is None
+    assert heard(webhook("gather=account", Digits="01234567890123456789")).account_id == "01234567890123456789"
     assert isinstance(webhook(Digits=""), NotAContact)
 
 
@@ -160,8 +161,38 @@ def test_the_same_webhook_again_is_the_same_contact_and_the_same_key_elsewhere_i
     ],
 )
 def test_a_queue_or_a_dial_ends_answered_or_given_up(fields: dict[str, str], answered: bool) -> None:
-    made = heard(webhook(**fields))
+    made = heard(webhook(QueueTime="41", **fields))
     assert (made.event, made.facts["answered"], made.final) == ("queue_exit", answered, not answered)
+    assert made.facts["queue_wait_s"] == 41.0
+
+
+RECORDED = {"RecordingSid": "RE1", "RecordingUrl": "https://api.twilio.com/RE1", "RecordingDuration": "12"}
+TRANSCRIBED = {"TranscriptionSid": "TR1", "CallStatus": "completed", **RECORDED}
+
+
+@pytest.mark.parametrize(
+    ("fields", "event", "text", "recorded"),
+    [
+        (RECORDED, "recording", None, True),
+        ({**RECORDED, "RecordingStatus": "absent"}, None, None, False),
+        ({**TRANSCRIBED, "TranscriptionText": "wire down"}, "transcript", "wire down", False),
+        ({**TRANSCRIBED, "TranscriptionStatus": "failed"}, None, None, False),
+        ({"SpeechResult": "停电了", "Confidence": "0.9"}, "transcript", "停电了", False),
+        ({"DialCallStatus": "no-answer", "RecordingUrl": "https://api.twilio.com/RE1"}, "queue_exit", None, False),
+        ({"CallStatus": ""}, None, None, False),
+    ],
+)
+def test_what_a_caller_said_counts_as_words_and_its_recording_once(
+    fields: dict[str, str], event: str | None, text: str | None, recorded: bool
+) -> None:
+    """A recording that was transcribed is told of again with its text."""
+    told = webhook(**fields)
+    if event is None:
+        assert isinstance(told, NotAContact)
+        return
+    made = heard(told)
+    assert (made.event, made.text, bool(made.attachments)) == (event, text, recorded)
+    assert made.facts.get("recording_s") == (12.0 if recorded else None)
 
 
 def test_of_an_outbound_call_the_customer_is_the_one_called() -> None:
@@ -249,6 +280,7 @@ def test_what_a_caller_hears_is_escaped_and_the_call_goes_on() -> None:
         '<?xml version="1.0" encoding="UTF-8"?><Response><Say language="zh-CN">a &lt; b &amp; \'c\'</Say>'
         '<Redirect method="POST">https://ivr.example/menu?a=1&amp;b=2</Redirect></Response>'
     )
+    assert b"<Say>known</Say>" in twilio.twiml("known", None, None)
     assert twilio.twiml(None, None, None).endswith(b"<Response></Response>")
 
 
