@@ -259,7 +259,8 @@ def _tell(
     if isinstance(tell, Quiet) and _waits_in_vain(tell, told):
         heard = [one for one in told if not one.unsent]
         first = needs_notice(standing, heard[-1] if heard else None, joined=joined, etr_moved_by=etr_moved_by, now=now)
-        tell = first if isinstance(first, Tell) else tell
+        # Under a revision of its own: the same word may have been made before, and not been sent either.
+        tell = replace(first, revision=standing.revision) if isinstance(first, Tell) else tell
     if isinstance(tell, Quiet):
         return tell
     incident = standing.incident_id

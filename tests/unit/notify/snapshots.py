@@ -25,7 +25,7 @@ CALM = Calm(timedelta(minutes=20), timedelta(minutes=60))
 
 @dataclass
 class Memory:
-    """Holds everything, where the store loads what a batch needs."""
+    """Holds everything, where the store loads what a batch needs; what waits is sent at once while it ``sends``."""
 
     now: datetime = NOW
     calm: Calm = CALM
@@ -35,6 +35,7 @@ class Memory:
     notices: list[Notice] = field(default_factory=list)
     sends: bool = True
     waiting: list[Notice] = field(default_factory=list)
+    sent: list[Notice] = field(default_factory=list)
     dropped: list[Notice] = field(default_factory=list)
     quiet: Counter[Quiet] = field(default_factory=Counter)
 
@@ -44,7 +45,7 @@ class Memory:
         told: dict[UUID, list[Told]] = {}
         for one in self.notices:
             if one.incident_id is not None and one not in self.dropped:
-                made = Told(one.incident_id, one.report_id, one.stage, one.revision, one.etr, unsent=not self.sends)
+                made = Told(one.incident_id, one.report_id, one.stage, one.revision, one.etr, one not in self.sent)
                 told.setdefault(one.recipient_id, []).append(made)
         book = Book(self.reporters, self.subscriptions, told)
         decision = decide(news, book, calm=self.calm, now=self.now)
@@ -58,13 +59,18 @@ class Memory:
 
     def _queue(self, decision: Decision) -> None:
         """Keep what waits: of a customer's words of an incident the newest, until it is not said any more."""
-        if self.sends:
-            return
         gone = {(one.recipient_id, one.subject) for one in decision.unsaid}
         self.dropped += [one for one in self.waiting if (one.recipient_id, one.incident_id) in gone]
         gone |= {(one.recipient_id, subject) for one in decision.notices for subject in one.replaces}
         self.waiting = [one for one in self.waiting if (one.recipient_id, one.incident_id) not in gone]
         self.waiting += decision.notices
+        if self.sends:
+            self.send()
+
+    def send(self) -> None:
+        """Send what waits."""
+        self.sent += self.waiting
+        self.waiting = []
 
 
 class Snapshots:

@@ -79,6 +79,32 @@ def _reporters(memory):
     return {report.int: one for report, one in memory.reporters.items() if one.recipient_id is not None}
 
 
+@settings(max_examples=300, deadline=None)
+@given(data=st.data(), actions=ACTIONS)
+def test_what_is_sent_is_true_in_the_end_however_long_words_wait(data, actions):
+    dedup = Dedup(Snapshots())
+    for action in actions:
+        dedup.act(action)
+    memory = Memory()
+    for _ in deliver(data, dedup.sent, memory, by_partition=True):
+        memory.sends = data.draw(st.booleans())
+    memory.send()
+
+    for customer, report in SINGLE.items():
+        told = [one for one in memory.sent if one.report_id.int == report]
+        truth = memory.standings.get(Snapshots.id(dedup.home.get(report, 0)))
+        if truth is None:
+            assert not told, customer
+            continue
+        assert told, "nobody is left out because their first word was overtaken"
+        assert (told[-1].stage is Stage.RESTORED) == (truth.state is IncidentState.RESTORED)
+        if truth.etr is not None and truth.state is not IncidentState.RESTORED:
+            assert told[-1].etr is not None
+            assert abs(told[-1].etr - truth.etr) <= memory.calm.usual
+        for before, after in pairwise(told):
+            assert (before.stage, before.etr) != (after.stage, after.etr)
+
+
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), actions=ACTIONS)
 def test_nobody_is_told_of_an_incident_they_have_left(data, actions):

@@ -140,6 +140,16 @@ def test_who_has_a_report_in_each_of_two_outages_hears_of_both_that_power_is_bac
     assert (stages(first), stages(second)) == ([("restored", "REF-1")], [("restored", "REF-2")])
 
 
+def test_what_was_said_of_two_homes_is_not_said_again_of_the_one_that_stays(memory, snapshots):
+    members, etr = [snapshots.member(1, 1), snapshots.member(2, 1)], snapshots.now + timedelta(hours=2)
+    memory.take([snapshots.changed(1, 1, joined=members, etr=etr)])
+    memory.take([snapshots.changed(1, 2, left=[1], etr=etr), snapshots.changed(2, 1, joined=[members[0]], minute=2)])
+    moved = [snapshots.changed(1, 3 + n, etr=etr + timedelta(minutes=15 * (n + 1))) for n in range(2)]
+
+    assert memory.take(moved[:1]) == []
+    assert stages(memory.take(moved[1:])) == [("etr_changed", "REF-2")]
+
+
 def test_what_one_outage_says_after_a_report_has_left_it_is_not_said_of_that_report(memory, snapshots):
     members, etr = [snapshots.member(1, 1), snapshots.member(2, 1)], snapshots.now + timedelta(hours=2)
     memory.take([snapshots.changed(1, 1, joined=members)])
@@ -210,7 +220,26 @@ def test_a_clock_that_is_hours_ahead_keeps_no_estimate_from_anybody(memory, snap
     assert memory.quiet[Quiet.ETR_PAST] == 1, "a crew's own that had passed as they said it"
 
 
-def test_the_same_snapshot_again_says_nothing(memory, snapshots):
+@pytest.mark.parametrize("heard", [True, False])
+def test_an_estimate_not_sent_is_not_told_once_the_crew_names_an_hour_that_has_passed(memory, snapshots, heard):
+    """Who was sent nothing yet hears that the report is received; the next estimate is told as the first."""
+    memory.sends = heard
+    memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])])
+    memory.sends = False
+    memory.take([snapshots.changed(1, 2, etr=snapshots.now + timedelta(hours=2))])
+    passed = snapshots.changed(1, 3, etr=snapshots.now)
+    for _ in range(2):
+        memory.take([passed])
+        assert stages(memory.waiting) == ([] if heard else [("received", "REF-1")])
+
+    memory.take([snapshots.changed(1, 4, etr=snapshots.now + timedelta(hours=3))])
+    memory.send()
+    assert stages(memory.sent) == [("received", "REF-1")] * heard + [("etr_set", "REF-1")]
+
+
+@pytest.mark.parametrize("sends", [True, False])
+def test_the_same_snapshot_again_says_nothing(memory, snapshots, sends):
+    memory.sends = sends
     change = snapshots.changed(1, 1, joined=[snapshots.member(1, 1)], etr=snapshots.now + timedelta(hours=2))
 
     assert len(memory.take([change, change])) == 1
