@@ -262,9 +262,8 @@ def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> 
             _kilovolts_problem(kilovolts),
             None if len(address) + len(phone) + len(name) <= _LONGEST_TEXT else _TOO_LONG,
         ]
-        if any(reasons):
-            for reason in filter(None, reasons):
-                problems.add(path, line, reason)
+        for reason in filter(None, reasons):
+            problems.add(path, line, reason)
         if account:
             accounts.add(account)
         if transformer and not problems.total:

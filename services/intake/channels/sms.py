@@ -294,5 +294,4 @@ def _epoch(value: int | str | None) -> datetime | None:
     text = str(value)
     if not (text.isascii() and text.isdigit()) or len(text) > len("9999999999999"):
         return None
-    moment = datetime.fromtimestamp(int(text) / 1000, UTC)
-    return moment if moment.year in _YEARS else None
+    return datetime.fromtimestamp(int(text) / 1000, UTC)

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _LONGEST_NAME: Final = 128
 _LONGEST_TEXT: Final = 4000
 _LONGEST_ADDRESS: Final = 500
-_YEARS: Final = range(1970, 2200)
 _MEDIA: Final = {"image": "image", "voice": "voice", "video": "video", "shortvideo": "video"}
 _KNOWN: Final = frozenset({"text", "location", "link", *_MEDIA})
 
@@ -83,7 +82,7 @@ def opened(source: WeChatSource | None, query: Mapping[str, Any], body: bytes) -
         encrypted = read(body)[1].get("Encrypt", "")
     except PayloadRefusedError:
         raise stranger() from None
-    if not encrypted or not signed(given, source.token, timestamp, nonce, encrypted):
+    if not signed(given, source.token, timestamp, nonce, encrypted):
         raise stranger()
     try:
         message, key = decrypt(source.encoding_aes_keys, encrypted, source.appid)
@@ -261,8 +260,7 @@ def _long(value: str) -> bool:
 def _time(seconds: str) -> datetime | None:
     if not (seconds.isascii() and seconds.isdigit()) or len(seconds) > len("9999999999"):
         return None
-    moment = datetime.fromtimestamp(int(seconds), UTC)
-    return moment if moment.year in _YEARS else None
+    return datetime.fromtimestamp(int(seconds), UTC)
 
 
 def _event_id(fields: Mapping[str, str]) -> str:
@@ -271,7 +269,7 @@ def _event_id(fields: Mapping[str, str]) -> str:
     Hashed, as an openid is personal and this id is not.
     """
     if fields.get("MsgId"):
-        return f"msg:{_digest(fields['MsgId'])}" if _long(fields["MsgId"]) else f"msg:{fields['MsgId']}"
+        return f"msg:{fields['MsgId']}"
     names = ("FromUserName", "CreateTime", "MsgType", "Event", "EventKey", *(("MsgID",) if "MsgID" in fields else ()))
     return f"event:{_digest(*(fields.get(name, '') for name in names))}"
 

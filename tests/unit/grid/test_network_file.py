@@ -179,6 +179,8 @@ def test_other_columns_any_order_and_a_byte_order_mark_are_fine(tmp_path):
     ("line", "reason"),
     [
         ("X,B,fuse,0,91,118", "lat 91, lon 118: not degrees on the globe"),
+        ("X,B,fuse,0,-90.5,118", "lat -90.5, lon 118: not degrees on the globe"),
+        ("X,B,fuse,0,31,-180.5", "lat 31, lon -180.5: not degrees on the globe"),
         ("X,B,fuse,0,north,118", "not two numbers"),
         ("X,B,fuse,0,31 N,118", "not two numbers"),
         ("X,B,fuse,perhaps,31,118", "normally_open must be 0 or 1, not 'perhaps'"),
@@ -422,6 +424,22 @@ def test_a_device_may_have_a_name_and_keeps_it(tmp_path):
     path.write_text(f"{HEADER},name\nS,,substation,0,31.1,118.1,{'线' * 201}\n", encoding="utf-8")
     with pytest.raises(NetworkFileError, match=r"network\.csv:2: name is longer than 200 characters"):
         read_devices(path)
+    path.write_text(f"{HEADER},name\nS,,substation,0,31.1,118.1,宋北\u2028站\n", encoding="utf-8")
+    with pytest.raises(NetworkFileError, match=r"network\.csv:2: name .* has a character that cannot be printed"):
+        read_devices(path)
+
+
+def test_a_substation_may_be_called_what_a_database_writes_for_nothing(tmp_path):
+    path = tmp_path / "network.csv"
+    path.write_text(f"{HEADER}\nNA,,substation,0,31,118\nF,NA,fuse,0,31,118\n", encoding="utf-8")
+    assert [row.parent for row in read_devices(path)] == [None, "NA"]
+
+
+def test_only_an_open_device_has_another_end(tmp_path):
+    path = tmp_path / "network.csv"
+    rows = ["S,,substation,0,31,118,", "F,S,fuse,0,31,118,S", "TIE,S,switch,1,31,118,F", "END,S,switch,1,31,118,"]
+    path.write_text("\n".join([f"{HEADER},other_end", *rows, ""]), encoding="utf-8")
+    assert [row.other_end for row in read_devices(path)] == [None, None, "F", None]
 
 
 def test_devices_by_column_are_the_rows_that_were_put_in() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.contracts.envelope import Refusal, RefusedError, open_record
 from services.contracts.values import Channel
@@ -15,7 +16,7 @@ from services.intake.accepting import Acceptance
 from services.intake.channels.contact import contact_of
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.intake.channels.source import FormSource
-from services.intake.metrics import UNRESOLVED
+from services.intake.metrics import ACCEPTED, UNRESOLVED
 from services.intake.settings import IntakeSettings
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
@@ -141,6 +142,24 @@ async def test_a_contact_too_large_for_kafka_is_its_senders_trouble_alone() -> N
         for name in ("other", "next"):
             here.kafka.answer(name)
             await here.sends[name]
+
+
+async def test_that_kafka_is_away_and_back_is_logged_once_and_what_it_has_is_counted() -> None:
+    counted = ACCEPTED.labels("web", "form")._value
+    before = counted.get()
+    async with scene() as here:
+        with capture_logs() as logged:
+            for name, error in (
+                ("a", UnavailableError("away")),
+                ("b", UnavailableError("away")),
+                ("c", None),
+                ("d", None),
+            ):
+                await here.send(name)
+                here.kafka.answer(name, error)
+                await asyncio.wait([here.sends[name]])
+    assert [one["event"] for one in logged] == ["contacts_not_accepted", "contacts_accepted_again"]
+    assert counted.get() - before == 2
 
 
 async def test_a_sender_that_goes_away_frees_its_place() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.values import Channel
+from services.intake import limits as limits_module
 from services.intake.channels.contact import contact_of, heard_of
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.intake.channels.source import FormSource
@@ -59,11 +60,30 @@ def test_what_nobody_named_is_treated_as_an_outage():
     ]
 
 
-def test_one_customer_that_floods_is_slowed_and_the_neighbours_are_not():
+@pytest.mark.parametrize("channel", ["phone", "wechat"])
+def test_one_customer_that_floods_is_slowed_and_the_neighbours_are_not(channel):
+    """Each of their messages is a ticket of its own, as far as is known here."""
     limits = Limits(source=PLENTY, customer=Rate(0.5, 20), address=PLENTY)
-    assert sent(limits, 100, phone="13800000000") == 18
-    assert sent(limits, 1, phone="13800000001") == 1
-    assert sent(limits, 10, at=4.0, phone="13800000000") == 2
+
+    def passed(count: int, who: str, at: float = 0.0) -> int:
+        named = {"phone": who} if channel == "phone" else {"reply_to": {"channel": channel, "address": who}}
+        return sum(sent(limits, 1, at=at, ticket=uuid5(NAMESPACE_URL, f"{at}{n}"), **named) for n in range(count))
+
+    assert passed(100, "13800000000") == 18
+    assert passed(1, "13800000001") == 1
+    assert passed(10, "13800000000", at=4.0) == 2
+
+
+def test_whoever_goes_on_flooding_is_not_forgotten_for_many_who_come_once(monkeypatch):
+    monkeypatch.setattr(limits_module, "_MOST_BUCKETS", 3)
+    buckets = Buckets(Rate(0.0001, 4))
+    passed = 0
+    for stranger in range(50):
+        passed += buckets.wait("flood", Urgency.DANGER, 0.0) == 0
+        buckets.wait(stranger, Urgency.DANGER, 0.0)
+    assert passed == 4
+    assert buckets.wait(0, Urgency.DANGER, 0.0) == 0, "one that is forgotten is full again"
+    assert len(buckets._levels) == 3
 
 
 def test_callers_behind_one_number_do_not_take_one_anothers_place():

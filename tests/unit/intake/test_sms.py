@@ -131,6 +131,25 @@ def test_the_same_words_without_a_time_or_number_are_a_new_contact_a_week_later(
     assert first.contact.contact_id != week.contact.contact_id
 
 
+def test_a_number_of_the_message_names_it_whenever_it_is_pushed_again() -> None:
+    message = one("aliyun", "13800000000", "停电了", send_time=None)
+    (first,), (week,) = push("aliyun", message), push("aliyun", message, now=NOW + timedelta(days=7))
+    assert first.contact.contact_id == week.contact.contact_id
+
+
+@providers
+def test_a_text_beyond_the_contract_is_clipped_and_says_so(provider: str) -> None:
+    (long,), (usual,) = (push(provider, one(provider, "13800000000", "停" * length)) for length in (5000, 4000))
+    assert (len(long.contact.text), long.contact.facts["text_clipped"]) == (4000, True)
+    assert "text_clipped" not in usual.contact.facts
+
+
+@providers
+def test_an_account_alone_is_asked_what_the_matter_is(provider: str) -> None:
+    (found,) = push(provider, one(provider, "13800000000", "0123456789"))
+    assert "什么情况" in found.reply
+
+
 @providers
 def test_an_outage_and_the_account_after_it_are_one_ticket(provider: str) -> None:
     talk = Talk.fresh(lambda: PHRASES)
@@ -176,6 +195,7 @@ def test_a_keyword_alone_is_told_of_the_recipient(provider: str, text: str, hear
 def test_a_keyword_of_two_letters_is_no_english(provider: str, text: str, language: str) -> None:
     (found,) = push(provider, one(provider, "13800000000", text))
     assert found.heard.language == language
+    assert found.reply.isascii() is (language == "en"), "and is answered so"
 
 
 @pytest.mark.parametrize(
@@ -212,10 +232,14 @@ def test_words_around_a_keyword_make_it_a_contact(provider: str, text: str) -> N
     [
         ("aliyun", {"send_time": "2026-11-22 09:00:00"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
         ("aliyun", {"send_time": "yesterday"}, None),
+        ("aliyun", {"send_time": "9999-12-31 23:59:59"}, None),
+        ("aliyun", {"send_time": "0001-01-01 00:00:00"}, None),
         ("aliyun", {"sequence_id": "777"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
         ("volcengine", {"recv_time": "1795309200000"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
         ("volcengine", {"recv_time": -5}, None),
         ("baidu", {"receiveTime": "2026-11-22T01:00:00"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
+        ("baidu", {"receiveTime": "2026-11-22T01:00:00+00:00:30"}, None),
+        ("volcengine", {"recv_time": "99999999999999"}, None),
         ("baidu", {"receiveTime": 1_795_309_200_000}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
         ("generic", {"received_at": "2026-11-22T09:00:00+08:00"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
     ],
@@ -265,6 +289,7 @@ def test_our_own_form_needs_an_id_and_an_offset() -> None:
         [{"phone": "13800000000", "text": "x"}, one("generic", "138000", "x", received_at="2026-11-22T09:00")],
     )
     assert [refusal.reason for refusal in found] == [Reason.NO_EVENT_ID, Reason.BAD_FIELD]
+    assert [field.field for refusal in found for field in refusal.fields] == ["event_id", "received_at"]
     body = json.dumps({"phone": "13800000000", "text": "x"}).encode()
     (named,) = sms.accept(gateway("generic"), body, "key-1", NOW, Talk.fresh(lambda: PHRASES))
     assert isinstance(named, Accepted)

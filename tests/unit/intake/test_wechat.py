@@ -64,6 +64,11 @@ def test_a_text_message_becomes_a_contact() -> None:
     )
 
 
+def test_an_account_number_in_a_text_is_the_citizens() -> None:
+    assert message("text", Content="停电了，户号0123456789").account_id == "0123456789"
+    assert message("text", Content="停电了").account_id is None
+
+
 def test_location_x_is_the_latitude() -> None:
     made = message("location", Location_X="23.134521", Location_Y="113.358803", Scale="20", Label="天河区")
     assert (made.position.lat, made.position.lon, made.position.crs) == (23.134521, 113.358803, Crs.GCJ02)
@@ -103,6 +108,10 @@ def test_media_come_by_reference(kind: str, fields: dict[str, str], attachment: 
     assert [(one.kind, one.ref) for one in made.attachments] == [attachment]
     assert made.text == text
     assert made.event == kind
+
+
+def test_a_picture_that_is_not_named_is_no_attachment() -> None:
+    assert message("image", PicUrl="http://p.example/1").attachments == ()
 
 
 def test_a_kind_of_message_we_do_not_know_still_reaches_a_person() -> None:
@@ -191,6 +200,7 @@ def test_dtds_and_entities_are_refused(body: bytes) -> None:
         (xml(MsgType="text", CreateTime="99999999999999"), Reason.BAD_FIELD),
         (xml(MsgType="text", CreateTime="٣"), Reason.BAD_FIELD),
         (xml(MsgType="text", FromUserName="o" * 200), Reason.BAD_FIELD),
+        (xml(MsgType="text", MsgId="9" * 200), Reason.BAD_FIELD),
     ],
 )
 def test_what_the_platform_never_sends_is_refused(body: bytes, reason: Reason) -> None:
@@ -259,6 +269,8 @@ def test_a_place_where_the_chat_was_opened_is_a_hint_for_people_and_no_position(
     assert isinstance(made, Accepted)
     assert made.contact.position is None
     assert made.contact.facts == {"hint_lat": 23.1, "hint_lon": 113.3, "hint_crs": "gcj02"}
+    placed = xml(MsgType="location", MsgId="3", Location_X="32.1", Location_Y="118.8")
+    assert "hint_lat" not in taken(ACCOUNT, placed, NOW, talk).contact.facts, "who says where needs no hint"
     later = taken(ACCOUNT, xml(MsgType="text", MsgId="2", Content="停电了", CreateTime="1763771900"), NOW, talk)
     assert isinstance(later, Accepted)
     assert later.contact.facts == {}

@@ -204,7 +204,10 @@ def test_compatible_mode_reads_the_encrypted_one_of_the_two() -> None:
     query, body = sender.request(sender.message("o1", "text", Content="真"))
     both = body.replace(b"<xml>", "<xml><Content>假</Content>".encode())
     assert wechat.opened(source, query, both).fields["Content"] == "真"
-    assert wechat.opened(source, *unsigned_plaintext()).fields["Content"] == "停电了"
+    clear = wechat.opened(source, *unsigned_plaintext())
+    assert clear.fields["Content"] == "停电了"
+    reply = wechat.answer(clear, "好", NOW)
+    assert wechat.sealed(source, clear, reply, "1", NOW, b"q" * 16) == reply, "and is answered in clear"
 
 
 def test_a_retry_has_another_ciphertext_and_the_same_fingerprint() -> None:
