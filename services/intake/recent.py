@@ -64,6 +64,5 @@ class RecentKeys:
 
     def _remember(self, key: bytes, fingerprint: bytes) -> None:
         self._seen[key] = fingerprint
-        self._seen.move_to_end(key)
         while len(self._seen) > self._most:
             self._seen.popitem(last=False)
