@@ -10,6 +10,7 @@ import pytest
 from services.contracts import ids
 from services.contracts.messages import ReportSettled
 from services.contracts.values import IncidentState, ProgressStage
+from services.notify.domain.decide import present
 from services.notify.domain.notice import Quiet, Stage, Template, settle
 
 
@@ -127,6 +128,25 @@ def test_a_report_that_moves_is_not_received_again_and_hears_only_of_the_new_inc
     assert new[0].incident_id == snapshots.id(2)
     assert set(new[0].replaces) == {snapshots.id(1), snapshots.id(2)}  # what is unsent of the old one is out of date
     assert memory.quiet[Quiet.LEFT] == 1
+    assert memory.quiet[Quiet.NOTHING_TO_TELL] == 0
+
+
+def test_power_that_comes_back_fails_again_and_comes_back_again_is_told_each_time(memory, snapshots):
+    states = [IncidentState.PREDICTED, IncidentState.RESTORED] * 2
+    told = []
+    for revision, state in enumerate(states, start=1):
+        joined = [snapshots.member(1, 1)] if revision == 1 else []
+        told += memory.take([snapshots.changed(1, revision, joined=joined, state=state)])
+
+    assert [one.stage.value for one in told] == ["received", "restored", "joined_known", "restored"]
+    assert [one.revision for one in told] == [1, 2, 3, 4]
+
+
+def test_who_asks_right_after_reporting_hears_that_it_is_received(memory, snapshots):
+    memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])])
+    standing = memory.standings[snapshots.id(1)]
+
+    assert present(standing, joined_revision=1, now=snapshots.now).stage is Stage.RECEIVED
 
 
 def test_who_has_a_report_in_each_of_two_outages_hears_of_both_that_power_is_back(memory, snapshots):
