@@ -312,7 +312,7 @@ def make_notice(
         revision=tell.revision,
         template=tell.template,
         etr=tell.etr,
-        restored_at=restored_at if tell.stage is Stage.RESTORED else None,
+        restored_at=restored_at,
         caused_at=caused_at,
         turn=reporter.turn if turn is None else turn,
         replaces=replaces,

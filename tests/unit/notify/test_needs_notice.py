@@ -11,7 +11,7 @@ from services.contracts.values import IncidentState
 from services.notify.domain.asked import Asked, Settled, truth
 from services.notify.domain.decide import needs_notice, present
 from services.notify.domain.incident import Standing
-from services.notify.domain.notice import Quiet, Stage, Tell, Template, Told
+from services.notify.domain.notice import Quiet, Stage, Tell, Template, Told, without_etr
 
 A, B = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
@@ -207,3 +207,20 @@ def test_who_asks_about_planned_work_hears_no_end_that_has_passed(until, templat
     asked = Asked("en", Settled("answered", "planned_outage", PAST, until), 0, None, None)
 
     assert truth(asked, NOW).tell.template is template
+
+
+@pytest.mark.parametrize(
+    ("stage", "template", "first_word", "left"),
+    [
+        (Stage.JOINED_KNOWN, Template.JOINED_KNOWN_ETR, True, Template.JOINED_KNOWN),
+        (Stage.ANSWERED, Template.ANSWERED_PLANNED, False, Template.ANSWERED),
+        (Stage.ETR_SET, Template.ETR_SET, True, Template.JOINED_KNOWN),
+        (Stage.ETR_SET, Template.ETR_SET, False, None),
+        (Stage.ETR_CHANGED, Template.ETR_CHANGED, False, None),
+        (Stage.ASKED, Template.ETR_SET, False, Template.JOINED_KNOWN),
+    ],
+)
+def test_of_a_notice_whose_estimate_has_passed_the_rest_is_said_to_whoever_knows_nothing_or_asked(
+    stage, template, first_word, left
+):
+    assert without_etr(stage, template, first_word=first_word) is left
