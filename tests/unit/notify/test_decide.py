@@ -9,9 +9,9 @@ import pytest
 
 from services.contracts import ids
 from services.contracts.messages import ReportSettled
-from services.contracts.values import IncidentState, ProgressStage
+from services.contracts.values import IncidentState, ProgressStage, Recipient
 from services.notify.domain.decide import present
-from services.notify.domain.notice import Quiet, Stage, Template, settle
+from services.notify.domain.notice import Quiet, Stage, Template, is_told, link_id, settle
 
 
 def stages(notices):
@@ -298,6 +298,31 @@ def settled(snapshots, **said):
     member = snapshots.member(7, 1, language="en")
     fields = {"area": "S1", "outcome": "answered", "reason": "planned_outage", "settled_at": snapshots.now, **said}
     return settle(ReportSettled(**(member.model_dump(exclude={"customer_class"}) | fields)))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "told"),
+    [
+        ("answered", "arrears", True),
+        ("needs_person", "device_unknown", True),
+        ("in_incident", "plan_withdrawn", True),
+        ("in_incident", "undone_by_person", True),
+        ("in_incident", "not_planned_after_all", False),
+    ],
+)
+def test_of_a_report_in_an_incident_only_an_answer_taken_back_is_told_beside_it(snapshots, outcome, reason, told):
+    member = snapshots.member(7, 1)
+    said = {"area": "S1", "outcome": outcome, "reason": reason, "settled_at": snapshots.now, "incident_id": UUID(int=1)}
+    assert is_told(ReportSettled(**(member.model_dump(exclude={"customer_class"}) | said))) is told
+
+
+def test_who_stops_messages_to_a_number_stops_texts_and_calls_however_it_is_spelled():
+    def link(channel, address):
+        return link_id(Recipient(channel=channel, address=address))
+
+    assert link("sms", "13800000000") == link("phone", "+86 138 0000 0000") != link("sms", "13800000001")
+    assert link("wechat", "13800000000") != link("sms", "13800000000"), "an openid is no number"
+    assert link("sms", "95598") == link("phone", "95598"), "nor need it be one of a subscriber"
 
 
 def test_whose_outage_is_planned_is_told_until_when(snapshots):
