@@ -65,6 +65,13 @@ def test_what_is_remembered_carries_a_conversation_over_the_end_of_its_span() ->
     assert Conversations().turn("gh_1", "o1", replace(PLACE, at=late + timedelta(seconds=40))).ticket != first.ticket
 
 
+def test_a_conversation_lasts_as_long_as_something_is_said_every_half_hour() -> None:
+    talk = Conversations()
+    at = [AT + n * timedelta(minutes=25) for n in range(5)]
+    said = [replace(ACCOUNT, event_id=f"m{n}", at=moment) for n, moment in enumerate(at)]
+    assert len({talk.turn("gh_1", "o1", one).ticket for one in (replace(OUTAGE, event_id="m"), *said)}) == 1
+
+
 def test_after_silence_it_is_another_conversation() -> None:
     talk = Conversations()
     first = talk.turn("gh_1", "o1", OUTAGE)
