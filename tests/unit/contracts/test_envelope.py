@@ -151,6 +151,15 @@ def test_a_trace_is_continued_or_begun():
     assert child_trace("nonsense", cause, "router").split("-")[1] == cause.hex
 
 
+def test_an_event_that_carries_its_trace_inside_needs_no_header_of_it():
+    record = encode(PROGRESS, topic="dispatch.progress.v1", source="crew", structured=True)
+    alone = [header for header in record.headers if header[0] != "traceparent"]
+    assert open_record(record.value, alone).traceparent == open_record(record.value, record.headers).traceparent
+    event = json.loads(record.value)
+    del event["traceparent"]
+    assert open_record(json.dumps(event).encode(), alone).traceparent is None
+
+
 def test_a_trace_that_cannot_be_written_in_utf_8_is_begun_anew():
     """JSON may escape half of a surrogate pair: one in a partner's event must not end whoever continues the trace."""
     record = encode(PROGRESS, topic="dispatch.progress.v1", source="crew", structured=True)
