@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from hashlib import sha256
 from uuid import UUID, uuid5
 
 import pytest
@@ -141,6 +142,16 @@ def test_two_sendings_of_one_event_have_one_fingerprint():
     later = PROGRESS.model_copy(update={"at": AT.replace(hour=9)})
     assert fingerprint(PROGRESS, without=("at",)) == fingerprint(later, without=("at",))
     assert fingerprint(PROGRESS) != fingerprint(later)
+
+
+def test_an_event_sent_again_after_an_upgrade_or_written_otherwise_has_the_fingerprint_it_had():
+    """It is stored for weeks: computed in another way, a repeat would be another body under one id."""
+    event = {"specversion": "1.0", "id": str(UUID(int=7)), "type": "t", "data": {"b": "停电", "a": [1, 2.5]}}
+    headers = [("content-type", b"application/cloudevents+json")]
+    written = [json.dumps(event), json.dumps(event, ensure_ascii=False, indent=2), json.dumps(event | {"source": "x"})]
+    assert {open_record(text.encode(), headers).fingerprint.hex() for text in written} == {
+        sha256('{"b":"停电","a":[1,2.5]}'.encode()).hexdigest()
+    }
 
 
 def test_a_trace_is_continued_or_begun():
