@@ -144,6 +144,14 @@ def test_two_sendings_of_one_event_have_one_fingerprint():
     assert fingerprint(PROGRESS) != fingerprint(later)
 
 
+def test_a_fingerprint_that_its_sender_gives_is_the_one_that_counts():
+    content = sha256(b"what was sent").digest()
+    record = encode(PROGRESS, topic="dispatch.progress.v1", source="crew", content=content)
+    assert open_record(record.value, record.headers).fingerprint == content
+    plain = encode(PROGRESS, topic="dispatch.progress.v1", source="crew")
+    assert open_record(plain.value, plain.headers).fingerprint == sha256(plain.value).digest()
+
+
 def test_an_event_sent_again_after_an_upgrade_or_written_otherwise_has_the_fingerprint_it_had():
     """It is stored for weeks: computed in another way, a repeat would be another body under one id."""
     event = {"specversion": "1.0", "id": str(UUID(int=7)), "type": "t", "data": {"b": "停电", "a": [1, 2.5]}}
@@ -158,7 +166,7 @@ def test_a_trace_is_continued_or_begun():
     cause = uuid5(UUID(int=0), "x")
     begun = child_trace(None, cause, "intake")
     assert begun.split("-")[1] == cause.hex
-    assert child_trace(begun, cause, "router").split("-")[1] == cause.hex
+    assert child_trace(begun, uuid5(UUID(int=0), "y"), "router").split("-")[1] == cause.hex
     assert child_trace("nonsense", cause, "router").split("-")[1] == cause.hex
 
 

@@ -248,6 +248,27 @@ def test_a_file_that_is_no_such_csv_is_refused_at_its_line(tmp_path, content, li
     assert reason in told
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (HEADER.encode() + b"\n", "network.csv: has no device"),
+        (b"name\n", f"network.csv:1: no column {', '.join(HEADER.split(','))}; the header has name"),
+        (HEADER.encode() + b"\nS,,substation,0,31\n", "network.csv:2: 5 fields where the header has 6"),
+        (b'id,"parent\n', "network.csv:1: is not CSV from here on: unexpected end of data"),
+        (
+            HEADER.encode() + b'\n"S\0,,substation,0,31,118\n',
+            "network.csv:2: has a NUL character: save the file as UTF-8 text",
+        ),
+    ],
+)
+def test_of_a_file_with_one_problem_that_is_told_and_nothing_else(tmp_path, content, told):
+    path = tmp_path / "network.csv"
+    path.write_bytes(content)
+    with pytest.raises(NetworkFileError) as caught:
+        read_devices(path)
+    assert str(caught.value) == told
+
+
 def test_a_missing_file_is_a_problem_not_a_traceback(tmp_path):
     ((line, reason),) = problems_of(read_devices, tmp_path / "nothing.csv")
     assert line == 0
