@@ -117,6 +117,80 @@ def test_a_choice_that_comes_as_a_number_is_not_lost(accept: Any) -> None:
         assert "menu_path" in field
 
 
+LEG = {"Uniqueid": "1.42", "Linkedid": "1.42"}
+CHANNEL = {"id": "1.42", "caller": {"number": "13800138000"}, "dialplan": {"context": "password"}}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "ChannelDtmfReceived", "digit": "1", "channel": CHANNEL},
+        {"type": "ChannelDtmfReceived", "digit": "1", "channel": {"id": "1.42"}},
+        {"type": "ChannelUserevent", "eventname": "billing", "channel": CHANNEL, "userevent": {"event": "ended"}},
+        {"type": "ChannelStateChange", "channel": CHANNEL},
+        {"Event": "DTMFEnd", "Digit": "1", "Context": "password", **LEG},
+        {"Event": "DTMFEnd", "Digit": "1", "Context": "main", "Direction": "Sent", **LEG},
+        {"Event": "UserEvent", "UserEvent": "billing", "event": "ended", **LEG},
+        {"Event": "Newchannel", **LEG, "Uniqueid": "1.43"},
+        {"Event": "Hangup", **LEG, "Uniqueid": "1.43"},
+        {"Event": "BridgeEnter", **LEG},
+    ],
+)
+def test_of_asterisk_no_key_outside_of_the_menu_counts_and_no_leg_but_the_callers(event: dict[str, Any]) -> None:
+    """Elsewhere keys may be a password; an agent's leg that ends is not the call's end."""
+    assert isinstance(asterisk.accept(SOURCE, json.dumps(event).encode(), None, NOW), NotAContact)
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (
+            {"Event": "DTMFEnd", "Digit": "1", "Context": "main", "Direction": "Received"},
+            ("dtmf", "fault_report", None),
+        ),
+        ({"Event": "AgentConnect", "Interface": "PJSIP/7"}, ("queue_exit", None, "PJSIP/7")),
+        ({"Event": "AgentConnect", "Interface": "PJSIP/7", "MemberName": "a-7"}, ("queue_exit", None, "a-7")),
+        ({"Event": "Hangup"}, ("ended", None, None)),
+    ],
+)
+def test_what_asterisk_says_of_the_callers_leg(event: dict[str, str], told: tuple[str, str | None, str | None]) -> None:
+    for number, phone in (("13800138000", "13800138000"), ("<unknown>", None), ("Unknown", None)):
+        made = heard(asterisk.accept(SOURCE, json.dumps({**event, **LEG, "CallerIDNum": number}).encode(), None, NOW))
+        assert (made.event, made.business_type, made.facts.get("agent_id"), made.phone) == (*told, phone)
+
+
+@pytest.mark.parametrize(
+    ("detail", "told"),
+    [
+        ({"eventType": "INITIATED", "initiationMethod": "INBOUND"}, "started"),
+        ({"eventType": "INITIATED", "initiationMethod": "OUTBOUND"}, None),
+        ({"eventType": "CONNECTED_TO_AGENT", "agentInfo": {"agentArn": "arn:aws:connect:x/agent/a-7"}}, "queue_exit"),
+        ({"eventType": "DISCONNECTED", "channel": "CHAT"}, None),
+        ({"eventType": "CONTACT_DATA_UPDATED"}, None),
+        ({"eventType": "DISCONNECTED"}, "ended"),
+    ],
+)
+def test_what_the_events_of_amazon_connect_say_of_a_call(detail: dict[str, Any], told: str | None) -> None:
+    event = {"detail-type": "Amazon Connect Contact Event", "id": "e1", "time": "2026-07-14T11:36:20Z"}
+    body = {**event, "detail": {"contactId": "c", "channel": "VOICE", **detail}}
+    found = connect.accept(SOURCE, json.dumps(body).encode(), None, NOW)
+    if told is None:
+        assert isinstance(found, NotAContact)
+        return
+    made = heard(found)
+    assert (made.event, made.source_event_id) == (told, "e1")
+    assert (made.facts.get("answered"), made.facts.get("agent_id")) == (
+        (True, "a-7") if told == "queue_exit" else (None, None)
+    )
+
+
+def test_of_amazon_connect_what_a_flow_passes_counts_before_what_the_contact_carries() -> None:
+    data = {"Channel": "voice", "ContactId": "c", "Attributes": {"menu_path": "2", "account_no": "0123456789"}}
+    details = {"ContactData": data, "Parameters": {"event": "dtmf", "menu_path": "1"}}
+    made = heard(connect.accept(SOURCE, json.dumps({"Details": details}).encode(), None, NOW))
+    assert (made.business_type, made.account_id) == ("fault_report", "0123456789")
+
+
 @pytest.mark.parametrize("language", ["zh_CN.UTF-8", "custom/zh", "cn_mandarinfemale", "普通话", "x" * 99])
 def test_a_language_by_a_name_of_the_systems_own_costs_no_call(language: str) -> None:
     """Asterisk's is the name of a folder of sounds."""
@@ -228,6 +302,8 @@ def test_a_wrong_field_has_the_vendors_name() -> None:
 
     assert wrong_fields(manager("Event: Newchannel\r\nUniqueid: \r\n")) == {"Uniqueid"}
     assert wrong_fields(manager("Event: Hangup\r\nUniqueid: 1\r\nTimestamp: soon")) == {"Timestamp"}
+    for never in ("-1", "7258118400", "nan"):
+        assert wrong_fields(manager(f"Event: Hangup\r\nUniqueid: 1\r\nTimestamp: {never}")) == {"Timestamp"}
     assert wrong_fields(manager("Event: AgentConnect\r\nUniqueid: 1\r\nHoldTime: long")) == {"HoldTime"}
     assert wrong_fields(manager('{"type": "StasisStart"}')) == {"channel.id"}
     assert wrong_fields(manager('{"Event": "Hangup", "Uniqueid": 7}')) == {"Uniqueid"}
