@@ -115,7 +115,7 @@ def test_what_cannot_be_is_refused_with_the_devices_named(operation, field, reas
 
 def test_both_ends_below_the_opened_switch_would_be_an_island():
     rows = TWO_FEEDERS | network(row("INNER", "X1", is_open=True, joins="Z1"))
-    with pytest.raises(SwitchingError, match=r"close: \d+ devices below 'B1' would be an island"):
+    with pytest.raises(SwitchingError, match="close: 8 devices below 'B1' would be an island"):
         switched(rows, Switching("INNER", "B1"))
 
 
@@ -124,6 +124,12 @@ def test_without_a_known_other_end_it_must_be_said():
     with pytest.raises(SwitchingError, match="to: is needed"):
         switched(rows, Switching("TIE", "X1"))
     assert switched(rows, Switching("TIE", "X1", "Y1")) == switched(TWO_FEEDERS, Switching("TIE", "X1"))
+
+
+def test_a_tie_that_joins_what_the_network_does_not_have_is_refused():
+    rows = TWO_FEEDERS | network(row("TIE", "B2", is_open=True, joins="GONE"))
+    with pytest.raises(SwitchingError, match="to: the network has no device 'GONE', which 'TIE' joins"):
+        switched(rows, Switching("TIE", "X1"))
 
 
 @pytest.mark.parametrize("joined", ["OTHER", "NEW"])
