@@ -114,7 +114,8 @@ def test_what_cannot_be_is_refused_with_the_devices_named(operation, field, reas
 
 
 def test_both_ends_below_the_opened_switch_would_be_an_island():
-    rows = TWO_FEEDERS | network(row("INNER", "X1", is_open=True, joins="Z1"))
+    elsewhere = row("FAR", "of an area that is not looked at", is_open=True, joins="B2")
+    rows = TWO_FEEDERS | network(row("INNER", "X1", is_open=True, joins="Z1"), elsewhere)
     with pytest.raises(SwitchingError, match="close: 8 devices below 'B1' would be an island"):
         switched(rows, Switching("INNER", "B1"))
 

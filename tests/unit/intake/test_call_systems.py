@@ -133,6 +133,7 @@ CHANNEL = {"id": "1.42", "caller": {"number": "13800138000"}, "dialplan": {"cont
         {"Event": "UserEvent", "UserEvent": "billing", "event": "ended", **LEG},
         {"Event": "Newchannel", **LEG, "Uniqueid": "1.43"},
         {"Event": "Hangup", **LEG, "Uniqueid": "1.43"},
+        {"Event": "DTMFBegin", "Digit": "1", "Context": "main", **LEG},
         {"Event": "BridgeEnter", **LEG},
     ],
 )
@@ -157,6 +158,11 @@ def test_what_asterisk_says_of_the_callers_leg(event: dict[str, str], told: tupl
     for number, phone in (("13800138000", "13800138000"), ("<unknown>", None), ("Unknown", None)):
         made = heard(asterisk.accept(SOURCE, json.dumps({**event, **LEG, "CallerIDNum": number}).encode(), None, NOW))
         assert (made.event, made.business_type, made.facts.get("agent_id"), made.phone) == (*told, phone)
+
+
+def test_what_a_dialplan_leaves_out_is_as_the_call_has_it() -> None:
+    said = {"Event": "UserEvent", "UserEvent": "gridline", "event": "ended", "Language": "en", **LEG}
+    assert heard(asterisk.accept(SOURCE, json.dumps(said).encode(), None, NOW)).language == "en"
 
 
 @pytest.mark.parametrize(
