@@ -139,7 +139,7 @@ def _ami(
         "ani": _known(lower.get("calleridnum")),
         "dnis": number_of(lower.get("exten")),
         "language": lower.get("language"),
-        **{name: value for name, value in what.items() if value is not None},
+        **what,
     }
     return accept_call(source, told, _AMI_NAMES, sha256=sha256, now=now, given_id=given_id)
 

@@ -161,7 +161,8 @@ def test_what_asterisk_says_of_the_callers_leg(event: dict[str, str], told: tupl
 
 
 def test_what_a_dialplan_leaves_out_is_as_the_call_has_it() -> None:
-    said = {"Event": "UserEvent", "UserEvent": "gridline", "event": "ended", "Language": "en", **LEG}
+    ended = {"type": "ChannelUserevent", "eventname": "gridline", "userevent": {"event": "ended"}}
+    said = {**ended, "channel": {"id": "1.42", "language": "en"}}
     assert heard(asterisk.accept(SOURCE, json.dumps(said).encode(), None, NOW)).language == "en"
 
 
