@@ -229,6 +229,18 @@ def test_an_account_a_position_an_address_or_words_say_where_somebody_is(told: d
     assert says_where(folded(contact(**told))) is says
 
 
+@pytest.mark.parametrize("text", ["停电了", "查电费"])
+def test_a_danger_named_in_a_thread_without_a_report_makes_a_danger_of_its_ticket(text: str) -> None:
+    """Whoever has it is called back: it is one matter, and no second ticket."""
+    world = after(
+        contact("first", thread="t", text=text, **WECHAT),
+        contact("said", thread="t", minutes=1, text="着火了", **WECHAT),
+    )
+    ticket = world.take(contact("here", thread="t", minutes=2, position=HOME, **WECHAT))
+    assert world.live == [ticket]
+    assert (ticket.ticket_id, ticket.queue) == (contact("x", thread="t").ticket_id, "emergency")
+
+
 def test_a_call_that_turns_out_to_be_about_the_open_matter_becomes_part_of_it() -> None:
     call = {"channel": Channel.PHONE, "phone": "13800000000", "reply_to": None}
     world = after(
