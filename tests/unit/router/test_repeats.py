@@ -197,6 +197,12 @@ def test_a_danger_is_where_its_reporter_told_lately_that_they_are(
     )
 
 
+def test_a_question_is_not_given_the_place_of_an_outage_told_of_before() -> None:
+    world = after(contact("a", text="停电了", account_id="A1", **WECHAT))
+    question = world.take(contact("b", minutes=1, text="查电费", **WECHAT))
+    assert (question.place.account_id, question.facts.account_id) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("known", "said", "kept"),
     [
