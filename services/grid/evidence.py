@@ -25,6 +25,7 @@ from services.grid.address import (
     names_an_estate,
     parse,
 )
+from services.grid.away import at_home
 from services.grid.datum import to_wgs84
 from services.grid.device_names import id_keys_in, words_in
 from services.grid.numerals import western
@@ -401,16 +402,17 @@ def _address(evidence: PlaceEvidence) -> Address | None:
     given = parse(evidence.address) if evidence.address else _NO_ADDRESS
     if given.number or given.building:
         return given if given.sites else None
-    if evidence.text and any(names(evidence.text) for names in _GATES):
-        found = parse(evidence.text)
+    text = at_home(evidence.text) if evidence.text else None
+    if text and any(names(text) for names in _GATES):
+        found = parse(text)
         alone = not given.sites and (found.estate or (found.road and found.district))
         if found.sites and (found.number or found.building or alone):
             return found if found.district else replace(found, district=given.district)
     if given.sites:
         return given
     bare = bare_in(evidence.address, is_address=True) if evidence.address else None
-    if bare is None and evidence.text:
-        bare = bare_in(evidence.text)
+    if bare is None and text:
+        bare = bare_in(text)
     if bare is None:
         return None
     return Address(bare.district or given.district, estate=bare.name, part=normalise(bare.part), near=bare.near)

@@ -298,6 +298,33 @@ def test_a_place_that_is_said_goes_before_the_home_of_the_number_elsewhere(said)
     assert place.account_id is None
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "我在翠湖公寓上班，家里停电了",
+        "我现在在秦淮区望江路12号开会, 邻居说我家没电了",
+        "人在秦淮区翠湖公寓3栋住院。我家停电了，麻烦看一下",
+        "我去翠湖公寓买菜了，家里突然停电",
+    ],
+)
+def test_where_somebody_is_meanwhile_is_not_where_the_power_is_out(said):
+    place = RELATIVES.resolve(PlaceEvidence(phone=MINE, text=said))
+    assert (place.transformer_id, "phone_conflicts" in place.evidence) == ("T1", False)
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ("我在秦淮区望江路12号上班，停电了", "T3"),  # there
+        ("我在秦淮区望江路12号上班，公司停电了", "T3"),
+        ("我在外地出差，我家秦淮区望江路12号停电了", "T3"),
+        ("我在单位上班，妈妈家秦淮区望江路12号没电了", "T3"),
+    ],
+)
+def test_where_somebody_works_may_be_where_the_power_is_out_and_their_home_may_be_named(said, where):
+    assert RELATIVES.resolve(PlaceEvidence(phone=MINE, text=said)).transformer_id == where
+
+
 def test_of_a_house_and_the_home_of_a_number_elsewhere_the_house_is_meant():
     place = RELATIVES.resolve(PlaceEvidence(phone=MINE, text="我妈家秦淮区望江路12号停电了"))
     assert (place.transformer_id, place.confidence > 0.9) == ("T3", True)
