@@ -16,8 +16,9 @@ from uuid import UUID  # noqa: TC003 - likewise
 
 from services.contracts.ids import derive
 from services.contracts.messages import OutageReported
+from services.grid.accounts import said_account
 from services.grid.book import CustomerBook
-from services.grid.evidence import PlaceEvidence, said_account
+from services.grid.evidence import PlaceEvidence
 from services.grid.lately import Lately
 from services.grid.network_file import open_network
 from services.grid.phone import phone_key

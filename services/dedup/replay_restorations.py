@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.grid.evidence import account_spellings
+from services.grid.accounts import account_spellings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import h3.api.basic_int as h3
 
+from services.grid.accounts import account_key, account_spellings
 from services.grid.address import parse
 from services.grid.candidates import (
     MOST_DEVICES,
@@ -26,15 +27,7 @@ from services.grid.candidates import (
 )
 from services.grid.device import DeviceType
 from services.grid.device_names import Hit, id_key, loosely_meant, meant, name_key, short_name
-from services.grid.evidence import (
-    DEFAULT_RULES,
-    Point,
-    account_key,
-    account_spellings,
-    ask,
-    latitude,
-    mercator,
-)
+from services.grid.evidence import DEFAULT_RULES, Point, ask, latitude, mercator
 from services.grid.fitting import believed, without_known_road
 from services.grid.houses import HouseIndex
 from services.grid.lately import Chain

@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from services.grid.accounts import account_key
 from services.grid.candidates import (
     MOST_DEVICES,
     MOST_HOUSES,
@@ -30,7 +31,7 @@ from services.grid.candidates import (
     meant_of,
     search,
 )
-from services.grid.evidence import DEFAULT_RULES, account_key, ask, latitude, mercator
+from services.grid.evidence import DEFAULT_RULES, ask, latitude, mercator
 from services.grid.fitting import as_read, believed, without_known_road
 from services.grid.houses import wanted
 from services.grid.lately import Chain

@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS grid.device (
     area text NOT NULL,
     feeder text NOT NULL,
     customers integer NOT NULL, -- connected directly to this device
-    name text NOT NULL DEFAULT '', -- what people call it, as services.grid.evidence.name_key writes it
+    name text NOT NULL DEFAULT '', -- what people call it, as services.grid.device_names writes it
     -- Its place in depth-first order, and where what is under it ends: "is it under" is two comparisons.
     span_from integer NOT NULL DEFAULT -1,
     span_to integer NOT NULL DEFAULT -1,
@@ -47,7 +47,7 @@ ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS name text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS chain text[] NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS chain_customers integer[] NOT NULL DEFAULT '{}';
 
--- What people make of its name, as services.grid.evidence writes it; null where that is the name itself.
+-- What people make of its name, as services.grid.device_names writes it; null where that is the name itself.
 ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS short_name text;
 -- The form that all spellings of its id share, likewise.
 ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS id_key text;
@@ -99,7 +99,7 @@ CREATE TABLE IF NOT EXISTS grid.customer (
     part text NOT NULL DEFAULT '', -- of the estate, where its buildings are numbered anew
     building text NOT NULL DEFAULT '',
     room text NOT NULL DEFAULT '',
-    account_key text -- as services.grid.evidence writes it; null where the account is written so itself, as nearly all are
+    account_key text -- as services.grid.accounts writes it; null where the account is written so itself, as nearly all are
 ) PARTITION BY LIST (version);
 
 -- Which transformers feed a house: one row for each house and transformer, and with number 0 one for each street and

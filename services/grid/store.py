@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
+from services.grid.accounts import account_key
 from services.grid.address import parse
 from services.grid.alike import stored_keys
 from services.grid.device import DeviceRow
 from services.grid.device_names import id_key, name_key, short_name
-from services.grid.evidence import account_key
 from services.grid.network_file import open_network
 from services.grid.phone import phone_key
 from services.grid.radial import rows_by_area

@@ -14,7 +14,7 @@ from uuid import UUID  # noqa: TC003 - facts are read from their stored form by 
 
 from services.contracts.frozen import frozen
 from services.contracts.values import Channel, Position, Recipient  # noqa: TC001
-from services.grid.evidence import said_account
+from services.grid.accounts import said_account
 from services.router.domain.classify import REPORTED_DANGER
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from services.contracts.values import Channel, TicketState
-from services.grid.evidence import account_key
+from services.grid.accounts import account_key
 from services.grid.phone import phone_key
 from services.router.domain.classify import Classification, TypeRule
 from services.router.domain.words import normalise

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.values import Basis, Crs, CustomerClass, CustomerStatus
+from services.grid.accounts import account_key, said_account
 from services.grid.candidates import Around, Customer, House, Named, Spot, search
 from services.grid.datum import from_wgs84
 from services.grid.device_names import name_key
@@ -16,13 +17,11 @@ from services.grid.evidence import (
     PlaceEvidence,
     PlaceRules,
     Point,
-    account_key,
     ask,
     distance_m,
     latitude,
     mercator,
     place_words,
-    said_account,
     telling_words,
 )
 from services.grid.place import decide
