@@ -13,7 +13,12 @@ import h3.api.basic_int as h3
 
 from services.grid.accounts import account_key, account_spellings
 from services.grid.address import parse
-from services.grid.candidates import (
+from services.grid.candidates import search
+from services.grid.device import DeviceType
+from services.grid.device_names import Hit, id_key, loosely_meant, meant, name_key, short_name
+from services.grid.evidence import DEFAULT_RULES, Point, ask, latitude, mercator
+from services.grid.fitting import believed, without_known_road
+from services.grid.found import (
     MOST_DEVICES,
     MOST_PHONES,
     MOST_POINTS,
@@ -23,12 +28,7 @@ from services.grid.candidates import (
     Named,
     Spot,
     meant_of,
-    search,
 )
-from services.grid.device import DeviceType
-from services.grid.device_names import Hit, id_key, loosely_meant, meant, name_key, short_name
-from services.grid.evidence import DEFAULT_RULES, Point, ask, latitude, mercator
-from services.grid.fitting import believed, without_known_road
 from services.grid.houses import HouseIndex
 from services.grid.lately import Chain
 from services.grid.phone import phone_key
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from services.grid.address import Address
-    from services.grid.candidates import House, Search
     from services.grid.evidence import PlaceEvidence, PlaceRules, Question
+    from services.grid.found import House, Search
     from services.grid.lately import Lately
     from services.grid.network_file import CustomerRow
     from services.grid.place import ResolvedPlace

@@ -8,35 +8,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from services.contracts.frozen import frozen
-from services.contracts.values import Basis, CustomerClass, CustomerStatus
+from services.contracts.values import Basis
 from services.grid.address import STREET_ROW, Address, parse
 from services.grid.alike import Alike, How, is_road
 from services.grid.evidence import Clue, Point, distance_m
+from services.grid.found import MOST_PHONES, Around, Customer, House, Named, Search, Spot
 from services.grid.parts import apart, names_a_part
 from services.grid.steps import ANYWHERE, HOUSE_STEPS, NEIGHBOUR_STEPS, STREET_STEPS
 from services.grid.streets import is_elsewhere, same_house, street_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from services.grid.evidence import PlaceRules, Question
-
-MOST_PHONES: Final = 3
-"""A number of more customers than this says nothing."""
-MOST_HOUSES: Final = 64
-"""An address that fits more places than this says nothing."""
-MOST_POINTS: Final = 24
-"""Service points around a position that are weighed."""
-MOST_ROOMS: Final = 8
-MOST_SLIPS: Final = 64
-"""Accounts a slip away from the one that was said; of more of them none is meant."""
-MOST_SLIPPED: Final = 128
-"""Accounts that nobody has whose slips are looked up in one batch. A storm's batch has some tens of them; a sender that
-names nothing else would make each batch take five times as long for everybody."""
-MOST_DEVICES: Final = 4
 
 _SIGMAS_OF_95: Final = 2.45  # 95 % of a circular normal error lies within so many standard deviations
 _OUTLIER: Final = math.exp(-4.5)  # the density at three standard deviations: beyond it, chance explains as much
@@ -46,122 +32,8 @@ _PART_UNSAID: Final = 0.8  # a part of an estate was said, and the file names no
 _NUMBERS_APART: Final = 6.0  # house numbers over which the weight of a neighbour falls to a third
 _SAID_LESS: Final = 0.9
 _ALONE: Final = 0.3  # another street's name is a character away, and no district says that it is this one
-
-
-Span = tuple[int, int]
-_NO_SPAN: Final = (-1, -1)
-
-
-@frozen()
-class Customer:
-    """A customer that was found, with the place in the network.
-
-    ``phone`` is as ``phone_key`` gives it, ``span`` is the transformer's (see ``Spot``).
-    """
-
-    account_id: str
-    transformer_id: str
-    feeder: str
-    area: str
-    phone: str | None
-    status: CustomerStatus
-    priority: CustomerClass
-    language: str | None
-    point: Point
-    address: str = ""
-    span: Span = _NO_SPAN
-    voltage_kv: float | None = None
-
-
-class Spot(NamedTuple):
-    """A service point of a transformer, or a device itself.
-
-    ``span`` is that of the transformer or device in the network's depth-first order: what is under it stands between.
-    """
-
-    transformer_id: str
-    feeder: str
-    area: str
-    point: Point
-    span: Span = _NO_SPAN
-
-    def feeds(self, other: Spot) -> bool:
-        """Tell whether another device is fed through this one; no device through itself."""
-        return self.span[0] < other.span[0] < self.span[1]
-
-
-class House(NamedTuple):
-    """The customers of one house that one transformer feeds.
-
-    ``step`` says how it was found (see ``steps``): the lowest is the best.
-    """
-
-    step: int
-    spot: Spot
-    street: str
-    number: int
-    building: str
-    customers: int
-
-
 _STEP_TRUST: Final = (1.0, 0.9, 0.9, 1.0, 0.8, 0.8)
 _ELSEWHERE: Final = 0.6  # a district was said, and only another one has the house
-
-
-@frozen()
-class Named:
-    """Whom and what the evidence names.
-
-    Attributes:
-        account: The customer with this account, else the only one whose account is among the numbers in the words.
-        phones: Customers with this phone, else with one among those numbers; ``MOST_PHONES`` + 1 stand for any number
-            above that.
-        devices: Devices that the words name, at most ``MOST_DEVICES``, by name as it was said.
-    """
-
-    account: Customer | None = None
-    phones: tuple[Customer, ...] = ()
-    devices: tuple[Spot, ...] = ()
-
-
-@frozen()
-class Search:
-    """What is still to be searched for, once ``Named`` is known: see ``search``.
-
-    ``slipped`` is the key of an account that nobody has: who has one that is a slip away may be meant. ``alike`` are
-    the streets to look for the address in, instead of the one it names, which nobody has.
-    """
-
-    point: Point | None = None
-    address: Address | None = None
-    slipped: str | None = None
-    alike: Alike | None = None
-
-
-@frozen()
-class Around:
-    """What a search found.
-
-    Attributes:
-        points: The service points nearest to the position, at most ``MOST_POINTS``.
-        houses: Houses the address may mean, of the first step that finds any.
-        rooms: Customers with the room that was said, at the transformers of those houses.
-        crowded: There are more houses than ``MOST_HOUSES``, so none is named.
-        slips: Customers whose account is a slip away from the one that was said; none of more than ``MOST_SLIPS``.
-        alike: The streets the houses are of, where nobody has the one that was said.
-    """
-
-    points: tuple[Spot, ...] = ()
-    houses: tuple[House, ...] = ()
-    rooms: tuple[Customer, ...] = ()
-    crowded: bool = False
-    slips: tuple[Customer, ...] = ()
-    alike: Alike | None = None
-
-    def rooms_at(self, houses: Iterable[House]) -> tuple[Customer, ...]:
-        """Return the rooms at the transformers of some of the houses."""
-        at = {house.spot.transformer_id for house in houses}
-        return tuple(one for one in self.rooms if one.transformer_id in at)
 
 
 @dataclass(slots=True)
@@ -201,11 +73,6 @@ def search(question: Question, named: Named, rules: PlaceRules) -> Search:
     if address is not None and any(_is_home(address.each, one) for one in known):
         address = None
     return Search(point, address, question.account_key if named.account is None else None)
-
-
-def meant_of(found: Mapping[str, Customer]) -> tuple[Customer, ...]:
-    """Return who may have been meant of those whose account is a slip away from the one said; nobody of too many."""
-    return tuple(found[one] for one in sorted(found)) if len(found) <= MOST_SLIPS else ()
 
 
 def _named_customers(named: Named) -> tuple[Customer, ...]:

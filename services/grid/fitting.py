@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from services.grid.address import Address
-    from services.grid.candidates import House
+    from services.grid.found import House
 
 
 def as_read(said: Address, houses: Sequence[House], crowded: Collection[int]) -> tuple[tuple[House, ...], bool]:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from services.grid.address import STREET_ROW, parse
 from services.grid.alike import MOST_STREETS, alike, said_keys, stored_keys
-from services.grid.candidates import MOST_HOUSES, House, Spot
 from services.grid.evidence import Point
 from services.grid.fitting import as_read
+from services.grid.found import MOST_HOUSES, House, Spot
 from services.grid.steps import LOOKS
 from services.grid.streets import (
     NEIGHBOURS,

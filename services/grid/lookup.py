@@ -14,7 +14,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from services.grid.accounts import account_key
-from services.grid.candidates import (
+from services.grid.candidates import search
+from services.grid.evidence import DEFAULT_RULES, ask, latitude, mercator
+from services.grid.fitting import as_read, believed, without_known_road
+from services.grid.found import (
     MOST_DEVICES,
     MOST_HOUSES,
     MOST_PHONES,
@@ -29,10 +32,7 @@ from services.grid.candidates import (
     Search,
     Spot,
     meant_of,
-    search,
 )
-from services.grid.evidence import DEFAULT_RULES, ask, latitude, mercator
-from services.grid.fitting import as_read, believed, without_known_road
 from services.grid.houses import wanted
 from services.grid.lately import Chain
 from services.grid.misspelt import in_streets_alike

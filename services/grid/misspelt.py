@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from services.grid.alike import MOST_STREETS, alike, said_keys
-from services.grid.candidates import Search
+from services.grid.found import Search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,15 +20,9 @@ import h3
 from services.contracts import values
 from services.contracts.frozen import frozen
 from services.contracts.values import Basis, CustomerClass, CustomerStatus
-from services.grid.candidates import (
-    Around,
-    Customer,
-    Heard,
-    Named,
-    Spot,
-    hear,
-)
+from services.grid.candidates import Heard, hear
 from services.grid.evidence import DEFAULT_RULES, Clue, PlaceRules, Point, Question, distance_m
+from services.grid.found import Around, Customer, Named, Spot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

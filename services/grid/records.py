@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from services.contracts.values import CustomerClass, CustomerStatus
 from services.grid.accounts import account_key
-from services.grid.candidates import MOST_DEVICES, MOST_PHONES, Customer, Named, Spot
 from services.grid.device_names import Hit, loosely_meant, meant
 from services.grid.evidence import Point
+from services.grid.found import MOST_DEVICES, MOST_PHONES, Customer, Named, Spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

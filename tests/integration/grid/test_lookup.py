@@ -13,9 +13,10 @@ import pytest
 from services.contracts.values import Basis
 from services.grid.address import parse
 from services.grid.book import CustomerBook
-from services.grid.candidates import MOST_POINTS, MOST_SLIPPED, Named, Search, search
+from services.grid.candidates import search
 from services.grid.device import DeviceRow
 from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, ask
+from services.grid.found import MOST_POINTS, MOST_SLIPPED, Named, Search
 from services.grid.lookup import FIND_AROUND, FIND_NAMED, around_arguments, named_arguments, resolve_places
 from services.grid.misspelt import FIND_ALIKE, MOST_ALIKE
 from services.grid.network_file import CustomerRow, open_network, write_customers, write_devices

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from services.contracts.values import Basis, CustomerStatus
 from services.grid.accounts import account_key
 from services.grid.book import CustomerBook
-from services.grid.candidates import MOST_POINTS, Named, Spot, search
+from services.grid.candidates import search
 from services.grid.device import DeviceRow
 from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, Point, ask, distance_m
+from services.grid.found import MOST_POINTS, Named, Spot
 from services.grid.network_file import CustomerRow
 from services.grid.slips import slips
 from services.grid.tree import Tree

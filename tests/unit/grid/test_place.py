@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.contracts.values import Basis, Crs, CustomerClass, CustomerStatus
 from services.grid.accounts import account_key, said_account
-from services.grid.candidates import Around, Customer, House, Named, Spot, search
+from services.grid.candidates import search
 from services.grid.datum import from_wgs84
 from services.grid.device_names import name_key
 from services.grid.evidence import (
@@ -24,6 +24,7 @@ from services.grid.evidence import (
     place_words,
     telling_words,
 )
+from services.grid.found import Around, Customer, House, Named, Spot
 from services.grid.place import decide
 
 HOME = Point(31.2, 118.4)
