@@ -96,6 +96,7 @@ _ESTATE: Final = re.compile(rf"([\u4e00-\u9fff\d]{{1,12}}?)({_ESTATES})")
 _NO_NAME: Final = "我你他她咱俺们这那的是了吗呢请问住在号栋层室"
 """What stands before the name of an estate, and in none."""
 _OF_A_BUILDING: Final = rf"的?{PART}(?:(?:\d{{1,4}}|[a-z]\d?)栋|\d{{1,3}}-\d{{1,2}}-\d{{3,4}}(?![\d-]))"
+_LETTERED: Final = re.compile(r"([a-z])(\d?)")
 _ITS_BUILDING: Final = re.compile(_OF_A_BUILDING)
 _ANY_ESTATE: Final = re.compile(
     rf"((?:(?![{_NO_NAME}])[\u4e00-\u9fff]){{2,12}})(?<!家里)(?<![院区村屋]里)(?<!里面)(?<![前后对]面)(?<![东南西北前后旁左右]边)"
@@ -188,7 +189,7 @@ class Address:
         if self.road:
             found.append(Site(self.road, self.number, self.building))
         if self.estate:
-            number = int(self.building) if self.building.isdigit() else STREET_ROW
+            number = building_number(self.building)
             found.append(Site(self.estate, number, self.part + (self.building if number else "")))
         return tuple(reversed(found) if self.is_village else found)
 
@@ -218,6 +219,14 @@ class Site(NamedTuple):
     street: str
     number: int
     building: str
+
+
+def building_number(building: str) -> int:
+    """Return the number by which a building of an estate is looked up, 0 for none; A座 has one beyond all numbers."""
+    if building.isdigit():
+        return int(building)
+    found = _LETTERED.fullmatch(building)
+    return STREET_ROW if found is None else 10_000 + 100 * (ord(found[1]) - ord("a") + 1) + int(found[2] or 0)
 
 
 def names_a_house(text: str) -> bool:

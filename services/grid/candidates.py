@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import Basis
-from services.grid.address import STREET_ROW, Address, parse
+from services.grid.address import Address, building_number, parse
 from services.grid.alike import Alike, How, is_road
 from services.grid.evidence import Clue, Point, distance_m
 from services.grid.found import MOST_PHONES, Around, Customer, House, Named, Search, Spot
@@ -275,7 +275,7 @@ def _number_in(said: Address, street: str) -> int:
     """Return the number that was said in a street which is like the one that was said."""
     if is_road(street) or not said.estate:
         return said.number
-    return int(said.building) if said.building.isdigit() else STREET_ROW
+    return building_number(said.building)
 
 
 def _sizes(houses: Sequence[House]) -> dict[str, int]:

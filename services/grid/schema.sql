@@ -215,6 +215,10 @@ BEGIN
             UNION ALL
             SELECT estate, building::integer, district, part || building, transformer_id
             FROM grid.%2$I WHERE estate <> '' AND building ~ '^[0-9]*[1-9][0-9]*$'
+            UNION ALL -- A座, A1栋: as services.grid.address.building_number has it
+            SELECT estate, 10000 + 100 * (ascii(building) - ascii('a') + 1) + ('0' || substr(building, 2))::integer,
+                   district, part || building, transformer_id
+            FROM grid.%2$I WHERE estate <> '' AND building ~ '^[a-z][0-9]?$'
             UNION ALL
             SELECT road, 0, district, '', transformer_id FROM grid.%2$I WHERE road <> ''
             UNION ALL

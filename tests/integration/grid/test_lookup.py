@@ -333,8 +333,10 @@ async def test_phases_and_short_names_of_estates_are_found_as_in_memory_by_no_mo
             "鼓楼区翠湖公寓6栋",
             "清溪镇曙光村3组12号",
             "鼓楼区曙光小区2栋",
+            "鼓楼区天誉府A座1201室",
+            "鼓楼区天誉府二期B1栋",
         ),
-        *(f"鼓楼区建设路{n}号" for n in range(20, 110)),
+        *(f"鼓楼区建设路{n}号" for n in range(20, 108)),
     ]
     rows = [CustomerRow(f"A{n}", f"T{n}", 31.0 + n / 100, 118.0, home, "") for n, home in enumerate(homes)]
     files = tmp_path / "network.csv", tmp_path / "customers.csv"
@@ -349,6 +351,8 @@ async def test_phases_and_short_names_of_estates_are_found_as_in_memory_by_no_mo
         "T3": "荷苑小区二期5栋 荷苑5栋201 荷苑 建设路荷苑5栋",
         "T4": "恒大绿洲附近 绿洲3栋",
         "T8": "曙光2栋",
+        "T9": "天誉府A座 天誉a栋1201室",
+        "T10": "天誉府b1座 天誉府二期B1栋",
         None: "丽景花园四期5栋 丽景花园5栋 翠湖6栋 曙光 家里 昨儿",
     }
     said = {f"{one}停电了": at for at, each in words.items() for one in each.split()}

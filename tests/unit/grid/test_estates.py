@@ -270,6 +270,23 @@ def test_words_that_may_be_a_name_are_no_address_to_people():
     assert (place.transformer_id, place.evidence) == (None, ())
 
 
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ("恒大绿洲A座停电了", "T1"),
+        ("绿洲b栋没电", "T2"),
+        ("恒大绿洲B座1201停电", "T2"),
+        ("恒大绿洲C1栋停电", "T3"),
+        ("恒大绿洲C2栋停电", None),  # nobody has it
+        ("恒大绿洲D座停电", None),
+        ("恒大绿洲1栋停电", None),
+    ],
+)
+def test_the_buildings_of_an_estate_may_be_lettered(said, where):
+    homes = [("T1", "秦淮区恒大绿洲A座1201室"), ("T2", "秦淮区恒大绿洲B座1201室"), ("T3", "秦淮区恒大绿洲C1栋301室")]
+    assert book_of(homes).resolve(PlaceEvidence(text=said)).transformer_id == where
+
+
 RELATIVES = book_of(
     [
         ("T1", "鼓楼区幸福家园5栋1单元301室"),
