@@ -17,7 +17,7 @@ from services.contracts.messages import OrderVersion, OutageCommanded, PowerRest
 from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT, REPORT_SETTLED
 from services.contracts.values import CommandAction, Reading
 from services.dedup.domain import AreaState
-from services.dedup.domain.figures import figures
+from services.dedup.domain.figures import Figures, figures
 from services.dedup.domain.planning import proposed_plan
 from services.dedup.handler import imbalance
 from services.dedup.keys import DEVELOPMENT_KEYS
@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    import asyncpg
+
     from services.contracts.messages import OutageInput
+    from services.runtime.postgres import Connection
     from tests.integration.dedup.room import Room
     from tests.service_process import Service
 
@@ -315,14 +318,27 @@ async def test_commands_come_in_pages_newest_first(room: Room, desk: httpx.Async
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "after")
 
 
+async def an_outage_of_two(room: Room, one: str) -> asyncpg.Record:
+    """The incident of what two transformers report, of which power is back at one after 21 minutes."""
+    await room.feed([a_report(AREA, name, name, 0) for name in (one, "A0TR00024")], minute(0))
+    incident = await room.pool.fetchrow("SELECT incident_id, customers_served, device_id FROM incident")
+    assert incident is not None
+    assert incident["device_id"] == "A0FU00016"
+    return incident
+
+
+async def figures_of(connection: Connection, served: int) -> Figures:
+    """The figures after two hours."""
+    async with aclosing(reliability.interruptions(connection, minute(-60), minute(60), None)) as areas:
+        (found,) = [one async for one in areas]
+    return figures(found, served, momentary=timedelta(minutes=5), until=minute(120))
+
+
 @pytest.mark.parametrize("now_in", ["elsewhere", AREA], ids=["while it is switched", "switched back"])
 async def test_who_was_fed_from_elsewhere_counts_until_then(room: Room, now_in: str) -> None:
     """By whichever area noted it, and whatever feeds them by the time that the figures are asked for."""
     away = "A0TR00023"
-    await room.feed([a_report(AREA, name, name, 0) for name in (away, "A0TR00024")], minute(0))
-    incident = await room.pool.fetchrow("SELECT incident_id, customers_served, device_id FROM incident")
-    assert incident is not None
-    assert incident["device_id"] == "A0FU00016"
+    incident = await an_outage_of_two(room, away)
     # As an earlier release noted it: without what the network was then.
     step = "elsewhere", 1, away, incident["incident_id"], minute(21), minute(0)
     await room.pool.execute("INSERT INTO restored_part VALUES ($1, $2, $3, $4, $5, $6)", *step)
@@ -333,38 +349,31 @@ async def test_who_was_fed_from_elsewhere_counts_until_then(room: Room, now_in: 
             sql = "UPDATE grid.device SET area = $1, chain = ARRAY[id, 'another fuse'] WHERE id = $2"
             await connection.execute(sql, now_in, away)
         few = await connection.fetchval("SELECT customers FROM grid.device WHERE id = $1", away)
-        async with aclosing(reliability.interruptions(connection, minute(-60), minute(60), None)) as areas:
-            (found,) = [one async for one in areas]
+        sums = await figures_of(connection, incident["customers_served"])
         await switched.rollback()
 
     many = incident["customers_served"]
-    sums = figures(found, many, momentary=timedelta(minutes=5), until=minute(120))
     assert many > few > 0
     assert sums.customer_minutes == (many - few) * 120 + few * 21
 
 
 async def test_figures_of_the_past_are_the_same_whatever_is_imported_later(room: Room) -> None:
     part = "A0TR00023"
-    await room.feed([a_report(AREA, name, name, 0) for name in (part, "A0TR00024")], minute(0))
+    incident = await an_outage_of_two(room, part)
     back = PowerRestored(
         area=AREA, restoration_id=derive("test", "part"), device=part, restored_at=minute(21), received_at=minute(21)
     )
     await room.feed([back], minute(21))
-    incident = await room.pool.fetchrow("SELECT customers_served, device_id FROM incident")
-    assert incident is not None
-    assert incident["device_id"] == "A0FU00016"
     async with room.pool.acquire() as connection:
         few = await connection.fetchval("SELECT customers FROM grid.device WHERE id = $1", part)
         imported = connection.transaction()
         await imported.start()
         await connection.execute("DELETE FROM grid.device WHERE id = $1", part)
         await connection.execute("UPDATE grid.device SET chain_customers = '{1, 1}', chain = ARRAY[id, 'another fuse']")
-        async with aclosing(reliability.interruptions(connection, minute(-60), minute(60), None)) as areas:
-            (found,) = [one async for one in areas]
+        sums = await figures_of(connection, incident["customers_served"])
         await imported.rollback()
 
     many = incident["customers_served"]
-    sums = figures(found, many, momentary=timedelta(minutes=5), until=minute(120))
     assert many > few > 0
     assert sums.customer_minutes == (many - few) * 120 + few * 21
 
