@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.grid.alike import ESTATES, ESTATES_OR_NOT
+from services.grid.estates import ESTATES, ESTATES_OR_NOT, NO_NAME
 from services.grid.numerals import NUMERALS, UNITS, run_together, western
 from services.grid.parts import PART, part_at, quarter_of
 from services.grid.short_names import short_of
@@ -93,13 +93,11 @@ _VILLAGES: Final = ("村", "庄", "屯", "寨", "堡", "湾", "嘎查")
 _ESTATE_END: Final = re.compile(_ESTATES)
 """Without it there is no estate: to look for one in a text that names none is half of reading it."""
 _ESTATE: Final = re.compile(rf"([\u4e00-\u9fff\d]{{1,12}}?)({_ESTATES})")
-_NO_NAME: Final = "我你他她咱俺们这那的是了吗呢请问住在号栋层室"
-"""What stands before the name of an estate, and in none."""
 _OF_A_BUILDING: Final = rf"的?{PART}(?:(?:\d{{1,4}}|[a-z]\d?)栋|\d{{1,3}}-\d{{1,2}}-\d{{3,4}}(?![\d-]))"
 _LETTERED: Final = re.compile(r"([a-z])(\d?)")
 _ITS_BUILDING: Final = re.compile(_OF_A_BUILDING)
 _ANY_ESTATE: Final = re.compile(
-    rf"((?:(?![{_NO_NAME}])[\u4e00-\u9fff]){{2,12}})(?<!家里)(?<![院区村屋]里)(?<!里面)(?<![前后对]面)(?<![东南西北前后旁左右]边)"
+    rf"((?:(?![{NO_NAME}])[\u4e00-\u9fff]){{2,12}})(?<!家里)(?<![院区村屋]里)(?<!里面)(?<![前后对]面)(?<![东南西北前后旁左右]边)"
     rf"(?<!隔壁)(?<!楼[上下])(?<!附近)(?<![停没断]电)(?={_OF_A_BUILDING})"
 )
 """An estate may be called anything (恒大绿洲): what stands right before the number of a building is its name."""
@@ -410,7 +408,7 @@ def _group(plain: str, *, near: bool) -> Address | None:
         return None
     name = _TOWNS.sub("", named[0])
     if not name.endswith(_VILLAGES):  # any name may be a village's (孙家洼3组), if nothing else is named
-        name = name[max(map(name.rfind, _NO_NAME)) + 1 :]
+        name = name[max(map(name.rfind, NO_NAME)) + 1 :]
         if len(name) < _SHORTEST_VILLAGE or any(one.search(plain) for one in (_ESTATE_END, _BUILDING, _DEVICE)):
             return None
     return Address(district=district, road=name, estate=f"{name}{group}组", building=house, near=near)

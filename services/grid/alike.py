@@ -19,6 +19,7 @@ from functools import lru_cache
 from itertools import islice, product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.grid.estates import ESTATES, ESTATES_OR_NOT
 from services.grid.short_names import key_of, may_stand_for
 from services.grid.syllables import SYLLABLES
 
@@ -31,12 +32,6 @@ _MOST_READINGS: Final = 4
 _LONGEST: Final = 9  # characters of a name, as ``streets.street_names`` has it
 _SHORTEST_STEM: Final = 2
 _SHORTEST_TYPED: Final = 4  # letters
-ESTATES: Final = (
-    "小区|花园|家园|公寓|新村|社区|花苑|雅苑|嘉苑|佳苑|大厦|别墅|山庄|华府|公馆|庄园|新城|家属院|大院|名苑|豪庭|名邸"
-)
-"""What names of estates end in, and nearly nothing else does; as alternatives of a pattern."""
-ESTATES_OR_NOT: Final = "苑|村|庄|屯|寨|堡|嘎查|府|湾|庭|院|城|轩|居|园|广场"
-"""What they end in, as do other words."""
 _KIND: Final = re.compile(rf"(?:大道|大街|胡同|路|街|道|巷|{ESTATES}|{ESTATES_OR_NOT})$")
 _ROADS: Final = ("路", "街", "道", "巷", "胡同")
 _LETTERS: Final = re.compile(r"[a-z ]+$")

@@ -44,7 +44,6 @@ _DATUMS: Final = {
     **dict.fromkeys(("gcj", "gcj02ll"), Crs.GCJ02),  # with ll as Baidu's programs name them
     **dict.fromkeys(("bd", "bd09ll"), Crs.BD09),
 }
-_LONGEST_TEXT: Final = 300
 _MOST_NAMES: Final = 60
 _MOST_IDS: Final = 8
 _ONE_NUMBER: Final = re.compile(r"[0-9A-Za-z _./-]*")

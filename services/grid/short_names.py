@@ -11,16 +11,12 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from services.grid.estates import ESTATES, ESTATES_OR_NOT, NO_NAME, VILLAGES
 from services.grid.numerals import western
 from services.grid.traditional import simplified
 
-_ESTATES: Final = (
-    "小区|社区|花园|家园|公寓|新村|花苑|雅苑|嘉苑|佳苑|大厦|别墅|山庄|华府|华庭|公馆|庄园|新城|家属院|大院|名苑|豪庭|名邸|广场|"
-    "苑|府|湾|庭|院|城|轩|居|园"
-)
-_VILLAGES: Final = "村|庄|屯|寨|堡|嘎查"
-_KIND: Final = re.compile(rf"(?:{_ESTATES}|{_VILLAGES})$")
-_IS_VILLAGE: Final = re.compile(rf"(?<!新)(?:{_VILLAGES})$")
+_KIND: Final = re.compile(rf"(?:华庭|{ESTATES}|{ESTATES_OR_NOT})$")
+_IS_VILLAGE: Final = re.compile(rf"(?<!新)(?:{VILLAGES})$")
 _NO_ESTATE: Final = re.compile(r"[路街道巷组]$|胡同$|[^\u4e00-\u9fff]")
 _ANY_KIND: Final = frozenset(("", "小区", "社区"))
 """What people, and files, call any estate; 丽景公寓 is another one than 丽景花园."""
@@ -29,11 +25,11 @@ _FIRM: Final = re.compile(
     "中南|华侨城)(?=..)"
 )
 _SHORTEST: Final = 2
-_LAST_WORD: Final = re.compile(r"^.*[我你他她咱俺们这那的是了吗呢请问住在号栋层室](?=..)")
+_LAST_WORD: Final = re.compile(rf"^.*[{NO_NAME}](?=..)")
 """Words before a name, and in none."""
 _LONGEST_TEXT: Final = 300
 _CLAUSE: Final = re.compile(r"[\w()（）]+")
-_WORDS: Final = "没停断跳电灯闸闪吗呢了的是这那我你他她咱俺们请问住在号栋层室不么谁啥哪很吧啊呀嘛"
+_WORDS: Final = f"{NO_NAME}没停断跳电灯闸闪不么谁啥哪很吧啊呀嘛"
 _NAME: Final = rf"(?P<name>(?:(?![{_WORDS}])[\u4e00-\u9fff]){{2,8}}?)"
 _PART: Final = r"[(（]?(?P<part>第?[零一二三四五六七八九十\da-zA-ZⅠ-Ⅳ]{1,3}期|[东南西北中a-zA-Z]区)?[)）]?"
 _NEAR: Final = "附近|旁边|对面|斜对面|隔壁|周边|一带|门口|后面|前面"
@@ -65,7 +61,7 @@ _NO_NAME: Final = re.compile(
 
 
 class Bare(NamedTuple):
-    """An estate of which a text says the name alone, or less; ``where`` is to be read as an address."""
+    """An estate of which a text says the name alone, or less, with its phase or quarter and its district."""
 
     name: str
     part: str

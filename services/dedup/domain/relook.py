@@ -72,13 +72,10 @@ def partition(state: AreaState, device: str, reports: Iterable[Report], now: flo
 
 def _chain(state: AreaState, device: str, place: str | None) -> tuple[str, ...]:
     """Return the devices from ``device`` down to that of a report."""
-    leaf = state.leaf(place) or ""
-    down = [leaf]
-    for step in state.path(leaf):
-        down.append(step.device)
-        if step.device == device:
-            return tuple(reversed(down))
-    return (device,)  # its own; or another network has the place elsewhere: it was under it when it was reported
+    up = state.chain_of(place)
+    if device not in up:
+        return (device,)  # another network has the place elsewhere: it was under the device when it was reported
+    return tuple(reversed(up[: up.index(device) + 1]))
 
 
 def _best(state: AreaState, depth: int, calls: list[_Call], now: float) -> list[Piece]:

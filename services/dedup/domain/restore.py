@@ -310,7 +310,7 @@ def _last_step(draft: Draft, incident: Incident, device: str, whole: float, at: 
 def _step_of(state: AreaState, incident: Incident, report: Report) -> tuple[str, datetime] | None:
     """Return the first step that gave power back to a report, and when; None where none has."""
     found: tuple[datetime, str] | None = None
-    for device in state.upstream(state.leaf(report.device) or ""):
+    for device in state.chain_of(report.device):
         if device == incident.device.id:
             break
         step = state.restored.get(device)

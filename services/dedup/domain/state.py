@@ -262,6 +262,11 @@ class AreaState:
         """Return a device and what is upstream of it that could have opened, nearest first."""
         return (device, *(step.device for step in self.path(device)))
 
+    def chain_of(self, place: str | None) -> tuple[str, ...]:
+        """Return the device a report counts for and what is upstream of it; nothing where the area has none."""
+        leaf = self.leaf(place)
+        return () if leaf is None else self.upstream(leaf)
+
     def kind_of(self, device: str) -> DeviceType:
         """Return the class of a device; a cell of unmodelled ground counts as a transformer."""
         return self._known(device)[0]

@@ -120,7 +120,7 @@ def _answered_in_vain(acting: Acting, before: Planned, after: Planned) -> list[_
     for one in _answered(state, after.planned_id):
         if not _falls(state, before, after, one):
             continue
-        places = state.upstream(state.leaf(one.device) or "")
+        places = state.chain_of(one.device)
         other = state.planned.covering(places, one.made_at, but=(after.planned_id,))
         if other is None:
             found.append(one)

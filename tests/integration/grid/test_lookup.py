@@ -275,6 +275,16 @@ async def test_numbers_that_run_together_are_read_as_in_memory_by_the_same_queri
     assert bases[Basis.ADDRESS] > 10
 
 
+async def homes_imported(grid, tmp_path, devices, homes):
+    """Import a network of which the n-th transformer feeds the n-th home, and return it as it is in memory."""
+    rows = [CustomerRow(f"A{n}", f"T{n}", 31.0 + n / 100, 118.0, home, "") for n, home in enumerate(homes)]
+    files = tmp_path / "network.csv", tmp_path / "customers.csv"
+    write_devices(files[0], devices)
+    write_customers(files[1], rows)
+    await import_network(grid, *files)
+    return CustomerBook(Tree(devices), rows)
+
+
 async def test_places_within_their_town_and_county_are_found_as_in_memory(grid, tmp_path):
     devices = [
         DeviceRow("S", None, "substation", False, 31.0, 118.0),
@@ -291,12 +301,7 @@ async def test_places_within_their_town_and_county_are_found_as_in_memory(grid, 
         ),
         *(f"{n}县新民村{n}组{n}号" for n in range(8, 90)),
     ]
-    rows = [CustomerRow(f"A{n}", f"T{n}", 31.0 + n / 100, 118.0, home, "") for n, home in enumerate(homes)]
-    files = tmp_path / "network.csv", tmp_path / "customers.csv"
-    write_devices(files[0], devices)
-    write_customers(files[1], rows)
-    await import_network(grid, *files)
-    book = CustomerBook(Tree(devices), rows)
+    book = await homes_imported(grid, tmp_path, devices, homes)
     said = {
         "双溪镇新民村2组": "T1",
         "安丰县新民村2组": "T2",
@@ -338,12 +343,7 @@ async def test_phases_and_short_names_of_estates_are_found_as_in_memory_by_no_mo
         ),
         *(f"鼓楼区建设路{n}号" for n in range(20, 108)),
     ]
-    rows = [CustomerRow(f"A{n}", f"T{n}", 31.0 + n / 100, 118.0, home, "") for n, home in enumerate(homes)]
-    files = tmp_path / "network.csv", tmp_path / "customers.csv"
-    write_devices(files[0], devices)
-    write_customers(files[1], rows)
-    await import_network(grid, *files)
-    book = CustomerBook(Tree(devices), rows)
+    book = await homes_imported(grid, tmp_path, devices, homes)
     words = {
         "T0": "丽景花园Ⅰ期5栋",
         "T1": "丽景花园三期5栋 丽景花园三期 丽景三期5栋",

@@ -139,6 +139,14 @@ class Dedup:
     home: dict = field(default_factory=dict)
     sent: list = field(default_factory=list)
 
+    @classmethod
+    def after(cls, actions):
+        """One that has done these."""
+        made = cls(Snapshots())
+        for action in actions:
+            made.act(action)
+        return made
+
     def emit(self, incident, *, joined=(), left=()):
         self.revision[incident] += 1
         members = [self.make.member(report, CUSTOMER_OF[report]) for report in joined]

@@ -35,9 +35,7 @@ def deliver(data, sent, memory, *, by_partition):
 @settings(max_examples=400, deadline=None)
 @given(data=st.data(), actions=ACTIONS)
 def test_once_each_and_the_truth_in_the_end(by_partition, data, actions):
-    dedup = Dedup(Snapshots())
-    for action in actions:
-        dedup.act(action)
+    dedup = Dedup.after(actions)
     memory = Memory()
     for _ in deliver(data, dedup.sent, memory, by_partition=by_partition):
         pass
@@ -82,9 +80,7 @@ def _reporters(memory):
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), actions=ACTIONS)
 def test_what_is_sent_is_true_in_the_end_however_long_words_wait(data, actions):
-    dedup = Dedup(Snapshots())
-    for action in actions:
-        dedup.act(action)
+    dedup = Dedup.after(actions)
     memory = Memory()
     for _ in deliver(data, dedup.sent, memory, by_partition=True):
         memory.sends = data.draw(st.booleans())
@@ -106,9 +102,7 @@ def test_what_is_sent_is_true_in_the_end_however_long_words_wait(data, actions):
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), actions=ACTIONS)
 def test_nobody_is_told_of_an_incident_they_have_left(data, actions):
-    dedup = Dedup(Snapshots())
-    for action in actions:
-        dedup.act(action)
+    dedup = Dedup.after(actions)
     memory = Memory()
     for notices in deliver(data, dedup.sent, memory, by_partition=True):
         for one in notices:
@@ -125,9 +119,7 @@ def test_nobody_is_told_of_an_incident_they_have_left(data, actions):
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), actions=ACTIONS)
 def test_batches_and_copies_do_not_change_what_is_known(data, actions):
-    dedup = Dedup(Snapshots())
-    for action in actions:
-        dedup.act(action)
+    dedup = Dedup.after(actions)
     plain, other = Memory(), Memory()
     for change in dedup.sent:
         plain.take([change])
