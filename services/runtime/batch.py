@@ -1,8 +1,8 @@
 """One batch, one transaction: fence, inbox, decide, outbox, count.
 
 Order matters and is fixed here. The compare-and-set comes first, so that a stale owner fails before it does
-anything; the inbox comes before the handler, so that a handler never sees an event twice; dead letters travel
-through the outbox, so that they and the position move together.
+anything; the inbox, in the same statement, comes before the handler, so that a handler never sees an event twice; dead
+letters travel through the outbox, so that they and the position move together.
 """
 
 from __future__ import annotations
@@ -39,18 +39,22 @@ if TYPE_CHECKING:
 # A batch's statements read each table by an index, whatever their arguments: planned anew for every small batch, as
 # Postgres would, looking for places takes twice as long.
 _BEGIN: Final = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan"
-# Answers which ids were there before: hardly ever any. When, the database says, which also says when they are past it.
-_INBOX: Final = """
-WITH fresh AS (
+# In one round trip: every position is moved, and if all could be, the ids are put in. Answers which partitions are ours
+# and which ids were there before: hardly ever any. When, the database says, which also says when they are past it.
+_ENTER: Final = f"""
+WITH moved AS ({positions.advancing(1)}), fresh AS (
     INSERT INTO inbox (id, fingerprint, topic, partition, kafka_offset, seen_at)
     SELECT id, fingerprint, topic, partition, kafka_offset, now()
-    FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::int[], $5::bigint[])
+    FROM unnest($7::uuid[], $8::bytea[], $9::text[], $10::int[], $11::bigint[])
          AS v (id, fingerprint, topic, partition, kafka_offset)
+    WHERE (SELECT count(*) FROM moved) = cardinality($1)
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 )
-SELECT id FROM unnest($1::uuid[]) AS v (id) EXCEPT SELECT id FROM fresh
-"""
+SELECT topic, partition, NULL AS seen FROM moved
+UNION ALL
+SELECT NULL, NULL, id FROM unnest($7::uuid[]) AS v (id) WHERE id NOT IN (SELECT id FROM fresh)
+"""  # noqa: S608 - the positions' own statement
 _SEEN: Final = "SELECT id, fingerprint FROM inbox WHERE id = ANY($1::uuid[])"
 _UNSEE: Final = "DELETE FROM inbox WHERE id = ANY($1::uuid[])"
 # All that a batch leaves behind beside the room's own rows, in one round trip.
@@ -218,14 +222,12 @@ class Transactor:
         refusal: RefusedError | None,
         outcome: Outcome,
     ) -> None:
-        await positions.advance(tx, _moves(batch, claims))
-        failpoint("batch.fenced")
         refused: list[tuple[Read, RefusedError]] = [(one, one.refusal) for one in batch if one.refusal is not None]
         readable = [one for one in batch if one.refusal is None]
         if refusal is not None and readable:
             refused.append((readable.pop(), refusal))
-        fresh = await self._unseen(tx, readable, refused, outcome) if readable else []
-        failpoint("batch.inbox")
+        fresh = await self._enter(tx, _moves(batch, claims), readable, refused, outcome)
+        failpoint("batch.entered")
         for at, n in Counter([one.at for one in fresh]).items():
             outcome.counts[(*at, "accepted")] = n
         if fresh:
@@ -262,14 +264,21 @@ class Transactor:
             outcome.counts[(*one.at, "accepted")] -= 1
         await tx.execute(_UNSEE, [bad.record.message.message_id for bad in outcome.decided.refused])
 
-    async def _unseen(
+    async def _enter(
         self,
         tx: Connection,
+        moves: Mapping[TopicPartition, Move],
         batch: Sequence[Read],
         refused: list[tuple[Read, RefusedError]],
         outcome: Outcome,
     ) -> list[Read]:
-        """Put the batch's ids in the inbox; return the records never seen before, and sort out the others."""
+        """Move the positions and put the batch's ids in the inbox; return the records never seen before.
+
+        The others are sorted out.
+
+        Raises:
+            FencedError: naming the partitions that another owner has taken or moved.
+        """
         first: dict[UUID, tuple[Read, Incoming]] = {}
         again = []
         for one in batch:
@@ -277,16 +286,18 @@ class Transactor:
             if incoming is not None and first.setdefault(incoming.id, (one, incoming))[0] is not one:
                 again.append((one, incoming))
         rows = await tx.fetch(
-            _INBOX,
+            _ENTER,
+            *positions.move_columns(moves),
             list(first),
             [incoming.fingerprint for _, incoming in first.values()],
             [one.at[0] for one, _ in first.values()],
             [one.at[1] for one, _ in first.values()],
             [one.offset for one, _ in first.values()],
         )
-        if not rows and not again:
+        positions.refuse_unmoved(moves, [(row["topic"], row["partition"]) for row in rows])
+        if len(rows) == len(moves) and not again:
             return [one for one, _ in first.values()]
-        seen = {row["id"] for row in rows}
+        seen = {row["seen"] for row in rows if row["seen"] is not None}
         known = {row["id"]: row["fingerprint"] for row in await tx.fetch(_SEEN, list(seen))} if seen else {}
         repeated = [first.pop(key) for key in [key for key in first if key in seen]]
         known.update({key: incoming.fingerprint for key, (_, incoming) in first.items()})

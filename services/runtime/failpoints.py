@@ -13,8 +13,7 @@ from typing import Final, Literal
 Failpoint = Literal[
     "migration.changed",
     "batch.begun",
-    "batch.fenced",
-    "batch.inbox",
+    "batch.entered",
     "batch.handled",
     "batch.outbox",
     "batch.committed",

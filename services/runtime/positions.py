@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from services.runtime.errors import FencedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from services.runtime.postgres import Connection
@@ -27,13 +27,18 @@ ON CONFLICT (topic, partition) DO UPDATE
 SET epoch = p.epoch + 1, owner = excluded.owner, claimed_at = excluded.claimed_at
 RETURNING epoch, next_offset, CASE WHEN last_offset = next_offset - 1 THEN last_digest END AS last
 """
-_ADVANCE: Final = """
+
+
+def advancing(first: int) -> str:
+    """Return the statement that moves positions and says which, its six columns from parameter ``first`` on."""
+    types = ("text", "int", "bigint", "bigint", "bigint", "bytea")
+    columns = ", ".join(f"${first + n}::{each}[]" for n, each in enumerate(types))
+    return f"""
 UPDATE consumer_partition AS p SET next_offset = v.target, last_offset = v.target - 1, last_digest = v.last
-FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])
-     AS v (topic, partition, epoch, expected, target, last)
+FROM unnest({columns}) AS v (topic, partition, epoch, expected, target, last)
 WHERE p.topic = v.topic AND p.partition = v.partition AND p.epoch = v.epoch AND p.next_offset = v.expected
 RETURNING p.topic, p.partition
-"""
+"""  # noqa: S608 - names of types and numbers
 
 
 def counting(first: int) -> str:
@@ -74,24 +79,26 @@ async def claim(connection: Connection, at: TopicPartition, *, first: int, owner
     return Claim(epoch=row["epoch"], next_offset=row["next_offset"], last=row["last"])
 
 
-async def advance(tx: Connection, moves: Mapping[TopicPartition, Move]) -> None:
-    """Move positions, all or none. The first statement of every batch.
+def move_columns(moves: Mapping[TopicPartition, Move]) -> tuple[list[object], ...]:
+    """Return the arguments of ``advancing``: rows in one order, so that two transactions never wait in a ring."""
+    steps = sorted(moves.items())
+    return (
+        [at[0] for at, _ in steps],
+        [at[1] for at, _ in steps],
+        [move.epoch for _, move in steps],
+        [move.expected for _, move in steps],
+        [move.target for _, move in steps],
+        [move.last for _, move in steps],
+    )
+
+
+def refuse_unmoved(moves: Iterable[TopicPartition], moved: Iterable[TopicPartition]) -> None:
+    """Refuse to go on where not every position could be moved.
 
     Raises:
         FencedError: naming the partitions that another owner has taken or moved.
     """
-    ordered = sorted(moves)
-    rows = await tx.fetch(
-        _ADVANCE,
-        [at[0] for at in ordered],
-        [at[1] for at in ordered],
-        [moves[at].epoch for at in ordered],
-        [moves[at].expected for at in ordered],
-        [moves[at].target for at in ordered],
-        [moves[at].last for at in ordered],
-    )
-    missing = set(ordered) - {(row["topic"], row["partition"]) for row in rows}
-    if missing:
+    if missing := set(moves).difference(moved):
         raise FencedError(sorted(missing))
 
 

@@ -151,28 +151,28 @@ async def build(runtime: service.Runtime) -> service.Parts:
 def take_out(protection: str) -> None:
     """Disable one protection, so that a test can show it would be missed."""
     if protection == "fence":
-
-        async def moved_blindly(tx: Transaction, moves: dict[tuple[str, int], Any]) -> None:
-            await tx.executemany(
-                "UPDATE consumer_partition SET next_offset = $3 WHERE topic = $1 AND partition = $2",
-                [(topic, partition, move.target) for (topic, partition), move in moves.items()],
-            )
-
-        positions.advance = moved_blindly  # type: ignore[assignment]
+        held = " AND p.epoch = v.epoch AND p.next_offset = v.expected"
+        assert held in batch._ENTER
+        batch._ENTER = batch._ENTER.replace(held, "")  # type: ignore[misc]
     elif protection == "inbox":
-
-        async def all_unseen(_self: Any, _tx: Any, records: Any, *_rest: Any) -> Any:
-            return list(records)
-
-        batch.Transactor._unseen = all_unseen  # type: ignore[method-assign]
+        once = "id NOT IN (SELECT id FROM fresh)"
+        assert once in batch._ENTER
+        batch._ENTER = batch._ENTER.replace(once, "false")  # type: ignore[misc]
     elif protection == "atomic position":
-        inside = positions.advance
+        entering, moving = batch._ENTER, positions.advancing(1)
+        assert moving in entering
+        types = ("text", "int", "bigint", "bigint", "bigint", "bytea")
+        columns = ", ".join(f"${n}::{each}[]" for n, each in enumerate(types, 1))
+        moved_already = f"SELECT topic, partition FROM unnest({columns}) AS v (topic, partition)"  # noqa: S608 - names of types
+        batch._ENTER = entering.replace(moving, moved_already)  # type: ignore[misc]
+        enter = batch.Transactor._enter
 
-        async def moved_apart(_tx: Transaction, moves: dict[tuple[str, int], Any]) -> None:
+        async def moved_apart(self: Any, tx: Transaction, moves: Any, *rest: Any) -> Any:
             async with POOL[0].acquire() as own:
-                await inside(own, moves)
+                await own.execute(moving, *positions.move_columns(moves))
+            return await enter(self, tx, moves, *rest)
 
-        positions.advance = moved_apart  # type: ignore[assignment]
+        batch.Transactor._enter = moved_apart  # type: ignore[method-assign]
         opened = service.open_pool
 
         async def remembered(*args: Any, **kwargs: Any) -> Any:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.integration.runtime.world import World
 
 pytestmark = pytest.mark.integration
-STEPS = ["batch.begun", "batch.fenced", "batch.inbox", "batch.handled", "batch.outbox", "batch.committed"]
+STEPS = ["batch.begun", "batch.entered", "batch.handled", "batch.outbox", "batch.committed"]
 
 
 async def kill_at(world: World, failpoint: str, *, without: str = "") -> list[OutageReported]:
