@@ -3,7 +3,8 @@
 Decided here: which of the two it is, and what it means. A flow's invocation says what it is about in its Parameters,
 which the flow's author sets: ``event``, ``menu_path`` (``1.2``), ``digits``, ``account_no``, ``language``, ``text``
 (what was heard), ``occurred_at``, ``event_id``; without ``event`` it is a call's start. Attributes of the contact with
-the same names fill in what Parameters leave out. A contact event carries no telephone number.
+the same names fill in what Parameters leave out, but not ``event_id`` and ``occurred_at``: the contact carries its
+attributes through all steps of the call, and those are of one. A contact event carries no telephone number.
 
 Sources: AWS's documentation of Connect (Lambda functions: the event; contact events: the data model) and the samples
 that aws_lambda_events and @types/aws-lambda publish, which disagree on ``Name`` and on the case of ``Channel``.
@@ -66,14 +67,15 @@ def accept(source: PhoneSource, body: bytes, idempotency_key: str | None, now: d
         raise bad_fields(FieldError("Details.ContactData", "is required, or detail-type of a contact event"))
     if not _is_voice(data.get("Channel")):
         return NotAContact("channel")
-    said = {**part(data, "Attributes"), **part(details, "Parameters", where="Details.")}
+    own = part(details, "Parameters", where="Details.")
+    said = {**part(data, "Attributes"), **own}
     event = said.get("event") or "started"
     queue = part(data, "Queue")
     told: dict[str, Any] = {
         "external_call_id": data.get("ContactId"),
         "linked_call_id": data.get("InitialContactId"),
         "event": event,
-        "occurred_at": said.get("occurred_at"),
+        "occurred_at": own.get("occurred_at"),
         "ani": number_of(part(data, "CustomerEndpoint").get("Address")),
         "dnis": number_of(part(data, "SystemEndpoint").get("Address")),
         "language": said.get("language") or data.get("LanguageCode"),
@@ -83,7 +85,7 @@ def accept(source: PhoneSource, body: bytes, idempotency_key: str | None, now: d
         "transcript": {"text": said["text"]} if said.get("text") else None,
         "queue": {"name": queue.get("Name"), "answered": False} if event == "queue_exit" else None,
     }
-    given = _text(said.get("event_id"))
+    given = _text(own.get("event_id"))
     return accept_call(source, told, _NAMES, sha256=read.sha256, now=now, given_id=event_id(idempotency_key, given))
 
 

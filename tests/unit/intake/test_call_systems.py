@@ -198,6 +198,24 @@ def test_of_amazon_connect_what_a_flow_passes_counts_before_what_the_contact_car
     assert (made.business_type, made.account_id) == ("fault_report", "0123456789")
 
 
+def test_what_the_contact_carries_for_the_whole_call_names_and_dates_no_step_of_it() -> None:
+    """It would give every later step of the call the id of the first: they were taken for repeats, and lost."""
+    carried = {"event_id": "call-77", "occurred_at": "2026-11-22T08:30:00+08:00", "language": "en"}
+    data = {"Channel": "voice", "ContactId": "c", "Attributes": carried}
+    steps = [{}, {"event": "dtmf", "menu_path": "1"}, {"event": "ended", "event_id": "call-77-3"}]
+    made = [
+        heard(
+            connect.accept(
+                SOURCE, json.dumps({"Details": {"ContactData": data, "Parameters": step}}).encode(), None, NOW
+            )
+        )
+        for step in steps
+    ]
+    assert len({one.contact_id for one in made}) == len(steps)
+    assert made[2].source_event_id == "call-77-3"
+    assert [(one.occurred_at, one.language) for one in made] == [(NOW, "en")] * 3
+
+
 @pytest.mark.parametrize("language", ["zh_CN.UTF-8", "custom/zh", "cn_mandarinfemale", "普通话", "x" * 99])
 def test_a_language_by_a_name_of_the_systems_own_costs_no_call(language: str) -> None:
     """Asterisk's is the name of a folder of sounds."""
