@@ -19,7 +19,11 @@ Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
 _MOST_HOSTS: Final = 4096
-_HASH: Final = re.compile(r'(?:^|[;,])\s*Hash="?([0-9a-fA-F]{64})"?(?=[;,]|$)')
+_FIELD: Final = r'[A-Za-z]+=(?:"(?:[^"\\]|\\.)*"|[^";,]*)'
+_LAST_HASH: Final = re.compile(
+    rf'(?:^|,)\s*(?:(?!Hash=){_FIELD};\s*)*+Hash="?([0-9a-fA-F]{{64}})"?(?:;\s*{_FIELD})*+\s*$'
+)
+"""The first ``Hash`` of the last element: in quotes or after it may stand names of the client's own choice."""
 
 _WITH_PORT: Final = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
 """An address as some proxies forward it, Azure's for one: with the port it called from."""
@@ -64,7 +68,7 @@ def peer_of(host: str | None, headers: Mapping[str, str], trusted: Collection[Ne
     address = direct.address
     if address is None or not trusted or not _in(address, trusted):
         return direct
-    certificate = _HASH.findall(headers.get("x-forwarded-client-cert", ""))
+    certificate = _LAST_HASH.search(headers.get("x-forwarded-client-cert", ""))
     for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
         before = _forwarded(hop.strip())
         if before is None:
@@ -73,7 +77,7 @@ def peer_of(host: str | None, headers: Mapping[str, str], trusted: Collection[Ne
         if not _in(address, trusted):
             break
     # The last element is the one our own proxy added; what stands before it was sent to it.
-    return Peer(address, bytes.fromhex(certificate[-1]) if certificate else None)
+    return Peer(address, bytes.fromhex(certificate[1]) if certificate else None)
 
 
 @lru_cache(_MOST_HOSTS)

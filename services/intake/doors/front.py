@@ -397,6 +397,15 @@ def accepted_answer(accepted: Accepted, more: Mapping[str, str] = MappingProxyTy
     return JsonBytes(orjson.dumps(answer), 202)
 
 
+_LISTS: Final = (b"x-forwarded-for", b"x-forwarded-client-cert")
+"""Headers to which a proxy on the way may add by a line of its own (RFC 9110, 5.3): HAProxy does."""
+
+
 def _headers(request: Request) -> dict[str, str]:
     """The headers by lower-case name: six are looked up, and Starlette would walk the list for each."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+    lines = request.scope["headers"]
+    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in lines}
+    if len(found) < len(lines):
+        for name in _LISTS:
+            found |= {name.decode(): b",".join(value for one, value in lines if one == name).decode("latin-1")}
+    return found

@@ -7,15 +7,20 @@ import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from services.contracts.values import Channel
 from services.intake.channels.refusal import UNIFORM, PayloadRefusedError, Reason
 from services.intake.channels.source import ReportSource
 from services.intake.credentials import TOLERANCE_S, Credentials
+from services.intake.doors.front import Visit
 from services.intake.peer import Peer, peer_of
 
 NOW = datetime(2026, 11, 26, 8, tzinfo=UTC)
@@ -150,6 +155,47 @@ def test_a_certificate_counts_by_a_trusted_proxys_word_and_its_last_word_only():
     source = Credentials(sources()).presented({}, peer)
     assert source is not None
     assert source.name == "site"
+
+
+VICTIMS = "0" * 64
+
+
+@pytest.mark.parametrize(
+    "forwarded",
+    [
+        f'By=spiffe://y;Hash={CERTIFICATE};Subject="CN=ivr,O=a\\;Hash={VICTIMS}"',  # a name of the client's own choice
+        f'Hash={CERTIFICATE};Subject="CN=\\",By=spiffe://y;Hash={VICTIMS}"',
+        f"Hash={CERTIFICATE};URI=spiffe://x;Hash={VICTIMS}",
+        f'Hash={VICTIMS};Subject=",By=spiffe://y;Hash={CERTIFICATE};Subject="CN=ivr"',  # sent to our proxy, which adds
+        f'By=spiffe://y;Hash="{CERTIFICATE}";Cert="-----BEGIN%20";Subject="";URI=;DNS=a.example;DNS=b.example',
+        f"By=spiffe://x;Hash={VICTIMS}, Hash={CERTIFICATE}",
+    ],
+)
+def test_no_name_that_a_client_chose_counts_as_another_ones_certificate(forwarded: str):
+    peer = peer_of("10.0.0.1", {"x-forwarded-client-cert": forwarded}, PROXIES)
+    assert peer.certificate_sha256 == bytes.fromhex(CERTIFICATE)
+
+
+@pytest.mark.parametrize(
+    "forwarded", ["", "By=spiffe://y", "Hash=0", f"Hash={CERTIFICATE}0", f'Hash={CERTIFICATE};Subject="']
+)
+def test_what_tells_of_no_certificate_shows_none(forwarded: str):
+    assert peer_of("10.0.0.1", {"x-forwarded-client-cert": forwarded}, PROXIES).certificate_sha256 is None
+
+
+def test_a_proxy_may_add_a_line_of_its_own_instead_of_lengthening_the_one_there():
+    """HAProxy does. With its last line alone, all customers were the balancer before it, and shared one rate limit."""
+    lines = [
+        ("x-forwarded-for", "203.0.113.9"),
+        ("x-forwarded-client-cert", f"Hash={VICTIMS}"),
+        ("x-forwarded-for", "10.0.0.7"),
+        ("x-forwarded-client-cert", f"Hash={CERTIFICATE}"),
+    ]
+    headers = [(name.encode(), value.encode()) for name, value in lines]
+    request = Request({"type": "http", "headers": headers, "client": ("10.0.0.1", 4711)})
+    front = SimpleNamespace(settings=SimpleNamespace(trusted_proxies=PROXIES))
+    peer = Visit(cast("Any", front), request, Channel.WEB).peer
+    assert peer == Peer(ip_address("203.0.113.9"), bytes.fromhex(CERTIFICATE))
 
 
 def test_what_a_stranger_writes_of_itself_is_not_looked_at():
