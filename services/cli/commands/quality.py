@@ -148,15 +148,4 @@ def _show(runs: Sequence[Run]) -> None:
             cells = [f"{spread(one[name] for one in of).mean:.3f}" for name in _SHOWN]
             rows.append((method, *cells, f"{sum(one['hazards_absorbed'] or 0 for one in of):.0f}"))
         seeds = len({one.seed for one in mine})
-        columns = (
-            "method",
-            "B3 F1",
-            "of placed",
-            "spare",
-            "no own order",
-            "merged away",
-            "not placed",
-            "hops",
-            "absorbed",
-        )
-        out.print(shown_table(f"{preset}, {seeds} storms", columns, rows, right=columns[1:]))
+        out.print(shown_table(f"{preset}, {seeds} storms", _COLUMNS, rows, right=_COLUMNS[1:]))
