@@ -85,7 +85,8 @@ def stop(names: _Names = None) -> None:
       gridline stack stop router dedup notify
     """
     if not names:
-        raise CommandError("which?", "Name the processes, or run `gridline stack down` for all of them.")
+        advice = "Name the processes, or run `gridline stack down` for all of them."
+        raise CommandError("which?", advice, Exit.USAGE)
     with err.status(f"stopping {', '.join(names)}"):
         single.stop(read_settings(), names)
     out.print(f"Stopped: {', '.join(names)}. Start again: [bold]gridline stack start {' '.join(names)}[/bold].")

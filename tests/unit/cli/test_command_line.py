@@ -320,6 +320,7 @@ def test_tiling_makes_a_network_that_can_be_read_again(gridline, tmp_path):
         (("dlq", "list", "--topic", "nonsense.v1"), "nonsense.v1 is no topic of ours"),
         (("dlq", "list", "--topic", "dispatch.order.v1"), "read by others only"),
         (("storm", "--network", "n.csv"), "--network and --customers go together"),
+        (("stack", "stop"), "which?"),
     ],
 )
 def test_arguments_that_do_not_fit_together_are_code_2(gridline, arguments, said):
