@@ -33,7 +33,7 @@ class ProgressPosted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     progress_id: Name = Field(
-        description="Your own id of this word, a UUID or any text: the same again changes nothing"
+        description="Your own id of this word, a UUID or any text: the same again of this order changes nothing"
     )
     stage: ProgressStage
     at: Timestamp = Field(description="By the crew's clock, with its offset")
@@ -67,7 +67,9 @@ def order_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) 
     ) -> ProgressAccepted:
         now = clock.now()
         message = FieldProgress(
-            **said.model_dump(exclude={"progress_id"}), progress_id=_progress_id(said.progress_id), order_id=order_id
+            **said.model_dump(exclude={"progress_id"}),
+            progress_id=_progress_id(order_id, said.progress_id),
+            order_id=order_id,
         )
         with translated():
             async with pool.acquire() as connection, connection.transaction():
@@ -81,8 +83,9 @@ def order_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) 
     return router
 
 
-def _progress_id(given: str) -> UUID:
+def _progress_id(order_id: UUID, given: str) -> UUID:
+    """Return the id of a word: a UUID is the same on the topic, a text is of its order ("arrived")."""
     try:
         return UUID(given)
     except ValueError:
-        return derive("progress", given)
+        return derive("progress", order_id, given)

@@ -181,6 +181,20 @@ async def test_a_crews_word_is_accepted_and_closes_the_incident_once_decided(
     assert shown["order"][-1]["status"] == "closed"
 
 
+async def test_two_orders_may_have_words_of_one_number(room: Room, door: httpx.AsyncClient) -> None:
+    """Systems number words by order: the second order's was answered 202, and lost as a repeat with another body."""
+    dangers = [a_report(AREA, device, device, 0, hazards=("fire",)) for device in ("A0TR00023", "A0TR00027")]
+    await room.feed(dangers, minute(0))
+    orders = [one["order_id"] for one in (await door.get("/v1/incidents")).json()["incidents"]]
+    assert len(orders) == 2
+    for order in orders:
+        body = {"progress_id": "1", "stage": "restored", "at": minute(30).isoformat()}
+        assert (await door.post(f"/v1/orders/{order}/progress", json=body)).status_code == 202
+    await room.feed(await room.published(OUTAGE_INPUT.name), minute(31))
+    shown = (await door.get("/v1/incidents", params={"state": "restored"})).json()["incidents"]
+    assert {one["order_id"] for one in shown} == set(orders)
+
+
 async def test_a_word_about_an_unknown_order_is_refused(door: httpx.AsyncClient) -> None:
     body = {"progress_id": "1", "stage": "arrived", "at": minute(0).isoformat()}
     answer = await door.post(f"/v1/orders/{NOBODY}/progress", json=body)
