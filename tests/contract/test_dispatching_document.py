@@ -41,6 +41,7 @@ class Call:
 
     url: str = ""
     body: str | None = None
+    method: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
 
@@ -54,10 +55,13 @@ class Call:
                 made.headers[name.lower()] = value
             elif word == "-d":
                 made.body = next(following)
+            elif word == "-X":
+                made.method = next(following).lower()
             elif word == "--data-urlencode":
                 made.query |= dict([next(following).split("=", 1)])
             elif not word.startswith("-"):
                 made.url = word
+        made.method = made.method or ("get" if made.body is None else "post")
         made.query |= dict(parse_qsl(urlsplit(made.url).query))
         return made
 
@@ -77,7 +81,7 @@ def calls(document: str, folder: Path) -> list[Call]:
 
 
 def door(call: Call) -> dict[str, Any]:
-    path, method = urlsplit(call.url).path, "get" if call.body is None else "post"
+    path, method = urlsplit(call.url).path, call.method
     for template, operations in DOORS["paths"].items():
         if method in operations and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
             found: dict[str, Any] = operations[method]

@@ -18,6 +18,8 @@ app = typer.Typer(
 
 _From = Annotated[str, typer.Option("--from", callback=given, help="Begin, ISO 8601 with offset.")]
 _Until = Annotated[str, typer.Option("--until", callback=given, help="End, ISO 8601 with offset.")]
+_NewFrom = Annotated[str | None, typer.Option("--from", callback=given, help="Begin, ISO 8601 with offset.")]
+_NewUntil = Annotated[str | None, typer.Option("--until", callback=given, help="End, ISO 8601 with offset.")]
 
 
 @app.command("list")
@@ -70,23 +72,27 @@ def add(
 @app.command()
 def change(
     planned: Annotated[str, typer.Argument(help="Id of the planned outage.")],
-    device: Annotated[str, typer.Option(help="Device under which power will be off.")],
-    starts: _From,
-    ends: _Until,
     reason: desk.Reason,
+    device: Annotated[str | None, typer.Option(help="Device under which power will be off.")] = None,
+    starts: _NewFrom = None,
+    ends: _NewUntil = None,
     command_id: desk.CommandId = None,
     as_json: Json = False,
 ) -> None:
-    """Change the device or the time of a planned outage.
+    """Change the device or the time of a planned outage; what is left out stays.
 
     For example:
 
-      gridline planned change 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 --device T001-A0FU00016
-      --from 2026-12-01T08:00+08:00 --until 2026-12-01T14:00+08:00 -r "takes longer"
+      gridline planned change 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 --until 2026-12-01T14:00+08:00 -r "takes longer"
     """
     path = f"/v1/planned-outages/{planned}"
-    body = {"device": device, "starts_at": starts, "ends_at": ends, "reason": reason}
     before = desk.ask(path)
+    body = {
+        "device": device or before["device_id"],
+        "starts_at": starts or before["starts_at"],
+        "ends_at": ends or before["ends_at"],
+        "reason": reason,
+    }
     done = desk.act(path, body, seen=before, command_id=command_id, method="PUT")
     back = f"Take it back: gridline planned change {planned} --device {_as_it_was(before)} --reason …"
     desk.show(done, as_json=as_json, back=back)

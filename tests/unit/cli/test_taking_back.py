@@ -80,6 +80,14 @@ def test_work_that_was_changed_is_changed_to_what_it_was(door):
     assert {**body, "reason": ""} == {"device": "T001 A0[FU]00016", **WHEN, "reason": ""}
 
 
+def test_work_that_takes_longer_keeps_its_device_and_its_beginning(door):
+    said(planned.app, "change", KEY, "--until", LATER["ends_at"])
+    method, path, body = door.asked[-1]
+    assert (method, path) == ("PUT", f"/v1/planned-outages/{KEY}")
+    as_it_was = {"device": "T001 A0[FU]00016", **WHEN}
+    assert {**body, "reason": ""} == {**as_it_was, "ends_at": LATER["ends_at"], "reason": ""}
+
+
 def test_work_that_was_cancelled_is_entered_again(door):
     output = said(planned.app, "cancel", KEY)
     assert "undo" not in output
