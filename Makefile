@@ -47,7 +47,7 @@ check: setup ## What CI runs: linters, types, import contracts, tests
 bench: setup ## Measure floor and product in one run; writes bench-results/
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-compiled: setup ## A wheel in dist/ with the core compiled to C, 1.5 times as fast (needs a C compiler): docs/compiled.md
+compiled: setup ## A wheel in dist/ with the core compiled to C, 1.4 times as fast (needs a C compiler): docs/compiled.md
 	@HATCH_BUILD_HOOK_ENABLE_CUSTOM=true $(BIN)/hatchling build -t wheel
 
 soak: setup ## Break the real stack at random for a few minutes and check every promise; SOAK="7 8 --seconds 120"
