@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 from prometheus_client import REGISTRY
+from prometheus_client.metrics import Histogram
+from prometheus_client.utils import floatToGoString
 
-from services.cli.metrics_document import document
+from services.cli.metrics_document import INVENTORIES, document
 
 ROW = re.compile(r"^\| `(gridline_\w+)` \| (\w+) \| (.*?) \| (.+?) \|$", re.MULTILINE)
 ROOT = Path(__file__).parents[3]
@@ -32,3 +34,20 @@ def test_metrics_that_pages_speak_of_exist():
     for page in PAGES:
         for name in re.findall(r"`(gridline_[a-z_]+)(?:\{[^`]*\})?`", page.read_text(encoding="utf-8")):
             assert name in told or name.removesuffix("_") in families, f"{page.name} speaks of {name}"
+
+
+def test_bounds_that_pages_and_alerts_ask_for_are_served_as_they_spell_them():
+    """A query with le="300" finds nothing where the bucket is le="300.0": no error, no figure."""
+    served = {
+        f"gridline_{metric._name.removeprefix('gridline_')}": {floatToGoString(bound) for bound in metric._upper_bounds}
+        for _, module in INVENTORIES
+        for metric in vars(module).values()
+        if isinstance(metric, Histogram)
+    }
+    asked = [
+        (file.name, *found)
+        for file in [*PAGES, *(ROOT / "deploy").rglob("*.yml"), *(ROOT / "deploy" / "grafana").rglob("*.json")]
+        for found in re.findall(r'(gridline_\w+)_bucket\{[^}]*?le=\\?"([^"\\]+)', file.read_text(encoding="utf-8"))
+    ]
+    assert asked
+    assert [(page, name, bound) for page, name, bound in asked if bound not in served[name]] == []
