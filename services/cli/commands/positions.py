@@ -73,7 +73,8 @@ def set_position(
 ) -> None:
     """Let a service go on elsewhere in a partition. Records that are skipped are lost; those read again change nothing.
 
-    Whoever reads there is fenced and goes on from the new place; a service that has halted does so when it is started.
+    Whoever reads there is fenced at the partition's next record and goes on from the new place; a service that has
+    halted does so when it is started.
 
     For example, after a topic was made anew:
 
