@@ -66,6 +66,18 @@ def digest_of(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:_HASH_DIGITS]
 
 
+def compiled(expression: str, flags: int = 0) -> re.Pattern[str]:
+    """Compile what an operator wrote.
+
+    Raises:
+        ValueError: it is no regular expression, or asks for more repetitions or deeper nesting than one can have.
+    """
+    try:
+        return re.compile(expression, flags)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
 def line_of(node: Node) -> int:
     """Return the line a node begins on, from 1."""
     return int(node.start_mark.line) + 1

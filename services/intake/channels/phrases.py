@@ -19,6 +19,7 @@ from services.contracts.values import Language, Word
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _LONGEST_BYTES: Final = 2000
 """WeChat cuts a passive reply off at 2,048 bytes (measured by others; no official figure)."""
+_STANDING: Final = "(?<![0-9A-Za-z])(?:{})(?![0-9A-Za-z])"
 _LATIN_WORD: Final = re.compile(r"[A-Za-z]{3}")
 _SEPARATORS: Final = str.maketrans("", "", " -\t\r\n")
 
@@ -64,10 +65,11 @@ def _plain_words(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _pattern(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"is not a regular expression: {error}") from None
+    for expression in (value, _STANDING.format(value)):
+        try:
+            re.compile(expression)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"is not a regular expression, or one with flags such as (?i): {error}") from None
     return value
 
 
@@ -150,7 +152,7 @@ class Phrases(BaseModel):
         close = wide.translate(_SEPARATORS)
         if re.fullmatch(self.account_number, close):
             return close
-        found = re.search(rf"(?<![0-9A-Za-z])(?:{self.account_number})(?![0-9A-Za-z])", wide)
+        found = re.search(_STANDING.format(self.account_number), wide)
         return found.group() if found else None
 
 

@@ -10,7 +10,7 @@ from yaml.nodes import ScalarNode
 from services.router.domain.classify import OUTAGE, REPORTED_DANGER, Denials, Keywords
 from services.router.domain.language import Tongues
 from services.router.domain.words import Script, WordList, check_word
-from services.runtime.yaml_reading import Reader, check_version, line_of, meant
+from services.runtime.yaml_reading import Reader, check_version, compiled, line_of, meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,17 +150,19 @@ def _accounts(reader: Reader, node: Node) -> re.Pattern[str] | None:
         return None
     labels = [re.escape(text) for text, _ in reader.texts(fields["labels"], "labels of accounts")]
     number = reader.text(fields["number"], "number of accounts") or ""
-    try:
-        pattern = re.compile(number)
-    except re.error as error:
-        reader.fault(line_of(fields["number"]), f"{number!r} is no regular expression: {error}")
-        return None
-    if pattern.groups or pattern.fullmatch(""):
-        reader.fault(line_of(fields["number"]), "the number's expression has a group, or fits nothing at all")
-        return None
     label = "|".join(sorted(labels, key=len, reverse=True))
     between = r"\s{0,3}(?:是|为|is|no\.?)?\s{0,3}[:：#]?\s{0,3}"
-    return re.compile(rf"(?:{label}){between}({number})(?![0-9A-Za-z-])", re.IGNORECASE)
+    try:
+        alone = compiled(number)
+        labelled = compiled(rf"(?:{label}){between}({number})(?![0-9A-Za-z-])", re.IGNORECASE)
+    except ValueError as error:
+        reason = f"{number!r} is no regular expression, or one with flags such as (?i), which stands anyway: {error}"
+        reader.fault(line_of(fields["number"]), reason)
+        return None
+    if alone.groups or alone.fullmatch(""):
+        reader.fault(line_of(fields["number"]), "the number's expression has a group, or fits nothing at all")
+        return None
+    return labelled
 
 
 def _languages(reader: Reader, node: Node) -> tuple[dict[Script, Tongues], str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +12,7 @@ from services.router.domain.routes import ATTRIBUTES, BOOLEANS, Matcher, Queue, 
 from services.router.domain.targets import Ring, Target
 from services.router.tree.calendars import read_calendars
 from services.router.tree.targets import Targets, seconds
-from services.runtime.yaml_reading import Reader, check_version, line_of, meant
+from services.runtime.yaml_reading import Reader, check_version, compiled, line_of, meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -243,8 +242,8 @@ class _Routes:
         if pattern is None:
             return None
         try:
-            return Matcher(attribute, f"{attribute} =~ {pattern}", pattern=re.compile(pattern))
-        except re.error as error:
+            return Matcher(attribute, f"{attribute} =~ {pattern}", pattern=compiled(pattern))
+        except ValueError as error:
             self.reader.fault(line_of(fields["regex"]), f"regex {pattern!r} does not compile: {error}")
             return None
 

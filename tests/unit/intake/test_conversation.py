@@ -251,6 +251,8 @@ def test_a_wrong_file_is_refused_with_every_line(tmp_path) -> None:
         good.replace('added: "Added', 'addad: "Added'): "languages.en",
         good.replace("Added to {ref}", "Added to {reff}"): "placeholder",
         good.replace("[0-9]{10}|", "[0-9]{10}|("): "account_number",
+        good.replace("[0-9]{10}|", "(?i)[0-9]{10}|"): "account_number",
+        good.replace("[0-9]{10}|", "[0-9]{10000000000}|"): "account_number",
         good.replace("default_language: zh-Hans-CN", "default_language: fr"): "has no fr",
         good.replace("version: 1", "version: 2"): "version",
     }.items():

@@ -121,6 +121,7 @@ def one_route(route: str) -> str:
         ("      match: {area: []}\n", "7: area has an empty list: it would never match"),
         ("      match: {area: }\n", "7: area must be a text"),
         ("      match: {area: {regex: '(('}}\n", "7: regex '((' does not compile: "),
+        ("      match: {area: {regex: 'S{10000000000}'}}\n", "7: regex 'S{10000000000}' does not compile: "),
         ("      match: {area: {regexp: x}}\n", "7: unknown key 'regexp' in the matcher area; did you mean 'regex'?"),
         ("      match: {area: {regex: x, present: true}}\n", "7: area needs one of regex, present and at_least"),
         ("      match: {area: {at_least: 3}}\n", "7: area is no number; allowed: repeats"),
@@ -398,6 +399,8 @@ def test_a_service_does_not_start_on_a_bad_file(tmp_path: Path) -> None:
         ('{labels: [户号], number: "[0-9"}', "'[0-9' is no regular expression"),
         ('{labels: [户号], number: "([0-9]+)"}', "the number's expression has a group"),
         ('{labels: [户号], number: "[0-9]*"}', "or fits nothing at all"),
+        ('{labels: [户号], number: "(?i)a[0-9]{7}"}', "'(?i)a[0-9]{7}' is no regular expression"),
+        ('{labels: [户号], number: "[0-9]{10000000000}"}', "'[0-9]{10000000000}' is no regular expression"),
         ("{labels: [户号]}", "accounts has no 'number'"),
     ],
 )
