@@ -221,6 +221,15 @@ class Reader:
         self.fault(line_of(node), f"{what} must be a number from {least:g} to {most:g}{said}")
         return None
 
+    def whole(self, node: Node, what: str) -> int | None:
+        """Return a whole number, 0 or more."""
+        text = self.text(node, what)
+        if text is not None and text.isascii() and text.isdigit():
+            return int(text)
+        if text is not None:
+            self.fault(line_of(node), f"{what} must be a whole number, not {text!r}")
+        return None
+
     def truth(self, node: Node, what: str) -> bool | None:
         """Return a boolean."""
         if isinstance(node, ScalarNode) and node.tag == _BOOL:

@@ -12,10 +12,11 @@ from services.router.domain.routes import ATTRIBUTES, BOOLEANS, Matcher, Queue, 
 from services.router.domain.targets import Ring, Target
 from services.router.tree.calendars import read_calendars
 from services.router.tree.targets import Targets, seconds
-from services.runtime.yaml_reading import Reader, check_version, compiled, line_of, meant
+from services.runtime.yaml_reading import Reader, allowed, check_version, compiled, line_of, meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from yaml.nodes import Node
 
@@ -63,16 +64,19 @@ def read_tree(file: str, text: str, keywords: Keywords, holidays: Mapping[str, H
     if "version" in top:
         check_version(reader, top["version"])
     queues = _queues(reader, top["queues"]) if "queues" in top else {}
-    vocabulary = {
+    tags: set[str] = set()
+    vocabulary: dict[str, AbstractSet[str] | None] = {
         **ATTRIBUTES,
         "business_type": frozenset(keywords.business_types),
         "hazards": keywords.hazard_words,
         "fault": frozenset(kind for kind, _ in keywords.faults),
+        "tags": tags,
     }
     calendars = read_calendars(reader, top["calendars"], holidays or {}) if "calendars" in top else {}
     language_for = seconds(reader, top["language_for"], "language_for") if "language_for" in top else None
     targets = Targets(reader, queues, calendars)
-    root = _Routes(reader, queues, vocabulary, targets, language_for).root(top["route"]) if "route" in top else None
+    routes = _Routes(reader, queues, vocabulary, targets, language_for, tags)
+    root = routes.root(top["route"]) if "route" in top else None
     reader.finish()
     if root is None:
         raise AssertionError("a tree without a root has a fault")
@@ -101,9 +105,11 @@ def _queues(reader: Reader, node: Node) -> dict[str, Queue]:
 class _Routes:
     reader: Reader
     queues: Mapping[str, Queue]
-    vocabulary: Mapping[str, frozenset[str] | None]
+    vocabulary: Mapping[str, AbstractSet[str] | None]
     targets: Targets
     language_for_s: int | None
+    tags: set[str]
+    """What is added on the way to the route that is read: by those above it and by the additions before it."""
 
     def root(self, node: Node) -> Route | None:
         fields = self.reader.fields(node, "the root route", _ROUTE_KEYS, ("queue",))
@@ -148,6 +154,8 @@ class _Routes:
         )
         tags = self.reader.texts(fields["add_tags"], "add_tags") if "add_tags" in fields else []
         checked = [self.reader.checked_word(tag, line, "tag") for tag, line in tags]
+        added = tuple(tag for tag in checked if tag is not None)
+        self.tags.update(added)
         if go_on:
             for key in ("queue", "targets", "routes"):
                 if key in fields:
@@ -165,7 +173,7 @@ class _Routes:
             matchers=matchers,
             go_on=go_on,
             raise_priority=None if raised is None else Priority(raised),
-            tags=tuple(tag for tag in checked if tag is not None),
+            tags=added,
             routes=() if go_on or "routes" not in fields else self._children(fields["routes"], path, targets),
         )
 
@@ -184,7 +192,10 @@ class _Routes:
             if len(below) > _LONGEST_PATH:
                 self.reader.fault(line_of(item), f"the path {below[:40]!r}… is longer than {_LONGEST_PATH} characters")
             matchers = self._matchers(fields["match"], below) if "match" in fields else ()
+            so_far = set(self.tags)
             children.append(self._route(item, fields, below, self._waits(item, fields, below, above), matchers))
+            if not children[-1].go_on:
+                self.tags.intersection_update(so_far)  # what it takes does not come to its siblings
         return tuple(children)
 
     def _queue(self, fields: Mapping[str, Node], inherited: str | None) -> str:
@@ -242,28 +253,35 @@ class _Routes:
         if pattern is None:
             return None
         try:
-            return Matcher(attribute, f"{attribute} =~ {pattern}", pattern=compiled(pattern))
+            expression = compiled(pattern)
         except ValueError as error:
             self.reader.fault(line_of(fields["regex"]), f"regex {pattern!r} does not compile: {error}")
             return None
+        known = self.vocabulary[attribute]
+        if known is not None and not any(map(expression.fullmatch, known)):
+            self.reader.fault(line_of(fields["regex"]), f"regex {pattern!r} fits no {attribute}; {allowed(known)}")
+        return Matcher(attribute, f"{attribute} =~ {pattern}", pattern=expression)
 
     def _at_least(self, attribute: str, node: Node) -> Matcher | None:
-        number = self.reader.text(node, "at_least")
         if attribute not in _NUMBERS:
             self.reader.fault(line_of(node), f"{attribute} is no number; {meant(attribute, _NUMBERS)}")
-        elif number is not None and number.isascii() and number.isdigit():
-            return Matcher(attribute, f"{attribute} >= {number}", at_least=int(number))
-        elif number is not None:
-            self.reader.fault(line_of(node), f"at_least must be a whole number, not {number!r}")
-        return None
+            return None
+        number = self.reader.whole(node, "at_least")
+        return None if number is None else Matcher(attribute, f"{attribute} >= {number}", at_least=number)
 
     def _value(self, attribute: str, node: Node) -> str | None:
         known = self.vocabulary[attribute]
         if known == BOOLEANS:
             truth = self.reader.truth(node, attribute)
             return None if truth is None else str(truth).lower()
+        if attribute in _NUMBERS:
+            number = self.reader.whole(node, attribute)
+            return None if number is None else str(number)
         value = self.reader.text(node, attribute)
         if value is not None and known is not None and value not in known:
-            self.reader.fault(line_of(node), f"{value!r} is no {attribute}; {meant(value, known)}")
+            wrong = f"{value!r} is no {attribute}"
+            if attribute == "tags":
+                wrong = f"no route on the way here adds the tag {value!r}"
+            self.reader.fault(line_of(node), f"{wrong}; {meant(value, known)}")
             return None
         return value

@@ -86,7 +86,7 @@ class Targets:
             lasts_s=lasts,
             open=self._open(fields["open"]) if "open" in fields else None,
             unless_staffed="nobody_on_duty" in skip and reader.truth(skip["nobody_on_duty"], "nobody_on_duty") is True,
-            most_waiting=self._number(skip["waiting_over"], "waiting_over") if "waiting_over" in skip else None,
+            most_waiting=reader.whole(skip["waiting_over"], "waiting_over") if "waiting_over" in skip else None,
         )
 
     def _words(self, fields: Mapping[str, Node], key: str, known: tuple[str, ...] | None = None) -> frozenset[str]:
@@ -121,11 +121,3 @@ class Targets:
     def _open(self, node: Node) -> tuple[str, WorkingTime] | None:
         name = self.reader.word(node, "calendar", tuple(self.calendars))
         return None if name is None else (name, self.calendars[name])
-
-    def _number(self, node: Node, what: str) -> int | None:
-        text = self.reader.text(node, what)
-        if text is not None and text.isascii() and text.isdigit():
-            return int(text)
-        if text is not None:
-            self.reader.fault(line_of(node), f"{what} must be a whole number")
-        return None

@@ -122,6 +122,13 @@ def one_route(route: str) -> str:
         ("      match: {area: }\n", "7: area must be a text"),
         ("      match: {area: {regex: '(('}}\n", "7: regex '((' does not compile: "),
         ("      match: {area: {regex: 'S{10000000000}'}}\n", "7: regex 'S{10000000000}' does not compile: "),
+        (
+            "      match: {business_type: {regex: 'complant.*'}}\n",
+            "7: regex 'complant.*' fits no business_type; allowed: ",
+        ),
+        ("      match: {is_outage: {regex: 'yes'}}\n", "7: regex 'yes' fits no is_outage; allowed: false, true"),
+        ("      match: {repeats: twice}\n", "7: repeats must be a whole number, not 'twice'"),
+        ("      match: {tags: [late]}\n", "7: no route on the way here adds the tag 'late'; allowed: "),
         ("      match: {area: {regexp: x}}\n", "7: unknown key 'regexp' in the matcher area; did you mean 'regex'?"),
         ("      match: {area: {regex: x, present: true}}\n", "7: area needs one of regex, present and at_least"),
         ("      match: {area: {at_least: 3}}\n", "7: area is no number; allowed: repeats"),
@@ -187,6 +194,39 @@ def one_route(route: str) -> str:
 )
 def test_a_faulty_route_is_refused_with_the_line_and_what_is_allowed(route: str, expected: str) -> None:
     assert refused(one_route(route))[0].startswith(f"routes.yaml:{expected}")
+
+
+TAGGING = """      match: {area: x}
+      add_tags: [late]
+      continue: true
+    - name: b
+      match: {area: y}
+      add_tags: [north]
+      routes: [{name: c, match: {tags: late}}, {name: d, match: {tags: %s}}]
+    - {name: e, match: {tags: {regex: "%s"}}}
+"""
+
+
+def test_a_tag_is_matched_where_a_route_on_the_way_adds_it() -> None:
+    tree = read_tree("routes.yaml", one_route(TAGGING % ("north", "la.*")), SHIPPED.keywords)
+    assert [route.path for route in tree.root.routes] == ["root/a", "root/b", "root/e"]
+
+
+@pytest.mark.parametrize(
+    ("below", "after", "expected"),
+    [
+        ("lait", "late", "13: no route on the way here adds the tag 'lait'; did you mean 'late'? allowed: late, north"),
+        ("north", "north", "14: regex 'north' fits no tags; allowed: late"),
+    ],
+)
+def test_a_tag_that_no_route_on_the_way_adds_is_refused_for_it_would_never_match(below: str, after: str, expected: str):
+    """A sibling's tags are another ticket's: who was taken by it does not come here."""
+    assert refused(one_route(TAGGING % (below, after)))[0] == f"routes.yaml:{expected}"
+
+
+def test_a_number_is_matched_however_it_is_written() -> None:
+    tree = read_tree("routes.yaml", one_route("      match: {repeats: [02, 3]}\n"), SHIPPED.keywords)
+    assert tree.root.routes[0].matchers[0].values == {"2", "3"}
 
 
 def test_every_fault_is_told_at_once_in_the_order_of_lines() -> None:
