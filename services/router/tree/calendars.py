@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from services.router.domain.working_time import WorkingTime
-from services.runtime.yaml_reading import Reader, line_of
+from services.runtime.yaml_reading import Reader, check_version, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,6 +63,7 @@ def read_holidays(file: str, text: str) -> dict[str, Holidays]:
     found: dict[str, Holidays] = {}
     for entry in reader.entries(reader.root, "the file"):
         if entry.key == "version":
+            check_version(reader, entry.value)
             continue
         found[entry.key] = _holidays(reader, entry.value, entry.key)
     reader.finish()
@@ -85,10 +86,10 @@ def _holidays(reader: Reader, node: Node, where: str) -> Holidays:
             fields = reader.fields(entry.value, entry.key, ("off", "worked"), ("off", "worked"))
             off.update(_days(reader, fields["off"], year) if "off" in fields else ())
             worked.update(_days(reader, fields["worked"], year) if "worked" in fields else ())
-    if otherwise is not None:
-        for year in _YEARS:
-            if year not in listed:
-                off.update(_days(reader, otherwise, year))
+    faults = len(reader.faults)
+    for year in _YEARS:
+        if otherwise is not None and year not in listed and len(reader.faults) == faults:  # else wrong in each year
+            off.update(_days(reader, otherwise, year))
     until = next((year for year in range(min(listed), max(listed) + 2) if year not in listed), None) if listed else None
     return Holidays(frozenset(off), frozenset(worked), None if until is None else date(until, 1, 1))
 

@@ -95,6 +95,14 @@ def test_by_a_clock_that_is_behind_the_first_step_has_its_turn() -> None:
     assert step_at((Step(0, "a"), Step(60, "general")), -1) == 0
 
 
+def test_a_required_skill_is_relaxed_like_one_of_the_ticket() -> None:
+    target = Target(line=1, queue="a", requires=("climber", "high_voltage"), rings=(Ring(20, frozenset({"climber"})),))
+    assert plan((target,), ATTRIBUTES, "general", NOON) == (
+        Step(0, "a", ("climber", "high_voltage")),
+        Step(20, "a", ("high_voltage",)),
+    )
+
+
 def test_a_step_that_changes_nothing_is_none() -> None:
     """A ticket without a feeder waits for nobody of a feeder, and so not until nobody of one is asked for."""
     feeder = Target(line=1, queue="a", skills=("feeder",), rings=(Ring(20, frozenset({"feeder"})),), lasts_s=60)
@@ -181,6 +189,7 @@ def test_a_moment_is_worked_where_working_time_passes(moment: datetime) -> None:
         ("2026:", "26:", "26:", "'26' is neither a year"),
         ('"01-01..01-03", "02', '"01-03..01-01", "02', "01-03..01-01", "ends before it begins"),
         ('"01-04", ', '"13-04", ', "13-04", "'13-04' must be a day of 2026"),
+        ("version: 1", "version: 2", "version: 2", "version must be 1: the format this release reads"),
     ],
 )
 def test_a_fault_in_the_holidays_is_refused_with_its_line(old: str, new: str, line_of: str, reason: str) -> None:
@@ -192,6 +201,14 @@ def test_a_fault_in_the_holidays_is_refused_with_its_line(old: str, new: str, li
         read_holidays("holidays.yaml", wrong)
     assert f"holidays.yaml:{line}: " in str(refused.value)
     assert reason in str(refused.value)
+
+
+def test_a_fault_in_what_holds_otherwise_is_told_once_and_hides_no_other() -> None:
+    """It is read for each of some thirty years."""
+    text = 'china:\n  otherwise: ["1-1", "05-02..05-01"]\nkorea:\n  2026: {off: ["13-04"], worked: []}\n'
+    with pytest.raises(RulesError) as refused:
+        read_holidays("holidays.yaml", text)
+    assert [fault.line for fault in refused.value.faults] == [2, 2, 4]
 
 
 def test_the_day_of_the_list_is_the_state_councils() -> None:
@@ -275,6 +292,7 @@ def test_who_is_there_is_known_from_the_rules_and_explained() -> None:
     assert after(said, rules=staffed).queue == "repair"
     tried: list[Tried] = []
     take(SHIPPED.tree, as_seen(after(said)), NOON, staffed.duty, tried)
+    assert not any(each.held for each in tried if "→" in each.path)
     assert [each.why for each in tried if "→" in each.path] == [
         "nobody on duty serves repair.en",
         "nobody on duty serves english",
