@@ -181,10 +181,10 @@ class RouteTree:
         return found
 
     def steps(
-        self, route: Route, attributes: Attributes, now: datetime, duty: Duty, passed: list[Passed] | None
+        self, route: Route, attributes: Attributes, now: datetime, duty: Duty, passed: list[Passed]
     ) -> tuple[Step, ...]:
         """Return the plan of a ticket on a route; one that hangs on neither the hour nor who is there is remembered."""
-        if passed is not None or any(target.is_conditional for target in route.targets):
+        if any(target.is_conditional for target in route.targets):
             return plan(route.targets, attributes, self.root.queue, now, duty, passed)
         key = (route.path, *(attributes[name] for target in route.targets for name in target.skills))
         steps = self._plans.get(key)
@@ -270,11 +270,11 @@ def take(
         trace: Filled with every route and target that was looked at and why it held or did not, if given.
     """
     found = tree.find(attributes, trace)
-    passed: list[Passed] | None = None if trace is None else []
+    passed: list[Passed] = []
     steps = tree.steps(found.route, attributes, now, duty, passed)
     if trace is not None:
         path = found.route.path
-        trace += [Tried(f"{path} → {each.queue}", each.line, held=False, why=why) for each, why in passed or ()]
+        trace += [Tried(f"{path} → {each.queue}", each.line, held=False, why=why) for each, why in passed]
     return Taken(
         queue=steps[0].queue,
         path=found.route.path,

@@ -42,6 +42,7 @@ route:
         - {name: north, match: {area: [N1, N2], placed: true}}
     - {name: angry, match: {business_type: [complaint, whistleblow], needs_person: {present: false}}, queue: complaint}
     - {name: urgent, match: {priority: [urgent, emergency]}, queue: vip}
+    - {name: owing, match: {tags: owes}, add_tags: [owes, letter], routes: [{name: high, match: {priority: high}}]}
 """
 SMALL = read_tree("routes.yaml", TREE, SHIPPED.keywords)
 
@@ -76,6 +77,11 @@ def seen(**given: str | tuple[str, ...]) -> Attributes:
         ({"business_type": "complaint", "needs_person": "device_unknown"}, "general", "root"),
         ({"business_type": "enquiry", "customer_status": "suspended"}, "vip", "root/tagged"),
         ({"priority": "urgent"}, "vip", "root/urgent"),
+        (
+            {"customer_status": "suspended"},
+            "general",
+            "root/owing/high",
+        ),  # a later route sees what an earlier one raised
     ],
 )
 def test_the_first_route_that_matches_takes_the_ticket(given_: dict[str, str], queue: str, path: str) -> None:
@@ -91,6 +97,10 @@ def test_continue_adds_and_lets_a_later_sibling_decide() -> None:
     assert taken.matched == ("customer_status = suspended", "business_type = fault_report", "unconfirmed = true")
 
 
+def test_a_tag_that_two_routes_add_is_there_once() -> None:
+    assert take(SMALL, seen(customer_status="suspended"), NOON).tags == ("owes", "letter")
+
+
 def test_a_route_raises_the_priority_and_never_lowers_it() -> None:
     assert take(SMALL, seen(customer_status="suspended", priority="emergency"), NOON).priority is Priority.EMERGENCY
 
@@ -104,7 +114,9 @@ def test_the_ticket_that_was_asked_about_is_not_changed() -> None:
 
 def test_an_explanation_names_every_route_tried_with_its_line_and_why_not() -> None:
     tried: list[Tried] = []
-    take(SMALL, seen(business_type="fault_report", language="en", hazards=()), NOON, trace=tried)
+    ticket = seen(business_type="fault_report", language="en", hazards=())
+    take(SMALL, ticket, NOON)
+    take(SMALL, ticket, NOON, trace=tried)  # looked at anew, though the way is known
     assert [(each.path, each.held) for each in tried] == [
         ("root", True),
         ("root/raise", False),
@@ -115,8 +127,12 @@ def test_an_explanation_names_every_route_tried_with_its_line_and_why_not() -> N
         ("root/faults/english", True),
     ]
     assert tried[1].why == "customer_status = suspended does not hold: customer_status is active"
+    assert tried[4].why == "business_type = fault_report"
     assert tried[3].why == "hazards present does not hold: hazards is nothing"
     assert [each.line for each in tried][:3] == [5, 7, 8]
+    tried.clear()
+    take(SMALL, seen(customer_status="suspended"), NOON, trace=tried)
+    assert tried[1].why == "customer_status = suspended; adds to the ticket and goes on"
 
 
 words = st.sampled_from(["a", "b", "c"])
