@@ -49,7 +49,9 @@ class Explain(BaseModel):
 
     business_type: Word = Field(description="One of classify.yaml", examples=["fault_report"])
     classified_by: TypeRule = TypeRule.CHANNEL_CHOICE
-    fault: Word | None = Field(default=None, description="Kind of fault; outage for a fault_report that says none")
+    fault: Word | None = Field(
+        default=None, description="Kind of fault; outage where there is a danger, and for a fault_report that says none"
+    )
     hazards: tuple[Word, ...] = ()
     single_premise: bool = False
     language: Language | None = Field(default=None, description="The default of classify.yaml if absent")
@@ -149,9 +151,15 @@ def _attributes(asked: Explain, rules: Rules) -> Attributes:
     if unknown := set(asked.hazards) - keywords.hazard_words:
         allowed = ", ".join(sorted(keywords.hazard_words))
         wrong.append({"field": "hazards", "reason": f"{', '.join(sorted(unknown))}: none of classify.yaml: {allowed}"})
+    faults = [kind for kind, _ in keywords.faults]
+    if asked.fault is not None and asked.fault not in faults:
+        wrong.append({"field": "fault", "reason": f"is none of classify.yaml: {', '.join(faults)}"})
+    elif asked.fault is not None and not (asked.hazards or asked.business_type == keywords.fault_type):
+        wrong.append({"field": "fault", "reason": f"only a {keywords.fault_type} has one, or what names a danger"})
     if wrong:
         raise Problem(422, "some attributes do not fit the rules in force", errors=wrong)
-    fault = asked.fault or (OUTAGE if asked.business_type == keywords.fault_type else None)
+    is_fault = asked.business_type == keywords.fault_type
+    fault = OUTAGE if asked.hazards else asked.fault or (OUTAGE if is_fault else None)
     about = Classification(
         business_type=asked.business_type,
         type_rule=asked.classified_by,

@@ -240,6 +240,16 @@ async def test_explain_agrees_with_what_the_handler_did(client: httpx.AsyncClien
         assert answer["priority"] == ticket.priority
 
 
+@pytest.mark.parametrize(
+    "told", [{"business_type": "complaint"}, {"business_type": "fault_report", "fault": "voltage"}]
+)
+async def test_explain_takes_what_names_a_danger_for_an_outage_as_the_router_does(
+    client: httpx.AsyncClient, told: dict[str, str]
+) -> None:
+    answer = (await client.post("/v1/routes/explain", json={**told, "hazards": ["fire"]})).json()
+    assert (answer["attributes"]["fault"], answer["attributes"]["is_outage"]) == (["outage"], ["true"])
+
+
 async def test_a_ticket_is_explained_to_whoever_may_read_it(
     doors: httpx.AsyncClient, desk: Desk, people: People
 ) -> None:
@@ -259,6 +269,8 @@ async def test_a_ticket_is_explained_to_whoever_may_read_it(
     [
         ({"business_type": "fault"}, "business_type", "is none of classify.yaml: fault_report"),
         ({"business_type": "fault_report", "hazards": ["flood"]}, "hazards", "flood: none of classify.yaml"),
+        ({"business_type": "fault_report", "fault": "voltge"}, "fault", "is none of classify.yaml: outage"),
+        ({"business_type": "complaint", "fault": "outage"}, "fault", "only a fault_report has one"),
         ({"business_type": "fault_report", "colour": "red"}, "colour", "Extra inputs"),
         ({}, "business_type", "Field required"),
     ],
