@@ -119,7 +119,7 @@ class _Routes:
                 self.reader.fault(line_of(fields.pop(key)), reason)
         if "targets" in fields:
             self.reader.fault(line_of(fields["targets"]), "the root is the last of all: it has a queue and no targets")
-        queue = self._queue(fields, None)
+        queue = self._queue(fields)
         own = self._plain(node, queue)
         return self._route(node, fields, _ROOT, own, ()) if isinstance(node, MappingNode) else None
 
@@ -136,7 +136,7 @@ class _Routes:
                 reason = "a route has a queue or targets, not both: make the queue its first target"
                 self.reader.fault(line_of(fields["queue"]), reason)
             return self.targets.read(fields["targets"], path) or above
-        return self._plain(node, self._queue(fields, None)) if "queue" in fields else above
+        return self._plain(node, self._queue(fields)) if "queue" in fields else above
 
     def _route(
         self,
@@ -198,10 +198,9 @@ class _Routes:
                 self.tags.intersection_update(so_far)  # what it takes does not come to its siblings
         return tuple(children)
 
-    def _queue(self, fields: Mapping[str, Node], inherited: str | None) -> str:
-        if "queue" in fields:
-            return self.reader.word(fields["queue"], "declared queue", tuple(self.queues)) or ""
-        return inherited or ""
+    def _queue(self, fields: Mapping[str, Node]) -> str:
+        known = tuple(self.queues)
+        return (self.reader.word(fields["queue"], "declared queue", known) if "queue" in fields else None) or ""
 
     def _matchers(self, node: Node, path: str) -> tuple[Matcher, ...]:
         matchers: list[Matcher] = []

@@ -281,6 +281,38 @@ route:
     )
 
 
+def test_a_queue_has_the_title_and_the_description_that_wallboards_show() -> None:
+    queues = "general: 综合\n  repair: {title: 报修, description: Faults}\n  locate: {title: 定位}"
+    tree = read_tree("routes.yaml", f"version: 1\nqueues:\n  {queues}\nroute: {{queue: general}}\n", SHIPPED.keywords)
+    assert [(each.name, each.title, each.description) for each in tree.queues.values()] == [
+        ("general", "综合", ""),
+        ("repair", "报修", "Faults"),
+        ("locate", "定位", ""),
+    ]
+
+
+@pytest.mark.parametrize(("line", "seconds"), [("", 600), ("language_for: 90s\n", 90)])
+def test_a_plain_queue_waits_for_the_language_as_long_as_the_file_says(line: str, seconds: int) -> None:
+    tree = read_tree("routes.yaml", f"{HEAD}{line}route: {{queue: general}}\n", SHIPPED.keywords)
+    [target] = tree.root.targets
+    assert (target.skills, target.rings, target.lasts_s) == (
+        ("language",),
+        (Ring(seconds, frozenset({"language"})),),
+        None,
+    )
+
+
+def test_a_route_asks_whether_there_is_any_value_or_none() -> None:
+    placed, nowhere = (
+        read_tree("r", one_route(f"      match: {{area: {{present: {there}}}}}\n"), SHIPPED.keywords).root.routes[0]
+        for there in ("true", "false")
+    )
+    assert [(one.text, one.present) for one in (*placed.matchers, *nowhere.matchers)] == [
+        ("area present", True),
+        ("area absent", False),
+    ]
+
+
 def test_a_child_without_a_queue_has_its_parents() -> None:
     nested = "      match: {area: x}\n      queue: repair\n      routes:\n        - {name: b, match: {feeder: f}}\n"
     tree = read_tree("routes.yaml", one_route(nested), SHIPPED.keywords)
