@@ -11,6 +11,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from yaml.nodes import SequenceNode
+
 from services.contracts.values import Channel, CustomerClass, Priority
 from services.router.domain.desk import CLOCK_ATTRIBUTES, DeskRules
 from services.router.domain.effects import MEETING
@@ -185,7 +187,7 @@ class _Desk:
         found: dict[str, frozenset[str]] = {}
         for key, value in self._reader.fields(node, "match of a clock", CLOCK_ATTRIBUTES).items():
             known = _VALUES.get(key)
-            items = list(value.value) if isinstance(value.value, list) else [value]
+            items = list(value.value) if isinstance(value, SequenceNode) else [value]
             words = [self._reader.word(item, key, known) for item in items]
             if not items:
                 self._reader.fault(line_of(value), f"{key} has an empty list: it would never match")

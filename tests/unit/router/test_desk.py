@@ -503,6 +503,7 @@ def test_a_call_given_up_is_counted_once() -> None:
         ),
         ("calendar: office, met_by: [contacted, completed]}", "calendar: moon, met_by: [completed]}", "no calendar"),
         ("match: {priority: emergency}", "match: {priority: high_}", "is no priority"),
+        ("match: {priority: emergency}", 'match: {priority: {regex: "em.*"}}', "priority must be a text"),
         ("match: {priority: emergency}", "match: {priority: []}", "priority has an empty list: it would never match"),
         ("match: {priority: emergency}", "match: {colour: red}", "unknown key 'colour'"),
         ("match: {priority: emergency}", "match: {}", "must be the last clock"),

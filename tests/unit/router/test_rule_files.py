@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from structlog.testing import capture_logs
+from yaml.nodes import MappingNode, SequenceNode
 
 from services.router.domain.targets import Ring, Target
 from services.router.tree.book import RuleBook, load_rules
+from services.router.tree.calendars import read_holidays
+from services.router.tree.desk import read_desk
 from services.router.tree.keywords import read_keywords
 from services.router.tree.routes import read_tree
-from services.runtime import metrics
+from services.runtime import metrics, yaml_reading
 from services.runtime.yaml_reading import RulesError
 from tests.unit.router.making import CLASSIFY, ROUTES, SHIPPED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from yaml.nodes import Node
 
 HEAD = "version: 1\nqueues: {general: G, repair: R}\n"
 
@@ -227,6 +235,43 @@ def test_a_tag_that_no_route_on_the_way_adds_is_refused_for_it_would_never_match
 def test_a_number_is_matched_however_it_is_written() -> None:
     tree = read_tree("routes.yaml", one_route("      match: {repeats: [02, 3]}\n"), SHIPPED.keywords)
     assert tree.root.routes[0].matchers[0].values == {"2", "3"}
+
+
+def spots(node: Node) -> Iterator[tuple[Any, int]]:
+    """Yield every place of a file where something stands: a node, and which of those in it."""
+    for n, each in enumerate(node.value if isinstance(node, MappingNode | SequenceNode) else ()):
+        yield node.value, n
+        yield from spots(each[1] if isinstance(node, MappingNode) else each)
+
+
+@pytest.mark.parametrize(("name", "places"), [("routes", 10), ("desk", 150), ("holidays", 20), ("classify", 5)])
+def test_whatever_stands_where_a_file_is_read_or_refused(
+    name: str, places: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anything else would end the routers that run."""
+    text = ROUTES.with_name(f"{name}.yaml").read_text(encoding="utf-8")
+    root, chance, refusals = yaml.compose(text, Loader=yaml.SafeLoader), random.Random(1), 0
+    holidays = read_holidays("holidays.yaml", ROUTES.with_name("holidays.yaml").read_text(encoding="utf-8"))
+    others = [yaml.compose(other, Loader=yaml.SafeLoader) for other in ("x", "~", "[]", "{}", "[x]", "{x: y}", "[[]]")]
+    monkeypatch.setattr(yaml_reading.yaml, "compose", lambda *_, **__: root)
+    for where, n in chance.sample(list(spots(root)), k=places):
+        stood = where[n]
+        for other in others:
+            where[n] = (stood[0], other) if isinstance(stood, tuple) else other
+            try:
+                match name:
+                    case "routes":
+                        read_tree(name, "", SHIPPED.keywords, holidays)
+                    case "desk":
+                        read_desk(name, "", holidays, "")
+                    case "holidays":
+                        read_holidays(name, "")
+                    case _:
+                        read_keywords(name, "")
+            except RulesError:
+                refusals += 1
+        where[n] = stood
+    assert refusals > places
 
 
 def test_every_fault_is_told_at_once_in_the_order_of_lines() -> None:
