@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 _OPEN = ("predicted", "confirmed")
-_TOLD = ("breached", "network_change", "proposed_device")
+_TOLD = ("breached", "network_change", "proposed_device", "suggested_at")
 """What a list tells of an incident where there is something to tell: alerts send people to look for it."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 

@@ -94,7 +94,9 @@ class IncidentChanged(Message):
         description="After a network change: device_gone (no such device now), device_moved (now in another area)",
     )
     restoration_suggested_at: Timestamp | None = Field(
-        default=None, description="Since when telemetry has indicated that power is back"
+        default=None,
+        description="Since when telemetry has indicated that power is back; or since when so many call under what a "
+        "crew confirmed long ago that power must have been back before",
     )
     storm: bool | None = Field(default=None, description="Whether its area was in storm mode; absent if not")
 

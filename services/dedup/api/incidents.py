@@ -81,7 +81,9 @@ class IncidentView(BaseModel):
     arrived_at: datetime | None
     restore_by: datetime | None = Field(description="When power is due back (service level)")
     breached: list[str] = Field(description="Due times missed: arrival, restoration")
-    suggested_at: datetime | None = Field(description="Since when telemetry says that power is back")
+    suggested_at: datetime | None = Field(
+        description="Since when power seems to be back, or to have been: by telemetry, or by a second wave of calls"
+    )
     proposed_device: str | None = Field(
         description="Where the evidence points, of a confirmed incident: nothing moves it but `confirm` with a device"
     )

@@ -136,7 +136,9 @@ class TelemetryNoted:
 
 @frozen()
 class RestorationSuggested:
-    """Telemetry says that power is back at an open incident, or no longer. Only a crew or a person closes it.
+    """Telemetry or a second wave of calls says that power is or was back at an open incident, or telemetry no longer.
+
+    Only a crew or a person closes it.
 
     Attributes:
         at: Since when; None where it is gone again.

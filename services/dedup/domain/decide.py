@@ -34,7 +34,7 @@ from services.dedup.domain.moving import network_changed, open_elsewhere
 from services.dedup.domain.open_places import called_of, likeliest, open_places
 from services.dedup.domain.orders import above
 from services.dedup.domain.placing import place
-from services.dedup.domain.proposing import evidence_apart, propose_above, propose_below
+from services.dedup.domain.proposing import evidence_apart, propose_above, propose_below, suggest_over
 from services.dedup.domain.readings import read
 from services.dedup.domain.relook import RELOOK, as_one, is_sparse, partition
 from services.dedup.domain.report import Report
@@ -218,13 +218,7 @@ class _Decision(Draft):
             self._single(report, leaf, Rule.BESIDE)
             return
         if cover.incident is not None:
-            wave = second_wave(self.state, cover.incident, report)
-            if wave is None:
-                self.join(report, cover.incident, Rule.FOLLOWS if follows else cover.rule)
-                if cover.incident.frozen:
-                    propose_below(self, cover.incident, self.state.silent_until(report), joins=report)
-            else:
-                self.begin_anew(report, cover.incident, wave)
+            self._under_open(report, cover.incident, Rule.FOLLOWS if follows else cover.rule)
             return
         there = open_elsewhere(self.state, leaf) if self.state.elsewhere else None
         if there is not None and there.device not in self.state.by_device:
@@ -251,6 +245,18 @@ class _Decision(Draft):
                 Rule.STILL_OUT,
                 continues=last,
             )
+
+    def _under_open(self, report: Report, incident: Incident, rule: Rule) -> None:
+        """Join an open outage, unless the calls are another one's; of a confirmed one that is proposed, not done."""
+        if not incident.frozen:
+            wave = second_wave(self.state, incident, report)
+            if wave is not None:
+                self.begin_anew(report, incident, wave)
+                return
+        self.join(report, incident, rule)
+        if incident.frozen:
+            propose_below(self, incident, self.state.silent_until(report), joins=report)
+            suggest_over(self, incident, report)
 
     # --- the field, and time ---
 

@@ -19,6 +19,7 @@ from services.dedup.domain.planning import settled_together
 from services.dedup.domain.relook import RELOOK, Piece
 from services.dedup.domain.rule import Rule
 from services.dedup.domain.rules import CELL
+from services.dedup.domain.waves import FEWEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -232,19 +233,35 @@ class Draft:
 
     def begin_anew(self, report: Report, first: Incident, wave: Piece) -> None:
         """Close an outage that must have been over before a second wave of calls, and open that wave's."""
-        rule = Rule.SECOND_WAVE
+        began = min(one.made_at for one in wave.reports)
+        self._end_before(first, wave, began, Rule.SECOND_WAVE, joins=report)
+
+    def _end_before(
+        self,
+        first: Incident,
+        wave: Piece,
+        restored_at: datetime,
+        rule: Rule,
+        *,
+        joins: Report | None = None,
+        progress: FieldProgress | None = None,
+    ) -> None:
+        """End an outage, and begin another for the wave of calls that came after it; ``joins`` is not in it yet."""
+        why = Rule.SECOND_WAVE
         evidence: Evidence = {"device": wave.device, "calls": len(wave.reports), "since": str(wave.reports[0].made_at)}
-        before = [one for one in wave.reports if one is not report]
-        target, order = self.open_for(first, Piece(wave.device, (*before, report), wave.score), rule)
-        self.take_out(before, first, target, rule, evidence)
-        self.events.append(e.ReportJoined(report, target, self.number(), rule, evidence))
-        self.close(first, min(one.made_at for one in wave.reports), rule)
-        device, served = self.device(wave.device, report)
-        self.events.append(e.PredictionMoved(target, device, served, self.number(), rule, evidence))
-        standing = Standing.of(before, (report,))
-        subject = Subject(target, order, self.state.area, e.Kind.OUTAGE, device, served, standing)
-        self.events.append(e.OrderIssued(version_of(subject, 1, rule, self.now)))
-        self.look_again(target, report.received_at, 0)
+        before = [one for one in wave.reports if one is not joins]
+        if joins is not None:
+            wave = Piece(wave.device, (*before, joins), wave.score)
+        target, order = self.open_for(first, wave, why)
+        self.take_out(before, first, target, why, evidence)
+        if joins is not None:
+            self.events.append(e.ReportJoined(joins, target, self.number(), why, evidence))
+        self._end(first, restored_at, rule, progress)
+        device, served = self.device(wave.device, wave.reports[-1])
+        self.events.append(e.PredictionMoved(target, device, served, self.number(), why, evidence))
+        subject = Subject(target, order, self.state.area, e.Kind.OUTAGE, device, served, Standing.of(wave.reports))
+        self.events.append(e.OrderIssued(version_of(subject, 1, why, self.now)))
+        self.look_again(target, wave.reports[-1].received_at, 0)
 
     def open_for(self, source: Incident, piece: Piece, rule: Rule, premises: str | None = None) -> tuple[UUID, UUID]:
         """Open an incident without an order for reports that are somewhere already; return its and its order's id.
@@ -329,7 +346,17 @@ class Draft:
         *,
         progress: FieldProgress | None = None,
     ) -> None:
-        """End an incident and its order: power is back."""
+        """End an incident and its order: power is back. A second wave that was seen since then goes on, as another."""
+        since = incident.suggested_at
+        if since is not None and restored_at < since:
+            wave = tuple(one for one in incident.reports.values() if one.made_at >= since)
+            if len(wave) < len(incident.reports) and len({one.caller for one in wave}) >= FEWEST:
+                piece = Piece(incident.device.id, wave, 0.0)
+                self._end_before(incident, piece, restored_at, rule, progress=progress)
+                return
+        self._end(incident, restored_at, rule, progress)
+
+    def _end(self, incident: Incident, restored_at: datetime, rule: Rule, progress: FieldProgress | None) -> None:
         if (last := self.last_order(incident)) is not None:
             self.events.append(e.OrderClosed(last_version(last, OrderStatus.CLOSED, rule, self.now)))
         self._clear_timers(incident)

@@ -1,7 +1,8 @@
 """What a crew confirmed or a person arranged, and the evidence points elsewhere: it is proposed and not done.
 
 Decided here: whether one further up, one further down, or several apart explain the calls better, by the same
-likelihoods and margins that move a prediction. Changes nothing but what is proposed; only a person moves it.
+likelihoods and margins that move a prediction; and whether it is over and another has begun. Changes nothing but what
+is proposed; only a person moves or ends it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from services.dedup.domain import acts as a
 from services.dedup.domain.relook import as_one, is_sparse, partition
 from services.dedup.domain.rule import Rule
+from services.dedup.domain.waves import second_wave
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +67,19 @@ def propose_below(draft: Draft, incident: Incident, now: float, *, joins: Report
         and state.tree.is_under(proposed, device)
     ):
         draft.events.append(a.RelocationProposed(incident.incident_id, None, Rule.ELSEWHERE, {}))
+
+
+def suggest_over(draft: Draft, incident: Incident, joins: Report) -> None:
+    """Say that a confirmed outage must be over once a second wave calls under it: the crew's last word is missing."""
+    state, device = draft.state, incident.device.id
+    if incident.waits or incident.suggested_at is not None or state.tree is None or device not in state.tree:
+        return
+    if state.telemetry.open(device):
+        return
+    wave = second_wave(state, incident, joins)
+    if wave is not None:
+        since = min(report.made_at for report in wave.reports)
+        draft.events.append(a.RestorationSuggested(incident.incident_id, since, Rule.SECOND_WAVE))
 
 
 def evidence_apart(incident: Incident, whole: float, pieces: Sequence[Piece]) -> Evidence:

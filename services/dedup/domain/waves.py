@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _LONG: Final = 2400.0  # seconds an outage is open before its calls could be those of another
 _LATELY: Final = timedelta(minutes=20)  # a wave takes to show
-_FEWEST: Final = 3
+FEWEST: Final = 3
+"""Callers who make a wave."""
 _STRAYS: Final = 0.05  # calls in that time that are nobody's tail
 _MANY: Final = 256  # reports, before which reading them costs less than to keep count
 _MINUTE: Final = 60.0
@@ -34,7 +35,7 @@ _MINUTE: Final = 60.0
 def second_wave(state: AreaState, incident: Incident, report: Report) -> Piece | None:
     """Return the outage that the latest calls are of, this report's last, or None where they may be of the first."""
     at = report.made_at.timestamp()
-    if incident.frozen or state.tree is None or incident.standing.reports < _FEWEST:
+    if state.tree is None or incident.standing.reports < FEWEST:
         return None
     # The first to arrive cannot have arrived before it began, whatever a clock said.
     first = next(iter(incident.reports.values())).received_at.timestamp()
@@ -43,11 +44,11 @@ def second_wave(state: AreaState, incident: Incident, report: Report) -> Piece |
         return None
     calls = _calls(state, incident, report)
     lately = calls.lately
-    if calls.callers < _FEWEST or lately == len(incident.reports):
+    if calls.callers < FEWEST or lately == len(incident.reports):
         return None
     for scope in _devices_down(state, incident.device.id, report.device):
         calls.go_down(scope)
-        if calls.callers < _FEWEST:
+        if calls.callers < FEWEST:
             break  # nor are there more in a branch of this one
         expected = max(_tail(state, incident, scope, lately, lasted), calls.before) + _STRAYS
         if calls.callers > expected and _surprise(calls.callers, expected) >= state.rules.inference.wave:
@@ -97,7 +98,7 @@ def _piece(state: AreaState, incident: Incident, scope: str, report: Report) -> 
     here = lately if scope == incident.device.id else state.reported_under(scope, lately)
     pieces = partition(state, scope, (*here, report), state.silent_until(report))
     piece = next(piece for piece in pieces if report in piece.reports)
-    if len({one.caller for one in piece.reports}) < _FEWEST:
+    if len({one.caller for one in piece.reports}) < FEWEST:
         return None
     there = state.by_device.get(piece.device)
     return piece if there is None or there == incident.incident_id else None

@@ -74,17 +74,20 @@ INCIDENT = {
     "breached": [],
     "network_change": None,
     "proposed_device": None,
+    "suggested_at": None,
 }
 
 
 def test_a_list_of_incidents_shows_what_alerts_send_people_to_look_for(monkeypatch):
     late = {**INCIDENT, "breached": ["arrival", "restoration"]}
     gone = {**INCIDENT, "network_change": "device_gone", "proposed_device": "SW[7]"}
-    monkeypatch.setattr(desk, "ask", lambda *_, **__: {"incidents": [late, gone, INCIDENT], "next": None})
+    over = {**INCIDENT, "suggested_at": WHEN}
+    monkeypatch.setattr(desk, "ask", lambda *_, **__: {"incidents": [late, gone, over, INCIDENT], "next": None})
     output = said(incidents.app, "list")
     assert "breached: arrival, restoration" in output
     assert "network_change: device_gone; proposed_device: SW[7]" in output
-    assert output.count("T[1]") == 3
+    assert "suggested_at: " in output
+    assert output.count("T[1]") == 4
 
 
 def test_who_did_what_to_a_report(monkeypatch):

@@ -10,6 +10,7 @@ from services.contracts.values import (
     ProgressStage,
 )
 from services.dedup.domain import waves
+from services.dedup.domain.acts import RestorationSuggested
 from services.dedup.domain.events import IncidentRestored, PartRestored, ReportMoved
 from tests.unit.dedup.timeline import Timeline, an_estate, minute, rules_of_tests
 
@@ -332,6 +333,65 @@ def test_a_second_wave_is_another_outage_though_nobody_said_power_was_back(storm
     assert storm.order_of(second).order_id != old
     assert storm.history(old)[-1][1] == "closed"
     assert any(order.reason == "second_wave" for order in storm.orders)
+
+
+@pytest.mark.usefixtures("few_or_many")
+def test_a_second_wave_under_what_a_crew_confirmed_is_suggested_and_not_done(storm: Timeline) -> None:
+    """The crew mended it and never said so: whoever calls hours later would wait for a crew that has left."""
+    devices = storm.state.tree.transformers_under("A0SW00012")
+    for n, device in enumerate(devices):
+        first = storm.at(n / 4).report(device)
+    order = storm.order_of(first)
+    storm.at(60).crew(order.order_id, ProgressStage.ARRIVED)
+    for n, device in enumerate(devices[:3]):
+        storm.at(300 + 7 * n).report(device)
+        assert storm.changed[-1].restoration_suggested_at is None, "a few late callers are its tail"
+    for n, device in enumerate(devices):
+        second = storm.at(600 + n / 4).report(device)
+
+    assert storm.incident_of(second) is storm.incident_of(first)
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    assert [event.at for event in storm.events if isinstance(event, RestorationSuggested)] == [minute(600)]
+    assert storm.changed[-1].restoration_suggested_at == minute(600)
+
+
+@pytest.mark.parametrize("said_by", ["crew", "dispatcher"])
+def test_once_the_forgotten_word_comes_the_second_wave_is_another_outage_with_a_crew_of_its_own(
+    storm: Timeline, said_by: str
+) -> None:
+    devices = storm.state.tree.transformers_under("A0SW00012")
+    for n, device in enumerate(devices):
+        first = storm.at(n / 4).report(device)
+    old = storm.order_of(first)
+    storm.at(60).crew(old.order_id, ProgressStage.ARRIVED)
+    for n, device in enumerate(devices):
+        second = storm.at(600 + n / 4).report(device)
+    if said_by == "crew":
+        storm.at(620).crew(old.order_id, ProgressStage.RESTORED, made=90)
+    else:
+        storm.at(620).power_back("A0SW00012", made=90)
+
+    ended = next(event for event in storm.events if isinstance(event, IncidentRestored))
+    assert (ended.incident_id, ended.restored_at) == (old.incident_id, minute(90))
+    assert storm.history(old.order_id)[-1][1] == "closed"
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    assert storm.order_of(second).order_id != old.order_id
+    assert len(storm.incident_of(second).reports) == len(devices)
+    storm.at(700).crew(storm.order_of(second).order_id, ProgressStage.RESTORED)
+    assert not storm.state.incidents
+
+
+@pytest.mark.usefixtures("few_or_many")
+def test_no_second_wave_suggests_that_a_breaker_is_closed_that_says_it_is_open(storm: Timeline) -> None:
+    devices = storm.state.tree.transformers_under("A0SW00012")
+    for n, device in enumerate(devices):
+        storm.at(n / 4).report(device)
+    storm.at(60).reading("breaker_open", "A0SW00012")
+    for n, device in enumerate(devices):
+        storm.at(600 + n / 4).report(device)
+
+    assert storm.changed[-1].state is IncidentState.CONFIRMED
+    assert storm.changed[-1].restoration_suggested_at is None
 
 
 @pytest.mark.usefixtures("few_or_many")
