@@ -161,13 +161,19 @@ def write_customers(path: Path, rows: Iterable[CustomerRow]) -> int:
 
 
 def _write(path: Path, header: Sequence[str], cells: Iterable[Sequence[object]]) -> int:
+    """Write a file whole or not at all: half of a network cannot be told from a small one."""
     count = 0
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        for row in cells:
-            writer.writerow(row)
-            count += 1
+    beside = path.with_name(f"{path.name}.part")
+    try:
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(header)
+            for row in cells:
+                writer.writerow(row)
+                count += 1
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
     return count
 
 

@@ -481,3 +481,18 @@ def test_devices_by_column_are_the_rows_that_were_put_in() -> None:
     for nowhere in (4, -5):
         with pytest.raises(IndexError):
             _ = columns[nowhere]
+
+
+def test_a_network_whose_writing_is_broken_off_leaves_what_was_there_and_no_half_of_it(tmp_path):
+    path = tmp_path / "network.csv"
+    whole = [DeviceRow("S", None, "substation", False, 30.0, 120.0)]
+    write_devices(path, whole)
+    before = path.read_bytes()
+
+    def broken_off():
+        yield from whole
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_devices(path, broken_off())
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {"network.csv": before}
