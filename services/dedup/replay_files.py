@@ -119,7 +119,7 @@ def read_reports(path: Path, refused: list[ReplayFileError] | None = None) -> li
 
 
 def _json(line: bytes) -> Any:
-    """Return what a line says; NaN and Infinity, which many programs write though JSON has none, are numbers.
+    """Return what a line says; NaN and Infinity, which many programs write for nothing though JSON has none, are None.
 
     Raises:
         json.JSONDecodeError: it is not JSON.
@@ -130,9 +130,13 @@ def _json(line: bytes) -> Any:
         if b"NaN" not in line and b"Infinity" not in line:
             raise
         try:
-            return json.loads(line)
+            return json.loads(line, parse_constant=_nothing)
         except ValueError:
             raise error from None
+
+
+def _nothing(_number: str) -> None:
+    return
 
 
 def _no_json(line: bytes, reason: str) -> str:

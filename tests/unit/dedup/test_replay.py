@@ -13,7 +13,7 @@ import pytest
 
 from services.contracts.values import Channel
 from services.dedup.replay import replay_files
-from services.dedup.replay_files import ReplayFileError, read_reports, read_restorations
+from services.dedup.replay_files import ReplayFileError, ReportLine, read_reports, read_restorations
 from services.dedup.replay_reports import Heard
 from services.grid.network_file import read_customers, read_devices
 from tests.unit.dedup.timeline import NETWORKS, minute
@@ -403,6 +403,19 @@ def test_what_other_programs_write_for_nothing_is_nothing(tmp_path: Path, said: 
     (line,) = read_reports(path)
 
     assert (line.channel, line.lat, line.lon) == (Channel.API, None, None)
+
+
+def test_a_table_that_writes_nan_in_its_empty_cells_is_read_and_they_are_empty(tmp_path: Path) -> None:
+    path = tmp_path / "reports.jsonl"
+    empty = ("channel", "reported_at", "account_id", "phone", "lat", "lon", "accuracy_m", "crs", "address", "text")
+    row = {"event_id": "1", "received_at": "2026-07-01T12:00:00Z", **dict.fromkeys(empty, float("nan"))}
+    path.write_text(json.dumps(row))
+    (line,) = read_reports(path)
+    assert line == ReportLine("1", Channel.API, minute(0), minute(0), *(None,) * 8)
+
+    path.write_text(json.dumps({**row, "event_id": float("nan")}))
+    with pytest.raises(ReplayFileError, match="lacks 'event_id'"):
+        read_reports(path)
 
 
 def test_bad_lines_are_named_and_the_others_replayed(files: Files) -> None:
