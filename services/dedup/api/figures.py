@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.values import Name, Timestamp
-from services.dedup.domain.figures import Figures, by_day, figures
+from services.dedup.domain.figures import Figures, by_day
 from services.dedup.domain.service_levels import MOMENTARY
 from services.dedup.keys import Scope
 from services.dedup.store import reliability
@@ -102,10 +102,11 @@ def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
                 served = Figures(await reliability.customers_served(connection, area))
                 async with aclosing(reliability.interruptions(connection, since, until, area)) as areas:
                     async for found in areas:
-                        by_area[found[0].area] = figures(found, 0, momentary=momentary, until=now)
-                        for day, those in by_day(found, until.tzinfo or UTC).items():
-                            await asyncio.sleep(0)  # orders wait for nobody's figures
-                            days[day] = days.get(day, served) + figures(those, 0, momentary=momentary, until=now)
+                        of_days = by_day(found, until.tzinfo or UTC, momentary=momentary, until=now)
+                        by_area[found[0].area] = sum(of_days.values(), Figures(0))
+                        for day, one in of_days.items():
+                            days[day] = days.get(day, served) + one
+                        await asyncio.sleep(0)  # orders wait for nobody's figures
                 customers = await reliability.customers_by_area(connection, list(by_area))
         return Reliability(
             start=since,

@@ -13,7 +13,7 @@ Source: IEEE Std 1366-2012, clauses 3 and 4; the threshold is a setting, as regu
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -124,24 +124,54 @@ def figures(
         momentary: Not longer than this is momentary; what is still out counts as sustained once it is longer.
         until: The moment up to which an outage that goes on counts.
     """
+    days = by_day(interruptions, UTC, momentary=momentary, until=until)
+    return sum(days.values(), Figures(customers_served))
+
+
+def by_day(
+    interruptions: Iterable[Interruption], zone: tzinfo, *, momentary: timedelta, until: datetime
+) -> dict[str, Figures]:
+    """Return the indices by day, for ``figures`` of nobody served: what they add up to is the whole.
+
+    An interruption of customers counts on the day it began for them in ``zone``, whatever else had them dark before it
+    was over; the other arguments are those of ``figures``.
+    """
     known = [one for one in interruptions if (one.ended_at or until) > one.started_at]
-    minutes, customers, brief = 0.0, 0, 0
-    lasted: set[int] = set()
+    days: dict[str, _Day] = {}
+
+    def day_of(start: datetime) -> _Day:
+        return days.setdefault(start.astimezone(zone).date().isoformat(), _Day())
+
     for group in _groups(known):
         some = max(0, group.customers)
         event: datetime | None = None  # when the momentary event that may still go on began
         for interruption in _spells(group, until):
-            goes_on = event is not None and interruption.start - event <= momentary
-            if interruption.end - interruption.start > momentary:
-                minutes += (interruption.end - interruption.start).total_seconds() / _MINUTE * some
-                customers += some
-                brief -= some if goes_on else 0
-                lasted.add(interruption.first)
+            before = event if event is not None and interruption.start - event <= momentary else None
+            lasted = interruption.end - interruption.start
+            if lasted > momentary:
+                day = day_of(interruption.start)
+                day.minutes += lasted.total_seconds() / _MINUTE * some
+                day.customers += some
+                day.lasted.add(interruption.first)
+                if before is not None:
+                    day_of(before).brief -= some
                 event = None
-            elif not goes_on:
-                brief += some
+            elif before is None:
                 event = interruption.start
-    return Figures(customers_served, minutes, customers, brief, len(lasted))
+                day_of(event).brief += some
+    return {
+        name: Figures(0, day.minutes, day.customers, day.brief, len(day.lasted)) for name, day in sorted(days.items())
+    }
+
+
+@dataclass(slots=True)
+class _Day:
+    """What began on one day; ``lasted`` are the numbers of the sustained interruptions."""
+
+    minutes: float = 0.0
+    customers: int = 0
+    brief: int = 0
+    lasted: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -243,11 +273,3 @@ def _spells(group: _Group, until: datetime) -> list[_Spell]:
         else:
             found.append(_Spell(start, end, number))
     return found
-
-
-def by_day(found: Iterable[Interruption], zone: tzinfo) -> dict[str, list[Interruption]]:
-    """Return the interruptions by the day each began in a time zone."""
-    days: dict[str, list[Interruption]] = {}
-    for one in found:
-        days.setdefault(one.started_at.astimezone(zone).date().isoformat(), []).append(one)
-    return dict(sorted(days.items()))

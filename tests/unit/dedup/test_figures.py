@@ -15,14 +15,15 @@ from services.contracts.values import CustomerClass, IncidentState, ProgressStag
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.clock import due_of
-from services.dedup.domain.figures import Interruption, Step, by_day, figures
+from services.dedup.domain.figures import Figures, Interruption, Step, by_day, figures
 from services.dedup.levels_file import load_levels
 from services.dedup.settings import LEVELS
 from services.runtime.yaml_reading import RulesError
 from tests.unit.dedup.timeline import Timeline, minute
 
 if TYPE_CHECKING:
-    from services.dedup.domain.figures import Figures
+    from datetime import tzinfo
+
     from services.dedup.domain.rules import Rules
     from services.grid.tree import Tree
 
@@ -204,15 +205,32 @@ def test_no_customers_give_no_division_by_zero() -> None:
     assert (found.saidi_minutes, found.saifi, found.caidi_minutes, found.maifi) == (0, 0, 0, 0)
 
 
+def days(*interruptions: Interruption, zone: tzinfo = UTC) -> dict[str, Figures]:
+    return by_day(interruptions, zone, momentary=FIVE, until=minute(3000))
+
+
 def test_an_outage_belongs_to_the_day_it_began() -> None:
     late = out("F", 10, 12 * 60 - 10, 13 * 60)
-    assert by_day([late, out("F", 1, 0, 9)], late.started_at.tzinfo or UTC) == {"2026-07-01": [late, out("F", 1, 0, 9)]}
+    assert days(late, out("U", 1, 0, 9)) == {"2026-07-01": Figures(0, 10 * 70 + 9, 11, 0, 2)}
 
 
 def test_the_day_is_that_of_the_zone_asked_in() -> None:
     late = out("F", 10, 0, 9)
     ahead = timezone(24 * timedelta(hours=1) - timedelta(minutes=1))
-    assert list(by_day([late], ahead)) != list(by_day([late], timezone(-timedelta(hours=12))))
+    assert list(days(late, zone=ahead)) != list(days(late, zone=timezone(-timedelta(hours=12))))
+
+
+def test_who_was_dark_before_midnight_is_not_interrupted_anew_by_an_outage_above_after_it() -> None:
+    home = out("T", 10, 11 * 60, 20 * 60)
+    feeder = out("F", 100, 13 * 60, 15 * 60)
+    found = days(home, feeder)
+    assert found == {"2026-07-01": Figures(0, 10 * 540, 10, 0, 1), "2026-07-02": Figures(0, 90 * 120, 90, 0, 1)}
+    assert sum(found.values(), Figures(100)) == of(home, feeder, served=100), "the days add up to the whole"
+
+
+def test_a_blink_before_midnight_that_goes_on_into_an_outage_after_it_is_that_outage() -> None:
+    found = days(out("F", 10, 718, 719), out("F", 10, 722, 782))
+    assert [(one.momentary_customers, one.customers_interrupted) for one in found.values()] == [(0, 0), (0, 10)]
 
 
 # --- the clock ---
