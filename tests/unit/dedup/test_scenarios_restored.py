@@ -310,6 +310,18 @@ def test_power_that_is_back_makes_no_part_of_an_outage_of_what_was_told_hours_be
     assert not any(isinstance(event, ReportMoved) and event.report_id == alone for event in storm.events)
 
 
+@pytest.mark.parametrize(("earlier", "later"), [("A0SW00012", "A0TR00023"), ("A0TR00023", "A0SW00012")])
+def test_the_latest_of_two_restorations_above_each_other_answers(storm: Timeline, earlier: str, later: str) -> None:
+    storm.at(0).report("A0TR00023")
+    storm.at(60).power_back(earlier)
+    storm.at(300).report("A0TR00023")
+    storm.at(360).power_back(later)
+    storm.at(364).report("A0TR00023", made=350)
+
+    assert storm.answers() == [("answered", "already_restored")]
+    assert not storm.live_orders()
+
+
 @pytest.fixture(params=["few", "many"])
 def few_or_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of few reports each is read again, of many they are counted: it comes to the same."""
