@@ -12,11 +12,10 @@ import gc
 import json
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
+from services.cli.topics import reader
 from services.contracts.ids import incident_id
 from services.contracts.topics import DISPATCH_ORDER, OUTAGE_INPUT
 from services.runtime import clock
@@ -31,10 +30,9 @@ from tests.bench.report import Figure, Reach
 from tests.bench.workload import STORM, Storms, report_records
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from services.contracts.messages import OutageReported
-    from services.contracts.topics import Topic
     from services.runtime.settings import ServiceSettings
     from tests.bench.plan import Plan
 
@@ -141,33 +139,18 @@ def _delays(seen: Seen, told: Sequence[OutageReported], begun: float) -> dict[UU
     return found
 
 
-async def _stamped(settings: ServiceSettings) -> dict[UUID, float]:
+async def _stamped(settings: ServiceSettings) -> dict[UUID, int]:
     """Return by incident how many milliseconds after its opening report its first order was on its topic."""
-    at = {
-        incident_id(report["area"], UUID(report["report_id"])): stamp
-        async for stamp, report in _records(settings, OUTAGE_INPUT)
-        if "report_id" in report
-    }
-    return {
-        incident: stamp - at[incident]
-        async for stamp, order in _records(settings, DISPATCH_ORDER)
-        if order["data"]["version"] == 1 and (incident := UUID(order["data"]["incident_id"])) in at
-    }
-
-
-async def _records(settings: ServiceSettings, topic: Topic) -> AsyncIterator[tuple[int, dict[str, Any]]]:
-    """Yield what a topic holds now, each record with the broker's stamp in milliseconds."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
-    await consumer.start()
-    try:
-        parts = [TopicPartition(settings.topic_prefix + topic.name, n) for n in range(topic.partitions)]
-        consumer.assign(parts)
-        await consumer.seek_to_beginning(*parts)
-        left = sum((await consumer.end_offsets(parts)).values())
-        while left > 0:
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                left -= len(records)
-                for one in records:
-                    yield one.timestamp, json.loads(one.value)
-    finally:
-        await consumer.stop()
+    at: dict[UUID, int] = {}
+    found: dict[UUID, int] = {}
+    async with reader(settings) as kafka:
+        async for record in kafka.records(await kafka.bounds([OUTAGE_INPUT.name])):
+            report = json.loads(record.value or b"")
+            if "report_id" in report:
+                at[incident_id(report["area"], UUID(report["report_id"]))] = record.timestamp_ms
+        async for record in kafka.records(await kafka.bounds([DISPATCH_ORDER.name])):
+            order = json.loads(record.value or b"")["data"]
+            incident = UUID(order["incident_id"])
+            if order["version"] == 1 and incident in at:
+                found.setdefault(incident, record.timestamp_ms - at[incident])
+    return found

@@ -248,15 +248,14 @@ class _Decision(Draft):
 
     def _under_open(self, report: Report, incident: Incident, rule: Rule) -> None:
         """Join an open outage, unless the calls are another one's; of a confirmed one that is proposed, not done."""
-        if not incident.frozen:
-            wave = second_wave(self.state, incident, report)
-            if wave is not None:
-                self.begin_anew(report, incident, wave)
-                return
-        self.join(report, incident, rule)
         if incident.frozen:
+            self.join(report, incident, rule)
             propose_below(self, incident, self.state.silent_until(report), joins=report)
             suggest_over(self, incident, report)
+        elif (wave := second_wave(self.state, incident, report)) is None:
+            self.join(report, incident, rule)
+        else:
+            self.begin_anew(report, incident, wave)
 
     # --- the field, and time ---
 
