@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import re
 from dataclasses import replace
 from datetime import datetime  # noqa: TC003 - typer reads annotations at run time
 from pathlib import Path  # noqa: TC003 - as above
@@ -39,14 +40,16 @@ if TYPE_CHECKING:
 
 _WORST = 10
 _STAGES = 4
+_A_DAY_S, _A_MONTH_H = 86_400, 720
+_TILES, _MOST_TILES = re.compile(r"([0-9]{1,5})x([0-9]{1,5})"), 10_000
 _HALF = 0.5  # of a small network's customers stay lit, so that many faults fit in
 
 
 def storm(
     faults: Annotated[int, typer.Option(min=1, max=100_000, help="True outages; their sizes follow real ones.")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed on the same network gives the same storm.")] = 1,
-    seconds: Annotated[float, typer.Option(min=1, help="Send the storm evenly within this time.")] = 20.0,
-    areas: Annotated[int, typer.Option(min=1, help="Use this many areas of the imported network.")] = 10,
+    seconds: Annotated[float, typer.Option(min=1, max=_A_DAY_S, help="Send the storm evenly within this time.")] = 20.0,
+    areas: Annotated[int, typer.Option(min=1, max=100_000, help="Use this many areas of the imported network.")] = 10,
     network: Annotated[Path | None, typer.Option(help="network.csv, in place of the imported network.")] = None,
     customers: Annotated[Path | None, typer.Option(help="customers.csv that goes with it.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Write the truth of each contact to a CSV.")] = None,
@@ -61,7 +64,9 @@ def storm(
         str | None,
         typer.Option(help="With --out: tile the network, AREASxFEEDERS, such as 10x4.", rich_help_panel="Files"),
     ] = None,
-    hours: Annotated[float, typer.Option(min=0.1, help="With --out: length of the storm in its own time.")] = 12.0,
+    hours: Annotated[
+        float, typer.Option(min=0.1, max=_A_MONTH_H, help="With --out: length of the storm in its own time.")
+    ] = 12.0,
     start: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="With --out: when it begins.")
     ] = "2026-07-01T18:00:00+0800",  # type: ignore[assignment]  # typer reads the text by its formats
@@ -155,12 +160,14 @@ def _network(network: Path | None, customers: Path | None, areas: int) -> Networ
 def _tiled(network: Network, tiles: str | None) -> Network:
     if tiles is None:
         return network
-    areas, _, feeders = tiles.partition("x")
+    said = _TILES.fullmatch(tiles)
+    if said is None or not 0 < int(said[1]) * int(said[2]) <= _MOST_TILES:
+        what = f"--tiles {tiles}: not areas x feeders, at most {_MOST_TILES:,} feeders in all"
+        raise CommandError(what, "Say areas x feeders, as 10x4.", Exit.USAGE)
     try:
-        return tiled([Base(network.devices, network.customers)], int(areas), int(feeders))
+        return tiled([Base(network.devices, network.customers)], int(said[1]), int(said[2]))
     except ValueError as error:
-        what = f"--tiles {tiles}: {error}" if areas.isdigit() and feeders.isdigit() else f"--tiles {tiles}"
-        raise CommandError(what, "Say areas x feeders, as 10x4.", Exit.USAGE) from None
+        raise CommandError(f"--tiles {tiles}: {error}", "Say areas x feeders, as 10x4.", Exit.USAGE) from None
 
 
 def _write(storm: Storm, start: datetime, folder: Path, tell: Callable[[str], None]) -> None:

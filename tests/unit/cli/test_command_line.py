@@ -276,6 +276,8 @@ def test_a_score_names_the_folder_that_has_no_storm_and_the_rules_that_do_not_fi
         (("--preset", "moon"), "no preset 'moon'"),
         (("--preset", "mini", "--tiles", "2x2"), "brings its own network"),
         (("--network", NETWORKS / "ieee123/network.csv", "--tiles", "2"), "--tiles 2"),
+        (("--network", NETWORKS / "ieee123/network.csv", "--tiles", "²x4"), "--tiles ²x4: not areas x feeders"),
+        (("--network", NETWORKS / "ieee123/network.csv", "--tiles", "99999999x99999999"), "at most 10,000 feeders"),
     ],
 )
 def test_a_storm_that_cannot_be_is_refused(gridline, tmp_path, arguments, said):
@@ -285,6 +287,20 @@ def test_a_storm_that_cannot_be_is_refused(gridline, tmp_path, arguments, said):
     assert code == Exit.USAGE
     assert said in err
     assert gridline("storm", *arguments)[0] == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *((option, value) for option in ("--seconds", "--hours") for value in ("inf", "nan", "-1", "0", "1e300")),
+        *((option, value) for option in ("--faults", "--areas") for value in ("0", "-1", str(10**30))),
+    ],
+)
+def test_a_storm_of_a_size_or_length_that_cannot_be_is_a_wrong_command_line(gridline, tmp_path, option, value):
+    files = ("--network", NETWORKS / "ieee123/network.csv", "--customers", NETWORKS / "ieee123/customers.csv")
+    code, _, err = gridline("storm", *files, "--faults", "1", option, value, "--out", tmp_path / "out")
+    assert (code, f"'{option}'" in err) == (Exit.USAGE, True), err
+    assert not (tmp_path / "out").exists()
 
 
 def test_quality_is_measured_written_and_written_again_from_its_record(gridline, tmp_path):
