@@ -7,6 +7,7 @@ what the objects mean.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import ParseError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 
+_COUNT: Final = re.compile("[0-9]{1,6}")
 _YES: Final = frozenset({"true", "1"})  # as XML Schema spells a boolean
 
 
@@ -107,8 +109,8 @@ def _take(path: Path, found: dict[str, Thing], unused: dict[str, str], element: 
             thing.name = text
         elif name in {"normalOpen", "open"}:
             thing.open = thing.open or text.lower() in _YES
-        elif name == "customerCount" and text.isdigit():
-            thing.count = int(text)
+        elif name == "customerCount" and text:
+            thing.count = _count(path, thing, text)
         elif name in {"xPosition", "yPosition", "nominalVoltage"}:
             numbers[name] = _number(text)
     x, y, volts = (numbers.get(name) for name in ("xPosition", "yPosition", "nominalVoltage"))
@@ -116,6 +118,12 @@ def _take(path: Path, found: dict[str, Thing], unused: dict[str, str], element: 
     if x is not None and y is not None:
         thing.points.append((x, y))
     found[_plain(about)] = thing
+
+
+def _count(path: Path, load: Thing, text: str) -> int:
+    if _COUNT.fullmatch(text) is None:
+        raise _refuse(path, f"{load}: customerCount {text[:20]!r} is no whole number below a million")
+    return int(text)
 
 
 def _plain(identifier: str) -> str:

@@ -337,6 +337,29 @@ def test_what_is_wrong_is_named_by_line_or_mrid(tmp_path, parts, reason):
         read_cim(written(tmp_path, *parts))
 
 
+def counted(tmp_path, count):
+    load = equipment(
+        "ConformLoad",
+        "block",
+        "n3",
+        more=f"<cim:EnergyConsumer.customerCount>{count}</cim:EnergyConsumer.customerCount>",
+    )
+    return read_cim(written(tmp_path, *FEEDER, load))
+
+
+def test_a_load_that_says_how_many_customers_it_stands_for_is_so_many(tmp_path):
+    for count, accounts in (("2", {"block-1", "block-2"}), ("", {"block"}), ("0", set())):
+        assert {row.account_id for row in counted(tmp_path, count).customers} - {"home"} == accounts
+
+
+@pytest.mark.parametrize("count", ["²", "１２", "12.0", "-1", "many", "9" * 5000])
+def test_a_count_of_customers_that_is_none_is_refused_with_its_load(tmp_path, count):
+    with pytest.raises(
+        NetworkFileError, match=r"ConformLoad block \(mRID block\): customerCount .* is no whole number"
+    ):
+        counted(tmp_path, count)
+
+
 def test_coordinates_of_a_drawing_need_an_origin(tmp_path):
     with pytest.raises(NetworkFileError, match="no degrees"):
         read_cim(written(tmp_path, *FEEDER, system=""))
