@@ -106,7 +106,6 @@ def convert(
 
     For example:  gridline grid convert deploy/networks/cim/IEEE13.xml --origin 31.16,118.35 --out /tmp/ieee13
     """
-    out_folder.mkdir(parents=True, exist_ok=True)
     network, customers = _convert(cim, origin, out_folder)
     out.print(f"{network}, {customers}")
 
@@ -116,13 +115,14 @@ def _convert(cim: Path, origin: str | None, folder: Path) -> tuple[Path, Path]:
         read = read_cim(cim, _drawing(origin))
     except NetworkFileError as error:
         advice = "Correct the file; a drawing's coordinates need --origin LAT,LON."
-        raise CommandError(f"nothing was imported:\n{error}", advice) from None
+        raise CommandError(f"the CIM file cannot be used:\n{error}", advice) from None
     for warning in read.warnings:
         err.print(warning, markup=False)
     if read.unused_equipment:
         err.print(f"connected, but not part of the network: {_counts(read.unused_equipment)}")
     if others := {kind: n for kind, n in read.unused.items() if kind not in read.unused_equipment}:
         err.print(f"not read: {_counts(others)}")
+    folder.mkdir(parents=True, exist_ok=True)
     network, customers = folder / "network.csv", folder / "customers.csv"
     write_devices(network, read.devices)
     write_customers(customers, read.customers)

@@ -164,6 +164,15 @@ def test_a_bad_network_file_is_refused_with_file_and_line(gridline, tmp_path):
     assert "network.csv:3: 'T' is an orphan" in err
 
 
+def test_a_cim_file_that_cannot_be_converted_leaves_nothing_and_is_not_said_to_be_imported(gridline, tmp_path):
+    (tmp_path / "net.xml").write_text("# no XML")
+    code, _, err = gridline("grid", "convert", tmp_path / "net.xml", "--out", tmp_path / "out")
+    assert code == Exit.REFUSED
+    assert "net.xml:1: is not well-formed XML" in err
+    assert "imported" not in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_file_that_is_not_there_is_named(gridline, tmp_path):
     code, _, err = gridline("conformance", "judge", tmp_path / "nowhere.jsonl")
     assert code == Exit.REFUSED
