@@ -6,6 +6,7 @@ Never here: what may be done, which dedup decides; how incidents are shown (``co
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -15,13 +16,13 @@ from services.cli.errors import CommandError
 
 app = typer.Typer(add_completion=False)
 
-_Incident = Annotated[str, typer.Argument(help="Id of the incident.")]
+_Incident = Annotated[UUID, typer.Argument(help="Id of the incident.")]
 
 
 @app.command()
 def merge(
     incident: _Incident,
-    into: Annotated[str, typer.Argument(help="The incident that takes its reports.")],
+    into: Annotated[UUID, typer.Argument(help="The incident that takes its reports.")],
     reason: desk.Reason,
     command_id: desk.CommandId = None,
     as_json: Json = False,
@@ -33,14 +34,14 @@ def merge(
       gridline incidents merge 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e -r "one pole"
     """
     path = f"/v1/incidents/{incident}"
-    done = desk.act(f"{path}/merge", {"into": into, "reason": reason}, seen=path, command_id=command_id)
+    done = desk.act(f"{path}/merge", {"into": str(into), "reason": reason}, seen=path, command_id=command_id)
     desk.show(done, as_json=as_json)
 
 
 @app.command()
 def split(
     incident: _Incident,
-    reports: Annotated[list[str], typer.Argument(help="Reports that become an incident of their own.")],
+    reports: Annotated[list[UUID], typer.Argument(help="Reports that become an incident of their own.")],
     reason: desk.Reason,
     device: Annotated[
         str | None, typer.Option(help="Where it is; the lowest device above the reports if not given.")
@@ -55,15 +56,15 @@ def split(
       gridline incidents split 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e -r "own fuse"
     """
     path = f"/v1/incidents/{incident}"
-    body = {"reports": reports, "device": device, "reason": reason}
+    body = {"reports": [*map(str, reports)], "device": device, "reason": reason}
     desk.show(desk.act(f"{path}/split", body, seen=path, command_id=command_id), as_json=as_json)
 
 
 @app.command()
 def move(
     incident: _Incident,
-    to: Annotated[str, typer.Argument(help="The incident that takes them.")],
-    reports: Annotated[list[str], typer.Argument(help="Reports that move.")],
+    to: Annotated[UUID, typer.Argument(help="The incident that takes them.")],
+    reports: Annotated[list[UUID], typer.Argument(help="Reports that move.")],
     reason: desk.Reason,
     command_id: desk.CommandId = None,
     as_json: Json = False,
@@ -76,7 +77,7 @@ def move(
       6c0a2f8f-5f5e-5c55-a1a5-5f0c9e110b7e -r "wrong side of the street"
     """
     path = f"/v1/incidents/{incident}"
-    body = {"to": to, "reports": reports, "reason": reason}
+    body = {"to": str(to), "reports": [*map(str, reports)], "reason": reason}
     desk.show(desk.act(f"{path}/move", body, seen=path, command_id=command_id), as_json=as_json)
 
 
@@ -102,7 +103,7 @@ def confirm(
 @app.command()
 def relate(
     incident: _Incident,
-    to: Annotated[str, typer.Argument(help="The related incident.")],
+    to: Annotated[UUID, typer.Argument(help="The related incident.")],
     reason: desk.Reason,
     command_id: desk.CommandId = None,
     as_json: Json = False,
@@ -114,7 +115,7 @@ def relate(
       gridline incidents relate 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e -r "one tree"
     """
     path = f"/v1/incidents/{incident}"
-    done = desk.act(f"{path}/relate", {"to": to, "reason": reason}, seen=path, command_id=command_id)
+    done = desk.act(f"{path}/relate", {"to": str(to), "reason": reason}, seen=path, command_id=command_id)
     desk.show(done, as_json=as_json)
 
 
@@ -158,7 +159,7 @@ def decline_plan(
 
 
 def _about_plan(
-    action: str, incident: str, planned: str | None, reason: str, command_id: str | None, *, as_json: bool
+    action: str, incident: UUID, planned: str | None, reason: str, command_id: str | None, *, as_json: bool
 ) -> None:
     path = f"/v1/incidents/{incident}"
     if planned is None:
@@ -172,7 +173,7 @@ def _about_plan(
 
 @app.command()
 def place(
-    report: Annotated[str, typer.Argument(help="Id of a report that waits for a place.")],
+    report: Annotated[UUID, typer.Argument(help="Id of a report that waits for a place.")],
     device: Annotated[str, typer.Argument(help="Device it belongs to.")],
     reason: desk.Reason,
     command_id: desk.CommandId = None,
@@ -188,7 +189,7 @@ def place(
 
 @app.command()
 def undo(
-    command: Annotated[str, typer.Argument(help="Id of the command to take back.")],
+    command: Annotated[UUID, typer.Argument(help="Id of the command to take back.")],
     reason: desk.Reason,
     command_id: desk.CommandId = None,
     as_json: Json = False,

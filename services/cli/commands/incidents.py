@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 from rich.markup import escape
 
-from services.cli import desk, incident_acts
+from services.cli import addresses, desk, http, incident_acts, references
 from services.cli.console import Json, out, print_json, table
-from services.cli.errors import CommandError
+from services.cli.errors import CommandError, Exit
 from services.cli.incident_drawing import svg
 from services.cli.moments import shown
+from services.contracts.ids import report_id, ticket_ref
+from services.router.tree.keys import DEVELOPMENT_KEYS as ROUTER_KEYS
 
 app = typer.Typer(
     name="incidents",
@@ -122,7 +125,7 @@ def waiting(
 
 @app.command()
 def show(
-    incident: Annotated[str, typer.Argument(help="Id of the incident; a merged one shows where it went.")],
+    incident: Annotated[UUID, typer.Argument(help="Id of the incident; a merged one shows where it went.")],
     as_json: Json = False,
 ) -> None:
     """Show one incident: its reports, the versions of its order, what the crew said.
@@ -190,7 +193,7 @@ def show(
 
 @app.command()
 def draw(
-    incident: Annotated[str, typer.Argument(help="Id of the incident.")],
+    incident: Annotated[UUID, typer.Argument(help="Id of the incident.")],
     to: Annotated[Path, typer.Option("--out", "-o", help="Where to write the picture.")] = Path("incident.svg"),
 ) -> None:
     """Draw an incident on its feeder (SVG): who called, who did not, what else is open nearby.
@@ -207,14 +210,26 @@ def draw(
 
 @app.command()
 def explain(
-    report: Annotated[str, typer.Argument(help="Id of a report, as `incidents show` lists them.")],
+    report: Annotated[
+        str,
+        typer.Argument(
+            callback=references.given,
+            help="Id of a report, as `incidents show` lists them, or the reference of its ticket.",
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Say why a report is in its incident, was answered, or is with a person.
 
-    For example:  gridline incidents explain 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e
+    A reference is looked up at the router: the key in GRIDLINE_API_KEY needs its scope read.
+
+    For example:
+
+      gridline incidents explain 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e
+
+      gridline incidents explain 7K3M-9QPX-2HR
     """
-    found = desk.ask(f"/v1/reports/{report}/explain")
+    found = desk.ask(f"/v1/reports/{_report(report)}/explain")
     if as_json:
         print_json(found)
         return
@@ -230,6 +245,23 @@ def explain(
             out.print(f"[bold]{title}[/bold]")
             for words in found[name]:
                 out.print(f"  {escape(words)}")
+
+
+def _report(said: str) -> UUID:
+    """Return the id of the report that is meant: a ticket makes one, whose id follows from the ticket's."""
+    try:
+        return UUID(said)
+    except ValueError:
+        pass
+    headers = http.key(ROUTER_KEYS["wallboard-dev"])
+    tickets = http.get("router", addresses.find().urls["router"], f"/v1/tickets/{said}", headers=headers)
+    # A ticket that was joined to another is shown as that one; what it reported is still its own.
+    each = {UUID(one) for found in tickets["tickets"] for one in (found["ticket_id"], *found["carries"])}
+    reports = sorted(report_id(one) for one in each if ticket_ref(one) == said)
+    if len(reports) != 1:
+        ids = ", ".join(map(str, reports))
+        raise CommandError(f"{len(reports)} tickets have the reference {said}", f"Name the report: {ids}.", Exit.NO)
+    return reports[0]
 
 
 @app.command("commands")

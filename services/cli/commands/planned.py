@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shlex import quote
 from typing import Annotated, Any
+from uuid import UUID  # noqa: TC003 - typer reads it
 
 import typer
 from rich.markup import escape
@@ -71,7 +72,7 @@ def add(
 
 @app.command()
 def change(
-    planned: Annotated[str, typer.Argument(help="Id of the planned outage.")],
+    planned: Annotated[UUID, typer.Argument(help="Id of the planned outage.")],
     reason: desk.Reason,
     device: Annotated[str | None, typer.Option(help="Device under which power will be off.")] = None,
     starts: _NewFrom = None,
@@ -100,7 +101,7 @@ def change(
 
 @app.command()
 def cancel(
-    planned: Annotated[str, typer.Argument(help="Id of the planned outage.")],
+    planned: Annotated[UUID, typer.Argument(help="Id of the planned outage.")],
     reason: desk.Reason,
     command_id: desk.CommandId = None,
     as_json: Json = False,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.markup import escape
 
-from services.cli import addresses, http, route_cases, route_drawing
+from services.cli import addresses, http, references, route_cases, route_drawing
 from services.cli.console import Json, err, out, print_json, table
 from services.cli.errors import CommandError, Exit
 from services.router.settings import RouterSettings
@@ -108,10 +108,23 @@ def draw(
     out.print(f"Drawn to {escape(str(to))}.")
 
 
+def _names_a_ticket(what: str) -> bool:
+    """Tell an id or a reference from a business type, which is small letters and ``_``."""
+    return any(char.isdigit() or char.isupper() for char in what)
+
+
+def _ticket_or_type(what: str) -> str:
+    return references.given(what) if _names_a_ticket(what) else what
+
+
 @app.command()
 def explain(
     what: Annotated[
-        str, typer.Argument(help="Id or reference of a ticket; or a business type, for a hypothetical ticket.")
+        str,
+        typer.Argument(
+            callback=_ticket_or_type,
+            help="Id or reference of a ticket; or a business type, for a hypothetical ticket.",
+        ),
     ] = "fault_report",
     hazard: Annotated[list[str] | None, typer.Option(help="A reported danger; repeatable.")] = None,
     fault: Annotated[str | None, typer.Option(help="Kind of fault, such as outage or voltage.")] = None,
@@ -132,7 +145,7 @@ def explain(
 
     For example:
 
-      gridline routes explain 7K3M-9QPX-2HD
+      gridline routes explain 7K3M-9QPX-2HR
 
       gridline routes explain fault_report --hazard fire --channel wechat
 
@@ -166,11 +179,6 @@ def explain(
 
 def _key() -> dict[str, str]:
     return http.key(DEVELOPMENT_KEYS["wallboard-dev"])
-
-
-def _names_a_ticket(what: str) -> bool:
-    """Tell an id or a reference from a business type, which is small letters and ``_``."""
-    return any(char.isdigit() or char.isupper() for char in what)
 
 
 def _tell(found: Any) -> None:

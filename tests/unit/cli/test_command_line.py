@@ -20,6 +20,7 @@ from services.runtime.settings import SettingsError
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 NETWORKS = DEPLOY / "networks"
+KEY = "0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11"
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +135,33 @@ def test_a_service_that_does_not_answer_is_named_with_its_variable(gridline):
     _, _, err = gridline("incidents", "list")
     assert "dedup at http://127.0.0.1:" in err
     assert "GRIDLINE_DEDUP_URL" in err
+
+
+@pytest.mark.parametrize("given", ["7K3M\n9QPX", "../7?x"])
+@pytest.mark.parametrize(
+    ("line", "argument"),
+    [
+        ("routes explain GIVEN", "what"),
+        ("incidents show GIVEN", "incident"),
+        ("incidents draw GIVEN", "incident"),
+        ("incidents explain GIVEN", "report"),
+        (f"incidents merge GIVEN {KEY} -r x", "incident"),
+        (f"incidents merge {KEY} GIVEN -r x", "into"),
+        (f"incidents split {KEY} GIVEN -r x", "reports"),
+        (f"incidents move {KEY} GIVEN {KEY} -r x", "to"),
+        ("incidents confirm GIVEN -r x", "incident"),
+        (f"incidents relate {KEY} GIVEN -r x", "to"),
+        ("incidents accept-plan GIVEN -r x", "incident"),
+        ("incidents decline-plan GIVEN -r x", "incident"),
+        ("incidents place GIVEN T1 -r x", "report"),
+        ("incidents undo GIVEN -r x", "command"),
+        ("planned change GIVEN -r x", "planned"),
+        ("planned cancel GIVEN -r x", "planned"),
+    ],
+)
+def test_what_is_no_id_is_told_with_its_argument_and_no_service_is_said_not_to_answer(gridline, line, argument, given):
+    code, _, err = gridline(*(given if word == "GIVEN" else word for word in line.split()))
+    assert (code, f"Invalid value for '{argument}" in err) == (Exit.USAGE, True), err
 
 
 def test_a_queue_of_the_desk_that_the_tree_does_not_have_is_told_beside_the_results(gridline, tmp_path):

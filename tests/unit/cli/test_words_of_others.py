@@ -94,7 +94,7 @@ def test_who_did_what_to_a_report(monkeypatch):
     ledger = [{"at": WHEN, "action": "joined", "incident_id": "0b7e", "words": "moved", "author": HOSTILE}]
     told = {"ticket_ref": "7K3M", "outcome": "in_incident", "words": "x", "ledger": ledger}
     monkeypatch.setattr(desk, "ask", lambda *_, **__: {**told, "considered": [], "would_change": []})
-    assert HOSTILE in said(incidents.app, "explain", "5f0c")
+    assert HOSTILE in said(incidents.app, "explain", "5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e")
 
 
 @pytest.mark.parametrize("given", ["secret\r", " secret", "密钥"])
