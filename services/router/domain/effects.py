@@ -56,7 +56,9 @@ def _offered(_work: Work, event: Event) -> dict[str, object]:
 
 def _merged(work: Work, event: Event) -> dict[str, object]:
     finished = Finished(agent=work.agent, at=work.since) if work.phase is Phase.CLOSED else None
-    return _now_in(Phase.MERGED, event, agent=None, merged_into=event.ticket, finished=finished)
+    since = event.at if work.phase in WITH_AGENT else work.waiting_since  # for when it stands for itself again
+    more = {"agent": None, "merged_into": event.ticket, "finished": finished, "waiting_since": since}
+    return _now_in(Phase.MERGED, event, **more)
 
 
 def _unmerged(work: Work, _event: Event) -> dict[str, object]:

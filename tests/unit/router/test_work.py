@@ -360,6 +360,18 @@ def test_undoing_the_merge_of_a_ticket_that_was_opened_again_leaves_it_waiting_s
     assert taken.seconds == 300
 
 
+@pytest.mark.parametrize("way", [(Did.CLAIMED,), (Did.OFFERED, Did.ACCEPTED), (Did.CLAIMED, Did.WRAPPED_UP)])
+def test_undoing_the_merge_of_a_ticket_that_an_agent_had_leaves_it_waiting_since_it_was_taken_from_them(
+    way: tuple[Did, ...],
+) -> None:
+    """An agent had answered within seconds: the wait that follows is not counted from the customer's first word."""
+    had = after(*(act(did, seconds=5) for did in way))
+    work = fold([act(Did.MERGED, seconds=3600), act(Did.UNMERGED, seconds=3700)], had)
+    taken = decide(work, act(Did.CLAIMED, seconds=3710), CASE)
+    assert taken is not None
+    assert taken.seconds == 110
+
+
 @pytest.mark.parametrize(
     "way", [(Did.CLAIMED, Did.COMPLETED), (Did.CLAIMED, Did.WRAPPED_UP, Did.COMPLETED), (Did.WITHDRAWN,)]
 )
