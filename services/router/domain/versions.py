@@ -27,16 +27,12 @@ MOVED_ON: Final = "moved_on"
 
 
 def with_events(before: Ticket, events: Sequence[Event]) -> Ticket:
-    """Return a ticket, in the same version, after what was done with it."""
-    if not events:
-        return before
+    """Return a ticket, in the same version, after what was done with it: one thing at least."""
     return replace(before, work=fold(events, before.work or UNTOUCHED), change=events[-1].did.value)
 
 
 def worked(before: Ticket, events: Sequence[Event], now: datetime) -> Ticket:
-    """Return the next version of a ticket, after what people did; as it was if they did nothing."""
-    if not events:
-        return before
+    """Return the next version of a ticket, after what people did: one thing at least."""
     return replace(with_events(before, events), version=before.version + 1, routed_at=now)
 
 
