@@ -106,8 +106,6 @@ class Desk:
     async def act(self, ticket_id: UUID, asked: Event, version: int | None) -> Ticket:
         """Do one thing with one ticket; asking again for what is done changes nothing.
 
-        Whoever does something is there: it is a sign of the agent, also where it is refused.
-
         Args:
             ticket_id: Of the ticket.
             asked: What, by whom and when.
@@ -116,8 +114,6 @@ class Desk:
         Raises:
             NoSuchTicketError, OtherVersionError, NotAllowedError: as they say.
         """
-        if asked.agent is not None:
-            self.signs[asked.agent] = asked.at
         async with self.transaction() as tx:
             before = await self.load(tx, ticket_id, version)
             change = self.change(before, asked)

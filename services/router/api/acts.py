@@ -207,13 +207,14 @@ def _door(desk: Desk, did: Did, body: type[Said], check: Callable[..., Holder[Sc
 
 async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | None, holder: Holder[Scope]) -> Ticket:
     told = said.model_dump(exclude_none=True, exclude=set(_WHERE) if isinstance(said, Placed) else None)
-    _check(desk, told)
-    if isinstance(said, Placed):
-        told["place"] = await _found(desk, said)
     now, timings = clock.now(), desk.rules().timings
     agent = told.pop("agent_id", None)
     if agent is not None:
         told["agent"] = agent
+        desk.signs[agent] = now  # whoever does something is there, also where it is refused
+    _check(desk, told)
+    if isinstance(said, Placed):
+        told["place"] = await _found(desk, said)
     if did is Did.DECLINED:
         told["until"] = now + timings.passed
     if did is Did.REOPENED:

@@ -44,9 +44,17 @@ async def test_who_works_is_not_taken_for_gone_although_no_heartbeat_comes(
         await silent_for_an_hour()
         assert (await ann.do(act, said.ticket_id, **told)).status_code == 200
         assert await sweep(people) == 0, act
-    await silent_for_an_hour()
-    assert (await ann.do("accept", said.ticket_id)).json()["errors"][0]["reason"] == "not_offered"
-    assert await sweep(people) == 0, "a refusal too is told to somebody who is there"
+    for act, told, why in (
+        ("accept", {}, "not_offered"),
+        ("place", {"address": "where they think it is"}, "no place is found by this"),
+        ("transfer", {"to_queue": "complaints"}, "complaints is none of"),
+        ("transfer", {"to_agent": "bob"}, "bob: no agent has this id"),
+        ("reopen", {"reason": "not_solved"}, "not_closed"),
+    ):
+        await silent_for_an_hour()
+        refused = await ann.do(act, said.ticket_id, **told)
+        assert refused.json()["errors"][0]["reason"].startswith(why)
+        assert await sweep(people) == 0, f"a refusal too is told to somebody who is there: {act}"
     await ann.presence("offline")
     await ann.do("notes", said.ticket_id, note="late")
     await sweep(people)
