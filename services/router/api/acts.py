@@ -14,7 +14,7 @@ from services.contracts.values import Basis, Language, Name, Place, Position, Pr
 from services.grid.lookup import resolve_places
 from services.router import roster
 from services.router.acting import Desk
-from services.router.api.answers import REFUSALS, SeenVersion, etag, problem
+from services.router.api.answers import REFUSALS, SeenVersion, author, etag, problem
 from services.router.api.tickets import TicketView, one_ticket, view
 from services.router.domain.log import Did, Event, ReturnReason
 from services.router.domain.places import Clues, evidence_of
@@ -226,7 +226,7 @@ async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | N
         await _can_receive(desk, told["to_agent"], "to_agent")
         told["until"] = now + timings.hold
     into, across = told.pop("into", None), told.pop("across_customers", False)
-    by = holder.name if agent is None else f"{holder.name}/{agent}"
+    by = holder.name if agent is None else author(holder, agent)
     asked = Event.model_validate({"did": did, "at": now, "by": by, **told})
     if isinstance(said, Merged):
         live = await one_ticket(desk.pool, str(into))

@@ -16,9 +16,14 @@ from services.runtime.http import Problem
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from services.router.tree.keys import Scope
+    from services.runtime.keys import Holder
+
 
 _LONGEST: Final = 9
 """Digits of a version."""
+_LONGEST_AUTHOR: Final = 200
+"""Characters of a name."""
 
 
 def seen_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
@@ -30,6 +35,14 @@ def seen_version(if_match: Annotated[str | None, Header()] = None) -> int | None
         detail = 'If-Match is the ETag of the ticket, like "7"'
         raise Problem(400, detail, errors=[{"field": "If-Match", "reason": detail}])
     return int(text)
+
+
+def author(holder: Holder[Scope], agent_id: str) -> str:
+    """Return who does something, as the log tells it: the key's holder and the agent, cut where that is too long.
+
+    The line has the agent in full beside it.
+    """
+    return f"{holder.name}/{agent_id}"[:_LONGEST_AUTHOR]
 
 
 def known_queue(queue: str | None, known: Collection[str]) -> None:

@@ -14,7 +14,7 @@ from services.contracts.values import Name
 from services.router import roster
 from services.router.acting import Desk, FullError, NoSuchAgentError
 from services.router.api.agents import AgentView, shown
-from services.router.api.answers import REFUSALS, etag, problem
+from services.router.api.answers import REFUSALS, author, etag, problem
 from services.router.api.tickets import TicketView, one_ticket, view
 from services.router.attendance import note_presence
 from services.router.bell import spread
@@ -89,7 +89,7 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
 
         Ask again when the answer was lost: an open offer is given again.
         """
-        ticket = await _awaited(desk, agent_id, f"{holder.name}/{agent_id}", wait, request)
+        ticket = await _awaited(desk, agent_id, author(holder, agent_id), wait, request)
         return _nothing() if ticket is None else _answer(ticket, response, desk)
 
     @router.post(
@@ -106,7 +106,7 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         if claimed is not None and claimed.ticket is not None:
             ticket_id = (await one_ticket(desk.pool, claimed.ticket)).ticket_id
         try:
-            ticket = await desk.take(agent_id, Did.CLAIMED, f"{holder.name}/{agent_id}", ticket_id)
+            ticket = await desk.take(agent_id, Did.CLAIMED, author(holder, agent_id), ticket_id)
         except REFUSALS as error:
             raise problem(error) from None
         return _nothing() if ticket is None else _answer(ticket, response, desk)

@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field
 from services.contracts.values import Name, TicketState
 from services.router import roster, store
 from services.router.acting import Desk, NoSuchAgentError, NotThereError
-from services.router.api.answers import problem
+from services.router.api.answers import author, problem
 from services.router.api.tickets import view
 from services.router.attendance import note_presence
 from services.router.bell import spread
@@ -102,7 +102,7 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         Send a heartbeat as well, the stream is no sign of life. It ends when the agent goes offline.
         """
         yield ServerSentEvent(comment="offers", retry=_COME_AGAIN_MS)
-        async for event in _offers(desk, agent_id, f"{holder.name}/{agent_id}", last_event_id):
+        async for event in _offers(desk, agent_id, author(holder, agent_id), last_event_id):
             yield event
 
     return router
@@ -126,7 +126,8 @@ async def _offers(desk: Desk, agent_id: str, by: str, last_event_id: str | None)
         if agent is None:
             return
         event_id = "" if ticket is None else f"{ticket.ticket_id}.{ticket.version}"
-        if shown not in {"", event_id} and (ended := await _ended(desk, agent_id, shown)) is not None:
+        goes_on = ticket is not None and _ticket_of(shown) == ticket.ticket_id  # changed meanwhile: it is sent anew
+        if not goes_on and (ended := await _ended(desk, agent_id, shown)) is not None:
             yield ServerSentEvent(event="offer_ended", data=ended, id="")
         if ticket is not None and shown != event_id:
             yield ServerSentEvent(event="offer", data=view(ticket, desk.rules()), id=event_id)
@@ -144,11 +145,17 @@ async def _seated(desk: Desk, agent_id: str) -> Agent | None:
     return None if row is None or row.presence is Presence.OFFLINE else row.agent
 
 
-async def _ended(desk: Desk, agent_id: str, event_id: str) -> OfferEnded | None:
+def _ticket_of(event_id: str) -> UUID | None:
+    """Return the ticket of an event; None if it has no id, or one that never was of this stream."""
     try:
-        ticket_id = UUID(event_id.rpartition(".")[0])
+        return UUID(event_id.rpartition(".")[0])
     except ValueError:
-        return None  # an id that never was of this stream
+        return None
+
+
+async def _ended(desk: Desk, agent_id: str, event_id: str) -> OfferEnded | None:
+    if (ticket_id := _ticket_of(event_id)) is None:
+        return None
     with translated():
         async with desk.pool.acquire() as connection:
             found = await store.by_id(connection, ticket_id)

@@ -133,6 +133,19 @@ async def test_two_tabs_of_one_desktop_and_a_version_of_before(doors: httpx.Asyn
     assert (await ann.ask("agents/ann", method="GET")).json()["tickets"][0]["version"] == offered["version"] + 1
 
 
+async def test_an_id_as_long_as_ids_may_be_works_tickets_like_any_other(doors: httpx.AsyncClient, desk: Desk) -> None:
+    said = question("1")
+    await desk.take(said)
+    ann = await Seat(doors, "CN=ann,".ljust(200, "x")).begin("consultation")
+    assert (await ann.offer()).status_code == 200
+    for act, told in (("decline", {}), ("urge", {"reason": "customer"}), ("notes", {"note": "asked"})):
+        assert (await ann.do(act, said.ticket_id, **told)).status_code == 200, act
+    assert (await ann.claim(ticket=said.ticket_ref)).status_code == 200
+    lines = (await ann.ask(f"tickets/{said.ticket_id}/log", method="GET")).json()["log"]
+    assert {line["agent"] for line in lines} == {ann.agent}
+    assert {line["by"][:20] for line in lines} == {"supervisor-dev/CN=an", "desktop-dev/CN=ann,x"}
+
+
 async def test_merges_that_cannot_be_are_refused_and_the_live_is_found(doors: httpx.AsyncClient, desk: Desk) -> None:
     one, two, three = [question(n, thread=n) for n in ("1", "2", "3")]
     await desk.take(one, two, three)

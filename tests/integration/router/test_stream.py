@@ -143,6 +143,28 @@ async def test_offers_come_one_after_another_as_the_agent_works_them(client: htt
         assert (told[0], told[2]["ticket_id"]) == ("offer", str(second.ticket_id)), "its capacity is free again"
 
 
+async def test_an_offer_whose_ticket_changes_meanwhile_is_sent_anew_and_has_not_ended(
+    client: httpx.AsyncClient, desk: Desk
+) -> None:
+    """A warning of its clock, a note of a colleague: it still rings, and a desktop that took it away would lose it."""
+    await begin(client, "ann")
+    async with streaming(client, "ann") as stream:
+        await desk.take(question("1"))
+        first = await stream.event()
+        assert first is not None
+        noted = await act(client, first[2]["ticket_id"], "notes", note="they rang again")
+        told = await stream.event()
+        assert told is not None
+        assert (told[0], told[1]) == ("offer", f"{noted['ticket_id']}.{noted['version']}")
+        assert told[2]["until"] == first[2]["until"]
+    again = {"Last-Event-ID": told[1]}
+    await act(client, first[2]["ticket_id"], "notes", note="and again")
+    async with streaming(client, "ann", **again) as stream:
+        told = await stream.event()
+        assert told is not None
+        assert (told[0], told[2]["version"]) == ("offer", noted["version"] + 1), "while it was broken, too"
+
+
 async def test_what_another_process_does_is_noticed(client: httpx.AsyncClient, desk: Desk, people: People) -> None:
     await begin(client, "ann")
     await desk.take(question("1"))
@@ -150,8 +172,9 @@ async def test_what_another_process_does_is_noticed(client: httpx.AsyncClient, d
         told = await stream.event()
         assert told is not None
         await people.pool.execute(
-            "UPDATE ticket SET state = 'queued', agent = NULL, version = version + 1,"
-            " body = jsonb_set(body::jsonb, '{work,phase}', '\"waiting\"')"
+            "UPDATE ticket SET state = 'assigned', agent = 'bob', version = version + 1,"
+            " body = body::jsonb || jsonb_build_object('work', (body::jsonb -> 'work') || $1)",
+            '{"phase": "assigned", "agent": "bob"}',
         )
         ended = await stream.event()
         assert ended is not None
