@@ -19,11 +19,19 @@ Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
 _MOST_HOSTS: Final = 4096
-_FIELD: Final = r'[A-Za-z]+=(?:"(?:[^"\\]|\\.)*"|[^";,]*)'
-_LAST_HASH: Final = re.compile(
-    rf'(?:^|,)\s*(?:(?!Hash=){_FIELD};\s*)*+Hash="?([0-9a-fA-F]{{64}})"?(?:;\s*{_FIELD})*+\s*$'
+_QUOTED: Final = r'[A-Za-z]+="(?:[^"\\]|\\.)*+"'
+_FIELD: Final = rf'(?:{_QUOTED}|[A-Za-z]+=[^";,]*+)'
+_OF_THE_PROXY: Final = rf'(?:{_QUOTED}|(?:By|Hash)=[^";,]*+)'
+_CERTIFICATE: Final = re.compile(
+    rf"(?:\s*{_OF_THE_PROXY}(?:;\s*{_OF_THE_PROXY})*+\s*,)*+"
+    rf'\s*(?:(?!Hash=){_OF_THE_PROXY};\s*)*+Hash="?([0-9a-fA-F]{{64}})"?(?:;\s*{_FIELD})*+\s*'
 )
-"""The first ``Hash`` of the last element: in quotes or after it may stand names of the client's own choice."""
+"""The first ``Hash`` of the last element: in quotes or after it may stand names of the client's own choice.
+
+Envoy puts quotes around the subject alone, whatever its manual says: a URI or DNS name with a comma in it, which a
+client chose, looks as if another element began there. So no element counts after one with such a field: whose
+certificate it tells of cannot be known.
+"""
 
 _WITH_PORT: Final = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
 """An address as some proxies forward it, Azure's for one: with the port it called from."""
@@ -68,7 +76,7 @@ def peer_of(host: str | None, headers: Mapping[str, str], trusted: Collection[Ne
     address = direct.address
     if address is None or not trusted or not _in(address, trusted):
         return direct
-    certificate = _LAST_HASH.search(headers.get("x-forwarded-client-cert", ""))
+    certificate = _CERTIFICATE.fullmatch(headers.get("x-forwarded-client-cert", ""))
     for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
         before = _forwarded(hop.strip())
         if before is None:

@@ -166,7 +166,6 @@ VICTIMS = "0" * 64
         f'By=spiffe://y;Hash={CERTIFICATE};Subject="CN=ivr,O=a\\;Hash={VICTIMS}"',  # a name of the client's own choice
         f'Hash={CERTIFICATE};Subject="CN=\\",By=spiffe://y;Hash={VICTIMS}"',
         f"Hash={CERTIFICATE};URI=spiffe://x;Hash={VICTIMS}",
-        f'Hash={VICTIMS};Subject=",By=spiffe://y;Hash={CERTIFICATE};Subject="CN=ivr"',  # sent to our proxy, which adds
         f'By=spiffe://y;Hash="{CERTIFICATE}";Cert="-----BEGIN%20";Subject="";URI=;DNS=a.example;DNS=b.example',
         f"By=spiffe://x;Hash={VICTIMS}, Hash={CERTIFICATE}",
     ],
@@ -177,7 +176,34 @@ def test_no_name_that_a_client_chose_counts_as_another_ones_certificate(forwarde
 
 
 @pytest.mark.parametrize(
-    "forwarded", ["", "By=spiffe://y", "Hash=0", f"Hash={CERTIFICATE}0", f'Hash={CERTIFICATE};Subject="']
+    "names",
+    [
+        "URI=spiffe://x,Hash={}",
+        "URI=,Hash={}",
+        "DNS=a.example,By=spiffe://y;Hash={}",
+        'Subject="CN=ivr";URI=spiffe://x,By=spiffe://y;Hash={};Subject="CN=other";URI=spiffe://other',
+        'URI=x;Subject="",By=spiffe://y;Hash={}',
+        'URI=x",Hash={}',
+        'URI="x,Hash={}',
+        'URI=x;Subject=",By=spiffe://y;Hash={};Subject=""',
+        "uri=x,hash={0},Hash={0}",
+    ],
+)
+def test_a_name_with_a_comma_in_it_is_no_element_that_a_proxy_added(names: str):
+    """Envoy writes URI and DNS names without quotes; after the only element's hash they change nothing."""
+    forwarded = f"By=spiffe://proxy;Hash={CERTIFICATE};{names.format(VICTIMS)}"
+    assert peer_of("10.0.0.1", {"x-forwarded-client-cert": forwarded}, PROXIES).certificate_sha256 is None
+    client = f'By=spiffe://proxy;Hash={CERTIFICATE};Subject="CN=ivr";URI=spiffe://x;DNS=a.example'
+    peer = peer_of("10.0.0.1", {"x-forwarded-client-cert": client}, PROXIES)
+    assert peer.certificate_sha256 == bytes.fromhex(CERTIFICATE)
+
+
+@pytest.mark.parametrize(
+    "forwarded",
+    [
+        *("", "By=spiffe://y", "Hash=0", f"Hash={CERTIFICATE}0", f'Hash={CERTIFICATE};Subject="'),
+        f'Hash={VICTIMS};Subject=",By=spiffe://y;Hash={CERTIFICATE};Subject="CN=ivr"',  # sent to our proxy, which adds
+    ],
 )
 def test_what_tells_of_no_certificate_shows_none(forwarded: str):
     assert peer_of("10.0.0.1", {"x-forwarded-client-cert": forwarded}, PROXIES).certificate_sha256 is None
