@@ -23,11 +23,13 @@ from services.router.domain.routes import take
 from services.runtime.yaml_reading import Reader, line_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from yaml.nodes import Node
 
     from services.router.domain.ticket import Rules
 
-_WORDS: Final = ("text", "business_type", "language", "needs_person", "area", "feeder", "at", "name")
+_WORDS: Final = ("text", "language", "needs_person", "area", "feeder", "at", "name")
 _CLOSED: Final = {
     "channel": tuple(Channel),
     "customer_class": tuple(CustomerClass),
@@ -64,30 +66,31 @@ def run(file: str, text: str, rules: Rules) -> list[Result]:
     """
     reader = Reader(file, text)
     top = reader.fields(reader.root, "the file", ("version", "cases"), ("version", "cases"))
-    parsed = [_case(reader, item) for item in reader.items(top["cases"], "cases")] if "cases" in top else []
+    parsed = (
+        [_case(reader, item, rules.keywords.business_types) for item in reader.items(top["cases"], "cases")]
+        if "cases" in top
+        else []
+    )
     reader.finish()
     return [_result(rules, line, given, expected) for line, given, expected in parsed]
 
 
-def _case(reader: Reader, node: Node) -> tuple[int, dict[str, Any], dict[str, Any]]:
-    known = (*_WORDS, *_CLOSED, *_TRUTHS, *_NUMBERS, _KILOVOLTS, "expect")
+def _case(reader: Reader, node: Node, types: Collection[str]) -> tuple[int, dict[str, Any], dict[str, Any]]:
+    closed = {**_CLOSED, "business_type": types}
+    known = (*_WORDS, *closed, *_TRUTHS, *_NUMBERS, _KILOVOLTS, "expect")
     fields = reader.fields(node, "a case", known, ("name", "expect"))
     given: dict[str, Any] = {}
     for key, value in fields.items():
         if key in _WORDS:
             given[key] = reader.text(value, key)
-        elif key in _CLOSED:
-            given[key] = reader.word(value, key, _CLOSED[key])
+        elif key in closed:
+            given[key] = reader.word(value, key, closed[key])
         elif key in _TRUTHS:
             given[key] = reader.truth(value, key)
         elif key == _KILOVOLTS:
             given[key] = reader.number(value, key, 0.001, 1500)
         elif key in _NUMBERS:
-            number = reader.text(value, key) or ""
-            if not number.isdecimal():
-                reader.fault(line_of(value), f"{key} must be a whole number, not {number!r}")
-            else:
-                given[key] = int(number)
+            given[key] = reader.whole(value, key)
     if "at" in given:
         given["at"] = _instant(reader, fields["at"], given["at"])
     told = reader.fields(fields["expect"], "expect", _EXPECTED) if "expect" in fields else {}

@@ -20,6 +20,7 @@ from services.router.settings import RouterSettings
 from services.router.tree.book import load_desk, load_rules
 from services.router.tree.desk import kinds_of_no_ticket, queues_of_no_tree
 from services.router.tree.keys import DEVELOPMENT_KEYS
+from services.router.tree.unreached import never_reached
 from services.runtime.settings import read_settings
 from services.runtime.yaml_reading import RulesError, read_text
 
@@ -51,7 +52,8 @@ def try_cases(
 ) -> None:
     """Run a table of cases through the files, and say for each which route decided. Exit 1 if one is not as expected.
 
-    A queue that the desk's file names and the tree does not have is told: misspelt, or of the tree before or after.
+    A queue that the desk's file names and the tree does not have is told: misspelt, or of the tree before or after. So
+    is a route that no ticket reaches, as one before it takes whatever it matches.
 
     For example:
 
@@ -60,6 +62,8 @@ def try_cases(
       gridline routes test my-cases.yaml --routes new-routes.yaml
     """
     rules, settings = _rules(routes, classify)
+    for line, reason in never_reached(rules.tree):
+        _warn(f"{routes or settings.routes_file}:{line}: {reason}")
     _tell_unknown(desk or settings.desk_file, rules)
     with _refused("the cases do not fit"):
         results = route_cases.run(str(cases), _text(cases), rules)
@@ -241,7 +245,11 @@ def _tell_unknown(file: Path, rules: Rules) -> None:
     with _refused("rules that do not fit"):
         desk = load_desk(str(file), read_text(file))
     for fault in (*queues_of_no_tree(desk, rules.tree.queues), *kinds_of_no_ticket(desk, rules.keywords)):
-        err.print(f"[yellow]warning[/yellow] {escape(fault)}")
+        _warn(fault)
+
+
+def _warn(fault: str) -> None:
+    err.print(f"[yellow]warning[/yellow] {escape(fault)}", soft_wrap=True)
 
 
 def _text(path: Path) -> str:

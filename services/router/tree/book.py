@@ -17,6 +17,7 @@ from services.router.tree.calendars import FILE, holidays_beside, read_holidays
 from services.router.tree.desk import read_desk
 from services.router.tree.keywords import read_keywords
 from services.router.tree.routes import read_tree
+from services.router.tree.unreached import never_reached
 from services.runtime import clock
 from services.runtime.watched import Watched
 from services.runtime.yaml_reading import digest_of, read_text
@@ -79,6 +80,7 @@ class RuleBook:
         self._warned_on: date | None = None
         self.note_holidays(clock.now())
         _log.info("rules_loaded", tree_hash=self.rules.hash, queues=len(self.rules.tree.queues))
+        self._tell_unreached()
 
     @property
     def rules(self) -> Rules:
@@ -104,8 +106,13 @@ class RuleBook:
         before = self.rules.hash
         if self._watched.look() and self.rules.hash != before:
             _log.info("rules_changed", tree_hash=self.rules.hash, before=before)
+            self._tell_unreached()
             self._warned_on = None
         self.note_holidays(clock.now())
+
+    def _tell_unreached(self) -> None:
+        for line, reason in never_reached(self.rules.tree):
+            _log.warning("route_never_reached", line=line, reason=reason)
 
     def note_holidays(self, now: datetime) -> None:
         """Say once a day, and after each change, which list of holidays is about to have no year any more."""

@@ -16,7 +16,7 @@ from services.router.domain.working_time import WorkingTime
 from services.runtime.yaml_reading import Reader, check_version, line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from yaml.nodes import Node
 
@@ -85,7 +85,7 @@ def _holidays(reader: Reader, node: Node, where: str) -> Holidays:
             listed.add(year)
             fields = reader.fields(entry.value, entry.key, ("off", "worked"), ("off", "worked"))
             off.update(_days(reader, fields["off"], year) if "off" in fields else ())
-            worked.update(_days(reader, fields["worked"], year) if "worked" in fields else ())
+            worked.update(_days(reader, fields["worked"], year, off) if "worked" in fields else ())
     faults = len(reader.faults)
     for year in _YEARS:
         if otherwise is not None and year not in listed and len(reader.faults) == faults:  # else wrong in each year
@@ -94,7 +94,7 @@ def _holidays(reader: Reader, node: Node, where: str) -> Holidays:
     return Holidays(frozenset(off), frozenset(worked), None if until is None else date(until, 1, 1))
 
 
-def _days(reader: Reader, node: Node, year: int) -> Iterator[date]:
+def _days(reader: Reader, node: Node, year: int, off: Collection[date] = ()) -> Iterator[date]:
     for text, line in reader.texts(node, "days"):
         match = _SPAN_OF_DAYS.fullmatch(text)
         begins, ends = (match[1], match[2] or match[1]) if match is not None else ("", "")
@@ -105,7 +105,10 @@ def _days(reader: Reader, node: Node, year: int) -> Iterator[date]:
             continue
         if last < first:
             reader.fault(line, f"{text!r} ends before it begins")
-        yield from (first + timedelta(days=n) for n in range((last - first).days + 1))
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        if both := [day for day in days if day in off]:
+            reader.fault(line, f"{both[0]:%m-%d} of {year} is off and worked: it can be one of the two")
+        yield from days
 
 
 def read_calendars(reader: Reader, node: Node, holidays: Mapping[str, Holidays]) -> dict[str, WorkingTime]:

@@ -181,6 +181,16 @@ def test_a_queue_of_the_desk_that_the_tree_does_not_have_is_told_beside_the_resu
     assert "offer: 'soon' must be a number" in err
 
 
+def test_a_route_that_is_never_reached_is_told_with_its_line_beside_the_results(gridline, tmp_path):
+    text = (DEPLOY / "routes.yaml").read_text(encoding="utf-8").rstrip("\n") + "\n"
+    again = "    - {name: dangerous, match: {hazards: [fire]}, queue: repair}\n"
+    (tmp_path / "routes.yaml").write_text(text + again, encoding="utf-8")
+    code, out, err = gridline("routes", "test", "--routes", tmp_path / "routes.yaml")
+    assert (code, "as expected" in out) == (Exit.DONE, True)
+    line = text.count("\n") + 1
+    assert f"routes.yaml:{line}: route 'root/dangerous' is never reached" in err.replace("\n", "")
+
+
 def test_a_bad_network_file_is_refused_with_file_and_line(gridline, tmp_path):
     (tmp_path / "network.csv").write_text(
         "id,parent,type,normally_open,lat,lon\nS,,substation,0,31,118\nT,X,transformer,0,31,118\n"

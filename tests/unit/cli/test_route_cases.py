@@ -34,6 +34,8 @@ def test_a_case_that_is_not_as_expected_says_what_it_is() -> None:
         ("{name: x, expect: {}}", "cases.yaml:3: a case that expects nothing shows nothing"),
         ("{name: x, chanel: web, expect: {queue: a}}", "cases.yaml:3: unknown key 'chanel' in a case; did you mean"),
         ("{name: x, at: 2026-10-01, expect: {queue: a}}", "cases.yaml:3: at '2026-10-01' must be an instant"),
+        ("{name: x, business_type: complant, expect: {queue: a}}", "is no business_type; did you mean 'complaint'?"),
+        ("{name: x, repeats: ２, expect: {queue: a}}", "cases.yaml:3: repeats must be a whole number, not '２'"),
         ("{name: x, repeats: many, expect: {queue: a}}", "cases.yaml:3: repeats must be a whole number, not 'many'"),
     ],
 )

@@ -232,6 +232,16 @@ def test_a_tag_that_no_route_on_the_way_adds_is_refused_for_it_would_never_match
     assert refused(one_route(TAGGING % (below, after)))[0] == f"routes.yaml:{expected}"
 
 
+def test_a_day_that_is_off_and_worked_is_refused_with_the_line() -> None:
+    off = "version: 1\nchina:\n  2026:\n    off: [10-01..10-07]\n    worked: [10-10,\n      {}]\n  otherwise: [10-10]\n"
+    assert read_holidays("holidays.yaml", off.format("01-04"))
+    for worked in ("10-04", "10-07..10-08", "09-30..10-01"):
+        with pytest.raises(RulesError) as error:
+            read_holidays("holidays.yaml", off.format(worked))
+        assert "holidays.yaml:6: 10-0" in str(error.value)
+        assert "of 2026 is off and worked" in str(error.value)
+
+
 def test_a_number_is_matched_however_it_is_written() -> None:
     tree = read_tree("routes.yaml", one_route("      match: {repeats: [02, 3]}\n"), SHIPPED.keywords)
     assert tree.root.routes[0].matchers[0].values == {"2", "3"}
