@@ -37,5 +37,5 @@ LOOKS: Final = (
 HOUSE_STEPS: Final = frozenset(look.step for look in LOOKS if look.numbers == "exact")
 NEIGHBOUR_STEPS: Final = frozenset(look.step for look in LOOKS if look.numbers == "neighbours")
 STREET_STEPS: Final = frozenset(look.step for look in LOOKS if look.numbers == "street")
-ANYWHERE: Final = 3
+ANYWHERE: Final = min(look.step for look in LOOKS if look.where == "anywhere")
 """From this step on a house is not in the district that was said."""
