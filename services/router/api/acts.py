@@ -229,7 +229,7 @@ async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | N
     by = holder.name if agent is None else author(holder, agent)
     asked = Event.model_validate({"did": did, "at": now, "by": by, **told})
     if isinstance(said, Merged):
-        live = await one_ticket(desk.pool, str(into))
+        live = await one_ticket(desk.pool, str(into), "into")
         return await merge(desk, ticket.ticket_id, live.ticket_id, asked, version, across=bool(across))
     if did is Did.UNMERGED:
         return await unmerge(desk, ticket.ticket_id, asked, version)

@@ -104,7 +104,7 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         """Offer and accept in one: the ticket is the agent's. 204 if nothing waits for them."""
         ticket_id = None
         if claimed is not None and claimed.ticket is not None:
-            ticket_id = (await one_ticket(desk.pool, claimed.ticket)).ticket_id
+            ticket_id = (await one_ticket(desk.pool, claimed.ticket, "ticket")).ticket_id
         try:
             ticket = await desk.take(agent_id, Did.CLAIMED, author(holder, agent_id), ticket_id)
         except REFUSALS as error:

@@ -139,9 +139,21 @@ async def ticket_of(pool: Pool, key: str) -> Ticket:
     return (await tickets_of(pool, key))[0]
 
 
-async def one_ticket(pool: Pool, key: str) -> Ticket:
-    """Return the one ticket an id or a reference names, to do something with it."""
-    found = await tickets_of(pool, key)
+async def one_ticket(pool: Pool, key: str, field: str | None = None) -> Ticket:
+    """Return the one ticket an id or a reference names, to do something with it.
+
+    Raises:
+        Problem: it names none, or several; ``field`` of the body is named if the key stood there.
+    """
+    try:
+        return _only(await tickets_of(pool, key))
+    except Problem as error:
+        if field is not None:
+            error.errors = [{"field": field, "reason": error.detail}]
+        raise
+
+
+def _only(found: list[Ticket]) -> Ticket:
     if len(found) > 1:
         ids = ", ".join(str(ticket.ticket_id) for ticket in found)
         raise Problem(409, f"{len(found)} tickets have this reference; say which by its id: {ids}")

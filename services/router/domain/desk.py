@@ -345,8 +345,7 @@ def following(
         asked.append(Event(did=Did.ABANDONED, at=now, by=GRIDLINE))
     if not asked:
         return []
-    case = case_of(ticket, rules)
-    case = replace(case, waits=case.waits and not left)
+    case = replace(case_of(ticket, rules), waits=False)  # what is opened again did not wait for a person before
     found: list[Event] = []
     for event in asked:
         if (decided := decide(work, event, case)) is not None:

@@ -161,7 +161,13 @@ async def test_merges_that_cannot_be_are_refused_and_the_live_is_found(doors: ht
     assert await merge(one, three.ticket_id) == (409, "merged"), "it is merged elsewhere"
     assert await merge(two, one.ticket_id) == (409, "into_itself"), "no rings"
     assert await merge(three, one.ticket_id) == (200, str(two.ticket_id)), "the one that stands for it"
-    assert (await lead.ask(f"tickets/{two.ticket_id}/merge", into=_NOTHING, reason="same")).status_code == 404
+    for wrong, status in ((_NOTHING, 404), ("7K3M-9QPX-2HE", 400)):  # the ticket of the path is a good one
+        named = [
+            (await lead.ask(f"tickets/{two.ticket_id}/merge", into=wrong, reason="same"), "into"),
+            (await (await Seat(doors, "ann").begin("*")).claim(ticket=wrong), "ticket"),
+        ]
+        for refused, field in named:
+            assert (refused.status_code, refused.json()["errors"][0]["field"]) == (status, field)
     first, again = [await lead.ask(f"tickets/{one.ticket_id}/unmerge", reason="other") for _ in range(2)]
     assert (first.status_code, again.status_code) == (200, 409)
     [live] = (await lead.ask(f"tickets/{two.ticket_id}", method="GET")).json()["tickets"]

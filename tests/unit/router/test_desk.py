@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.contracts.values import Attachment, CustomerClass, Priority
+from services.contracts.values import Attachment, CustomerClass, Priority, TicketState
 from services.router.domain.allowing import decide
 from services.router.domain.deciding import route_again
 from services.router.domain.desk import (
@@ -222,6 +222,31 @@ def test_who_was_not_reached_is_still_to_be_contacted() -> None:
         asked = Event(did=Did.CONTACTED, at=NOON + minute * MINUTE, by="t", agent="ann", outcome=outcome)
         ticket = worked(ticket, [asked], asked.at)
         assert {due.stage: due.met_at for due in turn_of(ticket, SHIPPED_DESK).due}["contact"] == met
+
+
+def test_who_ends_a_ticket_because_nobody_is_reached_has_ended_it_in_time() -> None:
+    """Not reached is an outcome too: it is no attempt, after which somebody is still to call."""
+    ticket = claimed(after(contact("1", text="着火了")))
+    asked = Event(did=Did.COMPLETED, at=NOON + MINUTE, by="t", agent="ann", outcome="not_reached")
+    done = worked(ticket, [asked], asked.at)
+    assert work_of(done).elapsed.met["completed"] == asked.at
+    assert not asked.is_attempt
+
+
+def test_a_clock_runs_while_people_have_to_do_with_a_ticket() -> None:
+    """An outage that dedup has has none, unless an agent has the ticket all the same; nor has what is done."""
+
+    def stages(ticket: Ticket) -> int:
+        return len(turn_of(ticket, SHIPPED_DESK).due)
+
+    outage = after(contact("1", text="停电了", account_id="A1"))
+    assert (outage.state, stages(outage)) == (TicketState.WITH_DEDUP, 0)
+    assert stages(claimed(outage)) == 2
+    question = claimed(after(contact("2", text="查电费")))
+    assert stages(question) == 2
+    done = Event(did=Did.COMPLETED, at=NOON + MINUTE, by="t", agent="ann", outcome="solved")
+    ended = worked(question, [done], done.at)
+    assert (ended.state, stages(ended), turn_of(ended, SHIPPED_DESK).wake_at) == (TicketState.QUEUED, 0, None)
 
 
 def test_a_complaint_before_a_holiday_is_due_when_a_calendar_on_the_wall_says() -> None:

@@ -41,6 +41,7 @@ from tests.unit.router.making import (
     SHIPPED,
     SHIPPED_DESK,
     after,
+    claimed,
     contact,
     folded,
     home_of,
@@ -466,6 +467,21 @@ def test_the_message_says_why() -> None:
     assert message.reason.tree_hash == SHIPPED.hash
     assert message.reason.matched == ("hazards present", "word:停电", "language:script", "priority:hazard")
     assert (message.phone, message.text) == ("13800000000", "电线冒火花，停电了")
+
+
+def test_the_message_says_who_has_it_how_often_it_was_urged_and_what_stands_for_it() -> None:
+    """The customer hurried twice by contacts, and once an agent did for them; then a supervisor merged it."""
+    ticket = claimed(replace(after(contact(text="查电费")), urges=2))
+    told = routed(ticket)
+    assert (told.state, told.agent, told.urges, told.merged_into) == (TicketState.ASSIGNED, "ann", 2, None)
+    urged = worked(ticket, [Event(did=Did.URGED, at=NOON, by="t", reason="customer", first=True)], NOON)
+    assert routed(urged).urges == 3
+    other = contact("other").ticket_id
+    by_people = worked(urged, [Event(did=Did.MERGED, at=NOON, by="t", ticket=other)], NOON)
+    told = routed(by_people)
+    assert (told.state, told.agent, told.merged_into) == (TicketState.MERGED, None, other)
+    assert routed(merged(urged, other, NOON)).merged_into == other, "by the router, which found it to be the same"
+    assert routed(after(contact(text="查电费"))).urges is None
 
 
 def test_a_ticket_nobody_takes_moves_on_by_its_plan_and_what_is_said_again_restarts_nothing() -> None:
