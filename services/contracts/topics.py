@@ -102,8 +102,11 @@ TICKET_ROUTED: Final = Topic(
     messages=(m.TicketRouted,),
     key="queue",
     producers=("router",),
-    consumers=("outside",),
-    description="The state of tickets in their skill queues, for agents' desktops and chat systems.",
+    consumers=("outside", "notify"),
+    description=(
+        "The state of tickets in their skill queues, for agents' desktops and chat systems; "
+        "and which references name a ticket, for customers who ask by theirs."
+    ),
     guarantee="Apply a record only if its version is greater than the version you hold for that ticket_id.",
 )
 OUTAGE_INPUT: Final = Topic(

@@ -1,4 +1,4 @@
-"""Incident snapshots, settled reports and news of recipients in, notices into the queue: load, decide, save.
+"""Incidents, settled reports, news of recipients and of tickets in, notices into the queue: load, decide, save.
 
 Never here: sending. A notice is committed together with the position of the record that caused it, and only then
 visible.
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.contracts.messages import IncidentChanged, RecipientHeard, ReportSettled
-from services.contracts.topics import INCIDENT_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED
+from services.contracts.messages import IncidentChanged, RecipientHeard, ReportSettled, TicketRouted
+from services.contracts.topics import INCIDENT_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED, TICKET_ROUTED
 from services.notify import inquiries, metrics, store
 from services.notify.domain.asked import answer
 from services.notify.domain.decide import decide
@@ -27,6 +27,7 @@ from services.notify.domain.planned import (
     unsaid,
 )
 from services.notify.heard import save_arrivals, save_links, unlinked
+from services.notify.joined import save_joined
 from services.runtime.handling import Decided
 
 if TYPE_CHECKING:
@@ -55,10 +56,14 @@ class NotifyHandler:
     @property
     def topics(self) -> tuple[Topic, ...]:
         """What it reads."""
-        return INCIDENT_CHANGED, REPORT_SETTLED, RECIPIENT_HEARD
+        return INCIDENT_CHANGED, REPORT_SETTLED, RECIPIENT_HEARD, TICKET_ROUTED
 
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
         """Load, decide, save."""
+        routed = [one.message for one in batch if isinstance(one.message, TicketRouted)]
+        await save_joined(tx, routed)
+        if len(routed) == len(batch):
+            return Decided()
         changes = [one.message for one in batch if isinstance(one.message, IncidentChanged)]
         said = [one.message for one in batch if isinstance(one.message, ReportSettled)]
         settled = [one for one in said if one.outcome != "in_incident"]

@@ -5,9 +5,10 @@ Never here: what is answered (``domain.asked``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from services.contracts.ids import report_id
 from services.notify.domain.asked import Asked, Settled
 from services.notify.domain.notice import Reporter, Turn, link_id
 from services.notify.store import standing_of
@@ -40,6 +41,18 @@ WHERE p.link_id = $1
 ORDER BY greatest(s.joined_at, r.settled_at) DESC NULLS LAST, r.report_id LIMIT 1
 """
 _STATUS: Final = f"{_ASKED} WHERE r.ticket_ref = $1 ORDER BY r.report_id"
+_REPORTS: Final = f"{_ASKED} WHERE r.report_id = ANY($1::uuid[]) ORDER BY r.report_id"
+# What stands for a ticket, for that, and so on: each step once, so that a circle that should not be there ends.
+_STANDS_FOR: Final = """
+WITH RECURSIVE way AS (
+    SELECT into_id, language, 1 AS steps FROM joined WHERE ticket_ref = $1
+    UNION
+    SELECT j.into_id, coalesce(way.language, j.language), way.steps + 1
+    FROM way JOIN joined j ON j.ticket_id = way.into_id WHERE way.steps < $2
+)
+SELECT into_id, language, steps FROM way ORDER BY steps
+"""
+_MOST_STEPS: Final = 50
 _COUNTS: Final = """
 SELECT stage, channel, state, count(*) AS n, max(revision) AS last_revision, min(made_at) AS first_made_at,
        max(sent_at) AS last_sent_at
@@ -73,8 +86,22 @@ async def last_report(tx: Connection, recipient: Recipient) -> tuple[Reporter, A
 
 
 async def find_reports(pool: Pool, ticket_ref: str) -> list[Asked]:
-    """Return what is known of the reports with this reference: nearly always one, or none."""
-    return [_asked(row) for row in await pool.fetch(_STATUS, ticket_ref)]
+    """Return what is known of the reports with this reference: nearly always one, or none.
+
+    A ticket without a report of its own is told of the nearest that stands for it, in its own language where that is
+    known: of another customer nothing is shown but the state of the outage.
+    """
+    if rows := await pool.fetch(_STATUS, ticket_ref):
+        return [_asked(row) for row in rows]
+    way = [
+        (report_id(row["into_id"]), row["language"]) for row in await pool.fetch(_STANDS_FOR, ticket_ref, _MOST_STEPS)
+    ]
+    known = {row["report_id"]: row for row in await pool.fetch(_REPORTS, [report for report, _ in way])} if way else {}
+    near = next(((known[report], language) for report, language in way if report in known), None)
+    if near is None:
+        return []
+    row, language = near
+    return [replace(_asked(row), language=language or row["language"])]
 
 
 async def count_notices(pool: Pool, incident: UUID) -> list[NoticeCount] | None:

@@ -53,6 +53,17 @@ ALTER TABLE report ADD COLUMN IF NOT EXISTS expected_at timestamptz; -- end of t
 CREATE INDEX IF NOT EXISTS report_ticket_ref ON report (ticket_ref);
 CREATE INDEX IF NOT EXISTS report_recipient ON report (recipient_id) WHERE recipient_id IS NOT NULL;
 
+-- Tickets that another ticket stands for, by the reference that a customer was given: what came in the wake of an
+-- earlier ticket (version 0: for ever), and what people merged, until they take it apart.
+CREATE TABLE IF NOT EXISTS joined (
+    ticket_id  uuid PRIMARY KEY,
+    ticket_ref text NOT NULL,
+    into_id    uuid NOT NULL,
+    language   text,
+    version    int  NOT NULL
+);
+CREATE INDEX IF NOT EXISTS joined_ticket_ref ON joined (ticket_ref);
+
 -- Which report belongs to which incident: active while joined_revision > left_revision. A row may know of the leaving
 -- before it knows of the joining.
 CREATE TABLE IF NOT EXISTS subscription (

@@ -79,6 +79,10 @@ class TicketRouted(Message):
     held_for: Name | None = Field(default=None, description="Agent it is held for, briefly, before others get it")
     outcome: Word | None = Field(default=None, description="On a closed ticket")
     merged_into: UUID | None = Field(default=None, description="The ticket this one was merged into")
+    joined: tuple[UUID, ...] | None = Field(
+        default=None,
+        description="Tickets that contacts were given at the door and that are this one: each has its reference",
+    )
     urges: int | None = Field(default=None, ge=1, description="Times the customer or a supervisor urged it")
     due: tuple[Due, ...] | None = Field(default=None, description="Its SLA clock, one entry per stage")
     repeats: int | None = Field(default=None, ge=1, description="How often the reporter contacted about it again")

@@ -59,6 +59,7 @@ def routed(ticket: Ticket, due: tuple[Due, ...] = ()) -> TicketRouted:
         held_for=work.held_for,
         outcome=work.outcome,
         merged_into=ticket.merged_into or work.merged_into,
+        joined=tuple(sorted(ticket.also)) or None,
         urges=(ticket.urges + work.urges) or None,
         due=due or None,
         repeats=ticket.repeats or None,

@@ -69,6 +69,7 @@ async def test_a_call_that_joins_moves_its_contacts_and_its_reference_answers_th
     assert (desk.tally["contact_queued"], desk.tally["contact_repeats"]) == (4, 1)
     closed = [each for each in desk.routed if each.ticket_id == started.ticket_id][-1]
     assert (closed.state, closed.merged_into, closed.version) == (TicketState.MERGED, form.ticket_id, 2)
+    assert [each.joined for each in desk.routed if each.ticket_id == form.ticket_id][-1] == (started.ticket_id,)
 
 
 async def test_two_processes_that_meet_a_writer_in_one_moment_open_one_ticket(desk: Desk, router_dsn: str) -> None:
