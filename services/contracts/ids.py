@@ -9,6 +9,7 @@ from __future__ import annotations
 from hashlib import sha1
 from itertools import product
 from typing import TYPE_CHECKING, Final
+from unicodedata import category, normalize
 from uuid import UUID
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ def notice_id(recipient_channel: str, recipient_address: str, incident: UUID, st
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base 32: no I, L, O, U
 _REF_CHARS: Final = 10
-_SPOKEN: Final = str.maketrans({"I": "1", "L": "1", "O": "0", "-": None, " ": None})
+_SPOKEN: Final = str.maketrans({"I": "1", "L": "1", "O": "0", "\u2212": None})
+_BETWEEN: Final = frozenset({"Pd", "Zs", "Cc", "Cf"})
+"""Dashes, spaces and what cannot be seen: keyboards put them between the characters, and chats around them."""
 
 
 def _weight(body: str) -> int:
@@ -137,7 +140,8 @@ def parse_ticket_ref(spoken: str) -> str:
     Raises:
         ValueError: it has the wrong length, a character that is never used, or a wrong check character.
     """
-    text = spoken.strip().upper().translate(_SPOKEN)
+    narrow = normalize("NFKC", spoken)  # a Chinese keyboard's are wide
+    text = "".join(char for char in narrow if category(char) not in _BETWEEN).upper().translate(_SPOKEN)
     if len(text) != _REF_CHARS + 1:
         raise ValueError(f"a ticket reference has {_REF_CHARS + 1} characters, this has {len(text)}")
     if not set(text) <= set(_ALPHABET):

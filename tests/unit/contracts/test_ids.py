@@ -44,6 +44,20 @@ def test_a_reference_is_read_back_as_people_say_it(ticket: UUID):
     assert ids.parse_ticket_ref(spoken) == reference
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "７ｋ３ｍ－９ｑｐｘ－２ｈｒ",  # by a Chinese keyboard
+        "7K3M　9QPX　2HR",
+        "7K3M—9QPX–2HR",  # a phone makes dashes of hyphens
+        "7K3M\u20119QPX\u22122HR",
+        "\u200b7K3M-9QPX-2HR\xa0\n",  # copied from a chat
+    ],
+)
+def test_a_reference_is_read_as_keyboards_write_it_and_chats_copy_it(typed: str):
+    assert ids.parse_ticket_ref(typed) == "7K3M-9QPX-2HR"
+
+
 @given(uuids, st.integers(0, 10), st.sampled_from("0123456789ABCDEFGHJKMNPQRSTVWXYZ"))
 def test_any_single_wrong_character_is_caught(ticket: UUID, at: int, wrong: str):
     plain = ids.ticket_ref(ticket).replace("-", "")
