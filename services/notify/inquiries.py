@@ -5,11 +5,11 @@ Never here: what is answered (``domain.asked``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.ids import report_id
-from services.notify.domain.asked import Asked, Settled
+from services.notify.domain.asked import Asked, Settled, of_another
 from services.notify.domain.notice import Reporter, Turn, link_id
 from services.notify.store import standing_of
 
@@ -98,10 +98,7 @@ async def find_reports(pool: Pool, ticket_ref: str) -> list[Asked]:
     ]
     known = {row["report_id"]: row for row in await pool.fetch(_REPORTS, [report for report, _ in way])} if way else {}
     near = next(((known[report], language) for report, language in way if report in known), None)
-    if near is None:
-        return []
-    row, language = near
-    return [replace(_asked(row), language=language or row["language"])]
+    return [] if near is None else [of_another(_asked(near[0]), near[1])]
 
 
 async def count_notices(pool: Pool, incident: UUID) -> list[NoticeCount] | None:

@@ -50,6 +50,17 @@ class Truth:
     updated_at: datetime | None = None
 
 
+def of_another(asked: Asked, language: str | None) -> Asked:
+    """Return what may be said of a report to whoever asks by a ticket that it stands for: it may be another customer's.
+
+    Nothing of their account; and in the language of the ticket that is asked about, where that is known.
+    """
+    settled = asked.settled
+    if settled is not None and settled.reason == "arrears":
+        settled = replace(settled, reason="of_another")
+    return replace(asked, language=language or asked.language, settled=settled)
+
+
 def truth(asked: Asked, now: datetime) -> Truth:
     """Say what is true of a report: its incident, unless it was settled after it had joined that."""
     standing, settled = asked.standing, asked.settled

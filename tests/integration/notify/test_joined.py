@@ -9,7 +9,7 @@ import pytest
 
 from services.cli.record_examples import examples_of
 from services.contracts import ids
-from services.contracts.messages import TicketRouted
+from services.contracts.messages import ReportSettled, TicketRouted
 from services.contracts.topics import TICKET_ROUTED
 from services.contracts.values import IncidentState
 from services.notify.api import make_router
@@ -104,6 +104,26 @@ async def test_what_people_merged_is_told_of_the_outage_until_they_take_it_apart
     assert await door.stages(AGAIN) == ["received"]
     await desk.take(routed(EARLIER, 4, change="unmerged", joined=(AGAIN,)), merged)
     assert await door.stages(EARLIER) == await door.stages(AGAIN) == []
+
+
+async def test_nobody_hears_of_the_account_of_a_customer_whose_ticket_stands_for_theirs(desk: Desk, door: Door) -> None:
+    owing = ReportSettled(
+        **desk.make.member(1, 1).model_dump(exclude={"customer_class", "ticket_id", "ticket_ref", "report_id"}),
+        report_id=ids.report_id(OTHER),
+        ticket_id=OTHER,
+        ticket_ref=ids.ticket_ref(OTHER),
+        area="S1",
+        outcome="answered",
+        reason="arrears",
+        settled_at=NOW,
+    )
+    await desk.take(owing, routed(EARLIER, 3, merged_into=OTHER), routed(OTHER, 2, joined=(AGAIN,)))
+    own = (await door.ask(OTHER, language="en")).json()["reports"][0]
+    assert "account" in own["text"]
+    for ticket in (EARLIER, AGAIN):
+        [told] = (await door.ask(ticket, language="en")).json()["reports"]
+        assert told["stage"] == "answered"
+        assert "account" not in told["text"]
 
 
 async def test_a_report_that_people_merged_is_told_of_its_own_outage(desk: Desk, door: Door) -> None:
