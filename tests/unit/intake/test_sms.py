@@ -198,6 +198,13 @@ def test_a_keyword_of_two_letters_is_no_english(provider: str, text: str, langua
     assert found.reply.isascii() is (language == "en"), "and is answered so"
 
 
+@pytest.mark.parametrize("word", ["查询", "查詢", "STATUS"])
+def test_who_asks_is_told_what_to_do_where_no_answer_comes(word: str) -> None:
+    """Of who has no report by this number, or one that a person has yet to place, nothing is known to tell."""
+    (found,) = push("generic", one("generic", "13800000000", word))
+    assert "95598" in found.reply
+
+
 @pytest.mark.parametrize(
     ("first", "second", "reply"), [("power out", "0123456789", "registered"), ("停电了", "A0900001", "受理")]
 )
