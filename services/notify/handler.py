@@ -88,7 +88,7 @@ class NotifyHandler:
         words = [*not_said, *spoke, *await self._words(tx, said, spoke, wording, quiet, now)]
         for asking in heard:
             if asking.heard == "asks_status":
-                found = await inquiries.last_report(tx, asking.recipient)
+                found = await inquiries.report_of(tx, asking)
                 if found is None:
                     quiet[Quiet.NOTHING_TO_TELL] += 1
                 else:

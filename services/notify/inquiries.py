@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from asyncpg import Record
 
-    from services.contracts.values import Recipient
+    from services.contracts.messages import RecipientHeard
     from services.runtime.postgres import Connection, Pool
 
 _ASKED: Final = """
@@ -75,30 +75,39 @@ class NoticeCount:
     last_sent_at: datetime | None
 
 
-async def last_report(tx: Connection, recipient: Recipient) -> tuple[Reporter, Asked] | None:
-    """Return what is known of the last report of a recipient; None where there is none."""
-    row = await tx.fetchrow(_LAST_REPORT, link_id(recipient))
-    if row is None:
+async def report_of(tx: Connection, asking: RecipientHeard) -> tuple[Reporter, Asked] | None:
+    """Return what is known of the report that a recipient asks about: their last, or that of a reference they name."""
+    if asking.ticket_ref is None:
+        row = await tx.fetchrow(_LAST_REPORT, link_id(asking.recipient))
+        found = None if row is None else (row, _asked(row))
+    else:
+        found = next(iter(await _named(tx, asking.ticket_ref)), None)
+    if found is None:
         return None
+    row, asked = found
+    ref = asking.ticket_ref or row["ticket_ref"]
     turn = Turn(row["turn"])
-    reporter = Reporter(row["report_id"], row["ticket_id"], row["ticket_ref"], row["language"], recipient, turn)
-    return reporter, _asked(row)
+    return Reporter(row["report_id"], row["ticket_id"], ref, asked.language, asking.recipient, turn), asked
 
 
 async def find_reports(pool: Pool, ticket_ref: str) -> list[Asked]:
-    """Return what is known of the reports with this reference: nearly always one, or none.
+    """Return what is known of the reports with this reference: nearly always one, or none."""
+    return [asked for _, asked in await _named(pool, ticket_ref)]
+
+
+async def _named(source: Pool | Connection, ticket_ref: str) -> list[tuple[Record, Asked]]:
+    """Return the reports that a reference names, each with what is known of it.
 
     A ticket without a report of its own is told of the nearest that stands for it, in its own language where that is
     known: of another customer nothing is shown but the state of the outage.
     """
-    if rows := await pool.fetch(_STATUS, ticket_ref):
-        return [_asked(row) for row in rows]
-    way = [
-        (report_id(row["into_id"]), row["language"]) for row in await pool.fetch(_STANDS_FOR, ticket_ref, _MOST_STEPS)
-    ]
-    known = {row["report_id"]: row for row in await pool.fetch(_REPORTS, [report for report, _ in way])} if way else {}
+    if rows := await source.fetch(_STATUS, ticket_ref):
+        return [(row, _asked(row)) for row in rows]
+    steps = await source.fetch(_STANDS_FOR, ticket_ref, _MOST_STEPS)
+    way = [(report_id(row["into_id"]), row["language"]) for row in steps]
+    known = {row["report_id"]: row for row in await source.fetch(_REPORTS, [one for one, _ in way])} if way else {}
     near = next(((known[report], language) for report, language in way if report in known), None)
-    return [] if near is None else [of_another(_asked(near[0]), near[1])]
+    return [] if near is None else [(near[0], of_another(_asked(near[0]), near[1]))]
 
 
 async def count_notices(pool: Pool, incident: UUID) -> list[NoticeCount] | None:

@@ -88,6 +88,9 @@ class RecipientHeard(Message):
     received_at: Timestamp = Field(description="By our clock, when we accepted it")
     delivery_id: Name | None = Field(default=None, description="The provider's id of the message it reports on")
     detail: Name | None = Field(default=None, description="The provider's reason for non-delivery")
+    ticket_ref: Name | None = Field(
+        default=None, description="The reference they ask about; absent: they ask about their last report"
+    )
     language: Language | None = None
     raw_sha256: Sha256 = Field(description="Of the payload as sent, after decryption")
 

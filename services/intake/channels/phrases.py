@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from services.contracts.ids import parse_ticket_ref
 from services.contracts.values import Language, Word
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
@@ -53,6 +55,10 @@ class Command(StrEnum):
     STATUS = "status"
     STOP = "stop"
     START = "start"
+
+
+_REFERENCE: Final = re.compile(r"[\s:,]*(?:工[单單][号號]?|reference|ref)?[\s:,]*([0-9a-z].{9,20})")
+"""A reference, also as it stands in what we write: 工单号7K3M-9QPX-2HR. Whatever else is said is for a person."""
 
 
 def plain(text: str) -> str:
@@ -145,6 +151,16 @@ class Phrases(BaseModel):
         """Return what a message that is one keyword asks for."""
         found = plain(text)
         return next((command for command, words in self.commands.items() if found in words), None)
+
+    def asked_ref(self, text: str) -> str | None:
+        """Return the reference whose status a message asks for: a word that asks, a reference, nothing else."""
+        found = plain(text)
+        for word in self.commands.get(Command.STATUS, ()):
+            named = _REFERENCE.fullmatch(found.removeprefix(word)) if found.startswith(word) else None
+            if named is not None:
+                with suppress(ValueError):
+                    return parse_ticket_ref(named[1])
+        return None
 
     def account(self, text: str) -> str | None:
         """Return the account number in a message: the first, or all of it where only its spacing is unusual."""

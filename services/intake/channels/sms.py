@@ -197,7 +197,8 @@ def _generic(message: GenericUp, read: Read, key: str | None) -> _Sms:
 
 def _meaning(source: SmsSource, message: _Sms, now: datetime, talk: Talk) -> Accepted | NotAContact:
     phrases, text = talk.phrases, message.text.replace("\x00", "")[:_LONGEST_TEXT]
-    command = phrases.command(text)
+    ref = phrases.asked_ref(text)
+    command = phrases.command(text) if ref is None else Command.STATUS
     told = phrases.language_in(text, source.language)
     at = message.at or now
     if command is not None and command is not Command.OUT:
@@ -211,6 +212,7 @@ def _meaning(source: SmsSource, message: _Sms, now: datetime, talk: Talk) -> Acc
             occurred_at=at,
             heard=what,
             language=told or source.language,
+            ticket_ref=ref,
             raw_sha256=message.sha256,
         )
         return NotAContact(command.value, heard, phrases.say(prompt, told or source.language))

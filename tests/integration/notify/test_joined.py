@@ -14,6 +14,7 @@ from services.contracts.topics import TICKET_ROUTED
 from services.contracts.values import IncidentState
 from services.notify.api import make_router
 from services.runtime.http import make_app
+from tests.integration.notify.test_links import heard
 from tests.unit.notify.snapshots import NOW, Snapshots
 
 if TYPE_CHECKING:
@@ -133,6 +134,21 @@ async def test_a_report_that_people_merged_is_told_of_its_own_outage(desk: Desk,
     await desk.take(desk.make.changed(2, 2, state=IncidentState.RESTORED, restored_at=NOW))
     assert await door.stages(EARLIER) == await door.stages(AGAIN) == ["received"]
     assert await door.stages(OTHER) == ["restored"]
+
+
+async def test_who_asks_for_it_by_text_message_is_answered_there(desk: Desk) -> None:
+    """Whatever number they write from: they were given the reference on another channel."""
+    await desk.take(opening(desk.make, EARLIER), routed(EARLIER, 2, joined=(AGAIN,)))
+    asking = heard("asks_status", "13900000009")
+    for number, ticket in enumerate((AGAIN, EARLIER, THIRD)):
+        event = {"event_id": ids.derive("test", number), "ticket_ref": ids.ticket_ref(ticket)}
+        await desk.take(asking.model_copy(update=event))
+    asked = await desk.notices(stage="asked")
+    assert [(row["template"], row["ticket_ref"]) for row in asked] == [
+        ("received", ids.ticket_ref(AGAIN)),
+        ("received", ids.ticket_ref(EARLIER)),
+    ]
+    assert {row["recipient_id"] for row in asked} == {asking.recipient_id}
 
 
 async def test_a_chain_of_merges_is_followed_and_a_circle_ends(desk: Desk, door: Door) -> None:

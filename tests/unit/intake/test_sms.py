@@ -198,6 +198,38 @@ def test_a_keyword_of_two_letters_is_no_english(provider: str, text: str, langua
     assert found.reply.isascii() is (language == "en"), "and is answered so"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "查询 7K3M-9QPX-2HR",
+        "status 7k3m9qpx2hr",
+        "查詢工單號7K3M-9QPX-2HR。",
+        "查询：７Ｋ３Ｍ－９ＱＰＸ－２ＨＲ",
+        "cx 7k3m 9qpx 2hr",
+    ],
+)
+def test_who_asks_for_a_reference_is_told_of_that_one(text: str) -> None:
+    (found,) = push("generic", one("generic", "13800000000", text))
+    assert isinstance(found, NotAContact)
+    assert found.heard is not None
+    assert (found.heard.heard, found.heard.ticket_ref) == ("asks_status", "7K3M-9QPX-2HR")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "7K3M-9QPX-2HR",
+        "查询 7K3M-9QPX-2HD",
+        "查询 7K3M-9QPX-2HR 家里又停电了",
+        "查询着火7K3M-9QPX-2HR",
+        "查询电费 2026年11月29日",
+    ],
+)
+def test_what_says_more_than_a_reference_is_for_a_person(text: str) -> None:
+    (found,) = push("generic", one("generic", "13800000000", text))
+    assert isinstance(found, Accepted)
+
+
 @pytest.mark.parametrize("word", ["查询", "查詢", "STATUS"])
 def test_who_asks_is_told_what_to_do_where_no_answer_comes(word: str) -> None:
     """Of who has no report by this number, or one that a person has yet to place, nothing is known to tell."""
