@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 from services.grid.cim_xml import Thing, read_things
 from services.grid.csv_file import NetworkFileError, Problem
 from services.grid.device import DeviceRow, DeviceType
-from services.grid.network_file import MOST_KILOVOLTS, CustomerRow
+from services.grid.network_cells import MOST_KILOVOLTS
+from services.grid.network_file import CustomerRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,14 +1,14 @@
 """network.csv and customers.csv: reading, checking, writing (DESIGN §8).
 
 Decided here: what a well-formed file is. A file with a problem gives no row to anyone who waits for the end:
-every problem is named with its file and line, and ``NetworkFileError`` comes out instead. Never here: a database.
+every problem is named with its file and line, and ``NetworkFileError`` comes out instead. Never here: a database; what
+a single cell may say (``network_cells``).
 Customers are streamed; what is kept of each is eight bytes, to find an account that comes twice.
 """
 
 from __future__ import annotations
 
 import csv
-import math
 import re
 from array import array
 from dataclasses import dataclass, field
@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from services.contracts.values import CustomerClass, CustomerStatus
 from services.grid.csv_file import Problems, table
 from services.grid.device import DeviceColumns, DeviceRow, DeviceType
-from services.grid.evidence import stand_swapped
+from services.grid.network_cells import (
+    account_problem,
+    degrees,
+    id_problem,
+    kilovolts_problem,
+    name_problem,
+    phone_oddity,
+    said,
+)
 from services.grid.radial import radial_faults
 from services.grid.unplaced import place_the_unplaced
 
@@ -31,8 +39,6 @@ NETWORK_OPTIONAL: Final = ("name", "other_end")
 CUSTOMER_COLUMNS: Final = ("account_id", "transformer_id", "lat", "lon", "address", "phone")
 CUSTOMER_OPTIONAL: Final = ("name", "status", "priority", "language", "voltage_kv")
 
-_NOT_SAID: Final = frozenset({"", "-", "--", "nan", "null", "none", "n/a", "#n/a", "na", "\\n"})
-"""What programs write where there is nothing."""
 _SAID_OPEN: Final = {
     **dict.fromkeys(("1", "1.0", "true", "yes", "y", "t"), True),
     **dict.fromkeys(("0", "0.0", "false", "no", "n", "f", ""), False),
@@ -42,13 +48,8 @@ _CARRIED: Final = frozenset({*DeviceType, "regulator", ""})
 """Types that need no word: those of the model, and what ``cim`` writes knowing that no outage is predicted there."""
 
 _TOLD_EVERY: Final = 10_000
-_LONGEST_ID: Final = 200
 _LONGEST_TEXT: Final = 4000
-_LONGEST_NAME: Final = 200
-MOST_KILOVOLTS: Final = 1500.0
 _TOO_LONG: Final = f"address, phone and name are longer than {_LONGEST_TEXT} characters together"
-_A_NUMBER: Final = re.compile(r"\d\.\d+[eE]\+?\d{1,2}|\d{5,}\.0+")
-"""1.23E+11, of which digits are lost, and 123456789.0."""
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _STATUSES: Final = {"": CustomerStatus.ACTIVE, **{status.value: status for status in CustomerStatus}}
 _CLASSES: Final = {"": CustomerClass.NORMAL, **{cls.value: cls for cls in CustomerClass}}
@@ -188,11 +189,11 @@ def _devices(path: Path, problems: Problems, seen: Callable[[int], None] = lambd
     for line, cells in table(path, NETWORK_COLUMNS, NETWORK_OPTIONAL, problems):
         device, parent, kind, normally_open, lat, lon, name, other_end = map(str.strip, cells)
         kind = kind.lower()
-        parent = _said(parent) if kind == DeviceType.SUBSTATION else parent
-        if reason := _id_problem("id", device):
+        parent = said(parent) if kind == DeviceType.SUBSTATION else parent
+        if reason := id_problem("id", device):
             problems.add(path, line, reason)
             continue
-        north, east, wrong, odd = _degrees(lat, lon)
+        north, east, wrong, odd = degrees(lat, lon)
         for reason in filter(None, (*_row_problems(kind, normally_open, name), wrong)):
             problems.add(path, line, reason)
         if odd and east is None:
@@ -238,7 +239,7 @@ def _row_problems(kind: str, normally_open: str, name: str) -> Iterator[str]:
         yield "type is empty"
     if normally_open.lower() not in _SAID_OPEN:
         yield f"normally_open must be 0 or 1, not {normally_open!r}"
-    if reason := _name_problem(name):
+    if reason := name_problem(name):
         yield reason
 
 
@@ -254,10 +255,10 @@ def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> 
         transformer = transformers.get(at)
         if not transformer and not types:
             types = {row.id: row.type for row in devices}
-        north, east, wrong, odd = _degrees(lat, lon)
-        status, priority, language, kilovolts = map(_said, (status.lower(), priority.lower(), language, kilovolts))
+        north, east, wrong, odd = degrees(lat, lon)
+        status, priority, language, kilovolts = map(said, (status.lower(), priority.lower(), language, kilovolts))
         reasons = [
-            _id_problem("account_id", account) or _account_problem(account),
+            id_problem("account_id", account) or account_problem(account),
             None if transformer or not checked else _transformer_problem(at, types.get(at)),
             wrong,
             None if status in _STATUSES else f"status must be active or suspended, not {status!r}",
@@ -265,7 +266,7 @@ def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> 
             if priority in _CLASSES
             else f"priority must be normal, important, life_support or vip, not {priority!r}",
             None if not language or _LANGUAGE.fullmatch(language) else f"language {language!r} is no BCP 47 tag",
-            _kilovolts_problem(kilovolts),
+            kilovolts_problem(kilovolts),
             None if len(address) + len(phone) + len(name) <= _LONGEST_TEXT else _TOO_LONG,
         ]
         for reason in filter(None, reasons):
@@ -277,7 +278,7 @@ def _customers(path: Path, devices: Iterable[DeviceRow], problems: Problems) -> 
                 points = points or {row.id: (row.lat, row.lon) for row in devices if row.id in transformers}
                 north, east = points[transformer]
                 odd = f"{odd}: {account!r} is taken to be at {transformer!r}"
-            for reason in filter(None, (odd, _phone_oddity(phone))):
+            for reason in filter(None, (odd, phone_oddity(phone))):
                 problems.warn(path, line, reason)
             yield CustomerRow(
                 account,
@@ -303,24 +304,16 @@ def _check_together(path: Path, last: int, accounts: _Accounts, problems: Proble
         problems.add(path, line, f"account_id {account!r} is used twice, first on line {first}")
 
 
-def _said(text: str) -> str:
-    return "" if text.lower() in _NOT_SAID else text
-
-
-def _kilovolts_problem(text: str) -> str | None:
-    """Return what is wrong with a nominal voltage; no voltage is none."""
-    if not text:
-        return None
-    try:
-        kilovolts = float(text)
-    except ValueError:
-        kilovolts = math.nan
-    fits = 0 < kilovolts <= MOST_KILOVOLTS
-    return None if fits else f"voltage_kv must be kilovolts, such as 0.38 or 10, not {text!r}"
-
-
 def _kilovolts_text(kilovolts: float | None) -> str:
     return "" if kilovolts is None else f"{kilovolts:g}"
+
+
+def _transformer_problem(device: str, kind: str | None) -> str:
+    if not device:
+        return "transformer_id is empty"
+    if kind is None:
+        return f"transformer_id {device!r} is not in the network"
+    return f"transformer_id {device!r} is a {kind}, not a transformer"
 
 
 class _Accounts:
@@ -349,77 +342,3 @@ class _Accounts:
             account = cells[0].strip()
             if hash(account) in suspects and first.setdefault(account, line) != line:
                 yield line, first[account], account
-
-
-def _id_problem(column: str, value: str) -> str | None:
-    if not value:
-        return f"{column} is empty"
-    if len(value) > _LONGEST_ID:
-        return f"{column} is longer than {_LONGEST_ID} characters"
-    if not value.isprintable():
-        return f"{column} {value!r} has a character that cannot be printed"
-    if value.startswith("cell:"):
-        return f"{column} {value!r} must not start with 'cell:', which names places without a network"
-    return None
-
-
-def _account_problem(account: str) -> str | None:
-    if account[-1].isdigit() and "." in account and _A_NUMBER.fullmatch(account):
-        return f"account_id {account!r} is a number as a spreadsheet writes one: save the column as text"
-    return None
-
-
-def _phone_oddity(phone: str) -> str | None:
-    if "E+" in phone and _A_NUMBER.fullmatch(phone):
-        return f"phone {phone!r} is a number as a spreadsheet writes one, with digits lost: nobody is found by it"
-    return None
-
-
-def _name_problem(name: str) -> str | None:
-    if len(name) > _LONGEST_NAME:
-        return f"name is longer than {_LONGEST_NAME} characters"
-    if name and not name.isprintable():
-        return f"name {name!r} has a character that cannot be printed"
-    return None
-
-
-def _transformer_problem(device: str, kind: str | None) -> str:
-    if not device:
-        return "transformer_id is empty"
-    if kind is None:
-        return f"transformer_id {device!r} is not in the network"
-    return f"transformer_id {device!r} is a {kind}, not a transformer"
-
-
-class _Degrees(NamedTuple):
-    """A position as its row gives it.
-
-    ``wrong`` says why the row cannot be used; ``odd`` what it lacks, or what was put right.
-    """
-
-    lat: float | None
-    lon: float | None
-    wrong: str | None = None
-    odd: str | None = None
-
-
-def _degrees(lat: str, lon: str) -> _Degrees:
-    """Return where a row says something is."""
-    try:
-        north, east = float(lat), float(lon)
-    except ValueError:
-        north = east = math.nan
-    swapped = stand_swapped(north, east)
-    if not swapped and -90 <= north <= 90 and -180 <= east <= 180 and (north or east):  # noqa: PLR2004  false for NaN
-        return _Degrees(north, east)
-    if absent := [name for name, said in (("lat", lat), ("lon", lon)) if said.lower() in _NOT_SAID]:
-        return _Degrees(None, None, odd=f"{' and '.join(absent)} {'are' if len(absent) > 1 else 'is'} empty")
-    if math.isnan(north) or math.isnan(east):
-        return _Degrees(None, None, f"lat {lat!r}, lon {lon!r}: not two numbers")
-    if north == east == 0:
-        return _Degrees(None, None, odd=f"lat {lat}, lon {lon} is no place but what a program writes that knows none")
-    if swapped:
-        return _Degrees(
-            east, north, odd=f"lat {lat}, lon {lon} stand in each other's place: read as lat {lon}, lon {lat}"
-        )
-    return _Degrees(None, None, f"lat {lat}, lon {lon}: not degrees on the globe")
