@@ -29,6 +29,7 @@ from services.grid.network_cells import (
 )
 from services.grid.radial import radial_faults
 from services.grid.unplaced import place_the_unplaced
+from services.runtime.whole_file import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -162,19 +163,13 @@ def write_customers(path: Path, rows: Iterable[CustomerRow]) -> int:
 
 
 def _write(path: Path, header: Sequence[str], cells: Iterable[Sequence[object]]) -> int:
-    """Write a file whole or not at all: half of a network cannot be told from a small one."""
     count = 0
-    beside = path.with_name(f"{path.name}.part")
-    try:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            for row in cells:
-                writer.writerow(row)
-                count += 1
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with written_whole(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        for row in cells:
+            writer.writerow(row)
+            count += 1
     return count
 
 

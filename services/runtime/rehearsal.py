@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from services.runtime import clock
 from services.runtime.clock import CatchUp
 from services.runtime.watched import Watched, watched_file
+from services.runtime.whole_file import written_whole
 from services.runtime.yaml_reading import Fault, RulesError
 
 if TYPE_CHECKING:
@@ -59,9 +60,8 @@ class Rehearsal(BaseModel):
 
     def write(self, path: Path) -> None:
         """Write it whole or not at all."""
-        beside = path.with_suffix(".new")
-        beside.write_text(self.model_dump_json(exclude_none=True) + "\n", encoding="utf-8")
-        beside.replace(path)
+        with written_whole(path) as file:
+            file.write(self.model_dump_json(exclude_none=True) + "\n")
 
 
 def follow(path: Path) -> Watched[CatchUp]:
