@@ -118,7 +118,7 @@ _PAIRS: Final = tuple((pair, _weight(pair)) for pair in map("".join, product(_AL
 
 
 def ticket_ref(ticket: UUID) -> str:
-    """Short reference a person can read out: ``7K3M-9QPX-2HD``, the last character a check.
+    """Short reference a person can read out: ``7K3M-9QPX-2HR``, the last character a check.
 
     50 bits of the ticket id; two of ten million tickets share one with a chance of some 4 %, so a look-up by
     reference answers a list.

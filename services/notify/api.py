@@ -108,7 +108,7 @@ def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
 
     @router.get("/status", tags=["customers"], summary="Status of a customer's report")
     async def status(
-        ticket_ref: Annotated[str, Query(max_length=40, description="As given to the customer: 7K3M-9QPX-2HD")],
+        ticket_ref: Annotated[str, Query(max_length=40, description="As given to the customer: 7K3M-9QPX-2HR")],
         language: Annotated[
             Language | None, Query(description="Language of the text; that of the report if absent")
         ] = None,

@@ -22,7 +22,7 @@ class AcceptedAnswer(BaseModel):
     contact_id: str = Field(
         description="The same event gives the same id", examples=["0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11"]
     )
-    ticket_ref: str = Field(description="Reference to read out to the customer", examples=["7K3M-9QPX-2HD"])
+    ticket_ref: str = Field(description="Reference to read out to the customer", examples=["7K3M-9QPX-2HR"])
     ignored_fields: list[str] = Field(default=[], description="Fields of your payload that we do not know, if any")
 
 

@@ -73,7 +73,7 @@ _STATUS: Final[dict[str, Any]] = {
     },
     "openapi_extra": {
         "parameters": [
-            parameter("ticket_ref", "query", "As given to the customer: 7K3M-9QPX-2HD"),
+            parameter("ticket_ref", "query", "As given to the customer: 7K3M-9QPX-2HR"),
             parameter("language", "query", "Language of the text", required=False),
         ]
     },
