@@ -3,6 +3,8 @@
 Each round drains the same backlog twice: by the floor, then by the service from nothing (its schema is dropped).
 A drain counts from the first progress that is seen, so starting up is not in it. It ends twice: when every record is
 decided, and when everything decided is published too.
+
+Then two processes share such a backlog, started before it and held still while it builds up.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import json
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -67,6 +70,8 @@ SELECT coalesce((
     WHERE topic = $1
 ), 0)::bigint AS done, EXISTS (SELECT 1 FROM {schema}.outbox_waiting) AS waiting
 """
+
+_OWNERS = "SELECT count(DISTINCT owner) FROM {schema}.consumer_partition WHERE topic = $1"
 
 
 def measure(plan: Plan) -> None:
@@ -140,21 +145,30 @@ class Drained:
     service_s: float
     postgres_s: float
 
+    @property
+    def rate(self) -> float:
+        """Records decided a second."""
+        return self.records / self.decided_s
+
     def micros(self, seconds: float) -> float:
         """Return microseconds a record."""
         return 1e6 * seconds / self.records
 
 
 async def drained(
-    dsn: str, schema: str, topic: Topic, preloaded: Counter[int], process: Process, postgres: int
+    dsn: str, schema: str, topic: Topic, preloaded: Counter[int], processes: Sequence[Process], postgres: int
 ) -> Drained:
-    """Watch a service until it has decided what was preloaded, so much a partition, and published what came of it.
+    """Watch a service, one process or several, until all that was preloaded is decided, and what came of it published.
 
-    What it puts on its own topic meanwhile, as timers are, does not count.
+    Preloaded is so much a partition; what the service puts on its own topic meanwhile, as timers are, does not count.
 
     Raises:
-        RuntimeError: it ended, or it took too long.
+        RuntimeError: a process ended, or it took too long.
     """
+
+    def used() -> tuple[float, float]:
+        return sum(processor_seconds(one.pid) for one in processes), processor_seconds(postgres)
+
     connection = await asyncpg.connect(dsn)
     statement, total = _STATE.format(schema=schema), preloaded.total()
     deadline = time.perf_counter() + _PATIENCE_SECONDS
@@ -164,7 +178,8 @@ async def drained(
     done = 0
     try:
         while time.perf_counter() < deadline:
-            process.check()
+            for process in processes:
+                process.check()
             try:
                 row = await connection.fetchrow(statement, topic.name, list(preloaded), list(preloaded.values()))
             except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
@@ -176,17 +191,17 @@ async def drained(
             done = row["done"]
             if first is None and done:
                 first = (now, done)
-                before = (processor_seconds(process.pid), processor_seconds(postgres))
+                before = used()
             if first is not None and decided is None and done >= total:
                 decided = now
             if first is not None and decided is not None and not row["waiting"]:
-                service_s = processor_seconds(process.pid) - before[0]
-                postgres_s = processor_seconds(postgres) - before[1]
+                service_s, postgres_s = (after - then for after, then in zip(used(), before, strict=True))
                 return Drained(total - first[1], decided - first[0], now - first[0], service_s, postgres_s)
             await asyncio.sleep(_POLL_SECONDS)
     finally:
         await connection.close()
-    raise RuntimeError(f"{process.name} decided {done} of {total} in {_PATIENCE_SECONDS:g} s:\n{process.tail()}")
+    said = "\n".join(process.tail() for process in processes)
+    raise RuntimeError(f"{schema} decided {done} of {total} in {_PATIENCE_SECONDS:g} s:\n{said}")
 
 
 async def preload(settings: ServiceSettings, records: Sequence[Outgoing]) -> None:
@@ -208,6 +223,8 @@ class _Rounds:
     services: list[Drained] = field(default_factory=list)
     spells: list[Spell] = field(default_factory=list)
     floor_spells: list[Spell] = field(default_factory=list)
+    pairs: list[Drained] = field(default_factory=list)
+    pair_spells: list[Spell] = field(default_factory=list)
 
 
 def _drain(
@@ -231,10 +248,56 @@ def _drain(
         grid.clear()
         plan.tell(f"{service}: drain, round {number + 1} of {plan.rounds}")
         with plan.servers.running(service, grid.dsn, prefix, ready=None) as process, watched() as spell:
-            one = plan.run(drained(grid.dsn, service, topic, preloaded, process, plan.postgres_pid))
+            one = plan.run(drained(grid.dsn, service, topic, preloaded, [process], plan.postgres_pid))
         rounds.services.append(one)
         rounds.spells.append(spell)
+        plan.tell(f"{service}: two processes, round {number + 1} of {plan.rounds}")
+        grid.clear()
+        _by_two(plan, grid, service, topic, records, preloaded, rounds)
     _tell(plan, service, len(records), rounds, reach)
+
+
+def _by_two(
+    plan: Plan,
+    grid: Grid,
+    service: str,
+    topic: Topic,
+    records: Sequence[Outgoing],
+    preloaded: Counter[int],
+    rounds: _Rounds,
+) -> None:
+    """Let two processes drain together. Both own their share of the partitions before the first record is there."""
+    prefix = plan.servers.prefix()
+    settings = plan.servers.settings(grid.dsn, prefix)
+    plan.run(apply_topics(settings))
+    with ExitStack() as started:
+        pair = [started.enter_context(plan.servers.running(service, grid.dsn, prefix)) for _ in range(2)]
+        plan.run(_shared(grid.dsn, service, topic))
+        with pair[0].still(), pair[1].still():
+            plan.run(preload(settings, records))
+        with watched() as spell:
+            one = plan.run(drained(grid.dsn, service, topic, preloaded, pair, plan.postgres_pid))
+    rounds.pairs.append(one)
+    rounds.pair_spells.append(spell)
+
+
+async def _shared(dsn: str, schema: str, topic: Topic) -> None:
+    """Return once two owners have claimed the topic's partitions between them.
+
+    Raises:
+        RuntimeError: one of them has them all.
+    """
+    connection = await asyncpg.connect(dsn)
+    deadline = time.perf_counter() + _PATIENCE_SECONDS
+    try:
+        while time.perf_counter() < deadline:
+            owners = await connection.fetchval(_OWNERS.format(schema=schema), topic.name)
+            if owners == 2:
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+    finally:
+        await connection.close()
+    raise RuntimeError(f"two processes of {schema} do not share {topic.name}")
 
 
 def _floor(plan: Plan, grid: Grid, topic: Topic, prefix: str, total: int) -> Drained:
@@ -259,8 +322,9 @@ def _floor(plan: Plan, grid: Grid, topic: Topic, prefix: str, total: int) -> Dra
 
 
 def _tell(plan: Plan, service: str, total: int, rounds: _Rounds, reach: Reach | None) -> None:
-    floors = [one.records / one.decided_s for one in rounds.floors]
-    decided = [one.records / one.decided_s for one in rounds.services]
+    floors = [one.rate for one in rounds.floors]
+    decided = [one.rate for one in rounds.services]
+    pairs = [one.rate for one in rounds.pairs]
     published = [one.records / one.published_s for one in rounds.services]
 
     def against(rates: list[float]) -> list[float]:
@@ -273,6 +337,8 @@ def _tell(plan: Plan, service: str, total: int, rounds: _Rounds, reach: Reach | 
         Figure("floor", "records/s", floors, None, "position, inbox, one outbox row", rounds.floor_spells),
         Figure("decided", "records/s", decided),
         Figure("decided and published", "records/s", published),
+        Figure("decided by two processes", "records/s", pairs, None, "who share the partitions", rounds.pair_spells),
+        Figure("two processes / floor", "%", against(pairs)),
         Figure("processor, floor", "µs/record", [one.micros(one.service_s) for one in rounds.floors]),
         Figure("processor, floor's Postgres", "µs/record", [one.micros(one.postgres_s) for one in rounds.floors]),
         Figure("processor, service", "µs/record", [one.micros(one.service_s) for one in rounds.services]),
