@@ -19,19 +19,9 @@ Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
 _MOST_HOSTS: Final = 4096
-_QUOTED: Final = r'[A-Za-z]+="(?:[^"\\]|\\.)*+"'
-_FIELD: Final = rf'(?:{_QUOTED}|[A-Za-z]+=[^";,]*+)'
-_OF_THE_PROXY: Final = rf'(?:{_QUOTED}|(?:By|Hash)=[^";,]*+)'
-_CERTIFICATE: Final = re.compile(
-    rf"(?:\s*{_OF_THE_PROXY}(?:;\s*{_OF_THE_PROXY})*+\s*,)*+"
-    rf'\s*(?:(?!Hash=){_OF_THE_PROXY};\s*)*+Hash="?([0-9a-fA-F]{{64}})"?(?:;\s*{_FIELD})*+\s*'
-)
-"""The first ``Hash`` of the last element: in quotes or after it may stand names of the client's own choice.
-
-Envoy puts quotes around the subject alone, whatever its manual says: a URI or DNS name with a comma in it, which a
-client chose, looks as if another element began there. So no element counts after one with such a field: whose
-certificate it tells of cannot be known.
-"""
+_FIELD: Final = re.compile(r'\s*([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^";,]*)([;,]|\Z)')
+_HASH: Final = re.compile(r'"?([0-9a-fA-F]{64})"?')
+_OF_THE_PROXY: Final = frozenset({"By", "Hash"})
 
 _WITH_PORT: Final = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
 """An address as some proxies forward it, Azure's for one: with the port it called from."""
@@ -76,7 +66,6 @@ def peer_of(host: str | None, headers: Mapping[str, str], trusted: Collection[Ne
     address = direct.address
     if address is None or not trusted or not _in(address, trusted):
         return direct
-    certificate = _CERTIFICATE.fullmatch(headers.get("x-forwarded-client-cert", ""))
     for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
         before = _forwarded(hop.strip())
         if before is None:
@@ -84,8 +73,33 @@ def peer_of(host: str | None, headers: Mapping[str, str], trusted: Collection[Ne
         address = before
         if not _in(address, trusted):
             break
-    # The last element is the one our own proxy added; what stands before it was sent to it.
-    return Peer(address, bytes.fromhex(certificate[1]) if certificate else None)
+    return Peer(address, _certificate(headers.get("x-forwarded-client-cert", "")))
+
+
+def _certificate(forwarded: str) -> bytes | None:
+    """Return the first ``Hash`` of the last element: our own proxy added that one, what stands before was sent to it.
+
+    In quotes or after the hash may stand names of the client's own choice. Envoy puts quotes around the subject alone,
+    whatever its manual says: a URI or DNS name with a comma in it looks as if another element began there. So no hash
+    counts after such a field: whose certificate it tells of cannot be known.
+    """
+    said: str | None = None
+    chosen = False
+    end, place = ",", 0
+    while end:
+        field = _FIELD.match(forwarded, place)
+        if field is None or (chosen and end == ","):
+            return None
+        said = None if end == "," else said
+        name, value, end = field.groups()
+        place = field.end()
+        if name == "Hash" and said is None:
+            if chosen:
+                return None
+            said = value.strip()
+        chosen = chosen or not (value.startswith('"') or name in _OF_THE_PROXY)
+    found = _HASH.fullmatch(said or "")
+    return None if found is None else bytes.fromhex(found[1])
 
 
 @lru_cache(_MOST_HOSTS)
