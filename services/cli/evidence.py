@@ -195,29 +195,33 @@ FROM incident
 _ORDERS: Final = "SELECT order_id, version, incident_id FROM order_version"
 VERSION_FLOOR: Final = "SELECT coalesce(max(floor), 0) FROM {room}.version_floor"
 _NOTICES: Final = "SELECT recipient_id, incident_id, stage, revision, state FROM notice"
+_READINGS: Final = 3
 _PRIORITIES: Final = ("emergency", "urgent", "high", "normal")
 """The router stores a ticket's priority by its place in this order."""
 
 
 async def gather(settings: ServiceSettings) -> Evidence:
-    """Read everything. The system should be at rest, else the parts are of different moments.
+    """Read everything. The system should be at rest: parts of different moments do not fit each other.
+
+    A clock of a ticket may still say something meanwhile: where the topics went on, all is read again, a few times.
 
     Raises:
         UnavailableError: Kafka or Postgres cannot be reached.
     """
+    names = [name for topic in TOPICS for name in (topic.name, topic.dead_letters)]
     found = Evidence()
-    async with reader(settings) as kafka:
-        names = [name for topic in TOPICS for name in (topic.name, topic.dead_letters)]
-        bounds = await kafka.bounds(names)
-        records: dict[str, list[Record]] = defaultdict(list)
-        async for record in kafka.records(bounds):
-            records[record.topic].append(record)
-        found.records = records
-        found.ends = {at: end for at, (_, end) in bounds.items()}
-    async with connect(settings) as connection:
-        found = await read_tables(connection, found)
-    for name, room in found.rooms.items():
-        room.committed = await committed_offsets(settings, f"gridline-{name}")
+    async with reader(settings) as kafka, connect(settings) as connection:
+        for _ in range(_READINGS):
+            bounds = await kafka.bounds(names)
+            records: dict[str, list[Record]] = defaultdict(list)
+            async for record in kafka.records(bounds):
+                records[record.topic].append(record)
+            found = Evidence(records=records, ends={at: end for at, (_, end) in bounds.items()})
+            found = await read_tables(connection, found)
+            for name, room in found.rooms.items():
+                room.committed = await committed_offsets(settings, f"gridline-{name}")
+            if await kafka.bounds(names) == bounds:
+                break
     return found
 
 
