@@ -170,7 +170,7 @@ class RouterHandler:
         # A danger may have a ticket of its own, of its contact's id.
         wanted.update(each.contact.contact_id for each in said.values() if each.facts.hazards)
         handles = {handle for each in said.values() for handle in each.handles}
-        stored = await store.load(tx, wanted, handles)
+        stored = await store.load(tx, wanted, handles, now)
         before = await _load_live(tx, stored.tickets)
         said = {n: _redirected(each, before, rules, bounds) for n, each in said.items()}
         places = Places(self._lately.draft(), now)

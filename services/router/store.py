@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 _TICKET: Final = TypeAdapter(Ticket)
 
-# The rows of handles are locked first, in order of key, then the tickets, in order of id, and new handles are inserted
-# last, in order of key: two processes that need the same never wait for each other in a ring.
+# The rows of handles come first, in order of key, new ones as well as those that are there, then the tickets, in order
+# of id: two processes that need the same wait for each other here, before anything is decided, and never in a ring.
 _OPEN: Final = """
-SELECT reporter, tickets FROM ticket_reporter
-WHERE reporter = ANY($1::uuid[])
-ORDER BY reporter
-FOR UPDATE
+INSERT INTO ticket_reporter (reporter, tickets, touched_at)
+SELECT reporter, '{}', $2 FROM unnest($1::uuid[]) AS asked (reporter)
+ON CONFLICT (reporter) DO UPDATE SET touched_at = excluded.touched_at
+RETURNING reporter, tickets
 """
 # In order of id, so that two processes that need the same tickets never wait for each other in a ring. All that is
 # decided on is in the locked row: another table would be read as it was before a lock was waited for.
@@ -75,15 +75,10 @@ _SAVE: Final = (
     INSERT INTO ticket_alias (ticket_id, ticket_ref, into_id)
     SELECT * FROM unnest($35::uuid[], $36::text[], $37::uuid[])
     ON CONFLICT (ticket_id) DO UPDATE SET into_id = excluded.into_id
-), remembered AS (
-    INSERT INTO ticket_reporter (reporter, tickets, touched_at)
-    SELECT reporter, string_to_array(tickets, ',')::uuid[], $40
-    FROM unnest($38::uuid[], $39::text[]) AS r (reporter, tickets)
-    ON CONFLICT (reporter) DO UPDATE SET tickets = excluded.tickets, touched_at = excluded.touched_at
-    WHERE ticket_reporter.reporter = ANY($41::uuid[])
-    RETURNING 1
 )
-SELECT count(*) FROM remembered
+UPDATE ticket_reporter AS r SET tickets = string_to_array(v.tickets, ',')::uuid[]
+FROM unnest($38::uuid[], $39::text[]) AS v (reporter, tickets)
+WHERE r.reporter = v.reporter
 """
 )
 _ACTED: Final = f"""
@@ -146,14 +141,16 @@ class Stored:
     open: dict[Reporter, tuple[UUID, ...]]
 
 
-async def load(tx: Connection, ticket_ids: Collection[UUID], handles: Collection[Reporter]) -> Stored:
+async def load(tx: Connection, ticket_ids: Collection[UUID], handles: Collection[Reporter], now: datetime) -> Stored:
     """Return the tickets that exist, and what the reporters have open, locked until the transaction ends.
+
+    Reporters with nothing open are locked as well: another process that hears of one waits, and then sees the ticket.
 
     Raises:
         UnavailableError: what was read is of two moments.
     """
     by_key = {handle.key: handle for handle in handles}
-    rows = await tx.fetch(_OPEN, sorted(by_key)) if by_key else []
+    rows = await tx.fetch(_OPEN, sorted(by_key), now) if by_key else []
     opened = {by_key[row["reporter"]]: tuple(row["tickets"]) for row in rows}
     wanted = {*ticket_ids, *(each for tickets in opened.values() for each in tickets)}
     tickets = [read(row["body"]) for row in await tx.fetch(_LOAD, list(wanted))]
@@ -201,19 +198,14 @@ async def save(
     book: Book,
     stored: Stored,
 ) -> None:
-    """Store tickets as they stand, log lines, which tickets are another one now, and what reporters have open.
-
-    Raises:
-        UnavailableError: another process opened a ticket for one of the reporters in this very moment; it must be
-            seen before the batch is decided.
-    """
+    """Store tickets as they stand, log lines, which tickets are another one now, and what reporters have open."""
     aliases = sorted(book.aliases.items())
     remembered = sorted(
         (handle.key, ",".join([each.hex for each in opened]))
         for handle, opened in book.open.items()
         if stored.open.get(handle, ()) != opened
     )
-    kept = await tx.fetchval(
+    await tx.execute(
         _SAVE,
         *_columns(tickets),
         *_noted(lines),
@@ -222,11 +214,7 @@ async def save(
         [into for _, into in aliases],
         [key for key, _ in remembered],
         [opened for _, opened in remembered],
-        book.now,
-        [handle.key for handle in stored.open],
     )
-    if kept != len(remembered):
-        raise UnavailableError("another process opened a ticket for the same reporter: the batch is decided again")
 
 
 def _columns(tickets: Collection[tuple[Ticket, Turn]]) -> Iterator[list[object]]:
