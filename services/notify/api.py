@@ -120,7 +120,7 @@ def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
         with translated():
             found = await inquiries.find_reports(pool, ref)
         if not found:
-            raise Problem(404, f"no outage report has the reference {ref}, or it was made only moments ago")
+            raise Problem(404, f"nothing has the reference {ref}, or it was given only moments ago")
         wording, now = templates(), clock.now()
         return Status(ticket_ref=ref, reports=[_status(one, ref, language, wording, now) for one in found])
 
@@ -179,7 +179,14 @@ def _place_status(found: AtPlace) -> PlaceStatus:
 def _status(asked: Asked, ref: str, language: str | None, wording: Wording, now: datetime) -> ReportStatus:
     found = truth(asked, now)
     tell, restored_at = found.tell, found.restored_at
-    shown = wording.render(tell.template, language or asked.language, ref=ref, etr=tell.etr, restored_at=restored_at)
+    shown = wording.render(
+        tell.template,
+        language or asked.language,
+        ref=ref,
+        etr=tell.etr,
+        restored_at=restored_at,
+        closed_at=found.closed_at,
+    )
     return ReportStatus(
         stage=tell.stage,
         text=shown.text,

@@ -246,7 +246,12 @@ class Lane:
 
     def _write(self, one: Claimed) -> Letter:
         rendered = self._templates().render(
-            one.template, one.language, ref=one.ticket_ref, etr=one.etr, restored_at=one.restored_at
+            one.template,
+            one.language,
+            ref=one.ticket_ref,
+            etr=one.etr,
+            restored_at=one.restored_at,
+            closed_at=one.closed_at,
         )
         return Letter(
             notice_id=one.notice_id,
@@ -263,6 +268,7 @@ class Lane:
             etr=one.etr,
             restored_at=one.restored_at,
             made_at=one.made_at,
+            closed_at=one.closed_at,
         )
 
     async def _drain(self) -> None:

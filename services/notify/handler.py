@@ -27,7 +27,7 @@ from services.notify.domain.planned import (
     unsaid,
 )
 from services.notify.heard import save_arrivals, save_links, unlinked
-from services.notify.joined import save_joined
+from services.notify.tickets import save_tickets
 from services.runtime.handling import Decided
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class NotifyHandler:
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
         """Load, decide, save."""
         routed = [one.message for one in batch if isinstance(one.message, TicketRouted)]
-        await save_joined(tx, routed)
+        await save_tickets(tx, routed)
         if len(routed) == len(batch):
             return Decided()
         changes = [one.message for one in batch if isinstance(one.message, IncidentChanged)]

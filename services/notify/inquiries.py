@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.ids import report_id
-from services.notify.domain.asked import Asked, Settled, of_another
+from services.notify.domain.asked import Asked, Settled, of_another, of_ticket
 from services.notify.domain.notice import Reporter, Turn, link_id
 from services.notify.store import standing_of
 
@@ -26,8 +26,9 @@ _ASKED: Final = """
 SELECT r.report_id, r.ticket_id, r.ticket_ref, r.language, r.turn, r.outcome, r.reason, r.settled_at, r.expected_at,
        s.joined_revision, s.joined_at,
        i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
-       i.changed_at, i.area, i.device, i.progress, i.storm
+       i.changed_at, i.area, i.device, i.progress, i.storm, t.closed_at
 FROM report r
+LEFT JOIN ticket t USING (ticket_id)
 LEFT JOIN LATERAL (
     SELECT * FROM subscription
     WHERE subscription.report_id = r.report_id AND joined_revision > left_revision
@@ -45,12 +46,13 @@ _REPORTS: Final = f"{_ASKED} WHERE r.report_id = ANY($1::uuid[]) ORDER BY r.repo
 # What stands for a ticket, for that, and so on: each step once, so that a circle that should not be there ends.
 _STANDS_FOR: Final = """
 WITH RECURSIVE way AS (
-    SELECT into_id, language, 1 AS steps FROM joined WHERE ticket_ref = $1
+    SELECT ticket_id, into_id, language, closed_at, true AS is_known, 1 AS steps FROM ticket WHERE ticket_ref = $1
     UNION
-    SELECT j.into_id, coalesce(way.language, j.language), way.steps + 1
-    FROM way JOIN joined j ON j.ticket_id = way.into_id WHERE way.steps < $2
+    SELECT way.into_id, t.into_id, coalesce(way.language, t.language), t.closed_at, t.ticket_id IS NOT NULL,
+           way.steps + 1
+    FROM way LEFT JOIN ticket t ON t.ticket_id = way.into_id WHERE way.into_id IS NOT NULL AND way.steps < $2
 )
-SELECT into_id, language, steps FROM way ORDER BY steps
+SELECT ticket_id, language, closed_at, is_known FROM way ORDER BY steps
 """
 _MOST_STEPS: Final = 50
 _COUNTS: Final = """
@@ -79,15 +81,15 @@ async def report_of(tx: Connection, asking: RecipientHeard) -> tuple[Reporter, A
     """Return what is known of the report that a recipient asks about: their last, or that of a reference they name."""
     if asking.ticket_ref is None:
         row = await tx.fetchrow(_LAST_REPORT, link_id(asking.recipient))
-        found = None if row is None else (row, _asked(row))
+        found = None if row is None else (_Named.of(row), _asked(row))
     else:
         found = next(iter(await _named(tx, asking.ticket_ref)), None)
     if found is None:
         return None
-    row, asked = found
-    ref = asking.ticket_ref or row["ticket_ref"]
-    turn = Turn(row["turn"])
-    return Reporter(row["report_id"], row["ticket_id"], ref, asked.language, asking.recipient, turn), asked
+    named, asked = found
+    ref = asking.ticket_ref or named.ticket_ref
+    about = Reporter(named.report_id, named.ticket_id, ref, asked.language, asking.recipient, named.turn)
+    return about, asked
 
 
 async def find_reports(pool: Pool, ticket_ref: str) -> list[Asked]:
@@ -95,19 +97,40 @@ async def find_reports(pool: Pool, ticket_ref: str) -> list[Asked]:
     return [asked for _, asked in await _named(pool, ticket_ref)]
 
 
-async def _named(source: Pool | Connection, ticket_ref: str) -> list[tuple[Record, Asked]]:
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """The report that a question is about, or that its ticket would have."""
+
+    report_id: UUID
+    ticket_id: UUID
+    ticket_ref: str
+    turn: Turn = Turn.OTHERS
+
+    @classmethod
+    def of(cls, row: Record) -> _Named:
+        return cls(row["report_id"], row["ticket_id"], row["ticket_ref"], Turn(row["turn"]))
+
+
+async def _named(source: Pool | Connection, ticket_ref: str) -> list[tuple[_Named, Asked]]:
     """Return the reports that a reference names, each with what is known of it.
 
     A ticket without a report of its own is told of the nearest that stands for it, in its own language where that is
-    known: of another customer nothing is shown but the state of the outage.
+    known: of another customer nothing is shown but the state of the outage. Where none does, people have it, or what
+    stands for it.
     """
     if rows := await source.fetch(_STATUS, ticket_ref):
-        return [(row, _asked(row)) for row in rows]
-    steps = await source.fetch(_STANDS_FOR, ticket_ref, _MOST_STEPS)
-    way = [(report_id(row["into_id"]), row["language"]) for row in steps]
-    known = {row["report_id"]: row for row in await source.fetch(_REPORTS, [one for one, _ in way])} if way else {}
-    near = next(((known[report], language) for report, language in way if report in known), None)
-    return [] if near is None else [(near[0], of_another(_asked(near[0]), near[1]))]
+        return [(_Named.of(row), _asked(row)) for row in rows]
+    way = await source.fetch(_STANDS_FOR, ticket_ref, _MOST_STEPS)
+    if not way:
+        return []
+    reports = [report_id(row["ticket_id"]) for row in way]
+    known = {row["report_id"]: row for row in await source.fetch(_REPORTS, reports)}
+    for step, report in zip(way, reports, strict=True):
+        if report in known:
+            return [(_Named.of(known[report]), of_another(_asked(known[report]), step["language"]))]
+    last = [row for row in way if row["is_known"]][-1]
+    named = _Named(report_id(last["ticket_id"]), last["ticket_id"], ticket_ref)
+    return [(named, of_ticket(last["language"], last["closed_at"]))]
 
 
 async def count_notices(pool: Pool, incident: UUID) -> list[NoticeCount] | None:
@@ -129,4 +152,5 @@ def _asked(row: Record) -> Asked:
         joined_revision=row["joined_revision"] or 0,
         joined_at=row["joined_at"],
         standing=standing_of(row) if row["incident_id"] else None,
+        closed_at=row["closed_at"],
     )

@@ -43,7 +43,7 @@ SET state = 'sending', attempts = n.attempts + 1, sender = $3, sending_until = n
 FROM due, recipient r
 WHERE n.notice_id = due.notice_id AND r.recipient_id = n.recipient_id
 RETURNING n.notice_id, n.attempts, n.channel, r.address, r.account, n.incident_id, n.ticket_ref, n.language, n.stage,
-          n.revision, n.template, n.etr, n.restored_at, n.caused_at, n.made_at, n.etr <= now() AS etr_past,
+          n.revision, n.template, n.etr, n.restored_at, n.closed_at, n.caused_at, n.made_at, n.etr <= now() AS etr_past,
           n.incident_id IS NOT NULL AND NOT EXISTS (
               SELECT FROM notice o
               WHERE o.incident_id = n.incident_id AND o.recipient_id = n.recipient_id AND o.state = 'sent'
@@ -150,6 +150,7 @@ class Claimed:
     template: Template
     etr: datetime | None
     restored_at: datetime | None
+    closed_at: datetime | None
     caused_at: datetime
     made_at: datetime
     etr_past: bool
@@ -217,6 +218,7 @@ async def claim(pool: Pool, channels: Sequence[Channel], *, sender: str, most: i
             template=Template(row["template"]),
             etr=row["etr"],
             restored_at=row["restored_at"],
+            closed_at=row["closed_at"],
             caused_at=row["caused_at"],
             made_at=row["made_at"],
             etr_past=bool(row["etr_past"]),

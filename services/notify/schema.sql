@@ -53,16 +53,17 @@ ALTER TABLE report ADD COLUMN IF NOT EXISTS expected_at timestamptz; -- end of t
 CREATE INDEX IF NOT EXISTS report_ticket_ref ON report (ticket_ref);
 CREATE INDEX IF NOT EXISTS report_recipient ON report (recipient_id) WHERE recipient_id IS NOT NULL;
 
--- Tickets that another ticket stands for, by the reference that a customer was given: what came in the wake of an
--- earlier ticket (version 0: for ever), and what people merged, until they take it apart.
-CREATE TABLE IF NOT EXISTS joined (
+-- Tickets by the reference that a customer was given: of which another stands for, as it came in the wake of an earlier
+-- one (version 0: for ever) or as people merged it, until they take it apart; and those that people have or had.
+CREATE TABLE IF NOT EXISTS ticket (
     ticket_id  uuid PRIMARY KEY,
     ticket_ref text NOT NULL,
-    into_id    uuid NOT NULL,
+    into_id    uuid,
     language   text,
-    version    int  NOT NULL
+    version    int  NOT NULL,
+    closed_at  timestamptz
 );
-CREATE INDEX IF NOT EXISTS joined_ticket_ref ON joined (ticket_ref);
+CREATE INDEX IF NOT EXISTS ticket_ticket_ref ON ticket (ticket_ref);
 
 -- Which report belongs to which incident: active while joined_revision > left_revision. A row may know of the leaving
 -- before it knows of the joining.
@@ -131,3 +132,5 @@ CREATE INDEX IF NOT EXISTS notice_doubted ON notice (recipient_id)
 -- Added later: the planned outage whose end is told.
 ALTER TABLE notice ADD COLUMN IF NOT EXISTS planned_id uuid;
 CREATE INDEX IF NOT EXISTS notice_planned ON notice (planned_id, recipient_id) WHERE planned_id IS NOT NULL;
+-- Added later: when the ticket was closed, where that is told.
+ALTER TABLE notice ADD COLUMN IF NOT EXISTS closed_at timestamptz;

@@ -121,10 +121,10 @@ ON CONFLICT (incident_id, report_id) DO UPDATE SET
 """
 _ADD_NOTICES: Final = """
 INSERT INTO notice (notice_id, recipient_id, channel, incident_id, report_id, ticket_ref, language, stage, revision,
-                    template, etr, restored_at, caused_at, turn, planned_id, rules, made_at)
-SELECT v.*, $16, $17 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
+                    template, etr, restored_at, caused_at, turn, planned_id, closed_at, rules, made_at)
+SELECT v.*, $17, $18 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
     $8::text[], $9::int[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
-    $14::int[], $15::uuid[]) AS v
+    $14::int[], $15::uuid[], $16::timestamptz[]) AS v
 ON CONFLICT (notice_id) DO NOTHING
 RETURNING notice_id, seq
 """

@@ -45,6 +45,7 @@ _USUALLY: Final = {
     Template.ANSWERED_ARREARS: Template.ANSWERED,
     Template.ANSWERED_ALREADY_RESTORED: Template.ANSWERED,
     Template.ANSWERED_PLANNED: Template.ANSWERED,
+    Template.CLOSED: Template.ANSWERED,
 }
 """What carries a text that has no template of its own."""
 _SAMPLE: Final = {"ref": "0000-0000-000", "text": "x" * 500}
@@ -76,10 +77,10 @@ class WechatAccounts:
     zone: ZoneInfo
     accounts: Mapping[str, WechatAccount]
 
-    def fill(self, pattern: str, *, ref: str, text: str, etr: datetime | None, restored_at: datetime | None) -> str:
+    def fill(self, pattern: str, *, ref: str, text: str, times: Mapping[str, datetime | None]) -> str:
         """Return what stands in a field. Times are shown as the platform's kind ``time`` asks, in the file's zone."""
         values = {"ref": ref, "text": text}
-        for name, moment in (("etr", etr), ("restored_at", restored_at)):
+        for name, moment in times.items():
             if moment is not None:
                 local = moment.astimezone(self.zone)
                 values[name] = f"{local.year}年{local.month}月{local.day}日 {local:%H:%M}"
@@ -138,7 +139,7 @@ class _File:
     def _pattern(self, what: str, node: Node, allowed: frozenset[str], longest: int | None) -> str:
         def show(pattern: str) -> str:
             accounts = WechatAccounts(self.zone, {})
-            return accounts.fill(pattern, **_SAMPLE, etr=_SAMPLE_TIME, restored_at=_SAMPLE_TIME)
+            return accounts.fill(pattern, **_SAMPLE, times=dict.fromkeys(allowed - {"ref", "text"}, _SAMPLE_TIME))
 
         return checked_pattern(self._reader, node, what, allowed, show, longest)
 

@@ -49,11 +49,16 @@ PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
         Template.ANSWERED_ALREADY_RESTORED: set[str](),
         Template.ANSWERED_PLANNED: {"etr"},
         Template.WITH_PERSON: set[str](),
+        Template.CLOSED: {"closed_at"},
     }.items()
 }
 """What each text may say beside its words."""
-_SAMPLE: Final = dict.fromkeys(("ref", "etr", "restored_at"), "0000-0000-000")
-_USUALLY: Final = {Template.RECEIVED_STORM: Template.RECEIVED, Template.ANSWERED_PLANNED: Template.ANSWERED}
+_SAMPLE: Final = dict.fromkeys(("ref", "etr", "restored_at", "closed_at"), "0000-0000-000")
+_USUALLY: Final = {
+    Template.RECEIVED_STORM: Template.RECEIVED,
+    Template.ANSWERED_PLANNED: Template.ANSWERED,
+    Template.CLOSED: Template.ANSWERED,
+}
 """What is said where a text is not given."""
 
 
@@ -103,12 +108,13 @@ class Wording:
         ref: str,
         etr: datetime | None = None,
         restored_at: datetime | None = None,
+        closed_at: datetime | None = None,
     ) -> Rendered:
         """Render a text. Times have an offset and are shown in the file's zone."""
         chosen = self.language_for(tag)
         language = self.languages[chosen]
         values = {"ref": ref}
-        for name, moment in (("etr", etr), ("restored_at", restored_at)):
+        for name, moment in (("etr", etr), ("restored_at", restored_at), ("closed_at", closed_at)):
             if moment is not None:
                 values[name] = self._show(language.time, moment)
         return Rendered(language.texts[template].format_map(values), chosen)

@@ -56,7 +56,7 @@ async def _status(front: Front, request: Request) -> Response:
         raise Problem(503, "What is happening cannot be found out now.", headers={"Retry-After": "10"})
     status, body = found
     if status == _UNKNOWN:
-        raise Problem(404, f"No outage report has the reference {ref}, or it was made only moments ago.")
+        raise Problem(404, f"Nothing has the reference {ref}, or it was given only moments ago.")
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 

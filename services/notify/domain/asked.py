@@ -26,19 +26,24 @@ class Settled:
 
     outcome: str
     reason: str
-    at: datetime
+    at: datetime | None
     expected_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is known of a report that somebody asks about."""
+    """What is known of a report that somebody asks about.
+
+    Attributes:
+        closed_at: When people closed its ticket.
+    """
 
     language: str
     settled: Settled | None
-    joined_revision: int
-    joined_at: datetime | None
-    standing: Standing | None
+    joined_revision: int = 0
+    joined_at: datetime | None = None
+    standing: Standing | None = None
+    closed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,16 @@ class Truth:
     tell: Tell
     restored_at: datetime | None = None
     updated_at: datetime | None = None
+
+    @property
+    def closed_at(self) -> datetime | None:
+        """When people closed the ticket, where that is told."""
+        return self.updated_at if self.tell.stage is Stage.CLOSED else None
+
+
+def of_ticket(language: str, closed_at: datetime | None) -> Asked:
+    """Return what is known of a ticket without a report: people have it, or closed it."""
+    return Asked(language, Settled("needs_person", "no_report", None), closed_at=closed_at)
 
 
 def of_another(asked: Asked, language: str | None) -> Asked:
@@ -64,12 +79,15 @@ def of_another(asked: Asked, language: str | None) -> Asked:
 def truth(asked: Asked, now: datetime) -> Truth:
     """Say what is true of a report: its incident, unless it was settled after it had joined that."""
     standing, settled = asked.standing, asked.settled
-    if standing is not None and not (settled and asked.joined_at and settled.at > asked.joined_at):
+    if standing is not None and not (settled and settled.at and asked.joined_at and settled.at > asked.joined_at):
         tell = present(standing, joined_revision=asked.joined_revision, now=now)
         return Truth(tell, standing.restored_at, standing.changed_at)
     if settled is not None:
         until = settled.expected_at if settled.expected_at is not None and settled.expected_at > now else None
-        return Truth(settled_tell(settled.outcome, settled.reason, until), None, settled.at)
+        tell = settled_tell(settled.outcome, settled.reason, until)
+        if tell.stage is Stage.WITH_PERSON and asked.closed_at is not None:
+            return Truth(Tell(Stage.CLOSED, 1, Template.CLOSED), None, asked.closed_at)
+        return Truth(tell, None, settled.at)
     return Truth(Tell(Stage.RECEIVED, 1, Template.RECEIVED))  # on its way between two incidents
 
 
@@ -89,5 +107,6 @@ def answer(asking: RecipientHeard, reporter: Reporter, asked: Asked, *, now: dat
         notice,
         notice_id=ids.notice_id(to.channel, one_spelling(to), asking.event_id, Stage.ASKED, 1),
         restored_at=found.restored_at if found.tell.stage is Stage.RESTORED else None,
+        closed_at=found.closed_at,
         replaces=(reporter.report_id,),
     )

@@ -53,6 +53,8 @@ class Stage(StrEnum):
     """No incident: arrears, already restored, or another known answer."""
     WITH_PERSON = "with_person"
     """No incident: a person looks into it."""
+    CLOSED = "closed"
+    """No incident: people closed it. Nobody is told unasked."""
     ASKED = "asked"
     """What is true of the customer's last report now, since they asked."""
 
@@ -74,6 +76,7 @@ class Template(StrEnum):
     ANSWERED_PLANNED = "answered_planned"
     """It is planned work, and until when."""
     WITH_PERSON = "with_person"
+    CLOSED = "closed"
 
 
 _WITHOUT_ETR: Final = {
@@ -177,6 +180,7 @@ class Notice:
         caused_at: When the change happened that is told.
         turn: Who is told first.
         planned_id: The planned outage that answers the report, or answered it.
+        closed_at: When people closed its ticket, where that is told.
         replaces: Incidents of which earlier notices to this customer, if still unsent, are out of date now; the planned
             outage of which earlier words are; and the reports of which those without an incident are.
     """
@@ -196,6 +200,7 @@ class Notice:
     caused_at: datetime
     turn: Turn = Turn.OTHERS
     planned_id: UUID | None = None
+    closed_at: datetime | None = None
     replaces: tuple[UUID, ...] = ()
 
 

@@ -42,6 +42,7 @@ class Letter:
     etr: datetime | None
     restored_at: datetime | None
     made_at: datetime
+    closed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

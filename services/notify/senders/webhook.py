@@ -63,6 +63,7 @@ def payload(letter: Letter) -> bytes:
         "text": letter.text,
         "etr": letter.etr,
         "restored_at": letter.restored_at,
+        "closed_at": letter.closed_at,
     }
     return orjson.dumps({"type": _TYPE, "timestamp": letter.made_at, "data": data})
 

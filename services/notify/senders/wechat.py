@@ -196,9 +196,8 @@ def _body(accounts: WechatAccounts, account: WechatAccount, letter: Letter) -> b
     template = account.templates[Template(letter.template)]
 
     def filled(pattern: str) -> str:
-        return accounts.fill(
-            pattern, ref=letter.ticket_ref, text=letter.text, etr=letter.etr, restored_at=letter.restored_at
-        )
+        times = {"etr": letter.etr, "restored_at": letter.restored_at, "closed_at": letter.closed_at}
+        return accounts.fill(pattern, ref=letter.ticket_ref, text=letter.text, times=times)
 
     message: dict[str, Any] = {
         "touser": letter.address,

@@ -35,7 +35,7 @@ def test_the_example_of_the_page_has_a_template_for_every_text():
 def test_times_are_shown_as_the_platform_asks_in_the_files_zone():
     file = load(EXAMPLE)
 
-    assert file.fill("{etr}", ref="R", text="", etr=ETR, restored_at=None) == "2026年11月27日 04:05"
+    assert file.fill("{etr}", ref="R", text="", times={"etr": ETR, "restored_at": None}) == "2026年11月27日 04:05"
 
 
 @pytest.mark.parametrize(

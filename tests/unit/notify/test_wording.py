@@ -39,7 +39,7 @@ def changed(source, change):
 @pytest.mark.parametrize("template", list(Template))
 @pytest.mark.parametrize("language", ["zh-Hans-CN", "en"])
 def test_every_text_that_ships_can_be_rendered(wording, template, language):
-    shown = wording.render(template, language, ref="7K3M-9QPX-2HD", etr=MOMENT, restored_at=MOMENT)
+    shown = wording.render(template, language, ref="7K3M-9QPX-2HD", etr=MOMENT, restored_at=MOMENT, closed_at=MOMENT)
 
     assert shown.language == language
     assert "7K3M-9QPX-2HD" in shown.text
@@ -172,11 +172,12 @@ def test_until_when_it_is_planned_is_said_and_the_general_answer_where_the_file_
     end = datetime(2026, 7, 1, 12, 30, tzinfo=UTC)
     data = yaml.safe_load(source)
     for language in data["languages"].values():
-        del language["texts"]["answered_planned"]
+        del language["texts"]["answered_planned"], language["texts"]["closed"]
     older = read_wording("templates", yaml.safe_dump(data, allow_unicode=True))
     for tag in wording.languages:
         assert "20:30" in wording.render(Template.ANSWERED_PLANNED, tag, ref="R", etr=end).text  # UTC+8
-        said = {older.render(one, tag, ref="R", etr=end).text for one in (Template.ANSWERED, Template.ANSWERED_PLANNED)}
+        alike = Template.ANSWERED, Template.ANSWERED_PLANNED, Template.CLOSED
+        said = {older.render(one, tag, ref="R", etr=end, closed_at=end).text for one in alike}
         assert len(said) == 1
 
 

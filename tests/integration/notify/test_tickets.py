@@ -1,8 +1,11 @@
-"""A reference given at the door for what joined an earlier ticket, or was merged into one, tells of the outage."""
+"""Every reference given at the door has an answer: of the outage, also for what joined an earlier ticket or was merged
+into one; or that people have it, or closed it."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -11,7 +14,7 @@ from services.cli.record_examples import examples_of
 from services.contracts import ids
 from services.contracts.messages import ReportSettled, TicketRouted
 from services.contracts.topics import TICKET_ROUTED
-from services.contracts.values import IncidentState
+from services.contracts.values import IncidentState, TicketState
 from services.notify.api import make_router
 from services.runtime.http import make_app
 from tests.integration.notify.test_links import heard
@@ -32,8 +35,8 @@ EARLIER, CALL, AGAIN, OTHER, THIRD = (ids.derive("ticket", name) for name in ("e
 
 
 def routed(ticket: UUID, version: int, **values: Any) -> TicketRouted:
-    """One of the examples, as another ticket."""
-    state = "merged" if values.get("merged_into") else "queued"
+    """One of the examples, as another ticket; people have it, unless it is said otherwise."""
+    state = TicketState(values.pop("state", "merged" if values.get("merged_into") else "queued"))
     like = TicketRouted.model_validate({**LIKE.model_dump(), "ticket_id": ticket, "ticket_ref": ids.ticket_ref(ticket)})
     return like.model_copy(update={"version": version, "state": state, "merged_into": None, **values})
 
@@ -85,7 +88,7 @@ async def test_who_told_again_is_told_of_the_outage_under_the_reference_they_wer
 
 async def test_it_may_be_known_that_a_ticket_joined_before_the_outage_it_joined_is(desk: Desk, door: Door) -> None:
     await desk.take(routed(EARLIER, 2, joined=(AGAIN,)), routed(CALL, 2, merged_into=EARLIER))
-    assert (await door.ask(AGAIN)).status_code == 404
+    assert await door.stages(AGAIN) == await door.stages(CALL) == ["with_person"]
     await desk.take(opening(desk.make, EARLIER))
     assert await door.stages(AGAIN) == await door.stages(CALL) == ["received"]
 
@@ -104,7 +107,7 @@ async def test_what_people_merged_is_told_of_the_outage_until_they_take_it_apart
     await desk.take(routed(EARLIER, 2, joined=(AGAIN,)))  # an old version again
     assert await door.stages(AGAIN) == ["received"]
     await desk.take(routed(EARLIER, 4, change="unmerged", joined=(AGAIN,)), merged)
-    assert await door.stages(EARLIER) == await door.stages(AGAIN) == []
+    assert await door.stages(EARLIER) == await door.stages(AGAIN) == ["with_person"]
 
 
 async def test_nobody_hears_of_the_account_of_a_customer_whose_ticket_stands_for_theirs(desk: Desk, door: Door) -> None:
@@ -156,4 +159,69 @@ async def test_a_chain_of_merges_is_followed_and_a_circle_ends(desk: Desk, door:
     await desk.take(routed(EARLIER, 2, joined=(AGAIN,), merged_into=OTHER), routed(OTHER, 2, merged_into=THIRD))
     assert await door.stages(AGAIN) == ["received"]
     await desk.take(routed(CALL, 2, merged_into=CALL))
-    assert (await door.ask(CALL)).status_code == 404
+    assert await door.stages(CALL) == ["with_person"]
+
+
+def settled(make: Snapshots, ticket: UUID, **values: Any) -> ReportSettled:
+    member = make.member(1, 1).model_dump(exclude={"customer_class", "ticket_id", "ticket_ref", "report_id"})
+    named = {"report_id": ids.report_id(ticket), "ticket_id": ticket, "ticket_ref": ids.ticket_ref(ticket)}
+    like = {"area": "S1", "outcome": "needs_person", "reason": "no_place", "settled_at": NOW}
+    return ReportSettled(**{**member, **named, **like, **values})
+
+
+async def test_who_reported_an_outage_that_nobody_finds_is_told_that_people_have_it(desk: Desk, door: Door) -> None:
+    """It waits in the locate queue, and dedup never hears of it; the customer was given a reference all the same."""
+    assert (await door.ask(EARLIER)).status_code == 404
+
+    await desk.take(routed(EARLIER, 1, language="en"))
+    await desk.take(routed(EARLIER, 2, state="assigned", language="en", joined=(AGAIN,)))
+
+    [told] = (await door.ask(EARLIER)).json()["reports"]
+    assert (told["stage"], told["language"]) == ("with_person", "en")
+    assert ids.ticket_ref(EARLIER) in told["text"]
+    assert await door.stages(AGAIN) == ["with_person"]
+    await desk.take(routed(EARLIER, 3, state="with_dedup"), opening(desk.make, EARLIER))  # an agent found the place
+    assert await door.stages(EARLIER) == await door.stages(AGAIN) == ["received"]
+
+
+async def test_what_people_closed_is_told_to_be_closed_and_when_until_it_is_opened_again(
+    desk: Desk, door: Door
+) -> None:
+    """They had been told that somebody would contact them soon, and were told so for ever."""
+    await desk.take(settled(desk.make, OTHER, settled_at=NOW), routed(OTHER, 2), routed(EARLIER, 1))
+    assert await door.stages(OTHER) == await door.stages(EARLIER) == ["with_person"]
+    closing = {"state": "closed", "routed_at": NOW + timedelta(hours=3)}
+
+    await desk.take(routed(OTHER, 4, **closing), routed(EARLIER, 4, **closing))
+
+    for ticket in (OTHER, EARLIER):
+        [told] = (await door.ask(ticket, language="en")).json()["reports"]
+        assert told["stage"] == "closed"
+        assert datetime.fromisoformat(told["updated_at"]) == closing["routed_at"]
+        assert "call 95598" in told["text"]
+        assert f"{closing['routed_at'].astimezone(ZoneInfo('Asia/Shanghai')):%Y-%m-%d %H:%M}" in told["text"]
+    later = {"state": "closed", "routed_at": NOW + timedelta(days=9)}  # its customer said how content they were
+    await desk.take(routed(OTHER, 5, **later), routed(OTHER, 3))
+    assert (await door.ask(OTHER)).json()["reports"][0]["updated_at"].startswith(f"{closing['routed_at']:%Y-%m-%d}")
+    await desk.take(routed(OTHER, 6), routed(OTHER, 5, **later))
+    assert await door.stages(OTHER) == ["with_person"]
+
+
+async def test_an_outage_is_told_of_though_people_closed_the_ticket(desk: Desk, door: Door) -> None:
+    await desk.take(opening(desk.make, EARLIER), routed(EARLIER, 3, state="closed"))
+    assert await door.stages(EARLIER) == ["received"]
+
+
+async def test_of_a_ticket_that_dedup_has_nothing_is_kept(desk: Desk, door: Door, pool: Pool) -> None:
+    await desk.take(routed(EARLIER, 1, state="with_dedup"), routed(OTHER, 2, state="answered"))
+    assert await pool.fetchval("SELECT count(*) FROM ticket") == 0
+
+
+async def test_who_asks_by_text_message_for_what_people_closed_is_told_when(desk: Desk) -> None:
+    closed = {"state": "closed", "routed_at": NOW}
+    await desk.take(
+        routed(AGAIN, 3, **closed), heard("asks_status").model_copy(update={"ticket_ref": ids.ticket_ref(AGAIN)})
+    )
+    [asked] = await desk.notices(stage="asked")
+    assert (asked["template"], asked["closed_at"]) == ("closed", NOW)
+    assert asked["restored_at"] is None
