@@ -1,8 +1,9 @@
 """A WeChat official account: what the platform posts, once it is opened and read.
 
-Decided here: which messages and events are contacts. A message is always one, of a kind we know or not, since a
-citizen waits for an answer; an event is one only where it says what the citizen wants (a menu click that is
-configured). ``LOCATION`` fires whenever a chat is opened and never opens a ticket.
+Decided here: which messages and events are contacts. A message is one, of a kind we know or not, since a citizen waits
+for an answer, unless it only asks how a report goes on, which notify answers; an event is one only where it says what
+the citizen wants (a menu click that is configured). ``LOCATION`` fires whenever a chat is opened and never opens a
+ticket.
 
 Source of the formats: developers.weixin.qq.com, official-account message management and message push.
 """
@@ -19,7 +20,7 @@ from pydantic import ValidationError
 from services.contracts.values import Attachment, Channel, Position
 from services.intake.channels.contact import Accepted, NotAContact, contact_of, heard_of, reply_to
 from services.intake.channels.conversation import Piece
-from services.intake.channels.phrases import Prompt
+from services.intake.channels.phrases import Command, Prompt
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields, stranger
 from services.intake.channels.source import MessageMode
 from services.intake.channels.wechat_cipher import TamperedError, decrypt, signature, signed
@@ -131,6 +132,8 @@ def accept(source: WeChatSource, message: Opened, now: datetime, talk: Talk) -> 
             return _no_contact(source, message, occurred_at, now, talk)
     else:
         told = _message(source, fields)
+        if fields["MsgType"] == "text" and (asking := _asks(source, message, occurred_at, now, talk.phrases)):
+            return asking
     piece = _piece(source, event_id, occurred_at, told, talk.phrases)
     if piece.account is not None:
         told["account_id"] = piece.account
@@ -211,6 +214,31 @@ def _piece(source: WeChatSource, event_id: str, at: datetime, told: Mapping[str,
         point=(position.lat, position.lon) if position is not None else None,
         language=phrases.language_in(text, source.language),
     )
+
+
+def _asks(
+    source: WeChatSource, message: Opened, occurred_at: datetime, now: datetime, phrases: Phrases
+) -> NotAContact | None:
+    """A text that asks for the status of a report and says nothing else, as by text message; None for every other."""
+    text = message.fields.get("Content", "")
+    ref = phrases.asked_ref(text)
+    if ref is None and phrases.command(text) is not Command.STATUS:
+        return None
+    language = phrases.language_in(text, source.language) or source.language
+    heard = heard_of(
+        source,
+        Channel.WECHAT,
+        _event_id(message.fields),
+        address=message.fields["FromUserName"],
+        account=source.name,
+        received_at=now,
+        occurred_at=occurred_at,
+        heard="asks_status",
+        language=language,
+        ticket_ref=ref,
+        raw_sha256=message.sha256,
+    )
+    return NotAContact(Command.STATUS.value, heard, phrases.say(Prompt.STATUS, language))
 
 
 def _no_contact(source: WeChatSource, message: Opened, occurred_at: datetime, now: datetime, talk: Talk) -> NotAContact:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from defusedxml import ElementTree
 
-from services.contracts.values import Channel, Crs
+from services.contracts.values import Channel, Crs, Recipient
 from services.intake.channels.contact import Accepted, contact_fingerprint
 from services.intake.channels.conversation import Talk
 from services.intake.channels.refusal import PayloadRefusedError, Reason
@@ -332,3 +332,35 @@ def test_a_reply_cannot_break_out_of_its_field() -> None:
     written = answer(message, "a]]></Content><Content>b", NOW)
     root = ElementTree.fromstring(written.decode(), forbid_dtd=True)
     assert [child.text for child in root if child.tag == "Content"] == ["a]]></Content><Content>b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "ref", "language"),
+    [
+        ("查询", None, "zh-Hans-CN"),
+        ("进度。", None, "zh-Hans-CN"),
+        ("STATUS", None, "en"),
+        ("查詢工單號7K3M-9QPX-2HR", "7K3M-9QPX-2HR", "zh-Hant"),
+        ("进度 7k3m9qpx2hr", "7K3M-9QPX-2HR", "zh-Hans-CN"),
+    ],
+)
+def test_who_asks_how_it_goes_on_is_told_as_by_text_message(text: str, ref: str | None, language: str) -> None:
+    """It opened a ticket, and what was to be said of the outage waited for a person."""
+    asking = xml(MsgType="text", MsgId="23456789012345678", Content=text)
+    found = taken(ACCOUNT, asking, NOW)
+
+    assert isinstance(found, NotAContact)
+    assert found.heard is not None
+    assert (found.heard.heard, found.heard.ticket_ref, found.heard.language) == ("asks_status", ref, language)
+    assert found.heard.recipient == Recipient(channel=Channel.WECHAT, address="openid-1", account="gh_1")
+    assert found.reply is not None
+    assert "95598" in found.reply
+    again = taken(ACCOUNT, asking, NOW + timedelta(seconds=5))
+    assert isinstance(again, NotAContact)
+    assert again.heard is not None
+    assert again.heard.event_id == found.heard.event_id, "the platform posts it again: one question, one answer"
+
+
+@pytest.mark.parametrize("text", ["查询电费", "查询 7K3M-9QPX-2HR 又停电了", "7K3M-9QPX-2HR", "td"])
+def test_whoever_says_more_than_that_they_ask_is_read_by_a_person(text: str) -> None:
+    assert isinstance(taken(ACCOUNT, xml(MsgType="text", MsgId="1", Content=text), NOW), Accepted)
