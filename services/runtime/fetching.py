@@ -3,12 +3,14 @@
 Records of other partitions are ignored, because aiokafka delivers records before an assignment callback has finished.
 
 While more records wait than fit a batch, the next batch is read and decoded ahead, and dropped if its claim no longer
-holds. If a handler's partitions are independent, two batches of different partitions are read, to run side by side.
+holds; and each topic has its share of it, so that none waits for the end of what has piled up in another. If a
+handler's partitions are independent, two batches of different partitions are read, to run side by side.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -53,6 +55,7 @@ class Fetching:
         self._side_by_side = side_by_side
         self._holes: dict[TopicPartition, tuple[int, int]] = {}
         self._ahead: asyncio.Task[list[Fetched]] | None = None
+        self._shared = False
 
     @property
     def is_behind(self) -> bool:
@@ -74,7 +77,8 @@ class Fetching:
         """
         ahead, self._ahead = self._ahead, None
         fetched = await (ahead or self._read())
-        if any(map(self._is_full, fetched)):
+        self._shared = any(map(self._is_full, fetched))
+        if self._shared:
             # More waits than a batch takes, so the next is read while the database works on this one. Otherwise not:
             # who reads early gets the first that comes, and many small batches cost more than one.
             self._ahead = asyncio.get_running_loop().create_task(self._read(), name="read-ahead")
@@ -116,15 +120,34 @@ class Fetching:
         The client asks a broker again once all that it brought is taken: as a batch begins. What comes during the batch
         would wait for the next one to begin, and for that one to end; a fetch for it is a millisecond or two.
         """
-        most = self.most
-        found = await self._client.fetch(partitions, timeout_ms=0, most=most)
-        have = sum(map(len, found.values()))
-        if timeout_ms and have < most:
-            longest = _TOP_UP_MS if have else timeout_ms
-            more = await self._client.fetch(partitions, timeout_ms=longest, most=most - have)
-            for at, records in more.items():
+        found: dict[TopicPartition, list[Record]] = {}
+
+        async def take(some: Collection[TopicPartition], *, wait_ms: int, most: int) -> int:
+            for at, records in (await self._client.fetch(some, timeout_ms=wait_ms, most=most)).items():
                 found[at] = [*found.get(at, ()), *records]
+            return sum(map(len, found.values()))
+
+        most, have = self.most, 0
+        topics = self._topics(partitions)
+        for one in topics:
+            have = await take(one, wait_ms=0, most=max(1, most // len(topics)))
+        if have < most:
+            have = await take(partitions, wait_ms=0, most=most - have)
+        if timeout_ms and have < most:
+            await take(partitions, wait_ms=_TOP_UP_MS if have else timeout_ms, most=most - have)
         return found
+
+    def _topics(self, partitions: Collection[TopicPartition]) -> list[list[TopicPartition]]:
+        """Return ready partitions, or some of them, by topic; nothing where topics need no shares.
+
+        The client gives all that it has of one partition before it gives anything of the next.
+        """
+        if not self._shared:
+            return []
+        by_topic: defaultdict[str, list[TopicPartition]] = defaultdict(list)
+        for at in partitions or self._claiming.ready:
+            by_topic[at.topic].append(at)
+        return list(by_topic.values()) if len(by_topic) > 1 else []
 
     def _expected(self, at: TopicPartition, records: Sequence[Record]) -> tuple[Ready, list[Record]] | None:
         """Return a ready partition's records from where reading stands, and move that; None if there are none.

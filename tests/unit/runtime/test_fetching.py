@@ -1,4 +1,6 @@
-"""What a batch is made of where logs have holes: transactions of other companies' producers end there."""
+"""What a batch is made of where logs have holes, as transactions of other companies' producers end there; and where one
+topic has piled up.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +52,7 @@ class Kafka:
             offsets = [one for one in self._logs[at] if one >= self._places[at]][:most]
             if offsets:
                 self._places[at] = offsets[-1] + 1
+                most -= len(offsets)
                 found[at] = [ConsumerRecord(at.topic, 0, one, 1_000, 1, None, b"", None, 0, 0, ()) for one in offsets]
         return found
 
@@ -85,3 +88,21 @@ async def test_what_the_client_left_out_is_read(at: TopicPartition):
     reader.kafka.leave_out(at, 2)
     assert await reader.next() == {}
     assert await reader.next() == {at.topic: [0, 1, 2, 3]}
+
+
+async def test_no_topic_waits_for_the_end_of_what_another_has_piled_up():
+    """A service that begins to read a topic of millions of records tells of what happens now all the same."""
+    logs = {OURS: list(range(1000)), THEIRS: list[int]()}
+    reader = Reader(logs)
+    assert await reader.next() == {OURS.topic: list(range(100))}
+    logs[THEIRS] += [0, 1]
+    assert await reader.next() == {OURS.topic: list(range(100, 198)), THEIRS.topic: [0, 1]}
+    logs[THEIRS] += range(2, 1000)
+    both = await reader.next()
+    assert {name: len(offsets) for name, offsets in both.items()} == {OURS.topic: 50, THEIRS.topic: 50}
+
+
+async def test_what_is_left_of_a_pile_fills_the_batch():
+    reader = Reader({OURS: list(range(230)), THEIRS: [0]})
+    sizes = [sum(map(len, (await reader.next()).values())) for _ in range(3)]
+    assert sizes == [100, 100, 31]
