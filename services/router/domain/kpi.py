@@ -50,7 +50,7 @@ class Counts:
         in_time: Of those, before the last stage of their clock was due.
         rated: Complaints and reports of wrongdoing completed.
         rated_in_time: Of those, in time.
-        called: Completed tickets whose customer was called (back).
+        called: Completed tickets whose customer was called (back), reached or not.
         correct: Completed tickets that nobody gave back as wrong.
         repeated: Completed tickets whose customer told of the matter again before, in them or in those they repeat.
         urged: Completed tickets that were urged.
@@ -250,7 +250,7 @@ _RULES: Final = (
         "share",
         "called",
         ("completed",),
-        "Completed tickets whose customer was called (back), of those completed",
+        "Completed tickets whose customer was called (back), reached or not, of those completed",
         f"{NATIONAL}: call-back rate",
     ),
     _Rule(
