@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from services.contracts.messages import TicketRouted
     from services.runtime.postgres import Connection
 
-# What contacts joined (version 0) is never taken apart.
+# What contacts joined (version 0) is never taken apart. All rows in the order of their ids: of one ticket tell its own
+# word and that of what stands for it, perhaps on two partitions at once.
 _SAVE: Final = """
 INSERT INTO ticket (ticket_id, ticket_ref, into_id, language, version, closed_at)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::int[], $6::timestamptz[]) AS v (ticket_id)
+SELECT v.ticket_id, v.ticket_ref, v.into_id, v.language, v.version, v.closed_at
+FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::int[], $6::timestamptz[], $7::boolean[])
+     AS v (ticket_id, ticket_ref, into_id, language, version, closed_at, is_kept)
+WHERE v.is_kept OR EXISTS (SELECT FROM ticket t WHERE t.ticket_id = v.ticket_id)
 ORDER BY v.ticket_id
 ON CONFLICT (ticket_id) DO UPDATE
 SET into_id = excluded.into_id, language = coalesce(excluded.language, ticket.language), version = excluded.version,
@@ -33,20 +37,7 @@ WHERE CASE
     ELSE excluded.version > ticket.version AND (ticket.version > 0 OR excluded.into_id IS NOT NULL)
 END
 """
-# Dedup has it: nothing is kept of it that was not before.
-_LEAVE: Final = """
-WITH left_people AS (
-    SELECT t.ticket_id, v.version FROM unnest($1::uuid[], $2::int[]) AS v (ticket_id, version)
-    JOIN ticket t USING (ticket_id)
-    WHERE t.version > 0 AND v.version > t.version
-    ORDER BY t.ticket_id FOR UPDATE OF t
-)
-UPDATE ticket t SET into_id = NULL, closed_at = NULL, version = l.version
-FROM left_people l WHERE t.ticket_id = l.ticket_id
-"""
 _OF_DEDUP: Final = frozenset({TicketState.WITH_DEDUP, TicketState.ANSWERED})
-
-_Row = tuple["UUID | None", "str | None", int, "datetime | None"]
 
 
 async def save_tickets(tx: Connection, routed: Iterable[TicketRouted]) -> None:
@@ -55,23 +46,14 @@ async def save_tickets(tx: Connection, routed: Iterable[TicketRouted]) -> None:
     for one in routed:
         if (before := latest.get(one.ticket_id)) is None or one.version > before.version:
             latest[one.ticket_id] = one
-    joined: dict[UUID, _Row] = {}
-    rows: dict[UUID, _Row] = {}
-    left: dict[UUID, int] = {}
+    rows: dict[UUID, tuple[UUID | None, str | None, int, datetime | None, bool]] = {}
     for one in latest.values():
-        joined |= dict.fromkeys(one.joined or (), (one.ticket_id, None, 0, None))
-        if one.state in _OF_DEDUP:
-            left[one.ticket_id] = one.version
-        else:
+        rows |= dict.fromkeys(one.joined or (), (one.ticket_id, None, 0, None, True))
+    for one in latest.values():  # second: a ticket's own word has its language
+        if one.merged_into is not None or one.ticket_id not in rows:
             closed_at = one.routed_at if one.state is TicketState.CLOSED else None
-            rows[one.ticket_id] = (one.merged_into, one.language, one.version, closed_at)
-    await _save(tx, joined)
-    await _save(tx, rows)
-    if left:
-        await tx.execute(_LEAVE, list(left), list(left.values()))
-
-
-async def _save(tx: Connection, rows: dict[UUID, _Row]) -> None:
+            is_kept = one.state not in _OF_DEDUP
+            rows[one.ticket_id] = (one.merged_into, one.language, one.version, closed_at, is_kept)
     if rows:
         columns = (list(column) for column in zip(*rows.values(), strict=True))
         await tx.execute(_SAVE, list(rows), [ticket_ref(ticket) for ticket in rows], *columns)

@@ -225,3 +225,21 @@ async def test_who_asks_by_text_message_for_what_people_closed_is_told_when(desk
     [asked] = await desk.notices(stage="asked")
     assert (asked["template"], asked["closed_at"]) == ("closed", NOW)
     assert asked["restored_at"] is None
+
+
+async def test_a_ticket_of_which_dedup_has_the_report_again_is_with_people_no_more(desk: Desk, pool: Pool) -> None:
+    """In whatever order queues' partitions tell it."""
+    await desk.take(routed(EARLIER, 1))
+    await desk.take(routed(EARLIER, 3, state="closed"), routed(EARLIER, 4, state="with_dedup"))
+    await desk.take(routed(EARLIER, 3, state="closed"))
+    [row] = await pool.fetch("SELECT version, closed_at FROM ticket")
+    assert (row["version"], row["closed_at"]) == (4, None)
+
+
+async def test_a_call_that_turned_out_to_be_an_earlier_matter_stays_that(desk: Desk, door: Door) -> None:
+    """It was a ticket of its own for a while; its own word may come after that of the ticket it joined, or with it."""
+    await desk.take(opening(desk.make, EARLIER), routed(CALL, 1), routed(AGAIN, 1))
+    assert await door.stages(CALL) == ["with_person"]
+    await desk.take(routed(EARLIER, 2, joined=(CALL, AGAIN)), routed(CALL, 2))
+    await desk.take(routed(AGAIN, 2), routed(CALL, 3))
+    assert await door.stages(CALL) == await door.stages(AGAIN) == ["received"]
