@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -84,6 +85,29 @@ async def test_two_processes_that_meet_a_writer_in_one_moment_open_one_ticket(de
     assert await connection.fetchval("SELECT count(*) FROM ticket") == 1
     assert len(other.reports) == 1
     await connection.close()
+
+
+async def test_processes_whose_batches_have_many_writers_in_common_never_wait_in_a_ring(
+    desk: Desk, router_dsn: str
+) -> None:
+    rng = random.Random(5)
+    writers = [f"139{n:08}" for n in range(40)]
+    opened = [await asyncpg.connect(router_dsn, server_settings={"search_path": "router"}) for _ in range(3)]
+    processes = [Desk(connection, RuleBook(ROUTES, CLASSIFY)) for connection in opened]
+
+    async def work(process: Desk, number: int) -> None:
+        for turn in range(8):
+            batch = rng.sample(writers, 25)
+            await process.take(*(contact(f"{number}-{turn}-{each}", text="停电了", phone=each) for each in batch))
+
+    await asyncio.gather(*(work(process, number) for number, process in enumerate(processes)))
+    tickets = await desk.connection.fetch("SELECT ticket_id FROM ticket")
+    told = [await store.by_id(desk.connection, row["ticket_id"]) for row in tickets]
+    assert len(told) == len(writers)  # a ticket a writer, whoever heard of them first
+    assert sum(len(each.contacts) for [each] in told) == 3 * 8 * 25
+    assert sum(process.tally["contact_repeats"] for process in processes) == 3 * 8 * 25 - len(writers)
+    for connection in opened:
+        await connection.close()
 
 
 async def it_waits_for_a_lock(
