@@ -11,7 +11,7 @@ from services.contracts import ids
 from services.contracts.messages import ReportSettled
 from services.contracts.values import IncidentState, ProgressStage, Recipient
 from services.notify.domain.decide import present
-from services.notify.domain.notice import Quiet, Stage, Template, is_told, link_id, settle
+from services.notify.domain.notice import Quiet, Stage, Template, is_told, link_id, recipient_id, settle
 
 
 def stages(notices):
@@ -323,6 +323,14 @@ def test_who_stops_messages_to_a_number_stops_texts_and_calls_however_it_is_spel
     assert link("sms", "13800000000") == link("phone", "+86 138 0000 0000") != link("sms", "13800000001")
     assert link("wechat", "13800000000") != link("sms", "13800000000"), "an openid is no number"
     assert link("sms", "95598") == link("phone", "95598"), "nor need it be one of a subscriber"
+
+
+def test_only_numbers_have_several_spellings():
+    def who(channel, address):
+        return recipient_id(Recipient(channel=channel, address=address))
+
+    assert who("sms", "13800000000") == who("sms", "+86 138-0000-0000") != who("phone", "13800000000")
+    assert who("app", "13800000000") != who("app", "+86 138-0000-0000"), "two installations"
 
 
 def test_whose_outage_is_planned_is_told_until_when(snapshots):

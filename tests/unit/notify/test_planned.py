@@ -8,8 +8,16 @@ from uuid import UUID
 import pytest
 
 from services.contracts.messages import ReportSettled
-from services.notify.domain.notice import Notice, Quiet, Stage, Template, settle
-from services.notify.domain.planned import is_moved_end, promise, tell_moved_end
+from services.notify.domain.notice import Notice, Quiet, Stage, Template, recipient_id, settle
+from services.notify.domain.planned import (
+    Spoken,
+    instead_of,
+    is_moved_end,
+    is_overtaken,
+    promise,
+    tell_moved_end,
+    unsaid,
+)
 from tests.unit.notify.snapshots import NOW, Snapshots
 
 PLAN = UUID(int=9)
@@ -119,3 +127,67 @@ def test_of_another_planned_outage_nothing_was_told_so_its_own_end_before_counts
     customer.moved(60)
     assert customer.moved(65, plan=UUID(int=8)) is Quiet.ETR_MOVED_LITTLE
     assert customer.moved(120, plan=UUID(int=8)).planned_id == UUID(int=8)
+
+
+OUTAGE = UUID(int=50)
+
+
+def back_in_the_outage(**said):
+    """The plan was withdrawn: the report is in an outage again."""
+    said = {"outcome": "in_incident", "reason": "plan_withdrawn", "incident_id": OUTAGE, "expected_at": None, **said}
+    return Customer().word(1, 0, at=10).model_copy(update=said)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "alone", "minute", "overtaken"),
+    [
+        ("answered", True, None, False),  # the outage said nothing
+        ("answered", True, 9, False),
+        ("answered", True, 10, False),  # of the same moment: the answer is the newer
+        ("answered", True, 11, True),
+        ("answered", False, 11, False),  # that was about another report of theirs, which is still in it
+        ("in_incident", True, None, False),
+        ("in_incident", True, 9, False),
+        ("in_incident", True, 10, True),  # the outage itself has told them that it goes on
+        ("in_incident", False, 11, True),
+    ],
+)
+def test_the_word_of_an_outage_and_that_of_planned_work_count_by_when_they_became_so(outcome, alone, minute, overtaken):
+    latest = None if minute is None else NOW + timedelta(minutes=minute)
+    message = back_in_the_outage(outcome=outcome)
+    assert is_overtaken(message, [Spoken(UUID(int=51), True, None), Spoken(OUTAGE, alone, latest)]) is overtaken
+
+
+def test_an_answer_takes_the_place_of_what_an_outage_that_has_no_report_of_theirs_any_more_has_not_sent():
+    left, has_another = Spoken(OUTAGE, True, None), Spoken(UUID(int=51), False, None)
+    answered, back = back_in_the_outage(outcome="answered", reason="planned_outage"), back_in_the_outage()
+    assert set(instead_of(settle(answered), answered, [left, has_another]).replaces) == {PLAN, UUID(int=1), OUTAGE}
+    told = instead_of(settle(back), back, [left, has_another])
+    assert OUTAGE not in told.replaces, "of a report that is in it again its own word holds"
+
+
+def test_until_when_the_work_lasts_is_not_said_any_more_once_an_outage_has_the_report_again():
+    message = back_in_the_outage()
+    gone = unsaid(message)
+    assert (gone.recipient_id, gone.subject, gone.incident_id) == (recipient_id(message.recipient), PLAN, OUTAGE)
+    for other in ({"outcome": "answered"}, {"planned_id": None}, {"incident_id": None}, {"recipient": None}):
+        assert unsaid(back_in_the_outage(**other)) is None
+
+
+def test_what_is_no_word_about_the_end_of_the_work_promises_nothing():
+    customer = Customer()
+    promised = dict(customer.promises)
+    customer.take(settle(back_in_the_outage()))
+    customer.take(settle(customer.word(1, 0).model_copy(update={"planned_id": None})))
+    assert customer.promises == promised
+    assert not is_moved_end(customer.word(1, 60).model_copy(update={"planned_id": None}))
+    assert not is_moved_end(customer.word(1, 60).model_copy(update={"expected_before": None}))
+
+
+def test_a_late_word_about_the_end_does_not_take_the_place_of_a_newer_one():
+    customer = Customer()
+    newer, older = settle(customer.word(1, 60, at=20)), settle(customer.word(2, 90, at=10))
+    customer.take(newer)
+    customer.take(older)
+    [held] = customer.promises.values()
+    assert held.until == UNTIL + timedelta(minutes=60)
