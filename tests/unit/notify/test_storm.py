@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.contracts.values import CustomerClass, IncidentState
 from services.notify.domain.notice import Quiet, Stage, Template, Turn
-from services.notify.pace import Pace
+from services.notify.pace import Pace, Rest
 from tests.unit.notify.snapshots import NOW
 
 IN_TWO_HOURS = NOW + timedelta(hours=2)
@@ -113,3 +113,19 @@ def test_all_of_a_backlog_begins_at_the_pace(rate):
 def test_without_a_limit_there_is_none():
     pace = Pace(None)
     assert (pace.free(0.0), pace.wait()) == (None, 0.0)
+
+
+def test_a_gateway_that_asks_for_a_wait_again_and_again_is_left_alone_for_it_and_then_asked_by_one_notice():
+    rest = Rest()
+    for _ in range(2):  # it may mean a number of its own
+        rest.asked(600, now=100)
+        assert rest.most(100) is None
+    rest.asked(60, now=100)
+    assert [rest.most(now) for now in (100, 159.9, 160, 1000)] == [0, 0, 1, 1]
+    rest.asked(30, now=200)
+    rest.asked(5, now=201)  # of a notice that was under way: the longer wait holds
+    assert [rest.most(now) for now in (229.9, 230)] == [0, 1]
+    rest.taken()
+    assert rest.most(201) is None
+    rest.asked(60, now=300)
+    assert rest.most(300) is None, "it counts anew"
