@@ -1,7 +1,8 @@
 """What is known about the power at a place: account or telephone number to device, device to an incident above it.
 
 Decided here: which incident answers for a place (open before closed, nearest device first), and for how long a closed
-one does. Never here: whose account or number it is; that never leaves the network model.
+one does. What is out at one customer's alone, or is a danger, answers for nobody: whoever hears that their outage is
+known hangs up. Never here: whose account or number it is; that never leaves the network model.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ WITH RECURSIVE up AS (
 )
 SELECT DISTINCT ON (up.n) up.n, i.state, i.progress, i.etr, i.restored_at, i.changed_at
 FROM up JOIN incident i ON i.area = up.area AND i.device = up.device
-WHERE i.state IN ('predicted', 'confirmed') OR (i.state = 'restored' AND i.restored_at > $5)
+WHERE i.kind IS NULL AND (i.state IN ('predicted', 'confirmed') OR (i.state = 'restored' AND i.restored_at > $5))
 ORDER BY up.n, i.state = 'restored', up.above, i.changed_at DESC
 """
 

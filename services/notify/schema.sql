@@ -134,3 +134,5 @@ ALTER TABLE notice ADD COLUMN IF NOT EXISTS planned_id uuid;
 CREATE INDEX IF NOT EXISTS notice_planned ON notice (planned_id, recipient_id) WHERE planned_id IS NOT NULL;
 -- Added later: when the ticket was closed, where that is told.
 ALTER TABLE notice ADD COLUMN IF NOT EXISTS closed_at timestamptz;
+-- Added later: one customer's premises, or a danger, where it is no outage of all under the device.
+ALTER TABLE incident ADD COLUMN IF NOT EXISTS kind text;

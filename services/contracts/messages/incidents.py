@@ -99,6 +99,11 @@ class IncidentChanged(Message):
         "crew confirmed long ago that power must have been back before",
     )
     storm: bool | None = Field(default=None, description="Whether its area was in storm mode; absent if not")
+    kind: Word | None = Field(
+        default=None,
+        description="single: one customer's own premises; hazard: danger to life, whether or not power is out; absent: "
+        "an outage of all under the device",
+    )
 
     @property
     def message_id(self) -> UUID:

@@ -362,6 +362,7 @@ class Changes:
             covered_by=incident.covered_by,
             network_change=incident.network_change,
             storm=state.stormy(self._now.timestamp()) or None,
+            kind=None if incident.kind is e.Kind.OUTAGE else incident.kind.value,
         )
 
 

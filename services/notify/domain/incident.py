@@ -32,6 +32,7 @@ class Standing:
         device: Device believed to be out.
         progress: Last thing the crew said.
         storm: Whether its area was in a storm when this was said.
+        kind: What it is if no outage of all under the device: one customer's premises, or a danger.
     """
 
     incident_id: UUID
@@ -47,6 +48,7 @@ class Standing:
     device: str | None = None
     progress: str | None = None
     storm: bool = False
+    kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ def evolve(standing: Standing | None, change: IncidentChanged) -> Standing:
         device=change.device.id,
         progress=change.stage,
         storm=bool(change.storm),
+        kind=change.kind,
     )
 
 

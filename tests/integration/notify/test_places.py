@@ -126,6 +126,20 @@ async def test_an_account_or_a_number_finds_the_incident_of_its_feeder_and_no_ot
     assert found["outage"] == "known"
 
 
+@pytest.mark.parametrize("kind", ["single", "hazard"])
+async def test_what_is_out_at_one_home_or_is_a_danger_is_no_outage_of_the_neighbours(
+    desk: Desk, client: httpx.AsyncClient, tmp_path: Path, kind: str
+) -> None:
+    """Who hears that their outage is known hangs up, and nobody comes to theirs."""
+    await import_grid(desk, tmp_path)
+    await desk.take(changed(desk, 1, 1, area="S1", device="T1", kind=kind))
+    (found,) = await at(client, {"account_id": "A1"})
+    assert (found["outage"], found["placed"]) == ("not_known", True)
+    await desk.take(changed(desk, 2, 1, area="S1", device="F1"))
+    (found,) = await at(client, {"account_id": "A1"})
+    assert found["outage"] == "known"
+
+
 async def test_an_outage_that_ended_hours_ago_is_not_spoken_of(
     desk: Desk, client: httpx.AsyncClient, tmp_path: Path
 ) -> None:
