@@ -32,9 +32,10 @@ async def measure_reliability(pool: Pool, now: datetime, levels: ServiceLevels |
     with translated():
         async with pool.acquire() as connection:
             total = Figures(await reliability.customers_served(connection, None))
-            async with aclosing(reliability.interruptions(connection, now - timedelta(days=1), now, None)) as areas:
+            day = now - timedelta(days=1), now
+            async with aclosing(reliability.interruptions(connection, *day, None, momentary)) as areas:
                 async for found in areas:
-                    total += figures(found, 0, momentary=momentary, until=now)
+                    total += figures(found, 0, momentary=momentary, until=now, between=day)
                     await asyncio.sleep(0)  # orders wait for nobody's figures
     metrics.SAIDI.set(total.saidi_minutes)
     metrics.SAIFI.set(total.saifi)

@@ -92,6 +92,9 @@ CREATE INDEX IF NOT EXISTS incident_due ON incident (arrive_by)
 CREATE INDEX IF NOT EXISTS incident_open ON incident (area) WHERE state IN ('predicted', 'confirmed');
 CREATE INDEX IF NOT EXISTS incident_restored ON incident (area, restored_at) WHERE state = 'restored';
 CREATE INDEX IF NOT EXISTS incident_by_age ON incident (opened_at, incident_id);
+-- IEEE 1366: what began in a time, or before it and was out then.
+CREATE INDEX IF NOT EXISTS incident_begun ON incident (area, coalesce(out_since, opened_at), restored_at);
+CREATE INDEX IF NOT EXISTS incident_out_since ON incident (out_since) WHERE out_since IS NOT NULL;
 
 -- A report and the one place it is in now. Name, phone and address stay here; they are not in logs or metrics.
 CREATE TABLE IF NOT EXISTS report (

@@ -100,10 +100,13 @@ def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
         with translated():
             async with pool.acquire() as connection:
                 served = Figures(await reliability.customers_served(connection, area))
-                async with aclosing(reliability.interruptions(connection, since, until, area)) as areas:
+                began = reliability.interruptions(connection, since, until, area, momentary)
+                async with aclosing(began) as areas:
                     async for found in areas:
-                        of_days = by_day(found, until.tzinfo or UTC, momentary=momentary, until=now)
-                        by_area[found[0].area] = sum(of_days.values(), Figures(0))
+                        zone = until.tzinfo or UTC
+                        of_days = by_day(found, zone, momentary=momentary, until=now, between=(since, until))
+                        if of_days:
+                            by_area[found[0].area] = sum(of_days.values(), Figures(0))
                         for day, one in of_days.items():
                             days[day] = days.get(day, served) + one
                         await asyncio.sleep(0)  # orders wait for nobody's figures

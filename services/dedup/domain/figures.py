@@ -4,8 +4,9 @@ Decided here: what counts how. The indices are of customers, so they are counted
 interruption is the same: those under a device that was out and under none further down that was. What touches or
 overlaps is one interruption of a group, whatever devices it was of: a nested outage, those still out after a
 restoration, a device above that opened and closed meanwhile. Not longer than ``momentary`` it is momentary; of those,
-what begins within that time of the first is one event, or part of the sustained interruption that follows. An outage
-belongs to the day it began. Planned work is not in it.
+what begins within that time of the first is one event, or part of the sustained interruption that follows. An
+interruption is of the day on which it began for its customers, with all its minutes, however long it went on: days add
+up to months, and months to the year. Planned work is not in it.
 
 Source: IEEE Std 1366-2012, clauses 3 and 4; the threshold is a setting, as regulators differ.
 """
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import timedelta, tzinfo
 
 _MINUTE: Final = 60.0
+EVER: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 class Step(NamedTuple):
@@ -114,22 +116,33 @@ def _ratio(part: float, whole: float) -> float:
 
 
 def figures(
-    interruptions: Iterable[Interruption], customers_served: int, *, momentary: timedelta, until: datetime
+    interruptions: Iterable[Interruption],
+    customers_served: int,
+    *,
+    momentary: timedelta,
+    until: datetime,
+    between: tuple[datetime, datetime] = EVER,
 ) -> Figures:
     """Return the indices.
 
     Args:
-        interruptions: Of the customers and the time asked about.
+        interruptions: Of the customers and the time asked about, and whatever touches or overlaps those.
         customers_served: Customers served, N_T.
         momentary: Not longer than this is momentary; what is still out counts as sustained once it is longer.
         until: The moment up to which an outage that goes on counts.
+        between: Counted is what began for its customers at the first of these or later, and before the second.
     """
-    days = by_day(interruptions, UTC, momentary=momentary, until=until)
+    days = by_day(interruptions, UTC, momentary=momentary, until=until, between=between)
     return sum(days.values(), Figures(customers_served))
 
 
 def by_day(
-    interruptions: Iterable[Interruption], zone: tzinfo, *, momentary: timedelta, until: datetime
+    interruptions: Iterable[Interruption],
+    zone: tzinfo,
+    *,
+    momentary: timedelta,
+    until: datetime,
+    between: tuple[datetime, datetime] = EVER,
 ) -> dict[str, Figures]:
     """Return the indices by day, for ``figures`` of nobody served: what they add up to is the whole.
 
@@ -138,8 +151,11 @@ def by_day(
     """
     known = [one for one in interruptions if (one.ended_at or until) > one.started_at]
     days: dict[str, _Day] = {}
+    not_asked = _Day()
 
     def day_of(start: datetime) -> _Day:
+        if not between[0] <= start < between[1]:
+            return not_asked
         return days.setdefault(start.astimezone(zone).date().isoformat(), _Day())
 
     for group in _groups(known):
@@ -246,8 +262,9 @@ def _places(known: Sequence[Interruption]) -> tuple[dict[_Place, tuple[str, ...]
     for one in known:
         for step in one.steps:
             place = (one.area, step.device)
-            if place not in chains:
-                chains[place], sizes[place] = step.upstream, {step.customers}
+            chains.setdefault(place, step.upstream)
+            if not sizes.setdefault(place, set()):  # of one customer's own, none has told how many are under it
+                sizes[place].add(step.customers)
     return chains, sizes
 
 

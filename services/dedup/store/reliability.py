@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain.figures import Interruption, Step
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
-    from datetime import datetime
     from uuid import UUID
 
     import asyncpg
@@ -34,17 +34,34 @@ SELECT incident_id, area, feeder, opened_at, arrived_at, arrive_by, restore_by, 
 FROM incident AS i
 WHERE state IN ('predicted', 'confirmed') AND (area, incident_id) > ($1, $2) ORDER BY area, incident_id LIMIT $3
 """
-_INTERRUPTIONS: Final = """
-SELECT incident_id, area, device_id, upstream, customers_served, restored_at,
-       coalesce(out_since, opened_at) AS started_at,
-       CASE WHEN kind = 'single' THEN coalesce(premises, incident_id::text) END AS premises
-FROM incident
-WHERE kind <> 'hazard' AND state <> 'cancelled' AND coalesce(out_since, opened_at) >= $1
-  AND coalesce(out_since, opened_at) < $2
-  AND ($3::text IS NULL OR area = $3)
+# What was out when a time began is one interruption with what followed while it was; the rest is of that time or after.
+_AREAS: Final = """
+SELECT area FROM incident WHERE opened_at >= $1 AND opened_at < $2
+UNION SELECT area FROM incident WHERE out_since >= $1 AND out_since < $2
 ORDER BY area
 """
-_PAGE: Final = 1000
+_COLUMNS: Final = """
+SELECT incident_id, i.area, device_id, upstream, customers_served, restored_at,
+       coalesce(out_since, opened_at) AS started_at,
+       CASE WHEN kind = 'single' THEN coalesce(premises, incident_id::text) END AS premises
+"""
+_BEGUN: Final = f"""
+{_COLUMNS} FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS asked (area, start, finish)
+JOIN incident AS i ON i.area = asked.area
+  AND coalesce(out_since, opened_at) >= asked.start AND coalesce(out_since, opened_at) < asked.finish
+WHERE kind <> 'hazard' AND state <> 'cancelled'
+"""
+_OUT_THEN: Final = f"""
+{_COLUMNS} FROM incident AS i
+WHERE area = ANY($1::text[]) AND kind <> 'hazard' AND coalesce(out_since, opened_at) < $2
+  AND (state IN ('predicted', 'confirmed') OR state = 'restored' AND restored_at >= $3)
+"""
+_AT_ONCE: Final = 20
+"""Areas read at once."""
+_BLINKS: Final = 12
+"""What was momentary this many times its length before a time is of no event that goes on into it."""
+_INSTANT: Final = timedelta(microseconds=1)
+_STILL_OUT: Final = datetime(9999, 1, 1, tzinfo=UTC)
 # Steps that an earlier release noted are counted by the network in force.
 _STEPS: Final = """
 SELECT * FROM (
@@ -80,25 +97,42 @@ async def due_times(connection: Connection, after: tuple[str, UUID], limit: int)
 
 
 async def interruptions(
-    connection: Connection, start: datetime, end: datetime, area: str | None
+    connection: Connection, start: datetime, end: datetime, area: str | None, momentary: timedelta
 ) -> AsyncGenerator[list[Interruption]]:
     """Yield the interruptions that began in a time, of one area or of each, an area at a time.
 
-    A year of a nation is a million of them: neither memory nor the orders that wait for this process bear all at once.
-    Whoever does not read to the end must close it (``contextlib.aclosing``): it is in a transaction.
+    Among them is whatever else had the same customers dark without a pause, before or after: what began in that time
+    for whom is told only by all of it. A year of a nation is a million of them: neither memory nor the orders that wait
+    for this process bear all at once.
     """
-    found: list[Interruption] = []
-    async with connection.transaction():
-        cursor = await connection.cursor(_INTERRUPTIONS, start, end, area)
-        while rows := await cursor.fetch(_PAGE):
-            steps = await _steps(connection, [row["incident_id"] for row in rows])
-            for row in rows:
-                if found and found[0].area != row["area"]:
-                    yield found
-                    found = []
-                found.append(_interruption(row, steps.get(row["incident_id"], ())))
-    if found:
-        yield found
+    areas = [area] if area is not None else [row["area"] for row in await connection.fetch(_AREAS, start, end)]
+    for n in range(0, len(areas), _AT_ONCE):
+        some = areas[n : n + _AT_ONCE]
+        rows = await _touching(connection, some, start, end, momentary)
+        steps = await _steps(connection, [row["incident_id"] for row in rows])
+        found: dict[str, list[Interruption]] = {}
+        for row in rows:
+            found.setdefault(row["area"], []).append(_interruption(row, steps.get(row["incident_id"], ())))
+        for one in some:
+            if one in found:
+                yield found[one]
+
+
+async def _touching(
+    connection: Connection, areas: list[str], start: datetime, end: datetime, momentary: timedelta
+) -> list[asyncpg.Record]:
+    """Return the interruptions of areas that began in a time, what was out as it began, and what follows on them."""
+    out_then = await connection.fetch(_OUT_THEN, areas, start, start - _BLINKS * momentary)
+    found = {row["incident_id"]: row for row in out_then}
+    read_to, reach = dict.fromkeys(areas, start), dict.fromkeys(areas, end + momentary)
+    while further := [area for area in areas if reach[area] > read_to[area]]:
+        asked = [read_to[area] for area in further], [reach[area] for area in further]
+        read_to |= {area: reach[area] for area in further}
+        for row in await connection.fetch(_BEGUN, further, *asked):
+            found[row["incident_id"]] = row
+            over = _STILL_OUT if row["restored_at"] is None else row["restored_at"] + _INSTANT
+            reach[row["area"]] = max(reach[row["area"]], over)
+    return list(found.values())
 
 
 async def _steps(connection: Connection, incidents: list[UUID]) -> dict[UUID, list[Step]]:

@@ -329,7 +329,9 @@ async def an_outage_of_two(room: Room, one: str) -> asyncpg.Record:
 
 async def figures_of(connection: Connection, served: int) -> Figures:
     """The figures after two hours."""
-    async with aclosing(reliability.interruptions(connection, minute(-60), minute(60), None)) as areas:
+    async with aclosing(
+        reliability.interruptions(connection, minute(-60), minute(60), None, timedelta(minutes=5))
+    ) as areas:
         (found,) = [one async for one in areas]
     return figures(found, served, momentary=timedelta(minutes=5), until=minute(120))
 

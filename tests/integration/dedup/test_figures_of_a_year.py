@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+import random
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +14,7 @@ from services.dedup import indices, metrics
 from services.dedup.api import figures as door_of_figures
 from services.dedup.domain.figures import by_day, figures
 from services.dedup.keys import DEVELOPMENT_KEYS
+from services.dedup.store import reliability
 from services.runtime import clock
 from tests.integration.dedup.room import doors
 
@@ -99,3 +102,108 @@ async def test_so_do_the_gauges(room: Room, door: httpx.AsyncClient, turns: Turn
     assert [n for _, n in turns.seen] == [EACH] * AREAS
     assert len({at for at, _ in turns.seen}) == AREAS
     assert metrics.CAIDI._value.get() == pytest.approx(MINUTES)
+
+
+CHAINS = {"t": "t,f,b", "u": "u,f,b", "v": "v,b", "f": "f,b", "b": "b"}
+SIZES = {"t": 20, "u": 30, "v": 40, "f": 100, "b": 300}
+ONE = """
+INSERT INTO incident (
+    incident_id, order_id, area, kind, state, device_id, device_type, customers_served, ordered, reports, hazards,
+    opened_seq, since_seq, opened_at, out_since, restored_at, revision, changed_at, upstream
+)
+SELECT gen_random_uuid(), gen_random_uuid(), $1, 'outage',
+       CASE WHEN $6::timestamptz IS NULL THEN 'confirmed' ELSE 'restored' END,
+       $2, 'fuse', $3, true, 1, '{}', $4, $4, $5, $7, $6, 1, $5, string_to_array($8, ',')
+"""
+NOON = datetime(2026, 7, 31, 12, tzinfo=UTC)
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+async def an_outage(
+    room: Room, number: int, device: str, start: float, end: float | None, since: float | None = None, area: str = "A"
+) -> None:
+    ended, out_since = (None if one is None else at(one) for one in (end, since))
+    of = (area, device, SIZES[device], number, at(start), ended, out_since, CHAINS[device])
+    await room.pool.execute(ONE, *of)
+
+
+async def asked_for(client: httpx.AsyncClient, start: float, end: float) -> tuple[int, float, float, int]:
+    asked = {"start": at(start).isoformat(), "end": at(end).isoformat()}
+    found = (await client.get("/v1/figures/reliability", params=asked)).json()
+    total = found["total"]
+    assert sum(one["customers_interrupted"] for one in found["days"]) == total["customers_interrupted"]
+    brief = total["maifi"] * total["customers_served"]
+    return total["customers_interrupted"], total["customer_minutes"], brief, total["interruptions"]
+
+
+@pytest.fixture
+async def empty(room: Room) -> AsyncIterator[httpx.AsyncClient]:
+    async with doors(room, {"X-API-Key": DEVELOPMENT_KEYS["field-dev"]}) as client:
+        yield client
+
+
+async def test_an_outage_over_the_end_of_a_month_is_of_that_month_with_what_follows_on_it(
+    room: Room, empty: httpx.AsyncClient
+) -> None:
+    """A feeder at 23:00 for two hours, under which a fuse is out from 00:30 to 06:00: all of July."""
+    await an_outage(room, 1, "f", 660, 780)
+    await an_outage(room, 2, "t", 750, 1080)
+    await an_outage(room, 3, "t", 1070, 1200, since=660)  # still out for some
+    await an_outage(room, 4, "u", 790, 850)  # in August, after power was back
+    july, august = await asked_for(empty, -10_000, 720), await asked_for(empty, 720, 30_000)
+    assert july[:2] == (100, 100 * 120 + 20 * 420)
+    assert august[:2] == (30, 30 * 60)
+
+
+@pytest.mark.parametrize(
+    ("again", "july", "august"),
+    [((721, 722), 100, 0), ((722, 782), 0, 100), ((724, 725), 100, 100)],
+    ids=["one event", "the outage that follows", "another event"],
+)
+async def test_what_blinks_over_the_end_of_a_month_is_one_event_or_the_outage_that_follows(
+    room: Room, empty: httpx.AsyncClient, again: tuple[float, float], july: int, august: int
+) -> None:
+    await an_outage(room, 1, "f", 718, 719)
+    await an_outage(room, 2, "f", *again)
+    found = [await asked_for(empty, -10_000, 720), await asked_for(empty, 720, 30_000)]
+    assert [one[0] + round(one[2]) for one in found] == [july, august]
+
+
+async def test_an_outage_that_nobody_ended_takes_its_customers_out_of_every_later_month(
+    room: Room, empty: httpx.AsyncClient
+) -> None:
+    await an_outage(room, 1, "t", -50_000, None)
+    await an_outage(room, 2, "f", 800, 860)
+    assert (await asked_for(empty, 720, 30_000))[:2] == (80, 80 * 60)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_months_add_up_to_the_year(room: Room, empty: httpx.AsyncClient, seed: int) -> None:
+    chance = random.Random(seed)
+    for number in range(200):
+        start, lasts = chance.uniform(0, 8000), chance.choice([2, 4, 30, 90, 400])
+        end = None if chance.random() < 0.01 else start + chance.uniform(0, lasts)
+        since = start - chance.uniform(0, 60) if chance.random() < 0.1 else None
+        await an_outage(room, number, chance.choice(list(CHAINS)), start, end, since, chance.choice("AB"))
+    year = await asked_for(empty, -100, 9000)
+    for cuts in (1, 5, 60):
+        edges = [-100, *sorted(chance.uniform(0, 8000) for _ in range(cuts)), 9000]
+        parts = [await asked_for(empty, *between) for between in pairwise(edges)]
+        assert [sum(column) for column in zip(*parts, strict=True)] == pytest.approx(year)
+
+
+async def test_a_time_is_read_by_indices_whatever_lies_before_and_after(room: Room, door: httpx.AsyncClient) -> None:
+    await room.pool.execute("ANALYZE incident")
+    first = clock.now() - timedelta(hours=2)
+    asked = {
+        reliability._AREAS: (first, first + timedelta(minutes=1)),
+        reliability._BEGUN: (["area-3"], [first], [first + timedelta(hours=1)]),
+        reliability._OUT_THEN: (["area-3"], first, first),
+    }
+    async with room.pool.acquire() as connection:
+        for query, of in asked.items():
+            plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}", *of))
+            assert "Seq Scan on incident" not in plan, plan

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, cast
 
@@ -574,7 +575,8 @@ async def test_what_power_that_is_back_changed_is_in_the_stored_state(room: Room
     assert not room.cached(AREA).incidents
     assert room.cached(AREA).learned.dark > 0
     async with room.pool.acquire() as connection:
-        found = [one async for area in interruptions(connection, minute(-1), minute(200), AREA) for one in area]
+        story = interruptions(connection, minute(-1), minute(200), AREA, timedelta(minutes=5))
+        found = [one async for area in story for one in area]
     steps = {(step.device, step.customers, step.ended_at) for one in found for step in one.steps}
     assert steps == {("A0FU00016", 10, minute(60))}
     assert all(step.upstream[:2] == ("A0FU00016", "A0SW00015") for one in found for step in one.steps)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.contracts.ids import timer_id
 from services.contracts.messages import TimerFired
@@ -142,6 +145,12 @@ def test_a_step_within_the_threshold_is_momentary_for_its_customers() -> None:
     assert (found.momentary_customers, found.customers_interrupted, found.customer_minutes) == (200, 800, 800 * 120)
 
 
+def test_a_step_where_one_customer_had_a_problem_of_their_own_as_well_is_one_of_all_there() -> None:
+    home = out("T", 1, 300, 330)._replace(premises="A1")
+    found = of(out("B", 1000, 0, 120)._replace(steps=(step("T", 20, 30),)), home)
+    assert found.customer_minutes == 20 * 30 + 980 * 120 + 30
+
+
 def test_what_goes_out_again_after_its_step_is_another_interruption() -> None:
     found = of(out("B", 1000, 0, 120)._replace(steps=(step("F", 200, 60),)), out("F", 200, 80, 200))
     assert found.customer_minutes == 200 * 60 + 800 * 120 + 200 * 120
@@ -231,6 +240,102 @@ def test_who_was_dark_before_midnight_is_not_interrupted_anew_by_an_outage_above
 def test_a_blink_before_midnight_that_goes_on_into_an_outage_after_it_is_that_outage() -> None:
     found = days(out("F", 10, 718, 719), out("F", 10, 722, 782))
     assert [(one.momentary_customers, one.customers_interrupted) for one in found.values()] == [(0, 0), (0, 10)]
+
+
+MIDNIGHT = minute(720)
+
+
+def month(first: bool, *interruptions: Interruption) -> Figures:
+    """The figures of the time before midnight, or after."""
+    between = (minute(-9000), MIDNIGHT) if first else (MIDNIGHT, minute(9000))
+    return figures(interruptions, 100, momentary=FIVE, until=minute(3000), between=between)
+
+
+@pytest.mark.parametrize(
+    ("outages", "before", "after"),
+    [
+        ([out("F", 100, 700, 780)], (100, 8000, 0), (0, 0, 0)),
+        ([out("F", 100, 700, 780), out("T", 20, 730, 900)], (100, 8000 + 20 * 120, 0), (0, 0, 0)),
+        ([out("T", 20, 700, 780), out("F", 100, 730, 900)], (20, 4000, 0), (80, 80 * 170, 0)),
+        ([out("F", 100, 718, 719), out("F", 100, 722, 782)], (0, 0, 0), (100, 6000, 0)),
+        ([out("F", 100, 718, 719), out("F", 100, 721, 722)], (0, 0, 100), (0, 0, 0)),
+        ([out("F", 100, 720, 780)], (0, 0, 0), (100, 6000, 0)),
+    ],
+    ids=["over midnight", "its nested one after", "one above it after", "a blink before", "blinks", "at midnight"],
+)
+def test_what_begins_before_midnight_is_of_the_month_before_whatever_follows_on_it(
+    outages: list[Interruption], before: tuple[float, ...], after: tuple[float, ...]
+) -> None:
+    months = [month(first, *outages) for first in (True, False)]
+    found = [(one.customers_interrupted, one.customer_minutes, one.momentary_customers) for one in months]
+    assert found == [before, after]
+
+
+LEAVES = {
+    **{f"t{n}": ("t", "f", "b") for n in range(3)},
+    **{f"u{n}": ("u", "f", "b") for n in range(2)},
+    "v0": ("v", "b"),
+}
+"""Each customer, and what could open above them."""
+CHAINS = {"t": ("t", "f", "b"), "u": ("u", "f", "b"), "v": ("v", "b"), "f": ("f", "b"), "b": ("b",)}
+
+
+def under(device: str) -> int:
+    return sum(device in chain for chain in LEAVES.values())
+
+
+@st.composite
+def outages(draw: st.DrawFn) -> Interruption:
+    """One that began within 80 minutes, of a device, or of a customer's own, and steps of it."""
+    start, lasts = draw(st.integers(0, 80)), draw(st.integers(1, 30) | st.none())
+    ended = None if lasts is None else minute(start + lasts)
+    who = draw(st.sampled_from([*CHAINS, *LEAVES]))
+    if who in LEAVES:
+        chain = LEAVES[who]
+        return Interruption("S", chain[0], chain, 1, minute(start), ended, premises=who)
+    below = [one for one in CHAINS if who in CHAINS[one] and one != who]
+    steps = [Step(one, CHAINS[one], under(one), minute(start + draw(st.integers(1, 30)))) for one in below]
+    told = draw(st.lists(st.sampled_from(steps), max_size=2)) if steps else []
+    return Interruption("S", who, CHAINS[who], under(who), minute(start), ended, tuple(told))
+
+
+def one_by_one(found: list[Interruption], start: float, end: float, until: float) -> tuple[float, int, int]:
+    """Minutes, customers and momentary events, counted customer by customer and minute by minute."""
+    minutes, customers, brief = 0.0, 0, 0
+    for who, chain in LEAVES.items():
+        dark: set[int] = set()
+        for one in found:
+            if one.premises == who if one.premises is not None else one.device in chain:
+                ends = [one.ended_at or minute(until), *(step.ended_at for step in one.steps if step.device in chain)]
+                dark |= {n for n in range(200) if one.started_at <= minute(n) < min(ends)}
+        spells = [(n, next(m for m in range(n, 999) if m not in dark)) for n in sorted(dark) if n - 1 not in dark]
+        events: list[int] = []  # when each momentary event began
+        for first, back in spells:
+            goes_on = bool(events) and first - events[-1] <= 5
+            if back - first <= 5:
+                events += [] if goes_on else [first]
+                continue
+            if goes_on:
+                events.pop()
+            events.append(-9999)  # what is momentary after it is another event
+            if start <= first < end:
+                minutes, customers = minutes + back - first, customers + 1
+        brief += sum(start <= first < end for first in events)
+    return minutes, customers, brief
+
+
+@given(st.lists(outages(), max_size=8), st.lists(st.integers(0, 100), max_size=4))
+def test_however_a_time_is_cut_its_parts_add_up_and_each_is_what_its_customers_count(
+    found: list[Interruption], cuts: list[int]
+) -> None:
+    edges = [-10, *sorted(cuts), 200]
+    total = Figures(100)
+    for start, end in pairwise(edges):
+        of_part = figures(found, 0, momentary=FIVE, until=minute(120), between=(minute(start), minute(end)))
+        counted = of_part.customer_minutes, of_part.customers_interrupted, of_part.momentary_customers
+        assert counted == one_by_one(found, start, end, 120)
+        total += of_part
+    assert total == figures(found, 100, momentary=FIVE, until=minute(120))
 
 
 # --- the clock ---
