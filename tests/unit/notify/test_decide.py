@@ -180,6 +180,31 @@ def test_what_one_outage_says_after_a_report_has_left_it_is_not_said_of_that_rep
     assert stages(second) == [("etr_set", "REF-2")]
 
 
+def test_of_two_homes_that_were_told_of_together_the_one_that_moves_is_not_received_again(memory, snapshots):
+    (told,) = memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1), snapshots.member(2, 1)])])
+    other = 3 - told.report_id.int
+    moved = snapshots.changed(2, 1, joined=[snapshots.member(other, 1)])
+    assert memory.take([snapshots.changed(1, 2, left=[other]), moved]) == []
+
+
+def test_the_estimate_with_which_a_report_left_is_not_the_one_that_its_customer_had_of_it(memory, snapshots):
+    memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1), snapshots.member(2, 1)])])
+    soon, later = (snapshots.now + timedelta(hours=hours) for hours in (2, 5))
+    (set_here,) = memory.take([snapshots.changed(1, 2, left=[2], etr=soon)])
+    (set_there,) = memory.take([snapshots.changed(2, 1, joined=[snapshots.member(2, 1)], etr=later)])
+    assert (set_here.stage, set_there.stage) == (Stage.ETR_SET, Stage.ETR_SET)
+
+
+def test_an_estimate_is_not_told_again_where_a_report_came_back_from_another_outage_before_it(memory, snapshots):
+    """The record of its coming back arrives last."""
+    first, second = snapshots.member(1, 1), snapshots.member(2, 1)
+    memory.take([snapshots.changed(1, 1, joined=[first])])
+    memory.take([snapshots.changed(1, 5, etr=snapshots.now + timedelta(hours=2))])
+    assert len(memory.take([snapshots.changed(2, 1, joined=[second], minute=2)])) == 1
+    memory.take([snapshots.changed(2, 2, left=[2], minute=3)])
+    assert memory.take([snapshots.changed(1, 4, joined=[second])]) == []
+
+
 def test_a_merge_undone_gives_the_estimate_of_the_first_incident_back(memory, snapshots):
     member = snapshots.member(1, 1)
     first, second = snapshots.now + timedelta(hours=2), snapshots.now + timedelta(hours=8)
