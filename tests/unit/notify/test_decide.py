@@ -75,6 +75,7 @@ def test_a_customer_is_told_in_the_language_of_their_last_report(memory, snapsho
 
 def test_a_report_without_an_address_is_counted_once_and_never_told(memory, snapshots):
     memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, None)])])
+    assert memory.quiet[Quiet.NO_RECIPIENT] == 1
     memory.take([snapshots.changed(1, 2, state=IncidentState.RESTORED)])
 
     assert memory.notices == []
