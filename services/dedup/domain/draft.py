@@ -19,7 +19,7 @@ from services.dedup.domain.planning import settled_together
 from services.dedup.domain.relook import RELOOK, Piece
 from services.dedup.domain.rule import Rule
 from services.dedup.domain.rules import CELL
-from services.dedup.domain.waves import FEWEST
+from services.dedup.domain.waves import called_since
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -348,12 +348,9 @@ class Draft:
     ) -> None:
         """End an incident and its order: power is back. A second wave that was seen since then goes on, as another."""
         since = incident.suggested_at
-        if since is not None and restored_at < since:
-            wave = tuple(one for one in incident.reports.values() if one.made_at >= since)
-            if len(wave) < len(incident.reports) and len({one.caller for one in wave}) >= FEWEST:
-                piece = Piece(incident.device.id, wave, 0.0)
-                self._end_before(incident, piece, restored_at, rule, progress=progress)
-                return
+        if since is not None and restored_at < since and (wave := called_since(self.state, incident)) is not None:
+            self._end_before(incident, wave, restored_at, rule, progress=progress)
+            return
         self._end(incident, restored_at, rule, progress)
 
     def _end(self, incident: Incident, restored_at: datetime, rule: Rule, progress: FieldProgress | None) -> None:

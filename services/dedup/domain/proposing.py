@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from services.dedup.domain import acts as a
 from services.dedup.domain.relook import as_one, is_sparse, partition
 from services.dedup.domain.rule import Rule
-from services.dedup.domain.waves import second_wave
+from services.dedup.domain.waves import after_silence, second_wave
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,15 +70,18 @@ def propose_below(draft: Draft, incident: Incident, now: float, *, joins: Report
 
 
 def suggest_over(draft: Draft, incident: Incident, joins: Report) -> None:
-    """Say that a confirmed outage must be over once a second wave calls under it: the crew's last word is missing."""
+    """Say that a confirmed outage must be over once a second wave calls under it: the crew's last word is missing.
+
+    After a day of silence one call is enough.
+    """
     state, device = draft.state, incident.device.id
     if incident.waits or incident.suggested_at is not None or state.tree is None or device not in state.tree:
         return
     if state.telemetry.open(device):
         return
     wave = second_wave(state, incident, joins)
-    if wave is not None:
-        since = min(report.made_at for report in wave.reports)
+    if wave is not None or after_silence(incident, joins):
+        since = joins.made_at if wave is None else min(report.made_at for report in wave.reports)
         draft.events.append(a.RestorationSuggested(incident.incident_id, since, Rule.SECOND_WAVE))
 
 

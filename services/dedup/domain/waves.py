@@ -3,7 +3,8 @@
 Decided here: whether what was called lately, from all under the incident's device or from one branch of it, is too much
 for the tail of the first outage, and which device explains it. Changes nothing. The tail is taken as heavy as can be:
 as the delays that were learned have it, as if delays had no scale of their own, or as loud as just before. Some
-restorations are never told; without this the next outage there would disappear in the one before.
+restorations are never told; without this the next outage there would disappear in the one before. Of a confirmed one of
+which nothing was heard for a day, one call is enough to ask whether it is over.
 """
 
 from __future__ import annotations
@@ -13,13 +14,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain.call_times import CallTimes
-from services.dedup.domain.relook import partition
+from services.dedup.domain.relook import Piece, partition
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from services.dedup.domain.incident import Incident
-    from services.dedup.domain.relook import Piece
     from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState
 
@@ -27,6 +27,7 @@ _LONG: Final = 2400.0  # seconds an outage is open before its calls could be tho
 _LATELY: Final = timedelta(minutes=20)  # a wave takes to show
 FEWEST: Final = 3
 """Callers who make a wave."""
+_SILENCE: Final = timedelta(days=1)  # without a call or a crew's word, after which the outage is rather over
 _STRAYS: Final = 0.05  # calls in that time that are nobody's tail
 _MANY: Final = 256  # reports, before which reading them costs less than to keep count
 _MINUTE: Final = 60.0
@@ -54,6 +55,34 @@ def second_wave(state: AreaState, incident: Incident, report: Report) -> Piece |
         if calls.callers > expected and _surprise(calls.callers, expected) >= state.rules.inference.wave:
             return _piece(state, incident, scope, report)
     return None
+
+
+def after_silence(incident: Incident, report: Report) -> bool:
+    """Tell whether a report of a confirmed outage comes a day after anybody called or the crew said anything of it."""
+    if incident.etr is not None and incident.etr.at > report.made_at:
+        return False
+    last = next(reversed(incident.reports.values())).made_at
+    return report.made_at - max(last, incident.stage_at or last) >= _SILENCE
+
+
+def called_since(state: AreaState, incident: Incident) -> Piece | None:
+    """Return the outage of the calls since power was suggested to be back; None where they may be the first one's."""
+    since = incident.suggested_at
+    if since is None:
+        return None
+    wave = tuple(one for one in incident.reports.values() if one.made_at >= since)
+    before = [one.made_at for one in incident.reports.values() if one.made_at < since]
+    if not wave or not before:
+        return None
+    if len({one.caller for one in wave}) >= FEWEST:
+        return Piece(incident.device.id, wave, 0.0)
+    if since - max(before) < _SILENCE:
+        return None
+    places = {state.leaf(one.device) for one in wave}
+    place = places.pop()
+    if places or place is None or place in state.by_device:
+        place = incident.device.id
+    return Piece(place, wave, 0.0)
 
 
 def _calls(state: AreaState, incident: Incident, report: Report) -> _FewCalls | _ManyCalls:

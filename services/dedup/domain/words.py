@@ -40,8 +40,8 @@ _SENTENCES: Final = {
     ),
     Rule.POWER_BACK: "Power came back at {device} at {restored_at}: this was its outage.",
     Rule.SECOND_WAVE: (
-        "{calls} called since {since} under {device}: too many for the tail of the outage that was open there, so "
-        "power must have been back in between, and this is another."
+        "{calls} called since {since} under {device}: no tail of the outage that was open there, so power must have "
+        "been back in between, and this is another."
     ),
     Rule.STILL_OUT: (
         "Power had come back there less than an hour or so before, and not for this customer: the same outage goes on."

@@ -393,6 +393,44 @@ def test_once_the_forgotten_word_comes_the_second_wave_is_another_outage_with_a_
     assert not storm.state.incidents
 
 
+DAYS = 24 * 60.0
+
+
+def test_who_calls_days_after_a_crews_last_word_has_the_crew_asked_and_then_a_crew_of_their_own(
+    storm: Timeline,
+) -> None:
+    """Of one caller no wave can be told; but nobody else was heard since, and they would wait for nobody."""
+    devices = storm.state.tree.transformers_under("A0SW00012")
+    for n, device in enumerate(devices):
+        first = storm.at(n / 4).report(device)
+    old = storm.order_of(first)
+    storm.at(60).crew(old.order_id, ProgressStage.ARRIVED)
+    late = storm.at(3 * DAYS).report(devices[0], "days later")
+    assert storm.incident_of(late) is storm.incident_of(first)
+    assert storm.changed[-1].restoration_suggested_at == minute(3 * DAYS)
+    storm.at(3 * DAYS + 20).crew(old.order_id, ProgressStage.RESTORED, made=90)
+
+    assert storm.history(old.order_id)[-1][1] == "closed"
+    assert storm.order_of(late).order_id != old.order_id
+    assert storm.live_orders().keys() == {devices[0]}
+    assert [one.report_id for one in storm.incident_of(late).reports.values()] == [late]
+
+
+@pytest.mark.parametrize("heard", ["a caller", "the crew", "until then"])
+def test_an_outage_of_days_that_is_heard_of_is_not_asked_about(storm: Timeline, heard: str) -> None:
+    devices = storm.state.tree.transformers_under("A0SW00012")
+    for n, device in enumerate(devices):
+        first = storm.at(n / 4).report(device)
+    order = storm.order_of(first).order_id
+    storm.at(60).crew(order, ProgressStage.ARRIVED, 4 * DAYS if heard == "until then" else None)
+    if heard == "a caller":
+        storm.at(0.9 * DAYS).report(devices[1])
+    elif heard == "the crew":
+        storm.at(0.9 * DAYS).crew(order, ProgressStage.REPAIRING)
+    storm.at(1.5 * DAYS).report(devices[0])
+    assert storm.changed[-1].restoration_suggested_at is None
+
+
 @pytest.mark.usefixtures("few_or_many")
 def test_no_second_wave_suggests_that_a_breaker_is_closed_that_says_it_is_open(storm: Timeline) -> None:
     devices = storm.state.tree.transformers_under("A0SW00012")
