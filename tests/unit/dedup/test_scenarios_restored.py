@@ -416,6 +416,30 @@ def test_who_calls_days_after_a_crews_last_word_has_the_crew_asked_and_then_a_cr
     assert [one.report_id for one in storm.incident_of(late).reports.values()] == [late]
 
 
+def test_two_who_call_from_two_places_days_after_a_crews_last_word_are_one_outage_above_both(storm: Timeline) -> None:
+    devices = storm.state.tree.transformers_under("A0SW00012")
+    for n, device in enumerate(devices):
+        first = storm.at(n / 4).report(device)
+    old = storm.order_of(first)
+    storm.at(60).crew(old.order_id, ProgressStage.ARRIVED)
+    late = [storm.at(3 * DAYS + n).report(devices[-n], f"days later {n}") for n in range(2)]
+    storm.at(3 * DAYS + 20).crew(old.order_id, ProgressStage.RESTORED, made=90)
+
+    assert storm.live_orders().keys() == {"A0SW00012"}
+    assert storm.incident_of(late[0]) is storm.incident_of(late[1])
+
+
+def test_who_calls_minutes_after_the_meters_have_power_is_of_the_outage_that_the_crew_ends(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023", account="A1")
+    order = storm.order_of(first).order_id
+    storm.at(10).crew(order, ProgressStage.ARRIVED)
+    storm.at(31).reading("power_up", "A0TR00023", "A1")
+    assert storm.changed[-1].restoration_suggested_at == minute(31)
+    storm.at(32).report("A0TR00023", account="A2")
+    storm.at(40).crew(order, ProgressStage.RESTORED, made=30)
+    assert not storm.live_orders()
+
+
 @pytest.mark.parametrize("heard", ["a caller", "the crew", "until then"])
 def test_an_outage_of_days_that_is_heard_of_is_not_asked_about(storm: Timeline, heard: str) -> None:
     devices = storm.state.tree.transformers_under("A0SW00012")
@@ -495,6 +519,72 @@ def test_a_clock_hours_behind_ends_what_is_open_when_its_word_arrives(
 
     assert not storm.state.incidents
     assert storm.changed[-1].restored_at == minute(60)
+
+
+def test_so_does_one_of_a_home_of_its_own(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00023", account="A1", only_mine=True)
+    storm.at(60).power_back("A0TR00023", "A1", made=60 - 8 * 60)
+    assert storm.changed[-1].restored_at == minute(60)
+
+
+@pytest.mark.parametrize(
+    ("place", "account"), [("A0TR00023", None), ("A0FU00016", None), ("A0TR00023", "A1")], ids=["there", "above", "one"]
+)
+def test_power_that_is_back_by_a_clock_ahead_is_back_when_its_word_arrives(
+    storm: Timeline, place: str, account: str | None
+) -> None:
+    """Else who called in the hours until then would be told that their power had come back."""
+    storm.at(0).report("A0TR00023", account="A1")
+    storm.at(60).power_back(place, account, made=60 + 8 * 60)
+    assert storm.changed[-1].restored_at == minute(60)
+    again = storm.at(200).report("A0TR00023", account="A1")
+    assert storm.order_of(again).device.id == "A0TR00023"
+
+
+def test_a_word_of_before_the_outage_that_is_over_had_begun_is_by_a_clock_behind(storm: Timeline) -> None:
+    storm.at(50).report("A0TR00023")
+    storm.at(100).power_back("A0TR00023")
+    storm.at(300).report("A0TR00023")
+    storm.at(310).power_back("A0TR00023", made=20)
+    assert not storm.state.incidents
+    assert storm.changed[-1].restored_at == minute(310)
+
+
+def test_a_late_word_of_a_larger_outage_that_is_over_does_not_end_the_next_under_it(storm: Timeline) -> None:
+    for n, device in enumerate(("A0TR00023", "A0TR00024", "A0TR00025")):
+        storm.at(n / 4).report(device)
+    storm.at(60).power_back("A0FU00016")
+    again = storm.at(200).report("A0TR00023")
+    storm.at(210).power_back("A0TR00023", made=62)
+    assert storm.order_of(again).device.id == "A0TR00023"
+
+
+def test_a_late_word_of_ones_own_outage_that_is_over_does_not_end_the_next(storm: Timeline) -> None:
+    storm.at(0).report("A0TR00023", account="A1", only_mine=True)
+    storm.at(60).power_back("A0TR00023", "A1")
+    again = storm.at(200).report("A0TR00023", account="A1", only_mine=True)
+    storm.at(210).power_back("A0TR00023", "A1", made=62)
+    assert storm.order_of(again)
+    assert storm.incident_of(again).state is IncidentState.PREDICTED
+
+
+def test_a_step_by_a_clock_behind_the_first_call_there_counts_from_its_arrival(storm: Timeline) -> None:
+    devices = storm.state.tree.transformers_under("A0SW00012")
+    for n, device in enumerate(devices[1:]):
+        first = storm.at(n / 60).report(device)
+    order = storm.order_of(first).order_id
+    storm.at(5).crew(order, ProgressStage.ARRIVED)
+    storm.at(20).report(devices[0])
+    storm.at(30).power_back(devices[0], made=10)
+    steps = [(one.device, one.restored_at) for one in storm.events if isinstance(one, PartRestored)]
+    assert steps == [(devices[0], minute(30))]
+
+
+def test_power_of_one_customer_by_a_clock_behind_ends_what_somebody_unnamed_called_about(storm: Timeline) -> None:
+    storm.at(100).report("A0TR00023", only_mine=True)
+    storm.at(110).power_back("A0TR00023", "A1", made=50)
+    assert not storm.state.incidents
+    assert storm.changed[-1].restored_at == minute(110)
 
 
 @pytest.mark.parametrize("place", ["A0TR00023", "A0FU00016"])
