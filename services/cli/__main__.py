@@ -21,7 +21,7 @@ from deploy.native.errors import StackError
 from services.cli.console import err
 from services.cli.errors import CommandError, Exit
 from services.grid.csv_file import NetworkFileError
-from services.runtime.errors import UnavailableError
+from services.runtime.errors import UnavailableError, in_words
 from services.runtime.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -175,8 +175,11 @@ def explain(error: Exception) -> tuple[str, str, Exit]:
         case OSError() if error.errno in _FULL:
             return f"what there is to say cannot be written: {error.strerror}", "Make room there.", Exit.REFUSED
         case _:
-            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            return f"a bug of ours: {what}", "Run it again with GRIDLINE_DEBUG=1 and report what it shows.", Exit.BUG
+            return (
+                f"a bug of ours: {in_words(error)}",
+                "Run it again with GRIDLINE_DEBUG=1 and report what it shows.",
+                Exit.BUG,
+            )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from services.contracts.envelope import encode
 from services.contracts.ids import derive, order_id
 from services.contracts.messages import OrderVersion
 from services.contracts.values import DeviceRef, OrderStatus, Priority
-from services.runtime.errors import UnavailableError
+from services.runtime.errors import UnavailableError, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -130,7 +130,7 @@ async def publish(settings: ServiceSettings, topic: str, steps: Iterable[Step], 
         for step in steps:
             await producer.send_and_wait(topic, key=step.key, value=step.value, headers=list(step.headers))
     except (KafkaError, TimeoutError, OSError) as error:
-        raise UnavailableError(f"kafka at {settings.kafka_bootstrap}: {type(error).__name__}: {error}") from error
+        raise UnavailableError(f"kafka at {settings.kafka_bootstrap}: {in_words(error)}") from error
     finally:
         await producer.stop()
         await admin.close()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from services.cli.errors import CommandError, Exit
-from services.runtime.postgres import translated
+from services.runtime.postgres import CONNECT_SECONDS, translated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -27,7 +27,7 @@ async def connect(settings: ServiceSettings) -> AsyncIterator[asyncpg.Connection
     """
     with translated(), _refusals():
         try:
-            connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value())
+            connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value(), timeout=CONNECT_SECONDS)
         except ValueError:  # without its text, which may hold a part of the password
             what = "GRIDLINE_POSTGRES_DSN is no address of a database"
             advice = "Write postgresql://user:password@host:5432/database; of the password, / : @ # as %2F %3A %40 %23."

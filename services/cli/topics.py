@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from services.runtime.errors import UnavailableError
+from services.runtime.errors import UnavailableError, in_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -190,4 +190,4 @@ async def _reaching(settings: ServiceSettings) -> AsyncIterator[None]:
     try:
         yield
     except (KafkaError, TimeoutError, OSError) as error:
-        raise UnavailableError(f"kafka at {settings.kafka_bootstrap}: {type(error).__name__}: {error}") from error
+        raise UnavailableError(f"kafka at {settings.kafka_bootstrap}: {in_words(error)}") from error

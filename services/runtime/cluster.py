@@ -11,7 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidPartitionsError, KafkaError, NodeNotReadyError, for_code
 
 from services.contracts.topics import BROKERS_TIME, MAX_RECORD_BYTES, TOPICS
-from services.runtime.errors import UnavailableError
+from services.runtime.errors import UnavailableError, in_words
 
 if TYPE_CHECKING:
     from services.runtime.settings import ServiceSettings
@@ -72,7 +72,7 @@ async def apply_topics(
             finally:
                 await admin.close()
     except (KafkaError, TimeoutError, OSError) as error:
-        raise UnavailableError(f"kafka: {type(error).__name__}: {error}") from error
+        raise UnavailableError(f"kafka: {in_words(error)}") from error
 
 
 async def _led(settings: ServiceSettings) -> AIOKafkaAdminClient:

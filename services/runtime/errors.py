@@ -6,6 +6,12 @@ Invalid input is ``services.contracts.envelope.RefusedError``: the record goes t
 from __future__ import annotations
 
 
+def in_words(error: BaseException) -> str:
+    """Return an error's kind and its text: some begin with their kind, and a timeout has no text."""
+    kind, text = type(error).__name__, str(error)
+    return text if text.startswith(kind) else f"{kind}: {text}" if text else kind
+
+
 class UnavailableError(Exception):
     """Kafka, Postgres or another system cannot be reached now: back off, then the same message again."""
 

@@ -17,7 +17,7 @@ import asyncpg
 import structlog
 
 from services.runtime.failpoints import failpoint
-from services.runtime.postgres import session_settings, translated
+from services.runtime.postgres import CONNECT_SECONDS, session_settings, translated
 from services.runtime.silent_sessions import ending_silent_sessions
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ async def migrate(dsn: str, schema: str, *sql_files: Path, kernel: bool = True) 
     files = ((_KERNEL,) if kernel else ()) + sql_files
     ddl = [file.read_text(encoding="utf-8") for file in files]
     with translated():
-        connection = await asyncpg.connect(dsn, command_timeout=_SECONDS, server_settings=session_settings(schema))
+        connection = await asyncpg.connect(
+            dsn, timeout=CONNECT_SECONDS, command_timeout=_SECONDS, server_settings=session_settings(schema)
+        )
         try:
             if not await _is_done(connection, schema, ddl):
                 async with ending_silent_sessions(dsn):

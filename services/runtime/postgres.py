@@ -15,7 +15,7 @@ import structlog
 from asyncpg.connect_utils import SessionAttribute
 
 from services.contracts.envelope import Refusal, RefusedError
-from services.runtime.errors import UnavailableError
+from services.runtime.errors import UnavailableError, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
 _STATEMENT_SECONDS: Final = 30.0
-_CONNECT_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = 10.0
+"""How long a server may take to let somebody in."""
 _QUEUE_SECONDS: Final = 10.0
 """How long somebody waits for a connection where all are in use: of a frozen server each is for half a minute."""
 _CANCEL_SECONDS: Final = 5.0
@@ -81,7 +82,7 @@ def translated() -> Iterator[None]:
         # between the two fails in asyncpg's own state machine instead of as a connection error.
         raise UnavailableError(f"postgres: {error}") from error
     except _UNAVAILABLE as error:
-        raise UnavailableError(f"postgres: {type(error).__name__}: {error}") from error
+        raise UnavailableError(f"postgres: {in_words(error)}") from error
 
 
 @contextmanager
@@ -180,7 +181,7 @@ async def open_pool(dsn: str, *, schema: str, size: int, ready: int = 1) -> Pool
             max_queries=50_000,
             max_inactive_connection_lifetime=0,
             command_timeout=_STATEMENT_SECONDS,
-            timeout=_CONNECT_SECONDS,
+            timeout=CONNECT_SECONDS,
             target_session_attrs=SessionAttribute.read_write,
             loop=None,
             connection_class=_Session,

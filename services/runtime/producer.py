@@ -19,7 +19,7 @@ from services.contracts.envelope import Refusal, RefusedError
 from services.contracts.topics import MAX_RECORD_BYTES
 from services.runtime import clock, metrics
 from services.runtime.deadlines import within
-from services.runtime.errors import NoTopicError, UnavailableError
+from services.runtime.errors import NoTopicError, UnavailableError, in_words
 from services.runtime.partitioning import partition_of
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ class Producer:
                     await producer.start()
             except (KafkaError, NodeNotReadyError, OSError, TimeoutError) as error:
                 await self._close(producer)
-                raise UnavailableError(f"kafka: {type(error).__name__}: {error}") from error
+                raise UnavailableError(f"kafka: {in_words(error)}") from error
             except asyncio.CancelledError:
                 self._retire(producer)
                 raise
