@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -99,12 +100,23 @@ def run_all(jobs: Sequence[Job], processes: int, done: Callable[[Job], None]) ->
             found[place] = run(job)
             done(job)
     else:
-        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-            waiting = {pool.submit(run, job): place for place, job in enumerate(jobs)}
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_end_unheard) as pool:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, until a process has been read
+            try:
+                waiting = {pool.submit(run, job): place for place, job in enumerate(jobs)}
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             for future in as_completed(waiting):
                 found[waiting[future]] = future.result()
                 done(jobs[waiting[future]])
     return [one for place in sorted(found) for one in found[place]]
+
+
+def _end_unheard() -> None:
+    """Let Ctrl-C, also one from while this process was being read, end it without a traceback beside the command's."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def write_runs(path: Path, runs: Iterable[Run], **about: Any) -> None:
