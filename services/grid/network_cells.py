@@ -26,15 +26,19 @@ def said(text: str) -> str:
     return "" if text.lower() in _NOT_SAID else text
 
 
+def _number(text: str) -> float:
+    """Return the number a text is, NaN where it is none; 1_0 is one to Python only."""
+    try:
+        return math.nan if "_" in text else float(text)
+    except ValueError:
+        return math.nan
+
+
 def kilovolts_problem(text: str) -> str | None:
     """Return what is wrong with a nominal voltage; no voltage is none."""
     if not text:
         return None
-    try:
-        kilovolts = float(text)
-    except ValueError:
-        kilovolts = math.nan
-    fits = 0 < kilovolts <= MOST_KILOVOLTS
+    fits = 0 < _number(text) <= MOST_KILOVOLTS
     return None if fits else f"voltage_kv must be kilovolts, such as 0.38 or 10, not {text!r}"
 
 
@@ -88,10 +92,7 @@ class Degrees(NamedTuple):
 
 def degrees(lat: str, lon: str) -> Degrees:
     """Return where a row says something is."""
-    try:
-        north, east = float(lat), float(lon)
-    except ValueError:
-        north = east = math.nan
+    north, east = _number(lat), _number(lon)
     swapped = stand_swapped(north, east)
     if not swapped and -90 <= north <= 90 and -180 <= east <= 180 and (north or east):  # noqa: PLR2004  false for NaN
         return Degrees(north, east)

@@ -183,6 +183,8 @@ def test_other_columns_any_order_and_a_byte_order_mark_are_fine(tmp_path):
         ("X,B,fuse,0,31,-180.5", "lat 31, lon -180.5: not degrees on the globe"),
         ("X,B,fuse,0,north,118", "not two numbers"),
         ("X,B,fuse,0,31 N,118", "not two numbers"),
+        ("X,B,fuse,0,3_1,118", "lat '3_1', lon '118': not two numbers"),
+        ("X,B,fuse,0,31,11_8", "lat '31', lon '11_8': not two numbers"),
         ("X,B,fuse,perhaps,31,118", "normally_open must be 0 or 1, not 'perhaps'"),
         ("X,B,,0,31,118", "type is empty"),
         (",B,fuse,0,31,118", "id is empty"),
@@ -330,7 +332,7 @@ def test_what_databases_write_for_nothing_is_nothing(tmp_path, nothing):
         (f"A2,T1,31,118,{'x' * 4001},1,,,", "longer than 4000"),
         *(
             (f"A2,T1,31,118,x,1,,,,{wrong}", f"voltage_kv must be kilovolts, such as 0.38 or 10, not '{wrong}'")
-            for wrong in ("10kV", "0", "-10", "10000", "inf")
+            for wrong in ("10kV", "0", "-10", "10000", "inf", "1_0")
         ),
     ],
 )
