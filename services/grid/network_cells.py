@@ -17,8 +17,8 @@ _NOT_SAID: Final = frozenset({"", "-", "--", "nan", "null", "none", "n/a", "#n/a
 _LONGEST_ID: Final = 200
 _LONGEST_NAME: Final = 200
 MOST_KILOVOLTS: Final = 1500.0
-_A_NUMBER: Final = re.compile(r"\d\.\d+[eE]\+?\d{1,2}|\d{5,}\.0+")
-"""1.23E+11, of which digits are lost, and 123456789.0."""
+_A_NUMBER: Final = re.compile(r"\d\.\d+[eE]\+?\d{1,2}|\d[eE]\+\d{1,2}|\d{5,}\.0+")
+"""1.23E+11 and 1E+11, of which digits are lost, and 123456789.0."""
 
 
 def said(text: str) -> str:
@@ -26,10 +26,10 @@ def said(text: str) -> str:
     return "" if text.lower() in _NOT_SAID else text
 
 
-def _number(text: str) -> float:
-    """Return the number a text is, NaN where it is none; 1_0 is one to Python only."""
+def number(text: str) -> float:
+    """Return a number as files write one; NaN for what is none, Python's own 1_0 and other scripts' digits too."""
     try:
-        return math.nan if "_" in text else float(text)
+        return float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         return math.nan
 
@@ -38,7 +38,7 @@ def kilovolts_problem(text: str) -> str | None:
     """Return what is wrong with a nominal voltage; no voltage is none."""
     if not text:
         return None
-    fits = 0 < _number(text) <= MOST_KILOVOLTS
+    fits = 0 < number(text) <= MOST_KILOVOLTS
     return None if fits else f"voltage_kv must be kilovolts, such as 0.38 or 10, not {text!r}"
 
 
@@ -57,7 +57,7 @@ def id_problem(column: str, value: str) -> str | None:
 
 def account_problem(account: str) -> str | None:
     """Return what is wrong with an account of which a spreadsheet made a number."""
-    if account[-1].isdigit() and "." in account and _A_NUMBER.fullmatch(account):
+    if account[-1].isdigit() and ("." in account or "+" in account) and _A_NUMBER.fullmatch(account):
         return f"account_id {account!r} is a number as a spreadsheet writes one: save the column as text"
     return None
 
@@ -92,7 +92,7 @@ class Degrees(NamedTuple):
 
 def degrees(lat: str, lon: str) -> Degrees:
     """Return where a row says something is."""
-    north, east = _number(lat), _number(lon)
+    north, east = number(lat), number(lon)
     swapped = stand_swapped(north, east)
     if not swapped and -90 <= north <= 90 and -180 <= east <= 180 and (north or east):  # noqa: PLR2004  false for NaN
         return Degrees(north, east)

@@ -184,7 +184,8 @@ def test_other_columns_any_order_and_a_byte_order_mark_are_fine(tmp_path):
         ("X,B,fuse,0,north,118", "not two numbers"),
         ("X,B,fuse,0,31 N,118", "not two numbers"),
         ("X,B,fuse,0,3_1,118", "lat '3_1', lon '118': not two numbers"),
-        ("X,B,fuse,0,31,11_8", "lat '31', lon '11_8': not two numbers"),
+        ("X,B,fuse,0,31,１１８", "lat '31', lon '１１８': not two numbers"),
+        ("X,B,fuse,0,31,1e400", "not degrees on the globe"),
         ("X,B,fuse,perhaps,31,118", "normally_open must be 0 or 1, not 'perhaps'"),
         ("X,B,,0,31,118", "type is empty"),
         (",B,fuse,0,31,118", "id is empty"),
@@ -323,6 +324,7 @@ def test_what_databases_write_for_nothing_is_nothing(tmp_path, nothing):
         (",T1,31,118,x,1,,,", "account_id is empty"),
         ("A1,T1,31,118,x,1,,,", "account_id 'A1' is used twice, first on line 2"),
         ("1.23E+11,T1,31,118,x,1,,,", "account_id '1.23E+11' is a number as a spreadsheet writes one"),
+        ("1E+11,T1,31,118,x,1,,,", "account_id '1E+11' is a number as a spreadsheet writes one"),
         ("123456789.0,T1,31,118,x,1,,,", "account_id '123456789.0' is a number as a spreadsheet writes one"),
         ("A2,T1,here,118,x,1,,,", "not two numbers"),
         ("A2,T1,31,1e9,x,1,,,", "not degrees"),
@@ -332,7 +334,7 @@ def test_what_databases_write_for_nothing_is_nothing(tmp_path, nothing):
         (f"A2,T1,31,118,{'x' * 4001},1,,,", "longer than 4000"),
         *(
             (f"A2,T1,31,118,x,1,,,,{wrong}", f"voltage_kv must be kilovolts, such as 0.38 or 10, not '{wrong}'")
-            for wrong in ("10kV", "0", "-10", "10000", "inf", "1_0")
+            for wrong in ("10kV", "0", "-10", "10000", "inf", "1_0", "１０", "1e400")
         ),
     ],
 )
