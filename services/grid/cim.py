@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from services.grid.cim_xml import Thing, read_things
 from services.grid.csv_file import NetworkFileError, Problem
 from services.grid.device import DeviceRow, DeviceType
-from services.grid.network_cells import MOST_KILOVOLTS
+from services.grid.network_cells import MOST_KILOVOLTS, degrees, id_problem
 from services.grid.network_file import CustomerRow
 
 if TYPE_CHECKING:
@@ -35,9 +35,13 @@ _SWITCHES: Final = {
 }
 _LINES: Final = frozenset({"ACLineSegment", "SeriesCompensator", "EquivalentBranch"})
 _LOADS: Final = frozenset({"EnergyConsumer", "ConformLoad", "NonConformLoad"})
+_TRANSFORMER: Final = "PowerTransformer"
+_EQUIPMENT: Final = frozenset({*_SWITCHES, *_LINES, *_LOADS, _TRANSFORMER, "EnergySource"})
 _KEPT: Final = frozenset(
-    {*_SWITCHES, *_LINES, *_LOADS, "PowerTransformer", "EnergySource", "Terminal", "PositionPoint"}
+    _EQUIPMENT
     | {
+        "Terminal",
+        "PositionPoint",
         "ConnectivityNode",
         "CoordinateSystem",
         "Substation",
@@ -53,7 +57,6 @@ _METRES_A_DEGREE: Final = 111_320.0
 _LONGEST_NAME: Final = 200
 _OPEN_END: Final = "_open"
 """How a node is called that is the other end of an open switch: ``300_open`` beside ``300`` (OpenDSS, CIMHub)."""
-_TRANSFORMER: Final = "PowerTransformer"
 _REGULATOR: Final = "regulator"
 """Type of a transformer between equal voltages: power passes it both ways, and nobody's service hangs on it."""
 
@@ -111,7 +114,7 @@ class _Reader:
         self._unused = unused
         self._unused_equipment: dict[str, str] = {}
         self._drawing = drawing
-        self._problems: list[Problem] = []
+        self._problems: dict[Problem, None] = {}
         self._warnings: list[str] = []
         self._unplaced: dict[str, Thing] = {}
         self._degrees = False
@@ -124,6 +127,7 @@ class _Reader:
         self._regulators = self._between_equal_voltages()
 
     def network(self) -> CimNetwork:
+        self._tell_doubles()
         self._locate()
         self._connect()
         sources = self._of("EnergySource")
@@ -133,9 +137,7 @@ class _Reader:
         reached: set[str] = set()
         for source in sources:
             self._grow(source, reached)
-        for load in [one for one in self._things.values() if one.kind in _LOADS]:
-            if load.mrid not in reached:
-                self._problem(f"{load} is not connected to a source")
+        self._tell_unfed(reached)
         self._join_ties()
         self._throw()
         if self._unplaced:
@@ -153,14 +155,30 @@ class _Reader:
         return [thing for thing in self._things.values() if thing.kind == kind]
 
     def _problem(self, reason: str) -> None:
-        self._problems.append(Problem(self._path.name, 0, reason))
+        self._problems[Problem(self._path.name, 0, reason)] = None
 
     def _throw(self) -> None:
         if self._problems:
-            raise NetworkFileError(self._problems[:20], len(self._problems))
+            raise NetworkFileError(list(self._problems)[:20], len(self._problems))
+
+    def _tell_doubles(self) -> None:
+        first: dict[str, Thing] = {}
+        for thing in self._things.values():
+            if thing.kind in _EQUIPMENT | {"Substation", "Feeder"}:
+                other = first.setdefault(thing.mrid, thing)
+                if other is not thing:
+                    self._problem(f"{other} and {thing.kind} {thing.name or '?'} have the same mRID")
+
+    def _tell_unfed(self, reached: set[str]) -> None:
+        unfed = [one for one in self._things.values() if one.kind in _EQUIPMENT and one.mrid not in reached]
+        for load in [one for one in unfed if one.kind in _LOADS]:
+            self._problem(f"{load} is not connected to a source")
+        if left := [one for one in unfed if one.kind not in _LOADS]:
+            objects = "1 object is" if len(left) == 1 else f"{len(left)} objects are"
+            self._warnings.append(f"{objects} not connected to a source: left out, the first {left[0]}")
 
     def _locate(self) -> None:
-        systems = [system.name for system in self._of("CoordinateSystem")]
+        systems = [f"{one.name} {one.refs.get('crsUrn', '')}".strip() for one in self._of("CoordinateSystem")]
         self._degrees = any(word in name.lower() for name in systems for word in _DEGREES)
         points: dict[str, list[tuple[float, float]]] = {}
         for point in self._of("PositionPoint"):
@@ -322,6 +340,8 @@ class _Reader:
         is_open: bool = False,
         name: str | None = None,
     ) -> None:
+        if reason := id_problem("mRID", device):
+            self._problem(f"{thing}: {reason}")
         lat, lon = self._position(thing)
         called = thing.name if name is None else name
         called = called[:_LONGEST_NAME] if called.isprintable() else ""
@@ -335,6 +355,8 @@ class _Reader:
         x = sum(x for x, _ in thing.points) / len(thing.points)
         y = sum(y for _, y in thing.points) / len(thing.points)
         if self._degrees or self._drawing is None:
+            if wrong := degrees(str(y), str(x)).wrong:
+                self._problem(f"{thing}: {wrong}")
             return round(y, 6), round(x, 6)
         drawing = self._drawing
         lat = drawing.lat + (y - self._corner[1]) * drawing.metres / _METRES_A_DEGREE

@@ -16,6 +16,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from services.grid.csv_file import NetworkFileError, Problem
+from services.grid.network_cells import number, said
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 
 _COUNT: Final = re.compile("[0-9]{1,6}")
+_NUMBERS: Final = ("xPosition", "yPosition", "nominalVoltage")
+_PACKED: Final = {b"\x1f\x8b": "is compressed with gzip: unpack it", b"PK": "is a zip file: unpack it"}
 _YES: Final = frozenset({"true", "1"})  # as XML Schema spells a boolean
 
 
@@ -70,12 +73,19 @@ def read_things(path: Path, kept: Collection[str]) -> tuple[dict[str, Thing], di
     except DefusedXmlException as error:
         raise _refuse(path, f"has a document type, an entity or an external reference: {error}") from None
     except ParseError as error:
-        raise _refuse(path, f"is not well-formed XML: {error}", error.position[0]) from None
+        raise _refuse(path, _packed(path) or f"is not well-formed XML: {error}", error.position[0]) from None
+    except (ValueError, LookupError) as error:  # the parser reads UTF-8, UTF-16 and what has one byte a character
+        raise _refuse(path, f"is in no encoding that can be read ({error}): save it as UTF-8, and say so", 1) from None
     except OSError as error:
         raise _refuse(path, f"cannot be read: {error.strerror or error}") from None
     if not found:
         raise _refuse(path, "holds no CIM equipment")
     return found, unused
+
+
+def _packed(path: Path) -> str | None:
+    with path.open("rb") as file:
+        return _PACKED.get(file.read(2))
 
 
 def _the(path: Path, found: dict[str, Thing], kind: str, key: str) -> Thing:
@@ -96,28 +106,40 @@ def _take(path: Path, found: dict[str, Thing], unused: dict[str, str], element: 
     if kind not in kept:
         unused[_plain(about) or f"{kind} {len(unused)}"] = kind
         return
+    if not _plain(about):
+        name = next((child.text for child in element if child.tag.endswith("IdentifiedObject.name")), None) or "?"
+        raise _refuse(path, f"{kind} {name} has neither rdf:ID nor rdf:about")
     thing = _the(path, found, kind, _plain(about))
     numbers: dict[str, float | None] = {}
     for child in element:
         name = child.tag.rpartition("}")[2].rpartition(".")[2]
-        text = (child.text or "").strip()
         if (target := child.get(f"{_RDF}resource")) is not None:
             thing.refs[name] = _plain(target)
-        elif name == "mRID" and text:
-            thing.mrid = _plain(text)
-        elif name in {"name", "crsUrn"}:
-            thing.name = text
-        elif name in {"normalOpen", "open"}:
-            thing.open = thing.open or text.lower() in _YES
-        elif name == "customerCount" and text:
-            thing.count = _count(path, thing, text)
-        elif name in {"xPosition", "yPosition", "nominalVoltage"}:
-            numbers[name] = _number(text)
-    x, y, volts = (numbers.get(name) for name in ("xPosition", "yPosition", "nominalVoltage"))
+        elif name in _NUMBERS:
+            numbers[name] = _number(path, thing, name, (child.text or "").strip())
+        else:
+            _say(path, thing, name, (child.text or "").strip())
+    x, y, volts = (numbers.get(name) for name in _NUMBERS)
     thing.volts = thing.volts if volts is None else volts
     if x is not None and y is not None:
         thing.points.append((x, y))
     found[_plain(about)] = thing
+
+
+def _say(path: Path, thing: Thing, name: str, text: str) -> None:
+    """Note what a property says of an object, if it is used."""
+    if name == "mRID" and text:
+        thing.mrid = _plain(text)
+    elif name == "name":
+        if thing.name not in {"", text}:
+            raise _refuse(path, f"{thing} and a {thing.kind} {text} have the same id")
+        thing.name = text
+    elif name == "crsUrn":
+        thing.refs[name] = text
+    elif name in {"normalOpen", "open"}:
+        thing.open = thing.open or text.lower() in _YES
+    elif name == "customerCount" and text:
+        thing.count = _count(path, thing, text)
 
 
 def _count(path: Path, load: Thing, text: str) -> int:
@@ -130,9 +152,8 @@ def _plain(identifier: str) -> str:
     return identifier.rpartition("#")[2].removeprefix("urn:uuid:").lstrip("_")
 
 
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def _number(path: Path, thing: Thing, name: str, text: str) -> float | None:
+    found = number(text)
+    if not math.isfinite(found) and said(text):
+        raise _refuse(path, f"{thing}: {name} {text[:20]!r} is no number")
+    return found if math.isfinite(found) else None

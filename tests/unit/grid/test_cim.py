@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import re
 from collections import Counter
 from pathlib import Path
@@ -296,6 +297,10 @@ def test_each_of_several_sources_without_a_breaker_gets_one_of_its_own(tmp_path,
             [equipment("Fuse", "g", "n2", "n4"), equipment("ACLineSegment", "ring", "n3", "n4")],
             r"ACLineSegment ring \(mRID ring\) closes a loop: left out",
         ),
+        (
+            [equipment("Fuse", "old", "n8", "n9"), equipment("ACLineSegment", "dead", "n9", "n10")],
+            r"2 objects are not connected to a source: left out, the first Fuse old \(mRID old\)",
+        ),
         ([equipment("ACLineSegment", "phase", "n1", "n2")], None),  # beside another: no device is between
     ],
 )
@@ -330,11 +335,70 @@ def test_equipment_without_a_position_is_placed_as_in_a_csv_and_told(tmp_path):
             r"Terminal \(mRID loose\) of Breaker b",
         ),
         (["<cim:Breaker>"], r"net\.xml:1: is not well-formed XML"),
+        (
+            [*FEEDER, equipment("Fuse", "g", "n1").replace(' rdf:ID="g"', "")],
+            r"net\.xml: Fuse g has neither rdf:ID nor",
+        ),
+        ([*FEEDER, "<cim:Fuse/>"], r"net\.xml: Fuse \? has neither rdf:ID nor rdf:about"),
+        (
+            [*FEEDER, equipment("Fuse", "g", "n1", more=named("f")), equipment("Fuse", "h", "n1", more=named("f"))],
+            r"Fuse f \(mRID f\) and Fuse g have the same mRID\n.*Fuse f \(mRID f\) and Fuse h have the same mRID",
+        ),
+        (
+            [*FEEDER, equipment("Fuse", "f", "n1").replace("name>f<", "name>g<")],
+            r"Fuse f \(mRID f\) and a Fuse g have the same id",
+        ),
+        ([*FEEDER, equipment("Fuse", "x" * 201, "n1")], r"mRID is longer than 200 characters"),
+        *(
+            ([*FEEDER[:-1], FEEDER[-1].replace(">118.4<", f">{wrong}<")], reason)
+            for wrong, reason in (
+                ("1_18.4", r"PositionPoint \? \(mRID Phome\): xPosition '1_18.4' is no number"),
+                ("１１８", r"PositionPoint \? \(mRID Phome\): xPosition '１１８' is no number"),
+                ("1e400", r"PositionPoint \? \(mRID Phome\): xPosition '1e400' is no number"),
+                ("218.4", r"^\S+ EnergyConsumer home \(mRID home\): lat 31.2, lon 218.4: not degrees on the globe$"),
+            )
+        ),
     ],
 )
 def test_what_is_wrong_is_named_by_line_or_mrid(tmp_path, parts, reason):
     with pytest.raises(NetworkFileError, match=reason):
         read_cim(written(tmp_path, *parts))
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (lambda text: gzip.compress(text.encode()), r"net\.xml:1: is compressed with gzip: unpack it"),
+        (lambda text: b"PK\x03\x04" + text.encode(), r"net\.xml:1: is a zip file: unpack it"),
+        *(
+            (
+                lambda text, name=name: f'<?xml version="1.0" encoding="{name}"?>{text}'.encode(),
+                r"net\.xml:1: is in no encoding that can be read \(.+\): save it as UTF-8, and say so",
+            )
+            for name in ("GBK", "GB18030", "Big5", "no-such")
+        ),
+    ],
+)
+def test_a_file_that_is_packed_or_in_an_encoding_of_the_country_is_refused_with_what_to_do(tmp_path, made, told):
+    path = written(tmp_path, *FEEDER)
+    path.write_bytes(made(path.read_text(encoding="utf-8")))
+    with pytest.raises(NetworkFileError) as caught:
+        read_cim(path)
+    assert re.fullmatch(told, str(caught.value))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_fault(tmp_path, encoding):
+    path = written(tmp_path, *FEEDER)
+    whole = read_cim(path)
+    path.write_text(path.read_text(encoding="utf-8"), encoding=encoding)
+    assert read_cim(path) == whole
+
+
+def test_coordinates_are_degrees_whatever_their_system_is_called(tmp_path):
+    end = "</cim:CoordinateSystem>"
+    called = DEGREES.replace(end, f"<cim:IdentifiedObject.name>Earth</cim:IdentifiedObject.name>{end}")
+    assert read_cim(written(tmp_path, *FEEDER, system=called)) == read_cim(written(tmp_path, *FEEDER))
 
 
 def counted(tmp_path, count):
