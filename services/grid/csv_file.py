@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from difflib import get_close_matches
 from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 20
 """Problems told in full; the rest is counted."""
+
+_ALIKE: Final = 0.75
+"""How alike (difflib) an unknown column must be to an optional one that is absent, to be told as misspelt."""
 
 _OTHER_FORMATS: Final = (
     (b"\x1f\x8b", "is compressed with gzip: unpack it"),
@@ -129,6 +133,7 @@ def _rows(
             problems.cut_off = True
             problems.add(path, 1, f"column {', '.join(double)} comes twice")
             return
+        _tell_misspelt(path, header, required, optional, problems)
         width = len(header)
         pick = itemgetter(*(header.index(name) if name in header else width for name in (*required, *optional)))
         start = reader.line_num + 1
@@ -146,6 +151,15 @@ def _rows(
         if not lines.broken:
             problems.cut_off = True
             problems.add(path, start, f"is not CSV from here on: {error}")
+
+
+def _tell_misspelt(
+    path: Path, header: Sequence[str], required: Sequence[str], optional: Sequence[str], problems: Problems
+) -> None:
+    absent = [name for name in optional if name not in header]
+    for name in header:
+        for meant in get_close_matches(name, absent, 1, _ALIKE) if name not in {*required, *optional} else ():
+            problems.warn(path, 1, f"column {name} is not read: was {meant} meant, which is not there?")
 
 
 def other_separator(header: Sequence[str]) -> str:

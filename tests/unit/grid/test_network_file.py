@@ -301,6 +301,18 @@ def test_optional_columns_of_customers_are_read_where_present(network, customers
     )
 
 
+@pytest.mark.parametrize(
+    ("column", "meant"),
+    [("priorty", "priority"), ("Satus", "status"), ("voltage", "voltage_kv"), ("element", None), ("remark", None)],
+)
+def test_an_optional_column_that_is_misspelt_does_not_vanish_unsaid(network, customers, column, meant):
+    """Who lives by a machine would be a customer as any."""
+    files = open_network(network, customers("A1,T1,31,118,x,1,life_support", header=f"{CUSTOMERS_HEADER},{column}"))
+    assert len(list(files.read_customers())) == 1
+    told = [] if meant is None else [f"column {column.lower()} is not read: was {meant} meant, which is not there?"]
+    assert files.warnings == [f"customers.csv:1: {one}" for one in told]
+
+
 @pytest.mark.parametrize("nothing", ["NULL", "null", r"\N", "None", "nan", "-", "#N/A"])
 def test_what_databases_write_for_nothing_is_nothing(tmp_path, nothing):
     header = CUSTOMERS_HEADER + ",status,priority,language,voltage_kv"
