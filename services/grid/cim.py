@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SWITCHES: Final = {
-    "Breaker": DeviceType.BREAKER,
+    **dict.fromkeys(("Breaker", "DisconnectingCircuitBreaker"), DeviceType.BREAKER),
     "Recloser": DeviceType.RECLOSER,
     "Fuse": DeviceType.FUSE,
     "Sectionaliser": DeviceType.SECTIONALIZER,
@@ -194,6 +194,7 @@ class _Reader:
             self._corner = (min(x for x, _ in everything), min(y for _, y in everything))
 
     def _connect(self) -> None:
+        loose: list[Thing] = []
         for terminal in self._of("Terminal"):
             key = terminal.refs.get("ConductingEquipment", "")
             equipment = self._things.get(key)
@@ -201,16 +202,21 @@ class _Reader:
             if equipment is None or equipment.kind == "Terminal":
                 if key in self._unused:  # it neither conducts nor serves here: a capacitor, a battery
                     self._unused_equipment[key] = self._unused[key]
+                elif equipment is None:
+                    loose.append(terminal)
                 continue
             if node is None:
                 self._problem(f"Terminal (mRID {terminal.mrid}) of {equipment} has no ConnectivityNode")
             elif node not in equipment.nodes:
                 equipment.nodes.append(node)
                 self._at.setdefault(node, []).append(equipment)
+        if loose:
+            terminals = "1 Terminal names" if len(loose) == 1 else f"{len(loose)} Terminals name"
+            self._warnings.append(f"{terminals} no equipment of the file, the first has mRID {loose[0].mrid}")
 
     def _grow(self, source: Thing, reached: set[str]) -> None:
         top = self._substation(source)
-        breaker = any(thing.kind == "Breaker" for thing in self._things.values())
+        breaker = any(_SWITCHES.get(thing.kind) is DeviceType.BREAKER for thing in self._things.values())
         parent = top
         if any(node in self._fed for node in source.nodes):
             self._warnings.append(f"{source} is joined to what another source feeds: nothing hangs on it")

@@ -245,6 +245,12 @@ def test_a_tie_is_joined_where_the_mrid_is_not_what_the_file_calls_the_object(tm
     }
 
 
+def test_a_breaker_that_disconnects_as_well_is_one(tmp_path):
+    """IEC 61970-301, since CIM17."""
+    newer = [part.replace("cim:Breaker", "cim:DisconnectingCircuitBreaker") for part in FEEDER]
+    assert read_cim(written(tmp_path, *newer)) == read_cim(written(tmp_path, *FEEDER))
+
+
 @pytest.mark.parametrize("yes", ["true", "True", "1", " true "])
 def test_a_switch_is_open_in_every_spelling_of_a_boolean(tmp_path, yes):
     tie = equipment("Disconnector", "tie", "n1", "n3", more=OPEN.replace("true", yes))
@@ -300,6 +306,10 @@ def test_each_of_several_sources_without_a_breaker_gets_one_of_its_own(tmp_path,
         (
             [equipment("Fuse", "old", "n8", "n9"), equipment("ACLineSegment", "dead", "n9", "n10")],
             r"2 objects are not connected to a source: left out, the first Fuse old \(mRID old\)",
+        ),
+        (
+            [re.sub("<cim:EnergyConsumer .*</cim:EnergyConsumer>", "", equipment("EnergyConsumer", "lost", "n3"))],
+            "1 Terminal names no equipment of the file, the first has mRID lostt0",
         ),
         ([equipment("ACLineSegment", "phase", "n1", "n2")], None),  # beside another: no device is between
     ],
