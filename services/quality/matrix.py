@@ -101,21 +101,35 @@ def run_all(jobs: Sequence[Job], processes: int, done: Callable[[Job], None]) ->
             done(job)
     else:
         spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_end_unheard) as pool:
+        with (
+            tempfile.TemporaryDirectory(prefix="gridline-storms-") as folder,
+            ProcessPoolExecutor(processes, spawn, _begin, (folder,)) as pool,
+        ):
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, until a process has been read
             try:
                 waiting = {pool.submit(run, job): place for place, job in enumerate(jobs)}
             finally:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            for future in as_completed(waiting):
-                found[waiting[future]] = future.result()
-                done(jobs[waiting[future]])
+            try:
+                for future in as_completed(waiting):
+                    found[waiting[future]] = future.result()
+                    done(jobs[waiting[future]])
+            except BaseException:
+                # Interrupted, or a storm failed: by itself the pool would first run all that are waiting.
+                for worker in multiprocessing.active_children():
+                    worker.terminate()
+                pool.shutdown(cancel_futures=True)
+                raise
     return [one for place in sorted(found) for one in found[place]]
 
 
-def _end_unheard() -> None:
-    """Let Ctrl-C, also one from while this process was being read, end it without a traceback beside the command's."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _begin(folder: str) -> None:
+    """Begin a process: what it leaves when it is ended lies in a folder that the one it works for takes away.
+
+    Ctrl-C reaches all of them, also one from while this process was being read; that one says what comes of it.
+    """
+    tempfile.tempdir = folder
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
