@@ -19,7 +19,7 @@ class RouterSettings(ServiceSettings):
 
     http_port: int = Field(default=8002, ge=0, le=65535)
     # Fewer than elsewhere: what two routers may have to wait for from each other, and agents from both, is a batch.
-    batch_records: int = Field(default=250, ge=1, le=10_000, description="Maximum records in one transaction")
+    batch_records: int = Field(default=500, ge=1, le=10_000, description="Maximum records in one transaction")
     routes_file: Path = Field(default=_SHIPPED / "routes.yaml", description="Route tree and queues")
     classify_file: Path = Field(default=_SHIPPED / "classify.yaml", description="Business types and words")
     desk_file: Path = Field(default=_SHIPPED / "desk.yaml", description="Timings, priorities, SLA clocks")
