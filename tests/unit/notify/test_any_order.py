@@ -54,17 +54,15 @@ def test_once_each_and_the_truth_in_the_end(by_partition, data, actions):
         # Nobody is left out, and the last thing told is true.
         assert told, "a report whose joining came with an old revision still counts"
         last = told[-1]
-        if truth.state is IncidentState.RESTORED:
-            # Were an incident's own order not kept, as Kafka keeps it, an old word of another might come after that.
-            at_its_time = not by_partition and any(
-                (one.stage, one.incident_id) == (Stage.RESTORED, Snapshots.id(home)) for one in told
-            )
-            assert last.stage is Stage.RESTORED or at_its_time
-        else:
-            assert last.stage is not Stage.RESTORED
-            if truth.etr is not None:
-                assert last.etr is not None
-                assert abs(last.etr - truth.etr) <= memory.calm.usual
+        is_over = truth.state is IncidentState.RESTORED
+        # Were an incident's own order not kept, as Kafka keeps it, an old word of another might come after that.
+        at_its_time = not by_partition and any(
+            one.incident_id == Snapshots.id(home) and (one.stage is Stage.RESTORED) == is_over for one in told
+        )
+        assert (last.stage is Stage.RESTORED) == is_over or at_its_time
+        if not is_over and last.stage is not Stage.RESTORED and truth.etr is not None:
+            assert last.etr is not None
+            assert abs(last.etr - truth.etr) <= memory.calm.usual
 
         # A first word comes first, or after a restoration that did not hold; never twice in a row.
         for before, after in pairwise(told):
