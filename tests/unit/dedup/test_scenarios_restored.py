@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from services.contracts.values import (
@@ -13,6 +15,11 @@ from services.dedup.domain import waves
 from services.dedup.domain.acts import RestorationSuggested
 from services.dedup.domain.events import IncidentRestored, PartRestored, ReportMoved
 from tests.unit.dedup.timeline import Timeline, an_estate, minute, rules_of_tests
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from services.contracts.messages import OrderVersion
 
 
 def test_power_back_at_a_device_ends_what_was_reported_under_it_as_one_outage(storm: Timeline) -> None:
@@ -347,14 +354,20 @@ def test_a_second_wave_is_another_outage_though_nobody_said_power_was_back(storm
     assert any(order.reason == "second_wave" for order in storm.orders)
 
 
-@pytest.mark.usefixtures("few_or_many")
-def test_a_second_wave_under_what_a_crew_confirmed_is_suggested_and_not_done(storm: Timeline) -> None:
-    """The crew mended it and never said so: whoever calls hours later would wait for a crew that has left."""
+def confirmed(storm: Timeline) -> tuple[tuple[str, ...], UUID, OrderVersion]:
+    """All under a switch call within minutes, and an hour later their crew is there; devices, a report, the order."""
     devices = storm.state.tree.transformers_under("A0SW00012")
     for n, device in enumerate(devices):
         first = storm.at(n / 4).report(device)
-    order = storm.order_of(first)
-    storm.at(60).crew(order.order_id, ProgressStage.ARRIVED)
+    old = storm.order_of(first)
+    storm.at(60).crew(old.order_id, ProgressStage.ARRIVED)
+    return devices, first, old
+
+
+@pytest.mark.usefixtures("few_or_many")
+def test_a_second_wave_under_what_a_crew_confirmed_is_suggested_and_not_done(storm: Timeline) -> None:
+    """The crew mended it and never said so: whoever calls hours later would wait for a crew that has left."""
+    devices, first, _ = confirmed(storm)
     for n, device in enumerate(devices[:3]):
         storm.at(300 + 7 * n).report(device)
         assert storm.changed[-1].restoration_suggested_at is None, "a few late callers are its tail"
@@ -371,11 +384,7 @@ def test_a_second_wave_under_what_a_crew_confirmed_is_suggested_and_not_done(sto
 def test_once_the_forgotten_word_comes_the_second_wave_is_another_outage_with_a_crew_of_its_own(
     storm: Timeline, said_by: str
 ) -> None:
-    devices = storm.state.tree.transformers_under("A0SW00012")
-    for n, device in enumerate(devices):
-        first = storm.at(n / 4).report(device)
-    old = storm.order_of(first)
-    storm.at(60).crew(old.order_id, ProgressStage.ARRIVED)
+    devices, _, old = confirmed(storm)
     for n, device in enumerate(devices):
         second = storm.at(600 + n / 4).report(device)
     if said_by == "crew":
@@ -400,11 +409,7 @@ def test_who_calls_days_after_a_crews_last_word_has_the_crew_asked_and_then_a_cr
     storm: Timeline,
 ) -> None:
     """Of one caller no wave can be told; but nobody else was heard since, and they would wait for nobody."""
-    devices = storm.state.tree.transformers_under("A0SW00012")
-    for n, device in enumerate(devices):
-        first = storm.at(n / 4).report(device)
-    old = storm.order_of(first)
-    storm.at(60).crew(old.order_id, ProgressStage.ARRIVED)
+    devices, first, old = confirmed(storm)
     late = storm.at(3 * DAYS).report(devices[0], "days later")
     assert storm.incident_of(late) is storm.incident_of(first)
     assert storm.changed[-1].restoration_suggested_at == minute(3 * DAYS)
@@ -417,11 +422,7 @@ def test_who_calls_days_after_a_crews_last_word_has_the_crew_asked_and_then_a_cr
 
 
 def test_two_who_call_from_two_places_days_after_a_crews_last_word_are_one_outage_above_both(storm: Timeline) -> None:
-    devices = storm.state.tree.transformers_under("A0SW00012")
-    for n, device in enumerate(devices):
-        first = storm.at(n / 4).report(device)
-    old = storm.order_of(first)
-    storm.at(60).crew(old.order_id, ProgressStage.ARRIVED)
+    devices, _, old = confirmed(storm)
     late = [storm.at(3 * DAYS + n).report(devices[-n], f"days later {n}") for n in range(2)]
     storm.at(3 * DAYS + 20).crew(old.order_id, ProgressStage.RESTORED, made=90)
 
