@@ -162,6 +162,11 @@ class Phrases(BaseModel):
                     return parse_ticket_ref(named[1])
         return None
 
+    def asks(self, text: str) -> tuple[Command | None, str | None]:
+        """Return what a message that says nothing else asks for, and the reference if it asks about one."""
+        ref = self.asked_ref(text)
+        return (self.command(text) if ref is None else Command.STATUS), ref
+
     def account(self, text: str) -> str | None:
         """Return the account number in a message: the first, or all of it where only its spacing is unusual."""
         wide = unicodedata.normalize("NFKC", text)

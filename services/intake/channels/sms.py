@@ -197,8 +197,7 @@ def _generic(message: GenericUp, read: Read, key: str | None) -> _Sms:
 
 def _meaning(source: SmsSource, message: _Sms, now: datetime, talk: Talk) -> Accepted | NotAContact:
     phrases, text = talk.phrases, message.text.replace("\x00", "")[:_LONGEST_TEXT]
-    ref = phrases.asked_ref(text)
-    command = phrases.command(text) if ref is None else Command.STATUS
+    command, ref = phrases.asks(text)
     told = phrases.language_in(text, source.language)
     at = message.at or now
     if command is not None and command is not Command.OUT:

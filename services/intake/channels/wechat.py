@@ -221,8 +221,8 @@ def _asks(
 ) -> NotAContact | None:
     """A text that asks for the status of a report and says nothing else, as by text message; None for every other."""
     text = message.fields.get("Content", "")
-    ref = phrases.asked_ref(text)
-    if ref is None and phrases.command(text) is not Command.STATUS:
+    command, ref = phrases.asks(text)
+    if command is not Command.STATUS:
         return None
     language = phrases.language_in(text, source.language) or source.language
     heard = heard_of(
@@ -238,7 +238,7 @@ def _asks(
         ticket_ref=ref,
         raw_sha256=message.sha256,
     )
-    return NotAContact(Command.STATUS.value, heard, phrases.say(Prompt.STATUS, language))
+    return NotAContact(command.value, heard, phrases.say(Prompt.STATUS, language))
 
 
 def _no_contact(source: WeChatSource, message: Opened, occurred_at: datetime, now: datetime, talk: Talk) -> NotAContact:
