@@ -1,8 +1,13 @@
-"""HTTP below the application: one write per response, limits on the request's head, parse errors as problem details.
+"""HTTP below the application: one write per response, limits on what is no body, parse errors as problem details.
 
 Uvicorn writes a response's head and body separately, and uvloop makes a system call and a packet of each: a tenth of
 the cost of an accepted request, and two reads for the sender. Its parser accepts a head of any length, and it waits for
 one as long as somebody likes: whoever opens connections and says nothing, or a byte now and then, would have them all.
+
+It keeps what follows a body in chunks (RFC 9112, 7.1.2) without a bound, and among the headers: who is believed because
+of a header that only our proxy writes could be named there by anybody. And of a request that would rather go on in
+another protocol it leaves out the body, and takes it for the next request: so does every client of Java's own begin
+that is not told to speak HTTP/1.1. Here such a request is one like any other (RFC 9110, 7.8).
 """
 
 from __future__ import annotations
@@ -10,12 +15,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
     import asyncio
 
 MAX_HEAD_BYTES: Final = 32 * 1024
+"""Of a head; of what stands between two parts of a body in chunks, or follows it."""
 HEAD_SECONDS: Final = 30.0
 """From the first byte of a head that does not come whole to its last."""
 
@@ -50,10 +57,14 @@ class _OneWrite:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Uvicorn's, with all three."""
+    """Uvicorn's, with all of that."""
 
     _head: int | None = None
     """Bytes since a head began; None while none is being read."""
+    _around: int = 0
+    """Bytes since a head ended or a part of a body did."""
+    _instead: bytes = b""
+    """The head of a request that would rather go on in another protocol, without that wish."""
     _late: asyncio.TimerHandle | None = None
     """Ends a head that does not come whole."""
 
@@ -70,8 +81,12 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless this is still the same head."""
-        super().data_received(data)
+        """Read on, unless this is still the same head, or still nothing of a body."""
+        self._unset_keepalive_if_required()
+        self._around += len(data)
+        rest = self._read(data)
+        while rest:
+            rest = self._read(rest)
         if self._head is not None:
             self._head += len(data)
             if self.transport.is_closing():
@@ -80,8 +95,23 @@ class HttpProtocol(HttpToolsProtocol):
                 self.send_400_response("The request's head is too large.")
             elif self._late is None:
                 self._late = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+        elif self._around > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("Too much stands around the request's body.")
         elif self.cycle is None or self.cycle.response_complete:
             self._expect_a_head()  # what came was less than the beginning of one
+
+    def _read(self, data: bytes) -> bytes:
+        """Read, and return what is to be read next."""
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as wish:
+            self.parser = HttpRequestParser(self)  # the other has ended where its line is to be closed
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+            return self._instead + data[wish.args[0] :]
+        except HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("Invalid HTTP request received.")
+        return b""
 
     def _expect_a_head(self) -> None:
         """Close the connection if none begins for as long as one is kept between two requests."""
@@ -122,7 +152,24 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Count no more."""
-        self._head = None
+        """Count no more, and keep what comes later from the headers."""
+        method: bytes = self.parser.get_method()
+        if self.parser.should_upgrade() and method != b"CONNECT":
+            lines = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+            version = self.parser.get_http_version().encode()
+            self._instead = b"\r\n".join([b"%b %b HTTP/%b" % (method, self.url, version), *lines, b"", b""])
+            return
+        self._head, self._around, self._instead = None, 0, b""
         self._head_is_over()
         super().on_headers_complete()
+        self.headers = []
+
+    def on_body(self, body: bytes) -> None:
+        """Count from here."""
+        self._around = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Go on, unless it begins anew."""
+        if not self._instead:
+            super().on_message_complete()

@@ -22,12 +22,20 @@ _SECONDS = 60
 _LARGE = 3_000_000
 
 
-async def _app(scope: Scope, _receive: Receive, send: Send) -> None:
+async def _app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["path"] == "/stream":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"first", "more_body": True})
         await asyncio.Event().wait()
     body = b"x" * _LARGE if scope["path"] == "/large" else scope["path"].encode()
+    if scope["path"] == "/said":
+        body = repr([value for name, value in scope["headers"] if name == b"x-forwarded-for"]).encode()
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body, more = body + message["body"], message["more_body"]
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -124,3 +132,79 @@ async def test_many_requests_on_one_line_are_not_one_long_head():
         for _ in range(40):
             writer.write(b"GET /again HTTP/1.1\r\nHost: here\r\nX-Some: " + b"y" * 2000 + b"\r\n\r\n")
             assert await _answer(reader) == b"/again"
+
+
+_UPGRADE = b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+"""As Java's own client asks of every server that it does not reach by https (RFC 7540, 3.2)."""
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "the body comes later"])
+@pytest.mark.parametrize(
+    "body",
+    [b"Content-Length: 5\r\n\r\nwords", b"Transfer-Encoding: chunked\r\n\r\n5\r\nwords\r\n0\r\n\r\n"],
+    ids=["length", "chunks"],
+)
+async def test_whoever_would_rather_speak_another_protocol_is_understood_in_this_one(body: bytes, apart: bool):
+    async with connected() as (reader, writer):
+        head, _, content = body.partition(b"\r\n\r\n")
+        writer.write(b"POST /said HTTP/1.1\r\nHost: here\r\n" + _UPGRADE + head + b"\r\n\r\n")
+        if apart:
+            await asyncio.sleep(0.05)
+        writer.write(content)
+        assert await _answer(reader) == b"[]words"
+        assert await reader.read() == b""
+
+
+async def test_what_comes_after_an_upgrade_that_is_not_made_is_a_body_and_no_request():
+    within = b"GET /within HTTP/1.1\r\nHost: here\r\n\r\n"
+    async with connected() as (reader, writer):
+        writer.write(b"POST /said HTTP/1.1\r\nHost: here\r\nConnection: upgrade\r\nUpgrade: websocket\r\n")
+        writer.write(b"Content-Length: %d\r\n\r\n" % len(within))
+        await asyncio.sleep(0.05)
+        writer.write(within + b"GET /after HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert await _answer(reader) == b"[]" + within
+        assert await _answer(reader) == b"/after"
+
+
+async def test_nobody_is_connected_through():
+    async with connected() as (reader, writer):
+        writer.write(b"CONNECT there:443 HTTP/1.1\r\nHost: there:443\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 400")
+
+
+async def test_what_follows_a_body_is_no_header():
+    """A proxy says who is at the other end in headers, and takes out of them what that one says (RFC 9110, 6.5.1)."""
+    async with connected() as (reader, writer):
+        writer.write(b"POST /said HTTP/1.1\r\nHost: here\r\nX-Forwarded-For: 192.0.2.1\r\n")
+        writer.write(b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n")
+        assert await _answer(reader) == b"[b'192.0.2.1']x"
+
+
+@pytest.mark.parametrize("path", [b"/said", b"/answered"])
+@pytest.mark.parametrize(
+    ("before", "part"),
+    [
+        (b"1\r\nx\r\n0\r\n", b"X-Some: y\r\n"),
+        (b"1\r\nx\r\n0\r\nX-Long: ", b"y"),
+        (b"1\r\nx\r\n1; some=", b"y"),
+    ],
+    ids=["trailers", "a trailer", "a chunk's extension"],
+)
+async def test_what_is_no_body_and_has_no_end_is_refused(before: bytes, part: bytes, path: bytes):
+    head = b"POST " + path + b" HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with connected() as (reader, writer):
+        writer.write(head + before)
+        await asyncio.sleep(0.05)  # part of it is read with what counts
+        writer.write((part * (MAX_HEAD_BYTES + 1))[: MAX_HEAD_BYTES + 1])
+        async with asyncio.timeout(5):
+            assert b"HTTP/1.1 400" in await reader.read()
+
+
+async def test_many_small_parts_are_one_body():
+    async with connected() as (reader, writer):
+        writer.write(b"POST /said HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(20):
+            writer.write(b"1\r\nx\r\n" * 1000)
+            await asyncio.sleep(0.005)
+        writer.write(b"0\r\n\r\n")
+        assert await _answer(reader) == b"[]" + b"x" * 20_000
