@@ -26,7 +26,7 @@ _ASKED: Final = """
 SELECT r.report_id, r.ticket_id, r.ticket_ref, r.language, r.turn, r.outcome, r.reason, r.settled_at, r.expected_at,
        s.joined_revision, s.joined_at,
        i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
-       i.changed_at, i.area, i.device, i.progress, i.storm, i.kind, t.closed_at
+       i.changed_at, i.area, i.device, i.progress, i.storm, i.kind, i.account_id, t.closed_at
 FROM report r
 LEFT JOIN ticket t USING (ticket_id)
 LEFT JOIN LATERAL (

@@ -1,8 +1,8 @@
 """What is known about the power at a place: account or telephone number to device, device to an incident above it.
 
 Decided here: which incident answers for a place (open before closed, nearest device first), and for how long a closed
-one does. What is out at one customer's alone, or is a danger, answers for nobody: whoever hears that their outage is
-known hangs up. Never here: whose account or number it is; that never leaves the network model.
+one does. What is out at one customer's alone answers for that account only, and a danger for nobody: whoever hears that
+their outage is known hangs up. Never here: whose account or number it is; that never leaves the network model.
 """
 
 from __future__ import annotations
@@ -29,20 +29,21 @@ _DEEPEST: Final = 200  # devices from a customer up to the substation; also ends
 # The way up is as operated: parents. In a place without a network model the device is a cell and has no parent.
 _AT: Final = """
 WITH RECURSIVE up AS (
-    SELECT n, area, device, 0 AS above
-    FROM unnest($1::int[], $2::text[], $3::text[]) AS asked (n, area, device)
+    SELECT n, area, device, account_id, 0 AS above
+    FROM unnest($1::int[], $2::text[], $3::text[], $4::text[]) AS asked (n, area, device, account_id)
     UNION ALL
-    SELECT up.n, up.area, d.parent, up.above + 1
+    SELECT up.n, up.area, d.parent, up.account_id, up.above + 1
     FROM up CROSS JOIN LATERAL (
         SELECT parent FROM grid.device
         WHERE version = (SELECT version FROM grid.network_version WHERE is_current) AND id = up.device
         LIMIT 1
     ) AS d
-    WHERE d.parent IS NOT NULL AND up.above < $4
+    WHERE d.parent IS NOT NULL AND up.above < $5
 )
 SELECT DISTINCT ON (up.n) up.n, i.state, i.progress, i.etr, i.restored_at, i.changed_at
 FROM up JOIN incident i ON i.area = up.area AND i.device = up.device
-WHERE i.kind IS NULL AND (i.state IN ('predicted', 'confirmed') OR (i.state = 'restored' AND i.restored_at > $5))
+WHERE (i.kind IS NULL OR (i.kind = 'single' AND i.account_id = up.account_id))
+  AND (i.state IN ('predicted', 'confirmed') OR (i.state = 'restored' AND i.restored_at > $6))
 ORDER BY up.n, i.state = 'restored', up.above, i.changed_at DESC
 """
 
@@ -72,8 +73,10 @@ async def find(pool: Pool, asked: Sequence[PlaceEvidence], now: datetime) -> lis
             places = await resolve_places(cast("asyncpg.Connection[asyncpg.Record]", connection), asked)
         except asyncpg.UndefinedTableError:  # no network model was ever imported here
             return [AtPlace(placed=False)] * len(asked)
-        known = [(n, one.area, one.transformer_id or one.area) for n, one in enumerate(places) if one.area]
-        columns: list[list[Any]] = [list(column) for column in zip(*known, strict=True)] or [[], [], []]
+        known = [
+            (n, one.area, one.transformer_id or one.area, one.account_id) for n, one in enumerate(places) if one.area
+        ]
+        columns: list[list[Any]] = [list(column) for column in zip(*known, strict=True)]
         rows = await connection.fetch(_AT, *columns, _DEEPEST, now - _OVER_FOR) if known else []
     found = {
         row["n"]: AtPlace(

@@ -136,3 +136,5 @@ CREATE INDEX IF NOT EXISTS notice_planned ON notice (planned_id, recipient_id) W
 ALTER TABLE notice ADD COLUMN IF NOT EXISTS closed_at timestamptz;
 -- Added later: one customer's premises, or a danger, where it is no outage of all under the device.
 ALTER TABLE incident ADD COLUMN IF NOT EXISTS kind text;
+-- Added later: whose premises. Their own question is answered, no neighbour's.
+ALTER TABLE incident ADD COLUMN IF NOT EXISTS account_id text;

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _STANDINGS: Final = """
 SELECT incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at, area, device,
-       progress, storm, kind
+       progress, storm, kind, account_id
 FROM incident WHERE incident_id = ANY($1::uuid[])
 """
 # Of who left the address stays unknown: a record of where their report goes has it, and is no word of theirs.
@@ -87,14 +87,15 @@ ORDER BY n.seq
 """
 _SAVE_STANDINGS: Final = """
 INSERT INTO incident (incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at,
-                      area, device, progress, storm, kind)
+                      area, device, progress, storm, kind, account_id)
 SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[], $5::int[], $6::timestamptz[], $7::int[],
-                     $8::int[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::text[])
+                     $8::int[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::text[],
+                     $15::text[])
 ON CONFLICT (incident_id) DO UPDATE SET
     revision = excluded.revision, state = excluded.state, etr = excluded.etr, etr_since = excluded.etr_since,
     restored_at = excluded.restored_at, state_since = excluded.state_since, known_since = excluded.known_since,
     changed_at = excluded.changed_at, area = excluded.area, device = excluded.device, progress = excluded.progress,
-    storm = excluded.storm, kind = excluded.kind
+    storm = excluded.storm, kind = excluded.kind, account_id = excluded.account_id
 """
 # A report's incident and its settlement may be told of by two partitions at once: the order of ids again.
 _SAVE_REPORTS: Final = """
@@ -368,6 +369,7 @@ def standing_of(row: Record) -> Standing:
         progress=row["progress"],
         storm=row["storm"],
         kind=row["kind"],
+        account_id=row["account_id"],
     )
 
 

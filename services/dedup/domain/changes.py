@@ -363,6 +363,7 @@ class Changes:
             network_change=incident.network_change,
             storm=state.stormy(self._now.timestamp()) or None,
             kind=None if incident.kind is e.Kind.OUTAGE else incident.kind.value,
+            account_id=incident.premises if incident.kind is e.Kind.SINGLE else None,
         )
 
 

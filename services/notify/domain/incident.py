@@ -33,6 +33,7 @@ class Standing:
         progress: Last thing the crew said.
         storm: Whether its area was in a storm when this was said.
         kind: What it is if no outage of all under the device: one customer's premises, or a danger.
+        account_id: Whose premises.
     """
 
     incident_id: UUID
@@ -49,6 +50,7 @@ class Standing:
     progress: str | None = None
     storm: bool = False
     kind: str | None = None
+    account_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ def evolve(standing: Standing | None, change: IncidentChanged) -> Standing:
         progress=change.stage,
         storm=bool(change.storm),
         kind=change.kind,
+        account_id=change.account_id,
     )
 
 

@@ -33,6 +33,7 @@ T2,F2,transformer,0,32.101,118.801
 CUSTOMERS = """account_id,transformer_id,lat,lon,address,phone
 A1,T1,32.0011,118.7011,鼓楼区1号,13800138001
 A2,T2,32.1011,118.8011,鼓楼区2号,13800138002
+A3,T1,32.0012,118.7012,鼓楼区3号,13800138003
 """
 
 
@@ -138,6 +139,25 @@ async def test_what_is_out_at_one_home_or_is_a_danger_is_no_outage_of_the_neighb
     await desk.take(changed(desk, 2, 1, area="S1", device="F1"))
     (found,) = await at(client, {"account_id": "A1"})
     assert found["outage"] == "known"
+
+
+async def test_whose_home_alone_is_out_hears_of_it_and_no_neighbour_does(
+    desk: Desk, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    await import_grid(desk, tmp_path)
+    now = clock.now()
+    theirs = {"kind": "single", "account_id": "A1", "area": "S1", "device": "T1"}
+    asked = ({"account_id": "A1"}, {"phone": "13800138001"}, {"account_id": "A3"}, {"lat": 32.0011, "lon": 118.7011})
+    await desk.take(changed(desk, 1, 1, etr=now + timedelta(hours=2), **theirs), now=now)
+    own, own_number, beside, nobody = await at(client, *asked)
+    for found in (own, own_number):
+        assert found["outage"] == "known"
+        assert found["etr"] is not None
+    assert beside["outage"] == nobody["outage"] == "not_known"
+
+    over = changed(desk, 1, 2, state=IncidentState.RESTORED, restored_at=now - timedelta(minutes=5), **theirs)
+    await desk.take(over, now=now)
+    assert [found["outage"] for found in await at(client, *asked)] == ["restored", "restored", "not_known", "not_known"]
 
 
 async def test_an_outage_that_ended_hours_ago_is_not_spoken_of(

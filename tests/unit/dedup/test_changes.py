@@ -126,15 +126,15 @@ def test_the_trace_is_that_of_the_message_that_caused_it(ieee123: Tree, rules: R
 
 
 def test_what_is_no_outage_of_all_under_a_device_says_so(ieee123: Tree, rules: Rules) -> None:
-    """Who asks about a place must not hear that a neighbour's own fuse, or a danger, is their outage."""
+    """Who asks about a place must not hear that a neighbour's fuse, or a danger, is theirs; whose fuse it is must."""
     _, changed, _ = batch(
         AreaState(AREA, ieee123, rules),
-        a_report(AREA, "A0TR00023", "street", 0),
-        a_report(AREA, "A0TR00026", "own fuse", 1, only_mine=True),
+        a_report(AREA, "A0TR00023", "street", 0, account="0000000021"),
+        a_report(AREA, "A0TR00026", "own fuse", 1, only_mine=True, account="0000000023"),
         a_report(AREA, "A0TR00104", "wire", 2, hazards=("wire_down",)),
     )
-    assert {change.device.id: change.kind for change in changed} == {
-        "A0TR00023": None,
-        "A0TR00026": "single",
-        "A0TR00104": "hazard",
+    assert {change.device.id: (change.kind, change.account_id) for change in changed} == {
+        "A0TR00023": (None, None),
+        "A0TR00026": ("single", "0000000023"),
+        "A0TR00104": ("hazard", None),
     }
