@@ -10,14 +10,27 @@ import jsonschema
 import pytest
 import yaml
 
+from services.cli.commands import docs
 from services.cli.commands.docs import stale
-from services.cli.documents import write_documents
+from services.cli.documents import documents, write_documents
 from services.cli.record_examples import examples_of
 from services.contracts.topics import AT_LEAST_ONCE, DISPATCH_ORDER, TOPICS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "contracts"
 ROOMS = {"intake", "router", "dedup", "notify"}
 ASYNCAPI = yaml.safe_load((FOLDER / "asyncapi.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module", name="texts")
+def _texts() -> dict[str, str]:
+    return documents()
+
+
+@pytest.fixture(autouse=True)
+def _made_once(texts: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare and write what was made once: to make it takes two seconds."""
+    monkeypatch.setattr(docs, "documents", lambda: texts)
+    monkeypatch.setattr("services.cli.documents.documents", lambda: texts)
 
 
 def test_the_committed_documents_are_current():
