@@ -145,17 +145,8 @@ def receive(
         case.last_at = max(before.last_at, at)
         if isinstance(entry, Joined):
             _add_thread(case, entry, at, bounds)
-    classification = classification_of(facts, case.located, rules.keywords, case.work)
     told_at = min(facts.outage_at or facts.opened_at, contact.received_at)
-    _report(case, classification, max(told_at, contact.received_at - bounds.event_lag))
-    return _decide(case, classification, rules, now)
-
-
-def _report(case: _Case, classification: Classification, outage_at: datetime) -> None:
-    """Let the ticket's one outage report go out, if it can and has not."""
-    if case.report is ReportState.NONE and is_ready(classification, case.facts, case.located.place):
-        case.report = ReportState.SENT
-        case.reported_at = outage_at
+    return _decide(case, rules, now, outage_at=max(told_at, contact.received_at - bounds.event_lag))
 
 
 def by_person(work: Work | None, located: Located) -> Located:
@@ -236,13 +227,11 @@ def settle(before: Ticket, *, answered: bool, reason: str, rules: Rules, now: da
     """
     if before.report not in ({ReportState.SENT} if answered else {ReportState.SENT, ReportState.ANSWERED}):
         return before
-    case = replace(
-        _case(before),
-        version=before.version + 1,
-        report=ReportState.ANSWERED if answered else ReportState.RETURNED,
-        needs_person=before.needs_person if answered else reason,
-    )
-    return _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
+    case = _case(before)
+    case.version += 1
+    case.report = ReportState.ANSWERED if answered else ReportState.RETURNED
+    case.needs_person = before.needs_person if answered else reason
+    return _decide(case, rules, now)
 
 
 def placed(before: Ticket, *, answered: bool, rules: Rules, bounds: Bounds, now: datetime) -> Ticket:
@@ -254,17 +243,13 @@ def placed(before: Ticket, *, answered: bool, rules: Rules, bounds: Bounds, now:
     """
     if before.report not in {ReportState.RETURNED, ReportState.SENT if answered else ReportState.ANSWERED}:
         return before
-    needs_person = before.needs_person
+    case = _case(before)
+    case.version += 1
+    case.report = ReportState.ANSWERED if answered else ReportState.SENT
     if before.report is ReportState.RETURNED:
         since = before.reported_at or before.facts.opened_at
-        needs_person = FOLLOW_UP if before.last_at - since >= bounds.follow_up else None
-    case = replace(
-        _case(before),
-        version=before.version + 1,
-        report=ReportState.ANSWERED if answered else ReportState.SENT,
-        needs_person=needs_person,
-    )
-    return _decide(case, classification_of(before.facts, case.located, rules.keywords, before.work), rules, now)
+        case.needs_person = FOLLOW_UP if before.last_at - since >= bounds.follow_up else None
+    return _decide(case, rules, now)
 
 
 def route_again(
@@ -275,11 +260,11 @@ def route_again(
     A person corrected what it is (``corrected``) or said where, or a ticket that it stands for needs a person. What is
     an outage with a place by that is reported, as of when the customer told of it.
     """
-    case = replace(_case(before), needs_person=needs_person or before.needs_person)
-    classification = classification_of(before.facts, case.located, rules.keywords, before.work)
-    if corrected or (before.work is not None and before.work.place is not None):
-        _report(case, classification, before.facts.outage_at or before.facts.opened_at)
-    decided = _decide(case, classification, rules, now)
+    case = _case(before)
+    case.needs_person = needs_person or before.needs_person
+    by_people = corrected or (before.work is not None and before.work.place is not None)
+    outage_at = before.facts.outage_at or before.facts.opened_at
+    decided = _decide(case, rules, now, outage_at=outage_at if by_people else None)
     return replace(decided, change=before.change)
 
 
@@ -320,8 +305,12 @@ def classification_of(facts: Facts, located: Located, keywords: Keywords, work: 
     )
 
 
-def _decide(case: _Case, classification: Classification, rules: Rules, now: datetime) -> Ticket:
+def _decide(case: _Case, rules: Rules, now: datetime, *, outage_at: datetime | None = None) -> Ticket:
+    """Decide on a ticket; its one outage report goes out, if it can and has not, where it is said as of when."""
     place = case.located.place
+    classification = classification_of(case.facts, case.located, rules.keywords, case.work)
+    if outage_at is not None and case.report is ReportState.NONE and is_ready(classification, case.facts, place):
+        case.report, case.reported_at = ReportState.SENT, outage_at
     priority, priority_rule = priority_of(classification, place.customer_class)
     taken = take(rules.tree, attributes(classification, place, standing_of(case, priority)), now, rules.duty)
     planned_at, step = _waited(case.was, taken, now)
