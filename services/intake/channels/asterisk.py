@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from services.intake.channels.contact import Accepted, NotAContact
 from services.intake.channels.payload import event_id, is_utf8, read_object
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields
-from services.intake.channels.vendor import accept_call, digest, menu_path, number_of, part
+from services.intake.channels.vendor import accept_call, decimal_of, digest, menu_path, number_of, part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -191,10 +191,7 @@ def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _queue(fields: Mapping[str, str], *, answered: bool) -> dict[str, Any]:
-    try:
-        waited = float(fields["holdtime"]) if fields.get("holdtime") else None
-    except ValueError:
-        raise bad_fields(FieldError("HoldTime", "is not a number of seconds")) from None
+    waited = decimal_of(fields.get("holdtime"), "HoldTime")
     return {"name": fields.get("queue") or None, "answered": answered, "wait_s": waited}
 
 
@@ -204,12 +201,9 @@ def _known(number: object) -> str | None:
 
 
 def _epoch(text: str | None) -> str | None:
-    if not text:
+    seconds = decimal_of(text, "Timestamp")
+    if seconds is None:
         return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise bad_fields(FieldError("Timestamp", "is not seconds since 1970")) from None
     if not 0 <= seconds < _LAST_SECOND:
         raise bad_fields(FieldError("Timestamp", "is not seconds since 1970"))
     return datetime.fromtimestamp(seconds, UTC).isoformat()

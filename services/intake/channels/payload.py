@@ -9,6 +9,7 @@ form that cuts by length may end in, is read as the replacement character: what 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,6 +80,18 @@ Instant = Annotated[
 
 Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$", max_length=35)]
 """A BCP 47 language tag; ``zh_CN`` is taken for ``zh-CN``."""
+
+
+def decimal(text: str) -> float:
+    """Read a number that came as text.
+
+    Raises:
+        ValueError: it is none, or one of Python's own: ``1_0``, ``１２`` (other scripts' digits), ``nan``, ``inf``.
+    """
+    found = float(text)
+    if not text.isascii() or "_" in text or not math.isfinite(found):
+        raise ValueError("is not a number")
+    return found
 
 
 def language_tag(locale: str | None) -> str | None:

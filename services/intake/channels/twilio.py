@@ -23,7 +23,7 @@ from xml.sax.saxutils import escape, quoteattr
 from services.intake.channels.contact import Accepted, NotAContact
 from services.intake.channels.phone import DEEPEST_MENU, LONGEST_KEY
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields
-from services.intake.channels.vendor import accept_call, digest, menu_path, number_of
+from services.intake.channels.vendor import accept_call, decimal_of, digest, menu_path, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,14 +117,14 @@ def _what(fields: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, Any] 
     status = fields.get("CallStatus", "")
     # Before the recording: what a transcription is of comes with its text.
     if heard := fields.get("TranscriptionText") or fields.get("SpeechResult"):
-        confidence = _number(fields.get("Confidence"), "Confidence")
+        confidence = decimal_of(fields.get("Confidence"), "Confidence")
         return {"event": "transcript", "transcript": {"text": heard, "confidence": confidence}}
     if "TranscriptionSid" in fields:
         return NotAContact("transcription")
     if "RecordingUrl" in fields and "RecordingSid" in fields:
         if fields.get("RecordingStatus", "completed") != "completed":
             return NotAContact("recording")
-        duration = _number(fields.get("RecordingDuration"), "RecordingDuration")
+        duration = decimal_of(fields.get("RecordingDuration"), "RecordingDuration")
         return {"event": "recording", "recording": {"url": fields["RecordingUrl"], "duration": duration}}
     if "Digits" in fields:
         return _keys(fields["Digits"], ours)
@@ -132,7 +132,7 @@ def _what(fields: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, Any] 
         answered = (fields.get("QueueResult") or fields.get("DialCallStatus")) in _REACHED_AGENT
         return {
             "event": "queue_exit",
-            "queue": {"answered": answered, "wait_s": _number(fields.get("QueueTime"), "QueueTime")},
+            "queue": {"answered": answered, "wait_s": decimal_of(fields.get("QueueTime"), "QueueTime")},
         }
     if status in _OVER:
         return {"event": "ended"}
@@ -154,15 +154,6 @@ def _keys(digits: str, ours: Mapping[str, str]) -> dict[str, Any] | NotAContact:
         return {"event": "dtmf", "account_no": keyed}
     path = [*(menu_path(ours.get("menu_path")) or ()), keyed]
     return {"event": "dtmf", "digits": keyed, "menu_path": path[:DEEPEST_MENU]}
-
-
-def _number(text: str | None, name: str) -> float | None:
-    if not text:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise bad_fields(FieldError(name, "is not a number")) from None
 
 
 def _time(text: str | None) -> str | None:

@@ -15,8 +15,9 @@ import orjson
 from pydantic import ValidationError
 
 from services.intake.channels.contact import TIMED_BY_US, Accepted
+from services.intake.channels.payload import decimal
 from services.intake.channels.phone import PhoneEvent, contact_of_event
-from services.intake.channels.refusal import PayloadRefusedError, Reason, bad_fields, from_validation
+from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields, from_validation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +76,18 @@ def digest(told: object) -> str:
 def number_of(value: object) -> str | None:
     """Return a calling or called number; what is no short text is as good as withheld."""
     return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_NUMBER else None
+
+
+def decimal_of(text: str | None, name: str) -> float | None:
+    """Return the number in a vendor's field of text; None where it is absent or empty.
+
+    Raises:
+        PayloadRefusedError: it is no number.
+    """
+    try:
+        return decimal(text) if text else None
+    except ValueError:
+        raise bad_fields(FieldError(name, "is not a number")) from None
 
 
 def menu_path(dotted: object) -> Any:

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from services.contracts.values import Attachment, Channel, Position
 from services.intake.channels.contact import Accepted, NotAContact, contact_of, heard_of, reply_to
 from services.intake.channels.conversation import Piece
+from services.intake.channels.payload import decimal
 from services.intake.channels.phrases import Command, Prompt
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields, stranger
 from services.intake.channels.source import MessageMode
@@ -353,7 +354,7 @@ def _position(
 ) -> Position | None:
     """``Location_X`` is the latitude, ``Location_Y`` the longitude."""
     try:
-        lat, lon = float(fields[north]), float(fields[east])
+        lat, lon = decimal(fields[north]), decimal(fields[east])
         return Position(lat=lat, lon=lon, crs=source.location_crs)
     except (KeyError, ValueError):
         return None

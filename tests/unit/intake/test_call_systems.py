@@ -299,6 +299,16 @@ def test_of_an_outbound_call_the_customer_is_the_one_called() -> None:
     assert made.phone == "+8613800138000"
 
 
+@pytest.mark.parametrize("said", ["1_0", "１２", "nan", "inf", "many"])
+def test_what_only_python_takes_for_a_number_is_none(said: str) -> None:
+    def manager(text: str) -> Any:
+        return lambda: asterisk.accept(SOURCE, text.encode(), None, NOW)
+
+    assert wrong_fields(lambda: webhook(CallStatus="completed", QueueResult="hangup", QueueTime=said)) == {"QueueTime"}
+    assert wrong_fields(manager(f"Event: AgentConnect\nUniqueid: 1\nHoldTime: {said}")) == {"HoldTime"}
+    assert wrong_fields(manager(f"Event: Hangup\nUniqueid: 1\nTimestamp: {said}")) == {"Timestamp"}
+
+
 def wrong_fields(call: Any) -> set[str]:
     with pytest.raises(PayloadRefusedError) as caught:
         call()

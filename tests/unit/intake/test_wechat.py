@@ -75,7 +75,10 @@ def test_location_x_is_the_latitude() -> None:
     assert made.address == "天河区"
 
 
-@pytest.mark.parametrize("place", [{"Location_X": "113", "Location_Y": "23"}, {"Location_X": "nan"}, {}])
+@pytest.mark.parametrize(
+    "place",
+    [{"Location_X": "113", "Location_Y": "23"}, {"Location_X": "nan"}, {"Location_X": "2_3", "Location_Y": "113"}, {}],
+)
 def test_a_location_that_cannot_be_read_is_still_a_contact(place: dict[str, str]) -> None:
     made = message("location", Label="天河区", **place)
     assert made.position is None
