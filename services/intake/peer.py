@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -83,23 +84,30 @@ def _certificate(forwarded: str) -> bytes | None:
     whatever its manual says: a URI or DNS name with a comma in it looks as if another element began there. So no hash
     counts after such a field: whose certificate it tells of cannot be known.
     """
-    said: str | None = None
-    chosen = False
-    end, place = ",", 0
-    while end:
-        field = _FIELD.match(forwarded, place)
-        if field is None or (chosen and end == ","):
-            return None
-        said = None if end == "," else said
-        name, value, end = field.groups()
-        place = field.end()
-        if name == "Hash" and said is None:
-            if chosen:
-                return None
-            said = value.strip()
-        chosen = chosen or not (value.startswith('"') or name in _OF_THE_PROXY)
-    found = _HASH.fullmatch(said or "")
+    *sent, ours = _elements(forwarded)
+    place = next((n for n, (name, _) in enumerate(ours) if name == "Hash"), None)
+    if place is None:
+        return None
+    before = [*chain.from_iterable(sent), *ours[:place]]
+    if not all(value.startswith('"') or name in _OF_THE_PROXY for name, value in before):
+        return None
+    found = _HASH.fullmatch(ours[place][1].strip())
     return None if found is None else bytes.fromhex(found[1])
+
+
+def _elements(forwarded: str) -> list[list[tuple[str, str]]]:
+    """Return the elements of a header, each as its fields in order; one without fields where it cannot be read."""
+    found: list[list[tuple[str, str]]] = [[]]
+    place = 0
+    while (field := _FIELD.match(forwarded, place)) is not None:
+        name, value, end = field.groups()
+        found[-1].append((name, value))
+        if not end:
+            return found
+        if end == ",":
+            found.append([])
+        place = field.end()
+    return [[]]
 
 
 @lru_cache(_MOST_HOSTS)
