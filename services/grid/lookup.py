@@ -50,8 +50,7 @@ if TYPE_CHECKING:
     from services.grid.address import Address
     from services.grid.evidence import PlaceEvidence, PlaceRules, Question
     from services.grid.place import ResolvedPlace, Weighed
-
-    Connection = asyncpg.Connection[asyncpg.Record]
+    from services.runtime.postgres import Connection
 
 # ruff: noqa: S608 - the only text put into the queries is ours, and constant
 _CUSTOMER: Final = "account_id, transformer_id, phone, status, priority, language, lat, lon, address, voltage_kv"

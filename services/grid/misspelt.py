@@ -15,9 +15,7 @@ from services.grid.found import Search
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import asyncpg
-
-    Connection = asyncpg.Connection[asyncpg.Record]
+    from services.runtime.postgres import Connection
 
 MOST_ALIKE: Final = 128
 """Addresses of one batch whose streets are looked for: who sends many that nobody has is not paid for by everybody."""

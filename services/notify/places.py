@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
@@ -70,7 +70,7 @@ async def find(pool: Pool, asked: Sequence[PlaceEvidence], now: datetime) -> lis
     """Return what is known of each place, in order, by two queries."""
     async with pool.acquire() as connection:
         try:
-            places = await resolve_places(cast("asyncpg.Connection[asyncpg.Record]", connection), asked)
+            places = await resolve_places(connection, asked)
         except asyncpg.UndefinedTableError:  # no network model was ever imported here
             return [AtPlace(placed=False)] * len(asked)
         known = [

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -65,7 +65,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    import asyncpg
     from prometheus_client import Counter as Metric
 
     from services.contracts.topics import Topic
@@ -282,7 +281,7 @@ async def _free(tx: Transaction, before: Mapping[UUID, Ticket]) -> frozenset[str
     """Return which of the agents who had closed tickets could have them back; no query where none is closed."""
     works = [work_of(ticket) for ticket in before.values()]
     had = {work.known_agent for work in works if not work.open and work.known_agent is not None}
-    return await roster.free(cast("asyncpg.Connection[asyncpg.Record]", tx), had) if had else frozenset()
+    return await roster.free(tx, had) if had else frozenset()
 
 
 async def _keep_for_known(tx: Transaction, before: Mapping[UUID, Ticket], work: _Outcome) -> None:
@@ -294,7 +293,7 @@ async def _keep_for_known(tx: Transaction, before: Mapping[UUID, Ticket], work: 
     keys = {handle.key for theirs in handles.values() for handle in theirs}
     if not keys:
         return
-    known = await roster.known(cast("asyncpg.Connection[asyncpg.Record]", tx), keys, work.book.now - known_for)
+    known = await roster.known(tx, keys, work.book.now - known_for)
     for ticket in waiting if known else ():
         theirs = [known[handle.key] for handle in handles[ticket.ticket_id] if handle.key in known]
         work.did(ticket, keeping(ticket, theirs, work.desk, work.book.now))
@@ -342,9 +341,8 @@ def _redirected(said: Said, tickets: Mapping[UUID, Ticket], rules: Rules, bounds
 async def _weighed(tx: Transaction, wanted: Iterable[Clues]) -> tuple[dict[Clues, Weighed], dict[str, Chain]]:
     """Look up each set of clues and what feeds the devices they speak of, by at most three queries."""
     asked = list(wanted)
-    connection = cast("asyncpg.Connection[asyncpg.Record]", tx)  # a pool's proxy is one in all but type
-    found = await weigh_places(connection, [evidence_of(each) for each in asked])
-    return dict(zip(asked, found, strict=True)), await chains_of(connection, found)
+    found = await weigh_places(tx, [evidence_of(each) for each in asked])
+    return dict(zip(asked, found, strict=True)), await chains_of(tx, found)
 
 
 def _tally(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], reports: int) -> Counter[str]:

@@ -5,7 +5,7 @@ Decided here: what each action must say. Never here: whether it is allowed now.
 # No `from __future__ import annotations`: the doors are made in a loop, and FastAPI reads the types of each.
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -26,9 +26,6 @@ from services.runtime import clock
 from services.runtime.http import Problem, wrong_field
 from services.runtime.keys import Holder, KeyRing, let_in
 from services.runtime.postgres import translated
-
-if TYPE_CHECKING:
-    import asyncpg
 
 
 class Said(BaseModel):
@@ -245,8 +242,7 @@ async def _found(desk: Desk, said: Placed) -> Place:
     evidence = evidence_of(Clues(said.account_id, None, said.position, said.address, said.device))
     with translated():
         async with desk.pool.acquire() as connection:
-            # a pool's proxy is a connection in all but type
-            [found] = await resolve_places(cast("asyncpg.Connection[asyncpg.Record]", connection), [evidence])
+            [found] = await resolve_places(connection, [evidence])
     place = found.as_value()
     field = next(name for name in _WHERE if getattr(said, name))
     if place.area is None:
