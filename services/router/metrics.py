@@ -57,5 +57,4 @@ CLAIM_SECONDS: Final = Histogram(
     "To find and take the next ticket for an agent, in the database",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5),
 )
-AGENTS: Final = Gauge("gridline_router_agents", "Agents by presence", ("presence",))
 POLLING: Final = Gauge("gridline_router_agents_polling", "Agents who wait at this process for a ticket")

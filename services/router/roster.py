@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from asyncpg import Record
+
     from services.router.domain.ticket import Ticket
     from services.runtime.postgres import Connection
 
@@ -210,13 +212,13 @@ async def put(tx: Connection, agent: Agent, now: datetime) -> None:
 async def locked(tx: Connection, agent_id: str) -> Row | None:
     """Return an agent, locked until the transaction ends: what they have cannot change meanwhile."""
     row = await tx.fetchrow(_LOCK, agent_id)
-    return None if row is None else _row(row["body"], row["presence"], row["since"], row["seen_at"])
+    return None if row is None else _row(row)
 
 
 async def signed(tx: Connection, agent_id: str, now: datetime) -> Row | None:
     """Note a sign of an agent and return them, locked until the transaction ends."""
     row = await tx.fetchrow(_SIGN, agent_id, now)
-    return None if row is None else _row(row["body"], row["presence"], row["since"], row["seen_at"])
+    return None if row is None else _row(row)
 
 
 async def alive(tx: Connection, signs: Mapping[str, datetime]) -> None:
@@ -227,7 +229,7 @@ async def alive(tx: Connection, signs: Mapping[str, datetime]) -> None:
 async def one(connection: Connection, agent_id: str) -> Row | None:
     """Return the agent of this id, if there is one."""
     row = await connection.fetchrow(_ONE, agent_id)
-    return None if row is None else _row(row["body"], row["presence"], row["since"], row["seen_at"])
+    return None if row is None else _row(row)
 
 
 async def page(
@@ -235,7 +237,7 @@ async def page(
 ) -> list[Row]:
     """Return agents by id, those after one, of one presence and who serve one queue if that is asked for."""
     found = await connection.fetch(_ALL, after, None if presence is None else presence.value, queue, limit)
-    return [_row(row["body"], row["presence"], row["since"], row["seen_at"]) for row in found]
+    return [_row(row) for row in found]
 
 
 async def seen(tx: Connection, row: Row, presence: Presence, now: datetime) -> None:
@@ -253,7 +255,7 @@ async def remove(tx: Connection, agent_id: str) -> None:
 async def gone(tx: Connection, before: datetime, limit: int) -> list[Row]:
     """Return agents without a sign since ``before``, locked; those another process looks at are passed over."""
     found = await tx.fetch(_GONE, before, limit)
-    return [_row(row["body"], row["presence"], row["since"], row["seen_at"]) for row in found]
+    return [_row(row) for row in found]
 
 
 async def in_hand(connection: Connection, agent_id: str) -> list[Ticket]:
@@ -350,5 +352,6 @@ async def writing_for_ever(tx: Connection, queues: Collection[str] | None, limit
     return [store.read(row["body"]) for row in await tx.fetch(_WRITING, queues, limit)]
 
 
-def _row(body: str, presence: str, since: datetime, seen_at: datetime) -> Row:
-    return Row(Agent.model_validate_json(body, extra="ignore"), Presence(presence), since, seen_at)
+def _row(row: Record) -> Row:
+    agent = Agent.model_validate_json(row["body"], extra="ignore")
+    return Row(agent, Presence(row["presence"]), row["since"], row["seen_at"])

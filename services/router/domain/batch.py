@@ -188,7 +188,7 @@ class Book:
             joins, repeats = self._joins(own, said, facts, others)
         if joins is not None:
             return self._join(joins, own, own_id, said, facts)
-        if (own is None or own.is_young) and (near := self._told_where(said, facts, others)) is not None:
+        if (own is None or own.is_young) and (near := told_where(facts, said.at, others, self.bounds)) is not None:
             facts, told = apart(near.facts, facts), near
         located = self._located(self.clues_of(facts), own)
         if told is not None and not says_where(said.facts):
@@ -237,9 +237,6 @@ class Book:
             # Both are kept beside what they make, so that their ids are no other's.
             found = self._joined[id(known), id(said)] = (join(known, said), known, said)
         return found[0]
-
-    def _told_where(self, said: Said, facts: Facts, others: list[Ticket]) -> Ticket | None:
-        return told_where(facts, said.at, others, self.bounds)
 
     def _open_for(self, handles: Iterable[Reporter]) -> list[Ticket]:
         found = dict.fromkeys(self.ids.get(each, each) for handle in handles for each in self.open.get(handle, ()))

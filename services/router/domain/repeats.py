@@ -18,6 +18,7 @@ from services.contracts.values import Channel, TicketState
 from services.grid.accounts import account_key
 from services.grid.phone import phone_key
 from services.router.domain.classify import Classification, TypeRule
+from services.router.domain.ticket import ReportState
 from services.router.domain.words import normalise
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _relation(
     since = abs(at - ticket.last_at)
     if since > bounds.matter or not same_person(said, ticket):
         return None
-    gone = ticket.report.value != "none"
+    gone = ticket.report is not ReportState.NONE
     apart = ticket.standing is TicketState.MERGED  # a danger is told for the place of the customer who named it
     if (gone or apart) and not set(said.hazards) <= set(ticket.facts.hazards):
         return None  # a danger that the report on its way does not carry
@@ -208,7 +209,7 @@ def _relation(
     if ticket.classification.is_outage:
         # Once a report is out, power may have come and gone: only dedup knows, so a later claim is a report again.
         fresh = ticket.reported_at is None or abs(at - ticket.reported_at) <= bounds.follow_up
-        if ticket.report.value == "answered" or not fresh:
+        if ticket.report is ReportState.ANSWERED or not fresh:
             return None
     elif ticket.classification.fault is None and since > bounds.talk:
         return None  # two questions, or two complaints, of one day

@@ -36,7 +36,6 @@ _THEN: Final = ("complete", "requeue")
 _TIMINGS: Final = {"offer": "offer", "hold": "hold", "declined": "passed", "presence": "presence", "urge": "urge"}
 _OPTIONAL: Final = {"known": "known"}
 _SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
-_LONG_DAY: Final = timedelta(days=1)
 _LONGEST: Final = timedelta(days=3660)
 _ANY_DAY: Final = datetime(2024, 1, 1, tzinfo=UTC)
 _LEAST: Final = 0.001
