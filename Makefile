@@ -15,7 +15,7 @@ $(READY): requirements.lock requirements.bootstrap.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Gridline needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Point PYTHON=... at a newer one.")'
 	@$(PYTHON) -m venv $(VENV) || { echo "Could not make a virtual environment: on Debian and Ubuntu install python3-venv."; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.bootstrap.lock
-	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock || { echo "Could not install the packages above. If one was to be compiled: Linux on ARM and Python 3.14 need a C++ compiler and Python's headers (Debian and Ubuntu: apt install g++ python3-dev). With Python 3.11 to 3.13 on x86-64 or macOS nothing is compiled: make ... PYTHON=python3.13"; exit 1; }
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e .
 	@touch $@
 
