@@ -35,8 +35,9 @@ _SWITCHES: Final = {
 }
 _LINES: Final = frozenset({"ACLineSegment", "SeriesCompensator", "EquivalentBranch"})
 _LOADS: Final = frozenset({"EnergyConsumer", "ConformLoad", "NonConformLoad"})
+_SOURCES: Final = ("EnergySource", "ExternalNetworkInjection")
 _TRANSFORMER: Final = "PowerTransformer"
-_EQUIPMENT: Final = frozenset({*_SWITCHES, *_LINES, *_LOADS, _TRANSFORMER, "EnergySource"})
+_EQUIPMENT: Final = frozenset({*_SWITCHES, *_LINES, *_LOADS, *_SOURCES, _TRANSFORMER})
 _KEPT: Final = frozenset(
     _EQUIPMENT
     | {
@@ -124,18 +125,18 @@ class _Reader:
         self._devices: list[DeviceRow] = []
         self._types: dict[str, str] = {}
         self._customers: list[CustomerRow] = []
+        self._sources = [source for kind in _SOURCES for source in self._of(kind)]
         self._regulators = self._between_equal_voltages()
 
     def network(self) -> CimNetwork:
         self._tell_doubles()
         self._locate()
         self._connect()
-        sources = self._of("EnergySource")
-        if not sources:
-            self._problem("has no EnergySource: nothing is fed")
+        if not self._sources:
+            self._problem(f"has no {' and no '.join(_SOURCES)}: nothing is fed")
         self._throw()
         reached: set[str] = set()
-        for source in sources:
+        for source in self._sources:
             self._grow(source, reached)
         self._tell_unfed(reached)
         self._join_ties()
@@ -237,7 +238,7 @@ class _Reader:
 
     def _feeder_of(self, source: Thing) -> Thing | None:
         """Return the Feeder a source is in, if it is not another's; a lone source is at the head of the first."""
-        if len(self._of("EnergySource")) == 1:
+        if len(self._sources) == 1:
             return next(iter(self._of("Feeder")), None)
         feeder = self._things.get(source.refs.get("EquipmentContainer", ""))
         return feeder if feeder is not None and feeder.kind == "Feeder" and feeder.mrid not in self._types else None
@@ -332,7 +333,7 @@ class _Reader:
         return kilovolts if 0 < kilovolts <= MOST_KILOVOLTS else None
 
     def _substation(self, source: Thing) -> str:
-        named = next(iter(self._of("Substation")), source) if len(self._of("EnergySource")) == 1 else source
+        named = next(iter(self._of("Substation")), source) if len(self._sources) == 1 else source
         self._add(named.mrid, None, DeviceType.SUBSTATION, source, name=named.name)
         return named.mrid
 

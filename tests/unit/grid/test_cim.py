@@ -288,6 +288,16 @@ def test_each_of_several_sources_without_a_breaker_gets_one_of_its_own(tmp_path,
     )
 
 
+def test_what_a_neighbouring_network_feeds_is_fed(tmp_path):
+    first = read_cim(written(tmp_path, *FEEDER))
+    feeder = [equipment("ExternalNetworkInjection", "src", "n0"), *FEEDER[1:]]  # as CGMES files say it
+    assert read_cim(written(tmp_path, *feeder)) == first
+    tie = equipment("Switch", "tie", "n3", "m1", more=OPEN)
+    second = [equipment("EnergySource", "other", "m0"), equipment("Breaker", "c", "m0", "m1"), tie]
+    tree = Tree(read_cim(written(tmp_path, *feeder, *second)).devices)
+    assert [tree.area_of(device) for device in ("b", "c")] == ["src", "other"]
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [
