@@ -5,6 +5,11 @@ Invalid input is ``services.contracts.envelope.RefusedError``: the record goes t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 def in_words(error: BaseException) -> str:
     """Return an error's kind and its text: some begin with their kind, and a timeout has no text."""
@@ -16,12 +21,15 @@ class UnavailableError(Exception):
     """Kafka, Postgres or another system cannot be reached now: back off, then the same message again."""
 
 
-class NoTopicError(UnavailableError):
-    """A topic is not there, though Kafka answers: what is for other topics need not wait for it."""
+class TopicsRefuseError(UnavailableError):
+    """Topics take nothing, though Kafka answers: what is for others need not wait for them.
 
-    def __init__(self, topic: str) -> None:
-        super().__init__(f"kafka: there is no topic {topic}")
-        self.topic = topic
+    ``reasons`` has why, by the topic's plain name: it is missing, its rights or its limits are not as they should be.
+    """
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__(f"kafka: {', '.join(f'{topic}: {reason}' for topic, reason in sorted(reasons.items()))}")
+        self.reasons = reasons
 
 
 class FencedError(Exception):

@@ -5,7 +5,8 @@ unpublished. Per shard one relay, under an advisory lock, takes the waiting rows
 them in id order, waits for all acknowledgements, then deletes the entries. A crash in between repeats records; nothing
 is skipped. Entries are separate because they are a few bytes: no record is written twice.
 
-What is for a topic that is missing is put aside until it is there: an order does not wait for a topic of dead letters.
+What is for a topic that takes nothing (missing, forbidden, with limits of its own) is put aside until it does: an order
+does not wait for a topic of dead letters.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ import structlog
 
 from services.contracts.envelope import Outgoing, encode
 from services.runtime import clock, metrics
-from services.runtime.errors import NoTopicError, UnavailableError
+from services.runtime.errors import TopicsRefuseError, UnavailableError
 from services.runtime.failpoints import failpoint
 from services.runtime.postgres import translated
 from services.runtime.producer import refuse_oversize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     import asyncpg
@@ -45,8 +46,8 @@ _LOCK_RETRY_SECONDS: Final = 1.0
 _SILENCE_SECONDS: Final = 5.0
 _ASIDE: Final = 100
 """Shards from this multiple of their number on have no relay: what is put aside is taken in again from there."""
-_MISSING_SECONDS: Final = 5.0
-"""How often a missing topic is looked for."""
+_TRY_SECONDS: Final = 5.0
+"""How often a topic that refused is tried again."""
 
 _TAKE: Final = """
 SELECT CASE WHEN pg_try_advisory_lock($1, $2) THEN set_config('idle_session_timeout', $3, false) END
@@ -86,6 +87,7 @@ FROM (
 ) AS w CROSS JOIN LATERAL (SELECT * FROM outbox WHERE id = w.id LIMIT 1) AS o
 ORDER BY o.id
 """
+_ROWS: Final = "SELECT id, topic, key, value, headers FROM outbox WHERE id = ANY($1::bigint[]) ORDER BY id"
 _PUT_ASIDE: Final = "UPDATE outbox_waiting SET shard = $1 WHERE shard = $2 AND id = ANY($3::bigint[])"
 _TAKE_IN: Final = "UPDATE outbox_waiting SET shard = $1 WHERE shard >= $2 AND shard % $2 = $1"
 _OLDEST: Final = """
@@ -185,9 +187,10 @@ class Relay:
         self._outbox = outbox
         self._shard = shard
         self._shards = settings.outbox_shards
+        self._put_aside_in = shard + _ASIDE * settings.outbox_shards
         self._took_in_at = float("-inf")
-        self._missing: set[str] = set()
-        self._look_at = 0.0
+        self._refusing: dict[str, int] = {}  # topic to the first row that is put aside for it
+        self._try_at = 0.0
         self._log = structlog.get_logger().bind(shard=shard)
 
     async def run(self) -> None:
@@ -218,11 +221,11 @@ class Relay:
             await connection.execute("SET synchronous_commit = off")
             # What waits comes and goes too fast for statistics: rows are found by their ids, whatever these say.
             await connection.execute("SET enable_seqscan = off")
-            self._forget_missing()
+            self._take_all_in()
             page = await self._unpublished(connection)
             while True:
                 self._outbox.rest(self._shard)
-                if await self._has_found_missing():
+                if await self._is_taken_again(connection):
                     page = []  # what was put aside comes before it
                 page = await self._publish(connection, page) if page else await self._unpublished(connection)
                 if not page:
@@ -234,47 +237,59 @@ class Relay:
     async def _unpublished(self, connection: Connection) -> list[asyncpg.Record]:
         """Return the first page, also of shards that there were more of before: nobody else publishes those."""
         now = clock.monotonic()
-        if not self._missing and now - self._took_in_at >= _IDLE_SECONDS:  # not at each look: an order waits for it
+        if not self._refusing and now - self._took_in_at >= _IDLE_SECONDS:  # not at each look: an order waits for it
             self._took_in_at = now
             await connection.execute(_TAKE_IN, self._shard, self._shards)
         return await connection.fetch(_DONE_AND_NEXT, self._shard, _PAGE, [])
 
-    def _forget_missing(self) -> None:
+    def _take_all_in(self) -> None:
         """Take in at the next look what was put aside, before anything that is for the same topics."""
-        self._missing.clear()
+        self._refusing.clear()
         self._took_in_at = float("-inf")
 
-    async def _has_found_missing(self) -> bool:
-        """Look now and then whether a missing topic is there; if so, all are tried again."""
+    async def _is_taken_again(self, connection: Connection) -> bool:
+        """Try now and then the first of what is put aside for each topic; where one is taken, all is tried again."""
         now = clock.monotonic()
-        if not self._missing or now < self._look_at:
+        if not self._refusing or now < self._try_at:
             return False
-        self._look_at = now + _MISSING_SECONDS
-        for topic in self._missing:
-            if not await self._producer.lacks(topic):
-                self._forget_missing()
-                return True
-        return False
+        refused = await self._send(await connection.fetch(_ROWS, list(self._refusing.values())))
+        taken = [row for topic, row in self._refusing.items() if topic not in refused]
+        if not taken:
+            return False
+        await connection.execute(_DONE_AND_NEXT, self._put_aside_in, 0, taken)
+        self._take_all_in()
+        return True
+
+    async def _send(self, page: Sequence[asyncpg.Record]) -> Mapping[str, str]:
+        """Send rows; return which topics refuse what is for them, and why. All else is acknowledged.
+
+        Raises:
+            UnavailableError: not everything was acknowledged; the rows go on waiting and are sent again.
+        """
+        try:
+            await self._producer.send_batch(
+                [Outgoing(row["topic"], row["key"], row["value"], unpack_headers(row["headers"])) for row in page]
+            )
+        except TopicsRefuseError as error:
+            metrics.UNAVAILABLE.labels("relay").inc()
+            self._try_at = clock.monotonic() + _TRY_SECONDS
+            for topic, reason in error.reasons.items():
+                self._log.error("topic_refuses", topic=topic, reason=reason)
+            return error.reasons
+        return {}
 
     async def _publish(self, connection: Connection, page: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
         """Publish a page and note that it is; return the next.
 
         Raises:
-            UnavailableError: not everything was acknowledged; the rows go on waiting and are sent again.
+            UnavailableError: as ``_send`` does.
         """
-        if aside := [row["id"] for row in page if row["topic"] in self._missing]:
-            await connection.execute(_PUT_ASIDE, self._shard + _ASIDE * self._shards, self._shard, aside)
-            return await connection.fetch(_DONE_AND_NEXT, self._shard, _PAGE, [])
-        try:
-            await self._producer.send_batch(
-                [Outgoing(row["topic"], row["key"], row["value"], unpack_headers(row["headers"])) for row in page]
-            )
-        except NoTopicError as error:
-            metrics.UNAVAILABLE.labels("relay").inc()
-            self._log.error("topic_missing", topic=error.topic, reason=str(error))
-            self._missing.add(error.topic)
-            self._look_at = clock.monotonic() + _MISSING_SECONDS
-            return list(page)
+        refused = await self._send([row for row in page if row["topic"] not in self._refusing])
+        if aside := [row for row in page if row["topic"] in refused or row["topic"] in self._refusing]:
+            for row in aside:
+                self._refusing.setdefault(row["topic"], row["id"])
+            await connection.execute(_PUT_ASIDE, self._put_aside_in, self._shard, [row["id"] for row in aside])
+            page = [row for row in page if row["topic"] not in self._refusing]
         failpoint("relay.published")
         now = clock.now()
         following = await connection.fetch(_DONE_AND_NEXT, self._shard, _PAGE, [row["id"] for row in page])

@@ -13,17 +13,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, NodeNotReadyError
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    NodeNotReadyError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
 
 from services.contracts.envelope import Refusal, RefusedError
 from services.contracts.topics import MAX_RECORD_BYTES
 from services.runtime import clock, metrics
 from services.runtime.deadlines import within
-from services.runtime.errors import NoTopicError, UnavailableError, in_words
+from services.runtime.errors import TopicsRefuseError, UnavailableError, in_words
 from services.runtime.partitioning import partition_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from aiokafka.producer.message_accumulator import BatchBuilder
@@ -38,6 +48,14 @@ _REACH_SECONDS: Final = 2.0
 _TOPIC_SECONDS: Final = 1.0
 _BROKERS_TIME: Final = 1
 """Kafka's number of a stamp that is the broker's: LogAppendTime."""
+_REFUSALS: Final = (
+    UnknownTopicOrPartitionError,
+    TopicAuthorizationFailedError,
+    InvalidTopicError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
+"""What a broker answers by a topic's own rights and limits: no other topic is worse for it."""
 _log = structlog.get_logger()
 
 
@@ -65,15 +83,29 @@ def _compare_clocks(before: datetime, acknowledged: RecordMetadata) -> None:
         metrics.CLOCK_AHEAD.set(ahead if ahead > 0 else -max(0.0, behind))
 
 
-async def _all_acknowledged(waits: Collection[asyncio.Future[Any]]) -> None:
-    """Return when all are done; raise what the first to fail raised. The deliveries go on whatever becomes of us.
+def _refused(topics: Iterable[str], answers: Iterable[BaseException | None]) -> dict[str, str]:
+    """Return which topics refuse, and why, from what became of something for each.
+
+    Raises:
+        BaseException: something failed that is not one topic's trouble.
+    """
+    failed = [(topic, answer) for topic, answer in zip(topics, answers, strict=True) if answer is not None]
+    reasons = {topic: type(answer).__name__ for topic, answer in failed if isinstance(answer, _REFUSALS)}
+    for topic, answer in failed:
+        if topic not in reasons:  # after a refused batch the next of its partition fails for its sequence number
+            raise answer
+    return reasons
+
+
+async def _all_ended(waits: Collection[asyncio.Future[Any]]) -> list[BaseException | None]:
+    """Return what each came to when all are done. The deliveries go on whatever becomes of us.
 
     Waiting does not cancel what it waits for, so nothing needs shielding: that took longer than the sending.
     """
     try:
-        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_EXCEPTION)
-        for wait in done:
-            wait.result()
+        if waits:
+            await asyncio.wait(waits)
+        return [wait.exception() for wait in waits]
     except BaseException:
         for wait in waits:
             wait.add_done_callback(_note)
@@ -129,7 +161,7 @@ class Producer:
             return False
         return True
 
-    async def lacks(self, topic: str) -> bool:
+    async def _lacks(self, topic: str) -> bool:
         """Whether a broker says now that there is no such topic."""
         producer = self._producer
         if producer is None:
@@ -170,7 +202,7 @@ class Producer:
         """Publish records in order and wait for all acknowledgements.
 
         Raises:
-            NoTopicError: a topic of theirs is not there; nothing was sent.
+            TopicsRefuseError: some topics take nothing; what is for others is acknowledged.
             UnavailableError: not all were acknowledged in time; any of them may be delivered.
         """
         seconds = deadline_s or self._settings.produce_deadline_s
@@ -178,49 +210,66 @@ class Producer:
         try:
             with within(seconds):
                 producer = self._producer or await self._current()
+                partitions, reasons = await self._look_up(producer, {one.topic for one in batch})
                 before = clock.present()
                 waits = [
-                    await producer.send_batch(built, topic, partition=partition)
-                    async for topic, partition, built in self._built(producer, batch)
+                    (topic, await producer.send_batch(built, self._settings.topic_prefix + topic, partition=partition))
+                    for topic, partition, built in self._built(producer, batch, partitions)
                 ]
-                await _all_acknowledged(waits)
-                if waits:
-                    _compare_clocks(before, waits[-1].result())
+                ended = await _all_ended([wait for _, wait in waits])
+                if refused := _refused([topic for topic, _ in waits], ended):
+                    self._discard(producer, next(filter(None, ended)))
+                elif waits:
+                    _compare_clocks(before, waits[-1][1].result())
         except (TimeoutError, KafkaError) as error:
             raise self._unavailable(error, producer, seconds) from error
+        if reasons | refused:
+            raise TopicsRefuseError(reasons | refused)
 
-    async def _built(
-        self, producer: AIOKafkaProducer, batch: Sequence[Outgoing]
-    ) -> AsyncIterator[tuple[str, int, BatchBuilder]]:
-        """Yield Kafka's own batches of these records: sent one by one, each took twice as long."""
-        prefix = self._settings.topic_prefix
-        partitions = {topic: await self._partitions(producer, topic) for topic in {one.topic for one in batch}}
+    async def _look_up(
+        self, producer: AIOKafkaProducer, topics: Collection[str]
+    ) -> tuple[dict[str, list[int]], dict[str, str]]:
+        """Return the partitions of each topic, and why others have none.
+
+        Raises:
+            TimeoutError | KafkaError: Kafka does not say.
+        """
+        prefix, cluster = self._settings.topic_prefix, producer.client.cluster
+        partitions = {topic: cluster.partitions_for_topic(prefix + topic) for topic in topics}
+        unknown = [topic for topic, found in partitions.items() if found is None]
+        asked = await asyncio.gather(*(self._ask_for(producer, topic) for topic in unknown), return_exceptions=True)
+        partitions |= {topic: found for topic, found in zip(unknown, asked, strict=True) if isinstance(found, set)}
+        failed = [found if isinstance(found, BaseException) else None for found in asked]
+        return {topic: sorted(found) for topic, found in partitions.items() if found}, _refused(unknown, failed)
+
+    async def _ask_for(self, producer: AIOKafkaProducer, topic: str) -> set[int]:
+        """Return the partitions of a topic the client has not heard of: by itself it asks until our deadline."""
+        try:
+            async with asyncio.timeout(_TOPIC_SECONDS):
+                return set(await producer.partitions_for(self._settings.topic_prefix + topic))
+        except TimeoutError:
+            if await self._lacks(topic):
+                raise UnknownTopicOrPartitionError from None
+            raise
+
+    @staticmethod
+    def _built(
+        producer: AIOKafkaProducer, batch: Sequence[Outgoing], partitions: Mapping[str, Sequence[int]]
+    ) -> Iterator[tuple[str, int, BatchBuilder]]:
+        """Yield Kafka's own batches of the records for these topics: sent one by one, each took twice as long."""
         places: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
         for one in batch:
-            among = partitions[one.topic]
-            places[one.topic, partition_of(one.key, among, among)].append(one)
+            if among := partitions.get(one.topic):
+                places[one.topic, partition_of(one.key, among, among)].append(one)
         for (topic, partition), records in places.items():
             built = producer.create_batch()
             for one in records:
                 headers = list(one.headers)
                 if built.append(timestamp=None, key=one.key, value=one.value, headers=headers) is None:  # it is full
-                    yield prefix + topic, partition, built
+                    yield topic, partition, built
                     built = producer.create_batch()
                     built.append(timestamp=None, key=one.key, value=one.value, headers=headers)
-            yield prefix + topic, partition, built
-
-    async def _partitions(self, producer: AIOKafkaProducer, topic: str) -> list[int]:
-        name = self._settings.topic_prefix + topic
-        known = producer.client.cluster.partitions_for_topic(name)
-        if known is None:  # by itself aiokafka asks for a topic until our deadline
-            try:
-                async with asyncio.timeout(_TOPIC_SECONDS):
-                    known = await producer.partitions_for(name)
-            except TimeoutError:
-                if await self.lacks(topic):
-                    raise NoTopicError(topic) from None
-                raise
-        return sorted(known)
+            yield topic, partition, built
 
     def _unavailable(
         self, error: TimeoutError | KafkaError, producer: AIOKafkaProducer | None, seconds: float
@@ -259,7 +308,7 @@ class Producer:
             self._producer = producer
             return producer
 
-    def _discard(self, producer: AIOKafkaProducer, error: KafkaError) -> None:
+    def _discard(self, producer: AIOKafkaProducer, error: BaseException) -> None:
         """Replace a producer whose sequence numbers can no longer be trusted; resends carry the same ids."""
         if self._producer is producer:
             self._producer = None
