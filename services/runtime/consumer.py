@@ -17,13 +17,14 @@ from aiokafka import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from services.runtime import batch as batches
-from services.runtime import clock, metrics
+from services.runtime import clock, metrics, positions
 from services.runtime.claiming import Claiming
 from services.runtime.errors import FencedError, UnavailableError
 from services.runtime.fetching import Fetching
 from services.runtime.halting import DeadLetterLimit, Watchdog
 from services.runtime.log_client import LogClient
-from services.runtime.positions import Claim
+from services.runtime.positions import Claim, Move
+from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -152,6 +153,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             if not self._stopping.is_set():
                 async with self._in_flight:
                     await self._process_all(batches)
+                    await self._pass_ends()
             self._client.tell(self._positions())
             self._wait, self._waits_for = _BACKOFF_FIRST, ""
         except FencedError as error:
@@ -224,6 +226,26 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._observe(batch, outcome, clock.monotonic() - started)
         good = outcome.named("accepted", "duplicate", of=batches.OURS)
         self._limit.note(good=good, bad=outcome.named("dead_lettered", of=batches.OURS))
+
+    async def _pass_ends(self) -> None:
+        """Move on past the ends of transactions with which logs end.
+
+        They are deleted in time like records. A position that had stayed before one would look as if records had been
+        deleted before they were read, and stop the service that claims it.
+
+        Raises:
+            FencedError: another owner has a partition.
+            UnavailableError: Postgres cannot answer.
+        """
+        if ends := await self._fetching.ends():
+            moves = {
+                one.plain: Move(one.claim.epoch, one.claim.next_offset, end, positions.NO_RECORD) for one, end in ends
+            }
+            with translated():
+                async with self._transactor.pool.acquire() as connection:
+                    await positions.move(connection, moves)
+            for one, end in ends:
+                one.claim, one.read_to = Claim(one.claim.epoch, end), end
 
     def _observe(self, batch: list[Read], outcome: Outcome, seconds: float) -> None:
         metrics.BATCH_SECONDS.observe(seconds)

@@ -175,3 +175,19 @@ class Fetching:
             return None
         ready.read_to = wanted[-1].offset + 1
         return ready, wanted
+
+    async def ends(self) -> list[tuple[Ready, int]]:
+        """Return the partitions that end in a hole, where all before it is done, and where it ends.
+
+        As any hole it must be seen twice.
+        """
+        found: list[tuple[Ready, int]] = []
+        for at, ready in self._claiming.ready.items() if self._ahead is None else ():
+            if ready.read_to == ready.claim.next_offset and at in self._client.assignment():
+                hole = ready.read_to, await self._client.position(at)
+                if ready.read_to < hole[1] and self._holes.get(at) == hole:
+                    found.append((ready, hole[1]))
+                elif ready.read_to < hole[1]:
+                    self._holes[at] = hole
+                    self._client.seek(at, ready.read_to)
+        return found

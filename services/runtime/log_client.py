@@ -102,6 +102,10 @@ class LogClient:
         """Go on there, in a partition that is assigned."""
         self._consumer.seek(at, offset)
 
+    async def position(self, at: TopicPartition) -> int:
+        """Return where the client goes on in a partition that is assigned and sought."""
+        return await self._consumer.position(at)  # type: ignore[no-any-return] # likewise
+
     async def fetch(
         self, partitions: Collection[TopicPartition], *, timeout_ms: int, most: int
     ) -> dict[TopicPartition, list[Record]]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from services.runtime.postgres import Connection
 
 TopicPartition = tuple[str, int]
+NO_RECORD: Final = b""
+"""In a digest's place: there is none at that offset, as where a transaction ends."""
 
 _CLAIM: Final = """
 INSERT INTO consumer_partition AS p (topic, partition, epoch, next_offset, owner, claimed_at)
@@ -39,6 +41,9 @@ FROM unnest({columns}) AS v (topic, partition, epoch, expected, target, last)
 WHERE p.topic = v.topic AND p.partition = v.partition AND p.epoch = v.epoch AND p.next_offset = v.expected
 RETURNING p.topic, p.partition
 """  # noqa: S608 - names of types and numbers
+
+
+_MOVE: Final = advancing(1)
 
 
 def counting(first: int) -> str:
@@ -100,6 +105,12 @@ def refuse_unmoved(moves: Iterable[TopicPartition], moved: Iterable[TopicPartiti
     """
     if missing := set(moves).difference(moved):
         raise FencedError(sorted(missing))
+
+
+async def move(connection: Connection, moves: Mapping[TopicPartition, Move]) -> None:
+    """Move positions past what holds no record; raise as ``refuse_unmoved`` does."""
+    moved = await connection.fetch(_MOVE, *move_columns(moves))
+    refuse_unmoved(moves, [(row["topic"], row["partition"]) for row in moved])
 
 
 def count_columns(counts: Mapping[tuple[str, int, str], int]) -> tuple[list[object], ...]:

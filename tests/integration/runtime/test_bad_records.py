@@ -199,13 +199,7 @@ async def test_a_topic_made_anew_under_us_stops_the_service_instead_of_losing_re
     assert "records were deleted before they were read" in world.log
 
 
-async def made_anew(world: World, *, stopped: bool = True) -> Process:
-    """Delete the topic of a service that has read it, make it anew and put more on it than there was before."""
-    process = world.start()
-    await world.produce([a_record(a_report(n, area="area-1")) for n in range(10)])
-    await world.settled(10)
-    if stopped:
-        assert await world.terminate(process) == 0
+async def delete_topic(world: World) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=world.bootstrap)
     await admin.start()
     try:
@@ -215,6 +209,16 @@ async def made_anew(world: World, *, stopped: bool = True) -> Process:
                 await asyncio.sleep(0.1)
     finally:
         await admin.close()
+
+
+async def made_anew(world: World, *, stopped: bool = True) -> Process:
+    """Delete the topic of a service that has read it, make it anew and put more on it than there was before."""
+    process = world.start()
+    await world.produce([a_record(a_report(n, area="area-1")) for n in range(10)])
+    await world.settled(10)
+    if stopped:
+        assert await world.terminate(process) == 0
+    await delete_topic(world)
     await apply_topics(world.settings(), partitions=3)
     await world.produce([a_record(a_report(n, area="area-1")) for n in range(10, 40)])
     return world.start() if stopped else process
@@ -293,3 +297,50 @@ def test_control_the_limit_counts():
     limit = DeadLetterLimit()
     with pytest.raises(HaltError):
         limit.note(good=5, bad=200)
+
+
+@pytest.mark.integration
+async def test_the_end_of_a_transaction_that_is_deleted_in_time_is_no_record_that_was_lost(world: World):
+    """Quiet weeks of a partner who writes in transactions: what was read is past its time, and so is the last's end."""
+    reports = [a_report(n, area="area-1") for n in range(12)]
+    process = world.start()
+    producer = AIOKafkaProducer(bootstrap_servers=world.bootstrap, transactional_id=world.prefix)
+    await producer.start()
+    for some, ending in ((reports[:5], producer.commit_transaction), (reports[5:7], producer.abort_transaction)):
+        await producer.begin_transaction()
+        for one in map(a_record, some):
+            await producer.send(world.prefix + one.topic, one.value, key=one.key, headers=list(one.headers))
+        await ending()
+    await producer.stop()
+    log_end = 5 + 1 + 2 + 1
+    await world.until("all is passed", log_end, "SELECT max(next_offset) FROM consumer_partition")
+    assert await world.terminate(process) == 0
+    [row] = await world.sql("SELECT partition FROM consumer_partition WHERE next_offset = $1", log_end)
+    at = TopicPartition(world.prefix + TOPIC, row["partition"])
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.bootstrap)
+    await admin.start()
+    await admin.delete_records({at: RecordsToDelete(before_offset=log_end)})
+    await admin.close()
+    process = world.start()
+    await world.produce([a_record(one) for one in reports[7:]])
+    await world.until("they are counted", 10, "SELECT count(*) FROM effect")
+    assert process.poll() is None
+
+
+@pytest.mark.integration
+async def test_a_log_is_known_again_by_the_end_of_a_transaction_too(world: World):
+    process = world.start()
+    producer = AIOKafkaProducer(bootstrap_servers=world.bootstrap, transactional_id=world.prefix)
+    await producer.start()
+    await producer.begin_transaction()
+    for one in map(a_record, [a_report(n, area="area-1") for n in range(5)]):
+        await producer.send(world.prefix + one.topic, one.value, key=one.key, headers=list(one.headers))
+    await producer.commit_transaction()
+    await producer.stop()
+    await world.until("all is passed", 6, "SELECT max(next_offset) FROM consumer_partition")
+    assert await world.terminate(process) == 0
+    await delete_topic(world)
+    await apply_topics(world.settings(), partitions=3)
+    await world.produce([a_record(a_report(n, area="area-1")) for n in range(10, 40)])
+    assert await world.ended(world.start()) == 65
+    assert "another record than this service has read there" in world.log
