@@ -18,7 +18,7 @@ _OLDER = """
 ALTER TABLE outbox ADD COLUMN shard smallint NOT NULL DEFAULT 0, ADD COLUMN published_at timestamptz;
 ALTER TABLE outbox ALTER COLUMN shard DROP DEFAULT;
 DROP TABLE outbox_waiting;
-DROP INDEX outbox_created_at;
+CREATE INDEX outbox_created_at ON outbox USING brin (created_at);
 CREATE INDEX outbox_unpublished ON outbox (shard, id) WHERE published_at IS NULL;
 CREATE INDEX outbox_published ON outbox (published_at) WHERE published_at IS NOT NULL;
 """

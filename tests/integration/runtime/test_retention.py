@@ -59,5 +59,42 @@ async def test_more_than_one_step_deletes_is_gone_within_a_minute(world: World):
     await world.until("the inbox is pruned", 0, "SELECT count(*) FROM inbox")
 
 
+_ROWS = 20_000
+_FILL = """
+WITH o AS (
+    INSERT INTO outbox (topic, key, value, headers, created_at)
+    SELECT 't', '', '', '[]', now() - $2::int * interval '1 day' FROM generate_series(1, $1::int)
+)
+INSERT INTO inbox SELECT gen_random_uuid(), '', 't', 0, 0, now() - $2::int * interval '1 day'
+FROM generate_series(1, $1::int)
+"""
+_LOOKED_AT = """
+SELECT sum(heap_blks_read + heap_blks_hit) FROM pg_statio_user_tables WHERE relname IN ('inbox', 'outbox')
+"""
+
+
+@pytest.mark.integration
+async def test_tables_that_use_their_space_again_are_not_read_through_to_find_nothing(world: World):
+    """A service looks every five minutes. At a million contacts a day that was ten gigabytes each time."""
+    await migrate(world.dsn, "ledger", Path(__file__).with_name("ledger.sql"))
+    connection = await asyncpg.connect(world.dsn, server_settings={"search_path": "ledger"})
+    try:
+        await connection.execute(_FILL, _ROWS, 90)
+        while await retention.prune(connection):
+            pass
+        await connection.execute("VACUUM ANALYZE inbox, outbox")
+        await connection.execute(_FILL, _ROWS, 1)
+        await connection.execute("VACUUM ANALYZE inbox, outbox")
+        await connection.fetchval("SELECT pg_stat_force_next_flush()")
+        before = await connection.fetchval(_LOOKED_AT)
+        assert not await retention.prune(connection)
+        await connection.fetchval("SELECT pg_stat_force_next_flush()")
+        pages = await connection.fetchval("SELECT (pg_relation_size('inbox') + pg_relation_size('outbox')) / 8192")
+        assert await connection.fetchval(_LOOKED_AT) - before < pages / 2
+        assert await connection.fetchval("SELECT count(*) FROM inbox") == _ROWS
+    finally:
+        await connection.close()
+
+
 def test_an_id_is_remembered_longer_than_any_topic_keeps_its_record():
     assert max(topic.retention_ms for topic in TOPICS) < retention.SEEN_DAYS * 24 * 3600 * 1000
