@@ -188,6 +188,7 @@ class Relay:
         self._shard = shard
         self._shards = settings.outbox_shards
         self._put_aside_in = shard + _ASIDE * settings.outbox_shards
+        self._most = _PAGE
         self._took_in_at = float("-inf")
         self._refusing: dict[str, int] = {}  # topic to the first row that is put aside for it
         self._try_at = 0.0
@@ -240,7 +241,7 @@ class Relay:
         if not self._refusing and now - self._took_in_at >= _IDLE_SECONDS:  # not at each look: an order waits for it
             self._took_in_at = now
             await connection.execute(_TAKE_IN, self._shard, self._shards)
-        return await connection.fetch(_DONE_AND_NEXT, self._shard, _PAGE, [])
+        return await connection.fetch(_DONE_AND_NEXT, self._shard, self._most, [])
 
     def _take_all_in(self) -> None:
         """Take in at the next look what was put aside, before anything that is for the same topics."""
@@ -276,6 +277,10 @@ class Relay:
             for topic, reason in error.reasons.items():
                 self._log.error("topic_refuses", topic=topic, reason=reason)
             return error.reasons
+        except UnavailableError:
+            # A broker too slow for a page within the deadline would be sent it again and again, and never be done.
+            self._most = max(1, len(page) // 2)
+            raise
         return {}
 
     async def _publish(self, connection: Connection, page: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
@@ -292,7 +297,8 @@ class Relay:
             page = [row for row in page if row["topic"] not in self._refusing]
         failpoint("relay.published")
         now = clock.now()
-        following = await connection.fetch(_DONE_AND_NEXT, self._shard, _PAGE, [row["id"] for row in page])
+        self._most = min(_PAGE, self._most + max(1, self._most // 4))
+        following = await connection.fetch(_DONE_AND_NEXT, self._shard, self._most, [row["id"] for row in page])
         for topic, n in Counter(row["topic"] for row in page).items():
             metrics.PUBLISHED.labels(topic).inc(n)
         metrics.PUBLISH_SECONDS.observe_all([max(0.0, (now - row["created_at"]).total_seconds()) for row in page])
