@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidPartitionsError, KafkaError, NodeNotReadyError, for_code
@@ -14,6 +15,8 @@ from services.contracts.topics import BROKERS_TIME, MAX_RECORD_BYTES, TOPICS
 from services.runtime.errors import UnavailableError, in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from services.runtime.settings import ServiceSettings
 
 _SECONDS: Final = 30.0
@@ -37,7 +40,7 @@ class Change:
     """What was done to one topic."""
 
     name: str
-    done: Literal["created", "partitions added", "unchanged"]
+    done: Literal["created", "partitions added", "partitions kept", "unchanged"]
     partitions: int
 
 
@@ -58,6 +61,9 @@ async def apply_topics(
 ) -> list[Change]:
     """Create missing topics, add missing partitions, set the configuration. Nothing is ever deleted or shrunk.
 
+    A topic that was ever written keeps its partitions: with more, what comes under a key would be in another one than
+    what is under way, and two processes would write one area.
+
     Raises:
         UnavailableError: the cluster does not answer, or refuses.
     """
@@ -65,10 +71,7 @@ async def apply_topics(
         async with asyncio.timeout(_SECONDS):
             admin = await _led(settings)
             try:
-                return [
-                    await _apply(admin, one, settings.topic_prefix, replication)
-                    for one in wanted(partitions=partitions)
-                ]
+                return [await _apply(admin, one, settings, replication) for one in wanted(partitions=partitions)]
             finally:
                 await admin.close()
     except (KafkaError, TimeoutError, OSError) as error:
@@ -99,8 +102,8 @@ async def _led(settings: ServiceSettings) -> AIOKafkaAdminClient:
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def _apply(admin: AIOKafkaAdminClient, one: Wanted, prefix: str, replication: int) -> Change:
-    name = prefix + one.name
+async def _apply(admin: AIOKafkaAdminClient, one: Wanted, settings: ServiceSettings, replication: int) -> Change:
+    name = settings.topic_prefix + one.name
     answer = await admin.create_topics(
         [NewTopic(name, one.partitions, replication, topic_configs=_config(one, replication))], validate_only=False
     )
@@ -115,12 +118,24 @@ async def _apply(admin: AIOKafkaAdminClient, one: Wanted, prefix: str, replicati
     copies = min((len(part["replicas"]) for part in described["partitions"]), default=replication)
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, _config(one, copies))])
     if have < one.partitions:
+        if await _was_written(settings, [TopicPartition(name, part["partition"]) for part in described["partitions"]]):
+            return Change(one.name, "partitions kept", have)
         try:
             await admin.create_partitions({name: NewPartitions(one.partitions)})
         except InvalidPartitionsError:  # it has them: a topic made a moment ago was described before it was whole
             return Change(one.name, "unchanged", one.partitions)
         return Change(one.name, "partitions added", one.partitions)
     return Change(one.name, "unchanged", have)
+
+
+async def _was_written(settings: ServiceSettings, partitions: Iterable[TopicPartition]) -> bool:
+    """Tell whether there ever was a record."""
+    consumer = AIOKafkaConsumer(**settings.kafka_client())
+    try:
+        await consumer.start()
+        return any((await consumer.end_offsets(list(partitions))).values())
+    finally:
+        await consumer.stop()
 
 
 def _config(one: Wanted, copies: int) -> dict[str, str]:

@@ -65,7 +65,7 @@ def apply(
 ) -> None:
     """Make the cluster agree with the table: create topics, add partitions, correct settings.
 
-    Nothing is ever deleted and no partition is taken away.
+    Nothing is ever deleted and no partition is taken away. A topic that was ever written keeps the partitions it has.
 
     For example:
 

@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from services.cli import __main__ as cli
 from services.cli.errors import Exit
 from services.cli.topics import reader
-from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, TOPICS
+from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, TICKET_ROUTED, TOPICS
 from services.runtime import positions
 from services.runtime.clock import now
 from services.runtime.errors import FencedError
@@ -107,6 +107,15 @@ def test_more_copies_than_brokers_are_refused_with_what_to_ask_for(gridline):
     assert (code, "do: Ask for no more copies than there are brokers: --replication." in err) == (Exit.REFUSED, True), (
         err
     )
+
+
+def test_a_topic_that_was_written_keeps_its_partitions(gridline, settings):
+    """With more, what is said of an area next is in another one than what is not read yet: two would decide on it."""
+    gridline("topics", "apply", "--partitions", 3)
+    put(settings, CONTACT_RECEIVED.name, {"key": b"ticket", "value": b"{}"})
+    out = gridline("topics", "apply", "--partitions", 5)[1].splitlines()
+    assert f"{CONTACT_RECEIVED.name}: partitions kept, 3 partitions" in out
+    assert f"{TICKET_ROUTED.name}: partitions added, 5 partitions" in out
 
 
 def test_applying_adds_partitions_and_takes_none_away(gridline):
