@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from services.contracts.values import CommandAction, DeviceRef, OrderStatus
+from services.contracts.values import DeviceRef, OrderStatus
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
-from services.dedup.domain.done import Closed
+from services.dedup.domain.done import Closed, Done
 from services.dedup.domain.incident import Standing
 from services.dedup.domain.orders import Subject, last_version, version_of
 from services.dedup.domain.rule import Rule
@@ -85,17 +85,11 @@ class Acting:
         said = self.command
         return {"by": said.author, "said": said.reason, "command": str(said.command_id)}
 
-    def done(self, action: CommandAction | None = None) -> dict[str, object]:
-        """Return what every ``Done`` says."""
+    def done(self) -> Done:
+        """Return what is kept of every command; the caller adds what it takes to undo this one."""
         said = self.command
-        return {
-            "command_id": said.command_id,
-            "action": action or said.action,
-            "author": said.author,
-            "at": said.accepted_at,
-            "seq": self.number(),
-            "pinned": tuple(event.incident_id for event in self.events if isinstance(event, a.IncidentPinned)),
-        }
+        pinned = tuple(event.incident_id for event in self.events if isinstance(event, a.IncidentPinned))
+        return Done(said.command_id, said.action, said.author, said.accepted_at, self.number(), pinned=pinned)
 
     # --- what a command names ---
 

@@ -7,6 +7,7 @@ nobody. What a person arranged is pinned: inference leaves it where it is until 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.ids import split_incident_id, split_order_id
@@ -15,7 +16,6 @@ from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import planning, withdrawing
 from services.dedup.domain.acting import SHOWN, Acting, RefusedError, lowest_above
-from services.dedup.domain.done import Done
 from services.dedup.domain.rule import Rule
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.contracts.messages import OutageCommanded
+    from services.dedup.domain.done import Done
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState
@@ -92,8 +93,8 @@ def _regroup(acting: Acting, moves: Sequence[tuple[UUID, Incident]], target: Inc
     for report, source in moves:
         acting.move(report, source.incident_id, target.incident_id, rule)
     closed = acting.settle(target, sources.values(), rule)
-    return Done(
-        **acting.done(),  # type: ignore[arg-type] # the fields every Done has
+    return replace(
+        acting.done(),
         incidents=(target.incident_id, *sources),
         moves=tuple((report, source.incident_id) for report, source in moves),
         target=target.incident_id,
@@ -126,8 +127,8 @@ def _split(acting: Acting) -> Done:
     for key, _ in found:
         acting.move(key, source.incident_id, new, Rule.SPLIT)
     acting.settle(acting.subject(new, order, kind, device, served), [source], Rule.SPLIT)
-    return Done(
-        **acting.done(),  # type: ignore[arg-type] # the fields every Done has
+    return replace(
+        acting.done(),
         incidents=(new, source.incident_id),
         moves=tuple((key, source.incident_id) for key, _ in found),
         target=new,
@@ -178,8 +179,8 @@ def _confirm(acting: Acting) -> Done:
         acting.events.append(a.IncidentStateSet(incident.incident_id, IncidentState.CONFIRMED, Rule.CONFIRMED))
     if incident.order is None or device[0] != before:
         acting.tell_field(incident, Rule.CONFIRMED, device=device, must_go=True)
-    return Done(
-        **acting.done(),  # type: ignore[arg-type] # the fields every Done has
+    return replace(
+        acting.done(),
         incidents=(incident.incident_id,),
         target=incident.incident_id,
         device=before,
@@ -196,8 +197,8 @@ def _relate(acting: Acting) -> Done:
     if command.target_id == command.incident_id:
         raise RefusedError(("target_id", "is the incident itself"))
     acting.events.append(a.IncidentRelated(incident.incident_id, command.target_id, Rule.RELATED))
-    return Done(
-        **acting.done(),  # type: ignore[arg-type] # the fields every Done has
+    return replace(
+        acting.done(),
         incidents=(incident.incident_id,),
         target=command.target_id,
         related_to=incident.related_to,

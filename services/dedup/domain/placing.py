@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.acting import Acting, RefusedError
-from services.dedup.domain.done import Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +50,8 @@ def place(
         events.append(found)
         for _ in range(_rows(found)):
             acting.number()
-    done = Done(
-        **acting.done(),  # type: ignore[arg-type] # the fields every Done has
+    done = replace(
+        acting.done(),
         incidents=() if target is None else (target,),
         moves=((waiting.report_id, None),),
         target=target,

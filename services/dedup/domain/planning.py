@@ -16,7 +16,7 @@ from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.acting import RefusedError
-from services.dedup.domain.done import Closed, Done
+from services.dedup.domain.done import Closed
 from services.dedup.domain.planned import Planned
 from services.dedup.domain.rule import Rule
 from services.dedup.domain.withdrawing import change, covers
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.dedup.domain.acting import Acting
+    from services.dedup.domain.done import Done
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.planned import PlannedOutages
     from services.dedup.domain.report import Report
@@ -130,7 +131,7 @@ def _set(acting: Acting, before: Planned | None, after: Planned) -> Done:
     if before is not None:
         change(acting, before, after)
     _propose(acting, after)
-    return Done(**acting.done())  # type: ignore[arg-type] # the fields every Done has
+    return acting.done()
 
 
 def _propose(acting: Acting, after: Planned) -> None:
@@ -183,8 +184,8 @@ def accept(acting: Acting) -> Done:
         acting.tell_field(incident, rule)
     else:
         closed = (_close(acting, incident, planned),)
-    return Done(
-        **acting.done(),  # type: ignore[arg-type] # the fields every Done has
+    return replace(
+        acting.done(),
         incidents=(key,),
         moves=tuple((one.report_id, key) for one in covered),
         target=key,
@@ -202,8 +203,8 @@ def decline(acting: Acting) -> Done:
         )
     key = incident.incident_id
     acting.events.append(pa.PlanSettled(key, planned.planned_id, Rule.PLAN_DECLINED))
-    return Done(
-        **acting.done(),  # type: ignore[arg-type] # the fields every Done has
+    return replace(
+        acting.done(),
         incidents=(key,),
         target=key,
         planned_id=planned.planned_id,

@@ -15,7 +15,6 @@ from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain import withdrawing
 from services.dedup.domain.acting import Acting, RefusedError, standing_at
-from services.dedup.domain.done import Closed, Done
 from services.dedup.domain.rule import Rule
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.contracts.messages import OutageCommanded
+    from services.dedup.domain.done import Closed, Done
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.state import AreaState
 
@@ -47,8 +47,7 @@ def undo(state: AreaState, command: OutageCommanded, now: datetime) -> list[e.Ev
             _ungroup(acting, done)
     except RefusedError as error:
         return [a.CommandRefused(command, error.wrong)]
-    own = Done(**acting.done())  # type: ignore[arg-type] # the fields every Done has
-    acting.events.append(a.CommandDone(command, own, undoes=done.command_id))
+    acting.events.append(a.CommandDone(command, acting.done(), undoes=done.command_id))
     return acting.events
 
 
