@@ -144,9 +144,7 @@ class Acting:
         if tree is None or name not in tree:
             lat, lon = (report.lat, report.lon) if report is not None else (None, None)
             return DeviceRef(id=name, type=CELL, lat=lat, lon=lon), 0
-        found = tree.device(name)
-        ref = DeviceRef(id=name, type=found.type.value, feeder=found.feeder, lat=found.lat, lon=found.lon)
-        return ref, found.customer_count
+        return self.state.ref(name, tree), self.state.customers_under(name)
 
     def members(self, reports: Sequence[UUID]) -> list[tuple[UUID, Incident]]:
         """Return reports of open incidents with where they are.
@@ -273,7 +271,5 @@ class Acting:
 
     def subject(self, incident: UUID, order: UUID, kind: e.Kind, device: DeviceRef, served: int) -> Subject:
         """Return what an order is about once the reports are where they will be."""
-        standing = Standing()
-        for report in self.inside(incident).values():
-            standing.add(report)
+        standing = Standing.of(self.inside(incident).values())
         return Subject(incident, order, self.state.area, kind, device, served, standing)

@@ -222,9 +222,8 @@ class _Decision(Draft):
             return
         there = open_elsewhere(self.state, leaf) if self.state.elsewhere else None
         if there is not None and there.device not in self.state.by_device:
-            device, served = self.device(there.device, report)
-            related = there.incident_id
-            self.open(report, e.Kind.OUTAGE, device, served, Rule.OPEN_ELSEWHERE, related_to=related)
+            at = self.device(there.device, report)
+            self.open(report, e.Kind.OUTAGE, *at, Rule.OPEN_ELSEWHERE, related_to=there.incident_id)
             return
         now = self.state.silent_until(report)
         lifted = look_up_the_tree(self.state, leaf, report.made_at, now)
@@ -233,18 +232,8 @@ class _Decision(Draft):
             propose_above(self, lifted, report, now)
             return
         device, served = self.device(leaf, report)
-        last = cover.still_out
-        if last is None:
-            self.open(report, e.Kind.OUTAGE, device, served, cover.rule)
-        else:
-            self.open(
-                report,
-                e.Kind.OUTAGE,
-                device,
-                served,
-                Rule.STILL_OUT,
-                continues=last,
-            )
+        rule = cover.rule if cover.still_out is None else Rule.STILL_OUT
+        self.open(report, e.Kind.OUTAGE, device, served, rule, continues=cover.still_out)
 
     def _under_open(self, report: Report, incident: Incident, rule: Rule) -> None:
         """Join an open outage, unless the calls are another one's; of a confirmed one that is proposed, not done."""
@@ -343,12 +332,11 @@ class _Decision(Draft):
     def timer(self, message: TimerFired) -> None:
         """Issue the order whose hold is over, or look again; a moment nobody waits for any more means nothing."""
         incident = self.state.incidents.get(message.subject)
-        if incident is not None and message.kind in DUE.values():
-            self.events += overdue(self.state, incident, message)
-            return
         if incident is None:
             return
-        if message.kind == RELOOK:
+        if message.kind in DUE.values():
+            self.events += overdue(self.state, incident, message)
+        elif message.kind == RELOOK:
             if incident.relook is not None and incident.relook.timer_id == message.timer_id:
                 self._look_again(incident, message.due_at)
         elif incident.hold is not None and incident.hold.timer_id == message.timer_id:

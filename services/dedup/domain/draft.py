@@ -64,11 +64,6 @@ class Draft:
         self._seq += 1
         return self._seq - 1
 
-    @property
-    def next_number(self) -> int:
-        """The number the next row of the ledger will have."""
-        return self._seq
-
     def open(
         self,
         report: Report,
@@ -102,9 +97,7 @@ class Draft:
         )
         seen = {"device": device.id, "device_class": device.type}
         self.events.append(e.ReportJoined(report, incident, self.number(), rule, seen))
-        standing = Standing()
-        standing.add(report)
-        subject = Subject(incident, order, area, kind, device, served, standing)
+        subject = Subject(incident, order, area, kind, device, served, Standing.of((report,)))
         hold = self.state.hold(device.type, report.received_at.timestamp())
         if rule is Rule.OPEN_ELSEWHERE and not subject.never_waits:
             return
@@ -147,17 +140,11 @@ class Draft:
             self.events.append(e.TimerCleared(incident.hold.timer_id, incident.incident_id))
         self.events.append(e.OrderIssued(version_of(subject, 1, rule, self.now)))
 
-    def subject(self, incident: Incident, standing: Standing) -> Subject:
-        """Return what an order of an incident is about."""
-        return Subject(
-            incident.incident_id,
-            incident.order_id,
-            self.state.area,
-            incident.kind,
-            incident.device,
-            incident.customers_served,
-            standing,
-        )
+    def subject(self, incident: Incident, standing: Standing, at: tuple[DeviceRef, int] | None = None) -> Subject:
+        """Return what an order of an incident is about; ``at`` is the device it moves to and the customers there."""
+        device, served = at or (incident.device, incident.customers_served)
+        area, kind = self.state.area, incident.kind
+        return Subject(incident.incident_id, incident.order_id, area, kind, device, served, standing)
 
     # --- together ---
 
@@ -178,12 +165,9 @@ class Draft:
         for other in others:
             self.absorb(other, survivor, Rule.ABSORBED, lifted.evidence)
         self.events.append(e.ReportJoined(report, survivor.incident_id, self.number(), rule, lifted.evidence))
-        subject = Subject(
-            survivor.incident_id, survivor.order_id, self.state.area, survivor.kind, device, served, standing
-        )
+        subject = self.subject(survivor, standing, (device, served))
         if survivor.order is not None:
-            version = version_of(subject, survivor.order.version + 1, rule, self.now)
-            self.events.append(e.OrderUpdated(version))
+            self.events.append(e.OrderUpdated(version_of(subject, survivor.order.version + 1, rule, self.now)))
         elif (
             subject.never_waits
             or not self.state.hold(device.type, report.received_at.timestamp())
@@ -276,19 +260,8 @@ class Draft:
         kind = e.Kind.OUTAGE
         if premises is not None:
             kind, served = e.Kind.SINGLE, min(served, 1)
-        self.events.append(
-            e.IncidentOpened(
-                incident,
-                order,
-                kind,
-                device,
-                served,
-                seq,
-                rule,
-                premises=premises,
-                related_to=source.incident_id,
-            )
-        )
+        what = incident, order, kind, device, served, seq, rule
+        self.events.append(e.IncidentOpened(*what, premises=premises, related_to=source.incident_id))
         return incident, order
 
     def take_out(
@@ -307,17 +280,8 @@ class Draft:
             device = incident.device
         self.events.append(e.PredictionMoved(incident.incident_id, device, served, self.number(), rule, evidence))
         if (last := self.last_order(incident)) is not None:
-            subject = Subject(
-                incident.incident_id,
-                incident.order_id,
-                self.state.area,
-                incident.kind,
-                device,
-                served,
-                Standing.of(reports),
-            )
-            version = version_of(subject, last.version + 1, rule, self.now)
-            self.events.append(e.OrderUpdated(version))
+            subject = self.subject(incident, Standing.of(reports), (device, served))
+            self.events.append(e.OrderUpdated(version_of(subject, last.version + 1, rule, self.now)))
 
     def _look_anew(self, incident: Incident, since: datetime) -> None:
         """Begin to look again from the start: it was lifted once more."""
@@ -365,7 +329,7 @@ class Draft:
         """Note a step of restoring an incident that began at ``since``; once, however often it is told."""
         known = self.state.restored.get(device)
         if known is None or known.incident_id != incident or known.restored_at < at:
-            self.events.append(e.PartRestored(incident, device, at, self.next_number, since))
+            self.events.append(e.PartRestored(incident, device, at, self._seq, since))
 
     def learn(self, device: str, standing: Standing, ended: datetime) -> None:
         """Let a closed outage teach who reports, and when."""

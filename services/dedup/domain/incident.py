@@ -99,12 +99,11 @@ class Standing:
         )
 
     @classmethod
-    def of(cls, *reports: Iterable[Report]) -> Standing:
+    def of(cls, reports: Iterable[Report]) -> Standing:
         """Count reports from the start, in order."""
         standing = cls()
-        for some in reports:
-            for report in some:
-                standing.add(report)
+        for report in reports:
+            standing.add(report)
         return standing
 
     def knows(self, report: Report) -> bool:
