@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
-
-import structlog
+from typing import TYPE_CHECKING
 
 from services.dedup import metrics
 from services.dedup.domain.figures import Figures, figures
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
     from services.dedup.domain.service_levels import ServiceLevels
     from services.dedup.ground import Ground
     from services.runtime.postgres import Pool
-
-_log: Final = structlog.get_logger()
 
 
 async def measure_reliability(pool: Pool, now: datetime, levels: ServiceLevels | None) -> None:

@@ -72,10 +72,8 @@ SUGGESTED: Final = Counter(
 BREACHED: Final = Counter(
     "gridline_dedup_deadlines_breached_total", "Due times missed: arrival, restoration; once an incident", ("what",)
 )
-for _what in DUE:
-    BREACHED.labels(
-        _what
-    )  # a count of none is said from the start: an alert that finds nothing cannot be told from calm
+for _what in DUE:  # a count of none is said from the start: an alert that finds nothing cannot be told from calm
+    BREACHED.labels(_what)
 STORMS: Final = Counter("gridline_dedup_storms_total", "Storms of areas that began and ended", ("change",))
 STORMY: Final = Gauge("gridline_dedup_areas_in_storm", "Areas in a storm by the database, all processes alike")
 SAIDI: Final = Gauge("gridline_dedup_saidi_minutes", "SAIDI of the last 24 hours, minutes, all areas")

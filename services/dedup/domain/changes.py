@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from services.contracts.messages import Member, OrderVersion
+    from services.contracts.messages import Member
     from services.dedup.domain.state import AreaState
 
 _JOINED: Final = 300
@@ -48,8 +48,6 @@ _SETTLED: Final[Mapping[type[e.Event], Literal["answered", "needs_person", "in_i
     pa.ReportUncovered: "in_incident",
     e.ReportJoined: "in_incident",
 }
-
-
 _LETS_GO: Final = (
     e.IncidentAbsorbed,
     e.IncidentRestored,
@@ -59,8 +57,6 @@ _LETS_GO: Final = (
     pa.ReportCovered,
 )
 """What an incident may be closed by."""
-
-
 _SAID: Final = (
     a.IncidentStateSet,
     a.IncidentRelated,
@@ -99,7 +95,7 @@ class Changes:
 
     Attributes:
         areas: Every area that was changed.
-        events: Every event with its area and the id of the message that caused it, in order.
+        events: Every event with its area, in order.
         touched: Every incident that changed, in the order they first did.
         quiet: Incidents whose waiting, or the devices they stand for, changed: to be kept, and nothing to tell.
     """
@@ -301,10 +297,6 @@ class Changes:
             planned_id=before if planned is None else planned.planned_id,
             expected_before=event.before if isinstance(event, pa.CoverMoved) else None,
         )
-
-    def orders(self) -> list[OrderVersion]:
-        """Return every order version of the batch, in order."""
-        return [event.order for _, event in self.events if isinstance(event, e.OrderEvent)]
 
     def changed(self) -> list[Touched]:
         """Return every incident that is to be kept anew."""

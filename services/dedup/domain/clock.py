@@ -31,11 +31,8 @@ def due_of(state: AreaState, incident: Incident) -> Due | None:
     levels = state.rules.levels
     if levels is None:
         return None
-    standing = incident.standing
-    urgent = bool(standing.hazards or standing.life_support or standing.important)
-    return levels.due(
-        state.area, incident.device.feeder, incident.opened_at, urgent=urgent, arrived_at=incident.arrived_at
-    )
+    urgent, feeder = incident.standing.urgent, incident.device.feeder
+    return levels.due(state.area, feeder, incident.opened_at, urgent=urgent, arrived_at=incident.arrived_at)
 
 
 def with_due_times(state: AreaState, events: list[e.Event]) -> list[e.Event]:

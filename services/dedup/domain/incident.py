@@ -106,6 +106,11 @@ class Standing:
             standing.add(report)
         return standing
 
+    @property
+    def urgent(self) -> bool:
+        """Whether danger was reported, or a life-support or important customer is among the reports."""
+        return bool(self.hazards or self.life_support or self.important)
+
     def knows(self, report: Report) -> bool:
         """Tell whether a special customer is counted already."""
         return report.customer in self.life_support or report.customer in self.important

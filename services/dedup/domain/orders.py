@@ -51,8 +51,7 @@ class Subject:
     @property
     def never_waits(self) -> bool:
         """Whether somebody among the reports must not wait for a hold."""
-        standing = self.standing
-        return bool(standing.hazards or standing.life_support or standing.important)
+        return self.standing.urgent
 
 
 def more_urgent(one: Priority, other: Priority) -> bool:

@@ -6,7 +6,7 @@ the incident they joined; those of an incident that the command itself had opene
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.contracts.ids import incident_id
 from services.contracts.values import CommandAction, IncidentState
@@ -18,7 +18,7 @@ from services.dedup.domain.acting import Acting, RefusedError, standing_at
 from services.dedup.domain.rule import Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -33,18 +33,7 @@ def undo(state: AreaState, command: OutageCommanded, now: datetime) -> list[e.Ev
     acting = Acting(state, command, now)
     try:
         done = _done(acting)
-        if done.action is CommandAction.CONFIRM:
-            _unconfirm(acting, done)
-        elif done.action is CommandAction.RELATE:
-            _unrelate(acting, done)
-        elif done.action is CommandAction.PLACE:
-            _unplace(acting, done)
-        elif done.action is CommandAction.ACCEPT_PLAN:
-            _unaccept(acting, done)
-        elif done.action is CommandAction.DECLINE_PLAN:
-            _undecline(acting, done)
-        else:
-            _ungroup(acting, done)
+        _UNDO.get(done.action, _ungroup)(acting, done)
     except RefusedError as error:
         return [a.CommandRefused(command, error.wrong)]
     acting.events.append(a.CommandDone(command, acting.done(), undoes=done.command_id))
@@ -76,17 +65,12 @@ def _unpin(acting: Acting, done: Done, incidents: Iterable[UUID]) -> None:
     """
     for key in dict.fromkeys(incidents):
         others = any(
-            key in one.incidents and one.target is not None and one.action not in _LOOSE
+            key in one.incidents and one.target is not None and one.action not in _UNDO
             for one in acting.state.commands.values()
             if one.command_id != done.command_id
         )
         if not others and (done.pinned is None or key in done.pinned):
             acting.events.append(a.IncidentUnpinned(key))
-
-
-_PLANS = {CommandAction.ACCEPT_PLAN, CommandAction.DECLINE_PLAN}
-_LOOSE = frozenset({CommandAction.CONFIRM, CommandAction.RELATE, CommandAction.PLACE, *_PLANS})
-"""What pins nothing: a confirmation holds by the incident's state."""
 
 
 def _ungroup(acting: Acting, done: Done) -> None:
@@ -231,3 +215,13 @@ def _undecline(acting: Acting, done: Done) -> None:
     if done.planned_id is None:
         raise AssertionError("who declines names a plan")
     acting.events.append(pa.PlanSettled(incident.incident_id, done.planned_id, Rule.UNDONE, settled=False))
+
+
+_UNDO: Final[Mapping[CommandAction, Callable[[Acting, Done], None]]] = {
+    CommandAction.CONFIRM: _unconfirm,
+    CommandAction.RELATE: _unrelate,
+    CommandAction.PLACE: _unplace,
+    CommandAction.ACCEPT_PLAN: _unaccept,
+    CommandAction.DECLINE_PLAN: _undecline,
+}
+"""What regroups nothing, and so pins nothing: a confirmation holds by the incident's state."""

@@ -20,15 +20,14 @@ _GIVE: Final = """
 INSERT INTO command (command_id, area, action, subject, body, author, accepted_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING true
 """
-_COMMAND: Final = """
-SELECT command_id, area, action, subject, body, author, accepted_at, outcome, wrong, decided_at,
-       undoable OR undoable_plan AS undoable, undone_by
-FROM command WHERE command_id = $1
-"""
-_COMMANDS: Final = """
+_SHOWN: Final = """
 SELECT command_id, area, action, subject, body, author, accepted_at, outcome, wrong, decided_at,
        undoable OR undoable_plan AS undoable, undone_by
 FROM command
+"""
+_COMMAND: Final = f"{_SHOWN} WHERE command_id = $1"
+_COMMANDS: Final = f"""
+{_SHOWN}
 WHERE ($1::uuid IS NULL OR subject = $1 OR $1 = ANY(incidents))
   AND ($2::timestamptz IS NULL OR (accepted_at, command_id) < ($2, $3::uuid))
 ORDER BY accepted_at DESC, command_id DESC LIMIT $4
@@ -40,10 +39,6 @@ WHERE ($1::text IS NULL OR area = $1) AND ends_at > $2
 ORDER BY starts_at, planned_id LIMIT $5
 """
 _ONE_PLANNED: Final = "SELECT * FROM planned_outage WHERE planned_id = $1"
-_DEVICE: Final = """
-SELECT area FROM grid.device
-WHERE version = (SELECT version FROM grid.network_version WHERE is_current) AND id = $1
-"""
 _METERS: Final = """
 SELECT c.account_id, c.transformer_id, d.area FROM grid.customer AS c JOIN grid.device AS d
   ON d.version = c.version AND d.id = c.transformer_id
@@ -106,8 +101,7 @@ async def planned_outage(connection: Connection, planned_id: UUID) -> asyncpg.Re
 
 async def area_of_device(connection: Connection, device: str) -> str | None:
     """Return the area of a device of the network in force; None where there is no such device."""
-    found: str | None = await connection.fetchval(_DEVICE, device)
-    return found
+    return (await areas_of_devices(connection, (device,))).get(device)
 
 
 async def meters(connection: Connection, accounts: Collection[str]) -> dict[str, tuple[str, str]]:

@@ -147,24 +147,26 @@ class _Rows:
         elif isinstance(event, e.ReportAnswered):
             place = ("answered", event.rule.value, event.incident_id, None)
             self.reports[event.report.report_id] = (*_report(area, event.report), *place)
-        elif isinstance(event, (e.ReportNeedsPerson, a.ReportUnplaced)):
+        elif isinstance(event, e.ReportNeedsPerson):
             nowhere = ("needs_person", event.rule.value, None, None)
             self.reports[event.report.report_id] = (*_report(area, event.report), *nowhere)
-            if isinstance(event, a.ReportUnplaced):
-                self._waits_again(area, rules_hash, event)
         elif isinstance(event, a.ReportPlaced):
             self.placed.add(event.report_id)
-        elif isinstance(event, (pa.ReportCovered, pa.ReportUncovered)):
-            self._covered(area, rules_hash, event)
+        elif isinstance(event, (a.ReportUnplaced, pa.ReportCovered, pa.ReportUncovered)):
+            self._left_or_back(area, rules_hash, event)
         else:
             self._take_other(changes.areas[area], event)
 
-    def _covered(self, area: str, rules_hash: str, event: pa.ReportCovered | pa.ReportUncovered) -> None:
-        """A planned outage answers a report, or no longer: its row is written anew."""
+    def _left_or_back(
+        self, area: str, rules_hash: str, event: a.ReportUnplaced | pa.ReportCovered | pa.ReportUncovered
+    ) -> None:
+        """A report is in its incident no more, or once more: its row is written anew."""
         key, back = event.report.report_id, isinstance(event, pa.ReportUncovered)
-        place: Row = ("answered", Rule.PLANNED.value, event.incident_id, None)
+        place: Row = ("needs_person", event.rule.value, None, None)
         if back:
             place = ("in_incident", event.rule, event.incident_id, event.seq)
+        elif isinstance(event, pa.ReportCovered):
+            place = ("answered", Rule.PLANNED.value, event.incident_id, None)
         self.placed.add(key)
         self.moved.pop(key, None)
         self.reports[key] = (*_report(area, event.report), *place)
@@ -205,11 +207,6 @@ class _Rows:
     def given_up(self) -> list[UUID]:
         """The moments that are no longer waited for; of one that is again there is a row."""
         return list(self.cleared - self.timers.keys())
-
-    def _waits_again(self, area: str, rules_hash: str, event: a.ReportUnplaced) -> None:
-        self.placed.add(event.report.report_id)
-        self.moved.pop(event.report.report_id, None)
-        self._ledger(area, rules_hash, event.seq, event.report.report_id, event.incident_id, "left", event)
 
     def _ledger(
         self,

@@ -9,6 +9,7 @@ from services.contracts.values import Channel, IncidentState, Recipient
 from services.dedup.domain import AreaState, decide
 from services.dedup.domain import changes as under_test
 from services.dedup.domain.changes import Changes
+from services.dedup.domain.events import OrderEvent
 from tests.unit.dedup.timeline import a_report, minute
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def batch(
     told = [one.message for one in changes.messages()]
     orders = [one for one in told if isinstance(one, OrderVersion)]
     assert told[: len(orders)] == orders, "orders first"
-    assert orders == changes.orders()
+    assert orders == [event.order for _, event in changes.events if isinstance(event, OrderEvent)], "every version"
     return (
         orders,
         [one for one in told if isinstance(one, IncidentChanged)],
