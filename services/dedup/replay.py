@@ -136,12 +136,9 @@ class Replay:
         self._restorations = 0
         self._result = Replayed()
 
+    @without_garbage_collection()
     def decide_all(self, prepared: Sequence[Prepared], restored: Iterable[Restoration], tell: Progress) -> Replayed:
         """Decide about everything in the order it arrived; of what arrived at once, restorations first."""
-        with without_garbage_collection():
-            return self._decide_all(prepared, restored, tell)
-
-    def _decide_all(self, prepared: Sequence[Prepared], restored: Iterable[Restoration], tell: Progress) -> Replayed:
         told, unknown = power_back(restored, self._served)
         self._result.restorations_unknown = len(unknown)
         self._result.unknown_places = list(dict.fromkeys(unknown))[:SHOWN]

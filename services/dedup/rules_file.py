@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 
 _HOME: Final = "home"
 _CAN_FAIL: Final = {kind.value: kind for kind in sorted(CAN_FAIL)}
-_HOLD_AT: Final = {*(kind.value for kind in DeviceType if kind is not DeviceType.OTHER), CELL, PLACE}
-_LONGEST_HOLD: Final = 3600
+CLASSES: Final = frozenset({*(kind.value for kind in DeviceType if kind is not DeviceType.OTHER), CELL, PLACE})
+"""Where an incident may stand, and so an order may be held."""
+_TIMES: Final = {
+    "hold_seconds": (0.0, 3600.0, "seconds"),
+    "etr_hours": (0.25, 14 * 24.0, "hours"),
+}
+"""Least, most and unit of what is told by class of device."""
 _HOUR: Final = 3600.0
 _YEAR: Final = 365.25 * 24 * 3600.0
 _TOP: Final = frozenset(
@@ -37,7 +42,6 @@ _STORM: Final = frozenset(
     {"recent_minutes", "usual_days", "usual_per_hour", "enter_times", "least_reports", "leave_times"}
 )
 _IN_STORM: Final = frozenset({"hold_seconds", "lift_margin", "etr_hours"})
-_LONGEST_ETR: Final = 14 * 24
 _REPORTING: Final = frozenset(
     {"share", "share_weight", "delay_minutes", "delay_weight", "delay_spread", "stray_per_hour", "silence_weight"}
 )
@@ -74,7 +78,7 @@ class _Rules:
         return Rules(
             hash=digest,
             inference=self._inference(top),
-            holds=self._holds(top.get("hold_seconds")),
+            holds=self._by_class(top, "hold_seconds"),
             trusted_lag=timedelta(minutes=self._number(top, "trusted_lag_minutes", 0, 24 * 60)),
             restored_tolerance=timedelta(minutes=self._number(restored, "tolerance_minutes", 0, 120)),
             restored_memory=timedelta(hours=self._number(restored, "memory_hours", 0, 24 * 14)),
@@ -96,9 +100,9 @@ class _Rules:
             enter=enter,
             least=self._number(found, "least_reports", 1, 1e6),
             leave=leave,
-            holds=self._holds(found.get("hold_seconds"), "hold_seconds of storm"),
+            holds=self._by_class(found, "hold_seconds", " of storm"),
             lift_margin=self._number(found, "lift_margin", -20, 20) if "lift_margin" in found else None,
-            etr=self._estimates(found.get("etr_hours")),
+            etr=self._by_class(found, "etr_hours", " of storm"),
         )
 
     def _inference(self, top: Mapping[str, Node]) -> Inference:
@@ -142,13 +146,11 @@ class _Rules:
             self._reader.fault(line_of(node), "relook_minutes must ascend")
         return tuple(found)
 
-    def _holds(self, node: Node | None, what: str = "hold_seconds") -> dict[str, timedelta]:
-        found = {} if node is None else self._reader.fields(node, what, _HOLD_AT)
-        return {name: timedelta(seconds=self._number(found, name, 0, _LONGEST_HOLD)) for name in found}
-
-    def _estimates(self, node: Node | None) -> dict[str, timedelta]:
-        found = {} if node is None else self._reader.fields(node, "etr_hours of storm", _HOLD_AT)
-        return {name: timedelta(hours=self._number(found, name, 0.25, _LONGEST_ETR)) for name in found}
+    def _by_class(self, entries: Mapping[str, Node], what: str, of: str = "") -> dict[str, timedelta]:
+        """Return the times by class of device; none where the entry, which need not be there, is not."""
+        least, most, unit = _TIMES[what]
+        found = self._reader.fields(entries[what], what + of, CLASSES) if what in entries else {}
+        return {name: timedelta(**{unit: self._number(found, name, least, most)}) for name in found}
 
     def _fields(self, node: Node | None, what: str, known: frozenset[str]) -> dict[str, Node]:
         """Return the entries of a part, all of which are needed; that the part is missing has been told."""

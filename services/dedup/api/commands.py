@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.values import CommandAction, Name
-from services.dedup.api.giving import CommandView, Desk, Hand, IfMatch, Said, Seen, command_id, hand_of, view
+from services.dedup.api.giving import CommandView, Hand, IfMatch, Said, Seen, command_id, hand_of, view
 from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import people, views
@@ -107,7 +107,12 @@ async def _open_incident(pool: Pool, key: UUID) -> asyncpg.Record:
     return row
 
 
-async def _other(pool: Pool, area: str, key: UUID, field: str, *, anywhere: bool = False) -> None:
+async def _check_other(pool: Pool, area: str, field: str, key: UUID, *, anywhere: bool) -> None:
+    """Refuse an incident to go to that is not open, or is in another area and not to be ``anywhere``.
+
+    Raises:
+        Problem: 409, with the field of the request that names it.
+    """
     try:
         row = await _open_incident(pool, key)
     except Problem as problem:
@@ -120,25 +125,28 @@ async def _other(pool: Pool, area: str, key: UUID, field: str, *, anywhere: bool
 def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:  # noqa: C901, PLR0915 - one door an action
     """Make the doors."""
     router = APIRouter(tags=["dispatching"])
-    dispatcher = hand_of(Desk(pool, outbox), keys)
+    dispatcher = hand_of(pool, outbox, keys)
     may_read = Depends(let_in(keys, Scope.READ))
 
-    async def repeated(said: Said) -> asyncpg.Record | None:
+    async def about(key: UUID, said: Said, *others: tuple[str, UUID], anywhere: bool = False) -> str:
+        """Return the area of an incident to act on; of a command given again, that of the first time.
+
+        ``others`` are checked with it: open incidents by the field of the request, in that area or ``anywhere``.
+        """
         with translated():
             async with pool.acquire() as connection:
-                return await people.command_of(connection, command_id(said.command_id))
-
-    async def about(key: UUID, said: Said) -> str:
-        """Return the area of an incident to act on; of a command given again, that of the first time."""
-        known = await repeated(said)
-        return str(known["area"]) if known is not None else str((await _open_incident(pool, key))["area"])
+                known = await people.command_of(connection, command_id(said.command_id))
+        if known is not None:
+            return str(known["area"])
+        area = str((await _open_incident(pool, key))["area"])
+        for field, other in others:
+            await _check_other(pool, area, field, other, anywhere=anywhere)
+        return area
 
     @router.post("/incidents/{incident_id}/merge", summary="Merge it into another incident")
     async def merge(incident_id: UUID, said: Merge, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
         seen = Seen("incident", incident_id, if_match)
-        area = await about(incident_id, said)
-        if await repeated(said) is None:
-            await _other(pool, area, said.into, "into")
+        area = await about(incident_id, said, ("into", said.into))
         return await by.give(said, area, CommandAction.MERGE, seen, incident_id=incident_id, target_id=said.into)
 
     @router.post("/incidents/{incident_id}/split", summary="Split reports off it into a new incident")
@@ -151,9 +159,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
     @router.post("/incidents/{incident_id}/move", summary="Move reports of it to another incident")
     async def move(incident_id: UUID, said: Move, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
         seen = Seen("incident", incident_id, if_match)
-        area = await about(incident_id, said)
-        if await repeated(said) is None:
-            await _other(pool, area, said.to, "to")
+        area = await about(incident_id, said, ("to", said.to))
         told = {"incident_id": incident_id, "target_id": said.to, "reports": tuple(said.reports)}
         return await by.give(said, area, CommandAction.MOVE, seen, **told)
 
@@ -171,9 +177,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
     @router.post("/incidents/{incident_id}/relate", summary="Relate it to another, without merging")
     async def relate(incident_id: UUID, said: Relate, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
         seen = Seen("incident", incident_id, if_match)
-        area = await about(incident_id, said)
-        if await repeated(said) is None:
-            await _other(pool, area, said.to, "to", anywhere=True)
+        area = await about(incident_id, said, ("to", said.to), anywhere=True)
         return await by.give(said, area, CommandAction.RELATE, seen, incident_id=incident_id, target_id=said.to)
 
     @router.post("/incidents/{incident_id}/accept-plan", summary="Let a planned outage answer its reports")

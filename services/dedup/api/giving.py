@@ -79,61 +79,6 @@ class CommandView(BaseModel):
     undone_by: UUID | None
 
 
-class Desk:
-    """Accepts commands."""
-
-    def __init__(self, pool: Pool, outbox: Outbox) -> None:
-        self._pool = pool
-        self._outbox = outbox
-
-    async def give(
-        self, command: OutageCommanded, response: Response, wait: float, trace: str | None, seen: Seen | None = None
-    ) -> CommandView:
-        """Publish a command once, and tell what came of it.
-
-        Raises:
-            Problem: 409 it was refused, 412 the thing was changed meanwhile, 422 the id was used for another command.
-        """
-        with translated():
-            async with self._pool.acquire() as connection, connection.transaction():
-                known = await people.command_of(connection, command.command_id)
-                if known is None:
-                    if seen is not None:
-                        await seen.check(connection)
-                    if await people.give(connection, command):
-                        publication = Publication(OUTAGE_INPUT, command, trace)
-                        await self._outbox.publish(connection, [publication], command.accepted_at)
-                    else:
-                        known = await people.command_of(connection, command.command_id)
-                        if known is None:
-                            raise Problem(412, "another command about it is being decided: look again, then act")
-        if known is not None:
-            _same(known, command)
-        self._outbox.wake()
-        return await self._outcome(command.command_id, response, wait)
-
-    async def _outcome(self, command_id: UUID, response: Response, wait: float) -> CommandView:
-        until, looks = clock.monotonic() + wait, 0
-        while True:
-            with translated():
-                async with self._pool.acquire() as connection:
-                    row = await people.command_of(connection, command_id)
-            if row is None:
-                raise AssertionError("a command that was accepted is kept")
-            if row["outcome"] is not None or clock.monotonic() >= until:
-                break
-            await asyncio.sleep(_LOOKS_SECONDS[min(looks, len(_LOOKS_SECONDS) - 1)])
-            looks += 1
-        shown = view(row)
-        if shown.outcome == "refused":
-            raise Problem(
-                409, "the command was refused and changed nothing", errors=[one.model_dump() for one in shown.wrong]
-            )
-        response.status_code = 200 if shown.outcome else 202
-        response.headers["Location"] = f"/v1/commands/{command_id}"
-        return shown
-
-
 class Seen:
     """An incident or planned outage as a person saw it, by its ETag."""
 
@@ -160,7 +105,8 @@ class Seen:
 class Hand:
     """Who gives a command, and how they hear what came of it: what every door of a dispatcher takes."""
 
-    desk: Desk
+    pool: Pool
+    outbox: Outbox
     holder: Holder[Scope]
     response: Response
     trace: str | None
@@ -169,7 +115,11 @@ class Hand:
     async def give(
         self, said: Said, area: str, action: CommandAction, seen: Seen | None = None, **told: Any
     ) -> CommandView:
-        """Give a command of this dispatcher about ``area``; see ``Desk.give``."""
+        """Publish a command of this dispatcher about ``area`` once, and tell what came of it.
+
+        Raises:
+            Problem: 409 it was refused, 412 the thing was changed meanwhile, 422 the id was used for another command.
+        """
         command = OutageCommanded(
             area=area,
             command_id=command_id(said.command_id),
@@ -179,15 +129,52 @@ class Hand:
             accepted_at=clock.now(),
             **told,
         )
-        return await self.desk.give(command, self.response, self.wait, self.trace, seen)
+        with translated():
+            async with self.pool.acquire() as connection, connection.transaction():
+                known = await people.command_of(connection, command.command_id)
+                if known is None:
+                    if seen is not None:
+                        await seen.check(connection)
+                    if await people.give(connection, command):
+                        publication = Publication(OUTAGE_INPUT, command, self.trace)
+                        await self.outbox.publish(connection, [publication], command.accepted_at)
+                    else:
+                        known = await people.command_of(connection, command.command_id)
+                        if known is None:
+                            raise Problem(412, "another command about it is being decided: look again, then act")
+        if known is not None:
+            _same(known, command)
+        self.outbox.wake()
+        return await self._outcome(command.command_id)
+
+    async def _outcome(self, key: UUID) -> CommandView:
+        until, looks = clock.monotonic() + self.wait, 0
+        while True:
+            with translated():
+                async with self.pool.acquire() as connection:
+                    row = await people.command_of(connection, key)
+            if row is None:
+                raise AssertionError("a command that was accepted is kept")
+            if row["outcome"] is not None or clock.monotonic() >= until:
+                break
+            await asyncio.sleep(_LOOKS_SECONDS[min(looks, len(_LOOKS_SECONDS) - 1)])
+            looks += 1
+        shown = view(row)
+        if shown.outcome == "refused":
+            raise Problem(
+                409, "the command was refused and changed nothing", errors=[one.model_dump() for one in shown.wrong]
+            )
+        self.response.status_code = 200 if shown.outcome else 202
+        self.response.headers["Location"] = f"/v1/commands/{key}"
+        return shown
 
 
-def hand_of(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> Any:
+def hand_of(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) -> Any:
     """Return the dependency of a dispatcher's door."""
     dispatcher = Depends(let_in(keys, Scope.DISPATCHER))
 
     def hand(response: Response, holder: Holder[Scope] = dispatcher, traceparent: Trace = None, wait: Wait = 5) -> Hand:
-        return Hand(desk, holder, response, traceparent, wait)
+        return Hand(pool, outbox, holder, response, traceparent, wait)
 
     return Depends(hand)
 

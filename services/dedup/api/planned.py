@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from services.contracts.ids import derive
 from services.contracts.values import CommandAction, Name, Timestamp
-from services.dedup.api.giving import CommandView, Desk, Hand, IfMatch, Said, Seen, command_id, hand_of
+from services.dedup.api.giving import CommandView, Hand, IfMatch, Said, Seen, command_id, hand_of
 from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import people
@@ -63,7 +63,7 @@ class PlannedPage(BaseModel):
 def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:  # noqa: C901 - one door an action
     """Make the doors."""
     router = APIRouter(prefix="/planned-outages", tags=["planned outages"])
-    dispatcher = hand_of(Desk(pool, outbox), keys)
+    dispatcher = hand_of(pool, outbox, keys)
     may_read = Depends(let_in(keys, Scope.READ))
 
     async def area_of(device: str) -> str:
@@ -105,11 +105,8 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
 
     @router.post("", summary="Add a planned outage; its id is derived from the command's id")
     async def make(said: Plan, by: Hand = dispatcher) -> CommandView:
-        key = derive("planned", command_id(said.command_id))
-        when = {"starts_at": said.starts_at, "ends_at": said.ends_at}
-        told: dict[str, Any] = {"planned_id": key, "device": said.device, **when}
-        area = await area_of(said.device)
-        return await by.give(said, area, CommandAction.PLAN, **told)
+        key, area = derive("planned", command_id(said.command_id)), await area_of(said.device)
+        return await by.give(said, area, CommandAction.PLAN, planned_id=key, **_told(said))
 
     @router.put("/{planned_id}", summary="Change its device or time")
     async def change(planned_id: UUID, said: Plan, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
@@ -118,9 +115,7 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         if row["area"] != area:
             reason = f"is in area {area}, the planned outage in {row['area']}: cancel it and make a new one"
             raise Problem(409, "the command was refused", errors=[{"field": "device", "reason": reason}])
-        when = {"starts_at": said.starts_at, "ends_at": said.ends_at}
-        told: dict[str, Any] = {"planned_id": planned_id, "device": said.device, **when}
-        return await by.give(said, area, CommandAction.PLAN, seen, **told)
+        return await by.give(said, area, CommandAction.PLAN, seen, planned_id=planned_id, **_told(said))
 
     @router.post("/{planned_id}/cancel", summary="Cancel it; of work that ends early, change the end")
     async def cancel(planned_id: UUID, said: Said, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
@@ -129,3 +124,7 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         return await by.give(said, row["area"], CommandAction.CANCEL_PLAN, seen, planned_id=planned_id)
 
     return router
+
+
+def _told(said: Plan) -> dict[str, Any]:
+    return {"device": said.device, "starts_at": said.starts_at, "ends_at": said.ends_at}
