@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from services.contracts import values
     from services.dedup.replay_files import ReportLine
-    from services.grid.place import ResolvedPlace
 
     Progress = Callable[[str, int, int], None]
     """Called with the stage, steps done and steps in all."""
@@ -162,7 +161,7 @@ def _prepared(
         return Prepared(line.event_id, report_id, line.received_at, None)
     if said_account(line.account_id) is None and heard.account_id is not None:
         line = replace(line, account_id=heard.account_id)
-    place = callers.place(line, _place_of(book, line, lately).as_value())
+    place = callers.place(line, book.resolve(evidence_of(line), lately=lately, at=line.received_at).as_value())
     if place.area is None:
         return Prepared(line.event_id, report_id, line.received_at, None)
     message = OutageReported(
@@ -182,21 +181,17 @@ def _prepared(
     return Prepared(line.event_id, report_id, line.received_at, message)
 
 
-def _place_of(book: CustomerBook, line: ReportLine, lately: Lately) -> ResolvedPlace:
-    """Return where a report is, as the router would find it; ``lately`` is what was reported before, by arrival."""
-    return book.resolve(
-        PlaceEvidence(
-            account_id=line.account_id,
-            phone=line.phone,
-            lat=line.lat,
-            lon=line.lon,
-            crs=line.crs,
-            accuracy_m=line.accuracy_m,
-            address=line.address,
-            text=line.text,
-        ),
-        lately=lately,
-        at=line.received_at,
+def evidence_of(line: ReportLine) -> PlaceEvidence:
+    """Return what a line says of its place."""
+    return PlaceEvidence(
+        account_id=line.account_id,
+        phone=line.phone,
+        lat=line.lat,
+        lon=line.lon,
+        crs=line.crs,
+        accuracy_m=line.accuracy_m,
+        address=line.address,
+        text=line.text,
     )
 
 

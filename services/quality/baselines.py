@@ -17,6 +17,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from services.quality.judge import Order, Outcome
@@ -91,14 +92,10 @@ def by_key(reports: Iterable[Placed], key: Callable[[Placed], Hashable | None], 
     return books.outcome
 
 
-def feeder(report: Placed) -> Hashable | None:
-    """Key of ``feeder + 30 min``."""
-    return report.feeder
-
-
-def transformer(report: Placed) -> Hashable | None:
-    """Key of ``transformer + 30 min``."""
-    return report.transformer
+feeder: Final = attrgetter("feeder")
+"""Key of ``feeder + 30 min``."""
+transformer: Final = attrgetter("transformer")
+"""Key of ``transformer + 30 min``."""
 
 
 def cell(report: Placed) -> Hashable | None:
@@ -151,7 +148,8 @@ class Thresholds:
         for device in path:
             self._dark[device].add(leaf)
         if covering is not None:
-            self._join(report, leaf, covering)
+            covering.reports[report.event] = leaf
+            self._books.join(report.event, covering.name)
         else:
             covering = self._at[leaf] = _Incident(self._books.open(report, leaf), leaf)
             covering.reports[report.event] = leaf
@@ -161,10 +159,6 @@ class Thresholds:
         best = [device for device in above if self._passes(device, report.at)]
         if best:
             self._lift(best[-1], report.at)
-
-    def _join(self, report: Placed, leaf: str, incident: _Incident) -> None:
-        incident.reports[report.event] = leaf
-        self._books.join(report.event, incident.name)
 
     def _passes(self, device: str, now: datetime) -> bool:
         dark = self._dark[device]

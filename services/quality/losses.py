@@ -86,15 +86,10 @@ class _Losses:
             if place is not None and place.customer_status is CustomerStatus.SUSPENDED:
                 return Cause.ANSWERED
             return Cause.WAITS if says_where(event) else Cause.NOTHING_SAID
-        at = None if place is None else place.transformer_id
-        return (
-            _RIGHT if at is not None and self._is_under(at, self._faults[self._fault[event]].device) else self._off(at)
-        )
-
-    @staticmethod
-    def _off(at: str | None) -> Cause:
-        """Return the cause of a report in an incident that is not where its fault is."""
-        return Cause.MISPLACED if at is not None else Cause.WAITS
+        if place is None or place.transformer_id is None:
+            return Cause.WAITS
+        right = self._is_under(place.transformer_id, self._faults[self._fault[event]].device)
+        return _RIGHT if right else Cause.MISPLACED
 
     def _is_under(self, device: str, other: str) -> bool:
         tree = self._tree

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.dedup import replay_reports
 from services.dedup.replay import Replay
+from services.dedup.rules_file import CLASSES
 from services.quality import baselines
+from services.quality.baselines import HALF_AN_HOUR
 from services.quality.judge import Order, Outcome, judge
 from services.quality.oracles import by_known_faults, last_word, true_faults
 from services.quality.placed import first_arrivals, placed, truly_placed, truly_placed_if_said
@@ -125,23 +127,21 @@ def compare(
     prepared = prepare(storm, storm.lines, hear)
     reports = placed(storm, prepared)
 
+    def thresholds(count: int, share: float, window: timedelta) -> Outcome:
+        return baselines.Thresholds(storm.served, count, share, window).run(reports, storm.restored)
+
     @cache
     def replayed() -> Replayed:
         return run_engine(storm, prepared, rules)
 
-    pair = timedelta(minutes=30)
     ways: dict[str, Callable[[], Outcome]] = {
         ENGINE: lambda: outcome_of(replayed()),
         "no merging": lambda: baselines.no_merging(reports),
-        "feeder + 30 min": lambda: baselines.by_key(reports, baselines.feeder, pair),
-        "transformer + 30 min": lambda: baselines.by_key(reports, baselines.transformer, pair),
-        "500 m cell + 30 min": lambda: baselines.by_key(reports, baselines.cell, pair),
-        "thresholds 3, 10 %, 30 min": lambda: baselines.Thresholds(storm.served, 3, 0.1, pair).run(
-            reports, storm.restored
-        ),
-        "thresholds 2, 20 %, 15 min": lambda: baselines.Thresholds(storm.served, 2, 0.2, pair / 2).run(
-            reports, storm.restored
-        ),
+        "feeder + 30 min": lambda: baselines.by_key(reports, baselines.feeder, HALF_AN_HOUR),
+        "transformer + 30 min": lambda: baselines.by_key(reports, baselines.transformer, HALF_AN_HOUR),
+        "500 m cell + 30 min": lambda: baselines.by_key(reports, baselines.cell, HALF_AN_HOUR),
+        "thresholds 3, 10 %, 30 min": lambda: thresholds(3, 0.1, HALF_AN_HOUR),
+        "thresholds 2, 20 %, 15 min": lambda: thresholds(2, 0.2, HALF_AN_HOUR / 2),
         "true places, true faults": lambda: by_known_faults(truly_placed(storm), true_faults(storm), tree),
         "resolved places, true faults": lambda: by_known_faults(reports, true_faults(storm), tree),
         "true places, Gridline online": lambda: outcome_of(
@@ -162,12 +162,6 @@ def compare(
         if not seconds and not any(rules.holds.values()) and ENGINE in figures:
             held[seconds] = figures[ENGINE]
             continue
-        waiting = replace(rules, holds=dict.fromkeys(_CLASSES, timedelta(seconds=seconds)))
+        waiting = replace(rules, holds=dict.fromkeys(CLASSES, timedelta(seconds=seconds)))
         held[seconds] = judged(outcome_of(run_engine(storm, prepared, waiting)))
     return Compared(figures, held)
-
-
-_CLASSES: Final = (
-    *("substation", "breaker", "recloser", "switch", "sectionalizer", "fuse", "transformer"),
-    *("line", "cell", "place"),
-)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from services.contracts.values import CustomerStatus
+from services.dedup.replay_reports import evidence_of
 from services.grid.candidates import search
-from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, ask
+from services.grid.evidence import DEFAULT_RULES, ask
 from services.simulator.words import Kind
 
 if TYPE_CHECKING:
@@ -124,10 +125,7 @@ def truly_placed_if_said(storm: StormFiles) -> list[Placed]:
 
 def says_where(storm: StormFiles, line: ReportLine) -> bool:
     """Tell whether a report says anything of its place that somebody has."""
-    evidence = PlaceEvidence(
-        line.account_id, line.phone, line.lat, line.lon, line.crs, line.accuracy_m, line.address, line.text
-    )
-    question = ask(evidence)
+    question = ask(evidence_of(line))
     if question.address is not None or question.point is not None:
         return True
     book = storm.served.book

@@ -164,17 +164,7 @@ def render(storm: Storm, events: Sequence[Event], start: datetime, senders: Send
         if request is None:
             request = first[key] = writer.request(event)
         else:
-            request = Request(
-                at=event.at,
-                case=request.case,
-                channel=request.channel,
-                path=request.path,
-                headers=request.headers,
-                body=request.body,
-                contact_id=request.contact_id,
-                ticket_id=request.ticket_id,
-                resend=True,
-            )
+            request = replace(request, at=event.at, resend=True)
         requests.append(request)
     return requests
 
