@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.grid.numerals import arabic
+from services.grid.spelling import DASHES, ROMAN_DIGITS
 from services.grid.traditional import simplified
 
 if TYPE_CHECKING:
@@ -35,12 +36,10 @@ _CAPITALS_GAP: Final = re.compile(r"(?<=[A-Z]) (?=[0-9])")
 _FEWEST_DIGITS: Final = 2  # B1 is a floor, 4G a network
 _ZERO: Final = re.compile(r"(?<=[0-9])O+|(?<![A-Z0-9])O+(?=[0-9])")
 _LEADING_ZEROS: Final = re.compile(r"(?<![0-9])0+(?=[0-9])")
-_DASHES: Final = dict.fromkeys(map(ord, "‐‑‒–—―−ー～~"), "-")
 _NAMED: Final = re.compile(r"变压器|台变|公变|专变|箱变|配变|变|配电室|环网柜|开关|刀闸|熔断器|杆|线|站")
 _NUMBERED: Final = re.compile(r"#(\d+)|(\d+)#")
 _COUNTED: Final = re.compile(r"([零一二三四五六七八九十百两]+)(?=[号组#线杆回区社队]|台变)")
 _ROMAN: Final = re.compile(r"(?<![a-z])(i{1,3}|iv)(?=[线回段])")
-_ROMAN_DIGITS: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4"}
 _REWRITES: Final = tuple(
     (re.compile(pattern), into)
     for pattern, into in (
@@ -113,7 +112,7 @@ def id_keys_in(text: str | None) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def _id_keys_in(text: str) -> tuple[str, ...]:
-    plain = unicodedata.normalize("NFKC", text).translate(_DASHES)
+    plain = unicodedata.normalize("NFKC", text).translate(DASHES)
     spelt = _DENSE_ID.finditer(_CAPITALS_GAP.sub("", plain)) if plain.isascii() else _LOOSE_ID.finditer(plain)
     found = (one[0] for one in spelt if sum(map(str.isdigit, one[0])) >= _FEWEST_DIGITS)
     return tuple(dict.fromkeys(map(id_key, found)))
@@ -126,7 +125,7 @@ def id_key(device: str) -> str:
     apart by who writes one of them as the network has it.
     """
     plain = _ZERO.sub(
-        lambda found: "0" * len(found[0]), unicodedata.normalize("NFKC", device).upper().translate(_DASHES)
+        lambda found: "0" * len(found[0]), unicodedata.normalize("NFKC", device).upper().translate(DASHES)
     )
     return "".join(filter(str.isalnum, _LEADING_ZEROS.sub("", plain)))
 
@@ -138,7 +137,7 @@ def name_key(name: str) -> str:
     if plain.isascii():
         return plain
     plain = simplified(plain)
-    plain = _ROMAN.sub(lambda found: _ROMAN_DIGITS[found[1]], plain)
+    plain = _ROMAN.sub(lambda found: ROMAN_DIGITS[found[1]], plain)
     plain = _COUNTED.sub(lambda found: arabic(found[1]), plain)
     for pattern, into in _REWRITES:
         plain = pattern.sub(into, plain)

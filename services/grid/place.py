@@ -269,14 +269,10 @@ def _say(heard: Heard, best: str, ranked: Sequence[str], weights: Mapping[str, f
 
 def _customer_at(heard: Heard, transformer: str) -> Customer | None:
     """Return the customer whom the best source that names one at this transformer names; None if several do."""
-    there = dict.fromkeys(one for one in heard.customers if one.transformer_id == transformer)
-    first: Customer | None = None
     if heard.account is not None and heard.account.transformer_id == transformer:
         return heard.account
-    accounts = {one.account_id: one for one in there}
-    if len(accounts) == 1:
-        first = next(iter(accounts.values()))
-    return first
+    there = {one.account_id: one for one in heard.customers if one.transformer_id == transformer}
+    return next(iter(there.values())) if len(there) == 1 else None
 
 
 def _named(named: Named, customer: Customer | None) -> list[Customer]:

@@ -18,7 +18,9 @@ _APART: Final = re.compile(r"(?:[\u4e00-\u9fff] ){2}")
 _DIGITS_APART: Final = re.compile(r"(?<=(?<![0-9])[0-9]) (?=[0-9](?![0-9]))")
 _OTHER: Final = re.compile(r"[^0-9a-z#\u4e00-\u9fff-]+")
 GAP: Final = re.compile(r"(?<=[\u4e00-\u9fff]) +| +(?=[\u4e00-\u9fff])")
-_SIGNS: Final = dict.fromkeys(map(ord, "‐‑‒–—―−ー－~～"), "-") | {ord("〇"): "零"}
+DASHES: Final = dict.fromkeys(map(ord, "‐‑‒–—―−ー~"), "-")
+"""What is written for a dash, in compatibility form."""
+_SIGNS: Final = DASHES | {ord("〇"): "零"}
 _SIGN: Final = re.compile(f"[{''.join(map(chr, _SIGNS))}]")
 _SPOKEN: Final = re.compile(
     r"第?([零一二三四五六七八九十百千两幺]+)(?=号|栋|幢|座|楼|单元|室|房|户|层|弄|巷|区|期|组|社(?!区)|队|小组|村民|门|杆|支|#|-|之[一二三四五六七八九十0-9]+号)"
@@ -41,7 +43,7 @@ _REWRITES: Final = tuple(
     )
 )
 _ROMAN: Final = re.compile(r"(?<![a-z])(i{1,3}|iv)(?=期)")
-_ROMAN_DIGITS: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4"}
+ROMAN_DIGITS: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4"}
 SHORT: Final = {
     "st": "street",
     "str": "street",
@@ -105,7 +107,7 @@ def _round(text: str) -> str:
     if "之" in plain:
         plain = _SPOKEN_SECOND.sub(lambda found: arabic(found[0]), plain)
     if "期" in plain:
-        plain = _ROMAN.sub(lambda found: _ROMAN_DIGITS[found[1]], plain)
+        plain = _ROMAN.sub(lambda found: ROMAN_DIGITS[found[1]], plain)
     for pattern, into in _REWRITES:
         plain = pattern.sub(into, plain)
     if plain.isascii():
