@@ -1,4 +1,4 @@
-"""What the rows of the queries in ``lookup`` say.
+"""What the rows that ``queries`` finds say.
 
 Decided here: whom and what the rows of one report name. Never here: the queries, or which evidence to believe.
 """

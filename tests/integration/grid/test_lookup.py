@@ -17,9 +17,9 @@ from services.grid.candidates import search
 from services.grid.device import DeviceRow
 from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, ask
 from services.grid.found import MOST_POINTS, MOST_SLIPPED, Named, Search
-from services.grid.lookup import FIND_AROUND, FIND_NAMED, around_arguments, named_arguments, resolve_places
-from services.grid.misspelt import FIND_ALIKE, MOST_ALIKE
+from services.grid.lookup import MOST_ALIKE, resolve_places
 from services.grid.network_file import CustomerRow, open_network, write_customers, write_devices
+from services.grid.queries import FIND_ALIKE, FIND_AROUND, FIND_NAMED, around_arguments, named_arguments
 from services.grid.store import import_network, migrate
 from services.grid.syllables import SYLLABLES
 from services.grid.tree import Tree
