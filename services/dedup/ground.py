@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -29,11 +29,9 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    import asyncpg
-
     from services.dedup.domain.rules import Rules
     from services.grid.store import NetworkVersion
-    from services.runtime.postgres import Pool
+    from services.runtime.postgres import Connection, Pool
 
 _STEPS: Final = 1000
 """Generations whose areas are remembered: nobody looks so rarely that more lie between two looks."""
@@ -97,10 +95,9 @@ class Ground:
         """Ask once which network is current, and count the open incidents for the gauge."""
         with translated():
             async with pool.acquire() as connection:
-                plain = cast("asyncpg.Connection[asyncpg.Record]", connection)  # a proxy is one in all but type
-                await self.look_at_version(plain)
+                await self.look_at_version(connection)
                 found = await count_open(connection)
-                stormy = await count_stormy(plain, clock.now())
+                stormy = await count_stormy(connection, clock.now())
                 moved = await count_moved(connection)
                 proposed = await count_proposed(connection, clock.now())
         metrics.STORMY.set(stormy)
@@ -111,7 +108,7 @@ class Ground:
         for kind, device_class, count in found:
             metrics.OPEN.labels(kind, device_class).set(count)
 
-    async def look_at_version(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    async def look_at_version(self, connection: Connection) -> None:
         """Ask which network is current: another import, or the same one switched."""
         current, before = await current_version(connection), self._network
         if current == before:

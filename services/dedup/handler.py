@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from services.contracts.envelope import Refusal
 from services.contracts.messages import (
@@ -51,8 +51,6 @@ from services.runtime.handling import Decided, Publication, Received, Refused
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
-
-    import asyncpg
 
     from services.contracts.messages import Message
     from services.contracts.topics import Topic
@@ -182,9 +180,8 @@ class DedupHandler:
         Returns: the areas, and the generation of the network they stand on: a batch beside this one may find another.
         """
         rules = self._ground.rules
-        plain = cast("asyncpg.Connection[asyncpg.Record]", tx)  # a pool's proxy is one in all but type
         if self._names_unknown_device(inputs):
-            await self._ground.look_at_version(plain)  # placed by a network that is newer than the cached one
+            await self._ground.look_at_version(tx)  # placed by a network that is newer than the cached one
         self._note_outdated(self._cache, self._generation)
         generation = self._generation = self._ground.generation
         wanted = dict.fromkeys((one.partition, one.message.partition_key) for one in inputs)
@@ -195,7 +192,7 @@ class DedupHandler:
         self._outdated -= wanted.keys()
         trees: dict[str, Tree] = {}
         if missing or outdated:
-            trees = await load_trees(plain, [*missing, *(area for _, area in outdated)])
+            trees = await load_trees(tx, [*missing, *(area for _, area in outdated)])
         for key, state in states.items():
             if key in outdated or state.rules is not rules:
                 tree = trees.get(state.area) if key in outdated else state.tree

@@ -17,11 +17,9 @@ from services.grid.tree import Tree
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import asyncpg
-
     from services.grid.switching import Switching
+    from services.runtime.postgres import Connection
 
-    Connection = asyncpg.Connection[asyncpg.Record]
 
 _CURRENT: Final = "SELECT version, revision FROM grid.network_version WHERE is_current FOR UPDATE"
 _NAMED: Final = "SELECT area, other_end FROM grid.device WHERE version = $1 AND id = ANY($2::text[])"

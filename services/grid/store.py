@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from services.grid.network_file import NetworkFiles
-
-    Connection = asyncpg.Connection[asyncpg.Record]
+    from services.runtime.postgres import Connection
 
     Progress = Callable[[str, int, int], None]
     """Called with the stage (``reading devices``, ``customers``, ``devices``, ``indexes``), rows done and in all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -25,8 +25,6 @@ from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import asyncpg
 
     from services.dedup.ground import Ground
     from services.runtime.keys import KeyRing
@@ -127,7 +125,7 @@ def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
                     raise Problem(404, f"no report {report_id} has come to dedup")
                 ledger = await views.ledger_of(connection, report_id)
                 area = row["area"]
-                trees = await load_trees(cast("asyncpg.Connection[asyncpg.Record]", connection), [area])
+                trees = await load_trees(connection, [area])
                 state = (await load_areas(connection, [area], trees, ground.rules))[area]
         rows = [LedgerRow(**one, words=sentence(one["rule"], one["evidence"])) for one in ledger]
         words = sentence(row["reason"], {}, waits=row["outcome"] == "needs_person")

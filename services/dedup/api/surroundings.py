@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -19,8 +19,6 @@ from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import asyncpg
 
     from services.runtime.keys import KeyRing
     from services.runtime.postgres import Pool
@@ -71,7 +69,7 @@ def surroundings_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRou
                     raise Problem(404, f"no incident {incident_id}")
                 reports = await views.reports_by_device(connection, shown)
                 standing = await views.standing_in(connection, row["area"])
-                trees = await load_trees(cast("asyncpg.Connection[asyncpg.Record]", connection), [row["area"]])
+                trees = await load_trees(connection, [row["area"]])
         tree, device = trees.get(row["area"]), row["device_id"]
         if tree is None or device not in tree:
             raise Problem(404, f"the network in force has no device {device}, so there is nothing to draw around it")
