@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.contracts.envelope import fingerprint
 from services.contracts.topics import OUTAGE_INPUT
 from services.contracts.values import Name
-from services.dedup.store import people
+from services.dedup.store import network
 from services.runtime import clock
 from services.runtime.handling import Publication
 from services.runtime.http import Problem
@@ -91,11 +91,11 @@ async def take_in(
     with translated():
         async with pool.acquire() as connection, connection.transaction():
             accounts = {one.account_id for one in posted if one.device is None and one.account_id}
-            known = await people.meters(connection, accounts)
+            known = await network.meters(connection, accounts)
             devices = {one.device for one in posted if one.device}
-            areas = await people.areas_of_devices(connection, devices)
-            homes = await people.homes_of_outages(connection, devices) if everywhere and devices else {}
-            reported = await people.homes_of_accounts(connection, accounts) if everywhere and accounts else {}
+            areas = await network.areas_of_devices(connection, devices)
+            homes = await network.homes_of_outages(connection, devices) if everywhere and devices else {}
+            reported = await network.homes_of_accounts(connection, accounts) if everywhere and accounts else {}
             publications, unknown = [], []
             for one in posted:
                 same = fingerprint(one)  # of what was said: when it arrived, and where that goes, may change meanwhile

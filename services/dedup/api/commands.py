@@ -16,7 +16,7 @@ from services.contracts.values import CommandAction, Name
 from services.dedup.api.giving import CommandView, Hand, IfMatch, Said, Seen, command_id, hand_of, view
 from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
-from services.dedup.store import people, views
+from services.dedup.store import commands, network, views
 from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.keys import let_in
@@ -135,7 +135,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         """
         with translated():
             async with pool.acquire() as connection:
-                known = await people.command_of(connection, command_id(said.command_id))
+                known = await commands.command_of(connection, command_id(said.command_id))
         if known is not None:
             return str(known["area"])
         area = str((await _open_incident(pool, key))["area"])
@@ -204,7 +204,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         with translated():
             async with pool.acquire() as connection:
                 report = await views.report_of(connection, report_id)
-                area = await people.area_of_device(connection, said.device)
+                area = await network.area_of_device(connection, said.device)
         if report is None:
             raise Problem(404, f"no report {report_id} has come to dedup")
         if area is not None and area != report["area"]:
@@ -216,7 +216,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
     async def undo(undone: UUID, said: Said, by: Hand = dispatcher) -> CommandView:
         with translated():
             async with pool.acquire() as connection:
-                known = await people.command_of(connection, undone)
+                known = await commands.command_of(connection, undone)
         if known is None:
             raise Problem(404, f"no command {undone} was ever given here")
         return await by.give(said, known["area"], CommandAction.UNDO, undoes=undone)
@@ -225,7 +225,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
     async def one(key: UUID) -> CommandView:
         with translated():
             async with pool.acquire() as connection:
-                row = await people.command_of(connection, key)
+                row = await commands.command_of(connection, key)
         if row is None:
             raise Problem(404, f"no command {key} was ever given here")
         return view(row)
@@ -239,7 +239,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         since = read_cursor(after)
         with translated():
             async with pool.acquire() as connection:
-                rows = await people.commands_about(connection, about, since, limit + 1)
+                rows = await commands.commands_about(connection, about, since, limit + 1)
         page, following = cut(rows, limit, "accepted_at", "command_id")
         return CommandPage(commands=[view(row) for row in page], next=following)
 

@@ -22,7 +22,7 @@ from services.contracts.messages import OutageCommanded
 from services.contracts.topics import OUTAGE_INPUT
 from services.contracts.values import CommandAction, Name, Text
 from services.dedup.keys import Scope
-from services.dedup.store import people
+from services.dedup.store import commands
 from services.runtime import clock
 from services.runtime.handling import Publication
 from services.runtime.http import FieldProblem, Problem
@@ -131,15 +131,15 @@ class Hand:
         )
         with translated():
             async with self.pool.acquire() as connection, connection.transaction():
-                known = await people.command_of(connection, command.command_id)
+                known = await commands.command_of(connection, command.command_id)
                 if known is None:
                     if seen is not None:
                         await seen.check(connection)
-                    if await people.give(connection, command):
+                    if await commands.give(connection, command):
                         publication = Publication(OUTAGE_INPUT, command, self.trace)
                         await self.outbox.publish(connection, [publication], command.accepted_at)
                     else:
-                        known = await people.command_of(connection, command.command_id)
+                        known = await commands.command_of(connection, command.command_id)
                         if known is None:
                             raise Problem(412, "another command about it is being decided: look again, then act")
         if known is not None:
@@ -152,7 +152,7 @@ class Hand:
         while True:
             with translated():
                 async with self.pool.acquire() as connection:
-                    row = await people.command_of(connection, key)
+                    row = await commands.command_of(connection, key)
             if row is None:
                 raise AssertionError("a command that was accepted is kept")
             if row["outcome"] is not None or clock.monotonic() >= until:

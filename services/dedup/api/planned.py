@@ -14,7 +14,7 @@ from services.contracts.values import CommandAction, Name, Timestamp
 from services.dedup.api.giving import CommandView, Hand, IfMatch, Said, Seen, command_id, hand_of
 from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
-from services.dedup.store import people
+from services.dedup.store import commands, network
 from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.keys import let_in
@@ -69,7 +69,7 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
     async def area_of(device: str) -> str:
         with translated():
             async with pool.acquire() as connection:
-                area = await people.area_of_device(connection, device)
+                area = await network.area_of_device(connection, device)
         if area is None:
             errors = [{"field": "device", "reason": f"the network has no device {device!r}"}]
             raise Problem(422, "some fields do not fit", errors=errors)
@@ -78,7 +78,7 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
     async def known(key: UUID) -> asyncpg.Record:
         with translated():
             async with pool.acquire() as connection:
-                row = await people.planned_outage(connection, key)
+                row = await commands.planned_outage(connection, key)
         if row is None:
             raise Problem(404, f"no planned outage {key}")
         return row
@@ -93,7 +93,7 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         since = read_cursor(after)
         with translated():
             async with pool.acquire() as connection:
-                rows = await people.planned_outages(connection, area, ending_after or clock.now(), since, limit + 1)
+                rows = await commands.planned_outages(connection, area, ending_after or clock.now(), since, limit + 1)
         page, following = cut(rows, limit, "starts_at", "planned_id")
         return PlannedPage(planned_outages=[PlannedView(**dict(row)) for row in page], next=following)
 

@@ -1,4 +1,7 @@
-"""Open incidents compared with the current network: which have moved or lost their device. One query per question."""
+"""What the network in force says: of open incidents that have moved or lost their device, and where a meter is.
+
+One query per question.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,29 @@ _CHANGED: Final = """
 SELECT network_change, count(*) AS n FROM incident
 WHERE state IN ('predicted', 'confirmed') AND network_change IS NOT NULL GROUP BY network_change
 """
+_METERS: Final = f"""
+SELECT c.account_id, c.transformer_id, d.area FROM grid.customer AS c JOIN grid.device AS d
+  ON d.version = c.version AND d.id = c.transformer_id
+WHERE c.version = {_CURRENT} AND c.account_id = ANY($1::text[])
+"""  # noqa: S608 - same
+_DEVICES: Final = f"""
+SELECT id, area FROM grid.device
+WHERE version = {_CURRENT} AND id = ANY($1::text[])
+"""  # noqa: S608 - same
+_HOMES: Final = """
+SELECT DISTINCT device_id, area FROM incident
+WHERE state IN ('predicted', 'confirmed') AND kind = 'outage' AND network_change IS NOT NULL
+  AND device_id = ANY($1::text[])
+ORDER BY device_id, area
+"""
+# The few open outages that another network has elsewhere come first: no index finds an account among all reports.
+_HOMES_OF_ACCOUNTS: Final = """
+SELECT DISTINCT r.account_id, r.device_id, r.area
+FROM incident AS i JOIN report AS r ON r.incident_id = i.incident_id AND r.outcome = 'in_incident'
+WHERE i.state IN ('predicted', 'confirmed') AND i.network_change IS NOT NULL AND r.device_id IS NOT NULL
+  AND r.account_id = ANY($1::text[])
+ORDER BY r.account_id, r.area, r.device_id
+"""
 
 
 class Moved(NamedTuple):
@@ -78,3 +104,35 @@ async def count_moved(connection: Connection) -> dict[str, int]:
 
 def _row(row: asyncpg.Record) -> tuple[UUID, str, str, datetime, str | None]:
     return row["incident_id"], row["area"], row["device_id"], row["since"], row["now_in"]
+
+
+async def area_of_device(connection: Connection, device: str) -> str | None:
+    """Return the area of a device of the network in force; None where there is no such device."""
+    return (await areas_of_devices(connection, (device,))).get(device)
+
+
+async def meters(connection: Connection, accounts: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return transformer and area of each account that is known."""
+    rows = await connection.fetch(_METERS, list(accounts))
+    return {row["account_id"]: (row["transformer_id"], row["area"]) for row in rows}
+
+
+async def areas_of_devices(connection: Connection, devices: Collection[str]) -> dict[str, str]:
+    """Return the area of each device that is known."""
+    return {row["id"]: row["area"] for row in await connection.fetch(_DEVICES, list(devices))}
+
+
+async def homes_of_outages(connection: Connection, devices: Collection[str]) -> dict[str, list[str]]:
+    """Return the areas with an open outage at each device that another network has elsewhere, or not at all."""
+    homes: dict[str, list[str]] = {}
+    for row in await connection.fetch(_HOMES, list(devices)):
+        homes.setdefault(row["device_id"], []).append(row["area"])
+    return homes
+
+
+async def homes_of_accounts(connection: Connection, accounts: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+    """Return area and device of the reports of each account in open outages that another network has elsewhere."""
+    homes: dict[str, list[tuple[str, str]]] = {}
+    for row in await connection.fetch(_HOMES_OF_ACCOUNTS, list(accounts)):
+        homes.setdefault(row["account_id"], []).append((row["area"], row["device_id"]))
+    return homes
