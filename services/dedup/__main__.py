@@ -16,7 +16,7 @@ from services.dedup.handler import DedupHandler, imbalance
 from services.dedup.indices import watch_reliability
 from services.dedup.keys import DEVELOPMENT_KEYS, read_keys
 from services.dedup.metrics import COMPILED
-from services.dedup.moves import watch_moves
+from services.dedup.network_watch import watch_network
 from services.dedup.settings import DedupSettings
 from services.dedup.timers import watch_levels, watch_timers
 from services.grid.store import SCHEMA as GRID_SCHEMA
@@ -61,7 +61,7 @@ async def build(runtime: Runtime) -> Parts:
             lambda: ground.watch(runtime.pool, settings.reload_seconds),
             lambda: watch_timers(runtime.pool, runtime.outbox, settings.timer_seconds),
             lambda: watch_levels(runtime.pool, runtime.outbox, ground, settings.reload_seconds),
-            lambda: watch_moves(runtime.pool, runtime.outbox, ground, settings.reload_seconds),
+            lambda: watch_network(runtime.pool, runtime.outbox, ground, settings.reload_seconds),
             lambda: watch_reliability(runtime.pool, ground, 30 * settings.timer_seconds),
         ),
         watched=(keys,),

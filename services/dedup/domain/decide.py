@@ -30,7 +30,7 @@ from services.dedup.domain.commands import obey
 from services.dedup.domain.covering import cover_of, was_before
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.estimating import with_estimates
-from services.dedup.domain.moving import network_changed, open_elsewhere
+from services.dedup.domain.network_change import network_changed, open_elsewhere
 from services.dedup.domain.open_places import called_of, likeliest, open_places
 from services.dedup.domain.orders import above
 from services.dedup.domain.placing import place

@@ -22,7 +22,7 @@ from services.dedup.domain.planning import proposed_plan
 from services.dedup.handler import imbalance
 from services.dedup.keys import DEVELOPMENT_KEYS
 from services.dedup.metrics import PLAN_PROPOSED
-from services.dedup.moves import tell_moved
+from services.dedup.network_watch import tell_moved
 from services.dedup.store import reliability
 from services.grid.store import import_network
 from services.runtime import clock

@@ -32,7 +32,7 @@ from services.dedup import handler
 from services.dedup.domain.acts import NetworkChange
 from services.dedup.ground import Ground
 from services.dedup.handler import imbalance
-from services.dedup.moves import tell_moved
+from services.dedup.network_watch import tell_moved
 from services.dedup.store import load
 from services.dedup.store.reliability import interruptions
 from services.dedup.store.views import orders_by_id

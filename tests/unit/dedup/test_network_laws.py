@@ -75,7 +75,7 @@ class Switched(Desk):
 
     @rule()
     def the_watcher_looks(self) -> None:
-        """Tell of what is elsewhere by now, and of what is fed otherwise (as ``services.dedup.moves`` does)."""
+        """Tell of what is elsewhere by now, and of what is fed otherwise (as ``services.dedup.network_watch`` does)."""
         self.later()
         label, state = f"network {len(self.changes)}", self.story.state
         for key, known in list(state.incidents.items()):

@@ -91,7 +91,7 @@ def _told(one: Moved, label: str, now: datetime, *, area: str, now_in: str | Non
     )
 
 
-async def watch_moves(pool: Pool, outbox: Outbox, ground: Ground, every_s: float) -> None:
+async def watch_network(pool: Pool, outbox: Outbox, ground: Ground, every_s: float) -> None:
     """Look at open incidents once a network is in force that they may not have been opened in, for life."""
     label, looks, rounds, done = "", 0, 0, 0
     sent: set[UUID] = set()
