@@ -29,7 +29,7 @@ from services.grid.found import (
     Spot,
     meant_of,
 )
-from services.grid.houses import HouseIndex
+from services.grid.houses import HouseIndex, spot_in
 from services.grid.lately import Chain
 from services.grid.phone import phone_key
 from services.grid.place import decide, weigh
@@ -189,16 +189,14 @@ class CustomerBook:
             loose = [
                 Hit(key, device, "", is_short=False)
                 for key in question.id_keys
-                for device in (*sorted(self._by_id_key.get(key, ()))[:MOST_DEVICES], *self._itself(key))
+                for device in (
+                    *sorted(self._by_id_key.get(key, ()))[:MOST_DEVICES],
+                    *([key] if key in self._tree else ()),
+                )
             ]
             found |= loosely_meant(loose, hits)
         for device in sorted(found)[:MOST_DEVICES]:
-            known = self._tree.device(device)
-            point = Point(known.lat, known.lon)
-            yield Spot(device, known.feeder, known.area, point, self._tree.span(device))
-
-    def _itself(self, key: str) -> tuple[str, ...]:
-        return (key,) if key in self._tree else ()
+            yield spot_in(self._tree, device)
 
     def around(self, wanted: Search, rules: PlaceRules = DEFAULT_RULES) -> Around:
         """Return what a search finds, as far as ``coverage_m``."""

@@ -98,6 +98,11 @@ def _wanted(said: Address, alike: Alike | None) -> Wanted:
     return Wanted(streets, districts, within, exact, low, number + apart if number else 0)
 
 
+def spot_in(tree: Tree, device: str) -> Spot:
+    """Return a device of a network as a place that a report may be at."""
+    return Spot(device, tree.feeder_of(device), tree.area_of(device), Point(*tree.position(device)), tree.span(device))
+
+
 class HouseIndex:
     """Houses by street."""
 
@@ -187,8 +192,5 @@ class HouseIndex:
     def _spot(self, row: Row) -> Spot:
         found = self._spots.get(row.transformer_id)
         if found is None:  # an address said without its district is in as many places as there are towns
-            known = self._tree.device(row.transformer_id)
-            point = Point(known.lat, known.lon)
-            found = Spot(known.id, known.feeder, known.area, point, self._tree.span(known.id))
-            self._spots[row.transformer_id] = found
+            found = self._spots[row.transformer_id] = spot_in(self._tree, row.transformer_id)
         return found

@@ -154,8 +154,8 @@ def _nested(network: Network, sites: _Sites, outer: Fault, rng: Random) -> Fault
     most = max(1, int(_MOST_NESTED * len(outer.customers)))
     inside = [
         device
-        for device in (outer.device, *_below(tree, outer.device))
-        if device != outer.device and tree.type_of(device) in _STRIKES and 0 < tree.customers_under(device) <= most
+        for device in tree.under(outer.device)[1:]
+        if tree.type_of(device) in _STRIKES and 0 < tree.customers_under(device) <= most
     ]
     if not inside:
         return None
@@ -171,12 +171,6 @@ def _nested(network: Network, sites: _Sites, outer: Fault, rng: Random) -> Fault
     if not sites.take_nested(device, customers[0] if kind == SERVICE else None, start, restored, outer.device):
         return None
     return Fault("", device, kind, outer.area, customers, start, restored, shows, under=outer.id)
-
-
-def _below(tree: Tree, device: str) -> Iterator[str]:
-    for child in tree.children(device):
-        yield child
-        yield from _below(tree, child)
 
 
 class _Sites:
