@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.grid.english import DISTRICT_LAST, building_in, district_in, english, in_chinese_order, room_in
 from services.grid.estates import ESTATES, ESTATES_OR_NOT, NO_NAME
 from services.grid.numerals import NUMERALS, UNITS, run_together, western
 from services.grid.parts import PART, part_at, quarter_of
 from services.grid.short_names import short_of
-from services.grid.spelling import GAP, LATIN, SHORT, normalise
+from services.grid.spelling import LATIN, SHORT, normalise
 from services.grid.traditional import TRADITIONAL, simplified
 from services.grid.typed import typed
 
@@ -28,20 +29,6 @@ if TYPE_CHECKING:
     from services.grid.typed import Typed
 
 _LONGEST: Final = 300  # characters looked at: the place stands early, or it is no address
-_NUMBER_FIRST: Final = re.compile(
-    r"(?<![0-9a-z])(?:no )?(\d{1,5})([\u4e00-\u9fff]{1,8}?(?:大道|大街|胡同|路|街|巷))(?!\d+号)"
-)
-_NO_FIRST: Final = re.compile(r"(?<![a-z])no ?\d{1,5}[\u4e00-\u9fff]")
-_WORD_FIRST: Final = tuple(
-    (re.compile(rf"(?<![0-9a-z])(?:{words}) ?(?:no )?({what})(?![0-9a-z])"), unit)
-    for words, what, unit in (
-        ("district", r"\d{1,3}", "区"),
-        ("building|bldg|block|tower", r"\d{1,4}|[a-z]", "栋"),
-        ("room|rm|apt|apartment|flat|suite|ste", r"\d{1,5}[a-z]?", "室"),
-    )
-)
-"""How a telephone set to English writes a Chinese address: No.18 中山路, Building 3, Room 501."""
-
 _LEAD_IN: Final = re.compile(
     r"^(?:您好|你好|请问|麻烦|喂|我们家住|我们家在|我们家|我家住|我家在|我家|我住在|我住|我们住|家住|住在|我们在|我在|地址是|地址在|地址|"
     r"位置是|位置在|这里是|这边是|我这边是|我们这边是|位于|停电了|停电|没电了|报修)+"
@@ -51,7 +38,6 @@ _OURS: Final = re.compile(
 )
 """Whose estate it is, and not what it is called."""
 _DISTRICT: Final = re.compile(r"(\d{1,5}|[\u4e00-\u9fff]{1,6})(?:(?<![小社园校片])区|县|镇|乡|街道)")
-_DISTRICT_LAST: Final = re.compile(r"(?:\d{1,3}|[\u4e00-\u9fff]{1,6}(?<![小社园校片]))[区县]$")
 _TOWNS: Final = re.compile(r"^.*[省市](?=.{2})")
 _COMMUNITY: Final = re.compile(r"^.*(?:社区(?:居委会)?|居委会|居民委员会|村委会|村民委员会)(?=.{2})")
 """A file may name the community that a road or an estate lies in: 荆丰社区文一西路."""
@@ -109,17 +95,6 @@ _DASHED: Final = re.compile(r"(?<!\d)(\d{1,3})-(?:(\d{1,2})-)?(\d{3,4})(?![\d-])
 _NEAR: Final = re.compile(
     r"附近|靠近|大[概约]|旁|对面|对过|对门|门口|隔壁|后面|前面|周边|一带|边上|\bnear\b|next to|opposite|across from"
 )
-_STREETS_EN: Final = (
-    "street|avenue|road|boulevard|drive|lane|court|highway|place|square|parkway|way|terrace|circle|trail|crescent|alley"
-)
-_ENGLISH: Final = re.compile(
-    rf"(?:\b(\d{{1,6}})[a-z]? )?((?:[a-z]+ |\d+(?:st|nd|rd|th) ){{1,4}}?)({_STREETS_EN})(?: (north|south|east|west))?\b"
-)
-_NUMBER_AFTER_EN: Final = re.compile(r"^ (?:no )?(\d{1,6})\b")
-_ROOM_EN: Final = re.compile(r"(?:room|#) ?(?:no )?([a-z]?\d+[a-z]?|[a-z])\b")
-_DISTRICT_EN: Final = re.compile(r"\bdistrict (\d{1,3})\b")
-_BUILDING_EN: Final = re.compile(r"building (?:no )?(\d+|[a-z])\b")
-
 _PLAIN: Final = (
     rf"(?:(?![{TRADITIONAL}省市州区县镇乡路街道巷弄号栋苑村屯寨堡府湾庭院城轩居园场寓厦墅庄馆邸零一二三四五六七八九幺])"
     r"[\u4e00-\u9fff])"
@@ -261,16 +236,15 @@ def parse(text: str) -> Address:
 
 def _in_letters(plain: str, said: Typed) -> Address:
     building, unit, room = (pattern.search(said.rest) for pattern in (_BUILDING, _UNIT, _ROOM))
-    building = building or _BUILDING_EN.search(plain)
-    bare = room or _BARE_ROOM.search(said.rest) or _ROOM_EN.search(plain)
+    bare = room or _BARE_ROOM.search(said.rest)
     return Address(
-        district=said.district or _district_en(plain),
+        district=said.district or district_in(plain),
         road=said.name if said.is_road else "",
         number=said.number if said.is_road else STREET_ROW,
         estate="" if said.is_road else said.name,
-        building=building[1] if building else "",
+        building=building[1] if building else building_in(plain),
         unit=unit[1] if unit else "",
-        room=bare[1] if bare else "",
+        room=bare[1] if bare else room_in(plain),
     )
 
 
@@ -287,7 +261,7 @@ class _Numbered(NamedTuple):
 
 def _chinese(plain: str) -> Address:
     if LATIN.search(plain) is not None:
-        plain = _in_chinese_order(plain)
+        plain = in_chinese_order(plain)
     plain = _COMMITTEE.sub("", _LEAD_IN.sub("", _OURS.sub("", plain)))
     near = _NEAR.search(plain) is not None
     if (village := _group(plain, near=near)) is not None:
@@ -323,7 +297,7 @@ def _chinese(plain: str) -> Address:
         number.building if number is not None else ""
     )
     if not district and number is not None and plain[: number.end].endswith("号"):
-        last_word = _DISTRICT_LAST.search(tail)
+        last_word = DISTRICT_LAST.search(tail)
         district = last_word[0] if last_word is not None else ""
     return Address(
         district=district,
@@ -414,40 +388,8 @@ def _group(plain: str, *, near: bool) -> Address | None:
     return Address(district=district, road=name, estate=f"{name}{group}组", building=house, near=near)
 
 
-def _in_chinese_order(plain: str) -> str:
-    """Return an address with its English words as Chinese ones, each where it stands in Chinese."""
-    said = {}
-    for pattern, unit in _WORD_FIRST:
-        if (found := pattern.search(plain)) is not None:
-            said[unit] = f"{found[1]}{unit}"
-            plain = f"{plain[: found.start()]} {plain[found.end() :]}"
-    if said or _NO_FIRST.search(plain):
-        plain = _NUMBER_FIRST.sub(r"\2\1号", GAP.sub("", " ".join(plain.split())))
-        if "区" not in said and (last := _DISTRICT_LAST.search(plain)) is not None:
-            said["区"], plain = last[0], plain[: last.start()]
-        plain = f"{said.get('区', '')}{plain}{said.get('栋', '')}{said.get('室', '')}"
-    return plain
-
-
-def _district_en(plain: str) -> str:
-    found = _DISTRICT_EN.search(plain)
-    return f"{found[1]}区" if found is not None else ""
-
-
 def _english(plain: str) -> Address:
-    found = next((one for one in _ENGLISH.finditer(plain) if one[1]), None) or _ENGLISH.search(plain)
-    if found is None:
-        return Address(near=_NEAR.search(plain) is not None)
-    words = [word for word in found[2].split() if word != "near"]
-    number = found[1]
-    if number is None and (after := _NUMBER_AFTER_EN.match(plain[found.end() :])):
-        number = after[1]
-    room, building = _ROOM_EN.search(plain), _BUILDING_EN.search(plain)
-    return Address(
-        district=_district_en(plain),
-        road=" ".join([*words, found[3], *([found[4]] if found[4] else [])]),
-        number=int(number) if number else STREET_ROW,
-        building=building[1] if building else "",
-        room=room[1] if room else "",
-        near=_NEAR.search(plain) is not None,
-    )
+    near = _NEAR.search(plain) is not None
+    if (said := english(plain)) is None:
+        return Address(near=near)
+    return Address(said.district, said.road, said.number, building=said.building, room=said.room, near=near)
