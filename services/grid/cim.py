@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.grid.cim_xml import Thing, read_things
-from services.grid.csv_file import NetworkFileError, Problem
+from services.grid.csv_file import SHOWN, NetworkFileError, Problem
 from services.grid.device import DeviceRow, DeviceType
 from services.grid.network_cells import MOST_KILOVOLTS, degrees, id_problem
 from services.grid.network_file import CustomerRow
@@ -160,7 +160,7 @@ class _Reader:
 
     def _throw(self) -> None:
         if self._problems:
-            raise NetworkFileError(list(self._problems)[:20], len(self._problems))
+            raise NetworkFileError(list(self._problems)[:SHOWN], len(self._problems))
 
     def _tell_doubles(self) -> None:
         first: dict[str, Thing] = {}

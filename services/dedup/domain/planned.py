@@ -77,7 +77,3 @@ class PlannedOutages:
         for one in self.known.values():
             again.set(one)
         return again
-
-    def snapshot(self, since: datetime | None) -> dict[UUID, Planned]:
-        """Return what is known and not forgotten as of ``since``, in order."""
-        return {key: one for key, one in sorted(self.known.items()) if since is None or one.ends_at >= since}

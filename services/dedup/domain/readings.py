@@ -60,8 +60,8 @@ def read(
 
 
 def _report(state: AreaState, message: TelemetryReceived) -> Report:
-    known = state.tree is not None and message.device in state.tree
-    feeder = state.tree.feeder_of(message.device) if known and state.tree is not None else None
+    tree, device = state.tree, message.device
+    feeder = tree.feeder_of(device) if tree is not None and device in tree else None
     return Report.of_reading(message, feeder, state.rules.trusted_lag)
 
 

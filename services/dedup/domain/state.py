@@ -329,7 +329,8 @@ class AreaState:
         for incident in self.incidents.values():
             _ = incident.standing  # counted now, so that equal incidents are equal
         remembered = None if self.latest is None else self.latest - self.rules.restored_memory
-        planned = self.planned.snapshot(remembered)
+        plans = sorted(self.planned.known.items())
+        planned = {key: one for key, one in plans if remembered is None or one.ends_at >= remembered}
         return {
             "area": self.area,
             "latest": self.latest,
@@ -360,7 +361,7 @@ class AreaState:
             "planned": planned,
             "covered": dict(sorted(self.covered.items())),
             "answered": {key: dict(sorted(self.answered[key].items())) for key in planned if self.answered.get(key)},
-            "telemetry": self.telemetry.snapshot(),
+            "telemetry": dict(sorted(self.telemetry.known.items())),
             "elsewhere": dict(sorted(self.elsewhere.items())),
         }
 

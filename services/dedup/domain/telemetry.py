@@ -103,7 +103,3 @@ class Telemetry:
     def dark_under(self, device: str) -> int:
         """Return how many meters under a device last said that they lost their supply."""
         return self._dark.get(device, 0)
-
-    def snapshot(self) -> dict[str, Known]:
-        """Return what is known, in order."""
-        return dict(sorted(self.known.items()))
