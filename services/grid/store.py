@@ -181,7 +181,7 @@ async def import_network(
         NetworkFileError: something is wrong with the files; nothing was imported.
         asyncpg.PostgresError: something is wrong with the database, as a full disk; nothing was imported.
     """
-    tell = progress or _say_nothing
+    tell = progress or (lambda _stage, _done, _total: None)
     content_hash, lines = _fingerprint(network, customers)
     if (same := await _already(connection, content_hash)) is not None:
         return same
@@ -240,19 +240,16 @@ async def _fill(
         connected: Counter[str] = Counter()
         streets: set[str] = set()
         records = _customer_records(files, connected, streets)
-        await _copy(
-            connection, f"customer_v{version}", _CUSTOMER_COLUMNS, records, expected, partial(tell, "customers")
-        )
+        told = partial(tell, "customers")
+        await _copy(connection, f"customer_v{version}", _CUSTOMER_COLUMNS, records, expected, told)
         keys = ((key, street) for street in sorted(streets) for key in stored_keys(street))
-        await _copy(connection, f"street_key_v{version}", ("key", "street"), keys, 0, _say_nothing)
+        await _copy(connection, f"street_key_v{version}", ("key", "street"), keys)
         size = _Size()
         placed = _device_records(files.devices, connected, size)
         total = len(files.devices)
         await _copy(connection, f"device_v{version}", _DEVICE_COLUMNS, placed, total, partial(tell, "devices"))
         trees = _tree_records(files.devices, connected)
-        await _copy(
-            connection, f"area_tree_v{version}", ("area", "packed"), trees, size.areas, _say_nothing, _TREES_PORTION
-        )
+        await _copy(connection, f"area_tree_v{version}", ("area", "packed"), trees, portion=_TREES_PORTION)
         steps = [row[0] for row in await connection.fetch("SELECT grid.version_steps($1)", version)]
         for done, step in enumerate(steps):
             tell("indexes", done, len(steps))
@@ -270,16 +267,8 @@ async def _switch_to(connection: Connection, version: NetworkVersion) -> None:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", NETWORK_LOCK)
         await connection.execute("SELECT grid.attach_version($1)", version.version)
         await connection.execute(_SWITCH_OFF)
-        await connection.execute(
-            _SWITCH_ON,
-            version.version,
-            version.content_hash,
-            version.areas,
-            version.feeders,
-            version.devices,
-            version.customers,
-            READING,
-        )
+        size = version.areas, version.feeders, version.devices, version.customers
+        await connection.execute(_SWITCH_ON, version.version, version.content_hash, *size, READING)
 
 
 async def _copy(
@@ -287,29 +276,23 @@ async def _copy(
     table: str,
     columns: tuple[str, ...],
     records: Iterator[tuple[object, ...]],
-    expected: int,
-    tell: Callable[[int, int], None],
+    expected: int = 0,
+    tell: Callable[[int, int], None] = lambda _done, _total: None,
+    *,
     portion: int = _PORTION,
 ) -> None:
-    """Write rows into a table, each portion in a transaction of its own."""
+    """Write rows into a table, each portion in a transaction of its own; ``expected`` rows are told of in all."""
     done = 0
     while True:
+        some = islice(records, portion)
         said = await connection.copy_records_to_table(
-            table,
-            schema_name="grid",
-            columns=columns,
-            records=islice(records, portion),
-            timeout=_IMPORT_SECONDS,
+            table, schema_name="grid", columns=columns, records=some, timeout=_IMPORT_SECONDS
         )
         copied = int(said.rpartition(" ")[2])
         done += copied
         tell(done, done if copied < portion else max(done, expected))
         if copied < portion:
             return
-
-
-def _say_nothing(*_: object) -> None:
-    """Tell nobody how far it is."""
 
 
 def _customer_records(files: NetworkFiles, connected: Counter[str], streets: set[str]) -> Iterator[tuple[object, ...]]:
