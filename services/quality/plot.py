@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from services.quality.methods import BASELINES, ENGINE, ORACLES
-from services.quality.spread import spread
+from services.quality.spread import holds_of, mean_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,8 +98,8 @@ def methods_plot(runs: Sequence[Run]) -> str:
     presets = list(dict.fromkeys(one.preset for one in runs))
     found = {
         (preset, method): (
-            100 * _mean(runs, preset, method, "hidden"),
-            _mean(runs, preset, method, "orders_per_fault"),
+            100 * mean_of(runs, preset, method, "hidden"),
+            mean_of(runs, preset, method, "orders_per_fault"),
         )
         for preset in presets
         for method in _COLOURS
@@ -124,11 +124,11 @@ def methods_plot(runs: Sequence[Run]) -> str:
 def holds_plot(runs: Sequence[Run]) -> str:
     """Return spare orders a fault, and the share of faults without an own order, against the hold."""
     presets = list(dict.fromkeys(one.preset for one in runs))
-    seconds = sorted({int(one.method.removeprefix("hold ")) for one in runs if one.method.startswith("hold ")})
+    seconds = holds_of(runs)
     panels = []
     for place, preset in enumerate(presets):
-        spare = [(s, _mean(runs, preset, f"hold {s}", "spare_per_fault")) for s in seconds]
-        hidden = [(s, _mean(runs, preset, f"hold {s}", "hidden")) for s in seconds]
+        spare = [(s, mean_of(runs, preset, f"hold {s}", "spare_per_fault")) for s in seconds]
+        hidden = [(s, mean_of(runs, preset, f"hold {s}", "hidden")) for s in seconds]
         most = max(0.2, 1.15 * max(y for _, y in (*spare, *hidden)))
         panel = _Panel(place, preset, max(seconds) * 1.05, 0.0, most)
         step = 10 ** math.floor(math.log10(most))
@@ -142,10 +142,6 @@ def holds_plot(runs: Sequence[Run]) -> str:
             panel.parts.append(_text(panel.x(points[-1][0]) - 4, panel.y(points[-1][1]) - 8, name, "name-end"))
         panels.append(panel)
     return _svg(panels)
-
-
-def _mean(runs: Sequence[Run], preset: str, method: str, figure: str) -> float:
-    return spread(one.figures[figure] for one in runs if one.preset == preset and one.method == method).mean
 
 
 def _text(x: float, y: float, text: str, kind: str, more: str = "") -> str:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from services.quality.matrix import Run
+
 _STUDENT: Final = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
     *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
@@ -50,3 +52,13 @@ def spread(values: Iterable[float | None]) -> Spread:
         return Spread(mean, math.nan, math.nan)
     reach = _STUDENT[min(free, len(_STUDENT)) - 1] * stdev(known) / math.sqrt(len(known))
     return Spread(mean, max(mean - reach, min(0.0, *known)), mean + reach)  # no lower than what there can be
+
+
+def mean_of(runs: Iterable[Run], preset: str, method: str, figure: str) -> float:
+    """Return the mean of one figure over the seeds of a preset; NaN where there is none."""
+    return spread(one.figures[figure] for one in runs if one.preset == preset and one.method == method).mean
+
+
+def holds_of(runs: Iterable[Run]) -> list[int]:
+    """Return the holds that the engine was run with, in seconds, ascending."""
+    return sorted({int(one.method.removeprefix("hold ")) for one in runs if one.method.startswith("hold ")})

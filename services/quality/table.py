@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from services.quality.methods import ENGINE, METHODS, ORACLES
-from services.quality.spread import Spread, spread
+from services.quality.spread import Spread, holds_of, mean_of, spread
 from services.simulator.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -109,26 +109,20 @@ def _lost_table(runs: Sequence[Run]) -> str:
         ("---", *("---:" for _ in range(len(shown) + 1))),
     ]
     for preset in dict.fromkeys(one.preset for one in runs):
-        mean = {
-            method: spread(one.figures["b3_f1"] for one in runs if one.preset == preset and one.method == method).mean
-            for method in (everything, *shown)
-        }
-        best = mean[everything]
-        falls = (f"−{max(0.0, best - mean[method]):.3f}" for method in shown)
+        best = mean_of(runs, preset, everything, "b3_f1")
+        falls = (f"−{max(0.0, best - mean_of(runs, preset, method, 'b3_f1')):.3f}" for method in shown)
         rows.append((preset, f"{best:.3f}", *falls))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _hold_table(runs: Sequence[Run]) -> str:
     presets = list(dict.fromkeys(one.preset for one in runs))
-    seconds = sorted({int(one.method.removeprefix("hold ")) for one in runs if one.method.startswith("hold ")})
     rows = [("hold", *presets), ("---:", *("---:" for _ in presets))]
-    for hold in seconds:
+    for hold in holds_of(runs):
         cells = []
         for preset in presets:
-            mine = [one.figures for one in runs if one.preset == preset and one.method == f"hold {hold}"]
-            spare, hidden = spread(one["spare_per_fault"] for one in mine), spread(one["hidden"] for one in mine)
-            cells.append(f"{spare.mean:.2f} / {100 * hidden.mean:.1f} %")
+            spare, hidden = (mean_of(runs, preset, f"hold {hold}", one) for one in ("spare_per_fault", "hidden"))
+            cells.append(f"{spare:.2f} / {100 * hidden:.1f} %")
         rows.append((f"{hold} s", *cells))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
