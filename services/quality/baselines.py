@@ -41,6 +41,7 @@ class Books:
 
     def __init__(self) -> None:
         self.outcome = Outcome({}, {}, {})
+        self._groups: dict[Hashable, tuple[datetime, str]] = {}
 
     def open(self, report: Placed, device: str) -> str:
         """Open an incident with its order, for a first report."""
@@ -55,6 +56,16 @@ class Books:
         before = self.outcome.ever.get(event, ())
         if name not in before:
             self.outcome.ever[event] = (*before, name)
+
+    def gather(self, report: Placed, group: Hashable, window: timedelta) -> None:
+        """Put a report into the incident of its group, or into a new one if the last is older than the window."""
+        last = self._groups.get(group)
+        if last is None or report.at - last[0] > window:
+            name = self.open(report, str(group))
+        else:
+            name = last[1]
+            self.join(report.event, name)
+        self._groups[group] = (report.at, name)
 
     def send(self, name: str, at: datetime, device: str) -> None:
         """Send the crew of an order elsewhere."""
@@ -73,22 +84,14 @@ def no_merging(reports: Iterable[Placed]) -> Outcome:
 def by_key(reports: Iterable[Placed], key: Callable[[Placed], Hashable | None], window: timedelta) -> Outcome:
     """Group by a key, as long as no gap is longer than the window."""
     books = Books()
-    open_groups: dict[Hashable, tuple[datetime, str]] = {}
     for report in reports:
         group = key(report)
         if group is None:
             continue
-        where = str(group)
         if report.danger:
-            books.open(report, where)
-            continue
-        last = open_groups.get(group)
-        if last is None or report.at - last[0] > window:
-            name = books.open(report, where)
+            books.open(report, str(group))
         else:
-            name = last[1]
-            books.join(report.event, name)
-        open_groups[group] = (report.at, name)
+            books.gather(report, group, window)
     return books.outcome
 
 

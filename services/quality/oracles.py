@@ -53,7 +53,6 @@ def by_known_faults(reports: Iterable[Placed], known: Iterable[Known], tree: Tre
     for fault in sorted(known, key=lambda fault: (fault.start, fault.name)):
         at_device[fault.device].append(fault)
     incidents: dict[str, str] = {}
-    strays: dict[str, tuple[datetime, str]] = {}
     for report in reports:
         leaf = report.transformer
         if leaf is None:
@@ -62,18 +61,12 @@ def by_known_faults(reports: Iterable[Placed], known: Iterable[Known], tree: Tre
             books.open(report, leaf)
             continue
         found = _explains(report, leaf, at_device, tree)
-        if found is not None:
-            if found.name in incidents:
-                books.join(report.event, incidents[found.name])
-            else:
-                incidents[found.name] = books.open(report, found.device)
-            continue
-        last = strays.get(leaf)
-        if last is not None and report.at - last[0] <= HALF_AN_HOUR:
-            books.join(report.event, last[1])
-            strays[leaf] = (report.at, last[1])
+        if found is None:
+            books.gather(report, leaf, HALF_AN_HOUR)
+        elif found.name in incidents:
+            books.join(report.event, incidents[found.name])
         else:
-            strays[leaf] = (report.at, books.open(report, leaf))
+            incidents[found.name] = books.open(report, found.device)
     return books.outcome
 
 
