@@ -29,7 +29,6 @@ from services.router.floor import VersionFloor
 from services.router.roster import Presence
 from services.runtime import clock
 from services.runtime.handling import Publication
-from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -193,9 +192,8 @@ class Desk:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Open a transaction of the pool; an error takes everything back."""
-        with translated():
-            async with self.pool.acquire() as connection, connection.transaction():
-                yield connection
+        async with store.connected(self.pool) as connection, connection.transaction():
+            yield connection
 
     async def load(self, tx: Connection, ticket_id: UUID, version: int | None) -> Ticket:
         """Return a ticket, locked, in the version that the caller saw, if they say.

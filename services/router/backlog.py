@@ -20,7 +20,6 @@ from services.router.domain.desk import ANY
 from services.router.domain.targets import Duty
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
-from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,9 +90,8 @@ class Backlog:
             began = clock.monotonic()
             try:
                 counted = await self.look()
-                with translated():
-                    async with self._pool.acquire() as connection:
-                        staffed = await roster.on_duty(connection)
+                async with store.connected(self._pool) as connection:
+                    staffed = await roster.on_duty(connection)
             except UnavailableError as error:
                 _log.warning("queues_not_measured", reason=str(error)[:200])
             else:
@@ -103,9 +101,8 @@ class Backlog:
 
     async def _count(self) -> Counted:
         began, at = clock.monotonic(), clock.now()
-        with translated():
-            async with self._pool.acquire() as connection:
-                depths = await store.depths(connection)
+        async with store.connected(self._pool) as connection:
+            depths = await store.depths(connection)
         self._last = Counted(tuple(depths), at, began)
         return self._last
 

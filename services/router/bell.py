@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.contracts.values import TicketState
-from services.router import metrics, roster
+from services.router import metrics, roster, store
 from services.router.domain.desk import work_of
 from services.router.lanes import Lanes, kind_of
 from services.runtime import clock
-from services.runtime.postgres import later_if_away, translated
+from services.runtime.postgres import later_if_away
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -203,8 +203,8 @@ class Bell:
             busy = {waiter.agent.agent_id for waiter in self._waiters if waiter.busy}
             if began - looked < _HANDS_SECONDS:
                 busy.clear()
-            with later_if_away(), translated():
-                async with pool.acquire() as connection:
+            with later_if_away():
+                async with store.connected(pool) as connection:
                     await self._look(connection, every_lane=every_lane)
                     if every_lane:
                         least = every_s if self._waiters else max(every_s, _IDLE_SECONDS)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.contracts.values import Name, Word
-from services.router import roster
+from services.router import roster, store
 from services.router.acting import Desk, NoSuchAgentError
 from services.router.api.answers import known_queue, problem
 from services.router.api.tickets import TicketView, view
@@ -24,7 +24,6 @@ from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.http import wrong_field
 from services.runtime.keys import Holder, let_in
-from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,19 +102,17 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=_MOST)] = _MOST,
         after: Annotated[Name | None, Query(description="Id of the last agent of the page before")] = None,
     ) -> AgentsView:
-        with translated():
-            async with desk.pool.acquire() as connection:
-                found = await roster.page(connection, after or "", presence, queue, limit)
+        async with store.connected(desk.pool) as connection:
+            found = await roster.page(connection, after or "", presence, queue, limit)
         if not found:
             known_queue(queue, desk.book.declared)
         return AgentsView(agents=[shown(row) for row in found])
 
     @router.get("/agents/{agent_id}", summary="An agent and their tickets", dependencies=[reads])
     async def get_agent(agent_id: Name) -> AgentDesk:
-        with translated():
-            async with desk.pool.acquire() as connection:
-                row = await roster.one(connection, agent_id)
-                tickets = await roster.in_hand(connection, agent_id)
+        async with store.connected(desk.pool) as connection:
+            row = await roster.one(connection, agent_id)
+            tickets = await roster.in_hand(connection, agent_id)
         if row is None:
             raise problem(NoSuchAgentError())
         return AgentDesk(agent=shown(row), tickets=[view(ticket, desk.rules()) for ticket in tickets])
@@ -128,10 +125,9 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
             reason = f"{', '.join(unknown)}: no queue of the tree in force: {', '.join(known)}"
             raise wrong_field("queues", reason)
         agent = Agent.model_validate({"agent_id": agent_id, **profile.model_dump(exclude_none=True)})
-        with translated():
-            async with desk.pool.acquire() as connection, connection.transaction():
-                await roster.put(connection, agent, clock.now())
-                row = await roster.one(connection, agent_id)
+        async with desk.transaction() as tx:
+            await roster.put(tx, agent, clock.now())
+            row = await roster.one(tx, agent_id)
         if row is None:
             raise AssertionError("it was stored in the same transaction")
         desk.bell.changed({agent_id}, {agent_id})  # who waits, waits for what they can from now on

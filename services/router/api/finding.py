@@ -12,14 +12,13 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.values import Name, TicketState, Timestamp
-from services.router import finding
+from services.router import finding, store
 from services.router.api.tickets import TicketView, view
 from services.router.domain.repeats import account_of, number_of
 from services.router.store import NoSuchPlaceError
 from services.router.tree.keys import Scope
 from services.runtime.http import wrong_field
 from services.runtime.keys import let_in
-from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,9 +62,8 @@ def finding_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         """Find what a caller rang about before. Who has its reference asks for it by that: `GET /tickets/{key}`."""
         asked = _asked(said)
         try:
-            with translated():
-                async with desk.pool.acquire() as connection:
-                    found = await finding.find(connection, asked, said.limit)
+            async with store.connected(desk.pool) as connection:
+                found = await finding.find(connection, asked, said.limit)
         except NoSuchPlaceError:
             raise wrong_field("after", "no ticket has this id") from None
         return FoundView(tickets=[view(ticket, desk.rules()) for ticket in found.tickets], further=found.further)

@@ -20,7 +20,6 @@ from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.http import Problem, wrong_field
 from services.runtime.keys import let_in
-from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,10 +83,9 @@ def queue_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         after: Annotated[UUID | None, Query(description="Id of the last ticket of the page before")] = None,
     ) -> QueueTicketsView:
         rules, counted = book.rules, await desk.backlog.seen()
-        with translated():
-            async with pool.acquire() as connection:
-                tickets = await store.waiting(connection, name, limit, after)
-                lost = after is not None and not tickets and not await store.by_id(connection, after)
+        async with store.connected(pool) as connection:
+            tickets = await store.waiting(connection, name, limit, after)
+            lost = after is not None and not tickets and not await store.by_id(connection, after)
         if lost:
             raise wrong_field("after", "no ticket has this id")
         if name not in book.declared and not tickets:

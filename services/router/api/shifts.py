@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.values import Name
-from services.router import roster
+from services.router import roster, store
 from services.router.acting import Desk, FullError, NoSuchAgentError
 from services.router.api.agents import AgentView, shown
 from services.router.api.answers import REFUSALS, author, etag, problem
@@ -23,7 +23,6 @@ from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.keys import Holder, let_in
-from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,9 +132,8 @@ async def _awaited(desk: Desk, agent_id: str, by: str, wait: float, request: Req
         left = ends - clock.monotonic()
         if ticket is not None or left <= 0:
             return ticket
-        with translated():
-            async with desk.pool.acquire() as connection:
-                row = await roster.one(connection, agent_id)
+        async with store.connected(desk.pool) as connection:
+            row = await roster.one(connection, agent_id)
         if row is None:
             raise problem(NoSuchAgentError())
         if not await desk.bell.wait(row.agent, left, found_nothing=tried):

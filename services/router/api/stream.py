@@ -34,7 +34,6 @@ from services.runtime import clock
 from services.runtime.errors import UnavailableError
 from services.runtime.http import refuse_head
 from services.runtime.keys import Holder, let_in
-from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,9 +138,8 @@ async def _offers(desk: Desk, agent_id: str, by: str, last_event_id: str | None)
 
 async def _seated(desk: Desk, agent_id: str) -> Agent | None:
     """Return what an agent can; None where they have gone."""
-    with translated():
-        async with desk.pool.acquire() as connection:
-            row = await roster.one(connection, agent_id)
+    async with store.connected(desk.pool) as connection:
+        row = await roster.one(connection, agent_id)
     return None if row is None or row.presence is Presence.OFFLINE else row.agent
 
 
@@ -156,9 +154,8 @@ def _ticket_of(event_id: str) -> UUID | None:
 async def _ended(desk: Desk, agent_id: str, event_id: str) -> OfferEnded | None:
     if (ticket_id := _ticket_of(event_id)) is None:
         return None
-    with translated():
-        async with desk.pool.acquire() as connection:
-            found = await store.by_id(connection, ticket_id)
+    async with store.connected(desk.pool) as connection:
+        found = await store.by_id(connection, ticket_id)
     if not found:
         return None
     [ticket] = found

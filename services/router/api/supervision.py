@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.values import Name, Word
-from services.router import overdue
+from services.router import overdue, store
 from services.router.api.answers import known_queue
 from services.router.api.tickets import TicketView, view
 from services.router.domain.desk import turn_of
@@ -24,7 +24,6 @@ from services.router.tree.keys import Scope
 from services.runtime.http import wrong_field
 from services.runtime.keys import let_in
 from services.runtime.periods import Instant, period
-from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,8 +91,8 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
         limit: _Limit = 100,
         after: Annotated[str | None, Query(pattern=overdue.WARNED_PLACE, description=_AFTER)] = None,
     ) -> WarnedListView:
-        with _its_place(), translated():
-            async with desk.pool.acquire() as connection:
+        with _its_place():
+            async with store.connected(desk.pool) as connection:
                 found, further = await overdue.warned(connection, level, queue, limit, after)
         if not found:
             known_queue(queue, desk.book.declared)
@@ -111,8 +110,8 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
         after: Annotated[str | None, Query(pattern=overdue.ESCALATIONS_PLACE, description=_AFTER)] = None,
     ) -> EscalationsView:
         since, until = period(since, until, _LONGEST)
-        with _its_place(), translated():
-            async with desk.pool.acquire() as connection:
+        with _its_place():
+            async with store.connected(desk.pool) as connection:
                 found, further = await overdue.escalations(connection, since, until, level, queue, limit, after)
         if not found:
             known_queue(queue, desk.book.declared)

@@ -26,7 +26,6 @@ from services.router.domain.ticket import ReportState, Ticket
 from services.router.tree.keys import Scope
 from services.runtime.http import Problem
 from services.runtime.keys import let_in
-from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,9 +112,8 @@ def ticket_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=_MOST_LINES)] = _MOST_LINES,
     ) -> LogView:
         ticket = await one_ticket(desk.pool, key)
-        with translated():
-            async with desk.pool.acquire() as connection:
-                return LogView(log=await store.log_of(connection, ticket.ticket_id, skip, limit))
+        async with store.connected(desk.pool) as connection:
+            return LogView(log=await store.log_of(connection, ticket.ticket_id, skip, limit))
 
     return router
 
@@ -123,12 +121,11 @@ def ticket_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
 async def tickets_of(pool: Pool, key: str) -> list[Ticket]:
     """Return the tickets an id or a reference names, as they stand; a joined one is the one it joined."""
     ticket_id, ticket_ref = key_of(key)
-    with translated():
-        async with pool.acquire() as connection:
-            if ticket_id is not None:
-                found = await store.by_id(connection, ticket_id)
-            else:
-                found = await store.by_ref(connection, ticket_ref)
+    async with store.connected(pool) as connection:
+        if ticket_id is not None:
+            found = await store.by_id(connection, ticket_id)
+        else:
+            found = await store.by_ref(connection, ticket_ref)
     if not found:
         raise problem(NoSuchTicketError())
     return found
