@@ -54,6 +54,9 @@ AddressLine = Annotated[str, StringConstraints(max_length=500), AfterValidator(_
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.:-]{0,63}$")]
 """A machine word from operators' data: business type, queue, hazard, evidence, reason."""
 
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""In lower-case hexadecimal."""
+
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
 """A BCP 47 language tag."""
 
@@ -177,7 +180,7 @@ class Attachment(Value):
 
     kind: Literal["image", "voice", "video", "recording", "link"]
     ref: Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(_printable)]
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: Sha256 | None = None
 
 
 class PlaceCandidate(Value):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from services.contracts.messages.message import Message
 from services.contracts.values import (
@@ -17,12 +17,11 @@ from services.contracts.values import (
     Name,
     Position,
     Recipient,
+    Sha256,
     Text,
     Timestamp,
     Word,
 )
-
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ContactReceived(Message):

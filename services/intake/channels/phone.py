@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StringConstraints
 
-from services.contracts.values import Attachment, Channel, Name, Text
+from services.contracts.values import Attachment, Channel, Name, Sha256, Text
 from services.grid.phone import phone_key
 from services.intake.channels.contact import Accepted, contact_of, contact_of_checked, reply_to
 from services.intake.channels.payload import (
@@ -47,7 +47,6 @@ CallId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
 Number = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=64)]
 MenuKey = Annotated[str, StringConstraints(pattern=rf"^[0-9A-Za-z*#]{{1,{LONGEST_KEY}}}$")]
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[\x21-\x7e]+$", max_length=2000)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 _A_DAY_S: Final = 86_400
 _DIGEST: Final = 32

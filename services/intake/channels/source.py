@@ -25,13 +25,10 @@ from pydantic import (
     model_validator,
 )
 
-from services.contracts.values import Channel, Crs, Language, Name, Word
+from services.contracts.values import Channel, Crs, Language, Name, Sha256, Word
 from services.intake.channels.wechat_cipher import AesKey
 
 _LARGEST_OFFSET: Final = timedelta(hours=14)
-
-KeyHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-"""Sha256 of an API key, in lower-case hexadecimal."""
 
 HostName = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9_.:-]{1,253}$", to_lower=True)]
 """A host name or an IP address; ``*.example`` is all that ends in ``.example``."""
@@ -93,10 +90,10 @@ class JsonSource(Source):
     Of each there may be two, while one is being changed for another.
     """
 
-    api_keys_sha256: tuple[KeyHash, ...] = Field(default=(), max_length=2)
+    api_keys_sha256: tuple[Sha256, ...] = Field(default=(), max_length=2)
     webhook_secrets: tuple[WebhookSecret, ...] = Field(default=(), max_length=2)
     """Standard Webhooks: the sender signs id, timestamp and the raw body. They cannot be kept hashed."""
-    client_certificates_sha256: tuple[KeyHash, ...] = Field(default=(), max_length=2)
+    client_certificates_sha256: tuple[Sha256, ...] = Field(default=(), max_length=2)
     """Of the certificate (DER), which a trusted proxy has checked and tells in ``X-Forwarded-Client-Cert``."""
     addresses: tuple[IPv4Network | IPv6Network, ...] = Field(default=(), max_length=100)
     """Where it may send from; anywhere if empty."""
