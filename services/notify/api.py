@@ -143,21 +143,8 @@ def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
             counts = await inquiries.count_notices(pool, incident_id)
         if counts is None:
             raise Problem(404, f"notify has not heard of an incident {incident_id}")
-        return IncidentNotices(
-            incident_id=incident_id,
-            notices=[
-                NoticeCounts(
-                    stage=one.stage,
-                    channel=one.channel,
-                    state=one.state,
-                    count=one.n,
-                    last_revision=one.last_revision,
-                    first_made_at=one.first_made_at,
-                    last_sent_at=one.last_sent_at,
-                )
-                for one in counts
-            ],
-        )
+        shown = [NoticeCounts.model_validate(one, from_attributes=True) for one in counts]
+        return IncidentNotices(incident_id=incident_id, notices=shown)
 
     return router
 

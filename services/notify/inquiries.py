@@ -56,7 +56,7 @@ SELECT ticket_id, language, closed_at, is_known FROM way ORDER BY steps
 """
 _MOST_STEPS: Final = 50
 _COUNTS: Final = """
-SELECT stage, channel, state, count(*) AS n, max(revision) AS last_revision, min(made_at) AS first_made_at,
+SELECT stage, channel, state, count(*) AS count, max(revision) AS last_revision, min(made_at) AS first_made_at,
        max(sent_at) AS last_sent_at
 FROM notice WHERE incident_id = $1
 GROUP BY stage, channel, state ORDER BY min(seq)
@@ -71,7 +71,7 @@ class NoticeCount:
     stage: str
     channel: str
     state: str
-    n: int
+    count: int
     last_revision: int
     first_made_at: datetime
     last_sent_at: datetime | None

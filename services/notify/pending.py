@@ -15,7 +15,7 @@ from services.contracts.values import Channel
 from services.notify.domain.notice import Stage, Template, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -42,8 +42,9 @@ SET state = 'sending', attempts = n.attempts + 1, sender = $3, sending_until = n
     doubted_at = coalesce(n.doubted_at, now())
 FROM due, recipient r
 WHERE n.notice_id = due.notice_id AND r.recipient_id = n.recipient_id
-RETURNING n.notice_id, n.attempts, n.channel, r.address, r.account, n.incident_id, n.ticket_ref, n.language, n.stage,
-          n.revision, n.template, n.etr, n.restored_at, n.closed_at, n.caused_at, n.made_at, n.etr <= now() AS etr_past,
+RETURNING n.notice_id, n.attempts AS attempt, n.channel, r.address, r.account, n.incident_id, n.ticket_ref,
+          n.language, n.stage, n.revision, n.template, n.etr, n.restored_at, n.closed_at, n.caused_at, n.made_at,
+          coalesce(n.etr <= now(), false) AS etr_past,
           n.incident_id IS NOT NULL AND NOT EXISTS (
               SELECT FROM notice o
               WHERE o.incident_id = n.incident_id AND o.recipient_id = n.recipient_id AND o.state = 'sent'
@@ -159,6 +160,9 @@ class Claimed:
     doubted_s: float | None
 
 
+_WORDS: Final[Mapping[str, type[StrEnum]]] = {"channel": Channel, "stage": Stage, "template": Template}
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """How one attempt ended.
@@ -204,28 +208,7 @@ async def claim(pool: Pool, channels: Sequence[Channel], *, sender: str, most: i
     """
     rows = await pool.fetch(_CLAIM, list(channels), most, sender, claim_s)
     return [
-        Claimed(
-            notice_id=row["notice_id"],
-            attempt=row["attempts"],
-            channel=Channel(row["channel"]),
-            address=row["address"],
-            account=row["account"],
-            incident_id=row["incident_id"],
-            ticket_ref=row["ticket_ref"],
-            language=row["language"],
-            stage=Stage(row["stage"]),
-            revision=row["revision"],
-            template=Template(row["template"]),
-            etr=row["etr"],
-            restored_at=row["restored_at"],
-            closed_at=row["closed_at"],
-            caused_at=row["caused_at"],
-            made_at=row["made_at"],
-            etr_past=bool(row["etr_past"]),
-            first_word=row["first_word"],
-            doubted_at=row["doubted_at"],
-            doubted_s=row["doubted_s"],
-        )
+        Claimed(**{**row, **{name: word(row[name]) for name, word in _WORDS.items()}})  # one column a field
         for row in rows
     ]
 

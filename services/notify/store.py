@@ -354,23 +354,8 @@ def _fields(kind: type[DataclassInstance], values: Collection[object], *, withou
 
 def standing_of(row: Record) -> Standing:
     """Return the incident of a row."""
-    return Standing(
-        incident_id=row["incident_id"],
-        revision=row["revision"],
-        state=IncidentState(row["state"]),
-        etr=row["etr"],
-        etr_since=row["etr_since"],
-        restored_at=row["restored_at"],
-        state_since=row["state_since"],
-        known_since=row["known_since"],
-        changed_at=row["changed_at"],
-        area=row["area"],
-        device=row["device"],
-        progress=row["progress"],
-        storm=row["storm"],
-        kind=row["kind"],
-        account_id=row["account_id"],
-    )
+    stored = {field.name: row[field.name] for field in fields(Standing)}
+    return Standing(**{**stored, "state": IncidentState(row["state"])})
 
 
 def _reporter(row: Record) -> Reporter:
