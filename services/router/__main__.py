@@ -12,8 +12,9 @@ from services.router.acting import Desk
 from services.router.api import make_router
 from services.router.bell import Bell
 from services.router.clocks import watch_clocks
+from services.router.domain.conservation import imbalance
 from services.router.forgetting import forget_reporters
-from services.router.handler import RouterHandler, imbalance
+from services.router.handler import RouterHandler
 from services.router.settings import RouterSettings
 from services.router.timers import watch_time
 from services.router.tree.book import RuleBook, load_desk

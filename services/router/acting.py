@@ -17,12 +17,13 @@ from services.contracts.values import TicketState
 from services.router import metrics, roster, store
 from services.router.backlog import Backlog
 from services.router.domain.allowing import decide
-from services.router.domain.deciding import FOLLOW_UP, counted_as, route_again
+from services.router.domain.conservation import REPORT_SENT, count
+from services.router.domain.deciding import FOLLOW_UP, route_again
 from services.router.domain.desk import case_of, in_words, serves, turn_of, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, report_placed, routed
-from services.router.domain.ticket import REPORT_SENT, ReportState
+from services.router.domain.ticket import ReportState
 from services.router.domain.versions import above, worked
 from services.router.domain.work import Phase
 from services.router.floor import VersionFloor
@@ -323,13 +324,11 @@ def _reports_now(change: Change) -> bool:
 def _tally(changes: Sequence[Change]) -> Mapping[tuple[str, int, str], int]:
     tally: Counter[tuple[str, int, str]] = Counter()
     for change in changes:
-        was, now = counted_as(change.before), counted_as(change.after)
+        moved: Counter[str] = Counter()
+        count(moved, change.before, change.after)
+        moved[REPORT_SENT] += _reports_now(change)
         row = change.after.ticket_id.int % _SPREAD
-        if _reports_now(change):
-            tally[TICKET_ROUTED.name, row, REPORT_SENT] += 1
-        if was != now:
-            tally[TICKET_ROUTED.name, row, was] -= change.before.counted
-            tally[TICKET_ROUTED.name, row, now] += change.after.counted
+        tally.update({(TICKET_ROUTED.name, row, name): n for name, n in moved.items()})
     return tally
 
 

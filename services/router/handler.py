@@ -6,22 +6,6 @@ What is published: ``TicketRouted`` once for each ticket the batch changed, with
 made, so versions ascend and some numbers are never seen; ``OutageReported`` exactly once a ticket, by the contact that
 made it ready, or by the person who said where it is (``acting``): its words mean an outage, it is placed, and either no
 more is expected (``final``) or an account, a position or a person placed it.
-
-Conservation. Every accepted contact is counted in exactly one of three names, and moves between them with its ticket:
-
-- ``contact_outage``: its ticket's outage report went to dedup and did not come back to a person. Dedup has it in an
-  incident or answered it.
-- ``contact_closed``: people completed its ticket, or merged it into another that stands for it.
-- ``contact_queued``: every other contact. A person has its ticket, or it waits for one in a queue.
-
-So accepted(contact.received.v1) = contact_queued + contact_outage + contact_closed, always; and ``report_sent`` =
-reports accepted by dedup once it has caught up. The names follow the report, not the ticket's state: a ticket with a
-danger, of a key customer, or whose customer spoke again, waits for a person as well (state ``queued``) while its
-contacts stay in ``contact_outage``. ``needs_person`` moves all contacts of the ticket to ``contact_queued``;
-``answered`` moves none; that a person placed the report moves them back. ``contact_queued`` may so be the sum of
-positive and negative changes. A contact that joined an open ticket is counted with that one; the ticket it had opened,
-if it had, is merged and counts none.
-``contact_repeats`` counts the contacts by which reporters told of a matter again.
 """
 
 from __future__ import annotations
@@ -40,7 +24,8 @@ from services.grid.lately import Lately
 from services.grid.lookup import chains_of, weigh_places
 from services.router import metrics, roster, store
 from services.router.domain.batch import Book, UnforeseenError, gathered, read
-from services.router.domain.deciding import carrying, counted_as, placed, settle
+from services.router.domain.conservation import REPORT_SENT, count
+from services.router.domain.deciding import carrying, placed, settle
 from services.router.domain.desk import (
     DeskRules,
     asked_again,
@@ -55,7 +40,7 @@ from services.router.domain.facts import UNNAMED, arrived
 from services.router.domain.places import Clues, Places, evidence_of
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, routed
-from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, REPORT_SENT, Need, ReportState
+from services.router.domain.ticket import Need, ReportState
 from services.router.domain.versions import above, with_events
 from services.router.floor import VersionFloor
 from services.runtime.handling import Decided, Publication, Received, Refused
@@ -78,14 +63,8 @@ if TYPE_CHECKING:
     from services.router.tree.book import RuleBook
     from services.runtime.handling import Transaction
 
-REPEATS: Final = "contact_repeats"
 _TELLINGS: Final = ("", "first", "second", "third_and_later")
 _log = structlog.get_logger()
-
-
-def imbalance(counts: Counter[str]) -> int:
-    """Return the accepted contacts less what they are counted as: 0 unless one was lost or counted twice."""
-    return counts[f"{CONTACT_RECEIVED.name}/accepted"] - counts[QUEUED] - counts[OUTAGE] - counts[CLOSED]
 
 
 @dataclass(slots=True)
@@ -348,18 +327,9 @@ async def _weighed(tx: Transaction, wanted: Iterable[Clues]) -> tuple[dict[Clues
 def _tally(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], reports: int) -> Counter[str]:
     tally: Counter[str] = Counter()
     for ticket in changed:
-        tally[counted_as(ticket)] += ticket.counted
-        tally[REPEATS] += _again(ticket)
-        if (was := before.get(ticket.ticket_id)) is not None:
-            tally[counted_as(was)] -= was.counted
-            tally[REPEATS] -= _again(was)
+        count(tally, before.get(ticket.ticket_id), ticket)
     tally[REPORT_SENT] += reports
     return Counter({name: n for name, n in tally.items() if n})
-
-
-def _again(ticket: Ticket) -> int:
-    """Return how often its reporter told of its matter again, in this ticket."""
-    return sum(telling > 1 for telling in ticket.tellings)
 
 
 def _new(was: Ticket | None, ticket: Ticket) -> Iterator[tuple[Metric, tuple[str, ...]]]:

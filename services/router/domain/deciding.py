@@ -19,7 +19,7 @@ from services.router.domain.facts import Facts, happened_at, speaks
 from services.router.domain.repeats import Relation
 from services.router.domain.routes import Taken, take
 from services.router.domain.targets import step_at
-from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, Located, Need, ReportState, Rules, Ticket, need_of
+from services.router.domain.ticket import Located, Need, ReportState, Rules, Ticket, need_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -281,13 +281,6 @@ def lent(ticket: Ticket) -> tuple[Need, ...]:
     if ticket.needs_person is None or ticket.report is not ReportState.RETURNED:
         return carried
     return (Need(ticket.ticket_id, ticket.needs_person), *carried)
-
-
-def counted_as(ticket: Ticket) -> str:
-    """Return the one name a ticket's contacts are counted under."""
-    if ticket.counted_with_dedup:
-        return OUTAGE
-    return CLOSED if ticket.counted_closed else QUEUED
 
 
 def classification_of(facts: Facts, located: Located, keywords: Keywords, work: Work | None = None) -> Classification:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - stored tickets are read by these annotations, here and below
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from uuid import UUID  # noqa: TC003
 
 from services.contracts.frozen import frozen
@@ -17,18 +17,11 @@ from services.router.domain.classify import Classification, PriorityRule  # noqa
 from services.router.domain.facts import Facts  # noqa: TC001
 from services.router.domain.routes import Taken  # noqa: TC001
 from services.router.domain.targets import UNKNOWN, Duty
-from services.router.domain.work import Phase, Work
+from services.router.domain.work import Work  # noqa: TC001
 
 if TYPE_CHECKING:
     from services.router.domain.classify import Keywords
     from services.router.domain.routes import RouteTree
-
-QUEUED: Final = "contact_queued"
-OUTAGE: Final = "contact_outage"
-CLOSED: Final = "contact_closed"
-"""The three names that accepted contacts are counted under (``handler`` says what for)."""
-REPORT_SENT: Final = "report_sent"
-"""What outage reports that went out are counted under."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +144,6 @@ class Ticket:
     def standing(self) -> TicketState:
         """Where it stands, people included."""
         return self.state if self.work is None else self.work.stands(self.state)
-
-    @property
-    def counted_with_dedup(self) -> bool:
-        """Whether the conservation count has its contacts under its report rather than with people."""
-        return self.report in {ReportState.SENT, ReportState.ANSWERED}
-
-    @property
-    def counted_closed(self) -> bool:
-        """Whether its contacts left the queues by people's hands: completed, or carried by another ticket."""
-        done = self.work is not None and self.work.phase in {Phase.CLOSED, Phase.MERGED}
-        return done and not self.counted_with_dedup
 
     @property
     def counted(self) -> int:

@@ -11,10 +11,9 @@ from uuid import uuid4
 import pytest
 
 from services.router import store
-from services.router.domain.deciding import counted_as
+from services.router.domain.conservation import CLOSED, OUTAGE, QUEUED, counted_as
 from services.router.domain.desk import live_of, work_of
 from services.router.domain.effects import fold
-from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED
 from services.router.timers import wake
 from services.runtime import positions
 from tests.integration.router.seat import Seat, given_back, question

@@ -24,12 +24,13 @@ from services.contracts.values import (
     TicketState,
 )
 from services.router.domain.classify import TypeRule
-from services.router.domain.deciding import FOLLOW_UP, carrying, counted_as, lent, placed, route_again, settle
+from services.router.domain.conservation import CLOSED, OUTAGE, QUEUED, counted_as
+from services.router.domain.deciding import FOLLOW_UP, carrying, lent, placed, route_again, settle
 from services.router.domain.desk import case_of, turn_of
 from services.router.domain.facts import bounded, speaks
 from services.router.domain.log import Did, Event
 from services.router.domain.telling import outage_reported, routed
-from services.router.domain.ticket import CLOSED, OUTAGE, QUEUED, Need, ReportState, Ticket
+from services.router.domain.ticket import Need, ReportState, Ticket
 from services.router.domain.versions import above, merged, moved_on, wakes_at, worked
 from tests.unit.router.making import (
     AT_HOME,
@@ -298,7 +299,7 @@ def test_danger_and_key_customers_wait_for_a_person_beside_their_report(
 ) -> None:
     ticket = after(contact(**told), located=home_of(customer_class))
     assert (ticket.report, ticket.state) == (ReportState.SENT, TicketState.QUEUED)
-    assert ticket.counted_with_dedup
+    assert counted_as(ticket) == OUTAGE
     answered = settle(ticket, answered=True, reason="already_restored", rules=SHIPPED, now=NOON)
     assert (answered.report, answered.state) == (ReportState.ANSWERED, TicketState.QUEUED)
 
@@ -316,7 +317,7 @@ def test_a_ticket_that_turns_into_a_complaint_is_read_by_people_although_its_rep
 def test_an_answered_report_needs_nobody() -> None:
     ticket = settle(after(contact(text="停电了")), answered=True, reason="arrears", rules=SHIPPED, now=NOON)
     assert (ticket.report, ticket.state, ticket.version) == (ReportState.ANSWERED, TicketState.ANSWERED, 2)
-    assert ticket.counted_with_dedup
+    assert counted_as(ticket) == OUTAGE
     assert settle(ticket, answered=True, reason="arrears", rules=SHIPPED, now=NOON) is ticket, (
         "told twice, counted once"
     )
@@ -325,7 +326,7 @@ def test_an_answered_report_needs_nobody() -> None:
 def test_a_report_given_back_waits_for_a_person_and_stays_there() -> None:
     sent = after(contact(text="停电了"))
     given = settle(sent, answered=False, reason="device_unknown", rules=SHIPPED, now=NOON)
-    assert (given.report, given.state, given.counted_with_dedup) == (ReportState.RETURNED, TicketState.QUEUED, False)
+    assert (given.report, given.state, counted_as(given)) == (ReportState.RETURNED, TicketState.QUEUED, QUEUED)
     assert settle(given, answered=False, reason="device_unknown", rules=SHIPPED, now=NOON) is given
     assert settle(given, answered=True, reason="arrears", rules=SHIPPED, now=NOON) is given
 
