@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from fastapi import Response
@@ -132,8 +133,9 @@ def parameter(name: str, where: str, description: str, *, required: bool = True)
     return {"name": name, "in": where, "required": required, "description": description, "schema": {"type": "string"}}
 
 
+@cache
 def schema(model: type[BaseModel]) -> dict[str, Any]:
-    """JSON Schema of a model with its definitions put in place: OpenAPI resolves no ``$defs``."""
+    """JSON Schema of a model with its definitions put in place: OpenAPI resolves no ``$defs``. Nobody changes it."""
     found = model.model_json_schema(mode="validation")
     definitions: dict[str, Any] = found.pop("$defs", {})
 
