@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -112,8 +113,8 @@ app = typer.Typer(
     context_settings=_NAMES,
     epilog=(
         "Exit codes: 0 done · 1 done, and the answer is no · 2 wrong command line · 3 something does not answer · "
-        "4 a file or request was refused · 5 the local stack failed · 70 a bug of ours · 130 interrupted. "
-        "GRIDLINE_DEBUG=1 shows the traceback of any error."
+        "4 a file or request was refused · 5 the local stack failed · 70 a bug of ours · 130 interrupted · "
+        "141 nobody reads what it says. GRIDLINE_DEBUG=1 shows the traceback of any error."
     ),
 )
 
@@ -145,15 +146,37 @@ def main() -> None:
     """Run a command; an expected failure is told in two lines, a bug keeps its traceback."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters of it comes as an error of ours
     try:
-        app(prog_name="gridline")
+        try:
+            app(prog_name="gridline")
+        finally:
+            if sys.stdout is not None:  # as with >&-
+                sys.stdout.flush()  # or Python does, when it is too late to say anything
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):  # which typer and rich call a 1
+            raise
+        code = Exit.UNREAD
+    except BrokenPipeError:
+        code = Exit.UNREAD
     except Exception as error:
         if os.environ.get("GRIDLINE_DEBUG"):
             raise
-        what, advice, code = explain(error)
+        code = _tell(error)
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:  # Python would say so at its end, and end with 120
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
+
+
+def _tell(error: Exception) -> Exit:
+    """Say what is wrong and what to do, where there is anybody to hear it, and return the exit code."""
+    what, advice, code = explain(error)
+    with suppress(OSError, SystemExit):  # the second is rich's word for a pipe that nobody reads
         err.print(f"[bold red]error:[/bold red] {escape(what)}", soft_wrap=True)
         if advice:
             err.print(f"[bold]do:[/bold] {escape(advice)}", soft_wrap=True)
-        sys.exit(code)
+    return code
 
 
 def explain(error: Exception) -> tuple[str, str, Exit]:
