@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import structlog
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
@@ -23,7 +23,7 @@ from services.runtime.errors import UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 
-    from fastapi import APIRouter, FastAPI
+    from fastapi import FastAPI
     from starlette.types import Receive, Scope, Send
 
 PROBLEM_JSON: Final = "application/problem+json"
@@ -129,6 +129,17 @@ def make_app(name: str, *, ready: Callable[[], Awaitable[list[str]]]) -> FastAPI
     for kind in (Problem, RequestValidationError, HTTPException, UnavailableError, Exception):
         app.add_exception_handler(kind, _on_error)
     return app
+
+
+def later() -> APIRouter:
+    """Return a door for every path: what comes while a service is starting is to be sent again."""
+    router = APIRouter()
+
+    @router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    async def starting() -> None:
+        raise Problem(503, "the service is starting", headers={"Retry-After": "2"})
+
+    return router
 
 
 def _with_problems(document: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Start a service, keep it, drain it on SIGTERM.
 
-A room calls ``run(name, Settings, build)`` in its ``__main__``. Everything that runs is in one task group: the first
-task that fails stops the process, and the supervisor starts it again. Nothing waits without a bound on the way out.
+A room calls ``run(name, Settings, build)`` in its ``__main__``. It answers HTTP from the first moment on: alive, and
+why it is not ready. Everything that runs is in one task group: the first task that fails stops the process, and the
+supervisor starts it again. Nothing waits without a bound on the way out.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from services.runtime.batch import Transactor
 from services.runtime.collecting import Collector
 from services.runtime.consumer import Consumer
 from services.runtime.errors import HaltError, StuckError, UnavailableError
-from services.runtime.http import Doors, make_app
+from services.runtime.http import Doors, later, make_app
 from services.runtime.http_protocol import HttpProtocol
 from services.runtime.migration import migrate
 from services.runtime.outbox import Outbox, Relay
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fastapi import APIRouter
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from services.runtime.handling import Handler
     from services.runtime.postgres import Pool
@@ -123,11 +124,18 @@ class Parts:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn inside our task group: signals are ours to handle."""
+    """Uvicorn inside our task group: signals are ours to handle, and it does not end the process by itself."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit as end:
+            # Whoever has the port may give it back, and a name be known later: no setting that is wrong for good.
+            raise StuckError(f"GRIDLINE_HTTP_HOST, GRIDLINE_HTTP_PORT: {end.__context__}") from None
 
 
 def run(
@@ -180,6 +188,8 @@ class _Service:
         self._outbox: Outbox | None = None
         self._consumer: Consumer | None = None
         self._parts = Parts()
+        self._starting = "starting"
+        self._app: ASGIApp = Doors(make_app(name, ready=self._why_not_ready), [later()])
         self._asked: asyncio.Task[bool] | None = None
         self._rehearsal: Watches | None = None
         self._collector = Collector()
@@ -193,10 +203,15 @@ class _Service:
             loop.add_signal_handler(number, self._stop.set)
         try:
             self._rehearsal = self._follow_rehearsal()
-            if not await self._prepared_or_stopped(self._prepare(build, schema_sql, wants_producer=wants_producer)):
+            server = self._make_server()
+            http = asyncio.create_task(server.serve(), name="http")
+            prepare = self._prepare(build, schema_sql, wants_producer=wants_producer)
+            if not await self._prepared_or_stopped(prepare, http):
+                server.should_exit = True
+                await asyncio.wait({http}, timeout=_CLOSE_SECONDS)
                 return 0
             self._collector.begin()
-            await self._run_until_stopped()
+            await self._run_until_stopped(server, http)
         except SettingsError as error:
             sys.stderr.write(f"gridline {self._name}: {error}\n")
             return EXIT_SETTINGS
@@ -212,16 +227,18 @@ class _Service:
         _log.info("drained")
         return 0
 
-    async def _prepared_or_stopped(self, prepare: Coroutine[Any, Any, None]) -> bool:
+    async def _prepared_or_stopped(self, prepare: Coroutine[Any, Any, None], http: asyncio.Task[None]) -> bool:
         """Wait until the room is built; False if stopped first, whatever that waits for."""
         preparing, stopped = asyncio.create_task(prepare), asyncio.create_task(self._stop.wait())
-        await asyncio.wait({preparing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({preparing, stopped, http}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if preparing.done():
             await preparing
             return True
         preparing.cancel()
         await asyncio.wait({preparing}, timeout=_CLOSE_SECONDS)
+        if http.done():
+            await http
         return False
 
     async def _prepare(
@@ -240,7 +257,11 @@ class _Service:
                 break
             except UnavailableError as error:
                 _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
+                self._starting = f"postgres answers with {type(error.__cause__ or error).__name__}"
             await asyncio.sleep(_RETRY_SECONDS)
+        self._starting = ""
+        app = Doors(make_app(self._name, ready=self._why_not_ready), self._parts.routers)
+        self._app = self._parts.wrap(app) if self._parts.wrap else app
         handler = self._parts.handler
         if handler is not None:
             if self._pool is None or self._outbox is None:
@@ -270,10 +291,9 @@ class _Service:
     def _is_behind(self) -> bool:
         return self._consumer is not None and self._consumer.is_behind
 
-    async def _run_until_stopped(self) -> None:
+    async def _run_until_stopped(self, server: uvicorn.Server, http: asyncio.Task[None]) -> None:
         """Run everything; the first task to end ends the service, and its failure is the service's."""
-        server = self._make_server()
-        tasks: list[asyncio.Task[None]] = [asyncio.create_task(server.serve(), name="http")]
+        tasks = [http]
         if self._consumer is not None:
             tasks.append(asyncio.create_task(self._consumer.run(), name="consumer"))
         tasks += [asyncio.create_task(self._connect(), name="kafka")]
@@ -330,14 +350,18 @@ class _Service:
                         metrics.UNAVAILABLE.labels("drain").inc()
                     await asyncio.sleep(_DRAIN_POLL_SECONDS)
 
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request: by all doors, once they are there."""
+        await self._app(scope, receive, send)
+
     def _make_server(self) -> _Server:
-        app = Doors(make_app(self._name, ready=self._why_not_ready), self._parts.routers)
         return _Server(
             uvicorn.Config(
-                self._parts.wrap(app) if self._parts.wrap else app,
+                self._answer,
                 host=self._settings.http_host,
                 port=self._settings.http_port,
                 http=HttpProtocol,
+                interface="asgi3",
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -369,6 +393,8 @@ class _Service:
         reasons: list[str] = []
         if self._stop.is_set():
             reasons.append("draining")
+        if self._starting:
+            return [*reasons, self._starting]
         if not await self._producer.reachable():
             reasons.append("kafka does not answer")
         if self._pool is not None and not await self._postgres_answers(self._pool):
