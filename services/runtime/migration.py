@@ -18,6 +18,7 @@ import structlog
 
 from services.runtime.failpoints import failpoint
 from services.runtime.postgres import CONNECT_SECONDS, session_settings, translated
+from services.runtime.settings import SettingsError
 from services.runtime.silent_sessions import ending_silent_sessions
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ async def migrate(dsn: str, schema: str, *sql_files: Path, kernel: bool = True) 
 
     Raises:
         UnavailableError: the server cannot be reached, or a table that is to be changed stays in use.
+        SettingsError: the database is in another encoding than UTF-8.
     """
     files = ((_KERNEL,) if kernel else ()) + sql_files
     ddl = [file.read_text(encoding="utf-8") for file in files]
@@ -70,6 +72,11 @@ async def migrate(dsn: str, schema: str, *sql_files: Path, kernel: bool = True) 
             dsn, timeout=CONNECT_SECONDS, command_timeout=_SECONDS, server_settings=session_settings(schema)
         )
         try:
+            if (encoding := connection.get_settings().server_encoding) != "UTF8":  # initdb's choice where LANG is C
+                raise SettingsError(
+                    f"settings that do not fit:\n  GRIDLINE_POSTGRES_DSN: the database is in {encoding}, which cannot "
+                    "hold what customers write: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+                )
             if not await _is_done(connection, schema, ddl):
                 async with ending_silent_sessions(dsn):
                     await _change(connection, schema, ddl)

@@ -16,6 +16,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
+import asyncpg
 import structlog
 import uvicorn
 import uvloop
@@ -54,6 +55,12 @@ _RETRY_SECONDS: Final = 1.0
 _READY_SECONDS: Final = 2.0
 _CLOSE_SECONDS: Final = 10.0
 _DRAIN_POLL_SECONDS: Final = 0.05
+_NOT_FOR_US: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,  # the name or the password
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+"""What a Postgres that answers says to whom it does not serve."""
 S = TypeVar("S", bound=ServiceSettings)
 _log = structlog.get_logger()
 
@@ -258,6 +265,8 @@ class _Service:
             except UnavailableError as error:
                 _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
                 self._starting = f"postgres answers with {type(error.__cause__ or error).__name__}"
+            except _NOT_FOR_US as error:  # its text names the user or the database, never the password
+                raise SettingsError(f"settings that do not fit:\n  GRIDLINE_POSTGRES_DSN: {error}") from None
             await asyncio.sleep(_RETRY_SECONDS)
         self._starting = ""
         app = Doors(make_app(self._name, ready=self._why_not_ready), self._parts.routers)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import pytest
@@ -114,6 +115,28 @@ async def test_every_wrong_setting_is_named_at_once(world: World):
     assert await world.ended(process) == 78
     assert "GRIDLINE_HTTP_PORT" in world.log
     assert "GRIDLINE_LOG_LEVEL" in world.log
+
+
+@pytest.mark.parametrize("wrong", ["password", "database", "encoding", "rights"])
+async def test_a_database_that_does_not_serve_it_is_told_as_a_setting_and_its_password_is_not(
+    world: World, database_dsn: str, wrong: str
+):
+    """It was told as a bug, with a traceback; in SQL_ASCII, which initdb takes where LANG is C, nothing was told."""
+    name, other = urlsplit(database_dsn).path[1:], f"{urlsplit(database_dsn).path[1:]}_{wrong}"
+    if wrong == "encoding":
+        await world.sql(f"CREATE DATABASE {other} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    elif wrong != "database":
+        await world.sql(f"CREATE ROLE {other} LOGIN PASSWORD 'the-right-word'")
+    parts = urlsplit(database_dsn)
+    who = parts.netloc if wrong in {"database", "encoding"} else f"{other}:the-right-word@{parts.netloc.split('@')[-1]}"
+    if wrong == "password":
+        who = who.replace("right", "wrong")
+    path = f"/{other}" if wrong in {"database", "encoding"} else f"/{name}"
+    process = world.start(postgres_dsn=urlunsplit(parts._replace(netloc=who, path=path)))
+    assert await world.ended(process) == 78
+    assert "GRIDLINE_POSTGRES_DSN: " in world.log
+    assert "Traceback" not in world.log
+    assert "-word" not in world.log
 
 
 async def test_logs_are_json_lines_with_the_service_and_no_personal_data(world: World):
