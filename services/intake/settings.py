@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -14,6 +15,8 @@ from services.runtime.settings import ServiceSettings
 from services.runtime.urls import read_url
 
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+_PART: Final = re.compile(r'[^\s,"\[\]]+')
+"""One of several, separated by commas, or by what JSON has between them."""
 
 
 class IntakeSettings(ServiceSettings):
@@ -50,8 +53,9 @@ class IntakeSettings(ServiceSettings):
     address_burst: float = Field(
         default=240.0, ge=1, description="The same, burst: a whole street may share an address"
     )
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
-        default=(), description="Networks of our own proxies, JSON, whose X-Forwarded-For and -Client-Cert are trusted"
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(),
+        description="Networks of our own proxies, with commas, whose X-Forwarded-For and -Client-Cert are trusted",
     )
     retry_after_s: int = Field(default=2, ge=1, le=600, description="Retry-After of a 503, in seconds")
     notify_url: str | None = Field(
@@ -85,10 +89,10 @@ class IntakeSettings(ServiceSettings):
     def _can_be_called(cls, url: str | None) -> str | None:
         return None if url is None else read_url(url)
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
-    def _read_origins(cls, given: object) -> object:
-        return tuple(filter(None, (part.strip() for part in given.split(",")))) if isinstance(given, str) else given
+    def _read_several(cls, given: object) -> object:
+        return tuple(_PART.findall(given)) if isinstance(given, str) else given
 
     @field_validator("cors_origins")
     @classmethod

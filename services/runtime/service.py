@@ -33,7 +33,7 @@ from services.runtime.migration import migrate
 from services.runtime.outbox import Outbox, Relay
 from services.runtime.postgres import open_pool, translated
 from services.runtime.producer import Producer
-from services.runtime.settings import ServiceSettings, SettingsError, read_settings
+from services.runtime.settings import ServiceSettings, SettingsError, misspelt, read_settings
 from services.runtime.yaml_reading import RulesError
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ def run(
         sys.exit(EXIT_SETTINGS)
     instance = settings.instance or f"{socket.gethostname()}-{os.getpid()}"
     logs.configure(settings.log_level, service=name, instance=instance)
+    for variable, meant in misspelt(kind, os.environ).items():
+        _log.warning("no_such_setting", variable=variable, did_you_mean=meant)
     service = _Service(name, settings, instance)
     uvloop.run(_run_and_exit(service.main(build, schema_sql=schema_sql, wants_producer=wants_producer)))
     raise AssertionError("a process that has ended goes on")

@@ -5,9 +5,11 @@ Nothing reads the environment at import. A missing or wrong setting is reported 
 
 from __future__ import annotations
 
+import difflib
+import re
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,7 +17,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.runtime.urls import check_dsn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+
+_NONE: Final = ("", SecretStr(""), (), {})
+_BROKER: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
+_LAST_PORT: Final = 65_535
+_ALIKE: Final = 0.9
+"""How like a setting's name another is that can only be a slip of it; no two settings of ours are (a test holds it)."""
 
 
 class ServiceSettings(BaseSettings):
@@ -75,13 +84,30 @@ class ServiceSettings(BaseSettings):
     produce_deadline_s: float = Field(
         default=5.0, gt=0, le=60, description="Longest wait for Kafka to confirm a record"
     )
-    watchdog_seconds: float = Field(default=60.0, ge=5, description="Exit if the consume loop is stuck for longer")
+    watchdog_seconds: float = Field(
+        default=60.0, ge=5, le=3600, description="Exit if the consume loop is stuck for longer"
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_said(cls, given: Any, info: ValidationInfo) -> Any:
+        """Refuse what a template left empty: as a path it would be the folder the process happens to run in."""
+        if isinstance(given, str) and not given.strip() and cls.model_fields[str(info.field_name)].default not in _NONE:
+            raise ValueError("is empty; unset it for the default")
+        return given
+
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _are_brokers(cls, given: str) -> str:
+        brokers = [broker.strip() for broker in given.split(",")]
+        if wrong := [broker for broker in brokers if not _is_broker(broker)]:
+            raise ValueError(f"{wrong[0]!r} is not host:port; several are separated by commas")
+        return ",".join(brokers)
 
     @field_validator("postgres_dsn")
     @classmethod
     def _can_be_read(cls, dsn: SecretStr) -> SecretStr:
-        if dsn.get_secret_value():  # a service without a database needs none
-            check_dsn(dsn.get_secret_value())
+        check_dsn(dsn.get_secret_value())
         return dsn
 
     @field_validator("outbox_shards")
@@ -123,6 +149,11 @@ class ServiceSettings(BaseSettings):
 S = TypeVar("S", bound=ServiceSettings)
 
 
+def _is_broker(text: str) -> bool:
+    found = _BROKER.fullmatch(text)
+    return found is not None and (found[1] is None or 0 < int(found[1]) <= _LAST_PORT)
+
+
 class SettingsError(Exception):
     """The settings do not fit; the text lists every one with its variable and the reason."""
 
@@ -157,3 +188,12 @@ def read_settings(kind: type[S], overrides: Mapping[str, Any] | None = None) -> 
             for item in error.errors(include_url=False, include_input=False)
         ]
         raise SettingsError("settings that do not fit:\n" + "\n".join(lines)) from None
+
+
+def misspelt(kind: type[ServiceSettings], variables: Iterable[str]) -> dict[str, str]:
+    """Return the variables that no setting is called, but nearly, with what was meant: they change nothing."""
+    prefix = str(kind.model_config.get("env_prefix", ""))
+    settings = [f"{prefix}{name}".upper() for name in kind.model_fields]
+    others = [name for name in variables if name.startswith(prefix) and name not in settings]
+    near = {name: difflib.get_close_matches(name, settings, n=1, cutoff=_ALIKE) for name in others}
+    return {name: found[0] for name, found in near.items() if found}

@@ -6,8 +6,13 @@ import certifi
 import pytest
 from pydantic import ValidationError
 
+from deploy.native.settings import StackSettings
+from services.dedup.settings import DedupSettings
+from services.intake.settings import IntakeSettings
 from services.notify.senders.webhook import WebhookSender
-from services.runtime.settings import ServiceSettings, SettingsError, read_settings
+from services.notify.settings import NotifySettings
+from services.router.settings import RouterSettings
+from services.runtime.settings import ServiceSettings, SettingsError, misspelt, read_settings
 
 
 def refused(monkeypatch, **given):
@@ -90,7 +95,6 @@ def test_an_address_of_the_database_that_cannot_be_read_is_named_without_a_lette
         "postgresql://gridline:a:b@[::1]:5432/gridline",
         "postgresql://gridline@one:5432,two:5432,three/gridline?target_session_attrs=read-write",
         "postgresql:///gridline?host=/run/postgresql",
-        "",
     ],
 )
 def test_addresses_of_a_database_as_its_client_reads_them_fit(monkeypatch, tmp_path, dsn):
@@ -119,3 +123,69 @@ def test_certificates_of_the_database_that_are_not_there_are_named_at_the_start(
     assert "GRIDLINE_POSTGRES_DSN" in text
     assert told in text
     assert "cret" not in text
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [("a:1", "a:1"), (" a:1 , b.c-d:2\n", "a:1,b.c-d:2"), ("[fd00::1]:9", "[fd00::1]:9"), ("kafka", "kafka")],
+)
+def test_brokers_as_people_write_them(monkeypatch, given, read):
+    monkeypatch.setenv("GRIDLINE_KAFKA_BOOTSTRAP", given)
+    assert read_settings(ServiceSettings).kafka_bootstrap == read
+
+
+@pytest.mark.parametrize("given", ["kafka:port", "kafka://a:1", "a:1;b:2", "a:99999", "a:0", "a:1,", "a b:1", "a:1/x"])
+def test_what_is_no_broker_is_named(monkeypatch, given):
+    """The client said so with a traceback, or looked for a host of that name for ever."""
+    assert "GRIDLINE_KAFKA_BOOTSTRAP: " in refused(monkeypatch, KAFKA_BOOTSTRAP=given)
+
+
+@pytest.mark.parametrize("name", ["KAFKA_BOOTSTRAP", "POSTGRES_DSN", "KAFKA_CA_FILE", "REHEARSAL_FILE", "HTTP_HOST"])
+@pytest.mark.parametrize("given", ["", " "])
+def test_what_a_template_left_empty_is_not_the_default_and_not_the_folder_we_are_in(monkeypatch, name, given):
+    assert f"GRIDLINE_{name}: Value error, is empty" in refused(monkeypatch, **{name: given})
+
+
+def test_photos_are_not_kept_in_the_folder_a_process_happens_to_run_in(monkeypatch):
+    monkeypatch.setenv("GRIDLINE_PHOTOS_FOLDER", "")
+    with pytest.raises(SettingsError, match="PHOTOS_FOLDER"):
+        read_settings(IntakeSettings)
+
+
+@pytest.mark.parametrize("given", ["10.0.0.0/8,fd00::/8", '["10.0.0.0/8", "fd00::/8"]', " 10.0.0.0/8 , fd00::/8 "])
+def test_networks_are_read_with_commas_and_as_json(monkeypatch, given):
+    monkeypatch.setenv("GRIDLINE_TRUSTED_PROXIES", given)
+    assert [*map(str, read_settings(IntakeSettings).trusted_proxies)] == ["10.0.0.0/8", "fd00::/8"]
+
+
+def test_a_network_that_is_none_is_named_with_its_variable(monkeypatch):
+    monkeypatch.setenv("GRIDLINE_TRUSTED_PROXIES", "10.0.0.0/8,proxy")
+    with pytest.raises(SettingsError, match="GRIDLINE_TRUSTED_PROXIES"):
+        read_settings(IntakeSettings)
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("KAFKA_BOOTSRAP", "KAFKA_BOOTSTRAP"),
+        ("POSTGRES_DNS", "POSTGRES_DSN"),
+        ("KEY_FILE", "KEYS_FILE"),
+        ("HTTP_PROT", "HTTP_PORT"),
+        ("DRAIN_SECOND", "DRAIN_SECONDS"),
+    ],
+)
+def test_a_variable_that_is_nearly_a_setting_is_told(slip, meant):
+    assert misspelt(RouterSettings, [f"GRIDLINE_{slip}", "PATH"]) == {f"GRIDLINE_{slip}": f"GRIDLINE_{meant}"}
+
+
+def test_what_is_meant_for_others_is_no_slip():
+    """All services may be given one environment; and Kubernetes adds addresses of each."""
+    kinds = (IntakeSettings, RouterSettings, DedupSettings, NotifySettings)
+    names = {f"GRIDLINE_{name}".upper() for kind in kinds for name in kind.model_fields}
+    names |= {f"GRIDLINE_{name}" for name in ("API_KEY", "DEBUG", "FAILPOINT", "TOPIC_PARTITIONS", "TOPIC_REPLICATION")}
+    for room in ("INTAKE", "ROUTER", "DEDUP", "NOTIFY"):
+        names |= {
+            f"GRIDLINE_{room}_{what}" for what in ("URL", "PORT", "SERVICE_HOST", "SERVICE_PORT", "PORT_8001_TCP")
+        }
+    names |= {f"GRIDLINE_STACK_{name}".upper() for name in StackSettings.model_fields}
+    assert {kind.__name__: misspelt(kind, names) for kind in kinds} == {kind.__name__: {} for kind in kinds}
