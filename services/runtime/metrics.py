@@ -70,5 +70,7 @@ FILE_LOADS: Final = Counter(
 FILE_STALE: Final = Gauge(
     "gridline_file_stale", "1 while a file on disk is refused and what it said before holds", ("file",)
 )
-LOG_LINES_LOST: Final = Counter("gridline_log_lines_lost_total", "Log lines that could not be written: a full disk")
+LOG_LINES_LOST: Final = Counter(
+    "gridline_log_lines_lost_total", "Log lines that could not be written: a full disk, a reader that stands still"
+)
 LOOP_SILENT: Final = Gauge("gridline_loop_silent_seconds", "Seconds since the consume loop last came round")

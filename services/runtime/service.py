@@ -169,18 +169,18 @@ def run(
         sys.stderr.write(f"gridline {name}: {error}\n")
         sys.exit(EXIT_SETTINGS)
     instance = settings.instance or f"{socket.gethostname()}-{os.getpid()}"
-    logs.configure(settings.log_level, service=name, instance=instance)
+    said = logs.configure(settings.log_level, service=name, instance=instance)
     for variable, meant in misspelt(kind, os.environ).items():
         _log.warning("no_such_setting", variable=variable, did_you_mean=meant)
     service = _Service(name, settings, instance)
-    uvloop.run(_run_and_exit(service.main(build, schema_sql=schema_sql, wants_producer=wants_producer)))
+    uvloop.run(_run_and_exit(service.main(build, schema_sql=schema_sql, wants_producer=wants_producer), said))
     raise AssertionError("a process that has ended goes on")
 
 
-async def _run_and_exit(main: Awaitable[int]) -> NoReturn:
+async def _run_and_exit(main: Awaitable[int], said: logs.Lines) -> NoReturn:
     """End the process from inside the loop: a task, a thread or a socket that does not end must not keep it alive."""
     code = await main
-    sys.stdout.flush()
+    said.end()
     os._exit(code)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-_NONE: Final = ("", SecretStr(""), (), {})
+_NONE: Final[tuple[object, ...]] = ("", SecretStr(""), (), {})
 _BROKER: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
 _LAST_PORT: Final = 65_535
 _ALIKE: Final = 0.9

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -83,3 +86,76 @@ def test_a_process_whose_log_is_on_a_full_disk_goes_on() -> None:
     ends = run()  # the control
     assert "goes on" not in ends.stderr
     assert "No space left on device" in ends.stderr
+
+
+FLOODS = """
+import logging, os, sys
+import structlog
+from services.runtime import logs
+lines = logs.configure("info", service="router", instance="one")
+for n in range(int(sys.argv[1])):
+    structlog.get_logger().info("said", n=n, what="x" * 1000)
+logging.getLogger("aiokafka").error("a library's")
+print("goes on", file=sys.stderr, flush=True)
+sys.stdin.read(1)
+structlog.get_logger().info("said", n="later")
+lines.end()
+os._exit(0)
+"""
+
+
+def flooding(lines: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", FLOODS, str(lines)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env={"PATH": os.environ["PATH"]})
+
+
+def test_a_reader_of_the_log_that_stands_still_holds_nothing_up() -> None:
+    """It held up the whole service at its next line, and the watchdog at the one that says so."""
+    process = flooding(3000)
+    assert process.stderr is not None
+    goes_on = select.select([process.stderr], [], [], 30)[0]
+    kept, _ = process.communicate(b"x", timeout=60)
+    said = [json.loads(line)["event"] for line in kept.splitlines()]
+    assert goes_on, "it waits for its reader"
+    assert 60 < len(said) < 3000, "what the pipe and its buffer take"
+    assert set(said) <= {"said", "a library's"}, "no half lines"
+
+
+def test_a_burst_that_the_reader_takes_a_moment_for_is_whole() -> None:
+    process = flooding(700)
+    time.sleep(0.5)
+    kept, _ = process.communicate(b"x", timeout=60)
+    said = [json.loads(line)["event"] for line in kept.splitlines()]
+    assert said == ["said"] * 700 + ["a library's", "said"]
+
+
+@pytest.mark.parametrize("odd", ["\ud800", 2**70, {"n": 2**70}], ids=repr)
+def test_what_is_no_json_of_the_fast_kind_is_said_all_the_same(odd: object) -> None:
+    """A name of a file in no encoding, a number without bound: the line ended in an error of whoever said it."""
+    says = f"""
+import structlog
+from services.runtime import logs
+logs.configure("info", service="router", instance="one")
+structlog.get_logger().info("said", odd={odd!r})
+"""
+    done = subprocess.run([sys.executable, "-c", says], capture_output=True, check=False)
+    assert json.loads(done.stdout)["odd"] == odd, done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_on_a_full_disk_a_service_ends_with_the_code_it_has_to_say() -> None:
+    """It was 120, Python's own: a supervisor that leaves 65 and 78 alone would have started it again and again."""
+    ends = """
+import os, signal
+from services.runtime.service import Parts, run
+from services.runtime.settings import ServiceSettings
+async def build(runtime):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return Parts()
+run("test", ServiceSettings, build)
+"""
+    environment = {"PATH": os.environ["PATH"], "GRIDLINE_HTTP_PORT": "0"}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([sys.executable, "-c", ends], stdout=full, env=environment, check=False, timeout=60)
+    assert done.returncode == 0
