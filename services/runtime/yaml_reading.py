@@ -22,6 +22,8 @@ _TRUE: Final = frozenset({"true", "yes", "on"})
 _WORD: Final = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,63}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DEEPEST: Final = 40
+_TOO_DEEP: Final = f"nested deeper than {_DEEPEST} levels"
+_LARGEST: Final = 2_000_000
 _SHOWN: Final = 30
 _HASH_DIGITS: Final = 16
 FORMAT: Final = "1"
@@ -50,15 +52,19 @@ def read_text(path: Path) -> str:
     """Return what a file says.
 
     Raises:
-        RulesError: it is not there or not UTF-8.
+        RulesError: it is not there, not UTF-8, or too large for what people write.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST + 1)
     except OSError as error:
         raise RulesError(str(path), [Fault(0, f"cannot be read: {error.strerror}")]) from None
+    if len(raw) > _LARGEST:
+        raise RulesError(str(path), [Fault(0, f"is larger than {_LARGEST // 1_000_000} MB: is it the right file?")])
+    try:
+        return raw.decode().replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise RulesError(str(path), [Fault(line, "is not UTF-8")]) from None
+        raise RulesError(str(path), [Fault(raw.count(b"\n", 0, error.start) + 1, "is not UTF-8")]) from None
 
 
 def digest_of(*texts: str) -> str:
@@ -120,12 +126,15 @@ class Reader:
             mark = error.problem_mark or error.context_mark
             line = 1 if mark is None else mark.line + 1
             raise RulesError(file, [Fault(line, f"not YAML: {error.problem or error.context}")]) from None
-        except yaml.YAMLError as error:
-            raise RulesError(file, [Fault(1, f"not YAML: {error}")]) from None
+        except yaml.reader.ReaderError as error:
+            line, wrong = text.count("\n", 0, error.position) + 1, chr(error.character)
+            raise RulesError(file, [Fault(line, f"not YAML: the character {wrong!r} may not stand there")]) from None
+        except RecursionError:
+            raise RulesError(file, [Fault(1, _TOO_DEEP)]) from None
         if root is None:
             raise RulesError(file, [Fault(1, "the file is empty")])
         if _too_deep(root):
-            raise RulesError(file, [Fault(line_of(root), f"nested deeper than {_DEEPEST} levels")])
+            raise RulesError(file, [Fault(line_of(root), _TOO_DEEP)])
         self.root: Node = root
 
     def fault(self, line: int, reason: str) -> None:

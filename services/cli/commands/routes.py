@@ -66,7 +66,7 @@ def try_cases(
         _warn(f"{routes or settings.routes_file}:{line}: {reason}")
     _tell_unknown(desk or settings.desk_file, rules)
     with _refused("the cases do not fit"):
-        results = route_cases.run(str(cases), _text(cases), rules)
+        results = route_cases.run(str(cases), read_text(cases), rules)
     failed = [result for result in results if result.wrong]
     if as_json:
         print_json([result.as_json() for result in results])
@@ -250,10 +250,3 @@ def _tell_unknown(file: Path, rules: Rules) -> None:
 
 def _warn(fault: str) -> None:
     err.print(f"[yellow]warning[/yellow] {escape(fault)}", soft_wrap=True)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{path} cannot be read: {error}", "Name a UTF-8 file.", Exit.REFUSED) from None
