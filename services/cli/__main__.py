@@ -7,6 +7,7 @@ is used, so that a small one starts fast. Never here: work.
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import sys
@@ -145,6 +146,8 @@ def gridline(
 def main() -> None:
     """Run a command; an expected failure is told in two lines, a bug keeps its traceback."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters of it comes as an error of ours
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has every letter: LANG
     try:
         try:
             app(prog_name="gridline")

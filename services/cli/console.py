@@ -83,4 +83,5 @@ def table(
 
 def print_json(value: Any) -> None:
     """Print JSON for another program to read, in one piece and without colours."""
-    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    has_all = sys.stdout is not None and sys.stdout.encoding.lower().startswith("utf")
+    print(json.dumps(value, ensure_ascii=not has_all, indent=2, default=str))
