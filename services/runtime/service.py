@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 import asyncpg
 import structlog
-import uvicorn
 import uvloop
 from aiokafka.errors import KafkaError
 
@@ -28,7 +27,7 @@ from services.runtime.collecting import Collector
 from services.runtime.consumer import Consumer
 from services.runtime.errors import HaltError, StuckError, UnavailableError
 from services.runtime.http import Doors, later, make_app
-from services.runtime.http_protocol import HttpProtocol
+from services.runtime.http_server import Server
 from services.runtime.migration import migrate
 from services.runtime.outbox import Outbox, Relay
 from services.runtime.postgres import open_pool, translated
@@ -38,11 +37,11 @@ from services.runtime.yaml_reading import RulesError
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Awaitable, Callable, Coroutine, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine
     from pathlib import Path
 
     from fastapi import APIRouter
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
     from services.runtime.handling import Handler
     from services.runtime.postgres import Pool
@@ -113,7 +112,6 @@ class Parts:
         routers: Its HTTP doors.
         background: Coroutines that run for the life of the service; one that ends or fails stops it.
         watched: Operators' files, looked at every ``reload_seconds`` for the life of the service.
-        ready: Further readiness checks: None is ready, a text says why not.
         imbalance: From the exact counts, accepted less accounted for; must be 0.
         wrap: What to put around all HTTP, if anything: CORS.
         leaving: Told once when the service begins to drain, to let go of requests that only wait.
@@ -124,25 +122,9 @@ class Parts:
     routers: tuple[APIRouter, ...] = ()
     background: tuple[Callable[[], Awaitable[None]], ...] = ()
     watched: tuple[Watches, ...] = ()
-    ready: tuple[Callable[[], Awaitable[str | None]], ...] = ()
     imbalance: Callable[[Counter[str]], int] | None = None
     wrap: Callable[[ASGIApp], ASGIApp] | None = None
     leaving: tuple[Callable[[], None], ...] = ()
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn inside our task group: signals are ours to handle, and it does not end the process by itself."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        try:
-            await super().startup(sockets)
-        except SystemExit as end:
-            # Whoever has the port may give it back, and a name be known later: no setting that is wrong for good.
-            raise StuckError(f"GRIDLINE_HTTP_HOST, GRIDLINE_HTTP_PORT: {end.__context__}") from None
 
 
 def run(
@@ -198,7 +180,7 @@ class _Service:
         self._consumer: Consumer | None = None
         self._parts = Parts()
         self._starting = "starting"
-        self._app: ASGIApp = Doors(make_app(name, ready=self._why_not_ready), [later()])
+        self._server = Server(Doors(make_app(name, ready=self._why_not_ready), [later()]), settings)
         self._asked: asyncio.Task[bool] | None = None
         self._rehearsal: Watches | None = None
         self._collector = Collector()
@@ -212,15 +194,14 @@ class _Service:
             loop.add_signal_handler(number, self._stop.set)
         try:
             self._rehearsal = self._follow_rehearsal()
-            server = self._make_server()
-            http = asyncio.create_task(server.serve(), name="http")
+            http = asyncio.create_task(self._server.serve(), name="http")
             prepare = self._prepare(build, schema_sql, wants_producer=wants_producer)
             if not await self._prepared_or_stopped(prepare, http):
-                server.should_exit = True
+                self._server.should_exit = True
                 await asyncio.wait({http}, timeout=_CLOSE_SECONDS)
                 return 0
             self._collector.begin()
-            await self._run_until_stopped(server, http)
+            await self._run_until_stopped(http)
         except SettingsError as error:
             sys.stderr.write(f"gridline {self._name}: {error}\n")
             return EXIT_SETTINGS
@@ -272,7 +253,7 @@ class _Service:
             await asyncio.sleep(_RETRY_SECONDS)
         self._starting = ""
         app = Doors(make_app(self._name, ready=self._why_not_ready), self._parts.routers)
-        self._app = self._parts.wrap(app) if self._parts.wrap else app
+        self._server.app = self._parts.wrap(app) if self._parts.wrap else app
         handler = self._parts.handler
         if handler is not None:
             if self._pool is None or self._outbox is None:
@@ -302,7 +283,7 @@ class _Service:
     def _is_behind(self) -> bool:
         return self._consumer is not None and self._consumer.is_behind
 
-    async def _run_until_stopped(self, server: uvicorn.Server, http: asyncio.Task[None]) -> None:
+    async def _run_until_stopped(self, http: asyncio.Task[None]) -> None:
         """Run everything; the first task to end ends the service, and its failure is the service's."""
         tasks = [http]
         if self._consumer is not None:
@@ -324,7 +305,7 @@ class _Service:
         try:
             done, _ = await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             _log.info("draining", because=sorted(task.get_name() for task in done))
-            await self._drain(server, {task.get_name(): task for task in tasks})
+            await self._drain({task.get_name(): task for task in tasks})
         finally:
             stop.cancel()
             for task in tasks:
@@ -339,9 +320,9 @@ class _Service:
             await task
             raise AssertionError(f"the task {task.get_name()} ended by itself")
 
-    async def _drain(self, server: uvicorn.Server, tasks: dict[str, asyncio.Task[None]]) -> None:
+    async def _drain(self, tasks: dict[str, asyncio.Task[None]]) -> None:
         """Refuse new requests, finish the batch under way, publish what is committed: all within the bound."""
-        server.should_exit = True
+        self._server.should_exit = True
         for let_go in self._parts.leaving:
             let_go()
         if self._consumer is not None:
@@ -360,31 +341,6 @@ class _Service:
                         # It must not hide why we are leaving, either.
                         metrics.UNAVAILABLE.labels("drain").inc()
                     await asyncio.sleep(_DRAIN_POLL_SECONDS)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request: by all doors, once they are there."""
-        await self._app(scope, receive, send)
-
-    def _make_server(self) -> _Server:
-        return _Server(
-            uvicorn.Config(
-                self._answer,
-                host=self._settings.http_host,
-                port=self._settings.http_port,
-                http=HttpProtocol,
-                interface="asgi3",
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                timeout_graceful_shutdown=max(1, int(self._settings.drain_seconds)),
-                limit_concurrency=None,
-                server_header=False,
-                proxy_headers=False,  # whose word counts is the rooms' to decide, by configuration
-                # Longer than a proxy keeps an idle connection (nginx and the clouds' balancers: 60 s). A server that
-                # closes first does so now and then just as a request is under way, which its sender sees fail.
-                timeout_keep_alive=75,
-            )
-        )
 
     async def _connect(self) -> None:
         """Keep the producer connected, however long Kafka takes to come; until then the service is alive, not ready.
@@ -412,7 +368,6 @@ class _Service:
             reasons.append("postgres does not answer")
         if self._consumer is not None and (idle := self._consumer.idle_reason):
             reasons.append(idle)
-        reasons += [why for check in self._parts.ready if (why := await check())]
         return reasons
 
     async def _postgres_answers(self, pool: Pool) -> bool:
