@@ -50,17 +50,8 @@ def get(service: str, url: str, path: str, *, headers: dict[str, str] | None = N
     return _call(service, url, "GET", path, params=asked, headers=headers)
 
 
-def post(service: str, url: str, path: str, body: Any) -> Any:
-    """Return the JSON of a POST.
-
-    Raises:
-        CommandError: no answer, or a refusal, with what the service said.
-    """
-    return _call(service, url, "POST", path, json=body)
-
-
-def send(service: str, url: str, method: str, path: str, body: Any, *, headers: dict[str, str]) -> Any:
-    """Return the JSON of a POST or PUT with headers of its own.
+def send(service: str, url: str, method: str, path: str, body: Any, *, headers: dict[str, str] | None = None) -> Any:
+    """Return the JSON of a POST or PUT.
 
     Raises:
         CommandError: no answer, or a refusal, with what the service said.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.cli.database import connect
 from services.cli.errors import CommandError, Exit
+from services.cli.evidence import CONSUMERS
 from services.cli.topics import Reader, reader
 from services.contracts.topics import TOPICS
 from services.runtime import clock
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     Connection = asyncpg.Connection[asyncpg.Record]
 
-CONSUMERS: Final = ("router", "dedup", "notify")
 _POLL_SECONDS: Final = 0.3
 _DONE: Final = """
 SELECT (SELECT coalesce(sum(n), 0)::bigint FROM router.tally

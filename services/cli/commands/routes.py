@@ -174,7 +174,7 @@ def explain(
             "at": at,
         }
         body = {name: value for name, value in asked.items() if value is not None}
-        found = http.post("router", router, "/v1/routes/explain", body)
+        found = http.send("router", router, "POST", "/v1/routes/explain", body)
     if as_json:
         print_json(found)
         return
