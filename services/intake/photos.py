@@ -44,7 +44,7 @@ _MOST_BETWEEN: Final = 1024
 """Bytes before a picture that belong to no segment: they are looked at one by one, in Python."""
 _MARKER: Final = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """Of JPEG, but for those that stand within a scan: a stuffed byte, a restart."""
-_AT_ONCE: Final = 2  # unpacked at a time
+_AT_ONCE: Final = 1  # unpacked at a time: the other processor, and the other half of the memory, are for contacts
 _MOST_WAITING: Final = 16
 _MOST_OF_ONE: Final = 8
 
@@ -63,9 +63,8 @@ def remade(sent: bytes) -> bytes:
         with Image.open(io.BytesIO(sent), formats=_FORMATS) as image:
             _refuse_too_large(image)
             image.draft("RGB", (_KEPT_SIDE, _KEPT_SIDE))
-            upright = ImageOps.exif_transpose(image)
-            upright.thumbnail((_KEPT_SIDE, _KEPT_SIDE))
-            flat = _on_white(upright)
+            image.thumbnail((_KEPT_SIDE, _KEPT_SIDE))  # first: whatever else is done makes another of it
+            flat = _on_white(ImageOps.exif_transpose(image))
         clean = Image.new("RGB", flat.size)
         clean.paste(flat)
         made = io.BytesIO()

@@ -151,6 +151,16 @@ def test_a_photo_of_ten_megabytes_of_nothing_before_its_picture_is_refused_at_on
     assert opened(remade(first + junk * 100 + rest)).size == (64, 32)
 
 
+def test_the_largest_photo_is_in_memory_once() -> None:
+    """70 kB may unpack to it, and the process that unpacks it takes contacts in."""
+    sent = io.BytesIO()
+    Image.new("RGB", (5000, 5000)).save(sent, "PNG")
+    Image.core.reset_stats()
+    remade(sent.getvalue())
+    taken: int = Image.core.get_stats()["allocated_blocks"] * Image.core.get_block_size()
+    assert taken < 2.5 * 5000 * 5000 * 4  # with all of the small one that is made of it
+
+
 def test_what_follows_a_photo_is_no_scan_of_it() -> None:
     """Telephones append a short film, or a second picture."""
     film = b"\xff\xda\0\x08film" * 10_000
