@@ -261,6 +261,9 @@ class Doors:
     FastAPI's way to an endpoint (five middlewares, the routes asked one by one, twice) took a quarter of a request that
     is accepted. A door whose path has parameters, and everything else, still goes that way.
 
+    A slash at a path's end is passed over. FastAPI would send the sender to the path without it, over http: it does not
+    know of the proxy that speaks https.
+
     HEAD is answered as GET is, and the server leaves the body out (RFC 9110, 9.3.2). A ``BytesRoute`` bounds the body
     that it reads; all others are bounded here.
     """
@@ -283,6 +286,8 @@ class Doors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "http" and scope["path"].endswith("/"):
+            scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
         if scope["type"] == "http" and scope["method"] == "HEAD":
             scope = {**scope, "method": "GET", _HEAD: True}
         found = self._direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None

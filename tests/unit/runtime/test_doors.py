@@ -45,11 +45,20 @@ def said(response: httpx.Response) -> tuple[int, str, dict[str, str]]:
     return response.status_code, response.text, dict(response.headers)
 
 
-@pytest.mark.parametrize("path", ["/v1/fixed", "/v1/with/x", "/v1/fixed/", "/v1/nothing"])
+@pytest.mark.parametrize("path", ["/v1/fixed", "/v1/with/x", "/v1/nothing"])
 @pytest.mark.parametrize("body", ["fine", *ERRORS])
 async def test_both_ways_to_a_door_give_one_answer(path: str, body: str):
     async with application(direct=True) as direct, application(direct=False) as searched:
         assert said(await direct.post(path, content=body)) == said(await searched.post(path, content=body))
+
+
+@pytest.mark.parametrize("path", ["/v1/fixed/", "/v1/with/x/", "/v1/fixed//"])
+async def test_a_slash_too_many_sends_nobody_elsewhere(path: str):
+    """The way there began with http, behind a proxy that speaks https too: key and report went in clear."""
+    async with application(direct=True) as client:
+        answer = await client.post(path, content="fine")
+        assert (answer.status_code, answer.text) == (202, "fine")
+        assert (await client.get("/")).status_code == (await client.get("//")).status_code == 404
 
 
 async def test_only_the_methods_of_a_door_are_its_own():
