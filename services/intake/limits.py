@@ -135,7 +135,7 @@ class Limits:
             (self._sources, contact.source),
             (self._customers, (contact.channel, customer, stranger)),
         ]
-        if anonymous and peer.sender is not None:
+        if anonymous:
             shares.append((self._addresses, peer.sender))
         _take(shares, Urgency.of(contact), now)
 

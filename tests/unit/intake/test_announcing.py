@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from prometheus_client import REGISTRY
 
 import deploy
+from services.intake import announcing
 from services.intake.announcing import Announcer, Outages
 from services.intake.channels import phone
 from services.intake.channels.source import PhoneSource
@@ -149,6 +151,66 @@ async def test_one_answer_that_comes_too_late_silences_nobody_else(notify: Notif
         assert await outages.at({"phone": "1"}) is None
         notify.status = 200
         assert await outages.at({"phone": "1"}) is not None
+    await outages.close()
+
+
+async def test_nothing_is_asked_for_those_who_hung_up(notify: NotifyStandIn) -> None:
+    """Nor an empty list: notify refuses it, and three refusals silence it for everybody."""
+    notify.held.clear()
+    outages = Outages(notify.url, deadline_s=30)
+    first = asyncio.create_task(outages.at({"phone": "1"}))
+    while not notify.places:
+        await asyncio.sleep(0.001)
+    gone = [asyncio.create_task(outages.at({"phone": number})) for number in "23"]
+    await asyncio.sleep(0)
+    for one in gone:
+        one.cancel()
+    await asyncio.wait(gone)
+    notify.held.set()
+    assert await first is not None
+    assert await outages.at({"phone": "4"}) is not None
+    assert notify.places == [[{"phone": "1"}], [{"phone": "4"}]]
+    await outages.close()
+
+
+async def test_notify_may_fail_twice_and_is_asked_still(notify: NotifyStandIn) -> None:
+    outages = Outages(notify.url, deadline_s=30)
+    for status in (500, 500, 200) * 2:
+        notify.status = status
+        assert (await outages.at({"phone": "1"}) is None) == (status == 500)
+    await outages.close()
+
+
+async def test_in_a_storm_of_callers_the_last_hear_at_once_that_nothing_is_known(
+    notify: NotifyStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(announcing, "_MOST_WAITING", 2)
+    notify.held.clear()
+    outages = Outages(notify.url, deadline_s=30)
+    first = asyncio.create_task(outages.at({"phone": "1"}))
+    while not notify.places:
+        await asyncio.sleep(0.001)
+    others = [asyncio.create_task(outages.at({"phone": number})) for number in "23"]
+    await asyncio.sleep(0)
+    assert await outages.at({"phone": "4"}) is None
+    notify.held.set()
+    assert None not in await asyncio.gather(first, *others)
+    await outages.close()
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(200, "known"), (500, "unanswered")])
+async def test_operators_see_what_callers_were_told(notify: NotifyStandIn, status: int, outcome: str) -> None:
+    def counted() -> tuple[float | None, float | None]:
+        told = REGISTRY.get_sample_value("gridline_intake_announcements_total", {"outcome": outcome}) or 0
+        return told, REGISTRY.get_sample_value("gridline_intake_announce_seconds_count")
+
+    notify.status = status
+    outages = Outages(notify.url, deadline_s=30)
+    told, timed = counted()
+    said = Announcer(outages, lambda: SPOKEN).begin(call(ani="13800138000"))
+    assert said is not None
+    await said
+    assert counted() == ((told or 0) + 1, (timed or 0) + 1)
     await outages.close()
 
 

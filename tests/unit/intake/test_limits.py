@@ -84,6 +84,7 @@ def test_whoever_goes_on_flooding_is_not_forgotten_for_many_who_come_once(monkey
     assert passed == 4
     assert buckets.wait(0, Urgency.DANGER, 0.0) == 0, "one that is forgotten is full again"
     assert len(buckets._levels) == 3
+    assert sum(buckets.wait("who came later", Urgency.DANGER, 0.0) == 0 for _ in range(9)) == 4
 
 
 def test_callers_behind_one_number_do_not_take_one_anothers_place():
