@@ -29,6 +29,7 @@ from services.runtime.errors import HaltError, StuckError, UnavailableError
 from services.runtime.http import Doors, later, make_app
 from services.runtime.http_server import Server
 from services.runtime.migration import migrate
+from services.runtime.open_files import allow_as_many_as_may_be
 from services.runtime.outbox import Outbox, Relay
 from services.runtime.postgres import open_pool, translated
 from services.runtime.producer import Producer
@@ -150,6 +151,7 @@ def run(
     except (SettingsError, ValueError) as error:
         sys.stderr.write(f"gridline {name}: {error}\n")
         sys.exit(EXIT_SETTINGS)
+    allow_as_many_as_may_be()
     instance = settings.instance or f"{socket.gethostname()}-{os.getpid()}"
     said = logs.configure(settings.log_level, service=name, instance=instance)
     for variable, meant in misspelt(kind, os.environ).items():
