@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive
 
+MOST_UNFINISHED_BYTES: Final = 64 * 1024 * 1024
+"""Of all bodies of which a part has come and the rest is awaited; photos have places of their own."""
 _LONGEST_NUMBER: Final = 9
 _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 
@@ -37,37 +39,77 @@ def require_kind(headers: Mapping[str, str], kinds: frozenset[str]) -> None:
         raise PayloadRefusedError(Reason.MEDIA_TYPE, "Send the body uncompressed, without Content-Encoding.")
 
 
-async def read_body(headers: Mapping[str, str], receive: Receive, *, limit: int, deadline_s: float) -> bytes:
+class Unfinished:
+    """The bytes that have come of bodies whose rest is awaited."""
+
+    def __init__(self) -> None:
+        self._held = 0
+
+    def hold(self, size: int) -> None:
+        """Hold some more.
+
+        Raises:
+            PayloadRefusedError: too much is held.
+        """
+        self._held += size
+        if self._held > MOST_UNFINISHED_BYTES:
+            raise PayloadRefusedError(
+                Reason.BUSY, "Too many bodies come in parts. Nothing was stored: send this one again, at once."
+            )
+
+    def let_go(self, size: int) -> None:
+        """Let go of what was held."""
+        self._held -= size
+
+
+async def read_body(
+    headers: Mapping[str, str], receive: Receive, *, limit: int, deadline_s: float, unfinished: Unfinished | None
+) -> bytes:
     """Read the body, stopping at ``limit`` bytes and after ``deadline_s`` seconds.
 
+    Args:
+        headers: By lower-case name.
+        receive: Where it comes from.
+        limit: Most bytes.
+        deadline_s: Longest wait.
+        unfinished: Where it counts until all of it has come; None where so many come at once only.
+
     Raises:
-        PayloadRefusedError: it is larger, slower, or the sender has gone.
+        PayloadRefusedError: it is larger, slower, one of too many, or the sender has gone.
     """
     declared = headers.get("content-length", "")
     if len(declared) > _LONGEST_NUMBER or (declared.isdigit() and int(declared) > limit):
         raise _oversize(limit)
     try:
-        return await done_within(deadline_s, _whole(receive, limit))
+        return await done_within(deadline_s, _whole(receive, limit, unfinished))
     except TimeoutError:
         raise PayloadRefusedError(Reason.SLOW_BODY, f"The body did not arrive within {deadline_s:g} s.") from None
 
 
-async def _whole(receive: Receive, limit: int) -> bytes:
+async def _whole(receive: Receive, limit: int, unfinished: Unfinished | None) -> bytes:
     chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise PayloadRefusedError(Reason.DISCONNECTED, "The sender went away while sending.")
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise _oversize(limit)
-        if not chunks and not message.get("more_body", False):
-            return chunk
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
+    size = held = 0
+    try:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise PayloadRefusedError(Reason.DISCONNECTED, "The sender went away while sending.")
+            chunk: bytes = message.get("body", b"")
+            size += len(chunk)
+            if size > limit:
+                raise _oversize(limit)
+            more = message.get("more_body", False)
+            if not chunks and not more:
+                return chunk
+            chunks.append(chunk)
+            if not more:
+                return b"".join(chunks)
+            if unfinished is not None:
+                held = size
+                unfinished.hold(len(chunk))
+    finally:
+        if unfinished is not None:
+            unfinished.let_go(held)
 
 
 def _oversize(limit: int) -> PayloadRefusedError:

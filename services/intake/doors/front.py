@@ -15,7 +15,7 @@ import structlog
 from fastapi import Request, Response
 
 from services.intake.accepting import Acceptance, accept_seconds
-from services.intake.body import read_body, require_kind
+from services.intake.body import Unfinished, read_body, require_kind
 from services.intake.channels.contact import Accepted, NotAContact, contact_fingerprint
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields
 from services.intake.channels.source import Source
@@ -78,6 +78,7 @@ class Front:
         self.talk = talk
         self.announcer = announcer
         self.recent = RecentKeys(settings.recent_keys)
+        self.unfinished = Unfinished()
         self.photos = (
             PhotoStore(settings.photos_folder, min_free_bytes=settings.photos_min_free_bytes)
             if settings.photos_folder
@@ -163,15 +164,18 @@ class Visit:
         self._front.acceptance.refuse_if_busy()
         require_kind(self.headers, kinds)
 
-    def body(self, *, limit: int | None = None, deadline_s: float | None = None) -> Awaitable[bytes]:
+    def body(
+        self, *, limit: int | None = None, deadline_s: float | None = None, placed: bool = False
+    ) -> Awaitable[bytes]:
         """Read the body, once it is awaited.
 
         Args:
             limit: Most bytes, where they are not the settings' usual.
             deadline_s: Longest wait, likewise.
+            placed: Whether it has a place of its own, of few.
 
         Raises:
-            PayloadRefusedError: it is larger or slower than that.
+            PayloadRefusedError: it is larger or slower than that, or too many come in parts.
         """
         settings = self._front.settings
         return read_body(
@@ -179,6 +183,7 @@ class Visit:
             self._request.receive,
             limit=limit or settings.max_body_bytes,
             deadline_s=deadline_s or settings.body_deadline_s,
+            unfinished=None if placed else self._front.unfinished,
         )
 
     async def keep(

@@ -47,7 +47,9 @@ class PhotoDoor(Generic[S]):
                 visit.ask()  # before it is read and unpacked: what is no photo never gets as far as a contact's limits
             known = source is not None and not self.anonymous
             with store.place(None if known else visit.peer.sender):
-                sent = await visit.body(limit=settings.max_photo_bytes, deadline_s=settings.photo_deadline_s)
+                sent = await visit.body(
+                    limit=settings.max_photo_bytes, deadline_s=settings.photo_deadline_s, placed=True
+                )
                 now = clock.now()
                 if source is None:
                     source = self.credentials.signed(visit.headers, sent, visit.peer, now)
