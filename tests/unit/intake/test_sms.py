@@ -16,6 +16,7 @@ from services.intake.channels import cloudevents, sms
 from services.intake.channels.contact import Accepted, NotAContact, contact_fingerprint
 from services.intake.channels.conversation import Talk
 from services.intake.channels.payload import MAX_ELEMENTS, read_list, read_object
+from services.intake.channels.phrases import Prompt
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.intake.channels.source import EventSource, SmsProvider, SmsSource
 from services.intake.settings import IntakeSettings
@@ -256,6 +257,8 @@ def test_out_is_an_outage(provider: str, text: str) -> None:
     (found,) = push(provider, one(provider, "13800000000", text))
     assert isinstance(found, Accepted)
     assert found.contact.business_type == "fault_report"
+    ref = found.contact.ticket_ref
+    assert found.reply in {PHRASES.say(Prompt.ASK_PLACE, tag, ref) for tag in ("zh-Hans-CN", "en")}
 
 
 @pytest.mark.parametrize("text", ["please do not stop", "请勿退订我的通知", "怎么查询电费", ""])
@@ -270,6 +273,7 @@ def test_words_around_a_keyword_make_it_a_contact(provider: str, text: str) -> N
     ("provider", "changes", "at"),
     [
         ("aliyun", {"send_time": "2026-11-22 09:00:00"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
+        ("aliyun", {"send_time": "2026-11-22T03:00:00+02:00"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
         ("aliyun", {"send_time": "yesterday"}, None),
         ("aliyun", {"send_time": "9999-12-31 23:59:59"}, None),
         ("aliyun", {"send_time": "0001-01-01 00:00:00"}, None),
@@ -278,6 +282,7 @@ def test_words_around_a_keyword_make_it_a_contact(provider: str, text: str) -> N
         ("volcengine", {"recv_time": -5}, None),
         ("baidu", {"receiveTime": "2026-11-22T01:00:00"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
         ("baidu", {"receiveTime": "2026-11-22T01:00:00+00:00:30"}, None),
+        ("baidu", {"receiveTime": "2026-11-22T06:45:00+05:45"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
         ("volcengine", {"recv_time": "99999999999999"}, None),
         ("baidu", {"receiveTime": 1_795_309_200_000}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
         ("generic", {"received_at": "2026-11-22T09:00:00+08:00"}, datetime(2026, 11, 22, 1, 0, tzinfo=UTC)),
@@ -302,7 +307,7 @@ def test_a_receipt_says_of_a_message_of_ours_whether_it_arrived_and_is_no_contac
         [
             told,
             {**told, "delivered": True, "channel": "phone"},
-            {**told, "detail": None},
+            {**told, "detail": None, "received_at": "2026-11-22T09:00:00+05:45"},
             one("generic", "13800000000", "停电了"),
         ],
     )
@@ -313,6 +318,7 @@ def test_a_receipt_says_of_a_message_of_ours_whether_it_arrived_and_is_no_contac
     )
     assert failed.heard.detail.startswith("blocked: 签名未报备 blocked:")
     assert (called.heard.heard, called.heard.recipient.channel) == ("delivered", Channel.PHONE)
+    assert (failed.heard.occurred_at, again.heard.occurred_at) == (NOW, datetime(2026, 11, 22, 3, 15, tzinfo=UTC))
     assert failed.heard.event_id == again.heard.event_id != called.heard.event_id
     assert isinstance(text, Accepted)
     for wrong in ({"notice_id": "7"}, {"delivered": "no"}, {"phone": ""}, {"received_at": "2026-11-22T09:00:00"}):
