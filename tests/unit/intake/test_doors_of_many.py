@@ -58,6 +58,7 @@ async def test_a_good_one_without_kafka_is_to_be_sent_again(
         (f"/v1/sms/aliyun/{SMS}", {}, 401),
         (f"/v1/sms/carrier-pigeon/{SMS}", {}, 401),
         (f"/v1/sms/generic/{API}", {}, 401),
+        (f"/v1/sms/generic/{SMS}", {"Content-Type": "text/xml"}, 415),
         ("/v1/events", {"X-API-Key": SMS}, 401),
         ("/v1/events", {"X-API-Key": API, "Content-Type": "text/plain"}, 415),
         ("/v1/events", {"X-API-Key": API}, 422),
@@ -150,3 +151,21 @@ async def test_hundreds_do_not_wait_for_one_anothers_disk_and_keep_their_order(d
     assert answer.status_code == 202
     assert [one.phone for one in producer.contacts] == numbers
     assert took < 5
+
+
+async def test_a_push_of_which_some_must_wait_comes_again_and_what_can_never_be_read_is_told_beside_the_rest() -> None:
+    """A gateway pushes again what it is not told is taken, whole: what was kept is counted once."""
+    async with keeping() as (sender, producer):
+        some = [TEXT, {"event_id": "e2"}, {**TEXT, "event_id": "e3"}]
+        answer = await push(sender, "/v1/sms/generic", some, **{"X-API-Key": SMS})
+        assert answer.status_code == 202
+        kept, unread, last = answer.json()["results"]
+        assert unread["status"] == 422
+        assert {field["field"] for field in unread["errors"]} == {"phone", "text"}
+        assert [kept["contact_id"], last["contact_id"]] == [str(one.contact_id) for one in producer.contacts]
+
+        many = [{**TEXT, "event_id": f"flood {number}"} for number in range(80)]
+        answer = await push(sender, "/v1/sms/generic", [*many, {"event_id": "e2"}], **{"X-API-Key": SMS})
+        problem(answer, 429)
+        assert int(answer.headers["retry-after"]) >= 1
+        assert len(producer.contacts) < 2 + len(many)
