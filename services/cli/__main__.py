@@ -46,6 +46,7 @@ _COMMANDS: Final = (
     "topics",
     "positions",
     "db",
+    "forget",
     "docs",
 )
 """Names of the commands, in the order help lists them; each is a module of ``services.cli.commands``."""

@@ -181,6 +181,7 @@ class PhotoStore:
     def _write(self, path: Path, content: bytes) -> None:
         """Write whole or not at all: the name appears when the bytes are on disk, and is on disk itself at the end."""
         if path.exists():
+            path.touch()  # its age is that of the last report it was sent with
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(self._folder).free < self._min_free:

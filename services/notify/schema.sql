@@ -138,3 +138,5 @@ ALTER TABLE notice ADD COLUMN IF NOT EXISTS closed_at timestamptz;
 ALTER TABLE incident ADD COLUMN IF NOT EXISTS kind text;
 -- Added later: whose premises. Their own question is answered, no neighbour's.
 ALTER TABLE incident ADD COLUMN IF NOT EXISTS account_id text;
+-- Added later: what was told of a report goes with it when its customer's data is erased.
+CREATE INDEX IF NOT EXISTS notice_report ON notice (report_id);

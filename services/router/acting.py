@@ -20,7 +20,7 @@ from services.router.domain.allowing import decide
 from services.router.domain.conservation import REPORT_SENT, count
 from services.router.domain.deciding import FOLLOW_UP, route_again
 from services.router.domain.desk import case_of, in_words, serves, turn_of, work_of
-from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason
+from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason, Why
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, report_placed, routed
 from services.router.domain.ticket import ReportState
@@ -224,6 +224,7 @@ class Desk:
             NotAllowedError: it does not fit the state of the work.
         """
         try:
+            _still_known(before)
             event = decide(work_of(before), self._addressed(before, asked), case_of(before, self.rules()))
         except NotAllowedError as error:
             metrics.REFUSED_ACTS.labels(error.why.value).inc()
@@ -330,6 +331,12 @@ def _tally(changes: Sequence[Change]) -> Mapping[tuple[str, int, str], int]:
         row = change.after.ticket_id.int % _SPREAD
         tally.update({(TICKET_ROUTED.name, row, name): n for name, n in moved.items()})
     return tally
+
+
+def _still_known(ticket: Ticket) -> None:
+    """Raise ``NotAllowedError`` if the ticket's contents were erased: nobody could do anything about it."""
+    if ticket.erased_at is not None:
+        raise NotAllowedError(Why.ERASED, f"its customer's data was erased at {ticket.erased_at.isoformat()}")
 
 
 def check_version(ticket: Ticket, version: int | None) -> None:

@@ -163,3 +163,16 @@ CREATE TABLE IF NOT EXISTS customer_agent (
 
 CREATE INDEX IF NOT EXISTS customer_agent_by_age ON customer_agent USING brin (at);
 CREATE INDEX IF NOT EXISTS ticket_reporter_by_age ON ticket_reporter USING brin (touched_at);
+
+-- What operators had erased (gridline forget): who, when, how far it came and how much; never whose it was.
+CREATE TABLE IF NOT EXISTS erasure (
+    erasure_id bigserial   PRIMARY KEY,
+    author     text        NOT NULL,
+    asked      text        NOT NULL, -- age, person
+    before     timestamptz NOT NULL, -- what changed at this moment or later was left
+    began_at   timestamptz NOT NULL,
+    ended_at   timestamptz,          -- none: it was broken off
+    kept_from  timestamptz,          -- of age: all that was opened before is erased; the next one begins here
+    counts     jsonb       NOT NULL, -- what was erased, by kind
+    kept       jsonb       NOT NULL  -- tickets that were left, by reason
+);

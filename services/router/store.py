@@ -261,7 +261,7 @@ def _row(ticket: Ticket, turn: Turn) -> tuple[object, ...]:
         ticket.tellings.start,
         ticket.tellings.stop - 1,
         *found_by(ticket.facts, ticket.place),
-        _TICKET.dump_json(ticket, exclude_none=True).decode(),
+        written(ticket),
     )
 
 
@@ -331,6 +331,11 @@ async def depths(connection: Connection) -> list[Depth]:
         Depth(row["queue"], URGENCY[row["priority"]], row["waiting"], row["oldest_at"])
         for row in await connection.fetch(_DEPTHS)
     ]
+
+
+def written(ticket: Ticket) -> str:
+    """Return a ticket as it is stored."""
+    return _TICKET.dump_json(ticket, exclude_none=True).decode()
 
 
 def read(body: str) -> Ticket:

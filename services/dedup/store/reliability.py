@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain.figures import Interruption, Step
+from services.dedup.store.pseudonym import pseudonym_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -40,10 +41,10 @@ SELECT area FROM incident WHERE opened_at >= $1 AND opened_at < $2
 UNION SELECT area FROM incident WHERE out_since >= $1 AND out_since < $2
 ORDER BY area
 """
-_COLUMNS: Final = """
+_COLUMNS: Final = f"""
 SELECT incident_id, i.area, device_id, upstream, customers_served, restored_at,
        coalesce(out_since, opened_at) AS started_at,
-       CASE WHEN kind = 'single' THEN coalesce(premises, incident_id::text) END AS premises
+       CASE WHEN kind = 'single' THEN coalesce({pseudonym_of("premises")}, incident_id::text) END AS premises
 """
 _BEGUN: Final = f"""
 {_COLUMNS} FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS asked (area, start, finish)

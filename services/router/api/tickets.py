@@ -79,6 +79,7 @@ class TicketView(BaseModel):
     paused: bool = Field(default=False, description="Its clock stands still")
     merged_into: UUID | None = Field(default=None, description="The ticket that stands for this one")
     carries: tuple[UUID, ...] = Field(default=(), description="Tickets that this one stands for")
+    erased_at: datetime | None = Field(default=None, description="When who told of it, where and what was erased")
 
 
 class TicketsView(BaseModel):
@@ -211,4 +212,5 @@ def view(ticket: Ticket, rules: DeskRules) -> TicketView:
         paused=work.elapsed.paused,
         merged_into=ticket.merged_into or work.merged_into,
         carries=tuple(each.ticket for each in work.carries),
+        erased_at=ticket.erased_at,
     )

@@ -179,7 +179,9 @@ class Book:
         own = self.tickets.get(own_id)
         facts = said.facts if own is None else self._together(own.facts, said.facts)
         told = None
-        if own is not None and (own.standing is TicketState.MERGED or is_new(said.facts, own)):
+        if own is not None and (
+            own.standing is TicketState.MERGED or own.erased_at is not None or is_new(said.facts, own)
+        ):
             facts = apart(own.facts, said.facts)
             own_id, own, told = contact.contact_id, None, own
         joins = repeats = None

@@ -223,9 +223,11 @@ def settle(before: Ticket, *, answered: bool, reason: str, rules: Rules, now: da
     """Take back what dedup settled without an incident.
 
     A report that was given to a person stays with them: being answered afterwards changes nothing, nor does the same
-    settlement twice, nor one for a ticket that sent no report.
+    settlement twice, nor one for a ticket that sent no report, or whose contents were erased.
     """
     if before.report not in ({ReportState.SENT} if answered else {ReportState.SENT, ReportState.ANSWERED}):
+        return before
+    if before.erased_at is not None:
         return before
     case = _case(before)
     case.version += 1
@@ -242,6 +244,8 @@ def placed(before: Ticket, *, answered: bool, rules: Rules, bounds: Bounds, now:
     planned outage is accepted for that, and an incident's again when it is withdrawn.
     """
     if before.report not in {ReportState.RETURNED, ReportState.SENT if answered else ReportState.ANSWERED}:
+        return before
+    if before.erased_at is not None:
         return before
     case = _case(before)
     case.version += 1

@@ -102,6 +102,7 @@ class Why(StrEnum):
     REPORTED = "reported"
     OTHER_AREA = "other_area"
     STANDS_FOR_OTHERS = "stands_for_others"
+    ERASED = "erased"
 
 
 class NotAllowedError(Exception):

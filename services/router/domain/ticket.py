@@ -86,6 +86,7 @@ class Ticket:
         merged_into: The ticket its contacts are in now; this one is closed.
         planned_at: When it began to wait for whom the tree says; a change of route begins anew.
         step: Which step of that plan it is in.
+        erased_at: When its customer's data was erased (``erased``): nothing is decided on it any more.
     """
 
     ticket_id: UUID
@@ -117,6 +118,7 @@ class Ticket:
     merged_into: UUID | None = None
     planned_at: datetime | None = None
     step: int = 0
+    erased_at: datetime | None = None
 
     @property
     def queue(self) -> str:

@@ -219,6 +219,16 @@ async def test_bytes_name_and_folder_are_on_disk_before_a_photo_counts_as_kept(
     assert done == ["bytes", "named", "the photo's", "all photos'"]
 
 
+async def test_a_photo_that_is_sent_again_is_as_young_as_the_report_it_was_sent_with(tmp_path: Path) -> None:
+    store = PhotoStore(tmp_path, min_free_bytes=0)
+    made = await store.make(picture("PNG"))
+    await store.keep(made)
+    path = tmp_path / made.photo.ref
+    os.utime(path, (0, 0))
+    await store.keep(made)
+    assert path.stat().st_mtime > 0, "or it would be erased with what is old"
+
+
 async def test_without_room_a_photo_is_refused_for_now_and_leaves_nothing(tmp_path: Path) -> None:
     store = PhotoStore(tmp_path / "photos", min_free_bytes=2**62)
     made = await store.make(picture("PNG"))
