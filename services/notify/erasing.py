@@ -47,12 +47,6 @@ SET recipient_id = report_id, notice_id = gen_random_uuid(), superseded_by = NUL
 WHERE report_id = ANY($1::uuid[]) AND recipient_id <> report_id AND state NOT IN ('pending', 'sending')
 """
 _REPORTS: Final = "UPDATE report SET recipient_id = NULL WHERE report_id = ANY($1::uuid[]) AND recipient_id IS NOT NULL"
-# Of a single home, whose it is.
-_INCIDENTS: Final = """
-UPDATE incident SET account_id = NULL
-WHERE incident_id = ANY(ARRAY(SELECT incident_id FROM subscription WHERE report_id = ANY($1::uuid[])))
-  AND account_id IS NOT NULL AND state IN ('restored', 'cancelled')
-"""
 # Notices of no incident may answer somebody who asked about another's report; those of one have a report of theirs.
 _RECIPIENTS: Final = """
 DELETE FROM recipient AS p
@@ -91,7 +85,6 @@ async def erase(connection: Connection, reports: Iterable[UUID], phone: str | No
         links = {*number, *(row["link_id"] for row in locked if row["link_id"] is not None)}
         return {
             "notices": _changed(await connection.execute(_NOTICES, some)),
-            "incidents told of": _changed(await connection.execute(_INCIDENTS, some)),
             "reports told of": _changed(await connection.execute(_REPORTS, some)),
             "recipients": _changed(await connection.execute(_RECIPIENTS, who)),
             "links": _changed(await connection.execute(_LINKS, list(links))),

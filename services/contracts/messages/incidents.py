@@ -104,7 +104,9 @@ class IncidentChanged(Message):
         description="single: one customer's own premises; hazard: danger to life, whether or not power is out; absent: "
         "an outage of all under the device",
     )
-    account_id: Name | None = Field(default=None, description="With kind single: whose premises they are, where known")
+    account_id: Name | None = Field(
+        default=None, description="With kind single, while it is open: whose premises they are, where known"
+    )
 
     @property
     def message_id(self) -> UUID:

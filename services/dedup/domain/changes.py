@@ -355,7 +355,8 @@ class Changes:
             network_change=incident.network_change,
             storm=state.stormy(self._now.timestamp()) or None,
             kind=None if incident.kind is e.Kind.OUTAGE else incident.kind.value,
-            account_id=incident.premises if incident.kind is e.Kind.SINGLE else None,
+            # The last record of an incident is kept for ever: whose home it was is not in it.
+            account_id=incident.premises if incident.kind is e.Kind.SINGLE and incident.is_open else None,
         )
 
 

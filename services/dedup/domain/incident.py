@@ -229,6 +229,11 @@ class Incident:
         return self.out_since or self.opened_at
 
     @property
+    def is_open(self) -> bool:
+        """Whether its power is not back, and nothing else stands for it."""
+        return self.state is IncidentState.PREDICTED or self.state is IncidentState.CONFIRMED
+
+    @property
     def frozen(self) -> bool:
         """Whether a crew confirmed or a person arranged it, or it waits for one in another area.
 

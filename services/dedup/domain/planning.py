@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from services.contracts.values import CustomerClass, IncidentState
+from services.contracts.values import CustomerClass
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState
 
-_OPEN = frozenset({IncidentState.PREDICTED, IncidentState.CONFIRMED})
-
 
 def proposed_plan(state: AreaState, incident: Incident, plans: PlannedOutages | None = None) -> Planned | None:
     """Return the planned outage that an open incident may be the work of, and nobody accepted or declined for it.
@@ -42,7 +40,7 @@ def proposed_plan(state: AreaState, incident: Incident, plans: PlannedOutages | 
     known, if they are others than the state's.
     """
     plans = plans or state.planned
-    if not plans.known or incident.kind is e.Kind.HAZARD or incident.state not in _OPEN:
+    if not plans.known or incident.kind is e.Kind.HAZARD or not incident.is_open:
         return None
     whole = plans.covering(state.upstream(incident.device.id), incident.opened_at, but=incident.settled_plans)
     if whole is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.contracts.messages import IncidentChanged, OrderVersion, ReportSettled
+from services.contracts.ids import derive
+from services.contracts.messages import IncidentChanged, OrderVersion, PowerRestored, ReportSettled
 from services.contracts.values import Channel, IncidentState, Recipient
 from services.dedup.domain import AreaState, decide
 from services.dedup.domain import changes as under_test
@@ -128,8 +129,9 @@ def test_the_trace_is_that_of_the_message_that_caused_it(ieee123: Tree, rules: R
 
 def test_what_is_no_outage_of_all_under_a_device_says_so(ieee123: Tree, rules: Rules) -> None:
     """Who asks about a place must not hear that a neighbour's fuse, or a danger, is theirs; whose fuse it is must."""
+    state = AreaState(AREA, ieee123, rules)
     _, changed, _ = batch(
-        AreaState(AREA, ieee123, rules),
+        state,
         a_report(AREA, "A0TR00023", "street", 0, account="0000000021"),
         a_report(AREA, "A0TR00026", "own fuse", 1, only_mine=True, account="0000000023"),
         a_report(AREA, "A0TR00104", "wire", 2, hazards=("wire_down",)),
@@ -139,3 +141,15 @@ def test_what_is_no_outage_of_all_under_a_device_says_so(ieee123: Tree, rules: R
         "A0TR00026": ("single", "0000000023"),
         "A0TR00104": ("hazard", None),
     }
+
+    back = PowerRestored(
+        area=AREA,
+        restoration_id=derive("test", "own fuse"),
+        device="A0TR00026",
+        account_id="0000000023",
+        restored_at=minute(8),
+        received_at=minute(8),
+    )
+    _, (over,), _ = batch(state, back)
+    assert (over.state, over.kind) == (IncidentState.RESTORED, "single")
+    assert over.account_id is None, "the last record of an incident is kept for ever"
