@@ -82,7 +82,8 @@ class Service:
 
     def settings(self) -> ServiceSettings:
         """Settings that reach the same servers."""
-        return ServiceSettings(kafka_bootstrap=self.bootstrap, postgres_dsn=self.dsn, topic_prefix=self.prefix)
+        database = {"postgres_dsn": self.dsn} if self.dsn else {}
+        return ServiceSettings(kafka_bootstrap=self.bootstrap, topic_prefix=self.prefix, **database)
 
     def start(self, **settings: str) -> Process:
         """Start a process; ``reload_seconds="1"`` is its ``GRIDLINE_RELOAD_SECONDS``."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -657,6 +658,16 @@ async def test_what_is_loaded_is_what_was_in_memory_whatever_people_did(room: Ro
         assert imbalance(await totals(connection)) == 0
 
 
+async def say_to_the_starting(dedup: Service, path: str, body: dict[str, Any]) -> None:
+    """Give a command to a process that is starting, until it takes it or has died over it."""
+    async with httpx.AsyncClient(base_url=f"{dedup.url}/v1", headers=DESK, timeout=30) as client:
+        while dedup.process.poll() is None:
+            with suppress(httpx.TransportError):
+                if (await client.post(path, json=body, headers=ANY)).status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                    return
+            await asyncio.sleep(0.1)
+
+
 async def test_two_dispatchers_at_once_and_a_death_between_command_and_effect(dedup: Service) -> None:
     """On real Kafka and Postgres: of two who saw the same, one acts; killed while deciding, it counts once."""
     dedup.start()
@@ -686,15 +697,8 @@ async def test_two_dispatchers_at_once_and_a_death_between_command_and_effect(de
     await dedup.until("one effect", 1, "SELECT count(*) FROM incident WHERE state = 'cancelled'")
 
     dying = dedup.start(failpoint="batch.handled:exit:1")
-    async with httpx.AsyncClient(base_url=f"{dedup.url}/v1", headers=DESK, timeout=30) as client:
-        for _ in range(200):
-            try:
-                body = {"command_id": "confirmed", "reason": "patrol saw it", "device": "A0SW00015"}
-                live = second if codes else third
-                await client.post(f"/incidents/{live}/confirm?wait=0", json=body, headers=ANY)
-                break
-            except httpx.TransportError:
-                await asyncio.sleep(0.1)
+    body = {"command_id": "confirmed", "reason": "patrol saw it", "device": "A0SW00015"}
+    await say_to_the_starting(dedup, f"/incidents/{second}/confirm?wait=0", body)
     assert await dedup.ended(dying) == 137, dedup.log
     decided = "SELECT outcome FROM command WHERE body->>'reason' = 'patrol saw it'"
     assert [row["outcome"] for row in await dedup.sql(decided)] in ([], [None]), "it died before it had decided"
@@ -724,13 +728,7 @@ async def test_a_plan_is_accepted_by_a_process_that_dies_over_it_and_the_order_l
         f"/incidents/{shown['incident_id']}",
         {"command_id": "a1", "reason": "today's work", "planned_id": planned},
     )
-    async with httpx.AsyncClient(base_url=f"{dedup.url}/v1", headers=DESK, timeout=30) as client:
-        for _ in range(200):
-            try:
-                await client.post(f"{path}/accept-plan?wait=0", json=said, headers=ANY)
-                break
-            except httpx.TransportError:
-                await asyncio.sleep(0.1)
+    await say_to_the_starting(dedup, f"{path}/accept-plan?wait=0", said)
     assert await dedup.ended(dying) == 137, dedup.log
     assert [row["outcome"] for row in await dedup.sql(decided)] in ([], [None]), "it died before it had decided"
     dedup.start()

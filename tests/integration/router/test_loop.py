@@ -109,7 +109,7 @@ async def test_a_good_tree_is_taken_in_while_running_and_a_bad_one_is_not(runnin
             for _ in range(300):
                 try:
                     answer = await client.post("/v1/routes/explain", json={"business_type": "enquiry"})
-                    seen = answer.json()["queue"]
+                    seen = answer.json().get("queue", answer.status_code)  # 503: it is starting
                 except httpx.TransportError as error:
                     seen = error
                 if seen == wanted:
