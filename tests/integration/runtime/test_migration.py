@@ -126,7 +126,7 @@ async def test_what_was_changed_by_hand_is_mended_by_the_next_start(database_dsn
     connection = await asyncpg.connect(database_dsn)
     try:
         await migrate(database_dsn, "ledger", LEDGER)
-        for damage in ("DROP INDEX ledger.inbox_seen_at", "DROP TABLE ledger.tally", "DROP TABLE ledger.migration"):
+        for damage in ("DROP INDEX ledger.inbox_by_age", "DROP TABLE ledger.tally", "DROP TABLE ledger.migration"):
             await connection.execute(damage)
             await migrate(database_dsn, "ledger", LEDGER)
             there = "SELECT to_regclass('ledger.' || $1) IS NOT NULL"
