@@ -150,9 +150,7 @@ class Forgetting:
         self.result.counts["tickets"] += len(gone)
         self.result.kept.update(kept.values())
         opened = [each.ticket.facts.opened_at for each in found if each.ticket.ticket_id in kept]
-        self.result.kept_from = min(
-            [*opened, *([self.result.kept_from] if self.result.kept_from else [])], default=None
-        )
+        self.result.kept_from = min(filter(None, (self.result.kept_from, *opened)), default=None)
         self.advance(len(ids))
         await self._rest(began)
 

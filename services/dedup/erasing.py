@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from services.dedup.store.pseudonym import pseudonym_of
+from services.runtime.postgres import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -144,8 +145,4 @@ async def erase(connection: Connection, reports: Iterable[UUID], before: datetim
             ("crews' notes", _NOTES, (incidents, before)),
             ("commands", _COMMANDS, ([*incidents, *some], before)),
         )
-        return {what: _changed(await connection.execute(statement, *said)) for what, statement, said in statements}
-
-
-def _changed(status: str) -> int:
-    return int(status.rpartition(" ")[2])
+        return {what: rows_of(await connection.execute(statement, *said)) for what, statement, said in statements}

@@ -26,6 +26,7 @@ from services.grid.network_file import open_network
 from services.grid.phone import phone_key
 from services.grid.radial import rows_by_area
 from services.grid.tree import Tree
+from services.runtime.postgres import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -288,7 +289,7 @@ async def _copy(
         said = await connection.copy_records_to_table(
             table, schema_name="grid", columns=columns, records=some, timeout=_IMPORT_SECONDS
         )
-        copied = int(said.rpartition(" ")[2])
+        copied = rows_of(said)
         done += copied
         tell(done, done if copied < portion else max(done, expected))
         if copied < portion:

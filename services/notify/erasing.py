@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import Channel, Recipient
 from services.notify.domain.notice import link_id
+from services.runtime.postgres import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -84,12 +85,8 @@ async def erase(connection: Connection, reports: Iterable[UUID], phone: str | No
         who = [row["recipient_id"] for row in locked]
         links = {*number, *(row["link_id"] for row in locked if row["link_id"] is not None)}
         return {
-            "notices": _changed(await connection.execute(_NOTICES, some)),
-            "reports told of": _changed(await connection.execute(_REPORTS, some)),
-            "recipients": _changed(await connection.execute(_RECIPIENTS, who)),
-            "links": _changed(await connection.execute(_LINKS, list(links))),
+            "notices": rows_of(await connection.execute(_NOTICES, some)),
+            "reports told of": rows_of(await connection.execute(_REPORTS, some)),
+            "recipients": rows_of(await connection.execute(_RECIPIENTS, who)),
+            "links": rows_of(await connection.execute(_LINKS, list(links))),
         }
-
-
-def _changed(status: str) -> int:
-    return int(status.rpartition(" ")[2])

@@ -114,6 +114,11 @@ async def _know_types(connection: Connection) -> None:
     await connection.execute(_TYPES, *([] for _ in _ARRAYS))
 
 
+def rows_of(status: str) -> int:
+    """Return how many rows a statement wrote, from what Postgres says of it: ``UPDATE 3``, ``COPY 500``."""
+    return int(status.rpartition(" ")[2])
+
+
 def session_settings(schema: str) -> dict[str, str]:
     """Return what Postgres is told of each of a service's sessions.
 

@@ -154,15 +154,23 @@ async def test_one_answer_that_comes_too_late_silences_nobody_else(notify: Notif
     await outages.close()
 
 
+async def one_asked_for_and_two_waiting(
+    notify: NotifyStandIn, outages: Outages
+) -> list[asyncio.Task[OutageAnswer | None]]:
+    """Three callers: notify is being asked for the first, and the others wait until it has answered."""
+    first = asyncio.create_task(outages.at({"phone": "1"}))
+    while not notify.places:
+        await asyncio.sleep(0.001)
+    others = [asyncio.create_task(outages.at({"phone": number})) for number in "23"]
+    await asyncio.sleep(0)
+    return [first, *others]
+
+
 async def test_nothing_is_asked_for_those_who_hung_up(notify: NotifyStandIn) -> None:
     """Nor an empty list: notify refuses it, and three refusals silence it for everybody."""
     notify.held.clear()
     outages = Outages(notify.url, deadline_s=30)
-    first = asyncio.create_task(outages.at({"phone": "1"}))
-    while not notify.places:
-        await asyncio.sleep(0.001)
-    gone = [asyncio.create_task(outages.at({"phone": number})) for number in "23"]
-    await asyncio.sleep(0)
+    first, *gone = await one_asked_for_and_two_waiting(notify, outages)
     for one in gone:
         one.cancel()
     await asyncio.wait(gone)
@@ -187,11 +195,7 @@ async def test_in_a_storm_of_callers_the_last_hear_at_once_that_nothing_is_known
     monkeypatch.setattr(announcing, "_MOST_WAITING", 2)
     notify.held.clear()
     outages = Outages(notify.url, deadline_s=30)
-    first = asyncio.create_task(outages.at({"phone": "1"}))
-    while not notify.places:
-        await asyncio.sleep(0.001)
-    others = [asyncio.create_task(outages.at({"phone": number})) for number in "23"]
-    await asyncio.sleep(0)
+    first, *others = await one_asked_for_and_two_waiting(notify, outages)
     assert await outages.at({"phone": "4"}) is None
     notify.held.set()
     assert None not in await asyncio.gather(first, *others)
