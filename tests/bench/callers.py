@@ -73,7 +73,7 @@ def measure(plan: Plan) -> None:
         plan.tell("callers: starting notify and intake")
         notify = running.enter_context(plan.servers.running("notify", grid.dsn, prefix))
         url = f"http://127.0.0.1:{notify.port}"
-        intake = running.enter_context(plan.servers.running("intake", "", prefix, GRIDLINE_NOTIFY_URL=url))
+        intake = running.enter_context(plan.servers.running("intake", None, prefix, GRIDLINE_NOTIFY_URL=url))
         wanted = int(_CALLS_PER_S * (_WARM_SECONDS + seconds))
         calls = {kind: as_calls(_spread(phones, wanted)) for kind, phones in callers.items()}
         beside = as_http(requests_of_doors()["app"])[: int(_BESIDE_PER_S * (_WARM_SECONDS + seconds))]

@@ -64,10 +64,10 @@ def measure(plan: Plan) -> None:
     with ExitStack() as running:
         start = servers.running
         floor = running.enter_context(
-            start("floor", "", prefix, "-m", "tests.bench.floor_endpoint", ready="/openapi.json", **floor_topic)
+            start("floor", None, prefix, "-m", "tests.bench.floor_endpoint", ready="/openapi.json", **floor_topic)
         )
         sources = _with_secret(servers.folder / "sources.json")
-        intake = running.enter_context(start("intake", "", prefix, GRIDLINE_SOURCES_FILE=str(sources)))
+        intake = running.enter_context(start("intake", None, prefix, GRIDLINE_SOURCES_FILE=str(sources)))
         for door, requests in bodies.items():
             _capacity(plan, door, floor, intake, requests)
             _capacity(plan, f"{door}, signed", floor, intake, list(map(_signed, requests)))

@@ -35,7 +35,7 @@ def measure(plan: Plan) -> None:
     asyncio.run(apply_topics(servers.settings("postgresql://nowhere", prefix)))
     requests = as_http(requests_of_doors()[_DOOR])
     seconds = plan.scaled(600.0, quick=20.0)
-    with servers.running("intake", "", prefix, GRIDLINE_MAX_UNRESOLVED_SENDS=_UNRESOLVED) as process:
+    with servers.running("intake", None, prefix, GRIDLINE_MAX_UNRESOLVED_SENDS=_UNRESOLVED) as process:
         plan.tell("overload: finding the capacity")
         found = plan.run(http_load.closed(process.port, requests, connections=CONNECTIONS, seconds=4.0))
         memory: list[float] = []

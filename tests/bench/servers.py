@@ -108,13 +108,13 @@ class Servers:
 
     @contextmanager
     def running(
-        self, name: str, dsn: str, prefix: str, *command: str, ready: str | None = "/readyz", **extra: str
+        self, name: str, dsn: str | None, prefix: str, *command: str, ready: str | None = "/readyz", **extra: str
     ) -> Iterator[Process]:
         """Run ``python -m services.<name>``, or Python with ``command``, for the length of the block.
 
         Args:
             name: Service.
-            dsn: Its database; not used by all.
+            dsn: Its database; None for what has none.
             prefix: Topic prefix.
             command: Arguments of another program.
             ready: Path to wait for; None does not wait.
@@ -125,7 +125,7 @@ class Servers:
         ours = {key: value for key, value in os.environ.items() if not key.startswith("GRIDLINE_")}
         environment = ours | {
             "GRIDLINE_KAFKA_BOOTSTRAP": self.broker.bootstrap,
-            "GRIDLINE_POSTGRES_DSN": dsn,
+            **({} if dsn is None else {"GRIDLINE_POSTGRES_DSN": dsn}),
             "GRIDLINE_TOPIC_PREFIX": prefix,
             "GRIDLINE_HTTP_PORT": str(port),
             "GRIDLINE_LOG_LEVEL": "warning",
