@@ -168,6 +168,16 @@ REPORT_SETTLED: Final = Topic(
     consumers=("router", "notify"),
     description="Reports answered without an incident, or handed to a person; and where a person then placed them.",
 )
+PLAN_CHANGED: Final = Topic(
+    name="plan.changed.v1",
+    messages=(m.PlanChanged,),
+    key="planned_id",
+    producers=("dedup",),
+    consumers=("notify",),
+    compacted=True,
+    description="Planned outages as they are, in force or to come, for customers who ask before anybody has reported.",
+    guarantee="The last record of a planned outage holds, and is kept for ever.",
+)
 
 TOPICS: Final[tuple[Topic, ...]] = (
     CONTACT_RECEIVED,
@@ -178,5 +188,6 @@ TOPICS: Final[tuple[Topic, ...]] = (
     DISPATCH_ORDER,
     INCIDENT_CHANGED,
     REPORT_SETTLED,
+    PLAN_CHANGED,
 )
 BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}

@@ -21,6 +21,7 @@ from services.contracts.messages import (
     OutageCommanded,
     OutageMoved,
     OutageReported,
+    PlanChanged,
     PowerRestored,
     ReportSettled,
     TelemetryReceived,
@@ -31,6 +32,7 @@ from services.contracts.topics import (
     DISPATCH_PROGRESS,
     INCIDENT_CHANGED,
     OUTAGE_INPUT,
+    PLAN_CHANGED,
     REPORT_SETTLED,
 )
 from services.dedup import metrics
@@ -78,6 +80,7 @@ _TOPIC: Final[dict[type[Message], Topic]] = {
     IncidentChanged: INCIDENT_CHANGED,
     OutageMoved: OUTAGE_INPUT,
     ReportSettled: REPORT_SETTLED,
+    PlanChanged: PLAN_CHANGED,
 }
 _OUTCOME: Final = {
     e.ReportJoined: "in_incident",

@@ -71,6 +71,9 @@ class PlaceStatus(BaseModel):
 
     outage: Literal["known", "restored", "not_known"]
     placed: bool = Field(description="Whether the network model knows the place")
+    planned: bool = Field(
+        default=False, description="It is planned work, known and in force now, which ends at `etr`; no crew is needed"
+    )
     progress: str | None = Field(default=None, description="Last thing the crew said: accepted, en_route, arrived, …")
     etr: datetime | None = Field(default=None, description="When power is expected back; absent once that has passed")
     restored_at: datetime | None = None
@@ -156,6 +159,7 @@ def _place_status(found: AtPlace) -> PlaceStatus:
     return PlaceStatus(
         outage="restored" if over else "known",
         placed=found.placed,
+        planned=found.planned,
         progress=None if over else found.progress,
         etr=None if over else found.etr,
         restored_at=found.restored_at,

@@ -1,4 +1,4 @@
-"""Incidents, settled reports, news of recipients and of tickets in, notices into the queue: load, decide, save.
+"""Incidents, settled reports, plans, news of recipients and of tickets in, notices into the queue: load, decide, save.
 
 Never here: sending. A notice is committed together with the position of the record that caused it, and only then
 visible.
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.contracts.messages import IncidentChanged, RecipientHeard, ReportSettled, TicketRouted
-from services.contracts.topics import INCIDENT_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED, TICKET_ROUTED
+from services.contracts.messages import IncidentChanged, PlanChanged, RecipientHeard, ReportSettled, TicketRouted
+from services.contracts.topics import INCIDENT_CHANGED, PLAN_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED, TICKET_ROUTED
 from services.notify import inquiries, metrics, store
 from services.notify.domain.asked import answer
 from services.notify.domain.decide import decide
@@ -27,6 +27,7 @@ from services.notify.domain.planned import (
     unsaid,
 )
 from services.notify.heard import save_arrivals, save_links, unlinked
+from services.notify.plans import save_plans
 from services.notify.tickets import save_tickets
 from services.runtime.handling import Decided
 
@@ -56,13 +57,15 @@ class NotifyHandler:
     @property
     def topics(self) -> tuple[Topic, ...]:
         """What it reads."""
-        return INCIDENT_CHANGED, REPORT_SETTLED, RECIPIENT_HEARD, TICKET_ROUTED
+        return INCIDENT_CHANGED, REPORT_SETTLED, RECIPIENT_HEARD, TICKET_ROUTED, PLAN_CHANGED
 
     async def handle(self, tx: Transaction, batch: Sequence[Received], now: datetime) -> Decided:
         """Load, decide, save."""
         routed = [one.message for one in batch if isinstance(one.message, TicketRouted)]
         await save_tickets(tx, routed)
-        if len(routed) == len(batch):
+        plans = [one.message for one in batch if isinstance(one.message, PlanChanged)]
+        await save_plans(tx, plans)
+        if len(routed) + len(plans) == len(batch):
             return Decided()
         changes = [one.message for one in batch if isinstance(one.message, IncidentChanged)]
         said = [one.message for one in batch if isinstance(one.message, ReportSettled)]

@@ -1,8 +1,9 @@
-"""What is known about the power at a place: account or telephone number to device, device to an incident above it.
+"""What is known about the power at a place: account or number to device, device to what is planned or out above it.
 
-Decided here: which incident answers for a place (open before closed, nearest device first), and for how long a closed
-one does. What is out at one customer's alone answers for that account only, and a danger for nobody: whoever hears that
-their outage is known hangs up. Never here: whose account or number it is; that never leaves the network model.
+Decided here: what answers for a place. A planned outage in force does, as it would answer the report; else an incident
+(open before closed, nearest device first), and a closed one for how long. What is out at one customer's alone answers
+for that account only, and a danger for nobody: whoever hears that their outage is known hangs up. Never here: whose
+account or number it is; that never leaves the network model.
 """
 
 from __future__ import annotations
@@ -40,11 +41,18 @@ WITH RECURSIVE up AS (
     ) AS d
     WHERE d.parent IS NOT NULL AND up.above < $5
 )
-SELECT DISTINCT ON (up.n) up.n, i.state, i.progress, i.etr, i.restored_at, i.changed_at
-FROM up JOIN incident i ON i.area = up.area AND i.device = up.device
-WHERE (i.kind IS NULL OR (i.kind = 'single' AND i.account_id = up.account_id))
-  AND (i.state IN ('predicted', 'confirmed') OR (i.state = 'restored' AND i.restored_at > $6))
-ORDER BY up.n, i.state = 'restored', up.above, i.changed_at DESC
+SELECT DISTINCT ON (n) n, state, progress, etr, restored_at, changed_at, planned
+FROM (
+    SELECT up.n, up.above, i.state, i.progress, i.etr, i.restored_at, i.changed_at, false AS planned
+    FROM up JOIN incident i ON i.area = up.area AND i.device = up.device
+    WHERE (i.kind IS NULL OR (i.kind = 'single' AND i.account_id = up.account_id))
+      AND (i.state IN ('predicted', 'confirmed') OR (i.state = 'restored' AND i.restored_at > $6))
+    UNION ALL
+    SELECT up.n, 0, 'confirmed', NULL, p.ends_at, NULL, p.changed_at, true
+    FROM up JOIN planned_outage p ON p.area = up.area AND p.device = up.device
+    WHERE NOT p.cancelled AND p.starts_at <= $7 AND p.ends_at > $7
+) AS known
+ORDER BY n, planned DESC, CASE WHEN planned THEN etr END DESC, state = 'restored', above, changed_at DESC
 """
 
 
@@ -54,8 +62,9 @@ class AtPlace:
 
     Attributes:
         placed: Whether the network model knows the place.
-        state: Of the incident there; None where there is none.
+        state: Of the incident there, or of planned work: confirmed; None where nothing is known.
         progress: Last thing the crew said.
+        planned: Whether it is planned work, which ends at ``etr``.
     """
 
     placed: bool
@@ -64,6 +73,7 @@ class AtPlace:
     etr: datetime | None = None
     restored_at: datetime | None = None
     changed_at: datetime | None = None
+    planned: bool = False
 
 
 async def find(pool: Pool, asked: Sequence[PlaceEvidence], now: datetime) -> list[AtPlace]:
@@ -77,7 +87,7 @@ async def find(pool: Pool, asked: Sequence[PlaceEvidence], now: datetime) -> lis
             (n, one.area, one.transformer_id or one.area, one.account_id) for n, one in enumerate(places) if one.area
         ]
         columns: list[list[Any]] = [list(column) for column in zip(*known, strict=True)]
-        rows = await connection.fetch(_AT, *columns, _DEEPEST, now - _OVER_FOR) if known else []
+        rows = await connection.fetch(_AT, *columns, _DEEPEST, now - _OVER_FOR, now) if known else []
     found = {
         row["n"]: AtPlace(
             placed=True,
@@ -86,6 +96,7 @@ async def find(pool: Pool, asked: Sequence[PlaceEvidence], now: datetime) -> lis
             etr=row["etr"] if row["etr"] is not None and row["etr"] > now else None,
             restored_at=row["restored_at"],
             changed_at=row["changed_at"],
+            planned=row["planned"],
         )
         for row in rows
     }

@@ -140,3 +140,15 @@ ALTER TABLE incident ADD COLUMN IF NOT EXISTS kind text;
 ALTER TABLE incident ADD COLUMN IF NOT EXISTS account_id text;
 -- Added later: what was told of a report goes with it when its customer's data is erased.
 CREATE INDEX IF NOT EXISTS notice_report ON notice (report_id);
+
+-- Planned outages as they were last told of, for who asks of a place before anybody has reported.
+CREATE TABLE IF NOT EXISTS planned_outage (
+    planned_id uuid        PRIMARY KEY,
+    area       text        NOT NULL,
+    device     text        NOT NULL,
+    starts_at  timestamptz NOT NULL,
+    ends_at    timestamptz NOT NULL,
+    cancelled  boolean     NOT NULL,
+    changed_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS planned_outage_device ON planned_outage (area, device);

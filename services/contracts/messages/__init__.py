@@ -19,6 +19,7 @@ from services.contracts.messages.outage_input import (
     TelemetryReceived,
     TimerFired,
 )
+from services.contracts.messages.plans import PlanChanged
 from services.contracts.messages.tickets import Due, RouteReason, TicketRouted
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "OutageInput",
     "OutageMoved",
     "OutageReported",
+    "PlanChanged",
     "PowerRestored",
     "ProposedPlan",
     "RecipientHeard",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from uuid import UUID
 
-from services.contracts.messages import IncidentChanged, Message, OutageMoved, ProposedPlan, ReportSettled
+from services.contracts.messages import IncidentChanged, Message, OutageMoved, PlanChanged, ProposedPlan, ReportSettled
 from services.contracts.values import IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
@@ -107,6 +107,7 @@ class Changes:
         self.quiet: dict[UUID, Touched] = {}
         self._orders: list[Told] = []
         self._settled: list[Told] = []
+        self._plans: list[Told] = []
         self._placing: dict[UUID, UUID] = {}
         self._elsewhere: list[Told] = []
         self._now = now
@@ -185,11 +186,10 @@ class Changes:
                 self._tell_open(state, touched.incident, event, traceparent)
         elif isinstance(event, (a.ReportUnplaced, pa.ReportCovered, pa.ReportUncovered)):
             self._settled_by_person(state, event, traceparent)
-        elif isinstance(event, pa.AnswerOver):
+        elif isinstance(event, (pa.AnswerOver, pa.CoverMoved)):
             self._settle(state.area, event, traceparent)
-        elif isinstance(event, pa.CoverMoved):
-            self._placing[event.report.report_id] = event.command_id
-            self._settle(state.area, event, traceparent)
+        elif isinstance(event, pa.PlannedSet):
+            self._plans.append(Told(_plan(state.area, event), traceparent))
         elif isinstance(event, _SAID):
             self._because(self._touch(state, event.incident_id), event.rule, traceparent)
         elif isinstance(event, (a.IncidentPinned, a.IncidentUnpinned, a.IncidentRecounted)):
@@ -281,6 +281,7 @@ class Changes:
         planned = event.planned if isinstance(event, _ByPlan) else None
         rule = Rule.PLANNED if isinstance(event, (pa.ReportCovered, pa.CoverMoved)) else event.rule
         before = event.planned_id if isinstance(event, (pa.ReportUncovered, pa.AnswerOver)) else None
+        command = event.command_id if isinstance(event, pa.CoverMoved) else self._placing.pop(report.report_id, None)
         return ReportSettled(
             report_id=report.report_id,
             ticket_id=report.ticket_id,
@@ -293,7 +294,7 @@ class Changes:
             recipient=None if isinstance(event, e.ReportJoined) else report.recipient,
             expected_at=None if planned is None else planned.ends_at,
             incident_id=incident,
-            command_id=self._placing.pop(report.report_id, None),
+            command_id=command,
             planned_id=before if planned is None else planned.planned_id,
             expected_before=event.before if isinstance(event, pa.CoverMoved) else None,
         )
@@ -308,6 +309,7 @@ class Changes:
         for touched in self.touched.values():
             yield from self._revisions(touched)
         yield from self._settled
+        yield from self._plans
         yield from self._elsewhere
 
     def _revisions(self, touched: Touched) -> Iterator[Told]:
@@ -358,6 +360,20 @@ class Changes:
             # The last record of an incident is kept for ever: whose home it was is not in it.
             account_id=incident.premises if incident.kind is e.Kind.SINGLE and incident.is_open else None,
         )
+
+
+def _plan(area: str, event: pa.PlannedSet) -> PlanChanged:
+    planned = event.planned
+    return PlanChanged(
+        planned_id=planned.planned_id,
+        area=area,
+        device=planned.device,
+        starts_at=planned.starts_at,
+        ends_at=planned.ends_at,
+        cancelled=planned.cancelled,
+        command_id=event.command_id,
+        changed_at=event.at,
+    )
 
 
 def _proposal(state: AreaState, incident: Incident) -> ProposedPlan | None:

@@ -18,9 +18,11 @@ from services.dedup.domain.rule import Rule
 
 @frozen()
 class PlannedSet:
-    """A planned outage is known, has changed or was cancelled."""
+    """A planned outage is known, has changed or was cancelled, as a person said ``at`` that time by our clock."""
 
     planned: Planned
+    command_id: UUID
+    at: datetime
 
 
 @frozen()

@@ -125,7 +125,7 @@ def cancel_plan(acting: Acting) -> Done:
 
 def _set(acting: Acting, before: Planned | None, after: Planned) -> Done:
     """Let a planned outage be as it is now; what it would still have covered, and does not, is an incident again."""
-    acting.events.append(pa.PlannedSet(after))
+    acting.events.append(pa.PlannedSet(after, acting.command.command_id, acting.command.accepted_at))
     if before is not None:
         change(acting, before, after)
     _propose(acting, after)

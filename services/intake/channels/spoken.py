@@ -49,6 +49,7 @@ class OutageAnswer(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     outage: Outage = Outage.NOT_KNOWN
+    planned: bool = False
     progress: str | None = None
     etr: AwareDatetime | None = None
     restored_at: AwareDatetime | None = None
@@ -71,6 +72,7 @@ def _with_fields(allowed: frozenset[str], needed: frozenset[str] = frozenset()) 
 _Said = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Plain = Annotated[_Said, _with_fields(frozenset())]
 WithProgress = Annotated[_Said, _with_fields(frozenset({"progress"}))]
+WithEnd = Annotated[_Said, _with_fields(frozenset({"etr"}), frozenset({"etr"}))]
 WithEtr = Annotated[_Said, _with_fields(frozenset({"progress", "etr"}), frozenset({"etr"}))]
 WithRestoredAt = Annotated[_Said, _with_fields(frozenset({"restored_at"}))]
 Time = Annotated[_Said, _with_fields(_TIME_FIELDS)]
@@ -85,6 +87,8 @@ class Texts(BaseModel):
     known: WithProgress
     known_etr: WithEtr
     restored: WithRestoredAt
+    planned: WithEnd | None = None
+    """Said of planned work; where a file of before has none, ``known_etr`` is."""
 
 
 class SpokenLanguage(BaseModel):
@@ -145,7 +149,10 @@ class Spoken(BaseModel):
         etr = answer.etr if answer.etr is not None and answer.etr > now else None
         stage = answer.progress if answer.progress in {one.value for one in Progress} else Progress.ARRANGING
         progress = language.progress[Progress(stage)]
-        if answer.outage is Outage.KNOWN and etr is not None:
+        planned = answer.planned and answer.outage is Outage.KNOWN and etr is not None
+        if planned and etr is not None and texts.planned is not None:
+            said = texts.planned.format_map({"etr": self._show(language, etr)})
+        elif answer.outage is Outage.KNOWN and etr is not None:
             said = texts.known_etr.format_map({"progress": progress, "etr": self._show(language, etr)})
         elif answer.outage is Outage.KNOWN:
             said = texts.known.format_map({"progress": progress})
@@ -156,6 +163,8 @@ class Spoken(BaseModel):
         more: dict[str, Any] = {"outage": answer.outage.value, "say": said, "say_language": language.voice}
         if answer.outage is Outage.KNOWN and etr is not None:
             more["etr"] = etr.astimezone(UTC).isoformat()
+        if planned:
+            more["planned"] = "true"
         return more
 
     def _show(self, language: SpokenLanguage, moment: datetime) -> str:

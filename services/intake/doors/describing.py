@@ -38,6 +38,9 @@ class AnnouncedAnswer(AcceptedAnswer):
         default=None, description="Language of it, for a speech engine", examples=["zh-CN"]
     )
     etr: str | None = Field(default=None, description="When power is expected back, if that is known")
+    planned: Literal["true"] | None = Field(
+        default=None, description="The known outage is planned work, which ends at `etr`; absent otherwise"
+    )
 
 
 def json_door(

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 import deploy
-from services.contracts.topics import INCIDENT_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED, TICKET_ROUTED
+from services.contracts.topics import INCIDENT_CHANGED, PLAN_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED, TICKET_ROUTED
 from services.contracts.values import Channel
 from services.notify.__main__ import SCHEMA
 from services.notify.delivery import Delivery, Patience
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from services.notify.senders import Sender
     from services.runtime.postgres import Connection, Pool
 
-READ = (INCIDENT_CHANGED, REPORT_SETTLED, RECIPIENT_HEARD, TICKET_ROUTED)
+READ = (INCIDENT_CHANGED, REPORT_SETTLED, RECIPIENT_HEARD, TICKET_ROUTED, PLAN_CHANGED)
 TEMPLATES = Path(deploy.__file__).parent / "templates.yaml"
 
 

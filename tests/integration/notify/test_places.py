@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
+from services.contracts.messages import PlanChanged
 from services.contracts.values import DeviceRef, IncidentState, ProgressStage
 from services.grid.store import import_network, migrate
 from services.notify.api import make_router
@@ -16,6 +18,7 @@ from services.runtime.http import make_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
     from pathlib import Path
 
     from services.contracts.messages import IncidentChanged
@@ -176,6 +179,73 @@ async def test_an_outage_that_ended_hours_ago_is_not_spoken_of(
         restored_at=clock.now() - timedelta(hours=3),
     )
     await desk.take(over)
+    (found,) = await at(client, {"account_id": "A1"})
+    assert (found["outage"], found["placed"]) == ("not_known", True)
+
+
+def planned(desk: Desk, number: int, now: datetime, begins: float, ends: float, **fields: Any) -> PlanChanged:
+    """Work under F1, from so many hours from now until so many."""
+    starts_at, ends_at = now + timedelta(hours=begins), now + timedelta(hours=ends)
+    said = {"area": "S1", "device": "F1", "starts_at": starts_at, "ends_at": ends_at, **fields}
+    return PlanChanged(planned_id=desk.make.id(number), command_id=uuid4(), changed_at=now, **said)
+
+
+async def test_planned_work_answers_while_it_lasts_before_anybody_has_reported(
+    desk: Desk, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    await import_grid(desk, tmp_path)
+    now = clock.now()
+    over, to_come = planned(desk, 1, now, -3, -1), planned(desk, 2, now, 1, 3)
+    await desk.take(over, to_come)
+    asked = {"account_id": "A1"}
+    (found,) = await at(client, asked)
+    assert (found["outage"], found["planned"]) == ("not_known", False)
+
+    await desk.take(planned(desk, 3, now, -1, 2))
+    places = asked, {"phone": "13800138003"}, {"lat": 32.0011, "lon": 118.7011}, {"account_id": "A2"}
+    *under, beside = await at(client, *places)
+    for found in under:
+        assert (found["outage"], found["planned"], found["progress"]) == ("known", True, None)
+        assert found["etr"] == (now + timedelta(hours=2)).isoformat().replace("+00:00", "Z")
+    assert (beside["outage"], beside["planned"]) == ("not_known", False)
+
+    await desk.take(planned(desk, 3, now, -1, 2), planned(desk, 3, now, -1, 4))
+    (found,) = await at(client, asked)
+    assert found["etr"] == (now + timedelta(hours=4)).isoformat().replace("+00:00", "Z"), "its end was moved"
+    await desk.take(planned(desk, 4, now, -1, 6, device="S1"))
+    found, beside = await at(client, asked, {"account_id": "A2"})
+    assert found["etr"] == beside["etr"] == (now + timedelta(hours=6)).isoformat().replace("+00:00", "Z")
+    await desk.take(planned(desk, 4, now, -1, 6, device="S1", cancelled=True))
+    found, beside = await at(client, asked, {"account_id": "A2"})
+    assert (found["planned"], beside["outage"]) == (True, "not_known")
+    await desk.take(planned(desk, 3, now, -1, -0.01))
+    (found,) = await at(client, asked)
+    assert found["outage"] == "not_known", "it ended early"
+
+
+async def test_under_planned_work_that_answers_the_report_nothing_else_answers_the_question(
+    desk: Desk, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    """What a caller hears before they report and the notice after it say the same."""
+    await import_grid(desk, tmp_path)
+    now = clock.now()
+    await desk.take(changed(desk, 1, 1, area="S1", device="T1"), planned(desk, 2, now, -1, 2), now=now)
+    (found,) = await at(client, {"account_id": "A1"})
+    assert (found["outage"], found["planned"]) == ("known", True)
+    await desk.take(planned(desk, 2, now, -1, 2, cancelled=True))
+    (found,) = await at(client, {"account_id": "A1"})
+    assert (found["outage"], found["planned"]) == ("known", False)
+
+
+async def test_who_is_fed_otherwise_is_not_under_the_work_any_more(
+    desk: Desk, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    await import_grid(desk, tmp_path)
+    now = clock.now()
+    await desk.take(planned(desk, 1, now, -1, 2))
+    (tmp_path / "network.csv").write_text(NETWORK.replace("T1,F1", "T1,F2"), encoding="utf-8")
+    async with desk.pool.acquire() as connection:
+        await import_network(connection, tmp_path / "network.csv", tmp_path / "customers.csv")  # type: ignore[arg-type]
     (found,) = await at(client, {"account_id": "A1"})
     assert (found["outage"], found["placed"]) == ("not_known", True)
 

@@ -47,6 +47,24 @@ def an_outage_and_its_plan(storm: Timeline) -> tuple[UUID, UUID, UUID]:
     return first, second, incident
 
 
+def test_planned_work_is_told_as_it_is_before_anybody_has_called(storm: Timeline) -> None:
+    """By whom and why is not told: it is kept for ever."""
+    commands = [enter(storm.at(-60)), enter(storm.at(-30), ends=180)]
+    commands.append(storm.at(20).dispatcher("cancel_plan", planned_id=PLAN, why="called off"))
+    storm.at(30).dispatcher("cancel_plan", planned_id=PLAN, why="again, which is refused")
+
+    assert [(one.ends_at, one.cancelled, one.command_id, one.changed_at) for one in storm.plans] == [
+        (clock_at(120), False, commands[0], clock_at(-60)),
+        (clock_at(180), False, commands[1], clock_at(-30)),
+        (clock_at(180), True, commands[2], clock_at(20)),
+    ]
+    assert {(one.planned_id, one.area, one.device, one.starts_at) for one in storm.plans} == {
+        (PLAN, storm.state.area, FUSE, clock_at(0))
+    }
+    assert len({one.message_id for one in storm.plans}) == 3
+    assert "called off" not in str(storm.plans)
+
+
 def test_a_plan_that_is_entered_late_is_told_with_the_incident_it_may_explain(storm: Timeline) -> None:
     first, _, incident = an_outage_and_its_plan(storm)
     storm.report("A0TR00104", only_mine=True)

@@ -20,6 +20,7 @@ from services.contracts.messages import (
     OutageCommanded,
     OutageMoved,
     OutageReported,
+    PlanChanged,
     PowerRestored,
     ReportSettled,
     TelemetryReceived,
@@ -124,6 +125,7 @@ class Timeline:
         self.settled: list[ReportSettled] = []
         self.changed: list[IncidentChanged] = []
         self.sent_on: list[OutageMoved] = []
+        self.plans: list[PlanChanged] = []
         self.inputs: list[tuple[OutageInput, datetime]] = []
         self._minute = 0.0
         self._timers: dict[UUID, TimerSet] = {}
@@ -264,6 +266,8 @@ class Timeline:
                 self.settled.append(told.message)
             elif isinstance(told.message, OutageMoved):
                 self.sent_on.append(told.message)
+            elif isinstance(told.message, PlanChanged):
+                self.plans.append(told.message)
         for event in events:
             if isinstance(event, TimerSet):
                 self._timers[event.timer_id] = event

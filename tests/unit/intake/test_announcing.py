@@ -62,6 +62,25 @@ def test_the_estimate_is_said_in_the_zone_of_the_file_and_one_that_has_passed_is
     assert "on its way" in late["say"]
 
 
+def test_planned_work_is_said_as_such_with_its_end() -> None:
+    work = OutageAnswer(outage=Outage.KNOWN, planned=True, etr=SOON)
+    more = SPOKEN.say(work, "en", NOW)
+    assert "planned work" in more["say"]
+    assert "11:00 on 2026-11-22" in more["say"]
+    assert (more["outage"], more["planned"], more["etr"]) == ("known", "true", "2026-11-22T03:00:00+00:00")
+    assert "计划" in SPOKEN.say(work, None, NOW)["say"]
+    assert "planned" not in SPOKEN.say(OutageAnswer(outage=Outage.KNOWN, etr=SOON), "en", NOW)
+
+
+def test_a_file_of_before_has_no_words_for_planned_work_and_says_when_power_is_back(tmp_path: Path) -> None:
+    lines = SHIPPED.read_text(encoding="utf-8").splitlines(keepends=True)
+    file = tmp_path / "ivr.yaml"
+    file.write_text("".join(line for line in lines if not line.startswith("      planned:")), encoding="utf-8")
+    more = read_yaml(file, Spoken).say(OutageAnswer(outage=Outage.KNOWN, planned=True, etr=SOON), "en", NOW)
+    assert "Power is expected back at 11:00 on 2026-11-22" in more["say"]
+    assert more["planned"] == "true"
+
+
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
