@@ -1,12 +1,12 @@
 """Agents' presence, and what happens to their tickets when they are gone.
 
-Decided here: who counts as gone (by their own word, or silent for too long), and whose offers pass on early because
-their stream broke. Never here: where a ticket goes that lost its agent.
+Decided here: who counts as gone (by their own word, or silent for too long while they could be heard), and whose
+offers pass on early because their stream broke. Never here: where a ticket goes that lost its agent.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +33,32 @@ _PAGE: Final = 100
 COME_BACK: Final = timedelta(seconds=5)
 """For a desktop whose stream broke to open it again: it is told to after two seconds."""
 _log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Listening:
+    """Since when agents can be heard without a break: whoever was silent before that may have spoken to nobody.
+
+    After a minute without a database, or without any router, all agents have been silent for a minute: they would all
+    be logged off at once, and lose the customers they talk to.
+
+    Attributes:
+        break_: Between two looks that succeeded, so long that signs may have been lost.
+    """
+
+    break_: timedelta
+    _since: datetime | None = None
+    _last: datetime | None = None
+
+    def looked(self, now: datetime) -> None:
+        """Note that a look at the database succeeded."""
+        if self._since is None or self._last is None or not timedelta() <= now - self._last <= self.break_:
+            self._since = now
+        self._last = now
+
+    def long_enough(self, presence: timedelta) -> bool:
+        """Tell whether who was silent for ``presence`` could be heard all that time."""
+        return self._since is not None and self._last is not None and self._last - self._since >= presence
 
 
 async def note_presence(desk: Desk, agent_id: str, presence: Presence | None) -> Row:

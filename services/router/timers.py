@@ -8,13 +8,14 @@ thing twice, and the next process continues what a dead one was about to do.
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from services.router import roster, store
 from services.router.acting import Change
-from services.router.attendance import give_back, note_signs, sweep
+from services.router.attendance import Listening, give_back, note_signs, sweep
 from services.router.domain.desk import overdue, turn_of, work_of
 from services.router.domain.versions import moved_on, worked
 from services.router.domain.work import Phase
@@ -35,13 +36,18 @@ _PAGE: Final = 25
 _LIMITS_S: Final = 60.0
 """Between two looks for write-ups that have no limit though the rules in force have one: decided in the moment of a
 reload, or by a process that had not reloaded yet. Few, and short against any limit."""
+_BREAKS: Final = 3
+"""So many looks that failed, or such a part of the time an agent may be silent, is a break in which signs are lost."""
 _log: Final = structlog.get_logger()
 
 
 async def watch_time(desk: Desk, every_s: float, limits_every_s: float = _LIMITS_S) -> None:
     """Look again and again, for the life of the service."""
-    limits, due = "", 0.0
+    limits, due, looks = "", 0.0, timedelta(seconds=_BREAKS * every_s)
+    listening = Listening(looks)
     while True:
+        presence = desk.rules().timings.presence
+        listening.break_ = max(looks, presence / _BREAKS)
         with later_if_away():
             if limits != (loaded := desk.rules().hash) or clock.monotonic() >= due:
                 while await limit_write_ups(desk):
@@ -49,10 +55,12 @@ async def watch_time(desk: Desk, every_s: float, limits_every_s: float = _LIMITS
                 limits, due = loaded, clock.monotonic() + limits_every_s
             began = clock.monotonic()
             while await wake(desk):
+                listening.looked(clock.now())
                 await note_signs(desk)  # for other processes, which sweep too
                 await asyncio.sleep(clock.monotonic() - began)  # as much time for contacts and agents as a page took
                 began = clock.monotonic()
-            while await sweep(desk):
+            listening.looked(clock.now())
+            while listening.long_enough(presence) and await sweep(desk):
                 continue
             await give_back(desk)
         await asyncio.sleep(every_s)

@@ -10,12 +10,13 @@ from uuid import UUID
 
 import pytest
 
-from services.router import figures, store
+from services.router import figures, roster, store
 from services.router.attendance import sweep
 from services.router.domain.effects import fold
 from services.router.domain.log import Did, Event
 from services.router.domain.work import Phase
 from services.router.timers import limit_write_ups, wake, watch_time
+from services.runtime.errors import UnavailableError
 from tests.integration.router.seat import Seat, let_pass, published, question
 from tests.unit.router.making import SHIPPED_DESK
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import httpx
 
     from services.router.acting import Desk as People
+    from services.router.domain.ticket import Ticket
     from tests.integration.router.desk import Desk
 
 
@@ -76,6 +78,49 @@ async def test_a_dead_agents_tickets_go_back(doors: httpx.AsyncClient, desk: Des
     assert late.json()["errors"][0]["reason"] == "not_yours"
     spells = await people.pool.fetch("SELECT agent_id, presence FROM agent_presence ORDER BY end_at")
     assert ("ann", "available") in {tuple(row) for row in spells}
+
+
+async def test_nobody_is_gone_who_could_not_be_heard(
+    doors: httpx.AsyncClient, desk: Desk, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All routers were down, or the database was: every agent was silent for that long, and talks to a customer."""
+    said = question("1")
+    await desk.take(said)
+    ann = await Seat(doors, "ann").begin("consultation")
+    await ann.claim()
+    timings = replace(SHIPPED_DESK.timings, presence=timedelta(seconds=3))
+    people.rules = lambda: replace(SHIPPED_DESK, timings=timings)
+
+    async def presence() -> str:
+        return str(await people.pool.fetchval("SELECT presence FROM agent"))
+
+    async def silent_since(seconds: float) -> None:
+        await people.pool.execute("UPDATE agent SET seen_at = now() - $1::interval", timedelta(seconds=seconds))
+
+    await silent_since(600)
+    time = asyncio.create_task(watch_time(people, 0.05))
+    await asyncio.sleep(1.5)
+    assert await presence() == "available", "a router that was just started has not listened to her yet"
+    await ann.ask("agents/ann/heartbeat")
+    await asyncio.sleep(3)
+    assert await presence() == "available", "she was heard"
+
+    waking = roster.waking
+
+    async def away(*_: object) -> list[Ticket]:
+        raise UnavailableError("postgres")
+
+    monkeypatch.setattr(roster, "waking", away)
+    await asyncio.sleep(2)
+    await silent_since(600)
+    monkeypatch.setattr(roster, "waking", waking)
+    await asyncio.sleep(1)
+    assert await presence() == "available", "nobody could be heard while the database was away"
+    async with asyncio.timeout(30):
+        while await presence() != "offline":
+            await asyncio.sleep(0.05)
+    assert not time.done()
+    time.cancel()
 
 
 async def test_an_agent_who_never_ends_a_write_up_is_given_the_next_ticket_after_its_limit(
