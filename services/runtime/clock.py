@@ -1,5 +1,9 @@
 """The only place that reads the time. Everything else takes ``now`` as an argument.
 
+A host's clock may jump: at a start before it was set, after a machine was moved or slept, by hand. So a service counts
+on by the clock that never goes back, from what the database (intake: Kafka) says, which all processes share: else one
+jump forward would log every agent off, give every warning and refuse every signature, and one back would stop all that.
+
 In a rehearsal the clocks of all processes follow one ``CatchUp``: it starts behind the present, runs faster, and ends
 in the present. It is never ahead, so nothing that was rehearsed lies in the future.
 """
@@ -9,6 +13,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,13 @@ class CatchUp:
         return max(shown, self.begins + (shown - self.begins + self.behind) / self.rate)
 
 
+APART_S: Final = 5.0
+"""By less than this two clocks are the same: who is asked takes a moment to answer, and brokers are several."""
+_HELD_S: Final = 300.0
+"""For so long after it was last told is the time counted on: a machine that slept does not know for how long."""
 _followed: CatchUp | None = None
+_held: tuple[float, float] | None = None
+"""The time, in seconds since 1970, at a moment of ``monotonic``; None: nobody ever told."""
 
 
 def follow(course: CatchUp | None) -> None:
@@ -48,12 +59,40 @@ def follow(course: CatchUp | None) -> None:
 
 def now() -> datetime:
     """Return the current instant, in UTC."""
-    return present() if _followed is None else datetime.fromtimestamp(_followed.shown(time.time()), UTC)
+    there = present()
+    return there if _followed is None else datetime.fromtimestamp(_followed.shown(there.timestamp()), UTC)
 
 
 def present() -> datetime:
     """Return the current instant also where a time is lived again: it is what brokers stamp records with."""
+    if _held is not None and (passed := monotonic() - _held[1]) <= _HELD_S:
+        return datetime.fromtimestamp(_held[0] + passed, UTC)
+    return of_host()
+
+
+def of_host() -> datetime:
+    """Return what this host's clock says, right or wrong."""
     return datetime.now(UTC)
+
+
+def told(instant: datetime, asked: float) -> float:
+    """Take in what a clock that all processes share says, and count on from it where it says something else.
+
+    Args:
+        instant: What it said.
+        asked: When it was asked, by ``monotonic``: it said so between then and now.
+
+    Returns:
+        By how many seconds the time went forward (below 0: back); 0 where it was right.
+    """
+    global _held  # noqa: PLW0603 - a process has one time
+    answered, here = monotonic(), present().timestamp()
+    ahead = here - instant.timestamp()
+    if -APART_S <= ahead <= answered - asked + APART_S:
+        _held = here, answered
+        return 0.0
+    _held = instant.timestamp(), answered
+    return -ahead
 
 
 def monotonic() -> float:

@@ -15,6 +15,7 @@ import structlog
 from asyncpg.connect_utils import SessionAttribute
 
 from services.contracts.envelope import Refusal, RefusedError
+from services.runtime import clock
 from services.runtime.errors import UnavailableError, in_words
 
 if TYPE_CHECKING:
@@ -195,3 +196,10 @@ async def open_pool(dsn: str, *, schema: str, size: int, ready: int = 1) -> Pool
             reset=_nothing_to_reset,
             server_settings=session_settings(schema),
         )
+
+
+async def take_the_time(there: Connection | Pool) -> None:
+    """Go by the database's clock: what is due is compared with what other processes wrote there."""
+    asked = clock.monotonic()
+    if by := clock.told(await there.fetchval("SELECT clock_timestamp()"), asked):
+        _log.warning("time_taken_from", what="postgres", seconds=round(by, 1))

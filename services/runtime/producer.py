@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -34,7 +35,6 @@ from services.runtime.partitioning import partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from aiokafka.producer.message_accumulator import BatchBuilder
     from aiokafka.structs import RecordMetadata
@@ -72,15 +72,18 @@ def refuse_oversize(outgoing: Outgoing) -> None:
         raise RefusedError(Refusal.OVERSIZE, f"the record for {outgoing.topic} has {size} bytes")
 
 
-def _compare_clocks(before: datetime, acknowledged: RecordMetadata) -> None:
+def _compare_clocks(before: datetime, asked: float, acknowledged: RecordMetadata, *, tells_time: bool) -> None:
     """Note how far this host's clock is off the broker's, which stamped the record between ``before`` and now.
 
     Where the stamp lies between them, the clocks may agree; where it does not, they are apart by at least the rest.
     """
-    if acknowledged.timestamp_type == _BROKERS_TIME:
-        stamped = acknowledged.timestamp / 1000
-        ahead, behind = before.timestamp() - stamped, stamped - clock.present().timestamp()
-        metrics.CLOCK_AHEAD.set(ahead if ahead > 0 else -max(0.0, behind))
+    if acknowledged.timestamp_type != _BROKERS_TIME:
+        return
+    stamped = acknowledged.timestamp / 1000
+    ahead, behind = before.timestamp() - stamped, stamped - clock.of_host().timestamp()
+    metrics.CLOCK_AHEAD.set(ahead if ahead > 0 else -max(0.0, behind))
+    if tells_time and (by := clock.told(datetime.fromtimestamp(stamped, UTC), asked)):
+        _log.warning("time_taken_from", what="kafka", seconds=round(by, 1))
 
 
 def _refused(topics: Iterable[str], answers: Iterable[BaseException | None]) -> dict[str, str]:
@@ -124,6 +127,8 @@ class Producer:
     def __init__(self, settings: ServiceSettings, *, linger_ms: int = 0) -> None:
         self._settings = settings
         self._linger_ms = linger_ms
+        self.tells_time = False
+        """Whether this process takes the time from Kafka: it has no database."""
         self._producer: AIOKafkaProducer | None = None
         self._building = asyncio.Lock()
         self._retired: set[asyncio.Task[None]] = set()
@@ -186,7 +191,7 @@ class Producer:
         try:
             with within(seconds):
                 producer = self._producer or await self._current()
-                before = clock.present()
+                before, asked = clock.of_host(), clock.monotonic()
                 sent = await producer.send(
                     self._settings.topic_prefix + outgoing.topic,
                     value=outgoing.value,
@@ -194,7 +199,7 @@ class Producer:
                     headers=list(outgoing.headers),
                 )
                 # Our deadline ends this waiting, not the delivery: aiokafka goes on with it.
-                _compare_clocks(before, await sent)
+                _compare_clocks(before, asked, await sent, tells_time=self.tells_time)
         except (TimeoutError, KafkaError) as error:
             raise self._unavailable(error, producer, seconds) from error
 
@@ -211,7 +216,7 @@ class Producer:
             with within(seconds):
                 producer = self._producer or await self._current()
                 partitions, reasons = await self._look_up(producer, {one.topic for one in batch})
-                before = clock.present()
+                before, asked = clock.of_host(), clock.monotonic()
                 waits = [
                     (topic, await producer.send_batch(built, self._settings.topic_prefix + topic, partition=partition))
                     for topic, partition, built in self._built(producer, batch, partitions)
@@ -220,7 +225,7 @@ class Producer:
                 if refused := _refused([topic for topic, _ in waits], ended):
                     self._discard(producer, next(filter(None, ended)))
                 elif waits:
-                    _compare_clocks(before, waits[-1][1].result())
+                    _compare_clocks(before, asked, waits[-1][1].result(), tells_time=self.tells_time)
         except (TimeoutError, KafkaError) as error:
             raise self._unavailable(error, producer, seconds) from error
         if reasons | refused:

@@ -31,7 +31,7 @@ from services.runtime.http_server import Server
 from services.runtime.migration import migrate
 from services.runtime.open_files import allow_as_many_as_may_be
 from services.runtime.outbox import Outbox, Relay
-from services.runtime.postgres import open_pool, translated
+from services.runtime.postgres import open_pool, take_the_time, translated
 from services.runtime.producer import Producer
 from services.runtime.settings import ServiceSettings, SettingsError, misspelt, read_settings
 from services.runtime.yaml_reading import RulesError
@@ -238,6 +238,7 @@ class _Service:
     ) -> None:
         """Open the database and build the room; wait for Postgres as long as it takes."""
         producer = self._producer if wants_producer else None
+        self._producer.tells_time = schema_sql is None
         while True:
             try:
                 if schema_sql is not None and self._pool is None:
@@ -245,6 +246,9 @@ class _Service:
                     await migrate(dsn, self._name, schema_sql)
                     self._pool = await open_pool(dsn, schema=self._name, size=size, ready=size)
                     self._outbox = Outbox(f"gridline/{self._name}", shards=self._settings.outbox_shards)
+                if self._pool is not None:
+                    with translated():
+                        await take_the_time(self._pool)
                 self._parts = await build(Runtime(self._settings, self._pool, self._outbox, producer))
                 break
             except UnavailableError as error:
@@ -395,6 +399,7 @@ class _Service:
             try:
                 with translated():
                     async with self._pool.acquire() as connection:  # type: ignore[union-attr] # started only with one
+                        await take_the_time(connection)
                         await outbox.measure(connection, clock.now())
                         found = await positions.totals(connection)
                         if more or rounds % _PRUNE_ROUNDS == 0:

@@ -1,7 +1,8 @@
 """``python -m tests.integration.faults.skewed``: a service on a host whose clock is wrong.
 
-``GRIDLINE_SKEWED`` names the module, ``GRIDLINE_SKEW_HOURS`` by how much. The product reads the time in one place, its
-client of Kafka, which stamps what it sends, in another, and in C.
+``GRIDLINE_SKEWED`` names the module, ``GRIDLINE_SKEW_HOURS`` by how much; instead, the file ``GRIDLINE_SKEW_FILE`` says
+the hours, and the clock jumps when it is written. The product reads the time in one place, its client of Kafka, which
+stamps what it sends, in another, and in C. With ``GRIDLINE_BELIEVES_ITS_HOST`` nobody tells it the time: the control.
 """
 
 from __future__ import annotations
@@ -10,19 +11,31 @@ import os
 import runpy
 import time
 from datetime import timedelta
+from pathlib import Path
 
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from services.runtime import clock
 
+
+def skew() -> timedelta:
+    """Return how far the clock is ahead now."""
+    if (file := os.environ.get("GRIDLINE_SKEW_FILE")) is not None:
+        return timedelta(hours=float(Path(file).read_text()))
+    return timedelta(hours=float(os.environ["GRIDLINE_SKEW_HOURS"]))
+
+
 if __name__ == "__main__":
-    right, skew = clock.present, timedelta(hours=float(os.environ["GRIDLINE_SKEW_HOURS"]))
-    clock.present = lambda: right() + skew  # and with it clock.now
+    right, seconds = clock.of_host, time.time
+    clock.of_host = lambda: right() + skew()  # and with it clock.present and clock.now
+    time.time = lambda: seconds() + skew().total_seconds()
+    if os.environ.get("GRIDLINE_BELIEVES_ITS_HOST"):
+        clock.told = lambda _instant, _asked: 0.0
     append = BatchBuilder.append
 
     def stamped(self, *, timestamp, **named):
         """Take a record in with the time of the host."""
-        return append(self, timestamp=timestamp or int((time.time() + skew.total_seconds()) * 1000), **named)
+        return append(self, timestamp=timestamp or int(time.time() * 1000), **named)
 
     BatchBuilder.append = stamped
     runpy.run_module(os.environ["GRIDLINE_SKEWED"], run_name="__main__", alter_sys=True)
