@@ -1,8 +1,9 @@
 """Operators' files, reloaded when they change.
 
-Decided here: a change is loaded once the files are unchanged between two looks (an editor may be in the middle of
-saving), and only if all of them are valid. Otherwise the old content stays in force, the log lists every error, and a
-metric stays set until they are corrected. Never here: what they say.
+Decided here: a change is loaded once the files are unchanged between two looks and while they are read (an editor may
+be in the middle of saving), and only if all of them are valid. Otherwise the old content stays in force, the log lists
+every error, and a metric stays set until they are corrected. What cannot be read is tried again at every look: a disk
+or a right that comes back changes nothing of a file. Never here: what they say.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import structlog
 
 from services.runtime import metrics
-from services.runtime.yaml_reading import RulesError, read_text
+from services.runtime.yaml_reading import RulesError, UnreadableError, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _log: Final = structlog.get_logger()
 T = TypeVar("T")
-Stamp = tuple[int, int, int] | None
+Stamp = tuple[int, int, int, int] | None
 
 
 class Watched(Generic[T]):
@@ -41,7 +42,9 @@ class Watched(Generic[T]):
         self._name = name
         self._load = load
         self._files = files
+        self._taken: tuple[Stamp, ...] | None
         self._taken = self._seen = self._stamps()
+        self._told = ""
         self._value: T = load()
         metrics.FILE_STALE.labels(name).set(0)
 
@@ -55,18 +58,28 @@ class Watched(Generic[T]):
         settled, self._seen = stamps == self._seen, stamps
         if not settled or stamps == self._taken:
             return False
-        self._taken = stamps
         try:
-            self._value = self._load()
+            value = self._load()
         except RulesError as error:
-            metrics.FILE_LOADS.labels(self._name, "refused").inc()
-            metrics.FILE_STALE.labels(self._name).set(1)
-            _log.error("file_refused_old_one_holds", file=self._name, faults=str(error).splitlines())
+            if self._stamps() == stamps:
+                self._taken = None if isinstance(error, UnreadableError) else stamps
+                self._refuse(str(error))
             return False
+        if self._stamps() != stamps:  # written while they were read: it may be half of each
+            return False
+        self._taken, self._value, self._told = stamps, value, ""
         metrics.FILE_LOADS.labels(self._name, "loaded").inc()
         metrics.FILE_STALE.labels(self._name).set(0)
         _log.info("file_reloaded", file=self._name)
         return True
+
+    def _refuse(self, faults: str) -> None:
+        """Say what is wrong, once."""
+        metrics.FILE_STALE.labels(self._name).set(1)
+        if faults != self._told:
+            self._told = faults
+            metrics.FILE_LOADS.labels(self._name, "refused").inc()
+            _log.error("file_refused_old_one_holds", file=self._name, faults=faults.splitlines())
 
     async def watch(self, every_s: float) -> None:
         """Look again and again, for the life of the service."""
@@ -104,4 +117,4 @@ def _stamp(path: Path) -> Stamp:
         stat = path.stat()
     except OSError:
         return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino

@@ -48,17 +48,22 @@ class RulesError(Exception):
         super().__init__("\n".join(lines))
 
 
+class UnreadableError(RulesError):
+    """It cannot be read now, whatever it says."""
+
+
 def read_text(path: Path) -> str:
     """Return what a file says.
 
     Raises:
-        RulesError: it is not there, not UTF-8, or too large for what people write.
+        UnreadableError: it is not there, or cannot be read.
+        RulesError: it is not UTF-8, or too large for what people write.
     """
     try:
         with path.open("rb") as file:
             raw = file.read(_LARGEST + 1)
     except OSError as error:
-        raise RulesError(str(path), [Fault(0, f"cannot be read: {error.strerror}")]) from None
+        raise UnreadableError(str(path), [Fault(0, f"cannot be read: {error.strerror}")]) from None
     if len(raw) > _LARGEST:
         raise RulesError(str(path), [Fault(0, f"is larger than {_LARGEST // 1_000_000} MB: is it the right file?")])
     try:

@@ -50,7 +50,11 @@ class Holidays:
 def holidays_beside(file: Path) -> Path:
     """Return the list of holidays: the one beside a file of rules, else the one that is shipped."""
     beside = file.with_name(FILE)
-    return beside if beside.exists() else _SHIPPED / FILE
+    try:
+        is_there = beside.exists()
+    except OSError:
+        is_there = True  # a disk or a right that is away for a while is told when it is read
+    return beside if is_there else _SHIPPED / FILE
 
 
 def read_holidays(file: str, text: str) -> dict[str, Holidays]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +42,7 @@ from services.router.tree.book import load_desk
 from services.router.tree.calendars import holidays_beside
 from services.router.tree.desk import kinds_of_no_ticket, queues_of_no_tree
 from services.router.tree.keys import DEVELOPMENT_KEYS, Scope, read_keys
+from services.runtime.metrics import FILE_STALE
 from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError
 from tests.unit.router.making import (
@@ -57,8 +61,6 @@ from tests.unit.router.making import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from services.router.domain.ticket import Ticket
 
 TEXT = DESK.read_text(encoding="utf-8")
@@ -663,6 +665,30 @@ def test_a_watched_file_is_taken_in_once_it_stands_still_and_only_if_it_is_good(
     file.unlink()
     with pytest.raises(RulesError, match="cannot be read"):
         watched_file(file, load_desk, holidays_beside)
+
+
+def test_a_list_of_holidays_on_a_disk_that_is_away_is_told_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, holidays = tmp_path / "desk.yaml", tmp_path / "holidays.yaml"
+    file.write_text(TEXT, encoding="utf-8")
+    holidays.write_text("version: 1\nchina:\n  otherwise: [12-24]\n", encoding="utf-8")
+    watched = watched_file(file, load_desk, holidays_beside)
+    known, does = watched().hash, {name: getattr(Path, name) for name in ("stat", "open")}
+
+    def away(name: str, path: Path, *how: str, **further: bool) -> object:
+        if path == holidays:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return does[name](path, *how, **further)
+
+    with monkeypatch.context() as moment:
+        for name in does:
+            moment.setattr(Path, name, lambda path, *how, name=name, **further: away(name, path, *how, **further))
+        assert not any(watched.look() for _ in range(3))
+    assert watched().hash == known, "no other list holds meanwhile"
+    assert FILE_STALE.labels("desk.yaml")._value.get() == 1
+    assert any(watched.look() for _ in range(3))
+    assert (watched().hash, FILE_STALE.labels("desk.yaml")._value.get()) == (known, 0)
 
 
 def test_a_saturday_that_is_worked_after_all_brings_a_warning_forward(tmp_path: Path) -> None:

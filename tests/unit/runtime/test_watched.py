@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -77,6 +78,79 @@ def test_a_file_that_vanishes_changes_nothing(path: Path) -> None:
     path.unlink()
     assert not any(watched.look() for _ in range(3))
     assert (watched(), stale(path.name)) == (1, 1)
+
+
+@pytest.mark.parametrize("why", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_what_cannot_be_read_for_a_look_is_read_at_the_next(
+    path: Path, why: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the file changes when its disk or the right to read it comes back."""
+    watched = watched_file(path, read_number)
+    before = loads(path.name, "refused")
+    write(path, "n: 2")
+    watched.look()
+
+    def fails(*_: object) -> None:
+        raise OSError(why, os.strerror(why))
+
+    with monkeypatch.context() as away, capture_logs() as logs:
+        away.setattr("pathlib.Path.open", fails)
+        assert not any(watched.look() for _ in range(3))
+    assert [each["faults"] for each in logs] == [[f"{path}:0: cannot be read: {os.strerror(why)}"]], "told, once"
+    assert (watched(), stale(path.name), loads(path.name, "refused") - before) == (1, 1, 1)
+    assert (watched.look(), watched(), stale(path.name)) == (True, 2, 0)
+
+
+def test_a_directory_in_its_place_changes_nothing_and_the_file_that_comes_back_counts(path: Path) -> None:
+    watched = watched_file(path, read_number)
+    path.rename(path.with_suffix(".old"))
+    path.mkdir()
+    assert not any(watched.look() for _ in range(3))
+    assert (watched(), stale(path.name)) == (1, 1)
+    path.rmdir()
+    path.with_suffix(".old").rename(path)
+    assert any(watched.look() for _ in range(3))
+    assert (watched(), stale(path.name)) == (1, 0)
+
+
+def test_what_is_written_with_its_old_age_and_size_counts(path: Path) -> None:
+    """As ``cp -p`` and ``rsync -t`` leave it."""
+    watched = watched_file(path, read_number)
+    age = path.stat().st_mtime_ns
+    path.write_text("n: 2", encoding="utf-8")
+    os.utime(path, ns=(age, age))
+    watched.look()
+    assert (watched.look(), watched()) == (True, 2)
+
+
+def test_files_that_are_exchanged_while_they_are_read_never_count_half(tmp_path: Path) -> None:
+    """As Kubernetes does: another folder under one name, with all files at once."""
+    for folder, text in (("first", "n: 1"), ("second", "n: 2"), ("third", "n: 3")):
+        (tmp_path / folder).mkdir()
+        for file in "ab":
+            write(tmp_path / folder / file, text)
+    files = [tmp_path / "..data" / file for file in "ab"]
+    meanwhile: list[str] = []
+
+    def switch(folder: str) -> None:
+        (tmp_path / "next").symlink_to(folder)
+        (tmp_path / "next").rename(tmp_path / "..data")
+
+    def load() -> list[int]:
+        first = read_number("a", files[0].read_text())
+        if meanwhile:
+            switch(meanwhile.pop())
+        return [first, read_number("b", files[1].read_text())]
+
+    switch("first")
+    watched = Watched("both", load, lambda: files)
+    switch("second")
+    meanwhile.append("third")
+    with capture_logs() as logs:
+        seen = [watched() for _ in range(6) if watched.look() or True]
+    assert seen[-1] == [3, 3]
+    assert [one for one in seen if one not in ([1, 1], [3, 3])] == []
+    assert [each["event"] for each in logs] == ["file_reloaded"]
 
 
 def test_several_files_count_together_and_each_may_change(path: Path, tmp_path: Path) -> None:
