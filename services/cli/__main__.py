@@ -10,6 +10,7 @@ import errno
 import io
 import logging
 import os
+import signal
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -52,7 +53,7 @@ _COMMANDS: Final = (
 """Names of the commands, in the order help lists them; each is a module of ``services.cli.commands``."""
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""What is said is written into a file that takes no more."""
+"""What is written goes into a file, or onto a disk, that takes no more."""
 
 _START: Final = "Start it (`gridline stack up`), or set GRIDLINE_KAFKA_BOOTSTRAP and GRIDLINE_POSTGRES_DSN."
 _MAY_NOT: Final = "Let this user do that, or set GRIDLINE_KAFKA_USERNAME and GRIDLINE_KAFKA_PASSWORD of one who may."
@@ -116,7 +117,7 @@ app = typer.Typer(
     epilog=(
         "Exit codes: 0 done · 1 done, and the answer is no · 2 wrong command line · 3 something does not answer · "
         "4 a file or request was refused · 5 the local stack failed · 70 a bug of ours · 130 interrupted · "
-        "141 nobody reads what it says. GRIDLINE_DEBUG=1 shows the traceback of any error."
+        "143 told to end · 141 nobody reads what it says. GRIDLINE_DEBUG=1 shows the traceback of any error."
     ),
 )
 
@@ -146,6 +147,7 @@ def gridline(
 
 def main() -> None:
     """Run a command; an expected failure is told in two lines, a bug keeps its traceback."""
+    _let_signals_end_it()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters of it comes as an error of ours
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has every letter: LANG
@@ -173,6 +175,17 @@ def main() -> None:
     sys.exit(code)
 
 
+def _let_signals_end_it() -> None:
+    """Let SIGTERM and a closed terminal take Ctrl-C's way out: what is there for a while only is cleared away."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)  # as a shell says it
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # which it is not under nohup
+            signal.signal(number, end)
+
+
 def _tell(error: Exception) -> Exit:
     """Say what is wrong and what to do, where there is anybody to hear it, and return the exit code."""
     what, advice, code = explain(error)
@@ -197,10 +210,11 @@ def explain(error: Exception) -> tuple[str, str, Exit]:
         case UnavailableError():
             said = _KAFKA_SAYS.get(type(error.__cause__).__name__)
             return str(error), said or _START, Exit.REFUSED if said else Exit.UNREACHABLE
+        case OSError() if error.errno in _FULL:
+            what = error.filename or "what there is to say"
+            return f"{what} cannot be written: {error.strerror}", "Make room there.", Exit.REFUSED
         case OSError() if error.filename is not None:
             return f"{error.filename}: {error.strerror}", "Check the path and its permissions.", Exit.REFUSED
-        case OSError() if error.errno in _FULL:
-            return f"what there is to say cannot be written: {error.strerror}", "Make room there.", Exit.REFUSED
         case _:
             return (
                 f"a bug of ours: {in_words(error)}",

@@ -26,6 +26,8 @@ class Exit(IntEnum):
     """A bug of ours."""
     INTERRUPTED = 130
     """Ctrl-C."""
+    TOLD_TO_END = 143
+    """SIGTERM."""
     UNREAD = 141
     """Whoever read the output went away, as ``head`` does: what a shell says of a program that SIGPIPE ended."""
 

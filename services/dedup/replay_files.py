@@ -20,6 +20,7 @@ import orjson
 from services.contracts.envelope import parse_time
 from services.contracts.values import OTHER_YEAR, YEARS, Channel
 from services.grid.csv_file import no_utf8, other_separator
+from services.runtime.whole_file import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -309,7 +310,7 @@ def _rows(path: Path, file: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]
 
 def write_assignments(path: Path, rows: Iterable[Assignment]) -> None:
     """Write assignments.csv: one row for each distinct event."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with written_whole(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("event_id", "incident_id", "order_ids"))
         for row in rows:
@@ -318,7 +319,7 @@ def write_assignments(path: Path, rows: Iterable[Assignment]) -> None:
 
 def write_orders(path: Path, rows: Iterable[IssuedOrder]) -> None:
     """Write orders.csv: one row for each order ever issued."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with written_whole(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(IssuedOrder._fields)
         for row in rows:

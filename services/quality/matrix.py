@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import signal
 import tempfile
+import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -22,6 +24,7 @@ from services.grid.network_file import write_customers, write_devices
 from services.quality.hearing import hearing
 from services.quality.methods import METHODS, compare
 from services.quality.storms import read_storm
+from services.runtime.whole_file import write_whole
 from services.simulator.files import write_storm
 from services.simulator.presets import PRESETS, Purpose
 
@@ -126,18 +129,27 @@ def run_all(jobs: Sequence[Job], processes: int, done: Callable[[Job], None]) ->
 def _begin(folder: str) -> None:
     """Begin a process: what it leaves when it is ended lies in a folder that the one it works for takes away.
 
-    Ctrl-C reaches all of them, also one from while this process was being read; that one says what comes of it.
+    Ctrl-C reaches all of them, also one from while this process was being read; that one says what comes of it. Where
+    that one is killed, nobody says anything any more.
     """
+    threading.Thread(target=_end_with_whom_it_works_for, daemon=True).start()
     tempfile.tempdir = folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _end_with_whom_it_works_for() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def write_runs(path: Path, runs: Iterable[Run], **about: Any) -> None:
     """Write the runs as JSON, one a line, so that a change is seen in a diff."""
     lines = ",\n".join(json.dumps(asdict(one), ensure_ascii=False) for one in runs)
     head = "".join(f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)},\n" for name, value in about.items())
-    path.write_text(f'{{\n{head}"runs": [\n{lines}\n]\n}}\n', encoding="utf-8")
+    write_whole(path, f'{{\n{head}"runs": [\n{lines}\n]\n}}\n')
 
 
 def read_runs(path: Path) -> tuple[list[Run], dict[str, Any]]:

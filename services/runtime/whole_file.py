@@ -18,13 +18,33 @@ if TYPE_CHECKING:
 def written_whole(path: Path) -> Iterator[TextIO]:
     """Open a UTF-8 file that stands under its name once all is written; if that is broken off, what was there stays.
 
+    Where the name is a link's, what it points to is written; what is no file (``/dev/stdout``) is written at once.
+
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written; it has the file's name.
     """
-    beside = path.with_name(f"{path.name}.part")
+    is_file = path.is_file() or not path.exists()
+    there = path.resolve() if is_file else path
+    beside = there.with_name(f"{there.name}.part") if is_file else path
     try:
         with beside.open("w", encoding="utf-8", newline="") as file:
             yield file
-        beside.replace(path)
+        if is_file:
+            beside.replace(there)
+    except OSError as error:
+        if error.filename is None or error.filename == str(beside):
+            error.filename = str(path)
+        raise
     finally:
-        beside.unlink(missing_ok=True)
+        if is_file:
+            beside.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text as ``written_whole`` does.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with written_whole(path) as file:
+        file.write(text)

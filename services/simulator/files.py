@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from services.contracts.values import Channel, Crs
 from services.grid.datum import from_wgs84
+from services.runtime.whole_file import written_whole
 from services.simulator.faults import SERVICE
 from services.simulator.generate import Storm, dice
 from services.simulator.words import Kind
@@ -54,10 +55,10 @@ def write_storm(storm: Storm, start: datetime, folder: Path) -> Written:
     Args:
         storm: What happened.
         start: Instant of second 0 of storm time, with an offset.
-        folder: An existing folder; files in it are overwritten.
+        folder: An existing folder; files in it are replaced, each whole.
     """
     reports = report_lines(storm, start)
-    with (folder / "reports.jsonl").open("w", encoding="utf-8") as file:
+    with written_whole(folder / "reports.jsonl") as file:
         for line in reports:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     claims = [case for case in storm.cases if case.kind in _CLAIMS_OUTAGE]
@@ -158,7 +159,7 @@ def _at(start: datetime, seconds: float) -> str:
 
 
 def _write(path: Path, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with written_whole(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

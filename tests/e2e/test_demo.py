@@ -121,7 +121,7 @@ def test_stopped_at_any_moment_it_leaves_nothing(run_folder: Path, moment: str, 
         process.kill()
         process.wait()
         process.stderr.close()
-    assert code == (-signal.SIGKILL if number is signal.SIGKILL else 130)
+    assert code == (-signal.SIGKILL if number is signal.SIGKILL else 128 + number)
     until_nothing_is_left(run_folder)
     assert nothing_is_stored(run_folder) or number is signal.SIGKILL  # then the next one clears up
 

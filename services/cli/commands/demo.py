@@ -94,18 +94,17 @@ def demo(
     if not _CONSUMER.exists():
         raise CommandError(f"{_CONSUMER} is not there", "Run the demonstration from a clone of the project.")
     proved = interrupted = False
-    with _sigterm_as_ctrl_c():
-        _clear(settings)
-        try:
-            proved = _run(settings, keep=keep, shape=Shape(faults=faults, seconds=_STORM), seconds=seconds, seed=seed)
-        except KeyboardInterrupt:
-            interrupted = True
-            raise
-        finally:
-            if not is_locked(settings.run_folder) and (proved or interrupted):
-                _clear(settings)
-            elif not proved and not interrupted:
-                err.print(f"The logs stay in {settings.logs_folder}.", soft_wrap=True)
+    _clear(settings)
+    try:
+        proved = _run(settings, keep=keep, shape=Shape(faults=faults, seconds=_STORM), seconds=seconds, seed=seed)
+    except (KeyboardInterrupt, SystemExit):  # the second is SIGTERM, or a closed terminal
+        interrupted = True
+        raise
+    finally:
+        if not is_locked(settings.run_folder) and (proved or interrupted):
+            _clear(settings)
+        elif not proved and not interrupted:
+            err.print(f"The logs stay in {settings.logs_folder}.", soft_wrap=True)
     if not proved:
         raise typer.Exit(Exit.NO)
 
@@ -259,22 +258,6 @@ def _stack_settings() -> StackSettings:
     ports = {name: getattr(usual, name) for name in StackSettings.ports()}
     free = {name: port if is_free(port) else free_port() for name, port in ports.items()}
     return read_settings(run_folder=usual.run_folder / "demo", **free)
-
-
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal take the same orderly way out as Ctrl-C."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, interrupt) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _command(settings: StackSettings, command: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import signal
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +24,7 @@ from services.grid.network_file import open_network, write_customers, write_devi
 from services.grid.tile import Base, Tiling, tile_customers, tile_devices
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     import asyncpg
     from rich.progress import TaskID
@@ -156,9 +155,7 @@ def _import(network: Path, customers: Path) -> None:
                 stages[stage] = display.add_task(stage)
             display.update(stages[stage], completed=done, total=total)
 
-        imported = asyncio.run(
-            _until_told_to_stop(lambda c: store.import_network(c, network, customers, progress=tell))
-        )
+        imported = asyncio.run(connected(lambda c: store.import_network(c, network, customers, progress=tell)))
     seconds = time.monotonic() - began
     version = imported.version
     for warning in imported.warnings:
@@ -172,26 +169,6 @@ def _import(network: Path, customers: Path) -> None:
         err.print(f"It took {seconds:.1f} s: {version.customers / seconds:,.0f} customers/s.")
     if version.revision:
         err.print(f"It was switched {version.revision} times since its import, and stays so: gridline grid switchings.")
-
-
-async def _until_told_to_stop(work: Callable[[Connection], Awaitable[store.Imported]]) -> store.Imported:
-    """Run ``work``; SIGTERM ends it as Ctrl-C does, so that it can clear away what it had begun."""
-    task = asyncio.ensure_future(connected(work))
-    told = False
-
-    def stop() -> None:
-        nonlocal told
-        told = True
-        task.cancel()
-
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if not told:
-            raise
-        advice = "Run it again: what it had begun is cleared away."
-        raise CommandError("stopped: nothing was imported", advice, Exit.NO) from None
 
 
 @app.command()

@@ -17,6 +17,7 @@ from services.cli.incident_drawing import svg
 from services.cli.moments import shown
 from services.contracts.ids import report_id, ticket_ref
 from services.router.tree.keys import DEVELOPMENT_KEYS as ROUTER_KEYS
+from services.runtime.whole_file import write_whole
 
 app = typer.Typer(
     name="incidents",
@@ -202,7 +203,7 @@ def draw(
     """
     picture = svg(desk.ask(f"/v1/incidents/{incident}/surroundings"))
     try:
-        to.write_text(picture, encoding="utf-8")
+        write_whole(to, picture)
     except OSError as error:
         raise CommandError(f"{to} cannot be written: {error.strerror}.", "Give another place with --out.") from None
     out.print(f"Wrote {escape(str(to))}; a browser shows it.")

@@ -19,6 +19,7 @@ from services.quality.plot import holds_plot, methods_plot
 from services.quality.spread import spread
 from services.quality.table import document
 from services.runtime.settings import read_settings
+from services.runtime.whole_file import write_whole
 from services.runtime.yaml_reading import RulesError
 from services.simulator.presets import PRESETS, Purpose, named
 
@@ -72,10 +73,10 @@ def quality(
     _show(runs)
     if out_folder is not None:
         write_runs(out_folder / "merging.json", runs, **about)
-        (out_folder / "merging.md").write_text(document(runs, about), encoding="utf-8")
-        (out_folder / "merging-methods.svg").write_text(methods_plot(runs), encoding="utf-8")
+        write_whole(out_folder / "merging.md", document(runs, about))
+        write_whole(out_folder / "merging-methods.svg", methods_plot(runs))
         if any(one.method.startswith("hold ") for one in runs):
-            (out_folder / "merging-holds.svg").write_text(holds_plot(runs), encoding="utf-8")
+            write_whole(out_folder / "merging-holds.svg", holds_plot(runs))
         out.print(f"{out_folder / 'merging.md'} has the table.")
 
 

@@ -22,6 +22,7 @@ from services.router.tree.desk import kinds_of_no_ticket, queues_of_no_tree
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from services.router.tree.unreached import never_reached
 from services.runtime.settings import read_settings
+from services.runtime.whole_file import write_whole
 from services.runtime.yaml_reading import RulesError, read_text
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def draw(
     if to is None:
         typer.echo(text, nl=False)
         return
-    to.write_text(text, encoding="utf-8")
+    write_whole(to, text)
     out.print(f"Drawn to {escape(str(to))}.")
 
 

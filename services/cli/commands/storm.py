@@ -24,6 +24,7 @@ from services.grid.tile import Base
 from services.intake.security import DEVELOPMENT_KEYS, DEVELOPMENT_WECHAT
 from services.quality.score import percentile
 from services.runtime import clock
+from services.runtime.whole_file import written_whole
 from services.simulator.faults import Network
 from services.simulator.files import write_storm
 from services.simulator.generate import draw_storm
@@ -136,7 +137,7 @@ def write_truth(path: Path, storm: Storm, requests: list[Request]) -> None:
     """Write contact, ticket, case, fault, kind and customer of everything that was sent."""
     cases = {case.number: case for case in storm.cases}
     seen: set[object] = set()
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with written_whole(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("contact_id", "ticket_id", "case", "fault_id", "kind", "account_id", "again", "misplaced"))
         for request in requests:

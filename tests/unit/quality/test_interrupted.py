@@ -16,6 +16,14 @@ from services.quality.methods import ENGINE
 
 RULES = DedupSettings().thresholds_file
 MANY = [Job("mini", seed, RULES, (ENGINE,)) for seed in range(1, 3000)]  # a quarter of an hour
+STORMS = """
+from pathlib import Path
+from services.quality.matrix import Job, run_all
+
+if __name__ == "__main__":
+    jobs = [Job("mini", seed, Path("deploy/dedup.yaml"), ("Gridline",)) for seed in range(3000)]
+    run_all(jobs, 2, lambda job: print(flush=True))
+"""
 SCRIPT = """
 import multiprocessing, os, signal, sys, threading, time
 from pathlib import Path
@@ -62,3 +70,14 @@ def test_ctrl_c_while_processes_start_leaves_no_traceback(tmp_path: Path) -> Non
         [sys.executable, str(script)], capture_output=True, text=True, timeout=60, start_new_session=True, check=False
     )
     assert (done.returncode, done.stderr) == (130, "")
+
+
+@pytest.mark.timeout(100)
+def test_processes_do_not_outlive_whom_they_work_for_where_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(STORMS, encoding="utf-8")
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, start_new_session=True) as running:
+        assert running.stdout is not None
+        running.stdout.readline()  # they are at work
+        running.kill()
+        running.stdout.read()  # they have it too: it ends with the last of them
