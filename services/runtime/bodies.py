@@ -1,4 +1,4 @@
-"""Bodies that FastAPI reads by itself: bounded in size and in time.
+"""Bodies that FastAPI reads by itself: bounded in size and in time, and all together.
 
 FastAPI reads a body whole, however long it is and takes, before it asks who sends it. Endpoints that read bodies by
 themselves (intake's) have bounds of their own.
@@ -6,6 +6,7 @@ themselves (intake's) have bounds of their own.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -15,25 +16,37 @@ from services.runtime import clock
 from services.runtime.deadlines import done_within
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import Message, Receive, Scope
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Five times what the largest batch that any endpoint takes has."""
+MOST_UNFINISHED_BYTES: Final = 64 * MAX_BODY_BYTES
+"""Of all bodies of which a part has come and the rest is awaited: lines without a key hold no more, however many."""
 BODY_SECONDS: Final = 30.0
 _WITHOUT: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def bounded(scope: Scope, receive: Receive) -> Receive:
-    """Return a ``receive`` that refuses a body which is larger or slower than any of ours.
+class _Unfinished:
+    """The bytes that have come of bodies whose rest is awaited, of all lines together."""
 
-    What it returns raises HTTPException: 413 or 408.
+    held = 0
+
+
+@contextmanager
+def bounded(scope: Scope, receive: Receive) -> Iterator[Receive]:
+    """Give a ``receive`` that refuses a body which is larger or slower than any of ours, or one of too many in parts.
+
+    What it gives raises HTTPException: 413, 408 or 503.
     """
     if scope["type"] != "http" or scope["method"] in _WITHOUT:
-        return receive
-    size, ends, whole = 0, 0.0, False
+        yield receive
+        return
+    size, held, ends, whole = 0, 0, 0.0, False
 
     async def limited() -> Message:
-        nonlocal size, ends, whole
+        nonlocal size, held, ends, whole
         if whole:
             return await receive()
         if not ends:
@@ -49,9 +62,17 @@ def bounded(scope: Scope, receive: Receive) -> Receive:
         if size > MAX_BODY_BYTES:
             raise _too_large()
         whole = message["type"] != "http.request" or not message.get("more_body", False)
+        more = 0 if whole else size
+        _Unfinished.held += more - held
+        held = more
+        if more and _Unfinished.held > MOST_UNFINISHED_BYTES:
+            raise _too_many()
         return message
 
-    return limited
+    try:
+        yield limited
+    finally:
+        _Unfinished.held -= held
 
 
 async def _coroutine(receive: Receive) -> Message:
@@ -68,3 +89,8 @@ def _declared(scope: Scope) -> int:
 def _too_large() -> HTTPException:
     detail = f"the body is larger than {MAX_BODY_BYTES} bytes"
     return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, {"Connection": "close"})
+
+
+def _too_many() -> HTTPException:
+    detail = "too many bodies come in parts; nothing was done: send this one again, at once"
+    return HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "2", "Connection": "close"})

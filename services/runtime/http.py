@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -293,7 +294,8 @@ class Doors:
         found = self._direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if found is None:
             by_itself = any(route.matches(scope)[0] is Match.FULL for route in self._reading)
-            await self._app(scope, receive if by_itself else bounded(scope, receive), send)
+            with nullcontext(receive) if by_itself else bounded(scope, receive) as limited:
+                await self._app(scope, limited, send)
             return
         try:
             response = await found(Request(scope, receive))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -88,6 +89,41 @@ async def test_a_body_of_the_largest_size_that_comes_in_pieces_is_taken():
             await writer.drain()
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
     assert len(taken) == 1
+
+
+async def test_bodies_that_stop_on_their_way_hold_so_much_all_together(monkeypatch: pytest.MonkeyPatch):
+    """Whoever has no key opens as many lines as they like: each may hold a megabyte for half a minute."""
+    monkeypatch.setattr(bodies, "MOST_UNFINISHED_BYTES", 5 * _BATCH)
+    taken: list[int] = []
+    whole = b'{"words":["a"]}'
+    async with connected(doors(taken)) as (reader, writer), AsyncExitStack() as stack:
+        lines = [(reader, writer)]
+        for _ in range(9):
+            lines.append(await asyncio.open_connection(*writer.get_extra_info("peername")))
+            stack.callback(lines[-1][1].close)
+        answers = []
+        for asked, sender in lines:
+            sender.write(_POST + b"Content-Length: %d\r\n\r\n" % MAX_BODY_BYTES + b"[" * _BATCH)
+            answers.append(asyncio.create_task(asked.readline()))
+        done, waiting = await asyncio.wait(answers, timeout=1)
+        assert {answer.result() for answer in done} == {b"HTTP/1.1 503 Service Unavailable\r\n"}
+        assert 4 <= len(waiting) <= 6, "the first go on"
+        asked, sender = await asyncio.open_connection(*writer.get_extra_info("peername"))
+        stack.callback(sender.close)
+        sender.write(_POST + b"Content-Length: %d\r\n\r\n" % len(whole) + whole)
+        assert (await asked.readline()).startswith(b"HTTP/1.1 200"), "one that comes at once is taken"
+        for _, stopped in lines:
+            stopped.close()
+        await asyncio.wait(answers)
+        later, sender = await asyncio.open_connection(*writer.get_extra_info("peername"))
+        stack.callback(sender.close)
+        half = len(whole) // 2
+        sender.write(_POST + b"Content-Length: %d\r\n\r\n" % len(whole) + whole[:half])
+        await asyncio.sleep(0.1)
+        sender.write(whole[half:])
+        assert (await later.readline()).startswith(b"HTTP/1.1 200"), "what they held is free again"
+        assert bodies._Unfinished.held == 0
+    assert len(taken) == 2
 
 
 @pytest.mark.parametrize(
