@@ -16,10 +16,12 @@ from uuid import UUID
 
 from services.cli.database import connect
 from services.contracts.ids import report_id
+from services.contracts.topics import CONTACT_RECEIVED
 from services.dedup import erasing as dedup
 from services.notify import erasing as notify
 from services.router import erasing as router
 from services.runtime import clock
+from services.runtime.cluster import DEAD_LETTERS_MS
 from services.runtime.retention import PUBLISHED_DAYS
 
 if TYPE_CHECKING:
@@ -36,6 +38,10 @@ YOUNGEST: Final = timedelta(days=PUBLISHED_DAYS)
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ZERO: Final = UUID(int=0)
 _AT_ONCE: Final = 200
+_LOOKED_AT: Final = 2000
+"""Recipients at once, nearly all of whom have reports."""
+_LATEST: Final = timedelta(milliseconds=CONTACT_RECEIVED.retention_ms + DEAD_LETTERS_MS)
+"""So long after it was sent a contact may still open a ticket: a dead letter that is put back."""
 _IN_USE: Final = "in_use_just_now"
 
 
@@ -112,6 +118,9 @@ class Forgetting:
         while meters := await dedup.of_meters_before(self.rooms.dedup, self.before, place, _AT_ONCE):
             place = meters[-1]
             await self._meters([report for _, report in meters])
+        at_asker: UUID | None = None if self.dry_run else _ZERO
+        while at_asker is not None:
+            at_asker = await self._askers(at_asker)
         await self._note(self.before, over=True)
         return self.result
 
@@ -123,7 +132,7 @@ class Forgetting:
         if account is not None:
             await self._meters(await dedup.of_meter(self.rooms.dedup, account))
         if phone is not None and not self.dry_run:
-            self.result.counts.update(await notify.erase(self.rooms.notify, (), phone))
+            self.result.counts.update(await notify.erase_number(self.rooms.notify, phone, clock.now()))
         await self._note(None, over=True)
         return self.result
 
@@ -144,7 +153,11 @@ class Forgetting:
         free = reports.keys() - kept.keys()
         gone = free
         if free and not self.dry_run:
-            await self._reports([one for ticket in free for one in reports[ticket]])
+            asked = await self._reports([one for ticket in free for one in reports[ticket]])
+            for ticket in list(free):
+                if why := next((asked[one] for one in reports[ticket] if one in asked), None):
+                    kept[ticket] = why
+            free = reports.keys() - kept.keys()
             gone = await router.erase(self.rooms.router, free, self.before, clock.now())
         kept |= dict.fromkeys(free - gone, _IN_USE)
         self.result.counts["tickets"] += len(gone)
@@ -170,18 +183,31 @@ class Forgetting:
         out = await dedup.live(self.rooms.dedup, reports, self.before)
         return {one: why.value for one, why in (*told.items(), *out.items())}
 
-    async def _reports(self, reports: Sequence[UUID]) -> None:
-        self.result.counts.update(await notify.erase(self.rooms.notify, reports))
-        self.result.counts.update(await dedup.erase(self.rooms.dedup, reports, self.before))
+    async def _reports(self, reports: Sequence[UUID]) -> dict[UUID, str]:
+        """Erase reports, and what was told of them; return those of which something is to be told by now, and why."""
+        counts, left = await notify.erase(self.rooms.notify, reports)
+        self.result.counts.update(counts)
+        free = [one for one in reports if one not in left]
+        self.result.counts.update(await dedup.erase(self.rooms.dedup, free, self.before))
+        return {one: why.value for one, why in left.items()}
+
+    async def _askers(self, after: UUID) -> UUID | None:
+        """Erase some of those who asked for a status, or followed, and reported nothing; return after whom to go on."""
+        began = clock.monotonic()
+        counts, last = await notify.erase_askers(self.rooms.notify, after, self.before, _LOOKED_AT)
+        self.result.counts.update(counts)
+        await self._rest(began)
+        return last
 
     async def _begin(self, author: str, asked: str) -> None:
         if not self.dry_run:
             self._number = await router.began(self.rooms.router, author, asked, self.before)
 
     async def _note(self, reached: datetime | None, *, over: bool) -> None:
-        """Write down how far it came: the next by age begins where the oldest was left."""
+        """Write down how far it came: the next by age begins where the oldest was left, or may still be opened."""
         if self._number is not None:
-            oldest = None if reached is None else min(reached, self.result.kept_from or reached)
+            latest = clock.now() - _LATEST
+            oldest = None if reached is None else min(reached, latest, self.result.kept_from or reached)
             counts, kept = self.result.counts, self.result.kept
             await router.note(self.rooms.router, self._number, counts, kept, oldest, over=over)
 

@@ -2,7 +2,8 @@
 
 Decided here: which reports are still needed, and what goes with one. Incidents, orders, the ledger and the figures
 stay; accounts that figures count by become pseudonyms. What is open, what can be undone and what a planned outage still
-answers is left: a process has it in memory and would write it anew. Never here: a row that the loop may write.
+answers is left: a process has it in memory and would write it anew. A report that nothing placed is erased with its
+ticket: who closed that was the person it waited for. Never here: a row that the loop may write.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from services.dedup.store.pseudonym import pseudonym_of
+from services.grid.accounts import account_spellings
 from services.runtime.postgres import rows_of
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ class Live(StrEnum):
     """Why a report keeps its contents for now."""
 
     OPEN = "in_an_open_outage"
-    WAITS = "waits_for_a_place"
     RECENT = "outage_changed_too_lately"
     PLAN = "answered_by_planned_work_that_is_not_over"
     UNDOABLE = "in_a_command_that_can_be_undone"
@@ -34,7 +35,6 @@ class Live(StrEnum):
 # Every incident it ever was in counts: a ledger row leads from one to the other.
 _LIVE: Final = """
 SELECT r.report_id, CASE
-    WHEN r.outcome = 'needs_person' THEN 'waits_for_a_place'
     WHEN was.open THEN 'in_an_open_outage'
     WHEN was.recent OR r.received_at >= $2 THEN 'outage_changed_too_lately'
     WHEN EXISTS (
@@ -58,7 +58,7 @@ FROM report AS r CROSS JOIN LATERAL (
 WHERE r.report_id = ANY($1::uuid[])
 """
 _OF_METER: Final = """
-SELECT report_id FROM report WHERE channel = 'api' AND ticket_id = report_id AND account_id = $1
+SELECT report_id FROM report WHERE channel = 'api' AND ticket_id = report_id AND account_id = ANY($1::text[])
 """
 _METERS_BEFORE: Final = """
 SELECT report_id, received_at FROM report
@@ -67,9 +67,8 @@ WHERE channel = 'api' AND ticket_id = report_id AND account_id IS NOT NULL
 ORDER BY received_at, report_id LIMIT $4
 """
 _REPORTS: Final = """
-UPDATE report SET account_id = NULL, lat = NULL, lon = NULL, address = NULL, recipient = NULL
-WHERE report_id = ANY($1::uuid[])
-  AND NOT (account_id IS NULL AND lat IS NULL AND lon IS NULL AND address IS NULL AND recipient IS NULL)
+UPDATE report SET account_id = NULL, lat = NULL, lon = NULL, address = NULL, recipient = NULL, erased_at = now()
+WHERE report_id = ANY($1::uuid[]) AND erased_at IS NULL
 """
 _TOUCHED: Final = """
 SELECT incident_id FROM membership WHERE report_id = ANY($1::uuid[])
@@ -111,8 +110,8 @@ async def live(connection: Connection, reports: Collection[UUID], before: dateti
 
 
 async def of_meter(connection: Connection, account: str) -> list[UUID]:
-    """Return the reports that the meter of an account made; it is written as the network has it."""
-    return [row["report_id"] for row in await connection.fetch(_OF_METER, account)]
+    """Return the reports that the meter of an account made, however that is written."""
+    return [row["report_id"] for row in await connection.fetch(_OF_METER, account_spellings(account))]
 
 
 async def of_meters_before(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,5 +19,7 @@ def photos_before(folder: Path, before: datetime) -> Iterator[Path]:
     """
     for part in sorted(folder.iterdir()):
         if len(part.name) == 2 and part.is_dir():  # noqa: PLR2004 - as PhotoStore names them: ab/ab12….jpg
-            photos = part.glob(f"{part.name}*.jpg")
-            yield from (photo for photo in photos if photo.stat().st_mtime < before.timestamp())
+            for photo in part.glob(f"{part.name}*.jpg"):
+                with suppress(FileNotFoundError):  # another run has it
+                    if photo.stat().st_mtime < before.timestamp():
+                        yield photo

@@ -15,8 +15,11 @@ from services.notify.domain.notice import link_id
 from services.runtime.postgres import rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
     from uuid import UUID
+
+    from asyncpg import Record
 
     from services.runtime.postgres import Connection
 
@@ -36,19 +39,28 @@ SELECT recipient_id, link_id FROM recipient
 WHERE recipient_id IN (
     SELECT recipient_id FROM report WHERE report_id = ANY($1::uuid[])
     UNION SELECT recipient_id FROM notice WHERE report_id = ANY($1::uuid[])
-    UNION SELECT recipient_id FROM recipient WHERE link_id = ANY($2::uuid[])
 )
 ORDER BY recipient_id FOR UPDATE
 """
+_LOCK_NUMBER: Final = "SELECT recipient_id, link_id FROM recipient WHERE link_id = $1 ORDER BY recipient_id FOR UPDATE"
+_LOCK_ASKERS: Final = """
+SELECT recipient_id, link_id FROM recipient AS p
+WHERE recipient_id = ANY($1::uuid[]) AND NOT EXISTS (SELECT FROM report AS r WHERE r.recipient_id = p.recipient_id)
+ORDER BY recipient_id FOR UPDATE
+"""
 # Its id is a digest of the address as well. What a gateway gave as a reason may name the number.
-_NOTICES: Final = """
-UPDATE notice
+_WITHOUT_WHOM: Final = """
 SET recipient_id = report_id, notice_id = gen_random_uuid(), superseded_by = NULL, delivery_id = NULL, early = NULL,
     doubted_at = NULL, reason = CASE WHEN reason ~ '^[a-z_]+$' THEN reason END
-WHERE report_id = ANY($1::uuid[]) AND recipient_id <> report_id AND state NOT IN ('pending', 'sending')
+WHERE recipient_id <> report_id AND state NOT IN ('pending', 'sending')
 """
+_NOTICES: Final = f"UPDATE notice AS n {_WITHOUT_WHOM} AND report_id = ANY($1::uuid[])"
 _REPORTS: Final = "UPDATE report SET recipient_id = NULL WHERE report_id = ANY($1::uuid[]) AND recipient_id IS NOT NULL"
 # Notices of no incident may answer somebody who asked about another's report; those of one have a report of theirs.
+_ANSWERS: Final = f"""
+UPDATE notice AS n {_WITHOUT_WHOM} AND incident_id IS NULL AND recipient_id = ANY($1::uuid[]) AND made_at < $2
+  AND NOT EXISTS (SELECT FROM report AS r WHERE r.recipient_id = n.recipient_id)
+"""
 _RECIPIENTS: Final = """
 DELETE FROM recipient AS p
 WHERE recipient_id = ANY($1::uuid[])
@@ -59,6 +71,10 @@ _LINKS: Final = """
 DELETE FROM link AS l
 WHERE link_id = ANY($1::uuid[]) AND linked AND NOT EXISTS (SELECT FROM recipient AS p WHERE p.link_id = l.link_id)
 """
+_OF_NUMBER: Final = """
+SELECT DISTINCT r.ticket_id FROM recipient AS p JOIN report AS r USING (recipient_id) WHERE p.link_id = $1
+"""
+_AFTER: Final = "SELECT recipient_id FROM recipient WHERE recipient_id > $1 ORDER BY recipient_id LIMIT $2"
 
 
 async def live(connection: Connection, reports: Collection[UUID]) -> dict[UUID, Live]:
@@ -67,26 +83,77 @@ async def live(connection: Connection, reports: Collection[UUID]) -> dict[UUID, 
     return {row["report_id"]: Live.TO_BE_TOLD for row in rows}
 
 
-async def erase(connection: Connection, reports: Iterable[UUID], phone: str | None = None) -> dict[str, int]:
+async def of_number(connection: Connection, phone: str) -> list[UUID]:
+    """Return the tickets of whose reports a number was told: the caller's number may be another by now."""
+    return [row["ticket_id"] for row in await connection.fetch(_OF_NUMBER, _number(phone))]
+
+
+async def erase(connection: Connection, reports: Iterable[UUID]) -> tuple[dict[str, int], dict[UUID, Live]]:
     """Erase who made reports and who was told of them, in a transaction.
 
-    Args:
-        connection: Of this service's schema.
-        reports: None of them ``live``.
-        phone: A number to forget though no report has it: somebody asked for a status, and reported nothing.
+    Returns:
+        How many rows of each kind were changed or deleted; and the reports left as they are, ``live`` by now: their
+        customer asked a moment ago.
+    """
+    some = sorted(reports)
+    async with connection.transaction():
+        who = await connection.fetch(_LOCK, some)
+        left = await live(connection, some)
+        some = [one for one in some if one not in left]
+        counts = {
+            "notices": rows_of(await connection.execute(_NOTICES, some)),
+            "reports told of": rows_of(await connection.execute(_REPORTS, some)),
+            **await _let_go(connection, who),
+        }
+    return counts, left
+
+
+async def erase_number(connection: Connection, phone: str, now: datetime) -> dict[str, int]:
+    """Erase a number that no report has any more, or never had: its holder asked for a status.
 
     Returns:
         How many rows of each kind were changed or deleted.
     """
-    some = sorted(reports)
-    number = () if phone is None else (link_id(Recipient(channel=Channel.SMS, address=phone)),)
+    number = _number(phone)
     async with connection.transaction():
-        locked = await connection.fetch(_LOCK, some, number)
-        who = [row["recipient_id"] for row in locked]
-        links = {*number, *(row["link_id"] for row in locked if row["link_id"] is not None)}
-        return {
-            "notices": rows_of(await connection.execute(_NOTICES, some)),
-            "reports told of": rows_of(await connection.execute(_REPORTS, some)),
-            "recipients": rows_of(await connection.execute(_RECIPIENTS, who)),
-            "links": rows_of(await connection.execute(_LINKS, list(links))),
-        }
+        who = await connection.fetch(_LOCK_NUMBER, number)
+        return await _answers_and_all(connection, who, now, number)
+
+
+async def erase_askers(
+    connection: Connection, after: UUID, before: datetime, limit: int
+) -> tuple[dict[str, int], UUID | None]:
+    """Erase who asked or followed, and has no report: what they were told before a moment, and then where.
+
+    Args:
+        connection: Of this service's schema.
+        after: The recipient looked at last.
+        before: What they were told then or later is left.
+        limit: How many to look at.
+
+    Returns:
+        How many rows of each kind were changed or deleted, and whom to go on after; None at the end.
+    """
+    some = [row["recipient_id"] for row in await connection.fetch(_AFTER, after, limit)]
+    async with connection.transaction():
+        counts = await _answers_and_all(connection, await connection.fetch(_LOCK_ASKERS, some), before)
+    return counts, some[-1] if some else None
+
+
+async def _answers_and_all(
+    connection: Connection, who: Sequence[Record], before: datetime, *links: UUID
+) -> dict[str, int]:
+    """Erase what recipients were told who have no report, and let them go."""
+    answers = await connection.execute(_ANSWERS, [row["recipient_id"] for row in who], before)
+    return {"notices": rows_of(answers), **await _let_go(connection, who, *links)}
+
+
+async def _let_go(connection: Connection, who: Sequence[Record], *links: UUID) -> dict[str, int]:
+    """Delete the recipients whom nothing names any more, and the links that no recipient has; a STOP stays."""
+    gone = await connection.execute(_RECIPIENTS, [row["recipient_id"] for row in who])
+    theirs = {*links, *(row["link_id"] for row in who if row["link_id"] is not None)}
+    return {"recipients": rows_of(gone), "links": rows_of(await connection.execute(_LINKS, list(theirs)))}
+
+
+def _number(phone: str) -> UUID:
+    return link_id(Recipient(channel=Channel.SMS, address=phone))

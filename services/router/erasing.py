@@ -36,7 +36,8 @@ _OF_ACCOUNT: Final = "SELECT ticket_id FROM ticket WHERE account = $1"
 _OF_REF: Final = """
 SELECT ticket_id FROM ticket WHERE ticket_ref = $1 UNION SELECT into_id FROM ticket_alias WHERE ticket_ref = $1
 """
-_READ: Final = "SELECT body::text AS body FROM ticket WHERE ticket_id = ANY($1::uuid[]) ORDER BY opened_at, ticket_id"
+_READ: Final = "SELECT body::text AS body FROM ticket WHERE ticket_id = ANY($1::uuid[])"
+_NOT_ERASED: Final = f"{_READ} AND body ->> 'erased_at' IS NULL ORDER BY opened_at, ticket_id"
 _LOCK: Final = """
 SELECT body::text AS body FROM ticket WHERE ticket_id = ANY($1::uuid[]) ORDER BY ticket_id FOR UPDATE SKIP LOCKED
 """
@@ -50,7 +51,9 @@ WHERE ticket_id = ANY($1::uuid[]) AND body ?| ARRAY['note', 'place']
 """
 # What is open under one of the handles is told by it again: such a row stays until it has been forgotten by its age.
 _FORGET_REPORTERS: Final = """
-DELETE FROM ticket_reporter WHERE reporter = ANY($1::uuid[]) AND tickets <@ $2::uuid[]
+DELETE FROM ticket_reporter WHERE reporter IN (
+    SELECT reporter FROM ticket_reporter WHERE reporter = ANY($1::uuid[]) ORDER BY reporter FOR UPDATE
+) AND tickets <@ $2::uuid[]
 """
 _FORGET_AGENTS: Final = "DELETE FROM customer_agent WHERE customer = ANY($1::uuid[])"
 _BEGIN: Final = """
@@ -111,8 +114,7 @@ async def of_person(
 
 async def candidates(connection: Connection, ticket_ids: Sequence[UUID], before: datetime) -> list[Candidate]:
     """Return those of the tickets that are not erased yet, oldest first, each with why it is to be left."""
-    tickets = [store.read(row["body"]) for row in await connection.fetch(_READ, ticket_ids)]
-    tickets = [ticket for ticket in tickets if ticket.erased_at is None]
+    tickets = [store.read(row["body"]) for row in await connection.fetch(_NOT_ERASED, ticket_ids)]
     known = {ticket.ticket_id: ticket for ticket in tickets}
     while missing := {into for each in known.values() if (into := _into(each)) is not None} - known.keys():
         found = [store.read(row["body"]) for row in await connection.fetch(_READ, list(missing))]
@@ -136,7 +138,16 @@ def _last(ticket: Ticket, known: Mapping[UUID, Ticket]) -> Ticket | None:
 
 
 async def erase(connection: Connection, ticket_ids: Collection[UUID], before: datetime, at: datetime) -> set[UUID]:
-    """Erase tickets, in a transaction; return those that are. One that somebody has just now is passed over."""
+    """Erase tickets, in a transaction; return those that are. One that somebody has just now is passed over.
+
+    What tells their customers again goes first, as nothing leads to it afterwards; and by itself, as a batch takes it
+    before its tickets: neither may wait for the other in a ring.
+    """
+    named = [store.read(row["body"]) for row in await connection.fetch(_READ, list(ticket_ids))]
+    if keys := sorted({handle.key for ticket in named for handle in reporters(ticket.facts)}):
+        every = [one for ticket in named for one in (ticket.ticket_id, *ticket.also)]
+        await connection.execute(_FORGET_REPORTERS, keys, every)
+        await connection.execute(_FORGET_AGENTS, keys)
     done: list[Ticket] = []
     async with connection.transaction():
         for row in await connection.fetch(_LOCK, list(ticket_ids)):
@@ -147,11 +158,6 @@ async def erase(connection: Connection, ticket_ids: Collection[UUID], before: da
         gone = [ticket.ticket_id for ticket in done]
         await connection.execute(_ERASE, gone, bodies)
         await connection.execute(_ERASE_LOG, gone)
-    keys = sorted({handle.key for ticket in done for handle in reporters(ticket.facts)})
-    if keys:  # after the tickets: a batch takes them the other way round, and neither may wait for the other in a ring
-        every = [one for ticket in done for one in (ticket.ticket_id, *ticket.also)]
-        await connection.execute(_FORGET_REPORTERS, keys, every)
-        await connection.execute(_FORGET_AGENTS, keys)
     return set(gone)
 
 

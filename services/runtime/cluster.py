@@ -23,7 +23,7 @@ _SECONDS: Final = 30.0
 _RETRY_SECONDS: Final = 0.1
 _FEWEST_SPARE: Final = 2
 _TOPIC_ALREADY_EXISTS: Final = 36
-_DLQ_RETENTION_MS: Final = 90 * 24 * 3600 * 1000
+DEAD_LETTERS_MS: Final = 90 * 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Change:
 
 def wanted(*, partitions: int | None = None) -> list[Wanted]:
     """List every topic and the dead-letter topic of each that a service reads."""
-    dead = {"cleanup.policy": "delete", "retention.ms": str(_DLQ_RETENTION_MS), **BROKERS_TIME}
+    dead = {"cleanup.policy": "delete", "retention.ms": str(DEAD_LETTERS_MS), **BROKERS_TIME}
     dead["max.message.bytes"] = str(MAX_RECORD_BYTES + 200_000)
     found: list[Wanted] = []
     for topic in TOPICS:

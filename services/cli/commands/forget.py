@@ -22,6 +22,7 @@ from services.cli.forgetting import BEGINNING, YOUNGEST, Erased, Forgetting, roo
 from services.cli.moments import shown
 from services.contracts.topics import TOPICS
 from services.intake.erasing import photos_before
+from services.notify import erasing as notify
 from services.router import erasing as router
 from services.runtime import clock
 
@@ -81,6 +82,8 @@ def forget(
     person = [one for one in (phone, account, ticket) if one is not None]
     if len(person) + (asked is not None) != 1:
         raise typer.BadParameter("Say one of --before, --older-than, --phone, --account and --ticket.")
+    if asked is not None and photos is not None and not photos.is_dir():
+        raise CommandError(f"{photos} is no folder", "Name the one that intake keeps photos in.", Exit.REFUSED)
     if not dry_run and not yes:
         if not sys.stdin.isatty():
             raise typer.BadParameter("What is erased cannot be brought back: give --yes, or --dry-run to count first.")
@@ -114,11 +117,11 @@ async def _by_age(
             total = await router.how_many(opened.router, since or BEGINNING, before)
             task = display.add_task("tickets", total=total)
             work = Forgetting(opened, before, dry_run, pause, lambda n: display.advance(task, n))
+            for photo in () if photos is None else photos_before(photos, before):
+                work.result.counts["photos"] += 1
+                if not dry_run:
+                    photo.unlink(missing_ok=True)
             result = await work.by_age(since or BEGINNING, author)
-    for photo in () if photos is None else photos_before(photos, before):
-        result.counts["photos"] += 1
-        if not dry_run:
-            photo.unlink(missing_ok=True)
     return result
 
 
@@ -137,6 +140,8 @@ async def _of_person(
             found = await router.of_person(opened.router, phone=phone, account=account, ref=ticket)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
+        if phone is not None:  # who of one account calls from another number has the ticket found by that one
+            found = list({*found, *await notify.of_number(opened.notify, phone)})
         work = Forgetting(opened, clock.now() - YOUNGEST, dry_run, pause)
         return await work.of_person(found, author, phone, account)
 

@@ -207,6 +207,9 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
                 area = await network.area_of_device(connection, said.device)
         if report is None:
             raise Problem(404, f"no report {report_id} has come to dedup")
+        if report["erased_at"] is not None:
+            errors = [{"field": "report_id", "reason": "erased"}]
+            raise Problem(409, "its ticket was closed long ago, and its customer's data erased", errors=errors)
         if area is not None and area != report["area"]:
             reason = f"device {said.device!r} is in area {area}, the report waits in {report['area']}"
             raise Problem(409, "the command was refused", errors=[{"field": "device", "reason": reason}])

@@ -52,7 +52,10 @@ SELECT r.* FROM incident AS i JOIN report AS r USING (incident_id)
 WHERE i.area = ANY($1::text[]) AND i.state IN ('predicted', 'confirmed') AND r.outcome = 'in_incident'
 ORDER BY r.area, r.seq
 """
-_WAITING: Final = "SELECT * FROM report WHERE area = ANY($1::text[]) AND outcome = 'needs_person' ORDER BY report_id"
+_WAITING: Final = """
+SELECT * FROM report
+WHERE area = ANY($1::text[]) AND outcome = 'needs_person' AND erased_at IS NULL ORDER BY report_id
+"""
 _ORDERS: Final = """
 SELECT DISTINCT ON (v.order_id) v.incident_id, i.area, v.body
 FROM incident AS i JOIN order_version AS v USING (order_id)

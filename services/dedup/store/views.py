@@ -75,12 +75,12 @@ SELECT device_id, incident_id FROM incident
 WHERE area = $1 AND kind = 'outage' AND state IN ('predicted', 'confirmed')
 """
 _REPORT: Final = """
-SELECT report_id, ticket_ref, area, device_id, reported_at, received_at, outcome, reason, incident_id
+SELECT report_id, ticket_ref, area, device_id, reported_at, received_at, outcome, reason, incident_id, erased_at
 FROM report WHERE report_id = $1
 """
 _WAITING: Final = """
 SELECT report_id, ticket_ref, area, feeder, channel, customer_class, reported_at, address, reason FROM report
-WHERE outcome = 'needs_person' AND ($1::text IS NULL OR area = $1)
+WHERE outcome = 'needs_person' AND erased_at IS NULL AND ($1::text IS NULL OR area = $1)
   AND ($2::timestamptz IS NULL OR (reported_at, report_id) > ($2, $3::uuid))
 ORDER BY reported_at, report_id LIMIT $4
 """

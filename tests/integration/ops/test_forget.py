@@ -32,19 +32,19 @@ from services.router import erasing as router
 from services.router import figures as kpis
 from services.router.domain.repeats import account_of, number_of
 from services.runtime import clock
-from services.runtime.clock import CatchUp
 from services.runtime.retention import prune
 from tests.integration.notify.test_links import heard
-from tests.integration.ops.hotline import Hotline, hotline
+from tests.integration.ops.conftest import AGO
 from tests.unit.router.making import contact
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.integration.ops.hotline import Hotline
 
 pytestmark = pytest.mark.integration
 
-AGO = timedelta(days=180)
 WANG, LI, OPEN = "13912345671", "13912345672", "13912345673"
 HOME, OTHER, THIRD = "A0900001", "A0900150", "A0900301"
 WORDS = ("王小明", "幸福路七号", "抽屉里", "不在家", "宠物狗", WANG, HOME, "31.18954", "118.36171")
@@ -62,17 +62,6 @@ FROM generate_series(1, 3000) AS n, LATERAL (
 ) AS one;
 ANALYZE dedup.report
 """
-
-
-@pytest.fixture
-async def line(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hotline]:
-    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", database_dsn)
-    clock.follow(CatchUp(behind=AGO.total_seconds(), begins=None, rate=2))
-    try:
-        async with hotline(database_dsn) as made:
-            yield made
-    finally:
-        clock.follow(None)
 
 
 def said(event: str, phone: str, text: str, **more: Any) -> ContactReceived:
