@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from services.contracts.values import Name, Timestamp
+from services.contracts.values import Name  # noqa: TC001 - FastAPI reads the types of a door's parameters
 from services.dedup.domain.figures import Figures, by_day
 from services.dedup.domain.service_levels import MOMENTARY
 from services.dedup.keys import Scope
@@ -62,8 +62,8 @@ class DayFigures(FiguresView):
 class Reliability(BaseModel):
     """IEEE 1366 figures of a time."""
 
-    start: Timestamp
-    end: Timestamp
+    start: datetime
+    end: datetime
     momentary_minutes: float
     total: FiguresView
     areas: list[AreaFigures]

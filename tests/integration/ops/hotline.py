@@ -70,6 +70,7 @@ class Hotline:
     desk: Desk
     room: Room
     told: Told
+    people: People
     doors: httpx.AsyncClient
     ann: Seat
     read: Counter[str] = field(default_factory=Counter)
@@ -161,4 +162,4 @@ async def hotline(dsn: str) -> AsyncIterator[Hotline]:
         doors = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://router"))
         ann = await Seat(doors, "ann").begin("*", capacity=9)
         room = Room(pools["dedup"], Ground(RULES), RULES)
-        yield Hotline(dsn, Desk(connection, book), room, told, doors, ann)
+        yield Hotline(dsn, Desk(connection, book), room, told, people, doors, ann)
