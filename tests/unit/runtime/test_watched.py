@@ -165,6 +165,21 @@ def test_several_files_count_together_and_each_may_change(path: Path, tmp_path: 
     assert watched() == [1, 6]
 
 
+def test_a_change_is_seen_where_kubernetes_mounts_it(tmp_path: Path) -> None:
+    """A ConfigMap's files are links through ``..data``, which is turned to a new folder; no file itself changes."""
+    for version in "12":
+        (tmp_path / f"..{version}").mkdir()
+        (tmp_path / f"..{version}" / "number.yaml").write_text(f"n: {version}", encoding="utf-8")
+        os.utime(tmp_path / f"..{version}" / "number.yaml", ns=(1, 1))
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "number.yaml").symlink_to("..data/number.yaml")
+    watched = watched_file(tmp_path / "number.yaml", read_number)
+    (tmp_path / "..next").symlink_to("..2")
+    (tmp_path / "..next").replace(tmp_path / "..data")
+    assert (watched.look(), watched()) == (False, 1)
+    assert (watched.look(), watched()) == (True, 2)
+
+
 def test_nothing_starts_on_a_file_with_a_fault(path: Path) -> None:
     write(path, "n: many")
     with pytest.raises(RulesError, match=r"number\.yaml:1:"):
