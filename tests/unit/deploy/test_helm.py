@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
+import threading
 from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from services.contracts.topics import TOPICS
 from tests.unit.deploy.test_compose import OURS, settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROJECT = Path(__file__).parents[3]
 CHART = PROJECT / "deploy" / "helm" / "gridline"
@@ -47,10 +53,11 @@ def digest(case: str) -> str:
     return whole.hexdigest()
 
 
-def helm(*arguments: str, release: str = "gridline") -> subprocess.CompletedProcess[str]:
+def helm(*arguments: str, release: str = "gridline", cluster: Path | None = None) -> subprocess.CompletedProcess[str]:
     assert HELM is not None
     command = [HELM, "template", release, str(CHART), "--kube-version", "1.31.0", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True)
+    environ = os.environ | ({} if cluster is None else {"KUBECONFIG": str(cluster)})
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environ)
 
 
 def render(case: str) -> str:
@@ -86,6 +93,13 @@ def environment(case: str, service: str) -> dict[str, str]:
     return {one["name"]: one.get("value", address.get(one["name"], "secret")) for one in given}
 
 
+def seconds_before_the_end(case: str, service: str) -> float:
+    """How long a pod that is to end serves on before it is told so."""
+    command, seconds = container(case, service)["lifecycle"]["preStop"]["exec"]["command"]
+    assert command == "sleep", "which every image has"
+    return float(seconds)
+
+
 needs_helm = pytest.mark.skipif(HELM is None, reason="helm is not here: what it rendered last is judged alone")
 both = pytest.mark.parametrize("case", CASES)
 each = pytest.mark.parametrize("service", OURS)
@@ -118,6 +132,7 @@ def test_helm_renders_what_is_kept(case: str):
         (r"rules.route\.yaml=x", "'route.yaml' not allowed"),
         (r"rules.routes\.yaml=x", "routes.yaml needs holidays.yaml beside it"),
         ("ingress.enabled=true", "ingress.host is missing"),
+        ("forget.olderThan=3 years", "/forget/olderThan"),
     ],
 )
 def test_values_that_do_not_fit_are_refused_by_name(value: str, said: str):
@@ -134,6 +149,68 @@ def test_a_release_whose_names_a_cluster_would_refuse_is_refused(length: int, fi
     names = [one["metadata"]["name"] for one in yaml.safe_load_all(done.stdout) if one]
     assert all(len(name) <= 63 for name in names)
     assert fits or "the release's name is too long" in done.stderr
+
+
+@needs_helm
+@pytest.mark.parametrize(("length", "fits"), [(36, True), (37, False)])
+def test_a_cronjob_has_the_shorter_name_that_a_cluster_wants(length: int, fits: bool):
+    done = helm("-f", str(values_of("least")), "--set", "forget.olderThan=1095d", release="r" * length)
+    assert (done.returncode == 0) == fits
+    assert fits or "the release's name is too long" in done.stderr
+
+
+class OneDeployment(BaseHTTPRequestHandler):
+    """As much of a cluster as helm asks when it looks for Deployments: one that runs, with seven processes."""
+
+    def do_GET(self) -> None:
+        known = {"name": "deployments", "kind": "Deployment", "namespaced": True, "singularName": "", "verbs": ["get"]}
+        there = {
+            "/apis/apps/v1": {"kind": "APIResourceList", "groupVersion": "apps/v1", "resources": [known]},
+            "/apis/apps/v1/namespaces/default/deployments/gridline-dedup": {
+                "kind": "Deployment",
+                "apiVersion": "apps/v1",
+                "metadata": {"name": "gridline-dedup", "namespace": "default"},
+                "spec": {"replicas": 7},
+            },
+        }
+        gone = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
+        answer = there.get(self.path.partition("?")[0], gone)
+        self.send_response(404 if answer is gone else 200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Path]:
+    """The kubeconfig of a cluster in which dedup runs."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), OneDeployment) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        file = tmp_path / "kubeconfig"
+        file.write_text(
+            f"""{{apiVersion: v1, kind: Config, current-context: it, contexts: [{{name: it, context: {{cluster: it}}}}],
+            clusters: [{{name: it, cluster: {{server: "http://127.0.0.1:{server.server_address[1]}"}}}}]}}""",
+            encoding="utf-8",
+        )
+        yield file
+        server.shutdown()
+
+
+@needs_helm
+@pytest.mark.parametrize(("least", "runs"), [(2, 7), (9, 9)])
+def test_scaling_that_is_switched_on_takes_no_process_away(cluster: Path, least: int, runs: int):
+    """A number that was there and is left out becomes 1: in a storm, of all times, all others would be taken away."""
+    grown = f"keda.enabled=true,services.dedup.replicas={least},services.dedup.maxReplicas=24"
+    done = helm("-f", str(values_of("least")), "--set", grown, "--dry-run=server", cluster=cluster)
+    assert done.returncode == 0, done.stderr
+    found = {
+        one["metadata"]["name"]: one for one in yaml.safe_load_all(done.stdout) if one and "replicas" in one["spec"]
+    }
+    assert found["gridline-dedup"]["spec"]["replicas"] == runs
+    assert found["gridline-router"]["spec"]["replicas"] == 2, "which nobody scales"
 
 
 @needs_helm
@@ -187,7 +264,44 @@ def test_every_setting_is_one_the_service_reads_and_the_service_takes_them(case:
     assert settings.http_port == port["containerPort"] == kind.model_fields["http_port"].default
     assert of_kind(case, "Service")[service]["spec"]["ports"][0]["port"] == port["containerPort"]
     patience = pod(case, service)["spec"]["terminationGracePeriodSeconds"]
-    assert patience > settings.drain_seconds + CLOSING_SECONDS
+    assert patience > seconds_before_the_end(case, service) + settings.drain_seconds + CLOSING_SECONDS
+
+
+@both
+@each
+def test_who_still_has_its_address_is_served_until_all_have_forgotten_it(case: str, service: str):
+    """The end is told to the process and to those who send it requests at the same time; the process shuts at once."""
+    assert seconds_before_the_end(case, service) >= 5
+
+
+@both
+@each
+def test_a_node_can_be_emptied_also_while_nobody_is_ready(case: str, service: str):
+    """With Kafka away nobody is: by default no pod could be evicted then, nor Kafka's node mended."""
+    assert of_kind(case, "PodDisruptionBudget")[service]["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+@both
+@each
+def test_its_processes_are_apart_by_node_and_by_zone(case: str, service: str):
+    apart = pod(case, service)["spec"]["topologySpreadConstraints"]
+    assert {one["topologyKey"] for one in apart} == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+    for one in apart:
+        assert one["labelSelector"] == of_kind(case, "Deployment")[service]["spec"]["selector"]
+
+
+@both
+@each
+def test_no_setting_is_made_of_the_names_of_other_services(case: str, service: str):
+    """Kubernetes would make GRIDLINE_ROUTER_PORT=tcp://… and the like of them, in the words of our settings."""
+    assert pod(case, service)["spec"]["enableServiceLinks"] is False
+
+
+@both
+def test_who_faces_the_world_has_no_key_to_the_database(case: str):
+    assert "GRIDLINE_POSTGRES_DSN" not in environment(case, "intake"), "it has no use for it"
+    for service in ("router", "dedup", "notify"):
+        assert "GRIDLINE_POSTGRES_DSN" in environment(case, service)
 
 
 @both
@@ -288,6 +402,41 @@ def test_topics_and_schemas_are_made_before_anything_runs():
             [Path(sys.executable).parent / command, *words, "--help"], check=False, capture_output=True, text=True
         )
         assert told.returncode == 0, told.stderr
+
+
+def test_nothing_is_erased_unless_it_is_said():
+    assert not of_kind("least", "CronJob")
+
+
+def test_what_is_old_is_erased_day_by_day_photos_too_and_it_is_written_down_who_did_it():
+    job = of_kind("most", "CronJob")["forget"]["spec"]
+    assert len(job["schedule"].split()) == 5
+    assert job["concurrencyPolicy"] == "Forbid"
+    template = job["jobTemplate"]["spec"]["template"]
+    [one] = template["spec"]["containers"]
+    given = {each["name"]: each.get("value") for each in one["env"]}
+    assert set(given) == {"GRIDLINE_POSTGRES_DSN", "GRIDLINE_PHOTOS_FOLDER"}
+    assert {"name": "photos", "mountPath": given["GRIDLINE_PHOTOS_FOLDER"]} in one["volumeMounts"]
+    assert given["GRIDLINE_PHOTOS_FOLDER"] == environment("most", "intake")["GRIDLINE_PHOTOS_FOLDER"]
+    assert {each["name"] for each in one["volumeMounts"]} == {each["name"] for each in template["spec"]["volumes"]}
+    assert one["command"] == ["gridline", "forget", "--older-than", "1095d", "--yes", "--by", "gridline-forget"]
+    told = subprocess.run(
+        [Path(sys.executable).parent / "gridline", *one["command"][1:], "--help"], check=False, capture_output=True
+    )
+    assert told.returncode == 0, told.stderr
+    for service in OURS:
+        chosen = of_kind("most", "Service")[service]["spec"]["selector"]
+        assert not chosen.items() <= template["metadata"]["labels"].items(), "nobody sends it requests"
+
+
+def test_settings_that_nobody_may_read_come_from_a_secret():
+    assert container("most", "notify")["envFrom"] == [{"secretRef": {"name": "notify-webhook"}}]
+    assert "envFrom" not in container("least", "notify")
+
+
+def test_a_start_does_not_go_through_all_photos_that_were_ever_taken():
+    """By default every file of a volume is given to the group at every start of a pod."""
+    assert pod("most", "intake")["spec"]["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
 
 
 def test_the_world_reaches_the_doors_and_the_form_but_not_the_figures():

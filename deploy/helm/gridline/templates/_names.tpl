@@ -21,10 +21,12 @@ securityContext:
 
 {{- define "gridline.pod" -}}
 automountServiceAccountToken: false
+enableServiceLinks: false  # GRIDLINE_ROUTER_PORT=tcp://… and the like, which are no settings of ours
 securityContext:
   runAsNonRoot: true
   runAsUser: 10001
   fsGroup: 10001
+  fsGroupChangePolicy: OnRootMismatch  # else every start goes through all the photos
   seccompProfile: {type: RuntimeDefault}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
@@ -40,8 +42,8 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{- /* Where Kafka and PostgreSQL are, for services and the preparation alike. */ -}}
-{{- define "gridline.addresses" -}}
+{{- /* Where Kafka is, for services and jobs alike. */ -}}
+{{- define "gridline.kafka" -}}
 - name: GRIDLINE_KAFKA_BOOTSTRAP
   value: {{ required "kafka.bootstrap is missing: host:port of your brokers" .Values.kafka.bootstrap | quote }}
 - name: GRIDLINE_KAFKA_SECURITY
@@ -61,6 +63,10 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 - name: GRIDLINE_TOPIC_PREFIX
   value: {{ .Values.kafka.topicPrefix | quote }}
+{{- end }}
+
+{{- /* Where PostgreSQL is, for all but intake, which has no use for it and faces the world. */ -}}
+{{- define "gridline.postgres" -}}
 - name: GRIDLINE_POSTGRES_DSN
   valueFrom: {secretKeyRef: {name: {{ required "postgres.existingSecret is missing: a Secret with the key dsn" .Values.postgres.existingSecret }}, key: dsn}}
 {{- end }}
