@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from uuid import UUID  # noqa: TC003 - pydantic reads it
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr, StringConstraints
+from pydantic import BeforeValidator, Field, StrictBool, StrictStr, StringConstraints
 
 from services.contracts.values import Channel, Name
 from services.intake.channels.contact import TIMED_BY_US, Accepted, NotAContact, contact_of, heard_of, reply_to
@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 Number = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 -]{3,32}$")]
 Content = Annotated[StrictStr, StringConstraints(max_length=20_000)]
 """Gateways that read 7-bit or 16-bit text amiss put NUL between the letters: it is left out, and the words count."""
-Code = StrictInt | StrictStr | None
-"""What stands beside the words: a number or text, as the gateway pleases."""
+Code = Annotated[
+    int | str | None, BeforeValidator(lambda said: said if isinstance(said, int | str | None) else str(said))
+]
+"""What stands beside the words: a number or text, as the gateway pleases. Whatever it is, the words count."""
 _LONGEST_TEXT: Final = 4000
 _LONGEST_DETAIL: Final = 100
 _YEARS: Final = range(1970, 2200)
@@ -49,10 +51,8 @@ class AliyunUp(Payload):
 
     phone_number: Number
     content: Content
-    send_time: StrictStr | None = Field(default=None, description="YYYY-MM-DD HH:MM:SS without an offset")
-    dest_code: Code = None
+    send_time: Code = Field(default=None, description="YYYY-MM-DD HH:MM:SS without an offset")
     sequence_id: Code = None
-    sign_name: Code = None
 
 
 class VolcengineUp(Payload):
@@ -270,7 +270,7 @@ def _told(time: Code, now: datetime) -> Code:
     return f"arrived:{math.floor(now.timestamp() / SPAN.total_seconds())}" if time in _NOTHING else time
 
 
-def _civil(text: str | None, source: SmsSource) -> datetime | None:
+def _civil(text: object, source: SmsSource) -> datetime | None:
     """Read a time without an offset; None where it cannot be read: a customer's words do not wait for a date."""
     moment = _iso(text)
     return moment.replace(tzinfo=source.default_offset) if moment is not None and moment.tzinfo is None else moment
