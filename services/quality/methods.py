@@ -14,6 +14,7 @@ from services.dedup import replay_reports
 from services.dedup.replay import Replay
 from services.dedup.rules_file import CLASSES
 from services.quality import baselines
+from services.quality.asked import asked
 from services.quality.baselines import HALF_AN_HOUR
 from services.quality.judge import Order, Outcome, judge
 from services.quality.oracles import by_known_faults, last_word, true_faults
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from services.quality.storms import StormFiles
 
 ENGINE: Final = "Gridline"
+ASKED: Final = "Gridline, and people ask"
 BASELINES: Final = (
     "no merging",
     "feeder + 30 min",
@@ -46,7 +48,7 @@ ORACLES: Final = (
     "all reports at once",
     "places that were said, true faults",
 )
-METHODS: Final = (ENGINE, *BASELINES, *ORACLES)
+METHODS: Final = (ENGINE, ASKED, *BASELINES, *ORACLES)
 
 
 class Compared(NamedTuple):
@@ -136,6 +138,7 @@ def compare(
 
     ways: dict[str, Callable[[], Outcome]] = {
         ENGINE: lambda: outcome_of(replayed()),
+        ASKED: lambda: outcome_of(run_engine(storm, asked(storm, prepared, hear), rules)),
         "no merging": lambda: baselines.no_merging(reports),
         "feeder + 30 min": lambda: baselines.by_key(reports, baselines.feeder, HALF_AN_HOUR),
         "transformer + 30 min": lambda: baselines.by_key(reports, baselines.transformer, HALF_AN_HOUR),

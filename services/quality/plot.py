@@ -9,7 +9,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from services.quality.methods import BASELINES, ENGINE, ORACLES
+from services.quality.methods import ASKED, BASELINES, ENGINE, ORACLES
 from services.quality.spread import holds_of, mean_of
 
 if TYPE_CHECKING:
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 _WIDE, _HIGH = 300.0, 240.0
 _LEFT, _TOP, _GAP, _FOOT = 52.0, 34.0, 58.0, 46.0
 _LINE, _LABEL_WIDE = 10.0, 70.0  # of a label
-_COLOURS: Final = {ENGINE: "#c2410c"} | dict.fromkeys(BASELINES, "#475569") | dict.fromkeys(ORACLES, "#15803d")
+_COLOURS: Final = (
+    {ENGINE: "#c2410c", ASKED: "#c2410c"} | dict.fromkeys(BASELINES, "#475569") | dict.fromkeys(ORACLES, "#15803d")
+)
 _SHORT: Final = {
+    ASKED: "people ask",
     "no merging": "none",
     "feeder + 30 min": "feeder",
     "transformer + 30 min": "transformer",

@@ -162,7 +162,15 @@ In brackets: 95 % interval of the mean over seeds (Student).
   moment an own order named the true device, if ever.
 - **Churn**: orders a report was under beyond its first.
 
-The definitions of duplicates and hidden faults are our own: nobody in the field publishes any. Bounds are in *italics*:
+The definitions of duplicates and hidden faults are our own: nobody in the field publishes any.
+
+*Gridline* is the engine alone: a report that it cannot place stays with people, and counts as lost. *Gridline, and
+people ask* is the same engine with what its queue for such reports (`locate`) is for: ten minutes after they reported,
+everybody who was not placed has told an agent where they live, and the report is merged then. Not asked, and so still
+lost, is who left a web form without a number, and who spoke of the voltage or the meter instead of an outage; danger
+has its own agent at once and is not counted here. That all others are reached, and say it right, is an assumption.
+
+Bounds are in *italics*:
 
 - *True places, true faults*: every caller's home and every fault's device, start and end are known.
 - *Resolved places, true faults*: the same faults with the places that Gridline resolves. The difference to the first

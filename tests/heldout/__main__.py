@@ -67,6 +67,9 @@ ROWS: Final[dict[str, Callable[[Sequence[Measured]], str]]] = {
     "hazards absorbed, of all": _absorbed,
     "not placed": _percent("unplaced"),
     "say nothing placeable": _percent("silent"),
+    "once people have asked: B³ F1": _number("asked_b3_f1", 3, most=1),
+    "spare orders a fault, then": _number("asked_spare_per_fault", 2),
+    "no own order, then": _percent("asked_hidden"),
 }
 
 

@@ -58,8 +58,9 @@ def measure(job: Job, folder: Path) -> Measured:
     replayed = _gridline("replay", *(word for name, path in files.items() for word in (f"--{name}", str(path))))
     if "left out" in replayed.stderr or "name nothing in the network" in replayed.stdout:
         raise ProductError(f"{job.name}: gridline replay left out a part:\n{replayed.stdout}{replayed.stderr}")
-    (figures,) = json.loads(_gridline("score", "--json", str(folder)).stdout)
-    figures |= {"customers": customers, "silent": silent(folder / "truth.csv")}
+    (figures,) = json.loads(_gridline("score", "--json", "--ask", str(folder)).stdout)
+    asked = {f"asked_{name}": value for name, value in figures.pop("asked").items()}
+    figures |= {"customers": customers, "silent": silent(folder / "truth.csv")} | asked
     return Measured(job, figures)
 
 

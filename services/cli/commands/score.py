@@ -16,7 +16,7 @@ from services.grid.csv_file import NetworkFileError
 from services.quality.hearing import hearing
 from services.quality.judge import Order, Outcome, judge
 from services.quality.losses import Cause, losses
-from services.quality.methods import BASELINES, compare, prepare
+from services.quality.methods import ASKED, BASELINES, compare, prepare
 from services.quality.placed import first_arrivals, says_where
 from services.quality.spread import spread
 from services.quality.storms import read_rows, read_storm
@@ -37,6 +37,7 @@ def score(
     ],
     as_json: Json = False,
     explain: Annotated[bool, typer.Option(help="Also break the losses down by cause.")] = False,
+    ask: Annotated[bool, typer.Option(help="Also as it is once people have asked those whom nothing placed.")] = False,
     baselines: Annotated[bool, typer.Option(help="Also compare with simpler methods.")] = False,
 ) -> None:
     """Score how right merging was: B-cubed, orders for each true fault, faults nobody was sent to, and more.
@@ -50,13 +51,14 @@ def score(
 
       gridline score /tmp/storm-1 /tmp/storm-2 /tmp/storm-3
 
-      gridline score --explain --baselines /tmp/storm
+      gridline score --explain --ask --baselines /tmp/storm
     """
     with progress() as display:
         read = [_of_folder(folder) for folder in display.track(folders, description="storms")]
         try:
             lost = [_lost(*one) for one in display.track(read, description="losses")] if explain else []
-            others = [_others(storm) for storm, _ in display.track(read, description="baselines")] if baselines else []
+            ways = (*([ASKED] if ask else []), *(BASELINES if baselines else []))
+            others = [_others(storm, ways) for storm, _ in display.track(read, description="others")] if ways else []
         except RulesError as error:
             raise CommandError(str(error), "Correct these lines and run it again.") from None
     found = [_figures(*one) for one in read]
@@ -64,8 +66,11 @@ def score(
         figures: list[dict[str, object]] = [dict(one.as_json()) for one in found]
         for one, of in zip(figures, lost, strict=False):
             one["lost"] = of._asdict()
-        for one, ways in zip(figures, others, strict=False):
-            one["baselines"] = {name: way.as_json() for name, way in ways.items()}
+        for one, other in zip(figures, others, strict=False):
+            if ask:
+                one["asked"] = other.pop(ASKED).as_json()
+            if baselines:
+                one["baselines"] = {name: way.as_json() for name, way in other.items()}
         print_json(figures)
     else:
         show_figures(found, without=_ONLY_LIVE)
@@ -118,9 +123,9 @@ def _lost(storm: StormFiles, outcome: Outcome) -> Losses:
     return losses(storm, prepared, outcome, lambda event: says_where(storm, lines[event]))
 
 
-def _others(storm: StormFiles) -> dict[str, Figures]:
+def _others(storm: StormFiles, ways: Sequence[str]) -> dict[str, Figures]:
     rules = load_rules(read_settings(DedupSettings).thresholds_file)  # baselines have none
-    return compare(storm, rules, hearing(), only=BASELINES).figures
+    return compare(storm, rules, hearing(), only=ways).figures
 
 
 _THESE: Final = "orders.csv"
@@ -134,7 +139,7 @@ _COMPARED: Final = {
 
 
 def _show_others(found: Sequence[Mapping[str, Figures]]) -> None:
-    """Show what was done beside what simpler ways make of the same reports at the same places, in the mean."""
+    """Show what was done beside what other ways make of the same reports, in the mean."""
     rows = []
     for method in found[0]:
         values = [of[method].as_json() for of in found]

@@ -289,6 +289,10 @@ def test_a_storm_by_name_is_scored_from_its_files_as_from_the_replay(gridline, t
     (both,) = json.loads(gridline("score", "--baselines", folders[1], "--json")[1])
     assert both["baselines"]["no merging"]["b3_f1"] < both["baselines"]["feeder + 30 min"]["b3_f1"]
     assert both["baselines"]["no merging"]["spare_per_fault"] > both["spare_per_fault"]
+    (asked,) = json.loads(gridline("score", "--ask", folders[1], "--json")[1])
+    assert asked["asked"]["unplaced"] < asked["unplaced"]
+    assert asked["asked"]["b3_f1"] > asked["b3_f1"] == both["b3_f1"]
+    assert "Gridline, and people ask" in gridline("score", "--ask", "--baselines", folders[1])[1]
     (folders[0] / "orders.csv").write_text("order_id,incident_id,issued_at,device,superseded_by\n")
     code, _, err = gridline("score", folders[0])
     assert code == Exit.REFUSED

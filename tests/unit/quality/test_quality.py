@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from services.contracts.values import Channel
 from services.dedup.replay_files import Restoration
 from services.dedup.replay_reports import Served, load_served
 from services.dedup.rules_file import load_rules
 from services.grid.network_file import write_customers, write_devices
 from services.quality import baselines
+from services.quality.asked import asked
 from services.quality.hearing import hearing
 from services.quality.judge import Order, Outcome, judge
 from services.quality.losses import Cause, losses
 from services.quality.matrix import SEEDS, Job, read_runs, run, run_all, write_runs
-from services.quality.methods import ENGINE, METHODS, ORACLES, compare, outcome_of, prepare, run_engine
+from services.quality.methods import ASKED, ENGINE, METHODS, ORACLES, compare, outcome_of, prepare, run_engine
 from services.quality.oracles import Known, by_known_faults
 from services.quality.placed import Placed, first_arrivals, placed, says_where
 from services.quality.plot import holds_plot, methods_plot
@@ -246,6 +249,34 @@ def test_who_knows_more_merges_better_and_doing_less_is_worse(mini) -> None:
     assert found["no merging"].spare_per_fault > found[ENGINE].spare_per_fault
     assert found["feeder + 30 min"].hidden_in_another > found[ENGINE].hidden_in_another
     assert found[ENGINE].hazards_absorbed == 0
+    assert found[ASKED].hazards_absorbed == 0
+    assert 0 < found[ASKED].unplaced < found[ENGINE].unplaced / 2, "most are asked"
+    assert found[ENGINE].b3_f1 < found[ASKED].b3_f1 <= found["true places, Gridline online"].b3_f1
+    assert found[ENGINE].hidden >= found[ASKED].hidden
+
+
+def test_who_is_asked_where_they_live_is_heard_later_and_nobody_else_is_asked(mini) -> None:
+    by_themselves = prepare(mini, mini.lines, hearing())
+    answered = {one.event_id: one for one in asked(mini, by_themselves, hearing())}
+    lines = {line.event_id: line for line in mini.lines}
+    counts = Counter()
+    for one in by_themselves:
+        found, truth = answered[one.event_id], mini.truth[one.event_id]
+        if found == one:
+            counts["as they were"] += 1
+            if one.message is None:
+                silent = lines[one.event_id].channel is Channel.WEB and lines[one.event_id].phone is None
+                counts["not asked"] += 1
+                assert silent or truth.kind is Kind.HAZARD or hearing()(lines[one.event_id].text).other_fault
+            continue
+        counts["asked"] += 1
+        assert one.message is None or one.message.place.transformer_id is None
+        assert found.message.place.account_id == truth.account
+        assert found.message.place.transformer_id == truth.transformer
+        assert found.received_at == found.message.received_at == one.received_at + timedelta(minutes=10)
+        assert found.message.reported_at <= one.received_at
+    assert min(counts["asked"], counts["not asked"]) > 0
+    assert [one.received_at for one in answered.values()] == sorted(one.received_at for one in answered.values())
 
 
 def test_the_causes_of_what_is_lost_add_up_to_what_the_figures_lack(mini) -> None:
