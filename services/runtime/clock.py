@@ -95,6 +95,13 @@ def told(instant: datetime, asked: float) -> float:
     return -ahead
 
 
+def leave() -> bool:
+    """Go by the host's clock, until somebody tells again; return whether that is new."""
+    global _held
+    left, _held = _held, None
+    return left is not None
+
+
 def monotonic() -> float:
     """Return seconds on a clock that never goes back, for measuring durations."""
     return time.monotonic()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -35,11 +34,13 @@ from services.runtime.partitioning import partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from aiokafka.producer.message_accumulator import BatchBuilder
     from aiokafka.structs import RecordMetadata
 
     from services.contracts.envelope import Outgoing
+    from services.runtime.brokers_time import BrokersTime
     from services.runtime.settings import ServiceSettings
 
 _STOP_SECONDS: Final = 5.0
@@ -72,7 +73,7 @@ def refuse_oversize(outgoing: Outgoing) -> None:
         raise RefusedError(Refusal.OVERSIZE, f"the record for {outgoing.topic} has {size} bytes")
 
 
-def _compare_clocks(before: datetime, asked: float, acknowledged: RecordMetadata, *, tells_time: bool) -> None:
+def _compare_clocks(before: datetime, asked: float, acknowledged: RecordMetadata, taken_in: BrokersTime | None) -> None:
     """Note how far this host's clock is off the broker's, which stamped the record between ``before`` and now.
 
     Where the stamp lies between them, the clocks may agree; where it does not, they are apart by at least the rest.
@@ -82,8 +83,8 @@ def _compare_clocks(before: datetime, asked: float, acknowledged: RecordMetadata
     stamped = acknowledged.timestamp / 1000
     ahead, behind = before.timestamp() - stamped, stamped - clock.of_host().timestamp()
     metrics.CLOCK_AHEAD.set(ahead if ahead > 0 else -max(0.0, behind))
-    if tells_time and (by := clock.told(datetime.fromtimestamp(stamped, UTC), asked)):
-        _log.warning("time_taken_from", what="kafka", seconds=round(by, 1))
+    if taken_in is not None:
+        taken_in.heard(acknowledged.topic_partition, stamped, asked)
 
 
 def _refused(topics: Iterable[str], answers: Iterable[BaseException | None]) -> dict[str, str]:
@@ -127,8 +128,8 @@ class Producer:
     def __init__(self, settings: ServiceSettings, *, linger_ms: int = 0) -> None:
         self._settings = settings
         self._linger_ms = linger_ms
-        self.tells_time = False
-        """Whether this process takes the time from Kafka: it has no database."""
+        self.time: BrokersTime | None = None
+        """Of a process that takes the time from Kafka: it has no database."""
         self._producer: AIOKafkaProducer | None = None
         self._building = asyncio.Lock()
         self._retired: set[asyncio.Task[None]] = set()
@@ -199,7 +200,7 @@ class Producer:
                     headers=list(outgoing.headers),
                 )
                 # Our deadline ends this waiting, not the delivery: aiokafka goes on with it.
-                _compare_clocks(before, asked, await sent, tells_time=self.tells_time)
+                _compare_clocks(before, asked, await sent, self.time)
         except (TimeoutError, KafkaError) as error:
             raise self._unavailable(error, producer, seconds) from error
 
@@ -225,7 +226,7 @@ class Producer:
                 if refused := _refused([topic for topic, _ in waits], ended):
                     self._discard(producer, next(filter(None, ended)))
                 elif waits:
-                    _compare_clocks(before, asked, waits[-1][1].result(), tells_time=self.tells_time)
+                    _compare_clocks(before, asked, waits[-1][1].result(), self.time)
         except (TimeoutError, KafkaError) as error:
             raise self._unavailable(error, producer, seconds) from error
         if reasons | refused:

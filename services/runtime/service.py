@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 
 from services.runtime import clock, failpoints, logs, metrics, outbox, positions, rehearsal, retention, silent_sessions
 from services.runtime.batch import Transactor
+from services.runtime.brokers_time import BrokersTime
 from services.runtime.collecting import Collector
 from services.runtime.consumer import Consumer
 from services.runtime.errors import HaltError, StuckError, UnavailableError
@@ -238,7 +239,7 @@ class _Service:
     ) -> None:
         """Open the database and build the room; wait for Postgres as long as it takes."""
         producer = self._producer if wants_producer else None
-        self._producer.tells_time = schema_sql is None
+        self._producer.time = BrokersTime() if schema_sql is None else None
         while True:
             try:
                 if schema_sql is not None and self._pool is None:
