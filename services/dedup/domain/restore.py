@@ -14,13 +14,14 @@ from datetime import timedelta
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+from services.contracts.values import IncidentState
 from services.dedup.domain import events as e
 from services.dedup.domain.incident import Standing
 from services.dedup.domain.relook import Piece, as_one, partition
 from services.dedup.domain.rule import Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from services.dedup.domain.draft import Draft
@@ -97,18 +98,30 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
     evidence: Evidence = {"device": device, "restored_at": at.isoformat()}
     for other in others:
         draft.absorb(other, survivor, Rule.POWER_BACK, evidence)
-    taken: list[Report] = []
-    for incident, under in larger:
-        whole, rest = _without(state, incident, under, at)
-        if _own_outage(state, whole, rest, device, under, at):
-            draft.take_out(under, incident, survivor.incident_id, Rule.RESTORED_INSIDE, evidence)
-            taken += under
-            _go_on(draft, incident, rest, under, survivor, evidence)
+    taken = _take_its_share(draft, larger, survivor, device, at)
     reports = [report for incident in group for report in incident.reports.values()] + taken
     if survivor.device.id != device:
         draft.stand_at(survivor, device, reports, Rule.POWER_BACK, evidence)
     draft.learn(device, Standing.of(reports) if others or taken else survivor.standing, at)
     draft.close(survivor, at, Rule.POWER_BACK)
+
+
+def _take_its_share(
+    draft: Draft, larger: Iterable[tuple[Incident, list[Report]]], survivor: Incident, device: str, at: datetime
+) -> list[Report]:
+    """Let an outage that is over take from larger open ones what was its own, and return that."""
+    evidence: Evidence = {"device": device, "restored_at": at.isoformat()}
+    taken: list[Report] = []
+    for incident, under in larger:
+        if len(under) == len(incident.reports) and _is_known_above(incident, device):
+            _step(draft, incident, device, at)
+            continue
+        whole, rest = _without(draft.state, incident, under, at)
+        if _own_outage(draft.state, whole, rest, device, under, at):
+            draft.take_out(under, incident, survivor.incident_id, Rule.RESTORED_INSIDE, evidence)
+            taken += under
+            _go_on(draft, incident, rest, under, survivor, evidence)
+    return taken
 
 
 def _close_each(draft: Draft, incidents: Sequence[Incident], at: datetime) -> None:
@@ -161,7 +174,7 @@ def _of_the_outage(
     start, explained = explained_by_one(state, free, starts, lead, now)
     group = explained if core is None else [core, *explained]
     group.sort(key=lambda incident: incident.opened_seq)
-    before = [incident for incident in group if incident is not core and _arrived_before(incident, start - lead)]
+    before = [incident for incident in group if _arrived_before(incident, start - lead)]
     return [incident for incident in group if incident not in before], before
 
 
@@ -230,12 +243,12 @@ def _part(
     state = draft.state
     evidence: Evidence = {"device": device, "restored_at": at.isoformat()}
     taken = state.by_device.get(device, incident.incident_id) != incident.incident_id
-    if len(under) == len(incident.reports):
+    if len(under) == len(incident.reports) and not _is_known_above(incident, device):
         if incident.device.id != device and not taken:
             draft.stand_at(incident, device, under, Rule.POWER_BACK, evidence)
         draft.close(incident, at, Rule.POWER_BACK)
         return
-    if taken or _is_told_in_steps(state, incident, at):
+    if taken or len(under) == len(incident.reports) or _is_told_in_steps(state, incident, at):
         _step(draft, incident, device, at)
         return
     whole, rest = _without(state, incident, under, at)
@@ -245,6 +258,11 @@ def _part(
         return
     _ended_inside(draft, incident, Piece(device, tuple(under), 0.0), at, evidence, account)
     _stay(draft, incident, rest, evidence)
+
+
+def _is_known_above(incident: Incident, device: str) -> bool:
+    """Tell whether a crew, a person or a breaker said that an incident is of more than a device, whoever called."""
+    return incident.state is IncidentState.CONFIRMED and incident.device.id != device
 
 
 def _ended_inside(
