@@ -14,12 +14,33 @@ from services.contracts.messages import OutageReported, ReportSettled, TicketRou
 from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, REPORT_SETTLED, TICKET_ROUTED
 from services.contracts.values import Channel
 from services.router.tree.keys import DEVELOPMENT_KEYS
+from tests.integration.router.seat import Seat, question
 from tests.unit.router.making import NOON, contact
 
 if TYPE_CHECKING:
+    from deploy.native.kafka import KafkaBroker
     from tests.integration.router.process import Router
 
 pytestmark = pytest.mark.integration
+
+
+async def test_an_agent_works_on_while_kafka_is_away(running: Router, kafka_broker: KafkaBroker) -> None:
+    """What waits is in the database; what becomes of it is told when Kafka is back."""
+    said = question("1")
+    running.start()
+    await running.say(CONTACT_RECEIVED, said)
+    await running.counted(lambda seen: seen["accepted"] == 1)
+    kafka_broker.pause()
+    async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=10) as doors:
+        while (await doors.get("/readyz")).status_code == 200:
+            await asyncio.sleep(0.2)
+        ann = await Seat(doors, "ann").begin("consultation")
+        assert (await ann.claim()).json()["ticket_id"] == str(said.ticket_id)
+        assert (await ann.do("complete", said.ticket_id, outcome="solved")).status_code == 200
+        assert (await doors.get("/readyz")).status_code == 503
+    kafka_broker.resume()
+    await running.counted(lambda seen: seen["accepted"] == 1)
+    assert (await running.published(TICKET_ROUTED))[-1].state == "closed"
 
 
 async def test_contacts_become_tickets_and_reports_and_every_one_is_counted(running: Router) -> None:

@@ -33,6 +33,7 @@ KEPT = Path(__file__).parent / "helm"
 CASES = ("least", "most")
 HELM = shutil.which("helm")
 CLOSING_SECONDS = 10  # services.runtime.service closes its connections after the drain
+TEN_MINUTES = 600  # a container that ran so long is started again at once, however often it ended before
 CREDENTIALS = {"intake": "sources.yaml", "router": "keys.yaml", "dedup": "dedup_keys.yaml", "notify": "wechat.yaml"}
 
 
@@ -279,6 +280,26 @@ def test_who_still_has_its_address_is_served_until_all_have_forgotten_it(case: s
 def test_a_node_can_be_emptied_also_while_nobody_is_ready(case: str, service: str):
     """With Kafka away nobody is: by default no pod could be evicted then, nor Kafka's node mended."""
     assert of_kind(case, "PodDisruptionBudget")[service]["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+@both
+@pytest.mark.parametrize("service", ["router", "dedup", "notify"])
+def test_agents_and_dispatchers_find_somebody_while_kafka_is_away(case: str, service: str):
+    """By /readyz nobody would be left to ask, and what they ask is in the database (test_loop.py works so).
+
+    The next process is exchanged when this one reads its partitions; and one that cannot yet is not killed so soon
+    that the cluster starts it less and less often.
+    """
+    one = container(case, service)
+    assert one["startupProbe"]["httpGet"]["path"] == "/readyz"
+    assert one["startupProbe"]["periodSeconds"] * one["startupProbe"]["failureThreshold"] > TEN_MINUTES
+    assert one["readinessProbe"]["httpGet"]["path"] == one["livenessProbe"]["httpGet"]["path"] == "/healthz"
+
+
+@both
+def test_contacts_are_sent_to_an_intake_that_reaches_kafka(case: str):
+    assert container(case, "intake")["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert container(case, "intake")["livenessProbe"]["httpGet"]["path"] == "/healthz"
 
 
 @both
