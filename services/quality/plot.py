@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.quality.methods import ASKED, BASELINES, ENGINE, ORACLES
 from services.quality.spread import holds_of, mean_of
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _WIDE, _HIGH = 300.0, 240.0
 _LEFT, _TOP, _GAP, _FOOT = 52.0, 34.0, 58.0, 46.0
+_ROW = _TOP + _HIGH + _FOOT
 _LINE, _LABEL_WIDE = 10.0, 70.0  # of a label
 _COLOURS: Final = (
     {ENGINE: "#c2410c", ASKED: "#c2410c"} | dict.fromkeys(BASELINES, "#475569") | dict.fromkeys(ORACLES, "#15803d")
@@ -39,11 +40,30 @@ _SHORT: Final = {
 }
 
 
+class _View(NamedTuple):
+    """What a row of panels shows."""
+
+    title: str
+    methods: Sequence[str]
+    step: int
+    """Of the ticks along x, in per cent."""
+    ticks: Sequence[float]
+    beyond: float
+    """How far y goes beyond the least and the largest, as a factor."""
+
+
+_VIEWS: Final = (
+    _View("", (ENGINE, *BASELINES), 20, (0.2, 0.5, 1, 2, 5, 10, 20), 1.25),
+    _View(", near Gridline, with its bounds", (ENGINE, ASKED, *ORACLES), 2, (0.8, 0.9, 1, 1.1, 1.2, 1.3), 1.05),
+)
+
+
 class _Panel:
     """One set of axes; x linear from 0, y linear from 0 or logarithmic."""
 
-    def __init__(self, place: int, title: str, x_most: float, y_least: float, y_most: float) -> None:
-        self.x0, self.y0 = _LEFT + place * (_WIDE + _GAP), _TOP
+    def __init__(self, place: int, title: str, x_most: float, y_least: float, y_most: float, row: int = 0) -> None:
+        self.x0, self.y0 = _LEFT + place * (_WIDE + _GAP), _TOP + row * _ROW
+        self.ends_at = self.y0 + _HIGH + _FOOT
         self.x_most, self.y_least, self.y_most = x_most, y_least, y_most
         self.labels: list[tuple[float, float]] = []
         self.parts = [
@@ -97,7 +117,10 @@ class _Panel:
 
 
 def methods_plot(runs: Sequence[Run]) -> str:
-    """Return orders issued for each fault (logarithmic) against faults without an own order, a panel a preset."""
+    """Return orders issued for each fault (logarithmic) against faults without an own order, a column a preset.
+
+    Above, the engine among the baselines; below, the corner in which it is, with its bounds.
+    """
     presets = list(dict.fromkeys(one.preset for one in runs))
     found = {
         (preset, method): (
@@ -108,19 +131,24 @@ def methods_plot(runs: Sequence[Run]) -> str:
         for method in _COLOURS
         if any(one.preset == preset and one.method == method for one in runs)
     }
-    x_most = 10 * math.ceil(max(x for x, _ in found.values()) / 10 + 0.5)
-    y_most = max(y for _, y in found.values()) * 1.25
-    y_least = min(0.5, 0.8 * min(y for _, y in found.values()))
-    panels = []
-    for place, preset in enumerate(presets):
-        panel = _Panel(place, preset, x_most, y_least, y_most)
-        ticks = [tick for tick in (0.2, 0.5, 1, 2, 5, 10, 20) if y_least <= tick <= y_most]
-        panel.axes(range(0, x_most + 1, 20), ticks, "faults without an own order", "orders a fault", " %")
-        for method, colour in _COLOURS.items():
-            if (preset, method) in found:
-                name = _SHORT.get(method, method)
-                panel.dot(*found[preset, method], colour, name, 6 if method == ENGINE else 4)
-        panels.append(panel)
+    panels: list[_Panel] = []
+    for view in _VIEWS:
+        shown = {at: where for at, where in found.items() if at[1] in view.methods}
+        if not shown or (panels and {method for _, method in shown} == {ENGINE}):
+            continue
+        row = len(panels) // len(presets)
+        x_most = view.step * math.ceil(max(x for x, _ in shown.values()) / view.step + 0.4)
+        y_least, y_most = (view.beyond**way * most(y for _, y in shown.values()) for way, most in ((-1, min), (1, max)))
+        for place, preset in enumerate(presets):
+            panel = _Panel(place, preset + view.title, x_most, y_least, y_most, row)
+            ticks = [tick for tick in view.ticks if y_least <= tick <= y_most]
+            x_ticks = range(0, x_most + 1, view.step)
+            panel.axes(x_ticks, ticks, "faults without an own order", "orders a fault", " %")
+            for method in view.methods:
+                if (preset, method) in shown:
+                    name, radius = _SHORT.get(method, method), 6 if method == ENGINE else 4
+                    panel.dot(*shown[preset, method], _COLOURS[method], name, radius)
+            panels.append(panel)
     return _svg(panels)
 
 
@@ -160,8 +188,7 @@ _STYLE: Final = (
 
 
 def _svg(panels: Sequence[_Panel]) -> str:
-    wide = _LEFT + len(panels) * _WIDE + (len(panels) - 1) * _GAP + 20
-    high = _TOP + _HIGH + _FOOT
+    wide, high = max(panel.x0 for panel in panels) + _WIDE + 20, max(panel.ends_at for panel in panels)
     body = "\n".join(part for panel in panels for part in panel.parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {high:.0f}">'

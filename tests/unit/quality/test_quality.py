@@ -317,6 +317,15 @@ def test_a_figure_of_one_seed_is_shown_without_an_interval_and_one_of_none_as_no
     assert spread([0.9, 1.0]).shown(3, most=1.0) == "0.950 (0.315–1.000)"
 
 
+def test_a_plot_shows_the_engine_among_the_baselines_and_again_among_its_bounds_where_they_were_run() -> None:
+    runs, _ = read_runs(DOCS / "merging.json")
+    presets = len({one.preset for one in runs})
+    assert methods_plot(runs).count('class="frame"') == 2 * presets
+    assert all(methods_plot(runs).count(f">{name}</text>") == presets for name in ("feeder", "people ask", "at once"))
+    for only in ((ENGINE, "no merging"), (ENGINE,), (ASKED,)):
+        assert methods_plot([one for one in runs if one.method in only]).count('class="frame"') == presets
+
+
 def test_the_published_page_is_what_the_recorded_runs_say() -> None:
     runs, about = read_runs(DOCS / "merging.json")
     assert {one.preset for one in runs} == {p.name for p in PRESETS.values() if p.purpose is Purpose.REPORTING}
