@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from services.dedup.domain.rules import CELL, PLACE
 from services.dedup.store.pseudonym import pseudonym_of
 from services.grid.accounts import account_spellings
 from services.runtime.postgres import rows_of
@@ -79,17 +80,24 @@ _LEDGER: Final = """
 UPDATE membership SET evidence = evidence - 'said' WHERE report_id = ANY($1::uuid[]) AND evidence ? 'said'
 """
 _CLOSED: Final = "state IN ('restored', 'cancelled') AND changed_at < $2"
+# Where no network is known, an incident is where its first report came from.
+_OF_GROUND: Final = f"IN ('{CELL}', '{PLACE}')"
 _INCIDENTS: Final = f"""
 UPDATE incident SET premises = {pseudonym_of("premises")}, also_premises = ARRAY(
     SELECT {pseudonym_of("one")} FROM unnest(also_premises) WITH ORDINALITY AS a (one, n) ORDER BY n
-)
+), lat = CASE WHEN device_type {_OF_GROUND} THEN NULL ELSE lat END,
+   lon = CASE WHEN device_type {_OF_GROUND} THEN NULL ELSE lon END
 WHERE incident_id = ANY($1::uuid[]) AND {_CLOSED}
-  AND (premises NOT LIKE 'erased:%' OR EXISTS (SELECT FROM unnest(also_premises) AS o WHERE o NOT LIKE 'erased:%'))
+  AND (premises NOT LIKE 'erased:%' OR EXISTS (SELECT FROM unnest(also_premises) AS o WHERE o NOT LIKE 'erased:%')
+       OR device_type {_OF_GROUND} AND lat IS NOT NULL)
 """  # noqa: S608 - ours
 _ORDERS: Final = f"""
-UPDATE order_version SET body = body - 'addresses'
+UPDATE order_version SET body = CASE
+    WHEN body -> 'device' ->> 'type' {_OF_GROUND} THEN body - 'addresses' #- '{{device,lat}}' #- '{{device,lon}}'
+    ELSE body - 'addresses'
+END
 WHERE order_id IN (SELECT order_id FROM incident WHERE incident_id = ANY($1::uuid[]) AND {_CLOSED})
-  AND body ? 'addresses'
+  AND (body ? 'addresses' OR body -> 'device' ->> 'type' {_OF_GROUND} AND body -> 'device' ? 'lat')
 """  # noqa: S608 - ours
 _NOTES: Final = f"""
 UPDATE progress SET note = NULL

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from uuid import UUID
 
 from services.contracts.messages import IncidentChanged, Message, OutageMoved, PlanChanged, ProposedPlan, ReportSettled
-from services.contracts.values import IncidentState
+from services.contracts.values import DeviceRef, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
@@ -21,6 +21,7 @@ from services.dedup.domain.incident import Incident
 from services.dedup.domain.planning import proposed_plan
 from services.dedup.domain.report import Report
 from services.dedup.domain.rule import Rule
+from services.dedup.domain.rules import CELL, PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -331,7 +332,7 @@ class Changes:
             revision=incident.revision,
             state=incident.state,
             area=touched.area,
-            device=incident.device,
+            device=incident.device if incident.is_open else _on_record(incident.device),
             order_id=incident.order_id if incident.order is not None else None,
             reports=0 if incident.state is IncidentState.CANCELLED else len(incident.reports),
             customers_served=incident.customers_served,
@@ -357,9 +358,14 @@ class Changes:
             network_change=incident.network_change,
             storm=state.stormy(self._now.timestamp()) or None,
             kind=None if incident.kind is e.Kind.OUTAGE else incident.kind.value,
-            # The last record of an incident is kept for ever: whose home it was is not in it.
+            # The last record of an incident is kept for ever: whose home it was is not in it, nor where (_on_record).
             account_id=incident.premises if incident.kind is e.Kind.SINGLE and incident.is_open else None,
         )
+
+
+def _on_record(device: DeviceRef) -> DeviceRef:
+    """Return a device without its position where that is the customer's: where no network is known."""
+    return device.model_copy(update={"lat": None, "lon": None}) if device.type in {CELL, PLACE} else device
 
 
 def _plan(area: str, event: pa.PlannedSet) -> PlanChanged:

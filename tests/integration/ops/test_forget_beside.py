@@ -14,6 +14,8 @@ import pytest
 
 from services.cli.forgetting import BEGINNING, YOUNGEST, Forgetting, rooms
 from services.contracts.messages import OutageReported
+from services.contracts.topics import INCIDENT_CHANGED
+from services.contracts.values import Crs, Position
 from services.dedup.keys import DEVELOPMENT_KEYS
 from services.notify import erasing as notify
 from services.router import erasing as router
@@ -81,6 +83,30 @@ async def test_an_outage_that_nothing_placed_is_forgotten_once_people_are_done_w
         placed = await dispatcher.post(f"/v1/reports/{report.report_id}/place", json=asked)
         assert (placed.status_code, placed.json()["errors"]) == (409, [{"field": "report_id", "reason": "erased"}])
         assert (await dispatcher.get(f"/v1/reports/{report.report_id}/explain")).status_code == 200
+
+
+async def test_where_no_network_is_known_an_outage_does_not_say_where_its_customer_lives(line: Hotline) -> None:
+    """There an incident is where its first report came from, to the metre; crews need it as long as it is open."""
+    home = Position(lat=35.432198, lon=110.123498, crs=Crs.WGS84)
+    out = said("far", WANG, "停电了", business_type="fault_report", position=home)
+    danger = said("danger", ZHAO, "电线着火了", business_type="fault_report", position=home)
+    await line.take(out, danger)
+    assert await line.room.pool.fetchval("SELECT count(*) FROM incident WHERE device_type = 'cell'") == 2
+    assert (await line.ann.claim(ticket=str(danger.ticket_id))).status_code == 200
+    assert (await line.ann.do("complete", danger.ticket_id, outcome="solved")).status_code == 200
+    of_open = [each.device.lat for each in await line.room.published(INCIDENT_CHANGED.name)]
+    assert set(of_open) == {home.lat}
+    await line.tell()
+    await line.restore_all({})
+    await line.tell()
+    last = {each.incident_id: each for each in await line.room.published(INCIDENT_CHANGED.name)}
+    assert {each.device.lat for each in last.values()} == {None}, "the last record of each is kept for ever"
+    await to_the_present(line)
+    where = ("35.4321", "110.1234")
+    tables = {table for table, _ in await where_found(line.dsn, *where)}
+    assert tables >= {"dedup.incident", "dedup.order_version", "dedup.report", "router.ticket"}
+    await forget("--older-than", "30d")
+    assert await where_found(line.dsn, *where) == set()
 
 
 async def test_who_rang_from_another_number_later_is_found_by_the_first(line: Hotline) -> None:
