@@ -20,7 +20,7 @@ from services.notify.domain.asked import truth
 from services.notify.domain.notice import Stage
 from services.runtime import clock
 from services.runtime.http import Problem, wrong_field
-from services.runtime.postgres import translated
+from services.runtime.postgres import for_looking, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ class IncidentNotices(BaseModel):
 
 def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
     """Make the routes."""
-    router = APIRouter(prefix="/v1")
+    router, pool = APIRouter(prefix="/v1"), for_looking(pool)
 
     @router.get("/status", tags=["customers"], summary="Status of a customer's report")
     async def status(

@@ -30,6 +30,7 @@ from services.router.floor import VersionFloor
 from services.router.roster import Presence
 from services.runtime import clock
 from services.runtime.handling import Publication
+from services.runtime.postgres import for_looking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -90,6 +91,8 @@ class Desk:
 
     def __init__(self, pool: Pool, outbox: Outbox, book: RuleBook, rules: Callable[[], DeskRules], bell: Bell) -> None:
         self.pool = pool
+        self.looking = for_looking(pool)
+        """For requests that change nothing."""
         self.bell = bell
         self.backlog = Backlog(pool)
         self.rules = rules

@@ -7,8 +7,8 @@ that asks to retry is unavailable, anything else is a bug.
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Final, cast
 
 import asyncpg
 import structlog
@@ -19,7 +19,7 @@ from services.runtime import clock
 from services.runtime.errors import UnavailableError, in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 
@@ -163,6 +163,38 @@ class _Pool(asyncpg.Pool):
         if timeout is None and self._queue.empty():  # type: ignore[attr-defined] # else there is nothing to wait for
             timeout = _QUEUE_SECONDS
         return super().acquire(timeout=timeout)
+
+
+class _Part:
+    """What a pool is asked for; at most half of its connections are in use so at a time."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._places: asyncio.Semaphore | None = None
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Connection]:
+        if self._places is None:
+            self._places = asyncio.Semaphore(max(1, self._pool.get_max_size() // 2))
+        async with asyncio.timeout(_QUEUE_SECONDS):
+            await self._places.acquire()
+        try:
+            async with self._pool.acquire() as connection:
+                yield connection
+        finally:
+            self._places.release()
+
+    async def fetch(self, query: str, *given: object) -> list[asyncpg.Record]:
+        async with self.acquire() as connection:
+            return await connection.fetch(query, *given)
+
+
+def for_looking(pool: Pool) -> Pool:
+    """Return a pool for requests that only look: the others of its connections stay for the loop and for who acts.
+
+    Figures of a year take seconds. A few screens that ask for them had every connection, and orders waited.
+    """
+    return cast("Pool", _Part(pool))
 
 
 async def open_pool(dsn: str, *, schema: str, size: int, ready: int = 1) -> Pool:

@@ -16,6 +16,7 @@ from services.dedup.api.restorations import restoration_doors
 from services.dedup.api.storms import storm_doors
 from services.dedup.api.surroundings import surroundings_doors
 from services.dedup.api.telemetry import telemetry_doors
+from services.runtime.postgres import for_looking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,18 +32,18 @@ __all__ = ["make_router"]
 
 def make_router(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]], ground: Ground | None) -> APIRouter:
     """Make the doors. Without ``ground`` they can be described, not asked why."""
-    router = APIRouter(prefix="/v1")
+    router, looking = APIRouter(prefix="/v1"), for_looking(pool)
     for doors in (
-        incident_doors(pool, keys),
-        surroundings_doors(pool, keys),
+        incident_doors(looking, keys),
+        surroundings_doors(looking, keys),
         command_doors(pool, outbox, keys),
-        report_doors(pool, ground, keys),
+        report_doors(looking, ground, keys),
         order_doors(pool, outbox, keys),
         planned_doors(pool, outbox, keys),
         telemetry_doors(pool, outbox, keys),
         restoration_doors(pool, outbox, keys),
-        figure_doors(pool, ground, keys),
-        storm_doors(pool, keys),
+        figure_doors(looking, ground, keys),
+        storm_doors(looking, keys),
     ):
         router.include_router(doors)
     return router

@@ -40,7 +40,7 @@ def make_router(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         stream_doors(desk, keys),
         kpi_doors(desk, keys),
         supervision_doors(desk, keys),
-        explain_doors(desk.pool, desk.book, keys),
+        explain_doors(desk.looking, desk.book, keys),
     ):
         router.include_router(doors)
     return router

@@ -62,7 +62,7 @@ def finding_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         """Find what a caller rang about before. Who has its reference asks for it by that: `GET /tickets/{key}`."""
         asked = _asked(said)
         try:
-            async with store.connected(desk.pool) as connection:
+            async with store.connected(desk.looking) as connection:
                 found = await finding.find(connection, asked, said.limit)
         except NoSuchPlaceError:
             raise wrong_field("after", "no ticket has this id") from None

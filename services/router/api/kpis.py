@@ -76,7 +76,7 @@ def kpi_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         since, until = period(since, until, _LONGEST)
         rules = desk.rules()
         within_s, ring_s = rules.answer_within.total_seconds(), rules.ring.total_seconds()
-        async with store.connected(desk.pool) as connection:
+        async with store.connected(desk.looking) as connection:
             counts = await figures.count(connection, since, until, queue, within_s, ring_s)
             told = await figures.told(connection, since, until, queue)
         if counts == Counts() and not told:

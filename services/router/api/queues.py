@@ -66,7 +66,7 @@ class QueueTicketsView(BaseModel):
 def queue_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the doors of the queues."""
     router = APIRouter(tags=["queues"])
-    pool, book = desk.pool, desk.book
+    pool, book = desk.looking, desk.book
 
     reads = Depends(let_in(keys, Scope.READ))
 

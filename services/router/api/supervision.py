@@ -92,7 +92,7 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
         after: Annotated[str | None, Query(pattern=overdue.WARNED_PLACE, description=_AFTER)] = None,
     ) -> WarnedListView:
         with _its_place():
-            async with store.connected(desk.pool) as connection:
+            async with store.connected(desk.looking) as connection:
                 found, further = await overdue.warned(connection, level, queue, limit, after)
         if not found:
             known_queue(queue, desk.book.declared)
@@ -111,7 +111,7 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
     ) -> EscalationsView:
         since, until = period(since, until, _LONGEST)
         with _its_place():
-            async with store.connected(desk.pool) as connection:
+            async with store.connected(desk.looking) as connection:
                 found, further = await overdue.escalations(connection, since, until, level, queue, limit, after)
         if not found:
             known_queue(queue, desk.book.declared)

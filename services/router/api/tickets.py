@@ -101,7 +101,7 @@ def ticket_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     @router.get("/tickets/{key}", summary="A ticket by its id or its reference")
     async def get_ticket(key: str, response: Response) -> TicketsView:
         """Answer a list: two of ten million tickets share a reference with a chance of some 4 %."""
-        found = await tickets_of(desk.pool, key)
+        found = await tickets_of(desk.looking, key)
         if len(found) == 1:
             response.headers["ETag"] = etag(found[0].version)
         return TicketsView(tickets=[view(ticket, desk.rules()) for ticket in found])
@@ -112,8 +112,8 @@ def ticket_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         skip: Annotated[int, Query(ge=0, le=1_000_000, description="Lines read before")] = 0,
         limit: Annotated[int, Query(ge=1, le=_MOST_LINES)] = _MOST_LINES,
     ) -> LogView:
-        ticket = await one_ticket(desk.pool, key)
-        async with store.connected(desk.pool) as connection:
+        ticket = await one_ticket(desk.looking, key)
+        async with store.connected(desk.looking) as connection:
             return LogView(log=await store.log_of(connection, ticket.ticket_id, skip, limit))
 
     return router

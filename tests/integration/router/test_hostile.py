@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from services.router.tree.keys import DEVELOPMENT_KEYS
+from tests.integration.dedup.test_looking import slow
 from tests.integration.router.seat import Seat, question
 
 if TYPE_CHECKING:
     import httpx
 
+    from services.router.acting import Desk as People
     from tests.integration.router.desk import Desk
 
 pytestmark = pytest.mark.integration
@@ -183,3 +185,18 @@ async def test_skills_that_no_target_asks_for_are_said(doors: httpx.AsyncClient)
 async def test_a_period_may_be_asked_for_with_an_offset_as_it_is_written(doors: httpx.AsyncClient) -> None:
     answer = await doors.get("/v1/kpis?since=2026-11-25T00:00:00+08:00&until=2026-11-26T00:00:00+08:00", headers=KEY)
     assert (answer.status_code, answer.json()["since"]) == (200, "2026-11-25T00:00:00+08:00")
+
+
+async def test_agents_wait_for_nobody_who_looks_at_kpis(
+    doors: httpx.AsyncClient, desk: Desk, people: People, router_dsn: str
+) -> None:
+    await desk.take(question("1"))
+    ann = await Seat(doors, "ann").begin("consultation")
+    screens = people.pool.get_max_size() + 4
+    async with slow(router_dsn, "router.agent_presence"):
+        asked = [asyncio.create_task(ann.ask("kpis", method="GET")) for _ in range(screens)]
+        await asyncio.sleep(0.5)
+        assert not any(one.done() for one in asked), "the control"
+        async with asyncio.timeout(4):
+            assert (await ann.claim()).status_code == 200
+    assert {answer.status_code for answer in await asyncio.gather(*asked)} == {200}
