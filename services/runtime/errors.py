@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    Place = tuple[str, int | None]
+    """A topic's plain name and one of its partitions; None for whatever is for a topic whose partitions are unknown."""
 
 
 def in_words(error: BaseException) -> str:
@@ -21,15 +24,20 @@ class UnavailableError(Exception):
     """Kafka, Postgres or another system cannot be reached now: back off, then the same message again."""
 
 
-class TopicsRefuseError(UnavailableError):
-    """Topics take nothing, though Kafka answers: what is for others need not wait for them.
+class PartitionsRefuseError(UnavailableError):
+    """Partitions take nothing, or not in time, though others do: what is for those need not wait for them.
 
-    ``reasons`` has why, by the topic's plain name: it is missing, its rights or its limits are not as they should be.
+    Attributes:
+        reasons: Why, by place: its topic is missing, its rights or limits are not as they should be, no broker leads
+            it, too few have copies of it.
+        left: By place, which records were not acknowledged, as indices of those that were to be sent.
     """
 
-    def __init__(self, reasons: Mapping[str, str]) -> None:
-        super().__init__(f"kafka: {', '.join(f'{topic}: {reason}' for topic, reason in sorted(reasons.items()))}")
+    def __init__(self, reasons: Mapping[Place, str], left: Mapping[Place, Sequence[int]]) -> None:
+        said = sorted(f"{topic if n is None else f'{topic}[{n}]'}: {reason}" for (topic, n), reason in reasons.items())
+        super().__init__(f"kafka: {', '.join(said)}")
         self.reasons = reasons
+        self.left = left
 
 
 class FencedError(Exception):

@@ -5,8 +5,9 @@ unpublished. Per shard one relay, under an advisory lock, takes the waiting rows
 them in id order, waits for all acknowledgements, then deletes the entries. A crash in between repeats records; nothing
 is skipped. Entries are separate because they are a few bytes: no record is written twice.
 
-What is for a topic that takes nothing (missing, forbidden, with limits of its own) is put aside until it does: an order
-does not wait for a topic of dead letters.
+What is for a partition that takes nothing (its topic is missing or forbidden, nobody leads it, too few have copies) is
+put aside until it does: an order does not wait for a topic of dead letters, nor for an area whose brokers are away. Of
+what is put aside for a partition the first is tried until it is taken; then all is taken in again, in order.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ import structlog
 
 from services.contracts.envelope import Outgoing, encode
 from services.runtime import clock, metrics
-from services.runtime.errors import TopicsRefuseError, UnavailableError
+from services.runtime.errors import PartitionsRefuseError, UnavailableError
 from services.runtime.failpoints import failpoint
 from services.runtime.postgres import translated
-from services.runtime.producer import refuse_oversize
+from services.runtime.producer import Producer, refuse_oversize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
     import asyncpg
 
     from services.contracts.envelope import Headers
+    from services.runtime.errors import Place
     from services.runtime.handling import Publication
     from services.runtime.postgres import Connection, Pool
-    from services.runtime.producer import Producer
     from services.runtime.settings import ServiceSettings
 
 _LOCK_SPACE: Final = 0x0B0C
@@ -47,7 +48,8 @@ _SILENCE_SECONDS: Final = 5.0
 _ASIDE: Final = 100
 """Shards from this multiple of their number on have no relay: what is put aside is taken in again from there."""
 _TRY_SECONDS: Final = 5.0
-"""How often a topic that refused is tried again."""
+"""How often a partition that refused is tried again; of one that only is late it is waited for."""
+_AS_LONG_AS_IT_TAKES: Final = 24 * 3600.0
 
 _TAKE: Final = """
 SELECT CASE WHEN pg_try_advisory_lock($1, $2) THEN set_config('idle_session_timeout', $3, false) END
@@ -87,7 +89,6 @@ FROM (
 ) AS w CROSS JOIN LATERAL (SELECT * FROM outbox WHERE id = w.id LIMIT 1) AS o
 ORDER BY o.id
 """
-_ROWS: Final = "SELECT id, topic, key, value, headers FROM outbox WHERE id = ANY($1::bigint[]) ORDER BY id"
 _PUT_ASIDE: Final = "UPDATE outbox_waiting SET shard = $1 WHERE shard = $2 AND id = ANY($3::bigint[])"
 _TAKE_IN: Final = "UPDATE outbox_waiting SET shard = $1 WHERE shard >= $2 AND shard % $2 = $1"
 _OLDEST: Final = """
@@ -189,22 +190,27 @@ class Relay:
         self._shards = settings.outbox_shards
         self._put_aside_in = shard + _ASIDE * settings.outbox_shards
         self._most = _PAGE
-        self._took_in_at = float("-inf")
-        self._refusing: dict[str, int] = {}  # topic to the first row that is put aside for it
-        self._try_at = 0.0
+        self._take_in_at = 0.0
+        # Place to who tries the first row that is put aside for it, and returns its id once it is taken. By a producer
+        # of its own: what waits in one slows all else that goes through it.
+        self._aside: dict[Place, asyncio.Task[int]] = {}
+        self._patient = Producer(settings)
         self._log = structlog.get_logger().bind(shard=shard)
 
     async def run(self) -> None:
         """Hold the lock and publish, for ever; start over when Kafka or Postgres was away."""
-        while True:
-            try:
-                with translated():
-                    async with self._pool.acquire() as connection:
-                        await self._hold(connection)
-            except UnavailableError as error:
-                metrics.UNAVAILABLE.labels("relay").inc()
-                self._log.warning("relay_waits", reason=str(error))
-            await asyncio.sleep(_LOCK_RETRY_SECONDS)
+        try:
+            while True:
+                try:
+                    with translated():
+                        async with self._pool.acquire() as connection:
+                            await self._hold(connection)
+                except UnavailableError as error:
+                    metrics.UNAVAILABLE.labels("relay").inc()
+                    self._log.warning("relay_waits", reason=str(error))
+                await asyncio.sleep(_LOCK_RETRY_SECONDS)
+        finally:
+            await self._patient.stop()
 
     async def _hold(self, connection: Connection) -> None:
         """Publish for as long as this session lives: losing the session is losing the lock.
@@ -222,7 +228,7 @@ class Relay:
             await connection.execute("SET synchronous_commit = off")
             # What waits comes and goes too fast for statistics: rows are found by their ids, whatever these say.
             await connection.execute("SET enable_seqscan = off")
-            self._take_all_in()
+            self._take_in_at = 0.0
             page = await self._unpublished(connection)
             while True:
                 self._outbox.rest(self._shard)
@@ -232,51 +238,65 @@ class Relay:
                 if not page:
                     await self._outbox.wait(self._shard)
         finally:
+            for trying in self._aside.values():
+                trying.cancel()
+            self._aside.clear()
             # This session is no longer like a fresh one: it goes with its lock.
             connection.terminate()
 
     async def _unpublished(self, connection: Connection) -> list[asyncpg.Record]:
         """Return the first page, also of shards that there were more of before: nobody else publishes those."""
         now = clock.monotonic()
-        if not self._refusing and now - self._took_in_at >= _IDLE_SECONDS:  # not at each look: an order waits for it
-            self._took_in_at = now
+        if now >= self._take_in_at:  # not at each look: an order waits for it
+            self._take_in_at = float("inf") if self._aside else now + _IDLE_SECONDS
             await connection.execute(_TAKE_IN, self._shard, self._shards)
         return await connection.fetch(_DONE_AND_NEXT, self._shard, self._most, [])
 
-    def _take_all_in(self) -> None:
-        """Take in at the next look what was put aside, before anything that is for the same topics."""
-        self._refusing.clear()
-        self._took_in_at = float("-inf")
-
     async def _is_taken_again(self, connection: Connection) -> bool:
-        """Try now and then the first of what is put aside for each topic; where one is taken, all is tried again."""
-        now = clock.monotonic()
-        if not self._refusing or now < self._try_at:
-            return False
-        refused = await self._send(await connection.fetch(_ROWS, list(self._refusing.values())))
-        taken = [row for topic, row in self._refusing.items() if topic not in refused]
+        """Tell whether a place has taken the first of what is put aside for it: then all is taken in at the next look.
+
+        What is for places that have not is put aside once more as it comes by.
+        """
+        taken = {place: trying.result() for place, trying in self._aside.items() if trying.done()}
         if not taken:
             return False
-        await connection.execute(_DONE_AND_NEXT, self._put_aside_in, 0, taken)
-        self._take_all_in()
+        await connection.execute(_DONE_AND_NEXT, self._put_aside_in, 0, list(taken.values()))
+        for topic, partition in taken:
+            del self._aside[topic, partition]
+            self._log.info("partition_takes_again", topic=topic, partition=partition)
+        self._take_in_at = 0.0
         return True
 
-    async def _send(self, page: Sequence[asyncpg.Record]) -> Mapping[str, str]:
-        """Send rows; return which topics refuse what is for them, and why. All else is acknowledged.
+    def _trying(self, place: Place) -> asyncio.Task[int] | None:
+        """Return who tries for a topic already, if all of it is put aside after a partition was: its row is earlier."""
+        return next((trying for (topic, _), trying in self._aside.items() if (topic, None) == place), None)
+
+    async def _taken(self, row: asyncpg.Record) -> int:
+        """Send a row until it is acknowledged; return its id."""
+        while True:
+            try:
+                await self._patient.send_batch([_outgoing(row)], deadline_s=_AS_LONG_AS_IT_TAKES)
+            except UnavailableError:
+                metrics.UNAVAILABLE.labels("relay").inc()
+                await asyncio.sleep(_TRY_SECONDS)
+            else:
+                return int(row["id"])
+
+    async def _send(self, page: Sequence[asyncpg.Record]) -> Mapping[Place, Sequence[int]]:
+        """Send rows; return by place the indices of those that are to be put aside. All others are acknowledged.
 
         Raises:
             UnavailableError: not everything was acknowledged; the rows go on waiting and are sent again.
         """
         try:
-            await self._producer.send_batch(
-                [Outgoing(row["topic"], row["key"], row["value"], unpack_headers(row["headers"])) for row in page]
-            )
-        except TopicsRefuseError as error:
-            metrics.UNAVAILABLE.labels("relay").inc()
-            self._try_at = clock.monotonic() + _TRY_SECONDS
-            for topic, reason in error.reasons.items():
-                self._log.error("topic_refuses", topic=topic, reason=reason)
-            return error.reasons
+            await self._producer.send_batch([_outgoing(row) for row in page], apart=self._aside.keys())
+        except PartitionsRefuseError as error:
+            for (topic, partition), reason in error.reasons.items():
+                metrics.UNAVAILABLE.labels("relay").inc()
+                self._log.error("partition_refuses", topic=topic, partition=partition, reason=reason)
+            if error.reasons:
+                self._most = max(1, len(page) // 2)
+            return error.left
         except UnavailableError:
             # A broker too slow for a page within the deadline would be sent it again and again, and never be done.
             self._most = max(1, len(page) // 2)
@@ -289,12 +309,14 @@ class Relay:
         Raises:
             UnavailableError: as ``_send`` does.
         """
-        refused = await self._send([row for row in page if row["topic"] not in self._refusing])
-        if aside := [row for row in page if row["topic"] in refused or row["topic"] in self._refusing]:
-            for row in aside:
-                self._refusing.setdefault(row["topic"], row["id"])
-            await connection.execute(_PUT_ASIDE, self._put_aside_in, self._shard, [row["id"] for row in aside])
-            page = [row for row in page if row["topic"] not in self._refusing]
+        if left := await self._send(page):
+            for place, places in left.items():
+                if place not in self._aside:
+                    self._aside[place] = self._trying(place) or asyncio.create_task(self._taken(page[places[0]]))
+            aside = {n for places in left.values() for n in places}
+            await connection.execute(_PUT_ASIDE, self._put_aside_in, self._shard, [page[n]["id"] for n in aside])
+            self._take_in_at = float("inf")
+            page = [row for n, row in enumerate(page) if n not in aside]
         failpoint("relay.published")
         now = clock.now()
         self._most = min(_PAGE, self._most + max(1, self._most // 4))
@@ -303,6 +325,10 @@ class Relay:
             metrics.PUBLISHED.labels(topic).inc(n)
         metrics.PUBLISH_SECONDS.observe_all([max(0.0, (now - row["created_at"]).total_seconds()) for row in page])
         return following
+
+
+def _outgoing(row: asyncpg.Record) -> Outgoing:
+    return Outgoing(row["topic"], row["key"], row["value"], unpack_headers(row["headers"]))
 
 
 async def measure(connection: Connection, now: datetime) -> int:

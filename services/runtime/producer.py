@@ -9,31 +9,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
-    InvalidTopicError,
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
-    MessageSizeTooLargeError,
     NodeNotReadyError,
-    RecordListTooLargeError,
-    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
+from aiokafka.protocol.metadata import MetadataRequest
 
 from services.contracts.envelope import Refusal, RefusedError
 from services.contracts.topics import MAX_RECORD_BYTES
 from services.runtime import clock, metrics
 from services.runtime.deadlines import within
-from services.runtime.errors import TopicsRefuseError, UnavailableError, in_words
+from services.runtime.errors import PartitionsRefuseError, UnavailableError, in_words
 from services.runtime.partitioning import partition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from aiokafka.producer.message_accumulator import BatchBuilder
@@ -41,6 +39,7 @@ if TYPE_CHECKING:
 
     from services.contracts.envelope import Outgoing
     from services.runtime.brokers_time import BrokersTime
+    from services.runtime.errors import Place
     from services.runtime.settings import ServiceSettings
 
 _STOP_SECONDS: Final = 5.0
@@ -49,14 +48,6 @@ _REACH_SECONDS: Final = 2.0
 _TOPIC_SECONDS: Final = 1.0
 _BROKERS_TIME: Final = 1
 """Kafka's number of a stamp that is the broker's: LogAppendTime."""
-_REFUSALS: Final = (
-    UnknownTopicOrPartitionError,
-    TopicAuthorizationFailedError,
-    InvalidTopicError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-)
-"""What a broker answers by a topic's own rights and limits: no other topic is worse for it."""
 _log = structlog.get_logger()
 
 
@@ -87,33 +78,29 @@ def _compare_clocks(before: datetime, asked: float, acknowledged: RecordMetadata
         taken_in.heard(acknowledged.topic_partition, stamped, asked)
 
 
-def _refused(topics: Iterable[str], answers: Iterable[BaseException | None]) -> dict[str, str]:
-    """Return which topics refuse, and why, from what became of something for each.
-
-    Raises:
-        BaseException: something failed that is not one topic's trouble.
-    """
-    failed = [(topic, answer) for topic, answer in zip(topics, answers, strict=True) if answer is not None]
-    reasons = {topic: type(answer).__name__ for topic, answer in failed if isinstance(answer, _REFUSALS)}
-    for topic, answer in failed:
-        if topic not in reasons:  # after a refused batch the next of its partition fails for its sequence number
-            raise answer
-    return reasons
-
-
-async def _all_ended(waits: Collection[asyncio.Future[Any]]) -> list[BaseException | None]:
-    """Return what each came to when all are done. The deliveries go on whatever becomes of us.
+async def _all_ended(waits: Collection[asyncio.Future[Any]]) -> None:
+    """Return when all are done. The deliveries go on whatever becomes of us.
 
     Waiting does not cancel what it waits for, so nothing needs shielding: that took longer than the sending.
     """
     try:
         if waits:
             await asyncio.wait(waits)
-        return [wait.exception() for wait in waits]
-    except BaseException:
+    finally:
         for wait in waits:
             wait.add_done_callback(_note)
-        raise
+
+
+def _acknowledged(wait: asyncio.Future[Any]) -> bool:
+    return wait.done() and wait.exception() is None
+
+
+def _place(one: Outgoing, partitions: Mapping[str, Sequence[int]], apart: Collection[Place]) -> Place:
+    """Return where a record goes. What is for a topic of which all is kept apart is apart, whatever its partition."""
+    among = partitions.get(one.topic)
+    if among is None or (apart and (one.topic, None) in apart):
+        return one.topic, None
+    return one.topic, partition_of(one.key, among, among)
 
 
 def _note(wait: asyncio.Future[Any]) -> None:
@@ -155,14 +142,17 @@ class Producer:
         """Whether a producer stands."""
         return self._producer is not None
 
-    async def reachable(self) -> bool:
-        """Whether a broker answers a metadata request now."""
+    async def reachable(self, brokers: Collection[int] = ()) -> bool:
+        """Whether a broker answers a metadata request now; where some are named, whether each of them does."""
         producer = self._producer
         if producer is None:
             return False
         try:
             async with asyncio.timeout(_REACH_SECONDS):
-                await producer.client.fetch_all_metadata()
+                if brokers:
+                    await asyncio.gather(*(producer.client.send(one, MetadataRequest([])) for one in brokers))
+                else:
+                    await producer.client.fetch_all_metadata()
         except (KafkaError, TimeoutError, OSError):
             return False
         return True
@@ -178,6 +168,12 @@ class Producer:
         except (KafkaError, TimeoutError, OSError):
             return False
         return known.partitions_for_topic(self._settings.topic_prefix + topic) is None
+
+    def place_of(self, one: Outgoing) -> Place:
+        """Return where a record goes, as far as Kafka has told."""
+        name = self._settings.topic_prefix + one.topic
+        known = self._producer and self._producer.client.cluster.partitions_for_topic(name)
+        return _place(one, {one.topic: sorted(known)} if known else {}, ())
 
     async def send(self, outgoing: Outgoing, *, deadline_s: float | None = None) -> None:
         """Publish one record and wait until every in-sync replica has it.
@@ -204,49 +200,105 @@ class Producer:
         except (TimeoutError, KafkaError) as error:
             raise self._unavailable(error, producer, seconds) from error
 
-    async def send_batch(self, batch: Sequence[Outgoing], *, deadline_s: float | None = None) -> None:
+    async def send_batch(
+        self, batch: Sequence[Outgoing], *, apart: Collection[Place] = (), deadline_s: float | None = None
+    ) -> None:
         """Publish records in order and wait for all acknowledgements.
 
+        Args:
+            batch: The records.
+            apart: Places that nothing is sent to.
+            deadline_s: Longest wait; by default the settings'.
+
         Raises:
-            TopicsRefuseError: some topics take nothing; what is for others is acknowledged.
+            PartitionsRefuseError: some places are apart or take nothing in time; all for others is acknowledged.
             UnavailableError: not all were acknowledged in time; any of them may be delivered.
         """
         seconds = deadline_s or self._settings.produce_deadline_s
         producer: AIOKafkaProducer | None = None
+        built: list[tuple[Place, BatchBuilder]] = []
+        waits: list[asyncio.Future[RecordMetadata]] = []
         try:
             with within(seconds):
                 producer = self._producer or await self._current()
                 partitions, reasons = await self._look_up(producer, {one.topic for one in batch})
+                built = list(self._built(producer, batch, partitions, apart))
                 before, asked = clock.of_host(), clock.monotonic()
-                waits = [
-                    (topic, await producer.send_batch(built, self._settings.topic_prefix + topic, partition=partition))
-                    for topic, partition, built in self._built(producer, batch, partitions)
-                ]
-                ended = await _all_ended([wait for _, wait in waits])
-                if refused := _refused([topic for topic, _ in waits], ended):
-                    self._discard(producer, next(filter(None, ended)))
-                elif waits:
-                    _compare_clocks(before, asked, waits[-1][1].result(), self.time)
-        except (TimeoutError, KafkaError) as error:
+                for (topic, partition), records in built:
+                    name = self._settings.topic_prefix + topic
+                    waits.append(await producer.send_batch(records, name, partition=partition))
+                await _all_ended(waits)
+        except KafkaError as error:
             raise self._unavailable(error, producer, seconds) from error
-        if reasons | refused:
-            raise TopicsRefuseError(reasons | refused)
+        except TimeoutError as error:
+            # Where nothing at all was acknowledged it may be Kafka: the same again is the best there is to do.
+            if producer is None or not (any(map(_acknowledged, waits)) or (built and await self.reachable())):
+                raise self._unavailable(error, producer, seconds) from error
+        refused = self._refused(built, waits)
+        if refused:
+            # What it goes on trying would slow all else that it sends, and be in front of what is sent there next.
+            self._discard(producer, ", ".join(sorted(set(refused.values()))))
+        elif waits:
+            _compare_clocks(before, asked, waits[-1].result(), self.time)
+        if reasons or refused or apart:
+            self._tell(batch, partitions, apart, reasons | refused)
+
+    @staticmethod
+    def _refused(
+        built: Sequence[tuple[Place, BatchBuilder]], waits: Sequence[asyncio.Future[RecordMetadata]]
+    ) -> dict[Place, str]:
+        """Return which places have not taken what was for them, and why: what became of their first that failed.
+
+        Raises:
+            BaseException: something failed for another cause than Kafka.
+        """
+        reasons: dict[Place, str] = {}
+        for (place, _), wait in zip_longest(built, waits):
+            if wait is None or not wait.done():
+                reasons.setdefault(place, TimeoutError.__name__)
+            elif error := wait.exception():
+                if not isinstance(error, KafkaError):
+                    raise error
+                reasons.setdefault(place, type(error).__name__)
+        return reasons
+
+    @staticmethod
+    def _tell(
+        batch: Sequence[Outgoing],
+        partitions: Mapping[str, Sequence[int]],
+        apart: Collection[Place],
+        reasons: Mapping[Place, str],
+    ) -> None:
+        """Raise for the records whose places are apart or refuse, if there are any."""
+        left: defaultdict[Place, list[int]] = defaultdict(list)
+        for n, one in enumerate(batch):
+            place = _place(one, partitions, apart)
+            if place in reasons or place in apart:
+                left[place].append(n)
+        if left:
+            raise PartitionsRefuseError(reasons, left)
 
     async def _look_up(
         self, producer: AIOKafkaProducer, topics: Collection[str]
-    ) -> tuple[dict[str, list[int]], dict[str, str]]:
+    ) -> tuple[dict[str, list[int]], dict[Place, str]]:
         """Return the partitions of each topic, and why others have none.
 
         Raises:
-            TimeoutError | KafkaError: Kafka does not say.
+            TimeoutError: Kafka does not say.
         """
         prefix, cluster = self._settings.topic_prefix, producer.client.cluster
-        partitions = {topic: cluster.partitions_for_topic(prefix + topic) for topic in topics}
-        unknown = [topic for topic, found in partitions.items() if found is None]
+        known = {topic: cluster.partitions_for_topic(prefix + topic) for topic in topics}
+        unknown = [topic for topic, found in known.items() if found is None]
         asked = await asyncio.gather(*(self._ask_for(producer, topic) for topic in unknown), return_exceptions=True)
-        partitions |= {topic: found for topic, found in zip(unknown, asked, strict=True) if isinstance(found, set)}
-        failed = [found if isinstance(found, BaseException) else None for found in asked]
-        return {topic: sorted(found) for topic, found in partitions.items() if found}, _refused(unknown, failed)
+        reasons: dict[Place, str] = {}
+        for topic, found in zip(unknown, asked, strict=True):
+            if isinstance(found, KafkaError):
+                reasons[topic, None] = type(found).__name__
+            elif isinstance(found, BaseException):
+                raise found
+            else:
+                known[topic] = found
+        return {topic: sorted(found) for topic, found in known.items() if found}, reasons
 
     async def _ask_for(self, producer: AIOKafkaProducer, topic: str) -> set[int]:
         """Return the partitions of a topic the client has not heard of: by itself it asks until our deadline."""
@@ -260,22 +312,26 @@ class Producer:
 
     @staticmethod
     def _built(
-        producer: AIOKafkaProducer, batch: Sequence[Outgoing], partitions: Mapping[str, Sequence[int]]
-    ) -> Iterator[tuple[str, int, BatchBuilder]]:
+        producer: AIOKafkaProducer,
+        batch: Sequence[Outgoing],
+        partitions: Mapping[str, Sequence[int]],
+        apart: Collection[Place],
+    ) -> Iterator[tuple[Place, BatchBuilder]]:
         """Yield Kafka's own batches of the records for these topics: sent one by one, each took twice as long."""
-        places: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
+        places: defaultdict[Place, list[Outgoing]] = defaultdict(list)
         for one in batch:
-            if among := partitions.get(one.topic):
-                places[one.topic, partition_of(one.key, among, among)].append(one)
-        for (topic, partition), records in places.items():
+            places[_place(one, partitions, apart)].append(one)
+        for place, records in places.items():
+            if place in apart or place[1] is None:
+                continue
             built = producer.create_batch()
             for one in records:
                 headers = list(one.headers)
                 if built.append(timestamp=None, key=one.key, value=one.value, headers=headers) is None:  # it is full
-                    yield topic, partition, built
+                    yield place, built
                     built = producer.create_batch()
                     built.append(timestamp=None, key=one.key, value=one.value, headers=headers)
-            yield topic, partition, built
+            yield place, built
 
     def _unavailable(
         self, error: TimeoutError | KafkaError, producer: AIOKafkaProducer | None, seconds: float
@@ -285,7 +341,7 @@ class Producer:
         if not isinstance(error, KafkaError):
             return UnavailableError(f"kafka: no acknowledgement within {seconds:g} s, outcome unknown")
         if producer is not None and not isinstance(error, KafkaConnectionError | KafkaTimeoutError):
-            self._discard(producer, error)
+            self._discard(producer, type(error).__name__)
         return UnavailableError(f"kafka: {type(error).__name__}")
 
     async def _current(self) -> AIOKafkaProducer:
@@ -314,23 +370,24 @@ class Producer:
             self._producer = producer
             return producer
 
-    def _discard(self, producer: AIOKafkaProducer, error: BaseException) -> None:
+    def _discard(self, producer: AIOKafkaProducer | None, error: str) -> None:
         """Replace a producer whose sequence numbers can no longer be trusted; resends carry the same ids."""
-        if self._producer is producer:
+        if producer is not None and self._producer is producer:
             self._producer = None
             metrics.PRODUCER_REBUILDS.inc()
-            _log.warning("producer_discarded", error=type(error).__name__)
+            _log.warning("producer_discarded", error=error)
             self._retire(producer)
 
     def _retire(self, producer: AIOKafkaProducer) -> None:
-        task = asyncio.get_running_loop().create_task(self._close(producer))
+        # No bound: given up in the middle, aiokafka goes on for ever with what it could not deliver; so it closes then.
+        task = asyncio.get_running_loop().create_task(self._close(producer, within_s=None))
         self._retired.add(task)
         task.add_done_callback(self._retired.discard)
 
     @staticmethod
-    async def _close(producer: AIOKafkaProducer) -> None:
+    async def _close(producer: AIOKafkaProducer, *, within_s: float | None = _STOP_SECONDS) -> None:
         try:
-            async with asyncio.timeout(_STOP_SECONDS):
+            async with asyncio.timeout(within_s):
                 await producer.stop()
         except (KafkaError, TimeoutError, OSError) as error:
             _log.warning("producer_did_not_close", error=type(error).__name__)

@@ -192,6 +192,18 @@ def take_out(protection: str) -> None:
             return []
 
         outbox.Relay._publish = marks_first  # type: ignore[method-assign]
+    elif protection == "putting aside":
+
+        async def all_or_nothing(self: Any, page: Any) -> Any:
+            try:
+                await self._producer.send_batch([outbox._outgoing(row) for row in page])
+            except UnavailableError as error:
+                raise UnavailableError(str(error)) from error
+            return {}
+
+        outbox.Relay._send = all_or_nothing  # type: ignore[method-assign]
+    elif protection == "asking the led":
+        log_client.LogClient.led = lambda _, partitions: list(partitions)  # type: ignore[method-assign]
     elif protection == "claim of what was read":
 
         def held_by_any(self: Any, one: Any) -> bool:

@@ -16,9 +16,10 @@ from services.runtime.producer import Producer
 from services.runtime.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
 
     from services.contracts.envelope import Outgoing
+    from services.runtime.errors import Place
     from services.runtime.postgres import Pool
 
 pytestmark = pytest.mark.integration
@@ -41,7 +42,9 @@ class Broker(Producer):
         self._deadline_s = deadline_s
         self.taken: list[bytes] = []
 
-    async def send_batch(self, batch: Sequence[Outgoing], *, deadline_s: float | None = None) -> None:
+    async def send_batch(
+        self, batch: Sequence[Outgoing], *, apart: Collection[Place] = (), deadline_s: float | None = None
+    ) -> None:
         takes = self._seconds * len(batch)
         await asyncio.sleep(min(takes, deadline_s or self._deadline_s))
         if takes > self._deadline_s:
