@@ -1,12 +1,14 @@
 """Acceptance: a contact is accepted when every in-sync replica has it, and not before.
 
 Decided here: how many requests may wait for Kafka at once. Beyond that a sender gets 503 at once instead of queueing
-in our memory. Never here: a retry or a spool; the sender has the event and sends it again.
+in our memory; so does who sends to a partition that has not answered for long, while others do. Never here: a retry or
+a spool; the sender has the event and sends it again.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Counter, Histogram
 
+    from services.contracts.envelope import Outgoing
     from services.contracts.messages import ContactReceived, RecipientHeard
     from services.contracts.topics import Topic
     from services.contracts.values import Channel
@@ -45,20 +48,27 @@ def accept_seconds(channel: Channel) -> Histogram:
     return ACCEPT_SECONDS.labels(channel.value)
 
 
+def _busy() -> PayloadRefusedError:
+    return PayloadRefusedError(
+        Reason.BUSY, "Too many contacts wait to be stored. Nothing was stored: send this one again."
+    )
+
+
 class Acceptance:
-    """Publishes contacts, a bounded number at a time, and none more while the oldest waits too long."""
+    """Publishes contacts, a bounded number at a time, and none more to whoever lets one wait too long."""
 
     def __init__(self, producer: Producer, *, most_unresolved: int, longest_s: float) -> None:
         self._producer = producer
         self._most = most_unresolved
         self._longest_s = longest_s
-        self._unresolved: dict[int, float] = {}  # send to its begin, the oldest first
+        self._unresolved: dict[int, tuple[float, Outgoing]] = {}  # by number, the oldest first
         self._sends = 0
+        self._answered_at = self._failed_at = float("-inf")
         self._answering = True
         UNRESOLVED.set_function(lambda: len(self._unresolved))
 
     def refuse_if_busy(self) -> None:
-        """Refuse before a body is read while too many contacts wait, or one has waited too long.
+        """Refuse before a body is read while too many contacts wait, or one has for too long and none was answered.
 
         A contact stops waiting at the producer's deadline, and the next one is a new try: a broker that is back is
         noticed within that time.
@@ -68,11 +78,21 @@ class Acceptance:
         """
         if not self._unresolved:
             return
-        oldest = next(iter(self._unresolved.values()))
-        if len(self._unresolved) >= self._most or clock.monotonic() - oldest > self._longest_s:
-            raise PayloadRefusedError(
-                Reason.BUSY, "Too many contacts wait to be stored. Nothing was stored: send this one again."
-            )
+        oldest, _ = next(iter(self._unresolved.values()))
+        silent_s = clock.monotonic() - max(oldest, self._answered_at)
+        if len(self._unresolved) >= self._most or silent_s > self._longest_s:
+            raise _busy()
+
+    def _refuse_if_late(self, outgoing: Outgoing) -> None:
+        """Refuse what is for a partition where another has waited too long: others are answered meanwhile.
+
+        Raises:
+            PayloadRefusedError: nothing was stored.
+        """
+        begun = clock.monotonic() - self._longest_s
+        late = [one for _, one in takewhile(lambda send: send[0] < begun, self._unresolved.values())]
+        if late and self._producer.place_of(outgoing) in set(map(self._producer.place_of, late)):
+            raise _busy()
 
     def accept(self, contact: ContactReceived, traceparent: str | None) -> Awaitable[None]:
         """Publish a contact and wait until it is kept.
@@ -99,9 +119,10 @@ class Acceptance:
         outgoing = encode(
             message, topic=topic.name, source=_SOURCE, traceparent=traceparent, content=contact_fingerprint(message)
         )
+        self._refuse_if_late(outgoing)
         self._sends += 1
         send = self._sends
-        self._unresolved[send] = clock.monotonic()
+        self._unresolved[send] = clock.monotonic(), outgoing
         try:
             await self._producer.send(outgoing)
         except RefusedError as refusal:
@@ -119,7 +140,14 @@ class Acceptance:
         counted.inc()
 
     def _note(self, *, answering: bool, reason: str = "") -> None:
-        """Log the change, not every request."""
+        """Log the change, not every request; nor, again and again, that one partition answers and another does not."""
+        now = clock.monotonic()
+        if answering:
+            self._answered_at = now
+        else:
+            told, self._failed_at = now - self._failed_at < self._longest_s, now
+            if told:
+                return
         if answering is not self._answering:
             self._answering = answering
             if answering:

@@ -39,7 +39,10 @@ class IntakeSettings(ServiceSettings):
         default=4096, ge=1, le=100_000, description="Requests waiting for Kafka beyond which new ones get 503"
     )
     max_unresolved_age_s: float = Field(
-        default=2.0, gt=0, le=60, description="How long the oldest may wait for Kafka before new requests get 503"
+        default=2.0,
+        gt=0,
+        le=60,
+        description="How long one may wait for Kafka before others for its partition get 503; all, if none is answered",
     )
     source_per_s: float = Field(default=5000.0, gt=0, description="Contacts per second of one source, sustained")
     source_burst: float = Field(default=20_000.0, ge=1, description="The same, burst")

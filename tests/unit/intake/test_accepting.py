@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from services.contracts.envelope import Refusal, RefusedError, open_record
+from services.contracts.envelope import Refusal, RefusedError, encode, open_record
 from services.contracts.values import Channel
 from services.intake.accepting import Acceptance
-from services.intake.channels.contact import contact_of
+from services.intake.channels.contact import contact_fingerprint, contact_of
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.intake.channels.source import FormSource
 from services.intake.metrics import ACCEPTED, UNRESOLVED
 from services.intake.settings import IntakeSettings
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
+from services.runtime.partitioning import partition_of
 from services.runtime.producer import Producer
 
 if TYPE_CHECKING:
@@ -112,22 +113,55 @@ async def test_beyond_the_bound_kafka_is_not_asked_and_the_next_free_place_is_ta
         assert await here.refusal_of("e") is Reason.BUSY
 
 
-async def test_while_the_oldest_waits_too_long_nobody_else_is_asked_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_while_the_oldest_waits_too_long_and_nobody_is_answered_nobody_else_is_asked_to_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     seconds = 1000.0
     monkeypatch.setattr(clock, "monotonic", lambda: seconds)
     async with scene() as here:
+        await here.send("answered")
+        here.kafka.answer("answered")
+        await here.sends["answered"]
         await here.send("oldest")
-        seconds += 0.75 * LONGEST_S
-        await here.send("newer")
-        here.kafka.answer("newer")  # one partition answers, another does not
-        await here.sends["newer"]
-        seconds += 0.5 * LONGEST_S
+        seconds += 1.25 * LONGEST_S
         assert await here.refusal_of("next") is Reason.BUSY
+        with pytest.raises(PayloadRefusedError):
+            here.acceptance.refuse_if_busy()  # and it is said before a body is read
         here.kafka.answer("oldest", UnavailableError("kafka: no acknowledgement"))
         with pytest.raises(PayloadRefusedError) as unknown:
             await here.sends["oldest"]
         assert unknown.value.reason is Reason.OUTCOME_UNKNOWN
         await here.send("next")  # the next is a new try: a broker that is back is noticed
+
+
+async def test_where_one_partition_lets_wait_too_long_only_what_is_for_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For as long as one of many partitions was away, everybody was refused most of the time."""
+    seconds = 1000.0
+    monkeypatch.setattr(clock, "monotonic", lambda: seconds)
+    names = list("abcdefghijklmnopqrstuvwxyz")
+    async with scene() as here:
+        monkeypatch.setattr(here.kafka, "place_of", lambda one: (one.topic, partition_of(one.key, (0, 1), (0, 1))))
+        keys = {
+            name: encode(contact(name), topic="t", source="s", content=contact_fingerprint(contact(name))).key
+            for name in names
+        }
+        there = [name for name in names if partition_of(keys[name], (0, 1), (0, 1)) == 0]
+        others = [name for name in names if name not in there]
+        await here.send(there[0])
+        seconds += 0.75 * LONGEST_S
+        await here.send(others[0])
+        await here.send(there[1])  # it may only be slow
+        here.kafka.answer(others[0])
+        await here.sends[others[0]]
+        seconds += 0.5 * LONGEST_S
+        here.acceptance.refuse_if_busy()
+        await here.send(others[1])
+        assert await here.refusal_of(there[2]) is Reason.BUSY
+        here.kafka.answer(there[0])
+        await here.sends[there[0]]
+        await here.send(there[2])
 
 
 async def test_a_contact_too_large_for_kafka_is_its_senders_trouble_alone() -> None:
