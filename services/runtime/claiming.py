@@ -79,8 +79,8 @@ class Claiming:
         return self.ready.get(one.at) is one
 
     def waiting(self) -> set[TopicPartition]:
-        """Return what is assigned and not ready."""
-        return set(self._client.assignment() - self.ready.keys())
+        """Return what is assigned and not ready, though a broker leads it: for others there is nothing to do."""
+        return set(self._client.led(self._client.assignment() - self.ready.keys()))
 
     def plain(self, partitions: Iterable[TopicPartition]) -> set[tuple[str, int]]:
         """Return partitions by their topics' plain names."""
@@ -111,7 +111,7 @@ class Claiming:
         self._rest_until.clear()
 
     async def claim_assigned(self) -> None:
-        """Claim and seek every assigned partition that is not ready.
+        """Claim and seek every assigned partition that is not ready and that a broker leads.
 
         Raises:
             HaltError: the position in the database is outside the log.
@@ -155,15 +155,15 @@ class Claiming:
             )
 
     async def measure_lag(self) -> None:
-        """Set the lag gauge from the partitions' ends and our own positions.
+        """Set the lag gauge from our own positions and the ends of those partitions that a broker leads.
 
         Raises:
             KafkaError | TimeoutError: Kafka does not say where the logs end.
             StuckError: the client hears nothing more of a Kafka that is there.
         """
-        ready = dict(self.ready)
+        ready = {at: self.ready[at] for at in self._client.led(self.ready.keys())}
         if not ready and self._client.assignment():
-            return  # they are not claimed yet: how far behind they are is not known
+            return  # they are not claimed yet, or nobody leads them: how far behind they are is not known
         ends = await self._client.ends(ready) if ready else {}
         for name in self.names.values():
             behind = sum(ends[at] - one.claim.next_offset for at, one in ready.items() if one.plain[0] == name)

@@ -27,11 +27,12 @@ from services.runtime.positions import Claim, Move
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from aiokafka import TopicPartition
 
     from services.runtime.batch import Outcome, Read, Transactor
+    from services.runtime.log_client import Reachable
     from services.runtime.settings import ServiceSettings
 
 _BACKOFF_FIRST: Final = 0.4
@@ -49,7 +50,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         *,
         group: str,
         owner: str,
-        reachable: Callable[[], Awaitable[bool]],
+        reachable: Reachable,
         side_by_side: bool = False,
     ) -> None:
         """Make a consumer that is in no group yet.
@@ -59,7 +60,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             transactor: Runs the batches.
             group: Consumer group.
             owner: By what name partitions are claimed.
-            reachable: Whether Kafka answers another client of this process now.
+            reachable: Whether each of some brokers answers another client of this process now.
             side_by_side: Whether two batches of different partitions may run at once.
         """
         self._settings = settings
@@ -95,7 +96,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
 
     @property
     def idle_reason(self) -> str | None:
-        """None while every assigned partition is claimed and being read, else why not."""
+        """None while every assigned partition that a broker leads is claimed and being read, else why not."""
         assigned = self._client.assignment()
         if not assigned:
             return "no partition is assigned to this process"

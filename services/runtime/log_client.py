@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from services.runtime.recognising import Record
     from services.runtime.settings import ServiceSettings
 
+    Reachable = Callable[[Collection[int]], Awaitable[bool]]
+
 T = TypeVar("T")
 
 _FETCH_WAIT_MS: Final = 20
@@ -35,6 +37,8 @@ which a group that joined a moment too early reads nothing."""
 _ANSWER_SECONDS: Final = 20.0
 _UNANSWERED: Final = 3
 """So many times in a row the client may hear nothing from a Kafka that answers another client of this process."""
+_NOBODY: Final = -1
+_UNKNOWN: Final = -2
 _COMMIT_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 10.0
 _log = structlog.get_logger()
@@ -43,8 +47,8 @@ _log = structlog.get_logger()
 class LogClient:
     """A member of a consumer group that is sought by hand and commits nothing that matters."""
 
-    def __init__(self, settings: ServiceSettings, *, group: str, reachable: Callable[[], Awaitable[bool]]) -> None:
-        """Make a client that is in no group yet; ``reachable`` tells whether Kafka answers another one of this process.
+    def __init__(self, settings: ServiceSettings, *, group: str, reachable: Reachable) -> None:
+        """Make a client that is in no group yet; ``reachable`` tells whether brokers answer another of this process.
 
         Raises:
             SettingsError: the file of certificates cannot be used.
@@ -120,6 +124,17 @@ class LogClient:
             *partitions, timeout_ms=timeout_ms, max_records=most
         )
 
+    def led(self, partitions: Collection[TopicPartition]) -> list[TopicPartition]:
+        """Return partitions less those that no broker leads now.
+
+        Asked about one of them, the client waits for its leader, and so does what else is asked in the same breath.
+        """
+        return [at for at in partitions if self._leader(at) != _NOBODY]
+
+    def _leader(self, at: TopicPartition) -> int:
+        leader = self._consumer._client.cluster.leader_for_partition(at)  # noqa: SLF001 - nothing else tells
+        return _UNKNOWN if leader is None else int(leader)
+
     async def begins(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset that each log still has.
 
@@ -127,23 +142,26 @@ class LogClient:
             KafkaError | TimeoutError: Kafka does not say now.
             StuckError: the client hears nothing more of a Kafka that is there.
         """
-        return await self._answered(self._consumer.beginning_offsets(list(partitions)))
+        return await self._answered(self._consumer.beginning_offsets, partitions)
 
     async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offset after the last of each log; raise as ``begins`` does."""
-        return await self._answered(self._consumer.end_offsets(list(partitions)))
+        return await self._answered(self._consumer.end_offsets, partitions)
 
-    async def _answered(self, asked: Awaitable[T]) -> T:
-        """Return what Kafka answers the client.
+    async def _answered(
+        self, ask: Callable[[list[TopicPartition]], Awaitable[T]], about: Collection[TopicPartition]
+    ) -> T:
+        """Return what the leaders of partitions answer the client.
 
         Seen once, after Kafka was killed and came back: requests of all kinds waited for ever, in a process that seemed
         alive. Nothing that is left of such a client must go on beside a new one, so the process ends.
         """
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                answer = await asked
+                answer = await ask(list(about))
         except TimeoutError:
-            self._unanswered = self._unanswered + 1 if await self._reachable() else 0
+            leaders = {self._leader(at) for at in about}
+            self._unanswered = self._unanswered + 1 if await self._reachable(leaders) else 0
             if self._unanswered >= _UNANSWERED:
                 raise StuckError(f"Kafka answers, but not this consumer: {self._unanswered} times in a row") from None
             raise

@@ -12,13 +12,15 @@ from services.runtime.errors import UnavailableError
 from services.runtime.settings import ServiceSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from services.runtime.batch import Transactor
 
 A_NIGHT = 5000
 """Failures in a row, of some seconds each."""
 
 
-async def _reachable() -> bool:
+async def _reachable(_brokers: Collection[int]) -> bool:
     return True
 
 

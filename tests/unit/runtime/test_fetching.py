@@ -37,6 +37,9 @@ class Kafka:
     def assignment(self) -> frozenset[TopicPartition]:
         return frozenset(self._logs)
 
+    def led(self, partitions: Collection[TopicPartition]) -> list[TopicPartition]:
+        return list(partitions)
+
     def seek(self, at: TopicPartition, offset: int) -> None:
         self._places[at] = offset
 

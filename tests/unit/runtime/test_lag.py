@@ -28,11 +28,17 @@ class Kafka:
 
     def __init__(self, *assigned: TopicPartition) -> None:
         self._assigned = frozenset(assigned)
+        self.leaderless: frozenset[TopicPartition] = frozenset()
 
     def assignment(self) -> frozenset[TopicPartition]:
         return self._assigned
 
+    def led(self, partitions: Iterable[TopicPartition]) -> list[TopicPartition]:
+        return [at for at in partitions if at not in self.leaderless]
+
     async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        if self.leaderless.intersection(partitions):
+            raise TimeoutError  # the client waits for a leader, for all that is asked about
         return dict.fromkeys(partitions, 15)
 
 
@@ -70,3 +76,15 @@ async def test_a_process_that_has_lost_its_partitions_owns_none_at_once(claiming
     assert [sample.value for sample in owned._child_samples()] == [1]
     claiming.release_all()
     assert [sample.value for sample in owned._child_samples()] == [0]
+
+
+async def test_a_partition_that_nobody_leads_hides_nothing_of_the_others(claiming: Claiming):
+    """That Kafka does not say where it ends failed the measuring of all; three times, and the process ended for it."""
+    other = TopicPartition(AT.topic, 1)
+    claiming.ready[other] = Ready(other, (other.topic, other.partition), Claim(1, 14), 14)
+    kafka = Kafka(AT, other, TopicPartition(AT.topic, 2))
+    kafka.leaderless = frozenset({AT, TopicPartition(AT.topic, 2)})
+    claiming._client = cast("LogClient", kafka)
+    await claiming.measure_lag()
+    assert lag() == 1
+    assert not claiming.waiting(), "nothing to do about one that nobody leads: who has it is ready"
