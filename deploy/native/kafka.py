@@ -35,7 +35,10 @@ STOP_SECONDS = 20.0
 # The optimising compiler takes a quarter of a core for the first minutes, which is all a demonstration or a test runs.
 # A broker that lives for days gets it back with -XX:TieredStopAtLevel=4.
 _FAST_START_FLAGS = ("-XX:TieredStopAtLevel=1",)
+CLUSTER_ID = "cluster.id"
+"""Among a broker's settings: what its cluster is called (`new_cluster_id`). It is formatted with it."""
 _RETRY_SECONDS = 0.05
+_CORRELATION = 7
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 # Source: Kafka 4.1 broker configuration reference.
@@ -79,7 +82,8 @@ class KafkaBroker:
         jars: the class path (`kafka_jars.ensure_jars`).
         log: file its output is appended to.
         archive_folder: where class archives are kept, shared by all brokers of this user.
-        settings: broker settings that replace or add to ours.
+        settings: broker settings that replace or add to ours; of one among several `node.id`,
+            `controller.quorum.voters` and `CLUSTER_ID` too.
         jvm_flags: extra flags for Java; the heap is at most 512 MB unless one says otherwise.
     """
 
@@ -102,6 +106,7 @@ class KafkaBroker:
         self._log = log
         self._archive = class_archive(archive_folder, jars)
         self._extra = dict(settings or {})
+        self._cluster_id = self._extra.pop(CLUSTER_ID, "")
         self._jvm_flags = tuple(jvm_flags)
         self._child: Child | None = None
 
@@ -231,9 +236,7 @@ class KafkaBroker:
     def _format(self, data: Path, on_wait: Callable[[], None]) -> None:
         new = self._folder / "data.new"
         shutil.rmtree(new, ignore_errors=True)
-        cluster_id = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-        if cluster_id.startswith("-"):  # the formatter would take it for an option
-            cluster_id = "A" + cluster_id[1:]
+        cluster_id = self._cluster_id or new_cluster_id()
         self._write_properties(self._folder / "format.properties", new)
         flags = ["-Xmx128m", *_FAST_START_FLAGS, *self._archive.reading()]
         arguments = ("format", "--cluster-id", cluster_id, "--config", "format.properties")
@@ -272,19 +275,26 @@ class KafkaBroker:
         file.write_text("\n".join(lines) + "\n", encoding="ascii")
 
     def _answers(self) -> bool:
-        """Whether the broker answers, and counts itself among the living: before that it leads no partition."""
+        """Whether the broker answers, and knows one among the living: before that none leads a partition."""
         # Source: Kafka protocol guide, Metadata version 1: size, api key 3, version, correlation id, no client id, no
         # topic; the answer is size, correlation id, brokers (id, host, port, rack), the controller's id, no topic.
         try:
             with socket.create_connection((LOOPBACK, self._port), timeout=1.0) as connection:
                 connection.settimeout(2.0)
-                connection.sendall(struct.pack(">ihhihi", 14, 3, 1, 7, -1, 0))
+                connection.sendall(struct.pack(">ihhihi", 14, 3, 1, _CORRELATION, -1, 0))
                 [size] = struct.unpack(">i", _receive(connection, 4))
                 correlation, brokers = struct.unpack(">ii", _receive(connection, size)[:8])
         except (OSError, struct.error):
             time.sleep(_RETRY_SECONDS)
             return False
-        return (correlation, brokers) == (7, 1)
+        return bool(correlation == _CORRELATION and brokers)
+
+
+def new_cluster_id() -> str:
+    """Return what no other cluster is called."""
+    cluster_id = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+    # A dash in front the formatter would take for an option.
+    return "A" + cluster_id[1:] if cluster_id.startswith("-") else cluster_id
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:
