@@ -10,100 +10,34 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
 
 from services.cli import evidence as evidences
-from services.cli.commands.storm import development_senders
-from services.cli.invariants import check
-from services.cli.watch import watching
-from services.grid.network_file import open_network, write_customers, write_devices
-from services.grid.store import import_network, migrate
-from services.grid.tile import Base, Tiling, tile_customers, tile_devices
-from services.runtime import clock
-from services.runtime.cluster import apply_topics
-from services.simulator.faults import Network
-from services.simulator.generate import draw_storm
-from services.simulator.payloads import at_steady_rate, begun_before, events_of, render
-from services.simulator.sender import Answers, send
-from services.simulator.shape import Shape
-from tests.service_process import ROOT, Service
+from services.simulator.payloads import at_steady_rate
+from services.simulator.sender import send
+from tests.integration.faults.system import CONSUMERS, WAVE_SECONDS, System, in_waves, whole_system
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from deploy.native.postgres import PostgresServer
-    from services.simulator.payloads import Request
-    from tests.service_process import Process
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-CONSUMERS = ("router", "dedup", "notify")
 AHEAD, BEHIND = "8", "-8"
-WAVE_SECONDS = 4.0
-QUIET_SECONDS = 180.0
 IN_A_BATCH = "batch.handled:stop"
 """Decided and saved, not committed: what it holds is locked, and what it has in memory is of no commit."""
 HELD_OFF = re.compile(r'^(?=.*"instance":"held")(?=.*"(fenced|waiting_for)")', re.MULTILINE)
 """It came too late with its batch: others have the partition, or the database had ended its transaction."""
 
 
-@dataclass
-class System:
-    """An intake, and the services behind it."""
-
-    intake: Service
-    services: dict[str, Service]
-    network: Network
-    answers: Answers = field(default_factory=Answers)
-
-    def start(self, name: str, hours: str, failpoint: str = "") -> Process:
-        """Start a process of a service on a host whose clock is wrong by so many hours."""
-        instance = "held" if failpoint else ""
-        skewed = {"skewed": f"services.{name}", "skew_hours": hours}
-        return self.services[name].start(**skewed, failpoint=failpoint, instance=instance)
-
-    async def quiet(self) -> None:
-        """Wait until nothing is on its way."""
-        async with watching(self.intake.settings()) as watch:
-            await watch.until_quiet(QUIET_SECONDS)
-
-
 @pytest.fixture
 async def system(kafka_bootstrap: str, database_dsn: str, unique_name: str, tmp_path: Path) -> AsyncIterator[System]:
-    about = (kafka_bootstrap, database_dsn, f"{unique_name}.", tmp_path)
-    module = "tests.integration.faults.skewed"
-    own = {"batch_records": "40"}
-    services = {name: Service(name, *about, own, module) for name in CONSUMERS}
-    intake = Service("intake", *about, {"source_per_s": "1e9", "source_burst": "1e9"})
-    await apply_topics(intake.settings(), partitions=4)
-    files = open_network(*(ROOT / "deploy/networks/ieee123" / f"{what}.csv" for what in ("network", "customers")))
-    bases, tiling = [Base(files.devices, list(files.read_customers()))], Tiling(areas=6, tiles_per_area=1)
-    network = Network(tile_devices(bases, tiling), tile_customers(bases, tiling))
-    write_devices(tmp_path / "network.csv", network.devices)
-    write_customers(tmp_path / "customers.csv", network.customers)
-    connection = await asyncpg.connect(database_dsn)
-    await migrate(connection)
-    await import_network(connection, tmp_path / "network.csv", tmp_path / "customers.csv")
-    await connection.close()
-    yield System(intake, services, network)
-    for service in (intake, *services.values()):
-        service.end()
-
-
-def in_waves(network: Network, waves: int) -> list[list[Request]]:
-    """Return a storm in so many parts, one after the other."""
-    storm = draw_storm(network, Shape(faults=40), seed=17)
-    events = events_of(storm)
-    requests = at_steady_rate(
-        render(storm, events, begun_before(clock.now(), events), development_senders()), waves * WAVE_SECONDS
-    )
-    size = -(-len(requests) // waves)
-    return [requests[n : n + size] for n in range(0, len(requests), size)]
+    async with whole_system(kafka_bootstrap, database_dsn, f"{unique_name}.", tmp_path) as made:
+        yield made
 
 
 async def test_owners_freeze_the_database_dies_and_all_restart_in_turn_and_nothing_is_lost_or_said_twice(
@@ -147,10 +81,7 @@ async def test_owners_freeze_the_database_dies_and_all_restart_in_turn_and_nothi
     await sending
     await system.quiet()
 
-    evidence = await evidences.gather(system.intake.settings())
-    evidence.accepted, evidence.unknown = frozenset(system.answers.accepted), frozenset(system.answers.unknown)
-    evidence.earlier = earlier
-    verdict = check(evidence)
+    verdict = await system.verdict(earlier)
     assert verdict.findings == ()
     assert verdict.counts.exact
     assert verdict.counts.in_incidents > 50
