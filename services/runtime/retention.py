@@ -20,9 +20,12 @@ _ROWS: Final = 10_000
 # the outbox are drawn in the order of time.
 _OUTBOX: Final = """
 DELETE FROM outbox WHERE id IN (
-    SELECT id FROM (SELECT id, created_at FROM outbox ORDER BY id LIMIT $2) AS o
+    SELECT id FROM (
+        SELECT id, created_at FROM outbox AS o
+        WHERE NOT EXISTS (SELECT FROM outbox_waiting AS w WHERE w.id = o.id)
+        ORDER BY id LIMIT $2
+    ) AS published
     WHERE created_at < now() - $1 * interval '1 day'
-      AND NOT EXISTS (SELECT FROM outbox_waiting AS w WHERE w.id = o.id)
 )
 """
 _INBOX: Final = """

@@ -59,6 +59,29 @@ async def test_more_than_one_step_deletes_is_gone_within_a_minute(world: World):
     await world.until("the inbox is pruned", 0, "SELECT count(*) FROM inbox")
 
 
+@pytest.mark.integration
+async def test_what_waits_for_weeks_keeps_nothing_younger_from_going(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Of a topic that is missing all rows wait; once they were more than a step, no other row was ever deleted."""
+    monkeypatch.setattr(retention, "_ROWS", 10)
+    await migrate(world.dsn, "ledger", Path(__file__).with_name("ledger.sql"))
+    old = (
+        "INSERT INTO outbox (topic, key, value, headers, created_at)"
+        " SELECT $1, '', '', '[]', now() - interval '90 days' FROM generate_series(1, 15) RETURNING id"
+    )
+    await world.sql(
+        f"WITH aside AS ({old}) INSERT INTO outbox_waiting (shard, id) SELECT 100, id FROM aside",  # noqa: S608 - ours
+        "missing",
+    )
+    await world.sql(old, "t")
+    connection = await asyncpg.connect(world.dsn, server_settings={"search_path": "ledger"})
+    try:
+        while await retention.prune(connection):
+            pass
+        assert await connection.fetch("SELECT topic, count(*) FROM outbox GROUP BY topic") == [("missing", 15)]
+    finally:
+        await connection.close()
+
+
 _ROWS = 20_000
 _FILL = """
 WITH o AS (
