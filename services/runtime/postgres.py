@@ -48,7 +48,7 @@ _UNAVAILABLE: Final = (
     asyncpg.TransactionRollbackError,  # deadlock, serialization
     asyncpg.ReadOnlySQLTransactionError,  # a failover left us on a replica
     asyncpg.CannotConnectNowError,
-    asyncpg.LockNotAvailableError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # a lock that another holds; a database that lets nobody in for now
     ConnectionError,
     OSError,
     TimeoutError,

@@ -136,3 +136,16 @@ async def test_control_a_mistake_of_ours_stays_one(database_dsn: str):
             await pool.fetchval("SELECT $1::int")
     finally:
         pool.terminate()
+
+
+async def test_a_database_that_lets_nobody_in_for_a_while_is_waited_for(database_dsn: str) -> None:
+    """As while it is copied, or moved to another server by hand: the service ended again and again, as for a bug."""
+    name = urlsplit(database_dsn).path.removeprefix("/")
+    admin = await asyncpg.connect(database_dsn, database="postgres")
+    try:
+        await admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        with pytest.raises(UnavailableError, match="not currently accepting connections"):
+            await open_pool(database_dsn, schema="public", size=1)
+    finally:
+        await admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        await admin.close()
