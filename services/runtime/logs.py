@@ -15,6 +15,7 @@ import os
 import stat
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 import orjson
@@ -123,7 +124,8 @@ def configure(level: str, *, service: str, instance: str) -> Lines:
         structlog.processors.StackInfoRenderer(),
         structlog.processors.ExceptionRenderer(),
     ]
-    lines = Lines(_not_waited_for(sys.stdout.buffer))
+    # Who starts it may have closed it (``>&-``): then nobody wants the lines.
+    lines = Lines(_not_waited_for(sys.stdout.buffer) if sys.stdout else Path(os.devnull).open("wb"))  # noqa: SIM115 - for good
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_as_json)],
         wrapper_class=structlog.make_filtering_bound_logger(number),

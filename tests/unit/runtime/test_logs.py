@@ -110,6 +110,14 @@ def flooding(lines: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env={"PATH": os.environ["PATH"]})
 
 
+def test_without_an_output_it_runs_without_lines() -> None:
+    command = ["sh", "-c", 'exec "$0" -c "$1" 1 >&-', sys.executable, FLOODS]
+    ran = subprocess.run(
+        command, input="x", capture_output=True, text=True, env={"PATH": os.environ["PATH"]}, check=False, timeout=60
+    )
+    assert (ran.returncode, ran.stderr.strip()) == (0, "goes on")
+
+
 def test_a_reader_of_the_log_that_stands_still_holds_nothing_up() -> None:
     """It held up the whole service at its next line, and the watchdog at the one that says so."""
     process = flooding(3000)
