@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
+from services.contracts.envelope import Outgoing
 from services.contracts.topics import CONTACT_RECEIVED, DISPATCH_ORDER, OUTAGE_INPUT
+from services.runtime.errors import UnavailableError
+from services.runtime.producer import Producer
+from services.runtime.settings import ServiceSettings
 from services.simulator.payloads import at_steady_rate
 from services.simulator.sender import send
 from tests.integration.faults.system import CONSUMERS, WAVE_SECONDS, System, in_waves, whole_system
 from tests.kafka_cluster import BROKERS
+from tests.service_process import Service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from tests.kafka_cluster import KafkaCluster
 
@@ -110,3 +118,41 @@ async def test_a_broker_dies_all_restart_in_turn_two_die_and_nothing_is_lost_or_
     assert not system.answers.refused
     ended = [name for name in CONSUMERS if system.services[name].process.poll() is not None]
     assert not ended, [system.services[name].log[-2000:] for name in ended]
+
+
+async def test_control_what_one_broker_alone_has_acknowledged_is_gone_with_it_and_all_do_not_acknowledge_it(
+    cluster: KafkaCluster, unique_name: str
+) -> None:
+    topic, at_least_two = f"{unique_name}.one", {"min.insync.replicas": "2"}
+    await cluster.make(topic, {0: BROKERS}, at_least_two)
+    await cluster.whole(topic)
+    leader_alone = AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, acks=1)
+    as_we_do = Producer(ServiceSettings(kafka_bootstrap=cluster.bootstrap, topic_prefix=f"{unique_name}."))
+    await leader_alone.start()
+    await as_we_do.start()
+    try:
+        await leader_alone.send_and_wait(topic, b"all have it")
+        await as_we_do.send_batch([Outgoing("one", b"", b"so have they this", ())])
+        for number in BROKERS[1:]:
+            cluster.brokers[number].pause()
+        await asyncio.sleep(2)  # what they had asked for by then is answered
+        await leader_alone.send_and_wait(topic, b"acknowledged by one")
+        with pytest.raises(UnavailableError):
+            await as_we_do.send_batch([Outgoing("one", b"", b"acknowledged by none", ())], deadline_s=3)
+        cluster.kill(BROKERS[0])
+        for number in BROKERS[1:]:
+            cluster.brokers[number].resume()
+        led = False
+        while not led:
+            await asyncio.sleep(0.2)
+            with suppress(KafkaError):  # whom it asked is dead
+                led = (await cluster.partitions([topic]))[0]["leader"] in BROKERS[1:]
+    finally:
+        cluster.start()
+        await cluster.whole(topic)
+        for producer in (leader_alone, as_we_do):  # what was not acknowledged is delivered now
+            await producer.stop()
+    service = Service("", cluster.bootstrap, "", "", Path())
+    kept = {record.value for record in await service.records(topic)}
+    assert {b"all have it", b"so have they this"} <= kept
+    assert b"acknowledged by one" not in kept
