@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from services.runtime.settings import ServiceSettings
 
 _STOP_SECONDS: Final = 5.0
+_REQUEST_MS: Final = 10_000
+"""How long a broker has for an answer; by itself aiokafka gives it 40 s, in which nothing is written to what a frozen
+or cut-off broker led, though others lead it after 9 s."""
 _START_SECONDS: Final = 20.0
 _REACH_SECONDS: Final = 2.0
 _TOPIC_SECONDS: Final = 1.0
@@ -356,6 +359,7 @@ class Producer:
                 max_batch_size=256 * 1024,
                 max_request_size=MAX_RECORD_BYTES + 100_000,
                 partitioner=partition_of,
+                request_timeout_ms=_REQUEST_MS,
                 **arguments,
             )
             try:

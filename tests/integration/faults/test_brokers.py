@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from services.contracts.envelope import Outgoing
 from services.contracts.topics import CONTACT_RECEIVED, DISPATCH_ORDER, OUTAGE_INPUT
+from services.runtime import producer
 from services.runtime.errors import UnavailableError
 from services.runtime.producer import Producer
 from services.runtime.settings import ServiceSettings
@@ -150,9 +151,41 @@ async def test_control_what_one_broker_alone_has_acknowledged_is_gone_with_it_an
     finally:
         cluster.start()
         await cluster.whole(topic)
-        for producer in (leader_alone, as_we_do):  # what was not acknowledged is delivered now
-            await producer.stop()
+        for one in (leader_alone, as_we_do):  # what was not acknowledged is delivered now
+            await one.stop()
     service = Service("", cluster.bootstrap, "", "", Path())
     kept = {record.value for record in await service.records(topic)}
     assert {b"all have it", b"so have they this"} <= kept
     assert b"acknowledged by one" not in kept
+
+
+@pytest.mark.parametrize("request_ms", [producer._REQUEST_MS, 40_000], ids=["ours", "control"])
+async def test_what_a_frozen_broker_led_is_written_again_soon_after_others_lead_it(
+    cluster: KafkaCluster, unique_name: str, monkeypatch: pytest.MonkeyPatch, request_ms: int
+) -> None:
+    """As one whose host has lost its network: no connection to it ends by itself."""
+    monkeypatch.setattr(producer, "_REQUEST_MS", request_ms)
+    await cluster.make(f"{unique_name}.one", {0: [3, 1, 2]}, {"min.insync.replicas": "2"})
+    await cluster.whole(unique_name)
+    settings = ServiceSettings(kafka_bootstrap=cluster.bootstrap, topic_prefix=f"{unique_name}.")
+    intakes = [Producer(settings) for _ in range(4)]
+    for one in intakes:
+        await one.start()
+        await one.send(Outgoing("one", b"", b"before", ()))
+
+    async def write(one: Producer) -> float:
+        begun = time.monotonic()
+        while True:
+            with suppress(UnavailableError):
+                await one.send(Outgoing("one", b"", b"again", ()), deadline_s=2)
+                return time.monotonic() - begun
+
+    cluster.brokers[3].pause()
+    try:
+        took = await asyncio.gather(*map(write, intakes))
+    finally:
+        cluster.start()
+        await cluster.whole(unique_name)
+        for one in intakes:
+            await one.stop()
+    assert (max(took) < GOES_ON_SECONDS) is (request_ms < 40_000), took
