@@ -143,6 +143,14 @@ def test_values_that_do_not_fit_are_refused_by_name(value: str, said: str):
 
 
 @needs_helm
+@pytest.mark.parametrize("lacks", ["forget", "services.dedup.env", "services.notify.existingSecret"])
+def test_values_of_a_release_that_did_not_have_them_all_will_do(lacks: str):
+    """``helm upgrade --reuse-values`` takes those of the release before, also where they lack what came since."""
+    done = helm("-f", str(values_of("least")), "--set", f"{lacks}=null")
+    assert done.returncode == 0, done.stderr
+
+
+@needs_helm
 @pytest.mark.parametrize(("length", "fits"), [(46, True), (47, False)])
 def test_a_release_whose_names_a_cluster_would_refuse_is_refused(length: int, fits: bool):
     done = helm("-f", str(values_of("least")), release="r" * length)
