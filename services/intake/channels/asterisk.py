@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _MOST_LINES: Final = 200
 _USER_EVENT: Final = "gridline"
-_UNKNOWN: Final = frozenset({"", "<unknown>", "unknown"})
 _LAST_SECOND: Final = 7_258_118_400  # the year 2200
 
 _ARI_NAMES: Final = {
@@ -136,7 +135,7 @@ def _ami(
         "external_call_id": call,
         "linked_call_id": linked,
         "occurred_at": _epoch(lower.get("timestamp")),
-        "ani": _known(lower.get("calleridnum")),
+        "ani": number_of(lower.get("calleridnum")),
         "dnis": number_of(lower.get("exten")),
         "language": lower.get("language"),
         **what,
@@ -168,7 +167,7 @@ def _ari(
         "external_call_id": channel.get("id"),
         "linked_call_id": user.get("linkedid"),
         "occurred_at": fields.get("timestamp"),
-        "ani": _known(caller.get("number")),
+        "ani": number_of(caller.get("number")),
         "dnis": number_of(dialplan.get("exten")),
         "language": channel.get("language"),
         **{name: value for name, value in what.items() if value is not None},
@@ -193,11 +192,6 @@ def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
 def _queue(fields: Mapping[str, str], *, answered: bool) -> dict[str, Any]:
     waited = decimal_of(fields.get("holdtime"), "HoldTime")
     return {"name": fields.get("queue") or None, "answered": answered, "wait_s": waited}
-
-
-def _known(number: object) -> str | None:
-    found = number_of(number)
-    return None if found is None or found.lower() in _UNKNOWN else found
 
 
 def _epoch(text: str | None) -> str | None:

@@ -62,6 +62,14 @@ def test_the_estimate_is_said_in_the_zone_of_the_file_and_one_that_has_passed_is
     assert "on its way" in late["say"]
 
 
+def test_what_notify_says_beside_what_is_known_is_not_said() -> None:
+    """It may know when power was back of an outage before; and an outage that is over has no estimate any more."""
+    nothing = SPOKEN.say(OutageAnswer(restored_at=NOW), "en", NOW)
+    assert nothing == SPOKEN.say(OutageAnswer(), "en", NOW)
+    over = OutageAnswer(outage=Outage.RESTORED, restored_at=NOW)
+    assert SPOKEN.say(over.model_copy(update={"etr": SOON}), "en", NOW) == SPOKEN.say(over, "en", NOW)
+
+
 def test_planned_work_is_said_as_such_with_its_end() -> None:
     work = OutageAnswer(outage=Outage.KNOWN, planned=True, etr=SOON)
     more = SPOKEN.say(work, "en", NOW)

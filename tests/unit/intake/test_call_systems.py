@@ -167,6 +167,42 @@ def test_what_a_dialplan_leaves_out_is_as_the_call_has_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "answered"), [("1", True), ("yes", True), ("TRUE", True), ("0", False), ("no", False), (None, None)]
+)
+def test_a_dialplan_says_whether_an_agent_answered(said: str | None, answered: bool | None) -> None:
+    ended = {"event": "ended"} if said is None else {"event": "queue_exit", "answered": said}
+    body = {"Event": "UserEvent", "UserEvent": "gridline", **LEG, **ended}
+    assert heard(asterisk.accept(SOURCE, json.dumps(body).encode(), None, NOW)).facts.get("answered") is answered
+
+
+@pytest.mark.parametrize("number", ["<unknown>", "anonymous"])
+def test_who_shows_no_number_withholds_it(number: str) -> None:
+    """Asterisk has a word of its own for that."""
+    body = {"Event": "Newchannel", **LEG, "CallerIDNum": number}
+    made = heard(asterisk.accept(SOURCE, json.dumps(body).encode(), None, NOW))
+    assert (made.phone, made.facts["caller_withheld"]) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"Event: Hangup\nUniqueid: 1\n" + b"A: b\n" * 199, Reason.TOO_MANY_PARTS),
+        (b"Event: Hangup\nUniqueid: 1\nno colon", Reason.MALFORMED),
+        (b"Event: Hangup\nUniqueid: 1\n: no name", Reason.MALFORMED),
+        (b"Uniqueid: 1", Reason.MALFORMED),
+        (b'{"Event": "Hangup", "Uniqueid": 1}', Reason.BAD_FIELD),
+        (b"{}", Reason.BAD_FIELD),
+        (b'{"type": "StasisStart", "channel": "1.42"}', Reason.BAD_FIELD),
+        (b"Event: Hangup\nUniqueid: 1\nTimestamp: 7258118400", Reason.BAD_FIELD),
+    ],
+)
+def test_what_is_no_event_of_asterisk_is_refused_with_its_reason(body: bytes, reason: Reason) -> None:
+    with pytest.raises(PayloadRefusedError) as caught:
+        asterisk.accept(SOURCE, body, None, NOW)
+    assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize(
     ("detail", "told"),
     [
         ({"eventType": "INITIATED", "initiationMethod": "INBOUND"}, "started"),
@@ -196,6 +232,33 @@ def test_of_amazon_connect_what_a_flow_passes_counts_before_what_the_contact_car
     details = {"ContactData": data, "Parameters": {"event": "dtmf", "menu_path": "1"}}
     made = heard(connect.accept(SOURCE, json.dumps({"Details": details}).encode(), None, NOW))
     assert (made.business_type, made.account_id) == ("fault_report", "0123456789")
+
+
+def test_a_flow_of_amazon_connect_says_what_was_heard_and_who_gave_up_in_which_queue() -> None:
+    def flow(**parameters: str) -> Any:
+        data = {"Channel": "VOICE", "ContactId": "c", "Queue": {"Name": "repair"}}
+        body = json.dumps({"Details": {"ContactData": data, "Parameters": parameters}}).encode()
+        return heard(connect.accept(SOURCE, body, None, NOW))
+
+    assert flow(event="transcript", text="停电了").text == "停电了"
+    left = flow(event="queue_exit", event_id="")
+    assert (left.facts["answered"], left.facts["abandoned"]) == (False, True)
+    assert left.contact_id == flow(event="queue_exit", event_id="").contact_id != flow(event="ended").contact_id
+
+
+def test_a_flow_of_huawei_that_ends_did_not_end_when_the_call_began() -> None:
+    here = PhoneSource.model_validate({**BASE, "api_keys_sha256": ["0" * 64], "default_offset": "+08:00"})
+
+    def post(**fields: Any) -> Any:
+        body = {"SYS.callId": 77, "SYS.createTime": "20261122080000", **fields}
+        return huawei.accept(here, json.dumps(body).encode(), None, NOW)
+
+    assert heard(post()).occurred_at == datetime(2026, 11, 22, 0, 0, tzinfo=UTC)
+    assert heard(post(event="ended")).occurred_at == NOW
+    assert heard(post(**{"SYS.createTime": ""})).occurred_at == NOW
+    assert wrong_fields(lambda: post(**{"SYS.createTime": "20261345000000"})) == {"SYS.createTime"}
+    assert wrong_fields(lambda: post(**{"SYS.callId": True})) == {"SYS.callId"}
+    assert wrong_fields(lambda: post(event_id=7)) == {"event_id"}
 
 
 def test_what_the_contact_carries_for_the_whole_call_names_and_dates_no_step_of_it() -> None:
@@ -296,7 +359,17 @@ def test_what_a_caller_said_counts_as_words_and_its_recording_once(
 
 def test_of_an_outbound_call_the_customer_is_the_one_called() -> None:
     made = heard(webhook(Direction="outbound-api", From="+8695598", To="+8613800138000"))
-    assert made.phone == "+8613800138000"
+    assert (made.phone, made.facts["dnis"]) == ("+8613800138000", "+8695598")
+
+
+def test_the_hash_ends_an_account_and_is_a_choice_in_a_menu() -> None:
+    assert heard(webhook("menu_path=1", Digits="#")).facts["menu_path"] == "1.#"
+
+
+def test_a_form_of_very_many_fields_is_refused() -> None:
+    with pytest.raises(PayloadRefusedError) as caught:
+        twilio.read_form(b"a=b&" * 201)
+    assert caught.value.reason is Reason.TOO_MANY_PARTS
 
 
 @pytest.mark.parametrize("said", ["1_0", "１２", "nan", "inf", "many"])

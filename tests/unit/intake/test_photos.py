@@ -84,6 +84,16 @@ def test_a_large_photo_is_made_smaller() -> None:
     assert opened(remade(picture("JPEG", (6000, 3000)))).size == (2048, 1024)
 
 
+def test_a_telephones_photo_of_thirty_million_pixels_is_taken() -> None:
+    """Only what is unpacked whole may have no more than 25: a JPEG is unpacked at a part of its size."""
+    assert opened(remade(picture("JPEG", (6000, 5000), "L"))).size == (2048, 1707)
+
+
+def test_who_sends_another_format_hears_which_are_taken() -> None:
+    heic = b"\0\0\0\x18ftypheic" + b"\0" * 40
+    assert "JPEG, PNG or WebP" in str(refused(heic))
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -260,6 +270,18 @@ def test_a_stranger_who_sends_slowly_leaves_places_for_the_others(tmp_path: Path
         for _ in range(8):
             held.enter_context(store.place("203.0.113.10"))
     held.enter_context(store.place("203.0.113.9"))
+
+
+def test_a_photo_that_is_done_makes_room_for_one_more_of_its_sender(tmp_path: Path) -> None:
+    store = PhotoStore(tmp_path, min_free_bytes=0)
+    with contextlib.ExitStack() as held:
+        for _ in range(7):
+            held.enter_context(store.place("203.0.113.9"))
+        with store.place("203.0.113.9"):
+            pass
+        held.enter_context(store.place("203.0.113.9"))
+        with pytest.raises(PayloadRefusedError):
+            held.enter_context(store.place("203.0.113.9"))
 
 
 def test_a_photo_adds_to_the_reports_ticket_for_whoever_knows_its_key() -> None:

@@ -408,6 +408,25 @@ def test_events_of_a_thread_are_one_ticket_and_a_place_in_a_thread_is_enough() -
     assert submitted({**EVENT, "id": "3", "data": DATA}).contact.ticket_id != first.contact.ticket_id
 
 
+@pytest.mark.parametrize("place", [{"account_id": "A1"}, {"address": "人民路12号"}])
+def test_so_is_an_account_or_an_address(place: dict[str, str]) -> None:
+    made = submitted({**EVENT, "data": {**place, "thread": "t"}}).contact
+    assert (made.account_id, made.address) == (place.get("account_id"), place.get("address"))
+
+
+def test_an_event_without_a_time_is_of_when_it_came_and_says_so() -> None:
+    said, unsaid = (
+        submitted({**EVENT, **time, "data": DATA}).contact for time in ({"time": "2026-11-22T00:59:00Z"}, {})
+    )
+    assert (unsaid.occurred_at, unsaid.facts["timed_by_us"]) == (NOW, True)
+    assert (said.occurred_at, "timed_by_us" in said.facts) == (NOW - timedelta(minutes=1), False)
+
+
+def test_that_only_ones_own_home_is_out_is_kept() -> None:
+    assert submitted({**EVENT, "data": {**DATA, "single_premise": True}}).contact.facts["single_premise"] is True
+    assert "single_premise" not in submitted({**EVENT, "data": DATA}).contact.facts
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
