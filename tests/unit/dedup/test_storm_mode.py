@@ -223,6 +223,47 @@ def test_in_a_storm_the_estimate_goes_with_the_device_until_a_crew_says_one(esti
     assert incident.etr.source == "crew"
 
 
+def test_in_a_storm_an_outage_has_its_estimate_from_its_first_report_and_a_home_or_danger_alone_has_none(
+    estimating: Timeline,
+) -> None:
+    mine = estimating.at(0).report("A0TR00034", account="before", only_mine=True)
+    last = many_call(estimating, 1, 60, every=0.25)
+    assert estimating.incident_of(mine).etr is None
+    new = estimating.incident_of(estimating.at(last + 1).report("A0TR00050", account="new"))
+    assert new.etr is not None
+    assert new.etr.at == by_class(new)
+    for alone in ({"only_mine": True}, {"hazards": ("fire",)}):
+        report = estimating.at(last + 2).report("A0TR00045", account=str(alone), **alone)
+        assert estimating.incident_of(report).etr is None
+
+
+def test_what_a_crew_said_before_the_storm_stands(estimating: Timeline) -> None:
+    first = estimating.at(0).report("A0TR00050", account="early")
+    estimating.at(1).crew(estimating.order_of(first).order_id, ProgressStage.ACCEPTED, etr=95)
+    many_call(estimating, 2, 60, every=0.25)
+    etr = estimating.incident_of(first).etr
+    assert etr is not None
+    assert (etr.source, etr.at) == ("crew", minute(95))
+
+
+def test_no_estimate_is_said_that_has_passed(estimating: Timeline) -> None:
+    """An outage that is older than its class usually lasts has none."""
+    old = estimating.at(0).report("A0TR00050", account="early")
+    many_call(estimating, 8 * 60, 60, every=0.25)
+    assert estimating.incident_of(old).etr is None
+
+
+def test_what_comes_apart_in_a_storm_is_expected_to_last_from_its_own_first_report(estimating: Timeline) -> None:
+    last = many_call(estimating, 0, 60, every=0.25)
+    reports = [estimating.at(last + 1 + n / 4).report(f"A0TR0002{n}", account=f"f{n}") for n in (3, 4, 5)]
+    whole = estimating.incident_of(reports[0])
+    estimating.at(last + 3).dispatcher("split", incident_id=whole.incident_id, reports=(reports[2],))
+    apart = estimating.incident_of(reports[2])
+    assert apart is not whole
+    assert apart.etr is not None
+    assert apart.etr.at == by_class(apart) != by_class(whole)
+
+
 def test_no_estimate_is_said_where_the_rules_have_none(storm: Timeline) -> None:
     many_call(storm, 0, 60, every=0.25)
     assert all(one.etr is None for one in storm.state.incidents.values())
