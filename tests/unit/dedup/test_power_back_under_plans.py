@@ -90,6 +90,17 @@ def test_who_called_after_power_was_back_is_still_answered_by_the_plan(storm: Ti
     assert storm.state.members == {second: incident}
 
 
+def test_so_is_who_called_after_it_when_the_plan_was_known(storm: Timeline) -> None:
+    enter(storm.at(1))
+    first, second = (storm.at(at).report("A0TR00026", f"at {at}", account=f"A{at}") for at in (5, 6))
+    known = len(storm.settled)
+    storm.at(30).power_back(FUSE, made=5.5)
+
+    assert [(one.report_id, one.reason) for one in storm.settled[known:]] == [(first, "already_restored")]
+    storm.at(40).dispatcher("cancel_plan", planned_id=PLAN)
+    assert storm.state.members.keys() == {second}
+
+
 def test_what_an_acceptance_left_open_is_restored_as_ever(storm: Timeline) -> None:
     depends = {"account": "A3", "customer_class": CustomerClass.LIFE_SUPPORT}
     first = storm.at(5).report("A0TR00026", "first")

@@ -50,7 +50,7 @@ def test_who_calls_ten_hours_after_a_home_of_sixty(
 
 
 def test_ten_hours_after_a_fuse_a_home_under_it_is_of_the_fuse(estate: Timeline) -> None:
-    above = [estate.at(n / 2).report(("T2", "T3")[n % 2], account=f"B{n}") for n in range(6)]
+    above = [estate.at(n / 2).report(("T2", "T3")[n % 2], account=f"B{n}") for n in range(3)]
     assert estate.order_of(above[0]).device.id == "B"
     late = estate.at(600).report("T1", account="A2", confidence=1.0)
     assert estate.incident_of(late) is estate.incident_of(above[0])
