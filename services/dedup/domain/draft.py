@@ -19,7 +19,7 @@ from services.dedup.domain.planning import settled_together
 from services.dedup.domain.relook import RELOOK, Piece
 from services.dedup.domain.rule import Rule
 from services.dedup.domain.rules import CELL
-from services.dedup.domain.waves import called_since
+from services.dedup.domain.waves import called_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -217,40 +217,30 @@ class Draft:
 
     def begin_anew(self, report: Report, first: Incident, wave: Piece) -> None:
         """Close an outage that must have been over before a second wave of calls, and open that wave's."""
-        began = min(one.made_at for one in wave.reports)
-        self._end_before(first, wave, began, Rule.SECOND_WAVE, joins=report)
-
-    def _end_before(
-        self,
-        first: Incident,
-        wave: Piece,
-        restored_at: datetime,
-        rule: Rule,
-        *,
-        joins: Report | None = None,
-        progress: FieldProgress | None = None,
-    ) -> None:
-        """End an outage, and begin another for the wave of calls that came after it; ``joins`` is not in it yet."""
-        why = Rule.SECOND_WAVE
-        evidence: Evidence = {"device": wave.device, "calls": len(wave.reports), "since": str(wave.reports[0].made_at)}
-        before = [one for one in wave.reports if one is not joins]
-        if joins is not None:
-            wave = Piece(wave.device, (*before, joins), wave.score)
+        began, why = min(one.made_at for one in wave.reports), Rule.SECOND_WAVE
+        before = [one for one in wave.reports if one is not report]
+        wave = Piece(wave.device, (*before, report), wave.score)
         target, order = self.open_for(first, wave, why)
+        evidence = _called(wave)
         self.take_out(before, first, target, why, evidence)
-        if joins is not None:
-            self.events.append(e.ReportJoined(joins, target, self.number(), why, evidence))
-        self._end(first, restored_at, rule, progress)
+        self.events.append(e.ReportJoined(report, target, self.number(), why, evidence))
+        self._end(first, began, why, None)
+        self._go_out(target, order, wave, why)
+
+    def _go_out(self, target: UUID, order: UUID, wave: Piece, why: Rule) -> None:
+        """Let an incident stand where another stood until now, and its order go out."""
         device, served = self.device(wave.device, wave.reports[-1])
-        self.events.append(e.PredictionMoved(target, device, served, self.number(), why, evidence))
+        self.events.append(e.PredictionMoved(target, device, served, self.number(), why, _called(wave)))
         subject = Subject(target, order, self.state.area, e.Kind.OUTAGE, device, served, Standing.of(wave.reports))
         self.events.append(e.OrderIssued(version_of(subject, 1, why, self.now)))
         self.look_again(target, wave.reports[-1].received_at, 0)
 
-    def open_for(self, source: Incident, piece: Piece, rule: Rule, premises: str | None = None) -> tuple[UUID, UUID]:
+    def open_for(
+        self, source: Incident, piece: Piece, rule: Rule, premises: str | None = None, *, continues: bool = False
+    ) -> tuple[UUID, UUID]:
         """Open an incident without an order for reports that are somewhere already; return its and its order's id.
 
-        With ``premises`` it is of that one customer and stands at no device.
+        With ``premises`` it is of that one customer and stands at no device; it may be what goes on of the source.
         The report that opens it may have opened one before, so its place in the ledger tells the two apart.
         """
         area, opening = self.state.area, piece.reports[0].report_id
@@ -261,7 +251,11 @@ class Draft:
         if premises is not None:
             kind, served = e.Kind.SINGLE, min(served, 1)
         what = incident, order, kind, device, served, seq, rule
-        self.events.append(e.IncidentOpened(*what, premises=premises, related_to=source.incident_id))
+        before = (source.incident_id, source.began_at) if continues else (None, None)
+        opened = e.IncidentOpened(
+            *what, premises=premises, related_to=source.incident_id, continues=before[0], out_since=before[1]
+        )
+        self.events.append(opened)
         return incident, order
 
     def take_out(
@@ -309,13 +303,34 @@ class Draft:
         rule: Rule,
         *,
         progress: FieldProgress | None = None,
+        reports: Sequence[Report] | None = None,
     ) -> None:
-        """End an incident and its order: power is back. A second wave that was seen since then goes on, as another."""
-        since = incident.suggested_at
-        if since is not None and restored_at < since and (wave := called_since(self.state, incident)) is not None:
-            self._end_before(incident, wave, restored_at, rule, progress=progress)
-            return
+        """End an incident and its order: power is back. Who called well after that is out again, or still.
+
+        Had the word come at once, they would have had an incident of their own.
+
+        Args:
+            incident: What ends.
+            restored_at: Since when power is back.
+            rule: Why.
+            progress: The crew's word, if it was one.
+            reports: What the incident has by the end of this message, if that is more than it had.
+        """
+        pieces = called_after(self.state, incident, restored_at, reports or tuple(incident.reports.values()))
+        begun: list[tuple[UUID, UUID, Piece, Rule]] = []
+        for one in pieces:
+            there = self.state.by_device.get(one.device, incident.incident_id)
+            soon = min(report.made_at for report in one.reports) <= restored_at + self.state.rules.still_out
+            why = Rule.STILL_OUT if soon else Rule.SECOND_WAVE
+            if there == incident.incident_id:
+                target, order = self.open_for(incident, one, why, continues=soon)
+                begun.append((target, order, one, why))
+            else:
+                target = there
+            self.take_out(one.reports, incident, target, why, _called(one))
         self._end(incident, restored_at, rule, progress)
+        for target, order, one, why in begun:
+            self._go_out(target, order, one, why)
 
     def _end(self, incident: Incident, restored_at: datetime, rule: Rule, progress: FieldProgress | None) -> None:
         if (last := self.last_order(incident)) is not None:
@@ -357,3 +372,9 @@ class Draft:
             self.events.append(e.OrderCancelled(cancelled))
         self._clear_timers(incident)
         self.events.append(e.IncidentAbsorbed(incident.incident_id, successor.incident_id, rule))
+
+
+def _called(piece: Piece) -> Evidence:
+    """Return what is said of calls that came after power was back."""
+    since = min(one.made_at for one in piece.reports)
+    return {"device": piece.device, "calls": len(piece.reports), "since": str(since)}

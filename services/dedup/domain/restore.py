@@ -103,7 +103,7 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
     if survivor.device.id != device:
         draft.stand_at(survivor, device, reports, Rule.POWER_BACK, evidence)
     draft.learn(device, Standing.of(reports) if others or taken else survivor.standing, at)
-    draft.close(survivor, at, Rule.POWER_BACK)
+    draft.close(survivor, at, Rule.POWER_BACK, reports=reports)
 
 
 def _take_its_share(

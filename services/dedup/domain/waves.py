@@ -1,10 +1,11 @@
-"""A second wave of calls under an outage that is open: power was back there, and nobody said so.
+"""Calls under an outage that is open though power was back there: nobody said so, or the word came after them.
 
-Decided here: whether what was called lately, from all under the incident's device or from one branch of it, is too much
-for the tail of the first outage, and which device explains it. Changes nothing. The tail is taken as heavy as can be:
-as the delays that were learned have it, as if delays had no scale of their own, or as loud as just before. Some
-restorations are never told; without this the next outage there would disappear in the one before. Of a confirmed one of
-which nothing was heard for a day, one call is enough to ask whether it is over.
+Decided here: who called well after a late word says that power was back; and whether what was called lately, from all
+under the incident's device or from one branch of it, is too much for the tail of the first outage, and which device
+explains it. Changes nothing. The tail is taken as heavy as can be: as the delays that were learned have it, as if they
+had no scale of their own, or as loud as just before. Some restorations are never told; without this the next outage
+there would disappear in the one before. Of a confirmed one of which nothing was heard for a day, one call is enough to
+ask whether it is over.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain.call_times import CallTimes
+from services.dedup.domain.events import Kind
 from services.dedup.domain.relook import Piece, partition
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from services.dedup.domain.incident import Incident
@@ -27,6 +30,8 @@ _LONG: Final = 2400.0  # seconds an outage is open before its calls could be tho
 _LATELY: Final = timedelta(minutes=20)  # a wave takes to show
 FEWEST: Final = 3
 """Callers who make a wave."""
+_REMEMBERED: Final = timedelta(minutes=20)
+"""By how much a crew that writes it down later may say too early that power was back: it rounds, and remembers."""
 _SILENCE: Final = timedelta(days=1)  # without a call or a crew's word, after which the outage is rather over
 _STRAYS: Final = 0.05  # calls in that time that are nobody's tail
 _MANY: Final = 256  # reports, before which reading them costs less than to keep count
@@ -65,24 +70,14 @@ def after_silence(incident: Incident, report: Report) -> bool:
     return report.made_at - max(last, incident.stage_at or last) >= _SILENCE
 
 
-def called_since(state: AreaState, incident: Incident) -> Piece | None:
-    """Return the outage of the calls since power was suggested to be back; None where they may be the first one's."""
-    since = incident.suggested_at
-    if since is None:
-        return None
-    wave = tuple(one for one in incident.reports.values() if one.made_at >= since)
-    before = [one.made_at for one in incident.reports.values() if one.made_at < since]
-    if not wave or not before:
-        return None
-    if len({one.caller for one in wave}) >= FEWEST:
-        return Piece(incident.device.id, wave, 0.0)
-    if since - max(before) < _SILENCE:
-        return None
-    places = {state.leaf(one.device) for one in wave}
-    place = places.pop()
-    if places or place is None or place in state.by_device:
-        place = incident.device.id
-    return Piece(place, wave, 0.0)
+def called_after(state: AreaState, incident: Incident, restored_at: datetime, reports: Sequence[Report]) -> list[Piece]:
+    """Return the outages of those who called well after power was back, by a word that came after them (ADR 34)."""
+    if state.tree is None or incident.kind is not Kind.OUTAGE:
+        return []
+    late = [one for one in reports if one.made_at > restored_at + _REMEMBERED]
+    if not late or len(late) == len(reports):
+        return []
+    return partition(state, incident.device.id, late, state.silent_until(late[-1]))
 
 
 def _calls(state: AreaState, incident: Incident, report: Report) -> _FewCalls | _ManyCalls:

@@ -98,18 +98,19 @@ class Core(RuleBasedStateMachine):
             assert decide(self.story.state, message, now) == []
             assert self.story.state.snapshot() == before
 
-    @rule(number=st.integers(0, 10_000), stage=st.sampled_from(ProgressStage))
-    def a_crew_speaks(self, number: int, stage: ProgressStage) -> None:
+    @rule(number=st.integers(0, 10_000), stage=st.sampled_from(ProgressStage), late=st.sampled_from([0, 0, 25, 100]))
+    def a_crew_speaks(self, number: int, stage: ProgressStage, late: float) -> None:
         if self.story.orders:
             order = self.story.orders[number % len(self.story.orders)]
-            self.story.crew(order.order_id, stage, etr=self.minute + 30)
+            self.story.crew(order.order_id, stage, etr=self.minute + 30, made=self.minute - late)
 
     @rule(
         device=st.sampled_from(["A0TR00023", "A0FU00016", "A0FU00017", "A0SW00015", "A0BR00001"]),
         account=st.sampled_from([None, None, "A1", "A2"]),
+        late=st.sampled_from([0, 0, 25, 100]),
     )
-    def power_is_back(self, device: str, account: str | None) -> None:
-        self.story.power_back(device, account)
+    def power_is_back(self, device: str, account: str | None, late: float) -> None:
+        self.story.power_back(device, account, made=self.minute - late)
 
     @rule(number=st.integers(0, 10_000), now_in=st.sampled_from([None, "elsewhere", AREA]))
     def the_network_changes(self, number: int, now_in: str | None) -> None:

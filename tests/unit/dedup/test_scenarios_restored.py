@@ -258,6 +258,68 @@ def test_who_is_still_out_after_power_was_back_is_in_a_nested_outage_that_began_
     assert storm.order_of(still).reason == "still_out"
 
 
+@pytest.mark.parametrize("said_by", ["crew", "device"])
+def test_who_called_well_after_power_was_back_goes_on_by_themselves_though_the_word_came_after_them(
+    storm: Timeline, said_by: str
+) -> None:
+    """Power was back at 12:17, a neighbour called at 12:45, and the crew wrote it down at one."""
+    first = storm.at(0).report("A0TR00023", account="A1")
+    other = storm.at(1).report("A0TR00024", account="A2")
+    order = storm.order_of(first)
+    late = storm.at(45).report("A0TR00024", account="A3")
+    assert storm.incident_of(late) is storm.incident_of(other)
+    if said_by == "crew":
+        storm.at(60).crew(order.order_id, ProgressStage.RESTORED, made=17)
+    else:
+        storm.at(60).power_back(order.device.id, made=17)
+
+    assert storm.state.members.keys() == {late}, "the others have power again"
+    nested = storm.incident_of(late)
+    assert (nested.continues, nested.out_since, nested.device.id) == (order.incident_id, minute(0), "A0TR00024")
+    assert storm.order_of(late).reason == "still_out"
+    assert storm.history(order.order_id)[-1][1] == "closed"
+    told = {change.incident_id: change for change in storm.changed}
+    assert (told[order.incident_id].restored_at, told[order.incident_id].left) == (minute(17), (late,))
+    assert [one.report_id for one in told[nested.incident_id].joined] == [late]
+    storm.at(90).crew(storm.order_of(late).order_id, ProgressStage.RESTORED)
+    assert not storm.state.incidents
+
+
+@pytest.mark.parametrize(("called", "is_out"), [(37, False), (38, True)])
+def test_a_time_that_was_written_down_later_may_be_twenty_minutes_early(
+    storm: Timeline, called: int, is_out: bool
+) -> None:
+    """Each call that a crew's memory alone makes one of after it would send a crew out again."""
+    first = storm.at(0).report("A0TR00023", account="A1")
+    late = storm.at(called).report("A0TR00023", account="A2")
+    storm.at(80).crew(storm.order_of(first).order_id, ProgressStage.RESTORED, made=17)
+    assert storm.state.members.keys() == ({late} if is_out else set())
+    assert len({order.order_id for order in storm.orders}) == 1 + is_out
+
+
+def test_who_called_hours_after_power_was_back_by_a_late_word_has_another_outage(storm: Timeline) -> None:
+    first = storm.at(0).report("A0TR00023", account="A1")
+    order = storm.order_of(first)
+    late = [storm.at(130 + n).report("A0TR00023", account=f"A{n + 2}") for n in range(2)]
+    storm.at(140).crew(order.order_id, ProgressStage.RESTORED, made=17)
+    assert storm.state.members.keys() == set(late)
+    again = storm.incident_of(late[0])
+    assert again is storm.incident_of(late[1])
+    assert (again.continues, again.device.id, len(storm.live_orders())) == (None, "A0TR00023", 1)
+
+
+def test_who_called_well_after_it_goes_on_also_where_the_word_makes_one_outage_of_several(storm: Timeline) -> None:
+    """The fuse was out: two that were taken for two, and somebody who joined one of them."""
+    storm.at(0).report("A0TR00028", account="A1")
+    second = storm.at(200).report("A0TR00032", account="A2")
+    late = storm.at(260).report("A0TR00032", account="A3")
+    assert storm.incident_of(late) is storm.incident_of(second)
+    assert len(storm.state.incidents) == 2
+    storm.at(300).power_back("A0FU00018", made=211)
+    assert storm.state.members.keys() == {late}
+    assert storm.live_orders().keys() == {"A0TR00032"}
+
+
 def test_who_reports_long_after_power_was_back_has_a_new_outage(storm: Timeline) -> None:
     first = storm.at(0).report("A0TR00023", account="A1")
     storm.at(60).crew(storm.order_of(first).order_id, ProgressStage.RESTORED)
