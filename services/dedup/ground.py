@@ -22,6 +22,7 @@ from services.dedup.store.views import count_open, count_proposed
 from services.grid.operating import switched_areas
 from services.grid.store import current_version
 from services.runtime import clock
+from services.runtime.metrics import set_all
 from services.runtime.postgres import later_if_away, translated
 from services.runtime.watched import Watched
 
@@ -104,9 +105,7 @@ class Ground:
         metrics.PLAN_PROPOSED.set(proposed)
         for change in NetworkChange:
             metrics.MOVED.labels(change.value).set(moved.get(change.value, 0))
-        metrics.OPEN.clear()
-        for kind, device_class, count in found:
-            metrics.OPEN.labels(kind, device_class).set(count)
+        set_all(metrics.OPEN, {(kind, device_class): count for kind, device_class, count in found})
 
     async def look_at_version(self, connection: Connection) -> None:
         """Ask which network is current: another import, or the same one switched."""

@@ -8,7 +8,7 @@ costs the same with a thousand and a million tickets. Never here: what the count
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,11 +20,13 @@ from services.router.domain.desk import ANY
 from services.router.domain.targets import Duty
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
+from services.runtime.metrics import set_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from services.contracts.values import Priority
     from services.router.domain.ticket import Rules
     from services.router.store import Depth
     from services.router.tree.book import RuleBook
@@ -121,11 +123,10 @@ def _duty(depths: Sequence[Depth], staffed: frozenset[str] | None, rules: Rules)
 
 
 def _measure(depths: Sequence[Depth], rules: Rules, now: datetime) -> None:
-    metrics.WAITING.clear()
-    metrics.OLDEST.clear()
-    for name in {*rules.tree.queues, *(depth.queue for depth in depths)}:
-        mine = [depth for depth in depths if depth.queue == name]
-        for priority in URGENCY:
-            those = [depth for depth in mine if depth.priority is priority]
-            metrics.WAITING.labels(name, priority.value).set(sum(depth.waiting for depth in those))
-            metrics.OLDEST.labels(name, priority.value).set(oldest_s(those, now))
+    counted: defaultdict[tuple[str, Priority], list[Depth]] = defaultdict(list)
+    for depth in depths:
+        counted[depth.queue, depth.priority].append(depth)
+    queues = {*rules.tree.queues, *(queue for queue, _ in counted)}
+    those = {(queue, priority.value): counted[queue, priority] for queue in queues for priority in URGENCY}
+    set_all(metrics.WAITING, {which: sum(depth.waiting for depth in some) for which, some in those.items()})
+    set_all(metrics.OLDEST, {which: oldest_s(some, now) for which, some in those.items()})

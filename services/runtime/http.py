@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -117,9 +118,15 @@ def make_app(name: str, *, ready: Callable[[], Awaitable[list[str]]]) -> FastAPI
             raise Problem(503, "; ".join(reasons), title="Not ready", headers={"Retry-After": "2"})
         return {"status": "ready"}
 
+    page: asyncio.Task[bytes] | None = None
+
     @app.get("/metrics", tags=["operations"], summary="Prometheus metrics")
     async def prometheus_metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        # Beside the loop, one at a time: with hundreds of queues it takes longer than a batch may, and anybody may ask.
+        nonlocal page
+        if page is None or page.done():
+            page = asyncio.create_task(asyncio.to_thread(generate_latest))
+        return Response(await asyncio.shield(page), media_type=CONTENT_TYPE_LATEST)
 
     documented = app.openapi
 

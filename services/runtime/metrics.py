@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -22,6 +22,15 @@ class Durations(Histogram):
         self._sum.inc(sum(values))
         for bucket, n in Tally([bisect_left(self._upper_bounds, value) for value in values]).items():
             self._buckets[bucket].inc(n)
+
+
+def set_all(gauge: Gauge, values: Mapping[tuple[str, ...], float]) -> None:
+    """Give a gauge these series and no others; none that stays is missing from a page that is written meanwhile."""
+    before = {tuple(sample.labels.values()) for family in gauge.collect() for sample in family.samples}
+    for labels, value in values.items():
+        gauge.labels(*labels).set(value)
+    for labels in before - values.keys():
+        gauge.remove(*labels)
 
 
 RECORDS: Final = Counter(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import httpx
 import pytest
 from fastapi import APIRouter, Depends, Request, Response
@@ -86,3 +89,29 @@ async def test_head_is_answered_as_get_but_where_get_alone_opens(path: str):
             asked.status_code,
             asked.headers.get("content-type"),
         )
+
+
+async def test_a_page_of_metrics_that_takes_long_holds_up_nobody_and_is_written_once_for_all_who_ask(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """With hundreds of queues it takes a tenth of a second and more, and whoever reaches the port may ask for it."""
+    goes_on, written = threading.Event(), []
+
+    def page() -> bytes:
+        assert goes_on.wait(30)
+        written.append(None)
+        return b"gridline 1\n"
+
+    monkeypatch.setattr("services.runtime.http.generate_latest", page)
+    async with application(direct=True) as client:
+        asked = [asyncio.create_task(client.get("/metrics")) for _ in range(50)]
+        async with asyncio.timeout(30):
+            assert (await client.post("/v1/fixed", content="fine")).text == "fine"
+        asked.pop().cancel()
+        await asyncio.sleep(0)
+        goes_on.set()
+        pages = await asyncio.gather(*asked)
+        assert {page.text for page in pages} == {"gridline 1\n"}
+        assert len(written) == 1
+        assert (await client.get("/metrics")).text == "gridline 1\n"
+        assert len(written) == 2, "a later one is another page"
