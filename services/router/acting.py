@@ -7,6 +7,7 @@ follows when an agent leaves (``attendance``), timers (``timers``).
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from services.router.domain.work import Phase
 from services.router.floor import VersionFloor
 from services.router.roster import Presence
 from services.runtime import clock
+from services.runtime.errors import UnavailableError
 from services.runtime.handling import Publication
 from services.runtime.postgres import for_looking
 
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Connection, Pool
 
+_TURN_SECONDS: Final = 10.0
 _SPREAD: Final = 64
 """Rows a count is spread over, so that those who complete tickets do not wait for one another."""
 
@@ -103,6 +106,8 @@ class Desk:
         """Agents who did something, and when; until ``attendance`` has noted it."""
         self.floor = VersionFloor()
         self._outbox = outbox
+        self._looking = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
+        self._looking_in_case = asyncio.Semaphore(1)
 
     # --- one ticket ---
 
@@ -127,16 +132,29 @@ class Desk:
     # --- the next ticket of an agent ---
 
     async def take(
-        self, agent_id: str, did: Did, by: str, ticket_id: UUID | None = None, *, asked: bool = True
+        self,
+        agent_id: str,
+        did: Did,
+        by: str,
+        ticket_id: UUID | None = None,
+        *,
+        asked: bool = True,
+        in_case: bool = False,
     ) -> Ticket | None:
         """Give an agent the next ticket, or one they name: on offer, or claimed at once. None if nothing waits.
 
         An offer that is still open is given again: its answer may have been lost. ``asked``: they ask for it now, which
-        is a sign of them; a stream that was opened long ago is none.
+        is a sign of them; a stream that was opened long ago is none. ``in_case``: nothing says that there is one.
 
         Raises:
             NoSuchAgentError, NotThereError, NoSuchTicketError, NotAllowedError: as they say.
         """
+        async with self.turn(in_case=in_case):
+            if in_case and self.bell.closed:
+                return None
+            return await self._take(agent_id, did, by, ticket_id, asked=asked)
+
+    async def _take(self, agent_id: str, did: Did, by: str, ticket_id: UUID | None, *, asked: bool) -> Ticket | None:
         began = clock.monotonic()
         now, rules = clock.now(), self.rules()
         async with self.transaction() as tx:
@@ -192,6 +210,32 @@ class Desk:
             lanes.saw(await roster.lanes(tx), looked, clock.monotonic())
 
     # --- the common steps ---
+
+    @asynccontextmanager
+    async def turn(self, *, in_case: bool = False) -> AsyncIterator[None]:
+        """Wait until it is an agent's turn at the database.
+
+        When a shift begins, or a router was started anew, a thousand desktops come at once. They have half of the
+        connections: else no contact is routed and no time looked at before all of them were served. Who looks only
+        ``in_case`` waits, for as long as it takes, behind others of that kind alone: so many do, that an agent for whom
+        there is a ticket would wait behind them.
+
+        Raises:
+            UnavailableError: it takes too long.
+        """
+        if in_case:
+            async with self._looking_in_case:
+                yield
+            return
+        try:
+            async with asyncio.timeout(_TURN_SECONDS):
+                await self._looking.acquire()
+        except TimeoutError:
+            raise UnavailableError("too many agents come at once") from None
+        try:
+            yield
+        finally:
+            self._looking.release()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

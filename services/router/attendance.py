@@ -67,9 +67,18 @@ async def note_presence(desk: Desk, agent_id: str, presence: Presence | None) ->
     Raises:
         NoSuchAgentError: there is none of this id.
     """
-    now = clock.now()
+    try:
+        return await _note_presence(desk, agent_id, presence)
+    except UnavailableError:
+        if presence is not Presence.OFFLINE:
+            desk.signs[agent_id] = clock.now()  # they are there, though it cannot be written down now
+        raise
+
+
+async def _note_presence(desk: Desk, agent_id: str, presence: Presence | None) -> Row:
     changes: list[Change] = []
-    async with desk.transaction() as tx:
+    async with desk.turn(), desk.transaction() as tx:
+        now = clock.now()
         row = await roster.locked(tx, agent_id)
         if row is None:
             raise NoSuchAgentError

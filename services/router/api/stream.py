@@ -108,12 +108,12 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
 
 
 async def _offers(desk: Desk, agent_id: str, by: str, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
-    shown, rung = last_event_id or "", False
+    shown, rung, woken = last_event_id or "", False, False
     while not desk.bell.closed:
         ticket, busy = None, False
         try:
             try:
-                ticket = await desk.take(agent_id, Did.OFFERED, by, asked=False)
+                ticket = await desk.take(agent_id, Did.OFFERED, by, asked=False, in_case=not woken)
             except (NotThereError, NoSuchAgentError):
                 busy = True
             since = desk.bell.changes_of(agent_id)
@@ -122,7 +122,7 @@ async def _offers(desk: Desk, agent_id: str, by: str, last_event_id: str | None)
             _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
             await asyncio.sleep(_DATABASE_SECONDS)
             continue
-        if agent is None:
+        if agent is None or (ticket is None and desk.bell.closed):  # it began to end while they waited for their turn
             return
         event_id = "" if ticket is None else f"{ticket.ticket_id}.{ticket.version}"
         goes_on = ticket is not None and _ticket_of(shown) == ticket.ticket_id  # changed meanwhile: it is sent anew

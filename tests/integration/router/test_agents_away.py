@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from services.router import figures, roster, store
-from services.router.attendance import sweep
+from services.router.attendance import note_presence, sweep
 from services.router.domain.effects import fold
 from services.router.domain.log import Did, Event
 from services.router.domain.work import Phase
@@ -121,6 +121,72 @@ async def test_nobody_is_gone_who_could_not_be_heard(
             await asyncio.sleep(0.05)
     assert not time.done()
     time.cancel()
+
+
+async def test_a_heartbeat_that_cannot_be_written_down_is_a_sign_all_the_same(
+    doors: httpx.AsyncClient, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = await Seat(doors, "ann").begin("*")
+    await sweep(people)
+    await people.pool.execute("UPDATE agent SET seen_at = now() - interval '1 h'")
+
+    async def away(*_: object) -> None:
+        raise UnavailableError("postgres")
+
+    with monkeypatch.context() as moment:
+        moment.setattr(roster, "locked", away)
+        with pytest.raises(UnavailableError):
+            await note_presence(people, "ann", None)
+    assert await sweep(people) == 0
+    await ann.presence("offline")
+    await sweep(people)
+    assert await people.pool.fetchval("SELECT presence FROM agent") == "offline", "who went stays gone"
+
+
+async def test_agents_who_all_come_at_once_leave_connections_to_contacts_and_timers(
+    doors: httpx.AsyncClient, people: People
+) -> None:
+    """A router was started anew, and a shift's desktops come back: some of them wait for a row that is locked."""
+    seats = [await Seat(doors, f"a-{n}").begin("*") for n in range(12)]
+    async with people.pool.acquire() as slow, slow.transaction():
+        await slow.execute("SELECT FROM agent FOR UPDATE")
+        come = [asyncio.create_task(seat.ask(f"agents/{seat.agent}/heartbeat")) for seat in seats]
+        look = [asyncio.create_task(seat.offer()) for seat in seats]
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(3):
+            assert await people.pool.fetchval("SELECT 1") == 1
+        assert not any(one.done() for one in (*come, *look))
+    assert {one.status_code for one in await asyncio.gather(*come, *look)} == {204}
+
+
+async def test_who_looks_just_in_case_waits_behind_others_of_that_kind_alone(people: People) -> None:
+    """A thousand idle streams look every ten seconds; one who is called at once is not to wait behind them."""
+    looking = asyncio.Event()
+
+    async def look() -> None:
+        async with people.turn(in_case=True):
+            await looking.wait()
+
+    idle = [asyncio.create_task(look()) for _ in range(100)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(3), people.turn():
+        pass
+    looking.set()
+    await asyncio.gather(*idle)
+
+
+async def test_who_waits_for_their_turn_as_the_process_ends_is_let_go_without_an_offer(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    """With a thousand streams it would take longer than the process has."""
+    await desk.take(question("1"))
+    await Seat(doors, "ann").begin("*")
+    async with people.turn(in_case=True):
+        look = asyncio.create_task(people.take("ann", Did.OFFERED, "ann", asked=False, in_case=True))
+        await asyncio.sleep(0)
+        people.bell.close()
+    assert await look is None
+    assert await people.pool.fetchval("SELECT state FROM ticket") == "queued"
 
 
 async def test_an_agent_who_never_ends_a_write_up_is_given_the_next_ticket_after_its_limit(
