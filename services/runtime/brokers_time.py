@@ -17,6 +17,8 @@ from services.runtime import clock
 if TYPE_CHECKING:
     from aiokafka import TopicPartition
 
+_COUNTS_S: Final = 300.0
+"""For so long after a record was acknowledged its time is counted on; then the host's is as good."""
 _SLOW_S: Final = 1.0
 """What took longer to be acknowledged says too little of the time; nor do clocks differ by less."""
 _log = structlog.get_logger()
@@ -47,7 +49,7 @@ class BrokersTime:
             self._ahead[place] = ahead
             self._apart = max(self._ahead.values()) - min(self._ahead.values())
         if self._apart <= clock.APART_S:
-            if by := clock.told(datetime.fromtimestamp(stamped, UTC), asked):
+            if by := clock.told(datetime.fromtimestamp(stamped, UTC), asked, for_s=_COUNTS_S):
                 _log.warning("time_taken_from", what="kafka", seconds=round(by, 1))
         elif clock.leave():
             _log.warning("time_taken_from", what="host", brokers_apart_s=round(self._apart, 1))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from typing import Final
 
 
@@ -44,11 +45,9 @@ class CatchUp:
 
 APART_S: Final = 5.0
 """By less than this two clocks are the same: who is asked takes a moment to answer, and brokers are several."""
-_HELD_S: Final = 300.0
-"""For so long after it was last told is the time counted on: a machine that slept does not know for how long."""
 _followed: CatchUp | None = None
-_held: tuple[float, float] | None = None
-"""The time, in seconds since 1970, at a moment of ``monotonic``; None: nobody ever told."""
+_held: tuple[float, float, float] | None = None
+"""The time, in seconds since 1970, at a moment of ``monotonic``, and for how long it counts; None: nobody ever told."""
 
 
 def follow(course: CatchUp | None) -> None:
@@ -65,7 +64,7 @@ def now() -> datetime:
 
 def present() -> datetime:
     """Return the current instant also where a time is lived again: it is what brokers stamp records with."""
-    if _held is not None and (passed := monotonic() - _held[1]) <= _HELD_S:
+    if _held is not None and (passed := monotonic() - _held[1]) <= _held[2]:
         return datetime.fromtimestamp(_held[0] + passed, UTC)
     return of_host()
 
@@ -75,12 +74,14 @@ def of_host() -> datetime:
     return datetime.now(UTC)
 
 
-def told(instant: datetime, asked: float) -> float:
+def told(instant: datetime, asked: float, *, for_s: float = inf) -> float:
     """Take in what a clock that all processes share says, and count on from it where it says something else.
 
     Args:
         instant: What it said.
         asked: When it was asked, by ``monotonic``: it said so between then and now.
+        for_s: For how many seconds that counts if nobody is asked again: of who is asked only now and then. A machine
+            that slept does not know for how long.
 
     Returns:
         By how many seconds the time went forward (below 0: back); 0 where it was right.
@@ -89,9 +90,9 @@ def told(instant: datetime, asked: float) -> float:
     answered, here = monotonic(), present().timestamp()
     ahead = here - instant.timestamp()
     if -APART_S <= ahead <= answered - asked + APART_S:
-        _held = here, answered
+        _held = here, answered, for_s
         return 0.0
-    _held = instant.timestamp(), answered
+    _held = instant.timestamp(), answered, for_s
     return -ahead
 
 

@@ -112,6 +112,7 @@ async def _by_age(
     again: bool,
 ) -> Erased:
     async with rooms(settings) as opened:
+        _refuse_young(before)
         since = None if again else await router.kept_from(opened.router)
         with progress() as display:
             total = await router.how_many(opened.router, since or BEGINNING, before)
@@ -165,10 +166,19 @@ def _asked(before: str | None, older_than: str | None) -> datetime | None:
         moment = moment.astimezone()
     else:
         return None
-    if moment > now - YOUNGEST:
+    _refuse_young(moment)
+    return moment
+
+
+def _refuse_young(moment: datetime) -> None:
+    """Refuse what is too young by now: by this machine's clock at first, then by the database's.
+
+    Raises:
+        CommandError: it is.
+    """
+    if moment > clock.now() - YOUNGEST:
         why = f"it must be {YOUNGEST.days} days ago at least: until then messages about it are kept, and tickets are."
         raise CommandError(f"{shown(moment)} is too young", f"Say an earlier time; {why}", Exit.REFUSED)
-    return moment
 
 
 def _show(result: Erased, *, dry_run: bool) -> None:

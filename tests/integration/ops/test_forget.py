@@ -318,6 +318,20 @@ async def test_what_is_not_asked_well_is_refused() -> None:
     assert "--yes" in result.output
 
 
+async def test_a_machine_whose_clock_is_weeks_ahead_erases_nothing_young(
+    line: Hotline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.follow(None)
+    await line.take(said("wang", WANG, "我要投诉", business_type="complaint"))
+    right = clock.of_host
+    monkeypatch.setattr(clock, "_held", None)
+    monkeypatch.setattr(clock, "of_host", lambda: right() + timedelta(days=60))
+    asked = ["forget", "--older-than", "30d", "--yes", "--full-speed", "--by", "ops"]
+    result = await asyncio.to_thread(CliRunner().invoke, app, asked)
+    assert result.exit_code != 0
+    assert "too young" in str(getattr(result.exception, "what", "")), result.output
+
+
 def test_photos_go_by_their_age(tmp_path: Path) -> None:
     old, new, other = (tmp_path / name for name in ("ab/ab12.jpg", "cd/cd34.jpg", "notes/plan.jpg"))
     for photo in (old, new, other):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,13 +27,13 @@ class Host:
         self.right += timedelta(seconds=seconds)
         self.runs += seconds
 
-    def asks(self, *, takes: float = 0.0) -> float:
+    def asks(self, *, takes: float = 0.0, for_s: float = inf) -> float:
         """Ask the database, which answers right in the middle of the time that it takes."""
         asked = self.runs
         self.passes(takes / 2)
         said = self.right
         self.passes(takes / 2)
-        return clock.told(said, asked)
+        return clock.told(said, asked, for_s=for_s)
 
 
 @pytest.fixture
@@ -77,13 +78,21 @@ def test_clocks_that_are_nearly_one_are_left_alone_and_so_is_one_that_is_told_la
         host.passes(2)
 
 
-def test_who_was_told_nothing_for_long_goes_by_its_host_again(host: Host):
-    host.asks()
+def test_who_is_told_only_now_and_then_goes_by_its_host_again_after_a_while(host: Host):
+    host.asks(for_s=300)
     host.right += 3 * HOUR  # the machine slept: what never goes back did not go on either
     assert clock.now() == host.right - 3 * HOUR
     host.passes(301)
     assert clock.now() == host.right
     assert host.asks() == 0
+
+
+def test_who_is_told_every_moment_goes_on_by_that_however_long_nobody_answers(host: Host):
+    """The database is away for hours, and what is due is looked at before the time is asked for when it is back."""
+    host.asks()
+    host.off = 8 * HOUR
+    host.passes(4 * 3600)
+    assert clock.now() == host.right
 
 
 def test_a_machine_that_slept_goes_on_with_the_right_time_once_it_is_told(host: Host):
