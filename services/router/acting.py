@@ -30,9 +30,8 @@ from services.router.domain.work import Phase
 from services.router.floor import VersionFloor
 from services.router.roster import Presence
 from services.runtime import clock
-from services.runtime.errors import UnavailableError
 from services.runtime.handling import Publication
-from services.runtime.postgres import for_looking
+from services.runtime.postgres import Half, for_looking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Connection, Pool
 
-_TURN_SECONDS: Final = 10.0
 _SPREAD: Final = 64
 """Rows a count is spread over, so that those who complete tickets do not wait for one another."""
 
@@ -106,8 +104,8 @@ class Desk:
         """Agents who did something, and when; until ``attendance`` has noted it."""
         self.floor = VersionFloor()
         self._outbox = outbox
-        self._looking = asyncio.Semaphore(max(1, pool.get_max_size() // 2))
-        self._looking_in_case = asyncio.Semaphore(1)
+        self._turns = Half(pool)
+        self._turns_in_case = asyncio.Semaphore(1)
 
     # --- one ticket ---
 
@@ -223,19 +221,8 @@ class Desk:
         Raises:
             UnavailableError: it takes too long.
         """
-        if in_case:
-            async with self._looking_in_case:
-                yield
-            return
-        try:
-            async with asyncio.timeout(_TURN_SECONDS):
-                await self._looking.acquire()
-        except TimeoutError:
-            raise UnavailableError("too many agents come at once") from None
-        try:
+        async with self._turns_in_case if in_case else self._turns.place():
             yield
-        finally:
-            self._looking.release()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

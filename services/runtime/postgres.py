@@ -165,24 +165,44 @@ class _Pool(asyncpg.Pool):
         return super().acquire(timeout=timeout)
 
 
-class _Part:
-    """What a pool is asked for; at most half of its connections are in use so at a time."""
+class Half:
+    """Places for half of a pool's connections: however many come for one, the others stay for the loop."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._places: asyncio.Semaphore | None = None
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Connection]:
+    async def place(self) -> AsyncIterator[None]:
+        """Wait for a place, and have it.
+
+        Raises:
+            UnavailableError: it takes too long.
+        """
         if self._places is None:
             self._places = asyncio.Semaphore(max(1, self._pool.get_max_size() // 2))
-        async with asyncio.timeout(_QUEUE_SECONDS):
-            await self._places.acquire()
         try:
-            async with self._pool.acquire() as connection:
-                yield connection
+            async with asyncio.timeout(_QUEUE_SECONDS):
+                await self._places.acquire()
+        except TimeoutError:
+            raise UnavailableError("too many ask at once") from None
+        try:
+            yield
         finally:
             self._places.release()
+
+
+class _Part:
+    """What a pool is asked for; at most half of its connections are in use so at a time."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._half = Half(pool)
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Connection]:
+        async with self._half.place(), self._pool.acquire() as connection:
+            yield connection
 
     async def fetch(self, query: str, *given: object) -> list[asyncpg.Record]:
         async with self.acquire() as connection:
