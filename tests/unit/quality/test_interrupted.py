@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import subprocess
 import sys
 import tempfile
@@ -76,7 +77,10 @@ def test_ctrl_c_while_processes_start_leaves_no_traceback(tmp_path: Path) -> Non
 def test_processes_do_not_outlive_whom_they_work_for_where_that_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(STORMS, encoding="utf-8")
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, start_new_session=True) as running:
+    there = os.environ | {"TMPDIR": str(tmp_path)}  # what a killed one leaves
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, start_new_session=True, env=there
+    ) as running:
         assert running.stdout is not None
         running.stdout.readline()  # they are at work
         running.kill()
