@@ -14,7 +14,7 @@ def run(folder: Path, text: str, **environment: str) -> str:
     (folder / "test_it.py").write_text(text, encoding="utf-8")
     plugins = ("-p", "tests.report", "-p", "pytest_rerunfailures")  # no others: they take a second or two to load
     command = [sys.executable, "-m", "pytest", *plugins, "-q", "--rootdir", str(folder), str(folder)]
-    own = {name: value for name, value in os.environ.items() if name != "CI"}
+    own = {name: value for name, value in os.environ.items() if name not in {"CI", "PYTEST_ADDOPTS"}}
     own |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | environment
     return subprocess.run(command, check=False, cwd=PROJECT, capture_output=True, text=True, env=own).stdout
 
