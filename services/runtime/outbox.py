@@ -293,7 +293,8 @@ class Relay:
         except PartitionsRefuseError as error:
             for (topic, partition), reason in error.reasons.items():
                 metrics.UNAVAILABLE.labels("relay").inc()
-                self._log.error("partition_refuses", topic=topic, partition=partition, reason=reason)
+                say = self._log.warning if reason == TimeoutError.__name__ else self._log.error  # late: it may pass
+                say("partition_refuses", topic=topic, partition=partition, reason=reason)
             if error.reasons:
                 self._most = max(1, len(page) // 2)
             return error.left
