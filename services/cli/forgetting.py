@@ -22,6 +22,7 @@ from services.notify import erasing as notify
 from services.router import erasing as router
 from services.runtime import clock
 from services.runtime.cluster import DEAD_LETTERS_MS
+from services.runtime.postgres import ask_the_time
 from services.runtime.retention import PUBLISHED_DAYS
 
 if TYPE_CHECKING:
@@ -83,8 +84,7 @@ async def rooms(settings: ServiceSettings) -> AsyncIterator[Rooms]:
             connection = await stack.enter_async_context(connect(settings))
             await connection.execute(f'SET search_path = "{name}"')
             opened.append(connection)
-        asked = clock.monotonic()
-        clock.told(await opened[0].fetchval("SELECT clock_timestamp()"), asked)  # this machine's may be weeks ahead
+        await ask_the_time(opened[0])  # this machine's may be weeks ahead
         yield Rooms(*opened)
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive
 
-MOST_UNFINISHED_BYTES: Final = 64 * 1024 * 1024
-"""Of all bodies of which a part has come and the rest is awaited; photos have places of their own."""
+    from services.runtime.bodies import Unfinished
+
 _LONGEST_NUMBER: Final = 9
 _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 
@@ -37,29 +37,6 @@ def require_kind(headers: Mapping[str, str], kinds: frozenset[str]) -> None:
             raise PayloadRefusedError(Reason.MEDIA_TYPE, "Send the body in UTF-8.")
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise PayloadRefusedError(Reason.MEDIA_TYPE, "Send the body uncompressed, without Content-Encoding.")
-
-
-class Unfinished:
-    """The bytes that have come of bodies whose rest is awaited."""
-
-    def __init__(self) -> None:
-        self._held = 0
-
-    def hold(self, size: int) -> None:
-        """Hold some more.
-
-        Raises:
-            PayloadRefusedError: too much is held.
-        """
-        self._held += size
-        if self._held > MOST_UNFINISHED_BYTES:
-            raise PayloadRefusedError(
-                Reason.BUSY, "Too many bodies come in parts. Nothing was stored: send this one again, at once."
-            )
-
-    def let_go(self, size: int) -> None:
-        """Let go of what was held."""
-        self._held -= size
 
 
 async def read_body(
@@ -106,7 +83,10 @@ async def _whole(receive: Receive, limit: int, unfinished: Unfinished | None) ->
                 return b"".join(chunks)
             if unfinished is not None:
                 held = size
-                unfinished.hold(len(chunk))
+                if not unfinished.hold(len(chunk)):
+                    raise PayloadRefusedError(
+                        Reason.BUSY, "Too many bodies come in parts. Nothing was stored: send this one again, at once."
+                    )
     finally:
         if unfinished is not None:
             unfinished.let_go(held)

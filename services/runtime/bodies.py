@@ -28,10 +28,24 @@ BODY_SECONDS: Final = 30.0
 _WITHOUT: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class _Unfinished:
+class Unfinished:
     """The bytes that have come of bodies whose rest is awaited, of all lines together."""
 
-    held = 0
+    def __init__(self) -> None:
+        """Hold nothing."""
+        self.held = 0
+
+    def hold(self, size: int) -> bool:
+        """Hold some more; return whether there is room for all that is held. What is too much is held, too."""
+        self.held += size
+        return self.held <= MOST_UNFINISHED_BYTES
+
+    def let_go(self, size: int) -> None:
+        """Let go of what was held."""
+        self.held -= size
+
+
+_unfinished: Final = Unfinished()
 
 
 @contextmanager
@@ -62,17 +76,15 @@ def bounded(scope: Scope, receive: Receive) -> Iterator[Receive]:
         if size > MAX_BODY_BYTES:
             raise _too_large()
         whole = message["type"] != "http.request" or not message.get("more_body", False)
-        more = 0 if whole else size
-        _Unfinished.held += more - held
-        held = more
-        if more and _Unfinished.held > MOST_UNFINISHED_BYTES:
+        before, held = held, 0 if whole else size
+        if not _unfinished.hold(held - before) and held:
             raise _too_many()
         return message
 
     try:
         yield limited
     finally:
-        _Unfinished.held -= held
+        _unfinished.let_go(held)
 
 
 async def _coroutine(receive: Receive) -> Message:

@@ -250,8 +250,13 @@ async def open_pool(dsn: str, *, schema: str, size: int, ready: int = 1) -> Pool
         )
 
 
-async def take_the_time(there: Connection | Pool) -> None:
-    """Go by the database's clock: what is due is compared with what other processes wrote there."""
+async def ask_the_time(there: Connection | Pool) -> float:
+    """Go by the database's clock; return by how many seconds that moved the time."""
     asked = clock.monotonic()
-    if by := clock.told(await there.fetchval("SELECT clock_timestamp()"), asked):
+    return clock.told(await there.fetchval("SELECT clock_timestamp()"), asked)
+
+
+async def take_the_time(there: Connection | Pool) -> None:
+    """Go by the database's clock, and say so: what is due is compared with what other processes wrote there."""
+    if by := await ask_the_time(there):
         _log.warning("time_taken_from", what="postgres", seconds=round(by, 1))

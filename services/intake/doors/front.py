@@ -15,7 +15,7 @@ import structlog
 from fastapi import Request, Response
 
 from services.intake.accepting import Acceptance, accept_seconds
-from services.intake.body import Unfinished, read_body, require_kind
+from services.intake.body import read_body, require_kind
 from services.intake.channels.contact import Accepted, NotAContact, contact_fingerprint
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields
 from services.intake.channels.source import Source
@@ -25,6 +25,7 @@ from services.intake.peer import peer_of
 from services.intake.photos import PhotoStore
 from services.intake.recent import RecentKeys
 from services.runtime import clock
+from services.runtime.bodies import Unfinished
 from services.runtime.http import JsonBytes, Problem
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.intake import body as under_test
-from services.intake.body import Unfinished, read_body
+from services.intake.body import read_body
 from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.runtime import bodies
+from services.runtime.bodies import Unfinished
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -37,7 +38,7 @@ class Sender:
 
 @pytest.fixture(autouse=True)
 def _little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_test, "MOST_UNFINISHED_BYTES", 2 * len(PART))
+    monkeypatch.setattr(bodies, "MOST_UNFINISHED_BYTES", 2 * len(PART))
 
 
 async def test_whoever_stops_on_the_way_holds_a_part_of_what_all_may_hold_until_the_rest_comes() -> None:

@@ -122,7 +122,7 @@ async def test_bodies_that_stop_on_their_way_hold_so_much_all_together(monkeypat
         await asyncio.sleep(0.1)
         sender.write(whole[half:])
         assert (await later.readline()).startswith(b"HTTP/1.1 200"), "what they held is free again"
-        assert bodies._Unfinished.held == 0
+        assert bodies._unfinished.held == 0
     assert len(taken) == 2
 
 
