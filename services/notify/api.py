@@ -1,12 +1,12 @@
-"""The HTTP API of notify: the status of a report, and what was sent about an incident.
+"""The HTTP API of notify: the status of a report, what was sent about an incident, how the times in it held.
 
 Never here: an address, or anything of one customer shown to another.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -15,20 +15,24 @@ from pydantic import BaseModel, Field
 from services.contracts.ids import parse_ticket_ref
 from services.contracts.values import Crs, IncidentState, Language, Name
 from services.grid.evidence import PlaceEvidence
-from services.notify import inquiries, places
+from services.notify import estimates, inquiries, places
 from services.notify.domain.asked import truth
 from services.notify.domain.notice import Stage
 from services.runtime import clock
 from services.runtime.http import Problem, wrong_field
+from services.runtime.periods import Instant, period
 from services.runtime.postgres import for_looking, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from services.notify.domain.asked import Asked
+    from services.notify.estimates import Held
     from services.notify.places import AtPlace
     from services.notify.wording import Wording
     from services.runtime.postgres import Pool
+
+_LONGEST: Final = timedelta(days=100)
 
 
 class ReportStatus(BaseModel):
@@ -105,6 +109,39 @@ class IncidentNotices(BaseModel):
     notices: list[NoticeCounts]
 
 
+class HeldView(BaseModel):
+    """How the times held that customers were told. A customer counts once for each incident they were told of."""
+
+    customers: int = Field(description="Who were told anything of an incident whose power came back in the period")
+    told: int = Field(description="Those who were told a time while they were without power")
+    told_soon: int = Field(description="Those who were told one within 15 minutes of the first that they reported")
+    first_held: int = Field(description="Those who had power again by the first time they were told")
+    last_held: int = Field(description="Those who had it by the last one")
+    changes: int = Field(description="How often they were told another time")
+    late_p50_minutes: float | None = Field(
+        description="Of those who had no power by the last time: how long after it half of them had; absent if none"
+    )
+    late_p90_minutes: float | None = Field(description="How long after it nine of ten had")
+    early_p50_minutes: float | None = Field(
+        description="Of those who had: how long before it half of them had; absent if none"
+    )
+
+
+class AreaHeld(HeldView):
+    """The same for the incidents of one area."""
+
+    area: str
+
+
+class EstimatesView(BaseModel):
+    """How the times held of incidents whose power came back in a period."""
+
+    since: datetime
+    until: datetime
+    total: HeldView
+    areas: list[AreaHeld]
+
+
 def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
     """Make the routes."""
     router, pool = APIRouter(prefix="/v1"), for_looking(pool)
@@ -149,7 +186,38 @@ def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
         shown = [NoticeCounts.model_validate(one, from_attributes=True) for one in counts]
         return IncidentNotices(incident_id=incident_id, notices=shown)
 
+    @router.get("/estimates", tags=["figures"], summary="How the times held that customers were told")
+    async def held(
+        since: Annotated[Instant | None, Query(description="24 hours before the end, if absent")] = None,
+        until: Annotated[Instant | None, Query(description="Now, if absent")] = None,
+        area: Annotated[Name | None, Query()] = None,
+    ) -> EstimatesView:
+        since, until = period(since, until, _LONGEST)
+        with translated():
+            async with pool.acquire() as connection:
+                total, *areas = await estimates.how_they_held(connection, since, until, area)
+        return EstimatesView(
+            since=since,
+            until=until,
+            total=HeldView(**_held(total)),
+            areas=[AreaHeld(area=one.area, **_held(one)) for one in areas if one.area is not None],
+        )
+
     return router
+
+
+def _held(found: Held) -> dict[str, int | float | None]:
+    """Return the figures of a view, times in minutes."""
+    return {
+        **{name: getattr(found, name) for name in HeldView.model_fields if hasattr(found, name)},
+        "late_p50_minutes": _minutes(found.late_half),
+        "late_p90_minutes": _minutes(found.late_most),
+        "early_p50_minutes": _minutes(found.early_half),
+    }
+
+
+def _minutes(length: timedelta | None) -> float | None:
+    return None if length is None else round(length.total_seconds() / 60, 1)
 
 
 def _place_status(found: AtPlace) -> PlaceStatus:

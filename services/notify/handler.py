@@ -17,7 +17,7 @@ from services.notify import inquiries, metrics, store
 from services.notify.domain.asked import answer
 from services.notify.domain.decide import decide
 from services.notify.domain.incident import fold
-from services.notify.domain.notice import Notice, Quiet, Unsaid, is_told, recipient_id, settle
+from services.notify.domain.notice import Held, Notice, Quiet, Unsaid, is_told, recipient_id, settle
 from services.notify.domain.planned import (
     instead_of,
     is_moved_end,
@@ -75,6 +75,7 @@ class NotifyHandler:
         spoke: list[Notice] = []
         not_said: list[Unsaid] = []
         quiet: Counter[Quiet] = Counter()
+        held: Counter[Held] = Counter()
 
         news = fold(await store.load_standings(tx, {change.incident_id for change in changes}), changes)
         await save_links(tx, heard)
@@ -88,6 +89,7 @@ class NotifyHandler:
             await store.save_news(tx, news.standings.values(), decision.subscriptions)
             spoke, not_said = decision.notices, decision.unsaid
             quiet += decision.quiet
+            held = decision.held
         words = [*not_said, *spoke, *await self._words(tx, said, spoke, wording, quiet, now)]
         for asking in heard:
             if asking.heard == "asks_status":
@@ -106,7 +108,7 @@ class NotifyHandler:
         quiet[Quiet.ALREADY_TOLD] += len(notices) - len(saved.new)
 
         def committed() -> None:
-            self._observe(notices, saved, quiet)
+            self._observe(notices, saved, quiet, held)
             self._observe_heard(heard, lost)
             if saved.new:
                 self._wake()
@@ -175,7 +177,7 @@ class NotifyHandler:
             metrics.BECAME.labels(stage, channel, "failed").inc()
 
     @staticmethod
-    def _observe(notices: Sequence[Notice], saved: Saved, quiet: Counter[Quiet]) -> None:
+    def _observe(notices: Sequence[Notice], saved: Saved, quiet: Counter[Quiet], held: Counter[Held]) -> None:
         for one in notices:
             if one.notice_id in saved.new:
                 metrics.MADE.labels(one.stage, one.channel).inc()
@@ -183,6 +185,8 @@ class NotifyHandler:
             metrics.BECAME.labels(stage, channel, "superseded").inc()
         for reason, n in quiet.items():
             metrics.QUIET.labels(reason).inc(n)
+        for outcome, n in held.items():
+            metrics.ESTIMATES.labels(outcome).inc(n)
         _log.debug(
             "notices_decided",
             notices=len(saved.new),

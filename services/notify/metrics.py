@@ -8,6 +8,11 @@ from prometheus_client import Counter, Gauge, Histogram
 
 MADE: Final = Counter("gridline_notify_notices_total", "Notices decided, by stage and channel", ("stage", "channel"))
 QUIET: Final = Counter("gridline_notify_quiet_total", "Times a customer was told nothing, by reason", ("reason",))
+ESTIMATES: Final = Counter(
+    "gridline_notify_estimates_total",
+    "Customers told that power is back: whether the last time they were told held, was missed, or there was none",
+    ("outcome",),
+)
 HEARD: Final = Counter(
     "gridline_notify_recipients_heard_total",
     "What channels told of recipients: linked, unlinked, delivered, undelivered, asks_status",

@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS incident (
 ALTER TABLE incident ADD COLUMN IF NOT EXISTS area text, ADD COLUMN IF NOT EXISTS device text,
     ADD COLUMN IF NOT EXISTS progress text;
 CREATE INDEX IF NOT EXISTS incident_device ON incident (area, device);
+CREATE INDEX IF NOT EXISTS incident_over ON incident (restored_at) WHERE state = 'restored';
 
 -- Where customers can be told. A batch locks the rows of everyone it may tell, in order of their ids, so that two
 -- incidents on two partitions never tell one customer the same thing at once.

@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING
 
 from services.contracts.values import IncidentState
 from services.notify.domain.incident import Standing, Subscription
-from services.notify.domain.notice import Notice, Quiet, Reporter, Stage, Tell, Template, Told, Unsaid, make_notice
+from services.notify.domain.notice import (
+    Held,
+    Notice,
+    Quiet,
+    Reporter,
+    Stage,
+    Tell,
+    Template,
+    Told,
+    Unsaid,
+    make_notice,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -44,12 +55,17 @@ class Book:
 
 @dataclass(slots=True)
 class Decision:
-    """What to save: subscriptions that changed, notices to make, what is not said any more, why others are silent."""
+    """What to save: subscriptions that changed, notices to make, what is not said any more, why others are silent.
+
+    Attributes:
+        held: Of the customers who are told that power is back, how many had been told a time that held.
+    """
 
     subscriptions: list[Subscription] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     unsaid: list[Unsaid] = field(default_factory=list)
     quiet: Counter[Quiet] = field(default_factory=Counter)
+    held: Counter[Held] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +192,22 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime) -> Decision:
                     decision.unsaid.append(Unsaid(who, said[-1].incident_id, incident))
             else:
                 decision.notices.append(verdict)
+                if verdict.restored_at is not None:
+                    decision.held[_held(said, verdict.restored_at)] += 1
                 told.setdefault(who, []).append(
                     Told(incident, verdict.report_id, verdict.stage, verdict.revision, verdict.etr)
                 )
     return decision
+
+
+def _held(said: Sequence[Told], restored_at: datetime) -> Held:
+    """Tell whether the last time that a customer was told, of an outage that has gone on since, held."""
+    for one in reversed(said):
+        if one.stage is Stage.RESTORED:
+            break
+        if one.etr is not None and not one.unsent:
+            return Held.HELD if restored_at <= one.etr else Held.MISSED
+    return Held.NONE
 
 
 def _customers(

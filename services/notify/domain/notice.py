@@ -123,6 +123,15 @@ class Quiet(StrEnum):
     """The customer asked not to be told, or left."""
 
 
+class Held(StrEnum):
+    """Whether the last time held that a customer was told, once their power is back."""
+
+    HELD = "held"
+    MISSED = "missed"
+    NONE = "none"
+    """They were told none."""
+
+
 _ANSWER_TAKEN_BACK: Final = frozenset({"plan_withdrawn", "undone_by_person"})
 """Why a report that was answered by planned work is in an incident again, of which its customer was told before that.
 

@@ -14,7 +14,7 @@ from services.contracts.messages import IncidentChanged, Member
 from services.contracts.values import Channel, DeviceRef, Etr, IncidentState, ProgressStage, Recipient
 from services.notify.domain.decide import Book, Calm, Decision, decide
 from services.notify.domain.incident import Standing, Subscription, fold
-from services.notify.domain.notice import Notice, Quiet, Reporter, Stage, Told
+from services.notify.domain.notice import Held, Notice, Quiet, Reporter, Stage, Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,6 +38,7 @@ class Memory:
     sent: list[Notice] = field(default_factory=list)
     dropped: list[Notice] = field(default_factory=list)
     quiet: Counter[Quiet] = field(default_factory=Counter)
+    held: Counter[Held] = field(default_factory=Counter)
 
     def take(self, batch: Iterable[IncidentChanged]) -> list[Notice]:
         """Decide a batch and keep what came of it; return the notices."""
@@ -55,6 +56,7 @@ class Memory:
         self.notices += decision.notices
         self._queue(decision)
         self.quiet += decision.quiet
+        self.held += decision.held
         return decision.notices
 
     def _queue(self, decision: Decision) -> None:

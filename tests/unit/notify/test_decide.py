@@ -11,7 +11,7 @@ from services.contracts import ids
 from services.contracts.messages import ReportSettled
 from services.contracts.values import IncidentState, ProgressStage, Recipient
 from services.notify.domain.decide import present
-from services.notify.domain.notice import Quiet, Stage, Template, is_told, link_id, recipient_id, settle
+from services.notify.domain.notice import Held, Quiet, Stage, Template, is_told, link_id, recipient_id, settle
 
 
 def stages(notices):
@@ -406,3 +406,34 @@ def test_every_reason_for_silence_is_reached_by_a_test_of_this_room():
     in_the_table = {Quiet.ETR_PAST, Quiet.ETR_WITHDRAWN, Quiet.INCIDENT_CANCELLED}
     where_links_are_stored = {Quiet.UNLINKED}  # tests/integration/notify/test_links.py
     assert here | in_the_table | where_links_are_stored == set(Quiet)
+
+
+@pytest.mark.parametrize(
+    ("etrs", "back", "held"),
+    [((120,), 110, "held"), ((120,), 120, "held"), ((120,), 121, "missed"), ((60, 120), 110, "held"), ((), 50, "none")],
+)
+def test_whether_the_last_time_that_was_told_held_is_counted(memory, snapshots, etrs, back, held):
+    memory.take(
+        [snapshots.changed(1, 1, joined=[snapshots.member(1, 1), snapshots.member(2, 1), snapshots.member(3, 3)])]
+    )
+    for revision, etr in enumerate(etrs, 2):
+        memory.take([snapshots.changed(1, revision, etr=snapshots.now + timedelta(minutes=etr))])
+
+    over = snapshots.now + timedelta(minutes=back)
+    memory.take([snapshots.changed(1, 9, state=IncidentState.RESTORED, restored_at=over)])
+
+    assert memory.held == {Held(held): 2}, "by customer, not by report"
+
+
+def test_a_time_that_was_never_sent_or_told_of_an_outage_before_does_not_count_as_held(memory, snapshots):
+    etr = snapshots.now + timedelta(minutes=120)
+    memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])])
+    memory.sends = False
+    memory.take([snapshots.changed(1, 2, etr=etr)])
+    memory.take([snapshots.changed(1, 3, etr=etr, state=IncidentState.RESTORED, restored_at=snapshots.now)])
+    assert memory.held == {Held.NONE: 1}
+
+    memory.send()
+    memory.take([snapshots.changed(1, 4)])
+    memory.take([snapshots.changed(1, 5, state=IncidentState.RESTORED, restored_at=snapshots.now)])
+    assert memory.held == {Held.NONE: 2}
