@@ -30,14 +30,14 @@ def settings_of(name: str) -> type[ServiceSettings]:
 
 
 def test_it_runs_the_four_services_and_all_they_need():
-    assert set(SERVICES) == {*OURS, "kafka", "postgres", "prepare", "prometheus", "grafana"}
+    assert set(SERVICES) == {*OURS, "kafka", "postgres", "prepare", "gridline", "prometheus", "grafana"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_what_keeps_running_has_a_health_check_and_starts_again(name: str):
     service = SERVICES[name]
     if service["restart"] == "no":
-        assert name == "prepare", "only the preparation ends by itself"
+        assert name in {"prepare", "gridline"}, "only the preparation and a command end by themselves"
         return
     assert service["healthcheck"]["test"][0] == "CMD"
     assert service["restart"] == "unless-stopped"
@@ -113,8 +113,14 @@ def test_what_the_image_copies_is_there_and_sent_to_the_builder():
         if line.startswith("COPY") and "--from" not in line
         for part in line.split()[1:-1]
     }
-    assert copied == sent
+    assert {part.split("/")[0] for part in copied} == sent
     assert all((PROJECT / part).exists() for part in copied)
+
+
+def test_the_command_finds_every_service_where_it_answers():
+    given = SERVICES["gridline"]["environment"]
+    for name in OURS:
+        assert given[f"GRIDLINE_{name.upper()}_URL"] == f"http://{name}:{settings_of(name)().http_port}"
 
 
 def lines(file: str) -> list[str]:
