@@ -13,6 +13,7 @@ from services.notify.senders.log import LogSender
 from services.notify.senders.webhook import WebhookSender
 from services.notify.senders.wechat import WechatSender
 from services.notify.settings import NotifySettings
+from services.notify.timers import watch_estimates
 from services.notify.wechat_file import read_wechat_accounts
 from services.notify.wording import read_wording
 from services.runtime.service import Parts, Runtime, run
@@ -69,10 +70,13 @@ async def build(runtime: Runtime) -> Parts:
                     await stack.enter_async_context(sender)
             await delivery.run()
 
+    async def watch() -> None:
+        await watch_estimates(runtime.pool, templates, delivery.wake)
+
     return Parts(
         handler=NotifyHandler(templates, delivery.wake),
         routers=(make_router(runtime.pool, templates),),
-        background=(deliver,),
+        background=(deliver, watch),
         watched=(templates,) if accounts is None else (templates, accounts),
     )
 

@@ -16,6 +16,10 @@ CREATE TABLE IF NOT EXISTS incident (
 ALTER TABLE incident ADD COLUMN IF NOT EXISTS area text, ADD COLUMN IF NOT EXISTS device text,
     ADD COLUMN IF NOT EXISTS progress text;
 CREATE INDEX IF NOT EXISTS incident_device ON incident (area, device);
+-- Added later: the estimate of which its customers know that it has passed.
+ALTER TABLE incident ADD COLUMN IF NOT EXISTS etr_passed timestamptz;
+CREATE INDEX IF NOT EXISTS incident_expected ON incident (etr)
+    WHERE state IN ('predicted', 'confirmed') AND etr IS NOT NULL;
 CREATE INDEX IF NOT EXISTS incident_over ON incident (restored_at) WHERE state = 'restored';
 
 -- Where customers can be told. A batch locks the rows of everyone it may tell, in order of their ids, so that two

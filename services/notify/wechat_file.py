@@ -41,6 +41,7 @@ _LONGEST: Final = {
 }
 _USUALLY: Final = {
     Template.RECEIVED_STORM: Template.RECEIVED,
+    Template.ETR_PASSED: Template.JOINED_KNOWN,
     Template.JOINED_KNOWN_ETR: Template.JOINED_KNOWN,
     Template.ANSWERED_ARREARS: Template.ANSWERED,
     Template.ANSWERED_ALREADY_RESTORED: Template.ANSWERED,

@@ -32,6 +32,7 @@ _TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _MOST_MINUTES: Final = 24 * 60
 _TOP: Final = ("version", "time_zone", "etr_moved_by_minutes", "languages")
 _IN_STORM: Final = "etr_moved_by_minutes_in_storm"
+_PASSED: Final = "etr_passed_minutes"
 _LANGUAGE: Final = ("time", "texts")
 _TIME_FIELDS: Final = frozenset({"year", "month", "day", "hour", "minute"})
 PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
@@ -43,6 +44,7 @@ PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
         Template.JOINED_KNOWN_ETR: {"etr"},
         Template.ETR_SET: {"etr"},
         Template.ETR_CHANGED: {"etr"},
+        Template.ETR_PASSED: set[str](),
         Template.RESTORED: {"restored_at"},
         Template.ANSWERED: set[str](),
         Template.ANSWERED_ARREARS: set[str](),
@@ -56,6 +58,7 @@ PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
 _SAMPLE: Final = dict.fromkeys(("ref", "etr", "restored_at", "closed_at"), "0000-0000-000")
 _USUALLY: Final = {
     Template.RECEIVED_STORM: Template.RECEIVED,
+    Template.ETR_PASSED: Template.JOINED_KNOWN,
     Template.ANSWERED_PLANNED: Template.ANSWERED,
     Template.CLOSED: Template.ANSWERED,
 }
@@ -135,7 +138,7 @@ def read_wording(file: str, text: str) -> Wording:
         RulesError: the file is not YAML, or something is missing, unknown or wrong; every fault with its line.
     """
     reader = Reader(file, text)
-    top = reader.fields(reader.root, "the file", (*_TOP, _IN_STORM), _TOP)
+    top = reader.fields(reader.root, "the file", (*_TOP, _IN_STORM, _PASSED), _TOP)
     if "version" in top:
         check_version(reader, top["version"])
     rest = _File(reader)
@@ -144,10 +147,15 @@ def read_wording(file: str, text: str) -> Wording:
     stormy = reader.number(top[_IN_STORM], _IN_STORM, 0, _MOST_MINUTES) if _IN_STORM in top else None
     if stormy is not None and stormy < minutes:
         reader.fault(line_of(top[_IN_STORM]), f"{_IN_STORM} must not be less than etr_moved_by_minutes")
+    passed = reader.number(top[_PASSED], _PASSED, 0, _MOST_MINUTES) if _PASSED in top else None
     zone = read_zone(reader, top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC")
     languages = rest.languages(top["languages"]) if "languages" in top else {}
     reader.finish()
-    calm = Calm(timedelta(minutes=minutes), timedelta(minutes=minutes if stormy is None else stormy))
+    calm = Calm(
+        timedelta(minutes=minutes),
+        timedelta(minutes=minutes if stormy is None else stormy),
+        None if passed is None else timedelta(minutes=passed),
+    )
     return Wording(calm, digest_of(text), zone, languages)
 
 

@@ -73,10 +73,14 @@ class Calm:
     """By how much an estimate must have moved since a customer was told one, to be told again.
 
     In a storm estimates move with every look at the work ahead: who is told each of them believes none.
+
+    Attributes:
+        passed: How long after the time that they were told customers hear that it has passed; None where they do not.
     """
 
     usual: timedelta
     in_storm: timedelta
+    passed: timedelta | None = None
 
     def of(self, standing: Standing) -> timedelta:
         """Return what holds for an incident."""
@@ -84,7 +88,13 @@ class Calm:
 
 
 def needs_notice(
-    standing: Standing, told: Told | None, *, joined: tuple[int, int], etr_moved_by: timedelta, now: datetime
+    standing: Standing,
+    told: Told | None,
+    *,
+    joined: tuple[int, int],
+    etr_moved_by: timedelta,
+    now: datetime,
+    passed: timedelta | None = None,
 ) -> Tell | Quiet:
     """Compare what is true of an incident with what a customer was last told of it.
 
@@ -97,6 +107,7 @@ def needs_notice(
         joined: Revisions with which the customer's first and last report joined.
         etr_moved_by: An ETR must have moved by more than this since the customer was told one.
         now: An ETR that is not after this is not told.
+        passed: Who was told one this long ago hears that it has passed; None where that is not looked at.
     """
     first, last = joined
     if standing.state is IncidentState.CANCELLED:
@@ -111,6 +122,8 @@ def needs_notice(
         return _first_word(standing, etr, last, knew=knew)
     if told.stage is Stage.RESTORED:  # it did not hold, or their report went to an outage that goes on
         return _first_word(standing, etr, last, knew=True)
+    if etr is None and standing.etr is not None and passed is not None:
+        return _has_passed(standing, last, told, now - passed)
     return _next_word(standing, etr, last, told, etr_moved_by)
 
 
@@ -146,12 +159,28 @@ def _next_word(
     return Tell(Stage.ETR_CHANGED, revision, Template.ETR_CHANGED, etr)
 
 
-def decide(news: News, book: Book, *, calm: Calm, now: datetime) -> Decision:
+def _has_passed(standing: Standing, joined: int, told: Told, until: datetime) -> Tell | Quiet:
+    """Return what to tell a customer of an estimate that has passed: that it has, if they were told one."""
+    if told.etr is None or told.unsent:
+        return Quiet.ALREADY_TOLD
+    if told.etr > until:
+        return Quiet.ETR_NOT_PASSED
+    return Tell(Stage.ETR_PASSED, max(standing.etr_since, joined), Template.ETR_PASSED)
+
+
+def decide(news: News, book: Book, *, calm: Calm, now: datetime, passed: timedelta | None = None) -> Decision:
     """Decide what to tell whom after a batch.
 
     A batch is judged by its end: a customer whose incident was opened and restored within it is told once, that the
     power is back. Whether an estimate had passed is judged as of the change: a clock here that is hours ahead would
     keep every estimate from everybody. One that passes later is not sent (``delivery``).
+
+    Args:
+        news: What the batch changes.
+        book: What was known before.
+        calm: What is worth telling again.
+        now: The instant of the batch.
+        passed: Where estimates that have passed are looked at: who was told one this long ago hears of it.
     """
     decision = Decision(quiet=Counter(news.quiet))
     reporters = {**book.reporters, **news.reporters}
@@ -185,6 +214,7 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime) -> Decision:
                 about={one.incident_id for one in ways},
                 etr_moved_by=calm.of(news.standings[incident]),
                 now=min(now, news.standings[incident].changed_at),
+                passed=passed,
             )
             if isinstance(verdict, Quiet):
                 decision.quiet[verdict] += 1
@@ -280,10 +310,12 @@ def _tell(
     about: Collection[UUID],
     etr_moved_by: timedelta,
     now: datetime,
+    passed: timedelta | None,
 ) -> Notice | Quiet:
     """Make the notice to one customer, whose reports in the incident are ``theirs``, the first to join first."""
     joined = theirs[0].joined_revision, theirs[-1].joined_revision
-    tell = needs_notice(standing, told[-1] if told else None, joined=joined, etr_moved_by=etr_moved_by, now=now)
+    last = told[-1] if told else None
+    tell = needs_notice(standing, last, joined=joined, etr_moved_by=etr_moved_by, now=now, passed=passed)
     if isinstance(tell, Quiet) and _waits_in_vain(tell, told):
         heard = [one for one in told if not one.unsent]
         first = needs_notice(standing, heard[-1] if heard else None, joined=joined, etr_moved_by=etr_moved_by, now=now)

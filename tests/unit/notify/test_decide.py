@@ -403,7 +403,7 @@ def test_every_reason_for_silence_is_reached_by_a_test_of_this_room():
         Quiet.ETR_MOVED_LITTLE,
         Quiet.ALREADY_TOLD,
     }
-    in_the_table = {Quiet.ETR_PAST, Quiet.ETR_WITHDRAWN, Quiet.INCIDENT_CANCELLED}
+    in_the_table = {Quiet.ETR_PAST, Quiet.ETR_NOT_PASSED, Quiet.ETR_WITHDRAWN, Quiet.INCIDENT_CANCELLED}
     where_links_are_stored = {Quiet.UNLINKED}  # tests/integration/notify/test_links.py
     assert here | in_the_table | where_links_are_stored == set(Quiet)
 

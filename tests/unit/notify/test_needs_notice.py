@@ -176,6 +176,53 @@ TABLE = [
 ]
 
 
+PASSED = timedelta(minutes=15)
+LAPSED = NOW - PASSED
+
+
+AFTER_IT_HAS_PASSED = [
+    (
+        "who was told it",
+        standing(etr=LAPSED),
+        told(Stage.ETR_SET, LAPSED),
+        Tell(Stage.ETR_PASSED, 4, Template.ETR_PASSED),
+    ),
+    (
+        "who was told one a little earlier",
+        standing(etr=LAPSED),
+        told(Stage.ETR_CHANGED, LAPSED - MOVED_BY),
+        Tell(Stage.ETR_PASSED, 4, Template.ETR_PASSED),
+    ),
+    ("who was told a later one", standing(etr=LAPSED), told(Stage.ETR_SET, PAST), Quiet.ETR_NOT_PASSED),
+    ("not yet long enough", standing(etr=PAST), told(Stage.ETR_SET, PAST), Quiet.ETR_NOT_PASSED),
+    ("who was told none", standing(etr=LAPSED), told(Stage.RECEIVED), Quiet.ALREADY_TOLD),
+    ("who knows", standing(etr=LAPSED), told(Stage.ETR_PASSED), Quiet.ALREADY_TOLD),
+    ("power is back", standing(RESTORED, etr=LAPSED), told(Stage.RESTORED), Quiet.ALREADY_TOLD),
+    ("it is still to come", standing(etr=TWO), told(Stage.ETR_SET, TWO), Quiet.ALREADY_TOLD),
+    ("none stands any more", standing(), told(Stage.ETR_SET, LAPSED), Quiet.ETR_WITHDRAWN),
+]
+
+
+@pytest.mark.parametrize(("what", "truth", "before", "expected"), AFTER_IT_HAS_PASSED)
+def test_who_was_told_a_time_hears_that_it_has_passed(what, truth, before, expected):
+    said = needs_notice(truth, before, joined=(1, 1), etr_moved_by=MOVED_BY, now=NOW, passed=PASSED)
+    assert said == expected, what
+    if isinstance(said, Tell):
+        usually = needs_notice(truth, before, joined=(1, 1), etr_moved_by=MOVED_BY, now=NOW)
+        assert isinstance(usually, Quiet), "a batch of news does not look at it"
+
+
+def test_a_time_that_was_never_sent_is_not_said_to_have_passed():
+    unsent = Told(A, UUID(int=1), Stage.ETR_SET, 1, LAPSED, unsent=True)
+    said = needs_notice(standing(etr=LAPSED), unsent, joined=(1, 1), etr_moved_by=MOVED_BY, now=NOW, passed=PASSED)
+    assert said is Quiet.ALREADY_TOLD
+
+
+def test_after_it_has_passed_another_time_is_told_as_a_first_one():
+    said = needs_notice(standing(etr=TWO), told(Stage.ETR_PASSED), joined=(1, 1), etr_moved_by=MOVED_BY, now=NOW)
+    assert said == Tell(Stage.ETR_SET, 4, Template.ETR_SET, TWO)
+
+
 @pytest.mark.parametrize(("what", "truth", "before", "joined", "expected"), TABLE, ids=[row[0] for row in TABLE])
 def test_a_customer_is_told_what_differs_and_silence_has_a_reason(what, truth, before, joined, expected):
     assert needs_notice(truth, before, joined=joined, etr_moved_by=MOVED_BY, now=NOW) == expected
@@ -186,12 +233,14 @@ def test_every_reason_of_the_comparison_is_in_the_table():
         Quiet.ALREADY_TOLD,
         Quiet.ETR_MOVED_LITTLE,
         Quiet.ETR_PAST,
+        Quiet.ETR_NOT_PASSED,
         Quiet.ETR_WITHDRAWN,
         Quiet.INCIDENT_CANCELLED,
     }
-    assert {row[4] for row in TABLE if isinstance(row[4], Quiet)} == compared
+    expected = [row[-1] for row in TABLE + AFTER_IT_HAS_PASSED]
+    assert {one for one in expected if isinstance(one, Quiet)} == compared
     incident_stages = set(Stage) - {Stage.ANSWERED, Stage.WITH_PERSON, Stage.CLOSED, Stage.ASKED}
-    assert {row[4].stage for row in TABLE if isinstance(row[4], Tell)} == incident_stages
+    assert {one.stage for one in expected if isinstance(one, Tell)} == incident_stages
 
 
 def test_who_asks_hears_what_is_true_even_if_they_were_told():

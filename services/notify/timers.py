@@ -1,0 +1,83 @@
+"""Estimates that have passed: who was told one hears that it has, and that nobody has said yet that power is back.
+
+An incident is looked at in a transaction of its own, under the locks that a batch of its changes takes, so that each
+customer hears of it once, whichever process looks and whatever else is told them meanwhile. Never here: what is told
+(``domain.decide``), a clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.notify import metrics, store
+from services.notify.domain.decide import decide
+from services.notify.domain.incident import News
+from services.notify.domain.notice import Quiet, Stage
+from services.notify.heard import unlinked
+from services.runtime import clock
+from services.runtime.postgres import later_if_away, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.notify.wording import Wording
+    from services.runtime.postgres import Pool
+
+_EVERY_S: Final = 15.0
+_PASSED: Final = """
+SELECT incident_id FROM incident
+WHERE state IN ('predicted', 'confirmed') AND etr <= $1 AND etr_passed IS DISTINCT FROM etr
+ORDER BY etr
+"""
+_KNOWN: Final = "UPDATE incident SET etr_passed = etr WHERE incident_id = $1 AND etr = $2"
+_log: Final = structlog.get_logger()
+
+
+async def tell_passed(pool: Pool, wording: Wording, now: datetime) -> int:
+    """Make the notices of estimates that have passed; return how many.
+
+    Raises:
+        UnavailableError: Postgres cannot answer; the others are told when it does.
+    """
+    after = wording.calm.passed
+    if after is None:
+        return 0
+    with translated():
+        incidents = [row["incident_id"] for row in await pool.fetch(_PASSED, now - after)]
+        return sum([await _tell(pool, wording, one, now) for one in incidents])
+
+
+async def _tell(pool: Pool, wording: Wording, incident: UUID, now: datetime) -> int:
+    """Tell the customers of one incident."""
+    async with pool.acquire() as connection, connection.transaction():
+        await store.lock_customers(connection, (), {incident})
+        standing = (await store.load_standings(connection, {incident}))[incident]
+        news = News(standings={incident: replace(standing, changed_at=now)}, announced={incident})
+        book = await store.load_book(connection, news)
+        decision = decide(news, book, calm=wording.calm, now=now, passed=wording.calm.passed)
+        words = [one for one in decision.notices if one.stage is Stage.ETR_PASSED]
+        gone = await unlinked(connection, {one.recipient_id for one in words})
+        words = [one for one in words if one.recipient_id not in gone]
+        saved = await store.add_notices(connection, words, rules=wording.digest, now=now)
+        if not decision.quiet[Quiet.ETR_NOT_PASSED]:  # else it is looked at again
+            await connection.execute(_KNOWN, incident, standing.etr)
+    for one in words:
+        if one.notice_id in saved.new:
+            metrics.MADE.labels(one.stage, one.channel).inc()
+    return len(saved.new)
+
+
+async def watch_estimates(pool: Pool, templates: Callable[[], Wording], wake: Callable[[], None]) -> None:
+    """Look for estimates that have passed, for the life of the service; ``wake`` who sends once there are notices."""
+    while True:
+        with later_if_away():
+            if made := await tell_passed(pool, templates(), clock.now()):
+                _log.info("estimates_passed", notices=made)
+                wake()
+        await asyncio.sleep(_EVERY_S)
