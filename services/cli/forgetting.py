@@ -60,7 +60,7 @@ class Erased:
     """What an erasure came to.
 
     Attributes:
-        counts: What was erased, by kind; of a dry run the tickets only.
+        counts: What was erased, by kind; of a dry run tickets, meters' reports and who only asked.
         kept: Tickets that were left, by reason.
         kept_from: When the oldest of them was opened; None where none was left.
     """
@@ -120,7 +120,7 @@ class Forgetting:
         while meters := await dedup.of_meters_before(self.rooms.dedup, self.before, place, _AT_ONCE):
             place = meters[-1]
             await self._meters([report for _, report in meters])
-        at_asker: UUID | None = None if self.dry_run else _ZERO
+        at_asker: UUID | None = _ZERO
         while at_asker is not None:
             at_asker = await self._askers(at_asker)
         await self._note(self.before, over=True)
@@ -133,8 +133,9 @@ class Forgetting:
             await self._step(ids[n : n + _AT_ONCE])
         if account is not None:
             await self._meters(await dedup.of_meter(self.rooms.dedup, account))
-        if phone is not None and not self.dry_run:
-            self.result.counts.update(await notify.erase_number(self.rooms.notify, phone, clock.now()))
+        if phone is not None:
+            counts = await notify.erase_number(self.rooms.notify, phone, clock.now(), dry_run=self.dry_run)
+            self.result.counts.update(counts)
         await self._note(None, over=True)
         return self.result
 
@@ -196,7 +197,9 @@ class Forgetting:
     async def _askers(self, after: UUID) -> UUID | None:
         """Erase some of those who asked for a status, or followed, and reported nothing; return after whom to go on."""
         began = clock.monotonic()
-        counts, last = await notify.erase_askers(self.rooms.notify, after, self.before, _LOOKED_AT)
+        counts, last = await notify.erase_askers(
+            self.rooms.notify, after, self.before, _LOOKED_AT, dry_run=self.dry_run
+        )
         self.result.counts.update(counts)
         await self._rest(began)
         return last

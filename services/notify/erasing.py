@@ -30,6 +30,8 @@ class Live(StrEnum):
     TO_BE_TOLD = "a_notice_is_on_its_way"
 
 
+ASKERS: Final = "recipients without a report"
+"""What a dry run calls them: the others go with their tickets."""
 _LIVE: Final = """
 SELECT DISTINCT report_id FROM notice WHERE report_id = ANY($1::uuid[]) AND state IN ('pending', 'sending')
 """
@@ -66,6 +68,16 @@ DELETE FROM recipient AS p
 WHERE recipient_id = ANY($1::uuid[])
   AND NOT EXISTS (SELECT FROM report AS r WHERE r.recipient_id = p.recipient_id)
   AND NOT EXISTS (SELECT FROM notice AS n WHERE n.incident_id IS NULL AND n.recipient_id = p.recipient_id)
+"""
+# The same as the three above will let go of, for a count that changes nothing.
+_WOULD_GO: Final = """
+SELECT count(*) FROM recipient AS p
+WHERE (recipient_id = ANY($1::uuid[]) OR link_id = $2)
+  AND NOT EXISTS (SELECT FROM report AS r WHERE r.recipient_id = p.recipient_id)
+  AND NOT EXISTS (
+    SELECT FROM notice AS n WHERE n.incident_id IS NULL AND n.recipient_id = p.recipient_id
+      AND (n.made_at >= $3 OR n.state IN ('pending', 'sending'))
+  )
 """
 _LINKS: Final = """
 DELETE FROM link AS l
@@ -108,20 +120,22 @@ async def erase(connection: Connection, reports: Iterable[UUID]) -> tuple[dict[s
     return counts, left
 
 
-async def erase_number(connection: Connection, phone: str, now: datetime) -> dict[str, int]:
+async def erase_number(connection: Connection, phone: str, now: datetime, *, dry_run: bool = False) -> dict[str, int]:
     """Erase a number that no report has any more, or never had: its holder asked for a status.
 
     Returns:
-        How many rows of each kind were changed or deleted.
+        How many rows of each kind were changed or deleted; of a dry run how many recipients have no report.
     """
     number = _number(phone)
+    if dry_run:
+        return {ASKERS: await connection.fetchval(_WOULD_GO, [], number, now)}
     async with connection.transaction():
         who = await connection.fetch(_LOCK_NUMBER, number)
         return await _answers_and_all(connection, who, now, number)
 
 
 async def erase_askers(
-    connection: Connection, after: UUID, before: datetime, limit: int
+    connection: Connection, after: UUID, before: datetime, limit: int, *, dry_run: bool = False
 ) -> tuple[dict[str, int], UUID | None]:
     """Erase who asked or followed, and has no report: what they were told before a moment, and then where.
 
@@ -130,11 +144,15 @@ async def erase_askers(
         after: The recipient looked at last.
         before: What they were told then or later is left.
         limit: How many to look at.
+        dry_run: Only count the recipients.
 
     Returns:
         How many rows of each kind were changed or deleted, and whom to go on after; None at the end.
     """
     some = [row["recipient_id"] for row in await connection.fetch(_AFTER, after, limit)]
+    if dry_run:
+        counts = {ASKERS: await connection.fetchval(_WOULD_GO, some, None, before)}
+        return counts, some[-1] if some else None
     async with connection.transaction():
         counts = await _answers_and_all(connection, await connection.fetch(_LOCK_ASKERS, some), before)
     return counts, some[-1] if some else None

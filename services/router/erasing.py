@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from services.contracts.ids import parse_ticket_ref
 from services.router import store
@@ -18,7 +19,6 @@ from services.router.domain.repeats import account_of, number_of, reporters
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
-    from uuid import UUID
 
     from services.router.domain.ticket import Ticket
     from services.runtime.postgres import Connection
@@ -33,9 +33,16 @@ _OF_NUMBER: Final = """
 SELECT ticket_id FROM ticket WHERE phone = $1 UNION SELECT ticket_id FROM ticket WHERE call_back = $1
 """
 _OF_ACCOUNT: Final = "SELECT ticket_id FROM ticket WHERE account = $1"
+# A joined ticket and the one it joined are one case; two cases may have one reference.
 _OF_REF: Final = """
-SELECT ticket_id FROM ticket WHERE ticket_ref = $1 UNION SELECT into_id FROM ticket_alias WHERE ticket_ref = $1
+SELECT ticket_id, coalesce(into_id, ticket_id) AS whose FROM ticket LEFT JOIN ticket_alias AS a USING (ticket_id)
+WHERE ticket.ticket_ref = $1
+UNION SELECT into_id, into_id FROM ticket_alias WHERE ticket_ref = $1
 """
+_OF_ID: Final = """
+SELECT ticket_id FROM ticket WHERE ticket_id = $1 UNION SELECT into_id FROM ticket_alias WHERE ticket_id = $1
+"""
+_WHICH: Final = "SELECT ticket_id, opened_at, channel FROM ticket WHERE ticket_id = ANY($1::uuid[]) ORDER BY opened_at"
 _READ: Final = "SELECT body::text AS body FROM ticket WHERE ticket_id = ANY($1::uuid[])"
 _NOT_ERASED: Final = f"{_READ} AND body ->> 'erased_at' IS NULL ORDER BY opened_at, ticket_id"
 _LOCK: Final = """
@@ -96,11 +103,23 @@ async def of_person(
 ) -> list[UUID]:
     """Return the tickets of a telephone number, an account or a reference, each by its index.
 
+    Args:
+        connection: Of this service's schema.
+        phone: A number.
+        account: An account.
+        ref: A reference, or a ticket's id.
+
     Raises:
-        ValueError: what was given is no number, account or reference that a customer can have.
+        ValueError: what was given is no number, account or reference that a customer can have, or a reference that
+            several tickets have.
     """
     if ref is not None:
-        rows = await connection.fetch(_OF_REF, parse_ticket_ref(ref))
+        if (ticket_id := _id(ref)) is not None:
+            rows = await connection.fetch(_OF_ID, ticket_id)
+        else:
+            rows = await connection.fetch(_OF_REF, parse_ticket_ref(ref))
+            if len(several := {row["whose"] for row in rows}) > 1:
+                raise ValueError(await _which(connection, several))
     elif phone is not None:
         if (number := number_of(phone)) is None:
             raise ValueError("it is no telephone number that a customer can have")
@@ -110,6 +129,22 @@ async def of_person(
             raise ValueError("an account has letters or digits")
         rows = await connection.fetch(_OF_ACCOUNT, handle.key)
     return [row["ticket_id"] for row in rows]
+
+
+def _id(ref: str) -> UUID | None:
+    try:
+        return UUID(ref)
+    except ValueError:
+        return None
+
+
+async def _which(connection: Connection, tickets: Collection[UUID]) -> str:
+    """Say which tickets have one reference, so that their customers can be told apart."""
+    found = await connection.fetch(_WHICH, list(tickets))
+    listed = (
+        f"{row['ticket_id']} (opened at {row['opened_at']:%Y-%m-%d %H:%M} UTC, {row['channel']})" for row in found
+    )
+    return f"{len(found)} tickets have this reference; say which by its id: {', '.join(listed)}"
 
 
 async def candidates(connection: Connection, ticket_ids: Sequence[UUID], before: datetime) -> list[Candidate]:

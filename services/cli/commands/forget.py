@@ -44,7 +44,9 @@ def forget(
     older_than: Annotated[str | None, typer.Option(help="What is older than so many days, such as 1095d.")] = None,
     phone: Annotated[str | None, typer.Option(help="One person, by their telephone number.")] = None,
     account: Annotated[str | None, typer.Option(help="One person, by their account.")] = None,
-    ticket: Annotated[str | None, typer.Option(help="One ticket, by the reference its customer has.")] = None,
+    ticket: Annotated[
+        str | None, typer.Option(help="One ticket, by the reference its customer has, or by its id.")
+    ] = None,
     photos: Annotated[
         Path | None,
         typer.Option(envvar="GRIDLINE_PHOTOS_FOLDER", help="With an age: intake's folder, whose photos go as well."),
