@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
-from xml.etree.ElementTree import ParseError
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from xml.etree.ElementTree import ParseError, TreeBuilder
 
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import iterparse
+from defusedxml.ElementTree import DefusedXMLParser, iterparse
 
 from services.grid.csv_file import NetworkFileError, Problem
 from services.grid.network_cells import number, said
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 
+_LONGEST_TAG: Final = 1_000_000
+"""In bytes. Expat before 2.6 reads a tag, a comment or a name anew with every 16 KiB of it: 300 MB take hours."""
 _COUNT: Final = re.compile("[0-9]{1,6}")
 _NUMBERS: Final = ("xPosition", "yPosition", "nominalVoltage")
 _PACKED: Final = {b"\x1f\x8b": "is compressed with gzip: unpack it", b"PK": "is a zip file: unpack it"}
@@ -62,14 +64,14 @@ def read_things(path: Path, kept: Collection[str]) -> tuple[dict[str, Thing], di
     found: dict[str, Thing] = {}
     unused: dict[str, str] = {}
     depth = 0
+    parser = DefusedXMLParser(target=TreeBuilder(), forbid_dtd=True, forbid_entities=True, forbid_external=True)
     try:
-        for event, element in iterparse(
-            str(path), events=("start", "end"), forbid_dtd=True, forbid_entities=True, forbid_external=True
-        ):
-            depth += 1 if event == "start" else -1
-            if event == "end" and depth == 1:
-                _take(path, found, unused, element, kept)
-                element.clear()
+        with path.open("rb") as file:
+            for event, element in iterparse(_Progressing(path, file, parser), ("start", "end"), parser):
+                depth += 1 if event == "start" else -1
+                if event == "end" and depth == 1:
+                    _take(path, found, unused, element, kept)
+                    element.clear()
     except DefusedXmlException as error:
         raise _refuse(path, f"has a document type, an entity or an external reference: {error}") from None
     except ParseError as error:
@@ -81,6 +83,26 @@ def read_things(path: Path, kept: Collection[str]) -> tuple[dict[str, Thing], di
     if not found:
         raise _refuse(path, "holds no CIM equipment")
     return found, unused
+
+
+class _Progressing:
+    """A file that is read only as long as the parser gets on with it."""
+
+    def __init__(self, path: Path, file: BinaryIO, parser: Any) -> None:
+        self._path, self._file, self._expat, self._given = path, file, parser.parser, 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return what comes next.
+
+        Raises:
+            NetworkFileError: of what was given, the parser waits for the end of something far too long.
+        """
+        if self._given - self._expat.CurrentByteIndex > _LONGEST_TAG:
+            reason = f"has a tag or a comment of over {_LONGEST_TAG:,} bytes: is it the right file?"
+            raise _refuse(self._path, _packed(self._path) or reason, self._expat.CurrentLineNumber)
+        data = self._file.read(size)
+        self._given += len(data)
+        return data
 
 
 def _packed(path: Path) -> str | None:

@@ -486,3 +486,15 @@ def test_two_objects_with_one_id_are_refused(tmp_path):
     double.write_text(text.replace("</rdf:RDF>", f'<cim:Fuse rdf:about="urn:uuid:{key}"/></rdf:RDF>'), encoding="utf-8")
     with pytest.raises(NetworkFileError, match=rf"EnergyConsumer \S+ \(mRID {key}\) and a Fuse have the same id"):
         read_cim(double, HERE)
+
+
+@pytest.mark.parametrize("begin", ["<!-- ", "<cim:Terminal a='", "<cim:Terminal", "<?x "])
+def test_a_tag_without_an_end_is_refused_instead_of_read_for_hours(tmp_path, begin):
+    """Of a file that is one line; what stands between two tags may be as long as it likes."""
+    file = written(tmp_path, *FEEDER)
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("</rdf:RDF>", " " * 3_000_000 + "</rdf:RDF>"), encoding="utf-8")
+    assert read_cim(file).devices
+    file.write_text(text.replace("</rdf:RDF>", begin + "a" * 3_000_000), encoding="utf-8")
+    with pytest.raises(NetworkFileError, match=r"net\.xml:\d+: has a tag or a comment of over 1,000,000 bytes"):
+        read_cim(file)
