@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-import h3.api.basic_int as h3
-
 from services.grid.accounts import account_key, account_spellings
 from services.grid.address import parse
 from services.grid.candidates import search
@@ -47,9 +45,10 @@ if TYPE_CHECKING:
     from services.grid.place import ResolvedPlace
     from services.grid.tree import Tree
 
-_RESOLUTION: Final = 9
-_SHORTEST_EDGE_M: Final = 130.0  # of a cell at resolution 9, anywhere on the globe, with a margin
+_CELL: Final = 0.004
+"""Degrees of the plane along a side of the squares that service points are kept in: some 400 m in China."""
 _NORTHMOST: Final = 85.0
+"""No service point is kept, and none looked for, nearer to a pole: in the plane everything is far apart there."""
 _DEGREE_M: Final = 111_195.0  # of latitude on h3's sphere
 
 
@@ -72,7 +71,8 @@ class CustomerBook:
         self._by_key: dict[str, list[str]] = {}
         self._by_phone: dict[str, list[str]] = {}
         self._by_room: dict[tuple[str, str], list[str]] = {}
-        self._cells: dict[int, set[tuple[float, float, str]]] = {}
+        self._cells: dict[tuple[int, int], set[tuple[float, float, str]]] = {}
+        self._spots: dict[tuple[float, float, str], Spot] = {}
         self._by_name: dict[str, list[str]] = {}
         self._by_short_name: dict[str, list[str]] = {}
         self._by_id_key: dict[str, list[str]] = {}
@@ -105,8 +105,8 @@ class CustomerBook:
 
     def _deliver(self, transformer: str, lat: float, lon: float) -> None:
         if abs(lat) <= _NORTHMOST:
-            cell = h3.latlng_to_cell(lat, lon, _RESOLUTION)
-            self._cells.setdefault(cell, set()).add((lon, mercator(lat), transformer))
+            x, y = lon, mercator(lat)
+            self._cells.setdefault((math.floor(x / _CELL), math.floor(y / _CELL)), set()).add((x, y, transformer))
 
     def resolve(
         self,
@@ -249,33 +249,50 @@ class CustomerBook:
         )
 
     def _near(self, point: Point, rules: PlaceRules) -> Iterator[Spot]:
-        """Yield the nearest service points, searching ring after ring until no other one can matter."""
+        """Yield the nearest service points, in ever more squares around the position until no other one can matter."""
+        if abs(point.lat) > _NORTHMOST:
+            return
         x, y = point.lon, mercator(point.lat)
-        stretch = _DEGREE_M * math.cos(math.radians(point.lat))  # metres a degree of the plane
-        best: list[tuple[float, float, float, str]] = []
-        for ring, points in enumerate(self._rings(point)):
-            best += [(math.hypot(at_x - x, at_y - y), at_x, at_y, transformer) for at_x, at_y, transformer in points]
+        corner = round(x / _CELL), round(y / _CELL)  # of four squares, one of which it is in
+        beside = max(abs(x / _CELL - corner[0]), abs(y / _CELL - corner[1]))
+        coverage = rules.coverage_m / (_DEGREE_M * math.cos(math.radians(point.lat)))
+        best: list[tuple[float, tuple[float, float, str]]] = []
+        searched, ring = 0.0, 0
+        while searched < coverage and not (len(best) == MOST_POINTS and best[-1][0] <= searched):
+            ring += 1
+            searched = (ring - beside) * _CELL
+            best += [
+                (math.hypot(at[0] - x, at[1] - y), at)
+                for cell in _ring(corner, ring)
+                for at in self._cells.get(cell, ())
+            ]
             best.sort()
             del best[MOST_POINTS:]
-            full = len(best) == MOST_POINTS
-            needed = best[-1][0] * stretch if full else 0.0
-            if not full or needed > rules.coverage_m:
-                needed = rules.coverage_m
-            if _SHORTEST_EDGE_M * (1.5 * ring - 0.5) >= needed:  # nothing so near lies outside the ring
-                break
-        for _, at_x, at_y, transformer in best:
-            yield Spot(
+        for _, at in best:
+            yield self._spot(at)
+
+    def _spot(self, at: tuple[float, float, str]) -> Spot:
+        """Return a service point, made once: all 24 made anew were a fifth of what a position costs."""
+        known = self._spots.get(at)
+        if known is None:
+            x, y, transformer = at
+            known = self._spots[at] = Spot(
                 transformer,
                 self._tree.feeder_of(transformer),
                 self._tree.area_of(transformer),
-                Point(latitude(at_y), at_x),
+                Point(latitude(y), x),
                 self._tree.span(transformer),
             )
+        return known
 
-    def _rings(self, point: Point) -> Iterator[list[tuple[float, float, str]]]:
-        origin = h3.latlng_to_cell(point.lat, point.lon, _RESOLUTION)
-        ring = 0
-        while True:
-            cells = h3.grid_ring(origin, ring)
-            yield [one for cell in cells for one in self._cells.get(cell, ())]
-            ring += 1
+
+def _ring(corner: tuple[int, int], ring: int) -> Iterator[tuple[int, int]]:
+    """Yield the squares around a corner: the four that touch it first, then the twelve around those, and so on."""
+    west, south = corner[0] - ring, corner[1] - ring
+    east, north = corner[0] + ring - 1, corner[1] + ring - 1
+    for i in range(west, east + 1):
+        yield i, south
+        yield i, north
+    for j in range(south + 1, north):
+        yield west, j
+        yield east, j

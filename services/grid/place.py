@@ -145,7 +145,18 @@ def decide(
         rules: Thresholds.
         rates: How many reports a customer makes lately at each place that is open (``Weighed.open``); see ``lately``.
     """
-    heard = hear(question, named, around, rules)
+    return _decided(question, named, around, rules, hear(question, named, around, rules), rates)
+
+
+def _decided(
+    question: Question,
+    named: Named,
+    around: Around,
+    rules: PlaceRules,
+    heard: Heard,
+    rates: Mapping[str, float] | None = None,
+) -> ResolvedPlace:
+    """Return the place by what was heard, and note there what was noticed on the way."""
     if not heard.spots:
         return _off_the_network(question, around.points, heard, rules)
     weights = _weigh(heard, None)
@@ -214,10 +225,10 @@ class Weighed:
 
 def weigh(question: Question, named: Named, around: Around, rules: PlaceRules = DEFAULT_RULES) -> Weighed:
     """Weigh a report by its evidence."""
-    place = decide(question, named, around, rules)
+    heard = hear(question, named, around, rules)
+    place = _decided(question, named, around, rules, heard)
     if place.confidence >= rules.clear_at and place.transformer_id is not None:
         return Weighed(question, named, around, rules, place, place.transformer_id, ())
-    heard = hear(question, named, around, rules)
     is_open = len(heard.spots) > 1 and max(_weigh(heard, None).values()) < rules.clear_at
     return Weighed(question, named, around, rules, place, None, tuple(heard.spots) if is_open else ())
 
