@@ -54,7 +54,8 @@ async def _unasked() -> list[str]:
 def _intake() -> APIRouter:
     settings = IntakeSettings.model_construct()
     phrases = load_phrases(settings.phrases_file)
-    return intake_doors(settings, load_sources(settings.sources_file), Producer(settings), lambda: phrases)
+    sources = load_sources(settings.sources_file)
+    return intake_doors(settings, lambda: sources, Producer(settings), lambda: phrases)
 
 
 def _router() -> APIRouter:

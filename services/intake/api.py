@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 def routes(
     settings: IntakeSettings,
-    sources: Sources,
+    sources: Callable[[], Sources],
     producer: Producer,
     phrases: Callable[[], Phrases],
     announcer: Announcer | None = None,
 ) -> APIRouter:
-    """Return the doors."""
+    """Return the doors; ``sources`` gives those in force."""
     talk = Talk.fresh(phrases)
     front = Front(settings, producer, talk, announcer)
     router = APIRouter(prefix="/v1", route_class=BytesRoute)

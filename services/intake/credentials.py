@@ -17,7 +17,7 @@ from services.intake.channels.source import JsonSource
 from services.runtime.keys import owner_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from services.intake.peer import Peer
@@ -34,7 +34,18 @@ S = TypeVar("S", bound=JsonSource)
 class Credentials(Generic[S]):
     """What the senders of one channel show."""
 
-    def __init__(self, sources: Mapping[str, S]) -> None:
+    def __init__(self, sources: Callable[[], Mapping[str, S]]) -> None:
+        """Know those in force, as ``sources`` gives them."""
+        self._sources = sources
+        self._take_in(sources())
+
+    def _in_force(self) -> None:
+        """Take in others, if the file has changed."""
+        if (sources := self._sources()) is not self._known:
+            self._take_in(sources)
+
+    def _take_in(self, sources: Mapping[str, S]) -> None:
+        self._known = sources
         self._keys = [(bytes.fromhex(one), source) for source in sources.values() for one in source.api_keys_sha256]
         # The key is worked in once and copied: half the time of a signature.
         self._secrets = [
@@ -58,6 +69,7 @@ class Credentials(Generic[S]):
         Raises:
             PayloadRefusedError: it shows nothing, or nothing we know.
         """
+        self._in_force()
         key = headers.get("x-api-key")
         if key:
             return _from(peer, owner_of(self._keys, hashlib.sha256(key.encode()).digest()))
@@ -79,6 +91,7 @@ class Credentials(Generic[S]):
         Raises:
             PayloadRefusedError: nobody's signature, or signed more than ``TOLERANCE_S`` from now.
         """
+        self._in_force()
         sent_at = headers.get("webhook-timestamp", "")
         covered = b".".join((headers.get("webhook-id", "").encode(), sent_at.encode(), body))
         given = _signatures(headers.get("webhook-signature", ""))

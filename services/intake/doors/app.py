@@ -12,15 +12,17 @@ from services.intake.doors.front import JsonDoor
 from services.intake.doors.photo import PhotoDoor, photo_door
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import APIRouter
 
     from services.intake.channels.source import Sources
     from services.intake.doors.front import Front
 
 
-def add(router: APIRouter, front: Front, sources: Sources) -> None:
+def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None:
     """Open them."""
-    credentials = Credentials(sources.app)
+    credentials = Credentials(lambda: sources().app)
     door = JsonDoor(front, Channel.APP, credentials, app.accept, recent=front.recent)
     described = json_door("app", "A report from the mobile app", app.AppReport, recent=True)
     router.add_api_route("/app/reports", door.take, name="app_report", methods=["POST"], **described)

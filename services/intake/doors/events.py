@@ -20,6 +20,7 @@ from services.runtime import clock
 from services.runtime.http import ProblemDetails
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from fastapi import APIRouter
@@ -52,9 +53,9 @@ _UNCOVERED = FieldError("webhook-signature", "does not cover the ce- headers: si
 _KINDS = frozenset({cloudevents.BINARY, cloudevents.STRUCTURED, cloudevents.BATCH})
 
 
-def add(router: APIRouter, front: Front, sources: Sources) -> None:
+def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None:
     """Open it."""
-    credentials = Credentials(sources.api)
+    credentials = Credentials(lambda: sources().api)
 
     @router.post("/events", **_described())
     async def submitted_event(request: Request) -> Response:

@@ -15,6 +15,8 @@ from services.intake.doors.photo import PhotoDoor, photo_door
 from services.runtime.http import Problem, wrong_field
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import APIRouter
 
     from services.intake.channels.source import Sources
@@ -25,24 +27,24 @@ _UNKNOWN: Final = 404
 _LONGEST: Final = 40
 
 
-def add(router: APIRouter, front: Front, sources: Sources) -> None:
-    """Open them, if there is a form."""
-    for source in sources.form.values():
-        anybody = Anybody(source)
-        door = JsonDoor(front, Channel.WEB, anybody, web.accept, recent=front.recent, anonymous=True)
-        described = json_door("form", "A report from the report form", web.WebReport, keyed=False, recent=True)
-        router.add_api_route("/form/reports", door.take, name="form_report", methods=["POST"], **described)
-        photos = PhotoDoor(front, Channel.WEB, anybody, anonymous=True)
-        path = "/form/reports/{contact_id}/photos"
-        described = photo_door("form", keyed=False)
-        router.add_api_route(path, photos.take, name="form_photo", methods=["POST"], **described)
+def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None:
+    """Open them: they take something while there is a form."""
+    anybody = Anybody(lambda: sources().form)
+    door = JsonDoor(front, Channel.WEB, anybody, web.accept, recent=front.recent, anonymous=True)
+    described = json_door("form", "A report from the report form", web.WebReport, keyed=False, recent=True)
+    router.add_api_route("/form/reports", door.take, name="form_report", methods=["POST"], **described)
+    photos = PhotoDoor(front, Channel.WEB, anybody, anonymous=True)
+    path = "/form/reports/{contact_id}/photos"
+    described = photo_door("form", keyed=False)
+    router.add_api_route(path, photos.take, name="form_photo", methods=["POST"], **described)
 
-        @router.get("/form/status", **_STATUS)
-        async def form_status(request: Request) -> Response:
-            """Answer what is happening to a report, as notify knows it; nobody may try out references at will."""
-            with front.visit(request, Channel.WEB) as visit:
-                visit.ask()
-            return await _status(front, request)
+    @router.get("/form/status", **_STATUS)
+    async def form_status(request: Request) -> Response:
+        """Answer what is happening to a report, as notify knows it; nobody may try out references at will."""
+        with front.visit(request, Channel.WEB) as visit:
+            anybody.presented(visit.headers, visit.peer)
+            visit.ask()
+        return await _status(front, request)
 
 
 async def _status(front: Front, request: Request) -> Response:

@@ -330,16 +330,22 @@ class Knowing(Protocol[S_co]):
 class Anybody(Generic[S]):
     """Whoever knocks is the one source of a door that asks for no credential."""
 
-    def __init__(self, source: S) -> None:
-        self._source = source
+    def __init__(self, sources: Callable[[], Mapping[str, S]]) -> None:
+        self._sources = sources
 
     def presented(self, headers: Mapping[str, str], peer: Peer) -> S:  # noqa: ARG002 - whoever knocks
-        """Return it."""
-        return self._source
+        """Return it.
+
+        Raises:
+            PayloadRefusedError: there is none just now.
+        """
+        for source in self._sources().values():
+            return source
+        raise PayloadRefusedError(Reason.NOT_TAKEN, "No form is shown here.")
 
     def signed(self, headers: Mapping[str, str], body: bytes, peer: Peer, now: datetime) -> S:  # noqa: ARG002 - likewise
-        """Return it."""
-        return self._source
+        """Return it, as ``presented`` does."""
+        return self.presented(headers, peer)
 
 
 @dataclass(frozen=True, slots=True)

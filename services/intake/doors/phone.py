@@ -16,6 +16,8 @@ from services.intake.security import TwilioAccounts
 from services.runtime import clock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import APIRouter
 
     from services.intake.channels.source import Sources
@@ -25,9 +27,9 @@ _FORM: Final = frozenset({"application/x-www-form-urlencoded"})
 _TEXT_OR_JSON: Final = JSON | {"text/plain"}
 
 
-def add(router: APIRouter, front: Front, sources: Sources) -> None:
+def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None:
     """Open them."""
-    keys = Credentials(sources.phone)
+    keys = Credentials(lambda: sources().phone)
 
     def door(accept: Any, kinds: frozenset[str] = JSON) -> Any:
         return JsonDoor(front, Channel.PHONE, keys, accept, kinds, front.announce).take
@@ -42,7 +44,7 @@ def add(router: APIRouter, front: Front, sources: Sources) -> None:
         described = json_door("phone", summary, None, answer=AnnouncedAnswer, bodies=bodies)
         path = f"/phone/{name}"
         router.add_api_route(path, door(accept, kinds), name=f"phone_{name}", methods=["POST"], **described)
-    _add_twilio(router, front, TwilioAccounts(sources.twilio))
+    _add_twilio(router, front, TwilioAccounts(lambda: sources().twilio))
 
 
 def _add_twilio(router: APIRouter, front: Front, accounts: TwilioAccounts) -> None:

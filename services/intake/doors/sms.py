@@ -18,7 +18,7 @@ from services.intake.doors.front import JSON, problem_of
 from services.runtime import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fastapi import APIRouter
 
@@ -36,9 +36,9 @@ _TAKEN: Final = {
 """What a provider must hear, or it pushes again."""
 
 
-def add(router: APIRouter, front: Front, sources: Sources) -> None:
+def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None:
     """Open them."""
-    credentials = Credentials(sources.sms)
+    credentials = Credentials(lambda: sources().sms)
 
     async def push(request: Request) -> Response:
         """Take a push of text messages; answer once all that can be used is kept."""

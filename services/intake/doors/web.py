@@ -12,15 +12,17 @@ from services.intake.doors.front import JsonDoor
 from services.intake.doors.photo import PhotoDoor, photo_door
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import APIRouter
 
     from services.intake.channels.source import Sources
     from services.intake.doors.front import Front
 
 
-def add(router: APIRouter, front: Front, sources: Sources) -> None:
+def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None:
     """Open them."""
-    credentials = Credentials(sources.web)
+    credentials = Credentials(lambda: sources().web)
     door = JsonDoor(front, Channel.WEB, credentials, web.accept, recent=front.recent)
     described = json_door("web", "A report from the web site", web.WebReport, recent=True)
     router.add_api_route("/web/reports", door.take, name="web_report", methods=["POST"], **described)

@@ -16,6 +16,8 @@ from services.intake.doors.describing import parameter, problem_responses
 from services.runtime import clock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import APIRouter
 
     from services.intake.channels.source import Sources, WeChatSource
@@ -24,15 +26,14 @@ if TYPE_CHECKING:
 _KINDS: Final = frozenset({"text/xml", "application/xml", "application/json", "text/plain", ""})
 
 
-def add(router: APIRouter, front: Front, sources: Sources) -> None:
+def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None:
     """Open them."""
-    accounts = sources.wechat
 
     @router.get("/wechat/{account}", **_GET)  # noqa: FAST003 - the request has it
     async def wechat_verification(request: Request) -> Response:
         """Answer the platform's check of this address: the echo string, unchanged."""
         with front.visit(request, Channel.WECHAT):
-            wechat.require_signature(accounts.get(request.path_params["account"]), request.query_params)
+            wechat.require_signature(sources().wechat.get(request.path_params["account"]), request.query_params)
         return Response(
             request.query_params.get("echostr", ""),
             media_type="text/plain",
@@ -44,7 +45,7 @@ def add(router: APIRouter, front: Front, sources: Sources) -> None:
         """Take what the platform posts; answer once it is kept, or where there is nothing to keep."""
         with front.visit(request, Channel.WECHAT) as visit:
             visit.require(_KINDS)
-            source = accounts.get(request.path_params["account"])
+            source = sources().wechat.get(request.path_params["account"])
             message = wechat.opened(source, request.query_params, await visit.body())
             if source is None:
                 raise AssertionError("what is opened has an account")

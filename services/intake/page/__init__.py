@@ -21,6 +21,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from services.contracts.values import Language
+from services.runtime.http import Problem
 
 LAST_RESORT: Final = "zh-Hans-CN"
 _HERE: Final = Path(__file__).parent
@@ -97,8 +98,8 @@ class _Pages:
         self.packed = {tag: gzip.compress(page, mtime=0) for tag, page in self.plain.items()}
 
 
-def page_routes(texts: Callable[[], FormTexts], *, photos: bool) -> APIRouter:
-    """Return the route of the page; ``texts`` gives those in force."""
+def page_routes(texts: Callable[[], FormTexts], shown: Callable[[], bool], *, photos: bool) -> APIRouter:
+    """Return the route of the page; ``texts`` gives those in force, ``shown`` whether there is a form."""
     pages = _Pages(texts(), photos=photos)
     headers = {
         "Content-Security-Policy": _policy(),
@@ -113,6 +114,8 @@ def page_routes(texts: Callable[[], FormTexts], *, photos: bool) -> APIRouter:
     @router.get("/report", include_in_schema=False)
     async def report_page(request: Request) -> Response:
         nonlocal pages
+        if not shown():
+            raise Problem(404, "No form is shown here.")
         if (now := texts()) is not pages.texts:
             pages = _Pages(now, photos=photos)
         asked = request.headers

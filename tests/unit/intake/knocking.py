@@ -114,7 +114,7 @@ DOORS: Final[dict[str, Callable[[bytes], Request]]] = {
 }
 
 
-class _Kept(Producer):
+class Kept(Producer):
     """Keeps what is sent: every record must be one that a consumer can read."""
 
     async def send(self, outgoing: Outgoing, *, deadline_s: float | None = None) -> None:
@@ -139,8 +139,9 @@ class Knocker:
             one: {"provider": one, "api_keys_sha256": [hashlib.sha256(f"key-of-{one}".encode()).hexdigest()]}
             for one in PROVIDERS
         }
+        read = Sources.model_validate(sources)
         app = make_app("intake", ready=lambda: asyncio.sleep(0, []))
-        self._app = Doors(app, [routes(settings, Sources.model_validate(sources), _Kept(settings), lambda: PHRASES)])
+        self._app = Doors(app, [routes(settings, lambda: read, Kept(settings), lambda: PHRASES)])
 
     async def knock(self, door: str, body: bytes) -> tuple[int, bytes]:
         """Send bytes to a door; return the status and the answer."""

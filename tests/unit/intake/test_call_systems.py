@@ -42,7 +42,7 @@ def test_the_published_signatures_are_made(caller: str, expected: str) -> None:
 
 
 def test_either_of_two_tokens_signs_and_nobody_else_is_an_account() -> None:
-    accounts = TwilioAccounts({"twilio": TWILIO})
+    accounts = TwilioAccounts(lambda: {"twilio": TWILIO})
     form = (("AccountSid", SID), ("CallSid", "CA1"))
     path = "/v1/phone/twilio?menu_path=1"
     for token in ("new-token", "old-token"):
@@ -63,7 +63,7 @@ def test_either_of_two_tokens_signs_and_nobody_else_is_an_account() -> None:
 
 def test_who_signs_as_the_account_that_stands_in_for_nobodys_is_a_stranger() -> None:
     """It is compared with, for as long, where there is no such account; and everybody can read of it."""
-    accounts, path = TwilioAccounts({"twilio": TWILIO}), "/v1/phone/twilio"
+    accounts, path = TwilioAccounts(lambda: {"twilio": TWILIO}), "/v1/phone/twilio"
     for said in (f"AC{0:032x}", f"AC{2:032x}"):
         form = (("AccountSid", said), ("CallSid", "CA1"))
         with pytest.raises(PayloadRefusedError) as caught:

@@ -51,7 +51,7 @@ def signed(secret: str, *, at: datetime = NOW, body: bytes = BODY, event: str = 
 
 
 def from_signature(headers: dict[str, str], body: bytes = BODY, peer: Peer = INSIDE, **entry: object) -> str:
-    credentials = Credentials(sources(**entry))
+    credentials = Credentials(lambda: sources(**entry))
     assert credentials.presented(headers, peer) is None
     return credentials.signed(headers, body, peer, NOW).name
 
@@ -66,7 +66,7 @@ def test_the_vector_of_the_specification_fits():
     }
     source = ReportSource.model_validate({"name": "site", "webhook_secrets": [secret]})
     at = datetime.fromtimestamp(1614265330, UTC)
-    assert Credentials({"site": source}).signed(headers, b'{"test": 2432232314}', INSIDE, at) is source
+    assert Credentials(lambda: {"site": source}).signed(headers, b'{"test": 2432232314}', INSIDE, at) is source
 
 
 def test_old_and_new_secret_are_both_good_and_say_whose_they_are():
@@ -109,12 +109,12 @@ def test_a_signature_that_is_not_good_is_refused_in_the_same_words(headers: dict
 
 def test_a_request_that_shows_nothing_is_refused_before_its_body_is_read():
     with pytest.raises(PayloadRefusedError):
-        Credentials(sources()).presented({}, INSIDE)
+        Credentials(sources).presented({}, INSIDE)
 
 
 def test_a_wrong_key_is_not_saved_by_a_good_signature():
     with pytest.raises(PayloadRefusedError):
-        Credentials(sources()).presented({"x-api-key": "wrong"} | signed(OLD), INSIDE)
+        Credentials(sources).presented({"x-api-key": "wrong"} | signed(OLD), INSIDE)
 
 
 def test_a_good_signature_counts_beside_a_certificate_that_is_nobodys():
@@ -123,8 +123,8 @@ def test_a_good_signature_counts_beside_a_certificate_that_is_nobodys():
     with pytest.raises(PayloadRefusedError):
         from_signature(signed(OLD, body=b"{}"), peer=through)
     with pytest.raises(PayloadRefusedError):
-        Credentials(sources()).presented({}, through)
-    known = Credentials(sources()).presented(signed(OTHERS), Peer(INSIDE.address, bytes.fromhex(CERTIFICATE)))
+        Credentials(sources).presented({}, through)
+    known = Credentials(sources).presented(signed(OTHERS), Peer(INSIDE.address, bytes.fromhex(CERTIFICATE)))
     assert known is not None
     assert known.name == "site"
 
@@ -152,7 +152,7 @@ XFCC = f'By=spiffe://x;Hash={"0" * 64};Subject="CN=forged",By=spiffe://y;Hash={C
 def test_a_certificate_counts_by_a_trusted_proxys_word_and_its_last_word_only():
     peer = peer_of("10.0.0.1", {"x-forwarded-client-cert": XFCC, "x-forwarded-for": "203.0.113.9"}, PROXIES)
     assert peer.address == ip_address("203.0.113.9")
-    source = Credentials(sources()).presented({}, peer)
+    source = Credentials(sources).presented({}, peer)
     assert source is not None
     assert source.name == "site"
 
@@ -258,4 +258,4 @@ def test_no_header_can_break_the_reading(one: str, other: str, host: str | None)
 def test_no_signature_header_can_break_the_check(event: str, stamp: str, signatures: str):
     headers = {"webhook-id": event, "webhook-timestamp": stamp, "webhook-signature": signatures}
     with pytest.raises(PayloadRefusedError):
-        Credentials(sources()).signed(headers, BODY, INSIDE, NOW)
+        Credentials(sources).signed(headers, BODY, INSIDE, NOW)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from services.contracts.envelope import Outgoing
 
+SOURCES = load_sources(IntakeSettings.model_fields["sources_file"].default)
 PHRASES = load_phrases(IntakeSettings.model_fields["phrases_file"].default)
 DOORS = {
     "/v1/phone/events": DEVELOPMENT_KEYS["ivr-dev"],
@@ -56,7 +57,7 @@ async def app() -> AsyncIterator[FastAPI]:
     )
     producer = Producer(settings)
     made = make_app("intake", ready=lambda: asyncio.sleep(0, []))
-    made.include_router(routes(settings, load_sources(settings.sources_file), producer, lambda: PHRASES))
+    made.include_router(routes(settings, lambda: SOURCES, producer, lambda: PHRASES))
     yield made
     await producer.stop()
 
@@ -189,7 +190,7 @@ async def test_beyond_the_bound_of_waiting_contacts_503_comes_at_once() -> None:
     settings = IntakeSettings(kafka_bootstrap="127.0.0.1:1", produce_deadline_s=1.0, max_unresolved_sends=2)
     producer = Producer(settings)
     app = make_app("intake", ready=lambda: asyncio.sleep(0, []))
-    app.include_router(routes(settings, load_sources(settings.sources_file), producer, lambda: PHRASES))
+    app.include_router(routes(settings, lambda: SOURCES, producer, lambda: PHRASES))
     titles: list[str] = []
 
     async def told(sender: httpx.AsyncClient, number: int = 0) -> None:
@@ -225,7 +226,7 @@ async def keeping() -> AsyncIterator[tuple[httpx.AsyncClient, Keeping]]:
     settings = IntakeSettings()
     producer = Keeping(settings)
     app = make_app("intake", ready=lambda: asyncio.sleep(0, []))
-    app.include_router(routes(settings, load_sources(settings.sources_file), producer, lambda: PHRASES))
+    app.include_router(routes(settings, lambda: SOURCES, producer, lambda: PHRASES))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as sender:
         yield sender, producer
 

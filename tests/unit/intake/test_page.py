@@ -32,7 +32,7 @@ languages = pytest.mark.parametrize("tag", TEXTS.languages)
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
-    app.include_router(page_routes(lambda: TEXTS, photos=True))
+    app.include_router(page_routes(lambda: TEXTS, lambda: True, photos=True))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as opened:
         yield opened
 
@@ -179,7 +179,7 @@ async def test_a_language_that_is_written_to_the_left_has_its_page_so() -> None:
     uyghur = TEXTS.languages["en"].model_copy(update={"name": "ئۇيغۇرچە"})
     texts = TEXTS.model_copy(update={"languages": {**TEXTS.languages, "ug-CN": uyghur}})
     app = FastAPI()
-    app.include_router(page_routes(lambda: texts, photos=True))
+    app.include_router(page_routes(lambda: texts, lambda: True, photos=True))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://intake") as client:
         page = (await client.get("/report", params={"lang": "ug"})).text
     assert '<html lang="ug-CN" dir="rtl">' in page

@@ -34,7 +34,7 @@ def hashed(key: str) -> str:
 
 def shown(sources: Mapping[str, JsonSource], key: str | None) -> str | None:
     """Name of the source that a key in the header belongs to."""
-    source = Credentials(sources).presented({"x-api-key": key} if key is not None else {}, Peer())
+    source = Credentials(lambda: sources).presented({"x-api-key": key} if key is not None else {}, Peer())
     return source and source.name
 
 
