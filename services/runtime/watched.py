@@ -3,7 +3,8 @@
 Decided here: a change is loaded once the files are unchanged between two looks and while they are read (an editor may
 be in the middle of saving), and only if all of them are valid. Otherwise the old content stays in force, the log lists
 every error, and a metric stays set until they are corrected. What cannot be read is tried again at every look: a disk
-or a right that comes back changes nothing of a file. Never here: what they say.
+or a right that comes back changes nothing of a file. So is a file that is gone, though another could stand in for it.
+Never here: what they say.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import structlog
 
 from services.runtime import metrics
-from services.runtime.yaml_reading import RulesError, UnreadableError, read_text
+from services.runtime.yaml_reading import Fault, RulesError, UnreadableError, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,6 +45,7 @@ class Watched(Generic[T]):
         self._files = files
         self._taken: tuple[Stamp, ...] | None
         self._taken = self._seen = self._stamps()
+        self._read = tuple(files())
         self._told = ""
         self._value: T = load()
         metrics.FILE_STALE.labels(name).set(0)
@@ -59,6 +61,7 @@ class Watched(Generic[T]):
         if not settled or stamps == self._taken:
             return False
         try:
+            self._refuse_gone()
             value = self._load()
         except RulesError as error:
             if self._stamps() == stamps:
@@ -68,10 +71,23 @@ class Watched(Generic[T]):
         if self._stamps() != stamps:  # written while they were read: it may be half of each
             return False
         self._taken, self._value, self._told = stamps, value, ""
+        self._read = tuple(self._files())
         metrics.FILE_LOADS.labels(self._name, "loaded").inc()
         metrics.FILE_STALE.labels(self._name).set(0)
         _log.info("file_reloaded", file=self._name)
         return True
+
+    def _refuse_gone(self) -> None:
+        """Refuse to go on without a file that was read: nobody has said that what stands in for it is meant.
+
+        Raises:
+            UnreadableError: one is not there any more.
+        """
+        now = set(self._files())
+        for path in self._read:
+            if path not in now and _stamp(path) is None:
+                gone = "is gone: put it back, or start the service anew to go without it"
+                raise UnreadableError(str(path), [Fault(0, gone)])
 
     def _refuse(self, faults: str) -> None:
         """Say what is wrong, once."""

@@ -79,7 +79,8 @@ class RuleBook:
         self._elsewhere: frozenset[str] = frozenset()
         self._warned_on: date | None = None
         self.note_holidays(clock.now())
-        _log.info("rules_loaded", tree_hash=self.rules.hash, queues=len(self.rules.tree.queues))
+        holidays = str(holidays_beside(routes))
+        _log.info("rules_loaded", tree_hash=self.rules.hash, queues=len(self.rules.tree.queues), holidays=holidays)
         self._tell_unreached()
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -689,6 +690,30 @@ def test_a_list_of_holidays_on_a_disk_that_is_away_is_told_and_ends_nothing(
     assert FILE_STALE.labels("desk.yaml")._value.get() == 1
     assert any(watched.look() for _ in range(3))
     assert (watched().hash, FILE_STALE.labels("desk.yaml")._value.get()) == (known, 0)
+
+
+def test_a_list_of_holidays_that_is_gone_holds_until_somebody_says_otherwise(tmp_path: Path) -> None:
+    """The shipped one stands in where there never was another; it must not count because a file was lost."""
+    file, holidays = tmp_path / "desk.yaml", tmp_path / "holidays.yaml"
+    own = "version: 1\nchina:\n  otherwise: [12-24]\n"
+    file.write_text(TEXT, encoding="utf-8")
+    holidays.write_text(own, encoding="utf-8")
+    watched = watched_file(file, load_desk, holidays_beside)
+    known = watched().hash
+    holidays.unlink()
+    with structlog.testing.capture_logs() as logs:
+        assert not any(watched.look() for _ in range(4))
+    assert watched().hash == known
+    [told] = [each for each in logs if each["event"] == "file_refused_old_one_holds"]
+    assert told["faults"] == [f"{holidays}:0: is gone: put it back, or start the service anew to go without it"]
+    assert FILE_STALE.labels("desk.yaml")._value.get() == 1
+    file.write_text(TEXT.replace("offer: 20s", "offer: 25s"), encoding="utf-8")
+    assert not any(watched.look() for _ in range(4)), "nor with another change beside it"
+    holidays.write_text(own, encoding="utf-8")
+    assert any(watched.look() for _ in range(4))
+    assert FILE_STALE.labels("desk.yaml")._value.get() == 0
+    holidays.unlink()
+    assert watched_file(file, load_desk, holidays_beside)().hash != watched().hash, "started anew, it goes without"
 
 
 def test_a_saturday_that_is_worked_after_all_brings_a_warning_forward(tmp_path: Path) -> None:
