@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import suppress
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
@@ -146,19 +147,28 @@ class Producer:
         return self._producer is not None
 
     async def reachable(self, brokers: Collection[int] = ()) -> bool:
-        """Whether a broker answers a metadata request now; where some are named, whether each of them does."""
+        """Whether any broker answers now; where some are named, whether each of them does. It is asked of no topic."""
         producer = self._producer
         if producer is None:
             return False
+        asked = brokers or [one.nodeId for one in producer.client.cluster.brokers()]
+        answers = [asyncio.create_task(producer.client.send(one, MetadataRequest([]))) for one in asked]
         try:
             async with asyncio.timeout(_REACH_SECONDS):
                 if brokers:
-                    await asyncio.gather(*(producer.client.send(one, MetadataRequest([])) for one in brokers))
-                else:
-                    await producer.client.fetch_all_metadata()
+                    await asyncio.gather(*answers)
+                    return True
+                for answer in asyncio.as_completed(answers):
+                    with suppress(KafkaError, OSError):
+                        await answer
+                        return True
         except (KafkaError, TimeoutError, OSError):
-            return False
-        return True
+            pass
+        finally:
+            for answer in answers:
+                answer.add_done_callback(_note)
+                answer.cancel()
+        return False
 
     async def _lacks(self, topic: str) -> bool:
         """Whether a broker says now that there is no such topic."""
