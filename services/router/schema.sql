@@ -161,6 +161,9 @@ CREATE TABLE IF NOT EXISTS customer_agent (
     at       timestamptz NOT NULL
 );
 
+-- Block ranges, though customers who come again wear them out: with 140,000 rows the deletion of each hour then reads the
+-- table, in 24 ms, where a btree takes 0.4. But with a btree no update of these rows is heap-only (with block ranges 92 %
+-- are), and each contact's took 1.4 times as long.
 CREATE INDEX IF NOT EXISTS customer_agent_by_age ON customer_agent USING brin (at);
 CREATE INDEX IF NOT EXISTS ticket_reporter_by_age ON ticket_reporter USING brin (touched_at);
 
