@@ -102,6 +102,10 @@ class Desk:
         """Agents whose stream has ended, and when; until ``attendance`` has looked at them."""
         self.signs: dict[str, datetime] = {}
         """Agents who did something, and when; until ``attendance`` has noted it."""
+        self.beats: dict[str, datetime] = {}
+        """Agents who sent a heartbeat that is not noted yet, and when."""
+        self.noting: asyncio.Task[frozenset[str]] | None = None
+        """Notes them in a moment; returns those who exist."""
         self.floor = VersionFloor()
         self._outbox = outbox
         self._turns = Half(pool)

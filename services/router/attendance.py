@@ -6,6 +6,7 @@ offers pass on early because their stream broke. Never here: where a ticket goes
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _PAGE: Final = 100
 COME_BACK: Final = timedelta(seconds=5)
 """For a desktop whose stream broke to open it again: it is told to after two seconds."""
+_TOGETHER_S: Final = 0.25
+"""For so long heartbeats are gathered: thousands of desktops send hundreds a second; each commit waits for the disk."""
 _log = structlog.get_logger()
 
 
@@ -59,6 +62,31 @@ class Listening:
     def long_enough(self, presence: timedelta) -> bool:
         """Tell whether who was silent for ``presence`` could be heard all that time."""
         return self._since is not None and self._last is not None and self._last - self._since >= presence
+
+
+async def note_beat(desk: Desk, agent_id: str) -> None:
+    """Note a heartbeat, with those of others that come about now: one statement for all of them.
+
+    Raises:
+        NoSuchAgentError: there is none of this id.
+        UnavailableError: it cannot be written down now; it counts all the same.
+    """
+    desk.beats[agent_id] = clock.now()
+    if desk.noting is None:
+        desk.noting = asyncio.create_task(_note_beats(desk))
+    if agent_id not in await asyncio.shield(desk.noting):
+        raise NoSuchAgentError
+
+
+async def _note_beats(desk: Desk) -> frozenset[str]:
+    await asyncio.sleep(_TOGETHER_S)
+    beats, desk.beats, desk.noting = desk.beats, {}, None
+    try:
+        async with store.connected(desk.pool) as connection:
+            return await roster.alive(connection, beats)
+    except UnavailableError:
+        desk.signs = beats | desk.signs  # they are there, though it cannot be written down now
+        raise
 
 
 async def note_presence(desk: Desk, agent_id: str, presence: Presence | None) -> Row:
@@ -119,7 +147,7 @@ async def note_signs(desk: Desk) -> None:
 
     There an agent would be locked after a ticket, the other way round than everywhere else.
     """
-    signs, desk.signs = desk.signs, {}
+    signs, desk.signs = {**desk.signs, **desk.beats}, {}
     if not signs:
         return
     try:

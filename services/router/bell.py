@@ -1,19 +1,21 @@
 """Waking agents who wait for a ticket.
 
-Decided here: whom to wake: as many as tickets wait in a lane, those waiting longest first, so that five hundred
-waiting agents cost the database one poll at intervals, not five hundred. Tickets this process routed wake at once;
+Decided here: whom to wake: as many as tickets wait in a lane, those waiting longest first, so that five thousand
+waiting agents cost the database one poll at intervals, not five thousand. Tickets this process routed wake at once;
 those of other processes at the next poll, which covers emergencies only where polling every lane is expensive. An
-agent at capacity, or with an open offer, is woken when that changes. Never here: who gets which ticket; being woken is
-no promise.
+agent at capacity, or with an open offer, is woken when that changes. Who holds a stream is woken when another process
+changed anything about them: one statement asks for all of these. What a ticket or an act costs does not depend on how
+many wait. Never here: who gets which ticket; being woken is no promise.
 """
 
 from __future__ import annotations
 
 import asyncio
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from itertools import islice
+from heapq import heapify, heappop, heapreplace
+from itertools import count, islice
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -26,7 +28,7 @@ from services.runtime import clock
 from services.runtime.postgres import later_if_away
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from services.router.domain.desk import Agent, Turn
@@ -40,6 +42,8 @@ _IDLE_SECONDS: Final = 0.5
 """Between two looks while nobody waits: only to know the lanes."""
 _HANDS_SECONDS: Final = 1.0
 """Between two looks at what the busy ones have: only what other processes did is not known at once."""
+_STREAM_SECONDS: Final = 10.0
+"""The same for who holds a stream and waits for a ticket: their presence, their profile."""
 _REST_TIMES: Final = 20
 """Times as long as a look at every lane took, there is none: with thousands of lanes it is dear."""
 _MOST_REST_SECONDS: Final = 1.0
@@ -58,17 +62,29 @@ def spread(seconds: float, agent_id: str) -> float:
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """An agent who waits: for a ticket, or, who is busy, for a change of what they have (``has``, once it was seen)."""
+    """An agent who waits: for a ticket, or, who is busy, for a change of what they have (``has``, once it was seen).
+
+    Attributes:
+        number: Who waits longer has a smaller one.
+        has: What is known of them, as ``roster.hands`` tells it.
+        look_at: When it is to be looked whether that has changed; None: never.
+    """
 
     agent: Agent
     rest_until: float
+    number: int
     busy: bool = False
     has: str | None = None
+    look_at: float | None = None
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     kind: Kind = field(init=False)
 
     def __post_init__(self) -> None:
         self.kind = kind_of(self.agent)
+
+    def can_be_woken(self, now: float, *, new: bool) -> bool:
+        """Tell whether they wait for a ticket and, unless it is new, do not rest."""
+        return not self.busy and not self.woken.is_set() and (new or self.rest_until <= now)
 
 
 class Bell:
@@ -76,6 +92,11 @@ class Bell:
 
     def __init__(self) -> None:
         self._waiters: dict[Waiter, None] = {}
+        self._idle: dict[Kind, dict[Waiter, None]] = {}
+        """Of them who waits for a ticket, by what they serve."""
+        self._of: defaultdict[str, list[Waiter]] = defaultdict(list)
+        """All of them by agent."""
+        self._numbers = count()
         self._changes: Counter[str] = Counter()
         self.lanes = Lanes()
         self.closed = False
@@ -110,28 +131,32 @@ class Bell:
     async def wait(
         self,
         agent: Agent,
-        seconds: float,
+        seconds: float | None,
         *,
         found_nothing: bool = False,
         busy: bool = False,
         since: int | None = None,
+        has: str | None = None,
     ) -> bool:
         """Return whether the agent was woken within ``seconds``, and not because all are let go of.
 
         Args:
             agent: Who waits.
-            seconds: How long.
+            seconds: How long; None: until they are woken.
             found_nothing: They were woken before and found nothing: others go first for a moment.
             busy: They wait not for a ticket but for a change of what they have.
             since: The number of changes before they looked: one that came meanwhile is not missed.
+            has: What was known of them before they looked: they are woken as well when that changes.
         """
         if self.closed:
             return False
         if busy and since not in {None, self._changes[agent.agent_id]}:
             return True
-        waiter = Waiter(agent, clock.monotonic() + (_REST_SECONDS if found_nothing else 0.0), busy)
-        self._waiters[waiter] = None
-        metrics.POLLING.set(len(self._waiters))
+        now = clock.monotonic()
+        waiter = Waiter(agent, now + (_REST_SECONDS if found_nothing else 0.0), next(self._numbers), busy, has)
+        if busy or has is not None:
+            waiter.look_at = now + (0.0 if busy else spread(_STREAM_SECONDS, agent.agent_id))
+        self._begins(waiter)
         try:
             async with asyncio.timeout(seconds):
                 await waiter.woken.wait()
@@ -140,8 +165,26 @@ class Bell:
         else:
             return not self.closed
         finally:
-            self._waiters.pop(waiter, None)
-            metrics.POLLING.set(len(self._waiters))
+            self._ends(waiter)
+
+    def _begins(self, waiter: Waiter) -> None:
+        self._waiters[waiter] = None
+        self._of[waiter.agent.agent_id].append(waiter)
+        if not waiter.busy:
+            self._idle.setdefault(waiter.kind, {})[waiter] = None
+        metrics.POLLING.set(len(self._waiters))
+
+    def _ends(self, waiter: Waiter) -> None:
+        del self._waiters[waiter]
+        theirs = self._of[waiter.agent.agent_id]
+        theirs.remove(waiter)
+        if not theirs:
+            del self._of[waiter.agent.agent_id]
+        if not waiter.busy:
+            del self._idle[waiter.kind][waiter]
+            if not self._idle[waiter.kind]:
+                del self._idle[waiter.kind]
+        metrics.POLLING.set(len(self._waiters))
 
     def ring(self, waiting: Mapping[str, int], kept_for: set[str], *, new: bool = False) -> None:
         """Wake those for whom something waits.
@@ -151,27 +194,42 @@ class Bell:
             kept_for: Agents something is kept for.
             new: It has just come, so nobody found or declined it before: those who rest are woken as well.
         """
-        left = dict(waiting)
-        theirs: dict[Kind, list[str]] = {}  # what is left only becomes less
         now = clock.monotonic()
-        for waiter in list(self._waiters) if waiting or kept_for else ():
-            if waiter.busy or waiter.woken.is_set() or (waiter.rest_until > now and not new):
-                continue
-            if (mine := theirs.get(waiter.kind)) is None:
-                served = self.lanes.served(waiter.agent)
-                mine = theirs[waiter.kind] = [lane for lane in reversed(list(waiting)) if lane in served]
-            while mine and left[mine[-1]] < 1:
+        for agent_id in kept_for:
+            for waiter in self._of.get(agent_id, ()):
+                if waiter.can_be_woken(now, new=new):
+                    waiter.woken.set()
+        if waiting:
+            self._ring_lanes(waiting, now, new=new)
+
+    def _ring_lanes(self, waiting: Mapping[str, int], now: float, *, new: bool) -> None:
+        left = dict(waiting)
+        # The longest waiting of each kind for whom something is left, the longest waiting of all on top.
+        next_ones: list[tuple[int, Waiter, Iterator[Waiter], list[str]]] = []
+        for those in self._idle.values():
+            one_after_another = iter(those)
+            first = next(one_after_another)
+            served = self.lanes.served(first.agent)
+            if mine := [lane for lane in reversed(left) if lane in served]:
+                next_ones.append((first.number, first, one_after_another, mine))
+        heapify(next_ones)
+        while next_ones:
+            _, waiter, others, mine = next_ones[0]
+            while mine and left[mine[-1]] < 1:  # what is left only becomes less
                 mine.pop()
-            if mine:
+            if mine and waiter.can_be_woken(now, new=new):
                 left[mine[-1]] -= 1
-            if mine or waiter.agent.agent_id in kept_for:
                 waiter.woken.set()
+            if mine and (following := next(others, None)) is not None:
+                heapreplace(next_ones, (following.number, following, others, mine))
+            else:
+                heappop(next_ones)
 
     def _wanted(self, first: Mapping[str, datetime]) -> list[str]:
         """Return those of these lanes that somebody who waits serves: of each kind no more than wait."""
-        kinds = {waiter.kind: waiter.agent for waiter in self._waiters if not waiter.busy}
         most, found = len(self._waiters), set[str]()
-        for agent in kinds.values():
+        for those in self._idle.values():
+            agent = next(iter(those)).agent
             found.update(islice((lane for lane in self.lanes.theirs(agent) if lane in first), most))
         return sorted(found, key=first.__getitem__)
 
@@ -182,17 +240,30 @@ class Bell:
         the same offer, and nobody knows which of them is alive.
         """
         self._changes.update(agents)
-        for waiter in self._waiters:
-            if waiter.agent.agent_id in (agents if waiter.busy else offered):
+        for agent_id in agents:
+            for waiter in self._of.get(agent_id, ()):
+                if waiter.busy:
+                    waiter.woken.set()
+        for agent_id in offered:
+            for waiter in self._of.get(agent_id, ()):
                 waiter.woken.set()
 
-    def _compare(self, hands: Mapping[str, str]) -> None:
-        """Wake the busy ones who have something else than at the last look."""
-        for waiter in self._waiters:
-            if waiter.busy and (has := hands.get(waiter.agent.agent_id)) is not None:
+    def _to_look_at(self, now: float) -> set[str]:
+        """Return the agents of whom it is to be looked whether anything about them has changed."""
+        due = (waiter for waiter in self._waiters if waiter.look_at is not None and waiter.look_at <= now)
+        return {waiter.agent.agent_id for waiter in due}
+
+    def _compare(self, asked: Collection[str], hands: Mapping[str, str], now: float) -> None:
+        """Wake those of whom something else is known than at the last look; who is not known has been removed."""
+        for agent_id in asked:
+            has = hands.get(agent_id, "")
+            for waiter in self._of.get(agent_id, ()):
+                if waiter.look_at is None:
+                    continue
                 if waiter.has not in {None, has}:
                     waiter.woken.set()
                 waiter.has = has
+                waiter.look_at = now + (_HANDS_SECONDS if waiter.busy else _STREAM_SECONDS)
 
     async def watch(self, pool: Pool, every_s: float) -> None:
         """Look what waits, again and again, for the life of the service."""
@@ -200,9 +271,7 @@ class Bell:
         while True:
             began = clock.monotonic()
             every_lane = began >= due
-            busy = {waiter.agent.agent_id for waiter in self._waiters if waiter.busy}
-            if began - looked < _HANDS_SECONDS:
-                busy.clear()
+            asked = self._to_look_at(began) if began - looked >= _HANDS_SECONDS else set[str]()
             with later_if_away():
                 async with store.connected(pool) as connection:
                     await self._look(connection, every_lane=every_lane)
@@ -210,9 +279,9 @@ class Bell:
                         least = every_s if self._waiters else max(every_s, _IDLE_SECONDS)
                         ended = clock.monotonic()
                         due = ended + max(least, min(_MOST_REST_SECONDS, _REST_TIMES * (ended - began)))
-                    if busy:
+                    if asked:
                         looked = clock.monotonic()
-                        self._compare(await roster.hands(connection, busy))
+                        self._compare(asked, await roster.hands(connection, asked), looked)
             await asyncio.sleep(every_s)
 
     async def _look(self, connection: Connection, *, every_lane: bool) -> None:

@@ -66,9 +66,10 @@ WITH sign AS (
     SELECT a.agent_id, s.at FROM unnest($1::text[], $2::timestamptz[]) AS s (agent_id, at)
     JOIN agent AS a ON a.agent_id = s.agent_id AND a.presence <> 'offline' AND a.seen_at < s.at
     ORDER BY a.agent_id FOR UPDATE OF a
+), noted AS (
+    UPDATE agent AS a SET seen_at = greatest(a.seen_at, sign.at) FROM sign WHERE a.agent_id = sign.agent_id
 )
-UPDATE agent AS a SET seen_at = greatest(a.seen_at, sign.at) FROM sign
-WHERE a.agent_id = sign.agent_id
+SELECT agent_id FROM agent WHERE agent_id = ANY($1::text[])
 """
 _ONE: Final = "SELECT body::text AS body, presence, since, seen_at FROM agent WHERE agent_id = $1"
 _ALL: Final = """
@@ -111,7 +112,7 @@ WHERE c.customer = ANY($1::uuid[]) AND c.at > $2 AND {_IS_FREE}
 """  # noqa: S608 - a constant
 _FORGET: Final = "DELETE FROM customer_agent WHERE at < $1"
 _HANDS: Final = """
-SELECT a.agent_id, concat_ws(',', a.presence, (
+SELECT a.agent_id, concat_ws(',', a.presence, md5(a.body::text), (
     SELECT string_agg(t.ticket_id::text || '.' || t.version, ',' ORDER BY t.ticket_id) FROM ticket AS t
     WHERE t.agent = a.agent_id
 )) AS has
@@ -221,9 +222,10 @@ async def signed(tx: Connection, agent_id: str, now: datetime) -> Row | None:
     return None if row is None else _row(row)
 
 
-async def alive(tx: Connection, signs: Mapping[str, datetime]) -> None:
-    """Note signs of agents, each with its time; one who is offline stays so."""
-    await tx.execute(_ALIVE, list(signs), list(signs.values()))
+async def alive(tx: Connection, signs: Mapping[str, datetime]) -> frozenset[str]:
+    """Note signs of agents, each with its time; one who is offline stays so. Return which of them there are."""
+    rows = await tx.fetch(_ALIVE, list(signs), list(signs.values()))
+    return frozenset(row["agent_id"] for row in rows)
 
 
 async def one(connection: Connection, agent_id: str) -> Row | None:
@@ -264,7 +266,10 @@ async def in_hand(connection: Connection, agent_id: str) -> list[Ticket]:
 
 
 async def hands(connection: Connection, agent_ids: Collection[str]) -> dict[str, str]:
-    """Return for each agent their presence and what they have, as one word that changes whenever those do."""
+    """Return for each agent who they are and what they have, as one word that changes whenever that does.
+
+    Presence, profile, tickets; agents who do not exist have none.
+    """
     return {row["agent_id"]: row["has"] for row in await connection.fetch(_HANDS, list(agent_ids))}
 
 

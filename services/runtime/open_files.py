@@ -9,10 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import sys
+from typing import Final
+
+ENOUGH: Final = 4_096
+"""Fewer are told in the log: what comes beyond them gets no answer, and nothing else would say why."""
 
 
-def allow_as_many_as_may_be() -> None:
-    """Raise this process's limit as far as it may itself."""
+def allow_as_many_as_may_be() -> int:
+    """Raise this process's limit as far as it may itself; return it."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # macOS says that there is no limit, and then has one
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if now == resource.RLIM_INFINITY else now

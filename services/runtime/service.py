@@ -30,7 +30,7 @@ from services.runtime.errors import HaltError, StuckError, UnavailableError
 from services.runtime.http import Doors, later, make_app
 from services.runtime.http_server import Server
 from services.runtime.migration import migrate
-from services.runtime.open_files import allow_as_many_as_may_be
+from services.runtime.open_files import ENOUGH, allow_as_many_as_may_be
 from services.runtime.outbox import Outbox, Relay
 from services.runtime.postgres import open_pool, take_the_time, translated
 from services.runtime.producer import Producer
@@ -152,9 +152,11 @@ def run(
     except (SettingsError, ValueError) as error:
         sys.stderr.write(f"gridline {name}: {error}\n")
         sys.exit(EXIT_SETTINGS)
-    allow_as_many_as_may_be()
+    files = allow_as_many_as_may_be()
     instance = settings.instance or f"{socket.gethostname()}-{os.getpid()}"
     said = logs.configure(settings.log_level, service=name, instance=instance)
+    if files < ENOUGH:
+        _log.warning("few_open_files", most=files, remedy="raise the hard limit (ulimit -Hn, LimitNOFILE, nofile)")
     for variable, meant in misspelt(kind, os.environ).items():
         _log.warning("no_such_setting", variable=variable, did_you_mean=meant)
     service = _Service(name, settings, instance)

@@ -16,7 +16,7 @@ from services.router.acting import Desk, FullError, NoSuchAgentError
 from services.router.api.agents import AgentView, shown
 from services.router.api.answers import REFUSALS, author, etag, problem
 from services.router.api.tickets import TicketView, one_ticket, view
-from services.router.attendance import note_presence
+from services.router.attendance import note_beat, note_presence
 from services.router.bell import spread
 from services.router.domain.log import Did
 from services.router.roster import Presence
@@ -66,7 +66,7 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     async def heartbeat(agent_id: Name) -> Response:
         """Ask for an offer, or send this, more often than `presence` of desk.yaml; else the tickets go back."""
         try:
-            await note_presence(desk, agent_id, None)
+            await note_beat(desk, agent_id)
         except NoSuchAgentError as error:
             raise problem(error) from None
         return Response(status_code=204)

@@ -43,10 +43,8 @@ if TYPE_CHECKING:
 
 _COME_AGAIN_MS: Final = 2000
 """When a desktop opens a broken stream again; well within the time after which its offer goes to the next agent."""
-_LOOK_SECONDS: Final = 10.0
-"""Between two looks although nothing was heard: what another process did may be missed for a moment."""
 _OFFER_SECONDS: Final = 2.0
-"""The same while an offer is open."""
+"""Between two looks at an open offer, although nothing was heard."""
 _DATABASE_SECONDS: Final = 1.0
 _log = structlog.get_logger()
 
@@ -112,17 +110,22 @@ async def _offers(desk: Desk, agent_id: str, by: str, last_event_id: str | None)
     while not desk.bell.closed:
         ticket, busy = None, False
         try:
+            since = desk.bell.changes_of(agent_id)
+            seated = await _seated(desk, agent_id)  # what they can may have changed since the stream was opened
+            if seated is None:
+                return
+            agent, has = seated
             try:
                 ticket = await desk.take(agent_id, Did.OFFERED, by, asked=False, in_case=not woken)
             except (NotThereError, NoSuchAgentError):
                 busy = True
-            since = desk.bell.changes_of(agent_id)
-            agent = await _seated(desk, agent_id)  # what they can may have changed since the stream was opened
+            if ticket is not None:
+                since = desk.bell.changes_of(agent_id)  # the offer was one
         except UnavailableError as error:
             _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
             await asyncio.sleep(_DATABASE_SECONDS)
             continue
-        if agent is None or (ticket is None and desk.bell.closed):  # it began to end while they waited for their turn
+        if ticket is None and _ends(desk):  # it began to while they waited for their turn
             return
         event_id = "" if ticket is None else f"{ticket.ticket_id}.{ticket.version}"
         goes_on = ticket is not None and _ticket_of(shown) == ticket.ticket_id  # changed meanwhile: it is sent anew
@@ -130,17 +133,25 @@ async def _offers(desk: Desk, agent_id: str, by: str, last_event_id: str | None)
             yield ServerSentEvent(event="offer_ended", data=ended, id="")
         if ticket is not None and shown != event_id:
             yield ServerSentEvent(event="offer", data=view(ticket, desk.rules()), id=event_id)
-        shown, busy = event_id, busy or ticket is not None
-        seconds = spread(_LOOK_SECONDS if ticket is None else _OFFER_SECONDS, agent_id)
-        woken = await desk.bell.wait(agent, seconds, found_nothing=rung and not busy, busy=busy, since=since)
-        rung = woken and not busy
+        shown = event_id
+        if ticket is None:
+            woken = await desk.bell.wait(agent, None, found_nothing=rung, busy=busy, since=since, has=has)
+        else:
+            woken = await desk.bell.wait(agent, spread(_OFFER_SECONDS, agent_id), busy=True, since=since)
+        rung = woken and not busy and ticket is None
 
 
-async def _seated(desk: Desk, agent_id: str) -> Agent | None:
-    """Return what an agent can; None where they have gone."""
+def _ends(desk: Desk) -> bool:
+    """Tell whether the process is about to end."""
+    return desk.bell.closed
+
+
+async def _seated(desk: Desk, agent_id: str) -> tuple[Agent, str] | None:
+    """Return what an agent can, and all that is known of them in a word; None where they have gone."""
     async with store.connected(desk.pool) as connection:
+        has = await roster.hands(connection, {agent_id})  # first: what changes between the two is then noticed
         row = await roster.one(connection, agent_id)
-    return None if row is None or row.presence is Presence.OFFLINE else row.agent
+    return None if row is None or row.presence is Presence.OFFLINE else (row.agent, has.get(agent_id, ""))
 
 
 def _ticket_of(event_id: str) -> UUID | None:

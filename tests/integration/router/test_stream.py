@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import httpx
 import pytest
 import uvicorn
 
+from services.router import bell, roster
 from services.router.api import make_router
 from services.router.attendance import give_back, sweep
 from services.router.tree.keys import DEVELOPMENT_KEYS, read_keys
@@ -60,6 +61,18 @@ async def client(people: People) -> AsyncIterator[httpx.AsyncClient]:
     await tasks[0]
     tasks[1].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Watched:
+    """A function of the roster, and what it was asked."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.asked: list[tuple[Any, ...]] = []
+
+    async def __call__(self, *asked: Any) -> Any:
+        self.asked.append(asked)
+        return await self._function(*asked)
 
 
 class Stream:
@@ -179,6 +192,40 @@ async def test_what_another_process_does_is_noticed(client: httpx.AsyncClient, d
         ended = await stream.event()
         assert ended is not None
         assert (ended[0], ended[2]["yours"]) == ("offer_ended", False)
+
+
+async def test_streams_that_wait_ask_the_database_together(
+    client: httpx.AsyncClient, desk: Desk, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of 4,700 looked every ten seconds, in a transaction of its own: more than one process can do."""
+    monkeypatch.setattr(bell, "_HANDS_SECONDS", 0.1)
+    monkeypatch.setattr(bell, "_STREAM_SECONDS", 0.3)
+    monkeypatch.setattr(roster, "hands", watched := Watched(roster.hands))
+    monkeypatch.setattr(roster, "hand", looks := Watched(roster.hand))
+    names = [f"a{n}" for n in range(12)]
+    async with AsyncExitStack() as open_streams:
+        for name in names:
+            await begin(client, name, queues=["general"])
+        streams = {name: await open_streams.enter_async_context(streaming(client, name)) for name in names}
+        await until(lambda: len(people.bell._waiters) == len(names))
+        opened, together = len(looks.asked), len(watched.asked)
+        await asyncio.sleep(2)
+        assert len(looks.asked) == opened, "nobody looked for a ticket"
+        asked = [len(agents) for _, agents in watched.asked[together:]]
+        assert 3 <= len(asked) <= 25, "by time, however many wait"
+        assert sum(asked) >= 4 * len(names), "and all of them were asked for"
+        # What another process does is noticed all the same: the end of a shift, another seat.
+        await people.pool.execute("UPDATE agent SET presence = 'offline' WHERE agent_id = 'a3'")
+        assert await streams["a3"].event() is None
+        served = "UPDATE agent SET body = body || '{\"queues\": [\"consultation\"]}' WHERE agent_id = 'a4'"
+        await people.pool.execute(served)
+        await until(lambda: any(one.agent.queues == ("consultation",) for one in people.bell._waiters))
+        await desk.take(said := question("1"))
+        told = await streams["a4"].event()
+        assert told is not None
+        assert told[2]["ticket_id"] == str(said.ticket_id)
+        await people.pool.execute("DELETE FROM agent WHERE agent_id = 'a5'")
+        assert await streams["a5"].event() is None
 
 
 async def test_a_seat_on_another_queue_holds_for_a_stream_that_is_open(client: httpx.AsyncClient, desk: Desk) -> None:

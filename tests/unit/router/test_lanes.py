@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.router import lanes as module
-from services.router.bell import Bell, spread
+from services.router.bell import Bell, Waiter, spread
 from services.router.domain.desk import Agent, lane_of, serves, turn_of
 from services.router.lanes import MOST, Lanes
 from tests.unit.router.making import NOON, SHIPPED_DESK, after, contact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     import pytest
@@ -188,6 +188,42 @@ async def test_what_this_process_routed_wakes_at_once_who_waits_and_who_rests() 
         assert not apart.done()
         bell.close()
     assert bell.lanes.worth(ANYBODY) == [turn.lane]
+
+
+class NotGoneThrough(dict[Waiter, None]):
+    """All who wait; nobody goes through them."""
+
+    def __iter__(self) -> Iterator[Waiter]:
+        raise AssertionError("all who wait were gone through")
+
+
+async def test_what_a_ticket_or_an_act_costs_does_not_depend_on_how_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A floor of 4,700: going through all of them at every contact and act took a good part of the process."""
+    bell, looked_at = Bell(), list[Waiter]()
+    can_be_woken = Waiter.can_be_woken
+
+    def counted(waiter: Waiter, now: float, *, new: bool) -> bool:
+        looked_at.append(waiter)
+        return can_be_woken(waiter, now, new=new)
+
+    monkeypatch.setattr(Waiter, "can_be_woken", counted)
+    ticket = after(contact("1", text="查电费"))
+    turn = turn_of(ticket, SHIPPED_DESK)
+    agents = [ANYBODY.model_copy(update={"agent_id": f"a{n}", "skills": (f"area:{n % 30}",)}) for n in range(3000)]
+    async with asyncio.timeout(60), asyncio.TaskGroup() as waits:
+        tasks = [waits.create_task(bell.wait(agent, None, busy=n % 3 == 0)) for n, agent in enumerate(agents)]
+        await asyncio.sleep(0)
+        everybody, bell._waiters = bell._waiters, NotGoneThrough(bell._waiters)
+        bell.heard([(ticket, turn)])
+        bell.changed({"a3"}, {"a4"})
+        bell.ring({}, {"a5"})
+        assert len(looked_at) == 2, "the one who is woken for the ticket, and for whom one is kept"
+        assert [n for n, waiter in enumerate(everybody) if waiter.woken.is_set()] == [1, 3, 4, 5]
+        bell._waiters = everybody
+        await asyncio.sleep(0.1)
+        assert sum(task.done() for task in tasks) == 4
+        bell.close()
+    assert (bell._waiters, bell._idle, bell._of) == ({}, {}, {})
 
 
 def test_agents_who_came_together_do_not_wait_equally_long() -> None:
