@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.bench import callers, claims, day, drain, intake, latency, network, orders, overload, replay, scale
+from tests.bench import callers, claims, day, drain, intake, latency, network, orders, overload, replay, scale, seats
 from tests.bench.grids import Grids
 from tests.bench.plan import Plan, Work
 from tests.bench.report import Results
@@ -34,6 +34,7 @@ MEASUREMENTS: dict[str, Callable[[Plan], None]] = {
     "scale": scale.measure,
     "claims": claims.measure,
     "day": day.measure,
+    "seats": seats.measure,
 }
 
 WITHOUT_SERVERS: dict[str, Callable[[Work], None]] = {"replay": replay.measure}
@@ -61,7 +62,14 @@ def main() -> int:
 
         rounds = arguments.rounds or (2 if arguments.quick else 3)
         try:
-            work = Work(results=results, rounds=rounds, quick=arguments.quick, huge=arguments.huge, tell=tell)
+            work = Work(
+                results=results,
+                rounds=rounds,
+                quick=arguments.quick,
+                huge=arguments.huge,
+                tell=tell,
+                agents=arguments.agents,
+            )
             for name in arguments.only:
                 if name in WITHOUT_SERVERS:
                     tell(name)
@@ -93,6 +101,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--huge", action="store_true", help="ten million customers as well (network, scale): 10 GB of disk, an hour"
     )
+    parser.add_argument("--agents", type=int, default=0, help="desktops of `seats` (default 4,700)")
     parser.add_argument("--json", type=Path, help="where the figures go (default bench-results/bench.json)")
     return parser.parse_args()
 

@@ -28,6 +28,7 @@ class Work:
         quick: Smaller amounts: for a look, not for a figure.
         huge: Networks of ten million customers as well, where sizes are compared.
         tell: Shows what is going on.
+        agents: How many, where a whole floor is measured; 0: as usual.
     """
 
     results: Results
@@ -35,6 +36,7 @@ class Work:
     quick: bool
     huge: bool
     tell: Callable[[str], None]
+    agents: int
 
     def scaled(self, usual: T, *, quick: T) -> T:
         """Return the amount for this kind of run."""
