@@ -10,7 +10,7 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from services.dedup.domain.rules import CELL, PLACE, Inference, Rules
+from services.dedup.domain.rules import CELL, IN_DOUBT, PLACE, Inference, Rules
 from services.dedup.domain.storm import StormRules
 from services.grid.device import CAN_FAIL, DeviceType
 from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of, read_text
@@ -26,10 +26,10 @@ _CAN_FAIL: Final = {kind.value: kind for kind in sorted(CAN_FAIL)}
 CLASSES: Final = frozenset({*(kind.value for kind in DeviceType if kind is not DeviceType.OTHER), CELL, PLACE})
 """Where an incident may stand, and so an order may be held."""
 _TIMES: Final = {
-    "hold_seconds": (0.0, 3600.0, "seconds"),
-    "etr_hours": (0.25, 14 * 24.0, "hours"),
+    "hold_seconds": (0.0, 3600.0, "seconds", CLASSES | {IN_DOUBT}),
+    "etr_hours": (0.25, 14 * 24.0, "hours", CLASSES),
 }
-"""Least, most and unit of what is told by class of device."""
+"""Least, most and unit of what is told by class of device, and what may be named."""
 _HOUR: Final = 3600.0
 _YEAR: Final = 365.25 * 24 * 3600.0
 _TOP: Final = frozenset(
@@ -148,8 +148,8 @@ class _Rules:
 
     def _by_class(self, entries: Mapping[str, Node], what: str, of: str = "") -> dict[str, timedelta]:
         """Return the times by class of device; none where the entry, which need not be there, is not."""
-        least, most, unit = _TIMES[what]
-        found = self._reader.fields(entries[what], what + of, CLASSES) if what in entries else {}
+        least, most, unit, known = _TIMES[what]
+        found = self._reader.fields(entries[what], what + of, known) if what in entries else {}
         return {name: timedelta(**{unit: self._number(found, name, least, most)}) for name in found}
 
     def _fields(self, node: Node | None, what: str, known: frozenset[str]) -> dict[str, Node]:

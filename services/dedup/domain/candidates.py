@@ -35,6 +35,8 @@ _STANDING: Final = 1800.0
 """Seconds after which an open incident is no sign of the outage that a call may be the next of."""
 _BEFORE: Final = 4.0
 """So many must have opened for that to count as much as what was believed before."""
+EVEN: Final = 0.0
+"""How much likelier a common cause is, as a logarithm, that is as likely as causes apart."""
 _ROUNDING: Final = 1e-6
 """By how much a bound is too high, so that it stays one however sums are rounded."""
 
@@ -89,7 +91,7 @@ class _Found(NamedTuple):
     callers: int
 
 
-def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float) -> Lifted | None:
+def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float, margin: float) -> Lifted | None:
     """Return the device whose one outage explains a call from ``leaf`` and incidents near it best, or None.
 
     Args:
@@ -97,9 +99,9 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
         leaf: The report's device, under no open incident.
         made_at: When the call was made.
         now: Until when the others have kept silent.
+        margin: How much likelier than an outage each it must be, as a logarithm.
     """
     at = made_at.timestamp()
-    margin = state.lift_margin(now)
     asked = list(askable(state, leaf, made_at, now, margin))
     owns: dict[int, float] = {}
 

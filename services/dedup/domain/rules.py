@@ -20,6 +20,9 @@ CELL: Final = "cell"
 PLACE: Final = "place"
 """Class of the ground itself: a hazard that was seen somewhere, at no device we know."""
 
+IN_DOUBT: Final = "in_doubt"
+"""Stands among the holds for what is rather part of an outage beside it, but not by the margin that merges them."""
+
 NO_HOLD: Final = timedelta(0)
 
 
@@ -69,7 +72,7 @@ class Rules:
     Attributes:
         hash: Of the file the rules came from; it is with every decision.
         inference: Priors, densities and margins.
-        holds: How long an order waits for more evidence, by device class; absent means not at all.
+        holds: How long an order waits for more evidence, by device class or ``IN_DOUBT``; absent means not at all.
         trusted_lag: A report that says it was made longer than this before it arrived has a wrong clock.
         restored_tolerance: A report made less than this before a restoration is not taken for one of before.
         restored_memory: How long a restoration answers reports that were made before it and arrive after it.
@@ -89,7 +92,7 @@ class Rules:
     storm: StormRules | None = None
 
     def hold(self, device_class: str) -> timedelta:
-        """Return how long the order of an incident at such a device waits."""
+        """Return how long the order of an incident at such a device, or in doubt, waits."""
         return self.holds.get(device_class, NO_HOLD)
 
     def read_alike(self, other: Rules) -> bool:

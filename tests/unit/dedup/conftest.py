@@ -42,6 +42,14 @@ def held(ieee123: Tree, rules: Rules) -> Timeline:
 
 
 @pytest.fixture
+def in_doubt(ieee123: Tree, rules: Rules) -> Timeline:
+    """The same feeder, where what is rather part of an outage beside it, but not by 8 nats, waits a minute."""
+    inference = replace(rules.inference, lift_margin=8.0)
+    doubt = replace(rules, inference=inference, holds={"in_doubt": timedelta(minutes=1)})
+    return Timeline("A0SU00000", ieee123, doubt)
+
+
+@pytest.fixture
 def unmodelled(rules: Rules) -> Timeline:
     """An area that no network model covers."""
     return Timeline("cell:85318d9bfffffff", None, rules)

@@ -75,6 +75,12 @@ def test_numbers_mean_what_their_names_say() -> None:
         ("leave_times: 4", "leave_times: 12", "leave_times must be less than enter_times"),
         ("  usual_days: 14", "  usual_weeks: 2", "unknown key 'usual_weeks' in storm"),
         ("leave_times: 4", "leave_times: 4\n  hold_seconds: {tree: 9}", "unknown key 'tree' in hold_seconds of storm"),
+        (
+            "leave_times: 4",
+            "leave_times: 4\n  etr_hours: {in_doubt: 9}",
+            "unknown key 'in_doubt' in etr_hours",
+        ),
+        ("  cell: 0", "  in_doubt: 9000", "in_doubt must be a number from 0 to 3600"),
         ("already_restored:", "already_restored: never\nx:", "already_restored must be a mapping"),
     ],
 )
