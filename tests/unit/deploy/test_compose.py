@@ -123,6 +123,12 @@ def test_the_command_finds_every_service_where_it_answers():
         assert given[f"GRIDLINE_{name.upper()}_URL"] == f"http://{name}:{settings_of(name)().http_port}"
 
 
+def test_the_image_brings_its_modules_compiled():
+    """Pods cannot write theirs (a read-only root): what is not compiled here is compiled anew by every start."""
+    installs = [line for line in lines("Dockerfile") if "/bin/uv pip " in line]
+    assert "--compile-bytecode" in installs[-1].split(), "uv does not by itself; the last time, it compiles all there is"
+
+
 def lines(file: str) -> list[str]:
     return (DEPLOY / file).read_text(encoding="utf-8").splitlines()
 
