@@ -320,7 +320,7 @@ class Draft:
             restored_at: Since when power is back.
             rule: Why.
             progress: The crew's word, if it was one.
-            reports: What the incident has by the end of this message, if that is more than it had.
+            reports: What the incident has by the end of this message, if that is not what it had.
         """
         pieces = called_after(self.state, incident, restored_at, reports or tuple(incident.reports.values()))
         begun: list[tuple[UUID, UUID, Piece, Rule]] = []

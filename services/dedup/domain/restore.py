@@ -321,7 +321,7 @@ def _last_step(draft: Draft, incident: Incident, device: str, whole: float, at: 
         if piece is not kept:
             _ended_inside(draft, incident, piece, ended[piece.device][0], evidence)
     draft.stand_at(incident, kept.device, kept.reports, Rule.RESTORED_INSIDE, evidence)
-    draft.close(incident, ended[kept.device][0], Rule.POWER_BACK)
+    draft.close(incident, ended[kept.device][0], Rule.POWER_BACK, reports=kept.reports)
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.contracts.messages import OrderVersion
+    from services.dedup.domain.rules import Rules
+    from services.grid.tree import Tree
 
 
 def test_power_back_at_a_device_ends_what_was_reported_under_it_as_one_outage(storm: Timeline) -> None:
@@ -729,3 +732,17 @@ def test_a_late_word_does_not_end_it_for_who_is_still_out(storm: Timeline) -> No
 
     storm.at(90).power_back("A0TR00023")
     assert still not in storm.state.members
+
+
+def test_the_last_of_steps_at_places_apart_leaves_nobody_in_two_places(ieee123: Tree, rules: Rules) -> None:
+    """Who called more than twenty minutes after the step that the incident keeps goes with their own step, once."""
+    steps = Timeline("A0SU00000", ieee123, replace(rules, inference=replace(rules.inference, relook=())))
+    steps.at(0).report("A0TR00023", account="A1")
+    steps.at(1).report("A0TR00026", account="A2")
+    steps.at(1.1).report("A0TR00023", account="A1")
+    steps.at(1.5).power_back("A0TR00023")
+    steps.at(61.5).report("A0TR00026")
+    steps.at(71.5).power_back("A0TR00026")
+
+    assert not steps.live_orders()
+    assert not steps.state.members
