@@ -105,7 +105,7 @@ class Core(RuleBasedStateMachine):
             self.story.crew(order.order_id, stage, etr=self.minute + 30, made=self.minute - late)
 
     @rule(
-        device=st.sampled_from(["A0TR00023", "A0FU00016", "A0FU00017", "A0SW00015", "A0BR00001"]),
+        device=st.sampled_from(["A0TR00023", "A0TR00026", "A0FU00016", "A0FU00017", "A0SW00015", "A0BR00001"]),
         account=st.sampled_from([None, None, "A1", "A2"]),
         late=st.sampled_from([0, 0, 25, 100]),
     )
