@@ -1,4 +1,4 @@
-"""What a run left out, and what it had to try again, is said in its last lines."""
+"""A run says how far it is, and in its last lines what it left out and what it had to try again."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ PROJECT = Path(__file__).parents[3]
 
 def run(folder: Path, text: str, **environment: str) -> str:
     (folder / "test_it.py").write_text(text, encoding="utf-8")
+    return run_in(folder, "-q", **environment)
+
+
+def run_in(folder: Path, *options: str, **environment: str) -> str:
     plugins = ("-p", "tests.report", "-p", "pytest_rerunfailures")  # no others: they take a second or two to load
-    command = [sys.executable, "-m", "pytest", *plugins, "-q", "--rootdir", str(folder), str(folder)]
+    command = [sys.executable, "-m", "pytest", *plugins, *options, "--rootdir", str(folder), str(folder)]
     own = {name: value for name, value in os.environ.items() if name not in {"CI", "PYTEST_ADDOPTS"}}
     own |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | environment
     return subprocess.run(command, check=False, cwd=PROJECT, capture_output=True, text=True, env=own).stdout
@@ -67,3 +71,33 @@ def test_nothing_is_tried_twice_elsewhere(tmp_path: Path):
     assert "1 failed" in run(tmp_path, ONCE.replace("MARKER", "integration"))
     (tmp_path / "tried").unlink()
     assert "1 failed" in run(tmp_path, ONCE.replace("MARKER", "unit"), CI="true")
+
+
+def test_what_needs_servers_comes_last_and_each_folder_says_how_far_the_run_is(tmp_path: Path):
+    servers = """
+import pytest
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("n", range(3))
+@pytest.mark.integration
+def test_one(n):
+    assert n != 1
+"""
+    for folder, text in (("a", servers), ("b", "def test_two():\n    pass\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"test_{folder}.py").write_text(text, encoding="utf-8")
+    lines = run_in(tmp_path, COLUMNS="300").splitlines()
+    said = lines[next(n for n, line in enumerate(lines) if line.startswith("-- ")) :][:4]
+    assert [line.split("/")[-1].split("[")[0].strip() for line in said] == [
+        "-- b (1): 0 of 4 tests done in 0 min",
+        "test_b.py .",
+        "-- a (3): 1 of 4 tests done in 0 min",
+        "test_a.py .F.",
+    ]
+
+
+def test_a_run_of_one_folder_says_no_more_than_pytest(tmp_path: Path):
+    (tmp_path / "test_it.py").write_text("def test_one():\n    pass\n", encoding="utf-8")
+    said = run_in(tmp_path)
+    assert "1 passed" in said
+    assert "tests done in" not in said
