@@ -29,16 +29,17 @@ _WITHOUT: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Unfinished:
-    """The bytes that have come of bodies whose rest is awaited, of all lines together."""
+    """The bytes that have come of bodies, or of heads, whose rest is awaited, of all lines together."""
 
-    def __init__(self) -> None:
-        """Hold nothing."""
+    def __init__(self, most: int = MOST_UNFINISHED_BYTES) -> None:
+        """Hold nothing, and have room for so many."""
+        self._most = most
         self.held = 0
 
     def hold(self, size: int) -> bool:
         """Hold some more; return whether there is room for all that is held. What is too much is held, too."""
         self.held += size
-        return self.held <= MOST_UNFINISHED_BYTES
+        return self.held <= self._most
 
     def let_go(self, size: int) -> None:
         """Let go of what was held."""

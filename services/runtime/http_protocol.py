@@ -18,13 +18,21 @@ import orjson
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.runtime.bodies import Unfinished
+
 if TYPE_CHECKING:
     import asyncio
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 """Of a head; of what stands between two parts of a body in chunks, or follows it."""
+MOST_UNFINISHED_HEADS: Final = 8 * 1024 * 1024
+"""Bytes of all heads of which a part has come and the rest is awaited: as many short headers they take up to twenty
+times as much memory. A head that comes at once, as nearly all do, is not counted."""
 HEAD_SECONDS: Final = 30.0
 """From the first byte of a head that does not come whole to its last."""
+
+
+_unfinished: Final = Unfinished(MOST_UNFINISHED_HEADS)
 
 
 class _OneWrite:
@@ -61,6 +69,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     _head: int | None = None
     """Bytes since a head began; None while none is being read."""
+    _held: int = 0
+    """How many of them count among those of all lines."""
     _around: int = 0
     """Bytes since a head ended or a part of a body did."""
     _instead: bytes = b""
@@ -91,8 +101,13 @@ class HttpProtocol(HttpToolsProtocol):
             self._head += len(data)
             if self.transport.is_closing():
                 return
+            self._held += len(data)
+            has_room = _unfinished.hold(len(data))
             if self._head > MAX_HEAD_BYTES:
                 self.send_400_response("The request's head is too large.")
+            elif not has_room:
+                detail = "Too many requests' heads come in parts; nothing was done: send this one again, at once."
+                self._refuse(503, "Service Unavailable", detail, "retry-after: 2\r\n")
             elif self._late is None:
                 self._late = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
         elif self._around > MAX_HEAD_BYTES and not self.transport.is_closing():
@@ -128,12 +143,14 @@ class HttpProtocol(HttpToolsProtocol):
         if self._late is not None:
             self._late.cancel()
             self._late = None
+        _unfinished.let_go(self._held)
+        self._held = 0
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
         self._refuse(400, "Bad Request", msg)
 
-    def _refuse(self, status: int, title: str, detail: str) -> None:
+    def _refuse(self, status: int, title: str, detail: str, header: str = "") -> None:
         """Answer as every other error is answered (RFC 9457), and close the line."""
         problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
         body = orjson.dumps(problem)
@@ -141,7 +158,7 @@ class HttpProtocol(HttpToolsProtocol):
             f"HTTP/1.1 {status} {title}\r\n"
             "content-type: application/problem+json\r\n"
             f"content-length: {len(body)}\r\n"
-            "connection: close\r\n\r\n"
+            f"{header}connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()

@@ -9,7 +9,6 @@ import pytest
 
 from services.intake.body import read_body
 from services.intake.channels.refusal import PayloadRefusedError, Reason
-from services.runtime import bodies
 from services.runtime.bodies import Unfinished
 
 if TYPE_CHECKING:
@@ -36,13 +35,8 @@ class Sender:
         return await read_body({}, self._receive, limit=4000, deadline_s=deadline_s, unfinished=self._unfinished)
 
 
-@pytest.fixture(autouse=True)
-def _little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "MOST_UNFINISHED_BYTES", 2 * len(PART))
-
-
 async def test_whoever_stops_on_the_way_holds_a_part_of_what_all_may_hold_until_the_rest_comes() -> None:
-    unfinished = Unfinished()
+    unfinished = Unfinished(2 * len(PART))
     stopped = [Sender(unfinished), Sender(unfinished)]
     reading = [asyncio.create_task(one.read()) for one in stopped]
     await asyncio.sleep(0)
@@ -59,7 +53,7 @@ async def test_whoever_stops_on_the_way_holds_a_part_of_what_all_may_hold_until_
 
 
 async def test_whoever_gave_up_or_was_given_up_holds_nothing() -> None:
-    unfinished = Unfinished()
+    unfinished = Unfinished(2 * len(PART))
     for _ in range(3):
         gone = asyncio.create_task(Sender(unfinished).read())
         await asyncio.sleep(0)
@@ -74,7 +68,7 @@ async def test_what_comes_at_once_and_what_has_places_of_its_own_is_read_whoever
     async def at_once() -> Message:
         return {"type": "http.request", "body": PART}
 
-    unfinished = Unfinished()
+    unfinished = Unfinished(2 * len(PART))
     reading = [asyncio.create_task(Sender(unfinished).read()) for _ in range(2)]
     await asyncio.sleep(0)
     assert await read_body({}, at_once, limit=4000, deadline_s=60, unfinished=unfinished) == PART

@@ -93,7 +93,7 @@ async def test_a_body_of_the_largest_size_that_comes_in_pieces_is_taken():
 
 async def test_bodies_that_stop_on_their_way_hold_so_much_all_together(monkeypatch: pytest.MonkeyPatch):
     """Whoever has no key opens as many lines as they like: each may hold a megabyte for half a minute."""
-    monkeypatch.setattr(bodies, "MOST_UNFINISHED_BYTES", 5 * _BATCH)
+    monkeypatch.setattr(bodies, "_unfinished", bodies.Unfinished(5 * _BATCH))
     taken: list[int] = []
     whole = b'{"words":["a"]}'
     async with connected(doors(taken)) as (reader, writer), AsyncExitStack() as stack:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 import uvicorn
 
+from services.runtime import http_protocol
+from services.runtime.bodies import Unfinished
 from services.runtime.http import Doors, make_app
 from services.runtime.http_protocol import MAX_HEAD_BYTES, HttpProtocol
 
@@ -99,6 +101,37 @@ async def test_a_head_without_end_is_refused(part: bytes):
         writer.write(endless[: MAX_HEAD_BYTES + 1])  # no more: what is left unread makes the kernel drop the answer
         assert (await reader.readline()).startswith(b"HTTP/1.1 400")
         assert b"head is too large" in await reader.read()
+
+
+async def test_heads_that_do_not_come_whole_have_a_bound_together_and_others_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Ten thousand lines of nearly the limit each would be 300 MB, and as headers twenty times that."""
+    room = Unfinished(3 * MAX_HEAD_BYTES)
+    monkeypatch.setattr(http_protocol, "_unfinished", room)
+    part = b"GET / HTTP/1.1\r\nHost: here\r\nX-Long: " + b"x" * (MAX_HEAD_BYTES - 100)
+    async with connected() as (reader, writer), AsyncExitStack() as lines:
+        port = writer.get_extra_info("peername")[1]
+
+        async def begins() -> asyncio.StreamReader:
+            one, to = await asyncio.open_connection("127.0.0.1", port)
+            lines.callback(to.close)
+            to.write(part)
+            return one
+
+        began = [await begins() for _ in range(3)]
+        async with asyncio.timeout(_SECONDS):
+            while room.held < 3 * len(part):
+                await asyncio.sleep(0.01)
+            refused = await (await begins()).read()
+        assert refused.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 2" in refused
+        assert not any(one.at_eof() for one in began), "who was there before may go on"
+        writer.write(b"GET /whole HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert await _answer(reader) == b"/whole", "a head that comes at once needs no room"
+    async with asyncio.timeout(_SECONDS):
+        while room.held:
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
