@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from services.notify.api import make_router
 from services.notify.delivery import Delivery, Patience
 from services.notify.handler import NotifyHandler
+from services.notify.morning import Morning
 from services.notify.senders.log import LogSender
 from services.notify.senders.webhook import WebhookSender
 from services.notify.senders.wechat import WechatSender
@@ -76,7 +77,7 @@ async def build(runtime: Runtime) -> Parts:
     return Parts(
         handler=NotifyHandler(templates, delivery.wake),
         routers=(make_router(runtime.pool, templates),),
-        background=(deliver, watch),
+        background=(deliver, watch, Morning(runtime.pool, templates, delivery.wake).run),
         watched=(templates,) if accounts is None else (templates, accounts),
     )
 

@@ -1,7 +1,8 @@
 """The loop that sends notices: claim, call the sender, record the outcome.
 
-Decided here: how many calls run at once, how long each may take, when to retry, and that an ETR which passed while its
-notice waited is not told (by the database's clock, as a wrong one here would give up every estimate). A notice's row
+Decided here: how many calls run at once, how long each may take, when to retry, that nothing leaves at night which may
+wait (``morning`` looks at it again), and that an ETR which passed while its notice waited is not told: both by the
+database's clock, as a wrong one here would give up every estimate. A notice's row
 says ``sending`` before anything leaves this process. If the process dies before the outcome is recorded, the claim
 expires and any instance settles it: if the sender's receivers drop repeats it is sent again (at least once), otherwise
 it stays ``unknown`` (at most once), as does what they may have forgotten by now.
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.notify import metrics, pending
-from services.notify.domain.notice import without_etr
+from services.notify.domain.notice import Quiet, without_etr
 from services.notify.pace import Pace, Rest
 from services.notify.pending import Attempt, Outcome
 from services.notify.senders import Delivered, Letter, Refused, Retry
@@ -114,6 +115,7 @@ class Delivery:
                 await self.recover()
                 _observe(await pending.drop_unlinked(self._pool))
                 waiting = await pending.backlog(self._pool)
+                metrics.HELD.set(await pending.held(self._pool))
                 metrics.PENDING.set(sum(count for count, _ in waiting.values()))
                 metrics.OLDEST.set(max(oldest for _, oldest in waiting.values()))
                 for turn, (_, oldest) in waiting.items():
@@ -188,11 +190,29 @@ class Lane:
             claimed = await pending.claim(
                 self._pool, self._channels, sender=self.sender.name, most=free, claim_s=self._claim_s
             )
-        self._pace.begun(len(claimed))
+        held = self._held(claimed)
+        if held:
+            self._ended += held.values()
+            self._woken.set()
+        self._pace.begun(len(claimed) - len(held))
         for one in claimed:
+            if one.notice_id in held:
+                continue
             call = asyncio.create_task(self._call(one, asked_at))
             self._calls.add(call)
             call.add_done_callback(lambda _: self._woken.set())
+
+    def _held(self, claimed: Iterable[Claimed]) -> dict[UUID, Attempt]:
+        """Return what must not be sent at this hour, as attempts that were not made."""
+        if (quiet := self._templates().quiet) is None:
+            return {}
+        held: dict[UUID, Attempt] = {}
+        for one in claimed:
+            if (until := quiet.holds(one.stage, one.turn, one.contacted_at, one.claimed_at)) is not None:
+                unsent = Attempt(one.notice_id, one.attempt, Outcome.HELD, Quiet.QUIET_HOURS, doubted_at=one.doubted_at)
+                wait = (until - one.claimed_at).total_seconds()
+                held[one.notice_id] = replace(unsent, held_until=until, delay_s=wait)
+        return held
 
     async def _settle(self) -> None:
         done = {call for call in self._calls if call.done()}
@@ -288,6 +308,9 @@ class Lane:
 def _observe(became: Iterable[Became]) -> None:
     """Put outcomes into the metrics, and into the log those that will not be delivered."""
     for one in became:
+        if one.state == "pending" and one.reason == Quiet.QUIET_HOURS:
+            metrics.QUIET.labels(one.reason).inc()
+            continue
         metrics.BECAME.labels(one.stage, one.channel, one.state).inc()
         if one.state == "sent":
             metrics.SECONDS.labels(one.stage).observe(max(0.0, one.seconds))

@@ -26,7 +26,7 @@ from services.notify.domain.planned import (
     tell_moved_end,
     unsaid,
 )
-from services.notify.heard import save_arrivals, save_links, unlinked
+from services.notify.heard import note_contacts, save_arrivals, save_links, unlinked
 from services.notify.plans import save_plans
 from services.notify.tickets import save_tickets
 from services.runtime.handling import Decided
@@ -34,8 +34,10 @@ from services.runtime.handling import Decided
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from services.contracts.topics import Topic
+    from services.notify.domain.incident import News
     from services.notify.domain.planned import Promises, Spoken
     from services.notify.store import Saved
     from services.notify.wording import Wording
@@ -44,6 +46,20 @@ if TYPE_CHECKING:
 _PRESENT: Final = frozenset({"linked", "asks_status"})
 """What only somebody who is there can cause, so that their address is known again."""
 _log = structlog.get_logger()
+
+
+def _contacts(
+    news: News, settled: Iterable[ReportSettled], heard: Iterable[RecipientHeard], now: datetime
+) -> Iterable[tuple[UUID, UUID | None, datetime, bool]]:
+    """Return what may be a customer's own word: report or question, recipient, when (not ahead of now), and which."""
+    for (_, report), (_, at) in news.joined.items():
+        yield report, news.reporters[report].recipient_id, min(at, now), True
+    for one in settled:
+        if one.recipient is not None:
+            yield one.report_id, recipient_id(one.recipient), min(one.settled_at, now), True
+    for asking in heard:
+        if asking.heard in _PRESENT:
+            yield asking.event_id, recipient_id(asking.recipient), min(asking.received_at, now), False
 
 
 class NotifyHandler:
@@ -82,6 +98,7 @@ class NotifyHandler:
         joined, answered = [one.recipient for one in news.reporters.values()], [one.recipient for one in said]
         present = [one.recipient for one in heard if one.heard in _PRESENT]
         await store.lock_customers(tx, [one for one in joined + answered + present if one is not None], news.announced)
+        await note_contacts(tx, _contacts(news, settled, heard, now))
         await store.save_reports(tx, news.reporters.values(), settled)
         if changes:
             book = await store.load_book(tx, news)

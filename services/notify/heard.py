@@ -1,4 +1,4 @@
-"""What channels tell of recipients, as it is stored: who may be told, at which address, and what arrived.
+"""What is heard of recipients, as it is stored: who may be told, at which address, what arrived, who is awake.
 
 Decided here: when something counts as heard, whatever a gateway's clock says. Never here: what is answered to who asks.
 """
@@ -83,6 +83,24 @@ SET state = CASE WHEN s.arrived THEN 'sent' ELSE 'failed' END,
 FROM said s WHERE n.notice_id = s.notice_id
 RETURNING n.stage, n.channel, n.state
 """
+# A report that is not known yet was made now; what was held for its customer is looked at again, as they are awake. Who
+# asks is answered for itself. Of what is held only a STOP locks a row without its recipient: it is given up then.
+_NOTE_CONTACTS: Final = """
+WITH said AS (
+    SELECT v.recipient_id, max(v.at) AS at, bool_or(v.reports) AS reports
+    FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::boolean[]) AS v (report_id, recipient_id, at, reports)
+    WHERE NOT EXISTS (SELECT FROM report r WHERE r.report_id = v.report_id)
+    GROUP BY v.recipient_id
+), noted AS (
+    UPDATE recipient r SET contacted_at = greatest(r.contacted_at, said.at)
+    FROM said WHERE r.recipient_id = said.recipient_id
+), held AS (
+    SELECT n.notice_id FROM notice n JOIN said USING (recipient_id)
+    WHERE n.state = 'pending' AND n.held_until > now() AND said.reports
+    FOR UPDATE OF n SKIP LOCKED
+)
+UPDATE notice n SET held_until = now() FROM held WHERE n.notice_id = held.notice_id
+"""
 _PUSHED_FOR: Final = timedelta(days=1)
 """Gateways push again what was not taken, for hours; older than this is a matter of their clock alone."""
 
@@ -110,6 +128,18 @@ def _heard_at(heard: RecipientHeard) -> datetime:
     Ahead, nothing would be heard after it; a day and more behind, it would have a STOP be of before the last START.
     """
     return max(min(heard.occurred_at, heard.received_at), heard.received_at - _PUSHED_FOR)
+
+
+async def note_contacts(tx: Connection, contacts: Iterable[tuple[UUID, UUID | None, datetime, bool]]) -> None:
+    """Remember when customers contacted us: by reports that are not saved yet, or by a question.
+
+    Args:
+        tx: The batch's transaction. The recipients are locked already.
+        contacts: Report or question, recipient, when, and whether it is a report.
+    """
+    known = [one for one in contacts if one[1] is not None]
+    if known:
+        await tx.execute(_NOTE_CONTACTS, *(list(column) for column in zip(*known, strict=True)))
 
 
 async def save_arrivals(tx: Connection, heard: Iterable[RecipientHeard]) -> list[tuple[str, str]]:

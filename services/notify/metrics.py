@@ -31,6 +31,7 @@ SECONDS: Final = Histogram(
 )
 PENDING: Final = Gauge("gridline_notify_pending", "Notices made and not settled, of all instances together")
 OLDEST: Final = Gauge("gridline_notify_oldest_pending_seconds", "Age of the oldest of them; 0 if none")
+HELD: Final = Gauge("gridline_notify_held", "Notices that wait for the end of the quiet hours; not among the pending")
 WAITING: Final = Gauge(
     "gridline_notify_waiting_seconds",
     "Age of the oldest of them by whose turn it is: at_risk, important, others",

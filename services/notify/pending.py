@@ -27,7 +27,7 @@ _CLAIM: Final = """
 WITH due AS (
     SELECT n.notice_id, n.doubted_at
     FROM notice n
-    WHERE n.state = 'pending' AND n.channel = ANY($1::text[]) AND n.next_attempt_at <= now()
+    WHERE n.state = 'pending' AND n.channel = ANY($1::text[]) AND n.next_attempt_at <= now() AND n.held_until IS NULL
       AND NOT EXISTS (SELECT FROM notice o WHERE o.state = 'sending' AND o.recipient_id = n.recipient_id)
       AND NOT EXISTS (
           SELECT FROM recipient r JOIN link l USING (link_id)
@@ -49,7 +49,8 @@ RETURNING n.notice_id, n.attempts AS attempt, n.channel, r.address, r.account, n
               SELECT FROM notice o
               WHERE o.incident_id = n.incident_id AND o.recipient_id = n.recipient_id AND o.state = 'sent'
           ) AS first_word,
-          due.doubted_at, extract(epoch FROM now() - due.doubted_at)::float8 AS doubted_s
+          due.doubted_at, extract(epoch FROM now() - due.doubted_at)::float8 AS doubted_s,
+          n.turn, r.contacted_at, now() AS claimed_at
 """
 # Rows are locked in the order of their ids, as ``store`` does when it supersedes. A delivery counts even where its
 # claim had ended: it is a fact. Any other outcome counts only while the claim holds. The receiver may have said by then
@@ -57,10 +58,10 @@ RETURNING n.notice_id, n.attempts AS attempt, n.channel, r.address, r.account, n
 _SETTLE: Final = """
 WITH settled AS (
     SELECT n.notice_id, v.outcome, coalesce(n.early -> v.delivery_id ->> 'reason', v.reason) AS reason, v.delay,
-           v.delivery_id, v.doubtful, v.doubted_at, n.early -> v.delivery_id ->> 'at' AS said_at
+           v.delivery_id, v.doubtful, v.doubted_at, v.held_until, n.early -> v.delivery_id ->> 'at' AS said_at
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::float8[], $6::text[], $8::boolean[],
-                $9::timestamptz[])
-         AS v (notice_id, attempt, outcome, reason, delay, delivery_id, doubtful, doubted_at)
+                $9::timestamptz[], $10::timestamptz[])
+         AS v (notice_id, attempt, outcome, reason, delay, delivery_id, doubtful, doubted_at, held_until)
     JOIN notice n ON n.notice_id = v.notice_id AND n.attempts = v.attempt
     WHERE n.state = 'sending' OR (v.outcome = 'delivered' AND n.state <> 'sent')
     ORDER BY n.notice_id FOR UPDATE OF n
@@ -72,9 +73,11 @@ SET state = CASE
         WHEN s.outcome = 'unknown' THEN 'unknown'
         WHEN s.outcome = 'refused' THEN 'failed'
         WHEN n.superseded_by IS NOT NULL THEN 'superseded'
-        WHEN n.attempts >= $7 THEN 'failed'
+        WHEN s.outcome <> 'held' AND n.attempts >= $7 THEN 'failed'
         ELSE 'pending'
     END,
+    attempts = CASE s.outcome WHEN 'held' THEN n.attempts - 1 ELSE n.attempts END,
+    held_until = s.held_until,
     reason = s.reason,
     arrived_at = CASE WHEN s.reason IS NULL THEN s.said_at::timestamptz END,
     delivery_id = s.delivery_id,
@@ -83,7 +86,8 @@ SET state = CASE
     doubted_at = CASE WHEN s.doubtful THEN n.doubted_at ELSE s.doubted_at END,
     sending_until = NULL
 FROM settled s WHERE n.notice_id = s.notice_id
-RETURNING n.notice_id, n.stage, n.channel, n.state, n.reason, extract(epoch FROM now() - n.caused_at)::float8 AS seconds
+RETURNING n.notice_id, n.stage, n.channel, n.state, n.reason,
+          extract(epoch FROM now() - greatest(n.caused_at, n.looked_at))::float8 AS seconds
 """
 _RECOVER: Final = """
 WITH lost AS (
@@ -111,9 +115,10 @@ FROM gone WHERE n.notice_id = gone.notice_id
 RETURNING n.notice_id, n.stage, n.channel, n.state, n.reason, extract(epoch FROM now() - n.caused_at)::float8 AS seconds
 """
 _BACKLOG: Final = """
-SELECT turn, count(*) AS n, extract(epoch FROM now() - min(made_at))::float8 AS oldest_seconds
-FROM notice WHERE state IN ('pending', 'sending') GROUP BY turn
+SELECT turn, count(*) AS n, extract(epoch FROM now() - min(coalesce(looked_at, made_at)))::float8 AS oldest_seconds
+FROM notice WHERE state IN ('pending', 'sending') AND held_until IS NULL GROUP BY turn
 """
+_HELD: Final = "SELECT count(*) FROM notice WHERE state = 'pending' AND held_until IS NOT NULL"
 
 
 class Outcome(StrEnum):
@@ -125,6 +130,8 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     UNKNOWN = "unknown"
     """Perhaps delivered, through a sender that cannot drop repeats: not tried again."""
+    HELD = "held"
+    """Not attempted, as it is night: to be looked at again when that ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,8 @@ class Claimed:
         first_word: Whether its customer was sent nothing yet of the incident.
         doubted_at: When the first attempt began of which it is not known whether it was taken; None if of none.
         doubted_s: Seconds since then.
+        contacted_at: When its customer last contacted us.
+        claimed_at: Now, by the database's clock.
     """
 
     notice_id: UUID
@@ -158,9 +167,17 @@ class Claimed:
     first_word: bool
     doubted_at: datetime | None
     doubted_s: float | None
+    turn: Turn
+    contacted_at: datetime | None
+    claimed_at: datetime
 
 
-_WORDS: Final[Mapping[str, type[StrEnum]]] = {"channel": Channel, "stage": Stage, "template": Template}
+_WORDS: Final[Mapping[str, type[StrEnum | Turn]]] = {
+    "channel": Channel,
+    "stage": Stage,
+    "template": Template,
+    "turn": Turn,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +189,7 @@ class Attempt:
         delivery_id: The receiver's own.
         doubtful: Whether it may have been taken although it failed.
         doubted_at: When the first attempt before this began that may have been; None if none was.
+        held_until: When it is to be looked at again.
     """
 
     notice_id: UUID
@@ -182,6 +200,7 @@ class Attempt:
     delivery_id: str | None = None
     doubtful: bool = False
     doubted_at: datetime | None = None
+    held_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +248,7 @@ async def settle(pool: Pool, attempts: Sequence[Attempt], *, most_attempts: int)
         most_attempts,
         [one.doubtful for one in attempts],
         [one.doubted_at for one in attempts],
+        [one.held_until for one in attempts],
     )
     return [Became(**row) for row in rows]
 
@@ -250,3 +270,8 @@ async def backlog(pool: Pool) -> dict[Turn, tuple[int, float]]:
     """Return how many notices are not settled yet, and the age of the oldest in seconds, by whose turn it is."""
     found = {Turn(row["turn"]): (row["n"], row["oldest_seconds"]) for row in await pool.fetch(_BACKLOG)}
     return {turn: found.get(turn, (0, 0.0)) for turn in Turn}
+
+
+async def held(pool: Pool) -> int:
+    """Return how many notices wait for the end of the quiet hours."""
+    return int(await pool.fetchval(_HELD))

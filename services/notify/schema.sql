@@ -145,6 +145,13 @@ ALTER TABLE incident ADD COLUMN IF NOT EXISTS kind text;
 ALTER TABLE incident ADD COLUMN IF NOT EXISTS account_id text;
 -- Added later: what was told of a report goes with it when its customer's data is erased.
 CREATE INDEX IF NOT EXISTS notice_report ON notice (report_id);
+-- Added later: quiet hours (services.notify.domain.quiet_hours). When a customer last contacted us; until when a pending
+-- notice waits to be looked at again, and when that was done: it is sent after that.
+ALTER TABLE recipient ADD COLUMN IF NOT EXISTS contacted_at timestamptz;
+ALTER TABLE notice ADD COLUMN IF NOT EXISTS held_until timestamptz, ADD COLUMN IF NOT EXISTS looked_at timestamptz;
+CREATE INDEX IF NOT EXISTS notice_held ON notice (channel, held_until, turn, incident_id, recipient_id)
+    WHERE held_until IS NOT NULL AND state = 'pending';
+CREATE INDEX IF NOT EXISTS notice_held_for ON notice (recipient_id) WHERE held_until IS NOT NULL AND state = 'pending';
 
 -- Planned outages as they were last told of, for who asks of a place before anybody has reported.
 CREATE TABLE IF NOT EXISTS planned_outage (

@@ -227,7 +227,22 @@ async def load_book(tx: Connection, news: News) -> Book:
     """Load what is known of everyone whom ``news`` may concern. Their recipients are locked already."""
     reports = {report for _, report in news.joined.keys() | news.left.keys()}
     customers = [who for one in news.reporters.values() if (who := one.recipient_id)]
-    rows = await tx.fetch(_SUBSCRIPTIONS, list(reports), list(news.announced), customers, list(news.standings))
+    return await _load_book(tx, news.standings, reports, news.announced, customers)
+
+
+async def load_book_of(tx: Connection, standings: Mapping[UUID, Standing], customers: Collection[UUID]) -> Book:
+    """Load what is known of these customers in these incidents. They are locked already."""
+    return await _load_book(tx, standings, (), (), customers)
+
+
+async def _load_book(
+    tx: Connection,
+    standings: Mapping[UUID, Standing],
+    reports: Collection[UUID],
+    announced: Collection[UUID],
+    customers: Collection[UUID],
+) -> Book:
+    rows = await tx.fetch(_SUBSCRIPTIONS, list(reports), list(announced), list(customers), list(standings))
     reporters = {row["report_id"]: _reporter(row) for row in rows if row["ticket_ref"] is not None}
     subscriptions = {
         (row["incident_id"], row["report_id"]): Subscription(
@@ -236,7 +251,7 @@ async def load_book(tx: Connection, news: News) -> Book:
         for row in rows
     }
     everyone = {who for one in reporters.values() if (who := one.recipient_id)} | set(customers)
-    incidents = news.standings.keys() | {incident for incident, _ in subscriptions}
+    incidents = standings.keys() | {incident for incident, _ in subscriptions}
     told: dict[UUID, list[Told]] = {}
     for row in await tx.fetch(_TOLD, list(incidents), list(everyone)):
         stage = Stage(row["stage"])

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 import string
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.notify.domain.decide import Calm
-from services.notify.domain.notice import Template
+from services.notify.domain.notice import Stage, Template
+from services.notify.domain.quiet_hours import MAY_WAIT, QuietHours
 from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ _MOST_MINUTES: Final = 24 * 60
 _TOP: Final = ("version", "time_zone", "etr_moved_by_minutes", "languages")
 _IN_STORM: Final = "etr_moved_by_minutes_in_storm"
 _PASSED: Final = "etr_passed_minutes"
+_QUIET: Final = "quiet_hours"
+_SPAN: Final = ("from", "to")
+_QUIET_FIELDS: Final = (*_SPAN, "hold", "awake_minutes")
+_CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _LANGUAGE: Final = ("time", "texts")
 _TIME_FIELDS: Final = frozenset({"year", "month", "day", "hour", "minute"})
 PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
@@ -86,12 +91,14 @@ class Wording:
     Attributes:
         calm: By how much an ETR must move to be told again.
         digest: Names the file's content; it is kept with every decision.
+        quiet: Quiet hours; None where there are none.
     """
 
     calm: Calm
     digest: str
     zone: ZoneInfo
     languages: Mapping[str, _Language]
+    quiet: QuietHours | None = None
 
     def language_for(self, tag: str) -> str:
         """Return the tag of the language a customer of ``tag`` is told in."""
@@ -138,7 +145,7 @@ def read_wording(file: str, text: str) -> Wording:
         RulesError: the file is not YAML, or something is missing, unknown or wrong; every fault with its line.
     """
     reader = Reader(file, text)
-    top = reader.fields(reader.root, "the file", (*_TOP, _IN_STORM, _PASSED), _TOP)
+    top = reader.fields(reader.root, "the file", (*_TOP, _IN_STORM, _PASSED, _QUIET), _TOP)
     if "version" in top:
         check_version(reader, top["version"])
     rest = _File(reader)
@@ -150,13 +157,14 @@ def read_wording(file: str, text: str) -> Wording:
     passed = reader.number(top[_PASSED], _PASSED, 0, _MOST_MINUTES) if _PASSED in top else None
     zone = read_zone(reader, top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC")
     languages = rest.languages(top["languages"]) if "languages" in top else {}
+    quiet = rest.quiet_hours(top[_QUIET], zone) if _QUIET in top else None
     reader.finish()
     calm = Calm(
         timedelta(minutes=minutes),
         timedelta(minutes=minutes if stormy is None else stormy),
         None if passed is None else timedelta(minutes=passed),
     )
-    return Wording(calm, digest_of(text), zone, languages)
+    return Wording(calm, digest_of(text), zone, languages, quiet)
 
 
 class _File:
@@ -177,6 +185,29 @@ class _File:
         if LAST_RESORT not in found:
             self._fault(node, f"{LAST_RESORT} is missing: it is what everyone gets whose own language is not listed")
         return found
+
+    def quiet_hours(self, node: Node, zone: ZoneInfo) -> QuietHours:
+        fields = self._reader.fields(node, _QUIET, _QUIET_FIELDS, _QUIET_FIELDS)
+        begins, ends = (self._clock(fields[name], f"{_QUIET}: {name}") if name in fields else None for name in _SPAN)
+        if begins is not None and begins == ends:
+            self._fault(fields["to"], f"{_QUIET}: from and to must differ; leave {_QUIET} out to have none")
+        known = {stage.value for stage in MAY_WAIT}
+        given = self._reader.texts(fields["hold"], f"{_QUIET}: hold") if "hold" in fields else []
+        words = [self._reader.checked_word(text, line, "kind of notice that may wait", known) for text, line in given]
+        awake = fields.get("awake_minutes")
+        minutes = None if awake is None else self._reader.number(awake, f"{_QUIET}: awake_minutes", 0, _MOST_MINUTES)
+        held = frozenset(Stage(word) for word in words if word is not None)
+        if Stage.RESTORED in held and Stage.JOINED_KNOWN not in held:
+            # They would be woken by a word that means: out again. That it had been back waits.
+            self._fault(fields["hold"], f"{_QUIET}: hold: where restored waits, joined_known must wait")
+        return QuietHours(zone, begins or time(), ends or time(), held, timedelta(minutes=minutes or 0))
+
+    def _clock(self, node: Node, what: str) -> time | None:
+        text = self._reader.text(node, what)
+        found = _CLOCK.fullmatch(text) if text is not None else None
+        if text is not None and found is None:
+            self._fault(node, f'{what} must be a time of day such as "22:00", not {text!r}')
+        return time(int(found[1]), int(found[2])) if found else None
 
     def _language(self, tag: str, node: Node) -> _Language:
         fields = self._reader.fields(node, f"language {tag}", _LANGUAGE, _LANGUAGE)

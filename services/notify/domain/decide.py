@@ -168,7 +168,15 @@ def _has_passed(standing: Standing, joined: int, told: Told, until: datetime) ->
     return Tell(Stage.ETR_PASSED, max(standing.etr_since, joined), Template.ETR_PASSED)
 
 
-def decide(news: News, book: Book, *, calm: Calm, now: datetime, passed: timedelta | None = None) -> Decision:
+def decide(
+    news: News,
+    book: Book,
+    *,
+    calm: Calm,
+    now: datetime,
+    passed: timedelta | None = None,
+    as_of_change: bool = True,
+) -> Decision:
     """Decide what to tell whom after a batch.
 
     A batch is judged by its end: a customer whose incident was opened and restored within it is told once, that the
@@ -181,6 +189,7 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime, passed: timedel
         calm: What is worth telling again.
         now: The instant of the batch.
         passed: Where estimates that have passed are looked at: who was told one this long ago hears of it.
+        as_of_change: Whether an estimate is judged as of the change; what was held over night is judged as of ``now``.
     """
     decision = Decision(quiet=Counter(news.quiet))
     reporters = {**book.reporters, **news.reporters}
@@ -213,7 +222,7 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime, passed: timedel
                 said,
                 about={one.incident_id for one in ways},
                 etr_moved_by=calm.of(news.standings[incident]),
-                now=min(now, news.standings[incident].changed_at),
+                now=min(now, news.standings[incident].changed_at) if as_of_change else now,
                 passed=passed,
             )
             if isinstance(verdict, Quiet):

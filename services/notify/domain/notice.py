@@ -126,6 +126,8 @@ class Quiet(StrEnum):
     INCIDENT_CANCELLED = "incident_cancelled"
     UNLINKED = "unlinked"
     """The customer asked not to be told, or left."""
+    QUIET_HOURS = "quiet_hours"
+    """It is night: what there is to tell is decided again when the quiet hours end."""
 
 
 class Held(StrEnum):

@@ -10,7 +10,8 @@ import yaml
 
 import deploy
 from services.notify.domain.decide import Calm
-from services.notify.domain.notice import Template
+from services.notify.domain.notice import Stage, Template
+from services.notify.domain.quiet_hours import MAY_WAIT
 from services.notify.wording import read_wording
 from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError
@@ -193,3 +194,51 @@ def test_estimates_are_not_told_more_often_in_a_storm_than_outside_of_one(source
         read_wording(
             "templates", source.replace("etr_moved_by_minutes_in_storm: 60", "etr_moved_by_minutes_in_storm: 5")
         )
+
+
+QUIET = {"from": "22:00", "to": "07:00", "hold": ["etr_set", "etr_changed"], "awake_minutes": 120}
+
+
+def test_quiet_hours_are_by_the_zone_of_the_file(source):
+    assert read_wording("templates", source).quiet is None, "off as it ships"
+    data = changed(source, lambda data: data.update(quiet_hours=QUIET, time_zone="America/New_York"))
+    quiet = read_wording("templates", data).quiet
+    assert quiet is not None
+    assert quiet.until(datetime(2026, 7, 2, 2, 0, tzinfo=UTC)) == datetime(2026, 7, 2, 11, 0, tzinfo=UTC)
+    assert (quiet.hold, quiet.awake) == ({Stage.ETR_SET, Stage.ETR_CHANGED}, timedelta(hours=2))
+
+
+def test_the_quiet_hours_that_the_file_shows_are_good_once_they_are_not_a_comment(source):
+    begin = source.index("# quiet_hours:")
+    shown = source[begin : source.index("\n\n", begin)]
+    made = read_wording("templates", source.replace(shown, "\n".join(line[2:] for line in shown.splitlines())))
+    assert made.quiet is not None
+    assert made.quiet.hold == MAY_WAIT
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"from": "22"}, "quiet_hours: from must be a time of day such as \"22:00\", not '22'"),
+        ({"to": "24:00"}, "quiet_hours: to must be a time of day"),
+        ({"from": 1320}, "quiet_hours: from must be a time of day"),
+        ({"to": "22:00"}, "from and to must differ; leave quiet_hours out to have none"),
+        ({"hold": ["asked"]}, "'asked' is no kind of notice that may wait"),
+        ({"hold": ["restored"]}, "where restored waits, joined_known must wait"),
+        ({"hold": "etr_set"}, "quiet_hours: hold must be a list"),
+        ({"awake_minutes": -1}, "quiet_hours: awake_minutes must be a number from 0 to 1440"),
+        ({"until": "07:00"}, "unknown key 'until' in quiet_hours"),
+    ],
+)
+def test_quiet_hours_that_cannot_be_are_refused_with_their_line(source, wrong, says):
+    data = changed(source, lambda data: data.update(quiet_hours=QUIET | wrong))
+    with pytest.raises(RulesError, match=r"line \d+|:\d+") as refused:
+        read_wording("templates", data)
+    assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("missing", list(QUIET))
+def test_nothing_of_quiet_hours_is_guessed(source, missing):
+    data = changed(source, lambda data: data.update(quiet_hours={k: v for k, v in QUIET.items() if k != missing}))
+    with pytest.raises(RulesError, match=f"quiet_hours has no '{missing}'"):
+        read_wording("templates", data)

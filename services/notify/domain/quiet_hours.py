@@ -1,0 +1,89 @@
+"""When customers sleep, and what does not wake them. Pure.
+
+Decided here: when the quiet hours of a day are, in a time zone whose clocks change; which notice waits for their end;
+and that what waited is decided again then, as if it had never been made. Never here: I/O, the clock, sending.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from services.notify.domain.decide import decide
+from services.notify.domain.incident import News
+from services.notify.domain.notice import Stage, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import time, tzinfo
+    from uuid import UUID
+
+    from services.notify.domain.decide import Book, Calm, Decision
+    from services.notify.domain.incident import Standing
+
+MAY_WAIT: Final = frozenset(Stage) - {Stage.ASKED, Stage.CLOSED}
+"""Who asks is answered, whatever the hour."""
+_NEARBY: Final = (-1, 0, 1)  # days; the local date is another than that of the night's begin, or of its end
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """Quiet hours, by the local time of a zone.
+
+    Attributes:
+        begins: When they begin, each day.
+        ends: When they end, that day or the next.
+        hold: What waits for their end.
+        awake: For how long who contacted us is taken to be awake.
+    """
+
+    zone: tzinfo
+    begins: time
+    ends: time
+    hold: frozenset[Stage]
+    awake: timedelta
+
+    def until(self, now: datetime) -> datetime | None:
+        """Return when the quiet hours end that ``now`` is in; None if in none.
+
+        An hour that the clocks repeat counts the first time; one that they leave out, as before they were changed.
+        """
+        today = now.astimezone(self.zone).date()
+        for days in _NEARBY:
+            day = today + timedelta(days=days)
+            last = day if self.begins < self.ends else day + timedelta(days=1)
+            begins = datetime.combine(day, self.begins, self.zone).astimezone(UTC)
+            ends = datetime.combine(last, self.ends, self.zone).astimezone(UTC)
+            if begins <= now < ends:
+                return ends
+        return None
+
+    def holds(self, stage: Stage, turn: Turn, contacted_at: datetime | None, now: datetime) -> datetime | None:
+        """Return until when a notice waits; None if it may go now.
+
+        Args:
+            stage: What it is about.
+            turn: Whose turn it is. Life support and danger never wait.
+            contacted_at: When its customer last contacted us.
+            now: The instant at which it would be sent.
+        """
+        if stage not in self.hold or turn is Turn.AT_RISK:
+            return None
+        if contacted_at is not None and now - contacted_at < self.awake:
+            return None
+        return self.until(now)
+
+
+def look_again(standings: Mapping[UUID, Standing], book: Book, *, calm: Calm, now: datetime) -> Decision:
+    """Decide what customers are told whose notices were held: from what is true now and what they have heard.
+
+    Args:
+        standings: The incidents that the notices were about, as they stand.
+        book: Of these customers alone.
+        calm: By how much an estimate must have moved.
+        now: An estimate that is not after this is not told.
+    """
+    heard = {who: [one for one in made if not one.unsent] for who, made in book.told.items()}
+    news = News(standings=dict(standings), announced=set(standings))
+    return decide(news, replace(book, told=heard), calm=calm, now=now, passed=calm.passed, as_of_change=False)
