@@ -81,6 +81,9 @@ ALTER TABLE incident
     ADD COLUMN IF NOT EXISTS network_change text,  -- device_gone, device_moved: by a network newer than it
     ADD COLUMN IF NOT EXISTS network       text,   -- that network, version and revision
     ADD COLUMN IF NOT EXISTS told          text[]  NOT NULL DEFAULT '{}', -- other areas its device was in since
+    ADD COLUMN IF NOT EXISTS settled_plans uuid[]  NOT NULL DEFAULT '{}', -- planned outages accepted or declined for it
+    ADD COLUMN IF NOT EXISTS covered_by    uuid,   -- planned outage that answers its reports, of one closed by that
+    ADD COLUMN IF NOT EXISTS part_plans    uuid[]  NOT NULL DEFAULT '{}', -- planned outages below it, of some of its reports
     ADD COLUMN IF NOT EXISTS arrive_by     timestamptz,
     ADD COLUMN IF NOT EXISTS restore_by    timestamptz,
     ADD COLUMN IF NOT EXISTS upstream      text[]  NOT NULL DEFAULT '{}'; -- its device and what could open above it
@@ -89,6 +92,9 @@ CREATE INDEX IF NOT EXISTS incident_due ON incident (arrive_by)
 CREATE INDEX IF NOT EXISTS incident_open ON incident (area) WHERE state IN ('predicted', 'confirmed');
 CREATE INDEX IF NOT EXISTS incident_restored ON incident (area, restored_at) WHERE state = 'restored';
 CREATE INDEX IF NOT EXISTS incident_by_age ON incident (opened_at, incident_id);
+-- IEEE 1366: what began in a time, or before it and was out then.
+CREATE INDEX IF NOT EXISTS incident_begun ON incident (area, coalesce(out_since, opened_at), restored_at);
+CREATE INDEX IF NOT EXISTS incident_out_since ON incident (out_since) WHERE out_since IS NOT NULL;
 
 -- A report and the one place it is in now. Name, phone and address stay here; they are not in logs or metrics.
 CREATE TABLE IF NOT EXISTS report (
@@ -184,6 +190,10 @@ CREATE TABLE IF NOT EXISTS restored_part (
     since       timestamptz NOT NULL, -- when the incident had begun
     PRIMARY KEY (area, device_id, restored_at, incident_id)
 );
+-- As the network was then: the figures of the past are the same whatever is imported later. Earlier releases left it out.
+ALTER TABLE restored_part
+    ADD COLUMN IF NOT EXISTS upstream  text[], -- the device and what could open above it
+    ADD COLUMN IF NOT EXISTS customers int;    -- under it
 
 -- Moments to be woken at. A row goes in the transaction that publishes its firing.
 CREATE TABLE IF NOT EXISTS timer (
@@ -214,6 +224,9 @@ CREATE TABLE IF NOT EXISTS command (
     undoable    boolean     NOT NULL DEFAULT false,
     undone_by   uuid
 );
+-- Undoable, of an action that processes of the release before do not know and could not load: they leave it alone.
+ALTER TABLE command ADD COLUMN IF NOT EXISTS undoable_plan boolean NOT NULL DEFAULT false;
+CREATE INDEX IF NOT EXISTS command_undoable_plan ON command (area, seq) WHERE undoable_plan;
 CREATE UNIQUE INDEX IF NOT EXISTS command_undecided ON command (subject) WHERE outcome IS NULL;
 CREATE INDEX IF NOT EXISTS command_undoable ON command (area, seq) WHERE undoable;
 CREATE INDEX IF NOT EXISTS command_by_subject ON command (subject, accepted_at);
@@ -231,6 +244,14 @@ CREATE TABLE IF NOT EXISTS planned_outage (
     changed_at timestamptz NOT NULL
 );
 CREATE INDEX IF NOT EXISTS planned_outage_by_area ON planned_outage (area, ends_at);
+
+-- The reports that a planned outage answered as they came: who hears of another end, and is an incident's again when it
+-- is withdrawn. Those of an incident for which a person accepted it are in that command.
+CREATE TABLE IF NOT EXISTS plan_answer (
+    planned_id uuid NOT NULL,
+    report_id  uuid NOT NULL,
+    PRIMARY KEY (planned_id, report_id)
+);
 
 -- The last thing each meter and breaker said.
 CREATE TABLE IF NOT EXISTS telemetry (
@@ -253,3 +274,16 @@ CREATE TABLE IF NOT EXISTS outage_elsewhere (
     since       timestamptz NOT NULL,
     PRIMARY KEY (area, device_id)
 );
+
+-- Reports that meters made by themselves are among these: no ticket leads to them when a customer's data is erased.
+ALTER TABLE report ADD COLUMN IF NOT EXISTS erased_at timestamptz;
+CREATE INDEX IF NOT EXISTS report_of_meter ON report (account_id) WHERE channel = 'api' AND account_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS report_of_meter_at ON report (received_at, report_id)
+    WHERE channel = 'api' AND account_id IS NOT NULL;
+
+-- By this an erased account is still told from others (erasing.py), so that the figures of past years stay as they were.
+CREATE TABLE IF NOT EXISTS pseudonym (
+    one    boolean PRIMARY KEY DEFAULT true CHECK (one),
+    secret text    NOT NULL
+);
+INSERT INTO pseudonym (secret) VALUES (gen_random_uuid()::text || gen_random_uuid()::text) ON CONFLICT DO NOTHING;

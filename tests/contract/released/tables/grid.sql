@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS grid.device (
     area text NOT NULL,
     feeder text NOT NULL,
     customers integer NOT NULL, -- connected directly to this device
-    name text NOT NULL DEFAULT '', -- what people call it, as services.grid.evidence.name_key writes it
+    name text NOT NULL DEFAULT '', -- what people call it, as services.grid.device_names writes it
     -- Its place in depth-first order, and where what is under it ends: "is it under" is two comparisons.
     span_from integer NOT NULL DEFAULT -1,
     span_to integer NOT NULL DEFAULT -1,
@@ -47,12 +47,17 @@ ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS name text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS chain text[] NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS chain_customers integer[] NOT NULL DEFAULT '{}';
 
--- What people make of its name, as services.grid.evidence writes it; null where that is the name itself.
+-- What people make of its name, as services.grid.device_names writes it; null where that is the name itself.
 ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS short_name text;
+-- The form that all spellings of its id share, likewise.
+ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS id_key text;
 -- Of an open device: the one whose load side its other end joins. Switching goes by it.
 ALTER TABLE grid.device ADD COLUMN IF NOT EXISTS other_end text;
 -- How often the version was switched since its import: with it a reader knows that the tree is another.
 ALTER TABLE grid.network_version ADD COLUMN IF NOT EXISTS revision integer NOT NULL DEFAULT 0;
+
+-- By which way of reading names and addresses it was imported (services.grid.store.READING): 0 are those before there was one.
+ALTER TABLE grid.network_version ADD COLUMN IF NOT EXISTS reading integer NOT NULL DEFAULT 0;
 
 -- What was switched, by whom and why. Kept when its version is gone.
 CREATE TABLE IF NOT EXISTS grid.switching (
@@ -69,6 +74,9 @@ CREATE TABLE IF NOT EXISTS grid.switching (
     customers integer NOT NULL,
     PRIMARY KEY (version, revision, step)
 );
+
+-- The areas whose trees it changed; null in those of before this was noted.
+ALTER TABLE grid.switching ADD COLUMN IF NOT EXISTS areas text[];
 
 CREATE TABLE IF NOT EXISTS grid.customer (
     version integer NOT NULL,
@@ -88,13 +96,14 @@ CREATE TABLE IF NOT EXISTS grid.customer (
     road text NOT NULL DEFAULT '',
     house integer NOT NULL DEFAULT 0,
     estate text NOT NULL DEFAULT '',
+    part text NOT NULL DEFAULT '', -- of the estate, where its buildings are numbered anew
     building text NOT NULL DEFAULT '',
     room text NOT NULL DEFAULT '',
-    account_key text -- as services.grid.evidence writes it; null where the account is written so itself, as nearly all are
+    account_key text -- as services.grid.accounts writes it; null where the account is written so itself, as nearly all are
 ) PARTITION BY LIST (version);
 
 -- Which transformers feed a house: one row for each house and transformer, and with number 0 one for each street and
--- transformer. The building of an estate counts as a house on a street of the estate's name.
+-- transformer. The building of an estate counts as a house on a street of the estate's name, along with its part (3期5).
 CREATE TABLE IF NOT EXISTS grid.house (
     version integer NOT NULL,
     street text NOT NULL,
@@ -105,11 +114,20 @@ CREATE TABLE IF NOT EXISTS grid.house (
     customers integer NOT NULL
 ) PARTITION BY LIST (version);
 
+-- Under which keys the streets and estates of the houses are found that sound alike or are a slip of the finger away, as
+-- services.grid.alike writes them. A version imported before there were any has none.
+CREATE TABLE IF NOT EXISTS grid.street_key (
+    version integer NOT NULL,
+    key text NOT NULL,
+    street text NOT NULL
+) PARTITION BY LIST (version);
+
 ALTER TABLE grid.customer ADD COLUMN IF NOT EXISTS voltage_kv real, ADD COLUMN IF NOT EXISTS account_key text;
 ALTER TABLE grid.customer ADD COLUMN IF NOT EXISTS district text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS road text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS house integer NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS estate text NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS part text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS building text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS room text NOT NULL DEFAULT '';
 
@@ -151,7 +169,7 @@ CREATE OR REPLACE FUNCTION grid.open_version(v integer) RETURNS void LANGUAGE pl
 DECLARE
     part text;
 BEGIN
-    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house', 'area_tree'] LOOP
+    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house', 'street_key', 'area_tree'] LOOP
         EXECUTE format(
             'CREATE TABLE grid.%I (LIKE grid.%I INCLUDING DEFAULTS INCLUDING STORAGE, CHECK (version = %s))',
             part || '_v' || v, part, v
@@ -170,6 +188,7 @@ DECLARE
     customer text := 'customer_v' || v;
     service_point text := 'service_point_v' || v;
     house text := 'house_v' || v;
+    street_key text := 'street_key_v' || v;
     area_tree text := 'area_tree_v' || v;
     part text;
 BEGIN
@@ -194,12 +213,16 @@ BEGIN
             SELECT road AS street, house AS number, district, building, transformer_id
             FROM grid.%2$I WHERE road <> '' AND house <> 0
             UNION ALL
-            SELECT estate, building::integer, district, building, transformer_id
+            SELECT estate, building::integer, district, part || building, transformer_id
             FROM grid.%2$I WHERE estate <> '' AND building ~ '^[0-9]*[1-9][0-9]*$'
+            UNION ALL -- A座, A1栋: as services.grid.address.building_number has it
+            SELECT estate, 10000 + 100 * (ascii(building) - ascii('a') + 1) + ('0' || substr(building, 2))::integer,
+                   district, part || building, transformer_id
+            FROM grid.%2$I WHERE estate <> '' AND building ~ '^[a-z][0-9]?$'
             UNION ALL
             SELECT road, 0, district, '', transformer_id FROM grid.%2$I WHERE road <> ''
             UNION ALL
-            SELECT estate, 0, district, '', transformer_id FROM grid.%2$I WHERE estate <> ''
+            SELECT estate, 0, district, part, transformer_id FROM grid.%2$I WHERE estate <> ''
         ) AS said
         GROUP BY street, number, district, building, transformer_id
         ORDER BY street, number, district
@@ -207,9 +230,11 @@ BEGIN
     -- The district last: whether it was said or not, a look-up is one walk through the index, and of the houses of that
     -- number in other districts only the index is read.
     RETURN NEXT format('CREATE INDEX ON grid.%I (street, number, district)', house);
+    RETURN NEXT format('CREATE INDEX ON grid.%I (key, street)', street_key);
     RETURN NEXT format('CREATE UNIQUE INDEX ON grid.%I (id)', device);
     RETURN NEXT format('CREATE INDEX ON grid.%I (name) WHERE name <> %L', device, '');
     RETURN NEXT format('CREATE INDEX %I ON grid.%I (short_name) WHERE short_name IS NOT NULL', device || '_key', device);
+    RETURN NEXT format('CREATE INDEX %I ON grid.%I (id_key) WHERE id_key IS NOT NULL', device || '_id_key', device);
     RETURN NEXT format('CREATE INDEX ON grid.%I (id) WHERE normally_open', device);
     RETURN NEXT format('CREATE INDEX ON grid.%I (area)', device);
     RETURN NEXT format('CREATE UNIQUE INDEX ON grid.%I (area)', area_tree);
@@ -217,26 +242,28 @@ BEGIN
     RETURN NEXT format('CREATE INDEX %I ON grid.%I (account_key) WHERE account_key IS NOT NULL', customer || '_key', customer);
     RETURN NEXT format('CREATE INDEX ON grid.%I (phone) WHERE phone IS NOT NULL', customer);
     RETURN NEXT format('CREATE INDEX ON grid.%I (transformer_id, room) WHERE room <> %L', customer, '');
-    FOREACH part IN ARRAY ARRAY[device, customer, service_point, house, area_tree] LOOP
+    FOREACH part IN ARRAY ARRAY[device, customer, service_point, house, street_key, area_tree] LOOP
         RETURN NEXT format('ANALYZE grid.%I', part);
     END LOOP;
 END
 $$;
 
--- Versions imported before accounts had a key and devices a short name have none: an empty index of each, so that nobody
--- reads the table to see that.
+-- Versions imported before accounts had a key and devices a short name and a key have none: an empty index of each, so that
+-- nobody reads the table to see that.
 DO $$
 DECLARE
     part text;
     called text;
+    tail text;
 BEGIN
-    FOR part, called IN
-        SELECT c.relname, CASE i.inhparent WHEN 'grid.customer'::regclass THEN 'account_key' ELSE 'short_name' END
-        FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-        WHERE i.inhparent IN ('grid.customer'::regclass, 'grid.device'::regclass)
-          AND to_regclass('grid.' || quote_ident(c.relname || '_key')) IS NULL
+    FOR part, called, tail IN
+        SELECT c.relname, k.called, k.tail
+        FROM (VALUES ('grid.customer'::regclass, 'account_key', '_key'), ('grid.device'::regclass, 'short_name', '_key'),
+                     ('grid.device'::regclass, 'id_key', '_id_key')) AS k (parent, called, tail)
+        JOIN pg_inherits AS i ON i.inhparent = k.parent JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE to_regclass('grid.' || quote_ident(c.relname || k.tail)) IS NULL
     LOOP
-        EXECUTE format('CREATE INDEX %I ON grid.%I (%I) WHERE %I IS NOT NULL', part || '_key', part, called, called);
+        EXECUTE format('CREATE INDEX %I ON grid.%I (%I) WHERE %I IS NOT NULL', part || tail, part, called, called);
     END LOOP;
 END
 $$;
@@ -246,7 +273,7 @@ CREATE OR REPLACE FUNCTION grid.attach_version(v integer) RETURNS void LANGUAGE 
 DECLARE
     part text;
 BEGIN
-    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house', 'area_tree'] LOOP
+    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house', 'street_key', 'area_tree'] LOOP
         EXECUTE format(
             'ALTER TABLE grid.%I ATTACH PARTITION grid.%I FOR VALUES IN (%s)', part, part || '_v' || v, v
         );
@@ -261,7 +288,7 @@ DECLARE
 BEGIN
     FOR part IN
         SELECT tablename FROM pg_tables
-        WHERE schemaname = 'grid' AND tablename ~ '^(device|customer|service_point|house|area_tree)_v[0-9]+$'
+        WHERE schemaname = 'grid' AND tablename ~ '^(device|customer|service_point|house|street_key|area_tree)_v[0-9]+$'
           AND substring(tablename FROM '[0-9]+$')::integer NOT IN (SELECT version FROM grid.network_version)
     LOOP
         EXECUTE format('DROP TABLE grid.%I', part);
@@ -278,7 +305,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'version % is current or not there', v;
     END IF;
-    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house', 'area_tree'] LOOP
+    FOREACH part IN ARRAY ARRAY['device', 'customer', 'service_point', 'house', 'street_key', 'area_tree'] LOOP
         EXECUTE format('DROP TABLE IF EXISTS grid.%I', part || '_v' || v);
     END LOOP;
 END

@@ -16,6 +16,11 @@ CREATE TABLE IF NOT EXISTS incident (
 ALTER TABLE incident ADD COLUMN IF NOT EXISTS area text, ADD COLUMN IF NOT EXISTS device text,
     ADD COLUMN IF NOT EXISTS progress text;
 CREATE INDEX IF NOT EXISTS incident_device ON incident (area, device);
+-- Added later: the estimate of which its customers know that it has passed.
+ALTER TABLE incident ADD COLUMN IF NOT EXISTS etr_passed timestamptz;
+CREATE INDEX IF NOT EXISTS incident_expected ON incident (etr)
+    WHERE state IN ('predicted', 'confirmed') AND etr IS NOT NULL;
+CREATE INDEX IF NOT EXISTS incident_over ON incident (restored_at) WHERE state = 'restored';
 
 -- Where customers can be told. A batch locks the rows of everyone it may tell, in order of their ids, so that two
 -- incidents on two partitions never tell one customer the same thing at once.
@@ -49,8 +54,21 @@ CREATE TABLE IF NOT EXISTS report (
     reason       text,
     settled_at   timestamptz
 );
+ALTER TABLE report ADD COLUMN IF NOT EXISTS expected_at timestamptz; -- end of the planned outage that answers it
 CREATE INDEX IF NOT EXISTS report_ticket_ref ON report (ticket_ref);
 CREATE INDEX IF NOT EXISTS report_recipient ON report (recipient_id) WHERE recipient_id IS NOT NULL;
+
+-- Tickets by the reference that a customer was given: of which another stands for, as it came in the wake of an earlier
+-- one (version 0: for ever) or as people merged it, until they take it apart; and those that people have or had.
+CREATE TABLE IF NOT EXISTS ticket (
+    ticket_id  uuid PRIMARY KEY,
+    ticket_ref text NOT NULL,
+    into_id    uuid,
+    language   text,
+    version    int  NOT NULL,
+    closed_at  timestamptz
+);
+CREATE INDEX IF NOT EXISTS ticket_ticket_ref ON ticket (ticket_ref);
 
 -- Which report belongs to which incident: active while joined_revision > left_revision. A row may know of the leaving
 -- before it knows of the joining.
@@ -108,3 +126,41 @@ ALTER TABLE notice ADD COLUMN IF NOT EXISTS turn smallint NOT NULL DEFAULT 2;
 DROP INDEX IF EXISTS notice_due;
 CREATE INDEX IF NOT EXISTS notice_turn ON notice (turn, next_attempt_at, seq) WHERE state = 'pending';
 CREATE INDEX IF NOT EXISTS notice_sending ON notice (recipient_id) WHERE state = 'sending';
+-- Added later: since when it may have been taken without our knowing; set as an attempt begins, and taken back when it
+-- is known that this one was not.
+ALTER TABLE notice ADD COLUMN IF NOT EXISTS doubted_at timestamptz;
+-- Added later: what the receiver said of its messages to the customer before it was written down that it had taken this:
+-- by its own id of them, when, and why one did not arrive.
+ALTER TABLE notice ADD COLUMN IF NOT EXISTS early jsonb;
+CREATE INDEX IF NOT EXISTS notice_doubted ON notice (recipient_id)
+    WHERE doubted_at IS NOT NULL AND state IN ('pending', 'sending');
+-- Added later: the planned outage whose end is told.
+ALTER TABLE notice ADD COLUMN IF NOT EXISTS planned_id uuid;
+CREATE INDEX IF NOT EXISTS notice_planned ON notice (planned_id, recipient_id) WHERE planned_id IS NOT NULL;
+-- Added later: when the ticket was closed, where that is told.
+ALTER TABLE notice ADD COLUMN IF NOT EXISTS closed_at timestamptz;
+-- Added later: one customer's premises, or a danger, where it is no outage of all under the device.
+ALTER TABLE incident ADD COLUMN IF NOT EXISTS kind text;
+-- Added later: whose premises. Their own question is answered, no neighbour's.
+ALTER TABLE incident ADD COLUMN IF NOT EXISTS account_id text;
+-- Added later: what was told of a report goes with it when its customer's data is erased.
+CREATE INDEX IF NOT EXISTS notice_report ON notice (report_id);
+-- Added later: quiet hours (services.notify.domain.quiet_hours). When a customer last contacted us; until when a pending
+-- notice waits to be looked at again, and when that was done: it is sent after that.
+ALTER TABLE recipient ADD COLUMN IF NOT EXISTS contacted_at timestamptz;
+ALTER TABLE notice ADD COLUMN IF NOT EXISTS held_until timestamptz, ADD COLUMN IF NOT EXISTS looked_at timestamptz;
+CREATE INDEX IF NOT EXISTS notice_held ON notice (channel, held_until, turn, incident_id, recipient_id)
+    WHERE held_until IS NOT NULL AND state = 'pending';
+CREATE INDEX IF NOT EXISTS notice_held_for ON notice (recipient_id) WHERE held_until IS NOT NULL AND state = 'pending';
+
+-- Planned outages as they were last told of, for who asks of a place before anybody has reported.
+CREATE TABLE IF NOT EXISTS planned_outage (
+    planned_id uuid        PRIMARY KEY,
+    area       text        NOT NULL,
+    device     text        NOT NULL,
+    starts_at  timestamptz NOT NULL,
+    ends_at    timestamptz NOT NULL,
+    cancelled  boolean     NOT NULL,
+    changed_at timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS planned_outage_device ON planned_outage (area, device);
