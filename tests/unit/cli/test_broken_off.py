@@ -90,8 +90,12 @@ def test_so_does_what_is_written_of_a_storm(write, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_who_is_told_to_end_takes_the_way_out_that_ctrl_c_takes(number, gridline, monkeypatch, tmp_path):
     """A conversion's folder, which is there for a while only, is taken away; the code is what a shell says."""
+    usual = signal.signal(number, signal.SIG_DFL)  # nohup has it ignored
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(grid, "_import", lambda *_: signal.raise_signal(number))
     cim = Path(__file__).parents[3] / "deploy" / "networks" / "cim" / "IEEE13.xml"
-    assert gridline("grid", "import", "--cim", cim, "--origin", "31.16,118.35") == 128 + number
+    try:
+        assert gridline("grid", "import", "--cim", cim, "--origin", "31.16,118.35") == 128 + number
+    finally:
+        signal.signal(number, usual)
     assert not [*tmp_path.iterdir()]
