@@ -25,6 +25,7 @@ import contextlib
 import json
 import signal
 import sys
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 WAIT = 20.0  # seconds of one long poll: well under the router's `presence`, so that it counts as a sign of life
-AGAIN = 2.0  # seconds between two tries when the router cannot be reached
+AGAIN = 2.0  # seconds until the second try when the router cannot be reached: twice as long each time after, ...
+LONGEST = 20.0  # ... up to this, and never all desktops at one time: thousands that ask together keep it down
 FAREWELL = 3.0  # seconds to say that the agent goes; who cannot is taken for gone after `presence`
 SILENCE = 40.0  # seconds without even a comment (one comes every 15 s of silence): the stream is broken
 
@@ -63,9 +65,15 @@ class Desktop:
         self._agent = agent
         self.done = 0
 
+    async def rest(self, tries: int) -> None:
+        """Wait before asking again: longer each time, each desktop in its own half of that."""
+        own = 0.5 + zlib.crc32(self._agent.encode()) / 2**33
+        await asyncio.sleep(own * min(AGAIN * 2.0**tries, LONGEST))
+
     async def ask(self, method: str, path: str, *, version: int | None = None, **body: Any) -> httpx.Response:
         """Ask until there is an answer: every door may be asked twice."""
         headers = {} if version is None else {"If-Match": f'"{version}"'}
+        tries = 0
         while True:
             try:
                 answer = await self._client.request(method, f"/v1/{path}", json=body or None, headers=headers)
@@ -74,7 +82,8 @@ class Desktop:
             else:
                 if answer.status_code not in {502, 503, 504}:
                     return answer
-            await asyncio.sleep(AGAIN)
+            await self.rest(tries)
+            tries += 1
 
     async def begin(self) -> None:
         """Be there. Who was taken for gone meanwhile has no tickets any more: they went back to their queues."""
@@ -107,7 +116,7 @@ class Desktop:
 
     async def stream(self) -> AsyncGenerator[dict[str, Any]]:
         """Yield tickets as they are offered, over a stream that is opened again whenever it breaks."""
-        last = ""
+        last, tries = "", 0
         while True:
             headers = {"Last-Event-ID": last} if last else {}
             path, patience = f"/v1/agents/{self._agent}/offers", httpx.Timeout(10.0, read=SILENCE)
@@ -119,6 +128,7 @@ class Desktop:
                     if answer.is_client_error:
                         await answer.aread()
                     granted(answer)
+                    tries = 0
                     event = {"event": "message", "data": ""}
                     async for line in answer.aiter_lines():
                         name, _, value = line.partition(":")
@@ -131,7 +141,8 @@ class Desktop:
                             event = {"event": "message", "data": ""}
             except (httpx.TransportError, httpx.HTTPStatusError) as error:
                 print(f"{self._agent}: the stream broke ({type(error).__name__}); opening it again", flush=True)
-            await asyncio.sleep(AGAIN)
+            await self.rest(tries)
+            tries += 1
 
     async def live(self) -> None:
         """Give signs of life: an open stream is none."""
