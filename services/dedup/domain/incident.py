@@ -156,7 +156,7 @@ class Incident:
         also_premises: Accounts of single incidents that a person merged into this one.
         arrived_at: When a crew was first on the spot.
         breached: Due times that were missed.
-        suggested_at: Since when telemetry says that power is back, or a second wave that it had been.
+        suggested_at: Since when telemetry or steps say that power is back, or a second wave that it had been.
         proposed_device: Where the evidence points, of an incident that only a person moves.
         network_change: What another network did to its device.
         network: That network.

@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import IncidentState
+from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.incident import Standing
 from services.dedup.domain.relook import Piece, as_one, partition
@@ -290,11 +291,27 @@ def _is_told_in_steps(state: AreaState, incident: Incident, at: datetime) -> boo
 
 
 def _step(draft: Draft, incident: Incident, device: str, at: datetime, whole: float | None = None) -> None:
-    """Note a step of restoring an incident; with the last one it ends."""
+    """Note a step of restoring an incident. With the last one it ends; what a crew or a person confirmed is marked."""
+    if incident.frozen:
+        draft.part_restored(incident.incident_id, device, at, incident.began_at)
+        _suggest_over(draft, incident, device, at)
+        return
     if whole is None:
         whole = as_one(draft.state, incident.device.id, incident.reports.values(), at.timestamp())
-    if incident.frozen or not _last_step(draft, incident, device, whole, at):
+    if not _last_step(draft, incident, device, whole, at):
         draft.part_restored(incident.incident_id, device, at, incident.began_at)
+
+
+def _suggest_over(draft: Draft, incident: Incident, device: str, at: datetime) -> None:
+    """Say that an incident may be over once everybody who reported it has power, step by step."""
+    state = draft.state
+
+    def has_power(report: Report) -> bool:
+        here = state.is_under(report.device, device) and report.made_at <= at
+        return here or _step_of(state, incident, report) is not None
+
+    if incident.suggested_at is None and not incident.waits and all(map(has_power, incident.reports.values())):
+        draft.events.append(a.RestorationSuggested(incident.incident_id, at, Rule.POWER_BACK))
 
 
 def _last_step(draft: Draft, incident: Incident, device: str, whole: float, at: datetime) -> bool:

@@ -134,6 +134,22 @@ def test_the_steps_that_a_crew_takes_are_not_its_last_word(storm: Timeline) -> N
     assert storm.live_orders().keys() == {"A0SW00012"}
 
 
+def test_a_crews_outage_is_marked_once_everybody_who_reported_has_power_again_step_by_step(storm: Timeline) -> None:
+    """The crew was there and said nothing more; nobody but they, or a person, ends it."""
+    for n, place in enumerate(("A0TR00023", "A0TR00026", "A0TR00028", "A0TR00030", "A0TR00027", "A0TR00024")):
+        first = storm.at(n / 4).report(place)
+    outage = storm.incident_of(first)
+    storm.at(5).crew(storm.order_of(first).order_id, ProgressStage.ARRIVED)
+    storm.at(30).power_back("A0FU00016")
+    assert outage.suggested_at is None, "some are under another fuse"
+    for n, place in enumerate(("A0TR00026", "A0TR00027", "A0TR00028", "A0TR00030")):
+        storm.at(40 + n).power_back(place)
+
+    assert outage.suggested_at == minute(43)
+    assert storm.changed[-1].restoration_suggested_at == minute(43)
+    assert storm.live_orders().keys() == {outage.device.id}, "marked, not ended"
+
+
 def test_a_step_within_two_minutes_is_noted_with_its_time(storm: Timeline) -> None:
     for n, place in enumerate(storm.state.tree.transformers_under("A0SW00015")):
         storm.at(n / 6).report(place)
