@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.values import DeviceRef, OrderStatus
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.done import Closed, Done
 from services.dedup.domain.incident import Standing
 from services.dedup.domain.orders import Subject, last_version, version_of
-from services.dedup.domain.rule import Rule
 from services.dedup.domain.rules import CELL
 
 if TYPE_CHECKING:

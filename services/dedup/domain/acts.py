@@ -14,10 +14,10 @@ from uuid import UUID
 from services.contracts.frozen import frozen
 from services.contracts.messages import OutageCommanded, TelemetryReceived
 from services.contracts.values import IncidentState
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.done import Closed, Done
 from services.dedup.domain.plan_acts import PlanAct
 from services.dedup.domain.report import Report
-from services.dedup.domain.rule import Rule
 
 
 class Wrong(NamedTuple):

@@ -16,11 +16,11 @@ from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.clock import due_of
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.evolve import evolve
 from services.dedup.domain.incident import Incident
 from services.dedup.domain.planning import proposed_plan
 from services.dedup.domain.report import Report
-from services.dedup.domain.rule import Rule
 from services.dedup.domain.rules import CELL, PLACE
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
-from services.dedup.domain.rule import Rule
+from services.dedup.domain.decided_by import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

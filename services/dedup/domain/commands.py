@@ -16,7 +16,7 @@ from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import planning, withdrawing
 from services.dedup.domain.acting import SHOWN, Acting, RefusedError, lowest_above
-from services.dedup.domain.rule import Rule
+from services.dedup.domain.decided_by import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.incident import Incident
 from services.dedup.domain.open_places import lately_begun_above
-from services.dedup.domain.rule import Rule
 from services.dedup.domain.state import Restored
 
 if TYPE_CHECKING:

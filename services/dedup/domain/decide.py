@@ -28,6 +28,7 @@ from services.dedup.domain.candidates import EVEN, Lifted, look_up_the_tree
 from services.dedup.domain.clock import DUE, overdue, with_due_times
 from services.dedup.domain.commands import obey
 from services.dedup.domain.covering import cover_of, was_before
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.estimating import with_estimates
 from services.dedup.domain.network_change import network_changed, open_elsewhere
@@ -39,7 +40,6 @@ from services.dedup.domain.readings import read
 from services.dedup.domain.relook import RELOOK, as_one, is_sparse, partition
 from services.dedup.domain.report import Report
 from services.dedup.domain.restore import restore_account, restore_device
-from services.dedup.domain.rule import Rule
 from services.dedup.domain.rules import IN_DOUBT, PLACE
 from services.dedup.domain.singles import is_beside, own_premises
 from services.dedup.domain.told_late import back_since

@@ -13,11 +13,11 @@ from services.contracts.ids import incident_id, order_id, split_incident_id, spl
 from services.contracts.values import CustomerClass, DeviceRef, OrderStatus
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.incident import Standing
 from services.dedup.domain.orders import Subject, last_version, more_urgent, version_of
 from services.dedup.domain.planning import settled_together
 from services.dedup.domain.relook import RELOOK, Piece
-from services.dedup.domain.rule import Rule
 from services.dedup.domain.rules import CELL, IN_DOUBT
 from services.dedup.domain.waves import called_after
 

@@ -16,10 +16,10 @@ from services.contracts.frozen import frozen
 from services.contracts.messages import FieldProgress, OrderVersion
 from services.contracts.values import DeviceRef, Etr
 from services.dedup.domain.acts import Act
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.learning import Learned
 from services.dedup.domain.planned import Planned
 from services.dedup.domain.report import Report
-from services.dedup.domain.rule import Rule
 
 Evidence = Mapping[str, str | int | float]
 

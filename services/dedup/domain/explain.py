@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.dedup.domain import events as e
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.planning import proposed_plan
-from services.dedup.domain.rule import Rule
 from services.dedup.domain.what_if import MOST_CALLS, calls_that_lift, silence_that_moves
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from services.grid.device import DeviceType
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from services.dedup.domain.decided_by import Rule
     from services.dedup.domain.events import Event
-    from services.dedup.domain.rule import Rule
 
 _RANK: Final = {priority: rank for rank, priority in enumerate(Priority)}
 _WHOLE_FEEDER: Final[frozenset[str]] = frozenset({DeviceType.BREAKER, DeviceType.SUBSTATION})

@@ -10,10 +10,10 @@ from datetime import datetime
 from uuid import UUID
 
 from services.contracts.frozen import frozen
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.done import Closed, Done
 from services.dedup.domain.planned import Planned
 from services.dedup.domain.report import Report
-from services.dedup.domain.rule import Rule
 
 
 @frozen()

@@ -16,9 +16,9 @@ from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.acting import RefusedError
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.done import Closed
 from services.dedup.domain.planned import Planned
-from services.dedup.domain.rule import Rule
 from services.dedup.domain.withdrawing import change, covers
 
 if TYPE_CHECKING:

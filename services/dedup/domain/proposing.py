@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.dedup.domain import acts as a
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.relook import as_one, is_sparse, partition
-from services.dedup.domain.rule import Rule
 from services.dedup.domain.waves import after_silence, second_wave
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from services.contracts.values import IncidentState, Reading
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.report import Report
-from services.dedup.domain.rule import Rule
 from services.dedup.domain.telemetry import OFF, subject_of
 
 if TYPE_CHECKING:

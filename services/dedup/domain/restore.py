@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.values import IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.incident import Standing
 from services.dedup.domain.relook import Piece, as_one, partition
-from services.dedup.domain.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

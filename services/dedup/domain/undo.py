@@ -15,7 +15,7 @@ from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain import withdrawing
 from services.dedup.domain.acting import Acting, RefusedError, standing_at
-from services.dedup.domain.rule import Rule
+from services.dedup.domain.decided_by import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

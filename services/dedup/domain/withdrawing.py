@@ -17,11 +17,11 @@ from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.acting import lowest_above, standing_at
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.done import Closed, Done
 from services.dedup.domain.orders import version_of
 from services.dedup.domain.relook import partition
 from services.dedup.domain.report import Report
-from services.dedup.domain.rule import Rule
 from services.dedup.domain.singles import own_premises
 
 if TYPE_CHECKING:

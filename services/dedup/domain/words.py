@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from services.dedup.domain.rule import Rule
+from services.dedup.domain.decided_by import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,8 +12,8 @@ from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.clock import due_of
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.planning import plans_of_a_part
-from services.dedup.domain.rule import Rule
 from services.dedup.store import columns
 from services.dedup.store.acts import ActRows
 from services.dedup.store.storms import calm_at, pace_row

@@ -14,8 +14,8 @@ import pytest
 from services.contracts.ids import NAMESPACE
 from services.contracts.values import CustomerClass, IncidentState, OrderStatus, Priority, ProgressStage
 from services.dedup.domain import events as e
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.indexing import on_other_ground
-from services.dedup.domain.rule import Rule
 from tests.unit.dedup.timeline import minute as clock_at
 
 if TYPE_CHECKING:

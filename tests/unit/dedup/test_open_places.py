@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.events import ReportJoined
-from services.dedup.domain.rule import Rule
 
 if TYPE_CHECKING:
     from tests.unit.dedup.timeline import Timeline

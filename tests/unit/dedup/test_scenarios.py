@@ -15,8 +15,8 @@ from services.contracts.values import (
     Priority,
     ProgressStage,
 )
+from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.events import ReportMoved
-from services.dedup.domain.rule import Rule
 from tests.unit.dedup.timeline import (
     Timeline,
     an_estate,
