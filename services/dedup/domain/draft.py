@@ -48,6 +48,10 @@ class Draft:
         self.events: list[Event] = []
         self.state = state
         self.now = now
+        self.ending: set[UUID] = set()
+        """Incidents that are over by the end of this message: nobody goes there."""
+        self._begun: dict[str, UUID] = {}
+        """Incidents that it opens for reports that were in another, by device."""
         self._seq = state.next_seq
 
     # --- opening and joining ---
@@ -198,6 +202,11 @@ class Draft:
             if timer is not None:
                 self.events.append(e.TimerCleared(timer.timer_id, incident.incident_id))
 
+    def standing_at(self, device: str) -> UUID | None:
+        """Return the incident at a device that reports may go to as this message ends; None where there is none."""
+        there = self._begun.get(device) or self.state.by_device.get(device)
+        return None if there in self.ending else there
+
     # --- apart ---
 
     def split(self, incident: Incident, kept: Piece, others: Sequence[Piece], rule: Rule, evidence: Evidence) -> None:
@@ -206,7 +215,7 @@ class Draft:
         ``kept`` may stand where nothing else stands; a piece whose device has an incident already goes there.
         """
         for piece in others:
-            standing_there = self.state.by_device.get(piece.device)
+            standing_there = self.standing_at(piece.device)
             if standing_there is None or standing_there == incident.incident_id:
                 self._open_apart(incident, piece, rule, evidence)
             else:
@@ -215,6 +224,7 @@ class Draft:
 
     def _open_apart(self, incident: Incident, piece: Piece, rule: Rule, evidence: Evidence) -> None:
         target, order = self.open_for(incident, piece, rule)
+        self._begun[piece.device] = target
         self.events += [pa.PlanSettled(target, planned, rule) for planned in incident.settled_plans]
         self.take_out(piece.reports, incident, target, rule, evidence)
         device, served = self.device(piece.device, piece.reports[0])
@@ -322,18 +332,18 @@ class Draft:
             progress: The crew's word, if it was one.
             reports: What the incident has by the end of this message, if that is not what it had.
         """
+        self.ending.add(incident.incident_id)
         pieces = called_after(self.state, incident, restored_at, reports or tuple(incident.reports.values()))
         begun: list[tuple[UUID, UUID, Piece, Rule]] = []
         for one in pieces:
-            there = self.state.by_device.get(one.device, incident.incident_id)
+            there = self.standing_at(one.device)
             soon = min(report.made_at for report in one.reports) <= restored_at + self.state.rules.still_out
             why = Rule.STILL_OUT if soon else Rule.SECOND_WAVE
-            if there == incident.incident_id:
-                target, order = self.open_for(incident, one, why, continues=soon)
-                begun.append((target, order, one, why))
-            else:
-                target = there
-            self.take_out(one.reports, incident, target, why, _called(one))
+            if there is None:
+                there, order = self.open_for(incident, one, why, continues=soon)
+                self._begun[one.device] = there
+                begun.append((there, order, one, why))
+            self.take_out(one.reports, incident, there, why, _called(one))
         self._end(incident, restored_at, rule, progress)
         for target, order, one, why in begun:
             self._go_out(target, order, one, why)

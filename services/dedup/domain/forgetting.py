@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from services.contracts.values import CommandAction
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -26,9 +28,9 @@ def forget_commands(state: AreaState, gone: UUID) -> None:
 
 
 def forget_command(state: AreaState, key: UUID) -> None:
-    """Drop one command; what it had covered is answered for good, unless it is back in an incident."""
+    """Drop one command; what an acceptance had covered is answered for good, unless it is back in an incident."""
     done = state.commands.pop(key, None)
-    if done is not None and state.covered:
+    if done is not None and done.action is CommandAction.ACCEPT_PLAN:
         for report, _ in done.moves:
             state.covered.pop(report, None)
 

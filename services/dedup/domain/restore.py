@@ -84,8 +84,13 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
         _step_where_reported(draft, core, device, at)
         return
     group, before = _of_the_outage(state, device, core, at)
+    draft.ending.update(incident.incident_id for incident in (*group, *before))
     _close_each(draft, before, at)
-    larger = [(incident, under) for incident, under in inside(state, device) if incident.opened_at <= at]
+    larger = [
+        (incident, under)
+        for incident, under in inside(state, device)
+        if incident.opened_at <= at and incident.incident_id not in draft.ending  # one may stand above as well
+    ]
     if not group:
         for incident, under in larger:
             _part(draft, incident, device, under, at)
@@ -375,7 +380,7 @@ def _stay(draft: Draft, incident: Incident, rest: Sequence[Piece], evidence: Evi
     """Let an incident stand where what it is left with is best explained; a crew's word stays where it is."""
     kept = max(rest, key=lambda piece: len(piece.reports))
     others = [piece for piece in rest if piece is not kept]
-    taken = draft.state.by_device.get(kept.device)
+    taken = draft.standing_at(kept.device)
     if incident.frozen or taken not in {None, incident.incident_id}:
         left = [report for piece in rest for report in piece.reports]
         draft.stand_at(incident, incident.device.id, left, Rule.RESTORED_INSIDE, evidence)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.contracts.ids import derive
 from services.contracts.values import CommandAction, CustomerClass, OrderStatus, ProgressStage, Reading
@@ -28,6 +28,8 @@ DEVICES = ["A0TR00023", "A0TR00024", "A0TR00026", "A0TR00104", "A0FU00016", "A0S
 ACTIONS = ["merge", "split", "move", "confirm", "relate", "accept_plan", "decline_plan", "place"]
 PLANS = [derive("a plan of the laws", n) for n in range(2)]
 numbers = st.integers(0, 1000)
+_A_DAY = 700
+"""Minutes, and 700 at most beyond."""
 
 
 class Desk(RuleBasedStateMachine):
@@ -47,14 +49,20 @@ class Desk(RuleBasedStateMachine):
         self.minute += minutes
         self.story.at(self.minute)
 
+    @precondition(lambda self: self.minute < _A_DAY)  # plans are forgotten a day after they end
+    @rule(minutes=st.sampled_from([3, 21, 90, 700]))
+    def time_passes(self, minutes: float) -> None:
+        self.later(minutes)
+
     @rule(
         device=st.sampled_from(DEVICES),
         account=st.sampled_from([None, "A1", "A2", "A3"]),
+        made=st.sampled_from([0, 0, 0, 25]),
         flavour=st.sampled_from(["", "", "", "hazard", "only_mine", "life_support"]),
     )
-    def somebody_reports(self, device: str | None, account: str | None, flavour: str) -> None:
+    def somebody_reports(self, device: str | None, account: str | None, made: float, flavour: str) -> None:
         self.later()
-        said: dict[str, Any] = {"account": account, "only_mine": flavour == "only_mine"}
+        said: dict[str, Any] = {"account": account, "made": self.minute - made, "only_mine": flavour == "only_mine"}
         if flavour == "hazard":
             said["hazards"] = ("fire",)
         if flavour == "life_support":
