@@ -6,6 +6,8 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.notify.domain.notice import Held
+
 MADE: Final = Counter("gridline_notify_notices_total", "Notices decided, by stage and channel", ("stage", "channel"))
 QUIET: Final = Counter("gridline_notify_quiet_total", "Times a customer was told nothing, by reason", ("reason",))
 ESTIMATES: Final = Counter(
@@ -13,6 +15,8 @@ ESTIMATES: Final = Counter(
     "Customers told that power is back: whether the last time they were told held, was missed, or there was none",
     ("outcome",),
 )
+for _outcome in Held:
+    ESTIMATES.labels(_outcome)  # a share needs all of them from the first on
 HEARD: Final = Counter(
     "gridline_notify_recipients_heard_total",
     "What channels told of recipients: linked, unlinked, delivered, undelivered, asks_status",

@@ -194,7 +194,7 @@ async def test_a_key_opens_only_its_own_doors(room: Room, desk: httpx.AsyncClien
     for headers, status in (({"X-API-Key": ""}, 401), ({"X-API-Key": "wrong"}, 401), (METERS, 403)):
         answer = await desk.post(path, json=merge, headers={**ANY, **headers})
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
-    assert (await desk.get(f"/incidents/{here}", headers={"X-API-Key": ""})).status_code == 200, "reading is open here"
+    assert (await desk.get(f"/incidents/{here}", headers={"X-API-Key": ""})).status_code == 401, "nor is it read"
     assert (await desk.get(f"/incidents/{here}", headers={"X-API-Key": "wrong"})).status_code == 401
     body = {"progress_id": "1", "stage": "arrived", "at": minute(4).isoformat()}
     order = await room.pool.fetchval("SELECT order_id FROM incident LIMIT 1")

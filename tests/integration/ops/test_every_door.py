@@ -218,6 +218,7 @@ FOR_ALL: Final = {
     ("notify", "GET", "/v1/status"),
     ("notify", "POST", "/v1/status/places"),
     ("notify", "GET", "/v1/notices"),
+    ("notify", "GET", "/v1/estimates"),
 }
 """Doors without a lock: what they tell is in no need of one, or notify is reached by the hotline's systems alone."""
 
