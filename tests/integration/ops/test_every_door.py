@@ -290,7 +290,8 @@ async def test_whatever_is_said_is_taken_or_refused_by_field_and_reason(services
                 answer = await answer_to(service, asked, "all")
                 statuses[service.name, int(answer.status_code)] += 1
                 assert answer.status_code < 500, asked
-                assert len(answer.content) < 100_000, asked
+                if asked.template != "/metrics":  # of all tests that ran in this process before, all services'
+                    assert len(answer.content) < 100_000, asked
                 if answer.status_code >= 400:
                     problem = answer.json()
                     assert answer.headers["content-type"] == "application/problem+json", asked
