@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Never
 
-from tests.stories import broken, shortest, story
+from tests.stories.engine import live, story
+from tests.stories.telling import broken, shortest
 from tests.unit.dedup.test_command_laws import Desk
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_the_laws_hold_in_random_stories_over_hours() -> None:
-    assert not {seed: how for seed in range(300) if (how := broken(story(seed)))}
+    assert not {seed: how for seed in range(300) if (how := broken(live, story(seed)))}
 
 
 def test_what_breaks_a_story_is_told_with_the_fewest_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +22,7 @@ def test_what_breaks_a_story_is_told_with_the_fewest_steps(monkeypatch: pytest.M
 
     monkeypatch.setattr(Desk, "a_crew_speaks", stops)
     steps = next(one for one in map(story, range(100)) if "a_crew_speaks" in {step.act for step in one[3:]})
-    how = broken(steps)
+    how = broken(live, steps)
     assert how is not None
     assert how[:1] == ("KeyError",)
-    assert [step.act for step in shortest(steps, how)] == ["a_crew_speaks"]
+    assert [step.act for step in shortest(live, steps, how)] == ["a_crew_speaks"]

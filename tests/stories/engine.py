@@ -1,22 +1,25 @@
-"""Random stories of the outage engine, in which hours pass: ``python -m tests.stories [SEED] --seconds 60``.
+"""Random stories of the outage engine: ``python -m tests.stories [SEED] --of engine``.
 
 The machines of tests/unit/dedup/test_*_laws.py try every act beside every other. This tells stories about a few places,
 with steps of restoring them, late words, dispatchers and plans, hours apart: where several outages end with one
-message. It stands on the same laws. What breaks is printed with the fewest steps that still break it.
+message. It stands on the same laws.
 """
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import random
-import sys
-import time
-import traceback
-from typing import Any, NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from services.contracts.values import ProgressStage, Reading
+from tests.stories.telling import Step
 from tests.unit.dedup.test_command_laws import ACTIONS, Desk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.stories.telling import Live, Story
 
 _TRANSFORMERS = [
     *(f"A0TR000{n}" for n in (23, 24, 25, 26, 27, 28, 30, 31, 32, 33)),
@@ -43,21 +46,13 @@ _LONGEST = 1_300.0
 _LAWS = [name for name, member in inspect.getmembers(Desk) if hasattr(member, "hypothesis_stateful_invariant")]
 
 
-class Step(NamedTuple):
-    """An act, and the minutes before it."""
-
-    minutes: float
-    act: str
-    told: dict[str, Any]
-
-
-def story(seed: int) -> list[Step]:
+def story(seed: int) -> Story:
     """Tell a story."""
     dice = random.Random(seed)
     places = dice.sample(_TRANSFORMERS, dice.choice([2, 3, 4, 8]))
     devices = [*places, *dice.sample(_ABOVE, 2)]
     acts = {act: weight * dice.choice([0, 1, 1, 2]) for act, weight in _WEIGHTS.items()} | {"somebody_reports": 5.0}
-    steps: list[Step] = []
+    steps: Story = []
     minutes = 0.0
     for _ in range(dice.randint(6, 45)):
         gap = dice.choice(_GAPS) if dice.random() < 0.5 else 0.0
@@ -84,7 +79,7 @@ def story(seed: int) -> list[Step]:
     return steps
 
 
-def live(steps: list[Step]) -> None:
+def live(steps: Story) -> None:
     """Live a story and ask whether the laws hold.
 
     Raises:
@@ -99,43 +94,7 @@ def live(steps: list[Step]) -> None:
     desk.teardown()
 
 
-def broken(steps: list[Step]) -> tuple[str, ...] | None:
-    """Return where a story breaks something; None where it does not."""
-    try:
-        live(steps)
-    except Exception as error:  # noqa: BLE001 - whatever it is
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        return type(error).__name__, where.filename, where.name, str(where.lineno)
-    return None
-
-
-def shortest(steps: list[Step], how: tuple[str, ...]) -> list[Step]:
-    """Return the story without the steps that it breaks without."""
-    for n in reversed(range(len(steps))):
-        fewer = steps[:n] + steps[n + 1 :]
-        if broken(fewer) == how:
-            steps = fewer
-    return steps
-
-
-def main() -> int:
-    """Tell stories for a while; return how many ways of breaking were found."""
-    parser = argparse.ArgumentParser(prog="python -m tests.stories", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("seed", type=int, nargs="?", default=1)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    asked = parser.parse_args()
-    until, told, found = time.monotonic() + asked.seconds, 0, set[tuple[str, ...]]()
-    while time.monotonic() < until:
-        steps = story(asked.seed + told)
-        told += 1
-        if (how := broken(steps)) is not None and how not in found:
-            found.add(how)
-            sys.stdout.write(f"seed {asked.seed + told - 1}: {how}\n")
-            for step in shortest(steps, how):
-                sys.stdout.write(f"  after {step.minutes:g} min: {step.act} {step.told}\n")
-    sys.stdout.write(f"{told} stories, {len(found)} ways to break something\n")
-    return len(found)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+@contextmanager
+def stage() -> Iterator[Live]:
+    """What the engine needs to be told stories: nothing."""
+    yield live

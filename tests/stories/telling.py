@@ -1,0 +1,59 @@
+"""Telling random stories: where one breaks something, and the fewest steps that still break it."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Step(NamedTuple):
+    """An act, and the minutes before it."""
+
+    minutes: float
+    act: str
+    told: dict[str, Any]
+
+
+Story = list[Step]
+if TYPE_CHECKING:
+    Live = Callable[[Story], None]  # raises where the story breaks something
+
+
+def broken(live: Live, steps: Story) -> tuple[str, ...] | None:
+    """Return where a story breaks something; None where it does not."""
+    try:
+        live(steps)
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        return type(error).__name__, where.filename, where.name, str(where.lineno)
+    return None
+
+
+def shortest(live: Live, steps: Story, how: tuple[str, ...]) -> Story:
+    """Return the story without the steps that it breaks without."""
+    for n in reversed(range(len(steps))):
+        fewer = steps[:n] + steps[n + 1 :]
+        if broken(live, fewer) == how:
+            steps = fewer
+    return steps
+
+
+def tell(story: Callable[[int], Story], live: Live, seed: int, seconds: float) -> int:
+    """Tell stories for a while, print what breaks; return how many ways of breaking were found."""
+    until, told, found = time.monotonic() + seconds, 0, set[tuple[str, ...]]()
+    while time.monotonic() < until:
+        steps = story(seed + told)
+        told += 1
+        if (how := broken(live, steps)) is not None and how not in found:
+            found.add(how)
+            sys.stdout.write(f"seed {seed + told - 1}: {how}\n")
+            for step in shortest(live, steps, how):
+                sys.stdout.write(f"  after {step.minutes:g} min: {step.act} {step.told}\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"{told} stories, {len(found)} ways to break something\n")
+    return len(found)
