@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import sys
 from pathlib import Path
+
+import structlog
 
 from tests.stories.telling import tell
 
@@ -19,6 +22,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--of", choices=_TOLD, default="engine")
     asked = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     told = importlib.import_module(f"tests.stories.{asked.of}")
     with told.stage() as live:
         return tell(told.story, live, asked.seed, asked.seconds)

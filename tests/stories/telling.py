@@ -30,7 +30,8 @@ def broken(live: Live, steps: Story) -> tuple[str, ...] | None:
         live(steps)
     except Exception as error:  # noqa: BLE001 - whatever it is
         where = traceback.extract_tb(error.__traceback__)[-1]
-        return type(error).__name__, where.filename, where.name, str(where.lineno)
+        said = str(error).partition(":")[0] if isinstance(error, AssertionError) else ""
+        return type(error).__name__, where.filename, where.name, str(where.lineno), said[:80]
     return None
 
 

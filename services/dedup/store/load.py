@@ -66,12 +66,13 @@ _RESTORED: Final = """
 SELECT i.area, i.incident_id, i.kind, i.device_id, i.premises, i.restored_at, i.restored_seq, i.also,
        coalesce(i.out_since, i.opened_at) AS since
 FROM incident AS i JOIN area AS a USING (area)
-WHERE i.area = ANY($1::text[]) AND i.state = 'restored' AND i.restored_at >= a.latest - $2::interval
+WHERE i.area = ANY($1::text[]) AND i.state = 'restored'
+  AND (a.latest IS NULL OR i.restored_at >= a.latest - $2::interval)
 """
 _PARTS: Final = """
 SELECT p.area, p.incident_id, p.device_id, p.restored_at, p.seq, p.since
 FROM restored_part AS p JOIN area AS a USING (area)
-WHERE p.area = ANY($1::text[]) AND p.restored_at >= a.latest - $2::interval
+WHERE p.area = ANY($1::text[]) AND (a.latest IS NULL OR p.restored_at >= a.latest - $2::interval)
 """
 
 

@@ -837,3 +837,21 @@ async def test_due_times_that_the_service_levels_move_are_noticed_at_once(room: 
     await room.feed(fired, minute(50))
     assert await due() == [(60, 180, ["arrival"]), (61, 181, ["arrival"])], "by the clock on the wall it has passed"
     assert same(room.cached(AREA), (await room.loaded(AREA))[AREA])
+
+
+async def test_where_nobody_has_reported_yet_it_is_remembered_whose_power_is_back(room: Room) -> None:
+    """Homes of another area's outage are fed from here now: who called before and comes late is answered."""
+    refed = OutageMoved(
+        area=AREA,
+        incident_id=derive("test", "elsewhere"),
+        home="S9",
+        device="A0SW00012",
+        network="1.1",
+        noticed_at=minute(5),
+        now_in="S9",
+        refed=("A0TR00024", "A0TR00025"),
+        since=minute(-9),
+    )
+    await room.feed([refed], minute(5))
+    assert room.cached(AREA).restored.keys() == set(refed.refed)
+    assert same(room.cached(AREA), (await room.loaded(AREA))[AREA])

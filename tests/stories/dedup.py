@@ -1,0 +1,404 @@
+"""Random stories of dedup over its tables: ``python -m tests.stories [SEED] --of dedup``.
+
+Reports, crews, dispatchers, plans, meters and the network of two substations, in batches of any size, hours and days
+apart. Processes end, die in a batch and hand over; customers are erased. Beside it the core is told the same in memory,
+from the first message to the last (``Twin``). After each batch what is published, what the process has in memory and
+what the tables say are the twin's; at the end each report is explained, and each incident leads to where it is now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+import shutil
+import tempfile
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+
+from deploy.native.ports import free_port
+from deploy.native.postgres import PostgresServer
+from services.contracts.ids import derive
+from services.contracts.messages import OutageCommanded, PowerRestored, TelemetryReceived
+from services.contracts.topics import OUTAGE_INPUT
+from services.contracts.values import Channel, CommandAction, CustomerClass, ProgressStage, Reading, Recipient
+from services.dedup import erasing
+from services.dedup.__main__ import SCHEMA
+from services.dedup.domain.planning import proposed_plan
+from services.dedup.ground import Ground
+from services.dedup.keys import DEVELOPMENT_KEYS
+from services.dedup.network_watch import tell_moved
+from services.dedup.store import commands
+from services.grid.operating import switch_network
+from services.grid.store import SCHEMA as GRID_SCHEMA
+from services.grid.store import load_trees
+from services.grid.switching import Switching
+from services.runtime.errors import FencedError
+from services.runtime.migration import migrate
+from services.runtime.postgres import open_pool
+from tests.integration.dedup.processes import AREAS, Processes, import_rows
+from tests.integration.dedup.room import Room, doors
+from tests.stories.telling import Step
+from tests.unit.dedup.test_network_changes import AWAY, BEFORE, HOME
+from tests.unit.dedup.timeline import RULES, a_report, minute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from uuid import UUID
+
+    import httpx
+
+    from services.dedup.domain import AreaState
+    from services.runtime.postgres import Pool
+    from tests.stories.telling import Live, Story
+
+_UNDER: Final = [f"0TR000{n}" for n in (23, 24, 25, 26, 27, 28, 30, 20, 34)] + ["0TR00104"]
+_ABOVE: Final = ["0FU00016", "0FU00017", "0SW00015", "0SW00012", "0BR00001"]
+_GONE: Final = "B0TR00104"
+_PLANS: Final = [derive("a plan of the stories", n) for n in range(3)]
+_TO: Final = Switching("TIE", "A0SW00015"), Switching("A0SW00015", "TIE")
+_ACTIONS: Final = ["merge", "split", "move", "confirm", "relate", "accept_plan", "decline_plan", "place"]
+_FLAVOURS: Final = ["", "", "", "", "", "hazard", "only_mine", "life_support", "important", "suspended", "unconfirmed"]
+_WEIGHTS: Final = {
+    "somebody_reports": 6.0,
+    "power_is_back": 2.5,
+    "a_crew_speaks": 1.5,
+    "a_dispatcher_acts": 1.5,
+    "a_dispatcher_takes_something_back": 0.6,
+    "a_plan_is_entered_or_changed": 0.5,
+    "a_plan_is_cancelled": 0.2,
+    "what_is_proposed_is_accepted": 0.4,
+    "a_meter_speaks": 0.6,
+    "it_comes_again": 0.3,
+    "the_process_ends": 0.8,
+    "another_process_takes_over": 0.4,
+    "the_network_is_switched": 0.3,
+    "a_network_is_imported": 0.08,
+    "customers_are_erased": 0.3,
+}
+_GAPS: Final = (0.1, 0.5, 1, 3, 10, 21, 45, 90, 200)
+_DAYS: Final = (1_500, 6_000, 25_000)
+_ERASED_AFTER: Final = timedelta(days=14)
+READ: Final = {"X-API-Key": DEVELOPMENT_KEYS["desk-dev"]}
+
+
+def story(seed: int) -> Story:
+    """Tell a story."""
+    dice = random.Random(seed)
+    places = [dice.choice("AAB") + one for one in dice.sample(_UNDER, dice.choice([2, 3, 5, 9]))]
+    devices = [*places, *(dice.choice("AAB") + one for one in dice.sample(_ABOVE, 2))]
+    if dice.random() < 0.4:
+        devices.append("")
+    acts = {act: weight * dice.choice([0, 1, 1, 2]) for act, weight in _WEIGHTS.items()} | {"somebody_reports": 6.0}
+    large, slow = dice.random() < 0.4, dice.random() * 0.6
+    steps: Story = [Step(0, "it_begins", {"cached": dice.choice([1, 10])})]
+    for _ in range(dice.randint(6, 45)):
+        gap = dice.choice(_GAPS) if dice.random() < slow else 0.0
+        if dice.random() < 0.02:
+            gap = dice.choice(_DAYS)
+        act = dice.choices(list(acts), list(acts.values()))[0]
+        if act == "customers_are_erased" and dice.random() < 0.6:
+            gap = _DAYS[-1]
+        drawn = {
+            "device": dice.choice(devices),
+            "account": dice.choice([None, None, "A1", "A2", "A3"]),
+            "made": dice.choice([0, 0, 0, 3, 25, 40]),
+            "flavour": dice.choice(_FLAVOURS),
+            "stage": dice.choice([ProgressStage.ARRIVED, ProgressStage.RESTORED, *ProgressStage]),
+            "reading": dice.choice(list(Reading)),
+            "action": dice.choice(_ACTIONS),
+            "begins": dice.choice([-60, -10, -2, 30]),
+            "lasts": dice.choice([11, 60, 300]),
+            "dies": dice.random() < 0.2,
+            **{name: dice.randrange(1_000) for name in ("number", "first", "second")},
+        }
+        wanted = inspect.signature(getattr(Hotline, act)).parameters
+        told = {name: value for name, value in drawn.items() if name in wanted}
+        steps.append(Step(gap, act, told))
+        if dice.random() < (0.15 if large else 0.6):
+            steps.append(Step(0, "what_came_is_decided", {"dies": dice.random() < 0.1}))
+    return steps
+
+
+class Hotline(Processes):
+    """What goes on in two substations, and what becomes of the processes."""
+
+    def __init__(self, pool: Pool, ground: Ground, dsn: str, client: httpx.AsyncClient) -> None:
+        super().__init__(pool, ground, dsn, client)
+        self.homes: dict[UUID, str] = {}
+        self.switched = False
+        self.changed_network = False
+
+    async def somebody_reports(self, device: str, account: str | None, made: float, flavour: str, number: int) -> None:
+        area = self.twin.area_of(device) or (AWAY if device.startswith("B") else HOME)
+        place: str | None = device or None
+        said: dict[str, Any] = {"account": account, "arrives": self.minute, "only_mine": flavour == "only_mine"}
+        if number % 10 == 0:
+            area, place, said["lat"], said["lon"] = AREAS[2], "cell:89318d9a543ffff", 31.0, 118.0
+        elif number % 10 == 1:
+            said["address"] = f"黄河中路{number}号"
+        said |= {"suspended": flavour == "suspended", "unconfirmed": flavour == "unconfirmed"}
+        if flavour == "hazard":
+            said["hazards"] = ("fire",)
+        if flavour in {"life_support", "important"}:
+            said["customer_class"] = CustomerClass(flavour)
+        message = a_report(area, place, self.n(), self.minute - made, **said)
+        if number % 3:
+            to = Recipient(channel=Channel.SMS, address=f"1380000{number:04}")
+            message = message.model_copy(update={"recipient": to, "language": "zh"})
+        self.reports.append(message.report_id)
+        self.waiting.append(message)
+
+    async def power_is_back(self, device: str, account: str | None, made: float) -> None:
+        homes = [one for one, state in self.twin.states.items() if state.by_device.get(device) is not None]
+        area = homes[0] if homes else self.twin.area_of(device)
+        if area is not None:
+            self.waiting.append(
+                PowerRestored(
+                    area=area,
+                    restoration_id=derive("test restoration", self.n()),
+                    device=device,
+                    account_id=account,
+                    restored_at=minute(self.minute - made),
+                    received_at=self.now,
+                )
+            )
+
+    async def a_crew_speaks(self, number: int, stage: ProgressStage, made: float, first: int) -> None:
+        orders = list(self.twin.orders.values())
+        if orders:
+            order = orders[number % len(orders)]
+            key, etr = derive("test progress", self.n()), minute(self.minute + 90) if first % 3 == 0 else None
+            self.waiting.append(self.twin.of_crew(key, order, stage, minute(self.minute - made), etr, self.now))
+
+    async def _command(self, area: str, action: str, *, through_the_door: bool = True, **told: Any) -> None:
+        command = OutageCommanded(
+            area=area,
+            command_id=derive("test command", self.n()),
+            action=CommandAction(action),
+            author="dispatcher Li",
+            reason="seen",
+            accepted_at=self.now,
+            **told,
+        )
+        if through_the_door:
+            async with self.pool.acquire() as connection:
+                if not await commands.give(connection, command):
+                    return  # another about the same is undecided
+        self.waiting.append(command)
+
+    async def a_dispatcher_acts(self, action: str, first: int, second: int, device: str, number: int) -> None:
+        states = [one for one in self.twin.states.values() if one.incidents or one.waiting]
+        if not states:
+            return
+        state = states[number % len(states)]
+        incidents, reports, waiting = list(state.incidents), list(state.members), list(state.waiting)
+        told: dict[str, Any] = {}
+        if action in {"merge", "relate", "split", "confirm", "accept_plan", "decline_plan"}:
+            if not incidents:
+                return
+            told["incident_id"] = incidents[first % len(incidents)]
+        if action in {"merge", "relate", "move"} and incidents:
+            told["target_id"] = incidents[second % len(incidents)]
+        if action == "split":
+            inside = list(state.incidents[told["incident_id"]].reports)
+            told["reports"] = tuple(inside[: 1 + second % len(inside)])
+        if action == "move":
+            if not reports:
+                return
+            told["reports"] = tuple({reports[first % len(reports)], reports[second % len(reports)]})
+        if action == "place":
+            if not waiting:
+                return
+            told["reports"] = (waiting[first % len(waiting)],)
+        if action in {"accept_plan", "decline_plan"}:
+            told["planned_id"] = _PLANS[second % len(_PLANS)]
+            if self._long_over(state, told["planned_id"]):
+                return
+        if action in {"split", "confirm", "place"} and device:
+            told["device"] = device
+        await self._command(state.area, action, through_the_door=number % 4 > 0, **told)
+
+    async def a_dispatcher_takes_something_back(self, number: int) -> None:
+        known = [(area, key) for area, state in self.twin.states.items() for key in state.commands]
+        if known:
+            area, key = known[number % len(known)]
+            await self._command(area, "undo", undoes=key)
+
+    async def a_plan_is_entered_or_changed(self, number: int, device: str, begins: float, lasts: float) -> None:
+        key = _PLANS[number % len(_PLANS)]
+        area = self.twin.area_of(device)
+        if area is None or self.homes.setdefault(key, area) != area:
+            return  # the door refuses it
+        if not self._long_over(self.twin.state(area), key):
+            times = {"starts_at": minute(self.minute + begins), "ends_at": minute(self.minute + begins + lasts)}
+            await self._command(area, "plan", planned_id=key, device=device, **times)
+
+    async def a_plan_is_cancelled(self, number: int) -> None:
+        key = _PLANS[number % len(_PLANS)]
+        for area, state in list(self.twin.states.items()):
+            if key in state.planned.known and not self._long_over(state, key):
+                await self._command(area, "cancel_plan", planned_id=key)
+
+    def _long_over(self, state: AreaState, planned: UUID) -> bool:
+        """Forgotten a day after it ended: by a process that starts at once, by others as the next outage ends."""
+        known = state.planned.known.get(planned)
+        if known is None:
+            return False
+        return known.ends_at < max(self.now, state.latest or self.now) - self.twin.rules.restored_memory
+
+    async def what_is_proposed_is_accepted(self, first: int) -> None:
+        states = self.twin.states.values()
+        known = [(state.area, one, proposed_plan(state, one)) for state in states for one in state.incidents.values()]
+        proposed = [
+            (area, one.incident_id, plan.planned_id)
+            for area, one, plan in known
+            if plan is not None and not self._long_over(self.twin.states[area], plan.planned_id)
+        ]
+        if proposed:
+            area, incident, planned = proposed[first % len(proposed)]
+            await self._command(area, "accept_plan", incident_id=incident, planned_id=planned)
+
+    async def a_meter_speaks(self, reading: Reading, device: str, account: str | None, made: float) -> None:
+        if (area := self.twin.area_of(device)) is not None:
+            self.waiting.append(
+                TelemetryReceived(
+                    area=area,
+                    source="head-end",
+                    source_event_id=self.n(),
+                    reading=reading,
+                    device=device,
+                    account_id=account,
+                    at=minute(self.minute - made),
+                    received_at=self.now,
+                )
+            )
+
+    async def it_comes_again(self, number: int) -> None:
+        if self.said:
+            self.waiting.append(self.said[number % len(self.said)])
+
+    # --- what becomes of the processes, the network and the data ---
+
+    async def the_process_ends(self, number: int) -> None:
+        process = self.processes[number % 2]
+        process.starts()
+        for at in list(process.owns):
+            await process.claims(at)
+
+    async def another_process_takes_over(self, number: int, dies: bool) -> None:
+        at = (OUTAGE_INPUT.name, number % 3)
+        before, after = sorted(self.processes, key=lambda one: at not in one.owns)
+        await after.claims(at)
+        if dies:  # it does not know yet
+            area = AREAS[number % 3]
+            record = self._read(a_report(area, None, f"lost {self.n()}", self.minute), before.owns[at])
+            try:
+                await before.transactor.run([record], {at: before.owns[at]}, self.now)
+            except FencedError:
+                before.starts()
+            else:
+                raise AssertionError("two processes own a partition")
+        del before.owns[at]
+        before.handler.forget([at])
+
+    async def the_network_is_switched(self, number: int) -> None:
+        del number
+        await self.what_came_is_decided(dies=False)
+        connection = await asyncpg.connect(self.dsn)
+        await switch_network(connection, [_TO[self.switched]], author="test", reason="")
+        await connection.close()
+        self.switched = not self.switched
+        await self._other_network()
+
+    async def a_network_is_imported(self, number: int) -> None:
+        await self.what_came_is_decided(dies=False)
+        rows = [row for row in BEFORE.values() if row.id != _GONE or number % 2]
+        rows.append(BEFORE[_GONE]._replace(id=f"B0TR9{number:04}"))
+        await import_rows(self.dsn, rows)
+        self.switched, self.changed_network = False, True
+        await self._other_network()
+
+    async def _other_network(self) -> None:
+        await self.ground.look_at_network(self.pool)
+        async with self.pool.acquire() as connection:
+            self.twin.under(await load_trees(connection))
+        await tell_moved(self.pool, self.processes[0].outbox, str(self.ground.network), self.now, set())
+        self.waiting += await self._published()
+
+    async def customers_are_erased(self, number: int) -> None:
+        """Those of whom nothing is needed, however many."""
+        before = self.now - _ERASED_AFTER
+        figures = await self._figures()
+        async with self.pool.acquire() as connection:
+            live = await erasing.live(connection, self.reports, before)
+            free = [one for one in self.reports if one not in live and one.int % 3 != number % 3]
+            free = [
+                one for one in free if await connection.fetchval("SELECT true FROM report WHERE report_id = $1", one)
+            ]
+            await erasing.erase(connection, free, before)
+        assert await self._figures() == figures, "figures stay"
+        for state in self.twin.states.values():  # who closed its ticket was the person it waited for
+            for one in free:
+                state.waiting.pop(one, None)
+        for process in self.processes:
+            process.starts()
+
+
+@contextmanager
+def over(dsn: str, folder: Path) -> Iterator[Live]:
+    """Live stories over an empty database."""
+    levels = folder / "levels.yaml"
+    levels.write_text("version: 1\nusual: town\nzones: {town: {arrive_minutes: 45, restore_hours: 2}}\n")
+    with asyncio.Runner() as runner:
+        runner.run(migrate(dsn, "dedup", SCHEMA))
+        runner.run(migrate(dsn, "grid", GRID_SCHEMA, kernel=False))
+        runner.run(import_rows(dsn, BEFORE.values()))
+        pool = runner.run(open_pool(dsn, schema="dedup", size=3))
+        ground = Ground(RULES, levels)
+        through = doors(Room(pool, ground, RULES), READ)
+        client = runner.run(through.__aenter__())
+
+        async def lived(steps: Story) -> None:
+            told = Hotline(pool, ground, dsn, client)
+            try:
+                for step in steps:
+                    if step.minutes > 3:
+                        await told.what_came_is_decided(dies=False)
+                    told.minute += step.minutes
+                    act: Callable[..., Any] = getattr(told, step.act)
+                    await act(**step.told)
+                await told.ends()
+            finally:
+                if told.changed_network:
+                    await import_rows(dsn, BEFORE.values())
+                elif told.switched:
+                    connection = await asyncpg.connect(dsn)
+                    await switch_network(connection, [_TO[1]], author="test", reason="")
+                    await connection.close()
+
+        try:
+            yield lambda steps: runner.run(lived(steps))
+        finally:
+            runner.run(through.__aexit__(None, None, None))
+            runner.run(pool.close())
+
+
+@contextmanager
+def stage() -> Iterator[Live]:
+    """A Postgres of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="gridline-stories-"))
+    folder.chmod(0o711)
+    server = PostgresServer(folder / "postgres", port=free_port(), log=folder / "postgres.log")
+    server.start()
+    try:
+        with over(server.dsn("postgres"), folder) as live:
+            yield live
+    finally:
+        server.stop()
+        server.remove_data()
+        shutil.rmtree(folder, ignore_errors=True)
