@@ -31,20 +31,25 @@ from services.runtime.watched import watched_file
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastapi import APIRouter
+    from fastapi import APIRouter, FastAPI
 
     from services.runtime.postgres import Pool
 
 
 def documents() -> dict[str, dict[str, Any]]:
     """Return the document of each service by its name."""
-    return {service: _document(service, doors()) for service, doors in _DOORS.items()}
+    return {service: app.openapi() for service, app in applications().items()}
 
 
-def _document(service: str, doors: APIRouter) -> dict[str, Any]:
+def applications() -> dict[str, FastAPI]:
+    """Return each service's application with all its endpoints, to be looked at, not served."""
+    return {service: _application(service, doors()) for service, doors in _DOORS.items()}
+
+
+def _application(service: str, doors: APIRouter) -> FastAPI:
     app = make_app(service, ready=_unasked)
     app.include_router(doors)
-    return app.openapi()
+    return app
 
 
 async def _unasked() -> list[str]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from services.intake.channels.conversation import Talk
 from services.intake.doors import app, events, form, phone, sms, web, wechat
 from services.intake.doors.front import Front
-from services.runtime.http import BytesRoute
+from services.runtime.doors import BytesRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable

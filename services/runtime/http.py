@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +10,6 @@ import orjson
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
@@ -19,14 +17,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from services.contracts.unfit import why
-from services.runtime.bodies import bounded
 from services.runtime.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from fastapi import FastAPI
-    from starlette.types import Receive, Scope, Send
 
 PROBLEM_JSON: Final = "application/problem+json"
 _PROBLEM: Final = "#/components/schemas/ProblemDetails"
@@ -38,7 +34,7 @@ _NO_DOOR: Final = {
     HTTPStatus.METHOD_NOT_ALLOWED.phrase: "method not allowed here; Allow lists those that are",
 }
 """What Starlette says where no endpoint matches, and what says more."""
-_HEAD: Final = "gridline.head"
+HEAD: Final = "gridline.head"
 """In a request's scope: it came as HEAD and is answered as GET."""
 _log = structlog.get_logger()
 
@@ -135,7 +131,7 @@ def make_app(name: str, *, ready: Callable[[], Awaitable[list[str]]]) -> FastAPI
 
     app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's manual says to extend it
     for kind in (Problem, RequestValidationError, HTTPException, UnavailableError, Exception):
-        app.add_exception_handler(kind, _on_error)
+        app.add_exception_handler(kind, on_error)
     return app
 
 
@@ -164,10 +160,11 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-async def _on_error(request: Request, error: Exception) -> Response:
+async def on_error(request: Request, error: Exception) -> Response:
+    """Answer an exception; where the method was wrong, name those that are right."""
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = {*(error.headers or {}).get("Allow", "").split(", "), *_methods(request)}
-        if "GET" in allowed and not request.scope.get(_HEAD):
+        if "GET" in allowed and not request.scope.get(HEAD):
             allowed.add("HEAD")
         error = HTTPException(error.status_code, error.detail, {"Allow": ", ".join(sorted(allowed))})
     return answer_to(error)
@@ -182,9 +179,9 @@ def _methods(request: Request) -> set[str]:
     return found
 
 
-def refuse_head(request: Request) -> None:
+async def refuse_head(request: Request) -> None:
     """Refuse HEAD: for a door that GET alone opens, such as a stream, which begins something and has no end."""
-    if request.scope.get(_HEAD):
+    if request.scope.get(HEAD):
         raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET"})
 
 
@@ -248,64 +245,3 @@ class JsonBytes(Response):
             super().init_headers(headers)
         else:
             self.raw_headers = [(b"content-length", b"%d" % len(self.body)), (b"content-type", b"application/json")]
-
-
-class BytesRoute(APIRoute):
-    """A route whose endpoint takes the request and returns the response itself.
-
-    FastAPI would solve an endpoint's parameters and serialise its result; ours has none of either, and the saving
-    is a good part of a request. The OpenAPI document still has the route.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the endpoint itself."""
-        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return handler
-
-
-class Doors:
-    """The application, with its ``BytesRoute`` doors looked up by method and path instead of searched for.
-
-    FastAPI's way to an endpoint (five middlewares, the routes asked one by one, twice) took a quarter of a request that
-    is accepted. A door whose path has parameters, and everything else, still goes that way.
-
-    A slash at a path's end is passed over. FastAPI would send the sender to the path without it, over http: it does not
-    know of the proxy that speaks https.
-
-    HEAD is answered as GET is, and the server leaves the body out (RFC 9110, 9.3.2). A ``BytesRoute`` bounds the body
-    that it reads; all others are bounded here.
-    """
-
-    def __init__(self, app: FastAPI, routers: Iterable[APIRouter]) -> None:
-        """Add the routers to the application."""
-        self._app = app
-        self._direct: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = {}
-        self._reading: list[BytesRoute] = []
-        app.state.doors = []
-        for router in routers:
-            app.include_router(router)
-            app.state.doors += [route for route in router.routes if isinstance(route, APIRoute)]
-            for route in router.routes:
-                if isinstance(route, BytesRoute):
-                    if route.param_convertors:
-                        self._reading.append(route)
-                    else:
-                        self._direct |= {(method, route.path): route.endpoint for method in route.methods or ()}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "http" and scope["path"].endswith("/"):
-            scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
-        if scope["type"] == "http" and scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET", _HEAD: True}
-        found = self._direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        if found is None:
-            by_itself = any(route.matches(scope)[0] is Match.FULL for route in self._reading)
-            with nullcontext(receive) if by_itself else bounded(scope, receive) as limited:
-                await self._app(scope, limited, send)
-            return
-        try:
-            response = await found(Request(scope, receive))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered and, if it is a bug, logged
-            response = answer_to(error)
-        await response(scope, receive, send)

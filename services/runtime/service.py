@@ -26,8 +26,9 @@ from services.runtime.batch import Transactor
 from services.runtime.brokers_time import BrokersTime
 from services.runtime.collecting import Collector
 from services.runtime.consumer import Consumer
+from services.runtime.doors import Doors
 from services.runtime.errors import HaltError, StuckError, UnavailableError
-from services.runtime.http import Doors, later, make_app
+from services.runtime.http import later, make_app
 from services.runtime.http_server import Server
 from services.runtime.migration import migrate
 from services.runtime.open_files import ENOUGH, allow_as_many_as_may_be

@@ -173,7 +173,9 @@ def hand_of(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) -> A
     """Return the dependency of a dispatcher's door."""
     dispatcher = Depends(let_in(keys, Scope.DISPATCHER))
 
-    def hand(response: Response, holder: Holder[Scope] = dispatcher, traceparent: Trace = None, wait: Wait = 5) -> Hand:
+    async def hand(
+        response: Response, holder: Holder[Scope] = dispatcher, traceparent: Trace = None, wait: Wait = 5
+    ) -> Hand:
         return Hand(pool, outbox, holder, response, traceparent, wait)
 
     return Depends(hand)

@@ -4,7 +4,7 @@ Decided here: what each action must say. Never here: whether it is allowed now.
 """
 # No `from __future__ import annotations`: the doors are made in a loop, and FastAPI reads the types of each.
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Response
@@ -182,7 +182,7 @@ def act_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     return router
 
 
-def _door(desk: Desk, did: Did, body: type[Said], check: Callable[..., Holder[Scope]]) -> Callable[..., Any]:
+def _door(desk: Desk, did: Did, body: type[Said], check: Callable[..., Awaitable[Holder[Scope]]]) -> Callable[..., Any]:
     async def act(
         key: str,
         said: body,  # type: ignore[valid-type]

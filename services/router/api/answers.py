@@ -26,7 +26,7 @@ _LONGEST_AUTHOR: Final = 200
 """Characters of a name."""
 
 
-def seen_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
+async def seen_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
     """Read ``If-Match``: the version of the ticket the caller saw, as the ``ETag`` gave it."""
     if if_match is None or if_match.strip() == "*":
         return None

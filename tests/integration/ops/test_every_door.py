@@ -28,7 +28,8 @@ from services.notify.api import make_router as notify_doors
 from services.router.api import make_router as router_doors
 from services.router.tree.keys import Scope as RouterScope
 from services.runtime import clock
-from services.runtime.http import Doors, make_app
+from services.runtime.doors import Doors
+from services.runtime.http import make_app
 from services.runtime.keys import Holder, KeyRing
 from tests.integration.ops.hotline import Hotline, hotline
 from tests.unit.router.making import contact

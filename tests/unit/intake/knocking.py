@@ -23,7 +23,8 @@ from services.intake.security import DEVELOPMENT_KEYS
 from services.intake.settings import IntakeSettings
 from services.intake.yaml_file import load_phrases
 from services.runtime import clock
-from services.runtime.http import Doors, make_app
+from services.runtime.doors import Doors
+from services.runtime.http import make_app
 from services.runtime.producer import Producer, refuse_oversize
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from services.intake.channels.source import Sources
 from services.intake.settings import IntakeSettings
 from services.intake.yaml_file import load_phrases
 from services.runtime import clock
-from services.runtime.http import Doors, make_app
+from services.runtime.doors import Doors
+from services.runtime.http import make_app
 from services.runtime.producer import Producer
 
 if TYPE_CHECKING:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import TYPE_CHECKING, Annotated
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
 
+from services.runtime.doors import BytesRoute, Doors
 from services.runtime.errors import UnavailableError
-from services.runtime.http import BytesRoute, Doors, Problem, make_app, refuse_head
+from services.runtime.http import Problem, make_app, refuse_head
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import Message
 
 ERRORS = {
     "problem": Problem(422, "a field", errors=[{"field": "x", "reason": "y"}], headers={"Retry-After": "9"}),
@@ -26,6 +35,50 @@ async def endpoint(request: Request) -> Response:
     return Response(asked, 202)
 
 
+class Said(BaseModel):
+    word: str
+
+
+async def with_parameters(key: str, part: str, said: Said, times: Annotated[int, Query(le=9)] = 1) -> list[str]:
+    if said.word in ERRORS:
+        raise ERRORS[said.word]
+    return [key, part, *[said.word] * times]
+
+
+async def breaks_off() -> StreamingResponse:
+    async def halves() -> AsyncIterator[bytes]:
+        yield b"one half"
+        raise ERRORS["bug"]
+
+    return StreamingResponse(halves())
+
+
+def nested() -> APIRouter:
+    """Routers within routers, as the services have them."""
+    outer, one, other = APIRouter(prefix="/v1"), APIRouter(), APIRouter(prefix="/more")
+    one.add_api_route("/nested/{key}/{part}", with_parameters, methods=["POST"], status_code=201)
+    one.add_api_route("/nested/{key}", with_key, methods=["GET"])
+    one.add_api_route("/nested/all", everything, methods=["PUT"])
+    other.add_api_route("/{key}", with_key, methods=["PATCH"])
+    other.add_api_route("/to/{path:path}", with_path, methods=["GET"])
+    outer.include_router(one)
+    outer.include_router(other)
+    outer.add_api_route("/breaks", breaks_off, methods=["GET"])
+    return outer
+
+
+async def with_key(key: str) -> str:
+    return key
+
+
+async def with_path(path: str) -> str:
+    return path
+
+
+async def everything() -> str:
+    return "all"
+
+
 def application(*, direct: bool) -> httpx.AsyncClient:
     async def ready() -> list[str]:
         return []
@@ -39,7 +92,7 @@ def application(*, direct: bool) -> httpx.AsyncClient:
     live = APIRouter(prefix="/v1")
     live.add_api_route("/live", ready, methods=["GET"], dependencies=[Depends(refuse_head)])
     app = make_app("test", ready=ready)
-    doors = Doors(app, [router, live])
+    doors = Doors(app, [router, live, nested()])
     transport = httpx.ASGITransport(doors if direct else app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://test")
 
@@ -53,6 +106,63 @@ def said(response: httpx.Response) -> tuple[int, str, dict[str, str]]:
 async def test_both_ways_to_a_door_give_one_answer(path: str, body: str):
     async with application(direct=True) as direct, application(direct=False) as searched:
         assert said(await direct.post(path, content=body)) == said(await searched.post(path, content=body))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/nested/a%20b/c?times=2", {"word": "said"}),
+        ("POST", "/v1/nested/a/b?times=2", {"word": 7}),
+        ("POST", "/v1/nested/a/b?times=10", {"word": "said"}),
+        ("POST", "/v1/nested/a%2Fb/c", {"word": "said"}),
+        ("POST", "/v1/nested//c", {"word": "said"}),
+        *(("POST", "/v1/nested/a/b", {"word": word}) for word in ERRORS),
+        ("GET", "/v1/nested/all", None),
+        ("PUT", "/v1/nested/all", None),
+        ("GET", "/v1/nested/{key}", None),
+        ("PATCH", "/v1/more/x", None),
+        ("GET", "/v1/more/to/a/b/c", None),
+        ("GET", "/v1/nested/x/y", None),
+        ("GET", "/v1//nested/x", None),
+        ("GET", "/healthz", None),
+    ],
+)
+async def test_a_door_with_parameters_is_the_same_either_way(method: str, path: str, body: dict[str, str] | None):
+    async with application(direct=True) as direct, application(direct=False) as searched:
+        asked = [await way.request(method, path, json=body) for way in (direct, searched)]
+    assert said(asked[0]) == said(asked[1])
+
+
+async def test_an_answer_that_breaks_off_is_not_answered_twice():
+    async def ready() -> list[str]:
+        return []
+
+    doors, sent = Doors(make_app("test", ready=ready), [nested()]), list[str]()
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    scope = {"type": "http", "method": "GET", "path": "/v1/breaks", "query_string": b"", "headers": []}
+    with pytest.raises(RuntimeError):
+        await doors(scope, receive, send)
+    assert sent == ["http.response.start", "http.response.body"]
+
+
+async def test_a_door_is_reached_without_asking_the_others(monkeypatch: pytest.MonkeyPatch):
+    """FastAPI asks one after the other: with the router's sixty, that took longer than what was asked."""
+
+    async def searched(*_: object) -> None:
+        raise AssertionError("it was searched for")
+
+    async with application(direct=True) as client:
+        monkeypatch.setattr(FastAPI, "__call__", searched)
+        assert (await client.post("/v1/nested/a/b", json={"word": "c"})).json() == ["a", "b", "c"]
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/v1/more/to/a")).status_code == 500, "a path of any length is searched for"
 
 
 @pytest.mark.parametrize("path", ["/v1/fixed/", "/v1/with/x/", "/v1/fixed//"])
@@ -70,7 +180,15 @@ async def test_only_the_methods_of_a_door_are_its_own():
         assert (await client.get("/healthz")).status_code == 200
 
 
-@pytest.mark.parametrize(("path", "methods"), [("/v1/fixed", "POST"), ("/v1/with/x", "DELETE, POST, PUT")])
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/fixed", "POST"),
+        ("/v1/with/x", "DELETE, POST, PUT"),
+        ("/v1/nested/all", "GET, HEAD, PUT"),
+        ("/v1/nested/x", "GET, HEAD"),
+    ],
+)
 async def test_a_wrong_method_is_told_all_that_are_right_in_whichever_route_they_are(path: str, methods: str):
     async with application(direct=True) as client:
         answer = await client.patch(path)

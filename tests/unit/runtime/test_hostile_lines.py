@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from services.runtime import bodies, http_protocol
 from services.runtime.bodies import MAX_BODY_BYTES
-from services.runtime.http import Doors, make_app
+from services.runtime.doors import Doors
+from services.runtime.http import make_app
 from tests.unit.runtime.test_http_protocol import connected
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import uvicorn
 
 from services.runtime import http_protocol
 from services.runtime.bodies import Unfinished
-from services.runtime.http import Doors, make_app
+from services.runtime.doors import Doors
+from services.runtime.http import make_app
 from services.runtime.http_protocol import MAX_HEAD_BYTES, HttpProtocol
 
 if TYPE_CHECKING:
