@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from services.contracts.values import Channel
 from services.notify import metrics, pending
-from services.notify.domain.notice import Quiet, without_etr
-from services.notify.pace import Pace, Rest
+from services.notify.domain.notice import Quiet, Turn, without_etr
+from services.notify.pace import Pace, Rest, Trouble
 from services.notify.pending import Attempt, Outcome
 from services.notify.senders import Delivered, Letter, Refused, Retry
 from services.runtime import clock
@@ -29,11 +30,10 @@ from services.runtime.errors import UnavailableError
 from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from uuid import UUID
 
-    from services.contracts.values import Channel
-    from services.notify.pending import Became, Claimed
+    from services.notify.pending import Became, Claimed, Waiting
     from services.notify.senders import Answer, Sender
     from services.notify.wording import Wording
     from services.runtime.postgres import Pool
@@ -114,13 +114,20 @@ class Delivery:
             with suppress(UnavailableError), translated():
                 await self.recover()
                 _observe(await pending.drop_unlinked(self._pool))
-                waiting = await pending.backlog(self._pool)
                 metrics.HELD.set(await pending.held(self._pool))
-                metrics.PENDING.set(sum(count for count, _ in waiting.values()))
-                metrics.OLDEST.set(max(oldest for _, oldest in waiting.values()))
-                for turn, (_, oldest) in waiting.items():
-                    metrics.WAITING.labels(turn.name.lower()).set(oldest)
+                self._show(await pending.backlog(self._pool))
             await asyncio.sleep(_WATCH_SECONDS)
+
+    def _show(self, waiting: Sequence[Waiting]) -> None:
+        metrics.PENDING.set(sum(one.count for one in waiting))
+        for channel in Channel:
+            oldest = max((one.oldest_s for one in waiting if one.channel is channel), default=0.0)
+            metrics.OLDEST.labels(channel).set(oldest)
+        for turn in Turn:
+            oldest = max((one.oldest_s for one in waiting if one.turn is turn), default=0.0)
+            metrics.WAITING.labels(turn.name.lower()).set(oldest)
+        for lane in self._lanes:
+            lane.show({one.channel for one in waiting})
 
     async def recover(self) -> list[Became]:
         """Settle attempts whose claim has ended without an outcome."""
@@ -146,6 +153,7 @@ class Lane:
         self._how = how
         self._pace = Pace(how.per_second)
         self._rest = Rest()
+        self._trouble = Trouble()
         self._claim_s = how.call_s + _CLAIM_MARGIN_SECONDS
         self._woken = asyncio.Event()
         self._calls: set[asyncio.Task[Attempt]] = set()
@@ -154,6 +162,12 @@ class Lane:
     def wake(self) -> None:
         """Something has changed: look again."""
         self._woken.set()
+
+    def show(self, waiting: Collection[Channel]) -> None:
+        """Keep the gauge of a receiver that fails; ``waiting`` are the channels of which notices wait."""
+        someone = any(channel in waiting for channel in self._channels)
+        lasts = self._trouble.lasts(clock.monotonic()) if someone else 0.0
+        metrics.FAILING.labels(self.sender.name).set(lasts)
 
     async def run(self) -> None:
         """Send for ever."""
@@ -250,7 +264,8 @@ class Lane:
         return self._came(one, unsent, answer)
 
     def _came(self, one: Claimed, unsent: Attempt, answer: Answer) -> Attempt:
-        """Return what came of an attempt; note whether the receiver asks for a wait."""
+        """Return what came of an attempt; note whether the receiver asks for a wait, and whether it takes anything."""
+        self._note(answer)
         match answer:
             case Delivered(delivery_id):
                 self._rest.taken()
@@ -263,6 +278,13 @@ class Lane:
                     self._rest.asked(min(asked, _LONGEST_ASKED_SECONDS), clock.monotonic())
                 delay = self._how.wait(one.notice_id, one.attempt, asked)
                 return replace(unsent, reason=reason, delay_s=delay, doubtful=doubtful)
+
+    def _note(self, answer: Answer) -> None:
+        if isinstance(answer, Retry):
+            if reasons := self._trouble.failed(answer.reason, clock.monotonic()):
+                _log.warning("receiver_fails", sender=self.sender.name, attempts=reasons.total(), reasons=dict(reasons))
+        elif (seconds := self._trouble.answered(clock.monotonic())) is not None:
+            _log.warning("receiver_answers_again", sender=self.sender.name, seconds=round(seconds))
 
     def _write(self, one: Claimed) -> Letter:
         rendered = self._templates().render(

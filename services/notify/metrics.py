@@ -34,7 +34,14 @@ SECONDS: Final = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600),
 )
 PENDING: Final = Gauge("gridline_notify_pending", "Notices made and not settled, of all instances together")
-OLDEST: Final = Gauge("gridline_notify_oldest_pending_seconds", "Age of the oldest of them; 0 if none")
+OLDEST: Final = Gauge(
+    "gridline_notify_oldest_pending_seconds", "Age of the oldest of them by channel; 0 if none", ("channel",)
+)
+FAILING: Final = Gauge(
+    "gridline_notify_receiver_failing_seconds",
+    "For how long every attempt of a sender has failed, or none was allowed; 0 while it takes notices or none waits",
+    ("sender",),
+)
 HELD: Final = Gauge("gridline_notify_held", "Notices that wait for the end of the quiet hours; not among the pending")
 WAITING: Final = Gauge(
     "gridline_notify_waiting_seconds",

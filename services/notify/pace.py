@@ -1,12 +1,16 @@
 """How fast one sender sends: spread evenly over a second, and not at all while its receiver asks for a wait.
 
+Beside it, since when its receiver takes nothing, and how often that is said.
+
 Pure. Never here: which notices (``pending`` gives the most urgent first), the clock.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
+_SAID_EVERY_S: Final = 60.0
 _IN_A_ROW: Final = 3
 """Fewer may be about their notices, of a gateway that limits each number and says it as if it were all."""
 
@@ -65,3 +69,34 @@ class Rest:
         if self._asked < _IN_A_ROW:
             return None
         return 0 if now < self._until else 1
+
+
+class Trouble:
+    """Since when every attempt has failed, and why; said at once, and then once a minute."""
+
+    def __init__(self) -> None:
+        """Begin with a receiver that has said nothing yet."""
+        self._since: float | None = None
+        self._say_at = float("-inf")
+        self._reasons: Counter[str] = Counter()
+
+    def failed(self, reason: str, now: float) -> Counter[str] | None:
+        """Note an attempt that failed, seconds on a clock that only goes on; return what is to be said of such now."""
+        if self._since is None:
+            self._since = now
+        self._reasons[reason] += 1
+        if now < self._say_at:
+            return None
+        self._say_at = now + _SAID_EVERY_S
+        said, self._reasons = self._reasons, Counter()
+        return said
+
+    def answered(self, now: float) -> float | None:
+        """Note an answer; return after how many seconds, if it is to be said that there is one again."""
+        lasted = self.lasts(now)
+        self._since = None
+        return lasted if lasted >= _SAID_EVERY_S else None
+
+    def lasts(self, now: float) -> float:
+        """Return for how many seconds every attempt has failed."""
+        return 0.0 if self._since is None else now - self._since

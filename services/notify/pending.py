@@ -115,8 +115,9 @@ FROM gone WHERE n.notice_id = gone.notice_id
 RETURNING n.notice_id, n.stage, n.channel, n.state, n.reason, extract(epoch FROM now() - n.caused_at)::float8 AS seconds
 """
 _BACKLOG: Final = """
-SELECT turn, count(*) AS n, extract(epoch FROM now() - min(coalesce(looked_at, made_at)))::float8 AS oldest_seconds
-FROM notice WHERE state IN ('pending', 'sending') AND held_until IS NULL GROUP BY turn
+SELECT channel, turn, count(*) AS count,
+       extract(epoch FROM now() - min(coalesce(looked_at, made_at)))::float8 AS oldest_s
+FROM notice WHERE state IN ('pending', 'sending') AND held_until IS NULL GROUP BY channel, turn
 """
 _HELD: Final = "SELECT count(*) FROM notice WHERE state = 'pending' AND held_until IS NOT NULL"
 
@@ -215,6 +216,16 @@ class Became:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many notices of a channel and turn are not settled yet, and the age of the oldest in seconds."""
+
+    channel: Channel
+    turn: Turn
+    count: int
+    oldest_s: float
+
+
 async def claim(pool: Pool, channels: Sequence[Channel], *, sender: str, most: int, claim_s: float) -> list[Claimed]:
     """Take due notices of these channels, and write that an attempt through ``sender`` begins.
 
@@ -266,10 +277,12 @@ async def drop_unlinked(pool: Pool) -> list[Became]:
     return [Became(**row) for row in await pool.fetch(_DROP_UNLINKED)]
 
 
-async def backlog(pool: Pool) -> dict[Turn, tuple[int, float]]:
-    """Return how many notices are not settled yet, and the age of the oldest in seconds, by whose turn it is."""
-    found = {Turn(row["turn"]): (row["n"], row["oldest_seconds"]) for row in await pool.fetch(_BACKLOG)}
-    return {turn: found.get(turn, (0, 0.0)) for turn in Turn}
+async def backlog(pool: Pool) -> list[Waiting]:
+    """Return what is not settled yet."""
+    return [
+        Waiting(Channel(row["channel"]), Turn(row["turn"]), row["count"], row["oldest_s"])
+        for row in await pool.fetch(_BACKLOG)
+    ]
 
 
 async def held(pool: Pool) -> int:

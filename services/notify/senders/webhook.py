@@ -19,21 +19,25 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal
 
-import httpx
 import orjson
 
 from services.notify.senders import Delivered, Refused, Retry
-from services.notify.senders.http import HttpSender
+from services.notify.senders.http import HttpSender, NoAnswerError, read_body
+from services.runtime import clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
+    import httpx
+
     from services.notify.senders import Answer, Letter
 
 _DRAIN_BYTES: Final = 16 * 1024
 _DRAIN_SECONDS: Final = 1.0
+_TO_BE_TOLD: Final = 0.9
+"""Share of the longest attempt after which no more is read: what is known of it would be lost with it."""
 _TYPE: Final = "gridline.notice.v1"
 # The receiver says that this notice is wrong. Every other answer may be the receiver's fault or the network's, or ours
 # and mended by an operator (401, 404, a redirect): then all notices fail alike and none must be given up for it.
@@ -83,35 +87,35 @@ class WebhookSender(HttpSender):
         Args:
             url: Where to post.
             keys: Signing keys, the newest first.
-            timeout_s: Longest wait between two packets; a quarter of it is the longest for a connection.
+            timeout_s: Longest attempt, and wait between two packets; a quarter of it is the longest for a connection.
             connections: Most connections at once.
             ca_file: CA certificate for https; the system's if absent.
         """
         super().__init__(url, timeout_s=timeout_s, connections=connections, ca_file=ca_file)
         self._url = url
+        self._longest_s = timeout_s * _TO_BE_TOLD
         self._keys = tuple(keys)
 
     async def send(self, letter: Letter, now: datetime) -> Answer:
         """Post once. Whatever is not a clear answer is a retry: the receiver drops repeats by webhook-id."""
+        began = clock.monotonic()
         body = payload(letter)
         webhook_id = str(letter.notice_id)
         timestamp = int(now.timestamp())
         headers = {
             "content-type": "application/json",
-            "user-agent": "gridline-notify",
             "webhook-id": webhook_id,
             "webhook-timestamp": str(timestamp),
             "webhook-signature": sign(self._keys, webhook_id, timestamp, body),
         }
+        answer: Answer | None = None
         try:
-            async with self._client.stream("POST", self._url, content=body, headers=headers) as response:
+            async with self._posted(self._url, body, headers) as response:
                 answer = _answer(response, webhook_id)
-                await _drain(response)
-                return answer
-        except httpx.TimeoutException:
-            return Retry("timeout")
-        except httpx.TransportError as error:
-            return Retry("no_connection" if isinstance(error, httpx.ConnectError) else "broken_connection")
+                await _drain(response, min(_DRAIN_SECONDS, self._longest_s - (clock.monotonic() - began)))
+        except NoAnswerError as error:
+            return answer or Retry(str(error))
+        return answer
 
 
 def _answer(response: httpx.Response, webhook_id: str) -> Answer:
@@ -136,15 +140,11 @@ def _retry_after(headers: httpx.Headers) -> float | None:
     return max(0.0, wait.total_seconds())
 
 
-async def _drain(response: httpx.Response) -> None:
+async def _drain(response: httpx.Response, seconds: float) -> None:
     """Read a short body so that the connection can be used again; a long or slow one costs the connection.
 
     The status has decided already, so nothing that happens here matters.
     """
-    with suppress(httpx.HTTPError, TimeoutError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            size = 0
-            async for chunk in response.aiter_raw():
-                size += len(chunk)
-                if size > _DRAIN_BYTES:
-                    return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await read_body(response, _DRAIN_BYTES)

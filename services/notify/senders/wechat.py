@@ -13,14 +13,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeGuard
 
-import httpx
 import orjson
 
 from services.notify.domain.notice import Template
 from services.notify.senders import Delivered, Refused, Retry
-from services.notify.senders.http import HttpSender
+from services.notify.senders.http import HttpSender, NoAnswerError, read_body
 from services.runtime import clock
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from services.notify.wechat_file import WechatAccount, WechatAccounts
 
 _LONGEST_ANSWER: Final = 64 * 1024
+_LONGEST_TOKEN: Final = 2048  # its documents ask for room for 512
+_LONGEST_MSGID: Final = 128
 _EARLY_SECONDS: Final = 300.0
 """A token is asked for again this long before it ends; the platform then gives the next one."""
 _SHORTEST_SECONDS: Final = 30.0
@@ -50,18 +52,6 @@ _THIS_NOTICE: Final = {
 }
 _WAIT_SECONDS: Final = {45009: 3600.0, 45011: 60.0}
 """What to wait for: the day's quota, the minute's."""
-
-
-class _BadAnswerError(Exception):
-    """The platform said something that is no answer of its documents, or nothing; the text is a word for it.
-
-    Attributes:
-        doubtful: Whether it may have done what it was asked all the same.
-    """
-
-    def __init__(self, word: str, *, doubtful: bool = True) -> None:
-        super().__init__(word)
-        self.doubtful = doubtful
 
 
 class _NoTokenError(Exception):
@@ -120,12 +110,12 @@ class WechatSender(HttpSender):
         try:
             token = await self._token(account)
             said = await self._post("/cgi-bin/message/template/send", body, token)
-            if said.get("errcode") in _TOKEN_IS_OLD:
+            if _code(said) in _TOKEN_IS_OLD:
                 token = await self._token(account, not_this=token)
                 said = await self._post("/cgi-bin/message/template/send", body, token)
         except _NoTokenError as error:
             return Retry(str(error), after_s=error.after_s)
-        except _BadAnswerError as error:
+        except NoAnswerError as error:
             return Retry(str(error), doubtful=error.doubtful)
         return _answer(said)
 
@@ -149,10 +139,10 @@ class WechatSender(HttpSender):
             asked = {"grant_type": "client_credential", "appid": account.appid, "secret": account.app_secret}
             try:
                 said = await self._post("/cgi-bin/stable_token", orjson.dumps({**asked, "force_refresh": False}))
-            except _BadAnswerError as error:
+            except NoAnswerError as error:
                 raise _NoTokenError(str(error)) from None
             token, seconds = said.get("access_token"), said.get("expires_in")
-            if not isinstance(token, str) or not token or not isinstance(seconds, int):
+            if not _is_token(token) or not isinstance(seconds, int):
                 raise _NoTokenError(_word("token", said), _wait(said))
             lasts = max(_SHORTEST_SECONDS, seconds - _EARLY_SECONDS)
             self._tokens[account.appid] = _Token(token, clock.monotonic() + lasts)
@@ -162,34 +152,21 @@ class WechatSender(HttpSender):
         """Return the platform's answer.
 
         Raises:
-            _BadAnswerError: there was none, or it is none.
+            NoAnswerError: there was none, or it is none.
         """
-        url, params = self._api + path, {} if token is None else {"access_token": token}
-        headers = {"content-type": "application/json", "user-agent": "gridline-notify"}
-        try:
-            async with self._client.stream("POST", url, content=body, params=params, headers=headers) as response:
-                if response.status_code != httpx.codes.OK:
-                    refused = response.is_client_error
-                    raise _BadAnswerError(f"http_{response.status_code}", doubtful=not refused)
-                text = b""
-                async for chunk in response.aiter_bytes():
-                    text += chunk
-                    if len(text) > _LONGEST_ANSWER:
-                        raise _BadAnswerError("too_long_an_answer")
-        except httpx.TimeoutException as error:
-            unsent = isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout))
-            raise _BadAnswerError("timeout", doubtful=not unsent) from None
-        except httpx.ConnectError:
-            raise _BadAnswerError("no_connection", doubtful=False) from None
-        except httpx.TransportError:
-            raise _BadAnswerError("broken_connection") from None
-        except httpx.DecodingError:
-            raise _BadAnswerError("no_answer_of_the_platform") from None
+        params = None if token is None else {"access_token": token}
+        async with self._posted(self._api + path, body, {"content-type": "application/json"}, params) as response:
+            if response.status_code != HTTPStatus.OK:
+                refused = response.is_client_error
+                raise NoAnswerError(f"http_{response.status_code}", doubtful=not refused)
+            text = await read_body(response, _LONGEST_ANSWER)
+        if text is None:
+            raise NoAnswerError("too_long_an_answer")
         with suppress(orjson.JSONDecodeError):
             said = orjson.loads(text)
             if isinstance(said, dict):
                 return said
-        raise _BadAnswerError("no_answer_of_the_platform")
+        raise NoAnswerError("no_answer_of_the_platform")
 
 
 def _body(accounts: WechatAccounts, account: WechatAccount, letter: Letter) -> bytes:
@@ -211,22 +188,35 @@ def _body(accounts: WechatAccounts, account: WechatAccount, letter: Letter) -> b
 
 
 def _answer(said: dict[str, Any]) -> Answer:
-    code = said.get("errcode")
+    code = _code(said)
     if code == 0:
-        msgid = said.get("msgid")
-        return Delivered(None if msgid is None else str(msgid)[:128])
-    if isinstance(code, int) and code in _THIS_NOTICE:
+        return Delivered(_delivery_id(said.get("msgid")))
+    if code in _THIS_NOTICE:
         return Refused(_THIS_NOTICE[code])
-    return Retry(_word("wechat", said), after_s=_wait(said), doubtful=not isinstance(code, int))
+    return Retry(_word("wechat", said), after_s=_wait(said), doubtful=code is None)
+
+
+def _code(said: dict[str, Any]) -> int | None:
+    """Return the platform's code; None where what it said has none, as no answer of its documents does."""
+    code = said.get("errcode")
+    return code if isinstance(code, int) and not isinstance(code, bool) else None
+
+
+def _delivery_id(msgid: object) -> str | None:
+    """Return its id of a message, in what a column of text can hold; None where it is none."""
+    word = str(msgid) if isinstance(msgid, (int, str)) else ""
+    return word if 0 < len(word) <= _LONGEST_MSGID and word.isascii() and word.isprintable() else None
+
+
+def _is_token(said: object) -> TypeGuard[str]:
+    return isinstance(said, str) and 0 < len(said) <= _LONGEST_TOKEN and said.isascii() and said.isprintable()
 
 
 def _wait(said: dict[str, Any]) -> float | None:
     """Return how long this answer asks us to wait."""
-    code = said.get("errcode")
-    return _WAIT_SECONDS.get(code) if isinstance(code, int) else None
+    return None if (code := _code(said)) is None else _WAIT_SECONDS.get(code)
 
 
 def _word(about: str, said: dict[str, Any]) -> str:
     """Return a word for log and metric: the code alone, as the platform's own text may repeat what was sent."""
-    code = said.get("errcode")
-    return f"{about}_{code}" if isinstance(code, int) else "no_answer_of_the_platform"
+    return "no_answer_of_the_platform" if (code := _code(said)) is None else f"{about}_{code}"

@@ -18,11 +18,13 @@ from services.notify.delivery import Delivery, Patience
 from services.notify.handler import NotifyHandler
 from services.notify.senders.webhook import WebhookSender
 from services.notify.wording import Wording, read_wording
+from services.runtime.cluster import apply_topics
 from services.runtime.handling import Received
 from services.runtime.migration import migrate
 from services.runtime.postgres import open_pool
 from services.runtime.watched import Watched, watched_file
 from tests.integration.notify.receiver import KEY, Receiver
+from tests.service_process import Service
 from tests.unit.notify.snapshots import NOW, Snapshots
 
 if TYPE_CHECKING:
@@ -106,8 +108,8 @@ class Deliveries:
     webhooks: list[WebhookSender] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
-    def webhook(self, url: str, *, timeout_s: float = 5.0) -> WebhookSender:
-        sender = WebhookSender(url, [KEY], timeout_s=timeout_s, connections=64)
+    def webhook(self, url: str, *, timeout_s: float = 5.0, ca_file: Path | None = None) -> WebhookSender:
+        sender = WebhookSender(url, [KEY], timeout_s=timeout_s, connections=64, ca_file=ca_file)
         self.webhooks.append(sender)
         return sender
 
@@ -172,3 +174,12 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest.fixture
 def report_1() -> UUID:
     return Snapshots.id(1)
+
+
+@pytest.fixture
+async def service(kafka_bootstrap: str, database_dsn: str, unique_name: str, tmp_path: Path) -> AsyncIterator[Service]:
+    """Notify as processes of its own, not started."""
+    made = Service("notify", kafka_bootstrap, database_dsn, f"{unique_name}.", tmp_path)
+    await apply_topics(made.settings(), partitions=2)
+    yield made
+    made.end()

@@ -1,4 +1,7 @@
-"""A gateway as its maker would write it: takes signed webhooks on a real socket, checks them, keeps count."""
+"""A gateway as its maker would write it: takes signed webhooks on a real socket, checks them, keeps count.
+
+``python -m tests.integration.notify.receiver PORT FILE`` is one as a process: it writes the ids it takes to the file.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,15 @@ import base64
 import hashlib
 import hmac
 import json
+import sys
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
 
 KEY = b"a key of thirty-two bytes length"
@@ -41,7 +47,8 @@ class Post:
 class Receiver:
     """Answers by script, then with 200. `hold` keeps answers back until it is set again.
 
-    A script's item is a status, a status with headers, or "hang" (no answer ever), "drop" (cut the connection).
+    A script's item is a status, a status with headers, "hang" (no answer ever), "drop" (cut the connection), or what
+    ``hostile`` has: a function that is given the connection, which is cut afterwards. With ``tls`` it speaks that.
     """
 
     script: deque = field(default_factory=deque)
@@ -50,6 +57,8 @@ class Receiver:
     open_now: int = 0
     open_most: int = 0
     port: int = 0
+    host: str = "127.0.0.1"
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         self.free = asyncio.Event()
@@ -59,7 +68,8 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/notices?token=of-the-gateway"
+        host = "localhost" if self.tls else f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}/notices?token=of-the-gateway"
 
     @property
     def counts(self) -> Counter[str]:
@@ -70,7 +80,7 @@ class Receiver:
         self.free.clear()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -138,8 +148,26 @@ class Receiver:
             return False
         if step == "hang":
             await asyncio.Event().wait()
+        if callable(step):
+            await step(writer)
+            return False
         status, headers = step if isinstance(step, tuple) else (step, {})
         lines = [f"HTTP/1.1 {status} X", "content-length: 2", *(f"{name}: {value}" for name, value in headers.items())]
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\nok")
         await writer.drain()
         return True
+
+
+async def receive(port: int, file: Path) -> None:
+    """Take what comes, for ever."""
+    async with Receiver(port=port) as receiver:
+        seen = 0
+        while True:
+            await receiver.wait_posts(seen + 1, seconds=3600)
+            with file.open("a") as ids:
+                ids.writelines(f"{post.id}\n" for post in receiver.posts[seen:])
+            seen = len(receiver.posts)
+
+
+if __name__ == "__main__":
+    asyncio.run(receive(int(sys.argv[1]), Path(sys.argv[2])))

@@ -13,11 +13,9 @@ from services.contracts.messages import ReportSettled
 from services.contracts.topics import INCIDENT_CHANGED, REPORT_SETTLED
 from services.contracts.values import Channel, IncidentState, Recipient
 from services.runtime.clock import now
-from services.runtime.cluster import apply_topics
 from tests.integration.notify.receiver import SECRET
 from tests.integration.notify.wechat_platform import SECRET as SECRET_OF_APP
 from tests.integration.notify.wechat_platform import Platform
-from tests.service_process import Service
 from tests.unit.notify.snapshots import Snapshots
 from tests.unit.notify.test_wechat_file import EXAMPLE
 
@@ -30,14 +28,6 @@ async def sent(service, number):
     """Wait until so many notices are sent."""
     count = "SELECT CASE WHEN count(*) >= $1 THEN 'all' ELSE count(*)::text END FROM notice WHERE state = 'sent'"
     await service.until(f"{number} notices are sent", "all", count, number)
-
-
-@pytest.fixture
-async def service(kafka_bootstrap, database_dsn, unique_name, tmp_path):
-    made = Service("notify", kafka_bootstrap, database_dsn, f"{unique_name}.", tmp_path)
-    await apply_topics(made.settings(), partitions=2)
-    yield made
-    made.end()
 
 
 def by_webhook(receiver):
@@ -98,7 +88,8 @@ async def test_what_happens_is_told_and_can_be_asked_for(service, receiver):
             'gridline_notify_outcomes_total{channel="sms",outcome="sent",stage="restored"} 1.0',
             'gridline_notify_delivery_seconds_count{stage="received"} 1.0',
             "gridline_notify_pending ",
-            "gridline_notify_oldest_pending_seconds ",
+            'gridline_notify_oldest_pending_seconds{channel="sms"} ',
+            'gridline_notify_receiver_failing_seconds{sender="webhook"} 0.0',
         ):
             assert line in metrics, line
 

@@ -26,7 +26,7 @@ class Platform:
     """Takes messages. ``script`` holds what the next sends meet: an errcode, a body, or "drop" after taking it.
 
     ``taken`` are the messages that reach people, by client_msg_id; ``sends`` every request to send. The next ``hung``
-    requests for a token get no answer.
+    requests for a token get no answer; ``token_said`` is what all of them get instead of a token.
     """
 
     script: deque[int | bytes | str] = field(default_factory=deque)
@@ -38,6 +38,7 @@ class Platform:
     expires_in: int = 7200
     port: int = 0
     after_taking: Callable[[], Awaitable[Any]] | None = None
+    token_said: bytes | None = None
 
     def __post_init__(self) -> None:
         self._token: str | None = None
@@ -93,7 +94,7 @@ class Platform:
 
     def _answer(self, url: Any, body: dict[str, Any]) -> bytes | None:
         if url.path == "/cgi-bin/stable_token":
-            return json.dumps(self._give_token(body)).encode()
+            return self.token_said or json.dumps(self._give_token(body)).encode()
         assert url.path == "/cgi-bin/message/template/send"
         self.sends.append(body)
         [token] = parse_qs(url.query)["access_token"]
