@@ -41,6 +41,7 @@ def said_account(said: str | None) -> str | None:
     return None if said is None or account_key(said) in _NO_ACCOUNT else said
 
 
+@lru_cache(maxsize=4096)
 def account_spellings(said: str) -> tuple[str, ...]:
     """Return under which spellings an account may be found: as said, then without signs, in capitals, without zeros.
 
@@ -59,6 +60,7 @@ def account_spellings(said: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, forms)))
 
 
+@lru_cache(maxsize=4096)  # deciding a report asks several times, and who calls once calls again
 def account_key(account: str) -> str:
     """Return the form that all spellings of an account share: 0012-345b, 12 345B and 户号：0012345b are 12345B.
 

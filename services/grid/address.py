@@ -87,6 +87,8 @@ _ANY_ESTATE: Final = re.compile(
     rf"(?<!隔壁)(?<!楼[上下])(?<!附近)(?<![停没断]电)(?={_OF_A_BUILDING})"
 )
 """An estate may be called anything (恒大绿洲): what stands right before the number of a building is its name."""
+_NAMED_BUILDING: Final = re.compile(rf"(?<=[\u4e00-\u9fff])(?<![{NO_NAME}])(?={_OF_A_BUILDING})")
+"""Without it there is no such name: where the building stands behind the number of a house, as in most addresses."""
 _BUILDING: Final = re.compile(r"(\d{1,4}|(?<![a-z])[a-z]\d?)栋")
 _UNIT: Final = re.compile(r"(\d{1,2}|(?<![a-z])[a-z])单元")
 _ROOM: Final = re.compile(r"(\d{1,5}[a-z]?)室")
@@ -324,6 +326,8 @@ def _estate(plain: str) -> re.Match[str] | None:
             if _ITS_BUILDING.match(plain, found.end()):
                 return found
             first = first or found
+    if _NAMED_BUILDING.search(plain) is None:
+        return first
     return _ANY_ESTATE.search(plain, first.end() if first is not None else 0) or first
 
 

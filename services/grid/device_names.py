@@ -30,6 +30,7 @@ _SPELT_ID: Final = (
     r"(?<![A-Za-z0-9])[A-Za-z]{1,6}(?:[SIGNS]{0,2}[A-Za-z]{0,6}[SIGNS]{0,2}[0-9][0-9oO]*+){1,4}[A-Za-z]?(?![A-Za-z0-9])"
 )
 _LOOSE_ID: Final = re.compile(_SPELT_ID.replace("SIGNS", " _./-"))
+_LETTER: Final = re.compile("[A-Za-z]")
 _DENSE_ID: Final = re.compile(_SPELT_ID.replace("SIGNS", "_./-"))
 """For what is all in English: there "no 12" and "at 10" are words."""
 _CAPITALS_GAP: Final = re.compile(r"(?<=[A-Z]) (?=[0-9])")
@@ -37,6 +38,8 @@ _FEWEST_DIGITS: Final = 2  # B1 is a floor, 4G a network
 _ZERO: Final = re.compile(r"(?<=[0-9])O+|(?<![A-Z0-9])O+(?=[0-9])")
 _LEADING_ZEROS: Final = re.compile(r"(?<![0-9])0+(?=[0-9])")
 _NAMED: Final = re.compile(r"变压器|台变|公变|专变|箱变|配变|变|配电室|环网柜|开关|刀闸|熔断器|杆|线|站")
+_MAY_BE_NAMED: Final = re.compile("[变配柜关闸器杆线站台]")
+"""Without any of these characters, no name of a device is in a text, in whatever spelling."""
 _NUMBERED: Final = re.compile(r"#(\d+)|(\d+)#")
 _COUNTED: Final = re.compile(r"([零一二三四五六七八九十百两]+)(?=[号组#线杆回区社队]|台变)")
 _ROMAN: Final = re.compile(r"(?<![a-z])(i{1,3}|iv)(?=[线回段])")
@@ -96,6 +99,8 @@ def _find(text: str) -> Iterator[str]:
             yield from (word, name_key(word), word.upper())
     for found in _SPACED_ID.finditer(plain):
         yield f"{found[1]}{found[2]}"
+    if _MAY_BE_NAMED.search(simplified(plain)) is None:
+        return
     named = name_key(plain)
     for found in _NAMED.finditer(named):
         for begin in range(max(0, found.end() - _LONGEST_NAME), found.end() - _SHORTEST_NAME + 1):
@@ -112,7 +117,10 @@ def id_keys_in(text: str | None) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def _id_keys_in(text: str) -> tuple[str, ...]:
-    plain = unicodedata.normalize("NFKC", text).translate(DASHES)
+    plain = unicodedata.normalize("NFKC", text)
+    if _LETTER.search(plain) is None:  # no id is spelt without
+        return ()
+    plain = plain.translate(DASHES)
     spelt = _DENSE_ID.finditer(_CAPITALS_GAP.sub("", plain)) if plain.isascii() else _LOOSE_ID.finditer(plain)
     found = (one[0] for one in spelt if sum(map(str.isdigit, one[0])) >= _FEWEST_DIGITS)
     return tuple(dict.fromkeys(map(id_key, found)))

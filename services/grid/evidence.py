@@ -324,12 +324,10 @@ def _address(evidence: PlaceEvidence) -> Address | None:
     given = parse(evidence.address) if evidence.address else _NO_ADDRESS
     if given.number or given.building:
         return given if given.sites else None
-    text = at_home(evidence.text) if evidence.text else None
-    if text and any(names(text) for names in _GATES):
-        found = parse(text)
-        alone = not given.sites and (found.estate or (found.road and found.district))
-        if found.sites and (found.number or found.building or alone):
-            return found if found.district else replace(found, district=given.district)
+    text, found = _named_in(evidence.text) if evidence.text else ("", _NO_ADDRESS)
+    alone = not given.sites and (found.estate or (found.road and found.district))
+    if found.sites and (found.number or found.building or alone):
+        return found if found.district or not given.district else replace(found, district=given.district)
     if given.sites:
         return given
     bare = bare_in(evidence.address, is_address=True) if evidence.address else None
@@ -338,6 +336,13 @@ def _address(evidence: PlaceEvidence) -> Address | None:
     if bare is None:
         return None
     return Address(bare.district or given.district, estate=bare.name, part=normalise(bare.part), near=bare.near)
+
+
+@lru_cache(maxsize=4096)  # whether it says where is asked before where that is
+def _named_in(text: str) -> tuple[str, Address]:
+    """Return a text without where somebody is who is not at home, and the address it has; an empty one for none."""
+    home = at_home(text)
+    return home, parse(home) if any(names(home) for names in _GATES) else _NO_ADDRESS
 
 
 def telling_words(text: str | None) -> str | None:
@@ -355,8 +360,10 @@ def place_words(text: str | None) -> str | None:
     """
     if not text:
         return None
+    if words_in(text) or id_keys_in(text):
+        return text
     said = _address(PlaceEvidence(text=text))
-    return text if words_in(text) or id_keys_in(text) or (said is not None and (said.number or said.building)) else None
+    return text if said is not None and (said.number or said.building) else None
 
 
 def distance_m(one: Point, other: Point) -> float:

@@ -18,6 +18,8 @@ _OTHER_SCRIPT: Final = re.compile(r"[^\D0-9]")
 
 def western(text: str) -> str:
     """Return a text in compatibility form (NFKC) with 0 to 9 for the digits of other scripts: ༡༢ and ١٢ are 12."""
+    if text.isascii():  # as nearly all accounts and numbers are
+        return text
     plain = unicodedata.normalize("NFKC", text)
     return _OTHER_SCRIPT.sub(lambda found: str(unicodedata.decimal(found[0])), plain)
 

@@ -6,6 +6,7 @@ Decided here: which spellings are the same number. Never here: I/O, or whose num
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from services.grid.numerals import western
@@ -21,6 +22,7 @@ _MOBILE: Final = 11
 _ABROAD: Final = range(12, 15)  # 86 and a national number, where no + says that a country's code begins it
 
 
+@lru_cache(maxsize=4096)  # deciding a report asks several times, and who calls once calls again
 def phone_key(raw: str | None) -> str | None:
     """Return the form under which a number is stored and looked up; None where there is no usable number.
 

@@ -42,6 +42,8 @@ _REWRITES: Final = tuple(
         (r"--+", "-"),
     )
 )
+_REWRITTEN: Final = re.compile("[第幢座楼#房户门附]|号[栋室]|栋栋|室室|--")
+"""Without any of these nothing is rewritten: most addresses have none, and ten patterns are half of a round."""
 _ROMAN: Final = re.compile(r"(?<![a-z])(i{1,3}|iv)(?=期)")
 ROMAN_DIGITS: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4"}
 SHORT: Final = {
@@ -108,8 +110,9 @@ def _round(text: str) -> str:
         plain = _SPOKEN_SECOND.sub(lambda found: arabic(found[0]), plain)
     if "期" in plain:
         plain = _ROMAN.sub(lambda found: ROMAN_DIGITS[found[1]], plain)
-    for pattern, into in _REWRITES:
-        plain = pattern.sub(into, plain)
+    if _REWRITTEN.search(plain) is not None:
+        for pattern, into in _REWRITES:
+            plain = pattern.sub(into, plain)
     if plain.isascii():
         plain = LATIN.sub(lambda found: SHORT.get(found[0], found[0]), plain)
     return plain

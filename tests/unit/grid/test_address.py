@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import deploy
-from services.grid import address, traditional
+from services.grid import address, device_names, spelling, traditional
 from services.grid.address import Address, names_a_house, parse
 from services.grid.spelling import normalise
 from services.grid.streets import district_names, same_house, street_names
@@ -284,6 +284,49 @@ def test_any_text_gives_parts_a_database_can_hold(text):
 def test_only_what_names_no_house_is_passed_over(text: str):
     found = parse(text)
     assert names_a_house(text) or not (found.number or found.building)
+
+
+@given(st.text(alphabet="第幢座楼#房户门牌附间号栋室-单元0123ab 停之花园在的", max_size=10) | PIECES)
+@example("丽景3栋")
+@example("丽景的东区3-1-501")
+def test_what_is_passed_over_has_nothing_to_rewrite_and_no_estate_of_any_name(text: str):
+    is_rewritten = any(pattern.sub(into, text) != text for pattern, into in spelling._REWRITES)
+    assert spelling._REWRITTEN.search(text) or not is_rewritten
+    assert address._NAMED_BUILDING.search(text) or not address._ANY_ESTATE.search(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "第3",
+        "3号楼",
+        "3号栋",
+        "3幢",
+        "3座",
+        "3#",
+        "3栋楼",
+        "3号室",
+        "3房",
+        "3户",
+        "3栋栋",
+        "3室室",
+        "3门牌号",
+        "3附2号",
+        "5栋2门301",
+        "2--3",
+    ],
+)
+def test_what_is_to_be_rewritten_is(text: str):
+    assert normalise(text) != text
+
+
+@given(st.text(alphabet="变壓压器台公专箱配电室房环网柜櫃开关關刀闸断熔杆桿线線路站臺区电1２#号 ", max_size=8))
+@example("開關")
+@example("臺區")
+@example("配 電房")
+def test_what_is_passed_over_names_no_device(text: str):
+    is_named = device_names._NAMED.search(device_names.name_key(text)) is not None
+    assert device_names._MAY_BE_NAMED.search(traditional.simplified(text)) or not is_named
 
 
 def test_traditional_characters_are_none_of_simplified_writing_and_stand_for_some_that_are():
