@@ -30,6 +30,7 @@ from services.runtime.doors import Doors
 from services.runtime.errors import HaltError, StuckError, UnavailableError
 from services.runtime.http import later, make_app
 from services.runtime.http_server import Server
+from services.runtime.lookups import Loop
 from services.runtime.migration import migrate
 from services.runtime.open_files import ENOUGH, allow_as_many_as_may_be
 from services.runtime.outbox import Outbox, Relay
@@ -161,7 +162,8 @@ def run(
     for variable, meant in misspelt(kind, os.environ).items():
         _log.warning("no_such_setting", variable=variable, did_you_mean=meant)
     service = _Service(name, settings, instance)
-    uvloop.run(_run_and_exit(service.main(build, schema_sql=schema_sql, wants_producer=wants_producer), said))
+    main = service.main(build, schema_sql=schema_sql, wants_producer=wants_producer)
+    uvloop.run(_run_and_exit(main, said), loop_factory=Loop)
     raise AssertionError("a process that has ended goes on")
 
 
