@@ -1,7 +1,8 @@
-"""The clock of an intake's host jumps: signed reports are still taken, and dated right, by Kafka's time."""
+"""The clock of an intake's host jumps, or it stands still: signed reports are taken, and dated by Kafka's time."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import json
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
+FROZEN = 16.0
+"""Seconds: longer than Kafka is waited for."""
 SECRET = b"only for the tests, 24 bytes or so"
 
 
@@ -83,6 +86,27 @@ async def test_a_clock_that_is_wrong_from_the_start_is_put_right_by_the_first_co
     jump(tmp_path, 0)
     assert await report(client, "last", signed=True) == 202
     await client.aclose()
+
+
+async def test_a_machine_that_stands_still_takes_what_comes_once_it_goes_on(
+    stopped_intake: Service, tmp_path: Path
+) -> None:
+    """One report was on its way as it stood still, and is sent again; the clock has jumped when it wakes."""
+    client = await begin(stopped_intake, tmp_path, 0)
+    assert await report(client, "first", signed=True) == 202
+    with stopped_intake.frozen():
+        waits = asyncio.create_task(report(client, "meanwhile", signed=True))
+        await asyncio.sleep(FROZEN)
+        jump(tmp_path, 8)
+    assert await waits in {202, 503}
+    assert [await report(client, event, signed=True) for event in ("meanwhile", "after")] == [202, 202]
+    taken = await stopped_intake.published(CONTACT_RECEIVED)
+    assert {one.source_event_id for one in taken} == {"first", "meanwhile", "after"}
+    assert len({one.contact_id for one in taken}) == 3
+    for one in taken:
+        assert abs(one.received_at - datetime.now(UTC)) < timedelta(minutes=2)
+    await client.aclose()
+    assert await stopped_intake.terminate() == 0
 
 
 async def test_control_by_its_hosts_clock_every_signature_is_refused(stopped_intake: Service, tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The clock of a router's host jumps while contacts come and agents work: nobody is logged off, warned or passed over.
+"""The clock of a router's host jumps, or it stands still, while contacts come and agents work.
+
+Nobody is logged off, warned or passed over.
 
 By the host's own clock they are, in one look: the control.
 """
@@ -29,6 +31,8 @@ KEY = {"X-API-Key": DEVELOPMENT_KEYS["supervisor-dev"]}
 HOURS = (8, -8, 1 / 60, -1 / 60, 500, -500, 0)
 LOOKS = 1.5
 """Seconds: three looks of its timers."""
+FROZEN = 16.0
+"""Seconds: longer than a session of Kafka's, and than any statement is waited for."""
 
 
 def said(name: str, text: str = "我要投诉") -> ContactReceived:
@@ -98,6 +102,30 @@ async def test_a_clock_that_was_wrong_at_the_start_and_is_set_right_later_makes_
     assert await running.sql("SELECT did FROM ticket_log WHERE did IN ('escalated', 'lost')") == []
     assert [row[0] for row in await running.sql("SELECT presence FROM agent")] == ["available"]
     await client.aclose()
+
+
+async def test_a_machine_that_stands_still_logs_nobody_off_and_routes_what_came_meanwhile(
+    running: Router, tmp_path: Path
+) -> None:
+    """Its partitions are gone and its connections cut, and its clock has jumped when it wakes."""
+    client = await begin(running, tmp_path)
+    with running.frozen():
+        await running.say(CONTACT_RECEIVED, said("meanwhile"))
+        await running.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+            "pg_backend_pid()"
+        )
+        await asyncio.sleep(FROZEN)
+        jump(tmp_path, 8)
+    await running.until("it waits too", 2, "SELECT count(*) FROM ticket WHERE state = 'queued'")
+    await ask(client, "POST", "agents/ann/heartbeat")
+    await asyncio.sleep(LOOKS)
+    assert await running.sql("SELECT did FROM ticket_log WHERE did IN ('escalated', 'lost')") == []
+    assert [row[0] for row in await running.sql("SELECT presence FROM agent")] == ["available"]
+    found = await running.sql("SELECT did, at FROM ticket_log WHERE abs(extract(epoch FROM now() - at)) > 120")
+    assert [tuple(row) for row in found] == []
+    await client.aclose()
+    assert await running.terminate() == 0
 
 
 async def test_control_by_its_hosts_clock_every_warning_is_given_at_once(running: Router, tmp_path: Path) -> None:
