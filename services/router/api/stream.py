@@ -1,21 +1,20 @@
 """An agent's offers as server-sent events: the same reservations as by long poll, pushed.
 
-Server-sent events (HTML Living Standard, 9.2) are written by FastAPI, which sends a comment after every 15 s of
-silence and tells proxies not to buffer. Decided here: what is an event, and that an open stream does not prove
-presence: after a pulled cable it looks open for minutes. Never here: which ticket is next.
+Decided here: what is an event, and that an open stream does not prove presence: after a pulled cable it looks open for
+minutes. Never here: which ticket is next; how events are sent (``runtime.event_stream``).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator  # noqa: TC003 - FastAPI reads the types
+from collections.abc import AsyncIterator  # noqa: TC003 - FastAPI reads the type
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Depends, Header
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import format_sse_event
 from pydantic import BaseModel, Field
 
 from services.contracts.values import Name, TicketState
@@ -32,6 +31,7 @@ from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
+from services.runtime.event_stream import DESCRIBED, EventStream
 from services.runtime.http import refuse_head
 from services.runtime.keys import Holder, let_in
 
@@ -86,26 +86,27 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     @router.get(
         "/agents/{agent_id}/offers",
         summary="Offers as server-sent events",
-        response_class=EventSourceResponse,
+        response_class=EventStream,
+        status_code=200,
+        responses={200: DESCRIBED},
         dependencies=[Depends(refuse_head)],
     )
     async def offers(
         agent_id: str = streams,
         holder: Holder[Scope] = works,
         last_event_id: Annotated[str | None, Header(description="Of the last `offer`: it is not sent again")] = None,
-    ) -> AsyncIterable[ServerSentEvent]:
+    ) -> EventStream:
         """Event `offer`: a ticket, kept for the agent until `until`: accept or decline it. `offer_ended`: no longer.
 
         Send a heartbeat as well, the stream is no sign of life. It ends when the agent goes offline.
         """
-        yield ServerSentEvent(comment="offers", retry=_COME_AGAIN_MS)
-        async for event in _offers(desk, agent_id, author(holder, agent_id), last_event_id):
-            yield event
+        return EventStream(_offers(desk, agent_id, author(holder, agent_id), last_event_id))
 
     return router
 
 
-async def _offers(desk: Desk, agent_id: str, by: str, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
+async def _offers(desk: Desk, agent_id: str, by: str, last_event_id: str | None) -> AsyncIterator[bytes]:
+    yield format_sse_event(comment="offers", retry=_COME_AGAIN_MS)
     shown, rung, woken = last_event_id or "", False, False
     while not desk.bell.closed:
         ticket, busy = None, False
@@ -130,9 +131,10 @@ async def _offers(desk: Desk, agent_id: str, by: str, last_event_id: str | None)
         event_id = "" if ticket is None else f"{ticket.ticket_id}.{ticket.version}"
         goes_on = ticket is not None and _ticket_of(shown) == ticket.ticket_id  # changed meanwhile: it is sent anew
         if not goes_on and (ended := await _ended(desk, agent_id, shown)) is not None:
-            yield ServerSentEvent(event="offer_ended", data=ended, id="")
+            yield format_sse_event(event="offer_ended", data_str=ended.model_dump_json(), id="")
         if ticket is not None and shown != event_id:
-            yield ServerSentEvent(event="offer", data=view(ticket, desk.rules()), id=event_id)
+            said = view(ticket, desk.rules()).model_dump_json()
+            yield format_sse_event(event="offer", data_str=said, id=event_id)
         shown = event_id
         if ticket is None:
             woken = await desk.bell.wait(agent, None, found_nothing=rung, busy=busy, since=since, has=has)
