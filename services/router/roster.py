@@ -80,6 +80,19 @@ ORDER BY agent_id LIMIT $4
 _SEEN: Final = """
 UPDATE agent SET seen_at = $2, presence = $3, since = CASE WHEN presence = $3 THEN since ELSE $2 END WHERE agent_id = $1
 """
+# Two desktops of an agent may say it at once, and what was said first may come second.
+_SAYS: Final = """
+WITH was AS (
+    SELECT agent_id, presence, since, greatest(since, $2) AS at FROM agent WHERE agent_id = $1 FOR UPDATE
+), spell AS (
+    INSERT INTO agent_presence (agent_id, presence, start_at, end_at)
+    SELECT agent_id, presence, since, at FROM was WHERE presence <> $3
+)
+UPDATE agent AS a
+SET seen_at = $2, presence = $3, since = CASE WHEN was.presence = $3 THEN was.since ELSE was.at END
+FROM was WHERE a.agent_id = was.agent_id
+RETURNING a.body::text AS body, a.presence, a.since, a.seen_at, was.presence AS before
+"""
 _SPELL: Final = """
 INSERT INTO agent_presence (agent_id, presence, start_at, end_at) VALUES ($1, $2, $3, $4)
 """
@@ -220,6 +233,12 @@ async def signed(tx: Connection, agent_id: str, now: datetime) -> Row | None:
     """Note a sign of an agent and return them, locked until the transaction ends."""
     row = await tx.fetchrow(_SIGN, agent_id, now)
     return None if row is None else _row(row)
+
+
+async def says(connection: Connection, agent_id: str, presence: Presence, now: datetime) -> tuple[Row, Presence] | None:
+    """Note a sign of an agent and their presence; return them, and what their presence was before."""
+    row = await connection.fetchrow(_SAYS, agent_id, now, presence.value)
+    return None if row is None else (_row(row), Presence(row["before"]))
 
 
 async def alive(tx: Connection, signs: Mapping[str, datetime]) -> frozenset[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, NoReturn
 from uuid import UUID
 
 import pytest
@@ -81,6 +82,33 @@ async def test_a_dead_agents_tickets_go_back(doors: httpx.AsyncClient, desk: Des
     assert late.json()["errors"][0]["reason"] == "not_yours"
     spells = await people.pool.fetch("SELECT agent_id, presence FROM agent_presence ORDER BY end_at")
     assert ("ann", "available") in {tuple(row) for row in spells}
+
+
+async def test_a_presence_is_one_statement_and_who_says_it_many_times_at_once_has_spells_without_gaps(
+    doors: httpx.AsyncClient, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction of five was the bound of how many desktops a process lets in when a shift begins."""
+    ann = await Seat(doors, "ann").begin("consultation")
+
+    def transaction() -> NoReturn:
+        raise AssertionError("a transaction was begun")
+
+    monkeypatch.setattr(people, "transaction", transaction)
+    first = (await ann.presence("away")).json()
+    again = (await ann.presence("away")).json()
+    assert (first["presence"], again["presence"]) == ("away", "away")
+    assert again["since"] == first["since"], "saying it again changes nothing"
+    assert again["seen_at"] > first["seen_at"]
+    said = ("available", "away", "available", "away", "away", "available") * 4
+    answers = await asyncio.gather(*(ann.presence(word) for word in said))
+    assert [answer.json()["presence"] for answer in answers] == list(said)
+    spells = await people.pool.fetch("SELECT presence, start_at, end_at FROM agent_presence ORDER BY ctid")
+    for spell, following in pairwise(spells):
+        assert spell["presence"] != following["presence"]
+        assert spell["end_at"] == following["start_at"]
+    now = await people.pool.fetchrow("SELECT presence, since FROM agent")
+    assert now is not None
+    assert (now["presence"] != spells[-1]["presence"], now["since"]) == (True, spells[-1]["end_at"])
 
 
 async def test_nobody_is_gone_who_could_not_be_heard(
