@@ -10,7 +10,7 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from services.dedup.domain.rules import CELL, IN_DOUBT, PLACE, Inference, Rules
+from services.dedup.domain.rules import CELL, PLACE, Inference, Rules
 from services.dedup.domain.storm import StormRules
 from services.grid.device import CAN_FAIL, DeviceType
 from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of, read_text
@@ -26,7 +26,7 @@ _CAN_FAIL: Final = {kind.value: kind for kind in sorted(CAN_FAIL)}
 CLASSES: Final = frozenset({*(kind.value for kind in DeviceType if kind is not DeviceType.OTHER), CELL, PLACE})
 """Where an incident may stand, and so an order may be held."""
 _TIMES: Final = {
-    "hold_seconds": (0.0, 3600.0, "seconds", CLASSES | {IN_DOUBT}),
+    "hold_seconds": (0.0, 3600.0, "seconds", CLASSES),
     "etr_hours": (0.25, 14 * 24.0, "hours", CLASSES),
 }
 """Least, most and unit of what is told by class of device, and what may be named."""
@@ -48,6 +48,7 @@ _REPORTING: Final = frozenset(
 _INFERENCE: Final = frozenset(
     {"lift_margin", "split_margin", "restored_margin", "enough", "wave_margin", "relook_minutes"}
 )
+_FRESH: Final = "fresh_minutes"
 _RESTORED: Final = frozenset({"tolerance_minutes", "memory_hours", "still_out_minutes"})
 
 
@@ -107,11 +108,12 @@ class _Rules:
 
     def _inference(self, top: Mapping[str, Node]) -> Inference:
         said = self._fields(top.get("reporting"), "reporting", _REPORTING)
-        how = self._fields(top.get("inference"), "inference", _INFERENCE)
+        how = self._fields(top.get("inference"), "inference", _INFERENCE, _FRESH)
         rates, home = self._rates(top.get("faults_per_year"))
         return Inference(
             rates=rates,
             home=home,
+            fresh=60.0 * self._number(how, _FRESH, 0, 60),
             share=self._number(said, "share", 0.001, 0.9),
             share_weight=self._number(said, "share_weight", 1, 1e9),
             delay_median=60.0 * self._number(said, "delay_minutes", 0.1, 600),
@@ -152,9 +154,9 @@ class _Rules:
         found = self._reader.fields(entries[what], what + of, known) if what in entries else {}
         return {name: timedelta(**{unit: self._number(found, name, least, most)}) for name in found}
 
-    def _fields(self, node: Node | None, what: str, known: frozenset[str]) -> dict[str, Node]:
-        """Return the entries of a part, all of which are needed; that the part is missing has been told."""
-        return {} if node is None else self._reader.fields(node, what, known, sorted(known))
+    def _fields(self, node: Node | None, what: str, needed: frozenset[str], *others: str) -> dict[str, Node]:
+        """Return the entries of a part, with others if they are there; that the part is missing has been told."""
+        return {} if node is None else self._reader.fields(node, what, needed.union(others), sorted(needed))
 
     def _number(self, entries: Mapping[str, Node], name: str, least: float, most: float) -> float:
         """Return a number in its bounds; that it is missing has been told."""

@@ -91,18 +91,21 @@ class _Found(NamedTuple):
     callers: int
 
 
-def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float, margin: float) -> Lifted | None:
+def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float) -> Lifted | None:
     """Return the device whose one outage explains a call from ``leaf`` and incidents near it best, or None.
+
+    It must be likelier than an outage each by the margin; where all of them are fresh, at all.
 
     Args:
         state: The area, before the report.
         leaf: The report's device, under no open incident.
         made_at: When the call was made.
         now: Until when the others have kept silent.
-        margin: How much likelier than an outage each it must be, as a logarithm.
     """
     at = made_at.timestamp()
-    asked = list(askable(state, leaf, made_at, now, margin))
+    margin, fresh = state.lift_margin(now), state.rules.inference.fresh
+    least = min(margin, EVEN) if fresh else margin
+    asked = list(askable(state, leaf, made_at, now, least))
     owns: dict[int, float] = {}
 
     def own(incident: Incident) -> float:
@@ -111,7 +114,11 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float,
             found = owns[incident.opened_seq] = state.own_score(incident, now)
         return found
 
-    if not any(best_start(state.likelihood, one, at, now, own, above=margin) for one in asked):
+    def needed(incidents: list[Incident]) -> float:
+        lately = all(now - each.opened_at.timestamp() <= fresh for each in incidents)
+        return least if lately else margin
+
+    if not any(best_start(state.likelihood, one, at, now, own, above=least) for one in asked):
         return None  # as it is mostly: then what gains less need not be weighed out for the ledger
     best: _Found | None = None
     considered: list[str] = []
@@ -120,10 +127,10 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float,
         if found is None:
             continue
         considered.append(f"{one.step.device} {found.gain:+.1f}")
-        if best is None or found.gain > best.gain:
+        if found.gain > needed(found.incidents) and (best is None or found.gain > best.gain):
             best = found
     if best is None:
-        raise AssertionError("what gains more than the margin is found again")
+        return None
     best.incidents.sort(key=lambda incident: incident.opened_seq)
     evidence: Evidence = {
         "device": best.step.device,

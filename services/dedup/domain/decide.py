@@ -24,7 +24,7 @@ from services.contracts.messages import (
 from services.contracts.values import CommandAction, CustomerClass, DeviceRef, ProgressStage
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
-from services.dedup.domain.candidates import EVEN, Lifted, look_up_the_tree
+from services.dedup.domain.candidates import Lifted, look_up_the_tree
 from services.dedup.domain.clock import DUE, overdue, with_due_times
 from services.dedup.domain.commands import obey
 from services.dedup.domain.covering import cover_of, was_before
@@ -40,7 +40,7 @@ from services.dedup.domain.readings import read
 from services.dedup.domain.relook import RELOOK, as_one, is_sparse, partition
 from services.dedup.domain.report import Report
 from services.dedup.domain.restore import restore_account, restore_device
-from services.dedup.domain.rules import IN_DOUBT, PLACE
+from services.dedup.domain.rules import PLACE
 from services.dedup.domain.singles import is_beside, own_premises
 from services.dedup.domain.told_late import back_since
 from services.dedup.domain.undo import undo
@@ -226,16 +226,13 @@ class _Decision(Draft):
             self.open(report, e.Kind.OUTAGE, *at, Rule.OPEN_ELSEWHERE, related_to=there.incident_id)
             return
         now = self.state.silent_until(report)
-        margin = self.state.lift_margin(now)
-        waits = self.state.hold(IN_DOUBT, report.received_at.timestamp())
-        one = look_up_the_tree(self.state, leaf, report.made_at, now, min(margin, EVEN) if waits else margin)
-        if one is not None and one.gain > margin:
+        one = look_up_the_tree(self.state, leaf, report.made_at, now)
+        if one is not None:
             self.lift(report, one)
             propose_above(self, one, report, now)
             return
         device, served = self.device(leaf, report)
         rule = cover.rule if cover.still_out is None else Rule.STILL_OUT
-        self.in_doubt = one is not None and any(incident.order is not None for incident in one.incidents)
         self.open(report, e.Kind.OUTAGE, device, served, rule, continues=cover.still_out)
 
     def _under_open(self, report: Report, incident: Incident, rule: Rule) -> None:

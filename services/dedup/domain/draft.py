@@ -18,7 +18,7 @@ from services.dedup.domain.incident import Standing
 from services.dedup.domain.orders import Subject, last_version, more_urgent, version_of
 from services.dedup.domain.planning import settled_together
 from services.dedup.domain.relook import RELOOK, Piece
-from services.dedup.domain.rules import CELL, IN_DOUBT
+from services.dedup.domain.rules import CELL
 from services.dedup.domain.waves import called_after
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ HOLD: Final = "hold"
 class Draft:
     """What one message does to one area. The state is read and never changed."""
 
-    in_doubt = False
     """Whether what opens is rather part of an outage that has its order: the next call tells, if it comes soon."""
 
     def __init__(self, state: AreaState, now: datetime) -> None:
@@ -105,10 +104,7 @@ class Draft:
         seen = {"device": device.id, "device_class": device.type}
         self.events.append(e.ReportJoined(report, incident, self.number(), rule, seen))
         subject = Subject(incident, order, area, kind, device, served, Standing.of((report,)))
-        at = report.received_at.timestamp()
-        hold = self.state.hold(device.type, at)
-        if self.in_doubt:
-            hold = max(hold, self.state.hold(IN_DOUBT, at))
+        hold = self.state.hold(device.type, report.received_at.timestamp())
         if rule is Rule.OPEN_ELSEWHERE and not subject.never_waits:
             return
         if hold and not subject.never_waits:

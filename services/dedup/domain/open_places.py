@@ -99,7 +99,7 @@ def likeliest(
             score = called_of(state, report, incident)
         else:
             score = weigh.outage(state.kind_of(place.leaf), state.customers_under(place.leaf), (at,), 1, now)
-            lifted = look_up_the_tree(state, place.leaf, report.made_at, now, state.lift_margin(now))
+            lifted = look_up_the_tree(state, place.leaf, report.made_at, now)
             if lifted is not None:
                 score += lifted.gain
         if best is None or place.weight + score > best[0]:

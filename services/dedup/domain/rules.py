@@ -20,9 +20,6 @@ CELL: Final = "cell"
 PLACE: Final = "place"
 """Class of the ground itself: a hazard that was seen somewhere, at no device we know."""
 
-IN_DOUBT: Final = "in_doubt"
-"""Stands among the holds for what is rather part of an outage beside it, but not by the margin that merges them."""
-
 NO_HOLD: Final = timedelta(0)
 
 
@@ -41,6 +38,8 @@ class Inference:
         silence_weight: What the silence of one customer counts of what it would if all decided independently.
         stray: Log density, a second, of a call at any odd time: a clock that is off, a neighbour who heard of it.
         lift_margin: How much likelier a common cause must be, as a logarithm.
+        fresh: Seconds since their first report in which outages are one if that is likelier at all: their orders went
+            out a moment ago, and the first look (``relook``) takes apart what silence contradicts.
         split_margin: How much likelier causes apart must be, as a logarithm.
         restored_margin: The same where power is back at a device inside: what lay there had a cause of its own.
         enough: An incident with this share of the calls its device would make by now needs no second look.
@@ -63,6 +62,7 @@ class Inference:
     wave: float
     relook: tuple[float, ...]
     home: float | None = None
+    fresh: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Rules:
     Attributes:
         hash: Of the file the rules came from; it is with every decision.
         inference: Priors, densities and margins.
-        holds: How long an order waits for more evidence, by device class or ``IN_DOUBT``; absent means not at all.
+        holds: How long an order waits for more evidence, by device class; absent means not at all.
         trusted_lag: A report that says it was made longer than this before it arrived has a wrong clock.
         restored_tolerance: A report made less than this before a restoration is not taken for one of before.
         restored_memory: How long a restoration answers reports that were made before it and arrive after it.
@@ -92,7 +92,7 @@ class Rules:
     storm: StormRules | None = None
 
     def hold(self, device_class: str) -> timedelta:
-        """Return how long the order of an incident at such a device, or in doubt, waits."""
+        """Return how long the order of an incident at such a device waits."""
         return self.holds.get(device_class, NO_HOLD)
 
     def read_alike(self, other: Rules) -> bool:

@@ -174,7 +174,7 @@ class AreaState:
         return self.rules.storm is not None and self.pace.stormy(at, self.rules.storm)
 
     def hold(self, device_class: str, at: float) -> timedelta:
-        """Return how long the order of an incident at such a device, or in doubt, waits."""
+        """Return how long the order of an incident at such a device waits."""
         usual = self.rules.hold(device_class)
         if self.rules.storm is None or not self.stormy(at):
             return usual

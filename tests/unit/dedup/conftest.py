@@ -42,11 +42,10 @@ def held(ieee123: Tree, rules: Rules) -> Timeline:
 
 
 @pytest.fixture
-def in_doubt(ieee123: Tree, rules: Rules) -> Timeline:
-    """The same feeder, where what is rather part of an outage beside it, but not by 8 nats, waits a minute."""
-    inference = replace(rules.inference, lift_margin=8.0)
-    doubt = replace(rules, inference=inference, holds={"in_doubt": timedelta(minutes=1)})
-    return Timeline("A0SU00000", ieee123, doubt)
+def fresh(ieee123: Tree, rules: Rules) -> Timeline:
+    """The same feeder, where a common cause must be likelier by 9 nats; within three minutes, at all."""
+    inference = replace(rules.inference, lift_margin=9.0, fresh=180.0)
+    return Timeline("A0SU00000", ieee123, replace(rules, inference=inference))
 
 
 @pytest.fixture

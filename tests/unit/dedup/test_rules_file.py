@@ -77,10 +77,10 @@ def test_numbers_mean_what_their_names_say() -> None:
         ("leave_times: 4", "leave_times: 4\n  hold_seconds: {tree: 9}", "unknown key 'tree' in hold_seconds of storm"),
         (
             "leave_times: 4",
-            "leave_times: 4\n  etr_hours: {in_doubt: 9}",
-            "unknown key 'in_doubt' in etr_hours",
+            "leave_times: 4\n  etr_hours: {tree: 9}",
+            "unknown key 'tree' in etr_hours",
         ),
-        ("  cell: 0", "  in_doubt: 9000", "in_doubt must be a number from 0 to 3600"),
+        ("lift_margin: 0", "lift_margin: 0\n  fresh_minutes: 90", "fresh_minutes must be a number from 0 to 60"),
         ("already_restored:", "already_restored: never\nx:", "already_restored must be a mapping"),
     ],
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,54 +44,6 @@ def test_a_device_class_without_a_hold_goes_out_as_soon_as_it_is_predicted(held:
     held.at(3).report("A0TR00028")
 
     assert held.live_orders().keys() == {"A0SW00015"}
-
-
-def test_what_is_rather_part_of_an_outage_beside_it_waits_for_the_next_call(in_doubt: Timeline) -> None:
-    first = in_doubt.at(0).report("A0TR00023")
-    assert in_doubt.order_of(first).reason == "first_report", "nothing stands beside it: at once"
-    in_doubt.at(1).report("A0TR00024")
-    assert in_doubt.live_orders().keys() == {"A0TR00023"}
-    in_doubt.at(1.5).report("A0TR00025")
-    in_doubt.at(60)
-
-    assert [(one.version, one.device.id) for one in in_doubt.orders] == [(1, "A0TR00023"), (2, "A0FU00016")]
-
-
-def test_what_was_in_doubt_has_its_order_a_minute_later_if_nobody_else_calls(in_doubt: Timeline) -> None:
-    in_doubt.at(0).report("A0TR00023")
-    second = in_doubt.at(1).report("A0TR00024")
-    in_doubt.at(1.9)
-    assert in_doubt.live_orders().keys() == {"A0TR00023"}
-    in_doubt.at(2)
-
-    assert in_doubt.order_of(second).reason == "hold_over"
-    assert in_doubt.live_orders().keys() == {"A0TR00023", "A0TR00024"}
-
-
-def test_what_is_rather_an_outage_of_its_own_waits_for_nothing(in_doubt: Timeline) -> None:
-    in_doubt.at(0).report("A0TR00023")
-    hours_later = in_doubt.at(300).report("A0TR00024")
-
-    assert in_doubt.order_of(hours_later).reason == "first_report"
-
-
-def test_in_doubt_too_somebody_goes_at_once_to_who_depends_on_power(in_doubt: Timeline) -> None:
-    in_doubt.at(0).report("A0TR00023")
-    second = in_doubt.at(1).report("A0TR00024", account="A1", customer_class=CustomerClass.LIFE_SUPPORT)
-
-    assert in_doubt.order_of(second).version == 1
-
-
-def test_nobody_waits_beside_an_outage_that_has_no_order_itself(in_doubt: Timeline) -> None:
-    """What is in doubt waits because a crew is on its way next door, not for another that waits."""
-    in_doubt.state.rules = replace(
-        in_doubt.state.rules, holds={"transformer": timedelta(minutes=9), "in_doubt": timedelta(minutes=20)}
-    )
-    in_doubt.at(0).report("A0TR00023")
-    second = in_doubt.at(1).report("A0TR00024")
-    in_doubt.at(10)
-
-    assert in_doubt.order_of(second).reason == "hold_over", "as long as any transformer, and no longer"
 
 
 @pytest.mark.parametrize(
