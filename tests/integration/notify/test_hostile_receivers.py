@@ -28,6 +28,7 @@ from services.notify.wechat_file import read_wechat_accounts
 from services.runtime.clock import monotonic, now
 from tests.integration.notify import hostile
 from tests.integration.notify.hostile import OK, Authority
+from tests.integration.notify.nameless import NAME
 from tests.integration.notify.receiver import KEY, SECRET, Receiver
 from tests.integration.notify.test_delivery import SENT, opened
 from tests.integration.notify.test_wechat_sender import ACCOUNT, LETTER, full
@@ -361,6 +362,30 @@ async def test_a_receiver_that_stands_still_is_seen_holds_up_no_other_and_is_tol
     assert taken.keys() == rows.keys()
     assert all(taken[one] <= attempts for one, attempts in rows.items())
     assert len(platform.taken) == 50
+
+
+async def test_a_name_that_is_looked_up_without_end_is_looked_up_once(service, platform, tmp_path):
+    """A look-up cannot be ended, and few fit into a process: Kafka's and the database's names have to be found too."""
+    (tmp_path / "wechat.yaml").write_text(EXAMPLE, encoding="utf-8")
+    service.module = "tests.integration.notify.nameless"
+    service.start(
+        lookups=str(tmp_path / "lookups"),
+        notify_senders="sms=webhook,wechat=wechat",
+        notify_webhook_url=f"http://{NAME}/notices",
+        notify_webhook_plain_http="true",
+        notify_webhook_secrets=SECRET,
+        notify_wechat_file=str(tmp_path / "wechat.yaml"),
+        notify_wechat_api=platform.url,
+        notify_call_seconds="1",
+        notify_backoff_longest_seconds="1",
+    )
+    await service.wait_ready()
+    members = [by(channel, 100 * n + m) for n in range(10) for m, channel in enumerate((Channel.SMS, Channel.WECHAT))]
+    await service.say(INCIDENT_CHANGED, MAKE.changed(1, 1, joined=members))
+    tried = "SELECT min(attempts) >= 3 FROM notice WHERE channel = 'sms' AND reason = 'timeout'"
+    await service.until("all were tried again and again", True, tried)
+    await service.until("all are told by WeChat", 10, "SELECT count(*) FROM notice WHERE state = 'sent'")
+    assert (tmp_path / "lookups").read_text().split() == [NAME]
 
 
 async def test_a_notice_is_given_up_when_patience_ends_and_the_log_says_why(service, receiver):
