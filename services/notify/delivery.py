@@ -244,7 +244,9 @@ class Lane:
         if one.etr_past:  # it waited until it became untrue
             left = without_etr(one.stage, one.template, first_word=one.first_word)
             if left is None:
-                return Attempt(one.notice_id, one.attempt, Outcome.REFUSED, "etr_past")
+                # Perhaps it was taken before: then they were told a time, and hear that it has passed.
+                outcome = Outcome.REFUSED if one.doubted_at is None else Outcome.UNKNOWN
+                return Attempt(one.notice_id, one.attempt, outcome, "etr_past")
             one = replace(one, template=left, etr=None)
         letter = self._write(one)
         unsent = Attempt(one.notice_id, one.attempt, Outcome.RETRY, "late", doubted_at=one.doubted_at)
@@ -269,7 +271,7 @@ class Lane:
         match answer:
             case Delivered(delivery_id):
                 self._rest.taken()
-                return Attempt(one.notice_id, one.attempt, Outcome.DELIVERED, delivery_id=delivery_id)
+                return replace(unsent, outcome=Outcome.DELIVERED, reason=None, delivery_id=delivery_id)
             case Refused(reason):
                 self._rest.taken()
                 return Attempt(one.notice_id, one.attempt, Outcome.REFUSED, reason)

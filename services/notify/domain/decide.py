@@ -160,8 +160,8 @@ def _next_word(
 
 
 def _has_passed(standing: Standing, joined: int, told: Told, until: datetime) -> Tell | Quiet:
-    """Return what to tell a customer of an estimate that has passed: that it has, if they were told one."""
-    if told.etr is None or told.unsent:
+    """Return what to tell a customer of an estimate that has passed: that it has, if they may have been told one."""
+    if told.etr is None or (told.unsent and not told.doubted):
         return Quiet.ALREADY_TOLD
     if told.etr > until:
         return Quiet.ETR_NOT_PASSED

@@ -167,7 +167,12 @@ class Reporter:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A notice already made. One that is ``unsent`` waits, or a newer one went in its place."""
+    """A notice already made.
+
+    Attributes:
+        unsent: It waits, or a newer one went in its place.
+        doubted: It waits, and an attempt before may have been taken all the same.
+    """
 
     incident_id: UUID
     report_id: UUID
@@ -175,6 +180,7 @@ class Told:
     revision: int
     etr: datetime | None
     unsent: bool = False
+    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,126 @@
+"""Estimates that pass over night, and those of which nobody knows whether they were told, by a clock of the test's own.
+
+It begins at eight in the evening; the night is from ten (minute 120) to seven (minute 660).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import time, timedelta
+
+import pytest
+
+from services.contracts.topics import INCIDENT_CHANGED
+from services.contracts.values import IncidentState
+from services.notify.domain.quiet_hours import MAY_WAIT, QuietHours
+from services.notify.senders import Delivered, Retry
+from services.runtime.postgres import open_pool
+from tests.integration.notify.town import CLOCK, SEARCHED, Town
+from tests.unit.dedup.timeline import minute
+from tests.unit.notify.snapshots import Snapshots
+
+pytestmark = pytest.mark.integration
+
+MORNING = "morning"
+
+
+@pytest.fixture
+async def town(pool, database_dsn, templates):
+    await pool.execute(CLOCK)
+    wording = templates()
+    night = QuietHours(wording.zone, time(22), time(7), MAY_WAIT, timedelta(minutes=120))
+    own = await open_pool(database_dsn, schema=SEARCHED, size=3)
+    town = Town(own, replace(wording, quiet=night))
+    await town.empty()
+    yield town
+    await own.close()
+
+
+async def becomes(town, revision, customers=(), *, etr=None, **said):
+    joined = [Snapshots.member(number, number) for number in customers]
+    at = None if etr is None else minute(etr)
+    one = Snapshots().changed(1, revision, joined=joined, etr=at, minute=town.minute, **said)
+    await town.take([(INCIDENT_CHANGED.name, one)])
+    await town.look()
+
+
+def told(town, number=1):
+    """What a customer was told, and when."""
+    heard = [one for one in town.receiver.taken.values() if one.letter.address.endswith(f"{number:04}")]
+    return [(one.letter.stage, "evening" if one.at < 120 else "night" if one.at < 660 else "morning") for one in heard]
+
+
+EVENING = [("received", "evening"), ("etr_set", "evening")]
+
+
+@pytest.mark.parametrize(
+    ("night", "said"),
+    [
+        pytest.param([], [("etr_passed", MORNING)], id="it is still so"),
+        pytest.param([(300, {"etr": 500})], [("etr_passed", MORNING)], id="the next one passed as well"),
+        pytest.param(
+            [(300, {"etr": 900})], [("etr_changed", MORNING), ("etr_passed", MORNING)], id="another one stands"
+        ),
+        pytest.param([(300, {})], [], id="there is none any more"),
+        pytest.param([(400, {"state": IncidentState.RESTORED})], [("restored", MORNING)], id="power is back"),
+        pytest.param([(400, {"state": IncidentState.CANCELLED})], [], id="the matter is closed"),
+    ],
+)
+async def test_that_a_time_has_passed_at_night_is_said_in_the_morning_if_it_is_so_then(town, night, said):
+    await becomes(town, 1, [1])
+    await town.passes(1)
+    await becomes(town, 2, etr=200)
+    for n, (at, change) in enumerate(night, start=3):
+        await town.passes(at - town.minute, step=15)
+        await becomes(town, n, **change)
+    await town.passes(1_000 - town.minute, step=15)
+    assert told(town) == [*EVENING, *said]
+
+
+async def test_who_reports_at_night_hears_at_once_that_the_time_has_passed(town):
+    await becomes(town, 1, [1])
+    await town.passes(1)
+    await becomes(town, 2, etr=200)
+    await town.passes(169)
+    await becomes(town, 3, [2], etr=200)
+    await town.passes(830, step=15)
+    assert told(town, 2) == [("joined_known", "night"), ("etr_passed", "night")]
+    assert told(town) == [*EVENING, ("etr_passed", MORNING)]
+
+
+@pytest.mark.parametrize(("first_word", "wait"), [(False, 1200), (False, 3000), (True, 1200)])
+async def test_who_may_have_been_told_a_time_hears_that_it_has_passed(town, first_word, wait, monkeypatch):
+    """The receiver took it and nothing came back; before or after it is looked at, it is tried again too late."""
+    town.wording = replace(town.wording, quiet=None)
+    taken = []
+
+    async def takes(letter, _now):
+        taken.append((letter.stage, letter.etr))
+        return Retry("no answer", after_s=wait, doubtful=True) if letter.etr else Delivered()
+
+    monkeypatch.setattr(town.receiver, "send", takes)
+    await becomes(town, 1, [1], etr=30 if first_word else None)
+    if not first_word:
+        await becomes(town, 2, etr=30)
+    await town.passes(200, step=15)
+    known = (
+        [("joined_known", minute(30)), ("joined_known", None)]
+        if first_word
+        else [("received", None), ("etr_set", minute(30))]
+    )
+    assert taken == [*known, ("etr_passed", None)]
+
+
+async def test_control_who_was_told_no_time_hears_nothing_of_it(town, monkeypatch):
+    town.wording = replace(town.wording, quiet=None)
+    taken = []
+
+    async def takes(letter, _now):
+        taken.append(letter.stage)
+        return Retry("busy", after_s=3000) if letter.stage == "etr_set" else Delivered()
+
+    monkeypatch.setattr(town.receiver, "send", takes)
+    await becomes(town, 1, [1])
+    await becomes(town, 2, etr=30)
+    await town.passes(200, step=15)
+    assert taken == ["received", "etr_set"]

@@ -1,0 +1,57 @@
+"""Some random stories of every run of what customers are told, and that a fault in it is found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.notify import morning, timers
+from services.notify.delivery import Lane
+from tests.stories.notify import over, story
+from tests.stories.telling import Step, broken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.stories.telling import Live
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def live(database_dsn: str) -> Iterator[Live]:
+    with over(database_dsn) as live:
+        yield live
+
+
+def test_everybody_has_the_last_word_once_at_its_hour_in_random_stories(live: Live) -> None:
+    assert not {seed: how for seed in range(6) if (how := broken(live, story(seed)))}
+
+
+NIGHT = Step(0, "the_settings_change", {"night": ("20:10", "07:00"), "passed": 15, "usual": 20})
+CALL = Step(0, "somebody_reports", {"device": "A0TR00023", "account": None, "made": 0, "flavour": ""})
+COMES = [Step(0, "some_of_it_comes", {"number": n}) for n in range(6)]
+TIME = Step(200, "a_crew_gives_a_time", {"number": 0, "hours": 1})
+LATE = Step(0, "it_grows_late", {"hours": 6})
+A_NIGHT = [CALL, *COMES, NIGHT, TIME, *COMES, LATE]
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "instead", "what"),
+    [
+        (Lane, "_held", lambda *_: {}, "woken by etr_set"),
+        (morning, "_DUE", morning._DUE.replace("LIMIT $3", "LIMIT 0 * $3"), "what waits for ever"),
+        (timers, "_PASSED", timers._PASSED.replace("etr <= $1", "etr <= $1 AND false"), "that their time has"),
+    ],
+    ids=["nothing waits at night", "the morning does not come", "nobody looks at what has passed"],
+)
+def test_control_a_fault_is_found(
+    live: Live, monkeypatch: pytest.MonkeyPatch, where: object, name: str, instead: object, what: str
+) -> None:
+    steps = A_NIGHT if "woken" in what or "waits" in what else [CALL, *COMES, TIME, *COMES]
+    assert broken(live, steps) is None
+    monkeypatch.setattr(where, name, instead)
+    how = broken(live, steps)
+    assert how is not None
+    assert how[-1].startswith(what)

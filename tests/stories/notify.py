@@ -1,0 +1,373 @@
+"""Random stories of what customers are told: ``python -m tests.stories [SEED] --of notify``.
+
+The engine is told a story (``tests.stories.engine``); what it says of incidents, reports and plans comes to notify
+late, each partition in its own order, in batches of any size. Crews give times that move and pass; customers stop,
+come back and ask; nights come, the texts' settings change, the receiver fails, processes end in a call. At the end the
+clock goes on until everybody owed a word must have it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+import shutil
+import tempfile
+import zlib
+from collections import defaultdict, deque
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import time, timedelta
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import deploy
+from deploy.native.ports import free_port
+from deploy.native.postgres import PostgresServer
+from services.contracts.ids import derive, recipient_id
+from services.contracts.messages import OutageReported, RecipientHeard
+from services.contracts.topics import INCIDENT_CHANGED, PLAN_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED
+from services.contracts.values import Channel, CustomerClass, IncidentState, ProgressStage, Recipient
+from services.notify import estimates
+from services.notify.__main__ import SCHEMA
+from services.notify.domain.quiet_hours import MAY_WAIT, QuietHours
+from services.notify.wording import read_wording
+from services.runtime.migration import migrate
+from services.runtime.postgres import open_pool
+from tests.integration.notify.town import CLOCK, SEARCHED, Town
+from tests.stories import engine
+from tests.stories.telling import Step
+from tests.unit.dedup.test_command_laws import AREA, RULES, TREE, Desk
+from tests.unit.dedup.timeline import Timeline, minute
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.contracts.messages import IncidentChanged, Message, OutageInput
+    from services.dedup.domain.events import Event
+    from services.notify.senders import Letter
+    from services.notify.wording import Wording
+    from services.runtime.postgres import Pool
+    from tests.integration.notify.town import Heard
+    from tests.stories.telling import Live, Story
+
+_TEMPLATES: Final = Path(deploy.__file__).parent / "templates.yaml"
+_NUMBERS: Final = 8
+_AWAKE: Final = timedelta(minutes=120)
+_NIGHTS: Final = (None, ("22:00", "07:00"), ("20:30", "22:15"), ("20:10", "07:00"), ("23:00", "21:00"))
+_WEIGHTS: Final = {
+    "some_of_it_comes": 9.0,
+    "a_crew_gives_a_time": 5.0,
+    "it_grows_late": 2.5,
+    "somebody_stops": 0.4,
+    "somebody_comes_back": 0.4,
+    "somebody_asks": 0.5,
+    "the_process_ends_in_a_call": 0.5,
+    "the_settings_change": 0.8,
+    "the_receiver_fails": 0.8,
+}
+
+
+def story(seed: int) -> Story:
+    """Tell a story."""
+    dice = random.Random(seed)
+    acts = {act: weight * dice.choice([0, 1, 1, 2]) for act, weight in _WEIGHTS.items()} | {"some_of_it_comes": 9.0}
+    steps: Story = []
+    for step in [None, *engine.story(seed)]:
+        if step is not None:
+            steps.append(step)
+        for _ in range(dice.choice([0, 1, 2, 3])):
+            act = "the_settings_change" if step is None else dice.choices(list(acts), list(acts.values()))[0]
+            drawn = {
+                "number": dice.randrange(1_000),
+                "hours": dice.choice([0.1, 0.5, 1, 1.2, 3, 6]),
+                "night": dice.choice(_NIGHTS),
+                "passed": dice.choice([15, 15, 0, None]),
+                "usual": dice.choice([20, 20, 0]),
+                "fails": dice.choice([0, 3, 6]),
+            }
+            wanted = inspect.signature(getattr(Customers, act)).parameters
+            steps.append(Step(0, act, {name: value for name, value in drawn.items() if name in wanted}))
+    return steps
+
+
+class Callers(Timeline):
+    """A timeline whose callers leave a number."""
+
+    def take(self, message: OutageInput, now: datetime) -> list[Event]:
+        if isinstance(message, OutageReported) and (number := message.report_id.int % (_NUMBERS + 1)) < _NUMBERS:
+            to = Recipient(channel=Channel.SMS, address=address(number))
+            message = message.model_copy(update={"recipient": to, "language": "en" if number % 2 else "zh-Hans-CN"})
+        return super().take(message, now)
+
+
+def address(number: int) -> str:
+    """One of few telephone numbers; the receiver refuses one of them."""
+    return f"138000000{number:02}"
+
+
+class Customers:
+    """An outage desk, and the customers of its area."""
+
+    def __init__(self, pool: Pool, wording: Wording) -> None:
+        self.desk = Desk()
+        self.story = self.desk.story = Callers(AREA, TREE, RULES)
+        self.usual = wording
+        self.town = Town(pool, wording)
+        self.queues: defaultdict[tuple[str, int], deque[Message]] = defaultdict(deque)
+        self.read = [0, 0, 0]
+        self.asked: list[tuple[str, float]] = []
+        self.gone: dict[str, int] = {}
+        """Who may not be told, and how many letters there were by then."""
+        self.ever_gone: set[str] = set()
+
+    # --- what goes on ---
+
+    async def act(self, step: Step) -> None:
+        """Do something, and let time pass by so much."""
+        if step.minutes > 0:
+            await self.town.passes(step.minutes)
+        self.desk.minute = max(self.desk.minute, self.town.minute)
+        if hasattr(self, step.act):
+            await getattr(self, step.act)(**step.told)
+        else:
+            getattr(self.desk, step.act)(**step.told)
+            self._note()
+        if self.desk.minute > self.town.minute:
+            await self.town.passes(self.desk.minute - self.town.minute)
+
+    def _note(self) -> None:
+        """Put what was said into the partitions."""
+        said = ((INCIDENT_CHANGED, self.story.changed), (REPORT_SETTLED, self.story.settled))
+        for n, (topic, messages) in enumerate((*said, (PLAN_CHANGED, self.story.plans))):
+            for one in messages[self.read[n] :]:
+                self.queues[topic.name, zlib.crc32(one.partition_key.encode()) % 3].append(one)
+            self.read[n] = len(messages)
+
+    async def some_of_it_comes(self, number: int) -> None:
+        dice = random.Random(number)
+        waiting = [(key, queue) for key, queue in sorted(self.queues.items()) if queue]
+        batch = []
+        for key, queue in dice.sample(waiting, dice.randint(0, len(waiting))):
+            batch += [(key[0], queue.popleft()) for _ in range(dice.randint(1, len(queue)))]
+        if batch:
+            await self.town.take(batch)
+            await self.town.look()
+
+    async def a_crew_gives_a_time(self, number: int, hours: float) -> None:
+        if self.story.orders:
+            self.desk.later()
+            order = self.story.orders[number % len(self.story.orders)]
+            self.story.crew(order.order_id, ProgressStage.ARRIVED, etr=self.desk.minute + 60 * hours)
+            self._note()
+
+    async def it_grows_late(self, hours: float) -> None:
+        await self.town.passes(60 * hours)
+        self.desk.minute = self.town.minute
+        self.story.at(self.desk.minute)
+        self._note()
+
+    async def _heard(self, what: Any, number: int) -> str:
+        to = Recipient(channel=Channel.SMS, address=address(number % _NUMBERS))
+        at = minute(self.town.minute)
+        one = RecipientHeard(
+            event_id=derive("test", what, number, self.town.minute, len(self.asked)),
+            source="gateway",
+            source_event_id=f"{what} {number} {self.town.minute}",
+            recipient_id=recipient_id(to.channel, to.address),
+            recipient=to,
+            heard=what,
+            occurred_at=at,
+            received_at=at,
+            raw_sha256="0" * 64,
+        )
+        await self.town.take([(RECIPIENT_HEARD.name, one)])
+        return to.address
+
+    async def somebody_stops(self, number: int) -> None:
+        who = await self._heard("unlinked", number)
+        self.gone.setdefault(who, len(self.town.receiver.taken))
+        self.ever_gone.add(who)
+
+    async def somebody_comes_back(self, number: int) -> None:
+        self._nobody_gone_is_told()
+        self.gone.pop(await self._heard("linked", number), None)
+
+    async def somebody_asks(self, number: int) -> None:
+        self.asked.append((await self._heard("asks_status", number), self.town.minute))
+        await self.town.look()
+
+    async def the_process_ends_in_a_call(self) -> None:
+        await self.town.dies_in_a_call()
+
+    async def the_settings_change(self, night: tuple[str, str] | None, passed: int | None, usual: int) -> None:
+        quiet = None
+        if night is not None:
+            begins, ends = (time.fromisoformat(one) for one in night)
+            quiet = QuietHours(self.usual.zone, begins, ends, MAY_WAIT, _AWAKE)
+        calm = replace(
+            self.usual.calm,
+            usual=timedelta(minutes=usual),
+            passed=None if passed is None else timedelta(minutes=passed),
+        )
+        self.town.wording = replace(self.usual, quiet=quiet, calm=calm)
+
+    async def the_receiver_fails(self, fails: int) -> None:
+        self.town.receiver.fails = fails
+
+    # --- the end ---
+
+    async def ends(self) -> None:
+        """All has come, the night is over, and the receiver takes what it is sent."""
+        self.story.at(self.desk.minute)
+        self._note()
+        self.town.receiver.fails = 0
+        for number in count():
+            if not any(self.queues.values()):
+                break
+            await self.some_of_it_comes(number)
+        await self.town.passes(24 * 60, step=90)
+        self.town.wording = self.usual
+        await self.town.passes(30, step=15)
+        rows = await self.town.pool.fetch("SELECT stage, state FROM notice WHERE state IN ('pending', 'sending')")
+        assert not rows, f"what waits for ever: {[tuple(row) for row in rows]}"
+        self._each_letter()
+        self._nobody_gone_is_told()
+        self._what_is_owed()
+        async with self.town.pool.acquire() as connection:
+            await estimates.how_they_held(connection, minute(-1_000), minute(100_000))
+
+    def _letters(self) -> dict[str, list[Heard]]:
+        by_address: defaultdict[str, list[Heard]] = defaultdict(list)
+        for one in self.town.receiver.taken.values():
+            if one.letter.stage != "asked":
+                by_address[one.letter.address].append(one)
+        return by_address
+
+    def _each_letter(self) -> None:
+        """Nothing twice, nothing older after what is newer, no time that has passed, nobody woken."""
+        for who, heard in self._letters().items():
+            last: dict[UUID | None, Any] = {}
+            for letter, at, quiet_until in heard:
+                assert letter.etr is None or letter.etr > minute(at), "a time that has passed"
+                if quiet_until is not None:
+                    assert self._is_awake(who, at), f"woken by {letter.stage}: {who} at {at}"
+                before = last.get(letter.incident_id)
+                if before is not None and letter.incident_id is not None:
+                    assert (before.stage, before.etr) != (letter.stage, letter.etr), (
+                        f"twice {letter.stage}: {who} {letter.incident_id}"
+                    )
+                    assert before.revision <= letter.revision, (
+                        f"older after newer, {before.stage}, {letter.stage}: {who} {letter.incident_id}"
+                    )
+                last[letter.incident_id] = letter
+
+    def _is_awake(self, who: str, at: float) -> bool:
+        """Whether they contacted us lately, or depend on power, or are in danger."""
+        since = at - _AWAKE.total_seconds() / 60
+        if any(one == who and since < asked <= at for one, asked in self.asked):
+            return True
+        for message, now in self.story.inputs:
+            if isinstance(message, OutageReported) and message.recipient and message.recipient.address == who:
+                at_risk = message.hazards or message.place.customer_class is CustomerClass.LIFE_SUPPORT
+                if at_risk or minute(since) < now <= minute(at):
+                    return True
+        return False
+
+    def _nobody_gone_is_told(self) -> None:
+        every = [one.letter.address for one in self.town.receiver.taken.values()]
+        for who, n in self.gone.items():
+            assert who not in every[n:], "told after a STOP"
+
+    def _what_is_owed(self) -> None:
+        """The last word that everybody has is true."""
+        joined: dict[tuple[UUID, UUID], datetime] = {}
+        been: defaultdict[UUID, set[UUID]] = defaultdict(set)
+        stands: dict[UUID, IncidentChanged] = {}
+        numbers = {
+            m.report_id: m.recipient.address
+            for m, _ in self.story.inputs
+            if isinstance(m, OutageReported) and m.recipient
+        }
+        for change in self.story.changed:
+            stands[change.incident_id] = change
+            for member in change.joined:
+                joined[change.incident_id, member.report_id] = change.changed_at
+                been[member.report_id].add(change.incident_id)
+            for report in change.left:
+                joined.pop((change.incident_id, report), None)
+        letters = self._letters()
+        exempt = self.ever_gone | self.town.receiver.refused
+        home: dict[UUID, UUID] = {}
+        for (incident, report), at in joined.items():
+            if report not in home or joined[home[report], report] < at:
+                home[report] = incident
+        for report, incident in home.items():
+            if (who := numbers.get(report)) is None or who in exempt:
+                continue
+            theirs = {one for one in home if numbers.get(one) == who}
+            here = {one for one in theirs if home[one] == incident}
+            about = set.union(*(been[one] for one in here))
+            if theirs != here and any(one.letter.incident_id == incident for one in letters[who]):
+                about = {incident}  # what was told of the others is not of these alone
+            told = [one.letter for one in letters[who] if _is_about(one.letter, about, stands[incident])]
+            stand = stands[incident]
+            if stand.state is IncidentState.CANCELLED:
+                continue
+            assert told, f"never told of what is {stand.state}: {who} {incident}"
+            assert (told[-1].stage == "restored") == (stand.state is IncidentState.RESTORED), (
+                f"the last word of what is {stand.state} was {told[-1].stage}: {who} {incident}"
+            )
+            if stand.state is not IncidentState.RESTORED and stand.etr is not None:
+                assert told[-1].etr is None, f"that their time has passed nobody told: {who} {incident}"
+        for one in self.story.settled:
+            if one.recipient and one.report_id not in home and one.recipient.address not in exempt:
+                assert letters[one.recipient.address], f"never told of what was settled: {one.outcome}"
+
+
+def _is_about(letter: Letter, about: Collection[UUID], stand: IncidentChanged) -> bool:
+    """Whether it is a word of these incidents; or that a report is in one again, which stands by itself."""
+    if letter.incident_id is None:
+        return letter.stage == "received" and stand.state is not IncidentState.RESTORED
+    return letter.incident_id in about
+
+
+@contextmanager
+def over(dsn: str) -> Iterator[Live]:
+    """Live stories over an empty database."""
+    with asyncio.Runner() as runner:
+        runner.run(migrate(dsn, "notify", SCHEMA))
+        pool = runner.run(open_pool(dsn, schema=SEARCHED, size=3))
+        runner.run(pool.execute(CLOCK))
+        wording = read_wording(_TEMPLATES.name, _TEMPLATES.read_text())
+
+        async def lived(steps: Story) -> None:
+            customers = Customers(pool, wording)
+            await customers.town.empty()
+            for step in steps:
+                await customers.act(step)
+            await customers.ends()
+
+        try:
+            yield lambda steps: runner.run(lived(steps))
+        finally:
+            runner.run(pool.close())
+
+
+@contextmanager
+def stage() -> Iterator[Live]:
+    """A Postgres of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="gridline-stories-"))
+    folder.chmod(0o711)
+    server = PostgresServer(folder / "postgres", port=free_port(), log=folder / "postgres.log")
+    server.start()
+    try:
+        with over(server.dsn("postgres")) as live:
+            yield live
+    finally:
+        server.stop()
+        server.remove_data()
+        shutil.rmtree(folder, ignore_errors=True)
