@@ -194,7 +194,9 @@ class Customers:
 
     async def somebody_comes_back(self, number: int) -> None:
         self._nobody_gone_is_told()
-        self.gone.pop(await self._heard("linked", number), None)
+        who = await self._heard("linked", number)
+        self.gone.pop(who, None)
+        self.asked.append((who, self.town.minute))
 
     async def somebody_asks(self, number: int) -> None:
         self.asked.append((await self._heard("asks_status", number), self.town.minute))
