@@ -10,7 +10,7 @@ correction, to better than a millimetre. The tests hold the published vectors of
 
 from __future__ import annotations
 
-from math import atan2, cos, hypot, pi, radians, sin, sqrt
+from math import atan2, copysign, cos, hypot, pi, radians, sin, sqrt
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import Crs
@@ -27,15 +27,24 @@ _ECCENTRICITY2: Final = 0.006_693_421_622_965_943  # and eccentricity squared
 _BAIDU_WAVE: Final = radians(3000.0)  # per degree
 _BAIDU_NORTH: Final = 0.006
 _BAIDU_EAST: Final = 0.0065
+_DATE_LINE: Final = 180.0
 _ROUNDS: Final = 10
 _CLOSE: Final = 1e-9  # degrees: 0.1 mm
 
 
 def to_wgs84(lat: float, lon: float, crs: Crs) -> tuple[float, float]:
-    """Return latitude and longitude in WGS-84 degrees of a position given in ``crs``."""
+    """Return latitude and longitude in WGS-84 degrees of a position given in ``crs``.
+
+    Baidu's shift reaches over the date line and the poles: what it takes there is a place all the same.
+    """
     if crs is Crs.BD09:
-        lat, lon = _inverse(_gcj02_to_bd09, lat, lon)
+        lat, lon = _on_earth(*_inverse(_gcj02_to_bd09, lat, lon))
     return (lat, lon) if crs is Crs.WGS84 else _inverse(_wgs84_to_gcj02, lat, lon)
+
+
+def _on_earth(lat: float, lon: float) -> tuple[float, float]:
+    east = lon if abs(lon) <= _DATE_LINE else lon - copysign(2 * _DATE_LINE, lon)
+    return max(-90.0, min(lat, 90.0)), east
 
 
 def from_wgs84(lat: float, lon: float, crs: Crs) -> tuple[float, float]:

@@ -262,7 +262,7 @@ class Desk:
             NotAllowedError: it does not fit the state of the work.
         """
         try:
-            _still_known(before)
+            _still_there(before)
             event = decide(work_of(before), self._addressed(before, asked), case_of(before, self.rules()))
         except NotAllowedError as error:
             metrics.REFUSED_ACTS.labels(error.why.value).inc()
@@ -371,8 +371,13 @@ def _tally(changes: Sequence[Change]) -> Mapping[tuple[str, int, str], int]:
     return tally
 
 
-def _still_known(ticket: Ticket) -> None:
-    """Raise ``NotAllowedError`` if the ticket's contents were erased: nobody could do anything about it."""
+def _still_there(ticket: Ticket) -> None:
+    """Raise ``NotAllowedError`` if nobody can do anything about a ticket: its contents were erased, or are in another.
+
+    It may have become part of another since whoever asks has read it: decided on anew, it had its contacts twice.
+    """
+    if ticket.merged_into is not None:
+        raise NotAllowedError(Why.MERGED, f"it is part of ticket {ticket.merged_into} by now: read it again")
     if ticket.erased_at is not None:
         raise NotAllowedError(Why.ERASED, f"its customer's data was erased at {ticket.erased_at.isoformat()}")
 

@@ -311,7 +311,9 @@ def _redirected(said: Said, tickets: Mapping[UUID, Ticket], rules: Rules, bounds
     the live ticket does not carry: it is told for the place of the customer who named it.
     """
     was = tickets.get(said.contact.ticket_id)
-    if was is None or (live := live_of(was, tickets)) is was or not set(said.facts.hazards) <= set(live.facts.hazards):
+    if was is None or said.contact.contact_id in was.contacts:
+        return said
+    if (live := live_of(was, tickets)) is was or not set(said.facts.hazards) <= set(live.facts.hazards):
         return said
     where = {"ticket_id": live.ticket_id, "ticket_ref": live.ticket_ref}
     return read(said.contact.model_copy(update={**UNNAMED, **where}), rules, bounds)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.values import Crs
+from services.contracts.values import Crs, Place
 from services.grid.datum import from_wgs84, to_wgs84
 from services.grid.evidence import Point, distance_m
 
@@ -58,3 +58,12 @@ def test_wgs84_is_left_alone_and_no_datum_moves_a_place_far(lat, lon):
 
 def test_outside_china_gcj02_is_wgs84():
     assert to_wgs84(-33.9, 18.4, Crs.GCJ02) == (-33.9, 18.4)
+
+
+@pytest.mark.parametrize("crs", Crs)
+@pytest.mark.parametrize("lat", [-90.0, -89.999, 0.0, 39.9, 89.999, 90.0])
+@pytest.mark.parametrize("lon", [-180.0, -179.999, 0.0, 116.4, 179.999, 180.0])
+def test_a_position_at_the_edge_of_the_map_is_on_earth_in_wgs84_too(lat, lon, crs):
+    there = to_wgs84(lat, lon, crs)
+    assert Place(lat=there[0], lon=there[1]), "else its contact ends the router, and again at each start"
+    assert apart(there, (lat, lon)) < 5000
