@@ -62,6 +62,8 @@ _TICKET_TABLE: Final = Table.of(
     " rank_at timestamptz, agent text, held_for text, wake_at timestamptz, level smallint, first_telling smallint,"
     " last_telling smallint, account uuid, phone uuid, call_back uuid, body json",
 )
+_MOST_TELLINGS: Final = 32_767
+"""The most that its column holds: a machine may repeat a matter more often than that. The figures ask for three."""
 _LOG_TABLE: Final = Table.of(
     "ticket_log",
     "ticket_id uuid, version int, n smallint, did text, at timestamptz, queue text, agent text, seconds real,"
@@ -258,8 +260,8 @@ def _row(ticket: Ticket, turn: Turn) -> tuple[object, ...]:
         work.held_for if work.phase is Phase.WAITING else None,
         turn.wake_at,
         turn.level,
-        ticket.tellings.start,
-        ticket.tellings.stop - 1,
+        min(ticket.tellings.start, _MOST_TELLINGS),
+        min(ticket.tellings.stop - 1, _MOST_TELLINGS),
         *found_by(ticket.facts, ticket.place),
         written(ticket),
     )

@@ -52,6 +52,15 @@ async def test_what_one_writer_says_is_one_ticket_and_their_position_places_its_
     assert len(desk.published) == before
 
 
+async def test_a_machine_may_repeat_a_matter_without_end(desk: Desk) -> None:
+    await desk.take(SAID)
+    repeated = "UPDATE ticket SET body = jsonb_set(body::jsonb, '{repeats}', '40000')"
+    await desk.connection.execute(repeated)
+    await desk.take(HURRY)
+    assert (await desk.ticket(SAID)).repeats == 40_001
+    assert await desk.connection.fetchval("SELECT last_telling FROM ticket") == 32_767
+
+
 async def test_a_call_that_joins_moves_its_contacts_and_its_reference_answers_the_live_ticket(desk: Desk) -> None:
     call = {"channel": Channel.PHONE, "phone": "13700000000", "reply_to": None}
     form = contact("form", text="停电了", phone="13700000000")
