@@ -33,6 +33,8 @@ from services.router.domain.desk import (
     keeping,
     live_of,
     overdue,
+    released,
+    standing_alone,
     turn_of,
     work_of,
 )
@@ -237,11 +239,23 @@ def _on_report_settled(work: _Outcome, received: Received, settled: ReportSettle
     work.book.put(ticket)
     live = live_of(ticket, book.tickets)
     reason = settled.reason if given_back else None
+    if reason is not None and live is not ticket and live.erased_at is not None:
+        ticket = live = _alone(work, ticket)
     before, asked = (was, ticket) if live is ticket else (live, _tell_live(book, ticket, live, reason))
     if reason is not None and asked is not before:
         taken_back = was.report is ReportState.ANSWERED or settled.command_id is not None
         work.did(asked, asked_again(before, asked, reason, book.now, taken_back=taken_back))
     work.note(book.drain(), received)
+
+
+def _alone(work: _Outcome, ticket: Ticket) -> Ticket:
+    """Let a merged ticket stand for itself again: nobody can do anything about one whose contents were erased."""
+    book, above = work.book, ticket
+    while (further := work_of(above).merged_into) is not None:
+        above = book.tickets[further]
+        work.did(replace(above, version=above.version + 1), released(above, ticket, book.now))
+    work.did(ticket, standing_alone(ticket, book.now))
+    return book.tickets[ticket.ticket_id]
 
 
 def _tell_live(book: Book, ticket: Ticket, live: Ticket, reason: str | None) -> Ticket:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.values import CustomerClass
 from services.router.acting import Change, check_version
 from services.router.domain.deciding import carrying, lent
-from services.router.domain.desk import GRIDLINE, clocks_of, work_of
+from services.router.domain.desk import GRIDLINE, clocks_of, released, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, Why
 from services.router.domain.versions import with_events
 
@@ -124,11 +124,7 @@ def _carried(desk: Desk, live: Ticket, before: Ticket, asked: Event) -> Change:
 
 def _released(desk: Desk, stood_for_it: Ticket, before: Ticket, asked: Event) -> Change:
     """Return what undoing a merge makes of a ticket that stood for the other."""
-    gone = {before.ticket_id, *(each.ticket for each in work_of(before).carries)}
-    theirs = [each.ticket for each in work_of(stood_for_it).carries if each.ticket in gone]
-    return _each(
-        desk, stood_for_it, [Event(did=Did.RELEASED, at=asked.at, by=asked.by, ticket=each) for each in theirs]
-    )
+    return _each(desk, stood_for_it, released(stood_for_it, before, asked.at, asked.by))
 
 
 def _each(desk: Desk, before: Ticket, asked: Sequence[Event]) -> Change:

@@ -354,6 +354,18 @@ def following(
     return found
 
 
+def standing_alone(ticket: Ticket, now: datetime) -> list[Event]:
+    """Return that a merged ticket stands for itself again, without anybody's asking for it."""
+    return [Event(did=Did.UNMERGED, at=now, by=GRIDLINE, queue=ticket.queue)]
+
+
+def released(above: Ticket, ticket: Ticket, now: datetime, by: str = GRIDLINE) -> list[Event]:
+    """Return that a ticket stands no longer for one that was merged into it, nor for what that stands for."""
+    gone = {ticket.ticket_id, *(each.ticket for each in work_of(ticket).carries)}
+    theirs = [each.ticket for each in work_of(above).carries if each.ticket in gone]
+    return [Event(did=Did.RELEASED, at=now, by=by, queue=above.queue, ticket=each) for each in theirs]
+
+
 def asked_again(before: Ticket, ticket: Ticket, reason: str, now: datetime, *, taken_back: bool) -> list[Event]:
     """Return that people have to do with a ticket again because dedup gave a report back, its own or one it stands for.
 

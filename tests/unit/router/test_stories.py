@@ -9,11 +9,12 @@ import pytest
 from services.grid import datum
 from services.router import acting
 from tests.stories.router import live, story
-from tests.stories.routing.world import ANYBODY, TEXTS
+from tests.stories.routing.world import ANYBODY, OWN, TEXTS
 from tests.stories.telling import Step, broken, shortest
 
 _OUTAGE = TEXTS.index("停电了")
 _QUESTION = TEXTS.index("查电费")
+_ACCEPT, _COMPLETE = (next(n for n, (act, _) in enumerate(OWN) if act == name) for name in ("accept", "complete"))
 
 
 def says(text: int, *, who: int = 0, thread: int | None = None, **told: Any) -> Step:
@@ -37,6 +38,24 @@ def test_a_contact_that_comes_again_after_its_ticket_was_merged_is_in_one_place(
     merged = Step(0.0, "a_ticket_is_merged", {"number": 0, "other": 1, "across": True})
     again = [Step(0.0, "the_same_comes_again", {"number": n}) for n in (0, 1)]
     live([says(_QUESTION, thread=0), says(_QUESTION, who=3, thread=0), merged, *again])
+
+
+def test_a_report_that_is_given_back_asks_for_its_own_ticket_if_the_one_it_was_merged_into_is_erased() -> None:
+    """That one was decided on anew, with nothing in it, and an agent was given it."""
+    settled = {"number": 0, "outcome": "needs_person", "reason": "no_place", "by_command": False}
+    ann = {"agent": "ann", "number": 0}
+    live(
+        [
+            says(_OUTAGE, tells=["account"]),
+            says(_QUESTION, who=3, thread=1),
+            Step(0.0, "a_ticket_is_merged", {"number": 1, "other": 0, "across": True}),
+            Step(0.0, "an_agent_names_a_ticket", ann),
+            *(Step(0.1, "an_agent_does", {**ann, "own": act, "theirs": True}) for act in (_ACCEPT, _COMPLETE)),
+            Step(0.0, "two_weeks_pass", {}),
+            Step(0.0, "customers_are_forgotten", {"number": 0, "all_of_them": False}),
+            Step(0.0, "a_report_is_settled", settled),
+        ]
+    )
 
 
 @pytest.mark.parametrize(
