@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-import shutil
-import tempfile
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -20,8 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
-from deploy.native.ports import free_port
-from deploy.native.postgres import PostgresServer
 from services.contracts.ids import derive
 from services.contracts.messages import OutageCommanded, PowerRestored, TelemetryReceived
 from services.contracts.topics import OUTAGE_INPUT
@@ -42,6 +38,7 @@ from services.runtime.migration import migrate
 from services.runtime.postgres import open_pool
 from tests.integration.dedup.processes import AREAS, Processes, import_rows
 from tests.integration.dedup.room import Room, doors
+from tests.stories.servers import postgres_of_its_own
 from tests.stories.telling import Step
 from tests.unit.dedup.test_network_changes import AWAY, BEFORE, HOME
 from tests.unit.dedup.timeline import RULES, a_report, minute
@@ -390,15 +387,6 @@ def over(dsn: str, folder: Path) -> Iterator[Live]:
 
 @contextmanager
 def stage() -> Iterator[Live]:
-    """A Postgres of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="gridline-stories-"))
-    folder.chmod(0o711)
-    server = PostgresServer(folder / "postgres", port=free_port(), log=folder / "postgres.log")
-    server.start()
-    try:
-        with over(server.dsn("postgres"), folder) as live:
-            yield live
-    finally:
-        server.stop()
-        server.remove_data()
-        shutil.rmtree(folder, ignore_errors=True)
+    """Return what lives a story, on a Postgres of its own."""
+    with postgres_of_its_own() as (dsn, folder), over(dsn, folder) as live:
+        yield live

@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-import shutil
-import tempfile
 import zlib
 from collections import defaultdict, deque
 from contextlib import contextmanager
@@ -23,8 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import deploy
-from deploy.native.ports import free_port
-from deploy.native.postgres import PostgresServer
 from services.contracts.ids import derive, recipient_id
 from services.contracts.messages import OutageReported, RecipientHeard
 from services.contracts.topics import INCIDENT_CHANGED, PLAN_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED
@@ -37,6 +33,7 @@ from services.runtime.migration import migrate
 from services.runtime.postgres import open_pool
 from tests.integration.notify.town import CLOCK, SEARCHED, Town
 from tests.stories import engine
+from tests.stories.servers import postgres_of_its_own
 from tests.stories.telling import Step
 from tests.unit.dedup.test_command_laws import AREA, RULES, TREE, Desk
 from tests.unit.dedup.timeline import Timeline, minute
@@ -361,15 +358,6 @@ def over(dsn: str) -> Iterator[Live]:
 
 @contextmanager
 def stage() -> Iterator[Live]:
-    """A Postgres of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="gridline-stories-"))
-    folder.chmod(0o711)
-    server = PostgresServer(folder / "postgres", port=free_port(), log=folder / "postgres.log")
-    server.start()
-    try:
-        with over(server.dsn("postgres")) as live:
-            yield live
-    finally:
-        server.stop()
-        server.remove_data()
-        shutil.rmtree(folder, ignore_errors=True)
+    """Return what lives a story, on a Postgres of its own."""
+    with postgres_of_its_own() as (dsn, _), over(dsn) as live:
+        yield live

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from deploy.native.ports import free_port
-from deploy.native.postgres import PostgresServer
 from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.grid.store import import_network
 from services.router.__main__ import SCHEMA as ROUTER_SCHEMA
@@ -24,6 +22,7 @@ from tests.stories.routing.world import (
     in_force,
     write_network,
 )
+from tests.stories.servers import postgres_of_its_own
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -71,15 +70,6 @@ def in_postgres(dsn: str) -> Iterator[Live]:
 
 @contextmanager
 def stage() -> Iterator[Live]:
-    """Start a Postgres for the stories; return what lives one there."""
-    with tempfile.TemporaryDirectory(prefix="gridline-stories-") as made:
-        folder = Path(made)
-        folder.chmod(0o711)  # as root it runs under an account of its own
-        server = PostgresServer(folder / "postgres", port=free_port(), log=folder / "postgres.log")
-        server.start()
-        try:
-            with in_postgres(server.dsn("postgres")) as live_there:
-                yield live_there
-        finally:
-            server.stop()
-            server.remove_data()
+    """Return what lives a story, on a Postgres of its own."""
+    with postgres_of_its_own() as (dsn, _), in_postgres(dsn) as live:
+        yield live

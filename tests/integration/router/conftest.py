@@ -26,21 +26,13 @@ from services.runtime.outbox import Outbox
 from services.runtime.postgres import open_pool
 from tests.integration.router.desk import Desk
 from tests.integration.router.process import Router, a_router
+from tests.stories.routing.world import NETWORK
 from tests.unit.router.making import CLASSIFY, DEPLOY, ROUTES, SHIPPED_DESK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 KEYS = DEPLOY / "keys.yaml"
-NETWORK = """\
-id,parent,type,normally_open,lat,lon
-S1,,substation,0,30.000,110.000
-B1,S1,breaker,0,30.001,110.001
-T1,B1,transformer,0,30.010,110.010
-T2,B1,transformer,0,30.020,110.020
-S2,,substation,0,31.000,111.000
-T9,S2,transformer,0,31.010,111.010
-"""
 CUSTOMERS = """\
 account_id,transformer_id,lat,lon,address,phone,name,status,priority,language
 A1,T1,30.0101,110.0101,1 Road,13800000001,,active,normal,
