@@ -21,18 +21,16 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-SILENCE_SECONDS: Final = 15.0
+_SILENCE_SECONDS: Final = 15.0
 """After so long a comment is sent: proxies give up a connection on which nothing is said for a minute."""
-
-
-EVENTS: Final = "text/event-stream"
+_EVENTS: Final = "text/event-stream"
 _FIELDS: Final = {
     "data": {"type": "string"},
     "event": {"type": "string"},
     "id": {"type": "string"},
     "retry": {"type": "integer", "minimum": 0},
 }
-DESCRIBED: Final[dict[str, Any]] = {"content": {EVENTS: {"itemSchema": {"type": "object", "properties": _FIELDS}}}}
+DESCRIBED: Final[dict[str, Any]] = {"content": {_EVENTS: {"itemSchema": {"type": "object", "properties": _FIELDS}}}}
 """How an OpenAPI document describes it."""
 
 
@@ -42,7 +40,7 @@ class EventStream(Response):
     The class has no media type: FastAPI would describe the door's errors by it.
     """
 
-    def __init__(self, events: AsyncIterator[bytes], silence: float = SILENCE_SECONDS) -> None:
+    def __init__(self, events: AsyncIterator[bytes], silence: float = _SILENCE_SECONDS) -> None:
         """Send nothing yet.
 
         Args:
@@ -50,7 +48,7 @@ class EventStream(Response):
             silence: Seconds of it after which a comment is sent.
         """
         # Nginx would hold events back.
-        super().__init__(None, 200, {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}, EVENTS)
+        super().__init__(None, 200, {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}, _EVENTS)
         del self.headers["content-length"]
         self._events = events
         self._silence = silence

@@ -118,7 +118,8 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
         lately = all(now - each.opened_at.timestamp() <= fresh for each in incidents)
         return least if lately else margin
 
-    if not any(best_start(state.likelihood, one, at, now, own, above=least) for one in asked):
+    likely = (best_start(state.likelihood, one, at, now, own, above=least) for one in asked)
+    if not any(found is not None and found.gain > needed(found.incidents) for found in likely):
         return None  # as it is mostly: then what gains less need not be weighed out for the ledger
     best: _Found | None = None
     considered: list[str] = []
@@ -130,7 +131,7 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
         if found.gain > needed(found.incidents) and (best is None or found.gain > best.gain):
             best = found
     if best is None:
-        return None
+        raise AssertionError("what gains as much as is needed is found again")
     best.incidents.sort(key=lambda incident: incident.opened_seq)
     evidence: Evidence = {
         "device": best.step.device,

@@ -40,8 +40,6 @@ HOLD: Final = "hold"
 class Draft:
     """What one message does to one area. The state is read and never changed."""
 
-    """Whether what opens is rather part of an outage that has its order: the next call tells, if it comes soon."""
-
     def __init__(self, state: AreaState, now: datetime) -> None:
         """Start with nothing happening; ``now`` stamps what is sent."""
         self.events: list[Event] = []

@@ -16,8 +16,8 @@ from services.contracts.messages import IncidentChanged, OrderVersion, OutageRep
 from services.contracts.topics import DISPATCH_ORDER, INCIDENT_CHANGED, OUTAGE_INPUT
 from services.dedup.keys import DEVELOPMENT_KEYS
 from services.runtime import clock
-from services.runtime.whole_file import written_whole
 from tests.integration.dedup.test_handler import AREA
+from tests.integration.faults.skewed import HOURS, jump
 from tests.unit.dedup.timeline import NOON, a_report
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 FIELD = {"X-API-Key": DEVELOPMENT_KEYS["field-dev"]}
-HOURS = (8, -8, 1 / 60, -1 / 60, 500, -500, 0)
 LOOKS = 1.5
 """Seconds: three looks of its timers."""
 STORM = 45
@@ -41,11 +40,6 @@ SOON = "SELECT count(*) FROM timer WHERE due_at > now() - interval '1 min' AND d
 def report(name: str, device: str = "A0TR00023") -> OutageReported:
     at = (clock.of_host() - NOON) / timedelta(minutes=1)
     return a_report(AREA, device, name, at, feeder="A0BR00001")
-
-
-def jump(folder: Path, hours: float) -> None:
-    with written_whole(folder / "hours") as file:
-        file.write(str(hours))
 
 
 async def begin(dedup: Service, folder: Path, **settings: str) -> tuple[str, int]:

@@ -16,6 +16,16 @@ from pathlib import Path
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from services.runtime import clock
+from services.runtime.whole_file import written_whole
+
+HOURS = (8, -8, 1 / 60, -1 / 60, 500, -500, 0)
+"""Where a clock jumps to in a test, one after the other."""
+
+
+def jump(folder: Path, hours: float) -> None:
+    """Let the clock of a service jump whose ``GRIDLINE_SKEW_FILE`` is ``hours`` in a folder."""
+    with written_whole(folder / "hours") as file:
+        file.write(str(hours))
 
 
 def skew() -> timedelta:

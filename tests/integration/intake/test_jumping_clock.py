@@ -17,7 +17,7 @@ import yaml
 from services.contracts.topics import CONTACT_RECEIVED
 from services.intake.security import DEVELOPMENT_KEYS
 from services.intake.settings import IntakeSettings
-from services.runtime.whole_file import written_whole
+from tests.integration.faults.skewed import jump
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,11 +29,6 @@ pytestmark = pytest.mark.integration
 FROZEN = 16.0
 """Seconds: longer than Kafka is waited for."""
 SECRET = b"only for the tests, 24 bytes or so"
-
-
-def jump(folder: Path, hours: float) -> None:
-    with written_whole(folder / "hours") as file:
-        file.write(str(hours))
 
 
 async def begin(intake: Service, folder: Path, hours: float, **settings: str) -> httpx.AsyncClient:

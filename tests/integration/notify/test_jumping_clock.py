@@ -15,7 +15,7 @@ import pytest
 import deploy
 from services.contracts.topics import INCIDENT_CHANGED
 from services.runtime import clock
-from services.runtime.whole_file import written_whole
+from tests.integration.faults.skewed import HOURS, jump
 from tests.integration.notify.receiver import SECRET
 from tests.unit.notify.snapshots import Snapshots
 
@@ -27,17 +27,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 MAKE = Snapshots()
-HOURS = (8, -8, 1 / 60, -1 / 60, 500, -500, 0)
 LOOKS = 1.5
 FROZEN = 25.0
 """Seconds: longer than a session of Kafka's, than an attempt may take, and than its claim holds after it."""
 SENT = "SELECT count(*) FROM notice WHERE state = 'sent'"
 STATES = "SELECT stage, state, count(*) FROM notice GROUP BY stage, state ORDER BY stage, state"
-
-
-def jump(folder: Path, hours: float) -> None:
-    with written_whole(folder / "hours") as file:
-        file.write(str(hours))
 
 
 def outage(number: int, revision: int = 1, **said: object) -> IncidentChanged:

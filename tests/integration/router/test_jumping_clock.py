@@ -16,7 +16,7 @@ import pytest
 
 from services.contracts.topics import CONTACT_RECEIVED
 from services.router.tree.keys import DEVELOPMENT_KEYS
-from services.runtime.whole_file import written_whole
+from tests.integration.faults.skewed import HOURS, jump
 from tests.unit.router.making import contact
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 KEY = {"X-API-Key": DEVELOPMENT_KEYS["supervisor-dev"]}
-HOURS = (8, -8, 1 / 60, -1 / 60, 500, -500, 0)
 LOOKS = 1.5
 """Seconds: three looks of its timers."""
 FROZEN = 16.0
@@ -38,11 +37,6 @@ FROZEN = 16.0
 def said(name: str, text: str = "我要投诉") -> ContactReceived:
     at = datetime.now(UTC) - timedelta(seconds=1)
     return contact(name, text=text, occurred_at=at, received_at=at)
-
-
-def jump(folder: Path, hours: float) -> None:
-    with written_whole(folder / "hours") as file:
-        file.write(str(hours))
 
 
 async def begin(running: Router, folder: Path, **settings: str) -> httpx.AsyncClient:
