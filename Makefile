@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# All tests: in several processes, each with a Kafka and a Postgres of its own, a file at a time in tests/report.py's order.
+ALL    := -n auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down status logs test check bench compiled soak docs
@@ -35,14 +37,14 @@ logs: setup ## Show the last lines of every log; LOGS="dedup -n 100 -f" for one
 	@$(BIN)/gridline stack logs $(LOGS)
 
 test: setup ## All tests: unit, contract, integration, end to end; TEST="tests/unit" for some
-	@$(BIN)/pytest $(TEST)
+	@$(BIN)/pytest $(or $(TEST),$(ALL))
 
 check: setup ## What CI runs: linters, types, import contracts, tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(ALL)
 
 bench: setup ## Measure floor and product in one run; writes bench-results/
 	@$(BIN)/python -m tests.bench $(BENCH)

@@ -1,9 +1,9 @@
 """The real Kafka and Postgres every integration and end-to-end test shares.
 
 Started once a session, on free ports in a folder of the session's own, and only when a test asks: unit tests never
-start them. They fail when they cannot start; they never skip. GRIDLINE_TEST_KAFKA (host:port) and
-GRIDLINE_TEST_POSTGRES (a DSN whose user may create databases) name servers to use instead; tests that stop a server
-then fail, as they must.
+start them. Where several processes share a run, each is a session with servers of its own. They fail when they cannot
+start; they never skip. GRIDLINE_TEST_KAFKA (host:port) and GRIDLINE_TEST_POSTGRES (a DSN whose user may create
+databases) name servers to use instead; tests that stop a server then fail, as they must.
 
 For tests that use the servers: `kafka_bootstrap`, `unique_name` (for topics and groups), `database_dsn` (a database of
 the test's own), `make_database` (several, or copies of a template).
@@ -31,7 +31,7 @@ from hypothesis import settings
 
 from deploy.native.kafka import KafkaBroker
 from deploy.native.kafka_jars import default_cache, ensure_jars
-from deploy.native.ports import free_port
+from deploy.native.ports import free_port, keep_to_part
 from deploy.native.postgres import PostgresServer
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+# Of several processes that share a run (xdist's gw0, gw1...) each has ports that the others do not draw.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    keep_to_part(int(worker.removeprefix("gw")))
 
 _KAFKA = "GRIDLINE_TEST_KAFKA"
 _POSTGRES = "GRIDLINE_TEST_POSTGRES"

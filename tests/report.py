@@ -1,7 +1,13 @@
 """Says how far a run is, and at its end what it left out on this machine and what it had to try a second time.
 
-The whole takes most of an hour, nearly all of it on the real servers. So folders with such tests come last, after the
-thousands of tests that take minutes; and where a run has several folders, each says as it begins how far the run is.
+The whole takes more than half an hour, nearly all of it on the real servers, where tests mostly wait. So folders with
+such tests come last, after the thousands of tests that take minutes, and all tests are run in several processes
+(``make test``, ``make check``): as many as this machine has cores, two at least and four at most, as each has a Kafka
+and a Postgres of its own. Each runs a file at a time; the folders with the longest files begin first, so that no
+process is left alone with one at the end.
+
+In one process, where a run has several folders, each says as it begins how far the run is; in several, each minute
+does.
 
 A test that skips says in its reason what is missing and how to get it; this prints each reason once, last.
 
@@ -20,50 +26,109 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from xdist.workermanage import WorkerController
+
 _ON_SERVERS = ("integration", "e2e")
+_LONGEST_FIRST = ("compiled", "faults", "e2e", "runtime", "router")
+_EVERY_S = 60.0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     late = {item.path.parent for item in items if on_servers(item)}
-    items.sort(key=lambda item: item.path.parent in late)  # whole folders: what a file's tests share is set up once
+
+    def turn(folder: Path) -> int:
+        if folder not in late:
+            return -1
+        return _LONGEST_FIRST.index(folder.name) if folder.name in _LONGEST_FIRST else len(_LONGEST_FIRST)
+
+    items.sort(key=lambda item: turn(item.path.parent))  # whole folders: what a file's tests share is set up once
     if "CI" in os.environ:
         for item in filter(on_servers, items):
             item.add_marker(pytest.mark.flaky(reruns=1))
-    if config.get_verbosity() >= 0 and len({item.path.parent for item in items}) > 1:
-        config.pluginmanager.register(Progress(config, items))
+    of_folder = Counter(item.path.parent for item in items)
+    if config.get_verbosity() >= 0 and len(of_folder) > 1 and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FolderByFolder(config, of_folder))
 
 
 def on_servers(item: pytest.Item) -> bool:
     return any(item.get_closest_marker(name) for name in _ON_SERVERS)
 
 
-class Progress:
-    """One line as each folder begins: its tests, how many of all are done, and the minutes gone."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    return max(2, min(os.cpu_count() or 2, 4))
 
-    def __init__(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: WorkerController, ids: Sequence[str]) -> None:
+    config = node.config
+    if config.get_verbosity() >= 0 and not config.pluginmanager.hasplugin(MinuteByMinute.__name__):
+        config.pluginmanager.register(MinuteByMinute(config, len(ids)), MinuteByMinute.__name__)
+
+
+class Progress:
+    """Lines that say how many of all tests are done, and the minutes gone."""
+
+    def __init__(self, config: pytest.Config, total: int) -> None:
         self._config = config
-        self._of = Counter(item.path.parent for item in items)
-        self._total = len(items)
+        self._total = total
         self._done = 0
-        self._folder: Path | None = None
         self._began = time.monotonic()
+
+    def _line(self, words: str) -> str:
+        minutes = (time.monotonic() - self._began) / 60
+        return f"-- {words}: {self._done} of {self._total} tests done in {minutes:.0f} min"
+
+    @property
+    def _reporter(self) -> pytest.TerminalReporter:
+        return self._config.pluginmanager.getplugin("terminalreporter")
+
+
+class FolderByFolder(Progress):
+    """One line as each folder begins, with the number of its tests."""
+
+    def __init__(self, config: pytest.Config, of_folder: Counter[Path]) -> None:
+        super().__init__(config, of_folder.total())
+        self._of_folder = of_folder
+        self._folder: Path | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        folder = (self._config.rootpath / nodeid.split("::", 1)[0]).parent
+        folder = (self._config.rootpath / _file(nodeid)).parent
         if folder != self._folder:
             self._folder = folder
-            reporter = self._config.pluginmanager.getplugin("terminalreporter")
-            reporter.ensure_newline()
-            reporter.write(  # pytest begins a line for the file itself
-                f"-- {folder.relative_to(self._config.rootpath)} ({self._of[folder]}): "
-                f"{self._done} of {self._total} tests done in {(time.monotonic() - self._began) / 60:.0f} min"
-            )
+            self._reporter.ensure_newline()
+            # No end of the line: pytest begins one for the file itself.
+            self._reporter.write(self._line(f"{folder.relative_to(self._config.rootpath)} ({self._of_folder[folder]})"))
 
     def pytest_runtest_logfinish(self) -> None:
         self._done += 1
+
+
+class MinuteByMinute(Progress):
+    """One line a minute, with the files that are under way."""
+
+    def __init__(self, config: pytest.Config, total: int) -> None:
+        super().__init__(config, total)
+        self._under_way: list[str] = []
+        self._next = self._began
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._under_way.append(_file(nodeid))
+        if time.monotonic() >= self._next:
+            self._next += _EVERY_S
+            self._reporter.write(f"\n{self._line(', '.join(self._under_way))}\n")
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self._under_way.remove(_file(nodeid))
+        self._done += 1
+
+
+def _file(nodeid: str) -> str:
+    return nodeid.split("::", 1)[0]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

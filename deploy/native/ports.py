@@ -15,7 +15,9 @@ LOOPBACK = "127.0.0.1"
 _TCP_LISTEN = "0A"
 _OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LOWEST, _ENOUGH, _TRIES = 20_000, 1_000, 100
+PARTS = 4
 _given: set[int] = set()
+_part: int | None = None
 
 
 def outgoing_ports() -> range:
@@ -34,11 +36,25 @@ def outgoing_ports() -> range:
     return range(lowest, highest + 1)
 
 
+def keep_to_part(number: int | None) -> None:
+    """From now on, draw free ports of one of four parts only; ``None``: of all.
+
+    Of processes that draw at the same time, each from a part of its own, none is given what another was given and has
+    not taken yet, or has for a server that is away for a moment.
+    """
+    global _part  # noqa: PLW0603 - what a process draws from is one for all of it, as what it was given is
+    _part = None if number is None else number % PARTS
+
+
 def free_port() -> int:
     """A port nobody listens on now, none of ``outgoing_ports``. Another process may take it before you do."""
     if (number := outgoing_ports().start - _LOWEST) >= _ENOUGH:
+        lowest = _LOWEST
+        if _part is not None:
+            number //= PARTS
+            lowest += _part * number
         for _ in range(_TRIES):
-            port = _LOWEST + secrets.randbelow(number)
+            port = lowest + secrets.randbelow(number)
             if port not in _given and is_free(port):
                 _given.add(port)
                 return port

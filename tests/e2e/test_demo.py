@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from deploy.native.ports import free_port
+from deploy.native.settings import StackSettings
 from deploy.native.state import is_locked
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ def run_folder() -> Iterator[Path]:
 
 def environment(run_folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GRIDLINE_")}
-    return kept | {"GRIDLINE_STACK_RUN_FOLDER": str(run_folder)}
+    # The usual ports may be another's, who looked at the same moment and saw them free too.
+    ports = {f"GRIDLINE_STACK_{name.upper()}": str(free_port()) for name in StackSettings.ports()}
+    return kept | ports | {"GRIDLINE_STACK_RUN_FOLDER": str(run_folder)}
 
 
 def left_over(run_folder: Path) -> list[str]:

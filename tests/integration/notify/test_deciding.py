@@ -506,9 +506,9 @@ async def test_a_restoration_reaches_two_thousand_customers_in_one_batch(desk):
     members = [desk.make.member(n, n) for n in range(1, 2001)]
     await desk.take(*(desk.make.changed(1, n + 1, joined=members[50 * n : 50 * n + 50]) for n in range(40)))
 
-    began = time.perf_counter()
+    began = time.process_time()
     made = await desk.take(desk.make.changed(1, 41, state=RESTORED))
-    took = time.perf_counter() - began
+    took = time.process_time() - began
 
     assert made == 2000
     assert Counter(await desk.states()) == {("received", "superseded"): 2000, ("restored", "pending"): 2000}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from deploy.native import ports
@@ -10,6 +12,7 @@ from deploy.native.settings import StackSettings
 from services.cli.commands import stack
 
 DEFAULT = "32768\t60999\n"
+DRAWS = 1000
 
 
 @pytest.fixture
@@ -23,6 +26,19 @@ def machine(monkeypatch, tmp_path):
         monkeypatch.setattr(ports, "_OUTGOING", file)
 
     return says
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Draws as a process that has drawn nothing yet, and keeps to a part or to none."""
+    monkeypatch.setattr(ports, "_part", None)
+
+    def draw(part):
+        monkeypatch.setattr(ports, "_given", set())
+        ports.keep_to_part(part)
+        return {free_port() for _ in range(DRAWS)}
+
+    return draw
 
 
 @pytest.mark.parametrize(
@@ -43,6 +59,28 @@ def test_a_free_port_is_none_of_those_and_never_given_twice(machine, text):
     assert not set(found) & set(outgoing_ports())
     assert len(set(found)) == len(found)
     assert all(is_free(port) for port in found)
+
+
+def test_processes_that_keep_to_parts_of_their_own_are_given_none_of_one_another(machine, drawn):
+    machine(DEFAULT)
+    found = {part: drawn(part) for part in range(ports.PARTS)}
+
+    assert all(len(one) == DRAWS for one in found.values())
+    assert sum(map(len, found.values())) == len(set().union(*found.values()))
+    assert min(map(min, found.values())) >= 20_000
+    assert max(map(max, found.values())) < 32_768
+
+
+def test_control_processes_that_draw_from_all_are(machine, drawn):
+    machine(DEFAULT)
+
+    assert drawn(None) & drawn(None)
+
+
+def test_each_process_of_a_shared_run_keeps_to_a_part():
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+
+    assert ports._part == (None if worker is None else int(worker.removeprefix("gw")) % ports.PARTS)
 
 
 def test_where_all_are_given_away_any_free_port_will_do(machine):

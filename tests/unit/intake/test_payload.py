@@ -85,9 +85,9 @@ def test_half_an_emoji_spoils_only_itself(written: bytes, read: str) -> None:
 @pytest.mark.parametrize("unit", [b'"', b'\\"', b'"\\', b"\\", b'"a', b'\\"\\', b"\\ud83d"])
 def test_the_scan_for_bombs_is_linear_in_the_worst_of_inputs(unit: bytes) -> None:
     body = b"[" * 5 + b"{" * 3 + b"[" + unit * (64 * 1024 // len(unit))
-    started = time.perf_counter()
+    started = time.process_time()
     refusal(body)
-    assert time.perf_counter() - started < 0.25
+    assert time.process_time() - started < 0.25
 
 
 def test_key_order_and_spacing_do_not_change_the_digest_and_content_does() -> None:

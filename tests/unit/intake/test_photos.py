@@ -145,9 +145,9 @@ def _of_scans(count: int) -> bytes:
 
 def test_a_bomb_of_scans_is_refused_before_one_of_them_is_read() -> None:
     """Two hundred kilobytes took more than a minute, and ten megabytes an hour, of one of the two that are unpacked."""
-    began = time.monotonic()
+    began = time.process_time()
     assert refused(_of_scans(10_000)).reason is Reason.NOT_A_PHOTO
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("junk", [b"\xff", b"\xff\x00", b"a", b"\xff\xfe\x00\x02"])
@@ -155,9 +155,9 @@ def test_a_photo_of_ten_megabytes_of_nothing_before_its_picture_is_refused_at_on
     """Each byte, or segment, was looked at in Python, beside all that contacts are accepted by, for seconds."""
     whole = picture("JPEG")
     first, rest = whole[:20], whole[20:]  # behind its first segment
-    began = time.monotonic()
+    began = time.process_time()
     assert refused(first + junk * (10_000_000 // len(junk)) + rest).reason is Reason.NOT_A_PHOTO
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
     assert opened(remade(first + junk * 100 + rest)).size == (64, 32)
 
 

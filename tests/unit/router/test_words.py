@@ -101,6 +101,6 @@ def test_normalising_again_changes_nothing_and_any_text_can_be_searched(text: st
 )
 def test_the_longest_text_takes_no_time_to_speak_of(text: str) -> None:
     plain = normalise(text)
-    started = time.perf_counter()
+    started = time.process_time()
     SHIPPED.keywords.read(plain)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
