@@ -325,7 +325,8 @@ class Desk:
             for event in change.events:
                 observe(event, change.after.queue, work_of(change.before).phase)
         rules = self.rules()
-        self.bell.heard((ticket, turn_of(ticket, rules)) for ticket in changed)
+        waiting = (ticket for ticket in changed if ticket.standing is TicketState.QUEUED)
+        self.bell.heard((ticket, turn_of(ticket, rules)) for ticket in waiting)
         offered = {str(event.agent) for change in changes for event in change.events if event.did is Did.OFFERED}
         self.bell.changed({agent for agent in agents if agent is not None}, offered)
         if changed:

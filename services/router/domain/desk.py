@@ -46,6 +46,8 @@ _OUT: Final = frozenset({ReportState.SENT, ReportState.ANSWERED})
 _TAKEN_BACK: Final = "placement_undone"
 """Why a report waits again, in dedup's word: a dispatcher took back where a person had said it is."""
 _SEPARATOR: Final = "\x1f"  # in no queue's name and no skill
+_MOST_KINDS: Final = 4096
+"""Of tickets whose clock is remembered; a hotline has some hundreds."""
 _HEAD_STARTS: Final = {
     Priority.EMERGENCY: timedelta(hours=24),
     Priority.URGENT: timedelta(hours=2),
@@ -80,6 +82,9 @@ class DeskRules:
     named: tuple[tuple[str, str], ...] = ()
     kinds: tuple[tuple[str, str, str], ...] = ()
     hash: str = ""
+    _fitting: dict[tuple[str | None, ...], Clock | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def limited(self) -> tuple[str, ...] | None:
@@ -89,6 +94,15 @@ class DeskRules:
     def wrap_up_in(self, queue: str) -> WrapUp | None:
         """Return how long writing up may take in a queue, if there is a limit."""
         return self.wrap_up.get(queue, self.usual_wrap_up)
+
+    def clock(self, attributes: Mapping[str, str | None]) -> Clock | None:
+        """Return the clock of a ticket with these ``CLOCK_ATTRIBUTES``, remembered: every act asks, of few kinds."""
+        kind = tuple(attributes.values())
+        if kind not in self._fitting:
+            if len(self._fitting) >= _MOST_KINDS:
+                self._fitting.clear()
+            self._fitting[kind] = next((clock for clock in self.clocks if clock.fits(attributes)), None)
+        return self._fitting[kind]
 
 
 class Agent(Value):
@@ -180,15 +194,16 @@ def clock_of(ticket: Ticket, rules: DeskRules) -> Clock | None:
     if not work.open or (ticket.state is not TicketState.QUEUED and not work.in_hand):
         return None
     about = ticket.classification
-    attributes = {
-        "business_type": (about.business_type,),
-        "fault": () if about.fault is None else (about.fault,),
-        "priority": (ticket.priority.value,),
-        "customer_class": (ticket.place.customer_class.value,),
-        "channel": (ticket.facts.channel.value.value,),
-        "queue": (ticket.queue,),
-    }
-    return next((clock for clock in rules.clocks if clock.fits(attributes)), None)
+    return rules.clock(
+        {
+            "business_type": about.business_type,
+            "fault": about.fault,
+            "priority": ticket.priority.value,
+            "customer_class": ticket.place.customer_class.value,
+            "channel": ticket.facts.channel.value.value,
+            "queue": ticket.queue,
+        }
+    )
 
 
 CLOCK_ATTRIBUTES: Final = frozenset({"business_type", "fault", "priority", "customer_class", "channel", "queue"})

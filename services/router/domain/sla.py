@@ -51,9 +51,9 @@ class Clock:
     stages: tuple[Stage, ...]
     match: Mapping[str, frozenset[str]]
 
-    def fits(self, attributes: Mapping[str, tuple[str, ...]]) -> bool:
+    def fits(self, attributes: Mapping[str, str | None]) -> bool:
         """Tell whether a ticket with these attributes has this clock."""
-        return all(not values.isdisjoint(attributes[name]) for name, values in self.match.items())
+        return all(attributes[name] in values for name, values in self.match.items())
 
 
 class Pause(Value):
