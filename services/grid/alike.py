@@ -34,6 +34,7 @@ _SHORTEST_STEM: Final = 2
 _SHORTEST_TYPED: Final = 4  # letters
 _KIND: Final = re.compile(rf"(?:大道|大街|胡同|路|街|道|巷|{ESTATES}|{ESTATES_OR_NOT})$")
 _ROADS: Final = ("路", "街", "道", "巷", "胡同")
+_NAME: Final = re.compile(r"[\u4e00-\u9fff]+(?<!组)")
 _LETTERS: Final = re.compile(r"[a-z ]+$")
 _ENGLISH_KINDS: Final = {"road": ("路",), "street": ("街", "大街"), "avenue": ("大道", "大街"), "lane": ("巷",)}
 _ENGLISH_WORDS: Final = {"north": "bei", "south": "nan", "east": "dong", "west": "xi", "middle": "zhong"}
@@ -59,6 +60,7 @@ class How(IntEnum):
     """An estate by what people call it: 丽景 or 丽景小区 for 丽景花园."""
     SOUND = 1
     ACCENT = 2
+    """An accent's, or an estate's whose kind is no more than heard: 枫林家园 for 枫林嘉园."""
     SLIP = 3
     """A character missing or twice, or two swapped."""
     CHARACTER = 4
@@ -80,8 +82,9 @@ def stored_keys(street: str) -> tuple[str, ...]:
     """Return the keys of a street of the network; none for a name that is not Chinese."""
     stem, kind = _apart(street)
     if len(stem) < _SHORTEST_STEM:
-        return key_of(street)
-    return tuple(dict.fromkeys([*key_of(street), *_sounds(stem, kind), *_accents(stem, kind), *_slips(stem, kind)]))
+        return (*key_of(street), *_whole(street))
+    by_ear = (*_sounds(stem, kind), *_accents(stem, kind), *_whole(street))
+    return tuple(dict.fromkeys([*key_of(street), *by_ear, *_slips(stem, kind)]))
 
 
 def said_keys(said: Iterable[str]) -> tuple[str, ...]:
@@ -145,11 +148,13 @@ def _looks(said: str) -> Iterator[tuple[How, str, list[str]]]:
     if short := key_of(said):
         yield How.SHORT, said, list(short)
     if not kind:
+        for begin in range(max(0, len(said) - _LONGEST), len(said) - _SHORTEST_STEM):
+            yield How.ACCENT, said[begin:], _whole(said[begin:])
         return
     for begin in range(max(0, len(said) - _LONGEST), len(said) - len(kind) - _SHORTEST_STEM + 1):
         rest = said[begin : len(said) - len(kind)]
         yield How.SOUND, rest + kind, _sounds(rest, kind)
-        yield How.ACCENT, rest + kind, _accents(rest, kind)
+        yield How.ACCENT, rest + kind, [*_accents(rest, kind), *_whole(rest + kind)]
         if len(rest) > _SHORTEST_STEM:
             yield How.SLIP, rest + kind, _slips(rest, kind)
             yield How.CHARACTER, rest + kind, _slips(rest, kind)
@@ -168,7 +173,8 @@ def _typed(words: Sequence[str], kind: str) -> Iterator[tuple[How, str, list[str
     for begin in range(len(words)):
         name = "".join(words[begin:])
         if len(name) >= _SHORTEST_TYPED:
-            yield How.SOUND, name + kind, [_sound(name, kind)]
+            whole = [] if is_road(kind) else [f"whole {name}{one}" for one in map("".join, _readings(kind))]
+            yield How.SOUND, name + kind, [_sound(name, kind), *whole]
 
 
 def _apart(street: str) -> tuple[str, str]:
@@ -183,6 +189,13 @@ def _readings(stem: str) -> Iterator[tuple[str, ...]]:
 
 def _sounds(stem: str, kind: str) -> list[str]:
     return [_sound("".join(one), kind) for one in _readings(stem)]
+
+
+def _whole(estate: str) -> list[str]:
+    """Return the keys of an estate by all of its sound: 枫林家园 is as 枫林嘉园, 名邸 as 明邸, 苑 as 院."""
+    if len(estate) <= _SHORTEST_STEM or is_road(estate) or not _NAME.fullmatch(estate):
+        return []
+    return [f"whole {''.join(one)}" for one in _readings(estate)]
 
 
 def _accents(stem: str, kind: str) -> list[str]:

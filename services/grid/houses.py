@@ -49,7 +49,10 @@ class Row(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What to look for in the order of ``steps``: streets, districts and the range of numbers."""
+    """What to look for in the order of ``steps``: streets, districts and the range of numbers.
+
+    Of a number with more houses than ``MOST_HOUSES`` (a lane, a large estate at one gate) those of the building count.
+    """
 
     streets: tuple[str, ...]
     districts: tuple[str, ...]
@@ -57,6 +60,7 @@ class Wanted(NamedTuple):
     number: int
     low: int
     high: int
+    building: str = ""
 
 
 def wanted(said: Address, alike: Alike | None = None) -> tuple[Wanted, ...]:
@@ -76,7 +80,7 @@ def wanted(said: Address, alike: Alike | None = None) -> tuple[Wanted, ...]:
     whole = _wanted(said, alike)
     if said.part and whole.high:
         return whole, whole._replace(number=STREET_ROW, low=STREET_ROW, high=STREET_ROW)
-    return (*(whole._replace(number=number) for number, _ in said.readings), whole)
+    return (*(whole._replace(number=number, building=building) for number, building in said.readings), whole)
 
 
 def _wanted(said: Address, alike: Alike | None) -> Wanted:
@@ -95,7 +99,8 @@ def _wanted(said: Address, alike: Alike | None) -> Wanted:
     elif alike is None:
         districts = tuple(name for street in said.streets for name in unsaid_districts(street))
         within = tuple(name for street in said.streets for name in unsaid_wider(street))
-    return Wanted(streets, districts, within, exact, low, number + apart if number else 0)
+    building = next((site.building for site in said.sites if site.number), "")
+    return Wanted(streets, districts, within, exact, low, number + apart if number else 0, building)
 
 
 def spot_in(tree: Tree, device: str) -> Spot:
@@ -165,13 +170,15 @@ class HouseIndex:
                 low, high = want.low, want.high
             if which != "street" and not high:
                 continue
-            rows = self._between(streets, low, high, want, where)
-            found = tuple(
-                House(step, self._spot(row), name, row.number, row.building, row.customers)
-                for name, row in islice(rows, MOST_HOUSES + 1)
-            )
-            if found:
-                return found
+            rows = list(islice(self._between(streets, low, high, want, where), MOST_HOUSES + 1))
+            if which == "exact" and want.building and len(rows) > MOST_HOUSES:
+                every = self._between(streets, low, high, want, where)
+                own = (one for one in every if one[1].building == want.building)
+                rows = list(islice(own, MOST_HOUSES + 1)) or rows
+            if rows:
+                return tuple(
+                    House(step, self._spot(row), name, row.number, row.building, row.customers) for name, row in rows
+                )
         return ()
 
     @staticmethod

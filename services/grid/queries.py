@@ -139,6 +139,7 @@ def _each_step(select: str) -> str:
     )
 
 
+_EXACT: Final = ", ".join(str(look) for look, one in enumerate(LOOKS) if one.numbers == "exact")
 _FIRST_STEP: Final = _each_step("""
 (SELECT {look} AS look FROM grid.house WHERE version = (SELECT version FROM current) AND {where} LIMIT 1)
 """)
@@ -151,10 +152,11 @@ WITH asked_point AS MATERIALIZED (
     SELECT n, point(x, y) AS at FROM unnest($1::integer[], $2::float8[], $3::float8[]) AS a (n, x, y)
 ), asked AS MATERIALIZED (
     SELECT n, string_to_array(streets, E'\\n') AS streets, string_to_array(districts, E'\\n') AS districts,
-           string_to_array(within, E'\\n') AS within, number, low, high, room
+           string_to_array(within, E'\\n') AS within, number, low, high, room, house
     FROM unnest(
-        $4::integer[], $5::text[], $6::text[], $7::integer[], $8::integer[], $9::integer[], $10::text[], $13::text[]
-    ) AS a (n, streets, districts, number, low, high, room, within)
+        $4::integer[], $5::text[], $6::text[], $7::integer[], $8::integer[], $9::integer[], $10::text[], $13::text[],
+        $14::text[]
+    ) AS a (n, streets, districts, number, low, high, room, within, house)
 ), meant AS MATERIALIZED (
     SELECT n, string_to_array(accounts, E'\\n') AS accounts FROM unnest($11::integer[], $12::text[]) AS m (n, accounts)
 ), current AS MATERIALIZED (
@@ -174,10 +176,18 @@ WITH asked_point AS MATERIALIZED (
     FROM asked
     CROSS JOIN LATERAL (SELECT look FROM ({_FIRST_STEP}) AS steps LIMIT 1) AS first
     CROSS JOIN LATERAL (
+        WITH limited AS MATERIALIZED (
+            SELECT * FROM ({_OF_STEP}) AS steps LIMIT {MOST_HOUSES + 1} -- what fits everywhere costs no more
+        ), own AS MATERIALIZED ( -- of a number that has too many houses
+            SELECT * FROM ({_OF_STEP}) AS steps
+            WHERE asked.house <> '' AND building = asked.house AND first.look IN ({_EXACT})
+                AND (SELECT count(*) FROM limited) > {MOST_HOUSES}
+            LIMIT {MOST_HOUSES + 1}
+        )
         SELECT step, street, number, building, transformer_id, customers, found FROM (
-            SELECT limited.*, count(*) OVER () AS found, row_number() OVER () AS rank FROM (
-                SELECT * FROM ({_OF_STEP}) AS steps LIMIT {MOST_HOUSES + 1} -- what fits everywhere costs no more
-            ) AS limited
+            SELECT meant.*, count(*) OVER () AS found, row_number() OVER () AS rank FROM (
+                SELECT * FROM own UNION ALL SELECT * FROM limited WHERE NOT EXISTS (SELECT FROM own)
+            ) AS meant
         ) AS ranked
         WHERE found <= {MOST_HOUSES} OR rank = 1
     ) AS h
@@ -297,6 +307,7 @@ def around_arguments(wants: Sequence[Search]) -> tuple[list[Any], ...]:
         [n for n, _ in meant],
         ["\n".join(accounts) for _, accounts in meant],
         ["\n".join(want.within) for _, _, want in said],
+        [want.building for _, _, want in said],
     )
 
 

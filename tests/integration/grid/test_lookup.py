@@ -325,6 +325,32 @@ async def test_places_within_their_town_and_county_are_found_as_in_memory(grid, 
     assert [place.transformer_id for place in places] == list(said.values())
 
 
+async def test_a_house_of_a_long_lane_and_an_estate_by_ear_are_found_as_in_memory(grid, tmp_path):
+    devices = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
+    devices += [DeviceRow(f"T{n}", "S", "transformer", False, 31.0 + n / 100, 118.0) for n in range(211)]
+    homes = [f"鼓楼区民主东路57弄{n}号" for n in range(140)]
+    homes += [f"玄武区民主东路57弄{n % 35}号" for n in range(70)]  # each number twice
+    homes += ["玄武区枫林嘉园2幢301室"]
+    book = await homes_imported(grid, tmp_path, devices, homes)
+    said = {
+        "鼓楼区民主东路57弄120号": "T120",
+        "民主东路57弄120号": "T120",
+        "解放路民主东路57弄120": "T120",
+        "鼓楼区民主东路57弄200号": None,
+        "鼓楼区民主东路57弄": None,
+        "民主东路57弄12号": "T12",  # as likely as T152 and T187
+        "民主路57弄120号": "T120",
+        "鼓楼区民主东路57弄附近": None,
+        "枫林家园2号楼": "T210",
+        "fenglin jiayuan 2 dong": "T210",
+        "枫林家园3号楼": None,
+    }
+    reports = [PlaceEvidence(address=one) for one in said]
+    places = await resolve_places(grid, reports)
+    assert places == [book.resolve(one) for one in reports]
+    assert [place.transformer_id for place in places] == list(said.values())
+
+
 async def test_phases_and_short_names_of_estates_are_found_as_in_memory_by_no_more_than_four_queries(grid, tmp_path):
     devices = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
     for n in range(100):

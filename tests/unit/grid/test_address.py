@@ -337,5 +337,12 @@ def test_traditional_characters_are_none_of_simplified_writing_and_stand_for_som
     assert len(traditional._SIMPLE) > 400
 
 
+def test_names_in_traditional_characters_are_those_in_simplified_ones():
+    said = "長樂路 友誼路 書院街 恆大 學苑 頤和園 大鵬灣 鷺島 御璽 白馬塢 十里鋪 沖田村 亞洲城 薔薇園 嵐山 碩園 讀書巷"
+    assert traditional.simplified(said) == (
+        "长乐路 友谊路 书院街 恒大 学苑 颐和园 大鹏湾 鹭岛 御玺 白马坞 十里铺 冲田村 亚洲城 蔷薇园 岚山 硕园 读书巷"
+    )
+
+
 def test_most_of_what_people_say_is_passed_over():
     assert not any(map(names_a_house, ("没电了没电了，快来修", "停电了", "the power is out", "中山路停电了")))

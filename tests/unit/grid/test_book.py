@@ -12,7 +12,7 @@ from services.grid.book import CustomerBook
 from services.grid.candidates import search
 from services.grid.device import DeviceRow
 from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, Point, ask, distance_m
-from services.grid.found import MOST_POINTS, Named, Spot
+from services.grid.found import MOST_HOUSES, MOST_POINTS, Named, Spot
 from services.grid.network_file import CustomerRow
 from services.grid.slips import slips
 from services.grid.tree import Tree
@@ -326,3 +326,30 @@ def test_a_named_line_narrows_what_other_evidence_leaves_open_and_else_stands_fo
     assert (other.transformer_id, "device_conflicts" in other.evidence) == ("T1", True)
     alone = book.resolve(PlaceEvidence(text="932宋北线停电"))
     assert (alone.transformer_id, alone.basis) == ("L2", Basis.DEVICE)
+
+
+def lane(houses):
+    """Return the customers of a lane, 30 houses to a transformer, which a road has at one number."""
+    count = -(-houses // 30)
+    rows = [DeviceRow("S", None, "substation", False, 31.2, 118.4)]
+    rows += [DeviceRow(f"T{n}", "S", "transformer", False, *spot(90 * n, 0)) for n in range(count)]
+    homes = [
+        CustomerRow(f"A{n}", f"T{(n - 1) // 30}", *spot(3 * n, 0), f"鼓楼区民主东路57弄{n}号", "")
+        for n in range(1, houses + 1)
+    ]
+    return CustomerBook(Tree(rows), homes)
+
+
+@pytest.mark.parametrize("houses", [60, MOST_HOUSES, MOST_HOUSES + 1, 300])
+def test_a_house_of_a_lane_is_found_however_many_the_lane_has(houses):
+    book = lane(houses)
+    for said in ("鼓楼区民主东路57弄{}号", "民主东路57弄{}号", "鼓楼民主东路五十七弄{}"):
+        for house in (1, 31, houses):
+            place = book.resolve(PlaceEvidence(address=said.format(house)))
+            assert (place.transformer_id, place.basis) == (f"T{(house - 1) // 30}", Basis.ADDRESS)
+
+
+def test_of_a_lane_with_more_houses_than_can_be_told_apart_none_is_named():
+    for said in ("民主东路57弄", f"民主东路57弄{301}号"):
+        place = lane(300).resolve(PlaceEvidence(address=said))
+        assert (place.transformer_id, place.evidence) == (None, ("address_in_many_places",))

@@ -163,6 +163,29 @@ def test_an_address_that_may_be_misspelt_is_not_that_of_another_house(said, stor
     assert same_house(parse(said), parse(stored)) is same
 
 
+BY_EAR = book_of(
+    [
+        *(("T1", "鼓楼区枫林苑7幢201室"), ("T2", "鼓楼区枫林嘉园2幢101室"), ("T3", "鼓楼区春晓名邸2号楼")),
+        *(("T4", "秦淮区康乐华庭21栋"), ("T5", "秦淮区翠湖雅苑一期19幢"), ("T6", "秦淮区金地豪庭2号楼")),
+        *(("T7", "玄武区海棠苑5栋"), ("T8", "玄武区海棠院5栋"), ("T9", "玄武区民生路5号")),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        *(("枫林院7号楼", "T1"), ("枫林园7幢201", "T1"), ("我家住枫林家园2幢", "T2"), ("枫林佳园二栋", "T2")),
+        *(("春晓明邸2号楼", "T3"), ("康乐华亭21栋", "T4"), ("秦淮区翠湖亚苑一期19幢", "T5"), ("金地豪亭2#", "T6")),
+        *(("fenglin jiayuan 2 dong", "T2"), ("海棠苑5栋", "T7"), ("海棠院5栋", "T8"), ("民声路5号", "T9")),
+        *(("海棠园5栋", None), ("枫林院8栋", None), ("风林路7号", None), ("明生苑5栋", None)),
+        ("秦淮区枫林院7幢", None),
+    ],
+)
+def test_an_estate_is_found_by_all_of_its_sound(said, where):
+    assert BY_EAR.resolve(PlaceEvidence(address=said)).transformer_id == where
+
+
 def test_of_too_many_streets_none_is_meant():
     said = ("性福路",)
     found = [(key, f"{chr(0x4E00 + n)}福路") for key in said_keys(said) for n in range(MOST_STREETS + 1)]
