@@ -20,13 +20,15 @@ import shutil
 import signal
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 import structlog
+from aiokafka.admin import AIOKafkaAdminClient
 from hypothesis import settings
 
 from deploy.native.kafka import KafkaBroker
@@ -35,7 +37,7 @@ from deploy.native.ports import free_port, keep_to_part
 from deploy.native.postgres import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
 # A shell without job control starts background jobs with Ctrl-C ignored, and their children inherit that: tests that
 # press Ctrl-C on a process would wait for ever.
@@ -89,7 +91,11 @@ def kafka_session_broker(servers_folder: Path, kafka_jars: list[Path]) -> Iterat
         log=servers_folder / "logs" / "kafka.log",
         archive_folder=default_cache(),
         # Tests kill it and want it back soon, but a second in which a busy machine gave it nothing is no death.
-        settings={"broker.session.timeout.ms": "2500", "broker.heartbeat.interval.ms": "250"},
+        settings={
+            "broker.session.timeout.ms": "2500",
+            "broker.heartbeat.interval.ms": "250",
+            "log.segment.delete.delay.ms": "500",  # what a deleted topic had is gone soon
+        },
     )
     broker.start()
     yield broker
@@ -97,10 +103,15 @@ def kafka_session_broker(servers_folder: Path, kafka_jars: list[Path]) -> Iterat
 
 
 @pytest.fixture
-def kafka_broker(kafka_session_broker: KafkaBroker) -> Iterator[KafkaBroker]:
-    """The broker, to be stopped, killed or paused by the test; it runs again after it."""
+def kafka_broker(kafka_session_broker: KafkaBroker, servers_folder: Path, unique_name: str) -> Iterator[KafkaBroker]:
+    """The broker, to be stopped, killed or paused by the test; it runs again after it.
+
+    It has no topics of the tests before: a killed one goes over each of their partitions before it answers again, and
+    after some hundred tests that took it a minute.
+    """
     if _KAFKA in os.environ:
         pytest.fail(f"This test stops Kafka; unset {_KAFKA} to let it start one of its own.")
+    _outside_the_loop(lambda: forget_topics(kafka_session_broker, servers_folder / "kafka" / "data", unique_name))
     yield kafka_session_broker
     if kafka_session_broker.pid is None:
         kafka_session_broker.start()
@@ -173,10 +184,22 @@ def database_dsn(make_database: Callable[..., str]) -> str:
     return make_database()
 
 
-def _execute(dsn: str, statement: str) -> None:
-    """Run one statement, from a sync fixture, whatever event loop the test has."""
-    failures: list[BaseException] = []
+async def forget_topics(broker: KafkaBroker, data: Path, but: str) -> None:
+    """Delete all topics but those of one test, and wait for a while until the disk has none of them."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    try:
+        topics = [name for name in await admin.list_topics() if not name.startswith(("__", but))]
+        await admin.delete_topics(topics)
+    finally:
+        await admin.close()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(60):
+            while any(not one.name.startswith(("__", but)) for one in data.iterdir() if one.is_dir()):
+                await asyncio.sleep(0.05)
 
+
+def _execute(dsn: str, statement: str) -> None:
     async def execute() -> None:
         connection = await asyncpg.connect(dsn)
         try:
@@ -184,9 +207,16 @@ def _execute(dsn: str, statement: str) -> None:
         finally:
             await connection.close()
 
+    _outside_the_loop(execute)
+
+
+def _outside_the_loop(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do something from a sync fixture, whatever event loop the test has."""
+    failures: list[BaseException] = []
+
     def run() -> None:
         try:
-            asyncio.run(execute())
+            asyncio.run(work())
         except BaseException as failure:  # noqa: BLE001 - carried to the caller's thread
             failures.append(failure)
 

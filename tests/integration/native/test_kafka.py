@@ -122,3 +122,18 @@ def test_a_broker_that_cannot_start_says_so_with_the_end_of_its_log(tmp_path, ka
     )
     with pytest.raises(StartError, match=r"formatter ended with status 1(.|\n)*kafka.tools.StorageTool"):
         without_classes.start()
+
+
+async def test_a_broker_that_a_test_may_kill_has_that_tests_topics_alone(
+    kafka_bootstrap, unique_name, servers_folder, request
+):
+    """Killed, it goes over each partition before it answers again: after some hundred tests that took a minute."""
+    await _make_topic(kafka_bootstrap, f"before-{unique_name}")
+    await _make_topic(kafka_bootstrap, f"{unique_name}.own")
+    await _send(kafka_bootstrap, f"{unique_name}.own", b"kept")
+
+    request.getfixturevalue("kafka_broker")
+
+    folders = {one.name for one in (servers_folder / "kafka" / "data").iterdir() if one.is_dir()}
+    assert {name for name in folders if not name.startswith("__")} == {f"{unique_name}.own-0"}
+    assert await _read(kafka_bootstrap, f"{unique_name}.own", 1) == [b"kept"]
