@@ -182,7 +182,8 @@ async def test_contacts_of_other_partitions_are_accepted_at_once_and_what_is_for
         for healthy in (0, 1):
             assert {status for status, _ in answers[healthy]} == {202}
             assert len(answers[healthy]) > 50
-            assert sorted(took for _, took in answers[healthy])[len(answers[healthy]) // 2] < 0.5
+            median = sorted(took for _, took in answers[healthy])[len(answers[healthy]) // 2]
+            assert median < 1, "half of what the others wait"
         assert {status for status, _ in answers[SICK]} == {503}
         assert len(answers[SICK]) > 50
         assert intake.log.count("contacts_not_accepted") < 10

@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def stopped_intake(kafka_bootstrap: str, unique_name: str, tmp_path: Path) -> AsyncIterator[Service]:
-    """An intake that is not started yet; its topics are there. It waits 1.5 s for Kafka."""
-    own = {"produce_deadline_s": "1.5"}
+    """An intake that is not started yet; its topics are there. It waits for a Kafka that is only slow."""
+    own = {"produce_deadline_s": "8"}
     made = Service("intake", kafka_bootstrap, "", f"{unique_name}.", tmp_path, own)
     await apply_topics(made.settings())
     yield made
     made.end()
+
+
+@pytest.fixture
+def hasty(stopped_intake: Service) -> None:
+    """For tests in which Kafka keeps an intake waiting: it tells whoever sends so after 1.5 s."""
+    stopped_intake.own["produce_deadline_s"] = "1.5"
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ async def unresolved(client: httpx.AsyncClient) -> float:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("hasty")
 async def test_broker_away_under_load_every_202_is_on_the_topic_once_and_the_others_hear_503(
     kafka_broker: KafkaBroker, stopped_intake: Service
 ) -> None:
@@ -109,6 +110,7 @@ async def test_broker_away_under_load_every_202_is_on_the_topic_once_and_the_oth
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("victim", ["intake", "broker"])
 async def test_whoever_is_killed_under_load_every_202_is_on_the_topic_once(
     kafka_broker: KafkaBroker, stopped_intake: Service, victim: str

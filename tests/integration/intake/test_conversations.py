@@ -131,6 +131,7 @@ async def test_the_new_key_the_old_key_and_no_other_are_answered_each_in_kind(ta
     assert "safetoken" not in talking.log
 
 
+@pytest.mark.usefixtures("hasty")
 async def test_the_platform_tries_again_after_silence_and_the_message_is_counted_once(
     talking: Service, kafka_broker: KafkaBroker
 ) -> None:

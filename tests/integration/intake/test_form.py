@@ -125,6 +125,7 @@ async def test_a_citizen_reports_with_their_position_and_a_photo_and_sees_what_h
     assert Image.open(io.BytesIO(stored.read_bytes())).size == (300, 200)
 
 
+@pytest.mark.usefixtures("hasty")
 async def test_without_a_network_and_while_kafka_is_away_the_report_waits_and_arrives_once(
     kafka_broker: KafkaBroker, form: Service, browser: Browser
 ) -> None:

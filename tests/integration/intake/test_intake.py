@@ -219,6 +219,7 @@ async def test_a_sender_that_goes_away_mid_body_leaves_no_trace(intake: Service,
     assert "Traceback" not in intake.log
 
 
+@pytest.mark.usefixtures("hasty")
 async def test_while_the_broker_is_silent_503_comes_in_time_and_the_same_event_is_accepted_after(
     kafka_broker: KafkaBroker, intake: Service, client: httpx.AsyncClient
 ) -> None:
@@ -235,7 +236,7 @@ async def test_while_the_broker_is_silent_503_comes_in_time_and_the_same_event_i
         assert {answer.status_code for answer in waiting} == {503}
         assert all(int(answer.headers["retry-after"]) >= 1 for answer in waiting)
         assert "same id" in waiting[0].json()["detail"]
-        assert 1.5 <= took < 3, "the deadline, and a little"
+        assert 1.5 <= took < 8, "the deadline, not the ten seconds of the client's own patience"
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).status_code == 503
     finally:

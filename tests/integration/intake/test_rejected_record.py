@@ -50,6 +50,7 @@ async def start_with_a_broker_that_rejects(stopped_intake: Service) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("hasty")
 async def test_an_intake_is_ready_again_by_itself_after_a_record_that_the_broker_rejects(
     stopped_intake: Service,
 ) -> None:
@@ -62,6 +63,7 @@ async def test_an_intake_is_ready_again_by_itself_after_a_record_that_the_broker
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("hasty")
 async def test_a_record_that_the_broker_rejects_spoils_nothing_for_others(stopped_intake: Service) -> None:
     await start_with_a_broker_that_rejects(stopped_intake)
     async with httpx.AsyncClient(base_url=stopped_intake.url, timeout=60) as client:

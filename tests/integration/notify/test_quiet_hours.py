@@ -202,9 +202,9 @@ async def test_an_estimate_that_was_told_and_came_back_is_no_news_and_the_next_i
 async def test_an_estimate_that_passed_in_the_night_is_not_told(desk, deliveries, receiver, texts, morning):
     incident = Incident(desk)
     await incident.becomes(1000)
-    await incident.becomes(etr=now() + timedelta(seconds=1.5))
+    await incident.becomes(etr=(passes := now() + timedelta(seconds=4)))
     await sends(deliveries, receiver, desk, held=1)
-    await asyncio.sleep(1.6)
+    await asyncio.sleep((passes - now()).total_seconds() + 0.1)
     texts.night = False
     await morning.look()
     await sends(deliveries, receiver, desk, held=0)

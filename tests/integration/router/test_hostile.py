@@ -197,6 +197,6 @@ async def test_agents_wait_for_nobody_who_looks_at_kpis(
         asked = [asyncio.create_task(ann.ask("kpis", method="GET")) for _ in range(screens)]
         await asyncio.sleep(0.5)
         assert not any(one.done() for one in asked), "the control"
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(30):
             assert (await ann.claim()).status_code == 200
     assert {answer.status_code for answer in await asyncio.gather(*asked)} == {200}

@@ -115,6 +115,8 @@ class Ledger:
                 raise UnavailableError("asked to")
             case "slow":
                 await asyncio.sleep(3)
+            case "slower":
+                await asyncio.sleep(6)
             case "block":
                 time.sleep(3600)
             case "bug":

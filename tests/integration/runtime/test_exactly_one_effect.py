@@ -110,7 +110,7 @@ async def test_control_without_it_the_paused_owner_counts_its_batch_again(world:
 
 async def batches_beside_a_slow_one(world: World, *, without: str = "") -> int:
     """Let one report come, and two of its partition while it is decided; return in how many batches they were."""
-    reports = [a_report(n, area="area-0", address="slow" if n == 1 else "somewhere") for n in range(4)]
+    reports = [a_report(n, area="area-0", address="slower" if n == 1 else "somewhere") for n in range(4)]
     world.start(without=without)
     await world.produce([a_record(reports[0])])
     await world.settled(1)
