@@ -15,6 +15,7 @@ import structlog
 
 from services.contracts.values import Channel
 from services.notify import metrics, store
+from services.notify.domain.notice import Stage
 from services.notify.domain.quiet_hours import look_again
 from services.runtime.errors import UnavailableError
 from services.runtime.postgres import translated
@@ -68,6 +69,14 @@ SET state = 'superseded', superseded_by = NULL, held_until = NULL
 FROM unnest($1::uuid[], $2::uuid[]) AS v (incident_id, recipient_id)
 WHERE n.incident_id = v.incident_id AND n.recipient_id = v.recipient_id
   AND (n.state = 'superseded' OR (n.state = 'pending' AND n.held_until IS NOT NULL))
+"""
+# That a time has passed was taken for told: who watches for it looks again, by how long is waited now.
+_NOT_TOLD: Final = """
+WITH gone AS (
+    DELETE FROM notice WHERE notice_id = ANY($1::uuid[]) AND state = 'superseded' AND doubted_at IS NULL
+    RETURNING incident_id
+)
+UPDATE incident SET etr_passed = NULL WHERE incident_id IN (SELECT incident_id FROM gone)
 """
 # One decided again may be there: held until now, or out of date for a while in the night. It is the newest word now.
 _SAY: Final = """
@@ -146,9 +155,10 @@ class Morning:
         await tx.execute(_DROP, *(list(column) for column in zip(*owed, strict=True)))
         await self._say(tx, said, wording, now)
         told = {(one.incident_id, one.recipient_id): one.notice_id for one in said}
-        for key, row in owed.items():
-            if told.get(key) != row["notice_id"]:
-                metrics.BECAME.labels(row["stage"], row["channel"], "superseded").inc()
+        untold = [row for key, row in owed.items() if told.get(key) != row["notice_id"]]
+        await tx.execute(_NOT_TOLD, [row["notice_id"] for row in untold if row["stage"] == Stage.ETR_PASSED])
+        for row in untold:
+            metrics.BECAME.labels(row["stage"], row["channel"], "superseded").inc()
         return decision.quiet
 
     @staticmethod

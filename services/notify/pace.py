@@ -11,6 +11,8 @@ from collections import Counter
 from typing import Final
 
 _SAID_EVERY_S: Final = 60.0
+_LONGEST_REST_S: Final = 60.0
+"""Then one notice asks again, however long a wait the receiver asked for: danger waits with all the others."""
 _IN_A_ROW: Final = 3
 """Fewer may be about their notices, of a gateway that limits each number and says it as if it were all."""
 
@@ -47,7 +49,10 @@ class Pace:
 
 
 class Rest:
-    """A receiver that asks for a wait, several times in a row, is asked nothing meanwhile, and then by one attempt."""
+    """A receiver that asks for a wait, several times in a row, is asked nothing meanwhile, and then by one attempt.
+
+    No longer than a minute: what it asks for may be of a day's quota, or of somebody before it who is mistaken.
+    """
 
     def __init__(self) -> None:
         """Begin with a receiver that has said nothing yet."""
@@ -62,7 +67,7 @@ class Rest:
         """Note that it asked for so many seconds."""
         self._asked += 1
         if self._asked >= _IN_A_ROW:
-            self._until = max(self._until, now + seconds)
+            self._until = max(self._until, now + min(seconds, _LONGEST_REST_S))
 
     def most(self, now: float) -> int | None:
         """Return how many attempts may be under way now, seconds on a clock that only goes on; None is no limit."""

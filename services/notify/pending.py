@@ -114,12 +114,14 @@ UPDATE notice n SET state = 'failed', reason = 'unlinked'
 FROM gone WHERE n.notice_id = gone.notice_id
 RETURNING n.notice_id, n.stage, n.channel, n.state, n.reason, extract(epoch FROM now() - n.caused_at)::float8 AS seconds
 """
+# What was held is due once its night is over, whether or not somebody has looked at it again by then.
 _BACKLOG: Final = """
 SELECT channel, turn, count(*) AS count,
-       extract(epoch FROM now() - min(coalesce(looked_at, made_at)))::float8 AS oldest_s
-FROM notice WHERE state IN ('pending', 'sending') AND held_until IS NULL GROUP BY channel, turn
+       extract(epoch FROM now() - min(greatest(coalesce(looked_at, made_at), held_until)))::float8 AS oldest_s
+FROM notice
+WHERE state IN ('pending', 'sending') AND (held_until IS NULL OR held_until <= now()) GROUP BY channel, turn
 """
-_HELD: Final = "SELECT count(*) FROM notice WHERE state = 'pending' AND held_until IS NOT NULL"
+_HELD: Final = "SELECT count(*) FROM notice WHERE state = 'pending' AND held_until > now()"
 
 
 class Outcome(StrEnum):

@@ -2,8 +2,8 @@
 
 The engine is told a story (``tests.stories.engine``); what it says of incidents, reports and plans comes to notify
 late, each partition in its own order, in batches of any size. Crews give times that move and pass; customers stop,
-come back and ask; nights come, the texts' settings change, the receiver fails, processes end in a call. At the end the
-clock goes on until everybody owed a word must have it.
+come back, ask, and are erased; nights come, the texts' settings change, the receiver fails, processes end in a call. At
+the end the clock goes on until everybody owed a word must have it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from services.contracts.ids import derive, recipient_id
 from services.contracts.messages import OutageReported, RecipientHeard
 from services.contracts.topics import INCIDENT_CHANGED, PLAN_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED
 from services.contracts.values import Channel, CustomerClass, IncidentState, ProgressStage, Recipient
-from services.notify import estimates
+from services.notify import erasing, estimates
 from services.notify.__main__ import SCHEMA
 from services.notify.domain.quiet_hours import MAY_WAIT, QuietHours
 from services.notify.wording import read_wording
@@ -65,6 +65,7 @@ _WEIGHTS: Final = {
     "the_process_ends_in_a_call": 0.5,
     "the_settings_change": 0.8,
     "the_receiver_fails": 0.8,
+    "customers_are_erased": 0.5,
 }
 
 
@@ -82,7 +83,7 @@ def story(seed: int) -> Story:
                 "number": dice.randrange(1_000),
                 "hours": dice.choice([0.1, 0.5, 1, 1.2, 3, 6]),
                 "night": dice.choice(_NIGHTS),
-                "passed": dice.choice([15, 15, 0, None]),
+                "passed": dice.choice([15, 15, 0, 240, None]),
                 "usual": dice.choice([20, 20, 0]),
                 "fails": dice.choice([0, 3, 6]),
             }
@@ -120,6 +121,8 @@ class Customers:
         self.gone: dict[str, int] = {}
         """Who may not be told, and how many letters there were by then."""
         self.ever_gone: set[str] = set()
+        self.erased: set[UUID] = set()
+        """Reports of which nobody knows any more who made them."""
 
     # --- what goes on ---
 
@@ -217,6 +220,29 @@ class Customers:
     async def the_receiver_fails(self, fails: int) -> None:
         self.town.receiver.fails = fails
 
+    async def customers_are_erased(self, number: int) -> None:
+        """Whose outages are over, as everybody has heard by then; weeks later, or so soon."""
+        while any(self.queues.values()):
+            await self.some_of_it_comes(number)
+            number += 1
+        is_open = self.story.state.members.keys() | self.story.state.waiting.keys()
+        mine = [one for one in self._numbers() if one not in is_open and one.int % 2 == number % 2]
+        async with self.town.pool.acquire() as connection:
+            _, left = await erasing.erase(connection, mine)
+            self.erased |= set(mine) - left.keys()
+            named = "SELECT count(*) FROM report WHERE report_id = ANY($1::uuid[]) AND recipient_id IS NOT NULL"
+            assert await connection.fetchval(named, list(self.erased)) == 0
+            named = "SELECT count(*) FROM notice WHERE report_id = ANY($1::uuid[]) AND recipient_id <> report_id"
+            assert await connection.fetchval(named, list(self.erased)) == 0
+
+    def _numbers(self) -> dict[UUID, str]:
+        """Return the number that each report left."""
+        return {
+            m.report_id: m.recipient.address
+            for m, _ in self.story.inputs
+            if isinstance(m, OutageReported) and m.recipient
+        }
+
     # --- the end ---
 
     async def ends(self) -> None:
@@ -286,11 +312,7 @@ class Customers:
         joined: dict[tuple[UUID, UUID], datetime] = {}
         been: defaultdict[UUID, set[UUID]] = defaultdict(set)
         stands: dict[UUID, IncidentChanged] = {}
-        numbers = {
-            m.report_id: m.recipient.address
-            for m, _ in self.story.inputs
-            if isinstance(m, OutageReported) and m.recipient
-        }
+        numbers = {report: who for report, who in self._numbers().items() if report not in self.erased}
         for change in self.story.changed:
             stands[change.incident_id] = change
             for member in change.joined:
@@ -323,7 +345,7 @@ class Customers:
             if stand.state is not IncidentState.RESTORED and stand.etr is not None:
                 assert told[-1].etr is None, f"that their time has passed nobody told: {who} {incident}"
         for one in self.story.settled:
-            if one.recipient and one.report_id not in home and one.recipient.address not in exempt:
+            if one.report_id in numbers and one.report_id not in home and numbers[one.report_id] not in exempt:
                 assert letters[one.recipient.address], f"never told of what was settled: {one.outcome}"
 
 

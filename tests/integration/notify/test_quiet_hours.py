@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.contracts.values import CustomerClass, IncidentState
+from services.contracts.values import Channel, CustomerClass, IncidentState
 from services.notify import metrics, pending
-from services.notify.domain.notice import Stage
+from services.notify.domain.notice import Stage, Turn
 from services.notify.domain.quiet_hours import QuietHours
 from services.notify.morning import Morning
 from services.runtime.clock import now
@@ -287,3 +287,20 @@ async def test_a_look_that_dies_before_its_commit_loses_nothing(
     await morning.look()
     await sends(deliveries, receiver, desk, held=0)
     assert told(receiver) == ["received", "etr_set"]
+
+
+async def test_what_was_held_and_not_released_is_among_what_waits(desk, deliveries, receiver, texts):
+    """Nobody looks at it in the morning, and nothing said so: it counted neither as held nor as waiting."""
+    incident = Incident(desk)
+    await incident.becomes(1000)
+    await incident.becomes(etr=now() + timedelta(hours=3))
+    await sends(deliveries, receiver, desk, held=1)
+    assert (await pending.held(desk.pool), await pending.backlog(desk.pool)) == (1, [])
+    await desk.pool.execute("UPDATE notice SET held_until = now() - interval '20 minutes' WHERE held_until IS NOT NULL")
+    assert await pending.held(desk.pool) == 0
+    [waits] = await pending.backlog(desk.pool)
+    assert (waits.channel, waits.turn, waits.count) == (Channel.SMS, Turn.OTHERS, 1)
+    assert waits.oldest_s < 60, "made a moment ago"
+    await desk.pool.execute("UPDATE notice SET made_at = made_at - interval '9 hours'")
+    [waits] = await pending.backlog(desk.pool)
+    assert 1_200 <= waits.oldest_s < 1_260, "since the end of its night"

@@ -55,3 +55,16 @@ def test_control_a_fault_is_found(
     how = broken(live, steps)
     assert how is not None
     assert how[-1].startswith(what)
+
+
+def test_who_would_have_heard_in_the_night_that_a_time_has_passed_hears_it_also_if_that_is_told_later_now(
+    live: Live,
+) -> None:
+    """It was taken for told, and in the morning it was too early to say: nobody looked at it again."""
+    at_night, later = (
+        Step(0, "the_settings_change", {"night": ("23:00", "07:00"), "passed": passed, "usual": 20})
+        for passed in (15, 240)
+    )
+    until_six = Step(130, "a_crew_gives_a_time", {"number": 0, "hours": 7.9})
+    half_an_hour_later = Step(500, "some_of_it_comes", {"number": 0})
+    assert broken(live, [CALL, *COMES, at_night, until_six, *COMES, half_an_hour_later, later]) is None

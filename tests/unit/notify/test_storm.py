@@ -129,3 +129,13 @@ def test_a_gateway_that_asks_for_a_wait_again_and_again_is_left_alone_for_it_and
     assert rest.most(201) is None
     rest.asked(60, now=300)
     assert rest.most(300) is None, "it counts anew"
+
+
+def test_a_gateway_that_asks_for_an_hour_is_asked_each_minute_by_one_notice():
+    """Somebody between us and it may be mistaken, and danger waited with all the others."""
+    rest = Rest()
+    for _ in range(3):
+        rest.asked(3_600, now=0)
+    assert [rest.most(now) for now in (59.9, 60)] == [0, 1]
+    rest.asked(3_600, now=61)
+    assert [rest.most(now) for now in (120.9, 121)] == [0, 1]
