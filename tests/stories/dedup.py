@@ -1,9 +1,10 @@
 """Random stories of dedup over its tables: ``python -m tests.stories [SEED] --of dedup``.
 
-Reports, crews, dispatchers, plans, meters and the network of two substations, in batches of any size, hours and days
-apart. Processes end, die in a batch and hand over; customers are erased. Beside it the core is told the same in memory,
-from the first message to the last (``Twin``). After each batch what is published, what the process has in memory and
-what the tables say are the twin's; at the end each report is explained, and each incident leads to where it is now.
+Reports, crews (by their topic and their door), dispatchers, plans, meters and the network of two substations, in
+batches of any size, hours and days apart. The rules become others; processes end, die in a batch and hand over;
+customers are erased. Beside it the core is told the same in memory, from the first message to the last (``Twin``).
+After each batch what is published, what the process has in memory and what one that starts now would load are the
+twin's; at the end each report is explained, and each incident leads to where it is now.
 """
 
 from __future__ import annotations
@@ -12,19 +13,28 @@ import asyncio
 import inspect
 import random
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import patch
+from uuid import UUID
 
 import asyncpg
 
 from services.contracts.ids import derive
-from services.contracts.messages import OutageCommanded, PowerRestored, TelemetryReceived
-from services.contracts.topics import OUTAGE_INPUT
-from services.contracts.values import Channel, CommandAction, CustomerClass, ProgressStage, Reading, Recipient
+from services.contracts.messages import (
+    FieldProgress,
+    FieldProgressed,
+    OutageCommanded,
+    PowerRestored,
+    TelemetryReceived,
+)
+from services.contracts.values import Channel, CommandAction, CustomerClass, Etr, ProgressStage, Reading, Recipient
 from services.dedup import erasing
 from services.dedup.__main__ import SCHEMA
 from services.dedup.domain.planning import proposed_plan
+from services.dedup.domain.storm import StormRules
 from services.dedup.ground import Ground
 from services.dedup.keys import DEVELOPMENT_KEYS
 from services.dedup.network_watch import tell_moved
@@ -33,37 +43,40 @@ from services.grid.operating import switch_network
 from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.grid.store import load_trees
 from services.grid.switching import Switching
+from services.runtime import clock
 from services.runtime.errors import FencedError
 from services.runtime.migration import migrate
 from services.runtime.postgres import open_pool
-from tests.integration.dedup.processes import AREAS, Processes, import_rows
+from tests.integration.dedup.processes import AREAS, CREWS, PARTITIONS, Processes, import_rows
 from tests.integration.dedup.room import Room, doors
 from tests.stories.servers import postgres_of_its_own
 from tests.stories.telling import Step
 from tests.unit.dedup.test_network_changes import AWAY, BEFORE, HOME
-from tests.unit.dedup.timeline import RULES, a_report, minute
+from tests.unit.dedup.timeline import RULES, a_report, minute, rules_of_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from uuid import UUID
 
     import httpx
 
-    from services.dedup.domain import AreaState
+    from services.contracts.messages import OrderVersion, OutageInput
+    from services.dedup.domain.rules import Rules
     from services.runtime.postgres import Pool
     from tests.stories.telling import Live, Story
 
 _UNDER: Final = [f"0TR000{n}" for n in (23, 24, 25, 26, 27, 28, 30, 20, 34)] + ["0TR00104"]
 _ABOVE: Final = ["0FU00016", "0FU00017", "0SW00015", "0SW00012", "0BR00001"]
 _GONE: Final = "B0TR00104"
-_PLANS: Final = [derive("a plan of the stories", n) for n in range(3)]
+_PLANS: Final = 3
 _TO: Final = Switching("TIE", "A0SW00015"), Switching("A0SW00015", "TIE")
 _ACTIONS: Final = ["merge", "split", "move", "confirm", "relate", "accept_plan", "decline_plan", "place"]
 _FLAVOURS: Final = ["", "", "", "", "", "hazard", "only_mine", "life_support", "important", "suspended", "unconfirmed"]
 _WEIGHTS: Final = {
     "somebody_reports": 6.0,
     "power_is_back": 2.5,
-    "a_crew_speaks": 1.5,
+    "a_crew_speaks": 2.0,
+    "a_crew_speaks_on_its_topic": 1.0,
+    "a_crew_speaks_at_the_door": 0.5,
     "a_dispatcher_acts": 1.5,
     "a_dispatcher_takes_something_back": 0.6,
     "a_plan_is_entered_or_changed": 0.5,
@@ -71,6 +84,7 @@ _WEIGHTS: Final = {
     "what_is_proposed_is_accepted": 0.4,
     "a_meter_speaks": 0.6,
     "it_comes_again": 0.3,
+    "the_rules_change": 0.4,
     "the_process_ends": 0.8,
     "another_process_takes_over": 0.4,
     "the_network_is_switched": 0.3,
@@ -81,6 +95,26 @@ _GAPS: Final = (0.1, 0.5, 1, 3, 10, 21, 45, 90, 200)
 _DAYS: Final = (1_500, 6_000, 25_000)
 _ERASED_AFTER: Final = timedelta(days=14)
 READ: Final = {"X-API-Key": DEVELOPMENT_KEYS["desk-dev"]}
+_FIELD: Final = {"X-API-Key": DEVELOPMENT_KEYS["field-dev"]}
+_ANY: Final = {"If-Match": "*"}
+_STORM: Final = StormRules(
+    recent=600, usual=86_400, usual_per_hour=1, enter=3, least=3, leave=2, holds={"fuse": timedelta(minutes=4)}
+)
+
+
+def _others(rules: Rules) -> list[Rules]:
+    """Sets of rules by which an area that is loaded knows the same."""
+    fresh = replace(rules.inference, fresh=600.0, lift_margin=2.0)
+    momentary = replace(rules.inference, home=None, wave=2.0, relook=(300.0,))
+    holds = {"transformer": timedelta(minutes=1), "fuse": timedelta(minutes=15)}
+    return [
+        rules,
+        replace(rules, hash="fresh", inference=fresh, storm=None),
+        replace(rules, hash="one wave", inference=momentary, still_out=timedelta(minutes=5)),
+        replace(rules, hash="held", holds=holds, storm=_STORM),
+        replace(rules, hash="stormy", storm=replace(_STORM, enter=2.5, leave=0.2, lift_margin=4.0, holds=holds)),
+        replace(rules, hash="tolerant", restored_tolerance=timedelta(minutes=30), inference=fresh),
+    ]
 
 
 def story(seed: int) -> Story:
@@ -92,10 +126,12 @@ def story(seed: int) -> Story:
         devices.append("")
     acts = {act: weight * dice.choice([0, 1, 1, 2]) for act, weight in _WEIGHTS.items()} | {"somebody_reports": 6.0}
     large, slow = dice.random() < 0.4, dice.random() * 0.6
+    far = dice.choice([0.02, 0.02, 0.2])
     steps: Story = [Step(0, "it_begins", {"cached": dice.choice([1, 10])})]
+    steps.append(Step(0, "rules_are_made", {"memory": dice.choice([24, 24, 2, 0]), "lag": dice.choice([45, 45, 0])}))
     for _ in range(dice.randint(6, 45)):
         gap = dice.choice(_GAPS) if dice.random() < slow else 0.0
-        if dice.random() < 0.02:
+        if dice.random() < far:
             gap = dice.choice(_DAYS)
         act = dice.choices(list(acts), list(acts.values()))[0]
         if act == "customers_are_erased" and dice.random() < 0.6:
@@ -104,6 +140,8 @@ def story(seed: int) -> Story:
             "device": dice.choice(devices),
             "account": dice.choice([None, None, "A1", "A2", "A3"]),
             "made": dice.choice([0, 0, 0, 3, 25, 40]),
+            "clock": dice.choice([0, 0, 0, 3, 25, 40, -30, 1_000, -100_000, 30_000_000]),
+            "to": dice.choice(["theirs", "theirs", "theirs", "none"]),
             "flavour": dice.choice(_FLAVOURS),
             "stage": dice.choice([ProgressStage.ARRIVED, ProgressStage.RESTORED, *ProgressStage]),
             "reading": dice.choice(list(Reading)),
@@ -126,7 +164,9 @@ class Hotline(Processes):
 
     def __init__(self, pool: Pool, ground: Ground, dsn: str, client: httpx.AsyncClient) -> None:
         super().__init__(pool, ground, dsn, client)
-        self.homes: dict[UUID, str] = {}
+        self.plans: dict[int, UUID] = {}
+        self.usual = ground.rules
+        self.every_rules = _others(ground.rules)
         self.switched = False
         self.changed_network = False
 
@@ -165,12 +205,49 @@ class Hotline(Processes):
                 )
             )
 
-    async def a_crew_speaks(self, number: int, stage: ProgressStage, made: float, first: int) -> None:
+    def _word(self, order: UUID, stage: ProgressStage, at: float, number: int) -> FieldProgress:
+        return FieldProgress(
+            progress_id=derive("test progress", self.n()),
+            order_id=order,
+            stage=stage,
+            at=minute(self.minute - at),
+            etr=Etr(at=minute(self.minute - at + 90)) if number % 3 == 0 else None,
+            cause="tree" if number % 5 == 0 else None,
+            note="in the yard",
+        )
+
+    def _order(self, number: int) -> OrderVersion | None:
+        """One that was ever issued: its incident may be over, or part of another, and it called back."""
         orders = list(self.twin.orders.values())
-        if orders:
-            order = orders[number % len(orders)]
-            key, etr = derive("test progress", self.n()), minute(self.minute + 90) if first % 3 == 0 else None
-            self.waiting.append(self.twin.of_crew(key, order, stage, minute(self.minute - made), etr, self.now))
+        return orders[number % len(orders)] if orders else None
+
+    async def a_crew_speaks(self, number: int, stage: ProgressStage, clock: float, first: int) -> None:
+        if (order := self._order(number)) is not None:
+            said = self._word(order.order_id, stage, clock, first)
+            self.waiting.append(
+                FieldProgressed(area=order.area, incident_id=order.incident_id, progress=said, received_at=self.now)
+            )
+
+    async def a_crew_speaks_on_its_topic(
+        self, number: int, stage: ProgressStage, clock: float, first: int, to: str
+    ) -> None:
+        order = self._order(number)
+        to_whom = derive("no order", number) if order is None or to == "none" else order.order_id
+        said = self._word(to_whom, stage, clock, first)
+        self.waiting.append(said)
+        if first % 4 == 0:
+            self.waiting.append(said.model_copy(update={"note": "said again"} if first % 8 else {}))
+
+    async def a_crew_speaks_at_the_door(
+        self, number: int, stage: ProgressStage, clock: float, first: int, to: str
+    ) -> None:
+        order = self._order(number)
+        to_whom = derive("no order", number) if order is None or to == "none" else order.order_id
+        said = self._word(to_whom, stage, clock, first).model_dump(mode="json", exclude={"order_id"})
+        for _ in range(1 + (first % 4 == 0)):
+            answer = await self.client.post(f"/v1/orders/{to_whom}/progress", json=said, headers=_FIELD)
+            assert answer.status_code == (202 if to_whom in self.twin.orders else 404), answer.text
+        self.waiting += await self._published()
 
     async def _command(self, area: str, action: str, *, through_the_door: bool = True, **told: Any) -> None:
         command = OutageCommanded(
@@ -213,9 +290,9 @@ class Hotline(Processes):
                 return
             told["reports"] = (waiting[first % len(waiting)],)
         if action in {"accept_plan", "decline_plan"}:
-            told["planned_id"] = _PLANS[second % len(_PLANS)]
-            if self._long_over(state, told["planned_id"]):
+            if not self.plans:
                 return
+            told["planned_id"] = list(self.plans.values())[second % len(self.plans)]
         if action in {"split", "confirm", "place"} and device:
             told["device"] = device
         await self._command(state.area, action, through_the_door=number % 4 > 0, **told)
@@ -227,35 +304,31 @@ class Hotline(Processes):
             await self._command(area, "undo", undoes=key)
 
     async def a_plan_is_entered_or_changed(self, number: int, device: str, begins: float, lasts: float) -> None:
-        key = _PLANS[number % len(_PLANS)]
-        area = self.twin.area_of(device)
-        if area is None or self.homes.setdefault(key, area) != area:
-            return  # the door refuses it
-        if not self._long_over(self.twin.state(area), key):
-            times = {"starts_at": minute(self.minute + begins), "ends_at": minute(self.minute + begins + lasts)}
-            await self._command(area, "plan", planned_id=key, device=device, **times)
+        times = {"starts_at": self.minute + begins, "ends_at": self.minute + begins + lasts}
+        said = {name: minute(at).isoformat() for name, at in times.items()} | {"device": device}
+        key = self.plans.get(number % _PLANS)
+        path = "" if key is None else f"/{key}"
+        answer = await self._of_a_plan("POST" if key is None else "PUT", path, **said)
+        if key is None and answer.status_code == 202:
+            self.plans[number % _PLANS] = UUID(answer.json()["subject"])
 
     async def a_plan_is_cancelled(self, number: int) -> None:
-        key = _PLANS[number % len(_PLANS)]
-        for area, state in list(self.twin.states.items()):
-            if key in state.planned.known and not self._long_over(state, key):
-                await self._command(area, "cancel_plan", planned_id=key)
+        if (key := self.plans.get(number % _PLANS)) is not None:
+            await self._of_a_plan("POST", f"/{key}/cancel")
 
-    def _long_over(self, state: AreaState, planned: UUID) -> bool:
-        """Forgotten a day after it ended: by a process that starts at once, by others as the next outage ends."""
-        known = state.planned.known.get(planned)
-        if known is None:
-            return False
-        return known.ends_at < max(self.now, state.latest or self.now) - self.twin.rules.restored_memory
+    async def _of_a_plan(self, method: str, path: str, **said: Any) -> httpx.Response:
+        """Go through the door, which knows of a planned outage what its area may have forgotten."""
+        told = {"command_id": str(derive("test command", self.n())), "reason": "seen", **said}
+        path = f"/v1/planned-outages{path}?wait=0"
+        answer = await self.client.request(method, path, json=told, headers=_ANY)
+        assert answer.status_code in {202, 404, 409, 412, 422}, answer.text
+        self.waiting += await self._published()
+        return answer
 
     async def what_is_proposed_is_accepted(self, first: int) -> None:
         states = self.twin.states.values()
         known = [(state.area, one, proposed_plan(state, one)) for state in states for one in state.incidents.values()]
-        proposed = [
-            (area, one.incident_id, plan.planned_id)
-            for area, one, plan in known
-            if plan is not None and not self._long_over(self.twin.states[area], plan.planned_id)
-        ]
+        proposed = [(area, one.incident_id, plan.planned_id) for area, one, plan in known if plan is not None]
         if proposed:
             area, incident, planned = proposed[first % len(proposed)]
             await self._command(area, "accept_plan", incident_id=incident, planned_id=planned)
@@ -288,12 +361,14 @@ class Hotline(Processes):
             await process.claims(at)
 
     async def another_process_takes_over(self, number: int, dies: bool) -> None:
-        at = (OUTAGE_INPUT.name, number % 3)
+        at = PARTITIONS[number % len(PARTITIONS)]
         before, after = sorted(self.processes, key=lambda one: at not in one.owns)
         await after.claims(at)
         if dies:  # it does not know yet
-            area = AREAS[number % 3]
-            record = self._read(a_report(area, None, f"lost {self.n()}", self.minute), before.owns[at])
+            said: OutageInput | FieldProgress = self._word(derive("no order", number), ProgressStage.ARRIVED, 0, number)
+            if at != CREWS:
+                said = a_report(AREAS[at[1]], None, f"lost {self.n()}", self.minute)
+            record = self._read(said, before.owns[at])
             try:
                 await before.transactor.run([record], {at: before.owns[at]}, self.now)
             except FencedError:
@@ -302,6 +377,18 @@ class Hotline(Processes):
                 raise AssertionError("two processes own a partition")
         del before.owns[at]
         before.handler.forget([at])
+
+    async def rules_are_made(self, memory: float, lag: float) -> None:
+        """As somebody has set them who remembers for shorter, or believes no clock."""
+        times = {"restored_memory": timedelta(hours=memory), "trusted_lag": timedelta(minutes=lag)}
+        self.every_rules = _others(replace(rules_of_tests(), levels=self.usual.levels, **times))
+        await self.the_rules_change(0)
+
+    async def the_rules_change(self, number: int) -> None:
+        """Between two messages, or while a process stands still that was told so before."""
+        rules = self.every_rules[number % len(self.every_rules)]
+        self.ground.rules = rules
+        self.twin.under_rules(rules)
 
     async def the_network_is_switched(self, number: int) -> None:
         del number
@@ -339,9 +426,11 @@ class Hotline(Processes):
             ]
             await erasing.erase(connection, free, before)
         assert await self._figures() == figures, "figures stay"
-        for state in self.twin.states.values():  # who closed its ticket was the person it waited for
+        for state in self.twin.states.values():  # its ticket is closed, or the plan long over that answers it
             for one in free:
                 state.waiting.pop(one, None)
+                for answered in state.answered.values():
+                    answered.pop(one, None)
         for process in self.processes:
             process.starts()
 
@@ -362,21 +451,26 @@ def over(dsn: str, folder: Path) -> Iterator[Live]:
 
         async def lived(steps: Story) -> None:
             told = Hotline(pool, ground, dsn, client)
-            try:
-                for step in steps:
-                    if step.minutes > 3:
-                        await told.what_came_is_decided(dies=False)
-                    told.minute += step.minutes
-                    act: Callable[..., Any] = getattr(told, step.act)
-                    await act(**step.told)
-                await told.ends()
-            finally:
-                if told.changed_network:
-                    await import_rows(dsn, BEFORE.values())
-                elif told.switched:
-                    connection = await asyncpg.connect(dsn)
-                    await switch_network(connection, [_TO[1]], author="test", reason="")
-                    await connection.close()
+            with patch.object(clock, "now", lambda: told.now):
+                try:
+                    for step in steps:
+                        if step.minutes > 3:
+                            await told.what_came_is_decided(dies=False)
+                        told.minute += step.minutes
+                        act: Callable[..., Any] = getattr(told, step.act)
+                        await act(**step.told)
+                    await told.ends()
+                finally:
+                    await tidied(told)
+
+        async def tidied(told: Hotline) -> None:
+            ground.rules = told.usual
+            if told.changed_network:
+                await import_rows(dsn, BEFORE.values())
+            elif told.switched:
+                connection = await asyncpg.connect(dsn)
+                await switch_network(connection, [_TO[1]], author="test", reason="")
+                await connection.close()
 
         try:
             yield lambda steps: runner.run(lived(steps))

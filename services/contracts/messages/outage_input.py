@@ -118,8 +118,8 @@ class OutageCommanded(Message):
     Fields by action: merge ``incident_id``, ``target_id``; split ``incident_id``, ``reports`` and, if they are not at
     one place, ``device``; move ``reports``, ``target_id``; confirm ``incident_id`` and, if it differs from the
     prediction, ``device``; relate ``incident_id``, ``target_id``; place ``reports`` (one), ``device``;
-    undo ``undoes``; plan ``planned_id``, ``device``, ``starts_at``, ``ends_at``; cancel_plan ``planned_id``;
-    accept_plan and decline_plan ``incident_id``, ``planned_id``.
+    undo ``undoes``; plan ``planned_id``, ``device``, ``starts_at``, ``ends_at`` and, if one is changed,
+    ``planned_revision``; cancel_plan ``planned_id``; accept_plan and decline_plan ``incident_id``, ``planned_id``.
     """
 
     ce_type: ClassVar[str] = "gridline.outage.commanded.v1"
@@ -139,6 +139,11 @@ class OutageCommanded(Message):
     planned_id: UUID | None = None
     starts_at: Timestamp | None = None
     ends_at: Timestamp | None = None
+    planned_revision: int | None = Field(
+        default=None,
+        ge=1,
+        description="Of the planned outage that is changed: the next is one more, also where it was over long ago",
+    )
 
     @property
     def message_id(self) -> UUID:

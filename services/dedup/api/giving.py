@@ -42,8 +42,8 @@ _LOOKS_SECONDS: Final = (0.01, 0.02, 0.03, 0.05, 0.1)
 _SAID_AS: Final = {"merge": {"target_id": "into"}, "move": {"target_id": "to"}, "relate": {"target_id": "to"}}
 """What a field of the topic's command is called in the request of an action."""
 _REVISION: Final = {
-    "incident": "SELECT revision FROM incident WHERE incident_id = $1",
-    "planned": "SELECT revision FROM planned_outage WHERE planned_id = $1",
+    "incident": "SELECT revision, false AS cancelled FROM incident WHERE incident_id = $1",
+    "planned": "SELECT revision, cancelled FROM planned_outage WHERE planned_id = $1",
 }
 IfMatch = Annotated[str | None, Header(alias="If-Match", description='The ETag you saw, "12"; * for whatever it is')]
 Trace = Annotated[str | None, Header()]
@@ -90,15 +90,21 @@ class Seen:
         self._tag = if_match.strip()
 
     async def check(self, connection: Connection) -> None:
-        """Refuse a command on something that changed since it was seen.
+        """Refuse a command on something that changed since it was seen, or on a planned outage that was cancelled.
+
+        Its area refuses the latter, too, but forgets it some time after its end.
 
         Raises:
-            Problem: it was changed.
+            Problem: it was changed or cancelled.
         """
-        revision = await connection.fetchval(self._sql, self._key)
+        row = await connection.fetchrow(self._sql, self._key)
+        revision = None if row is None else row["revision"]
         if self._tag not in {"*", f'"{revision}"'}:
             now = {"ETag": f'"{revision}"'}
             raise Problem(412, f"it was changed since you looked: it is at revision {revision}", headers=now)
+        if row is not None and row["cancelled"]:
+            wrong = {"field": "planned_id", "reason": f"planned outage {self._key} was cancelled: make a new one"}
+            raise Problem(409, "the command was refused and changed nothing", errors=[wrong])
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +211,7 @@ def view(row: asyncpg.Record) -> CommandView:
 
 
 def _same(known: asyncpg.Record, command: OutageCommanded) -> None:
-    own = {"accepted_at"}
+    own = {"accepted_at", "planned_revision"}  # ours, when it was said first
     said, before = json.loads(command.model_dump_json(exclude_none=True)), json.loads(known["body"])
     if {k: v for k, v in said.items() if k not in own} != {k: v for k, v in before.items() if k not in own}:
         errors = [{"field": "command_id", "reason": "was used for another command"}]

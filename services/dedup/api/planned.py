@@ -115,7 +115,8 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         if row["area"] != area:
             reason = f"is in area {area}, the planned outage in {row['area']}: cancel it and make a new one"
             raise Problem(409, "the command was refused", errors=[{"field": "device", "reason": reason}])
-        return await by.give(said, area, CommandAction.PLAN, seen, planned_id=planned_id, **_told(said))
+        told = {**_told(said), "planned_revision": row["revision"]}
+        return await by.give(said, area, CommandAction.PLAN, seen, planned_id=planned_id, **told)
 
     @router.post("/{planned_id}/cancel", summary="Cancel it; of work that ends early, change the end")
     async def cancel(planned_id: UUID, said: Said, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:

@@ -52,6 +52,7 @@ def _note_time(state: AreaState, report: Report) -> None:
     if state.latest is None or report.made_at > state.latest:
         state.latest = report.made_at
         state.lag = (report.received_at - report.made_at).total_seconds()
+        forget_old(state)
     if state.rules.storm is not None:
         state.pace = state.pace.arrived(report.received_at.timestamp(), state.rules.storm)
 
@@ -129,6 +130,7 @@ def _restored(state: AreaState, event: e.IncidentRestored) -> None:
 def _part_restored(state: AreaState, event: e.PartRestored) -> None:
     restored = Restored(event.restored_at, event.seq, event.incident_id, event.since)
     remember(state, e.Kind.OUTAGE, event.device, None, restored)
+    forget_old(state)
 
 
 def _learned(state: AreaState, event: e.OutageLearned) -> None:

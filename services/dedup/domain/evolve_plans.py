@@ -7,18 +7,26 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.values import IncidentState
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.evolve_acts import for_the_record
-from services.dedup.domain.forgetting import forget_command, forget_commands
+from services.dedup.domain.forgetting import forget_command, forget_commands, forget_old
 from services.dedup.domain.indexing import install, leave
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+    from uuid import UUID
 
     from services.dedup.domain.state import AreaState
 
 
 def _planned_set(state: AreaState, event: pa.PlannedSet) -> None:
     state.planned.set(event.planned)
+    forget_old(state)
+
+
+def _no_answer(state: AreaState, planned: UUID | None, report: UUID) -> None:
+    """Let a planned outage, which may have been forgotten by then, answer a report no longer."""
+    if planned is not None:
+        state.answered.get(planned, {}).pop(report, None)
 
 
 def _plan_settled(state: AreaState, event: pa.PlanSettled) -> None:
@@ -36,14 +44,14 @@ def _report_covered(state: AreaState, event: pa.ReportCovered) -> None:
 
 def _cover_moved(state: AreaState, event: pa.CoverMoved) -> None:
     if event.instead_of is not None:
-        del state.answered[event.instead_of][event.report.report_id]
+        _no_answer(state, event.instead_of, event.report.report_id)
         state.answered.setdefault(event.planned.planned_id, {})[event.report.report_id] = event.report
 
 
 def _answer_over(state: AreaState, event: pa.AnswerOver) -> None:
     key = event.report.report_id
-    if state.covered.pop(key, None) is None and event.planned_id is not None:
-        del state.answered[event.planned_id][key]
+    if state.covered.pop(key, None) is None:
+        _no_answer(state, event.planned_id, key)
 
 
 def _acceptance_narrowed(state: AreaState, event: pa.AcceptanceNarrowed) -> None:
@@ -52,8 +60,8 @@ def _acceptance_narrowed(state: AreaState, event: pa.AcceptanceNarrowed) -> None
 
 def _report_uncovered(state: AreaState, event: pa.ReportUncovered) -> None:
     report = event.report
-    if state.covered.pop(report.report_id, None) is None and event.planned_id is not None:
-        del state.answered[event.planned_id][report.report_id]
+    if state.covered.pop(report.report_id, None) is None:
+        _no_answer(state, event.planned_id, report.report_id)
     state.next_seq = event.seq + 1
     state.incidents[event.incident_id].add(report)
     state.members[report.report_id] = event.incident_id

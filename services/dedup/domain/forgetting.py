@@ -36,7 +36,11 @@ def forget_command(state: AreaState, key: UUID) -> None:
 
 
 def forget_old(state: AreaState) -> None:
-    """Drop the restorations and the plans that ended before what is remembered."""
+    """Drop the restorations and the plans that ended before what is remembered: who starts now does not load them.
+
+    Asked whenever one of them is new, or what is remembered is of a later time: what an area knows must not depend on
+    how long a process has known it.
+    """
     if state.latest is None:
         return
     since = state.latest - state.rules.restored_memory
@@ -46,6 +50,5 @@ def forget_old(state: AreaState) -> None:
                 del known[key]
         kept = (*state.restored.values(), *state.restored_premises.values())
         state.oldest_restored = min((one.restored_at for one in kept), default=None)
-    state.planned.forget(since)
-    for gone in state.answered.keys() - state.planned.known.keys():
-        del state.answered[gone]
+    for gone in state.planned.forget(since):
+        state.answered.pop(gone, None)

@@ -18,11 +18,16 @@ from services.dedup.domain.report import Report
 
 @frozen()
 class PlannedSet:
-    """A planned outage is known, has changed or was cancelled, as a person said ``at`` that time by our clock."""
+    """A planned outage is known, has changed or was cancelled, as a person said ``at`` that time by our clock.
+
+    Attributes:
+        anew: It was not known: new, or over so long ago that whom it had answered is answered for good.
+    """
 
     planned: Planned
     command_id: UUID
     at: datetime
+    anew: bool = False
 
 
 @frozen()

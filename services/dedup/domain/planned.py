@@ -50,11 +50,13 @@ class PlannedOutages:
         self.known[planned.planned_id] = planned
         self._by_device.setdefault(planned.device, []).append(planned.planned_id)
 
-    def forget(self, ended_before: datetime) -> None:
-        """Drop what ended before a moment: no report can be about it any more."""
-        for one in [one for one in self.known.values() if one.ends_at < ended_before]:
+    def forget(self, ended_before: datetime) -> list[UUID]:
+        """Drop what ended before a moment: no report can be about it any more. Return what was dropped."""
+        over = [one for one in self.known.values() if one.ends_at < ended_before]
+        for one in over:
             del self.known[one.planned_id]
             self._by_device[one.device].remove(one.planned_id)
+        return [one.planned_id for one in over]
 
     def covering(self, devices: Iterable[str], at: datetime, but: Container[UUID] = ()) -> Planned | None:
         """Return a planned outage of one of these devices at this moment; the one that lasts longest.

@@ -105,7 +105,7 @@ def plan(acting: Acting) -> Done:
         ends_at=command.ends_at,
         author=command.author,
         reason=command.reason,
-        revision=1 if before is None else before.revision + 1,
+        revision=1 + ((command.planned_revision or 0) if before is None else before.revision),
     )
     return _set(acting, before, planned)
 
@@ -115,7 +115,8 @@ def cancel_plan(acting: Acting) -> Done:
     command = acting.command
     before = None if command.planned_id is None else acting.state.planned.known.get(command.planned_id)
     if before is None:
-        raise RefusedError(("planned_id", f"area {acting.state.area} has no planned outage {command.planned_id}"))
+        what = f"is not known in area {acting.state.area}, or was over long ago"
+        raise RefusedError(("planned_id", f"planned outage {command.planned_id} {what}"))
     if before.cancelled:
         raise RefusedError(("planned_id", f"planned outage {command.planned_id} is cancelled already"))
     revision = before.revision + 1
@@ -125,7 +126,7 @@ def cancel_plan(acting: Acting) -> Done:
 
 def _set(acting: Acting, before: Planned | None, after: Planned) -> Done:
     """Let a planned outage be as it is now; what it would still have covered, and does not, is an incident again."""
-    acting.events.append(pa.PlannedSet(after, acting.command.command_id, acting.command.accepted_at))
+    acting.events.append(pa.PlannedSet(after, acting.command.command_id, acting.command.accepted_at, before is None))
     if before is not None:
         change(acting, before, after)
     _propose(acting, after)

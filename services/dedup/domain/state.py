@@ -328,9 +328,6 @@ class AreaState:
         """Return everything that decides, in a form that two equal states share."""
         for incident in self.incidents.values():
             _ = incident.standing  # counted now, so that equal incidents are equal
-        remembered = None if self.latest is None else self.latest - self.rules.restored_memory
-        plans = sorted(self.planned.known.items())
-        planned = {key: one for key, one in plans if remembered is None or one.ends_at >= remembered}
         return {
             "area": self.area,
             "latest": self.latest,
@@ -353,14 +350,14 @@ class AreaState:
             },
             "learned": self.learned,
             "pace": self.pace,
-            "restored": _remembered(self.restored, remembered),
-            "restored_premises": _remembered(self.restored_premises, remembered),
+            "restored": dict(sorted(self.restored.items())),
+            "restored_premises": dict(sorted(self.restored_premises.items())),
             "waiting": dict(sorted(self.waiting.items())),
             "commands": dict(sorted(self.commands.items())),
             "set_aside": {key: one.merged_into for key, one in sorted(self.set_aside.items())},
-            "planned": planned,
+            "planned": dict(sorted(self.planned.known.items())),
             "covered": dict(sorted(self.covered.items())),
-            "answered": {key: dict(sorted(self.answered[key].items())) for key in planned if self.answered.get(key)},
+            "answered": {key: dict(sorted(found.items())) for key, found in sorted(self.answered.items()) if found},
             "telemetry": dict(sorted(self.telemetry.known.items())),
             "elsewhere": dict(sorted(self.elsewhere.items())),
         }
@@ -368,7 +365,3 @@ class AreaState:
 
 FIELDS: Final = tuple(name for name, slot in vars(AreaState).items() if isdatadescriptor(slot))
 """What an area's state consists of. Compiled, the class has no ``__slots__``."""
-
-
-def _remembered(restored: dict[str, Restored], since: datetime | None) -> dict[str, Restored]:
-    return {key: one for key, one in sorted(restored.items()) if since is None or one.restored_at >= since}

@@ -55,9 +55,12 @@ class _Answer(NamedTuple):
 def change(acting: Acting, before: Planned, after: Planned) -> None:
     """Bring back what a planned outage explained and no longer does, and tell the others of another end.
 
-    One that was over explains what it did for good, also when it is put to another day.
+    One that was over explains what it did for good, also when it is put to another day. Whom one answered that was over
+    long ago hears nothing more: they may have been erased, which an area where nobody reports is not told.
     """
     state, command = acting.state, acting.command
+    if before.ends_at < command.accepted_at - state.rules.restored_memory:
+        return
     accepted = acceptances(state, after.planned_id)
     over = before.ends_at <= command.accepted_at
     fallen = [] if over else [one for one in accepted if not _holds(state, before, after, one)]

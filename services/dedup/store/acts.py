@@ -87,6 +87,7 @@ ON CONFLICT (planned_id) DO UPDATE SET
     cancelled = excluded.cancelled, changed_at = excluded.changed_at
 """
 _ANSWER: Final = "INSERT INTO plan_answer (planned_id, report_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_ANSWERS_NOBODY: Final = "DELETE FROM plan_answer WHERE planned_id = ANY($1::uuid[])"
 _ANSWERS_NO_LONGER: Final = "DELETE FROM plan_answer WHERE planned_id = $1 AND report_id = $2"
 _NOTE: Final = """
 INSERT INTO telemetry (area, subject, device_id, reading, at, since, source)
@@ -151,6 +152,7 @@ class ActRows:
     undone: dict[UUID, UUID | None] = field(default_factory=dict)
     gone: dict[UUID, str] = field(default_factory=dict)
     planned: list[tuple[Any, ...]] = field(default_factory=list)
+    anew: list[UUID] = field(default_factory=list)
     answers: dict[tuple[UUID, UUID], bool] = field(default_factory=dict)
     readings: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     storms: list[tuple[Any, ...]] = field(default_factory=list)
@@ -195,6 +197,9 @@ class ActRows:
     def _noted(self, area: str, event: e.Event, state: AreaState) -> None:
         if isinstance(event, pa.PlannedSet):
             one = event.planned
+            if event.anew:
+                self.anew.append(one.planned_id)
+                self.answers = {pair: now for pair, now in self.answers.items() if pair[0] != one.planned_id}
             self.planned.append(
                 (
                     *(one.planned_id, area, one.device, one.starts_at, one.ends_at, one.author, one.reason),
@@ -270,6 +275,8 @@ class ActRows:
 
     async def _save_answers(self, tx: Connection) -> None:
         """Write which planned outage answers what; hardly ever any."""
+        if self.anew:
+            await tx.execute(_ANSWERS_NOBODY, self.anew)
         for answers, statement in ((True, _ANSWER), (False, _ANSWERS_NO_LONGER)):
             if pairs := [pair for pair, now in self.answers.items() if now is answers]:
                 await tx.executemany(statement, pairs)

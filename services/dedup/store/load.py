@@ -82,7 +82,7 @@ WHERE r.report_id = ANY($1::uuid[]) AND r.outcome = 'answered'
 """
 _ANSWERED: Final = """
 SELECT p.planned_id, r.* FROM plan_answer AS p JOIN report AS r USING (report_id)
-WHERE p.planned_id = ANY($1::uuid[]) AND r.outcome = 'answered'
+WHERE p.planned_id = ANY($1::uuid[]) AND r.outcome = 'answered' AND r.erased_at IS NULL
 """
 
 

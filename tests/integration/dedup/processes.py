@@ -15,7 +15,8 @@ import asyncpg
 from aiokafka import ConsumerRecord
 
 from services.contracts import envelope
-from services.contracts.topics import BY_NAME, OUTAGE_INPUT
+from services.contracts.messages import FieldProgress, FieldProgressed
+from services.contracts.topics import BY_NAME, DISPATCH_PROGRESS, OUTAGE_INPUT
 from services.dedup.handler import DedupHandler, imbalance
 from services.dedup.store.load import load_areas
 from services.dedup.store.reliability import interruptions
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 AREAS: Final = (HOME, AWAY, "cell:85318d9bfffffff")
 """One partition each."""
+CREWS: Final = (DISPATCH_PROGRESS.name, 0)
+PARTITIONS: Final = (*((OUTAGE_INPUT.name, part) for part in range(len(AREAS))), CREWS)
 _TABLES: Final = """TRUNCATE area, storm, incident, report, membership, order_version, progress, restored_part, timer,
     command, planned_outage, plan_answer, telemetry, outage_elsewhere, inbox, outbox, outbox_waiting, tally,
     consumer_partition"""
@@ -77,8 +80,8 @@ class Processes:
     def __init__(self, pool: Pool, ground: Ground, dsn: str, client: httpx.AsyncClient) -> None:
         self.pool, self.ground, self.dsn, self.client = pool, ground, dsn, client
         self.minute = 0.0
-        self.waiting: list[OutageInput] = []
-        self.said: list[OutageInput] = []
+        self.waiting: list[OutageInput | FieldProgress] = []
+        self.said: list[OutageInput | FieldProgress] = []
         self.reports: list[UUID] = []
         self.read_to = 0
 
@@ -86,8 +89,8 @@ class Processes:
         await self.pool.execute(_TABLES)
         await self.ground.look_at_network(self.pool)
         self.processes = [Process(name, self.pool, self.ground, cached) for name in ("one", "other")]
-        for part in range(len(AREAS)):
-            await self.processes[0].claims((OUTAGE_INPUT.name, part))
+        for at in PARTITIONS:
+            await self.processes[0].claims(at)
         async with self.pool.acquire() as connection:
             self.twin = Twin(self.ground.rules, await load_trees(connection))
 
@@ -113,20 +116,23 @@ class Processes:
                 await self._batch(process, theirs, dies=dies)
 
     @staticmethod
-    def _at(message: OutageInput) -> tuple[str, int]:
-        return OUTAGE_INPUT.name, AREAS.index(message.area)
+    def _at(message: OutageInput | FieldProgress) -> tuple[str, int]:
+        return CREWS if isinstance(message, FieldProgress) else (OUTAGE_INPUT.name, AREAS.index(message.area))
 
-    def _read(self, message: OutageInput, here: Claim, ahead: int = 0) -> Read:
-        record = envelope.encode(message, topic=OUTAGE_INPUT.name, source="gridline/test")
+    def _read(self, message: OutageInput | FieldProgress, here: Claim, ahead: int = 0) -> Read:
+        at, offset, content = self._at(message), here.next_offset + ahead, None
+        if isinstance(message, FieldProgressed):
+            content = envelope.fingerprint(message, without=("received_at",))
+        record = envelope.encode(message, topic=at[0], source="gridline/test", content=content)
         incoming = envelope.open_record(record.value, record.headers)
-        decoded = envelope.decode(incoming, OUTAGE_INPUT.types)
-        at, offset = self._at(message), here.next_offset + ahead
+        decoded = envelope.decode(incoming, BY_NAME[at[0]].types)
         came = ConsumerRecord(*at, offset, 0, 0, record.key, record.value, None, 0, 0, record.headers)
         return Read(at, offset, came, incoming, decoded, None)
 
-    async def _batch(self, process: Process, batch: list[OutageInput], *, dies: bool) -> None:
+    async def _batch(self, process: Process, batch: list[OutageInput | FieldProgress], *, dies: bool) -> None:
         if dies:
-            received = [Received(*self._at(one), n, one, None) for n, one in enumerate(batch)]
+            once = {one.message_id: one for one in reversed(batch)}.values()
+            received = [Received(*self._at(one), n, one, None) for n, one in enumerate(reversed(once))]
             fresh = [one for one in received if one.message.message_id not in self.twin.seen]
             async with self.pool.acquire() as connection:
                 transaction = connection.transaction()
@@ -141,7 +147,8 @@ class Processes:
         await process.transactor.run(records, process.owns, self.now)
         for at, n in ahead.items():
             process.owns[at] = replace(process.owns[at], next_offset=process.owns[at].next_offset + n, last=None)
-        told = self.twin.take(batch, self.now)
+        told = self.twin.rekeyed(batch, self.now)
+        told += self.twin.take([one for one in batch if not isinstance(one, FieldProgress)], self.now)
         published = await self._published()
         for found, wanted in zip_longest(published, told):
             assert found == wanted, f"what is published: {found!r}, not {wanted!r}"
@@ -161,6 +168,8 @@ class Processes:
         found: list[Message] = []
         for row in rows:
             self.read_to = row["id"]
+            if row["topic"] not in BY_NAME:
+                continue  # a dead letter
             incoming = envelope.open_record(row["value"], unpack_headers(row["headers"]))
             found.append(envelope.decode(incoming, BY_NAME[row["topic"]].types))
         return found

@@ -753,3 +753,39 @@ async def test_a_plan_is_accepted_by_a_process_that_dies_over_it_and_the_order_l
     settled = [one for one in await dedup.published(REPORT_SETTLED) if isinstance(one, ReportSettled)]
     outcomes = sorted(one.outcome for one in {one.message_id: one for one in settled}.values())
     assert outcomes == ["answered"] * 2 + ["in_incident"] * 2
+
+
+async def test_work_that_was_over_long_ago_is_put_to_another_day_and_not_begun_anew(
+    room: Room, desk: httpx.AsyncClient
+) -> None:
+    """Its area has forgotten it: its ETag went back to 1, and what was cancelled came back."""
+    key = {}
+    for device in ("A0FU00017", "A0FU00016"):
+        times = {"starts_at": minute(-90).isoformat(), "ends_at": minute(-60).isoformat()}
+        body = {"command_id": device, "reason": "new poles", "device": device, **times}
+        key[device] = (await desk.post("/planned-outages?wait=0", json=body)).json()["subject"]
+    await decide_what_was_accepted(room, -100)
+    moved = {"command_id": "moved", "reason": "a day later", "device": "A0FU00017", **times}
+    change, gone = (f"/planned-outages/{one}" for one in key.values())
+    assert (await desk.put(f"{change}?wait=0", json=moved, headers=ANY)).status_code == 202
+    cancel = {"command_id": "off", "reason": "no material"}
+    assert (await desk.post(f"{gone}/cancel?wait=0", json=cancel, headers=ANY)).status_code == 202
+    await decide_what_was_accepted(room, -100)
+    await room.feed([a_report(AREA, "A0TR00104", "two days later", 2_880)], minute(2_880))
+    assert not room.cached(AREA).planned.known
+
+    times = {"starts_at": minute(3_000).isoformat(), "ends_at": minute(3_060).isoformat()}
+    again = {**moved, **times, "command_id": "again"}
+    for _ in range(2):
+        assert (await desk.put(f"{change}?wait=0", json=again, headers={"If-Match": '"2"'})).status_code == 202
+    await decide_what_was_accepted(room, 2_890)
+    shown = await desk.get(change)
+    assert (shown.headers["ETag"], shown.json()["revision"]) == ('"3"', 3)
+    said = await desk.put(f"{change}?wait=0", json=again, headers={"If-Match": '"2"'})
+    assert said.is_success, "the same command once more, which is at revision 3 now"
+
+    answer = await desk.put(f"{gone}?wait=0", json={**again, "command_id": "back", "device": "A0FU00016"}, headers=ANY)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (409, "planned_id")
+    await decide_what_was_accepted(room, 2_891)
+    assert (await desk.get(gone)).json()["cancelled"]
+    assert (await room.loaded(AREA))[AREA].snapshot() == room.cached(AREA).snapshot()

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from services.contracts.messages import FieldProgress, FieldProgressed, OutageMoved
-from services.contracts.values import Etr
 from services.dedup.domain import AreaState, decide
 from services.dedup.domain import events as e
 from services.dedup.domain.changes import Changes
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.contracts.messages import Message, OrderVersion, OutageInput
-    from services.contracts.values import ProgressStage
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.rules import Rules
     from services.grid.tree import Tree
@@ -78,6 +76,15 @@ class Twin:
         self.sent_on += [one for one in told if isinstance(one, OutageMoved)]
         return told
 
+    def rekeyed(self, batch: Sequence[Message], now: datetime) -> list[Message]:
+        """What crews said of known orders on their own topic, as it goes on to the orders' areas."""
+        told: list[Message] = []
+        for one in batch:
+            if isinstance(one, FieldProgress) and one.message_id not in self.seen and one.order_id in self.orders:
+                self.seen.add(one.message_id)
+                told.append(self._on_its_way(self.orders[one.order_id], one, now))
+        return told
+
     def due(self, now: datetime) -> set[UUID]:
         """What is waited for until now, which is fired by that."""
         due = {key for key, timer in self.timers.items() if timer.due_at <= now}
@@ -89,17 +96,11 @@ class Twin:
         """The area that a device is in now."""
         return next((area for area, tree in self.trees.items() if device in tree), None)
 
-    def of_crew(
-        self, key: UUID, order: OrderVersion, stage: ProgressStage, at: datetime, etr: datetime | None, now: datetime
-    ) -> FieldProgressed:
-        """What a crew says of an order, as it comes to the order's area."""
-        area = next(a for a, state in self.states.items() if order.area == a)
-        said = FieldProgress(
-            progress_id=key,
-            order_id=order.order_id,
-            stage=stage,
-            at=at,
-            etr=None if etr is None else Etr(at=etr),
-            note="in the yard",
-        )
-        return FieldProgressed(area=area, incident_id=order.incident_id, progress=said, received_at=now)
+    @staticmethod
+    def _on_its_way(order: OrderVersion, said: FieldProgress, now: datetime) -> FieldProgressed:
+        return FieldProgressed(area=order.area, incident_id=order.incident_id, progress=said, received_at=now)
+
+    def under_rules(self, rules: Rules) -> None:
+        """Other rules are in force."""
+        self.rules = rules
+        self.states = {area: on_other_ground(state, state.tree, rules) for area, state in self.states.items()}

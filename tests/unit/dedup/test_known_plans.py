@@ -240,3 +240,58 @@ def test_who_called_again_before_it_was_withdrawn_has_one_incident_of_their_own(
 
     assert storm.incident_of(mine) is storm.incident_of(before)
     assert len(storm.live_orders()) == 1
+
+
+# --- over long ago ---
+
+
+def over_for_a_day(storm: Timeline) -> UUID:
+    """Work that was changed once and answered somebody is over, and others report a day later."""
+    enter(storm.at(-10))
+    enter(storm.at(0), ends=60)
+    storm.at(5).report("A0TR00026")
+    return storm.at(60 + 24 * 60 + 1).report("A0TR00104", "a day later")
+
+
+def test_what_was_over_for_a_day_is_forgotten_as_soon_as_it_is_later(storm: Timeline) -> None:
+    """Not with the next outage that ends: who starts now does not load it, and would decide otherwise."""
+    enter(storm.at(-10), ends=60)
+    storm.at(5).report("A0TR00026")
+    storm.at(60 + 24 * 60).report("A0TR00104", "a day later")
+    assert (storm.state.planned.known.keys(), storm.state.answered.keys()) == ({PLAN}, {PLAN})
+    storm.at(60 + 24 * 60 + 1).report("A0TR00104", "and a minute")
+    assert not storm.state.planned.known
+    assert not storm.state.answered
+
+
+def test_what_is_put_to_a_day_long_ago_is_forgotten_at_once(storm: Timeline) -> None:
+    first, _ = calls_under_a_plan(storm)
+    enter(storm.at(10), begins=-3_000, ends=-2_900)
+    assert not storm.state.planned.known
+    assert not storm.state.answered
+    assert storm.incident_of(first).device.id == FUSE, "it is an outage after all"
+
+
+def test_its_revision_goes_on_if_it_is_put_to_another_day(storm: Timeline) -> None:
+    """The area has forgotten it; the door, which reads the table, has not."""
+    over_for_a_day(storm)
+    times = {"starts_at": clock_at(3_000), "ends_at": clock_at(3_100)}
+    storm.dispatcher("plan", planned_id=PLAN, device=FUSE, planned_revision=2, **times)
+    assert storm.state.planned.known[PLAN].revision == 3
+
+
+def test_whom_it_answered_hears_of_no_other_end_where_nobody_has_reported_since(storm: Timeline) -> None:
+    """They may have been erased by then; whoever has the area in memory still knew their numbers."""
+    calls_under_a_plan(storm)
+    enter(storm.at(120 + 24 * 60), ends=3_000)
+    assert len(storm.settled) == 4
+    enter(storm.at(3_001 + 24 * 60), ends=9_000)
+    assert len(storm.settled) == 4
+
+
+def test_who_cancels_it_or_declines_it_hears_why_not(storm: Timeline) -> None:
+    late = over_for_a_day(storm)
+    storm.dispatcher("cancel_plan", planned_id=PLAN)
+    storm.dispatcher("decline_plan", planned_id=PLAN, incident_id=storm.state.members[late])
+    why = f"planned outage {PLAN} is not known in area {storm.state.area}, or was over long ago"
+    assert storm.refusals() == [("planned_id", why)] * 2

@@ -218,3 +218,16 @@ def test_an_order_that_waited_does_not_go_out_once_power_is_back_where_another_h
     assert storm.orders[-1].reports == 2, "what it was for in the end"
     assert waits not in storm.state.members
     assert not storm.waiting()
+
+
+def test_where_power_came_back_a_day_ago_is_forgotten_as_soon_as_it_is_later(storm: Timeline) -> None:
+    """Not with the next outage that ends: who starts now does not load it, and would decide otherwise."""
+    storm.at(0).report("A0TR00023", account="A1", only_mine=True)
+    storm.at(5).power_back("A0TR00023", "A1")
+    storm.at(6).report("A0TR00026")
+    storm.at(10).power_back("A0FU00017")
+    storm.at(24 * 60 + 10).report("A0TR00104")
+    assert storm.state.restored.keys() == {"A0FU00017"}
+    assert not storm.state.restored_premises
+    storm.at(24 * 60 + 11).report("A0TR00104")
+    assert not storm.state.restored
