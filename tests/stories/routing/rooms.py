@@ -106,6 +106,11 @@ class Room(ABC):
         self.handler = RouterHandler(book, BOUNDS, lambda: self.desk_rules, self.people.bell.heard, self.people.floor)
 
     @property
+    def queues(self) -> frozenset[str]:
+        """Of the trees in force."""
+        return frozenset(self.book.rules.tree.queues)
+
+    @property
     @abstractmethod
     def pool(self) -> Pool:
         """Of connections to the rows."""

@@ -1,0 +1,66 @@
+"""Random stories of two routers over one Postgres: ``python -m tests.stories [SEED] --of router_at_two``."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.stories import router
+from tests.stories.router_in_postgres import postgres
+from tests.stories.routing.two import AtBoth, InTwoProcesses, lived_by_two
+from tests.stories.routing.world import AGENTS, ANYBODY, OWN, in_force
+from tests.stories.servers import postgres_of_its_own
+from tests.stories.telling import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.stories.telling import Live, Story
+
+_WEIGHTS: Final = {
+    "the_other_router_goes_on": 6.0,
+    "two_agents_ask_at_once": 3.0,
+    "two_act_on_one_ticket_at_once": 3.0,
+}
+
+
+def story(seed: int) -> Story:
+    """Tell a story of some dozens of steps, between which the other router goes on, or both do something."""
+    dice = random.Random(seed)
+    steps: Story = []
+    for step in router.story(seed, (40, 80, 120)):
+        steps.append(step)
+        if dice.random() < 0.5:
+            act = dice.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+            drawn: dict[str, Any] = {
+                "agent": dice.choice(AGENTS),
+                "own": dice.randrange(len(OWN)),
+                "act": dice.randrange(len(ANYBODY)),
+                "number": dice.randrange(1_000),
+            }
+            wanted = inspect.signature(getattr(AtBoth, act)).parameters
+            steps.append(Step(0, act, {name: value for name, value in drawn.items() if name in wanted}))
+    return steps
+
+
+@contextmanager
+def over(dsn: str) -> Iterator[Live]:
+    """Return what lives a story with the rows in a database, which must be empty."""
+    rules, desk = in_force()
+    with asyncio.Runner() as runner:
+        opened = postgres(dsn)
+        pool = runner.run(opened.__aenter__())
+        try:
+            yield lambda steps: runner.run(lived_by_two(InTwoProcesses(rules[0], desk[0], pool), steps))
+        finally:
+            runner.run(opened.__aexit__(None, None, None))
+
+
+@contextmanager
+def stage() -> Iterator[Live]:
+    """Return what lives a story, on a Postgres of its own."""
+    with postgres_of_its_own() as (dsn, _), over(dsn) as live:
+        yield live
