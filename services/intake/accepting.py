@@ -8,7 +8,6 @@ a spool; the sender has the event and sends it again.
 from __future__ import annotations
 
 from functools import cache
-from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -83,15 +82,19 @@ class Acceptance:
         if len(self._unresolved) >= self._most or silent_s > self._longest_s:
             raise _busy()
 
-    def _refuse_if_late(self, outgoing: Outgoing) -> None:
+    def _refuse_if_late(self, outgoing: Outgoing, now: float) -> None:
         """Refuse what is for a partition where another has waited too long: others are answered meanwhile.
 
         Raises:
             PayloadRefusedError: nothing was stored.
         """
-        begun = clock.monotonic() - self._longest_s
-        late = [one for _, one in takewhile(lambda send: send[0] < begun, self._unresolved.values())]
-        if late and self._producer.place_of(outgoing) in set(map(self._producer.place_of, late)):
+        longest_since = now - self._longest_s
+        late = set()
+        for begun, one in self._unresolved.values():
+            if begun >= longest_since:
+                break
+            late.add(self._producer.place_of(one))
+        if late and self._producer.place_of(outgoing) in late:
             raise _busy()
 
     def accept(self, contact: ContactReceived, traceparent: str | None) -> Awaitable[None]:
@@ -119,10 +122,11 @@ class Acceptance:
         outgoing = encode(
             message, topic=topic.name, source=_SOURCE, traceparent=traceparent, content=contact_fingerprint(message)
         )
-        self._refuse_if_late(outgoing)
+        now = clock.monotonic()
+        self._refuse_if_late(outgoing, now)
         self._sends += 1
         send = self._sends
-        self._unresolved[send] = clock.monotonic(), outgoing
+        self._unresolved[send] = now, outgoing
         try:
             await self._producer.send(outgoing)
         except RefusedError as refusal:
