@@ -166,6 +166,9 @@ def test_only_a_fault_that_means_no_power_is_an_outage(text: str, choice: str | 
         ("Smoke is coming from the box", "smoke"),
         ("变压器爆炸了", "explosion"),
         ("The transformer exploded", "explosion"),
+        ("变压器一声巨响，然后全停电了", "explosion"),
+        ("听到一声巨响楼下配电箱黑了", "explosion"),
+        ("the transformer made a loud bang", "explosion"),
         ("电线冒火花", "sparking"),
         ("wires are sparking", "sparking"),
         ("断线落地", "fallen_wire"),
@@ -225,6 +228,8 @@ def test_danger_is_found_in_either_language_whatever_was_chosen(text: str, hazar
         "水淹了田地要求赔偿",
         "负荷低，电压也低",
         "摸底调查很麻烦",
+        "一声巨响，然后就没电了",
+        "there was a loud bang and the power went out",
     ],
 )
 def test_everyday_words_are_no_danger(text: str) -> None:
