@@ -9,18 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from services.notify.domain.decide import decide
 from services.notify.domain.incident import News
 from services.notify.domain.notice import Stage, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import time, tzinfo
-    from uuid import UUID
 
     from services.notify.domain.decide import Book, Calm, Decision
     from services.notify.domain.incident import Standing
+
+Owed = tuple[UUID, UUID]
+"""An incident and a recipient."""
 
 MAY_WAIT: Final = frozenset(Stage) - {Stage.ASKED, Stage.CLOSED}
 """Who asks is answered, whatever the hour."""
@@ -75,11 +78,29 @@ class QuietHours:
         return self.until(now)
 
 
+def owed_by_now(owed: Collection[Owed], book: Book) -> set[Owed]:
+    """Return of which incidents customers are owed a word: those it was held of, and where their reports are by now.
+
+    A report that went in the night to an incident of which the same is true got no word of that: one was made already.
+
+    Args:
+        owed: Incident and recipient of what was held.
+        book: Of these customers alone.
+    """
+    whose = {report: who for report, one in book.reporters.items() if (who := one.recipient_id)}
+    been_in = book.subscriptions.values()
+    theirs = {one.report_id for one in been_in if (one.incident_id, whose.get(one.report_id)) in owed}
+    return {
+        *owed,
+        *((one.incident_id, whose[one.report_id]) for one in been_in if one.active and one.report_id in theirs),
+    }
+
+
 def look_again(standings: Mapping[UUID, Standing], book: Book, *, calm: Calm, now: datetime) -> Decision:
     """Decide what customers are told whose notices were held: from what is true now and what they have heard.
 
     Args:
-        standings: The incidents that the notices were about, as they stand.
+        standings: The incidents of which they are owed a word, as they stand.
         book: Of these customers alone.
         calm: By how much an estimate must have moved.
         now: An estimate that is not after this is not told.

@@ -36,10 +36,10 @@ async def town(pool, database_dsn, templates):
     await own.close()
 
 
-async def becomes(town, revision, customers=(), *, etr=None, **said):
+async def becomes(town, revision, customers=(), *, incident=1, etr=None, **said):
     joined = [Snapshots.member(number, number) for number in customers]
     at = None if etr is None else minute(etr)
-    one = Snapshots().changed(1, revision, joined=joined, etr=at, minute=town.minute, **said)
+    one = Snapshots().changed(incident, revision, joined=joined, etr=at, minute=town.minute, **said)
     await town.take([(INCIDENT_CHANGED.name, one)])
     await town.look()
 
@@ -75,6 +75,21 @@ async def test_that_a_time_has_passed_at_night_is_said_in_the_morning_if_it_is_s
         await becomes(town, n, **change)
     await town.passes(1_000 - town.minute, step=15)
     assert told(town) == [*EVENING, *said]
+
+
+async def test_who_moved_at_night_to_another_that_is_over_as_well_hears_in_the_morning_that_power_is_back(town):
+    """The word of the one they were in is held, and is not said of an incident that they are not in."""
+    over = {"state": IncidentState.RESTORED}
+    await becomes(town, 1, [1])
+    await becomes(town, 1, [2], incident=2)
+    await town.passes(300, step=15)
+    await becomes(town, 2, **over)
+    await becomes(town, 2, incident=2, **over)
+    await town.passes(15)
+    await becomes(town, 3, [1], incident=2, **over)
+    await becomes(town, 3, left=[1], **over)
+    await town.passes(500, step=15)
+    assert told(town) == told(town, 2) == [("received", "evening"), ("restored", MORNING)]
 
 
 async def test_who_reports_at_night_hears_at_once_that_the_time_has_passed(town):
