@@ -21,6 +21,8 @@ _COUNTS_S: Final = 300.0
 """For so long after a record was acknowledged its time is counted on; then the host's is as good."""
 _SLOW_S: Final = 1.0
 """What took longer to be acknowledged says too little of the time; nor do clocks differ by less."""
+_AGAIN_S: Final = 1.0
+"""For so long after the time was taken in, a partition that says the same as before says nothing."""
 _log = structlog.get_logger()
 
 
@@ -31,6 +33,7 @@ class BrokersTime:
         """Nobody has told anything."""
         self._ahead: dict[TopicPartition, float] = {}  # of ``monotonic``, in seconds
         self._apart = 0.0
+        self._told_at = float("-inf")
 
     def heard(self, place: TopicPartition, stamped: float, asked: float) -> None:
         """Take in a stamp.
@@ -45,10 +48,14 @@ class BrokersTime:
             return
         ahead = stamped - answered
         known = self._ahead.get(place)
-        if known is None or abs(ahead - known) > _SLOW_S:
+        if known is not None and abs(ahead - known) <= _SLOW_S:
+            if answered - self._told_at < _AGAIN_S:  # nearly every record
+                return
+        else:
             self._ahead[place] = ahead
             self._apart = max(self._ahead.values()) - min(self._ahead.values())
         if self._apart <= clock.APART_S:
+            self._told_at = answered
             if by := clock.told(datetime.fromtimestamp(stamped, UTC), asked, for_s=_COUNTS_S):
                 _log.warning("time_taken_from", what="kafka", seconds=round(by, 1))
         elif clock.leave():

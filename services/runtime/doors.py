@@ -1,4 +1,4 @@
-"""Which door a request goes through: looked up by its path, part by part, instead of searched for.
+"""Which door a request goes through: looked up by its path, instead of searched for.
 
 FastAPI asks every route of every router in turn, and those of a router within another three times; with seven
 middlewares around that, the way to an endpoint took five times as long as what a desktop's heartbeat does there. All
@@ -22,7 +22,7 @@ from services.runtime.bodies import bounded
 from services.runtime.http import HEAD, answer_to, on_error
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
     from fastapi.routing import RouteContext
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -62,7 +62,7 @@ class _Door:
 
 @dataclass(slots=True)
 class _Part:
-    """A part of paths: the parts that may follow it, and the doors of the path that ends here."""
+    """A part of paths with parameters: the parts that may follow it, and the doors of the path that ends here."""
 
     named: dict[str, _Part] = field(default_factory=dict)
     any: _Part | None = None
@@ -84,6 +84,7 @@ class Doors:
     def __init__(self, app: FastAPI, routers: Iterable[APIRouter]) -> None:
         """Add the routers to the application."""
         self._app = app
+        self._fixed: dict[str, dict[str, _Door]] = {}
         self._first = _Part()
         for router in routers:
             app.include_router(router)
@@ -93,8 +94,8 @@ class Doors:
             self._add(route)
 
     def _add(self, route: RouteContext) -> None:
-        at, names = self._first, list[str]()
-        for part in str(route.path).split("/"):
+        path, at, names = str(route.path), self._first, list[str]()
+        for part in path.split("/") if "{" in path else ():
             if (parameter := _PARAMETER.fullmatch(part)) is not None:
                 names.append(parameter[1])
                 at.any = at = at.any or _Part()
@@ -104,11 +105,14 @@ class Doors:
                 at = at.named.setdefault(part, _Part())
         endpoint = route.endpoint if isinstance(route.original_route, BytesRoute) else None
         door = _Door(AsyncExitStackMiddleware(route.app), endpoint, tuple(names))
+        doors = at.doors if names else self._fixed.setdefault(path, {})
         for method in route.methods or ():
-            at.doors.setdefault(method, door)
+            doors.setdefault(method, door)
 
-    def _find(self, method: str, path: str) -> tuple[_Door | None, list[str]]:
+    def _find(self, method: str, path: str) -> tuple[_Door | None, Sequence[str]]:
         """Return the door, and what its path's parameters are."""
+        if (doors := self._fixed.get(path)) is not None:
+            return doors.get(method), ()
         at, given = self._first, list[str]()
         for part in path.split("/"):
             following = at.named.get(part)
@@ -136,19 +140,13 @@ class Doors:
             return
         scope["app"] = self._app
         scope["path_params"] = dict(zip(door.names, given, strict=True))
-        if door.endpoint is not None:
-            await _serve_bytes(door.endpoint, scope, receive, send)
+        if door.endpoint is None:
+            scope["starlette.exception_handlers"] = _HANDLERS
+            with bounded(scope, receive) as limited:
+                await door.app(scope, limited, send)
             return
-        scope["starlette.exception_handlers"] = _HANDLERS
-        with bounded(scope, receive) as limited:
-            await door.app(scope, limited, send)
-
-
-async def _serve_bytes(
-    endpoint: Callable[[Request], Awaitable[Response]], scope: Scope, receive: Receive, send: Send
-) -> None:
-    try:
-        response = await endpoint(Request(scope, receive))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is answered and, if it is a bug, logged
-        response = answer_to(error)
-    await response(scope, receive, send)
+        try:
+            response = await door.endpoint(Request(scope, receive))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered and, if it is a bug, logged
+            response = answer_to(error)
+        await response(scope, receive, send)

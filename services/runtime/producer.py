@@ -68,20 +68,6 @@ def refuse_oversize(outgoing: Outgoing) -> None:
         raise RefusedError(Refusal.OVERSIZE, f"the record for {outgoing.topic} has {size} bytes")
 
 
-def _compare_clocks(before: datetime, asked: float, acknowledged: RecordMetadata, taken_in: BrokersTime | None) -> None:
-    """Note how far this host's clock is off the broker's, which stamped the record between ``before`` and now.
-
-    Where the stamp lies between them, the clocks may agree; where it does not, they are apart by at least the rest.
-    """
-    if acknowledged.timestamp_type != _BROKERS_TIME:
-        return
-    stamped = acknowledged.timestamp / 1000
-    ahead, behind = before.timestamp() - stamped, stamped - clock.of_host().timestamp()
-    metrics.CLOCK_AHEAD.set(ahead if ahead > 0 else -max(0.0, behind))
-    if taken_in is not None:
-        taken_in.heard(acknowledged.topic_partition, stamped, asked)
-
-
 async def _all_ended(waits: Collection[asyncio.Future[Any]]) -> None:
     """Return when all are done. The deliveries go on whatever becomes of us.
 
@@ -121,6 +107,8 @@ class Producer:
         self._linger_ms = linger_ms
         self.time: BrokersTime | None = None
         """Of a process that takes the time from Kafka: it has no database."""
+        self._stamp = 0
+        """The last that a broker set, in milliseconds since 1970."""
         self._producer: AIOKafkaProducer | None = None
         self._building = asyncio.Lock()
         self._retired: set[asyncio.Task[None]] = set()
@@ -209,7 +197,7 @@ class Producer:
                     headers=list(outgoing.headers),
                 )
                 # Our deadline ends this waiting, not the delivery: aiokafka goes on with it.
-                _compare_clocks(before, asked, await sent, self.time)
+                self._compare_clocks(before, asked, await sent)
         except (TimeoutError, KafkaError) as error:
             raise self._unavailable(error, producer, seconds) from error
 
@@ -252,9 +240,25 @@ class Producer:
             # What it goes on trying would slow all else that it sends, and be in front of what is sent there next.
             self._discard(producer, ", ".join(sorted(set(refused.values()))))
         elif waits:
-            _compare_clocks(before, asked, waits[-1].result(), self.time)
+            self._compare_clocks(before, asked, waits[-1].result())
         if reasons or refused or apart:
             self._tell(batch, partitions, apart, reasons | refused)
+
+    def _compare_clocks(self, before: datetime, asked: float, acknowledged: RecordMetadata) -> None:
+        """Note how far this host's clock is off the broker's, which stamped the record between ``before`` and now.
+
+        Where the stamp lies between them, the clocks may agree; where it does not, they are apart by at least the rest.
+        Records that were taken together have one stamp, which says that once.
+        """
+        if acknowledged.timestamp_type != _BROKERS_TIME:
+            return
+        stamped = acknowledged.timestamp / 1000
+        if acknowledged.timestamp != self._stamp:
+            self._stamp = acknowledged.timestamp
+            ahead, behind = before.timestamp() - stamped, stamped - clock.of_host().timestamp()
+            metrics.CLOCK_AHEAD.set(ahead if ahead > 0 else -max(0.0, behind))
+        if self.time is not None:
+            self.time.heard(acknowledged.topic_partition, stamped, asked)
 
     @staticmethod
     def _refused(

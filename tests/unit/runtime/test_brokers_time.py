@@ -81,3 +81,23 @@ def test_what_is_acknowledged_late_says_nothing(cluster: Cluster) -> None:
     for takes in (20.0, 0.01, 30.0, 0.01):
         cluster.send(1, takes=takes)
         assert abs(cluster.off()) < 1
+
+
+def test_the_time_is_counted_on_for_as_long_as_the_brokers_say_the_same(cluster: Cluster) -> None:
+    """Most of what they say is no news. It holds for minutes, and they go on saying it."""
+    cluster.host = 28_800.0
+    for sent in range(3_000):
+        cluster.send(sent % 24)
+        cluster.passed += 0.25
+        assert abs(cluster.off()) < 1, f"after {cluster.passed:.0f} s"
+
+
+def test_brokers_whose_clocks_are_put_right_are_heard_at_once(cluster: Cluster) -> None:
+    cluster.brokers = [60.0, 60.0, 60.0]
+    for partition in range(6):
+        cluster.send(partition)
+    assert cluster.off() == pytest.approx(60, abs=1)
+    cluster.brokers = [0.0, 0.0, 0.0]
+    for partition in range(6):
+        cluster.send(partition)
+    assert abs(cluster.off()) < 1
