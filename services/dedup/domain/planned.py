@@ -36,11 +36,12 @@ class Planned:
 class PlannedOutages:
     """The planned outages of one area that are not long over."""
 
-    __slots__ = ("_by_device", "known")
+    __slots__ = ("_by_device", "_first_end", "known")
 
     def __init__(self) -> None:
         self.known: dict[UUID, Planned] = {}
         self._by_device: dict[str, list[UUID]] = {}
+        self._first_end: datetime | None = None
 
     def set(self, planned: Planned) -> None:
         """Take in a planned outage as it now is."""
@@ -49,13 +50,18 @@ class PlannedOutages:
             self._by_device[before.device].remove(before.planned_id)
         self.known[planned.planned_id] = planned
         self._by_device.setdefault(planned.device, []).append(planned.planned_id)
+        if self._first_end is None or planned.ends_at < self._first_end:
+            self._first_end = planned.ends_at
 
     def forget(self, ended_before: datetime) -> list[UUID]:
         """Drop what ended before a moment: no report can be about it any more. Return what was dropped."""
+        if self._first_end is None or self._first_end >= ended_before:
+            return []  # nearly always: every report asks, and there may be hundreds
         over = [one for one in self.known.values() if one.ends_at < ended_before]
         for one in over:
             del self.known[one.planned_id]
             self._by_device[one.device].remove(one.planned_id)
+        self._first_end = min((one.ends_at for one in self.known.values()), default=None)
         return [one.planned_id for one in over]
 
     def covering(self, devices: Iterable[str], at: datetime, but: Container[UUID] = ()) -> Planned | None:

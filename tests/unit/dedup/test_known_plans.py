@@ -7,18 +7,18 @@ FU00017, minutes 0 to 120, entered before anybody called.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
 from services.contracts.values import CustomerClass, IncidentState, ProgressStage
 from services.dedup.domain import events as e
 from services.dedup.domain.explain import would_change
+from services.dedup.domain.planned import Planned, PlannedOutages
 from tests.unit.dedup.test_planning import ANOTHER, FUSE, PLAN, accept, enter
 from tests.unit.dedup.timeline import minute as clock_at
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from tests.unit.dedup.timeline import Timeline
 
 
@@ -262,6 +262,26 @@ def test_what_was_over_for_a_day_is_forgotten_as_soon_as_it_is_later(storm: Time
     storm.at(60 + 24 * 60 + 1).report("A0TR00104", "and a minute")
     assert not storm.state.planned.known
     assert not storm.state.answered
+
+
+class Unread(dict):
+    """Plans that nobody may go through."""
+
+    def values(self):
+        raise AssertionError("gone through")
+
+
+def test_plans_are_gone_through_only_once_one_is_over() -> None:
+    """Every report asks whether one is."""
+    plans = PlannedOutages()
+    for number in range(1, 4):
+        ends = clock_at(60 * number)
+        plans.set(Planned(UUID(int=number), f"D{number}", clock_at(0), ends, "anna", "works", revision=1))
+    assert plans.forget(clock_at(61)) == [UUID(int=1)]
+    plans.known = Unread(plans.known)
+    assert plans.forget(clock_at(120)) == []
+    with pytest.raises(AssertionError, match="gone through"):
+        plans.forget(clock_at(121))
 
 
 def test_what_is_put_to_a_day_long_ago_is_forgotten_at_once(storm: Timeline) -> None:
