@@ -150,8 +150,9 @@ In brackets: 95 % interval of the mean over seeds (Student).
   share of its incident that belongs to its fault (P), and the share of its fault that is in its incident (R). A
   report without an incident is a cluster of one. **Of the placed**: over reports in an incident only. **Pairs F1**:
   pairwise precision and recall; dominated by large faults.
-- **Spare orders a fault**: orders beyond the first that a fault is the majority of, and orders of no fault. Every
-  order ever issued counts, cancelled ones too. **Duplicate dispatch**: the share of all orders that were spare.
+- **Spare orders a fault**: orders beyond the first that a fault is the majority of (of two with as many reports in it,
+  the one whose id comes first), and orders of no fault. Every order ever issued counts, cancelled ones too.
+  **Duplicate dispatch**: the share of all orders that were spare.
 - **No own order**: share of true faults that are the majority of no order. **Of these merged away**: those with a
   report in another fault's order: somebody called, and nobody comes for them. The others could not be placed and wait
   with people.
