@@ -173,7 +173,7 @@ def _typed(words: Sequence[str], kind: str) -> Iterator[tuple[How, str, list[str
     for begin in range(len(words)):
         name = "".join(words[begin:])
         if len(name) >= _SHORTEST_TYPED:
-            whole = [] if is_road(kind) else [f"whole {name}{one}" for one in map("".join, _readings(kind))]
+            whole = [] if is_road(kind) else [_by_all(name + one) for one in map("".join, _readings(kind))]
             yield How.SOUND, name + kind, [_sound(name, kind), *whole]
 
 
@@ -195,7 +195,7 @@ def _whole(estate: str) -> list[str]:
     """Return the keys of an estate by all of its sound: 枫林家园 is as 枫林嘉园, 名邸 as 明邸, 苑 as 院."""
     if len(estate) <= _SHORTEST_STEM or is_road(estate) or not _NAME.fullmatch(estate):
         return []
-    return [f"whole {''.join(one)}" for one in _readings(estate)]
+    return [_by_all("".join(one)) for one in _readings(estate)]
 
 
 def _accents(stem: str, kind: str) -> list[str]:
@@ -210,6 +210,10 @@ def _accent(syllable: str) -> str:
 
 def _sound(letters: str, kind: str) -> str:
     return f"sound {letters}{kind}"
+
+
+def _by_all(letters: str) -> str:
+    return f"whole {letters}"
 
 
 def _slip(stem: str, kind: str) -> str:

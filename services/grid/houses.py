@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -170,10 +170,10 @@ class HouseIndex:
                 low, high = want.low, want.high
             if which != "street" and not high:
                 continue
-            rows = list(islice(self._between(streets, low, high, want, where), MOST_HOUSES + 1))
+            every = self._between(streets, low, high, want, where)
+            rows = list(islice(every, MOST_HOUSES + 1))
             if which == "exact" and want.building and len(rows) > MOST_HOUSES:
-                every = self._between(streets, low, high, want, where)
-                own = (one for one in every if one[1].building == want.building)
+                own = (one for one in chain(rows, every) if one[1].building == want.building)
                 rows = list(islice(own, MOST_HOUSES + 1)) or rows
             if rows:
                 return tuple(

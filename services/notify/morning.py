@@ -150,12 +150,12 @@ class Morning:
             return Counter()
         standings = await store.load_standings(tx, {incident for incident, _ in owed})
         book = await store.load_book_of(tx, standings, customers)
-        due_now = owed_by_now(owed.keys(), book)
-        if elsewhere := {incident for incident, _ in due_now} - standings.keys():
+        owed_now = owed_by_now(owed.keys(), book)
+        if elsewhere := {incident for incident, _ in owed_now} - standings.keys():
             standings |= await store.load_standings(tx, elsewhere)
             book = await store.load_book_of(tx, standings, customers)
         decision = look_again(standings, book, calm=wording.calm, now=now)
-        said = [one for one in decision.notices if (one.incident_id, one.recipient_id) in due_now]
+        said = [one for one in decision.notices if (one.incident_id, one.recipient_id) in owed_now]
         await tx.execute(_DROP, *(list(column) for column in zip(*owed, strict=True)))
         await self._say(tx, said, wording, now)
         told = {(one.incident_id, one.recipient_id): one.notice_id for one in said}

@@ -221,6 +221,11 @@ class Hotline(Processes):
         orders = list(self.twin.orders.values())
         return orders[number % len(orders)] if orders else None
 
+    def _of_order(self, number: int, to: str) -> UUID:
+        """The id of such an order, or of none."""
+        order = self._order(number)
+        return derive("no order", number) if order is None or to == "none" else order.order_id
+
     async def a_crew_speaks(self, number: int, stage: ProgressStage, clock: float, first: int) -> None:
         if (order := self._order(number)) is not None:
             said = self._word(order.order_id, stage, clock, first)
@@ -231,8 +236,7 @@ class Hotline(Processes):
     async def a_crew_speaks_on_its_topic(
         self, number: int, stage: ProgressStage, clock: float, first: int, to: str
     ) -> None:
-        order = self._order(number)
-        to_whom = derive("no order", number) if order is None or to == "none" else order.order_id
+        to_whom = self._of_order(number, to)
         said = self._word(to_whom, stage, clock, first)
         self.waiting.append(said)
         if first % 4 == 0:
@@ -241,8 +245,7 @@ class Hotline(Processes):
     async def a_crew_speaks_at_the_door(
         self, number: int, stage: ProgressStage, clock: float, first: int, to: str
     ) -> None:
-        order = self._order(number)
-        to_whom = derive("no order", number) if order is None or to == "none" else order.order_id
+        to_whom = self._of_order(number, to)
         said = self._word(to_whom, stage, clock, first).model_dump(mode="json", exclude={"order_id"})
         for _ in range(1 + (first % 4 == 0)):
             answer = await self.client.post(f"/v1/orders/{to_whom}/progress", json=said, headers=_FIELD)

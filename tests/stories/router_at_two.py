@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import random
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.stories import router
-from tests.stories.router_in_postgres import postgres
+from tests.stories.router_in_postgres import in_postgres
 from tests.stories.routing.two import AtBoth, InTwoProcesses, lived_by_two
-from tests.stories.routing.world import AGENTS, ANYBODY, OWN, in_force
+from tests.stories.routing.world import AGENTS, ANYBODY, OWN
 from tests.stories.servers import postgres_of_its_own
 from tests.stories.telling import Step
 
@@ -46,17 +46,7 @@ def story(seed: int) -> Story:
     return steps
 
 
-@contextmanager
-def over(dsn: str) -> Iterator[Live]:
-    """Return what lives a story with the rows in a database, which must be empty."""
-    rules, desk = in_force()
-    with asyncio.Runner() as runner:
-        opened = postgres(dsn)
-        pool = runner.run(opened.__aenter__())
-        try:
-            yield lambda steps: runner.run(lived_by_two(InTwoProcesses(rules[0], desk[0], pool), steps))
-        finally:
-            runner.run(opened.__aexit__(None, None, None))
+over = partial(in_postgres, room=InTwoProcesses, lives=lived_by_two)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -18,14 +18,11 @@ from services.runtime.postgres import open_pool
 from tests.stories import router
 from tests.stories.routing.rooms import InPostgres
 from tests.stories.routing.teller import lived
-from tests.stories.routing.world import (
-    in_force,
-    write_network,
-)
+from tests.stories.routing.world import in_force, write_network
 from tests.stories.servers import postgres_of_its_own
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from services.runtime.postgres import Pool
     from tests.stories.telling import Live, Story
@@ -56,14 +53,16 @@ async def postgres(dsn: str) -> AsyncIterator[Pool]:
 
 
 @contextmanager
-def in_postgres(dsn: str) -> Iterator[Live]:
+def in_postgres(
+    dsn: str, room: type[InPostgres] = InPostgres, lives: Callable[[Any, Story], Coroutine[Any, Any, None]] = lived
+) -> Iterator[Live]:
     """Return what lives a story with the rows in a database, which must be empty."""
     rules, desk = in_force()
     with asyncio.Runner() as runner:
         opened = postgres(dsn)
         pool = runner.run(opened.__aenter__())
         try:
-            yield lambda steps: runner.run(lived(InPostgres(rules[0], desk[0], pool), steps))
+            yield lambda steps: runner.run(lives(room(rules[0], desk[0], pool), steps))
         finally:
             runner.run(opened.__aexit__(None, None, None))
 

@@ -151,10 +151,10 @@ class Nights(Memory):
         customers = {who for _, who in owed}
         mine = {key: one for key, one in self.subscriptions.items() if self.reporters[key[1]].recipient_id in customers}
         book = Book(self.reporters, mine, told)
-        due_now = owed_by_now(owed, book)
-        standings = {incident: self.standings[incident] for incident, _ in due_now}
+        owed_now = owed_by_now(owed, book)
+        standings = {incident: self.standings[incident] for incident, _ in owed_now}
         decision = look_again(standings, book, calm=self.calm, now=self.now)
-        said = [one for one in decision.notices if (one.incident_id, one.recipient_id) in due_now]
+        said = [one for one in decision.notices if (one.incident_id, one.recipient_id) in owed_now]
         over = [one for one in self.notices if (one.incident_id, one.recipient_id) in owed and one not in self.sent]
         self.notices = [one for one in self.notices if one not in over] + said
         self.waiting += said
