@@ -20,7 +20,7 @@ from itertools import islice, product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.grid.estates import ESTATES, ESTATES_OR_NOT
-from services.grid.short_names import key_of, may_stand_for
+from services.grid.short_names import is_of_another_kind, key_of, may_stand_for
 from services.grid.syllables import SYLLABLES
 
 if TYPE_CHECKING:
@@ -61,10 +61,15 @@ class How(IntEnum):
     SOUND = 1
     ACCENT = 2
     """An accent's, or an estate's whose kind is no more than heard: 枫林家园 for 枫林嘉园."""
-    SLIP = 3
+    OTHER_KIND = 3
+    """An estate by its short name, though another kind was said: 天鹅院 for 天鹅小区, if there is no 天鹅苑."""
+    SLIP = 4
     """A character missing or twice, or two swapped."""
-    CHARACTER = 4
+    CHARACTER = 5
     """Another character: this may as well be the name of another street."""
+
+
+BY_SHORT_NAME: Final = frozenset((How.SHORT, How.OTHER_KIND))
 
 
 class Alike(NamedTuple):
@@ -147,6 +152,7 @@ def _looks(said: str) -> Iterator[tuple[How, str, list[str]]]:
         return
     if short := key_of(said):
         yield How.SHORT, said, list(short)
+        yield How.OTHER_KIND, said, list(short)
     if not kind:
         for begin in range(max(0, len(said) - _LONGEST), len(said) - _SHORTEST_STEM):
             yield How.ACCENT, said[begin:], _whole(said[begin:])
@@ -228,8 +234,8 @@ def _slips(stem: str, kind: str) -> list[str]:
 
 def _may_be(how: How, said: str, street: str) -> bool:
     """Tell whether a street may be meant by what was said, having a key in common with it."""
-    if how is How.SHORT:
-        return may_stand_for(said, street)
+    if how in BY_SHORT_NAME:
+        return may_stand_for(said, street) and is_of_another_kind(said, street) is (how is How.OTHER_KIND)
     if how is How.CHARACTER:
         return len(said) == len(street) and _differences(said, street) == 1 and not _told_apart(said, street)
     if how is How.SLIP:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from services.grid.address import STREET_ROW
-from services.grid.alike import Alike, How, is_road
+from services.grid.alike import BY_SHORT_NAME, Alike, How, is_road
 from services.grid.parts import apart, is_in
 from services.grid.short_names import is_village
 from services.grid.steps import ANYWHERE, HOUSE_STEPS, NEIGHBOUR_STEPS, STREET_STEPS
@@ -96,7 +96,7 @@ def believed(said: Address, alike: Alike, houses: Sequence[House]) -> tuple[Hous
     known = (one for one in houses if one.step in steps and not (said.district and one.step >= ANYWHERE))
     fit = [one for one in known if said.near or _has_building(said, one)]
     if not numbered:
-        fit = [one for one in fit if not is_road(one.street) and alike.how(one.street) in {How.SHORT, How.SOUND}]
+        fit = [one for one in fit if not is_road(one.street) and alike.how(one.street) in {*BY_SHORT_NAME, How.SOUND}]
     best = min((alike.how(one.street) for one in fit), default=How.SOUND)
     likeliest = tuple(one for one in fit if alike.how(one.street) is best)
     if best is How.SHORT and any(is_village(one.street) for one in likeliest):

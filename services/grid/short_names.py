@@ -107,6 +107,12 @@ def may_stand_for(said: str, estate: str) -> bool:
     return one.kind in _ANY_KIND or other.kind in _ANY_KIND or one.kind == other.kind
 
 
+def is_of_another_kind(said: str, estate: str) -> bool:
+    """Tell whether what was said is of a kind that the estate is not: 天鹅院 and 天鹅小区; 天鹅小区 is of any."""
+    one, other = short_of(_LAST_WORD.sub("", said)), short_of(estate)
+    return one is not None and other is not None and one.kind not in {*_ANY_KIND, other.kind}
+
+
 def is_village(name: str) -> bool:
     """Tell a village by its name."""
     return _IS_VILLAGE.search(name) is not None

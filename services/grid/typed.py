@@ -26,6 +26,17 @@ _KINDS: Final = {
     "shanzhuang": "山庄",
     "xincheng": "新城",
     "dasha": "大厦",
+    "huating": "华庭",
+    "haoting": "豪庭",
+    "mingdi": "名邸",
+    "huafu": "华府",
+    "yayuan": "雅苑",
+    "yuan": "苑",
+    "cheng": "城",
+    "wan": "湾",
+    "fu": "府",
+    "ting": "庭",
+    "ju": "居",
 }
 _UNITS: Final = {
     "haolou": "栋",
@@ -39,10 +50,17 @@ _UNITS: Final = {
     "qu": "区",
 }
 _ROADS: Final = "da ?dao|da ?jie|hu ?tong|lu|jie|xiang"
-_PLACES: Final = "xiao ?qu|hua ?yuan|jia ?yuan|gong ?yu|xin ?cun|shan ?zhuang|xin ?cheng|da ?sha"
+_PLACES: Final = (
+    "xiao ?qu|hua ?yuan|jia ?yuan|gong ?yu|xin ?cun|shan ?zhuang|xin ?cheng|da ?sha|hua ?ting|hao ?ting|ming ?di|"
+    "hua ?fu|ya ?yuan"
+)
+_WORDS: Final = r"(?:yuan|cheng|wan|fu|ting|ju)(?= ?\d{1,4} ?(?:hao|dong|zhuang|lou|[栋号]))"
+"""What names of estates end in, as do other words (waiting 3 hours): only before the number of a building."""
 _NUMBER_FIRST: Final = re.compile(rf"(?<![0-9a-z])(\d{{1,5}}) ((?:[a-z]{{2,}} ){{1,4}}?(?:{_ROADS}))(?![0-9a-z]| ?\d)")
 """12 Xingfu Lu, as in English."""
-_KIND: Final = re.compile(rf"([a-z]{{2}}) ?({_ROADS}|{_PLACES}) ?(?:no ?)?(?=\d)|([a-z]{{2}}) ({_PLACES})(?![a-z])")
+_KIND: Final = re.compile(
+    rf"([a-z]{{2}}) ?({_ROADS}|{_PLACES}|{_WORDS}) ?(?:no ?)?(?=\d)|([a-z]{{2}}) ({_PLACES})(?![a-z])"
+)
 _UNIT: Final = re.compile(r"(\d) ?(hao ?lou|hao|dong|zhuang|lou|dan ?yuan|shi|fang|qu)(?![a-z]) ?")
 _STREET: Final = re.compile(
     rf"(?:(\d{{1,5}}区) ?)?([a-z][a-z ]{{2,60}}?) ?({'|'.join(_KINDS.values())})"

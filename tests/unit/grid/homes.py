@@ -9,9 +9,13 @@ from services.grid.tree import Tree
 
 
 def book_of(homes):
-    """Nine transformers, each with a breaker of its own, and a customer at each home: transformer and address."""
+    """Nine transformers or as many as homes, each with a breaker of its own; a customer at each home.
+
+    Args:
+        homes: Transformer and address of each.
+    """
     rows = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
-    for n in range(1, 10):
+    for n in range(1, max(10, len(homes) + 1)):
         rows.append(DeviceRow(f"B{n}", "S", "breaker", False, 31.0 + n / 10, 118.0))
         rows.append(DeviceRow(f"T{n}", f"B{n}", "transformer", False, 31.0 + n / 10, 118.0))
     customers = [

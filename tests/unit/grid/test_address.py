@@ -146,6 +146,7 @@ HOME = "1区团结北路227号5栋3001室"
         ("全村都没电，农村电网", {}),
         # in letters, in the order of English
         ("12 Xingfu Lu", {"road": "xingfu路", "number": 12}),
+        ("I am waiting 3 hours at 12 Oak Road", {"road": "oak road", "number": 12}),
         ("Xingfu Lu No. 12, Building 3", {"road": "xingfu路", "number": 12, "building": "3"}),
         ("Room 501, Building 3, Yangguang Xiaoqu", {"estate": "yangguang小区", "building": "3", "room": "501"}),
         ("家里线路短路了", {}),

@@ -168,6 +168,8 @@ BY_EAR = book_of(
         *(("T1", "鼓楼区枫林苑7幢201室"), ("T2", "鼓楼区枫林嘉园2幢101室"), ("T3", "鼓楼区春晓名邸2号楼")),
         *(("T4", "秦淮区康乐华庭21栋"), ("T5", "秦淮区翠湖雅苑一期19幢"), ("T6", "秦淮区金地豪庭2号楼")),
         *(("T7", "玄武区海棠苑5栋"), ("T8", "玄武区海棠院5栋"), ("T9", "玄武区民生路5号")),
+        *(("T10", "鼓楼区天鹅苑5栋"), ("T11", "鼓楼区天鹅小区5栋"), ("T12", "鼓楼区荷塘小区3栋")),
+        *(("T13", "鼓楼区星河城6栋"), ("T14", "鼓楼区御景湾2栋"), ("T15", "鼓楼区府城路8号")),
     ]
 )
 
@@ -180,6 +182,13 @@ BY_EAR = book_of(
         *(("fenglin jiayuan 2 dong", "T2"), ("海棠苑5栋", "T7"), ("海棠院5栋", "T8"), ("民声路5号", "T9")),
         *(("海棠园5栋", None), ("枫林院8栋", None), ("风林路7号", None), ("明生苑5栋", None)),
         ("秦淮区枫林院7幢", None),
+        # said of a kind: what sounds like it before what is only called so for short
+        *(("天鹅院5栋", "T10"), ("天鹅小区5栋", "T11"), ("荷塘苑3栋", "T12")),
+        # in letters
+        *(("xinghe cheng 6 dong", "T13"), ("yujing wan 2 dong", "T14"), ("yujingwan 2dong", "T14")),
+        *(("fucheng lu 8 hao", "T15"), ("kangle huating 21 dong", "T4"), ("tiane yuan 5 dong", "T10")),
+        *(("cheng 6 dong", None), ("xinghe cheng", None), ("xinghe cheng 6", None)),
+        ("wo jia zai yujing wan 2 dong", "T14"),
     ],
 )
 def test_an_estate_is_found_by_all_of_its_sound(said, where):
