@@ -95,7 +95,9 @@ def waiting(
     limit: Annotated[int, typer.Option(min=1, help="How many to show, oldest first.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """List reports that nothing could place, oldest first: place one with `gridline incidents place`.
+    """List reports of which no more than the area is known, oldest first: `gridline incidents place` places one.
+
+    Of which not even that is known wait in the agents' queue `locate` (`gridline routes queues`).
 
     For example:  gridline incidents waiting
     """
@@ -104,7 +106,8 @@ def waiting(
         print_json(found)
         return
     if not found:
-        out.print("No report waits for a place.")
+        out.print("No report waits for a place. Those of which not even the area is known wait with agents:")
+        out.print("gridline routes queues")
         return
     rows = [
         (
@@ -255,10 +258,16 @@ def _report(said: str) -> UUID:
     except ValueError:
         pass
     headers = http.key(ROUTER_KEYS["wallboard-dev"])
-    tickets = http.get("router", addresses.find().urls["router"], f"/v1/tickets/{said}", headers=headers)
+    tickets = http.get("router", addresses.find().urls["router"], f"/v1/tickets/{said}", headers=headers)["tickets"]
+    if all(found["report"] == "none" and not found["carries"] for found in tickets):
+        advice = f"`gridline routes explain {said}` tells why it is there."
+        raise CommandError(f"ticket {said} has reported no outage: it is in {tickets[0]['queue']}", advice, Exit.NO)
     # A ticket that was joined to another is shown as that one; what it reported is still its own.
-    each = {UUID(one) for found in tickets["tickets"] for one in (found["ticket_id"], *found["carries"])}
-    reports = sorted(report_id(one) for one in each if ticket_ref(one) == said)
+    each = {UUID(one) for found in tickets for one in (found["ticket_id"], *found["carries"])}
+    meant = {one for one in each if ticket_ref(one) == said}
+    if not meant and len(tickets) == 1:  # who got the reference contacted us again about that ticket
+        meant = {UUID(tickets[0]["ticket_id"])}
+    reports = sorted(map(report_id, meant))
     if len(reports) != 1:
         ids = ", ".join(map(str, reports))
         raise CommandError(f"{len(reports)} tickets have the reference {said}", f"Name the report: {ids}.", Exit.NO)

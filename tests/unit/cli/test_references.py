@@ -17,6 +17,11 @@ TWIN = UUID(int=TICKET.int + 1)  # of fifty bits of its id a reference is made
 TOLD = {"ticket_ref": "x", "outcome": "answered", "words": "y", "ledger": [], "considered": [], "would_change": []}
 
 
+def shown(ticket, carried, report="sent"):
+    """Return of the router's answer what is read here."""
+    return {"ticket_id": str(ticket), "carries": [*map(str, carried)], "report": report, "queue": "locate"}
+
+
 @pytest.fixture
 def explained(monkeypatch):
     """Return the report that is explained; the router knows these tickets and who stands for whom."""
@@ -27,7 +32,7 @@ def explained(monkeypatch):
         def get(service, _url, path, **_):
             assert service == "router"
             asked.append(path)
-            return {"tickets": [{"ticket_id": str(one), "carries": [*map(str, carried)]} for one, carried in tickets]}
+            return {"tickets": [shown(one, *more) for one, *more in tickets]}
 
         monkeypatch.setattr(http, "get", get)
         monkeypatch.setattr(desk, "ask", lambda path: asked.append(path) or TOLD)
@@ -53,6 +58,18 @@ def test_an_id_is_a_reports_and_asks_no_router(explained):
 def test_a_ticket_that_was_joined_to_another_has_a_report_of_its_own(explained):
     assert explained(ticket_ref(JOINED), (TICKET, (JOINED,)))[-1] == f"/v1/reports/{report_id(JOINED)}/explain"
     assert explained(ticket_ref(TICKET), (TICKET, (JOINED,)))[-1] == f"/v1/reports/{report_id(TICKET)}/explain"
+
+
+def test_who_contacted_us_again_reads_out_a_reference_of_the_same_report(explained):
+    assert explained(ticket_ref(JOINED), (TICKET, ()))[-1] == f"/v1/reports/{report_id(TICKET)}/explain"
+
+
+def test_a_ticket_that_has_reported_nothing_is_told_where_it_is(explained):
+    with pytest.raises(CommandError, match="has reported no outage: it is in locate") as refused:
+        explained(ticket_ref(TICKET), (TICKET, (), "none"))
+    assert f"gridline routes explain {ticket_ref(TICKET)}" in refused.value.advice
+    # What was joined to it may have.
+    assert explained(ticket_ref(JOINED), (TICKET, (JOINED,), "none"))[-1] == f"/v1/reports/{report_id(JOINED)}/explain"
 
 
 def test_of_two_tickets_with_one_reference_the_reports_are_named(explained):
