@@ -46,7 +46,7 @@ async def build(runtime: Runtime) -> Parts:
     except RulesError as error:
         raise SettingsError(f"rules that do not fit:\n{error}") from None
     if published := keys().published(DEVELOPMENT_KEYS):
-        _log.warning("development_keys_are_accepted", holders=published)
+        _log.warning("development_credentials_accepted", holders=published)
     compiled = not isinstance(decide, FunctionType)  # docs/compiled.md
     COMPILED.set(compiled)
     _log.info("core", compiled=compiled)

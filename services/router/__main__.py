@@ -49,7 +49,7 @@ async def build(runtime: Runtime) -> Parts:
     # Every batch reads the network model; its tables are empty until a network is imported.
     await migrate(settings.postgres_dsn.get_secret_value(), "grid", GRID_SCHEMA, kernel=False)
     if published := keys().published(DEVELOPMENT_KEYS):
-        _log.warning("development_keys_are_accepted", holders=published)
+        _log.warning("development_credentials_accepted", holders=published)
     bell = Bell()
     desk = Desk(runtime.pool, runtime.outbox, book, rules, bell)
     return Parts(
