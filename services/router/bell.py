@@ -108,8 +108,11 @@ class Bell:
         for waiter in self._waiters:
             waiter.woken.set()
 
-    def heard(self, stood: Iterable[tuple[Ticket, Turn]]) -> None:
-        """Take in tickets as they stand now, committed by this process; wake those for whom one of them waits."""
+    def heard(self, stood: Iterable[tuple[Ticket, Turn]], had: Collection[str] = ()) -> None:
+        """Take in tickets as they stand now, committed by this process; wake those for whom one of them waits.
+
+        And those who ``had`` one on offer: what became known as a danger was taken from them, and is offered anew.
+        """
         first: dict[str, datetime] = {}
         waiting: Counter[str] = Counter()
         kept_for: set[str] = set()
@@ -123,6 +126,8 @@ class Bell:
             first[turn.lane] = min(turn.rank_at, first.get(turn.lane, turn.rank_at))
         self.lanes.heard(first, clock.monotonic())
         self.ring({lane: waiting[lane] for lane in sorted(first, key=first.__getitem__)}, kept_for, new=True)
+        if had:
+            self.changed(set(had))
 
     def changes_of(self, agent_id: str) -> int:
         """Return a number that is another one after what an agent has has changed."""

@@ -44,6 +44,7 @@ from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import Need, ReportState
 from services.router.domain.versions import above, with_events
+from services.router.domain.work import Phase
 from services.router.floor import VersionFloor
 from services.runtime.handling import Decided, Publication, Received, Refused
 
@@ -106,7 +107,7 @@ class RouterHandler:
         book: RuleBook,
         bounds: Bounds,
         desk: Callable[[], DeskRules] = DeskRules,
-        heard: Callable[[Sequence[tuple[Ticket, Turn]]], object] = len,
+        heard: Callable[[Sequence[tuple[Ticket, Turn]], set[str]], object] = lambda _stood, _had: None,
         floor: VersionFloor | None = None,
     ) -> None:
         """Make the handler.
@@ -115,7 +116,7 @@ class RouterHandler:
             book: Words and route tree.
             bounds: How far to trust and wait.
             desk: The desk's rules in force.
-            heard: Told the tickets as they stand, once they are committed.
+            heard: Told the tickets as they stand, once they are committed, and the agents who had one of them on offer.
             floor: Above what their versions are.
         """
         self._book = book
@@ -191,7 +192,8 @@ class RouterHandler:
     def _committed(self, before: Mapping[UUID, Ticket], turns: Sequence[tuple[Ticket, Turn]], work: _Outcome) -> None:
         work.places.keep()
         _observe(before, [ticket for ticket, _ in turns], work)
-        self._heard(turns)
+        were = (work_of(before[ticket.ticket_id]) for ticket, _ in turns if ticket.ticket_id in before)
+        self._heard(turns, {was.agent for was in were if was.phase is Phase.OFFERED and was.agent is not None})
 
 
 def _decide(work: _Outcome, received: Received, said: Said | None) -> None:
@@ -324,10 +326,12 @@ def _redirected(said: Said, tickets: Mapping[UUID, Ticket], rules: Rules, bounds
     Who spoke and where they are stays with the ticket it was: customers never see one another. So does a danger that
     the live ticket does not carry: it is told for the place of the customer who named it.
     """
-    was = tickets.get(said.contact.ticket_id)
-    if was is None or said.contact.contact_id in was.contacts:
+    was = live = tickets.get(said.contact.ticket_id)
+    if live is None:
         return said
-    if (live := live_of(was, tickets)) is was or not set(said.facts.hazards) <= set(live.facts.hazards):
+    while said.contact.contact_id not in live.contacts and (into := work_of(live).merged_into) is not None:
+        live = tickets[into]  # one that has it stood for it when it came first
+    if live is was or not set(said.facts.hazards) <= set(live.facts.hazards):
         return said
     where = {"ticket_id": live.ticket_id, "ticket_ref": live.ticket_ref}
     return read(said.contact.model_copy(update={**UNNAMED, **where}), rules, bounds)

@@ -57,6 +57,21 @@ async def test_a_merged_ticket_is_stood_for_and_what_its_customer_says_lands_on_
     ]
 
 
+async def test_what_a_customer_of_a_merged_ticket_said_counts_once_though_that_one_was_merged_on(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    """It came again, and was in the second ticket and in the third."""
+    child, live, third = [question(n, ago=ago, thread=n) for n, ago in (("c", 900), ("l", 300), ("t", 100))]
+    await desk.take(child, live, third)
+    lead = Seat(doors, "lead")
+    await lead.ask(f"tickets/{child.ticket_id}/merge", into=live.ticket_ref, reason="same_matter")
+    await desk.take(said := question("c2", thread="c", ago=1, text="还没解决"))
+    await lead.ask(f"tickets/{live.ticket_id}/merge", into=third.ticket_ref, reason="same_matter")
+    assert (await desk.ticket(live)).contacts == {live.contact_id, said.contact_id}
+    assert not (await desk.take(said)).publish, "it came before, and changes nothing"
+    assert (await desk.ticket(third)).contacts == {third.contact_id}
+
+
 async def test_a_clock_begins_with_the_first_of_all_whom_a_ticket_stands_for_through_however_many_merges(
     doors: httpx.AsyncClient, desk: Desk
 ) -> None:

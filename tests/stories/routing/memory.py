@@ -238,6 +238,23 @@ class _Memory:
                 found.setdefault(turn.lane, turn.rank_at)
         return found
 
+    async def emergencies(self, connection: object) -> dict[str, datetime]:
+        return await self.lanes(connection)
+
+    async def how_many(self, _connection: object, wanted: Sequence[str]) -> dict[str, int]:
+        waiting = [turn.lane for ticket, turn in self._queued() if work_of(ticket).held_for is None]
+        return {lane: waiting.count(lane) for lane in wanted}
+
+    async def held(self, _connection: object) -> set[str]:
+        return {agent for one, _ in self._queued() if (agent := work_of(one).held_for) is not None}
+
+    async def hands(self, connection: object, agent_ids: Collection[str]) -> dict[str, str]:
+        return {
+            one: f"{row.presence},{row.agent},{[(t.ticket_id, t.version) for t in await self.in_hand(connection, one)]}"
+            for one in agent_ids
+            if (row := self.rows.agents.get(one)) is not None
+        }
+
     async def kept_for(self, _connection: object, agent_id: str) -> set[UUID]:
         return {one.ticket_id for one, _ in self._queued() if work_of(one).held_for == agent_id}
 
@@ -339,6 +356,10 @@ _OF_ROSTER: Final = (
     "in_hand",
     "hand",
     "lanes",
+    "emergencies",
+    "how_many",
+    "held",
+    "hands",
     "kept_for",
     "know",
     "free",

@@ -1,0 +1,84 @@
+"""Random stories of the router and desktops that hold streams: ``python -m tests.stories --of router_at_desktops``."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from tests.stories import router
+from tests.stories.routing.desktops import AtDesktops, at_desktops
+from tests.stories.routing.memory import InMemory
+from tests.stories.routing.teller import an_app, quietly
+from tests.stories.routing.world import AGENTS, OWN, customers, in_force
+from tests.stories.telling import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.stories.telling import Live, Story
+
+_WEIGHTS: Final = {
+    "a_desktop_opens_a_stream": 3.0,
+    "a_desktop_waits_by_a_poll": 1.0,
+    "a_stream_breaks": 1.5,
+    "a_poll_is_given_up": 0.3,
+    "a_desktop_comes_back": 2.0,
+    "a_desktop_takes_what_it_shows": 4.0,
+}
+
+
+def story(seed: int) -> Story:
+    """Tell a story of some dozens of steps, between which desktops come, take, break and come back."""
+    dice = random.Random(seed)
+    steps: Story = []
+    for step in router.story(seed):
+        told = dict(step.told)
+        if step.act == "the_process_starts_anew":
+            told["number"] = dice.randrange(2)
+        steps.append(Step(step.minutes, step.act, told))
+        while dice.random() < 0.45:
+            act = dice.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+            drawn: dict[str, Any] = {
+                "agent": dice.choice(AGENTS),
+                "own": dice.randrange(len(OWN)),
+                "silently": dice.random() < 0.6,
+                "number": dice.randrange(1_000),
+            }
+            wanted = inspect.signature(getattr(AtDesktops, act)).parameters
+            gap = dice.choice([0.0, 0.0, 0.05, 0.2])
+            steps.append(Step(gap, act, {name: value for name, value in drawn.items() if name in wanted}))
+    return steps
+
+
+async def _lived(room: InMemory, steps: Story) -> None:
+    app, [people] = an_app(2)
+    room.people = people
+    transport = httpx.ASGITransport(app)
+    async with (
+        quietly(),
+        room.open(),
+        httpx.AsyncClient(transport=transport, base_url="http://router") as doors,
+        at_desktops(room, doors, app) as tells,
+    ):
+        await tells.lives(steps)
+
+
+def live(steps: Story) -> None:
+    """Live a story with the rows in memory.
+
+    Raises:
+        Exception: a law does not hold, or the router stopped.
+    """
+    rules, desk = in_force()
+    asyncio.run(_lived(InMemory(rules[0], desk[0], customers()), steps))
+
+
+@contextmanager
+def stage() -> Iterator[Live]:
+    """What the router needs to be told stories in memory: nothing."""
+    yield live
