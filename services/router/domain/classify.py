@@ -202,7 +202,8 @@ def _read(keywords: Keywords, text: str) -> Reading:
         named=next(iter(named.items()), None),
         types=len(named),
         fault=fault,
-        says_outage=any(kind == OUTAGE and found(words) is not None for kind, words in keywords.faults),
+        says_outage=fault is not None
+        and (fault[0] == OUTAGE or any(kind == OUTAGE and found(words) is not None for kind, words in keywords.faults)),
         only_mine=found(keywords.only_mine) is not None,
         account=numbers.pop() if len(numbers) == 1 else None,
         rest=rest,

@@ -44,6 +44,8 @@ _TRADITIONAL: Final = (
     "難难聯联繫系獨独錯错誤误說说聽听覺觉煉炼繼继鳴鸣鈴铃爾尔罵骂擾扰違违舊旧壽寿亂乱卻却後后雖虽衝冲壺壶視视頻频"
     "桿杆嚴严勢势囪囱殼壳夠够數数濺溅鹽盐纖纤繳缴膠胶診诊輸输龍龙"
     "導导將将損损煩烦蓋盖鎖锁釣钓窩窝隱隐紅红欄栏設设銹锈箏筝惡恶諉诿連连驗验總总經经"
+    "丟丢為为烏乌僅仅淨净區区嚨咙墊垫錄录顯显術术條条標标棟栋橫横滅灭燭烛盤盘碼码積积紋纹繞绕繩绳記记證证讀读輛辆鍵键霧雾頂顶須须"
+    "嘸呒曬晒係系環环綠绿鋼钢訓训絆绊"
 )
 _SAME: Final = str.maketrans({"\U0001f525": "火", **dict(zip(_TRADITIONAL[::2], _TRADITIONAL[1::2], strict=True))})
 _FOLDED: Final = frozenset(map(chr, _SAME))
@@ -168,7 +170,16 @@ def _core(plain: str) -> str:
 
 
 def _either(words: Iterable[str]) -> str:
-    return "|".join(map(_pattern, words))
+    """Return the pattern of any of ``words``, the first of those that fit.
+
+    By their first letters: only one of these can stand at a place, so at nearly all places nothing more is tried.
+    """
+    by_letter: dict[str, list[str]] = {}
+    for word in words:
+        pattern = _pattern(word)
+        letter = re.escape(word[0])
+        by_letter.setdefault(letter, []).append(pattern.removeprefix(letter))
+    return "|".join(f"{letter}(?:{'|'.join(rests)})" for letter, rests in by_letter.items())
 
 
 def _pattern(plain: str) -> str:
