@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.router.bell import Bell
-    from services.router.domain.desk import DeskRules
+    from services.router.domain.desk import Agent, DeskRules
     from services.router.domain.ticket import Ticket
     from services.router.roster import Row
     from services.router.tree.book import RuleBook
@@ -102,6 +102,8 @@ class Desk:
         """Agents whose stream has ended, and when; until ``attendance`` has looked at them."""
         self.signs: dict[str, datetime] = {}
         """Agents who did something, and when; until ``attendance`` has noted it."""
+        self.seated: dict[str, Agent] = {}
+        """What agents could when they were last looked at; it may have changed since."""
         self.beats: dict[str, datetime] = {}
         """Agents who sent a heartbeat that is not noted yet, and when."""
         self.noting: asyncio.Task[frozenset[str]] | None = None
@@ -141,22 +143,26 @@ class Desk:
         ticket_id: UUID | None = None,
         *,
         asked: bool = True,
-        in_case: bool = False,
+        waits: bool = False,
     ) -> Ticket | None:
         """Give an agent the next ticket, or one they name: on offer, or claimed at once. None if nothing waits.
 
         An offer that is still open is given again: its answer may have been lost. ``asked``: they ask for it now, which
-        is a sign of them; a stream that was opened long ago is none. ``in_case``: nothing says that there is one.
+        is a sign of them; a stream that was opened long ago is none. ``waits``: they go on waiting if there is none, so
+        that lanes this process has not heard of are left to the bell's next look.
 
         Raises:
             NoSuchAgentError, NotThereError, NoSuchTicketError, NotAllowedError: as they say.
         """
-        async with self.turn(in_case=in_case):
-            if in_case and self.bell.closed:
-                return None
-            return await self._take(agent_id, did, by, ticket_id, asked=asked)
+        try:
+            async with self.turn():
+                return await self._take(agent_id, did, by, ticket_id, asked=asked, waits=waits)
+        finally:
+            self.bell.looked(agent_id)
 
-    async def _take(self, agent_id: str, did: Did, by: str, ticket_id: UUID | None, *, asked: bool) -> Ticket | None:
+    async def _take(
+        self, agent_id: str, did: Did, by: str, ticket_id: UUID | None, *, asked: bool, waits: bool
+    ) -> Ticket | None:
         began = clock.monotonic()
         now, rules = clock.now(), self.rules()
         async with self.transaction() as tx:
@@ -177,7 +183,7 @@ class Desk:
             if ticket_id is not None:
                 before: Ticket | None = await self._named(tx, row, ticket_id)
             else:
-                before = hand.first or await self._elsewhere(tx, row, lanes)
+                before = hand.first or await self._elsewhere(tx, row, lanes, waits=waits)
             if before is None:
                 return None
             until = now + rules.timings.offer if did is Did.OFFERED else None
@@ -194,7 +200,7 @@ class Desk:
             raise NotThereError(f"the agent does not serve {in_words(lane)}")
         return ticket
 
-    async def _elsewhere(self, tx: Connection, row: Row, tried: list[str]) -> Ticket | None:
+    async def _elsewhere(self, tx: Connection, row: Row, tried: list[str], *, waits: bool) -> Ticket | None:
         """Return the next ticket of the lanes that seemed worth no look, or that this process had not heard of."""
         lanes, began = self.bell.lanes, clock.monotonic()
         while True:
@@ -206,9 +212,9 @@ class Desk:
                 tried = [*tried, *some]
             if lanes.began != seen:  # somebody has looked meanwhile
                 continue
-            if seen >= began or lanes.is_fresh(clock.monotonic()):
-                return None
             looked = clock.monotonic()
+            if seen >= began or lanes.is_fresh(looked) or (waits and lanes.is_recent(looked)):
+                return None
             lanes.saw(await roster.lanes(tx), looked, clock.monotonic())
 
     # --- the common steps ---
@@ -235,12 +241,17 @@ class Desk:
             yield connection
 
     async def load(self, tx: Connection, ticket_id: UUID, version: int | None) -> Ticket:
-        """Return a ticket, locked, in the version that the caller saw, if they say.
+        """Return a ticket, or what it is part of, locked, in the version that the caller saw, if they say.
 
         Raises:
             NoSuchTicketError, OtherVersionError: as they say.
         """
-        ticket = (await self.locked(tx, {ticket_id}))[ticket_id]
+        found = await store.locked(tx, {ticket_id})
+        ticket = found.pop(ticket_id, None)
+        if (ticket is None or ticket.merged_into is not None) and found:
+            ticket = found.popitem()[1]  # what it is part of
+        if ticket is None:
+            raise NoSuchTicketError
         check_version(ticket, version)
         return ticket
 

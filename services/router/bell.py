@@ -2,10 +2,11 @@
 
 Decided here: whom to wake: as many as tickets wait in a lane, those waiting longest first, so that five thousand
 waiting agents cost the database one poll at intervals, not five thousand. Tickets this process routed wake at once;
-those of other processes at the next poll, which covers emergencies only where polling every lane is expensive. An
-agent at capacity, or with an open offer, is woken when that changes. Who holds a stream is woken when another process
-changed anything about them: one statement asks for all of these. What a ticket or an act costs does not depend on how
-many wait. Never here: who gets which ticket; being woken is no promise.
+those of other processes at the next poll, which covers emergencies only where polling every lane is expensive. A poll
+wakes nobody for tickets whose agents are on their way. An agent at capacity, or with an open offer, is woken when that
+changes. Who holds a stream is woken when another process changed anything about them: one statement asks for all of
+these. What a ticket or an act costs does not depend on how many wait. Never here: who gets which ticket; being woken is
+no promise.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
 from itertools import count, islice
@@ -98,6 +100,8 @@ class Bell:
         """All of them by agent."""
         self._numbers = count()
         self._changes: Counter[str] = Counter()
+        self._called: dict[str, tuple[str, float]] = {}
+        """Agents who were woken for a ticket and have not looked yet: of which lane, and when."""
         self.lanes = Lanes()
         self.closed = False
         """Whether the process is about to end: nobody waits any more."""
@@ -162,15 +166,30 @@ class Bell:
         if busy or has is not None:
             waiter.look_at = now + (0.0 if busy else spread(_STREAM_SECONDS, agent.agent_id))
         self._begins(waiter)
+        comes = False
         try:
-            async with asyncio.timeout(seconds):
-                await waiter.woken.wait()
-        except TimeoutError:
-            return False
-        else:
-            return not self.closed
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await waiter.woken.wait()
+                    comes = not self.closed
         finally:
             self._ends(waiter)
+            if not comes:
+                self.looked(agent.agent_id)
+        return comes
+
+    def looked(self, agent_id: str) -> None:
+        """Note that an agent who was woken has looked for their ticket, or will not any more."""
+        self._called.pop(agent_id, None)
+
+    def called(self) -> Counter[str]:
+        """Return for how many tickets of each lane agents were woken just now who have not looked yet.
+
+        Where all is slow, each look would wake others for the same tickets; what these find taken makes it slower.
+        """
+        past = clock.monotonic() - _REST_SECONDS
+        self._called = {agent: call for agent, call in self._called.items() if call[1] > past}
+        return Counter(lane for lane, _ in self._called.values())
 
     def _begins(self, waiter: Waiter) -> None:
         self._waiters[waiter] = None
@@ -208,7 +227,8 @@ class Bell:
             self._ring_lanes(waiting, now, new=new)
 
     def _ring_lanes(self, waiting: Mapping[str, int], now: float, *, new: bool) -> None:
-        left = dict(waiting)
+        called = Counter[str]() if new else self.called()
+        left = {lane: n - called[lane] for lane, n in waiting.items()}
         # The longest waiting of each kind for whom something is left, the longest waiting of all on top.
         next_ones: list[tuple[int, Waiter, Iterator[Waiter], list[str]]] = []
         for those in self._idle.values():
@@ -225,6 +245,7 @@ class Bell:
             if mine and waiter.can_be_woken(now, new=new):
                 left[mine[-1]] -= 1
                 waiter.woken.set()
+                self._called[waiter.agent.agent_id] = mine[-1], now
             if mine and (following := next(others, None)) is not None:
                 heapreplace(next_ones, (following.number, following, others, mine))
             else:

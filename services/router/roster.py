@@ -124,28 +124,32 @@ SELECT c.customer, a.body::text AS body FROM customer_agent AS c JOIN agent AS a
 WHERE c.customer = ANY($1::uuid[]) AND c.at > $2 AND {_IS_FREE}
 """  # noqa: S608 - a constant
 _FORGET: Final = "DELETE FROM customer_agent WHERE at < $1"
-_HANDS: Final = """
-SELECT a.agent_id, concat_ws(',', a.presence, md5(a.body::text), (
+HAS: Final = """
+concat_ws(',', a.presence, md5(a.body::text), (
     SELECT string_agg(t.ticket_id::text || '.' || t.version, ',' ORDER BY t.ticket_id) FROM ticket AS t
     WHERE t.agent = a.agent_id
-)) AS has
-FROM agent AS a WHERE a.agent_id = ANY($1::text[])
+))
 """
+"""All that is known of an agent ``a``, in a word that changes whenever that does."""
+_HANDS: Final = f"SELECT a.agent_id, {HAS} AS has FROM agent AS a WHERE a.agent_id = ANY($1::text[])"  # noqa: S608
+OPEN_TO_ALL: Final = "t.state = 'queued' AND t.held_for IS NULL"
+NOT_PASSED: Final = "NOT (t.version > 2 AND coalesce((t.body #> '{work,passed}')::jsonb ? $2, false))"
+"""Agent $2 did not pass ticket ``t`` on. Who did had it on offer before, so its body is looked into from the third
+version on: that costs more than finding it."""
 # What the agent has; and, unless that is all they can or an offer is open, the next ticket for them: the first of each
 # lane that they did not pass on, one index look-up each whatever waits in them; then, of the lane whose first is the
 # first of all, the first that nobody else is taking, read and locked one at a time until one is had. The lock looks at
-# the row again as it is by then, so that one that another has taken is passed over. Who passed a ticket on had it on
-# offer before, so its body is looked into from the third version on: that costs more than finding it.
-_HAND: Final = """
+# the row again as it is by then, so that one that another has taken is passed over.
+_HAND: Final = f"""
 WITH theirs AS MATERIALIZED (
     SELECT t.ticket_id, t.body::text AS body,
-           coalesce(t.state = 'offered' AND (t.body #>> '{work,until}')::timestamptz > $4, false) AS on_offer
+           coalesce(t.state = 'offered' AND (t.body #>> '{{work,until}}')::timestamptz > $4, false) AS on_offer
     FROM ticket AS t WHERE t.agent = $2
 ), head AS MATERIALIZED (
     SELECT wanted.lane, first_one.rank_at FROM unnest($1::text[]) AS wanted (lane) CROSS JOIN LATERAL (
         SELECT t.rank_at FROM ticket AS t
-        WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = wanted.lane
-          AND NOT (t.version > 2 AND coalesce((t.body #> '{work,passed}')::jsonb ? $2, false))
+        WHERE {OPEN_TO_ALL} AND t.lane = wanted.lane
+          AND {NOT_PASSED}
         ORDER BY t.rank_at, t.ticket_id LIMIT 1
     ) AS first_one
     UNION ALL
@@ -157,8 +161,8 @@ SELECT false, body FROM (
     SELECT mine.body FROM (SELECT lane FROM head ORDER BY rank_at, lane) AS h CROSS JOIN LATERAL (
         SELECT body FROM (
             SELECT t.body::text AS body FROM ticket AS t
-            WHERE t.state = 'queued' AND t.held_for IS NULL AND t.lane = h.lane
-              AND NOT (t.version > 2 AND coalesce((t.body #> '{work,passed}')::jsonb ? $2, false))
+            WHERE {OPEN_TO_ALL} AND t.lane = h.lane
+              AND {NOT_PASSED}
             ORDER BY t.rank_at, t.ticket_id LIMIT 1 FOR UPDATE SKIP LOCKED
         ) AS of_lane
         UNION ALL
@@ -171,7 +175,7 @@ SELECT false, body FROM (
     WHERE (SELECT count(*) < $3 AND NOT coalesce(bool_or(on_offer), false) FROM theirs)
     LIMIT 1
 ) AS next
-"""
+"""  # noqa: S608 - constants
 
 
 def _first_of_lanes(which: str) -> str:
@@ -192,9 +196,8 @@ SELECT lane, rank_at FROM first_one
 """  # noqa: S608 - constants
 
 
-_WAITS: Final = "t.state = 'queued' AND t.held_for IS NULL"
-LANES: Final = _first_of_lanes(_WAITS)
-EMERGENCIES: Final = _first_of_lanes(f"{_WAITS} AND t.priority = 0")
+LANES: Final = _first_of_lanes(OPEN_TO_ALL)
+EMERGENCIES: Final = _first_of_lanes(f"{OPEN_TO_ALL} AND t.priority = 0")
 _HOW_MANY: Final = """
 SELECT wanted.lane, (
     SELECT count(*) FROM (
@@ -226,19 +229,19 @@ async def put(tx: Connection, agent: Agent, now: datetime) -> None:
 async def locked(tx: Connection, agent_id: str) -> Row | None:
     """Return an agent, locked until the transaction ends: what they have cannot change meanwhile."""
     row = await tx.fetchrow(_LOCK, agent_id)
-    return None if row is None else _row(row)
+    return None if row is None else as_row(row)
 
 
 async def signed(tx: Connection, agent_id: str, now: datetime) -> Row | None:
     """Note a sign of an agent and return them, locked until the transaction ends."""
     row = await tx.fetchrow(_SIGN, agent_id, now)
-    return None if row is None else _row(row)
+    return None if row is None else as_row(row)
 
 
 async def says(connection: Connection, agent_id: str, presence: Presence, now: datetime) -> tuple[Row, Presence] | None:
     """Note a sign of an agent and their presence; return them, and what their presence was before."""
     row = await connection.fetchrow(_SAYS, agent_id, now, presence.value)
-    return None if row is None else (_row(row), Presence(row["before"]))
+    return None if row is None else (as_row(row), Presence(row["before"]))
 
 
 async def alive(tx: Connection, signs: Mapping[str, datetime]) -> frozenset[str]:
@@ -250,7 +253,7 @@ async def alive(tx: Connection, signs: Mapping[str, datetime]) -> frozenset[str]
 async def one(connection: Connection, agent_id: str) -> Row | None:
     """Return the agent of this id, if there is one."""
     row = await connection.fetchrow(_ONE, agent_id)
-    return None if row is None else _row(row)
+    return None if row is None else as_row(row)
 
 
 async def page(
@@ -258,7 +261,7 @@ async def page(
 ) -> list[Row]:
     """Return agents by id, those after one, of one presence and who serve one queue if that is asked for."""
     found = await connection.fetch(_ALL, after, None if presence is None else presence.value, queue, limit)
-    return [_row(row) for row in found]
+    return [as_row(row) for row in found]
 
 
 async def seen(tx: Connection, row: Row, presence: Presence, now: datetime) -> None:
@@ -276,7 +279,7 @@ async def remove(tx: Connection, agent_id: str) -> None:
 async def gone(tx: Connection, before: datetime, limit: int) -> list[Row]:
     """Return agents without a sign since ``before``, locked; those another process looks at are passed over."""
     found = await tx.fetch(_GONE, before, limit)
-    return [_row(row) for row in found]
+    return [as_row(row) for row in found]
 
 
 async def in_hand(connection: Connection, agent_id: str) -> list[Ticket]:
@@ -376,6 +379,7 @@ async def writing_for_ever(tx: Connection, queues: Collection[str] | None, limit
     return [store.read(row["body"]) for row in await tx.fetch(_WRITING, queues, limit)]
 
 
-def _row(row: Record) -> Row:
+def as_row(row: Record) -> Row:
+    """Return an agent as stored."""
     agent = Agent.model_validate_json(row["body"], extra="ignore")
     return Row(agent, Presence(row["presence"]), row["since"], row["seen_at"])

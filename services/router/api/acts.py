@@ -15,7 +15,7 @@ from services.grid.lookup import resolve_places
 from services.router import roster, store
 from services.router.acting import Desk
 from services.router.api.answers import REFUSALS, SeenVersion, author, etag, problem
-from services.router.api.tickets import TicketView, one_ticket, view
+from services.router.api.tickets import TicketView, key_of, one_ticket, view
 from services.router.domain.log import Did, Event, ReturnReason
 from services.router.domain.places import Clues, evidence_of
 from services.router.domain.ticket import Ticket
@@ -166,6 +166,9 @@ _ACTS: Final[tuple[tuple[str, Did, type[Said], Scope, str], ...]] = (
     ("unmerge", Did.UNMERGED, Because, Scope.SUPERVISOR, "Undo its merge"),
 )
 
+_READ_FIRST: Final = frozenset({Did.REOPENED, Did.MERGED})
+"""Acts for which a ticket is read before it is locked; for others once is enough."""
+
 
 def act_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make a door for each act."""
@@ -190,9 +193,8 @@ def _door(desk: Desk, did: Did, body: type[Said], check: Callable[..., Awaitable
         holder: Annotated[Holder[Scope], Depends(check)],
         response: Response,
     ) -> TicketView:
-        ticket = await one_ticket(desk.pool, key)
         try:
-            done = await _do(desk, ticket, did, said, version, holder)
+            done = await _do(desk, key, did, said, version, holder)
         except REFUSALS as error:
             raise problem(error) from None
         response.headers["ETag"] = etag(done.version)
@@ -201,7 +203,11 @@ def _door(desk: Desk, did: Did, body: type[Said], check: Callable[..., Awaitable
     return act
 
 
-async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | None, holder: Holder[Scope]) -> Ticket:
+async def _do(desk: Desk, key: str, did: Did, said: Said, version: int | None, holder: Holder[Scope]) -> Ticket:
+    (ticket_id, _), danger = key_of(key), False
+    if ticket_id is None or did in _READ_FIRST:
+        ticket = await one_ticket(desk.pool, key)
+        ticket_id, danger = ticket.ticket_id, bool(ticket.classification.hazards)
     told = said.model_dump(exclude_none=True, exclude=set(_WHERE) if isinstance(said, Placed) else None)
     now, timings = clock.now(), desk.rules().timings
     agent = told.pop("agent_id", None)
@@ -215,7 +221,7 @@ async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | N
         told["until"] = now + timings.passed
     if did is Did.REOPENED:
         await _can_receive(desk, agent, "agent_id")
-        told |= {} if ticket.classification.hazards else {"to_agent": agent, "until": now + timings.hold}
+        told |= {} if danger else {"to_agent": agent, "until": now + timings.hold}
     elif told.get("to_agent"):
         if told["to_agent"] == agent:
             raise wrong_field("to_agent", "is whose ticket it is: name another agent, or return the ticket")
@@ -226,10 +232,10 @@ async def _do(desk: Desk, ticket: Ticket, did: Did, said: Said, version: int | N
     asked = Event.model_validate({"did": did, "at": now, "by": by, **told})
     if isinstance(said, Merged):
         live = await one_ticket(desk.pool, str(into), "into")
-        return await merge(desk, ticket.ticket_id, live.ticket_id, asked, version, across=bool(across))
+        return await merge(desk, ticket_id, live.ticket_id, asked, version, across=bool(across))
     if did is Did.UNMERGED:
-        return await unmerge(desk, ticket.ticket_id, asked, version)
-    return await desk.act(ticket.ticket_id, asked, version)
+        return await unmerge(desk, ticket_id, asked, version)
+    return await desk.act(ticket_id, asked, version)
 
 
 async def _found(desk: Desk, said: Placed) -> Place:

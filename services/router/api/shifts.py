@@ -11,14 +11,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.values import Name
-from services.router import roster, store
-from services.router.acting import Desk, FullError, NoSuchAgentError
+from services.router.acting import Desk, FullError, NoSuchAgentError, NotThereError
 from services.router.api.agents import AgentView, shown
 from services.router.api.answers import REFUSALS, author, etag, problem
 from services.router.api.tickets import TicketView, one_ticket, view
 from services.router.attendance import note_beat, note_presence
 from services.router.bell import spread
 from services.router.domain.log import Did
+from services.router.glances import next_offer
 from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from services.runtime.keys import KeyRing
 
 _LONGEST_WAIT: Final = 30.0
+_LOOKED_SECONDS: Final = 2.0
+"""Within which the bell has looked what waits: who waits for less looks themselves."""
 _NOTHING: Final = {"description": "Nothing waits for this agent"}
 
 
@@ -120,26 +122,35 @@ def _answer(ticket: Ticket, response: Response, desk: Desk) -> TicketView:
 
 async def _awaited(desk: Desk, agent_id: str, by: str, wait: float, request: Request) -> Ticket | None:
     """Return the next ticket for an agent, as soon as there is one; nothing is kept for a desktop that has hung up."""
-    ends = clock.monotonic() + spread(wait, agent_id)
-    tried = False
+    ends, rung = clock.monotonic() + spread(wait, agent_id), False
+    if wait < _LOOKED_SECONDS and ((ticket := await _at_once(desk, agent_id, by)) is not None or not wait):
+        return ticket
     while not await request.is_disconnected():
+        since = desk.bell.changes_of(agent_id)
+        desk.signs[agent_id] = clock.now()
         try:
-            ticket = await desk.take(agent_id, Did.OFFERED, by)
-        except FullError:
-            ticket = None
+            ticket, seen = await next_offer(desk, agent_id, by, rung=rung, asked=True)
+            if ticket is not None or seen is None:
+                return ticket
+            if seen.row.presence is not Presence.AVAILABLE:
+                raise NotThereError(f"the agent is {seen.row.presence}")
         except REFUSALS as error:
             raise problem(error) from None
         left = ends - clock.monotonic()
-        if ticket is not None or left <= 0:
-            return ticket
-        async with store.connected(desk.pool) as connection:
-            row = await roster.one(connection, agent_id)
-        if row is None:
-            raise problem(NoSuchAgentError())
-        if not await desk.bell.wait(row.agent, left, found_nothing=tried):
+        if not await desk.bell.wait(seen.row.agent, left, found_nothing=rung, busy=seen.busy, since=since):
             return None
-        tried = True
+        rung = not seen.busy
+    desk.bell.looked(agent_id)
     return None
+
+
+async def _at_once(desk: Desk, agent_id: str, by: str) -> Ticket | None:
+    try:
+        return await desk.take(agent_id, Did.OFFERED, by)
+    except FullError:
+        return None
+    except REFUSALS as error:
+        raise problem(error) from None
 
 
 def _nothing() -> Response:

@@ -18,15 +18,15 @@ from fastapi.sse import format_sse_event
 from pydantic import BaseModel, Field
 
 from services.contracts.values import Name, TicketState
-from services.router import roster, store
+from services.router import store
 from services.router.acting import Desk, NoSuchAgentError, NotThereError
 from services.router.api.answers import author, problem
 from services.router.api.tickets import view
 from services.router.attendance import note_presence
 from services.router.bell import spread
-from services.router.domain.desk import Agent, work_of
-from services.router.domain.log import Did
+from services.router.domain.desk import work_of
 from services.router.domain.work import Phase
+from services.router.glances import next_offer
 from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
@@ -107,26 +107,20 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
 
 async def _offers(desk: Desk, agent_id: str, by: str, last_event_id: str | None) -> AsyncIterator[bytes]:
     yield format_sse_event(comment="offers", retry=_COME_AGAIN_MS)
-    shown, rung, woken = last_event_id or "", False, False
+    shown, woken, rung = last_event_id or "", False, False
     while not desk.bell.closed:
-        ticket, busy = None, False
         try:
             since = desk.bell.changes_of(agent_id)
-            seated = await _seated(desk, agent_id)  # what they can may have changed since the stream was opened
-            if seated is None:
-                return
-            agent, has = seated
-            try:
-                ticket = await desk.take(agent_id, Did.OFFERED, by, asked=False, in_case=not woken)
-            except (NotThereError, NoSuchAgentError):
-                busy = True
+            ticket, seen = await next_offer(desk, agent_id, by, rung=rung, asked=False, in_case=not woken)
             if ticket is not None:
                 since = desk.bell.changes_of(agent_id)  # the offer was one
+        except NoSuchAgentError:
+            return
         except UnavailableError as error:
             _log.warning("waiting_for", what="postgres", reason=str(error)[:200])
             await asyncio.sleep(_DATABASE_SECONDS)
             continue
-        if ticket is None and _ends(desk):  # it began to while they waited for their turn
+        if ticket is None and (seen is None or seen.row.presence is Presence.OFFLINE):
             return
         event_id = "" if ticket is None else f"{ticket.ticket_id}.{ticket.version}"
         goes_on = ticket is not None and _ticket_of(shown) == ticket.ticket_id  # changed meanwhile: it is sent anew
@@ -136,24 +130,14 @@ async def _offers(desk: Desk, agent_id: str, by: str, last_event_id: str | None)
             said = view(ticket, desk.rules()).model_dump_json()
             yield format_sse_event(event="offer", data_str=said, id=event_id)
         shown = event_id
-        if ticket is None:
-            woken = await desk.bell.wait(agent, None, found_nothing=rung, busy=busy, since=since, has=has)
+        if seen is not None:
+            agent, busy = seen.row.agent, seen.busy
+        if ticket is None and seen is not None:
+            woken = await desk.bell.wait(agent, None, found_nothing=rung, busy=busy, since=since, has=seen.has)
+            rung = woken and not busy
         else:
             woken = await desk.bell.wait(agent, spread(_OFFER_SECONDS, agent_id), busy=True, since=since)
-        rung = woken and not busy and ticket is None
-
-
-def _ends(desk: Desk) -> bool:
-    """Tell whether the process is about to end."""
-    return desk.bell.closed
-
-
-async def _seated(desk: Desk, agent_id: str) -> tuple[Agent, str] | None:
-    """Return what an agent can, and all that is known of them in a word; None where they have gone."""
-    async with store.connected(desk.pool) as connection:
-        has = await roster.hands(connection, {agent_id})  # first: what changes between the two is then noticed
-        row = await roster.one(connection, agent_id)
-    return None if row is None or row.presence is Presence.OFFLINE else (row.agent, has.get(agent_id, ""))
+            rung = False
 
 
 def _ticket_of(event_id: str) -> UUID | None:

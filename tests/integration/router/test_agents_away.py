@@ -16,6 +16,7 @@ from services.router.attendance import note_beat, sweep
 from services.router.domain.effects import fold
 from services.router.domain.log import Did, Event
 from services.router.domain.work import Phase
+from services.router.glances import next_offer
 from services.router.timers import limit_write_ups, wake, watch_time
 from services.runtime.errors import UnavailableError
 from tests.integration.router.seat import Seat, let_pass, published, question
@@ -237,10 +238,10 @@ async def test_who_waits_for_their_turn_as_the_process_ends_is_let_go_without_an
     await desk.take(question("1"))
     await Seat(doors, "ann").begin("*")
     async with people.turn(in_case=True):
-        look = asyncio.create_task(people.take("ann", Did.OFFERED, "ann", asked=False, in_case=True))
+        look = asyncio.create_task(next_offer(people, "ann", "ann", rung=False, asked=False, in_case=True))
         await asyncio.sleep(0)
         people.bell.close()
-    assert await look is None
+    assert await look == (None, None)
     assert await people.pool.fetchval("SELECT state FROM ticket") == "queued"
 
 

@@ -365,9 +365,9 @@ def first_first(tells: AtDesktops) -> Any:
     """Return ``Desk.take``, judged: nothing that the agent could have had stands before what they are given."""
     takes = Desk._take
 
-    async def take(desk: Desk, agent_id: str, did: Any, by: str, ticket_id: UUID | None, *, asked: bool) -> Any:
+    async def take(desk: Desk, agent_id: str, did: Any, by: str, ticket_id: UUID | None, **how: bool) -> Any:
         before = await tells.room.rows()
-        given = await takes(desk, agent_id, did, by, ticket_id, asked=asked)
+        given = await takes(desk, agent_id, did, by, ticket_id, **how)
         if given is None or ticket_id is not None or before[given.ticket_id].columns["state"] != "queued":
             return given
         agent = (await tells.room.agents())[agent_id].agent

@@ -19,12 +19,13 @@ from services.grid.evidence import DEFAULT_RULES, ask
 from services.grid.network_file import open_network
 from services.grid.place import weigh
 from services.grid.tree import Tree
-from services.router import clocks, handler, roster, store, undeclared
+from services.router import clocks, glances, handler, roster, store, undeclared
 from services.router.api import acts
 from services.router.domain.desk import Turn, work_of
 from services.router.domain.erased import erased, why_live
 from services.router.domain.repeats import reporters
 from services.router.domain.work import Phase
+from services.router.glances import Glance
 from services.router.roster import Hand, Presence, Row
 from tests.unit.router.making import NOON
 
@@ -255,6 +256,26 @@ class _Memory:
             if (row := self.rows.agents.get(one)) is not None
         }
 
+    # services.router.glances
+
+    async def at_a_glance(
+        self, connection: object, agent_id: str, lanes: Sequence[str], called: Sequence[int]
+    ) -> Glance | None:
+        if (row := self.rows.agents.get(agent_id)) is None:
+            return None
+        theirs = await self.in_hand(connection, agent_id)
+        more, waits = Counter({lane: -n for lane, n in zip(lanes, called, strict=True)}), False
+        for ticket, turn in self._queued():
+            work = work_of(ticket)
+            if work.held_for is None and turn.lane in lanes and agent_id not in work.passed:
+                more[turn.lane] += 1
+            waits = waits or work.held_for == agent_id or more[turn.lane] > 0
+        seen = Glance(row, (await self.hands(connection, [agent_id]))[agent_id], len(theirs), finds=False)
+        on_offer = any(work_of(one).phase is Phase.OFFERED for one in theirs)
+        return replace(seen, finds=on_offer or (waits and not seen.busy))
+
+    # services.router.roster
+
     async def kept_for(self, _connection: object, agent_id: str) -> set[UUID]:
         return {one.ticket_id for one, _ in self._queued() if work_of(one).held_for == agent_id}
 
@@ -388,6 +409,7 @@ class InMemory(Room):
                 stack.enter_context(patch.object(store, name, getattr(memory, name)))
             for name in _OF_ROSTER:
                 stack.enter_context(patch.object(roster, name, getattr(memory, name)))
+            stack.enter_context(patch.object(glances, "at_a_glance", memory.at_a_glance))
             for name in ("locked", "one"):
                 stack.enter_context(patch.object(roster, name, memory.agent_locked))
             stack.enter_context(patch.object(handler, "weigh_places", memory.weigh_places))
