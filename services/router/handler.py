@@ -98,6 +98,13 @@ class _Outcome:
             self.events[ticket.ticket_id] += events
             self.book.put(with_events(ticket, events))
 
+    def say_why(self) -> None:
+        """Let each version tell what was done by it, though another record of the batch came after."""
+        for ticket_id, events in self.events.items():
+            ticket = self.book.tickets[ticket_id]
+            if ticket.change is None and ticket.merged_into is None:
+                self.book.put(replace(ticket, change=events[-1].did.value))
+
 
 class RouterHandler:
     """Reads contacts and settled reports."""
@@ -170,6 +177,7 @@ class RouterHandler:
                 except UnforeseenError as unforeseen:  # each place once, so this ends
                     places.learn(*await _weighed(tx, [unforeseen.clues]))
         await _keep_for_known(tx, before, work)
+        work.say_why()
         work.lift(await self._floor.read(tx))
         turns = [_stood(work, work.book.tickets[ticket_id], new=ticket_id not in before) for ticket_id in work.traces]
         changed = [ticket for ticket, _ in turns]
@@ -267,7 +275,7 @@ def _tell_live(book: Book, ticket: Ticket, live: Ticket, reason: str | None) -> 
         needs.append(Need(ticket.ticket_id, reason))
     asked = carrying(live, needs, book.rules, book.now)
     if asked is not live:
-        asked = replace(asked, version=live.version + 1)
+        asked = replace(asked, version=live.version + 1, change=None)
         book.put(asked)
     return asked
 

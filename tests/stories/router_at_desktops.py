@@ -8,12 +8,9 @@ import random
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
-
 from tests.stories import router
-from tests.stories.routing.desktops import AtDesktops, at_desktops
+from tests.stories.routing.desktops import AtDesktops, lived_at_desktops
 from tests.stories.routing.memory import InMemory
-from tests.stories.routing.teller import an_app, quietly
 from tests.stories.routing.world import AGENTS, OWN, customers, in_force
 from tests.stories.telling import Step
 
@@ -32,15 +29,13 @@ _WEIGHTS: Final = {
 }
 
 
-def story(seed: int) -> Story:
+def story(seed: int, told: Story | None = None) -> Story:
     """Tell a story of some dozens of steps, between which desktops come, take, break and come back."""
     dice = random.Random(seed)
     steps: Story = []
-    for step in router.story(seed):
-        told = dict(step.told)
-        if step.act == "the_process_starts_anew":
-            told["number"] = dice.randrange(2)
-        steps.append(Step(step.minutes, step.act, told))
+    for step in router.story(seed) if told is None else told:
+        anew = {"number": dice.randrange(2)} if step.act == "the_process_starts_anew" else {}
+        steps.append(Step(step.minutes, step.act, {**step.told, **anew}))
         while dice.random() < 0.45:
             act = dice.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
             drawn: dict[str, Any] = {
@@ -55,19 +50,6 @@ def story(seed: int) -> Story:
     return steps
 
 
-async def _lived(room: InMemory, steps: Story) -> None:
-    app, [people] = an_app(2)
-    room.people = people
-    transport = httpx.ASGITransport(app)
-    async with (
-        quietly(),
-        room.open(),
-        httpx.AsyncClient(transport=transport, base_url="http://router") as doors,
-        at_desktops(room, doors, app) as tells,
-    ):
-        await tells.lives(steps)
-
-
 def live(steps: Story) -> None:
     """Live a story with the rows in memory.
 
@@ -75,7 +57,7 @@ def live(steps: Story) -> None:
         Exception: a law does not hold, or the router stopped.
     """
     rules, desk = in_force()
-    asyncio.run(_lived(InMemory(rules[0], desk[0], customers()), steps))
+    asyncio.run(lived_at_desktops(InMemory(rules[0], desk[0], customers()), steps))
 
 
 @contextmanager

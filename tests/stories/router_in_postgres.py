@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from services.router.__main__ import SCHEMA as ROUTER_SCHEMA
 from services.runtime.migration import migrate
 from services.runtime.postgres import open_pool
 from tests.stories import router
+from tests.stories.routing.figures import Counted
 from tests.stories.routing.rooms import InPostgres
 from tests.stories.routing.teller import lived
 from tests.stories.routing.world import in_force, write_network
@@ -52,9 +54,12 @@ async def postgres(dsn: str) -> AsyncIterator[Pool]:
         await pool.close()
 
 
+_counted = partial(lived, tells=Counted)
+
+
 @contextmanager
 def in_postgres(
-    dsn: str, room: type[InPostgres] = InPostgres, lives: Callable[[Any, Story], Coroutine[Any, Any, None]] = lived
+    dsn: str, room: type[InPostgres] = InPostgres, lives: Callable[[Any, Story], Coroutine[Any, Any, None]] = _counted
 ) -> Iterator[Live]:
     """Return what lives a story with the rows in a database, which must be empty."""
     rules, desk = in_force()

@@ -110,6 +110,20 @@ async def test_further_words_open_a_closed_ticket_again_for_the_agent_who_knows_
             assert (await ann.presence("available")).status_code == 200
 
 
+async def test_what_is_opened_again_is_told_so_though_more_was_said_in_the_same_batch(
+    doors: httpx.AsyncClient, desk: Desk
+) -> None:
+    said = question("1", thread="t")
+    await desk.take(said)
+    ann = await Seat(doors, "ann").begin("consultation")
+    await ann.claim()
+    await ann.do("complete", said.ticket_id, outcome="solved")
+    more = (question(str(n), thread="t", ago=0, text=text, final=False) for n, text in ((2, "快点来人"), (3, "停电了")))
+    await desk.take(*more)
+    [told] = [one for one in desk.routed[1:] if one.ticket_id == said.ticket_id]
+    assert (told.state, told.change) == ("queued", "reopened")
+
+
 async def test_a_customers_new_ticket_is_kept_for_the_agent_they_spoke_with(
     doors: httpx.AsyncClient, desk: Desk, people: People
 ) -> None:

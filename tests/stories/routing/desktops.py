@@ -16,23 +16,26 @@ from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 from uuid import UUID
 
+import httpx
+
 from services.router.acting import Desk
-from services.router.attendance import COME_BACK
+from services.router.attendance import COME_BACK, give_back
 from services.router.domain.desk import serves, work_of
 from services.router.domain.work import Phase
 from services.router.roster import Presence
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from services.runtime import clock
-from tests.stories.routing.teller import Teller
+from tests.stories.routing.teller import Teller, an_app, quietly
+from tests.stories.routing.two import AtBoth
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
-
-    import httpx
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
 
     from services.router.domain.ticket import Ticket
     from services.router.roster import Row
     from tests.stories.routing.rooms import Room
+    from tests.stories.routing.two import InTwoProcesses
+    from tests.stories.telling import Step
 
 _KEY: Final = DEVELOPMENT_KEYS["supervisor-dev"].encode()
 _LOOK: Final = 7.25
@@ -52,11 +55,13 @@ class Desktop:
     Attributes:
         shows: Ticket and version of the offer that it shows.
         last_id: Of the last event, to be sent when it comes back.
+        router: At which of the routers its line is, or was.
         line: The request, while it is under way.
         refused: What it was answered that was no stream.
     """
 
     agent: str
+    router: int
     poll: bool = False
     shows: tuple[str, int] | None = None
     last_id: str = ""
@@ -144,30 +149,40 @@ class Time:
 class AtDesktops(Teller):
     """Does what a story tells, with desktops that hold streams."""
 
-    def __init__(self, room: Room, doors: httpx.AsyncClient, app: Any, passing: Time) -> None:
-        super().__init__(room, doors)
-        self.app, self.passing = app, passing
+    at_once = True
+    """Whether whatever is done is done at the router where the desktops are."""
+
+    def __init__(self, apps: Sequence[Any], passing: Time, room: Room, *doors: httpx.AsyncClient) -> None:
+        super().__init__(room, *doors)
+        self.apps, self.passing, self.here = apps, passing, 0
+        self._looks = self.judge.look
+        self.judge.look = self._looks_in_quiet  # type: ignore[method-assign]
         self.desktops: list[Desktop] = []
         self._was = room.now
         self._dropped: dict[str, datetime] = {}
         self._jumped = False
 
+    async def _looks_in_quiet(self, *, by_time: bool = False) -> None:
+        """Judge once all that desktops ask for is done."""
+        await self.quiet()
+        await self._looks(by_time=by_time)
+
     # --- acts ---
 
     async def a_desktop_opens_a_stream(self, agent: str) -> None:
-        await self._opens(Desktop(agent))
+        await self._opens(Desktop(agent, self.here))
 
     async def a_desktop_waits_by_a_poll(self, agent: str) -> None:
         self.silent.discard(agent)
-        await self._opens(Desktop(agent, poll=True), "POST", b"wait=20")
+        await self._opens(Desktop(agent, self.here, poll=True), "POST", b"wait=20")
 
     async def _opens(self, desktop: Desktop, method: str = "GET", query: bytes = b"") -> None:
         if sum(one.is_open for one in self.desktops) > 5:
             return
         if desktop not in self.desktops:
             self.desktops.append(desktop)
-        desktop.hangs_up, desktop.status, desktop.body = asyncio.Event(), 0, b""
-        desktop.line = asyncio.create_task(request(self.app, desktop, method, query))
+        desktop.hangs_up, desktop.status, desktop.body, desktop.router = asyncio.Event(), 0, b"", self.here
+        desktop.line = asyncio.create_task(request(self.apps[self.here], desktop, method, query))
         await self.quiet()
         if desktop.status == 200 and not desktop.poll:
             self.silent.discard(desktop.agent)
@@ -218,11 +233,8 @@ class AtDesktops(Teller):
         if number % 2:
             self.room.people.bell.close()
             await self.quiet()
-            assert not any(one.is_open for one in self.desktops), "a process that ends lets go of all"
-        lines = [one.line for one in self.desktops if one.line is not None]
-        for line in lines:
-            line.cancel()
-        await asyncio.gather(*lines, return_exceptions=True)
+            assert not any(one.is_open for one in self._here()), "a process that ends lets go of all"
+        await _end([one.line for one in self._here()])
         self._dropped.clear()  # who died did not see that lines broke
         await super().the_process_starts_anew()
         await self._bell_looks()
@@ -231,7 +243,7 @@ class AtDesktops(Teller):
         """Judge first what desktops show of what was done: they are told at once."""
         self._time_goes_on()
         await self.quiet()
-        if any(one.is_open for one in self.desktops):
+        if self.at_once and any(one.is_open for one in self.desktops):
             await self._told_at_once()
         await super().take()
         await self.quiet()
@@ -251,6 +263,9 @@ class AtDesktops(Teller):
                 shown = None if desktop.shows is None else desktop.shows[0]
                 wanted = None if offer is None else str(offer.ticket_id)
                 assert shown == wanted, f"a desktop does not hear at once: it shows {shown}, not {wanted}"
+
+    def _here(self) -> list[Desktop]:
+        return [one for one in self.desktops if one.router == self.here]
 
     # --- time ---
 
@@ -281,9 +296,15 @@ class AtDesktops(Teller):
         self.passing.passed += max(0.0, (self.room.now - self._was).total_seconds())
         self._was = self.room.now
 
+    @property
+    def routers(self) -> list[Desk]:
+        """Those that run: the one that goes on first."""
+        return [self.room.people]
+
     async def _bell_looks(self) -> None:
-        with suppress(_Looked):
-            await self.room.people.bell.watch(self.room.pool, _LOOK)
+        for one in self.routers:
+            with suppress(_Looked):
+                await one.bell.watch(self.room.pool, _LOOK)
 
     async def quiet(self) -> None:
         """Wait until every line waits for something, or has ended."""
@@ -291,11 +312,11 @@ class AtDesktops(Teller):
         calm = 0
         while calm < 3:
             lines = [one for one in self.desktops if one.is_open]
-            waiters = self.room.people.bell._waiters
+            waiters = [waiter for one in self.routers for waiter in one.bell._waiters]
             still = len(waiters) == len(lines) and not any(one.woken.is_set() for one in waiters)
             calm = calm + 1 if still else 0
-            assert time.monotonic() < ends, f"it never comes to rest: {lines} {list(waiters)}"
-            await _rest(0)
+            assert time.monotonic() < ends, f"it never comes to rest: {lines} {waiters}"
+            await _rest(0 if still or self.at_once else 0.001)
         for one in self.desktops:
             if one.line is not None and one.line.done() and not one.line.cancelled():
                 one.line.result()
@@ -355,10 +376,34 @@ class AtDesktops(Teller):
         try:
             await super().lives(steps)
         finally:
-            lines = [one.line for one in self.desktops if one.line is not None]
-            for line in lines:
-                line.cancel()
-            await asyncio.gather(*lines, return_exceptions=True)
+            await _end([one.line for one in self.desktops])
+
+
+async def _end(lines: Iterable[asyncio.Task[None] | None]) -> None:
+    left = [line for line in lines if line is not None]
+    for line in left:
+        line.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+class AtDesktopsOfTwo(AtDesktops, AtBoth):
+    """The same at two routers over one database: each desktop has its line to one of them."""
+
+    at_once = False
+    room: InTwoProcesses
+
+    @property
+    def routers(self) -> list[Desk]:
+        return [self.room.people, self.room._other[0]]
+
+    async def the_other_router_goes_on(self) -> None:
+        await super().the_other_router_goes_on()
+        self.here = 1 - self.here
+
+    async def time_passes(self) -> None:
+        if not self.standing_still:
+            await give_back(self.routers[1])
+        await super().time_passes()
 
 
 def first_first(tells: AtDesktops) -> Any:
@@ -382,8 +427,8 @@ def first_first(tells: AtDesktops) -> Any:
 
 
 @asynccontextmanager
-async def at_desktops(room: Room, doors: httpx.AsyncClient, app: Any) -> AsyncIterator[AtDesktops]:
-    """Let the process's clock that never goes back go on with the story, and its bell look when it is told to."""
+async def story_time() -> AsyncIterator[Time]:
+    """Let the process's clock that never goes back go on with the story, and a bell rest at once when it has looked."""
     passing = Time()
 
     async def sleep(_rests: Callable[[float], Awaitable[None]], seconds: float) -> None:
@@ -392,10 +437,28 @@ async def at_desktops(room: Room, doors: httpx.AsyncClient, app: Any) -> AsyncIt
         await _rest(0)
 
     loop = asyncio.get_running_loop()
-    tells = AtDesktops(room, doors, app, passing)
     with ExitStack() as stack:
         stack.enter_context(patch.object(clock, "monotonic", passing.monotonic))
         stack.enter_context(patch.object(loop, "time", passing.monotonic))
         stack.enter_context(patch.object(asyncio, "sleep", lambda seconds: sleep(_rest, seconds)))
-        stack.enter_context(patch.object(Desk, "_take", first_first(tells)))
-        yield tells
+        yield passing
+
+
+async def lived_at_desktops(room: Room, steps: list[Step]) -> None:
+    """Live a story at the desktops of one router."""
+    app, [people] = an_app(2)
+    room.people = people
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://router")
+    async with quietly(), room.open(), client as doors, story_time() as passing:
+        tells = AtDesktops([app], passing, room, doors)
+        with patch.object(Desk, "_take", first_first(tells)):
+            await tells.lives(steps)
+
+
+async def lived_at_desktops_of_two(room: InTwoProcesses, steps: list[Step]) -> None:
+    """Live a story at the desktops of two routers."""
+    apps = [an_app(number) for number in range(2)]
+    room.people = apps[0][1][0]
+    clients = [httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://router") for app, _ in apps]
+    async with quietly(), room.open(), clients[0] as here, clients[1] as there, story_time() as passing:
+        await AtDesktopsOfTwo([apps[1][0], apps[0][0]], passing, room, here, there).lives(steps)

@@ -16,6 +16,7 @@ from services.router.domain.desk import clock_of, clock_start, turn_of, work_of
 from services.router.domain.log import Did, Event
 from services.router.domain.telling import routed
 from services.router.domain.ticket import ReportState, Ticket
+from services.router.domain.versions import MOVED_ON
 from services.router.domain.work import Phase
 from services.router.roster import Presence
 
@@ -45,6 +46,8 @@ class Judge:
         """What tells who a customer is, where they are, or what was noted of them."""
         self.rows: Mapping[UUID, Shown] = {}
         self.reports: Counter[UUID] = Counter()
+        self.told: list[TicketRouted] = []
+        """Everything that was ever told of tickets."""
         self.in_force = 0
         """Changes of the desk's rules so far."""
         self.stored_anew = 0
@@ -69,7 +72,9 @@ class Judge:
         self._ascends(before)
         self._stands_for(tickets)
         await self._in_hand()
-        await self._warnings(tickets)
+        lines = await self.room.lines()
+        self._warnings(tickets, lines)
+        self._says_why(said, lines)
         for one, row in self.rows.items():
             if one not in before or before[one].body != row.body or before[one].columns != row.columns:
                 self._row(row)
@@ -167,9 +172,18 @@ class Judge:
             assert n <= max(agents[agent].agent.capacity, self._hands[agent]), f"has too many: {agent} {n}"
         self._hands = hands
 
-    async def _warnings(self, tickets: Mapping[UUID, Ticket]) -> None:
+    def _says_why(self, said: list[Message], lines: list[tuple[UUID, int, str]]) -> None:
+        """A version tells what was done by it, not what was done before."""
+        routed = {(one.ticket_id, one.version): one for one in said if isinstance(one, TicketRouted)}
+        self.told += routed.values()
+        did = {(one, version): _read(line).did.value for one, version, line in lines if (one, version) in routed}
+        for key, one in routed.items():
+            wanted = None if one.merged_into is not None and one.change is None else did.get(key)
+            assert one.change in {wanted, MOVED_ON}, f"told as {one.change}: {key}, of which the log has {did.get(key)}"
+
+    def _warnings(self, tickets: Mapping[UUID, Ticket], lines: list[tuple[UUID, int, str]]) -> None:
         of_version: Counter[tuple[UUID, int]] = Counter()
-        for one, version, line in await self.room.lines():
+        for one, version, line in lines:
             of_version[one, version] += 1
             place = one, version, of_version[one, version]
             if place in self._lines:

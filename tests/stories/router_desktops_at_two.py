@@ -1,0 +1,33 @@
+"""Random stories of desktops with streams at two routers: ``python -m tests.stories --of router_desktops_at_two``."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tests.stories import router_at_desktops, router_at_two
+from tests.stories.router_in_postgres import in_postgres
+from tests.stories.routing.desktops import lived_at_desktops_of_two
+from tests.stories.routing.two import InTwoProcesses
+from tests.stories.servers import postgres_of_its_own
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.stories.telling import Live, Story
+
+
+def story(seed: int) -> Story:
+    """Tell a story of two routers, between whose steps desktops come, take, break and come back."""
+    return router_at_desktops.story(seed, router_at_two.story(seed))
+
+
+over = partial(in_postgres, room=InTwoProcesses, lives=lived_at_desktops_of_two)
+
+
+@contextmanager
+def stage() -> Iterator[Live]:
+    """Return what lives a story, on a Postgres of its own."""
+    with postgres_of_its_own() as (dsn, _), over(dsn) as live:
+        yield live
