@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 
 _MOST: Final = 5000
+_TOGETHER: Final = 100
+"""Read and shown in one go, in which the process does nothing else: some milliseconds; half a second with 4,700."""
 _Queue = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z0-9][a-z0-9_.:-]{0,63})$")]
 _Range = Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*)$", max_length=35)]
 
@@ -95,18 +97,17 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     reads = Depends(let_in(keys, Scope.READ))
     leads = Depends(let_in(keys, Scope.SUPERVISOR))
 
-    @router.get("/agents", summary="Agents by id", dependencies=[reads])
+    @router.get("/agents", summary="Agents by id", dependencies=[reads], response_model=AgentsView)
     async def get_agents(
         presence: Annotated[Presence | None, Query(description="Any if absent")] = None,
         queue: Annotated[Word | None, Query(description="Who serves it; any if absent")] = None,
         limit: Annotated[int, Query(ge=1, le=_MOST)] = _MOST,
         after: Annotated[Name | None, Query(description="Id of the last agent of the page before")] = None,
-    ) -> AgentsView:
-        async with store.connected(desk.pool) as connection:
-            found = await roster.page(connection, after or "", presence, queue, limit)
-        if not found:
+    ) -> Response:
+        written = await _written(desk, after or "", presence, queue, limit)
+        if not written:
             known_queue(queue, desk.book.declared)
-        return AgentsView(agents=[shown(row) for row in found])
+        return Response(f'{{"agents":[{",".join(written)}]}}', media_type="application/json")
 
     @router.get("/agents/{agent_id}", summary="An agent and their tickets", dependencies=[reads])
     async def get_agent(agent_id: Name) -> AgentDesk:
@@ -145,6 +146,20 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         return Response(status_code=204)
 
     return router
+
+
+async def _written(desk: Desk, after: str, presence: Presence | None, queue: str | None, limit: int) -> list[str]:
+    """Return agents as they are shown; between one part and the next the process does other things."""
+    written: list[str] = []
+    async with store.connected(desk.looking) as connection:
+        while len(written) < limit:
+            some = min(_TOGETHER, limit - len(written))
+            found = await roster.page(connection, after, presence, queue, some)
+            written += [shown(row).model_dump_json() for row in found]
+            if len(found) < some:
+                break
+            after = found[-1].agent.agent_id
+    return written
 
 
 def shown(row: roster.Row) -> AgentView:

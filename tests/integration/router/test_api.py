@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from services.contracts.values import Channel
-from services.router import store
+from services.router import roster, store
+from services.router.api.agents import AgentsView
 from services.router.backlog import Backlog
 from services.router.domain.targets import Duty
 from services.router.tree.keys import DEVELOPMENT_KEYS
@@ -171,6 +172,32 @@ async def test_a_queue_and_the_agents_are_read_page_by_page(client: httpx.AsyncC
     assert await agents(queue="repair") == ["a", "b", "d"]
     assert await agents(queue="repair", presence="available") == ["d"]
     assert (await client.get("/v1/agents?queue=nowhere")).status_code == 200, "b serves every queue"
+
+
+async def test_a_page_of_thousands_of_agents_is_read_and_shown_by_the_hundred(
+    client: httpx.AsyncClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All 4,700 in one go held up every other request for half a second."""
+    profile = '{"queues": ["repair"], "languages": ["zh"], "capacity": 1}'
+    await desk.connection.execute(
+        "INSERT INTO agent SELECT a, 'offline', now(), now(), $1::jsonb || jsonb_build_object('agent_id', a)"
+        " FROM (SELECT 'a' || n AS a FROM generate_series(1000, 1249) AS n) AS those",
+        profile,
+    )
+    page, asked = roster.page, list[int]()
+
+    async def counted(connection: Any, after: str, presence: Any, queue: str | None, limit: int) -> Any:
+        asked.append(limit)
+        return await page(connection, after, presence, queue, limit)
+
+    monkeypatch.setattr(roster, "page", counted)
+    everybody = (await client.get("/v1/agents")).json()
+    assert [one["agent_id"] for one in everybody["agents"]] == [f"a{n}" for n in range(1000, 1250)]
+    assert AgentsView.model_validate(everybody).model_dump(mode="json") == everybody
+    assert asked == [100, 100, 100]
+    some = (await client.get("/v1/agents", params={"limit": 120, "after": "a1005"})).json()
+    assert some["agents"] == everybody["agents"][6:126]
+    assert asked[3:] == [100, 20]
 
 
 async def test_reading_a_queue_uses_its_index(desk: Desk) -> None:
