@@ -41,7 +41,7 @@ from services.dedup.domain.relook import RELOOK, as_one, is_sparse, partition
 from services.dedup.domain.report import Report
 from services.dedup.domain.restore import restore_account, restore_device
 from services.dedup.domain.rules import PLACE
-from services.dedup.domain.singles import is_beside, own_premises
+from services.dedup.domain.singles import is_beside, outage_above, own_premises
 from services.dedup.domain.told_late import back_since
 from services.dedup.domain.undo import undo
 from services.dedup.domain.waves import second_wave
@@ -59,8 +59,6 @@ if TYPE_CHECKING:
     from services.dedup.domain.relook import Piece
     from services.dedup.domain.state import AreaState
 
-_CORROBORATED: Final = 0.98
-"""Confidence in a place that takes two pieces of evidence: one alone may be a slip of the finger."""
 _ON_THE_SPOT: Final = frozenset({ProgressStage.ARRIVED, ProgressStage.DIAGNOSED, ProgressStage.REPAIRING})
 
 
@@ -76,7 +74,6 @@ def decide(state: AreaState, message: OutageInput, now: datetime) -> list[Event]
     draft = _Decision(state, now)
     draft.calm(message)
     if isinstance(message, OutageReported):
-        draft.corroborated = (message.place.confidence or 0.0) >= _CORROBORATED
         draft.report(Report.of(message, state.rules.trusted_lag), message.place.candidates or ())
     elif isinstance(message, FieldProgressed):
         draft.progress(message)
@@ -107,9 +104,6 @@ def _arrived(message: OutageInput) -> datetime | None:
 
 class _Decision(Draft):
     """The events of one message, as they come together."""
-
-    corroborated = False
-    """Whether more than one piece of evidence says where the report was made."""
 
     # --- reports ---
 
@@ -213,11 +207,10 @@ class _Decision(Draft):
             return
         if cover.incident is None and self._was_own_restored(report):
             return
-        here = self.corroborated and not follows
-        if here and cover.incident is not None and is_beside(self.state, report, cover.incident, leaf):
-            self._single(report, leaf, Rule.BESIDE)
-            return
         if cover.incident is not None:
+            if not follows and is_beside(self.state, report, cover.incident, leaf):
+                self._beside(report, cover.incident, leaf)
+                return
             self._under_open(report, cover.incident, Rule.FOLLOWS if follows else cover.rule)
             return
         there = open_elsewhere(self.state, leaf) if self.state.elsewhere else None
@@ -234,6 +227,20 @@ class _Decision(Draft):
         device, served = self.device(leaf, report)
         rule = cover.rule if cover.still_out is None else Rule.STILL_OUT
         self.open(report, e.Kind.OUTAGE, device, served, rule, continues=cover.still_out)
+
+    def _beside(self, report: Report, incident: Incident, leaf: str) -> None:
+        """Put a report where it is rather of than of its transformer's open outage: above it, or its own home."""
+        above = outage_above(self.state, report, leaf)
+        if above is not None:
+            self._under_open(report, above, Rule.UNDER_OPEN_INCIDENT)
+            return
+        now = self.state.silent_until(report)
+        one = look_up_the_tree(self.state, leaf, report.made_at, now)
+        if one is None or incident in one.incidents:
+            self._single(report, leaf, Rule.BESIDE)
+            return
+        self.lift(report, one)
+        propose_above(self, one, report, now)
 
     def _under_open(self, report: Report, incident: Incident, rule: Rule) -> None:
         """Join an open outage, unless the calls are another one's; of a confirmed one that is proposed, not done."""

@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from services.dedup.domain.open_places import called_of
 from services.dedup.domain.rules import PLACE
 from services.grid.address import parse
+from services.grid.device import DeviceType
 from services.grid.streets import same_house
 
 _AGAIN: Final = math.log(0.1)
@@ -21,6 +23,8 @@ _FEW: Final = 3
 """Callers beyond whom a transformer is taken to be out, whoever calls when."""
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.likelihood import Likelihood
     from services.dedup.domain.report import Report
@@ -51,7 +55,11 @@ def _said_again(state: AreaState, report: Report, leaf: str) -> Incident | None:
     if weigh.home is not None:
         another = weigh.home + math.log(max(1, state.customers_under(leaf)))
     for _, incident in sorted(state.singles_at[leaf].items(), reverse=True):
-        if _again(weigh, incident, at) > another and incident.device.type != PLACE and _may_be_of(report, incident):
+        if (
+            _again(weigh, incident, at) > another
+            and incident.device.type != PLACE
+            and _is_of(report, incident) is not False
+        ):
             return incident
     return None
 
@@ -60,23 +68,59 @@ def is_beside(state: AreaState, report: Report, incident: Incident, leaf: str) -
     """Tell whether a report from a transformer with an open outage is rather of another home's own line.
 
     Of eighty homes two that call hours apart had two faults of their own: an outage of all would have made more call.
-    It may be of the same home again where nothing says whose it is.
+    Whose home alone is dark calls, as nobody else does (so ``share`` has no part in it). Who has called beside the
+    outage since it began is weighed with it: of three within minutes none is alone. It may be of the same home again
+    where nothing says whose it is: of one of all that it may be of.
     """
-    standing = incident.standing
+    standing, weigh, home = incident.standing, state.likelihood, state.likelihood.home
     if incident.device.id != leaf or standing.callers > _FEW or incident.frozen:
         return False
-    if report.account_id in standing.customers:
-        return False
-    weigh, at, now = state.likelihood, report.made_at.timestamp(), state.silent_until(report)
     kind = state.kind_of(leaf)
-    if (another := weigh.homes(kind, 1)) == -math.inf:
+    if home is None or kind is not DeviceType.TRANSFORMER or (same := _is_of(report, incident)):
         return False
-    customers = incident.customers_served
-    apart = weigh.outage(kind, customers, standing.calls, standing.callers, now) + another
-    together = weigh.of_device(kind, customers, sorted([*standing.calls, at]), standing.callers + 1, now)
-    if _may_be_of(report, incident):
-        together = max(together, apart - another + _again(weigh, incident, at))
+    at, now, customers = report.made_at.timestamp(), state.silent_until(report), max(1, incident.customers_served)
+    singles = [one.standing.calls[0] for one in state.singles_at.get(leaf, {}).values()]
+    beside = [*(call for call in singles if call >= standing.calls[0]), at]
+    whole = weigh.of_device(kind, customers, standing.calls, standing.callers, now)
+    apart = max(whole, standing.callers * home) + len(beside) * home
+    together = _some_of(weigh, kind, customers, sorted([*standing.calls, *beside]), standing.callers + len(beside), now)
+    if same is None:
+        together = max(together, apart - home + _again(weigh, incident, at) - math.log(customers))
     return apart > together
+
+
+def _some_of(
+    weigh: Likelihood, kind: DeviceType, customers: int, calls: Sequence[float], callers: int, now: float
+) -> float:
+    """Return the log likelihood of one outage of a device or of a part of what it feeds, a house or its riser.
+
+    A part is taken to open as often, and to be of any size; each who called must be one of its homes.
+    """
+    found = weigh.of_device(kind, customers, calls, callers, now)
+    part = customers // 2
+    while part >= callers:
+        of_part = weigh.of_device(kind, part, calls, callers, now) + callers * math.log(part / customers)
+        found, part = max(found, of_part), part // 2
+    return found
+
+
+def outage_above(state: AreaState, report: Report, leaf: str) -> Incident | None:
+    """Return the open outage above a transformer that a report from there is rather of than of another home's line.
+
+    It is of none where power has been back since that outage stands there.
+    """
+    best, most = None, -math.inf if state.likelihood.home is None else state.likelihood.home
+    back = state.restored.get(leaf)
+    for device, _, _ in state.path(leaf):
+        here = state.restored.get(device)
+        if here is not None and (back is None or here > back):
+            back = here
+        if device not in state.by_device:
+            continue
+        above = state.incidents[state.by_device[device]]
+        if (back is None or back.seq <= above.since_seq) and (called := called_of(state, report, above)) > most:
+            best, most = above, called
+    return best
 
 
 def _again(weigh: Likelihood, incident: Incident, at: float) -> float:
@@ -84,9 +128,12 @@ def _again(weigh: Likelihood, incident: Incident, at: float) -> float:
     return _AGAIN + weigh.call(at - incident.standing.calls[-1]) - math.log(weigh.share)
 
 
-def _may_be_of(report: Report, incident: Incident) -> bool:
-    """Tell whether nothing says that a report is another customer's: an account, or the address of another house."""
+def _is_of(report: Report, incident: Incident) -> bool | None:
+    """Tell whether a report is of an incident's customer, by account or house; None where nothing says so or not."""
     if report.account_id is not None and incident.standing.customers:
         return report.account_id in incident.standing.customers
     said = parse(report.address) if report.address else None
-    return said is None or not any(same_house(said, parse(known)) is False for known in incident.standing.addresses)
+    if said is None:
+        return None
+    houses = [same_house(said, parse(known)) for known in incident.standing.addresses]
+    return False if False in houses else True if True in houses else None

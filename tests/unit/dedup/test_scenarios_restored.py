@@ -346,13 +346,62 @@ def test_two_homes_of_sixty_that_call_hours_apart_have_a_fault_each() -> None:
     assert estate.state.members.keys() == {first}
 
 
-def test_one_piece_of_evidence_does_not_make_a_second_home() -> None:
-    """An account alone may be mistyped: a crew is not sent twice to one transformer for a slip of the finger."""
+@pytest.mark.parametrize(("minutes", "another"), [(80, False), (120, True)])
+def test_an_account_alone_is_enough_to_be_another_home(minutes: int, another: bool) -> None:
+    """It alone would send a crew where nothing is open; within the hour, though, a house of them may be out."""
     estate = Timeline("S", an_estate(), rules_of_tests())
     first = estate.at(0).report("T1", account="A1")
-    second = estate.at(600).report("T1", account="A2", confidence=0.97)
+    second = estate.at(minutes).report("T1", account="A2", confidence=0.97)
+
+    assert (estate.order_of(second).order_id != estate.order_of(first).order_id) is another
+
+
+def test_the_third_home_to_call_within_minutes_shows_that_more_than_one_is_dark() -> None:
+    """The second was taken for another home hours after the first; a third one beside it is not a third order."""
+    estate = Timeline("S", an_estate(), rules_of_tests())
+    estate.at(0).report("T1", account="A1")
+    second = estate.at(300).report("T1", account="A2")
+    later = [estate.at(300 + 2 * n).report("T1", account=f"A{2 + n}") for n in (1, 2)]
+
+    assert estate.order_of(second).reason == "beside"
+    assert estate.incident_of(later[0]) is estate.incident_of(later[1])
+    assert len({order.order_id for order in estate.orders}) == 2
+
+
+@pytest.mark.parametrize("minutes", [430, 600])
+def test_who_calls_after_a_lone_neighbour_is_of_the_outage_above_both(minutes: int) -> None:
+    """Also long after it began: a late caller of three transformers is likelier than another home's own line."""
+    estate = Timeline("S", an_estate(), rules_of_tests())
+    alone = estate.at(0).report("T1", account="A1")
+    for n in range(6):
+        street = estate.at(400 + n / 4).report(f"T{2 + n % 2}", account=f"S{n}")
+    neighbour = estate.at(minutes).report("T1", account="A2")
+
+    assert estate.incident_of(neighbour) is estate.incident_of(street)
+    assert estate.live_orders().keys() == {"T1", "B"}
+    assert estate.incident_of(alone).device.id == "T1"
+
+
+def test_where_power_is_back_nobody_is_of_the_outage_above_any_more() -> None:
+    estate = Timeline("S", an_estate(), rules_of_tests())
+    for n in range(6):
+        street = estate.at(400 + n / 4).report(f"T{1 + n % 3}", account=f"S{n}")
+    estate.at(420).power_back("F1")
+    again = estate.at(425).report("T1", account="A1")
+    other = estate.at(560).report("T1", account="A2")
+
+    assert len({id(estate.incident_of(report)) for report in (street, again, other)}) == 3
+    assert estate.order_of(other).reason == "beside"
+
+
+def test_after_a_lone_neighbour_two_that_call_at_once_are_one_outage_above_them() -> None:
+    estate = Timeline("S", an_estate(), rules_of_tests())
+    estate.at(0).report("T1", account="A1")
+    first = estate.at(400).report("T2", account="S1")
+    second = estate.at(401).report("T1", account="A2")
 
     assert estate.incident_of(second) is estate.incident_of(first)
+    assert estate.live_orders().keys() == {"T1", "B"}
 
 
 def test_homes_of_one_transformer_that_call_within_minutes_are_one_outage_of_it() -> None:

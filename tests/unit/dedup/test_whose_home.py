@@ -22,8 +22,8 @@ def estate() -> Timeline:
     [
         (A1, A2, False, True),
         (A1, A1, False, False),
-        (A1, NOBODY, False, False),
-        (NOBODY, A2, False, False),
+        (A1, NOBODY, False, True),
+        (NOBODY, A2, False, True),
         (A1 | HOUSE_3, HOUSE_4, False, True),
         (A1 | HOUSE_3, HOUSE_3, False, False),
         (A1, A2, True, False),
@@ -31,8 +31,8 @@ def estate() -> Timeline:
     ids=[
         "another",
         "the same",
-        "it may be they",
-        "they may have been it",
+        "one of sixty that it may be",
+        "one of sixty that it may have been",
         "of another house",
         "of their house",
         "whatever the crew at the transformer finds",
@@ -46,6 +46,17 @@ def test_who_calls_ten_hours_after_a_home_of_sixty(
     if crew:
         estate.at(5).crew(estate.order_of(one).order_id, ProgressStage.ARRIVED)
     other = estate.at(600).report("T1", **later, confidence=1.0)
+    assert (estate.incident_of(other) is not estate.incident_of(one)) is another
+
+
+@pytest.mark.parametrize(("first", "later"), [(A1, NOBODY), (NOBODY, A2)])
+@pytest.mark.parametrize(("minutes", "another"), [(30, False), (180, True)])
+def test_who_does_not_say_who_they_are_is_one_of_sixty(
+    estate: Timeline, first: dict[str, str], later: dict[str, str], minutes: int, another: bool
+) -> None:
+    """One in ten calls again, and soon: that this is the one of the sixty is less likely than another home."""
+    one = estate.at(0).report("T1", **first)
+    other = estate.at(minutes).report("T1", **later)
     assert (estate.incident_of(other) is not estate.incident_of(one)) is another
 
 
