@@ -60,6 +60,8 @@ _WEIGHTS: Final = {
     "the_timers_stand_still": 0.3,
 }
 _ALWAYS: Final = ("somebody_speaks", "an_agent_asks", "an_agent_does")
+_BEGINS: Final = (0, 0, 85, 91, 183, 303)
+"""Days after the first of July: before the moon festival, the National Day, the New Year, the next Labour Day."""
 _GAPS: Final = (0.1, 0.3, 0.6, 1, 3, 10, 31, 70, 200)
 
 
@@ -114,6 +116,8 @@ def story(seed: int, lengths: tuple[int, ...] = (8, 20, 40, 80)) -> Story:
         wanted = inspect.signature(getattr(Teller, act)).parameters
         gap = dice.choice(_GAPS) if dice.random() < 0.5 else 0.0
         steps.append(Step(gap, act, {name: value for name, value in drawn.items() if name in wanted}))
+    if days := dice.choice(_BEGINS):  # as an office closes
+        steps.insert(0, Step(days * 1_440 + 285, "the_clock_jumps", {"minutes": 0}))
     return steps
 
 

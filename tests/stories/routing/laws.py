@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -19,14 +20,17 @@ from services.router.domain.ticket import ReportState, Ticket
 from services.router.domain.versions import MOVED_ON
 from services.router.domain.work import Phase
 from services.router.roster import Presence
+from tests.stories.routing.slow_clock import due_slowly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
     from services.contracts.messages import Message
+    from services.contracts.messages.tickets import Due
     from tests.stories.routing.rooms import Room, Shown
 
+_MOMENT: Final = timedelta(milliseconds=1)
 _OPEN: Final = frozenset({TicketState.QUEUED, TicketState.OFFERED, TicketState.ASSIGNED, TicketState.WRAP_UP})
 
 
@@ -213,6 +217,7 @@ class Judge:
             assert (said["wake_at"], said["rank_at"]) == (turn.wake_at, turn.rank_at), (
                 f"stored otherwise than it stands: {said} {turn}"
             )
+        self._due_by_the_calendar(ticket, turn.due)
         if ticket.standing in _OPEN:
             for moment in (work.until, work.held_until):
                 assert moment is None or (turn.wake_at is not None and turn.wake_at <= moment), "nobody would look"
@@ -224,6 +229,13 @@ class Judge:
         assert not (ticket.erased_at is not None and ticket.standing in _OPEN), "nobody can do anything with it"
         assert ticket.merged_into is None or ticket.work is None or not ticket.work.in_hand
         view(ticket, rules)
+
+    def _due_by_the_calendar(self, ticket: Ticket, due: tuple[Due, ...]) -> None:
+        clock = clock_of(ticket, self.room.desk_rules)
+        for stage, one in zip(clock.stages if clock is not None else (), due, strict=True):
+            wanted = due_slowly(stage, work_of(ticket).elapsed, clock_start(ticket))
+            same = one.due_at == wanted or (one.due_at and wanted and abs(one.due_at - wanted) < _MOMENT)
+            assert same, f"due otherwise than by the calendar: {stage.name} {one.due_at}, {wanted}"
 
     def _due(self, was: Ticket, ticket: Ticket) -> None:
         rules = self.room.desk_rules

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from services.grid import datum
+from services.router.domain import desk
 from tests.stories.router import live, story
 from tests.stories.routing.world import ANYBODY, OWN, TEXTS
 from tests.stories.telling import Step, broken, shortest
@@ -55,6 +56,17 @@ def test_a_report_that_is_given_back_asks_for_its_own_ticket_if_the_one_it_was_m
             Step(0.0, "a_report_is_settled", settled),
         ]
     )
+
+
+def test_control_a_clock_that_goes_on_while_it_is_to_stand_still_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached = desk.reached
+
+    def goes_on(stage: Any, elapsed: Any, *about: Any) -> Any:
+        return reached(stage, elapsed.model_copy(update={"pauses": ()}), *about)
+
+    monkeypatch.setattr(desk, "reached", goes_on)
+    told = (how[-1] for seed in range(40) if (how := broken(live, story(seed))) is not None)
+    assert any(one == "due otherwise than by the calendar" for one in told)
 
 
 def test_what_was_mended_is_found_by_the_stories_of_every_run_and_told_with_the_fewest_steps(
