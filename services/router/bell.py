@@ -1,12 +1,12 @@
 """Waking agents who wait for a ticket.
 
 Decided here: whom to wake: as many as tickets wait in a lane, those waiting longest first, so that five thousand
-waiting agents cost the database one poll at intervals, not five thousand. Tickets this process routed wake at once;
-those of other processes at the next poll, which covers emergencies only where polling every lane is expensive. A poll
-wakes nobody for tickets whose agents are on their way. An agent at capacity, or with an open offer, is woken when that
-changes. Who holds a stream is woken when another process changed anything about them: one statement asks for all of
-these. What a ticket or an act costs does not depend on how many wait. Never here: who gets which ticket; being woken is
-no promise.
+waiting agents cost the database one poll at intervals, not five thousand. Who polls keeps their place from one poll to
+the next, and who found nothing keeps theirs. Tickets this process routed wake at once; those of other processes at the
+next poll, which covers emergencies only where polling every lane is expensive. A poll wakes nobody for tickets whose
+agents are on their way. An agent at capacity, or with an open offer, is woken when that changes. Who holds a stream is
+woken when another process changed anything about them: one statement asks for all of these. What a ticket or an act
+costs does not depend on how many wait. Never here: who gets which ticket; being woken is no promise.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ _IDLE_SECONDS: Final = 0.5
 """Between two looks while nobody waits: only to know the lanes."""
 _HANDS_SECONDS: Final = 1.0
 """Between two looks at what the busy ones have: only what other processes did is not known at once."""
+_KEPT_SECONDS: Final = 5.0
+"""How long the place of one who stopped waiting is kept: who polls asks again at once, who found nothing, too."""
 _STREAM_SECONDS: Final = 10.0
 """The same for who holds a stream and waits for a ticket: their presence, their profile."""
 _REST_TIMES: Final = 20
@@ -70,6 +72,7 @@ class Waiter:
         number: Who waits longer has a smaller one.
         has: What is known of them, as ``roster.hands`` tells it.
         look_at: When it is to be looked whether that has changed; None: never.
+        left_at: When they stopped waiting without a ticket; None while they wait.
     """
 
     agent: Agent
@@ -78,6 +81,7 @@ class Waiter:
     busy: bool = False
     has: str | None = None
     look_at: float | None = None
+    left_at: float | None = None
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     kind: Kind = field(init=False)
 
@@ -86,7 +90,7 @@ class Waiter:
 
     def can_be_woken(self, now: float, *, new: bool) -> bool:
         """Tell whether they wait for a ticket and, unless it is new, do not rest."""
-        return not self.busy and not self.woken.is_set() and (new or self.rest_until <= now)
+        return not self.busy and self.left_at is None and not self.woken.is_set() and (new or self.rest_until <= now)
 
 
 class Bell:
@@ -95,7 +99,9 @@ class Bell:
     def __init__(self) -> None:
         self._waiters: dict[Waiter, None] = {}
         self._idle: dict[Kind, dict[Waiter, None]] = {}
-        """Of them who waits for a ticket, by what they serve."""
+        """Who waits for a ticket, by what they serve, longest first; among them the places that are kept."""
+        self._kept: dict[str, Waiter] = {}
+        """Places of agents who stopped waiting a moment ago, without a ticket."""
         self._of: defaultdict[str, list[Waiter]] = defaultdict(list)
         """All of them by agent."""
         self._numbers = count()
@@ -109,6 +115,7 @@ class Bell:
     def close(self) -> None:
         """Let go of all who wait, for good."""
         self.closed = True
+        self._give_up(list(self._kept))
         for waiter in self._waiters:
             waiter.woken.set()
 
@@ -162,21 +169,60 @@ class Bell:
         if busy and since not in {None, self._changes[agent.agent_id]}:
             return True
         now = clock.monotonic()
-        waiter = Waiter(agent, now + (_REST_SECONDS if found_nothing else 0.0), next(self._numbers), busy, has)
+        waiter = self._placed(agent, busy=busy)
+        waiter.rest_until, waiter.has = now + (_REST_SECONDS if found_nothing else 0.0), has
         if busy or has is not None:
             waiter.look_at = now + (0.0 if busy else spread(_STREAM_SECONDS, agent.agent_id))
         self._begins(waiter)
-        comes = False
+        comes = stays = False
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await waiter.woken.wait()
                     comes = not self.closed
+            stays = not self.closed
         finally:
             self._ends(waiter)
+            if stays and not busy:
+                self._keep(waiter)
+            else:
+                self._leaves(waiter)
             if not comes:
                 self.looked(agent.agent_id)
         return comes
+
+    def _placed(self, agent: Agent, *, busy: bool) -> Waiter:
+        """Return an agent who begins to wait: where they stood, if they left a moment ago and without a ticket."""
+        kept = self._kept.pop(agent.agent_id, None)
+        if kept is not None and kept.agent == agent and not busy:
+            kept.left_at, kept.look_at, kept.woken = None, None, asyncio.Event()
+            return kept
+        if kept is not None:
+            self._leaves(kept)
+        return Waiter(agent, 0.0, next(self._numbers), busy)
+
+    def _keep(self, waiter: Waiter) -> None:
+        waiter.left_at = clock.monotonic()
+        if (other := self._kept.get(waiter.agent.agent_id)) is not None:  # of another desktop of theirs
+            self._leaves(other)
+        self._kept[waiter.agent.agent_id] = waiter
+
+    def _give_up(self, agents: Iterable[str]) -> None:
+        """Keep the places of these agents no longer."""
+        for agent_id in agents:
+            if (kept := self._kept.pop(agent_id, None)) is not None:
+                self._leaves(kept)
+
+    def let_go(self) -> None:
+        """Keep no longer the places of those who have not come back."""
+        past = clock.monotonic() - _KEPT_SECONDS
+        self._give_up([agent for agent, kept in self._kept.items() if kept.left_at is not None and kept.left_at < past])
+
+    def _leaves(self, waiter: Waiter) -> None:
+        if not waiter.busy:
+            del self._idle[waiter.kind][waiter]
+            if not self._idle[waiter.kind]:
+                del self._idle[waiter.kind]
 
     def looked(self, agent_id: str) -> None:
         """Note that an agent who was woken has looked for their ticket, or will not any more."""
@@ -204,10 +250,6 @@ class Bell:
         theirs.remove(waiter)
         if not theirs:
             del self._of[waiter.agent.agent_id]
-        if not waiter.busy:
-            del self._idle[waiter.kind][waiter]
-            if not self._idle[waiter.kind]:
-                del self._idle[waiter.kind]
         metrics.POLLING.set(len(self._waiters))
 
     def ring(self, waiting: Mapping[str, int], kept_for: set[str], *, new: bool = False) -> None:
@@ -266,6 +308,7 @@ class Bell:
         the same offer, and nobody knows which of them is alive.
         """
         self._changes.update(agents)
+        self._give_up(agents)
         for agent_id in agents:
             for waiter in self._of.get(agent_id, ()):
                 if waiter.busy:
@@ -296,6 +339,7 @@ class Bell:
         due = looked = 0.0
         while True:
             began = clock.monotonic()
+            self.let_go()
             every_lane = began >= due
             asked = self._to_look_at(began) if began - looked >= _HANDS_SECONDS else set[str]()
             with later_if_away():

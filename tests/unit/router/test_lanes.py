@@ -221,6 +221,48 @@ async def test_a_look_wakes_nobody_for_tickets_whose_agents_are_on_their_way(mon
         bell.close()
 
 
+async def test_who_polls_keeps_their_place_from_one_poll_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside streams that last for hours each poll was the last in the line: on an idle floor polls got nothing."""
+    bell = Bell()
+    polls, streams, other = (ANYBODY.model_copy(update={"agent_id": name}) for name in ("polls", "streams", "other"))
+    lane = {LANES[0]: 1}
+    bell.lanes.saw({LANES[0]: at(0)}, 1.0, 1.1)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as waits:
+        assert not await bell.wait(polls, 0.01)
+        stream = waits.create_task(bell.wait(streams, None))
+        await asyncio.sleep(0)
+        poll = waits.create_task(bell.wait(polls, 50))
+        await asyncio.sleep(0)
+        bell.ring(lane, set(), new=True)
+        assert await poll, "they were there first"
+        # Another was faster: they look again, and are still the first.
+        bell.looked("polls")
+        poll = waits.create_task(bell.wait(polls, 50, found_nothing=True))
+        await asyncio.sleep(0)
+        bell.ring(lane, set(), new=True)
+        assert await poll
+        assert not stream.done()
+        # With a ticket of their own, they are the last.
+        bell.changed({"polls"})
+        poll = waits.create_task(bell.wait(polls, 50))
+        await asyncio.sleep(0)
+        bell.ring(lane, set(), new=True)
+        assert await stream
+        # Who does not come back, or as somebody else, stands nowhere.
+        bell.changed({"streams"})
+        another = waits.create_task(bell.wait(other, 50))
+        await asyncio.sleep(0)
+        bell.ring({LANES[0]: 2}, set(), new=True)
+        assert await poll
+        assert await another
+        everybody = list(bell._kept)
+        assert everybody == ["polls", "other"]
+        monkeypatch.setattr("services.router.bell._KEPT_SECONDS", -1.0)
+        bell.let_go()
+        assert (bell._kept, bell._idle) == ({}, {})
+        bell.close()
+
+
 class NotGoneThrough(dict[Waiter, None]):
     """All who wait; nobody goes through them."""
 
