@@ -644,7 +644,7 @@ async def test_an_outage_of_thousands_is_told_in_records_that_fit(room: Room) ->
 async def test_an_import_in_mid_storm_loses_no_incident_report_or_order(room: Room, tmp_path: Path) -> None:
     """One fuse's subtree goes from the network, another gets a new name; the crew still closes what was open."""
     gone, renamed = "A0TR00023", "A0TR00092"
-    await room.feed([a_report(AREA, gone, "a", 0), a_report(AREA, renamed, "b", 300)], minute(300))
+    await room.feed([a_report(AREA, gone, "a", 270), a_report(AREA, renamed, "b", 300)], minute(300))
     orders = {order.order_id for order in await room.published(DISPATCH_ORDER.name)}
     assert len(orders) == 2
     folder = NETWORKS / "ieee123"
