@@ -202,9 +202,8 @@ class Bell:
         return Waiter(agent, 0.0, next(self._numbers), busy)
 
     def _keep(self, waiter: Waiter) -> None:
+        self._give_up((waiter.agent.agent_id,))  # of another desktop of theirs
         waiter.left_at = clock.monotonic()
-        if (other := self._kept.get(waiter.agent.agent_id)) is not None:  # of another desktop of theirs
-            self._leaves(other)
         self._kept[waiter.agent.agent_id] = waiter
 
     def _give_up(self, agents: Iterable[str]) -> None:

@@ -25,8 +25,8 @@ _FEW: Final = 100
 """Lanes up to which whoever finds nothing has a look made for them: some milliseconds of the database."""
 _FRESH: Final = 20
 """With more, a look is not made again for so many times as long as it took."""
-_RECENT_SECONDS: Final = 2.0
-"""The bell looks at least once in a second, and a little later where the machine stood still."""
+RECENT_SECONDS: Final = 2.0
+"""Within which the bell has looked: at least once in a second, and a little later where the machine stood still."""
 _NARROW: Final = 8
 """An agent with this many times fewer lanes than there are is found theirs by going through their own."""
 _MOST_KINDS: Final = 2_000
@@ -91,7 +91,7 @@ class Lanes:
 
     def is_recent(self, now: float) -> bool:
         """Tell whether somebody looks again and again: whoever waits is told of what was never heard here."""
-        return now - self.began <= _RECENT_SECONDS
+        return now - self.began <= RECENT_SECONDS
 
     def has_more(self, agent: Agent) -> bool:
         """Tell whether something waits for an agent in more lanes than are worth a look."""

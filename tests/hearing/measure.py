@@ -36,7 +36,7 @@ class Found:
     @property
     def recall(self) -> float:
         """Share of what is there that is found; 1 where nothing is."""
-        return self.right / (self.right + self.missed or 1) if self.right + self.missed else 1.0
+        return self.right / (self.right + self.missed) if self.right + self.missed else 1.0
 
     @property
     def precision(self) -> float:

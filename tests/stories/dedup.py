@@ -10,7 +10,6 @@ twin's; at the end each report is explained, and each incident leads to where it
 from __future__ import annotations
 
 import asyncio
-import inspect
 import random
 from contextlib import contextmanager
 from dataclasses import replace
@@ -50,7 +49,7 @@ from services.runtime.postgres import open_pool
 from tests.integration.dedup.processes import AREAS, CREWS, PARTITIONS, Processes, import_rows
 from tests.integration.dedup.room import Room, doors
 from tests.stories.servers import postgres_of_its_own
-from tests.stories.telling import Step
+from tests.stories.telling import Step, step_of
 from tests.unit.dedup.test_network_changes import AWAY, BEFORE, HOME
 from tests.unit.dedup.timeline import RULES, a_report, minute, rules_of_tests
 
@@ -151,9 +150,7 @@ def story(seed: int) -> Story:
             "dies": dice.random() < 0.2,
             **{name: dice.randrange(1_000) for name in ("number", "first", "second")},
         }
-        wanted = inspect.signature(getattr(Hotline, act)).parameters
-        told = {name: value for name, value in drawn.items() if name in wanted}
-        steps.append(Step(gap, act, told))
+        steps.append(step_of(Hotline, gap, act, drawn))
         if dice.random() < (0.15 if large else 0.6):
             steps.append(Step(0, "what_came_is_decided", {"dies": dice.random() < 0.1}))
     return steps

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from services.contracts.values import ProgressStage, Reading
-from tests.stories.telling import Step
+from tests.stories.telling import step_of
 from tests.unit.dedup.test_command_laws import ACTIONS, Desk
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ def story(seed: int) -> Story:
             "lasts": dice.choice([11, 60, 300]),
             **{name: dice.randrange(1_000) for name in ("number", "first", "second")},
         }
-        wanted = inspect.signature(getattr(Desk, act)).parameters
-        steps.append(Step(gap, act, {name: value for name, value in drawn.items() if name in wanted}))
+        steps.append(step_of(Desk, gap, act, drawn))
     return steps
 
 

@@ -9,7 +9,6 @@ the end the clock goes on until everybody owed a word must have it.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import random
 import zlib
 from collections import defaultdict, deque
@@ -34,7 +33,7 @@ from services.runtime.postgres import open_pool
 from tests.integration.notify.town import CLOCK, SEARCHED, Town
 from tests.stories import engine
 from tests.stories.servers import postgres_of_its_own
-from tests.stories.telling import Step
+from tests.stories.telling import step_of
 from tests.unit.dedup.test_command_laws import AREA, RULES, TREE, Desk
 from tests.unit.dedup.timeline import Timeline, minute
 
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
     from services.notify.wording import Wording
     from services.runtime.postgres import Pool
     from tests.integration.notify.town import Heard
-    from tests.stories.telling import Live, Story
+    from tests.stories.telling import Live, Step, Story
 
 _TEMPLATES: Final = Path(deploy.__file__).parent / "templates.yaml"
 _NUMBERS: Final = 8
@@ -87,8 +86,7 @@ def story(seed: int) -> Story:
                 "usual": dice.choice([20, 20, 0]),
                 "fails": dice.choice([0, 3, 6]),
             }
-            wanted = inspect.signature(getattr(Customers, act)).parameters
-            steps.append(Step(0, act, {name: value for name, value in drawn.items() if name in wanted}))
+            steps.append(step_of(Customers, 0, act, drawn))
     return steps
 
 

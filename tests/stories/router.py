@@ -7,7 +7,6 @@ each step (``routing.laws``). The rows are in memory, or in a real Postgres (``r
 from __future__ import annotations
 
 import asyncio
-import inspect
 import random
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -24,10 +23,10 @@ from tests.stories.routing.world import (
     customers,
     in_force,
 )
-from tests.stories.telling import Step
+from tests.stories.telling import Step, step_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from tests.stories.telling import Live, Story
 
@@ -113,22 +112,24 @@ def story(seed: int, lengths: tuple[int, ...] = (8, 20, 40, 80)) -> Story:
             "minutes": dice.choice([-200, -1, 5, 300]),
             **{name: dice.randrange(1_000) for name in ("number", "other")},
         }
-        wanted = inspect.signature(getattr(Teller, act)).parameters
         gap = dice.choice(_GAPS) if dice.random() < 0.5 else 0.0
-        steps.append(Step(gap, act, {name: value for name, value in drawn.items() if name in wanted}))
+        steps.append(step_of(Teller, gap, act, drawn))
     if days := dice.choice(_BEGINS):  # as an office closes
         steps.insert(0, Step(days * 1_440 + 285, "the_clock_jumps", {"minutes": 0}))
     return steps
 
 
-def live(steps: Story) -> None:
-    """Live a story with the rows in memory.
+def in_memory(lived: Callable[[InMemory, Story], Coroutine[Any, Any, None]]) -> Live:
+    """Return what lives a story with the rows in memory; it raises where a law does not hold, or the router stopped."""
 
-    Raises:
-        Exception: a law does not hold, or the router stopped.
-    """
-    rules, desk = in_force()
-    asyncio.run(lived(InMemory(rules[0], desk[0], customers()), steps))
+    def live(steps: Story) -> None:
+        rules, desk = in_force()
+        asyncio.run(lived(InMemory(rules[0], desk[0], customers()), steps))
+
+    return live
+
+
+live: Final = in_memory(lived)
 
 
 @contextmanager

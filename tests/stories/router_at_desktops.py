@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import random
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.stories import router
 from tests.stories.routing.desktops import AtDesktops, lived_at_desktops
-from tests.stories.routing.memory import InMemory
-from tests.stories.routing.world import AGENTS, OWN, customers, in_force
-from tests.stories.telling import Step
+from tests.stories.routing.world import AGENTS, OWN
+from tests.stories.telling import Step, step_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,20 +41,12 @@ def story(seed: int, told: Story | None = None) -> Story:
                 "silently": dice.random() < 0.6,
                 "number": dice.randrange(1_000),
             }
-            wanted = inspect.signature(getattr(AtDesktops, act)).parameters
             gap = dice.choice([0.0, 0.0, 0.05, 0.2])
-            steps.append(Step(gap, act, {name: value for name, value in drawn.items() if name in wanted}))
+            steps.append(step_of(AtDesktops, gap, act, drawn))
     return steps
 
 
-def live(steps: Story) -> None:
-    """Live a story with the rows in memory.
-
-    Raises:
-        Exception: a law does not hold, or the router stopped.
-    """
-    rules, desk = in_force()
-    asyncio.run(lived_at_desktops(InMemory(rules[0], desk[0], customers()), steps))
+live: Final = router.in_memory(lived_at_desktops)
 
 
 @contextmanager

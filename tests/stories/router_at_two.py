@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import random
 from contextlib import contextmanager
 from functools import partial
@@ -13,7 +12,7 @@ from tests.stories.router_in_postgres import in_postgres
 from tests.stories.routing.two import AtBoth, InTwoProcesses, lived_by_two
 from tests.stories.routing.world import AGENTS, ANYBODY, OWN
 from tests.stories.servers import postgres_of_its_own
-from tests.stories.telling import Step
+from tests.stories.telling import step_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +40,7 @@ def story(seed: int) -> Story:
                 "act": dice.randrange(len(ANYBODY)),
                 "number": dice.randrange(1_000),
             }
-            wanted = inspect.signature(getattr(AtBoth, act)).parameters
-            steps.append(Step(0, act, {name: value for name, value in drawn.items() if name in wanted}))
+            steps.append(step_of(AtBoth, 0, act, drawn))
     return steps
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import time
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 class Step(NamedTuple):
@@ -17,6 +18,12 @@ class Step(NamedTuple):
     minutes: float
     act: str
     told: dict[str, Any]
+
+
+def step_of(actor: type, minutes: float, act: str, drawn: Mapping[str, Any]) -> Step:
+    """Return a step of an actor's, with what of ``drawn`` the act takes."""
+    wanted = inspect.signature(getattr(actor, act)).parameters
+    return Step(minutes, act, {name: value for name, value in drawn.items() if name in wanted})
 
 
 Story = list[Step]

@@ -19,6 +19,7 @@ from services.router.attendance import note_beat, note_presence
 from services.router.bell import spread
 from services.router.domain.log import Did
 from services.router.glances import next_offer
+from services.router.lanes import RECENT_SECONDS
 from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from services.runtime.keys import KeyRing
 
 _LONGEST_WAIT: Final = 30.0
-_LOOKED_SECONDS: Final = 2.0
-"""Within which the bell has looked what waits: who waits for less looks themselves."""
 _NOTHING: Final = {"description": "Nothing waits for this agent"}
 
 
@@ -123,7 +122,8 @@ def _answer(ticket: Ticket, response: Response, desk: Desk) -> TicketView:
 async def _awaited(desk: Desk, agent_id: str, by: str, wait: float, request: Request) -> Ticket | None:
     """Return the next ticket for an agent, as soon as there is one; nothing is kept for a desktop that has hung up."""
     ends, rung = clock.monotonic() + spread(wait, agent_id), False
-    if wait < _LOOKED_SECONDS and ((ticket := await _at_once(desk, agent_id, by)) is not None or not wait):
+    # Who waits for less than the bell takes to look what waits looks themselves.
+    if wait < RECENT_SECONDS and ((ticket := await _at_once(desk, agent_id, by)) is not None or not wait):
         return ticket
     while not await request.is_disconnected():
         since = desk.bell.changes_of(agent_id)

@@ -131,10 +131,10 @@ async def _offers(desk: Desk, agent_id: str, by: str, last_event_id: str | None)
             yield format_sse_event(event="offer", data_str=said, id=event_id)
         shown = event_id
         if seen is not None:
-            agent, busy = seen.row.agent, seen.busy
+            agent = seen.row.agent
         if ticket is None and seen is not None:
-            woken = await desk.bell.wait(agent, None, found_nothing=rung, busy=busy, since=since, has=seen.has)
-            rung = woken and not busy
+            woken = await desk.bell.wait(agent, None, found_nothing=rung, busy=seen.busy, since=since, has=seen.has)
+            rung = woken and not seen.busy
         else:
             woken = await desk.bell.wait(agent, spread(_OFFER_SECONDS, agent_id), busy=True, since=since)
             rung = False

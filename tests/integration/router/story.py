@@ -78,14 +78,14 @@ def computed(stories: Stories) -> dict[str, tuple[float, float]]:
                 rings = at
             if one.change in {"accepted", "declined", "lapsed"}:
                 n["rung"] += 1
-                n["rung_within"] += one.change == "accepted" and _between(rings, at) <= 9
+                n["rung_within"] += one.change == "accepted" and between(rings, at) <= 9
             if one.change in {"accepted", "claimed"}:
                 n["answered"] += 1
-                n["within"] += _between(waiting, at) <= 20
-                seconds["wait"] += _between(waiting, at)
+                n["within"] += between(waiting, at) <= 20
+                seconds["wait"] += between(waiting, at)
                 spell = at
             elif before in WITH_AGENT and one.state != before:
-                seconds[before] += _between(spell, at)
+                seconds[before] += between(spell, at)
                 spell = at
                 n["written"] += before == "wrap_up"
             if one.change in {"transferred", "returned", "lost"} and before in WITH_AGENT:
@@ -156,21 +156,21 @@ def occupied(stories: Stories, there: Mapping[str, Times]) -> tuple[float, float
         for was, now in pairwise(story):
             if was.state in WITH_AGENT and was.agent is not None:
                 busy[was.agent].append((was.routed_at, now.routed_at))
-    handling = sum(_seconds(times) for times in busy.values())
-    either = sum(_seconds([*busy.get(agent, ()), *there.get(agent, ())]) for agent in {*busy, *there})
+    handling = sum(covered(times) for times in busy.values())
+    either = sum(covered([*busy.get(agent, ()), *there.get(agent, ())]) for agent in {*busy, *there})
     return handling, either
 
 
-def _between(start: datetime, end: datetime) -> float:
+def between(start: datetime, end: datetime) -> float:
     """Return the seconds from one moment to another: of two processes, the later act may bear the earlier time."""
     return max(0.0, (end - start).total_seconds())
 
 
-def _seconds(times: Sequence[tuple[datetime, datetime]]) -> float:
+def covered(times: Sequence[tuple[datetime, datetime]]) -> float:
     """Return how long it is that at least one of these was."""
     total, until = 0.0, None
     for start, end in sorted(times):
         begins = start if until is None else max(start, until)
-        total += _between(begins, end)
+        total += between(begins, end)
         until = end if until is None else max(until, end)
     return total

@@ -65,7 +65,7 @@ async def test_a_poll_that_finds_nothing_is_one_statement_and_no_commit(
     doors: httpx.AsyncClient, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was a transaction of five, a look at every lane among them, and one more: a hundred a second at rest."""
-    monkeypatch.setattr(shifts, "_LOOKED_SECONDS", 0.05)
+    monkeypatch.setattr(shifts, "RECENT_SECONDS", 0.05)
     ann = await Seat(doors, "ann").begin("consultation")
     looked(people)
     assert (await ann.offer(wait=0.1)).status_code == 204

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from services.router import figures
-from tests.integration.router.story import WITH_AGENT, _between, _seconds, told
+from tests.integration.router.story import WITH_AGENT, between, covered, told
 from tests.stories.routing.teller import Teller
 from tests.unit.router.making import NOON
 
@@ -43,13 +43,13 @@ def computed(
         for was, one in pairwise(story):
             at = one.routed_at
             n["rung"] += one.change in {"accepted", "declined", "lapsed"}
-            n["rung_within"] += one.change == "accepted" and _between(began, at) <= ring_s
+            n["rung_within"] += one.change == "accepted" and between(began, at) <= ring_s
             n["answered"] += one.change in {"accepted", "claimed"}
             taken += one.change in {"accepted", "claimed"}
             if one.state == was.state:
                 continue
             if was.state in WITH_AGENT and was.agent is not None:
-                seconds[was.state] += _between(began, at)
+                seconds[was.state] += between(began, at)
                 busy[was.agent].append((began, at))
                 by_agent = one.change in {"completed", "transferred", "returned"} and one.outcome != "wrap_up_over"
                 n["written"] += was.state == "wrap_up"
@@ -67,7 +67,7 @@ def computed(
         n["moved"] += changes["transferred"]
         n["returned"] += changes["returned"]
     found: dict[str, float] = {"handle_s": seconds["assigned"], "after_s": seconds["wrap_up"]}
-    found["busy_s"] = sum(_seconds([one for one in times if one[0] < one[1]]) for times in busy.values())
+    found["busy_s"] = sum(covered([one for one in times if one[0] < one[1]]) for times in busy.values())
     names = ("rung", "rung_within", "answered", "written", "written_within", "completed", "called", "first")
     return found | {name: n[name] for name in (*names, "moved", "returned")}
 
