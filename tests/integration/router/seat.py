@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import httpx
 
     from services.router.acting import Desk as People
+    from tests.integration.router.desk import Desk
 
 
 class Seat:
@@ -49,6 +50,15 @@ class Seat:
 def question(event: str, *, ago: float = 60, **told: Any) -> ContactReceived:
     at = datetime.now(UTC) - timedelta(seconds=ago)
     return contact(event, **{"text": "查电费", "occurred_at": at, "received_at": at, **told})
+
+
+async def at_work(doors: httpx.AsyncClient, desk: Desk, **told: Any) -> tuple[Seat, ContactReceived]:
+    """Return an agent, and the question that she has taken and works on."""
+    said = question("1", **told)
+    await desk.take(said)
+    ann = await Seat(doors, "ann").begin("consultation")
+    await ann.claim()
+    return ann, said
 
 
 async def let_pass(people: People, moment: str, which: str = "true") -> None:

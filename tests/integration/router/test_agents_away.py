@@ -19,7 +19,7 @@ from services.router.domain.work import Phase
 from services.router.glances import next_offer
 from services.router.timers import limit_write_ups, wake, watch_time
 from services.runtime.errors import UnavailableError
-from tests.integration.router.seat import Seat, let_pass, published, question
+from tests.integration.router.seat import Seat, at_work, let_pass, published, question
 from tests.unit.router.making import SHIPPED_DESK
 
 if TYPE_CHECKING:
@@ -39,10 +39,7 @@ pytestmark = pytest.mark.integration
 async def test_who_works_is_not_taken_for_gone_although_no_heartbeat_comes(
     doors: httpx.AsyncClient, desk: Desk, people: People
 ) -> None:
-    said = question("1")
-    await desk.take(said)
-    ann = await Seat(doors, "ann").begin("consultation")
-    await ann.claim()
+    ann, said = await at_work(doors, desk)
 
     async def silent_for_an_hour() -> None:
         await people.pool.execute("UPDATE agent SET seen_at = now() - interval '1 h'")
@@ -116,10 +113,7 @@ async def test_nobody_is_gone_who_could_not_be_heard(
     doors: httpx.AsyncClient, desk: Desk, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All routers were down, or the database was: every agent was silent for that long, and talks to a customer."""
-    said = question("1")
-    await desk.take(said)
-    ann = await Seat(doors, "ann").begin("consultation")
-    await ann.claim()
+    ann, _ = await at_work(doors, desk)
     timings = replace(SHIPPED_DESK.timings, presence=timedelta(seconds=6))
     people.rules = lambda: replace(SHIPPED_DESK, timings=timings)
 

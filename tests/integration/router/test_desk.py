@@ -22,7 +22,7 @@ from services.router.roster import Presence
 from services.router.timers import wake
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from services.runtime import positions
-from tests.integration.router.seat import Seat, let_pass, published, question
+from tests.integration.router.seat import Seat, at_work, let_pass, published, question
 from tests.unit.router.making import contact
 
 if TYPE_CHECKING:
@@ -182,10 +182,7 @@ async def test_skills_languages_and_places(doors: httpx.AsyncClient, desk: Desk)
 
 
 async def test_a_danger_is_taken_from_whoever_has_it_to_those_for_danger(doors: httpx.AsyncClient, desk: Desk) -> None:
-    said = question("1", thread="t")
-    await desk.take(said)
-    ann = await Seat(doors, "ann").begin("consultation")
-    await ann.claim()
+    ann, said = await at_work(doors, desk, thread="t")
     await desk.take(question("2", thread="t", ago=0, text="着火了"))
     ticket = await desk.ticket(said)
     assert (ticket.queue, ticket.standing, desk.routed[-1].change) == ("emergency", "queued", "recalled")

@@ -17,7 +17,7 @@ from services.router.glances import glance, next_offer
 from services.router.lanes import Lanes
 from services.router.roster import Presence
 from services.runtime import clock
-from tests.integration.router.seat import Seat, question
+from tests.integration.router.seat import Seat, at_work, question
 from tests.unit.router.making import NOON, contact
 
 if TYPE_CHECKING:
@@ -93,10 +93,7 @@ async def test_who_waits_for_less_than_the_bell_takes_looks_themselves(
 async def test_an_act_through_the_doors_is_two_statements_in_a_transaction(
     doors: httpx.AsyncClient, desk: Desk, people: People
 ) -> None:
-    said = question("1")
-    await desk.take(said)
-    ann = await Seat(doors, "ann").begin("consultation")
-    await ann.claim()
+    ann, said = await at_work(doors, desk)
     with statements(people) as asked:
         assert (await ann.do("wrap-up", said.ticket_id)).status_code == 200
     assert asked == ["BEGIN;", "SELECT", "WITH", "COMMIT;"]

@@ -11,7 +11,7 @@ import pytest
 from services.router import roster, store
 from services.router.attendance import sweep
 from services.router.timers import wake
-from tests.integration.router.seat import Seat, let_pass, question
+from tests.integration.router.seat import Seat, at_work, let_pass, question
 
 if TYPE_CHECKING:
     import httpx
@@ -85,10 +85,7 @@ async def test_nothing_is_kept_for_an_agent_who_has_left(
 async def test_further_words_open_a_closed_ticket_again_for_the_agent_who_knows_it(
     doors: httpx.AsyncClient, desk: Desk
 ) -> None:
-    said = question("1", thread="t")
-    await desk.take(said)
-    ann = await Seat(doors, "ann").begin("consultation")
-    await ann.claim()
+    ann, said = await at_work(doors, desk, thread="t")
     await ann.do("complete", said.ticket_id, outcome="solved")
     await desk.take(question("hung-up", thread="t", ago=0, text=None))
     assert (await desk.ticket(said)).standing == "closed", "a call that ends says nothing"
@@ -113,10 +110,7 @@ async def test_further_words_open_a_closed_ticket_again_for_the_agent_who_knows_
 async def test_what_is_opened_again_is_told_so_though_more_was_said_in_the_same_batch(
     doors: httpx.AsyncClient, desk: Desk
 ) -> None:
-    said = question("1", thread="t")
-    await desk.take(said)
-    ann = await Seat(doors, "ann").begin("consultation")
-    await ann.claim()
+    ann, said = await at_work(doors, desk, thread="t")
     await ann.do("complete", said.ticket_id, outcome="solved")
     more = (question(str(n), thread="t", ago=0, text=text, final=False) for n, text in ((2, "快点来人"), (3, "停电了")))
     await desk.take(*more)
