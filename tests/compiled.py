@@ -54,7 +54,12 @@ def compiled_core() -> Path:
 
 def environment(folder: Path) -> dict[str, str]:
     """Return the environment in which Python takes ``services`` from a folder, and ``tests`` from here."""
-    return {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "PYTHONSAFEPATH": "1"}
+    return {**os.environ, **variables(folder)}
+
+
+def variables(folder: Path) -> dict[str, str]:
+    """Return what that environment has beside the usual one."""
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "PYTHONSAFEPATH": "1"}
 
 
 def _state_of_the_sources() -> str:

@@ -1,10 +1,10 @@
 """How fast a backlog is worked off: dedup and the router, against a loop that only moves positions and copies bytes.
 
-Each round drains the same backlog twice: by the floor, then by the service from nothing (its schema is dropped).
-A drain counts from the first progress that is seen, so starting up is not in it. It ends twice: when every record is
-decided, and when everything decided is published too.
-
-Then two processes share such a backlog, started before it and held still while it builds up.
+Each round drains the same backlog several times: by the floor, then by the service from nothing (its schema is
+dropped), as one process and as two that share the partitions, and so again with the compiled core where there is a C
+compiler. They are started before the backlog and held still while it builds up. A drain counts from the first progress
+that is seen, so starting up is not in it. It ends twice: when every record is decided, and when everything decided is
+published too.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from services.runtime.cluster import apply_topics
 from services.runtime.partitioning import partition_of
 from services.runtime.producer import Producer
 from services.simulator.shape import Shape
+from tests.bench.cores import cores
 from tests.bench.grids import LARGE, MEDIUM
 from tests.bench.machine import Spell, processor_seconds, watched
 from tests.bench.report import Figure, Reach
@@ -46,7 +47,7 @@ from tests.bench.workload import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from services.contracts.envelope import Outgoing
@@ -216,88 +217,104 @@ async def preload(settings: ServiceSettings, records: Sequence[Outgoing]) -> Non
 
 
 @dataclass
-class _Rounds:
-    """What the rounds gave."""
+class _Way:
+    """A way to drain, and what its rounds gave.
 
-    floors: list[Drained] = field(default_factory=list)
-    services: list[Drained] = field(default_factory=list)
+    Attributes:
+        name: What the figures call it.
+        processes: How many share the partitions.
+        core: Environment variables that choose the core.
+    """
+
+    name: str
+    processes: int = 1
+    core: Mapping[str, str] = field(default_factory=dict)
+    drains: list[Drained] = field(default_factory=list)
     spells: list[Spell] = field(default_factory=list)
-    floor_spells: list[Spell] = field(default_factory=list)
-    pairs: list[Drained] = field(default_factory=list)
-    pair_spells: list[Spell] = field(default_factory=list)
+
+    def add(self, drain: Drained, spell: Spell) -> None:
+        """Keep a round."""
+        self.drains.append(drain)
+        self.spells.append(spell)
+
+
+def _ways(plan: Plan) -> list[_Way]:
+    """Return the ways that are compared."""
+    return [
+        _Way(f"{name}{suffix}", processes, core)
+        for suffix, core in cores(plan.tell).items()
+        for name, processes in (("one process", 1), ("two processes", 2))
+    ]
 
 
 def _drain(
     plan: Plan, grid: Grid, service: str, topic: Topic, records: Sequence[Outgoing], reach: Reach | None
 ) -> None:
-    rounds = _Rounds()
-    partitions = range(topic.partitions)
-    preloaded = Counter(partition_of(one.key, partitions, partitions) for one in records)
+    floor, ways = _Way("floor"), _ways(plan)
     for number in range(plan.rounds):
-        # Topics of its own: a service reads what it writes, and would meet the timers of the round before.
-        prefix = plan.servers.prefix()
-        settings = plan.servers.settings(grid.dsn, prefix)
-        plan.tell(f"{service}: preloading {len(records):,} records")
-        plan.run(apply_topics(settings))
-        plan.run(preload(settings, records))
-        grid.clear()
         plan.tell(f"{service}: floor, round {number + 1} of {plan.rounds}")
+        prefix, settings = _topics(plan, grid)
+        plan.run(preload(settings, records))
         with watched() as spell:
-            rounds.floors.append(_floor(plan, grid, topic, prefix, len(records)))
-        rounds.floor_spells.append(spell)
-        grid.clear()
-        plan.tell(f"{service}: drain, round {number + 1} of {plan.rounds}")
-        with plan.servers.running(service, grid.dsn, prefix, ready=None) as process, watched() as spell:
-            one = plan.run(drained(grid.dsn, service, topic, preloaded, [process], plan.postgres_pid))
-        rounds.services.append(one)
-        rounds.spells.append(spell)
-        plan.tell(f"{service}: two processes, round {number + 1} of {plan.rounds}")
-        grid.clear()
-        _by_two(plan, grid, service, topic, records, preloaded, rounds)
-    _tell(plan, service, len(records), rounds, reach)
+            drain = _floor(plan, grid, topic, prefix, len(records))
+        floor.add(drain, spell)
+        for way in ways:
+            plan.tell(f"{service}: {way.name}, round {number + 1} of {plan.rounds}")
+            way.add(*_by(plan, grid, service, topic, records, way))
+    _tell(plan, service, len(records), floor, ways, reach)
 
 
-def _by_two(
-    plan: Plan,
-    grid: Grid,
-    service: str,
-    topic: Topic,
-    records: Sequence[Outgoing],
-    preloaded: Counter[int],
-    rounds: _Rounds,
-) -> None:
-    """Let two processes drain together. Both own their share of the partitions before the first record is there."""
+def _topics(plan: Plan, grid: Grid) -> tuple[str, ServiceSettings]:
+    """Return the prefix of topics nobody has written to, and settings for them; no service has a schema.
+
+    A service reads what it writes, and would meet the timers of the drain before.
+    """
+    grid.clear()
     prefix = plan.servers.prefix()
     settings = plan.servers.settings(grid.dsn, prefix)
     plan.run(apply_topics(settings))
+    return prefix, settings
+
+
+def _by(
+    plan: Plan, grid: Grid, service: str, topic: Topic, records: Sequence[Outgoing], way: _Way
+) -> tuple[Drained, Spell]:
+    """Let a service drain one way. Its processes own their share of the partitions before the first record is there."""
+    prefix, settings = _topics(plan, grid)
+    partitions = range(topic.partitions)
+    preloaded = Counter(partition_of(one.key, partitions, partitions) for one in records)
     with ExitStack() as started:
-        pair = [started.enter_context(plan.servers.running(service, grid.dsn, prefix)) for _ in range(2)]
-        plan.run(_shared(grid.dsn, service, topic))
-        with pair[0].still(), pair[1].still():
+        processes = [
+            started.enter_context(plan.servers.running(service, grid.dsn, prefix, **way.core))
+            for _ in range(way.processes)
+        ]
+        plan.run(_shared(grid.dsn, service, topic, way.processes))
+        with ExitStack() as still:
+            for process in processes:
+                still.enter_context(process.still())
             plan.run(preload(settings, records))
         with watched() as spell:
-            one = plan.run(drained(grid.dsn, service, topic, preloaded, pair, plan.postgres_pid))
-    rounds.pairs.append(one)
-    rounds.pair_spells.append(spell)
+            drain = plan.run(drained(grid.dsn, service, topic, preloaded, processes, plan.postgres_pid))
+    return drain, spell
 
 
-async def _shared(dsn: str, schema: str, topic: Topic) -> None:
-    """Return once two owners have claimed the topic's partitions between them.
+async def _shared(dsn: str, schema: str, topic: Topic, processes: int) -> None:
+    """Return once so many owners have claimed the topic's partitions between them.
 
     Raises:
-        RuntimeError: one of them has them all.
+        RuntimeError: some of them have none.
     """
     connection = await asyncpg.connect(dsn)
     deadline = time.perf_counter() + _PATIENCE_SECONDS
     try:
         while time.perf_counter() < deadline:
             owners = await connection.fetchval(_OWNERS.format(schema=schema), topic.name)
-            if owners == 2:
+            if owners == processes:
                 return
             await asyncio.sleep(_POLL_SECONDS)
     finally:
         await connection.close()
-    raise RuntimeError(f"two processes of {schema} do not share {topic.name}")
+    raise RuntimeError(f"{processes} processes of {schema} do not share {topic.name}")
 
 
 def _floor(plan: Plan, grid: Grid, topic: Topic, prefix: str, total: int) -> Drained:
@@ -321,26 +338,20 @@ def _floor(plan: Plan, grid: Grid, topic: Topic, prefix: str, total: int) -> Dra
     return Drained(said["records"], said["seconds"], said["seconds"], said["processor_s"], postgres_s)
 
 
-def _tell(plan: Plan, service: str, total: int, rounds: _Rounds, reach: Reach | None) -> None:
-    floors = [one.rate for one in rounds.floors]
-    decided = [one.rate for one in rounds.services]
-    pairs = [one.rate for one in rounds.pairs]
-    published = [one.records / one.published_s for one in rounds.services]
+def _tell(plan: Plan, service: str, total: int, floor: _Way, ways: Sequence[_Way], reach: Reach | None) -> None:
+    floors = [one.rate for one in floor.drains]
 
-    def against(rates: list[float]) -> list[float]:
-        return [100 * rate / floor for rate, floor in zip(rates, floors, strict=True)]
+    def of_floor(rates: list[float]) -> list[float]:
+        return [100 * rate / fastest for rate, fastest in zip(rates, floors, strict=True)]
 
-    plan.results.add(
-        f"drain: {service} works off {total:,} preloaded records",
-        Figure("decided / floor", "%", against(decided), reach, "until every record is decided", rounds.spells),
-        Figure("published / floor", "%", against(published), None, "until the outbox is empty too"),
-        Figure("floor", "records/s", floors, None, "position, inbox, one outbox row", rounds.floor_spells),
-        Figure("decided", "records/s", decided),
-        Figure("decided and published", "records/s", published),
-        Figure("decided by two processes", "records/s", pairs, None, "who share the partitions", rounds.pair_spells),
-        Figure("two processes / floor", "%", against(pairs)),
-        Figure("processor, floor", "µs/record", [one.micros(one.service_s) for one in rounds.floors]),
-        Figure("processor, floor's Postgres", "µs/record", [one.micros(one.postgres_s) for one in rounds.floors]),
-        Figure("processor, service", "µs/record", [one.micros(one.service_s) for one in rounds.services]),
-        Figure("processor, its Postgres", "µs/record", [one.micros(one.postgres_s) for one in rounds.services]),
-    )
+    figures = [Figure("floor", "records/s", floors, None, "position, inbox, one outbox row", floor.spells)]
+    for way in ways:
+        decided = [one.rate for one in way.drains]
+        figures.append(Figure(f"{way.name} / floor", "%", of_floor(decided), reach, "every record decided", way.spells))
+        figures.append(Figure(way.name, "records/s", decided))
+    published = of_floor([one.records / one.published_s for one in ways[0].drains])
+    figures.append(Figure("published / floor", "%", published, None, "one process, until the outbox is empty too"))
+    for way in (floor, *ways):
+        figures.append(Figure(f"processor, {way.name}", "µs/record", [one.micros(one.service_s) for one in way.drains]))
+        figures.append(Figure("its Postgres", "µs/record", [one.micros(one.postgres_s) for one in way.drains]))
+    plan.results.add(f"drain: {service} works off {total:,} preloaded records", *figures)

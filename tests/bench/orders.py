@@ -22,6 +22,7 @@ from services.runtime import clock
 from services.runtime.cluster import apply_topics
 from services.runtime.producer import Producer
 from services.simulator.shape import Shape
+from tests.bench.cores import cores
 from tests.bench.drain import reports
 from tests.bench.grids import MEDIUM
 from tests.bench.latency import Seen, figure
@@ -30,7 +31,7 @@ from tests.bench.report import Figure, Reach
 from tests.bench.workload import STORM, Storms, report_records
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from services.contracts.messages import OutageReported
     from services.runtime.settings import ServiceSettings
@@ -45,21 +46,26 @@ _PATIENCE_SECONDS = 60.0
 
 
 def measure(plan: Plan) -> None:
-    """Measure once."""
+    """Measure each core once."""
     seconds = plan.scaled(30, quick=10)
+    plan.tell("orders: making outage reports")
+    told = reports(Storms(STORM, Shape(faults=150)), MEDIUM, RATE * (_WARM_SECONDS + seconds))
+    for suffix, core in cores(plan.tell).items():
+        _measure(plan, told, suffix, core)
+
+
+def _measure(plan: Plan, told: Sequence[OutageReported], suffix: str, core: Mapping[str, str]) -> None:
     grid = plan.grids.imported(MEDIUM)
     prefix = plan.servers.prefix()
     settings = plan.servers.settings(grid.dsn, prefix)
     plan.run(apply_topics(settings))
-    plan.tell("orders: making outage reports")
-    told = reports(Storms(STORM, Shape(faults=150)), MEDIUM, RATE * (_WARM_SECONDS + seconds))
-    with plan.servers.running("dedup", grid.dsn, prefix) as process:
+    with plan.servers.running("dedup", grid.dsn, prefix, **core) as process:
         pids = {"dedup": process.pid} | plan.server_pids
         used = {name: processor_seconds(pid) for name, pid in pids.items()}
-        plan.tell(f"orders: {len(told):,} reports at {RATE}/s")
+        plan.tell(f"orders: {len(told):,} reports at {RATE}/s{suffix}")
         with watched() as spell:
             sent, took = plan.run(_send(settings, told))
-        cores = {name: (processor_seconds(pid) - used[name]) / spell.seconds for name, pid in pids.items()}
+        busy = {name: (processor_seconds(pid) - used[name]) / spell.seconds for name, pid in pids.items()}
         process.check()
     warm = {opened: 1000 * waited for opened, (at, waited) in took.items() if at >= _WARM_SECONDS}
     whole = [1000 * waited for _, waited in took.values()]
@@ -78,9 +84,9 @@ def measure(plan: Plan) -> None:
     for one in figures:
         one.spells = one.spells or [spell]
     plan.results.add(
-        f"orders: dedup alone, {RATE} reports/s put on its topic",
+        f"orders: dedup alone{suffix}, {RATE} reports/s put on its topic",
         *figures,
-        *(Figure(f"{name}, processor", "cores", [cores[name]]) for name in pids),
+        *(Figure(f"{name}, processor", "cores", [busy[name]]) for name in pids),
     )
 
 

@@ -13,14 +13,12 @@ import time
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from types import FunctionType
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
 from services.contracts.messages import OutageReported
 from services.contracts.values import Channel, Place
-from services.dedup.domain import decide
 from services.dedup.replay import Replay
 from services.dedup.replay_files import read_reports, read_restorations, write_assignments, write_orders
 from services.dedup.replay_reports import Prepared, load_served, prepare
@@ -28,7 +26,8 @@ from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.quality.hearing import hearing
 from services.runtime.settings import read_settings
-from tests.compiled import compiled_core, environment, missing
+from tests.bench import cores
+from tests.compiled import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,15 +105,11 @@ def quiet(_stage: str, _done: int, _total: int) -> None:
 @contextmanager
 def compiled(folder: Path, tell: Callable[[str], None]) -> Iterator[Callable[[], Round] | None]:
     """Give what replays a folder once with the compiled core; None where it cannot be compiled."""
-    if (lack := missing()) is not None:
-        tell(f"the core is not compiled: {lack}")
+    if (core := cores.compiled(tell)) is None:
         yield None
         return
-    tell("replay: compiling the core, once for these sources")
     command = [sys.executable, "-m", "tests.bench.replaying", str(folder)]
-    process = subprocess.Popen(
-        command, env=environment(compiled_core()), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command, env=environment(core), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with process:  # waits for its end, which the end of its input is
 
         def once() -> Round:
@@ -131,8 +126,6 @@ def compiled(folder: Path, tell: Callable[[str], None]) -> Iterator[Callable[[],
 
 def main() -> None:
     """Answer until there is nothing more to read."""
-    if isinstance(decide, FunctionType):
-        raise SystemExit("this core is not compiled")
     folder = Path(sys.argv[1])
     served = load_served(folder / "network.csv", folder / "customers.csv")
     for _ in sys.stdin:
