@@ -24,14 +24,13 @@ from deploy.native.child import Child, Command, log_tail, run_to_end, wait_until
 from deploy.native.errors import StaleDataError, StartError
 from deploy.native.jars_lock import KAFKA_VERSION
 from deploy.native.java import class_archive, java_command
+from deploy.native.parts import START_SECONDS, STOP_SECONDS, Server
 from deploy.native.ports import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 FORMAT_SECONDS = 60.0
-START_SECONDS = 60.0
-STOP_SECONDS = 20.0
 # The optimising compiler takes a quarter of a core for the first minutes, which is all a demonstration or a test runs.
 # A broker that lives for days gets it back with -XX:TieredStopAtLevel=4.
 _FAST_START_FLAGS = ("-XX:TieredStopAtLevel=1",)
@@ -72,8 +71,8 @@ _SETTINGS = {
 }
 
 
-class KafkaBroker:
-    """One broker on one folder: `start`, `stop`, and for tests `kill`, `pause`, `resume`.
+class KafkaBroker(Server):
+    """One broker on one folder.
 
     Args:
         folder: where its data and `kafka.json` live.
@@ -99,6 +98,7 @@ class KafkaBroker:
         settings: Mapping[str, str] | None = None,
         jvm_flags: Sequence[str] = (),
     ) -> None:
+        super().__init__()
         self._folder = folder
         self._port = port
         self._controller_port = controller_port
@@ -108,37 +108,11 @@ class KafkaBroker:
         self._extra = dict(settings or {})
         self._cluster_id = self._extra.pop(CLUSTER_ID, "")
         self._jvm_flags = tuple(jvm_flags)
-        self._child: Child | None = None
 
     @property
     def bootstrap(self) -> str:
         """The address clients connect to, `host:port`."""
         return f"{LOOPBACK}:{self._port}"
-
-    @property
-    def pid(self) -> int | None:
-        """Process id while it runs (paused counts), else None."""
-        return self._child.pid if self._child is not None and self._child.alive else None
-
-    @property
-    def returncode(self) -> int | None:
-        """Exit status of the last run; None while it runs or before it ever did."""
-        return None if self._child is None else self._child.returncode
-
-    def start(self, timeout: float = START_SECONDS) -> None:
-        """Prepare, launch and wait until it answers.
-
-        Raises:
-            StaleDataError: the folder was made by another version or cluster.
-            StartError: it ended or did not answer within `timeout` seconds; it is stopped then.
-        """
-        self.prepare()
-        self.launch()
-        try:
-            self.wait_ready(timeout)
-        except BaseException:
-            self.kill()
-            raise
 
     def check(self) -> None:
         """Look at the folder without changing it.
@@ -202,11 +176,6 @@ class KafkaBroker:
         why = f"ended with status {child.returncode}" if not child.alive else f"gave no answer in {timeout:g} s"
         raise StartError(f"Kafka {why}. The end of {self._log}:\n{log_tail(self._log)}")
 
-    def request_stop(self) -> None:
-        """Ask it to stop; returns at once."""
-        if self._child is not None:
-            self._child.request_stop()
-
     def stop(self, timeout: float = STOP_SECONDS) -> None:
         """Orderly stop, kill -9 after `timeout` seconds; nothing happens when it is not running."""
         if self._child is None:
@@ -219,19 +188,6 @@ class KafkaBroker:
         if self._child is not None:
             self._child.kill()
             self._archive.keep(complete=False)
-
-    def pause(self) -> None:
-        """SIGSTOP: the process is there and its port accepts, but nothing answers."""
-        self._running().signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """SIGCONT, after `pause`."""
-        self._running().signal(signal.SIGCONT)
-
-    def _running(self) -> Child:
-        if self._child is None or not self._child.alive:
-            raise StartError("Kafka is not running.")
-        return self._child
 
     def _format(self, data: Path, on_wait: Callable[[], None]) -> None:
         new = self._folder / "data.new"

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import signal
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from deploy.native.child import Child, Command, log_tail, wait_until
 from deploy.native.errors import StartError
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from deploy.native.plan import Service
 
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 10.0
 QUICK_SECONDS = 30.0  # a run shorter than this is a quick failure
@@ -32,34 +36,100 @@ _PROBE_EVERY = 0.1
 _PROBE_SECONDS = 2.0
 
 
-class Part(Protocol):
+class Part(ABC):
     """A process that can be started again and again: a service, Kafka, Postgres."""
+
+    def __init__(self) -> None:
+        """Make it; nothing is started."""
+        self._child: Child | None = None
 
     @property
     def pid(self) -> int | None:
-        """Process id while it runs, else None."""
+        """Process id while it runs (paused counts), else None."""
+        return self._child.pid if self._child is not None and self._child.alive else None
 
     @property
     def returncode(self) -> int | None:
-        """Exit status of the last run, negative for a signal."""
+        """Exit status of the last run, negative for a signal; None while it runs or before it ever did."""
+        return None if self._child is None else self._child.returncode
 
+    @abstractmethod
     def launch(self) -> None:
         """Start it; returns at once."""
 
+    @abstractmethod
     def wait_ready(self, timeout: float, on_wait: Callable[[], None]) -> None:
         """Wait until it can be used, or raise StartError."""
 
     def request_stop(self) -> None:
         """Ask it to stop; returns at once."""
+        if self._child is not None:
+            self._child.request_stop()
 
     def stop(self, timeout: float) -> None:
-        """Ask it to stop, wait, kill it in the end."""
+        """Ask it to stop, kill -9 after `timeout` seconds; nothing happens when it is not running."""
+        if self._child is not None:
+            self._child.stop(timeout)
 
 
-class ServiceProcess:
+class Server(Part):
+    """Kafka or Postgres, which are prepared before they are launched, and which tests kill and pause."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make its folder if it is new, or raise StaleDataError or StartError."""
+
+    @abstractmethod
+    def wait_ready(self, timeout: float = START_SECONDS, on_wait: Callable[[], None] = lambda: None) -> None:
+        """Wait until it can be used, or raise StartError."""
+
+    def start(self, timeout: float = START_SECONDS) -> None:
+        """Prepare, launch and wait until it can be used.
+
+        Raises:
+            StaleDataError: the folder was made by another version or cluster.
+            StartError: it ended or was not ready within `timeout` seconds; it is stopped then.
+        """
+        self.prepare()
+        self.launch()
+        try:
+            self.wait_ready(timeout)
+        except BaseException:
+            self.stop_immediately()
+            raise
+
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
+        """Ask it to stop, kill -9 after `timeout` seconds; nothing happens when it is not running."""
+        super().stop(timeout)
+
+    def stop_immediately(self) -> None:
+        """End as a machine's crash would."""
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill -9, as a crash would."""
+        if self._child is not None:
+            self._child.kill()
+
+    def pause(self) -> None:
+        """SIGSTOP: the process is there and its port accepts, but nothing answers."""
+        self._running().signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT, after `pause`."""
+        self._running().signal(signal.SIGCONT)
+
+    def _running(self) -> Child:
+        if self._child is None:
+            raise StartError("It was not started.")
+        return self._child
+
+
+class ServiceProcess(Part):
     """One of the services, as a `Part`."""
 
     def __init__(self, service: Service, environment: Mapping[str, str], log: Path) -> None:
+        super().__init__()
         self._service = service
         self._command = Command(
             name=service.name,
@@ -72,17 +142,6 @@ class ServiceProcess:
             },
             log=log,
         )
-        self._child: Child | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """Process id while it runs, else None."""
-        return self._child.pid if self._child is not None and self._child.alive else None
-
-    @property
-    def returncode(self) -> int | None:
-        """Exit status of the last run, negative for a signal."""
-        return None if self._child is None else self._child.returncode
 
     def launch(self) -> None:
         """Start it; returns at once."""
@@ -113,16 +172,6 @@ class ServiceProcess:
             else f"was not ready in {timeout:g} s ({self._service.address}/readyz: {last})"
         )
         raise StartError(f"The service {name} {why}. The end of {log}:\n{log_tail(log)}")
-
-    def request_stop(self) -> None:
-        """Ask it to drain; returns at once."""
-        if self._child is not None:
-            self._child.request_stop()
-
-    def stop(self, timeout: float) -> None:
-        """Drain, and kill -9 after `timeout` seconds."""
-        if self._child is not None:
-            self._child.stop(timeout)
 
 
 def readiness(port: int) -> tuple[int, str]:

