@@ -6,8 +6,9 @@ reports are one outage.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID  # noqa: TC003
 
 from services.contracts.frozen import frozen
@@ -95,6 +96,15 @@ class _Case:
         return self.needs_person or need_of(self.carried_needs)
 
 
+_SAME: Final = tuple(one.name for one in fields(_Case) if one.name in {each.name for each in fields(Ticket)})
+"""What a case and its ticket both have, under one name."""
+_values_of: Final = attrgetter(*_SAME)
+
+
+def _same(one: _Case | Ticket) -> dict[str, Any]:
+    return dict(zip(_SAME, _values_of(one), strict=True))
+
+
 def receive(
     before: Ticket | None,
     contact: ContactReceived,
@@ -155,27 +165,8 @@ def by_person(work: Work | None, located: Located) -> Located:
 
 
 def _case(ticket: Ticket) -> _Case:
-    return _Case(
-        ticket_id=ticket.ticket_id,
-        ticket_ref=ticket.ticket_ref,
-        version=ticket.version,
-        contacts=ticket.contacts,
-        facts=ticket.facts,
-        located=by_person(ticket.work, Located(ticket.place, ticket.customer_language)),
-        report=ticket.report,
-        reported_at=ticket.reported_at,
-        needs_person=ticket.needs_person,
-        carried_needs=ticket.carried_needs,
-        work=ticket.work,
-        last_at=ticket.last_at,
-        also=ticket.also,
-        repeats=ticket.repeats,
-        told_before=ticket.told_before,
-        urges=ticket.urges,
-        urged_at=ticket.urged_at,
-        repeat_of=ticket.repeat_of,
-        was=ticket,
-    )
+    located = by_person(ticket.work, Located(ticket.place, ticket.customer_language))
+    return _Case(located=located, was=ticket, **_same(ticket))
 
 
 def _add_thread(case: _Case, joined: Joined, at: datetime, bounds: Bounds) -> None:
@@ -312,11 +303,7 @@ def _decide(case: _Case, rules: Rules, now: datetime, *, outage_at: datetime | N
     taken = take(rules.tree, attributes(classification, place, standing_of(case, priority)), now, rules.duty)
     planned_at, step = _waited(case.was, taken, now)
     return Ticket(
-        ticket_id=case.ticket_id,
-        ticket_ref=case.ticket_ref,
-        version=case.version,
-        contacts=case.contacts,
-        facts=case.facts,
+        **_same(case),
         place=place,
         customer_language=case.located.language,
         classification=classification,
@@ -324,19 +311,7 @@ def _decide(case: _Case, rules: Rules, now: datetime, *, outage_at: datetime | N
         taken=taken,
         tree_hash=rules.hash,
         state=_state(case, classification),
-        report=case.report,
-        reported_at=case.reported_at,
-        needs_person=case.needs_person,
-        carried_needs=case.carried_needs,
-        work=case.work,
         routed_at=now,
-        last_at=case.last_at,
-        also=case.also,
-        repeats=case.repeats,
-        told_before=case.told_before,
-        urges=case.urges,
-        urged_at=case.urged_at,
-        repeat_of=case.repeat_of,
         planned_at=planned_at,
         step=step,
     )
