@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from services.cli.json_schemas import message_types, shared_schemas
 from services.cli.record_examples import examples_of
 from services.contracts.envelope import STRUCTURED, Refusal
-from services.contracts.topics import AT_LEAST_ONCE, TOPICS
+from services.contracts.topics import AT_LEAST_ONCE, OUTSIDE, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from services.contracts.topics import Topic
 
 _BINDING: Final = "0.5.0"
-_OUTSIDE: Final = "outside"
 _JSON: Final = "application/json"
 _SHOWN_EXAMPLES: Final = 3
 Node = dict[str, Any]
@@ -97,7 +96,7 @@ def _channels() -> Iterator[tuple[str, Node]]:
                 },
             },
         )
-    for topic in _consumed():
+    for topic in (one for one in TOPICS if one.is_read_here):
         yield (
             _id(topic.dead_letters),
             {
@@ -116,17 +115,13 @@ def _configuration(topic: Topic) -> Node:
     return found
 
 
-def _consumed() -> list[Topic]:
-    return [topic for topic in TOPICS if set(topic.consumers) - {_OUTSIDE}]
-
-
 def _operations() -> Iterator[tuple[str, Node]]:
     for topic in TOPICS:
         for room in topic.producers:
-            if room != _OUTSIDE:
+            if room != OUTSIDE:
                 yield f"{room}_sends_{_id(topic.name)}", _operation("send", room, topic)
         for room in topic.consumers:
-            if room != _OUTSIDE:
+            if room != OUTSIDE:
                 group = {"type": "string", "const": f"gridline-{room}"}
                 binding = {"kafka": {"groupId": group, "bindingVersion": _BINDING}}
                 yield f"{room}_receives_{_id(topic.name)}", _operation("receive", room, topic) | {"bindings": binding}
@@ -134,7 +129,7 @@ def _operations() -> Iterator[tuple[str, Node]]:
 
 def _operation(action: str, room: str, topic: Topic) -> Node:
     others = topic.consumers if action == "send" else topic.producers
-    far = ", ".join("other companies' systems" if room == _OUTSIDE else room for room in others)
+    far = ", ".join("other companies' systems" if room == OUTSIDE else room for room in others)
     channel = f"#/channels/{_id(topic.name)}"
     return {
         "action": action,
@@ -183,7 +178,7 @@ def _headers(message: type[Message], topic: Topic) -> Node:
         **trace,
     }
     # Of another company's record we need its id and type; what we write ourselves has all of them.
-    required = list(identity) if _OUTSIDE in topic.producers else list(every)
+    required = list(identity) if OUTSIDE in topic.producers else list(every)
     text = "Sha256 of what was said, where two sendings of one fact may differ in bytes"
     optional = {"ce_fingerprint": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": text}}
     return {"type": "object", "properties": every | optional, "required": required}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from services.cli.errors import CommandError, Exit
 from services.cli.topics import NO_TOPICS, Record, reader
 from services.contracts.envelope import Outgoing
-from services.contracts.topics import BY_NAME, TOPICS, Topic
+from services.contracts.topics import BY_NAME
 from services.runtime.producer import Producer
 
 if TYPE_CHECKING:
@@ -78,11 +78,6 @@ class DeadLetter:
             value=self.record.value or b"",
             headers=tuple((name, raw) for name, raw in self.record.headers if not name.startswith(CAUSE)),
         )
-
-
-def dead_letter_topics() -> tuple[Topic, ...]:
-    """Return the topics that a service of ours reads: those that can have dead letters."""
-    return tuple(topic for topic in TOPICS if set(topic.consumers) - {"outside"})
 
 
 async def read_letters(

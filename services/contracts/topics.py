@@ -22,6 +22,8 @@ MAX_RECORD_BYTES: Final = 900_000
 MAX_LETTER_BYTES: Final = MAX_RECORD_BYTES + 150_000
 """Most of a refused record that its dead letter holds: more than a topic takes, unless the record was compressed."""
 
+OUTSIDE: Final = "outside"
+"""Who writes or reads a topic where that is no room: other companies' systems."""
 AT_LEAST_ONCE: Final = (
     "Every fact is written at least once. A record may be repeated; records with equal ce_id are the same fact, so "
     "act on the first and drop the others. Per key, first appearances are in the order the facts were decided. "
@@ -40,8 +42,8 @@ class Topic:
         key: What the key is, in words.
         partitions: Default; a cluster may have more.
         retention_ms: How long records are kept.
-        producers: Rooms that write it; ``outside`` for other companies' systems.
-        consumers: Rooms that read it.
+        producers: Rooms that write it, or ``OUTSIDE``.
+        consumers: Rooms that read it, or ``OUTSIDE``.
         compacted: Keep the last record a key for ever, after ``retention_ms`` in full.
         structured: CloudEvents structured mode, for readers outside.
         guarantee: What a reader may rely on and must do, beyond ``AT_LEAST_ONCE``; published in AsyncAPI.
@@ -63,6 +65,11 @@ class Topic:
     def types(self) -> dict[str, type[Message]]:
         """CloudEvents type to message class."""
         return {message.ce_type: message for message in self.messages}
+
+    @property
+    def is_read_here(self) -> bool:
+        """Whether a room reads it: then it can have dead letters."""
+        return set(self.consumers) != {OUTSIDE}
 
     @property
     def dead_letters(self) -> str:
@@ -102,7 +109,7 @@ TICKET_ROUTED: Final = Topic(
     messages=(m.TicketRouted,),
     key="queue",
     producers=("router",),
-    consumers=("outside", "notify"),
+    consumers=(OUTSIDE, "notify"),
     description=(
         "The state of tickets in their skill queues, for agents' desktops and chat systems; "
         "and which references name a ticket, for customers who ask by theirs."
@@ -125,7 +132,7 @@ DISPATCH_PROGRESS: Final = Topic(
     name="dispatch.progress.v1",
     messages=(m.FieldProgress,),
     key="order_id",
-    producers=("outside",),
+    producers=(OUTSIDE,),
     consumers=("dedup",),
     description="Crews' progress on orders, from field-repair systems.",
 )
@@ -134,7 +141,7 @@ DISPATCH_ORDER: Final = Topic(
     messages=(m.OrderVersion,),
     key="order_id",
     producers=("dedup",),
-    consumers=("outside",),
+    consumers=(OUTSIDE,),
     structured=True,
     retention_ms=30 * _DAY_MS,
     description="One order per outage, version by version, for field-repair systems.",
@@ -152,7 +159,7 @@ INCIDENT_CHANGED: Final = Topic(
     messages=(m.IncidentChanged,),
     key="incident_id",
     producers=("dedup",),
-    consumers=("notify", "outside"),
+    consumers=("notify", OUTSIDE),
     compacted=True,
     description="The state of incidents, with the reports that joined and left.",
     guarantee=(

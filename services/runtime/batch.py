@@ -15,7 +15,7 @@ import structlog
 
 from services.contracts.envelope import Outgoing, Refusal, RefusedError, decode, open_record
 from services.contracts.frozen import frozen
-from services.contracts.topics import BY_NAME, MAX_LETTER_BYTES
+from services.contracts.topics import BY_NAME, MAX_LETTER_BYTES, OUTSIDE
 from services.runtime import metrics, outbox, positions
 from services.runtime.failpoints import failpoint
 from services.runtime.handling import Decided, Received
@@ -59,7 +59,7 @@ _SEEN: Final = "SELECT id, fingerprint FROM inbox WHERE id = ANY($1::uuid[])"
 _UNSEE: Final = "DELETE FROM inbox WHERE id = ANY($1::uuid[])"
 # All that a batch leaves behind beside the room's own rows, in one round trip.
 _LEAVE: Final = f"WITH counted AS ({positions.counting(1)}), {outbox.inserting(5)}"
-OURS: Final = frozenset(topic.name for topic in BY_NAME.values() if "outside" not in topic.producers)
+OURS: Final = frozenset(topic.name for topic in BY_NAME.values() if OUTSIDE not in topic.producers)
 """Topics that only services of ours write."""
 _TYPES: Final = {topic.name: topic.types for topic in BY_NAME.values()}
 _CUT_KEY_BYTES: Final = 1000

@@ -51,7 +51,7 @@ def wanted(*, partitions: int | None = None) -> list[Wanted]:
     found: list[Wanted] = []
     for topic in TOPICS:
         found.append(Wanted(topic.name, partitions or topic.partitions, topic.config))
-        if set(topic.consumers) - {"outside"}:
+        if topic.is_read_here:
             found.append(Wanted(topic.dead_letters, 1, dead))
     return found
 

@@ -15,7 +15,7 @@ from services.cli import addresses, dead_letters
 from services.cli.console import Json, err, out, print_json, progress, table
 from services.cli.errors import CommandError, Exit
 from services.cli.moments import shown
-from services.contracts.topics import BY_NAME
+from services.contracts.topics import BY_NAME, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +154,7 @@ def replay(
 def _read(
     topic: str | None, reason: str | None, ids: Sequence[str] | None = None, *, whole: bool = True
 ) -> list[DeadLetter]:
-    possible = [one.name for one in dead_letters.dead_letter_topics()]
+    possible = [one.name for one in TOPICS if one.is_read_here]
     if topic is not None and topic.removesuffix(".dlq") not in possible:
         why = (
             "is no topic of ours" if topic not in BY_NAME else "is read by others only, who keep their own dead letters"
