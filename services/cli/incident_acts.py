@@ -5,7 +5,7 @@ Never here: what may be done, which dedup decides; how incidents are shown (``co
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
@@ -33,9 +33,7 @@ def merge(
 
       gridline incidents merge 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e -r "one pole"
     """
-    path = f"/v1/incidents/{incident}"
-    done = desk.act(f"{path}/merge", {"into": str(into), "reason": reason}, seen=path, command_id=command_id)
-    desk.show(done, as_json=as_json)
+    _act(incident, "merge", {"into": str(into), "reason": reason}, command_id, as_json=as_json)
 
 
 @app.command()
@@ -55,9 +53,8 @@ def split(
 
       gridline incidents split 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e -r "own fuse"
     """
-    path = f"/v1/incidents/{incident}"
     body = {"reports": [*map(str, reports)], "device": device, "reason": reason}
-    desk.show(desk.act(f"{path}/split", body, seen=path, command_id=command_id), as_json=as_json)
+    _act(incident, "split", body, command_id, as_json=as_json)
 
 
 @app.command()
@@ -76,9 +73,8 @@ def move(
       gridline incidents move 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e
       6c0a2f8f-5f5e-5c55-a1a5-5f0c9e110b7e -r "wrong side of the street"
     """
-    path = f"/v1/incidents/{incident}"
     body = {"to": str(to), "reports": [*map(str, reports)], "reason": reason}
-    desk.show(desk.act(f"{path}/move", body, seen=path, command_id=command_id), as_json=as_json)
+    _act(incident, "move", body, command_id, as_json=as_json)
 
 
 @app.command()
@@ -95,9 +91,8 @@ def confirm(
 
       gridline incidents confirm 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 --device T001-A0FU00016 -r "patrol saw it"
     """
-    path = f"/v1/incidents/{incident}"
     body = {"device": device, "reason": reason}
-    desk.show(desk.act(f"{path}/confirm", body, seen=path, command_id=command_id), as_json=as_json)
+    _act(incident, "confirm", body, command_id, as_json=as_json)
 
 
 @app.command()
@@ -114,9 +109,7 @@ def relate(
 
       gridline incidents relate 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11 5f0c9e11-0b7e-5c55-a1a5-6c0a2f8f5f5e -r "one tree"
     """
-    path = f"/v1/incidents/{incident}"
-    done = desk.act(f"{path}/relate", {"to": str(to), "reason": reason}, seen=path, command_id=command_id)
-    desk.show(done, as_json=as_json)
+    _act(incident, "relate", {"to": str(to), "reason": reason}, command_id, as_json=as_json)
 
 
 _Planned = Annotated[
@@ -161,13 +154,17 @@ def decline_plan(
 def _about_plan(
     action: str, incident: UUID, planned: str | None, reason: str, command_id: str | None, *, as_json: bool
 ) -> None:
-    path = f"/v1/incidents/{incident}"
     if planned is None:
-        proposed = desk.ask(path)["proposed_plan"]
+        proposed = desk.ask(f"/v1/incidents/{incident}")["proposed_plan"]
         if proposed is None:
             raise CommandError(f"No planned outage is proposed for incident {incident}.", "Name one with --plan.")
         planned = proposed["planned_id"]
-    body = {"planned_id": planned, "reason": reason}
+    _act(incident, action, {"planned_id": planned, "reason": reason}, command_id, as_json=as_json)
+
+
+def _act(incident: UUID, action: str, body: dict[str, Any], command_id: str | None, *, as_json: bool) -> None:
+    """Give a command about an incident as it is now, and show what came of it."""
+    path = f"/v1/incidents/{incident}"
     desk.show(desk.act(f"{path}/{action}", body, seen=path, command_id=command_id), as_json=as_json)
 
 

@@ -64,19 +64,14 @@ async def list_topics(settings: ServiceSettings) -> dict[str, tuple[int, int]]:
     Raises:
         UnavailableError: the cluster cannot be reached.
     """
-    admin = AIOKafkaAdminClient(request_timeout_ms=_TIMEOUT_MS, **settings.kafka_client())
-    async with _reaching(settings):
-        try:
-            await admin.start()
-            return {
-                topic["topic"]: (
-                    len(topic["partitions"]),
-                    min((len(partition["replicas"]) for partition in topic["partitions"]), default=0),
-                )
-                for topic in await admin.describe_topics()
-            }
-        finally:
-            await admin.close()
+    async with _admin(settings) as admin:
+        return {
+            topic["topic"]: (
+                len(topic["partitions"]),
+                min((len(partition["replicas"]) for partition in topic["partitions"]), default=0),
+            )
+            for topic in await admin.describe_topics()
+        }
 
 
 async def committed_offsets(settings: ServiceSettings, group: str) -> dict[tuple[str, int], int]:
@@ -85,13 +80,8 @@ async def committed_offsets(settings: ServiceSettings, group: str) -> dict[tuple
     Raises:
         UnavailableError: the cluster cannot be reached.
     """
-    admin = AIOKafkaAdminClient(request_timeout_ms=_TIMEOUT_MS, **settings.kafka_client())
-    async with _reaching(settings):
-        try:
-            await admin.start()
-            found = await admin.list_consumer_group_offsets(group)
-        finally:
-            await admin.close()
+    async with _admin(settings) as admin:
+        found = await admin.list_consumer_group_offsets(group)
     prefix = settings.topic_prefix
     return {(at.topic.removeprefix(prefix), at.partition): value.offset for at, value in found.items()}
 
@@ -174,20 +164,22 @@ async def reader(settings: ServiceSettings) -> AsyncIterator[Reader]:
         request_timeout_ms=_TIMEOUT_MS,
         fetch_max_wait_ms=100,
     )
-    admin = AIOKafkaAdminClient(request_timeout_ms=_TIMEOUT_MS, **settings.kafka_client())
-    async with _reaching(settings):
+    async with _admin(settings) as admin:
         try:
             await consumer.start()
-            await admin.start()
             yield Reader(consumer, admin, settings.topic_prefix)
         finally:
             await consumer.stop()
-            await admin.close()
 
 
 @asynccontextmanager
-async def _reaching(settings: ServiceSettings) -> AsyncIterator[None]:
+async def _admin(settings: ServiceSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(request_timeout_ms=_TIMEOUT_MS, **settings.kafka_client())
     try:
-        yield
+        try:
+            await admin.start()
+            yield admin
+        finally:
+            await admin.close()
     except (KafkaError, TimeoutError, OSError) as error:
         raise UnavailableError(f"kafka at {settings.kafka_bootstrap}: {in_words(error)}") from error
