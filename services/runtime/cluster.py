@@ -118,7 +118,8 @@ async def _apply(admin: AIOKafkaAdminClient, one: Wanted, settings: ServiceSetti
     copies = min((len(part["replicas"]) for part in described["partitions"]), default=replication)
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, _config(one, copies))])
     if have < one.partitions:
-        if await _was_written(settings, [TopicPartition(name, part["partition"]) for part in described["partitions"]]):
+        shown = [TopicPartition(name, part["partition"]) for part in described["partitions"]]
+        if shown and await _was_written(settings, shown):
             return Change(one.name, "partitions kept", have)
         try:
             await admin.create_partitions({name: NewPartitions(one.partitions)})

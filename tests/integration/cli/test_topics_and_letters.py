@@ -102,6 +102,20 @@ def test_applying_creates_every_topic_and_again_changes_nothing(gridline, settin
     assert wanted.items() <= partitions.items()
 
 
+def test_a_topic_that_a_broker_shows_without_its_partitions_yet_is_there(gridline, monkeypatch):
+    """The consumer that was to say whether anything was written ended before it had begun, and the command with it."""
+    gridline("topics", "apply")
+    describe = AIOKafkaAdminClient.describe_topics
+
+    async def not_yet(self, *topics):
+        return [{**one, "partitions": []} for one in await describe(self, *topics)]
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "describe_topics", not_yet)
+    code, out, err = gridline("topics", "apply")
+    assert code == Exit.DONE, err
+    assert set(out.splitlines()) >= {f"{topic.name}: unchanged, {topic.partitions} partitions" for topic in TOPICS}
+
+
 def test_more_copies_than_brokers_are_refused_with_what_to_ask_for(gridline):
     code, _, err = gridline("topics", "apply", "--replication", 3)
     assert (code, "do: Ask for no more copies than there are brokers: --replication." in err) == (Exit.REFUSED, True), (
