@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from services.runtime.cluster import apply_topics
 from tests.bench.report import Figure
+from tests.integration.router.figures_told import wrong_figures
 from tests.integration.router.process import a_router
 from tests.integration.router.shift import Size, a_day
-from tests.integration.router.story import faults, wrong_figures
+from tests.integration.router.story import faults
 from tests.unit.router.making import CLASSIFY, ROUTES
 
 if TYPE_CHECKING:

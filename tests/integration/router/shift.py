@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
     from deploy.native.postgres import PostgresServer
     from services.contracts.messages import ContactReceived
+    from tests.integration.router.figures_told import Times
     from tests.integration.router.process import Router
-    from tests.integration.router.story import Stories, Times
+    from tests.integration.router.story import Stories
 
 KEY = {"X-API-Key": DEVELOPMENT_KEYS["supervisor-dev"]}
 SHORT = {

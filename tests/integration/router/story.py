@@ -1,16 +1,14 @@
-"""What the topic tells of tickets, read by somebody who has nothing else: what is wrong with it, and the figures."""
+"""What the topic tells of tickets, read by somebody who has nothing else, and what is wrong with it."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter, defaultdict
-from itertools import pairwise
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from services.contracts.messages import TicketRouted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -62,103 +60,6 @@ def _step(was: TicketRouted | None, now: TicketRouted) -> str | None:
         if not risen or any((due.level or 0) < levels.get(due.stage, 0) for due in now.due or ()):
             return "a warning that was given before"
     return None
-
-
-def computed(stories: Stories) -> dict[str, tuple[float, float]]:
-    """Compute the figures from the topic alone."""
-    n: Counter[str] = Counter()
-    seconds: dict[str, float] = defaultdict(float)
-    for story in stories.values():
-        changes = Counter(one.change for one in story)
-        waiting = spell = rings = story[0].opened_at
-        before = story[0].state
-        for one in story:
-            at = one.routed_at
-            if one.change == "offered":
-                rings = at
-            if one.change in {"accepted", "declined", "lapsed"}:
-                n["rung"] += 1
-                n["rung_within"] += one.change == "accepted" and between(rings, at) <= 9
-            if one.change in {"accepted", "claimed"}:
-                n["answered"] += 1
-                n["within"] += between(waiting, at) <= 20
-                seconds["wait"] += between(waiting, at)
-                spell = at
-            elif before in WITH_AGENT and one.state != before:
-                seconds[before] += between(spell, at)
-                spell = at
-                n["written"] += before == "wrap_up"
-            if one.change in {"transferred", "returned", "lost"} and before in WITH_AGENT:
-                waiting = at
-            if one.change == "completed":
-                assert one.due is not None or before
-                moved = changes["transferred"] + changes["returned"]
-                taken = changes["accepted"] + changes["claimed"]
-                n["completed"] += 1
-                n["first"] += taken == 1 and not moved and not one.repeats
-                n["called"] += changes["contacted"] > 0
-                n["correct"] += changes["returned"] == 0
-                n["rated"] += one.business_type == "complaint"
-                n["urged"] += changes["urged"] > 0
-                n["repeated"] += (one.repeats or 0) > 0
-            before = one.state
-        if story[-1].state != "merged" or "merged" in changes:  # else the router found that it is another's matter
-            told_before = (story[0].repeats or 0) if story[0].repeat_of else 0
-            tellings = range(told_before + 1, (story[-1].repeats or 0) + 2)
-            n["told"] += 1 in tellings
-            n["twice"] += 2 in tellings
-            n["three_times"] += 3 in tellings
-        n["transferred"] += changes["transferred"]
-        n["returned"] += changes["returned"]
-    return {
-        "service_level": (n["within"], n["answered"]),
-        "ring_limit": (n["rung_within"], n["rung"]),
-        "supervision": (n["urged"], n["urged"]),
-        "answer_rate": (n["answered"], n["answered"]),
-        "abandonment": (0, n["answered"]),
-        "average_wait": (seconds["wait"], n["answered"]),
-        "handle_time": (seconds["assigned"], n["completed"]),
-        "after_contact_time": (seconds["wrap_up"], n["completed"]),
-        "wrap_up_limit": (n["written"], n["written"]),
-        "first_contact_resolution": (n["first"], n["completed"]),
-        "repeat_contacts": (n["repeated"], n["completed"]),
-        "told_twice": (n["twice"], n["told"]),
-        "told_three_times": (n["three_times"], n["told"]),
-        "transfers": (n["transferred"], n["answered"]),
-        "returns": (n["returned"], n["answered"]),
-        "timely_handling": (n["completed"], n["completed"]),
-        "timely_complaints": (n["rated"], n["rated"]),
-        "call_back": (n["called"], n["completed"]),
-        "correctness": (n["correct"], n["completed"]),
-    }
-
-
-Times = list[tuple["datetime", "datetime"]]
-
-
-def wrong_figures(
-    stories: Stories, there: Mapping[str, Times], shown: Mapping[str, Mapping[str, float]]
-) -> dict[str, str]:
-    """Return the figures that are shown otherwise than the topic, and when agents were there, have them."""
-    expected = {**computed(stories), "occupancy": occupied(stories, there)}
-    told = {name: (shown[name]["counted"], shown[name]["of"]) for name in expected}
-    return {
-        name: f"shown {told[name]}, told {each}"
-        for name, each in expected.items()
-        if not all(math.isclose(a, b, rel_tol=1e-6, abs_tol=0.05) for a, b in zip(told[name], each, strict=True))
-    }
-
-
-def occupied(stories: Stories, there: Mapping[str, Times]) -> tuple[float, float]:
-    """Return the seconds in which agents had tickets, and with them those in which they were there without any."""
-    busy: dict[str, Times] = defaultdict(list)
-    for story in stories.values():
-        for was, now in pairwise(story):
-            if was.state in WITH_AGENT and was.agent is not None:
-                busy[was.agent].append((was.routed_at, now.routed_at))
-    handling = sum(covered(times) for times in busy.values())
-    either = sum(covered([*busy.get(agent, ()), *there.get(agent, ())]) for agent in {*busy, *there})
-    return handling, either
 
 
 def between(start: datetime, end: datetime) -> float:

@@ -17,8 +17,9 @@ import httpx
 import pytest
 
 from services.contracts.topics import CONTACT_RECEIVED
+from tests.integration.router.figures_told import wrong_figures
 from tests.integration.router.shift import KEY, Size, a_day
-from tests.integration.router.story import faults, wrong_figures
+from tests.integration.router.story import faults
 from tests.service_process import ROOT
 from tests.unit.router.making import contact
 

@@ -6,13 +6,12 @@ somebody waited who had been with a machine) nothing is counted here.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from datetime import timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from services.router import figures
-from tests.integration.router.story import WITH_AGENT, between, covered, told
+from tests.integration.router.figures_told import counted
+from tests.integration.router.story import covered, told
 from tests.stories.routing.teller import Teller
 from tests.unit.router.making import NOON
 
@@ -32,44 +31,11 @@ def computed(
     versions: Mapping[UUID, Sequence[TicketRouted]], seen: Mapping[str, datetime], ring_s: float
 ) -> dict[str, float]:
     """Compute counts from what was told; ``seen``: when each agent was heard of last."""
-    n: Counter[str] = Counter()
-    seconds: defaultdict[str, float] = defaultdict(float)
-    busy: defaultdict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
-    for story in versions.values():
-        changes = Counter(one.change for one in story)
-        taken = 0
-        began = story[0].routed_at
-        opened_again = [one.version for one in story if one.change == "reopened"]
-        for was, one in pairwise(story):
-            at = one.routed_at
-            n["rung"] += one.change in {"accepted", "declined", "lapsed"}
-            n["rung_within"] += one.change == "accepted" and between(began, at) <= ring_s
-            n["answered"] += one.change in {"accepted", "claimed"}
-            taken += one.change in {"accepted", "claimed"}
-            if one.state == was.state:
-                continue
-            if was.state in WITH_AGENT and was.agent is not None:
-                seconds[was.state] += between(began, at)
-                busy[was.agent].append((began, at))
-                by_agent = one.change in {"completed", "transferred", "returned"} and one.outcome != "wrap_up_over"
-                n["written"] += was.state == "wrap_up"
-                n["written_within"] += was.state == "wrap_up" and by_agent
-            began = at
-            if one.change == "completed":
-                n["completed"] += 1
-                n["called"] += changes["contacted"] > 0
-                again = any(version > one.version for version in opened_again)
-                before = any(version < one.version for version in opened_again)
-                n["first"] += taken == 1 and not again and not before and not one.repeats and not one.repeat_of
-        last = story[-1]
-        if last.state in WITH_AGENT and last.agent in seen:
-            busy[last.agent].append((began, seen[last.agent]))
-        n["moved"] += changes["transferred"]
-        n["returned"] += changes["returned"]
-    found: dict[str, float] = {"handle_s": seconds["assigned"], "after_s": seconds["wrap_up"]}
-    found["busy_s"] = sum(covered([one for one in times if one[0] < one[1]]) for times in busy.values())
+    done = counted(versions, ring_s, seen)
+    found: dict[str, float] = {"handle_s": done.seconds["assigned"], "after_s": done.seconds["wrap_up"]}
+    found["busy_s"] = sum(covered([one for one in times if one[0] < one[1]]) for times in done.busy.values())
     names = ("rung", "rung_within", "answered", "written", "written_within", "completed", "called", "first")
-    return found | {name: n[name] for name in (*names, "moved", "returned")}
+    return found | {name: done.n[name] for name in (*names, "moved", "returned")}
 
 
 class Counted(Teller):
